@@ -1,0 +1,1 @@
+"""Tocsin: the Slack bot that opens and manages incidents."""

@@ -1,0 +1,1 @@
+"""What a responder can make happen: one file per verb, durable stories that read top to bottom."""

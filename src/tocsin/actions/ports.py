@@ -1,0 +1,161 @@
+"""What the actions need from outside, each port as small as the verbs need it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from tocsin.incidents.model import (
+    Card,
+    ChannelId,
+    Form,
+    Frozen,
+    Incident,
+    MessageTs,
+    Person,
+    PersonId,
+    SourceMessage,
+    TimelineEntry,
+)
+from tocsin.incidents.requests import Declaration
+
+T = TypeVar("T")
+
+
+class Channel(Frozen):
+    """A Slack channel: its id, and the name Slack gave it."""
+
+    id: ChannelId
+    name: str
+
+
+class Backend(Protocol):
+    """Where incidents are kept.
+
+    Every method raises Unavailable when the backend cannot be asked, OutcomeUnknown when a change may or
+    may not have been made, and Refused when the backend says no.
+    """
+
+    async def form(self) -> Form:
+        """What a declaration may choose from, as configured now."""
+        ...
+
+    async def create(self, declaration: Declaration) -> Incident:
+        """Create the incident, once for each `declaration.key`: a repeat answers with the first one."""
+        ...
+
+    async def find(self, reference: str) -> Incident | None:
+        """The incident with this id, reference (`INC-12`, any case) or bare number (`12`)."""
+        ...
+
+    async def incidents(self, *, after: str | None = None, limit: int = 50) -> Sequence[Incident]:
+        """Incidents, newest first; `after` is the id of the last one of the page before."""
+        ...
+
+    async def set_channel(self, incident_id: str, channel: Channel) -> Incident:
+        """Remember the incident's own Slack channel."""
+        ...
+
+    async def note(self, incident_id: str, entry: TimelineEntry, key: str) -> None:
+        """Add to the timeline, once for each `key`."""
+        ...
+
+    async def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
+        """Everything that happened, oldest first."""
+        ...
+
+
+class Workspace(Protocol):
+    """The Slack workspace, as far as incidents need it.
+
+    Every method raises Unavailable (with Slack's Retry-After in seconds), OutcomeUnknown when the answer was
+    lost, and SlackRefused with Slack's error code.
+    """
+
+    async def create_channel(self, name: str, *, private: bool) -> Channel: ...
+
+    async def find_own_channel(self, name: str, *, private: bool, since: datetime) -> Channel | None:
+        """The channel of this name that this bot made at or after `since`, if there is one."""
+        ...
+
+    async def set_topic(self, channel: ChannelId, incident: Incident) -> None: ...
+
+    async def set_purpose(self, channel: ChannelId, incident: Incident) -> None: ...
+
+    async def bookmark(self, channel: ChannelId, incident: Incident) -> None: ...
+
+    async def invite(self, channel: ChannelId, people: Sequence[PersonId]) -> tuple[PersonId, ...]:
+        """Bring people in, 100 at most in one call; answers who could not be brought in."""
+        ...
+
+    async def pin(self, channel: ChannelId, ts: MessageTs) -> None: ...
+
+    async def post_card(
+        self, incident: Incident, *, to: str, place: str, thread: MessageTs | None = None, again: bool = False
+    ) -> Card:
+        """Post the incident's card to a channel or a person.
+
+        With `again` an earlier attempt may have arrived: it is looked for before anything is posted.
+        """
+        ...
+
+    async def tell(self, person: PersonId, sentence: str, *, key: str, again: bool = False) -> None:
+        """A direct message in plain words."""
+        ...
+
+    async def show_declared(self, view_id: str, incident: Incident, trouble: Sequence[str]) -> None:
+        """Put the outcome into the modal that the reporter still has open."""
+        ...
+
+    async def show_not_declared(self, view_id: str, sentence: str) -> None: ...
+
+
+class Ledger(Protocol):
+    """What Tocsin itself must remember of what it did in Slack, whichever backend keeps the incidents."""
+
+    async def claim_source(self, team: str, source: SourceMessage, key: str) -> str:
+        """Take a message for a declaration; answers the key of whoever took it first."""
+        ...
+
+    async def source_key(self, team: str, source: SourceMessage) -> str | None:
+        """The key of the declaration made from this message."""
+        ...
+
+    async def remember_incident(self, key: str, incident: Incident) -> None: ...
+
+    async def incident_id(self, key: str) -> str | None:
+        """The id of the incident that the declaration with this key became."""
+        ...
+
+    async def remember_card(self, incident_id: str, card: Card) -> None: ...
+
+    async def cards(self, incident_id: str) -> Sequence[Card]: ...
+
+
+class Journal(Protocol):
+    """Durable stories: what was started is finished, also by the next process."""
+
+    async def start(self, verb: str, key: str, order: Mapping[str, Any]) -> bool:
+        """Commit to a story and begin it; False when the key was started before, and nothing is begun."""
+        ...
+
+    async def step(self, name: str, act: Callable[[bool], Awaitable[T]], returns: type[T] | Any) -> T:
+        """Do one step of the running story, or recall what it answered before.
+
+        `act` is told whether an earlier process may already have done it.
+        """
+        ...
+
+    async def result(self, key: str) -> Any:
+        """What a finished story answered; None while it runs, or when there is none of this key."""
+        ...
+
+
+class Clock(Protocol):
+    """The time, as an aware UTC datetime."""
+
+    def __call__(self) -> datetime: ...
+
+
+__all__ = ["Backend", "Channel", "Clock", "Journal", "Ledger", "Person", "Workspace"]

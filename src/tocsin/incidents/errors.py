@@ -1,0 +1,46 @@
+"""All that may go wrong across rooms: a rule or a backend said no, or nobody answered.
+
+TocsinError
+├── Refused              no, and trying again as it is will not help
+├── SlackRefused         Slack said no to a call; `code` is Slack's word for it
+└── Unavailable          nobody could say; trying again may help
+    └── OutcomeUnknown   it may have happened: look before trying again
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class TocsinError(Exception):
+    """Anything we expected might happen; its text is a sentence for a person."""
+
+
+class Refused(TocsinError):
+    """What was asked cannot be done; `fields` maps a field of the form to what is wrong with it."""
+
+    def __init__(self, sentence: str, fields: Mapping[str, str] | None = None) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.fields = dict(fields or {})
+
+
+class SlackRefused(TocsinError):
+    """Slack answered `ok: false`; `code` is its error, such as `name_taken`."""
+
+    def __init__(self, method: str, code: str) -> None:
+        super().__init__(f"Slack refused {method}: {code}")
+        self.method = method
+        self.code = code
+
+
+class Unavailable(TocsinError):
+    """Not done, because somebody could not be reached or asked us to wait `retry_after` seconds."""
+
+    def __init__(self, sentence: str, retry_after: float | None = None) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
+
+
+class OutcomeUnknown(Unavailable):
+    """The request went out and no answer came back: it may or may not have been done."""

@@ -1,0 +1,231 @@
+"""The nouns of an incident, with the field names of incident.io's V1 and V2 objects.
+
+Names, categories and kinds follow incident.io's API reference (Incidents V1 and V2, Custom Fields V1,
+Severities V1, Incident Statuses V1), so that an incident means the same whichever backend keeps it.
+Enumerations that a hosted backend may extend are plain strings: incident.io promises to add values.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, NewType
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PersonId = NewType("PersonId", str)
+ChannelId = NewType("ChannelId", str)
+MessageTs = NewType("MessageTs", str)
+TeamId = NewType("TeamId", str)
+
+Visibility = Literal["public", "private"]
+Mode = Literal["standard", "test"]
+FieldKind = Literal["text", "link", "numeric", "single_select", "multi_select"]
+
+OPEN_CATEGORIES = frozenset({"triage", "live", "learning", "paused"})
+
+
+class Frozen(BaseModel):
+    """A value: never changed in place, unknown keys ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Person(Frozen):
+    """Somebody, as far as we know them: a Slack id, a name, or both."""
+
+    slack_user_id: PersonId | None = None
+    name: str | None = None
+    email: str | None = None
+
+
+class Severity(Frozen):
+    """How bad it is; a higher rank is worse."""
+
+    id: str
+    name: str
+    description: str = ""
+    rank: int = 0
+
+
+class Status(Frozen):
+    """Where an incident stands. `category` is what decides; the name is what people read."""
+
+    id: str
+    name: str
+    description: str = ""
+    category: str = "live"
+    rank: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        return self.category in OPEN_CATEGORIES
+
+
+class IncidentType(Frozen):
+    """A kind of incident that the organisation tells apart."""
+
+    id: str
+    name: str
+    description: str = ""
+    is_default: bool = False
+    private_incidents_only: bool = False
+
+
+class Role(Frozen):
+    """A part that somebody takes in an incident: one lead, one reporter, any number of custom ones."""
+
+    id: str
+    name: str
+    description: str = ""
+    instructions: str = ""
+    role_type: str = "custom"
+    shortform: str = ""
+
+
+class FieldOption(Frozen):
+    """One choice of a select field."""
+
+    id: str
+    value: str
+    sort_key: int = 0
+
+
+class CustomField(Frozen):
+    """A question that the organisation asks about its incidents."""
+
+    id: str
+    name: str
+    description: str = ""
+    field_type: FieldKind = "text"
+    required: bool = False
+    options: tuple[FieldOption, ...] = ()
+
+    def option(self, option_id: str) -> FieldOption | None:
+        return next((option for option in self.options if option.id == option_id), None)
+
+
+class FieldValue(Frozen):
+    """One answer to a custom field; exactly one of the values is set."""
+
+    value_text: str | None = None
+    value_link: str | None = None
+    value_numeric: str | None = None
+    value_option: FieldOption | None = None
+
+    @property
+    def shown(self) -> str:
+        if self.value_option is not None:
+            return self.value_option.value
+        return self.value_text or self.value_link or self.value_numeric or ""
+
+
+class FieldEntry(Frozen):
+    """A custom field with its answers."""
+
+    custom_field: CustomField
+    values: tuple[FieldValue, ...] = ()
+
+
+class RoleAssignment(Frozen):
+    """Who holds a role."""
+
+    role: Role
+    assignee: Person | None = None
+
+
+class SourceMessage(Frozen):
+    """The message an incident was declared from."""
+
+    channel: ChannelId
+    timestamp: MessageTs
+    permalink: str | None = None
+
+
+class TimelineEntry(Frozen):
+    """One thing that happened: who did it, which verb, and the new value in words."""
+
+    at: datetime
+    by: Person | None = None
+    verb: str
+    text: str = ""
+
+
+class Incident(Frozen):
+    """An incident as its backend tells it."""
+
+    id: str
+    reference: str
+    name: str
+    summary: str = ""
+    permalink: str | None = None
+    severity: Severity | None = None
+    incident_status: Status
+    incident_type: IncidentType | None = None
+    visibility: str = "public"
+    mode: str = "standard"
+    slack_team_id: str = ""
+    slack_channel_id: str = ""
+    slack_channel_name: str = ""
+    source: SourceMessage | None = None
+    creator: Person = Person()
+    incident_role_assignments: tuple[RoleAssignment, ...] = ()
+    custom_field_entries: tuple[FieldEntry, ...] = ()
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def is_private(self) -> bool:
+        """Anything but `public` is treated as private: an unknown visibility must not leak."""
+        return self.visibility != "public"
+
+    @property
+    def lead(self) -> Person | None:
+        return next((a.assignee for a in self.incident_role_assignments if a.role.role_type == "lead"), None)
+
+    @property
+    def people(self) -> tuple[PersonId, ...]:
+        """The reporter and everyone who holds a role, each once, in that order."""
+        found = [self.creator.slack_user_id] + [
+            assignment.assignee.slack_user_id
+            for assignment in self.incident_role_assignments
+            if assignment.assignee is not None
+        ]
+        return tuple(dict.fromkeys(person for person in found if person))
+
+
+class Form(Frozen):
+    """What can be asked when an incident is declared or changed, as the backend is configured now."""
+
+    severities: tuple[Severity, ...] = ()
+    statuses: tuple[Status, ...] = ()
+    incident_types: tuple[IncidentType, ...] = ()
+    roles: tuple[Role, ...] = ()
+    custom_fields: tuple[CustomField, ...] = ()
+    severity_required: bool = True
+    offers_private: bool = True
+    offers_test: bool = True
+
+    @property
+    def assignable_roles(self) -> tuple[Role, ...]:
+        """Roles a person may choose: the reporter is whoever declares."""
+        return tuple(role for role in self.roles if role.role_type != "reporter")
+
+    def severity(self, severity_id: str) -> Severity | None:
+        return next((s for s in self.severities if s.id == severity_id), None)
+
+    def incident_type(self, type_id: str) -> IncidentType | None:
+        return next((t for t in self.incident_types if t.id == type_id), None)
+
+    def role(self, role_id: str) -> Role | None:
+        return next((r for r in self.roles if r.id == role_id), None)
+
+    def custom_field(self, field_id: str) -> CustomField | None:
+        return next((f for f in self.custom_fields if f.id == field_id), None)
+
+
+class Card(Frozen):
+    """A message of ours that shows an incident and is edited when the incident changes."""
+
+    channel: ChannelId
+    ts: MessageTs
+    place: str = Field(description="headline, source or announcement")

@@ -1,0 +1,180 @@
+"""What may be declared and what things are called: pure functions that return what has become."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
+from urllib.parse import urlsplit
+
+from tocsin.incidents.errors import Refused
+from tocsin.incidents.model import CustomField, FieldValue, Form, Visibility
+from tocsin.incidents.requests import (
+    LINK_LIMIT,
+    NAME_LIMIT,
+    SUMMARY_LIMIT,
+    TEXT_LIMIT,
+    DeclareRequest,
+)
+
+_BIDIRECTIONAL = frozenset(map(chr, [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]))
+_JOINERS = frozenset("\u200c\u200d")
+
+
+def cleaned(text: str, *, lines: bool = False) -> str:
+    """Text without control characters and bidirectional marks, outer space cut.
+
+    Zero-width joiners stay, since emoji and several scripts need them. Line breaks stay only when `lines`.
+    """
+    kept = []
+    for character in text.replace("\r\n", "\n").replace("\r", "\n"):
+        if character in "\n\t\u2028\u2029":
+            kept.append("\n" if lines and character in "\n\u2028\u2029" else " ")
+        elif character in _BIDIRECTIONAL or unicodedata.category(character) in {"Cc", "Cs"}:
+            continue
+        else:
+            kept.append(character)
+    text = "".join(kept)
+    return (text if lines else re.sub(r" {2,}", " ", text)).strip()
+
+
+def is_visible(text: str) -> bool:
+    """Whether a reader would see anything at all."""
+    return any(
+        character not in _JOINERS
+        and unicodedata.category(character)[0] not in "CZ"
+        and character not in _BLANKS
+        for character in text
+    )
+
+
+_BLANKS = frozenset("\u2800\u3164\uffa0\u115f\u1160\u034f\ufe0e\ufe0f")
+
+
+def declared(request: DeclareRequest, form: Form) -> DeclareRequest:
+    """The request as it may be declared: cleaned, every choice known, every required field there.
+
+    Raises Refused with a sentence for each field that is wrong, all of them at once.
+    """
+    wrong: dict[str, str] = {}
+    name = _checked_name(request.name, wrong)
+    summary = cleaned(request.summary, lines=True)
+    if len(summary) > SUMMARY_LIMIT:
+        wrong["summary"] = f"Shorten the summary to {SUMMARY_LIMIT} characters; it has {len(summary)}."
+    if form.severities and (form.severity_required or request.severity_id):
+        if not request.severity_id:
+            wrong["severity_id"] = "Choose a severity."
+        elif form.severity(request.severity_id) is None:
+            wrong["severity_id"] = "That severity no longer exists. Choose another."
+    visibility = _checked_type(request, form, wrong)
+    if visibility == "private" and not form.offers_private:
+        wrong["visibility"] = (
+            "Private incidents cannot be kept here. Declare it elsewhere, or make it public."
+        )
+    for role_id in request.incident_role_assignments:
+        if form.role(role_id) is None:
+            wrong[f"incident_role_assignments.{role_id}"] = "That role no longer exists. Leave it empty."
+    answered(request.custom_field_entries, form, wrong)
+    if wrong:
+        raise Refused("Some fields need another look.", wrong)
+    return request.model_copy(update={"name": name, "summary": summary, "visibility": visibility})
+
+
+def _checked_name(given: str, wrong: dict[str, str]) -> str:
+    name = cleaned(given)
+    if not is_visible(name):
+        wrong["name"] = "Give the incident a name: a few words that say what is wrong."
+    elif len(name) > NAME_LIMIT:
+        wrong["name"] = f"Shorten the name to {NAME_LIMIT} characters; it has {len(name)}."
+    return name
+
+
+def _checked_type(request: DeclareRequest, form: Form, wrong: dict[str, str]) -> Visibility:
+    if request.incident_type_id is None:
+        return request.visibility
+    chosen = form.incident_type(request.incident_type_id)
+    if chosen is None:
+        wrong["incident_type_id"] = "That incident type no longer exists. Choose another."
+        return request.visibility
+    return "private" if chosen.private_incidents_only else request.visibility
+
+
+def answered(
+    entries: dict[str, tuple[str, ...]], form: Form, wrong: dict[str, str]
+) -> dict[str, tuple[FieldValue, ...]]:
+    """The answers to custom fields as values; what is wrong with one is put into `wrong`."""
+    values: dict[str, tuple[FieldValue, ...]] = {}
+    for field in form.custom_fields:
+        given = [text for text in (cleaned(t, lines=True) for t in entries.get(field.id, ())) if text]
+        if not given:
+            if field.required:
+                wrong[f"custom_field_entries.{field.id}"] = f"{field.name} is needed to declare an incident."
+            continue
+        try:
+            values[field.id] = tuple(_answer(field, text) for text in given)
+        except Refused as refusal:
+            wrong[f"custom_field_entries.{field.id}"] = refusal.sentence
+    for field_id in entries.keys() - {field.id for field in form.custom_fields}:
+        if any(entries[field_id]):
+            wrong[f"custom_field_entries.{field_id}"] = "That field no longer exists. Leave it empty."
+    return values
+
+
+def _answer(field: CustomField, text: str) -> FieldValue:
+    if field.field_type == "numeric":
+        return FieldValue(value_numeric=_number(text))
+    if field.field_type == "link":
+        return FieldValue(value_link=_link(text))
+    if field.field_type in {"single_select", "multi_select"}:
+        option = field.option(text)
+        if option is None:
+            raise Refused("That choice no longer exists. Choose another.")
+        return FieldValue(value_option=option)
+    if len(text) > TEXT_LIMIT:
+        raise Refused(f"Shorten this to {TEXT_LIMIT} characters; it has {len(text)}.")
+    return FieldValue(value_text=text)
+
+
+def _number(text: str) -> str:
+    """The number as incident.io takes it: a string of digits, such as `123.456`."""
+    try:
+        number = Decimal(text.replace(" ", "").replace("_", ""))
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite() or len(text) > 40 or abs(number.adjusted()) > 30:
+        raise Refused("Write a number, such as 42 or 0.5.")
+    return f"{number:f}"
+
+
+def _link(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        usable = (
+            parts.scheme in {"http", "https"} and bool(parts.hostname) and not re.search(r"[\s<>|]", text)
+        )
+    except ValueError:
+        usable = False
+    if not usable or len(text) > LINK_LIMIT:
+        raise Refused("Write a link that starts with https:// or http://.")
+    return text
+
+
+def channel_name(reference: str, name: str, attempt: int = 1) -> str:
+    """`inc-12-checkout-is-slow`: the number first, so that a sorted sidebar is a timeline.
+
+    At most 80 characters of lower-case letters, digits, hyphens and underscores (Slack, conversations.create).
+    Accents are dropped, and so are words in other scripts. Later attempts end in `-2`, `-3`.
+    """
+    folded = unicodedata.normalize("NFKD", f"{reference}-{name}").encode("ascii", "ignore").decode()
+    words = re.sub(r"[^a-z0-9_]+", "-", folded.lower()).strip("-_")
+    tail = f"-{attempt}" if attempt > 1 else ""
+    return words[: 80 - len(tail)].rstrip("-_") + tail
+
+
+def in_words(names: Iterable[str]) -> str:
+    """`Ana`, `Ana and Ben`, `Ana, Ben and Cleo`."""
+    listed = list(names)
+    if len(listed) < 2:
+        return "".join(listed)
+    return f"{', '.join(listed[:-1])} and {listed[-1]}"
