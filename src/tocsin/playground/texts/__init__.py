@@ -1,0 +1,1 @@
+"""How text is written, read and turned from one of Slack's forms into another."""
