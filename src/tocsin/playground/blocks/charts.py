@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
-from tocsin.playground.blocks.grammar import (
+from tocsin.playground.blocks.objects import BLOCK_ID, RAW_TEXT
+from tocsin.playground.blocks.rich_text import RICH_TEXT, words_in
+from tocsin.playground.grammar import (
     Amount,
     Complaints,
     Flag,
@@ -15,8 +17,6 @@ from tocsin.playground.blocks.grammar import (
     Words,
     complaint,
 )
-from tocsin.playground.blocks.objects import BLOCK_ID, RAW_TEXT
-from tocsin.playground.blocks.rich_text import RICH_TEXT, words_in
 from tocsin.playground.limits import LEAST, MOST
 
 _ID: dict[str, Spec] = {"block_id": BLOCK_ID}

@@ -3,7 +3,22 @@
 from collections.abc import Mapping
 from datetime import date
 
-from tocsin.playground.blocks.grammar import (
+from tocsin.playground.blocks.objects import (
+    ACTION_ID,
+    CONFIRM,
+    CONVERSATION_FILTER,
+    DISPATCH_CONFIG,
+    OPTION_GROUP,
+    OPTION_RULES,
+    OVERFLOW_OPTION,
+    PLAIN_OPTION,
+    RICH_OPTION,
+    SLACK_FILE,
+    WORKFLOW,
+    plain,
+)
+from tocsin.playground.blocks.rich_text import RICH_TEXT_VALUE
+from tocsin.playground.grammar import (
     Address,
     Complaints,
     Decimal,
@@ -20,21 +35,6 @@ from tocsin.playground.blocks.grammar import (
     complaint,
     exactly_one,
 )
-from tocsin.playground.blocks.objects import (
-    ACTION_ID,
-    CONFIRM,
-    CONVERSATION_FILTER,
-    DISPATCH_CONFIG,
-    OPTION_GROUP,
-    OPTION_RULES,
-    OVERFLOW_OPTION,
-    PLAIN_OPTION,
-    RICH_OPTION,
-    SLACK_FILE,
-    WORKFLOW,
-    plain,
-)
-from tocsin.playground.blocks.rich_text import RICH_TEXT_VALUE
 from tocsin.playground.limits import LEAST, MOST
 
 _USER = Words(form=r"[UW][A-Z0-9]+", wanted="invalid user id")

@@ -11,7 +11,9 @@ from tocsin.playground.blocks.elements import (
     IN_INPUT,
     IN_SECTION,
 )
-from tocsin.playground.blocks.grammar import (
+from tocsin.playground.blocks.objects import BLOCK_ID, SLACK_FILE, SLACK_ICON, plain, worded
+from tocsin.playground.blocks.rich_text import RICH_TEXT, RICH_TEXT_VALUE
+from tocsin.playground.grammar import (
     Address,
     Complaints,
     Flag,
@@ -26,8 +28,6 @@ from tocsin.playground.blocks.grammar import (
     complaint,
     exactly_one,
 )
-from tocsin.playground.blocks.objects import BLOCK_ID, SLACK_FILE, SLACK_ICON, plain, worded
-from tocsin.playground.blocks.rich_text import RICH_TEXT, RICH_TEXT_VALUE
 from tocsin.playground.limits import LEAST, MOST
 
 _ID: dict[str, Spec] = {"block_id": BLOCK_ID}

@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tocsin.playground.blocks.grammar import (
+from tocsin.playground.blocks.whole import errors_in
+from tocsin.playground.grammar import (
     Address,
     Amount,
     Complaints,
@@ -16,7 +17,6 @@ from tocsin.playground.blocks.grammar import (
     Words,
     complaint,
 )
-from tocsin.playground.blocks.whole import errors_in
 from tocsin.playground.limits import MARKDOWN_TEXT, MESSAGE_CUT, METADATA_BYTES, MOST
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tocsin.playground.blocks.grammar import (
+from tocsin.playground.grammar import (
     Address,
     Flag,
     Kinds,

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Mapping
 
-from tocsin.playground.blocks.grammar import Complaints, Flag, Kinds, Shape, Spec, Words, complaint
 from tocsin.playground.blocks.objects import plain
 from tocsin.playground.blocks.whole import errors_in
+from tocsin.playground.grammar import Complaints, Flag, Kinds, Shape, Spec, Words, complaint
 from tocsin.playground.limits import MOST, VIEW_BYTES
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from tocsin.playground.blocks.grammar import Complaints, Many, complaint
 from tocsin.playground.blocks.kinds import KINDS_ON
+from tocsin.playground.grammar import Complaints, Many, complaint
 from tocsin.playground.limits import MOST
 
 # Slack, workflow button: messages only. File and rich text inputs: modals only.

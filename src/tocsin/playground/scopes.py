@@ -1,0 +1,251 @@
+"""Which bot scopes exist, and which of them a Web API method or an event needs."""
+
+from collections.abc import Collection
+from types import MappingProxyType
+from typing import Final
+
+Alternatives = tuple[frozenset[str], ...]
+
+_CHANNELS = ("channels", "groups", "im", "mpim")
+# How Slack's scope families are called for each kind of conversation.
+KIND_OF_FAMILY: Final = MappingProxyType(
+    {"channels": "public", "groups": "private", "im": "im", "mpim": "mpim"}
+)
+
+# Slack, scopes reference: what a bot token may be granted.
+BOT_SCOPES: Final = frozenset(
+    ["app_mentions:read", "assistant:write", "bookmarks:read", "bookmarks:write", "calls:read", "calls:write", "canvases:read", "canvases:write", "channels:history", "channels:join", "channels:manage", "channels:read", "channels:write.invites", "channels:write.topic", "chat:write", "chat:write.customize", "chat:write.public", "commands", "conversations.connect:manage", "conversations.connect:read", "conversations.connect:write", "datastore:read", "datastore:write", "dnd:read", "emoji:read", "files:read", "files:write", "groups:history", "groups:read", "groups:write", "groups:write.invites", "groups:write.topic", "im:history", "im:read", "im:write", "im:write.topic", "incoming-webhook", "links.embed:write", "links:read", "links:write", "lists:read", "lists:write", "metadata.message:read", "mpim:history", "mpim:read", "mpim:write", "mpim:write.invites", "mpim:write.topic", "pins:read", "pins:write", "reactions:read", "reactions:write", "reminders:read", "reminders:write", "remote_files:read", "remote_files:share", "remote_files:write", "search:read.files", "search:read.public", "search:read.users", "team.billing:read", "team.preferences:read", "team:read", "tokens.basic", "triggers:read", "triggers:write", "usergroups:read", "usergroups:write", "users.profile:read", "users:read", "users:read.email", "users:write", "workflow.steps:execute"]
+)
+
+
+def _any(*scopes: str) -> Alternatives:
+    return tuple(frozenset([scope]) for scope in scopes)
+
+
+def _families(*actions: str, families: tuple[str, ...] = _CHANNELS) -> dict[str, Alternatives]:
+    """Alternatives for each kind of conversation, as `channels:history` and its siblings."""
+    return {KIND_OF_FAMILY[family]: _any(*(f"{family}:{act}" for act in actions)) for family in families}
+
+
+_NONE: Alternatives = (frozenset(),)
+_READ = _families("read")
+_HISTORY = _families("history")
+# Slack, channels:manage: what other families call `write` is `manage` for public channels.
+_WRITE = {**_families("write", families=("groups", "im", "mpim")), "public": _any("channels:manage")}
+_INVITE = {
+    "public": _any("channels:manage", "channels:write.invites"),
+    "private": _any("groups:write", "groups:write.invites"),
+    "mpim": _any("mpim:write", "mpim:write.invites"),
+}
+_TOPIC = {
+    "public": _any("channels:manage", "channels:write.topic"),
+    "private": _any("groups:write", "groups:write.topic"),
+    "im": _any("im:write", "im:write.topic"),
+    "mpim": _any("mpim:write", "mpim:write.topic"),
+}
+
+# Slack, conversations.* references: what is needed depends on the kind of conversation.
+SCOPES_BY_KIND: Final[MappingProxyType[str, dict[str, Alternatives]]] = MappingProxyType(
+    {
+        "conversations.archive": _WRITE,
+        "conversations.close": _WRITE,
+        "conversations.create": {"public": _WRITE["public"], "private": _WRITE["private"]},
+        "conversations.history": _HISTORY,
+        "conversations.info": _READ,
+        "conversations.invite": _INVITE,
+        "conversations.join": {"public": _any("channels:join")},
+        "conversations.kick": _WRITE,
+        "conversations.leave": _WRITE,
+        "conversations.list": _READ,
+        "conversations.mark": _WRITE,
+        "conversations.members": _READ,
+        "conversations.open": {"im": _WRITE["im"], "mpim": _WRITE["mpim"]},
+        "conversations.rename": _WRITE,
+        "conversations.replies": _HISTORY,
+        "conversations.setPurpose": _TOPIC,
+        "conversations.setTopic": _TOPIC,
+        "conversations.unarchive": _WRITE,
+        "users.conversations": _READ,
+    }
+)
+
+_FIXED: dict[str, Alternatives] = {
+    **dict.fromkeys(
+        (
+            "api.test",
+            "auth.revoke",
+            "auth.test",
+            "blocks.validate",
+            "chat.getPermalink",
+            "entity.presentDetails",
+            "functions.completeError",
+            "functions.completeSuccess",
+            "oauth.v2.access",
+            "views.open",
+            "views.publish",
+            "views.push",
+            "views.update",
+        ),
+        _NONE,
+    ),
+    # Judged by the app-level token (`connections:write`), not by the bot's.
+    "apps.connections.open": _NONE,
+    **dict.fromkeys(("bookmarks.add", "bookmarks.edit", "bookmarks.remove"), _any("bookmarks:write")),
+    "bookmarks.list": _any("bookmarks:read"),
+    "bots.info": _any("users:read"),
+    **dict.fromkeys(
+        ("canvases.create", "canvases.edit", "canvases.delete", "conversations.canvases.create"),
+        _any("canvases:write"),
+    ),
+    **dict.fromkeys(
+        (
+            "chat.delete",
+            "chat.deleteScheduledMessage",
+            "chat.meMessage",
+            "chat.postEphemeral",
+            "chat.postMessage",
+            "chat.scheduleMessage",
+            "chat.update",
+        ),
+        _any("chat:write"),
+    ),
+    "chat.scheduledMessages.list": _NONE,
+    "chat.unfurl": _any("links:write"),
+    "dnd.info": _any("dnd:read"),
+    "dnd.teamInfo": _any("dnd:read"),
+    "emoji.list": _any("emoji:read"),
+    **dict.fromkeys(
+        ("files.completeUploadExternal", "files.delete", "files.getUploadURLExternal"), _any("files:write")
+    ),
+    **dict.fromkeys(("files.info", "files.list"), _any("files:read")),
+    **dict.fromkeys(("pins.add", "pins.remove"), _any("pins:write")),
+    "pins.list": _any("pins:read"),
+    **dict.fromkeys(("reactions.add", "reactions.remove"), _any("reactions:write")),
+    **dict.fromkeys(("reactions.get", "reactions.list"), _any("reactions:read")),
+    "team.info": _any("team:read"),
+    **dict.fromkeys(
+        (
+            "usergroups.create",
+            "usergroups.disable",
+            "usergroups.enable",
+            "usergroups.update",
+            "usergroups.users.update",
+        ),
+        _any("usergroups:write"),
+    ),
+    **dict.fromkeys(("usergroups.list", "usergroups.users.list"), _any("usergroups:read")),
+    **dict.fromkeys(("users.getPresence", "users.info", "users.list"), _any("users:read")),
+    "users.lookupByEmail": (frozenset(["users:read.email"]),),
+    "users.profile.get": _any("users.profile:read"),
+    "users.setPresence": _any("users:write"),
+}
+
+# Any of the alternatives opens the method; an empty alternative means that no scope is needed.
+SCOPES_OF_METHOD: Final[MappingProxyType[str, Alternatives]] = MappingProxyType(
+    {
+        **_FIXED,
+        **{
+            method: tuple(dict.fromkeys(scopes for alternatives in kinds.values() for scopes in alternatives))
+            for method, kinds in SCOPES_BY_KIND.items()
+        },
+    }
+)
+
+
+def needed_scopes(method: str, granted: Collection[str], kind: str | None = None) -> str | None:
+    """What `missing_scope` would name as `needed`, comma-separated; None when the call is allowed.
+
+    `kind` is the conversation's: public, private, im or mpim; without it one scope of any family is
+    enough. A method that isn't in the table needs none.
+    """
+    by_kind = SCOPES_BY_KIND.get(method, {})
+    alternatives = by_kind.get(kind) if kind else None
+    alternatives = alternatives or SCOPES_OF_METHOD.get(method, _NONE)
+    if any(scopes.issubset(granted) for scopes in alternatives):
+        return None
+    return ",".join(dict.fromkeys(scope for scopes in alternatives for scope in sorted(scopes)))
+
+
+_MESSAGES = {
+    "message.channels": "channels:history",
+    "message.groups": "groups:history",
+    "message.im": "im:history",
+    "message.mpim": "mpim:history",
+}
+_LIFE = (
+    "archive",
+    "created",
+    "deleted",
+    "left",
+    "rename",
+    "unarchive",
+    "shared",
+    "unshared",
+    "history_changed",
+)
+
+# Slack, events reference: the scope an app must have to be sent the event.
+SCOPES_OF_EVENT: Final[MappingProxyType[str, Alternatives]] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            (
+                "app_home_opened",
+                "app_rate_limited",
+                "app_uninstalled",
+                "entity_details_requested",
+                "function_executed",
+                "tokens_revoked",
+                "url_verification",
+            ),
+            _NONE,
+        ),
+        **{event: _any(scope) for event, scope in _MESSAGES.items()},
+        "message.app_home": _any("im:history"),
+        **{f"channel_{act}": _any("channels:read") for act in _LIFE},
+        "channel_id_changed": _any("channels:read"),
+        "channel_history_changed": _any("channels:history"),
+        **{
+            f"group_{act}": _any("groups:read")
+            for act in _LIFE
+            if act not in ("created", "shared", "unshared")
+        },
+        "group_close": _any("groups:read"),
+        "group_open": _any("groups:read"),
+        "group_history_changed": _any("groups:history"),
+        **{f"im_{act}": _any("im:read") for act in ("close", "created", "open")},
+        "im_history_changed": _any("im:history"),
+        "app_mention": _any("app_mentions:read"),
+        "assistant_thread_context_changed": _any("assistant:write"),
+        "assistant_thread_started": _any("assistant:write"),
+        "dnd_updated_user": _any("dnd:read"),
+        "emoji_changed": _any("emoji:read"),
+        **{
+            f"file_{act}": _any("files:read")
+            for act in ("change", "created", "deleted", "public", "shared", "unshared")
+        },
+        "link_shared": _any("links:read"),
+        **dict.fromkeys(
+            ("member_joined_channel", "member_left_channel"), _any("channels:read", "groups:read")
+        ),
+        **{
+            f"message_metadata_{act}": _any("metadata.message:read")
+            for act in ("deleted", "posted", "updated")
+        },
+        **dict.fromkeys(("pin_added", "pin_removed"), _any("pins:read")),
+        **dict.fromkeys(("reaction_added", "reaction_removed"), _any("reactions:read")),
+        **{f"subteam_{act}": _any("usergroups:read") for act in ("created", "members_changed", "updated")},
+        "subteam_self_added": _any("usergroups:read"),
+        "subteam_self_removed": _any("usergroups:read"),
+        "team_domain_change": _any("team:read"),
+        "team_rename": _any("team:read"),
+        "team_join": _any("users:read"),
+        "user_change": _any("users:read"),
+        "user_profile_changed": _any("users.profile:read"),
+        "user_status_changed": _any("users:read"),
+        "user_huddle_changed": _any("users:read"),
+        **{
+            f"shared_channel_invite_{act}": _any("conversations.connect:manage", "conversations.connect:read")
+            for act in ("accepted", "approved", "declined", "received", "requested")
+        },
+    }
+)
