@@ -1,0 +1,34 @@
+"""Where incidents are kept: each backend behind the same port."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from tocsin.actions.ports import Backend, Clock
+from tocsin.backends.catalogue import Catalogue
+from tocsin.backends.local import LocalBackend
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What any backend may need to open; each takes what concerns it."""
+
+    data_dir: Path
+    public_url: str
+    clock: Clock
+    catalogue: Mapping[str, Any] = field(default_factory=dict)
+    """The part of the configuration file that names severities, statuses, types, roles and fields."""
+
+
+async def open_local(opening: Opening) -> Backend:
+    """Raises CatalogueError for a wrong configuration and Unavailable for a file that cannot be used."""
+    catalogue = Catalogue.from_toml(opening.catalogue)
+    return await LocalBackend.open(
+        opening.data_dir / "incidents.db", catalogue, public_url=opening.public_url, clock=opening.clock
+    )
+
+
+BACKENDS: Final[Mapping[str, Callable[[Opening], Awaitable[Backend]]]] = {"local": open_local}

@@ -1,0 +1,233 @@
+"""What an organisation's incidents are made of, as its configuration file says, with good defaults."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, Literal
+from zlib import crc32
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tocsin.backends import defaults
+from tocsin.incidents.model import (
+    CustomField,
+    FieldKind,
+    FieldOption,
+    Form,
+    IncidentType,
+    Role,
+    Severity,
+    Status,
+)
+
+ID = r"^[a-z0-9][a-z0-9_-]{0,59}$"
+CHOICE_LIMIT = 75  # Slack, option object: text is at most 75 characters
+LONG_LIMIT = 2000  # Slack, input block: label and hint are at most 2000 characters
+MOST_CHOICES = 100  # Slack, static select: at most 100 options
+
+Category = Literal["triage", "declined", "merged", "canceled", "live", "learning", "closed", "paused"]
+
+
+class CatalogueError(Exception):
+    """The configuration cannot be used; `problems` has one line for each thing that is wrong."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class _Entry(BaseModel):
+    """One thing with an id, which is made from its name where the file gives none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+    id: str = Field(default="", pattern=ID)
+    name: str = Field(min_length=1, max_length=CHOICE_LIMIT)
+    description: str = Field(default="", max_length=LONG_LIMIT)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            given = {"name": given}
+        if isinstance(given, Mapping) and "id" not in given and isinstance(given.get("name"), str):
+            return {**given, "id": slug(given["name"])}
+        return given
+
+
+class SeverityEntry(_Entry):
+    """`[[severities]]`, mildest first."""
+
+
+class StatusEntry(_Entry):
+    """`[[statuses]]`, in the order in which an incident goes through them."""
+
+    category: Category = "live"
+
+
+class TypeEntry(_Entry):
+    """`[[incident_types]]`."""
+
+    is_default: bool = False
+    private_incidents_only: bool = False
+
+
+class RoleEntry(_Entry):
+    """`[[roles]]`; one is the lead, one may be the reporter, the others are custom."""
+
+    role_type: Literal["lead", "reporter", "custom"] = "custom"
+    instructions: str = Field(default="", max_length=LONG_LIMIT)
+    shortform: str = Field(default="", max_length=CHOICE_LIMIT)
+
+
+class OptionEntry(_Entry):
+    """One of the `options` of a select field: its text, or a table with `id` and `name`."""
+
+
+class FieldEntry(_Entry):
+    """`[[custom_fields]]`."""
+
+    field_type: FieldKind = "text"
+    required: bool = False
+    options: tuple[OptionEntry, ...] = Field(default=(), max_length=10_000)
+
+    @model_validator(mode="after")
+    def _options_where_chosen(self) -> FieldEntry:
+        if self.field_type.endswith("_select") and not self.options:
+            raise ValueError("a select field needs options, such as options = ['Website', 'API']")
+        if self.options and not self.field_type.endswith("_select"):
+            raise ValueError(f"a {self.field_type} field has no options; is it a single_select?")
+        _refuse_repeats("options", self.options)
+        return self
+
+
+class Catalogue(BaseModel):
+    """Severities, statuses, types, roles and custom fields, each in the order in which they are offered."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    severities: tuple[SeverityEntry, ...] = Field(
+        default_factory=lambda: _read(SeverityEntry, defaults.SEVERITIES), max_length=MOST_CHOICES
+    )
+    statuses: tuple[StatusEntry, ...] = Field(
+        default_factory=lambda: _read(StatusEntry, defaults.STATUSES), max_length=MOST_CHOICES
+    )
+    incident_types: tuple[TypeEntry, ...] = Field(
+        default_factory=lambda: _read(TypeEntry, defaults.INCIDENT_TYPES),
+        min_length=1,
+        max_length=MOST_CHOICES,
+    )
+    roles: tuple[RoleEntry, ...] = Field(
+        default_factory=lambda: _read(RoleEntry, defaults.ROLES), max_length=20
+    )
+    custom_fields: tuple[FieldEntry, ...] = Field(
+        default_factory=lambda: _read(FieldEntry, defaults.CUSTOM_FIELDS), max_length=40
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Catalogue:
+        for key in type(self).model_fields:
+            _refuse_repeats(key, getattr(self, key))
+        for category in ("live", "closed"):
+            if not any(status.category == category for status in self.statuses):
+                raise ValueError(f"statuses: one needs category = '{category}'")
+        for role_type in ("lead", "reporter"):
+            if sum(role.role_type == role_type for role in self.roles) > 1:
+                raise ValueError(f"roles: only one can have role_type = '{role_type}'")
+        if sum(kind.is_default for kind in self.incident_types) > 1:
+            raise ValueError("incident_types: only one can have is_default = true")
+        return self
+
+    @classmethod
+    def from_toml(cls, given: str | Mapping[str, Any], *, elsewhere: Collection[str] = ()) -> Catalogue:
+        """Read the text of a TOML file, or what it was parsed to; keys in `elsewhere` are left to others.
+
+        Raises CatalogueError with one line for each problem, naming the key.
+        """
+        try:
+            table = tomllib.loads(given) if isinstance(given, str) else given
+        except tomllib.TOMLDecodeError as error:
+            raise CatalogueError([f"not a TOML file: {error}"]) from error
+        try:
+            return cls.model_validate({key: table[key] for key in table if key not in elsewhere})
+        except ValidationError as error:
+            known = [*cls.model_fields, *elsewhere]
+            raise CatalogueError([_problem(trouble, known) for trouble in error.errors()]) from None
+
+    @property
+    def first_status(self) -> StatusEntry:
+        """Where a declaration starts: the first status of category `live`."""
+        return next(status for status in self.statuses if status.category == "live")
+
+    @property
+    def default_type(self) -> TypeEntry:
+        """The type of a declaration that names none."""
+        return next((kind for kind in self.incident_types if kind.is_default), self.incident_types[0])
+
+    def form(self) -> Form:
+        """What a declaration may choose from."""
+        default = self.default_type
+        return Form(
+            severities=tuple(
+                Severity(id=e.id, name=e.name, description=e.description, rank=rank)
+                for rank, e in enumerate(self.severities)
+            ),
+            statuses=tuple(
+                Status(id=e.id, name=e.name, description=e.description, category=e.category, rank=rank)
+                for rank, e in enumerate(self.statuses)
+            ),
+            incident_types=tuple(
+                IncidentType(**{**e.model_dump(), "is_default": e is default}) for e in self.incident_types
+            ),
+            roles=tuple(Role(**e.model_dump()) for e in self.roles),
+            custom_fields=tuple(_custom_field(e) for e in self.custom_fields),
+        )
+
+
+def slug(name: str) -> str:
+    """A readable id for a name: `Affected area` is `affected_area`.
+
+    A name in another script ends in a checksum instead of the letters that cannot be in an id.
+    """
+    folded = unicodedata.normalize("NFKD", name.strip().lower())
+    words = re.sub(r"[^a-z0-9]+", "_", folded.encode("ascii", "ignore").decode()).strip("_")[:50].rstrip("_")
+    if any(letter.isalnum() and not letter.isascii() for letter in folded):
+        return f"{words}_{crc32(name.encode()):08x}".lstrip("_")
+    return words
+
+
+def _custom_field(entry: FieldEntry) -> CustomField:
+    options = (
+        FieldOption(id=option.id, value=option.name, sort_key=position)
+        for position, option in enumerate(entry.options)
+    )
+    return CustomField(**{**entry.model_dump(), "options": tuple(options)})
+
+
+def _read(kind: type[Any], entries: Iterable[Mapping[str, Any]]) -> tuple[Any, ...]:
+    return tuple(kind.model_validate(entry) for entry in entries)
+
+
+def _refuse_repeats(key: str, entries: Sequence[_Entry]) -> None:
+    for what, values in (("id", [e.id for e in entries]), ("name", [e.name.casefold() for e in entries])):
+        repeated = [value for value, times in Counter(values).items() if times > 1]
+        if repeated:
+            raise ValueError(f"{key}: two have the {what} {repeated[0]!r}; each needs its own")
+
+
+def _problem(trouble: Any, known: Sequence[str]) -> str:
+    place = ""
+    for part in trouble["loc"]:
+        place += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if place else str(part)
+    if trouble["type"] == "extra_forbidden":
+        near = get_close_matches(str(trouble["loc"][-1]), known, 1) if len(trouble["loc"]) == 1 else []
+        return f"{place}: no such key" + (f"; did you mean {near[0]}?" if near else "")
+    if trouble["type"] == "string_pattern_mismatch" and place.endswith(".id"):
+        return f"{place}: give an id of lower-case letters, digits, _ and -, such as 'sev_1'"
+    words = str(trouble["msg"]).removeprefix("Value error, ")
+    return f"{place}: {words[:1].lower()}{words[1:]}" if place else words

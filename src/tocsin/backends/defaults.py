@@ -1,0 +1,84 @@
+"""The catalogue of an organisation that has not said otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+Entries = tuple[Mapping[str, Any], ...]
+
+SEVERITIES: Final[Entries] = (
+    {"name": "Minor", "description": "Small or few people affected; can wait for working hours"},
+    {"name": "Major", "description": "Many people affected, or something important is slow or wrong"},
+    {"name": "Critical", "description": "Down, losing data or unsafe: everybody needed, now"},
+)
+
+STATUSES: Final[Entries] = (
+    {"name": "Triage", "category": "triage", "description": "Is this an incident at all?"},
+    {"name": "Investigating", "category": "live", "description": "Finding out what is wrong"},
+    {"name": "Fixing", "category": "live", "description": "The cause is known; a fix is on its way"},
+    {"name": "Monitoring", "category": "live", "description": "Fixed, and being watched"},
+    {"name": "Closed", "category": "closed", "description": "Over"},
+    {"name": "Declined", "category": "declined", "description": "It was not an incident"},
+    {"name": "Merged", "category": "merged", "description": "It was part of another incident"},
+    {"name": "Canceled", "category": "canceled", "description": "It was declared by mistake"},
+)
+
+INCIDENT_TYPES: Final[Entries] = (
+    {"name": "Incident", "description": "Something is broken, or about to be", "is_default": True},
+)
+
+ROLES: Final[Entries] = (
+    {
+        "id": "lead",
+        "name": "Incident Lead",
+        "role_type": "lead",
+        "shortform": "lead",
+        "description": "Decides, and sees that somebody does what has to be done",
+        "instructions": "Find out who is here, say who does what, and give an update every half hour.",
+    },
+    {
+        "id": "communications",
+        "name": "Communications Lead",
+        "role_type": "custom",
+        "shortform": "comms",
+        "description": "Tells customers and colleagues what is going on",
+        "instructions": "Keep the status page true, and answer questions so that the others need not.",
+    },
+    {
+        "id": "reporter",
+        "name": "Reporter",
+        "role_type": "reporter",
+        "description": "Declared the incident",
+    },
+)
+
+CUSTOM_FIELDS: Final[Entries] = (
+    {
+        "name": "Affected area",
+        "field_type": "multi_select",
+        "description": "What is not working",
+        "options": ["Website", "Mobile app", "API", "Payments", "Login", "Email", "Data", "Internal tools"],
+    },
+    {
+        "name": "Detected by",
+        "field_type": "single_select",
+        "description": "How we came to know",
+        "options": ["Monitoring", "Customer", "Colleague", "Partner"],
+    },
+    {
+        "name": "Customers affected",
+        "field_type": "numeric",
+        "description": "A guess is fine",
+    },
+    {
+        "name": "Status page",
+        "field_type": "link",
+        "description": "Where customers read about it",
+    },
+    {
+        "name": "Customer or ticket",
+        "field_type": "text",
+        "description": "Who told us, or the ticket's number",
+    },
+)

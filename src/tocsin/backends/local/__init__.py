@@ -1,0 +1,5 @@
+"""Incidents in one SQLite file on this machine."""
+
+from tocsin.backends.local.backend import LocalBackend
+
+__all__ = ["LocalBackend"]

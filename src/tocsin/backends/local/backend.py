@@ -1,0 +1,133 @@
+"""Tocsin keeps its incidents itself, in one SQLite file that everyone's tools can read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from tocsin.actions.ports import Channel, Clock
+from tocsin.backends.catalogue import Catalogue
+from tocsin.backends.local import declaring, rows
+from tocsin.backends.local.configured import bring_up_to_date
+from tocsin.backends.local.file import IncidentFile, transaction
+from tocsin.backends.local.rows import written
+from tocsin.incidents.errors import Refused
+from tocsin.incidents.model import Form, Incident, Person, TimelineEntry
+from tocsin.incidents.requests import Declaration
+
+MOST_ON_A_PAGE = 250  # incident.io, Incidents V2 List: page_size is at most 250
+
+_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}", re.ASCII)
+_REFERENCE = re.compile(r"(?:INC-)?([1-9][0-9]{0,14})", re.ASCII | re.IGNORECASE)
+
+
+class LocalBackend:
+    """The Backend port over an incident file."""
+
+    def __init__(self, file: IncidentFile, catalogue: Catalogue, *, public_url: str, clock: Clock) -> None:
+        self.file = file
+        self._catalogue = catalogue
+        self._form = catalogue.form()
+        self._public_url = public_url
+        self._clock = clock
+
+    @classmethod
+    async def open(cls, path: Path, catalogue: Catalogue, *, public_url: str, clock: Clock) -> LocalBackend:
+        """Open or make the file and write the catalogue into it; `public_url` is the base of permalinks.
+
+        Raises Unavailable in one line when the file cannot be used.
+        """
+        file = await IncidentFile.open(path)
+        backend = cls(file, catalogue, public_url=public_url, clock=clock)
+        try:
+            now = written(clock())
+            await file.run(lambda db: bring_up_to_date(db, backend._form, now))
+        except BaseException:
+            await file.close()
+            raise
+        return backend
+
+    async def close(self) -> None:
+        await self.file.close()
+
+    async def form(self) -> Form:
+        return self._form
+
+    async def create(self, declaration: Declaration) -> Incident:
+        now = self._clock()
+
+        def work(db: Database) -> Incident:
+            incident_id = declaring.declare(db, declaration, self._catalogue, now)
+            return self._one(db, rows.BY_ID, incident_id)
+
+        return await self.file.run(work)
+
+    async def find(self, reference: str) -> Incident | None:
+        wanted = reference.strip()
+        if number := _REFERENCE.fullmatch(wanted):
+            return await self._find(rows.BY_NUMBER, int(number[1]))
+        if _ID.fullmatch(wanted):
+            return await self._find(rows.BY_ID, wanted)
+        return None
+
+    async def incidents(self, *, after: str | None = None, limit: int = 50) -> Sequence[Incident]:
+        """Newest first, 250 at most; nothing comes after an id that is not there."""
+        limit = max(0, min(limit, MOST_ON_A_PAGE))
+        if after is None:
+            return await self._all(rows.NEWEST, [limit])
+        return await self._all(rows.OLDER_THAN, [after, limit])
+
+    async def set_channel(self, incident_id: str, channel: Channel) -> Incident:
+        now = written(self._clock())
+
+        def work(db: Database) -> Incident:
+            with transaction(db):
+                _refuse_missing(db, incident_id)
+                db.execute(
+                    "UPDATE incidents SET slack_channel_id = ?, slack_channel_name = ?, updated_at = ?"
+                    " WHERE id = ? AND (slack_channel_id, slack_channel_name) <> (?, ?)",
+                    [channel.id, channel.name, now, incident_id, channel.id, channel.name],
+                )
+            return self._one(db, rows.BY_ID, incident_id)
+
+        return await self.file.run(work)
+
+    async def note(self, incident_id: str, entry: TimelineEntry, key: str) -> None:
+        def work(db: Database) -> None:
+            with transaction(db):
+                _refuse_missing(db, incident_id)
+                declaring.add_to_timeline(db, incident_id, entry, key)
+
+        await self.file.run(work)
+
+    async def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
+        return await self.file.run(lambda db: rows.timeline(db, incident_id))
+
+    async def remember_people(self, people: Iterable[Person]) -> None:
+        """Keep names for Slack ids, so that pages and lists name people instead of showing ids."""
+        known, now = tuple(people), written(self._clock())
+
+        def work(db: Database) -> None:
+            with transaction(db):
+                for person in known:
+                    declaring.remember_person(db, person, now)
+
+        await self.file.run(work)
+
+    async def _all(self, query: str, parameters: Sequence[Any]) -> Sequence[Incident]:
+        return await self.file.run(lambda db: rows.incidents(db, query, parameters, self._public_url))
+
+    async def _find(self, query: str, value: str | int) -> Incident | None:
+        return next(iter(await self._all(query, [value])), None)
+
+    def _one(self, db: Database, query: str, value: str) -> Incident:
+        return rows.incidents(db, query, [value], self._public_url)[0]
+
+
+def _refuse_missing(db: Database, incident_id: str) -> None:
+    if db.execute("SELECT 1 FROM incidents WHERE id = ?", [incident_id]).fetchone() is None:
+        raise Refused("That incident is not here any more.")

@@ -1,0 +1,79 @@
+"""The catalogue as rows, so that what an incident refers to can still be named when the file changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sqlite_utils import Database
+
+from tocsin.backends.local.file import transaction
+from tocsin.incidents.model import Form
+
+Row = dict[str, Any]
+
+
+def bring_up_to_date(db: Database, form: Form, now: str) -> None:
+    """Make the tables say what the form says; rows that it lacks are archived, never deleted."""
+    changes = [
+        (table, row, known)
+        for table, keys, wanted in _tables(form)
+        for row, known in _differences(db, table, keys, wanted, now)
+    ]
+    if not changes:
+        return
+    with transaction(db):
+        for table, row, known in changes:
+            if known:
+                _update(db, table, row, known, now)
+            else:
+                _insert(db, table, {**row, "created_at": now, "updated_at": now})
+
+
+def _tables(form: Form) -> Iterator[tuple[str, tuple[str, ...], list[Row]]]:
+    yield "severities", ("id",), [severity.model_dump() for severity in form.severities]
+    yield "incident_statuses", ("id",), [status.model_dump() for status in form.statuses]
+    yield "incident_types", ("id",), [kind.model_dump() for kind in form.incident_types]
+    yield "incident_roles", ("id",), [role.model_dump() for role in form.roles]
+    fields = enumerate(form.custom_fields)
+    yield "custom_fields", ("id",), [{**f.model_dump(exclude={"options"}), "rank": r} for r, f in fields]
+    yield (
+        "custom_field_options",
+        ("custom_field_id", "id"),
+        [
+            {"custom_field_id": field.id, **option.model_dump()}
+            for field in form.custom_fields
+            for option in field.options
+        ],
+    )
+
+
+def _differences(
+    db: Database, table: str, keys: tuple[str, ...], wanted: list[Row], now: str
+) -> Iterator[tuple[Row, tuple[str, ...]]]:
+    """Rows to write, each with the columns that tell which row it is (none for a new one)."""
+    there = {tuple(row[key] for key in keys): row for row in db[table].rows}
+    for row in wanted:
+        found = there.pop(tuple(row[key] for key in keys), None)
+        if found is None:
+            yield row, ()
+        elif found["archived_at"] or any(found[column] != value for column, value in row.items()):
+            yield {**row, "archived_at": None}, keys
+    for row in there.values():
+        if not row["archived_at"]:
+            yield {**{key: row[key] for key in keys}, "archived_at": now}, keys
+
+
+# Table and column names below come from this module and the models alone, never from what people write.
+
+
+def _insert(db: Database, table: str, row: Mapping[str, Any]) -> None:
+    columns = ", ".join(row)
+    marks = ", ".join(f":{column}" for column in row)
+    db.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", dict(row))
+
+
+def _update(db: Database, table: str, row: Mapping[str, Any], keys: tuple[str, ...], now: str) -> None:
+    changed = ", ".join(f"{column} = :{column}" for column in [*row, "updated_at"] if column not in keys)
+    where = " AND ".join(f"{key} = :{key}" for key in keys)
+    db.execute(f"UPDATE {table} SET {changed} WHERE {where}", {**row, "updated_at": now})

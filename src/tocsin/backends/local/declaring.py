@@ -1,0 +1,189 @@
+"""A declaration becomes an incident, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from sqlite_utils import Database
+
+from tocsin.backends.catalogue import Catalogue
+from tocsin.backends.local.file import transaction
+from tocsin.backends.local.rows import written
+from tocsin.backends.local.ulid import ulid
+from tocsin.incidents.errors import Refused
+from tocsin.incidents.model import FieldValue, Person, PersonId, TimelineEntry
+from tocsin.incidents.requests import Declaration
+
+_INSERT_INCIDENT = """
+INSERT INTO incidents (
+    id, number, reference, idempotency_key, name, summary,
+    severity_id, incident_status_id, incident_type_id, visibility, mode, slack_team_id,
+    source_message_channel_id, source_message_timestamp, source_message_permalink,
+    creator_slack_user_id, creator_name, creator_email, created_at, updated_at
+) VALUES (
+    :id, :number, :reference, :key, :name, :summary,
+    :severity_id, :incident_status_id, :incident_type_id, :visibility, :mode, :slack_team_id,
+    :source_channel, :source_timestamp, :source_permalink,
+    :slack_user_id, :person_name, :email, :at, :at
+)
+"""
+_INSERT_ROLE = """
+INSERT INTO incident_role_assignments
+    (incident_id, incident_role_id, assignee_slack_user_id, assignee_name, assignee_email)
+VALUES (?, ?, ?, ?, ?)
+"""
+_INSERT_ENTRY = """
+INSERT INTO custom_field_entries
+    (incident_id, custom_field_id, position, value_text, value_link, value_numeric, value_option_id)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+_INSERT_TIMELINE = """
+INSERT INTO incident_timeline_items
+    (incident_id, idempotency_key, timestamp, actor_slack_user_id, actor_name, actor_email, verb, text)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (incident_id, idempotency_key) DO NOTHING
+"""
+_INSERT_PERSON = """
+INSERT INTO people (slack_user_id, name, email, updated_at) VALUES (?, ?, ?, ?)
+ON CONFLICT (slack_user_id) DO UPDATE SET
+    name = COALESCE(excluded.name, name), email = COALESCE(excluded.email, email),
+    updated_at = excluded.updated_at
+WHERE name IS NOT COALESCE(excluded.name, name) OR email IS NOT COALESCE(excluded.email, email)
+"""
+
+
+def declare(db: Database, declaration: Declaration, catalogue: Catalogue, now: datetime) -> str:
+    """Create the incident and answer its id; a key that was used before answers the first incident's."""
+    with transaction(db):
+        earlier = db.execute(
+            "SELECT id FROM incidents WHERE idempotency_key = ?", [declaration.key]
+        ).fetchone()
+        if earlier is not None:
+            return str(earlier[0])
+        _refuse_unknown(db, declaration)
+        number = db.execute("SELECT COALESCE(MAX(number), 0) + 1 FROM incidents").fetchone()[0]
+        incident_id = ulid(now)
+        _insert_incident(db, declaration, catalogue, incident_id, number)
+        _insert_roles(db, declaration, catalogue, incident_id)
+        _insert_entries(db, declaration, incident_id)
+        first = TimelineEntry(
+            at=declaration.at, by=declaration.reporter, verb="declared", text=_headline(db, declaration)
+        )
+        add_to_timeline(db, incident_id, first, key="declared")
+    return incident_id
+
+
+def add_to_timeline(db: Database, incident_id: str, entry: TimelineEntry, key: str) -> None:
+    """Add one entry, unless this incident has one with the same key."""
+    by = entry.by or Person()
+    remember_person(db, by, written(entry.at))
+    db.execute(
+        _INSERT_TIMELINE,
+        [
+            incident_id,
+            key,
+            written(entry.at),
+            by.slack_user_id,
+            by.name,
+            by.email,
+            entry.verb,
+            entry.text,
+        ],
+    )
+
+
+def remember_person(db: Database, person: Person, now: str) -> None:
+    """Keep somebody's name, so that pages can say it wherever their id is."""
+    if person.slack_user_id and (person.name or person.email):
+        db.execute(_INSERT_PERSON, [person.slack_user_id, person.name, person.email, now])
+
+
+def _insert_incident(
+    db: Database, declaration: Declaration, catalogue: Catalogue, incident_id: str, number: int
+) -> None:
+    source, reporter = declaration.source, declaration.reporter
+    remember_person(db, reporter, written(declaration.at))
+    values: dict[str, Any] = {
+        "id": incident_id,
+        "number": number,
+        "reference": f"INC-{number}",
+        "key": declaration.key,
+        "name": declaration.name,
+        "summary": declaration.summary,
+        "severity_id": declaration.severity_id,
+        "incident_status_id": catalogue.first_status.id,
+        "incident_type_id": declaration.incident_type_id or catalogue.default_type.id,
+        "visibility": declaration.visibility,
+        "mode": declaration.mode,
+        "slack_team_id": declaration.slack_team_id,
+        "source_channel": source and source.channel,
+        "source_timestamp": source and source.timestamp,
+        "source_permalink": source and source.permalink,
+        "slack_user_id": reporter.slack_user_id,
+        "person_name": reporter.name,
+        "email": reporter.email,
+        "at": written(declaration.at),
+    }
+    db.execute(_INSERT_INCIDENT, values)
+
+
+def _insert_roles(db: Database, declaration: Declaration, catalogue: Catalogue, incident_id: str) -> None:
+    reporter = declaration.reporter
+    holders: dict[str, PersonId | None] = dict(declaration.incident_role_assignments)
+    holders |= {role.id: reporter.slack_user_id for role in catalogue.roles if role.role_type == "reporter"}
+    for role_id, person in holders.items():
+        known = reporter if person == reporter.slack_user_id else Person(slack_user_id=person)
+        db.execute(_INSERT_ROLE, [incident_id, role_id, known.slack_user_id, known.name, known.email])
+
+
+def _insert_entries(db: Database, declaration: Declaration, incident_id: str) -> None:
+    for field_id, values in declaration.custom_field_entries.items():
+        for position, value in enumerate(values):
+            option_id = value.value_option.id if value.value_option else None
+            kinds = [value.value_text, value.value_link, value.value_numeric, option_id]
+            db.execute(_INSERT_ENTRY, [incident_id, field_id, position, *kinds])
+
+
+def _headline(db: Database, declaration: Declaration) -> str:
+    severity = db.execute("SELECT name FROM severities WHERE id = ?", [declaration.severity_id]).fetchone()
+    return f"{declaration.name} ({severity[0]})" if severity else declaration.name
+
+
+def _refuse_unknown(db: Database, declaration: Declaration) -> None:
+    """Choices the tables have never had are refused; one that was archived meanwhile still counts."""
+    wrong = {
+        field: sentence
+        for field, sentence, query, parameters in _lookups(declaration)
+        if db.execute(query, parameters).fetchone() is None
+    }
+    if wrong:
+        raise Refused("Some fields need another look.", wrong)
+
+
+def _lookups(declaration: Declaration) -> Iterator[tuple[str, str, str, list[Any]]]:
+    if declaration.severity_id is not None:
+        query = "SELECT 1 FROM severities WHERE id = ?"
+        yield "severity_id", _gone("severity"), query, [declaration.severity_id]
+    if declaration.incident_type_id is not None:
+        query = "SELECT 1 FROM incident_types WHERE id = ?"
+        yield "incident_type_id", _gone("incident type"), query, [declaration.incident_type_id]
+    for role_id in declaration.incident_role_assignments:
+        query = "SELECT 1 FROM incident_roles WHERE id = ?"
+        yield f"incident_role_assignments.{role_id}", _gone("role"), query, [role_id]
+    for field_id, values in declaration.custom_field_entries.items():
+        place = f"custom_field_entries.{field_id}"
+        yield place, _gone("field"), "SELECT 1 FROM custom_fields WHERE id = ?", [field_id]
+        for value in values:
+            yield from _option_lookup(place, field_id, value)
+
+
+def _option_lookup(place: str, field_id: str, value: FieldValue) -> Iterator[tuple[str, str, str, list[Any]]]:
+    if value.value_option is not None:
+        query = "SELECT 1 FROM custom_field_options WHERE custom_field_id = ? AND id = ?"
+        yield place, _gone("choice"), query, [field_id, value.value_option.id]
+
+
+def _gone(what: str) -> str:
+    return f"That {what} no longer exists. Choose another, or leave it empty."

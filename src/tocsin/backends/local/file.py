@@ -1,0 +1,128 @@
+"""The one file that incidents are kept in, owned by one thread."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from sqlite_utils import Database
+
+from tocsin.backends.local.schema import migrations
+from tocsin.backends.local.troubles import told
+from tocsin.incidents.errors import Unavailable
+
+T = TypeVar("T")
+
+PATIENCE = 1.5  # seconds; Slack waits 3 s for an answer, and SQLite's usual 5 s would be too long
+
+
+class IncidentFile:
+    """A SQLite file whose connection lives in a thread of its own, so that nobody waits for the disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="incidents")
+        self._db: Database | None = None
+
+    @classmethod
+    async def open(cls, path: Path) -> IncidentFile:
+        """Open the file, making it (0600, in a folder of 0700) and bringing its tables up to date.
+
+        Raises Unavailable in one line when it cannot be used; a damaged file is left as it is.
+        """
+        file = cls(path)
+        try:
+            file._db = await asyncio.get_running_loop().run_in_executor(file._thread, _opened, path)
+        except BaseException:
+            file._thread.shutdown(wait=False)
+            raise
+        return file
+
+    async def run(self, work: Callable[[Database], T]) -> T:
+        """Do `work` in the file's thread; SQLite's errors come out as Unavailable."""
+
+        def in_thread() -> T:
+            if self._db is None:
+                raise Unavailable("The incident file is closed.")
+            with told(self.path):
+                return work(self._db)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, in_thread)
+
+    async def close(self) -> None:
+        """Close the file; closing it again does nothing."""
+        database, self._db = self._db, None
+        if database is not None:
+            await asyncio.get_running_loop().run_in_executor(self._thread, database.close)
+            self._thread.shutdown(wait=False)
+
+
+@contextmanager
+def transaction(db: Database) -> Iterator[Database]:
+    """One commit for everything inside; the lock is taken at once, so that what is read stays true."""
+    db.conn.execute("BEGIN IMMEDIATE")
+    try:
+        yield db
+        db.conn.execute("COMMIT")
+    except BaseException:
+        if db.conn.in_transaction:
+            db.conn.execute("ROLLBACK")
+        raise
+
+
+def _opened(path: Path) -> Database:
+    with told(path):
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_private(path)
+        except OSError as error:
+            raise Unavailable(f"The incident file {path} cannot be opened: {error.strerror}.") from error
+        connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+        try:
+            return _prepared(connection)
+        except BaseException:
+            connection.close()
+            raise
+
+
+def _make_private(path: Path) -> None:
+    # SQLite gives its -wal and -shm files the mode of the file itself: this one decides for all three.
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    elif path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+
+
+def _prepared(connection: sqlite3.Connection) -> Database:
+    if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        damaged = sqlite3.DatabaseError("quick_check failed")
+        damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise damaged
+    _write_ahead(connection)
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    db = Database(connection)
+    if migrations.pending(db):
+        with transaction(db):
+            migrations.apply(db)
+    return db
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    # Changing the journal mode does not wait for other connections as everything else does (SQLite,
+    # "Write-Ahead Logging"), so two processes that start together would trip over each other here.
+    given_up = time.monotonic() + PATIENCE
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > given_up:
+                raise
+            time.sleep(0.01)
