@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Self, cast
+from typing import Any, Literal, Self, cast
 
 import yaml
 
@@ -126,7 +126,7 @@ class _Part:
         return tuple(str(item) for item in self._list(name))
 
 
-def _read(top: _Part) -> dict[str, object]:
+def _read(top: _Part) -> dict[str, Any]:
     features, settings, oauth = top.part("features"), top.part("settings"), top.part("oauth_config")
     about = top.part("display_information")
     return {

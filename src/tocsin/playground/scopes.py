@@ -12,9 +12,126 @@ KIND_OF_FAMILY: Final = MappingProxyType(
     {"channels": "public", "groups": "private", "im": "im", "mpim": "mpim"}
 )
 
-# Slack, scopes reference: what a bot token may be granted.
+# Slack, scopes reference: what a bot token may be granted, as family and actions.
+_FAMILIES: dict[str, tuple[str, ...]] = {
+    "app_mentions": ("read",),
+    "assistant": ("write",),
+    "bookmarks": (
+        "read",
+        "write",
+    ),
+    "calls": (
+        "read",
+        "write",
+    ),
+    "canvases": (
+        "read",
+        "write",
+    ),
+    "channels": (
+        "history",
+        "join",
+        "manage",
+        "read",
+        "write.invites",
+        "write.topic",
+    ),
+    "chat": (
+        "write",
+        "write.customize",
+        "write.public",
+    ),
+    "commands": ("",),
+    "conversations.connect": (
+        "manage",
+        "read",
+        "write",
+    ),
+    "datastore": (
+        "read",
+        "write",
+    ),
+    "dnd": ("read",),
+    "emoji": ("read",),
+    "files": (
+        "read",
+        "write",
+    ),
+    "groups": (
+        "history",
+        "read",
+        "write",
+        "write.invites",
+        "write.topic",
+    ),
+    "im": (
+        "history",
+        "read",
+        "write",
+        "write.topic",
+    ),
+    "incoming-webhook": ("",),
+    "links": (
+        "read",
+        "write",
+    ),
+    "links.embed": ("write",),
+    "lists": (
+        "read",
+        "write",
+    ),
+    "metadata.message": ("read",),
+    "mpim": (
+        "history",
+        "read",
+        "write",
+        "write.invites",
+        "write.topic",
+    ),
+    "pins": (
+        "read",
+        "write",
+    ),
+    "reactions": (
+        "read",
+        "write",
+    ),
+    "reminders": (
+        "read",
+        "write",
+    ),
+    "remote_files": (
+        "read",
+        "share",
+        "write",
+    ),
+    "search": (
+        "read.files",
+        "read.public",
+        "read.users",
+    ),
+    "team": ("read",),
+    "team.billing": ("read",),
+    "team.preferences": ("read",),
+    "tokens.basic": ("",),
+    "triggers": (
+        "read",
+        "write",
+    ),
+    "usergroups": (
+        "read",
+        "write",
+    ),
+    "users": (
+        "read",
+        "read.email",
+        "write",
+    ),
+    "users.profile": ("read",),
+    "workflow.steps": ("execute",),
+}
 BOT_SCOPES: Final = frozenset(
-    ["app_mentions:read", "assistant:write", "bookmarks:read", "bookmarks:write", "calls:read", "calls:write", "canvases:read", "canvases:write", "channels:history", "channels:join", "channels:manage", "channels:read", "channels:write.invites", "channels:write.topic", "chat:write", "chat:write.customize", "chat:write.public", "commands", "conversations.connect:manage", "conversations.connect:read", "conversations.connect:write", "datastore:read", "datastore:write", "dnd:read", "emoji:read", "files:read", "files:write", "groups:history", "groups:read", "groups:write", "groups:write.invites", "groups:write.topic", "im:history", "im:read", "im:write", "im:write.topic", "incoming-webhook", "links.embed:write", "links:read", "links:write", "lists:read", "lists:write", "metadata.message:read", "mpim:history", "mpim:read", "mpim:write", "mpim:write.invites", "mpim:write.topic", "pins:read", "pins:write", "reactions:read", "reactions:write", "reminders:read", "reminders:write", "remote_files:read", "remote_files:share", "remote_files:write", "search:read.files", "search:read.public", "search:read.users", "team.billing:read", "team.preferences:read", "team:read", "tokens.basic", "triggers:read", "triggers:write", "usergroups:read", "usergroups:write", "users.profile:read", "users:read", "users:read.email", "users:write", "workflow.steps:execute"]
+    f"{family}:{action}" if action else family for family, actions in _FAMILIES.items() for action in actions
 )
 
 
