@@ -16,7 +16,7 @@ _SENTENCES = {
     sqlite3.SQLITE_FULL: "The disk is full: nothing can be added to {path}. Free some space and try again.",
     sqlite3.SQLITE_READONLY: "The incident file {path} is read-only. Allow writing to it and to its folder.",
     sqlite3.SQLITE_CORRUPT: "The incident file {path} is damaged. It is left as it is: restore a backup.",
-    sqlite3.SQLITE_NOTADB: "{path} is not an incident file. It is left as it is: move it, or restore a backup.",
+    sqlite3.SQLITE_NOTADB: "{path} is not an incident file. Left as it is: move it, or restore a backup.",
     sqlite3.SQLITE_CANTOPEN: "The incident file {path} cannot be opened. Check who may write to its folder.",
     sqlite3.SQLITE_PERM: "The incident file {path} may not be opened by this user. Check who owns it.",
     sqlite3.SQLITE_IOERR: "The disk failed while using {path}. Check the disk and try again.",
