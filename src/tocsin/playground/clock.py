@@ -1,0 +1,49 @@
+"""Time in the workspace: the machine's own, or one that a test can turn."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    def now(self) -> float:
+        """Seconds since the epoch."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Return once `now()` is that many seconds later."""
+
+
+class SystemClock:
+    def now(self) -> float:
+        return time.time()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class TurnableClock:
+    """The machine's clock plus whatever it was turned by; turning it wakes those whose time has come."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+        self._turned = asyncio.Event()
+
+    def now(self) -> float:
+        return time.time() + self._ahead
+
+    def turn(self, seconds: float) -> None:
+        self._ahead += seconds
+        self._turned.set()
+        self._turned = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        until = self.now() + seconds
+        while (left := until - self.now()) > 0:
+            turned = self._turned
+            try:
+                async with asyncio.timeout(left):
+                    await turned.wait()
+            except TimeoutError:
+                return

@@ -1,0 +1,112 @@
+"""What a person asks of an app by name: slash commands and shortcuts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tocsin.playground.delivery import Answer
+from tocsin.playground.manifest import Command
+from tocsin.playground.model import Channel, InstalledApp, Outcome, Person, Refused
+from tocsin.playground.parts import Parts
+from tocsin.playground.payloads import Payloads
+from tocsin.playground.response_urls import ResponseUrl, is_message
+from tocsin.playground.typed_text import mentions_written
+from tocsin.playground.words import refusal_words, unanswered_words
+
+
+class CommandActs(Parts):
+    @property
+    def payloads(self) -> Payloads:
+        return Payloads(self.state)
+
+    def actor(self, person: str) -> Person:
+        """The person, if they may still do anything at all."""
+        found = self.state.person(person)
+        if found.deleted:
+            raise Refused("account_inactive")
+        return found
+
+    async def command(self, person: str, channel: str, typed: str, thread_ts: str | None = None) -> Outcome:
+        """Run a slash command as typed, `/name text`; what the app acknowledges with is shown."""
+        name, _, text = typed.strip().partition(" ")
+        try:
+            actor, room = self.actor(person), self.conversations.entered(person, channel)
+            app, declared = self._find_command(name)
+            if thread_ts is not None:
+                raise Refused("no_commands_in_threads")
+        except Refused as no:
+            return refusal(no, name)
+        if declared.should_escape:
+            text = mentions_written(self.state, text)
+        url = self.response_urls.mint(app, actor.id, room.id)
+        trigger = self.modals.trigger(app, actor.id)
+        payload = self.payloads.command(app, actor, room, name, text.strip(), trigger, url)
+        answer = await self.delivery.deliver(app, "slash_commands", payload, "slash_commands")
+        if not answer.ok:
+            return unanswered(answer, name, app)
+        return self._show_answer(app, actor, room, answer)
+
+    def _find_command(self, name: str) -> tuple[InstalledApp, Command]:
+        for app in self.state.apps.values():
+            command = app.manifest.command(name)
+            if command is not None and "commands" in app.manifest.bot_scopes:
+                return app, command
+        raise Refused("invalid_command")
+
+    def _show_answer(self, app: InstalledApp, person: Person, channel: Channel, answer: Answer) -> Outcome:
+        if answer.response is not None and is_message(answer.response):
+            try:
+                self.response_urls.say(ResponseUrl(app, person.id, channel.id, 0.0), answer.response)
+            except Refused as no:
+                return refusal(no)
+        return Outcome(True)
+
+    async def message_shortcut(self, person: str, callback_id: str, channel: str, ts: str) -> Outcome:
+        """Offered on every message but ephemerals, also where the app's bot is no member."""
+        try:
+            actor, room = self.actor(person), self.conversations.visible(person, channel)
+            message = self.state.message(channel, ts)
+            if message.ephemeral_to is not None:
+                raise Refused("shortcut_on_ephemeral")
+            app = self._find_shortcut(callback_id, "message")
+        except Refused as no:
+            return refusal(no, callback_id)
+        url = self.response_urls.mint(app, actor.id, room.id, thread_ts=message.thread_ts)
+        trigger = self.modals.trigger(app, actor.id)
+        payload = self.payloads.message_shortcut(app, actor, callback_id, room, message, trigger, url)
+        answer = await self.delivery.deliver(app, "interactive", payload, "message_action")
+        return Outcome(True) if answer.ok else unanswered(answer, callback_id, app)
+
+    async def global_shortcut(self, person: str, callback_id: str) -> Outcome:
+        """Slack, Shortcuts: no channel and no response_url come with it."""
+        try:
+            actor = self.actor(person)
+            app = self._find_shortcut(callback_id, "global")
+        except Refused as no:
+            return refusal(no, callback_id)
+        trigger = self.modals.trigger(app, actor.id)
+        payload = self.payloads.global_shortcut(app, actor, callback_id, trigger)
+        answer = await self.delivery.deliver(app, "interactive", payload, "shortcut")
+        return Outcome(True) if answer.ok else unanswered(answer, callback_id, app)
+
+    def _find_shortcut(self, callback_id: str, kind: str) -> InstalledApp:
+        for app in self.interactive_apps():
+            if app.manifest.shortcut(callback_id, kind) is not None:
+                return app
+        raise Refused("invalid_shortcut")
+
+    def interactive_apps(self) -> Iterator[InstalledApp]:
+        """Those whose manifest turns interactivity on: without it no shortcut, button or form works."""
+        for app in self.state.apps.values():
+            if app.manifest.interactivity:
+                yield app
+
+
+def refusal(no: Refused, what: str = "") -> Outcome:
+    words = refusal_words(no.error, what)
+    return Outcome(False, no.error, message="; ".join([words, *no.messages]))
+
+
+def unanswered(answer: Answer, what: str, app: InstalledApp) -> Outcome:
+    error = answer.error or "operation_timeout"
+    return Outcome(False, error, message=unanswered_words(error, what, app.name))

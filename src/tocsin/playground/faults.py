@@ -1,0 +1,37 @@
+"""Faults a test may plan: what the next calls of a method answer instead of the truth."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+
+@dataclass
+class Fault:
+    """One misbehaviour: answer with `status` or `error`, wait for `until`, or break off mid-response.
+
+    With `after_effect` the method does its work first and only the answer is lost.
+    """
+
+    status: int = 200
+    error: str | None = None
+    retry_after: int | None = None
+    until: asyncio.Event | None = None
+    reset: bool = False
+    after_effect: bool = False
+
+
+class Faults:
+    def __init__(self) -> None:
+        self._planned: dict[str, list[Fault]] = {}
+
+    def plan(self, method: str, *faults: Fault) -> None:
+        """The next calls of this method meet these faults, one each, then all is well again."""
+        self._planned.setdefault(method, []).extend(faults)
+
+    def next_for(self, method: str) -> Fault | None:
+        planned = self._planned.get(method)
+        return planned.pop(0) if planned else None
+
+    def clear(self) -> None:
+        self._planned.clear()

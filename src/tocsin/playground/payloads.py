@@ -1,0 +1,166 @@
+"""Interaction payloads as Slack sends them: commands, shortcuts, actions, submissions."""
+
+from __future__ import annotations
+
+from tocsin.playground.model import Channel, InstalledApp, Json, Message, Person, View
+from tocsin.playground.shapes import message_json, view_json
+from tocsin.playground.state import State
+
+
+class Payloads:
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def _interaction(self, kind: str, app: InstalledApp, person: Person) -> Json:
+        team = self._state.team
+        return {
+            "type": kind,
+            "team": {"id": team.id, "domain": team.domain},
+            "user": {"id": person.id, "username": person.name, "name": person.name, "team_id": team.id},
+            "api_app_id": app.app_id,
+            "token": app.verification_token,
+            "enterprise": None,
+            "is_enterprise_install": False,
+        }
+
+    def channel_name(self, channel: Channel) -> str:
+        """Slack names no private channel or direct message to an app."""
+        return {"im": "directmessage", "mpim": "privategroup", "private": "privategroup"}.get(
+            channel.kind, channel.name
+        )
+
+    def command(
+        self,
+        app: InstalledApp,
+        person: Person,
+        channel: Channel,
+        command: str,
+        text: str,
+        trigger_id: str,
+        response_url: str,
+    ) -> Json:
+        """Every value is a string, as in the form that Slack posts."""
+        team = self._state.team
+        return {
+            "token": app.verification_token,
+            "team_id": team.id,
+            "team_domain": team.domain,
+            "channel_id": channel.id,
+            "channel_name": self.channel_name(channel),
+            "user_id": person.id,
+            "user_name": person.name,
+            "command": command,
+            "text": text,
+            "api_app_id": app.app_id,
+            "is_enterprise_install": "false",
+            "response_url": response_url,
+            "trigger_id": trigger_id,
+        }
+
+    def global_shortcut(self, app: InstalledApp, person: Person, callback_id: str, trigger_id: str) -> Json:
+        return self._interaction("shortcut", app, person) | {
+            "action_ts": self._state.next_ts(),
+            "callback_id": callback_id,
+            "trigger_id": trigger_id,
+        }
+
+    def message_shortcut(
+        self,
+        app: InstalledApp,
+        person: Person,
+        callback_id: str,
+        channel: Channel,
+        message: Message,
+        trigger_id: str,
+        response_url: str,
+    ) -> Json:
+        return self._interaction("message_action", app, person) | {
+            "action_ts": self._state.next_ts(),
+            "callback_id": callback_id,
+            "trigger_id": trigger_id,
+            "response_url": response_url,
+            "message_ts": message.ts,
+            "message": message_json(self._state, message),
+            "channel": {"id": channel.id, "name": self.channel_name(channel)},
+        }
+
+    def view_action(
+        self, app: InstalledApp, person: Person, view: View, actions: list[Json], trigger_id: str
+    ) -> Json:
+        return self._interaction("block_actions", app, person) | {
+            "container": {"type": "view", "view_id": view.id},
+            "trigger_id": trigger_id,
+            "view": view_json(self._state, view, app),
+            "actions": actions,
+        }
+
+    def message_action(
+        self,
+        app: InstalledApp,
+        person: Person,
+        message: Message,
+        actions: list[Json],
+        values: Json,
+        trigger_id: str,
+        response_url: str,
+    ) -> Json:
+        channel = self._state.channel(message.channel)
+        ephemeral = message.ephemeral_to is not None
+        container: Json = {
+            "type": "message",
+            "message_ts": message.ts,
+            "channel_id": channel.id,
+            "is_ephemeral": ephemeral,
+        }
+        if message.thread_ts is not None:
+            container["thread_ts"] = message.thread_ts
+        body = self._interaction("block_actions", app, person) | {
+            "container": container,
+            "trigger_id": trigger_id,
+            "channel": {"id": channel.id, "name": self.channel_name(channel)},
+            "state": {"values": values},
+            "response_url": response_url,
+            "actions": actions,
+        }
+        if not ephemeral:
+            body["message"] = message_json(self._state, message)
+        return body
+
+    def suggestion(
+        self, app: InstalledApp, person: Person, block_id: str, action_id: str, query: str, where: Json
+    ) -> Json:
+        return (
+            self._interaction("block_suggestion", app, person)
+            | {"action_id": action_id, "block_id": block_id, "value": query}
+            | where
+        )
+
+    def view_container(self, app: InstalledApp, view: View) -> Json:
+        return {
+            "container": {"type": "view", "view_id": view.id},
+            "view": view_json(self._state, view, app),
+        }
+
+    def message_container(self, message: Message) -> Json:
+        container = {"type": "message", "message_ts": message.ts, "channel_id": message.channel}
+        channel = self._state.channel(message.channel)
+        return {
+            "container": container,
+            "channel": {"id": channel.id, "name": self.channel_name(channel)},
+            "message": message_json(self._state, message),
+        }
+
+    def submission(
+        self, app: InstalledApp, person: Person, view: View, trigger_id: str, response_urls: list[Json]
+    ) -> Json:
+        return self._interaction("view_submission", app, person) | {
+            "trigger_id": trigger_id,
+            "view": view_json(self._state, view, app),
+            "response_urls": response_urls,
+        }
+
+    def closed(self, app: InstalledApp, person: Person, view: View, is_cleared: bool) -> Json:
+        return self._interaction("view_closed", app, person) | {
+            "view": view_json(self._state, view, app),
+            "is_cleared": is_cleared,
+        }

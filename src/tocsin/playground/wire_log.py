@@ -1,0 +1,49 @@
+"""What went over the wire, in order, so that a test can wait for it and count it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from tocsin.playground.clock import Clock
+from tocsin.playground.model import Json, Request
+
+Wanted = str | Callable[[Request], bool]
+
+
+class WireLog:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._news = asyncio.Event()
+        self.requests: list[Request] = []
+
+    def begin(self, request: Request) -> Request:
+        self.requests.append(request)
+        return request
+
+    def finish(self, request: Request, *, ok: bool, error: str | None, response: Json | None) -> None:
+        request.ok, request.error, request.response = ok, error, response
+        request.took = self._clock.now() - request.at
+        request.finished = True
+        self._news.set()
+        self._news = asyncio.Event()
+
+    def matching(self, wanted: Wanted) -> list[Request]:
+        return [r for r in self.requests if (r.method == wanted if isinstance(wanted, str) else wanted(r))]
+
+    async def heard(self, wanted: Wanted, count: int = 1, timeout: float = 5.0) -> list[Request]:  # noqa: ASYNC109
+        """The finished exchanges that match, once there are `count` of them.
+
+        TimeoutError, naming what was heard instead, after `timeout` seconds of real time.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                while len(found := [r for r in self.matching(wanted) if r.finished]) < count:
+                    await self._news.wait()
+        except TimeoutError:
+            heard = ", ".join(r.method for r in self.requests) or "nothing"
+            raise TimeoutError(f"waited {timeout} s for {count} x {wanted}; heard: {heard}") from None
+        return found
+
+    def clear(self) -> None:
+        self.requests.clear()
