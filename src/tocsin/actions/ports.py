@@ -83,7 +83,9 @@ class Workspace(Protocol):
 
     async def set_purpose(self, channel: ChannelId, incident: Incident) -> None: ...
 
-    async def bookmark(self, channel: ChannelId, incident: Incident) -> None: ...
+    async def bookmark(self, channel: ChannelId, incident: Incident, *, again: bool) -> None:
+        """Add the incident's permalink to the channel's bookmarks, where it has one."""
+        ...
 
     async def invite(self, channel: ChannelId, people: Sequence[PersonId]) -> tuple[PersonId, ...]:
         """Bring people in, 100 at most in one call; answers who could not be brought in."""
@@ -105,8 +107,10 @@ class Workspace(Protocol):
         ...
 
     async def show_declared(self, view_id: str, incident: Incident, trouble: Sequence[str]) -> None:
-        """Put the outcome into the modal that the reporter still has open."""
+        """Put the outcome into the modal, if the reporter still has it open."""
         ...
+
+    async def show_already_declared(self, view_id: str, incident: Incident) -> None: ...
 
     async def show_not_declared(self, view_id: str, sentence: str) -> None: ...
 
@@ -116,6 +120,10 @@ class Ledger(Protocol):
 
     async def claim_source(self, team: str, source: SourceMessage, key: str) -> str:
         """Take a message for a declaration; answers the key of whoever took it first."""
+        ...
+
+    async def release_source(self, team: str, source: SourceMessage, key: str) -> None:
+        """Give the message back, when the declaration with this key was refused."""
         ...
 
     async def source_key(self, team: str, source: SourceMessage) -> str | None:
@@ -136,8 +144,8 @@ class Ledger(Protocol):
 class Journal(Protocol):
     """Durable stories: what was started is finished, also by the next process."""
 
-    async def start(self, verb: str, key: str, order: Mapping[str, Any]) -> bool:
-        """Commit to a story and begin it; False when the key was started before, and nothing is begun."""
+    async def start(self, verb: str, key: str, order: Mapping[str, Any]) -> None:
+        """Commit to a story and begin it; nothing happens when this key was started before."""
         ...
 
     async def step(self, name: str, act: Callable[[bool], Awaitable[T]], returns: type[T] | Any) -> T:

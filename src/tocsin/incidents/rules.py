@@ -5,11 +5,23 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from typing import Literal
 from urllib.parse import urlsplit
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import CustomField, FieldValue, Form, Visibility
+from tocsin.incidents.model import (
+    ChannelId,
+    CustomField,
+    FieldValue,
+    Form,
+    Frozen,
+    Incident,
+    MessageTs,
+    PersonId,
+    Visibility,
+)
 from tocsin.incidents.requests import (
     LINK_LIMIT,
     NAME_LIMIT,
@@ -163,7 +175,7 @@ def _link(text: str) -> str:
 def channel_name(reference: str, name: str, attempt: int = 1) -> str:
     """`inc-12-checkout-is-slow`: the number first, so that a sorted sidebar is a timeline.
 
-    At most 80 characters of lower-case letters, digits, hyphens and underscores (Slack, conversations.create).
+    At most 80 lower-case letters, digits, hyphens and underscores (Slack, conversations.create).
     Accents are dropped, and so are words in other scripts. Later attempts end in `-2`, `-3`.
     """
     folded = unicodedata.normalize("NFKD", f"{reference}-{name}").encode("ascii", "ignore").decode()
@@ -178,3 +190,61 @@ def in_words(names: Iterable[str]) -> str:
     if len(listed) < 2:
         return "".join(listed)
     return f"{', '.join(listed[:-1])} and {listed[-1]}"
+
+
+class Place(Frozen):
+    """Somewhere an incident's card belongs."""
+
+    place: Literal["source", "announcement", "reporter"]
+    to: str
+    thread: MessageTs | None = None
+
+
+def places(
+    incident: Incident, *, origin: ChannelId | None, thread: MessageTs | None, announce: str | None
+) -> tuple[Place, ...]:
+    """Where an incident is shown besides its own channel.
+
+    A public one goes back to where it was declared, and to the announcement channel unless it is a test. A
+    private one, and one that was declared nowhere in particular, goes to its reporter alone.
+    """
+    found: list[Place] = []
+    if origin and not incident.is_private:
+        found.append(Place(place="source", to=origin, thread=thread))
+    elif incident.creator.slack_user_id:
+        found.append(Place(place="reporter", to=incident.creator.slack_user_id))
+    announced = announce and not incident.is_private and incident.mode != "test"
+    if announced and announce and not (announce == origin and thread is None):
+        found.append(Place(place="announcement", to=announce))
+    return tuple(found)
+
+
+def visible_to(person: PersonId | None, incident: Incident) -> bool:
+    """Whether this person may know of the incident: a private one is for its reporter and role holders."""
+    return not incident.is_private or (person is not None and person in incident.people)
+
+
+def ago(then: datetime, now: datetime) -> str:
+    """`just now`, `3 minutes ago`, `2 hours ago`, `5 days ago`."""
+    minutes = int((now - then).total_seconds() // 60)
+    for size, unit in ((1440, "day"), (60, "hour"), (1, "minute")):
+        if minutes >= size:
+            count = minutes // size
+            return f"{count} {unit}{'s' * (count > 1)} ago"
+    return "just now"
+
+
+def is_one_edit_away(word: str, other: str) -> bool:
+    """Whether one letter added, dropped, changed, or two swapped, makes one word of the other."""
+    if word == other or abs(len(word) - len(other)) > 1:
+        return False
+    start = next((i for i, (a, b) in enumerate(zip(word, other, strict=False)) if a != b), None)
+    if start is None:
+        return True
+    rest, far = word[start:], other[start:]
+    return (
+        rest[1:] == far[1:]
+        or rest[1:] == far
+        or rest == far[1:]
+        or (rest[:2] == far[1::-1] and len(rest) > 1 and rest[2:] == far[2:])
+    )

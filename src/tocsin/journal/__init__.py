@@ -1,0 +1,1 @@
+"""What must survive the process: stories that are not finished, and what Tocsin did in Slack."""

@@ -1,0 +1,58 @@
+"""The one place that catches Exception, and how long we try before we give up."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import structlog
+
+from tocsin.incidents.errors import OutcomeUnknown, Unavailable
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+FIRST_WAIT = 0.5
+LONGEST_WAIT = 30.0
+
+
+@asynccontextmanager
+async def best_effort(doing: str) -> AsyncIterator[list[BaseException]]:
+    """Whatever goes wrong inside is written down and goes no further.
+
+    The list that is handed out holds the exception afterwards, for who wants to tell somebody.
+    """
+    failed: list[BaseException] = []
+    try:
+        yield failed
+    except Exception as error:
+        log.exception("failed", doing=doing)
+        failed.append(error)
+
+
+async def patiently(act: Callable[[bool], Awaitable[T]], *, again: bool, attempts: int | None) -> T:
+    """What `act` answers, tried until it is available: `attempts` times, or for ever when None.
+
+    Waits as long as the other side asks (`retry_after`), else twice as long each time, from half a second
+    to 30 s with jitter, so that many who wait do not all come back at once. `act` is told whether an earlier
+    attempt may have arrived.
+    """
+    tried = 0
+    while True:
+        tried += 1
+        try:
+            return await act(again)
+        except Unavailable as error:
+            if attempts is not None and tried >= attempts:
+                raise
+            again = again or isinstance(error, OutcomeUnknown)
+            await asyncio.sleep(_wait(tried, error.retry_after))
+
+
+def _wait(tried: int, asked: float | None) -> float:
+    longest = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(tried - 1, 10))
+    spread = random.uniform(0.5, 1.0)
+    return longest * spread if asked is None else asked + 0.2 * spread

@@ -1,0 +1,118 @@
+"""Durable stories on DBOS, and the only module that knows of it.
+
+A story is committed before it begins; each step is recorded when it is done; a story that a killed process
+left behind is begun again at the next start, and its recorded steps answer what they answered before.
+DBOS keeps one registry for the whole process, so one journal is open at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dbos import DBOS, DBOSConfig, SetWorkflowID
+from pydantic import TypeAdapter
+from sqlalchemy.engine import make_url
+
+T = TypeVar("T")
+Story = Callable[[dict[str, Any]], Awaitable[Any]]
+
+# Stories outlive upgrades: a new version must go on with what an old one began.
+STORY_FORMAT = "stories-1"
+
+_open: DurableJournal | None = None
+
+# A story that DBOS resumes runs in a context of its own, where this was never set.
+_begun_by_this_process: ContextVar[bool] = ContextVar("begun_by_this_process", default=False)
+
+
+@DBOS.workflow(name="story", max_recovery_attempts=1_000_000)
+async def _story(verb: str, order: dict[str, Any]) -> Any:
+    if _open is None:
+        raise RuntimeError("a story was begun with no journal open")
+    return await _open.stories[verb](order)
+
+
+class DurableJournal:
+    """The journal of one process; `url` is a SQLAlchemy URL of SQLite or PostgreSQL."""
+
+    def __init__(self, url: str, *, executor: str = "tocsin") -> None:
+        self.url = url
+        self.executor = executor
+        self.stories: dict[str, Story] = {}
+
+    def tells(self, verb: str, story: Story) -> None:
+        """Name the story that a verb begins; all verbs must be named before `open`."""
+        self.stories[verb] = story
+
+    def open(self) -> None:
+        """Open the journal and go on with unfinished stories; call it inside the running event loop.
+
+        Resumed stories then run on this loop, where the HTTP clients live.
+        """
+        global _open
+        if _open is not None:
+            raise RuntimeError("one journal is open in this process already")
+        make_ready(self.url)
+        logging.getLogger("dbos").setLevel(logging.WARNING)
+        config: DBOSConfig = {
+            "name": "tocsin",
+            "system_database_url": self.url,
+            "application_version": STORY_FORMAT,
+            "executor_id": self.executor,
+            "enable_otlp": False,
+            "log_level": "WARNING",
+        }
+        _open = self
+        DBOS(config=config)
+        DBOS.launch()
+
+    async def close(self) -> None:
+        """Stop; what is unfinished goes on at the next start."""
+        global _open
+        await asyncio.to_thread(DBOS.destroy)
+        _open = None
+
+    async def start(self, verb: str, key: str, order: Mapping[str, Any]) -> None:
+        marked = _begun_by_this_process.set(True)
+        try:
+            with SetWorkflowID(key):
+                await DBOS.start_workflow_async(_story, verb, dict(order))
+        finally:
+            _begun_by_this_process.reset(marked)
+
+    async def step(self, name: str, act: Callable[[bool], Awaitable[T]], returns: type[T] | Any) -> T:
+        shape: TypeAdapter[T] = TypeAdapter(returns)
+        again = not _begun_by_this_process.get()
+
+        async def recorded() -> Any:
+            return shape.dump_python(await act(again), mode="json")
+
+        return shape.validate_python(await DBOS.run_step_async({"name": name}, recorded))
+
+    async def result(self, key: str) -> Any:
+        status = await DBOS.get_workflow_status_async(key)
+        return status.output if status is not None and status.status == "SUCCESS" else None
+
+    async def unfinished(self) -> list[str]:
+        """The keys of stories that have begun and not ended, oldest first."""
+        found = await DBOS.list_workflows_async(status="PENDING", load_input=False, load_output=False)
+        return [status.workflow_id for status in found]
+
+
+def make_ready(url: str) -> None:
+    """Create the file of an SQLite journal, for its owner's eyes only (0600), in write-ahead mode."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        return
+    path = Path(parsed.database)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+    connection.close()

@@ -1,0 +1,136 @@
+"""What Tocsin did in Slack: which message became which incident, and where its cards are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from tocsin.incidents.errors import Unavailable
+from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, SourceMessage
+from tocsin.journal.durable import make_ready
+
+T = TypeVar("T")
+_tables = sa.MetaData()
+
+_sources = sa.Table(
+    "tocsin_sources",
+    _tables,
+    sa.Column("team", sa.Text, primary_key=True),
+    sa.Column("channel", sa.Text, primary_key=True),
+    sa.Column("timestamp", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, nullable=False),
+)
+_declared = sa.Table(
+    "tocsin_declared",
+    _tables,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("incident_id", sa.Text, nullable=False, index=True),
+)
+_cards = sa.Table(
+    "tocsin_cards",
+    _tables,
+    sa.Column("channel", sa.Text, primary_key=True),
+    sa.Column("ts", sa.Text, primary_key=True),
+    sa.Column("incident_id", sa.Text, nullable=False, index=True),
+    sa.Column("place", sa.Text, nullable=False),
+)
+
+
+class SqlLedger:
+    """The ledger, beside the journal in the same database."""
+
+    def __init__(self, url: str) -> None:
+        make_ready(url)
+        self._engine = sa.create_engine(url)
+        if self._engine.dialect.name == "sqlite":
+            event.listen(self._engine, "connect", _prepare_sqlite)
+        _tables.create_all(self._engine)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    async def claim_source(self, team: str, source: SourceMessage, key: str) -> str:
+        def claim(connection: sa.Connection) -> str:
+            owner = connection.scalar(_owner(team, source))
+            if owner is None:
+                row = {"team": team, "channel": source.channel, "timestamp": source.timestamp, "key": key}
+                connection.execute(_sources.insert().values(row))
+            return str(owner or key)
+
+        return await self._do(claim)
+
+    async def release_source(self, team: str, source: SourceMessage, key: str) -> None:
+        ours = sa.and_(
+            _sources.c.team == team,
+            _sources.c.channel == source.channel,
+            _sources.c.timestamp == source.timestamp,
+            _sources.c.key == key,
+        )
+        await self._do(lambda connection: connection.execute(_sources.delete().where(ours)) and None)
+
+    async def source_key(self, team: str, source: SourceMessage) -> str | None:
+        return await self._scalar(_owner(team, source))
+
+    async def remember_incident(self, key: str, incident: Incident) -> None:
+        await self._put(_declared, {"key": key}, {"incident_id": incident.id})
+
+    async def incident_id(self, key: str) -> str | None:
+        asked = sa.select(_declared.c.incident_id).where(_declared.c.key == key)
+        return await self._scalar(asked)
+
+    async def remember_card(self, incident_id: str, card: Card) -> None:
+        where = {"channel": card.channel, "ts": card.ts}
+        await self._put(_cards, where, {"incident_id": incident_id, "place": card.place})
+
+    async def cards(self, incident_id: str) -> Sequence[Card]:
+        asked = sa.select(_cards).where(_cards.c.incident_id == incident_id).order_by(_cards.c.ts)
+        rows = await self._do(lambda connection: connection.execute(asked).all())
+        return [Card(channel=ChannelId(r.channel), ts=MessageTs(r.ts), place=r.place) for r in rows]
+
+    async def _scalar(self, asked: sa.Select[tuple[str]]) -> str | None:
+        def ask(connection: sa.Connection) -> str | None:
+            found = connection.scalar(asked)
+            return None if found is None else str(found)
+
+        return await self._do(ask)
+
+    async def _put(self, table: sa.Table, where: dict[str, str], what: dict[str, str]) -> None:
+        """Insert the row, or leave the one that is there already."""
+
+        def put(connection: sa.Connection) -> None:
+            there = sa.and_(*(table.c[column] == value for column, value in where.items()))
+            if connection.execute(sa.select(table).where(there)).first() is None:
+                connection.execute(table.insert().values({**where, **what}))
+
+        await self._do(put)
+
+    async def _do(self, act: Callable[[sa.Connection], T]) -> T:
+        def transaction() -> T:
+            with self._engine.begin() as connection:
+                return act(connection)
+
+        try:
+            return await asyncio.to_thread(transaction)
+        except sa.exc.IntegrityError:
+            # Another replica wrote the same row first; asking again finds it.
+            return await asyncio.to_thread(transaction)
+        except sa.exc.OperationalError as error:
+            raise Unavailable(f"Tocsin's own ledger cannot be used: {error.orig}") from error
+
+
+def _owner(team: str, source: SourceMessage) -> sa.Select[tuple[str]]:
+    return sa.select(_sources.c.key).where(
+        _sources.c.team == team,
+        _sources.c.channel == source.channel,
+        _sources.c.timestamp == source.timestamp,
+    )
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = "IMMEDIATE"
+    connection.execute("PRAGMA busy_timeout=1500")
+    connection.execute("PRAGMA synchronous=FULL")

@@ -1,0 +1,187 @@
+"""How Slack spells things: escaping, inputs, and what somebody chose in one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from slack_sdk.models.blocks import (
+    Block,
+    CheckboxesElement,
+    ExternalDataMultiSelectElement,
+    ExternalDataSelectElement,
+    InputBlock,
+    InputInteractiveElement,
+    MarkdownTextObject,
+    NumberInputElement,
+    Option,
+    PlainTextInputElement,
+    PlainTextObject,
+    SectionBlock,
+    StaticMultiSelectElement,
+    StaticSelectElement,
+    UrlInputElement,
+    UserSelectElement,
+)
+
+OPTION_LIMIT = 75
+"""Characters of an option's text and of its description (Slack, option object)."""
+
+OPTIONS_LIMIT = 100
+"""Options of one select menu; beyond that it must be an external select (Slack, select menu element)."""
+
+Choice = tuple[str, str, str]
+"""An option's value, its text and its description."""
+
+
+def escape(text: str) -> str:
+    """Text that no reader can mistake for a mention or a link (Slack, escaping text)."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def shortened(text: str, limit: int) -> str:
+    """At most `limit` characters, the last one an ellipsis where something was cut off."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def link(url: str | None, text: str) -> str:
+    """`text` as a link in mrkdwn, or as plain words where there is no address."""
+    return f"<{escape(url).replace('|', '%7C')}|{escape(text)}>" if url else escape(text)
+
+
+def moment(at: datetime) -> str:
+    """A date token: each reader sees their own zone (Slack, date formatting)."""
+    stamp = int(at.timestamp())
+    return f"<!date^{stamp}^{{date_short_pretty}} at {{time}}|{at:%Y-%m-%d %H:%M} UTC>"
+
+
+def plain(text: str) -> PlainTextObject:
+    return PlainTextObject(text=text, emoji=True)
+
+
+def paragraph(mrkdwn: str) -> SectionBlock:
+    """A paragraph of mrkdwn, in which all that people wrote is escaped already."""
+    return SectionBlock(text=MarkdownTextObject(text=mrkdwn, verbatim=True), expand=True)
+
+
+def option(value: str, text: str, description: str = "") -> Option:
+    return Option(
+        value=value,
+        text=plain(shortened(text, OPTION_LIMIT)),
+        description=plain(shortened(description, OPTION_LIMIT)) if description else None,
+    )
+
+
+def _block(
+    field: str, label: str, element: InputInteractiveElement, *, optional: bool, hint: str = ""
+) -> InputBlock:
+    return InputBlock(
+        block_id=field,
+        label=plain(shortened(label, 2000)),
+        element=element,
+        optional=optional,
+        hint=plain(shortened(hint, 2000)) if hint else None,
+    )
+
+
+def text_input(
+    field: str,
+    label: str,
+    *,
+    value: str = "",
+    placeholder: str = "",
+    hint: str = "",
+    lines: bool = False,
+    optional: bool = True,
+    focus: bool = False,
+) -> Block:
+    element = PlainTextInputElement(
+        action_id=field,
+        initial_value=value[:3000] or None,
+        placeholder=plain(shortened(placeholder, 150)) if placeholder else None,
+        multiline=lines,
+        focus_on_load=focus or None,
+    )
+    return _block(field, label, element, optional=optional, hint=hint)
+
+
+def number_input(field: str, label: str, *, value: str = "", hint: str = "", optional: bool = True) -> Block:
+    element = NumberInputElement(action_id=field, is_decimal_allowed=True, initial_value=value or None)
+    return _block(field, label, element, optional=optional, hint=hint)
+
+
+def link_input(field: str, label: str, *, value: str = "", hint: str = "", optional: bool = True) -> Block:
+    element = UrlInputElement(action_id=field, initial_value=value or None, placeholder=plain("https://"))
+    return _block(field, label, element, optional=optional, hint=hint)
+
+
+def person_input(field: str, label: str, *, value: str = "", hint: str = "") -> Block:
+    element = UserSelectElement(
+        action_id=field, initial_user=value or None, placeholder=plain("Choose a person")
+    )
+    return _block(field, label, element, optional=True, hint=hint)
+
+
+def checkbox(field: str, label: str, choice: Choice, *, checked: bool = False) -> Block:
+    only = option(*choice)
+    element = CheckboxesElement(action_id=field, options=[only], initial_options=[only] if checked else None)
+    return _block(field, label, element, optional=True)
+
+
+def select_input(
+    field: str,
+    label: str,
+    choices: Sequence[Choice],
+    *,
+    chosen: Iterable[str] = (),
+    several: bool = False,
+    optional: bool = True,
+    hint: str = "",
+    placeholder: str = "Choose one",
+) -> Block:
+    """A select menu; one with more than 100 choices is searched as people type."""
+    wanted = set(chosen)
+    picked = [option(*choice) for choice in choices if choice[0] in wanted]
+    asked: dict[str, Any] = {"action_id": field, "placeholder": plain(placeholder)}
+    element: InputInteractiveElement
+    if len(choices) > OPTIONS_LIMIT:
+        asked["min_query_length"] = 0
+        if several:
+            element = ExternalDataMultiSelectElement(**asked, initial_options=picked or None)
+        else:
+            element = ExternalDataSelectElement(**asked, initial_option=picked[0] if picked else None)
+    else:
+        asked["options"] = [option(*choice) for choice in choices]
+        if several:
+            element = StaticMultiSelectElement(**asked, initial_options=picked or None)
+        else:
+            element = StaticSelectElement(**asked, initial_option=picked[0] if picked else None)
+    return _block(field, label, element, optional=optional, hint=hint)
+
+
+def found(choices: Iterable[Choice], query: str) -> list[Option]:
+    """The first 100 choices that contain every word of the query (Slack, block suggestions)."""
+    words = query.casefold().split()
+    matching = (choice for choice in choices if all(word in choice[1].casefold() for word in words))
+    return [option(*choice) for choice, _ in zip(matching, range(OPTIONS_LIMIT), strict=False)]
+
+
+State = Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+
+def submitted(state: State, field: str) -> tuple[str, ...]:
+    """What somebody entered or chose in the field's input, whatever kind of input it is; () when empty."""
+    entered = state.get(field, {}).get(field) or {}
+    for name in ("value", "selected_user", "selected_conversation", "selected_channel", "selected_date"):
+        if entered.get(name):
+            return (str(entered[name]),)
+    if entered.get("selected_users"):
+        return tuple(map(str, entered["selected_users"]))
+    options = entered.get("selected_options") or [entered.get("selected_option")]
+    return tuple(str(chosen["value"]) for chosen in options if chosen and chosen.get("value"))
+
+
+def one(state: State, field: str) -> str:
+    """What was entered in the field; an empty string when nothing was."""
+    return next(iter(submitted(state, field)), "")
