@@ -55,7 +55,7 @@ class _Named:
 _DISPLAY = Shape(
     {"name": Words(35)},
     {
-        "description": Words(140, least=0),
+        "description": Words(140),
         "long_description": Words(4000, least=175),
         "background_color": Words(form=r"#[0-9A-Fa-f]{3}([0-9A-Fa-f]{3})?", wanted="must be a hex color"),
     },
@@ -67,7 +67,7 @@ _COMMAND = Shape(
         ),
         "description": Words(2000),
     },
-    {"url": _Endpoint(), "usage_hint": Words(1000, least=0), "should_escape": Flag()},
+    {"url": _Endpoint(), "usage_hint": Words(1000), "should_escape": Flag()},
 )
 _SHORTCUT = Shape(
     {
@@ -85,23 +85,25 @@ _FEATURES = Shape(
             )
         ),
         "bot_user": Shape({"display_name": Words(80, form=r"[^<>@#]+")}, {"always_online": Flag()}),
-        "shortcuts": Many(_SHORTCUT, 10, least=0),
-        "slash_commands": Many(_COMMAND, 50, least=0),
-        "unfurl_domains": Many(Words(form=r"[A-Za-z0-9.-]+", wanted="invalid domain"), 5, least=0),
-        "rich_previews": _Any(),
+        "shortcuts": Many(_SHORTCUT, 10),
+        "slash_commands": Many(_COMMAND, 50),
+        "unfurl_domains": Many(
+            Words(255, form=r"[a-z0-9][-a-z0-9.]*[a-z0-9]", wanted="invalid domain"), 5, distinct=True
+        ),
+        "functions": _Any(),
+        "workflow_steps": _Any(),
         "assistant_view": _Any(),
         "agent_view": _Any(),
-        "search": _Any(),
     }
 )
 _SETTINGS = Shape(
     optional={
-        "allowed_ip_address_ranges": Many(Words(), 10),
+        "allowed_ip_address_ranges": Many(Words(), 50, distinct=True),
         "event_subscriptions": Shape(
             optional={
                 "request_url": _Endpoint(),
-                "bot_events": Many(Words(), 100, least=0, distinct=True),
-                "user_events": Many(Words(), 100, least=0, distinct=True),
+                "bot_events": Many(Words(50), 100, least=0, distinct=True),
+                "user_events": Many(Words(50), 100, least=0, distinct=True),
                 "metadata_subscriptions": Many(_Any(), 100, least=0),
             }
         ),
@@ -118,7 +120,7 @@ _SETTINGS = Shape(
         "incoming_webhooks": Shape(optional={"incoming_webhooks_enabled": Flag()}),
     }
 )
-_SCOPES = Many(Words(), 255, least=0, distinct=True)
+_SCOPES = Many(Words(50), 255, least=0, distinct=True)
 _OAUTH = Shape(
     optional={
         "redirect_urls": Many(_Endpoint(), 1000),
@@ -130,7 +132,12 @@ _OAUTH = Shape(
 _MANIFEST = Shape(
     {"display_information": _DISPLAY},
     {
-        "_metadata": Shape(optional={"major_version": Whole(1, 2), "minor_version": Whole(0)}),
+        "$schema": Words(),
+        "_metadata": Shape(
+            optional=dict.fromkeys(
+                ("schema_version", "min_version", "major_version", "minor_version"), Whole()
+            )
+        ),
         "features": _FEATURES,
         "settings": _SETTINGS,
         "oauth_config": _OAUTH,

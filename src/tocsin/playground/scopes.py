@@ -13,125 +13,47 @@ KIND_OF_FAMILY: Final = MappingProxyType(
 )
 
 # Slack, scopes reference: what a bot token may be granted, as family and actions.
-_FAMILIES: dict[str, tuple[str, ...]] = {
-    "app_mentions": ("read",),
-    "assistant": ("write",),
-    "bookmarks": (
-        "read",
-        "write",
-    ),
-    "calls": (
-        "read",
-        "write",
-    ),
-    "canvases": (
-        "read",
-        "write",
-    ),
-    "channels": (
-        "history",
-        "join",
-        "manage",
-        "read",
-        "write.invites",
-        "write.topic",
-    ),
-    "chat": (
-        "write",
-        "write.customize",
-        "write.public",
-    ),
-    "commands": ("",),
-    "conversations.connect": (
-        "manage",
-        "read",
-        "write",
-    ),
-    "datastore": (
-        "read",
-        "write",
-    ),
-    "dnd": ("read",),
-    "emoji": ("read",),
-    "files": (
-        "read",
-        "write",
-    ),
-    "groups": (
-        "history",
-        "read",
-        "write",
-        "write.invites",
-        "write.topic",
-    ),
-    "im": (
-        "history",
-        "read",
-        "write",
-        "write.topic",
-    ),
-    "incoming-webhook": ("",),
-    "links": (
-        "read",
-        "write",
-    ),
-    "links.embed": ("write",),
-    "lists": (
-        "read",
-        "write",
-    ),
-    "metadata.message": ("read",),
-    "mpim": (
-        "history",
-        "read",
-        "write",
-        "write.invites",
-        "write.topic",
-    ),
-    "pins": (
-        "read",
-        "write",
-    ),
-    "reactions": (
-        "read",
-        "write",
-    ),
-    "reminders": (
-        "read",
-        "write",
-    ),
-    "remote_files": (
-        "read",
-        "share",
-        "write",
-    ),
-    "search": (
-        "read.files",
-        "read.public",
-        "read.users",
-    ),
-    "team": ("read",),
-    "team.billing": ("read",),
-    "team.preferences": ("read",),
-    "tokens.basic": ("",),
-    "triggers": (
-        "read",
-        "write",
-    ),
-    "usergroups": (
-        "read",
-        "write",
-    ),
-    "users": (
-        "read",
-        "read.email",
-        "write",
-    ),
-    "users.profile": ("read",),
-    "workflow.steps": ("execute",),
+_FAMILIES = {
+    "app_mentions": "read",
+    "assistant": "write",
+    "bookmarks": "read write",
+    "calls": "read write",
+    "canvases": "read write",
+    "channels": "history join manage read write.invites write.topic",
+    "chat": "write write.customize write.public",
+    "commands": "",
+    "conversations.connect": "manage read write",
+    "datastore": "read write",
+    "dnd": "read",
+    "emoji": "read",
+    "files": "read write",
+    "groups": "history read write write.invites write.topic",
+    "im": "history read write write.topic",
+    "incoming-webhook": "",
+    "links": "read write",
+    "links.embed": "write",
+    "lists": "read write",
+    "metadata.message": "read",
+    "mpim": "history read write write.invites write.topic",
+    "pins": "read write",
+    "reactions": "read write",
+    "reminders": "read write",
+    "remote_files": "read share write",
+    "search": "read.files read.public read.users",
+    "team": "read",
+    "team.billing": "read",
+    "team.preferences": "read",
+    "tokens.basic": "",
+    "triggers": "read write",
+    "usergroups": "read write",
+    "users": "read read.email write",
+    "users.profile": "read",
+    "workflow.steps": "execute",
 }
 BOT_SCOPES: Final = frozenset(
-    f"{family}:{action}" if action else family for family, actions in _FAMILIES.items() for action in actions
+    f"{family}:{action}".removesuffix(":")
+    for family, actions in _FAMILIES.items()
+    for action in actions.split(" ")
 )
 
 
@@ -309,6 +231,10 @@ SCOPES_OF_EVENT: Final[MappingProxyType[str, Alternatives]] = MappingProxyType(
                 "app_home_opened",
                 "app_rate_limited",
                 "app_uninstalled",
+                "grid_migration_finished",
+                "grid_migration_started",
+                "team_access_granted",
+                "team_access_revoked",
                 "entity_details_requested",
                 "function_executed",
                 "tokens_revoked",
@@ -319,13 +245,12 @@ SCOPES_OF_EVENT: Final[MappingProxyType[str, Alternatives]] = MappingProxyType(
         **{event: _any(scope) for event, scope in _MESSAGES.items()},
         "message.app_home": _any("im:history"),
         **{f"channel_{act}": _any("channels:read") for act in _LIFE},
+        "channel_created": _any("channels:read"),
+        "channel_shared": _any("channels:read", "groups:read"),
+        "channel_unshared": _any("channels:read", "groups:read"),
         "channel_id_changed": _any("channels:read"),
-        "channel_history_changed": _any("channels:history"),
-        **{
-            f"group_{act}": _any("groups:read")
-            for act in _LIFE
-            if act not in ("created", "shared", "unshared")
-        },
+        "channel_history_changed": _any("channels:history", "groups:history", "mpim:history"),
+        **{f"group_{act}": _any("groups:read") for act in _LIFE},
         "group_close": _any("groups:read"),
         "group_open": _any("groups:read"),
         "group_history_changed": _any("groups:history"),
@@ -341,9 +266,8 @@ SCOPES_OF_EVENT: Final[MappingProxyType[str, Alternatives]] = MappingProxyType(
             for act in ("change", "created", "deleted", "public", "shared", "unshared")
         },
         "link_shared": _any("links:read"),
-        **dict.fromkeys(
-            ("member_joined_channel", "member_left_channel"), _any("channels:read", "groups:read")
-        ),
+        "member_joined_channel": _any("channels:read", "groups:read", "mpim:read"),
+        "member_left_channel": _any("channels:read", "groups:read"),
         **{
             f"message_metadata_{act}": _any("metadata.message:read")
             for act in ("deleted", "posted", "updated")
