@@ -140,7 +140,6 @@ _LEAST: dict[str, int] = {
     "data_visualization.series": 1,
     "dispatch_action_configuration.trigger_actions_on": 1,
     "file_input.max_files": 1,
-    "message.channel": 1,
     "multi_select.max_selected_items": 1,
     "option_group.options": 1,
     "overflow.options": 1,
