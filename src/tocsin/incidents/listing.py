@@ -1,0 +1,205 @@
+"""Incidents as tables, JSON, CSV and Markdown: pure text, the same whichever backend keeps them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tocsin.incidents.model import FieldEntry, Incident, Person, TimelineEntry
+from tocsin.incidents.rules import cleaned, in_words
+
+COLUMNS = ("Reference", "Name", "Severity", "Status", "Lead", "Age")
+
+CSV_COLUMNS = (
+    "id",
+    "reference",
+    "name",
+    "summary",
+    "severity",
+    "incident_status",
+    "incident_type",
+    "visibility",
+    "mode",
+    "creator",
+    "lead",
+    "slack_channel_id",
+    "slack_channel_name",
+    "permalink",
+    "created_at",
+    "updated_at",
+)
+
+
+def age(since: datetime, now: datetime) -> str:
+    """How long ago, in the largest whole unit: `now`, `5 min`, `3 h`, `12 d`."""
+    passed = max(now - since, timedelta())
+    if passed < timedelta(minutes=1):
+        return "now"
+    if passed < timedelta(hours=1):
+        return f"{passed // timedelta(minutes=1)} min"
+    if passed < timedelta(days=2):
+        return f"{passed // timedelta(hours=1)} h"
+    return f"{passed // timedelta(days=1)} d"
+
+
+def named(person: Person | None) -> str:
+    """What to call somebody: the name, else the Slack id; nothing for nobody."""
+    return "" if person is None else person.name or person.slack_user_id or person.email or ""
+
+
+def marks(incident: Incident) -> tuple[str, ...]:
+    """What sets an incident apart: `private`, and its mode where that is not the standard one."""
+    return ("private",) * incident.is_private + (incident.mode,) * (incident.mode != "standard")
+
+
+def moment(at: datetime) -> str:
+    """RFC 3339 in UTC, to the second."""
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def as_rows(incidents: Iterable[Incident], now: datetime) -> Iterator[tuple[str, ...]]:
+    """One row of `COLUMNS` for each incident, safe to print on a terminal."""
+    for incident in incidents:
+        name = incident.name + "".join(f" [{mark}]" for mark in marks(incident))
+        severity = incident.severity.name if incident.severity else ""
+        row = (incident.reference, name, severity, incident.incident_status.name, named(incident.lead))
+        yield (*(cleaned(cell) for cell in row), age(incident.created_at, now))
+
+
+def as_record(incident: Incident, timeline: Sequence[TimelineEntry] | None = None) -> dict[str, Any]:
+    """The incident with the field names of incident.io's V2 object, ready for JSON.
+
+    Source: incident.io, Incidents V2, Show. The source message has the names of V1's create payload, since
+    V2 has none; `timeline` is our own.
+    """
+    plain = incident.model_dump(mode="json", exclude={"source", "creator", "custom_field_entries"})
+    source = incident.source
+    record = plain | {
+        "creator": {"user": _user(incident.creator)},
+        "incident_role_assignments": [
+            {
+                "role": assignment.role.model_dump(),
+                **({"assignee": _user(assignment.assignee)} if assignment.assignee else {}),
+            }
+            for assignment in incident.incident_role_assignments
+        ],
+        "custom_field_entries": [_field_entry(entry) for entry in incident.custom_field_entries],
+        "source_message_channel_id": source.channel if source else None,
+        "source_message_timestamp": source.timestamp if source else None,
+        "source_message_permalink": source.permalink if source else None,
+        "created_at": moment(incident.created_at),
+        "updated_at": moment(incident.updated_at),
+    }
+    record = {key: value for key, value in record.items() if value is not None}
+    if timeline is not None:
+        record["timeline"] = [_happening(entry) for entry in timeline]
+    return record
+
+
+def as_json(incidents: Iterable[Incident]) -> str:
+    """A JSON object whose `incidents` are V2 objects, as incident.io lists them."""
+    listed = [as_record(incident) for incident in incidents]
+    return json.dumps({"incidents": listed}, indent=2, ensure_ascii=False)
+
+
+def as_csv(incidents: Iterable[Incident]) -> str:
+    """Comma-separated with a header; no spreadsheet takes a cell for a formula (OWASP, CSV Injection)."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(CSV_COLUMNS)
+    for incident in incidents:
+        writer.writerow([_inert(cell) for cell in _csv_cells(incident)])
+    return out.getvalue()
+
+
+def as_markdown(incident: Incident, timeline: Sequence[TimelineEntry]) -> str:
+    """One incident as a document: its facts, its summary and everything that happened, times in UTC."""
+    lines = [f"# {_escaped(incident.reference)}: {_escaped(incident.name)}", ""]
+    lines += [f"- **{_escaped(label)}**: {_escaped(value)}" for label, value in facts(incident)]
+    if incident.summary:
+        lines += ["", "## Summary", ""]
+        lines += [f"{_escaped(line)}  " if line.strip() else "" for line in incident.summary.split("\n")]
+    if timeline:
+        lines += ["", "## Timeline", ""]
+        for entry in timeline:
+            said = " ".join(part for part in (named(entry.by), entry.verb, entry.text) if part)
+            lines.append(f"- {moment(entry.at)} {_escaped(said)}")
+    return "\n".join(lines) + "\n"
+
+
+def facts(incident: Incident) -> list[tuple[str, str]]:
+    """What there is to know at a glance, as label and value, without what is empty."""
+    apart = in_words(marks(incident))
+    listed = [
+        ("Status", incident.incident_status.name),
+        ("Severity", incident.severity.name if incident.severity else ""),
+        ("Type", incident.incident_type.name if incident.incident_type else ""),
+        ("Marked", apart),
+        ("Declared", f"{moment(incident.created_at)} by {named(incident.creator) or 'somebody'}"),
+        *((held.role.name, named(held.assignee)) for held in incident.incident_role_assignments),
+        ("Channel", f"#{incident.slack_channel_name}" if incident.slack_channel_name else ""),
+        ("Source message", (incident.source.permalink or "") if incident.source else ""),
+        *((entry.custom_field.name, answers(entry)) for entry in incident.custom_field_entries),
+        ("Permalink", incident.permalink or ""),
+    ]
+    return [(label, value) for label, value in listed if value]
+
+
+def answers(entry: FieldEntry) -> str:
+    """The answers to one custom field, in words."""
+    return in_words(value.shown for value in entry.values)
+
+
+def _csv_cells(incident: Incident) -> list[str]:
+    return [
+        incident.id,
+        incident.reference,
+        incident.name,
+        incident.summary,
+        incident.severity.name if incident.severity else "",
+        incident.incident_status.name,
+        incident.incident_type.name if incident.incident_type else "",
+        incident.visibility,
+        incident.mode,
+        named(incident.creator),
+        named(incident.lead),
+        incident.slack_channel_id,
+        incident.slack_channel_name,
+        incident.permalink or "",
+        moment(incident.created_at),
+        moment(incident.updated_at),
+    ]
+
+
+def _inert(cell: str) -> str:
+    return f"'{cell}" if cell.lstrip()[:1] in set("=+-@") or cell[:1] in set("\t\r\n") else cell
+
+
+def _escaped(text: str) -> str:
+    """Text that Markdown shows as it is: on one line, no markup, no HTML."""
+    one_line = cleaned(text)
+    if re.fullmatch(r"https?://[^\s<>]+", one_line):
+        return f"<{one_line}>"
+    escaped = re.sub(r"([\\`*_\[\]<>#|~!&])", r"\\\1", one_line)
+    return re.sub(r"^(\s*)([-+=]|\d+[.)])", r"\1\\\2", escaped)
+
+
+def _user(person: Person) -> dict[str, str]:
+    return {"name": named(person), **person.model_dump(exclude_none=True, include={"slack_user_id", "email"})}
+
+
+def _field_entry(entry: FieldEntry) -> dict[str, Any]:
+    return {
+        "custom_field": entry.custom_field.model_dump(exclude={"required"}),
+        "values": [value.model_dump(exclude_none=True) for value in entry.values],
+    }
+
+
+def _happening(entry: TimelineEntry) -> dict[str, Any]:
+    by = {"actor": {"user": _user(entry.by)}} if entry.by else {}
+    return {"timestamp": moment(entry.at), **by, "verb": entry.verb, "text": entry.text}

@@ -1,0 +1,73 @@
+"""What every answer carries, and who may be asked: our own host names, and nobody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; "
+        "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_USUAL_PORT = {"http": 80, "https": 443}
+
+
+def own_hosts(port: int, public_url: str | None = None) -> frozenset[str]:
+    """The Host headers that mean us: loopback with our port, and the public address."""
+    hosts = {f"{name}:{port}" for name in _LOOPBACK}
+    if port == _USUAL_PORT["http"]:
+        hosts.update(_LOOPBACK)
+    if public_url:
+        address = urlsplit(public_url.lower())
+        hosts.add(address.netloc.rpartition("@")[2])
+        if address.hostname and address.port in (None, _USUAL_PORT.get(address.scheme)):
+            name = f"[{address.hostname}]" if ":" in address.hostname else address.hostname
+            hosts.update({name, f"{name}:{_USUAL_PORT.get(address.scheme, 80)}"})
+    return frozenset(hosts)
+
+
+class Guard:
+    """Refuses requests meant for another host, so that no web page can reach us through a name of its own.
+
+    Answers 400 without exactly one Host header, and 421 for a host that is not ours.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
+        self._app = app
+        self._hosts = frozenset(host.lower() for host in hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers[name] = value
+            await send(message)
+
+        given = Headers(scope=scope).getlist("host")
+        if len(given) != 1:
+            refusal = PlainTextResponse("One Host header is needed.\n", 400)
+            await refusal(scope, receive, guarded)
+        elif given[0].lower() not in self._hosts:
+            refusal = PlainTextResponse("This host name is not served here.\n", 421)
+            await refusal(scope, receive, guarded)
+        else:
+            await self._app(scope, receive, guarded)
