@@ -1,0 +1,5 @@
+"""The workspace in a browser: channels, messages, forms, as a person of it sees them."""
+
+from tocsin.playground.page.routes import routes
+
+__all__ = ["routes"]
