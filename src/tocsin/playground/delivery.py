@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 import httpx
@@ -74,8 +74,9 @@ class Delivery:
 
     async def _within(self, reply: asyncio.Future[Json]) -> Json | None:
         deadline = asyncio.ensure_future(self._clock.sleep(ACK_SECONDS))
+        waited: set[asyncio.Future[Any]] = {reply, deadline}
         try:
-            await asyncio.wait({reply, deadline}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         finally:
             deadline.cancel()
         return reply.result() if reply.done() and not reply.cancelled() else None
@@ -92,7 +93,8 @@ class Delivery:
             self._http = httpx.AsyncClient(timeout=None, trust_env=False)
         sending = asyncio.ensure_future(self._http.post(url, content=body, headers=headers))
         deadline = asyncio.ensure_future(self._clock.sleep(ACK_SECONDS))
-        await asyncio.wait({sending, deadline}, return_when=asyncio.FIRST_COMPLETED)
+        waited: set[asyncio.Future[Any]] = {sending, deadline}
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         deadline.cancel()
         if not sending.done():
             sending.cancel()

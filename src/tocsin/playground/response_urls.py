@@ -49,7 +49,7 @@ class ResponseUrls:
         return self._urls.get(key)
 
     def answer(self, key: str, body: Json) -> None:
-        """Post, replace or delete, as `body` says. Refused with `used_url`, `expired_url` or what is wrong."""
+        """Post, replace or delete, as `body` says. Refused as used_url, expired_url or invalid."""
         url = self._urls.get(key)
         if url is None:
             raise Refused("invalid_url")

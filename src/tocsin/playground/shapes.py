@@ -96,7 +96,8 @@ def bot_json(state: State, app: InstalledApp) -> Json:
     }
 
 
-def message_json(state: State, message: Message) -> Json:
+def message_json(state: State, message: Message, *, metadata: bool = False) -> Json:
+    """`metadata` is shown only to those who ask for it (Slack, include_all_metadata)."""
     body: Json = {"type": "message", "ts": message.ts, "text": message.text, "team": state.team.id}
     optional = {
         "subtype": message.subtype,
@@ -109,7 +110,7 @@ def message_json(state: State, message: Message) -> Json:
         "files": message.files,
         "thread_ts": message.thread_ts,
         "edited": message.edited,
-        "metadata": message.metadata,
+        "metadata": message.metadata if metadata else None,
     }
     body |= {key: value for key, value in optional.items() if value}
     app = next((a for a in state.apps.values() if a.bot_id == message.bot_id), None)

@@ -25,16 +25,16 @@ class Store:
         self._db = sqlite_utils.Database(path)
         self._db.enable_wal()
         for kind in KINDS:
-            self._db[kind].create({"id": str, "body": str}, pk="id", if_not_exists=True)
+            self._db.table(kind).create({"id": str, "body": str}, pk="id", if_not_exists=True)
 
     def save(self, kind: str, key: str, body: Json) -> None:
-        self._db[kind].upsert({"id": key, "body": json.dumps(body)}, pk="id")
+        self._db.table(kind).upsert({"id": key, "body": json.dumps(body)}, pk="id")
 
     def remove(self, kind: str, key: str) -> None:
-        self._db[kind].delete_where("id = ?", [key])
+        self._db.table(kind).delete_where("id = ?", [key])
 
     def load(self, kind: str) -> Iterator[tuple[str, Json]]:
-        for row in self._db[kind].rows_where(order_by="rowid"):
+        for row in self._db.table(kind).rows_where(order_by="rowid"):
             yield row["id"], json.loads(row["body"])
 
     def close(self) -> None:

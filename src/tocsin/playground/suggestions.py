@@ -7,11 +7,11 @@ from tocsin.playground.model import Json, Refused
 
 
 def options_in(response: Json) -> list[Json]:
-    """Flat, groups opened up; Slack, block_suggestion: options or option_groups, at most a hundred each."""
+    """Flat, groups opened up; Slack: options or option_groups, a hundred at most of each."""
     if "options" in response and not response["options"]:
         return []
-    given = {key: response[key] for key in ("options", "option_groups") if key in response}
-    element = {"type": "static_select", "action_id": "a", **given}
+    element: Json = {"type": "static_select", "action_id": "a"}
+    element |= {key: response[key] for key in ("options", "option_groups") if key in response}
     errors = block_errors([{"type": "actions", "block_id": "b", "elements": [element]}], "message")
     if errors:
         raise Refused("invalid_options", *errors)

@@ -1,0 +1,53 @@
+"""The workspace on a port: its wire and its page in one app, in the running event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+
+from tocsin.playground import page
+from tocsin.playground.wire import wire_routes
+from tocsin.playground.workspace import Workspace
+
+
+def playground_app(workspace: Workspace) -> Starlette:
+    """What apps speak to and what people look at."""
+    return Starlette(routes=[*wire_routes(workspace), *page.routes(workspace)])
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Whoever runs the event loop decides what Ctrl-C does."""
+        yield
+
+
+@asynccontextmanager
+async def served(workspace: Workspace, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+    """Serve until left, on a free port with `port=0`; yields the address, which is `base_url` from then on.
+
+    OSError when the port is taken. The workspace is closed at the end.
+    """
+    listening = socket.create_server((host, port), backlog=128)
+    workspace.base_url = f"http://{host}:{listening.getsockname()[1]}"
+    config = uvicorn.Config(
+        playground_app(workspace),
+        ws="websockets-sansio",
+        lifespan="off",
+        log_level="warning",
+        timeout_graceful_shutdown=2,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        yield workspace.base_url
+    finally:
+        await workspace.close()
+        server.should_exit = True
+        await serving
+        listening.close()

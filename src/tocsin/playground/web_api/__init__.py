@@ -1,0 +1,17 @@
+"""Slack's Web API: a table from a method's name to its arguments and what it does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tocsin.playground.web_api import chat, conversations, marks, team, users, views
+from tocsin.playground.web_api.calls import Method
+
+METHODS: dict[str, Method[Any]] = {
+    **team.METHODS,
+    **users.METHODS,
+    **conversations.METHODS,
+    **chat.METHODS,
+    **views.METHODS,
+    **marks.METHODS,
+}

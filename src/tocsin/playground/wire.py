@@ -1,0 +1,56 @@
+"""What an app speaks to: the Web API, Socket Mode's WebSocket and the response URLs."""
+
+from __future__ import annotations
+
+import json
+
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from tocsin.playground.model import Json, Refused, Request
+from tocsin.playground.web_api.endpoint import answer
+from tocsin.playground.workspace import Workspace
+
+
+def wire_routes(workspace: Workspace) -> list[BaseRoute]:
+    """`/api/<method>`, `/link/` and `/response/<id>`."""
+
+    async def call(request: HttpRequest) -> Response:
+        return await answer(workspace, request)
+
+    async def respond(request: HttpRequest) -> Response:
+        return await answer_response_url(workspace, request)
+
+    async def link(socket: WebSocket) -> None:
+        await workspace.sockets.serve(socket)
+
+    return [
+        Route("/api/{method}", call, methods=["GET", "POST"]),
+        Route("/response/{key}", respond, methods=["POST"]),
+        WebSocketRoute("/link/", link),
+    ]
+
+
+async def answer_response_url(workspace: Workspace, request: HttpRequest) -> Response:
+    """Slack answers `ok`, or 404 with the reason once the URL is used up or expired."""
+    key = request.path_params["key"]
+    url = workspace.response_urls.find(key)
+    body: Json = {}
+    try:
+        parsed = json.loads(await request.body())
+        body = parsed if isinstance(parsed, dict) else {}
+    except ValueError:
+        return JSONResponse({"ok": False, "error": "invalid_payload"}, status_code=400)
+    app_id = url.app.app_id if url is not None else None
+    entry = workspace.wire.begin(Request("response_url", "response_url", body, workspace.clock.now(), app_id))
+    try:
+        workspace.response_urls.answer(key, body)
+    except Refused as no:
+        workspace.wire.finish(entry, ok=False, error=no.error, response=None)
+        gone = no.error in ("invalid_url", "expired_url", "used_url")
+        body = {"ok": False, "error": no.error, "response_metadata": {"messages": no.messages}}
+        return JSONResponse(body, status_code=404 if gone else 400)
+    workspace.wire.finish(entry, ok=True, error=None, response=None)
+    return PlainTextResponse("ok")

@@ -1,0 +1,64 @@
+"""A Slack workspace on a free port of this machine, in the test's own event loop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tocsin.playground.clock import TurnableClock
+from tocsin.playground.manifest import Manifest
+from tocsin.playground.model import InstalledApp
+from tocsin.playground.seed import seed
+from tocsin.playground.server import served
+from tocsin.playground.store import Store
+from tocsin.playground.workspace import Workspace
+
+
+@dataclass
+class RunningWorkspace:
+    workspace: Workspace
+    app: InstalledApp
+    url: str
+    clock: TurnableClock
+
+    @property
+    def api_url(self) -> str:
+        return f"{self.url}/api/"
+
+    @property
+    def bot_token(self) -> str:
+        return self.app.bot_token
+
+    @property
+    def app_token(self) -> str:
+        return self.app.app_token
+
+    @property
+    def signing_secret(self) -> str:
+        return self.app.signing_secret
+
+    def person(self, name: str) -> str:
+        return self.workspace.person_by_name(name).id
+
+    def channel(self, name: str) -> str:
+        return self.workspace.channel_by_name(name).id
+
+
+@asynccontextmanager
+async def running_workspace(
+    manifest: Manifest, *, store: Path | None = None, advice: str = ""
+) -> AsyncIterator[RunningWorkspace]:
+    """The seeded workspace with one app installed; with `store`, what a file already keeps is there again.
+
+    People: ana (owner), ben (admin), chloe, darius, priya, gus (guest), tom (deactivated).
+    Channels: general, alerts, incidents, haulpartner, leads (private: ana, ben). The bot is in none.
+    """
+    clock = TurnableClock()
+    workspace = Workspace(store=Store(store) if store else None, clock=clock)
+    if not workspace.people():
+        seed(workspace, advice=advice)
+    app = workspace.install(manifest)
+    async with served(workspace) as url:
+        yield RunningWorkspace(workspace, app, url, clock)
