@@ -267,7 +267,9 @@ def _angled(inside: str) -> Span | None:
     if target in ("!here", "!channel", "!everyone"):
         return Span("broadcast", label, target[1:])
     if match := _DATE.fullmatch(target):
-        return Span("date", label, unescape(match[3] or ""), ts=int(match[1]), form=unescape(match[2]))
+        url = unescape(match[3] or "")
+        url = url if _LINK.fullmatch(url) else ""
+        return Span("date", label, url, ts=int(match[1]), form=unescape(match[2]))
     if _LINK.fullmatch(target):
         url = unescape(target)
         return Span("link", label or url.removeprefix("mailto:"), url)
