@@ -93,8 +93,8 @@ def test_a_field_that_slack_does_not_know_is_refused_wherever_it_stands(path: Pa
     payload = json.loads(path.read_text())
     judge = view_errors if "type" in payload else message_errors
     for place in _places(payload):
-        # A message's own arguments and the payload of its metadata are open.
-        if (place == () and "type" not in payload) or "event_payload" in place:
+        # A message's own arguments and the payloads of its metadata are open.
+        if (place == () and "type" not in payload) or {"event_payload", "entity_payload"} & set(place):
             continue
         altered = copy.deepcopy(payload)
         spot = altered
@@ -466,6 +466,10 @@ MESSAGES_REFUSED: dict[str, tuple[Json, str]] = {
         "invalid_attachments",
     ),
     "metadata without a type": ({"text": "a", "metadata": {"event_payload": {}}}, "invalid_metadata_format"),
+    "metadata of an unknown thing": (
+        {"text": "a", "metadata": {"entities": [{"entity_type": "bell", "entity_payload": {}}]}},
+        "invalid_metadata_format",
+    ),
     "metadata with spaces in its type": (
         {"text": "a", "metadata": {"event_type": "a b", "event_payload": {}}},
         "invalid_metadata_format",

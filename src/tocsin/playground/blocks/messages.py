@@ -11,6 +11,7 @@ from tocsin.playground.grammar import (
     Complaints,
     Flag,
     Many,
+    OneOf,
     Shape,
     Spec,
     Whole,
@@ -151,11 +152,41 @@ def _flat(value: object) -> bool:
     )
 
 
+class _Object:
+    """An object whose fields are the app's own affair."""
+
+    def errors(self, value: object, at: str) -> Complaints:
+        if not isinstance(value, dict):
+            yield complaint("must provide an object", at)
+
+
+# Slack, Work Objects: the entities that may be told about beside a message.
+_ENTITY = Shape(
+    {
+        "entity_type": OneOf(
+            *(f"slack#/entities/{kind}" for kind in ("task", "file", "item", "incident", "content_item"))
+        ),
+        "entity_payload": _Object(),
+        "external_ref": Shape({"id": Words()}, {"type": Words()}),
+        "url": Address(),
+    },
+    {"app_unfurl_url": Address()},
+)
+
+
+def _event_whole(metadata: Mapping[str, object], at: str) -> Complaints:
+    missing = [name for name in ("event_type", "event_payload") if name not in metadata]
+    if len(missing) == 1 or (missing and "entities" not in metadata):
+        yield complaint(f"missing required field: {missing[0]}", at)
+
+
 # Slack, message metadata: event_type is alphanumeric with `_`, `-`, `.` and `:`.
 _METADATA = Shape(
+    {},
     {
         "event_type": Words(255, form=r"[A-Za-z0-9_.:-]+", wanted="invalid event_type"),
         "event_payload": _Payload(),
+        "entities": Many(_ENTITY),
     },
-    {"entities": Many(Shape({}, {}), least=0)},
+    (_event_whole,),
 )
