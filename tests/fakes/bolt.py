@@ -1,0 +1,28 @@
+"""A Bolt app connected to the workspace over Socket Mode, as a real one would be."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from slack_bolt.adapter.socket_mode.websockets import AsyncSocketModeHandler
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from fakes.slack import RunningWorkspace
+
+
+def bolt_app(slack: RunningWorkspace) -> AsyncApp:
+    return AsyncApp(client=AsyncWebClient(token=slack.bot_token, base_url=slack.api_url))
+
+
+@asynccontextmanager
+async def connected(slack: RunningWorkspace, app: AsyncApp) -> AsyncIterator[AsyncApp]:
+    """Until left, the app answers what people do in the workspace."""
+    handler = AsyncSocketModeHandler(app, slack.app_token)
+    await handler.connect_async()
+    await slack.workspace.sockets.connected(slack.app.app_id)
+    try:
+        yield app
+    finally:
+        await handler.close_async()
