@@ -15,19 +15,21 @@ Row = dict[str, Any]
 
 def bring_up_to_date(db: Database, form: Form, now: str) -> None:
     """Make the tables say what the form says; rows that it lacks are archived, never deleted."""
-    changes = [
-        (table, row, known)
-        for table, keys, wanted in _tables(form)
-        for row, known in _differences(db, table, keys, wanted, now)
-    ]
-    if not changes:
+    if not list(_changes(db, form, now)):
         return
     with transaction(db):
-        for table, row, known in changes:
+        # Looked at again under the lock: another process may have written the same rows meanwhile.
+        for table, row, known in list(_changes(db, form, now)):
             if known:
                 _update(db, table, row, known, now)
             else:
                 _insert(db, table, {**row, "created_at": now, "updated_at": now})
+
+
+def _changes(db: Database, form: Form, now: str) -> Iterator[tuple[str, Row, tuple[str, ...]]]:
+    for table, keys, wanted in _tables(form):
+        for row, known in _differences(db, table, keys, wanted, now):
+            yield table, row, known
 
 
 def _tables(form: Form) -> Iterator[tuple[str, tuple[str, ...], list[Row]]]:

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from sqlite_utils import Database
 
-from tocsin.backends.local.schema import migrations
+from tocsin.backends.local.schema import later_changes, migrations
 from tocsin.backends.local.troubles import told
 from tocsin.incidents.errors import Unavailable
 
@@ -39,7 +39,7 @@ class IncidentFile:
         """
         file = cls(path)
         try:
-            file._db = await asyncio.get_running_loop().run_in_executor(file._thread, _opened, path)
+            file._db = await asyncio.get_running_loop().run_in_executor(file._thread, _prepared, path)
         except BaseException:
             file._thread.shutdown(wait=False)
             raise
@@ -49,12 +49,16 @@ class IncidentFile:
         """Do `work` in the file's thread; SQLite's errors come out as Unavailable."""
 
         def in_thread() -> T:
-            if self._db is None:
-                raise Unavailable("The incident file is closed.")
             with told(self.path):
-                return work(self._db)
+                return work(self._opened())
 
+        self._opened()
         return await asyncio.get_running_loop().run_in_executor(self._thread, in_thread)
+
+    def _opened(self) -> Database:
+        if self._db is None:
+            raise Unavailable("The incident file is closed.")
+        return self._db
 
     async def close(self) -> None:
         """Close the file; closing it again does nothing."""
@@ -77,7 +81,7 @@ def transaction(db: Database) -> Iterator[Database]:
         raise
 
 
-def _opened(path: Path) -> Database:
+def _prepared(path: Path) -> Database:
     with told(path):
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -86,7 +90,7 @@ def _opened(path: Path) -> Database:
             raise Unavailable(f"The incident file {path} cannot be opened: {error.strerror}.") from error
         connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
         try:
-            return _prepared(connection)
+            return _up_to_date(connection)
         except BaseException:
             connection.close()
             raise
@@ -100,7 +104,7 @@ def _make_private(path: Path) -> None:
         path.chmod(0o600)
 
 
-def _prepared(connection: sqlite3.Connection) -> Database:
+def _up_to_date(connection: sqlite3.Connection) -> Database:
     if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
         damaged = sqlite3.DatabaseError("quick_check failed")
         damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
@@ -109,6 +113,8 @@ def _prepared(connection: sqlite3.Connection) -> Database:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     db = Database(connection)
+    if later_changes(db):
+        raise Unavailable("The incident file was written by a newer version of Tocsin. Install that version.")
     if migrations.pending(db):
         with transaction(db):
             migrations.apply(db)

@@ -93,3 +93,9 @@ _FIRST = (
 def first_tables(db: Database) -> None:
     for statement in _FIRST:
         db.execute(statement)
+
+
+def later_changes(db: Database) -> set[str]:
+    """Migrations that were applied to the file and that this version does not know."""
+    known = {migration.name for migration in migrations.pending(Database(memory=True))}
+    return {done.name for done in migrations.applied(db)} - known
