@@ -20,6 +20,11 @@ class Fault:
     reset: bool = False
     after_effect: bool = False
 
+    @property
+    def spoils(self) -> bool:
+        """Whether the true answer is lost; a fault that only waits gives it late."""
+        return self.status != 200 or self.error is not None or self.retry_after is not None or self.reset
+
 
 class Faults:
     def __init__(self) -> None:

@@ -33,12 +33,12 @@ async def answer(workspace: Workspace, request: HttpRequest) -> Response:
     fault = workspace.faults.next_for(name)
     if fault is not None and fault.until is not None:
         await fault.until.wait()
-    if fault is not None and not fault.after_effect:
+    if fault is not None and fault.spoils and not fault.after_effect:
         workspace.wire.finish(entry, ok=False, error=_error_of(fault), response=None)
         return broken(fault)
     body = _body(workspace, name, app, token, entry, header_only=bool(bearer), verb=request.method)
     workspace.wire.finish(entry, ok=body["ok"], error=body.get("error"), response=body)
-    if fault is not None:
+    if fault is not None and fault.spoils:
         return broken(fault)
     scopes = ",".join(sorted(app.manifest.bot_scopes)) if app else ""
     return JSONResponse(body, headers={"x-oauth-scopes": scopes})

@@ -1,0 +1,170 @@
+"""Slash commands, shortcuts, buttons and the answers to them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+from fakes.bolt import bolt_app, connected
+from fakes.slack import RunningWorkspace
+from slack_sdk.web.async_client import AsyncWebClient
+
+BUTTON: list[dict[str, Any]] = [
+    {
+        "type": "actions",
+        "block_id": "row",
+        "elements": [{"type": "button", "action_id": "take", "text": {"type": "plain_text", "text": "Take"}}],
+    }
+]
+
+
+async def run(slack: RunningWorkspace, who: str, where: str, typed: str, **more: Any) -> Any:
+    return await slack.workspace.command(slack.person(who), slack.channel(where), typed, **more)
+
+
+def texts(slack: RunningWorkspace, where: str, viewer: str) -> list[str]:
+    return [m.text for m in slack.workspace.history(slack.channel(where), slack.person(viewer))]
+
+
+async def test_an_undeclared_command_is_not_a_valid_command(slack: RunningWorkspace) -> None:
+    outcome = await run(slack, "ana", "general", "/nothing here")
+    assert (outcome.error, outcome.message) == ("invalid_command", "/nothing is not a valid command.")
+    assert slack.workspace.requests == []
+
+
+async def test_commands_are_refused_in_threads(slack: RunningWorkspace) -> None:
+    outcome = await run(slack, "ana", "alerts", "/page", thread_ts="1.0")
+    assert outcome.error == "no_commands_in_threads"
+    assert slack.workspace.requests == []
+
+
+async def test_a_deactivated_person_runs_nothing(slack: RunningWorkspace) -> None:
+    assert (await run(slack, "tom", "general", "/page")).error == "account_inactive"
+
+
+async def test_names_in_the_text_are_escaped_when_the_manifest_says_so(slack: RunningWorkspace) -> None:
+    await run(slack, "ana", "general", "/page @ben in #alerts now")
+    await run(slack, "ana", "general", "/raw @ben")
+    escaped, raw = (r.args["text"] for r in slack.workspace.wire.matching("slash_commands"))
+    assert escaped == f"<@{slack.person('ben')}|ben> in <#{slack.channel('alerts')}|alerts> now"
+    assert raw == "@ben"
+
+
+async def test_a_command_tells_only_strings_and_hides_private_channel_names(slack: RunningWorkspace) -> None:
+    await run(slack, "ana", "leads", "/page")
+    (heard,) = slack.workspace.wire.matching("slash_commands")
+    assert all(isinstance(value, str) for value in heard.args.values())
+    assert heard.args["channel_name"] == "privategroup"
+    assert heard.args["is_enterprise_install"] == "false"
+
+
+async def test_an_acknowledgement_with_text_is_seen_by_its_sender_only(
+    slack: RunningWorkspace, client: AsyncWebClient
+) -> None:
+    app = bolt_app(slack)
+
+    @app.command("/page")
+    async def page(ack: Any) -> None:
+        await ack("Paged")
+
+    await slack.workspace.invite(slack.person("ana"), slack.channel("general"), slack.app.bot_user_id)
+    async with connected(slack, app):
+        assert (await run(slack, "ana", "general", "/page")).ok
+    assert texts(slack, "general", "ana")[-1] == "Paged"
+    assert "Paged" not in texts(slack, "general", "ben")
+    history = await client.conversations_history(channel=slack.channel("general"))
+    assert all(message["text"] != "Paged" for message in history["messages"])
+
+
+async def test_a_response_url_answers_five_times_within_thirty_minutes(slack: RunningWorkspace) -> None:
+    await run(slack, "ana", "leads", "/page")
+    (heard,) = slack.workspace.wire.matching("slash_commands")
+    async with httpx.AsyncClient(trust_env=False) as http:
+        body = {"text": "Working", "response_type": "in_channel"}
+        statuses = [(await http.post(heard.args["response_url"], json=body)).status_code for _ in range(6)]
+        await run(slack, "ana", "leads", "/page")
+        later = slack.workspace.wire.matching("slash_commands")[1].args["response_url"]
+        slack.clock.turn(30 * 60 + 1)
+        expired = await http.post(later, json=body)
+    assert statuses == [200] * 5 + [404]
+    assert expired.json()["error"] == "expired_url"
+    assert texts(slack, "leads", "ben").count("Working") == 5
+
+
+async def test_a_message_shortcut_brings_the_message_even_where_the_app_is_no_member(
+    slack: RunningWorkspace,
+) -> None:
+    app, told = bolt_app(slack), asyncio.Queue[dict[str, Any]]()
+
+    @app.shortcut("page_about")
+    async def about(ack: Any, body: dict[str, Any]) -> None:
+        await ack()
+        told.put_nowait(body)
+
+    alert = slack.workspace.history(slack.channel("alerts"), slack.person("ana"))[2]
+    async with connected(slack, app):
+        outcome = await slack.workspace.message_shortcut(
+            slack.person("ana"), "page_about", alert.channel, alert.ts
+        )
+        body = await asyncio.wait_for(told.get(), 5)
+    assert outcome.ok
+    assert body["type"] == "message_action"
+    assert body["message"]["attachments"][0]["title"].startswith("FIRING")
+    assert body["channel"] == {"id": alert.channel, "name": "alerts"}
+    assert body["message_ts"] == alert.ts
+
+
+async def test_a_global_shortcut_has_neither_channel_nor_response_url(slack: RunningWorkspace) -> None:
+    await slack.workspace.global_shortcut(slack.person("ana"), "page")
+    (heard,) = slack.workspace.wire.matching("shortcut")
+    assert "channel" not in heard.args
+    assert "response_url" not in heard.args
+
+
+async def test_shortcuts_are_not_offered_on_ephemeral_messages(
+    slack: RunningWorkspace, client: AsyncWebClient
+) -> None:
+    ana, general = slack.person("ana"), slack.channel("general")
+    await client.conversations_join(channel=general)
+    await client.chat_postEphemeral(channel=general, user=ana, text="Only you")
+    secret = slack.workspace.history(general, ana)[-1]
+    outcome = await slack.workspace.message_shortcut(ana, "page_about", general, secret.ts)
+    assert outcome.error == "shortcut_on_ephemeral"
+
+
+async def test_a_button_in_a_message_reaches_the_app_and_may_replace_the_message(
+    slack: RunningWorkspace, client: AsyncWebClient
+) -> None:
+    app, general = bolt_app(slack), slack.channel("general")
+
+    @app.action("take")
+    async def take(ack: Any, respond: Any) -> None:
+        await ack()
+        await respond(text="Taken", blocks=[], replace_original=True)
+
+    await client.conversations_join(channel=general)
+    posted = await client.chat_postMessage(channel=general, text="Who?", blocks=BUTTON)
+    async with connected(slack, app):
+        outcome = await slack.workspace.press(
+            slack.person("ben"), "take", "row", channel=general, ts=posted["ts"]
+        )
+        await slack.workspace.heard("response_url")
+    assert outcome.ok
+    message = slack.workspace.message(general, posted["ts"])
+    assert (message.text, message.blocks) == ("Taken", [])
+
+
+async def test_a_button_in_an_ephemeral_tells_the_app_no_message(
+    slack: RunningWorkspace, client: AsyncWebClient
+) -> None:
+    ana, general = slack.person("ana"), slack.channel("general")
+    await client.conversations_join(channel=general)
+    await client.chat_postEphemeral(channel=general, user=ana, text="Only you", blocks=BUTTON)
+    secret = slack.workspace.history(general, ana)[-1]
+    await slack.workspace.press(ana, "take", "row", channel=general, ts=secret.ts)
+    (heard,) = slack.workspace.wire.matching("block_actions")
+    assert "message" not in heard.args
+    assert heard.args["container"]["is_ephemeral"] is True
+    other = await slack.workspace.press(slack.person("ben"), "take", "row", channel=general, ts=secret.ts)
+    assert other.error == "message_not_found"
