@@ -107,6 +107,7 @@ def test_a_field_that_slack_does_not_know_is_refused_wherever_it_stands(path: Pa
 VIEWS_REFUSED: dict[str, tuple[object, str]] = {
     "no view at all": ("modal", "must provide an object [json-pointer:/view]"),
     "no type": (without(modal(DIVIDER), "type"), "missing required field: type [json-pointer:/view]"),
+    "a type that is a list": (modal(DIVIDER, type=[]), "unsupported type: [] [json-pointer:/view/type]"),
     "unknown type": (modal(DIVIDER, type="dialog"), "unsupported type: dialog [json-pointer:/view/type]"),
     "no title": (without(modal(DIVIDER), "title"), "missing required field: title [json-pointer:/view]"),
     "no blocks": (without(modal(), "blocks"), "missing required field: blocks [json-pointer:/view]"),
@@ -468,6 +469,23 @@ MESSAGES_REFUSED: dict[str, tuple[Json, str]] = {
     "metadata without a type": ({"text": "a", "metadata": {"event_payload": {}}}, "invalid_metadata_format"),
     "metadata of an unknown thing": (
         {"text": "a", "metadata": {"entities": [{"entity_type": "bell", "entity_payload": {}}]}},
+        "invalid_metadata_format",
+    ),
+    "an event without payload beside a thing": (
+        {
+            "text": "a",
+            "metadata": {
+                "event_type": "a",
+                "entities": [
+                    {
+                        "entity_type": "slack#/entities/incident",
+                        "entity_payload": {},
+                        "external_ref": {"id": "1"},
+                        "url": "https://a.example",
+                    }
+                ],
+            },
+        },
         "invalid_metadata_format",
     ),
     "metadata with spaces in its type": (

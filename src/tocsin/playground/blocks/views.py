@@ -45,7 +45,7 @@ def view_errors(view: object) -> list[str]:
     Size is judged too, though Slack's own error for it is `view_too_large`.
     """
     found = list(_VIEW.errors(view, "/view"))
-    if not isinstance(view, dict) or view.get("type") not in _VIEW.shapes:
+    if not isinstance(view, dict) or str(view.get("type")) not in _VIEW.shapes:
         return found
     if "blocks" in view:
         found += errors_in(view["blocks"], view["type"], "/view/blocks")
