@@ -24,7 +24,7 @@ from tocsin.incidents.model import (
     TimelineEntry,
 )
 from tocsin.incidents.requests import Declaration
-from tocsin.incidents.rules import Place, channel_name, in_words, places
+from tocsin.incidents.rules import Place, channel_name, in_words, places, visible_to
 
 T = TypeVar("T")
 VERB = "declare"
@@ -164,27 +164,37 @@ class DeclareIncident:
 
     async def _create(self, order: DeclareOrder, waiting: Waiting[AnyOutcome], again: bool) -> AnyOutcome:
         declaration = order.declaration
-        source = None if order.another else declaration.source
-        if source is not None:
-            owner = await patiently(
-                lambda _: self._ledger.claim_source(declaration.slack_team_id, source, declaration.key),
-                again=again,
-                attempts=None,
-            )
-            if owner != declaration.key:
-                return AlreadyDeclared(incident=await self._incident_of(owner))
+        earlier = await self._claim(order)
+        if earlier is not None and visible_to(declaration.reporter.slack_user_id, earlier):
+            return AlreadyDeclared(incident=earlier)
         try:
             incident = await patiently(
                 lambda _: self._backend.create(declaration), again=again, attempts=None
             )
         except Refused as refusal:
-            if source is not None:
-                await self._ledger.release_source(declaration.slack_team_id, source, declaration.key)
+            await self._release(order)
             return NotDeclared(sentence=refusal.sentence, fields=refusal.fields)
         # Whoever waits is told before the step is recorded: the create is repeatable, and they have waited.
         waiting.tell(Declared(incident=incident))
         await self._ledger.remember_incident(declaration.key, incident)
         return Declared(incident=incident)
+
+    async def _claim(self, order: DeclareOrder) -> Incident | None:
+        """Take the source message; the incident of whoever took it first, when that was not us."""
+        declaration, source = order.declaration, order.declaration.source
+        if source is None or order.another:
+            return None
+        owner = await patiently(
+            lambda _: self._ledger.claim_source(_scope(declaration), source, declaration.key),
+            again=False,
+            attempts=None,
+        )
+        return None if owner == declaration.key else await self._incident_of(owner)
+
+    async def _release(self, order: DeclareOrder) -> None:
+        declaration = order.declaration
+        if declaration.source is not None:
+            await self._ledger.release_source(_scope(declaration), declaration.source, declaration.key)
 
     async def _incident_of(self, key: str) -> Incident:
         """The incident of another declaration, which may still be on its way to the backend."""
@@ -202,10 +212,16 @@ class DeclareIncident:
         incident_id = await self._ledger.incident_id(key)
         return None if incident_id is None else await self._backend.find(incident_id)
 
-    async def declared_from(self, team: str, source: SourceMessage) -> Incident | None:
-        """The incident that was declared from this message, if there is one."""
-        key = await self._ledger.source_key(team, source)
-        return None if key is None else await self.declared_as(key)
+    async def declared_from(
+        self, team: str, source: SourceMessage, person: PersonId | None
+    ) -> Incident | None:
+        """The incident that was declared from this message, publicly or privately by this person."""
+        for scope in (team, f"{team}/{person}"):
+            key = await self._ledger.source_key(scope, source)
+            found = None if key is None else await self.declared_as(key)
+            if found is not None and visible_to(person, found):
+                return found
+        return None
 
     async def _gather_everyone(self, order: DeclareOrder, incident: Incident) -> Incident:
         """Open the channel, then everything else side by side, then the pin: three calls deep."""
@@ -370,6 +386,15 @@ class DeclareIncident:
                 return Trouble(trouble=f"{otherwise} ({error})")
 
         return await self._journal.step(name, attempt, returns | Trouble if returns else Trouble | None)
+
+
+def _scope(declaration: Declaration) -> str:
+    """Within which a message has one incident: the workspace, or its reporter alone for a private one.
+
+    A private incident must not be given away by telling others that the message is taken.
+    """
+    team = declaration.slack_team_id
+    return team if declaration.visibility == "public" else f"{team}/{declaration.reporter.slack_user_id}"
 
 
 async def _read(waiting: Waiting[AnyOutcome]) -> None:

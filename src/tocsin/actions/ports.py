@@ -65,6 +65,8 @@ class Backend(Protocol):
         """Everything that happened, oldest first."""
         ...
 
+    async def close(self) -> None: ...
+
 
 class Workspace(Protocol):
     """The Slack workspace, as far as incidents need it.

@@ -10,6 +10,7 @@ TocsinError
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 
 class TocsinError(Exception):
@@ -28,10 +29,11 @@ class Refused(TocsinError):
 class SlackRefused(TocsinError):
     """Slack answered `ok: false`; `code` is its error, such as `name_taken`."""
 
-    def __init__(self, method: str, code: str) -> None:
+    def __init__(self, method: str, code: str, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(f"Slack refused {method}: {code}")
         self.method = method
         self.code = code
+        self.details = dict(details or {})
 
 
 class Unavailable(TocsinError):

@@ -41,15 +41,15 @@ def web_app(
     public: bool,
     ready: Ready,
     registry: CollectorRegistry | None = None,
-    slack_url: str | None = None,
+    slack_url: Callable[[], str | None] = lambda: None,
     clock: Clock = _now,
     routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Pages for `hosts` (values of the Host header), each behind the token unless `public`.
 
-    `ready` says why the process cannot serve now, nothing when it can. `slack_url` is the address of the
-    workspace, where its channels open under `/archives/`. `routes` are served beside ours, behind the same
-    guard.
+    `ready` says why the process cannot serve now, nothing when it can. `slack_url` says the address of the
+    workspace once it is known; its channels open under `/archives/`. `routes` are served beside ours, behind
+    the same guard.
     """
     pages = Pages(backend, Access(api_token, public), _templates(), clock, slack_url)
     return Starlette(

@@ -29,7 +29,7 @@ class Pages:
     access: Access
     templates: Jinja2Templates
     clock: Clock
-    slack_url: str | None
+    slack_url: Callable[[], str | None]
 
     async def incidents(self, request: Request) -> Response:
         if not self.access.may_enter(request):
@@ -71,7 +71,7 @@ class Pages:
             "incident": incident,
             "timeline": timeline,
             "form": form,
-            "slack_url": self.slack_url,
+            "slack_url": self.slack_url(),
         }
         return self._html(request, "incident.html", found)
 

@@ -1,0 +1,1 @@
+"""What happens on each gesture: acknowledge, then one action or one view."""

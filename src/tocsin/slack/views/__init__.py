@@ -1,1 +1,1 @@
-"""What people see in Slack, and what they filled in: pure functions, model to Block Kit and state to request."""
+"""What people see in Slack and what they filled in: pure functions, without a word to the network."""

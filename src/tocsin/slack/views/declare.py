@@ -42,13 +42,17 @@ from tocsin.slack.views.kit import (
 CALLBACK_ID = "declare"
 ROLE = "incident_role_assignments."
 FIELD = "custom_field_entries."
+METADATA_LIMIT = 3000
 
 _CHANNEL = re.compile(r"[CGD]\w{0,39}")
 _TS = re.compile(r"\d{1,16}\.\d{1,9}")
 
 
 class FormContext(Frozen):
-    """Where a form was opened, carried in its `private_metadata` (Slack: 3000 characters)."""
+    """Where a form was opened, carried in its `private_metadata` (Slack: 3000 characters).
+
+    `name` and `summary` are what the form will be filled with, while it is not yet shown.
+    """
 
     origin: ChannelId | None = None
     source_channel: ChannelId | None = None
@@ -56,6 +60,15 @@ class FormContext(Frozen):
     thread: MessageTs | None = None
     another: bool = False
     expanded: bool = False
+    name: str = ""
+    summary: str = ""
+
+    def packed(self) -> str:
+        """The context as `private_metadata`, its summary cut where it would not fit."""
+        context = self
+        while len(packed := context.model_dump_json(exclude_defaults=True)) > METADATA_LIMIT:
+            context = context.model_copy(update={"summary": context.summary[: len(context.summary) // 2]})
+        return packed
 
     @classmethod
     def read(cls, metadata: str) -> FormContext:
@@ -115,7 +128,7 @@ def declare_modal(
         title=plain("Declare an incident"),
         submit=plain("Declare"),
         close=plain("Cancel"),
-        private_metadata=context.model_dump_json(exclude_defaults=True),
+        private_metadata=context.packed(),
         blocks=blocks,
     )
 
@@ -260,7 +273,8 @@ def saved_modal() -> View:
 def already_modal(incident: Incident, now: datetime, context: FormContext) -> View:
     """The message has an incident already: open that one, or declare another on purpose."""
     reference = link(incident.permalink, incident.reference)
-    said = f"*{reference}*, declared by {person(incident.creator)} {ago(incident.created_at, now)} from this message."
+    when = ago(incident.created_at, now)
+    said = f"*{reference}*, declared by {person(incident.creator)} {when} from this message."
     buttons = [ButtonElement(action_id="declare_another", text=plain("Declare another"), value="another")]
     if incident.permalink:
         url = incident.permalink
@@ -278,7 +292,7 @@ def loading_modal(context: FormContext) -> View:
     return _answer(
         "Declare an incident",
         [paragraph(":hourglass_flowing_sand: Fetching the form…")],
-        private_metadata=context.model_dump_json(exclude_defaults=True),
+        private_metadata=context.packed(),
     )
 
 

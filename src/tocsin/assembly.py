@@ -1,0 +1,214 @@
+"""How the parts go together: folder, backend, journal, Slack, pages, each opened and closed in its turn."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+from platformdirs import user_data_path
+from slack_bolt.app.async_app import AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
+from starlette.applications import Starlette
+
+from tocsin.actions.best_effort import patiently
+from tocsin.actions.declare import VERB, DeclareIncident
+from tocsin.actions.forms import FormCache
+from tocsin.actions.ports import Backend
+from tocsin.backends import BACKENDS, Opening
+from tocsin.backends.catalogue import CatalogueError
+from tocsin.incidents.errors import SlackRefused, Unavailable
+from tocsin.journal.durable import DurableJournal
+from tocsin.journal.ledger import SqlLedger
+from tocsin.settings import ConfigurationError, Settings, read_config
+from tocsin.slack.app import build_app
+from tocsin.slack.desk import Desk
+from tocsin.slack.http import HttpDoor
+from tocsin.slack.socket import SocketDoor
+from tocsin.slack.tasks import Tasks
+from tocsin.slack.workspace import SlackWorkspace, asked, open_session, web_client
+from tocsin.web.app import web_app
+from tocsin.web.guard import own_hosts
+
+FINISH_SECONDS = 5.0
+"""How long what is in hand may take when the process is told to stop; the rest goes on at the next start."""
+
+FORM_SECONDS = 2.0
+
+log = structlog.get_logger()
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def data_dir(settings: Settings, name: str = "tocsin") -> Path:
+    """The data folder, made for its owner's eyes only (0700). Raises ConfigurationError."""
+    folder = settings.tocsin_data_dir or user_data_path(name)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    except OSError as error:
+        raise ConfigurationError(f"TOCSIN_DATA_DIR cannot be used ({folder}): {error.strerror}.") from None
+    return folder
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Hold the data folder for this process; a second one is refused. The lock dies with the process."""
+    with open(folder / "lock", "a+", opener=_for_owner) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigurationError(
+                f"TOCSIN_DATA_DIR is in use by another Tocsin process ({folder}): stop it, or use another."
+            ) from None
+        yield
+
+
+def _for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def api_token(settings: Settings, folder: Path) -> str:
+    """The bearer token of the pages: as set, else made once and kept in the data folder (0600)."""
+    if settings.tocsin_api_token is not None:
+        return settings.tocsin_api_token.get_secret_value()
+    path = folder / "api-token"
+    with contextlib.suppress(FileExistsError), open(path, "x", opener=_for_owner) as fresh:
+        fresh.write(secrets.token_urlsafe(32) + "\n")
+    return path.read_text().strip()
+
+
+async def open_backend(settings: Settings, folder: Path) -> Backend:
+    """The configured backend. Raises ConfigurationError with a line for each thing that is wrong."""
+    catalogue = read_config(settings.tocsin_config)
+    opening = Opening(data_dir=folder, public_url=settings.public_url, clock=now, catalogue=catalogue)
+    try:
+        return await BACKENDS[settings.tocsin_backend](opening)
+    except CatalogueError as error:
+        raise ConfigurationError(f"TOCSIN_CONFIG: {error}") from None
+    except Unavailable as error:
+        raise ConfigurationError(f"TOCSIN_DATA_DIR: {error}") from None
+
+
+@dataclass
+class Bot:
+    """The running bot, as far as whoever serves it must know."""
+
+    backend: Backend
+    journal: DurableJournal
+    token: str
+    app: AsyncApp | None = None
+    socket: SocketDoor | None = None
+    http: HttpDoor | None = None
+    slack_url: str | None = None
+    trouble: str = "Slack has not been reached yet."
+
+    def pages(self, settings: Settings, port: int) -> Starlette:
+        return web_app(
+            backend=self.backend,
+            api_token=self.token,
+            hosts=own_hosts(port, settings.tocsin_public_url),
+            public=settings.is_on_loopback,
+            ready=self.not_ready,
+            slack_url=lambda: self.slack_url,
+            clock=now,
+        )
+
+    def not_ready(self) -> Sequence[str]:
+        """Why nothing can be declared right now; nothing when all is well."""
+        if self.trouble:
+            return [self.trouble]
+        if self.socket is not None and not self.socket.is_open:
+            return ["No connection to Slack is open."]
+        return []
+
+
+@asynccontextmanager
+async def opened(settings: Settings, folder: Path) -> AsyncIterator[Bot]:
+    """The bot's own parts, before Slack is asked for anything."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(only_one(folder))
+        backend = await open_backend(settings, folder)
+        stack.push_async_callback(backend.close)
+        url = settings.tocsin_database_url or f"sqlite:///{folder / 'journal.db'}"
+        yield Bot(backend=backend, journal=DurableJournal(url), token=api_token(settings, folder))
+
+
+@asynccontextmanager
+async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator[Bot]:
+    """The bot, talking to Slack; unfinished declarations go on from here.
+
+    Raises ConfigurationError when Slack refuses the token. Waits for as long as Slack cannot be reached.
+    """
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(open_session())
+        token = slack.get("bot_token") or _secret(settings.slack_bot_token)
+        base_url = slack.get("api_url") or settings.slack_api_url
+        client = web_client(session, token=token, base_url=base_url)
+        identity = await _identity(client)
+        workspace = SlackWorkspace(client, clock=now, identity=identity)
+        ledger = SqlLedger(bot.journal.url)
+        stack.callback(ledger.close)
+        declare = DeclareIncident(
+            backend=bot.backend,
+            workspace=workspace,
+            ledger=ledger,
+            journal=bot.journal,
+            clock=now,
+            announce=settings.tocsin_announce_channel or slack.get("announce"),
+        )
+        bot.journal.tells(VERB, declare.story)
+        bot.journal.open()
+        stack.push_async_callback(bot.journal.close)
+        forms, tasks = FormCache(bot.backend), Tasks()
+        stack.push_async_callback(tasks.finish, FINISH_SECONDS)
+        await _kept_fresh(forms, stack)
+        desk = Desk(declare=declare, forms=forms, workspace=workspace, tasks=tasks, clock=now)
+        bot.slack_url = workspace.home_url
+        bot.app = build_app(desk, client, dict(identity))
+        app_token = slack.get("app_token") or _secret(settings.slack_app_token)
+        if app_token:
+            bot.socket = SocketDoor(
+                bot.app, app_token, web_client(session, token=app_token, base_url=base_url)
+            )
+            await bot.socket.open()
+            stack.push_async_callback(bot.socket.close)
+        else:
+            bot.http = HttpDoor(bot.app, _secret(settings.slack_signing_secret) or "")
+        bot.trouble = ""
+        yield bot
+        bot.trouble = "Tocsin is stopping."
+
+
+async def _identity(client: AsyncWebClient) -> Mapping[str, Any]:
+    """Who the token makes us; asked once, before anything is served."""
+    try:
+        return await patiently(lambda _: asked(client.auth_test), again=False, attempts=None)
+    except SlackRefused as refusal:
+        raise ConfigurationError(
+            f"SLACK_BOT_TOKEN was refused by Slack ({refusal.code}); install the app again, copy its token."
+        ) from None
+
+
+def _secret(value: Any) -> str | None:
+    return value.get_secret_value() if value is not None else None
+
+
+async def _kept_fresh(forms: FormCache, stack: AsyncExitStack) -> None:
+    """Have the choices at hand before anybody asks, if the backend answers soon, and fresh from then on."""
+    refreshing = asyncio.create_task(forms.keep_fresh())
+    stack.callback(refreshing.cancel)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(FORM_SECONDS):
+            await forms.came.wait()

@@ -1,0 +1,112 @@
+"""Everything an operator may set; nothing else reads the environment."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+SLACK_API = "https://slack.com/api/"
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class ConfigurationError(Exception):
+    """What is set wrong: a line each, naming the variable, what is wrong, and what to do."""
+
+
+class Settings(BaseSettings):
+    """The environment, and a `.env` file where there is one. Field names are the variables' own."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    slack_bot_token: SecretStr | None = None
+    slack_app_token: SecretStr | None = None
+    slack_signing_secret: SecretStr | None = None
+    slack_api_url: str = SLACK_API
+    tocsin_backend: Literal["local"] = "local"
+    tocsin_data_dir: Path | None = None
+    tocsin_database_url: str | None = None
+    tocsin_config: Path | None = None
+    tocsin_announce_channel: str | None = None
+    tocsin_host: str = "127.0.0.1"
+    tocsin_port: int = Field(8080, ge=0, le=65535)
+    tocsin_public_url: str | None = None
+    tocsin_api_token: SecretStr | None = None
+
+    @field_validator("slack_api_url", "tocsin_public_url")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("is no address; write one such as https://tocsin.example.com")
+        return value.rstrip("/") + "/"
+
+    @field_validator("slack_bot_token", "slack_app_token")
+    @classmethod
+    def _token(cls, value: SecretStr | None, info: Any) -> SecretStr | None:
+        kind = {"slack_bot_token": "xoxb-", "slack_app_token": "xapp-"}[info.field_name]
+        if value is not None and not value.get_secret_value().startswith(kind):
+            raise ValueError(
+                f"does not start with {kind}; copy it again from the app's page at api.slack.com"
+            )
+        return value
+
+    @field_validator("tocsin_database_url")
+    @classmethod
+    def _database(cls, value: str | None) -> str | None:
+        try:
+            make_url(value or "sqlite://")
+        except ArgumentError as error:
+            raise ValueError(
+                "is no database address; write one such as sqlite:////var/lib/tocsin.db"
+            ) from error
+        return value
+
+    @property
+    def is_on_loopback(self) -> bool:
+        return self.tocsin_host in LOOPBACK
+
+    @property
+    def public_url(self) -> str:
+        """The base of the local backend's permalinks, without a final slash."""
+        host = f"[{self.tocsin_host}]" if ":" in self.tocsin_host else self.tocsin_host
+        return (self.tocsin_public_url or f"http://{host}:{self.tocsin_port}").rstrip("/")
+
+
+def read_settings(**given: Any) -> Settings:
+    """The settings, with what the command line says in front. Raises ConfigurationError."""
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(_line(dict(e)) for e in error.errors())) from None
+
+
+def _line(error: dict[str, Any]) -> str:
+    """One line that never repeats the value: it may be a secret."""
+    name = str(error["loc"][0]).upper()
+    said = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "literal_error":
+        said = f"must be {error['ctx']['expected']}"
+    elif not error["type"].startswith("value_error"):
+        said = f"cannot be used: {said[0].lower()}{said[1:]}"
+    return f"{name} {said}."
+
+
+def read_config(path: Path | None) -> dict[str, Any]:
+    """What `TOCSIN_CONFIG` says. Raises ConfigurationError when it cannot be read."""
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"TOCSIN_CONFIG cannot be read ({path}): {error}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"TOCSIN_CONFIG is not valid TOML ({path}): {error}.") from None

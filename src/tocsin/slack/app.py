@@ -1,0 +1,135 @@
+"""The Bolt app: one listener for each kind of payload, and a dictionary behind it.
+
+Bolt asks its listeners one by one whether a payload is theirs, so with one of each kind the time is the same
+for ten verbs and for two hundred. Bolt also polls for an acknowledgement every 10 ms unless the listener runs
+first (`process_before_response`); ours acknowledge at once and leave the rest to a task.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import structlog
+from pydantic import ValidationError
+from slack_bolt.app.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.context.ack.async_ack import AsyncAck
+from slack_bolt.context.async_context import AsyncBoltContext
+from slack_bolt.response import BoltResponse
+from slack_sdk.web.async_client import AsyncWebClient
+
+from tocsin.actions.best_effort import best_effort
+from tocsin.incidents.model import Frozen
+from tocsin.slack import routes
+from tocsin.slack.desk import Delivery, Desk
+from tocsin.slack.gestures import Command, Press, Shortcut, Submission, Suggestion
+
+Gesture = Command | Shortcut | Press | Submission | Suggestion
+G = TypeVar("G", Command, Shortcut, Press, Submission, Suggestion)
+Body = dict[str, Any]
+log = structlog.get_logger()
+
+ANY = re.compile(".*", re.DOTALL)
+DELIVERY = "delivery"
+SORRY = "Something went wrong on our side, and nothing was done. Please try again."
+NOT_OURS = "Tocsin does not serve this workspace."
+
+
+def build_app(desk: Desk, client: AsyncWebClient, identity: dict[str, Any]) -> AsyncApp:
+    """The app, with everything that `routes` lists behind it. `identity` is the answer of `auth.test`."""
+
+    async def authorize(**_: Any) -> AuthorizeResult:
+        return AuthorizeResult(
+            enterprise_id=identity.get("enterprise_id"),
+            team_id=identity.get("team_id"),
+            bot_user_id=identity.get("user_id"),
+            bot_id=identity.get("bot_id"),
+            bot_token=client.token,
+        )
+
+    app = AsyncApp(
+        client=client,
+        authorize=authorize,
+        process_before_response=True,
+        # Signatures are checked before Bolt sees a request, and Socket Mode has none.
+        request_verification_enabled=False,
+        signing_secret="checked before",
+        attaching_function_token_enabled=False,
+    )
+    desk.help_lines = routes.help_lines()
+    app.command(ANY)(_listener(Command, desk, _run_command))
+    app.shortcut(ANY)(_listener(Shortcut, desk, _run_shortcut))
+    app.view(ANY)(_listener(Submission, desk, _run_submission))
+    app.action(ANY)(_listener(Press, desk, _run_press))
+    app.options(ANY)(_listener(Suggestion, desk, _run_suggestion))
+    return app
+
+
+def _listener(
+    kind: type[G], desk: Desk, run: Callable[[AsyncAck, G, Desk, Delivery], Awaitable[None]]
+) -> Callable[..., Awaitable[BoltResponse | None]]:
+    """Around every listener: read the payload, keep strangers out, leave nobody without an answer."""
+
+    async def listen(ack: AsyncAck, body: Body, context: AsyncBoltContext) -> BoltResponse | None:
+        try:
+            gesture = kind.model_validate(body)
+        except ValidationError as error:
+            log.warning("malformed payload", kind=kind.__name__, fields=[e["loc"] for e in error.errors()])
+            return BoltResponse(status=400, body="malformed payload")
+        desk.learn(gesture.by)
+        async with best_effort(f"answer a {kind.__name__.lower()}") as failed:
+            if _is_ours(gesture, desk):
+                await run(ack, gesture, desk, context.get(DELIVERY) or Delivery())
+            else:
+                await _apologise(ack, gesture, NOT_OURS)
+        if failed and ack.response is None:
+            await _apologise(ack, gesture, SORRY)
+        return None
+
+    return listen
+
+
+def _is_ours(gesture: Gesture, desk: Desk) -> bool:
+    ours = desk.workspace.team_id
+    return not ours or not gesture.team_id or gesture.team_id == ours
+
+
+async def _apologise(ack: AsyncAck, gesture: Frozen, sentence: str) -> None:
+    """A sentence where the person is looking; what they typed stays."""
+    if isinstance(gesture, Command):
+        await ack(response_type="ephemeral", text=sentence)
+    elif isinstance(gesture, Submission):
+        first = next(iter(gesture.view.values), "name")
+        await ack(response_action="errors", errors={first: sentence})
+    else:
+        await ack()
+
+
+async def _run_command(ack: AsyncAck, command: Command, desk: Desk, delivery: Delivery) -> None:
+    verb, rest, notice = routes.find_verb(command.text)
+    if notice:
+        await verb.listener(ack, command, rest, desk, notice)
+    else:
+        await verb.listener(ack, command, rest, desk)
+
+
+async def _run_shortcut(ack: AsyncAck, shortcut: Shortcut, desk: Desk, delivery: Delivery) -> None:
+    route = routes.SHORTCUTS.get(shortcut.callback_id)
+    await (route.listener(ack, shortcut, desk) if route else ack())
+
+
+async def _run_submission(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
+    listener = routes.VIEWS.get(submission.view.callback_id)
+    await (listener(ack, submission, desk, delivery) if listener else ack())
+
+
+async def _run_press(ack: AsyncAck, press: Press, desk: Desk, delivery: Delivery) -> None:
+    listener = routes.PRESSES.get(press.control.action_id)
+    await (listener(ack, press, desk) if listener else ack())
+
+
+async def _run_suggestion(ack: AsyncAck, suggestion: Suggestion, desk: Desk, delivery: Delivery) -> None:
+    listener = routes.SUGGESTIONS.get(suggestion.action_id.partition(".")[0])
+    await (listener(ack, suggestion, desk) if listener else ack(options=[]))

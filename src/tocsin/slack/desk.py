@@ -1,0 +1,48 @@
+"""What the listeners have at hand: the actions, the form's choices, and the people we know."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from tocsin.actions.declare import DeclareIncident
+from tocsin.actions.forms import FormCache
+from tocsin.actions.ports import Clock
+from tocsin.incidents.model import ChannelId, MessageTs, Person
+from tocsin.slack.tasks import Tasks
+from tocsin.slack.workspace import SlackWorkspace
+
+NAMES_KEPT = 10_000
+
+
+@dataclass
+class Desk:
+    """Built once, handed to every listener."""
+
+    declare: DeclareIncident
+    forms: FormCache
+    workspace: SlackWorkspace
+    tasks: Tasks
+    clock: Clock
+    help_lines: tuple[tuple[str, str], ...] = ()
+    names: dict[str, str] = field(default_factory=dict)
+
+    def learn(self, person: Person) -> None:
+        """Remember what somebody is called; Slack tells it with all that they do."""
+        if person.slack_user_id and person.name and len(self.names) < NAMES_KEPT:
+            self.names[person.slack_user_id] = person.name
+
+    def permalink(self, channel: ChannelId, ts: MessageTs, thread: MessageTs | None = None) -> str | None:
+        """The address of a message, made without asking Slack (its form is that of chat.getPermalink)."""
+        home = self.workspace.home_url
+        if not home:
+            return None
+        address = f"{home}archives/{channel}/p{ts.replace('.', '')}"
+        return f"{address}?thread_ts={thread}&cid={channel}" if thread and thread != ts else address
+
+
+@dataclass
+class Delivery:
+    """One payload on its way through: set once its answer has been written out."""
+
+    acknowledged: asyncio.Event = field(default_factory=asyncio.Event)

@@ -1,0 +1,125 @@
+"""What a person did in Slack: payloads read into models at the door, so that nothing behind it guesses.
+
+Only what is used is read, and everything that Slack may leave out is optional. Field names are Slack's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from tocsin.incidents.model import ChannelId, Frozen, MessageTs, Person, PersonId, TeamId
+
+
+class Team(Frozen):
+    id: TeamId
+    domain: str | None = None
+
+
+class User(Frozen):
+    id: PersonId
+    name: str | None = None
+    username: str | None = None
+    team_id: TeamId | None = None
+
+
+class ChannelRef(Frozen):
+    id: ChannelId
+    name: str | None = None
+
+
+class Option(Frozen):
+    value: str = ""
+
+
+class Control(Frozen):
+    """A button or select that was used."""
+
+    action_id: str = ""
+    block_id: str = ""
+    value: str | None = None
+    selected_option: Option | None = None
+
+
+class ViewState(Frozen):
+    values: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
+
+
+class ShownView(Frozen):
+    """A modal as Slack hands it back."""
+
+    id: str
+    hash: str | None = None
+    callback_id: str = ""
+    private_metadata: str = ""
+    state: ViewState | None = None
+    root_view_id: str | None = None
+
+    @property
+    def values(self) -> dict[str, dict[str, dict[str, Any]]]:
+        return self.state.values if self.state else {}
+
+
+class Command(Frozen):
+    """A slash command (Slack, app command payload: flat, all strings)."""
+
+    command: str
+    text: str = ""
+    team_id: TeamId
+    channel_id: ChannelId
+    user_id: PersonId
+    user_name: str | None = None
+    trigger_id: str
+    response_url: str | None = None
+
+    @property
+    def by(self) -> Person:
+        return Person(slack_user_id=self.user_id, name=self.user_name)
+
+
+class Interaction(Frozen):
+    """What every interactive payload has: who, where, and a trigger to open something with."""
+
+    user: User
+    team: Team | None = None
+    trigger_id: str | None = None
+    channel: ChannelRef | None = None
+
+    @property
+    def by(self) -> Person:
+        return Person(slack_user_id=self.user.id, name=self.user.name or self.user.username)
+
+    @property
+    def team_id(self) -> TeamId:
+        """The workspace; an org-wide install leaves `team` out, and the person's own stands in."""
+        return self.team.id if self.team else self.user.team_id or TeamId("")
+
+
+class Shortcut(Interaction):
+    """A global shortcut, or a message shortcut with its message."""
+
+    callback_id: str
+    message_ts: MessageTs | None = None
+    message: dict[str, Any] = Field(default_factory=dict)
+
+
+class Submission(Interaction):
+    view: ShownView
+
+
+class Press(Interaction):
+    actions: tuple[Control, ...] = ()
+    view: ShownView | None = None
+
+    @property
+    def control(self) -> Control:
+        return self.actions[0] if self.actions else Control()
+
+
+class Suggestion(Interaction):
+    """Somebody types in an external select (Slack, block suggestion payload)."""
+
+    action_id: str
+    value: str = ""
+    view: ShownView | None = None

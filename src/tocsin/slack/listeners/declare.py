@@ -1,0 +1,217 @@
+"""Declare an incident: open the form, keep it filled, take what was filled in."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid5
+
+from slack_bolt.context.ack.async_ack import AsyncAck
+
+from tocsin.actions.best_effort import best_effort
+from tocsin.actions.declare import AlreadyDeclared, AnyOutcome, Declared, DeclareOrder
+from tocsin.incidents.errors import Refused, TocsinError
+from tocsin.incidents.model import Form, Incident, Person, SourceMessage
+from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, Declaration, DeclareRequest
+from tocsin.incidents.rules import answered, channel_name, cleaned, declared, visible_to
+from tocsin.slack.desk import Delivery, Desk
+from tocsin.slack.gestures import Command, Press, Shortcut, Submission, Suggestion
+from tocsin.slack.views.declare import (
+    FIELD,
+    FormContext,
+    already_modal,
+    declare_modal,
+    declared_modal,
+    field_choices,
+    loading_modal,
+    read_declare,
+    saved_modal,
+    sorry_modal,
+)
+from tocsin.slack.views.kit import found, shortened
+from tocsin.slack.views.source import name_and_summary
+
+# Every key of ours descends from this name; changing it would make two of what is pending.
+KEYS = UUID("6f1c1c0e-0e0b-5c1f-9a5e-70c51a000001")
+
+
+async def open_declare(ack: AsyncAck, command: Command, rest: str, desk: Desk, notice: str = "") -> None:
+    """`/incident`, alone or with the incident's name."""
+    await ack()
+    context = FormContext(origin=command.channel_id)
+    filled = _named(rest)
+    desk.tasks.begin("open the form", _open(desk, command.trigger_id, context, filled, notice))
+
+
+async def open_declare_anywhere(ack: AsyncAck, shortcut: Shortcut, desk: Desk) -> None:
+    """The global shortcut, which comes from no channel."""
+    await ack()
+    desk.tasks.begin("open the form", _open(desk, shortcut.trigger_id or "", FormContext(), DeclareRequest()))
+
+
+async def open_declare_from_message(ack: AsyncAck, shortcut: Shortcut, desk: Desk) -> None:
+    """The message shortcut: the form is filled from the message, unless that has an incident already."""
+    await ack()
+    desk.tasks.begin("open the form from a message", _open_from_message(shortcut, desk))
+
+
+async def _open_from_message(shortcut: Shortcut, desk: Desk) -> None:
+    message, channel = shortcut.message, shortcut.channel
+    ts = shortcut.message_ts or message.get("ts")
+    if channel is None or not ts:
+        await _open(desk, shortcut.trigger_id or "", FormContext(), DeclareRequest())
+        return
+    context = FormContext(
+        origin=channel.id, source_channel=channel.id, source_ts=ts, thread=message.get("thread_ts") or ts
+    )
+    source = _source(context, desk)
+    name, summary = name_and_summary(message, source.permalink if source else None, desk.names)
+    earlier = await _earlier(shortcut.team_id, source, shortcut.by, desk)
+    if earlier is not None:
+        context = context.model_copy(update={"name": name, "summary": summary})
+        view = already_modal(earlier, desk.clock(), context)
+        await desk.workspace.open_modal(shortcut.trigger_id or "", view)
+        return
+    filled = DeclareRequest(name=name, summary=summary)
+    await _open(desk, shortcut.trigger_id or "", context, filled)
+
+
+async def _earlier(team: str, source: SourceMessage | None, by: Person, desk: Desk) -> Incident | None:
+    """The incident this message already has, if this person may know of it."""
+    earlier = None
+    if source is not None:
+        # When our own records cannot be read, opening the form still matters more.
+        async with best_effort("look for an earlier declaration"):
+            earlier = await desk.declare.declared_from(team, source, by.slack_user_id)
+    return earlier if earlier is not None and visible_to(by.slack_user_id, earlier) else None
+
+
+async def declare_another(ack: AsyncAck, press: Press, desk: Desk) -> None:
+    """*Declare another*, on a message that has an incident."""
+    await ack()
+    if press.view is not None:
+        context = FormContext.read(press.view.private_metadata)
+        filled = DeclareRequest(name=context.name, summary=context.summary)
+        context = context.model_copy(update={"another": True, "name": "", "summary": ""})
+        desk.tasks.begin("open another form", _show_form(desk, press, context, filled))
+
+
+async def more_fields(ack: AsyncAck, press: Press, desk: Desk) -> None:
+    """*More fields*: the same form with everything on it, and what was typed."""
+    await ack()
+    if press.view is not None:
+        context = FormContext.read(press.view.private_metadata).model_copy(update={"expanded": True})
+        desk.tasks.begin(
+            "show more fields", _show_form(desk, press, context, read_declare(press.view.values))
+        )
+
+
+async def _show_form(desk: Desk, press: Press, context: FormContext, filled: DeclareRequest) -> None:
+    assert press.view is not None
+    view = declare_modal(await desk.forms.fetch(), context, filled)
+    await desk.workspace.update_modal(press.view.id, view, seen=press.view.hash)
+
+
+async def suggest_options(ack: AsyncAck, suggestion: Suggestion, desk: Desk) -> None:
+    """The options of a long select field that match what is being typed."""
+    form = desk.forms.now or Form()
+    field = form.custom_field(suggestion.action_id.removeprefix(FIELD))
+    await ack(options=found(field_choices(field) if field else (), suggestion.value))
+
+
+async def submit_declare(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
+    """Check what was filled in, commit to it, and answer in the modal."""
+    try:
+        order = _order(submission, await desk.forms.fetch(), desk)
+        outcome = await desk.declare(order, delivery.acknowledged)
+    except Refused as refusal:
+        await _answer_refusal(ack, submission, refusal, desk)
+    except TocsinError as error:
+        sentence = f"Not saved yet: {error} Press Declare again; it will not be declared twice."
+        await ack(response_action="errors", errors={"name": sentence})
+    else:
+        await _answer_outcome(ack, submission, outcome, desk)
+
+
+def _order(submission: Submission, form: Form, desk: Desk) -> DeclareOrder:
+    """The declaration as it will be made. Raises Refused with what is wrong in each field."""
+    request = declared(read_declare(submission.view.values), form)
+    context = FormContext.read(submission.view.private_metadata)
+    values = answered(request.custom_field_entries, form, {})
+    declaration = Declaration(
+        key=str(uuid5(KEYS, f"{submission.team_id}/{submission.view.id}")),
+        **request.model_dump(exclude={"custom_field_entries"}),
+        custom_field_entries=values,
+        slack_team_id=submission.team_id,
+        source=_source(context, desk),
+        reporter=submission.by,
+        at=desk.clock(),
+    )
+    return DeclareOrder(
+        declaration=declaration,
+        origin=context.origin,
+        thread=context.thread,
+        view_id=submission.view.id,
+        another=context.another,
+    )
+
+
+def _source(context: FormContext, desk: Desk) -> SourceMessage | None:
+    if context.source_channel is None or context.source_ts is None:
+        return None
+    permalink = desk.permalink(context.source_channel, context.source_ts, context.thread)
+    return SourceMessage(channel=context.source_channel, timestamp=context.source_ts, permalink=permalink)
+
+
+async def _answer_refusal(ack: AsyncAck, submission: Submission, refusal: Refused, desk: Desk) -> None:
+    """Under the fields that are wrong where they are on the screen, above the name where they are not."""
+    shown = submission.view.values
+    under = {field: said for field, said in refusal.fields.items() if field in shown}
+    hidden = [said for field, said in refusal.fields.items() if field not in shown]
+    if not refusal.fields:
+        hidden = [refusal.sentence]
+    if hidden:
+        under["name"] = " ".join(filter(None, [under.get("name"), *hidden]))
+    await ack(response_action="errors", errors=under)
+
+
+async def _answer_outcome(
+    ack: AsyncAck, submission: Submission, outcome: AnyOutcome | None, desk: Desk
+) -> None:
+    if outcome is None:
+        await ack(response_action="update", view=saved_modal())
+    elif isinstance(outcome, Declared):
+        incident = outcome.incident
+        name = incident.slack_channel_name or channel_name(incident.reference, incident.name)
+        await ack(response_action="update", view=declared_modal(incident, name))
+    elif isinstance(outcome, AlreadyDeclared):
+        context = FormContext.read(submission.view.private_metadata)
+        filled = read_declare(submission.view.values)
+        context = context.model_copy(update={"name": filled.name, "summary": filled.summary})
+        view = already_modal(outcome.incident, desk.clock(), context)
+        await ack(response_action="update", view=view)
+    else:
+        await _answer_refusal(ack, submission, Refused(outcome.sentence, outcome.fields), desk)
+
+
+def _named(text: str) -> DeclareRequest:
+    """The text after the command as a name; what does not fit into a name is kept in the summary."""
+    name = cleaned(text)
+    if len(name) <= NAME_LIMIT:
+        return DeclareRequest(name=name)
+    summary = shortened(cleaned(text, lines=True), SUMMARY_LIMIT)
+    return DeclareRequest(name=shortened(name, NAME_LIMIT), summary=summary)
+
+
+async def _open(
+    desk: Desk, trigger: str, context: FormContext, filled: DeclareRequest, notice: str = ""
+) -> None:
+    """Open the form with nothing asked before; a cold cache shows *loading* first, and fills it."""
+    form = desk.forms.now
+    if form is not None:
+        await desk.workspace.open_modal(trigger, declare_modal(form, context, filled, notice=notice))
+        return
+    view_id = await desk.workspace.open_modal(trigger, loading_modal(context))
+    try:
+        view = declare_modal(await desk.forms.fetch(), context, filled, notice=notice)
+    except TocsinError as error:
+        view = sorry_modal("Not now", f"The form could not be fetched: {error} Try again in a minute.")
+    await desk.workspace.update_modal(view_id, view)
