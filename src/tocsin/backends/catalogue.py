@@ -33,6 +33,15 @@ MOST_CHOICES = 100  # Slack, static select: at most 100 options
 Category = Literal["triage", "declined", "merged", "canceled", "live", "learning", "closed", "paused"]
 
 
+_WORDS = {
+    "missing": "is needed",
+    "too_short": "give at least {min_length}",
+    "too_long": "give at most {max_length}",
+    "string_too_long": "shorten it to {max_length} characters",
+    "string_too_short": "write something",
+}
+
+
 class CatalogueError(Exception):
     """The configuration cannot be used; `problems` has one line for each thing that is wrong."""
 
@@ -55,8 +64,9 @@ class _Entry(BaseModel):
     def _named(cls, given: Any) -> Any:
         if isinstance(given, str):
             given = {"name": given}
-        if isinstance(given, Mapping) and "id" not in given and isinstance(given.get("name"), str):
-            return {**given, "id": slug(given["name"])}
+        name = given.get("name") if isinstance(given, Mapping) else None
+        if isinstance(name, str) and name.strip() and "id" not in given:
+            return {**given, "id": slug(name)}
         return given
 
 
@@ -229,5 +239,6 @@ def _problem(trouble: Any, known: Sequence[str]) -> str:
         return f"{place}: no such key" + (f"; did you mean {near[0]}?" if near else "")
     if trouble["type"] == "string_pattern_mismatch" and place.endswith(".id"):
         return f"{place}: give an id of lower-case letters, digits, _ and -, such as 'sev_1'"
-    words = str(trouble["msg"]).removeprefix("Value error, ")
+    words = _WORDS.get(trouble["type"], "").format(**trouble.get("ctx", {}))
+    words = words or str(trouble["msg"]).removeprefix("Value error, ")
     return f"{place}: {words[:1].lower()}{words[1:]}" if place else words
