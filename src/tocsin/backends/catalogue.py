@@ -23,7 +23,7 @@ from tocsin.incidents.model import (
     Role,
     Severity,
     Status,
-)
+)from tocsin.incidents.rules import cleaned, is_visible
 
 ID = r"^[a-z0-9][a-z0-9_-]{0,59}$"
 CHOICE_LIMIT = 75  # Slack, option object: text is at most 75 characters
@@ -65,9 +65,10 @@ class _Entry(BaseModel):
         if isinstance(given, str):
             given = {"name": given}
         name = given.get("name") if isinstance(given, Mapping) else None
-        if isinstance(name, str) and name.strip() and "id" not in given:
-            return {**given, "id": slug(name)}
-        return given
+        if not isinstance(name, str):
+            return given
+        name = cleaned(name) if is_visible(cleaned(name)) else ""
+        return {**({"id": slug(name)} if name else {}), **given, "name": name}
 
 
 class SeverityEntry(_Entry):
