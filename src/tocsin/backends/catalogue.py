@@ -26,7 +26,6 @@ from tocsin.incidents.model import (
 )
 from tocsin.incidents.rules import cleaned, is_visible
 
-
 ID = r"^[a-z0-9][a-z0-9_-]{0,59}$"
 CHOICE_LIMIT = 75  # Slack, option object: text is at most 75 characters
 LONG_LIMIT = 2000  # Slack, input block: label and hint are at most 2000 characters
@@ -207,7 +206,8 @@ def slug(name: str) -> str:
 
     A name in another script ends in a checksum instead of the letters that cannot be in an id.
     """
-    folded = unicodedata.normalize("NFKD", name.strip().lower())
+    name = cleaned(name)
+    folded = unicodedata.normalize("NFKD", name.lower())
     words = re.sub(r"[^a-z0-9]+", "_", folded.encode("ascii", "ignore").decode()).strip("_")[:50].rstrip("_")
     if any(letter.isalnum() and not letter.isascii() for letter in folded):
         return f"{words}_{crc32(name.encode()):08x}".lstrip("_")
