@@ -49,6 +49,8 @@ def main() -> None:
 
 def _quiet_logs() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    # Bolt writes bodies of requests it cannot place into its log; they are nobody else's business.
+    logging.getLogger("slack_bolt").setLevel(logging.CRITICAL)
     # The Socket Mode client reports each dropped connection as an error; our own watch reports what matters.
     logging.getLogger("tocsin.socket").setLevel(logging.CRITICAL)
     structlog.configure(

@@ -246,14 +246,16 @@ async def asked(method: Call, **arguments: Any) -> Answer:
     """Make one call, once. Raises Unavailable, OutcomeUnknown or SlackRefused."""
     name = method.__name__.replace("_", ".", 1)
     try:
-        answer: Answer = await method(**arguments)
+        answer = await method(**arguments)
     except SlackApiError as error:
         raise _refusal(name, error) from error
     except aiohttp.ClientConnectorError as error:
         raise Unavailable("Slack cannot be reached.") from error
     except (TimeoutError, aiohttp.ClientError, ValueError) as error:
         raise OutcomeUnknown("Slack's answer was lost.") from error
-    return answer
+    if not isinstance(answer.data, dict):
+        raise OutcomeUnknown("Slack's answer was not understood.")
+    return answer.data
 
 
 def _refusal(method: str, error: SlackApiError) -> SlackRefused | Unavailable:

@@ -1,0 +1,122 @@
+"""Tocsin itself, talking to a workspace on this machine over real sockets, with its files in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tocsin.assembly import Bot, connected, data_dir, opened
+from tocsin.playground.manifest import Manifest
+from tocsin.playground.model import Message, View
+from tocsin.playground.wire_log import Request
+from tocsin.playground.workspace import Workspace
+from tocsin.settings import read_settings
+from tocsin.slack import routes
+from tocsin.web.serving import listen, serving
+
+from fakes.slack import RunningWorkspace, running_workspace
+
+ALL_POSTED = "chat.postMessage"
+
+
+def typed(text: str) -> dict[str, Any]:
+    return {"type": "plain_text_input", "value": text}
+
+
+def chosen(value: str, text: str = "") -> dict[str, Any]:
+    option = {"text": {"type": "plain_text", "text": text or value}, "value": value}
+    return {"type": "static_select", "selected_option": option}
+
+
+def ticked(value: str) -> dict[str, Any]:
+    option = {"text": {"type": "plain_text", "text": value}, "value": value}
+    return {"type": "checkboxes", "selected_options": [option]}
+
+
+def picked(person: str) -> dict[str, Any]:
+    return {"type": "users_select", "selected_user": person}
+
+
+@dataclass
+class RunningBot:
+    """The bot and the workspace it serves, with words for what a responder does there."""
+
+    bot: Bot
+    slack: RunningWorkspace
+    folder: Path
+    url: str
+
+    @property
+    def workspace(self) -> Workspace:
+        return self.slack.workspace
+
+    async def opened_form(self, person: str, *, since: int = 0) -> View:
+        """The modal on top of this person's stack, once the bot has opened it."""
+        await self.workspace.heard("views.open", since + 1)
+        return self.workspace.stack(self.slack.person(person))[-1]
+
+    async def type_command(self, person: str, channel: str, text: str) -> View:
+        """`/incident …` typed in a channel, and the form it opens."""
+        opened = self.opened_so_far
+        outcome = await self.workspace.command(self.slack.person(person), self.slack.channel(channel), text)
+        assert outcome.ok, outcome
+        return await self.opened_form(person, since=opened)
+
+    async def pick_shortcut(self, person: str, message: Message) -> View:
+        """*Declare incident* picked on a message, and what opens."""
+        opened = self.opened_so_far
+        outcome = await self.workspace.message_shortcut(
+            self.slack.person(person), "declare_from_message", message.channel, message.ts
+        )
+        assert outcome.ok, outcome
+        return await self.opened_form(person, since=opened)
+
+    @property
+    def opened_so_far(self) -> int:
+        return len(self.calls("views.open"))
+
+    async def fill(self, person: str, view: View, **fields: dict[str, Any]) -> None:
+        """Fill inputs; `__` stands for the dot of a role or a custom field, as in `incident_role_assignments__lead`."""
+        for name, value in fields.items():
+            block = name.replace("__", ".")
+            self.workspace.type_into(self.slack.person(person), view.id, block, block, value)
+
+    async def submit(self, person: str, view: View) -> Any:
+        return await self.workspace.submit(self.slack.person(person), view.id)
+
+    def calls(self, method: str | None = None) -> list[Request]:
+        """The Web API calls the bot made."""
+        return [
+            request
+            for request in self.workspace.requests
+            if (request.method == method if method else "." in request.method)
+        ]
+
+
+@asynccontextmanager
+async def running_bot(
+    folder: Path, slack: RunningWorkspace | None = None, **settings: Any
+) -> AsyncIterator[RunningBot]:
+    """The bot in the seeded workspace (see `running_workspace`), announcing in #incidents, pages on a free port."""
+    async with AsyncExitStack() as stack:
+        if slack is None:
+            installed = Manifest.from_dict(routes.manifest())
+            slack = await stack.enter_async_context(running_workspace(installed))
+        listening = listen("127.0.0.1", 0)
+        port = listening.getsockname()[1]
+        given = {
+            "tocsin_data_dir": folder,
+            "tocsin_port": port,
+            "slack_bot_token": slack.bot_token,
+            "slack_app_token": slack.app_token,
+            "slack_api_url": slack.api_url,
+            "tocsin_announce_channel": slack.channel("incidents"),
+        }
+        read = read_settings(**{**given, **settings})
+        bot = await stack.enter_async_context(opened(read, data_dir(read)))
+        await stack.enter_async_context(serving(bot.pages(read, port), listening))
+        await stack.enter_async_context(connected(bot, read))
+        yield RunningBot(bot, slack, folder, read.public_url)
