@@ -100,8 +100,8 @@ async def test_a_planned_429_says_when_to_come_back(slack: RunningWorkspace, cli
 async def test_a_planned_reset_after_the_effect_loses_the_answer_only(slack: RunningWorkspace) -> None:
     slack.workspace.faults.plan("conversations.create", Fault(reset=True, after_effect=True))
     async with httpx.AsyncClient(trust_env=False) as http:
+        form = {"token": slack.bot_token, "name": "inc-1"}
         with pytest.raises(httpx.RemoteProtocolError):
-            form = {"token": slack.bot_token, "name": "inc-1"}
             await http.post(f"{slack.api_url}conversations.create", data=form)
     assert slack.workspace.channel_by_name("inc-1").name == "inc-1"
 
@@ -110,8 +110,7 @@ async def test_a_planned_wait_holds_the_answer_back(slack: RunningWorkspace, cli
     gate = asyncio.Event()
     slack.workspace.faults.plan("users.list", Fault(until=gate))
     asking = asyncio.create_task(client.users_list())
-    while not slack.workspace.wire.matching("users.list"):
-        await asyncio.sleep(0)
+    await slack.workspace.begun("users.list")
     assert not asking.done()
     gate.set()
     assert (await asking)["ok"]

@@ -57,6 +57,9 @@ class Events:
                 self._tasks.start(self._send(app, dict(event), channel))
 
     def emit_mention(self, event: Json, channel: Channel) -> None:
+        """A bot that is named where someone speaks is told; being named by "has joined" does not count."""
+        if event.get("subtype") not in (None, "bot_message", "thread_broadcast"):
+            return
         for app in self._state.apps.values():
             mentioned = f"<@{app.bot_user_id}>" in event["text"] or f"<@{app.bot_user_id}|" in event["text"]
             if mentioned and not channel.is_direct and event.get("bot_id") != app.bot_id:

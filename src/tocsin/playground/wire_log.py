@@ -19,12 +19,16 @@ class WireLog:
 
     def begin(self, request: Request) -> Request:
         self.requests.append(request)
+        self._tell()
         return request
 
     def finish(self, request: Request, *, ok: bool, error: str | None, response: Json | None) -> None:
         request.ok, request.error, request.response = ok, error, response
         request.took = self._clock.now() - request.at
         request.finished = True
+        self._tell()
+
+    def _tell(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
 
@@ -36,13 +40,22 @@ class WireLog:
 
         TimeoutError, naming what was heard instead, after `timeout` seconds of real time.
         """
+        return await self._once(lambda r: r.finished, wanted, count, timeout)
+
+    async def begun(self, wanted: Wanted, count: int = 1, timeout: float = 5.0) -> list[Request]:  # noqa: ASYNC109
+        """As `heard`, but an exchange counts as soon as it began."""
+        return await self._once(lambda r: True, wanted, count, timeout)
+
+    async def _once(
+        self, ready: Callable[[Request], bool], wanted: Wanted, count: int, patience: float
+    ) -> list[Request]:
         try:
-            async with asyncio.timeout(timeout):
-                while len(found := [r for r in self.matching(wanted) if r.finished]) < count:
+            async with asyncio.timeout(patience):
+                while len(found := [r for r in self.matching(wanted) if ready(r)]) < count:
                     await self._news.wait()
         except TimeoutError:
             heard = ", ".join(r.method for r in self.requests) or "nothing"
-            raise TimeoutError(f"waited {timeout} s for {count} x {wanted}; heard: {heard}") from None
+            raise TimeoutError(f"waited {patience} s for {count} x {wanted}; heard: {heard}") from None
         return found
 
     def clear(self) -> None:

@@ -198,6 +198,10 @@ class Workspace(PeopleActs):
         """The finished exchanges of that method, or that match; TimeoutError after `timeout` seconds."""
         return await self.wire.heard(wanted, count, timeout)
 
+    async def begun(self, wanted: Wanted, count: int = 1, timeout: float = 5.0) -> list[Request]:  # noqa: ASYNC109
+        """As `heard`, but an exchange counts as soon as it began."""
+        return await self.wire.begun(wanted, count, timeout)
+
     def clear(self) -> None:
         """Forget what went over the wire."""
         self.wire.clear()

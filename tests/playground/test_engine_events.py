@@ -1,0 +1,134 @@
+"""Events: which ones reach the app, in which envelope, and what happens when it does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fakes.bolt import bolt_app, connected
+from fakes.manifests import manifest
+from fakes.slack import RunningWorkspace, running_workspace
+from slack_sdk.socket_mode.request import SocketModeRequest
+from slack_sdk.socket_mode.response import SocketModeResponse
+from slack_sdk.socket_mode.websockets import SocketModeClient
+from slack_sdk.web.async_client import AsyncWebClient
+
+
+async def join_general(slack: RunningWorkspace) -> str:
+    general = slack.channel("general")
+    await slack.workspace.invite(slack.person("ana"), general, slack.app.bot_user_id)
+    return general
+
+
+async def test_a_message_reaches_the_app_with_rich_text_and_the_full_envelope(
+    slack: RunningWorkspace,
+) -> None:
+    app, told = bolt_app(slack), asyncio.Queue[dict[str, Any]]()
+
+    @app.event("message")
+    async def message(body: dict[str, Any]) -> None:
+        if body["event"].get("text", "").startswith("checkout"):
+            told.put_nowait(body)
+
+    general = await join_general(slack)
+    async with connected(slack, app):
+        await slack.workspace.say(slack.person("ben"), general, "checkout <is> *slow* @ana")
+        body = await asyncio.wait_for(told.get(), 5)
+    ana = slack.person("ana")
+    assert body["event"]["text"] == f"checkout &lt;is&gt; *slow* <@{ana}>"
+    assert body["event"]["blocks"][0]["type"] == "rich_text"
+    assert body["event"]["channel_type"] == "channel"
+    assert body["authorizations"][0]["user_id"] == slack.app.bot_user_id
+    assert body["team_id"] == slack.workspace.state.team.id
+    assert body["event_id"].startswith("Ev")
+    assert body["api_app_id"] == slack.app.app_id
+
+
+async def test_nothing_is_heard_from_where_the_app_is_not(slack: RunningWorkspace) -> None:
+    await slack.workspace.say(slack.person("ana"), slack.channel("general"), "unheard")
+    await join_general(slack)
+    await slack.workspace.say(slack.person("ana"), slack.channel("general"), "heard")
+    await slack.workspace.heard("event.message", 1)
+    texts = [r.args["event"]["text"] for r in slack.workspace.wire.matching("event.message")]
+    assert "unheard" not in texts
+    assert "heard" in texts
+
+
+async def test_nothing_is_heard_that_the_manifest_does_not_subscribe_to() -> None:
+    async with running_workspace(manifest(without_events=("message.channels",))) as slack:
+        general = await join_general(slack)
+        await slack.workspace.say(slack.person("ana"), general, "quiet")
+        message = slack.workspace.history(general, slack.person("ana"))[-1]
+        await slack.workspace.react(slack.person("ana"), general, message.ts, "eyes")
+        await slack.workspace.heard("event.reaction_added")
+        assert slack.workspace.wire.matching("event.message") == []
+
+
+async def test_a_mention_of_the_bot_is_an_event_of_its_own(slack: RunningWorkspace) -> None:
+    general = await join_general(slack)
+    await slack.workspace.say(slack.person("ana"), general, "@pager hello")
+    (heard, *_) = await slack.workspace.heard("event.app_mention")
+    assert heard.args["event"]["text"] == f"<@{slack.app.bot_user_id}> hello"
+
+
+async def test_the_apps_own_messages_come_back_as_events(
+    slack: RunningWorkspace, client: AsyncWebClient
+) -> None:
+    general = await join_general(slack)
+    await client.chat_postMessage(channel=general, text="mine")
+
+    def mine(request: Any) -> bool:
+        event = request.args.get("event", {})
+        return request.method == "event.message" and event.get("bot_id") == slack.app.bot_id
+
+    (heard, *_) = await slack.workspace.heard(mine)
+    assert heard.args["event"]["text"] == "mine"
+
+
+async def test_changes_deletions_pins_and_joins_are_told(
+    slack: RunningWorkspace, client: AsyncWebClient
+) -> None:
+    ana, general = slack.person("ana"), await join_general(slack)
+    said = await slack.workspace.say(ana, general, "frist")
+    ts = said.ts or ""
+    await slack.workspace.edit(ana, general, ts, "first")
+    await slack.workspace.pin(ana, general, ts)
+    await slack.workspace.delete(ana, general, ts)
+    await slack.workspace.heard("event.pin_added")
+    await slack.workspace.heard("event.member_joined_channel")
+    subtypes = [r.args["event"].get("subtype") for r in await slack.workspace.heard("event.message", 4)]
+    assert {"message_changed", "message_deleted"} <= set(subtypes)
+
+
+async def test_looking_at_the_home_tab_is_told(slack: RunningWorkspace) -> None:
+    outcome = await slack.workspace.open_home(slack.person("ana"), slack.app.app_id)
+    (heard, *_) = await slack.workspace.heard("event.app_home_opened")
+    assert heard.args["event"]["channel"] == outcome.channel
+    assert heard.args["event"]["tab"] == "home"
+
+
+async def test_an_unanswered_event_comes_again_with_the_same_id_three_times(slack: RunningWorkspace) -> None:
+    attempts: asyncio.Queue[SocketModeRequest] = asyncio.Queue()
+    web = AsyncWebClient(base_url=slack.api_url)
+    socket = SocketModeClient(app_token=slack.app_token, web_client=web)
+
+    async def silent_until_the_last(client: Any, request: SocketModeRequest) -> None:
+        attempts.put_nowait(request)
+        if request.retry_attempt == 3:
+            await client.send_socket_mode_response(SocketModeResponse(envelope_id=request.envelope_id))
+
+    socket.socket_mode_request_listeners.append(silent_until_the_last)
+    await socket.connect()
+    await slack.workspace.sockets.connected(slack.app.app_id)
+    await slack.workspace.open_home(slack.person("ana"), slack.app.app_id)
+    seen = [await asyncio.wait_for(attempts.get(), 5)]
+    for pause in (0, 60, 300):
+        slack.clock.turn(3.1)
+        await slack.workspace.heard("event.app_home_opened", len(seen))
+        slack.clock.turn(pause)
+        seen.append(await asyncio.wait_for(attempts.get(), 5))
+    await slack.workspace.heard(lambda r: r.ok is True and r.method == "event.app_home_opened")
+    await socket.disconnect()
+    assert len({request.payload["event_id"] for request in seen}) == 1
+    assert [request.retry_attempt for request in seen] == [0, 1, 2, 3]
+    assert [request.retry_reason for request in seen] == ["", "timeout", "timeout", "timeout"]

@@ -1,0 +1,205 @@
+"""Messages as an app posts, changes and reads them, and as people see them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fakes.refusals import error_of, refused
+from fakes.slack import RunningWorkspace
+from slack_sdk.web.async_client import AsyncWebClient
+
+
+@pytest.fixture
+async def room(client: AsyncWebClient, slack: RunningWorkspace) -> str:
+    made = await client.conversations_create(name="inc-9")
+    channel = str(made["channel"]["id"])
+    await client.conversations_invite(channel=channel, users=slack.person("ana"))
+    return channel
+
+
+def section(text: str, **more: Any) -> dict[str, Any]:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text}, **more}
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        ({}, "no_text"),
+        ({"text": "t" * 40_001}, "msg_too_long"),
+        ({"blocks": [section("s" * 3001)]}, "invalid_blocks"),
+        ({"blocks": [{"type": "unheard_of"}]}, "invalid_blocks"),
+        ({"blocks": "{"}, "invalid_blocks_format"),
+        (
+            {"text": "a", "metadata": {"event_type": "x", "event_payload": {"a": {"b": {}}}}},
+            "invalid_metadata_format",
+        ),
+        ({"text": "a", "thread_ts": "1.000000"}, "thread_not_found"),
+        ({"text": "a", "username": "Someone else"}, "missing_scope"),
+    ],
+)
+async def test_bad_posts_are_refused(
+    client: AsyncWebClient, room: str, content: dict[str, Any], error: str
+) -> None:
+    body = await refused(client.api_call("chat.postMessage", json={"channel": room, **content}))
+    assert body["error"] == error
+
+
+async def test_a_refused_block_is_pointed_at(client: AsyncWebClient, room: str) -> None:
+    body = await refused(client.chat_postMessage(channel=room, text="a", blocks=[section("")]))
+    assert body["error"] == "invalid_blocks"
+    assert "/blocks/0/text/text" in body["response_metadata"]["messages"][0]
+
+
+async def test_timestamps_are_unique_and_rise(client: AsyncWebClient, room: str) -> None:
+    stamps = [(await client.chat_postMessage(channel=room, text=str(n)))["ts"] for n in range(5)]
+    assert stamps == sorted(set(stamps))
+
+
+async def test_an_update_keeps_what_it_does_not_name(client: AsyncWebClient, room: str) -> None:
+    metadata = {"event_type": "incident", "event_payload": {"id": 1}}
+    ts = (
+        await client.chat_postMessage(channel=room, text="one", blocks=[section("one")], metadata=metadata)
+    )["ts"]
+    await client.chat_update(channel=room, ts=ts, text="two")
+    history = await client.conversations_history(channel=room, include_all_metadata=True, limit=1)
+    message = history["messages"][0]
+    assert (message["text"], message["blocks"][0]["text"]["text"]) == ("two", "one")
+    assert message["metadata"] == metadata
+    assert "edited" in message
+    plain = await client.conversations_history(channel=room, limit=1)
+    assert "metadata" not in plain["messages"][0]
+    assert plain["has_more"] is True
+
+
+async def test_an_update_holds_4000_characters_and_is_the_authors_own(
+    slack: RunningWorkspace, client: AsyncWebClient, room: str
+) -> None:
+    ts = (await client.chat_postMessage(channel=room, text="one"))["ts"]
+    long = client.chat_update(channel=room, ts=ts, text="t" * 4001)
+    assert await error_of(long) == "msg_too_long"
+    said = await slack.workspace.say(slack.person("ana"), room, "mine")
+    other = client.chat_update(channel=room, ts=said.ts or "", text="not yours")
+    assert await error_of(other) == "cant_update_message"
+    deleting = client.chat_delete(channel=room, ts=said.ts or "")
+    assert await error_of(deleting) == "cant_delete_message"
+
+
+async def test_a_deleted_message_is_gone(client: AsyncWebClient, room: str) -> None:
+    ts = (await client.chat_postMessage(channel=room, text="one"))["ts"]
+    await client.chat_delete(channel=room, ts=ts)
+    assert await error_of(client.chat_delete(channel=room, ts=ts)) == "message_not_found"
+    assert await error_of(client.chat_getPermalink(channel=room, message_ts=ts)) == "message_not_found"
+
+
+async def test_replies_stand_in_their_thread_only(client: AsyncWebClient, room: str) -> None:
+    parent = (await client.chat_postMessage(channel=room, text="parent"))["ts"]
+    reply = (await client.chat_postMessage(channel=room, text="reply", thread_ts=parent))["ts"]
+    deeper = await client.chat_postMessage(channel=room, text="deeper", thread_ts=reply)
+    assert deeper["message"]["thread_ts"] == parent
+    await client.chat_postMessage(channel=room, text="for all", thread_ts=parent, reply_broadcast=True)
+    history = [m["text"] for m in (await client.conversations_history(channel=room))["messages"]]
+    thread = await client.conversations_replies(channel=room, ts=parent)
+    assert history[:2] == ["for all", "parent"]
+    assert [m["text"] for m in thread["messages"]] == ["parent", "reply", "deeper", "for all"]
+    assert thread["messages"][0]["reply_count"] == 3
+    link = (await client.chat_getPermalink(channel=room, message_ts=reply))["permalink"]
+    assert link.endswith(f"/archives/{room}/p{reply.replace('.', '')}?thread_ts={parent}&cid={room}")
+
+
+async def test_an_ephemeral_needs_its_reader_in_the_channel(
+    slack: RunningWorkspace, client: AsyncWebClient, room: str
+) -> None:
+    outside = client.chat_postEphemeral(channel=room, user=slack.person("ben"), text="psst")
+    assert await error_of(outside) == "user_not_in_channel"
+    await client.chat_postEphemeral(channel=room, user=slack.person("ana"), text="psst")
+    assert slack.workspace.history(room, slack.person("ana"))[-1].ephemeral_to == slack.person("ana")
+
+
+async def test_names_become_mentions_only_when_asked(
+    slack: RunningWorkspace, client: AsyncWebClient, room: str
+) -> None:
+    linked = await client.chat_postMessage(channel=room, text="@ana #alerts", link_names=True)
+    plain = await client.chat_postMessage(channel=room, text="@ana")
+    assert linked["message"]["text"] == f"<@{slack.person('ana')}> <#{slack.channel('alerts')}>"
+    assert plain["message"]["text"] == "@ana"
+
+
+async def test_live_mentions_in_an_apps_text_are_flagged(
+    slack: RunningWorkspace, client: AsyncWebClient, room: str
+) -> None:
+    loud = await client.chat_postMessage(channel=room, text="<!channel> help")
+    escaped = await client.chat_postMessage(channel=room, text="&lt;!channel&gt; help")
+    assert slack.workspace.message(room, loud["ts"]).mentions_unescaped == ["channel"]
+    assert slack.workspace.message(room, escaped["ts"]).mentions_unescaped == []
+
+
+async def test_reactions_are_counted_once_each(
+    slack: RunningWorkspace, client: AsyncWebClient, room: str
+) -> None:
+    ts = (await client.chat_postMessage(channel=room, text="one"))["ts"]
+    await client.reactions_add(channel=room, timestamp=ts, name="eyes")
+    again = client.reactions_add(channel=room, timestamp=ts, name="eyes")
+    assert await error_of(again) == "already_reacted"
+    await slack.workspace.react(slack.person("ana"), room, ts, "eyes")
+    shown = (await client.reactions_get(channel=room, timestamp=ts))["message"]["reactions"]
+    assert shown == [{"name": "eyes", "users": [slack.app.bot_user_id, slack.person("ana")], "count": 2}]
+    await client.reactions_remove(channel=room, timestamp=ts, name="eyes")
+    gone = client.reactions_remove(channel=room, timestamp=ts, name="eyes")
+    assert await error_of(gone) == "no_reaction"
+    missing = client.reactions_add(channel=room, timestamp="1.0", name="eyes")
+    assert await error_of(missing) == "message_not_found"
+
+
+async def test_a_message_is_pinned_once(client: AsyncWebClient, room: str) -> None:
+    ts = (await client.chat_postMessage(channel=room, text="headline"))["ts"]
+    await client.pins_add(channel=room, timestamp=ts)
+    assert await error_of(client.pins_add(channel=room, timestamp=ts)) == "already_pinned"
+    items = (await client.pins_list(channel=room))["items"]
+    assert [item["message"]["text"] for item in items] == ["headline"]
+    await client.pins_remove(channel=room, timestamp=ts)
+    assert await error_of(client.pins_remove(channel=room, timestamp=ts)) == "no_pin"
+
+
+async def test_bookmarks_are_links_at_the_top_of_a_channel(client: AsyncWebClient, room: str) -> None:
+    link = "https://incidents.example/INC-1"
+    made = await client.bookmarks_add(channel_id=room, title="INC-1", type="link", link=link)
+    bookmark = made["bookmark"]["id"]
+    await client.bookmarks_edit(channel_id=room, bookmark_id=bookmark, title="INC-1: slow")
+    listed = (await client.bookmarks_list(channel_id=room))["bookmarks"]
+    assert [(b["title"], b["link"]) for b in listed] == [("INC-1: slow", link)]
+    await client.bookmarks_remove(channel_id=room, bookmark_id=bookmark)
+    assert await error_of(client.bookmarks_remove(channel_id=room, bookmark_id=bookmark)) == "not_found"
+    unsafe = client.bookmarks_add(channel_id=room, title="x", type="link", link="javascript:alert(1)")
+    assert await error_of(unsafe) == "invalid_link"
+
+
+async def test_unread_messages_and_mentions_are_counted_until_read(slack: RunningWorkspace) -> None:
+    ana, ben, general = slack.person("ana"), slack.person("ben"), slack.channel("general")
+    slack.workspace.mark_read(ana, general)
+    await slack.workspace.say(ben, general, "nothing for anyone")
+    await slack.workspace.say(ben, general, "@ana look, @here")
+    assert (slack.workspace.unread(ana, general), slack.workspace.mentions(ana, general)) == (2, 1)
+    assert slack.workspace.unread(ben, general) == 0
+    slack.workspace.mark_read(ana, general)
+    assert slack.workspace.unread(ana, general) == 0
+
+
+async def test_people_change_and_delete_their_own_messages_only(slack: RunningWorkspace) -> None:
+    chloe, ben, general = slack.person("chloe"), slack.person("ben"), slack.channel("general")
+    ts = (await slack.workspace.say(chloe, general, "mine")).ts or ""
+    darius = slack.person("darius")
+    assert (await slack.workspace.edit(darius, general, ts, "his")).error == "cant_update_message"
+    assert (await slack.workspace.delete(darius, general, ts)).error == "cant_delete_message"
+    assert (await slack.workspace.edit(chloe, general, ts, "mine, better")).ok
+    assert slack.workspace.message(general, ts).text == "mine, better"
+    assert (await slack.workspace.delete(ben, general, ts)).ok, "an admin may"
+
+
+async def test_a_page_hears_of_every_change(slack: RunningWorkspace) -> None:
+    general = slack.channel("general")
+    with slack.workspace.subscribe() as changes:
+        said = await slack.workspace.say(slack.person("ana"), general, "hello")
+        await slack.workspace.react(slack.person("ben"), general, said.ts or "", "wave")
+        kinds = [(await anext(changes)).kind for _ in range(2)]
+    assert kinds == ["message", "reaction"]

@@ -1,0 +1,71 @@
+"""Who is in the workspace, as an app may ask; and every method has someone who asks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fakes.refusals import error_of, refused
+from fakes.slack import RunningWorkspace
+from slack_sdk.web.async_client import AsyncWebClient
+
+from tocsin.playground.web_api import METHODS
+
+
+async def test_the_app_learns_who_it_is(slack: RunningWorkspace, client: AsyncWebClient) -> None:
+    itself = await client.auth_test()
+    assert (itself["user_id"], itself["bot_id"]) == (slack.app.bot_user_id, slack.app.bot_id)
+    assert itself["team_id"] == (await client.team_info())["team"]["id"]
+    assert "chat:write" in itself.headers["x-oauth-scopes"]
+    assert (await client.bots_info(bot=slack.app.bot_id))["bot"]["app_id"] == slack.app.app_id
+    assert await error_of(client.bots_info(bot="B1")) == "bot_not_found"
+
+
+async def test_api_test_echoes(client: AsyncWebClient) -> None:
+    assert (await client.api_test(foo="bar"))["args"]["foo"] == "bar"
+    assert await error_of(client.api_test(error="my_error")) == "my_error"
+
+
+async def test_people_are_found_by_id_and_address(slack: RunningWorkspace, client: AsyncWebClient) -> None:
+    found = await client.users_lookupByEmail(email="ANA@lumen.example")
+    assert found["user"]["id"] == slack.person("ana")
+    assert found["user"]["is_owner"] is True
+    assert (await client.users_info(user=slack.person("gus")))["user"]["is_restricted"] is True
+    assert (await client.users_info(user=slack.person("tom")))["user"]["deleted"] is True
+    assert await error_of(client.users_info(user="U1")) == "user_not_found"
+    assert await error_of(client.users_lookupByEmail(email="tom@lumen.example")) == "users_not_found"
+    everyone = (await client.users_list())["members"]
+    assert {"ana", "tom", "gus", "pager"} <= {person["name"] for person in everyone}
+
+
+async def test_user_groups_and_their_members(slack: RunningWorkspace, client: AsyncWebClient) -> None:
+    (group,) = (await client.usergroups_list(include_users=True))["usergroups"]
+    assert (group["handle"], group["user_count"]) == ("oncall", 2)
+    members = (await client.usergroups_users_list(usergroup=group["id"]))["users"]
+    assert members == group["users"] == [slack.person("chloe"), slack.person("darius")]
+    assert await error_of(client.usergroups_users_list(usergroup="S1")) == "no_such_subteam"
+
+
+async def test_blocks_are_validated_without_posting(client: AsyncWebClient) -> None:
+    assert (await client.api_call("blocks.validate", json={"blocks": [{"type": "divider"}]}))["ok"]
+    body = await refused(client.api_call("blocks.validate", json={"view": {"type": "modal", "blocks": []}}))
+    assert body["error"] == "invalid_view"
+    assert body["response_metadata"]["messages"]
+
+
+async def test_files_are_listed_where_messages_show_them(
+    slack: RunningWorkspace, client: AsyncWebClient
+) -> None:
+    general = slack.channel("general")
+    await client.conversations_join(channel=general)
+    last = slack.workspace.history(general, slack.person("ana"))[0]
+    last.files = [{"id": "F0GRAPH001", "name": "graph.png", "mimetype": "image/png"}]
+    assert [f["id"] for f in (await client.files_list())["files"]] == ["F0GRAPH001"]
+    assert (await client.files_info(file="F0GRAPH001"))["file"]["name"] == "graph.png"
+    assert await error_of(client.files_info(file="F1")) == "file_not_found"
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_every_method_is_called_by_some_test(method: str) -> None:
+    tests = "".join(p.read_text() for p in Path(__file__).parent.glob("test_engine_*.py"))
+    assert method in tests or f"client.{method.replace('.', '_')}(" in tests

@@ -1,0 +1,125 @@
+"""Socket Mode: tickets, limits, late answers, and connections that come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+import websockets
+from fakes.bolt import bolt_app, connected
+from fakes.slack import RunningWorkspace
+from slack_sdk.web.async_client import AsyncWebClient
+
+
+async def ticket(slack: RunningWorkspace, client: AsyncWebClient) -> str:
+    return str((await client.apps_connections_open(app_token=slack.app_token))["url"])
+
+
+async def next_of(socket: Any) -> dict[str, Any]:
+    message = json.loads(await asyncio.wait_for(socket.recv(), 5))
+    assert isinstance(message, dict)
+    return message
+
+
+async def test_a_ticket_is_good_once(slack: RunningWorkspace, client: AsyncWebClient) -> None:
+    url = await ticket(slack, client)
+    async with websockets.connect(url) as socket:
+        hello = await next_of(socket)
+        assert (hello["type"], hello["num_connections"]) == ("hello", 1)
+        assert hello["connection_info"]["app_id"] == slack.app.app_id
+    with pytest.raises(websockets.exceptions.InvalidStatus):
+        await websockets.connect(url)
+
+
+async def test_a_made_up_ticket_is_refused(slack: RunningWorkspace, client: AsyncWebClient) -> None:
+    made_up = (await ticket(slack, client)).replace("ticket=", "ticket=x")
+    with pytest.raises(websockets.exceptions.InvalidStatus):
+        await websockets.connect(made_up)
+
+
+async def test_the_eleventh_connection_is_one_too_many(
+    slack: RunningWorkspace, client: AsyncWebClient
+) -> None:
+    sockets = [await websockets.connect(await ticket(slack, client)) for _ in range(10)]
+    for socket in sockets:
+        await next_of(socket)
+    async with websockets.connect(await ticket(slack, client)) as eleventh:
+        assert await next_of(eleventh) == {"type": "disconnect", "reason": "too_many_websockets"}
+    for socket in sockets:
+        await socket.close()
+
+
+async def test_a_late_acknowledgement_counts_for_nothing(
+    slack: RunningWorkspace, client: AsyncWebClient
+) -> None:
+    ana, general = slack.person("ana"), slack.channel("general")
+    async with websockets.connect(await ticket(slack, client)) as socket:
+        await next_of(socket)
+        running = asyncio.create_task(slack.workspace.command(ana, general, "/page"))
+        envelope = await next_of(socket)
+        slack.clock.turn(3.1)
+        assert (await asyncio.wait_for(running, 5)).error == "operation_timeout"
+        await socket.send(json.dumps({"envelope_id": envelope["envelope_id"], "payload": {"text": "late"}}))
+        second = asyncio.create_task(slack.workspace.command(ana, general, "/page"))
+        envelope = await next_of(socket)
+        await socket.send(json.dumps({"envelope_id": envelope["envelope_id"], "payload": {"text": "good"}}))
+        assert (await asyncio.wait_for(second, 5)).ok
+    texts = [m.text for m in slack.workspace.history(general, ana)]
+    assert "good" in texts
+    assert "late" not in texts
+
+
+async def test_envelopes_say_what_they_are_and_whether_an_answer_may_carry_a_payload(
+    slack: RunningWorkspace, client: AsyncWebClient
+) -> None:
+    ana = slack.person("ana")
+    async with websockets.connect(await ticket(slack, client)) as socket:
+        await next_of(socket)
+        running = asyncio.create_task(slack.workspace.command(ana, slack.channel("general"), "/page"))
+        command = await next_of(socket)
+        await socket.send(json.dumps({"envelope_id": command["envelope_id"]}))
+        await running
+        await slack.workspace.open_home(ana, slack.app.app_id)
+        event = await next_of(socket)
+    assert (command["type"], command["accepts_response_payload"]) == ("slash_commands", True)
+    assert (event["type"], event["accepts_response_payload"]) == ("events_api", False)
+    assert event["retry_attempt"] == 0
+
+
+async def test_a_bolt_app_stays_reachable_through_a_refresh(slack: RunningWorkspace) -> None:
+    app = bolt_app(slack)
+
+    @app.command("/page")
+    async def page(ack: Any) -> None:
+        await ack()
+
+    async with connected(slack, app):
+        slack.workspace.clear()
+        await slack.workspace.sockets.refresh(slack.app.app_id, "warning")
+        await slack.workspace.heard("apps.connections.open")
+        await slack.workspace.sockets.connected(slack.app.app_id)
+        outcome = await slack.workspace.command(slack.person("ana"), slack.channel("general"), "/page")
+    assert outcome.ok
+
+
+async def test_dropped_connections_are_seen_as_gone(slack: RunningWorkspace, client: AsyncWebClient) -> None:
+    socket = await websockets.connect(await ticket(slack, client))
+    await next_of(socket)
+    assert slack.workspace.sockets.count(slack.app.app_id) == 1
+    slack.workspace.sockets.drop(slack.app.app_id)
+    await slack.workspace.sockets.disconnected(slack.app.app_id)
+    outcome = await slack.workspace.command(slack.person("ana"), slack.channel("general"), "/page")
+    assert outcome.error == "app_not_responding"
+    await socket.close()
+
+
+async def test_connections_can_be_refused_for_a_while(
+    slack: RunningWorkspace, client: AsyncWebClient
+) -> None:
+    slack.workspace.sockets.refuse_next(1)
+    with pytest.raises(websockets.exceptions.InvalidStatus):
+        await websockets.connect(await ticket(slack, client))
+    async with websockets.connect(await ticket(slack, client)) as socket:
+        assert (await next_of(socket))["type"] == "hello"

@@ -1,0 +1,74 @@
+"""What happened in a workspace is still there after it stopped, however it stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+import sys
+from pathlib import Path
+
+from fakes.manifests import manifest
+from fakes.slack import running_workspace
+from slack_sdk.web.async_client import AsyncWebClient
+
+from tocsin.playground.store import Store
+from tocsin.playground.workspace import Workspace
+
+
+async def test_everything_that_lasts_is_there_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "workspace.db"
+    async with running_workspace(manifest(), store=path) as slack:
+        client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
+        room = (await client.conversations_create(name="inc-1"))["channel"]["id"]
+        ts = (await client.chat_postMessage(channel=room, text="headline"))["ts"]
+        await client.pins_add(channel=room, timestamp=ts)
+        await client.reactions_add(channel=room, timestamp=ts, name="fire")
+        await client.bookmarks_add(channel_id=room, title="Page", type="link", link="https://a.example")
+        ana, alerts = slack.person("ana"), slack.channel("alerts")
+        slack.workspace.mark_read(ana, alerts)
+        token, before = slack.bot_token, slack.workspace.history(alerts, ana)
+    async with running_workspace(manifest(), store=path) as slack:
+        channel = slack.workspace.channel_by_name("inc-1")
+        message = slack.workspace.message(room, ts)
+        assert slack.bot_token == token
+        assert (channel.pins, channel.bookmarks[0]["title"]) == ([ts], "Page")
+        assert message.reactions == [("fire", [slack.app.bot_user_id])]
+        assert slack.workspace.unread(ana, alerts) == 0
+        assert slack.workspace.history(alerts, ana) == before
+        client = AsyncWebClient(token=token, base_url=slack.api_url)
+        assert (await client.chat_postMessage(channel=room, text="later"))["ts"] > ts
+
+
+async def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "workspace.db"
+    async with running_workspace(manifest(), store=path):
+        modes = {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+    assert modes == {0o600}
+
+
+PROGRAM = """
+import asyncio, os, sys
+from pathlib import Path
+from tocsin.playground.seed import seed
+from tocsin.playground.store import Store
+from tocsin.playground.workspace import Workspace
+
+async def main():
+    workspace = Workspace(store=Store(Path(sys.argv[1])))
+    seed(workspace)
+    ana, general = workspace.person_by_name("ana").id, workspace.channel_by_name("general").id
+    await workspace.say(ana, general, "said just before the end")
+    os.kill(os.getpid(), 9)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_message_said_just_before_a_kill_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "workspace.db"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", PROGRAM, str(path))
+    assert await asyncio.wait_for(process.wait(), 30) == -9
+    workspace = Workspace(store=Store(path))
+    ana, general = workspace.person_by_name("ana").id, workspace.channel_by_name("general").id
+    assert workspace.history(general, ana)[-1].text == "said just before the end"
+    await workspace.close()
