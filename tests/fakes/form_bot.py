@@ -27,7 +27,9 @@ DECLARED: Json = {
         ],
     },
     "oauth_config": {
-        "scopes": {"bot": ["channels:history", "channels:manage", "chat:write", "chat:write.public", "commands"]}
+        "scopes": {
+            "bot": ["channels:history", "channels:manage", "chat:write", "chat:write.public", "commands"]
+        }
     },
     "settings": {
         "event_subscriptions": {"bot_events": ["app_home_opened"]},
@@ -71,7 +73,9 @@ def every_input(name: str = "") -> list[Json]:
             {"type": "plain_text_input", "max_length": 40, "placeholder": plain("What is wrong?"), **start},
             hint=plain("Short, as you would say it"),
         ),
-        asked("level", "Level", {"type": "static_select", "options": LEVELS, "placeholder": plain("How bad?")}),
+        asked(
+            "level", "Level", {"type": "static_select", "options": LEVELS, "placeholder": plain("How bad?")}
+        ),
         asked("notes", "Notes", {"type": "plain_text_input", "multiline": True}, optional=True),
         asked("lead", "Lead", {"type": "users_select", "placeholder": plain("Pick a person")}, optional=True),
         asked("town", "Town", {"type": "external_select", "min_query_length": 1}, optional=True),
@@ -83,7 +87,9 @@ def every_input(name: str = "") -> list[Json]:
         asked("count", "Count", {"type": "number_input", "is_decimal_allowed": False}, optional=True),
         asked("link", "Link", {"type": "url_text_input"}, optional=True),
         asked("mail", "Mail", {"type": "email_text_input"}, optional=True),
-        asked("flags", "Flags", {"type": "checkboxes", "options": [option("Private", "private")]}, optional=True),
+        asked(
+            "flags", "Flags", {"type": "checkboxes", "options": [option("Private", "private")]}, optional=True
+        ),
         asked("kind", "Kind", {"type": "radio_buttons", "options": LEVELS}, optional=True),
         asked("day", "Day", {"type": "datepicker"}, optional=True),
         asked("hour", "Hour", {"type": "timepicker"}, optional=True),
@@ -121,8 +127,14 @@ CARD: list[Json] = [
     {
         "type": "section",
         "block_id": "facts",
-        "text": {"type": "mrkdwn", "text": "*Lead* <@U0CHLOE003> in <#C0ALERTS02> since <!date^1700000000^{date_short}|then>"},
-        "fields": [{"type": "mrkdwn", "text": "*Level*\nMajor"}, {"type": "plain_text", "text": "Plain *text*"}],
+        "text": {
+            "type": "mrkdwn",
+            "text": "*Lead* <@U0CHLOE003> in <#C0ALERTS02> since <!date^1700000000^{date_short}|then>",
+        },
+        "fields": [
+            {"type": "mrkdwn", "text": "*Level*\nMajor"},
+            {"type": "plain_text", "text": "Plain *text*"},
+        ],
         "accessory": {
             "type": "overflow",
             "action_id": "extra",
@@ -134,7 +146,13 @@ CARD: list[Json] = [
         "type": "actions",
         "block_id": "acts",
         "elements": [
-            {"type": "button", "action_id": "ack", "text": plain("Acknowledge"), "style": "primary", "value": "1"},
+            {
+                "type": "button",
+                "action_id": "ack",
+                "text": plain("Acknowledge"),
+                "style": "primary",
+                "value": "1",
+            },
             {
                 "type": "button",
                 "action_id": "drop",
@@ -147,11 +165,25 @@ CARD: list[Json] = [
                     "deny": plain("Keep"),
                 },
             },
-            {"type": "button", "action_id": "page", "text": plain("Runbook"), "url": "https://example.com/runbook"},
-            {"type": "static_select", "action_id": "rate", "placeholder": plain("Rate it"), "options": LEVELS},
+            {
+                "type": "button",
+                "action_id": "page",
+                "text": plain("Runbook"),
+                "url": "https://example.com/runbook",
+            },
+            {
+                "type": "static_select",
+                "action_id": "rate",
+                "placeholder": plain("Rate it"),
+                "options": LEVELS,
+            },
         ],
     },
-    {"type": "context", "block_id": "foot", "elements": [{"type": "mrkdwn", "text": "From `formbot` :robot_face:"}]},
+    {
+        "type": "context",
+        "block_id": "foot",
+        "elements": [{"type": "mrkdwn", "text": "From `formbot` :robot_face:"}],
+    },
 ]
 
 

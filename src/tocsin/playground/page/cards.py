@@ -94,8 +94,9 @@ class Cards:
 
     def _continues(self, previous: Message, message: Message, before: Card, card: Card) -> bool:
         soon = float(message.ts) - float(previous.ts) < GROUPED_SECONDS
-        plain = not (before.system or card.ephemeral or before.ephemeral or before.reply_count or card.pinned)
-        return soon and plain and before.author == card.author
+        apart = before.system or before.ephemeral or before.reply_count or card.ephemeral or card.pinned
+        drawn = card.author.is_app and (card.blocks or card.attachments)
+        return soon and not apart and not drawn and before.author == card.author
 
     def card(self, message: Message, *, threads: bool) -> Card:
         directory, channel = self._directory, self._channel
