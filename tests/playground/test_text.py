@@ -38,7 +38,7 @@ MEANT: dict[str, tuple[str, list[Span]]] = {
     "bold": ("a *b* c", [text("a "), Span("bold", children=(text("b"),)), text(" c")]),
     "nested": ("*_a_*", [Span("bold", children=(Span("italic", children=(text("a"),)),))]),
     "struck": ("~a b~.", [Span("strike", children=(text("a b"),)), text(".")]),
-    "no emphasis inside words": ("a_b_c 2*3*4", [text("a_b_c 2*3*4")]),
+    "no emphasis inside words": ("a_b_c 2*3*4 the_end_", [text("a_b_c 2*3*4 the_end_")]),
     "no emphasis with spaces inside": ("* a *", [text("* a *")]),
     "no emphasis over lines": ("*a\nb*", [text("*a"), Span("newline"), text("b*")]),
     "a link's underscores are its own": (
