@@ -23,6 +23,7 @@ from starlette.applications import Starlette
 from tocsin.actions.best_effort import patiently
 from tocsin.actions.declare import VERB, DeclareIncident
 from tocsin.actions.forms import FormCache
+from tocsin.actions.gathering import Gathering
 from tocsin.actions.ports import Backend
 from tocsin.backends import BACKENDS, Opening
 from tocsin.backends.catalogue import CatalogueError
@@ -160,13 +161,16 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         workspace = SlackWorkspace(client, clock=now, identity=identity)
         ledger = SqlLedger(bot.journal.url)
         stack.callback(ledger.close)
-        declare = DeclareIncident(
+        gathering = Gathering(
             backend=bot.backend,
             workspace=workspace,
             ledger=ledger,
             journal=bot.journal,
             clock=now,
             announce=settings.tocsin_announce_channel or slack.get("announce"),
+        )
+        declare = DeclareIncident(
+            backend=bot.backend, ledger=ledger, journal=bot.journal, gathering=gathering
         )
         bot.journal.tells(VERB, declare.story)
         bot.journal.open()

@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 from slack_bolt.context.ack.async_ack import AsyncAck
 
 from tocsin.actions.best_effort import best_effort
-from tocsin.actions.declare import AlreadyDeclared, AnyOutcome, Declared, DeclareOrder
+from tocsin.actions.orders import AlreadyDeclared, AnyOutcome, Declared, DeclareOrder
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import Form, Incident, Person, SourceMessage
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, Declaration, DeclareRequest

@@ -12,6 +12,7 @@ from tocsin.slack.views.kit import shortened
 
 Names = Mapping[str, str]
 _TOKEN = re.compile(r"<([^<>|]+)(?:\|([^<>]*))?>")
+_STYLE = re.compile(r"(?<![\w*_~])([*_~])(?=\S)([^*_~\n]+)(?<=\S)\1(?![\w*_~])")
 
 
 def name_and_summary(message: Mapping[str, Any], permalink: str | None, names: Names) -> tuple[str, str]:
@@ -125,7 +126,7 @@ def _of_mrkdwn(text: str, names: Names) -> str:
             return label or "@" + target[1:].split("^")[0]
         return f"{label} ({target})" if label and label not in {target, target.split(":", 1)[-1]} else target
 
-    spelled = _TOKEN.sub(spelt, text)
+    spelled = _STYLE.sub(r"\2", _TOKEN.sub(spelt, text))
     return spelled.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 

@@ -1,0 +1,43 @@
+"""What is asked of a declaration, and what becomes of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from tocsin.incidents.model import ChannelId, Frozen, Incident, MessageTs
+from tocsin.incidents.requests import Declaration
+
+
+class DeclareOrder(Frozen):
+    """A declaration with where it came from and the modal it was made in."""
+
+    declaration: Declaration
+    origin: ChannelId | None = None
+    thread: MessageTs | None = None
+    view_id: str | None = None
+    another: bool = False
+
+
+class Declared(Frozen):
+    kind: Literal["declared"] = "declared"
+    incident: Incident
+
+
+class AlreadyDeclared(Frozen):
+    """Somebody else declared an incident from the same message first."""
+
+    kind: Literal["already"] = "already"
+    incident: Incident
+
+
+class NotDeclared(Frozen):
+    kind: Literal["refused"] = "refused"
+    sentence: str
+    fields: dict[str, str] = Field(default_factory=dict)
+
+
+Outcome = Annotated[Declared | AlreadyDeclared | NotDeclared, Field(discriminator="kind")]
+AnyOutcome = Declared | AlreadyDeclared | NotDeclared
+OUTCOME: TypeAdapter[AnyOutcome] = TypeAdapter(Outcome)
