@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from copy import deepcopy
 from typing import Any
 
 import httpx
 from fakes.bolt import bolt_app, connected
-from fakes.slack import RunningWorkspace
+from fakes.manifests import DECLARED
+from fakes.slack import RunningWorkspace, running_workspace
 from slack_sdk.web.async_client import AsyncWebClient
+
+from tocsin.playground.manifest import Manifest
 
 BUTTON: list[dict[str, Any]] = [
     {
@@ -90,6 +94,39 @@ async def test_a_response_url_answers_five_times_within_thirty_minutes(slack: Ru
     assert statuses == [200] * 5 + [404]
     assert expired.json()["error"] == "expired_url"
     assert texts(slack, "leads", "ben").count("Working") == 5
+
+
+async def test_a_response_url_may_take_its_own_message_away(
+    slack: RunningWorkspace, client: AsyncWebClient
+) -> None:
+    ana, general = slack.person("ana"), slack.channel("general")
+    await client.conversations_join(channel=general)
+    await client.chat_postEphemeral(channel=general, user=ana, text="Only you", blocks=BUTTON)
+    secret = slack.workspace.history(general, ana)[-1]
+    await slack.workspace.press(ana, "take", "row", channel=general, ts=secret.ts)
+    (heard,) = slack.workspace.wire.matching("block_actions")
+    async with httpx.AsyncClient(trust_env=False) as http:
+        body = {"replace_original": True, "text": "Taken"}
+        assert (await http.post(heard.args["response_url"], json=body)).text == "ok"
+        assert texts(slack, "general", "ana")[-1] == "Taken"
+        await http.post(heard.args["response_url"], json={"delete_original": True})
+        invalid = await http.post(heard.args["response_url"], json={"text": "x", "blocks": [{"type": "no"}]})
+    assert "Taken" not in texts(slack, "general", "ana")
+    assert invalid.json()["error"] == "invalid_blocks"
+
+
+async def test_without_interactivity_in_the_manifest_no_button_or_shortcut_works() -> None:
+    declared = deepcopy(DECLARED)
+    declared["settings"]["interactivity"] = {"is_enabled": False}
+    del declared["features"]["shortcuts"]
+    async with running_workspace(Manifest.from_dict(declared)) as slack:
+        client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
+        ana, general = slack.person("ana"), slack.channel("general")
+        await client.conversations_join(channel=general)
+        ts = (await client.chat_postMessage(channel=general, text="Who?", blocks=BUTTON))["ts"]
+        pressed = await slack.workspace.press(ana, "take", "row", channel=general, ts=ts)
+        assert pressed.error == "interactivity_off"
+        assert (await slack.workspace.global_shortcut(ana, "page")).error == "invalid_shortcut"
 
 
 async def test_a_message_shortcut_brings_the_message_even_where_the_app_is_no_member(

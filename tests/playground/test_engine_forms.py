@@ -340,3 +340,52 @@ async def test_a_home_tab_is_published_and_seen(form: OpenForm) -> None:
     assert seen.id == published["view"]["id"]
     stale = form.client.views_publish(user_id=form.ana, view=home, hash="1.0")
     assert await error_of(stale) == "hash_conflict"
+
+
+async def test_clear_on_close_closes_the_whole_stack_and_says_so(form: OpenForm) -> None:
+    view = await form.open(modal("1", notify_on_close=True))
+    pushed = modal("2", notify_on_close=True, clear_on_close=True)
+    await form.client.views_push(trigger_id=form.trigger_in(view["id"]), view=pushed)
+    await form.slack.workspace.dismiss(form.ana)
+    told = await form.slack.workspace.heard("view_closed", 2)
+    assert [request.args["is_cleared"] for request in told] == [True, True]
+    assert form.slack.workspace.stack(form.ana) == []
+
+
+async def test_a_view_over_250_kilobytes_is_too_large(form: OpenForm) -> None:
+    section = {"type": "section", "text": {"type": "mrkdwn", "text": "x" * 3000}}
+    large = form.client.views_open(trigger_id=form.trigger(), view=modal("Page", *[section] * 90))
+    assert await error_of(large) == "view_too_large"
+
+
+async def test_a_form_may_start_with_the_channel_it_was_opened_from(form: OpenForm) -> None:
+    element = {
+        "type": "conversations_select",
+        "action_id": "where",
+        "default_to_current_conversation": True,
+        "response_url_enabled": True,
+    }
+    block = {**NAME, "block_id": "where", "element": element}
+    workspace, alerts = form.slack.workspace, form.slack.channel("alerts")
+    trigger = workspace.modals.trigger(form.slack.app, form.ana, channel=alerts)
+    await form.client.views_open(trigger_id=trigger, view=modal("Page", block))
+    (view,) = workspace.stack(form.ana)
+    await workspace.submit(form.ana, view.id)
+    (heard,) = workspace.wire.matching("view_submission")
+    assert heard.args["view"]["state"]["values"]["where"]["where"]["selected_conversation"] == alerts
+    assert heard.args["response_urls"][0]["channel_id"] == alerts
+
+
+async def test_a_submission_that_is_not_answered_keeps_the_form_and_its_text(form: OpenForm) -> None:
+    view = await form.open(modal())
+    outcome = await form.slack.workspace.submit(form.ana, view["id"], typed("checkout"))
+    assert not outcome.ok
+    assert "trouble connecting" in outcome.message
+    (still,) = form.slack.workspace.stack(form.ana)
+    assert still.values["name"]["name"]["value"] == "checkout"
+
+
+async def test_nobody_else_can_type_into_or_submit_a_form(form: OpenForm) -> None:
+    view = await form.open(modal())
+    ben = form.slack.person("ben")
+    assert (await form.slack.workspace.submit(ben, view["id"], typed("x"))).error == "view_not_found"

@@ -42,8 +42,12 @@ async def test_everything_that_lasts_is_there_after_a_restart(tmp_path: Path) ->
 async def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "workspace.db"
     async with running_workspace(manifest(), store=path):
-        modes = {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+        modes = modes_in(tmp_path)
     assert modes == {0o600}
+
+
+def modes_in(folder: Path) -> set[int]:
+    return {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()}
 
 
 PROGRAM = """

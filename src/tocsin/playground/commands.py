@@ -39,7 +39,7 @@ class CommandActs(Parts):
         if declared.should_escape:
             text = mentions_written(self.state, text)
         url = self.response_urls.mint(app, actor.id, room.id)
-        trigger = self.modals.trigger(app, actor.id)
+        trigger = self.modals.trigger(app, actor.id, channel=room.id)
         payload = self.payloads.command(app, actor, room, name, text.strip(), trigger, url)
         answer = await self.delivery.deliver(app, "slash_commands", payload, "slash_commands")
         if not answer.ok:
@@ -72,7 +72,7 @@ class CommandActs(Parts):
         except Refused as no:
             return refusal(no, callback_id)
         url = self.response_urls.mint(app, actor.id, room.id, thread_ts=message.thread_ts)
-        trigger = self.modals.trigger(app, actor.id)
+        trigger = self.modals.trigger(app, actor.id, channel=room.id)
         payload = self.payloads.message_shortcut(app, actor, callback_id, room, message, trigger, url)
         answer = await self.delivery.deliver(app, "interactive", payload, "message_action")
         return Outcome(True) if answer.ok else unanswered(answer, callback_id, app)

@@ -66,13 +66,22 @@ def initial_state(element: Json) -> Json | None:
     return {"type": kind, field: element.get(initial, empty)}
 
 
-def initial_values(payload: Json) -> StateValues:
+def initial_values(payload: Json, channel: str | None = None) -> StateValues:
+    """`channel` is where the person was: what `default_to_current_conversation` selects."""
     values: StateValues = {}
     for block, element in elements_of(payload["blocks"]):
         state = initial_state(element)
         if state is not None:
+            if channel and element.get("default_to_current_conversation"):
+                _select_current(state, channel)
             values.setdefault(block["block_id"], {})[element["action_id"]] = state
     return values
+
+
+def _select_current(state: Json, channel: str) -> None:
+    """Slack, conversations_select: an initial conversation given by the app is ignored then."""
+    field = STATE_FIELDS[state["type"]][0]
+    state[field] = [channel] if field in MANY else channel
 
 
 def carried_over(old: StateValues, payload: Json) -> StateValues:

@@ -112,7 +112,7 @@ class FormActs(CommandActs):
         values = initial_values({"blocks": message.blocks})
         if element["type"] in STATE_FIELDS:
             values[block_id][action_id] = completed_state(element, given)
-        trigger = self.modals.trigger(app, person.id)
+        trigger = self.modals.trigger(app, person.id, channel=message.channel)
         url = self.response_urls.mint(
             app, person.id, message.channel, message_ts=message.ts, thread_ts=message.thread_ts
         )

@@ -32,7 +32,7 @@ class Messages:
         self._state.keep(draft)
         self._state.feed.announce(Change("message", draft.channel, draft.ephemeral_to, draft.ts))
         if draft.ephemeral_to is None:
-            if draft.user is not None:
+            if draft.user is not None and draft.bot_id is None:
                 self._state.mark_read(draft.user, channel.id, draft.ts)
             self._emit(channel, draft)
         return draft

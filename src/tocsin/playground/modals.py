@@ -24,6 +24,7 @@ class Trigger:
     person: str
     born: float
     view_id: str | None
+    channel: str | None
     spent: bool = False
 
 
@@ -36,10 +37,13 @@ class Modals:
 
     # triggers
 
-    def trigger(self, app: InstalledApp, person: str, view: View | None = None) -> str:
+    def trigger(
+        self, app: InstalledApp, person: str, view: View | None = None, *, channel: str | None = None
+    ) -> str:
+        """A fresh trigger_id, born in `view` if that is a modal, in `channel` if the person was in one."""
         trigger_id = f"{secrets.randbelow(10**13)}.{secrets.randbelow(10**11)}.{secrets.token_hex(16)}"
         self._triggers[trigger_id] = Trigger(
-            app.app_id, person, self._state.now(), view.id if view is not None else None
+            app.app_id, person, self._state.now(), view.id if view is not None else None, channel
         )
         return trigger_id
 
@@ -72,7 +76,7 @@ class Modals:
 
     def open(self, app: InstalledApp, trigger_id: str, payload: Json) -> View:
         trigger = self.exchange(app, trigger_id)
-        view = self._made(app, trigger.person, payload, "modal")
+        view = self._made(app, trigger.person, payload, "modal", trigger.channel)
         trigger.spent = True
         for old in self._stacks.get(trigger.person, []):
             self._announce("view_closed", old)
@@ -180,7 +184,9 @@ class Modals:
 
     # the parts of it
 
-    def _made(self, app: InstalledApp, person: str, payload: Json, surface: str) -> View:
+    def _made(
+        self, app: InstalledApp, person: str, payload: Json, surface: str, channel: str | None = None
+    ) -> View:
         self._require_valid(payload, surface)
         external = str(payload.get("external_id") or "")
         self._require_external(app.app_id, external, None)
@@ -195,7 +201,7 @@ class Modals:
             hash=self._hash(),
             root_id=view_id,
             external_id=external,
-            values=initial_values(full),
+            values=initial_values(full, channel),
         )
 
     def _require_valid(self, payload: Json, surface: str) -> None:

@@ -21,10 +21,18 @@ def playground_app(workspace: Workspace) -> Starlette:
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.leaving = asyncio.Event()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Whoever runs the event loop decides what Ctrl-C does."""
         yield
+
+    async def main_loop(self) -> None:
+        """Uvicorn's own looks ten times a second whether to stop."""
+        await self.leaving.wait()
 
 
 @asynccontextmanager
@@ -48,6 +56,6 @@ async def served(workspace: Workspace, host: str = "127.0.0.1", port: int = 0) -
         yield workspace.base_url
     finally:
         await workspace.close()
-        server.should_exit = True
+        server.leaving.set()
         await serving
         listening.close()
