@@ -32,6 +32,10 @@ class Site:
     client: httpx.AsyncClient
     reasons: list[str]
 
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
     async def page(self, path: str, **headers: str) -> httpx.Response:
         return await self.client.get(path, headers=headers)
 
