@@ -29,9 +29,12 @@ class Receiver:
     def __init__(self) -> None:
         self.got: asyncio.Queue[tuple[dict[str, str], bytes]] = asyncio.Queue()
         self.answers: list[Response] = []
+        self.echoing = False
 
     async def receive(self, request: Request) -> Response:
         self.got.put_nowait((dict(request.headers), await request.body()))
+        if self.echoing:
+            return Response((await request.json())["challenge"])
         return self.answers.pop(0) if self.answers else Response("")
 
 
@@ -103,3 +106,10 @@ async def test_a_failed_event_comes_again_and_says_why_unless_told_not_to() -> N
         assert json.loads(body)["type"] == "event_callback"
         slack.clock.turn(400)
         assert receiver.got.empty()
+
+
+async def test_a_new_address_must_echo_the_challenge() -> None:
+    async with reached_over_http() as (slack, receiver):
+        assert not await slack.workspace.verify_endpoint(slack.app.app_id)
+        receiver.echoing = True
+        assert await slack.workspace.verify_endpoint(slack.app.app_id)

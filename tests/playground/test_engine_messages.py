@@ -92,6 +92,23 @@ async def test_a_deleted_message_is_gone(client: AsyncWebClient, room: str) -> N
     assert await error_of(client.chat_getPermalink(channel=room, message_ts=ts)) == "message_not_found"
 
 
+async def test_a_deleted_message_with_replies_leaves_a_tombstone(client: AsyncWebClient, room: str) -> None:
+    parent = (await client.chat_postMessage(channel=room, text="parent"))["ts"]
+    await client.chat_postMessage(channel=room, text="reply", thread_ts=parent)
+    await client.chat_delete(channel=room, ts=parent)
+    thread = (await client.conversations_replies(channel=room, ts=parent))["messages"]
+    assert [m.get("subtype") for m in thread] == ["tombstone", None]
+    assert thread[0]["text"] == "This message was deleted."
+    assert await error_of(client.chat_update(channel=room, ts=parent, text="x")) == "message_not_found"
+
+
+async def test_a_topic_that_a_person_types_calls_nobody(
+    slack: RunningWorkspace, client: AsyncWebClient, room: str
+) -> None:
+    await slack.workspace.set_topic(slack.person("ana"), room, "<!channel> & more")
+    assert slack.workspace.channel(room).topic == "&lt;!channel&gt; &amp; more"
+
+
 async def test_replies_stand_in_their_thread_only(client: AsyncWebClient, room: str) -> None:
     parent = (await client.chat_postMessage(channel=room, text="parent"))["ts"]
     reply = (await client.chat_postMessage(channel=room, text="reply", thread_ts=parent))["ts"]

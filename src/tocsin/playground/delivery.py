@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import secrets
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlencode
@@ -86,9 +87,13 @@ class Delivery:
         if not url:
             return Answer(False, error="dispatch_failed", retry_reason="connection_failed")
         body, content_type = http_body(kind, entry.args)
-        headers = signed(app, body, self._clock.now()) | {"Content-Type": content_type}
+        headers = {"Content-Type": content_type}
         if reason is not None:
             headers |= {"X-Slack-Retry-Num": str(entry.retry_attempt), "X-Slack-Retry-Reason": reason}
+        return await self._post(app, url, body, headers)
+
+    async def _post(self, app: InstalledApp, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+        headers = headers | signed(app, body, self._clock.now())
         if self._http is None:
             self._http = httpx.AsyncClient(timeout=None, trust_env=False)
         sending = asyncio.ensure_future(self._http.post(url, content=body, headers=headers))
@@ -102,6 +107,16 @@ class Delivery:
         if sending.exception() is not None:
             return Answer(False, error="dispatch_failed", retry_reason="connection_failed")
         return http_answer(sending.result())
+
+    async def challenge(self, app: InstalledApp) -> bool:
+        """Slack, url_verification: a new events address must echo the challenge, as JSON or as plain text."""
+        if app.manifest.events_url is None:
+            return False
+        word = secrets.token_urlsafe(24)
+        payload = {"type": "url_verification", "token": app.verification_token, "challenge": word}
+        body, content_type = http_body("events_api", payload)
+        answer = await self._post(app, app.manifest.events_url, body, {"Content-Type": content_type})
+        return answer.ok and word in ((answer.response or {}).get(k) for k in ("challenge", "text"))
 
     async def close(self) -> None:
         if self._http is not None:

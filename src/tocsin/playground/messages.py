@@ -6,7 +6,7 @@ from tocsin.playground.blocks import message_refusal
 from tocsin.playground.events import Events
 from tocsin.playground.model import Change, Channel, InstalledApp, Json, Message, Refused
 from tocsin.playground.shapes import CHANNEL_TYPES, message_json
-from tocsin.playground.state import State, new_id
+from tocsin.playground.state import TOMBSTONE, State, new_id
 from tocsin.playground.text import broadcasts
 
 PIN_LIMIT = 100
@@ -99,9 +99,13 @@ class Messages:
         self._events.emit(event, channel=channel)
 
     def delete(self, message: Message) -> None:
+        """What others replied to stays as a tombstone, so that their thread keeps its head."""
         previous = message_json(self._state, message)
-        message.deleted = True
-        self._state.forget(message)
+        if any(m.is_reply and m.thread_ts == message.ts for m in self._state.lasting(message.channel)):
+            self._bury(message)
+        else:
+            message.deleted = True
+            self._state.forget(message)
         change = Change("message_deleted", message.channel, message.ephemeral_to, message.ts)
         self._state.feed.announce(change)
         if message.ephemeral_to is not None:
@@ -123,6 +127,12 @@ class Messages:
             "previous_message": previous,
         }
         self._events.emit(event, channel=channel)
+
+    def _bury(self, message: Message) -> None:
+        message.subtype, message.text = TOMBSTONE, "This message was deleted."
+        message.blocks, message.attachments, message.files, message.reactions = [], [], [], []
+        message.metadata = message.user = message.bot_id = message.app_id = message.username = None
+        self._state.keep(message)
 
     # reactions
 

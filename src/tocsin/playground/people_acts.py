@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tocsin.playground.commands import refusal
 from tocsin.playground.forms import FormActs
 from tocsin.playground.model import Change, Channel, Message, Outcome, Refused
-from tocsin.playground.text import flatten, rich_text_of
+from tocsin.playground.text import escape, flatten, rich_text_of
 from tocsin.playground.typed_text import names_in
 
 TYPED_LIMIT = 12_000
@@ -170,11 +170,13 @@ class PeopleActs(FormActs):
         return self._attempt(person, act)
 
     async def set_topic(self, person: str, channel: str, topic: str) -> Outcome:
-        return self._attempt(person, lambda: self._room(self.conversations.set_topic(person, channel, topic)))
+        return self._attempt(
+            person, lambda: self._room(self.conversations.set_topic(person, channel, escape(topic)))
+        )
 
     async def set_purpose(self, person: str, channel: str, purpose: str) -> Outcome:
         return self._attempt(
-            person, lambda: self._room(self.conversations.set_purpose(person, channel, purpose))
+            person, lambda: self._room(self.conversations.set_purpose(person, channel, escape(purpose)))
         )
 
     def _room(self, channel: Channel) -> Outcome:

@@ -55,7 +55,8 @@ async def served(workspace: Workspace, host: str = "127.0.0.1", port: int = 0) -
     try:
         yield workspace.base_url
     finally:
-        await workspace.close()
+        await workspace.hang_up()
         server.leaving.set()
         await serving
         listening.close()
+        await workspace.close()

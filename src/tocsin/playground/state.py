@@ -22,6 +22,8 @@ from tocsin.playground.model import (
 )
 from tocsin.playground.store import Store
 
+TOMBSTONE = "tombstone"
+"""Slack, conversations.replies: the subtype of a deleted message that has replies."""
 ALPHABET = string.ascii_uppercase + string.digits
 
 
@@ -130,7 +132,7 @@ class State:
 
     def message(self, channel_id: str, ts: str) -> Message:
         message = self.messages.get(channel_id, {}).get(ts)
-        if message is None or message.deleted:
+        if message is None or message.deleted or message.subtype == TOMBSTONE:
             raise Refused("message_not_found")
         return message
 

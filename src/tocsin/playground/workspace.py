@@ -36,12 +36,15 @@ class Workspace(PeopleActs):
         if known is not None:
             known.manifest = manifest
             self.state.keep(known)
+            bot = self.person(known.bot_user_id)
+            bot.name, bot.real_name = bot_name(manifest), manifest.bot_name
+            self.state.keep(bot)
             return known
         app_id = new_id("A")
         bot = Person(
             id=new_id("U"),
-            name=(manifest.bot_name or manifest.name).lower().replace(" ", "_"),
-            real_name=manifest.bot_name or manifest.name,
+            name=bot_name(manifest),
+            real_name=manifest.bot_name,
             email="",
             is_bot=True,
             color="e06b56",
@@ -64,6 +67,10 @@ class Workspace(PeopleActs):
         self.state.keep(bot)
         self.state.keep(app)
         return app
+
+    async def verify_endpoint(self, app_id: str) -> bool:
+        """Whether the address that the manifest gives for events answers Slack's challenge."""
+        return await self.delivery.challenge(self.app(app_id))
 
     def _owner(self) -> str:
         return next((p.id for p in self.people() if p.role == "owner"), "")
@@ -206,11 +213,19 @@ class Workspace(PeopleActs):
         """Forget what went over the wire."""
         self.wire.clear()
 
-    async def close(self) -> None:
-        """End every connection and what is still being delivered; the store stays readable."""
+    async def hang_up(self) -> None:
+        """End every connection and whatever is still being delivered."""
         self.state.feed.close()
         self.sockets.close()
         await self.tasks.close()
         await self.delivery.close()
+
+    async def close(self) -> None:
+        """Hang up, and close the store: nothing can be changed any more."""
+        await self.hang_up()
         if self.store is not None:
             self.store.close()
+
+
+def bot_name(manifest: Manifest) -> str:
+    return manifest.bot_name.lower().replace(" ", "_")
