@@ -193,7 +193,14 @@ class Heard(list[Json]):
 
 def teach(app: AsyncApp, heard: Heard) -> AsyncApp:
     """Give the app its listeners."""
+    _teach_openings(app)
+    _teach_fields(app)
+    _teach_endings(app, heard)
+    _teach_presses(app, heard)
+    return app
 
+
+def _teach_openings(app: AsyncApp) -> None:
     @app.command("/form")
     async def open_form(ack: Any, body: Json, client: Any) -> None:
         await ack()
@@ -219,6 +226,8 @@ def teach(app: AsyncApp, heard: Heard) -> AsyncApp:
         name = body["message"].get("text") or "no text"
         await client.views_open(trigger_id=body["trigger_id"], view=form(name.splitlines()[0][:40]))
 
+
+def _teach_fields(app: AsyncApp) -> None:
     @app.action("more")
     async def show_more(ack: Any, body: Json, client: Any) -> None:
         await ack()
@@ -238,6 +247,8 @@ def teach(app: AsyncApp, heard: Heard) -> AsyncApp:
         found = [town for town in TOWNS if payload["value"].lower() in town.lower()]
         await ack(options=[option(town, town.lower()) for town in found])
 
+
+def _teach_endings(app: AsyncApp, heard: Heard) -> None:
     @app.view("form")
     async def submitted(ack: Any, view: Json) -> None:
         values = view["state"]["values"]
@@ -252,6 +263,8 @@ def teach(app: AsyncApp, heard: Heard) -> AsyncApp:
         await ack()
         heard.append({"closed": body["view"]["id"]})
 
+
+def _teach_presses(app: AsyncApp, heard: Heard) -> None:
     for name in ("ack", "drop", "page", "extra", "rate", "home_button"):
 
         @app.action(name)
@@ -270,5 +283,3 @@ def teach(app: AsyncApp, heard: Heard) -> AsyncApp:
             {"type": "section", "block_id": "who", "text": text, "accessory": button},
         ]
         await client.views_publish(user_id=event["user"], view={"type": "home", "blocks": blocks})
-
-    return app
