@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from fakes.manifests import manifest
+from fakes.open_form import OpenForm
 from fakes.slack import RunningWorkspace, running_workspace
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -19,3 +20,8 @@ async def slack() -> AsyncIterator[RunningWorkspace]:
 @pytest.fixture
 def client(slack: RunningWorkspace) -> AsyncWebClient:
     return AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
+
+
+@pytest.fixture
+def form(slack: RunningWorkspace, client: AsyncWebClient) -> OpenForm:
+    return OpenForm(slack, client)

@@ -1,4 +1,4 @@
-"""Modals: how they open, keep what is typed, are submitted, and refuse."""
+"""Forms: what is typed, refused, submitted and answered."""
 
 from __future__ import annotations
 
@@ -7,40 +7,12 @@ from typing import Any
 
 import pytest
 from fakes.bolt import bolt_app, connected
-from fakes.refusals import error_of, refused
+from fakes.open_form import NAME, PAGE_BUTTON, OpenForm, modal, typed
+from fakes.refusals import error_of
 from fakes.slack import RunningWorkspace
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.playground.model import Refused
-
-NAME: dict[str, Any] = {
-    "type": "input",
-    "block_id": "name",
-    "label": {"type": "plain_text", "text": "Name"},
-    "element": {"type": "plain_text_input", "action_id": "name", "min_length": 3, "max_length": 20},
-}
-PAGE_BUTTON: dict[str, Any] = {
-    "type": "actions",
-    "block_id": "more",
-    "elements": [
-        {"type": "button", "action_id": "more", "text": {"type": "plain_text", "text": "More"}, "value": "1"}
-    ],
-}
-
-
-def modal(title: str = "Page", *blocks: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {
-        "type": "modal",
-        "callback_id": "page",
-        "title": {"type": "plain_text", "text": title},
-        "submit": {"type": "plain_text", "text": "Go"},
-        "blocks": list(blocks) or [NAME, PAGE_BUTTON],
-        **more,
-    }
-
-
-def typed(text: str) -> dict[str, Any]:
-    return {"name": {"name": {"type": "plain_text_input", "value": text}}}
 
 
 async def test_a_command_opens_a_modal_whose_submission_carries_what_was_typed(
@@ -96,106 +68,6 @@ async def test_a_command_with_no_connection_says_that_the_app_did_not_respond(
 ) -> None:
     outcome = await slack.workspace.command(slack.person("ana"), slack.channel("general"), "/page")
     assert outcome.error == "app_not_responding"
-
-
-class OpenForm:
-    """A modal that ana has open, and what the app does with its submission."""
-
-    def __init__(self, slack: RunningWorkspace, client: AsyncWebClient) -> None:
-        self.slack, self.client = slack, client
-        self.ana = slack.person("ana")
-
-    def trigger(self) -> str:
-        return self.slack.workspace.modals.trigger(self.slack.app, self.ana)
-
-    def trigger_in(self, view_id: str) -> str:
-        view = self.slack.workspace.modals.find(self.ana, view_id)
-        return self.slack.workspace.modals.trigger(self.slack.app, self.ana, view)
-
-    async def open(self, view: dict[str, Any]) -> dict[str, Any]:
-        opened = await self.client.views_open(trigger_id=self.trigger(), view=view)
-        return dict(opened["view"])
-
-
-@pytest.fixture
-def form(slack: RunningWorkspace, client: AsyncWebClient) -> OpenForm:
-    return OpenForm(slack, client)
-
-
-async def test_a_trigger_opens_one_view_only(form: OpenForm) -> None:
-    trigger = form.trigger()
-    await form.client.views_open(trigger_id=trigger, view=modal())
-    again = form.client.views_open(trigger_id=trigger, view=modal())
-    assert await error_of(again) == "exchanged_trigger_id"
-
-
-async def test_a_trigger_expires_after_three_seconds(form: OpenForm) -> None:
-    trigger = form.trigger()
-    form.slack.clock.turn(3.1)
-    late = form.client.views_open(trigger_id=trigger, view=modal())
-    assert await error_of(late) == "expired_trigger_id"
-
-
-async def test_a_made_up_trigger_opens_nothing(form: OpenForm) -> None:
-    assert await error_of(form.client.views_open(trigger_id="1.2.a", view=modal())) == "invalid_trigger_id"
-
-
-async def test_a_refused_view_leaves_the_trigger_for_a_better_one(form: OpenForm) -> None:
-    trigger = form.trigger()
-    long = await refused(form.client.views_open(trigger_id=trigger, view=modal("T" * 25)))
-    assert long["error"] == "invalid_arguments"
-    assert "/view/title/text" in long["response_metadata"]["messages"][0]
-    assert (await form.client.views_open(trigger_id=trigger, view=modal()))["ok"]
-
-
-async def test_the_stack_holds_three_views(form: OpenForm) -> None:
-    view = await form.open(modal("1"))
-    for title in ("2", "3"):
-        pushed = await form.client.views_push(trigger_id=form.trigger_in(view["id"]), view=modal(title))
-        assert pushed["view"]["previous_view_id"] == view["id"]
-        view = pushed["view"]
-    fourth = form.client.views_push(trigger_id=form.trigger_in(view["id"]), view=modal("4"))
-    assert await error_of(fourth) == "push_limit_reached"
-    titles = [v.payload["title"]["text"] for v in form.slack.workspace.stack(form.ana)]
-    assert titles == ["1", "2", "3"]
-
-
-async def test_a_push_needs_a_trigger_from_inside_an_open_modal(form: OpenForm) -> None:
-    view = await form.open(modal())
-    outside = form.client.views_push(trigger_id=form.trigger(), view=modal())
-    assert await error_of(outside) == "invalid_trigger_id"
-    inside = form.trigger_in(view["id"])
-    await form.slack.workspace.dismiss(form.ana, view["id"])
-    assert await error_of(form.client.views_push(trigger_id=inside, view=modal())) == "not_found"
-
-
-async def test_an_update_with_an_old_hash_is_refused(form: OpenForm) -> None:
-    view = await form.open(modal())
-    updated = await form.client.views_update(view_id=view["id"], view=modal("New"), hash=view["hash"])
-    assert updated["view"]["hash"] != view["hash"]
-    stale = form.client.views_update(view_id=view["id"], view=modal("Newer"), hash=view["hash"])
-    assert await error_of(stale) == "hash_conflict"
-
-
-async def test_an_update_keeps_what_was_typed_where_the_ids_are_the_same(form: OpenForm) -> None:
-    view = await form.open(modal())
-    form.slack.workspace.type_into(form.ana, view["id"], "name", "name", typed("half")["name"]["name"])
-    other = {**NAME, "block_id": "other", "element": {**NAME["element"], "action_id": "other"}}
-    updated = await form.client.views_update(view_id=view["id"], view=modal("New", NAME, other))
-    values = updated["view"]["state"]["values"]
-    assert values["name"]["name"]["value"] == "half"
-    assert values["other"]["other"]["value"] is None
-
-
-async def test_a_view_is_found_by_its_external_id_which_is_unique(form: OpenForm) -> None:
-    view = await form.open(modal(external_id="mine"))
-    by_external = await form.client.views_update(external_id="mine", view=modal(external_id="mine"))
-    assert by_external["view"]["id"] == view["id"]
-    twice = form.client.views_push(
-        trigger_id=form.trigger_in(view["id"]), view=modal("Other", external_id="mine")
-    )
-    assert await error_of(twice) == "duplicate_external_id"
-    assert await error_of(form.client.views_update(external_id="no", view=modal())) == "not_found"
 
 
 async def test_the_client_refuses_empty_and_short_fields_before_the_app_hears(form: OpenForm) -> None:
@@ -340,22 +212,6 @@ async def test_a_home_tab_is_published_and_seen(form: OpenForm) -> None:
     assert seen.id == published["view"]["id"]
     stale = form.client.views_publish(user_id=form.ana, view=home, hash="1.0")
     assert await error_of(stale) == "hash_conflict"
-
-
-async def test_clear_on_close_closes_the_whole_stack_and_says_so(form: OpenForm) -> None:
-    view = await form.open(modal("1", notify_on_close=True))
-    pushed = modal("2", notify_on_close=True, clear_on_close=True)
-    await form.client.views_push(trigger_id=form.trigger_in(view["id"]), view=pushed)
-    await form.slack.workspace.dismiss(form.ana)
-    told = await form.slack.workspace.heard("view_closed", 2)
-    assert [request.args["is_cleared"] for request in told] == [True, True]
-    assert form.slack.workspace.stack(form.ana) == []
-
-
-async def test_a_view_over_250_kilobytes_is_too_large(form: OpenForm) -> None:
-    section = {"type": "section", "text": {"type": "mrkdwn", "text": "x" * 3000}}
-    large = form.client.views_open(trigger_id=form.trigger(), view=modal("Page", *[section] * 90))
-    assert await error_of(large) == "view_too_large"
 
 
 async def test_a_form_may_start_with_the_channel_it_was_opened_from(form: OpenForm) -> None:

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
+from tocsin.playground.channel_names import require_name
 from tocsin.playground.events import Events
 from tocsin.playground.messages import Messages
 from tocsin.playground.model import Change, Channel, Json, Person, Refused
 from tocsin.playground.shapes import CHANNEL_TYPES, channel_json
 from tocsin.playground.state import State, new_id
 
-NAME_LIMIT = 80
 TOPIC_LIMIT = 250
 INVITE_LIMIT = 100
-
-
-def require_name(name: str) -> None:
-    """Slack, conversations.create: lowercase letters, digits, hyphens and underscores, at most 80."""
-    if not name:
-        raise Refused("invalid_name_required")
-    if len(name) > NAME_LIMIT:
-        raise Refused("invalid_name_maxlength")
-    if not re.fullmatch(r"[a-z0-9_-]+", name):
-        raise Refused("invalid_name_specials")
-    if not re.search(r"[a-z0-9]", name):
-        raise Refused("invalid_name_punctuation")
 
 
 class Conversations:
