@@ -20,6 +20,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tocsin.actions.ports import Channel
 from tocsin.incidents.errors import OutcomeUnknown, SlackRefused, Unavailable
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, PersonId
+from tocsin.slack.pace import Pace, Urgency
 from tocsin.slack.views.card import card, card_text
 from tocsin.slack.views.channel import bookmark_title, purpose, topic
 from tocsin.slack.views.declare import FormContext, already_modal, declared_modal, sorry_modal
@@ -59,9 +60,12 @@ class SlackWorkspace:
         self.team_id = str(identity.get("team_id") or "")
         self.bot_user_id = str(identity.get("user_id") or "")
         self._clock = clock
+        self._pace = Pace()
 
     async def create_channel(self, name: str, *, private: bool) -> Channel:
-        answer = await self._call(self.client.conversations_create, name=name, is_private=private)
+        answer = await self._call(
+            self.client.conversations_create, Urgency.ANSWER, name=name, is_private=private
+        )
         return _channel(answer["channel"])
 
     async def find_own_channel(self, name: str, *, private: bool, since: datetime) -> Channel | None:
@@ -110,7 +114,11 @@ class SlackWorkspace:
     async def _invite(self, channel: ChannelId, people: Sequence[PersonId]) -> list[PersonId]:
         try:
             answer = await self._call(
-                self.client.conversations_invite, channel=channel, users=",".join(people), force=True
+                self.client.conversations_invite,
+                Urgency.CARD,
+                channel=channel,
+                users=",".join(people),
+                force=True,
             )
         except SlackRefused as refusal:
             answer = {"errors": refusal.details.get("errors")}
@@ -135,19 +143,21 @@ class SlackWorkspace:
         self, incident: Incident, *, to: str, place: str, thread: MessageTs | None = None, again: bool = False
     ) -> Card:
         key = f"{incident.id}:{place}"
+        urgency = Urgency.ANNOUNCEMENT if place == "announcement" else Urgency.CARD
         channel, ts = await self._post(
-            to, card_text(incident), card(incident), key=key, thread=thread, again=again
+            to, card_text(incident), card(incident), urgency, key=key, thread=thread, again=again
         )
         return Card(channel=channel, ts=ts, place=place)
 
     async def tell(self, person: PersonId, sentence: str, *, key: str, again: bool = False) -> None:
-        await self._post(person, sentence, None, key=key, thread=None, again=again)
+        await self._post(person, sentence, None, Urgency.CARD, key=key, thread=None, again=again)
 
     async def _post(
         self,
         to: str,
         text: str,
         blocks: Sequence[Block] | None,
+        urgency: Urgency,
         *,
         key: str,
         thread: MessageTs | None,
@@ -159,6 +169,7 @@ class SlackWorkspace:
                 return there
         answer = await self._call(
             self.client.chat_postMessage,
+            urgency,
             channel=to,
             text=text,
             blocks=[block.to_dict() for block in blocks] if blocks else None,
@@ -203,13 +214,15 @@ class SlackWorkspace:
 
     async def open_modal(self, trigger_id: str, view: View) -> str:
         """Open a modal and answer its id; the trigger is good once, for 3 s (Slack, views.open)."""
-        answer = await self._call(self.client.views_open, trigger_id=trigger_id, view=view.to_dict())
+        answer = await asked(self.client.views_open, trigger_id=trigger_id, view=view.to_dict())
         return str(answer["view"]["id"])
 
     async def update_modal(self, view_id: str, view: View, *, seen: str | None = None) -> None:
         """Change an open modal; nothing happens when it was closed, or has changed since it was `seen`."""
         try:
-            await self._call(self.client.views_update, view_id=view_id, view=view.to_dict(), hash=seen)
+            await self._call(
+                self.client.views_update, Urgency.ANSWER, view_id=view_id, view=view.to_dict(), hash=seen
+            )
         except SlackRefused as refusal:
             if refusal.code not in {"not_found", "hash_conflict"}:
                 raise
@@ -237,9 +250,11 @@ class SlackWorkspace:
         async with self.client.session.post(response_url, json=said) as answered:
             await answered.read()
 
-    async def _call(self, method: Call, **arguments: Any) -> Answer:
+    async def _call(self, method: Call, urgency: Urgency = Urgency.FURNITURE, **arguments: Any) -> Answer:
+        """Make one call in its turn; a limit of Slack's makes it wait, and nothing else is done about it."""
         given = {name: value for name, value in arguments.items() if value is not None}
-        return await asked(method, **given)
+        lane = (method.__name__, given.get("channel"))
+        return await self._pace.run(lane, urgency, lambda: asked(method, **given))
 
 
 async def asked(method: Call, **arguments: Any) -> Answer:

@@ -1,0 +1,140 @@
+"""No faster than Slack lets us: who was asked to slow down waits, the most urgent first, and nobody is lost.
+
+Slack's limits are per method, and for posts per channel as well, and some of them are not published. So
+nothing is slowed down beforehand: a lane takes a few calls side by side until Slack answers 429. Then it
+stands still for as long as Slack asked (Retry-After), and goes on at the rate that Slack was seen to allow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TypeVar
+
+from tocsin.incidents.errors import Unavailable
+
+T = TypeVar("T")
+
+SIDE_BY_SIDE = 4
+"""Calls of one lane under way at once; no more than these are wasted when a limit is first met."""
+
+CAREFUL_SECONDS = 300.0
+"""How long a lane keeps to the rate it has learnt after the last 429."""
+
+
+class Urgency(IntEnum):
+    """What goes first when not all can go."""
+
+    ANSWER = 0
+    CARD = 1
+    ANNOUNCEMENT = 2
+    FURNITURE = 3
+
+
+@dataclass
+class _Lane:
+    """Calls that share a limit."""
+
+    waiting: list[tuple[int, int, asyncio.Future[None]]] = field(default_factory=list)
+    under_way: int = 0
+    opens_at: float = 0.0
+    interval: float = 0.0
+    counted_from: float = 0.0
+    allowed: int = 0
+    refused_at: float = -CAREFUL_SECONDS
+
+    def may_start(self, now: float) -> bool:
+        return self.under_way < (1 if self.interval else SIDE_BY_SIDE) and now >= self.opens_at
+
+    def started(self, now: float) -> None:
+        if self.interval and now - self.refused_at > CAREFUL_SECONDS:
+            self.interval = 0.0
+        if not self.allowed and not self.under_way:
+            self.counted_from = now
+        self.under_way += 1
+        self.opens_at = max(self.opens_at, now + self.interval)
+
+    def slow_down(self, started: float, now: float, seconds: float) -> None:
+        """Stand still for so many seconds; learn from the first of the calls that were refused together.
+
+        The rate is what was allowed in the time that the limit covered. Meeting the limit at that rate means
+        being a little too fast for it.
+        """
+        if started >= self.refused_at:
+            if self.interval:
+                self.interval *= 1.1
+            else:
+                self.interval = (now + seconds - self.counted_from) / max(self.allowed, 1)
+            self.allowed = 0
+            self.refused_at = now
+        self.opens_at = max(self.opens_at, now + seconds)
+
+
+class Pace:
+    """The lanes of one workspace. `now` and `sleep` are in seconds, and a test may turn them."""
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], float] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._now = now or (lambda: asyncio.get_running_loop().time())
+        self._sleep = sleep
+        self._lanes: dict[Hashable, _Lane] = {}
+        self._order = itertools.count()
+        self._alarms: set[asyncio.Future[None]] = set()
+
+    async def run(self, lane: Hashable, urgency: Urgency, call: Callable[[], Awaitable[T]]) -> T:
+        """What `call` answers, in its turn; a 429 only makes it wait, keeping its place."""
+        place = (int(urgency), next(self._order))
+        while True:
+            found = self._lanes.setdefault(lane, _Lane())
+            await self._turn(found, place)
+            started = self._now()
+            try:
+                answer = await call()
+            except Unavailable as error:
+                if error.retry_after is None:
+                    raise
+                found.slow_down(started, self._now(), error.retry_after)
+            else:
+                found.allowed += 1
+                return answer
+            finally:
+                found.under_way -= 1
+                self._pump(found)
+                if not found.under_way and not found.waiting and not found.interval:
+                    self._lanes.pop(lane, None)
+
+    async def _turn(self, lane: _Lane, place: tuple[int, int]) -> None:
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(lane.waiting, (*place, mine))
+        self._pump(lane)
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if mine.done() and not mine.cancelled():
+                lane.under_way -= 1
+                self._pump(lane)
+            raise
+
+    def _pump(self, lane: _Lane) -> None:
+        now = self._now()
+        while lane.waiting and lane.may_start(now):
+            _, _, turn = heapq.heappop(lane.waiting)
+            if not turn.done():
+                lane.started(now)
+                turn.set_result(None)
+        if lane.waiting and now < lane.opens_at:
+            alarm = asyncio.ensure_future(self._wake(lane, lane.opens_at - now))
+            self._alarms.add(alarm)
+            alarm.add_done_callback(self._alarms.discard)
+
+    async def _wake(self, lane: _Lane, seconds: float) -> None:
+        await self._sleep(seconds)
+        self._pump(lane)
