@@ -1,0 +1,41 @@
+"""One bot for each file of journeys, and nothing that goes wrong unseen."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+import structlog
+from fakes.bot import RunningBot, running_bot
+from structlog.typing import EventDict
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def bot(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> AsyncIterator[RunningBot]:
+    """The bot in the seeded workspace, configured by the test file's own `CONFIG` (TOML), if it has one."""
+    folder = tmp_path_factory.mktemp("tocsin")
+    config = folder / "tocsin.toml"
+    config.write_text(getattr(request.module, "CONFIG", ""))
+    async with running_bot(folder / "data", tocsin_config=config) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def troubles(caplog: pytest.LogCaptureFixture) -> Iterator[list[EventDict]]:
+    """What was logged as an error; a test that means to cause one empties the list."""
+    with structlog.testing.capture_logs() as logged:
+        yield logged
+    errors = [entry for entry in logged if entry["log_level"] in {"error", "critical"}]
+    errors += [{"event": r.getMessage()} for r in caplog.get_records("call") if r.levelno >= logging.ERROR]
+    assert errors == []
+
+
+@pytest.fixture(autouse=True)
+def fresh_log(request: pytest.FixtureRequest) -> None:
+    """Counting starts anew in each test."""
+    if "bot" in request.fixturenames:
+        request.getfixturevalue("bot").workspace.clear()
