@@ -12,6 +12,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +27,9 @@ Story = Callable[[dict[str, Any]], Awaitable[Any]]
 # Stories outlive upgrades: a new version must go on with what an old one began.
 STORY_FORMAT = "stories-1"
 
+FINISH_SECONDS = 2.0
+"""How long stories in hand may take to end when the journal is closed; the rest go on at the next start."""
+
 _open: DurableJournal | None = None
 
 # A story that DBOS resumes runs in a context of its own, where this was never set.
@@ -36,6 +40,7 @@ _begun_by_this_process: ContextVar[bool] = ContextVar("begun_by_this_process", d
 async def _story(verb: str, order: dict[str, Any]) -> Any:
     if _open is None:
         raise RuntimeError("a story was begun with no journal open")
+    _open.in_hand()
     return await _open.stories[verb](order)
 
 
@@ -46,6 +51,14 @@ class DurableJournal:
         self.url = url
         self.executor = executor
         self.stories: dict[str, Story] = {}
+        self._running: set[asyncio.Task[Any]] = set()
+
+    def in_hand(self) -> None:
+        """Note that the running task is a story, and that its end is waited for."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
 
     def tells(self, verb: str, story: Story) -> None:
         """Name the story that a verb begins; all verbs must be named before `open`."""
@@ -73,10 +86,23 @@ class DurableJournal:
         DBOS(config=config)
         DBOS.launch()
 
+    async def finish(self, seconds: float) -> None:
+        """Wait for the stories in hand, at most so many seconds."""
+        if self._running:
+            await asyncio.wait(set(self._running), timeout=seconds)
+
     async def close(self) -> None:
-        """Stop; what is unfinished goes on at the next start."""
+        """Stop; what is still unfinished after two seconds goes on at the next start."""
         global _open
+        await self.finish(FINISH_SECONDS)
+        # Cut short, a story is neither done nor failed, which DBOS says at length for each of its steps.
+        logging.getLogger("dbos").setLevel(logging.CRITICAL)
+        for story in (cut := set(self._running)):
+            story.cancel()
+        await asyncio.gather(*cut, return_exceptions=True)
         await asyncio.to_thread(DBOS.destroy)
+        # DBOS made its own threads the loop's, and has just ended them.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
         _open = None
 
     async def start(self, verb: str, key: str, order: Mapping[str, Any]) -> None:
