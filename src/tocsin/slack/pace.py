@@ -61,14 +61,14 @@ class _Lane:
     def slow_down(self, started: float, now: float, seconds: float) -> None:
         """Stand still for so many seconds; learn from the first of the calls that were refused together.
 
-        The rate is what was allowed in the time that the limit covered. Meeting the limit at that rate means
-        being a little too fast for it.
+        The rate is what was allowed in the time that the limit covered, and a little less, so as not to run
+        along the limit's edge. Meeting the limit again means being too fast all the same.
         """
         if started >= self.refused_at:
             if self.interval:
                 self.interval *= 1.1
             else:
-                self.interval = (now + seconds - self.counted_from) / max(self.allowed, 1)
+                self.interval = 1.02 * (now + seconds - self.counted_from) / max(self.allowed, 1)
             self.allowed = 0
             self.refused_at = now
         self.opens_at = max(self.opens_at, now + seconds)
