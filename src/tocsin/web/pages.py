@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from starlette.requests import Request
@@ -93,7 +94,8 @@ class Pages:
         if wants_json(request):
             error = {"code": kind, "message": sentence}
             return self._answer(JSONResponse({"type": kind, "status": status, "errors": [error]}, status))
-        return self._html(request, "plain.html", {"sentence": sentence, "status": status}, status)
+        found = {"heading": HTTPStatus(status).phrase, "sentence": sentence}
+        return self._html(request, "plain.html", found, status)
 
     async def _page(self, request: Request, after: str | None) -> tuple[list[Incident], bool]:
         """The next incidents that this reader may see, and whether there are more after them."""
