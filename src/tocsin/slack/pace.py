@@ -64,7 +64,7 @@ class _Lane:
         The rate is what was allowed in the time that the limit covered, and a little less, so as not to run
         along the limit's edge. Meeting the limit again means being too fast all the same.
         """
-        if started >= self.refused_at:
+        if started > self.refused_at:
             if self.interval:
                 self.interval *= 1.1
             else:
