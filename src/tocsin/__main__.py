@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import webbrowser
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +23,9 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import ASGIApp
 
-from tocsin.assembly import connected, data_dir, opened
+from tocsin import reading
+from tocsin.assembly import connected, data_dir, only_one, opened
+from tocsin.doctor import checks
 from tocsin.settings import ConfigurationError, Settings, read_settings
 from tocsin.slack import routes
 from tocsin.web.serving import listen, serving
@@ -29,10 +33,12 @@ from tocsin.web.serving import listen, serving
 FAILED, MISUSED = 1, 2
 
 cli = typer.Typer(
-    help="Tocsin opens and manages incidents in Slack.", no_args_is_help=True, add_completion=False
+    help="Tocsin opens and manages incidents in Slack.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
 )
-incidents_cli = typer.Typer(help="Read incidents from the configured backend.", no_args_is_help=True)
-cli.add_typer(incidents_cli, name="incidents")
+cli.add_typer(reading.cli, name="incidents")
 screen = Console(highlight=False, soft_wrap=True)
 
 
@@ -117,7 +123,8 @@ async def _playground(settings: Settings, *, browser: bool, fresh: bool) -> None
     settings = settings.model_copy(update={"tocsin_port": port})
     async with AsyncExitStack() as stack:
         if fresh:
-            _forget(folder)
+            with only_one(folder):
+                _forget(folder)
         bot = await stack.enter_async_context(opened(settings, folder))
         workspace = Workspace(store=Store(folder / "workspace.db"), base_url=settings.public_url)
         if not workspace.people():
@@ -203,6 +210,26 @@ async def _serve(settings: Settings) -> None:
         if bot.http is not None:
             slack.router.routes.insert(0, bot.http.route)
         await stopped
+
+
+@cli.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for a program to read.")] = False,
+) -> None:
+    """Check tokens, scopes, channels, backend, data folder and clock; exit 0 only if all is well."""
+    if not asyncio.run(_examine(as_json)):
+        raise typer.Exit(FAILED)
+
+
+async def _examine(as_json: bool) -> bool:
+    found = []
+    async for check in checks():
+        found.append(check)
+        if not as_json:
+            print(check.line)
+    if as_json:
+        print(json.dumps({"checks": [asdict(check) for check in found]}, indent=2, ensure_ascii=False))
+    return all(check.ok for check in found)
 
 
 @cli.command()

@@ -7,17 +7,20 @@ import contextlib
 import fcntl
 import os
 import secrets
+import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import structlog
 from platformdirs import user_data_path
+from pydantic import SecretStr
 from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 
 from tocsin.actions.best_effort import patiently
@@ -26,10 +29,11 @@ from tocsin.actions.forms import FormCache
 from tocsin.actions.gathering import Gathering
 from tocsin.actions.ports import Backend
 from tocsin.backends import BACKENDS, Opening
-from tocsin.backends.catalogue import CatalogueError
+from tocsin.backends.catalogue import Catalogue, CatalogueError
 from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.journal.durable import DurableJournal
 from tocsin.journal.ledger import SqlLedger
+from tocsin.journal.pending import cause
 from tocsin.settings import ConfigurationError, Settings, read_config
 from tocsin.slack.app import build_app
 from tocsin.slack.desk import Desk
@@ -52,9 +56,14 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def folder_of(settings: Settings, name: str = "tocsin") -> Path:
+    """Where the data folder is, or would be: as set, else the platform's folder of this name."""
+    return settings.tocsin_data_dir or user_data_path(name)
+
+
 def data_dir(settings: Settings, name: str = "tocsin") -> Path:
     """The data folder, made for its owner's eyes only (0700). Raises ConfigurationError."""
-    folder = settings.tocsin_data_dir or user_data_path(name)
+    folder = folder_of(settings, name)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
@@ -66,7 +75,7 @@ def data_dir(settings: Settings, name: str = "tocsin") -> Path:
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
     """Hold the data folder for this process; a second one is refused. The lock dies with the process."""
-    with open(folder / "lock", "a+", opener=_for_owner) as lock:
+    with _lock_file(folder) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -74,6 +83,15 @@ def only_one(folder: Path) -> Iterator[None]:
                 f"TOCSIN_DATA_DIR is in use by another Tocsin process ({folder}): stop it, or use another."
             ) from None
         yield
+
+
+def _lock_file(folder: Path) -> IO[str]:
+    try:
+        return open(folder / "lock", "a+", opener=_for_owner)
+    except OSError as error:
+        raise ConfigurationError(
+            f"TOCSIN_DATA_DIR cannot be written to ({error.strerror}: {folder / 'lock'}): allow it."
+        ) from None
 
 
 def _for_owner(path: str, flags: int) -> int:
@@ -90,16 +108,48 @@ def api_token(settings: Settings, folder: Path) -> str:
     return path.read_text().strip()
 
 
-async def open_backend(settings: Settings, folder: Path) -> Backend:
-    """The configured backend. Raises ConfigurationError with a line for each thing that is wrong."""
+async def open_backend(settings: Settings, folder: Path, *, reading: bool = False) -> Backend:
+    """The configured backend. Raises ConfigurationError with a line for each thing that is wrong.
+
+    With `reading` nothing is made or changed, so that it can be done beside the running bot.
+    """
     catalogue = read_config(settings.tocsin_config)
-    opening = Opening(data_dir=folder, public_url=settings.public_url, clock=now, catalogue=catalogue)
+    opening = Opening(
+        data_dir=folder, public_url=settings.public_url, clock=now, catalogue=catalogue, reading=reading
+    )
     try:
-        return await BACKENDS[settings.tocsin_backend](opening)
-    except CatalogueError as error:
-        raise ConfigurationError(f"TOCSIN_CONFIG: {error}") from None
+        with _catalogue_lines():
+            return await BACKENDS[settings.tocsin_backend](opening)
     except Unavailable as error:
         raise ConfigurationError(f"TOCSIN_DATA_DIR: {error}") from None
+
+
+def open_catalogue(settings: Settings) -> Catalogue:
+    """What `TOCSIN_CONFIG` makes of incidents. Raises ConfigurationError with a line for each problem."""
+    with _catalogue_lines():
+        return Catalogue.from_toml(read_config(settings.tocsin_config))
+
+
+@contextmanager
+def _catalogue_lines() -> Iterator[None]:
+    try:
+        yield
+    except CatalogueError as error:
+        raise ConfigurationError("\n".join(f"TOCSIN_CONFIG: {said}" for said in error.problems)) from None
+
+
+def journal_url(settings: Settings, folder: Path) -> str:
+    """Where stories are kept, as a SQLAlchemy address."""
+    return settings.tocsin_database_url or f"sqlite:///{folder / 'journal.db'}"
+
+
+def _open_ledger(url: str) -> SqlLedger:
+    try:
+        return SqlLedger(url)
+    except (OSError, ImportError, sqlite3.Error, SQLAlchemyError) as error:
+        raise ConfigurationError(
+            f"TOCSIN_DATABASE_URL: the journal cannot be used ({cause(error)}). Restore a backup."
+        ) from None
 
 
 @dataclass
@@ -142,8 +192,8 @@ async def opened(settings: Settings, folder: Path) -> AsyncIterator[Bot]:
         stack.enter_context(only_one(folder))
         backend = await open_backend(settings, folder)
         stack.push_async_callback(backend.close)
-        url = settings.tocsin_database_url or f"sqlite:///{folder / 'journal.db'}"
-        yield Bot(backend=backend, journal=DurableJournal(url), token=api_token(settings, folder))
+        journal = DurableJournal(journal_url(settings, folder))
+        yield Bot(backend=backend, journal=journal, token=api_token(settings, folder))
 
 
 @asynccontextmanager
@@ -154,12 +204,12 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
     """
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(open_session())
-        token = slack.get("bot_token") or _secret(settings.slack_bot_token)
+        token = slack.get("bot_token") or secret(settings.slack_bot_token)
         base_url = slack.get("api_url") or settings.slack_api_url
         client = web_client(session, token=token, base_url=base_url)
         identity = await _identity(client)
         workspace = SlackWorkspace(client, clock=now, identity=identity)
-        ledger = SqlLedger(bot.journal.url)
+        ledger = _open_ledger(bot.journal.url)
         stack.callback(ledger.close)
         gathering = Gathering(
             backend=bot.backend,
@@ -181,7 +231,7 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         desk = Desk(declare=declare, forms=forms, workspace=workspace, tasks=tasks, clock=now)
         bot.slack_url = workspace.home_url
         bot.app = build_app(desk, client, dict(identity))
-        app_token = slack.get("app_token") or _secret(settings.slack_app_token)
+        app_token = slack.get("app_token") or secret(settings.slack_app_token)
         if app_token:
             bot.socket = SocketDoor(
                 bot.app, app_token, web_client(session, token=app_token, base_url=base_url)
@@ -189,7 +239,7 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
             await bot.socket.open()
             stack.push_async_callback(bot.socket.close)
         else:
-            bot.http = HttpDoor(bot.app, _secret(settings.slack_signing_secret) or "")
+            bot.http = HttpDoor(bot.app, secret(settings.slack_signing_secret) or "")
         bot.trouble = ""
         yield bot
         bot.trouble = "Tocsin is stopping."
@@ -205,7 +255,8 @@ async def _identity(client: AsyncWebClient) -> Mapping[str, Any]:
         ) from None
 
 
-def _secret(value: Any) -> str | None:
+def secret(value: SecretStr | None) -> str | None:
+    """A setting that must not be printed, in the clear."""
     return value.get_secret_value() if value is not None else None
 
 

@@ -87,6 +87,8 @@ def read_settings(**given: Any) -> Settings:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         raise ConfigurationError("\n".join(_line(dict(e)) for e in error.errors())) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f".env cannot be read: {error}. Mend it, or take it away.") from None
 
 
 def _line(error: dict[str, Any]) -> str:

@@ -21,14 +21,16 @@ class Opening:
     clock: Clock
     catalogue: Mapping[str, Any] = field(default_factory=dict)
     """The part of the configuration file that names severities, statuses, types, roles and fields."""
+    reading: bool = False
+    """Only to read, perhaps beside the running bot: nothing is made or changed."""
 
 
 async def open_local(opening: Opening) -> Backend:
     """Raises CatalogueError for a wrong configuration and Unavailable for a file that cannot be used."""
     catalogue = Catalogue.from_toml(opening.catalogue)
-    return await LocalBackend.open(
-        opening.data_dir / "incidents.db", catalogue, public_url=opening.public_url, clock=opening.clock
-    )
+    path = opening.data_dir / "incidents.db"
+    way_in = LocalBackend.read if opening.reading else LocalBackend.open
+    return await way_in(path, catalogue, public_url=opening.public_url, clock=opening.clock)
 
 
 BACKENDS: Final[Mapping[str, Callable[[Opening], Awaitable[Backend]]]] = {"local": open_local}

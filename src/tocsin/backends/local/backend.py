@@ -51,6 +51,14 @@ class LocalBackend:
             raise
         return backend
 
+    @classmethod
+    async def read(cls, path: Path, catalogue: Catalogue, *, public_url: str, clock: Clock) -> LocalBackend:
+        """Open the file as it is, to read only; where there is none, there are no incidents.
+
+        Raises Unavailable in one line when the file cannot be used.
+        """
+        return cls(await IncidentFile.read(path), catalogue, public_url=public_url, clock=clock)
+
     async def close(self) -> None:
         await self.file.close()
 

@@ -37,9 +37,21 @@ class IncidentFile:
 
         Raises Unavailable in one line when it cannot be used; a damaged file is left as it is.
         """
+        return await cls._opened_by(_prepared, path)
+
+    @classmethod
+    async def read(cls, path: Path) -> IncidentFile:
+        """Open the file as it is, for reading only; where there is none, an empty one in memory.
+
+        Raises Unavailable in one line when it cannot be used.
+        """
+        return await cls._opened_by(_as_it_is, path)
+
+    @classmethod
+    async def _opened_by(cls, way: Callable[[Path], Database], path: Path) -> IncidentFile:
         file = cls(path)
         try:
-            file._db = await asyncio.get_running_loop().run_in_executor(file._thread, _prepared, path)
+            file._db = await asyncio.get_running_loop().run_in_executor(file._thread, way, path)
         except BaseException:
             file._thread.shutdown(wait=False)
             raise
@@ -96,6 +108,28 @@ def _prepared(path: Path) -> Database:
             raise
 
 
+def _as_it_is(path: Path) -> Database:
+    if not path.exists():
+        empty = Database(memory=True)
+        migrations.apply(empty)
+        return empty
+    with told(path):
+        connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+        try:
+            connection.execute("PRAGMA query_only = ON")
+            _refuse_damaged(connection)
+            db = Database(connection)
+            _refuse_newer(db)
+            if migrations.pending(db):
+                raise Unavailable(
+                    "The incident file is older than this Tocsin. Start the bot once to update it."
+                )
+            return db
+        except BaseException:
+            connection.close()
+            raise
+
+
 def _make_private(path: Path) -> None:
     # SQLite gives its -wal and -shm files the mode of the file itself: this one decides for all three.
     if not path.exists():
@@ -105,20 +139,28 @@ def _make_private(path: Path) -> None:
 
 
 def _up_to_date(connection: sqlite3.Connection) -> Database:
-    if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-        damaged = sqlite3.DatabaseError("quick_check failed")
-        damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        raise damaged
+    _refuse_damaged(connection)
     _write_ahead(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     db = Database(connection)
-    if later_changes(db):
-        raise Unavailable("The incident file was written by a newer version of Tocsin. Install that version.")
+    _refuse_newer(db)
     if migrations.pending(db):
         with transaction(db):
             migrations.apply(db)
     return db
+
+
+def _refuse_damaged(connection: sqlite3.Connection) -> None:
+    if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        damaged = sqlite3.DatabaseError("quick_check failed")
+        damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise damaged
+
+
+def _refuse_newer(db: Database) -> None:
+    if later_changes(db):
+        raise Unavailable("The incident file was written by a newer version of Tocsin. Install that version.")
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:

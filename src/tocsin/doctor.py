@@ -1,0 +1,231 @@
+"""`tocsin doctor`: is everything there that the bot needs, and the one thing to do about what is not."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from tocsin.assembly import folder_of, journal_url, now, open_backend, open_catalogue, secret
+from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
+from tocsin.incidents.rules import in_words
+from tocsin.journal.pending import fetch_pending
+from tocsin.settings import ConfigurationError, Settings, read_settings
+from tocsin.slack.access import Access, fetch_access, fetch_channel, fetch_socket_address
+from tocsin.slack.routes import SCOPES
+from tocsin.slack.workspace import open_session, web_client
+
+STUCK = timedelta(minutes=10)
+SKEW = timedelta(seconds=60)
+"""Slack's requests count for five minutes (Slack, "Verifying requests"); a minute off is worth mending."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at: what it means, and, where it is not well, what to do."""
+
+    name: str
+    ok: bool
+    said: str
+    fix: str = ""
+
+    @property
+    def line(self) -> str:
+        return f"{'ok ' if self.ok else 'NO '} {self.name}: {self.said}{f' {self.fix}' if self.fix else ''}"
+
+
+async def checks(clock: Callable[[], datetime] = now) -> AsyncIterator[Check]:
+    """Look at everything, one after the other; no check shows a secret."""
+    try:
+        settings = read_settings()
+    except ConfigurationError as error:
+        for line in str(error).splitlines():
+            yield Check("Settings", False, line)
+        return
+    yield Check("Settings", True, "they can be read.")
+    folder = folder_of(settings)
+    for check in (*_configuration(settings), _data_folder(folder)):
+        yield check
+    for check in (*await _journal(settings, folder, clock()), *await _incidents(settings, folder)):
+        yield check
+    async for check in _slack(settings, clock):
+        yield check
+
+
+def _configuration(settings: Settings) -> list[Check]:
+    if settings.tocsin_config is None:
+        return [Check("TOCSIN_CONFIG", True, "not set; the default severities, roles and fields are used.")]
+    try:
+        open_catalogue(settings)
+    except ConfigurationError as error:
+        lines = [line.removeprefix("TOCSIN_CONFIG").lstrip(": ") for line in str(error).splitlines()]
+        return [Check("TOCSIN_CONFIG", False, line.rstrip(".") + ".", "Correct the file.") for line in lines]
+    return [Check("TOCSIN_CONFIG", True, f"{settings.tocsin_config} is valid.")]
+
+
+def _data_folder(folder: Path) -> Check:
+    name, elsewhere = "Data folder", "Set TOCSIN_DATA_DIR to another."
+    try:
+        if not folder.exists():
+            there = next(parent for parent in folder.parents if parent.exists())
+            if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+                return Check(name, True, f"{folder} is made at the first start.")
+            return Check(name, False, f"{folder} cannot be made in {there}.", elsewhere)
+        if not folder.is_dir() or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            return Check(name, False, f"{folder} is no folder we may write to.", elsewhere)
+        if folder.stat().st_mode & 0o077:
+            return Check(name, False, f"others can look into {folder}.", f"Run: chmod 700 '{folder}'")
+    except OSError as error:
+        return Check(name, False, f"{folder} cannot be looked at ({error.strerror}).", elsewhere)
+    return Check(name, True, f"{folder} is ours alone.")
+
+
+async def _journal(settings: Settings, folder: Path, at: datetime) -> list[Check]:
+    try:
+        pending = await fetch_pending(journal_url(settings, folder))
+    except Unavailable as error:
+        fix = (
+            "Check TOCSIN_DATABASE_URL."
+            if settings.tocsin_database_url
+            else "Restore a backup of journal.db."
+        )
+        return [Check("Journal", False, str(error), fix)]
+    return [Check("Journal", True, "it can be used."), _pending(pending, _is_running(folder), at)]
+
+
+def _pending(begun: list[datetime], running: bool, at: datetime) -> Check:
+    name = "Unfinished declarations"
+    if not begun:
+        return Check(name, True, "none.")
+    said = f"{len(begun)}, the oldest since {begun[0]:%Y-%m-%d %H:%M} UTC."
+    if not running:
+        return Check(name, False, said, "Start `tocsin run`: they go on from where they were.")
+    if at - begun[0] > STUCK:
+        return Check(name, False, said, "Look into the bot's log for what holds them up.")
+    return Check(name, True, said)
+
+
+def _is_running(folder: Path) -> bool:
+    """Whether a bot holds the data folder now."""
+    try:
+        with open(folder / "lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+async def _incidents(settings: Settings, folder: Path) -> list[Check]:
+    name = f"Backend {settings.tocsin_backend}"
+    try:
+        backend = await open_backend(settings, folder, reading=True)
+        try:
+            newest = await backend.incidents(limit=1)
+        finally:
+            await backend.close()
+    except ConfigurationError as error:
+        if str(error).startswith("TOCSIN_CONFIG"):
+            return []
+        return [Check(name, False, str(error).partition(": ")[2])]
+    except TocsinError as error:
+        return [Check(name, False, str(error))]
+    said = f"it answers; the newest is {newest[0].reference}." if newest else "it answers; no incidents yet."
+    return [Check(name, True, said)]
+
+
+async def _slack(settings: Settings, clock: Callable[[], datetime]) -> AsyncIterator[Check]:
+    async with open_session() as session:
+        client = web_client(session, token=secret(settings.slack_bot_token), base_url=settings.slack_api_url)
+        if settings.slack_bot_token is None:
+            fix = "Copy the bot token (xoxb-…) from OAuth & Permissions at api.slack.com/apps."
+            yield Check("SLACK_BOT_TOKEN", False, "not set.", fix)
+        else:
+            async for check in _bot(client, settings, clock):
+                yield check
+        yield await _way_in(client, settings)
+
+
+async def _bot(
+    client: AsyncWebClient, settings: Settings, clock: Callable[[], datetime]
+) -> AsyncIterator[Check]:
+    try:
+        access = await fetch_access(client)
+    except SlackRefused as refusal:
+        said = f"Slack refuses it ({refusal.code})."
+        yield Check("SLACK_BOT_TOKEN", False, said, "Install the app again and copy its bot token.")
+        return
+    except Unavailable as error:
+        fix = f"Check the network to {settings.slack_api_url} (SLACK_API_URL)."
+        yield Check("SLACK_BOT_TOKEN", False, str(error), fix)
+        return
+    yield Check("SLACK_BOT_TOKEN", True, f"Slack knows it as {access.bot} in {access.team}.")
+    yield _scopes(access)
+    yield _clock(access, clock())
+    yield await _announcements(client, settings.tocsin_announce_channel)
+
+
+def _scopes(access: Access) -> Check:
+    if access.scopes is None:
+        return Check("Scopes", False, "Slack did not say which were granted.", "Check SLACK_API_URL.")
+    missing = [scope for scope in SCOPES if scope not in access.scopes]
+    if not missing:
+        return Check("Scopes", True, f"all {len(SCOPES)} are granted.")
+    fix = "Paste `tocsin manifest` into the app's manifest, and install the app again."
+    return Check("Scopes", False, f"{in_words(missing)} not granted.", fix)
+
+
+def _clock(access: Access, at: datetime) -> Check:
+    if access.at is None:
+        return Check("Clock", True, "not compared: Slack did not say the time.")
+    off = abs(at - access.at)
+    if off <= SKEW:
+        return Check("Clock", True, "it agrees with Slack's.")
+    said = f"it is {int(off.total_seconds())} s off Slack's."
+    return Check("Clock", False, said, "Turn on time synchronisation: timedatectl set-ntp true")
+
+
+async def _announcements(client: AsyncWebClient, channel: str | None) -> Check:
+    name = "TOCSIN_ANNOUNCE_CHANNEL"
+    if not channel:
+        return Check(name, True, "not set; nothing is announced.")
+    try:
+        found = await fetch_channel(client, channel)
+    except SlackRefused as refusal:
+        said = f"the bot cannot see {channel} ({refusal.code})."
+        fix = "Give the channel's id (it begins with C), and invite the bot there if it is private."
+        return Check(name, False, said, fix)
+    except Unavailable as error:
+        return Check(name, False, str(error), "Try again in a moment.")
+    if found.get("is_archived"):
+        return Check(name, False, f"#{found.get('name')} is archived.", "Choose another channel.")
+    return Check(name, True, f"#{found.get('name')} can be reached.")
+
+
+async def _way_in(client: AsyncWebClient, settings: Settings) -> Check:
+    """Socket Mode where there is an app token, else HTTP."""
+    token = secret(settings.slack_app_token)
+    if token is None:
+        if settings.slack_signing_secret is not None:
+            said = (
+                f"set: HTTP mode, at {settings.public_url}/slack/events. Slack's first request will try it."
+            )
+            return Check("SLACK_SIGNING_SECRET", True, said)
+        fix = "Set the first (xapp-…, scope connections:write) for Socket Mode, or the second for HTTP."
+        return Check("SLACK_APP_TOKEN", False, "not set, nor is SLACK_SIGNING_SECRET.", fix)
+    try:
+        await fetch_socket_address(client, token)
+    except SlackRefused as refusal:
+        fix = (
+            "Make an app-level token with connections:write under Basic Information, and turn Socket Mode on."
+        )
+        return Check("SLACK_APP_TOKEN", False, f"Slack refuses it ({refusal.code}).", fix)
+    except Unavailable as error:
+        return Check("SLACK_APP_TOKEN", False, str(error), "Check the network and SLACK_API_URL.")
+    return Check("SLACK_APP_TOKEN", True, "it opens a Socket Mode connection.")
