@@ -129,9 +129,9 @@ def completed_state(element: Json, given: Json) -> Json:
     return {"type": kind, field: value}
 
 
-def _offered(element: Json, option: Json) -> Json:
+def _offered(element: Json, option: object) -> Json:
     for candidate in options_of(element):
-        if candidate["value"] == option.get("value"):
+        if isinstance(option, dict) and candidate["value"] == option.get("value"):
             return candidate
     raise Refused("invalid_value")
 

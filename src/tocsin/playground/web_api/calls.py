@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from tocsin.playground.model import Channel, InstalledApp, Json
+from tocsin.playground.model import Channel, InstalledApp, Json, Refused
 
 if TYPE_CHECKING:
     from tocsin.playground.workspace import Workspace
@@ -76,6 +76,9 @@ class Method(Generic[A]):
 
 def page_of(items: list[Json], cursor: str | None, limit: int) -> tuple[list[Json], str]:
     """A page and the cursor of the next, "" at the end; Slack, pagination: an opaque text."""
-    start = int(cursor.removeprefix("next:")) if cursor and cursor.startswith("next:") else 0
+    place = (cursor or "next:0").removeprefix("next:")
+    if not place.isdecimal():
+        raise Refused("invalid_cursor")
+    start = int(place)
     end = start + max(1, min(limit, 1000))
     return items[start:end], f"next:{end}" if end < len(items) else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -200,6 +201,9 @@ def _readable(call: Call, channel_id: str) -> Channel:
 
 def _between(messages: list[Message], given: History) -> list[Message]:
     latest = given.latest or "9999999999.999999"
+    for name, stamp in (("latest", latest), ("oldest", given.oldest)):
+        if not re.fullmatch(r"\d{1,12}(\.\d{1,6})?", stamp, re.ASCII):
+            raise Refused(f"invalid_ts_{name}")
 
     def inside(ts: str) -> bool:
         edge = given.inclusive and ts in (given.oldest, latest)
