@@ -315,6 +315,13 @@ async def test_nothing_serious_keeps_anyone_out(
         await screen.say("/format")
         await expect(screen.message("Checkout is slow")).to_be_visible()
         found = await serious(screen, "channel")
+        await screen.page.get_by_test_id("switch-person").click()
+        found += await serious(screen, "people menu")
+        await screen.page.keyboard.press("Escape")
+        alert = screen.message("FIRING")
+        await alert.hover()
+        await alert.get_by_role("button", name="More actions").click()
+        found += await serious(screen, "message menu")
         for path in ("/client", "/browse", "/people", stage.path("alerts") + "/details"):
             await screen.open(path)
             found += await serious(screen, path)

@@ -29,18 +29,23 @@
     refreshing = false;
   }
 
+  // A browser allows few connections to one host: a page that nobody sees gives its own up.
+  let source = null;
+
   function listen() {
-    const source = new EventSource("/live");
+    source?.close();
+    source = new EventSource("/live");
     const offline = $("#offline");
     // What happened between the drawing of the page and this line is caught up with here.
     source.addEventListener("hello", () => { offline.hidden = true; refresh(); });
     source.addEventListener("change", refresh);
     source.onerror = () => { offline.hidden = false; };
-    addEventListener("pagehide", () => source.close());
-    addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
   }
+  addEventListener("pagehide", () => source?.close());
+  addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
   document.addEventListener("visibilitychange", () => {
-    if (document.visibilityState === "visible") refresh();
+    if (document.visibilityState === "visible") listen();
+    else source?.close();
   });
 
   // Modals: the server says which is open; the browser's own dialog keeps the focus inside.
@@ -250,6 +255,7 @@
     const list = listOf(box);
     list.hidden = !list.children.length;
     box.setAttribute("aria-expanded", String(!list.hidden));
+    list.scrollIntoView({ block: "nearest" });
     step(box, list, 1);
   });
 
