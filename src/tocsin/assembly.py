@@ -8,7 +8,7 @@ import fcntl
 import os
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,6 +31,7 @@ from tocsin.actions.ports import Backend
 from tocsin.backends import BACKENDS, Opening
 from tocsin.backends.catalogue import Catalogue, CatalogueError
 from tocsin.incidents.errors import SlackRefused, Unavailable
+from tocsin.incidents.model import PersonId
 from tocsin.journal.durable import DurableJournal
 from tocsin.journal.ledger import SqlLedger
 from tocsin.journal.pending import cause
@@ -38,6 +39,7 @@ from tocsin.settings import ConfigurationError, Settings, read_config
 from tocsin.slack.app import build_app
 from tocsin.slack.desk import Desk
 from tocsin.slack.http import HttpDoor
+from tocsin.slack.people import People
 from tocsin.slack.socket import SocketDoor
 from tocsin.slack.tasks import Tasks
 from tocsin.slack.workspace import SlackWorkspace, asked, open_session, web_client
@@ -163,6 +165,7 @@ class Bot:
     socket: SocketDoor | None = None
     http: HttpDoor | None = None
     slack_url: str | None = None
+    people: People | None = None
     trouble: str = "Slack has not been reached yet."
 
     def pages(self, settings: Settings, port: int) -> Starlette:
@@ -173,8 +176,13 @@ class Bot:
             public=settings.is_on_loopback,
             ready=self.not_ready,
             slack_url=lambda: self.slack_url,
+            introduce=self._introduce,
             clock=now,
         )
+
+    async def _introduce(self, people: Iterable[PersonId]) -> None:
+        if self.people is not None:
+            await self.people.introduce(people)
 
     def not_ready(self) -> Sequence[str]:
         """Why nothing can be declared right now; nothing when all is well."""
@@ -228,7 +236,10 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         forms, tasks = FormCache(bot.backend), Tasks()
         stack.push_async_callback(tasks.finish, FINISH_SECONDS)
         await _kept_fresh(forms, stack)
-        desk = Desk(declare=declare, forms=forms, workspace=workspace, tasks=tasks, clock=now)
+        bot.people = People(workspace, bot.backend)
+        desk = Desk(
+            declare=declare, forms=forms, workspace=workspace, people=bot.people, tasks=tasks, clock=now
+        )
         bot.slack_url = workspace.home_url
         bot.app = build_app(desk, client, dict(identity))
         app_token = slack.get("app_token") or secret(settings.slack_app_token)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -63,6 +63,10 @@ class Backend(Protocol):
 
     async def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
         """Everything that happened, oldest first."""
+        ...
+
+    async def remember_people(self, people: Iterable[Person]) -> None:
+        """Keep what people are called, where the backend does not know it by itself."""
         ...
 
     async def close(self) -> None: ...

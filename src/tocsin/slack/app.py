@@ -78,7 +78,7 @@ def _listener(
         except ValidationError as error:
             log.warning("malformed payload", kind=kind.__name__, fields=[e["loc"] for e in error.errors()])
             return BoltResponse(status=400, body="malformed payload")
-        desk.learn(gesture.by)
+        desk.people.meet(gesture.by)
         async with best_effort(f"answer a {kind.__name__.lower()}") as failed:
             if _is_ours(gesture, desk):
                 await run(ack, gesture, desk, context.get(DELIVERY) or Delivery())

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from tocsin.actions.declare import DeclareIncident
 from tocsin.actions.forms import FormCache
 from tocsin.actions.ports import Clock
-from tocsin.incidents.model import ChannelId, MessageTs, Person
+from tocsin.incidents.model import ChannelId, MessageTs
+from tocsin.slack.people import People
 from tocsin.slack.tasks import Tasks
 from tocsin.slack.workspace import SlackWorkspace
-
-NAMES_KEPT = 10_000
 
 
 @dataclass
@@ -22,15 +21,10 @@ class Desk:
     declare: DeclareIncident
     forms: FormCache
     workspace: SlackWorkspace
+    people: People
     tasks: Tasks
     clock: Clock
     help_lines: tuple[tuple[str, str], ...] = ()
-    names: dict[str, str] = field(default_factory=dict)
-
-    def learn(self, person: Person) -> None:
-        """Remember what somebody is called; Slack tells it with all that they do."""
-        if person.slack_user_id and person.name and len(self.names) < NAMES_KEPT:
-            self.names[person.slack_user_id] = person.name
 
     def permalink(self, channel: ChannelId, ts: MessageTs, thread: MessageTs | None = None) -> str | None:
         """The address of a message, made without asking Slack (its form is that of chat.getPermalink)."""

@@ -19,7 +19,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.actions.ports import Channel
 from tocsin.incidents.errors import OutcomeUnknown, SlackRefused, Unavailable
-from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, PersonId
+from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, Person, PersonId
 from tocsin.slack.pace import Pace, Urgency
 from tocsin.slack.views.card import card, card_text
 from tocsin.slack.views.channel import bookmark_title, purpose, topic
@@ -131,6 +131,17 @@ class SlackWorkspace:
         errors = [error for error in answer.get("errors") or () if error.get("error") not in FINE_ALREADY]
         named = {error.get("user") for error in errors}
         return [person for person in people if person in named]
+
+    async def person(self, person: PersonId) -> Person | None:
+        """What Slack shows somebody as; None for somebody it does not know."""
+        try:
+            answer = await asked(self.client.users_info, user=person)
+        except SlackRefused:
+            return None
+        user = answer.get("user") or {}
+        profile = user.get("profile") or {}
+        name = profile.get("display_name") or profile.get("real_name") or user.get("real_name")
+        return Person(slack_user_id=person, name=name or user.get("name"))
 
     async def pin(self, channel: ChannelId, ts: MessageTs) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from starlette.templating import Jinja2Templates
 
 from tocsin.actions.ports import Backend, Clock
 from tocsin.incidents import listing
+from tocsin.incidents.model import PersonId
 from tocsin.web import showing
 from tocsin.web.access import Access
 from tocsin.web.guard import HEADERS, Guard
@@ -33,6 +34,10 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+async def _nobody(people: Iterable[PersonId]) -> None:
+    """Nobody to ask."""
+
+
 def web_app(
     *,
     backend: Backend,
@@ -42,16 +47,18 @@ def web_app(
     ready: Ready,
     registry: CollectorRegistry | None = None,
     slack_url: Callable[[], str | None] = lambda: None,
+    introduce: Callable[[Iterable[PersonId]], Awaitable[None]] = _nobody,
     clock: Clock = _now,
     routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Pages for `hosts` (values of the Host header), each behind the token unless `public`.
 
     `ready` says why the process cannot serve now, nothing when it can. `slack_url` says the address of the
-    workspace once it is known; its channels open under `/archives/`. `routes` are served beside ours, behind
+    workspace once it is known; its channels open under `/archives/`. `introduce` finds out
+    what people are called before a page shows them. `routes` are served beside ours, behind
     the same guard.
     """
-    pages = Pages(backend, Access(api_token, public), _templates(), clock, slack_url)
+    pages = Pages(backend, Access(api_token, public), _templates(), clock, slack_url, introduce)
     return Starlette(
         routes=[
             Route("/", _home),

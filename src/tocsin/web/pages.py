@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -14,7 +14,7 @@ from starlette.templating import Jinja2Templates
 from tocsin.actions.ports import Backend, Clock
 from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.listing import as_record
-from tocsin.incidents.model import Incident
+from tocsin.incidents.model import Incident, PersonId
 from tocsin.web.access import Access
 
 PAGE = 50
@@ -31,6 +31,7 @@ class Pages:
     templates: Jinja2Templates
     clock: Clock
     slack_url: Callable[[], str | None]
+    introduce: Callable[[Iterable[PersonId]], Awaitable[None]]
 
     async def incidents(self, request: Request) -> Response:
         if not self.access.may_enter(request):
@@ -62,6 +63,8 @@ class Pages:
             incident = await self.backend.find(request.path_params["reference"])
             if incident is None or not self.access.may_see(request, incident):
                 return self.not_found(request)
+            await self.introduce(incident.people)
+            incident = await self.backend.find(incident.id) or incident
             timeline = await self.backend.timeline(incident.id)
             form = await self.backend.form()
         except TocsinError as trouble:

@@ -63,7 +63,7 @@ async def _open_from_message(shortcut: Shortcut, desk: Desk) -> None:
         origin=channel.id, source_channel=channel.id, source_ts=ts, thread=message.get("thread_ts") or ts
     )
     source = _source(context, desk)
-    name, summary = name_and_summary(message, source.permalink if source else None, desk.names)
+    name, summary = name_and_summary(message, source.permalink if source else None, desk.people.names)
     earlier = await _earlier(shortcut.team_id, source, shortcut.by, desk)
     if earlier is not None:
         context = context.model_copy(update={"name": name, "summary": summary})
@@ -142,7 +142,7 @@ def _order(submission: Submission, form: Form, desk: Desk) -> DeclareOrder:
         custom_field_entries=values,
         slack_team_id=submission.team_id,
         source=_source(context, desk),
-        reporter=submission.by,
+        reporter=desk.people.meet(submission.by),
         at=desk.clock(),
     )
     return DeclareOrder(
