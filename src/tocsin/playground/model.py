@@ -162,7 +162,6 @@ class Change:
         "view_closed",
         "home",
         "read",
-        "error",
     ]
     channel: str | None = None
     person: str | None = None

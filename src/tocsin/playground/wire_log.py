@@ -8,6 +8,9 @@ from collections.abc import Callable
 from tocsin.playground.clock import Clock
 from tocsin.playground.model import Json, Request
 
+MOST_KEPT = 20_000
+"""A workspace may run for weeks: what is older is forgotten."""
+
 Wanted = str | Callable[[Request], bool]
 
 
@@ -19,6 +22,7 @@ class WireLog:
 
     def begin(self, request: Request) -> Request:
         self.requests.append(request)
+        del self.requests[:-MOST_KEPT]
         self._tell()
         return request
 

@@ -37,7 +37,7 @@ class Of(Arguments):
     channel: str
 
 
-class Info(Arguments):
+class OneChannel(Arguments):
     channel: str
     include_num_members: bool = False
 
@@ -124,7 +124,7 @@ def leave(call: Call, given: Of) -> Json:
     return {}
 
 
-def info(call: Call, given: Info) -> Json:
+def one_channel(call: Call, given: OneChannel) -> Json:
     shown = _shown(call, call.visible(given.channel))
     if not given.include_num_members:
         shown["channel"].pop("num_members", None)
@@ -273,7 +273,7 @@ METHODS: dict[str, Method[Any]] = {
     "conversations.kick": Method(Kick, kick),
     "conversations.join": Method(Of, join),
     "conversations.leave": Method(Of, leave),
-    "conversations.info": Method(Info, info),
+    "conversations.info": Method(OneChannel, one_channel),
     "conversations.list": Method(Listing, listing, kinds_listed),
     "conversations.members": Method(Members, members),
     "conversations.history": Method(History, history),

@@ -51,7 +51,7 @@ def api_test(call: Call, given: ApiTest) -> Json:
     return {"args": given.model_dump(exclude_none=True)}
 
 
-def team_info(call: Call, given: NoArguments) -> Json:
+def about_team(call: Call, given: NoArguments) -> Json:
     team = call.workspace.state.team
     url = f"{call.workspace.base_url}/"
     return {"team": {"id": team.id, "name": team.name, "domain": team.domain, "url": url, "icon": {}}}
@@ -102,7 +102,7 @@ def list_files(call: Call, given: Files) -> Json:
     return {"files": found[start : start + given.count], "paging": paging}
 
 
-def file_info(call: Call, given: File) -> Json:
+def one_file(call: Call, given: File) -> Json:
     for found in _files(call, None):
         if found["id"] == given.file:
             return {"file": found}
@@ -112,9 +112,9 @@ def file_info(call: Call, given: File) -> Json:
 METHODS: dict[str, Method[Any]] = {
     "auth.test": Method(NoArguments, auth_test),
     "api.test": Method(ApiTest, api_test),
-    "team.info": Method(NoArguments, team_info),
+    "team.info": Method(NoArguments, about_team),
     "apps.connections.open": Method(NoArguments, open_connection),
     "blocks.validate": Method(Validation, validate_blocks),
     "files.list": Method(Files, list_files),
-    "files.info": Method(File, file_info),
+    "files.info": Method(File, one_file),
 }

@@ -10,7 +10,7 @@ from tocsin.playground.web_api.calls import Arguments, Call, Method, page_of
 from tocsin.playground.web_api.conversations import KINDS, Listing, kinds_listed
 
 
-class Info(Arguments):
+class OnePerson(Arguments):
     user: str
 
 
@@ -37,11 +37,11 @@ class GroupMembers(Arguments):
     usergroup: str
 
 
-class Bot(Arguments):
+class OneBot(Arguments):
     bot: str
 
 
-def info(call: Call, given: Info) -> Json:
+def one_person(call: Call, given: OnePerson) -> Json:
     return {"user": _person(call, given.user)}
 
 
@@ -105,7 +105,7 @@ def group_members(call: Call, given: GroupMembers) -> Json:
     return {"users": list(group.users)}
 
 
-def bot_info(call: Call, given: Bot) -> Json:
+def one_bot(call: Call, given: OneBot) -> Json:
     for app in call.workspace.apps():
         if app.bot_id == given.bot:
             return {"bot": bot_json(call.workspace.state, app)}
@@ -113,11 +113,11 @@ def bot_info(call: Call, given: Bot) -> Json:
 
 
 METHODS: dict[str, Method[Any]] = {
-    "users.info": Method(Info, info),
+    "users.info": Method(OnePerson, one_person),
     "users.lookupByEmail": Method(ByEmail, by_email),
     "users.list": Method(People, people),
     "users.conversations": Method(ConversationsOf, conversations_of, kinds_listed),
     "usergroups.list": Method(Groups, groups),
     "usergroups.users.list": Method(GroupMembers, group_members),
-    "bots.info": Method(Bot, bot_info),
+    "bots.info": Method(OneBot, one_bot),
 }
