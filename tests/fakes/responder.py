@@ -1,0 +1,97 @@
+"""A responder at the screen: what they press and fill to declare, and what they then read."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Locator, Request, expect
+
+from fakes.browser import Screen
+
+SLOWLY = 15_000
+"""Milliseconds a loaded machine may take until something is seen."""
+
+
+@dataclass
+class Responder(Screen):
+    """A screen on a workspace with Tocsin in it."""
+
+    strangers: list[str] = field(default_factory=list)
+
+    def watch(self, request: Request) -> None:
+        """Note every request that leaves this machine."""
+        parts = urlsplit(request.url)
+        if parts.scheme not in {"data", "blob", "about"} and parts.hostname != "127.0.0.1":
+            self.strangers.append(request.url)
+
+    async def enter(self, channel: str) -> None:
+        """Open a channel by its name."""
+        await self.open("/client")
+        await self.row(channel).click()
+        await expect(self.page.get_by_role("heading", name=channel).first).to_be_visible()
+        await self.page.wait_for_load_state("load")
+
+    def row(self, channel: str) -> Locator:
+        """The channel in the sidebar."""
+        return self.page.get_by_test_id("channel").filter(has_text=channel)
+
+    def field(self, label: str) -> Locator:
+        return self.dialog.get_by_label(label)
+
+    async def start_declaring(self, name: str = "") -> None:
+        await self.say(f"/incident {name}".rstrip())
+        await expect(self.button("Declare")).to_be_visible(timeout=SLOWLY)
+
+    async def start_declaring_from(self, message: Locator) -> None:
+        """Hover the message, More actions, Declare incident."""
+        await message.hover()
+        await message.get_by_role("button", name="More actions").click()
+        await self.page.get_by_role("button", name="Declare incident").filter(visible=True).click()
+        await expect(self.dialog).to_be_visible(timeout=SLOWLY)
+
+    async def choose(self, severity: str) -> None:
+        await self.field("Severity").select_option(label=await self.severity(severity))
+
+    async def severity(self, name: str) -> str:
+        """The whole line of a severity, with its description."""
+        return await self.field("Severity").locator("option", has_text=name).inner_text()
+
+    async def submit(self) -> str:
+        """Declare, and read the reference that the modal then says."""
+        await self.button("Declare").click()
+        said = self.dialog.get_by_text("is declared", exact=False).first
+        await expect(said).to_be_visible(timeout=SLOWLY)
+        found = re.search(r"INC-\d+", await self.dialog.inner_text())
+        assert found is not None
+        return found[0]
+
+    async def declare(self, name: str, severity: str = "Minor") -> str:
+        """The shortest way: command, severity, Declare, Done."""
+        await self.start_declaring(name)
+        await self.choose(severity)
+        reference = await self.submit()
+        await self.close()
+        return reference
+
+    async def close(self) -> None:
+        await self.button("Done").click()
+        await expect(self.dialog).to_have_count(0)
+
+    async def leave_no_form(self) -> None:
+        """Close every open modal of this person."""
+        if await self.dialog.count():
+            await self.button("Close dialog").click()
+            await expect(self.dialog).to_have_count(0)
+
+    async def serious(self, where: str) -> list[str]:
+        """What axe calls serious or critical here."""
+        results = await Axe().run(self.page)
+        return [
+            f"{where}: {found['id']} {node['target']} {node['failureSummary']}"
+            for found in results.response["violations"]
+            if found["impact"] in ("serious", "critical")
+            for node in found["nodes"][:3]
+        ]
