@@ -132,3 +132,12 @@ async def test_an_unanswered_event_comes_again_with_the_same_id_three_times(slac
     assert len({request.payload["event_id"] for request in seen}) == 1
     assert [request.retry_attempt for request in seen] == [0, 1, 2, 3]
     assert [request.retry_reason for request in seen] == ["", "timeout", "timeout", "timeout"]
+
+
+async def test_a_direct_message_to_the_app_is_heard(slack: RunningWorkspace) -> None:
+    ana = slack.person("ana")
+    direct = (await slack.workspace.open_home(ana, slack.app.app_id, "messages")).channel or ""
+    await slack.workspace.say(ana, direct, "are you there?")
+    (heard, *_) = await slack.workspace.heard("event.message")
+    assert heard.args["event"]["channel_type"] == "im"
+    assert heard.args["event"]["channel"] == direct

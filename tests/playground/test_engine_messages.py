@@ -51,9 +51,13 @@ async def test_a_refused_block_is_pointed_at(client: AsyncWebClient, room: str) 
     assert "/blocks/0/text/text" in body["response_metadata"]["messages"][0]
 
 
-async def test_timestamps_are_unique_and_rise(client: AsyncWebClient, room: str) -> None:
-    stamps = [(await client.chat_postMessage(channel=room, text=str(n)))["ts"] for n in range(5)]
-    assert stamps == sorted(set(stamps))
+async def test_timestamps_rise_even_when_the_clock_goes_back(
+    slack: RunningWorkspace, client: AsyncWebClient, room: str
+) -> None:
+    first = (await client.chat_postMessage(channel=room, text="one"))["ts"]
+    slack.clock.turn(-3600)
+    second = (await client.chat_postMessage(channel=room, text="two"))["ts"]
+    assert second > first
 
 
 async def test_an_update_keeps_what_it_does_not_name(client: AsyncWebClient, room: str) -> None:

@@ -12,6 +12,9 @@ from fakes.bolt import bolt_app, connected
 from fakes.slack import RunningWorkspace
 from slack_sdk.web.async_client import AsyncWebClient
 
+from tocsin.playground.server import served
+from tocsin.playground.workspace import Workspace
+
 
 async def ticket(slack: RunningWorkspace, client: AsyncWebClient) -> str:
     return str((await client.apps_connections_open(app_token=slack.app_token))["url"])
@@ -123,3 +126,10 @@ async def test_connections_can_be_refused_for_a_while(
         await websockets.connect(await ticket(slack, client))
     async with websockets.connect(await ticket(slack, client)) as socket:
         assert (await next_of(socket))["type"] == "hello"
+
+
+async def test_a_taken_port_is_refused_at_once(slack: RunningWorkspace) -> None:
+    port = int(slack.url.rpartition(":")[2])
+    with pytest.raises(OSError, match="in use"):
+        async with served(Workspace(), port=port):
+            pass
