@@ -1,0 +1,216 @@
+"""Decides from a history alone whether every promise was kept.
+
+I1  what was acknowledged as saved or declared is exactly one incident
+I2  no incident without somebody who declared it
+I3  one channel, one post in each place, one pin, one bookmark, everybody brought in once
+I4  everybody who pressed was told how it ended, and of all that could not be done
+I5  nobody outside reads a private word; no live mention or link that we did not build
+I6  every change is in the timeline once, and nothing else is
+I7  the files are sound, no story is unfinished, no message is left claimed for nothing
+I8  the reference that was answered is the one that is kept, and the one on the cards
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from history.completeness import incomplete
+from history.evidence import Evidence, Intent, Kept
+from history.history import History
+from history.secrecy import leaks, live_marks
+from history.violation import Violation
+
+
+def violations(history: History) -> list[Violation]:
+    """Every broken promise, each in a sentence; empty when all is well.
+
+    The history must be of a run that came to rest: bot quiet, or killed and restarted and then quiet.
+    """
+    seen = Evidence(history)
+    found = [
+        *(Violation("I1", said) for said in _kept_once(seen)),
+        *(Violation("I2", said) for said in _nothing_unasked(seen)),
+        *(Violation("I3", said) for said in _nothing_twice(seen)),
+        *(Violation("I4", said) for said in (*_nobody_waits(seen), *incomplete(seen))),
+        *(Violation("I5", said) for said in (*leaks(seen), *live_marks(seen))),
+        *(Violation("I6", said) for said in _timelines(seen)),
+        *(Violation("I7", said) for said in _sound(seen)),
+        *(Violation("I8", said) for said in _references(seen)),
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _kept_once(seen: Evidence) -> Iterator[str]:
+    for intent in seen.intents:
+        incidents = seen.incidents_of(intent)
+        if intent.was_told("saved", "declared") and not incidents:
+            yield f"{intent.token} was acknowledged, and there is no incident"
+        if len(incidents) > 1:
+            yield f"{intent.token} is {len(incidents)} incidents: {_names(incidents)}"
+    yield from _one_for_each_message(seen)
+
+
+def _one_for_each_message(seen: Evidence) -> Iterator[str]:
+    """One message, one incident: among public ones, and among the private ones of one reporter."""
+    taken: dict[tuple[object, ...], list[Kept]] = {}
+    for kept in seen.kept:
+        intent = seen.intent_of(kept)
+        if intent is None or intent.press.another or intent.press.message is None:
+            continue
+        scope = kept.row["creator_slack_user_id"] if kept.is_private else ""
+        taken.setdefault((*intent.press.message, scope), []).append(kept)
+    for incidents in taken.values():
+        if len(incidents) > 1:
+            yield f"one message became {len(incidents)} incidents: {_names(incidents)}"
+
+
+def _nothing_unasked(seen: Evidence) -> Iterator[str]:
+    for kept in seen.kept:
+        intent = seen.intent_of(kept)
+        if intent is None:
+            yield f"nobody declared {kept.reference} ({kept.row['name']})"
+            continue
+        ended = [answer.said for answer in intent.answers]
+        if all(said in {"refused", "already"} for said in ended):
+            yield f"{kept.reference} was made although its reporter was told otherwise: {ended}"
+        if kept.row["creator_slack_user_id"] != intent.press.person:
+            yield f"{kept.reference} is not by who declared it"
+        if intent.is_private and not kept.is_private:
+            yield f"{kept.reference} was declared private and is kept public"
+
+
+def _nothing_twice(seen: Evidence) -> Iterator[str]:
+    owners = Counter(kept.channel for kept in seen.kept if kept.channel)
+    for channel in seen.own_channels:
+        if owners[channel["id"]] != 1:
+            yield f"#{channel['name']} was made and is the channel of {owners[channel['id']]} incidents"
+    for kept in seen.kept:
+        room = seen.channels.get(kept.channel) or {}
+        if room and room["creator"] != seen.history.bot:
+            yield f"{kept.reference} took #{room['name']}, which somebody else made"
+        for (place, thread), count in _places(seen, kept).items():
+            if count > 1:
+                yield f"the card of {kept.reference} stands {count} times in {place} {thread or ''}".rstrip()
+        marks = [mark.get("link") for mark in room.get("bookmarks", ())]
+        if len(marks) != len(set(marks)):
+            yield f"{kept.reference}'s channel has a bookmark twice"
+        cards = {card["ts"] for card in seen.cards_of(kept) if card["channel"] == kept.channel}
+        if len(cards & set(room.get("pins", ()))) > 1:
+            yield f"{kept.reference}'s channel has two headlines pinned"
+    yield from _said_twice(seen)
+    yield from _joined_twice(seen)
+
+
+def _places(seen: Evidence, kept: Kept) -> Counter[tuple[str, str | None]]:
+    return Counter((card["channel"], card["thread_ts"]) for card in seen.cards_of(kept))
+
+
+def _said_twice(seen: Evidence) -> Iterator[str]:
+    sentences = Counter((m["channel"], m["text"]) for m in seen.posts if not m["blocks"])
+    keyed = Counter(
+        (m["channel"], str((m["metadata"] or {}).get("event_payload"))) for m in seen.posts if m["metadata"]
+    )
+    for (place, text), count in (sentences | keyed).items():
+        if count > 1:
+            yield f"said {count} times in {place}: {text}"
+
+
+def _joined_twice(seen: Evidence) -> Iterator[str]:
+    joins = Counter(
+        (m["channel"], m["user"]) for m in seen.history.messages if str(m["subtype"]).endswith("_join")
+    )
+    for (place, person), count in joins.items():
+        if count > 1 and any(kept.channel == place for kept in seen.kept):
+            yield f"{person} was brought into {place} {count} times"
+
+
+def _nobody_waits(seen: Evidence) -> Iterator[str]:
+    for intent in seen.intents:
+        person = intent.press.person
+        if any(answer.said == "unanswered" for answer in intent.answers):
+            yield f"{person} pressed for {intent.token} and was not answered"
+        window = seen.window(intent.press.view_id)
+        if not intent.was_told("saved"):
+            continue
+        incidents = seen.incidents_of(intent)
+        words = " ".join(seen.told_in_person(person))
+        cards = [card for kept in incidents for card in seen.cards_of(kept)]
+        ended = any(answer.said in {"declared", "already", "refused"} for answer in intent.later)
+        if window is not None and "still declaring" in str(window) and not ended:
+            yield f"the window of {person} says for ever that {intent.token} is still being declared"
+        elif not ended and not cards and intent.token not in words:
+            yield f"{person} was told that {intent.token} is saved, and never how it ended"
+
+
+def _timelines(seen: Evidence) -> Iterator[str]:
+    for kept in seen.kept:
+        entries = Counter(entry["verb"] for entry in kept.timeline)
+        due = {"declared": 1, "opened the channel": int(bool(kept.channel))}
+        for verb in {*entries, *due}:
+            if verb not in due:
+                yield f"nothing explains “{verb}” in the timeline of {kept.reference}"
+            elif entries[verb] != due[verb]:
+                yield f"the timeline of {kept.reference} says “{verb}” {entries[verb]} times, not {due[verb]}"
+        yield from _true_entries(seen, kept)
+
+
+def _true_entries(seen: Evidence, kept: Kept) -> Iterator[str]:
+    for entry in kept.timeline:
+        if entry["verb"] == "opened the channel" and kept.channel:
+            name = seen.channels[kept.channel]["name"]
+            if entry["text"] != f"#{name}":
+                yield f"the timeline of {kept.reference} says {entry['text']}, its channel is #{name}"
+        if entry["verb"] == "declared" and entry["actor_slack_user_id"] != kept.row["creator_slack_user_id"]:
+            yield f"the timeline of {kept.reference} names the wrong reporter"
+
+
+def _sound(seen: Evidence) -> Iterator[str]:
+    history = seen.history
+    for name, said in history.integrity.items():
+        if said != "ok":
+            yield f"{name} is damaged: {said}"
+    for key, status in history.stories.items():
+        if status != "SUCCESS":
+            yield f"the story {key} has not ended well: {status}"
+    incidents = {kept.row["id"] for kept in seen.kept}
+    declared = {row["key"]: row["incident_id"] for row in history.tables["tocsin_declared"]}
+    for row in history.tables["tocsin_sources"]:
+        if declared.get(row["key"]) not in incidents:
+            yield f"message {row['timestamp']} is claimed by {row['key']}, which has no incident"
+    there = {(message["channel"], message["ts"]) for message in history.messages}
+    for row in history.tables["tocsin_cards"]:
+        if (row["channel"], row["ts"]) not in there:
+            yield f"the ledger has a card of {row['incident_id']} where there is no message"
+
+
+def _references(seen: Evidence) -> Iterator[str]:
+    declared = {row["key"]: row["incident_id"] for row in seen.history.tables["tocsin_declared"]}
+    for intent in seen.intents:
+        incidents = seen.incidents_of(intent)
+        kept = {incident.reference for incident in incidents}
+        if wrong := intent.references - kept:
+            yield f"{intent.press.person} read {sorted(wrong)} for {intent.token}, kept is {sorted(kept)}"
+        yield from _named_already(seen, intent)
+        for incident in incidents:
+            if declared.get(incident.row["idempotency_key"]) not in {incident.row["id"], None}:
+                yield f"the ledger takes {intent.token} for another incident than {incident.reference}"
+            cards = [card for card in seen.posts if card["blocks"] and intent.token in card["text"]]
+            if any(not card["text"].startswith(f"{incident.reference}: ") for card in cards):
+                yield f"a card of {intent.token} does not say {incident.reference}"
+
+
+def _named_already(seen: Evidence, intent: Intent) -> Iterator[str]:
+    """Who is told that a message has an incident already is told of the one it has."""
+    of_message = {
+        kept.reference
+        for kept in seen.kept
+        if (other := seen.intent_of(kept)) is not None and other.press.message == intent.press.message
+    }
+    for answer in (*intent.answers, *intent.later):
+        if answer.said == "already" and answer.reference not in of_message:
+            yield f"{intent.token} is said to be {answer.reference}, its message has {sorted(of_message)}"
+
+
+def _names(incidents: list[Kept]) -> str:
+    return ", ".join(kept.reference for kept in incidents)

@@ -1,0 +1,240 @@
+"""What a history says: intents, the answers people read, incidents and their posts."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from history.history import Exchange, History, Press
+
+Json = dict[str, Any]
+Said = Literal["declared", "already", "saved", "refused", "not saved", "unanswered", "cut off"]
+
+REFERENCE = re.compile(r"\b[A-Z]{2,}-[1-9][0-9]*\b")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What somebody was told of their declaration: in the window, or as its acknowledgement."""
+
+    said: Said
+    reference: str = ""
+    text: str = ""
+
+
+@dataclass
+class Intent:
+    """Everything that was pressed and answered in one form; the form's id is what makes it one intent."""
+
+    press: Press
+    answers: list[Answer] = field(default_factory=list)
+    later: list[Answer] = field(default_factory=list)
+    """What the window said after it had been answered."""
+    state: Json = field(default_factory=dict)
+
+    @property
+    def token(self) -> str:
+        return self.press.token
+
+    @property
+    def is_private(self) -> bool:
+        return "private" in json.dumps(self.state.get("visibility") or {})
+
+    @property
+    def is_test(self) -> bool:
+        return '"test"' in json.dumps(self.state.get("mode") or {})
+
+    @property
+    def insiders(self) -> set[str]:
+        """The reporter and everybody who was given a role in the form."""
+        chosen = {
+            element["selected_user"]
+            for block, elements in self.state.items()
+            if block.startswith("incident_role_assignments.")
+            for element in elements.values()
+            if element.get("selected_user")
+        }
+        return {self.press.person} | chosen
+
+    def was_told(self, *said: Said) -> bool:
+        return any(answer.said in said for answer in (*self.answers, *self.later))
+
+    @property
+    def references(self) -> set[str]:
+        """Every reference this person read as that of their own incident."""
+        return {a.reference for a in (*self.answers, *self.later) if a.said == "declared"}
+
+
+@dataclass
+class Kept:
+    """An incident as the backend keeps it."""
+
+    row: Json
+    roles: list[Json]
+    timeline: list[Json]
+
+    @property
+    def reference(self) -> str:
+        return str(self.row["reference"])
+
+    @property
+    def channel(self) -> str:
+        return str(self.row["slack_channel_id"] or "")
+
+    @property
+    def is_private(self) -> bool:
+        return bool(self.row["visibility"] != "public")
+
+    @property
+    def people(self) -> set[str]:
+        holders = {role["assignee_slack_user_id"] for role in self.roles}
+        return {person for person in holders | {self.row["creator_slack_user_id"]} if person}
+
+
+def answer_of(view: Json) -> Answer | None:
+    """What a window says of a declaration; None for a form, or for anything else."""
+    title, text = str((view.get("title") or {}).get("text")), json.dumps(view, ensure_ascii=False)
+    if REFERENCE.fullmatch(title):
+        return Answer("declared", title, text)
+    if title == "Already declared":
+        named = REFERENCE.search(text)
+        return Answer("already", named[0] if named else "", text)
+    if title == "Saved":
+        return Answer("saved", text=text)
+    if title in {"Not declared", "Not now"}:
+        return Answer("refused", text=text)
+    return None
+
+
+class Evidence:
+    """A history, read once."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.channels = {channel["id"]: channel for channel in history.channels}
+
+    @cached_property
+    def kept(self) -> list[Kept]:
+        tables = self.history.tables
+        return [
+            Kept(
+                row,
+                [r for r in tables["incident_role_assignments"] if r["incident_id"] == row["id"]],
+                [r for r in tables["incident_timeline_items"] if r["incident_id"] == row["id"]],
+            )
+            for row in tables["incidents"]
+        ]
+
+    @cached_property
+    def intents(self) -> list[Intent]:
+        found: dict[str, Intent] = {}
+        for press in self.history.presses:
+            found.setdefault(press.view_id, Intent(press))
+        for exchange in self.history.exchanges:
+            view_id = _view_of(exchange)
+            if view_id not in found:
+                continue
+            if exchange.method == "view_submission":
+                found[view_id].state = exchange.args["view"]["state"]["values"]
+                found[view_id].answers.append(self._acknowledged(exchange))
+            elif exchange.method == "views.update" and exchange.ok:
+                said = answer_of(exchange.args.get("view") or {})
+                found[view_id].later += [said] if said else []
+        return [intent for intent in found.values() if intent.answers]
+
+    def _acknowledged(self, exchange: Exchange) -> Answer:
+        response = exchange.response or {}
+        if not exchange.ok:
+            ended = exchange.at + (exchange.took or 0.0)
+            killed = any(at <= ended for at in self.history.kills)
+            return Answer("cut off" if killed else "unanswered", text=exchange.error or "")
+        if response.get("response_action") == "errors":
+            text = " ".join(map(str, response["errors"].values()))
+            return Answer("not saved" if text.startswith("Not saved yet") else "refused", text=text)
+        return answer_of(response.get("view") or {}) or Answer("unanswered", text=json.dumps(response))
+
+    def incidents_of(self, intent: Intent) -> list[Kept]:
+        return [kept for kept in self.kept if intent.token in kept.row["name"]]
+
+    def intent_of(self, kept: Kept) -> Intent | None:
+        return next((intent for intent in self.intents if intent.token in kept.row["name"]), None)
+
+    @cached_property
+    def posts(self) -> list[Json]:
+        """Every message by the bot, oldest first."""
+        mine = [m for m in self.history.messages if m["user"] == self.history.bot and not m["deleted"]]
+        return sorted((m for m in mine if not m["subtype"]), key=lambda m: str(m["ts"]))
+
+    def cards_of(self, kept: Kept) -> list[Json]:
+        """Messages that show this incident: by their text, whatever they say of themselves in metadata."""
+        return [m for m in self.posts if m["blocks"] and str(m["text"]).startswith(f"{kept.reference}: ")]
+
+    def told_in_person(self, person: str) -> list[str]:
+        """The bot's own words to one person: direct messages that are no cards, and ephemeral messages."""
+        rooms = {c["id"] for c in self.channels.values() if c["kind"] == "im" and person in c["members"]}
+        return [
+            str(m["text"])
+            for m in self.posts
+            if (m["channel"] in rooms and not m["blocks"]) or m["ephemeral_to"] == person
+        ]
+
+    @cached_property
+    def own_channels(self) -> list[Json]:
+        """Channels that the bot made."""
+        return [c for c in self.channels.values() if c["creator"] == self.history.bot and c["kind"] in ROOMS]
+
+    def window(self, view_id: str) -> Json | None:
+        return next((w["payload"] for w in self.history.windows if w["id"] == view_id), None)
+
+    def shown(self) -> Iterator[tuple[str, Json]]:
+        """Every view that was put before somebody: who, and the view."""
+        owners = self._owners
+        for exchange in self.history.exchanges:
+            view: Any = None
+            if exchange.method in {"views.open", "views.push", "views.update"} and exchange.ok:
+                view = exchange.args.get("view")
+            elif exchange.method == "view_submission" and exchange.ok:
+                view = (exchange.response or {}).get("view")
+            elif exchange.method == "views.publish" and exchange.ok:
+                yield str(exchange.args.get("user_id")), exchange.args.get("view") or {}
+            if isinstance(view, dict):
+                yield owners.get(_view_of(exchange) or "", ""), view
+
+    @cached_property
+    def _owners(self) -> dict[str, str]:
+        """Whose each view is: by the trigger it was opened with, and by who acted in it."""
+        owners: dict[str, str] = {}
+        triggers: dict[str, str] = {}
+        for exchange in self.history.exchanges:
+            args, view_id = exchange.args, _view_of(exchange)
+            person = (
+                str(args.get("user_id") or (args.get("user") or {}).get("id") or "")
+                if isinstance(args.get("user") or {}, dict)
+                else ""
+            )
+            if exchange.direction == "delivery":
+                triggers[str(args.get("trigger_id"))] = person
+                if view_id:
+                    owners[view_id] = person
+            elif exchange.method in {"views.open", "views.push"} and view_id:
+                owners[view_id] = triggers.get(str(args.get("trigger_id")), "")
+        return owners
+
+
+ROOMS = frozenset({"public", "private"})
+
+
+def _view_of(exchange: Exchange) -> str | None:
+    """The id of the view an exchange is about."""
+    args, answered = exchange.args, (exchange.response or {}).get("view")
+    if exchange.direction == "delivery":
+        found = args.get("view")
+    elif exchange.method.startswith("views."):
+        found = {"id": args["view_id"]} if args.get("view_id") else answered
+    else:
+        return None
+    return str(found["id"]) if isinstance(found, dict) and found.get("id") else None
