@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 from tocsin.actions.best_effort import patiently
 from tocsin.actions.gathering import Gathering
@@ -28,6 +29,7 @@ from tocsin.incidents.requests import Declaration
 from tocsin.incidents.rules import visible_to
 
 VERB = "declare"
+Saved = tuple[str, Waiting[AnyOutcome]]
 
 # An acknowledgement is due at Slack within 3 s; this leaves a second for the way back.
 PATIENCE = 2.0
@@ -50,7 +52,7 @@ class DeclareIncident:
         self._journal = journal
         self._gathering = gathering
         self._room: WaitingRoom[AnyOutcome] = WaitingRoom()
-        self._saving: set[asyncio.Task[Waiting[AnyOutcome]]] = set()
+        self._saving: set[asyncio.Task[tuple[str, Waiting[AnyOutcome]]]] = set()
 
     async def __call__(
         self, order: DeclareOrder, acknowledged: asyncio.Event, patience: float = PATIENCE
@@ -58,8 +60,9 @@ class DeclareIncident:
         """Commit to the declaration and wait up to `patience` seconds for what becomes of it.
 
         None means that it is saved and still being declared; the modal is updated when it is done. The same
-        key answers the same outcome, however often and however late it comes. Raises Unavailable when it
-        could not be saved in time: nothing was promised then, and asking again is safe.
+        key answers the same outcome, however often and however late it comes, except that what was refused
+        may be put right and sent again. Raises Unavailable when it could not be saved in time: nothing was
+        promised then, and asking again is safe.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + patience
@@ -70,24 +73,37 @@ class DeclareIncident:
         saved, _ = await asyncio.wait({saving}, timeout=patience)
         if not saved:
             raise Unavailable("Tocsin's journal did not answer in time.")
-        waiting = saving.result()
+        key, waiting = saving.result()
         outcome = await waiting.heard(until - loop.time())
         if outcome is None:
             waiting.late = True
-            outcome = await self._finished(order.declaration.key)
+            outcome = await self._finished(key)
         return outcome
 
-    async def _save(self, order: DeclareOrder, acknowledged: asyncio.Event) -> Waiting[AnyOutcome]:
+    async def _save(
+        self, order: DeclareOrder, acknowledged: asyncio.Event
+    ) -> tuple[str, Waiting[AnyOutcome]]:
+        order, finished = await self._not_refused_yet(order)
         key = order.declaration.key
-        finished = await self._finished(key)
         waiting = self._room.enter(key)
         if finished is not None:
             self._room.leave(key)
             waiting.tell(finished)
-            return waiting
+            return key, waiting
         waiting.acknowledged = waiting.acknowledged or acknowledged
         await self._journal.start(VERB, key, order.model_dump(mode="json"))
-        return waiting
+        return key, waiting
+
+    async def _not_refused_yet(self, order: DeclareOrder) -> tuple[DeclareOrder, AnyOutcome | None]:
+        """The order, under a key that nothing was refused for, and what became of that key.
+
+        A refusal made nothing, so the same form put right is a declaration of its own.
+        """
+        while isinstance(finished := await self._finished(order.declaration.key), NotDeclared):
+            key = str(uuid5(NAMESPACE_OID, order.declaration.key))
+            declaration = order.declaration.model_copy(update={"key": key})
+            order = order.model_copy(update={"declaration": declaration})
+        return order, finished
 
     async def _finished(self, key: str) -> AnyOutcome | None:
         result = await self._journal.result(key)
@@ -106,7 +122,7 @@ class DeclareIncident:
         if isinstance(outcome, Declared):
             outcome = Declared(incident=await self._gathering.everyone(order, outcome.incident))
         elif waiting.late or waiting.acknowledged is None:
-            await self._gathering.show(order, outcome)
+            await self._gathering.tell_late(order, outcome)
         self._room.leave(key)
         return outcome.model_dump(mode="json")
 
@@ -154,6 +170,11 @@ class DeclareIncident:
             return found
 
         return await patiently(look, again=False, attempts=None)
+
+    async def order(self, key: str) -> DeclareOrder | None:
+        """The declaration that was begun with this key, as it was made."""
+        begun = await self._journal.order(key)
+        return None if begun is None else DeclareOrder.model_validate(begun)
 
     async def declared_as(self, key: str) -> Incident | None:
         """The incident that the declaration with this key became."""

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from tocsin.actions.attempts import Trouble, attempt
-from tocsin.actions.orders import AlreadyDeclared, AnyOutcome, Declared, DeclareOrder
+from tocsin.actions.orders import AlreadyDeclared, AnyOutcome, Declared, DeclareOrder, NotDeclared
 from tocsin.actions.ports import Backend, Channel, Clock, Journal, Ledger, Workspace
 from tocsin.incidents.errors import Refused, SlackRefused
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, PersonId, TimelineEntry
@@ -181,6 +181,22 @@ class Gathering:
             None,
         )
 
+    async def tell_late(self, order: DeclareOrder, outcome: AnyOutcome) -> None:
+        """Nobody waits any more: say in the modal, and to the reporter, that no incident was made."""
+        reporter, key = order.declaration.reporter.slack_user_id, order.declaration.key
+        await self.show(order, outcome)
+        if reporter is None or not isinstance(outcome, NotDeclared):
+            return
+        sentence = " ".join([outcome.sentence, *outcome.fields.values()])
+        await attempt(
+            self._journal,
+            "ask to fix it",
+            "The reporter could not be told",
+            lambda again: self._workspace.ask_to_fix(
+                reporter, order.declaration.name, sentence, key=key, again=again
+            ),
+        )
+
     def show(self, order: DeclareOrder, outcome: AnyOutcome, trouble: Sequence[str] = ()) -> Awaitable[Any]:
         view = order.view_id
 
@@ -192,6 +208,29 @@ class Gathering:
             elif isinstance(outcome, AlreadyDeclared):
                 await self._workspace.show_already_declared(view, outcome.incident)
             else:
-                await self._workspace.show_not_declared(view, outcome.sentence)
+                await self._workspace.show_not_declared(view, outcome.in_full)
 
         return attempt(self._journal, "show the outcome", "The form could not be updated", show, None)
+
+    async def explain(self, order: DeclareOrder, outcome: AlreadyDeclared | NotDeclared) -> None:
+        """Say that nothing was declared, once the modal has answered and may have been closed."""
+        reporter = order.declaration.reporter.slack_user_id
+        if isinstance(outcome, NotDeclared):
+            sentence = f"Your declaration was saved, but not declared: {outcome.in_full}"
+        else:
+            earlier = outcome.incident
+            sentence = f"Nothing new was declared: {earlier.reference} is about the same message. "
+            sentence += earlier.permalink or ""
+        done = [self.show(order, outcome)]
+        if reporter is not None:
+            told = attempt(
+                self._journal,
+                "tell the reporter",
+                "The reporter could not be told",
+                lambda again: self._workspace.tell(
+                    reporter, sentence, key=f"{order.declaration.key}:outcome", again=again
+                ),
+                None,
+            )
+            done.append(told)
+        await asyncio.gather(*done)

@@ -37,6 +37,11 @@ class NotDeclared(Frozen):
     sentence: str
     fields: dict[str, str] = Field(default_factory=dict)
 
+    @property
+    def in_full(self) -> str:
+        """All that is wrong, for where no field can be marked."""
+        return " ".join([self.sentence, *self.fields.values()])
+
 
 Outcome = Annotated[Declared | AlreadyDeclared | NotDeclared, Field(discriminator="kind")]
 AnyOutcome = Declared | AlreadyDeclared | NotDeclared

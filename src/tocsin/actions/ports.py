@@ -112,6 +112,12 @@ class Workspace(Protocol):
         """A direct message in plain words."""
         ...
 
+    async def ask_to_fix(
+        self, person: PersonId, name: str, sentence: str, *, key: str, again: bool = False
+    ) -> None:
+        """Tell somebody that their declaration was refused, with a button that opens it again."""
+        ...
+
     async def show_declared(self, view_id: str, incident: Incident, trouble: Sequence[str]) -> None:
         """Put the outcome into the modal, if the reporter still has it open."""
         ...
@@ -159,6 +165,10 @@ class Journal(Protocol):
 
         `act` is told whether an earlier process may already have done it.
         """
+        ...
+
+    async def order(self, key: str) -> Any:
+        """What a story was begun with; None when there is none of this key."""
         ...
 
     async def result(self, key: str) -> Any:

@@ -118,6 +118,11 @@ class FieldValue(Frozen):
             return self.value_option.value
         return self.value_text or self.value_link or self.value_numeric or ""
 
+    @property
+    def entered(self) -> str:
+        """The value as a form holds it: an option by its id."""
+        return self.value_option.id if self.value_option is not None else self.shown
+
 
 class FieldEntry(Frozen):
     """A custom field with its answers."""

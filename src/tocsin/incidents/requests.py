@@ -59,3 +59,12 @@ class Declaration(Frozen):
     source: SourceMessage | None = None
     reporter: Person
     at: datetime
+
+    @property
+    def request(self) -> DeclareRequest:
+        """The form as it was filled in, to be filled in again."""
+        kept = self.model_dump(include=set(DeclareRequest.model_fields) - {"custom_field_entries"})
+        entries = {
+            field: tuple(v.entered for v in values) for field, values in self.custom_field_entries.items()
+        }
+        return DeclareRequest(**kept, custom_field_entries=entries)

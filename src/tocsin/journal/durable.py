@@ -17,15 +17,22 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dbos import DBOS, DBOSConfig, SetWorkflowID
+from dbos import DBOS, DBOSConfig, SetWorkflowID, WorkflowHandleAsync
 from pydantic import TypeAdapter
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from tocsin.incidents.errors import Unavailable
 
 T = TypeVar("T")
 Story = Callable[[dict[str, Any]], Awaitable[Any]]
 
 # Stories outlive upgrades: a new version must go on with what an old one began.
 STORY_FORMAT = "stories-1"
+
+# A story that is to be resumed is first put back into DBOS's queue, and is no less unfinished there.
+UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
+LOOK_SECONDS = 0.05
 
 FINISH_SECONDS = 2.0
 """How long stories in hand may take to end when the journal is closed; the rest go on at the next start."""
@@ -110,6 +117,8 @@ class DurableJournal:
         try:
             with SetWorkflowID(key):
                 await DBOS.start_workflow_async(_story, verb, dict(order))
+        except SQLAlchemyError as error:
+            raise Unavailable("Tocsin's journal cannot be written to.") from error
         finally:
             _begun_by_this_process.reset(marked)
 
@@ -122,14 +131,25 @@ class DurableJournal:
 
         return shape.validate_python(await DBOS.run_step_async({"name": name}, recorded))
 
+    async def order(self, key: str) -> Any:
+        status = await DBOS.get_workflow_status_async(key)
+        return status.input["args"][1] if status is not None and status.input else None
+
     async def result(self, key: str) -> Any:
         status = await DBOS.get_workflow_status_async(key)
         return status.output if status is not None and status.status == "SUCCESS" else None
 
     async def unfinished(self) -> list[str]:
         """The keys of stories that have begun and not ended, oldest first."""
-        found = await DBOS.list_workflows_async(status="PENDING", load_input=False, load_output=False)
+        found = await DBOS.list_workflows_async(status=UNFINISHED, load_input=False, load_output=False)
         return [status.workflow_id for status in found]
+
+    async def settled(self) -> None:
+        """Until no story is unfinished: neither one of this process nor one that another left behind."""
+        while waiting := await self.unfinished():
+            story: WorkflowHandleAsync[Any] = await DBOS.retrieve_workflow_async(waiting[0])
+            # How a story ends is told elsewhere; here it only matters that it has.
+            await asyncio.wait({asyncio.ensure_future(story.get_result(polling_interval_sec=LOOK_SECONDS))})
 
 
 def make_ready(url: str) -> None:

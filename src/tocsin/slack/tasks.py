@@ -26,6 +26,11 @@ class Tasks:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
+    async def settled(self) -> None:
+        """Until nothing is in hand."""
+        while self._running:
+            await asyncio.wait(self._running)
+
     async def finish(self, seconds: float) -> None:
         """Wait for what is in hand, at most so many seconds."""
         if self._running:

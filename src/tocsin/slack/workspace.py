@@ -23,7 +23,8 @@ from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, Person,
 from tocsin.slack.pace import Pace, Urgency
 from tocsin.slack.views.card import card, card_text
 from tocsin.slack.views.channel import bookmark_title, purpose, topic
-from tocsin.slack.views.declare import FormContext, already_modal, declared_modal, sorry_modal
+from tocsin.slack.views.declare import FormContext
+from tocsin.slack.views.declared import already_modal, declared_modal, refused_message, sorry_modal
 from tocsin.slack.views.kit import escape
 
 TIMEOUT_SECONDS = 10.0
@@ -162,6 +163,12 @@ class SlackWorkspace:
 
     async def tell(self, person: PersonId, sentence: str, *, key: str, again: bool = False) -> None:
         await self._post(person, sentence, None, Urgency.CARD, key=key, thread=None, again=again)
+
+    async def ask_to_fix(
+        self, person: PersonId, name: str, sentence: str, *, key: str, again: bool = False
+    ) -> None:
+        text, blocks = refused_message(name, sentence, key)
+        await self._post(person, text, blocks, Urgency.CARD, key=f"{key}:refused", thread=None, again=again)
 
     async def _post(
         self,

@@ -14,18 +14,8 @@ from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, Declaration, De
 from tocsin.incidents.rules import answered, channel_name, cleaned, declared, visible_to
 from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.gestures import Command, Press, Shortcut, Submission, Suggestion
-from tocsin.slack.views.declare import (
-    FIELD,
-    FormContext,
-    already_modal,
-    declare_modal,
-    declared_modal,
-    field_choices,
-    loading_modal,
-    read_declare,
-    saved_modal,
-    sorry_modal,
-)
+from tocsin.slack.views.declare import FIELD, FormContext, declare_modal, field_choices, read_declare
+from tocsin.slack.views.declared import already_modal, declared_modal, loading_modal, saved_modal, sorry_modal
 from tocsin.slack.views.kit import found, shortened
 from tocsin.slack.views.source import name_and_summary
 
@@ -102,6 +92,28 @@ async def more_fields(ack: AsyncAck, press: Press, desk: Desk) -> None:
         desk.tasks.begin(
             "show more fields", _show_form(desk, press, context, read_declare(press.view.values))
         )
+
+
+async def fix_and_send(ack: AsyncAck, press: Press, desk: Desk) -> None:
+    """*Fix and send*: the form of a refused declaration, with everything that was typed."""
+    await ack()
+    desk.tasks.begin("open a refused declaration", _reopen(press, desk))
+
+
+async def _reopen(press: Press, desk: Desk) -> None:
+    order = await desk.declare.order(press.control.value or "")
+    if order is None or order.declaration.reporter.slack_user_id != press.user.id:
+        return
+    source = order.declaration.source
+    context = FormContext(
+        origin=order.origin,
+        thread=order.thread,
+        another=order.another,
+        source_channel=source.channel if source else None,
+        source_ts=source.timestamp if source else None,
+        expanded=True,
+    )
+    await _open(desk, press.trigger_id or "", context, order.declaration.request)
 
 
 async def _show_form(desk: Desk, press: Press, context: FormContext, filled: DeclareRequest) -> None:
