@@ -1,0 +1,290 @@
+"""The house's own rules: who may import whom, how long things are, what nobody may write."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import re
+import subprocess
+import sys
+import typing
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from slack_bolt.context.ack.async_ack import AsyncAck
+from slack_bolt.kwargs_injection.async_args import AsyncArgs
+from slack_sdk.web.async_client import AsyncWebClient
+
+from tocsin.slack import routes
+from tocsin.slack.app import build_app
+from tocsin.slack.desk import Delivery, Desk
+from tocsin.slack.gestures import Command, Press, Shortcut, Submission, Suggestion
+
+pytestmark = pytest.mark.house
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+LONGEST_FILE, LONGEST_TEST_FILE, LONGEST_FUNCTION = 300, 650, 50
+
+FRONT = {"__main__", "assembly", "reading", "doctor"}
+"""The front door: it may import everything, and nothing but the front door may import it."""
+
+# A room, and what it may import besides itself. The longest name that fits decides.
+MAY_IMPORT = {
+    "incidents": set[str](),
+    "actions": {"incidents"},
+    "journal": {"incidents", "actions.ports"},
+    "backends": {"incidents", "actions.ports"},
+    "web": {"actions.ports", "incidents"},
+    "slack": {"actions", "incidents"},
+    "slack.views": {"incidents"},
+    "playground": set[str](),
+    "settings": set[str](),
+}
+BANNED = {"utils", "helpers", "common", "core", "base", "manager", "handler", "service", "data", "info"}
+BANNED |= {"process", "util", "helper", "managers", "handlers", "services", "misc"}
+TOP_LEVEL = {"pyproject.toml", "README.md", "LICENSE", "app_manifest.yml", "src", "tests", "manifests"}
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def module_of(path: Path) -> str:
+    """`slack.views.card`, without the package's own name."""
+    parts = path.relative_to(ROOT / "src" / "tocsin").with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def is_in(module: str, room: str) -> bool:
+    return module == room or module.startswith(f"{room}.")
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Every module of ours that the file imports, also inside functions."""
+    for node in ast.walk(tree_of(path)):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: write imports in full"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        yield from (name.removeprefix("tocsin.") for name in names if name.startswith("tocsin."))
+
+
+def is_allowed(importer: str, imported: str) -> bool:
+    if importer in FRONT or not importer:
+        return bool(importer)
+    room = max((room for room in MAY_IMPORT if is_in(importer, room)), key=len)
+    return is_in(imported, room) or any(is_in(imported, other) for other in MAY_IMPORT[room])
+
+
+def functions() -> Iterator[tuple[Path, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    for path in [*SOURCES, *TESTS]:
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield path, node
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def ran(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True)
+
+
+def test_each_room_imports_only_the_rooms_below_it() -> None:
+    wrong = [
+        f"{module_of(path)} imports {imported}"
+        for path in SOURCES
+        for imported in imports_of(path)
+        if not is_allowed(module_of(path), imported)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_room_is_named_in_the_import_rule() -> None:
+    rooms = {module_of(path).partition(".")[0] for path in SOURCES} - FRONT - {""}
+    assert rooms <= {room.partition(".")[0] for room in MAY_IMPORT}
+
+
+def test_ruff_finds_nothing_to_say() -> None:
+    checked = ran("ruff", "check", "src", "tests")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_every_file_is_formatted() -> None:
+    formatted = ran("ruff", "format", "--check", "src", "tests")
+    assert formatted.returncode == 0, formatted.stdout + formatted.stderr
+
+
+def test_types_hold_strictly() -> None:
+    typed = ran("mypy", "--strict", "src")
+    assert typed.returncode == 0, typed.stdout + typed.stderr
+
+
+GIVEN: dict[type[Any], tuple[type[Any], ...]] = {
+    Command: (AsyncAck, Command, str, Desk),
+    Shortcut: (AsyncAck, Shortcut, Desk),
+    Submission: (AsyncAck, Submission, Desk, Delivery),
+    Press: (AsyncAck, Press, Desk),
+    Suggestion: (AsyncAck, Suggestion, Desk),
+}
+"""What the dispatcher in slack/app.py gives the listeners of each table of routes.py, in this order."""
+
+LISTENERS: list[tuple[str, Callable[..., Any], tuple[type[Any], ...]]] = [
+    *((f"verb {word!r}", verb.listener, GIVEN[Command]) for word, verb in routes.VERBS.items()),
+    ("verb '' with a notice", routes.VERBS[""].listener, (*GIVEN[Command], str)),
+    *((f"shortcut {name}", route.listener, GIVEN[Shortcut]) for name, route in routes.SHORTCUTS.items()),
+    *((f"view {name}", listener, GIVEN[Submission]) for name, listener in routes.VIEWS.items()),
+    *((f"press {name}", listener, GIVEN[Press]) for name, listener in routes.PRESSES.items()),
+    *((f"suggestion {name}", listener, GIVEN[Suggestion]) for name, listener in routes.SUGGESTIONS.items()),
+]
+
+
+@pytest.mark.parametrize(("name", "listener", "given"), LISTENERS, ids=[name for name, *_ in LISTENERS])
+def test_every_listener_takes_what_the_dispatcher_gives(
+    name: str, listener: Callable[..., Any], given: tuple[type[Any], ...]
+) -> None:
+    assert inspect.iscoroutinefunction(listener)
+    bound = inspect.signature(listener).bind(*given)
+    hints = typing.get_type_hints(listener)
+    assert tuple(hints[argument] for argument in bound.arguments) == given
+
+
+def test_bolt_knows_every_argument_that_our_listeners_name() -> None:
+    desk = cast(Desk, SimpleNamespace())
+    app = build_app(desk, AsyncWebClient(token="xoxb-nobody"), {})
+    known = set(typing.get_type_hints(AsyncArgs)) | {"args"}
+    registered: list[Any] = list(app._async_listeners)
+    assert len(registered) == len(GIVEN)
+    for listener in registered:
+        assert set(listener.arg_names) <= known, listener.ack_function
+
+
+def test_the_tests_use_real_parts_and_wait_for_what_happens() -> None:
+    found = [f"{path.relative_to(ROOT)}: {unreal}" for path in TESTS for unreal in _unreal(tree_of(path))]
+    assert not found, "\n".join(found)
+
+
+def _unreal(tree: ast.Module) -> Iterator[str]:
+    """Mocks, patches of our own code, and sleeps that hope for the best."""
+    imported = set[str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported |= {f"{node.module}.{alias.name}" for alias in node.names}
+    yield from (name for name in imported if name.startswith(("unittest.mock", "mock.", "time.sleep")))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg) and node.arg == "monkeypatch":
+            yield node.arg
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "time.sleep" and "time" in imported:
+            yield "time.sleep"
+
+
+def test_names_say_what_things_are() -> None:
+    files = [path for path in [*SOURCES, *TESTS] if path.stem in BANNED or path.parent.name in BANNED]
+    named = [
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path, node in functions()
+        if path in SOURCES and _is_vague(node.name) and not _is_slacks_own(path)
+    ]
+    assert not files + named
+
+
+def _is_vague(name: str) -> bool:
+    return name.strip("_") in BANNED or name.lstrip("_").startswith("get_")
+
+
+def _is_slacks_own(path: Path) -> bool:
+    """The functions there are named for Slack's methods, such as `conversations.info`."""
+    return module_of(path).startswith("playground.web_api.")
+
+
+def test_files_and_functions_stay_short_enough_to_read() -> None:
+    long = [
+        f"{path.relative_to(ROOT)} has {lines} lines"
+        for paths, most in ((SOURCES, LONGEST_FILE), (TESTS, LONGEST_TEST_FILE))
+        for path in paths
+        if (lines := len(path.read_text().splitlines())) > most
+    ]
+    long += [
+        f"{path.relative_to(ROOT)}: {node.name} has {lines} lines"
+        for path, node in functions()
+        if (lines := (node.end_lineno or 0) - node.lineno + 1) > LONGEST_FUNCTION
+    ]
+    assert not long, "\n".join(long)
+
+
+def test_every_module_says_in_a_sentence_what_it_is_for() -> None:
+    silent = [str(path.relative_to(ROOT)) for path in SOURCES if _is_silent(path)]
+    assert not silent
+
+
+def _is_silent(path: Path) -> bool:
+    tree = tree_of(path)
+    return bool(tree.body) and not ast.get_docstring(tree)
+
+
+def test_one_place_catches_whatever_goes_wrong() -> None:
+    places = [
+        module_of(path)
+        for path in SOURCES
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.ExceptHandler) and _catches_all(node)
+    ]
+    assert places == ["actions.best_effort"]
+
+
+def _catches_all(handler: ast.ExceptHandler) -> bool:
+    """Whether everything stops here; a handler that ends by raising again lets it through."""
+    caught = ast.unparse(handler.type) if handler.type else "BaseException"
+    passes_on = isinstance(handler.body[-1], ast.Raise)
+    return not passes_on and bool(re.search(r"\b(Base)?Exception\b", caught))
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    readers = [
+        module_of(path)
+        for path in SOURCES
+        if module_of(path) != "settings" and re.search(r"os\.(environ|getenv)", path.read_text())
+    ]
+    assert not readers
+
+
+def test_the_top_level_holds_only_what_belongs_there() -> None:
+    listed = {path.relative_to(ROOT).parts[0] for path in tracked()}
+    assert {name for name in listed if not name.startswith(".")} <= TOP_LEVEL
+
+
+def test_nothing_happens_at_import(tmp_path: Path) -> None:
+    """Python's own start needs PATH on some systems; nothing of ours needs more."""
+    code = "import tocsin.slack.app, tocsin.assembly, tocsin.playground.workspace, tocsin.web.app"
+    environment = {"PATH": os.environ.get("PATH", "")}
+    imported = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert (imported.returncode, imported.stdout, imported.stderr) == (0, "", "")
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_file_names_a_package_registry_or_a_place_on_one_machine() -> None:
+    # Written in pieces, so that this file does not name them either.
+    registries = "|".join(["pypi\\.org", "pythonhosted", "registry\\.npm" + "js", "index-url", "extra-index"])
+    places = "|".join(["/ho" + "me/[a-z]", "/Us" + "ers/[a-z]", "/wo" + "rk/", "/tmp/[a-z]", "/ro" + "ot/"])
+    wrong = re.compile(f"{registries}|{places}")
+    found = []
+    for path in tracked():
+        if path.suffix in {".png", ".svg"} or path.name == "htmx.min.js" or path == Path(__file__):
+            continue
+        found += [f"{path.relative_to(ROOT)}: {hit[0]}" for hit in wrong.finditer(path.read_text("utf-8"))]
+    assert not found, "\n".join(found)
