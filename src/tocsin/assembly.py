@@ -10,7 +10,7 @@ import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -161,6 +161,7 @@ class Bot:
     backend: Backend
     journal: DurableJournal
     token: str
+    tasks: Tasks = field(default_factory=Tasks)
     app: AsyncApp | None = None
     socket: SocketDoor | None = None
     http: HttpDoor | None = None
@@ -183,6 +184,11 @@ class Bot:
     async def _introduce(self, people: Iterable[PersonId]) -> None:
         if self.people is not None:
             await self.people.introduce(people)
+
+    async def settled(self) -> None:
+        """Until nothing is in hand: no work after an acknowledgement, no story that has not ended."""
+        await self.tasks.settled()
+        await self.journal.settled()
 
     def not_ready(self) -> Sequence[str]:
         """Why nothing can be declared right now; nothing when all is well."""
@@ -233,7 +239,7 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         bot.journal.tells(VERB, declare.story)
         bot.journal.open()
         stack.push_async_callback(bot.journal.close)
-        forms, tasks = FormCache(bot.backend), Tasks()
+        forms, tasks = FormCache(bot.backend), bot.tasks
         stack.push_async_callback(tasks.finish, FINISH_SECONDS)
         await _kept_fresh(forms, stack)
         bot.people = People(workspace, bot.backend)

@@ -105,7 +105,7 @@ class History:
         """
         tables = _rows(folder / "incidents.db", INCIDENT_TABLES)
         tables |= _rows(folder / "journal.db", JOURNAL_TABLES)
-        return cls(
+        whole = cls(
             presses=tuple(presses),
             bot=workspace.apps()[0].bot_user_id,
             announce=workspace.channel_by_name(announce).id if announce else None,
@@ -126,6 +126,8 @@ class History:
             integrity={path.name: _integrity(path) for path in sorted(folder.glob("*.db"))},
             pages=tuple(pages),
         )
+        # What can be kept is what is judged: no object of the run stays behind in it.
+        return cls.from_json(whole.to_json())
 
     def to_json(self) -> bytes:
         return _AS_JSON.dump_json(self)

@@ -1,0 +1,225 @@
+"""A run of the bot as a process of its own, in a workspace that outlives it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import httpx
+from tocsin.playground.manifest import Manifest
+from tocsin.playground.model import Message, Outcome, View
+from tocsin.playground.workspace import Workspace
+from tocsin.slack import routes
+
+from fakes.slack import RunningWorkspace, running_workspace
+from history.history import History, Page, Press
+from history.seeded import Edit
+
+SECONDS = 20.0
+"""How long anything may take on a busy machine before a run is given up."""
+
+
+class Zygote:
+    """The forking process, and the socket at which its children report."""
+
+    def __init__(self, process: asyncio.subprocess.Process, folder: Path) -> None:
+        self._process = process
+        self._folder = folder
+
+    async def bot(self, settings: dict[str, Any], edits: Sequence[Edit], log: Path) -> BotProcess:
+        """A new bot, once it is connected. Raises TimeoutError, with the end of its log, when it is not."""
+        came: asyncio.Future[BotProcess] = asyncio.get_running_loop().create_future()
+
+        async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with suppress(ValueError):
+                came.set_result(BotProcess(reader, writer, **json.loads(await reader.readline())))
+
+        path = self._folder / token_hex(4)
+        server = await asyncio.start_unix_server(greet, path)
+        request = {
+            "settings": {name: str(value) for name, value in settings.items()},
+            "edits": [asdict(edit) for edit in edits],
+            "socket": str(path),
+            "log": str(log),
+        }
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(request).encode() + b"\n")
+        try:
+            return await asyncio.wait_for(came, SECONDS)
+        except TimeoutError:
+            raise TimeoutError(f"the bot did not come up: {log.read_text()[-2000:]}") from None
+        finally:
+            server.close()
+
+
+@asynccontextmanager
+async def zygote(folder: Path) -> AsyncIterator[Zygote]:
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "history.zygote", stdin=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": paths},
+    )  # fmt: skip
+    try:
+        yield Zygote(process, folder)
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        await process.wait()
+
+
+@dataclass
+class BotProcess:
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    pid: int
+    url: str
+    token: str
+
+    async def quiet(self) -> None:
+        """Until the bot says that nothing is in hand and no story is unfinished."""
+        self.writer.write(b"quiet?\n")
+        said = await asyncio.wait_for(self.reader.readline(), SECONDS)
+        assert said == b"quiet\n", "the bot died"
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+    async def gone(self) -> None:
+        """Until the process has ended, however it came to that."""
+        async with asyncio.timeout(SECONDS):
+            while await self.reader.read(4096):
+                pass
+        self.writer.close()
+
+
+@dataclass
+class Stage:
+    """One run: the workspace, the bot that serves it now, and what people did."""
+
+    slack: RunningWorkspace
+    folder: Path
+    zygote: Zygote
+    edits: Sequence[Edit] = ()
+    """Planted in every bot of this run."""
+    presses: list[Press] = field(default_factory=list)
+    kills: list[float] = field(default_factory=list)
+    pages: list[Page] = field(default_factory=list)
+    bot: BotProcess | None = None
+
+    @property
+    def workspace(self) -> Workspace:
+        return self.slack.workspace
+
+    async def start(self, *edits: Edit) -> None:
+        """Start a bot on the folder; `edits` are for this process alone, such as where it is to die."""
+        settings = {
+            "tocsin_data_dir": self.folder / "kept",
+            "slack_bot_token": self.slack.bot_token,
+            "slack_app_token": self.slack.app_token,
+            "slack_api_url": self.slack.api_url,
+            "tocsin_announce_channel": self.slack.channel("incidents"),
+        }
+        self.bot = await self.zygote.bot(settings, [*self.edits, *edits], self.folder / "log")
+        await self.workspace.sockets.connected(self.slack.app.app_id, 1)
+
+    async def kill(self) -> None:
+        """kill -9, now."""
+        assert self.bot is not None
+        self.kills.append(self.slack.clock.now())
+        self.bot.kill()
+        await self._buried()
+
+    async def died(self) -> None:
+        """Until the bot has killed itself where it was told to."""
+        assert self.bot is not None
+        await self.bot.gone()
+        self.kills.append(self.slack.clock.now())
+        await self._buried()
+
+    async def _buried(self) -> None:
+        assert self.bot is not None
+        await self.bot.gone()
+        self.bot = None
+        await self.workspace.sockets.disconnected(self.slack.app.app_id)
+
+    async def history(self) -> History:
+        """The whole run, once the bot is quiet."""
+        assert self.bot is not None
+        await self.bot.quiet()
+        return History.of(
+            self.workspace, self.folder / "kept", self.presses, kills=self.kills, pages=self.pages
+        )
+
+    async def command(self, person: str, channel: str, name: str) -> View:
+        """`/incident` with a name, and the form it opens."""
+        before = self._opened()
+        who, where = self.slack.person(person), self.slack.channel(channel)
+        outcome = await self.workspace.command(who, where, f"/incident {name}")
+        assert outcome.ok, outcome
+        return await self._form(person, before)
+
+    async def shortcut(self, person: str) -> View:
+        before = self._opened()
+        outcome = await self.workspace.global_shortcut(self.slack.person(person), "declare")
+        assert outcome.ok, outcome
+        return await self._form(person, before)
+
+    async def from_message(self, person: str, message: Message) -> View:
+        """*Declare incident* on a message, and what it opens."""
+        before = self._opened()
+        who = self.slack.person(person)
+        outcome = await self.workspace.message_shortcut(
+            who, "declare_from_message", message.channel, message.ts
+        )
+        assert outcome.ok, outcome
+        return await self._form(person, before)
+
+    def _opened(self) -> int:
+        return sum(request.method == "views.open" and request.finished for request in self.workspace.requests)
+
+    async def _form(self, person: str, before: int) -> View:
+        await self.workspace.heard("views.open", before + 1, timeout=SECONDS)
+        return self.workspace.stack(self.slack.person(person))[-1]
+
+    def fill(self, person: str, view: View, **fields: dict[str, Any]) -> None:
+        """`__` stands for the dot of a role, as in `incident_role_assignments__lead`."""
+        for name, value in fields.items():
+            block = name.replace("__", ".")
+            self.workspace.type_into(self.slack.person(person), view.id, block, block, value)
+
+    async def submit(self, press: Press) -> Outcome:
+        """Press *Declare*."""
+        if press not in self.presses:
+            self.presses.append(press)
+        return await self.workspace.submit(press.person, press.view_id)
+
+    async def fetch(self, path: str) -> None:
+        """Look at a page of the bot as anybody could."""
+        assert self.bot is not None
+        async with httpx.AsyncClient(trust_env=False) as client:
+            url = f"{self.bot.url}{path}"
+            answer = await client.get(url)
+        self.pages.append(Page(url, answer.status_code, answer.text))
+
+
+@asynccontextmanager
+async def stage(folder: Path, forking: Zygote, edits: Sequence[Edit] = ()) -> AsyncIterator[Stage]:
+    """An empty run; its bot is killed at the end, as nothing of it is wanted any more."""
+    (folder / "kept").mkdir(parents=True, mode=0o700)
+    (folder / "log").touch()
+    async with running_workspace(Manifest.from_dict(routes.manifest())) as slack:
+        run = Stage(slack, folder, forking, edits)
+        try:
+            yield run
+        finally:
+            if run.bot is not None:
+                run.bot.kill()

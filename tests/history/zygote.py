@@ -1,0 +1,88 @@
+"""A process that has everything imported but the bot, and forks one bot for each line it reads."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+# What takes long to import, and that no seed changes.
+import aiohttp
+import dbos
+import httpx
+import jinja2
+import platformdirs
+import pydantic_settings
+import slack_bolt.adapter.socket_mode.websockets
+import slack_bolt.app.async_app
+import slack_sdk.models.views
+import sqlite_utils
+import starlette.applications
+import structlog
+import uvicorn
+import websockets
+
+from history.seeded import Edit, plant
+
+IMPORTED = (
+    aiohttp,
+    dbos,
+    httpx,
+    jinja2,
+    platformdirs,
+    pydantic_settings,
+    slack_bolt,
+    slack_sdk,
+    sqlite_utils,
+    starlette,
+    structlog,
+    uvicorn,
+    websockets,
+)
+
+
+def main() -> None:
+    """A line is a request: the bot's settings, its edits, and the socket it reports to."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for line in sys.stdin:
+        if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            request = json.loads(line)
+            sys.stderr = open(request["log"], "a", buffering=1)  # noqa: SIM115
+            os.dup2(sys.stderr.fileno(), 2)
+            try:
+                plant(Edit(**edit) for edit in request["edits"])
+                asyncio.run(_serve(request))
+            finally:
+                os._exit(0)
+
+
+async def _serve(request: dict[str, Any]) -> None:
+    from tocsin.assembly import connected, data_dir, opened
+    from tocsin.settings import read_settings
+    from tocsin.web.serving import listen, serving
+
+    listening = listen("127.0.0.1", 0)
+    port = listening.getsockname()[1]
+    settings = read_settings(tocsin_port=port, **request["settings"])
+    reader, writer = await asyncio.open_unix_connection(request["socket"])
+    async with AsyncExitStack() as stack:
+        bot = await stack.enter_async_context(opened(settings, data_dir(settings)))
+        await stack.enter_async_context(serving(bot.pages(settings, port), listening))
+        await stack.enter_async_context(connected(bot, settings))
+        hello = {"pid": os.getpid(), "url": settings.public_url, "token": bot.token}
+        writer.write(json.dumps(hello).encode() + b"\n")
+        while await reader.readline():
+            await bot.settled()
+            writer.write(b"quiet\n")
+
+
+if __name__ == "__main__":
+    # The folder of this package is the one thing that a child must find again.
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    main()
