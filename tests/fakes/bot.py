@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fakes.slack import RunningWorkspace, running_workspace
+from tocsin.actions.ports import Backend
 from tocsin.assembly import Bot, connected, data_dir, opened
 from tocsin.playground.manifest import Manifest
 from tocsin.playground.model import Message, View
@@ -16,8 +18,6 @@ from tocsin.playground.workspace import Workspace
 from tocsin.settings import read_settings
 from tocsin.slack import routes
 from tocsin.web.serving import listen, serving
-
-from fakes.slack import RunningWorkspace, running_workspace
 
 ALL_POSTED = "chat.postMessage"
 
@@ -79,7 +79,7 @@ class RunningBot:
         return len(self.calls("views.open"))
 
     async def fill(self, person: str, view: View, **fields: dict[str, Any]) -> None:
-        """Fill inputs; `__` stands for the dot of a role or a custom field, as in `incident_role_assignments__lead`."""
+        """Fill inputs; `__` stands for the dot of a role or a custom field."""
         for name, value in fields.items():
             block = name.replace("__", ".")
             self.workspace.type_into(self.slack.person(person), view.id, block, block, value)
@@ -98,9 +98,15 @@ class RunningBot:
 
 @asynccontextmanager
 async def running_bot(
-    folder: Path, slack: RunningWorkspace | None = None, **settings: Any
+    folder: Path,
+    slack: RunningWorkspace | None = None,
+    behind: Callable[[Backend], Backend] | None = None,
+    **settings: Any,
 ) -> AsyncIterator[RunningBot]:
-    """The bot in the seeded workspace (see `running_workspace`), announcing in #incidents, pages on a free port."""
+    """The bot in the seeded workspace (see `running_workspace`), announcing in #incidents.
+
+    Its pages are on a free port. With `behind`, something may stand between the bot and its backend.
+    """
     async with AsyncExitStack() as stack:
         if slack is None:
             installed = Manifest.from_dict(routes.manifest())
@@ -117,6 +123,8 @@ async def running_bot(
         }
         read = read_settings(**{**given, **settings})
         bot = await stack.enter_async_context(opened(read, data_dir(read)))
+        if behind is not None:
+            bot.backend = behind(bot.backend)
         await stack.enter_async_context(serving(bot.pages(read, port), listening))
         await stack.enter_async_context(connected(bot, read))
         yield RunningBot(bot, slack, folder, read.public_url)

@@ -29,7 +29,6 @@ from tocsin.incidents.requests import Declaration
 from tocsin.incidents.rules import visible_to
 
 VERB = "declare"
-Saved = tuple[str, Waiting[AnyOutcome]]
 
 # An acknowledgement is due at Slack within 3 s; this leaves a second for the way back.
 PATIENCE = 2.0

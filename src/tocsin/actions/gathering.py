@@ -185,17 +185,19 @@ class Gathering:
         """Nobody waits any more: say in the modal, and to the reporter, that no incident was made."""
         reporter, key = order.declaration.reporter.slack_user_id, order.declaration.key
         await self.show(order, outcome)
-        if reporter is None or not isinstance(outcome, NotDeclared):
+        if reporter is None:
             return
-        sentence = " ".join([outcome.sentence, *outcome.fields.values()])
-        await attempt(
-            self._journal,
-            "ask to fix it",
-            "The reporter could not be told",
-            lambda again: self._workspace.ask_to_fix(
-                reporter, order.declaration.name, sentence, key=key, again=again
-            ),
-        )
+
+        async def tell(again: bool) -> None:
+            if isinstance(outcome, NotDeclared):
+                name, wrong = order.declaration.name, outcome.in_full
+                await self._workspace.ask_to_fix(reporter, name, wrong, key=key, again=again)
+            elif isinstance(outcome, AlreadyDeclared):
+                earlier = " ".join(filter(None, [outcome.incident.reference, outcome.incident.permalink]))
+                sentence = f"Nothing new was declared: that message already has {earlier}"
+                await self._workspace.tell(reporter, sentence, key=f"{key}:already", again=again)
+
+        await attempt(self._journal, "say that nothing was made", "The reporter could not be told", tell)
 
     def show(self, order: DeclareOrder, outcome: AnyOutcome, trouble: Sequence[str] = ()) -> Awaitable[Any]:
         view = order.view_id
@@ -211,26 +213,3 @@ class Gathering:
                 await self._workspace.show_not_declared(view, outcome.in_full)
 
         return attempt(self._journal, "show the outcome", "The form could not be updated", show, None)
-
-    async def explain(self, order: DeclareOrder, outcome: AlreadyDeclared | NotDeclared) -> None:
-        """Say that nothing was declared, once the modal has answered and may have been closed."""
-        reporter = order.declaration.reporter.slack_user_id
-        if isinstance(outcome, NotDeclared):
-            sentence = f"Your declaration was saved, but not declared: {outcome.in_full}"
-        else:
-            earlier = outcome.incident
-            sentence = f"Nothing new was declared: {earlier.reference} is about the same message. "
-            sentence += earlier.permalink or ""
-        done = [self.show(order, outcome)]
-        if reporter is not None:
-            told = attempt(
-                self._journal,
-                "tell the reporter",
-                "The reporter could not be told",
-                lambda again: self._workspace.tell(
-                    reporter, sentence, key=f"{order.declaration.key}:outcome", again=again
-                ),
-                None,
-            )
-            done.append(told)
-        await asyncio.gather(*done)
