@@ -1,0 +1,119 @@
+"""What a declaration costs Slack, by the workspace's own record of requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from fakes.bot import RunningBot, chosen, running_bot
+from fakes.readings import settled
+
+from tocsin.playground.faults import Fault
+from tocsin.playground.model import View
+
+AFTER_THE_CHANNEL = {
+    "conversations.invite": 1,
+    "conversations.setTopic": 1,
+    "conversations.setPurpose": 1,
+    "bookmarks.add": 1,
+    "chat.postMessage": 3,
+    "views.update": 1,
+}
+
+
+@pytest.fixture
+async def fresh(tmp_path: Path) -> AsyncIterator[RunningBot]:
+    async with running_bot(tmp_path) as bot:
+        yield bot
+
+
+async def filled(bot: RunningBot) -> View:
+    view = await bot.type_command("ana", "general", "/incident checkout is slow")
+    await bot.fill("ana", view, severity_id=chosen("major"))
+    return view
+
+
+async def test_a_hundred_first_commands_at_once_ask_one_call_each_and_who_we_are_once(
+    fresh: RunningBot,
+) -> None:
+    people = ("ana", "ben", "chloe", "darius", "priya")
+    where = fresh.slack.channel("general")
+    commands = (
+        fresh.workspace.command(fresh.slack.person(people[n % 5]), where, f"/incident number {n}")
+        for n in range(100)
+    )
+    assert all(outcome.ok for outcome in await asyncio.gather(*commands))
+    await fresh.workspace.heard("views.open", 100, 20)
+    asked = Counter(call.method for call in fresh.calls())
+    assert asked == {
+        "auth.test": 1,
+        "apps.connections.open": asked["apps.connections.open"],
+        "views.open": 100,
+    }
+    assert asked["apps.connections.open"] <= 2
+
+
+async def test_opening_the_form_is_one_call_and_none_before_it(fresh: RunningBot) -> None:
+    fresh.workspace.clear()
+    await fresh.type_command("ana", "general", "/incident checkout is slow")
+    assert [call.method for call in fresh.calls()] == ["views.open"]
+
+
+async def test_nothing_is_asked_of_slack_before_the_reference_is_visible(fresh: RunningBot) -> None:
+    view = await filled(fresh)
+    fresh.workspace.clear()
+    assert (await fresh.submit("ana", view)).ok
+    await settled(fresh)
+    (answered,) = (r for r in fresh.workspace.requests if r.method == "view_submission")
+    assert answered.took is not None
+    assert all(call.at >= answered.at + answered.took for call in fresh.calls())
+    assert fresh.calls()[0].method == "conversations.create"
+
+
+async def test_a_whole_incident_is_eight_calls_and_one_for_its_announcement(fresh: RunningBot) -> None:
+    view = await filled(fresh)
+    fresh.workspace.clear()
+    assert (await fresh.submit("ana", view)).ok
+    await settled(fresh)
+    asked = Counter(call.method for call in fresh.calls())
+    assert asked.pop("views.update") == 1
+    assert asked.total() == 8 + 1, asked
+
+
+async def test_everything_after_the_channel_goes_side_by_side_and_the_pin_comes_last(
+    fresh: RunningBot,
+) -> None:
+    view = await filled(fresh)
+    go_on = asyncio.Event()
+    for method, times in AFTER_THE_CHANNEL.items():
+        fresh.workspace.faults.plan(method, *(Fault(until=go_on) for _ in range(times)))
+    fresh.workspace.clear()
+    assert (await fresh.submit("ana", view)).ok
+    for method, times in AFTER_THE_CHANNEL.items():
+        begun = await fresh.workspace.begun(method, times)
+        assert not any(call.finished for call in begun)
+    assert fresh.calls("pins.add") == []
+    go_on.set()
+    await settled(fresh)
+    assert fresh.calls()[-1].method == "pins.add"
+    assert len(fresh.calls()) == 1 + sum(AFTER_THE_CHANNEL.values()) + 1
+
+
+async def test_slack_calls_share_their_connections(fresh: RunningBot) -> None:
+    port = int(fresh.slack.url.rpartition(":")[2])
+    before = connections_to(port)
+    for number in range(20):
+        await fresh.type_command("ana", "general", f"/incident number {number}")
+    assert connections_to(port) < before + 10
+
+
+def connections_to(port: int) -> int:
+    """Connections to a port of this machine, those just closed included."""
+    table = Path("/proc/net/tcp")
+    if not table.exists():
+        pytest.skip("this machine has no /proc/net/tcp to count connections in")
+    remote = f":{port:04X}"
+    return sum(line.split()[2].endswith(remote) for line in table.read_text().splitlines()[1:])
