@@ -1,0 +1,61 @@
+"""One life of the bot, from its start to the kill, told to the runner over a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import traceback
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from tocsin.assembly import connected, data_dir, opened
+from tocsin.journal.durable import DurableJournal
+from tocsin.settings import read_settings
+
+from crash.switch import Kill, Switch
+
+GLANCE_SECONDS = 0.05
+
+
+def live(order: dict[str, Any], switches: Switch, kill: Kill | None) -> None:
+    """Run the bot until killed, or until the runner hangs up."""
+    line = socket.socket(socket.AF_UNIX)
+    line.connect(order["line"])
+    _say(line, {"pid": os.getpid()})
+    switches.arm(kill, Path(order["note"]))
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_live(order, line, switches))
+    except BaseException:
+        traceback.print_exc()
+        _say(line, {"event": "failed", "why": traceback.format_exc(limit=-3)})
+        raise
+
+
+async def _live(order: dict[str, Any], line: socket.socket, switches: Switch) -> None:
+    settings = read_settings(**order["settings"])
+    async with AsyncExitStack() as stack:
+        bot = await stack.enter_async_context(opened(settings, data_dir(settings)))
+        await stack.enter_async_context(connected(bot, settings))
+        _say(line, {"event": "up"})
+        reader, _ = await asyncio.open_connection(sock=line.dup())
+        while await reader.readline():
+            await _quiet(bot.journal)
+            _say(line, {"event": "quiet", "passed": dict(switches.passed)})
+    # Nobody listens any more.
+    os._exit(0)
+
+
+async def _quiet(journal: DurableJournal) -> None:
+    """Until no story is unfinished; the journal tells of none that it has not begun again yet, so it is asked."""
+    while await journal.unfinished():
+        await journal.finish(GLANCE_SECONDS)
+        await asyncio.sleep(GLANCE_SECONDS / 5)
+
+
+def _say(line: socket.socket, said: dict[str, Any]) -> None:
+    line.sendall(json.dumps(said).encode() + b"\n")

@@ -1,0 +1,141 @@
+"""One run: a scenario, the kills, the restarts, and what the checker says of it all."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import traceback
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from fakes.slack import RunningWorkspace, running_workspace
+from history.checker import violations
+from history.history import History
+from tocsin.playground.manifest import Manifest
+from tocsin.slack import routes
+
+from crash.lives import Lives, Zygote
+from crash.scenarios import SCENARIOS
+from crash.stage import Stage
+from crash.switch import Kill
+
+RUN_SECONDS = 150.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Enough to do a run again."""
+
+    scenario: str
+    seed: int
+    kills: tuple[Kill, ...] = ()
+
+    def __str__(self) -> str:
+        kills = " ".join(f"--kill '{kill}'" for kill in self.kills)
+        return f"--scenario {self.scenario} --seed {self.seed} {kills}".rstrip()
+
+
+@dataclass
+class Report:
+    plan: Plan
+    kills: list[str] = field(default_factory=list)
+    passed: Counter[str] = field(default_factory=Counter)
+    later: Counter[str] = field(default_factory=Counter)
+    """What the lives after the first one passed."""
+    intents: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    violations: list[str] = field(default_factory=list)
+
+
+def ram_folder() -> Path | None:
+    """Where files are kept in memory, if this machine has such a place."""
+    found = Path("/dev/shm")
+    return found if found.is_dir() else None
+
+
+class Runner:
+    """Runs one plan after another, or several at once, with one warm process."""
+
+    def __init__(self, zygote: Zygote, folder: Path) -> None:
+        self._zygote = zygote
+        self._folder = folder
+        self._template = folder / "template"
+        self._manifest = Manifest.from_dict(routes.manifest())
+
+    async def prepare(self) -> None:
+        """One start of the bot on an empty folder: its migrated files are copied for every run."""
+        async with self._staged(self._folder / "first", Random(0), []) as stage:
+            await stage.lives.quiet()
+        shutil.copytree(self._folder / "first" / "data", self._template)
+
+    async def run(self, plan: Plan) -> Report:
+        report = Report(plan)
+        folder = Path(tempfile.mkdtemp(prefix="run-", dir=self._folder))
+        if self._template.exists():
+            shutil.copytree(self._template, folder / "data")
+        try:
+            async with self._staged(folder, Random(plan.seed), list(plan.kills)) as stage:
+                await self._play(stage, report)
+        finally:
+            if not report.violations:
+                shutil.rmtree(folder)
+        return report
+
+    async def _play(self, stage: Stage, report: Report) -> None:
+        lives = stage.lives
+        try:
+            async with asyncio.timeout(RUN_SECONDS):
+                await SCENARIOS[report.plan.scenario](stage)
+                await lives.quiet()
+        except (TimeoutError, RuntimeError, AssertionError) as error:
+            report.violations.append(f"did not come to rest: {_last_line(error)}; log in {stage.folder}")
+        await lives.close()
+        report.violations += [f"the bot ended by itself: {life.failed}" for life in lives.past if life.failed]
+        report.kills, report.passed = lives.kills, lives.passed
+        report.later = sum((life.passed for life in lives.past[1:]), Counter())
+        history = History.of(stage.workspace, stage.folder / "data", stage.presses, kills=lives.killed_when)
+        self._judge(history, stage, report)
+
+    def _judge(self, history: History, stage: Stage, report: Report) -> None:
+        found = violations(history)
+        report.intents = len(stage.presses)
+        report.lost = sum("and there is no incident" in violation.sentence for violation in found)
+        twice = ("twice", "times", " incidents: ")
+        report.duplicated = sum(any(word in violation.sentence for word in twice) for violation in found)
+        report.violations += [str(violation) for violation in found]
+        if report.violations:
+            (stage.folder / "history.json").write_bytes(history.to_json())
+
+    @asynccontextmanager
+    async def _staged(self, folder: Path, rng: Random, kills: list[Kill]) -> AsyncIterator[Stage]:
+        (folder / "data").mkdir(parents=True, exist_ok=True, mode=0o700)
+        async with running_workspace(self._manifest) as slack:
+            clock = slack.clock
+            lives = Lives(self._zygote, folder, _settings(slack, folder / "data"), kills, clock.now)
+            await lives.open()
+            try:
+                yield Stage(slack, lives, folder, rng)
+            finally:
+                await lives.close()
+
+
+def _settings(slack: RunningWorkspace, folder: Path) -> dict[str, Any]:
+    return {
+        "tocsin_data_dir": str(folder),
+        "slack_bot_token": slack.bot_token,
+        "slack_app_token": slack.app_token,
+        "slack_api_url": slack.api_url,
+        "tocsin_announce_channel": slack.channel("incidents"),
+    }
+
+
+def _last_line(error: BaseException) -> str:
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} {error} at {Path(where.filename).name}:{where.lineno}"

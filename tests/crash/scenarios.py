@@ -1,0 +1,232 @@
+"""What people do in a run: every way into a declaration, and what may go wrong on its way."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, closing
+
+from fakes.bot import chosen, picked, ticked
+from tocsin.incidents.rules import channel_name
+from tocsin.playground.faults import Fault
+from tocsin.playground.model import Message, View
+
+from crash.stage import Stage
+
+Scenario = Callable[[Stage], Awaitable[None]]
+
+CHANNELS = ("general", "alerts", "haulpartner", "incidents")
+PEOPLE = ("ana", "ben", "chloe", "darius", "priya")
+CALLS = (
+    "conversations.create",
+    "conversations.setTopic",
+    "conversations.setPurpose",
+    "conversations.invite",
+    "bookmarks.add",
+    "chat.postMessage",
+    "pins.add",
+    "users.conversations",
+    "conversations.history",
+    "conversations.replies",
+)
+SEVERITIES = ("critical", "major", "minor")
+LONGEST_HOLD = 10.0
+
+
+async def by_command(stage: Stage) -> None:
+    """`/incident` in a channel, often with more filled in than the name."""
+    person, channel = stage.rng.choice(PEOPLE[:2]), stage.rng.choice(CHANNELS)
+    view = await stage.command(person, channel, stage.rng.choice(("", "the checkout is slow")))
+    await _declare(stage, view, origin=stage.slack.channel(channel))
+
+
+async def from_anywhere(stage: Stage) -> None:
+    await _declare(stage, await stage.anywhere(stage.rng.choice(PEOPLE)))
+
+
+async def from_a_message(stage: Stage) -> None:
+    message = await _alert(stage)
+    view = await stage.on_message(stage.rng.choice(PEOPLE), message)
+    await _declare(stage, view, message=message)
+
+
+async def privately(stage: Stage) -> None:
+    """From a command or from a message, with somebody else to lead it."""
+    if stage.rng.random() < 0.5:
+        view, message = await stage.command("ana", "general"), None
+    else:
+        message = await _alert(stage)
+        view = await stage.on_message("ana", message)
+    await stage.button(view, "more_fields", "more_fields")
+    origin = stage.slack.channel("general")
+    await _declare(stage, view, message=message, origin=origin, is_private=True)
+
+
+async def pressed_twice(stage: Stage) -> None:
+    """The button pressed again before the first press is answered."""
+    channel = stage.rng.choice(CHANNELS[:2])
+    view = await stage.command("ben", channel)
+    token = stage.word()
+    stage.fill(view, f"Checkout is slow {token}", severity_id=chosen("major"))
+    stage.intends(view, token, origin=stage.slack.channel(channel))
+    await asyncio.gather(stage.declare(view), stage.declare(view))
+
+
+async def two_on_one_message(stage: Stage) -> None:
+    """Two people have the form of one message open, and both submit."""
+    message = await _alert(stage)
+    views = [await stage.on_message(person, message) for person in ("ana", "ben")]
+    await asyncio.gather(*(_declare(stage, view, message=message) for view in views))
+
+
+async def declared_before(stage: Stage) -> None:
+    """A message that has an incident, declared from once more, or knowingly as another one."""
+    message = await _alert(stage)
+    await _declare(stage, await stage.on_message("ana", message), message=message)
+    view = await stage.on_message("ben", message)
+    if not view.payload.get("submit"):
+        await stage.button(view, "declare_another", "already")
+        await _declare(stage, view, message=message, another=True)
+    else:
+        await _declare(stage, view, message=message)
+
+
+async def slack_is_busy(stage: Stage) -> None:
+    for method in stage.rng.sample(CALLS, 4):
+        stage.workspace.faults.plan(method, Fault(status=429, retry_after=0))
+    await _any_way(stage)
+
+
+async def answers_get_lost(stage: Stage) -> None:
+    """Slack does what it was asked, and the answer never arrives; or it breaks before it has done it."""
+    for method in stage.rng.sample(CALLS, 4):
+        lost = Fault(reset=True, after_effect=True), Fault(status=503, after_effect=stage.rng.random() < 0.5)
+        stage.workspace.faults.plan(method, stage.rng.choice(lost))
+    await _any_way(stage)
+
+
+async def something_is_refused(stage: Stage) -> None:
+    """Furniture that Slack refuses: the reporter is told, and the incident stands."""
+    refusals = {
+        "conversations.setTopic": "too_long",
+        "conversations.setPurpose": "restricted_action",
+        "bookmarks.add": "too_many_bookmarks",
+        "pins.add": "restricted_action",
+        "conversations.create": "restricted_action",
+    }
+    for method in stage.rng.sample(sorted(refusals), 2):
+        stage.workspace.faults.plan(method, Fault(error=refusals[method]))
+    await _any_way(stage)
+
+
+async def the_name_is_taken(stage: Stage) -> None:
+    """Somebody has a channel of that name already: it stays theirs."""
+    view = await stage.command("chloe", "general")
+    token = stage.word()
+    name = f"Checkout is slow {token}"
+    for attempt in range(1, stage.rng.choice((2, 3))):
+        made = await stage.workspace.create_channel(
+            stage.slack.person("darius"), channel_name("INC-1", name, attempt)
+        )
+        assert made.ok, made
+    stage.fill(view, name, severity_id=chosen("major"))
+    stage.intends(view, token, origin=stage.slack.channel("general"))
+    await stage.declare(view)
+
+
+async def the_file_is_held(stage: Stage) -> None:
+    """Another program holds the incident file for longer than the modal can wait."""
+    view = await stage.command("priya", "alerts")
+    token = stage.word()
+    stage.fill(view, f"Checkout is slow {token}", severity_id=chosen("major"))
+    stage.intends(view, token, origin=stage.slack.channel("alerts"))
+    async with _held(stage):
+        submitting = asyncio.ensure_future(stage.submit(view))
+        await asyncio.wait({submitting}, timeout=LONGEST_HOLD)
+    if not (await submitting).ok:
+        await stage.declare(view)
+
+
+async def a_choice_is_gone(stage: Stage) -> None:
+    """The chosen severity was taken away meanwhile; the person leaves it empty and submits again."""
+    message = await _alert(stage)
+    view = await stage.on_message("ana", message)
+    token = stage.word()
+    severity = chosen("critical")
+    stage.fill(view, f"Checkout is slow {token}", severity_id=severity)
+    with closing(_incident_file(stage)) as file:
+        file.execute("DELETE FROM severities WHERE id = ?", [severity["selected_option"]["value"]])
+    stage.intends(view, token, origin=message.channel, message=(message.channel, message.ts))
+    await stage.submit(view)
+
+
+SCENARIOS: dict[str, Scenario] = {
+    scenario.__name__: scenario
+    for scenario in (
+        by_command,
+        from_anywhere,
+        from_a_message,
+        privately,
+        pressed_twice,
+        two_on_one_message,
+        declared_before,
+        slack_is_busy,
+        answers_get_lost,
+        something_is_refused,
+        the_name_is_taken,
+        the_file_is_held,
+        a_choice_is_gone,
+    )
+}
+
+
+async def _any_way(stage: Stage) -> None:
+    await stage.rng.choice((by_command, from_a_message, privately))(stage)
+
+
+async def _alert(stage: Stage) -> Message:
+    channel = stage.rng.choice(("alerts", "haulpartner"))
+    return await stage.said("ana", channel, "Checkout p99 is above 4 s in eu-west")
+
+
+async def _declare(
+    stage: Stage,
+    view: View,
+    *,
+    origin: str | None = None,
+    message: Message | None = None,
+    another: bool = False,
+    is_private: bool = False,
+) -> None:
+    token, secret = stage.word(), stage.word()
+    fields = {"severity_id": chosen(stage.rng.choice(SEVERITIES))}
+    if is_private:
+        fields["visibility"] = ticked("private")
+        fields["incident_role_assignments__lead"] = picked(stage.slack.person("chloe"))
+    stage.fill(view, f"Checkout is slow {token}", **fields)
+    stage.intends(
+        view,
+        token,
+        origin=message.channel if message else origin,
+        message=(message.channel, message.ts) if message else None,
+        another=another,
+        secrets=(secret,) if is_private else (),
+    )
+    await stage.declare(view)
+
+
+@asynccontextmanager
+async def _held(stage: Stage) -> AsyncIterator[None]:
+    with closing(_incident_file(stage)) as file:
+        file.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            file.execute("ROLLBACK")
+
+
+def _incident_file(stage: Stage) -> sqlite3.Connection:
+    connection = sqlite3.connect(stage.folder / "data" / "incidents.db", timeout=5.0, isolation_level=None)
+    connection.execute("PRAGMA foreign_keys = OFF")
+    return connection

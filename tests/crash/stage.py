@@ -1,0 +1,141 @@
+"""People who act while the bot may die under their hands, and try again as people do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from fakes.bot import typed
+from fakes.slack import RunningWorkspace
+from history.history import Press
+from tocsin.playground.delivery import ACK_SECONDS
+from tocsin.playground.model import Message, Outcome, View
+
+from crash.lives import Life, Lives, first
+
+NOBODY_THERE = frozenset({"operation_timeout", "app_not_responding", "dispatch_failed"})
+MOST_TRIES = 8
+
+Gesture = Callable[[], Coroutine[Any, Any, Outcome]]
+
+
+class Stage:
+    """One workspace, one data folder, and the bot's lives on it."""
+
+    def __init__(self, slack: RunningWorkspace, lives: Lives, folder: Path, rng: Random) -> None:
+        self.slack = slack
+        self.workspace = slack.workspace
+        self.lives = lives
+        self.folder = folder
+        self.rng = rng
+        self.presses: list[Press] = []
+
+    def word(self) -> str:
+        """A word that stands nowhere else."""
+        return f"zq{self.rng.getrandbits(48):012x}"
+
+    async def said(self, person: str, channel: str, text: str) -> Message:
+        room = self.slack.channel(channel)
+        outcome = await self.workspace.say(self.slack.person(person), room, text)
+        assert outcome.ts is not None, outcome
+        return self.workspace.message(room, outcome.ts)
+
+    # opening a form
+
+    async def command(self, person: str, channel: str, text: str = "") -> View:
+        who, room = self.slack.person(person), self.slack.channel(channel)
+        return await self.opened(who, lambda: self.workspace.command(who, room, f"/incident {text}"))
+
+    async def anywhere(self, person: str) -> View:
+        who = self.slack.person(person)
+        return await self.opened(who, lambda: self.workspace.global_shortcut(who, "declare"))
+
+    async def on_message(self, person: str, message: Message) -> View:
+        who = self.slack.person(person)
+        room, ts = message.channel, message.ts
+        return await self.opened(
+            who, lambda: self.workspace.message_shortcut(who, "declare_from_message", room, ts)
+        )
+
+    async def opened(self, person: str, gesture: Gesture) -> View:
+        """The form that the gesture opens; when the bot dies first, the gesture is made again."""
+        before = {view.id for view in self.workspace.stack(person)}
+        for _ in range(MOST_TRIES):
+            life = await self.lives.alive()
+            with self.workspace.subscribe() as changes:
+                outcome = await self.while_it_lives(life, gesture())
+                if outcome.ok and not self._new_view(person, before):
+                    await first(_seen(changes, "view_opened", person), life.dead.wait())
+            view = self._new_view(person, before)
+            if view is not None:
+                return view
+        raise RuntimeError("no form was opened, however often it was asked for")
+
+    def _new_view(self, person: str, before: set[str]) -> View | None:
+        return next((v for v in reversed(self.workspace.stack(person)) if v.id not in before), None)
+
+    async def button(self, view: View, action: str, block: str) -> None:
+        """A button of an open form pressed until the form has changed."""
+        for _ in range(MOST_TRIES):
+            life, shown = await self.lives.alive(), view.hash
+            with self.workspace.subscribe() as changes:
+                outcome = await self.while_it_lives(
+                    life, self.workspace.press(view.user, action, block, view_id=view.id)
+                )
+                if outcome.ok and view.hash == shown:
+                    await first(_seen(changes, "view_updated", view.user), life.dead.wait())
+            if view.hash != shown:
+                return
+        raise RuntimeError("the form did not change, however often the button was pressed")
+
+    # filling it in and submitting it
+
+    def fill(self, view: View, name: str, **fields: dict[str, Any]) -> None:
+        for field, value in {"name": typed(name), **fields}.items():
+            block = field.replace("__", ".")
+            self.workspace.type_into(view.user, view.id, block, block, value)
+
+    def intends(self, view: View, token: str, **where: Any) -> None:
+        """Put on the record that this form is about to be submitted."""
+        self.presses.append(Press(view.id, view.user, token, **where))
+
+    async def submit(self, view: View) -> Outcome:
+        life = await self.lives.alive()
+        outcome = await self.while_it_lives(life, self.workspace.submit(view.user, view.id))
+        assert outcome.error != "invalid_input", outcome
+        return outcome
+
+    async def declare(self, view: View) -> Outcome | None:
+        """Submit, and again for as long as it fails and the person has the patience; what came at last."""
+        outcome = None
+        for _ in range(MOST_TRIES):
+            outcome = await self.submit(view)
+            if outcome.ok or not view.payload.get("submit"):
+                break
+            if outcome.error in NOBODY_THERE and self.rng.random() < 0.4:
+                break
+        return outcome
+
+    async def while_it_lives(self, life: Life, doing: Awaitable[Outcome]) -> Outcome:
+        """What Slack makes of it; once the bot is dead, Slack's three seconds pass at once."""
+        task = asyncio.ensure_future(doing)
+        try:
+            await first(asyncio.shield(task), life.dead.wait())
+            if not task.done():
+                # Whoever reads what the dying process wrote may do so now.
+                await self.workspace.sockets.disconnected(self.slack.app.app_id)
+            while not task.done():
+                self.slack.clock.turn(ACK_SECONDS + 0.1)
+                await first(asyncio.shield(task), asyncio.sleep(0.05))
+            return await task
+        finally:
+            task.cancel()
+
+
+async def _seen(changes: Any, kind: str, person: str) -> None:
+    async for change in changes:
+        if change.kind == kind and change.person == person:
+            return

@@ -1,0 +1,47 @@
+"""A warm process that has imported the bot, runs nothing, and forks a fresh bot for each life.
+
+It reads one order a line from its standard input, and ends when that ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+from crash.switch import SWITCHES, Kill, lay_switches
+
+lay_switches()
+
+from crash import life  # noqa: E402  (with switches in what it imports)
+
+
+def main() -> None:
+    # Nobody waits for the bots: they are reaped as they die.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        if os.fork() == 0:
+            _live(json.loads(line))
+
+
+def _live(order: dict[str, Any]) -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    log = os.open(order["log"], os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    kill = Kill(**order["kill"]) if order["kill"] else None
+    try:
+        life.live(order, SWITCHES, kill)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
