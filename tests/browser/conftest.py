@@ -1,4 +1,4 @@
-"""One playground and one browser for all journeys; every journey has its own window, and pictures are kept."""
+"""One playground and one browser for all journeys; each journey has its own window; pictures are kept."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
@@ -41,9 +42,9 @@ async def playground(
 
 
 @pytest.fixture(scope="session")
-def pictures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of this run's screenshots."""
-    return request.config.stash.setdefault(PICTURES, tmp_path_factory.mktemp("screenshots"))
+def pictures(request: pytest.FixtureRequest) -> Path:
+    """The folder of this run's screenshots, which outlives pytest's own folders."""
+    return request.config.stash.setdefault(PICTURES, Path(mkdtemp(prefix="tocsin-screenshots-")))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Locator, Request, expect
+from playwright.async_api import ConsoleMessage, Locator, Request, expect
 
 from fakes.browser import Screen
 
@@ -20,6 +20,15 @@ class Responder(Screen):
     """A screen on a workspace with Tocsin in it."""
 
     strangers: list[str] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
+
+    def expects(self, complaint: str) -> None:
+        """Something the browser's console may say on this journey, and rightly so."""
+        self.expected.append(complaint)
+
+    def hear(self, message: ConsoleMessage) -> None:
+        if not any(known in message.text for known in self.expected):
+            super().hear(message)
 
     def watch(self, request: Request) -> None:
         """Note every request that leaves this machine."""

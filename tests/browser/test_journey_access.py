@@ -1,0 +1,50 @@
+"""Nobody is kept out: what axe calls serious is nowhere, light or dark, wide or narrow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fakes.playground import Playground
+from fakes.responder import Responder
+from playwright.async_api import expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="package")]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 400])
+async def test_no_page_and_no_form_keeps_anyone_out(
+    playground: Playground, window: Any, picture: Any, width: int, scheme: str
+) -> None:
+    screen = await window(playground.url, width=width, color_scheme=scheme)
+    look = f"{scheme}-{width}"
+    await screen.open("/client/C0GENERAL1")
+    await screen.start_declaring("Checkout is slow")
+    await screen.button("More fields").click()
+    await expect(screen.field("Status page")).to_be_visible()
+    await screen.field("Customers affected").fill("many")
+    await screen.button("Declare").click()
+    await expect(screen.field("Severity")).to_have_attribute("aria-invalid", "true")
+    await picture(screen, f"{look}-form")
+    found = await screen.serious("form")
+    await screen.field("Customers affected").fill("12")
+    await screen.choose("Critical")
+    reference = await screen.submit()
+    await picture(screen, f"{look}-result")
+    found += await screen.serious("result")
+    await screen.close()
+    await expect(screen.message(reference)).to_be_visible()
+    await picture(screen, f"{look}-channel")
+    found += await screen.serious("channel")
+    for path in (f"/incidents/{reference}", "/incidents"):
+        await screen.page.goto(screen.url + path)
+        await picture(screen, f"{look}-{path.split('/')[-1].split('-')[0]}")
+        found += await screen.serious(path)
+    assert found == []
+
+
+async def test_the_list_of_incidents_fits_a_phone(playground: Playground, window: Any) -> None:
+    phone: Responder = await window(playground.url, width=400, height=860)
+    await phone.page.goto(f"{playground.url}/incidents")
+    assert await phone.page.evaluate("document.documentElement.scrollWidth") <= 400
