@@ -15,14 +15,14 @@ from secrets import token_hex
 from typing import Any
 
 import httpx
+from fakes.slack import RunningWorkspace, running_workspace
+
+from history.history import History, Page, Press
+from history.seeded import Edit
 from tocsin.playground.manifest import Manifest
 from tocsin.playground.model import Message, Outcome, View
 from tocsin.playground.workspace import Workspace
 from tocsin.slack import routes
-
-from fakes.slack import RunningWorkspace, running_workspace
-from history.history import History, Page, Press
-from history.seeded import Edit
 
 SECONDS = 20.0
 """How long anything may take on a busy machine before a run is given up."""
