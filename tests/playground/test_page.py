@@ -246,10 +246,26 @@ async def test_an_app_that_shouts_at_everyone_is_flagged(browser: Browser) -> No
 
 
 async def test_the_page_carries_what_apps_declare(browser: Browser) -> None:
-    html = await browser.see(f"/client/{browser.slack.channel('general')}")
+    general, ana = browser.slack.channel("general"), browser.slack.person("ana")
+    html = await browser.see(f"/client/{general}")
     assert 'data-command="/form"' in html
-    assert 'data-callback-id="file_this"' in html
     assert 'data-callback-id="open_form"' in html
+    message = browser.slack.workspace.history(general, ana)[0]
+    menu = await browser.see(f"/client/{general}/messages/{message.ts}/menu")
+    assert 'data-callback-id="file_this"' in menu
+
+
+async def test_a_long_channel_shows_its_newest_messages_and_a_way_to_the_earlier_ones(
+    browser: Browser,
+) -> None:
+    general, ana = browser.slack.channel("general"), browser.slack.person("ana")
+    for number in range(90):
+        await browser.slack.workspace.say(ana, general, f"line {number:02}")
+    html = await browser.see(f"/client/{general}")
+    assert "line 89" in html
+    assert "line 09" not in html
+    earlier = pieces(html, r'href="([^"]+)">Show earlier messages')[0]
+    assert "line 09" in await browser.see(earlier)
 
 
 async def test_changes_are_announced_to_those_who_may_see_them(browser: Browser) -> None:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from tocsin.playground.elements import find_element
+from tocsin.playground.forms import MIN_QUERY
 from tocsin.playground.model import Outcome, Refused, View
 from tocsin.playground.page.desk import Desk, refused
 from tocsin.playground.page.forms import value_in, values_in
 from tocsin.playground.page.moments import zone
 
 Json = dict[str, Any]
-MIN_QUERY = 3
-"""Slack, external select: the default `min_query_length`."""
 
 
 class AppActs:
@@ -80,7 +79,7 @@ class AppActs:
             return None
         if found[1].get("type") == "overflow":
             return {"selected_option": {"value": str(form.get("option", ""))}}
-        return value_in(found[1], block_id, form, zone(self._workspace.person(person).tz))
+        return value_in(found[1], block_id, form, self._zone(person))
 
     async def suggest(self, request: Request) -> Response:
         """The list under an external select, drawn."""
@@ -139,11 +138,11 @@ class AppActs:
         self._desk.notices.blame(view_id, outcome)
         return Response(status_code=204 if outcome.ok else 422)
 
-    def _zone(self, person: str) -> Any:
+    def _zone(self, person: str) -> ZoneInfo:
         return zone(self._workspace.person(person).tz)
 
-    def _type(self, person: str, view: View, form: Mapping[str, Any] | FormData) -> None:
-        values = values_in(view.payload["blocks"], form, self._zone(person))  # type: ignore[arg-type]
+    def _type(self, person: str, view: View, form: FormData) -> None:
+        values = values_in(view.payload["blocks"], form, self._zone(person))
         for block_id, actions in values.items():
             for action_id, value in actions.items():
                 self._workspace.type_into(person, view.id, block_id, action_id, value)

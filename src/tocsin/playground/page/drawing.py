@@ -10,7 +10,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from tocsin.playground.elements import elements_of
-from tocsin.playground.model import Channel, InstalledApp, View
+from tocsin.playground.model import Channel, InstalledApp, Message, View
 from tocsin.playground.page.cards import Cards, Menu
 from tocsin.playground.page.directory import Directory
 from tocsin.playground.page.fields import Surface
@@ -20,9 +20,12 @@ from tocsin.playground.page.render import digest
 from tocsin.playground.text import parse_mrkdwn, plain_of
 from tocsin.playground.workspace import Workspace
 
-SHOWN = 150
-"""Messages drawn in a channel: the newest ones."""
+SHOWN = 80
+"""Messages drawn in a channel at first: the newest ones."""
 _WITHOUT_FOCUS = frozenset({"button", "overflow", "image"})
+
+
+Aside = Literal["", "thread", "details"]
 
 
 @dataclass(frozen=True)
@@ -31,9 +34,10 @@ class Place:
 
     kind: Literal["channel", "home", "other"]
     channel: Channel | None = None
-    aside: Literal["", "thread", "details"] = ""
+    aside: Aside = ""
     thread_ts: str = ""
     app_id: str = ""
+    shown: int = SHOWN
 
 
 class Drawing:
@@ -171,14 +175,21 @@ class Drawing:
     def _messages(self) -> str:
         channel = self._here()
         history = self.workspace.history(channel.id, self.viewer)
-        intro = "" if len(history) > SHOWN else self._intro(channel)
+        shown = self.place.shown
+        more = len(history) > shown
         return self._draw(
             "region_messages.html",
             channel=self.channel_facts(channel),
-            messages=self._cards().listed(history[-SHOWN:], threads=True),
+            messages=self._cards().listed(history[-shown:], threads=True),
             menu=self.menu,
-            intro=intro,
+            intro="" if more else self._intro(channel),
+            earlier=2 * shown if more else 0,
         )
+
+    def message_menu(self, message: Message) -> str:
+        """What may be done with this message, drawn when its menu is opened."""
+        card = self._cards().card(message, threads=False)
+        return self._draw("message_menu.html", m=card, menu=self.menu)
 
     def _intro(self, channel: Channel) -> str:
         if channel.is_direct:

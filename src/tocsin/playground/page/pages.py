@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 from tocsin.playground.model import Channel, InstalledApp, Refused
 from tocsin.playground.page.desk import ELSEWHERE, Desk, see_other
-from tocsin.playground.page.drawing import Place
+from tocsin.playground.page.drawing import SHOWN, Aside, Place
 
 
 class Pages:
@@ -42,14 +42,21 @@ class Pages:
     async def details(self, request: Request) -> Response:
         return self._channel_page(request, "details")
 
-    def _channel_page(self, request: Request, aside: str) -> Response:
+    def _channel_page(self, request: Request, aside: Aside) -> Response:
         channel = self._desk.channel(request)
         if channel is None:
             return self._desk.missing(request)
         viewer = self._desk.acting(request)
         if request.headers.get("x-visible", "yes") == "yes":
             self._workspace.mark_read(viewer, channel.id)
-        place = Place("channel", channel, aside, request.path_params.get("ts", ""))  # type: ignore[arg-type]
+        shown = request.query_params.get("shown", "")
+        place = Place(
+            "channel",
+            channel,
+            aside,
+            request.path_params.get("ts", ""),
+            shown=max(SHOWN, int(shown)) if shown.isdecimal() else SHOWN,
+        )
         drawing = self._desk.drawing(request, place)
         facts = drawing.channel_facts(channel)
         return self._desk.answer(
@@ -64,6 +71,17 @@ class Pages:
             may_post=viewer in channel.members and not channel.archived,
             composer_label=f"Message {facts['sign']}{facts['label']}",
         )
+
+    async def message_menu(self, request: Request) -> Response:
+        channel = self._desk.channel(request)
+        if channel is None:
+            return Response(status_code=404)
+        try:
+            message = self._workspace.message(channel.id, request.path_params["ts"])
+        except Refused:
+            return Response(status_code=404)
+        drawing = self._desk.drawing(request, Place("channel", channel))
+        return HTMLResponse(drawing.message_menu(message), headers={"cache-control": "no-store"})
 
     async def home(self, request: Request) -> Response:
         app = self._app(request)

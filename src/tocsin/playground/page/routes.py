@@ -36,6 +36,7 @@ def _shown(desk: Desk) -> Mapping[str, Endpoint]:
         "/client/{channel}": pages.channel,
         "/client/{channel}/thread/{ts}": pages.thread,
         "/client/{channel}/details": pages.details,
+        "/client/{channel}/messages/{ts}/menu": pages.message_menu,
         "/client/{channel}/messages/{ts}/suggest": app_acts.suggest,
         "/archives/{channel}/p{stamp:int}": pages.permalink,
         "/home/{app}": pages.home,

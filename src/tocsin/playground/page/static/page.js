@@ -294,8 +294,7 @@
       tell(combo);
     }
     event.target.closest("a[data-pressing]")?.dispatchEvent(new Event("pressed"));
-    const reaction = event.target.closest(".menu-row button");
-    if (reaction) reaction.closest("[popover]").hidePopover();
+    event.target.closest(".menu-row button, [data-hides]")?.closest("[popover]").hidePopover();
   });
 
   document.addEventListener("keydown", (event) => {
