@@ -167,7 +167,7 @@ class Workspace(PeopleActs):
     def _unseen(self, person_id: str, channel_id: str) -> list[Message]:
         read = self.state.reads.get((person_id, channel_id), "")
         found = self.messages.history(channel_id, person_id)
-        return [m for m in found if m.ts > read and m.user != person_id]
+        return [m for m in found if m.ts > read]
 
     def unread(self, person_id: str, channel_id: str) -> int:
         return len(self._unseen(person_id, channel_id))
