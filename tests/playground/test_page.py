@@ -74,6 +74,10 @@ async def test_a_deactivated_person_or_an_app_cannot_be_acted_as(browser: Browse
     await browser.act_as("tom")
     await browser.do("/act-as", person=browser.slack.app.bot_user_id)
     assert "Acting as Ben Okafor" in await browser.see("/client")
+    for forged in (browser.slack.person("tom"), browser.slack.app.bot_user_id, "U0NOBODY00"):
+        browser.http.cookies.clear()
+        browser.http.cookies.set("playground_person", forged)
+        assert "Acting as Ana Ferreira" in await browser.see("/client")
 
 
 async def test_unread_channels_are_marked_until_they_are_opened(browser: Browser) -> None:
