@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
+
+from crash.switch import Kill, Switch
 from tocsin.assembly import connected, data_dir, opened
 from tocsin.journal.durable import DurableJournal
 from tocsin.settings import read_settings
-
-from crash.switch import Kill, Switch
 
 GLANCE_SECONDS = 0.05
 
@@ -51,7 +51,7 @@ async def _live(order: dict[str, Any], line: socket.socket, switches: Switch) ->
 
 
 async def _quiet(journal: DurableJournal) -> None:
-    """Until no story is unfinished; the journal tells of none that it has not begun again yet, so it is asked."""
+    """Until no story is unfinished, also none that waits to be begun again."""
     while await journal.unfinished():
         await journal.finish(GLANCE_SECONDS)
         await asyncio.sleep(GLANCE_SECONDS / 5)

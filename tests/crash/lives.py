@@ -176,10 +176,6 @@ class Lives:
         """The points at which the bot was killed, in order."""
         return [life.killed_at for life in self.past if life.killed_at]
 
-    @property
-    def passed(self) -> Counter[str]:
-        return sum((life.passed for life in self.past), Counter())
-
 
 async def first(*waits: Awaitable[Any]) -> None:
     """Until one of them is done; the others are given up."""

@@ -58,7 +58,9 @@ def found_points() -> list[Point]:
     """Every crash point, in the order of the files."""
     folder = package_folder()
     return [
-        point for place in PLACES for point in rewritten((folder / place).read_text(encoding="utf-8"), place)[1]
+        point
+        for place in PLACES
+        for point in rewritten((folder / place).read_text(encoding="utf-8"), place)[1]
     ]
 
 

@@ -17,13 +17,13 @@ from typing import Any
 from fakes.slack import RunningWorkspace, running_workspace
 from history.checker import violations
 from history.history import History
-from tocsin.playground.manifest import Manifest
-from tocsin.slack import routes
 
 from crash.lives import Lives, Zygote
 from crash.scenarios import SCENARIOS
 from crash.stage import Stage
 from crash.switch import Kill
+from tocsin.playground.manifest import Manifest
+from tocsin.slack import routes
 
 RUN_SECONDS = 150.0
 
@@ -45,9 +45,8 @@ class Plan:
 class Report:
     plan: Plan
     kills: list[str] = field(default_factory=list)
-    passed: Counter[str] = field(default_factory=Counter)
-    later: Counter[str] = field(default_factory=Counter)
-    """What the lives after the first one passed."""
+    lives: list[Counter[str]] = field(default_factory=list)
+    """How often each life passed each point."""
     intents: int = 0
     lost: int = 0
     duplicated: int = 0
@@ -98,8 +97,7 @@ class Runner:
             report.violations.append(f"did not come to rest: {_last_line(error)}; log in {stage.folder}")
         await lives.close()
         report.violations += [f"the bot ended by itself: {life.failed}" for life in lives.past if life.failed]
-        report.kills, report.passed = lives.kills, lives.passed
-        report.later = sum((life.passed for life in lives.past[1:]), Counter())
+        report.kills, report.lives = lives.kills, [life.passed for life in lives.past]
         history = History.of(stage.workspace, stage.folder / "data", stage.presses, kills=lives.killed_when)
         self._judge(history, stage, report)
 

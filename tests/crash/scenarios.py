@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 
 from fakes.bot import chosen, picked, ticked
+
+from crash.stage import Stage
 from tocsin.incidents.rules import channel_name
 from tocsin.playground.faults import Fault
 from tocsin.playground.model import Message, View
-
-from crash.stage import Stage
 
 Scenario = Callable[[Stage], Awaitable[None]]
 

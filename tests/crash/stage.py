@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,10 +12,11 @@ from typing import Any
 from fakes.bot import typed
 from fakes.slack import RunningWorkspace
 from history.history import Press
-from tocsin.playground.delivery import ACK_SECONDS
-from tocsin.playground.model import Message, Outcome, View
 
 from crash.lives import Life, Lives, first
+from tocsin.playground.delivery import ACK_SECONDS
+from tocsin.playground.modals import TRIGGER_SECONDS
+from tocsin.playground.model import Message, Outcome, View
 
 NOBODY_THERE = frozenset({"operation_timeout", "app_not_responding", "dispatch_failed"})
 MOST_TRIES = 8
@@ -68,11 +70,17 @@ class Stage:
             with self.workspace.subscribe() as changes:
                 outcome = await self.while_it_lives(life, gesture())
                 if outcome.ok and not self._new_view(person, before):
-                    await first(_seen(changes, "view_opened", person), life.dead.wait())
+                    await self._changed(life, changes, "view_opened", person)
             view = self._new_view(person, before)
             if view is not None:
                 return view
         raise RuntimeError("no form was opened, however often it was asked for")
+
+    async def _changed(self, life: Life, changes: Any, kind: str, person: str) -> None:
+        """Until the person's screen changes, or the bot is dead, or a trigger is too old to be used."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TRIGGER_SECONDS + 2.0):
+                await first(_seen(changes, kind, person), life.dead.wait())
 
     def _new_view(self, person: str, before: set[str]) -> View | None:
         return next((v for v in reversed(self.workspace.stack(person)) if v.id not in before), None)
@@ -86,7 +94,7 @@ class Stage:
                     life, self.workspace.press(view.user, action, block, view_id=view.id)
                 )
                 if outcome.ok and view.hash == shown:
-                    await first(_seen(changes, "view_updated", view.user), life.dead.wait())
+                    await self._changed(life, changes, "view_updated", view.user)
             if view.hash != shown:
                 return
         raise RuntimeError("the form did not change, however often the button was pressed")

@@ -11,7 +11,12 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -120,5 +125,3 @@ def lay_switches() -> None:
     early = [name for name in sys.modules if name.startswith(f"{ROOM}.")]
     assert not early, f"imported too early: {early}"
     sys.meta_path.insert(0, Finder())
-
-

@@ -1,0 +1,89 @@
+"""`python -m tests.crash --runs 300`: a campaign, or with --scenario one run again."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from crash.campaign import Totals, again, as_json, campaign, merged
+from crash.run import Plan
+from crash.switch import Kill
+from crash.unreached import UNREACHED
+
+
+def main() -> int:
+    asked = _arguments()
+    # Connections that break off in the middle are what we are here for.
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+    if asked.scenario:
+        plan = Plan(asked.scenario, asked.seed, tuple(_kill(said) for said in asked.kill))
+        report = asyncio.run(again(plan))
+        print("\n".join([f"killed at {report.kills}", *(report.violations or ["all is well"])]))
+        return bool(report.violations)
+    if asked.worker:
+        part = asyncio.run(campaign(asked.runs, asked.seed, lanes=asked.lanes, told=_aside))
+        print(json.dumps(as_json(part)))
+        return 0
+    totals = _by_workers(asked)
+    print("\n".join(totals.lines()))
+    for name in set(totals.never_reached) - set(UNREACHED):
+        print(f"never reached: {name}")
+    for said in totals.broken:
+        print(said)
+    return bool(totals.violations)
+
+
+def _by_workers(asked: argparse.Namespace) -> Totals:
+    began = time.monotonic()
+    share = -(-asked.runs // asked.workers)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.crash",
+        "--worker",
+        "--runs",
+        str(share),
+        "--lanes",
+        str(asked.lanes),
+    ]
+    workers = [
+        subprocess.Popen([*command, "--seed", str(asked.seed * 1000 + number)], stdout=subprocess.PIPE)
+        for number in range(asked.workers)
+    ]
+    parts = [json.loads(worker.communicate()[0].splitlines()[-1]) for worker in workers]
+    return merged(parts, time.monotonic() - began)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
+    parser.add_argument("--runs", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=2, help="processes that run side by side")
+    parser.add_argument("--lanes", type=int, default=3, help="runs side by side in each of them")
+    parser.add_argument("--scenario", help="do one run again")
+    parser.add_argument(
+        "--kill", action="append", default=[], help="point#hit, or any#hit; once for each life"
+    )
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _kill(said: str) -> Kill:
+    point, _, hit = said.rpartition("#")
+    return Kill(None if point == "any" else point, int(hit))
+
+
+def _aside(said: str) -> None:
+    print(said, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
