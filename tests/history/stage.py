@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from secrets import token_hex
@@ -28,6 +28,10 @@ SECONDS = 20.0
 """How long anything may take on a busy machine before a run is given up."""
 
 
+class NoBot(Exception):
+    """The bot ended before it was connected."""
+
+
 class Zygote:
     """The forking process, and the socket at which its children report."""
 
@@ -36,15 +40,10 @@ class Zygote:
         self._folder = folder
 
     async def bot(self, settings: dict[str, Any], edits: Sequence[Edit], log: Path) -> BotProcess:
-        """A new bot, once it is connected. Raises TimeoutError, with the end of its log, when it is not."""
-        came: asyncio.Future[BotProcess] = asyncio.get_running_loop().create_future()
-
-        async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with suppress(ValueError):
-                came.set_result(BotProcess(reader, writer, **json.loads(await reader.readline())))
-
+        """A new bot, once it is connected. Raises NoBot, with the end of its log, when it dies before."""
+        came: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Future()
         path = self._folder / token_hex(4)
-        server = await asyncio.start_unix_server(greet, path)
+        server = await asyncio.start_unix_server(lambda *ends: came.set_result(ends), path)
         request = {
             "settings": {name: str(value) for name, value in settings.items()},
             "edits": [asdict(edit) for edit in edits],
@@ -54,11 +53,14 @@ class Zygote:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
         try:
-            return await asyncio.wait_for(came, SECONDS)
-        except TimeoutError:
-            raise TimeoutError(f"the bot did not come up: {log.read_text()[-2000:]}") from None
+            async with asyncio.timeout(SECONDS):
+                reader, writer = await came
+                hello = await reader.readline()
         finally:
             server.close()
+        if not hello:
+            raise NoBot(await asyncio.to_thread(log.read_text))
+        return BotProcess(reader, writer, **json.loads(hello))
 
 
 @asynccontextmanager

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from history.checker import violations
-from history.scenario import SCENARIOS, history_of
+from history.history import History
+from history.scenario import DEATHS, SCENARIOS, history_of
+from history.seeded import Edit, SeedDoesNotFit, source_of
+from history.seeds import SEEDS, Seed
 from history.stage import Zygote, zygote
+from history.violation import Violation
+
+AT_ONCE = 3
+"""Runs side by side: most of a run is waiting for a restart."""
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -19,9 +28,72 @@ async def forking(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Zyg
         yield forking
 
 
-@pytest.mark.asyncio(loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def honest(forking: Zygote, tmp_path_factory: pytest.TempPathFactory) -> dict[str, History]:
+    """Every scenario, with the bot as it is."""
+    taking = asyncio.Semaphore(AT_ONCE)
+
+    async def run(name: str) -> tuple[str, History]:
+        async with taking:
+            return name, await history_of(SCENARIOS[name], tmp_path_factory.mktemp("honest"), forking)
+
+    return dict(await asyncio.gather(*map(run, SCENARIOS)))
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS)
-async def test_the_bot_keeps_every_promise(scenario: str, forking: Zygote, tmp_path: Path) -> None:
-    history = await history_of(SCENARIOS[scenario], tmp_path / "run", forking)
-    assert history.presses
-    assert [str(broken) for broken in violations(history)] == []
+async def test_the_bot_keeps_every_promise(scenario: str, honest: dict[str, History]) -> None:
+    assert [str(broken) for broken in violations(honest[scenario])] == []
+
+
+async def test_every_scenario_comes_to_what_it_is_about(honest: dict[str, History]) -> None:
+    made = {name: len(history.tables["incidents"]) for name, history in honest.items()}
+    assert made == {name: {"in private": 3, "refused": 0}.get(name, 1) for name in SCENARIOS}
+    assert all(honest[f"killed {when}"].kills for when in DEATHS)
+
+
+async def test_a_history_that_was_kept_is_judged_as_it_was(honest: dict[str, History]) -> None:
+    history = honest["in private"]
+    assert History.from_json(history.to_json()) == history
+
+
+async def test_each_seeded_bug_is_caught_by_the_promise_it_breaks(
+    forking: Zygote, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taking = asyncio.Semaphore(AT_ONCE)
+
+    async def run(seed: Seed) -> list[Violation]:
+        async with taking:
+            folder = tmp_path_factory.mktemp("seeded")
+            return violations(await history_of(SCENARIOS[seed.scenario], folder, forking, seed.edits))
+
+    found = dict(zip(SEEDS, await asyncio.gather(*map(run, SEEDS)), strict=True))
+    with capsys.disabled():
+        print(table(found))
+    missed = [s.bug for s, broken in found.items() if s.breaks not in {v.invariant for v in broken}]
+    assert missed == []
+    assert len(SEEDS) >= 20
+
+
+def table(found: dict[Seed, list[Violation]]) -> str:
+    """A line for each seeded bug: what it breaks, what was found, and the first sentence about it."""
+    lines = ["", ""]
+    for seed, broken in found.items():
+        invariants = " ".join(sorted({violation.invariant for violation in broken})) or "-"
+        said = next((v.sentence for v in broken if v.invariant == seed.breaks), "NOT CAUGHT")
+        lines.append(f"{seed.breaks}  {seed.bug:<56} {invariants:<12} {said[:100]}")
+    caught = sum(any(v.invariant == seed.breaks for v in broken) for seed, broken in found.items())
+    return "\n".join([*lines, f"{caught} of {len(found)} seeded bugs caught", ""])
+
+
+@pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: seed.bug)
+async def test_a_seed_still_fits_the_source(seed: Seed) -> None:
+    sources = {edit.module: source_of(edit.module) for edit in seed.edits}
+    for edit in seed.edits:
+        sources[edit.module] = edit.made_in(sources[edit.module])
+    for module, source in sources.items():
+        compile(source, module, "exec")
+
+
+async def test_a_seed_that_no_longer_fits_is_an_error_and_not_a_bot_without_the_bug() -> None:
+    with pytest.raises(SeedDoesNotFit):
+        Edit("tocsin.actions.declare", "what nobody wrote", "").made_in(source_of("tocsin.actions.declare"))

@@ -53,16 +53,18 @@ def main() -> None:
         if os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             request = json.loads(line)
-            sys.stderr = open(request["log"], "a", buffering=1)  # noqa: SIM115
-            os.dup2(sys.stderr.fileno(), 2)
-            try:
-                plant(Edit(**edit) for edit in request["edits"])
-                asyncio.run(_serve(request))
-            finally:
-                os._exit(0)
+            log = os.open(request["log"], os.O_WRONLY | os.O_APPEND)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            plant(Edit(**edit) for edit in request["edits"])
+            asyncio.run(_serve(request))
+            return
 
 
 async def _serve(request: dict[str, Any]) -> None:
+    # Who waits for us sees the connection end if one of these imports fails.
+    reader, writer = await asyncio.open_unix_connection(request["socket"])
+
     from tocsin.assembly import connected, data_dir, opened
     from tocsin.settings import read_settings
     from tocsin.web.serving import listen, serving
@@ -70,7 +72,6 @@ async def _serve(request: dict[str, Any]) -> None:
     listening = listen("127.0.0.1", 0)
     port = listening.getsockname()[1]
     settings = read_settings(tocsin_port=port, **request["settings"])
-    reader, writer = await asyncio.open_unix_connection(request["socket"])
     async with AsyncExitStack() as stack:
         bot = await stack.enter_async_context(opened(settings, data_dir(settings)))
         await stack.enter_async_context(serving(bot.pages(settings, port), listening))
