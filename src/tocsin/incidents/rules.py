@@ -31,6 +31,7 @@ from tocsin.incidents.requests import (
 )
 
 _BIDIRECTIONAL = frozenset(map(chr, [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]))
+CHANNEL_NAME_LENGTH = 60
 _JOINERS = frozenset("\u200c\u200d")
 
 
@@ -175,13 +176,17 @@ def _link(text: str) -> str:
 def channel_name(reference: str, name: str, attempt: int = 1) -> str:
     """`inc-12-checkout-is-slow`: the number first, so that a sorted sidebar is a timeline.
 
-    At most 80 lower-case letters, digits, hyphens and underscores (Slack, conversations.create).
-    Accents are dropped, and so are words in other scripts. Later attempts end in `-2`, `-3`.
+    Slack takes 80 lower-case letters, digits, hyphens and underscores (conversations.create); ours are whole
+    words up to 60, so that they can be read in a sidebar. Accents are dropped, and so are words in other
+    scripts. Later attempts end in `-2`, `-3`.
     """
     folded = unicodedata.normalize("NFKD", f"{reference}-{name}").encode("ascii", "ignore").decode()
     words = re.sub(r"[^a-z0-9_]+", "-", folded.lower()).strip("-_")
+    if len(words) > CHANNEL_NAME_LENGTH:
+        whole, _, _ = words[: CHANNEL_NAME_LENGTH + 1].rpartition("-")
+        words = whole if len(whole) > len(reference) else words[:CHANNEL_NAME_LENGTH]
     tail = f"-{attempt}" if attempt > 1 else ""
-    return words[: 80 - len(tail)].rstrip("-_") + tail
+    return words.rstrip("-_") + tail
 
 
 def in_words(names: Iterable[str]) -> str:

@@ -141,7 +141,7 @@ class SlackWorkspace:
             return None
         user = answer.get("user") or {}
         profile = user.get("profile") or {}
-        name = profile.get("display_name") or profile.get("real_name") or user.get("real_name")
+        name = profile.get("real_name") or user.get("real_name") or profile.get("display_name")
         return Person(slack_user_id=person, name=name or user.get("name"))
 
     async def pin(self, channel: ChannelId, ts: MessageTs) -> None:
