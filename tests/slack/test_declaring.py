@@ -319,6 +319,10 @@ async def test_of_two_open_forms_on_one_message_only_the_first_makes_an_incident
     assert await how_many(bot) == before
     await pressed(bot, forms[1], "declare_another", "already")
     assert value(forms[1], "name") == "Map is blank for me too"
+    assert value(forms[1], "severity_id") == "minor"
+    assert (await bot.submit("chloe", forms[1])).ok
+    await settled(bot)
+    assert await how_many(bot) == before + 1
 
 
 async def test_pressing_the_same_modal_twice_at_once_is_one_incident(bot: RunningBot) -> None:
@@ -358,3 +362,26 @@ async def test_a_private_incident_is_not_given_away_by_its_message(bot: RunningB
     assert second.reference != incident.reference
     again = await bot.pick_shortcut("ana", message)
     assert "Already declared" in words(again)
+
+
+async def test_a_long_message_that_has_an_incident_says_so_too(bot: RunningBot) -> None:
+    message = post(bot, "alerts", user=bot.slack.person("ben"), text='"Slow"\n' * 600)
+    await declare(bot, "ana", await bot.pick_shortcut("ana", message))
+    assert "Already declared" in words(await bot.pick_shortcut("chloe", message))
+
+
+async def test_a_form_that_slack_does_not_open_is_told_with_what_was_typed(bot: RunningBot) -> None:
+    bot.workspace.faults.plan("views.open", Fault(error="expired_trigger_id"))
+    ana, general = bot.slack.person("ana"), bot.slack.channel("general")
+    assert (await bot.workspace.command(ana, general, "/incident the <!channel> door is open")).ok
+    await bot.workspace.heard("response_url")
+    (whisper,) = (m for m in bot.workspace.history(general, ana) if m.ephemeral_to)
+    assert "could not be opened" in whisper.text
+    assert "/incident the &lt;!channel&gt; door is open" in whisper.text
+
+
+async def test_a_global_shortcut_whose_form_does_not_open_is_told_directly(bot: RunningBot) -> None:
+    bot.workspace.faults.plan("views.open", Fault(status=503))
+    assert (await bot.workspace.global_shortcut(bot.slack.person("priya"), "declare")).ok
+    await bot.workspace.heard("chat.postMessage")
+    assert "could not be opened" in told(bot, "priya")[-1].text

@@ -96,9 +96,11 @@ class DeclareIncident:
     async def _not_refused_yet(self, order: DeclareOrder) -> tuple[DeclareOrder, AnyOutcome | None]:
         """The order, under a key that nothing was refused for, and what became of that key.
 
-        A refusal made nothing, so the same form put right is a declaration of its own.
+        A refusal made nothing, so the same form put right is a declaration of its own; so is the same form
+        sent again as another incident from a message that has one.
         """
-        while isinstance(finished := await self._finished(order.declaration.key), NotDeclared):
+        made_nothing = (NotDeclared, AlreadyDeclared) if order.another else NotDeclared
+        while isinstance(finished := await self._finished(order.declaration.key), made_nothing):
             key = str(uuid5(NAMESPACE_OID, order.declaration.key))
             declaration = order.declaration.model_copy(update={"key": key})
             order = order.model_copy(update={"declaration": declaration})

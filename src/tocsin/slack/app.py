@@ -25,6 +25,7 @@ from tocsin.incidents.model import Frozen
 from tocsin.slack import routes
 from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.gestures import Command, Press, Shortcut, Submission, Suggestion
+from tocsin.slack.views.declared import sorry_modal
 
 Gesture = Command | Shortcut | Press | Submission | Suggestion
 G = TypeVar("G", Command, Shortcut, Press, Submission, Suggestion)
@@ -35,6 +36,7 @@ ANY = re.compile(".*", re.DOTALL)
 DELIVERY = "delivery"
 SORRY = "Something went wrong on our side, and nothing was done. Please try again."
 NOT_OURS = "Tocsin does not serve this workspace."
+NOT_KNOWN = "This is from another version of Tocsin, which is gone. Type /incident to start again."
 
 
 def build_app(desk: Desk, client: AsyncWebClient, identity: dict[str, Any]) -> AsyncApp:
@@ -101,8 +103,10 @@ async def _apologise(ack: AsyncAck, gesture: Frozen, sentence: str) -> None:
     if isinstance(gesture, Command):
         await ack(response_type="ephemeral", text=sentence)
     elif isinstance(gesture, Submission):
-        first = next(iter(gesture.view.values), "name")
-        await ack(response_action="errors", errors={first: sentence})
+        if gesture.view.values:
+            await ack(response_action="errors", errors={next(iter(gesture.view.values)): sentence})
+        else:
+            await ack(response_action="update", view=sorry_modal("Not sent", sentence))
     else:
         await ack()
 
@@ -117,17 +121,29 @@ async def _run_command(ack: AsyncAck, command: Command, desk: Desk, delivery: De
 
 async def _run_shortcut(ack: AsyncAck, shortcut: Shortcut, desk: Desk, delivery: Delivery) -> None:
     route = routes.SHORTCUTS.get(shortcut.callback_id)
-    await (route.listener(ack, shortcut, desk) if route else ack())
+    if route is not None:
+        await route.listener(ack, shortcut, desk)
+        return
+    await ack()
+    sorry = desk.workspace.open_modal(shortcut.trigger_id or "", sorry_modal("Not known", NOT_KNOWN))
+    desk.tasks.begin("say that a shortcut is not known", sorry)
 
 
 async def _run_submission(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
     listener = routes.VIEWS.get(submission.view.callback_id)
-    await (listener(ack, submission, desk, delivery) if listener else ack())
+    await (listener(ack, submission, desk, delivery) if listener else _apologise(ack, submission, NOT_KNOWN))
 
 
 async def _run_press(ack: AsyncAck, press: Press, desk: Desk, delivery: Delivery) -> None:
     listener = routes.PRESSES.get(press.control.action_id)
-    await (listener(ack, press, desk) if listener else ack())
+    if listener is not None:
+        await listener(ack, press, desk)
+        return
+    await ack()
+    if press.response_url:
+        desk.tasks.begin(
+            "say that a button is not known", desk.workspace.answer(press.response_url, NOT_KNOWN)
+        )
 
 
 async def _run_suggestion(ack: AsyncAck, suggestion: Suggestion, desk: Desk, delivery: Delivery) -> None:

@@ -84,6 +84,7 @@ class Interaction(Frozen):
     user: User
     team: Team | None = None
     trigger_id: str | None = None
+    response_url: str | None = None
     channel: ChannelRef | None = None
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID, uuid5
 
 from slack_bolt.context.ack.async_ack import AsyncAck
+from slack_sdk.models.views import View
 
 from tocsin.actions.best_effort import best_effort
 from tocsin.actions.orders import AlreadyDeclared, AnyOutcome, Declared, DeclareOrder
@@ -13,7 +14,7 @@ from tocsin.incidents.model import Form, Incident, Person, SourceMessage
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, Declaration, DeclareRequest
 from tocsin.incidents.rules import answered, channel_name, cleaned, declared, visible_to
 from tocsin.slack.desk import Delivery, Desk
-from tocsin.slack.gestures import Command, Press, Shortcut, Submission, Suggestion
+from tocsin.slack.gestures import Command, Press, Shortcut, ShownView, Submission, Suggestion
 from tocsin.slack.views.declare import FIELD, FormContext, declare_modal, field_choices, read_declare
 from tocsin.slack.views.declared import already_modal, declared_modal, loading_modal, saved_modal, sorry_modal
 from tocsin.slack.views.kit import found, shortened
@@ -28,13 +29,13 @@ async def open_declare(ack: AsyncAck, command: Command, rest: str, desk: Desk, n
     await ack()
     context = FormContext(origin=command.channel_id)
     filled = _named(rest)
-    desk.tasks.begin("open the form", _open(desk, command.trigger_id, context, filled, notice))
+    desk.tasks.begin("open the form", _open(desk, command, context, filled, notice))
 
 
 async def open_declare_anywhere(ack: AsyncAck, shortcut: Shortcut, desk: Desk) -> None:
     """The global shortcut, which comes from no channel."""
     await ack()
-    desk.tasks.begin("open the form", _open(desk, shortcut.trigger_id or "", FormContext(), DeclareRequest()))
+    desk.tasks.begin("open the form", _open(desk, shortcut, FormContext(), DeclareRequest()))
 
 
 async def open_declare_from_message(ack: AsyncAck, shortcut: Shortcut, desk: Desk) -> None:
@@ -47,7 +48,7 @@ async def _open_from_message(shortcut: Shortcut, desk: Desk) -> None:
     message, channel = shortcut.message, shortcut.channel
     ts = shortcut.message_ts or message.get("ts")
     if channel is None or not ts:
-        await _open(desk, shortcut.trigger_id or "", FormContext(), DeclareRequest())
+        await _open(desk, shortcut, FormContext(), DeclareRequest())
         return
     context = FormContext(
         origin=channel.id, source_channel=channel.id, source_ts=ts, thread=message.get("thread_ts") or ts
@@ -57,11 +58,9 @@ async def _open_from_message(shortcut: Shortcut, desk: Desk) -> None:
     earlier = await _earlier(shortcut.team_id, source, shortcut.by, desk)
     if earlier is not None:
         context = context.model_copy(update={"name": name, "summary": summary})
-        view = already_modal(earlier, desk.clock(), context)
-        await desk.workspace.open_modal(shortcut.trigger_id or "", view)
+        await _shown(desk, shortcut, already_modal(earlier, desk.clock(), context))
         return
-    filled = DeclareRequest(name=name, summary=summary)
-    await _open(desk, shortcut.trigger_id or "", context, filled)
+    await _open(desk, shortcut, context, DeclareRequest(name=name, summary=summary))
 
 
 async def _earlier(team: str, source: SourceMessage | None, by: Person, desk: Desk) -> Incident | None:
@@ -78,10 +77,18 @@ async def declare_another(ack: AsyncAck, press: Press, desk: Desk) -> None:
     """*Declare another*, on a message that has an incident."""
     await ack()
     if press.view is not None:
-        context = FormContext.read(press.view.private_metadata)
-        filled = DeclareRequest(name=context.name, summary=context.summary)
-        context = context.model_copy(update={"another": True, "name": "", "summary": ""})
-        desk.tasks.begin("open another form", _show_form(desk, press, context, filled))
+        desk.tasks.begin("open another form", _show_another(desk, press, press.view))
+
+
+async def _show_another(desk: Desk, press: Press, view: ShownView) -> None:
+    """The form again, with all that was typed in this modal before, else what the message says."""
+    context = FormContext.read(view.private_metadata)
+    order = await desk.declare.order(_key(press.team_id, view))
+    filled = (
+        order.declaration.request if order else DeclareRequest(name=context.name, summary=context.summary)
+    )
+    context = context.model_copy(update={"another": True, "name": "", "summary": ""})
+    await _show_form(desk, press, context, filled)
 
 
 async def more_fields(ack: AsyncAck, press: Press, desk: Desk) -> None:
@@ -113,7 +120,7 @@ async def _reopen(press: Press, desk: Desk) -> None:
         source_ts=source.timestamp if source else None,
         expanded=True,
     )
-    await _open(desk, press.trigger_id or "", context, order.declaration.request)
+    await _open(desk, press, context, order.declaration.request)
 
 
 async def _show_form(desk: Desk, press: Press, context: FormContext, filled: DeclareRequest) -> None:
@@ -149,7 +156,7 @@ def _order(submission: Submission, form: Form, desk: Desk) -> DeclareOrder:
     context = FormContext.read(submission.view.private_metadata)
     values = answered(request.custom_field_entries, form, {})
     declaration = Declaration(
-        key=str(uuid5(KEYS, f"{submission.team_id}/{submission.view.id}")),
+        key=_key(submission.team_id, submission.view),
         **request.model_dump(exclude={"custom_field_entries"}),
         custom_field_entries=values,
         slack_team_id=submission.team_id,
@@ -164,6 +171,11 @@ def _order(submission: Submission, form: Form, desk: Desk) -> DeclareOrder:
         view_id=submission.view.id,
         another=context.another,
     )
+
+
+def _key(team: str, view: ShownView) -> str:
+    """The same for every press of one modal, however often and however late."""
+    return str(uuid5(KEYS, f"{team}/{view.id}"))
 
 
 def _source(context: FormContext, desk: Desk) -> SourceMessage | None:
@@ -214,16 +226,38 @@ def _named(text: str) -> DeclareRequest:
 
 
 async def _open(
-    desk: Desk, trigger: str, context: FormContext, filled: DeclareRequest, notice: str = ""
+    desk: Desk,
+    gesture: Command | Shortcut | Press,
+    context: FormContext,
+    filled: DeclareRequest,
+    notice: str = "",
 ) -> None:
     """Open the form with nothing asked before; a cold cache shows *loading* first, and fills it."""
     form = desk.forms.now
     if form is not None:
-        await desk.workspace.open_modal(trigger, declare_modal(form, context, filled, notice=notice))
+        await _shown(desk, gesture, declare_modal(form, context, filled, notice=notice))
         return
-    view_id = await desk.workspace.open_modal(trigger, loading_modal(context))
+    view_id = await _shown(desk, gesture, loading_modal(context))
+    if view_id is None:
+        return
     try:
         view = declare_modal(await desk.forms.fetch(), context, filled, notice=notice)
     except TocsinError as error:
         view = sorry_modal("Not now", f"The form could not be fetched: {error} Try again in a minute.")
     await desk.workspace.update_modal(view_id, view)
+
+
+async def _shown(desk: Desk, gesture: Command | Shortcut | Press, view: View) -> str | None:
+    """The id of the opened modal; None when Slack did not open it, which the person is told."""
+    try:
+        return await desk.workspace.open_modal(gesture.trigger_id or "", view)
+    except TocsinError as error:
+        sentence = f"The form could not be opened ({error}), and nothing was declared. Please try again."
+        if isinstance(gesture, Command) and gesture.text:
+            sentence += f" You had typed: {gesture.command} {gesture.text}"
+        if gesture.response_url:
+            await desk.workspace.answer(gesture.response_url, sentence)
+        elif gesture.by.slack_user_id:
+            key = f"{gesture.trigger_id}:unopened"
+            await desk.workspace.tell(gesture.by.slack_user_id, sentence, key=key)
+        return None

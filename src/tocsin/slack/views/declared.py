@@ -11,7 +11,7 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.model import Incident
 from tocsin.incidents.rules import ago
-from tocsin.slack.views.card import card, person
+from tocsin.slack.views.card import facts_line, name_block, person
 from tocsin.slack.views.declare import FormContext
 from tocsin.slack.views.kit import escape, link, paragraph, plain
 
@@ -24,7 +24,7 @@ def declared_modal(incident: Incident, channel_name: str, trouble: Sequence[str]
     """The outcome: reference, permalink, and the channel as a link or, until it is open, by its name."""
     reference = link(incident.permalink, incident.reference)
     if incident.slack_channel_id:
-        where = f"Its channel is <#{incident.slack_channel_id}>."
+        where = f"Carry on in <#{incident.slack_channel_id}>."
     elif trouble:
         where = "It has no channel of its own yet."
     else:
@@ -32,11 +32,17 @@ def declared_modal(incident: Incident, channel_name: str, trouble: Sequence[str]
     blocks: list[Block] = [
         paragraph(f":white_check_mark: *{reference}* is declared. {where}"),
         *(paragraph(f":warning: {escape(sentence)}.") for sentence in trouble),
-        *card(incident),
+        name_block(incident),
+        ContextBlock(elements=[MarkdownTextObject(text=facts_line(incident), verbatim=True)]),
     ]
     if incident.permalink:
+        blocks.append(ActionsBlock(elements=[_opening(incident.permalink, "Open incident")]))
         blocks.append(ContextBlock(elements=[MarkdownTextObject(text=f"Permalink: <{incident.permalink}>")]))
     return _answer(incident.reference, blocks)
+
+
+def _opening(url: str, words: str, **look: str) -> ButtonElement:
+    return ButtonElement(action_id="open_incident", text=plain(words), url=url, **look)
 
 
 def saved_modal() -> View:
@@ -55,14 +61,17 @@ def already_modal(incident: Incident, now: datetime, context: FormContext) -> Vi
     said = f"*{reference}*, declared by {person(incident.creator)} {when} from this message."
     buttons = [ButtonElement(action_id="declare_another", text=plain("Declare another"), value="another")]
     if incident.permalink:
-        url = incident.permalink
-        buttons.insert(
-            0, ButtonElement(action_id="open_incident", text=plain("Open it"), url=url, style="primary")
-        )
-    blocks = [paragraph(said), *card(incident)[:2], ActionsBlock(block_id="already", elements=buttons)]
-    return _answer(
-        "Already declared", blocks, private_metadata=context.model_dump_json(exclude_defaults=True)
-    )
+        buttons.insert(0, _opening(incident.permalink, "Open it", style="primary"))
+    facts = facts_line(incident)
+    if incident.slack_channel_id:
+        facts += f" · <#{incident.slack_channel_id}>"
+    blocks: list[Block] = [
+        paragraph(said),
+        name_block(incident),
+        ContextBlock(elements=[MarkdownTextObject(text=facts, verbatim=True)]),
+        ActionsBlock(block_id="already", elements=buttons),
+    ]
+    return _answer("Already declared", blocks, private_metadata=context.packed())
 
 
 def loading_modal(context: FormContext) -> View:
