@@ -20,6 +20,7 @@ from starlette.templating import Jinja2Templates
 from tocsin.actions.ports import Backend, Clock
 from tocsin.incidents import listing
 from tocsin.incidents.model import PersonId
+from tocsin.incidents.rules import ago
 from tocsin.web import showing
 from tocsin.web.access import Access
 from tocsin.web.guard import HEADERS, Guard
@@ -85,6 +86,7 @@ def _templates() -> Jinja2Templates:
     )
     environment.globals.update(
         age=listing.age,
+        ago=ago,
         named=listing.named,
         marks=listing.marks,
         moment=listing.moment,

@@ -20,6 +20,9 @@ from tocsin.slack.views.kit import escape, link, moment, plain, shortened
 
 _Text = RichTextElementParts.Text
 _Link = RichTextElementParts.Link
+QUOTE_LIMIT = 500
+"""Characters of the summary that the card shows; the incident's page has all of it."""
+
 _BOLD = RichTextElementParts.TextStyle(bold=True)
 
 
@@ -68,6 +71,18 @@ def person(who: Person | None) -> str:
     return f"<@{who.slack_user_id}>" if who.slack_user_id else escape(who.name or "Nobody yet")
 
 
+def name_block(incident: Incident) -> RichTextBlock:
+    """The incident's name alone."""
+    return RichTextBlock(elements=[RichTextSectionElement(elements=[_Text(text=incident.name, style=_BOLD)])])
+
+
+def facts_line(incident: Incident) -> str:
+    """The card in one line of mrkdwn, for where the reader has the rest before their eyes."""
+    said = [*marks(incident), *([escape(incident.severity.name)] if incident.severity else [])]
+    lead = f"Lead: {person(incident.lead)}" if incident.lead else "No lead yet"
+    return " · ".join([*said, escape(incident.incident_status.name), lead])
+
+
 def _title(incident: Incident) -> RichTextBlock:
     reference = (
         _Link(url=incident.permalink, text=incident.reference, style=_BOLD)
@@ -77,9 +92,20 @@ def _title(incident: Incident) -> RichTextBlock:
     parts: list[RichTextSectionElement | RichTextQuoteElement] = [
         RichTextSectionElement(elements=[reference, _Text(text=f"  {incident.name}", style=_BOLD)])
     ]
-    if incident.summary:
-        parts.append(RichTextQuoteElement(elements=[_Text(text=shortened(incident.summary, 500))]))
+    if said := _quoted(incident):
+        parts.append(RichTextQuoteElement(elements=[_Text(text=shortened(said, QUOTE_LIMIT))]))
     return RichTextBlock(elements=parts)
+
+
+def _quoted(incident: Incident) -> str:
+    """The summary as it stands in a quote: without marks of its own, nor what the card says elsewhere."""
+    lines = incident.summary.splitlines()
+    if lines and lines[0] == f"> {incident.name}":
+        lines = lines[1:]
+    said = "\n".join(line.removeprefix("> ") for line in lines)
+    if incident.source and incident.source.permalink:
+        said = said.removesuffix(incident.source.permalink)
+    return said.strip() if said.strip("— \n") else ""
 
 
 def _facts(incident: Incident) -> SectionBlock:

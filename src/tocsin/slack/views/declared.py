@@ -41,8 +41,8 @@ def declared_modal(incident: Incident, channel_name: str, trouble: Sequence[str]
     return _answer(incident.reference, blocks)
 
 
-def _opening(url: str, words: str, **look: str) -> ButtonElement:
-    return ButtonElement(action_id="open_incident", text=plain(words), url=url, **look)
+def _opening(url: str, words: str, style: str | None = None) -> ButtonElement:
+    return ButtonElement(action_id="open_incident", text=plain(words), url=url, style=style)
 
 
 def saved_modal() -> View:
