@@ -28,6 +28,9 @@ from slack_sdk.models.blocks import (
 OPTION_LIMIT = 75
 """Characters of an option's text and of its description (Slack, option object)."""
 
+HINT_LIMIT = 200
+"""Characters of a hint: Slack takes 2000, but 250 KB for a whole view, and few are read at 3 a.m."""
+
 OPTIONS_LIMIT = 100
 """Options of one select menu; beyond that it must be an external select (Slack, select menu element)."""
 
@@ -81,7 +84,7 @@ def _block(
         label=plain(shortened(label, 2000)),
         element=element,
         optional=optional,
-        hint=plain(shortened(hint, 2000)) if hint else None,
+        hint=plain(shortened(hint, HINT_LIMIT)) if hint else None,
     )
 
 

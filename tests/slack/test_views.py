@@ -1,0 +1,232 @@
+"""Every modal and message we draw, empty and as full as it gets, is one that Slack takes and we can read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fakes.declarations import ANA, DAWN
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tocsin.backends.catalogue import Catalogue
+from tocsin.incidents.model import (
+    ChannelId,
+    CustomField,
+    FieldOption,
+    Form,
+    Incident,
+    IncidentType,
+    MessageTs,
+    PersonId,
+    Role,
+    RoleAssignment,
+    Severity,
+    SourceMessage,
+    Status,
+)
+from tocsin.incidents.requests import DeclareRequest
+from tocsin.playground.blocks import message_errors, view_errors
+from tocsin.playground.elements import initial_values
+from tocsin.playground.text import broadcasts
+from tocsin.slack.routes import help_lines
+from tocsin.slack.views.card import card, card_text
+from tocsin.slack.views.channel import bookmark_title, purpose, topic
+from tocsin.slack.views.declare import FormContext, declare_modal, read_declare
+from tocsin.slack.views.declared import already_modal, declared_modal, loading_modal, saved_modal, sorry_modal
+from tocsin.slack.views.help import help_message
+from tocsin.slack.views.kit import escape
+from tocsin.slack.views.source import name_and_summary
+
+WIDE, LONG = "W" * 75, "<&>" * 700
+KINDS = ("text", "link", "numeric", "single_select", "multi_select")
+
+
+def options(count: int) -> tuple[FieldOption, ...]:
+    return tuple(FieldOption(id=f"o{n}", value=f"{n} {WIDE}", sort_key=n) for n in range(count))
+
+
+HUGE = Form(
+    severities=tuple(Severity(id=f"s{n}", name=WIDE, description=LONG, rank=n) for n in range(100)),
+    incident_types=tuple(
+        IncidentType(id=f"t{n}", name=WIDE, description=LONG, private_incidents_only=True) for n in range(100)
+    ),
+    roles=(
+        Role(id="lead", name=WIDE, role_type="lead"),
+        *(Role(id=f"r{n}", name=WIDE, description=LONG, role_type="custom") for n in range(19)),
+    ),
+    custom_fields=tuple(
+        CustomField(
+            id=f"f{n}",
+            name=WIDE,
+            description=LONG,
+            field_type=KINDS[n % 5],
+            options=options((100, 101)[n % 2]) if n % 5 > 2 else (),
+            required=n % 3 == 0,
+        )
+        for n in range(40)
+    ),
+)
+USUAL = Catalogue().form()
+FULL = DeclareRequest(
+    name="N" * 200,
+    summary="<!channel>" * 300,
+    severity_id="s99",
+    incident_type_id="t42",
+    visibility="private",
+    mode="test",
+    incident_role_assignments={"lead": PersonId("U0BEN00002"), "r3": PersonId("U0ANA00001")},
+    custom_field_entries={
+        "f0": ("x" * 3000,),
+        "f1": ("https://example.com/?a=b&c=d",),
+        "f2": ("-12.50",),
+        "f3": ("o100",),
+        "f4": ("o0", "o99"),
+    },
+)
+CONTEXT = FormContext(
+    origin=ChannelId("C0GENERAL1"),
+    source_channel=ChannelId("C0GENERAL1"),
+    source_ts=MessageTs("1700000000.000100"),
+    thread=MessageTs("1700000000.000100"),
+    another=True,
+    expanded=True,
+    name='"' * 200,
+    summary='"\n' * 1500,
+)
+LEAST = Incident(
+    id="1",
+    reference="INC-1",
+    name="x",
+    incident_status=Status(id="live", name="Live"),
+    created_at=DAWN,
+    updated_at=DAWN,
+)
+MOST = LEAST.model_copy(
+    update={
+        "reference": "INC-1234567890",
+        "name": "<!channel>" * 20,
+        "summary": "<@U0BEN00002>\n" * 230,
+        "permalink": "https://incidents.example/" + "x" * 1000,
+        "severity": Severity(id="s", name="<" * 75),
+        "visibility": "private",
+        "mode": "test",
+        "slack_channel_id": "C0ROOM0001",
+        "slack_channel_name": "inc-" + "x" * 76,
+        "source": SourceMessage(
+            channel=ChannelId("C1"), timestamp=MessageTs("1.1"), permalink="https://x.example/" + "y" * 500
+        ),
+        "creator": ANA,
+        "incident_role_assignments": (
+            RoleAssignment(role=Role(id="lead", name="Lead", role_type="lead"), assignee=ANA),
+        ),
+    }
+)
+INCIDENTS = pytest.mark.parametrize("incident", [LEAST, MOST], ids=["least", "most"])
+MODALS: dict[str, Callable[[], Any]] = {
+    "empty form": lambda: declare_modal(Form(), FormContext(), DeclareRequest()),
+    "usual form": lambda: declare_modal(Catalogue().form(), FormContext(), DeclareRequest()),
+    "huge form": lambda: declare_modal(HUGE, FormContext(), FULL, notice="*n*" * 900, trouble="*t*" * 900),
+    "huge form in full": lambda: declare_modal(HUGE, CONTEXT, FULL),
+    "not private": lambda: declare_modal(Form(offers_private=False), FormContext(), DeclareRequest()),
+    "declared": lambda: declared_modal(LEAST, "inc-1"),
+    "declared in full": lambda: declared_modal(MOST, "x" * 80, ["It & that failed"] * 8),
+    "already": lambda: already_modal(LEAST, DAWN, FormContext()),
+    "already in full": lambda: already_modal(MOST, DAWN, CONTEXT),
+    "saved": saved_modal,
+    "loading": lambda: loading_modal(CONTEXT),
+    "sorry": lambda: sorry_modal("Not declared", "<!channel> no"),
+}
+
+
+@pytest.mark.parametrize("draw", MODALS.values(), ids=list(MODALS))
+def test_every_modal_keeps_within_slacks_limits(draw: Callable[[], Any]) -> None:
+    assert view_errors(draw().to_dict()) == []
+
+
+@INCIDENTS
+def test_every_card_keeps_within_slacks_limits_and_calls_only_who_it_names(incident: Incident) -> None:
+    message = {"text": card_text(incident), "blocks": [block.to_dict() for block in card(incident)]}
+    assert message_errors(message) == []
+    called = {mention.target for mention in broadcasts(message["text"])}
+    called |= {mention.target for mention in broadcasts(message["blocks"])}
+    assert called <= {ANA.slack_user_id}
+
+
+@INCIDENTS
+def test_topic_purpose_and_bookmark_fit_and_are_escaped(incident: Incident) -> None:
+    for said in (topic(incident), purpose(incident)):
+        assert 0 < len(said) <= 250
+        assert "<" not in said
+    assert 0 < len(bookmark_title(incident)) <= 256
+
+
+def test_help_is_a_message_that_slack_takes() -> None:
+    text, blocks = help_message(help_lines())
+    assert message_errors({"text": text, "blocks": [block.to_dict() for block in blocks]}) == []
+
+
+def test_what_the_form_shows_in_full_is_read_back_the_same() -> None:
+    view = declare_modal(HUGE, FormContext(expanded=True), FULL).to_dict()
+    assert read_declare(initial_values(view, None)) == FULL
+
+
+texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=200)
+
+
+@given(
+    name=texts, summary=texts, severity=st.sampled_from(["minor", "major", "critical"]), private=st.booleans()
+)
+def test_whatever_is_typed_survives_being_drawn_again(
+    name: str, summary: str, severity: str, private: bool
+) -> None:
+    typed = DeclareRequest(
+        name=name, summary=summary, severity_id=severity, visibility="private" if private else "public"
+    )
+    view = declare_modal(USUAL, FormContext(expanded=True), typed).to_dict()
+    again = read_declare(initial_values(view, None))
+    assert again.model_copy(update={"incident_type_id": None}) == typed
+
+
+@given(st.builds(FormContext, origin=st.none(), name=texts, summary=st.text(max_size=3000)))
+def test_a_packed_context_fits_and_is_read_back(context: FormContext) -> None:
+    packed = context.packed()
+    assert len(packed) <= 3000
+    read = FormContext.read(packed)
+    assert read.name == context.name
+    assert context.summary.startswith(read.summary)
+
+
+@given(st.text(max_size=3100))
+def test_a_context_is_read_from_anything(metadata: str) -> None:
+    assert isinstance(FormContext.read(metadata), FormContext)
+
+
+@given(st.text())
+def test_escaped_text_calls_nobody_and_links_nowhere(text: str) -> None:
+    assert not broadcasts(escape(text))
+    assert "<" not in escape(text)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | texts,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["type", "text", "elements", "fields", "blocks", "attachments", "files", "user"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["text", "blocks", "attachments", "files", "user"]), json_values))
+def test_any_message_at_all_gives_a_name_and_a_summary_that_fit(message: dict[str, Any]) -> None:
+    json.dumps(message)
+    name, summary = name_and_summary(message, "https://x.example/archives/C1/p1", {})
+    assert len(name) <= 200
+    assert len(summary) <= 3000
