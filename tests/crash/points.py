@@ -12,18 +12,15 @@ ROOM = "tocsin"
 SWITCH = "_crash_switch"
 
 # What a declaration runs through, from the payload to the stores; () is everything in the file.
-PLACES: dict[str, tuple[str, ...]] = {
-    "actions/attempts.py": (),
-    "actions/best_effort.py": ("patiently",),
-    "actions/declare.py": (),
-    "actions/gathering.py": (),
-    "backends/local/backend.py": (),
-    "backends/local/configured.py": (),
-    "backends/local/declaring.py": (),
-    "backends/local/file.py": (),
+WHERE: dict[str, tuple[str, ...]] = {
+    "actions/*.py": (),
+    "backends/local/*.py": (),
     "journal/durable.py": (),
     "journal/ledger.py": (),
+    "slack/calls.py": (),
     "slack/listeners/declare.py": (),
+    "slack/pace.py": (),
+    "slack/posts.py": (),
     "slack/socket.py": ("Connection.handle",),
     "slack/workspace.py": (),
 }
@@ -54,6 +51,16 @@ def package_folder() -> Path:
     return Path(found.submodule_search_locations[0])
 
 
+def _places() -> dict[str, tuple[str, ...]]:
+    """Each file with points, by its path in the package, and what in it has them."""
+    folder = package_folder()
+    return {
+        path.relative_to(folder).as_posix(): only
+        for where, only in WHERE.items()
+        for path in sorted(folder.glob(where))
+    }
+
+
 def found_points() -> list[Point]:
     """Every crash point, in the order of the files."""
     folder = package_folder()
@@ -62,6 +69,9 @@ def found_points() -> list[Point]:
         for place in PLACES
         for point in rewritten((folder / place).read_text(encoding="utf-8"), place)[1]
     ]
+
+
+PLACES = _places()
 
 
 def rewritten(source: str, place: str) -> tuple[ast.Module, list[Point]]:

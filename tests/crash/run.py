@@ -19,7 +19,7 @@ from history.checker import violations
 from history.history import History
 
 from crash.lives import Lives, Zygote
-from crash.scenarios import SCENARIOS
+from crash.scenarios import SCENARIOS, WITH_NOTHING
 from crash.stage import Stage
 from crash.switch import Kill
 from tocsin.playground.manifest import Manifest
@@ -77,7 +77,7 @@ class Runner:
     async def run(self, plan: Plan) -> Report:
         report = Report(plan)
         folder = Path(tempfile.mkdtemp(prefix="run-", dir=self._folder))
-        if self._template.exists():
+        if self._template.exists() and plan.scenario not in WITH_NOTHING:
             shutil.copytree(self._template, folder / "data")
         try:
             async with self._staged(folder, Random(plan.seed), list(plan.kills)) as stage:

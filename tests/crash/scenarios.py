@@ -36,9 +36,15 @@ LONGEST_HOLD = 10.0
 
 async def by_command(stage: Stage) -> None:
     """`/incident` in a channel, often with more filled in than the name."""
-    person, channel = stage.rng.choice(PEOPLE[:2]), stage.rng.choice(CHANNELS)
+    channel = stage.rng.choice(CHANNELS)
+    person = stage.rng.choice([name for name in PEOPLE if stage.is_in(name, channel)])
     view = await stage.command(person, channel, stage.rng.choice(("", "the checkout is slow")))
     await _declare(stage, view, origin=stage.slack.channel(channel))
+
+
+async def on_the_first_day(stage: Stage) -> None:
+    """The bot's first start, with nothing in its folder: its files are made while it may be killed."""
+    await by_command(stage)
 
 
 async def from_anywhere(stage: Stage) -> None:
@@ -165,6 +171,7 @@ SCENARIOS: dict[str, Scenario] = {
     scenario.__name__: scenario
     for scenario in (
         by_command,
+        on_the_first_day,
         from_anywhere,
         from_a_message,
         privately,
@@ -179,6 +186,10 @@ SCENARIOS: dict[str, Scenario] = {
         a_choice_is_gone,
     )
 }
+
+
+WITH_NOTHING = frozenset({"on_the_first_day"})
+"""Scenarios that begin with an empty data folder."""
 
 
 async def _any_way(stage: Stage) -> None:

@@ -39,6 +39,10 @@ class Stage:
         """A word that stands nowhere else."""
         return f"zq{self.rng.getrandbits(48):012x}"
 
+    def is_in(self, person: str, channel: str) -> bool:
+        room = self.workspace.channel(self.slack.channel(channel))
+        return self.slack.person(person) in room.members
+
     async def said(self, person: str, channel: str, text: str) -> Message:
         room = self.slack.channel(channel)
         outcome = await self.workspace.say(self.slack.person(person), room, text)
@@ -74,6 +78,7 @@ class Stage:
             view = self._new_view(person, before)
             if view is not None:
                 return view
+            assert outcome.ok or outcome.error in NOBODY_THERE, outcome
         raise RuntimeError("no form was opened, however often it was asked for")
 
     async def _changed(self, life: Life, changes: Any, kind: str, person: str) -> None:

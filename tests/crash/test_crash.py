@@ -1,0 +1,56 @@
+"""A fair sample of the campaign: a bot killed anywhere loses nothing and does nothing twice."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from crash.campaign import Totals, campaign
+from crash.points import PLACES, UnknownShape, found_points, package_folder, rewritten
+from crash.unreached import UNREACHED, why_unreached
+
+RUNS = 120
+SECONDS = 110.0
+SEED = 3
+
+
+def test_a_killed_bot_loses_nothing_and_does_nothing_twice(sampled: Totals) -> None:
+    print("\n".join(sampled.lines()))
+    assert not sampled.broken, "\n".join(sampled.broken)
+    assert sampled.lost == sampled.duplicated == sampled.violations == 0
+    assert sampled.hit >= 0.7 * sampled.runs
+
+
+def test_there_are_at_least_sixty_points_and_a_scenario_reaches_every_one(sampled: Totals) -> None:
+    missed = [name for name in sampled.never_reached if why_unreached(name) is None]
+    assert not missed, f"no scenario passes these, and tests/crash/unreached.py gives no reason: {missed}"
+    assert sampled.reached >= 60
+
+
+def test_every_reason_for_an_unreached_point_is_of_a_point_there_is() -> None:
+    names = [point.name for point in found_points()]
+    gone = [stem for stem in UNREACHED if not any(name.startswith(stem) for name in names)]
+    assert not gone
+
+
+def test_a_new_await_is_a_new_point() -> None:
+    for place in PLACES:
+        source = (package_folder() / place).read_text(encoding="utf-8")
+        awaits = sum(isinstance(node, ast.Await) for node in ast.walk(ast.parse(source)))
+        points = rewritten(source, place)[1]
+        everything = not PLACES[place]
+        assert len({point.name for point in points}) == len(points)
+        assert not everything or sum(":await" in point.name for point in points) == 2 * awaits
+
+
+def test_an_await_of_a_shape_without_a_point_is_refused() -> None:
+    with pytest.raises(UnknownShape):
+        rewritten("async def f(xs):\n    async for x in xs:\n        pass\n", "actions/declare.py")
+
+
+@pytest.fixture(scope="module")
+def sampled() -> Totals:
+    import asyncio
+
+    return asyncio.run(campaign(RUNS, SEED, lanes=4, seconds=SECONDS))
