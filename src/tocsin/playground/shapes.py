@@ -12,8 +12,8 @@ def user_json(state: State, person: Person) -> Json:
     profile: Json = {
         "real_name": person.real_name,
         "real_name_normalized": person.real_name,
-        "display_name": person.name,
-        "display_name_normalized": person.name,
+        "display_name": person.real_name,
+        "display_name_normalized": person.real_name,
         "title": person.title,
         "team": state.team.id,
     }

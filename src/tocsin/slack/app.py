@@ -7,6 +7,7 @@ first (`process_before_response`); ours acknowledge at once and leave the rest t
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -53,6 +54,8 @@ def build_app(desk: Desk, client: AsyncWebClient, identity: dict[str, Any]) -> A
 
     app = AsyncApp(
         client=client,
+        # Without one, Bolt's own loggers would not heed the level that is set for them all.
+        logger=logging.getLogger("slack_bolt"),
         authorize=authorize,
         process_before_response=True,
         # Signatures are checked before Bolt sees a request, and Socket Mode has none.
