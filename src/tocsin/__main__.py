@@ -6,29 +6,16 @@ import asyncio
 import json
 import logging
 import os
-import signal
 import sys
-import webbrowser
-from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import structlog
 import typer
 import yaml
-from rich.console import Console
-from starlette.applications import Starlette
-from starlette.routing import Mount
-from starlette.types import ASGIApp
 
 from tocsin import reading
-from tocsin.assembly import connected, data_dir, only_one, opened
-from tocsin.doctor import checks
-from tocsin.settings import ConfigurationError, Settings, read_settings
-from tocsin.slack import routes
-from tocsin.web.serving import listen, serving
+from tocsin.settings import ConfigurationError, read_settings
 
 FAILED, MISUSED = 1, 2
 
@@ -39,7 +26,8 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cli.add_typer(reading.cli, name="incidents")
-screen = Console(highlight=False, soft_wrap=True)
+
+# Commands import what they need when they run: help, a slip in typing and a wrong setting are told at once.
 
 
 def main() -> None:
@@ -65,37 +53,6 @@ def _quiet_logs() -> None:
     )
 
 
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    """Run on uvloop where there is one."""
-    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
-    try:
-        import uvloop
-
-        loop_factory = uvloop.new_event_loop
-    except ImportError:
-        pass
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(work)
-
-
-async def _stopped() -> None:
-    """Until Ctrl-C or SIGTERM."""
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    await stop.wait()
-
-
-def _listening(settings: Settings) -> Any:
-    try:
-        return listen(settings.tocsin_host, settings.tocsin_port)
-    except OSError as error:
-        said = (
-            f"TOCSIN_PORT {settings.tocsin_port} cannot be used on {settings.tocsin_host}: {error.strerror}"
-        )
-        raise ConfigurationError(f"{said}. Stop what uses it, or choose another port.") from None
-
-
 @cli.command()
 def playground(
     port: Annotated[int, typer.Option(help="Where the workspace is served.")] = 8080,
@@ -104,74 +61,10 @@ def playground(
     backend: Annotated[str | None, typer.Option(help="Where incidents are kept.")] = None,
 ) -> None:
     """A Slack workspace on this machine, with the bot in it: no account, no token, no network."""
-    settings = read_settings(
-        tocsin_host="127.0.0.1", tocsin_port=port, tocsin_backend=backend, tocsin_public_url=None
-    )
-    _run(_playground(settings, browser=browser, fresh=fresh))
+    settings = read_settings(tocsin_host="127.0.0.1", tocsin_port=port, tocsin_backend=backend)
+    from tocsin.running import play, until_done
 
-
-async def _playground(settings: Settings, *, browser: bool, fresh: bool) -> None:
-    from tocsin.playground.manifest import Manifest
-    from tocsin.playground.seed import seed
-    from tocsin.playground.server import playground_app
-    from tocsin.playground.store import Store
-    from tocsin.playground.workspace import Workspace
-
-    folder = data_dir(settings, "tocsin-playground")
-    listening = _listening(settings)
-    port = listening.getsockname()[1]
-    settings = settings.model_copy(update={"tocsin_port": port})
-    async with AsyncExitStack() as stack:
-        if fresh:
-            with only_one(folder):
-                _forget(folder)
-        bot = await stack.enter_async_context(opened(settings, folder))
-        workspace = Workspace(store=Store(folder / "workspace.db"), base_url=settings.public_url)
-        if not workspace.people():
-            seed(workspace, advice=ADVICE)
-        app = workspace.install(Manifest.from_dict(routes.manifest()))
-        pages = bot.pages(settings, port)
-        await stack.enter_async_context(serving(_front(pages, playground_app(workspace)), listening))
-        stack.push_async_callback(workspace.close)
-        url = settings.public_url
-        incidents = workspace.channel_by_name("incidents")
-        await stack.enter_async_context(
-            connected(
-                bot,
-                settings,
-                bot_token=app.bot_token,
-                app_token=app.app_token,
-                api_url=f"{url}/api/",
-                announce=incidents.id,
-            )
-        )
-        screen.print(
-            f"The workspace is at [bold]{url}[/bold]. Ctrl-C stops it; it is as you left it next time."
-        )
-        if browser:
-            await asyncio.to_thread(webbrowser.open, url)
-        await _stopped()
-
-
-ADVICE = "Type `/incident`, or hover an alert and choose *Declare incident*."
-OUR_PATHS = ("/incidents", "/static/incidents", "/healthz", "/readyz", "/metrics", "/slack/")
-
-
-def _front(pages: ASGIApp, workspace: ASGIApp) -> ASGIApp:
-    """Incident pages and the workspace on one port."""
-
-    async def front(scope: Any, receive: Any, send: Any) -> None:
-        path = scope.get("path", "")
-        ours = any(path == known or path.startswith(known.rstrip("/") + "/") for known in OUR_PATHS)
-        await (pages if ours else workspace)(scope, receive, send)
-
-    return front
-
-
-def _forget(folder: Path) -> None:
-    for name in ("workspace.db", "incidents.db", "journal.db"):
-        for ending in ("", "-wal", "-shm"):
-            (folder / f"{name}{ending}").unlink(missing_ok=True)
+    until_done(play(settings, browser=browser, fresh=fresh))
 
 
 @cli.command()
@@ -188,28 +81,9 @@ def run() -> None:
         )
     if missing:
         raise ConfigurationError("\n".join(missing))
-    _run(_serve(settings))
+    from tocsin.running import serve, until_done
 
-
-async def _serve(settings: Settings) -> None:
-    folder = data_dir(settings)
-    listening = _listening(settings)
-    port = listening.getsockname()[1]
-    settings = settings.model_copy(update={"tocsin_port": port})
-    async with AsyncExitStack() as stack:
-        bot = await stack.enter_async_context(opened(settings, folder))
-        slack = Starlette(routes=[Mount("/", bot.pages(settings, port))])
-        await stack.enter_async_context(serving(slack, listening))
-        stopped = asyncio.create_task(_stopped())
-        connecting = asyncio.create_task(stack.enter_async_context(connected(bot, settings)))
-        await asyncio.wait({stopped, connecting}, return_when=asyncio.FIRST_COMPLETED)
-        if not connecting.done():
-            connecting.cancel()
-            return
-        connecting.result()
-        if bot.http is not None:
-            slack.router.routes.insert(0, bot.http.route)
-        await stopped
+    until_done(serve(settings))
 
 
 @cli.command()
@@ -222,6 +96,8 @@ def doctor(
 
 
 async def _examine(as_json: bool) -> bool:
+    from tocsin.doctor import checks
+
     found = []
     async for check in checks():
         found.append(check)
@@ -237,6 +113,8 @@ def manifest(
     http: Annotated[str | None, typer.Option(help="The address Slack can reach, for HTTP mode.")] = None,
 ) -> None:
     """Print the Slack app manifest."""
+    from tocsin.slack import routes
+
     print(yaml.safe_dump(routes.manifest(http), sort_keys=False, allow_unicode=True, width=100), end="")
 
 

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import os
-import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import structlog
-from platformdirs import user_data_path
-from pydantic import SecretStr
 from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,14 +22,13 @@ from tocsin.actions.declare import VERB, DeclareIncident
 from tocsin.actions.forms import FormCache
 from tocsin.actions.gathering import Gathering
 from tocsin.actions.ports import Backend
-from tocsin.backends import BACKENDS, Opening
-from tocsin.backends.catalogue import Catalogue, CatalogueError
-from tocsin.incidents.errors import SlackRefused, Unavailable
+from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import PersonId
 from tocsin.journal.durable import DurableJournal
 from tocsin.journal.ledger import SqlLedger
 from tocsin.journal.pending import cause
-from tocsin.settings import ConfigurationError, Settings, read_config
+from tocsin.keeping import api_token, data_dir, journal_url, now, only_one, open_backend, secret
+from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack.app import build_app
 from tocsin.slack.desk import Desk
 from tocsin.slack.http import HttpDoor
@@ -46,103 +39,14 @@ from tocsin.slack.workspace import SlackWorkspace, asked, open_session, web_clie
 from tocsin.web.app import web_app
 from tocsin.web.guard import own_hosts
 
+__all__ = ["Bot", "connected", "data_dir", "opened"]
+
 FINISH_SECONDS = 5.0
 """How long what is in hand may take when the process is told to stop; the rest goes on at the next start."""
 
 FORM_SECONDS = 2.0
 
 log = structlog.get_logger()
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-def folder_of(settings: Settings, name: str = "tocsin") -> Path:
-    """Where the data folder is, or would be: as set, else the platform's folder of this name."""
-    return settings.tocsin_data_dir or user_data_path(name)
-
-
-def data_dir(settings: Settings, name: str = "tocsin") -> Path:
-    """The data folder, made for its owner's eyes only (0700). Raises ConfigurationError."""
-    folder = folder_of(settings, name)
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
-    except OSError as error:
-        raise ConfigurationError(f"TOCSIN_DATA_DIR cannot be used ({folder}): {error.strerror}.") from None
-    return folder
-
-
-@contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Hold the data folder for this process; a second one is refused. The lock dies with the process."""
-    with _lock_file(folder) as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigurationError(
-                f"TOCSIN_DATA_DIR is in use by another Tocsin process ({folder}): stop it, or use another."
-            ) from None
-        yield
-
-
-def _lock_file(folder: Path) -> IO[str]:
-    try:
-        return open(folder / "lock", "a+", opener=_for_owner)
-    except OSError as error:
-        raise ConfigurationError(
-            f"TOCSIN_DATA_DIR cannot be written to ({error.strerror}: {folder / 'lock'}): allow it."
-        ) from None
-
-
-def _for_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def api_token(settings: Settings, folder: Path) -> str:
-    """The bearer token of the pages: as set, else made once and kept in the data folder (0600)."""
-    if settings.tocsin_api_token is not None:
-        return settings.tocsin_api_token.get_secret_value()
-    path = folder / "api-token"
-    with contextlib.suppress(FileExistsError), open(path, "x", opener=_for_owner) as fresh:
-        fresh.write(secrets.token_urlsafe(32) + "\n")
-    return path.read_text().strip()
-
-
-async def open_backend(settings: Settings, folder: Path, *, reading: bool = False) -> Backend:
-    """The configured backend. Raises ConfigurationError with a line for each thing that is wrong.
-
-    With `reading` nothing is made or changed, so that it can be done beside the running bot.
-    """
-    catalogue = read_config(settings.tocsin_config)
-    opening = Opening(
-        data_dir=folder, public_url=settings.public_url, clock=now, catalogue=catalogue, reading=reading
-    )
-    try:
-        with _catalogue_lines():
-            return await BACKENDS[settings.tocsin_backend](opening)
-    except Unavailable as error:
-        raise ConfigurationError(f"TOCSIN_DATA_DIR: {error}") from None
-
-
-def open_catalogue(settings: Settings) -> Catalogue:
-    """What `TOCSIN_CONFIG` makes of incidents. Raises ConfigurationError with a line for each problem."""
-    with _catalogue_lines():
-        return Catalogue.from_toml(read_config(settings.tocsin_config))
-
-
-@contextmanager
-def _catalogue_lines() -> Iterator[None]:
-    try:
-        yield
-    except CatalogueError as error:
-        raise ConfigurationError("\n".join(f"TOCSIN_CONFIG: {said}" for said in error.problems)) from None
-
-
-def journal_url(settings: Settings, folder: Path) -> str:
-    """Where stories are kept, as a SQLAlchemy address."""
-    return settings.tocsin_database_url or f"sqlite:///{folder / 'journal.db'}"
 
 
 def _open_ledger(url: str) -> SqlLedger:
@@ -270,11 +174,6 @@ async def _identity(client: AsyncWebClient) -> Mapping[str, Any]:
         raise ConfigurationError(
             f"SLACK_BOT_TOKEN was refused by Slack ({refusal.code}); install the app again, copy its token."
         ) from None
-
-
-def secret(value: SecretStr | None) -> str | None:
-    """A setting that must not be printed, in the clear."""
-    return value.get_secret_value() if value is not None else None
 
 
 async def _kept_fresh(forms: FormCache, stack: AsyncExitStack) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.assembly import folder_of, journal_url, now, open_backend, open_catalogue, secret
 from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
 from tocsin.incidents.rules import in_words
 from tocsin.journal.pending import fetch_pending
+from tocsin.keeping import folder_of, journal_url, now, open_backend, open_catalogue, secret
 from tocsin.settings import ConfigurationError, Settings, read_settings
 from tocsin.slack.access import Access, fetch_access, fetch_channel, fetch_socket_address
 from tocsin.slack.routes import SCOPES

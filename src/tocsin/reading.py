@@ -16,10 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from tocsin.actions.ports import Backend
-from tocsin.assembly import folder_of, now, open_backend
 from tocsin.incidents import listing
 from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.model import Incident
+from tocsin.keeping import folder_of, now, open_backend
 from tocsin.settings import Settings, read_settings
 
 T = TypeVar("T")

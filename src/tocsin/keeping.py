@@ -1,0 +1,118 @@
+"""Where this machine keeps things: the data folder, its lock and its token, the journal, the incidents."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from platformdirs import user_data_path
+from pydantic import SecretStr
+
+from tocsin.actions.ports import Backend
+from tocsin.backends import BACKENDS, Opening
+from tocsin.backends.catalogue import Catalogue, CatalogueError
+from tocsin.incidents.errors import Unavailable
+from tocsin.settings import ConfigurationError, Settings, read_config
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def folder_of(settings: Settings, name: str = "tocsin") -> Path:
+    """Where the data folder is, or would be: as set, else the platform's folder of this name."""
+    return settings.tocsin_data_dir or user_data_path(name)
+
+
+def data_dir(settings: Settings, name: str = "tocsin") -> Path:
+    """The data folder, made for its owner's eyes only (0700). Raises ConfigurationError."""
+    folder = folder_of(settings, name)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    except OSError as error:
+        raise ConfigurationError(f"TOCSIN_DATA_DIR cannot be used ({folder}): {error.strerror}.") from None
+    return folder
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Hold the data folder for this process; a second one is refused. The lock dies with the process."""
+    with _lock_file(folder) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigurationError(
+                f"TOCSIN_DATA_DIR is in use by another Tocsin process ({folder}): stop it, or use another."
+            ) from None
+        yield
+
+
+def _lock_file(folder: Path) -> IO[str]:
+    try:
+        return open(folder / "lock", "a+", opener=_for_owner)
+    except OSError as error:
+        raise ConfigurationError(
+            f"TOCSIN_DATA_DIR cannot be written to ({error.strerror}: {folder / 'lock'}): allow it."
+        ) from None
+
+
+def _for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def api_token(settings: Settings, folder: Path) -> str:
+    """The bearer token of the pages: as set, else made once and kept in the data folder (0600)."""
+    if settings.tocsin_api_token is not None:
+        return settings.tocsin_api_token.get_secret_value()
+    path = folder / "api-token"
+    with contextlib.suppress(FileExistsError), open(path, "x", opener=_for_owner) as fresh:
+        fresh.write(secrets.token_urlsafe(32) + "\n")
+    return path.read_text().strip()
+
+
+async def open_backend(settings: Settings, folder: Path, *, reading: bool = False) -> Backend:
+    """The configured backend. Raises ConfigurationError with a line for each thing that is wrong.
+
+    With `reading` nothing is made or changed, so that it can be done beside the running bot.
+    """
+    catalogue = read_config(settings.tocsin_config)
+    opening = Opening(
+        data_dir=folder, public_url=settings.public_url, clock=now, catalogue=catalogue, reading=reading
+    )
+    try:
+        with _catalogue_lines():
+            return await BACKENDS[settings.tocsin_backend](opening)
+    except Unavailable as error:
+        raise ConfigurationError(f"TOCSIN_DATA_DIR: {error}") from None
+
+
+def open_catalogue(settings: Settings) -> Catalogue:
+    """What `TOCSIN_CONFIG` makes of incidents. Raises ConfigurationError with a line for each problem."""
+    with _catalogue_lines():
+        return Catalogue.from_toml(read_config(settings.tocsin_config))
+
+
+@contextmanager
+def _catalogue_lines() -> Iterator[None]:
+    try:
+        yield
+    except CatalogueError as error:
+        raise ConfigurationError("\n".join(f"TOCSIN_CONFIG: {said}" for said in error.problems)) from None
+
+
+def journal_url(settings: Settings, folder: Path) -> str:
+    """Where stories are kept, as a SQLAlchemy address."""
+    return settings.tocsin_database_url or f"sqlite:///{folder / 'journal.db'}"
+
+
+def secret(value: SecretStr | None) -> str | None:
+    """A setting that must not be printed, in the clear."""
+    return value.get_secret_value() if value is not None else None

@@ -1,0 +1,159 @@
+"""The bot in this process: on a port, talking to Slack or to a workspace of its own, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import signal
+import socket
+import webbrowser
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.types import ASGIApp
+
+from tocsin.assembly import connected, data_dir, opened
+from tocsin.keeping import only_one
+from tocsin.settings import ConfigurationError, Settings
+from tocsin.slack import routes
+from tocsin.web.serving import listen, serving
+
+ADVICE = "Type `/incident`, or hover an alert and choose *Declare incident*."
+OUR_PATHS = ("/incidents", "/static/incidents", "/healthz", "/readyz", "/metrics", "/slack/")
+
+# What a real workspace may have set in the same environment.
+NOT_FOR_PLAY = {"tocsin_public_url": None, "tocsin_announce_channel": None, "tocsin_database_url": None}
+
+screen = Console(highlight=False, soft_wrap=True)
+
+
+def until_done(work: Coroutine[Any, Any, None]) -> None:
+    """Run on uvloop where there is one."""
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    try:
+        import uvloop
+
+        loop_factory = uvloop.new_event_loop
+    except ImportError:
+        pass
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(work)
+
+
+async def _stopped() -> None:
+    """Until Ctrl-C or SIGTERM."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+
+
+def _listening(settings: Settings) -> socket.socket:
+    host, port = settings.tocsin_host, settings.tocsin_port
+    try:
+        return listen(host, port)
+    except OSError as error:
+        # A name that cannot be resolved has a code of its own kind, below zero (getaddrinfo, EAI_NONAME).
+        if (error.errno or 0) < 0 or error.errno == errno.EADDRNOTAVAIL:
+            raise ConfigurationError(f"TOCSIN_HOST {host} is no address of this machine.") from None
+        said = os.strerror(error.errno) if error.errno else str(error)
+        raise ConfigurationError(
+            f"TOCSIN_PORT {port} cannot be used on {host}: {said}. Stop what uses it, or choose another port."
+        ) from None
+
+
+async def play(settings: Settings, *, browser: bool, fresh: bool) -> None:
+    """The workspace and the bot in one process; what is set for a real workspace is left alone."""
+    from tocsin.playground.manifest import Manifest
+    from tocsin.playground.seed import seed
+    from tocsin.playground.server import playground_app
+    from tocsin.playground.store import Store
+    from tocsin.playground.workspace import Workspace
+
+    folder = data_dir(settings, "tocsin-playground")
+    _refuse_real_incidents(folder)
+    listening = _listening(settings)
+    port = listening.getsockname()[1]
+    settings = settings.model_copy(update=NOT_FOR_PLAY | {"tocsin_port": port})
+    async with AsyncExitStack() as stack:
+        if fresh:
+            with only_one(folder):
+                _forget(folder)
+        bot = await stack.enter_async_context(opened(settings, folder))
+        workspace = Workspace(store=Store(folder / "workspace.db"), base_url=settings.public_url)
+        if not workspace.people():
+            seed(workspace, advice=ADVICE)
+        app = workspace.install(Manifest.from_dict(routes.manifest()))
+        pages = bot.pages(settings, port)
+        await stack.enter_async_context(serving(_front(pages, playground_app(workspace)), listening))
+        stack.push_async_callback(workspace.close)
+        url = settings.public_url
+        incidents = workspace.channel_by_name("incidents")
+        await stack.enter_async_context(
+            connected(
+                bot,
+                settings,
+                bot_token=app.bot_token,
+                app_token=app.app_token,
+                api_url=f"{url}/api/",
+                announce=incidents.id,
+            )
+        )
+        screen.print(
+            f"The workspace is at [bold]{url}[/bold]. Ctrl-C stops it; it is as you left it next time."
+        )
+        if browser:
+            await asyncio.to_thread(webbrowser.open, url)
+        await _stopped()
+
+
+def _refuse_real_incidents(folder: Path) -> None:
+    if (folder / "incidents.db").exists() and not (folder / "workspace.db").exists():
+        raise ConfigurationError(
+            f"TOCSIN_DATA_DIR has the incidents of a real workspace ({folder}): set another to play in."
+        )
+
+
+def _front(pages: ASGIApp, workspace: ASGIApp) -> ASGIApp:
+    """Incident pages and the workspace on one port."""
+
+    async def front(scope: Any, receive: Any, send: Any) -> None:
+        path = scope.get("path", "")
+        ours = any(path == known or path.startswith(known.rstrip("/") + "/") for known in OUR_PATHS)
+        await (pages if ours else workspace)(scope, receive, send)
+
+    return front
+
+
+def _forget(folder: Path) -> None:
+    for name in ("workspace.db", "incidents.db", "journal.db"):
+        for ending in ("", "-wal", "-shm"):
+            (folder / f"{name}{ending}").unlink(missing_ok=True)
+
+
+async def serve(settings: Settings) -> None:
+    """The bot against Slack, with its pages; they answer before Slack can be reached."""
+    folder = data_dir(settings)
+    listening = _listening(settings)
+    port = listening.getsockname()[1]
+    settings = settings.model_copy(update={"tocsin_port": port})
+    async with AsyncExitStack() as stack:
+        bot = await stack.enter_async_context(opened(settings, folder))
+        slack = Starlette(routes=[Mount("/", bot.pages(settings, port))])
+        await stack.enter_async_context(serving(slack, listening))
+        stopped = asyncio.create_task(_stopped())
+        connecting = asyncio.create_task(stack.enter_async_context(connected(bot, settings)))
+        await asyncio.wait({stopped, connecting}, return_when=asyncio.FIRST_COMPLETED)
+        if not connecting.done():
+            connecting.cancel()
+            return
+        connecting.result()
+        if bot.http is not None:
+            slack.router.routes.insert(0, bot.http.route)
+        await stopped
