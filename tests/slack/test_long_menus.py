@@ -32,10 +32,7 @@ async def found(bot: RunningBot, person: str, view_id: str, field: str, query: s
 async def test_a_needed_field_with_150_choices_is_searched_on_the_first_screen(bot: RunningBot) -> None:
     view = await bot.type_command("ana", "general", "/incident")
     assert await found(bot, "ana", view.id, DEPOT, "") == DEPOTS[:100]
-    assert await found(bot, "ana", view.id, DEPOT, "depot 14") == [
-        "Depot 014",
-        *(f"Depot 14{n}" for n in range(10)),
-    ]
+    assert await found(bot, "ana", view.id, DEPOT, "depot 13") == [d for d in DEPOTS if "13" in d]
     assert await found(bot, "ana", view.id, DEPOT, "120 DEPOT") == ["Depot 120"]
     assert await found(bot, "ana", view.id, DEPOT, "<!channel>") == []
 
