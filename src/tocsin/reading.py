@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich import box
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
 
@@ -70,6 +71,8 @@ def show(
         print(json.dumps(listing.as_record(incident, timeline), indent=2, ensure_ascii=False))
     elif as_csv:
         print(listing.as_csv([incident]), end="")
+    elif sys.stdout.isatty():
+        Console().print(Markdown(listing.as_markdown(incident, timeline)))
     else:
         print(listing.as_markdown(incident, timeline), end="")
 

@@ -140,3 +140,11 @@ def test_markdown_tells_facts_summary_and_timeline() -> None:
 def test_no_text_breaks_out_of_its_line_in_markdown(text: str) -> None:
     lines = listing.as_markdown(incident(name=text), []).split("\n")
     assert len(lines) == len(listing.as_markdown(incident(), []).split("\n"))
+
+
+@pytest.mark.parametrize(
+    ("name", "escaped"),
+    [("1200.5 orders lost", "1200.5 orders lost"), ("1. Orders", "1\\. Orders"), ("- Orders", "\\- Orders")],
+)
+def test_a_number_in_markdown_stays_a_number_and_never_starts_a_list(name: str, escaped: str) -> None:
+    assert f"{escaped}\n" in listing.as_markdown(incident(summary=name), []).replace("  \n", "\n")
