@@ -186,7 +186,7 @@ def _escaped(text: str) -> str:
     if re.fullmatch(r"https?://[^\s<>]+", one_line):
         return f"<{one_line}>"
     escaped = re.sub(r"([\\`*_\[\]<>#|~!&])", r"\\\1", one_line)
-    # A number becomes a list only before a space, and only its full stop can be escaped (CommonMark 2.4, 5.2).
+    # A number is a list only before a space, and only its full stop can be escaped (CommonMark 2.4, 5.2).
     return re.sub(r"^(\s*\d*)([-+=]|(?<=\d)[.)](?=\s|$))", r"\1\\\2", escaped)
 
 
