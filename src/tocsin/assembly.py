@@ -35,7 +35,8 @@ from tocsin.slack.http import HttpDoor
 from tocsin.slack.people import People
 from tocsin.slack.socket import SocketDoor
 from tocsin.slack.tasks import Tasks
-from tocsin.slack.workspace import SlackWorkspace, asked, open_session, web_client
+from tocsin.slack.calls import asked, open_session, web_client
+from tocsin.slack.workspace import SlackWorkspace
 from tocsin.web.app import web_app
 from tocsin.web.guard import own_hosts
 

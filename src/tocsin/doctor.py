@@ -18,7 +18,7 @@ from tocsin.keeping import folder_of, journal_url, now, open_backend, open_catal
 from tocsin.settings import ConfigurationError, Settings, read_settings
 from tocsin.slack.access import Access, fetch_access, fetch_channel, fetch_socket_address
 from tocsin.slack.routes import SCOPES
-from tocsin.slack.workspace import open_session, web_client
+from tocsin.slack.calls import open_session, web_client
 
 STUCK = timedelta(minutes=10)
 SKEW = timedelta(seconds=60)

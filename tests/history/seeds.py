@@ -10,6 +10,7 @@ from history.violation import Invariant
 SUBMIT = "tocsin.slack.listeners.declare"
 DECLARE = "tocsin.actions.declare"
 GATHERING = "tocsin.actions.gathering"
+TELLING = "tocsin.actions.telling"
 WORKSPACE = "tocsin.slack.workspace"
 RULES = "tocsin.incidents.rules"
 
@@ -50,7 +51,7 @@ ADOPTED = """\
                 if refusal.code != "name_taken":
                     raise
                 slack = self._workspace
-                listed = await slack._call(slack.client.conversations_list, limit=1000)
+                listed = await slack.calls.make(slack.client.conversations_list, limit=1000)
                 there = next(c for c in listed["channels"] if c["name"] == name)
                 channel = Channel(id=there["id"], name=name)
 """
@@ -74,15 +75,15 @@ SEEDS = (
     ),
     _seed(
         "the claim is kept after a refusal", "I7", "refused",
-        DECLARE, "            await self._release(order)\n", "",
+        DECLARE, "            await _without_end(lambda: self._release(order))\n", "",
     ),
     _seed(
         "the SDK repeats a post whose answer was lost", "I3", "answers lost",
-        WORKSPACE, "retry_handlers=[]", SDK_RETRIES,
+        "tocsin.slack.calls", "retry_handlers=[]", SDK_RETRIES,
     ),
     _seed(
         "a post is repeated without looking for the first", "I3", "answers lost",
-        WORKSPACE, "there = await self._find_post(to, key, thread)", "there = None",
+        "tocsin.slack.posts", "(there := await self._find(to, key, thread))", "(there := None)",
     ),
     _seed(
         "a channel is made again without looking for the first", "I3", "answers lost",
@@ -91,8 +92,8 @@ SEEDS = (
     ),
     _seed(
         "a bookmark is added again without looking for the first", "I3", "answers lost",
-        WORKSPACE, "        if again:\n            there = await self._call(self.client.bookmarks_list",
-        "        if False:\n            there = await self._call(self.client.bookmarks_list",
+        WORKSPACE, "        if again:\n            there = await self.calls.make(self.client.bookmarks_list",
+        "        if False:\n            there = await self.calls.make(self.client.bookmarks_list",
     ),
     _seed(
         "a resumed step is not told that it may have been done", "I3",
@@ -106,11 +107,12 @@ SEEDS = (
     ),
     _seed(
         "trouble is swallowed", "I4", "parts refused",
-        GATHERING, "if not trouble or reporter is None:", "if True:",
+        TELLING, "if not troubles or reporter is None:", "if True:",
     ),
     _seed(
         "saved was said, and never how it ended", "I4", "backend busy",
-        GATHERING, "            if view is None:\n", "            if True:\n",
+        TELLING, "        async def show(again: bool) -> None:\n",
+        "        async def show(again: bool) -> None:\n            return\n",
     ),
     _seed(
         "the pin is lost when the process was killed", "I4", "killed before the first post is recorded",
@@ -148,6 +150,14 @@ SEEDS = (
         "a private incident is on the pages", "I5", "in private",
         "tocsin.web.access", "if incident.is_private:", "if False:",
     ),
+    _seed(
+        "a test is announced", "I3", "only a test",
+        RULES, ' and incident.mode != "test"', "",
+    ),
+    _seed(
+        "a card is not remembered", "I7", "by command",
+        GATHERING, "        await self._ledger.remember_card(incident.id, card)\n", "",
+    ),
     Seed(
         "who picks the same message reads of a private incident", "I5", "in private",
         (
@@ -157,16 +167,18 @@ SEEDS = (
     ),
     _seed(
         "a change is not in the timeline", "I6", "by command",
-        GATHERING,
-        'await self._backend.note(incident.id, entry, f"{order.declaration.key}:channel")', "pass",
+        GATHERING, 'await self._backend.note(incident.id, entry, f"{key}:channel")', "pass",
     ),
     _seed(
         "a change is in the timeline twice", "I6", "killed before the channel's step is recorded",
-        GATHERING, 'f"{order.declaration.key}:channel"', 'f"{entry.at}"',
+        GATHERING, 'f"{key}:channel"', 'f"{entry.at}"',
     ),
-    _seed(
+    Seed(
         "Slack's refusal of one part ends the whole story", "I7", "parts refused",
-        "tocsin.actions.attempts", "except SlackRefused as refusal:", "except KeyError as refusal:",
+        (
+            Edit("tocsin.actions.attempts", "except SlackRefused as refusal:", "except KeyError as refusal:"),
+            Edit("tocsin.actions.attempts", "async with best_effort(name):", "if True:"),
+        ),
     ),
     _seed(
         "the window shows another reference", "I8", "by command",

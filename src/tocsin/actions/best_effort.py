@@ -34,21 +34,24 @@ async def best_effort(doing: str) -> AsyncIterator[list[BaseException]]:
 
 
 async def patiently(act: Callable[[bool], Awaitable[T]], *, again: bool, attempts: int | None) -> T:
-    """What `act` answers, tried until it is available: `attempts` times, or for ever when None.
+    """What `act` answers, tried until it is available.
 
-    Waits as long as the other side asks (`retry_after`), else twice as long each time, from half a second
-    to 30 s with jitter, so that many who wait do not all come back at once. `act` is told whether an earlier
-    attempt may have arrived.
+    Where nobody can be reached it waits for ever. Where answers get lost it gives up after `attempts` of
+    them, or never when None: that may be the fault of this one request. Waits as long as the other side asks
+    (`retry_after`), else twice as long each time, from half a second to 30 s with jitter, so that many who
+    wait do not all come back at once. `act` is told whether an earlier attempt may have got somewhere.
     """
-    tried = 0
+    tried = lost = 0
     while True:
         tried += 1
         try:
             return await act(again)
         except Unavailable as error:
-            if attempts is not None and tried >= attempts:
+            lost += isinstance(error, OutcomeUnknown)
+            if attempts is not None and lost >= attempts:
                 raise
-            again = again or isinstance(error, OutcomeUnknown)
+            # Also what could not be asked at its end may have been done in part.
+            again = True
             await asyncio.sleep(_wait(tried, error.retry_after))
 
 

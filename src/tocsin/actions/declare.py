@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 from uuid import NAMESPACE_OID, uuid5
 
-from tocsin.actions.best_effort import patiently
+from tocsin.actions.best_effort import best_effort, patiently
 from tocsin.actions.gathering import Gathering
 from tocsin.actions.orders import (
     OUTCOME,
@@ -19,7 +20,7 @@ from tocsin.actions.orders import (
 )
 from tocsin.actions.ports import Backend, Journal, Ledger
 from tocsin.actions.waiting import Waiting, WaitingRoom
-from tocsin.incidents.errors import Refused, Unavailable
+from tocsin.incidents.errors import Refused, TocsinError, Unavailable
 from tocsin.incidents.model import (
     Incident,
     PersonId,
@@ -28,6 +29,7 @@ from tocsin.incidents.model import (
 from tocsin.incidents.requests import Declaration
 from tocsin.incidents.rules import visible_to
 
+T = TypeVar("T")
 VERB = "declare"
 
 # An acknowledgement is due at Slack within 3 s; this leaves a second for the way back.
@@ -45,11 +47,14 @@ class DeclareIncident:
         ledger: Ledger,
         journal: Journal,
         gathering: Gathering,
+        ended: Callable[[str], None] = lambda outcome: None,
     ) -> None:
+        """`ended` hears the kind of outcome of each declaration that came to its end."""
         self._backend = backend
         self._ledger = ledger
         self._journal = journal
         self._gathering = gathering
+        self._ended = ended
         self._room: WaitingRoom[AnyOutcome] = WaitingRoom()
         self._saving: set[asyncio.Task[tuple[str, Waiting[AnyOutcome]]]] = set()
 
@@ -71,6 +76,8 @@ class DeclareIncident:
         saving.add_done_callback(self._saving.discard)
         saved, _ = await asyncio.wait({saving}, timeout=patience)
         if not saved:
+            # It may still be saved a moment from now, and then be heard of.
+            self._room.enter(order.declaration.key).late = True
             raise Unavailable("Tocsin's journal did not answer in time.")
         key, waiting = saving.result()
         outcome = await waiting.heard(until - loop.time())
@@ -116,32 +123,33 @@ class DeclareIncident:
         key = order.declaration.key
         waiting = self._room.enter(key)
         outcome: AnyOutcome = await self._journal.step(
-            "create the incident", lambda again: self._create(order, waiting, again), Outcome
+            "create the incident", lambda _: self._create(order, waiting), Outcome
         )
         waiting.tell(outcome)
         await _read(waiting)
+        waited = waiting.late or waiting.acknowledged is None
         if isinstance(outcome, Declared):
-            outcome = Declared(incident=await self._gathering.everyone(order, outcome.incident))
-        elif waiting.late or waiting.acknowledged is None:
-            await self._gathering.tell_late(order, outcome)
+            incident = await self._gathering.everyone(order, outcome.incident, waited=waited)
+            outcome = Declared(incident=incident)
+        elif waited:
+            await self._gathering.telling.late(order, outcome)
         self._room.leave(key)
+        self._ended(outcome.kind)
         return outcome.model_dump(mode="json")
 
-    async def _create(self, order: DeclareOrder, waiting: Waiting[AnyOutcome], again: bool) -> AnyOutcome:
+    async def _create(self, order: DeclareOrder, waiting: Waiting[AnyOutcome]) -> AnyOutcome:
         declaration = order.declaration
         earlier = await self._claim(order)
         if earlier is not None and visible_to(declaration.reporter.slack_user_id, earlier):
             return AlreadyDeclared(incident=earlier)
         try:
-            incident = await patiently(
-                lambda _: self._backend.create(declaration), again=again, attempts=None
-            )
+            incident = await _without_end(lambda: self._backend.create(declaration))
         except Refused as refusal:
-            await self._release(order)
+            await _without_end(lambda: self._release(order))
             return NotDeclared(sentence=refusal.sentence, fields=refusal.fields)
         # Whoever waits is told before the step is recorded: the create is repeatable, and they have waited.
         waiting.tell(Declared(incident=incident))
-        await self._ledger.remember_incident(declaration.key, incident)
+        await _without_end(lambda: self._ledger.remember_incident(declaration.key, incident))
         return Declared(incident=incident)
 
     async def _claim(self, order: DeclareOrder) -> Incident | None:
@@ -149,11 +157,8 @@ class DeclareIncident:
         declaration, source = order.declaration, order.declaration.source
         if source is None or order.another:
             return None
-        owner = await patiently(
-            lambda _: self._ledger.claim_source(_scope(declaration), source, declaration.key),
-            again=False,
-            attempts=None,
-        )
+        scope = _scope(declaration)
+        owner = await _without_end(lambda: self._ledger.claim_source(scope, source, declaration.key))
         return None if owner == declaration.key else await self._incident_of(owner)
 
     async def _release(self, order: DeclareOrder) -> None:
@@ -164,13 +169,13 @@ class DeclareIncident:
     async def _incident_of(self, key: str) -> Incident:
         """The incident of another declaration, which may still be on its way to the backend."""
 
-        async def look(_: bool) -> Incident:
+        async def look() -> Incident:
             found = await self.declared_as(key)
             if found is None:
                 raise Unavailable("That message is being declared right now.", retry_after=0.1)
             return found
 
-        return await patiently(look, again=False, attempts=None)
+        return await _without_end(look)
 
     async def order(self, key: str) -> DeclareOrder | None:
         """The declaration that was begun with this key, as it was made."""
@@ -201,6 +206,25 @@ def _scope(declaration: Declaration) -> str:
     """
     team = declaration.slack_team_id
     return team if declaration.visibility == "public" else f"{team}/{declaration.reporter.slack_user_id}"
+
+
+async def _without_end(act: Callable[[], Awaitable[T]]) -> T:
+    """What `act` answers in the end: a declaration is given up for nothing but a refusal.
+
+    What nobody foresaw is written down, and tried again as if it had been foreseen: it may be mended
+    without the declaration being lost, and until then it is seen among what is pending.
+    """
+
+    async def foreseen(_: bool) -> T:
+        expected: TocsinError | None = None
+        async with best_effort("declare an incident"):
+            try:
+                return await act()
+            except TocsinError as error:
+                expected = error
+        raise expected or Unavailable("Something went wrong on Tocsin's side.")
+
+    return await patiently(foreseen, again=False, attempts=None)
 
 
 async def _read(waiting: Waiting[AnyOutcome]) -> None:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from datetime import timedelta
 from typing import Any
 
-from tocsin.actions.attempts import Trouble, attempt
-from tocsin.actions.orders import AlreadyDeclared, AnyOutcome, Declared, DeclareOrder, NotDeclared
+from tocsin.actions.attempts import ALL_DAY, SLACK_ATTEMPTS, Trouble, attempt
+from tocsin.actions.orders import Declared, DeclareOrder
 from tocsin.actions.ports import Backend, Channel, Clock, Journal, Ledger, Workspace
+from tocsin.actions.telling import Telling
 from tocsin.incidents.errors import Refused, SlackRefused
-from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, PersonId, TimelineEntry
+from tocsin.incidents.model import Card, ChannelId, Incident, TimelineEntry
 from tocsin.incidents.rules import Place, channel_name, in_words, places
 
 CHANNEL_NAMES = 9
-CLOCK_SKEW = timedelta(minutes=1)
 
 UNPOSTED = {
     "source": "The card could not be posted where it was declared",
@@ -43,42 +42,62 @@ class Gathering:
         self._journal = journal
         self._clock = clock
         self._announce = announce
+        self.telling = Telling(workspace=workspace, journal=journal)
 
-    async def everyone(self, order: DeclareOrder, incident: Incident) -> Incident:
-        """Open the channel, then everything else side by side, then the pin: three calls deep."""
-        opened = await attempt(
+    async def everyone(self, order: DeclareOrder, incident: Incident, *, waited: bool = False) -> Incident:
+        """Open the channel, then everything else side by side, then the pin: three calls deep.
+
+        `waited` says that the reporter was told *saved* and looks for what became of it. When the channel
+        cannot be made just now, the cards go out without it, and it is made when Slack is well again.
+        """
+        opened = await self._open(order, incident, "open the channel", SLACK_ATTEMPTS)
+        troubles = [opened] if isinstance(opened, Trouble) else []
+        if isinstance(opened, Channel):
+            incident = _in_channel(incident, opened)
+        spots = places(incident, origin=order.origin, thread=order.thread, announce=self._announce)
+        done = await asyncio.gather(
+            self.telling.show(order, Declared(incident=incident), troubles, waited=waited),
+            *(self._furnish(order, incident) if incident.slack_channel_id else ()),
+            *(self._post(order, incident, spot) for spot in spots),
+        )
+        await self._pinned(done)
+        troubles += [result for result in done if isinstance(result, Trouble)]
+        await self._without_a_card(order, incident, troubles, done)
+        await self.telling.troubles(order, incident, troubles)
+        if isinstance(opened, Trouble) and opened.passing:
+            incident = await self._open_after_all(order, incident)
+        return incident
+
+    async def _open_after_all(self, order: DeclareOrder, incident: Incident) -> Incident:
+        opened = await self._open(order, incident, "open the channel after all", ALL_DAY)
+        if not isinstance(opened, Channel):
+            return incident
+        incident = _in_channel(incident, opened)
+        done = await asyncio.gather(*self._furnish(order, incident), self._bring_up_to_date(incident))
+        await self._pinned(done)
+        await self.telling.mended(order, incident)
+        return incident
+
+    def _open(
+        self, order: DeclareOrder, incident: Incident, name: str, attempts: int
+    ) -> Awaitable[Channel | Trouble]:
+        return attempt(
             self._journal,
-            "open the channel",
+            name,
             "The channel could not be made",
             lambda again: self._open_channel(order, incident, again),
             Channel,
+            attempts,
         )
-        trouble = [opened.trouble] if isinstance(opened, Trouble) else []
-        if isinstance(opened, Channel):
-            incident = incident.model_copy(
-                update={"slack_channel_id": opened.id, "slack_channel_name": opened.name}
-            )
-        spots = places(incident, origin=order.origin, thread=order.thread, announce=self._announce)
-        done = await asyncio.gather(
-            self.show(order, Declared(incident=incident), trouble),
-            *(self._furnish(order, incident) if incident.slack_channel_id else ()),
-            *(self._post(incident, spot) for spot in spots),
-        )
-        headline = next((card for card in done if isinstance(card, Card) and card.place == "headline"), None)
-        if headline is not None:
-            done.append(await self._pin(headline))
-        trouble += [result.trouble for result in done if isinstance(result, Trouble)]
-        await self._report(incident, trouble, everywhere=spots, done=done)
-        return incident
 
     async def _open_channel(self, order: DeclareOrder, incident: Incident, again: bool) -> Channel:
-        private = incident.is_private
-        since = order.declaration.at - CLOCK_SKEW
-        for number in range(1, CHANNEL_NAMES + 1):
-            name = channel_name(incident.reference, incident.name, number)
+        private, key = incident.is_private, order.declaration.key
+        # A name that nobody else can think of comes last.
+        for ending in [*range(1, CHANNEL_NAMES + 1), key.replace("-", "")[:12]]:
+            name = channel_name(incident.reference, incident.name, ending)
             channel = None
             if again:
-                channel = await self._workspace.find_own_channel(name, private=private, since=since)
+                channel = await self._workspace.find_own_channel(name, incident, private=private)
             try:
                 channel = channel or await self._workspace.create_channel(name, private=private)
             except SlackRefused as refusal:
@@ -87,7 +106,7 @@ class Gathering:
                 continue
             await self._backend.set_channel(incident.id, channel)
             entry = TimelineEntry(at=self._clock(), verb="opened the channel", text=f"#{channel.name}")
-            await self._backend.note(incident.id, entry, f"{order.declaration.key}:channel")
+            await self._backend.note(incident.id, entry, f"{key}:channel")
             return channel
         raise SlackRefused("conversations.create", "name_taken")
 
@@ -101,6 +120,7 @@ class Gathering:
                 "bring people in",
                 "Nobody could be brought into the channel",
                 lambda _: self._bring_in(channel, incident),
+                attempts=ALL_DAY,
             ),
             attempt(
                 self._journal,
@@ -124,8 +144,9 @@ class Gathering:
                 self._journal,
                 "post the headline",
                 "The headline could not be posted",
-                lambda again: self._card(incident, channel, "headline", None, again),
+                lambda again: self._card(order, incident, Place(place="headline", to=channel), again),
                 Card,
+                ALL_DAY,
             ),
         ]
 
@@ -135,81 +156,54 @@ class Gathering:
             names = in_words(f"<@{person}>" for person in left_out)
             raise Refused(f"{names} could not be brought into the channel")
 
-    def _post(self, incident: Incident, spot: Place) -> Awaitable[Any]:
+    def _post(self, order: DeclareOrder, incident: Incident, spot: Place) -> Awaitable[Any]:
         return attempt(
             self._journal,
             f"post the {spot.place} card",
             UNPOSTED[spot.place],
-            lambda again: self._card(incident, spot.to, spot.place, spot.thread, again),
+            lambda again: self._card(order, incident, spot, again),
             Card,
+            ALL_DAY,
         )
 
-    async def _card(
-        self, incident: Incident, to: str, place: str, thread: MessageTs | None, again: bool
-    ) -> Card:
-        card = await self._workspace.post_card(incident, to=to, place=place, thread=thread, again=again)
+    async def _card(self, order: DeclareOrder, incident: Incident, spot: Place, again: bool) -> Card:
+        # By the declaration, not by the incident: that one is made anew after an older copy was restored.
+        key = f"{order.declaration.key}:{spot.place}"
+        card = await self._workspace.post_card(incident, spot, key=key, again=again)
         await self._ledger.remember_card(incident.id, card)
         return card
 
-    def _pin(self, headline: Card) -> Awaitable[Any]:
-        return attempt(
-            self._journal,
-            "pin the headline",
-            "The headline could not be pinned",
-            lambda _: self._workspace.pin(headline.channel, headline.ts),
-            None,
-        )
+    async def _bring_up_to_date(self, incident: Incident) -> Any:
+        """The cards that went out without a channel, now with it."""
 
-    async def _report(
-        self, incident: Incident, trouble: list[str], *, everywhere: tuple[Place, ...], done: list[Any]
+        async def edit(_: bool) -> None:
+            for card in await self._ledger.cards(incident.id):
+                if card.place != "headline":
+                    await self._workspace.update_card(incident, card)
+
+        return await attempt(self._journal, "bring the cards up to date", "The cards stay as they are", edit)
+
+    async def _pinned(self, done: list[Any]) -> None:
+        """Pin the headline, if there is one."""
+        headline = next((card for card in done if isinstance(card, Card) and card.place == "headline"), None)
+        if headline is not None:
+            pinned = await attempt(
+                self._journal,
+                "pin the headline",
+                "The headline could not be pinned",
+                lambda _: self._workspace.pin(headline.channel, headline.ts),
+            )
+            done += [pinned]
+
+    async def _without_a_card(
+        self, order: DeclareOrder, incident: Incident, troubles: Sequence[Trouble], done: Sequence[Any]
     ) -> None:
-        """Tell the reporter what could not be done; where no card could go, the incident itself goes too."""
+        """Where no card could go, the incident itself goes to its reporter."""
         reporter = incident.creator.slack_user_id
-        if not trouble or reporter is None:
-            return
         posted = {card.place for card in done if isinstance(card, Card)}
-        if not posted & {"source", "reporter"}:
-            await self._post(incident, Place(place="reporter", to=reporter))
-        sentence = f"{incident.reference} is declared, but not everything went well: {'; '.join(trouble)}."
-        await attempt(
-            self._journal,
-            "tell the reporter",
-            "The reporter could not be told",
-            lambda again: self._workspace.tell(
-                PersonId(reporter), sentence, key=f"{incident.id}:trouble", again=again
-            ),
-            None,
-        )
+        if troubles and reporter is not None and not posted & {"source", "reporter"}:
+            await self._post(order, incident, Place(place="reporter", to=reporter))
 
-    async def tell_late(self, order: DeclareOrder, outcome: AnyOutcome) -> None:
-        """Nobody waits any more: say in the modal, and to the reporter, that no incident was made."""
-        reporter, key = order.declaration.reporter.slack_user_id, order.declaration.key
-        await self.show(order, outcome)
-        if reporter is None:
-            return
 
-        async def tell(again: bool) -> None:
-            if isinstance(outcome, NotDeclared):
-                name, wrong = order.declaration.name, outcome.in_full
-                await self._workspace.ask_to_fix(reporter, name, wrong, key=key, again=again)
-            elif isinstance(outcome, AlreadyDeclared):
-                earlier = " ".join(filter(None, [outcome.incident.reference, outcome.incident.permalink]))
-                sentence = f"Nothing new was declared: that message already has {earlier}"
-                await self._workspace.tell(reporter, sentence, key=f"{key}:already", again=again)
-
-        await attempt(self._journal, "say that nothing was made", "The reporter could not be told", tell)
-
-    def show(self, order: DeclareOrder, outcome: AnyOutcome, trouble: Sequence[str] = ()) -> Awaitable[Any]:
-        view = order.view_id
-
-        async def show(_: bool) -> None:
-            if view is None:
-                return
-            if isinstance(outcome, Declared):
-                await self._workspace.show_declared(view, outcome.incident, trouble)
-            elif isinstance(outcome, AlreadyDeclared):
-                await self._workspace.show_already_declared(view, outcome.incident)
-            else:
-                await self._workspace.show_not_declared(view, outcome.in_full)
-
-        return attempt(self._journal, "show the outcome", "The form could not be updated", show, None)
+def _in_channel(incident: Incident, channel: Channel) -> Incident:
+    return incident.model_copy(update={"slack_channel_id": channel.id, "slack_channel_name": channel.name})

@@ -19,6 +19,7 @@ from tocsin.incidents.model import (
     TimelineEntry,
 )
 from tocsin.incidents.requests import Declaration
+from tocsin.incidents.rules import Place
 
 T = TypeVar("T")
 
@@ -81,8 +82,11 @@ class Workspace(Protocol):
 
     async def create_channel(self, name: str, *, private: bool) -> Channel: ...
 
-    async def find_own_channel(self, name: str, *, private: bool, since: datetime) -> Channel | None:
-        """The channel of this name that this bot made at or after `since`, if there is one."""
+    async def find_own_channel(self, name: str, incident: Incident, *, private: bool) -> Channel | None:
+        """The channel of this name that this bot made for this incident, if there is one.
+
+        No clock is asked: it is one whose purpose is this incident, or that has none yet.
+        """
         ...
 
     async def set_topic(self, channel: ChannelId, incident: Incident) -> None: ...
@@ -99,13 +103,16 @@ class Workspace(Protocol):
 
     async def pin(self, channel: ChannelId, ts: MessageTs) -> None: ...
 
-    async def post_card(
-        self, incident: Incident, *, to: str, place: str, thread: MessageTs | None = None, again: bool = False
-    ) -> Card:
+    async def post_card(self, incident: Incident, spot: Place, *, key: str, again: bool = False) -> Card:
         """Post the incident's card to a channel or a person.
 
-        With `again` an earlier attempt may have arrived: it is looked for before anything is posted.
+        With `again` an earlier attempt may have arrived: what carries `key` is looked for before anything is
+        posted.
         """
+        ...
+
+    async def update_card(self, incident: Incident, card: Card) -> None:
+        """Have a card say what the incident is now; nothing happens when the card is gone."""
         ...
 
     async def tell(self, person: PersonId, sentence: str, *, key: str, again: bool = False) -> None:
@@ -118,13 +125,13 @@ class Workspace(Protocol):
         """Tell somebody that their declaration was refused, with a button that opens it again."""
         ...
 
-    async def show_declared(self, view_id: str, incident: Incident, trouble: Sequence[str]) -> None:
-        """Put the outcome into the modal, if the reporter still has it open."""
+    async def show_declared(self, view_id: str, incident: Incident, trouble: Sequence[str]) -> bool:
+        """Put the outcome into the modal; whether the reporter still has it open."""
         ...
 
-    async def show_already_declared(self, view_id: str, incident: Incident) -> None: ...
+    async def show_already_declared(self, view_id: str, incident: Incident) -> bool: ...
 
-    async def show_not_declared(self, view_id: str, sentence: str) -> None: ...
+    async def show_not_declared(self, view_id: str, sentence: str) -> bool: ...
 
 
 class Ledger(Protocol):

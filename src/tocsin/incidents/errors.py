@@ -27,13 +27,19 @@ class Refused(TocsinError):
 
 
 class SlackRefused(TocsinError):
-    """Slack answered `ok: false`; `code` is its error, such as `name_taken`."""
+    """Slack answered `ok: false`; `code` is its error, such as `name_taken`.
 
-    def __init__(self, method: str, code: str, details: Mapping[str, Any] | None = None) -> None:
+    `sentence` says to a person why, and who can mend it; it ends in the code, without a full stop.
+    """
+
+    def __init__(
+        self, method: str, code: str, details: Mapping[str, Any] | None = None, meaning: str = ""
+    ) -> None:
         super().__init__(f"Slack refused {method}: {code}")
         self.method = method
         self.code = code
         self.details = dict(details or {})
+        self.sentence = f"{meaning or 'Slack refused it'} ({code})"
 
 
 class Unavailable(TocsinError):

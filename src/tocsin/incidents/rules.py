@@ -173,7 +173,7 @@ def _link(text: str) -> str:
     return text
 
 
-def channel_name(reference: str, name: str, attempt: int = 1) -> str:
+def channel_name(reference: str, name: str, ending: int | str = 1) -> str:
     """`inc-12-checkout-is-slow`: the number first, so that a sorted sidebar is a timeline.
 
     Slack takes 80 lower-case letters, digits, hyphens and underscores (conversations.create); ours are whole
@@ -185,7 +185,7 @@ def channel_name(reference: str, name: str, attempt: int = 1) -> str:
     if len(words) > CHANNEL_NAME_LENGTH:
         whole, _, _ = words[: CHANNEL_NAME_LENGTH + 1].rpartition("-")
         words = whole if len(whole) > len(reference) else words[:CHANNEL_NAME_LENGTH]
-    tail = f"-{attempt}" if attempt > 1 else ""
+    tail = f"-{ending}" if ending != 1 else ""
     return words.rstrip("-_") + tail
 
 
@@ -200,7 +200,7 @@ def in_words(names: Iterable[str]) -> str:
 class Place(Frozen):
     """Somewhere an incident's card belongs."""
 
-    place: Literal["source", "announcement", "reporter"]
+    place: Literal["source", "announcement", "reporter", "headline"]
     to: str
     thread: MessageTs | None = None
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.slack.workspace import Answer, asked
+from tocsin.slack.calls import Answer, asked
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,11 @@ def purpose(incident: Incident) -> str:
     return _fitting(f"{incident.reference}: {incident.name}")
 
 
+def is_purpose_of(incident: Incident, said: str) -> bool:
+    """Whether a channel's purpose was written for this incident; Slack may mark up the rest of it."""
+    return said.startswith(f"{incident.reference}:")
+
+
 def bookmark_title(incident: Incident) -> str:
     return shortened(f"{incident.reference} {incident.name}", BOOKMARK_LIMIT)
 

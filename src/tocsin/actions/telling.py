@@ -1,0 +1,98 @@
+"""What people are told of a declaration: in its window, else in a message to them alone."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import Any
+
+from tocsin.actions.attempts import ALL_DAY, Trouble, attempt, sentences
+from tocsin.actions.orders import AlreadyDeclared, AnyOutcome, Declared, DeclareOrder, NotDeclared
+from tocsin.actions.ports import Journal, Workspace
+from tocsin.incidents.model import Incident, PersonId
+
+
+class Telling:
+    """Everything that is said to the reporter; each is a step of the declaration's story."""
+
+    def __init__(self, *, workspace: Workspace, journal: Journal) -> None:
+        self._workspace = workspace
+        self._journal = journal
+
+    def show(
+        self,
+        order: DeclareOrder,
+        outcome: AnyOutcome,
+        troubles: Sequence[Trouble] = (),
+        *,
+        waited: bool = False,
+    ) -> Awaitable[Any]:
+        """Put the outcome into the window; who `waited` for it and closed the window gets a message."""
+
+        async def show(again: bool) -> None:
+            seen = order.view_id is not None and await self._shown(order.view_id, outcome, troubles)
+            reporter = order.declaration.reporter.slack_user_id
+            if waited and not seen and reporter is not None and isinstance(outcome, Declared):
+                key = f"{order.declaration.key}:declared"
+                await self._workspace.tell(reporter, _declared(outcome.incident), key=key, again=again)
+
+        return attempt(self._journal, "show the outcome", "The form could not be updated", show, None)
+
+    async def _shown(self, view_id: str, outcome: AnyOutcome, troubles: Sequence[Trouble]) -> bool:
+        if isinstance(outcome, Declared):
+            return await self._workspace.show_declared(view_id, outcome.incident, sentences(troubles))
+        if isinstance(outcome, AlreadyDeclared):
+            return await self._workspace.show_already_declared(view_id, outcome.incident)
+        return await self._workspace.show_not_declared(view_id, outcome.in_full)
+
+    async def troubles(self, order: DeclareOrder, incident: Incident, troubles: Sequence[Trouble]) -> None:
+        """Tell the reporter what could not be done."""
+        reporter = incident.creator.slack_user_id
+        if not troubles or reporter is None:
+            return
+        said = ". ".join(sentences(troubles))
+        sentence = f"{incident.reference} is declared, but not everything went well: {said}."
+        await self._tell(order, PersonId(reporter), "tell the reporter", sentence, "trouble")
+
+    async def mended(self, order: DeclareOrder, incident: Incident) -> None:
+        """Tell the reporter that the channel, which could not be made, has been made after all."""
+        reporter = incident.creator.slack_user_id
+        if reporter is not None:
+            sentence = f"{incident.reference} has its channel now: <#{incident.slack_channel_id}>"
+            await self._tell(order, PersonId(reporter), "tell of the channel", sentence, "mended")
+
+    async def _tell(
+        self, order: DeclareOrder, person: PersonId, name: str, sentence: str, about: str
+    ) -> None:
+        key = f"{order.declaration.key}:{about}"
+        await attempt(
+            self._journal,
+            name,
+            "The reporter could not be told",
+            lambda again: self._workspace.tell(person, sentence, key=key, again=again),
+            attempts=ALL_DAY,
+        )
+
+    async def late(self, order: DeclareOrder, outcome: AnyOutcome) -> None:
+        """Nobody waits any more: say in the modal, and to the reporter, that no incident was made."""
+        reporter, key = order.declaration.reporter.slack_user_id, order.declaration.key
+        await self.show(order, outcome)
+        if reporter is None:
+            return
+
+        async def tell(again: bool) -> None:
+            if isinstance(outcome, NotDeclared):
+                name, wrong = order.declaration.name, outcome.in_full
+                await self._workspace.ask_to_fix(reporter, name, wrong, key=key, again=again)
+            elif isinstance(outcome, AlreadyDeclared):
+                earlier = " ".join(filter(None, [outcome.incident.reference, outcome.incident.permalink]))
+                sentence = f"Nothing new was declared: that message already has {earlier}"
+                await self._workspace.tell(reporter, sentence, key=f"{key}:already", again=again)
+
+        failed = "The reporter could not be told"
+        await attempt(self._journal, "say that nothing was made", failed, tell, attempts=ALL_DAY)
+
+
+def _declared(incident: Incident) -> str:
+    where = f"; carry on in <#{incident.slack_channel_id}>" if incident.slack_channel_id else ""
+    at = f" ({incident.permalink})" if incident.permalink else ""
+    return f"What you declared is through: it is {incident.reference}{at}{where}."

@@ -1,0 +1,139 @@
+"""One call to Slack: made once, in its turn, and what may come back in place of an answer.
+
+The SDK repeats nothing by itself: it would post twice when an answer is lost. Who calls decides what may be
+repeated, and is told whether the call may have arrived.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+import aiohttp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from tocsin.incidents.errors import OutcomeUnknown, SlackRefused, TocsinError, Unavailable
+from tocsin.slack.pace import Pace, Urgency
+from tocsin.slack.refusals import TOKEN, meaning
+
+TIMEOUT_SECONDS = 10.0
+LONGEST_PAUSE = 300.0
+BUSY = frozenset({"ratelimited", "rate_limited"})
+BROKEN = frozenset(
+    {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"}
+)
+
+Answer = Mapping[str, Any]
+Call = Callable[..., Coroutine[Any, Any, Any]]
+Noted = Callable[[str, str], None]
+"""Told of each call: Slack's name for the method, and `ok`, `limited`, `refused`, `unavailable` or `lost`."""
+
+
+def open_session(seconds: float = TIMEOUT_SECONDS) -> aiohttp.ClientSession:
+    """One session for the whole process, so that Slack calls share their connections."""
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=seconds))
+
+
+def web_client(session: aiohttp.ClientSession, *, token: str | None, base_url: str) -> AsyncWebClient:
+    base = base_url if base_url.endswith("/") else f"{base_url}/"
+    return AsyncWebClient(token=token, base_url=base, session=session, retry_handlers=[])
+
+
+class Calls:
+    """All calls of one workspace; `noted` hears how each ended."""
+
+    def __init__(self, noted: Noted = lambda method, outcome: None) -> None:
+        self._pace = Pace()
+        self._noted = noted
+        self.trouble = ""
+        """Why Slack takes no call of ours any more; empty when it does."""
+
+    async def make(self, method: Call, urgency: Urgency = Urgency.FURNITURE, **arguments: Any) -> Answer:
+        """Make one call in its turn; a limit of Slack's makes it wait.
+
+        Raises as `once` does, but waits for the operator (Unavailable) where Slack refuses our token: what
+        was declared is not given up for that.
+        """
+        given = {name: value for name, value in arguments.items() if value is not None}
+        lane = (method.__name__, given.get("channel"))
+        try:
+            return await self._pace.run(lane, urgency, lambda: self.once(method, **given))
+        except SlackRefused as refusal:
+            if refusal.code not in TOKEN:
+                raise
+            self.trouble = f"Slack refuses the bot token ({refusal.code})."
+            raise Unavailable(self.trouble) from refusal
+
+    async def once(self, method: Call, **arguments: Any) -> Answer:
+        """Make one call at once. Raises Unavailable, OutcomeUnknown or SlackRefused."""
+        try:
+            answer = await asked(method, **arguments)
+        except TocsinError as error:
+            self._noted(name_of(method), outcome_of(error))
+            raise
+        self._noted(name_of(method), "ok")
+        self.trouble = ""
+        return answer
+
+
+def name_of(method: Call) -> str:
+    return method.__name__.replace("_", ".", 1)
+
+
+def outcome_of(error: TocsinError) -> str:
+    if isinstance(error, OutcomeUnknown):
+        return "lost"
+    if isinstance(error, Unavailable):
+        return "unavailable" if error.retry_after is None else "limited"
+    return "refused"
+
+
+async def asked(method: Call, **arguments: Any) -> Answer:
+    """Make one call, once. Raises Unavailable, OutcomeUnknown or SlackRefused."""
+    try:
+        answer = await method(**arguments)
+    except SlackApiError as error:
+        raise _refusal(name_of(method), error) from error
+    except aiohttp.ClientConnectorError as error:
+        raise Unavailable("Slack cannot be reached.") from error
+    except (TimeoutError, aiohttp.ClientError, ValueError) as error:
+        raise OutcomeUnknown("Slack's answer was lost.") from error
+    if not isinstance(answer.data, dict):
+        raise OutcomeUnknown("Slack's answer was not understood.")
+    return answer.data
+
+
+def told(answer: Answer, *path: str) -> str:
+    """A value that Slack's answer must have. Raises OutcomeUnknown where it has none."""
+    found: Any = answer
+    for key in path:
+        found = found.get(key) if isinstance(found, dict) else None
+    if not isinstance(found, str) or not found:
+        raise OutcomeUnknown("Slack's answer was not understood.")
+    return found
+
+
+def _refusal(method: str, error: SlackApiError) -> SlackRefused | Unavailable:
+    response: Any = error.response
+    # A body that is no JSON leaves aiohttp's own response here, which names its status otherwise.
+    status = getattr(response, "status_code", None) or getattr(response, "status", None) or 200
+    body = getattr(response, "data", response)
+    body = body if isinstance(body, dict) else {}
+    code = str(body.get("error") or "")
+    if status == 429 or code in BUSY:
+        headers = {str(k).lower(): v for k, v in dict(getattr(response, "headers", None) or {}).items()}
+        return Unavailable("Slack asks us to slow down.", retry_after=_seconds(headers.get("retry-after")))
+    if status >= 500 or code in BROKEN or not code:
+        return OutcomeUnknown("Slack is having trouble.")
+    return SlackRefused(method, code, body, meaning(code, body))
+
+
+def _seconds(asked_for: Any) -> float:
+    """How long to pause: as Slack says in whole seconds, one where it says nothing that can be used."""
+    try:
+        seconds = float(asked_for)
+    except (TypeError, ValueError):
+        return 1.0
+    return min(max(seconds, 1.0), LONGEST_PAUSE) if math.isfinite(seconds) else LONGEST_PAUSE

@@ -1,0 +1,132 @@
+"""Messages of the bot: each is posted once, also when an answer was lost, and in plain words if need be."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from slack_sdk.models.blocks import Block
+from slack_sdk.web.async_client import AsyncWebClient
+
+from tocsin.incidents.errors import SlackRefused
+from tocsin.incidents.model import ChannelId, MessageTs
+from tocsin.slack.calls import Answer, Calls, told
+from tocsin.slack.pace import Urgency
+from tocsin.slack.refusals import UNREADABLE
+
+EVENT = "tocsin_post"
+PAGES = 10
+"""How many times 200 messages are looked through for one of ours."""
+
+Posted = tuple[ChannelId, MessageTs]
+_OUT_OF_SIGHT = frozenset({"not_in_channel", "channel_not_found"})
+
+
+class Posts:
+    """What the bot says in a workspace. A message carries its key in its metadata, where we find it again."""
+
+    def __init__(self, client: AsyncWebClient, calls: Calls) -> None:
+        self._client = client
+        self._calls = calls
+
+    async def post(
+        self,
+        to: str,
+        text: str,
+        blocks: Sequence[Block] | None = None,
+        *,
+        key: str,
+        urgency: Urgency = Urgency.CARD,
+        thread: MessageTs | None = None,
+        again: bool = False,
+    ) -> Posted:
+        """Post to a channel or a person; with `again`, what was posted with this key before is looked for.
+
+        Blocks that Slack does not take are left out: the text says the same in plain words.
+        """
+        if again and (there := await self._find(to, key, thread)) is not None:
+            return there
+        message = {
+            "channel": to,
+            "text": text,
+            "blocks": [block.to_dict() for block in blocks] if blocks else None,
+            "thread_ts": thread,
+            "unfurl_links": False,
+            "unfurl_media": False,
+            "metadata": {"event_type": EVENT, "event_payload": {"key": key}},
+        }
+        answer = await self._sent(message, urgency)
+        return ChannelId(told(answer, "channel")), MessageTs(told(answer, "ts"))
+
+    async def _sent(self, message: dict[str, Any], urgency: Urgency) -> Answer:
+        try:
+            return await self._calls.make(self._client.chat_postMessage, urgency, **message)
+        except SlackRefused as refusal:
+            if refusal.code in UNREADABLE and message["blocks"]:
+                return await self._sent({**message, "blocks": None}, urgency)
+            if refusal.code == "not_in_channel" and await self._joined(message["channel"]):
+                return await self._calls.make(self._client.chat_postMessage, urgency, **message)
+            raise
+
+    async def edit(self, posted: Posted, text: str, blocks: Sequence[Block]) -> None:
+        """Change a message; nothing happens when it is gone (Slack, chat.update: `message_not_found`)."""
+        channel, ts = posted
+        try:
+            await self._calls.make(
+                self._client.chat_update,
+                Urgency.CARD,
+                channel=channel,
+                ts=ts,
+                text=text,
+                blocks=[block.to_dict() for block in blocks],
+            )
+        except SlackRefused as refusal:
+            if refusal.code not in {"message_not_found", "channel_not_found"}:
+                raise
+
+    async def _joined(self, channel: str) -> bool:
+        try:
+            await self._calls.make(self._client.conversations_join, channel=channel)
+        except SlackRefused:
+            return False
+        return True
+
+    async def _find(self, to: str, key: str, thread: MessageTs | None) -> Posted | None:
+        """The message that carries this key, so that one whose answer was lost is not posted again."""
+        channel = to
+        if to.startswith(("U", "W")):
+            opened = await self._calls.make(self._client.conversations_open, users=to)
+            channel = told(opened, "channel", "id")
+        try:
+            return await self._look(channel, key, thread)
+        except SlackRefused as refusal:
+            if refusal.code == "thread_not_found":
+                return None
+            if refusal.code not in _OUT_OF_SIGHT:
+                raise
+            # Where we may post without being a member we may not look; in a public channel we may join.
+            if not await self._joined(channel):
+                raise
+            return await self._look(channel, key, thread)
+
+    async def _look(self, channel: str, key: str, thread: MessageTs | None) -> Posted | None:
+        async for message in self._recent(channel, thread):
+            metadata = message.get("metadata") or {}
+            payload = metadata.get("event_payload") or {}
+            if metadata.get("event_type") == EVENT and payload.get("key") == key:
+                return ChannelId(channel), MessageTs(told(message, "ts"))
+        return None
+
+    async def _recent(self, channel: str, thread: MessageTs | None) -> AsyncIterator[Answer]:
+        look = self._client.conversations_replies if thread else self._client.conversations_history
+        asked: dict[str, Any] = {"channel": channel, "limit": 200, "include_all_metadata": True}
+        if thread:
+            asked["ts"] = thread
+        cursor = None
+        for _ in range(PAGES):
+            page = await self._calls.make(look, cursor=cursor, **asked)
+            for message in page.get("messages") or ():
+                yield message
+            cursor = (page.get("response_metadata") or {}).get("next_cursor")
+            if not cursor:
+                return
