@@ -28,7 +28,8 @@ from tocsin.playground.model import Channel, Message, View
 from tocsin.slack import routes
 
 STARTS_WITHIN = 60.0
-ENDS_WITHIN = 6.0
+# Six seconds on a machine that has time for us.
+ENDS_WITHIN = 6.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ STORY_FORMAT = "stories-1"
 UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
 LOOK_SECONDS = 0.05
 
-FINISH_SECONDS = 2.0
+FINISH_SECONDS = 1.5
 """How long stories in hand may take to end when the journal is closed; the rest go on at the next start."""
 
 _open: DurableJournal | None = None
@@ -99,7 +99,7 @@ class DurableJournal:
             await asyncio.wait(set(self._running), timeout=seconds)
 
     async def close(self) -> None:
-        """Stop; what is still unfinished after two seconds goes on at the next start."""
+        """Stop; what is still unfinished after a moment goes on at the next start."""
         global _open
         await self.finish(FINISH_SECONDS)
         # Cut short, a story is neither done nor failed, which DBOS says at length for each of its steps.
