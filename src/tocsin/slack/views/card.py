@@ -100,12 +100,13 @@ def _title(incident: Incident) -> RichTextBlock:
 def _quoted(incident: Incident) -> str:
     """The summary as it stands in a quote: without marks of its own, nor what the card says elsewhere."""
     lines = incident.summary.splitlines()
+    if incident.source and incident.source.permalink and lines:
+        lines[-1] = lines[-1].removesuffix(incident.source.permalink).rstrip()
     if lines and lines[0] == f"> {incident.name}":
         lines = lines[1:]
-    said = "\n".join(line.removeprefix("> ") for line in lines)
-    if incident.source and incident.source.permalink:
-        said = said.removesuffix(incident.source.permalink)
-    return said.strip() if said.strip("— \n") else ""
+        # Where the name is the whole message, only its author is left, and a click away.
+        lines = [] if len(lines) == 1 and lines[0].startswith("—") else lines
+    return "\n".join(line.removeprefix("> ") for line in lines).strip(" \n")
 
 
 def _facts(incident: Incident) -> SectionBlock:
