@@ -21,24 +21,24 @@ from tocsin.actions.best_effort import patiently
 from tocsin.actions.declare import VERB, DeclareIncident
 from tocsin.actions.forms import FormCache
 from tocsin.actions.gathering import Gathering
-from tocsin.actions.ports import Backend
-from tocsin.incidents.errors import SlackRefused
+from tocsin.actions.ports import Backend, Clock
+from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import PersonId
-from tocsin.journal.durable import DurableJournal
+from tocsin.journal.durable import DurableJournal, cause
 from tocsin.journal.ledger import SqlLedger
-from tocsin.journal.pending import cause
 from tocsin.keeping import api_token, data_dir, journal_url, now, only_one, open_backend, secret
 from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack.app import build_app
+from tocsin.slack.calls import Calls, asked, open_session, web_client
 from tocsin.slack.desk import Desk
 from tocsin.slack.http import HttpDoor
 from tocsin.slack.people import People
 from tocsin.slack.socket import SocketDoor
 from tocsin.slack.tasks import Tasks
-from tocsin.slack.calls import asked, open_session, web_client
 from tocsin.slack.workspace import SlackWorkspace
 from tocsin.web.app import web_app
 from tocsin.web.guard import own_hosts
+from tocsin.web.meters import Meters
 
 __all__ = ["Bot", "connected", "data_dir", "opened"]
 
@@ -46,6 +46,9 @@ FINISH_SECONDS = 5.0
 """How long what is in hand may take when the process is told to stop; the rest goes on at the next start."""
 
 FORM_SECONDS = 2.0
+
+WATCH_SECONDS = 5.0
+"""How often our own files are looked at."""
 
 log = structlog.get_logger()
 
@@ -72,7 +75,12 @@ class Bot:
     http: HttpDoor | None = None
     slack_url: str | None = None
     people: People | None = None
+    calls: Calls | None = None
+    meters: Meters = field(default_factory=Meters)
+    clock: Clock = now
     trouble: str = "Slack has not been reached yet."
+    unwell: Sequence[str] = ()
+    """What was wrong with our own files when we last looked."""
 
     def pages(self, settings: Settings, port: int) -> Starlette:
         return web_app(
@@ -81,9 +89,10 @@ class Bot:
             hosts=own_hosts(port, settings.tocsin_public_url),
             public=settings.is_on_loopback,
             ready=self.not_ready,
+            registry=self.meters.registry,
             slack_url=lambda: self.slack_url,
             introduce=self._introduce,
-            clock=now,
+            clock=self.clock,
         )
 
     async def _introduce(self, people: Iterable[PersonId]) -> None:
@@ -99,9 +108,31 @@ class Bot:
         """Why nothing can be declared right now; nothing when all is well."""
         if self.trouble:
             return [self.trouble]
+        reasons = list(self.unwell)
+        if self.calls is not None and self.calls.trouble:
+            reasons.append(self.calls.trouble)
         if self.socket is not None and not self.socket.is_open:
-            return ["No connection to Slack is open."]
-        return []
+            reasons.append("No connection to Slack is open.")
+        return reasons
+
+    async def watch(self, ledger: SqlLedger) -> None:
+        """Look every few seconds whether something could be declared now, and what is pending."""
+        while True:
+            reasons = []
+            for look in (ledger.beat, self._keeps_incidents, self._count_pending):
+                try:
+                    await look()
+                except Unavailable as error:
+                    reasons.append(str(error))
+            self.unwell = tuple(dict.fromkeys(reasons))
+            await asyncio.sleep(WATCH_SECONDS)
+
+    async def _keeps_incidents(self) -> None:
+        await self.backend.remember_people(())
+        await self.backend.incidents(limit=1)
+
+    async def _count_pending(self) -> None:
+        self.meters.pending(len(await self.journal.unfinished()))
 
 
 @asynccontextmanager
@@ -127,7 +158,8 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         base_url = slack.get("api_url") or settings.slack_api_url
         client = web_client(session, token=token, base_url=base_url)
         identity = await _identity(client)
-        workspace = SlackWorkspace(client, clock=now, identity=identity)
+        bot.calls = Calls(bot.meters.called)
+        workspace = SlackWorkspace(client, clock=bot.clock, identity=identity, calls=bot.calls)
         ledger = _open_ledger(bot.journal.url)
         stack.callback(ledger.close)
         gathering = Gathering(
@@ -135,11 +167,15 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
             workspace=workspace,
             ledger=ledger,
             journal=bot.journal,
-            clock=now,
+            clock=bot.clock,
             announce=settings.tocsin_announce_channel or slack.get("announce"),
         )
         declare = DeclareIncident(
-            backend=bot.backend, ledger=ledger, journal=bot.journal, gathering=gathering
+            backend=bot.backend,
+            ledger=ledger,
+            journal=bot.journal,
+            gathering=gathering,
+            ended=bot.meters.ended,
         )
         bot.journal.tells(VERB, declare.story)
         bot.journal.open()
@@ -147,9 +183,11 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         forms, tasks = FormCache(bot.backend), bot.tasks
         stack.push_async_callback(tasks.finish, FINISH_SECONDS)
         await _kept_fresh(forms, stack)
+        watching = asyncio.create_task(bot.watch(ledger))
+        stack.callback(watching.cancel)
         bot.people = People(workspace, bot.backend)
         desk = Desk(
-            declare=declare, forms=forms, workspace=workspace, people=bot.people, tasks=tasks, clock=now
+            declare=declare, forms=forms, workspace=workspace, people=bot.people, tasks=tasks, clock=bot.clock
         )
         bot.slack_url = workspace.home_url
         bot.app = build_app(desk, client, dict(identity))

@@ -11,8 +11,9 @@ import asyncio
 import logging
 import os
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
@@ -58,6 +59,7 @@ class DurableJournal:
         self.url = url
         self.executor = executor
         self.stories: dict[str, Story] = {}
+        self._identity: tuple[int, int] | None = None
         self._running: set[asyncio.Task[Any]] = set()
 
     def in_hand(self) -> None:
@@ -80,6 +82,7 @@ class DurableJournal:
         if _open is not None:
             raise RuntimeError("one journal is open in this process already")
         make_ready(self.url)
+        self._identity = identity(self.url)
         logging.getLogger("dbos").setLevel(logging.WARNING)
         config: DBOSConfig = {
             "name": "tocsin",
@@ -115,10 +118,8 @@ class DurableJournal:
     async def start(self, verb: str, key: str, order: Mapping[str, Any]) -> None:
         marked = _begun_by_this_process.set(True)
         try:
-            with SetWorkflowID(key):
+            with self._told("written to"), SetWorkflowID(key):
                 await DBOS.start_workflow_async(_story, verb, dict(order))
-        except SQLAlchemyError as error:
-            raise Unavailable("Tocsin's journal cannot be written to.") from error
         finally:
             _begun_by_this_process.reset(marked)
 
@@ -132,17 +133,30 @@ class DurableJournal:
         return shape.validate_python(await DBOS.run_step_async({"name": name}, recorded))
 
     async def order(self, key: str) -> Any:
-        status = await DBOS.get_workflow_status_async(key)
+        with self._told("read"):
+            status = await DBOS.get_workflow_status_async(key)
         return status.input["args"][1] if status is not None and status.input else None
 
     async def result(self, key: str) -> Any:
-        status = await DBOS.get_workflow_status_async(key)
+        with self._told("read"):
+            status = await DBOS.get_workflow_status_async(key)
         return status.output if status is not None and status.status == "SUCCESS" else None
 
     async def unfinished(self) -> list[str]:
         """The keys of stories that have begun and not ended, oldest first."""
-        found = await DBOS.list_workflows_async(status=UNFINISHED, load_input=False, load_output=False)
+        with self._told("read"):
+            found = await DBOS.list_workflows_async(status=UNFINISHED, load_input=False, load_output=False)
         return [status.workflow_id for status in found]
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        """Turn whatever is wrong with the journal into Unavailable; a file that is gone is not used."""
+        if identity(self.url) != self._identity:
+            raise Unavailable("Tocsin's journal was moved or deleted; put it back and start Tocsin again.")
+        try:
+            yield
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            raise Unavailable(f"Tocsin's journal cannot be {what} ({cause(error)}).") from error
 
     async def settled(self) -> None:
         """Until no story is unfinished: neither one of this process nor one that another left behind."""
@@ -152,12 +166,35 @@ class DurableJournal:
             await asyncio.wait({asyncio.ensure_future(story.get_result(polling_interval_sec=LOOK_SECONDS))})
 
 
+def file_of(url: str) -> Path | None:
+    """The file of an SQLite journal."""
+    parsed = make_url(url)
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
+
+
+def identity(url: str) -> tuple[int, int] | None:
+    """Which file stands there now; None where there is none, or where the journal is no file.
+
+    What is written to a file that was deleted is gone with the process: nothing may be promised on it.
+    """
+    path = file_of(url)
+    if path is None or not path.exists():
+        return None
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
+def cause(error: BaseException) -> str:
+    """The first line of what went wrong, without the statement and the address it went wrong with."""
+    at_heart = getattr(error, "orig", None) or error
+    return (str(at_heart).strip().splitlines() or [type(at_heart).__name__])[0]
+
+
 def make_ready(url: str) -> None:
     """Create the file of an SQLite journal, for its owner's eyes only (0600), in write-ahead mode."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+    path = file_of(url)
+    if path is None:
         return
-    path = Path(parsed.database)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA journal_mode=WAL")

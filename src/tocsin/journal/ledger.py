@@ -11,7 +11,7 @@ from sqlalchemy import event
 
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, SourceMessage
-from tocsin.journal.durable import make_ready
+from tocsin.journal.durable import cause, identity, make_ready
 
 T = TypeVar("T")
 _tables = sa.MetaData()
@@ -39,12 +39,15 @@ _cards = sa.Table(
     sa.Column("place", sa.Text, nullable=False),
 )
 
+_pulse = sa.Table("tocsin_pulse", _tables, sa.Column("id", sa.Integer, primary_key=True))
+
 
 class SqlLedger:
     """The ledger, beside the journal in the same database."""
 
     def __init__(self, url: str) -> None:
         make_ready(url)
+        self._url, self._identity = url, identity(url)
         self._engine = sa.create_engine(url)
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _prepare_sqlite)
@@ -91,6 +94,15 @@ class SqlLedger:
         rows = await self._do(lambda connection: connection.execute(asked).all())
         return [Card(channel=ChannelId(r.channel), ts=MessageTs(r.ts), place=r.place) for r in rows]
 
+    async def beat(self) -> None:
+        """Write something. Raises Unavailable when nothing can be promised on this journal now."""
+        await self._do(
+            lambda connection: (
+                connection.execute(_pulse.delete()),
+                connection.execute(_pulse.insert().values(id=1)),
+            )
+        )
+
     async def _scalar(self, asked: sa.Select[tuple[str]]) -> str | None:
         def ask(connection: sa.Connection) -> str | None:
             found = connection.scalar(asked)
@@ -110,6 +122,10 @@ class SqlLedger:
 
     async def _do(self, act: Callable[[sa.Connection], T]) -> T:
         def transaction() -> T:
+            if identity(self._url) != self._identity:
+                raise Unavailable(
+                    "Tocsin's journal was moved or deleted; put it back and start Tocsin again."
+                )
             with self._engine.begin() as connection:
                 return act(connection)
 
@@ -118,8 +134,8 @@ class SqlLedger:
         except sa.exc.IntegrityError:
             # Another replica wrote the same row first; asking again finds it.
             return await asyncio.to_thread(transaction)
-        except sa.exc.OperationalError as error:
-            raise Unavailable(f"Tocsin's own ledger cannot be used: {error.orig}") from error
+        except sa.exc.SQLAlchemyError as error:
+            raise Unavailable(f"Tocsin's journal cannot be used ({cause(error)}).") from error
 
 
 def _owner(team: str, source: SourceMessage) -> sa.Select[tuple[str]]:

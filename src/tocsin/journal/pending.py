@@ -10,9 +10,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from dbos import DBOSClient
-from sqlalchemy.engine import make_url
 
 from tocsin.incidents.errors import Unavailable
+from tocsin.journal.durable import cause, file_of
 
 UNFINISHED = ["PENDING", "ENQUEUED"]
 
@@ -26,7 +26,7 @@ async def fetch_pending(url: str) -> list[datetime]:
 
 
 def _pending(url: str) -> list[datetime]:
-    file = _file_of(url)
+    file = file_of(url)
     if file is not None and not file.exists():
         return []
     try:
@@ -54,11 +54,6 @@ def _begun(engine: sa.Engine) -> list[datetime]:
     return sorted(datetime.fromtimestamp((story.created_at or 0) / 1000, UTC) for story in found)
 
 
-def _file_of(url: str) -> Path | None:
-    parsed = make_url(url)
-    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
-
-
 def _refuse_damaged(file: Path) -> None:
     connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=1.5)
     try:
@@ -67,9 +62,3 @@ def _refuse_damaged(file: Path) -> None:
         connection.close()
     if said != "ok":
         raise sqlite3.DatabaseError(said)
-
-
-def cause(error: BaseException) -> str:
-    """The first line of what went wrong, without the statement and the address it went wrong with."""
-    at_heart = getattr(error, "orig", None) or error
-    return (str(at_heart).strip().splitlines() or [type(at_heart).__name__])[0]

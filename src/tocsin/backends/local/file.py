@@ -30,6 +30,7 @@ class IncidentFile:
         self.path = path
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="incidents")
         self._db: Database | None = None
+        self._identity: tuple[int, int] | None = None
 
     @classmethod
     async def open(cls, path: Path) -> IncidentFile:
@@ -52,6 +53,7 @@ class IncidentFile:
         file = cls(path)
         try:
             file._db = await asyncio.get_running_loop().run_in_executor(file._thread, way, path)
+            file._identity = _identity(path)
         except BaseException:
             file._thread.shutdown(wait=False)
             raise
@@ -61,6 +63,11 @@ class IncidentFile:
         """Do `work` in the file's thread; SQLite's errors come out as Unavailable."""
 
         def in_thread() -> T:
+            if self._identity != _identity(self.path):
+                # What is written to a file that was deleted is gone with the process.
+                raise Unavailable(
+                    f"The incident file {self.path} was moved or deleted. Put it back and start Tocsin again."
+                )
             with told(self.path):
                 return work(self._opened())
 
@@ -128,6 +135,15 @@ def _as_it_is(path: Path) -> Database:
         except BaseException:
             connection.close()
             raise
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file stands at this path now, if one does."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _make_private(path: Path) -> None:
