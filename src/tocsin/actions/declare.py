@@ -34,7 +34,6 @@ VERB = "declare"
 
 # An acknowledgement is due at Slack within 3 s; this leaves a second for the way back.
 PATIENCE = 2.0
-LONGEST_ANSWER = 3.0
 
 
 class DeclareIncident:
@@ -96,7 +95,7 @@ class DeclareIncident:
             self._room.leave(key)
             waiting.tell(finished)
             return key, waiting
-        waiting.acknowledged = waiting.acknowledged or acknowledged
+        waiting.answers.append(acknowledged)
         await self._journal.start(VERB, key, order.model_dump(mode="json"))
         return key, waiting
 
@@ -126,12 +125,12 @@ class DeclareIncident:
             "create the incident", lambda _: self._create(order, waiting), Outcome
         )
         waiting.tell(outcome)
-        await _read(waiting)
-        waited = waiting.late or waiting.acknowledged is None
+        # Nothing is asked of Slack before the reference is visible.
+        await waiting.read()
         if isinstance(outcome, Declared):
-            incident = await self._gathering.everyone(order, outcome.incident, waited=waited)
+            incident = await self._gathering.everyone(order, outcome.incident, waiting)
             outcome = Declared(incident=incident)
-        elif waited:
+        elif waiting.waited:
             await self._gathering.telling.late(order, outcome)
         self._room.leave(key)
         self._ended(outcome.kind)
@@ -225,9 +224,3 @@ async def _without_end(act: Callable[[], Awaitable[T]]) -> T:
         raise expected or Unavailable("Something went wrong on Tocsin's side.")
 
     return await patiently(foreseen, again=False, attempts=None)
-
-
-async def _read(waiting: Waiting[AnyOutcome]) -> None:
-    """Until the person has the answer: nothing is asked of Slack before the reference is visible."""
-    if waiting.acknowledged is not None:
-        await asyncio.wait({asyncio.ensure_future(waiting.acknowledged.wait())}, timeout=LONGEST_ANSWER)

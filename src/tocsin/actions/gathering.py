@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from tocsin.actions.attempts import ALL_DAY, SLACK_ATTEMPTS, Trouble, attempt
-from tocsin.actions.orders import Declared, DeclareOrder
+from tocsin.actions.orders import AnyOutcome, Declared, DeclareOrder
 from tocsin.actions.ports import Backend, Channel, Clock, Journal, Ledger, Workspace
 from tocsin.actions.telling import Telling
+from tocsin.actions.waiting import Waiting
 from tocsin.incidents.errors import Refused, SlackRefused
 from tocsin.incidents.model import Card, ChannelId, Incident, TimelineEntry
 from tocsin.incidents.rules import Place, channel_name, in_words, places
@@ -44,11 +45,13 @@ class Gathering:
         self._announce = announce
         self.telling = Telling(workspace=workspace, journal=journal)
 
-    async def everyone(self, order: DeclareOrder, incident: Incident, *, waited: bool = False) -> Incident:
+    async def everyone(
+        self, order: DeclareOrder, incident: Incident, waiting: Waiting[AnyOutcome]
+    ) -> Incident:
         """Open the channel, then everything else side by side, then the pin: three calls deep.
 
-        `waited` says that the reporter was told *saved* and looks for what became of it. When the channel
-        cannot be made just now, the cards go out without it, and it is made when Slack is well again.
+        Who is `waiting` sees what became of it in the window. When the channel cannot be made just now, the
+        cards go out without it, and it is made when Slack is well again.
         """
         opened = await self._open(order, incident, "open the channel", SLACK_ATTEMPTS)
         troubles = [opened] if isinstance(opened, Trouble) else []
@@ -56,7 +59,7 @@ class Gathering:
             incident = _in_channel(incident, opened)
         spots = places(incident, origin=order.origin, thread=order.thread, announce=self._announce)
         done = await asyncio.gather(
-            self.telling.show(order, Declared(incident=incident), troubles, waited=waited),
+            self.telling.show(order, Declared(incident=incident), troubles, waiting),
             *(self._furnish(order, incident) if incident.slack_channel_id else ()),
             *(self._post(order, incident, spot) for spot in spots),
         )
@@ -64,8 +67,14 @@ class Gathering:
         troubles += [result for result in done if isinstance(result, Trouble)]
         await self._without_a_card(order, incident, troubles, done)
         await self.telling.troubles(order, incident, troubles)
+        unopened = [opened] if isinstance(opened, Trouble) else []
+        await self.telling.show_latecomers(order, Declared(incident=incident), unopened, waiting)
         if isinstance(opened, Trouble) and opened.passing:
             incident = await self._open_after_all(order, incident)
+            # Also for those who pressed meanwhile.
+            waiting.shown = -1
+            unopened = [] if incident.slack_channel_id else unopened
+            await self.telling.show_latecomers(order, Declared(incident=incident), unopened, waiting)
         return incident
 
     async def _open_after_all(self, order: DeclareOrder, incident: Incident) -> Incident:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
-from tocsin.actions.attempts import ALL_DAY, Trouble, attempt, sentences
+from tocsin.actions.attempts import ALL_DAY, SLACK_ATTEMPTS, Trouble, attempt, sentences
+from tocsin.actions.best_effort import best_effort, patiently
 from tocsin.actions.orders import AlreadyDeclared, AnyOutcome, Declared, DeclareOrder, NotDeclared
 from tocsin.actions.ports import Journal, Workspace
+from tocsin.actions.waiting import Waiting
 from tocsin.incidents.model import Incident, PersonId
 
 
@@ -23,19 +25,43 @@ class Telling:
         order: DeclareOrder,
         outcome: AnyOutcome,
         troubles: Sequence[Trouble] = (),
-        *,
-        waited: bool = False,
+        waiting: Waiting[AnyOutcome] | None = None,
     ) -> Awaitable[Any]:
-        """Put the outcome into the window; who `waited` for it and closed the window gets a message."""
+        """Put the outcome into the window; who is `waiting` for it and closed the window gets a message."""
+
+        reporter = order.declaration.reporter.slack_user_id
 
         async def show(again: bool) -> None:
+            if waiting is not None:
+                waiting.shown = sum(answer.is_set() for answer in waiting.answers)
             seen = order.view_id is not None and await self._shown(order.view_id, outcome, troubles)
-            reporter = order.declaration.reporter.slack_user_id
-            if waited and not seen and reporter is not None and isinstance(outcome, Declared):
+            missed = waiting is not None and waiting.waited and not seen
+            if missed and reporter is not None and isinstance(outcome, Declared):
                 key = f"{order.declaration.key}:declared"
                 await self._workspace.tell(reporter, _declared(outcome.incident), key=key, again=again)
 
         return attempt(self._journal, "show the outcome", "The form could not be updated", show, None)
+
+    async def show_latecomers(
+        self,
+        order: DeclareOrder,
+        outcome: Declared,
+        troubles: Sequence[Trouble],
+        waiting: Waiting[AnyOutcome],
+    ) -> None:
+        """Put the outcome into the window again where an answer that knew less may have come after it.
+
+        Such an answer is that of a second press, or of a press on the eve of a crash. So this is no step of
+        the story: it is looked at anew in each process.
+        """
+        view_id = order.view_id
+        while view_id is not None and waiting.has_latecomers:
+            await waiting.read()
+            waiting.shown = len(waiting.answers)
+            async with best_effort("show the outcome again"):
+                await patiently(
+                    lambda _: self._shown(view_id, outcome, troubles), again=True, attempts=SLACK_ATTEMPTS
+                )
 
     async def _shown(self, view_id: str, outcome: AnyOutcome, troubles: Sequence[Trouble]) -> bool:
         if isinstance(outcome, Declared):

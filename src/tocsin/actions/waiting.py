@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+LONGEST_ANSWER = 3.0
+"""An answer that is not written out within so many seconds is too late for Slack, and not waited for."""
 
 
 @dataclass
@@ -14,11 +17,29 @@ class Waiting(Generic[T]):
     """One declaration that somebody may be waiting for."""
 
     outcome: asyncio.Future[T]
-    acknowledged: asyncio.Event | None = None
-    """Set once the answer to the person has been written out; None when nobody in this process asked."""
+    answers: list[asyncio.Event] = field(default_factory=list)
+    """One for each press that came to this process, set once its answer has been written out."""
 
     late: bool = False
     """The person was told *saved* before the outcome was known."""
+
+    shown: int = -1
+    """How many had their answer when the window was last brought up to date; -1 when we never did so."""
+
+    @property
+    def waited(self) -> bool:
+        """Whether the outcome comes after the answer: it was late, or an earlier process was asked."""
+        return self.late or not self.answers
+
+    @property
+    def has_latecomers(self) -> bool:
+        """Whether an answer may have come into the window since it was brought up to date."""
+        return self.shown < len(self.answers)
+
+    async def read(self) -> None:
+        """Until everybody who pressed has the answer."""
+        for answer in list(self.answers):
+            await asyncio.wait({asyncio.ensure_future(answer.wait())}, timeout=LONGEST_ANSWER)
 
     def tell(self, outcome: T) -> None:
         if not self.outcome.done():
