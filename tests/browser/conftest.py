@@ -18,6 +18,7 @@ from fakes.responder import SLOWLY, Responder
 from playwright.async_api import Browser, async_playwright, expect
 
 KEPT = Path(__file__).with_name("screenshots")
+README_SHOWS = ("declare", "declared")
 PICTURES = pytest.StashKey[Path]()
 
 Window = Callable[..., Awaitable[Responder]]
@@ -39,6 +40,7 @@ async def playground(
 ) -> AsyncIterator[Playground]:
     async with running_playground(tmp_path_factory.mktemp("playground")) as running:
         yield running
+    assert len(running.said) == 1, "\n".join(["It says where it is, and nothing else.", *running.said])
 
 
 @pytest.fixture(scope="session")
@@ -91,9 +93,9 @@ def picture(pictures: Path) -> Callable[[Responder, str], Awaitable[None]]:
 
     async def picture(screen: Responder, name: str) -> None:
         path = pictures / f"{name}.png"
+        await screen.page.mouse.move(0, 0)
         await screen.page.screenshot(path=path, animations="disabled", caret="hide")
-        kept = KEPT / path.name
-        if os.environ.get("TOCSIN_KEEP_SCREENSHOTS") == "1" and kept.exists():
-            shutil.copyfile(path, kept)
+        if os.environ.get("TOCSIN_KEEP_SCREENSHOTS") == "1" and name in README_SHOWS:
+            shutil.copyfile(path, KEPT / path.name)
 
     return picture

@@ -23,10 +23,11 @@ async def first_day(ana: Responder, picture: Any) -> None:
     await picture(ana, "declare")
     assert await ana.submit() == "INC-1"
     await expect(ana.dialog.get_by_role("link", name="#inc-1-checkout-is-slow").first).to_be_visible()
-    await ana.close()
-    await expect(ana.message("INC-1")).to_be_visible()
+    await expect(ana.message("INC-1")).to_contain_text("#inc-1-checkout-is-slow")
     await expect(ana.row("inc-1-checkout-is-slow")).to_be_visible()
     await picture(ana, "declared")
+    await ana.close()
+    await picture(ana, "announced")
 
 
 async def test_a_restart_keeps_everything_and_fresh_starts_over(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 from typing import Any
@@ -38,8 +39,10 @@ async def test_a_command_gives_an_incident_with_reference_permalink_and_channel(
     reference = await ana.submit()
     permalink = f"{playground.url}/incidents/{reference}"
     channel = f"{reference.lower()}-checkout-is-slow"
-    await expect(ana.dialog).to_contain_text(permalink)
-    await expect(ana.dialog.get_by_role("link", name=f"#{channel}").first).to_be_visible()
+    await expect(ana.dialog).to_contain_text(f"Carry on in #{channel}.")
+    await expect(ana.dialog).to_contain_text("Major · Investigating · Lead: @Chloe Marchetti")
+    await expect(ana.dialog.get_by_role("link", name=permalink)).to_have_attribute("href", permalink)
+    await ana.dialog.get_by_role("link", name=f"#{channel}").hover()
     await picture(ana, "result")
     await ana.close()
 
@@ -64,7 +67,8 @@ async def test_a_command_gives_an_incident_with_reference_permalink_and_channel(
         await ana.message(SUMMARY).get_by_role("link", name="Open incident").click()
     page = await opening.value
     await expect(page.get_by_role("heading", name="Checkout is slow")).to_be_visible()
-    for said in (reference, SUMMARY, "Major", "Investigating", f"#{channel}", "declared"):
+    people = ("Chloe Marchetti", "Declared just now by Ana Ferreira")
+    for said in (reference, SUMMARY, "Major", "Investigating", f"#{channel}", *people):
         await expect(page.locator("main")).to_contain_text(said)
     await picture(Responder(ana.url, page), "incident")
     await assert_kept(playground, permalink, reference)
@@ -97,6 +101,8 @@ async def test_an_alert_becomes_an_incident_that_quotes_it_and_answers_in_its_th
     await alert.get_by_role("link", name="1 reply").click()
     thread = ana.page.get_by_role("complementary", name="Thread")
     await expect(thread).to_contain_text(f"{reference}  FIRING: payment webhooks failing")
+    quote = thread.get_by_role("blockquote").last
+    await expect(quote).to_contain_text(re.compile(r"^312 errors in 5 minutes .*— Watchtower$", re.DOTALL))
     await expect(thread.get_by_role("link", name="Source message")).to_be_visible()
     await picture(ana, "thread")
 

@@ -63,7 +63,14 @@ async def test_every_kind_of_field_is_kept_refused_corrected_and_declared(
     await ana.close()
     await ana.page.goto(f"{ana.url}/incidents/{reference}")
     facts = ana.page.get_by_role("region", name="Facts")
-    for said in ("Payments", "Website", "Customer", "1200", "https://status.lumen.example/today", "Ticket 4711"):
+    for said in (
+        "Payments",
+        "Website",
+        "Customer",
+        "1200",
+        "https://status.lumen.example/today",
+        "Ticket 4711",
+    ):
         await expect(facts).to_contain_text(said)
     await picture(ana, "incident-full")
 

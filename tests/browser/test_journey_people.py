@@ -24,7 +24,7 @@ async def test_a_private_incident_is_known_to_its_reporter_and_nobody_else(
     await ana.close()
     channel = f"{reference.lower()}-payroll-was-sent-to-everyone"
     await ana.row(channel).click()
-    await expect(ana.message(secret)).to_contain_text("Private")
+    await expect(ana.message(f"{reference} {secret}")).to_contain_text("Private")
     await expect(ana.page.get_by_role("heading", name=channel).first).to_be_visible()
     await picture(ana, "channel-private")
     address = ana.page.url.removeprefix(ana.url)
