@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 from fakes.bot import RunningBot, chosen, running_bot
 from fakes.readings import settled
+from slack_bolt.request.async_request import AsyncBoltRequest
 
 from tocsin.playground.faults import Fault
 from tocsin.playground.model import View
+from tocsin.slack.app import DELIVERY
+from tocsin.slack.desk import Delivery
 
 AFTER_THE_CHANNEL = {
     "conversations.invite": 1,
@@ -30,9 +33,9 @@ async def fresh(tmp_path: Path) -> AsyncIterator[RunningBot]:
         yield bot
 
 
-async def filled(bot: RunningBot) -> View:
-    view = await bot.type_command("ana", "general", "/incident checkout is slow")
-    await bot.fill("ana", view, severity_id=chosen("major"))
+async def filled(bot: RunningBot, person: str = "ana") -> View:
+    view = await bot.type_command(person, "general", "/incident checkout is slow")
+    await bot.fill(person, view, severity_id=chosen("major"))
     return view
 
 
@@ -71,6 +74,24 @@ async def test_nothing_is_asked_of_slack_before_the_reference_is_visible(fresh: 
     assert answered.took is not None
     assert all(call.at >= answered.at + answered.took for call in fresh.calls())
     assert fresh.calls()[0].method == "conversations.create"
+
+
+async def test_slack_is_left_alone_for_as_long_as_the_answer_is_on_its_way(fresh: RunningBot) -> None:
+    forms = [await filled(fresh, who) for who in ("ana", "ben")]
+    fresh.workspace.clear()
+    ana = fresh.workspace.person(fresh.slack.person("ana"))
+    payload = fresh.workspace.payloads.submission(fresh.slack.app, ana, forms[0], "1.2.abc", [])
+    delivery = Delivery()
+    unanswered = AsyncBoltRequest(mode="socket_mode", body=payload, context={DELIVERY: delivery})
+    assert fresh.bot.app is not None
+    assert (await fresh.bot.app.async_dispatch(unanswered)).status == 200
+    assert (await fresh.submit("ben", forms[1])).ok
+    await fresh.workspace.heard("conversations.create")
+    (made,) = fresh.calls("conversations.create")
+    assert made.args["name"].startswith("inc-2-")
+    delivery.acknowledged.set()
+    await settled(fresh)
+    assert len(fresh.calls("conversations.create")) == 2
 
 
 async def test_a_whole_incident_is_eight_calls_and_one_for_its_announcement(fresh: RunningBot) -> None:
