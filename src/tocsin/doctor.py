@@ -17,8 +17,8 @@ from tocsin.journal.pending import fetch_pending
 from tocsin.keeping import folder_of, journal_url, now, open_backend, open_catalogue, secret
 from tocsin.settings import ConfigurationError, Settings, read_settings
 from tocsin.slack.access import Access, fetch_access, fetch_channel, fetch_socket_address
-from tocsin.slack.routes import SCOPES
 from tocsin.slack.calls import open_session, web_client
+from tocsin.slack.routes import SCOPES
 
 STUCK = timedelta(minutes=10)
 SKEW = timedelta(seconds=60)
