@@ -2,11 +2,11 @@
 
 I1  what was acknowledged as saved or declared is exactly one incident
 I2  no incident without somebody who declared it
-I3  one channel, one post in each place, one pin, one bookmark, everybody brought in once
+I3  one channel, one post in each place and none elsewhere, one pin, one bookmark, everybody joins once
 I4  everybody who pressed was told how it ended, and of all that could not be done
 I5  nobody outside reads a private word; no live mention or link that we did not build
 I6  every change is in the timeline once, and nothing else is
-I7  the files are sound, no story is unfinished, no message is left claimed for nothing
+I7  the files are sound, no story is unfinished, no message claimed for nothing, every card known
 I8  the reference that was answered is the one that is kept, and the one on the cards
 """
 
@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from history.completeness import incomplete
 from history.evidence import Evidence, Intent, Kept
 from history.history import History
+from history.once import repeated
 from history.secrecy import leaks, live_marks
 from history.violation import Violation
 
@@ -31,7 +32,7 @@ def violations(history: History) -> list[Violation]:
     found = [
         *(Violation("I1", said) for said in _kept_once(seen)),
         *(Violation("I2", said) for said in _nothing_unasked(seen)),
-        *(Violation("I3", said) for said in _nothing_twice(seen)),
+        *(Violation("I3", said) for said in repeated(seen)),
         *(Violation("I4", said) for said in (*_nobody_waits(seen), *incomplete(seen))),
         *(Violation("I5", said) for said in (*leaks(seen), *live_marks(seen))),
         *(Violation("I6", said) for said in _timelines(seen)),
@@ -78,51 +79,6 @@ def _nothing_unasked(seen: Evidence) -> Iterator[str]:
             yield f"{kept.reference} is not by who declared it"
         if intent.is_private and not kept.is_private:
             yield f"{kept.reference} was declared private and is kept public"
-
-
-def _nothing_twice(seen: Evidence) -> Iterator[str]:
-    owners = Counter(kept.channel for kept in seen.kept if kept.channel)
-    for channel in seen.own_channels:
-        if owners[channel["id"]] != 1:
-            yield f"#{channel['name']} was made and is the channel of {owners[channel['id']]} incidents"
-    for kept in seen.kept:
-        room = seen.channels.get(kept.channel) or {}
-        if room and room["creator"] != seen.history.bot:
-            yield f"{kept.reference} took #{room['name']}, which somebody else made"
-        for (place, thread), count in _places(seen, kept).items():
-            if count > 1:
-                yield f"the card of {kept.reference} stands {count} times in {place} {thread or ''}".rstrip()
-        marks = [mark.get("link") for mark in room.get("bookmarks", ())]
-        if len(marks) != len(set(marks)):
-            yield f"{kept.reference}'s channel has a bookmark twice"
-        cards = {card["ts"] for card in seen.cards_of(kept) if card["channel"] == kept.channel}
-        if len(cards & set(room.get("pins", ()))) > 1:
-            yield f"{kept.reference}'s channel has two headlines pinned"
-    yield from _said_twice(seen)
-    yield from _joined_twice(seen)
-
-
-def _places(seen: Evidence, kept: Kept) -> Counter[tuple[str, str | None]]:
-    return Counter((card["channel"], card["thread_ts"]) for card in seen.cards_of(kept))
-
-
-def _said_twice(seen: Evidence) -> Iterator[str]:
-    sentences = Counter((m["channel"], m["text"]) for m in seen.posts if not m["blocks"])
-    keyed = Counter(
-        (m["channel"], str((m["metadata"] or {}).get("event_payload"))) for m in seen.posts if m["metadata"]
-    )
-    for (place, text), count in (sentences | keyed).items():
-        if count > 1:
-            yield f"said {count} times in {place}: {text}"
-
-
-def _joined_twice(seen: Evidence) -> Iterator[str]:
-    joins = Counter(
-        (m["channel"], m["user"]) for m in seen.history.messages if str(m["subtype"]).endswith("_join")
-    )
-    for (place, person), count in joins.items():
-        if count > 1 and any(kept.channel == place for kept in seen.kept):
-            yield f"{person} was brought into {place} {count} times"
 
 
 def _nobody_waits(seen: Evidence) -> Iterator[str]:
@@ -173,15 +129,27 @@ def _sound(seen: Evidence) -> Iterator[str]:
     for key, status in history.stories.items():
         if status != "SUCCESS":
             yield f"the story {key} has not ended well: {status}"
+    yield from _claimed_for_nothing(seen)
+    yield from _ledger_of_cards(seen)
+
+
+def _claimed_for_nothing(seen: Evidence) -> Iterator[str]:
     incidents = {kept.row["id"] for kept in seen.kept}
-    declared = {row["key"]: row["incident_id"] for row in history.tables["tocsin_declared"]}
-    for row in history.tables["tocsin_sources"]:
+    declared = {row["key"]: row["incident_id"] for row in seen.history.tables["tocsin_declared"]}
+    for row in seen.history.tables["tocsin_sources"]:
         if declared.get(row["key"]) not in incidents:
             yield f"message {row['timestamp']} is claimed by {row['key']}, which has no incident"
-    there = {(message["channel"], message["ts"]) for message in history.messages}
-    for row in history.tables["tocsin_cards"]:
-        if (row["channel"], row["ts"]) not in there:
-            yield f"the ledger has a card of {row['incident_id']} where there is no message"
+
+
+def _ledger_of_cards(seen: Evidence) -> Iterator[str]:
+    """The cards that are remembered are those that people see: each is to be edited later."""
+    known = {(row["channel"], row["ts"]): row["incident_id"] for row in seen.history.tables["tocsin_cards"]}
+    for place in known.keys() - {(post["channel"], post["ts"]) for post in seen.posts}:
+        yield f"the ledger has a card of {known[place]} where there is no message"
+    for kept in seen.kept:
+        for card in seen.cards_of(kept):
+            if known.get((card["channel"], card["ts"])) != kept.row["id"]:
+                yield f"a card of {kept.reference} in {card['channel']} is not in the ledger"
 
 
 def _references(seen: Evidence) -> Iterator[str]:

@@ -87,6 +87,8 @@ class History:
     integrity: dict[str, str] = field(default_factory=dict)
     """What SQLite says of each file: `ok`, or what is wrong with it."""
     pages: tuple[Page, ...] = ()
+    log: str = ""
+    """What the bot wrote about itself, all processes together."""
 
     @classmethod
     def of(
@@ -97,6 +99,7 @@ class History:
         *,
         kills: Sequence[float] = (),
         pages: Sequence[Page] = (),
+        log: str = "",
         announce: str | None = "incidents",
     ) -> History:
         """What there is to know once the bot is quiet or gone; `announce` is the announcement channel's name.
@@ -125,6 +128,7 @@ class History:
             stories=_stories(folder / "journal.db"),
             integrity={path.name: _integrity(path) for path in sorted(folder.glob("*.db"))},
             pages=tuple(pages),
+            log=log,
         )
         # What can be kept is what is judged: no object of the run stays behind in it.
         return cls.from_json(whole.to_json())

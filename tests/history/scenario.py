@@ -115,10 +115,54 @@ async def answers_lost(run: Stage) -> None:
     await run.start()
     for method in (
         "conversations.create", "conversations.invite", "conversations.setTopic",
-        "conversations.setPurpose", "bookmarks.add", "chat.postMessage", "pins.add",
+        "conversations.setPurpose", "views.update", "bookmarks.add", "chat.postMessage", "pins.add",
     ):  # fmt: skip
         run.workspace.faults.plan(method, LOST)
     await run.submit(await _by_command(run))
+
+
+async def delivered_again(run: Stage) -> None:
+    """The same submission comes again and again, also to the next process and the one after it."""
+    await run.start()
+    await run.submit(await _by_message(run, "ana"))
+    [submission] = await run.workspace.heard("view_submission")
+    for _ in range(2):
+        await asyncio.gather(*(run.deliver_again(submission) for _ in range(3)))
+        await run.kill()
+        await run.start()
+        await run.deliver_again(submission)
+
+
+async def declared_another(run: Stage) -> None:
+    """A message that has an incident gets a second one, on purpose."""
+    await run.start()
+    await run.submit(await _by_message(run, "ana"))
+    alert = _alert(run)
+    view = await run.from_message("ben", alert)
+    await run.press("ben", view, "declare_another")
+    press = _filled(run, "ben", view)
+    await run.submit(_from(press, another=True, origin=alert.channel, message=(alert.channel, alert.ts)))
+
+
+async def only_a_test(run: Stage) -> None:
+    await run.start()
+    press = await _by_command(run)
+    [view] = run.workspace.stack(press.person)
+    await run.press("ana", view, "more_fields")
+    run.fill("ana", view, mode=ticked("test"))
+    await run.submit(press)
+
+
+async def saved_then_killed(run: Stage) -> None:
+    """The process is killed while the incident file is locked and the form says *saved*."""
+    await run.start()
+    press = await _by_command(run)
+    with closing(sqlite3.connect(run.folder / "kept" / "incidents.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        await run.submit(press)
+        await run.kill()
+        other.execute("ROLLBACK")
+    await run.start()
 
 
 async def name_taken(run: Stage) -> None:
@@ -185,7 +229,8 @@ async def killed_after_the_answer(run: Stage) -> None:
 
 DEATHS = {
     "before the create is recorded": dying(
-        "tocsin.actions.declare", "        await self._ledger.remember_incident("
+        "tocsin.actions.declare",
+        "        await _without_end(lambda: self._ledger.remember_incident(",
     ),
     "before the channel is recorded": dying(
         "tocsin.actions.gathering", "            await self._backend.set_channel("
@@ -218,6 +263,10 @@ SCENARIOS: dict[str, Scenario] = {
     "in private": in_private,
     "pressed twice": pressed_twice,
     "two on one message": two_on_one_message,
+    "delivered again": delivered_again,
+    "declared another": declared_another,
+    "only a test": only_a_test,
+    "saved, then killed": saved_then_killed,
     "answers lost": answers_lost,
     "name taken": name_taken,
     "private channel refused": private_channel_refused,

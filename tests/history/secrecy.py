@@ -68,6 +68,7 @@ def _surfaces(seen: Evidence) -> Iterator[Surface]:
     for page in seen.history.pages:
         if not page.signed_in:
             yield Surface(f"page {page.url}", frozenset({EVERYBODY}), page.text)
+    yield Surface("the log", frozenset({EVERYBODY}), seen.history.log)
     yield from _on_the_wire(seen)
 
 

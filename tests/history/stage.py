@@ -20,11 +20,11 @@ from fakes.slack import RunningWorkspace, running_workspace
 from history.history import History, Page, Press
 from history.seeded import Edit
 from tocsin.playground.manifest import Manifest
-from tocsin.playground.model import Message, Outcome, View
+from tocsin.playground.model import Message, Outcome, Request, View
 from tocsin.playground.workspace import Workspace
 from tocsin.slack import routes
 
-SECONDS = 20.0
+SECONDS = 60.0
 """How long anything may take on a busy machine before a run is given up."""
 
 
@@ -56,6 +56,10 @@ class Zygote:
             async with asyncio.timeout(SECONDS):
                 reader, writer = await came
                 hello = await reader.readline()
+        except BaseException:
+            if came.done() and not came.cancelled():
+                came.result()[1].close()
+            raise
         finally:
             server.close()
         if not hello:
@@ -158,26 +162,31 @@ class Stage:
         assert self.bot is not None
         await self.bot.quiet()
         return History.of(
-            self.workspace, self.folder / "kept", self.presses, kills=self.kills, pages=self.pages
+            self.workspace,
+            self.folder / "kept",
+            self.presses,
+            kills=self.kills,
+            pages=self.pages,
+            log=await asyncio.to_thread((self.folder / "log").read_text),
         )
 
     async def command(self, person: str, channel: str, name: str) -> View:
         """`/incident` with a name, and the form it opens."""
-        before = self._opened()
+        before = self._finished("views.open")
         who, where = self.slack.person(person), self.slack.channel(channel)
         outcome = await self.workspace.command(who, where, f"/incident {name}")
         assert outcome.ok, outcome
         return await self._form(person, before)
 
     async def shortcut(self, person: str) -> View:
-        before = self._opened()
+        before = self._finished("views.open")
         outcome = await self.workspace.global_shortcut(self.slack.person(person), "declare")
         assert outcome.ok, outcome
         return await self._form(person, before)
 
     async def from_message(self, person: str, message: Message) -> View:
         """*Declare incident* on a message, and what it opens."""
-        before = self._opened()
+        before = self._finished("views.open")
         who = self.slack.person(person)
         outcome = await self.workspace.message_shortcut(
             who, "declare_from_message", message.channel, message.ts
@@ -185,8 +194,8 @@ class Stage:
         assert outcome.ok, outcome
         return await self._form(person, before)
 
-    def _opened(self) -> int:
-        return sum(request.method == "views.open" and request.finished for request in self.workspace.requests)
+    def _finished(self, method: str) -> int:
+        return sum(request.method == method and request.finished for request in self.workspace.requests)
 
     async def _form(self, person: str, before: int) -> View:
         await self.workspace.heard("views.open", before + 1, timeout=SECONDS)
@@ -203,6 +212,20 @@ class Stage:
         if press not in self.presses:
             self.presses.append(press)
         return await self.workspace.submit(press.person, press.view_id)
+
+    async def deliver_again(self, request: Request) -> None:
+        """Send the bot what it was sent before, byte for byte."""
+        await self.workspace.delivery.deliver(
+            self.slack.app, "interactive", request.args, request.method, retry=1, reason="timeout"
+        )
+
+    async def press(self, person: str, view: View, action_id: str) -> None:
+        """Press a button in a window, and wait until the window has changed."""
+        who, before = self.slack.person(person), self._finished("views.update")
+        block = next(b for b in view.payload["blocks"] if action_id in str(b))["block_id"]
+        outcome = await self.workspace.press(who, action_id, block, view_id=view.id)
+        assert outcome.ok, outcome
+        await self.workspace.heard("views.update", before + 1, timeout=SECONDS)
 
     async def fetch(self, path: str) -> None:
         """Look at a page of the bot as anybody could."""

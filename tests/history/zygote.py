@@ -28,6 +28,14 @@ import uvicorn
 import websockets
 
 from history.seeded import Edit, plant
+from tocsin import settings
+from tocsin.actions import orders
+from tocsin.backends import catalogue
+from tocsin.slack import gestures
+from tocsin.slack.views import kit
+
+LONGEST_LIFE = 180
+"""Seconds after which a bot is ended by the system, should everything else have failed."""
 
 IMPORTED = (
     aiohttp,
@@ -43,6 +51,11 @@ IMPORTED = (
     structlog,
     uvicorn,
     websockets,
+    settings,
+    orders,
+    catalogue,
+    gestures,
+    kit,
 )
 
 
@@ -56,6 +69,7 @@ def main() -> None:
             log = os.open(request["log"], os.O_WRONLY | os.O_APPEND)
             os.dup2(log, 1)
             os.dup2(log, 2)
+            signal.alarm(LONGEST_LIFE)
             plant(Edit(**edit) for edit in request["edits"])
             asyncio.run(_serve(request))
             return
@@ -64,6 +78,8 @@ def main() -> None:
 async def _serve(request: dict[str, Any]) -> None:
     # Who waits for us sees the connection end if one of these imports fails.
     reader, writer = await asyncio.open_unix_connection(request["socket"])
+    asked: asyncio.Queue[bytes] = asyncio.Queue()
+    listening_to_parent = asyncio.create_task(_listen(reader, asked))
 
     from tocsin.assembly import connected, data_dir, opened
     from tocsin.settings import read_settings
@@ -78,9 +94,17 @@ async def _serve(request: dict[str, Any]) -> None:
         await stack.enter_async_context(connected(bot, settings))
         hello = {"pid": os.getpid(), "url": settings.public_url, "token": bot.token}
         writer.write(json.dumps(hello).encode() + b"\n")
-        while await reader.readline():
+        while not listening_to_parent.done():
+            await asked.get()
             await bot.settled()
             writer.write(b"quiet\n")
+
+
+async def _listen(reader: asyncio.StreamReader, asked: asyncio.Queue[bytes]) -> None:
+    """What is asked of us; when nobody is there to ask any more, this process has no reason to be."""
+    while line := await reader.readline():
+        asked.put_nowait(line)
+    os._exit(0)
 
 
 if __name__ == "__main__":
