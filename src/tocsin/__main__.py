@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
 import sys
 from dataclasses import asdict
 from typing import Annotated
 
-import structlog
 import typer
 import yaml
 
-from tocsin import reading
+from tocsin import logs, reading
 from tocsin.settings import ConfigurationError, read_settings
 
 FAILED, MISUSED = 1, 2
@@ -33,24 +31,12 @@ cli.add_typer(reading.cli, name="incidents")
 def main() -> None:
     """Run a command; what is configured wrong ends it with a line for each thing, and exit code 2."""
     os.umask(0o077)
-    _quiet_logs()
+    logs.configure()
     try:
         cli()
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         sys.exit(MISUSED)
-
-
-def _quiet_logs() -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    # Bolt writes bodies of requests it cannot place into its log; they are nobody else's business.
-    logging.getLogger("slack_bolt").setLevel(logging.CRITICAL)
-    # The Socket Mode client reports each dropped connection as an error; our own watch reports what matters.
-    logging.getLogger("tocsin.socket").setLevel(logging.CRITICAL)
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 @cli.command()

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import structlog
 
-from tocsin.incidents.errors import OutcomeUnknown, Unavailable
+from tocsin.incidents.errors import OutcomeUnknown, TocsinError, Unavailable
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -28,6 +28,9 @@ async def best_effort(doing: str) -> AsyncIterator[list[BaseException]]:
     failed: list[BaseException] = []
     try:
         yield failed
+    except TocsinError as error:
+        log.warning("not done", doing=doing, because=str(error))
+        failed.append(error)
     except Exception as error:
         log.exception("failed", doing=doing)
         failed.append(error)
