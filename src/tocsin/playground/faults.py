@@ -8,14 +8,17 @@ from dataclasses import dataclass
 
 @dataclass
 class Fault:
-    """One misbehaviour: answer with `status` or `error`, wait for `until`, or break off mid-response.
+    """One misbehaviour: answer with `status`, `error` or `body`, wait for `until`, or break off mid-response.
 
-    With `after_effect` the method does its work first and only the answer is lost.
+    `body` is sent as it is, as `content_type`; `retry_after` too, whatever it says. With `after_effect` the
+    method does its work first and only the answer is lost.
     """
 
     status: int = 200
     error: str | None = None
-    retry_after: int | None = None
+    retry_after: float | str | None = None
+    body: str | None = None
+    content_type: str = "application/json"
     until: asyncio.Event | None = None
     reset: bool = False
     after_effect: bool = False
@@ -23,7 +26,8 @@ class Fault:
     @property
     def spoils(self) -> bool:
         """Whether the true answer is lost; a fault that only waits gives it late."""
-        return self.status != 200 or self.error is not None or self.retry_after is not None or self.reset
+        said = (self.error, self.retry_after, self.body)
+        return self.status != 200 or self.reset or any(part is not None for part in said)
 
 
 class Faults:

@@ -98,7 +98,8 @@ async def asked(method: Call, **arguments: Any) -> Answer:
         raise _refusal(name_of(method), error) from error
     except aiohttp.ClientConnectorError as error:
         raise Unavailable("Slack cannot be reached.") from error
-    except (TimeoutError, aiohttp.ClientError, ValueError) as error:
+    # The SDK takes every answer for an object, and trips over one that is none.
+    except (TimeoutError, aiohttp.ClientError, ValueError, AttributeError, TypeError) as error:
         raise OutcomeUnknown("Slack's answer was lost.") from error
     if not isinstance(answer.data, dict):
         raise OutcomeUnknown("Slack's answer was not understood.")

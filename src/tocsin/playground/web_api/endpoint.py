@@ -159,6 +159,8 @@ def _require_scope(
 
 
 def _error_of(fault: Fault) -> str:
+    if fault.body is not None:
+        return fault.error or "not_understood"
     return fault.error or ("connection_reset" if fault.reset else f"http_{fault.status}")
 
 
@@ -168,6 +170,8 @@ def broken(fault: Fault) -> Response:
         return StreamingResponse(_cut_short(), headers={"content-length": "1000"})
     headers = {"retry-after": str(fault.retry_after)} if fault.retry_after is not None else {}
     status = 429 if fault.retry_after is not None and fault.status == 200 else fault.status
+    if fault.body is not None:
+        return Response(fault.body, status, headers, media_type=fault.content_type)
     if status == 429 or fault.error is not None:
         body = {"ok": False, "error": fault.error or "ratelimited"}
         return JSONResponse(body, status_code=status, headers=headers)
