@@ -162,21 +162,8 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         workspace = SlackWorkspace(client, clock=bot.clock, identity=identity, calls=bot.calls)
         ledger = _open_ledger(bot.journal.url)
         stack.callback(ledger.close)
-        gathering = Gathering(
-            backend=bot.backend,
-            workspace=workspace,
-            ledger=ledger,
-            journal=bot.journal,
-            clock=bot.clock,
-            announce=settings.tocsin_announce_channel or slack.get("announce"),
-        )
-        declare = DeclareIncident(
-            backend=bot.backend,
-            ledger=ledger,
-            journal=bot.journal,
-            gathering=gathering,
-            ended=bot.meters.ended,
-        )
+        announce = settings.tocsin_announce_channel or slack.get("announce")
+        declare = _declaring(bot, workspace, ledger, announce)
         bot.journal.tells(VERB, declare.story)
         bot.journal.open()
         stack.push_async_callback(bot.journal.close)
@@ -193,16 +180,42 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         bot.app = build_app(desk, client, dict(identity))
         app_token = slack.get("app_token") or secret(settings.slack_app_token)
         if app_token:
-            bot.socket = SocketDoor(
-                bot.app, app_token, web_client(session, token=app_token, base_url=base_url)
-            )
-            await bot.socket.open()
-            stack.push_async_callback(bot.socket.close)
+            connecting = web_client(session, token=app_token, base_url=base_url)
+            bot.socket = await _socket_door(bot.app, app_token, connecting, stack)
         else:
             bot.http = HttpDoor(bot.app, secret(settings.slack_signing_secret) or "")
         bot.trouble = ""
         yield bot
         bot.trouble = "Tocsin is stopping."
+
+
+def _declaring(
+    bot: Bot, workspace: SlackWorkspace, ledger: SqlLedger, announce: str | None
+) -> DeclareIncident:
+    gathering = Gathering(
+        backend=bot.backend,
+        workspace=workspace,
+        ledger=ledger,
+        journal=bot.journal,
+        clock=bot.clock,
+        announce=announce,
+    )
+    return DeclareIncident(
+        backend=bot.backend,
+        ledger=ledger,
+        journal=bot.journal,
+        gathering=gathering,
+        ended=bot.meters.ended,
+    )
+
+
+async def _socket_door(
+    app: AsyncApp, app_token: str, client: AsyncWebClient, stack: AsyncExitStack
+) -> SocketDoor:
+    door = SocketDoor(app, app_token, client)
+    await _connect(door)
+    stack.push_async_callback(door.close)
+    return door
 
 
 async def _identity(client: AsyncWebClient) -> Mapping[str, Any]:
@@ -212,6 +225,16 @@ async def _identity(client: AsyncWebClient) -> Mapping[str, Any]:
     except SlackRefused as refusal:
         raise ConfigurationError(
             f"SLACK_BOT_TOKEN was refused by Slack ({refusal.code}); install the app again, copy its token."
+        ) from None
+
+
+async def _connect(socket: SocketDoor) -> None:
+    try:
+        await socket.open()
+    except SlackRefused as refusal:
+        raise ConfigurationError(
+            f"SLACK_APP_TOKEN was refused by Slack ({refusal.code}); copy it again from the app's settings, "
+            "Basic Information, App-Level Tokens, with the scope connections:write."
         ) from None
 
 

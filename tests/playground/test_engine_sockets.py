@@ -99,9 +99,8 @@ async def test_a_bolt_app_stays_reachable_through_a_refresh(slack: RunningWorksp
         await ack()
 
     async with connected(slack, app):
-        slack.workspace.clear()
-        await slack.workspace.sockets.refresh(slack.app.app_id, "warning")
-        await slack.workspace.heard("apps.connections.open")
+        warned = await slack.workspace.sockets.refresh(slack.app.app_id, "warning")
+        await slack.workspace.sockets.left(warned)
         await slack.workspace.sockets.connected(slack.app.app_id)
         outcome = await slack.workspace.command(slack.person("ana"), slack.channel("general"), "/page")
     assert outcome.ok
@@ -126,6 +125,62 @@ async def test_connections_can_be_refused_for_a_while(
         await websockets.connect(await ticket(slack, client))
     async with websockets.connect(await ticket(slack, client)) as socket:
         assert (await next_of(socket))["type"] == "hello"
+
+
+async def test_an_answer_counts_over_the_connection_that_it_was_asked_on(
+    slack: RunningWorkspace, client: AsyncWebClient
+) -> None:
+    ana, general = slack.person("ana"), slack.channel("general")
+    async with (
+        websockets.connect(await ticket(slack, client)) as one,
+        websockets.connect(await ticket(slack, client)) as other,
+    ):
+        for socket in (one, other):
+            await next_of(socket)
+        running = asyncio.create_task(slack.workspace.command(ana, general, "/page"))
+        asked = {asyncio.create_task(next_of(one)): other, asyncio.create_task(next_of(other)): one}
+        (came, *_), waiting = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+        wrong = asked[came]
+        await wrong.send(json.dumps({"envelope_id": came.result()["envelope_id"]}))
+        await (await wrong.ping())
+        slack.clock.turn(3.1)
+        assert (await asyncio.wait_for(running, 5)).error == "operation_timeout"
+        for task in waiting:
+            task.cancel()
+
+
+async def test_a_connection_that_is_refreshed_stays_until_its_answers_are_out(
+    slack: RunningWorkspace, client: AsyncWebClient
+) -> None:
+    async with websockets.connect(await ticket(slack, client)) as socket:
+        await next_of(socket)
+        running = asyncio.create_task(
+            slack.workspace.command(slack.person("ana"), slack.channel("general"), "/page")
+        )
+        envelope = await next_of(socket)
+        await slack.workspace.sockets.refresh(slack.app.app_id)
+        assert (await next_of(socket))["reason"] == "refresh_requested"
+        await socket.send(json.dumps({"envelope_id": envelope["envelope_id"]}))
+        assert (await asyncio.wait_for(running, 5)).ok
+        await asyncio.wait_for(socket.wait_closed(), 5)
+
+
+async def test_a_frozen_connection_is_open_and_silent(
+    slack: RunningWorkspace, client: AsyncWebClient
+) -> None:
+    async with websockets.connect(await ticket(slack, client), close_timeout=0) as socket:
+        await next_of(socket)
+        await asyncio.wait_for(await socket.ping(), 5)
+        slack.workspace.sockets.freeze(slack.app.app_id)
+        pong = await socket.ping()
+        running = asyncio.create_task(
+            slack.workspace.command(slack.person("ana"), slack.channel("general"), "/page")
+        )
+        await slack.workspace.begun("slash_commands")
+        slack.clock.turn(3.1)
+        assert (await asyncio.wait_for(running, 5)).error == "operation_timeout"
+        assert not pong.done()  # type: ignore[attr-defined]
+        assert slack.workspace.sockets.count(slack.app.app_id) == 1
 
 
 async def test_a_taken_port_is_refused_at_once(slack: RunningWorkspace) -> None:

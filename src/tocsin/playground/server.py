@@ -6,11 +6,15 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
 
 from tocsin.playground import page
+from tocsin.playground.socket_mode import TRANSPORT
 from tocsin.playground.wire import wire_routes
 from tocsin.playground.workspace import Workspace
 
@@ -18,6 +22,16 @@ from tocsin.playground.workspace import Workspace
 def playground_app(workspace: Workspace) -> Starlette:
     """What apps speak to and what people look at."""
     return Starlette(routes=[*wire_routes(workspace), *page.routes(workspace)])
+
+
+class _WebSocket(WebSocketsSansIOProtocol):
+    """Lets the application reach the TCP connection, so that it can fall silent on it."""
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if self.response.status_code == 101:
+            reachable: Any = self.scope["extensions"]
+            reachable[TRANSPORT] = self.transport
 
 
 class _Server(uvicorn.Server):
@@ -59,7 +73,7 @@ async def served(workspace: Workspace, host: str = "127.0.0.1", port: int = 0) -
     workspace.base_url = f"http://{host}:{listening.getsockname()[1]}"
     config = uvicorn.Config(
         playground_app(workspace),
-        ws="websockets-sansio",
+        ws=_WebSocket,
         lifespan="off",
         log_level="warning",
         timeout_graceful_shutdown=2,

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -17,6 +18,12 @@ CONNECTION_LIMIT = 10
 
 RESPONSES_ACCEPTED = {"slash_commands", "interactive"}
 
+GRACE_SECONDS = 3.0
+"""How long a connection that was refreshed stays for the answers that are due on it."""
+
+TRANSPORT = "playground.transport"
+"""The extension of a WebSocket's scope by which its TCP connection is reached, where the server has it."""
+
 
 @dataclass(eq=False)
 class Connection:
@@ -24,6 +31,22 @@ class Connection:
     socket: WebSocket
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     retiring: bool = False
+    frozen: bool = False
+    due: dict[str, asyncio.Future[Json]] = field(default_factory=dict)
+    """The acknowledgements waited for here, by envelope: one that comes over another connection is none."""
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        found: asyncio.Transport | None = self.socket.scope.get("extensions", {}).get(TRANSPORT)
+        return found
+
+    def retire(self) -> None:
+        """Take no more payloads, and close once the answers that are due have come."""
+        self.retiring = True
+        if self.due:
+            asyncio.get_running_loop().call_later(GRACE_SECONDS, self.closing.set)
+        else:
+            self.closing.set()
 
 
 class Sockets:
@@ -32,7 +55,6 @@ class Sockets:
     def __init__(self) -> None:
         self._tickets: dict[str, str] = {}
         self._open: dict[str, list[Connection]] = {}
-        self._waiting: dict[str, asyncio.Future[Json]] = {}
         self._news = asyncio.Event()
         self._refusals = 0
 
@@ -92,35 +114,39 @@ class Sockets:
         }
 
     async def _converse(self, connection: Connection) -> None:
-        listening = asyncio.ensure_future(self._listen(connection.socket))
+        listening = asyncio.ensure_future(self._listen(connection))
         closing = asyncio.ensure_future(connection.closing.wait())
         try:
             await asyncio.wait({listening, closing}, return_when=asyncio.FIRST_COMPLETED)
-            if not listening.done():
+            if connection.frozen and connection.transport is not None:
+                connection.transport.abort()
+            elif not listening.done():
                 await connection.socket.close(code=1001)
         finally:
             listening.cancel()
             closing.cancel()
             await asyncio.gather(listening, closing, return_exceptions=True)
 
-    async def _listen(self, socket: WebSocket) -> None:
+    async def _listen(self, connection: Connection) -> None:
         try:
             while True:
-                self._acknowledged(await socket.receive_text())
+                self._acknowledged(connection, await connection.socket.receive_text())
         except WebSocketDisconnect:
             return
 
-    def _acknowledged(self, text: str) -> None:
+    def _acknowledged(self, connection: Connection, text: str) -> None:
         try:
             body = json.loads(text)
         except ValueError:
             return
         if not isinstance(body, dict):
             return
-        reply = self._waiting.pop(str(body.get("envelope_id")), None)
+        reply = connection.due.pop(str(body.get("envelope_id")), None)
         if reply is not None and not reply.done():
             payload = body.get("payload")
             reply.set_result(payload if isinstance(payload, dict) else {})
+        if connection.retiring and not connection.due:
+            connection.closing.set()
 
     async def send(
         self, app_id: str, kind: str, entry: Request, reason: str | None
@@ -131,7 +157,8 @@ class Sockets:
             return None
         entry.envelope_id = secrets.token_hex(16)
         reply: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
-        self._waiting[entry.envelope_id] = reply
+        chosen = random.choice(connections)
+        chosen.due[entry.envelope_id] = reply
         envelope: Json = {
             "envelope_id": entry.envelope_id,
             "type": kind,
@@ -140,31 +167,57 @@ class Sockets:
         }
         if kind == "events_api":
             envelope |= {"retry_attempt": entry.retry_attempt, "retry_reason": reason or ""}
+        if chosen.frozen:
+            return reply
         try:
-            await random.choice(connections).socket.send_json(envelope)
+            await chosen.socket.send_json(envelope)
         except (RuntimeError, WebSocketDisconnect):
             return reply
         return reply
 
     def forget(self, envelope_id: str | None) -> None:
         """What is acknowledged from now on came too late."""
-        self._waiting.pop(envelope_id or "", None)
+        for connections in self._open.values():
+            for connection in connections:
+                connection.due.pop(envelope_id or "", None)
 
-    async def refresh(self, app_id: str, reason: str = "refresh_requested") -> None:
-        """Ask every connection to reconnect; after `warning` it stays usable, else it closes."""
-        for connection in list(self._open.get(app_id, [])):
+    async def refresh(self, app_id: str, reason: str = "refresh_requested") -> list[Connection]:
+        """Ask every connection to reconnect, and say which they are.
+
+        After `warning` they stay usable; after any other reason they close once all is answered.
+        """
+        asked = list(self._open.get(app_id, []))
+        for connection in asked:
             await connection.socket.send_json(
                 {"type": "disconnect", "reason": reason, "debug_info": {"host": "applink-1"}}
             )
             if reason != "warning":
-                connection.retiring = True
-                connection.closing.set()
+                connection.retire()
+        return asked
+
+    async def left(self, connections: Iterable[Connection], timeout: float = 10.0) -> None:  # noqa: ASYNC109
+        """Return once none of these is open any more; TimeoutError after `timeout` real seconds."""
+        waited = set(connections)
+        async with asyncio.timeout(timeout):
+            while any(waited & set(still) for still in self._open.values()):
+                await self._news.wait()
 
     def drop(self, app_id: str) -> None:
         """Close every connection without a word."""
         for connection in self._open.get(app_id, []):
             connection.retiring = True
             connection.closing.set()
+
+    def freeze(self, app_id: str) -> None:
+        """Fall silent on every connection without closing it: no payload, no pong, nothing read.
+
+        The app finds out by itself; connections that it opens from now on are well.
+        """
+        for connection in self._open.get(app_id, []):
+            if connection.transport is None:
+                raise RuntimeError("this server does not let its connections be frozen")
+            connection.frozen = True
+            connection.transport.pause_reading()
 
     def close(self) -> None:
         for app_id in self._open:

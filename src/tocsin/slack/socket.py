@@ -1,87 +1,164 @@
-"""Socket Mode: two connections, so that a refresh drops nothing, and a watch over both."""
+"""Socket Mode: two connections, each replaced before it goes where Slack gives notice, and at once where not.
+
+Slack, Using Socket Mode: an app may hold up to ten connections, any of them may be sent a payload, and Slack
+ends each of them now and then, with a warning if it can.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from time import time
 
-from slack_bolt.adapter.socket_mode.async_internals import send_async_response
-from slack_bolt.adapter.socket_mode.internals import build_headers
-from slack_bolt.adapter.socket_mode.websockets import AsyncSocketModeHandler
+import structlog
 from slack_bolt.app.async_app import AsyncApp
-from slack_bolt.request.async_request import AsyncBoltRequest
-from slack_sdk.socket_mode.request import SocketModeRequest
-from slack_sdk.socket_mode.websockets import SocketModeClient
 from slack_sdk.web.async_client import AsyncWebClient
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
 
 from tocsin.actions.best_effort import best_effort
-from tocsin.slack.app import DELIVERY
-from tocsin.slack.desk import Delivery
+from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
+from tocsin.slack.connection import PLANNED, Connection
+from tocsin.slack.tickets import LONGEST_PAUSE, Tickets, pause_after
 
 CONNECTIONS = 2
-WATCH_SECONDS = 1.0
-LONGEST_PAUSE = 10.0
+HELLO_SECONDS = 10.0
+CLOSE_SECONDS = 1.0
+MOST_LINGERING = 4
+LARGEST_ENVELOPE = 16 * 1024 * 1024
 
-
-class Connection(AsyncSocketModeHandler):
-    """One connection; each payload carries its delivery, which knows when the answer has been written."""
-
-    async def handle(self, client: SocketModeClient, req: SocketModeRequest) -> None:  # type: ignore[override]
-        started, delivery = time(), Delivery()
-        request = AsyncBoltRequest(
-            mode="socket_mode", body=req.payload, headers=build_headers(req), context={DELIVERY: delivery}
-        )
-        response = await self.app.async_dispatch(request)
-        await send_async_response(client, req, response, started)
-        delivery.acknowledged.set()
+log = structlog.get_logger()
 
 
 class SocketDoor:
     """Payloads come in over Socket Mode."""
 
     def __init__(self, app: AsyncApp, app_token: str, web_client: AsyncWebClient) -> None:
-        quiet = logging.getLogger("tocsin.socket")
-        self._connections = [
-            Connection(app, app_token, logger=quiet, web_client=web_client) for _ in range(CONNECTIONS)
-        ]
-        self._watches: list[asyncio.Task[None]] = []
-        self._standing: set[SocketModeClient] = set()
+        self._app = app
+        self._tickets = Tickets(web_client, app_token)
+        self._open: list[Connection] = []
+        """Every connection that has not ended, the oldest first; those to be replaced are among them."""
+        self._keeping: list[asyncio.Task[None]] = []
+        self._lingering: dict[Connection, asyncio.Task[None]] = {}
+        self._stood = asyncio.Event()
+        self._refused: SlackRefused | None = None
 
     async def open(self) -> None:
-        """Connect, and stay connected until `close`; answers once the first connection stands."""
-        standing = asyncio.Event()
-        self._watches = [asyncio.create_task(self._watch(c.client, standing)) for c in self._connections]
-        await standing.wait()
+        """Connect, and stay connected until `close`; answers once the first connection stands.
+
+        Raises SlackRefused when Slack does not take the token. Waits for as long as Slack cannot be reached.
+        """
+        self._keeping = [asyncio.create_task(self._keep()) for _ in range(CONNECTIONS)]
+        try:
+            await self._stood.wait()
+            if self._refused is not None:
+                raise self._refused
+        except BaseException:
+            await self.close()
+            raise
 
     @property
     def is_open(self) -> bool:
-        """Whether a connection stood when we last looked, at most a few seconds ago."""
-        return bool(self._standing)
+        """Whether a connection stands, as far as its last ping has told."""
+        return any(connection.standing for connection in self._open)
 
     async def close(self) -> None:
-        for watch in self._watches:
-            watch.cancel()
-        for connection in self._connections:
-            await connection.client.close()  # type: ignore[no-untyped-call]
+        """Take nothing more, give the answers that are due within three seconds, and hang up.
 
-    async def _watch(self, client: SocketModeClient, standing: asyncio.Event) -> None:
-        """Look every second; a lost connection gets a fresh ticket, later and later while Slack refuses.
-
-        `apps.connections.open` may be limited to once a minute, so refusals are met with longer pauses.
+        What comes in meanwhile stays without an answer, so that Slack can ask somebody else.
         """
-        pause = WATCH_SECONDS
+        stopping = [*self._keeping, *self._lingering.values()]
+        for connection in self._open:
+            connection.takes = False
+        for task in stopping:
+            task.cancel()
+        await asyncio.gather(*stopping, return_exceptions=True)
+        await asyncio.gather(*(connection.finish() for connection in list(self._open)))
+
+    async def _keep(self) -> None:
+        """One connection after the other; the next one stands before the last one is let go."""
+        last: Connection | None = None
+        short = 0
         while True:
-            if not await _stands(client):
-                self._standing.discard(client)
-                async with best_effort("connect to Slack") as failed:
-                    await client.connect_to_new_endpoint()
-                pause = min(pause * 2, LONGEST_PAUSE) if failed else WATCH_SECONDS
-            if await _stands(client):
-                self._standing.add(client)
-                standing.set()
-            await asyncio.sleep(pause)
+            connection = await self._connected(short)
+            if last is not None:
+                self._let_go(last)
+            await connection.until(lambda: connection.needs_replacing)  # noqa: B023
+            short = short + 1 if connection.was_short else 0
+            if connection.reason not in PLANNED:
+                log.warning("A connection to Slack was lost.", reason=connection.reason, left=len(self._open))
+            last = connection
 
+    async def _connected(self, failures: int) -> Connection:
+        """A connection that stands. Every attempt takes a fresh ticket, and no failure is the last."""
+        while True:
+            if failures:
+                await asyncio.sleep(pause_after(failures))
+            async with best_effort("connect to Slack"):
+                try:
+                    return await self._attempt()
+                except SlackRefused as refusal:
+                    self._refuse(refusal)
+                except (OSError, TimeoutError, WebSocketException, TocsinError) as error:
+                    log.warning("No connection to Slack yet.", why=str(error) or type(error).__name__)
+            failures += 1
 
-async def _stands(client: SocketModeClient) -> bool:
-    return client.current_session is not None and await client.is_connected()
+    def _refuse(self, refusal: SlackRefused) -> None:
+        """Tell whoever waits for the first connection; later ones are tried again, as things get mended."""
+        if not self._stood.is_set():
+            self._refused = refusal
+            self._stood.set()
+        else:
+            log.error("Slack refuses a connection.", why=refusal.sentence, again_in=LONGEST_PAUSE)
+
+    async def _attempt(self) -> Connection:
+        url = await self._tickets.fetch()
+        socket = await connect(
+            url,
+            proxy=None,
+            compression=None,
+            open_timeout=HELLO_SECONDS,
+            # Pings are our own: those of the library wait for a closing handshake with whom they have lost.
+            ping_interval=None,
+            close_timeout=CLOSE_SECONDS,
+            max_size=LARGEST_ENVELOPE,
+            logger=logging.getLogger("tocsin.socket"),
+        )
+        connection = Connection(socket, self._app, self._send_elsewhere)
+        self._open.append(connection)
+        connection.life.add_done_callback(lambda _: self._open.remove(connection))
+        try:
+            async with asyncio.timeout(HELLO_SECONDS):
+                await connection.until(lambda: connection.standing or connection.needs_replacing)
+        except BaseException:
+            socket.transport.abort()
+            raise
+        if not connection.standing:
+            socket.transport.abort()
+            if connection.reason == "too_many_websockets":
+                self._give_way()
+            raise Unavailable(f"Slack ended it at once ({connection.reason or 'without a word'}).")
+        self._stood.set()
+        return connection
+
+    def _let_go(self, connection: Connection) -> None:
+        task = asyncio.create_task(connection.linger())
+        self._lingering[connection] = task
+        task.add_done_callback(lambda _: self._lingering.pop(connection))
+        if sum(not waiting.hurry.is_set() for waiting in self._lingering) > MOST_LINGERING:
+            self._give_way()
+
+    def _give_way(self) -> None:
+        """Have the oldest connection that was replaced end now: Slack allows ten in all."""
+        oldest = next((waiting for waiting in self._lingering if not waiting.hurry.is_set()), None)
+        if oldest is not None:
+            oldest.hurry.set()
+
+    async def _send_elsewhere(self, answer: str) -> bool:
+        """Over any connection that stands, for an answer whose own connection is gone.
+
+        Slack does not say that it counts there; nothing else is left to try.
+        """
+        for connection in list(self._open):
+            if connection.standing and await connection.send(answer):
+                return True
+        return False
