@@ -9,7 +9,9 @@ import logging
 import subprocess
 import sys
 import time
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -29,7 +31,7 @@ def main() -> int:
         print("\n".join([f"killed at {report.kills}", *(report.violations or ["all is well"])]))
         return bool(report.violations)
     if asked.worker:
-        part = asyncio.run(campaign(asked.runs, asked.seed, lanes=asked.lanes, told=_aside))
+        part = asyncio.run(_part(asked))
         print(json.dumps(as_json(part)))
         return 0
     totals = _by_workers(asked)
@@ -40,6 +42,10 @@ def main() -> int:
     for said in totals.broken:
         print(said)
     return bool(totals.violations)
+
+
+def _part(asked: argparse.Namespace) -> Coroutine[Any, Any, Totals]:
+    return campaign(asked.runs, asked.seed, lanes=asked.lanes, seconds=asked.minutes * 60, told=_aside)
 
 
 def _by_workers(asked: argparse.Namespace) -> Totals:
@@ -66,6 +72,7 @@ def _by_workers(asked: argparse.Namespace) -> Totals:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
     parser.add_argument("--runs", type=int, default=300)
+    parser.add_argument("--minutes", type=float, default=24 * 60.0, help="begin no run after so long")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2, help="processes that run side by side")
     parser.add_argument("--lanes", type=int, default=3, help="runs side by side in each of them")

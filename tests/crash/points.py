@@ -18,10 +18,10 @@ WHERE: dict[str, tuple[str, ...]] = {
     "journal/durable.py": (),
     "journal/ledger.py": (),
     "slack/calls.py": (),
+    "slack/connection.py": ("Connection.handle", "Connection.send"),
     "slack/listeners/declare.py": (),
     "slack/pace.py": (),
     "slack/posts.py": (),
-    "slack/socket.py": ("Connection.handle",),
     "slack/workspace.py": (),
 }
 # `with` blocks that open no transaction; any other one in these files is taken for one.
@@ -136,10 +136,13 @@ class _Rewriter(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_AsyncFor(self, node: ast.AsyncFor) -> ast.AST:
-        raise UnknownShape(f"{self._place}:{node.lineno}: an `async for` has no crash point yet")
+        if self._wanted():
+            stem = self._named("turn", node.iter, ("before", "after"))
+            node.iter = _switched("turns", stem, node.iter)
+        return self.generic_visit(node)
 
     def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
-        if node.is_async:
+        if node.is_async and self._wanted():
             raise UnknownShape(f"{self._place}: an `async for` in a comprehension has no crash point yet")
         return self.generic_visit(node)
 

@@ -120,8 +120,10 @@ async def something_is_refused(stage: Stage) -> None:
         "bookmarks.add": "too_many_bookmarks",
         "pins.add": "restricted_action",
         "conversations.create": "restricted_action",
+        "chat.postMessage": "restricted_action",
+        "conversations.invite": "cant_invite",
     }
-    for method in stage.rng.sample(sorted(refusals), 2):
+    for method in stage.rng.sample(sorted(refusals), 3):
         stage.workspace.faults.plan(method, Fault(error=refusals[method]))
     await _any_way(stage)
 
@@ -142,15 +144,15 @@ async def the_name_is_taken(stage: Stage) -> None:
 
 
 async def the_file_is_held(stage: Stage) -> None:
-    """Another program holds the incident file for longer than the modal can wait."""
-    view = await stage.command("priya", "alerts")
-    token = stage.word()
-    stage.fill(view, f"Checkout is slow {token}", severity_id=chosen("major"))
-    stage.intends(view, token, origin=stage.slack.channel("alerts"))
-    async with _held(stage):
-        submitting = asyncio.ensure_future(stage.submit(view))
-        await asyncio.wait({submitting}, timeout=LONGEST_HOLD)
-    if not (await submitting).ok:
+    """Another program holds the incident file for longer than the modal can wait; some close the modal."""
+    message = await _alert(stage)
+    views = [await stage.on_message(person, message) for person in stage.rng.sample(["ana", "ben"], k=2)]
+    for view in views:
+        token = stage.word()
+        stage.fill(view, f"Checkout is slow {token}", severity_id=chosen("major"))
+        stage.intends(view, token, origin=message.channel, message=(message.channel, message.ts))
+    await _submitted_while_held(stage, *views)
+    for view in views:
         await stage.declare(view)
 
 
@@ -159,12 +161,32 @@ async def a_choice_is_gone(stage: Stage) -> None:
     message = await _alert(stage)
     view = await stage.on_message("ana", message)
     token = stage.word()
-    severity = chosen("critical")
-    stage.fill(view, f"Checkout is slow {token}", severity_id=severity)
-    with closing(_incident_file(stage)) as file:
-        file.execute("DELETE FROM severities WHERE id = ?", [severity["selected_option"]["value"]])
+    stage.fill(view, f"Checkout is slow {token}", severity_id=chosen("critical"))
+    _forget_severity(stage, "critical")
     stage.intends(view, token, origin=message.channel, message=(message.channel, message.ts))
     await stage.submit(view)
+    if view.payload.get("submit"):
+        stage.fill(view, f"Checkout is slow {token}", severity_id=chosen("minor"))
+        await stage.declare(view)
+
+
+async def refused_later(stage: Stage) -> None:
+    """The choice is gone and the file is held: the refusal comes in a message, and is mended from there."""
+    view = await stage.command("chloe", "general")
+    token = stage.word()
+    stage.fill(view, f"Checkout is slow {token}", severity_id=chosen("critical"))
+    _forget_severity(stage, "critical")
+    stage.intends(view, token, origin=stage.slack.channel("general"))
+    await _submitted_while_held(stage, view)
+    await stage.lives.quiet()
+    refused = stage.told("chloe", "fix_and_send")
+    if refused is None:
+        return
+    fixed = await stage.pressed_in_message("chloe", refused, "fix_and_send")
+    another = stage.word()
+    stage.fill(fixed, f"Checkout is slow {another}", severity_id=chosen("minor"))
+    stage.intends(fixed, another, origin=stage.slack.channel("general"))
+    await stage.declare(fixed)
 
 
 SCENARIOS: dict[str, Scenario] = {
@@ -184,6 +206,7 @@ SCENARIOS: dict[str, Scenario] = {
         the_name_is_taken,
         the_file_is_held,
         a_choice_is_gone,
+        refused_later,
     )
 }
 
@@ -225,6 +248,22 @@ async def _declare(
         secrets=(secret,) if is_private else (),
     )
     await stage.declare(view)
+
+
+async def _submitted_while_held(stage: Stage, *views: View) -> None:
+    """Submit while the file cannot be written to, and let go of it once everybody was answered."""
+    async with _held(stage):
+        submitting = [asyncio.ensure_future(stage.submit(view)) for view in views]
+        await asyncio.wait(submitting, timeout=LONGEST_HOLD)
+        for view in views:
+            if stage.rng.random() < 0.3 and not view.payload.get("submit"):
+                await stage.workspace.dismiss(view.user, view.id)
+    await asyncio.gather(*submitting)
+
+
+def _forget_severity(stage: Stage, severity: str) -> None:
+    with closing(_incident_file(stage)) as file:
+        file.execute("DELETE FROM severities WHERE id = ?", [severity])
 
 
 @asynccontextmanager

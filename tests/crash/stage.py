@@ -90,6 +90,22 @@ class Stage:
     def _new_view(self, person: str, before: set[str]) -> View | None:
         return next((v for v in reversed(self.workspace.stack(person)) if v.id not in before), None)
 
+    def told(self, person: str, action: str) -> Message | None:
+        """The newest direct message of the bot to somebody that has this button."""
+        pair = {self.slack.person(person), self.slack.app.bot_user_id}
+        rooms = [c for c in self.workspace.state.channels.values() if c.is_direct and set(c.members) == pair]
+        posts = [message for room in rooms for message in self.workspace.state.lasting(room.id)]
+        return next((post for post in reversed(posts) if f"'{action}'" in str(post.blocks)), None)
+
+    async def pressed_in_message(self, person: str, message: Message, action: str) -> View:
+        """The form that a message's button opens."""
+        who = self.slack.person(person)
+        block = next(b["block_id"] for b in message.blocks if f"'{action}'" in str(b))
+        return await self.opened(
+            who,
+            lambda: self.workspace.press(who, action, block, channel=message.channel, ts=message.ts),
+        )
+
     async def button(self, view: View, action: str, block: str) -> None:
         """A button of an open form pressed until the form has changed."""
         for _ in range(MOST_TRIES):
@@ -116,6 +132,8 @@ class Stage:
         self.presses.append(Press(view.id, view.user, token, **where))
 
     async def submit(self, view: View) -> Outcome:
+        if view not in self.workspace.stack(view.user) or not view.payload.get("submit"):
+            return Outcome(True, view=view)
         life = await self.lives.alive()
         outcome = await self.while_it_lives(life, self.workspace.submit(view.user, view.id))
         assert outcome.error != "invalid_input", outcome

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -76,6 +76,17 @@ class Switch:
             yield value
             self.at(f"{stem}:commit")
         self.at(f"{stem}:committed")
+
+    async def turns(self, stem: str, values: AsyncIterable[T]) -> AsyncIterator[T]:
+        coming = aiter(values)
+        while True:
+            self.at(f"{stem}:before")
+            try:
+                value = await anext(coming)
+            except StopAsyncIteration:
+                return
+            self.at(f"{stem}:after")
+            yield value
 
     @asynccontextmanager
     async def entry(self, stem: str, manager: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:

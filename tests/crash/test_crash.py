@@ -46,7 +46,7 @@ def test_a_new_await_is_a_new_point() -> None:
 
 def test_an_await_of_a_shape_without_a_point_is_refused() -> None:
     with pytest.raises(UnknownShape):
-        rewritten("async def f(xs):\n    async for x in xs:\n        pass\n", "actions/declare.py")
+        rewritten("async def f(xs):\n    return [x async for x in xs]\n", "actions/declare.py")
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from tocsin.journal.ledger import SqlLedger  # noqa: E402
 
 
 def warm_up() -> None:
-    """Pay once for what every bot would pay at its start: late imports and caches. No thread outlives this."""
+    """Pay once for what every bot would pay at its start, late imports and caches; no thread outlives it."""
     with tempfile.TemporaryDirectory() as folder:
         SqlLedger(f"sqlite:///{folder}/ledger.db").close()
     AsyncApp(token="xoxb-warm", signing_secret="warm", request_verification_enabled=False)

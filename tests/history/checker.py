@@ -45,11 +45,20 @@ def violations(history: History) -> list[Violation]:
 def _kept_once(seen: Evidence) -> Iterator[str]:
     for intent in seen.intents:
         incidents = seen.incidents_of(intent)
-        if intent.was_told("saved", "declared") and not incidents:
+        promised = intent.was_told("declared") or (intent.was_told("saved") and not _denied(seen, intent))
+        if promised and not incidents:
             yield f"{intent.token} was acknowledged, and there is no incident"
         if len(incidents) > 1:
             yield f"{intent.token} is {len(incidents)} incidents: {_names(incidents)}"
     yield from _one_for_each_message(seen)
+
+
+def _denied(seen: Evidence, intent: Intent) -> bool:
+    """Whether somebody who was told *saved* read afterwards that nothing was made."""
+    words = seen.told_in_person(intent.press.person)
+    return any(answer.said in {"already", "refused"} for answer in intent.later) or any(
+        intent.token in text or "Nothing new was declared" in text for text in words
+    )
 
 
 def _one_for_each_message(seen: Evidence) -> Iterator[str]:
@@ -95,7 +104,7 @@ def _nobody_waits(seen: Evidence) -> Iterator[str]:
         ended = any(answer.said in {"declared", "already", "refused"} for answer in intent.later)
         if window is not None and "still declaring" in str(window) and not ended:
             yield f"the window of {person} says for ever that {intent.token} is still being declared"
-        elif not ended and not cards and intent.token not in words:
+        elif not ended and not cards and intent.token not in words and not _denied(seen, intent):
             yield f"{person} was told that {intent.token} is saved, and never how it ended"
 
 
