@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fakes.slack import RunningWorkspace, running_workspace
-from tocsin.actions.ports import Backend
+from tocsin.actions.ports import Backend, Clock
 from tocsin.assembly import Bot, connected, data_dir, opened
 from tocsin.playground.manifest import Manifest
 from tocsin.playground.model import Message, View
@@ -101,6 +101,7 @@ async def running_bot(
     folder: Path,
     slack: RunningWorkspace | None = None,
     behind: Callable[[Backend], Backend] | None = None,
+    clock: Clock | None = None,
     **settings: Any,
 ) -> AsyncIterator[RunningBot]:
     """The bot in the seeded workspace (see `running_workspace`), announcing in #incidents.
@@ -123,6 +124,7 @@ async def running_bot(
         }
         read = read_settings(**{**given, **settings})
         bot = await stack.enter_async_context(opened(read, data_dir(read)))
+        bot.clock = clock or bot.clock
         if behind is not None:
             bot.backend = behind(bot.backend)
         await stack.enter_async_context(serving(bot.pages(read, port), listening))

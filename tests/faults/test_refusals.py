@@ -11,6 +11,15 @@ from fakes.readings import cards, newest, own_channel, settled, words
 from faults.run import Run
 from tocsin.playground.faults import Fault
 
+AFTER_THE_CHANNEL = {
+    "views.update": 1,
+    "conversations.invite": 1,
+    "conversations.setTopic": 1,
+    "conversations.setPurpose": 1,
+    "bookmarks.add": 1,
+    "chat.postMessage": 3,
+}
+
 
 async def test_all_nine_names_taken_by_strangers_still_gives_a_channel(day: Run) -> None:
     _, press = await day.filled()
@@ -137,12 +146,14 @@ async def test_a_guest_who_cannot_be_brought_in_is_named_and_the_others_are_in(d
 
 @pytest.mark.parametrize("code", ["token_revoked", "invalid_auth"])
 async def test_a_token_revoked_midway_is_waited_for_and_seen_from_outside(day: Run, code: str) -> None:
-    day.fail("chat.postMessage", *(Fault(error=code) for _ in range(4)))
+    for method, calls in AFTER_THE_CHANNEL.items():
+        day.fail(method, *(Fault(error=code) for _ in range(calls)))
     _, press = await day.filled()
     assert (await day.submit(press)).ok
-    await day.bot.workspace.heard("chat.postMessage", 1)
-    assert f"Slack refuses the bot token ({code})." in day.bot.bot.not_ready()
+    await day.bot.workspace.heard(lambda call: call.error == code, sum(AFTER_THE_CHANNEL.values()))
+    seen = day.bot.bot.not_ready()
     await settled(day.bot)
+    assert seen == [f"Slack refuses the bot token ({code})."]
     assert day.bot.bot.not_ready() == []
     assert day.broken() == []
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
-from tocsin.actions.attempts import ALL_DAY, SLACK_ATTEMPTS, Trouble, attempt
+from tocsin.actions.attempts import ALL_DAY, Trouble, attempt
 from tocsin.actions.orders import AnyOutcome, Declared, DeclareOrder
 from tocsin.actions.ports import Backend, Channel, Clock, Journal, Ledger, Workspace
 from tocsin.actions.telling import Telling
@@ -16,6 +16,8 @@ from tocsin.incidents.model import Card, ChannelId, Incident, TimelineEntry
 from tocsin.incidents.rules import Place, channel_name, in_words, places
 
 CHANNEL_NAMES = 9
+CHANNEL_ATTEMPTS = 4
+"""Lost answers, a few seconds of them, after which the cards go out first and the channel is made later."""
 
 UNPOSTED = {
     "source": "The card could not be posted where it was declared",
@@ -53,7 +55,7 @@ class Gathering:
         Who is `waiting` sees what became of it in the window. When the channel cannot be made just now, the
         cards go out without it, and it is made when Slack is well again.
         """
-        opened = await self._open(order, incident, "open the channel", SLACK_ATTEMPTS)
+        opened = await self._open(order, incident, "open the channel", CHANNEL_ATTEMPTS)
         troubles = [opened] if isinstance(opened, Trouble) else []
         if isinstance(opened, Channel):
             incident = _in_channel(incident, opened)

@@ -130,10 +130,11 @@ class SqlLedger:
                 return act(connection)
 
         try:
-            return await asyncio.to_thread(transaction)
-        except sa.exc.IntegrityError:
-            # Another replica wrote the same row first; asking again finds it.
-            return await asyncio.to_thread(transaction)
+            try:
+                return await asyncio.to_thread(transaction)
+            except sa.exc.IntegrityError:
+                # Another replica wrote the same row first; asking again finds it.
+                return await asyncio.to_thread(transaction)
         except sa.exc.SQLAlchemyError as error:
             raise Unavailable(f"Tocsin's journal cannot be used ({cause(error)}).") from error
 
