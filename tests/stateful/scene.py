@@ -1,0 +1,197 @@
+"""A workspace and the bot in it, both in this process, emptied between one example and the next."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextlib import AsyncExitStack, closing
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fakes.held_backend import HeldBackend
+from fakes.slack import RunningWorkspace, running_workspace
+from history.history import History, Press
+
+from stateful.failures import noted_failures
+from stateful.turning import TurnableLoop, hurried
+from tocsin.actions.ports import Backend
+from tocsin.assembly import Bot, connected, data_dir, opened
+from tocsin.playground.faults import Fault
+from tocsin.playground.manifest import Manifest
+from tocsin.playground.model import Outcome
+from tocsin.playground.workspace import Workspace
+from tocsin.settings import read_settings
+from tocsin.slack import routes
+
+T = TypeVar("T")
+INCIDENTS = ("incident_timeline_items", "incident_role_assignments", "custom_field_entries", "incidents")
+JOURNAL = ("tocsin_sources", "tocsin_declared", "tocsin_cards", "operation_outputs", "workflow_status")
+OPENING_SECONDS = 20.0
+
+
+def ram_folder() -> Path | None:
+    """Where files are kept in memory, if this machine has such a place."""
+    found = Path("/dev/shm")
+    return found if found.is_dir() else None
+
+
+class Scene:
+    """The workspace, whoever serves it, and the loop in which both live."""
+
+    def __init__(self) -> None:
+        self.loop = TurnableLoop()
+        self.folder = Path(tempfile.mkdtemp(prefix="tocsin-stateful-", dir=ram_folder()))
+        self.hung = asyncio.Event()
+        self.kills: list[float] = []
+        self._stack = AsyncExitStack()
+        self.failures = self._stack.enter_context(noted_failures())
+        self.run(self._begin())
+        state = self.workspace.state
+        self._seeded = copy.deepcopy((state.channels, state.messages))
+
+    def run(self, doing: Coroutine[Any, Any, T]) -> T:
+        """Let everything go on until `doing` is done."""
+        return self.loop.run_until_complete(doing)
+
+    async def _begin(self) -> None:
+        manifest = Manifest.from_dict(routes.manifest())
+        self.slack: RunningWorkspace = await self._stack.enter_async_context(running_workspace(manifest))
+
+    @property
+    def workspace(self) -> Workspace:
+        return self.slack.workspace
+
+    @property
+    def files(self) -> Path:
+        """The bot's data folder."""
+        return self.folder / "kept"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            "tocsin_data_dir": str(self.files),
+            "slack_bot_token": self.slack.bot_token,
+            "slack_app_token": self.slack.app_token,
+            "slack_api_url": self.slack.api_url,
+            "tocsin_announce_channel": self.slack.channel("incidents"),
+        }
+
+    def forget(self) -> None:
+        """The workspace as it was seeded: nothing said, nothing made, nothing on the wire."""
+        state = self.workspace.state
+        for person in self.workspace.people():
+            self.workspace.modals.close_all(person.id)
+        state.channels, state.messages = copy.deepcopy(self._seeded)
+        self.workspace.clear()
+        self.workspace.faults.clear()
+        self.kills.clear()
+        self.failures.clear()
+
+    def fail(self, method: str, faults: Iterable[Fault]) -> None:
+        self.workspace.faults.plan(method, *faults)
+
+    def recover(self) -> None:
+        """Slack is well again; what hung is answered."""
+        self.workspace.faults.clear()
+        hung, self.hung = self.hung, asyncio.Event()
+        hung.set()
+
+    def is_idle(self) -> bool:
+        """Whether no call to Slack is under way."""
+        return all(request.finished for request in self.workspace.requests)
+
+    def history(self, presses: Iterable[Press]) -> History:
+        return History.of(self.workspace, self.files, presses, kills=self.kills)
+
+    async def gesture(self, doing: Awaitable[Outcome]) -> Outcome:
+        """What Slack makes of something that a person does."""
+        return await doing
+
+    async def opening(self, doing: Awaitable[Outcome]) -> Outcome:
+        """The same for what opens a form, once the bot has tried to."""
+        before = sum(r.method == "views.open" for r in self.workspace.requests)
+        outcome = await self.gesture(doing)
+        if outcome.ok:
+            await self.tried("views.open", before + 1)
+        return outcome
+
+    async def tried(self, method: str, count: int) -> None:
+        """Until the bot has made so many calls of a method, whatever came of them."""
+        await self.workspace.heard(method, count, timeout=OPENING_SECONDS)
+
+    def close(self) -> None:
+        self.run(hurried(self._stack.aclose()))
+        self.loop.close()
+        shutil.rmtree(self.folder)
+
+
+class OneProcess(Scene):
+    """The bot in this process: no kills, and no more of a start than a graceful restart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.run(self._start())
+
+    async def _start(self) -> None:
+        read = read_settings(**self.settings)
+        self._life = AsyncExitStack()
+        self.bot: Bot = await self._life.enter_async_context(opened(read, data_dir(read)))
+        self.held = HeldBackend(self.bot.backend)
+        self.held.go_on.set()
+        self.bot.backend = _as_backend(self.held)
+        await self._life.enter_async_context(connected(self.bot, read))
+        await self.workspace.sockets.connected(self.slack.app.app_id, 2)
+
+    async def restart(self) -> None:
+        """Stopped as an operator stops it, perhaps in the middle of something, and started again."""
+        await hurried(self._life.aclose())
+        await self._start()
+
+    async def quiet(self) -> None:
+        """Until nothing is in hand any more."""
+        self.recover()
+        self.held.go_on.set()
+        await hurried(self.bot.settled(), self.is_idle)
+
+    def fresh(self) -> None:
+        """As after the very first start."""
+        self.run(self.quiet())
+        self.forget()
+        _emptied(self.files / "incidents.db", INCIDENTS)
+        _emptied(self.files / "journal.db", JOURNAL)
+
+    async def while_held(self, act: Callable[[], Awaitable[Outcome]]) -> Outcome:
+        """Do it while the backend answers nothing, until the form says that it is saved."""
+        self.held.go_on.clear()
+        try:
+            return await hurried(self.gesture(act()), self.is_patient)
+        finally:
+            self.held.go_on.set()
+
+    def is_patient(self) -> bool:
+        """Whether it is the backend that is waited for, and nothing on the wire."""
+        return self.held.asked.is_set() and self.is_idle_but_for_people()
+
+    def is_idle_but_for_people(self) -> bool:
+        return all(r.finished for r in self.workspace.requests if r.direction == "call")
+
+    def close(self) -> None:
+        self.run(hurried(self._life.aclose()))
+        super().close()
+
+
+def _as_backend(held: HeldBackend) -> Backend:
+    # It passes on whatever it does not hold, which a type checker cannot see.
+    backend: Any = held
+    return backend
+
+
+def _emptied(path: Path, tables: Iterable[str]) -> None:
+    with closing(sqlite3.connect(path, timeout=5.0, isolation_level=None)) as file:
+        file.execute("PRAGMA synchronous = OFF")
+        for table in tables:
+            file.execute(f"DELETE FROM {table}")
