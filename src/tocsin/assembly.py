@@ -42,7 +42,7 @@ from tocsin.web.meters import Meters
 
 __all__ = ["Bot", "connected", "data_dir", "opened"]
 
-FINISH_SECONDS = 5.0
+FINISH_SECONDS = 2.5
 """How long what is in hand may take when the process is told to stop; the rest goes on at the next start."""
 
 FORM_SECONDS = 2.0
@@ -173,6 +173,7 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         watching = asyncio.create_task(bot.watch(ledger))
         stack.callback(watching.cancel)
         bot.people = People(workspace, bot.backend)
+        await bot.people.greet()
         desk = Desk(
             declare=declare, forms=forms, workspace=workspace, people=bot.people, tasks=tasks, clock=bot.clock
         )

@@ -11,6 +11,7 @@ from tocsin.incidents.model import Person, PersonId
 from tocsin.slack.workspace import SlackWorkspace
 
 KEPT = 10_000
+FIRST_NAMES = 200
 ASKED_AT_ONCE = 20
 ASKING_SECONDS = 1.5
 
@@ -30,6 +31,12 @@ class People:
         if known is None and person.slack_user_id and person.name and len(self.names) < KEPT:
             self.names[person.slack_user_id] = person.name
         return person.model_copy(update={"name": known}) if known else person
+
+    async def greet(self) -> None:
+        """Learn the first names in one call: everybody in a small workspace, and some in a large one."""
+        async with best_effort("ask Slack for names"), asyncio.timeout(ASKING_SECONDS):
+            named = await self._workspace.some_people(FIRST_NAMES)
+            self.names.update({str(person.slack_user_id): str(person.name) for person in named})
 
     async def introduce(self, people: Iterable[PersonId]) -> None:
         """Ask Slack for the names we never asked for, for a second and a half at most."""

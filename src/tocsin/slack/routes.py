@@ -83,7 +83,7 @@ SCOPES: dict[str, str] = {
     "im:write": "direct messages to who declared",
     "bookmarks:write": "the bookmark with the incident's permalink",
     "bookmarks:read": "not adding that bookmark twice",
-    "users:read": "people's names on the incident pages",
+    "users:read": "people's names, in quotes and on the incident pages",
     "pins:write": "pinning the headline in the incident's channel",
 }
 

@@ -125,10 +125,13 @@ class SlackWorkspace:
             answer = await self.calls.once(self.client.users_info, user=person)
         except SlackRefused:
             return None
-        user = answer.get("user") or {}
-        profile = user.get("profile") or {}
-        name = profile.get("real_name") or user.get("real_name") or profile.get("display_name")
-        return Person(slack_user_id=person, name=name or user.get("name"))
+        return _person(answer.get("user") or {"id": person})
+
+    async def some_people(self, limit: int) -> Sequence[Person]:
+        """The first so many people with a name, in one call; a large workspace is never listed whole."""
+        answer = await self.calls.once(self.client.users_list, limit=limit)
+        found = [_person(user) for user in answer.get("members") or () if user.get("id")]
+        return [person for person in found if person.name]
 
     async def pin(self, channel: ChannelId, ts: MessageTs) -> None:
         try:
@@ -212,3 +215,9 @@ class SlackWorkspace:
 def _channel(answer: Answer) -> Channel:
     name = (answer.get("channel") or {}).get("name") if isinstance(answer.get("channel"), dict) else ""
     return Channel(id=ChannelId(told(answer, "channel", "id")), name=str(name or ""))
+
+
+def _person(user: Answer) -> Person:
+    profile = user.get("profile") or {}
+    name = profile.get("real_name") or user.get("real_name") or profile.get("display_name")
+    return Person(slack_user_id=PersonId(str(user["id"])), name=name or user.get("name"))
