@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import shutil
 import tempfile
 import time
@@ -132,17 +133,21 @@ async def campaign(
     *,
     lanes: int = 3,
     seconds: float | None = None,
+    wanted: frozenset[str] = frozenset(),
     told: Callable[[str], None] = print,
 ) -> Totals:
-    """So many runs, some side by side, none begun after `seconds`; violations are told at once."""
+    """So many runs, some side by side, and on until every `wanted` point was reached.
+
+    None is begun after `seconds`; violations are told at once.
+    """
     points = found_points()
     planner, totals = Planner(points, seed), Totals(points=len(points))
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="tocsin-crash-", dir=ram_folder()))
-    left = iter(range(runs))
+    left = itertools.count()
 
     async def lane(runner: Runner) -> None:
-        for _ in left:
+        while next(left) < runs or wanted - planner.reached:
             if seconds is not None and time.monotonic() - began > seconds:
                 return
             report = await runner.run(planner.next())

@@ -179,7 +179,7 @@ class Evidence:
         return [
             str(m["text"])
             for m in self.posts
-            if (m["channel"] in rooms and not m["blocks"]) or m["ephemeral_to"] == person
+            if (m["channel"] in rooms and not _is_card(m)) or m["ephemeral_to"] == person
         ]
 
     @cached_property
@@ -238,3 +238,8 @@ def _view_of(exchange: Exchange) -> str | None:
     else:
         return None
     return str(found["id"]) if isinstance(found, dict) and found.get("id") else None
+
+
+def _is_card(message: Json) -> bool:
+    """Whether a post is an incident's card; a refusal with its button is not."""
+    return bool(message["blocks"]) and not str(message["text"]).startswith(":warning:")
