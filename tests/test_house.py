@@ -46,6 +46,7 @@ MAY_IMPORT = {
     "slack.views": {"incidents"},
     "playground": set[str](),
     "settings": set[str](),
+    "logs": set[str](),
 }
 BANNED = {"utils", "helpers", "common", "core", "base", "manager", "handler", "service", "data", "info"}
 BANNED |= {"process", "util", "helper", "managers", "handlers", "services", "misc"}

@@ -223,7 +223,7 @@ async def test_any_text_that_passed_the_rules_comes_back_as_it_was(
     if not is_visible(name):
         return
     reporter = Person(slack_user_id=PersonId(f"U{abs(hash(who))}"), name=who or None)
-    asked = declaration(f"{name}{summary}{who}", name=name, summary=summary, reporter=reporter)
+    asked = declaration(repr((name, summary, who)), name=name, summary=summary, reporter=reporter)
     made = await backend.create(asked)
     found = await backend.find(made.reference)
     assert found is not None
