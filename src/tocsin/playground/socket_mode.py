@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -40,6 +40,17 @@ class Connection:
         found: asyncio.Transport | None = self.socket.scope.get("extensions", {}).get(TRANSPORT)
         return found
 
+    async def sent(self, envelope: Json, reply: asyncio.Future[Json]) -> bool:
+        """Whether it could be written; a frozen connection looks as if it could."""
+        self.due[envelope["envelope_id"]] = reply
+        try:
+            if not self.frozen:
+                await self.socket.send_json(envelope)
+        except (RuntimeError, WebSocketDisconnect):
+            del self.due[envelope["envelope_id"]]
+            return False
+        return True
+
     def retire(self) -> None:
         """Take no more payloads, and close once the answers that are due have come."""
         self.retiring = True
@@ -57,6 +68,8 @@ class Sockets:
         self._open: dict[str, list[Connection]] = {}
         self._news = asyncio.Event()
         self._refusals = 0
+        self.turned_away = 0
+        """How many connections were refused: for their ticket, by `refuse_next`, or as one too many."""
 
     def ticket(self, app_id: str) -> str:
         """Good for one connection."""
@@ -67,17 +80,26 @@ class Sockets:
     def count(self, app_id: str) -> int:
         return len(self._open.get(app_id, []))
 
+    def connections(self, app_id: str) -> list[Connection]:
+        """Those that are open, the oldest first."""
+        return list(self._open.get(app_id, []))
+
+    async def until(self, state: Callable[[], bool], timeout: float = 10.0) -> None:  # noqa: ASYNC109
+        """Return once that is so, asked whenever connections came, went or were refused.
+
+        TimeoutError after `timeout` real seconds.
+        """
+        async with asyncio.timeout(timeout):
+            while not state():
+                await self._news.wait()
+
     async def connected(self, app_id: str, count: int = 1, timeout: float = 10.0) -> None:  # noqa: ASYNC109
         """Return once the app holds that many connections; TimeoutError after `timeout` real seconds."""
-        async with asyncio.timeout(timeout):
-            while self.count(app_id) < count:
-                await self._news.wait()
+        await self.until(lambda: self.count(app_id) >= count, timeout)
 
     async def disconnected(self, app_id: str, timeout: float = 10.0) -> None:  # noqa: ASYNC109
         """Return once the app holds no connection; TimeoutError after `timeout` real seconds."""
-        async with asyncio.timeout(timeout):
-            while self.count(app_id) > 0:
-                await self._news.wait()
+        await self.until(lambda: self.count(app_id) == 0, timeout)
 
     def refuse_next(self, times: int) -> None:
         """Turn away that many of the next connections, their tickets used up."""
@@ -88,10 +110,12 @@ class Sockets:
         app_id = self._tickets.pop(socket.query_params.get("ticket", ""), None)
         if app_id is None or self._refusals > 0:
             self._refusals = max(0, self._refusals - 1)
+            self._turn_away()
             await socket.close(code=1008)
             return
         await socket.accept()
         if self.count(app_id) >= CONNECTION_LIMIT:
+            self._turn_away()
             await socket.send_json({"type": "disconnect", "reason": "too_many_websockets"})
             await socket.close()
             return
@@ -104,6 +128,10 @@ class Sockets:
         finally:
             self._open[app_id].remove(connection)
             self._tell()
+
+    def _turn_away(self) -> None:
+        self.turned_away += 1
+        self._tell()
 
     def _hello(self, app_id: str) -> Json:
         return {
@@ -152,13 +180,8 @@ class Sockets:
         self, app_id: str, kind: str, entry: Request, reason: str | None
     ) -> asyncio.Future[Json] | None:
         """Send over any open connection; the future is the acknowledgement. None without a connection."""
-        connections = [c for c in self._open.get(app_id, []) if not c.retiring]
-        if not connections:
-            return None
-        entry.envelope_id = secrets.token_hex(16)
         reply: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
-        chosen = random.choice(connections)
-        chosen.due[entry.envelope_id] = reply
+        entry.envelope_id = secrets.token_hex(16)
         envelope: Json = {
             "envelope_id": entry.envelope_id,
             "type": kind,
@@ -167,13 +190,12 @@ class Sockets:
         }
         if kind == "events_api":
             envelope |= {"retry_attempt": entry.retry_attempt, "retry_reason": reason or ""}
-        if chosen.frozen:
-            return reply
-        try:
-            await chosen.socket.send_json(envelope)
-        except (RuntimeError, WebSocketDisconnect):
-            return reply
-        return reply
+        connections = [c for c in self._open.get(app_id, []) if not c.retiring]
+        random.shuffle(connections)
+        for connection in connections:
+            if await connection.sent(envelope, reply):
+                return reply
+        return None
 
     def forget(self, envelope_id: str | None) -> None:
         """What is acknowledged from now on came too late."""
@@ -181,12 +203,14 @@ class Sockets:
             for connection in connections:
                 connection.due.pop(envelope_id or "", None)
 
-    async def refresh(self, app_id: str, reason: str = "refresh_requested") -> list[Connection]:
-        """Ask every connection to reconnect, and say which they are.
+    async def refresh(
+        self, app_id: str, reason: str = "refresh_requested", *, only: Iterable[Connection] | None = None
+    ) -> list[Connection]:
+        """Ask every connection, or only these, to reconnect, and say which they are.
 
         After `warning` they stay usable; after any other reason they close once all is answered.
         """
-        asked = list(self._open.get(app_id, []))
+        asked = self.connections(app_id) if only is None else list(only)
         for connection in asked:
             await connection.socket.send_json(
                 {"type": "disconnect", "reason": reason, "debug_info": {"host": "applink-1"}}
@@ -198,9 +222,7 @@ class Sockets:
     async def left(self, connections: Iterable[Connection], timeout: float = 10.0) -> None:  # noqa: ASYNC109
         """Return once none of these is open any more; TimeoutError after `timeout` real seconds."""
         waited = set(connections)
-        async with asyncio.timeout(timeout):
-            while any(waited & set(still) for still in self._open.values()):
-                await self._news.wait()
+        await self.until(lambda: not any(waited & set(still) for still in self._open.values()), timeout)
 
     def drop(self, app_id: str) -> None:
         """Close every connection without a word."""
@@ -218,6 +240,13 @@ class Sockets:
                 raise RuntimeError("this server does not let its connections be frozen")
             connection.frozen = True
             connection.transport.pause_reading()
+
+    def thaw(self, app_id: str) -> None:
+        """Read again what frozen connections have sent, and find out that they are gone if they are."""
+        for connection in self._open.get(app_id, []):
+            if connection.frozen and connection.transport is not None:
+                connection.frozen = False
+                connection.transport.resume_reading()
 
     def close(self) -> None:
         for app_id in self._open:

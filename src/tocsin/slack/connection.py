@@ -24,8 +24,12 @@ PING_SECONDS, PONG_SECONDS = 3.0, 2.0
 STEADY_SECONDS = 5.0
 """A connection that goes sooner than this, and unannounced, counts as one more failure."""
 
-LINGER_SECONDS = 15.0
-"""How long a connection that was replaced is kept for Slack to end it."""
+LINGER_SECONDS = 60.0
+"""How long a connection that was replaced is kept for Slack to end it.
+
+What Slack sends while we hang up could not be answered where it was asked; Slack itself ends a connection
+some ten seconds after its warning.
+"""
 
 ANSWER_SECONDS = 3.0
 PLANNED = frozenset({"warning", "refresh_requested"})
