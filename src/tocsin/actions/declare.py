@@ -55,6 +55,8 @@ class DeclareIncident:
         self._gathering = gathering
         self._ended = ended
         self._room: WaitingRoom[AnyOutcome] = WaitingRoom()
+        # Refusals that somebody has read while their story may not have come to its end yet.
+        self._refused: set[str] = set()
         self._saving: set[asyncio.Task[tuple[str, Waiting[AnyOutcome]]]] = set()
 
     async def __call__(
@@ -83,6 +85,8 @@ class DeclareIncident:
         if outcome is None:
             waiting.late = True
             outcome = await self._finished(key)
+        if isinstance(outcome, NotDeclared):
+            self._refused.add(key)
         return outcome
 
     async def _save(
@@ -106,7 +110,9 @@ class DeclareIncident:
         sent again as another incident from a message that has one.
         """
         made_nothing = (NotDeclared, AlreadyDeclared) if order.another else NotDeclared
-        while isinstance(finished := await self._finished(order.declaration.key), made_nothing):
+        while isinstance(finished := await self._finished(order.declaration.key), made_nothing) or (
+            order.declaration.key in self._refused
+        ):
             key = str(uuid5(NAMESPACE_OID, order.declaration.key))
             declaration = order.declaration.model_copy(update={"key": key})
             order = order.model_copy(update={"declaration": declaration})
