@@ -30,7 +30,6 @@ import websockets
 from history.seeded import Edit, plant
 from tocsin import settings
 from tocsin.actions import orders
-from tocsin.backends import catalogue
 from tocsin.slack import gestures
 from tocsin.slack.views import kit
 
@@ -53,7 +52,6 @@ IMPORTED = (
     websockets,
     settings,
     orders,
-    catalogue,
     gestures,
     kit,
 )
@@ -70,7 +68,6 @@ def main() -> None:
             os.dup2(log, 1)
             os.dup2(log, 2)
             signal.alarm(LONGEST_LIFE)
-            plant(Edit(**edit) for edit in request["edits"])
             asyncio.run(_serve(request))
             return
 
@@ -80,6 +77,7 @@ async def _serve(request: dict[str, Any]) -> None:
     reader, writer = await asyncio.open_unix_connection(request["socket"])
     asked: asyncio.Queue[bytes] = asyncio.Queue()
     listening_to_parent = asyncio.create_task(_listen(reader, asked))
+    plant(Edit(**edit) for edit in request["edits"])
 
     from tocsin.assembly import connected, data_dir, opened
     from tocsin.settings import read_settings
