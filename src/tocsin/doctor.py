@@ -13,7 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
 from tocsin.incidents.rules import in_words
-from tocsin.journal.pending import fetch_pending
+from tocsin.journal.pending import Pending, fetch_pending
 from tocsin.keeping import folder_of, journal_url, now, open_backend, open_catalogue, secret
 from tocsin.settings import ConfigurationError, Settings, read_settings
 from tocsin.slack.access import Access, fetch_access, fetch_channel, fetch_socket_address
@@ -98,14 +98,15 @@ async def _journal(settings: Settings, folder: Path, at: datetime) -> list[Check
     return [Check("Journal", True, "it can be used."), _pending(pending, _is_running(folder), at)]
 
 
-def _pending(begun: list[datetime], running: bool, at: datetime) -> Check:
+def _pending(begun: list[Pending], running: bool, at: datetime) -> Check:
     name = "Unfinished declarations"
     if not begun:
         return Check(name, True, "none.")
-    said = f"{len(begun)}, the oldest since {begun[0]:%Y-%m-%d %H:%M} UTC."
+    since = f"{begun[0].begun:%Y-%m-%d %H:%M} UTC"
+    said = f"{len(begun)} (see `tocsin incidents pending`), the oldest since {since}."
     if not running:
         return Check(name, False, said, "Start `tocsin run`: they go on from where they were.")
-    if at - begun[0] > STUCK:
+    if at - begun[0].begun > STUCK:
         return Check(name, False, said, "Look into the bot's log for what holds them up.")
     return Check(name, True, said)
 

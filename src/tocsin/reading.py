@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -20,7 +21,8 @@ from tocsin.actions.ports import Backend
 from tocsin.incidents import listing
 from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.model import Incident
-from tocsin.keeping import folder_of, now, open_backend
+from tocsin.journal.pending import fetch_pending
+from tocsin.keeping import folder_of, journal_url, now, open_backend
 from tocsin.settings import Settings, read_settings
 
 T = TypeVar("T")
@@ -90,6 +92,25 @@ def export(as_json: AsJson = False, as_csv: AsCsv = False) -> None:
         print(json.dumps({"incidents": records}, indent=2, ensure_ascii=False))
     else:
         print("\n".join(listing.as_markdown(incident, timeline) for incident, timeline in everything), end="")
+
+
+@cli.command("pending")
+def list_pending(as_json: AsJson = False) -> None:
+    """Declarations that are saved and not finished, and what each waits for; the bot may run or not."""
+    settings = read_settings()
+    try:
+        pending = asyncio.run(fetch_pending(journal_url(settings, folder_to_read(settings))))
+    except TocsinError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(FAILED) from None
+    if as_json:
+        print(json.dumps({"pending": [asdict(one) for one in pending]}, indent=2, default=str))
+    elif not pending:
+        print("Nothing is pending.", file=sys.stderr)
+    else:
+        for one in pending:
+            what = " ".join(filter(None, [one.reference, one.name]))
+            print(f"{one.begun:%Y-%m-%d %H:%M} UTC  {what} (by {one.by}): {one.waits_for}.")
 
 
 def _one_form(as_json: bool, as_csv: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fakes.bot import RunningBot, chosen, running_bot, typed
-from fakes.readings import settled, told, words
+from fakes.readings import SETTLED_SECONDS, settled, told, words
 from fakes.slack import RunningWorkspace
 from history.checker import violations
 from history.history import History, Press
@@ -64,6 +65,11 @@ class Run:
         assert outcome.ok, outcome
         await settled(self.bot)
         return view
+
+    async def settled(self) -> None:
+        """Until nothing is in hand and no story is unfinished, also one that an earlier life left behind."""
+        async with asyncio.timeout(SETTLED_SECONDS):
+            await self.bot.bot.settled()
 
     def told(self, who: str = "ana") -> str:
         """All that was said to somebody alone."""

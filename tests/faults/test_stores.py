@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from fakes.bot import typed
 from fakes.readings import how_many, settled, words
 from sqlalchemy import event
 
@@ -16,6 +17,8 @@ from faults.run import Run, run
 from tocsin.settings import ConfigurationError
 
 OTHERWISE = {"max_page_count": "max_page_count=4294967294", "query_only": "query_only=OFF"}
+
+LONG = "it goes on and on " * 150
 
 
 @pytest.fixture
@@ -30,6 +33,16 @@ async def dial() -> AsyncIterator[list[str]]:
     event.listen(sa.pool.Pool, "checkout", turn)
     yield wanted
     event.remove(sa.pool.Pool, "checkout", turn)
+
+
+def fill(path: Path) -> None:
+    """Use up every free page, so that the next row needs a page more than there are."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("CREATE TABLE filler (said)")
+        other.execute("PRAGMA max_page_count=1")
+        row = "INSERT INTO filler VALUES (zeroblob(1000))"
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            other.executescript(";".join([row] * 1000))
 
 
 async def test_a_locked_journal_is_not_called_saved_and_pressing_again_is_one_incident(day: Run) -> None:
@@ -57,7 +70,8 @@ async def test_a_locked_journal_is_not_called_saved_and_pressing_again_is_one_in
 async def test_a_journal_that_takes_nothing_is_said_with_the_text_kept_and_works_again_afterwards(
     day: Run, dial: list[str], pragma: str, why: str
 ) -> None:
-    view, press = await day.filled()
+    view, press = await day.filled(summary=typed(LONG))
+    fill(day.bot.folder / "journal.db")
     dial.append(pragma)
     outcome = await day.submit(press)
     assert outcome.errors is not None
@@ -97,7 +111,8 @@ async def test_an_incident_file_that_was_moved_away_is_waited_for(day: Run) -> N
 @pytest.mark.parametrize("pragma", ["max_page_count=1", "query_only=ON"], ids=["full", "read-only"])
 async def test_an_incident_file_that_takes_nothing_is_waited_for(day: Run, pragma: str) -> None:
     file = day.bot.bot.backend.file  # type: ignore[attr-defined]
-    view, press = await day.filled()
+    view, press = await day.filled(summary=typed(LONG))
+    fill(day.bot.folder / "incidents.db")
     await file.run(lambda db: db.execute(f"PRAGMA {pragma}").fetchall())
     assert (await day.submit(press)).ok
     assert "Saved, still declaring" in words(view)

@@ -1,0 +1,117 @@
+"""What is not finished can be seen from outside, survives a copy, and is finished once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from fakes.held_backend import HeldBackend
+from fakes.readings import cards, newest, own_channel
+from fakes.slack import RunningWorkspace, running_workspace
+
+from faults.run import Run, run
+from tocsin.actions.ports import Backend
+from tocsin.playground.faults import Fault
+from tocsin.playground.manifest import Manifest
+from tocsin.slack import routes
+
+RECORDED = Path(__file__).parents[1] / "data"
+
+
+def copied(folder: Path, to: Path) -> Path:
+    """A copy of the data folder while the bot runs, each file as `VACUUM INTO` makes it."""
+    to.mkdir(mode=0o700)
+    for name in ("journal.db", "incidents.db"):
+        with closing(sqlite3.connect(folder / name)) as original:
+            original.execute("VACUUM INTO ?", [str(to / name)])
+    return to
+
+
+async def listed(folder: Path) -> list[dict[str, str]]:
+    """What `tocsin incidents pending --json` says, beside the running bot."""
+    asking = await asyncio.create_subprocess_exec(
+        Path(sys.executable).with_name("tocsin"), "incidents", "pending", "--json",
+        stdout=asyncio.subprocess.PIPE, env={"TOCSIN_DATA_DIR": str(folder), "HOME": str(folder)},
+    )  # fmt: skip
+    said, _ = await asking.communicate()
+    pending: list[dict[str, str]] = json.loads(said)["pending"]
+    return pending
+
+
+async def test_a_declaration_that_waits_is_listed_counted_and_gone_when_it_is_through(day: Run) -> None:
+    goes_on = asyncio.Event()
+    day.fail("conversations.create", Fault(until=goes_on))
+    _, press = await day.filled()
+    assert (await day.submit(press)).ok
+    await day.bot.workspace.begun("conversations.create")
+    (waiting,) = await listed(day.bot.folder)
+    assert waiting["reference"] == "INC-1"
+    assert press.token in waiting["name"]
+    assert waiting["waits_for"] == "Slack has not opened its channel"
+    goes_on.set()
+    await day.settled()
+    assert await listed(day.bot.folder) == []
+    registry = day.bot.bot.meters.registry
+    assert registry.get_sample_value("tocsin_declarations_total", {"outcome": "declared"}) == 1
+    posted = {"method": "chat.postMessage", "outcome": "ok"}
+    assert registry.get_sample_value("tocsin_slack_calls_total", posted) == 3
+
+
+MOMENTS = ["conversations.create", "bookmarks.add", "chat.postMessage", "pins.add"]
+
+
+@pytest.mark.parametrize("moment", ["before the create", *MOMENTS, "at the end"])
+async def test_a_copy_from_any_moment_restored_later_does_nothing_twice(tmp_path: Path, moment: str) -> None:
+    async with running_workspace(Manifest.from_dict(routes.manifest())) as slack:
+        presses = await first_life(tmp_path, slack, moment)
+        async with run(tmp_path / "copy", slack, presses=presses) as restored:
+            await restored.settled()
+            assert (await newest(restored.bot)).reference == "INC-1"
+            assert restored.broken() == []
+
+
+async def first_life(tmp_path: Path, slack: RunningWorkspace, moment: str) -> list[object]:
+    """A declaration made from beginning to end, with a copy of the folder taken in between."""
+    held: list[HeldBackend] = []
+
+    def behind(real: Backend) -> Backend:
+        held.append(HeldBackend(real))
+        return held[0]  # type: ignore[return-value]
+
+    async with run(tmp_path / "data", slack, behind) as day:
+        goes_on = asyncio.Event()
+        if moment in MOMENTS:
+            day.fail(moment, *(Fault(until=goes_on) for _ in range(3)))
+        _, press = await day.filled()
+        if moment != "before the create":
+            held[0].go_on.set()
+        assert (await day.submit(press)).ok
+        if moment in MOMENTS:
+            await day.bot.workspace.begun(moment)
+        elif moment == "at the end":
+            await day.settled()
+        copied(day.bot.folder, tmp_path / "copy")
+        held[0].go_on.set()
+        goes_on.set()
+        await day.settled()
+        return day.presses  # type: ignore[return-value]
+
+
+async def test_a_declaration_that_an_earlier_version_left_unfinished_is_finished(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    for name in ("journal", "incidents"):
+        with closing(sqlite3.connect(folder / f"{name}.db")) as made:
+            made.executescript((RECORDED / f"pending-0.1-{name}.sql").read_text())
+    async with run(folder) as day:
+        await day.settled()
+        incident = await newest(day.bot)
+        assert incident.reference == "INC-1"
+        assert len(cards(day.bot, own_channel(day.bot, incident).id)) == 1
+        assert len(cards(day.bot, day.bot.slack.channel("general"))) == 1
+        assert "What you declared is through: it is INC-1" in day.told()
