@@ -42,6 +42,9 @@ retry_handlers=[
         __import__("slack_sdk.http_retry.builtin_async_handlers", fromlist=["slack_sdk"])
         .AsyncServerErrorRetryHandler()
     ]"""
+SHOWN = """\
+    async def _shown(self, view_id: str, outcome: AnyOutcome, troubles: Sequence[Trouble]) -> bool:
+"""
 SKIPPED = """\
                 if refusal.code != "name_taken":
                     raise
@@ -111,8 +114,7 @@ SEEDS = (
     ),
     _seed(
         "saved was said, and never how it ended", "I4", "backend busy",
-        TELLING, "        async def show(again: bool) -> None:\n",
-        "        async def show(again: bool) -> None:\n            return\n",
+        TELLING, SHOWN, f"{SHOWN}        return True\n",
     ),
     _seed(
         "the pin is lost when the process was killed", "I4", "killed before the first post is recorded",

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -68,8 +69,13 @@ def main() -> None:
             os.dup2(log, 1)
             os.dup2(log, 2)
             signal.alarm(LONGEST_LIFE)
-            asyncio.run(_serve(request))
-            return
+            # A thread that somebody left running must not keep this process alive.
+            try:
+                asyncio.run(_serve(request))
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(1)
 
 
 async def _serve(request: dict[str, Any]) -> None:
