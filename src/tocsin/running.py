@@ -24,7 +24,7 @@ from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack import routes
 from tocsin.web.serving import listen, serving
 
-ADVICE = "Type `/incident`, or hover an alert and choose *Declare incident*."
+ADVICE = "Type `/incident`, or hover an alert in #alerts and choose *Declare incident*."
 OUR_PATHS = ("/incidents", "/static/incidents", "/healthz", "/readyz", "/metrics", "/slack/")
 
 # What a real workspace may have set in the same environment.

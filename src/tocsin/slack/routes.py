@@ -39,7 +39,7 @@ class ShortcutRoute:
 VERBS: dict[str, Verb] = {
     "": Verb(
         "/incident [what is wrong]",
-        "opens the declare form, what you typed as its name",
+        "opens the declare form, with what you typed as the name",
         declare.open_declare,
     ),
     "help": Verb("/incident help", "says what can be done", help.say_help),
