@@ -57,9 +57,11 @@ class FormContext(Frozen):
     summary: str = ""
 
     def packed(self) -> str:
-        """The context as `private_metadata`, its summary cut where it would not fit."""
+        """The context as `private_metadata`, its summary cut where it would not fit, or no context at all."""
         context = self
         while len(packed := context.model_dump_json(exclude_defaults=True)) > METADATA_LIMIT:
+            if not context.summary:
+                return FormContext(another=self.another, expanded=self.expanded).packed()
             context = context.model_copy(update={"summary": context.summary[: len(context.summary) // 2]})
         return packed
 
