@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fakes.declarations import Ticking, declaration
 
+from tocsin.actions.best_effort import patiently
 from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local.backend import LocalBackend
 from tocsin.incidents.model import SourceMessage
@@ -27,8 +28,13 @@ async def race(folder: Path, me: str, keys: int) -> dict[str, list[str]]:
 
     async def one(number: int) -> None:
         source = SourceMessage(channel="C0ALERTS001", timestamp=f"1772334000.{number:06}")
-        owner = await ledger.claim_source("T0NORTH", source, me)
-        got[f"key-{number}"] = [owner, (await backend.create(declaration(f"key-{number}"))).reference]
+        owner = await patiently(
+            lambda _: ledger.claim_source("T0NORTH", source, me), again=False, attempts=None
+        )
+        made = await patiently(
+            lambda _: backend.create(declaration(f"key-{number}")), again=False, attempts=None
+        )
+        got[f"key-{number}"] = [owner, made.reference]
 
     for start in range(0, keys, AT_ONCE):
         await asyncio.gather(*(one(number) for number in range(start, min(start + AT_ONCE, keys))))
