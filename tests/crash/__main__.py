@@ -51,16 +51,9 @@ def _part(asked: argparse.Namespace) -> Coroutine[Any, Any, Totals]:
 def _by_workers(asked: argparse.Namespace) -> Totals:
     began = time.monotonic()
     share = -(-asked.runs // asked.workers)
-    command = [
-        sys.executable,
-        "-m",
-        "tests.crash",
-        "--worker",
-        "--runs",
-        str(share),
-        "--lanes",
-        str(asked.lanes),
-    ]
+    given = {"--runs": share, "--lanes": asked.lanes, "--minutes": asked.minutes}
+    command = [sys.executable, "-m", "tests.crash", "--worker"]
+    command += [str(part) for pair in given.items() for part in pair]
     workers = [
         subprocess.Popen([*command, "--seed", str(asked.seed * 1000 + number)], stdout=subprocess.PIPE)
         for number in range(asked.workers)

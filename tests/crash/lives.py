@@ -68,6 +68,17 @@ class Life:
     killed_at: str | None = None
     failed: str | None = None
     line: asyncio.StreamWriter | None = None
+    handle: int | None = None
+    """Of the process: readable once it has ended, and all that it held is free."""
+
+    async def ended(self) -> None:
+        if self.handle is None:
+            return
+        loop, gone = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self.handle, gone.set)
+        await gone.wait()
+        loop.remove_reader(self.handle)
+        os.close(self.handle)
 
 
 class Lives:
@@ -119,10 +130,12 @@ class Lives:
             pass
         finally:
             writer.close()
+        await life.ended()
         self._ended(life, self._folder / f"note-{number}")
 
     def _heard(self, life: Life, said: dict[str, Any]) -> None:
-        life.pid = said.get("pid", life.pid)
+        if "pid" in said:
+            life.pid, life.handle = said["pid"], os.pidfd_open(said["pid"])
         life.failed = said.get("why", life.failed)
         if said.get("event") == "up":
             life.up.set()
