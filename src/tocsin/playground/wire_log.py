@@ -19,10 +19,11 @@ class WireLog:
         self._clock = clock
         self._news = asyncio.Event()
         self.requests: list[Request] = []
+        self.most_kept = MOST_KEPT
 
     def begin(self, request: Request) -> Request:
         self.requests.append(request)
-        del self.requests[:-MOST_KEPT]
+        del self.requests[: -self.most_kept]
         self._tell()
         return request
 

@@ -1,0 +1,1 @@
+"""The bot as a process of its own, under a steady load and in bad weather, for as long as wanted."""

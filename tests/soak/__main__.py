@@ -1,0 +1,36 @@
+"""`python -m tests.soak --minutes 30 --rate 5`: a soak, and its figures; `--http` for signed HTTP."""
+
+import argparse
+import asyncio
+import logging
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from soak.soak import soak
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--rate", type=float, default=5.0, help="declarations a second")
+    parser.add_argument("--seed", type=int, default=1, help="of the weather")
+    parser.add_argument("--http", action="store_true", help="over signed HTTP instead of Socket Mode")
+    parser.add_argument("--folder", type=Path, help="keep the bot's files and its log here")
+    asked = parser.parse_args()
+    # Answers that break off in the middle are what we are here for.
+    logging.disable(logging.CRITICAL)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = asked.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        figures = asyncio.run(
+            soak(folder, seconds=asked.minutes * 60, rate=asked.rate, http=asked.http, seed=asked.seed)
+        )
+    print("\n".join(figures.lines()))
+    return 0 if figures.sound else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""One soak from start to quiet, and its figures."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+from fakes.slack import RunningWorkspace, running_workspace
+from history.checker import violations
+from history.history import History
+
+from soak.bot import quiet, running, sample
+from soak.crowd import Crowd
+from soak.figures import Figures
+from soak.weather import Weather, refreshing
+from tocsin.playground.manifest import Manifest
+from tocsin.slack import routes
+
+STOP_SECONDS = 30.0
+QUIET_FACTOR, QUIET_LEAST = 4.0, 120.0
+"""What is begun in bad weather may go on for so long after the last press: lengths of the soak, seconds."""
+
+
+async def soak(folder: Path, *, seconds: float, rate: float, http: bool = False, seed: int = 1) -> Figures:
+    """Declare at that rate for so long, wait until all is quiet, stop the bot, and judge what happened."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    manifest = routes.manifest(f"http://127.0.0.1:{port}" if http else None)
+    figures = Figures()
+    loop = asyncio.get_running_loop()
+    async with running_workspace(Manifest.from_dict(manifest)) as slack:
+        slack.workspace.wire.most_kept = 10_000_000
+        weather = slack.workspace.faults = Weather(seed)
+        crowd = Crowd(slack, rate)
+        await crowd.gather()
+        async with running(slack, folder, port, http) as bot:
+            async with crowd.looking(), _beside(slack, bot.pid, figures, weather):
+                began = loop.time()
+                await crowd.declare_for(seconds)
+                figures.seconds = loop.time() - began
+                figures.unfinished = await quiet(folder, max(QUIET_LEAST, QUIET_FACTOR * seconds))
+                figures.quiet_after = loop.time() - began - figures.seconds
+            bot.send_signal(signal.SIGTERM)
+            figures.exit_code = await asyncio.wait_for(bot.wait(), STOP_SECONDS)
+        log = await asyncio.to_thread((folder / "log").read_text)
+        judge(figures, History.of(slack.workspace, folder / "data", crowd.presses, log=log))
+    figures.ended, figures.met = crowd.ended, weather.met
+    return figures
+
+
+def judge(figures: Figures, history: History) -> None:
+    answered = [e.took for e in history.exchanges if e.method == "view_submission" and e.took is not None]
+    figures.answers = sorted(answered)
+    figures.presses = len(history.presses)
+    figures.kept = len(history.tables["incidents"])
+    figures.violations = [str(broken) for broken in violations(history)]
+
+
+@asynccontextmanager
+async def _beside(
+    slack: RunningWorkspace, pid: int, figures: Figures, weather: Weather
+) -> AsyncIterator[None]:
+    """The bot is measured, and its connections are refreshed where it has any."""
+    going_on = [asyncio.create_task(sample(pid, figures.memory, figures.descriptors))]
+    if slack.app.manifest.socket_mode:
+        turning = refreshing(slack.workspace.sockets, slack.app.app_id, weather.met)
+        going_on.append(asyncio.create_task(turning))
+    try:
+        yield
+    finally:
+        for task in going_on:
+            task.cancel()
+        await asyncio.gather(*going_on, return_exceptions=True)
