@@ -22,6 +22,7 @@ from tocsin.incidents.rules import channel_name
 from tocsin.playground.faults import Fault
 from tocsin.playground.model import Message, Outcome, Request, View
 
+REPEATED = re.compile(r"said \d+ times.*(could not be opened|unopened)")
 PEOPLE = st.sampled_from(("ana", "ben", "chloe", "gus"))
 CHANNELS = st.sampled_from(("general", "alerts", "haulpartner"))
 WHICH = st.integers(0, 5)
@@ -87,6 +88,8 @@ class People(RuleBasedStateMachine):
         self.forms: dict[str, Filled] = {}
         self.messages: list[Message] = []
         self.counted = 0
+        self.strangers: set[str | None] = set()
+        """Channels that are none of the bot's."""
         self.begin()
 
     def begin(self) -> None:
@@ -281,7 +284,8 @@ class People(RuleBasedStateMachine):
         forms = [f for f in self._open_forms() if not f.submitted]
         number = len(self._kept()) + 1
         name = channel_name(f"INC-{number}", forms[which % len(forms)].title)
-        self.scene.run(self.workspace.create_channel(self.scene.slack.person("ben"), name))
+        made = self.scene.run(self.workspace.create_channel(self.scene.slack.person("ben"), name))
+        self.strangers.add(made.channel)
 
     # what must be true at any time
 
@@ -307,7 +311,7 @@ class People(RuleBasedStateMachine):
         if not words:
             return
         for room in self.workspace.state.channels.values():
-            if room.kind == "public":
+            if room.kind == "public" and room.id not in self.strangers:
                 said = [str((m.text, m.blocks)) for m in self.workspace.state.lasting(room.id)]
                 text = " ".join([room.name, room.topic, room.purpose, *said])
                 assert not any(word in text for word in words), room.name
@@ -318,7 +322,7 @@ class People(RuleBasedStateMachine):
         presses = [form.press for form in self.forms.values()]
         history = self.scene.history(presses)
         # Who asks for a form that does not come is told so each time.
-        found = [v for v in violations(history) if not re.search(r"said \d+ times.*(opened|unopened)", v.sentence)]
+        found = [v for v in violations(history) if not REPEATED.search(v.sentence)]
         assert not found, "\n".join(map(str, found))
         assert not self.scene.failures, "\n".join(self.scene.failures)
 

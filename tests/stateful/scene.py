@@ -12,17 +12,20 @@ from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fakes.failures import noted_failures
 from fakes.held_backend import HeldBackend
-from fakes.slack import RunningWorkspace, running_workspace
+from fakes.slack import RunningWorkspace
 from history.history import History, Press
 
-from stateful.failures import noted_failures
 from stateful.turning import TurnableLoop, hurried
 from tocsin.actions.ports import Backend
 from tocsin.assembly import Bot, connected, data_dir, opened
+from tocsin.playground.clock import TurnableClock
 from tocsin.playground.faults import Fault
 from tocsin.playground.manifest import Manifest
 from tocsin.playground.model import Outcome
+from tocsin.playground.seed import seed
+from tocsin.playground.server import served
 from tocsin.playground.workspace import Workspace
 from tocsin.settings import read_settings
 from tocsin.slack import routes
@@ -37,6 +40,13 @@ def ram_folder() -> Path | None:
     """Where files are kept in memory, if this machine has such a place."""
     found = Path("/dev/shm")
     return found if found.is_dir() else None
+
+
+class PatientClock(TurnableClock):
+    """Slack's three seconds last half a minute: not how fast this machine is, but what is done, is judged."""
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(10 * seconds)
 
 
 class Scene:
@@ -58,8 +68,12 @@ class Scene:
         return self.loop.run_until_complete(doing)
 
     async def _begin(self) -> None:
-        manifest = Manifest.from_dict(routes.manifest())
-        self.slack: RunningWorkspace = await self._stack.enter_async_context(running_workspace(manifest))
+        clock = PatientClock()
+        workspace = Workspace(clock=clock)
+        seed(workspace)
+        app = workspace.install(Manifest.from_dict(routes.manifest()))
+        url = await self._stack.enter_async_context(served(workspace))
+        self.slack = RunningWorkspace(workspace, app, url, clock)
 
     @property
     def workspace(self) -> Workspace:

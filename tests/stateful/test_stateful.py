@@ -1,12 +1,12 @@
 """Whatever happens, in whatever order: one incident for each declaration, and nobody is left without a word.
 
-`pytest tests/stateful --hypothesis-profile=long` runs 20,000 examples of 100 steps in place of the usual ones.
+`pytest tests/stateful --hypothesis-profile=long` runs 20,000 examples of 100 steps instead of the usual.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings

@@ -18,6 +18,7 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_bolt.context.async_context import AsyncBoltContext
+from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -69,7 +70,24 @@ def build_app(desk: Desk, client: AsyncWebClient, identity: dict[str, Any]) -> A
     app.view(ANY)(_listener(Submission, desk, _run_submission))
     app.action(ANY)(_listener(Press, desk, _run_press))
     app.options(ANY)(_listener(Suggestion, desk, _run_suggestion))
+    app.error(_malformed)
     return app
+
+
+async def answered(app: AsyncApp, **asked: Any) -> BoltResponse:
+    """The app's answer to a request with these parts; 400 where its shape is none that Slack sends.
+
+    What goes wrong in a listener ends there: over these only Bolt trips, before a listener has seen them.
+    """
+    try:
+        return await app.async_dispatch(AsyncBoltRequest(**asked))
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        return await _malformed(error)
+
+
+async def _malformed(error: Exception) -> BoltResponse:
+    log.warning("malformed payload", kind=type(error).__name__)
+    return BoltResponse(status=400, body="malformed payload")
 
 
 def _listener(

@@ -9,13 +9,12 @@ from typing import Any
 
 import structlog
 from slack_bolt.app.async_app import AsyncApp
-from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from tocsin.actions.best_effort import best_effort
-from tocsin.slack.app import DELIVERY
+from tocsin.slack.app import DELIVERY, answered
 from tocsin.slack.desk import Delivery
 
 PING_SECONDS, PONG_SECONDS = 3.0, 2.0
@@ -121,13 +120,14 @@ class Connection:
         """Have one payload answered; its delivery knows when the answer has been written."""
         async with best_effort("answer Slack"):
             delivery = Delivery()
-            request = AsyncBoltRequest(
+            given = await answered(
+                self._app,
                 mode="socket_mode",
                 body=envelope["payload"],
                 headers=_headers(envelope),
                 context={DELIVERY: delivery},
             )
-            answer = _answer(envelope, await self._app.async_dispatch(request))
+            answer = _answer(envelope, given)
             if answer is None:
                 return
             if await self.send(answer) or await self._elsewhere(answer):

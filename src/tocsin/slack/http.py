@@ -15,13 +15,12 @@ from collections.abc import Callable, Sequence
 from urllib.parse import parse_qs
 
 from slack_bolt.app.async_app import AsyncApp
-from slack_bolt.request.async_request import AsyncBoltRequest
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from tocsin.slack.app import DELIVERY
+from tocsin.slack.app import DELIVERY, answered
 from tocsin.slack.desk import Delivery
 
 LARGEST_BODY = 1024 * 1024
@@ -54,16 +53,15 @@ class HttpDoor:
             return PlainTextResponse("malformed", 400)
         delivery = Delivery()
         headers: dict[str, str | Sequence[str]] = dict(request.headers.items())
-        asked = AsyncBoltRequest(
-            body=text, query=request.url.query, headers=headers, context={DELIVERY: delivery}
+        given = await answered(
+            self._app, body=text, query=request.url.query, headers=headers, context={DELIVERY: delivery}
         )
-        answered = await self._app.async_dispatch(asked)
-        if answered.status == 404:
+        if given.status == 404:
             return PlainTextResponse("malformed", 400)
         return Response(
-            answered.body,
-            answered.status,
-            headers=dict(answered.first_headers_without_set_cookie()),
+            given.body,
+            given.status,
+            headers=dict(given.first_headers_without_set_cookie()),
             background=BackgroundTask(delivery.acknowledged.set),
         )
 

@@ -179,10 +179,14 @@ def submitted(state: State, field: str) -> tuple[str, ...]:
     for name in ("value", "selected_user", "selected_conversation", "selected_channel", "selected_date"):
         if entered.get(name):
             return (str(entered[name]),)
-    if entered.get("selected_users"):
-        return tuple(map(str, entered["selected_users"]))
-    options = entered.get("selected_options") or [entered.get("selected_option")]
-    return tuple(str(chosen["value"]) for chosen in options if chosen and chosen.get("value"))
+    if people := _listed(entered.get("selected_users")):
+        return tuple(map(str, people))
+    options = _listed(entered.get("selected_options")) or [entered.get("selected_option")]
+    return tuple(str(o["value"]) for o in options if isinstance(o, dict) and o.get("value"))
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def one(state: State, field: str) -> str:

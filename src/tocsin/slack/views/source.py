@@ -98,7 +98,7 @@ def _of_rich_text(element: Mapping[str, Any], names: Names) -> str:
 
 
 def _of_piece(piece: Mapping[str, Any], names: Names) -> str:
-    kind = piece.get("type")
+    kind = str(piece.get("type"))
     if kind == "link":
         url, text = str(piece.get("url", "")), str(piece.get("text") or "")
         return f"{text} ({url})" if text and text != url else url

@@ -1,0 +1,1 @@
+"""Input that nobody means well: payloads, texts, rows and files."""
