@@ -13,7 +13,7 @@ import typer
 import yaml
 
 from tocsin import logs, reading
-from tocsin.settings import ConfigurationError, read_settings
+from tocsin.settings import ConfigurationError, read_settings, settle_home
 
 FAILED, MISUSED = 1, 2
 
@@ -31,6 +31,7 @@ cli.add_typer(reading.cli, name="incidents")
 def main() -> None:
     """Run a command; what is configured wrong ends it with a line for each thing, and exit code 2."""
     os.umask(0o077)
+    settle_home()
     logs.configure()
     try:
         cli()
@@ -97,11 +98,18 @@ async def _examine(as_json: bool) -> bool:
 @cli.command()
 def manifest(
     http: Annotated[str | None, typer.Option(help="The address Slack can reach, for HTTP mode.")] = None,
+    name: Annotated[str, typer.Option(help="What the app and its bot are called.")] = "Tocsin",
+    org: Annotated[bool, typer.Option("--org", help="For a whole Enterprise organization.")] = False,
 ) -> None:
     """Print the Slack app manifest."""
     from tocsin.slack import routes
 
-    print(yaml.safe_dump(routes.manifest(http), sort_keys=False, allow_unicode=True, width=100), end="")
+    if not 0 < len(name) <= routes.LONGEST_NAME:
+        raise typer.BadParameter(
+            f"Slack takes a name of 1 to {routes.LONGEST_NAME} characters.", param_hint="--name"
+        )
+    declared = routes.manifest(http, name=name, org=org)
+    print(yaml.safe_dump(declared, sort_keys=False, allow_unicode=True, width=100), end="")
 
 
 if __name__ == "__main__":

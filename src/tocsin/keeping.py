@@ -37,9 +37,21 @@ def data_dir(settings: Settings, name: str = "tocsin") -> Path:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
+    except PermissionError as error:
+        raise ConfigurationError(_not_ours(folder, error)) from None
     except OSError as error:
         raise ConfigurationError(f"TOCSIN_DATA_DIR cannot be used ({folder}): {error.strerror}.") from None
     return folder
+
+
+def _not_ours(folder: Path, error: PermissionError) -> str:
+    """A folder of somebody else cannot be closed to others, though we may write there."""
+    if os.path.isdir(folder):
+        return (
+            f"TOCSIN_DATA_DIR belongs to another user ({folder}): give it to the one who runs Tocsin "
+            f"(number {os.getuid()}), or set a folder inside it, which Tocsin then makes."
+        )
+    return f"TOCSIN_DATA_DIR cannot be made ({folder}: {error.strerror}): allow it, or set another."
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -79,6 +80,17 @@ class Settings(BaseSettings):
         """The base of the local backend's permalinks, without a final slash."""
         host = f"[{self.tocsin_host}]" if ":" in self.tocsin_host else self.tocsin_host
         return (self.tocsin_public_url or f"http://{host}:{self.tocsin_port}").rstrip("/")
+
+
+def settle_home() -> None:
+    """Give a person without a name or a home, as in a container, the root folder for one.
+
+    Slack's SDK asks for a home folder when it is imported, and fails where there is none.
+    """
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = "/"
 
 
 def read_settings(**given: Any) -> Settings:

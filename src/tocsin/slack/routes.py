@@ -14,6 +14,9 @@ from tocsin.slack.listeners import declare, help
 
 Listener = Callable[..., Awaitable[None]]
 
+LONGEST_NAME = 35
+"""Characters in an app's name (Slack, app manifest reference: `display_information.name`)."""
+
 COMMAND = "/incident"
 COMMAND_DESCRIPTION = "Declare an incident"
 COMMAND_USAGE = "[what is wrong] or help"
@@ -108,8 +111,12 @@ def help_lines() -> tuple[tuple[str, str], ...]:
     return (*verbs, *ways)
 
 
-def manifest(http: str | None = None) -> dict[str, Any]:
-    """The Slack app manifest: Socket Mode, or HTTP with `http` as the address Slack can reach."""
+def manifest(http: str | None = None, *, name: str = "Tocsin", org: bool = False) -> dict[str, Any]:
+    """The Slack app manifest: Socket Mode, or HTTP with `http` as the address Slack can reach.
+
+    `name` is what the app and its bot are called. With `org` an organization's admin can install it
+    once for all workspaces (Slack, app manifest reference: `org_deploy_enabled`).
+    """
     url = f"{http.rstrip('/')}/slack/events" if http else None
     command: dict[str, Any] = {
         "command": COMMAND,
@@ -123,12 +130,12 @@ def manifest(http: str | None = None) -> dict[str, Any]:
         interactivity |= {"request_url": url, "message_menu_options_url": url}
     return {
         "display_information": {
-            "name": "Tocsin",
+            "name": name,
             "description": "Opens and manages incidents",
             "background_color": "#8a1c1c",
         },
         "features": {
-            "bot_user": {"display_name": "Tocsin", "always_online": True},
+            "bot_user": {"display_name": name, "always_online": True},
             "shortcuts": [
                 {
                     "name": route.name,
@@ -143,7 +150,7 @@ def manifest(http: str | None = None) -> dict[str, Any]:
         "oauth_config": {"scopes": {"bot": list(SCOPES)}},
         "settings": {
             "interactivity": interactivity,
-            "org_deploy_enabled": False,
+            "org_deploy_enabled": org,
             "socket_mode_enabled": url is None,
             "token_rotation_enabled": False,
         },

@@ -1,0 +1,73 @@
+"""The variants of the Slack app manifest: each is what the command prints, and Slack takes it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from fakes.terminal import Terminal
+
+from tocsin.playground.manifest import Manifest
+from tocsin.playground.manifest_rules import manifest_errors
+from tocsin.slack import routes
+
+FOLDER = Path(__file__).parents[2] / "manifests" / "slack"
+
+VARIANTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "http.yml": (
+        ("--http", "https://tocsin.example.com"),
+        routes.manifest("https://tocsin.example.com"),
+    ),
+    "org-wide.yml": (("--org",), routes.manifest(org=True)),
+    "development.yml": (
+        ("--name", "Tocsin (development)"),
+        routes.manifest(name="Tocsin (development)"),
+    ),
+}
+
+
+async def test_every_variant_is_exactly_what_the_command_prints(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path)
+    printed = await asyncio.gather(*(terminal.run("manifest", *options) for options, _ in VARIANTS.values()))
+    kept = {path.name: path.read_text() for path in FOLDER.iterdir()}
+    assert kept == {name: one.out for name, one in zip(VARIANTS, printed, strict=True)}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_slack_takes_every_variant(name: str) -> None:
+    kept = yaml.safe_load((FOLDER / name).read_text())
+    assert manifest_errors(kept) == []
+    assert kept == VARIANTS[name][1]
+    Manifest.from_dict(kept)
+
+
+def test_a_variant_differs_from_the_usual_app_only_in_what_its_name_says() -> None:
+    usual = routes.manifest()
+    org_wide = yaml.safe_load((FOLDER / "org-wide.yml").read_text())
+    assert org_wide["settings"].pop("org_deploy_enabled") is True
+    assert usual["settings"].pop("org_deploy_enabled") is False
+    assert org_wide == usual
+    development = yaml.safe_load((FOLDER / "development.yml").read_text())
+    names = {
+        development["display_information"].pop("name"),
+        development["features"].pop("bot_user")["display_name"],
+    }
+    assert names == {"Tocsin (development)"}
+    del usual["display_information"]["name"], usual["features"]["bot_user"]
+    del development["settings"]["org_deploy_enabled"]
+    assert development == usual
+
+
+async def test_a_name_that_slack_would_not_take_is_refused_before_slack_sees_it(tmp_path: Path) -> None:
+    longest = "x" * 35
+    taken, refused = await asyncio.gather(
+        Terminal(tmp_path).run("manifest", "--name", longest),
+        Terminal(tmp_path).run("manifest", "--name", longest + "x"),
+    )
+    assert manifest_errors(yaml.safe_load(taken.out)) == []
+    assert manifest_errors(routes.manifest(name=longest + "x")) != []
+    assert (refused.code, refused.out) == (2, "")
+    assert "35 characters" in refused.err
