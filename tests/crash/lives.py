@@ -9,7 +9,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -135,7 +135,10 @@ class Lives:
 
     def _heard(self, life: Life, said: dict[str, Any]) -> None:
         if "pid" in said:
-            life.pid, life.handle = said["pid"], os.pidfd_open(said["pid"])
+            life.pid = said["pid"]
+            # One that is dead already needs no watching.
+            with suppress(ProcessLookupError):
+                life.handle = os.pidfd_open(life.pid)
         life.failed = said.get("why", life.failed)
         if said.get("event") == "up":
             life.up.set()

@@ -31,6 +31,7 @@ CALLS = (
     "conversations.replies",
 )
 SEVERITIES = ("critical", "major", "minor")
+NOTHING_VISIBLE = "\u200b"
 LONGEST_HOLD = 10.0
 
 
@@ -39,6 +40,9 @@ async def by_command(stage: Stage) -> None:
     channel = stage.rng.choice(CHANNELS)
     person = stage.rng.choice([name for name in PEOPLE if stage.is_in(name, channel)])
     view = await stage.command(person, channel, stage.rng.choice(("", "the checkout is slow")))
+    if stage.rng.random() < 0.2:
+        stage.fill(view, NOTHING_VISIBLE, severity_id=chosen("minor"))
+        await stage.submit(view)
     await _declare(stage, view, origin=stage.slack.channel(channel))
 
 
@@ -128,6 +132,19 @@ async def something_is_refused(stage: Stage) -> None:
     await _any_way(stage)
 
 
+async def cards_are_refused(stage: Stage) -> None:
+    """Slack does not take a card as it is, or not before the bot has joined."""
+    refusals = [Fault(error=stage.rng.choice(("invalid_blocks", "not_in_channel"))) for _ in range(2)]
+    stage.workspace.faults.plan("chat.postMessage", *refusals)
+    await _any_way(stage)
+
+
+async def the_form_does_not_open(stage: Stage) -> None:
+    """The first try opens nothing, and the person is told; the second one does."""
+    stage.workspace.faults.plan("views.open", Fault(error="expired_trigger_id"))
+    await stage.rng.choice((by_command, from_anywhere))(stage)
+
+
 async def the_name_is_taken(stage: Stage) -> None:
     """Somebody has a channel of that name already: it stays theirs."""
     view = await stage.command("chloe", "general")
@@ -154,6 +171,16 @@ async def the_file_is_held(stage: Stage) -> None:
     await _submitted_while_held(stage, *views)
     for view in views:
         await stage.declare(view)
+
+
+async def the_journal_is_held(stage: Stage) -> None:
+    """Nothing can be committed to in time: nothing is promised, and the person presses again."""
+    view = await stage.command("ben", "general")
+    token = stage.word()
+    stage.fill(view, f"Checkout is slow {token}", severity_id=chosen("major"))
+    stage.intends(view, token, origin=stage.slack.channel("general"))
+    await _submitted_while_held(stage, view, file="journal.db")
+    await stage.declare(view)
 
 
 async def a_choice_is_gone(stage: Stage) -> None:
@@ -203,8 +230,11 @@ SCENARIOS: dict[str, Scenario] = {
         slack_is_busy,
         answers_get_lost,
         something_is_refused,
+        cards_are_refused,
+        the_form_does_not_open,
         the_name_is_taken,
         the_file_is_held,
+        the_journal_is_held,
         a_choice_is_gone,
         refused_later,
     )
@@ -250,9 +280,9 @@ async def _declare(
     await stage.declare(view)
 
 
-async def _submitted_while_held(stage: Stage, *views: View) -> None:
+async def _submitted_while_held(stage: Stage, *views: View, file: str = "incidents.db") -> None:
     """Submit while the file cannot be written to, and let go of it once everybody was answered."""
-    async with _held(stage):
+    async with _held(stage, file):
         submitting = [asyncio.ensure_future(stage.submit(view)) for view in views]
         await asyncio.wait(submitting, timeout=LONGEST_HOLD)
         for view in views:
@@ -262,13 +292,13 @@ async def _submitted_while_held(stage: Stage, *views: View) -> None:
 
 
 def _forget_severity(stage: Stage, severity: str) -> None:
-    with closing(_incident_file(stage)) as file:
+    with closing(_opened(stage, "incidents.db")) as file:
         file.execute("DELETE FROM severities WHERE id = ?", [severity])
 
 
 @asynccontextmanager
-async def _held(stage: Stage) -> AsyncIterator[None]:
-    with closing(_incident_file(stage)) as file:
+async def _held(stage: Stage, name: str) -> AsyncIterator[None]:
+    with closing(_opened(stage, name)) as file:
         file.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -276,7 +306,7 @@ async def _held(stage: Stage) -> AsyncIterator[None]:
             file.execute("ROLLBACK")
 
 
-def _incident_file(stage: Stage) -> sqlite3.Connection:
-    connection = sqlite3.connect(stage.folder / "data" / "incidents.db", timeout=5.0, isolation_level=None)
+def _opened(stage: Stage, name: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(stage.folder / "data" / name, timeout=5.0, isolation_level=None)
     connection.execute("PRAGMA foreign_keys = OFF")
     return connection

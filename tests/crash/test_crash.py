@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import os
 
 import pytest
 
@@ -52,5 +53,7 @@ def test_an_await_of_a_shape_without_a_point_is_refused() -> None:
 
 @pytest.fixture(scope="module")
 def sampled() -> Totals:
+    if not hasattr(os, "pidfd_open"):
+        pytest.skip("killing and watching processes this way needs Linux")
     wanted = frozenset(point.name for point in found_points() if why_unreached(point.name) is None)
     return asyncio.run(campaign(RUNS, SEED, lanes=4, seconds=SECONDS, wanted=wanted))

@@ -70,7 +70,9 @@ def _missing_cards(seen: Evidence, intent: Intent, kept: Kept) -> Iterator[str]:
             yield "source"
     elif not any(_is_direct(seen, card["channel"], press.person) for card in cards):
         yield "reporter"
-    announced = announce and not kept.is_private and not intent.is_test
+    # Declared by a command in the announcement channel, the card at its source is the announcement.
+    at_home = press.origin == announce and press.message is None
+    announced = announce and not at_home and not kept.is_private and not intent.is_test
     if announced and not any(c["channel"] == announce and not c["thread_ts"] for c in cards):
         yield "announcement"
 

@@ -171,7 +171,7 @@ class Evidence:
 
     def cards_of(self, kept: Kept) -> list[Json]:
         """Messages that show this incident: by their text, whatever they say of themselves in metadata."""
-        return [m for m in self.posts if m["blocks"] and str(m["text"]).startswith(f"{kept.reference}: ")]
+        return [m for m in self.posts if str(m["text"]).startswith(f"{kept.reference}: ")]
 
     def told_in_person(self, person: str) -> list[str]:
         """The bot's own words to one person: direct messages that are no cards, and ephemeral messages."""
