@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from tocsin.slack.desk import Delivery
 PING_SECONDS, PONG_SECONDS = 3.0, 2.0
 """A connection that has silently died is noticed when a pong is two seconds late, so within five seconds."""
 
+GLANCE_SECONDS = 0.1
 STEADY_SECONDS = 5.0
 """A connection that goes sooner than this, and unannounced, counts as one more failure."""
 
@@ -86,17 +88,21 @@ class Connection:
             self.standing = False
 
     async def _ping(self) -> None:
-        try:
-            while True:
-                await asyncio.sleep(PING_SECONDS)
-                pong = asyncio.ensure_future(await self._socket.ping())
-                await asyncio.wait({pong}, timeout=PONG_SECONDS)
-                if not pong.done():
-                    # A closing handshake would wait for somebody who is gone.
-                    self._socket.transport.abort()
-                    return
-        except ConnectionClosed:
-            return
+        while True:
+            await asyncio.sleep(PING_SECONDS)
+            answered = asyncio.create_task(self._answered_ping())
+            # When we were held up ourselves, time is up before what has come meanwhile is read.
+            for patience in (PONG_SECONDS, GLANCE_SECONDS):
+                await asyncio.wait({answered}, timeout=patience)
+            if not answered.done():
+                # A closing handshake would wait for somebody who is gone.
+                self._socket.transport.abort()
+                return
+
+    async def _answered_ping(self) -> None:
+        # A ping that cannot even be written is none: its connection is full of what nobody takes.
+        with contextlib.suppress(ConnectionClosed):
+            await (await self._socket.ping())
 
     def _hear(self, frame: str | bytes) -> None:
         try:
