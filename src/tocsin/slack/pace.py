@@ -66,7 +66,8 @@ class _Lane:
         """
         if started > self.refused_at:
             if self.interval:
-                self.interval *= 1.1
+                # Who already pauses longer than was asked for is not too fast, whatever else the trouble is.
+                self.interval = max(self.interval, min(self.interval * 1.1, seconds))
             else:
                 self.interval = 1.02 * (now + seconds - self.counted_from) / max(self.allowed, 1)
             self.allowed = 0
