@@ -124,3 +124,19 @@ async def test_who_gives_up_waiting_leaves_their_place_to_the_next() -> None:
         gate.set()
     async with asyncio.timeout(1):
         await asyncio.gather(*busy, waits)
+
+
+async def test_refusals_that_have_nothing_to_do_with_our_rate_slow_us_down_only_so_far() -> None:
+    time, calls = TurnedTime(), 0
+    pace = Pace(now=lambda: time.now, sleep=time.sleep)
+
+    async def moody() -> None:
+        nonlocal calls
+        calls += 1
+        if calls % 5 == 0:
+            raise Unavailable("Slack asks us to slow down.", retry_after=1.0)
+
+    posts = 200
+    await time.run(*(asyncio.create_task(pace.run("pins.add", Urgency.CARD, moody)) for _ in range(posts)))
+    # A second after each call, and one more for each that was refused.
+    assert time.now < 1.6 * posts
