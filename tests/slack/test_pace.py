@@ -136,7 +136,7 @@ async def test_refusals_that_have_nothing_to_do_with_our_rate_slow_us_down_only_
         if calls % 5 == 0:
             raise Unavailable("Slack asks us to slow down.", retry_after=1.0)
 
-    posts = 200
+    posts = 60
     await time.run(*(asyncio.create_task(pace.run("pins.add", Urgency.CARD, moody)) for _ in range(posts)))
     # A second after each call, and one more for each that was refused.
     assert time.now < 1.6 * posts
