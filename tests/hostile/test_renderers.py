@@ -1,4 +1,4 @@
-"""No text that a stranger wrote becomes a mention or a link, and all that is sent stays inside Slack's limits."""
+"""No text that a stranger wrote becomes a mention or a link, and all of it is inside Slack's limits."""
 
 from __future__ import annotations
 

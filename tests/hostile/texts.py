@@ -21,13 +21,20 @@ from tocsin.incidents.model import (
 
 PIECES = (
     "<!channel>", "<!here|x>", "<!everyone>", "<@U0BEN00002>", "<@U0BEN00002|ben>", "<#C0GENERAL1>",
-    "<!subteam^S0ONCALL>", "<https://evil.example|your bank>", "<mailto:a@evil.example>", "<!date^1^{date}|x>",
-    "https://evil.example/?a=<b>&c", "&lt;!channel&gt;", "&amp;lt;!here&amp;gt;", "&#60;!channel&#62;", "<", ">",
-    "<<!channel>>", "<!chan\u200bnel>", "＜!channel＞", "@channel", "@here", "#general", "|", "*", "_", "~", "`",
-    "```", "\n> ", "\n", "\r\n", "\t", "\x00", "\x1b[31m", "\u202e", "\u2066", "\u200d", "\ufeff", "👩‍🚒", "🇧🇪", "ẞ",
-    "é\u0301" * 20, "{{7*7}}", "{name}", "%s%n", "</script><script>alert(1)</script>", "javascript:alert(1)",
-    "'\"><img src=x onerror=alert(1)>", "\\", "$(reboot)", "'; DROP TABLE incidents; --", ":fire:", "x" * 300,
-    "checkout is slow", " ", "\u2028", "\ud7ff", "🔥" * 100, "INC-1", "<tel:1>", "<slack://x|y>", "<>", "<|>",
+    "<!subteam^S0ONCALL>", "<https://evil.example|your bank>",
+    "<mailto:a@evil.example>", "<!date^1^{date}|x>",
+    "https://evil.example/?a=<b>&c", "&lt;!channel&gt;",
+    "&amp;lt;!here&amp;gt;", "&#60;!channel&#62;", "<", ">",
+    "<<!channel>>", "<!chan\u200bnel>", "＜!channel＞", "@channel",
+    "@here", "#general", "|", "*", "_", "~", "`",
+    "```", "\n> ", "\n", "\r\n", "\t", "\x00", "\x1b[31m", "\u202e",
+    "\u2066", "\u200d", "\ufeff", "👩‍🚒", "🇧🇪", "ẞ",
+    "é\u0301" * 20, "{{7*7}}", "{name}", "%s%n",
+    "</script><script>alert(1)</script>", "javascript:alert(1)",
+    "'\"><img src=x onerror=alert(1)>", "\\", "$(reboot)",
+    "'; DROP TABLE incidents; --", ":fire:", "x" * 300,
+    "checkout is slow", " ", "\u2028", "\ud7ff", "🔥" * 100, "INC-1",
+    "<tel:1>", "<slack://x|y>", "<>", "<|>",
 )  # fmt: skip
 
 
@@ -38,7 +45,7 @@ def hostile_text(rng: Random, most: int) -> str:
 
 
 def hostile_incident(rng: Random, text: Any) -> Incident:
-    """An incident whose every word is a stranger's; ids, addresses and times are the backend's and Slack's."""
+    """An incident whose every word is a stranger's; ids, addresses and times are the backend's or Slack's."""
 
     def who() -> Person:
         known = rng.random() < 0.5

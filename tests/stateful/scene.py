@@ -160,6 +160,10 @@ class OneProcess(Scene):
         await self._life.enter_async_context(connected(self.bot, read))
         await self.workspace.sockets.connected(self.slack.app.app_id, 2)
 
+    async def tried(self, method: str, count: int) -> None:
+        # A kept-alive connection may end as it is used again: then Slack never hears of the call.
+        await hurried(self.bot.tasks.settled(), self.is_idle)
+
     async def restart(self) -> None:
         """Stopped as an operator stops it, perhaps in the middle of something, and started again."""
         await hurried(self._life.aclose())

@@ -107,7 +107,7 @@ def _prepared(path: Path) -> Database:
             _make_private(path)
         except OSError as error:
             raise Unavailable(f"The incident file {path} cannot be opened: {error.strerror}.") from error
-        connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+        connection = _connected(path)
         try:
             return _up_to_date(connection)
         except BaseException:
@@ -121,7 +121,7 @@ def _as_it_is(path: Path) -> Database:
         migrations.apply(empty)
         return empty
     with told(path):
-        connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+        connection = _connected(path)
         try:
             connection.execute("PRAGMA query_only = ON")
             _refuse_damaged(connection)
@@ -131,6 +131,7 @@ def _as_it_is(path: Path) -> Database:
                 raise Unavailable(
                     "The incident file is older than this Tocsin. Start the bot once to update it."
                 )
+            _refuse_incomplete(db)
             return db
         except BaseException:
             connection.close()
@@ -146,6 +147,13 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def _connected(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+    # A broken byte in one text is a wrong letter there, and no reason to show nobody anything.
+    connection.text_factory = lambda raw: raw.decode(errors="replace")
+    return connection
+
+
 def _make_private(path: Path) -> None:
     # SQLite gives its -wal and -shm files the mode of the file itself: this one decides for all three.
     if not path.exists():
@@ -156,6 +164,8 @@ def _make_private(path: Path) -> None:
 
 def _up_to_date(connection: sqlite3.Connection) -> Database:
     _refuse_damaged(connection)
+    if (there := Database(connection)).table_names() and not migrations.pending(there):
+        _refuse_incomplete(there)
     _write_ahead(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
@@ -172,6 +182,18 @@ def _refuse_damaged(connection: sqlite3.Connection) -> None:
         damaged = sqlite3.DatabaseError("quick_check failed")
         damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
         raise damaged
+
+
+def _refuse_incomplete(db: Database) -> None:
+    """SQLite finds nothing wrong with a table whose column has lost a letter of its name."""
+    whole = Database(memory=True)
+    migrations.apply(whole)
+    for table in whole.tables:
+        if not set(table.columns_dict) <= set(db[table.name].columns_dict):
+            damaged = sqlite3.DatabaseError(f"{table.name} is not whole")
+            damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise damaged
+    whole.close()
 
 
 def _refuse_newer(db: Database) -> None:

@@ -6,9 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from sqlite_utils import Database
 
+from tocsin.backends.local.lenient import readable
 from tocsin.incidents.model import (
     CustomField,
     FieldEntry,
@@ -87,7 +89,7 @@ def written(at: datetime) -> str:
 
 def incidents(db: Database, query: str, parameters: Sequence[Any], public_url: str) -> list[Incident]:
     """The incidents that one of this module's queries finds, with their roles and custom fields."""
-    found = list(db.query(query, parameters))
+    found = [readable(row) for row in db.query(query, parameters)]
     ids = [row["id"] for row in found]
     roles = _by_incident(db, _ROLES, ids)
     entries = _by_incident(db, _ENTRIES, ids)
@@ -98,14 +100,14 @@ def timeline(db: Database, incident_id: str) -> list[TimelineEntry]:
     """What happened, oldest first."""
     return [
         TimelineEntry(at=row["timestamp"], by=_person(row, "actor"), verb=row["verb"], text=row["text"])
-        for row in db.query(_TIMELINE, [incident_id])
+        for row in map(readable, db.query(_TIMELINE, [incident_id]))
     ]
 
 
 def _by_incident(db: Database, query: str, ids: Sequence[str]) -> defaultdict[str, list[Row]]:
     grouped: defaultdict[str, list[Row]] = defaultdict(list)
     if ids:
-        for row in db.query(query.format(marks=", ".join("?" * len(ids))), ids):
+        for row in map(readable, db.query(query.format(marks=", ".join("?" * len(ids))), ids)):
             grouped[row["incident_id"]].append(row)
     return grouped
 
@@ -114,7 +116,7 @@ def _incident(row: Row, roles: Sequence[Row], entries: Sequence[Row], public_url
     creator = Person(slack_user_id=row["creator_slack_user_id"], name=row["by_name"], email=row["by_email"])
     return Incident(
         **{field: row[field] for field in Incident.model_fields if field in row},
-        permalink=f"{public_url.rstrip('/')}/incidents/{row['reference']}",
+        permalink=f"{public_url.rstrip('/')}/incidents/{quote(row['reference'], safe='')}",
         severity=_severity(row),
         incident_status=Status(
             id=row["incident_status_id"],

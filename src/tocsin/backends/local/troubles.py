@@ -33,5 +33,8 @@ def told(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         sentence = _SENTENCES.get(code, "The incident file {path} could not be used ({error}).")
         raise Unavailable(sentence.format(path=path, error=error), _WAIT.get(code)) from error
+    except UnicodeDecodeError as error:
+        # SQLite quotes a damaged schema in its complaint, and Python cannot read the quotation.
+        raise Unavailable(_SENTENCES[sqlite3.SQLITE_CORRUPT].format(path=path)) from error
     except UnicodeEncodeError as error:
         raise Refused("The text has a broken character in it that cannot be kept. Remove it.") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from slack_sdk.models.blocks import (
     ActionsBlock,
     Block,
@@ -16,12 +18,20 @@ from slack_sdk.models.blocks import (
 )
 
 from tocsin.incidents.model import Incident, Person
+from tocsin.incidents.requests import NAME_LIMIT
 from tocsin.slack.views.kit import escape, link, moment, plain, shortened
 
 _Text = RichTextElementParts.Text
 _Link = RichTextElementParts.Link
 QUOTE_LIMIT = 500
 """Characters of the summary that the card shows; the incident's page has all of it."""
+
+WORD_LIMIT = 150
+"""Characters of a name that somebody else gave: a severity's, say, or a person's."""
+
+# What an id of Slack's looks like (Slack, object types); anything else in its place is only text.
+_PERSON = re.compile(r"[UW][A-Z0-9]{1,30}")
+_CHANNEL = re.compile(r"[CGD][A-Z0-9]{1,30}")
 
 _BOLD = RichTextElementParts.TextStyle(bold=True)
 
@@ -48,12 +58,13 @@ def card(incident: Incident) -> list[Block]:
 
 def card_text(incident: Incident) -> str:
     """What a notification and a screen reader say in place of the card."""
-    parts = [f"{incident.reference}: {escape(incident.name)}", *marks(incident)]
+    name = escape(shortened(incident.name, NAME_LIMIT))
+    parts = [f"{_word(incident.reference)}: {name}", *marks(incident)]
     if incident.severity:
-        parts.append(escape(incident.severity.name))
-    parts.append(escape(incident.incident_status.name))
+        parts.append(_word(incident.severity.name))
+    parts.append(_word(incident.incident_status.name))
     if incident.slack_channel_id:
-        parts.append(f"<#{incident.slack_channel_id}>")
+        parts.append(channel(incident))
     if incident.permalink:
         parts.append(f"<{incident.permalink}>")
     return " · ".join(parts)
@@ -68,32 +79,51 @@ def person(who: Person | None) -> str:
     """A person in mrkdwn: mentioned by id, else by the name we know."""
     if who is None:
         return "Nobody yet"
-    return f"<@{who.slack_user_id}>" if who.slack_user_id else escape(who.name or "Nobody yet")
+    if who.slack_user_id and _PERSON.fullmatch(who.slack_user_id):
+        return f"<@{who.slack_user_id}>"
+    return _word(who.name or who.slack_user_id or "Nobody yet")
+
+
+def channel(incident: Incident) -> str:
+    """The incident's channel as a link in mrkdwn; empty where it has none."""
+    found = _CHANNEL.fullmatch(incident.slack_channel_id)
+    return f"<#{incident.slack_channel_id}>" if found else _word(incident.slack_channel_id)
+
+
+def _word(text: str) -> str:
+    return escape(shortened(text, WORD_LIMIT))
 
 
 def name_block(incident: Incident) -> RichTextBlock:
     """The incident's name alone."""
-    return RichTextBlock(elements=[RichTextSectionElement(elements=[_Text(text=incident.name, style=_BOLD)])])
+    return RichTextBlock(
+        elements=[RichTextSectionElement(elements=[_Text(text=_name(incident), style=_BOLD)])]
+    )
+
+
+def _name(incident: Incident) -> str:
+    return shortened(incident.name, NAME_LIMIT) or "(no name)"
 
 
 def facts_line(incident: Incident) -> str:
     """The card in one line of mrkdwn, for where the reader has the rest before their eyes."""
-    said = [*marks(incident), *([escape(incident.severity.name)] if incident.severity else [])]
+    said = [*marks(incident), *([_word(incident.severity.name)] if incident.severity else [])]
     lead = f"Lead: {person(incident.lead)}" if incident.lead else "No lead yet"
-    return " · ".join([*said, escape(incident.incident_status.name), lead])
+    return " · ".join([*said, _word(incident.incident_status.name), lead])
 
 
 def _title(incident: Incident) -> RichTextBlock:
+    said = shortened(incident.reference, WORD_LIMIT) or "(no reference)"
     reference = (
-        _Link(url=incident.permalink, text=incident.reference, style=_BOLD)
+        _Link(url=incident.permalink, text=said, style=_BOLD)
         if incident.permalink
-        else _Text(text=incident.reference, style=_BOLD)
+        else _Text(text=said, style=_BOLD)
     )
     parts: list[RichTextSectionElement | RichTextQuoteElement] = [
-        RichTextSectionElement(elements=[reference, _Text(text=f"  {incident.name}", style=_BOLD)])
+        RichTextSectionElement(elements=[reference, _Text(text=f"  {_name(incident)}", style=_BOLD)])
     ]
-    if said := _quoted(incident):
-        parts.append(RichTextQuoteElement(elements=[_Text(text=shortened(said, QUOTE_LIMIT))]))
+    if quote := _quoted(incident):
+        parts.append(RichTextQuoteElement(elements=[_Text(text=shortened(quote, QUOTE_LIMIT))]))
     return RichTextBlock(elements=parts)
 
 
@@ -111,18 +141,14 @@ def _quoted(incident: Incident) -> str:
 
 def _facts(incident: Incident) -> SectionBlock:
     facts = {
-        "Severity": escape(incident.severity.name) if incident.severity else "Not set",
-        "Status": escape(incident.incident_status.name),
+        "Severity": _word(incident.severity.name) if incident.severity else "Not set",
+        "Status": _word(incident.incident_status.name),
         "Lead": person(incident.lead),
-        "Channel": _channel(incident),
+        "Channel": channel(incident) or "None yet",
     }
     return SectionBlock(
         fields=[MarkdownTextObject(text=f"*{name}*\n{value}", verbatim=True) for name, value in facts.items()]
     )
-
-
-def _channel(incident: Incident) -> str:
-    return f"<#{incident.slack_channel_id}>" if incident.slack_channel_id else "None yet"
 
 
 def _declared_by(incident: Incident) -> str:

@@ -11,7 +11,7 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.model import Incident
 from tocsin.incidents.rules import ago
-from tocsin.slack.views.card import facts_line, name_block, person
+from tocsin.slack.views.card import channel, facts_line, name_block, person
 from tocsin.slack.views.declare import FormContext
 from tocsin.slack.views.kit import escape, link, paragraph, plain
 
@@ -24,7 +24,7 @@ def declared_modal(incident: Incident, channel_name: str, trouble: Sequence[str]
     """The outcome: reference, permalink, and the channel as a link or, until it is open, by its name."""
     reference = link(incident.permalink, incident.reference)
     if incident.slack_channel_id:
-        where = f"Carry on in <#{incident.slack_channel_id}>."
+        where = f"Carry on in {channel(incident)}."
     elif trouble:
         where = "It has no channel of its own yet."
     else:
@@ -64,7 +64,7 @@ def already_modal(incident: Incident, now: datetime, context: FormContext) -> Vi
         buttons.insert(0, _opening(incident.permalink, "Open it", style="primary"))
     facts = facts_line(incident)
     if incident.slack_channel_id:
-        facts += f" · <#{incident.slack_channel_id}>"
+        facts += f" · {channel(incident)}"
     blocks: list[Block] = [
         paragraph(said),
         name_block(incident),
