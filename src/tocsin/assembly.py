@@ -56,7 +56,7 @@ log = structlog.get_logger()
 def _open_ledger(url: str) -> SqlLedger:
     try:
         return SqlLedger(url)
-    except (OSError, ImportError, sqlite3.Error, SQLAlchemyError) as error:
+    except (OSError, ImportError, UnicodeDecodeError, sqlite3.Error, SQLAlchemyError) as error:
         raise ConfigurationError(
             f"TOCSIN_DATABASE_URL: the journal cannot be used ({cause(error)}). Restore a backup."
         ) from None
