@@ -79,7 +79,11 @@ class Filled:
 
 
 class People(RuleBasedStateMachine):
-    """Rules for whatever scene is set; each example begins with nothing."""
+    """Rules for whatever scene is set; each example begins with nothing.
+
+    What may happen next depends on nothing but what was drawn, since answers come when they come: a rule
+    that finds nothing to act on does nothing.
+    """
 
     scene: ClassVar[Scene]
 
@@ -146,29 +150,34 @@ class People(RuleBasedStateMachine):
     def _unsent(self) -> list[Filled]:
         return [f for f in self._open_forms() if f.view.payload.get("submit")]
 
-    def _form(self, which: int) -> Filled:
+    def _form(self, which: int) -> Filled | None:
+        """One that can be submitted; where there is none, somebody types the command first."""
+        if not self._unsent():
+            self.type_the_command("ana", "general", "")
         forms = self._unsent()
-        return forms[which % len(forms)]
+        return forms[which % len(forms)] if forms else None
 
-    @property
-    def may_declare(self) -> bool:
-        return bool(self._unsent()) and sum(f.submitted for f in self.forms.values()) < MOST_DECLARED
+    def _to_declare(self, which: int) -> Filled | None:
+        """A form to submit, while not enough was declared in this example."""
+        enough = sum(f.submitted for f in self.forms.values()) >= MOST_DECLARED
+        return None if enough else self._form(which)
 
     def _offering(self, button: str) -> list[Filled]:
         return [f for f in self._open_forms() if f"'{button}'" in str(f.view.payload["blocks"])]
 
-    @precondition(lambda self: self.may_declare)
     @rule(which=WHICH, private=st.booleans(), led=st.booleans(), times=st.sampled_from((1, 1, 1, 2, 3)))
     def declare(self, which: int, private: bool, led: bool, times: int) -> None:
-        form = self._form(which)
+        if (form := self._to_declare(which)) is None:
+            return
         self._fill(form, private=private, led=led)
         self._submit(form, times)
 
-    @precondition(lambda self: any(not f.submitted for f in self._unsent()))
     @rule(which=WHICH, name=st.sampled_from(("\u200b", "n" * 201)))
     def declare_it_wrong(self, which: int, name: str) -> None:
         """A name that nobody can see, or that is too long, is put right later or never."""
         forms = [f for f in self._unsent() if not f.submitted]
+        if not forms:
+            return
         form = forms[which % len(forms)]
         self._type(form, name=typed(name), severity_id=chosen("minor"))
         outcome = self.scene.run(self.scene.gesture(self.workspace.submit(form.view.user, form.view.id)))
@@ -200,26 +209,26 @@ class People(RuleBasedStateMachine):
 
         self.scene.run(together())
 
-    @precondition(lambda self: any(f.submitted for f in self._unsent()))
     @rule(which=WHICH)
     def press_declare_again(self, which: int) -> None:
         forms = [f for f in self._unsent() if f.submitted]
-        self._submit(forms[which % len(forms)], 1)
+        if forms:
+            self._submit(forms[which % len(forms)], 1)
 
-    @precondition(lambda self: self._offering("declare_another"))
     @rule(which=WHICH)
     def press_declare_another(self, which: int) -> None:
         """On a message that has an incident; what was typed is kept, and it is one of its own."""
         offered = self._offering("declare_another")
-        form = offered[which % len(offered)]
-        form.another = True
-        self._press(form, "declare_another", "already")
+        if offered:
+            form = offered[which % len(offered)]
+            form.another = True
+            self._press(form, "declare_another", "already")
 
-    @precondition(lambda self: self._offering("more_fields"))
     @rule(which=WHICH)
     def press_more_fields(self, which: int) -> None:
         offered = self._offering("more_fields")
-        self._press(offered[which % len(offered)], "more_fields", "more_fields")
+        if offered:
+            self._press(offered[which % len(offered)], "more_fields", "more_fields")
 
     def _press(self, form: Filled, action: str, block: str) -> None:
         async def pressed() -> None:
@@ -230,7 +239,6 @@ class People(RuleBasedStateMachine):
 
         self.scene.run(pressed())
 
-    @precondition(lambda self: self._open_forms())
     @rule(person=PEOPLE)
     def close_the_form(self, person: str) -> None:
         self.scene.run(self.workspace.dismiss(self.scene.slack.person(person)))
@@ -277,11 +285,12 @@ class People(RuleBasedStateMachine):
     def slack_recovers(self) -> None:
         self.scene.recover()
 
-    @precondition(lambda self: any(not f.submitted for f in self._open_forms()))
     @rule(which=WHICH)
     def somebody_takes_the_name(self, which: int) -> None:
         """A stranger makes a channel with the name that the next incident's would have."""
         forms = [f for f in self._open_forms() if not f.submitted]
+        if not forms:
+            return
         number = len(self._kept()) + 1
         name = channel_name(f"INC-{number}", forms[which % len(forms)].title)
         made = self.scene.run(self.workspace.create_channel(self.scene.slack.person("ben"), name))

@@ -1,31 +1,29 @@
 """Whatever happens, in whatever order: one incident for each declaration, and nobody is left without a word.
 
-`pytest tests/stateful --hypothesis-profile=long` runs 20,000 examples of 100 steps instead of the usual.
+`pytest tests/stateful --hypothesis-profile=long` runs 20,000 examples of 100 steps instead of the usual, and
+500 with kills.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from typing import ClassVar
 
-import pytest
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import precondition, rule, run_state_machine_as_test
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
+from stateful.forked import Forked
 from stateful.machine import WHICH, People
 from stateful.scene import OneProcess
 
-EXAMPLES, STEPS = (20_000, 100) if settings.get_current_profile_name() == "long" else (500, 50)
-FIGURES = settings(
-    max_examples=EXAMPLES,
-    stateful_step_count=STEPS,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-    phases=(Phase.generate, Phase.shrink),
-    print_blob=False,
-)
+LONG = settings.get_current_profile_name() == "long"
+EXAMPLES, STEPS = (20_000, 100) if LONG else (500, 50)
+KILLED_EXAMPLES, KILLED_STEPS = (500, 50) if LONG else (30, 30)
+WORKERS = 2
+RARELY = st.integers(0, 19)
+"""A restart takes as long as a dozen other steps."""
 
 
 class InOneProcess(People):
@@ -33,29 +31,76 @@ class InOneProcess(People):
 
     def begin(self) -> None:
         self.scene.fresh()
-        self.restarts = 0
 
     async def quiet(self) -> None:
         await self.scene.quiet()
 
-    @precondition(lambda self: self.may_declare)
     @rule(which=WHICH)
     def declare_while_the_backend_is_slow(self, which: int) -> None:
-        form = self._form(which)
+        if (form := self._to_declare(which)) is None:
+            return
         self._fill(form, private=False, led=False)
         form.submitted = True
         self.scene.held.asked.clear()
         who, view = form.view.user, form.view.id
         self.scene.run(self.scene.while_held(lambda: self.workspace.submit(who, view)))
 
-
-@pytest.fixture(scope="module")
-def one_process() -> Iterator[OneProcess]:
-    scene = OneProcess()
-    yield scene
-    scene.close()
+    @rule(die=RARELY)
+    def the_bot_is_restarted(self, die: int) -> None:
+        if die == 0:
+            self.scene.run(self.scene.restart())
 
 
-def test_every_declaration_is_made_once_whatever_people_and_slack_do(one_process: OneProcess) -> None:
-    InOneProcess.scene = one_process
-    run_state_machine_as_test(InOneProcess, settings=FIGURES)
+class WithKills(People):
+    scene: ClassVar[Forked]
+
+    def begin(self) -> None:
+        """Begun once it is drawn when the bot is to die."""
+
+    @initialize(hits=st.lists(st.integers(1, 400), max_size=2))
+    def start(self, hits: list[int]) -> None:
+        self.scene.fresh(hits)
+
+    async def quiet(self) -> None:
+        await self.scene.quiet()
+
+    @rule()
+    def the_bot_is_killed(self) -> None:
+        self.scene.run(self.scene.kill())
+
+
+def figures(examples: int, steps: int) -> settings:
+    return settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=(Phase.generate, Phase.shrink) if LONG else (Phase.generate,),
+        report_multiple_bugs=False,
+        print_blob=False,
+    )
+
+
+def in_one_process(number: int) -> None:
+    """One worker's share of the examples; raises what the first wrong one raised."""
+    scene = InOneProcess.scene = OneProcess()
+    try:
+        run_state_machine_as_test(seed(number)(InOneProcess), settings=figures(EXAMPLES // WORKERS, STEPS))
+    finally:
+        scene.close()
+
+
+def test_every_declaration_is_made_once_whatever_people_and_slack_do() -> None:
+    with ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn")) as workers:
+        for _ in workers.map(in_one_process, range(WORKERS)):
+            pass
+
+
+def test_every_declaration_is_made_once_however_often_the_bot_is_killed() -> None:
+    scene = WithKills.scene = Forked()
+    try:
+        run_state_machine_as_test(seed(7)(WithKills), settings=figures(KILLED_EXAMPLES, KILLED_STEPS))
+        assert scene.killed >= KILLED_EXAMPLES, scene.killed
+    finally:
+        scene.close()
