@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from fakes.terminal import Terminal
+from typer.testing import CliRunner
 
+from tocsin.__main__ import cli
 from tocsin.playground.manifest import Manifest
 from tocsin.playground.manifest_rules import manifest_errors
 from tocsin.slack import routes
@@ -29,11 +29,12 @@ VARIANTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
 }
 
 
-async def test_every_variant_is_exactly_what_the_command_prints(tmp_path: Path) -> None:
-    terminal = Terminal(tmp_path)
-    printed = await asyncio.gather(*(terminal.run("manifest", *options) for options, _ in VARIANTS.values()))
+def test_every_variant_is_exactly_what_the_command_prints() -> None:
     kept = {path.name: path.read_text() for path in FOLDER.iterdir()}
-    assert kept == {name: one.out for name, one in zip(VARIANTS, printed, strict=True)}
+    printed = {
+        name: CliRunner().invoke(cli, ["manifest", *options]) for name, (options, _) in VARIANTS.items()
+    }
+    assert kept == {name: one.stdout for name, one in printed.items()}
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -61,13 +62,11 @@ def test_a_variant_differs_from_the_usual_app_only_in_what_its_name_says() -> No
     assert development == usual
 
 
-async def test_a_name_that_slack_would_not_take_is_refused_before_slack_sees_it(tmp_path: Path) -> None:
+def test_a_name_that_slack_would_not_take_is_refused_before_slack_sees_it() -> None:
     longest = "x" * 35
-    taken, refused = await asyncio.gather(
-        Terminal(tmp_path).run("manifest", "--name", longest),
-        Terminal(tmp_path).run("manifest", "--name", longest + "x"),
-    )
-    assert manifest_errors(yaml.safe_load(taken.out)) == []
+    taken = CliRunner().invoke(cli, ["manifest", "--name", longest])
+    refused = CliRunner().invoke(cli, ["manifest", "--name", longest + "x"])
+    assert manifest_errors(yaml.safe_load(taken.stdout)) == []
     assert manifest_errors(routes.manifest(name=longest + "x")) != []
-    assert (refused.code, refused.out) == (2, "")
-    assert "35 characters" in refused.err
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "35 characters" in refused.stderr
