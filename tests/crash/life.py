@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import json
 import os
+import signal
 import socket
 import traceback
 from contextlib import AsyncExitStack
@@ -23,6 +25,7 @@ GLANCE_SECONDS = 0.05
 
 def live(order: dict[str, Any], switches: Switch, kill: Kill | None) -> None:
     """Run the bot until killed, or until the runner hangs up."""
+    faulthandler.register(signal.SIGUSR1)
     line = socket.socket(socket.AF_UNIX)
     line.connect(order["line"])
     _say(line, {"pid": os.getpid()})

@@ -17,8 +17,8 @@ from typing import Any
 from crash.switch import Kill
 
 TESTS = Path(__file__).resolve().parents[1]
-UP_SECONDS = 60.0
-QUIET_SECONDS = 60.0
+UP_SECONDS = 120.0
+QUIET_SECONDS = 120.0
 MOST_LIVES = 6
 
 
@@ -167,7 +167,7 @@ class Lives:
                     raise RuntimeError(f"the bot does not start any more: {life.failed}")
 
     async def quiet(self) -> None:
-        """Until a life that has nothing left to do; TimeoutError when there is none within a minute."""
+        """Until a life that has nothing left to do; TimeoutError when there is none within two minutes."""
         async with asyncio.timeout(QUIET_SECONDS):
             while True:
                 life = await self.alive()
@@ -177,6 +177,11 @@ class Lives:
                 await first(life.quiet.wait(), life.dead.wait())
                 if life.quiet.is_set():
                     return
+
+    def dump(self) -> None:
+        """Have the present life write into its log where each of its threads stands."""
+        if self.now.pid and not self.now.dead.is_set():
+            os.kill(self.now.pid, signal.SIGUSR1)
 
     async def close(self) -> None:
         self._over = True

@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from fakes.slack import RunningWorkspace, running_workspace
+from fakes.slack import RunningWorkspace
 from history.checker import violations
 from history.history import History
 
@@ -22,10 +22,14 @@ from crash.lives import Lives, Zygote
 from crash.scenarios import SCENARIOS, WITH_NOTHING
 from crash.stage import Stage
 from crash.switch import Kill
+from tocsin.playground.clock import TurnableClock
 from tocsin.playground.manifest import Manifest
+from tocsin.playground.seed import seed
+from tocsin.playground.server import served
+from tocsin.playground.workspace import Workspace
 from tocsin.slack import routes
 
-RUN_SECONDS = 150.0
+RUN_SECONDS = 400.0
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,15 @@ def ram_folder() -> Path | None:
     """Where files are kept in memory, if this machine has such a place."""
     found = Path("/dev/shm")
     return found if found.is_dir() else None
+
+
+class PatientClock(TurnableClock):
+    """Slack's three seconds pass when the bot is dead, not when the machine is busy with other runs."""
+
+    async def sleep(self, seconds: float) -> None:
+        until = self._ahead + seconds
+        while self._ahead < until:
+            await self._turned.wait()
 
 
 class Runner:
@@ -94,6 +107,7 @@ class Runner:
                 await SCENARIOS[report.plan.scenario](stage)
                 await lives.quiet()
         except (TimeoutError, RuntimeError, AssertionError) as error:
+            lives.dump()
             report.violations.append(f"did not come to rest: {_last_line(error)}; log in {stage.folder}")
         await lives.close()
         report.violations += [f"the bot ended by itself: {life.failed}" for life in lives.past if life.failed]
@@ -114,8 +128,12 @@ class Runner:
     @asynccontextmanager
     async def _staged(self, folder: Path, rng: Random, kills: list[Kill]) -> AsyncIterator[Stage]:
         (folder / "data").mkdir(parents=True, exist_ok=True, mode=0o700)
-        async with running_workspace(self._manifest) as slack:
-            clock = slack.clock
+        clock = PatientClock()
+        workspace = Workspace(clock=clock)
+        seed(workspace)
+        app = workspace.install(self._manifest)
+        async with served(workspace) as url:
+            slack = RunningWorkspace(workspace, app, url, clock)
             lives = Lives(self._zygote, folder, _settings(slack, folder / "data"), kills, clock.now)
             await lives.open()
             try:

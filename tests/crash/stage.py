@@ -20,6 +20,8 @@ from tocsin.playground.model import Message, Outcome, View
 
 NOBODY_THERE = frozenset({"operation_timeout", "app_not_responding", "dispatch_failed"})
 MOST_TRIES = 8
+LONGEST_ANSWER = 30.0
+"""A living bot that has not answered after so many seconds never will, however busy the machine is."""
 
 Gesture = Callable[[], Coroutine[Any, Any, Outcome]]
 
@@ -154,8 +156,8 @@ class Stage:
         """What Slack makes of it; once the bot is dead, Slack's three seconds pass at once."""
         task = asyncio.ensure_future(doing)
         try:
-            await first(asyncio.shield(task), life.dead.wait())
-            if not task.done():
+            await first(asyncio.shield(task), life.dead.wait(), asyncio.sleep(LONGEST_ANSWER))
+            if not task.done() and life.dead.is_set():
                 # Whoever reads what the dying process wrote may do so now.
                 await self.workspace.sockets.disconnected(self.slack.app.app_id)
             while not task.done():
