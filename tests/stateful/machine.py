@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from history.checker import violations
 from history.evidence import answer_of
 from history.history import Press
 from hypothesis import strategies as st
+from hypothesis.errors import StopTest
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from stateful.scene import Scene
@@ -86,6 +88,8 @@ class People(RuleBasedStateMachine):
     """
 
     scene: ClassVar[Scene]
+    wrong: ClassVar[list[str]] = []
+    """Everything that was found, also what does not come again when hypothesis tries the same once more."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -151,10 +155,13 @@ class People(RuleBasedStateMachine):
         return [f for f in self._open_forms() if f.view.payload.get("submit")]
 
     def _form(self, which: int) -> Filled | None:
-        """One that can be submitted; where there is none, somebody types the command first."""
-        if not self._unsent():
+        """One that was never submitted; where there is none, somebody types the command first.
+
+        What was submitted once stands, also when it is changed and submitted again after a lost answer.
+        """
+        if all(form.submitted for form in self._unsent()):
             self.type_the_command("ana", "general", "")
-        forms = self._unsent()
+        forms = [form for form in self._unsent() if not form.submitted]
         return forms[which % len(forms)] if forms else None
 
     def _to_declare(self, which: int) -> Filled | None:
@@ -327,13 +334,16 @@ class People(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Slack is well, everything has come to its end, and the whole history is judged."""
+        if (error := sys.exc_info()[1]) is not None and not isinstance(error, StopTest):
+            self.wrong.append(repr(error))
         self.scene.run(self.quiet())
         presses = [form.press for form in self.forms.values()]
         history = self.scene.history(presses)
         # Who asks for a form that does not come is told so each time.
         found = [v for v in violations(history) if not REPEATED.search(v.sentence)]
-        assert not found, "\n".join(map(str, found))
-        assert not self.scene.failures, "\n".join(self.scene.failures)
+        wrong = [*map(str, found), *self.scene.failures]
+        self.wrong.extend(wrong)
+        assert not wrong, "\n".join(wrong)
 
 
 def _without_gaps_and_one_for_each_key(kept: list[sqlite3.Row]) -> None:

@@ -20,7 +20,7 @@ from stateful.scene import OneProcess
 
 LONG = settings.get_current_profile_name() == "long"
 EXAMPLES, STEPS = (20_000, 100) if LONG else (500, 50)
-KILLED_EXAMPLES, KILLED_STEPS = (500, 50) if LONG else (30, 30)
+KILLED_EXAMPLES, KILLED_STEPS = (500, 50) if LONG else (20, 30)
 WORKERS = 2
 RARELY = st.integers(0, 19)
 """A restart takes as long as a dozen other steps."""
@@ -89,6 +89,7 @@ def in_one_process(number: int) -> None:
         run_state_machine_as_test(seed(number)(InOneProcess), settings=figures(EXAMPLES // WORKERS, STEPS))
     finally:
         scene.close()
+        assert not InOneProcess.wrong, "\n".join(InOneProcess.wrong)
 
 
 def test_every_declaration_is_made_once_whatever_people_and_slack_do() -> None:
@@ -104,3 +105,4 @@ def test_every_declaration_is_made_once_however_often_the_bot_is_killed() -> Non
         assert scene.killed >= KILLED_EXAMPLES, scene.killed
     finally:
         scene.close()
+        assert not WithKills.wrong, "\n".join(WithKills.wrong)
