@@ -44,7 +44,7 @@ async def test_a_restart_keeps_everything_and_fresh_starts_over(
         await expect(ana.message("slow carts")).to_be_visible()
         await expect(ana.message("INC-1")).to_contain_text("Checkout is slow")
         await ana.row("inc-1-checkout-is-slow").click()
-        await expect(ana.message("INC-1")).to_contain_text("Pinned")
+        await expect(ana.message("p95 above 4 s")).to_contain_text("Pinned")
         await ana.page.goto(f"{playground.url}/incidents/INC-1")
         await expect(ana.page.get_by_role("heading", name="Checkout is slow")).to_be_visible()
         await ana.open("/client/C0GENERAL1")
