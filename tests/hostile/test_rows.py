@@ -25,7 +25,7 @@ from tocsin.slack.views.declare import FormContext, declare_modal
 from tocsin.web.app import web_app
 
 HOST = "localhost:8080"
-EDITS = 400
+EDITS = 250
 VALUES: tuple[Any, ...] = (
     None, "", 0, -7, 3.5, b"\xff\xfe\x00", "not a time", "unknown", "10000-01-01", "<!channel>", "x" * 20_000,
     "\x00", "[]", "2026-03-01", 10**18,
