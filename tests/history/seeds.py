@@ -128,8 +128,8 @@ SEEDS = (
     ),
     _seed(
         "a name is not escaped in a message", "I5", "by command",
-        "tocsin.slack.views.card", "{incident.reference}: {escape(incident.name)}",
-        "{incident.reference}: {incident.name}",
+        "tocsin.slack.views.card", "name = escape(shortened(incident.name, NAME_LIMIT))",
+        "name = shortened(incident.name, NAME_LIMIT)",
     ),
     _seed(
         "a name is not escaped in a topic", "I5", "by command",

@@ -150,7 +150,7 @@ BY_BEN = {"user": "U0BEN00002"}
         (BOT | {"text": "", "blocks": HEADER}, "p95 above 4 s", "— Watchtower"),
         (BOT | {"attachments": FIRING}, "FIRING: webhooks", "> 312 errors < 400"),
         (BY_BEN | {"files": FILE}, "File: Latency graph", "> File: Latency graph"),
-        (BY_BEN, None, "<@U0BEN00002>"),
+        (BY_BEN, None, "@Ben Okafor"),
         (BY_BEN | {"text": "<!channel> <@U0ANA00001> help"}, "@channel", "> @channel"),
         (BY_BEN | {"text": "All is slow. " * 3077}, "All is slow. All is slow.", "— "),
     ],

@@ -51,7 +51,11 @@ class SqlLedger:
         self._engine = sa.create_engine(url)
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _prepare_sqlite)
-        _tables.create_all(self._engine)
+        try:
+            _tables.create_all(self._engine)
+        except sa.exc.DBAPIError:
+            # Another process made the tables between our looking and our making; what is wrong stays wrong.
+            _tables.create_all(self._engine)
 
     def close(self) -> None:
         self._engine.dispose()
