@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -51,11 +52,11 @@ class SqlLedger:
         self._engine = sa.create_engine(url)
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _prepare_sqlite)
-        try:
-            _tables.create_all(self._engine)
-        except sa.exc.DBAPIError:
-            # Another process made the tables between our looking and our making; what is wrong stays wrong.
-            _tables.create_all(self._engine)
+        for _ in _tables.sorted_tables:
+            # Another process may make a table between our looking and our making; what is wrong stays so.
+            with contextlib.suppress(sa.exc.DBAPIError):
+                _tables.create_all(self._engine)
+        _tables.create_all(self._engine)
 
     def close(self) -> None:
         self._engine.dispose()
