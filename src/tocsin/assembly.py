@@ -205,7 +205,7 @@ def _declaring(
         backend=bot.backend,
         ledger=ledger,
         journal=bot.journal,
-        gathering=gathering,
+        gathering=lambda team: gathering,
         ended=bot.meters.ended,
     )
 

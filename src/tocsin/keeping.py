@@ -19,6 +19,7 @@ from tocsin.actions.ports import Backend
 from tocsin.backends import BACKENDS, Opening
 from tocsin.backends.catalogue import Catalogue, CatalogueError
 from tocsin.incidents.errors import Unavailable
+from tocsin.journal.memory import SqlMemory
 from tocsin.settings import ConfigurationError, Settings, read_config
 
 
@@ -97,7 +98,13 @@ async def open_backend(settings: Settings, folder: Path, *, reading: bool = Fals
     """
     catalogue = read_config(settings.tocsin_config)
     opening = Opening(
-        data_dir=folder, public_url=settings.public_url, clock=now, catalogue=catalogue, reading=reading
+        data_dir=folder,
+        public_url=settings.public_url,
+        clock=now,
+        catalogue=catalogue,
+        memory=None if reading else SqlMemory(journal_url(settings, folder)),
+        secrets=settings.of_backend(settings.tocsin_backend),
+        reading=reading,
     )
     try:
         with _catalogue_lines():

@@ -39,8 +39,17 @@ class Settings(BaseSettings):
     tocsin_port: int = Field(8080, ge=0, le=65535)
     tocsin_public_url: str | None = None
     tocsin_api_token: SecretStr | None = None
+    tocsin_admin_channel: str | None = None
+    incident_io_api_key: SecretStr | None = None
+    incident_io_url: str = "https://api.incident.io"
+    incident_io_create: Literal["auto", "v1", "v2"] = "auto"
+    devrev_token: SecretStr | None = None
+    devrev_url: str = "https://api.devrev.ai"
+    devrev_part: str | None = None
+    devrev_permalink: str | None = None
+    devrev_key_field: str | None = None
 
-    @field_validator("slack_api_url", "tocsin_public_url")
+    @field_validator("slack_api_url", "tocsin_public_url", "incident_io_url", "devrev_url")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
         if value is None:
@@ -70,6 +79,11 @@ class Settings(BaseSettings):
                 "is no database address; write one such as sqlite:////var/lib/tocsin.db"
             ) from error
         return value
+
+    def of_backend(self, name: str) -> dict[str, str]:
+        """What is set for one hosted backend, in the clear, by the variable's name in lower case."""
+        found = {key: value for key, value in self if key.startswith(f"{name}_") and value is not None}
+        return {k: v.get_secret_value() if isinstance(v, SecretStr) else str(v) for k, v in found.items()}
 
     @property
     def is_on_loopback(self) -> bool:

@@ -25,6 +25,7 @@ from tocsin.incidents.model import (
     Incident,
     PersonId,
     SourceMessage,
+    TeamId,
 )
 from tocsin.incidents.requests import Declaration
 from tocsin.incidents.rules import visible_to
@@ -45,10 +46,13 @@ class DeclareIncident:
         backend: Backend,
         ledger: Ledger,
         journal: Journal,
-        gathering: Gathering,
+        gathering: Callable[[TeamId], Gathering],
         ended: Callable[[str], None] = lambda outcome: None,
     ) -> None:
-        """`ended` hears the kind of outcome of each declaration that came to its end."""
+        """`gathering` brings people together in one workspace.
+
+        `ended` hears the kind of outcome of each declaration that came to its end.
+        """
         self._backend = backend
         self._ledger = ledger
         self._journal = journal
@@ -127,6 +131,7 @@ class DeclareIncident:
         order = DeclareOrder.model_validate(raw)
         key = order.declaration.key
         waiting = self._room.enter(key)
+        gathering = self._gathering(order.declaration.slack_team_id)
         outcome: AnyOutcome = await self._journal.step(
             "create the incident", lambda _: self._create(order, waiting), Outcome
         )
@@ -134,10 +139,10 @@ class DeclareIncident:
         # Nothing is asked of Slack before the reference is visible.
         await waiting.read()
         if isinstance(outcome, Declared):
-            incident = await self._gathering.everyone(order, outcome.incident, waiting)
+            incident = await gathering.everyone(order, outcome.incident, waiting)
             outcome = Declared(incident=incident)
         elif waiting.waited:
-            await self._gathering.telling.late(order, outcome)
+            await gathering.telling.late(order, outcome)
         self._room.leave(key)
         self._ended(outcome.kind)
         return outcome.model_dump(mode="json")

@@ -9,6 +9,8 @@ from typing import Any, Protocol, TypeVar
 from tocsin.incidents.model import (
     Card,
     ChannelId,
+    FieldOption,
+    FollowUp,
     Form,
     Frozen,
     Incident,
@@ -18,7 +20,7 @@ from tocsin.incidents.model import (
     SourceMessage,
     TimelineEntry,
 )
-from tocsin.incidents.requests import Declaration
+from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
 from tocsin.incidents.rules import Place
 
 T = TypeVar("T")
@@ -71,6 +73,73 @@ class Backend(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class Managing(Protocol):
+    """What a backend does for an incident that is open; what it lacks is in `Form.lacks`.
+
+    Raises as Backend does. Every change carries a key, and a repeat of it changes nothing.
+    """
+
+    async def change(self, incident_id: str, change: IncidentChange) -> Incident:
+        """Change what is set, tell `message` as an update, and note who did it in the timeline.
+
+        Raises Refused with the fields that are wrong, and Overtaken when the status is not the one seen.
+        """
+        ...
+
+    async def matching(
+        self, wanted: IncidentFilter, *, after: str | None = None, limit: int = 50
+    ) -> Sequence[Incident]:
+        """The incidents that are wanted, newest first; `after` is the last id of the page before."""
+        ...
+
+    async def unnote(self, incident_id: str, key: str) -> None:
+        """Take the entry with this key out of the timeline; nothing happens when there is none."""
+        ...
+
+    async def add_follow_up(self, incident_id: str, request: FollowUpRequest) -> FollowUp: ...
+
+    async def complete_follow_up(self, follow_up_id: str, by: Person, at: datetime, key: str) -> FollowUp: ...
+
+    async def follow_ups(self, incident_id: str) -> Sequence[FollowUp]:
+        """Actions and follow-ups, oldest first."""
+        ...
+
+
+class Searching(Protocol):
+    """A backend with fields whose options are too many to list."""
+
+    async def options(self, field_id: str, typed: str) -> Sequence[FieldOption]:
+        """The first hundred options that match what somebody types, best first."""
+        ...
+
+
+class Memory(Protocol):
+    """A few facts that a backend must not forget, such as when it first tried; shared by all replicas.
+
+    Every method raises Unavailable when it cannot be asked. Nothing in it is secret.
+    """
+
+    async def recall(self, name: str) -> str | None: ...
+
+    async def remember(self, name: str, fact: str) -> None:
+        """Keep a fact durably under this name, in place of the one before."""
+        ...
+
+    async def remember_first(self, name: str, fact: str) -> str:
+        """Keep a fact unless there is one under this name already; answers the one that is kept."""
+        ...
+
+    async def forget(self, name: str) -> None: ...
+
+
+class Directory(Protocol):
+    """Who somebody is, as Slack knows them."""
+
+    async def person(self, person: PersonId) -> Person | None:
+        """With name and e-mail address as far as Slack tells; None for somebody it does not know."""
+        ...
 
 
 class Workspace(Protocol):
@@ -189,4 +258,16 @@ class Clock(Protocol):
     def __call__(self) -> datetime: ...
 
 
-__all__ = ["Backend", "Channel", "Clock", "Journal", "Ledger", "Person", "Workspace"]
+__all__ = [
+    "Backend",
+    "Channel",
+    "Clock",
+    "Directory",
+    "Journal",
+    "Ledger",
+    "Managing",
+    "Memory",
+    "Person",
+    "Searching",
+    "Workspace",
+]

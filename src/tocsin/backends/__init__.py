@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from tocsin.actions.ports import Backend, Clock
+from tocsin.actions.ports import Backend, Clock, Memory
 from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import LocalBackend
 
@@ -21,6 +21,10 @@ class Opening:
     clock: Clock
     catalogue: Mapping[str, Any] = field(default_factory=dict)
     """The part of the configuration file that names severities, statuses, types, roles and fields."""
+    memory: Memory | None = None
+    """What must be remembered between starts; None where the backend is only read."""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Settings of the hosted backends by their variable's name in lower case, such as `devrev_part`."""
     reading: bool = False
     """Only to read, perhaps beside the running bot: nothing is made or changed."""
 

@@ -2,6 +2,7 @@
 
 TocsinError
 ├── Refused              no, and trying again as it is will not help
+│   └── Overtaken        somebody else changed it first
 ├── SlackRefused         Slack said no to a call; `code` is Slack's word for it
 └── Unavailable          nobody could say; trying again may help
     └── OutcomeUnknown   it may have happened: look before trying again
@@ -24,6 +25,10 @@ class Refused(TocsinError):
         super().__init__(sentence)
         self.sentence = sentence
         self.fields = dict(fields or {})
+
+
+class Overtaken(Refused):
+    """Somebody else changed it first; the sentence says what it is now, and by whom where that is known."""
 
 
 class SlackRefused(TocsinError):

@@ -99,6 +99,8 @@ class CustomField(Frozen):
     field_type: FieldKind = "text"
     required: bool = False
     options: tuple[FieldOption, ...] = ()
+    searched: bool = False
+    """Its options are too many to list; the backend finds them as somebody types."""
 
     def option(self, option_id: str) -> FieldOption | None:
         return next((option for option in self.options if option.id == option_id), None)
@@ -155,6 +157,19 @@ class TimelineEntry(Frozen):
     text: str = ""
 
 
+class FollowUp(Frozen):
+    """Something to do: an `action` while the incident lasts, a `follow_up` for afterwards."""
+
+    id: str
+    incident_id: str
+    kind: Literal["action", "follow_up"] = "action"
+    text: str
+    assignee: Person | None = None
+    is_done: bool = False
+    created_at: datetime
+    done_at: datetime | None = None
+
+
 class Incident(Frozen):
     """An incident as its backend tells it."""
 
@@ -177,6 +192,7 @@ class Incident(Frozen):
     custom_field_entries: tuple[FieldEntry, ...] = ()
     created_at: datetime
     updated_at: datetime
+    closed_at: datetime | None = None
 
     @property
     def is_private(self) -> bool:
@@ -206,9 +222,16 @@ class Form(Frozen):
     incident_types: tuple[IncidentType, ...] = ()
     roles: tuple[Role, ...] = ()
     custom_fields: tuple[CustomField, ...] = ()
+    backend_fields: tuple[CustomField, ...] = ()
+    """Questions of this backend alone; in the form, a block's id is the field's, with nothing before it."""
     severity_required: bool = True
     offers_private: bool = True
+    private_refusal: str = "Private incidents cannot be kept here."
     offers_test: bool = True
+    lacks: dict[str, str] = Field(default_factory=dict)
+    """What this backend cannot do: a verb, such as `private`, and a sentence that says so before typing."""
+    as_of: datetime | None = None
+    """When the backend said so; None where it is always true, as with our own configuration."""
 
     @property
     def assignable_roles(self) -> tuple[Role, ...]:
@@ -224,8 +247,14 @@ class Form(Frozen):
     def role(self, role_id: str) -> Role | None:
         return next((r for r in self.roles if r.id == role_id), None)
 
+    def status(self, status_id: str) -> Status | None:
+        return next((s for s in self.statuses if s.id == status_id), None)
+
     def custom_field(self, field_id: str) -> CustomField | None:
         return next((f for f in self.custom_fields if f.id == field_id), None)
+
+    def backend_field(self, field_id: str) -> CustomField | None:
+        return next((f for f in self.backend_fields if f.id == field_id), None)
 
 
 class Card(Frozen):

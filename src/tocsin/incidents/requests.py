@@ -7,6 +7,7 @@ backend gives for a field can be shown under the input it belongs to.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import Field
 
@@ -38,6 +39,8 @@ class DeclareRequest(Frozen):
     mode: Mode = "standard"
     incident_role_assignments: dict[str, PersonId] = Field(default_factory=dict)
     custom_field_entries: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    backend_entries: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Answers to the backend's own fields, by the field's id."""
 
 
 class Declaration(Frozen):
@@ -55,6 +58,7 @@ class Declaration(Frozen):
     mode: Mode = "standard"
     incident_role_assignments: dict[str, PersonId] = Field(default_factory=dict)
     custom_field_entries: dict[str, tuple[FieldValue, ...]] = Field(default_factory=dict)
+    backend_entries: dict[str, tuple[FieldValue, ...]] = Field(default_factory=dict)
     slack_team_id: TeamId = TeamId("")
     source: SourceMessage | None = None
     reporter: Person
@@ -63,8 +67,64 @@ class Declaration(Frozen):
     @property
     def request(self) -> DeclareRequest:
         """The form as it was filled in, to be filled in again."""
-        kept = self.model_dump(include=set(DeclareRequest.model_fields) - {"custom_field_entries"})
-        entries = {
-            field: tuple(v.entered for v in values) for field, values in self.custom_field_entries.items()
-        }
-        return DeclareRequest(**kept, custom_field_entries=entries)
+        kept = self.model_dump(include=set(DeclareRequest.model_fields) - _ANSWERS)
+        return DeclareRequest(
+            **kept,
+            custom_field_entries=_entered(self.custom_field_entries),
+            backend_entries=_entered(self.backend_entries),
+        )
+
+
+_ANSWERS = {"custom_field_entries", "backend_entries"}
+
+
+def _entered(entries: dict[str, tuple[FieldValue, ...]]) -> dict[str, tuple[str, ...]]:
+    return {field: tuple(value.entered for value in values) for field, values in entries.items()}
+
+
+class IncidentChange(Frozen):
+    """A change to an incident that passed every rule: only what is set changes.
+
+    `key` is the idempotency key: a repeat changes nothing and tells nothing twice. `message` is what is
+    told, as an update. A role with None is given up. Visibility goes towards private only.
+    """
+
+    key: str
+    by: Person
+    at: datetime
+    message: str = ""
+    name: str | None = None
+    summary: str | None = None
+    severity_id: str | None = None
+    incident_status_id: str | None = None
+    visibility: Literal["private"] | None = None
+    incident_role_assignments: dict[str, PersonId | None] = Field(default_factory=dict)
+    seen_status_id: str | None = None
+    """The status that was on the screen; when it is another by now, the change is refused with that."""
+    merged_into: str | None = None
+    """The reference of the incident that this one turned out to be part of."""
+
+
+class FollowUpRequest(Frozen):
+    """Something to be done, as it was asked for; the same `key` never makes a second one."""
+
+    key: str
+    by: Person
+    at: datetime
+    kind: Literal["action", "follow_up"] = "action"
+    text: str
+    assignee: Person | None = None
+
+
+class IncidentFilter(Frozen):
+    """Which incidents are wanted; what is not set does not matter."""
+
+    is_open: bool | None = None
+    severity_id: str | None = None
+    incident_status_id: str | None = None
+    text: str = ""
+    """Words of the name, the summary or the reference."""
+    visible_to: PersonId | None = None
+    """Leave out private incidents that this person may not know of; None leaves out no incident."""
+    involving: PersonId | None = None
+    """Reported by this person, or with a role held by them."""

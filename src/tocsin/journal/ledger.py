@@ -49,14 +49,7 @@ class SqlLedger:
     def __init__(self, url: str) -> None:
         make_ready(url)
         self._url, self._identity = url, identity(url)
-        self._engine = sa.create_engine(url)
-        if self._engine.dialect.name == "sqlite":
-            event.listen(self._engine, "connect", _prepare_sqlite)
-        for _ in _tables.sorted_tables:
-            # Another process may make a table between our looking and our making; what is wrong stays so.
-            with contextlib.suppress(sa.exc.DBAPIError):
-                _tables.create_all(self._engine)
-        _tables.create_all(self._engine)
+        self._engine = made(prepared(url), _tables)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -142,6 +135,24 @@ class SqlLedger:
                 return await asyncio.to_thread(transaction)
         except sa.exc.SQLAlchemyError as error:
             raise Unavailable(f"Tocsin's journal cannot be used ({cause(error)}).") from error
+
+
+def prepared(url: str) -> sa.Engine:
+    """An engine whose SQLite connections wait for each other and write through to the disk."""
+    engine = sa.create_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def made(engine: sa.Engine, tables: sa.MetaData) -> sa.Engine:
+    """The engine, with these tables there."""
+    for _ in tables.sorted_tables:
+        # Another process may make a table between our looking and our making; what is wrong stays so.
+        with contextlib.suppress(sa.exc.DBAPIError):
+            tables.create_all(engine)
+    tables.create_all(engine)
+    return engine
 
 
 def _owner(team: str, source: SourceMessage) -> sa.Select[tuple[str]]:
