@@ -26,6 +26,7 @@ from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import PersonId
 from tocsin.journal.durable import DurableJournal, cause
 from tocsin.journal.ledger import SqlLedger
+from tocsin.journal.memory import SqlMemory
 from tocsin.keeping import api_token, data_dir, journal_url, now, only_one, open_backend, secret
 from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack.app import build_app
@@ -167,7 +168,9 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         bot.journal.tells(VERB, declare.story)
         bot.journal.open()
         stack.push_async_callback(bot.journal.close)
-        forms, tasks = FormCache(bot.backend), bot.tasks
+        memory = SqlMemory(bot.journal.url)
+        stack.callback(memory.close)
+        forms, tasks = FormCache(bot.backend, memory, f"form:{settings.tocsin_backend}"), bot.tasks
         stack.push_async_callback(tasks.finish, FINISH_SECONDS)
         await _kept_fresh(forms, stack)
         watching = asyncio.create_task(bot.watch(ledger))
@@ -246,3 +249,5 @@ async def _kept_fresh(forms: FormCache, stack: AsyncExitStack) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(FORM_SECONDS):
             await forms.came.wait()
+    if forms.now is None:
+        await forms.recall()

@@ -12,7 +12,19 @@ from fakes.declarations import DAWN
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.incidents.rules import ago, channel_name, cleaned, in_words, is_one_edit_away, is_visible
+from tocsin.incidents.errors import Refused
+from tocsin.incidents.model import CatalogEntry, CustomField, FieldValue, Form, IncidentType
+from tocsin.incidents.requests import DeclareRequest
+from tocsin.incidents.rules import (
+    ago,
+    answered,
+    channel_name,
+    cleaned,
+    declared,
+    in_words,
+    is_one_edit_away,
+    is_visible,
+)
 
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 NASTY = st.text(
@@ -136,3 +148,41 @@ def test_later_is_never_said_to_be_more_recent() -> None:
     moments = [DAWN + timedelta(minutes=m) for m in (0, 1, 5, 59, 60, 125, 1439, 1440, 10000)]
     said = [ago(DAWN, moment) for moment in moments]
     assert all(a != b for a, b in pairwise(said))
+
+
+TEAM = CustomField(id="team", name="Team", field_type="single_select", searched=True, catalog_type_id="ct")
+ASKING = Form(
+    custom_fields=(TEAM,),
+    backend_fields=(
+        CustomField(id="part", name="Part", field_type="multi_select", searched=True, required=True),
+        CustomField(id="impact", name="Impact", field_type="numeric"),
+    ),
+)
+
+
+def test_what_is_wrong_with_a_field_of_the_backend_is_said_under_the_fields_own_name() -> None:
+    with pytest.raises(Refused) as refusal:
+        declared(DeclareRequest(name="x", backend_entries={"impact": ("many",), "gone": ("1",)}), ASKING)
+    assert refusal.value.fields == {
+        "part": "Part is needed to declare an incident.",
+        "impact": "Write a number, such as 42 or 0.5.",
+        "gone": "That field no longer exists. Leave it empty.",
+    }
+
+
+def test_a_searched_choice_is_kept_with_the_name_it_had_and_else_with_its_id() -> None:
+    entries = {"custom_field_entries": {"team": ("c1",)}, "backend_entries": {"part": ("p1", "p2")}}
+    custom, own = answered(DeclareRequest(**entries, labels={"c1": "Checkout", "p2": "Two"}), ASKING, {})
+    assert custom == {"team": (FieldValue(value_catalog_entry=CatalogEntry(id="c1", name="Checkout")),)}
+    assert [value.shown for value in own["part"]] == ["p1", "Two"]
+
+
+def test_where_every_incident_is_private_one_without_a_type_is_private_too() -> None:
+    hidden = Form(incident_types=(IncidentType(id="s", name="Security", private_incidents_only=True),))
+    assert declared(DeclareRequest(name="x"), hidden).visibility == "private"
+
+
+def test_a_summary_is_asked_for_where_it_is_needed() -> None:
+    with pytest.raises(Refused) as refusal:
+        declared(DeclareRequest(name="x", summary=" \n"), Form(summary_required=True))
+    assert list(refusal.value.fields) == ["summary"]

@@ -51,7 +51,8 @@ def options(count: int) -> tuple[FieldOption, ...]:
 HUGE = Form(
     severities=tuple(Severity(id=f"s{n}", name=WIDE, description=LONG, rank=n) for n in range(100)),
     incident_types=tuple(
-        IncidentType(id=f"t{n}", name=WIDE, description=LONG, private_incidents_only=True) for n in range(100)
+        IncidentType(id=f"t{n}", name=WIDE, description=LONG, private_incidents_only=n % 2 > 0)
+        for n in range(100)
     ),
     roles=(
         Role(id="lead", name=WIDE, role_type="lead"),
@@ -66,8 +67,22 @@ HUGE = Form(
             options=options((100, 101)[n % 2]) if n % 5 > 2 else (),
             required=n % 3 == 0,
         )
-        for n in range(40)
+        for n in range(35)
     ),
+    backend_fields=tuple(
+        CustomField(
+            id=f"own{n}",
+            name=WIDE,
+            description=LONG,
+            field_type=KINDS[3 + n % 2],
+            searched=True,
+            required=n < 2,
+        )
+        for n in range(5)
+    ),
+    as_of=DAWN,
+    is_old=True,
+    kept_by="<" * 75,
 )
 USUAL = Catalogue().form()
 FULL = DeclareRequest(
@@ -85,6 +100,8 @@ FULL = DeclareRequest(
         "f3": ("o100",),
         "f4": ("o0", "o99"),
     },
+    backend_entries={"own0": ("p7",), "own1": ("p1", "p2")},
+    labels={"o100": f"100 {WIDE}"[:74] + "…", "p7": "Part 7", "p1": "Part 1", "p2": "Part 2"},
 )
 CONTEXT = FormContext(
     origin=ChannelId("C0GENERAL1"),
@@ -131,6 +148,11 @@ MODALS: dict[str, Callable[[], Any]] = {
     "huge form": lambda: declare_modal(HUGE, FormContext(), FULL, notice="*n*" * 900, trouble="*t*" * 900),
     "huge form in full": lambda: declare_modal(HUGE, CONTEXT, FULL),
     "not private": lambda: declare_modal(Form(offers_private=False), FormContext(), DeclareRequest()),
+    "always private": lambda: declare_modal(
+        Form(incident_types=(IncidentType(id="t", name="T", private_incidents_only=True),)),
+        FormContext(),
+        DeclareRequest(),
+    ),
     "declared": lambda: declared_modal(LEAST, "inc-1"),
     "declared in full": lambda: declared_modal(MOST, "x" * 80, ["It & that failed"] * 8),
     "already": lambda: already_modal(LEAST, DAWN, FormContext()),

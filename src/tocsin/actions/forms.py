@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+
+from pydantic import ValidationError
 
 from tocsin.actions.best_effort import best_effort
-from tocsin.actions.ports import Backend
-from tocsin.incidents.model import Form
+from tocsin.actions.ports import Backend, Memory
+from tocsin.incidents.errors import TocsinError, Unavailable
+from tocsin.incidents.model import FieldOption, Form
 
 REFRESH_SECONDS = 60.0
+COLD_SECONDS = 5.0
+"""The same while there are no choices at all."""
+
+SEARCH_SECONDS = 2.0
+"""Slack waits 3 s for the options of a menu (Slack, external select)."""
 
 
 class FormCache:
-    """The choices as of the last refresh; usable while the backend is down."""
+    """The choices as of the last refresh; usable while the backend is down, also after a restart.
 
-    def __init__(self, backend: Backend) -> None:
+    What a hosted backend said last is kept in `memory`, under `kept_as`.
+    """
+
+    def __init__(self, backend: Backend, memory: Memory | None = None, kept_as: str = "form") -> None:
         self._backend = backend
+        self._memory = memory
+        self._kept_as = kept_as
         self.now: Form | None = None
         self.came = asyncio.Event()
 
@@ -26,8 +40,48 @@ class FormCache:
         assert self.now is not None
         return self.now
 
+    async def awaited(self) -> Form:
+        """The choices, however long they take to come."""
+        await self.came.wait()
+        return await self.fetch()
+
+    async def options(self, field_id: str, typed: str) -> Sequence[FieldOption]:
+        """The options of a searched field; none when the backend does not answer in time."""
+        async with best_effort("search for options"):
+            try:
+                async with asyncio.timeout(SEARCH_SECONDS):
+                    return await self._backend.options(field_id, typed)
+            except TimeoutError:
+                raise Unavailable("The backend did not answer in time.") from None
+        return ()
+
     async def refresh(self) -> None:
-        self.now = await self._backend.form()
+        try:
+            form = await self._backend.form()
+        except TocsinError:
+            if self.now is not None and self.now.as_of is not None:
+                self.now = self.now.model_copy(update={"is_old": True})
+            raise
+        self.now = form
+        self.came.set()
+        # A backend that can always be asked needs nothing kept.
+        if self._memory is not None and form.as_of is not None:
+            async with best_effort("keep the form"):
+                await self._memory.remember(self._kept_as, form.model_dump_json())
+
+    async def recall(self) -> None:
+        """What the backend said before the restart, where it has not answered since."""
+        kept = None
+        if self._memory is not None:
+            async with best_effort("recall the form"):
+                kept = await self._memory.recall(self._kept_as)
+        if kept is None or self.now is not None:
+            return
+        try:
+            self.now = Form.model_validate_json(kept).model_copy(update={"is_old": True})
+        except ValidationError:
+            # Kept by another version; the next answer replaces it.
+            return
         self.came.set()
 
     async def keep_fresh(self) -> None:
@@ -35,4 +89,4 @@ class FormCache:
         while True:
             async with best_effort("refresh the form"):
                 await self.refresh()
-            await asyncio.sleep(REFRESH_SECONDS)
+            await asyncio.sleep(REFRESH_SECONDS if self.came.is_set() else COLD_SECONDS)

@@ -33,7 +33,15 @@ class Channel(Frozen):
     name: str
 
 
-class Backend(Protocol):
+class Searching(Protocol):
+    """Fields whose options are too many to list."""
+
+    async def options(self, field_id: str, typed: str) -> Sequence[FieldOption]:
+        """The first hundred options that match what somebody types, best first."""
+        ...
+
+
+class Backend(Searching, Protocol):
     """Where incidents are kept.
 
     Every method raises Unavailable when the backend cannot be asked, OutcomeUnknown when a change may or
@@ -104,14 +112,6 @@ class Managing(Protocol):
 
     async def follow_ups(self, incident_id: str) -> Sequence[FollowUp]:
         """Actions and follow-ups, oldest first."""
-        ...
-
-
-class Searching(Protocol):
-    """A backend with fields whose options are too many to list."""
-
-    async def options(self, field_id: str, typed: str) -> Sequence[FieldOption]:
-        """The first hundred options that match what somebody types, best first."""
         ...
 
 

@@ -196,7 +196,7 @@ def _user(person: Person) -> dict[str, str]:
 
 def _field_entry(entry: FieldEntry) -> dict[str, Any]:
     return {
-        "custom_field": entry.custom_field.model_dump(exclude={"required"}),
+        "custom_field": entry.custom_field.model_dump(exclude={"required", "searched"}, exclude_none=True),
         "values": [value.model_dump(exclude_none=True) for value in entry.values],
     }
 

@@ -90,6 +90,13 @@ class FieldOption(Frozen):
     sort_key: int = 0
 
 
+class CatalogEntry(Frozen):
+    """A thing of the organisation's catalogue, such as a team, that a field points to."""
+
+    id: str
+    name: str
+
+
 class CustomField(Frozen):
     """A question that the organisation asks about its incidents."""
 
@@ -102,6 +109,9 @@ class CustomField(Frozen):
     searched: bool = False
     """Its options are too many to list; the backend finds them as somebody types."""
 
+    catalog_type_id: str | None = None
+    """Its options are entries of this catalogue (incident.io, Custom Fields V2: `catalog_type_id`)."""
+
     def option(self, option_id: str) -> FieldOption | None:
         return next((option for option in self.options if option.id == option_id), None)
 
@@ -113,17 +123,21 @@ class FieldValue(Frozen):
     value_link: str | None = None
     value_numeric: str | None = None
     value_option: FieldOption | None = None
+    value_catalog_entry: CatalogEntry | None = None
 
     @property
     def shown(self) -> str:
         if self.value_option is not None:
             return self.value_option.value
+        if self.value_catalog_entry is not None:
+            return self.value_catalog_entry.name
         return self.value_text or self.value_link or self.value_numeric or ""
 
     @property
     def entered(self) -> str:
-        """The value as a form holds it: an option by its id."""
-        return self.value_option.id if self.value_option is not None else self.shown
+        """The value as a form holds it: an option or a catalogue entry by its id."""
+        chosen = self.value_option or self.value_catalog_entry
+        return chosen.id if chosen is not None else self.shown
 
 
 class FieldEntry(Frozen):
@@ -225,6 +239,7 @@ class Form(Frozen):
     backend_fields: tuple[CustomField, ...] = ()
     """Questions of this backend alone; in the form, a block's id is the field's, with nothing before it."""
     severity_required: bool = True
+    summary_required: bool = False
     offers_private: bool = True
     private_refusal: str = "Private incidents cannot be kept here."
     offers_test: bool = True
@@ -232,11 +247,21 @@ class Form(Frozen):
     """What this backend cannot do: a verb, such as `private`, and a sentence that says so before typing."""
     as_of: datetime | None = None
     """When the backend said so; None where it is always true, as with our own configuration."""
+    is_old: bool = False
+    """The backend could not be asked since `as_of`."""
+    kept_by: str = "Tocsin"
+    """What people call the place where incidents are kept."""
 
     @property
     def assignable_roles(self) -> tuple[Role, ...]:
         """Roles a person may choose: the reporter is whoever declares."""
         return tuple(role for role in self.roles if role.role_type != "reporter")
+
+    @property
+    def usual_type(self) -> IncidentType | None:
+        """The type of an incident for which none is chosen, where it is known."""
+        only = self.incident_types[0] if len(self.incident_types) == 1 else None
+        return next((t for t in self.incident_types if t.is_default), only)
 
     def severity(self, severity_id: str) -> Severity | None:
         return next((s for s in self.severities if s.id == severity_id), None)

@@ -41,6 +41,8 @@ class DeclareRequest(Frozen):
     custom_field_entries: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     backend_entries: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Answers to the backend's own fields, by the field's id."""
+    labels: dict[str, str] = Field(default_factory=dict)
+    """What the chosen options of searched fields are called, by the option's id."""
 
 
 class Declaration(Frozen):
@@ -72,14 +74,20 @@ class Declaration(Frozen):
             **kept,
             custom_field_entries=_entered(self.custom_field_entries),
             backend_entries=_entered(self.backend_entries),
+            labels=_labels(self.custom_field_entries) | _labels(self.backend_entries),
         )
 
 
-_ANSWERS = {"custom_field_entries", "backend_entries"}
+_ANSWERS = {"custom_field_entries", "backend_entries", "labels"}
 
 
 def _entered(entries: dict[str, tuple[FieldValue, ...]]) -> dict[str, tuple[str, ...]]:
     return {field: tuple(value.entered for value in values) for field, values in entries.items()}
+
+
+def _labels(entries: dict[str, tuple[FieldValue, ...]]) -> dict[str, str]:
+    chosen = [value for values in entries.values() for value in values if value.entered != value.shown]
+    return {value.entered: value.shown for value in chosen}
 
 
 class IncidentChange(Frozen):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Literal
@@ -12,8 +12,10 @@ from urllib.parse import urlsplit
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import (
+    CatalogEntry,
     ChannelId,
     CustomField,
+    FieldOption,
     FieldValue,
     Form,
     Frozen,
@@ -73,7 +75,9 @@ def declared(request: DeclareRequest, form: Form) -> DeclareRequest:
     wrong: dict[str, str] = {}
     name = _checked_name(request.name, wrong)
     summary = cleaned(request.summary, lines=True)
-    if len(summary) > SUMMARY_LIMIT:
+    if form.summary_required and not is_visible(summary):
+        wrong["summary"] = "Say what you see: a summary is needed to declare an incident."
+    elif len(summary) > SUMMARY_LIMIT:
         wrong["summary"] = f"Shorten the summary to {SUMMARY_LIMIT} characters; it has {len(summary)}."
     if form.severities and (form.severity_required or request.severity_id):
         if not request.severity_id:
@@ -82,13 +86,11 @@ def declared(request: DeclareRequest, form: Form) -> DeclareRequest:
             wrong["severity_id"] = "That severity no longer exists. Choose another."
     visibility = _checked_type(request, form, wrong)
     if visibility == "private" and not form.offers_private:
-        wrong["visibility"] = (
-            "Private incidents cannot be kept here. Declare it elsewhere, or make it public."
-        )
+        wrong["visibility"] = f"{form.private_refusal} Declare it elsewhere, or make it public."
     for role_id in request.incident_role_assignments:
         if form.role(role_id) is None:
             wrong[f"incident_role_assignments.{role_id}"] = "That role no longer exists. Leave it empty."
-    answered(request.custom_field_entries, form, wrong)
+    answered(request, form, wrong)
     if wrong:
         raise Refused("Some fields need another look.", wrong)
     return request.model_copy(update={"name": name, "summary": summary, "visibility": visibility})
@@ -104,49 +106,71 @@ def _checked_name(given: str, wrong: dict[str, str]) -> str:
 
 
 def _checked_type(request: DeclareRequest, form: Form, wrong: dict[str, str]) -> Visibility:
-    if request.incident_type_id is None:
-        return request.visibility
-    chosen = form.incident_type(request.incident_type_id)
-    if chosen is None:
+    chosen = form.incident_type(request.incident_type_id) if request.incident_type_id else form.usual_type
+    if chosen is None and request.incident_type_id:
         wrong["incident_type_id"] = "That incident type no longer exists. Choose another."
-        return request.visibility
-    return "private" if chosen.private_incidents_only else request.visibility
+    return "private" if chosen is not None and chosen.private_incidents_only else request.visibility
 
 
-def answered(
-    entries: dict[str, tuple[str, ...]], form: Form, wrong: dict[str, str]
-) -> dict[str, tuple[FieldValue, ...]]:
-    """The answers to custom fields as values; what is wrong with one is put into `wrong`."""
-    values: dict[str, tuple[FieldValue, ...]] = {}
-    for field in form.custom_fields:
+Answers = dict[str, tuple[FieldValue, ...]]
+
+
+def answered(request: DeclareRequest, form: Form, wrong: dict[str, str]) -> tuple[Answers, Answers]:
+    """The answers to custom fields and to the backend's own, as values; what is wrong is put into `wrong`."""
+    custom, own = request.custom_field_entries, request.backend_entries
+    return (
+        _answers(form.custom_fields, custom, request.labels, wrong, "custom_field_entries."),
+        _answers(form.backend_fields, own, request.labels, wrong, ""),
+    )
+
+
+def _answers(
+    fields: Sequence[CustomField],
+    entries: Mapping[str, tuple[str, ...]],
+    labels: Mapping[str, str],
+    wrong: dict[str, str],
+    prefix: str,
+) -> Answers:
+    values: Answers = {}
+    for field in fields:
         given = [text for text in (cleaned(t, lines=True) for t in entries.get(field.id, ())) if text]
         if not given:
             if field.required:
-                wrong[f"custom_field_entries.{field.id}"] = f"{field.name} is needed to declare an incident."
+                wrong[f"{prefix}{field.id}"] = f"{field.name} is needed to declare an incident."
             continue
         try:
-            values[field.id] = tuple(_answer(field, text) for text in given)
+            values[field.id] = tuple(_answer(field, text, labels) for text in given)
         except Refused as refusal:
-            wrong[f"custom_field_entries.{field.id}"] = refusal.sentence
-    for field_id in entries.keys() - {field.id for field in form.custom_fields}:
+            wrong[f"{prefix}{field.id}"] = refusal.sentence
+    for field_id in entries.keys() - {field.id for field in fields}:
         if any(entries[field_id]):
-            wrong[f"custom_field_entries.{field_id}"] = "That field no longer exists. Leave it empty."
+            wrong[f"{prefix}{field_id}"] = "That field no longer exists. Leave it empty."
     return values
 
 
-def _answer(field: CustomField, text: str) -> FieldValue:
+def _answer(field: CustomField, text: str, labels: Mapping[str, str]) -> FieldValue:
     if field.field_type == "numeric":
         return FieldValue(value_numeric=_number(text))
     if field.field_type == "link":
         return FieldValue(value_link=_link(text))
     if field.field_type in {"single_select", "multi_select"}:
-        option = field.option(text)
-        if option is None:
-            raise Refused("That choice no longer exists. Choose another.")
-        return FieldValue(value_option=option)
+        option = _chosen(field, text, labels)
+        if field.catalog_type_id is None:
+            return FieldValue(value_option=option)
+        return FieldValue(value_catalog_entry=CatalogEntry(id=option.id, name=option.value))
     if len(text) > TEXT_LIMIT:
         raise Refused(f"Shorten this to {TEXT_LIMIT} characters; it has {len(text)}.")
     return FieldValue(value_text=text)
+
+
+def _chosen(field: CustomField, text: str, labels: Mapping[str, str]) -> FieldOption:
+    """The option, if there is one; of a field that is searched, only the backend knows them all."""
+    option = field.option(text)
+    if option is None and field.searched:
+        option = FieldOption(id=text, value=cleaned(labels.get(text, "")) or text)
+    if option is None:
+        raise Refused("That choice no longer exists. Choose another.")
+    return option
 
 
 def _number(text: str) -> str:

@@ -168,5 +168,5 @@ async def _run_press(ack: AsyncAck, press: Press, desk: Desk, delivery: Delivery
 
 
 async def _run_suggestion(ack: AsyncAck, suggestion: Suggestion, desk: Desk, delivery: Delivery) -> None:
-    listener = routes.SUGGESTIONS.get(suggestion.action_id.partition(".")[0])
-    await (listener(ack, suggestion, desk) if listener else ack(options=[]))
+    listener = routes.SUGGESTIONS.get(suggestion.action_id.partition(".")[0], routes.SUGGESTIONS[""])
+    await listener(ack, suggestion, desk)

@@ -69,7 +69,11 @@ PRESSES: dict[str, Listener] = {
     "open_incident": help.just_acknowledge,
 }
 
-SUGGESTIONS: dict[str, Listener] = {"custom_field_entries": declare.suggest_options}
+SUGGESTIONS: dict[str, Listener] = {
+    "custom_field_entries": declare.suggest_options,
+    # The backend's own fields have whatever names it gives them.
+    "": declare.suggest_options,
+}
 
 SCOPES: dict[str, str] = {
     "commands": "the /incident command and the shortcuts",

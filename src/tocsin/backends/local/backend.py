@@ -16,7 +16,7 @@ from tocsin.backends.local.configured import bring_up_to_date
 from tocsin.backends.local.file import IncidentFile, transaction
 from tocsin.backends.local.rows import written
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import Form, Incident, Person, TimelineEntry
+from tocsin.incidents.model import FieldOption, Form, Incident, Person, TimelineEntry
 from tocsin.incidents.requests import Declaration
 
 MOST_ON_A_PAGE = 250  # incident.io, Incidents V2 List: page_size is at most 250
@@ -64,6 +64,12 @@ class LocalBackend:
 
     async def form(self) -> Form:
         return self._form
+
+    async def options(self, field_id: str, typed: str) -> Sequence[FieldOption]:
+        """The options that contain every word; ours are all in the form, so nobody needs to ask."""
+        field, words = self._form.custom_field(field_id), typed.casefold().split()
+        options = field.options if field is not None else ()
+        return [o for o in options if all(word in o.value.casefold() for word in words)][:100]
 
     async def create(self, declaration: Declaration) -> Incident:
         now = self._clock()

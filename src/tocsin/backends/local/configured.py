@@ -12,6 +12,9 @@ from tocsin.incidents.model import Form
 
 Row = dict[str, Any]
 
+ELSEWHERE = {"options", "searched", "catalog_type_id"}
+"""Of a field: options have a table of their own, and the rest is of no use to fields that are all ours."""
+
 
 def bring_up_to_date(db: Database, form: Form, now: str) -> None:
     """Make the tables say what the form says; rows that it lacks are archived, never deleted."""
@@ -38,7 +41,7 @@ def _tables(form: Form) -> Iterator[tuple[str, tuple[str, ...], list[Row]]]:
     yield "incident_types", ("id",), [kind.model_dump() for kind in form.incident_types]
     yield "incident_roles", ("id",), [role.model_dump() for role in form.roles]
     fields = enumerate(form.custom_fields)
-    yield "custom_fields", ("id",), [{**f.model_dump(exclude={"options"}), "rank": r} for r, f in fields]
+    yield "custom_fields", ("id",), [{**f.model_dump(exclude=ELSEWHERE), "rank": r} for r, f in fields]
     yield (
         "custom_field_options",
         ("custom_field_id", "id"),

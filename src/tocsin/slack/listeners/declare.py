@@ -17,7 +17,7 @@ from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.gestures import Command, Press, Shortcut, ShownView, Submission, Suggestion
 from tocsin.slack.views.declare import FIELD, FormContext, declare_modal, field_choices, read_declare
 from tocsin.slack.views.declared import already_modal, declared_modal, loading_modal, saved_modal, sorry_modal
-from tocsin.slack.views.kit import found, shortened
+from tocsin.slack.views.kit import OPTIONS_LIMIT, found, option, shortened
 from tocsin.slack.views.source import name_and_summary
 
 # Every key of ours descends from this name; changing it would make two of what is pending.
@@ -130,10 +130,15 @@ async def _show_form(desk: Desk, press: Press, context: FormContext, filled: Dec
 
 
 async def suggest_options(ack: AsyncAck, suggestion: Suggestion, desk: Desk) -> None:
-    """The options of a long select field that match what is being typed."""
-    form = desk.forms.now or Form()
-    field = form.custom_field(suggestion.action_id.removeprefix(FIELD))
-    await ack(options=found(field_choices(field) if field else (), suggestion.value))
+    """The options of a long select field that match what is being typed; the backend's own are asked for."""
+    form, name = desk.forms.now or Form(), suggestion.action_id
+    own = name.removeprefix(FIELD)
+    field = form.custom_field(own) if name.startswith(FIELD) else form.backend_field(name)
+    if field is None or not field.searched:
+        await ack(options=found(field_choices(field) if field else (), suggestion.value))
+        return
+    choices = await desk.forms.options(field.id, suggestion.value)
+    await ack(options=[option(choice.id, choice.value) for choice in choices[:OPTIONS_LIMIT]])
 
 
 async def submit_declare(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
@@ -154,11 +159,12 @@ def _order(submission: Submission, form: Form, desk: Desk) -> DeclareOrder:
     """The declaration as it will be made. Raises Refused with what is wrong in each field."""
     request = declared(read_declare(submission.view.values), form)
     context = FormContext.read(submission.view.private_metadata)
-    values = answered(request.custom_field_entries, form, {})
+    custom, own = answered(request, form, {})
     declaration = Declaration(
         key=_key(submission.team_id, submission.view),
-        **request.model_dump(exclude={"custom_field_entries"}),
-        custom_field_entries=values,
+        **request.model_dump(exclude={"custom_field_entries", "backend_entries", "labels"}),
+        custom_field_entries=custom,
+        backend_entries=own,
         slack_team_id=submission.team_id,
         source=_source(context, desk),
         reporter=desk.people.meet(submission.by),
@@ -241,10 +247,13 @@ async def _open(
     if view_id is None:
         return
     try:
-        view = declare_modal(await desk.forms.fetch(), context, filled, notice=notice)
+        form = await desk.forms.fetch()
     except TocsinError as error:
-        view = sorry_modal("Not now", f"The form could not be fetched: {error} Try again in a minute.")
-    await desk.workspace.update_modal(view_id, view)
+        sentence = f"The form could not be fetched: {error} It fills itself in here as soon as it comes."
+        if not await desk.workspace.update_modal(view_id, sorry_modal("Not now", sentence)):
+            return
+        form = await desk.forms.awaited()
+    await desk.workspace.update_modal(view_id, declare_modal(form, context, filled, notice=notice))
 
 
 async def _shown(desk: Desk, gesture: Command | Shortcut | Press, view: View) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
 from slack_sdk.models.blocks import (
@@ -21,7 +22,10 @@ from tocsin.slack.views.kit import (
     Choice,
     State,
     checkbox,
+    escape,
+    labelled,
     link_input,
+    moment,
     number_input,
     one,
     paragraph,
@@ -36,6 +40,8 @@ CALLBACK_ID = "declare"
 ROLE = "incident_role_assignments."
 FIELD = "custom_field_entries."
 METADATA_LIMIT = 3000
+OURS = frozenset({"name", "summary", "severity_id", "incident_type_id", "visibility", "mode", "more_fields"})
+"""Blocks of every form; what has another name and no prefix is a field of the backend's own."""
 
 _CHANNEL = re.compile(r"[CGD]\w{0,39}")
 _TS = re.compile(r"\d{1,16}\.\d{1,9}")
@@ -89,6 +95,7 @@ def declare_modal(
     and `trouble` are mrkdwn shown above the name.
     """
     blocks: list[Block] = [paragraph(said) for said in (trouble, notice) if said]
+    blocks += _age(form)
     blocks += [
         text_input(
             "name",
@@ -106,9 +113,10 @@ def declare_modal(
             value=filled.summary,
             placeholder="What you see, since when, and who is affected",
             lines=True,
+            optional=not form.summary_required,
         ),
         *_roles(form, filled, lead=True),
-        *(_custom_field(field, filled) for field in form.custom_fields if field.required),
+        *_questions(form, filled, required=True),
         *_private(form, filled),
     ]
     more = _more(form, filled)
@@ -132,8 +140,24 @@ def _more(form: Form, filled: DeclareRequest) -> list[Block]:
     test = ("test", "This is only a test", "Nobody else is told, and it stays out of reports")
     return [
         *_roles(form, filled, lead=False),
-        *(_custom_field(field, filled) for field in form.custom_fields if not field.required),
+        *_questions(form, filled, required=False),
         *([checkbox("mode", "Test", test, checked=filled.mode == "test")] if form.offers_test else []),
+    ]
+
+
+def _age(form: Form) -> list[Block]:
+    """How old the choices are, where that matters."""
+    if not form.is_old or form.as_of is None:
+        return []
+    said = f"Choices as of {moment(form.as_of)}: {escape(form.kept_by)} could not be asked since."
+    return [ContextBlock(elements=[MarkdownTextObject(text=said)])]
+
+
+def _questions(form: Form, filled: DeclareRequest, *, required: bool) -> list[Block]:
+    """The organisation's fields, then the backend's own, whose blocks have no prefix."""
+    return [
+        *(_asked(f, f"{FIELD}{f.id}", filled) for f in form.custom_fields if f.required is required),
+        *(_asked(f, f.id, filled) for f in form.backend_fields if f.required is required),
     ]
 
 
@@ -183,31 +207,42 @@ def _roles(form: Form, filled: DeclareRequest, *, lead: bool) -> list[Block]:
 
 def _private(form: Form, filled: DeclareRequest) -> list[Block]:
     if not form.offers_private:
-        return [ContextBlock(elements=[MarkdownTextObject(text="Private incidents cannot be kept here.")])]
+        return [ContextBlock(elements=[MarkdownTextObject(text=escape(form.private_refusal))])]
+    if form.incident_types and all(t.private_incidents_only for t in form.incident_types):
+        return [ContextBlock(elements=[MarkdownTextObject(text="Every incident here is private.")])]
     choice = ("private", "Keep it private", "Only you and the people with a role can see it")
     return [checkbox("visibility", "Who may see it", choice, checked=filled.visibility == "private")]
 
 
-def _custom_field(field: CustomField, filled: DeclareRequest) -> Block:
-    name, entered = f"{FIELD}{field.id}", filled.custom_field_entries.get(field.id, ())
+def _asked(field: CustomField, name: str, filled: DeclareRequest) -> Block:
+    """The input for a field, with what was entered in it before."""
+    entries = filled.custom_field_entries if name.startswith(FIELD) else filled.backend_entries
+    entered = entries.get(field.id, ())
     optional, hint, value = not field.required, field.description, next(iter(entered), "")
     if field.field_type in {"single_select", "multi_select"}:
         several = field.field_type == "multi_select"
         return select_input(
             name,
             field.name,
-            field_choices(field),
+            _known_choices(field, entered, filled.labels) if field.searched else field_choices(field),
             chosen=entered,
             several=several,
+            searched=field.searched,
             optional=optional,
             hint=hint,
-            placeholder="Choose any" if several else "Choose one",
+            placeholder="Type to search" if field.searched else "Choose any" if several else "Choose one",
         )
     if field.field_type == "numeric":
         return number_input(name, field.name, value=value, hint=hint, optional=optional)
     if field.field_type == "link":
         return link_input(name, field.name, value=value, hint=hint, optional=optional)
     return text_input(name, field.name, value=value, hint=hint, optional=optional)
+
+
+def _known_choices(field: CustomField, entered: Sequence[str], labels: Mapping[str, str]) -> list[Choice]:
+    """What was chosen in a searched field, as it was called there."""
+    known = {option.id: option.value for option in field.options}
+    return [(chosen, known.get(chosen) or labels.get(chosen) or chosen, "") for chosen in entered]
 
 
 def field_choices(field: CustomField) -> list[Choice]:
@@ -221,6 +256,7 @@ def read_declare(state: State) -> DeclareRequest:
     fields = {
         block.removeprefix(FIELD): submitted(state, block) for block in state if block.startswith(FIELD)
     }
+    own = {block: submitted(state, block) for block in state if not _is_ours(block)}
     return DeclareRequest(
         name=one(state, "name"),
         summary=one(state, "summary"),
@@ -230,4 +266,10 @@ def read_declare(state: State) -> DeclareRequest:
         mode="test" if "test" in submitted(state, "mode") else "standard",
         incident_role_assignments={role: PersonId(who) for role, who in roles.items() if who},
         custom_field_entries={field: given for field, given in fields.items() if given},
+        backend_entries={field: given for field, given in own.items() if given},
+        labels=labelled(state),
     )
+
+
+def _is_ours(block: str) -> bool:
+    return block in OURS or block.startswith((ROLE, FIELD))

@@ -139,16 +139,20 @@ def select_input(
     *,
     chosen: Iterable[str] = (),
     several: bool = False,
+    searched: bool = False,
     optional: bool = True,
     hint: str = "",
     placeholder: str = "Choose one",
 ) -> Block:
-    """A select menu; one with more than 100 choices is searched as people type."""
+    """A select menu; one with more than 100 choices, or `searched`, is searched as people type.
+
+    Of a searched one only the choices that were chosen need be known.
+    """
     wanted = set(chosen)
     picked = [option(*choice) for choice in choices if choice[0] in wanted]
     asked: dict[str, Any] = {"action_id": field, "placeholder": plain(placeholder)}
     element: InputInteractiveElement
-    if len(choices) > OPTIONS_LIMIT:
+    if searched or len(choices) > OPTIONS_LIMIT:
         asked["min_query_length"] = 0
         if several:
             element = ExternalDataMultiSelectElement(**asked, initial_options=picked or None)
@@ -183,6 +187,19 @@ def submitted(state: State, field: str) -> tuple[str, ...]:
         return tuple(map(str, people))
     options = _listed(entered.get("selected_options")) or [entered.get("selected_option")]
     return tuple(str(o["value"]) for o in options if isinstance(o, dict) and o.get("value"))
+
+
+def labelled(state: State) -> dict[str, str]:
+    """What was chosen in searched selects, by value: Slack sends each choice with its text."""
+    found = {}
+    for field, elements in state.items():
+        entered = elements.get(field) or {}
+        if str(entered.get("type") or "").endswith("external_select"):
+            for picked in _listed(entered.get("selected_options")) or [entered.get("selected_option")]:
+                text = picked.get("text") if isinstance(picked, dict) else None
+                if isinstance(text, dict) and picked and picked.get("value") and text.get("text"):
+                    found[str(picked["value"])] = str(text["text"])
+    return found
 
 
 def _listed(value: object) -> list[Any]:
