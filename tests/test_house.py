@@ -22,7 +22,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tocsin.slack import routes
 from tocsin.slack.app import build_app
 from tocsin.slack.desk import Delivery, Desk
-from tocsin.slack.gestures import Command, Press, Shortcut, Submission, Suggestion
+from tocsin.slack.gestures import Command, Happening, Press, Shortcut, Submission, Suggestion
 
 pytestmark = pytest.mark.house
 
@@ -38,15 +38,16 @@ FRONT = {"__main__", "assembly", "keeping", "running", "reading", "doctor"}
 # A room, and what it may import besides itself. The longest name that fits decides.
 MAY_IMPORT = {
     "incidents": set[str](),
-    "actions": {"incidents"},
-    "journal": {"incidents", "actions.ports"},
-    "backends": {"incidents", "actions.ports"},
+    "actions": {"incidents", "tracing"},
+    "journal": {"incidents", "actions.ports", "tracing"},
+    "backends": {"incidents", "actions.ports", "tracing"},
     "web": {"actions.ports", "incidents"},
-    "slack": {"actions", "incidents"},
+    "slack": {"actions", "incidents", "tracing"},
     "slack.views": {"incidents"},
     "playground": set[str](),
     "settings": set[str](),
     "logs": set[str](),
+    "tracing": set[str](),
 }
 BANNED = {"utils", "helpers", "common", "core", "base", "manager", "handler", "service", "data", "info"}
 BANNED |= {"process", "util", "helper", "managers", "handlers", "services", "misc"}
@@ -138,6 +139,7 @@ GIVEN: dict[type[Any], tuple[type[Any], ...]] = {
     Submission: (AsyncAck, Submission, Desk, Delivery),
     Press: (AsyncAck, Press, Desk),
     Suggestion: (AsyncAck, Suggestion, Desk),
+    Happening: (Happening, Desk),
 }
 """What the dispatcher in slack/app.py gives the listeners of each table of routes.py, in this order."""
 
@@ -148,6 +150,7 @@ LISTENERS: list[tuple[str, Callable[..., Any], tuple[type[Any], ...]]] = [
     *((f"view {name}", listener, GIVEN[Submission]) for name, listener in routes.VIEWS.items()),
     *((f"press {name}", listener, GIVEN[Press]) for name, listener in routes.PRESSES.items()),
     *((f"suggestion {name}", listener, GIVEN[Suggestion]) for name, listener in routes.SUGGESTIONS.items()),
+    *((f"event {name}", listener, GIVEN[Happening]) for name, listener in routes.EVENTS.items()),
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from tocsin.incidents.model import (
     Card,
@@ -112,6 +112,27 @@ class Managing(Protocol):
 
     async def follow_ups(self, incident_id: str) -> Sequence[FollowUp]:
         """Actions and follow-ups, oldest first."""
+        ...
+
+
+class Finding(Frozen):
+    """One thing that was looked at: what it means, and, where it is not well, the one thing to do."""
+
+    name: str
+    ok: bool
+    said: str
+    fix: str = ""
+
+
+@runtime_checkable
+class Examined(Protocol):
+    """A backend that can say what an operator should know: key, rights, what the account lacks."""
+
+    async def examine(self) -> Sequence[Finding]:
+        """Look at everything that declaring needs; nothing is changed, and no secret is told.
+
+        What is wrong is a finding, never raised.
+        """
         ...
 
 
@@ -263,6 +284,8 @@ __all__ = [
     "Channel",
     "Clock",
     "Directory",
+    "Examined",
+    "Finding",
     "Journal",
     "Ledger",
     "Managing",

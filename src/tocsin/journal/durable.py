@@ -24,6 +24,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from tocsin.incidents.errors import Unavailable
+from tocsin.tracing import trace, traced
 
 T = TypeVar("T")
 Story = Callable[[dict[str, Any]], Awaitable[Any]]
@@ -38,6 +39,9 @@ LOOK_SECONDS = 0.05
 FINISH_SECONDS = 1.5
 """How long stories in hand may take to end when the journal is closed; the rest go on at the next start."""
 
+TRACE = "_trace"
+"""Beside what was ordered: the id of the gesture, which a resumed story keeps."""
+
 _open: DurableJournal | None = None
 
 # A story that DBOS resumes runs in a context of its own, where this was never set.
@@ -49,7 +53,10 @@ async def _story(verb: str, order: dict[str, Any]) -> Any:
     if _open is None:
         raise RuntimeError("a story was begun with no journal open")
     _open.in_hand()
-    return await _open.stories[verb](order)
+    order = dict(order)
+    # A story of an older version has none, and goes by its key.
+    with traced(order.pop(TRACE, "") or DBOS.workflow_id or ""):
+        return await _open.stories[verb](order)
 
 
 class DurableJournal:
@@ -119,7 +126,7 @@ class DurableJournal:
         marked = _begun_by_this_process.set(True)
         try:
             with self._told("written to"), SetWorkflowID(key):
-                await DBOS.start_workflow_async(_story, verb, dict(order))
+                await DBOS.start_workflow_async(_story, verb, {**order, TRACE: trace()})
         finally:
             _begun_by_this_process.reset(marked)
 
@@ -135,7 +142,11 @@ class DurableJournal:
     async def order(self, key: str) -> Any:
         with self._told("read"):
             status = await DBOS.get_workflow_status_async(key)
-        return status.input["args"][1] if status is not None and status.input else None
+        if status is None or not status.input:
+            return None
+        begun = dict(status.input["args"][1])
+        begun.pop(TRACE, None)
+        return begun
 
     async def result(self, key: str) -> Any:
         with self._told("read"):

@@ -26,8 +26,10 @@ from tocsin.actions.best_effort import best_effort
 from tocsin.incidents.model import Frozen
 from tocsin.slack import routes
 from tocsin.slack.desk import Delivery, Desk
-from tocsin.slack.gestures import Command, Press, Shortcut, Submission, Suggestion
+from tocsin.slack.events import Heard
+from tocsin.slack.gestures import Command, Happening, Press, Shortcut, Submission, Suggestion
 from tocsin.slack.views.declared import sorry_modal
+from tocsin.tracing import traced
 
 Gesture = Command | Shortcut | Press | Submission | Suggestion
 G = TypeVar("G", Command, Shortcut, Press, Submission, Suggestion)
@@ -70,19 +72,22 @@ def build_app(desk: Desk, client: AsyncWebClient, identity: dict[str, Any]) -> A
     app.view(ANY)(_listener(Submission, desk, _run_submission))
     app.action(ANY)(_listener(Press, desk, _run_press))
     app.options(ANY)(_listener(Suggestion, desk, _run_suggestion))
+    app.event(ANY)(_event_listener(desk))
     app.error(_malformed)
     return app
 
 
-async def answered(app: AsyncApp, **asked: Any) -> BoltResponse:
+async def answered(app: AsyncApp, trace: str = "", **asked: Any) -> BoltResponse:
     """The app's answer to a request with these parts; 400 where its shape is none that Slack sends.
 
-    What goes wrong in a listener ends there: over these only Bolt trips, before a listener has seen them.
+    Everything that it sets off carries `trace`, or an id of its own. What goes wrong in a listener ends
+    there: over these only Bolt trips, before a listener has seen them.
     """
-    try:
-        return await app.async_dispatch(AsyncBoltRequest(**asked))
-    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        return await _malformed(error)
+    with traced(trace):
+        try:
+            return await app.async_dispatch(AsyncBoltRequest(**asked))
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            return await _malformed(error)
 
 
 async def _malformed(error: Exception) -> BoltResponse:
@@ -114,7 +119,27 @@ def _listener(
     return listen
 
 
-def _is_ours(gesture: Gesture, desk: Desk) -> bool:
+def _event_listener(desk: Desk) -> Callable[..., Awaitable[BoltResponse]]:
+    """Events come in here, each once; one that could not be done is not acknowledged, and comes again."""
+    heard = Heard()
+
+    async def listen(body: Body) -> BoltResponse:
+        try:
+            happening = Happening.model_validate(body)
+        except ValidationError as error:
+            log.warning("malformed payload", kind="Happening", fields=[e["loc"] for e in error.errors()])
+            return BoltResponse(status=400, body="malformed payload")
+        listener = routes.EVENTS.get(happening.kind)
+        if listener is None or not _is_ours(happening, desk):
+            return BoltResponse(status=200)
+        async with best_effort(f"heed {happening.kind}") as failed:
+            await heard.once(happening.event_id, lambda: listener(happening, desk))
+        return BoltResponse(status=503 if failed else 200)
+
+    return listen
+
+
+def _is_ours(gesture: Gesture | Happening, desk: Desk) -> bool:
     ours = desk.workspace.team_id
     return not ours or not gesture.team_id or gesture.team_id == ours
 

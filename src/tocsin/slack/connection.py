@@ -128,6 +128,7 @@ class Connection:
             delivery = Delivery()
             given = await answered(
                 self._app,
+                str(envelope["envelope_id"])[:64],
                 mode="socket_mode",
                 body=envelope["payload"],
                 headers=_headers(envelope),

@@ -124,3 +124,30 @@ class Suggestion(Interaction):
     action_id: str
     value: str = ""
     view: ShownView | None = None
+
+
+class Happening(Frozen):
+    """Something happened in the workspace (Slack, Events API: the envelope, and the event in it)."""
+
+    event_id: str
+    event: dict[str, Any]
+    team_id: TeamId = TeamId("")
+    enterprise_id: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """The name it is subscribed to by: `reaction_added`, or `message.im` for a message in one."""
+        kind = str(self.event.get("type") or "")
+        return f"message.{self._room}" if kind == "message" else kind
+
+    @property
+    def _room(self) -> str:
+        """Slack, message event: `channel_type` is channel, group, im or mpim."""
+        room = str(self.event.get("channel_type") or "")
+        return {"channel": "channels", "group": "groups"}.get(room, room)
+
+    @property
+    def user(self) -> PersonId | None:
+        """Who did it, where the event names somebody."""
+        user = self.event.get("user")
+        return PersonId(user) if isinstance(user, str) else None

@@ -5,14 +5,14 @@ The app manifest, `/incident help` and README's tables are made from this page o
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from tocsin.incidents.rules import is_one_edit_away
 from tocsin.slack.listeners import declare, help
 
-Listener = Callable[..., Awaitable[None]]
+Listener = Callable[..., Coroutine[Any, Any, None]]
 
 LONGEST_NAME = 35
 """Characters in an app's name (Slack, app manifest reference: `display_information.name`)."""
@@ -94,7 +94,11 @@ SCOPES: dict[str, str] = {
     "pins:write": "pinning the headline in the incident's channel",
 }
 
-EVENTS: tuple[str, ...] = ()
+EVENTS: dict[str, Listener] = {}
+"""By the name that Slack subscribes us to; each listener takes the Happening and the Desk.
+
+It answers once its work is done or safely begun: what it raises has Slack send the event again.
+"""
 
 
 def find_verb(text: str) -> tuple[Verb, str, str]:
@@ -132,6 +136,15 @@ def manifest(http: str | None = None, *, name: str = "Tocsin", org: bool = False
     if url:
         command["url"] = url
         interactivity |= {"request_url": url, "message_menu_options_url": url}
+    settings: dict[str, Any] = {
+        "interactivity": interactivity,
+        "org_deploy_enabled": org,
+        "socket_mode_enabled": url is None,
+        "token_rotation_enabled": False,
+    }
+    if EVENTS:
+        address = {"request_url": url} if url else {}
+        settings["event_subscriptions"] = address | {"bot_events": sorted(EVENTS)}
     return {
         "display_information": {
             "name": name,
@@ -152,10 +165,5 @@ def manifest(http: str | None = None, *, name: str = "Tocsin", org: bool = False
             "slash_commands": [command],
         },
         "oauth_config": {"scopes": {"bot": list(SCOPES)}},
-        "settings": {
-            "interactivity": interactivity,
-            "org_deploy_enabled": org,
-            "socket_mode_enabled": url is None,
-            "token_rotation_enabled": False,
-        },
+        "settings": settings,
     }

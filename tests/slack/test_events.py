@@ -1,0 +1,61 @@
+"""Events: Slack sends each again until it was acknowledged, and each does its work once."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tocsin.incidents.errors import Unavailable
+from tocsin.slack.events import Heard
+from tocsin.slack.gestures import Happening
+
+
+class Work:
+    def __init__(self, *, fails: int = 0) -> None:
+        self.done = 0
+        self.fails = fails
+        self.held = asyncio.Event()
+        self.held.set()
+
+    async def __call__(self) -> None:
+        await self.held.wait()
+        if self.fails:
+            self.fails -= 1
+            raise Unavailable("Not just now.")
+        self.done += 1
+
+
+async def test_an_event_that_is_sent_again_does_its_work_once() -> None:
+    heard, work = Heard(), Work()
+    for _ in range(4):
+        await heard.once("Ev1", work)
+    await heard.once("Ev2", work)
+    assert work.done == 2
+
+
+async def test_an_event_that_comes_while_it_is_being_worked_on_waits_for_the_same_end() -> None:
+    heard, work = Heard(), Work()
+    work.held.clear()
+    both = asyncio.gather(heard.once("Ev1", work), heard.once("Ev1", work))
+    await asyncio.wait({both}, timeout=0.01)
+    assert not both.done()
+    work.held.set()
+    await both
+    assert work.done == 1
+
+
+async def test_an_event_whose_work_failed_is_done_when_slack_sends_it_again() -> None:
+    heard, work = Heard(), Work(fails=1)
+    with pytest.raises(Unavailable):
+        await heard.once("Ev1", work)
+    await heard.once("Ev1", work)
+    assert work.done == 1
+
+
+def test_a_message_event_goes_by_the_name_it_is_subscribed_to() -> None:
+    rooms = {"channel": "channels", "group": "groups", "im": "im", "mpim": "mpim"}
+    for room, name in rooms.items():
+        event = {"type": "message", "channel_type": room}
+        assert Happening(event_id="Ev1", event=event).kind == f"message.{name}"
+    assert Happening(event_id="Ev1", event={"type": "pin_added"}).kind == "pin_added"
