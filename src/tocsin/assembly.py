@@ -17,6 +17,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 
+from tocsin.actions.alarming import Alarms
 from tocsin.actions.best_effort import patiently
 from tocsin.actions.declare import VERB, DeclareIncident
 from tocsin.actions.forms import FormCache
@@ -33,6 +34,7 @@ from tocsin.slack.app import build_app
 from tocsin.slack.calls import Calls, asked, open_session, web_client
 from tocsin.slack.desk import Desk
 from tocsin.slack.http import HttpDoor
+from tocsin.slack.operator import SlackOperator
 from tocsin.slack.people import People
 from tocsin.slack.socket import SocketDoor
 from tocsin.slack.tasks import Tasks
@@ -48,8 +50,16 @@ FINISH_SECONDS = 2.5
 
 FORM_SECONDS = 2.0
 
+LOST_SECONDS = 60.0
+"""How long Slack may be out of reach before the operator is told."""
+
 WATCH_SECONDS = 5.0
 """How often our own files are looked at."""
+
+LOST = (
+    "No connection to Slack has been open for a minute, so nothing can be declared. Tocsin goes on trying; "
+    "look at the network to wss-primary.slack.com, and whether Socket Mode is still on for the app."
+)
 
 log = structlog.get_logger()
 
@@ -70,6 +80,8 @@ class Bot:
     backend: Backend
     journal: DurableJournal
     token: str
+    memory: SqlMemory
+    alarms: Alarms
     tasks: Tasks = field(default_factory=Tasks)
     app: AsyncApp | None = None
     socket: SocketDoor | None = None
@@ -126,7 +138,15 @@ class Bot:
                 except Unavailable as error:
                     reasons.append(str(error))
             self.unwell = tuple(dict.fromkeys(reasons))
+            self._watch_slack()
             await asyncio.sleep(WATCH_SECONDS)
+
+    def _watch_slack(self) -> None:
+        refused = self.calls.trouble if self.calls is not None else ""
+        todo = "Install the app again, set SLACK_BOT_TOKEN to its bot token, and start Tocsin again."
+        self.alarms.seen("token", f"{refused} {todo}" if refused else "", after=0.0)
+        lost = self.socket is not None and not self.socket.is_open
+        self.alarms.seen("socket", LOST if lost else "", after=LOST_SECONDS)
 
     async def _keeps_incidents(self) -> None:
         await self.backend.remember_people(())
@@ -141,10 +161,14 @@ async def opened(settings: Settings, folder: Path) -> AsyncIterator[Bot]:
     """The bot's own parts, before Slack is asked for anything."""
     async with AsyncExitStack() as stack:
         stack.enter_context(only_one(folder))
-        backend = await open_backend(settings, folder)
+        memory = SqlMemory(journal_url(settings, folder))
+        stack.callback(memory.close)
+        alarms = Alarms(memory)
+        backend = await open_backend(settings, folder, operator=alarms)
         stack.push_async_callback(backend.close)
         journal = DurableJournal(journal_url(settings, folder))
-        yield Bot(backend=backend, journal=journal, token=api_token(settings, folder))
+        token = api_token(settings, folder)
+        yield Bot(backend=backend, journal=journal, token=token, memory=memory, alarms=alarms)
 
 
 @asynccontextmanager
@@ -168,15 +192,15 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         bot.journal.tells(VERB, declare.story)
         bot.journal.open()
         stack.push_async_callback(bot.journal.close)
-        memory = SqlMemory(bot.journal.url)
-        stack.callback(memory.close)
-        forms, tasks = FormCache(bot.backend, memory, f"form:{settings.tocsin_backend}"), bot.tasks
+        kept_as = f"form:{settings.tocsin_backend}"
+        forms, tasks = FormCache(bot.backend, bot.memory, kept_as, bot.alarms), bot.tasks
         stack.push_async_callback(tasks.finish, FINISH_SECONDS)
         await _kept_fresh(forms, stack)
         watching = asyncio.create_task(bot.watch(ledger))
         stack.callback(watching.cancel)
         bot.people = People(workspace, bot.backend)
         await bot.people.greet()
+        await _reaching_the_operator(bot, workspace, settings, stack)
         desk = Desk(
             declare=declare, forms=forms, workspace=workspace, people=bot.people, tasks=tasks, clock=bot.clock
         )
@@ -210,7 +234,18 @@ def _declaring(
         journal=bot.journal,
         gathering=lambda team: gathering,
         ended=bot.meters.ended,
+        alarms=bot.alarms,
     )
+
+
+async def _reaching_the_operator(
+    bot: Bot, workspace: SlackWorkspace, settings: Settings, stack: AsyncExitStack
+) -> None:
+    assert bot.people is not None
+    operator = SlackOperator(workspace, settings.tocsin_admin_channel or bot.people.owner)
+    await bot.alarms.recall()
+    saying = asyncio.create_task(bot.alarms.keep_saying(operator.say))
+    stack.callback(saying.cancel)
 
 
 async def _socket_door(

@@ -15,7 +15,7 @@ from typing import IO
 from platformdirs import user_data_path
 from pydantic import SecretStr
 
-from tocsin.actions.ports import Backend
+from tocsin.actions.ports import Backend, Operator
 from tocsin.backends import BACKENDS, Opening
 from tocsin.backends.catalogue import Catalogue, CatalogueError
 from tocsin.incidents.errors import Unavailable
@@ -91,7 +91,9 @@ def api_token(settings: Settings, folder: Path) -> str:
     return path.read_text().strip()
 
 
-async def open_backend(settings: Settings, folder: Path, *, reading: bool = False) -> Backend:
+async def open_backend(
+    settings: Settings, folder: Path, *, reading: bool = False, operator: Operator | None = None
+) -> Backend:
     """The configured backend. Raises ConfigurationError with a line for each thing that is wrong.
 
     With `reading` nothing is made or changed, so that it can be done beside the running bot.
@@ -104,6 +106,7 @@ async def open_backend(settings: Settings, folder: Path, *, reading: bool = Fals
         catalogue=catalogue,
         memory=None if reading else SqlMemory(journal_url(settings, folder)),
         secrets=settings.of_backend(settings.tocsin_backend),
+        operator=operator,
         reading=reading,
     )
     try:

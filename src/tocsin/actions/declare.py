@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from uuid import NAMESPACE_OID, uuid5
 
+from tocsin.actions.alarming import Alarms
 from tocsin.actions.best_effort import best_effort, patiently
 from tocsin.actions.gathering import Gathering
 from tocsin.actions.orders import (
@@ -47,6 +48,7 @@ class DeclareIncident:
         ledger: Ledger,
         journal: Journal,
         gathering: Callable[[TeamId], Gathering],
+        alarms: Alarms,
         ended: Callable[[str], None] = lambda outcome: None,
     ) -> None:
         """`gathering` brings people together in one workspace.
@@ -57,6 +59,7 @@ class DeclareIncident:
         self._ledger = ledger
         self._journal = journal
         self._gathering = gathering
+        self._alarms = alarms
         self._ended = ended
         self._room: WaitingRoom[AnyOutcome] = WaitingRoom()
         # Refusals that somebody has read while their story may not have come to its end yet.
@@ -153,7 +156,9 @@ class DeclareIncident:
         if earlier is not None and visible_to(declaration.reporter.slack_user_id, earlier):
             return AlreadyDeclared(incident=earlier)
         try:
-            incident = await _without_end(lambda: self._backend.create(declaration))
+            incident = await _without_end(
+                lambda: self._alarms.watched("backend", lambda: self._backend.create(declaration))
+            )
         except Refused as refusal:
             await _without_end(lambda: self._release(order))
             return NotDeclared(sentence=refusal.sentence, fields=refusal.fields)

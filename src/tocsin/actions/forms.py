@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
+from tocsin.actions.alarming import Alarms
 from tocsin.actions.best_effort import best_effort
 from tocsin.actions.ports import Backend, Memory
 from tocsin.incidents.errors import TocsinError, Unavailable
@@ -26,10 +27,13 @@ class FormCache:
     What a hosted backend said last is kept in `memory`, under `kept_as`.
     """
 
-    def __init__(self, backend: Backend, memory: Memory | None = None, kept_as: str = "form") -> None:
+    def __init__(
+        self, backend: Backend, memory: Memory | None = None, kept_as: str = "form", alarms: Alarms | None = None
+    ) -> None:
         self._backend = backend
         self._memory = memory
         self._kept_as = kept_as
+        self._alarms = alarms
         self.now: Form | None = None
         self.came = asyncio.Event()
 
@@ -56,8 +60,9 @@ class FormCache:
         return ()
 
     async def refresh(self) -> None:
+        ask = self._backend.form
         try:
-            form = await self._backend.form()
+            form = await (self._alarms.watched("backend", ask) if self._alarms else ask())
         except TocsinError:
             if self.now is not None and self.now.as_of is not None:
                 self.now = self.now.model_copy(update={"is_old": True})
@@ -82,7 +87,6 @@ class FormCache:
         except ValidationError:
             # Kept by another version; the next answer replaces it.
             return
-        self.came.set()
 
     async def keep_fresh(self) -> None:
         """Refresh for ever, once a minute; what fails is tried again at the next turn."""

@@ -155,6 +155,21 @@ class Memory(Protocol):
     async def forget(self, name: str) -> None: ...
 
 
+class Operator(Protocol):
+    """Whoever runs Tocsin: told once of each trouble that only they can mend, and once when it is mended.
+
+    Neither method waits, and neither fails; nothing in a sentence is secret.
+    """
+
+    def sound(self, about: str, sentence: str) -> None:
+        """Something is wrong with `about`: what, and what to do. Nothing happens while that is known."""
+        ...
+
+    def rest(self, about: str) -> None:
+        """All is well with `about`; nothing happens where no trouble was known."""
+        ...
+
+
 class Directory(Protocol):
     """Who somebody is, as Slack knows them."""
 
@@ -290,6 +305,7 @@ __all__ = [
     "Ledger",
     "Managing",
     "Memory",
+    "Operator",
     "Person",
     "Searching",
     "Workspace",

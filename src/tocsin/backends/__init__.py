@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from tocsin.actions.ports import Backend, Clock, Memory
+from tocsin.actions.ports import Backend, Clock, Memory, Operator
 from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import LocalBackend
 
@@ -25,6 +25,11 @@ class Opening:
     """What must be remembered between starts; None where the backend is only read."""
     secrets: Mapping[str, str] = field(default_factory=dict)
     """Settings of the hosted backends by their variable's name in lower case, such as `devrev_part`."""
+    operator: Operator | None = None
+    """Who is told of what is found by the way, such as an incident that was made twice; None for nobody.
+
+    A key that is refused needs no word here: raise `Unavailable` with `operator` set.
+    """
     reading: bool = False
     """Only to read, perhaps beside the running bot: nothing is made or changed."""
 

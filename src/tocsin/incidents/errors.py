@@ -48,11 +48,16 @@ class SlackRefused(TocsinError):
 
 
 class Unavailable(TocsinError):
-    """Not done, because somebody could not be reached or asked us to wait `retry_after` seconds."""
+    """Not done, because somebody could not be reached or asked us to wait `retry_after` seconds.
 
-    def __init__(self, sentence: str, retry_after: float | None = None) -> None:
+    `operator` is set where only the operator can mend it: what is wrong and what to do, in a sentence that
+    they are told once (an API key that is refused, a right that is missing). No secret is in it.
+    """
+
+    def __init__(self, sentence: str, retry_after: float | None = None, *, operator: str = "") -> None:
         super().__init__(sentence)
         self.retry_after = retry_after
+        self.operator = operator
 
 
 class OutcomeUnknown(Unavailable):

@@ -1,13 +1,17 @@
-"""What people are called: learnt from what they do, and asked of Slack only when somebody reads a page."""
+"""Who people are: learnt from what they do, asked of Slack one by one, and never waited for on the way."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from time import monotonic
 
 from tocsin.actions.best_effort import best_effort
 from tocsin.actions.ports import Backend
+from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.model import Person, PersonId
+from tocsin.incidents.permissions import Standing
+from tocsin.slack.accounts import Account
 from tocsin.slack.workspace import SlackWorkspace
 
 KEPT = 10_000
@@ -15,15 +19,28 @@ FIRST_NAMES = 200
 ASKED_AT_ONCE = 20
 ASKING_SECONDS = 1.5
 
+FRESH_SECONDS = 300.0
+"""How long somebody's standing is taken for what it was."""
+
+STALE_SECONDS = 3600.0
+"""The same while Slack cannot be asked."""
+
 
 class People:
-    """Names by Slack id, for as long as the process lives; the backend keeps them for its pages."""
+    """Names and standings by Slack id, for as long as the process lives; the backend keeps the names."""
 
-    def __init__(self, workspace: SlackWorkspace, backend: Backend) -> None:
+    def __init__(
+        self, workspace: SlackWorkspace, backend: Backend, now: Callable[[], float] = monotonic
+    ) -> None:
         self._workspace = workspace
         self._backend = backend
+        self._now = now
         self._asked: set[PersonId] = set()
+        self._standings: dict[PersonId, tuple[Standing, float]] = {}
+        self._asking: dict[PersonId, asyncio.Task[Standing]] = {}
         self.names: dict[str, str] = {}
+        self.owner: PersonId | None = None
+        """Who owns the workspace, where that is among the first people it tells of."""
 
     def meet(self, person: Person) -> Person:
         """Somebody did something: remember what Slack calls them; answers them by the best name we know."""
@@ -33,10 +50,10 @@ class People:
         return person.model_copy(update={"name": known}) if known else person
 
     async def greet(self) -> None:
-        """Learn the first names in one call: everybody in a small workspace, and some in a large one."""
+        """Learn of the first people in one call: everybody in a small workspace, and some in a large one."""
         async with best_effort("ask Slack for names"), asyncio.timeout(ASKING_SECONDS):
-            named = await self._workspace.some_people(FIRST_NAMES)
-            self.names.update({str(person.slack_user_id): str(person.name) for person in named})
+            for found in await self._workspace.some_accounts(FIRST_NAMES):
+                self._learn(found)
 
     async def introduce(self, people: Iterable[PersonId]) -> None:
         """Ask Slack for the names we never asked for, for a second and a half at most."""
@@ -45,7 +62,59 @@ class People:
             return
         self._asked.update(unknown)
         async with best_effort("ask Slack who people are"), asyncio.timeout(ASKING_SECONDS):
-            found = await asyncio.gather(*(self._workspace.person(person) for person in unknown))
-            named = [person for person in found if person is not None and person.name]
-            self.names.update({str(person.slack_user_id): str(person.name) for person in named})
+            found = await asyncio.gather(*(self._workspace.account(person) for person in unknown))
+            for account in found:
+                self._learn(account)
+            named = [account.person for account in found if account is not None and account.person.name]
             await self._backend.remember_people(named)
+
+    def known_standing(self, person: PersonId) -> Standing | None:
+        """How somebody stands, without asking; None where that was never asked, or too long ago."""
+        return self._remembered(person, FRESH_SECONDS)
+
+    async def standing(self, person: PersonId, seconds: float = ASKING_SECONDS) -> Standing:
+        """How somebody stands, asked of Slack for so many seconds at most where it is not known.
+
+        While Slack cannot be asked, what it said within the last hour stands; else it is unknown.
+        """
+        known = self.known_standing(person)
+        if known is not None:
+            return known
+        asking = self._asking.get(person)
+        if asking is None:
+            asking = self._asking[person] = asyncio.create_task(self._ask(person))
+            asking.add_done_callback(lambda _: self._asking.pop(person, None))
+        # Who stops waiting does not stop the asking: the next gesture finds the answer.
+        done, _ = await asyncio.wait({asking}, timeout=seconds)
+        return asking.result() if done else self._last_known(person)
+
+    async def _ask(self, person: PersonId) -> Standing:
+        try:
+            async with asyncio.timeout(2 * ASKING_SECONDS):
+                self._learn(await self._workspace.account(person))
+        except (TocsinError, TimeoutError):
+            return self._last_known(person)
+        return self.known_standing(person) or Standing.UNKNOWN
+
+    def _last_known(self, person: PersonId) -> Standing:
+        return self._remembered(person, STALE_SECONDS) or Standing.UNKNOWN
+
+    def _remembered(self, person: PersonId, seconds: float) -> Standing | None:
+        standing, at = self._standings.get(person, (None, 0.0))
+        return standing if standing is not None and self._now() - at < seconds else None
+
+    def _learn(self, account: Account | None) -> None:
+        if account is None or account.person.slack_user_id is None:
+            return
+        person = account.person.slack_user_id
+        if account.person.name:
+            self.names[person] = account.person.name
+        if account.owns_workspace:
+            self.owner = person
+        if account.standing is Standing.UNKNOWN:
+            return
+        self._standings.pop(person, None)
+        self._standings[person] = (account.standing, self._now())
+        if len(self._standings) > KEPT:
+            # The one that was learnt longest ago comes first.
+            del self._standings[next(iter(self._standings))]

@@ -15,6 +15,7 @@ from tocsin.actions.ports import Channel
 from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, Person, PersonId
 from tocsin.incidents.rules import Place
+from tocsin.slack.accounts import Account, Home, account
 from tocsin.slack.calls import Answer, Calls, told
 from tocsin.slack.pace import Urgency
 from tocsin.slack.posts import Posts
@@ -44,6 +45,7 @@ class SlackWorkspace:
         self.home_url = str(identity.get("url") or "")
         self.team_id = str(identity.get("team_id") or "")
         self.bot_user_id = str(identity.get("user_id") or "")
+        self.home = Home(self.team_id, str(identity.get("enterprise_id") or ""))
         self._clock = clock
         self._posts = Posts(client, self.calls)
 
@@ -121,17 +123,31 @@ class SlackWorkspace:
 
     async def person(self, person: PersonId) -> Person | None:
         """What Slack shows somebody as; None for somebody it does not know."""
+        found = await self.account(person)
+        return found.person if found is not None else None
+
+    async def account(self, person: PersonId) -> Account | None:
+        """Who somebody is and how they stand (Slack, users.info); None for somebody it does not know."""
         try:
             answer = await self.calls.once(self.client.users_info, user=person)
         except SlackRefused:
             return None
-        return _person(answer.get("user") or {"id": person})
+        return account(answer.get("user") or {"id": person}, self.home)
 
-    async def some_people(self, limit: int) -> Sequence[Person]:
-        """The first so many people with a name, in one call; a large workspace is never listed whole."""
+    async def some_accounts(self, limit: int) -> Sequence[Account]:
+        """The first so many people, in one call; a large workspace is never listed whole."""
         answer = await self.calls.once(self.client.users_list, limit=limit)
-        found = [_person(user) for user in answer.get("members") or () if user.get("id")]
-        return [person for person in found if person.name]
+        return [account(user, self.home) for user in answer.get("members") or () if user.get("id")]
+
+    async def group_members(self, group: str) -> frozenset[PersonId]:
+        """Who is in a user group now (Slack, usergroups.users.list); SlackRefused where there is none."""
+        answer = await self.calls.make(self.client.usergroups_users_list, usergroup=group)
+        return frozenset(PersonId(str(person)) for person in answer.get("users") or ())
+
+    async def group_handles(self) -> Mapping[str, str]:
+        """What people call the workspace's user groups, by id (Slack, usergroups.list)."""
+        answer = await self.calls.make(self.client.usergroups_list)
+        return {str(g.get("id")): str(g.get("handle") or "") for g in answer.get("usergroups") or ()}
 
     async def pin(self, channel: ChannelId, ts: MessageTs) -> None:
         try:
@@ -215,9 +231,3 @@ class SlackWorkspace:
 def _channel(answer: Answer) -> Channel:
     name = (answer.get("channel") or {}).get("name") if isinstance(answer.get("channel"), dict) else ""
     return Channel(id=ChannelId(told(answer, "channel", "id")), name=str(name or ""))
-
-
-def _person(user: Answer) -> Person:
-    profile = user.get("profile") or {}
-    name = profile.get("real_name") or user.get("real_name") or profile.get("display_name")
-    return Person(slack_user_id=PersonId(str(user["id"])), name=name or user.get("name"))

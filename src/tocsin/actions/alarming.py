@@ -1,0 +1,89 @@
+"""Tell the operator what only they can mend: once when it begins, and once when it is well again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import TypeVar
+from uuid import uuid4
+
+import structlog
+
+from tocsin.actions.attempts import ALL_DAY
+from tocsin.actions.best_effort import best_effort, patiently
+from tocsin.actions.ports import Memory
+from tocsin.incidents.errors import Unavailable
+
+T = TypeVar("T")
+Say = Callable[[str, str, bool], Awaitable[None]]
+"""Says a sentence under a key; told whether an earlier attempt may have arrived."""
+
+KEPT_AS = "alarms"
+log = structlog.get_logger()
+
+
+class Alarms:
+    """The operator's bell. What is known to be wrong outlives the process, so that it is told once."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._known: dict[str, str] = {}
+        """What is wrong now, by what it is about."""
+        self._since: dict[str, float] = {}
+        """Since when something that may pass by itself has been wrong (monotonic seconds)."""
+        self._unsaid: asyncio.Queue[str] = asyncio.Queue()
+
+    def sound(self, about: str, sentence: str) -> None:
+        """Have the operator told, unless they know. Anything about something else is another trouble."""
+        if about in self._known:
+            return
+        self._known[about] = sentence
+        log.error("for the operator", about=about, what=sentence)
+        self._unsaid.put_nowait(sentence)
+
+    def rest(self, about: str) -> None:
+        """Have the operator told that it is over, where they were told that it began."""
+        sentence = self._known.pop(about, None)
+        if sentence is not None:
+            log.warning("well again", about=about)
+            self._unsaid.put_nowait(f"Well again. Earlier: {sentence}")
+
+    def seen(self, about: str, wrong: str, *, after: float) -> None:
+        """What a look at something found: nothing `wrong`, or a sentence; told once that lasts `after` s."""
+        if not wrong:
+            self._since.pop(about, None)
+            self.rest(about)
+        elif monotonic() - self._since.setdefault(about, monotonic()) >= after:
+            self.sound(about, wrong)
+
+    async def watched(self, about: str, act: Callable[[], Awaitable[T]]) -> T:
+        """What `act` answers or raises; a trouble that is the operator's is told, and so is its end."""
+        try:
+            answer = await act()
+        except Unavailable as error:
+            if error.operator:
+                self.sound(about, error.operator)
+            raise
+        self.rest(about)
+        return answer
+
+    async def recall(self) -> None:
+        """Know again what the operator was told before the last stop."""
+        async with best_effort("recall what the operator knows"):
+            kept = json.loads(await self._memory.recall(KEPT_AS) or "{}")
+            self._known = {str(about): str(said) for about, said in kept.items()} | self._known
+
+    async def keep_saying(self, say: Say) -> None:
+        """Say one thing after the other, for ever; while Slack cannot be reached, they wait."""
+        while True:
+            sentence = await self._unsaid.get()
+            await self._say(say, sentence)
+            async with best_effort("keep what the operator knows"):
+                await self._memory.remember(KEPT_AS, json.dumps(self._known))
+
+    async def _say(self, say: Say, sentence: str) -> None:
+        key = str(uuid4())
+        async with best_effort("tell the operator"):
+            await patiently(lambda again: say(sentence, key, again), again=False, attempts=ALL_DAY)
