@@ -28,7 +28,11 @@ class FormCache:
     """
 
     def __init__(
-        self, backend: Backend, memory: Memory | None = None, kept_as: str = "form", alarms: Alarms | None = None
+        self,
+        backend: Backend,
+        memory: Memory | None = None,
+        kept_as: str = "form",
+        alarms: Alarms | None = None,
     ) -> None:
         self._backend = backend
         self._memory = memory
