@@ -292,21 +292,3 @@ class Clock(Protocol):
     """The time, as an aware UTC datetime."""
 
     def __call__(self) -> datetime: ...
-
-
-__all__ = [
-    "Backend",
-    "Channel",
-    "Clock",
-    "Directory",
-    "Examined",
-    "Finding",
-    "Journal",
-    "Ledger",
-    "Managing",
-    "Memory",
-    "Operator",
-    "Person",
-    "Searching",
-    "Workspace",
-]
