@@ -121,7 +121,7 @@ class Bot:
         """Why nothing can be declared right now; nothing when all is well."""
         if self.trouble:
             return [self.trouble]
-        reasons = list(self.unwell)
+        reasons = list(dict.fromkeys(filter(None, [*self.unwell, self.journal.trouble])))
         if self.calls is not None and self.calls.trouble:
             reasons.append(self.calls.trouble)
         if self.socket is not None and not self.socket.is_open:
@@ -134,9 +134,12 @@ class Bot:
             reasons = []
             for look in (ledger.beat, self._keeps_incidents, self._count_pending):
                 try:
-                    await look()
+                    async with asyncio.timeout(WATCH_SECONDS):
+                        await look()
                 except Unavailable as error:
                     reasons.append(str(error))
+                except TimeoutError:
+                    reasons.append("Tocsin's files did not answer in time.")
             self.unwell = tuple(dict.fromkeys(reasons))
             self._watch_slack()
             await asyncio.sleep(WATCH_SECONDS)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import resource
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 import sqlalchemy as sa
 from fakes.bot import typed
@@ -14,9 +17,14 @@ from fakes.readings import how_many, settled, words
 from sqlalchemy import event
 
 from faults.run import Run, run
+from tocsin.playground.faults import Fault
 from tocsin.settings import ConfigurationError
 
 OTHERWISE = {"max_page_count": "max_page_count=4294967294", "query_only": "query_only=OFF"}
+
+SMALL_FILE = 4096
+GLANCE_SECONDS = 0.05
+NOTICED_SECONDS = 30.0
 
 LONG = "it goes on and on " * 150
 
@@ -82,6 +90,70 @@ async def test_a_journal_that_takes_nothing_is_said_with_the_text_kept_and_works
     dial.clear()
     assert (await day.submit(press)).ok
     await settled(day.bot)
+    assert day.broken() == []
+
+
+@contextmanager
+def no_room() -> Iterator[None]:
+    """The kernel lets this process write nothing behind the first page of any file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (SMALL_FILE, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@contextmanager
+def turned(dial: list[str], pragma: str) -> Iterator[None]:
+    dial.append(pragma)
+    try:
+        yield
+    finally:
+        dial.clear()
+
+
+async def reasons(day: Run, *, ready: bool) -> str:
+    """What `/readyz` says, once it says that the bot is ready, or is not."""
+    async with asyncio.timeout(NOTICED_SECONDS), httpx.AsyncClient(trust_env=False) as client:
+        while (answer := await client.get(f"{day.bot.url}/readyz")).json()["ready"] is not ready:
+            await asyncio.sleep(GLANCE_SECONDS)
+    assert answer.status_code == (200 if ready else 503)
+    return " ".join(answer.json()["reasons"])
+
+
+@pytest.mark.parametrize("how", ["max_page_count=1", "query_only=ON", "no room"])
+@pytest.mark.parametrize("method", ["conversations.create", "bookmarks.add", "pins.add"])
+async def test_what_cannot_be_written_down_midway_is_named_by_readyz_and_goes_on_by_itself(
+    day: Run, dial: list[str], method: str, how: str
+) -> None:
+    goes_on = asyncio.Event()
+    day.fail(method, Fault(until=goes_on))
+    _, press = await day.filled(summary=typed(LONG))
+    assert (await day.submit(press)).ok
+    await day.bot.workspace.begun(method)
+    fill(day.bot.folder / "journal.db")
+    with no_room() if how == "no room" else turned(dial, how):
+        goes_on.set()
+        said = await reasons(day, ready=False)
+    assert "Tocsin's journal cannot be" in said
+    await day.settled()
+    assert await reasons(day, ready=True) == ""
+    assert day.broken() == []
+
+
+async def test_what_ended_and_cannot_be_called_finished_is_finished_by_itself(day: Run) -> None:
+    stop = (
+        "CREATE TRIGGER stop BEFORE UPDATE OF status ON workflow_status WHEN NEW.status = 'SUCCESS' "
+        "BEGIN SELECT RAISE(ABORT, 'no'); END"
+    )
+    with closing(sqlite3.connect(day.bot.folder / "journal.db", isolation_level=None)) as other:
+        other.execute(stop)
+        _, press = await day.filled()
+        assert (await day.submit(press)).ok
+        assert "no" in await reasons(day, ready=False)
+        other.execute("DROP TRIGGER stop")
+    await day.settled()
     assert day.broken() == []
 
 

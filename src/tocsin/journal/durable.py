@@ -24,6 +24,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from tocsin.incidents.errors import Unavailable
+from tocsin.journal.gate import Gate, asking_now, in_no_hurry
 from tocsin.tracing import trace, traced
 
 T = TypeVar("T")
@@ -42,6 +43,9 @@ FINISH_SECONDS = 1.5
 TRACE = "_trace"
 """Beside what was ordered: the id of the gesture, which a resumed story keeps."""
 
+THREADS = 48
+"""For stories that wait for the journal side by side."""
+
 _open: DurableJournal | None = None
 
 # A story that DBOS resumes runs in a context of its own, where this was never set.
@@ -52,6 +56,7 @@ _begun_by_this_process: ContextVar[bool] = ContextVar("begun_by_this_process", d
 async def _story(verb: str, order: dict[str, Any]) -> Any:
     if _open is None:
         raise RuntimeError("a story was begun with no journal open")
+    in_no_hurry()
     _open.in_hand()
     order = dict(order)
     # A story of an older version has none, and goes by its key.
@@ -67,6 +72,7 @@ class DurableJournal:
         self.executor = executor
         self.stories: dict[str, Story] = {}
         self._identity: tuple[int, int] | None = None
+        self._gate: Gate | None = None
         self._running: set[asyncio.Task[Any]] = set()
 
     def in_hand(self) -> None:
@@ -98,10 +104,21 @@ class DurableJournal:
             "executor_id": self.executor,
             "enable_otlp": False,
             "log_level": "WARNING",
+            "max_executor_threads": THREADS,
         }
+        if file_of(self.url) is not None:
+            self._gate = Gate(self.url)
+            config["system_database_engine"] = self._gate.engine
         _open = self
         DBOS(config=config)
         DBOS.launch()
+
+    @property
+    def trouble(self) -> str:
+        """Why stories cannot go on; empty when they can."""
+        why = self._gate.trouble if self._gate is not None else ""
+        said = f"Tocsin's journal cannot be written to ({why}). What is unfinished goes on when it can be."
+        return said if why else ""
 
     async def finish(self, seconds: float) -> None:
         """Wait for the stories in hand, at most so many seconds."""
@@ -117,6 +134,8 @@ class DurableJournal:
         for story in (cut := set(self._running)):
             story.cancel()
         await asyncio.gather(*cut, return_exceptions=True)
+        if self._gate is not None:
+            self._gate.close()
         await asyncio.to_thread(DBOS.destroy)
         # DBOS made its own threads the loop's, and has just ended them.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
@@ -165,7 +184,8 @@ class DurableJournal:
         if identity(self.url) != self._identity:
             raise Unavailable("Tocsin's journal was moved or deleted; put it back and start Tocsin again.")
         try:
-            yield
+            with asking_now():
+                yield
         except (SQLAlchemyError, sqlite3.Error) as error:
             raise Unavailable(f"Tocsin's journal cannot be {what} ({cause(error)}).") from error
 
