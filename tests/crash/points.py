@@ -25,7 +25,14 @@ WHERE: dict[str, tuple[str, ...]] = {
     "slack/workspace.py": (),
 }
 # `with` blocks that open no transaction; any other one in these files is taken for one.
-NO_TRANSACTION = ("told(", "SetWorkflowID(", "sqlite3.connect(", "suppress(", "contextlib.suppress(")
+NO_TRANSACTION = (
+    "asking_now(",
+    "told(",
+    "SetWorkflowID(",
+    "sqlite3.connect(",
+    "suppress(",
+    "contextlib.suppress(",
+)
 
 
 class UnknownShape(Exception):
