@@ -32,6 +32,7 @@ from tocsin.keeping import api_token, data_dir, journal_url, now, only_one, open
 from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack.app import build_app
 from tocsin.slack.calls import Calls, asked, open_session, web_client
+from tocsin.slack.counting import every_route
 from tocsin.slack.desk import Desk
 from tocsin.slack.http import HttpDoor
 from tocsin.slack.operator import SlackOperator
@@ -208,13 +209,16 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
             declare=declare, forms=forms, workspace=workspace, people=bot.people, tasks=tasks, clock=bot.clock
         )
         bot.slack_url = workspace.home_url
-        bot.app = build_app(desk, client, dict(identity))
+        bot.app = build_app(desk, client, dict(identity), bot.meters)
+        bot.meters.routes(every_route())
         app_token = slack.get("app_token") or secret(settings.slack_app_token)
         if app_token:
             connecting = web_client(session, token=app_token, base_url=base_url)
             bot.socket = await _socket_door(bot.app, app_token, connecting, stack)
         else:
-            bot.http = HttpDoor(bot.app, secret(settings.slack_signing_secret) or "")
+            bot.http = HttpDoor(
+                bot.app, secret(settings.slack_signing_secret) or "", turned_away=bot.meters.turned_away
+            )
         bot.trouble = ""
         yield bot
         bot.trouble = "Tocsin is stopping."
@@ -238,6 +242,7 @@ def _declaring(
         gathering=lambda team: gathering,
         ended=bot.meters.ended,
         alarms=bot.alarms,
+        seen=bot.meters.seen,
     )
 
 
