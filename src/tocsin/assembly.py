@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +19,8 @@ from starlette.applications import Starlette
 
 from tocsin.actions.alarming import Alarms
 from tocsin.actions.best_effort import patiently
-from tocsin.actions.declare import VERB, DeclareIncident
+from tocsin.actions.declare import VERB
 from tocsin.actions.forms import FormCache
-from tocsin.actions.gathering import Gathering
 from tocsin.actions.ports import Backend, Clock
 from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import PersonId
@@ -32,7 +31,6 @@ from tocsin.keeping import api_token, data_dir, journal_url, now, only_one, open
 from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack.app import build_app
 from tocsin.slack.calls import Calls, asked, open_session, web_client
-from tocsin.slack.counting import every_route
 from tocsin.slack.desk import Desk
 from tocsin.slack.http import HttpDoor
 from tocsin.slack.operator import SlackOperator
@@ -40,6 +38,7 @@ from tocsin.slack.people import People
 from tocsin.slack.socket import SocketDoor
 from tocsin.slack.tasks import Tasks
 from tocsin.slack.workspace import SlackWorkspace
+from tocsin.verbs import declaring, managed
 from tocsin.web.app import web_app
 from tocsin.web.guard import own_hosts
 from tocsin.web.meters import Meters
@@ -192,58 +191,46 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         ledger = _open_ledger(bot.journal.url)
         stack.callback(ledger.close)
         announce = settings.tocsin_announce_channel or slack.get("announce")
-        declare = _declaring(bot, workspace, ledger, announce)
-        bot.journal.tells(VERB, declare.story)
-        bot.journal.open()
-        stack.push_async_callback(bot.journal.close)
+        declare = declaring(bot, workspace, ledger, announce)
         kept_as = f"form:{settings.tocsin_backend}"
         forms, tasks = FormCache(bot.backend, bot.memory, kept_as, bot.alarms), bot.tasks
+        verbs = managed(bot, workspace, ledger, forms.fetch)
+        for verb, story in {VERB: declare.story, **verbs.stories()}.items():
+            bot.journal.tells(verb, story)
+        bot.journal.open()
+        stack.push_async_callback(bot.journal.close)
         stack.push_async_callback(tasks.finish, FINISH_SECONDS)
         await _kept_fresh(forms, stack)
-        watching = asyncio.create_task(bot.watch(ledger))
-        stack.callback(watching.cancel)
+        _kept_up(stack, bot.watch(ledger), verbs.remind.keep_watch())
         bot.people = People(workspace, bot.backend)
         await bot.people.greet()
         await _reaching_the_operator(bot, workspace, settings, stack)
         desk = Desk(
-            declare=declare, forms=forms, workspace=workspace, people=bot.people, tasks=tasks, clock=bot.clock
+            declare=declare,
+            managing=verbs,
+            forms=forms,
+            workspace=workspace,
+            people=bot.people,
+            tasks=tasks,
+            clock=bot.clock,
         )
         bot.slack_url = workspace.home_url
-        bot.app = build_app(desk, client, dict(identity), bot.meters)
-        bot.meters.routes(every_route())
+        bot.app = build_app(desk, client, dict(identity))
         app_token = slack.get("app_token") or secret(settings.slack_app_token)
         if app_token:
             connecting = web_client(session, token=app_token, base_url=base_url)
             bot.socket = await _socket_door(bot.app, app_token, connecting, stack)
         else:
-            bot.http = HttpDoor(
-                bot.app, secret(settings.slack_signing_secret) or "", turned_away=bot.meters.turned_away
-            )
+            bot.http = HttpDoor(bot.app, secret(settings.slack_signing_secret) or "")
         bot.trouble = ""
         yield bot
         bot.trouble = "Tocsin is stopping."
 
 
-def _declaring(
-    bot: Bot, workspace: SlackWorkspace, ledger: SqlLedger, announce: str | None
-) -> DeclareIncident:
-    gathering = Gathering(
-        backend=bot.backend,
-        workspace=workspace,
-        ledger=ledger,
-        journal=bot.journal,
-        clock=bot.clock,
-        announce=announce,
-    )
-    return DeclareIncident(
-        backend=bot.backend,
-        ledger=ledger,
-        journal=bot.journal,
-        gathering=lambda team: gathering,
-        ended=bot.meters.ended,
-        alarms=bot.alarms,
-        seen=bot.meters.seen,
-    )
+def _kept_up(stack: AsyncExitStack, *watches: Coroutine[Any, Any, None]) -> None:
+    """What goes on for as long as the bot does."""
+    for watch in watches:
+        stack.callback(asyncio.create_task(watch).cancel)
 
 
 async def _reaching_the_operator(

@@ -62,3 +62,21 @@ def _wait(tried: int, asked: float | None) -> float:
     longest = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(tried - 1, 10))
     spread = random.uniform(0.5, 1.0)
     return longest * spread if asked is None else asked + 0.2 * spread
+
+
+async def without_end(act: Callable[[], Awaitable[T]], doing: str) -> T:
+    """What `act` answers in the end: what was promised is given up for nothing but a refusal.
+
+    What nobody foresaw is written down, and tried again as if it had been foreseen.
+    """
+
+    async def foreseen(_: bool) -> T:
+        expected: TocsinError | None = None
+        async with best_effort(doing):
+            try:
+                return await act()
+            except TocsinError as error:
+                expected = error
+        raise expected or Unavailable("Something went wrong on Tocsin's side.")
+
+    return await patiently(foreseen, again=False, attempts=None)

@@ -116,6 +116,7 @@ class Gathering:
                     raise
                 continue
             await self._backend.set_channel(incident.id, channel)
+            await self._ledger.remember_channel(channel.id, incident.id)
             entry = TimelineEntry(at=self._clock(), verb="opened the channel", text=f"#{channel.name}")
             await self._backend.note(incident.id, entry, f"{key}:channel")
             return channel

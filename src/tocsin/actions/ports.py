@@ -264,6 +264,10 @@ class Ledger(Protocol):
 
     async def cards(self, incident_id: str) -> Sequence[Card]: ...
 
+    async def remember_channel(self, channel: ChannelId, incident_id: str) -> None:
+        """Which incident this channel is for."""
+        ...
+
 
 class Journal(Protocol):
     """Durable stories: what was started is finished, also by the next process."""

@@ -34,6 +34,7 @@ from tocsin.incidents.requests import (
 
 _BIDIRECTIONAL = frozenset(map(chr, [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]))
 CHANNEL_NAME_LENGTH = 60
+FOLLOW_UP_WORDS = {"action": "action", "follow_up": "follow-up"}
 _JOINERS = frozenset("\u200c\u200d")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -40,6 +40,37 @@ _cards = sa.Table(
     sa.Column("place", sa.Text, nullable=False),
 )
 
+_channels = sa.Table(
+    "tocsin_channels",
+    _tables,
+    sa.Column("channel", sa.Text, primary_key=True),
+    sa.Column("incident_id", sa.Text, nullable=False),
+)
+_faces = sa.Table(
+    "tocsin_faces",
+    _tables,
+    sa.Column("incident_id", sa.Text, primary_key=True),
+    sa.Column("channel", sa.Text, primary_key=True),
+    sa.Column("thing", sa.Text, primary_key=True),
+    sa.Column("face", sa.Text, nullable=False),
+)
+_watched = sa.Table(
+    "tocsin_watched",
+    _tables,
+    sa.Column("incident_id", sa.Text, primary_key=True),
+    sa.Column("seen", sa.Text, nullable=False),
+)
+
+reminders = sa.Table(
+    "tocsin_reminders",
+    _tables,
+    sa.Column("incident_id", sa.Text, primary_key=True),
+    sa.Column("due_at", sa.Float, nullable=False, index=True),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("asking", sa.Boolean, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+)
+
 _pulse = sa.Table("tocsin_pulse", _tables, sa.Column("id", sa.Integer, primary_key=True))
 
 
@@ -62,7 +93,7 @@ class SqlLedger:
                 connection.execute(_sources.insert().values(row))
             return str(owner or key)
 
-        return await self._do(claim)
+        return await self.do(claim)
 
     async def release_source(self, team: str, source: SourceMessage, key: str) -> None:
         ours = sa.and_(
@@ -71,7 +102,7 @@ class SqlLedger:
             _sources.c.timestamp == source.timestamp,
             _sources.c.key == key,
         )
-        await self._do(lambda connection: connection.execute(_sources.delete().where(ours)) and None)
+        await self.do(lambda connection: connection.execute(_sources.delete().where(ours)) and None)
 
     async def source_key(self, team: str, source: SourceMessage) -> str | None:
         return await self._scalar(_owner(team, source))
@@ -89,12 +120,53 @@ class SqlLedger:
 
     async def cards(self, incident_id: str) -> Sequence[Card]:
         asked = sa.select(_cards).where(_cards.c.incident_id == incident_id).order_by(_cards.c.ts)
-        rows = await self._do(lambda connection: connection.execute(asked).all())
+        rows = await self.do(lambda connection: connection.execute(asked).all())
         return [Card(channel=ChannelId(r.channel), ts=MessageTs(r.ts), place=r.place) for r in rows]
+
+    async def forget_card(self, card: Card) -> None:
+        def drop(connection: sa.Connection) -> None:
+            ours = sa.and_(_cards.c.channel == card.channel, _cards.c.ts == card.ts)
+            connection.execute(_cards.delete().where(ours))
+
+        await self.do(drop)
+
+    async def remember_channel(self, channel: ChannelId, incident_id: str) -> None:
+        """Which incident a channel is for; the first one stays."""
+        await self._put(_channels, {"channel": channel}, {"incident_id": incident_id})
+
+    async def incident_of_channel(self, channel: ChannelId) -> str | None:
+        """The id of the incident that this channel is, or was, for."""
+        found = await self._scalar(sa.select(_channels.c.incident_id).where(_channels.c.channel == channel))
+        if found is not None:
+            return found
+        pinned = sa.and_(_cards.c.channel == channel, _cards.c.place == "headline")
+        return await self._scalar(sa.select(_cards.c.incident_id).where(pinned).limit(1))
+
+    async def faces(self, incident_id: str) -> Mapping[tuple[str, str], str]:
+        asked = sa.select(_faces).where(_faces.c.incident_id == incident_id)
+        rows = await self.do(lambda connection: connection.execute(asked).all())
+        return {(row.channel, row.thing): row.face for row in rows}
+
+    async def remember_face(self, incident_id: str, channel: str, thing: str, face: str) -> None:
+        where = {"incident_id": incident_id, "channel": channel, "thing": thing}
+        await self._put(_faces, where, {"face": face}, replacing=True)
+
+    async def watched(self) -> Mapping[str, str]:
+        """By id, what every incident that was open when last looked at was then."""
+        rows = await self.do(lambda connection: connection.execute(sa.select(_watched)).all())
+        return {row.incident_id: row.seen for row in rows}
+
+    async def remember_watched(self, incident_id: str, seen: str | None) -> None:
+        """What the incident is now; None when it need not be watched any more."""
+        if seen is not None:
+            await self._put(_watched, {"incident_id": incident_id}, {"seen": seen}, replacing=True)
+            return
+        gone = _watched.delete().where(_watched.c.incident_id == incident_id)
+        await self.do(lambda connection: connection.execute(gone) and None)
 
     async def beat(self) -> None:
         """Write something. Raises Unavailable when nothing can be promised on this journal now."""
-        await self._do(
+        await self.do(
             lambda connection: (
                 connection.execute(_pulse.delete()),
                 connection.execute(_pulse.insert().values(id=1)),
@@ -106,19 +178,25 @@ class SqlLedger:
             found = connection.scalar(asked)
             return None if found is None else str(found)
 
-        return await self._do(ask)
+        return await self.do(ask)
 
-    async def _put(self, table: sa.Table, where: dict[str, str], what: dict[str, str]) -> None:
-        """Insert the row, or leave the one that is there already."""
+    async def _put(
+        self, table: sa.Table, where: dict[str, str], what: dict[str, str], *, replacing: bool = False
+    ) -> None:
+        """Insert the row; one that is there already stays, unless it is `replacing`."""
 
         def put(connection: sa.Connection) -> None:
             there = sa.and_(*(table.c[column] == value for column, value in where.items()))
             if connection.execute(sa.select(table).where(there)).first() is None:
                 connection.execute(table.insert().values({**where, **what}))
+            elif replacing:
+                connection.execute(table.update().where(there).values(what))
 
-        await self._do(put)
+        await self.do(put)
 
-    async def _do(self, act: Callable[[sa.Connection], T]) -> T:
+    async def do(self, act: Callable[[sa.Connection], T]) -> T:
+        """What `act` answers within one transaction. Raises Unavailable."""
+
         def transaction() -> T:
             if identity(self._url) != self._identity:
                 raise Unavailable(

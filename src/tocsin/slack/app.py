@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -26,7 +25,6 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tocsin.actions.best_effort import best_effort
 from tocsin.incidents.model import Frozen
 from tocsin.slack import routes
-from tocsin.slack.counting import UNKNOWN, Counting, Uncounted, route_of
 from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.events import Heard
 from tocsin.slack.gestures import Command, Happening, Press, Shortcut, Submission, Suggestion
@@ -45,11 +43,8 @@ NOT_OURS = "Tocsin does not serve this workspace."
 NOT_KNOWN = "This is from another version of Tocsin, which is gone. Type /incident to start again."
 
 
-def build_app(
-    desk: Desk, client: AsyncWebClient, identity: dict[str, Any], counting: Counting | None = None
-) -> AsyncApp:
+def build_app(desk: Desk, client: AsyncWebClient, identity: dict[str, Any]) -> AsyncApp:
     """The app, with everything that `routes` lists behind it. `identity` is the answer of `auth.test`."""
-    count = counting or Uncounted()
 
     async def authorize(**_: Any) -> AuthorizeResult:
         return AuthorizeResult(
@@ -72,12 +67,12 @@ def build_app(
         attaching_function_token_enabled=False,
     )
     desk.help_lines = routes.help_lines()
-    app.command(ANY)(_listener(Command, desk, _run_command, count))
-    app.shortcut(ANY)(_listener(Shortcut, desk, _run_shortcut, count))
-    app.view(ANY)(_listener(Submission, desk, _run_submission, count))
-    app.action(ANY)(_listener(Press, desk, _run_press, count))
-    app.options(ANY)(_listener(Suggestion, desk, _run_suggestion, count))
-    app.event(ANY)(_event_listener(desk, count))
+    app.command(ANY)(_listener(Command, desk, _run_command))
+    app.shortcut(ANY)(_listener(Shortcut, desk, _run_shortcut))
+    app.view(ANY)(_listener(Submission, desk, _run_submission))
+    app.action(ANY)(_listener(Press, desk, _run_press))
+    app.options(ANY)(_listener(Suggestion, desk, _run_suggestion))
+    app.event(ANY)(_event_listener(desk))
     app.error(_malformed)
     return app
 
@@ -101,10 +96,7 @@ async def _malformed(error: Exception) -> BoltResponse:
 
 
 def _listener(
-    kind: type[G],
-    desk: Desk,
-    run: Callable[[AsyncAck, G, Desk, Delivery], Awaitable[None]],
-    count: Counting,
+    kind: type[G], desk: Desk, run: Callable[[AsyncAck, G, Desk, Delivery], Awaitable[None]]
 ) -> Callable[..., Awaitable[BoltResponse | None]]:
     """Around every listener: read the payload, keep strangers out, leave nobody without an answer."""
 
@@ -112,50 +104,36 @@ def _listener(
         try:
             gesture = kind.model_validate(body)
         except ValidationError as error:
-            return _unread(kind.__name__, error, count)
-        route, delivery = route_of(gesture), context.get(DELIVERY) or Delivery()
-        delivery.timed = partial(count.acknowledged, route)
+            log.warning("malformed payload", kind=kind.__name__, fields=[e["loc"] for e in error.errors()])
+            return BoltResponse(status=400, body="malformed payload")
         desk.people.meet(gesture.by)
-        ours = _is_ours(gesture, desk)
         async with best_effort(f"answer a {kind.__name__.lower()}") as failed:
-            if ours:
-                await run(ack, gesture, desk, delivery)
+            if _is_ours(gesture, desk):
+                await run(ack, gesture, desk, context.get(DELIVERY) or Delivery())
             else:
                 await _apologise(ack, gesture, NOT_OURS)
         if failed and ack.response is None:
             await _apologise(ack, gesture, SORRY)
-        outcome = "failed" if failed else "answered" if ours else "stranger"
-        count.requested(route, outcome)
-        log.info(outcome, route=route)
         return None
 
     return listen
 
 
-def _unread(kind: str, error: ValidationError, count: Counting) -> BoltResponse:
-    """The names of the fields are told, what was in them is not."""
-    log.warning("malformed payload", kind=kind, fields=[e["loc"] for e in error.errors()])
-    count.requested(UNKNOWN, "malformed")
-    return BoltResponse(status=400, body="malformed payload")
-
-
-def _event_listener(desk: Desk, count: Counting) -> Callable[..., Awaitable[BoltResponse]]:
+def _event_listener(desk: Desk) -> Callable[..., Awaitable[BoltResponse]]:
     """Events come in here, each once; one that could not be done is not acknowledged, and comes again."""
     heard = Heard()
 
-    async def listen(body: Body, context: AsyncBoltContext) -> BoltResponse:
+    async def listen(body: Body) -> BoltResponse:
         try:
             happening = Happening.model_validate(body)
         except ValidationError as error:
-            return _unread("Happening", error, count)
+            log.warning("malformed payload", kind="Happening", fields=[e["loc"] for e in error.errors()])
+            return BoltResponse(status=400, body="malformed payload")
         listener = routes.EVENTS.get(happening.kind)
-        if (delivery := context.get(DELIVERY)) is not None:
-            delivery.timed = partial(count.acknowledged, route_of(happening))
         if listener is None or not _is_ours(happening, desk):
             return BoltResponse(status=200)
         async with best_effort(f"heed {happening.kind}") as failed:
             await heard.once(happening.event_id, lambda: listener(happening, desk))
-        count.requested(route_of(happening), "failed" if failed else "answered")
         return BoltResponse(status=503 if failed else 200)
 
     return listen

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tocsin.actions.declare import DeclareIncident
 from tocsin.actions.forms import FormCache
+from tocsin.actions.managing import Managing
 from tocsin.actions.ports import Clock
 from tocsin.incidents.model import ChannelId, MessageTs
 from tocsin.slack.people import People
@@ -20,6 +20,8 @@ class Desk:
     """Built once, handed to every listener."""
 
     declare: DeclareIncident
+    managing: Managing
+    """Every verb on an incident that exists."""
     forms: FormCache
     workspace: SlackWorkspace
     people: People
@@ -38,15 +40,6 @@ class Desk:
 
 @dataclass
 class Delivery:
-    """One payload on its way through, from when it came in until its answer has been written out."""
+    """One payload on its way through: set once its answer has been written out."""
 
     acknowledged: asyncio.Event = field(default_factory=asyncio.Event)
-    began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
-    timed: Callable[[float], None] | None = None
-    """Hears how many seconds it took until the answer was written."""
-
-    def written(self) -> None:
-        """The answer is out."""
-        self.acknowledged.set()
-        if self.timed is not None:
-            self.timed(asyncio.get_running_loop().time() - self.began)

@@ -17,6 +17,7 @@ from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, Person,
 from tocsin.incidents.rules import Place
 from tocsin.slack.accounts import Account, Home, account
 from tocsin.slack.calls import Answer, Calls, told
+from tocsin.slack.changes import WorkspaceChanges
 from tocsin.slack.pace import Urgency
 from tocsin.slack.posts import Posts
 from tocsin.slack.views.card import card, card_text
@@ -29,7 +30,7 @@ INVITED_AT_ONCE = 100
 FINE_ALREADY = frozenset({"already_in_channel", "cant_invite_self", "already_pinned"})
 
 
-class SlackWorkspace:
+class SlackWorkspace(WorkspaceChanges):
     """One workspace, as its bot sees it."""
 
     def __init__(

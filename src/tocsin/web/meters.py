@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-
-ANSWERS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 2.5, 3.0)
-"""Slack waits three seconds for an acknowledgement."""
-
-REFERENCES = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 10.0, 30.0, 60.0, 600.0, 3600.0)
-OUTCOMES = ("answered", "failed", "stranger", "malformed")
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
 class Meters:
@@ -23,65 +15,24 @@ class Meters:
             "Declarations that are saved and not finished.",
             registry=self.registry,
         )
-        self._declarations = self._counter(
+        self._declarations = Counter(
             "tocsin_declarations",
             "Declarations that came to their end, by how: declared, already or refused.",
             ["outcome"],
+            registry=self.registry,
         )
-        self._calls = self._counter(
+        self._calls = Counter(
             "tocsin_slack_calls",
             "Calls to Slack, by how they ended: ok, limited, refused, unavailable or lost.",
             ["method", "outcome"],
-        )
-        self._limited = self._counter(
-            "tocsin_slack_limited", "Calls that Slack answered with 429.", ["method"]
-        )
-
-        self._requests = self._counter(
-            "tocsin_requests",
-            "Requests of Slack's, by how they ended: answered, failed, stranger or malformed.",
-            ["route", "outcome"],
-        )
-        self._answers = Histogram(
-            "tocsin_acknowledgement_seconds",
-            "From when a request came until its answer was written out.",
-            ["route"],
-            buckets=ANSWERS,
             registry=self.registry,
         )
-        self._references = Histogram(
-            "tocsin_visible_reference_seconds",
-            "From the press of Declare until its reporter could see the incident's reference.",
-            buckets=REFERENCES,
+        self._limited = Counter(
+            "tocsin_slack_limited",
+            "Calls that Slack answered with 429.",
+            ["method"],
             registry=self.registry,
         )
-        self._turned_away = self._counter(
-            "tocsin_http_turned_away",
-            "HTTP requests that no listener saw, by the status they were answered with.",
-            ["status"],
-        )
-
-    def _counter(self, name: str, says: str, labels: list[str]) -> Counter:
-        return Counter(name, says, labels, registry=self.registry)
-
-    def routes(self, routes: Iterable[str]) -> None:
-        """Every route there is, so that one nobody used yet is seen as zero."""
-        for route in routes:
-            self._answers.labels(route)
-            for outcome in OUTCOMES[:2]:
-                self._requests.labels(route, outcome)
-
-    def requested(self, route: str, outcome: str) -> None:
-        self._requests.labels(route, outcome).inc()
-
-    def acknowledged(self, route: str, seconds: float) -> None:
-        self._answers.labels(route).observe(seconds)
-
-    def seen(self, seconds: float) -> None:
-        self._references.observe(seconds)
-
-    def turned_away(self, status: int) -> None:
-        self._turned_away.labels(str(status)).inc()
 
     def pending(self, count: int) -> None:
         self._pending.set(count)

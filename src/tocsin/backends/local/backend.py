@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,13 @@ from sqlite_utils import Database
 
 from tocsin.actions.ports import Channel, Clock
 from tocsin.backends.catalogue import Catalogue
-from tocsin.backends.local import declaring, rows
+from tocsin.backends.local import changing, declaring, finding, following_up, rows
 from tocsin.backends.local.configured import bring_up_to_date
 from tocsin.backends.local.file import IncidentFile, transaction
 from tocsin.backends.local.rows import written
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import FieldOption, Form, Incident, Person, TimelineEntry
-from tocsin.incidents.requests import Declaration
+from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
+from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
 
 MOST_ON_A_PAGE = 250  # incident.io, Incidents V2 List: page_size is at most 250
 
@@ -26,7 +27,7 @@ _REFERENCE = re.compile(r"(?:INC-)?([1-9][0-9]{0,14})", re.ASCII | re.IGNORECASE
 
 
 class LocalBackend:
-    """The Backend port over an incident file."""
+    """The ports Backend and Managing over an incident file."""
 
     def __init__(self, file: IncidentFile, catalogue: Catalogue, *, public_url: str, clock: Clock) -> None:
         self.file = file
@@ -117,6 +118,51 @@ class LocalBackend:
                 declaring.add_to_timeline(db, incident_id, entry, key)
 
         await self.file.run(work)
+
+    async def change(self, incident_id: str, change: IncidentChange) -> Incident:
+        now = self._clock()
+
+        def work(db: Database) -> Incident:
+            changing.change(db, incident_id, change, now)
+            return self._one(db, rows.BY_ID, incident_id)
+
+        return await self.file.run(work)
+
+    async def matching(
+        self, wanted: IncidentFilter, *, after: str | None = None, limit: int = 50
+    ) -> Sequence[Incident]:
+        """Newest first, 250 at most; nothing comes after an id that is not there."""
+        limit = max(0, min(limit, MOST_ON_A_PAGE))
+
+        def work(db: Database) -> list[Incident]:
+            numbers = finding.matching_numbers(db, wanted, after, limit)
+            query = rows.BY_NUMBERS.format(marks=finding.marks(numbers))
+            return rows.incidents(db, query, numbers, self._public_url) if numbers else []
+
+        return await self.file.run(work)
+
+    async def unnote(self, incident_id: str, key: str) -> None:
+        def work(db: Database) -> None:
+            with transaction(db):
+                declaring.take_out_of_timeline(db, incident_id, key)
+
+        await self.file.run(work)
+
+    async def add_follow_up(self, incident_id: str, request: FollowUpRequest) -> FollowUp:
+        now = self._clock()
+
+        def work(db: Database) -> FollowUp:
+            _refuse_missing(db, incident_id)
+            return following_up.add(db, incident_id, request, now)
+
+        return await self.file.run(work)
+
+    async def complete_follow_up(self, follow_up_id: str, by: Person, at: datetime, key: str) -> FollowUp:
+        return await self.file.run(lambda db: following_up.complete(db, follow_up_id, by, at, key))
+
+    async def follow_ups(self, incident_id: str) -> Sequence[FollowUp]:
+        query = following_up.OF_INCIDENT
+        return await self.file.run(lambda db: following_up.listed(db, query, incident_id))
 
     async def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
         return await self.file.run(lambda db: rows.timeline(db, incident_id))

@@ -8,7 +8,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from tocsin.backends.local.file import transaction
-from tocsin.incidents.model import Form
+from tocsin.incidents.model import OPEN_CATEGORIES, Form
 
 Row = dict[str, Any]
 
@@ -27,6 +27,18 @@ def bring_up_to_date(db: Database, form: Form, now: str) -> None:
                 _update(db, table, row, known, now)
             else:
                 _insert(db, table, {**row, "created_at": now, "updated_at": now})
+        _agree_on_what_is_open(db, now)
+
+
+def _agree_on_what_is_open(db: Database, now: str) -> None:
+    """A status that has another category now opens or closes the incidents that are in it."""
+    marks = ", ".join("?" * len(OPEN_CATEGORIES))
+    is_open = f"incident_status_id IN (SELECT id FROM incident_statuses WHERE category IN ({marks}))"
+    categories = sorted(OPEN_CATEGORIES)
+    db.execute(f"UPDATE incidents SET closed_at = NULL WHERE closed_at IS NOT NULL AND {is_open}", categories)
+    db.execute(
+        f"UPDATE incidents SET closed_at = ? WHERE closed_at IS NULL AND NOT ({is_open})", [now, *categories]
+    )
 
 
 def _changes(db: Database, form: Form, now: str) -> Iterator[tuple[str, Row, tuple[str, ...]]]:

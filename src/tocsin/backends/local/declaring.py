@@ -94,6 +94,14 @@ def add_to_timeline(db: Database, incident_id: str, entry: TimelineEntry, key: s
     )
 
 
+def take_out_of_timeline(db: Database, incident_id: str, key: str) -> None:
+    """Remove the entry with this key, if there is one."""
+    db.execute(
+        "DELETE FROM incident_timeline_items WHERE incident_id = ? AND idempotency_key = ?",
+        [incident_id, key],
+    )
+
+
 def remember_person(db: Database, person: Person, now: str) -> None:
     """Keep somebody's name, so that pages can say it wherever their id is."""
     if person.slack_user_id and (person.name or person.email):

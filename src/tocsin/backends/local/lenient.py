@@ -17,6 +17,7 @@ UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBERS = frozenset({"rank", "sort_key", "severity_rank", "status_rank", "option_sort_key"})
 _SWITCHES = frozenset({"required", "is_default", "type_is_default", "type_private_only"})
 _TIMES = frozenset({"created_at", "updated_at", "timestamp"})
+_MAYBE_TIMES = frozenset({"closed_at", "done_at"})
 _PERHAPS = (
     "_id", "_email", "_option", "_permalink", "by_name", "by_email", "assignee_name", "actor_name",
     "value_text", "value_link", "value_numeric",
@@ -33,6 +34,8 @@ def readable(row: Mapping[str, Any]) -> Row:
 def _readable(column: str, value: Any) -> Any:
     if column in _TIMES:
         return _moment(value)
+    if column in _MAYBE_TIMES:
+        return None if value is None else _moment(value)
     if column in _NUMBERS:
         return value if isinstance(value, int) else 0
     if column in _SWITCHES:

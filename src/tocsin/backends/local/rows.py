@@ -46,6 +46,7 @@ LEFT JOIN people p ON p.slack_user_id = i.creator_slack_user_id
 
 BY_ID = _INCIDENTS + "WHERE i.id = ?"
 BY_NUMBER = _INCIDENTS + "WHERE i.number = ?"
+BY_NUMBERS = _INCIDENTS + "WHERE i.number IN ({marks}) ORDER BY i.number DESC"
 NEWEST = _INCIDENTS + "ORDER BY i.number DESC LIMIT ?"
 OLDER_THAN = (
     _INCIDENTS + "WHERE i.number < (SELECT number FROM incidents WHERE id = ?) ORDER BY i.number DESC LIMIT ?"

@@ -95,6 +95,95 @@ def first_tables(db: Database) -> None:
         db.execute(statement)
 
 
+_OPEN = "'triage', 'live', 'learning', 'paused'"
+
+# Every list that people ask for is one walk along one of these, newest first: what leads is what is asked
+# for, and the number comes last, so that a page costs the same among a thousand incidents and a million.
+_LISTS = {
+    "incidents_listed": "number",
+    "incidents_by_openness": "(closed_at IS NULL), number",
+    "incidents_by_openness_and_severity": "(closed_at IS NULL), severity_id, number",
+    "incidents_by_severity": "severity_id, number",
+    "incidents_by_status": "incident_status_id, number",
+    "incidents_by_status_and_severity": "incident_status_id, severity_id, number",
+}
+
+_CHANGES = (
+    "ALTER TABLE incidents ADD COLUMN closed_at TEXT",
+    f"""UPDATE incidents SET closed_at = updated_at WHERE incident_status_id IN
+        (SELECT id FROM incident_statuses WHERE category NOT IN ({_OPEN}))""",
+    """CREATE TABLE incident_changes (
+        idempotency_key TEXT PRIMARY KEY,
+        incident_id TEXT NOT NULL REFERENCES incidents(id) ON DELETE CASCADE,
+        created_at TEXT NOT NULL)""",
+    """CREATE TABLE follow_ups (
+        id TEXT PRIMARY KEY,
+        incident_id TEXT NOT NULL REFERENCES incidents(id) ON DELETE CASCADE,
+        idempotency_key TEXT NOT NULL UNIQUE,
+        kind TEXT NOT NULL, text TEXT NOT NULL,
+        assignee_slack_user_id TEXT, assignee_name TEXT, assignee_email TEXT,
+        created_at TEXT NOT NULL, done_at TEXT)""",
+    "CREATE INDEX follow_ups_in_order ON follow_ups (incident_id, id)",
+    *(
+        f"CREATE INDEX {name} ON incidents ((visibility = 'public'), {columns})"
+        for name, columns in _LISTS.items()
+    ),
+)
+
+# Who is involved, kept by the file itself, so that it is true whoever writes to it.
+_PEOPLE = (
+    """CREATE TABLE incident_people (
+        slack_user_id TEXT NOT NULL, is_open INTEGER NOT NULL, number INTEGER NOT NULL, part TEXT NOT NULL,
+        PRIMARY KEY (slack_user_id, is_open, number, part)) WITHOUT ROWID""",
+    "CREATE INDEX incident_people_by_number ON incident_people (number)",
+    """INSERT INTO incident_people
+        SELECT creator_slack_user_id, closed_at IS NULL, number, '' FROM incidents
+        WHERE creator_slack_user_id IS NOT NULL""",
+    """INSERT INTO incident_people
+        SELECT a.assignee_slack_user_id, i.closed_at IS NULL, i.number, a.incident_role_id
+        FROM incident_role_assignments a JOIN incidents i ON i.id = a.incident_id
+        WHERE a.assignee_slack_user_id IS NOT NULL""",
+    """CREATE TRIGGER incident_people_creator AFTER INSERT ON incidents
+        WHEN new.creator_slack_user_id IS NOT NULL BEGIN
+        INSERT OR IGNORE INTO incident_people
+        VALUES (new.creator_slack_user_id, new.closed_at IS NULL, new.number, ''); END""",
+    """CREATE TRIGGER incident_people_open AFTER UPDATE OF closed_at ON incidents
+        WHEN (new.closed_at IS NULL) <> (old.closed_at IS NULL) BEGIN
+        UPDATE incident_people SET is_open = (new.closed_at IS NULL) WHERE number = new.number; END""",
+    """CREATE TRIGGER incident_people_gone AFTER DELETE ON incidents BEGIN
+        DELETE FROM incident_people WHERE number = old.number; END""",
+    """CREATE TRIGGER incident_people_given AFTER INSERT ON incident_role_assignments
+        WHEN new.assignee_slack_user_id IS NOT NULL BEGIN
+        INSERT OR IGNORE INTO incident_people
+        SELECT new.assignee_slack_user_id, closed_at IS NULL, number, new.incident_role_id
+        FROM incidents WHERE id = new.incident_id; END""",
+    """CREATE TRIGGER incident_people_taken AFTER DELETE ON incident_role_assignments BEGIN
+        DELETE FROM incident_people WHERE part = old.incident_role_id
+        AND number = (SELECT number FROM incidents WHERE id = old.incident_id); END""",
+)
+
+# By the number, not by the row's own id, which is another one after a vacuum.
+_WORDS = (
+    """CREATE VIRTUAL TABLE incident_words USING fts5 (
+        reference, name, summary, tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3')""",
+    """INSERT INTO incident_words (rowid, reference, name, summary)
+        SELECT number, reference, name, summary FROM incidents""",
+    """CREATE TRIGGER incident_words_added AFTER INSERT ON incidents BEGIN
+        INSERT INTO incident_words (rowid, reference, name, summary)
+        VALUES (new.number, new.reference, new.name, new.summary); END""",
+    """CREATE TRIGGER incident_words_changed AFTER UPDATE OF name, summary ON incidents BEGIN
+        UPDATE incident_words SET name = new.name, summary = new.summary WHERE rowid = new.number; END""",
+    """CREATE TRIGGER incident_words_gone AFTER DELETE ON incidents BEGIN
+        DELETE FROM incident_words WHERE rowid = old.number; END""",
+)
+
+
+@migrations()
+def changes_and_lists(db: Database) -> None:
+    for statement in (*_CHANGES, *_PEOPLE, *_WORDS):
+        db.execute(statement)
+
+
 def later_changes(db: Database) -> set[str]:
     """Migrations that were applied to the file and that this version does not know."""
     known = {migration.name for migration in migrations.pending(Database(memory=True))}

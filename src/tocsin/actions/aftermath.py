@@ -1,0 +1,229 @@
+"""What follows a change in Slack, each part of it a step of the change's story."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from tocsin.actions.attempts import ALL_DAY, Trouble, attempt, sentences
+from tocsin.actions.following import Faces, Following
+from tocsin.actions.hide import Hiding, Moving
+from tocsin.actions.ports import Journal
+from tocsin.actions.promises import Changed, KeepsIncidents
+from tocsin.incidents.changes import Ending
+from tocsin.incidents.model import ChannelId, Incident, MessageTs, Person, PersonId, TeamId, TimelineEntry
+from tocsin.incidents.news import News, news_of, summary_of
+from tocsin.incidents.requests import IncidentChange
+from tocsin.incidents.rules import in_words
+
+MISTAKE_TIME = timedelta(minutes=10)
+"""How long after a declaration its posts are taken back when it is canceled as a mistake."""
+
+
+class Speaking(Moving, Protocol):
+    """What is said in channels."""
+
+    async def post_news(
+        self,
+        channel: ChannelId,
+        news: News,
+        *,
+        key: str,
+        thread: MessageTs | None = None,
+        again: bool = False,
+    ) -> None: ...
+
+
+class Asking(Protocol):
+    """Who asks for the next update."""
+
+    async def plan(
+        self, incident: Incident, minutes: int, by: Person, at: datetime, key: str
+    ) -> datetime | None:
+        """Ask in so many minutes; 0 stops. Answers when."""
+        ...
+
+
+class Aftermath:
+    """The Slack side of every verb that changes an incident."""
+
+    def __init__(
+        self,
+        *,
+        backend: KeepsIncidents,
+        journal: Journal,
+        ledger: Faces,
+        workspace: Callable[[TeamId], Speaking],
+        following: Following,
+        asking: Asking,
+    ) -> None:
+        self._backend = backend
+        self._journal = journal
+        self._ledger = ledger
+        self._workspace = workspace
+        self._following = following
+        self._asking = asking
+        self._hiding = Hiding(backend=backend, journal=journal, ledger=ledger, workspace=workspace)
+
+    async def of_change(
+        self,
+        done: Changed,
+        change: IncidentChange,
+        *,
+        ending: Ending | None = None,
+        next_update_minutes: int | None = None,
+    ) -> None:
+        """Everything that follows, side by side where it is independent; what fails is told to who asked."""
+        before, incident = done.before or done.incident, done.incident
+        troubles: list[Any] = []
+        if incident.is_private and not before.is_private:
+            incident, hidden = await self._hiding.hide(incident, change)
+            troubles += hidden
+        due = await self._plan(incident, change, next_update_minutes)
+        told = self._news(before, incident, change, due)
+        mistaken = ending == "cancel" and change.at - incident.created_at <= MISTAKE_TIME
+        if mistaken:
+            troubles.append(await self._withdraw(incident))
+        troubles += await asyncio.gather(
+            self._shown(incident, before),
+            *self._people(before, incident, change),
+            *self._told(incident, change, told),
+            *self._merged(incident, change),
+        )
+        if mistaken:
+            troubles += await self._put_away(incident)
+        await self._troubles(incident, change, [one for one in troubles if isinstance(one, Trouble)])
+
+    def _shown(self, incident: Incident, before: Incident) -> Awaitable[Any]:
+        return attempt(
+            self._journal,
+            "bring what is shown up to date",
+            "The cards stay as they were",
+            lambda _: self._following.bring_up_to_date(incident.id, before),
+        )
+
+    async def _plan(self, incident: Incident, change: IncidentChange, minutes: int | None) -> datetime | None:
+        """When the next update is due; nobody is asked for updates on what has ended."""
+        if not incident.incident_status.is_open:
+            minutes = 0
+        if minutes is None:
+            return None
+        planned = await attempt(
+            self._journal,
+            "plan the next update",
+            "Nobody will be asked for the next update",
+            lambda _: self._asking.plan(incident, minutes, change.by, change.at, change.key),
+            datetime | None,
+        )
+        return planned if isinstance(planned, datetime) else None
+
+    def _people(self, before: Incident, incident: Incident, change: IncidentChange) -> list[Awaitable[Any]]:
+        """Whoever has a role now is brought into the channel."""
+        new = [person for person in incident.people if person not in before.people]
+        if not new or not incident.slack_channel_id:
+            return []
+        return [
+            attempt(
+                self._journal,
+                "bring people in",
+                "Nobody could be brought into the channel",
+                lambda _: self._bring_in(incident, new),
+                attempts=ALL_DAY,
+            )
+        ]
+
+    async def _bring_in(self, incident: Incident, people: Sequence[PersonId]) -> Trouble | None:
+        left_out = await self._slack(incident).invite(ChannelId(incident.slack_channel_id), people)
+        names = in_words(f"<@{person}>" for person in left_out)
+        return Trouble(trouble=f"{names} could not be brought into the channel") if left_out else None
+
+    def _news(
+        self, before: Incident, incident: Incident, change: IncidentChange, due: datetime | None
+    ) -> Callable[[], Awaitable[News]]:
+        async def news() -> News:
+            summary = None
+            if before.incident_status.is_open and not incident.incident_status.is_open:
+                timeline = await self._backend.timeline(incident.id)
+                summary = summary_of(incident, timeline, await self._backend.follow_ups(incident.id))
+            return news_of(before, incident, change, due=due, summary=summary)
+
+        return news
+
+    def _told(
+        self, incident: Incident, change: IncidentChange, news: Callable[[], Awaitable[News]]
+    ) -> list[Awaitable[Any]]:
+        """The incident's channel hears of every change; those who wait elsewhere, of updates."""
+        slack, channel = self._slack(incident), ChannelId(incident.slack_channel_id)
+
+        async def tell_channel(again: bool) -> None:
+            await slack.post_news(channel, await news(), key=f"{change.key}:news", again=again)
+
+        async def tell_others(again: bool) -> None:
+            for card in await self._ledger.cards(incident.id):
+                if card.place == "announcement":
+                    key = f"{change.key}:news:{card.channel}"
+                    said = await news()
+                    await slack.post_news(card.channel, said, key=key, thread=card.ts, again=again)
+
+        steps: list[Awaitable[Any]] = []
+        if channel:
+            steps.append(attempt(self._journal, "tell the channel", "The channel was not told", tell_channel))
+        if change.message and not incident.is_private:
+            failed = "Where it was announced, the update is missing"
+            steps.append(attempt(self._journal, "tell those who wait", failed, tell_others))
+        return steps
+
+    def _merged(self, incident: Incident, change: IncidentChange) -> list[Awaitable[Any]]:
+        """The incident that this one is part of says so too."""
+        if change.merged_into is None:
+            return []
+        reference = change.merged_into
+
+        async def note(_: bool) -> None:
+            other = await self._backend.find(reference)
+            if other is not None:
+                # A private incident is not named to those who may not know of it.
+                text = "a private incident" if incident.is_private else incident.reference
+                entry = TimelineEntry(at=change.at, by=change.by, verb="merged into it:", text=text)
+                await self._backend.note(other.id, entry, f"{change.key}:merged")
+
+        failed = f"{reference} does not say that this was merged into it"
+        return [attempt(self._journal, "note it at the other incident", failed, note)]
+
+    def _withdraw(self, incident: Incident) -> Awaitable[Any]:
+        async def withdraw(_: bool) -> None:
+            for card in await self._ledger.cards(incident.id):
+                if card.place != "headline":
+                    await self._slack(incident).withdraw(card)
+                    await self._ledger.forget_card(card)
+
+        return attempt(self._journal, "withdraw the cards", "Not every card could be taken back", withdraw)
+
+    async def _put_away(self, incident: Incident) -> list[Any]:
+        if not incident.slack_channel_id or getattr(self._backend, "makes_channel", False):
+            return []
+        archive = self._slack(incident).archive
+        channel = ChannelId(incident.slack_channel_id)
+        failed = "The channel could not be archived"
+        return [await attempt(self._journal, "archive the channel", failed, lambda _: archive(channel))]
+
+    async def _troubles(self, incident: Incident, change: IncidentChange, troubles: list[Trouble]) -> None:
+        """Tell who asked what could not be done."""
+        person = change.by.slack_user_id
+        if not troubles or person is None:
+            return
+        said = f"{incident.reference} is changed, but not everything went well: "
+        said += f"{'. '.join(sentences(troubles))}."
+        slack = self._slack(incident)
+        await attempt(
+            self._journal,
+            "tell of the troubles",
+            "Who asked could not be told",
+            lambda again: slack.tell(person, said, key=f"{change.key}:trouble", again=again),
+            attempts=ALL_DAY,
+        )
+
+    def _slack(self, incident: Incident) -> Speaking:
+        return self._workspace(TeamId(incident.slack_team_id))

@@ -1,0 +1,139 @@
+"""Change an incident: commit to it, change it where it is kept, and have everything in Slack follow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tocsin.actions.aftermath import Aftermath
+from tocsin.actions.best_effort import without_end
+from tocsin.actions.ports import Journal
+from tocsin.actions.promises import (
+    PATIENCE,
+    AnyChange,
+    Change,
+    Changed,
+    KeepsIncidents,
+    NotChanged,
+    Order,
+    Promises,
+    Telling,
+)
+from tocsin.incidents.changes import Ending, checked, ended, said
+from tocsin.incidents.errors import Overtaken, Refused
+from tocsin.incidents.model import Form, Incident, Person, TeamId
+from tocsin.incidents.requests import IncidentChange
+from tocsin.incidents.rules import visible_to
+
+VERB = "change"
+GONE = "That incident is not here any more."
+
+
+class ChangeOrder(Order):
+    """A change, with the verb it was asked with and when the next update is due.
+
+    `ending` is `close`, `reopen`, `accept`, `decline`, `merge` or `cancel`: it decides the status.
+    `next_update_minutes` asks for an update in so many minutes; 0 stops asking, None leaves it as it is.
+    """
+
+    change: IncidentChange
+    ending: Ending | None = None
+    next_update_minutes: int | None = None
+
+    @property
+    def key(self) -> str:
+        return self.change.key
+
+    @property
+    def by(self) -> Person:
+        return self.change.by
+
+    def keyed(self, key: str) -> ChangeOrder:
+        return self.model_copy(update={"change": self.change.model_copy(update={"key": key})})
+
+
+class ChangeIncident:
+    """Every verb that changes an incident. One instance serves the whole process."""
+
+    def __init__(
+        self,
+        *,
+        backend: KeepsIncidents,
+        journal: Journal,
+        form: Callable[[], Awaitable[Form]],
+        workspace: Callable[[TeamId], Telling],
+        aftermath: Aftermath,
+    ) -> None:
+        self._backend = backend
+        self._journal = journal
+        self._form = form
+        self._aftermath = aftermath
+        self._promises = Promises(
+            verb=VERB,
+            order=ChangeOrder,
+            journal=journal,
+            workspace=workspace,
+            do=self._do,
+            after=self._after,
+        )
+
+    async def __call__(
+        self, order: ChangeOrder, acknowledged: asyncio.Event | None = None, patience: float = PATIENCE
+    ) -> AnyChange | None:
+        """Commit to the change and wait up to `patience` seconds for what becomes of it.
+
+        None means that it is saved and will be made; the person is told later in a message. Raises
+        Unavailable when it could not be saved in time: asking again is safe.
+        """
+        return await self._promises.keep(order, acknowledged, patience)
+
+    async def order(self, key: str) -> ChangeOrder | None:
+        """What was asked with this key."""
+        return await self._promises.order(key)
+
+    async def story(self, raw: dict[str, Any]) -> Any:
+        return await self._promises.story(raw)
+
+    async def _do(self, order: ChangeOrder) -> AnyChange:
+        find = self._backend.find
+        before: Incident | None = await self._journal.step(
+            "look at the incident",
+            lambda _: without_end(lambda: find(order.incident_id), "look at an incident"),
+            Incident | None,
+        )
+        if before is None:
+            return NotChanged(sentence=GONE)
+        return await self._journal.step(
+            "change the incident",
+            lambda _: without_end(lambda: self._change(order, before), "change an incident"),
+            Change,
+        )
+
+    async def _change(self, order: ChangeOrder, before: Incident) -> AnyChange:
+        try:
+            form = await self._form()
+            change = order.change
+            if order.ending is not None:
+                change = ended(change, order.ending, before, form)
+            change = checked(await self._merging(change), before, form)
+            after = await self._backend.change(before.id, change)
+        except Refused as refusal:
+            overtaken = isinstance(refusal, Overtaken)
+            return NotChanged(sentence=refusal.sentence, fields=refusal.fields, overtaken=overtaken)
+        return Changed(incident=after, said=said(before, after, change), before=before)
+
+    async def _merging(self, change: IncidentChange) -> IncidentChange:
+        """The change with the reference of the incident that this one is part of, as it is written there."""
+        if change.merged_into is None:
+            return change
+        other = await self._backend.find(change.merged_into)
+        if other is None or not visible_to(change.by.slack_user_id, other):
+            sentence = f"There is no incident {change.merged_into}."
+            raise Refused(sentence, {"merged_into": sentence})
+        return change.model_copy(update={"merged_into": other.reference})
+
+    async def _after(self, order: ChangeOrder, done: Changed) -> None:
+        await self._aftermath.of_change(
+            done, order.change, ending=order.ending, next_update_minutes=order.next_update_minutes
+        )

@@ -1,0 +1,202 @@
+"""Actions and follow-ups: add one, complete it with a button, list what is open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from tocsin.actions.attempts import attempt
+from tocsin.actions.best_effort import without_end
+from tocsin.actions.following import Faces
+from tocsin.actions.ports import Journal
+from tocsin.actions.promises import (
+    PATIENCE,
+    AnyChange,
+    Change,
+    Changed,
+    KeepsIncidents,
+    NotChanged,
+    Order,
+    Promises,
+    Telling,
+)
+from tocsin.incidents.changes import follow_up_checked
+from tocsin.incidents.errors import Refused
+from tocsin.incidents.model import ChannelId, FollowUp, Incident, MessageTs, Person, TeamId
+from tocsin.incidents.requests import FollowUpRequest
+from tocsin.incidents.rules import FOLLOW_UP_WORDS
+
+VERB_ADD, VERB_COMPLETE = "add a follow-up", "complete a follow-up"
+LACKED = {"action": "action", "follow_up": "follow-up"}
+"""The verb that a backend may say it lacks, by the kind."""
+
+
+class Listing(Telling, Protocol):
+    """Where what is to be done is shown."""
+
+    async def post_follow_up(
+        self, channel: ChannelId, incident: Incident, follow_up: FollowUp, *, key: str, again: bool = False
+    ) -> MessageTs: ...
+
+    async def update_follow_up(
+        self, channel: ChannelId, ts: MessageTs, incident: Incident, follow_up: FollowUp
+    ) -> None: ...
+
+
+class FollowUpOrder(Order):
+    """Something to be done, asked for."""
+
+    request: FollowUpRequest
+
+    @property
+    def key(self) -> str:
+        return self.request.key
+
+    @property
+    def by(self) -> Person:
+        return self.request.by
+
+    def keyed(self, key: str) -> FollowUpOrder:
+        return self.model_copy(update={"request": self.request.model_copy(update={"key": key})})
+
+
+class CompleteOrder(Order):
+    """Something was done."""
+
+    follow_up_id: str
+    asked: str
+    """The key."""
+    done_by: Person
+    at: datetime
+
+    @property
+    def key(self) -> str:
+        return self.asked
+
+    @property
+    def by(self) -> Person:
+        return self.done_by
+
+    def keyed(self, key: str) -> CompleteOrder:
+        return self.model_copy(update={"asked": key})
+
+
+class FollowUps:
+    """What is to be done in and after an incident. One instance serves the whole process."""
+
+    def __init__(
+        self,
+        *,
+        backend: KeepsIncidents,
+        journal: Journal,
+        ledger: Faces,
+        workspace: Callable[[TeamId], Listing],
+    ) -> None:
+        self._backend = backend
+        self._journal = journal
+        self._ledger = ledger
+        self._workspace = workspace
+        self._adding = Promises(
+            verb=VERB_ADD,
+            order=FollowUpOrder,
+            journal=journal,
+            workspace=workspace,
+            do=self._add,
+            after=self._show,
+        )
+        self._completing = Promises(
+            verb=VERB_COMPLETE,
+            order=CompleteOrder,
+            journal=journal,
+            workspace=workspace,
+            do=self._complete,
+            after=self._show,
+        )
+
+    def stories(self) -> dict[str, Any]:
+        """The durable part of each verb, by the verb."""
+        return {VERB_ADD: self._adding.story, VERB_COMPLETE: self._completing.story}
+
+    async def add(
+        self, order: FollowUpOrder, acknowledged: asyncio.Event | None = None, patience: float = PATIENCE
+    ) -> AnyChange | None:
+        """Have something done; the answer has the follow-up. Waits and raises as ChangeIncident does."""
+        return await self._adding.keep(order, acknowledged, patience)
+
+    async def complete(
+        self, order: CompleteOrder, acknowledged: asyncio.Event | None = None, patience: float = PATIENCE
+    ) -> AnyChange | None:
+        """Mark something as done; what is done already stays so. Waits and raises as ChangeIncident does."""
+        return await self._completing.keep(order, acknowledged, patience)
+
+    async def of(self, incident_id: str) -> Sequence[FollowUp]:
+        """Actions and follow-ups, oldest first."""
+        return await self._backend.follow_ups(incident_id)
+
+    async def _add(self, order: FollowUpOrder) -> AnyChange:
+        async def add() -> AnyChange:
+            word = FOLLOW_UP_WORDS[order.request.kind]
+            return await self._answer(
+                order, f"{word} added", lambda: self._backend.add_follow_up(order.incident_id, _clean(order))
+            )
+
+        return await self._journal.step(
+            "add the follow-up", lambda _: without_end(add, "add a follow-up"), Change
+        )
+
+    async def _complete(self, order: CompleteOrder) -> AnyChange:
+        async def complete() -> AnyChange:
+            return await self._answer(
+                order,
+                "done",
+                lambda: self._backend.complete_follow_up(
+                    order.follow_up_id, order.done_by, order.at, order.asked
+                ),
+            )
+
+        return await self._journal.step(
+            "complete the follow-up", lambda _: without_end(complete, "complete a follow-up"), Change
+        )
+
+    async def _answer(self, order: Order, did: str, act: Callable[[], Any]) -> AnyChange:
+        try:
+            form = await self._backend.form()
+            lacking = isinstance(order, FollowUpOrder) and form.lacks.get(LACKED[order.request.kind])
+            if lacking:
+                return NotChanged(sentence=lacking)
+            incident = await self._backend.find(order.incident_id)
+            if incident is None:
+                return NotChanged(sentence="That incident is not here any more.")
+            follow_up: FollowUp = await act()
+        except Refused as refusal:
+            return NotChanged(sentence=refusal.sentence, fields=refusal.fields)
+        return Changed(
+            incident=incident, said=f"{incident.reference}: {did}: {follow_up.text}", follow_up=follow_up
+        )
+
+    async def _show(self, order: Order, done: Changed) -> None:
+        """In the incident's channel, with a button; the same message says later that it is done."""
+        incident, follow_up = done.incident, done.follow_up
+        if follow_up is None or not incident.slack_channel_id:
+            return
+        channel, slack = ChannelId(incident.slack_channel_id), self._workspace(order.team)
+        thing = f"follow-up {follow_up.id}"
+
+        async def show(again: bool) -> None:
+            faces = await self._ledger.faces(incident.id)
+            posted = next((ts for (_, known), ts in faces.items() if known == thing), None)
+            if posted is not None:
+                where = next(place for (place, known) in faces if known == thing)
+                await slack.update_follow_up(ChannelId(where), MessageTs(posted), incident, follow_up)
+            elif not follow_up.is_done:
+                key = f"{order.key}:follow-up"
+                ts = await slack.post_follow_up(channel, incident, follow_up, key=key, again=again)
+                await self._ledger.remember_face(incident.id, channel, thing, ts)
+
+        await attempt(self._journal, "show the follow-up", "The channel was not told", show)
+
+
+def _clean(order: FollowUpOrder) -> FollowUpRequest:
+    return follow_up_checked(order.request)

@@ -1,0 +1,177 @@
+"""Everything that shows an incident follows it: its cards, and its channel's topic, bookmark and name.
+
+Changes that come together are one edit, and what would look the same is not edited at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+import structlog
+
+from tocsin.actions.ports import Backend, Channel, Ledger, Workspace
+from tocsin.incidents.errors import SlackRefused, Unavailable
+from tocsin.incidents.model import Card, ChannelId, Incident, TeamId
+from tocsin.incidents.rules import channel_name
+
+log = structlog.get_logger()
+
+TOGETHER_SECONDS = 0.2
+"""Changes within so many seconds are shown at once."""
+
+OWN_PLACES = frozenset({"headline", "reporter"})
+"""Where a private incident's card may be: its own channel, and a message to who declared it."""
+
+CHANNEL_NAMES = 9
+
+
+class Showing(Workspace, Protocol):
+    """What Slack lets us change of what we showed before."""
+
+    def faces(self, incident: Incident) -> Mapping[str, str]:
+        """What would be shown of it: `card`, `topic`, `purpose` and `bookmark`, each in a few characters."""
+        ...
+
+    async def withdraw(self, card: Card) -> None:
+        """Delete a card; nothing happens when it is gone."""
+        ...
+
+    async def rebookmark(self, channel: ChannelId, incident: Incident) -> None:
+        """Give the bookmark with the permalink its new name."""
+        ...
+
+    async def rename_channel(self, channel: ChannelId, name: str) -> Channel: ...
+
+
+class Faces(Ledger, Protocol):
+    """What was shown where, so that what would look the same is left alone."""
+
+    async def faces(self, incident_id: str) -> Mapping[tuple[str, str], str]:
+        """By channel and thing, which is a card's `ts`, or `topic` and the like."""
+        ...
+
+    async def remember_face(self, incident_id: str, channel: str, thing: str, face: str) -> None: ...
+
+    async def forget_card(self, card: Card) -> None: ...
+
+
+class Following:
+    """Brings what is shown up to date; one instance for the whole process."""
+
+    def __init__(
+        self,
+        *,
+        backend: Backend,
+        ledger: Faces,
+        workspace: Callable[[TeamId], Showing],
+        shown: Callable[[Incident], None] = lambda incident: None,
+    ) -> None:
+        """`shown` hears of each incident that was brought up to date."""
+        self._backend = backend
+        self._ledger = ledger
+        self._workspace = workspace
+        self._told = shown
+        self._soon: dict[str, asyncio.Task[None]] = {}
+        self._before: dict[str, Incident] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
+
+    async def bring_up_to_date(self, incident_id: str, before: Incident | None = None) -> None:
+        """Have everything show what the incident is now; `before` is what it showed when last we knew.
+
+        Raises Unavailable when not everything could be reached; asking again does only what is left.
+        """
+        if before is not None:
+            self._before.setdefault(incident_id, before)
+        soon = self._soon.get(incident_id)
+        if soon is None:
+            soon = self._soon[incident_id] = asyncio.create_task(self._together(incident_id))
+        await asyncio.shield(soon)
+
+    async def _together(self, incident_id: str) -> None:
+        await asyncio.sleep(TOGETHER_SECONDS)
+        # Whoever comes from now on waits for the next turn: this one may have read the incident already.
+        self._soon.pop(incident_id, None)
+        before = self._before.get(incident_id)
+        turn = self._turns.setdefault(incident_id, asyncio.Lock())
+        async with turn:
+            incident = await self._backend.find(incident_id)
+            if incident is not None:
+                await self._show(incident, before)
+                self._told(incident)
+        if self._before.get(incident_id) is before:
+            self._before.pop(incident_id, None)
+        if incident_id not in self._soon:
+            self._turns.pop(incident_id, None)
+
+    async def _show(self, incident: Incident, before: Incident | None) -> None:
+        workspace = self._workspace(TeamId(incident.slack_team_id))
+        known = await self._ledger.faces(incident.id)
+        were = workspace.faces(before) if before is not None else {}
+        now = workspace.faces(incident)
+        edits = []
+        for card in await self._ledger.cards(incident.id):
+            if incident.is_private and card.place not in OWN_PLACES:
+                edits.append(self._withdraw(workspace, card))
+            elif known.get((card.channel, card.ts), were.get("card")) != now["card"]:
+                edits.append(self._edit(workspace, incident, card, now["card"]))
+        if incident.slack_channel_id:
+            for thing in ("topic", "purpose", "bookmark"):
+                if known.get((incident.slack_channel_id, thing), were.get(thing)) != now[thing]:
+                    edits.append(self._furnish(workspace, incident, thing, now[thing]))
+            if before is not None and before.name != incident.name:
+                edits.append(self._rename(workspace, incident))
+        troubles = [done for done in await asyncio.gather(*edits, return_exceptions=True) if done]
+        _raise_the_worst(troubles)
+
+    async def _edit(self, workspace: Showing, incident: Incident, card: Card, face: str) -> None:
+        await _allowed(workspace.update_card(incident, card), "edit a card")
+        await self._ledger.remember_face(incident.id, card.channel, card.ts, face)
+
+    async def _withdraw(self, workspace: Showing, card: Card) -> None:
+        await _allowed(workspace.withdraw(card), "withdraw a card")
+        await self._ledger.forget_card(card)
+
+    async def _furnish(self, workspace: Showing, incident: Incident, thing: str, face: str) -> None:
+        channel = ChannelId(incident.slack_channel_id)
+        change = {
+            "topic": workspace.set_topic,
+            "purpose": workspace.set_purpose,
+            "bookmark": workspace.rebookmark,
+        }[thing]
+        await _allowed(change(channel, incident), f"set the {thing}")
+        await self._ledger.remember_face(incident.id, channel, thing, face)
+
+    async def _rename(self, workspace: Showing, incident: Incident) -> None:
+        """The channel's name follows the incident's, unless the backend names channels itself."""
+        if getattr(self._backend, "makes_channel", False):
+            return
+        for ending in range(1, CHANNEL_NAMES + 1):
+            name = channel_name(incident.reference, incident.name, ending)
+            if name == incident.slack_channel_name:
+                return
+            try:
+                channel = await workspace.rename_channel(ChannelId(incident.slack_channel_id), name)
+            except SlackRefused as refusal:
+                if refusal.code == "name_taken":
+                    continue
+                log.warning("not done", doing="rename the channel", because=refusal.sentence)
+                return
+            await self._backend.set_channel(incident.id, channel)
+            return
+
+
+async def _allowed(edit: Awaitable[None], doing: str) -> None:
+    """What Slack will not have stays as it is, and is written down: it would be refused every time."""
+    try:
+        await edit
+    except SlackRefused as refusal:
+        log.warning("not done", doing=doing, because=refusal.sentence)
+
+
+def _raise_the_worst(troubles: Sequence[object]) -> None:
+    """A mistake of ours before somebody who could not be reached: waiting helps with that alone."""
+    failed = [trouble for trouble in troubles if isinstance(trouble, BaseException)]
+    for trouble in sorted(failed, key=lambda one: isinstance(one, Unavailable)):
+        raise trouble

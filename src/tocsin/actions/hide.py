@@ -1,0 +1,147 @@
+"""Make a public incident private: take its cards back, and move it into a channel of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from tocsin.actions.attempts import ALL_DAY, Trouble, attempt
+from tocsin.actions.following import OWN_PLACES, Faces, Showing
+from tocsin.actions.ports import Backend, Channel, Journal
+from tocsin.incidents.errors import SlackRefused
+from tocsin.incidents.model import Card, ChannelId, Incident, TeamId
+from tocsin.incidents.requests import IncidentChange
+from tocsin.incidents.rules import Place, channel_name
+
+
+class Moving(Showing, Protocol):
+    async def archive(self, channel: ChannelId) -> None: ...
+
+    async def say(self, channel: ChannelId, sentence: str, *, key: str, again: bool = False) -> None:
+        """A sentence in plain words, posted to a channel."""
+        ...
+
+
+class Hiding:
+    """The steps of a change that makes an incident private.
+
+    Slack, admin.conversations.convertToPrivate: only an organisation's admin may make a channel private. So a
+    new private channel is made for the incident's people, and the old one is archived.
+    """
+
+    def __init__(
+        self,
+        *,
+        backend: Backend,
+        journal: Journal,
+        ledger: Faces,
+        workspace: Callable[[TeamId], Moving],
+    ) -> None:
+        self._backend = backend
+        self._journal = journal
+        self._ledger = ledger
+        self._workspace = workspace
+
+    async def hide(self, incident: Incident, change: IncidentChange) -> tuple[Incident, list[Any]]:
+        """The incident as it is afterwards, and what could not be done."""
+        slack = self._workspace(TeamId(incident.slack_team_id))
+        troubles: list[Any] = [await self._withdraw(slack, incident)]
+        old = ChannelId(incident.slack_channel_id)
+        if not old or getattr(self._backend, "makes_channel", False):
+            return incident, troubles
+        opened = await attempt(
+            self._journal,
+            "open a private channel",
+            f"No private channel could be made; <#{old}> is still public",
+            lambda again: self._open(slack, incident, change, again),
+            Channel,
+            ALL_DAY,
+        )
+        if not isinstance(opened, Channel):
+            return incident, [*troubles, opened]
+        moved = incident.model_copy(update={"slack_channel_id": opened.id, "slack_channel_name": opened.name})
+        troubles += await self._furnish(slack, moved, change)
+        troubles.append(await self._leave(slack, moved, old, change))
+        return moved, troubles
+
+    async def _withdraw(self, slack: Moving, incident: Incident) -> Any:
+        async def withdraw(_: bool) -> None:
+            for card in await self._ledger.cards(incident.id):
+                if card.place not in OWN_PLACES:
+                    await slack.withdraw(card)
+                    await self._ledger.forget_card(card)
+
+        return await attempt(
+            self._journal, "withdraw the public cards", "Not every card could be taken back", withdraw
+        )
+
+    async def _open(self, slack: Moving, incident: Incident, change: IncidentChange, again: bool) -> Channel:
+        for ending in ("private", f"private-{change.key.replace('-', '')[:12]}"):
+            name = channel_name(incident.reference, incident.name, ending)
+            channel = await slack.find_own_channel(name, incident, private=True) if again else None
+            try:
+                channel = channel or await slack.create_channel(name, private=True)
+            except SlackRefused as refusal:
+                if refusal.code != "name_taken":
+                    raise
+                continue
+            await self._backend.set_channel(incident.id, channel)
+            await self._ledger.remember_channel(channel.id, incident.id)
+            return channel
+        raise SlackRefused("conversations.create", "name_taken")
+
+    async def _furnish(self, slack: Moving, incident: Incident, change: IncidentChange) -> list[Any]:
+        channel = ChannelId(incident.slack_channel_id)
+        people = list(dict.fromkeys(filter(None, [*incident.people, change.by.slack_user_id])))
+
+        async def bring_in(_: bool) -> None:
+            await slack.invite(channel, people)
+
+        async def head(again: bool) -> Card:
+            spot = Place(place="headline", to=channel)
+            card = await slack.post_card(incident, spot, key=f"{change.key}:headline", again=again)
+            await self._ledger.remember_card(incident.id, card)
+            return card
+
+        async def label(again: bool) -> None:
+            await slack.set_purpose(channel, incident)
+            await slack.set_topic(channel, incident)
+            await slack.bookmark(channel, incident, again=again)
+
+        done: Sequence[Any] = await asyncio.gather(
+            attempt(
+                self._journal, "bring people in there", "Nobody could be brought in", bring_in, None, ALL_DAY
+            ),
+            attempt(self._journal, "post the headline there", "It has no card yet", head, Card, ALL_DAY),
+            attempt(self._journal, "label the private channel", "Its topic could not be set", label),
+        )
+        headline = next((card for card in done if isinstance(card, Card)), None)
+        if headline is not None:
+            pin = slack.pin
+            pinned = await attempt(
+                self._journal,
+                "pin the headline there",
+                "The headline could not be pinned",
+                lambda _: pin(headline.channel, headline.ts),
+            )
+            done = [*done, pinned]
+        return [one for one in done if isinstance(one, Trouble)]
+
+    async def _leave(self, slack: Moving, incident: Incident, old: ChannelId, change: IncidentChange) -> Any:
+        """The public channel loses its card, is told why, and is archived; what was said there stays said."""
+
+        async def leave(again: bool) -> None:
+            for card in await self._ledger.cards(incident.id):
+                if card.channel == old:
+                    await slack.withdraw(card)
+                    await self._ledger.forget_card(card)
+            sentence = (
+                "This incident is private now and goes on in a channel of its own, with its reporter and "
+                "role holders. What was written here can still be read by whoever can read this channel."
+            )
+            await slack.say(old, sentence, key=f"{change.key}:moved", again=again)
+            await slack.archive(old)
+
+        failed = f"<#{old}> is still public and could not be archived"
+        return await attempt(self._journal, "leave the public channel", failed, leave, None, ALL_DAY)

@@ -1,0 +1,77 @@
+"""Every verb on an incident that exists, put together once for the whole process."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from tocsin.actions import change, note
+from tocsin.actions.aftermath import Aftermath, Speaking
+from tocsin.actions.change import ChangeIncident
+from tocsin.actions.find import Channels, FindIncidents
+from tocsin.actions.follow_up import FollowUps, Listing
+from tocsin.actions.following import Faces, Following
+from tocsin.actions.note import Notes
+from tocsin.actions.ports import Backend, Clock, Journal
+from tocsin.actions.promises import KeepsIncidents
+from tocsin.actions.remind import Remind, Reminders, Reminding
+from tocsin.incidents.model import Form, TeamId
+
+
+class Slack(Speaking, Listing, Reminding, Protocol):
+    """All that the verbs ask of a workspace."""
+
+
+class Records(Faces, Channels, Protocol):
+    """All that the verbs ask of the ledger."""
+
+
+@dataclass(frozen=True)
+class Managing:
+    """The verbs, and what keeps Slack true to what they did."""
+
+    change: ChangeIncident
+    follow_ups: FollowUps
+    notes: Notes
+    find: FindIncidents
+    remind: Remind
+    following: Following
+
+    def stories(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
+        """The durable part of each verb, by the name that the journal knows it by."""
+        return {change.VERB: self.change.story, note.VERB: self.notes.story, **self.follow_ups.stories()}
+
+
+def managing(
+    *,
+    backend: Backend,
+    journal: Journal,
+    ledger: Records,
+    reminders: Reminders,
+    workspace: Callable[[TeamId], Slack],
+    form: Callable[[], Awaitable[Form]],
+    clock: Clock,
+) -> Managing:
+    """`workspace` answers the workspace of a team, `form` what may be chosen."""
+    keeps = cast(KeepsIncidents, backend)
+    following = Following(backend=keeps, ledger=ledger, workspace=workspace)
+    remind = Remind(backend=keeps, reminders=reminders, workspace=workspace, clock=clock)
+    aftermath = Aftermath(
+        backend=keeps,
+        journal=journal,
+        ledger=ledger,
+        workspace=workspace,
+        following=following,
+        asking=remind,
+    )
+    return Managing(
+        change=ChangeIncident(
+            backend=keeps, journal=journal, form=form, workspace=workspace, aftermath=aftermath
+        ),
+        follow_ups=FollowUps(backend=keeps, journal=journal, ledger=ledger, workspace=workspace),
+        notes=Notes(backend=keeps, journal=journal, workspace=workspace),
+        find=FindIncidents(backend=keeps, channels=ledger),
+        remind=remind,
+        following=following,
+    )

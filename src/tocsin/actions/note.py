@@ -1,0 +1,108 @@
+"""Put something into an incident's timeline, and take it out again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from tocsin.actions.best_effort import without_end
+from tocsin.actions.ports import Journal
+from tocsin.actions.promises import (
+    PATIENCE,
+    AnyChange,
+    Change,
+    Changed,
+    KeepsIncidents,
+    NotChanged,
+    Order,
+    Promises,
+    Telling,
+)
+from tocsin.incidents.errors import Refused
+from tocsin.incidents.model import Person, TeamId, TimelineEntry
+from tocsin.incidents.requests import TEXT_LIMIT
+from tocsin.incidents.rules import cleaned, is_visible
+
+VERB = "note"
+
+
+class NoteOrder(Order):
+    """An entry, or its removal; `entry_key` is the same for both, such as the message's channel and `ts`."""
+
+    asked: str
+    """The key of this gesture: putting in, taking out and putting in again are three."""
+    entry_key: str
+    entry: TimelineEntry
+    removed: bool = False
+
+    @property
+    def key(self) -> str:
+        return self.asked
+
+    @property
+    def by(self) -> Person:
+        return self.entry.by or Person()
+
+    def keyed(self, key: str) -> NoteOrder:
+        return self.model_copy(update={"asked": key})
+
+
+class Notes:
+    """Notes, pins and reactions become entries, each once. One instance serves the whole process."""
+
+    def __init__(
+        self,
+        *,
+        backend: KeepsIncidents,
+        journal: Journal,
+        workspace: Callable[[TeamId], Telling],
+    ) -> None:
+        self._backend = backend
+        self._journal = journal
+        self._promises = Promises(
+            verb=VERB,
+            order=NoteOrder,
+            journal=journal,
+            workspace=workspace,
+            do=self._do,
+            after=self._after,
+        )
+
+    async def __call__(
+        self, order: NoteOrder, acknowledged: asyncio.Event | None = None, patience: float = PATIENCE
+    ) -> AnyChange | None:
+        """Note it, or take it out. Waits and raises as ChangeIncident does."""
+        return await self._promises.keep(order, acknowledged, patience)
+
+    async def story(self, raw: dict[str, Any]) -> Any:
+        return await self._promises.story(raw)
+
+    async def _do(self, order: NoteOrder) -> AnyChange:
+        return await self._journal.step(
+            "note it", lambda _: without_end(lambda: self._note(order), "note something"), Change
+        )
+
+    async def _note(self, order: NoteOrder) -> AnyChange:
+        try:
+            form, incident = await self._backend.form(), await self._backend.find(order.incident_id)
+            if incident is None:
+                return NotChanged(sentence="That incident is not here any more.")
+            if "note" in form.lacks:
+                return NotChanged(sentence=form.lacks["note"])
+            if order.removed:
+                await self._backend.unnote(incident.id, order.entry_key)
+                return Changed(incident=incident, said=f"Taken out of the timeline of {incident.reference}.")
+            text = cleaned(order.entry.text, lines=True)
+            if not is_visible(text):
+                return NotChanged(sentence="Say what is to be noted.")
+            if len(text) > TEXT_LIMIT:
+                return NotChanged(sentence=f"Shorten this to {TEXT_LIMIT} characters; it has {len(text)}.")
+            entry = order.entry.model_copy(update={"text": text})
+            await self._backend.note(incident.id, entry, order.entry_key)
+        except Refused as refusal:
+            return NotChanged(sentence=refusal.sentence, fields=refusal.fields)
+        return Changed(incident=incident, said=f"Noted in the timeline of {incident.reference}.")
+
+    async def _after(self, order: NoteOrder, done: Changed) -> None:
+        """The answer is all there is to say: the timeline is read on the incident's page."""

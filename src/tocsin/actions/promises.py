@@ -1,0 +1,188 @@
+"""A verb on an incident that exists: committed to, done once, answered in time or told later."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Generic, Literal, Protocol, Self, TypeVar
+from uuid import NAMESPACE_OID, uuid5
+
+from pydantic import Field, TypeAdapter
+
+from tocsin.actions.attempts import ALL_DAY, attempt
+from tocsin.actions.ports import Backend, Journal, Managing
+from tocsin.actions.waiting import Waiting, WaitingRoom
+from tocsin.incidents.errors import Unavailable
+from tocsin.incidents.model import FollowUp, Frozen, Incident, Person, PersonId, TeamId
+
+
+class KeepsIncidents(Backend, Managing, Protocol):
+    """A backend that declares incidents, and changes and finds them too."""
+
+
+PATIENCE = 2.0
+"""Seconds that somebody waits for the outcome; an acknowledgement is due at Slack within three."""
+
+
+class Telling(Protocol):
+    async def tell_plainly(self, person: PersonId, sentence: str, *, key: str, again: bool = False) -> None:
+        """A direct message in which nothing that people wrote is a mention or a link."""
+        ...
+
+
+class Changed(Frozen):
+    """It is done: the incident as it is now, as it was, and one sentence for who asked."""
+
+    kind: Literal["changed"] = "changed"
+    incident: Incident
+    said: str = ""
+    before: Incident | None = None
+    follow_up: FollowUp | None = None
+
+
+class NotChanged(Frozen):
+    """It was refused and nothing was done; `overtaken` when somebody else changed the incident first."""
+
+    kind: Literal["refused"] = "refused"
+    sentence: str
+    fields: dict[str, str] = Field(default_factory=dict)
+    overtaken: bool = False
+
+
+AnyChange = Changed | NotChanged
+Change = Annotated[AnyChange, Field(discriminator="kind")]
+CHANGE: TypeAdapter[AnyChange] = TypeAdapter(Change)
+
+
+class Order(Frozen):
+    """What is asked of an incident: all that is needed to do it, also by the next process."""
+
+    incident_id: str
+    team: TeamId = TeamId("")
+
+    @property
+    def key(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def by(self) -> Person:
+        raise NotImplementedError
+
+    def keyed(self, key: str) -> Self:
+        """The same under another key."""
+        raise NotImplementedError
+
+
+Asked = TypeVar("Asked", bound=Order)
+
+
+class Promises(Generic[Asked]):
+    """One verb's orders, each a durable story with its own key.
+
+    `do` makes the change in recorded steps and answers what became of it; `after` is what follows in Slack.
+    """
+
+    def __init__(
+        self,
+        *,
+        verb: str,
+        order: type[Asked],
+        journal: Journal,
+        workspace: Callable[[TeamId], Telling],
+        do: Callable[[Asked], Awaitable[AnyChange]],
+        after: Callable[[Asked, Changed], Awaitable[None]],
+    ) -> None:
+        self._verb = verb
+        self._order = order
+        self._journal = journal
+        self._workspace = workspace
+        self._do = do
+        self._after = after
+        self._room: WaitingRoom[AnyChange] = WaitingRoom()
+        self._refused: set[str] = set()
+        self._saving: set[asyncio.Task[tuple[str, Waiting[AnyChange]]]] = set()
+
+    async def keep(
+        self, order: Asked, acknowledged: asyncio.Event | None = None, patience: float = PATIENCE
+    ) -> AnyChange | None:
+        """Commit to the order and wait up to `patience` seconds for what becomes of it.
+
+        None means that it is saved and will be done; the person is told later in a message. The same key
+        answers the same outcome, except that what was refused may be put right and sent again. Raises
+        Unavailable when it could not be saved in time: asking again is safe.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + patience
+        saving = asyncio.create_task(self._save(order, acknowledged or asyncio.Event()))
+        self._saving.add(saving)
+        saving.add_done_callback(self._saving.discard)
+        saved, _ = await asyncio.wait({saving}, timeout=patience)
+        if not saved:
+            # It may still be saved a moment from now, and then be heard of.
+            self._room.enter(order.key).late = True
+            raise Unavailable("Tocsin's journal did not answer in time.")
+        key, waiting = saving.result()
+        outcome = await waiting.heard(until - loop.time())
+        if outcome is None:
+            waiting.late = True
+            outcome = await self._finished(key)
+        if isinstance(outcome, NotChanged):
+            self._refused.add(key)
+        return outcome
+
+    async def _save(self, order: Asked, acknowledged: asyncio.Event) -> tuple[str, Waiting[AnyChange]]:
+        finished = await self._finished(order.key)
+        while isinstance(finished, NotChanged) or order.key in self._refused:
+            # A refusal changed nothing: the same form put right is a change of its own.
+            order = order.keyed(str(uuid5(NAMESPACE_OID, order.key)))
+            finished = await self._finished(order.key)
+        key = order.key
+        waiting = self._room.enter(key)
+        if finished is not None:
+            self._room.leave(key)
+            waiting.tell(finished)
+            return key, waiting
+        waiting.answers.append(acknowledged)
+        await self._journal.start(self._verb, key, order.model_dump(mode="json"))
+        return key, waiting
+
+    async def _finished(self, key: str) -> AnyChange | None:
+        result = await self._journal.result(key)
+        return None if result is None else CHANGE.validate_python(result)
+
+    async def order(self, key: str) -> Asked | None:
+        """What was asked with this key, as it was asked."""
+        begun = await self._journal.order(key)
+        return None if begun is None else self._order.model_validate(begun)
+
+    async def story(self, raw: dict[str, Any]) -> Any:
+        """The durable part, from top to bottom; each step is done once, also across a crash."""
+        order = self._order.model_validate(raw)
+        waiting = self._room.enter(order.key)
+        outcome = await self._do(order)
+        waiting.tell(outcome)
+        if isinstance(outcome, Changed):
+            await self._after(order, outcome)
+        if waiting.waited:
+            await self._tell_late(order, outcome)
+        self._room.leave(order.key)
+        return outcome.model_dump(mode="json")
+
+    async def _tell_late(self, order: Asked, outcome: AnyChange) -> None:
+        """Nobody waits any more: say it in a message to who asked."""
+        person = order.by.slack_user_id
+        if person is None:
+            return
+        sentence = outcome.said if isinstance(outcome, Changed) else _refusal(outcome)
+        workspace = self._workspace(order.team)
+        await attempt(
+            self._journal,
+            "tell who asked",
+            "Who asked could not be told",
+            lambda again: workspace.tell_plainly(person, sentence, key=f"{order.key}:late", again=again),
+            attempts=ALL_DAY,
+        )
+
+
+def _refusal(outcome: NotChanged) -> str:
+    return f"What you asked for was not done: {outcome.sentence}"

@@ -1,0 +1,119 @@
+"""Ask for the next update when it is due: in the incident's channel, once, also across restarts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from tocsin.actions.best_effort import best_effort
+from tocsin.actions.ports import Backend, Clock
+from tocsin.incidents.errors import SlackRefused
+from tocsin.incidents.model import Incident, Person, TeamId
+from tocsin.incidents.news import Reminder
+
+LOOK_SECONDS = 5.0
+MOST_MINUTES = 24 * 60
+
+
+class Reminders(Protocol):
+    """What is due, kept durably. Every method raises Unavailable when it cannot be asked."""
+
+    async def find_reminder(self, incident_id: str) -> Reminder | None: ...
+
+    async def remember_reminder(self, reminder: Reminder) -> None:
+        """In place of the one before: an incident has one."""
+        ...
+
+    async def claim_reminder(self, reminder: Reminder) -> bool:
+        """Note that its message is on its way; False when another reminder has taken its place."""
+        ...
+
+    async def forget_reminder(self, incident_id: str, key: str | None = None) -> None:
+        """Forget it; with a key, only if it is still that one."""
+        ...
+
+    async def due(self, now: datetime) -> Sequence[Reminder]: ...
+
+
+class Reminding(Protocol):
+    async def remind(
+        self, incident: Incident, asked: Person | None, due: datetime, *, key: str, again: bool = False
+    ) -> None: ...
+
+
+class Remind:
+    """One instance serves the whole process."""
+
+    def __init__(
+        self,
+        *,
+        backend: Backend,
+        reminders: Reminders,
+        workspace: Callable[[TeamId], Reminding],
+        clock: Clock,
+    ) -> None:
+        self._backend = backend
+        self._reminders = reminders
+        self._workspace = workspace
+        self._clock = clock
+
+    async def plan(
+        self, incident: Incident, minutes: int, by: Person, at: datetime, key: str
+    ) -> datetime | None:
+        """Ask for the next update in so many minutes from `at`, at most a day; 0 stops. Answers when."""
+        if minutes <= 0:
+            await self._reminders.forget_reminder(incident.id)
+            return None
+        due = at + timedelta(minutes=min(minutes, MOST_MINUTES))
+        planned = Reminder(incident_id=incident.id, due_at=due, by=incident.lead or by, key=key)
+        await self._reminders.remember_reminder(planned)
+        return due
+
+    async def snooze(self, incident: Incident, minutes: int, by: Person, key: str) -> datetime | None:
+        """Ask again in so many minutes. Raises Unavailable."""
+        return await self.plan(incident, minutes, by, self._clock(), key)
+
+    async def take_over(self, incident: Incident, minutes: int, by: Person, key: str) -> datetime:
+        """This person gives the next update, and is asked in so many minutes. Raises Unavailable."""
+        due = self._clock() + timedelta(minutes=minutes)
+        taken = Reminder(incident_id=incident.id, due_at=due, by=by, key=key)
+        await self._reminders.remember_reminder(taken)
+        return due
+
+    async def stop(self, incident: Incident) -> None:
+        """Ask for no more updates. Raises Unavailable."""
+        await self._reminders.forget_reminder(incident.id)
+
+    async def planned(self, incident_id: str) -> Reminder | None:
+        """When the next update is due, if one is. Raises Unavailable."""
+        return await self._reminders.find_reminder(incident_id)
+
+    async def keep_watch(self) -> None:
+        """For ever: ask for what is due; what fails is tried again at the next turn."""
+        while True:
+            async with best_effort("ask for the updates that are due"):
+                await self.look()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Ask for every update that is due now."""
+        for reminder in await self._reminders.due(self._clock()):
+            async with best_effort("ask for an update"):
+                await self._ask(reminder)
+
+    async def _ask(self, reminder: Reminder) -> None:
+        incident = await self._backend.find(reminder.incident_id)
+        if incident is not None and incident.slack_channel_id and incident.incident_status.is_open:
+            # From the moment this is kept, another process looks for the message before it posts one.
+            again = reminder.asking
+            if not await self._reminders.claim_reminder(reminder):
+                return
+            workspace = self._workspace(TeamId(incident.slack_team_id))
+            async with best_effort("post the reminder") as failed:
+                key = f"{reminder.key}:due"
+                await workspace.remind(incident, reminder.by, reminder.due_at, key=key, again=again)
+            if failed and not isinstance(failed[0], SlackRefused):
+                return
+        await self._reminders.forget_reminder(reminder.incident_id, reminder.key)

@@ -1,0 +1,151 @@
+"""A change to an incident: everything it says, and what the timeline keeps of it, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from sqlite_utils import Database
+
+from tocsin.backends.local import declaring
+from tocsin.backends.local.file import transaction
+from tocsin.backends.local.rows import written
+from tocsin.incidents.changes import UPDATE_VERBS, VERBS
+from tocsin.incidents.errors import Overtaken, Refused
+from tocsin.incidents.model import OPEN_CATEGORIES, Person, PersonId, TimelineEntry
+from tocsin.incidents.requests import IncidentChange
+from tocsin.incidents.rules import ago
+
+_PUT_ROLE = """
+INSERT INTO incident_role_assignments
+    (incident_id, incident_role_id, assignee_slack_user_id, assignee_name, assignee_email)
+VALUES (?, ?, ?, ?, ?)
+"""
+_TAKE_ROLE = "DELETE FROM incident_role_assignments WHERE incident_id = ? AND incident_role_id = ?"
+_LAST_STATUS = """
+SELECT l.timestamp, COALESCE(p.name, l.actor_name, l.actor_slack_user_id, 'Somebody')
+FROM incident_timeline_items l LEFT JOIN people p ON p.slack_user_id = l.actor_slack_user_id
+WHERE l.incident_id = ? AND l.verb = ? ORDER BY l.timestamp DESC, l.id DESC LIMIT 1
+"""
+
+# The table of each choice, and what is said where it lacks one.
+_CHOICES = {
+    "severity_id": ("severities", "That severity no longer exists. Choose another."),
+    "incident_status_id": ("incident_statuses", "That status no longer exists. Choose another."),
+}
+
+Said = tuple[str, str, str]
+"""A timeline entry in the making: what sets it apart, the verb, and the new value in words."""
+
+
+def change(db: Database, incident_id: str, change: IncidentChange, now: datetime) -> None:
+    """Make the change unless its key was used before. Raises Refused and Overtaken."""
+    with transaction(db):
+        row = _row(db, incident_id)
+        if db.execute("SELECT 1 FROM incident_changes WHERE idempotency_key = ?", [change.key]).fetchone():
+            return
+        _refuse_overtaken(db, row, change, now)
+        _refuse_unknown(db, row, change)
+        said = [*_columns(db, row, change, now), *_roles(db, incident_id, change)]
+        if change.message:
+            category = _category(db, change.incident_status_id or row["incident_status_id"])
+            closes = change.incident_status_id is not None and category not in OPEN_CATEGORIES
+            said.append(("message", UPDATE_VERBS[closes], change.message))
+        for what, verb, text in said:
+            entry = TimelineEntry(at=change.at, by=change.by, verb=verb, text=text)
+            declaring.add_to_timeline(db, incident_id, entry, f"{change.key}:{what}")
+        db.execute("INSERT INTO incident_changes VALUES (?, ?, ?)", [change.key, incident_id, written(now)])
+        if said:
+            db.execute("UPDATE incidents SET updated_at = ? WHERE id = ?", [written(now), incident_id])
+
+
+def _row(db: Database, incident_id: str) -> dict[str, Any]:
+    found = next(iter(db.query("SELECT * FROM incidents WHERE id = ?", [incident_id])), None)
+    if found is None:
+        raise Refused("That incident is not here any more.")
+    return dict(found)
+
+
+def _refuse_overtaken(db: Database, row: dict[str, Any], change: IncidentChange, now: datetime) -> None:
+    if change.seen_status_id is None or change.seen_status_id == row["incident_status_id"]:
+        return
+    status = _name(db, "incident_statuses", row["incident_status_id"])
+    sentence = f"{row['reference']} is {status} by now."
+    last = db.execute(_LAST_STATUS, [row["id"], VERBS["incident_status_id"]]).fetchone()
+    if last is not None:
+        when = ago(datetime.fromisoformat(last[0]), now)
+        sentence = f"{last[1]} set the status of {row['reference']} to {status} {when}."
+    raise Overtaken(f"{sentence} Nothing was changed: look again.", {"incident_status_id": sentence})
+
+
+def _refuse_unknown(db: Database, row: dict[str, Any], change: IncidentChange) -> None:
+    wrong = {
+        field: sentence
+        for field, (table, sentence) in _CHOICES.items()
+        if (chosen := getattr(change, field)) is not None and not _name(db, table, chosen)
+    }
+    for role_id in change.incident_role_assignments:
+        if not _name(db, "incident_roles", role_id):
+            wrong[f"incident_role_assignments.{role_id}"] = "That role no longer exists."
+    into = change.merged_into
+    if into is not None and (
+        into == row["reference"]
+        or not db.execute("SELECT 1 FROM incidents WHERE reference = ?", [into]).fetchone()
+    ):
+        wrong["merged_into"] = f"{into} is no other incident."
+    if wrong:
+        raise Refused("Some of that cannot be done: " + " ".join(wrong.values()), wrong)
+
+
+def _columns(db: Database, row: dict[str, Any], change: IncidentChange, now: datetime) -> Iterator[Said]:
+    """Set what is set and different; one entry for each."""
+    for column, verb in VERBS.items():
+        wanted = getattr(change, column)
+        if wanted is None or wanted == row[column]:
+            continue
+        db.execute(f"UPDATE incidents SET {column} = ? WHERE id = ?", [wanted, row["id"]])
+        table = _CHOICES.get(column, ("", ""))[0]
+        yield column, verb, _name(db, table, wanted) if table else "" if column == "visibility" else wanted
+    if change.incident_status_id is not None:
+        closed = _category(db, change.incident_status_id) not in OPEN_CATEGORIES
+        at = (row["closed_at"] or written(now)) if closed else None
+        db.execute("UPDATE incidents SET closed_at = ? WHERE id = ?", [at, row["id"]])
+    if change.merged_into is not None:
+        yield "merged", "merged it into", change.merged_into
+
+
+def _roles(db: Database, incident_id: str, change: IncidentChange) -> Iterator[Said]:
+    for role_id, person in change.incident_role_assignments.items():
+        held = db.execute(
+            "SELECT assignee_slack_user_id FROM incident_role_assignments"
+            " WHERE incident_id = ? AND incident_role_id = ?",
+            [incident_id, role_id],
+        ).fetchone()
+        if (held[0] if held else None) == person:
+            continue
+        db.execute(_TAKE_ROLE, [incident_id, role_id])
+        role = _name(db, "incident_roles", role_id)
+        if person is None:
+            yield role_id, "gave up the role", role
+            continue
+        holder = change.by if person == change.by.slack_user_id else Person(slack_user_id=person)
+        db.execute(_PUT_ROLE, [incident_id, role_id, holder.slack_user_id, holder.name, holder.email])
+        taken = person == change.by.slack_user_id
+        yield role_id, *(("took the role", role) if taken else (f"set {role} to", _called(db, person)))
+
+
+def _called(db: Database, person: PersonId) -> str:
+    found = db.execute("SELECT name FROM people WHERE slack_user_id = ?", [person]).fetchone()
+    return str(found[0]) if found and found[0] else str(person)
+
+
+def _name(db: Database, table: str, thing_id: str) -> str:
+    """The name of a row; empty where there is none. `table` comes from this module alone."""
+    found = db.execute(f"SELECT name FROM {table} WHERE id = ?", [thing_id]).fetchone()
+    return str(found[0]) if found else ""
+
+
+def _category(db: Database, status_id: str) -> str:
+    found = db.execute("SELECT category FROM incident_statuses WHERE id = ?", [status_id]).fetchone()
+    return str(found[0]) if found else ""

@@ -1,0 +1,128 @@
+"""Which incidents are wanted: each page is a walk along one index, as long as the page and no longer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlite_utils import Database
+
+from tocsin.incidents.model import OPEN_CATEGORIES
+from tocsin.incidents.requests import IncidentFilter
+
+_NO_NUMBER = 1 << 62
+_WORD = re.compile(r"\w+")
+
+# An index for each way of asking (see schema.py), by what is asked for.
+_INDEXES = {
+    (): "incidents_listed",
+    ("open",): "incidents_by_openness",
+    ("open", "severity"): "incidents_by_openness_and_severity",
+    ("severity",): "incidents_by_severity",
+    ("status",): "incidents_by_status",
+    ("status", "severity"): "incidents_by_status_and_severity",
+}
+
+
+def matching_numbers(db: Database, wanted: IncidentFilter, after: str | None, limit: int) -> list[int]:
+    """The numbers of the incidents that are wanted, newest first, at most `limit`."""
+    before = _NO_NUMBER
+    if after is not None:
+        row = db.execute("SELECT number FROM incidents WHERE id = ?", [after]).fetchone()
+        if row is None:
+            return []
+        before = row[0]
+    if _contradicts_itself(db, wanted):
+        return []
+    found: set[int] = set()
+    for query, parameters in _walks(wanted, before):
+        found |= {row[0] for row in db.execute(f"{query} LIMIT ?", [*parameters, limit])}
+    return sorted(found, reverse=True)[:limit]
+
+
+def _contradicts_itself(db: Database, wanted: IncidentFilter) -> bool:
+    """A closed incident in an open status, or words without a letter: nobody need look."""
+    if wanted.text.strip() and not _WORD.search(wanted.text):
+        return True
+    if wanted.incident_status_id is None or wanted.is_open is None:
+        return False
+    asked = "SELECT category FROM incident_statuses WHERE id = ?"
+    row = db.execute(asked, [wanted.incident_status_id]).fetchone()
+    return row is None or (row[0] in OPEN_CATEGORIES) != wanted.is_open
+
+
+def _walks(wanted: IncidentFilter, before: int) -> Iterator[tuple[str, list[Any]]]:
+    """One query for the public incidents, and one for the private ones that may be known of."""
+    for public in (1, 0):
+        if not public and wanted.visible_to is not None:
+            yield from _among_their_own(wanted, wanted.visible_to, public, before)
+        elif wanted.involving is not None:
+            yield from _among_their_own(wanted, wanted.involving, public, before)
+        else:
+            yield _among_all(wanted, public, before)
+
+
+def _among_all(wanted: IncidentFilter, public: int, before: int) -> tuple[str, list[Any]]:
+    conditions, parameters = _conditions(wanted)
+    if wanted.text.strip():
+        start = "SELECT w.rowid FROM incident_words w CROSS JOIN incidents i ON i.number = w.rowid"
+        where = ["incident_words MATCH ?", "w.rowid < ?", "(i.visibility = 'public') = ?", *conditions]
+        given = [_words(wanted.text), before, public, *parameters]
+        return f"{start} WHERE {' AND '.join(where)} ORDER BY w.rowid DESC", given
+    where = ["(i.visibility = 'public') = ?", *conditions, "i.number < ?"]
+    start = f"SELECT i.number FROM incidents i INDEXED BY {_INDEXES[_asked(wanted)]}"
+    return f"{start} WHERE {' AND '.join(where)} ORDER BY i.number DESC", [public, *parameters, before]
+
+
+def _among_their_own(
+    wanted: IncidentFilter, person: str, public: int, before: int
+) -> Iterator[tuple[str, list[Any]]]:
+    """Along what one person has to do with: a walk each for what is open and what is not."""
+    conditions, parameters = _conditions(wanted)
+    also = wanted.involving
+    if also is not None and also != person:
+        conditions.append(
+            "EXISTS (SELECT 1 FROM incident_people q WHERE q.slack_user_id = ?"
+            " AND q.is_open IN (0, 1) AND q.number = p.number)"
+        )
+        parameters.append(also)
+    if wanted.text.strip():
+        conditions.append("p.number IN (SELECT rowid FROM incident_words WHERE incident_words MATCH ?)")
+        parameters.append(_words(wanted.text))
+    where = ["p.slack_user_id = ?", "p.is_open = ?", "p.number < ?", "(i.visibility = 'public') = ?"]
+    start = "SELECT DISTINCT p.number FROM incident_people p CROSS JOIN incidents i ON i.number = p.number"
+    for is_open in (1, 0) if wanted.is_open is None else (int(wanted.is_open),):
+        query = f"{start} WHERE {' AND '.join([*where, *conditions])} ORDER BY p.number DESC"
+        yield query, [person, is_open, before, public, *parameters]
+
+
+def _asked(wanted: IncidentFilter) -> tuple[str, ...]:
+    """What is asked for by index; a status says by itself whether its incidents are open."""
+    first = ("status",) if wanted.incident_status_id is not None else ("open",) * (wanted.is_open is not None)
+    return (*first, *(("severity",) * (wanted.severity_id is not None)))
+
+
+def _conditions(wanted: IncidentFilter) -> tuple[list[str], list[Any]]:
+    conditions: list[str] = []
+    parameters: list[Any] = []
+    if wanted.is_open is not None and wanted.incident_status_id is None:
+        conditions.append("(i.closed_at IS NULL) = ?")
+        parameters.append(int(wanted.is_open))
+    for column, value in (
+        ("incident_status_id", wanted.incident_status_id),
+        ("severity_id", wanted.severity_id),
+    ):
+        if value is not None:
+            conditions.append(f"i.{column} = ?")
+            parameters.append(value)
+    return conditions, parameters
+
+
+def _words(text: str) -> str:
+    """Every word, or what begins with it, in SQLite's own words (FTS5, 3.1 to 3.3)."""
+    return " AND ".join(f'"{word}"*' for word in _WORD.findall(text))
+
+
+def marks(values: Sequence[Any]) -> str:
+    return ", ".join("?" * len(values))

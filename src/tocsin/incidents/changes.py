@@ -1,0 +1,240 @@
+"""What may become of an incident, and what is said of it: pure functions over a change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from tocsin.incidents.errors import Refused
+from tocsin.incidents.listing import named
+from tocsin.incidents.model import Form, Incident, Status
+from tocsin.incidents.requests import (
+    NAME_LIMIT,
+    SUMMARY_LIMIT,
+    TEXT_LIMIT,
+    FollowUpRequest,
+    IncidentChange,
+)
+from tocsin.incidents.rules import cleaned, in_words, is_visible
+
+Ending = Literal["close", "reopen", "accept", "decline", "merge", "cancel"]
+
+VERBS = {
+    "name": "renamed it to",
+    "summary": "set the summary to",
+    "severity_id": "set the severity to",
+    "incident_status_id": "set the status to",
+    "visibility": "made it private",
+}
+"""What the timeline says of each thing that changes; the new value comes after it."""
+
+UPDATE_VERBS = {False: "gave an update:", True: "resolved it:"}
+"""What the timeline says of a message: one on the way, and one that closes the incident."""
+
+# What each verb makes of an incident's status: the category it goes to.
+_CATEGORY: dict[str, str] = {
+    "close": "closed",
+    "reopen": "live",
+    "accept": "live",
+    "decline": "declined",
+    "merge": "merged",
+    "cancel": "canceled",
+}
+
+# The verb that a backend may say it lacks (`Form.lacks`), by what is changed.
+_VERB_OF = {
+    "name": "rename",
+    "summary": "summary",
+    "severity_id": "severity",
+    "incident_status_id": "status",
+    "visibility": "private",
+    "message": "update",
+    "merged_into": "merge",
+}
+
+
+def ended(change: IncidentChange, ending: Ending, incident: Incident, form: Form) -> IncidentChange:
+    """The change with the status that `close`, `reopen`, `decline`, `merge`, `cancel` or `accept` leads to.
+
+    Raises Refused where the incident is there already, or the backend has no such status.
+    """
+    if ending in form.lacks:
+        raise Refused(form.lacks[ending])
+    now = incident.incident_status
+    if ending == "accept" and now.category != "triage":
+        raise Refused(f"{incident.reference} is {now.name}; only what is in triage can be accepted.")
+    if now.is_open == (ending == "reopen"):
+        raise Refused(f"{incident.reference} is {now.name} already.")
+    category = _CATEGORY[ending]
+    found = next((status for status in form.statuses if status.category == category), None)
+    if found is None:
+        raise Refused(f"No status here means {category}. The ones there are: {_listed(form)}.")
+    return change.model_copy(update={"incident_status_id": found.id})
+
+
+def checked(change: IncidentChange, incident: Incident, form: Form) -> IncidentChange:
+    """The change as it may be made: cleaned, every choice known, only what really changes.
+
+    Raises Refused with a sentence for each field that is wrong, or when nothing would change.
+    """
+    wrong: dict[str, str] = dict(_lacking(change, form))
+    change = _cleaned(change, wrong)
+    change = _different(change, incident)
+    if change.severity_id is not None and form.severity(change.severity_id) is None:
+        wrong["severity_id"] = "That severity no longer exists. Choose another."
+    if change.incident_status_id is not None:
+        _check_status(change, incident, form, wrong)
+    if change.visibility == "private" and not form.offers_private:
+        wrong["visibility"] = form.private_refusal
+    for role_id in change.incident_role_assignments:
+        role = form.role(role_id)
+        if role is None or role.role_type == "reporter":
+            wrong[f"incident_role_assignments.{role_id}"] = "That role cannot be given to anybody here."
+    if change.merged_into is not None and change.merged_into.casefold() == incident.reference.casefold():
+        wrong["merged_into"] = f"{incident.reference} cannot be merged into itself."
+    if wrong:
+        raise Refused(" ".join(dict.fromkeys(wrong.values())), wrong)
+    if not (changed_fields(change) or change.message):
+        raise Refused(_unchanged(incident))
+    if change.incident_status_id is not None and change.seen_status_id is None:
+        change = change.model_copy(update={"seen_status_id": incident.incident_status.id})
+    return change
+
+
+def follow_up_checked(request: FollowUpRequest) -> FollowUpRequest:
+    """What is to be done, cleaned. Raises Refused where it says nothing, or too much."""
+    text = cleaned(request.text, lines=True)
+    if not is_visible(text):
+        raise Refused("Say what is to be done.", {"text": "Say what is to be done."})
+    if len(text) > TEXT_LIMIT:
+        said = f"Shorten this to {TEXT_LIMIT} characters; it has {len(text)}."
+        raise Refused(said, {"text": said})
+    return request.model_copy(update={"text": text})
+
+
+def changed_fields(change: IncidentChange) -> tuple[str, ...]:
+    """The names of what a change sets, without its message."""
+    names = ("name", "summary", "severity_id", "incident_status_id", "visibility", "merged_into")
+    return (
+        *(name for name in names if getattr(change, name) is not None),
+        *(f"incident_role_assignments.{role_id}" for role_id in change.incident_role_assignments),
+    )
+
+
+def said(before: Incident, after: Incident, change: IncidentChange) -> str:
+    """One sentence for who asked: what is new, and what it was."""
+    return f"{after.reference}: {in_words(differences(before, after)) or _told(change)}."
+
+
+def differences(before: Incident, after: Incident) -> tuple[str, ...]:
+    """What is another in `after`, each with the old and the new value in plain words."""
+    return tuple(_differences(before, after))
+
+
+def _told(change: IncidentChange) -> str:
+    return "the update is told" if change.message else "nothing changed"
+
+
+def _differences(before: Incident, after: Incident) -> Iterator[str]:
+    if after.incident_status != before.incident_status:
+        yield f"status is {after.incident_status.name} (was {before.incident_status.name})"
+    if after.severity != before.severity:
+        was = before.severity.name if before.severity else "not set"
+        yield f"severity is {after.severity.name if after.severity else 'not set'} (was {was})"
+    held = {a.role.id: named(a.assignee) for a in before.incident_role_assignments}
+    holds = {a.role.id: named(a.assignee) for a in after.incident_role_assignments}
+    roles = {
+        a.role.id: a.role.name for a in (*before.incident_role_assignments, *after.incident_role_assignments)
+    }
+    for role_id, role in roles.items():
+        if holds.get(role_id, "") != held.get(role_id, ""):
+            yield f"{role} is {holds.get(role_id) or 'nobody'} (was {held.get(role_id) or 'nobody'})"
+    if after.name != before.name:
+        yield f"it is called {after.name} (was {before.name})"
+    if after.summary != before.summary:
+        yield "its summary is new"
+    if after.is_private and not before.is_private:
+        yield "it is private"
+
+
+def _lacking(change: IncidentChange, form: Form) -> Iterator[tuple[str, str]]:
+    for field, verb in _VERB_OF.items():
+        if getattr(change, field) and verb in form.lacks:
+            yield field, form.lacks[verb]
+    for role_id in change.incident_role_assignments:
+        if "role" in form.lacks:
+            yield f"incident_role_assignments.{role_id}", form.lacks["role"]
+
+
+def _cleaned(change: IncidentChange, wrong: dict[str, str]) -> IncidentChange:
+    update: dict[str, Any] = {"message": cleaned(change.message, lines=True)}
+    if len(update["message"]) > TEXT_LIMIT:
+        wrong["message"] = f"Shorten this to {TEXT_LIMIT} characters; it has {len(update['message'])}."
+    if change.name is not None:
+        update["name"] = cleaned(change.name)
+        if not is_visible(update["name"]):
+            wrong["name"] = "Give the incident a name: a few words that say what is wrong."
+        elif len(update["name"]) > NAME_LIMIT:
+            wrong["name"] = f"Shorten the name to {NAME_LIMIT} characters; it has {len(update['name'])}."
+    if change.summary is not None:
+        update["summary"] = cleaned(change.summary, lines=True)
+        if len(update["summary"]) > SUMMARY_LIMIT:
+            wrong["summary"] = f"Shorten the summary to {SUMMARY_LIMIT} characters."
+    return change.model_copy(update=update)
+
+
+def _different(change: IncidentChange, incident: Incident) -> IncidentChange:
+    """Only what is not so already; a status that was seen to be another is left for the backend to judge."""
+    update: dict[str, Any] = {}
+    if change.name == incident.name:
+        update["name"] = None
+    if change.summary == incident.summary:
+        update["summary"] = None
+    if incident.severity is not None and change.severity_id == incident.severity.id:
+        update["severity_id"] = None
+    seen = change.seen_status_id
+    if change.incident_status_id == incident.incident_status.id and seen in {None, change.incident_status_id}:
+        update["incident_status_id"] = None
+    if incident.is_private:
+        update["visibility"] = None
+    holders = {
+        assignment.role.id: assignment.assignee.slack_user_id if assignment.assignee else None
+        for assignment in incident.incident_role_assignments
+    }
+    update["incident_role_assignments"] = {
+        role_id: person
+        for role_id, person in change.incident_role_assignments.items()
+        if holders.get(role_id) != person
+    }
+    return change.model_copy(update=update)
+
+
+def _check_status(change: IncidentChange, incident: Incident, form: Form, wrong: dict[str, str]) -> None:
+    status = form.status(change.incident_status_id or "")
+    if status is None:
+        wrong["incident_status_id"] = f"That status is not here. The ones there are: {_listed(form)}."
+    elif change.seen_status_id not in {None, incident.incident_status.id}:
+        # Somebody else was first: the backend says who, and what it is now.
+        return
+    elif (said := _refused(incident, status)) is not None:
+        wrong["incident_status_id"] = said
+
+
+def _refused(incident: Incident, to: Status) -> str | None:
+    """Why an incident cannot go from where it is to this status; None where it can.
+
+    From an open status everywhere; what has ended can only be opened again.
+    """
+    now = incident.incident_status
+    if now.is_open or to.is_open:
+        return None
+    return f"{incident.reference} is {now.name} already. Reopen it first."
+
+
+def _unchanged(incident: Incident) -> str:
+    severity = f", {incident.severity.name}" if incident.severity else ""
+    return f"Nothing would change: {incident.reference} is {incident.incident_status.name}{severity} already."
+
+
+def _listed(form: Form) -> str:
+    return in_words(status.name for status in form.statuses)

@@ -1,0 +1,90 @@
+"""What a channel is told of a change, and what is left to say when an incident ends: pure values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from tocsin.incidents.changes import differences
+from tocsin.incidents.model import FollowUp, Frozen, Incident, Person, PersonId, TimelineEntry
+from tocsin.incidents.requests import IncidentChange
+
+
+class Summary(Frozen):
+    """An incident that has ended, at a glance."""
+
+    lasted: timedelta
+    people: tuple[PersonId, ...] = ()
+    """Everybody who did something, in the order in which they came."""
+
+    entries: int = 0
+    """How many things the timeline holds."""
+
+    open_follow_ups: tuple[FollowUp, ...] = ()
+
+
+class News(Frozen):
+    """A change, as a channel is told of it."""
+
+    incident: Incident
+    by: Person
+    at: datetime
+    differences: tuple[str, ...] = ()
+    message: str = ""
+    merged_into: str | None = None
+    next_update_at: datetime | None = None
+    summary: Summary | None = None
+
+
+class Reminder(Frozen):
+    """When the next update on an incident is due, who gives it, and whether it was asked for."""
+
+    incident_id: str
+    due_at: datetime
+    by: Person
+    key: str
+    """Of the gesture that planned it; the message that asks for the update carries it."""
+    asking: bool = False
+    """The message is on its way, or was when the process ended."""
+
+
+def news_of(
+    before: Incident,
+    incident: Incident,
+    change: IncidentChange,
+    *,
+    due: datetime | None = None,
+    summary: Summary | None = None,
+) -> News:
+    return News(
+        incident=incident,
+        by=change.by,
+        at=change.at,
+        differences=differences(before, incident),
+        message=change.message,
+        merged_into=change.merged_into,
+        next_update_at=due,
+        summary=summary,
+    )
+
+
+def summary_of(
+    incident: Incident, timeline: Sequence[TimelineEntry], follow_ups: Sequence[FollowUp]
+) -> Summary:
+    """How long it took, who was there, and what is still to be done."""
+    people = [entry.by.slack_user_id for entry in timeline if entry.by is not None]
+    return Summary(
+        lasted=max((incident.closed_at or incident.updated_at) - incident.created_at, timedelta()),
+        people=tuple(dict.fromkeys(person for person in [*people, *incident.people] if person)),
+        entries=len(timeline),
+        open_follow_ups=tuple(one for one in follow_ups if not one.is_done),
+    )
+
+
+def duration(lasted: timedelta) -> str:
+    """`less than a minute`, `12 min`, `2 h 5 min`, `3 d 4 h`."""
+    minutes = int(lasted.total_seconds() // 60)
+    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
+    parts = [f"{days} d"] * bool(days) + [f"{hours} h"] * bool(hours)
+    parts += [f"{minutes} min"] * bool(minutes and not days)
+    return " ".join(parts) or "less than a minute"

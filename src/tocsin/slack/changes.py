@@ -1,0 +1,116 @@
+"""What the bot does in a workspace to what it did there before: edits, withdrawals, names, news."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from hashlib import blake2b
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from tocsin.actions.ports import Channel
+from tocsin.incidents.errors import SlackRefused
+from tocsin.incidents.model import Card, ChannelId, FollowUp, Incident, MessageTs, Person, PersonId
+from tocsin.incidents.news import News
+from tocsin.slack.calls import Calls, told
+from tocsin.slack.pace import Urgency
+from tocsin.slack.posts import Posts
+from tocsin.slack.views.card import card, card_text
+from tocsin.slack.views.channel import bookmark_title, purpose, topic
+from tocsin.slack.views.kit import escape
+from tocsin.slack.views.news import follow_up_message, news_message, reminder_message
+
+ALREADY_GONE = frozenset({"message_not_found", "channel_not_found"})
+
+
+class WorkspaceChanges:
+    """The half of SlackWorkspace that follows what becomes of an incident."""
+
+    client: AsyncWebClient
+    calls: Calls
+    _posts: Posts
+
+    def faces(self, incident: Incident) -> Mapping[str, str]:
+        """What would be shown of it, in a few characters each: the same face is no reason for an edit."""
+        shown = [card_text(incident), *(str(block.to_dict()) for block in card(incident))]
+        return {
+            "card": _digest("\n".join(shown)),
+            "topic": _digest(topic(incident)),
+            "purpose": _digest(purpose(incident)),
+            "bookmark": _digest(bookmark_title(incident)),
+        }
+
+    async def withdraw(self, card_: Card) -> None:
+        try:
+            await self.calls.make(self.client.chat_delete, Urgency.CARD, channel=card_.channel, ts=card_.ts)
+        except SlackRefused as refusal:
+            if refusal.code not in ALREADY_GONE:
+                raise
+
+    async def rebookmark(self, channel: ChannelId, incident: Incident) -> None:
+        """Give the bookmark with the permalink the incident's name, where there is one."""
+        if not incident.permalink:
+            return
+        there = await self.calls.make(self.client.bookmarks_list, channel_id=channel)
+        for mark in there.get("bookmarks") or ():
+            if mark.get("link") == incident.permalink:
+                await self.calls.make(
+                    self.client.bookmarks_edit,
+                    bookmark_id=told(mark, "id"),
+                    channel_id=channel,
+                    title=bookmark_title(incident),
+                )
+
+    async def rename_channel(self, channel: ChannelId, name: str) -> Channel:
+        answer = await self.calls.make(self.client.conversations_rename, channel=channel, name=name)
+        return Channel(id=channel, name=told(answer, "channel", "name"))
+
+    async def archive(self, channel: ChannelId) -> None:
+        try:
+            await self.calls.make(self.client.conversations_archive, Urgency.CARD, channel=channel)
+        except SlackRefused as refusal:
+            if refusal.code != "already_archived":
+                raise
+
+    async def say(self, channel: ChannelId, sentence: str, *, key: str, again: bool = False) -> None:
+        await self._posts.post(channel, escape(sentence), key=key, again=again)
+
+    async def tell_plainly(self, person: PersonId, sentence: str, *, key: str, again: bool = False) -> None:
+        """A direct message in which nothing is a mention or a link, whoever wrote it."""
+        await self._posts.post(person, escape(sentence), key=key, again=again)
+
+    async def post_news(
+        self,
+        channel: ChannelId,
+        news: News,
+        *,
+        key: str,
+        thread: MessageTs | None = None,
+        again: bool = False,
+    ) -> None:
+        text, blocks = news_message(news)
+        await self._posts.post(channel, text, blocks, key=key, thread=thread, again=again)
+
+    async def post_follow_up(
+        self, channel: ChannelId, incident: Incident, follow_up: FollowUp, *, key: str, again: bool = False
+    ) -> MessageTs:
+        text, blocks = follow_up_message(incident, follow_up)
+        _, ts = await self._posts.post(channel, text, blocks, key=key, again=again)
+        return ts
+
+    async def update_follow_up(
+        self, channel: ChannelId, ts: MessageTs, incident: Incident, follow_up: FollowUp
+    ) -> None:
+        text, blocks = follow_up_message(incident, follow_up)
+        await self._posts.edit((channel, ts), text, blocks)
+
+    async def remind(
+        self, incident: Incident, asked: Person | None, due: datetime, *, key: str, again: bool = False
+    ) -> None:
+        text, blocks = reminder_message(incident, asked, due)
+        channel = ChannelId(incident.slack_channel_id)
+        await self._posts.post(channel, text, blocks, key=key, again=again)
+
+
+def _digest(shown: str) -> str:
+    return blake2b(shown.encode(), digest_size=12).hexdigest()

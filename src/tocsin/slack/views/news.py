@@ -1,0 +1,117 @@
+"""What an incident's channel reads of it: changes, updates, what is to be done, and when to say more."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from slack_sdk.models.blocks import (
+    ActionsBlock,
+    Block,
+    ButtonElement,
+    ContextBlock,
+    MarkdownTextObject,
+    RichTextBlock,
+    RichTextElementParts,
+    RichTextQuoteElement,
+)
+
+from tocsin.incidents.model import FollowUp, Incident, Person, PersonId
+from tocsin.incidents.news import News, Summary, duration
+from tocsin.incidents.rules import FOLLOW_UP_WORDS
+from tocsin.slack.views.card import person
+from tocsin.slack.views.kit import escape, link, moment, paragraph, plain, shortened
+
+NEWS_LIMIT = 300
+"""Characters of one line of news: a new name and the old one fit."""
+
+MOST_NAMED = 20
+"""People and follow-ups that are named; the incident's page has them all."""
+
+SNOOZE_MINUTES = 15
+
+Message = tuple[str, list[Block]]
+"""What a notification says, and what the message shows."""
+
+
+def news_message(news: News) -> Message:
+    """Who changed what, what they said of it, and when the next update is due."""
+    said = _line(news)
+    blocks: list[Block] = [paragraph(said)]
+    if news.message:
+        text = RichTextElementParts.Text(text=news.message)
+        blocks.append(RichTextBlock(elements=[RichTextQuoteElement(elements=[text])]))
+    if news.summary is not None:
+        blocks.append(paragraph(_summary(news.incident, news.summary)))
+    if news.next_update_at is not None:
+        due = f":alarm_clock: Next update due {moment(news.next_update_at)}"
+        blocks.append(ContextBlock(elements=[MarkdownTextObject(text=due, verbatim=True)]))
+    heard = f"{said} {escape(shortened(news.message, NEWS_LIMIT))}" if news.message else said
+    return heard, blocks
+
+
+def _line(news: News) -> str:
+    reference = link(news.incident.permalink, news.incident.reference)
+    sign = ":mega:" if news.message else ":pencil2:"
+    if news.summary is not None:
+        sign = ":white_check_mark:"
+    changes = [escape(shortened(one, NEWS_LIMIT)) for one in news.differences]
+    if news.merged_into:
+        changes.append(f"it is part of {escape(news.merged_into)}")
+    what = "; ".join(changes) or "an update"
+    return f"{sign} *{reference}* · {person(news.by)}: {what}"
+
+
+def _summary(incident: Incident, summary: Summary) -> str:
+    lines = [f"*{duration(summary.lasted)}* from declared to {escape(incident.incident_status.name)}"]
+    if summary.people:
+        lines[0] += f", with {_named(summary.people)}"
+    page = link(incident.permalink, "its page") if incident.permalink else "its page"
+    lines.append(f"{summary.entries} entries in the timeline on {page}.")
+    if summary.open_follow_ups:
+        lines.append("*Still to be done:*")
+        lines += [f"• {_to_do(one)}" for one in summary.open_follow_ups[:MOST_NAMED]]
+        if len(summary.open_follow_ups) > MOST_NAMED:
+            lines.append(f"and {len(summary.open_follow_ups) - MOST_NAMED} more.")
+    return "\n".join(lines)
+
+
+def _named(people: tuple[PersonId, ...]) -> str:
+    named = ", ".join(person(Person(slack_user_id=one)) for one in people[:MOST_NAMED])
+    more = len(people) - MOST_NAMED
+    return f"{named} and {more} more" if more > 0 else named
+
+
+def _to_do(follow_up: FollowUp) -> str:
+    who = f" ({person(follow_up.assignee)})" if follow_up.assignee else ""
+    return f"{escape(shortened(follow_up.text, NEWS_LIMIT))}{who}"
+
+
+def follow_up_message(incident: Incident, follow_up: FollowUp) -> Message:
+    """Something to be done, with a button for when it is; struck through from then on."""
+    word = FOLLOW_UP_WORDS[follow_up.kind].capitalize()
+    if follow_up.is_done:
+        said = f":white_check_mark: {word} done: ~{_to_do(follow_up)}~"
+        return said, [paragraph(said)]
+    said = f":ballot_box_with_check: {word}: {_to_do(follow_up)}"
+    done = ButtonElement(
+        action_id="complete_follow_up", text=plain("Done"), value=f"{incident.id}/{follow_up.id}"
+    )
+    return said, [paragraph(said), ActionsBlock(block_id=f"follow_up.{follow_up.id}", elements=[done])]
+
+
+def reminder_message(incident: Incident, asked: Person | None, due: datetime) -> Message:
+    """The next update is due: give it, put it off, hand it over, or stop being asked."""
+    reference = link(incident.permalink, incident.reference)
+    who = f"{person(asked)}: an" if asked is not None else "An"
+    said = f":alarm_clock: {who} update on *{reference}* is due."
+    buttons = [
+        ButtonElement(
+            action_id="give_update", text=plain("Give an update"), value=incident.id, style="primary"
+        ),
+        ButtonElement(
+            action_id="snooze_update", text=plain(f"In {SNOOZE_MINUTES} minutes"), value=incident.id
+        ),
+        ButtonElement(action_id="take_over_update", text=plain("I'll do it"), value=incident.id),
+        ButtonElement(action_id="stop_updates", text=plain("Stop asking"), value=incident.id),
+    ]
+    return said, [paragraph(said), ActionsBlock(block_id="next_update", elements=buttons)]

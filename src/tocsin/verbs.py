@@ -1,0 +1,63 @@
+"""What people can make happen, put together from the parts that this process has."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from tocsin.actions.alarming import Alarms
+from tocsin.actions.declare import DeclareIncident
+from tocsin.actions.gathering import Gathering
+from tocsin.actions.managing import Managing, managing
+from tocsin.actions.ports import Backend, Clock
+from tocsin.incidents.model import Form
+from tocsin.journal.durable import DurableJournal
+from tocsin.journal.ledger import SqlLedger
+from tocsin.journal.reminders import SqlReminders
+from tocsin.slack.workspace import SlackWorkspace
+from tocsin.web.meters import Meters
+
+
+class Parts(Protocol):
+    """What the verbs need of the bot."""
+
+    backend: Backend
+    journal: DurableJournal
+    clock: Clock
+    meters: Meters
+    alarms: Alarms
+
+
+def declaring(
+    bot: Parts, workspace: SlackWorkspace, ledger: SqlLedger, announce: str | None
+) -> DeclareIncident:
+    gathering = Gathering(
+        backend=bot.backend,
+        workspace=workspace,
+        ledger=ledger,
+        journal=bot.journal,
+        clock=bot.clock,
+        announce=announce,
+    )
+    return DeclareIncident(
+        backend=bot.backend,
+        ledger=ledger,
+        journal=bot.journal,
+        gathering=lambda team: gathering,
+        ended=bot.meters.ended,
+        alarms=bot.alarms,
+    )
+
+
+def managed(
+    bot: Parts, workspace: SlackWorkspace, ledger: SqlLedger, form: Callable[[], Awaitable[Form]]
+) -> Managing:
+    return managing(
+        backend=bot.backend,
+        journal=bot.journal,
+        ledger=ledger,
+        reminders=SqlReminders(ledger),
+        workspace=lambda team: workspace,
+        form=form,
+        clock=bot.clock,
+    )
