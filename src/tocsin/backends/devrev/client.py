@@ -1,0 +1,157 @@
+"""DevRev's API over HTTPS: one call each time, and a plain word on how it ended.
+
+Ours and not the vendor's package, since that one repeats creates on its own, which makes two of one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+import httpx
+
+from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
+
+CALL_SECONDS: Final = 10.0
+"""How long an answer is waited for; from then on the outcome of a create is not known."""
+
+LONGEST_PAUSE: Final = 300.0
+"""The longest we wait because DevRev asks for it: its window of requests is five minutes (Rate limits)."""
+
+PAGE = 50
+MOST_PAGES = 200
+"""Pages of one list that are followed; a cursor that never ends must not hold us for ever."""
+
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+class DevRevRefused(Refused):
+    """DevRev said no, and why: `kind` is its word for it, `field` the field it names.
+
+    Bodies come with and without `type` (Errors); where there is none, the kind is the HTTP status in digits.
+    """
+
+    def __init__(self, sentence: str, *, status: int, kind: str, field: str = "", subtype: str = "") -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.kind = kind
+        self.field = field
+        self.subtype = subtype
+
+    @property
+    def is_missing(self) -> bool:
+        return self.status == 404
+
+
+class NotAllowed(Unavailable):
+    """Our token may not do this, or this address has no such method: for the operator to mend."""
+
+
+class DevRevClient:
+    """One organisation, as its personal access token sees it.
+
+    Raises Unavailable when nothing was done, OutcomeUnknown when a change may have been made, and
+    DevRevRefused when DevRev says no. Nothing is ever repeated here.
+    """
+
+    def __init__(self, token: str, url: str, *, seconds: float = CALL_SECONDS) -> None:
+        self.seconds = seconds
+        self._http = httpx.AsyncClient(
+            base_url=url.rstrip("/") + "/",
+            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            timeout=httpx.Timeout(seconds, connect=min(seconds, 5.0)),
+            limits=httpx.Limits(max_connections=20, max_keepalive_connections=10),
+        )
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def ask(self, method: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Ask for something that changes nothing, such as `incidents.list`."""
+        return await self._call(method, body or {}, changes=False)
+
+    async def do(self, method: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Change something, once."""
+        return await self._call(method, body, changes=True)
+
+    async def pages(self, method: str, body: Mapping[str, Any], name: str) -> AsyncIterator[dict[str, Any]]:
+        """What a list holds, one by one. A page may be empty and not the last: only the cursor ends it.
+
+        Stages and schemas call theirs `cursor`, everything else `next_cursor` (Stages, List; Incidents, List).
+        """
+        cursor: str | None = None
+        for _ in range(MOST_PAGES):
+            answer = await self.ask(method, {**body, "cursor": cursor} if cursor else body)
+            for item in answer.get(name) or ():
+                if isinstance(item, dict):
+                    yield item
+            before, cursor = cursor, answer.get("next_cursor") or answer.get("cursor")
+            if not cursor or cursor == before:
+                return
+
+    async def _call(self, method: str, body: Mapping[str, Any], *, changes: bool) -> dict[str, Any]:
+        unsure = OutcomeUnknown if changes else Unavailable
+        try:
+            async with asyncio.timeout(self.seconds):
+                answer = await self._http.post(method, json=body)
+        except _NOT_SENT:
+            raise Unavailable("DevRev cannot be reached.") from None
+        except (TimeoutError, httpx.TimeoutException):
+            raise unsure("DevRev did not answer in time.") from None
+        except httpx.HTTPError as error:
+            raise unsure(f"DevRev's answer was lost ({type(error).__name__}).") from None
+        if answer.is_success:
+            return _told(answer, unsure)
+        raise _trouble(answer, unsure)
+
+
+def _told(answer: httpx.Response, unsure: type[Unavailable]) -> dict[str, Any]:
+    with suppress(ValueError):
+        told = answer.json()
+        if isinstance(told, dict):
+            return told
+    raise unsure("DevRev's answer could not be read.")
+
+
+def _trouble(answer: httpx.Response, unsure: type[Unavailable]) -> Exception:
+    status = answer.status_code
+    said: Any = {}
+    with suppress(ValueError):
+        said = answer.json()
+    said = said if isinstance(said, dict) else {}
+    if status == 429:
+        return Unavailable("DevRev asks us to slow down.", retry_after=_pause(answer, said))
+    if status == 401:
+        return Unavailable("DevRev does not accept our token. Set DEVREV_TOKEN to a valid one.", 30.0)
+    if status == 403:
+        return NotAllowed(f"DevRev does not allow our token to do this{_reason(said)}.", 30.0)
+    if status == 404 and not said.get("type"):
+        return NotAllowed("DevRev has no such method here: its beta API is not at DEVREV_URL.", 30.0)
+    if status == 408 or status >= 500:
+        return unsure(f"DevRev failed (HTTP {status}).")
+    if status < 400:
+        return Unavailable(f"DevRev answered with HTTP {status}, which is no answer. Check DEVREV_URL.", 30.0)
+    field = str(said.get("field_name") or "")
+    named = f", field {field}" if field else ""
+    return DevRevRefused(
+        f"DevRev refused it{_reason(said)}{named}.",
+        status=status,
+        kind=str(said.get("type") or status),
+        field=field,
+        subtype=str(said.get("subtype") or ""),
+    )
+
+
+def _reason(said: Mapping[str, Any]) -> str:
+    words = next((said[part] for part in ("message", "reason", "detail", "type") if said.get(part)), "")
+    return f" ({str(words)[:300].rstrip('.')})" if words else ""
+
+
+def _pause(answer: httpx.Response, said: Mapping[str, Any]) -> float:
+    """Seconds to wait: the header `Retry-After`, or `retry_after` in the body (Rate limits; Errors)."""
+    for given in (answer.headers.get("Retry-After"), said.get("retry_after")):
+        with suppress(TypeError, ValueError):
+            return min(max(float(given), 0.0), LONGEST_PAUSE)
+    return 30.0

@@ -1,0 +1,215 @@
+"""An incident of ours as DevRev's, and back: pure functions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from tocsin.backends.devrev.kept import Kept
+from tocsin.backends.devrev.wire import EnumValue, IncidentTold, StageOn, State
+from tocsin.incidents.model import (
+    CustomField,
+    FieldEntry,
+    FieldValue,
+    Incident,
+    Person,
+    Role,
+    RoleAssignment,
+    Severity,
+    Status,
+)
+
+ORIGIN_SYSTEM = "tocsin"
+TEST = "[TEST] "
+DUPLICATE = "Duplicate of "
+RULER = "\n\n---\nDeclared in Slack by "
+_FOOTER = re.compile(r"(?:^|\n\n)---\nDeclared in Slack by ")
+_REPORTER = re.compile(r"(.*?)\.(?:\n|$)")
+
+FIELD = "custom_field_entries."
+BLOCKS: Mapping[str, str] = {
+    "title": "name",
+    "body": "summary",
+    "severity": "severity_id",
+    "stage": "stage",
+    "stage_validation_options": "stage",
+    "applies_to_parts": "applies_to_parts",
+    "impact": "impact",
+    "tags": "tags",
+    "owned_by": "incident_role_assignments.lead",
+}
+"""Which block of the form a field of `incidents.create` was filled from."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is needed, besides DevRev's answer, to say what an incident is."""
+
+    permalink: str | None
+    roles: Sequence[Role]
+    fields: Sequence[CustomField]
+
+
+def reference_of(told: IncidentTold) -> str:
+    """`display_id` as it comes; its prefix is the organisation's own and is never built here."""
+    return told.display_id or told.id.rpartition("/")[2] or told.id
+
+
+def permalink_of(template: str | None, told: IncidentTold) -> str | None:
+    """DevRev tells no address of an incident: the operator's template, or none."""
+    if not template or not told.display_id:
+        return None
+    return template.replace("{display_id}", told.display_id)
+
+
+def titled(name: str, mode: str) -> str:
+    """The title; DevRev knows no test incidents, so that a test says so in front, where everybody sees it."""
+    return f"{TEST}{name}" if mode == "test" else name
+
+
+def composed(
+    summary: str, reporter: str, holders: Iterable[tuple[str, str]], source: str | None, mark: str | None
+) -> str:
+    """The body: the summary, then what DevRev has no field for, in words; `mark` is the last line."""
+    lines = [f"Declared in Slack by {_line(reporter)}."]
+    lines += [f"{_line(role)}: {_line(name)}" for role, name in holders]
+    lines += [f"From the message {source}"] if source else []
+    lines += [mark] if mark else []
+    return (f"{summary}\n\n" if summary else "") + "\n".join(["---", *lines])
+
+
+def summary_of(body: str) -> str:
+    """The body without what Tocsin put below it."""
+    footers = list(_FOOTER.finditer(body))
+    return body[: footers[-1].start()].rstrip() if footers else body
+
+
+def resummarised(body: str, summary: str) -> str:
+    """The body with another summary, and with what stands below it."""
+    below = body[len(summary_of(body)) :].lstrip("\n") if _FOOTER.search(body) else ""
+    return "\n\n".join(part for part in (summary, below) if part)
+
+
+def reporter_of(body: str) -> str | None:
+    """The name that the body gives for who declared it."""
+    found = list(_FOOTER.finditer(body))
+    named = _REPORTER.match(body, found[-1].end()) if found else None
+    return named[1] if named else None
+
+
+def mark_of(body: str) -> str:
+    """The last line of a body, which is its key where nothing else can carry one."""
+    return body.rstrip().rpartition("\n")[2].strip()
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def severity_of(value: EnumValue) -> Severity:
+    """DevRev lists the worst first; with us a higher rank is worse."""
+    label = value.label or str(value.id)
+    return Severity(id=str(value.id), name=label, description=value.tooltip, rank=-value.ordinal)
+
+
+def category_of(state: State | None) -> str:
+    """`closed` where the state is final. The name decides only where DevRev does not say (stock state)."""
+    if state is None:
+        return "live"
+    final = state.name.casefold() == "closed" if state.is_final is None else state.is_final
+    return "closed" if final else "live"
+
+
+def status_of(on: StageOn | None) -> Status:
+    if on is None or on.stage is None:
+        return Status(id="", name="Open", category="live")
+    stage = on.stage
+    return Status(
+        id=stage.id, name=stage.name or stage.id, category=category_of(on.state or stage.state), rank=stage.ordinal
+    )
+
+
+def incident_of(told: IncidentTold, kept: Kept, known: Told) -> Incident:
+    """The incident: what DevRev tells now, and what Tocsin remembers of Slack."""
+    body = told.body or ""
+    created = told.created_date or datetime.fromtimestamp(0, UTC)
+    changed = max(filter(None, [told.modified_date or created, kept.channel_at]))
+    status = status_of(told.stage)
+    return Incident(
+        id=told.id,
+        reference=reference_of(told),
+        name=told.title.removeprefix(TEST),
+        summary=summary_of(body),
+        permalink=known.permalink,
+        severity=severity_of(told.severity) if told.severity else None,
+        incident_status=status,
+        mode="test" if told.title.startswith(TEST) else "standard",
+        slack_team_id=kept.team,
+        slack_channel_id=kept.channel_id,
+        slack_channel_name=kept.channel_name,
+        source=kept.source,
+        creator=_creator(told, kept, body),
+        incident_role_assignments=tuple(_assignments(told, kept, known.roles)),
+        custom_field_entries=tuple(_entries(told.custom_fields, known.fields)),
+        created_at=created,
+        updated_at=changed,
+        closed_at=None if status.is_open else told.actual_close_date,
+    )
+
+
+def _creator(told: IncidentTold, kept: Kept, body: str) -> Person:
+    if kept.reporter != Person():
+        return kept.reporter
+    named = reporter_of(body)
+    if named:
+        return Person(name=named)
+    by = told.created_by
+    return Person(name=by.name or None, email=by.email) if by else Person()
+
+
+def _assignments(told: IncidentTold, kept: Kept, roles: Sequence[Role]) -> Iterable[RoleAssignment]:
+    for role in roles:
+        held = kept.roles.get(role.id)
+        if role.role_type == "reporter":
+            held = kept.reporter if kept.reporter != Person() else None
+        elif role.role_type == "lead":
+            held = _lead(told, kept, held)
+        if held is not None:
+            yield RoleAssignment(role=role, assignee=held)
+
+
+def _lead(told: IncidentTold, kept: Kept, held: Person | None) -> Person | None:
+    """The owner DevRev tells; the Slack person while that is still the one, or where DevRev knows nobody."""
+    owner = told.owned_by[0] if told.owned_by else None
+    if owner is None:
+        return held if not kept.owner else None
+    if held is not None and owner.id == kept.owner:
+        return held
+    return Person(name=owner.name or None, email=owner.email)
+
+
+def _entries(values: Mapping[str, Any], fields: Sequence[CustomField]) -> Iterable[FieldEntry]:
+    for field in fields:
+        given = values.get(field.id)
+        if given is None or given in ("", []):
+            continue
+        listed = given if isinstance(given, list) else [given]
+        yield FieldEntry(custom_field=field, values=tuple(_answer(field, value) for value in listed))
+
+
+def _answer(field: CustomField, value: Any) -> FieldValue:
+    """An answer as DevRev tells it: text, a number, a choice by name, or a choice as an object."""
+    if isinstance(value, dict):
+        value = value.get("id", value.get("value", value.get("label", "")))
+    if isinstance(value, bool):
+        value = "yes" if value else "no"
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    if field.field_type == "numeric":
+        return FieldValue(value_numeric=text)
+    if field.field_type in {"single_select", "multi_select"}:
+        option = field.option(text)
+        return FieldValue(value_option=option) if option else FieldValue(value_text=text)
+    return FieldValue(value_text=text)

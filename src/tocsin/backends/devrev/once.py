@@ -1,0 +1,246 @@
+"""One incident for one declaration, though DevRev takes no idempotency key: look before repeating.
+
+What is known of a create is remembered before it is sent and after it ends. While an outcome is not known
+nothing is sent; DevRev's list is asked for the key again and again, and what appears is adopted. Only when
+nothing has appeared for a minute and a half is it sent again. Ten minutes and a day later a sweep looks
+whether there are two after all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Final, Literal, Protocol
+from weakref import WeakValueDictionary
+
+import structlog
+from pydantic import TypeAdapter
+
+from tocsin.actions.ports import Clock, Memory
+from tocsin.backends.devrev.wire import IncidentTold
+from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
+from tocsin.incidents.model import Frozen
+
+LOOKS: Final = (2.0, 5.0, 10.0, 15.0, 22.0, 30.0, 38.0, 46.0, 53.0, 60.0, 68.0, 76.0, 83.0, 90.0)
+"""Seconds after the end of the wait for an answer at which the list is asked; never more than 8 s apart, so
+that what appears is adopted within 10 s. After the last look it is sent again."""
+
+SWEEPS: Final = (timedelta(minutes=10), timedelta(hours=24))
+SWEPT = "devrev/sweeps"
+
+log = structlog.get_logger()
+
+
+class Attempt(Frozen):
+    """How far a create has come."""
+
+    state: Literal["sending", "unknown", "not sent", "refused", "made"]
+    mark: str
+    """Where the key is: `sync_metadata`, `body`, or the name of the organisation's field for it."""
+    first: datetime
+    since: datetime
+    """When the present state began."""
+    unsure: bool = False
+    """An outcome was once not known: there may be an incident that we have not seen yet."""
+    incident_id: str | None = None
+
+
+class Sweep(Frozen):
+    key: str
+    at: datetime
+
+
+_SWEEPS: TypeAdapter[list[Sweep]] = TypeAdapter(list[Sweep])
+
+
+class Creating(Protocol):
+    """What is needed of DevRev for one declaration."""
+
+    async def marked(self) -> str:
+        """Where the key goes now."""
+        ...
+
+    async def send(self, mark: str) -> IncidentTold:
+        """Create, once. Raises Refused, Unavailable when nothing was made, OutcomeUnknown when perhaps."""
+        ...
+
+    async def remarked(self, mark: str, refusal: Refused) -> str | None:
+        """Where else the key can go, when that is what was refused; None when it was something else."""
+        ...
+
+    async def look(self, mark: str, since: datetime) -> Sequence[IncidentTold]:
+        """All incidents with this key, oldest first."""
+        ...
+
+    async def fetch(self, incident_id: str) -> IncidentTold | None: ...
+
+
+class Once:
+    """The attempts of one organisation, by key. `seconds` is how long an answer is waited for."""
+
+    def __init__(self, memory: Memory, clock: Clock, seconds: float) -> None:
+        self._memory = memory
+        self._clock = clock
+        self._seconds = timedelta(seconds=seconds)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._sweeping = asyncio.Lock()
+        # When each key was last looked for, by this process.
+        self._looked: dict[str, datetime] = {}
+
+    async def create(
+        self, key: str, creating: Creating, keep: Callable[[IncidentTold], Awaitable[None]]
+    ) -> IncidentTold:
+        """The incident with this key, made now or before; `keep` is called before it counts as made.
+
+        Raises Refused, and Unavailable with the seconds until something more can be done.
+        """
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        async with lock:
+            attempt = await self.attempt(key)
+            if attempt is None:
+                return await self._send(key, creating, keep, None)
+            if attempt.incident_id is not None:
+                return await self._made_before(attempt, creating)
+            if attempt.state == "not sent" and not attempt.unsure:
+                return await self._send(key, creating, keep, attempt)
+            return await self._look(key, attempt, creating, keep)
+
+    async def attempt(self, key: str) -> Attempt | None:
+        fact = await self._memory.recall(_name(key))
+        return None if fact is None else Attempt.model_validate_json(fact)
+
+    async def _put(self, key: str, attempt: Attempt) -> None:
+        await self._memory.remember(_name(key), attempt.model_dump_json(exclude_defaults=True))
+
+    async def _made_before(self, attempt: Attempt, creating: Creating) -> IncidentTold:
+        found = await creating.fetch(attempt.incident_id or "")
+        if found is not None:
+            return found
+        if self._clock() - attempt.since < timedelta(seconds=LOOKS[-1]):
+            raise Unavailable("DevRev does not show the incident yet.", retry_after=LOOKS[0])
+        raise Refused("The incident was made in DevRev, and has been deleted there.")
+
+    async def _send(
+        self,
+        key: str,
+        creating: Creating,
+        keep: Callable[[IncidentTold], Awaitable[None]],
+        before: Attempt | None,
+    ) -> IncidentTold:
+        now = self._clock()
+        first = before.first if before else now
+        unsure = before is not None and before.unsure
+        mark: str | None = await creating.marked()
+        while mark is not None:
+            sending = Attempt(state="sending", mark=mark, first=first, since=now, unsure=unsure)
+            await self._put(key, sending)
+            try:
+                told = await creating.send(mark)
+            except Refused as refusal:
+                mark = await creating.remarked(mark, refusal)
+                if mark is None:
+                    await self._give_up(key, sending)
+                    raise
+            except OutcomeUnknown as error:
+                raise await self._unknown(key, sending, error) from None
+            except Unavailable:
+                await self._put(key, sending.model_copy(update={"state": "not sent"}))
+                raise
+            else:
+                return await self._made(key, sending, told, keep)
+        raise AssertionError("a create ends made, refused or unknown")
+
+    async def _give_up(self, key: str, attempt: Attempt) -> None:
+        """Refused: it may be put right and sent again, unless an earlier send may have made one."""
+        if attempt.unsure:
+            await self._put(key, attempt.model_copy(update={"state": "refused"}))
+        else:
+            await self._memory.forget(_name(key))
+
+    async def _unknown(self, key: str, attempt: Attempt, error: OutcomeUnknown) -> OutcomeUnknown:
+        log.warning("the outcome of a create is not known", key=key, because=str(error))
+        self._looked.pop(key, None)
+        lost = attempt.model_copy(update={"state": "unknown", "since": self._clock(), "unsure": True})
+        await self._plan_sweeps(key, lost.since)
+        await self._put(key, lost)
+        return OutcomeUnknown(str(error), retry_after=LOOKS[0])
+
+    async def _made(
+        self,
+        key: str,
+        attempt: Attempt,
+        told: IncidentTold,
+        keep: Callable[[IncidentTold], Awaitable[None]],
+    ) -> IncidentTold:
+        await keep(told)
+        made = {"state": "made", "incident_id": told.id, "since": self._clock()}
+        await self._put(key, attempt.model_copy(update=made))
+        self._looked.pop(key, None)
+        return told
+
+    async def _look(
+        self,
+        key: str,
+        attempt: Attempt,
+        creating: Creating,
+        keep: Callable[[IncidentTold], Awaitable[None]],
+    ) -> IncidentTold:
+        """Ask the list when it is time to; adopt what is there, send again when it has been long enough."""
+        since = attempt.since
+        if attempt.state == "sending":
+            # A process ended while it waited for the answer; the answer may have taken that long.
+            since += self._seconds
+            if not attempt.unsure:
+                attempt = attempt.model_copy(update={"unsure": True})
+                await self._plan_sweeps(key, since)
+                await self._put(key, attempt)
+        now = self._clock()
+        if (due := _due(since, self._looked.get(key))) > now:
+            raise _later(due - now)
+        found = await creating.look(attempt.mark, attempt.first)
+        now = self._looked[key] = self._clock()
+        if found:
+            log.info("adopted what an earlier create had made", key=key, incident=found[0].id)
+            return await self._made(key, attempt, found[0], keep)
+        if attempt.state == "not sent" or now - since >= timedelta(seconds=LOOKS[-1]):
+            return await self._send(key, creating, keep, attempt)
+        raise _later(_due(since, now) - now)
+
+    async def _plan_sweeps(self, key: str, since: datetime) -> None:
+        async with self._sweeping:
+            planned = [sweep for sweep in await self._sweeps() if sweep.key != key]
+            planned += [Sweep(key=key, at=since + after) for after in SWEEPS]
+            await self._memory.remember(SWEPT, _SWEEPS.dump_json(planned).decode())
+
+    async def _sweeps(self) -> list[Sweep]:
+        fact = await self._memory.recall(SWEPT)
+        return [] if fact is None else _SWEEPS.validate_json(fact)
+
+    async def due(self) -> Sequence[str]:
+        """The keys whose time for a sweep has come."""
+        now = self._clock()
+        return list(dict.fromkeys(sweep.key for sweep in await self._sweeps() if sweep.at <= now))
+
+    async def swept(self, key: str) -> None:
+        """Note that this key was looked for; one that is still being declared is looked for again later."""
+        now = self._clock()
+        async with self._sweeping:
+            left = [s for s in await self._sweeps() if s.key != key or s.at > now]
+            await self._memory.remember(SWEPT, _SWEEPS.dump_json(left).decode())
+
+
+def _name(key: str) -> str:
+    return f"devrev/create/{key}"
+
+
+def _due(since: datetime, looked: datetime | None) -> datetime:
+    """When to look next: at once where this process never has, else at the next of the times."""
+    times = [since + timedelta(seconds=seconds) for seconds in LOOKS]
+    if looked is None:
+        return since + timedelta(seconds=LOOKS[0])
+    return next((time for time in times if time > looked), looked)
+
+
+def _later(wait: timedelta) -> OutcomeUnknown:
+    return OutcomeUnknown("DevRev may have made it, and is being asked.", wait.total_seconds())

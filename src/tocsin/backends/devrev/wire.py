@@ -1,0 +1,255 @@
+"""What goes over the wire: requests that say nothing unknown, answers that may say more or less than we know.
+
+Field names are those of DevRev's API reference (Incidents, Create, Update and List, beta). They have changed
+over time, so that only what is set is ever sent, and an answer needs no more than `id` and `title`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+Empty = dict[str, Any]
+
+
+class Request(BaseModel):
+    """Something we send: unknown fields are our mistake, and unset ones are left out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def wire(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+class StageChoice(Request):
+    stage: str
+    notes: str | None = None
+
+
+class Impact(Request):
+    count: int | None = None
+    customer_ids: list[str] | None = None
+
+
+class TagChoice(Request):
+    """A tag goes in by `tag_id` and comes out as `tag` (Incidents, Create: `set-tag-with-value`)."""
+
+    tag_id: str
+    value: str | None = None
+
+
+class SchemaSpec(Request):
+    """Which schemas the custom fields belong to; a field whose schema is not named is refused."""
+
+    tenant_fragment: bool | None = None
+    subtype: str | None = None
+    apps: list[str] | None = None
+    validate_required_fields: bool | None = None
+
+
+class Origin(Request):
+    """Where an object comes from; a list can be asked for it (Incidents, List: `sync_metadata`)."""
+
+    external_reference: str | None = None
+    origin_system: str | None = None
+
+
+class CreateIncident(Request):
+    """`incidents.create`: every field of its page, and what the beta reference has besides.
+
+    `severity`, `reported_by`, `source` and `impact.count` are the organisation's own numbers.
+    """
+
+    title: str
+    acknowledged_date: datetime | None = None
+    applies_to_parts: list[str] | None = None
+    artifacts: list[str] | None = None
+    body: str | None = None
+    custom_fields: dict[str, Any] | None = None
+    custom_schema_spec: SchemaSpec | None = None
+    identified_date: datetime | None = None
+    impact: Impact | None = None
+    impacted_customers: list[str] | None = None
+    mitigated_date: datetime | None = None
+    owned_by: list[str] | None = None
+    pia: list[str] | None = None
+    playbooks: list[str] | None = None
+    related_docs: list[str] | None = None
+    reported_by: int | None = None
+    severity: int | None = None
+    source: int | None = None
+    stage: StageChoice | None = None
+    stage_validation_options: list[str] | None = None
+    stakeholders: list[str] | None = None
+    sync_metadata: Origin | None = None
+    tags: list[TagChoice] | None = None
+    target_close_date: datetime | None = None
+
+
+class SetIds(Request):
+    """A list in an update is wrapped, and replaces the one before (Incidents, Update)."""
+
+    set: list[str]
+
+
+class StageChange(Request):
+    stage: str
+
+
+class UpdateIncident(Request):
+    """`incidents.update`, as far as a responder changes an incident. Nothing in it guards against overtaking."""
+
+    id: str
+    title: str | None = None
+    body: str | None = None
+    severity: int | None = None
+    stage: StageChange | None = None
+    stage_validation_options: list[str] | None = None
+    owned_by: SetIds | None = None
+
+
+class Answer(BaseModel):
+    """Something we are told: what we do not know is passed over, what is missing is empty."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+def _number_or_value(given: Any) -> Any:
+    """Numbers go in and objects come out; an answer that echoes the number is understood too."""
+    return {"id": given} if isinstance(given, int) else given
+
+
+class EnumValue(Answer):
+    id: int
+    label: str = ""
+    ordinal: int = 0
+    is_deprecated: bool = False
+    tooltip: str = ""
+
+
+Enum = Annotated[EnumValue | None, BeforeValidator(_number_or_value)]
+
+
+class User(Answer):
+    """A person or an account, as summaries and lists tell of it."""
+
+    id: str = ""
+    type: str = ""
+    display_id: str = ""
+    display_name: str = ""
+    full_name: str = ""
+    email: str | None = None
+    state: str = "active"
+
+    @property
+    def name(self) -> str:
+        return self.full_name or self.display_name or self.display_id
+
+
+class Part(Answer):
+    id: str
+    display_id: str = ""
+    name: str = ""
+
+
+class Tag(Answer):
+    id: str
+    display_id: str = ""
+    name: str = ""
+
+
+class TagOn(Answer):
+    tag: Tag
+    value: str | None = None
+
+
+class State(Answer):
+    id: str = ""
+    name: str = ""
+    is_final: bool | None = None
+
+
+class Stage(Answer):
+    id: str
+    name: str = ""
+    ordinal: int = 0
+    state: State | None = None
+
+
+class StageOn(Answer):
+    """The stage of an incident, and the state it amounts to, side by side."""
+
+    stage: Stage | None = None
+    state: State | None = None
+
+
+class ImpactTold(Answer):
+    count: Enum = None
+
+
+class OriginTold(Answer):
+    external_reference: str | None = None
+    origin_system: str | None = None
+
+
+def _entries(given: Any) -> Any:
+    return given if isinstance(given, list) else []
+
+
+Users = Annotated[tuple[User, ...], BeforeValidator(_entries)]
+
+
+class IncidentTold(Answer):
+    """`incident`, in every answer that has one."""
+
+    id: str
+    title: str
+    display_id: str = ""
+    body: str | None = None
+    severity: Enum = None
+    stage: StageOn | None = None
+    owned_by: Users = ()
+    applies_to_parts: Annotated[tuple[Part, ...], BeforeValidator(_entries)] = ()
+    tags: Annotated[tuple[TagOn, ...], BeforeValidator(_entries)] = ()
+    impact: ImpactTold | None = None
+    custom_fields: Annotated[Empty, BeforeValidator(lambda given: given or {})] = Field(default_factory=dict)
+    sync_metadata: OriginTold | None = None
+    created_by: User | None = None
+    created_date: datetime | None = None
+    modified_date: datetime | None = None
+    actual_close_date: datetime | None = None
+
+
+class EntryTold(Answer):
+    """`timeline_entry`: a comment, or an event without a body."""
+
+    id: str
+    type: str = ""
+    body: str = ""
+    created_by: User | None = None
+    created_date: datetime | None = None
+    labels: Annotated[tuple[str, ...], BeforeValidator(_entries)] = ()
+
+
+class FieldUi(Answer):
+    display_name: str = ""
+    is_hidden: bool = False
+    is_hidden_during_create: bool = False
+    is_read_only: bool = False
+    is_required: bool = False
+    order: int = 0
+    tooltip: str = ""
+
+
+class FieldTold(Answer):
+    """One field of a schema (`schema-field-descriptor`)."""
+
+    name: str
+    field_type: str = "unknown"
+    base_type: str = ""
+    description: str = ""
+    is_required: bool = False
+    allowed_values: Annotated[tuple[Any, ...], BeforeValidator(_entries)] = ()
+    ui: FieldUi = FieldUi()
