@@ -91,7 +91,8 @@ async def fetch_choices(client: DevRevClient, *, without: str | None = None) -> 
         severities=tuple(severity_of(value) for value in _values(severity)),
         severity_required=severity is not None and (severity.is_required or severity.ui.is_required),
         impacts=tuple(
-            FieldOption(id=str(value.id), value=value.label, sort_key=value.ordinal) for value in _values(impact)
+            FieldOption(id=str(value.id), value=value.label, sort_key=value.ordinal)
+            for value in _values(impact)
         ),
         statuses=tuple(
             Status(id=stage.id, name=stage.name, category=category_of(stage.state), rank=stage.ordinal)

@@ -79,7 +79,7 @@ class DevRevClient:
     async def pages(self, method: str, body: Mapping[str, Any], name: str) -> AsyncIterator[dict[str, Any]]:
         """What a list holds, one by one. A page may be empty and not the last: only the cursor ends it.
 
-        Stages and schemas call theirs `cursor`, everything else `next_cursor` (Stages, List; Incidents, List).
+        Stages and schemas call theirs `cursor`, all others `next_cursor` (Stages, List; Incidents, List).
         """
         cursor: str | None = None
         for _ in range(MOST_PAGES):
@@ -152,6 +152,6 @@ def _reason(said: Mapping[str, Any]) -> str:
 def _pause(answer: httpx.Response, said: Mapping[str, Any]) -> float:
     """Seconds to wait: the header `Retry-After`, or `retry_after` in the body (Rate limits; Errors)."""
     for given in (answer.headers.get("Retry-After"), said.get("retry_after")):
-        with suppress(TypeError, ValueError):
-            return min(max(float(given), 0.0), LONGEST_PAUSE)
+        with suppress(ValueError):
+            return min(max(float(str(given)), 0.0), LONGEST_PAUSE)
     return 30.0

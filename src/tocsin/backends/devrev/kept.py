@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from pydantic import Field
+
 from tocsin.actions.ports import Memory
 from tocsin.incidents.model import Frozen, Person, SourceMessage
 
@@ -14,7 +16,7 @@ class Kept(Frozen):
     reporter: Person = Person()
     team: str = ""
     source: SourceMessage | None = None
-    roles: dict[str, Person] = {}
+    roles: dict[str, Person] = Field(default_factory=dict)
     owner: str = ""
     """The DevRev user whom the lead was found to be; another owner in DevRev means another lead."""
     channel_id: str = ""

@@ -25,7 +25,7 @@ from tocsin.incidents.model import (
 ORIGIN_SYSTEM = "tocsin"
 TEST = "[TEST] "
 DUPLICATE = "Duplicate of "
-RULER = "\n\n---\nDeclared in Slack by "
+_FROM = "From the message "
 _FOOTER = re.compile(r"(?:^|\n\n)---\nDeclared in Slack by ")
 _REPORTER = re.compile(r"(.*?)\.(?:\n|$)")
 
@@ -76,21 +76,32 @@ def composed(
     """The body: the summary, then what DevRev has no field for, in words; `mark` is the last line."""
     lines = [f"Declared in Slack by {_line(reporter)}."]
     lines += [f"{_line(role)}: {_line(name)}" for role, name in holders]
-    lines += [f"From the message {source}"] if source else []
+    lines += [f"{_FROM}{source}"] if source else []
     lines += [mark] if mark else []
-    return (f"{summary}\n\n" if summary else "") + "\n".join(["---", *lines])
+    return (f"{inert(summary)}\n\n" if summary else "") + "\n".join(["---", *lines])
+
+
+def inert(text: str) -> str:
+    """Text in which nothing mentions anybody: DevRev reads `<don:…>` as a mention (Timeline, mentions)."""
+    return text.replace("<don:", "<\u200bdon:")
+
+
+def as_typed(text: str) -> str:
+    """The text as it was before `inert`."""
+    return text.replace("<\u200bdon:", "<don:")
 
 
 def summary_of(body: str) -> str:
     """The body without what Tocsin put below it."""
     footers = list(_FOOTER.finditer(body))
-    return body[: footers[-1].start()].rstrip() if footers else body
+    return as_typed(body[: footers[-1].start()] if footers else body)
 
 
-def resummarised(body: str, summary: str) -> str:
-    """The body with another summary, and with what stands below it."""
-    below = body[len(summary_of(body)) :].lstrip("\n") if _FOOTER.search(body) else ""
-    return "\n\n".join(part for part in (summary, below) if part)
+def source_of(body: str) -> str | None:
+    """Where the body says it was declared from."""
+    found = list(_FOOTER.finditer(body))
+    below = body[found[-1].start() :].splitlines() if found else []
+    return next((line.removeprefix(_FROM) for line in below if line.startswith(_FROM)), None)
 
 
 def reporter_of(body: str) -> str | None:
@@ -106,7 +117,7 @@ def mark_of(body: str) -> str:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())
+    return inert(" ".join(text.split()))
 
 
 def severity_of(value: EnumValue) -> Severity:
@@ -128,7 +139,10 @@ def status_of(on: StageOn | None) -> Status:
         return Status(id="", name="Open", category="live")
     stage = on.stage
     return Status(
-        id=stage.id, name=stage.name or stage.id, category=category_of(on.state or stage.state), rank=stage.ordinal
+        id=stage.id,
+        name=stage.name or stage.id,
+        category=category_of(on.state or stage.state),
+        rank=stage.ordinal,
     )
 
 

@@ -99,7 +99,7 @@ class StageChange(Request):
 
 
 class UpdateIncident(Request):
-    """`incidents.update`, as far as a responder changes an incident. Nothing in it guards against overtaking."""
+    """`incidents.update`, as far as a responder changes one. Nothing in it guards against overtaking."""
 
     id: str
     title: str | None = None
@@ -217,6 +217,7 @@ class IncidentTold(Answer):
     custom_fields: Annotated[Empty, BeforeValidator(lambda given: given or {})] = Field(default_factory=dict)
     sync_metadata: OriginTold | None = None
     created_by: User | None = None
+    modified_by: User | None = None
     created_date: datetime | None = None
     modified_date: datetime | None = None
     actual_close_date: datetime | None = None

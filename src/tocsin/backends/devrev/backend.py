@@ -1,0 +1,268 @@
+"""Incidents kept by DevRev, behind the port that all backends share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from tocsin.actions.ports import Channel, Clock, Directory, Memory
+from tocsin.backends.devrev import mapping, timeline
+from tocsin.backends.devrev.changing import LACKS, Changing
+from tocsin.backends.devrev.client import DevRevClient, DevRevRefused
+from tocsin.backends.devrev.crew import Crew
+from tocsin.backends.devrev.declaring import Declaring, Marks, found_by_key, key_of
+from tocsin.backends.devrev.kept import Keeper
+from tocsin.backends.devrev.once import Attempt, Once
+from tocsin.backends.devrev.org import Org
+from tocsin.backends.devrev.reading import Reading
+from tocsin.backends.devrev.wire import IncidentTold, UpdateIncident
+from tocsin.incidents.errors import Refused, TocsinError
+from tocsin.incidents.model import (
+    CustomField,
+    FieldOption,
+    FollowUp,
+    Form,
+    Incident,
+    Person,
+    Role,
+    TimelineEntry,
+)
+from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
+
+PRIVATE_REFUSAL: Final = LACKS["private"]
+SWEEP_SECONDS: Final = 60.0
+READ_ONLY: Final = "Incidents can only be read here."
+
+log = structlog.get_logger()
+
+
+class DevRevBackend:
+    """The Backend and Managing ports over DevRev's API. Without a memory it only reads."""
+
+    kept_by: Final = "DevRev"
+
+    def __init__(
+        self,
+        client: DevRevClient,
+        *,
+        memory: Memory | None,
+        clock: Clock,
+        roles: Sequence[Role],
+        part: str | None = None,
+        permalink: str | None = None,
+        key_field: str | None = None,
+    ) -> None:
+        self._client = client
+        self._memory = memory
+        self._clock = clock
+        self._org = Org(
+            client=client,
+            keeper=Keeper(memory),
+            clock=clock,
+            roles=roles,
+            part=part,
+            permalink=permalink,
+            key_field=key_field,
+        )
+        self._crew = Crew(client, clock)
+        self._reading = Reading(self._org)
+        self._form: Form | None = None
+        self._once = Once(memory, clock, client.seconds) if memory is not None else None
+        self._sweeper: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Look for duplicates from now on, once a minute, where a create was ever unsure."""
+        self._sweeper = asyncio.create_task(self._sweep_for_ever())
+
+    async def close(self) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+        await self._client.close()
+
+    def consult(self, directory: Directory) -> None:
+        """From now on, ask here for people's names and e-mail addresses."""
+        self._crew.directory = directory
+
+    async def form(self) -> Form:
+        choices = await self._org.fresh_choices()
+        parts = CustomField(
+            id="applies_to_parts",
+            name="Parts",
+            description="What it is about: a product, a capability, a feature",
+            field_type="multi_select",
+            searched=True,
+            required=False,
+        )
+        stage = CustomField(
+            id="stage",
+            name="Stage",
+            description="Where it stands already; left empty, DevRev begins at the beginning",
+            field_type="single_select",
+            options=tuple(
+                FieldOption(id=s.id, value=s.name, sort_key=s.rank) for s in choices.statuses if s.is_open
+            ),
+        )
+        impact = CustomField(id="impact", name="Impact", field_type="single_select", options=choices.impacts)
+        tags = CustomField(id="tags", name="Tags", field_type="multi_select", searched=True)
+        asked = (parts, *(field for field in (stage, impact) if field.options), tags)
+        self._form = Form(
+            severities=choices.severities,
+            statuses=choices.statuses,
+            roles=tuple(self._org.roles),
+            custom_fields=choices.fields,
+            backend_fields=asked,
+            severity_required=choices.severity_required,
+            offers_private=False,
+            private_refusal=PRIVATE_REFUSAL,
+            lacks=LACKS,
+            as_of=self._clock(),
+            kept_by=self.kept_by,
+        )
+        return self._form
+
+    async def options(self, field_id: str, typed: str) -> Sequence[FieldOption]:
+        return await self._reading.options(field_id, typed)
+
+    async def create(self, declaration: Declaration) -> Incident:
+        """Create it, looking before repeating where an outcome was not known (see `once`)."""
+        if self._once is None or self._memory is None:
+            raise Refused(READ_ONLY)
+        if declaration.visibility == "private":
+            raise Refused(PRIVATE_REFUSAL, {"visibility": PRIVATE_REFUSAL})
+        declaring = Declaring(self._org, Marks(self._memory, self._org.key_field), self._crew, declaration)
+
+        async def keep(told: IncidentTold) -> None:
+            await self._org.keeper.keep(told.id, await declaring.kept())
+
+        try:
+            told = await self._once.create(declaration.key, declaring, keep)
+        except DevRevRefused as refusal:
+            raise self._in_the_form(refusal) from None
+        return await self._org.incident(told)
+
+    def _in_the_form(self, refusal: DevRevRefused) -> Refused:
+        """The refusal under the field it is about, named in the sentence where the form has no such field."""
+        first, _, rest = refusal.field.partition(".")
+        block = mapping.BLOCKS.get(first)
+        own = rest if first == "custom_fields" else first
+        if self._org.choices is not None and self._org.choices.field(own) is not None:
+            block = f"{mapping.FIELD}{own}"
+        if block == mapping.BLOCKS["owned_by"] and self._org.lead is not None:
+            block = f"incident_role_assignments.{self._org.lead.id}"
+        return Refused(refusal.sentence, {block: refusal.sentence} if block else {})
+
+    async def find(self, reference: str) -> Incident | None:
+        return await self._reading.find(reference)
+
+    async def incidents(self, *, after: str | None = None, limit: int = 50) -> Sequence[Incident]:
+        return await self._reading.matching(IncidentFilter(), after=after, limit=limit)
+
+    async def matching(
+        self, wanted: IncidentFilter, *, after: str | None = None, limit: int = 50
+    ) -> Sequence[Incident]:
+        return await self._reading.matching(wanted, after=after, limit=limit)
+
+    async def set_channel(self, incident_id: str, channel: Channel) -> Incident:
+        """Remember the channel, which DevRev has no field for, and say there where it was declared from."""
+        told = await self._org.fetch_here(incident_id)
+        kept = await self._org.keeper.of(told.id)
+        if (kept.channel_id, kept.channel_name) != (channel.id, channel.name):
+            kept = kept.model_copy(
+                update={"channel_id": channel.id, "channel_name": channel.name, "channel_at": self._clock()}
+            )
+            await self._org.keeper.keep(told.id, kept)
+        if kept.source is not None and kept.source.permalink:
+            entry = TimelineEntry(
+                at=told.created_date or self._clock(),
+                by=kept.reporter,
+                verb="declared it from the message",
+                text=kept.source.permalink,
+            )
+            await timeline.note(self._client, told.id, entry, f"{told.id}:source")
+        return await self._org.incident(told)
+
+    async def note(self, incident_id: str, entry: TimelineEntry, key: str) -> None:
+        try:
+            await timeline.note(self._client, incident_id, entry, key)
+        except DevRevRefused as refusal:
+            raise Refused(refusal.sentence) from None
+
+    async def unnote(self, incident_id: str, key: str) -> None:
+        await timeline.unnote(self._client, incident_id, key)
+
+    async def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
+        told = await self._org.fetch(incident_id)
+        return [] if told is None else await timeline.timeline(self._client, await self._org.incident(told))
+
+    async def remember_people(self, people: Iterable[Person]) -> None:
+        """DevRev knows its own people by name; those of Slack are kept with their incident."""
+
+    async def change(self, incident_id: str, change: IncidentChange) -> Incident:
+        if self._memory is None:
+            raise Refused(READ_ONLY)
+        form = self._form or await self.form()
+        return await Changing(self._org, self._crew, self._memory).change(form, incident_id, change)
+
+    async def add_follow_up(self, incident_id: str, request: FollowUpRequest) -> FollowUp:
+        raise Refused(LACKS[request.kind])
+
+    async def complete_follow_up(self, follow_up_id: str, by: Person, at: datetime, key: str) -> FollowUp:
+        raise Refused(LACKS["follow_up"])
+
+    async def follow_ups(self, incident_id: str) -> Sequence[FollowUp]:
+        return ()
+
+    async def sweep(self) -> Sequence[Incident]:
+        """Look for what was made twice after all, and mark all but the one that Slack shows.
+
+        Answers the incidents that were marked.
+        """
+        marked: list[Incident] = []
+        if self._once is None:
+            return marked
+        for key in await self._once.due():
+            attempt = await self._once.attempt(key)
+            if attempt is not None:
+                marked += await self._marked_duplicates(key, attempt)
+            if attempt is None or attempt.state in {"made", "refused"}:
+                await self._once.swept(key)
+        return marked
+
+    async def _marked_duplicates(self, key: str, attempt: Attempt) -> list[Incident]:
+        found = await found_by_key(self._org, attempt.mark, key_of(key), attempt.first)
+        kept = next((told for told in found if told.id == attempt.incident_id), None)
+        if kept is None and attempt.state == "made":
+            kept = await self._org.fetch(attempt.incident_id or "")
+        marked = []
+        for told in found:
+            if attempt.state not in {"made", "refused"} or told.id == attempt.incident_id:
+                continue
+            if not told.title.startswith(mapping.DUPLICATE):
+                marked.append(await self._org.incident(await self._mark(told, kept)))
+        return marked
+
+    async def _mark(self, told: IncidentTold, kept: IncidentTold | None) -> IncidentTold:
+        """Say in the title and in a comment which one counts; its stage is left to people."""
+        of = mapping.reference_of(kept) if kept else "a declaration that was refused"
+        title = f"{mapping.DUPLICATE}{of}: {told.title}"
+        said = f"made this and {of} from one declaration, because an answer was lost. Close this one."
+        log.error(
+            "DevRev has two incidents for one declaration", kept=of, duplicate=mapping.reference_of(told)
+        )
+        await self._client.do("incidents.update", UpdateIncident(id=told.id, title=title).wire())
+        entry = TimelineEntry(at=self._clock(), by=Person(name="Tocsin"), verb=said)
+        await timeline.note(self._client, told.id, entry, f"{told.id}:duplicate")
+        return told.model_copy(update={"title": title})
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            try:
+                await self.sweep()
+            except TocsinError as error:
+                log.warning("duplicates could not be looked for", because=str(error))

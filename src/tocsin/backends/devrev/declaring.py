@@ -1,0 +1,275 @@
+"""A declaration becomes an incident in DevRev: what is sent, where its key goes, how it is found again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import structlog
+from pydantic import TypeAdapter
+
+from tocsin.actions.ports import Memory
+from tocsin.backends.devrev import mapping
+from tocsin.backends.devrev.client import DevRevRefused
+from tocsin.backends.devrev.crew import Crew, Member
+from tocsin.backends.devrev.kept import Kept
+from tocsin.backends.devrev.org import Org, incident_in
+from tocsin.backends.devrev.wire import (
+    CreateIncident,
+    Impact,
+    IncidentTold,
+    Origin,
+    SchemaSpec,
+    StageChoice,
+    TagChoice,
+)
+from tocsin.incidents.errors import Refused, Unavailable
+from tocsin.incidents.model import Person, PersonId
+from tocsin.incidents.requests import Declaration
+
+SYNC: Final = "sync_metadata"
+BODY: Final = "body"
+REFUSED_MARKS: Final = "devrev/refused-marks"
+BEFORE: Final = timedelta(minutes=2)
+"""How far before the first send we look, since DevRev's clock is not ours."""
+
+EXTRAS: Final = ("stage_validation_options",)
+"""What the beta reference has and an older organisation may not: sent without it when it is refused."""
+
+_NAMES: TypeAdapter[list[str]] = TypeAdapter(list[str])
+log = structlog.get_logger()
+
+
+class Marks:
+    """Where the key of a declaration goes in this organisation, and what was found not to take it."""
+
+    def __init__(self, memory: Memory, key_field: str | None) -> None:
+        self._memory = memory
+        self.key_field = key_field
+
+    async def current(self) -> str:
+        refused = await self._refused()
+        places = [SYNC, self.key_field] if self.key_field else [SYNC]
+        return next((place for place in places if place not in refused), BODY)
+
+    async def refuse(self, mark: str) -> None:
+        refused = await self._refused()
+        log.warning("DevRev does not take our key there; it goes elsewhere from now on", place=mark)
+        await self._memory.remember(REFUSED_MARKS, _NAMES.dump_json([*refused, mark]).decode())
+
+    async def _refused(self) -> list[str]:
+        fact = await self._memory.recall(REFUSED_MARKS)
+        return [] if fact is None else _NAMES.validate_json(fact)
+
+
+class Declaring:
+    """One declaration on its way to DevRev."""
+
+    def __init__(self, org: Org, marks: Marks, crew: Crew, declaration: Declaration) -> None:
+        self._org = org
+        self._marks = marks
+        self._crew = crew
+        self._declaration = declaration
+        self._members: dict[PersonId, Member] | None = None
+        self._without: set[str] = set()
+        self._key = key_of(declaration.key)
+
+    async def marked(self) -> str:
+        return await self._marks.current()
+
+    async def send(self, mark: str) -> IncidentTold:
+        request = await self._request(mark)
+        told = incident_in(await self._org.client.do("incidents.create", request.wire()))
+        if mark != BODY and not carries(told, mark, self._key):
+            # Taken and not kept: a later look would not find it.
+            await self._marks.refuse(mark)
+        return told
+
+    async def remarked(self, mark: str, refusal: Refused) -> str | None:
+        if not isinstance(refusal, DevRevRefused):
+            return None
+        for extra in EXTRAS:
+            if _is_about(refusal, extra) and extra not in self._without:
+                self._without.add(extra)
+                return mark
+        if mark == BODY or not _is_about(refusal, mark):
+            return None
+        await self._marks.refuse(mark)
+        return await self._marks.current()
+
+    async def look(self, mark: str, since: datetime) -> Sequence[IncidentTold]:
+        return await found_by_key(self._org, mark, self._key, since)
+
+    async def fetch(self, incident_id: str) -> IncidentTold | None:
+        return await self._org.fetch(incident_id)
+
+    async def kept(self) -> Kept:
+        """What DevRev has no field for."""
+        declaration, lead = self._declaration, self._org.lead
+        members = await self._everybody()
+        held = {role: members[person] for role, person in declaration.incident_role_assignments.items()}
+        owner = held.get(lead.id) if lead else None
+        return Kept(
+            reporter=declaration.reporter,
+            team=declaration.slack_team_id,
+            source=declaration.source,
+            roles={role: member.person for role, member in held.items()},
+            owner=(owner.devrev_id or "") if owner else "",
+        )
+
+    async def _everybody(self) -> dict[PersonId, Member]:
+        if self._members is None:
+            reporter = self._declaration.reporter
+            held = self._declaration.incident_role_assignments.values()
+            people = {
+                person: reporter if person == reporter.slack_user_id else Person(slack_user_id=person)
+                for person in held
+            }
+            self._members = await self._crew.members(people)
+        return self._members
+
+    async def _request(self, mark: str) -> CreateIncident:
+        """Only what was set: names of fields have changed over time, and an unknown one is refused."""
+        declaration, chosen = self._declaration, _ids(self._declaration)
+        members = await self._everybody()
+        lead = self._org.lead
+        owner = (
+            members.get(declaration.incident_role_assignments.get(lead.id, PersonId(""))) if lead else None
+        )
+        parts = chosen("applies_to_parts") or ([self._org.part] if self._org.part else [])
+        stage = next(iter(chosen("stage")), None)
+        impact = next(iter(chosen("impact")), None)
+        fields = await self._custom_fields()
+        if mark not in {SYNC, BODY}:
+            fields[mark] = self._key
+        extras: dict[str, Any] = {"stage_validation_options": ["allow_non_start"] if stage else None}
+        return CreateIncident(
+            title=mapping.titled(declaration.name, declaration.mode),
+            body=self._body(members, self._key if mark == BODY else None),
+            severity=number_of(declaration.severity_id, "severity_id"),
+            stage=StageChoice(stage=stage) if stage else None,
+            applies_to_parts=parts or None,
+            owned_by=[owner.devrev_id] if owner and owner.devrev_id else None,
+            identified_date=_moment(declaration.source.timestamp) if declaration.source else None,
+            impact=Impact(count=number_of(impact, "impact")) if impact else None,
+            tags=[TagChoice(tag_id=tag) for tag in chosen("tags")] or None,
+            custom_fields=fields or None,
+            custom_schema_spec=SchemaSpec(tenant_fragment=True) if fields else None,
+            sync_metadata=Origin(external_reference=self._key, origin_system=mapping.ORIGIN_SYSTEM)
+            if mark == SYNC
+            else None,
+            **{name: value for name, value in extras.items() if name not in self._without},
+        )
+
+    async def _custom_fields(self) -> dict[str, Any]:
+        entries = self._declaration.custom_field_entries
+        if not entries:
+            return {}
+        choices, wrong, sent = await self._org.known_choices(), {}, {}
+        for field_id, values in entries.items():
+            asked = choices.field(field_id)
+            if asked is None:
+                wrong[f"{mapping.FIELD}{field_id}"] = "That field no longer exists. Leave it empty."
+            elif values:
+                sent[field_id] = asked.sent(values)
+        if wrong:
+            raise Refused("Some fields need another look.", wrong)
+        return sent
+
+    def _body(self, members: dict[PersonId, Member], key: str | None) -> str:
+        declaration, lead = self._declaration, self._org.lead
+        holders = []
+        for role in self._org.roles:
+            person = declaration.incident_role_assignments.get(role.id)
+            if person is None:
+                continue
+            member = members[person]
+            if lead is not None and role.id == lead.id:
+                if member.devrev_id is None:
+                    holders.append((role.name, f"{member.name} (not found in DevRev)"))
+            else:
+                holders.append((role.name, member.name))
+        source = declaration.source
+        came = (source.permalink or f"of {_moment(source.timestamp):%Y-%m-%d %H:%M} UTC") if source else None
+        reporter = Member(person=declaration.reporter).name
+        return mapping.composed(declaration.summary, reporter, holders, came, key)
+
+
+def key_of(key: str) -> str:
+    """What carries the key of a declaration, in whichever field."""
+    return f"tocsin:{key}"
+
+
+def carries(told: IncidentTold, mark: str, key: str) -> bool:
+    """Whether this incident has the key there."""
+    if mark == SYNC:
+        return told.sync_metadata is not None and told.sync_metadata.external_reference == key
+    return told.custom_fields.get(mark) == key
+
+
+async def found_by_key(org: Org, mark: str, key: str, since: datetime) -> list[IncidentTold]:
+    """Every incident with this key, oldest first; a filter's answer is compared, since it may be ignored."""
+    asked: dict[str, Any] | None = None
+    if mark == SYNC:
+        asked = {SYNC: {"external_reference": [key], "origin_system": [mapping.ORIGIN_SYSTEM]}}
+    elif mark != BODY:
+        asked = {"custom_fields": {mark: [key]}}
+    if asked is not None:
+        try:
+            found = [told async for told in listed(org, asked) if carries(told, mark, key)]
+            return sorted(found, key=_age)
+        except DevRevRefused as refusal:
+            log.warning("DevRev does not list by our key; its newest are read instead", because=str(refusal))
+    return sorted(await _newest_with(org, mark, key, since), key=_age)
+
+
+async def _newest_with(org: Org, mark: str, key: str, since: datetime) -> list[IncidentTold]:
+    """Of what our token has made since then, whatever carries the key."""
+    after = (since - BEFORE).astimezone(UTC).isoformat().replace("+00:00", "Z")
+    asked: dict[str, Any] = {"created_date": {"type": "range", "after": after}}
+    me = await org.me()
+    if me is not None:
+        asked["created_by"] = [me.id]
+    found = [told async for told in listed(org, asked)]
+    return [
+        t for t in found if mapping.mark_of(t.body or "") == key or (mark != BODY and carries(t, mark, key))
+    ]
+
+
+async def listed(org: Org, asked: dict[str, Any]) -> Any:
+    async for found in org.client.pages("incidents.list", {**asked, "limit": 50}, "incidents"):
+        yield incident_in({"incident": found}, Unavailable)
+
+
+def _age(told: IncidentTold) -> tuple[datetime, str]:
+    return told.created_date or datetime.max.replace(tzinfo=UTC), told.id
+
+
+def _is_about(refusal: DevRevRefused, name: str) -> bool:
+    """Whether this is the field that was refused: named, or in the words of an error without a name."""
+    named = refusal.field.removeprefix("custom_fields.")
+    return named.partition(".")[0] == name or (not refusal.field and name in refusal.sentence)
+
+
+def _ids(declaration: Declaration) -> Any:
+    def chosen(field_id: str) -> list[str]:
+        return [value.entered for value in declaration.backend_entries.get(field_id, ())]
+
+    return chosen
+
+
+def number_of(choice: str | None, block: str) -> int | None:
+    """The organisation's own number of a choice; anything else was chosen of another backend."""
+    if not choice:
+        return None
+    if not choice.isascii() or not choice.isdigit():
+        raise Refused(
+            "Some fields need another look.", {block: "That choice no longer exists. Choose another."}
+        )
+    return int(choice)
+
+
+def _moment(ts: str) -> datetime:
+    """When a Slack message was written: its `ts` begins with the seconds since 1970."""
+    return datetime.fromtimestamp(float(ts), UTC)

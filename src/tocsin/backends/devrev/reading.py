@@ -1,0 +1,187 @@
+"""Finding and listing what is in DevRev."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from tocsin.backends.devrev.client import DevRevRefused, NotAllowed
+from tocsin.backends.devrev.declaring import number_of
+from tocsin.backends.devrev.org import Org, incident_in
+from tocsin.backends.devrev.wire import IncidentTold, Part, Tag
+from tocsin.incidents.errors import Unavailable
+from tocsin.incidents.model import FieldOption, Incident
+from tocsin.incidents.requests import IncidentFilter
+from tocsin.incidents.rules import visible_to
+
+MOST_ON_A_PAGE: Final = 100
+MOST_PAGES: Final = 20
+"""Pages of DevRev's list that are read for one page of ours, where a filter of ours leaves most out."""
+
+MOST_OPTIONS: Final = 100
+NEWEST: Final = ["created_date:desc"]
+PARTS: Final = ("product", "capability", "feature", "enhancement", "runnable", "linkable", "component")
+TAG_PAGES: Final = 10
+
+_DON = re.compile(r"don:[\w:/.+-]{1,200}", re.ASCII)
+_REFERENCE = re.compile(r"([A-Z][A-Z0-9]{0,19})-([1-9][0-9]{0,14})", re.ASCII | re.IGNORECASE)
+_NUMBER = re.compile(r"[1-9][0-9]{0,14}", re.ASCII)
+
+
+class Reading:
+    """The incidents of one organisation, as they are found and listed."""
+
+    def __init__(self, org: Org) -> None:
+        self._org = org
+        # Where the list went on after an incident that we told last.
+        self._cursors: OrderedDict[str, str] = OrderedDict()
+        self._prefix: str | None = None
+
+    async def find(self, reference: str) -> Incident | None:
+        """By DevRev's id, by `display_id` in any case, or by its bare number."""
+        wanted = reference.strip()
+        if _NUMBER.fullmatch(wanted):
+            prefix = await self._known_prefix()
+            wanted = f"{prefix}-{wanted}" if prefix else ""
+        if _REFERENCE.fullmatch(wanted):
+            wanted = wanted.upper()
+        elif not _DON.fullmatch(wanted):
+            return None
+        told = await self._org.fetch(wanted)
+        return None if told is None else await self._org.incident(told)
+
+    async def _known_prefix(self) -> str | None:
+        """What stands before the number here: as it comes with incidents, never made up."""
+        if self._prefix is None:
+            answer = await self._org.client.ask("incidents.list", {"limit": 1})
+            for told in answer.get("incidents") or ():
+                self._prefix = str(told.get("display_id") or "").rpartition("-")[0] or None
+        return self._prefix
+
+    async def matching(
+        self, wanted: IncidentFilter, *, after: str | None = None, limit: int = 50
+    ) -> Sequence[Incident]:
+        """Newest first, at most a hundred; what DevRev cannot filter by is left out here."""
+        asked = await self._asked(wanted)
+        if asked is None:
+            return []
+        return await self._page(asked, lambda incident: _fits(incident, wanted), after, limit)
+
+    async def _asked(self, wanted: IncidentFilter) -> dict[str, Any] | None:
+        """The filter as DevRev takes it (Incidents, List); None where nothing can match."""
+        asked: dict[str, Any] = {}
+        if wanted.severity_id is not None:
+            asked["severity"] = [number_of(wanted.severity_id, "severity_id")]
+        stages: list[str] | None = None if wanted.incident_status_id is None else [wanted.incident_status_id]
+        if wanted.is_open is not None:
+            statuses = (await self._org.known_choices()).statuses
+            fitting = [status.id for status in statuses if status.is_open is wanted.is_open]
+            if statuses:
+                stages = fitting if stages is None else [stage for stage in stages if stage in fitting]
+        if stages is not None:
+            asked["stage"] = stages
+        return None if stages == [] else asked
+
+    async def _page(
+        self, asked: dict[str, Any], fits: Callable[[Incident], bool], after: str | None, limit: int
+    ) -> Sequence[Incident]:
+        limit = max(0, min(limit, MOST_ON_A_PAGE))
+        asked = {**asked, "sort_by": NEWEST}
+        cursor = None if after is None else self._cursors.get(f"{asked}{after}")
+        seen = set[str]()
+        if after is not None and cursor is None:
+            last = await self._org.fetch(after) if _DON.fullmatch(after) else None
+            if last is None or last.created_date is None:
+                return []
+            asked["created_date"] = {"type": "range", "before": last.created_date.isoformat()}
+            seen = await self._until(asked, last)
+        found: list[Incident] = []
+        for _ in range(MOST_PAGES):
+            if len(found) >= limit:
+                break
+            room = limit - len(found) + len(seen)
+            answer = await self._org.client.ask(
+                "incidents.list", {**asked, "limit": room, **({"cursor": cursor} if cursor else {})}
+            )
+            told = [incident_in({"incident": one}, Unavailable) for one in answer.get("incidents") or ()]
+            fresh = [one for one in told if one.id not in seen]
+            incidents = await asyncio.gather(*(self._org.incident(one) for one in fresh))
+            found += [incident for incident in incidents if fits(incident)]
+            cursor = answer.get("next_cursor")
+            if not cursor:
+                break
+            if found and len(found) <= limit:
+                self._remember(f"{asked}{found[-1].id}", cursor)
+        return found[:limit]
+
+    async def _until(self, asked: dict[str, Any], last: IncidentTold) -> set[str]:
+        """What was made in the same moment as the last one told, and is listed before it, and itself."""
+        answer = await self._org.client.ask("incidents.list", {**asked, "limit": 50})
+        ids = [str(one.get("id")) for one in answer.get("incidents") or () if isinstance(one, dict)]
+        return set(ids[: ids.index(last.id) + 1]) if last.id in ids else {last.id}
+
+    def _remember(self, place: str, cursor: str) -> None:
+        self._cursors[place] = cursor
+        while len(self._cursors) > 200:
+            self._cursors.popitem(last=False)
+
+    async def options(self, field_id: str, typed: str) -> Sequence[FieldOption]:
+        """Parts by free text (Search, Core), tags by what their name contains (Tags, List)."""
+        if field_id == "applies_to_parts":
+            return await self._parts(typed)
+        return await self._tags(typed) if field_id == "tags" else []
+
+    async def _parts(self, typed: str) -> list[FieldOption]:
+        words = " ".join(typed.split())[:200]
+        if words:
+            try:
+                asked = {"query": words, "namespaces": list(PARTS), "limit": 50}
+                answer = await self._org.client.ask("search.core", asked)
+                results = [r for r in answer.get("results") or () if isinstance(r, dict)]
+                return _named([Part.model_validate(r["part"]) for r in results if r.get("part")])
+            except (DevRevRefused, NotAllowed):
+                pass
+        answer = await self._org.client.ask("parts.list", {"limit": MOST_OPTIONS})
+        parts = [Part.model_validate(part) for part in answer.get("parts") or ()]
+        return _named(
+            [part for part in parts if words.casefold() in f"{part.name} {part.display_id}".casefold()]
+        )
+
+    async def _tags(self, typed: str) -> list[FieldOption]:
+        words, found = typed.casefold().strip(), list[Tag]()
+        async for one in self._org.client.pages("tags.list", {"limit": 100}, "tags"):
+            tag = Tag.model_validate(one)
+            if words in tag.name.casefold():
+                found.append(tag)
+            if len(found) >= MOST_OPTIONS:
+                break
+        return _named(found)
+
+
+def _named(found: Sequence[Part | Tag]) -> list[FieldOption]:
+    """As options: by DevRev's id, and a name that tells two of one name apart."""
+    names = [one.name for one in found]
+    return [
+        FieldOption(
+            id=one.id,
+            value=one.name
+            if isinstance(one, Tag) or names.count(one.name) == 1
+            else f"{one.name} ({one.display_id})",
+            sort_key=position,
+        )
+        for position, one in enumerate(found[:MOST_OPTIONS])
+    ]
+
+
+def _fits(incident: Incident, wanted: IncidentFilter) -> bool:
+    words = wanted.text.casefold().split()
+    within = f"{incident.reference} {incident.name} {incident.summary}".casefold()
+    return (
+        all(word in within for word in words)
+        and (wanted.is_open is None or incident.incident_status.is_open is wanted.is_open)
+        and (wanted.visible_to is None or visible_to(wanted.visible_to, incident))
+        and (wanted.involving is None or wanted.involving in incident.people)
+    )
