@@ -30,7 +30,7 @@ class Settings(BaseSettings):
     slack_app_token: SecretStr | None = None
     slack_signing_secret: SecretStr | None = None
     slack_api_url: str = SLACK_API
-    tocsin_backend: Literal["local"] = "local"
+    tocsin_backend: Literal["local", "devrev"] = "local"
     tocsin_data_dir: Path | None = None
     tocsin_database_url: str | None = None
     tocsin_config: Path | None = None
@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     incident_io_api_key: SecretStr | None = None
     incident_io_url: str = "https://api.incident.io"
     incident_io_create: Literal["auto", "v1", "v2"] = "auto"
-    devrev_token: SecretStr | None = None
+    devrev_token: SecretStr | None = Field(None, validate_default=True)
     devrev_url: str = "https://api.devrev.ai"
     devrev_part: str | None = None
     devrev_permalink: str | None = None
@@ -66,6 +66,31 @@ class Settings(BaseSettings):
         if value is not None and not value.get_secret_value().startswith(kind):
             raise ValueError(
                 f"does not start with {kind}; copy it again from the app's page at api.slack.com"
+            )
+        return value
+
+    @field_validator("devrev_token")
+    @classmethod
+    def _devrev_token(cls, value: SecretStr | None, info: Any) -> SecretStr | None:
+        if value is None and info.data.get("tocsin_backend") == "devrev":
+            raise ValueError("is not set; make a personal access token in DevRev, Settings, Account")
+        return value
+
+    @field_validator("devrev_permalink")
+    @classmethod
+    def _devrev_permalink(cls, value: str | None) -> str | None:
+        if value is not None and "{display_id}" not in value:
+            raise ValueError("lacks {display_id}; write https://app.devrev.ai/acme/works/{display_id}")
+        if value is not None and urlsplit(value).scheme not in {"http", "https"}:
+            raise ValueError("is no address; write https://app.devrev.ai/acme/works/{display_id}")
+        return value
+
+    @field_validator("devrev_key_field")
+    @classmethod
+    def _devrev_key_field(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith("tnt__"):
+            raise ValueError(
+                "is no field of your organisation's own; write its name, such as tnt__tocsin_key"
             )
         return value
 

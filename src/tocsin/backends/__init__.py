@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from tocsin.actions.ports import Backend, Clock, Memory, Operator
 from tocsin.backends.catalogue import Catalogue
+from tocsin.backends.devrev import DevRevBackend, DevRevClient
 from tocsin.backends.local import LocalBackend
 
 
@@ -42,4 +43,25 @@ async def open_local(opening: Opening) -> Backend:
     return await way_in(path, catalogue, public_url=opening.public_url, clock=opening.clock)
 
 
-BACKENDS: Final[Mapping[str, Callable[[Opening], Awaitable[Backend]]]] = {"local": open_local}
+async def open_devrev(opening: Opening) -> Backend:
+    """Roles are as configured, everything else is DevRev's own. Raises CatalogueError."""
+    form, given = Catalogue.from_toml(opening.catalogue).form(), opening.secrets
+    backend = DevRevBackend(
+        DevRevClient(given["devrev_token"], given["devrev_url"]),
+        memory=opening.memory,
+        clock=opening.clock,
+        roles=form.roles,
+        part=given.get("devrev_part"),
+        permalink=given.get("devrev_permalink"),
+        key_field=given.get("devrev_key_field"),
+        operator=opening.operator,
+    )
+    if not opening.reading:
+        backend.begin()
+    return backend
+
+
+BACKENDS: Final[Mapping[str, Callable[[Opening], Awaitable[Backend]]]] = {
+    "local": open_local,
+    "devrev": open_devrev,
+}

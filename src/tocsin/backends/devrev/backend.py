@@ -9,12 +9,13 @@ from typing import Final
 
 import structlog
 
-from tocsin.actions.ports import Channel, Clock, Directory, Memory
+from tocsin.actions.ports import Channel, Clock, Directory, Finding, Memory, Operator
 from tocsin.backends.devrev import mapping, timeline
 from tocsin.backends.devrev.changing import LACKS, Changing
 from tocsin.backends.devrev.client import DevRevClient, DevRevRefused
 from tocsin.backends.devrev.crew import Crew
 from tocsin.backends.devrev.declaring import Declaring, Marks, found_by_key, key_of
+from tocsin.backends.devrev.examining import examined
 from tocsin.backends.devrev.kept import Keeper
 from tocsin.backends.devrev.once import Attempt, Once
 from tocsin.backends.devrev.org import Org
@@ -55,7 +56,9 @@ class DevRevBackend:
         part: str | None = None,
         permalink: str | None = None,
         key_field: str | None = None,
+        operator: Operator | None = None,
     ) -> None:
+        self._operator = operator
         self._client = client
         self._memory = memory
         self._clock = clock
@@ -217,6 +220,9 @@ class DevRevBackend:
     async def follow_ups(self, incident_id: str) -> Sequence[FollowUp]:
         return ()
 
+    async def examine(self) -> Sequence[Finding]:
+        return await examined(self._org)
+
     async def sweep(self) -> Sequence[Incident]:
         """Look for what was made twice after all, and mark all but the one that Slack shows.
 
@@ -251,9 +257,12 @@ class DevRevBackend:
         of = mapping.reference_of(kept) if kept else "a declaration that was refused"
         title = f"{mapping.DUPLICATE}{of}: {told.title}"
         said = f"made this and {of} from one declaration, because an answer was lost. Close this one."
-        log.error(
-            "DevRev has two incidents for one declaration", kept=of, duplicate=mapping.reference_of(told)
-        )
+        twice = mapping.reference_of(told)
+        if self._operator is not None:
+            sentence = (
+                f"DevRev holds {twice} and {of} for one declaration: an answer was lost. Close {twice}."
+            )
+            self._operator.sound(f"duplicate:{told.id}", sentence)
         await self._client.do("incidents.update", UpdateIncident(id=told.id, title=title).wire())
         entry = TimelineEntry(at=self._clock(), by=Person(name="Tocsin"), verb=said)
         await timeline.note(self._client, told.id, entry, f"{told.id}:duplicate")

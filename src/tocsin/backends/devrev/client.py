@@ -20,7 +20,9 @@ CALL_SECONDS: Final = 10.0
 LONGEST_PAUSE: Final = 300.0
 """The longest we wait because DevRev asks for it: its window of requests is five minutes (Rate limits)."""
 
-PAGE = 50
+PAUSE: Final = 30.0
+"""Seconds until what only the operator can mend is tried again."""
+
 MOST_PAGES = 200
 """Pages of one list that are followed; a cursor that never ends must not hold us for ever."""
 
@@ -123,12 +125,8 @@ def _trouble(answer: httpx.Response, unsure: type[Unavailable]) -> Exception:
     said = said if isinstance(said, dict) else {}
     if status == 429:
         return Unavailable("DevRev asks us to slow down.", retry_after=_pause(answer, said))
-    if status == 401:
-        return Unavailable("DevRev does not accept our token. Set DEVREV_TOKEN to a valid one.", 30.0)
-    if status == 403:
-        return NotAllowed(f"DevRev does not allow our token to do this{_reason(said)}.", 30.0)
-    if status == 404 and not said.get("type"):
-        return NotAllowed("DevRev has no such method here: its beta API is not at DEVREV_URL.", 30.0)
+    if refused := _for_operator(answer, said):
+        return refused
     if status == 408 or status >= 500:
         return unsure(f"DevRev failed (HTTP {status}).")
     if status < 400:
@@ -142,6 +140,24 @@ def _trouble(answer: httpx.Response, unsure: type[Unavailable]) -> Exception:
         field=field,
         subtype=str(said.get("subtype") or ""),
     )
+
+
+def _for_operator(answer: httpx.Response, said: Mapping[str, Any]) -> Unavailable | None:
+    """What only the operator can mend. A route that is not there is told without a `type` (Errors)."""
+    status, method = answer.status_code, answer.request.url.path.rpartition("/")[2]
+    if status == 401:
+        todo = "Make a new personal access token there, set DEVREV_TOKEN, and start Tocsin again."
+        return Unavailable(
+            "DevRev does not accept our token.", PAUSE, operator=f"DevRev does not accept our token. {todo}"
+        )
+    if status == 403:
+        todo = f"Give the person whose token it is the right to use {method}."
+        said_so = f"DevRev does not allow our token to do this{_reason(said)}."
+        return NotAllowed(said_so, PAUSE, operator=f"{said_so} {todo}")
+    if status == 404 and not said.get("type"):
+        said_so = f"There is no {method} at DEVREV_URL."
+        return NotAllowed(said_so, PAUSE, operator=f"{said_so} Set it to where DevRev's beta API is.")
+    return None
 
 
 def _reason(said: Mapping[str, Any]) -> str:

@@ -1,0 +1,1 @@
+"""What Tocsin does with DevRev."""
