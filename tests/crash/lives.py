@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -149,7 +150,8 @@ class Lives:
     def _ended(self, life: Life, note: Path) -> None:
         if note.exists():
             told = json.loads(note.read_text())
-            self.killed_when.append(self._now())
+            # Written just before the kill: who found nobody there from then on was not left unanswered.
+            self.killed_when.append(self._now() - (time.time() - note.stat().st_mtime))
             life.killed_at, life.passed = told["point"], Counter(told["passed"])
         life.dead.set()
         if not self._over and len(self.past) < MOST_LIVES:

@@ -368,20 +368,3 @@ async def test_a_long_message_that_has_an_incident_says_so_too(bot: RunningBot) 
     message = post(bot, "alerts", user=bot.slack.person("ben"), text='"Slow"\n' * 600)
     await declare(bot, "ana", await bot.pick_shortcut("ana", message))
     assert "Already declared" in words(await bot.pick_shortcut("chloe", message))
-
-
-async def test_a_form_that_slack_does_not_open_is_told_with_what_was_typed(bot: RunningBot) -> None:
-    bot.workspace.faults.plan("views.open", Fault(error="expired_trigger_id"))
-    ana, general = bot.slack.person("ana"), bot.slack.channel("general")
-    assert (await bot.workspace.command(ana, general, "/incident the <!channel> door is open")).ok
-    await bot.workspace.heard("response_url")
-    (whisper,) = (m for m in bot.workspace.history(general, ana) if m.ephemeral_to)
-    assert "could not be opened" in whisper.text
-    assert "/incident the &lt;!channel&gt; door is open" in whisper.text
-
-
-async def test_a_global_shortcut_whose_form_does_not_open_is_told_directly(bot: RunningBot) -> None:
-    bot.workspace.faults.plan("views.open", Fault(status=503))
-    assert (await bot.workspace.global_shortcut(bot.slack.person("priya"), "declare")).ok
-    await bot.workspace.heard("chat.postMessage")
-    assert "could not be opened" in told(bot, "priya")[-1].text

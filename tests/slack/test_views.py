@@ -221,6 +221,20 @@ def test_a_packed_context_fits_and_is_read_back(context: FormContext) -> None:
     assert context.summary.startswith(read.summary)
 
 
+@given(st.text(max_size=3000))
+def test_a_button_carries_what_is_to_be_filled_in(summary: str) -> None:
+    packed = FormContext(summary=summary).packed_small()
+    assert len(packed) <= 2000
+    assert summary.startswith(FormContext.read(packed).summary)
+
+
+def test_of_a_summary_too_long_to_be_carried_as_much_is_kept_as_fits() -> None:
+    context = FormContext(name="n" * 200, summary='"' * 3000)
+    kept = FormContext.read(context.packed()).summary
+    assert len(context.packed()) <= 3000
+    assert len(FormContext(name="n" * 200, summary=kept + '"').model_dump_json(exclude_defaults=True)) > 3000
+
+
 @given(st.text(max_size=3100))
 def test_a_context_is_read_from_anything(metadata: str) -> None:
     assert isinstance(FormContext.read(metadata), FormContext)

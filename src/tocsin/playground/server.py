@@ -18,6 +18,8 @@ from tocsin.playground.socket_mode import TRANSPORT
 from tocsin.playground.wire import wire_routes
 from tocsin.playground.workspace import Workspace
 
+KEEP_ALIVE_SECONDS = 75
+
 
 def playground_app(workspace: Workspace) -> Starlette:
     """What apps speak to and what people look at."""
@@ -77,6 +79,8 @@ async def served(workspace: Workspace, host: str = "127.0.0.1", port: int = 0) -
         lifespan="off",
         log_level="warning",
         timeout_graceful_shutdown=2,
+        # Longer than who calls keeps an idle connection: none is closed under a call that has just begun.
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listening]))

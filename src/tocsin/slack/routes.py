@@ -64,6 +64,7 @@ VIEWS: dict[str, Listener] = {"declare": declare.submit_declare}
 
 PRESSES: dict[str, Listener] = {
     "more_fields": declare.more_fields,
+    "open_form": declare.open_unopened,
     "fix_and_send": declare.fix_and_send,
     "declare_another": declare.declare_another,
     "open_incident": help.just_acknowledge,

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import aiohttp
+from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -210,17 +212,31 @@ class SlackWorkspace(WorkspaceChanges):
     async def show_not_declared(self, view_id: str, sentence: str) -> bool:
         return await self.update_modal(view_id, sorry_modal("Not declared", sentence))
 
-    async def answer(self, response_url: str, sentence: str) -> None:
-        """A sentence that only the person who asked sees, by the address Slack gave with their request.
+    async def say_to(self, person: PersonId, text: str, blocks: Sequence[Block] = ()) -> None:
+        """A direct message that may be lost with the process; for answers to what somebody just pressed."""
+        await self._posts.post(person, text, blocks or None, key=f"answer:{uuid4()}", urgency=Urgency.ANSWER)
 
-        The address must be Slack's own, or of the host that our Slack calls go to.
+    async def answer(self, response_url: str, sentence: str) -> None:
+        """A sentence in plain words, as `reply`."""
+        await self.reply(response_url, escape(sentence))
+
+    async def reply(
+        self, response_url: str, text: str, blocks: Sequence[Block] = (), *, instead: bool = False
+    ) -> None:
+        """What only the person who asked sees, by the address Slack gave with their request.
+
+        Good five times within half an hour; with `instead` it takes the place of the message that was pressed
+        in (Slack, handling interactions: response_url). The address must be Slack's own, or of the host that
+        our Slack calls go to.
         """
         parts = urlsplit(response_url)
         ours = parts.netloc == urlsplit(self.client.base_url).netloc
         if not ours and (parts.scheme, parts.hostname) != ("https", "hooks.slack.com"):
             raise SlackRefused("response_url", "invalid_url")
         assert self.client.session is not None
-        said = {"response_type": "ephemeral", "text": escape(sentence)}
+        said: dict[str, Any] = {"response_type": "ephemeral", "text": text, "replace_original": instead}
+        if blocks:
+            said["blocks"] = [block.to_dict() for block in blocks]
         try:
             async with self.client.session.post(response_url, json=said) as answered:
                 if answered.status != 200:

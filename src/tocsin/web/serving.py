@@ -11,6 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 GRACE_SECONDS = 2
+KEEP_ALIVE_SECONDS = 75
 
 
 class _Server(uvicorn.Server):
@@ -39,6 +40,8 @@ async def serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[None]
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        # Longer than who calls keeps an idle connection: none is closed under a call that has just begun.
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listening]))

@@ -15,6 +15,7 @@ from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, Declaration, De
 from tocsin.incidents.rules import answered, channel_name, cleaned, declared, visible_to
 from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.gestures import Command, Press, Shortcut, ShownView, Submission, Suggestion
+from tocsin.slack.listeners.unopened import say_unopened
 from tocsin.slack.views.declare import FIELD, FormContext, declare_modal, field_choices, read_declare
 from tocsin.slack.views.declared import already_modal, declared_modal, loading_modal, saved_modal, sorry_modal
 from tocsin.slack.views.kit import OPTIONS_LIMIT, found, option, shortened
@@ -55,12 +56,25 @@ async def _open_from_message(shortcut: Shortcut, desk: Desk) -> None:
     )
     source = _source(context, desk)
     name, summary = name_and_summary(message, source.permalink if source else None, desk.people.names)
-    earlier = await _earlier(shortcut.team_id, source, shortcut.by, desk)
+    await _open_carried(desk, shortcut, context.model_copy(update={"name": name, "summary": summary}))
+
+
+async def _open_carried(desk: Desk, gesture: Shortcut | Press, context: FormContext) -> None:
+    """The form with the name and the summary of its context, unless its message has an incident already."""
+    source = None if context.another else _source(context, desk)
+    earlier = await _earlier(gesture.team_id, source, gesture.by, desk)
     if earlier is not None:
-        context = context.model_copy(update={"name": name, "summary": summary})
-        await _shown(desk, shortcut, already_modal(earlier, desk.clock(), context))
+        await _shown(desk, gesture, already_modal(earlier, desk.clock(), context), context)
         return
-    await _open(desk, shortcut, context, DeclareRequest(name=name, summary=summary))
+    filled = DeclareRequest(name=context.name, summary=context.summary)
+    await _open(desk, gesture, context.model_copy(update={"name": "", "summary": ""}), filled)
+
+
+async def open_unopened(ack: AsyncAck, press: Press, desk: Desk) -> None:
+    """*Open the form*, where Slack did not open it at the first gesture."""
+    await ack()
+    context = FormContext.read(press.control.value or "")
+    desk.tasks.begin("open the form again", _open_carried(desk, press, context))
 
 
 async def _earlier(team: str, source: SourceMessage | None, by: Person, desk: Desk) -> Incident | None:
@@ -240,10 +254,11 @@ async def _open(
 ) -> None:
     """Open the form with nothing asked before; a cold cache shows *loading* first, and fills it."""
     form = desk.forms.now
+    carried = context.model_copy(update={"name": filled.name, "summary": filled.summary})
     if form is not None:
-        await _shown(desk, gesture, declare_modal(form, context, filled, notice=notice))
+        await _shown(desk, gesture, declare_modal(form, context, filled, notice=notice), carried)
         return
-    view_id = await _shown(desk, gesture, loading_modal(context))
+    view_id = await _shown(desk, gesture, loading_modal(context), carried)
     if view_id is None:
         return
     try:
@@ -256,17 +271,12 @@ async def _open(
     await desk.workspace.update_modal(view_id, declare_modal(form, context, filled, notice=notice))
 
 
-async def _shown(desk: Desk, gesture: Command | Shortcut | Press, view: View) -> str | None:
+async def _shown(
+    desk: Desk, gesture: Command | Shortcut | Press, view: View, carried: FormContext
+) -> str | None:
     """The id of the opened modal; None when Slack did not open it, which the person is told."""
     try:
         return await desk.workspace.open_modal(gesture.trigger_id or "", view)
     except TocsinError as error:
-        sentence = f"The form could not be opened ({error}), and nothing was declared. Please try again."
-        if isinstance(gesture, Command) and gesture.text:
-            sentence += f" You had typed: {gesture.command} {gesture.text}"
-        if gesture.response_url:
-            await desk.workspace.answer(gesture.response_url, sentence)
-        elif gesture.by.slack_user_id:
-            key = f"{gesture.trigger_id}:unopened"
-            await desk.workspace.tell(gesture.by.slack_user_id, sentence, key=key)
+        await say_unopened(desk, gesture, error, carried)
         return None

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
-from pydantic import ValidationError
 from slack_sdk.models.blocks import (
     ActionsBlock,
     Block,
@@ -16,8 +14,9 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.views import View
 
-from tocsin.incidents.model import ChannelId, CustomField, Form, Frozen, MessageTs, PersonId
+from tocsin.incidents.model import CustomField, Form, PersonId
 from tocsin.incidents.requests import DeclareRequest
+from tocsin.slack.views.context import FormContext as FormContext
 from tocsin.slack.views.kit import (
     Choice,
     State,
@@ -39,51 +38,8 @@ from tocsin.slack.views.kit import (
 CALLBACK_ID = "declare"
 ROLE = "incident_role_assignments."
 FIELD = "custom_field_entries."
-METADATA_LIMIT = 3000
 OURS = frozenset({"name", "summary", "severity_id", "incident_type_id", "visibility", "mode", "more_fields"})
 """Blocks of every form; what has another name and no prefix is a field of the backend's own."""
-
-_CHANNEL = re.compile(r"[CGD]\w{0,39}")
-_TS = re.compile(r"\d{1,16}\.\d{1,9}")
-
-
-class FormContext(Frozen):
-    """Where a form was opened, carried in its `private_metadata` (Slack: 3000 characters).
-
-    `name` and `summary` are what the form will be filled with, while it is not yet shown.
-    """
-
-    origin: ChannelId | None = None
-    source_channel: ChannelId | None = None
-    source_ts: MessageTs | None = None
-    thread: MessageTs | None = None
-    another: bool = False
-    expanded: bool = False
-    name: str = ""
-    summary: str = ""
-
-    def packed(self) -> str:
-        """The context as `private_metadata`, its summary cut where it would not fit, or no context at all."""
-        context = self
-        while len(packed := context.model_dump_json(exclude_defaults=True)) > METADATA_LIMIT:
-            if not context.summary:
-                return FormContext(another=self.another, expanded=self.expanded).packed()
-            context = context.model_copy(update={"summary": context.summary[: len(context.summary) // 2]})
-        return packed
-
-    @classmethod
-    def read(cls, metadata: str) -> FormContext:
-        """The context as we wrote it; an empty one when it is stale, forged or not ours."""
-        try:
-            context = cls.model_validate_json(metadata or "{}")
-        except ValidationError:
-            return cls()
-        channels = (context.origin, context.source_channel)
-        times = (context.source_ts, context.thread)
-        sound = all(c is None or _CHANNEL.fullmatch(c) for c in channels) and all(
-            t is None or _TS.fullmatch(t) for t in times
-        )
-        return context if sound else cls()
 
 
 def declare_modal(

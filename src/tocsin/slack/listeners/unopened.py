@@ -1,0 +1,24 @@
+"""Slack did not open a form: the person reads why, and gets a button that opens it."""
+
+from __future__ import annotations
+
+from tocsin.incidents.errors import SlackRefused, TocsinError
+from tocsin.slack.desk import Desk
+from tocsin.slack.gestures import Command, Press, Shortcut
+from tocsin.slack.views.context import FormContext
+from tocsin.slack.views.unopened import unopened_message
+
+
+async def say_unopened(
+    desk: Desk, gesture: Command | Shortcut | Press, error: TocsinError, carried: FormContext
+) -> None:
+    """Where the person is looking, else in a direct message; a button's press has a trigger of its own."""
+    why = error.sentence if isinstance(error, SlackRefused) else str(error).rstrip(".")
+    typed = f"{gesture.command} {gesture.text}" if isinstance(gesture, Command) and gesture.text else ""
+    pressed = gesture.control if isinstance(gesture, Press) else None
+    again = (pressed.action_id, pressed.value or "") if pressed is not None else None
+    text, blocks = unopened_message(why, typed, carried, again)
+    if gesture.response_url:
+        await desk.workspace.reply(gesture.response_url, text, blocks)
+    elif gesture.by.slack_user_id:
+        await desk.workspace.say_to(gesture.by.slack_user_id, text, blocks)
