@@ -13,7 +13,7 @@ import typer
 import yaml
 
 from tocsin import logs, reading
-from tocsin.settings import ConfigurationError, read_settings, settle_home
+from tocsin.settings import ConfigurationError, Settings, read_settings, settle_home
 
 FAILED, MISUSED = 1, 2
 
@@ -58,8 +58,8 @@ def playground(
 def run() -> None:
     """The bot against Slack: Socket Mode with SLACK_APP_TOKEN, else HTTP with SLACK_SIGNING_SECRET."""
     settings = read_settings()
-    missing = []
-    if settings.slack_bot_token is None:
+    missing = _missing_for_oauth(settings)
+    if settings.slack_bot_token is None and not settings.installs and not missing:
         missing.append("SLACK_BOT_TOKEN is not set: the bot token (xoxb-…) from OAuth & Permissions.")
     if settings.slack_app_token is None and settings.slack_signing_secret is None:
         missing.append(
@@ -71,6 +71,19 @@ def run() -> None:
     from tocsin.running import serve, until_done
 
     until_done(serve(settings))
+
+
+def _missing_for_oauth(settings: Settings) -> list[str]:
+    missing = []
+    if bool(settings.slack_client_id) != bool(settings.slack_client_secret):
+        other = "SLACK_CLIENT_SECRET" if settings.slack_client_id else "SLACK_CLIENT_ID"
+        missing.append(f"{other} is not set: copy it from Basic Information, or unset the one beside it.")
+    if settings.installs and not settings.teams:
+        missing.append(
+            "TOCSIN_TEAMS is not set: list the ids of the workspaces (T…) and organizations (E…) "
+            "that may install this app."
+        )
+    return missing
 
 
 @cli.command()

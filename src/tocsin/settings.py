@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 SLACK_API = "https://slack.com/api/"
+_KEY = re.compile(r"[A-Za-z0-9+/_-]{43}=")
+_TEAM = re.compile(r"[TE][A-Z0-9]{1,30}")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -29,6 +32,8 @@ class Settings(BaseSettings):
     slack_bot_token: SecretStr | None = None
     slack_app_token: SecretStr | None = None
     slack_signing_secret: SecretStr | None = None
+    slack_client_id: str | None = None
+    slack_client_secret: SecretStr | None = None
     slack_api_url: str = SLACK_API
     tocsin_backend: Literal["local", "devrev"] = "local"
     tocsin_data_dir: Path | None = None
@@ -40,6 +45,8 @@ class Settings(BaseSettings):
     tocsin_public_url: str | None = None
     tocsin_api_token: SecretStr | None = None
     tocsin_admin_channel: str | None = None
+    tocsin_teams: str | None = None
+    tocsin_installation_key: SecretStr | None = None
     incident_io_api_key: SecretStr | None = None
     incident_io_url: str = "https://api.incident.io"
     incident_io_create: Literal["auto", "v1", "v2"] = "auto"
@@ -105,6 +112,39 @@ class Settings(BaseSettings):
             ) from error
         return value
 
+    @field_validator("tocsin_installation_key")
+    @classmethod
+    def _key(cls, value: SecretStr | None) -> SecretStr | None:
+        for key in _listed(value.get_secret_value() if value else None):
+            if not _KEY.fullmatch(key):
+                raise ValueError("is no key of 32 bytes in base64; make one with: openssl rand -base64 32")
+        return value
+
+    @field_validator("tocsin_teams")
+    @classmethod
+    def _teams(cls, value: str | None) -> str | None:
+        for team in _listed(value):
+            if not _TEAM.fullmatch(team):
+                raise ValueError("lists ids of workspaces (T…) and organizations (E…), with commas between")
+        return value
+
+    @property
+    def installs(self) -> bool:
+        """Whether workspaces install the app by themselves, in place of a bot token that is set here."""
+        return bool(self.slack_bot_token is None and self.slack_client_id and self.slack_client_secret)
+
+    @property
+    def teams(self) -> tuple[str, ...]:
+        """The workspaces and organizations that may install."""
+        return _listed(self.tocsin_teams)
+
+    @property
+    def installation_keys(self) -> tuple[str, ...]:
+        """Keys for what installations are kept under, in Fernet's alphabet; the first one writes."""
+        keys = self.tocsin_installation_key
+        given = _listed(keys.get_secret_value() if keys else None)
+        return tuple(key.replace("+", "-").replace("/", "_") for key in given)
+
     def of_backend(self, name: str) -> dict[str, str]:
         """What is set for one hosted backend, in the clear, by the variable's name in lower case."""
         found = {key: value for key, value in self if key.startswith(f"{name}_") and value is not None}
@@ -119,6 +159,10 @@ class Settings(BaseSettings):
         """The base of the local backend's permalinks, without a final slash."""
         host = f"[{self.tocsin_host}]" if ":" in self.tocsin_host else self.tocsin_host
         return (self.tocsin_public_url or f"http://{host}:{self.tocsin_port}").rstrip("/")
+
+
+def _listed(value: str | None) -> tuple[str, ...]:
+    return tuple(filter(None, (part.strip() for part in (value or "").split(","))))
 
 
 def settle_home() -> None:

@@ -10,12 +10,15 @@ from tocsin.actions.declare import DeclareIncident
 from tocsin.actions.gathering import Gathering
 from tocsin.actions.managing import Managing, managing
 from tocsin.actions.ports import Backend, Clock
-from tocsin.incidents.model import Form
+from tocsin.incidents.model import Form, TeamId
 from tocsin.journal.durable import DurableJournal
 from tocsin.journal.ledger import SqlLedger
 from tocsin.journal.reminders import SqlReminders
+from tocsin.premises import announced_in
 from tocsin.slack.workspace import SlackWorkspace
 from tocsin.web.meters import Meters
+
+WorkspaceOf = Callable[[TeamId], SlackWorkspace]
 
 
 class Parts(Protocol):
@@ -28,36 +31,41 @@ class Parts(Protocol):
     alarms: Alarms
 
 
-def declaring(
-    bot: Parts, workspace: SlackWorkspace, ledger: SqlLedger, announce: str | None
-) -> DeclareIncident:
-    gathering = Gathering(
-        backend=bot.backend,
-        workspace=workspace,
-        ledger=ledger,
-        journal=bot.journal,
-        clock=bot.clock,
-        announce=announce,
-    )
+def declaring(bot: Parts, workspace: WorkspaceOf, ledger: SqlLedger, announce: str | None) -> DeclareIncident:
+    gatherings: dict[str, Gathering] = {}
+
+    def gathering(team: TeamId) -> Gathering:
+        slack = workspace(team)
+        if slack.team_id not in gatherings:
+            gatherings[slack.team_id] = Gathering(
+                backend=bot.backend,
+                workspace=slack,
+                ledger=ledger,
+                journal=bot.journal,
+                clock=bot.clock,
+                announce=announced_in(slack.team_id, announce),
+            )
+        return gatherings[slack.team_id]
+
     return DeclareIncident(
         backend=bot.backend,
         ledger=ledger,
         journal=bot.journal,
-        gathering=lambda team: gathering,
+        gathering=gathering,
         ended=bot.meters.ended,
         alarms=bot.alarms,
     )
 
 
 def managed(
-    bot: Parts, workspace: SlackWorkspace, ledger: SqlLedger, form: Callable[[], Awaitable[Form]]
+    bot: Parts, workspace: WorkspaceOf, ledger: SqlLedger, form: Callable[[], Awaitable[Form]]
 ) -> Managing:
     return managing(
         backend=bot.backend,
         journal=bot.journal,
         ledger=ledger,
         reminders=SqlReminders(ledger),
-        workspace=lambda team: workspace,
+        workspace=workspace,
         form=form,
         clock=bot.clock,
     )

@@ -15,11 +15,12 @@ from fakes.slack import RunningWorkspace, running_workspace
 
 from faults.run import Run
 from tocsin.incidents.errors import OutcomeUnknown
-from tocsin.incidents.model import PersonId
+from tocsin.incidents.model import PersonId, TeamId
 from tocsin.playground.faults import Fault
 from tocsin.playground.manifest import Manifest
 from tocsin.slack import routes
 from tocsin.slack.calls import Calls, open_session, web_client
+from tocsin.slack.installations import Installation
 from tocsin.slack.workspace import SlackWorkspace
 
 WRITES = (
@@ -111,8 +112,9 @@ async def test_a_call_that_hangs_is_given_up_and_its_message_is_found_before_it_
 ) -> None:
     async with open_session(0.3) as session:
         client = web_client(session, token=slack.bot_token, base_url=slack.api_url)
-        identity = {"user_id": slack.app.bot_user_id}
-        workspace = SlackWorkspace(client, clock=lambda: datetime.now(UTC), identity=identity)
+        team = TeamId(slack.workspace.state.team.id)
+        workspace = SlackWorkspace(client, clock=lambda: datetime.now(UTC), team_id=team)
+        workspace.enter(Installation(team_id=team, bot_token=slack.bot_token))
         ana, for_ever = PersonId(slack.person("ana")), asyncio.Event()
         slack.workspace.faults.plan("chat.postMessage", Fault(until=for_ever))
         with pytest.raises(OutcomeUnknown):

@@ -65,7 +65,7 @@ async def served(folder: Path, *, public: bool, slack_url: str | None = None) ->
         public=public,
         ready=lambda: reasons,
         registry=registry,
-        slack_url=lambda: slack_url,
+        slack_url=lambda team: slack_url,
         clock=Ticking(DAWN + timedelta(hours=1)),
     )
     async with serving(app, listening), httpx.AsyncClient(base_url=address, trust_env=False) as client:

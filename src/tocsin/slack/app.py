@@ -26,6 +26,7 @@ from tocsin.actions.best_effort import best_effort
 from tocsin.incidents.model import Frozen
 from tocsin.slack import routes
 from tocsin.slack.desk import Delivery, Desk
+from tocsin.slack.desks import Desks
 from tocsin.slack.events import Heard
 from tocsin.slack.gestures import Command, Happening, Press, Shortcut, Submission, Suggestion
 from tocsin.slack.views.declared import sorry_modal
@@ -43,16 +44,18 @@ NOT_OURS = "Tocsin does not serve this workspace."
 NOT_KNOWN = "This is from another version of Tocsin, which is gone. Type /incident to start again."
 
 
-def build_app(desk: Desk, client: AsyncWebClient, identity: dict[str, Any]) -> AsyncApp:
-    """The app, with everything that `routes` lists behind it. `identity` is the answer of `auth.test`."""
+def build_app(desks: Desks, client: AsyncWebClient) -> AsyncApp:
+    """The app, with everything that `routes` lists behind it; `client` is what Bolt makes its own from."""
 
-    async def authorize(**_: Any) -> AuthorizeResult:
+    async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
+        """Who we are there, so that Bolt leaves out what our own bot did; nobody, where it is not ours."""
+        ours = desks.serving(team_id or "", enterprise_id or "")
         return AuthorizeResult(
-            enterprise_id=identity.get("enterprise_id"),
-            team_id=identity.get("team_id"),
-            bot_user_id=identity.get("user_id"),
-            bot_id=identity.get("bot_id"),
-            bot_token=client.token,
+            enterprise_id=enterprise_id,
+            team_id=team_id,
+            bot_user_id=ours.bot_user_id if ours else None,
+            bot_id=ours.bot_id if ours else None,
+            bot_token=ours.bot_token if ours else None,
         )
 
     app = AsyncApp(
@@ -66,13 +69,12 @@ def build_app(desk: Desk, client: AsyncWebClient, identity: dict[str, Any]) -> A
         signing_secret="checked before",
         attaching_function_token_enabled=False,
     )
-    desk.help_lines = routes.help_lines()
-    app.command(ANY)(_listener(Command, desk, _run_command))
-    app.shortcut(ANY)(_listener(Shortcut, desk, _run_shortcut))
-    app.view(ANY)(_listener(Submission, desk, _run_submission))
-    app.action(ANY)(_listener(Press, desk, _run_press))
-    app.options(ANY)(_listener(Suggestion, desk, _run_suggestion))
-    app.event(ANY)(_event_listener(desk))
+    app.command(ANY)(_listener(Command, desks, _run_command))
+    app.shortcut(ANY)(_listener(Shortcut, desks, _run_shortcut))
+    app.view(ANY)(_listener(Submission, desks, _run_submission))
+    app.action(ANY)(_listener(Press, desks, _run_press))
+    app.options(ANY)(_listener(Suggestion, desks, _run_suggestion))
+    app.event(ANY)(_event_listener(desks))
     app.error(_malformed)
     return app
 
@@ -96,7 +98,7 @@ async def _malformed(error: Exception) -> BoltResponse:
 
 
 def _listener(
-    kind: type[G], desk: Desk, run: Callable[[AsyncAck, G, Desk, Delivery], Awaitable[None]]
+    kind: type[G], desks: Desks, run: Callable[[AsyncAck, G, Desk, Delivery], Awaitable[None]]
 ) -> Callable[..., Awaitable[BoltResponse | None]]:
     """Around every listener: read the payload, keep strangers out, leave nobody without an answer."""
 
@@ -106,12 +108,13 @@ def _listener(
         except ValidationError as error:
             log.warning("malformed payload", kind=kind.__name__, fields=[e["loc"] for e in error.errors()])
             return BoltResponse(status=400, body="malformed payload")
-        desk.people.meet(gesture.by)
         async with best_effort(f"answer a {kind.__name__.lower()}") as failed:
-            if _is_ours(gesture, desk):
-                await run(ack, gesture, desk, context.get(DELIVERY) or Delivery())
-            else:
+            desk = await desks.find(gesture.team_id, gesture.org)
+            if desk is None:
                 await _apologise(ack, gesture, NOT_OURS)
+            else:
+                desk.people.meet(gesture.by)
+                await run(ack, gesture, desk, context.get(DELIVERY) or Delivery())
         if failed and ack.response is None:
             await _apologise(ack, gesture, SORRY)
         return None
@@ -119,7 +122,7 @@ def _listener(
     return listen
 
 
-def _event_listener(desk: Desk) -> Callable[..., Awaitable[BoltResponse]]:
+def _event_listener(desks: Desks) -> Callable[..., Awaitable[BoltResponse]]:
     """Events come in here, each once; one that could not be done is not acknowledged, and comes again."""
     heard = Heard()
 
@@ -129,19 +132,16 @@ def _event_listener(desk: Desk) -> Callable[..., Awaitable[BoltResponse]]:
         except ValidationError as error:
             log.warning("malformed payload", kind="Happening", fields=[e["loc"] for e in error.errors()])
             return BoltResponse(status=400, body="malformed payload")
-        listener = routes.EVENTS.get(happening.kind)
-        if listener is None or not _is_ours(happening, desk):
+        listener = routes.find_event(happening.kind)
+        if listener is None:
             return BoltResponse(status=200)
         async with best_effort(f"heed {happening.kind}") as failed:
-            await heard.once(happening.event_id, lambda: listener(happening, desk))
+            desk = await desks.find(happening.served_team, happening.org)
+            if desk is not None:
+                await heard.once(happening.event_id, lambda: listener(happening, desk))
         return BoltResponse(status=503 if failed else 200)
 
     return listen
-
-
-def _is_ours(gesture: Gesture | Happening, desk: Desk) -> bool:
-    ours = desk.workspace.team_id
-    return not ours or not gesture.team_id or gesture.team_id == ours
 
 
 async def _apologise(ack: AsyncAck, gesture: Frozen, sentence: str) -> None:

@@ -49,6 +49,8 @@ class Calls:
         self._noted = noted
         self.trouble = ""
         """Why Slack takes no call of ours any more; empty when it does."""
+        self.closed = ""
+        """Why nothing is asked of Slack at all; empty when something is."""
 
     async def make(self, method: Call, urgency: Urgency = Urgency.FURNITURE, **arguments: Any) -> Answer:
         """Make one call in its turn; a limit of Slack's makes it wait.
@@ -68,6 +70,8 @@ class Calls:
 
     async def once(self, method: Call, **arguments: Any) -> Answer:
         """Make one call at once. Raises Unavailable, OutcomeUnknown or SlackRefused."""
+        if self.closed:
+            raise Unavailable(self.closed)
         try:
             answer = await asked(method, **arguments)
         except TocsinError as error:

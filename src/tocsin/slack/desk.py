@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from tocsin.actions.declare import DeclareIncident
@@ -15,9 +16,13 @@ from tocsin.slack.tasks import Tasks
 from tocsin.slack.workspace import SlackWorkspace
 
 
+async def _stays() -> None:
+    """A bot token in the settings is the operator's to change."""
+
+
 @dataclass
 class Desk:
-    """Built once, handed to every listener."""
+    """Built once for each workspace, handed to every listener."""
 
     declare: DeclareIncident
     managing: Managing
@@ -28,6 +33,8 @@ class Desk:
     tasks: Tasks
     clock: Clock
     help_lines: tuple[tuple[str, str], ...] = ()
+    look_whether_gone: Callable[[], Awaitable[None]] = _stays
+    """Slack says that Tocsin may have been uninstalled here: find out, and act on it."""
 
     def permalink(self, channel: ChannelId, ts: MessageTs, thread: MessageTs | None = None) -> str | None:
         """The address of a message, made without asking Slack (its form is that of chat.getPermalink)."""

@@ -17,6 +17,12 @@ class Team(Frozen):
     domain: str | None = None
 
 
+class Enterprise(Frozen):
+    """An organization of several workspaces."""
+
+    id: str = ""
+
+
 class User(Frozen):
     id: PersonId
     name: str | None = None
@@ -67,6 +73,7 @@ class Command(Frozen):
     command: str
     text: str = ""
     team_id: TeamId
+    enterprise_id: str | None = None
     channel_id: ChannelId
     user_id: PersonId
     user_name: str | None = None
@@ -77,12 +84,18 @@ class Command(Frozen):
     def by(self) -> Person:
         return Person(slack_user_id=self.user_id, name=self.user_name)
 
+    @property
+    def org(self) -> str:
+        """The organization of the workspace, where it is in one."""
+        return self.enterprise_id or ""
+
 
 class Interaction(Frozen):
     """What every interactive payload has: who, where, and a trigger to open something with."""
 
     user: User
     team: Team | None = None
+    enterprise: Enterprise | None = None
     trigger_id: str | None = None
     response_url: str | None = None
     channel: ChannelRef | None = None
@@ -95,6 +108,11 @@ class Interaction(Frozen):
     def team_id(self) -> TeamId:
         """The workspace; an org-wide install leaves `team` out, and the person's own stands in."""
         return self.team.id if self.team else self.user.team_id or TeamId("")
+
+    @property
+    def org(self) -> str:
+        """The organization of the workspace, where it is in one."""
+        return self.enterprise.id if self.enterprise else ""
 
 
 class Shortcut(Interaction):
@@ -126,12 +144,20 @@ class Suggestion(Interaction):
     view: ShownView | None = None
 
 
+class Authorization(Frozen):
+    """An installation that an event is meant for (Slack, Events API)."""
+
+    team_id: TeamId | None = None
+    enterprise_id: str | None = None
+
+
 class Happening(Frozen):
     """Something happened in the workspace (Slack, Events API: the envelope, and the event in it)."""
 
     event_id: str
     event: dict[str, Any]
     team_id: TeamId = TeamId("")
+    authorizations: tuple[Authorization, ...] = ()
     enterprise_id: str | None = None
 
     @property
@@ -151,3 +177,15 @@ class Happening(Frozen):
         """Who did it, where the event names somebody."""
         user = self.event.get("user")
         return PersonId(user) if isinstance(user, str) else None
+
+    @property
+    def served_team(self) -> TeamId:
+        """The workspace that hears of it: in a channel shared with others, the one where Tocsin is."""
+        ours = next((found.team_id for found in self.authorizations if found.team_id), None)
+        return ours or self.team_id
+
+    @property
+    def org(self) -> str:
+        """The organization of the workspace, where it is in one."""
+        ours = next((found.enterprise_id for found in self.authorizations if found.enterprise_id), None)
+        return ours or self.enterprise_id or ""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tocsin.incidents.rules import is_one_edit_away
-from tocsin.slack.listeners import declare, help
+from tocsin.slack.listeners import declare, help, installation
 
 Listener = Callable[..., Coroutine[Any, Any, None]]
 
@@ -101,6 +101,19 @@ EVENTS: dict[str, Listener] = {}
 It answers once its work is done or safely begun: what it raises has Slack send the event again.
 """
 
+INSTALL_EVENTS: dict[str, Listener] = {
+    "app_uninstalled": installation.look_whether_gone,
+    "tokens_revoked": installation.look_whether_gone,
+}
+"""What only an app that workspaces install by themselves must hear of."""
+
+REDIRECTS = ("/slack/oauth_redirect", "/sign-in/done")
+"""Where Slack may send people back to: after an install, and after a sign-in to the pages."""
+
+
+def find_event(kind: str) -> Listener | None:
+    return {**EVENTS, **INSTALL_EVENTS}.get(kind)
+
 
 def find_verb(text: str) -> tuple[Verb, str, str]:
     """The verb, the rest of the text, and a question for above the form; unknown words are a name."""
@@ -143,9 +156,11 @@ def manifest(http: str | None = None, *, name: str = "Tocsin", org: bool = False
         "socket_mode_enabled": url is None,
         "token_rotation_enabled": False,
     }
-    if EVENTS:
+    heard = [*EVENTS, *(INSTALL_EVENTS if url else ())]
+    if heard:
         address = {"request_url": url} if url else {}
-        settings["event_subscriptions"] = address | {"bot_events": sorted(EVENTS)}
+        settings["event_subscriptions"] = address | {"bot_events": sorted(heard)}
+    redirects = {"redirect_urls": [f"{http.rstrip('/')}{path}" for path in REDIRECTS]} if http else {}
     return {
         "display_information": {
             "name": name,
@@ -165,6 +180,6 @@ def manifest(http: str | None = None, *, name: str = "Tocsin", org: bool = False
             ],
             "slash_commands": [command],
         },
-        "oauth_config": {"scopes": {"bot": list(SCOPES)}},
+        "oauth_config": {**redirects, "scopes": {"bot": list(SCOPES)}},
         "settings": settings,
     }

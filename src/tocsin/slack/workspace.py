@@ -15,11 +15,12 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.actions.ports import Channel
 from tocsin.incidents.errors import SlackRefused, Unavailable
-from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, Person, PersonId
+from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, Person, PersonId, TeamId
 from tocsin.incidents.rules import Place
 from tocsin.slack.accounts import Account, Home, account
 from tocsin.slack.calls import Answer, Calls, told
 from tocsin.slack.changes import WorkspaceChanges
+from tocsin.slack.installations import Installation
 from tocsin.slack.pace import Urgency
 from tocsin.slack.posts import Posts
 from tocsin.slack.views.card import card, card_text
@@ -30,6 +31,7 @@ from tocsin.slack.views.kit import escape
 
 INVITED_AT_ONCE = 100
 FINE_ALREADY = frozenset({"already_in_channel", "cant_invite_self", "already_pinned"})
+NOT_INSTALLED = "Tocsin is not installed in this workspace; an admin can install it again."
 
 
 class SlackWorkspace(WorkspaceChanges):
@@ -40,17 +42,35 @@ class SlackWorkspace(WorkspaceChanges):
         client: AsyncWebClient,
         *,
         clock: Callable[[], datetime],
-        identity: Mapping[str, Any],
+        team_id: TeamId,
         calls: Calls | None = None,
     ) -> None:
+        """Nothing can be done in it before the bot has entered."""
         self.client = client
         self.calls = calls or Calls()
-        self.home_url = str(identity.get("url") or "")
-        self.team_id = str(identity.get("team_id") or "")
-        self.bot_user_id = str(identity.get("user_id") or "")
-        self.home = Home(self.team_id, str(identity.get("enterprise_id") or ""))
+        self.home_url = ""
+        self.team_id = team_id
+        self.bot_user_id = ""
+        self.home = Home(team_id)
         self._clock = clock
         self._posts = Posts(client, self.calls)
+        if team_id:
+            # An org-wide token is good for many workspaces; other tokens ignore it (Slack, org-ready apps).
+            client.default_params["team_id"] = team_id
+        self.leave()
+
+    def enter(self, installation: Installation) -> None:
+        """Tocsin is installed here, or has a new token."""
+        self.client.token = installation.bot_token
+        self.home_url = installation.url
+        self.bot_user_id = installation.bot_user_id
+        self.home = Home(self.team_id, installation.enterprise_id)
+        self.calls.closed = ""
+
+    def leave(self) -> None:
+        """Tocsin is not installed here: nothing is asked of Slack, and what is to be done waits."""
+        self.client.token = None
+        self.calls.closed = NOT_INSTALLED
 
     async def create_channel(self, name: str, *, private: bool) -> Channel:
         answer = await self.calls.make(

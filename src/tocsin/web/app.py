@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from starlette.templating import Jinja2Templates
 
 from tocsin.actions.ports import Backend, Clock
 from tocsin.incidents import listing
-from tocsin.incidents.model import PersonId
+from tocsin.incidents.model import Incident
 from tocsin.incidents.rules import ago
 from tocsin.web import showing
 from tocsin.web.access import Access
@@ -35,7 +35,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-async def _nobody(people: Iterable[PersonId]) -> None:
+async def _nobody(incident: Incident) -> None:
     """Nobody to ask."""
 
 
@@ -47,16 +47,16 @@ def web_app(
     public: bool,
     ready: Ready,
     registry: CollectorRegistry | None = None,
-    slack_url: Callable[[], str | None] = lambda: None,
-    introduce: Callable[[Iterable[PersonId]], Awaitable[None]] = _nobody,
+    slack_url: Callable[[str], str | None] = lambda team: None,
+    introduce: Callable[[Incident], Awaitable[None]] = _nobody,
     clock: Clock = _now,
     routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Pages for `hosts` (values of the Host header), each behind the token unless `public`.
 
-    `ready` says why the process cannot serve now, nothing when it can. `slack_url` says the address of the
+    `ready` says why the process cannot serve now, nothing when it can. `slack_url` says the address of a
     workspace once it is known; its channels open under `/archives/`. `introduce` finds out
-    what people are called before a page shows them. `routes` are served beside ours, behind
+    what an incident's people are called before a page shows them. `routes` are served beside ours, behind
     the same guard.
     """
     pages = Pages(backend, Access(api_token, public), _templates(), clock, slack_url, introduce)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -14,7 +14,7 @@ from starlette.templating import Jinja2Templates
 from tocsin.actions.ports import Backend, Clock
 from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.listing import as_record
-from tocsin.incidents.model import Incident, PersonId
+from tocsin.incidents.model import Incident
 from tocsin.web.access import Access
 
 PAGE = 50
@@ -30,8 +30,8 @@ class Pages:
     access: Access
     templates: Jinja2Templates
     clock: Clock
-    slack_url: Callable[[], str | None]
-    introduce: Callable[[Iterable[PersonId]], Awaitable[None]]
+    slack_url: Callable[[str], str | None]
+    introduce: Callable[[Incident], Awaitable[None]]
 
     async def incidents(self, request: Request) -> Response:
         if not self.access.may_enter(request):
@@ -63,7 +63,7 @@ class Pages:
             incident = await self.backend.find(request.path_params["reference"])
             if incident is None or not self.access.may_see(request, incident):
                 return self.not_found(request)
-            await self.introduce(incident.people)
+            await self.introduce(incident)
             incident = await self.backend.find(incident.id) or incident
             timeline = await self.backend.timeline(incident.id)
             form = await self.backend.form()
@@ -75,7 +75,7 @@ class Pages:
             "incident": incident,
             "timeline": timeline,
             "form": form,
-            "slack_url": self.slack_url(),
+            "slack_url": self.slack_url(incident.slack_team_id),
         }
         return self._html(request, "incident.html", found)
 

@@ -1,0 +1,135 @@
+"""The running bot: what it is made of, whether it is well, and the pages that it shows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from slack_bolt.app.async_app import AsyncApp
+from starlette.applications import Starlette
+
+from tocsin.actions.alarming import Alarms
+from tocsin.actions.ports import Backend, Clock
+from tocsin.incidents.errors import Unavailable
+from tocsin.incidents.model import Incident, TeamId
+from tocsin.journal.durable import DurableJournal
+from tocsin.journal.ledger import SqlLedger
+from tocsin.journal.memory import SqlMemory
+from tocsin.keeping import now
+from tocsin.settings import Settings
+from tocsin.slack.desks import Desks
+from tocsin.slack.http import HttpDoor
+from tocsin.slack.installing import Installing
+from tocsin.slack.socket import SocketDoor
+from tocsin.slack.tasks import Tasks
+from tocsin.slack.tokens import TokenRotation
+from tocsin.web.app import web_app
+from tocsin.web.guard import own_hosts
+from tocsin.web.meters import Meters
+
+WATCH_SECONDS = 5.0
+"""How often our own files are looked at."""
+
+LOST_SECONDS = 60.0
+"""How long Slack may be out of reach before the operator is told."""
+
+LOST = (
+    "No connection to Slack has been open for a minute, so nothing can be declared. Tocsin goes on trying; "
+    "look at the network to wss-primary.slack.com, and whether Socket Mode is still on for the app."
+)
+
+RENEW = "Install the app again, set SLACK_BOT_TOKEN to its bot token, and start Tocsin again."
+RENEW_IN = "Have an admin of {} install Tocsin again."
+
+
+@dataclass
+class Bot:
+    """The running bot, as far as whoever serves it must know."""
+
+    backend: Backend
+    journal: DurableJournal
+    token: str
+    memory: SqlMemory
+    alarms: Alarms
+    tasks: Tasks = field(default_factory=Tasks)
+    app: AsyncApp | None = None
+    socket: SocketDoor | None = None
+    http: HttpDoor | None = None
+    desks: Desks | None = None
+    installing: Installing | None = None
+    rotation: TokenRotation | None = None
+    meters: Meters = field(default_factory=Meters)
+    clock: Clock = now
+    trouble: str = "Slack has not been reached yet."
+    unwell: Sequence[str] = ()
+    """What was wrong with our own files when we last looked."""
+
+    def pages(self, settings: Settings, port: int) -> Starlette:
+        return web_app(
+            backend=self.backend,
+            api_token=self.token,
+            hosts=own_hosts(port, settings.tocsin_public_url),
+            public=settings.is_on_loopback,
+            ready=self.not_ready,
+            registry=self.meters.registry,
+            slack_url=self._slack_url,
+            introduce=self._introduce,
+            clock=self.clock,
+        )
+
+    async def _introduce(self, incident: Incident) -> None:
+        if self.desks is not None:
+            await self.desks.desk(TeamId(incident.slack_team_id)).people.introduce(incident.people)
+
+    def _slack_url(self, team: str) -> str | None:
+        return self.desks.desk(TeamId(team)).workspace.home_url if self.desks is not None else None
+
+    async def settled(self) -> None:
+        """Until nothing is in hand: no work after an acknowledgement, no story that has not ended."""
+        await self.tasks.settled()
+        await self.journal.settled()
+
+    def not_ready(self) -> Sequence[str]:
+        """Why nothing can be declared right now; nothing when all is well."""
+        if self.trouble:
+            return [self.trouble]
+        reasons = [*self.unwell, self.journal.trouble]
+        if self.desks is not None and self.installing is None:
+            # Where there are many, one that refuses us does not keep the others from declaring.
+            reasons += [desk.workspace.calls.trouble for desk in self.desks.open]
+        if self.socket is not None and not self.socket.is_open:
+            reasons.append("No connection to Slack is open.")
+        return list(dict.fromkeys(filter(None, reasons)))
+
+    async def watch(self, ledger: SqlLedger) -> None:
+        """Look every few seconds whether something could be declared now, and what is pending."""
+        while True:
+            reasons = []
+            for look in (ledger.beat, self._keeps_incidents, self._count_pending):
+                try:
+                    async with asyncio.timeout(WATCH_SECONDS):
+                        await look()
+                except Unavailable as error:
+                    reasons.append(str(error))
+                except TimeoutError:
+                    reasons.append("Tocsin's files did not answer in time.")
+            self.unwell = tuple(dict.fromkeys(reasons))
+            self._watch_slack()
+            await asyncio.sleep(WATCH_SECONDS)
+
+    def _watch_slack(self) -> None:
+        for desk in self.desks.open if self.desks is not None else ():
+            refused, about, todo = desk.workspace.calls.trouble, "token", RENEW
+            if self.installing is not None:
+                about, todo = f"token of {desk.workspace.team_id}", RENEW_IN.format(desk.workspace.team_id)
+            self.alarms.seen(about, f"{refused} {todo}" if refused else "", after=0.0)
+        lost = self.socket is not None and not self.socket.is_open
+        self.alarms.seen("socket", LOST if lost else "", after=LOST_SECONDS)
+
+    async def _keeps_incidents(self) -> None:
+        await self.backend.remember_people(())
+        await self.backend.incidents(limit=1)
+
+    async def _count_pending(self) -> None:
+        self.meters.pending(len(await self.journal.unfinished()))

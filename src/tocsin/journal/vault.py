@@ -1,0 +1,68 @@
+"""Where installations are kept, beside the journal; what is in them is sealed by whoever hands them over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from tocsin.journal.tables import Tables, put
+
+_tables = sa.MetaData()
+_installations = sa.Table(
+    "tocsin_installations",
+    _tables,
+    sa.Column("home", sa.Text, primary_key=True),
+    # Without a body: Tocsin was uninstalled there.
+    sa.Column("body", sa.Text),
+)
+_orgs = sa.Table(
+    "tocsin_orgs",
+    _tables,
+    sa.Column("team", sa.Text, primary_key=True),
+    sa.Column("org", sa.Text, nullable=False),
+)
+
+
+class SqlVault:
+    """Installations by the id of their workspace or organization."""
+
+    def __init__(self, url: str) -> None:
+        self._kept = Tables(url, _tables)
+
+    def close(self) -> None:
+        self._kept.close()
+
+    async def bodies(self) -> Mapping[str, str]:
+        asked = sa.select(_installations).where(_installations.c.body.is_not(None))
+        rows = await self._kept.do(lambda connection: connection.execute(asked).all())
+        return {row.home: row.body for row in rows}
+
+    async def keep(self, home: str, body: str) -> None:
+        await self._kept.do(
+            lambda connection: put(connection, _installations, {"home": home}, {"body": body})
+        )
+
+    async def drop(self, home: str) -> None:
+        """Forget the installation, but not that there was one."""
+        await self._kept.do(
+            lambda connection: put(connection, _installations, {"home": home}, {"body": None})
+        )
+
+    async def orgs(self) -> Mapping[str, str]:
+        rows = await self._kept.do(lambda connection: connection.execute(sa.select(_orgs)).all())
+        return {row.team: row.org for row in rows}
+
+    async def place(self, team: str, org: str) -> None:
+        """Remember that a workspace is served through its organization."""
+        await self._kept.do(lambda connection: put(connection, _orgs, {"team": team}, {"org": org}))
+
+
+def uninstalled(connection: sa.Connection) -> set[str]:
+    """The workspaces that Tocsin was in and is in no longer, those of an organization among them."""
+    inspector = sa.inspect(connection)
+    if not inspector.has_table(_installations.name):
+        return set()
+    left = set(connection.scalars(sa.select(_installations.c.home).where(_installations.c.body.is_(None))))
+    placed = connection.execute(sa.select(_orgs)).all() if inspector.has_table(_orgs.name) else []
+    return left | {row.team for row in placed if row.org in left}

@@ -1,0 +1,112 @@
+"""Whose desk it is: each workspace has its own, and who asks from a workspace that is not ours has none."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+from tocsin.incidents.model import TeamId
+from tocsin.slack.desk import Desk
+from tocsin.slack.installations import Installation
+
+Placed = Callable[[TeamId, str], Awaitable[None]]
+
+
+async def _not_written(team: TeamId, org: str) -> None:
+    """Where there is one installation, every workspace is served through it."""
+
+
+class Desks:
+    """The desks of all workspaces that Tocsin is installed in, made when they are first needed."""
+
+    def __init__(
+        self, made: Callable[[TeamId], Desk], *, sole: bool = False, placed: Placed = _not_written
+    ) -> None:
+        """`made` makes the desk of a workspace, closed; it is opened where Tocsin is installed.
+
+        With `sole` there is one installation, for good: that of a bot token in the settings. `placed` writes
+        down which organization a workspace is served through, before anything is done there.
+        """
+        self._made = made
+        self._sole = sole
+        self._placed = placed
+        self._desks: dict[TeamId, Desk] = {}
+        self._installed: dict[str, Installation] = {}
+        self._orgs: dict[str, str] = {}
+
+    @property
+    def installations(self) -> list[Installation]:
+        return list(self._installed.values())
+
+    @property
+    def open(self) -> list[Desk]:
+        """Those that serve somebody now."""
+        return [desk for team, desk in self._desks.items() if self.serving(team) is not None]
+
+    def know(self, orgs: Mapping[str, str]) -> None:
+        """The organization of each workspace that is served through one."""
+        self._orgs.update(orgs)
+
+    def install(self, installation: Installation) -> None:
+        """Serve a workspace or an organization from now on, or go on with its new token."""
+        self._installed[installation.home] = installation
+        if not installation.is_enterprise_install:
+            self.desk(installation.team_id)
+        for team in list(self._desks):
+            self._settle(team)
+
+    def uninstall(self, home: str) -> None:
+        """Do nothing more there; what is unfinished waits until Tocsin is installed again."""
+        self._installed.pop(home, None)
+        for team in self._desks:
+            self._settle(team)
+
+    def serving(self, team: str, org: str = "") -> Installation | None:
+        """The installation that serves this workspace: its own, else that of its organization."""
+        own = self._installed.get(team) or self._installed.get(org or self._orgs.get(team, ""))
+        if own is None and self._sole:
+            (sole,) = self._installed.values()
+            # Slack names the workspace of all but a few gestures; these come from where the token is good.
+            return sole if not team and not org else None
+        return own
+
+    async def find(self, team: TeamId, org: str = "") -> Desk | None:
+        """The desk of this workspace, None where it is not ours. Raises Unavailable."""
+        installation = self.serving(team, org)
+        team = team or (installation.team_id if installation else team)
+        if installation is None or not team:
+            return None
+        if installation.is_enterprise_install and self._orgs.get(team) != installation.home:
+            await self._placed(team, installation.home)
+            self._orgs[team] = installation.home
+        if team not in self._desks:
+            desk = self.desk(team)
+            desk.tasks.begin("learn names", desk.people.greet())
+        return self.desk(team)
+
+    def desk(self, team: TeamId) -> Desk:
+        """The desk of this workspace, also where Tocsin is installed no more: its stories wait there."""
+        if self._sole and self.serving(team) is None:
+            team = self._only_team(team)
+        if team not in self._desks:
+            self._desks[team] = self._made(team)
+            self._settle(team)
+        return self._desks[team]
+
+    def _only_team(self, team: TeamId) -> TeamId:
+        (sole,) = self._installed.values()
+        if not sole.is_enterprise_install:
+            return sole.team_id
+        self._orgs[team] = sole.home
+        return team
+
+    def _settle(self, team: TeamId) -> None:
+        installation = self.serving(team)
+        if installation is None:
+            self._desks[team].workspace.leave()
+        else:
+            self._desks[team].workspace.enter(installation)
+
+
+def allowed(installation: Installation, teams: Iterable[str]) -> bool:
+    """Whether this workspace, or its organization, is one that we mean to serve."""
+    return bool({installation.home, installation.enterprise_id} & set(teams) - {""})

@@ -1,0 +1,159 @@
+"""Tocsin is installed in a workspace: Slack's code becomes a token, and the token a desk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import structlog
+from slack_sdk.web.async_client import AsyncWebClient
+
+from tocsin.actions.best_effort import best_effort
+from tocsin.incidents.errors import Refused, SlackRefused
+from tocsin.slack.calls import Answer, asked, told
+from tocsin.slack.desks import Desks, allowed
+from tocsin.slack.installations import Installation, Installations
+from tocsin.slack.refusals import TOKEN
+from tocsin.slack.routes import SCOPES
+
+log = structlog.get_logger()
+
+NOT_MEANT = (
+    "This Tocsin is not meant for {name}: whoever runs it has not listed {home} in TOCSIN_TEAMS. "
+    "Nothing was kept, and Tocsin has left again."
+)
+
+
+class OAuthApp:
+    """The app as Slack's OAuth knows it: by client id and secret, at Slack or at a stand-in."""
+
+    def __init__(self, client_id: str, client_secret: str, client: Callable[[str | None], AsyncWebClient]):
+        """`client` makes a Web API client for a token."""
+        self.id, self._secret, self.client = client_id, client_secret, client
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        return {"client_id": self.id, "client_secret": self._secret}
+
+    @property
+    def site(self) -> str:
+        """Where Slack's own pages are: the host of its API."""
+        parts = urlsplit(self.client(None).base_url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+
+class Installing:
+    """An install, from Slack's page of consent to a workspace that is served."""
+
+    def __init__(
+        self,
+        app: OAuthApp,
+        installations: Installations,
+        desks: Desks,
+        *,
+        teams: Collection[str],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._app = app
+        self._installations = installations
+        self._desks = desks
+        self._teams = teams
+        self._clock = clock
+
+    def consent_url(self, state: str, redirect_uri: str) -> str:
+        """Where an admin says yes (Slack, "Installing with OAuth")."""
+        asked_for = {
+            "client_id": self._app.id,
+            "scope": ",".join(SCOPES),
+            "state": state,
+            "redirect_uri": redirect_uri,
+        }
+        return f"{self._app.site}/oauth/v2/authorize?{urlencode(asked_for)}"
+
+    async def finish(self, code: str, redirect_uri: str) -> tuple[str, str]:
+        """Install where this code is good for; answers the workspace's name, and where it opens.
+
+        Raises Refused where we do not mean to serve it, SlackRefused and Unavailable.
+        """
+        client = self._app.client(None)
+        answer = await asked(
+            client.oauth_v2_access, **self._app.credentials, code=code, redirect_uri=redirect_uri
+        )
+        installation = _installed(answer, self._clock())
+        if not allowed(installation, self._teams):
+            await self._hand_back(installation)
+            raise Refused(
+                NOT_MEANT.format(name=installation.name or "that workspace", home=installation.home)
+            )
+        # Asked once, and kept: nothing of it changes while the installation lasts.
+        identity = await asked(self._app.client(installation.bot_token).auth_test)
+        url = str(identity.get("url") or "")
+        installation = installation.model_copy(
+            update={"url": url, "bot_id": str(identity.get("bot_id") or "")}
+        )
+        await self._installations.keep(installation)
+        self._desks.install(installation)
+        if desk := await self._desks.find(installation.team_id):
+            desk.tasks.begin("learn names", desk.people.greet())
+        log.info("installed", home=installation.home, name=installation.name)
+        return installation.name or installation.home, url
+
+    async def _hand_back(self, installation: Installation) -> None:
+        async with best_effort("give back a token that is not meant for us"):
+            await asked(self._app.client(installation.bot_token).auth_revoke)
+
+    async def look_whether_gone(self, team: str) -> None:
+        """Ask Slack whether the token of this workspace is still good, and leave if it is not."""
+        installation = self._desks.serving(team)
+        if installation is None:
+            return
+        try:
+            await asked(self._app.client(installation.bot_token).auth_test)
+        except SlackRefused as refusal:
+            if refusal.code in TOKEN:
+                await self._installations.vault.drop(installation.home)
+                self._desks.uninstall(installation.home)
+                log.info("uninstalled", home=installation.home, name=installation.name)
+
+    async def refresh(self, installation: Installation) -> None:
+        """A new token in place of one that expires; the old one is good until then.
+
+        Raises SlackRefused and Unavailable. Source: Slack, "Using token rotation".
+        """
+        answer = await asked(
+            self._app.client(None).oauth_v2_access,
+            **self._app.credentials,
+            grant_type="refresh_token",
+            refresh_token=installation.refresh_token,
+        )
+        fresh = installation.model_copy(update=_tokens(answer, self._clock()))
+        # In use before it is written down: the refresh token that we had is spent, whatever the disk says.
+        self._desks.install(fresh)
+        await self._installations.keep(fresh)
+
+
+def _installed(answer: Answer, now: datetime) -> Installation:
+    """What oauth.v2.access answered. Raises OutcomeUnknown where it makes no sense."""
+    team, enterprise = answer.get("team") or {}, answer.get("enterprise") or {}
+    wide = answer.get("is_enterprise_install") is True
+    where: dict[str, Any] = {
+        "is_enterprise_install": wide,
+        "team_id": "" if wide else told(answer, "team", "id"),
+        "enterprise_id": told(answer, "enterprise", "id") if wide else str(enterprise.get("id") or ""),
+        "name": str((enterprise if wide else team).get("name") or ""),
+        "app_id": str(answer.get("app_id") or ""),
+        "bot_user_id": told(answer, "bot_user_id"),
+        "installer": str((answer.get("authed_user") or {}).get("id") or ""),
+    }
+    return Installation.model_validate({**where, **_tokens(answer, now)})
+
+
+def _tokens(answer: Answer, now: datetime) -> dict[str, Any]:
+    seconds = answer.get("expires_in")
+    return {
+        "bot_token": told(answer, "access_token"),
+        "refresh_token": str(answer.get("refresh_token") or ""),
+        "expires_at": now + timedelta(seconds=float(seconds)) if seconds else None,
+    }
