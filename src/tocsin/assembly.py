@@ -111,6 +111,7 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         bot.desks = desks = await _desks(bot, settings, made, new_client, stack, slack.get("bot_token"))
         for verb, story in {VERB: declare.story, **verbs.stories()}.items():
             bot.journal.tells(verb, story)
+        bot.verbs = verbs
         bot.journal.open()
         stack.push_async_callback(bot.journal.close)
         stack.push_async_callback(tasks.finish, FINISH_SECONDS)

@@ -10,6 +10,7 @@ from slack_bolt.app.async_app import AsyncApp
 from starlette.applications import Starlette
 
 from tocsin.actions.alarming import Alarms
+from tocsin.actions.managing import Managing
 from tocsin.actions.ports import Backend, Clock
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import Incident, TeamId
@@ -57,6 +58,7 @@ class Bot:
     socket: SocketDoor | None = None
     http: HttpDoor | None = None
     desks: Desks | None = None
+    verbs: Managing | None = None
     installing: Installing | None = None
     rotation: TokenRotation | None = None
     meters: Meters = field(default_factory=Meters)

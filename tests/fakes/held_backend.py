@@ -13,7 +13,7 @@ from fakes.bot import RunningBot, chosen, running_bot
 from fakes.slack import RunningWorkspace
 from tocsin.actions.ports import Backend
 from tocsin.incidents.model import Form, Incident
-from tocsin.incidents.requests import Declaration
+from tocsin.incidents.requests import Declaration, IncidentChange
 from tocsin.playground.model import View
 
 
@@ -31,6 +31,9 @@ class HeldBackend:
         self.form_may_come.set()
         self.failing: list[Exception] = []
         self.refusal: Exception | None = None
+        self.failing_changes: list[Exception] = []
+        self.may_change = asyncio.Event()
+        self.may_change.set()
 
     async def form(self) -> Form:
         await self.form_may_come.wait()
@@ -44,6 +47,13 @@ class HeldBackend:
         if self.refusal is not None:
             raise self.refusal
         return await self._behind.create(declaration)
+
+    async def change(self, incident_id: str, change: IncidentChange) -> Incident:
+        if self.failing_changes:
+            raise self.failing_changes.pop(0)
+        await self.may_change.wait()
+        changed: Incident = await self.__getattr__("change")(incident_id, change)
+        return changed
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._behind, name)
@@ -78,3 +88,4 @@ async def held_bot(
     async with running_bot(folder, slack, behind) as bot:
         yield Held(bot, backends[0])
         backends[0].go_on.set()
+        backends[0].may_change.set()

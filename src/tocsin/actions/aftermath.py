@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from tocsin.actions.attempts import ALL_DAY, Trouble, attempt, sentences
-from tocsin.actions.following import Faces, Following
+from tocsin.actions.following import Following
 from tocsin.actions.hide import Hiding, Moving
 from tocsin.actions.ports import Journal
 from tocsin.actions.promises import Changed, KeepsIncidents
+from tocsin.actions.withdraw import NEWS, Faces, withdraw_posts
 from tocsin.incidents.changes import Ending
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, Person, PersonId, TeamId, TimelineEntry
 from tocsin.incidents.news import News, news_of, summary_of
@@ -33,7 +34,7 @@ class Speaking(Moving, Protocol):
         key: str,
         thread: MessageTs | None = None,
         again: bool = False,
-    ) -> None: ...
+    ) -> MessageTs: ...
 
 
 class Asking(Protocol):
@@ -165,7 +166,8 @@ class Aftermath:
                 if card.place == "announcement":
                     key = f"{change.key}:news:{card.channel}"
                     said = await news()
-                    await slack.post_news(card.channel, said, key=key, thread=card.ts, again=again)
+                    ts = await slack.post_news(card.channel, said, key=key, thread=card.ts, again=again)
+                    await self._ledger.remember_face(incident.id, card.channel, f"{NEWS}{ts}", "news")
 
         steps: list[Awaitable[Any]] = []
         if channel:
@@ -194,10 +196,7 @@ class Aftermath:
 
     def _withdraw(self, incident: Incident) -> Awaitable[Any]:
         async def withdraw(_: bool) -> None:
-            for card in await self._ledger.cards(incident.id):
-                if card.place != "headline":
-                    await self._slack(incident).withdraw(card)
-                    await self._ledger.forget_card(card)
+            await withdraw_posts(self._slack(incident), self._ledger, incident, kept={"headline"})
 
         return attempt(self._journal, "withdraw the cards", "Not every card could be taken back", withdraw)
 

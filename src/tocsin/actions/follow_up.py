@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 from tocsin.actions.attempts import attempt
 from tocsin.actions.best_effort import without_end
-from tocsin.actions.following import Faces
 from tocsin.actions.ports import Journal
 from tocsin.actions.promises import (
     PATIENCE,
@@ -22,6 +21,7 @@ from tocsin.actions.promises import (
     Promises,
     Telling,
 )
+from tocsin.actions.withdraw import Faces
 from tocsin.incidents.changes import follow_up_checked
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, FollowUp, Incident, MessageTs, Person, TeamId

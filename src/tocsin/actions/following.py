@@ -11,7 +11,8 @@ from typing import Protocol
 
 import structlog
 
-from tocsin.actions.ports import Backend, Channel, Ledger, Workspace
+from tocsin.actions.ports import Backend, Channel, Workspace
+from tocsin.actions.withdraw import Faces, Withdrawing, withdraw_posts
 from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import Card, ChannelId, Incident, TeamId
 from tocsin.incidents.rules import channel_name
@@ -27,15 +28,11 @@ OWN_PLACES = frozenset({"headline", "reporter"})
 CHANNEL_NAMES = 9
 
 
-class Showing(Workspace, Protocol):
+class Showing(Workspace, Withdrawing, Protocol):
     """What Slack lets us change of what we showed before."""
 
     def faces(self, incident: Incident) -> Mapping[str, str]:
         """What would be shown of it: `card`, `topic`, `purpose` and `bookmark`, each in a few characters."""
-        ...
-
-    async def withdraw(self, card: Card) -> None:
-        """Delete a card; nothing happens when it is gone."""
         ...
 
     async def rebookmark(self, channel: ChannelId, incident: Incident) -> None:
@@ -43,18 +40,6 @@ class Showing(Workspace, Protocol):
         ...
 
     async def rename_channel(self, channel: ChannelId, name: str) -> Channel: ...
-
-
-class Faces(Ledger, Protocol):
-    """What was shown where, so that what would look the same is left alone."""
-
-    async def faces(self, incident_id: str) -> Mapping[tuple[str, str], str]:
-        """By channel and thing, which is a card's `ts`, or `topic` and the like."""
-        ...
-
-    async def remember_face(self, incident_id: str, channel: str, thing: str, face: str) -> None: ...
-
-    async def forget_card(self, card: Card) -> None: ...
 
 
 class Following:
@@ -111,10 +96,14 @@ class Following:
         were = workspace.faces(before) if before is not None else {}
         now = workspace.faces(incident)
         edits = []
+        if incident.is_private:
+            edits.append(
+                _allowed(withdraw_posts(workspace, self._ledger, incident, kept=OWN_PLACES), "withdraw")
+            )
         for card in await self._ledger.cards(incident.id):
             if incident.is_private and card.place not in OWN_PLACES:
-                edits.append(self._withdraw(workspace, card))
-            elif known.get((card.channel, card.ts), were.get("card")) != now["card"]:
+                continue
+            if known.get((card.channel, card.ts), were.get("card")) != now["card"]:
                 edits.append(self._edit(workspace, incident, card, now["card"]))
         if incident.slack_channel_id:
             for thing in ("topic", "purpose", "bookmark"):
@@ -128,10 +117,6 @@ class Following:
     async def _edit(self, workspace: Showing, incident: Incident, card: Card, face: str) -> None:
         await _allowed(workspace.update_card(incident, card), "edit a card")
         await self._ledger.remember_face(incident.id, card.channel, card.ts, face)
-
-    async def _withdraw(self, workspace: Showing, card: Card) -> None:
-        await _allowed(workspace.withdraw(card), "withdraw a card")
-        await self._ledger.forget_card(card)
 
     async def _furnish(self, workspace: Showing, incident: Incident, thing: str, face: str) -> None:
         channel = ChannelId(incident.slack_channel_id)

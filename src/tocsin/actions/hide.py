@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from tocsin.actions.attempts import ALL_DAY, Trouble, attempt
-from tocsin.actions.following import OWN_PLACES, Faces, Showing
+from tocsin.actions.following import OWN_PLACES, Showing
 from tocsin.actions.ports import Backend, Channel, Journal
+from tocsin.actions.withdraw import Faces, withdraw_posts
 from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import Card, ChannelId, Incident, TeamId
 from tocsin.incidents.requests import IncidentChange
@@ -67,10 +68,7 @@ class Hiding:
 
     async def _withdraw(self, slack: Moving, incident: Incident) -> Any:
         async def withdraw(_: bool) -> None:
-            for card in await self._ledger.cards(incident.id):
-                if card.place not in OWN_PLACES:
-                    await slack.withdraw(card)
-                    await self._ledger.forget_card(card)
+            await withdraw_posts(slack, self._ledger, incident, kept=OWN_PLACES)
 
         return await attempt(
             self._journal, "withdraw the public cards", "Not every card could be taken back", withdraw

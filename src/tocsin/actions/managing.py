@@ -11,11 +11,12 @@ from tocsin.actions.aftermath import Aftermath, Speaking
 from tocsin.actions.change import ChangeIncident
 from tocsin.actions.find import Channels, FindIncidents
 from tocsin.actions.follow_up import FollowUps, Listing
-from tocsin.actions.following import Faces, Following
+from tocsin.actions.following import Following
 from tocsin.actions.note import Notes
 from tocsin.actions.ports import Backend, Clock, Journal
 from tocsin.actions.promises import KeepsIncidents
 from tocsin.actions.remind import Remind, Reminders, Reminding
+from tocsin.actions.withdraw import Faces
 from tocsin.incidents.model import Form, TeamId
 
 

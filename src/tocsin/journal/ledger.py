@@ -151,6 +151,11 @@ class SqlLedger:
         where = {"incident_id": incident_id, "channel": channel, "thing": thing}
         await self._put(_faces, where, {"face": face}, replacing=True)
 
+    async def forget_face(self, incident_id: str, channel: str, thing: str) -> None:
+        c = _faces.c
+        ours = sa.and_(c.incident_id == incident_id, c.channel == channel, c.thing == thing)
+        await self.do(lambda connection: connection.execute(_faces.delete().where(ours)) and None)
+
     async def watched(self) -> Mapping[str, str]:
         """By id, what every incident that was open when last looked at was then."""
         rows = await self.do(lambda connection: connection.execute(sa.select(_watched)).all())

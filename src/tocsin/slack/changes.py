@@ -87,9 +87,10 @@ class WorkspaceChanges:
         key: str,
         thread: MessageTs | None = None,
         again: bool = False,
-    ) -> None:
+    ) -> MessageTs:
         text, blocks = news_message(news)
-        await self._posts.post(channel, text, blocks, key=key, thread=thread, again=again)
+        _, ts = await self._posts.post(channel, text, blocks, key=key, thread=thread, again=again)
+        return ts
 
     async def post_follow_up(
         self, channel: ChannelId, incident: Incident, follow_up: FollowUp, *, key: str, again: bool = False
