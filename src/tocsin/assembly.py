@@ -107,11 +107,10 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
             return desks.desk(team).workspace
 
         declare = declaring(bot, workspace_of, ledger, announce)
-        verbs = managed(bot, workspace_of, ledger, forms.fetch)
+        bot.verbs = verbs = managed(bot, workspace_of, ledger, forms.fetch)
         bot.desks = desks = await _desks(bot, settings, made, new_client, stack, slack.get("bot_token"))
         for verb, story in {VERB: declare.story, **verbs.stories()}.items():
             bot.journal.tells(verb, story)
-        bot.verbs = verbs
         bot.journal.open()
         stack.push_async_callback(bot.journal.close)
         stack.push_async_callback(tasks.finish, FINISH_SECONDS)
