@@ -34,7 +34,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 LONGEST_FILE, LONGEST_TEST_FILE, LONGEST_FUNCTION = 300, 650, 50
 
 FRONT = {"__main__", "assembly", "bot", "doors", "premises", "keeping", "running", "reading", "doctor"}
-FRONT |= {"verbs"}
+FRONT |= {"verbs", "rulebook"}
 """The front door: it may import everything, and nothing but the front door may import it."""
 
 # A room, and what it may import besides itself. The longest name that fits decides.

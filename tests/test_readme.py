@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import yaml
 from tocsin.__main__ import cli
 from tocsin.backends.catalogue import Catalogue
 from tocsin.playground.manifest_rules import manifest_errors
+from tocsin.rulebook import KEYS, read_rules
 from tocsin.settings import Settings
 from tocsin.slack import routes
 from tocsin.slack.views.help import help_message
@@ -98,8 +100,16 @@ def test_help_in_slack_names_every_way_in() -> None:
 
 
 def test_the_example_configuration_can_be_used_as_it_stands() -> None:
-    (example,) = re.findall(r"^```toml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-    form = Catalogue.from_toml(example).form()
+    examples = re.findall(r"^```toml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    whole = tomllib.loads("\n".join(examples))
+    form = Catalogue.from_toml(whole, elsewhere=KEYS).form()
+    rules = read_rules(whole)
+    assert rules.limits.close
+    assert "@oncall" in rules.groups
+    for rule in rules.rules:
+        assert all(any(name == one.name for one in form.severities) for name in rule.severities)
+        assert all(any(name == one.name for one in form.incident_types) for name in rule.incident_types)
+        assert all(any(name == one.name for one in form.custom_fields) for name in rule.custom_fields)
     assert [severity.name for severity in form.severities] == ["SEV3", "SEV2", "SEV1"]
     assert [kind.name for kind in form.incident_types] == ["Outage", "Security"]
 

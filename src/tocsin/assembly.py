@@ -26,6 +26,7 @@ from tocsin.journal.ledger import SqlLedger
 from tocsin.journal.memory import SqlMemory
 from tocsin.keeping import api_token, data_dir, journal_url, only_one, open_backend, secret
 from tocsin.premises import NewClient, installed_desks, operator_in, token_desks
+from tocsin.rulebook import open_rulebook
 from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack import routes
 from tocsin.slack.app import build_app
@@ -62,6 +63,7 @@ async def opened(settings: Settings, folder: Path) -> AsyncIterator[Bot]:
     """The bot's own parts, before Slack is asked for anything."""
     async with AsyncExitStack() as stack:
         stack.enter_context(only_one(folder))
+        rulebook = open_rulebook(settings)
         memory = SqlMemory(journal_url(settings, folder))
         stack.callback(memory.close)
         alarms = Alarms(memory)
@@ -69,7 +71,7 @@ async def opened(settings: Settings, folder: Path) -> AsyncIterator[Bot]:
         stack.push_async_callback(backend.close)
         journal = DurableJournal(journal_url(settings, folder))
         token = api_token(settings, folder)
-        yield Bot(backend=backend, journal=journal, token=token, memory=memory, alarms=alarms)
+        yield Bot(backend, journal, token, memory, alarms, rulebook)
 
 
 @asynccontextmanager
@@ -100,6 +102,8 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
                 people=People(workspace, bot.backend),
                 tasks=tasks,
                 clock=bot.clock,
+                rules=bot.rulebook.rules,
+                limits=bot.rulebook.limits,
                 help_lines=routes.help_lines(),
             )
 
@@ -113,6 +117,7 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
             bot.journal.tells(verb, story)
         bot.journal.open()
         stack.push_async_callback(bot.journal.close)
+        await bot.alarms.recall()
         stack.push_async_callback(tasks.finish, FINISH_SECONDS)
         await _kept_fresh(forms, stack)
         _kept_up(stack, bot.watch(ledger), verbs.remind.keep_watch())
@@ -168,7 +173,6 @@ async def _reaching_the_operator(bot: Bot, desks: Desks, channels: str | None, s
     async def say(sentence: str, key: str, again: bool) -> None:
         await operator_in(desks, channels).say(sentence, key, again)
 
-    await bot.alarms.recall()
     _kept_up(stack, bot.alarms.keep_saying(say))
 
 

@@ -18,6 +18,7 @@ from tocsin.journal.durable import DurableJournal
 from tocsin.journal.ledger import SqlLedger
 from tocsin.journal.memory import SqlMemory
 from tocsin.keeping import now
+from tocsin.rulebook import Rulebook
 from tocsin.settings import Settings
 from tocsin.slack.desks import Desks
 from tocsin.slack.http import HttpDoor
@@ -53,6 +54,7 @@ class Bot:
     token: str
     memory: SqlMemory
     alarms: Alarms
+    rulebook: Rulebook
     tasks: Tasks = field(default_factory=Tasks)
     app: AsyncApp | None = None
     socket: SocketDoor | None = None

@@ -20,6 +20,7 @@ from tocsin.backends import BACKENDS, Opening
 from tocsin.backends.catalogue import Catalogue, CatalogueError
 from tocsin.incidents.errors import Unavailable
 from tocsin.journal.memory import SqlMemory
+from tocsin.rulebook import KEYS
 from tocsin.settings import ConfigurationError, Settings, read_config
 
 
@@ -104,6 +105,7 @@ async def open_backend(
         public_url=settings.public_url,
         clock=now,
         catalogue=catalogue,
+        elsewhere=KEYS,
         memory=None if reading else SqlMemory(journal_url(settings, folder)),
         secrets=settings.of_backend(settings.tocsin_backend),
         operator=operator,
@@ -119,7 +121,7 @@ async def open_backend(
 def open_catalogue(settings: Settings) -> Catalogue:
     """What `TOCSIN_CONFIG` makes of incidents. Raises ConfigurationError with a line for each problem."""
     with _catalogue_lines():
-        return Catalogue.from_toml(read_config(settings.tocsin_config))
+        return Catalogue.from_toml(read_config(settings.tocsin_config), elsewhere=KEYS)
 
 
 @contextmanager

@@ -47,14 +47,16 @@ async def test_a_private_incident_is_known_to_its_reporter_and_nobody_else(
     assert (refused.status_code, refused.text) == (404, unknown.text)
 
 
-async def test_a_guest_declares_where_they_are(ana: Responder, window: Any, picture: Any) -> None:
+async def test_a_guest_reads_whom_to_ask_and_what_they_typed_is_still_there(
+    ana: Responder, window: Any, picture: Any
+) -> None:
     gus = await window(ana.url)
     await gus.open("/client")
     await gus.act_as("Gus Lindqvist")
     await gus.enter("haulpartner")
-    reference = await gus.declare("Our feed is late")
-    await expect(gus.message(reference)).to_contain_text("Declared by @Gus Lindqvist")
-    await expect(gus.row(f"{reference.lower()}-our-feed-is-late")).to_be_visible()
+    await gus.say("/incident Our feed is late")
+    await expect(gus.message("Ask a member of the workspace")).to_contain_text("/incident Our feed is late")
+    await expect(gus.dialog).to_have_count(0)
     await picture(gus, "guest")
 
 

@@ -233,26 +233,36 @@ async def test_a_message_that_is_deleted_meanwhile_still_has_its_incident(bot: R
     assert any(reference in words(message) for message in told(bot, "ana"))
 
 
-async def test_a_guest_may_declare_and_reads_what_could_not_be_done_for_them(bot: RunningBot) -> None:
-    view = await bot.type_command("gus", "general", "/incident feed is stale")
-    await bot.fill("gus", view, severity_id=chosen("major"))
-    assert (await bot.submit("gus", view)).ok
-    await settled(bot)
-    incident = await newest(bot)
-    assert incident.reference in words(bot.workspace.stack(view.user)[-1])
-    invited = view.user in own_channel(bot, incident).members
-    assert invited or any("could not be brought" in message.text for message in told(bot, "gus"))
+async def test_a_guest_is_told_whom_to_ask_and_what_they_typed_is_not_lost(bot: RunningBot) -> None:
+    gus, general = bot.slack.person("gus"), bot.slack.channel("general")
+    assert (await bot.workspace.command(gus, general, "/incident the <!channel> feed is stale")).ok
+    said = (bot.workspace.requests[-1].response or {})["text"]
+    assert "Guests of this workspace may not declare incidents here. Ask a member" in said
+    assert "/incident the &lt;!channel&gt; feed is stale" in said
+    assert bot.calls() == []
 
 
-@pytest.mark.parametrize("person", ["U0TOM00007", "U0NOBODY99"])
-async def test_somebody_who_has_left_can_still_have_declared(bot: RunningBot, person: str) -> None:
+async def test_a_form_sent_by_somebody_deactivated_meanwhile_stays_as_it_is_with_the_reason(
+    bot: RunningBot,
+) -> None:
     before, view = await how_many(bot), await full_form(bot)
     payload = submission(bot, view)
-    payload["user"] |= {"id": person, "name": "gone", "username": "gone"}
+    payload["user"] |= {"id": "U0TOM00007", "name": "gone", "username": "gone"}
+    answer = await deliver(bot, "interactive", payload)
+    assert "Deactivated accounts may not declare" in answer["errors"]["name"]
+    assert await how_many(bot) == before
+
+
+async def test_somebody_whom_slack_does_not_know_declares_and_the_timeline_says_so(bot: RunningBot) -> None:
+    before, view = await how_many(bot), await full_form(bot)
+    payload = submission(bot, view)
+    payload["user"] |= {"id": "U0NOBODY99", "name": "gone", "username": "gone"}
     answer = await deliver(bot, "interactive", payload)
     assert answer["response_action"] == "update"
     await settled(bot)
     assert await how_many(bot) == before + 1
+    timeline = await bot.bot.backend.timeline((await newest(bot)).id)
+    assert "could not be checked: Slack did not say who they are" in [entry.verb for entry in timeline]
 
 
 @pytest.mark.parametrize("person", ["USLACKBOT", "U0TOM00007", "U0NOBODY99", "the bot"])

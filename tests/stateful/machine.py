@@ -25,7 +25,7 @@ from tocsin.playground.faults import Fault
 from tocsin.playground.model import Message, Outcome, Request, View
 
 REPEATED = re.compile(r"said \d+ times.*(could not be opened|unopened)")
-PEOPLE = st.sampled_from(("ana", "ben", "chloe", "gus"))
+PEOPLE = st.sampled_from(("ana", "ben", "chloe", "darius"))
 CHANNELS = st.sampled_from(("general", "alerts", "haulpartner"))
 WHICH = st.integers(0, 5)
 MOST_DECLARED = 5

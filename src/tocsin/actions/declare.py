@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from uuid import NAMESPACE_OID, uuid5
 
 from tocsin.actions.alarming import Alarms
+from tocsin.actions.attempts import SLACK_ATTEMPTS
 from tocsin.actions.best_effort import best_effort, patiently
 from tocsin.actions.gathering import Gathering
 from tocsin.actions.orders import (
@@ -27,6 +28,7 @@ from tocsin.incidents.model import (
     PersonId,
     SourceMessage,
     TeamId,
+    TimelineEntry,
 )
 from tocsin.incidents.requests import Declaration
 from tocsin.incidents.rules import visible_to
@@ -165,7 +167,19 @@ class DeclareIncident:
         # Whoever waits is told before the step is recorded: the create is repeatable, and they have waited.
         waiting.tell(Declared(incident=incident))
         await _without_end(lambda: self._ledger.remember_incident(declaration.key, incident))
+        if order.unchecked:
+            await self._note_unchecked(order, incident)
         return Declared(incident=incident)
+
+    async def _note_unchecked(self, order: DeclareOrder, incident: Incident) -> None:
+        declaration = order.declaration
+        entry = TimelineEntry(at=declaration.at, by=declaration.reporter, verb=order.unchecked)
+        async with best_effort("note who was not checked"):
+            await patiently(
+                lambda _: self._backend.note(incident.id, entry, f"{declaration.key}:unchecked"),
+                again=False,
+                attempts=SLACK_ATTEMPTS,
+            )
 
     async def _claim(self, order: DeclareOrder) -> Incident | None:
         """Take the source message; the incident of whoever took it first, when that was not us."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
+from tocsin.actions.announcing import Announcing
 from tocsin.actions.attempts import ALL_DAY, Trouble, attempt
 from tocsin.actions.orders import AnyOutcome, Declared, DeclareOrder
 from tocsin.actions.ports import Backend, Channel, Clock, Journal, Ledger, Workspace
@@ -46,6 +47,9 @@ class Gathering:
         self._clock = clock
         self._announce = announce
         self.telling = Telling(workspace=workspace, journal=journal)
+        self._announcing = Announcing(
+            workspace=workspace, journal=journal, announce=announce, post=self._card
+        )
 
     async def everyone(
         self, order: DeclareOrder, incident: Incident, waiting: Waiting[AnyOutcome]
@@ -64,6 +68,7 @@ class Gathering:
             self.telling.show(order, Declared(incident=incident), troubles, waiting),
             *(self._furnish(order, incident) if incident.slack_channel_id else ()),
             *(self._post(order, incident, spot) for spot in spots),
+            *self._announcing.steps(order, incident),
         )
         await self._pinned(done)
         troubles += [result for result in done if isinstance(result, Trouble)]
@@ -84,7 +89,11 @@ class Gathering:
         if not isinstance(opened, Channel):
             return incident
         incident = _in_channel(incident, opened)
-        done = await asyncio.gather(*self._furnish(order, incident), self._bring_up_to_date(incident))
+        done = await asyncio.gather(
+            *self._furnish(order, incident),
+            self._bring_up_to_date(incident),
+            *self._announcing.invitations(order, incident),
+        )
         await self._pinned(done)
         await self.telling.mended(order, incident)
         return incident

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from tocsin.incidents.announcing import Announcement
 from tocsin.incidents.model import ChannelId, Frozen, Incident, MessageTs
 from tocsin.incidents.requests import Declaration
 
@@ -18,6 +19,10 @@ class DeclareOrder(Frozen):
     thread: MessageTs | None = None
     view_id: str | None = None
     another: bool = False
+    announcement: Announcement = Announcement()
+    """What the rules say of it; a later change of the rules changes nothing of a story that has begun."""
+    unchecked: str = ""
+    """Why it is not known whether the reporter may declare; empty where it is."""
 
 
 class Declared(Frozen):

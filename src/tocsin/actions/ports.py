@@ -156,10 +156,7 @@ class Memory(Protocol):
 
 
 class Operator(Protocol):
-    """Whoever runs Tocsin: told once of each trouble that only they can mend, and once when it is mended.
-
-    Neither method waits, and neither fails; nothing in a sentence is secret.
-    """
+    """Whoever runs Tocsin, told of each trouble once and when it is mended; nothing in it is secret."""
 
     def sound(self, about: str, sentence: str) -> None:
         """Something is wrong with `about`: what, and what to do. Nothing happens while that is known."""
@@ -204,6 +201,10 @@ class Workspace(Protocol):
 
     async def invite(self, channel: ChannelId, people: Sequence[PersonId]) -> tuple[PersonId, ...]:
         """Bring people in, 100 at most in one call; answers who could not be brought in."""
+        ...
+
+    async def group(self, group: str) -> Sequence[PersonId] | None:
+        """Who is in a user group, given by id or `@handle`; None for one that Slack does not know."""
         ...
 
     async def pin(self, channel: ChannelId, ts: MessageTs) -> None: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,8 @@ class Opening:
     clock: Clock
     catalogue: Mapping[str, Any] = field(default_factory=dict)
     """The part of the configuration file that names severities, statuses, types, roles and fields."""
+    elsewhere: Collection[str] = ()
+    """Keys in there that are somebody else's."""
     memory: Memory | None = None
     """What must be remembered between starts; None where the backend is only read."""
     secrets: Mapping[str, str] = field(default_factory=dict)
@@ -37,7 +39,7 @@ class Opening:
 
 async def open_local(opening: Opening) -> Backend:
     """Raises CatalogueError for a wrong configuration and Unavailable for a file that cannot be used."""
-    catalogue = Catalogue.from_toml(opening.catalogue)
+    catalogue = Catalogue.from_toml(opening.catalogue, elsewhere=opening.elsewhere)
     path = opening.data_dir / "incidents.db"
     way_in = LocalBackend.read if opening.reading else LocalBackend.open
     return await way_in(path, catalogue, public_url=opening.public_url, clock=opening.clock)

@@ -169,7 +169,10 @@ class Catalogue(BaseModel):
             return cls.model_validate({key: table[key] for key in table if key not in elsewhere})
         except ValidationError as error:
             known = [*cls.model_fields, *elsewhere]
-            raise CatalogueError([_problem(trouble, known) for trouble in error.errors()]) from None
+            troubles = error.errors()
+            raise CatalogueError(
+                [problem(t, known if len(t["loc"]) == 1 else ()) for t in troubles]
+            ) from None
 
     @property
     def first_status(self) -> StatusEntry:
@@ -233,12 +236,13 @@ def _refuse_repeats(key: str, entries: Sequence[_Entry]) -> None:
             raise ValueError(f"{key}: two have the {what} {repeated[0]!r}; each needs its own")
 
 
-def _problem(trouble: Any, known: Sequence[str]) -> str:
+def problem(trouble: Any, known: Sequence[str]) -> str:
+    """One of pydantic's errors in a line that names the key; `known` are the keys it may be a slip for."""
     place = ""
     for part in trouble["loc"]:
         place += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if place else str(part)
     if trouble["type"] == "extra_forbidden":
-        near = get_close_matches(str(trouble["loc"][-1]), known, 1) if len(trouble["loc"]) == 1 else []
+        near = get_close_matches(str(trouble["loc"][-1]), known, 1)
         return f"{place}: no such key" + (f"; did you mean {near[0]}?" if near else "")
     if trouble["type"] == "string_pattern_mismatch" and place.endswith(".id"):
         return f"{place}: give an id of lower-case letters, digits, _ and -, such as 'sev_1'"

@@ -10,8 +10,12 @@ from tocsin.actions.declare import DeclareIncident
 from tocsin.actions.forms import FormCache
 from tocsin.actions.managing import Managing
 from tocsin.actions.ports import Clock
-from tocsin.incidents.model import ChannelId, MessageTs
+from tocsin.incidents.announcing import AnnouncementRule
+from tocsin.incidents.model import ChannelId, Incident, MessageTs
+from tocsin.incidents.permissions import Limits, Verb
+from tocsin.slack.gestures import Command, Happening, Interaction
 from tocsin.slack.people import People
+from tocsin.slack.permits import CHECK_SECONDS, Permits, UserGroups
 from tocsin.slack.tasks import Tasks
 from tocsin.slack.workspace import SlackWorkspace
 
@@ -32,9 +36,34 @@ class Desk:
     people: People
     tasks: Tasks
     clock: Clock
+    rules: tuple[AnnouncementRule, ...] = ()
+    limits: Limits = field(default_factory=Limits)
     help_lines: tuple[tuple[str, str], ...] = ()
     look_whether_gone: Callable[[], Awaitable[None]] = _stays
     """Slack says that Tocsin may have been uninstalled here: find out, and act on it."""
+    permits: Permits = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.permits = Permits(self.people, UserGroups(self.workspace), self.limits)
+
+    async def may(
+        self,
+        gesture: Command | Interaction | Happening,
+        verb: Verb,
+        incident: Incident | None = None,
+        *,
+        private: bool = False,
+        seconds: float = CHECK_SECONDS,
+    ) -> str:
+        """Check that whoever made this gesture may do this. Raises Refused with a sentence for them.
+
+        `incident` is what it is done to, None for declaring and listing; `private` is what is about to be
+        declared. Answers nothing when all is well, and what to note when a declaration goes unchecked.
+        Somebody who may not know of a private incident reads `permissions.NOT_SEEN`; say the same, word for
+        word, of an incident that is not there. Asks Slack at most `seconds`, and not before a form opens.
+        """
+        by = gesture.by.slack_user_id
+        return await self.permits.check(by, verb, incident, private=private, seconds=seconds)
 
     def permalink(self, channel: ChannelId, ts: MessageTs, thread: MessageTs | None = None) -> str | None:
         """The address of a message, made without asking Slack (its form is that of chat.getPermalink)."""

@@ -179,6 +179,10 @@ class Happening(Frozen):
         return PersonId(user) if isinstance(user, str) else None
 
     @property
+    def by(self) -> Person:
+        return Person(slack_user_id=self.user)
+
+    @property
     def served_team(self) -> TeamId:
         """The workspace that hears of it: in a channel shared with others, the one where Tocsin is."""
         ours = next((found.team_id for found in self.authorizations if found.team_id), None)

@@ -52,7 +52,8 @@ class UserGroups:
 
     async def _learn(self, group: str) -> None:
         async with best_effort(f"ask Slack who is in {group}"):
-            self._members[group] = (await self._workspace.group_members(group), self._now())
+            # Nobody is in a group that Slack does not know.
+            self._members[group] = (frozenset(await self._workspace.group(group) or ()), self._now())
             if group not in self.handles:
                 self.handles.update(await self._workspace.group_handles())
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tocsin.incidents.rules import is_one_edit_away
-from tocsin.slack.listeners import declare, help, installation
+from tocsin.slack.listeners import declare, help, installation, suggest
 
 Listener = Callable[..., Coroutine[Any, Any, None]]
 
@@ -71,9 +71,9 @@ PRESSES: dict[str, Listener] = {
 }
 
 SUGGESTIONS: dict[str, Listener] = {
-    "custom_field_entries": declare.suggest_options,
+    "custom_field_entries": suggest.suggest_options,
     # The backend's own fields have whatever names it gives them.
-    "": declare.suggest_options,
+    "": suggest.suggest_options,
 }
 
 SCOPES: dict[str, str] = {
@@ -91,7 +91,8 @@ SCOPES: dict[str, str] = {
     "im:write": "direct messages to who declared",
     "bookmarks:write": "the bookmark with the incident's permalink",
     "bookmarks:read": "not adding that bookmark twice",
-    "users:read": "people's names, in quotes and on the incident pages",
+    "users:read": "people's names, and whether they are members, guests or strangers",
+    "usergroups:read": "who is in the user groups that your rules name",
     "pins:write": "pinning the headline in the incident's channel",
 }
 

@@ -32,6 +32,7 @@ from tocsin.slack.views.kit import escape
 INVITED_AT_ONCE = 100
 FINE_ALREADY = frozenset({"already_in_channel", "cant_invite_self", "already_pinned"})
 NOT_INSTALLED = "Tocsin is not installed in this workspace; an admin can install it again."
+NO_GROUP = frozenset({"no_such_subteam", "subteam_not_found", "invalid_usergroup"})
 
 
 class SlackWorkspace(WorkspaceChanges):
@@ -162,10 +163,20 @@ class SlackWorkspace(WorkspaceChanges):
         answer = await self.calls.once(self.client.users_list, limit=limit)
         return [account(user, self.home) for user in answer.get("members") or () if user.get("id")]
 
-    async def group_members(self, group: str) -> frozenset[PersonId]:
-        """Who is in a user group now (Slack, usergroups.users.list); SlackRefused where there is none."""
-        answer = await self.calls.make(self.client.usergroups_users_list, usergroup=group)
-        return frozenset(PersonId(str(person)) for person in answer.get("users") or ())
+    async def group(self, group: str) -> Sequence[PersonId] | None:
+        """As the port says, asked now (Slack, usergroups.users.list)."""
+        if group.startswith("@"):
+            handles = await self.group_handles()
+            group = next((id_ for id_, handle in handles.items() if f"@{handle}" == group), "")
+        try:
+            answer = (
+                await self.calls.make(self.client.usergroups_users_list, usergroup=group) if group else None
+            )
+        except SlackRefused as refusal:
+            if refusal.code not in NO_GROUP:
+                raise
+            return None
+        return [PersonId(str(person)) for person in answer.get("users") or ()] if answer is not None else None
 
     async def group_handles(self) -> Mapping[str, str]:
         """What people call the workspace's user groups, by id (Slack, usergroups.list)."""

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from uuid import UUID, uuid5
 
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
 from tocsin.actions.best_effort import best_effort
+from tocsin.actions.declare import PATIENCE
 from tocsin.actions.orders import AlreadyDeclared, AnyOutcome, Declared, DeclareOrder
+from tocsin.incidents.announcing import announced
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import Form, Incident, Person, SourceMessage
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, Declaration, DeclareRequest
 from tocsin.incidents.rules import answered, channel_name, cleaned, declared, visible_to
 from tocsin.slack.desk import Delivery, Desk
-from tocsin.slack.gestures import Command, Press, Shortcut, ShownView, Submission, Suggestion
+from tocsin.slack.gestures import Command, Press, Shortcut, ShownView, Submission
 from tocsin.slack.listeners.unopened import say_unopened
-from tocsin.slack.views.declare import FIELD, FormContext, declare_modal, field_choices, read_declare
+from tocsin.slack.views.declare import FormContext, declare_modal, read_declare
 from tocsin.slack.views.declared import already_modal, declared_modal, loading_modal, saved_modal, sorry_modal
-from tocsin.slack.views.kit import OPTIONS_LIMIT, found, option, shortened
+from tocsin.slack.views.kit import escape, shortened
 from tocsin.slack.views.source import name_and_summary
 
 # Every key of ours descends from this name; changing it would make two of what is pending.
@@ -27,6 +30,9 @@ KEYS = UUID("6f1c1c0e-0e0b-5c1f-9a5e-70c51a000001")
 
 async def open_declare(ack: AsyncAck, command: Command, rest: str, desk: Desk, notice: str = "") -> None:
     """`/incident`, alone or with the incident's name."""
+    if refusal := desk.permits.refusal(command.user_id, "declare"):
+        await ack(response_type="ephemeral", text=escape(_with_words(refusal, command)))
+        return
     await ack()
     context = FormContext(origin=command.channel_id)
     filled = _named(rest)
@@ -36,13 +42,21 @@ async def open_declare(ack: AsyncAck, command: Command, rest: str, desk: Desk, n
 async def open_declare_anywhere(ack: AsyncAck, shortcut: Shortcut, desk: Desk) -> None:
     """The global shortcut, which comes from no channel."""
     await ack()
-    desk.tasks.begin("open the form", _open(desk, shortcut, FormContext(), DeclareRequest()))
+    desk.tasks.begin("open the form", _open_if_allowed(desk, shortcut))
 
 
 async def open_declare_from_message(ack: AsyncAck, shortcut: Shortcut, desk: Desk) -> None:
     """The message shortcut: the form is filled from the message, unless that has an incident already."""
     await ack()
-    desk.tasks.begin("open the form from a message", _open_from_message(shortcut, desk))
+    desk.tasks.begin("open the form from a message", _open_if_allowed(desk, shortcut))
+
+
+async def _open_if_allowed(desk: Desk, shortcut: Shortcut) -> None:
+    """The form, or the sentence why not; what is not known of the person is asked after it opened."""
+    if refusal := desk.permits.refusal(shortcut.user.id, "declare"):
+        await _shown(desk, shortcut, sorry_modal("Not declared", refusal), FormContext())
+    else:
+        await _open_from_message(shortcut, desk)
 
 
 async def _open_from_message(shortcut: Shortcut, desk: Desk) -> None:
@@ -143,23 +157,15 @@ async def _show_form(desk: Desk, press: Press, context: FormContext, filled: Dec
     await desk.workspace.update_modal(press.view.id, view, seen=press.view.hash)
 
 
-async def suggest_options(ack: AsyncAck, suggestion: Suggestion, desk: Desk) -> None:
-    """The options of a long select field that match what is being typed; the backend's own are asked for."""
-    form, name = desk.forms.now or Form(), suggestion.action_id
-    own = name.removeprefix(FIELD)
-    field = form.custom_field(own) if name.startswith(FIELD) else form.backend_field(name)
-    if field is None or not field.searched:
-        await ack(options=found(field_choices(field) if field else (), suggestion.value))
-        return
-    choices = await desk.forms.options(field.id, suggestion.value)
-    await ack(options=[option(choice.id, choice.value) for choice in choices[:OPTIONS_LIMIT]])
-
-
 async def submit_declare(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
     """Check what was filled in, commit to it, and answer in the modal."""
+    began = monotonic()
     try:
         order = _order(submission, await desk.forms.fetch(), desk)
-        outcome = await desk.declare(order, delivery.acknowledged)
+        private = order.declaration.visibility == "private"
+        unchecked = await desk.may(submission, "declare", private=private)
+        order = order.model_copy(update={"unchecked": unchecked})
+        outcome = await desk.declare(order, delivery.acknowledged, PATIENCE - (monotonic() - began))
     except Refused as refusal:
         await _answer_refusal(ack, submission, refusal, desk)
     except TocsinError as error:
@@ -190,6 +196,7 @@ def _order(submission: Submission, form: Form, desk: Desk) -> DeclareOrder:
         thread=context.thread,
         view_id=submission.view.id,
         another=context.another,
+        announcement=announced(desk.rules, declaration, form),
     )
 
 
@@ -245,6 +252,11 @@ def _named(text: str) -> DeclareRequest:
     return DeclareRequest(name=shortened(name, NAME_LIMIT), summary=summary)
 
 
+def _with_words(sentence: str, command: Command) -> str:
+    """A refusal in which what was typed is not lost."""
+    return f"{sentence} You had typed: {command.command} {command.text}" if command.text else sentence
+
+
 async def _open(
     desk: Desk,
     gesture: Command | Shortcut | Press,
@@ -255,11 +267,10 @@ async def _open(
     """Open the form with nothing asked before; a cold cache shows *loading* first, and fills it."""
     form = desk.forms.now
     carried = context.model_copy(update={"name": filled.name, "summary": filled.summary})
-    if form is not None:
-        await _shown(desk, gesture, declare_modal(form, context, filled, notice=notice), carried)
-        return
-    view_id = await _shown(desk, gesture, loading_modal(context), carried)
-    if view_id is None:
+    view = declare_modal(form, context, filled, notice=notice) if form else loading_modal(context)
+    view_id = await _shown(desk, gesture, view, carried)
+    desk.tasks.begin("learn who declares", desk.permits.learn(gesture.by.slack_user_id))
+    if form is not None or view_id is None:
         return
     try:
         form = await desk.forms.fetch()

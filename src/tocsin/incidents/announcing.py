@@ -1,0 +1,75 @@
+"""By which rule an incident is announced, and who is brought in: pure, decided when it is declared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from pydantic import Field
+
+from tocsin.incidents.model import CustomField, FieldValue, Form, Frozen, Mode
+from tocsin.incidents.requests import Declaration
+
+
+class AnnouncementRule(Frozen):
+    """What an incident must be, each by id or by name; what is left out does not matter."""
+
+    severities: tuple[str, ...] = ()
+    incident_types: tuple[str, ...] = ()
+    custom_fields: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """One of these answers to each of these fields."""
+    modes: tuple[Mode, ...] = ("standard",)
+    channels: tuple[str, ...] = ()
+    invite: tuple[str, ...] = ()
+    """User groups, by id or by `@handle`."""
+
+    def matches(self, declaration: Declaration, form: Form) -> bool:
+        """Whether the rule is for this declaration; a private one matches none."""
+        if declaration.visibility != "public" or declaration.mode not in self.modes:
+            return False
+        severity = form.severity(declaration.severity_id or "")
+        default = next((kind.id for kind in form.incident_types if kind.is_default), "")
+        kind = form.incident_type(declaration.incident_type_id or default)
+        return (
+            _is_one_of(self.severities, [severity.id, severity.name] if severity else [])
+            and _is_one_of(self.incident_types, [kind.id, kind.name] if kind else [])
+            and all(
+                _is_one_of(wanted, _answers(name, declaration.custom_field_entries, form.custom_fields))
+                for name, wanted in self.custom_fields.items()
+            )
+        )
+
+
+class Announcement(Frozen):
+    """Where an incident is announced besides the usual place, and which user groups come to its channel."""
+
+    channels: tuple[str, ...] = ()
+    invite: tuple[str, ...] = ()
+
+
+def announced(rules: Iterable[AnnouncementRule], declaration: Declaration, form: Form) -> Announcement:
+    """What all matching rules say together, each channel and group once, in the order of the rules.
+
+    It is decided once, when the declaration is committed to: rules that change later change nothing of it.
+    """
+    matching = [rule for rule in rules if rule.matches(declaration, form)]
+    return Announcement(
+        channels=tuple(dict.fromkeys(channel for rule in matching for channel in rule.channels)),
+        invite=tuple(dict.fromkeys(group for rule in matching for group in rule.invite)),
+    )
+
+
+def _is_one_of(wanted: Sequence[str], called: Iterable[str]) -> bool:
+    if not wanted:
+        return True
+    known = {name.casefold() for name in called}
+    return any(name.casefold() in known for name in wanted)
+
+
+def _answers(
+    name: str, entries: Mapping[str, tuple[FieldValue, ...]], fields: Sequence[CustomField]
+) -> Iterable[str]:
+    for field in fields:
+        if name.casefold() in {field.id.casefold(), field.name.casefold()}:
+            for value in entries.get(field.id, ()):
+                yield value.shown
+                yield value.entered

@@ -1,0 +1,185 @@
+"""Who may do what: every role, every verb, every visibility, with and without Slack's word on the person."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import product
+
+import pytest
+
+from tocsin.incidents.errors import Refused
+from tocsin.incidents.model import Incident, Person, PersonId, Role, RoleAssignment, Status
+from tocsin.incidents.permissions import (
+    ENDING,
+    NOT_SEEN,
+    UNCHECKED,
+    VERBS,
+    WORKING,
+    Asker,
+    Limits,
+    Standing,
+    Verb,
+    permitted,
+)
+
+AT = datetime(2026, 3, 1, tzinfo=UTC)
+REPORTER, LEAD, OTHER = PersonId("U0REP"), PersonId("U0LEAD"), PersonId("U0OTHER")
+
+ROLES: dict[str, tuple[PersonId, Standing]] = {
+    "member": (OTHER, Standing.MEMBER),
+    "reporter": (REPORTER, Standing.MEMBER),
+    "lead": (LEAD, Standing.MEMBER),
+    "guest": (OTHER, Standing.GUEST),
+    "guest with a role": (LEAD, Standing.GUEST),
+    "single-channel guest": (OTHER, Standing.SINGLE_CHANNEL_GUEST),
+    "single-channel guest with a role": (LEAD, Standing.SINGLE_CHANNEL_GUEST),
+    "stranger": (OTHER, Standing.STRANGER),
+    "stranger with a role": (LEAD, Standing.STRANGER),
+    "bot": (OTHER, Standing.BOT),
+    "deactivated": (OTHER, Standing.DEACTIVATED),
+    "deactivated reporter": (REPORTER, Standing.DEACTIVATED),
+}
+INVOLVED = {"reporter", "lead", "deactivated reporter"} | {role for role in ROLES if "with a role" in role}
+MEMBERS = {"member", "reporter", "lead"}
+VISIBILITIES = ("public", "private")
+NO_INCIDENT: frozenset[Verb] = frozenset({"declare", "list"})
+CELLS = list(product(ROLES, VERBS, VISIBILITIES, (True, False)))
+
+
+def incident(visibility: str) -> Incident:
+    lead = Role(id="lead", name="Lead", role_type="lead")
+    return Incident(
+        id="1",
+        reference="INC-1",
+        name="Checkout is slow",
+        incident_status=Status(id="live", name="Live"),
+        visibility=visibility,
+        creator=Person(slack_user_id=REPORTER),
+        incident_role_assignments=(RoleAssignment(role=lead, assignee=Person(slack_user_id=LEAD)),),
+        created_at=AT,
+        updated_at=AT,
+    )
+
+
+def outcome(
+    role: str,
+    verb: Verb,
+    visibility: str,
+    *,
+    answers: bool = True,
+    limits: Limits | None = None,
+    groups: frozenset[str] | None = frozenset(),
+) -> str:
+    """`yes`, `noted`, or the sentence that refuses it."""
+    person, standing = ROLES[role]
+    asker = Asker(person=person, standing=standing if answers else Standing.UNKNOWN, groups=groups)
+    about = None if verb in NO_INCIDENT else incident(visibility)
+    private = verb == "declare" and visibility == "private"
+    try:
+        return "noted" if permitted(asker, verb, about, limits or Limits(), private=private) else "yes"
+    except Refused as refusal:
+        return refusal.sentence
+
+
+def expected(role: str, verb: Verb, visibility: str, answers: bool) -> str:
+    """The rules as README tells them, in the words of a table: yes, no, unseen, noted or unasked."""
+    if verb not in NO_INCIDENT and visibility == "private" and role not in INVOLVED:
+        return "unseen"
+    if not answers:
+        return "noted" if (verb, visibility) == ("declare", "public") else "unasked"
+    if role in MEMBERS:
+        return "yes"
+    return "yes" if "guest with a role" in role and verb in WORKING else "no"
+
+
+def test_the_matrix_is_whole() -> None:
+    assert len(ROLES) >= 8
+    assert len(VERBS) >= 12
+    assert len(CELLS) // 2 >= 192
+
+
+@pytest.mark.parametrize(("role", "verb", "visibility", "answers"), CELLS)
+def test_each_may_do_what_the_rules_say_and_reads_why_not(
+    role: str, verb: Verb, visibility: str, answers: bool
+) -> None:
+    said = outcome(role, verb, visibility, answers=answers)
+    wanted = expected(role, verb, visibility, answers)
+    if wanted in {"yes", "noted"}:
+        assert said == wanted
+    elif wanted == "unseen":
+        assert said == NOT_SEEN
+    elif wanted == "unasked":
+        assert said.startswith("Slack could not be asked whether you may")
+    else:
+        assert " may not " in said
+        assert said.split()[0] in {"Guests", "People", "Bots", "Deactivated"}
+
+
+@pytest.mark.parametrize(("role", "verb", "answers"), list(product(ROLES, VERBS, (True, False))))
+def test_who_may_not_see_a_private_incident_reads_the_same_whatever_they_try(
+    role: str, verb: Verb, answers: bool
+) -> None:
+    if role in INVOLVED or verb in NO_INCIDENT:
+        return
+    assert outcome(role, verb, "private", answers=answers) == NOT_SEEN
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_without_slacks_word_only_a_public_declaration_passes_and_is_noted(role: str) -> None:
+    passed = [
+        (verb, visibility)
+        for verb, visibility in product(VERBS, VISIBILITIES)
+        if outcome(role, verb, visibility, answers=False) in {"yes", "noted"}
+    ]
+    assert passed == [("declare", "public")]
+    assert UNCHECKED.startswith("could not be checked")
+
+
+LIMITS = Limits(declare=("S1",), close=("S2",), private=("S3",))
+
+
+@pytest.mark.parametrize(
+    ("verb", "visibility", "needed"),
+    [
+        ("declare", "public", {"S1"}),
+        ("declare", "private", {"S1", "S3"}),
+        ("private", "public", {"S3"}),
+        *((verb, "public", {"S2"}) for verb in sorted(ENDING)),
+        *((verb, "public", set()) for verb in ("show", "list", "update", "reopen", "role")),
+    ],
+)
+def test_a_verb_that_is_limited_needs_a_group_of_each_limit(
+    verb: Verb, visibility: str, needed: set[str]
+) -> None:
+    assert outcome("member", verb, visibility, limits=LIMITS, groups=frozenset(needed)) == "yes"
+    for missing in needed:
+        said = outcome("member", verb, visibility, limits=LIMITS, groups=frozenset(needed - {missing}))
+        assert said.startswith(f"Only members of @{missing} may ")
+
+
+@pytest.mark.parametrize(("verb", "visibility"), list(product(VERBS, VISIBILITIES)))
+def test_when_groups_cannot_be_asked_for_what_is_limited_is_refused_but_a_public_declaration(
+    verb: Verb, visibility: str
+) -> None:
+    said = outcome("lead", verb, visibility, limits=LIMITS, groups=None)
+    limited = verb in ENDING | {"private"} or (verb, visibility) == ("declare", "private")
+    if (verb, visibility) == ("declare", "public"):
+        assert said == "noted"
+    elif limited:
+        assert said.startswith("Slack could not be asked whether you may")
+    else:
+        assert said == "yes"
+
+
+def test_guests_may_declare_public_incidents_where_the_configuration_says_so() -> None:
+    limits = Limits(guests_may_declare=True)
+    for guest in ("guest", "single-channel guest"):
+        assert outcome(guest, "declare", "public", limits=limits) == "yes"
+        assert " may not " in outcome(guest, "declare", "private", limits=limits)
+    assert " may not " in outcome("stranger", "declare", "public", limits=limits)
+
+
+def test_a_refusal_calls_groups_by_their_handles() -> None:
+    asker = Asker(person=OTHER, standing=Standing.MEMBER, handles={"S2": "oncall"})
+    with pytest.raises(Refused, match="Only members of @oncall may close incidents here"):
+        permitted(asker, "close", incident("public"), LIMITS)
