@@ -94,16 +94,9 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         def made(team: TeamId) -> Desk:
             calls = Calls(bot.meters.called)
             workspace = SlackWorkspace(new_client(None), clock=bot.clock, team_id=team, calls=calls)
+            people, rules, limits = People(workspace, bot.backend), bot.rulebook.rules, bot.rulebook.limits
             return Desk(
-                declare=declare,
-                managing=verbs,
-                forms=forms,
-                workspace=workspace,
-                people=People(workspace, bot.backend),
-                tasks=tasks,
-                clock=bot.clock,
-                rules=bot.rulebook.rules,
-                limits=bot.rulebook.limits,
+                *(declare, verbs, forms, workspace, people, tasks, bot.clock, rules, limits),
                 help_lines=routes.help_lines(),
             )
 
