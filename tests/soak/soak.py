@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+from fakes.operated import free_port, operated
 from fakes.slack import RunningWorkspace, running_workspace
 from history.checker import violations
 from history.history import History
 
-from soak.bot import quiet, running, sample
+from soak.bot import sample
 from soak.crowd import Crowd
 from soak.figures import Figures
 from soak.weather import Weather, refreshing
 from tocsin.playground.manifest import Manifest
 from tocsin.slack import routes
 
-STOP_SECONDS = 30.0
 QUIET_FACTOR, QUIET_LEAST = 4.0, 120.0
 """What is begun in bad weather may go on for so long after the last press: lengths of the soak, seconds."""
 
 
 async def soak(folder: Path, *, seconds: float, rate: float, http: bool = False, seed: int = 1) -> Figures:
     """Declare at that rate for so long, wait until all is quiet, stop the bot, and judge what happened."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     manifest = routes.manifest(f"http://127.0.0.1:{port}" if http else None)
     figures = Figures()
     loop = asyncio.get_running_loop()
@@ -37,17 +34,15 @@ async def soak(folder: Path, *, seconds: float, rate: float, http: bool = False,
         weather = slack.workspace.faults = Weather(seed)
         crowd = Crowd(slack, rate)
         await crowd.gather()
-        async with running(slack, folder, port, http) as bot:
-            async with crowd.looking(), _beside(slack, bot.pid, figures, weather):
+        async with operated(slack, folder, port, http=http) as bot:
+            async with crowd.looking(), _beside(slack, bot.process.pid, figures, weather):
                 began = loop.time()
                 await crowd.declare_for(seconds)
                 figures.seconds = loop.time() - began
-                figures.unfinished = await quiet(folder, max(QUIET_LEAST, QUIET_FACTOR * seconds))
+                figures.unfinished = await bot.quiet(max(QUIET_LEAST, QUIET_FACTOR * seconds))
                 figures.quiet_after = loop.time() - began - figures.seconds
-            bot.send_signal(signal.SIGTERM)
-            figures.exit_code = await asyncio.wait_for(bot.wait(), STOP_SECONDS)
-        log = await asyncio.to_thread((folder / "log").read_text)
-        judge(figures, History.of(slack.workspace, folder / "data", crowd.presses, log=log))
+            figures.exit_code = await bot.stopped()
+        judge(figures, History.of(slack.workspace, folder / "data", crowd.presses, log=bot.log))
     figures.ended, figures.met = crowd.ended, weather.met
     return figures
 

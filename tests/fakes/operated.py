@@ -1,0 +1,145 @@
+"""`tocsin run` as an operator starts it: a process of its own, its settings, its log and its pages."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sqlite3
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from fakes.slack import RunningWorkspace
+
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+GLANCE_SECONDS = 0.2
+UNFINISHED = (
+    "SELECT COUNT(*) FROM workflow_status "
+    "WHERE name = 'story' AND status IN ('PENDING', 'ENQUEUED', 'DELAYED')"
+)
+
+
+def free_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+def settings(slack: RunningWorkspace, folder: Path, port: int, http: bool) -> dict[str, str]:
+    """What an operator sets: tokens, and where Slack is; with `http` a signing secret, no app token."""
+    given = {
+        "HOME": str(folder),
+        "PATH": os.environ["PATH"],
+        "SLACK_API_URL": slack.api_url,
+        "SLACK_BOT_TOKEN": slack.bot_token,
+        "TOCSIN_DATA_DIR": str(folder / "data"),
+        "TOCSIN_PORT": str(port),
+        "TOCSIN_ANNOUNCE_CHANNEL": slack.channel("incidents"),
+    }
+    way_in = {"SLACK_SIGNING_SECRET": slack.signing_secret} if http else {"SLACK_APP_TOKEN": slack.app_token}
+    return given | way_in
+
+
+@dataclass
+class Operated:
+    """One running process. What it says is appended to the file `log` in its folder."""
+
+    process: Process
+    folder: Path
+    url: str
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    @property
+    def unfinished(self) -> int:
+        """How many stories have begun and not ended."""
+        address = f"{(self.folder / 'data' / 'journal.db').as_uri()}?mode=ro"
+        with closing(sqlite3.connect(address, uri=True, timeout=5.0)) as journal:
+            return int(journal.execute(UNFINISHED).fetchone()[0])
+
+    async def quiet(self, seconds: float = 30.0) -> int:
+        """Until every story has ended, for so many seconds at most; how many have not."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while True:
+            left = self.unfinished
+            if not left or loop.time() >= until:
+                return left
+            await asyncio.sleep(GLANCE_SECONDS)
+
+    async def figures(self) -> dict[str, float]:
+        """What it counts for Prometheus, by series."""
+        async with httpx.AsyncClient(trust_env=False) as client:
+            page = (await client.get(f"{self.url}/metrics")).text
+        lines = [line.rpartition(" ") for line in page.splitlines() if line and not line.startswith("#")]
+        return {series: float(value) for series, _, value in lines}
+
+    async def stopped(self) -> int:
+        """SIGTERM, until the process is gone; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return await asyncio.wait_for(self.process.wait(), STOP_SECONDS)
+
+
+@asynccontextmanager
+async def operated(
+    slack: RunningWorkspace, folder: Path, port: int, *, http: bool = False, **more: str
+) -> AsyncIterator[Operated]:
+    """The bot until left, then killed if it still runs; yields once it can declare."""
+    with (folder / "log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tocsin", "run"),
+            env=settings(slack, folder, port, http) | more,
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+        )
+    bot = Operated(process, folder, f"http://127.0.0.1:{port}")
+    try:
+        if http:
+            await _ready(bot)
+        else:
+            await slack.workspace.sockets.connected(slack.app.app_id, 2, START_SECONDS)
+        yield bot
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _ready(bot: Operated) -> None:
+    async with asyncio.timeout(START_SECONDS), httpx.AsyncClient(trust_env=False) as client:
+        while bot.process.returncode is None:
+            try:
+                if (await client.get(f"{bot.url}/readyz")).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            await asyncio.sleep(GLANCE_SECONDS)
+    raise AssertionError(f"It ended before it could declare: {bot.log}")
+
+
+def canaries(slack: RunningWorkspace, written: Mapping[str, str]) -> dict[str, str]:
+    """What may be in no log: every secret that went over the wire, and what people wrote, by what it is."""
+    app, found = slack.app, dict(written)
+    found |= {
+        "bot token": app.bot_token,
+        "app token": app.app_token,
+        "signing secret": app.signing_secret,
+        "client secret": app.client_secret,
+        "verification token": app.verification_token,
+    }
+    for number, request in enumerate(slack.workspace.requests):
+        for name in ("trigger_id", "response_url", "token"):
+            if isinstance(value := request.args.get(name), str) and len(value) > 8:
+                found[f"{name} {number}"] = value
+    return found

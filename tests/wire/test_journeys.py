@@ -1,0 +1,238 @@
+"""Every way to declare, driven through a process of its own, over Socket Mode and over signed HTTP."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import pytest_asyncio
+from fakes.bot import RunningBot, chosen, ticked, typed
+from fakes.declarations import Ticking
+from fakes.operated import Operated, canaries, free_port, operated
+from fakes.readings import block_ids, cards, pressed, said, told, value, words
+from fakes.slack import RunningWorkspace, running_workspace
+
+from tocsin.backends.catalogue import Catalogue
+from tocsin.backends.local import LocalBackend
+from tocsin.incidents.model import Incident
+from tocsin.playground.manifest import Manifest
+from tocsin.playground.model import Message, View
+from tocsin.slack import routes
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+WRITTEN = "quaggaword"
+"""In everything that people write here, and in no log."""
+
+
+@dataclass
+class Journey:
+    """People in the workspace, and the process they talk to."""
+
+    slack: RunningWorkspace
+    people: RunningBot
+    bot: Operated
+    http: bool
+
+    async def incidents(self) -> list[Incident]:
+        backend = await LocalBackend.read(
+            self.bot.folder / "data" / "incidents.db", Catalogue(), public_url=self.bot.url, clock=Ticking()
+        )
+        try:
+            return list(await backend.incidents(limit=200))
+        finally:
+            await backend.close()
+
+    async def form(self, person: str, text: str = "") -> View:
+        return await self.people.type_command(person, "general", f"/incident {text}".rstrip())
+
+    async def declared(self, person: str, view: View, **fields: dict[str, Any]) -> Incident:
+        """Filled in, submitted, and followed through."""
+        await self.people.fill(person, view, **{"severity_id": chosen("major"), **fields})
+        outcome = await self.people.submit(person, view)
+        assert outcome.ok, outcome
+        assert await self.bot.quiet() == 0
+        return (await self.incidents())[0]
+
+
+def over(slack: RunningWorkspace, bot: Operated, http: bool) -> Journey:
+    # Only what people do is used of it; the bot is in another process.
+    return Journey(slack, RunningBot(cast(Any, None), slack, bot.folder, bot.url), bot, http)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["socket", "http"])
+async def way(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Journey]:
+    http, folder, port = request.param == "http", tmp_path_factory.mktemp("tocsin"), free_port()
+    manifest = routes.manifest(f"http://127.0.0.1:{port}" if http else None)
+    async with running_workspace(Manifest.from_dict(manifest)) as slack:
+        async with operated(slack, folder, port, http=http) as bot:
+            yield over(slack, bot, http)
+            assert await bot.stopped() == 0
+        hits = [name for name, secret in canaries(slack, {"written": WRITTEN}).items() if secret in bot.log]
+        assert hits == []
+        assert "Traceback" not in bot.log
+
+
+def shown(journey: Journey, person: str) -> str:
+    return words(journey.slack.workspace.stack(journey.slack.person(person))[-1])
+
+
+async def closed(journey: Journey, person: str) -> None:
+    await journey.slack.workspace.dismiss(journey.slack.person(person), whole_stack=True)
+
+
+async def test_by_command(way: Journey) -> None:
+    view = await way.form("ana", f"checkout is slow {WRITTEN}")
+    assert value(view, "name") == f"checkout is slow {WRITTEN}"
+    incident = await way.declared("ana", view)
+    assert incident.reference in shown(way, "ana")
+    assert f"<#{incident.slack_channel_id}>" in shown(way, "ana")
+    for place in ("general", "incidents"):
+        assert incident.reference in words(cards(way.people, way.slack.channel(place))[-1])
+    room = way.slack.workspace.channel(incident.slack_channel_id)
+    assert room.pins == [cards(way.people, room.id)[0].ts]
+    await closed(way, "ana")
+
+
+async def test_by_the_shortcut_on_a_message_and_again_on_the_same(way: Journey) -> None:
+    message = await said(way.people, "ben", "general", f"payments fail {WRITTEN}")
+    incident = await way.declared("ana", await way.people.pick_shortcut("ana", message))
+    assert incident.source is not None
+    assert incident.source.timestamp == message.ts
+    (card,) = [m for m in cards(way.people, message.channel) if m.thread_ts == message.ts]
+    assert incident.reference in words(card)
+    await closed(way, "ana")
+    again = await way.people.pick_shortcut("ben", message)
+    assert "declared by" in words(again)
+    assert incident.reference in words(again)
+    assert (await way.incidents())[0].id == incident.id
+    await pressed(way.people, again, "declare_another", "already")
+    assert (await way.declared("ben", way.slack.workspace.stack(again.user)[-1])).id != incident.id
+    await closed(way, "ben")
+
+
+async def test_by_the_global_shortcut(way: Journey) -> None:
+    opened = way.people.opened_so_far
+    ana = way.slack.person("ana")
+    assert (await way.slack.workspace.global_shortcut(ana, "declare")).ok
+    view = await way.people.opened_form("ana", since=opened)
+    incident = await way.declared("ana", view, name=typed(f"the queue grows {WRITTEN}"))
+    assert incident.reference in words(told(way.people, "ana")[-1]), (
+        "a card in a message where there is no channel"
+    )
+    await closed(way, "ana")
+
+
+async def test_more_fields_keep_what_was_typed_and_are_kept(way: Journey) -> None:
+    view = await way.form("ana", f"search is down {WRITTEN}")
+    await way.people.fill("ana", view, summary=typed(f"since noon {WRITTEN}"))
+    await pressed(way.people, view, "more_fields", "more_fields")
+    view = way.slack.workspace.stack(view.user)[-1]
+    assert value(view, "summary") == f"since noon {WRITTEN}"
+    assert "custom_field_entries.customers_affected" in block_ids(view)
+    number = {"type": "number_input", "value": "1200"}
+    incident = await way.declared("ana", view, custom_field_entries__customers_affected=number)
+    entered = {entry.custom_field.id: entry.values for entry in incident.custom_field_entries}
+    assert entered["customers_affected"][0].value_numeric == "1200"
+    await closed(way, "ana")
+
+
+async def test_an_error_underlines_its_field_and_loses_nothing(way: Journey) -> None:
+    before = len(await way.incidents())
+    view = await way.form("ana", "nothing")
+    await way.people.fill(
+        "ana", view, name=typed("\u202e\u2066"), summary=typed(f"kept {WRITTEN}"), severity_id=chosen("major")
+    )
+    outcome = await way.people.submit("ana", view)
+    assert set(outcome.errors) == {"name"}
+    assert value(view, "summary") == f"kept {WRITTEN}"
+    assert len(await way.incidents()) == before
+    incident = await way.declared("ana", view, name=typed(f"now with a name {WRITTEN}"))
+    assert incident.name == f"now with a name {WRITTEN}"
+    await closed(way, "ana")
+
+
+async def test_a_private_one_is_in_its_own_channel_and_nowhere_else(way: Journey) -> None:
+    public = [way.slack.channel(name) for name in ("general", "incidents")]
+    before = [len(cards(way.people, channel)) for channel in public]
+    view = await way.form("ben", f"payroll is public {WRITTEN}")
+    incident = await way.declared("ben", view, visibility=ticked("private"))
+    assert way.slack.workspace.channel(incident.slack_channel_id).kind == "private"
+    assert [len(cards(way.people, channel)) for channel in public] == before
+    assert incident.reference in shown(way, "ben")
+    await closed(way, "ben")
+
+
+async def test_every_acknowledgement_was_in_time_and_is_counted(way: Journey) -> None:
+    counted = await way.bot.figures()
+    late = [r for r in way.slack.workspace.requests if r.method == "view_submission" and not r.ok]
+    assert late == []
+    in_time = counted['tocsin_acknowledgement_seconds_bucket{le="2.5",route="view declare"}']
+    assert in_time == counted['tocsin_acknowledgement_seconds_count{route="view declare"}'] >= 6
+    assert counted["tocsin_visible_reference_seconds_count"] == len(await way.incidents())
+
+
+SEVERITIES = 'severities = [{{ name = "Minor" }}, {{ name = "{}" }}]\n'
+
+
+@pytest.mark.parametrize("http", [False, True], ids=["socket", "http"])
+async def test_what_was_refused_after_a_restart_is_fixed_and_sent(tmp_path: Path, http: bool) -> None:
+    """Killed before the backend could say no, and started on a file in which what was chosen is gone."""
+    config, port = tmp_path / "tocsin.toml", free_port()
+    config.write_text(SEVERITIES.format("Major"))
+    manifest = routes.manifest(f"http://127.0.0.1:{port}" if http else None)
+    async with running_workspace(Manifest.from_dict(manifest)) as slack:
+        async with operated(slack, tmp_path, port, http=http, TOCSIN_CONFIG=str(config)) as bot:
+            journey = over(slack, bot, http)
+            view = await journey.form("ana", f"checkout is slow {WRITTEN}")
+            await journey.people.fill("ana", view, severity_id=chosen("major"))
+            # The file is held, as by a slow disk: the declaration is saved, and not made.
+            with held(tmp_path / "data" / "incidents.db"):
+                outcome = await journey.people.submit("ana", view)
+                assert outcome.ok, outcome
+                assert "Saved, still declaring" in shown(journey, "ana")
+                bot.process.kill()
+                await bot.process.wait()
+        config.write_text(SEVERITIES.format("Grave"))
+        # A severity that was retired still counts; one that never was does not.
+        with closing(sqlite3.connect(tmp_path / "data" / "incidents.db", isolation_level=None)) as incidents:
+            incidents.execute("DELETE FROM severities WHERE id = 'major'")
+        async with operated(slack, tmp_path, port, http=http, TOCSIN_CONFIG=str(config)) as bot:
+            journey = over(slack, bot, http)
+            assert await bot.quiet() == 0
+            refusal = told(journey.people, "ana")[-1]
+            form = await reopened(journey, "ana", refusal)
+            assert value(form, "name") == f"checkout is slow {WRITTEN}"
+            incident = await journey.declared("ana", form, severity_id=chosen("grave"))
+            assert [one.id for one in await journey.incidents()] == [incident.id]
+            assert await bot.stopped() == 0
+        secrets = canaries(slack, {"written": WRITTEN})
+    assert [name for name, secret in secrets.items() if secret in bot.log] == []
+
+
+@contextmanager
+def held(file: Path) -> Iterator[None]:
+    """Nobody else can write to this database meanwhile."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+async def reopened(journey: Journey, person: str, refusal: Message) -> View:
+    """*Fix and send*, pressed in the message that tells of the refusal."""
+    opened = journey.people.opened_so_far
+    (block,) = [b for b in refusal.blocks if b["type"] == "actions"]
+    who, where = journey.slack.person(person), (refusal.channel, refusal.ts)
+    outcome = await journey.slack.workspace.press(
+        who, "fix_and_send", block["block_id"], channel=where[0], ts=where[1]
+    )
+    assert outcome.ok, outcome
+    return await journey.people.opened_form(person, since=opened)
