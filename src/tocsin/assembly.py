@@ -31,6 +31,7 @@ from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack import routes
 from tocsin.slack.app import build_app
 from tocsin.slack.calls import Calls, open_session, web_client
+from tocsin.slack.counting import every_route
 from tocsin.slack.desk import Desk
 from tocsin.slack.desks import Desks
 from tocsin.slack.http import HttpDoor
@@ -116,7 +117,7 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         _kept_up(stack, bot.watch(ledger), verbs.remind.keep_watch())
         await asyncio.gather(*(desk.people.greet() for desk in desks.open))
         await _reaching_the_operator(bot, desks, settings.tocsin_admin_channel, stack)
-        bot.app = build_app(desks, new_client(None))
+        bot.app = build_app(desks, new_client(None), bot.meters)
         await _let_in(bot, bot.app, settings, slack.get("app_token"), new_client, stack)
         bot.trouble = ""
         yield bot
@@ -132,10 +133,13 @@ async def _let_in(
     stack: AsyncExitStack,
 ) -> None:
     """Payloads come in from here on: over Socket Mode with an app token, else over HTTP."""
+    bot.meters.routes(every_route())
     if app_token := app_token or secret(settings.slack_app_token):
         bot.socket = await socket_door(app, app_token, new_client(app_token), stack)
     else:
-        bot.http = HttpDoor(app, secret(settings.slack_signing_secret) or "")
+        bot.http = HttpDoor(
+            app, secret(settings.slack_signing_secret) or "", turned_away=bot.meters.turned_away
+        )
 
 
 def _kept_up(stack: AsyncExitStack, *watches: Coroutine[Any, Any, None]) -> None:

@@ -53,6 +53,7 @@ def declaring(bot: Parts, workspace: WorkspaceOf, ledger: SqlLedger, announce: s
         journal=bot.journal,
         gathering=gathering,
         ended=bot.meters.ended,
+        seen=bot.meters.seen,
         alarms=bot.alarms,
     )
 

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from uuid import NAMESPACE_OID, uuid5
 
+import structlog
+
 from tocsin.actions.alarming import Alarms
 from tocsin.actions.attempts import SLACK_ATTEMPTS
 from tocsin.actions.best_effort import best_effort, patiently
@@ -34,6 +36,7 @@ from tocsin.incidents.requests import Declaration
 from tocsin.incidents.rules import visible_to
 
 T = TypeVar("T")
+log = structlog.get_logger()
 VERB = "declare"
 
 # An acknowledgement is due at Slack within 3 s; this leaves a second for the way back.
@@ -52,10 +55,12 @@ class DeclareIncident:
         gathering: Callable[[TeamId], Gathering],
         alarms: Alarms,
         ended: Callable[[str], None] = lambda outcome: None,
+        seen: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         """`gathering` brings people together in one workspace.
 
-        `ended` hears the kind of outcome of each declaration that came to its end.
+        `ended` hears the kind of outcome of each declaration that came to its end, and `seen` how many
+        seconds after the press its reporter could see the reference.
         """
         self._backend = backend
         self._ledger = ledger
@@ -63,7 +68,7 @@ class DeclareIncident:
         self._gathering = gathering
         self._alarms = alarms
         self._ended = ended
-        self._room: WaitingRoom[AnyOutcome] = WaitingRoom()
+        self._room: WaitingRoom[AnyOutcome] = WaitingRoom(seen)
         # Refusals that somebody has read while their story may not have come to its end yet.
         self._refused: set[str] = set()
         self._saving: set[asyncio.Task[tuple[str, Waiting[AnyOutcome]]]] = set()
@@ -144,12 +149,16 @@ class DeclareIncident:
         # Nothing is asked of Slack before the reference is visible.
         await waiting.read()
         if isinstance(outcome, Declared):
+            if not waiting.waited:
+                waiting.visible()
             incident = await gathering.everyone(order, outcome.incident, waiting)
             outcome = Declared(incident=incident)
         elif waiting.waited:
             await gathering.telling.late(order, outcome)
         self._room.leave(key)
         self._ended(outcome.kind)
+        reference = None if isinstance(outcome, NotDeclared) else outcome.incident.reference
+        log.info("a declaration came to its end", outcome=outcome.kind, incident=reference)
         return outcome.model_dump(mode="json")
 
     async def _create(self, order: DeclareOrder, waiting: Waiting[AnyOutcome]) -> AnyOutcome:

@@ -36,6 +36,8 @@ class Telling:
                 waiting.shown = sum(answer.is_set() for answer in waiting.answers)
             seen = order.view_id is not None and await self._shown(order.view_id, outcome, troubles)
             missed = waiting is not None and waiting.waited and not seen
+            if seen and waiting is not None:
+                waiting.visible()
             if missed and reporter is not None and isinstance(outcome, Declared):
                 key = f"{order.declaration.key}:declared"
                 await self._workspace.tell(reporter, _declared(outcome.incident), key=key, again=again)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -23,6 +24,11 @@ class Waiting(Generic[T]):
     late: bool = False
     """The person was told *saved* before the outcome was known."""
 
+    seen: Callable[[float], None] = lambda seconds: None
+    """Hears how long it took until the person could see the outcome."""
+
+    began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+
     shown: int = -1
     """How many had their answer when the window was last brought up to date; -1 when we never did so."""
 
@@ -35,6 +41,12 @@ class Waiting(Generic[T]):
     def has_latecomers(self) -> bool:
         """Whether an answer may have come into the window since it was brought up to date."""
         return self.shown < len(self.answers)
+
+    def visible(self) -> None:
+        """The person can see it now; heard once, and only in the process that they pressed in."""
+        if self.answers:
+            self.seen(asyncio.get_running_loop().time() - self.began)
+        self.seen = lambda seconds: None
 
     async def read(self) -> None:
         """Until everybody who pressed has the answer."""
@@ -54,12 +66,13 @@ class Waiting(Generic[T]):
 class WaitingRoom(Generic[T]):
     """Everybody who waits, by key; pressing the same modal again joins the same wait."""
 
-    def __init__(self) -> None:
+    def __init__(self, seen: Callable[[float], None] = lambda seconds: None) -> None:
         self._waiting: dict[str, Waiting[T]] = {}
+        self._seen = seen
 
     def enter(self, key: str) -> Waiting[T]:
         if key not in self._waiting:
-            self._waiting[key] = Waiting(asyncio.get_running_loop().create_future())
+            self._waiting[key] = Waiting(asyncio.get_running_loop().create_future(), seen=self._seen)
         return self._waiting[key]
 
     def leave(self, key: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -25,6 +26,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tocsin.actions.best_effort import best_effort
 from tocsin.incidents.model import Frozen
 from tocsin.slack import routes
+from tocsin.slack.counting import UNKNOWN, Counting, Uncounted, route_of
 from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.desks import Desks
 from tocsin.slack.events import Heard
@@ -44,8 +46,9 @@ NOT_OURS = "Tocsin does not serve this workspace."
 NOT_KNOWN = "This is from another version of Tocsin, which is gone. Type /incident to start again."
 
 
-def build_app(desks: Desks, client: AsyncWebClient) -> AsyncApp:
+def build_app(desks: Desks, client: AsyncWebClient, counting: Counting | None = None) -> AsyncApp:
     """The app, with everything that `routes` lists behind it; `client` is what Bolt makes its own from."""
+    count = counting or Uncounted()
 
     async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
         """Who we are there, so that Bolt leaves out what our own bot did; nobody, where it is not ours."""
@@ -69,12 +72,12 @@ def build_app(desks: Desks, client: AsyncWebClient) -> AsyncApp:
         signing_secret="checked before",
         attaching_function_token_enabled=False,
     )
-    app.command(ANY)(_listener(Command, desks, _run_command))
-    app.shortcut(ANY)(_listener(Shortcut, desks, _run_shortcut))
-    app.view(ANY)(_listener(Submission, desks, _run_submission))
-    app.action(ANY)(_listener(Press, desks, _run_press))
-    app.options(ANY)(_listener(Suggestion, desks, _run_suggestion))
-    app.event(ANY)(_event_listener(desks))
+    app.command(ANY)(_listener(Command, desks, _run_command, count))
+    app.shortcut(ANY)(_listener(Shortcut, desks, _run_shortcut, count))
+    app.view(ANY)(_listener(Submission, desks, _run_submission, count))
+    app.action(ANY)(_listener(Press, desks, _run_press, count))
+    app.options(ANY)(_listener(Suggestion, desks, _run_suggestion, count))
+    app.event(ANY)(_event_listener(desks, count))
     app.error(_malformed)
     return app
 
@@ -98,7 +101,10 @@ async def _malformed(error: Exception) -> BoltResponse:
 
 
 def _listener(
-    kind: type[G], desks: Desks, run: Callable[[AsyncAck, G, Desk, Delivery], Awaitable[None]]
+    kind: type[G],
+    desks: Desks,
+    run: Callable[[AsyncAck, G, Desk, Delivery], Awaitable[None]],
+    count: Counting,
 ) -> Callable[..., Awaitable[BoltResponse | None]]:
     """Around every listener: read the payload, keep strangers out, leave nobody without an answer."""
 
@@ -106,39 +112,54 @@ def _listener(
         try:
             gesture = kind.model_validate(body)
         except ValidationError as error:
-            log.warning("malformed payload", kind=kind.__name__, fields=[e["loc"] for e in error.errors()])
-            return BoltResponse(status=400, body="malformed payload")
+            return _unread(kind.__name__, error, count)
+        route, delivery, ours = route_of(gesture), context.get(DELIVERY) or Delivery(), True
+        delivery.timed = partial(count.acknowledged, route)
         async with best_effort(f"answer a {kind.__name__.lower()}") as failed:
             desk = await desks.find(gesture.team_id, gesture.org)
             if desk is None:
+                ours = False
                 await _apologise(ack, gesture, NOT_OURS)
             else:
                 desk.people.meet(gesture.by)
-                await run(ack, gesture, desk, context.get(DELIVERY) or Delivery())
+                await run(ack, gesture, desk, delivery)
         if failed and ack.response is None:
             await _apologise(ack, gesture, SORRY)
+        outcome = "failed" if failed else "answered" if ours else "stranger"
+        count.requested(route, outcome)
+        log.info(outcome, route=route)
         return None
 
     return listen
 
 
-def _event_listener(desks: Desks) -> Callable[..., Awaitable[BoltResponse]]:
+def _unread(kind: str, error: ValidationError, count: Counting) -> BoltResponse:
+    """Our own names of the fields are told, never a word of what was sent."""
+    log.warning("malformed payload", kind=kind, fields=sorted({str(e["loc"][0]) for e in error.errors()}))
+    count.requested(UNKNOWN, "malformed")
+    return BoltResponse(status=400, body="malformed payload")
+
+
+def _event_listener(desks: Desks, count: Counting) -> Callable[..., Awaitable[BoltResponse]]:
     """Events come in here, each once; one that could not be done is not acknowledged, and comes again."""
     heard = Heard()
 
-    async def listen(body: Body) -> BoltResponse:
+    async def listen(body: Body, context: AsyncBoltContext) -> BoltResponse:
         try:
             happening = Happening.model_validate(body)
         except ValidationError as error:
-            log.warning("malformed payload", kind="Happening", fields=[e["loc"] for e in error.errors()])
-            return BoltResponse(status=400, body="malformed payload")
+            return _unread("Happening", error, count)
         listener = routes.find_event(happening.kind)
         if listener is None:
             return BoltResponse(status=200)
+        route = route_of(happening)
+        if (delivery := context.get(DELIVERY)) is not None:
+            delivery.timed = partial(count.acknowledged, route)
         async with best_effort(f"heed {happening.kind}") as failed:
             desk = await desks.find(happening.served_team, happening.org)
             if desk is not None:
                 await heard.once(happening.event_id, lambda: listener(happening, desk))
+        count.requested(route, "failed" if failed else "answered")
         return BoltResponse(status=503 if failed else 200)
 
     return listen

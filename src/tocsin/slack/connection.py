@@ -138,7 +138,7 @@ class Connection:
             if answer is None:
                 return
             if await self.send(answer) or await self._elsewhere(answer):
-                delivery.acknowledged.set()
+                delivery.written()
             else:
                 log.warning("An answer could not be given: no connection to Slack is open.")
 

@@ -76,6 +76,15 @@ class Desk:
 
 @dataclass
 class Delivery:
-    """One payload on its way through: set once its answer has been written out."""
+    """One payload on its way through, from when it came in until its answer has been written out."""
 
     acknowledged: asyncio.Event = field(default_factory=asyncio.Event)
+    began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    timed: Callable[[float], None] | None = None
+    """Hears how many seconds it took until the answer was written."""
+
+    def written(self) -> None:
+        """The answer is out."""
+        self.acknowledged.set()
+        if self.timed is not None:
+            self.timed(asyncio.get_running_loop().time() - self.began)

@@ -6,6 +6,7 @@ minutes old. Nothing of a request that is refused is logged.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -16,7 +17,7 @@ from urllib.parse import parse_qs
 
 from slack_bolt.app.async_app import AsyncApp
 from starlette.background import BackgroundTask
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -24,6 +25,9 @@ from tocsin.slack.app import DELIVERY, answered
 from tocsin.slack.desk import Delivery
 
 LARGEST_BODY = 1024 * 1024
+BODY_SECONDS = 3.0
+"""Slack has given up by then."""
+
 OLDEST_SECONDS = 300
 _TIMESTAMP = re.compile(r"[0-9]{9,11}")
 _OBJECTS = ("user", "team", "enterprise", "channel", "view", "message", "container", "event")
@@ -33,8 +37,17 @@ _SIGNATURE = re.compile(r"v0=[0-9a-f]{64}")
 class HttpDoor:
     """Payloads come in at `POST /slack/events`."""
 
-    def __init__(self, app: AsyncApp, signing_secret: str, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        app: AsyncApp,
+        signing_secret: str,
+        *,
+        now: Callable[[], float] = time.time,
+        turned_away: Callable[[int], None] = lambda status: None,
+    ) -> None:
+        """`turned_away` hears the status of each request that no listener sees."""
         self._app = app
+        self._turned_away = turned_away
         self._secret = signing_secret.encode()
         self._now = now
 
@@ -43,26 +56,43 @@ class HttpDoor:
         return Route("/slack/events", self.answer, methods=["POST"])
 
     async def answer(self, request: Request) -> Response:
-        body = await _body(request)
+        """413 for too much, 408 for too slowly, 401 unsigned, 400 for a shape that Slack does not send."""
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await _body(request)
+        except TimeoutError:
+            return self._refused(408, "too slow")
+        except ClientDisconnect:
+            return self._refused(400, "broken off")
         if body is None:
-            return PlainTextResponse("too large", 413)
+            return self._refused(413, "too large")
         if not self._is_signed(request, body):
-            return PlainTextResponse("not signed by Slack", 401)
-        text = _text(body, request.headers.get("content-type", ""))
+            return self._refused(401, "not signed by Slack")
+        kinds = request.headers.getlist("content-type")
+        text = _text(body, kinds[0]) if len(kinds) == 1 else None
         if text is None:
-            return PlainTextResponse("malformed", 400)
+            return self._refused(400, "malformed")
+        return await self._answered(request, text)
+
+    def _refused(self, status: int, word: str) -> Response:
+        """What was only half read may not be followed by another request."""
+        self._turned_away(status)
+        closing = {"connection": "close"} if status in (408, 413) else None
+        return PlainTextResponse(word, status, headers=closing)
+
+    async def _answered(self, request: Request, text: str) -> Response:
         delivery = Delivery()
         headers: dict[str, str | Sequence[str]] = dict(request.headers.items())
         given = await answered(
             self._app, body=text, query=request.url.query, headers=headers, context={DELIVERY: delivery}
         )
         if given.status == 404:
-            return PlainTextResponse("malformed", 400)
+            return self._refused(400, "malformed")
         return Response(
             given.body,
             given.status,
             headers=dict(given.first_headers_without_set_cookie()),
-            background=BackgroundTask(delivery.acknowledged.set),
+            background=BackgroundTask(_written, delivery),
         )
 
     def _is_signed(self, request: Request, body: bytes) -> bool:
@@ -76,6 +106,10 @@ class HttpDoor:
             return False
         signed = hmac.new(self._secret, b"v0:" + times[0].encode() + b":" + body, hashlib.sha256)
         return hmac.compare_digest(f"v0={signed.hexdigest()}".encode(), signatures[0].encode())
+
+
+async def _written(delivery: Delivery) -> None:
+    delivery.written()
 
 
 async def _body(request: Request) -> bytes | None:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+ANSWERS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 2.5, 3.0)
+"""Slack waits three seconds for an acknowledgement."""
+
+REFERENCES = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 10.0, 30.0, 60.0, 600.0, 3600.0)
+OUTCOMES = ("answered", "failed", "stranger", "malformed")
 
 
 class Meters:
@@ -33,6 +41,51 @@ class Meters:
             ["method"],
             registry=self.registry,
         )
+
+        self._requests = Counter(
+            "tocsin_requests",
+            "Requests of Slack's, by how they ended: answered, failed, stranger or malformed.",
+            ["route", "outcome"],
+            registry=self.registry,
+        )
+        self._answers = Histogram(
+            "tocsin_acknowledgement_seconds",
+            "From when a request came until its answer was written out.",
+            ["route"],
+            buckets=ANSWERS,
+            registry=self.registry,
+        )
+        self._references = Histogram(
+            "tocsin_visible_reference_seconds",
+            "From the press of Declare until its reporter could see the incident's reference.",
+            buckets=REFERENCES,
+            registry=self.registry,
+        )
+        self._turned_away = Counter(
+            "tocsin_http_turned_away",
+            "HTTP requests that no listener saw, by the status they were answered with.",
+            ["status"],
+            registry=self.registry,
+        )
+
+    def routes(self, routes: Iterable[str]) -> None:
+        """Every route there is, so that one nobody used yet is seen as zero."""
+        for route in routes:
+            self._answers.labels(route)
+            for outcome in OUTCOMES[:2]:
+                self._requests.labels(route, outcome)
+
+    def requested(self, route: str, outcome: str) -> None:
+        self._requests.labels(route, outcome).inc()
+
+    def acknowledged(self, route: str, seconds: float) -> None:
+        self._answers.labels(route).observe(seconds)
+
+    def seen(self, seconds: float) -> None:
+        self._references.observe(seconds)
+
+    def turned_away(self, status: int) -> None:
+        self._turned_away.labels(str(status)).inc()
 
     def pending(self, count: int) -> None:
         self._pending.set(count)

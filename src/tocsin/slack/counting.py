@@ -1,0 +1,77 @@
+"""What each gesture counts as: one of the routes, whatever strangers may send."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from tocsin.slack import routes
+from tocsin.slack.gestures import Command, Happening, Press, Shortcut, Submission, Suggestion
+
+UNKNOWN = "unknown"
+DECLARE, OTHER = "declare", "other"
+"""What the command without a verb counts as, and a field that the backend named."""
+
+
+class Counting(Protocol):
+    """Whoever keeps count; `route` is one of `every_route`."""
+
+    def requested(self, route: str, outcome: str) -> None:
+        """A request was answered, failed, came from a stranger, or was malformed."""
+        ...
+
+    def acknowledged(self, route: str, seconds: float) -> None:
+        """The answer to a request was written out so many seconds after it came."""
+        ...
+
+
+class Uncounted:
+    """Nobody keeps count."""
+
+    def requested(self, route: str, outcome: str) -> None:
+        """Let it pass."""
+
+    def acknowledged(self, route: str, seconds: float) -> None:
+        """Let it pass."""
+
+
+def every_route() -> Iterator[str]:
+    """All that may be counted, so that there are never more series than routes."""
+    yield from (f"command {word or DECLARE}" for word in routes.VERBS)
+    tables: dict[str, Mapping[str, object]] = {
+        "shortcut": routes.SHORTCUTS,
+        "view": routes.VIEWS,
+        "press": routes.PRESSES,
+        "suggestion": routes.SUGGESTIONS,
+        "event": routes.EVENTS,
+    }
+    yield from (f"{kind} {name or OTHER}" for kind, table in tables.items() for name in table)
+    yield UNKNOWN
+
+
+def route_of(gesture: Command | Shortcut | Press | Submission | Suggestion | Happening) -> str:
+    """The route that this goes to; UNKNOWN where it goes to none."""
+    kind, name, table = _found(gesture)
+    return f"{kind} {name}" if name in table else UNKNOWN
+
+
+def _found(
+    gesture: Command | Shortcut | Press | Submission | Suggestion | Happening,
+) -> tuple[str, str, frozenset[str]]:
+    match gesture:
+        case Command():
+            word = gesture.text.strip().partition(" ")[0].lower()
+            name = word if word and word in routes.VERBS else DECLARE
+            return "command", name, frozenset([*routes.VERBS, DECLARE])
+        case Shortcut():
+            return "shortcut", gesture.callback_id, frozenset(routes.SHORTCUTS)
+        case Submission():
+            return "view", gesture.view.callback_id, frozenset(routes.VIEWS)
+        case Press():
+            return "press", gesture.control.action_id, frozenset(routes.PRESSES)
+        case Suggestion():
+            name = gesture.action_id.partition(".")[0]
+            known = name if name in routes.SUGGESTIONS else OTHER
+            return "suggestion", known, frozenset(word or OTHER for word in routes.SUGGESTIONS)
+        case Happening():
+            return "event", gesture.kind, frozenset(routes.EVENTS)
