@@ -7,7 +7,9 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+import sqlalchemy as sa
 import structlog
+from pydantic import BaseModel
 
 from tocsin import logs
 
@@ -57,6 +59,40 @@ def test_a_traceback_says_where_and_what_but_never_what_was_in_the_variables(wri
     assert "open the door" in said
     assert said.count(password) <= 1, "the line of source is shown, the variable's value is not"
     assert "locals" not in said
+
+
+class Form(BaseModel):
+    severity: int
+
+
+def test_what_people_wrote_is_not_told_by_the_exceptions_that_would_quote_it(written: io.StringIO) -> None:
+    typed = "the payroll is out in the open"
+    log = structlog.get_logger()
+    try:
+        Form.model_validate({"severity": typed})
+    except ValueError:
+        log.exception("failed", doing="read a form")
+        logging.getLogger("some.library").exception("could not read it")
+    engine = sa.create_engine("sqlite://")
+    try:
+        with engine.connect() as connection:
+            connection.execute(sa.text("INSERT INTO nowhere VALUES (:typed)"), {"typed": typed})
+    except sa.exc.SQLAlchemyError as error:
+        try:
+            raise RuntimeError("not kept") from error
+        except RuntimeError:
+            log.exception("failed", doing="keep it")
+    said = written.getvalue()
+    assert typed not in said
+    for told in ("severity: int_parsing", "no such table: nowhere", "RuntimeError: not kept"):
+        assert told in said
+
+
+def test_what_goes_by_the_name_of_a_secret_is_hidden_whatever_it_looks_like(written: io.StringIO) -> None:
+    structlog.get_logger().warning("x", token="short", response_url="http://127.0.0.1/r/1", kind="kept")
+    assert "short" not in written.getvalue()
+    assert "/r/1" not in written.getvalue()
+    assert "kept" in written.getvalue()
 
 
 def test_ordinary_words_stay_as_they_are(written: io.StringIO) -> None:

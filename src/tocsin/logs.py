@@ -1,7 +1,8 @@
 """What the process says of itself: one line an event on standard error, and no secret in any of them.
 
-Tracebacks carry no local variables, and every line is searched for what looks like a secret before it is
-written: Slack's tokens, bearer tokens, signatures, response addresses and trigger ids.
+Tracebacks carry no local variables and nothing of what was sent to a database or checked by a model. Every
+line is searched for what looks like a secret before it is written: Slack's tokens, bearer tokens, signatures,
+response addresses and trigger ids.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import traceback
+from collections.abc import Iterator, MutableMapping
+from types import TracebackType
 from typing import Any, TextIO
 
 import structlog
@@ -25,6 +29,11 @@ _SECRETS = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
+_NAMES = frozenset({"authorization", "response_url", "secret", "signature", "token", "trigger_id"})
+"""What is never told under a name of its own, whatever it looks like."""
+
+Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
 
 def redacted(text: str) -> str:
     """The text, with what looks like a secret taken out."""
@@ -39,7 +48,8 @@ def configure(stream: TextIO | None = None) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            _tell_exception,
+            _hide_named,
             structlog.dev.ConsoleRenderer(colors=False),
             _hide,
         ],
@@ -59,6 +69,46 @@ def configure(stream: TextIO | None = None) -> None:
 class _Redacting(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return redacted(super().format(record))
+
+    def formatException(self, ei: Raised) -> str:
+        return "\n".join(_told(ei[1])) if ei[1] is not None else ""
+
+
+def _tell_exception(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    given = event.pop("exc_info", None)
+    error = given if isinstance(given, BaseException) else sys.exc_info()[1] if given else None
+    if error is not None:
+        event["exception"] = "\n".join(_told(error))
+    return event
+
+
+def _told(error: BaseException) -> Iterator[str]:
+    """Where it was raised and what it is, and the same of what it came from."""
+    come_from = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if come_from is not None:
+        yield from _told(come_from)
+        yield "which led to"
+    for one in getattr(error, "exceptions", ()):
+        yield from _told(one)
+        yield "in"
+    yield from map(str.rstrip, traceback.format_tb(error.__traceback__))
+    yield f"{type(error).__qualname__}: {_words(error)}"
+
+
+def _words(error: BaseException) -> str:
+    """What the exception says, without the values that it would quote: they are what people wrote."""
+    if hasattr(error, "orig"):
+        return str(error.orig)
+    if hasattr(error, "errors") and hasattr(error, "error_count"):
+        wrong = [(".".join(map(str, one["loc"])), one["type"]) for one in error.errors()]
+        return "; ".join(f"{place}: {kind}" for place, kind in wrong)
+    return str(error)
+
+
+def _hide_named(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name in _NAMES & event.keys():
+        event[name] = HIDDEN
+    return event
 
 
 def _hide(logger: Any, method: str, line: Any) -> str:
