@@ -23,30 +23,24 @@ class Meters:
             "Declarations that are saved and not finished.",
             registry=self.registry,
         )
-        self._declarations = Counter(
+        self._declarations = self._counter(
             "tocsin_declarations",
             "Declarations that came to their end, by how: declared, already or refused.",
             ["outcome"],
-            registry=self.registry,
         )
-        self._calls = Counter(
+        self._calls = self._counter(
             "tocsin_slack_calls",
             "Calls to Slack, by how they ended: ok, limited, refused, unavailable or lost.",
             ["method", "outcome"],
-            registry=self.registry,
         )
-        self._limited = Counter(
-            "tocsin_slack_limited",
-            "Calls that Slack answered with 429.",
-            ["method"],
-            registry=self.registry,
+        self._limited = self._counter(
+            "tocsin_slack_limited", "Calls that Slack answered with 429.", ["method"]
         )
 
-        self._requests = Counter(
+        self._requests = self._counter(
             "tocsin_requests",
             "Requests of Slack's, by how they ended: answered, failed, stranger or malformed.",
             ["route", "outcome"],
-            registry=self.registry,
         )
         self._answers = Histogram(
             "tocsin_acknowledgement_seconds",
@@ -61,12 +55,14 @@ class Meters:
             buckets=REFERENCES,
             registry=self.registry,
         )
-        self._turned_away = Counter(
+        self._turned_away = self._counter(
             "tocsin_http_turned_away",
             "HTTP requests that no listener saw, by the status they were answered with.",
             ["status"],
-            registry=self.registry,
         )
+
+    def _counter(self, name: str, says: str, labels: list[str]) -> Counter:
+        return Counter(name, says, labels, registry=self.registry)
 
     def routes(self, routes: Iterable[str]) -> None:
         """Every route there is, so that one nobody used yet is seen as zero."""
