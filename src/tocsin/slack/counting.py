@@ -43,7 +43,7 @@ def every_route() -> Iterator[str]:
         "view": routes.VIEWS,
         "press": routes.PRESSES,
         "suggestion": routes.SUGGESTIONS,
-        "event": routes.EVENTS,
+        "event": {**routes.EVENTS, **routes.INSTALL_EVENTS},
     }
     yield from (f"{kind} {name or OTHER}" for kind, table in tables.items() for name in table)
     yield UNKNOWN
@@ -74,4 +74,4 @@ def _found(
             known = name if name in routes.SUGGESTIONS else OTHER
             return "suggestion", known, frozenset(word or OTHER for word in routes.SUGGESTIONS)
         case Happening():
-            return "event", gesture.kind, frozenset(routes.EVENTS)
+            return "event", gesture.kind, frozenset([*routes.EVENTS, *routes.INSTALL_EVENTS])
