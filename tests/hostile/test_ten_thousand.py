@@ -1,4 +1,4 @@
-"""Ten thousand requests that Slack would not send, against the served app: no 500, no listener, no word kept."""
+"""Ten thousand requests that Slack would not send: no 500, no listener for what is unsigned, no word kept."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Stranger:
     statuses: Counter[int] = field(default_factory=Counter)
 
     async def send(self, requests: Iterable[Raw | bytes]) -> Counter[int]:
-        """Each on a connection that is kept for as long as the server keeps it; what was answered to these."""
+        """All of them, on connections that are kept while the server keeps them; what was answered."""
         before, left = self.statuses.copy(), iter(requests)
         async with asyncio.TaskGroup() as group:
             for _ in range(AT_ONCE):

@@ -39,6 +39,8 @@ async def serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[None]
         lifespan="off",
         log_level="warning",
         server_header=False,
+        # Who asks and where we are known is settled by signatures and settings, never by what a header says.
+        proxy_headers=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
         # Longer than who calls keeps an idle connection: none is closed under a call that has just begun.
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
