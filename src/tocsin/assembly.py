@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tocsin.actions.alarming import Alarms
 from tocsin.actions.declare import VERB
 from tocsin.actions.forms import FormCache
+from tocsin.backends import Consulting
 from tocsin.bot import Bot
 from tocsin.doors import socket_door
 from tocsin.incidents.model import TeamId
@@ -107,6 +108,8 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         declare = declaring(bot, workspace_of, ledger, announce)
         bot.verbs = verbs = managed(bot, workspace_of, ledger, forms.fetch)
         bot.desks = desks = await _desks(bot, settings, made, new_client, stack, slack.get("bot_token"))
+        if isinstance(bot.backend, Consulting):
+            bot.backend.consult(workspace_of)
         for verb, story in {VERB: declare.story, **verbs.stories()}.items():
             bot.journal.tells(verb, story)
         bot.journal.open()

@@ -93,7 +93,8 @@ class DevRevDesk:
             operator=self.operator,
             **{"permalink": PERMALINK, **given},
         )
-        backend.consult(Slack(ANA, BEN))
+        slack = Slack(ANA, BEN)
+        backend.consult(lambda team: slack)
         self.backends.append((backend, memory))
         return backend
 

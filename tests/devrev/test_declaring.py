@@ -171,7 +171,7 @@ async def test_slack_being_slow_or_down_does_not_keep_a_declaration(desk: DevRev
         async def person(self, person: PersonId) -> None:
             raise Unavailable("Slack cannot be reached.")
 
-    desk.backend.consult(Down())
+    desk.backend.consult(lambda team: Down())
     await desk.backend.create(declared(incident_role_assignments={"lead": BEN.slack_user_id}))
     assert "Incident Lead: somebody in Slack (U0BEN)" in desk.sent("incidents.create")[0]["body"]
 

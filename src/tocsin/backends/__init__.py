@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
-from tocsin.actions.ports import Backend, Clock, Memory, Operator
+from tocsin.actions.ports import Backend, Clock, Directory, Memory, Operator
 from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.devrev import DevRevBackend, DevRevClient
 from tocsin.backends.local import LocalBackend
+from tocsin.incidents.model import TeamId
+
+
+@runtime_checkable
+class Consulting(Protocol):
+    """A backend that must know who people are; told once Slack is connected, before any story goes on."""
+
+    def consult(self, directory: Callable[[TeamId], Directory]) -> None:
+        """From now on, ask in a workspace for its people."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,11 @@ def account(user: Mapping[str, Any], home: Home) -> Account:
     profile = user.get("profile") or {}
     name = profile.get("real_name") or user.get("real_name") or profile.get("display_name")
     return Account(
-        person=Person(slack_user_id=PersonId(str(user["id"])), name=name or user.get("name")),
+        person=Person(
+            slack_user_id=PersonId(str(user["id"])),
+            name=name or user.get("name"),
+            email=profile.get("email") or None,
+        ),
         standing=_standing(user, home),
         owns_workspace=bool(user.get("is_primary_owner")),
     )

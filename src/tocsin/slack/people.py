@@ -65,8 +65,9 @@ class People:
             found = await asyncio.gather(*(self._workspace.account(person) for person in unknown))
             for account in found:
                 self._learn(account)
-            named = [account.person for account in found if account is not None and account.person.name]
-            await self._backend.remember_people(named)
+            known = [account.person for account in found if account is not None and account.person.name]
+            # Pages need names; an e-mail address is kept nowhere.
+            await self._backend.remember_people(p.model_copy(update={"email": None}) for p in known)
 
     def known_standing(self, person: PersonId) -> Standing | None:
         """How somebody stands, without asking; None where that was never asked, or too long ago."""

@@ -93,6 +93,7 @@ SCOPES: dict[str, str] = {
     "bookmarks:read": "not adding that bookmark twice",
     "users:read": "people's names, and whether they are members, guests or strangers",
     "usergroups:read": "who is in the user groups that your rules name",
+    "users:read.email": "who in DevRev the lead is, by their e-mail address",
     "pins:write": "pinning the headline in the incident's channel",
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -30,6 +30,7 @@ from tocsin.incidents.model import (
     Incident,
     Person,
     Role,
+    TeamId,
     TimelineEntry,
 )
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
@@ -87,8 +88,8 @@ class DevRevBackend:
             await asyncio.gather(self._sweeper, return_exceptions=True)
         await self._client.close()
 
-    def consult(self, directory: Directory) -> None:
-        """From now on, ask here for people's names and e-mail addresses."""
+    def consult(self, directory: Callable[[TeamId], Directory]) -> None:
+        """From now on, ask in a workspace for its people's names and e-mail addresses."""
         self._crew.directory = directory
 
     async def form(self) -> Form:
@@ -212,10 +213,10 @@ class DevRevBackend:
         return await Changing(self._org, self._crew, self._memory).change(form, incident_id, change)
 
     async def add_follow_up(self, incident_id: str, request: FollowUpRequest) -> FollowUp:
-        raise Refused(LACKS[request.kind])
+        raise Refused(LACKS["action" if request.kind == "action" else "follow-up"])
 
     async def complete_follow_up(self, follow_up_id: str, by: Person, at: datetime, key: str) -> FollowUp:
-        raise Refused(LACKS["follow_up"])
+        raise Refused(LACKS["follow-up"])
 
     async def follow_ups(self, incident_id: str) -> Sequence[FollowUp]:
         return ()

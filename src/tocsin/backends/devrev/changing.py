@@ -13,6 +13,7 @@ from tocsin.backends.devrev.kept import Kept
 from tocsin.backends.devrev.org import Org, incident_in
 from tocsin.backends.devrev.timeline import note
 from tocsin.backends.devrev.wire import IncidentTold, SetIds, StageChange, UpdateIncident
+from tocsin.incidents.changes import UPDATE_VERBS, VERBS
 from tocsin.incidents.errors import OutcomeUnknown, Overtaken, Refused, Unavailable
 from tocsin.incidents.model import Form, Incident, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import IncidentChange
@@ -20,8 +21,11 @@ from tocsin.incidents.requests import IncidentChange
 LACKS = {
     "private": "DevRev cannot hold private incidents.",
     "merge": "DevRev cannot merge incidents. Close this one, and say in it which one it belongs to.",
-    "action": "DevRev keeps no actions with an incident. Write it into the channel or as an issue in DevRev.",
-    "follow_up": "DevRev keeps no follow-ups with an incident. Open an issue in DevRev for it.",
+    "decline": "DevRev has no declined incidents. Close it, and say why it is none.",
+    "cancel": "DevRev has no canceled incidents. Close it, and say that it was declared by mistake.",
+    "accept": "DevRev has no triage of incidents. Set the status instead.",
+    "action": "DevRev keeps no actions with an incident. Open an issue there, or write it into the channel.",
+    "follow-up": "DevRev keeps no follow-ups with an incident. Open an issue there for it.",
 }
 """What cannot be done here, said before anything is typed."""
 
@@ -43,15 +47,16 @@ class Changing:
         _refuse_lacking(change)
         self._refuse_unknown(form, change)
         _refuse_overtaken(told, form, change)
-        members = await self._members(change)
-        kept = self._kept(await self._org.keeper.of(told.id), change, members)
+        kept = await self._org.keeper.of(told.id)
+        members = await self._members(change, kept.team)
+        kept = self._kept(kept, change, members)
         request = self._request(told, kept, change, members)
         if request != UpdateIncident(id=told.id):
             told = await self._updated(request)
         await self._org.keeper.keep(told.id, kept)
-        for number, (verb, text) in enumerate(self._told(form, change, members)):
+        for what, verb, text in self._told(form, change, members):
             entry = TimelineEntry(at=change.at, by=change.by, verb=verb, text=text)
-            await note(self._org.client, told.id, entry, f"{change.key}:{number}")
+            await note(self._org.client, told.id, entry, f"{change.key}:{what}")
         await self._memory.remember(done, told.id)
         return await self._org.incident(told)
 
@@ -66,9 +71,9 @@ class Changing:
             # The same values are set again: nobody need know whether they arrived.
             raise Unavailable(str(error), error.retry_after) from None
 
-    async def _members(self, change: IncidentChange) -> dict[PersonId, Member]:
+    async def _members(self, change: IncidentChange, team: str) -> dict[PersonId, Member]:
         held = {person for person in change.incident_role_assignments.values() if person}
-        return await self._crew.members({person: Person(slack_user_id=person) for person in held})
+        return await self._crew.members({person: Person(slack_user_id=person) for person in held}, team)
 
     def _kept(self, kept: Kept, change: IncidentChange, members: dict[PersonId, Member]) -> Kept:
         roles, owner = dict(kept.roles), kept.owner
@@ -145,22 +150,29 @@ class Changing:
 
     def _told(
         self, form: Form, change: IncidentChange, members: dict[PersonId, Member]
-    ) -> Iterator[tuple[str, str]]:
-        """What happened, as verbs and new values."""
+    ) -> Iterator[tuple[str, str, str]]:
+        """What happened: what sets it apart, the verb, and the new value."""
         if change.name is not None:
-            yield "renamed it to", change.name
+            yield "name", VERBS["name"], change.name
         if change.summary is not None:
-            yield "changed the summary", ""
+            yield "summary", VERBS["summary"], change.summary
         if change.severity_id is not None and (severity := form.severity(change.severity_id)):
-            yield "set the severity to", severity.name
-        if change.incident_status_id is not None and (status := form.status(change.incident_status_id)):
-            yield "moved it to", status.name
+            yield "severity_id", VERBS["severity_id"], severity.name
+        status = form.status(change.incident_status_id) if change.incident_status_id else None
+        if status is not None:
+            yield "incident_status_id", VERBS["incident_status_id"], status.name
         for role_id, person in change.incident_role_assignments.items():
             role = form.role(role_id)
             name = role.name if role else role_id
-            yield (f"gave {name} to", members[person].name) if person else (f"left {name} open", "")
+            if person is None:
+                yield role_id, "gave up the role", name
+            elif person == change.by.slack_user_id:
+                yield role_id, "took the role", name
+            else:
+                yield role_id, f"set {name} to", members[person].name
         if change.message:
-            yield "updated", change.message
+            closes = status is not None and not status.is_open
+            yield "message", UPDATE_VERBS[closes], change.message
 
 
 def _refuse_lacking(change: IncidentChange) -> None:
@@ -176,5 +188,6 @@ def _refuse_overtaken(told: IncidentTold, form: Form, change: IncidentChange) ->
     if change.seen_status_id is None or status.id in {change.seen_status_id, change.incident_status_id}:
         return
     by = told.modified_by.name if told.modified_by else ""
-    who = f"{by} changed it: it" if by else f"{mapping.reference_of(told)}"
-    raise Overtaken(f"{who} is {status.name} by now. Look again before you change it.")
+    reference = mapping.reference_of(told)
+    sentence = f"{reference} is {status.name} by now{f', last changed by {by}' if by else ''}."
+    raise Overtaken(f"{sentence} Nothing was changed: look again.", {"incident_status_id": sentence})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -12,7 +13,7 @@ from tocsin.actions.ports import Clock, Directory
 from tocsin.backends.devrev.client import DevRevClient
 from tocsin.backends.devrev.wire import User
 from tocsin.incidents.errors import TocsinError
-from tocsin.incidents.model import Frozen, Person, PersonId
+from tocsin.incidents.model import Frozen, Person, PersonId, TeamId
 
 ASKING_SECONDS: Final = 1.5
 """How long a declaration waits for names; it goes on without them."""
@@ -41,21 +42,21 @@ class Crew:
         self._client = client
         self._clock = clock
         self._known: dict[PersonId, tuple[datetime, Member]] = {}
-        self.directory: Directory | None = None
+        self.directory: Callable[[TeamId], Directory] | None = None
 
-    async def members(self, people: dict[PersonId, Person]) -> dict[PersonId, Member]:
-        """Everybody, as far as they can be found in the time there is."""
-        found = await asyncio.gather(*(self._member(known) for known in people.values()))
+    async def members(self, people: Mapping[PersonId, Person], team: str) -> dict[PersonId, Member]:
+        """Everybody of a workspace, as far as they can be found in the time there is."""
+        found = await asyncio.gather(*(self._member(known, TeamId(team)) for known in people.values()))
         return dict(zip(people, found, strict=True))
 
-    async def _member(self, person: Person) -> Member:
+    async def _member(self, person: Person, team: TeamId) -> Member:
         who = person.slack_user_id
         at, known = self._known.get(who or PersonId(""), (None, None))
         if known is not None and at is not None and self._clock() - at < KNOWN_FOR:
             return known
         try:
             async with asyncio.timeout(ASKING_SECONDS):
-                member = await self._asked(person)
+                member = await self._asked(person, team)
         except (TocsinError, TimeoutError) as error:
             log.warning(
                 "somebody could not be looked up", person=who, because=str(error) or "no answer in time"
@@ -65,9 +66,9 @@ class Crew:
             self._known[who] = (self._clock(), member)
         return member
 
-    async def _asked(self, person: Person) -> Member:
+    async def _asked(self, person: Person, team: TeamId) -> Member:
         if self.directory is not None and person.slack_user_id and not (person.name and person.email):
-            told = await self.directory.person(person.slack_user_id)
+            told = await self.directory(team).person(person.slack_user_id)
             if told is not None:
                 person = person.model_copy(
                     update={"name": person.name or told.name, "email": told.email or person.email}

@@ -126,7 +126,7 @@ class Declaring:
                 person: reporter if person == reporter.slack_user_id else Person(slack_user_id=person)
                 for person in held
             }
-            self._members = await self._crew.members(people)
+            self._members = await self._crew.members(people, self._declaration.slack_team_id)
         return self._members
 
     async def _request(self, mark: str) -> CreateIncident:

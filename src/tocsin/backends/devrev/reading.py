@@ -119,9 +119,15 @@ class Reading:
 
     async def _until(self, asked: dict[str, Any], last: IncidentTold) -> set[str]:
         """What was made in the same moment as the last one told, and is listed before it, and itself."""
-        answer = await self._org.client.ask("incidents.list", {**asked, "limit": 50})
-        ids = [str(one.get("id")) for one in answer.get("incidents") or () if isinstance(one, dict)]
-        return set(ids[: ids.index(last.id) + 1]) if last.id in ids else {last.id}
+        seen = set[str]()
+        async for one in self._org.client.pages("incidents.list", {**asked, "limit": 50}, "incidents"):
+            told = incident_in({"incident": one}, Unavailable)
+            if told.created_date is None or told.created_date != last.created_date:
+                break
+            seen.add(told.id)
+            if told.id == last.id:
+                return seen
+        return {last.id}
 
     def _remember(self, place: str, cursor: str) -> None:
         self._cursors[place] = cursor

@@ -91,7 +91,7 @@ async def timeline(client: DevRevClient, incident: Incident) -> Sequence[Timelin
 def _said(entry: TimelineEntry) -> str:
     who = _name(entry.by)
     told = " ".join(part for part in (who, entry.verb) if part)
-    return inert(f"{told}: {entry.text}" if entry.text else told)
+    return inert(f"{told.removesuffix(':')}: {entry.text}" if entry.text else told)
 
 
 def _name(by: Person | None) -> str:
@@ -127,8 +127,8 @@ def _ours(told: EntryTold, at: datetime) -> TimelineEntry:
     verb, who = labels.get("verb", ""), labels.get("by")
     with suppress(ValueError):
         at = datetime.fromisoformat(labels["at"]) if "at" in labels else at
-    name, found, text = as_typed(told.body).partition(verb) if verb else ("", "", told.body)
+    name, found, text = as_typed(told.body).partition(verb.removesuffix(":")) if verb else ("", "", told.body)
     by = Person(slack_user_id=PersonId(who) if who else None, name=name.strip() or None)
     return TimelineEntry(
-        at=at, by=by if by != Person() else None, verb=found or verb, text=text.removeprefix(": ")
+        at=at, by=by if by != Person() else None, verb=verb or found, text=text.removeprefix(": ")
     )
