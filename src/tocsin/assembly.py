@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from tocsin.backends import Consulting
 from tocsin.bot import Bot
 from tocsin.doors import socket_door
 from tocsin.incidents.model import TeamId
-from tocsin.journal.durable import DurableJournal, cause
+from tocsin.journal.durable import DurableJournal, Story, cause
 from tocsin.journal.ledger import SqlLedger
 from tocsin.journal.memory import SqlMemory
 from tocsin.keeping import api_token, data_dir, journal_url, only_one, open_backend, secret
@@ -108,11 +108,7 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         declare = declaring(bot, workspace_of, ledger, announce)
         bot.verbs = verbs = managed(bot, workspace_of, ledger, forms.fetch)
         bot.desks = desks = await _desks(bot, settings, made, new_client, stack, slack.get("bot_token"))
-        if isinstance(bot.backend, Consulting):
-            bot.backend.consult(workspace_of)
-        for verb, story in {VERB: declare.story, **verbs.stories()}.items():
-            bot.journal.tells(verb, story)
-        bot.journal.open()
+        _go_on(bot, {VERB: declare.story, **verbs.stories()}, workspace_of)
         stack.push_async_callback(bot.journal.close)
         await bot.alarms.recall()
         stack.push_async_callback(tasks.finish, FINISH_SECONDS)
@@ -125,6 +121,15 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         bot.trouble = ""
         yield bot
         bot.trouble = "Tocsin is stopping."
+
+
+def _go_on(bot: Bot, stories: Mapping[str, Story], workspace_of: Callable[[TeamId], SlackWorkspace]) -> None:
+    """Unfinished stories go on from here, with a backend that can ask who people are."""
+    if isinstance(bot.backend, Consulting):
+        bot.backend.consult(workspace_of)
+    for verb, story in stories.items():
+        bot.journal.tells(verb, story)
+    bot.journal.open()
 
 
 async def _let_in(
