@@ -16,7 +16,7 @@ from platformdirs import user_data_path
 from pydantic import SecretStr
 
 from tocsin.actions.ports import Backend, Operator
-from tocsin.backends import BACKENDS, Opening
+from tocsin.backends import BACKENDS, MissingSetting, Opening
 from tocsin.backends.catalogue import Catalogue, CatalogueError
 from tocsin.incidents.errors import Unavailable
 from tocsin.journal.memory import SqlMemory
@@ -114,6 +114,8 @@ async def open_backend(
     try:
         with _catalogue_lines():
             return await BACKENDS[settings.tocsin_backend](opening)
+    except MissingSetting as error:
+        raise ConfigurationError(str(error)) from None
     except Unavailable as error:
         raise ConfigurationError(f"TOCSIN_DATA_DIR: {error}") from None
 

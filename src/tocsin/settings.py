@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     slack_client_id: str | None = None
     slack_client_secret: SecretStr | None = None
     slack_api_url: str = SLACK_API
-    tocsin_backend: Literal["local", "devrev"] = "local"
+    tocsin_backend: Literal["local", "incident_io", "devrev"] = "local"
     tocsin_data_dir: Path | None = None
     tocsin_database_url: str | None = None
     tocsin_config: Path | None = None

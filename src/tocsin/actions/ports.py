@@ -48,12 +48,26 @@ class Backend(Searching, Protocol):
     may not have been made, and Refused when the backend says no.
     """
 
+    @property
+    def makes_channel(self) -> bool:
+        """Whether the backend opens an incident's channel itself, some time after it was created."""
+        ...
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it may be out of reach for hours while Tocsin itself is well."""
+        ...
+
     async def form(self) -> Form:
         """What a declaration may choose from, as configured now."""
         ...
 
     async def create(self, declaration: Declaration) -> Incident:
         """Create the incident, once for each `declaration.key`: a repeat answers with the first one."""
+        ...
+
+    async def follow_through(self, declaration: Declaration, incident: Incident) -> None:
+        """What an incident needs after its reference is known; repeatable, and nothing for most backends."""
         ...
 
     async def find(self, reference: str) -> Incident | None:

@@ -10,6 +10,8 @@ from typing import Any, Final, Protocol, runtime_checkable
 from tocsin.actions.ports import Backend, Clock, Directory, Memory, Operator
 from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.devrev import DevRevBackend, DevRevClient
+from tocsin.backends.incident_io import IncidentIo
+from tocsin.backends.incident_io.creating import Choice
 from tocsin.backends.local import LocalBackend
 from tocsin.incidents.model import TeamId
 
@@ -21,6 +23,10 @@ class Consulting(Protocol):
     def consult(self, directory: Callable[[TeamId], Directory]) -> None:
         """From now on, ask in a workspace for its people."""
         ...
+
+
+class MissingSetting(Exception):
+    """A backend cannot be opened without a setting; the text is a line for the operator."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,27 @@ async def open_devrev(opening: Opening) -> Backend:
     return backend
 
 
+CREATE: Final[Mapping[str, Choice]] = {"auto": "auto", "v1": "v1", "v2": "v2"}
+
+
+async def open_incident_io(opening: Opening) -> Backend:
+    """Raises MissingSetting when there is no key."""
+    key = opening.secrets.get("incident_io_api_key", "").strip()
+    if not key:
+        raise MissingSetting(
+            "INCIDENT_IO_API_KEY is not set: make a key under Settings, API keys, at incident.io, and set it."
+        )
+    return IncidentIo(
+        opening.secrets["incident_io_url"],
+        key,
+        memory=None if opening.reading else opening.memory,
+        clock=opening.clock,
+        create=CREATE[opening.secrets.get("incident_io_create", "auto")],
+    )
+
+
 BACKENDS: Final[Mapping[str, Callable[[Opening], Awaitable[Backend]]]] = {
     "local": open_local,
     "devrev": open_devrev,
+    "incident_io": open_incident_io,
 }

@@ -207,6 +207,8 @@ class Incident(Frozen):
     created_at: datetime
     updated_at: datetime
     closed_at: datetime | None = None
+    strangers: tuple[PersonId, ...] = ()
+    """Who was to have a part in it, and whom the backend does not know."""
 
     @property
     def is_private(self) -> bool:

@@ -62,6 +62,8 @@ class Declaration(Frozen):
     custom_field_entries: dict[str, tuple[FieldValue, ...]] = Field(default_factory=dict)
     backend_entries: dict[str, tuple[FieldValue, ...]] = Field(default_factory=dict)
     slack_team_id: TeamId = TeamId("")
+    slack_enterprise_id: str = ""
+    """The Enterprise organization, where the workspace belongs to one."""
     source: SourceMessage | None = None
     reporter: Person
     at: datetime

@@ -29,6 +29,9 @@ _REFERENCE = re.compile(r"(?:INC-)?([1-9][0-9]{0,14})", re.ASCII | re.IGNORECASE
 class LocalBackend:
     """The ports Backend and Managing over an incident file."""
 
+    makes_channel = False
+    is_remote = False
+
     def __init__(self, file: IncidentFile, catalogue: Catalogue, *, public_url: str, clock: Clock) -> None:
         self.file = file
         self._catalogue = catalogue
@@ -80,6 +83,9 @@ class LocalBackend:
             return self._one(db, rows.BY_ID, incident_id)
 
         return await self.file.run(work)
+
+    async def follow_through(self, declaration: Declaration, incident: Incident) -> None:
+        """Everything is there already."""
 
     async def find(self, reference: str) -> Incident | None:
         wanted = reference.strip()

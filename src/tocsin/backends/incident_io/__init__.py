@@ -1,0 +1,5 @@
+"""Incidents kept by incident.io."""
+
+from tocsin.backends.incident_io.backend import IncidentIo
+
+__all__ = ["IncidentIo"]

@@ -1,0 +1,239 @@
+"""What incident.io answers, read tolerantly: unknown, missing and null fields and new values break nothing.
+
+incident.io, Compatibility: new properties, new enumeration values and other formats of ids may come at any
+time. So enumerations are strings, and all but an id may be missing.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+_MOMENT: TypeAdapter[datetime] = TypeAdapter(datetime)
+
+
+def _moment(given: object) -> datetime | None:
+    try:
+        at = _MOMENT.validate_python(given)
+    except ValidationError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+Moment = Annotated[datetime | None, BeforeValidator(_moment)]
+
+
+class Answer(BaseModel):
+    """Part of an answer; null is the same as missing, also in a list."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, coerce_numbers_to_str=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        present = {name: value for name, value in given.items() if value is not None}
+        return {n: [x for x in v if x is not None] if isinstance(v, list) else v for n, v in present.items()}
+
+
+class User(Answer):
+    id: str = ""
+    name: str | None = None
+    email: str | None = None
+    slack_user_id: str | None = None
+    is_active: bool = True
+
+
+class Actor(Answer):
+    user: User | None = None
+
+
+class SeverityAnswer(Answer):
+    id: str
+    name: str = ""
+    description: str = ""
+    rank: int = 0
+
+
+class StatusAnswer(Answer):
+    id: str
+    name: str = ""
+    description: str = ""
+    category: str = "live"
+    rank: int = 0
+
+
+class TypeAnswer(Answer):
+    id: str
+    name: str = ""
+    description: str = ""
+    is_default: bool = False
+    private_incidents_only: bool = False
+    create_in_triage: str = "optional"
+
+
+class RoleAnswer(Answer):
+    id: str
+    name: str = ""
+    description: str = ""
+    instructions: str = ""
+    role_type: str = "custom"
+    shortform: str = ""
+
+
+class AssignmentAnswer(Answer):
+    role: RoleAnswer
+    assignee: User | None = None
+
+
+class OptionAnswer(Answer):
+    id: str
+    value: str = ""
+    sort_key: int = 1000
+
+
+class FieldAnswer(Answer):
+    """A custom field, as V1, V2 and an incident's entries have it."""
+
+    id: str
+    name: str = ""
+    description: str = ""
+    field_type: str = "text"
+    catalog_type_id: str | None = None
+    required_v2: str = ""
+    show_before_creation: bool = True
+    options: list[OptionAnswer] = Field(default_factory=list)
+
+
+class CatalogEntryAnswer(Answer):
+    id: str
+    name: str = ""
+    aliases: list[str] = Field(default_factory=list)
+    external_id: str | None = None
+    archived_at: str | None = None
+
+
+class ValueAnswer(Answer):
+    value_text: str | None = None
+    value_link: str | None = None
+    value_numeric: str | None = None
+    value_option: OptionAnswer | None = None
+    value_catalog_entry: CatalogEntryAnswer | None = None
+
+
+class EntryAnswer(Answer):
+    custom_field: FieldAnswer
+    values: list[ValueAnswer] = Field(default_factory=list)
+
+
+class NamedTimestamp(Answer):
+    name: str = ""
+
+
+class TimestampValue(Answer):
+    value: Moment = None
+
+
+class TimestampAnswer(Answer):
+    incident_timestamp: NamedTimestamp = NamedTimestamp()
+    value: TimestampValue | None = None
+
+
+class IncidentAnswer(Answer):
+    """An incident of either version: V1 has `status`, V2 `incident_status`."""
+
+    id: str
+    reference: str = ""
+    name: str = ""
+    summary: str = ""
+    permalink: str | None = None
+    visibility: str = "private"
+    mode: str = "standard"
+    status: str | None = None
+    incident_status: StatusAnswer | None = None
+    severity: SeverityAnswer | None = None
+    incident_type: TypeAnswer | None = None
+    slack_team_id: str = ""
+    slack_channel_id: str = ""
+    slack_channel_name: str = ""
+    creator: Actor = Actor()
+    incident_role_assignments: list[AssignmentAnswer] = Field(default_factory=list)
+    custom_field_entries: list[EntryAnswer] = Field(default_factory=list)
+    incident_timestamp_values: list[TimestampAnswer] = Field(default_factory=list)
+    created_at: Moment = None
+    updated_at: Moment = None
+
+
+class UpdateAnswer(Answer):
+    id: str = ""
+    message: str = ""
+    new_incident_status: StatusAnswer | None = None
+    new_severity: SeverityAnswer | None = None
+    updater: Actor = Actor()
+    created_at: Moment = None
+
+
+class TimelineAnswer(Answer):
+    id: str = ""
+    title: str = ""
+    description: str = ""
+    timestamp: Moment = None
+    creator: Actor = Actor()
+
+
+class ToDoAnswer(Answer):
+    """An action (`description`) or a follow-up (`title`)."""
+
+    id: str
+    incident_id: str = ""
+    title: str = ""
+    description: str = ""
+    status: str = "outstanding"
+    assignee: User | None = None
+    created_at: Moment = None
+    completed_at: Moment = None
+
+
+class ElementAnswer(Answer):
+    """One thing that a form asks for."""
+
+    element_type: str = ""
+    custom_field_id: str | None = None
+    incident_role_id: str | None = None
+    required_if: str = ""
+    show_if_condition_groups: list[Any] = Field(default_factory=list)
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether it must always be answered; one that is shown only sometimes need not be."""
+        return self.required_if == "always_require" and not self.show_if_condition_groups
+
+
+class FormAnswer(Answer):
+    form_type: str = ""
+    lifecycle_elements: list[ElementAnswer] = Field(default_factory=list)
+
+
+class IdentityAnswer(Answer):
+    name: str = ""
+    dashboard_url: str = ""
+    roles: list[str] = Field(default_factory=list)
+
+
+class AttachedResource(Answer):
+    permalink: str = ""
+
+
+class AttachmentAnswer(Answer):
+    resource: AttachedResource = AttachedResource()

@@ -1,0 +1,181 @@
+"""The Backend port over incident.io."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from tocsin.actions.ports import Channel, Clock, Finding, Memory
+from tocsin.backends.incident_io import changing, reading
+from tocsin.backends.incident_io.answers import IncidentAnswer
+from tocsin.backends.incident_io.client import Client
+from tocsin.backends.incident_io.creating import Choice, Creating
+from tocsin.backends.incident_io.examining import examined
+from tocsin.backends.incident_io.form import LACKS, Account
+from tocsin.backends.incident_io.keeping import Kept, completed, kept_name, recalled
+from tocsin.backends.incident_io.mapping import incident_of
+from tocsin.backends.incident_io.troubles import Rejected
+from tocsin.incidents.errors import Overtaken, Refused
+from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
+from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
+from tocsin.incidents.rules import visible_to
+
+MOST_LOOKED_AT = 1000
+"""How many incidents are looked through for words, which incident.io does not search."""
+
+
+class IncidentIo:
+    """One account of incident.io. `memory` is None where incidents are only read."""
+
+    makes_channel = True
+    """incident.io opens the channel of an incident by itself, some time after it was created."""
+
+    is_remote = True
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        *,
+        memory: Memory | None,
+        clock: Clock,
+        create: Choice = "auto",
+        seconds: float = 10.0,
+    ) -> None:
+        self._client = Client(url, key, seconds=seconds)
+        self._memory = memory
+        self._account = Account(self._client, clock)
+        self._creating = (
+            Creating(self._client, self._account, memory, clock, create) if memory is not None else None
+        )
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def form(self) -> Form:
+        return await self._account.refresh()
+
+    async def options(self, field_id: str, typed: str) -> Sequence[FieldOption]:
+        try:
+            return await self._account.search(field_id, typed)
+        except Rejected as rejected:
+            raise Refused(str(rejected)) from rejected
+
+    async def create(self, declaration: Declaration) -> Incident:
+        creating, memory = self._writing()
+        answer, kept = await creating(declaration)
+        await memory.remember_first(kept_name(answer.id), kept.model_dump_json())
+        return completed(incident_of(answer, self._account.form), kept)
+
+    async def follow_through(self, declaration: Declaration, incident: Incident) -> None:
+        """What V2 does not take at creation: the message that the incident was declared from."""
+        creating, memory = self._writing()
+        found = await memory.recall(kept_name(incident.id))
+        kept = Kept.model_validate_json(found) if found else None
+        source = declaration.source
+        if kept is not None and kept.version == "v2" and source is not None:
+            at = datetime.fromtimestamp(float(source.timestamp), UTC)
+            entry = TimelineEntry(at=at, verb="Message this was declared from", text=source.permalink or "")
+            await changing.attach_source(self._client, incident.id, source, entry)
+        await creating.forget(declaration)
+
+    async def find(self, reference: str) -> Incident | None:
+        answer = await reading.show(self._client, reference)
+        return None if answer is None else await self._incident(answer)
+
+    async def incidents(self, *, after: str | None = None, limit: int = 50) -> Sequence[Incident]:
+        if limit < 1:
+            return []
+        found = await reading.newest(self._client, (), after=after, limit=limit)
+        return [await self._incident(answer) for answer in found]
+
+    async def matching(
+        self, wanted: IncidentFilter, *, after: str | None = None, limit: int = 50
+    ) -> Sequence[Incident]:
+        """What incident.io filters, and of that, of the newest thousand, what matches otherwise."""
+        query, found, looked = reading.query_of(wanted), list[Incident](), 0
+        while len(found) < limit and looked < MOST_LOOKED_AT:
+            page = await reading.newest(self._client, query, after=after, limit=reading.MOST_ON_A_PAGE)
+            looked += len(page)
+            for answer in page:
+                incident = await self._incident(answer)
+                if _matches(incident, wanted):
+                    found.append(incident)
+            if len(page) < reading.MOST_ON_A_PAGE:
+                break
+            after = page[-1].id
+        return found[:limit]
+
+    async def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
+        incident = await self.find(incident_id)
+        if incident is None:
+            return []
+        severity = f" ({incident.severity.name})" if incident.severity else ""
+        first = TimelineEntry(
+            at=incident.created_at, by=incident.creator, verb="declared", text=f"{incident.name}{severity}"
+        )
+        try:
+            return [first, *await reading.happened(self._client, incident.id)]
+        except Rejected as rejected:
+            raise Refused(str(rejected)) from rejected
+
+    async def set_channel(self, incident_id: str, channel: Channel) -> Incident:
+        raise Refused("incident.io opens the channel of an incident by itself.")
+
+    async def note(self, incident_id: str, entry: TimelineEntry, key: str) -> None:
+        await changing.note(self._client, incident_id, entry, key)
+
+    async def unnote(self, incident_id: str, key: str) -> None:
+        raise Refused(LACKS["unnote"])
+
+    async def remember_people(self, people: Iterable[Person]) -> None:
+        """incident.io knows its people by itself."""
+
+    async def change(self, incident_id: str, change: IncidentChange) -> Incident:
+        if change.seen_status_id is not None:
+            before = await self._one(incident_id)
+            if before.incident_status.id not in {change.seen_status_id, change.incident_status_id}:
+                raise Overtaken(f"{before.reference} is {before.incident_status.name} by now.")
+        await changing.change(self._client, incident_id, change, await self._account.known())
+        return await self._one(incident_id)
+
+    async def add_follow_up(self, incident_id: str, request: FollowUpRequest) -> FollowUp:
+        _, memory = self._writing()
+        return await changing.add_to_do(self._client, memory, incident_id, request)
+
+    async def complete_follow_up(self, follow_up_id: str, by: Person, at: datetime, key: str) -> FollowUp:
+        return await changing.complete_to_do(self._client, follow_up_id)
+
+    async def follow_ups(self, incident_id: str) -> Sequence[FollowUp]:
+        return await changing.to_dos(self._client, incident_id)
+
+    async def examine(self) -> Sequence[Finding]:
+        """The key's rights, the account, and whether a key that is used twice makes one incident.
+
+        For the last, the same test incident is declared twice; incident.io does not say what then happens.
+        """
+        return await examined(self._client, self._account)
+
+    def _writing(self) -> tuple[Creating, Memory]:
+        if self._creating is None or self._memory is None:
+            raise Refused("incident.io is only read here.")
+        return self._creating, self._memory
+
+    async def _one(self, incident_id: str) -> Incident:
+        found = await self.find(incident_id)
+        if found is None:
+            raise Refused("That incident is not at incident.io any more.")
+        return found
+
+    async def _incident(self, answer: IncidentAnswer) -> Incident:
+        return await recalled(self._memory, incident_of(answer, self._account.form))
+
+
+def _matches(incident: Incident, wanted: IncidentFilter) -> bool:
+    said = f"{incident.reference} {incident.name} {incident.summary}".casefold()
+    return (
+        all(word in said for word in wanted.text.casefold().split())
+        and (wanted.visible_to is None or visible_to(wanted.visible_to, incident))
+        and (wanted.involving is None or wanted.involving in incident.people)
+        and (wanted.is_open is None or incident.incident_status.is_open is wanted.is_open)
+    )

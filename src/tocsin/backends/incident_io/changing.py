@@ -1,0 +1,195 @@
+"""What changes about an incident of incident.io's: edits, updates, its timeline, attachments and to-dos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tocsin.actions.ports import Memory
+from tocsin.backends.incident_io import wire
+from tocsin.backends.incident_io.answers import AttachmentAnswer, ToDoAnswer, User
+from tocsin.backends.incident_io.client import Client
+from tocsin.backends.incident_io.form import LACKS, read_all
+from tocsin.backends.incident_io.mapping import follow_up_of
+from tocsin.backends.incident_io.reading import pages, written
+from tocsin.backends.incident_io.refusing import refusal
+from tocsin.backends.incident_io.troubles import Rejected
+from tocsin.incidents.errors import OutcomeUnknown, Refused
+from tocsin.incidents.listing import named
+from tocsin.incidents.model import FollowUp, Form, Person, SourceMessage, TimelineEntry
+from tocsin.incidents.requests import FollowUpRequest, IncidentChange
+
+KINDS = {
+    "action": ("/v3/actions", "actions", "action"),
+    "follow_up": ("/v3/follow_ups", "follow_ups", "follow_up"),
+}
+
+
+async def change(client: Client, incident_id: str, asked: IncidentChange, form: Form) -> None:
+    """Edit what is edited in place, then tell the update; both may be repeated (see `IncidentChange.key`).
+
+    incident.io, Incidents V2, Edit; Incident Updates V2, Create, which has an idempotency key of its own.
+    """
+    if asked.visibility == "private":
+        raise Refused(LACKS["private"], {"visibility": LACKS["private"]})
+    if asked.merged_into is not None:
+        raise Refused(LACKS["merge"])
+    edited = wire.EditedIncident(
+        name=asked.name,
+        summary=asked.summary,
+        incident_role_assignments=_roles(asked, form) or None,
+    )
+    if edited != wire.EditedIncident():
+        payload = wire.EditPayload(incident=edited, notify_incident_channel=True)
+        await _sent(client, f"/v2/incidents/{incident_id}/actions/edit", payload)
+        if not _tells(asked):
+            done = TimelineEntry(at=asked.at, by=asked.by, verb="changed", text=_changed(asked, form))
+            await note(client, incident_id, done, f"{asked.key}:edit")
+    if _tells(asked):
+        said = "\n\n".join(filter(None, [asked.message, f"({named(asked.by)}, from Slack)"]))
+        update = wire.UpdatePayload(
+            idempotency_key=asked.key,
+            incident_id=incident_id,
+            message=said,
+            to_incident_status_id=asked.incident_status_id,
+            to_severity_id=asked.severity_id,
+        )
+        await _sent(client, "/v2/incident_updates", update)
+
+
+def _tells(asked: IncidentChange) -> bool:
+    return bool(asked.message or asked.incident_status_id or asked.severity_id)
+
+
+def _changed(asked: IncidentChange, form: Form) -> str:
+    roles = [role.name for role in form.roles if role.id in asked.incident_role_assignments]
+    return ", ".join(
+        [*["name"] * (asked.name is not None), *["summary"] * (asked.summary is not None), *roles]
+    )
+
+
+def _roles(asked: IncidentChange, form: Form) -> list[wire.RolePayload]:
+    reporters = {role.id for role in form.roles if role.role_type == "reporter"}
+    for role in asked.incident_role_assignments.keys() & reporters:
+        said = "incident.io sets the reporter when an incident is declared, and never after."
+        raise Refused(said, {f"incident_role_assignments.{role}": said})
+    return [
+        wire.RolePayload(
+            incident_role_id=role, assignee=wire.Reference(slack_user_id=who) if who is not None else None
+        )
+        for role, who in asked.incident_role_assignments.items()
+    ]
+
+
+async def note(client: Client, incident_id: str, entry: TimelineEntry, key: str) -> None:
+    """An item of the timeline, once for each key (Incident Timeline Items V2, Create)."""
+    title = " ".join(filter(None, [named(entry.by), entry.verb]))
+    payload = wire.TimelinePayload(
+        idempotency_key=f"{incident_id}:{key}",
+        incident_id=incident_id,
+        timestamp=written(entry.at),
+        title=title,
+        description=entry.text or None,
+    )
+    await _sent(client, "/v2/incident_timeline_items", payload)
+
+
+async def attach(client: Client, incident_id: str, url: str, title: str) -> None:
+    """A link on the incident's page, unless it is there (Incident Attachments V1, List and Create)."""
+    answer = await _asked(client, "/v1/incident_attachments", [("incident_id", incident_id)])
+    there = read_all(answer.get("incident_attachments"), AttachmentAnswer)
+    if any(found.resource.permalink == url for found in there):
+        return
+    resource = wire.ResourcePayload(url=url, title=title)
+    await _sent(
+        client, "/v1/incident_attachments", wire.AttachmentPayload(incident_id=incident_id, resource=resource)
+    )
+
+
+async def attach_source(
+    client: Client, incident_id: str, source: SourceMessage, entry: TimelineEntry
+) -> None:
+    """The message that a V2 incident was declared from: on its page, and in the timeline at its time."""
+    if source.permalink:
+        await attach(client, incident_id, source.permalink, "Slack message this was declared from")
+    await note(client, incident_id, entry, "source")
+
+
+async def add_to_do(client: Client, memory: Memory, incident_id: str, request: FollowUpRequest) -> FollowUp:
+    """An action or a follow-up. incident.io has no key for these: after an unknown outcome we look first."""
+    path, _, one = KINDS[request.kind]
+    name = f"incident_io/to_do/{request.key}"
+    if await memory.recall(name) is not None:
+        for found in await _to_dos(client, request.kind, incident_id):
+            if found.text == request.text:
+                return found
+    assignee = await _user_id(client, request.assignee)
+    body: wire.Payload
+    if request.kind == "action":
+        body = wire.ActionPayload(incident_id=incident_id, description=request.text, assignee_id=assignee)
+    else:
+        body = wire.FollowUpPayload(incident_id=incident_id, title=request.text, assignee_id=assignee)
+    try:
+        answer = await _sent(client, path, body)
+    except OutcomeUnknown:
+        await memory.remember(name, "sent")
+        raise
+    await memory.forget(name)
+    return follow_up_of(ToDoAnswer.model_validate(answer.get(one) or {}), request.kind)
+
+
+async def complete_to_do(client: Client, follow_up_id: str) -> FollowUp:
+    """Done (Actions V3 and Follow-ups V3, Update, which want the text again)."""
+    kind, _, rest = follow_up_id.partition("/")
+    incident_id, _, own_id = rest.partition("/")
+    if kind not in KINDS:
+        raise Refused("There is no such follow-up.")
+    found = next((f for f in await _to_dos(client, kind, incident_id) if f.id == follow_up_id), None)
+    if found is None:
+        raise Refused("That follow-up is not there any more.")
+    path, _, one = KINDS[kind]
+    body: wire.Payload
+    if kind == "action":
+        body = wire.ActionChange(description=found.text, status="completed")
+    else:
+        body = wire.FollowUpChange(title=found.text, status="completed")
+    answer = await _sent(client, f"{path}/{own_id}", body, "PUT")
+    return follow_up_of(ToDoAnswer.model_validate(answer.get(one) or {}), kind)
+
+
+async def to_dos(client: Client, incident_id: str) -> Sequence[FollowUp]:
+    found = [*await _to_dos(client, "action", incident_id), *await _to_dos(client, "follow_up", incident_id)]
+    return sorted(found, key=lambda f: f.created_at)
+
+
+async def _to_dos(client: Client, kind: str, incident_id: str) -> list[FollowUp]:
+    path, name, _ = KINDS[kind]
+    query = (("incident_id", incident_id),)
+    try:
+        listed = [item async for item in pages(client, path, name, query, most=1000)]
+    except Rejected as rejected:
+        raise Refused(str(rejected)) from rejected
+    return [follow_up_of(found, kind) for found in read_all(listed, ToDoAnswer) if found.status != "deleted"]
+
+
+async def _user_id(client: Client, person: Person | None) -> str | None:
+    """incident.io's own id of somebody; None where it does not know them (Users V2, List)."""
+    if person is None or not person.slack_user_id:
+        return None
+    answer = await _asked(client, "/v2/users", [("slack_user_id", person.slack_user_id)])
+    return next((user.id for user in read_all(answer.get("users"), User) if user.is_active), None)
+
+
+async def _asked(client: Client, path: str, query: Sequence[tuple[str, str]]) -> Any:
+    try:
+        return await client.fetch(path, query)
+    except Rejected as rejected:
+        raise Refused(str(rejected)) from rejected
+
+
+async def _sent(client: Client, path: str, payload: wire.Payload, method: str = "POST") -> Any:
+    try:
+        return await client.send(method, path, payload.written())
+    except Rejected as rejected:
+        body = payload.model_dump(exclude_none=True)
+        raise refusal(rejected, body.get("incident") or body) from rejected

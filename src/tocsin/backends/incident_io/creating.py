@@ -1,0 +1,255 @@
+"""A declaration becomes an incident: one key, and the same bytes on every attempt."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from pydantic_core import PydanticSerializationError
+
+from tocsin.actions.ports import Clock, Memory
+from tocsin.backends.incident_io import wire
+from tocsin.backends.incident_io.answers import IncidentAnswer
+from tocsin.backends.incident_io.client import Client
+from tocsin.backends.incident_io.form import Account
+from tocsin.backends.incident_io.keeping import Kept, kept_name
+from tocsin.backends.incident_io.reading import incident_in, pages
+from tocsin.backends.incident_io.refusing import refusal, stranger
+from tocsin.backends.incident_io.troubles import Rejected
+from tocsin.incidents.errors import OutcomeUnknown, Unavailable
+from tocsin.incidents.model import FieldValue, Frozen, PersonId
+from tocsin.incidents.requests import Declaration
+
+Version = Literal["v1", "v2"]
+Choice = Literal["auto", "v1", "v2"]
+
+GONE = frozenset({404, 410})
+LOOK_AFTER = timedelta(minutes=15)
+"""How long a repeat under the same key is relied on: how long incident.io knows one is not documented."""
+
+SKEW = timedelta(minutes=2)
+
+
+class Sent(Frozen):
+    """What is sent for a declaration, and since when: a later attempt must be the same to the byte."""
+
+    first: datetime
+    version: Version
+    body: dict[str, Any]
+    strangers: tuple[PersonId, ...] = ()
+
+    @property
+    def payload(self) -> wire.CreatePayload:
+        kind = wire.CreateV1 if self.version == "v1" else wire.CreateV2
+        return kind.model_validate(self.body)
+
+    @property
+    def path(self) -> str:
+        return f"/{self.version}/incidents"
+
+
+class Creating:
+    """Creates incidents; `choice` is INCIDENT_IO_CREATE."""
+
+    def __init__(
+        self, client: Client, account: Account, memory: Memory, clock: Clock, choice: Choice
+    ) -> None:
+        self._client = client
+        self._account = account
+        self._memory = memory
+        self._clock = clock
+        self._choice = choice
+        self._v1_gone = False
+
+    async def __call__(self, declaration: Declaration) -> tuple[IncidentAnswer, Kept]:
+        """The incident, and what must be remembered of its declaration.
+
+        Raises Refused with the fields that are wrong, Unavailable, and OutcomeUnknown.
+        """
+        fresh = await self._prepared(declaration)
+        kept = await self._memory.remember_first(_name(declaration), fresh.model_dump_json())
+        sent = Sent.model_validate_json(kept)
+        if self._clock() - sent.first > LOOK_AFTER:
+            found = await self._look(declaration, sent)
+            if found is not None:
+                return found, _kept(declaration, sent)
+        while True:
+            try:
+                answer = await self._client.send("POST", sent.path, sent.payload.written(), urgent=True)
+                return incident_in(answer), _kept(declaration, sent)
+            except Rejected as rejected:
+                sent = await self._mended(declaration, sent, rejected)
+
+    async def forget(self, declaration: Declaration) -> None:
+        """The incident is known by its id; what was sent need not be known any more."""
+        await self._memory.forget(_name(declaration))
+
+    async def _mended(self, declaration: Declaration, sent: Sent, rejected: Rejected) -> Sent:
+        """What may be sent instead. Raises Refused where nothing may."""
+        if rejected.status in GONE and sent.version == "v1" and self._choice == "auto":
+            self._v1_gone = True
+            mended = (await self._prepared(declaration)).model_copy(update={"first": sent.first})
+        elif rejected.status == 409:
+            raise OutcomeUnknown(f"incident.io says that this is being declared already: {rejected}")
+        elif rejected.status in GONE:
+            raise Unavailable(
+                "incident.io does not take this kind of request.",
+                operator=f"incident.io answered {rejected.status} to {sent.path}. Set INCIDENT_IO_CREATE=auto"
+                " and check INCIDENT_IO_URL; what was declared meanwhile is saved and then sent.",
+            )
+        else:
+            without = _without_stranger(sent, rejected)
+            if without is None:
+                await self.forget(declaration)
+                raise refusal(rejected, sent.body, await self._account.reporter_role()) from rejected
+            mended = without
+        await self._memory.remember(_name(declaration), mended.model_dump_json())
+        return mended
+
+    async def _look(self, declaration: Declaration, sent: Sent) -> IncidentAnswer | None:
+        """An incident of this name since the first attempt, which no other declaration became.
+
+        The key is not in any answer (Incidents V2), so the name and the time must do.
+        """
+        since = (sent.first - SKEW).isoformat()
+        mode = {"real": "standard"}.get(str(sent.body.get("mode")), str(sent.body.get("mode") or "standard"))
+        query = [
+            ("created_at[gte]", since),
+            ("mode[one_of]", mode),
+            ("sort_by", "created_at_oldest_first"),
+        ]
+        try:
+            async for item in pages(self._client, "/v2/incidents", "incidents", query, most=5000):
+                answer = IncidentAnswer.model_validate(item)
+                if answer.name != declaration.name:
+                    continue
+                taken = await self._memory.recall(kept_name(answer.id))
+                if taken is None or Kept.model_validate_json(taken).key == declaration.key:
+                    return answer
+        except Rejected as rejected:
+            raise Unavailable(f"incident.io did not let us look: {rejected}") from rejected
+        return None
+
+    async def _prepared(self, declaration: Declaration) -> Sent:
+        version = self._version(declaration)
+        plain = await self._plain(declaration)
+        body = await (self._as_v1 if version == "v1" else self._as_v2)(declaration, plain)
+        try:
+            body.written()
+        except PydanticSerializationError:
+            raise Refused("There is a broken character in what you typed. Type it anew.") from None
+        return Sent(first=self._clock(), version=version, body=body.model_dump(exclude_none=True))
+
+    def _version(self, declaration: Declaration) -> Version:
+        if self._choice != "auto":
+            return self._choice
+        return "v1" if declaration.source is not None and not self._v1_gone else "v2"
+
+    async def _plain(self, declaration: Declaration) -> dict[str, Any]:
+        """What both versions take, under the same names."""
+        in_grid = bool(declaration.slack_enterprise_id)
+        return {
+            "idempotency_key": declaration.key,
+            "visibility": await self._visibility(declaration),
+            "name": declaration.name,
+            "summary": declaration.summary or None,
+            "severity_id": declaration.severity_id,
+            "incident_type_id": declaration.incident_type_id,
+            "slack_team_id": (declaration.slack_team_id or None) if in_grid else None,
+            "incident_role_assignments": await self._roles(declaration) or None,
+            "custom_field_entries": [
+                wire.EntryPayload(custom_field_id=field, values=[_value(v) for v in values])
+                for field, values in declaration.custom_field_entries.items()
+            ]
+            or None,
+        }
+
+    async def _visibility(self, declaration: Declaration) -> Literal["public", "private"]:
+        """Never public for a type whose incidents are all private."""
+        form = await self._account.known()
+        chosen = form.incident_type(declaration.incident_type_id) if declaration.incident_type_id else None
+        kind = chosen or form.usual_type
+        return "private" if kind is not None and kind.private_incidents_only else declaration.visibility
+
+    async def _roles(self, declaration: Declaration) -> list[wire.RolePayload]:
+        """The reporter, who can be set at creation only, and each role holder, by Slack id alone."""
+        holders = dict(declaration.incident_role_assignments)
+        reporter, role = declaration.reporter.slack_user_id, await self._account.reporter_role()
+        if role and reporter:
+            holders = {role: reporter, **{r: who for r, who in holders.items() if r != role}}
+        return [
+            wire.RolePayload(incident_role_id=r, assignee=wire.Reference(slack_user_id=who))
+            for r, who in holders.items()
+        ]
+
+    async def _as_v1(self, declaration: Declaration, plain: dict[str, Any]) -> wire.CreateV1:
+        source = declaration.source
+        return wire.CreateV1(
+            **plain,
+            mode="test" if declaration.mode == "test" else "real",
+            status="triage" if await self._in_triage(declaration) else None,
+            source_message_channel_id=source.channel if source else None,
+            source_message_timestamp=source.timestamp if source else None,
+        )
+
+    async def _as_v2(self, declaration: Declaration, plain: dict[str, Any]) -> wire.CreateV2:
+        form = await self._account.known()
+        triage = next((s.id for s in form.statuses if s.category == "triage"), None)
+        return wire.CreateV2(
+            **{**plain, "summary": _summary(declaration) or None},
+            mode=declaration.mode,
+            incident_status_id=triage if await self._in_triage(declaration) else None,
+        )
+
+    async def _in_triage(self, declaration: Declaration) -> bool:
+        """Whether incidents of this type always begin in triage (Incident Types V1: `create_in_triage`)."""
+        form = await self._account.known()
+        usual = form.usual_type.id if form.usual_type else None
+        wanted = declaration.incident_type_id or usual
+        return any(t.id == wanted and t.create_in_triage == "always" for t in self._account.types)
+
+
+def _name(declaration: Declaration) -> str:
+    return f"incident_io/sent/{declaration.key}"
+
+
+def _kept(declaration: Declaration, sent: Sent) -> Kept:
+    return Kept(
+        key=declaration.key,
+        reporter=declaration.reporter,
+        source=declaration.source,
+        strangers=sent.strangers,
+        version=sent.version,
+    )
+
+
+def _summary(declaration: Declaration) -> str:
+    """V2 knows no source message, so its address is a line of the summary, unless that has it already."""
+    link = declaration.source.permalink if declaration.source else None
+    if not link or link in declaration.summary:
+        return declaration.summary
+    return "\n\n".join(filter(None, [declaration.summary, f"Declared from {link}"]))
+
+
+def _value(value: FieldValue) -> wire.ValuePayload:
+    return wire.ValuePayload(
+        value_text=value.value_text,
+        value_link=value.value_link,
+        value_numeric=value.value_numeric,
+        value_option_id=value.value_option.id if value.value_option else None,
+        value_catalog_entry_id=value.value_catalog_entry.id if value.value_catalog_entry else None,
+    )
+
+
+def _without_stranger(sent: Sent, rejected: Rejected) -> Sent | None:
+    """The same without the person whom incident.io does not know; None where that is not what is wrong."""
+    place = stranger(rejected, sent.body)
+    if place is None:
+        return None
+    held = list(sent.body["incident_role_assignments"])
+    gone = PersonId(held.pop(place)["assignee"]["slack_user_id"])
+    body = {**sent.body, "incident_role_assignments": held}
+    if not held:
+        del body["incident_role_assignments"]
+    strangers = tuple(dict.fromkeys([*sent.strangers, gone]))
+    return sent.model_copy(update={"body": body, "strangers": strangers})

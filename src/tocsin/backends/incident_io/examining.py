@@ -1,0 +1,83 @@
+"""What an operator should know of the account: the key's rights, what it offers, how it treats our keys."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from uuid import NAMESPACE_URL, uuid5
+
+from tocsin.actions.ports import Finding
+from tocsin.backends.incident_io import wire
+from tocsin.backends.incident_io.answers import IdentityAnswer
+from tocsin.backends.incident_io.client import Client
+from tocsin.backends.incident_io.form import Account
+from tocsin.backends.incident_io.reading import incident_in
+from tocsin.backends.incident_io.troubles import Rejected
+from tocsin.incidents.errors import TocsinError, Unavailable
+from tocsin.incidents.rules import in_words
+
+KEY, FORM, TWICE = "INCIDENT_IO_API_KEY", "incident.io's configuration", "The same key twice"
+PROBE = str(uuid5(NAMESPACE_URL, "tocsin:doctor:the-same-key-twice"))
+"""Always the same, so that asking again makes no more test incidents."""
+
+RIGHTS = ("incident_creator", "viewer")
+NEW_KEY = "Make a key with the rights that README lists, under Settings, API keys, at incident.io."
+
+
+async def examined(client: Client, account: Account) -> Sequence[Finding]:
+    """Each thing that was looked at; what comes after a key that is refused is not looked at."""
+    found = []
+    async for finding in _findings(client, account):
+        found.append(finding)
+    return found
+
+
+async def _findings(client: Client, account: Account) -> AsyncIterator[Finding]:
+    try:
+        answer = await client.fetch("/v1/identity")
+    except (Rejected, Unavailable) as error:
+        yield Finding(name=KEY, ok=False, said=str(error), fix=NEW_KEY)
+        return
+    identity = IdentityAnswer.model_validate(answer.get("identity") or {})
+    missing = [right for right in RIGHTS if identity.roles and right not in identity.roles]
+    said = f"incident.io knows it as {identity.name} at {identity.dashboard_url}"
+    if missing:
+        yield Finding(name=KEY, ok=False, said=f"{said}, without {in_words(missing)}.", fix=NEW_KEY)
+    else:
+        yield Finding(name=KEY, ok=True, said=f"{said}.")
+    try:
+        form = await account.refresh()
+    except TocsinError as error:
+        yield Finding(name=FORM, ok=False, said=str(error), fix=NEW_KEY)
+        return
+    counts = (len(form.severities), len(form.incident_types), len(form.roles), len(form.custom_fields))
+    words = ("severities", "types", "roles", "fields")
+    offered = in_words(f"{count} {word}" for count, word in zip(counts, words, strict=True))
+    yield Finding(name=FORM, ok=True, said=f"it offers {offered}.")
+    yield await _twice(client, account)
+
+
+async def _twice(client: Client, account: Account) -> Finding:
+    """One key, sent twice in test mode: incident.io says what it is for, not what a repeat answers."""
+    form = await account.known()
+    mildest = min(form.severities, key=lambda s: s.rank, default=None)
+    payload = wire.CreateV2(
+        idempotency_key=PROBE,
+        visibility="private" if form.usual_type and form.usual_type.private_incidents_only else "public",
+        mode="test",
+        name="Tocsin's doctor: the same key twice",
+        severity_id=mildest.id if mildest else None,
+    )
+    try:
+        first = incident_in(await client.send("POST", "/v2/incidents", payload.written()))
+        again = incident_in(await client.send("POST", "/v2/incidents", payload.written()))
+    except (Rejected, Unavailable) as error:
+        return Finding(name=TWICE, ok=False, said=f"it could not be tried: {error}", fix=NEW_KEY)
+    if first.id == again.id:
+        return Finding(name=TWICE, ok=True, said=f"it made one incident, the test {first.reference}.")
+    said = f"it made two incidents, the tests {first.reference} and {again.reference}."
+    return Finding(
+        name=TWICE,
+        ok=False,
+        said=said,
+        fix="Tell incident.io's support: a declaration whose answer is lost may then be made twice.",
+    )

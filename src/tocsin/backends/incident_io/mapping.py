@@ -1,0 +1,167 @@
+"""incident.io's words and ours: answers of both versions become the same incident."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import get_args
+
+from tocsin.backends.incident_io.answers import (
+    Actor,
+    EntryAnswer,
+    FieldAnswer,
+    IncidentAnswer,
+    RoleAnswer,
+    StatusAnswer,
+    ToDoAnswer,
+    TypeAnswer,
+    User,
+    ValueAnswer,
+)
+from tocsin.incidents.model import (
+    CatalogEntry,
+    CustomField,
+    FieldEntry,
+    FieldKind,
+    FieldOption,
+    FieldValue,
+    FollowUp,
+    Form,
+    Incident,
+    IncidentType,
+    Person,
+    PersonId,
+    Role,
+    RoleAssignment,
+    Severity,
+    Status,
+)
+
+KINDS = frozenset(get_args(FieldKind))
+DAWN = datetime.fromtimestamp(0, UTC)
+
+# V1's word for where an incident stands, and its category (Incidents V1, Incident Statuses V1).
+CATEGORIES = {"triage": "triage", "closed": "closed", "declined": "declined"}
+MODES = {"real": "standard"}
+
+
+def incident_of(answer: IncidentAnswer, form: Form | None = None) -> Incident:
+    """The incident; `form` knows the account's statuses, which V1 names by a word alone."""
+    created = answer.created_at or DAWN
+    return Incident(
+        id=answer.id,
+        reference=answer.reference or answer.id,
+        name=answer.name,
+        summary=answer.summary,
+        permalink=answer.permalink,
+        severity=Severity(**answer.severity.model_dump()) if answer.severity else None,
+        incident_status=_status(answer, form),
+        incident_type=type_of(answer.incident_type) if answer.incident_type else None,
+        visibility=answer.visibility,
+        mode=MODES.get(answer.mode, answer.mode),
+        slack_team_id=answer.slack_team_id,
+        slack_channel_id=answer.slack_channel_id,
+        slack_channel_name=answer.slack_channel_name,
+        creator=_reporter(answer),
+        incident_role_assignments=tuple(
+            RoleAssignment(role=role_of(held.role), assignee=person_of(held.assignee))
+            for held in answer.incident_role_assignments
+            if held.role.role_type != "reporter"
+        ),
+        custom_field_entries=tuple(_entry(e) for e in answer.custom_field_entries if e.values),
+        created_at=created,
+        updated_at=answer.updated_at or created,
+        closed_at=next(
+            (
+                stamp.value.value
+                for stamp in answer.incident_timestamp_values
+                if stamp.value and stamp.incident_timestamp.name.lower().startswith("closed")
+            ),
+            None,
+        ),
+    )
+
+
+def _status(answer: IncidentAnswer, form: Form | None) -> Status:
+    if answer.incident_status is not None:
+        return status_of(answer.incident_status)
+    word = answer.status or "live"
+    category = CATEGORIES.get(word, "live")
+    known = form.statuses if form is not None else ()
+    exact = (s for s in known if s.name.lower() == word)
+    alike = (s for s in sorted(known, key=lambda s: s.rank) if s.category == category)
+    return next(exact, None) or next(alike, None) or Status(id=word, name=word.title(), category=category)
+
+
+def status_of(answer: StatusAnswer) -> Status:
+    return Status(**answer.model_dump())
+
+
+def type_of(answer: TypeAnswer) -> IncidentType:
+    return IncidentType(**answer.model_dump())
+
+
+def role_of(answer: RoleAnswer) -> Role:
+    return Role(**answer.model_dump())
+
+
+def person_of(user: User | None) -> Person | None:
+    if user is None:
+        return None
+    slack = PersonId(user.slack_user_id) if user.slack_user_id else None
+    return Person(slack_user_id=slack, name=user.name, email=user.email)
+
+
+def actor_of(actor: Actor) -> Person | None:
+    return person_of(actor.user)
+
+
+def _reporter(answer: IncidentAnswer) -> Person:
+    """Who declared it: the reporter where one is assigned; what our key created has no user of its own."""
+    held = (a.assignee for a in answer.incident_role_assignments if a.role.role_type == "reporter")
+    return person_of(next(held, None)) or actor_of(answer.creator) or Person()
+
+
+def field_of(answer: FieldAnswer, *, required: bool = False) -> CustomField:
+    """The field; a kind that we do not know is asked for as text."""
+    kind = answer.field_type if answer.field_type in KINDS else "text"
+    return CustomField(
+        id=answer.id,
+        name=answer.name,
+        description=answer.description,
+        field_type=kind,  # type: ignore[arg-type]
+        required=required,
+        options=tuple(FieldOption(**option.model_dump()) for option in answer.options),
+        searched=bool(answer.catalog_type_id),
+        catalog_type_id=answer.catalog_type_id,
+    )
+
+
+def _entry(answer: EntryAnswer) -> FieldEntry:
+    return FieldEntry(
+        custom_field=field_of(answer.custom_field), values=tuple(_value(value) for value in answer.values)
+    )
+
+
+def _value(answer: ValueAnswer) -> FieldValue:
+    option, entry = answer.value_option, answer.value_catalog_entry
+    return FieldValue(
+        value_text=answer.value_text,
+        value_link=answer.value_link,
+        value_numeric=answer.value_numeric,
+        value_option=FieldOption(**option.model_dump()) if option else None,
+        value_catalog_entry=CatalogEntry(id=entry.id, name=entry.name) if entry else None,
+    )
+
+
+def follow_up_of(answer: ToDoAnswer, kind: str) -> FollowUp:
+    """Its id names kind and incident too: incident.io finds neither by the id alone."""
+    return FollowUp(
+        id=f"{kind}/{answer.incident_id}/{answer.id}",
+        incident_id=answer.incident_id,
+        kind="action" if kind == "action" else "follow_up",
+        text=answer.title or answer.description,
+        assignee=person_of(answer.assignee),
+        is_done=answer.status in {"completed", "not_doing"},
+        created_at=answer.created_at or DAWN,
+        done_at=answer.completed_at,
+    )

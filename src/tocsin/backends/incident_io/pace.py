@@ -1,0 +1,45 @@
+"""How often incident.io is asked: less often than it allows, and what somebody waits for goes first."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+
+PER_MINUTE = 1080
+"""incident.io, Rate limits: 1200 requests a minute for each API key; with a full bucket this makes 1180."""
+
+AT_ONCE = 100
+KEPT_FREE = 20
+"""Of those, what only an incident's creation may use."""
+
+
+class Pace:
+    """A bucket of permissions that fills steadily; whoever finds it empty waits."""
+
+    def __init__(self, per_minute: float = PER_MINUTE, at_once: float = AT_ONCE) -> None:
+        self._rate = per_minute / 60
+        self._most = at_once
+        self._left = at_once
+        self._looked = monotonic()
+        self._held_until = 0.0
+
+    async def turn(self, *, urgent: bool = False) -> None:
+        """Wait until a request may be sent."""
+        floor = 0.0 if urgent else min(KEPT_FREE, self._most / 2)
+        wait = self._wait(floor, urgent)
+        # What is taken is taken at once, so that many who wait come one after the other.
+        self._left -= 1
+        if wait > 0:
+            await asyncio.sleep(wait)
+
+    def hold(self, seconds: float) -> None:
+        """Nothing but what is urgent is sent for so many seconds: incident.io asked for it."""
+        self._held_until = max(self._held_until, monotonic() + seconds)
+
+    def _wait(self, floor: float, urgent: bool) -> float:
+        now = monotonic()
+        self._left = min(self._most, self._left + (now - self._looked) * self._rate)
+        self._looked = now
+        held = 0.0 if urgent else self._held_until - now
+        missing = floor + 1 - self._left
+        return max(held, missing / self._rate)

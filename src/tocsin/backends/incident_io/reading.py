@@ -1,0 +1,134 @@
+"""Incidents as incident.io has them: one, a page of them, and what happened in one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from tocsin.backends.incident_io.answers import IncidentAnswer, TimelineAnswer, UpdateAnswer
+from tocsin.backends.incident_io.client import Client
+from tocsin.backends.incident_io.mapping import DAWN, actor_of
+from tocsin.backends.incident_io.troubles import Rejected
+from tocsin.incidents.errors import Refused
+from tocsin.incidents.model import OPEN_CATEGORIES, TimelineEntry
+from tocsin.incidents.requests import IncidentFilter
+
+MOST_ON_A_PAGE = 250  # incident.io, Incidents V2 List: page_size is at most 250
+
+# Without a filter the list leaves tests out (Incidents V2, List).
+MODES = tuple(("mode[one_of]", mode) for mode in ("standard", "retrospective", "test"))
+
+_NUMBER = re.compile(r"(?:[A-Z]{1,10}-)?([1-9][0-9]{0,14})", re.ASCII | re.IGNORECASE)
+_ID = re.compile(r"[0-9A-Za-z_-]{4,100}", re.ASCII)
+
+
+async def pages(
+    client: Client, path: str, name: str, query: Sequence[tuple[str, str]] = (), *, most: int, size: int = 250
+) -> AsyncIterator[dict[str, Any]]:
+    """Everything of a list, page by page; the last page names nothing to come after it."""
+    after, seen = "", 0
+    while seen < most:
+        asked = [*query, ("page_size", str(size)), *([("after", after)] if after else [])]
+        answer = await client.fetch(path, asked)
+        found = answer.get(name) or []
+        for item in found:
+            if isinstance(item, dict):
+                yield item
+        seen += len(found)
+        meta = answer.get("pagination_meta") or {}
+        after = str(meta.get("after") or "")
+        if not after or not found:
+            return
+
+
+async def show(client: Client, reference: str) -> IncidentAnswer | None:
+    """The incident with this id, reference or number; V2 takes the bare number too (Incidents V2, Show)."""
+    wanted = reference.strip()
+    number = _NUMBER.fullmatch(wanted)
+    if number is None and not _ID.fullmatch(wanted):
+        return None
+    try:
+        answer = await client.fetch(f"/v2/incidents/{number[1] if number else wanted}")
+    except Rejected as rejected:
+        # What is no id of theirs may be refused as well as not found.
+        if rejected.status in {400, 404, 410, 422}:
+            return None
+        raise Refused(str(rejected)) from rejected
+    return incident_in(answer)
+
+
+def incident_in(answer: Any) -> IncidentAnswer:
+    """The incident in an answer; one page of the documentation shows it without its wrapper."""
+    inner = answer.get("incident")
+    return IncidentAnswer.model_validate(inner if isinstance(inner, dict) else answer)
+
+
+async def newest(
+    client: Client, query: Sequence[tuple[str, str]], *, after: str | None, limit: int
+) -> list[IncidentAnswer]:
+    """A page of incidents, newest first, 250 at most; nothing comes after one that is not there."""
+    size = max(1, min(limit, MOST_ON_A_PAGE))
+    asked = [*query, *MODES, ("page_size", str(size)), *([("after", after)] if after else [])]
+    try:
+        answer = await client.fetch("/v2/incidents", asked)
+    except Rejected as rejected:
+        if after and rejected.status in {400, 404, 422}:
+            return []
+        raise Refused(str(rejected)) from rejected
+    listed = answer.get("incidents") or []
+    return [IncidentAnswer.model_validate(item) for item in listed if isinstance(item, dict)][:limit]
+
+
+def query_of(wanted: IncidentFilter) -> list[tuple[str, str]]:
+    """What incident.io can filter by itself (Incidents V2, List); the rest is looked at here."""
+    query = []
+    if wanted.is_open is not None:
+        operator = "one_of" if wanted.is_open else "not_in"
+        query += [(f"status_category[{operator}]", category) for category in sorted(OPEN_CATEGORIES)]
+    if wanted.severity_id:
+        query.append(("severity[one_of]", wanted.severity_id))
+    if wanted.incident_status_id:
+        query.append(("status[one_of]", wanted.incident_status_id))
+    return query
+
+
+async def happened(client: Client, incident_id: str) -> list[TimelineEntry]:
+    """Updates and timeline items, oldest first."""
+    query = (("incident_id", incident_id),)
+    found: list[TimelineEntry] = []
+    async for item in pages(client, "/v2/incident_updates", "incident_updates", query, most=1000):
+        found.append(_update(UpdateAnswer.model_validate(item)))
+    async for item in pages(
+        client, "/v2/incident_timeline_items", "incident_timeline_items", query, most=1000
+    ):
+        noted = TimelineAnswer.model_validate(item)
+        found.append(
+            TimelineEntry(
+                at=noted.timestamp or DAWN,
+                by=actor_of(noted.creator),
+                verb=noted.title,
+                text=noted.description,
+            )
+        )
+    return sorted(found, key=lambda entry: entry.at)
+
+
+def _update(update: UpdateAnswer) -> TimelineEntry:
+    said = [
+        update.new_incident_status.name if update.new_incident_status else "",
+        update.new_severity.name if update.new_severity else "",
+        update.message,
+    ]
+    return TimelineEntry(
+        at=update.created_at or DAWN,
+        by=actor_of(update.updater),
+        verb="updated",
+        text=" · ".join(filter(None, said)),
+    )
+
+
+def written(at: datetime) -> str:
+    """RFC 3339 in UTC, as incident.io takes it."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

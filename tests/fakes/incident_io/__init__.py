@@ -1,0 +1,1 @@
+"""incident.io on this machine, as its documents say it is; what they do not allow is refused."""
