@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from fakes.declarations import Ticking
+from fakes.declarations import DAWN, Ticking
+from fakes.incident_io.account import Account
+from fakes.incident_io.server import running_incident_io
 
 from tocsin.actions.ports import Backend
 from tocsin.backends.catalogue import Catalogue
+from tocsin.backends.incident_io import IncidentIo
 from tocsin.backends.local import LocalBackend
+from tocsin.journal.memory import SqlMemory
 
 Reopen = Callable[[], Awaitable[Backend]]
 
 
-def _local(folder: Path) -> Reopen:
+@asynccontextmanager
+async def _local(folder: Path) -> AsyncIterator[Reopen]:
     opened: list[LocalBackend] = []
 
     async def reopen() -> Backend:
@@ -27,16 +34,40 @@ def _local(folder: Path) -> Reopen:
         opened.append(backend)
         return backend
 
-    return reopen
+    yield reopen
 
 
-KEPT_BY: dict[str, Callable[[Path], Reopen]] = {"local": _local}
+@asynccontextmanager
+async def _incident_io(folder: Path) -> AsyncIterator[Reopen]:
+    opened: list[IncidentIo] = []
+    memory = SqlMemory(f"sqlite:///{folder / 'journal.db'}")
+    account = Account(clock=Ticking(DAWN - timedelta(seconds=1)))
+    async with running_incident_io(account) as server:
+
+        async def reopen() -> Backend:
+            for earlier in opened:
+                await earlier.close()
+            backend = IncidentIo(server.url, account.key, memory=memory, clock=Ticking())
+            opened.append(backend)
+            return backend
+
+        yield reopen
+        for earlier in opened:
+            await earlier.close()
+    memory.close()
+
+
+KEPT_BY: dict[str, Callable[[Path], AbstractAsyncContextManager[Reopen]]] = {
+    "local": _local,
+    "incident_io": _incident_io,
+}
 
 
 @pytest.fixture(params=sorted(KEPT_BY))
-def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Reopen:
+async def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Reopen]:
     """Opens the backend as a new process would, closing it first where it was open."""
-    return KEPT_BY[request.param](tmp_path)
+    async with KEPT_BY[request.param](tmp_path) as opening:
+        yield opening
 
 
 @pytest.fixture

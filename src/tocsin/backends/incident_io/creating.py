@@ -16,7 +16,7 @@ from tocsin.backends.incident_io.keeping import Kept, kept_name
 from tocsin.backends.incident_io.reading import incident_in, pages
 from tocsin.backends.incident_io.refusing import refusal, stranger
 from tocsin.backends.incident_io.troubles import Rejected
-from tocsin.incidents.errors import OutcomeUnknown, Unavailable
+from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
 from tocsin.incidents.model import FieldValue, Frozen, PersonId
 from tocsin.incidents.requests import Declaration
 
