@@ -177,7 +177,7 @@ async def test_settings_are_read_from_a_dotenv_file_and_a_broken_one_is_told(ter
     read = await terminal.run("incidents", "list")
     dotenv.write_bytes(b"\xff\xfe=1")
     broken = await terminal.run("incidents", "list")
-    assert (read.code, read.err) == (2, "TOCSIN_BACKEND must be 'local' or 'incident_io'.\n")
+    assert (read.code, read.err) == (2, "TOCSIN_BACKEND must be 'local', 'incident_io' or 'devrev'.\n")
     assert (broken.code, len(broken.lines)) == (2, 1)
     assert broken.err.startswith(".env cannot be read")
 

@@ -132,8 +132,10 @@ class Bot:
         self.alarms.seen("socket", LOST if lost else "", after=LOST_SECONDS)
 
     async def _keeps_incidents(self) -> None:
-        await self.backend.remember_people(())
-        await self.backend.incidents(limit=1)
+        # While a hosted backend is out of reach, what is declared is saved.
+        if not self.backend.is_remote:
+            await self.backend.remember_people(())
+            await self.backend.incidents(limit=1)
 
     async def _count_pending(self) -> None:
         self.meters.pending(len(await self.journal.unfinished()))

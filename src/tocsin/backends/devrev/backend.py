@@ -46,6 +46,8 @@ class DevRevBackend:
     """The Backend and Managing ports over DevRev's API. Without a memory it only reads."""
 
     kept_by: Final = "DevRev"
+    makes_channel = False
+    is_remote = True
 
     def __init__(
         self,
@@ -159,6 +161,9 @@ class DevRevBackend:
         if block == mapping.BLOCKS["owned_by"] and self._org.lead is not None:
             block = f"incident_role_assignments.{self._org.lead.id}"
         return Refused(refusal.sentence, {block: refusal.sentence} if block else {})
+
+    async def follow_through(self, declaration: Declaration, incident: Incident) -> None:
+        """Everything is there already."""
 
     async def find(self, reference: str) -> Incident | None:
         return await self._reading.find(reference)

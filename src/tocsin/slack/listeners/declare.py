@@ -186,6 +186,7 @@ def _order(submission: Submission, form: Form, desk: Desk) -> DeclareOrder:
         custom_field_entries=custom,
         backend_entries=own,
         slack_team_id=submission.team_id,
+        slack_enterprise_id=desk.workspace.home.enterprise,
         source=_source(context, desk),
         reporter=desk.people.meet(submission.by),
         at=desk.clock(),
