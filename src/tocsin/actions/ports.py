@@ -38,7 +38,6 @@ class Searching(Protocol):
 
     async def options(self, field_id: str, typed: str) -> Sequence[FieldOption]:
         """The first hundred options that match what somebody types, best first."""
-        ...
 
 
 class Backend(Searching, Protocol):
@@ -48,51 +47,38 @@ class Backend(Searching, Protocol):
     may not have been made, and Refused when the backend says no.
     """
 
-    @property
-    def makes_channel(self) -> bool:
-        """Whether the backend opens an incident's channel itself, some time after it was created."""
-        ...
+    makes_channel: bool
+    """Whether the backend opens an incident's channel itself, some time after it was created."""
 
-    @property
-    def is_remote(self) -> bool:
-        """Whether it may be out of reach for hours while Tocsin itself is well."""
-        ...
+    is_remote: bool
+    """Whether it may be out of reach for hours while Tocsin itself is well."""
 
     async def form(self) -> Form:
         """What a declaration may choose from, as configured now."""
-        ...
 
     async def create(self, declaration: Declaration) -> Incident:
         """Create the incident, once for each `declaration.key`: a repeat answers with the first one."""
-        ...
 
     async def follow_through(self, declaration: Declaration, incident: Incident) -> None:
         """What an incident needs after its reference is known; repeatable, and nothing for most backends."""
-        ...
 
     async def find(self, reference: str) -> Incident | None:
         """The incident with this id, reference (`INC-12`, any case) or bare number (`12`)."""
-        ...
 
     async def incidents(self, *, after: str | None = None, limit: int = 50) -> Sequence[Incident]:
         """Incidents, newest first; `after` is the id of the last one of the page before."""
-        ...
 
     async def set_channel(self, incident_id: str, channel: Channel) -> Incident:
         """Remember the incident's own Slack channel."""
-        ...
 
     async def note(self, incident_id: str, entry: TimelineEntry, key: str) -> None:
         """Add to the timeline, once for each `key`."""
-        ...
 
     async def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
         """Everything that happened, oldest first."""
-        ...
 
     async def remember_people(self, people: Iterable[Person]) -> None:
         """Keep what people are called, where the backend does not know it by itself."""
-        ...
 
     async def close(self) -> None: ...
 
@@ -203,7 +189,6 @@ class Workspace(Protocol):
 
         No clock is asked: it is one whose purpose is this incident, or that has none yet.
         """
-        ...
 
     async def set_topic(self, channel: ChannelId, incident: Incident) -> None: ...
 
@@ -211,15 +196,15 @@ class Workspace(Protocol):
 
     async def bookmark(self, channel: ChannelId, incident: Incident, *, again: bool) -> None:
         """Add the incident's permalink to the channel's bookmarks, where it has one."""
-        ...
 
     async def invite(self, channel: ChannelId, people: Sequence[PersonId]) -> tuple[PersonId, ...]:
         """Bring people in, 100 at most in one call; answers who could not be brought in."""
-        ...
+
+    async def members(self, channel: ChannelId) -> Sequence[PersonId] | None:
+        """Who is in a channel; None where the bot cannot see it."""
 
     async def group(self, group: str) -> Sequence[PersonId] | None:
         """Who is in a user group, given by id or `@handle`; None for one that Slack does not know."""
-        ...
 
     async def pin(self, channel: ChannelId, ts: MessageTs) -> None: ...
 
@@ -229,25 +214,20 @@ class Workspace(Protocol):
         With `again` an earlier attempt may have arrived: what carries `key` is looked for before anything is
         posted.
         """
-        ...
 
     async def update_card(self, incident: Incident, card: Card) -> None:
         """Have a card say what the incident is now; nothing happens when the card is gone."""
-        ...
 
     async def tell(self, person: PersonId, sentence: str, *, key: str, again: bool = False) -> None:
         """A direct message in plain words."""
-        ...
 
     async def ask_to_fix(
         self, person: PersonId, name: str, sentence: str, *, key: str, again: bool = False
     ) -> None:
         """Tell somebody that their declaration was refused, with a button that opens it again."""
-        ...
 
     async def show_declared(self, view_id: str, incident: Incident, trouble: Sequence[str]) -> bool:
         """Put the outcome into the modal; whether the reporter still has it open."""
-        ...
 
     async def show_already_declared(self, view_id: str, incident: Incident) -> bool: ...
 
@@ -259,21 +239,17 @@ class Ledger(Protocol):
 
     async def claim_source(self, team: str, source: SourceMessage, key: str) -> str:
         """Take a message for a declaration; answers the key of whoever took it first."""
-        ...
 
     async def release_source(self, team: str, source: SourceMessage, key: str) -> None:
         """Give the message back, when the declaration with this key was refused."""
-        ...
 
     async def source_key(self, team: str, source: SourceMessage) -> str | None:
         """The key of the declaration made from this message."""
-        ...
 
     async def remember_incident(self, key: str, incident: Incident) -> None: ...
 
     async def incident_id(self, key: str) -> str | None:
         """The id of the incident that the declaration with this key became."""
-        ...
 
     async def remember_card(self, incident_id: str, card: Card) -> None: ...
 
@@ -281,7 +257,6 @@ class Ledger(Protocol):
 
     async def remember_channel(self, channel: ChannelId, incident_id: str) -> None:
         """Which incident this channel is for."""
-        ...
 
 
 class Journal(Protocol):
@@ -289,22 +264,18 @@ class Journal(Protocol):
 
     async def start(self, verb: str, key: str, order: Mapping[str, Any]) -> None:
         """Commit to a story and begin it; nothing happens when this key was started before."""
-        ...
 
     async def step(self, name: str, act: Callable[[bool], Awaitable[T]], returns: type[T] | Any) -> T:
         """Do one step of the running story, or recall what it answered before.
 
         `act` is told whether an earlier process may already have done it.
         """
-        ...
 
     async def order(self, key: str) -> Any:
         """What a story was begun with; None when there is none of this key."""
-        ...
 
     async def result(self, key: str) -> Any:
         """What a finished story answered; None while it runs, or when there is none of this key."""
-        ...
 
 
 class Clock(Protocol):

@@ -163,6 +163,16 @@ class SlackWorkspace(WorkspaceChanges):
         answer = await self.calls.once(self.client.users_list, limit=limit)
         return [account(user, self.home) for user in answer.get("members") or () if user.get("id")]
 
+    async def members(self, channel: ChannelId) -> Sequence[PersonId] | None:
+        """Who is in a channel, the first thousand of them; None where the bot cannot see it."""
+        try:
+            answer = await self.calls.make(self.client.conversations_members, channel=channel, limit=1000)
+        except SlackRefused as refusal:
+            if refusal.code not in {"channel_not_found", "fetch_members_failed"}:
+                raise
+            return None
+        return [PersonId(str(person)) for person in answer.get("members") or ()]
+
     async def group(self, group: str) -> Sequence[PersonId] | None:
         """As the port says, asked now (Slack, usergroups.users.list)."""
         if group.startswith("@"):
