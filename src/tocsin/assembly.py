@@ -113,7 +113,7 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         await bot.alarms.recall()
         stack.push_async_callback(tasks.finish, FINISH_SECONDS)
         await _kept_fresh(forms, stack)
-        _kept_up(stack, bot.watch(ledger), verbs.remind.keep_watch())
+        _kept_up(stack, bot.watch(ledger), *verbs.watches())
         await asyncio.gather(*(desk.people.greet() for desk in desks.open))
         await _reaching_the_operator(bot, desks, settings.tocsin_admin_channel, stack)
         bot.app = build_app(desks, new_client(None), bot.meters)

@@ -69,4 +69,5 @@ def managed(
         workspace=workspace,
         form=form,
         clock=bot.clock,
+        alarms=bot.alarms,
     )

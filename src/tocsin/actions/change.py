@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tocsin.actions.aftermath import Aftermath
+from tocsin.actions.alarming import Alarms
 from tocsin.actions.best_effort import without_end
 from tocsin.actions.ports import Journal
 from tocsin.actions.promises import (
@@ -64,11 +65,13 @@ class ChangeIncident:
         form: Callable[[], Awaitable[Form]],
         workspace: Callable[[TeamId], Telling],
         aftermath: Aftermath,
+        alarms: Alarms,
     ) -> None:
         self._backend = backend
         self._journal = journal
         self._form = form
         self._aftermath = aftermath
+        self._alarms = alarms
         self._promises = Promises(
             verb=VERB,
             order=ChangeOrder,
@@ -117,7 +120,7 @@ class ChangeIncident:
             if order.ending is not None:
                 change = ended(change, order.ending, before, form)
             change = checked(await self._merging(change), before, form)
-            after = await self._backend.change(before.id, change)
+            after = await self._alarms.watched("backend", lambda: self._backend.change(before.id, change))
         except Refused as refusal:
             overtaken = isinstance(refusal, Overtaken)
             return NotChanged(sentence=refusal.sentence, fields=refusal.fields, overtaken=overtaken)

@@ -42,6 +42,21 @@ class Showing(Workspace, Withdrawing, Protocol):
     async def rename_channel(self, channel: ChannelId, name: str) -> Channel: ...
 
 
+class Watched(Faces, Protocol):
+    """What open incidents were when last looked at."""
+
+    async def watched(self) -> Mapping[str, str]: ...
+
+    async def remember_watched(self, incident_id: str, seen: str | None) -> None:
+        """None when it need not be watched any more."""
+        ...
+
+
+def snapshot(incident: Incident) -> str:
+    """What an incident is, whenever it became so."""
+    return incident.model_copy(update={"updated_at": incident.created_at}).model_dump_json()
+
+
 class Following:
     """Brings what is shown up to date; one instance for the whole process."""
 
@@ -49,15 +64,12 @@ class Following:
         self,
         *,
         backend: Backend,
-        ledger: Faces,
+        ledger: Watched,
         workspace: Callable[[TeamId], Showing],
-        shown: Callable[[Incident], None] = lambda incident: None,
     ) -> None:
-        """`shown` hears of each incident that was brought up to date."""
         self._backend = backend
         self._ledger = ledger
         self._workspace = workspace
-        self._told = shown
         self._soon: dict[str, asyncio.Task[None]] = {}
         self._before: dict[str, Incident] = {}
         self._turns: dict[str, asyncio.Lock] = {}
@@ -84,7 +96,8 @@ class Following:
             incident = await self._backend.find(incident_id)
             if incident is not None:
                 await self._show(incident, before)
-                self._told(incident)
+                is_open = incident.incident_status.is_open
+                await self._ledger.remember_watched(incident.id, snapshot(incident) if is_open else None)
         if self._before.get(incident_id) is before:
             self._before.pop(incident_id, None)
         if incident_id not in self._soon:

@@ -8,8 +8,9 @@ from typing import Any
 
 from tocsin.actions.announcing import Announcing
 from tocsin.actions.attempts import ALL_DAY, Trouble, attempt
+from tocsin.actions.following import Showing, Watched, snapshot
 from tocsin.actions.orders import AnyOutcome, Declared, DeclareOrder
-from tocsin.actions.ports import Backend, Channel, Clock, Journal, Ledger, Workspace
+from tocsin.actions.ports import Backend, Channel, Clock, Journal
 from tocsin.actions.telling import Telling
 from tocsin.actions.waiting import Waiting
 from tocsin.incidents.errors import Refused, SlackRefused
@@ -34,8 +35,8 @@ class Gathering:
         self,
         *,
         backend: Backend,
-        workspace: Workspace,
-        ledger: Ledger,
+        workspace: Showing,
+        ledger: Watched,
         journal: Journal,
         clock: Clock,
         announce: str | None,
@@ -192,7 +193,15 @@ class Gathering:
         key = f"{order.declaration.key}:{spot.place}"
         card = await self._workspace.post_card(incident, spot, key=key, again=again)
         await self._ledger.remember_card(incident.id, card)
+        await self._remember_face(incident, card)
         return card
+
+    async def _remember_face(self, incident: Incident, card: Card) -> None:
+        """What the card shows, so that it is edited when, and only when, it would show something else."""
+        face = self._workspace.faces(incident)["card"]
+        await self._ledger.remember_face(incident.id, card.channel, card.ts, face)
+        # A change that came before this card did is seen at the next look.
+        await self._ledger.remember_watched(incident.id, snapshot(incident))
 
     async def _bring_up_to_date(self, incident: Incident) -> Any:
         """The cards that went out without a channel, now with it."""
@@ -201,6 +210,7 @@ class Gathering:
             for card in await self._ledger.cards(incident.id):
                 if card.place != "headline":
                     await self._workspace.update_card(incident, card)
+                    await self._remember_face(incident, card)
 
         return await attempt(self._journal, "bring the cards up to date", "The cards stay as they are", edit)
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from tocsin.actions import change, note
 from tocsin.actions.aftermath import Aftermath, Speaking
+from tocsin.actions.alarming import Alarms
 from tocsin.actions.change import ChangeIncident
 from tocsin.actions.find import Channels, FindIncidents
 from tocsin.actions.follow_up import FollowUps, Listing
-from tocsin.actions.following import Following
+from tocsin.actions.following import Following, Watched
 from tocsin.actions.note import Notes
 from tocsin.actions.ports import Backend, Clock, Journal
 from tocsin.actions.promises import KeepsIncidents
 from tocsin.actions.remind import Remind, Reminders, Reminding
-from tocsin.actions.withdraw import Faces
+from tocsin.actions.watching import Watching
 from tocsin.incidents.model import Form, TeamId
 
 
@@ -24,7 +25,7 @@ class Slack(Speaking, Listing, Reminding, Protocol):
     """All that the verbs ask of a workspace."""
 
 
-class Records(Faces, Channels, Protocol):
+class Records(Watched, Channels, Protocol):
     """All that the verbs ask of the ledger."""
 
 
@@ -38,6 +39,11 @@ class Managing:
     find: FindIncidents
     remind: Remind
     following: Following
+    watching: Watching
+
+    def watches(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        """What goes on for as long as the process does."""
+        return self.remind.keep_watch(), self.watching.keep_watch()
 
     def stories(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
         """The durable part of each verb, by the name that the journal knows it by."""
@@ -53,6 +59,7 @@ def managing(
     workspace: Callable[[TeamId], Slack],
     form: Callable[[], Awaitable[Form]],
     clock: Clock,
+    alarms: Alarms,
 ) -> Managing:
     """`workspace` answers the workspace of a team, `form` what may be chosen."""
     keeps = cast(KeepsIncidents, backend)
@@ -68,11 +75,17 @@ def managing(
     )
     return Managing(
         change=ChangeIncident(
-            backend=keeps, journal=journal, form=form, workspace=workspace, aftermath=aftermath
+            backend=keeps,
+            journal=journal,
+            form=form,
+            workspace=workspace,
+            aftermath=aftermath,
+            alarms=alarms,
         ),
         follow_ups=FollowUps(backend=keeps, journal=journal, ledger=ledger, workspace=workspace),
         notes=Notes(backend=keeps, journal=journal, workspace=workspace),
         find=FindIncidents(backend=keeps, channels=ledger),
         remind=remind,
         following=following,
+        watching=Watching(backend=keeps, ledger=ledger, following=following, alarms=alarms),
     )
