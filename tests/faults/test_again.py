@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from fakes.readings import deliver, how_many, last_delivery, settled
+from fakes.bot import ticked
+from fakes.readings import deliver, how_many, last_delivery, settled, words
 from fakes.slack import running_workspace
 
 from faults.run import Run, run
 from tocsin.playground.faults import Fault
 from tocsin.playground.manifest import Manifest
+from tocsin.playground.model import View
 from tocsin.slack import routes
 
 
@@ -37,6 +39,37 @@ async def test_a_press_replayed_after_a_restart_is_answered_with_the_same_refere
             assert answer["view"]["title"]["text"] == "INC-1"
             assert await how_many(second.bot) == 1
             assert second.broken() == []
+
+
+async def unheard(day: Run, view: View) -> None:
+    """A press that arrives, and whose answer never comes back to Slack."""
+    person = day.bot.workspace.person(view.user)
+    payload = day.bot.workspace.payloads.submission(day.bot.slack.app, person, view, "1.2.abc", [])
+    await deliver(day.bot, "interactive", payload, "view_submission")
+
+
+@pytest.mark.parametrize("settles", [True, False], ids=["it was finished", "it was not"])
+async def test_who_ticks_private_only_at_the_second_press_is_told_that_it_is_public(
+    day: Run, settles: bool
+) -> None:
+    goes_on = asyncio.Event()
+    day.fail("conversations.create", Fault(until=goes_on))
+    view, press = await day.filled()
+    if settles:
+        day.fail("views.update", Fault(error="hash_conflict"))
+    await unheard(day, view)
+    if settles:
+        goes_on.set()
+        await settled(day.bot)
+    await day.bot.fill("ana", view, visibility=ticked("private"))
+    assert (await day.submit(press)).ok
+    goes_on.set()
+    await settled(day.bot)
+    await day.bot.workspace.heard(lambda call: "is public" in str(call.args.get("text")))
+    for said in (words(view), day.told()):
+        assert "INC-1 is public: your first press had declared it already" in said
+        assert "/incident private" in said
+    assert day.broken() == []
 
 
 @pytest.mark.parametrize("days", [-1, 1])

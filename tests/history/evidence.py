@@ -34,14 +34,24 @@ class Intent:
     answers: list[Answer] = field(default_factory=list)
     later: list[Answer] = field(default_factory=list)
     """What the window said after it had been answered."""
-    state: Json = field(default_factory=dict)
+    states: list[Json] = field(default_factory=list)
+    """What was in the form at each press."""
 
     @property
     def token(self) -> str:
         return self.press.token
 
     @property
+    def state(self) -> Json:
+        return self.states[-1] if self.states else {}
+
+    @property
     def is_private(self) -> bool:
+        """Whether it was declared private from the first press on; that one may have been taken."""
+        return all("private" in json.dumps(state.get("visibility") or {}) for state in self.states)
+
+    @property
+    def wants_private(self) -> bool:
         return "private" in json.dumps(self.state.get("visibility") or {})
 
     @property
@@ -139,7 +149,7 @@ class Evidence:
             if view_id not in found:
                 continue
             if exchange.method == "view_submission":
-                found[view_id].state = exchange.args["view"]["state"]["values"]
+                found[view_id].states.append(exchange.args["view"]["state"]["values"])
                 found[view_id].answers.append(self._acknowledged(exchange))
             elif exchange.method == "views.update" and exchange.ok:
                 said = answer_of(exchange.args.get("view") or {})

@@ -31,9 +31,9 @@ def leaks(seen: Evidence) -> Iterator[str]:
     """Private words that somebody could read who may not."""
     surfaces = list(_surfaces(seen))
     for intent in seen.intents:
-        if not intent.is_private:
-            continue
         incidents = seen.incidents_of(intent)
+        if not intent.is_private and not any(kept.is_private for kept in incidents):
+            continue
         allowed = intent.insiders | {seen.history.bot}
         for surface in surfaces:
             if surface.audience <= allowed:

@@ -43,7 +43,8 @@ retry_handlers=[
         .AsyncServerErrorRetryHandler()
     ]"""
 SHOWN = """\
-    async def _shown(self, view_id: str, outcome: AnyOutcome, troubles: Sequence[Trouble]) -> bool:
+        self, view_id: str, outcome: AnyOutcome, troubles: Sequence[Trouble], wanted_private: bool = False
+    ) -> bool:
 """
 SKIPPED = """\
                 if refusal.code != "name_taken":

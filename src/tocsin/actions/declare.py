@@ -23,6 +23,7 @@ from tocsin.actions.orders import (
     Outcome,
 )
 from tocsin.actions.ports import Backend, Journal, Ledger
+from tocsin.actions.telling import too_late
 from tocsin.actions.waiting import Waiting, WaitingRoom
 from tocsin.incidents.errors import Refused, TocsinError, Unavailable
 from tocsin.incidents.model import (
@@ -72,6 +73,7 @@ class DeclareIncident:
         # Refusals that somebody has read while their story may not have come to its end yet.
         self._refused: set[str] = set()
         self._saving: set[asyncio.Task[tuple[str, Waiting[AnyOutcome]]]] = set()
+        self._warning: set[asyncio.Task[None]] = set()
 
     async def __call__(
         self, order: DeclareOrder, acknowledged: asyncio.Event, patience: float = PATIENCE
@@ -95,6 +97,10 @@ class DeclareIncident:
             self._room.enter(order.declaration.key).late = True
             raise Unavailable("Tocsin's journal did not answer in time.")
         key, waiting = saving.result()
+        if waiting.private:
+            warning = asyncio.create_task(self._warn(order, waiting))
+            self._warning.add(warning)
+            warning.add_done_callback(self._warning.discard)
         outcome = await waiting.heard(until - loop.time())
         if outcome is None:
             waiting.late = True
@@ -109,6 +115,7 @@ class DeclareIncident:
         order, finished = await self._not_refused_yet(order)
         key = order.declaration.key
         waiting = self._room.enter(key)
+        waiting.private |= order.declaration.visibility == "private"
         if finished is not None:
             self._room.leave(key)
             waiting.tell(finished)
@@ -116,6 +123,13 @@ class DeclareIncident:
         waiting.answers.append(acknowledged)
         await self._journal.start(VERB, key, order.model_dump(mode="json"))
         return key, waiting
+
+    async def _warn(self, order: DeclareOrder, waiting: Waiting[AnyOutcome]) -> None:
+        """Tell somebody who ticked *private* only when they pressed again that it is public already."""
+        await asyncio.wait({waiting.outcome})
+        outcome = waiting.outcome.result()
+        if isinstance(outcome, Declared) and (said := too_late(outcome.incident, waiting.private)):
+            await self._gathering(order.declaration.slack_team_id).telling.too_late(order, said)
 
     async def _not_refused_yet(self, order: DeclareOrder) -> tuple[DeclareOrder, AnyOutcome | None]:
         """The order, under a key that nothing was refused for, and what became of that key.

@@ -34,7 +34,8 @@ class Telling:
         async def show(again: bool) -> None:
             if waiting is not None:
                 waiting.shown = sum(answer.is_set() for answer in waiting.answers)
-            seen = order.view_id is not None and await self._shown(order.view_id, outcome, troubles)
+            wanted = waiting is not None and waiting.private
+            seen = order.view_id is not None and await self._shown(order.view_id, outcome, troubles, wanted)
             missed = waiting is not None and waiting.waited and not seen
             if seen and waiting is not None:
                 waiting.visible()
@@ -62,12 +63,17 @@ class Telling:
             waiting.shown = len(waiting.answers)
             async with best_effort("show the outcome again"):
                 await patiently(
-                    lambda _: self._shown(view_id, outcome, troubles), again=True, attempts=SLACK_ATTEMPTS
+                    lambda _: self._shown(view_id, outcome, troubles, waiting.private),
+                    again=True,
+                    attempts=SLACK_ATTEMPTS,
                 )
 
-    async def _shown(self, view_id: str, outcome: AnyOutcome, troubles: Sequence[Trouble]) -> bool:
+    async def _shown(
+        self, view_id: str, outcome: AnyOutcome, troubles: Sequence[Trouble], wanted_private: bool = False
+    ) -> bool:
         if isinstance(outcome, Declared):
-            return await self._workspace.show_declared(view_id, outcome.incident, sentences(troubles))
+            said = [*too_late(outcome.incident, wanted_private), *sentences(troubles)]
+            return await self._workspace.show_declared(view_id, outcome.incident, said)
         if isinstance(outcome, AlreadyDeclared):
             return await self._workspace.show_already_declared(view_id, outcome.incident)
         return await self._workspace.show_not_declared(view_id, outcome.in_full)
@@ -87,6 +93,17 @@ class Telling:
         if reporter is not None:
             sentence = f"{incident.reference} has its channel now: <#{incident.slack_channel_id}>"
             await self._tell(order, PersonId(reporter), "tell of the channel", sentence, "mended")
+
+    async def too_late(self, order: DeclareOrder, said: Sequence[str]) -> None:
+        """Tell the reporter that *private* came too late; no step of the story, which began without it."""
+        reporter, key = order.declaration.reporter.slack_user_id, f"{order.declaration.key}:public"
+        if reporter is not None:
+            async with best_effort("tell that it is public"):
+                await patiently(
+                    lambda again: self._workspace.tell(reporter, f"{said[0]}.", key=key, again=again),
+                    again=True,
+                    attempts=ALL_DAY,
+                )
 
     async def _tell(
         self, order: DeclareOrder, person: PersonId, name: str, sentence: str, about: str
@@ -118,6 +135,19 @@ class Telling:
 
         failed = "The reporter could not be told"
         await attempt(self._journal, "say that nothing was made", failed, tell, attempts=ALL_DAY)
+
+
+def too_late(incident: Incident, wanted_private: bool) -> list[str]:
+    """What to say to somebody who ticked *private* after it was declared public; nothing to anybody else.
+
+    The first press is what was declared, though its answer was lost: others may have read it by now.
+    """
+    if not wanted_private or incident.is_private:
+        return []
+    return [
+        f"{incident.reference} is public: your first press had declared it already when you ticked "
+        "Keep it private. Type /incident private in its channel to hide it from now on"
+    ]
 
 
 def _declared(incident: Incident) -> str:

@@ -28,6 +28,8 @@ class Waiting(Generic[T]):
     """Hears how long it took until the person could see the outcome."""
 
     began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    private: bool = False
+    """Somebody who waits has ticked *private*, which may have come too late to make it so."""
 
     shown: int = -1
     """How many had their answer when the window was last brought up to date; -1 when we never did so."""

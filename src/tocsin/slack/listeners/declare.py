@@ -11,6 +11,7 @@ from slack_sdk.models.views import View
 from tocsin.actions.best_effort import best_effort
 from tocsin.actions.declare import PATIENCE
 from tocsin.actions.orders import AlreadyDeclared, AnyOutcome, Declared, DeclareOrder
+from tocsin.actions.telling import too_late
 from tocsin.incidents.announcing import announced
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import Form, Incident, Person, SourceMessage
@@ -172,7 +173,8 @@ async def submit_declare(ack: AsyncAck, submission: Submission, desk: Desk, deli
         sentence = f"Not saved yet: {error} Press Declare again; it will not be declared twice."
         await ack(response_action="errors", errors={"name": sentence})
     else:
-        await _answer_outcome(ack, submission, outcome, desk)
+        private = order.declaration.visibility == "private"
+        await _answer_outcome(ack, submission, outcome, desk, private)
 
 
 def _order(submission: Submission, form: Form, desk: Desk) -> DeclareOrder:
@@ -226,14 +228,14 @@ async def _answer_refusal(ack: AsyncAck, submission: Submission, refusal: Refuse
 
 
 async def _answer_outcome(
-    ack: AsyncAck, submission: Submission, outcome: AnyOutcome | None, desk: Desk
+    ack: AsyncAck, submission: Submission, outcome: AnyOutcome | None, desk: Desk, private: bool
 ) -> None:
     if outcome is None:
         await ack(response_action="update", view=saved_modal())
     elif isinstance(outcome, Declared):
         incident = outcome.incident
         name = incident.slack_channel_name or channel_name(incident.reference, incident.name)
-        await ack(response_action="update", view=declared_modal(incident, name))
+        await ack(response_action="update", view=declared_modal(incident, name, too_late(incident, private)))
     elif isinstance(outcome, AlreadyDeclared):
         context = FormContext.read(submission.view.private_metadata)
         filled = read_declare(submission.view.values)
