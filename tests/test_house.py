@@ -41,7 +41,7 @@ FRONT |= {"verbs", "rulebook"}
 MAY_IMPORT = {
     "incidents": set[str](),
     "actions": {"incidents", "tracing"},
-    "journal": {"incidents", "actions.ports", "tracing"},
+    "journal": {"incidents", "actions.ports", "actions.best_effort", "tracing"},
     "backends": {"incidents", "actions.ports", "tracing"},
     "web": {"actions.ports", "incidents"},
     "slack": {"actions", "incidents", "tracing"},

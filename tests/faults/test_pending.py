@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.failures import noted_failures
 from fakes.held_backend import HeldBackend
-from fakes.readings import cards, newest, own_channel
+from fakes.readings import SETTLED_SECONDS, cards, newest, own_channel
 from fakes.slack import RunningWorkspace, running_workspace
 
 from faults.run import Run, run
@@ -24,6 +25,7 @@ from tocsin.playground.faults import Fault
 from tocsin.playground.manifest import Manifest
 from tocsin.slack import routes
 
+GLANCE_SECONDS = 0.05
 RECORDED = Path(__file__).parents[1] / "data"
 
 
@@ -165,6 +167,32 @@ def changed(journal: sqlite3.Connection, change: Callable[[dict[str, Any]], None
     everywhere(outcome, change)
     journal.execute("UPDATE operation_outputs SET output = ?", [b64encode(pickle.dumps(outcome)).decode()])
     journal.commit()
+
+
+async def test_a_declaration_that_this_version_cannot_read_waits_for_one_that_can(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    for name in ("journal", "incidents"):
+        with closing(sqlite3.connect(folder / f"{name}.db")) as made:
+            made.executescript((RECORDED / f"pending-0.1-{name}.sql").read_text())
+            if name == "journal":
+                kept = made.execute("SELECT inputs FROM workflow_input").fetchone()
+                changed(made, dict[str, Any].clear)
+    with noted_failures() as noted:
+        async with run(folder) as day, asyncio.timeout(SETTLED_SECONDS):
+            await day.bot.bot.journal.finish(SETTLED_SECONDS)
+            while True:
+                await asyncio.sleep(GLANCE_SECONDS)
+                if noted:
+                    break
+            assert len(await listed(folder)) == 1
+    with closing(sqlite3.connect(folder / "journal.db")) as mended:
+        mended.execute("UPDATE workflow_input SET inputs = ?", kept)
+        mended.execute("DELETE FROM operation_outputs")
+        mended.commit()
+    async with run(folder) as day:
+        await day.settled()
+        assert (await newest(day.bot)).reference == "INC-1"
 
 
 @pytest.mark.parametrize("change", [as_it_is, with_more, with_less])

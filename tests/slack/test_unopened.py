@@ -78,6 +78,7 @@ async def test_a_button_pressed_after_somebody_else_declared_says_so(bot: Runnin
     form = await bot.pick_shortcut("ana", message)
     await bot.fill("ana", form, severity_id=chosen("major"))
     assert (await bot.submit("ana", form)).ok
+    await settled(bot)
     assert "Already declared" in words(await press(bot, "chloe", whisper))
 
 

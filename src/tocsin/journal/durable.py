@@ -23,6 +23,7 @@ from pydantic import TypeAdapter
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from tocsin.actions.best_effort import best_effort
 from tocsin.incidents.errors import Unavailable
 from tocsin.journal.gate import Gate, asking_now, in_no_hurry
 from tocsin.tracing import trace, traced
@@ -61,7 +62,11 @@ async def _story(verb: str, order: dict[str, Any]) -> Any:
     order = dict(order)
     # A story of an older version has none, and goes by its key.
     with traced(order.pop(TRACE, "") or DBOS.workflow_id or ""):
-        return await _open.stories[verb](order)
+        async with best_effort(f"{verb}, which stays unfinished"):
+            return await _open.stories[verb](order)
+    # What nobody foresaw ends no story, for then it would be lost: it is seen among what is pending, and goes
+    # on at the next start, of a version that knows better perhaps.
+    raise asyncio.CancelledError
 
 
 class DurableJournal:
