@@ -1,16 +1,16 @@
-"""What every backend promises of incidents that are open: changes, lists, follow-ups."""
+"""What the local backend promises of incidents that are open: changes, lists, follow-ups, in its words."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from fakes.declarations import ANA, BEN, DAWN, declaration, full_declaration
 
-from tocsin.actions.ports import Backend
 from tocsin.actions.promises import KeepsIncidents
+from tocsin.backends.local import LocalBackend
 from tocsin.incidents.errors import Overtaken, Refused
 from tocsin.incidents.model import Incident, Person, PersonId
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange, IncidentFilter
@@ -20,8 +20,8 @@ CHLOE = PersonId("U0CHLOE")
 
 
 @pytest.fixture
-def keeps(backend: Backend) -> KeepsIncidents:
-    return cast(KeepsIncidents, backend)
+def keeps(local: LocalBackend) -> KeepsIncidents:
+    return local
 
 
 def change(key: str = "change-1", by: Person = ANA, **what: Any) -> IncidentChange:

@@ -54,6 +54,9 @@ def _contradicts_itself(db: Database, wanted: IncidentFilter) -> bool:
 
 def _walks(wanted: IncidentFilter, before: int) -> Iterator[tuple[str, list[Any]]]:
     """One query for the public incidents, and one for the private ones that may be known of."""
+    if wanted.text.strip() and wanted.visible_to is None and wanted.involving is None:
+        yield _among_words(wanted, before)
+        return
     for public in (1, 0):
         if not public and wanted.visible_to is not None:
             yield from _among_their_own(wanted, wanted.visible_to, public, before)
@@ -63,13 +66,19 @@ def _walks(wanted: IncidentFilter, before: int) -> Iterator[tuple[str, list[Any]
             yield _among_all(wanted, public, before)
 
 
-def _among_all(wanted: IncidentFilter, public: int, before: int) -> tuple[str, list[Any]]:
+def _among_words(wanted: IncidentFilter, before: int, *more: str) -> tuple[str, list[Any]]:
+    """Along the incidents that have all the words, as far as it takes to find those that fit."""
     conditions, parameters = _conditions(wanted)
+    start = "SELECT w.rowid FROM incident_words w CROSS JOIN incidents i ON i.number = w.rowid"
+    where = ["incident_words MATCH ?", "w.rowid < ?", *more, *conditions]
+    given = [_words(wanted.text), before, *parameters]
+    return f"{start} WHERE {' AND '.join(where)} ORDER BY w.rowid DESC", given
+
+
+def _among_all(wanted: IncidentFilter, public: int, before: int) -> tuple[str, list[Any]]:
     if wanted.text.strip():
-        start = "SELECT w.rowid FROM incident_words w CROSS JOIN incidents i ON i.number = w.rowid"
-        where = ["incident_words MATCH ?", "w.rowid < ?", "(i.visibility = 'public') = ?", *conditions]
-        given = [_words(wanted.text), before, public, *parameters]
-        return f"{start} WHERE {' AND '.join(where)} ORDER BY w.rowid DESC", given
+        return _among_words(wanted, before, f"(i.visibility = 'public') = {public}")
+    conditions, parameters = _conditions(wanted)
     where = ["(i.visibility = 'public') = ?", *conditions, "i.number < ?"]
     start = f"SELECT i.number FROM incidents i INDEXED BY {_INDEXES[_asked(wanted)]}"
     return f"{start} WHERE {' AND '.join(where)} ORDER BY i.number DESC", [public, *parameters, before]
@@ -84,17 +93,17 @@ def _among_their_own(
     if also is not None and also != person:
         conditions.append(
             "EXISTS (SELECT 1 FROM incident_people q WHERE q.slack_user_id = ?"
-            " AND q.is_open IN (0, 1) AND q.number = p.number)"
+            " AND q.is_public = p.is_public AND q.is_open = p.is_open AND q.number = p.number)"
         )
         parameters.append(also)
     if wanted.text.strip():
         conditions.append("p.number IN (SELECT rowid FROM incident_words WHERE incident_words MATCH ?)")
         parameters.append(_words(wanted.text))
-    where = ["p.slack_user_id = ?", "p.is_open = ?", "p.number < ?", "(i.visibility = 'public') = ?"]
+    where = ["p.slack_user_id = ?", "p.is_public = ?", "p.is_open = ?", "p.number < ?"]
     start = "SELECT DISTINCT p.number FROM incident_people p CROSS JOIN incidents i ON i.number = p.number"
     for is_open in (1, 0) if wanted.is_open is None else (int(wanted.is_open),):
         query = f"{start} WHERE {' AND '.join([*where, *conditions])} ORDER BY p.number DESC"
-        yield query, [person, is_open, before, public, *parameters]
+        yield query, [person, public, is_open, before, *parameters]
 
 
 def _asked(wanted: IncidentFilter) -> tuple[str, ...]:

@@ -133,29 +133,33 @@ _CHANGES = (
 # Who is involved, kept by the file itself, so that it is true whoever writes to it.
 _PEOPLE = (
     """CREATE TABLE incident_people (
-        slack_user_id TEXT NOT NULL, is_open INTEGER NOT NULL, number INTEGER NOT NULL, part TEXT NOT NULL,
-        PRIMARY KEY (slack_user_id, is_open, number, part)) WITHOUT ROWID""",
+        slack_user_id TEXT NOT NULL, is_public INTEGER NOT NULL, is_open INTEGER NOT NULL,
+        number INTEGER NOT NULL, part TEXT NOT NULL,
+        PRIMARY KEY (slack_user_id, is_public, is_open, number, part)) WITHOUT ROWID""",
     "CREATE INDEX incident_people_by_number ON incident_people (number)",
     """INSERT INTO incident_people
-        SELECT creator_slack_user_id, closed_at IS NULL, number, '' FROM incidents
+        SELECT creator_slack_user_id, visibility = 'public', closed_at IS NULL, number, '' FROM incidents
         WHERE creator_slack_user_id IS NOT NULL""",
     """INSERT INTO incident_people
-        SELECT a.assignee_slack_user_id, i.closed_at IS NULL, i.number, a.incident_role_id
+        SELECT a.assignee_slack_user_id, i.visibility = 'public', i.closed_at IS NULL, i.number,
+            a.incident_role_id
         FROM incident_role_assignments a JOIN incidents i ON i.id = a.incident_id
         WHERE a.assignee_slack_user_id IS NOT NULL""",
     """CREATE TRIGGER incident_people_creator AFTER INSERT ON incidents
         WHEN new.creator_slack_user_id IS NOT NULL BEGIN
-        INSERT OR IGNORE INTO incident_people
-        VALUES (new.creator_slack_user_id, new.closed_at IS NULL, new.number, ''); END""",
-    """CREATE TRIGGER incident_people_open AFTER UPDATE OF closed_at ON incidents
-        WHEN (new.closed_at IS NULL) <> (old.closed_at IS NULL) BEGIN
-        UPDATE incident_people SET is_open = (new.closed_at IS NULL) WHERE number = new.number; END""",
+        INSERT OR IGNORE INTO incident_people VALUES (new.creator_slack_user_id, new.visibility = 'public',
+            new.closed_at IS NULL, new.number, ''); END""",
+    """CREATE TRIGGER incident_people_changed AFTER UPDATE OF closed_at, visibility ON incidents BEGIN
+        UPDATE incident_people
+        SET is_open = (new.closed_at IS NULL), is_public = (new.visibility = 'public')
+        WHERE number = new.number; END""",
     """CREATE TRIGGER incident_people_gone AFTER DELETE ON incidents BEGIN
         DELETE FROM incident_people WHERE number = old.number; END""",
     """CREATE TRIGGER incident_people_given AFTER INSERT ON incident_role_assignments
         WHEN new.assignee_slack_user_id IS NOT NULL BEGIN
         INSERT OR IGNORE INTO incident_people
-        SELECT new.assignee_slack_user_id, closed_at IS NULL, number, new.incident_role_id
+        SELECT new.assignee_slack_user_id, visibility = 'public', closed_at IS NULL, number,
+            new.incident_role_id
         FROM incidents WHERE id = new.incident_id; END""",
     """CREATE TRIGGER incident_people_taken AFTER DELETE ON incident_role_assignments BEGIN
         DELETE FROM incident_people WHERE part = old.incident_role_id
