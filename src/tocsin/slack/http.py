@@ -140,6 +140,8 @@ def _is_shaped(payload: object) -> bool:
     """Whether Bolt can look into it: it takes these for objects without asking."""
     if not isinstance(payload, dict) or not isinstance(payload.get("type"), str):
         return False
+    if payload["type"] == "url_verification" and not isinstance(payload.get("challenge"), str):
+        return False
     actions = payload.get("actions") or []
     parts = [payload.get(name) for name in _OBJECTS] + (actions if isinstance(actions, list) else [actions])
     return all(part is None or isinstance(part, dict) for part in parts)

@@ -1,0 +1,106 @@
+"""What the code asks of Slack is what the manifest asks for: a scope for every method, and none in vain."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from slack_sdk.web.async_client import AsyncWebClient
+
+from tocsin.playground.manifest_rules import manifest_errors
+from tocsin.playground.scopes import SCOPES_BY_KIND, SCOPES_OF_EVENT, SCOPES_OF_METHOD
+from tocsin.playground.web_api import METHODS
+from tocsin.slack import routes
+
+SOURCES = Path(__file__).parents[2] / "src" / "tocsin"
+METHODS_OF_SDK = inspect.getmembers(AsyncWebClient, inspect.isfunction)
+CLIENT = {name for name, _ in METHODS_OF_SDK if "_" in name.strip("_")}
+SLACKS_NAMES = {method.replace(".", "_"): method for method in SCOPES_OF_METHOD}
+
+# What a scope allows besides a method or an event of its own.
+FOR_THEMSELVES = {
+    "commands": "Slack, slash commands and shortcuts",
+    "chat:write.public": "Slack, chat.postMessage: public channels where the bot is no member",
+    "users:read.email": "Slack, users.info: `profile.email` is there only with it",
+}
+
+
+def asked() -> Iterator[tuple[str, str]]:
+    """Every method of the Web API that the bot may call, with the file that does."""
+    for path in sorted(SOURCES.rglob("*.py")):
+        if "playground" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and node.attr in CLIENT and _of_a_client(node.value):
+                yield node.attr, str(path.relative_to(SOURCES))
+
+
+def _of_a_client(value: ast.expr) -> bool:
+    return ast.unparse(value).rpartition(".")[2].strip("_") == "client"
+
+
+ASKED = dict(asked())
+
+
+def test_the_walk_finds_what_the_bot_calls() -> None:
+    assert {"chat_postMessage", "views_open", "conversations_create", "users_info"} <= set(ASKED)
+
+
+@pytest.mark.parametrize("name", sorted(ASKED))
+def test_a_method_that_the_bot_calls_is_known_with_its_scopes_and_played_by_the_stand_in(name: str) -> None:
+    where = f"{ASKED[name]} calls {name}"
+    assert name in SLACKS_NAMES, f"{where}: give it its line in playground/scopes.py"
+    method = SLACKS_NAMES[name]
+    assert method in METHODS, f"{where}: the stand-in does not play {method}"
+    granted = set(routes.SCOPES)
+    enough = any(scopes <= granted for scopes in SCOPES_OF_METHOD[method])
+    assert enough, f"{where}: {method} needs one of {sorted(map(sorted, SCOPES_OF_METHOD[method]))}"
+
+
+@pytest.mark.parametrize("event", sorted(routes.EVENTS))
+def test_an_event_that_the_bot_listens_to_is_subscribed_to_with_its_scope(event: str) -> None:
+    subscribed = routes.manifest()["settings"]["event_subscriptions"]["bot_events"]
+    assert event in subscribed
+    assert event in SCOPES_OF_EVENT
+    assert any(scopes <= set(routes.SCOPES) for scopes in SCOPES_OF_EVENT[event])
+
+
+def test_nothing_is_subscribed_to_that_nobody_listens_to() -> None:
+    subscriptions = routes.manifest()["settings"].get("event_subscriptions", {})
+    assert set(subscriptions.get("bot_events", [])) == set(routes.EVENTS)
+
+
+@pytest.mark.parametrize("scope", sorted(routes.SCOPES))
+def test_no_scope_is_asked_for_in_vain_and_each_has_its_reason(scope: str) -> None:
+    methods = [SLACKS_NAMES[name] for name in ASKED if name in SLACKS_NAMES]
+    opens = [m for m in methods if any(scope in needed for needed in SCOPES_OF_METHOD[m])]
+    opens += [e for e in routes.EVENTS if any(scope in needed for needed in SCOPES_OF_EVENT.get(e, ()))]
+    assert opens or scope in FOR_THEMSELVES, f"nothing that the bot does needs {scope}"
+    assert len(routes.SCOPES[scope]) > 10
+
+
+def test_channels_are_made_and_looked_at_in_public_and_in_private() -> None:
+    """One scope is enough for a method in one kind of channel; incidents are of two kinds."""
+    granted = set(routes.SCOPES)
+    for name in ASKED:
+        kinds = SCOPES_BY_KIND.get(SLACKS_NAMES.get(name, ""), {})
+        for kind in {"public", "private"} & kinds.keys():
+            assert any(scopes <= granted for scopes in kinds[kind]), f"{name} in a {kind} channel"
+
+
+def test_every_way_in_is_in_the_manifest() -> None:
+    for http in (None, "https://tocsin.example.com"):
+        manifest = routes.manifest(http)
+        assert manifest_errors(manifest) == []
+        features, settings = manifest["features"], manifest["settings"]
+        assert [command["command"] for command in features["slash_commands"]] == [routes.COMMAND]
+        assert {s["callback_id"]: s["type"] for s in features["shortcuts"]} == {
+            callback: route.type for callback, route in routes.SHORTCUTS.items()
+        }
+        assert settings["interactivity"]["is_enabled"] is True
+        assert settings["socket_mode_enabled"] is (http is None)
+        menus = "message_menu_options_url" in settings["interactivity"]
+        assert menus is bool(http and routes.SUGGESTIONS)
