@@ -13,12 +13,14 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
+from fakes.bot import running_bot
 from fakes.declarations import Ticking, declaration, full_declaration
 from fakes.slack import RunningWorkspace, running_workspace
 from fakes.terminal import Ended, Terminal
 
 from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import LocalBackend
+from tocsin.playground.faults import Fault
 from tocsin.playground.manifest import Manifest
 from tocsin.slack import routes
 
@@ -269,7 +271,8 @@ async def test_the_doctor_names_each_thing_that_is_wrong_and_what_to_do(
     wrong_files: Path, terminal: Terminal
 ) -> None:
     declared = routes.manifest()
-    declared["oauth_config"]["scopes"]["bot"].remove("pins:write")
+    for scope in ("pins:write", "bookmarks:write"):
+        declared["oauth_config"]["scopes"]["bot"].remove(scope)
     (wrong_files / "damaged").chmod(0o755)
     async with running_workspace(Manifest.from_dict(declared)) as slack:
         given = settings_for(slack)
@@ -293,14 +296,38 @@ async def test_the_doctor_names_each_thing_that_is_wrong_and_what_to_do(
     tokens = ["SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"]
     assert (failing(unset), failing(refused), failing(away)) == (tokens, tokens, tokens)
     assert failing(ill) == [
-        *("TOCSIN_CONFIG", "TOCSIN_CONFIG", "Data folder", "Scopes", "TOCSIN_ANNOUNCE_CHANNEL")
+        *("TOCSIN_CONFIG", "TOCSIN_CONFIG", "Data folder", "Scopes", "Scopes", "TOCSIN_ANNOUNCE_CHANNEL")
     ]
     assert {one.code for one in (unset, refused, away, ill)} == {1}
     for one in (unset, refused, away, ill):
         wrong = [check for check in json.loads(one.out)["checks"] if not check["ok"]]
         assert all(check["fix"] and check["said"] for check in wrong), wrong
         assert not any(secret in one.out for secret in (slack.bot_token, slack.app_token, "xoxb-x"))
-    assert "pins:write" in ill.out
+    for scope in ("pins:write", "bookmarks:write"):
+        assert f"{scope} is not granted; it is for {routes.SCOPES[scope]}." in ill.out
+
+
+async def test_the_doctor_opens_a_socket_and_has_every_form_looked_at_but_not_beside_a_running_bot(
+    terminal: Terminal,
+) -> None:
+    async with running_workspace(Manifest.from_dict(routes.manifest())) as slack:
+        given = settings_for(slack) | {"TOCSIN_DATA_DIR": str(terminal.home / "kept")}
+        alone = await terminal.run("doctor", **given)
+        validated = [r for r in slack.workspace.requests if r.method == "blocks.validate"]
+        assert (slack.workspace.sockets.greeted, slack.workspace.sockets.count(slack.app.app_id)) == (1, 0)
+        slack.workspace.faults.plan("blocks.validate", Fault(error="unknown_method"))
+        async with running_bot(terminal.home / "kept", slack):
+            beside = await terminal.run("doctor", **given)
+            assert slack.workspace.sockets.greeted == 3
+        slack.workspace.sockets.refuse_next(1)
+        refused = await terminal.run("doctor", "--json", **given)
+    assert (alone.code, beside.code) == (0, 0), (alone, beside)
+    assert all(request.ok for request in validated)
+    assert f"Slack takes all {len(validated)} of them." in alone.out
+    assert "a Socket Mode connection opens" in alone.out
+    assert "the running bot holds the connections" in beside.out
+    assert "not looked at: Slack does not offer it here" in beside.out
+    assert failing(refused) == ["SLACK_APP_TOKEN"]
 
 
 async def test_the_doctor_tells_of_settings_that_cannot_be_read_and_damaged_files(

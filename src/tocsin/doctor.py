@@ -11,14 +11,15 @@ from pathlib import Path
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from tocsin.actions.ports import Examined
 from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
-from tocsin.incidents.rules import in_words
+from tocsin.incidents.model import Form
 from tocsin.journal.pending import Pending, fetch_pending
 from tocsin.keeping import folder_of, journal_url, now, open_backend, open_catalogue, secret
 from tocsin.settings import ConfigurationError, Settings, read_settings
-from tocsin.slack.access import Access, fetch_access, fetch_channel, fetch_socket_address
+from tocsin.slack import examining
+from tocsin.slack.access import Access, fetch_access, fetch_channel
 from tocsin.slack.calls import open_session, web_client
-from tocsin.slack.routes import SCOPES
 
 STUCK = timedelta(minutes=10)
 SKEW = timedelta(seconds=60)
@@ -51,9 +52,10 @@ async def checks(clock: Callable[[], datetime] = now) -> AsyncIterator[Check]:
     folder = folder_of(settings)
     for check in (*_configuration(settings), _data_folder(folder)):
         yield check
-    for check in (*await _journal(settings, folder, clock()), *await _incidents(settings, folder)):
+    kept, form = await _incidents(settings, folder)
+    for check in (*await _journal(settings, folder, clock()), *kept):
         yield check
-    async for check in _slack(settings, clock):
+    async for check in _slack(settings, clock, form, running=_is_running(folder)):
         yield check
 
 
@@ -123,38 +125,45 @@ def _is_running(folder: Path) -> bool:
     return False
 
 
-async def _incidents(settings: Settings, folder: Path) -> list[Check]:
-    name = f"Backend {settings.tocsin_backend}"
+async def _incidents(settings: Settings, folder: Path) -> tuple[list[Check], Form]:
+    """What the backend says of itself, and the form it makes; an empty one where it cannot be asked."""
+    name, form = f"Backend {settings.tocsin_backend}", Form()
+    found: list[Check] = []
     try:
         backend = await open_backend(settings, folder, reading=True)
         try:
+            if isinstance(backend, Examined):
+                found = [Check(**finding.model_dump()) for finding in await backend.examine()]
             newest = await backend.incidents(limit=1)
+            form = await backend.form()
         finally:
             await backend.close()
     except ConfigurationError as error:
         if str(error).startswith("TOCSIN_CONFIG"):
-            return []
-        return [Check(name, False, str(error).partition(": ")[2])]
+            return [], form
+        return [Check(name, False, str(error).partition(": ")[2])], form
     except TocsinError as error:
-        return [Check(name, False, str(error))]
+        return [*found, Check(name, False, str(error), getattr(error, "operator", ""))], form
     said = f"it answers; the newest is {newest[0].reference}." if newest else "it answers; no incidents yet."
-    return [Check(name, True, said)]
+    return [*found, Check(name, True, said)], form
 
 
-async def _slack(settings: Settings, clock: Callable[[], datetime]) -> AsyncIterator[Check]:
+async def _slack(
+    settings: Settings, clock: Callable[[], datetime], form: Form, *, running: bool
+) -> AsyncIterator[Check]:
     async with open_session() as session:
         client = web_client(session, token=secret(settings.slack_bot_token), base_url=settings.slack_api_url)
         if settings.slack_bot_token is None:
             fix = "Copy the bot token (xoxb-…) from OAuth & Permissions at api.slack.com/apps."
             yield Check("SLACK_BOT_TOKEN", False, "not set.", fix)
         else:
-            async for check in _bot(client, settings, clock):
+            async for check in _bot(client, settings, clock, form):
                 yield check
-        yield await _way_in(client, settings)
+        yield await _way_in(client, settings, running)
 
 
 async def _bot(
-    client: AsyncWebClient, settings: Settings, clock: Callable[[], datetime]
+    client: AsyncWebClient, settings: Settings, clock: Callable[[], datetime], form: Form
 ) -> AsyncIterator[Check]:
     try:
         access = await fetch_access(client)
@@ -167,19 +176,12 @@ async def _bot(
         yield Check("SLACK_BOT_TOKEN", False, str(error), fix)
         return
     yield Check("SLACK_BOT_TOKEN", True, f"Slack knows it as {access.bot} in {access.team}.")
-    yield _scopes(access)
+    for finding in (*examining.scopes(access), examining.commands(access)):
+        yield Check(**finding.model_dump())
     yield _clock(access, clock())
     yield await _announcements(client, settings.tocsin_announce_channel)
-
-
-def _scopes(access: Access) -> Check:
-    if access.scopes is None:
-        return Check("Scopes", False, "Slack did not say which were granted.", "Check SLACK_API_URL.")
-    missing = [scope for scope in SCOPES if scope not in access.scopes]
-    if not missing:
-        return Check("Scopes", True, f"all {len(SCOPES)} are granted.")
-    fix = "Paste `tocsin manifest` into the app's manifest, and install the app again."
-    return Check("Scopes", False, f"{in_words(missing)} not granted.", fix)
+    for finding in await examining.examine_forms(client, form):
+        yield Check(**finding.model_dump())
 
 
 def _clock(access: Access, at: datetime) -> Check:
@@ -209,24 +211,14 @@ async def _announcements(client: AsyncWebClient, channel: str | None) -> Check:
     return Check(name, True, f"#{found.get('name')} can be reached.")
 
 
-async def _way_in(client: AsyncWebClient, settings: Settings) -> Check:
+async def _way_in(client: AsyncWebClient, settings: Settings, running: bool) -> Check:
     """Socket Mode where there is an app token, else HTTP."""
     token = secret(settings.slack_app_token)
-    if token is None:
-        if settings.slack_signing_secret is not None:
-            said = (
-                f"set: HTTP mode, at {settings.public_url}/slack/events. Slack's first request will try it."
-            )
-            return Check("SLACK_SIGNING_SECRET", True, said)
-        fix = "Set the first (xapp-…, scope connections:write) for Socket Mode, or the second for HTTP."
-        return Check("SLACK_APP_TOKEN", False, "not set, nor is SLACK_SIGNING_SECRET.", fix)
-    try:
-        await fetch_socket_address(client, token)
-    except SlackRefused as refusal:
-        fix = (
-            "Make an app-level token with connections:write under Basic Information, and turn Socket Mode on."
-        )
-        return Check("SLACK_APP_TOKEN", False, f"Slack refuses it ({refusal.code}).", fix)
-    except Unavailable as error:
-        return Check("SLACK_APP_TOKEN", False, str(error), "Check the network and SLACK_API_URL.")
-    return Check("SLACK_APP_TOKEN", True, "it opens a Socket Mode connection.")
+    if token is not None:
+        found = await examining.examine_socket(client, token, running=running)
+        return Check(**found.model_dump())
+    if settings.slack_signing_secret is not None:
+        said = f"set: HTTP mode, at {settings.public_url}/slack/events. Slack's first request will try it."
+        return Check("SLACK_SIGNING_SECRET", True, said)
+    fix = "Set the first (xapp-…, scope connections:write) for Socket Mode, or the second for HTTP."
+    return Check("SLACK_APP_TOKEN", False, "not set, nor is SLACK_SIGNING_SECRET.", fix)

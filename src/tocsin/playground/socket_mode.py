@@ -68,6 +68,8 @@ class Sockets:
         self._open: dict[str, list[Connection]] = {}
         self._news = asyncio.Event()
         self._refusals = 0
+        self.greeted = 0
+        """How many connections stood, up to now."""
         self.turned_away = 0
         """How many connections were refused: for their ticket, by `refuse_next`, or as one too many."""
 
@@ -122,6 +124,7 @@ class Sockets:
         connection = Connection(app_id, socket)
         self._open.setdefault(app_id, []).append(connection)
         await socket.send_json(self._hello(app_id))
+        self.greeted += 1
         self._tell()
         try:
             await self._converse(connection)

@@ -1,0 +1,115 @@
+"""One of each form and card, with a sample incident in it: for whoever must look at all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from slack_sdk.models.blocks import Block
+from slack_sdk.models.views import View
+
+from tocsin.incidents.model import (
+    ChannelId,
+    FollowUp,
+    Form,
+    Incident,
+    MessageTs,
+    Person,
+    PersonId,
+    Severity,
+    SourceMessage,
+    Status,
+)
+from tocsin.incidents.news import News, Summary
+from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
+from tocsin.slack.views.card import card
+from tocsin.slack.views.context import FormContext
+from tocsin.slack.views.declare import declare_modal
+from tocsin.slack.views.declared import (
+    already_modal,
+    declared_modal,
+    loading_modal,
+    refused_message,
+    saved_modal,
+    sorry_modal,
+)
+from tocsin.slack.views.help import help_message
+from tocsin.slack.views.news import follow_up_message, news_message, reminder_message
+from tocsin.slack.views.unopened import unopened_message
+
+AT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+SOMEBODY = Person(slack_user_id=PersonId("U0000000001"), name="Somebody")
+LONG = "<!channel> & "
+"""What people may write, over and over until nothing more fits."""
+
+
+def modals(form: Form) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every modal, by what it is called, with the choices of this form."""
+    made: dict[str, View] = {
+        "the declare form": declare_modal(form, FormContext(), DeclareRequest()),
+        "the declare form, filled": declare_modal(
+            form, _context(), DeclareRequest(name=_filled(NAME_LIMIT), summary=_filled(SUMMARY_LIMIT))
+        ),
+        "the form that is loading": loading_modal(FormContext()),
+        "the answer": declared_modal(_incident(form), "inc-1", ["The topic could not be set"]),
+        "the answer that is still to come": saved_modal(),
+        "the answer that there is one": already_modal(_incident(form), AT, _context()),
+        "an apology": sorry_modal("Not now", _filled(500)),
+    }
+    yield from ((name, view.to_dict()) for name, view in made.items())
+
+
+def messages(form: Form, help_lines: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, list[Any]]]:
+    """The blocks of every message, by what it is called."""
+    incident = _incident(form)
+    summary = Summary(lasted=timedelta(hours=3), people=(PersonId("U0000000001"),), entries=9)
+    news = News(
+        incident=incident,
+        by=SOMEBODY,
+        at=AT,
+        differences=("Status: Fixing",),
+        message=_filled(1000),
+        next_update_at=AT,
+        summary=summary,
+    )
+    to_do = FollowUp(id="1", incident_id="1", text=_filled(200), assignee=SOMEBODY, created_at=AT)
+    made: dict[str, list[Block]] = {
+        "the card": card(incident),
+        "news": news_message(news)[1],
+        "what is to be done": follow_up_message(incident, to_do)[1],
+        "a reminder": reminder_message(incident, SOMEBODY, AT)[1],
+        "a refusal": refused_message(incident.name, "It was refused.", "key")[1],
+        "a form that did not open": unopened_message("it took longer", _filled(200), _context())[1],
+        "help": help_message(help_lines)[1],
+    }
+    yield from ((name, [block.to_dict() for block in blocks]) for name, blocks in made.items())
+
+
+def _context() -> FormContext:
+    place, ts = ChannelId("C0000000001"), MessageTs("1767323040.000100")
+    return FormContext(
+        origin=place, source_channel=place, source_ts=ts, thread=ts, expanded=True, name=_filled(NAME_LIMIT)
+    )
+
+
+def _filled(length: int) -> str:
+    return (LONG * (length // len(LONG) + 1))[:length].strip()
+
+
+def _incident(form: Form) -> Incident:
+    return Incident(
+        id="1",
+        reference="INC-1",
+        name=_filled(NAME_LIMIT),
+        summary=_filled(SUMMARY_LIMIT),
+        permalink="https://tocsin.example.com/incidents/INC-1",
+        severity=form.severities[0] if form.severities else Severity(id="1", name="Major", rank=1),
+        incident_status=form.statuses[0] if form.statuses else Status(id="1", name="Open", category="live"),
+        slack_channel_id="C0000000001",
+        slack_channel_name="inc-1",
+        source=SourceMessage(channel=ChannelId("C0000000001"), timestamp=MessageTs("1767323040.000100")),
+        creator=SOMEBODY,
+        created_at=AT,
+        updated_at=AT,
+    )
