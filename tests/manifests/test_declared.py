@@ -20,6 +20,9 @@ METHODS_OF_SDK = inspect.getmembers(AsyncWebClient, inspect.isfunction)
 CLIENT = {name for name, _ in METHODS_OF_SDK if "_" in name.strip("_")}
 SLACKS_NAMES = {method.replace(".", "_"): method for method in SCOPES_OF_METHOD}
 
+ELSEWHERE = ("oauth.", "openid.")
+"""What is asked for before there is a token, and is no part of the Web API proper."""
+
 # What a scope allows besides a method or an event of its own.
 FOR_THEMSELVES = {
     "commands": "Slack, slash commands and shortcuts",
@@ -54,7 +57,8 @@ def test_a_method_that_the_bot_calls_is_known_with_its_scopes_and_played_by_the_
     where = f"{ASKED[name]} calls {name}"
     assert name in SLACKS_NAMES, f"{where}: give it its line in playground/scopes.py"
     method = SLACKS_NAMES[name]
-    assert method in METHODS, f"{where}: the stand-in does not play {method}"
+    played = method in METHODS or method.startswith(ELSEWHERE)
+    assert played, f"{where}: the stand-in does not play {method}"
     granted = set(routes.SCOPES)
     enough = any(scopes <= granted for scopes in SCOPES_OF_METHOD[method])
     assert enough, f"{where}: {method} needs one of {sorted(map(sorted, SCOPES_OF_METHOD[method]))}"
