@@ -112,6 +112,8 @@ class FakeOrg:
     sparse: bool = False
     """Pages with fewer entries than there is room for, the first of them empty, each with a cursor."""
     token: str = TOKEN
+    url: str = ""
+    """Where it answers, once it does."""
     faults: Faults = field(default_factory=Faults)
     requests: list[tuple[str, Any]] = field(default_factory=list)
     asked_at: list[tuple[str, datetime]] = field(default_factory=list)

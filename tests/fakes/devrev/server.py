@@ -117,5 +117,6 @@ async def running_org(org: FakeOrg | None = None, port: int = 0) -> AsyncIterato
     """The organisation and its address, on a free port with `port=0`."""
     org = org or FakeOrg()
     listening = listen("127.0.0.1", port)
+    org.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     async with serving(Door(org), listening):
-        yield org, f"http://127.0.0.1:{listening.getsockname()[1]}"
+        yield org, org.url
