@@ -27,7 +27,7 @@ class Conversations:
         """What is private to others does not exist for the actor: channel_not_found."""
         channel = self._state.channel(channel_id)
         person = self._state.person(actor)
-        if actor not in channel.members and (channel.kind != "public" or person.is_guest):
+        if actor not in channel.members and (channel.kind != "public" or person.is_confined):
             raise Refused("channel_not_found")
         return channel
 
@@ -43,7 +43,7 @@ class Conversations:
     # making
 
     def create(self, actor: str, name: str, *, private: bool = False) -> Channel:
-        if self._state.person(actor).is_guest:
+        if self._state.person(actor).is_confined:
             raise Refused("restricted_action")
         require_name(name)
         if self._state.find_channel_named(name) is not None:
@@ -93,7 +93,7 @@ class Conversations:
         person = self._state.person(actor)
         if channel.kind in ("im", "mpim"):
             raise Refused("method_not_supported_for_channel_type")
-        if channel.kind == "private" or (person.is_guest and actor not in channel.members):
+        if channel.kind == "private" or (person.is_confined and actor not in channel.members):
             raise Refused("channel_not_found")
         if channel.archived:
             raise Refused("is_archived")
@@ -137,7 +137,7 @@ class Conversations:
             return "cant_invite_self"
         if user in channel.members:
             return "already_in_channel"
-        if person.deleted:
+        if person.deleted or (person.is_foreign and person.team_id not in channel.shared_with):
             return "cant_invite"
         if person.role == "single_channel_guest" and self._rooms_of(person):
             return "ura_max_channels"
@@ -156,7 +156,7 @@ class Conversations:
             raise Refused("cant_kick_from_general")
         if user not in channel.members:
             raise Refused("not_in_channel")
-        if self._state.person(actor).is_guest:
+        if self._state.person(actor).is_confined:
             raise Refused("restricted_action")
         self._remove(channel, user, "channel_leave", f"<@{user}> was removed from the channel")
 
@@ -198,7 +198,7 @@ class Conversations:
             raise Refused("cant_archive_general")
         if actor not in channel.members:
             raise Refused("not_in_channel")
-        if self._state.person(actor).is_guest:
+        if self._state.person(actor).is_confined:
             raise Refused("restricted_action")
         self._said(channel, actor, "archive", "", "archived the channel")
         channel.archived = True
@@ -211,7 +211,7 @@ class Conversations:
         self._require_room(channel)
         if not channel.archived:
             raise Refused("not_archived")
-        if self._state.person(actor).is_guest:
+        if self._state.person(actor).is_confined:
             raise Refused("restricted_action")
         channel.archived = False
         if actor not in channel.members:

@@ -91,7 +91,7 @@ class Events:
                     "is_enterprise_install": False,
                 }
             ],
-            "is_ext_shared_channel": False,
+            "is_ext_shared_channel": bool(channel is not None and channel.shared_with),
             "event_context": new_id("EC"),
         }
         if channel is not None:

@@ -34,10 +34,22 @@ class Person:
     color: str = "4bbe2e"
     app_id: str | None = None
     title: str = ""
+    team_id: str = ""
+    """The workspace they are from, for people of other organisations; empty for ours."""
 
     @property
     def is_guest(self) -> bool:
         return self.role in ("guest", "single_channel_guest")
+
+    @property
+    def is_foreign(self) -> bool:
+        """Somebody of another organisation, whom a shared channel brings here (Slack Connect)."""
+        return bool(self.team_id)
+
+    @property
+    def is_confined(self) -> bool:
+        """They see the channels they are in, and no others."""
+        return self.is_guest or self.is_foreign
 
 
 @dataclass
@@ -54,6 +66,8 @@ class Channel:
     is_general: bool = False
     pins: list[str] = field(default_factory=list)
     bookmarks: list[Json] = field(default_factory=list)
+    shared_with: list[str] = field(default_factory=list)
+    """Workspaces of other organisations that have a part in it (Slack Connect)."""
 
     @property
     def is_direct(self) -> bool:

@@ -12,11 +12,11 @@ class Payloads:
         self._state = state
 
     def _interaction(self, kind: str, app: InstalledApp, person: Person) -> Json:
-        team = self._state.team
+        team, home = self._state.team, person.team_id or self._state.team.id
         return {
             "type": kind,
             "team": {"id": team.id, "domain": team.domain},
-            "user": {"id": person.id, "username": person.name, "name": person.name, "team_id": team.id},
+            "user": {"id": person.id, "username": person.name, "name": person.name, "team_id": home},
             "api_app_id": app.app_id,
             "token": app.verification_token,
             "enterprise": None,

@@ -141,7 +141,7 @@ class PeopleActs(FormActs):
         """People, and apps by their bot user; guests invite nobody."""
 
         def act() -> Outcome:
-            if self.state.person(person).is_guest:
+            if self.state.person(person).is_confined:
                 raise Refused("restricted_action")
             self.conversations.invite(person, channel, list(others))
             return Outcome(True, channel=channel)

@@ -15,13 +15,13 @@ def user_json(state: State, person: Person) -> Json:
         "display_name": person.real_name,
         "display_name_normalized": person.real_name,
         "title": person.title,
-        "team": state.team.id,
+        "team": person.team_id or state.team.id,
     }
-    if not person.is_bot:
+    if not person.is_bot and not person.is_foreign:
         profile["email"] = person.email
     body: Json = {
         "id": person.id,
-        "team_id": state.team.id,
+        "team_id": person.team_id or state.team.id,
         "name": person.name,
         "deleted": person.deleted,
         "profile": profile,
@@ -29,6 +29,9 @@ def user_json(state: State, person: Person) -> Json:
         "is_app_user": False,
         "updated": int(state.now()),
     }
+    if person.is_foreign:
+        # Slack, user object: whether they share no channel with us that the app may see.
+        body["is_stranger"] = not any(person.id in c.members for c in state.channels.values())
     if person.deleted:
         return body
     return body | {
@@ -71,9 +74,10 @@ def channel_json(state: State, channel: Channel, viewer: str) -> Json:
         "creator": channel.creator,
         "is_archived": channel.archived,
         "is_general": channel.is_general,
-        "is_shared": False,
+        "is_shared": bool(channel.shared_with),
         "is_org_shared": False,
-        "is_ext_shared": False,
+        "is_ext_shared": bool(channel.shared_with),
+        "shared_team_ids": [state.team.id, *channel.shared_with],
         "is_member": member,
         "context_team_id": state.team.id,
         "topic": {"value": channel.topic, "creator": channel.creator, "last_set": 0},

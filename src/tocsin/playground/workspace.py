@@ -124,7 +124,7 @@ class Workspace(PeopleActs):
 
     def joinable(self, person_id: str) -> list[Channel]:
         """Public channels they are not in; none for a guest."""
-        if self.person(person_id).is_guest:
+        if self.person(person_id).is_confined:
             return []
         return sorted(
             (
@@ -134,6 +134,17 @@ class Workspace(PeopleActs):
             ),
             key=lambda c: c.name,
         )
+
+    def share(self, channel_id: str, team_id: str, *people: Person) -> None:
+        """Share a channel with another organisation's workspace, and let its people in (Slack Connect)."""
+        channel = self.channel(channel_id)
+        if team_id not in channel.shared_with:
+            channel.shared_with.append(team_id)
+        for person in people:
+            person.team_id = team_id
+            self.state.keep(person)
+            channel.members.append(person.id)
+        self.state.keep(channel)
 
     def can_see(self, person_id: str, channel_id: str) -> bool:
         try:

@@ -62,7 +62,7 @@ def by_email(call: Call, given: ByEmail) -> Json:
 
 
 def people(call: Call, given: People) -> Json:
-    everyone = [_person(call, person.id) for person in call.workspace.people()]
+    everyone = [_person(call, person.id) for person in call.workspace.people() if not person.is_foreign]
     page, cursor = page_of(everyone, given.cursor, given.limit or 1000)
     return {
         "members": page,
