@@ -36,6 +36,8 @@ async def fresh(tmp_path: Path) -> AsyncIterator[RunningBot]:
 async def filled(bot: RunningBot, person: str = "ana") -> View:
     view = await bot.type_command(person, "general", "/incident checkout is slow")
     await bot.fill(person, view, severity_id=chosen("major"))
+    # Who reads the channel is asked once, beside the form.
+    await bot.workspace.heard("conversations.info")
     return view
 
 
@@ -50,19 +52,27 @@ async def test_a_hundred_first_commands_at_once_ask_one_call_each_and_who_we_are
     )
     assert all(outcome.ok for outcome in await asyncio.gather(*commands))
     await fresh.workspace.heard("views.open", 100, 20)
+    await fresh.workspace.heard("conversations.info")
     asked = Counter(call.method for call in fresh.calls())
     assert asked == {
         "auth.test": 1,
         "users.list": 1,
         "apps.connections.open": asked["apps.connections.open"],
         "views.open": 100,
+        "conversations.info": 1,
     }
     assert asked["apps.connections.open"] <= 2
 
 
-async def test_opening_the_form_is_one_call_and_none_before_it(fresh: RunningBot) -> None:
+async def test_opening_the_form_asks_nothing_before_it_and_once_who_reads_the_channel_after_it(
+    fresh: RunningBot,
+) -> None:
     fresh.workspace.clear()
     await fresh.type_command("ana", "general", "/incident checkout is slow")
+    await fresh.workspace.heard("conversations.info")
+    assert [call.method for call in fresh.calls()] == ["views.open", "conversations.info"]
+    fresh.workspace.clear()
+    await fresh.type_command("ana", "general", "/incident checkout is slow again")
     assert [call.method for call in fresh.calls()] == ["views.open"]
 
 

@@ -56,7 +56,8 @@ class Announcing:
         self, order: DeclareOrder, incident: Incident, channel: str, again: bool
     ) -> Card | None:
         """The card, unless this channel has it already."""
-        if channel == self._announce or (channel == order.origin and order.thread is None):
+        declared_here = channel == order.origin and order.thread is None and not order.withheld
+        if channel == self._announce or declared_here:
             return None
         return await self._post(order, incident, Place(place="announcement", to=channel), again)
 

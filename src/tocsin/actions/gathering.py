@@ -62,9 +62,12 @@ class Gathering:
         """
         opened = await self._open(order, incident, "open the channel", CHANNEL_ATTEMPTS)
         troubles = [opened] if isinstance(opened, Trouble) else []
+        if order.withheld:
+            troubles.append(Trouble(trouble="No card was posted where it was declared", why=order.withheld))
         if isinstance(opened, Channel):
             incident = _in_channel(incident, opened)
-        spots = places(incident, origin=order.origin, thread=order.thread, announce=self._announce)
+        origin = None if order.withheld else order.origin
+        spots = places(incident, origin=origin, thread=order.thread, announce=self._announce)
         done = await asyncio.gather(
             self.telling.show(order, Declared(incident=incident), troubles, waiting),
             *(self._furnish(order, incident) if incident.slack_channel_id else ()),

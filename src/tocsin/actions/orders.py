@@ -21,6 +21,8 @@ class DeclareOrder(Frozen):
     another: bool = False
     announcement: Announcement = Announcement()
     """What the rules say of it; a later change of the rules changes nothing of a story that has begun."""
+    withheld: str = ""
+    """Why no card goes back to where it was declared; empty where one does."""
     unchecked: str = ""
     """Why it is not known whether the reporter may declare; empty where it is."""
 

@@ -16,6 +16,7 @@ from tocsin.incidents.permissions import Limits, Verb
 from tocsin.slack.gestures import Command, Happening, Interaction
 from tocsin.slack.people import People
 from tocsin.slack.permits import CHECK_SECONDS, Permits, UserGroups
+from tocsin.slack.places import Places
 from tocsin.slack.tasks import Tasks
 from tocsin.slack.workspace import SlackWorkspace
 
@@ -42,8 +43,10 @@ class Desk:
     look_whether_gone: Callable[[], Awaitable[None]] = _stays
     """Slack says that Tocsin may have been uninstalled here: find out, and act on it."""
     permits: Permits = field(init=False)
+    places: Places = field(init=False)
 
     def __post_init__(self) -> None:
+        self.places = Places(self.workspace)
         self.permits = Permits(self.people, UserGroups(self.workspace), self.limits)
 
     async def may(

@@ -188,6 +188,16 @@ class SlackWorkspace(WorkspaceChanges):
             return None
         return [PersonId(str(person)) for person in answer.get("users") or ()] if answer is not None else None
 
+    async def is_shared(self, channel: ChannelId) -> bool:
+        """Whether another organisation has a part in it, or is about to (Slack, conversation object)."""
+        try:
+            answer = await self.calls.once(self.client.conversations_info, channel=channel)
+        except SlackRefused:
+            # What the bot cannot see it cannot post to.
+            return False
+        found = answer.get("channel") or {}
+        return bool(found.get("is_ext_shared") or found.get("is_pending_ext_shared"))
+
     async def group_handles(self) -> Mapping[str, str]:
         """What people call the workspace's user groups, by id (Slack, usergroups.list)."""
         answer = await self.calls.make(self.client.usergroups_list)

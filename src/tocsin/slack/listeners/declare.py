@@ -19,6 +19,7 @@ from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, Declaration, De
 from tocsin.incidents.rules import answered, channel_name, cleaned, declared, visible_to
 from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.gestures import Command, Press, Shortcut, ShownView, Submission
+from tocsin.slack.listeners.checking import checked, learn
 from tocsin.slack.listeners.unopened import say_unopened
 from tocsin.slack.views.declare import FormContext, declare_modal, read_declare
 from tocsin.slack.views.declared import already_modal, declared_modal, loading_modal, saved_modal, sorry_modal
@@ -162,10 +163,7 @@ async def submit_declare(ack: AsyncAck, submission: Submission, desk: Desk, deli
     """Check what was filled in, commit to it, and answer in the modal."""
     began = monotonic()
     try:
-        order = _order(submission, await desk.forms.fetch(), desk)
-        private = order.declaration.visibility == "private"
-        unchecked = await desk.may(submission, "declare", private=private)
-        order = order.model_copy(update={"unchecked": unchecked})
+        order = await checked(_order(submission, await desk.forms.fetch(), desk), submission, desk)
         outcome = await desk.declare(order, delivery.acknowledged, PATIENCE - (monotonic() - began))
     except Refused as refusal:
         await _answer_refusal(ack, submission, refusal, desk)
@@ -272,7 +270,7 @@ async def _open(
     carried = context.model_copy(update={"name": filled.name, "summary": filled.summary})
     view = declare_modal(form, context, filled, notice=notice) if form else loading_modal(context)
     view_id = await _shown(desk, gesture, view, carried)
-    desk.tasks.begin("learn who declares", desk.permits.learn(gesture.by.slack_user_id))
+    desk.tasks.begin("learn who declares, and where", learn(desk, gesture, context))
     if form is not None or view_id is None:
         return
     try:

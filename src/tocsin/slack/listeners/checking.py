@@ -1,0 +1,33 @@
+"""What has to be known before a declaration is committed to: who declares, and who reads the place."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tocsin.actions.orders import DeclareOrder
+from tocsin.slack.desk import Desk
+from tocsin.slack.gestures import Command, Press, Shortcut, Submission
+from tocsin.slack.permits import CHECK_SECONDS
+from tocsin.slack.views.context import FormContext
+
+READ_BY_OTHERS = "people of another organisation read that channel"
+
+
+async def checked(order: DeclareOrder, submission: Submission, desk: Desk) -> DeclareOrder:
+    """The order, with what could not be checked, and without a card where strangers would read it.
+
+    Raises Refused when they may not declare. Asks Slack nothing that is known, and waits a second at most.
+    """
+    private = order.declaration.visibility == "private"
+    unchecked, shared = await asyncio.gather(
+        desk.may(submission, "declare", private=private),
+        desk.places.is_shared(None if private else order.origin, CHECK_SECONDS),
+    )
+    return order.model_copy(update={"unchecked": unchecked, "withheld": READ_BY_OTHERS if shared else ""})
+
+
+async def learn(desk: Desk, gesture: Command | Shortcut | Press, context: FormContext) -> None:
+    """Ask, while somebody fills in the form, what will have to be known when they send it."""
+    await asyncio.gather(
+        desk.permits.learn(gesture.by.slack_user_id), desk.places.is_shared(context.origin, CHECK_SECONDS)
+    )
