@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,11 +15,12 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.actions.ports import Channel
 from tocsin.incidents.errors import SlackRefused, Unavailable
-from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, Person, PersonId, TeamId
+from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, PersonId, TeamId
 from tocsin.incidents.rules import Place
-from tocsin.slack.accounts import Account, Home, account
+from tocsin.slack.accounts import Home
 from tocsin.slack.calls import Answer, Calls, told
 from tocsin.slack.changes import WorkspaceChanges
+from tocsin.slack.crowd import WorkspacePeople
 from tocsin.slack.installations import Installation
 from tocsin.slack.pace import Urgency
 from tocsin.slack.posts import Posts
@@ -32,10 +33,9 @@ from tocsin.slack.views.kit import escape
 INVITED_AT_ONCE = 100
 FINE_ALREADY = frozenset({"already_in_channel", "cant_invite_self", "already_pinned"})
 NOT_INSTALLED = "Tocsin is not installed in this workspace; an admin can install it again."
-NO_GROUP = frozenset({"no_such_subteam", "subteam_not_found", "invalid_usergroup"})
 
 
-class SlackWorkspace(WorkspaceChanges):
+class SlackWorkspace(WorkspaceChanges, WorkspacePeople):
     """One workspace, as its bot sees it."""
 
     def __init__(
@@ -144,64 +144,6 @@ class SlackWorkspace(WorkspaceChanges):
         errors = [error for error in answer.get("errors") or () if error.get("error") not in FINE_ALREADY]
         named = {error.get("user") for error in errors}
         return [person for person in people if person in named]
-
-    async def person(self, person: PersonId) -> Person | None:
-        """What Slack shows somebody as; None for somebody it does not know."""
-        found = await self.account(person)
-        return found.person if found is not None else None
-
-    async def account(self, person: PersonId) -> Account | None:
-        """Who somebody is and how they stand (Slack, users.info); None for somebody it does not know."""
-        try:
-            answer = await self.calls.once(self.client.users_info, user=person)
-        except SlackRefused:
-            return None
-        return account(answer.get("user") or {"id": person}, self.home)
-
-    async def some_accounts(self, limit: int) -> Sequence[Account]:
-        """The first so many people, in one call; a large workspace is never listed whole."""
-        answer = await self.calls.once(self.client.users_list, limit=limit)
-        return [account(user, self.home) for user in answer.get("members") or () if user.get("id")]
-
-    async def members(self, channel: ChannelId) -> Sequence[PersonId] | None:
-        """Who is in a channel, the first thousand of them; None where the bot cannot see it."""
-        try:
-            answer = await self.calls.make(self.client.conversations_members, channel=channel, limit=1000)
-        except SlackRefused as refusal:
-            if refusal.code not in {"channel_not_found", "fetch_members_failed"}:
-                raise
-            return None
-        return [PersonId(str(person)) for person in answer.get("members") or ()]
-
-    async def group(self, group: str) -> Sequence[PersonId] | None:
-        """As the port says, asked now (Slack, usergroups.users.list)."""
-        if group.startswith("@"):
-            handles = await self.group_handles()
-            group = next((id_ for id_, handle in handles.items() if f"@{handle}" == group), "")
-        try:
-            answer = (
-                await self.calls.make(self.client.usergroups_users_list, usergroup=group) if group else None
-            )
-        except SlackRefused as refusal:
-            if refusal.code not in NO_GROUP:
-                raise
-            return None
-        return [PersonId(str(person)) for person in answer.get("users") or ()] if answer is not None else None
-
-    async def is_shared(self, channel: ChannelId) -> bool:
-        """Whether another organisation has a part in it, or is about to (Slack, conversation object)."""
-        try:
-            answer = await self.calls.once(self.client.conversations_info, channel=channel)
-        except SlackRefused:
-            # What the bot cannot see it cannot post to.
-            return False
-        found = answer.get("channel") or {}
-        return bool(found.get("is_ext_shared") or found.get("is_pending_ext_shared"))
-
-    async def group_handles(self) -> Mapping[str, str]:
-        """What people call the workspace's user groups, by id (Slack, usergroups.list)."""
-        answer = await self.calls.make(self.client.usergroups_list)
-        return {str(g.get("id")): str(g.get("handle") or "") for g in answer.get("usergroups") or ()}
 
     async def pin(self, channel: ChannelId, ts: MessageTs) -> None:
         try:
