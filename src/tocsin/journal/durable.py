@@ -11,12 +11,13 @@ import asyncio
 import logging
 import os
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from dbos import DBOS, DBOSConfig, SetWorkflowID, WorkflowHandleAsync
 from pydantic import TypeAdapter
@@ -151,11 +152,12 @@ class DurableJournal:
         try:
             with self._told("written to"), SetWorkflowID(key):
                 await DBOS.start_workflow_async(_story, verb, {**order, TRACE: trace()})
+                await asyncio.to_thread(through, self.url)
         finally:
             _begun_by_this_process.reset(marked)
 
     async def step(self, name: str, act: Callable[[bool], Awaitable[T]], returns: type[T] | Any) -> T:
-        shape: TypeAdapter[T] = TypeAdapter(returns)
+        shape: TypeAdapter[T] = _shape(cast(Hashable, returns))
         again = not _begun_by_this_process.get()
 
         async def recorded() -> Any:
@@ -191,7 +193,7 @@ class DurableJournal:
         try:
             with asking_now():
                 yield
-        except (SQLAlchemyError, sqlite3.Error) as error:
+        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             raise Unavailable(f"Tocsin's journal cannot be {what} ({cause(error)}).") from error
 
     async def settled(self) -> None:
@@ -200,6 +202,12 @@ class DurableJournal:
             story: WorkflowHandleAsync[Any] = await DBOS.retrieve_workflow_async(waiting[0])
             # How a story ends is told elsewhere; here it only matters that it has.
             await asyncio.wait({asyncio.ensure_future(story.get_result(polling_interval_sec=LOOK_SECONDS))})
+
+
+@cache
+def _shape(returns: Hashable) -> TypeAdapter[Any]:
+    """How an answer is written down and read again; made once for each kind, since that takes a while."""
+    return TypeAdapter(cast(Any, returns))
 
 
 def file_of(url: str) -> Path | None:
@@ -224,6 +232,23 @@ def cause(error: BaseException) -> str:
     """The first line of what went wrong, without the statement and the address it went wrong with."""
     at_heart = getattr(error, "orig", None) or error
     return (str(at_heart).strip().splitlines() or [type(at_heart).__name__])[0]
+
+
+def through(url: str) -> None:
+    """Have everything that was committed to an SQLite journal on the disk, whatever happens to the power.
+
+    Raises OSError. Its commits alone leave that to the next checkpoint (SQLite, PRAGMA synchronous: NORMAL).
+    """
+    path = file_of(url)
+    if path is None:
+        return
+    # No locks are held on the log itself, so that it may be opened and closed beside SQLite.
+    with suppress(FileNotFoundError):
+        log = os.open(f"{path}-wal", os.O_RDWR)
+        try:
+            os.fdatasync(log)
+        finally:
+            os.close(log)
 
 
 def make_ready(url: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -12,7 +13,8 @@ from sqlalchemy import event
 
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, SourceMessage
-from tocsin.journal.durable import cause, identity, make_ready
+from tocsin.journal.durable import cause, identity, make_ready, through
+from tocsin.journal.turns import take_turns
 
 T = TypeVar("T")
 _tables = sa.MetaData()
@@ -80,7 +82,7 @@ class SqlLedger:
     def __init__(self, url: str) -> None:
         make_ready(url)
         self._url, self._identity = url, identity(url)
-        self._engine = made(prepared(url), _tables)
+        self._engine = made(prepared(url, synchronous="NORMAL"), _tables)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -93,7 +95,10 @@ class SqlLedger:
                 connection.execute(_sources.insert().values(row))
             return str(owner or key)
 
-        return await self.do(claim)
+        taken_by = await self.do(claim)
+        if taken_by == key:
+            await asyncio.to_thread(through, self._url)
+        return taken_by
 
     async def release_source(self, team: str, source: SourceMessage, key: str) -> None:
         ours = sa.and_(
@@ -220,11 +225,15 @@ class SqlLedger:
             raise Unavailable(f"Tocsin's journal cannot be used ({cause(error)}).") from error
 
 
-def prepared(url: str) -> sa.Engine:
-    """An engine whose SQLite connections wait for each other and write through to the disk."""
+def prepared(url: str, *, synchronous: str = "FULL") -> sa.Engine:
+    """An engine whose SQLite connections wait for each other.
+
+    With `synchronous` as NORMAL a commit reaches the disk at the next `through`, or the next checkpoint.
+    """
     engine = sa.create_engine(url)
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "connect", partial(_prepare_sqlite, synchronous))
+        take_turns(engine)
     return engine
 
 
@@ -246,7 +255,7 @@ def _owner(team: str, source: SourceMessage) -> sa.Select[tuple[str]]:
     )
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
+def _prepare_sqlite(synchronous: str, connection: Any, _record: Any) -> None:
     connection.isolation_level = "IMMEDIATE"
     connection.execute("PRAGMA busy_timeout=1500")
-    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(f"PRAGMA synchronous={synchronous}")
