@@ -1,0 +1,167 @@
+"""Processes that are measured: a stub of Slack, bare frameworks, and `tocsin run` itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from fakes.playground import OURS
+
+from benchmarks.crowd import Pressed
+from benchmarks.wire import SECRET
+
+TESTS = Path(__file__).parent.parent
+START_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server in a process of its own."""
+
+    port: int
+    process: asyncio.subprocess.Process
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def memory(self) -> int:
+        """What it holds in memory, in bytes (Linux, proc(5): VmRSS)."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        found = re.search(r"VmRSS:\s+(\d+) kB", status)
+        assert found is not None
+        return int(found[1]) * 1024
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    path = os.pathsep.join(filter(None, [str(TESTS), kept.get("PYTHONPATH", "")]))
+    return {**kept, "PYTHONPATH": path, **more}
+
+
+@asynccontextmanager
+async def module(*words: str) -> AsyncIterator[Running]:
+    """`python -m …`, once it has printed its port."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", *words, env=environment(), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            port = int(await process.stdout.readline())
+        yield Running(port, process)
+    finally:
+        await _ended(process)
+
+
+@asynccontextmanager
+async def tocsin(folder: Path, slack: str, **settings: str) -> AsyncIterator[Running]:
+    """`tocsin run` over HTTP, once it is ready."""
+    listening = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    listening.close()
+    await listening.wait_closed()
+    given = {
+        "HOME": str(folder),
+        "SLACK_API_URL": slack,
+        "SLACK_BOT_TOKEN": "xoxb-1",
+        "SLACK_SIGNING_SECRET": SECRET,
+        "TOCSIN_DATA_DIR": str(folder / "kept"),
+        "TOCSIN_PORT": str(port),
+        **settings,
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tocsin", "run"), cwd=folder, env=environment(**given)
+    )
+    running = Running(port, process)
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            await ready(running)
+        yield running
+    finally:
+        await _ended(process)
+
+
+async def ready(running: Running) -> None:
+    """Until it says that something could be declared."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        while True:
+            assert running.process.returncode is None, "tocsin run has ended"
+            try:
+                if (await client.get(f"{running.url}/readyz")).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            await asyncio.sleep(0.01)
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.send_signal(signal.SIGTERM)
+        await process.wait()
+
+
+async def pressed(
+    running: Running, kind: str, people: int, seconds: float, each: int | None = None
+) -> Pressed:
+    """What a crowd saw that pressed for so long, in a process of its own."""
+    words = [str(running.port), kind, str(people), str(seconds), *([str(each)] if each else [])]
+    crowd = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.crowd", *words), env=environment(), stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await crowd.communicate()
+    return Pressed(**json.loads(out))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the stub of Slack was asked, and over how many new connections."""
+
+    calls: list[tuple[str, float, float]]
+    """Each call's method, begin and end."""
+    connections: int
+
+    @property
+    def methods(self) -> Counter[str]:
+        return Counter(method for method, _, _ in self.calls)
+
+    @property
+    def rounds(self) -> int:
+        """The longest row of calls of which each began after the one before had ended."""
+        length = 0
+        ended = float("-inf")
+        for _, began, end in sorted(self.calls, key=lambda call: call[2]):
+            if began >= ended:
+                length, ended = length + 1, end
+        return length
+
+
+async def counted(slack: Running) -> Asked:
+    return await _asked(slack, "counted")
+
+
+async def until_asked(slack: Running, method: str, times: int) -> Asked:
+    """Once a method has been called so many times since it was told to forget."""
+    return await _asked(slack, f"until?method={method}&times={times}")
+
+
+async def _asked(slack: Running, what: str) -> Asked:
+    async with httpx.AsyncClient(trust_env=False, timeout=START_SECONDS) as client:
+        told = (await client.get(f"{slack.url}/{what}")).json()
+    return Asked([tuple(call) for call in told["calls"]], told["connections"])
+
+
+async def forget(slack: Running, delay: float = 0.0) -> None:
+    """Count anew, and answer after so many seconds from now on."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        await client.get(f"{slack.url}/forget", params={"delay": delay})

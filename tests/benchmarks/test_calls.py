@@ -1,0 +1,89 @@
+"""What a declaration costs in calls: counted, so the same on every machine."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from fakes.bot import RunningBot, chosen, running_bot
+from fakes.readings import settled
+
+from benchmarks.servers import counted, forget, module, pressed, tocsin, until_asked
+from benchmarks.table import Row, at_most
+
+pytestmark = pytest.mark.benchmark
+Measure = Callable[[Row], None]
+
+LONG_ENOUGH = 0.3
+"""Seconds a Slack call takes here, so that what goes side by side is seen to."""
+
+
+@pytest.fixture
+async def bot(tmp_path: Path) -> AsyncIterator[RunningBot]:
+    async with running_bot(tmp_path) as running:
+        yield running
+
+
+async def test_the_form_opens_with_one_call_and_none_before_it(bot: RunningBot, measured: Measure) -> None:
+    bot.workspace.clear()
+    await bot.type_command("ana", "general", "/incident checkout is slow")
+    asked = [call.method for call in bot.calls()]
+    assert asked == ["views.open"]
+    measured(at_most("Slack calls to open the form", "best peer: 1", len(asked), 1, counted=True))
+
+
+async def test_the_reference_is_visible_before_anything_is_asked_of_slack(
+    bot: RunningBot, measured: Measure
+) -> None:
+    view = await bot.type_command("ana", "general", "/incident checkout is slow")
+    await bot.fill("ana", view, severity_id=chosen("major"))
+    bot.workspace.clear()
+    assert (await bot.submit("ana", view)).ok
+    await settled(bot)
+    (answered,) = (request for request in bot.workspace.requests if request.method == "view_submission")
+    assert answered.took is not None
+    before = [call for call in bot.calls() if call.at < answered.at + answered.took]
+    measured(
+        at_most("Slack calls before the reference is visible", "best peer: 1", len(before), 0, counted=True)
+    )
+
+
+async def test_a_whole_incident_is_eight_calls_in_three_rounds(tmp_path: Path, measured: Measure) -> None:
+    async with (
+        module("benchmarks.stub_slack") as slack,
+        tocsin(tmp_path, f"{slack.url}/api/", TOCSIN_ANNOUNCE_CHANNEL="C0000000009") as bot,
+    ):
+        await forget(slack, LONG_ENOUGH)
+        assert (await pressed(bot, "submission", 1, 60, 1)).refused == 0
+        asked = await until_asked(slack, "pins.add", 1)
+        methods = [method for method, _, _ in sorted(asked.calls, key=lambda call: call[1])]
+        edits, announcements = methods.count("views.update"), 1
+        whole = len(methods) - edits - announcements
+        until_link = methods.index("conversations.create") + 1
+        for row in (
+            at_most("Slack calls before the channel link", "best peer: 1", until_link, 1, counted=True),
+            at_most("Slack calls for a whole incident", "best peer: 7", whole, 8, counted=True),
+            at_most("edits of the open form", "", edits, 1, counted=True),
+            at_most("rounds of calls until all is done", "best peer: 4", asked.rounds, 3, counted=True),
+        ):
+            measured(row)
+
+
+async def test_a_hundred_first_commands_ask_who_we_are_once_and_calls_share_a_connection(
+    tmp_path: Path, measured: Measure
+) -> None:
+    async with (
+        module("benchmarks.stub_slack") as slack,
+        tocsin(tmp_path, f"{slack.url}/api/") as bot,
+    ):
+        crowd = await pressed(bot, "command", 100, 60, 1)
+        assert (crowd.refused, crowd.answers) == (0, 100)
+        asked = await until_asked(slack, "views.open", 100)
+        who = asked.methods["auth.test"]
+        measured(at_most("auth.test for 100 first commands", "bare Bolt: 100", who, 1, counted=True))
+        await forget(slack)
+        await pressed(bot, "command", 1, 60, 100)
+        await until_asked(slack, "views.open", 100)
+        new = (await counted(slack)).connections
+        measured(at_most("new connections for 100 Slack calls", "bare Bolt: 100", new, 1, counted=True))

@@ -1,0 +1,54 @@
+"""What a slash command costs the processor, counted in instructions."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks.instructions import FEW, MANY
+from benchmarks.servers import environment, module
+from benchmarks.table import Row, at_most
+
+pytestmark = pytest.mark.benchmark
+NO_VALGRIND = "needs Debian's valgrind"
+
+
+@pytest.mark.skipif(shutil.which("valgrind") is None, reason=NO_VALGRIND)
+async def test_a_command_costs_little_more_than_in_bare_bolt_however_many_verbs_there_are(
+    tmp_path: Path, measured: Callable[[Row], None]
+) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir(mode=0o700)
+    async with module("benchmarks.stub_slack") as slack:
+        counting = await asyncio.create_subprocess_exec(
+            *("valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={tmp_path}/out"),
+            *(sys.executable, "-m", "benchmarks.instructions", f"{slack.url}/api/", str(kept)),
+            env=environment(PYTHONHASHSEED="0"),
+            cwd=tmp_path,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, said = await counting.communicate()
+    assert counting.returncode == 0, said.decode()[-2000:]
+    cost = costs(tmp_path)
+    bolt, ours, many = (cost[way] for way in ("bolt", "tocsin", "tocsin with 200 verbs"))
+    against = f"Bolt, tuned alike: {bolt / 1e6:.2f} million"
+    measured(at_most("instructions of a command", against, ours / bolt, 1.5, "times", counted=True))
+    measured(at_most("the same with 200 verbs", "with ours", many / ours, 1.05, "times", counted=True))
+
+
+def costs(folder: Path) -> dict[str, float]:
+    """Instructions of one command, for each way: the many less the few, by how many more they are."""
+    counted: dict[str, dict[int, int]] = {}
+    for file in folder.glob("out.*"):
+        text = file.read_text(errors="replace")
+        named = re.search(r"^desc: Trigger: dump (.+) (\d+)$", text, re.MULTILINE)
+        total = re.search(r"^totals: (\d+)", text, re.MULTILINE)
+        if named and total:
+            counted.setdefault(named[1], {})[int(named[2])] = int(total[1])
+    return {way: (found[MANY] - found[FEW]) / (MANY - FEW) for way, found in counted.items()}

@@ -1,0 +1,85 @@
+"""A million incidents are no slower to look through than a thousand: counted in SQLite's own steps."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlite_utils import Database
+
+from benchmarks.filling import fill
+from benchmarks.table import Row, at_most
+from tocsin.backends.catalogue import Catalogue
+from tocsin.backends.local import LocalBackend
+from tocsin.incidents.model import PersonId
+from tocsin.incidents.requests import IncidentFilter
+from tocsin.keeping import now
+
+pytestmark = pytest.mark.benchmark
+
+FEW, MANY = 1_000, 1_000_000
+ANA = PersonId("U0000000001")
+
+LOOKS: dict[str, Callable[[LocalBackend, int], Awaitable[Any]]] = {
+    "newest 20": lambda kept, _: kept.incidents(limit=20),
+    "20 older than one in the middle": lambda kept, size: kept.incidents(after=f"{size // 2:026}", limit=20),
+    "by reference": lambda kept, size: kept.find(f"INC-{size // 2}"),
+    "by id": lambda kept, size: kept.find(f"{size // 2:026}"),
+    "its timeline": lambda kept, size: kept.timeline(f"{size // 2:026}"),
+    "20 open ones": lambda kept, _: kept.matching(IncidentFilter(is_open=True), limit=20),
+    "20 closed ones": lambda kept, _: kept.matching(IncidentFilter(is_open=False), limit=20),
+    "20 of one severity": lambda kept, _: kept.matching(IncidentFilter(severity_id="major"), limit=20),
+    "20 somebody may see": lambda kept, _: kept.matching(IncidentFilter(visible_to=ANA), limit=20),
+    "20 of somebody's own": lambda kept, _: kept.matching(IncidentFilter(involving=ANA), limit=20),
+    "20 with a word": lambda kept, _: kept.matching(IncidentFilter(text="checkout"), limit=20),
+}
+
+
+@asynccontextmanager
+async def kept_incidents(folder: Path, size: int) -> AsyncIterator[LocalBackend]:
+    """A local backend with so many incidents in it."""
+    path = folder / f"{size}.db"
+    kept = await LocalBackend.open(path, Catalogue.from_toml({}), public_url="http://127.0.0.1", clock=now)
+    try:
+        await kept.file.run(lambda db: fill(db, size))
+        yield kept
+    finally:
+        await kept.close()
+
+
+async def steps(kept: LocalBackend, size: int, look: Callable[[LocalBackend, int], Awaitable[Any]]) -> int:
+    """What SQLite's virtual machine does for one look (SQLite, sqlite3_progress_handler)."""
+    taken = 0
+
+    def step() -> int:
+        nonlocal taken
+        taken += 1
+        return 0
+
+    def watch(on: bool) -> Callable[[Database], None]:
+        return lambda db: db.conn.set_progress_handler(step if on else None, 1)
+
+    await look(kept, size)
+    await kept.file.run(watch(True))
+    await look(kept, size)
+    await kept.file.run(watch(False))
+    return taken
+
+
+async def test_every_look_takes_as_many_steps_among_a_million_as_among_a_thousand(
+    tmp_path: Path, measured: Callable[[Row], None]
+) -> None:
+    taken: dict[int, dict[str, int]] = {}
+    for size in (FEW, MANY):
+        async with kept_incidents(tmp_path, size) as kept:
+            taken[size] = {name: await steps(kept, size, look) for name, look in LOOKS.items()}
+    assert all(taken[FEW].values()), "a look that takes no steps was not counted"
+    grown = {name: taken[MANY][name] / taken[FEW][name] for name in LOOKS}
+    worst = max(grown, key=lambda name: grown[name])
+    against = f"worst of {len(LOOKS)}: {worst}, {taken[MANY][worst]} steps"
+    measured(
+        at_most("steps of a query, 1,000 to 1,000,000", against, grown[worst], 1.05, "times", counted=True)
+    )
