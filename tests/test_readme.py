@@ -90,7 +90,7 @@ def test_readme_lists_every_command_of_the_command_line() -> None:
 
 
 def test_help_in_slack_names_every_way_in() -> None:
-    text, blocks = help_message(routes.help_lines())
+    text, blocks = help_message(("Here", routes.help_here()), ("Anywhere", routes.help_anywhere()))
     shown = json.dumps([block.to_dict() for block in blocks], ensure_ascii=False)
     for said in [verb.does for verb in routes.VERBS.values()] + [
         route.description for route in routes.SHORTCUTS.values()

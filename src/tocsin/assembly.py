@@ -33,9 +33,10 @@ from tocsin.slack import routes
 from tocsin.slack.app import build_app
 from tocsin.slack.calls import Calls, open_session, web_client
 from tocsin.slack.counting import every_route
-from tocsin.slack.desk import Desk
+from tocsin.slack.desk import Desk, Help
 from tocsin.slack.desks import Desks
 from tocsin.slack.http import HttpDoor
+from tocsin.slack.listeners.home import homes_kept
 from tocsin.slack.people import People
 from tocsin.slack.workspace import SlackWorkspace
 from tocsin.verbs import declaring, managed
@@ -99,7 +100,7 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
             people, rules, limits = People(workspace, bot.backend), bot.rulebook.rules, bot.rulebook.limits
             return Desk(
                 *(declare, verbs, forms, workspace, people, tasks, bot.clock, rules, limits),
-                help_lines=routes.help_lines(),
+                help=Help(routes.help_here(), routes.help_anywhere()),
             )
 
         def workspace_of(team: TeamId) -> SlackWorkspace:
@@ -113,9 +114,10 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         await bot.alarms.recall()
         stack.push_async_callback(tasks.finish, FINISH_SECONDS)
         await _kept_fresh(forms, stack)
-        _kept_up(stack, bot.watch(ledger), *verbs.watches())
+        _kept_up(stack, bot.watch(ledger), *verbs.watches(), verbs.open_now.keep_fresh())
         await asyncio.gather(*(desk.people.greet() for desk in desks.open))
         await _reaching_the_operator(bot, desks, settings.tocsin_admin_channel, stack)
+        _kept_up(stack, homes_kept(verbs.open_now, lambda: desks.open))
         bot.app = build_app(desks, new_client(None), bot.meters)
         await _let_in(bot, bot.app, settings, slack.get("app_token"), new_client, stack)
         bot.trouble = ""

@@ -93,6 +93,7 @@ class RunningBot:
             request
             for request in self.workspace.requests
             if (request.method == method if method else "." in request.method)
+            and not request.method.startswith("event.")
         ]
 
 

@@ -44,7 +44,7 @@ def messages(incident: Incident, text: Any) -> Iterator[dict[str, Any]]:
     yield {"text": card_text(incident), "blocks": [b.to_dict() for b in card(incident)]}
     said, blocks = refused_message(incident.name, text(500), "key")
     yield {"text": said, "blocks": [b.to_dict() for b in blocks]}
-    said, blocks = help_message([(f"/incident {text(50)}", text(200)), (text(50), text(200))])
+    said, blocks = help_message((text(20), [(f"/incident {text(50)}", text(200)), (text(50), text(200))]))
     yield {"text": said, "blocks": [b.to_dict() for b in blocks]}
 
 

@@ -31,7 +31,7 @@ from tocsin.incidents.requests import DeclareRequest
 from tocsin.playground.blocks import message_errors, view_errors
 from tocsin.playground.elements import initial_values
 from tocsin.playground.text import broadcasts
-from tocsin.slack.routes import help_lines
+from tocsin.slack.routes import help_anywhere, help_here
 from tocsin.slack.views.card import card, card_text
 from tocsin.slack.views.channel import bookmark_title, purpose, topic
 from tocsin.slack.views.declare import FormContext, declare_modal, read_declare
@@ -186,7 +186,7 @@ def test_topic_purpose_and_bookmark_fit_and_are_escaped(incident: Incident) -> N
 
 
 def test_help_is_a_message_that_slack_takes() -> None:
-    text, blocks = help_message(help_lines())
+    text, blocks = help_message(("Here", help_here()), ("Anywhere", help_anywhere()))
     assert message_errors({"text": text, "blocks": [block.to_dict() for block in blocks]}) == []
 
 

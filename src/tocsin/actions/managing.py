@@ -14,6 +14,7 @@ from tocsin.actions.find import Channels, FindIncidents
 from tocsin.actions.follow_up import FollowUps, Listing
 from tocsin.actions.following import Following, Watched
 from tocsin.actions.note import Notes
+from tocsin.actions.open_now import OpenIncidents
 from tocsin.actions.ports import Backend, Clock, Journal
 from tocsin.actions.promises import KeepsIncidents
 from tocsin.actions.remind import Remind, Reminders, Reminding
@@ -37,6 +38,7 @@ class Managing:
     follow_ups: FollowUps
     notes: Notes
     find: FindIncidents
+    open_now: OpenIncidents
     remind: Remind
     following: Following
     watching: Watching
@@ -63,7 +65,8 @@ def managing(
 ) -> Managing:
     """`workspace` answers the workspace of a team, `form` what may be chosen."""
     keeps = cast(KeepsIncidents, backend)
-    following = Following(backend=keeps, ledger=ledger, workspace=workspace)
+    open_now = OpenIncidents(keeps)
+    following = Following(backend=keeps, ledger=ledger, workspace=workspace, shown=open_now.saw)
     remind = Remind(backend=keeps, reminders=reminders, workspace=workspace, clock=clock)
     aftermath = Aftermath(
         backend=keeps,
@@ -85,6 +88,7 @@ def managing(
         follow_ups=FollowUps(backend=keeps, journal=journal, ledger=ledger, workspace=workspace),
         notes=Notes(backend=keeps, journal=journal, workspace=workspace),
         find=FindIncidents(backend=keeps, channels=ledger),
+        open_now=open_now,
         remind=remind,
         following=following,
         watching=Watching(backend=keeps, ledger=ledger, following=following, alarms=alarms),

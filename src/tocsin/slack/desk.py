@@ -6,19 +6,37 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from tocsin.actions.change import ChangeIncident
 from tocsin.actions.declare import DeclareIncident
+from tocsin.actions.find import FindIncidents
+from tocsin.actions.follow_up import FollowUps
 from tocsin.actions.forms import FormCache
 from tocsin.actions.managing import Managing
+from tocsin.actions.note import Notes
+from tocsin.actions.open_now import OpenIncidents
 from tocsin.actions.ports import Clock
+from tocsin.actions.remind import Remind
 from tocsin.incidents.announcing import AnnouncementRule
 from tocsin.incidents.model import ChannelId, Incident, MessageTs
 from tocsin.incidents.permissions import Limits, Verb
 from tocsin.slack.gestures import Command, Happening, Interaction
+from tocsin.slack.lookers import Lookers
+from tocsin.slack.marks import Marks
 from tocsin.slack.people import People
 from tocsin.slack.permits import CHECK_SECONDS, Permits, UserGroups
 from tocsin.slack.places import Places
 from tocsin.slack.tasks import Tasks
 from tocsin.slack.workspace import SlackWorkspace
+
+Lines = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Help:
+    """What to type or pick, and what it does: to one incident, and anywhere."""
+
+    here: Lines = ()
+    anywhere: Lines = ()
 
 
 async def _stays() -> None:
@@ -39,7 +57,8 @@ class Desk:
     clock: Clock
     rules: tuple[AnnouncementRule, ...] = ()
     limits: Limits = field(default_factory=Limits)
-    help_lines: tuple[tuple[str, str], ...] = ()
+    help: Help = field(default_factory=lambda: Help())
+    lookers: Lookers = field(default_factory=Lookers)
     look_whether_gone: Callable[[], Awaitable[None]] = _stays
     """Slack says that Tocsin may have been uninstalled here: find out, and act on it."""
     permits: Permits = field(init=False)
@@ -67,6 +86,35 @@ class Desk:
         """
         by = gesture.by.slack_user_id
         return await self.permits.check(by, verb, incident, private=private, seconds=seconds)
+
+    @property
+    def find(self) -> FindIncidents:
+        return self.managing.find
+
+    @property
+    def open_now(self) -> OpenIncidents:
+        return self.managing.open_now
+
+    @property
+    def change(self) -> ChangeIncident:
+        return self.managing.change
+
+    @property
+    def notes(self) -> Notes:
+        return self.managing.notes
+
+    @property
+    def follow_ups(self) -> FollowUps:
+        return self.managing.follow_ups
+
+    @property
+    def remind(self) -> Remind:
+        return self.managing.remind
+
+    @property
+    def marks(self) -> Marks:
+        """What people put on messages."""
+        return Marks(self.workspace.client, self.workspace.calls)
 
     def permalink(self, channel: ChannelId, ts: MessageTs, thread: MessageTs | None = None) -> str | None:
         """The address of a message, made without asking Slack (its form is that of chat.getPermalink)."""

@@ -53,9 +53,10 @@ class ViewState(Frozen):
 
 
 class ShownView(Frozen):
-    """A modal as Slack hands it back."""
+    """A modal, or a Home tab, as Slack hands it back."""
 
     id: str
+    type: str = "modal"
     hash: str | None = None
     callback_id: str = ""
     private_metadata: str = ""
@@ -193,3 +194,16 @@ class Happening(Frozen):
         """The organization of the workspace, where it is in one."""
         ours = next((found.enterprise_id for found in self.authorizations if found.enterprise_id), None)
         return ours or self.enterprise_id or ""
+
+    @property
+    def message(self) -> tuple[ChannelId, MessageTs] | None:
+        """The message that was reacted to or pinned; None where it was something else."""
+        item = self.event.get("item")
+        if not isinstance(item, dict) or item.get("type") != "message":
+            return None
+        pinned = item.get("message")
+        ts = item.get("ts") or (pinned.get("ts") if isinstance(pinned, dict) else None)
+        channel = item.get("channel")
+        if not isinstance(channel, str) or not isinstance(ts, str):
+            return None
+        return ChannelId(channel), MessageTs(ts)

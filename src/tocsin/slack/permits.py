@@ -88,7 +88,7 @@ class Permits:
         asker = Asker(person=person, standing=standing, groups=groups, handles=self._groups.handles)
         return permitted(asker, verb, incident, self._limits, private=private)
 
-    def refusal(self, person: PersonId | None, verb: Verb) -> str:
+    def refusal(self, person: PersonId | None, verb: Verb, incident: Incident | None = None) -> str:
         """Why somebody may not do this, as far as it is known without asking anybody; else nothing."""
         standing = self._people.known_standing(person) if person is not None else None
         if person is None or standing is None:
@@ -99,7 +99,7 @@ class Permits:
             groups = frozenset(group for group, members in known.items() if person in (members or ()))
         asker = Asker(person=person, standing=standing, groups=groups, handles=self._groups.handles)
         try:
-            permitted(asker, verb, None, self._limits)
+            permitted(asker, verb, incident, self._limits)
         except Refused as refusal:
             return refusal.sentence
         return ""

@@ -10,7 +10,25 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tocsin.incidents.rules import is_one_edit_away
-from tocsin.slack.listeners import declare, help, installation, suggest
+from tocsin.slack.listeners import (
+    assign,
+    cards,
+    choose,
+    close,
+    declare,
+    describe,
+    find,
+    follow_up,
+    help,
+    home,
+    installation,
+    merge,
+    note,
+    remind,
+    suggest,
+    update,
+)
+from tocsin.slack.scopes import SCOPES as SCOPES
 
 Listener = Callable[..., Coroutine[Any, Any, None]]
 
@@ -18,8 +36,8 @@ LONGEST_NAME = 35
 """Characters in an app's name (Slack, app manifest reference: `display_information.name`)."""
 
 COMMAND = "/incident"
-COMMAND_DESCRIPTION = "Declare an incident"
-COMMAND_USAGE = "[what is wrong] or help"
+COMMAND_DESCRIPTION = "Declare an incident, or manage one"
+COMMAND_USAGE = "[what is wrong], update, close, list or help"
 
 
 @dataclass(frozen=True)
@@ -29,6 +47,8 @@ class Verb:
     usage: str
     does: str
     listener: Listener
+    here: bool = False
+    """About one incident: it is done in that incident's channel, or with its reference first."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +65,57 @@ VERBS: dict[str, Verb] = {
         "opens the declare form, with what you typed as the name",
         declare.open_declare,
     ),
+    "update": Verb(
+        "/incident update [what is known]",
+        "tells everybody who waits what is known now",
+        update.update,
+        here=True,
+    ),
+    "status": Verb("/incident status [fixing]", "says where it stands", update.set_status, here=True),
+    "severity": Verb("/incident severity [major]", "says how bad it is", update.set_severity, here=True),
+    "lead": Verb("/incident lead [@person]", "says who leads", assign.set_lead, here=True),
+    "role": Verb("/incident role [communications @person]", "says who does what", assign.set_role, here=True),
+    "take": Verb("/incident take [role]", "gives you the lead, or that role", assign.take_role, here=True),
+    "rename": Verb("/incident rename [new name]", "gives it another name", describe.rename, here=True),
+    "summary": Verb("/incident summary [text]", "says what it is about", describe.set_summary, here=True),
+    "note": Verb("/incident note [what happened]", "adds to the timeline", note.add_note, here=True),
+    "action": Verb(
+        "/incident action [what is to be done]",
+        "lists what is to be done now, and adds to it",
+        follow_up.add_action,
+        here=True,
+    ),
+    "follow-up": Verb(
+        "/incident follow-up [what is to be done]",
+        "the same for afterwards",
+        follow_up.add_follow_up,
+        here=True,
+    ),
+    "close": Verb("/incident close [what resolved it]", "closes it", close.close, here=True),
+    "reopen": Verb("/incident reopen", "opens it again", close.reopen, here=True),
+    "decline": Verb("/incident decline [why]", "says that it is no incident", close.decline, here=True),
+    "merge": Verb("/incident merge [INC-11]", "makes it part of that other incident", merge.merge, here=True),
+    "cancel": Verb(
+        "/incident cancel [why]", "takes back what was declared by mistake", close.cancel, here=True
+    ),
+    "private": Verb(
+        "/incident private",
+        "hides it from all but its reporter and role holders",
+        close.make_private,
+        here=True,
+    ),
+    "list": Verb(
+        "/incident list [mine] [closed] [severity] [status]",
+        "lists what is open, or what you ask for",
+        find.list_incidents,
+    ),
+    "find": Verb("/incident find [words]", "looks for words in names and summaries", find.find_incidents),
+    "show": Verb("/incident show [INC-12]", "shows one incident and what happened", find.show_incident),
     "help": Verb("/incident help", "says what can be done", help.say_help),
 }
+
+ALSO = {"actions": "action", "followup": "follow-up", "follow-ups": "follow-up", "roles": "role"}
+"""Other words that people type for a verb, and that begin no name of an incident."""
 
 SHORTCUTS: dict[str, ShortcutRoute] = {
     "declare_from_message": ShortcutRoute(
@@ -55,19 +124,51 @@ SHORTCUTS: dict[str, ShortcutRoute] = {
         "Declare an incident from this message",
         declare.open_declare_from_message,
     ),
+    "add_to_timeline": ShortcutRoute(
+        "Add to incident timeline",
+        "message",
+        "Keep this message in an incident's timeline",
+        note.keep_from_message,
+    ),
     "declare": ShortcutRoute(
         "Declare incident", "global", "Declare an incident", declare.open_declare_anywhere
     ),
 }
 
-VIEWS: dict[str, Listener] = {"declare": declare.submit_declare}
+VIEWS: dict[str, Listener] = {
+    "declare": declare.submit_declare,
+    "update": update.submit_update,
+    "assign": assign.submit_assign,
+    "describe": describe.submit_describe,
+    "close": close.submit_close,
+    "merge": merge.submit_merge,
+    "note": note.submit_note,
+    "follow_up": follow_up.submit_follow_up,
+    "choose": choose.submit_choose,
+}
 
 PRESSES: dict[str, Listener] = {
     "more_fields": declare.more_fields,
     "open_form": declare.open_unopened,
     "fix_and_send": declare.fix_and_send,
     "declare_another": declare.declare_another,
+    "declare_here": home.declare_here,
+    "declare_named": choose.declare_named,
+    "declare_instead": choose.declare_instead,
     "open_incident": help.just_acknowledge,
+    "update_incident": update.press_update,
+    "take_lead": assign.press_take,
+    "reopen_incident": close.press_reopen,
+    "incident_menu": cards.press_menu,
+    "complete_follow_up": follow_up.press_done,
+    "give_update": remind.give_update,
+    "snooze_update": remind.snooze,
+    "take_over_update": remind.take_over,
+    "stop_updates": remind.stop,
+    "show_incident": find.press_show,
+    "list_incidents": find.turn_page,
+    "next_page": find.turn_page,
+    "first_page": find.turn_page,
 }
 
 SUGGESTIONS: dict[str, Listener] = {
@@ -76,28 +177,13 @@ SUGGESTIONS: dict[str, Listener] = {
     "": suggest.suggest_options,
 }
 
-SCOPES: dict[str, str] = {
-    "commands": "the /incident command and the shortcuts",
-    "chat:write": "cards, and messages to who declared",
-    "chat:write.public": "cards in public channels where the bot is not a member",
-    "channels:manage": "the channels of public incidents: create, invite, topic, purpose",
-    "groups:write": "the channels of private incidents",
-    "channels:read": "finding its own channel again after a lost answer",
-    "groups:read": "the same for private incidents",
-    "channels:join": "looking in a public channel for its own post after a lost answer",
-    "channels:history": "finding its own post again after a lost answer, so that none is made twice",
-    "groups:history": "the same in private channels",
-    "im:history": "the same in direct messages",
-    "im:write": "direct messages to who declared",
-    "bookmarks:write": "the bookmark with the incident's permalink",
-    "bookmarks:read": "not adding that bookmark twice",
-    "users:read": "people's names, and whether they are members, guests or strangers",
-    "usergroups:read": "who is in the user groups that your rules name",
-    "users:read.email": "who in DevRev the lead is, by their e-mail address",
-    "pins:write": "pinning the headline in the incident's channel",
+EVENTS: dict[str, Listener] = {
+    "app_home_opened": home.show_home,
+    "pin_added": note.heed_mark,
+    "pin_removed": note.heed_mark,
+    "reaction_added": note.heed_mark,
+    "reaction_removed": note.heed_mark,
 }
-
-EVENTS: dict[str, Listener] = {}
 """By the name that Slack subscribes us to; each listener takes the Happening and the Desk.
 
 It answers once its work is done or safely begun: what it raises has Slack send the event again.
@@ -120,19 +206,37 @@ def find_event(kind: str) -> Listener | None:
 def find_verb(text: str) -> tuple[Verb, str, str]:
     """The verb, the rest of the text, and a question for above the form; unknown words are a name."""
     word, _, rest = text.strip().partition(" ")
-    if word.lower() in VERBS and word:
-        return VERBS[word.lower()], rest.strip(), ""
-    meant = next((verb for verb in VERBS if verb and is_one_edit_away(word.lower(), verb)), None)
+    word = ALSO.get(word.lower(), word.lower())
+    if word in VERBS and word:
+        return VERBS[word], rest.strip(), ""
+    meant = next((verb for verb in VERBS if verb and is_one_edit_away(word, verb)), None)
     notice = f"Did you mean `{COMMAND} {meant}`? Nothing is declared before you submit." if meant else ""
     return VERBS[""], text, notice
 
 
-def help_lines() -> tuple[tuple[str, str], ...]:
-    """Every way in, with what it does."""
-    verbs = [(verb.usage, verb.does) for verb in VERBS.values()]
+def help_here() -> tuple[tuple[str, str], ...]:
+    """What can be done to one incident."""
+    return tuple((verb.usage, verb.does) for verb in VERBS.values() if verb.here)
+
+
+def help_anywhere() -> tuple[tuple[str, str], ...]:
+    """What can be done anywhere, with every way in."""
+    verbs = [(verb.usage, verb.does) for verb in VERBS.values() if not verb.here]
     doors = {"message": "on a message, under More actions", "global": "in the shortcuts menu"}
     ways = [(route.name, f"{doors[route.type]}: {route.description}") for route in SHORTCUTS.values()]
-    return (*verbs, *ways)
+    return (
+        *verbs,
+        *ways,
+        ("Home", "in Tocsin's own tab: what is open, what is yours, and a button to declare"),
+    )
+
+
+APP_HOME = {
+    "home_tab_enabled": True,
+    "messages_tab_enabled": True,
+    "messages_tab_read_only_enabled": False,
+}
+"""Both tabs: on Home what is open, under Messages what Tocsin writes to somebody alone."""
 
 
 def manifest(http: str | None = None, *, name: str = "Tocsin", org: bool = False) -> dict[str, Any]:
@@ -158,10 +262,8 @@ def manifest(http: str | None = None, *, name: str = "Tocsin", org: bool = False
         "socket_mode_enabled": url is None,
         "token_rotation_enabled": False,
     }
-    heard = [*EVENTS, *(INSTALL_EVENTS if url else ())]
-    if heard:
-        address = {"request_url": url} if url else {}
-        settings["event_subscriptions"] = address | {"bot_events": sorted(heard)}
+    heard = sorted([*EVENTS, *(INSTALL_EVENTS if url else ())])
+    settings["event_subscriptions"] = ({"request_url": url} if url else {}) | {"bot_events": heard}
     redirects = {"redirect_urls": [f"{http.rstrip('/')}{path}" for path in REDIRECTS]} if http else {}
     return {
         "display_information": {
@@ -170,6 +272,7 @@ def manifest(http: str | None = None, *, name: str = "Tocsin", org: bool = False
             "background_color": "#8a1c1c",
         },
         "features": {
+            "app_home": APP_HOME,
             "bot_user": {"display_name": name, "always_online": True},
             "shortcuts": [
                 {

@@ -194,6 +194,10 @@ class SlackWorkspace(WorkspaceChanges, WorkspacePeople):
             return False
         return True
 
+    async def publish_home(self, person: PersonId, view: View) -> None:
+        """Show somebody their Home tab (Slack, views.publish)."""
+        await self.calls.make(self.client.views_publish, Urgency.CARD, user_id=person, view=view.to_dict())
+
     async def show_declared(self, view_id: str, incident: Incident, trouble: Sequence[str]) -> bool:
         return await self.update_modal(
             view_id, declared_modal(incident, incident.slack_channel_name, trouble)
@@ -204,6 +208,11 @@ class SlackWorkspace(WorkspaceChanges, WorkspacePeople):
 
     async def show_not_declared(self, view_id: str, sentence: str) -> bool:
         return await self.update_modal(view_id, sorry_modal("Not declared", sentence))
+
+    async def push_modal(self, trigger_id: str, view: View) -> str:
+        """Put a modal on top of the open one; three at most (Slack, views.push)."""
+        answer = await self.calls.once(self.client.views_push, trigger_id=trigger_id, view=view.to_dict())
+        return told(answer, "view", "id")
 
     async def say_to(self, person: PersonId, text: str, blocks: Sequence[Block] = ()) -> None:
         """A direct message that may be lost with the process; for answers to what somebody just pressed."""

@@ -65,7 +65,17 @@ GLYPHS: dict[str, str] = {
 _SKIN = {f"skin-tone-{tone}": chr(0x1F3FB + tone - 2) for tone in range(2, 7)}
 QUICK = ("eyes", "+1", "white_check_mark", "tada")
 """The reactions one press away."""
-MORE = ("heart", "raised_hands", "rotating_light", "fire", "rocket", "thinking_face", "wrench", "pray")
+MORE = (
+    "pushpin",
+    "heart",
+    "raised_hands",
+    "rotating_light",
+    "fire",
+    "rocket",
+    "thinking_face",
+    "wrench",
+    "pray",
+)
 
 
 def glyph(name: str) -> str:

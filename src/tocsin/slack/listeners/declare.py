@@ -37,8 +37,8 @@ async def open_declare(ack: AsyncAck, command: Command, rest: str, desk: Desk, n
         return
     await ack()
     context = FormContext(origin=command.channel_id)
-    filled = _named(rest)
-    desk.tasks.begin("open the form", _open(desk, command, context, filled, notice))
+    filled = named(rest)
+    desk.tasks.begin("open the form", open_form(desk, command, context, filled, notice))
 
 
 async def open_declare_anywhere(ack: AsyncAck, shortcut: Shortcut, desk: Desk) -> None:
@@ -65,7 +65,7 @@ async def _open_from_message(shortcut: Shortcut, desk: Desk) -> None:
     message, channel = shortcut.message, shortcut.channel
     ts = shortcut.message_ts or message.get("ts")
     if channel is None or not ts:
-        await _open(desk, shortcut, FormContext(), DeclareRequest())
+        await open_form(desk, shortcut, FormContext(), DeclareRequest())
         return
     context = FormContext(
         origin=channel.id, source_channel=channel.id, source_ts=ts, thread=message.get("thread_ts") or ts
@@ -83,7 +83,7 @@ async def _open_carried(desk: Desk, gesture: Shortcut | Press, context: FormCont
         await _shown(desk, gesture, already_modal(earlier, desk.clock(), context), context)
         return
     filled = DeclareRequest(name=context.name, summary=context.summary)
-    await _open(desk, gesture, context.model_copy(update={"name": "", "summary": ""}), filled)
+    await open_form(desk, gesture, context.model_copy(update={"name": "", "summary": ""}), filled)
 
 
 async def open_unopened(ack: AsyncAck, press: Press, desk: Desk) -> None:
@@ -150,12 +150,13 @@ async def _reopen(press: Press, desk: Desk) -> None:
         source_ts=source.timestamp if source else None,
         expanded=True,
     )
-    await _open(desk, press, context, order.declaration.request)
+    await open_form(desk, press, context, order.declaration.request)
 
 
 async def _show_form(desk: Desk, press: Press, context: FormContext, filled: DeclareRequest) -> None:
     assert press.view is not None
-    view = declare_modal(await desk.forms.fetch(), context, filled)
+    opened = desk.open_now.seen_by(press.by.slack_user_id)
+    view = declare_modal(await desk.forms.fetch(), context, filled, opened=opened)
     await desk.workspace.update_modal(press.view.id, view, seen=press.view.hash)
 
 
@@ -232,6 +233,7 @@ async def _answer_outcome(
         await ack(response_action="update", view=saved_modal())
     elif isinstance(outcome, Declared):
         incident = outcome.incident
+        desk.open_now.saw(incident)
         name = incident.slack_channel_name or channel_name(incident.reference, incident.name)
         await ack(response_action="update", view=declared_modal(incident, name, too_late(incident, private)))
     elif isinstance(outcome, AlreadyDeclared):
@@ -244,7 +246,7 @@ async def _answer_outcome(
         await _answer_refusal(ack, submission, Refused(outcome.sentence, outcome.fields), desk)
 
 
-def _named(text: str) -> DeclareRequest:
+def named(text: str) -> DeclareRequest:
     """The text after the command as a name; what does not fit into a name is kept in the summary."""
     name = cleaned(text)
     if len(name) <= NAME_LIMIT:
@@ -258,7 +260,7 @@ def _with_words(sentence: str, command: Command) -> str:
     return f"{sentence} You had typed: {command.command} {command.text}" if command.text else sentence
 
 
-async def _open(
+async def open_form(
     desk: Desk,
     gesture: Command | Shortcut | Press,
     context: FormContext,
@@ -266,9 +268,11 @@ async def _open(
     notice: str = "",
 ) -> None:
     """Open the form with nothing asked before; a cold cache shows *loading* first, and fills it."""
-    form = desk.forms.now
+    form, opened = desk.forms.now, desk.open_now.seen_by(gesture.by.slack_user_id)
     carried = context.model_copy(update={"name": filled.name, "summary": filled.summary})
-    view = declare_modal(form, context, filled, notice=notice) if form else loading_modal(context)
+    view = (
+        declare_modal(form, context, filled, notice=notice, opened=opened) if form else loading_modal(context)
+    )
     view_id = await _shown(desk, gesture, view, carried)
     desk.tasks.begin("learn who declares, and where", learn(desk, gesture, context))
     if form is not None or view_id is None:
@@ -280,7 +284,9 @@ async def _open(
         if not await desk.workspace.update_modal(view_id, sorry_modal("Not now", sentence)):
             return
         form = await desk.forms.awaited()
-    await desk.workspace.update_modal(view_id, declare_modal(form, context, filled, notice=notice))
+    await desk.workspace.update_modal(
+        view_id, declare_modal(form, context, filled, notice=notice, opened=opened)
+    )
 
 
 async def _shown(

@@ -1,4 +1,4 @@
-"""Say what can be done."""
+"""Say what can be done, here and anywhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from tocsin.slack.views.help import help_message
 
 async def say_help(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
     """`/incident help`, seen only by who asked; it needs no call to Slack."""
-    text, blocks = help_message(desk.help_lines)
+    incident = desk.open_now.of_channel(command.channel_id)
+    here = ("In this channel", desk.help.here)
+    there = ("In an incident's channel, or with its reference: /incident status INC-12", desk.help.here)
+    anywhere = ("Anywhere", desk.help.anywhere)
+    text, blocks = help_message(*((here, anywhere) if incident else (anywhere, there)))
     await ack(response_type="ephemeral", text=text, blocks=blocks)
 
 

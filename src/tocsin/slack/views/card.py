@@ -9,7 +9,9 @@ from slack_sdk.models.blocks import (
     Block,
     ButtonElement,
     ContextBlock,
+    InteractiveElement,
     MarkdownTextObject,
+    OverflowMenuElement,
     RichTextBlock,
     RichTextElementParts,
     RichTextQuoteElement,
@@ -19,7 +21,7 @@ from slack_sdk.models.blocks import (
 
 from tocsin.incidents.model import Incident, Person
 from tocsin.incidents.requests import NAME_LIMIT
-from tocsin.slack.views.kit import escape, link, moment, plain, shortened
+from tocsin.slack.views.kit import escape, link, moment, option, plain, shortened
 
 _Text = RichTextElementParts.Text
 _Link = RichTextElementParts.Link
@@ -41,19 +43,33 @@ def card(incident: Incident) -> list[Block]:
 
     What people wrote goes into plain text elements, where nothing can become a mention or a link.
     """
-    blocks: list[Block] = [_title(incident), _facts(incident)]
-    if incident.permalink:
-        blocks.append(
-            ActionsBlock(
-                elements=[
-                    ButtonElement(
-                        action_id="open_incident", text=plain("Open incident"), url=incident.permalink
-                    )
-                ]
-            )
-        )
-    blocks.append(ContextBlock(elements=[MarkdownTextObject(text=_declared_by(incident), verbatim=True)]))
-    return blocks
+    said = ContextBlock(elements=[MarkdownTextObject(text=_declared_by(incident), verbatim=True)])
+    return [_title(incident), _facts(incident), ActionsBlock(elements=_buttons(incident)), said]
+
+
+def _buttons(incident: Incident) -> list[InteractiveElement]:
+    """What is pressed most; the rest is in the menu, and what has ended can only be opened again."""
+    page = (
+        [ButtonElement(action_id="open_incident", text=plain("Open incident"), url=incident.permalink)]
+        if incident.permalink
+        else []
+    )
+    if not incident.incident_status.is_open:
+        reopen = ButtonElement(action_id="reopen_incident", text=plain("Reopen"), value=incident.id)
+        return [*page, reopen]
+    update = ButtonElement(action_id="update_incident", text=plain("Update"), value=incident.id)
+    take = ButtonElement(action_id="take_lead", text=plain("Take the lead"), value=incident.id)
+    return [update, *([take] if incident.lead is None else []), *page, _menu(incident)]
+
+
+def _menu(incident: Incident) -> OverflowMenuElement:
+    """At most five lines (Slack, overflow menu element)."""
+    ends = {"close": "Close"}
+    if incident.incident_status.category == "triage":
+        ends = {"decline": "Decline: it is no incident", "merge": "Merge: it is part of another"}
+    lines = {"role": "Who does what", "action": "Actions", "note": "Add to the timeline", **ends}
+    options = [option(f"{verb} {incident.id}", words) for verb, words in lines.items()]
+    return OverflowMenuElement(action_id="incident_menu", options=options)
 
 
 def card_text(incident: Incident) -> str:

@@ -14,7 +14,7 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.views import View
 
-from tocsin.incidents.model import CustomField, Form, PersonId
+from tocsin.incidents.model import CustomField, Form, Incident, PersonId
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.slack.views.context import FormContext as FormContext
 from tocsin.slack.views.kit import (
@@ -23,6 +23,7 @@ from tocsin.slack.views.kit import (
     checkbox,
     escape,
     labelled,
+    link,
     link_input,
     moment,
     number_input,
@@ -31,6 +32,7 @@ from tocsin.slack.views.kit import (
     person_input,
     plain,
     select_input,
+    shortened,
     submitted,
     text_input,
 )
@@ -38,17 +40,24 @@ from tocsin.slack.views.kit import (
 CALLBACK_ID = "declare"
 ROLE = "incident_role_assignments."
 FIELD = "custom_field_entries."
+OPEN_SHOWN = 3
 OURS = frozenset({"name", "summary", "severity_id", "incident_type_id", "visibility", "mode", "more_fields"})
 """Blocks of every form; what has another name and no prefix is a field of the backend's own."""
 
 
 def declare_modal(
-    form: Form, context: FormContext, filled: DeclareRequest, *, notice: str = "", trouble: str = ""
+    form: Form,
+    context: FormContext,
+    filled: DeclareRequest,
+    *,
+    notice: str = "",
+    trouble: str = "",
+    opened: Sequence[Incident] = (),
 ) -> View:
     """The form: what a responder knows at once on the first screen, the rest one button away.
 
     First the name, the severity, the summary, the lead, *private*, and whatever must be answered. `notice`
-    and `trouble` are mrkdwn shown above the name.
+    and `trouble` are mrkdwn above the name; `opened` are open incidents that this person may know of.
     """
     blocks: list[Block] = [paragraph(said) for said in (trouble, notice) if said]
     blocks += _age(form)
@@ -61,6 +70,7 @@ def declare_modal(
             optional=False,
             focus=True,
         ),
+        *_open_now(opened),
         *_severity(form, filled),
         *_incident_type(form, filled),
         text_input(
@@ -75,12 +85,7 @@ def declare_modal(
         *_questions(form, filled, required=True),
         *_private(form, filled),
     ]
-    more = _more(form, filled)
-    if context.expanded:
-        blocks += [DividerBlock(), *more] if more else []
-    elif more:
-        button = ButtonElement(action_id="more_fields", text=plain("More fields"), value="more")
-        blocks.append(ActionsBlock(block_id="more_fields", elements=[button]))
+    blocks += _rest(form, filled, expanded=context.expanded)
     return View(
         type="modal",
         callback_id=CALLBACK_ID,
@@ -90,6 +95,28 @@ def declare_modal(
         private_metadata=context.packed(),
         blocks=blocks,
     )
+
+
+def _rest(form: Form, filled: DeclareRequest, *, expanded: bool) -> list[Block]:
+    """What is not on the first screen, or the button that shows it."""
+    more = _more(form, filled)
+    if expanded:
+        return [DividerBlock(), *more] if more else []
+    button = ButtonElement(action_id="more_fields", text=plain("More fields"), value="more")
+    return [ActionsBlock(block_id="more_fields", elements=[button])] if more else []
+
+
+def _open_now(incidents: Sequence[Incident]) -> list[Block]:
+    """The latest of what is open, under the name, so that nobody declares it twice."""
+    if not incidents:
+        return []
+    named = [
+        f"{link(one.permalink, one.reference)} {escape(shortened(one.name, 60))}"
+        for one in incidents[:OPEN_SHOWN]
+    ]
+    more = f" and {len(incidents) - OPEN_SHOWN} more" if len(incidents) > OPEN_SHOWN else ""
+    said = MarkdownTextObject(text=f"Open now: {' · '.join(named)}{more}", verbatim=True)
+    return [ContextBlock(block_id="open_now", elements=[said])]
 
 
 def _more(form: Form, filled: DeclareRequest) -> list[Block]:

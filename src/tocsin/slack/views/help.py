@@ -1,18 +1,40 @@
-"""What `/incident help` says."""
+"""What `/incident help` says: what can be done here first, then what can be done anywhere."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from slack_sdk.models.blocks import Block
 
 from tocsin.slack.views.kit import escape, paragraph
 
+SECTION_LIMIT = 3000
+"""Characters of a section's text (Slack, section block)."""
 
-def help_message(lines: Iterable[tuple[str, str]]) -> tuple[str, list[Block]]:
-    """Every way in, one a line: what to type or pick, and what it does."""
-    said = "\n".join(f"• {_marked(what)}  {escape(does)}" for what, does in lines)
-    return said, [paragraph(said)]
+Lines = Iterable[tuple[str, str]]
+
+
+def help_message(*parts: tuple[str, Lines]) -> tuple[str, list[Block]]:
+    """Each part with its heading, one way in a line: what to type or pick, and what it does."""
+    said: list[str] = []
+    blocks: list[Block] = []
+    for heading, lines in parts:
+        rows = [f"• {_marked(what)}  {escape(does)}" for what, does in lines]
+        if rows:
+            said += [f"*{escape(heading)}*", *rows]
+            blocks += [paragraph(text) for text in _fitting([f"*{escape(heading)}*", *rows])]
+    return "\n".join(said), blocks
+
+
+def _fitting(lines: Iterable[str]) -> Iterator[str]:
+    """The lines, as few texts as they fit into."""
+    text = ""
+    for line in lines:
+        if len(text) + len(line) + 1 > SECTION_LIMIT:
+            yield text
+            text = ""
+        text = f"{text}\n{line}" if text else line
+    yield text
 
 
 def _marked(what: str) -> str:

@@ -1,0 +1,131 @@
+"""Read what people type for a severity, a status or a role: its name in any case, or the beginning of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from tocsin.incidents.errors import Refused
+from tocsin.incidents.model import Form, PersonId, Role
+from tocsin.incidents.requests import IncidentFilter
+from tocsin.incidents.rules import cleaned, in_words
+
+
+class Named(Protocol):
+    """Something with a name that people type."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+
+N = TypeVar("N", bound=Named)
+SHORTEST_BEFORE_MORE = 3
+"""Letters a beginning must have when something follows it: `in the EU` is not *Investigating*."""
+
+
+def leading(
+    text: str, things: Sequence[N], what: str, also: Callable[[N], Iterable[str]] | None = None
+) -> tuple[N, str]:
+    """The thing that the text begins with, and what follows it.
+
+    A whole name counts for more than the beginning of one, and a long name for more than a short one.
+    Raises Refused with all there are, when it is none of them or may be several.
+    """
+    words = cleaned(text, lines=True).split()
+    rests = [text.split(None, count)[count:] for count in range(len(words) + 1)]
+    for match in (_is_whole, _is_beginning):
+        for count in range(len(words), 0, -1):
+            typed = " ".join(words[:count]).casefold()
+            if match is _is_beginning and count < len(words) and len(typed) < SHORTEST_BEFORE_MORE:
+                continue
+            found = [thing for thing in things if match(typed, _spelt(thing, also))]
+            if len(found) == 1:
+                return found[0], "".join(rests[count]).strip()
+    raise Refused(f"There is no {what} “{' '.join(words)}”. {there_is(things)}")
+
+
+def there_is(things: Sequence[Named]) -> str:
+    """`There are Minor, Major and Critical.`"""
+    names = [thing.name for thing in things]
+    if not names:
+        return "There are none here."
+    return f"There {'is' if len(names) == 1 else 'are'} {in_words(names)}."
+
+
+def role_spellings(role: Role) -> tuple[str, ...]:
+    """What people call a role besides its name."""
+    return tuple(filter(None, [role.shortform, "lead" if role.role_type == "lead" else ""]))
+
+
+def _spelt(thing: N, also: Callable[[N], Iterable[str]] | None) -> list[str]:
+    more = also(thing) if also else ()
+    return [spelling.casefold() for spelling in (thing.name, thing.id, *more)]
+
+
+def _is_whole(typed: str, spellings: list[str]) -> bool:
+    return typed in spellings
+
+
+def _is_beginning(typed: str, spellings: list[str]) -> bool:
+    return spellings[0].startswith(typed)
+
+
+def people_called(text: str, names: dict[str, str]) -> list[str]:
+    """The ids of the people whose name, or one word of it, is this; `names` are those we know, by id."""
+    wanted = cleaned(text).lstrip("@").casefold()
+    if not wanted:
+        return []
+    exact = [who for who, name in names.items() if wanted in {name.casefold(), _joined(name)}]
+    return exact or [who for who, name in names.items() if wanted in name.casefold().split()]
+
+
+def _joined(name: str) -> str:
+    return "".join(name.casefold().split())
+
+
+def wanted_by(text: str, form: Form, person: PersonId | None) -> tuple[IncidentFilter, str, str]:
+    """What the words after `list` ask for, a title for it, and what could not be made of them.
+
+    Known are `open`, `closed`, `all`, `mine`, and the names of severities and statuses, in any order.
+    """
+    wanted: dict[str, Any] = {"is_open": True, "visible_to": person}
+    titles: list[str] = []
+    unknown: list[str] = []
+    words = cleaned(text)
+    while words:
+        first, _, rest = words.partition(" ")
+        match first.casefold():
+            case "open" | "closed" as state:
+                wanted["is_open"] = state == "open"
+            case "all":
+                wanted["is_open"] = None
+            case "mine" | "my":
+                wanted["involving"] = person
+                titles.append("yours")
+            case _:
+                rest, title, asked = _asked(words, form)
+                wanted |= asked
+                (titles if asked else unknown).append(title)
+        words = rest.strip()
+    stands = {True: "Open", False: "Closed", None: "All"}[wanted["is_open"]]
+    said = f"Left out, because Tocsin does not know it: {in_words(unknown)}." if unknown else ""
+    return IncidentFilter(**wanted), ": ".join(filter(None, [f"{stands} incidents", in_words(titles)])), said
+
+
+def _asked(words: str, form: Form) -> tuple[str, str, dict[str, Any]]:
+    """The severity or the status that the words begin with: what follows it, its name, and the filter."""
+    try:
+        severity, rest = leading(words, form.severities, "severity")
+    except Refused:
+        pass
+    else:
+        return rest, severity.name, {"severity_id": severity.id}
+    try:
+        status, rest = leading(words, form.statuses, "status")
+    except Refused:
+        first, _, rest = words.partition(" ")
+        return rest, f"“{first}”", {}
+    return rest, status.name, {"incident_status_id": status.id, "is_open": status.is_open}

@@ -1,0 +1,117 @@
+"""Say who does what: the lead, and the other roles."""
+
+from __future__ import annotations
+
+import re
+
+from slack_bolt.context.ack.async_ack import AsyncAck
+from slack_sdk.models.views import View
+
+from tocsin.incidents.errors import Refused
+from tocsin.incidents.model import Form, Incident, PersonId, Role
+from tocsin.incidents.naming import leading, people_called, role_spellings
+from tocsin.slack.desk import Delivery, Desk
+from tocsin.slack.gestures import Command, Press, Submission
+from tocsin.slack.listeners.answers import Asked
+from tocsin.slack.listeners.changing import Opened, Unclear, Way, changed, go, press
+from tocsin.slack.listeners.submitting import submit_change
+from tocsin.slack.views.assign import ROLE, assign_modal, read_assign
+from tocsin.slack.views.errand import Errand
+from tocsin.slack.views.kit import escape
+
+_MENTION = re.compile(r"<@([UW][A-Z0-9]{1,30})(?:\|[^>]*)?>")
+MYSELF = frozenset({"me", "myself", "@me"})
+
+
+def _opened(verb: str) -> Opened:
+    async def opened(desk: Desk, asked: Asked, incident: Incident, trouble: str) -> View:
+        return assign_modal(await desk.forms.fetch(), incident, verb, trouble=escape(trouble))
+
+    return opened
+
+
+async def _set_lead(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
+    role = _lead(await desk.forms.fetch())
+    return await _assign(desk, asked, incident, role, _person(desk, asked, text))
+
+
+async def _set_role(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
+    form = await desk.forms.fetch()
+    role, rest = leading(text, form.assignable_roles, "role", role_spellings)
+    if not rest:
+        raise Unclear(f"Say who takes the role {role.name}.")
+    return await _assign(desk, asked, incident, role, _person(desk, asked, rest))
+
+
+async def _take(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
+    form = await desk.forms.fetch()
+    role = leading(text, form.assignable_roles, "role", role_spellings)[0] if text else _lead(form)
+    return await _assign(desk, asked, incident, role, asked.by.slack_user_id)
+
+
+async def _assign(desk: Desk, asked: Asked, incident: Incident, role: Role, person: PersonId | None) -> str:
+    held = {a.role.id: a.assignee.slack_user_id for a in incident.incident_role_assignments if a.assignee}
+    if held.get(role.id) == person:
+        name = desk.people.names.get(person or "", "That person")
+        who = "You are" if person == asked.by.slack_user_id else f"{name} is"
+        raise Refused(f"{who} {role.name} of {incident.reference} already.")
+    return await changed(desk, asked, incident, incident_role_assignments={role.id: person})
+
+
+def _lead(form: Form) -> Role:
+    found = next((role for role in form.assignable_roles if role.role_type == "lead"), None)
+    if found is None:
+        raise Refused("There is no lead here; there are other roles: see /incident role.")
+    return found
+
+
+def _person(desk: Desk, asked: Asked, text: str) -> PersonId | None:
+    """Who is meant: mentioned, `me`, or by a name we know. Raises Unclear where nobody or several are."""
+    if found := _MENTION.search(text):
+        return PersonId(found[1])
+    if text.strip().casefold() in MYSELF:
+        return asked.by.slack_user_id
+    known = people_called(text, desk.people.names)
+    if len(known) == 1:
+        return PersonId(known[0])
+    why = "may be several people" if known else "is nobody that Tocsin knows by that name"
+    raise Unclear(f"“{text.strip()}” {why}. Choose the person here.")
+
+
+LEAD = Way("lead", _opened("lead"), _set_lead)
+ROLES = Way("role", _opened("role"), _set_role)
+TAKE = Way("take", _opened("role"), _take, at_once=True)
+
+
+async def set_lead(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+    """`/incident lead`, with a person."""
+    await go(LEAD, ack, command, rest, desk)
+
+
+async def set_role(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+    """`/incident role`, with a role and a person."""
+    await go(ROLES, ack, command, rest, desk)
+
+
+async def take_role(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+    """`/incident take`: the lead, or the role that is named, is whoever says so."""
+    await go(TAKE, ack, command, rest, desk)
+
+
+async def press_take(ack: AsyncAck, pressed: Press, desk: Desk) -> None:
+    """*Take the lead*, on a card."""
+    await press(TAKE, ack, pressed, desk, pressed.control.value or "")
+
+
+async def submit_assign(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
+    """The roles as they were left in the form; who was there before and still is, is not touched."""
+    chosen, errand = read_assign(submission.view.values), Errand.read(submission.view.private_metadata)
+    seen = errand.changes({f"{ROLE}{role}": person for role, person in chosen.items()})
+
+    async def again(incident: Incident, trouble: str) -> View:
+        return assign_modal(await desk.forms.fetch(), incident, errand.verb, chosen, trouble=trouble)
+
+    assigned = {name.removeprefix(ROLE): person for name, person in seen.items()}
+    await submit_change(
+        ack, submission, desk, delivery, again, {"incident_role_assignments": assigned} if assigned else {}
+    )

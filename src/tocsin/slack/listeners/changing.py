@@ -1,0 +1,174 @@
+"""The way every verb goes: find the incident, ask whether one may, then act at once or open a form."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid5
+
+from slack_bolt.context.ack.async_ack import AsyncAck
+from slack_sdk.models.views import View
+
+from tocsin.actions.change import ChangeOrder
+from tocsin.actions.promises import AnyChange, Changed, NotChanged
+from tocsin.incidents.changes import Ending
+from tocsin.incidents.errors import Refused, TocsinError
+from tocsin.incidents.model import Incident, TeamId
+from tocsin.incidents.requests import IncidentChange
+from tocsin.slack.desk import Desk
+from tocsin.slack.gestures import Command, Press, Submission
+from tocsin.slack.listeners.answers import Asked, begin, reason, say
+from tocsin.slack.listeners.declare import open_declare
+from tocsin.slack.listeners.errands import aimed, allowed, called
+from tocsin.slack.views.choose import choose_modal
+from tocsin.slack.views.errand import Errand
+from tocsin.slack.views.kit import escape
+
+KEYS = UUID("6f1c1c0e-0e0b-5c1f-9a5e-70c51a000002")
+SAVED = "Saved, not through yet. You will be told when it is."
+
+Act = Callable[[Desk, Asked, Incident, str], Awaitable[str]]
+Opened = Callable[[Desk, Asked, Incident, str], Awaitable[View]]
+
+
+class Unclear(Refused):
+    """What was typed leaves something open that a form can ask for."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a verb is done: at once with what was typed, or in a form."""
+
+    verb: str
+    opened: Opened
+    """The form; its last argument is a trouble, as plain text."""
+    act: Act
+    """Does it with the text, and answers in a sentence of plain text. Raises Refused, or Unclear."""
+    at_once: bool = False
+    """Also without any text."""
+
+
+async def go(way: Way, ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+    """A verb that was typed: it acts at once when there is text, else its form opens."""
+    try:
+        aim = await aimed(desk, command, rest)
+        if aim is None:
+            await _ask_which(way, ack, command, rest, desk)
+            return
+        opening = not aim.rest and not way.at_once
+        await allowed(desk, command, way.verb, aim.incident, opening=opening)
+        if opening:
+            await _open(way, ack, command, desk, aim.incident)
+            return
+        try:
+            sentence = await way.act(desk, command, aim.incident, aim.rest)
+        except Unclear as unclear:
+            await _open(way, ack, command, desk, aim.incident, unclear.sentence)
+            return
+    except TocsinError as error:
+        sentence = reason(error)
+    await ack(response_type="ephemeral", text=escape(sentence))
+
+
+async def _open(
+    way: Way, ack: AsyncAck, command: Command, desk: Desk, incident: Incident, trouble: str = ""
+) -> None:
+    await ack()
+    begin(desk, command, f"open the form to {way.verb}", open_way(way, desk, command, incident, trouble))
+
+
+async def open_way(
+    way: Way, desk: Desk, asked: Command | Press, incident: Incident, trouble: str = ""
+) -> None:
+    """Open the form of a verb, on top of the modal that was pressed in, if it was one."""
+    view = await way.opened(desk, asked, incident, trouble)
+    if isinstance(asked, Press) and asked.view is not None and asked.view.type == "modal":
+        await desk.workspace.push_modal(asked.trigger_id or "", view)
+    else:
+        await desk.workspace.open_modal(asked.trigger_id or "", view)
+
+
+async def _ask_which(way: Way, ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+    """The incidents that may be meant; without any, the declare form for who typed a name."""
+    known = desk.open_now.seen_by(command.by.slack_user_id)
+    if known:
+        await ack()
+        typed = f"{command.command} {command.text}".strip() if rest else ""
+        errand = Errand(verb=way.verb, rest=rest[:1500], typed=typed[:600])
+        opening = desk.workspace.open_modal(command.trigger_id, choose_modal(errand, known))
+        begin(desk, command, "ask which incident", opening)
+        return
+    example = f"`{command.command} {way.verb} INC-12`"
+    if rest:
+        notice = f"No incident is open, so this is taken for a name. For one that is not open: {example}."
+        await open_declare(ack, command, command.text, desk, notice)
+        return
+    raise Refused(
+        f"No incident is open, and this is no incident's channel. Name one, as in {example}, "
+        f"or declare one with `{command.command}`."
+    )
+
+
+async def press(way: Way, ack: AsyncAck, pressed: Press, desk: Desk, incident_id: str) -> None:
+    """A button on a card: the verb's form, or the verb itself where it asks nothing."""
+    await ack()
+    begin(desk, pressed, f"{way.verb} from a card", _pressed(way, desk, pressed, incident_id))
+
+
+async def _pressed(way: Way, desk: Desk, pressed: Press, incident_id: str) -> None:
+    incident = await called(desk, incident_id, pressed.by.slack_user_id)
+    await allowed(desk, pressed, way.verb, incident, opening=not way.at_once)
+    if not way.at_once:
+        await open_way(way, desk, pressed, incident)
+        return
+    sentence = await way.act(desk, pressed, incident, "")
+    await say(desk, pressed, escape(sentence))
+
+
+async def changed(desk: Desk, asked: Asked, incident: Incident, **what: Any) -> str:
+    """Make a change and say what came of it, in plain text. Raises Refused with what is wrong."""
+    return sentence_of(await change(desk, asked, incident, **what))
+
+
+def sentence_of(outcome: AnyChange | None) -> str:
+    """What is said of an outcome. Raises Refused where it was refused."""
+    if isinstance(outcome, NotChanged):
+        raise Refused(outcome.sentence, outcome.fields)
+    return outcome.said if outcome else SAVED
+
+
+async def change(
+    desk: Desk,
+    asked: Asked,
+    incident: Incident,
+    *,
+    ending: Ending | None = None,
+    next_update_minutes: int | None = None,
+    acknowledged: asyncio.Event | None = None,
+    **what: Any,
+) -> AnyChange | None:
+    """Commit to a change as this person asked for it here; None when it is saved and not through yet."""
+    by = desk.people.meet(asked.by)
+    wanted = IncidentChange(key=key_of(asked), by=by, at=desk.clock(), **what)
+    order = ChangeOrder(
+        incident_id=incident.id,
+        team=TeamId(asked.team_id),
+        change=wanted,
+        ending=ending,
+        next_update_minutes=next_update_minutes,
+    )
+    outcome = await desk.change(order, acknowledged)
+    if isinstance(outcome, Changed):
+        desk.open_now.saw(outcome.incident)
+    return outcome
+
+
+def key_of(asked: Asked) -> str:
+    """The same for every delivery of one gesture, and for every press of a form that says the same."""
+    if isinstance(asked, Submission):
+        said = json.dumps(asked.view.values, sort_keys=True)
+        return str(uuid5(KEYS, f"{asked.team_id}/{asked.view.id}/{said}"))
+    return str(uuid5(KEYS, f"{asked.team_id}/{asked.trigger_id}"))

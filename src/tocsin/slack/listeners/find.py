@@ -1,0 +1,110 @@
+"""Find incidents: lists, pages, words, and one incident in full."""
+
+from __future__ import annotations
+
+import asyncio
+
+from slack_bolt.context.ack.async_ack import AsyncAck
+
+from tocsin.incidents.errors import Refused
+from tocsin.incidents.model import Form, Incident, PersonId
+from tocsin.incidents.naming import wanted_by
+from tocsin.incidents.permissions import NOT_SEEN
+from tocsin.incidents.requests import IncidentFilter
+from tocsin.slack.desk import Desk
+from tocsin.slack.gestures import Command, Press
+from tocsin.slack.listeners.answers import Asked, begin, say
+from tocsin.slack.listeners.errands import aimed, allowed
+from tocsin.slack.views.listed import Listing, ListQuery, list_blocks, list_modal, list_text
+from tocsin.slack.views.show import show_blocks, show_modal, show_text
+
+PAGE = 8
+
+
+async def list_incidents(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+    """`/incident list`, with what is to be listed in words."""
+    await ack()
+    begin(desk, command, "list incidents", _listed(desk, command, ListQuery(words=rest[:300])))
+
+
+async def find_incidents(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+    """`/incident find`, with words of the name, the summary or the reference."""
+    await ack()
+    query = ListQuery(words=rest[:300], searching=True)
+    begin(desk, command, "find incidents", _listed(desk, command, query))
+
+
+async def turn_page(ack: AsyncAck, press: Press, desk: Desk) -> None:
+    """*Older*, *Back to the newest*, and *List incidents* on Home."""
+    await ack()
+    query = ListQuery.read(press.control.value)
+    begin(desk, press, "list incidents", _listed(desk, press, query))
+
+
+async def _listed(desk: Desk, asked: Command | Press, query: ListQuery) -> None:
+    await desk.may(asked, "list")
+    listing = await _listing(desk, asked.by.slack_user_id, query)
+    if isinstance(asked, Command) and (query.searching or listing.said):
+        listing = listing.model_copy(update={"typed": asked.text.strip()})
+    now = desk.clock()
+    if not isinstance(asked, Press) or asked.response_url:
+        blocks = list_blocks(listing, now)
+        await say(desk, asked, list_text(listing), blocks, instead=isinstance(asked, Press))
+    elif asked.view is not None and asked.view.type == "modal":
+        await desk.workspace.update_modal(asked.view.id, list_modal(listing, now), seen=asked.view.hash)
+    else:
+        await desk.workspace.open_modal(asked.trigger_id or "", list_modal(listing, now))
+
+
+async def _listing(desk: Desk, person: PersonId | None, query: ListQuery) -> Listing:
+    if query.searching and query.words:
+        wanted, said = IncidentFilter(text=query.words, visible_to=person), ""
+        title = f"Incidents with “{query.words}”"
+    else:
+        wanted, title, said = wanted_by(query.words, desk.forms.now or Form(), person)
+    found = await desk.find.matching(wanted, after=query.after, limit=PAGE + 1)
+    more = len(found) > PAGE
+    return Listing(title=title, said=said, incidents=tuple(found[:PAGE]), query=query, more=more)
+
+
+async def show_incident(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+    """`/incident show`, here or with a reference; other words are looked for."""
+    await ack()
+    begin(desk, command, "show an incident", _show(desk, command, rest))
+
+
+async def _show(desk: Desk, command: Command, rest: str) -> None:
+    aim = await aimed(desk, command, rest)
+    if aim is None:
+        query = ListQuery(words=rest[:300], searching=bool(rest))
+        await _listed(desk, command, query)
+        return
+    await _show_one(desk, command, aim.incident)
+
+
+async def press_show(ack: AsyncAck, press: Press, desk: Desk) -> None:
+    """*Show*, in a list or on Home."""
+    await ack()
+    begin(desk, press, "show an incident", _show_pressed(desk, press))
+
+
+async def _show_pressed(desk: Desk, press: Press) -> None:
+    found = await desk.find.named(press.control.value or "", press.by.slack_user_id)
+    if found is None:
+        raise Refused(NOT_SEEN)
+    await _show_one(desk, press, found)
+
+
+async def _show_one(desk: Desk, asked: Asked, incident: Incident) -> None:
+    await allowed(desk, asked, "show", incident)
+    timeline, follow_ups = await asyncio.gather(
+        desk.find.timeline(incident.id), desk.follow_ups.of(incident.id)
+    )
+    if isinstance(asked, Press) and not asked.response_url:
+        modal = show_modal(incident, timeline, follow_ups)
+        if asked.view is not None and asked.view.type == "modal":
+            await desk.workspace.push_modal(asked.trigger_id or "", modal)
+        else:
+            await desk.workspace.open_modal(asked.trigger_id or "", modal)
+        return
+    await say(desk, asked, show_text(incident), show_blocks(incident, timeline, follow_ups))

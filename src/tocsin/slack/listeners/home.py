@@ -1,0 +1,72 @@
+"""App Home: drawn when it is opened, and again when something changes for who looked at it lately."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from slack_bolt.context.ack.async_ack import AsyncAck
+
+from tocsin.actions.best_effort import best_effort
+from tocsin.actions.open_now import OpenIncidents
+from tocsin.incidents.errors import Refused
+from tocsin.incidents.model import PersonId
+from tocsin.incidents.requests import DeclareRequest, IncidentFilter
+from tocsin.slack.desk import Desk
+from tocsin.slack.gestures import Happening, Press
+from tocsin.slack.listeners.declare import open_form
+from tocsin.slack.views.declare import FormContext
+from tocsin.slack.views.home import HomePage, closed_home, home_view
+
+CLOSED_SHOWN = 5
+TOGETHER_SECONDS = 1.0
+"""Changes that come within so many seconds are shown together."""
+
+
+async def show_home(happening: Happening, desk: Desk) -> None:
+    """Somebody looks at Home (Slack, app_home_opened; its other tab is the messages)."""
+    person = happening.user
+    if person is None or happening.event.get("tab", "home") != "home":
+        return
+    desk.lookers.looked(person)
+    desk.tasks.begin("show Home", publish_home(desk, person))
+
+
+async def publish_home(desk: Desk, person: PersonId) -> None:
+    """What is at hand is shown; what was lately closed is asked of the backend."""
+    try:
+        await desk.permits.check(person, "list")
+    except Refused as refusal:
+        await desk.workspace.publish_home(person, closed_home(refusal.sentence))
+        return
+    opened = desk.open_now.seen_by(person)
+    page = HomePage(
+        mine=tuple(incident for incident in opened if person in incident.people),
+        open=opened,
+        at=desk.clock(),
+    )
+    async with best_effort("look for closed incidents"):
+        wanted = IncidentFilter(is_open=False, visible_to=person)
+        closed = await desk.find.matching(wanted, limit=CLOSED_SHOWN)
+        page = page.model_copy(update={"closed": tuple(closed)})
+    await desk.workspace.publish_home(person, home_view(page))
+
+
+async def homes_kept(open_now: OpenIncidents, desks: Callable[[], Iterable[Desk]]) -> None:
+    """For ever: draw Home again for who looked at it lately, whenever what is open has changed."""
+    changed = asyncio.Event()
+    open_now.hearers.append(changed.set)
+    while True:
+        await changed.wait()
+        await asyncio.sleep(TOGETHER_SECONDS)
+        changed.clear()
+        for desk in list(desks()):
+            for person in desk.lookers.lately():
+                async with best_effort("draw Home again"):
+                    await publish_home(desk, person)
+
+
+async def declare_here(ack: AsyncAck, press: Press, desk: Desk) -> None:
+    """*Declare an incident*, on Home."""
+    await ack()
+    desk.tasks.begin("open the form", open_form(desk, press, FormContext(), DeclareRequest()))

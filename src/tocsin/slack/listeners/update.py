@@ -1,0 +1,85 @@
+"""Say what is known, where it stands and how bad it is."""
+
+from __future__ import annotations
+
+from slack_bolt.context.ack.async_ack import AsyncAck
+from slack_sdk.models.views import View
+
+from tocsin.incidents.model import Form, Incident
+from tocsin.incidents.naming import leading
+from tocsin.slack.desk import Delivery, Desk
+from tocsin.slack.gestures import Command, Press, Submission
+from tocsin.slack.listeners.answers import Asked
+from tocsin.slack.listeners.changing import Opened, Way, changed, go, press
+from tocsin.slack.listeners.submitting import submit_change
+from tocsin.slack.views.errand import Errand
+from tocsin.slack.views.kit import escape
+from tocsin.slack.views.update import offered_statuses, read_update, update_modal
+
+
+def _opened(verb: str) -> Opened:
+    async def opened(desk: Desk, asked: Asked, incident: Incident, trouble: str) -> View:
+        return update_modal(await desk.forms.fetch(), incident, verb, trouble=escape(trouble))
+
+    return opened
+
+
+async def _tell(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
+    return await changed(desk, asked, incident, message=text)
+
+
+async def _set_status(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
+    form = await desk.forms.fetch()
+    status, message = leading(text, offered_statuses(form, incident), "status")
+    return await changed(desk, asked, incident, incident_status_id=status.id, message=message)
+
+
+async def _set_severity(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
+    form: Form = await desk.forms.fetch()
+    severity, message = leading(text, form.severities, "severity")
+    return await changed(desk, asked, incident, severity_id=severity.id, message=message)
+
+
+UPDATE = Way("update", _opened("update"), _tell)
+STATUS = Way("status", _opened("status"), _set_status)
+SEVERITY = Way("severity", _opened("severity"), _set_severity)
+
+
+async def update(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+    """`/incident update`, with what is known now."""
+    await go(UPDATE, ack, command, rest, desk)
+
+
+async def set_status(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+    """`/incident status`, with its name, and perhaps a word on it."""
+    await go(STATUS, ack, command, rest, desk)
+
+
+async def set_severity(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+    """`/incident severity`, with its name, and perhaps a word on it."""
+    await go(SEVERITY, ack, command, rest, desk)
+
+
+async def press_update(ack: AsyncAck, pressed: Press, desk: Desk) -> None:
+    """*Update*, on a card."""
+    await press(UPDATE, ack, pressed, desk, pressed.control.value or "")
+
+
+async def submit_update(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
+    """The update form, sent; what was left as it was on the screen changes nothing."""
+    entered, errand = read_update(submission.view.values), Errand.read(submission.view.private_metadata)
+
+    async def again(incident: Incident, trouble: str) -> View:
+        form = await desk.forms.fetch()
+        return update_modal(form, incident, errand.verb, entered, trouble=trouble)
+
+    await submit_change(
+        ack,
+        submission,
+        desk,
+        delivery,
+        again,
+        errand.changes(entered.model_dump(include={"incident_status_id", "severity_id"})),
+        message=entered.message,
+        next_update_minutes=entered.next_update_minutes,
+    )

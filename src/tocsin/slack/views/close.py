@@ -1,0 +1,92 @@
+"""The ends of an incident: closed, reopened, declined, merged, declared by mistake, or made private."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from slack_sdk.models.blocks import Block, ContextBlock, MarkdownTextObject
+from slack_sdk.models.views import View
+
+from tocsin.incidents.model import FollowUp, Form, Incident
+from tocsin.slack.views.errand import Errand, errand_modal, heading, lacking
+from tocsin.slack.views.kit import State, escape, one, paragraph, select_input, shortened, text_input
+
+CALLBACK_ID = "close"
+NAMED = 5
+"""Open actions and follow-ups that are named; more are counted."""
+
+_WORDS = {
+    "close": ("Close", "Close", "What resolved it", "What was wrong, and what put it right"),
+    "reopen": ("Reopen", "Reopen", "Why", "What happened again"),
+    "decline": (
+        "Decline",
+        "Decline",
+        "Why it is no incident",
+        "Seen by whom reported it, and in the timeline",
+    ),
+    "cancel": ("Declared by mistake", "Take it back", "Why", ""),
+    "private": ("Make it private", "Make it private", "", ""),
+}
+_WARNINGS = {
+    "cancel": "Within ten minutes of the declaration, what was posted is withdrawn and the channel archived. "
+    "Later the incident is marked as canceled, and the posts stay.",
+    "private": "From then on only its reporter and the people with a role can see it. "
+    "Its cards elsewhere are withdrawn. It cannot be made public again.",
+}
+
+
+def close_modal(
+    form: Form,
+    incident: Incident,
+    verb: str,
+    *,
+    unfinished: Sequence[FollowUp] = (),
+    message: str = "",
+    trouble: str = "",
+) -> View:
+    """What ends or begins it again, with a word why where one is useful; nothing in it is required."""
+    title, submit, label, placeholder = _WORDS[verb]
+    errand = Errand(
+        verb=verb, incident_id=incident.id, seen={"incident_status_id": incident.incident_status.id}
+    )
+    blocks: list[Block] = [*heading(incident), *lacking(form.lacks, verb)]
+    if verb in _WARNINGS:
+        blocks.append(paragraph(_WARNINGS[verb]))
+    if verb == "close":
+        blocks += still_open(unfinished)
+    if label:
+        blocks.append(text_input("message", label, value=message, placeholder=placeholder, lines=True))
+    return errand_modal(CALLBACK_ID, title, errand, blocks, submit=submit, trouble=trouble)
+
+
+def still_open(unfinished: Sequence[FollowUp]) -> list[Block]:
+    """What is not done yet, named before somebody closes."""
+    if not unfinished:
+        return []
+    named = [f"• {escape(shortened(item.text, 150))}" for item in unfinished[:NAMED]]
+    if len(unfinished) > NAMED:
+        named.append(f"• and {len(unfinished) - NAMED} more")
+    said = "\n".join(["*Not done yet:*", *named])
+    return [ContextBlock(elements=[MarkdownTextObject(text=said, verbatim=True)])]
+
+
+def merge_modal(form: Form, incident: Incident, others: Sequence[Incident], *, trouble: str = "") -> View:
+    """Which open incident this one is part of."""
+    errand = Errand(
+        verb="merge", incident_id=incident.id, seen={"incident_status_id": incident.incident_status.id}
+    )
+    choices = [
+        (o.id, f"{o.reference} {o.name}", o.incident_status.name) for o in others if o.id != incident.id
+    ]
+    asked: list[Block] = (
+        [select_input("merged_into", "It is part of", choices, optional=False)]
+        if choices
+        else [paragraph("No other incident is open that it could be part of.")]
+    )
+    blocks = [*heading(incident), *lacking(form.lacks, "merge"), *asked]
+    return errand_modal("merge", "Merge", errand, blocks, submit="Merge", trouble=trouble)
+
+
+def read_close(state: State) -> str:
+    """The word why."""
+    return one(state, "message")

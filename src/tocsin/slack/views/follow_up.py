@@ -1,0 +1,86 @@
+"""What is to be done: while an incident lasts (actions), and after it (follow-ups)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from slack_sdk.models.blocks import (
+    Block,
+    ButtonElement,
+    ContextBlock,
+    DividerBlock,
+    MarkdownTextObject,
+    SectionBlock,
+)
+from slack_sdk.models.views import View
+
+from tocsin.incidents.model import FollowUp, Form, Incident, PersonId
+from tocsin.slack.views.card import person
+from tocsin.slack.views.errand import Errand, errand_modal, heading, lacking
+from tocsin.slack.views.kit import State, escape, one, paragraph, person_input, plain, shortened, text_input
+
+CALLBACK_ID = "follow_up"
+SHOWN = 20
+Kind = Literal["action", "follow_up"]
+TITLES: dict[Kind, str] = {"action": "Actions", "follow_up": "Follow-ups"}
+
+
+def follow_up_modal(
+    form: Form,
+    incident: Incident,
+    verb: str,
+    listed: Sequence[FollowUp],
+    *,
+    text: str = "",
+    assignee: PersonId | None = None,
+    trouble: str = "",
+) -> View:
+    """What there is to do already, each with a button when it is not done, and room for one more."""
+    kind = kind_of(verb)
+    errand = Errand(verb=verb, incident_id=incident.id)
+    placeholder = "Roll back the deploy" if kind == "action" else "Add an alert for it"
+    asked: list[Block] = [
+        text_input("text", "What is to be done", value=text, placeholder=placeholder, optional=False),
+        person_input("assignee", "By whom", value=assignee or ""),
+    ]
+    blocks = [*heading(incident), *lacking(form.lacks, verb), *asked, *follow_up_blocks(listed, kind)]
+    return errand_modal(CALLBACK_ID, TITLES[kind], errand, blocks, submit="Add", trouble=trouble)
+
+
+def kind_of(verb: str) -> Kind:
+    return "action" if verb == "action" else "follow_up"
+
+
+def follow_up_blocks(listed: Sequence[FollowUp], kind: Kind | None = None) -> list[Block]:
+    """What is to be done, the undone first."""
+    wanted = [item for item in listed if kind in {None, item.kind}]
+    wanted.sort(key=lambda item: item.is_done)
+    if not wanted:
+        return []
+    blocks: list[Block] = [DividerBlock(), *(_line(item) for item in wanted[:SHOWN])]
+    if len(wanted) > SHOWN:
+        said = MarkdownTextObject(text=f"And {len(wanted) - SHOWN} more.", verbatim=True)
+        blocks.append(ContextBlock(elements=[said]))
+    return blocks
+
+
+def _line(item: FollowUp) -> SectionBlock:
+    by = f" · {person(item.assignee)}" if item.assignee else ""
+    text = escape(shortened(item.text, 500))
+    if item.is_done:
+        return paragraph(f":white_check_mark: {text}{by}")
+    button = ButtonElement(
+        action_id="complete_follow_up",
+        text=plain("Done"),
+        value=f"{item.incident_id} {item.id}",
+    )
+    return SectionBlock(
+        text=MarkdownTextObject(text=f":black_square_button: {text}{by}", verbatim=True), accessory=button
+    )
+
+
+def read_follow_up(state: State) -> tuple[str, PersonId | None]:
+    """What is to be done, and by whom, if anybody was chosen."""
+    chosen = one(state, "assignee")
+    return one(state, "text"), PersonId(chosen) if chosen else None
