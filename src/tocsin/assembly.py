@@ -114,7 +114,7 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         await bot.alarms.recall()
         stack.push_async_callback(tasks.finish, FINISH_SECONDS)
         await _kept_fresh(forms, stack)
-        _kept_up(stack, bot.watch(ledger), *verbs.watches(), verbs.open_now.keep_fresh())
+        _kept_up(stack, bot.watch(ledger), *verbs.watches())
         await asyncio.gather(*(desk.people.greet() for desk in desks.open))
         await _reaching_the_operator(bot, desks, settings.tocsin_admin_channel, stack)
         _kept_up(stack, homes_kept(verbs.open_now, lambda: desks.open))

@@ -66,7 +66,10 @@ class Following:
         backend: Backend,
         ledger: Watched,
         workspace: Callable[[TeamId], Showing],
+        shown: Callable[[Incident], None] = lambda incident: None,
     ) -> None:
+        """`shown` hears of each incident as it is now, before what shows it is brought up to date."""
+        self._told = shown
         self._backend = backend
         self._ledger = ledger
         self._workspace = workspace
@@ -95,6 +98,7 @@ class Following:
         async with turn:
             incident = await self._backend.find(incident_id)
             if incident is not None:
+                self._told(incident)
                 await self._show(incident, before)
                 is_open = incident.incident_status.is_open
                 await self._ledger.remember_watched(incident.id, snapshot(incident) if is_open else None)

@@ -65,7 +65,7 @@ def managing(
 ) -> Managing:
     """`workspace` answers the workspace of a team, `form` what may be chosen."""
     keeps = cast(KeepsIncidents, backend)
-    open_now = OpenIncidents(keeps)
+    open_now = OpenIncidents()
     following = Following(backend=keeps, ledger=ledger, workspace=workspace, shown=open_now.saw)
     remind = Remind(backend=keeps, reminders=reminders, workspace=workspace, clock=clock)
     aftermath = Aftermath(
@@ -91,5 +91,7 @@ def managing(
         open_now=open_now,
         remind=remind,
         following=following,
-        watching=Watching(backend=keeps, ledger=ledger, following=following, alarms=alarms),
+        watching=Watching(
+            backend=keeps, ledger=ledger, following=following, alarms=alarms, found=open_now.looked
+        ),
     )

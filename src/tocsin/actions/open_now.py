@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from tocsin.actions.best_effort import best_effort
-from tocsin.actions.promises import KeepsIncidents
 from tocsin.incidents.model import Incident, PersonId
-from tocsin.incidents.requests import IncidentFilter
 from tocsin.incidents.rules import visible_to
-
-REFRESH_SECONDS = 15.0
-MOST_OPEN = 250
 
 _REFERENCE = re.compile(r"#?(?:([a-z]{2,10})-)?([0-9]{1,15})", re.ASCII | re.IGNORECASE)
 
@@ -27,30 +20,26 @@ def is_reference(word: str, *, bare: bool = True) -> bool:
 class OpenIncidents:
     """The open incidents as of the last look, newest first; usable while the backend is down."""
 
-    def __init__(self, backend: KeepsIncidents) -> None:
-        self._backend = backend
+    def __init__(self) -> None:
         self.now: tuple[Incident, ...] = ()
         self.hearers: list[Callable[[], None]] = []
         """Told whenever what is open has changed."""
-
-    async def refresh(self) -> None:
-        found = await self._backend.matching(IncidentFilter(is_open=True), limit=MOST_OPEN)
-        self._become(tuple(found))
-
-    async def keep_fresh(self) -> None:
-        """Look again for ever, every 15 s; what fails is tried again at the next turn."""
-        while True:
-            async with best_effort("look for open incidents"):
-                await self.refresh()
-            await asyncio.sleep(REFRESH_SECONDS)
 
     def saw(self, incident: Incident) -> None:
         """An incident was declared or changed here: what is at hand follows at once."""
         others = [known for known in self.now if known.id != incident.id]
         opened = [incident] if incident.incident_status.is_open else []
-        self._become(tuple(sorted(opened + others, key=lambda known: known.created_at, reverse=True)))
+        self._become(sorted(opened + others, key=lambda known: known.created_at, reverse=True))
 
-    def _become(self, now: tuple[Incident, ...]) -> None:
+    def looked(self, incidents: Sequence[Incident]) -> None:
+        """All that is open, newest first, as somebody just looked; what is newer at hand stays."""
+        known = {one.id: one for one in self.now}
+        self._become(
+            [max(known.get(one.id, one), one, key=lambda either: either.updated_at) for one in incidents]
+        )
+
+    def _become(self, incidents: Sequence[Incident]) -> None:
+        now = tuple(incidents)
         if now != self.now:
             self.now = now
             for hear in self.hearers:

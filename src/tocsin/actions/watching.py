@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from tocsin.actions.alarming import Alarms
 from tocsin.actions.best_effort import best_effort
@@ -26,8 +26,16 @@ class Watching:
     """One instance serves the whole process; what it saw outlives it."""
 
     def __init__(
-        self, *, backend: KeepsIncidents, ledger: Watched, following: Following, alarms: Alarms
+        self,
+        *,
+        backend: KeepsIncidents,
+        ledger: Watched,
+        following: Following,
+        alarms: Alarms,
+        found: Callable[[Sequence[Incident]], None] = lambda incidents: None,
     ) -> None:
+        """`found` hears of all that is open, newest first, at each look."""
+        self._found = found
         self._backend = backend
         self._ledger = ledger
         self._following = following
@@ -44,6 +52,7 @@ class Watching:
         """Bring up to date what is not as it was seen last. Raises Unavailable and Refused."""
         seen = await self._ledger.watched()
         found = await self._alarms.watched("backend", self._open)
+        self._found(found)
         for incident in found:
             if seen.get(incident.id) != snapshot(incident):
                 await self._follow(incident, seen)
