@@ -11,10 +11,10 @@ from tocsin.slack.gestures import Press, ShownView, Submission
 from tocsin.slack.listeners import assign, close, describe, follow_up, merge, note, update
 from tocsin.slack.listeners.answers import begin, reason
 from tocsin.slack.listeners.changing import Unclear, Way
-from tocsin.slack.listeners.declare import named, open_form
+from tocsin.slack.listeners.declare import open_form
 from tocsin.slack.listeners.errands import allowed, called
 from tocsin.slack.views.choose import choose_modal, read_choose
-from tocsin.slack.views.declare import FormContext, declare_modal
+from tocsin.slack.views.declare import FormContext, declare_modal, named
 from tocsin.slack.views.errand import Errand, said_modal
 from tocsin.slack.views.kit import escape
 

@@ -15,15 +15,15 @@ from tocsin.actions.telling import too_late
 from tocsin.incidents.announcing import announced
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import Form, Incident, Person, SourceMessage
-from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, Declaration, DeclareRequest
-from tocsin.incidents.rules import answered, channel_name, cleaned, declared, visible_to
+from tocsin.incidents.requests import Declaration, DeclareRequest
+from tocsin.incidents.rules import answered, channel_name, declared, visible_to
 from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.gestures import Command, Press, Shortcut, ShownView, Submission
 from tocsin.slack.listeners.checking import checked, learn
 from tocsin.slack.listeners.unopened import say_unopened
-from tocsin.slack.views.declare import FormContext, declare_modal, read_declare
+from tocsin.slack.views.declare import FormContext, declare_modal, named, read_declare
 from tocsin.slack.views.declared import already_modal, declared_modal, loading_modal, saved_modal, sorry_modal
-from tocsin.slack.views.kit import escape, shortened
+from tocsin.slack.views.kit import escape
 from tocsin.slack.views.source import name_and_summary
 
 # Every key of ours descends from this name; changing it would make two of what is pending.
@@ -244,15 +244,6 @@ async def _answer_outcome(
         await ack(response_action="update", view=view)
     else:
         await _answer_refusal(ack, submission, Refused(outcome.sentence, outcome.fields), desk)
-
-
-def named(text: str) -> DeclareRequest:
-    """The text after the command as a name; what does not fit into a name is kept in the summary."""
-    name = cleaned(text)
-    if len(name) <= NAME_LIMIT:
-        return DeclareRequest(name=name)
-    summary = shortened(cleaned(text, lines=True), SUMMARY_LIMIT)
-    return DeclareRequest(name=shortened(name, NAME_LIMIT), summary=summary)
 
 
 def _with_words(sentence: str, command: Command) -> str:

@@ -15,7 +15,8 @@ from slack_sdk.models.blocks import (
 from slack_sdk.models.views import View
 
 from tocsin.incidents.model import CustomField, Form, Incident, PersonId
-from tocsin.incidents.requests import DeclareRequest
+from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
+from tocsin.incidents.rules import cleaned
 from tocsin.slack.views.context import FormContext as FormContext
 from tocsin.slack.views.kit import (
     Choice,
@@ -256,3 +257,12 @@ def read_declare(state: State) -> DeclareRequest:
 
 def _is_ours(block: str) -> bool:
     return block in OURS or block.startswith((ROLE, FIELD))
+
+
+def named(text: str) -> DeclareRequest:
+    """The text after the command as a name; what does not fit into a name is kept in the summary."""
+    name = cleaned(text)
+    if len(name) <= NAME_LIMIT:
+        return DeclareRequest(name=name)
+    summary = shortened(cleaned(text, lines=True), SUMMARY_LIMIT)
+    return DeclareRequest(name=shortened(name, NAME_LIMIT), summary=summary)
