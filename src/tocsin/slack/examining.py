@@ -109,7 +109,10 @@ _MEND = "If TOCSIN_CONFIG names it, shorten it there; else tell who maintains To
 
 def _everything(form: Form) -> Iterator[tuple[str, dict[str, Any]]]:
     yield from ((what, {"view": view}) for what, view in modals(form))
-    yield from ((what, {"blocks": blocks}) for what, blocks in messages(form, routes.help_lines()))
+    yield from (
+        (what, {"blocks": blocks})
+        for what, blocks in messages(form, (*routes.help_here(), *routes.help_anywhere()))
+    )
 
 
 def _complaint(what: str, refusal: SlackRefused) -> str:

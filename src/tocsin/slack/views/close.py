@@ -27,6 +27,8 @@ _WORDS = {
     "cancel": ("Declared by mistake", "Take it back", "Why", ""),
     "private": ("Make it private", "Make it private", "", ""),
 }
+ENDS = tuple(_WORDS)
+
 _WARNINGS = {
     "cancel": "Within ten minutes of the declaration, what was posted is withdrawn and the channel archived. "
     "Later the incident is marked as canceled, and the posts stay.",

@@ -20,10 +20,14 @@ from tocsin.incidents.model import (
     Severity,
     SourceMessage,
     Status,
+    TimelineEntry,
 )
 from tocsin.incidents.news import News, Summary
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
+from tocsin.slack.views.assign import assign_modal
 from tocsin.slack.views.card import card
+from tocsin.slack.views.choose import choose_modal
+from tocsin.slack.views.close import ENDS, close_modal, merge_modal
 from tocsin.slack.views.context import FormContext
 from tocsin.slack.views.declare import declare_modal
 from tocsin.slack.views.declared import (
@@ -34,9 +38,17 @@ from tocsin.slack.views.declared import (
     saved_modal,
     sorry_modal,
 )
+from tocsin.slack.views.describe import describe_modal
+from tocsin.slack.views.errand import Errand, said_modal
+from tocsin.slack.views.follow_up import follow_up_modal
 from tocsin.slack.views.help import help_message
+from tocsin.slack.views.home import HomePage, home_view
+from tocsin.slack.views.listed import Listing, ListQuery, list_modal
 from tocsin.slack.views.news import follow_up_message, news_message, reminder_message
+from tocsin.slack.views.note import note_modal
+from tocsin.slack.views.show import show_modal
 from tocsin.slack.views.unopened import unopened_message
+from tocsin.slack.views.update import update_modal
 
 AT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 SOMEBODY = Person(slack_user_id=PersonId("U0000000001"), name="Somebody")
@@ -56,8 +68,33 @@ def modals(form: Form) -> Iterator[tuple[str, dict[str, Any]]]:
         "the answer that is still to come": saved_modal(),
         "the answer that there is one": already_modal(_incident(form), AT, _context()),
         "an apology": sorry_modal("Not now", _filled(500)),
+        **_managing(form),
     }
     yield from ((name, view.to_dict()) for name, view in made.items())
+
+
+def _managing(form: Form) -> dict[str, View]:
+    """The forms about an incident that exists, and Home."""
+    incident, said = _incident(form), _filled(300)
+    to_do = FollowUp(id="1", incident_id="1", text=_filled(200), assignee=SOMEBODY, created_at=AT)
+    happened = [TimelineEntry(at=AT, by=SOMEBODY, verb="noted", text=said)] * 12
+    other = incident.model_copy(update={"id": "2"})
+    listing = Listing(title=said, incidents=(incident,) * 8, query=ListQuery(after="1"), more=True, said=said)
+    return {
+        "the update form": update_modal(form, incident, "update", trouble=said),
+        "the roles": assign_modal(form, incident, "role"),
+        "the form to rename": describe_modal(form, incident, "rename"),
+        "the summary": describe_modal(form, incident, "summary"),
+        **{f"the form to {verb}": close_modal(form, incident, verb, unfinished=[to_do] * 7) for verb in ENDS},
+        "the form to merge": merge_modal(form, incident, [incident, other]),
+        "the form to note": note_modal(form, incident),
+        "what is to be done": follow_up_modal(form, incident, "action", [to_do] * 25),
+        "the choice of incidents": choose_modal(Errand(verb="status", typed=said), [incident, other]),
+        "a list": list_modal(listing, AT),
+        "one incident": show_modal(incident, happened, [to_do]),
+        "what was done": said_modal(incident, "Done."),
+        "Home": home_view(HomePage(mine=(incident,), open=(incident, other) * 15, closed=(other,), at=AT)),
+    }
 
 
 def messages(form: Form, help_lines: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, list[Any]]]:
@@ -81,7 +118,7 @@ def messages(form: Form, help_lines: tuple[tuple[str, str], ...]) -> Iterator[tu
         "a reminder": reminder_message(incident, SOMEBODY, AT)[1],
         "a refusal": refused_message(incident.name, "It was refused.", "key")[1],
         "a form that did not open": unopened_message("it took longer", _filled(200), _context())[1],
-        "help": help_message(help_lines)[1],
+        "help": help_message(("Anywhere", help_lines))[1],
     }
     yield from ((name, [block.to_dict() for block in blocks]) for name, blocks in made.items())
 
