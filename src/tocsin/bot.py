@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,10 +15,11 @@ from tocsin.actions.managing import Managing
 from tocsin.actions.ports import Backend, Clock
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import Incident, TeamId
+from tocsin.incidents.permissions import Standing
 from tocsin.journal.durable import DurableJournal
 from tocsin.journal.ledger import SqlLedger
 from tocsin.journal.memory import SqlMemory
-from tocsin.keeping import now
+from tocsin.keeping import now, secret
 from tocsin.rulebook import Rulebook
 from tocsin.settings import Settings
 from tocsin.slack.desks import Desks
@@ -28,7 +30,12 @@ from tocsin.slack.tasks import Tasks
 from tocsin.slack.tokens import TokenRotation
 from tocsin.web.app import web_app
 from tocsin.web.guard import own_hosts
+from tocsin.web.install import InstallPages
 from tocsin.web.meters import Meters
+from tocsin.web.openid import OpenId
+from tocsin.web.sessions import Sessions, Signed
+from tocsin.web.sign_in import SignIn
+from tocsin.web.trips import Trips
 
 WATCH_SECONDS = 5.0
 """How often our own files are looked at."""
@@ -70,6 +77,12 @@ class Bot:
     """What was wrong with our own files when we last looked."""
 
     def pages(self, settings: Settings, port: int) -> Starlette:
+        def base() -> str:
+            return settings.public_url
+
+        # Whoever changes the API token signs everybody out of what they had begun.
+        key = hmac.digest(self.token.encode(), b"trips", "sha256")
+        trips = Trips(key, secure=base().startswith("https:"), clock=self.clock)
         return web_app(
             backend=self.backend,
             api_token=self.token,
@@ -80,7 +93,45 @@ class Bot:
             slack_url=self._slack_url,
             introduce=self._introduce,
             clock=self.clock,
+            sign_in=self._sign_in(settings, trips),
+            install=InstallPages(trips, lambda: self.installing, base) if settings.installs else None,
+            same_home=self._same_home,
         )
+
+    def _sign_in(self, settings: Settings, trips: Trips) -> SignIn | None:
+        """Where there is an app to sign in to."""
+        client_id, client_secret = settings.slack_client_id, secret(settings.slack_client_secret)
+        if not client_id or not client_secret:
+            return None
+        return SignIn(
+            OpenId(client_id, client_secret, settings.slack_api_url),
+            Sessions(self.memory, secure=trips.secure, clock=self.clock),
+            trips,
+            refusal=self._refusal,
+            public_url=lambda: settings.public_url,
+        )
+
+    async def _refusal(self, signed: Signed) -> str:
+        """Why somebody who signed in may not read; empty for a member of a workspace that we serve."""
+        desk = await self.desks.find(TeamId(signed.team), signed.org) if self.desks is not None else None
+        if desk is None:
+            return "Tocsin does not serve the workspace that you signed in with."
+        standing = await desk.people.standing(signed.person)
+        if standing is Standing.UNKNOWN:
+            raise Unavailable("Slack cannot say who you are just now; try again in a moment.")
+        if standing.is_guest:
+            return "Incidents are for members of the workspace; guests cannot read them here."
+        return "" if standing is Standing.MEMBER else "Incidents are for members of the workspace."
+
+    def _same_home(self, one: str, other: str) -> bool:
+        """Whether two workspaces have the same people, as those of one organization do."""
+        if one == other or self.desks is None:
+            return one == other
+        if not other:
+            # A hosted backend may not say which workspace; where there is one, it is that.
+            return len(self.desks.installations) == 1
+        both = [self.desks.serving(team) for team in (one, other)]
+        return both[0] is not None and both[0] is both[1]
 
     async def _introduce(self, incident: Incident) -> None:
         if self.desks is not None:

@@ -1,21 +1,58 @@
-"""Who may read what: the bearer token opens everything, loopback opens what is public."""
+"""Who may read what: the bearer token opens everything, loopback what is public, a sign-in what is theirs."""
 
 from __future__ import annotations
 
 import hmac
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import Incident
+from tocsin.incidents.rules import visible_to
+from tocsin.web.sessions import Sessions, Signed
+
+Membership = Callable[[Signed], Awaitable[str]]
+"""Why somebody may not read here, in a sentence; empty for a member. Raises Unavailable when nobody knows."""
+
+SameHome = Callable[[str, str], bool]
+"""Whether people of the first workspace are those of the second."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Whoever sent a request, and what they may see."""
+
+    trusted: bool = False
+    public: bool = False
+    signed: Signed | None = None
+    same_home: SameHome = lambda one, other: one == other
+
+    @property
+    def may_enter(self) -> bool:
+        return self.public or self.trusted or self.signed is not None
+
+    def may_see(self, incident: Incident) -> bool:
+        if self.trusted or not incident.is_private:
+            return self.may_enter
+        signed = self.signed
+        return (
+            signed is not None
+            and visible_to(signed.person, incident)
+            and self.same_home(signed.team, incident.slack_team_id)
+        )
 
 
 @dataclass(frozen=True)
 class Access:
-    """Decides for each request; `public` is whether incidents that are not private need no token."""
+    """Decides for each request; `public` is whether incidents that are not private are open to all."""
 
     api_token: str
     public: bool
+    sessions: Sessions | None = None
+    refusal: Membership | None = None
+    same_home: SameHome = lambda one, other: one == other
 
     def is_trusted(self, request: Request) -> bool:
         """Whether the request carries the token, as `Authorization: Bearer`."""
@@ -27,10 +64,22 @@ class Access:
             token.strip().encode(), self.api_token.encode()
         )
 
-    def may_enter(self, request: Request) -> bool:
-        return self.public or self.is_trusted(request)
+    async def reader(self, request: Request) -> Reader:
+        """Who reads, noted in `request.state`. Raises Unavailable when nobody can say who is a member."""
+        trusted, signed = self.is_trusted(request), None
+        if not trusted:
+            try:
+                signed = await self._signed(request)
+            except Unavailable:
+                if not self.public:
+                    raise
+        reader = Reader(trusted, self.public, signed, self.same_home)
+        request.state.reader = reader
+        return reader
 
-    def may_see(self, request: Request, incident: Incident) -> bool:
-        if incident.is_private:
-            return self.is_trusted(request)
-        return self.may_enter(request)
+    async def _signed(self, request: Request) -> Signed | None:
+        signed = await self.sessions.find(request) if self.sessions else None
+        # Asked each time: somebody who has left the workspace since they signed in reads nothing more.
+        if signed is None or self.refusal is None or await self.refusal(signed):
+            return None
+        return signed

@@ -22,9 +22,11 @@ from tocsin.incidents import listing
 from tocsin.incidents.model import Incident
 from tocsin.incidents.rules import ago
 from tocsin.web import showing
-from tocsin.web.access import Access
+from tocsin.web.access import Access, SameHome
 from tocsin.web.guard import HEADERS, Guard
+from tocsin.web.install import InstallPages
 from tocsin.web.pages import Pages
+from tocsin.web.sign_in import SignIn
 
 Ready = Callable[[], Sequence[str]]
 
@@ -50,21 +52,29 @@ def web_app(
     slack_url: Callable[[str], str | None] = lambda team: None,
     introduce: Callable[[Incident], Awaitable[None]] = _nobody,
     clock: Clock = _now,
+    sign_in: SignIn | None = None,
+    install: InstallPages | None = None,
+    same_home: SameHome = lambda one, other: one == other,
     routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Pages for `hosts` (values of the Host header), each behind the token unless `public`.
 
     `ready` says why the process cannot serve now, nothing when it can. `slack_url` says the address of a
     workspace once it is known; its channels open under `/archives/`. `introduce` finds out
-    what an incident's people are called before a page shows them. `routes` are served beside ours, behind
-    the same guard.
+    what an incident's people are called before a page shows them. `sign_in` lets people in with Slack,
+    `install` lets workspaces have the app, and `same_home` says whether two of those have the same people.
+    `routes` are served beside ours, behind the same guard.
     """
-    pages = Pages(backend, Access(api_token, public), _templates(), clock, slack_url, introduce)
+    sessions, refusal = (sign_in.sessions, sign_in.refusal) if sign_in else (None, None)
+    access = Access(api_token, public, sessions, refusal, same_home)
+    pages = Pages(backend, access, _templates(), clock, slack_url, introduce, sign_in)
     return Starlette(
         routes=[
             Route("/", _home),
-            Route("/incidents", pages.incidents),
-            Route("/incidents/{reference}", pages.incident),
+            Route("/incidents", pages.entered(pages.incidents)),
+            Route("/incidents/{reference}", pages.entered(pages.incident)),
+            *(sign_in.routes(pages.not_signed_in) if sign_in else []),
+            *(install.routes(pages.installed) if install else []),
             Route("/healthz", _healthz),
             Route("/readyz", _readyz(ready)),
             *([Route("/metrics", _metrics(registry, pages))] if registry else []),
@@ -118,7 +128,7 @@ def _readyz(ready: Ready) -> Callable[[Request], Response]:
 
 def _metrics(registry: CollectorRegistry, pages: Pages) -> Callable[[Request], Response]:
     def answer(request: Request) -> Response:
-        if not pages.access.may_enter(request):
+        if not pages.access.public and not pages.access.is_trusted(request):
             return pages.needs_token(request)
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 

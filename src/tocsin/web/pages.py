@@ -15,11 +15,28 @@ from tocsin.actions.ports import Backend, Clock
 from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.listing import as_record
 from tocsin.incidents.model import Incident
-from tocsin.web.access import Access
+from tocsin.web.access import Access, Reader
+from tocsin.web.sign_in import SignIn
 
 PAGE = 50
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+SIGN_IN = "sign-in"
+"""As a query it leads to Slack and back to the same page, so that the link says nothing of that page."""
+
+
+@dataclass(frozen=True)
+class Door:
+    """A link to press; one to Slack looks like it."""
+
+    words: str
+    url: str
+    slack: bool = False
+
+
+INTO_SLACK = Door("Sign in with Slack", f"?{SIGN_IN}", slack=True)
 
 
 @dataclass(frozen=True)
@@ -32,13 +49,26 @@ class Pages:
     clock: Clock
     slack_url: Callable[[str], str | None]
     introduce: Callable[[Incident], Awaitable[None]]
+    sign_in: SignIn | None = None
 
-    async def incidents(self, request: Request) -> Response:
-        if not self.access.may_enter(request):
-            return self.needs_token(request)
+    def entered(self, endpoint: Callable[[Request, Reader], Awaitable[Response]]) -> Endpoint:
+        """The endpoint for who may enter; others are shown the way in, and come back to where they were."""
+
+        async def enter(request: Request) -> Response:
+            if self.sign_in is not None and SIGN_IN in request.query_params:
+                return self.sign_in.begin(request.url.path)
+            try:
+                reader = await self.access.reader(request)
+            except TocsinError as trouble:
+                return self.unavailable(request, trouble)
+            return await endpoint(request, reader) if reader.may_enter else self.needs_token(request)
+
+        return enter
+
+    async def incidents(self, request: Request, reader: Reader) -> Response:
         after = request.query_params.get("after") or None
         try:
-            listed, more = await self._page(request, after)
+            listed, more = await self._page(reader, after)
             form = await self.backend.form()
         except TocsinError as trouble:
             return self.unavailable(request, trouble)
@@ -56,12 +86,10 @@ class Pages:
         }
         return self._html(request, "incidents.html", found)
 
-    async def incident(self, request: Request) -> Response:
-        if not self.access.may_enter(request):
-            return self.needs_token(request)
+    async def incident(self, request: Request, reader: Reader) -> Response:
         try:
             incident = await self.backend.find(request.path_params["reference"])
-            if incident is None or not self.access.may_see(request, incident):
+            if incident is None or not reader.may_see(incident):
                 return self.not_found(request)
             await self.introduce(incident)
             incident = await self.backend.find(incident.id) or incident
@@ -81,43 +109,79 @@ class Pages:
 
     def not_found(self, request: Request) -> Response:
         """The same for what is unknown and for what is private, to the byte."""
-        return self.plain(request, 404, "not_found", "There is no such page, or it is not for everyone.")
+        signed = self.reader(request).signed is not None
+        words = "There is no such page, or it is not for everyone."
+        if signed:
+            words = "There is no such page, or it is not for you."
+        elif self.sign_in is None:
+            words += " A private incident is in its own channel in Slack."
+        doors = [] if signed or self.sign_in is None else [INTO_SLACK]
+        return self.plain(request, 404, "not_found", words, doors)
 
     def needs_token(self, request: Request) -> Response:
+        """The way in: Slack where people can sign in with it, else the token."""
         words = "These pages need the API token, sent as “Authorization: Bearer …”."
-        answer = self.plain(request, 401, "authentication_error", words)
+        doors: list[Door] = []
+        heading = None
+        if self.sign_in is not None and not wants_json(request):
+            words, doors, heading = "Incidents are for members of the workspace.", [INTO_SLACK], "Sign in"
+        answer = self.plain(request, 401, "authentication_error", words, doors, heading)
         answer.headers["WWW-Authenticate"] = "Bearer"
         return answer
+
+    def not_signed_in(self, request: Request, status: int, sentence: str) -> Response:
+        """How a sign-in ended that did not succeed."""
+        again = Door("Sign in with Slack", "/sign-in", slack=True)
+        return self.plain(request, status, "authentication_error", sentence, [again], "Not signed in")
+
+    def installed(
+        self, request: Request, status: int, heading: str, sentence: str, link: tuple[str, str] | None
+    ) -> Response:
+        """How an install ended."""
+        return self.plain(request, status, "install", sentence, [Door(*link)] if link else [], heading)
+
+    def reader(self, request: Request) -> Reader:
+        """Who sends this request, as far as that was found out."""
+        found = getattr(request.state, "reader", None)
+        return found if isinstance(found, Reader) else Reader(public=self.access.public)
 
     def unavailable(self, request: Request, trouble: TocsinError) -> Response:
         return self.plain(request, 503, "api_error", str(trouble))
 
-    def plain(self, request: Request, status: int, kind: str, sentence: str) -> Response:
-        """One sentence, in the shape of incident.io's errors where JSON is wanted."""
+    def plain(
+        self,
+        request: Request,
+        status: int,
+        kind: str,
+        sentence: str,
+        doors: Sequence[Door] = (),
+        heading: str | None = None,
+    ) -> Response:
+        """One sentence and what to press, in the shape of incident.io's errors where JSON is wanted."""
         if wants_json(request):
             error = {"code": kind, "message": sentence}
             return self._answer(JSONResponse({"type": kind, "status": status, "errors": [error]}, status))
-        found = {"heading": HTTPStatus(status).phrase, "sentence": sentence}
+        found = {"heading": heading or HTTPStatus(status).phrase, "sentence": sentence, "doors": doors}
         return self._html(request, "plain.html", found, status)
 
-    async def _page(self, request: Request, after: str | None) -> tuple[list[Incident], bool]:
+    async def _page(self, reader: Reader, after: str | None) -> tuple[list[Incident], bool]:
         """The next incidents that this reader may see, and whether there are more after them."""
         seen: list[Incident] = []
         while len(seen) <= PAGE:
             batch = await self.backend.incidents(after=after, limit=PAGE + 1)
-            seen += [incident for incident in batch if self.access.may_see(request, incident)]
+            seen += [incident for incident in batch if reader.may_see(incident)]
             if len(batch) <= PAGE:
                 break
             after = batch[-1].id
         return seen[:PAGE], len(seen) > PAGE
 
     def _html(self, request: Request, name: str, found: Mapping[str, Any], status: int = 200) -> Response:
-        context = {**found, "now": self.clock()}
+        context = {**found, "now": self.clock(), "signed": self.reader(request).signed}
         return self._answer(self.templates.TemplateResponse(request, name, context, status))
 
     def _answer(self, response: Response) -> Response:
         response.headers["Cache-Control"] = "no-store"
-        response.headers["Vary"] = "Accept, Authorization"
+        response.headers["Vary"] = "Accept, Authorization" + (", Cookie" if self.sign_in else "")
         return response
 
 
