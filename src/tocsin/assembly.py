@@ -148,7 +148,10 @@ async def _let_in(
         bot.socket = await socket_door(app, app_token, new_client(app_token), stack)
     else:
         bot.http = HttpDoor(
-            app, secret(settings.slack_signing_secret) or "", turned_away=bot.meters.turned_away
+            app,
+            secret(settings.slack_signing_secret) or "",
+            now=lambda: bot.clock().timestamp(),
+            turned_away=bot.meters.turned_away,
         )
 
 

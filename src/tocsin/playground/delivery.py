@@ -38,7 +38,7 @@ class Answer:
 class Delivery:
     def __init__(self, clock: Clock, sockets: Sockets, log: WireLog) -> None:
         self._clock = clock
-        self._sockets = sockets
+        self.sockets = sockets
         self._log = log
         self._http: httpx.AsyncClient | None = None
 
@@ -64,11 +64,11 @@ class Delivery:
         return answer
 
     async def _by_socket(self, app: InstalledApp, kind: Kind, entry: Request, reason: str | None) -> Answer:
-        reply = await self._sockets.send(app.app_id, kind, entry, reason)
+        reply = await self.sockets.send(app.app_id, kind, entry, reason)
         if reply is None:
             return Answer(False, error="app_not_responding", retry_reason="connection_failed")
         body = await self._within(reply)
-        self._sockets.forget(entry.envelope_id)
+        self.sockets.forget(entry.envelope_id)
         if body is None:
             return Answer(False, error="operation_timeout", retry_reason="timeout")
         return Answer(True, response=body)

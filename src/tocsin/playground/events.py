@@ -71,12 +71,13 @@ class Events:
         return name in app.manifest.bot_events and has_scope_for(app.manifest, name)
 
     async def _send(self, app: InstalledApp, event: Json, channel: Channel | None) -> None:
-        team = self._state.team.id
+        team, org = self._state.team.id, self._state.org.id if self._state.org else None
         payload: Json = {
             "token": app.verification_token,
             "team_id": team,
             "context_team_id": team,
-            "context_enterprise_id": None,
+            "context_enterprise_id": org,
+            **({"enterprise_id": org} if org else {}),
             "api_app_id": app.app_id,
             "event": event,
             "type": "event_callback",
@@ -84,11 +85,11 @@ class Events:
             "event_time": int(self._state.now()),
             "authorizations": [
                 {
-                    "enterprise_id": None,
+                    "enterprise_id": org,
                     "team_id": team,
                     "user_id": app.bot_user_id,
                     "is_bot": True,
-                    "is_enterprise_install": False,
+                    "is_enterprise_install": bool(app.org),
                 }
             ],
             "is_ext_shared_channel": bool(channel is not None and channel.shared_with),

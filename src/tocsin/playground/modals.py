@@ -59,6 +59,10 @@ class Modals:
 
     # finding
 
+    def knows(self, view_id: str | None, trigger_id: str | None) -> bool:
+        """Whether a view or a trigger is one of this workspace's."""
+        return trigger_id in self._triggers or any(view.id == view_id for view in self._all())
+
     def stack(self, person: str) -> list[View]:
         return list(self._stacks.get(person, []))
 

@@ -22,6 +22,15 @@ class Team:
 
 
 @dataclass
+class Enterprise:
+    """An organization of several workspaces (Slack, Enterprise Grid)."""
+
+    id: str
+    name: str
+    domain: str = ""
+
+
+@dataclass
 class Person:
     id: str
     name: str
@@ -135,6 +144,15 @@ class InstalledApp:
     client_secret: str
     verification_token: str
     installer: str
+    refresh_token: str = ""
+    expires_at: float | None = None
+    old_tokens: dict[str, float] = field(default_factory=dict)
+    """Access tokens that were renewed, with when each ends."""
+    org: str = ""
+    """The organization that it is installed in as a whole."""
+
+    def holds(self, token: str) -> bool:
+        return token in (self.bot_token, self.app_token) or token in self.old_tokens
 
 
 @dataclass

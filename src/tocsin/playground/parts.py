@@ -41,6 +41,11 @@ class Parts:
         self.response_urls = ResponseUrls(self.state, self.messages)
         self.base_url = base_url
 
+    def share_sockets(self, sockets: Sockets) -> None:
+        """Deliver over connections that an app holds for several workspaces."""
+        self.sockets = sockets
+        self.delivery.sockets = sockets
+
     @property
     def base_url(self) -> str:
         """Where this workspace is served, without a final slash; set it once the port is known."""

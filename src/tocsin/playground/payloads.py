@@ -6,21 +6,31 @@ from tocsin.playground.model import Channel, InstalledApp, Json, Message, Person
 from tocsin.playground.shapes import message_json, view_json
 from tocsin.playground.state import State
 
+TEAMLESS = frozenset({"shortcut", "view_submission", "view_closed", "block_actions_in_view"})
+"""Slack, org-ready apps: with an org-wide install these come without a team; `user.team_id` says which."""
+
 
 class Payloads:
     def __init__(self, state: State) -> None:
         self._state = state
 
     def _interaction(self, kind: str, app: InstalledApp, person: Person) -> Json:
-        team, home = self._state.team, person.team_id or self._state.team.id
+        team, org = self._state.team, self._state.org
+        home = person.team_id or team.id
+        enterprise = {"id": org.id, "name": org.name} if org else None
+        where: Json | None = {"id": team.id, "domain": team.domain}
+        if where and org:
+            where |= {"enterprise_id": org.id, "enterprise_name": org.name}
+        if app.org and kind in TEAMLESS:
+            where = None
         return {
             "type": kind,
-            "team": {"id": team.id, "domain": team.domain},
+            "team": where,
             "user": {"id": person.id, "username": person.name, "name": person.name, "team_id": home},
             "api_app_id": app.app_id,
             "token": app.verification_token,
-            "enterprise": None,
-            "is_enterprise_install": False,
+            "enterprise": enterprise,
+            "is_enterprise_install": bool(app.org),
         }
 
     def channel_name(self, channel: Channel) -> str:
@@ -40,11 +50,13 @@ class Payloads:
         response_url: str,
     ) -> Json:
         """Every value is a string, as in the form that Slack posts."""
-        team = self._state.team
+        team, org = self._state.team, self._state.org
+        enterprise = {"enterprise_id": org.id, "enterprise_name": org.name} if org else {}
         return {
             "token": app.verification_token,
             "team_id": team.id,
             "team_domain": team.domain,
+            **enterprise,
             "channel_id": channel.id,
             "channel_name": self.channel_name(channel),
             "user_id": person.id,
@@ -52,7 +64,7 @@ class Payloads:
             "command": command,
             "text": text,
             "api_app_id": app.app_id,
-            "is_enterprise_install": "false",
+            "is_enterprise_install": "true" if app.org else "false",
             "response_url": response_url,
             "trigger_id": trigger_id,
         }
@@ -87,7 +99,8 @@ class Payloads:
     def view_action(
         self, app: InstalledApp, person: Person, view: View, actions: list[Json], trigger_id: str
     ) -> Json:
-        return self._interaction("block_actions", app, person) | {
+        return self._interaction("block_actions_in_view", app, person) | {
+            "type": "block_actions",
             "container": {"type": "view", "view_id": view.id},
             "trigger_id": trigger_id,
             "view": view_json(self._state, view, app),

@@ -14,6 +14,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Request
 
 from tocsin.playground import page
+from tocsin.playground.estate import Estate
 from tocsin.playground.socket_mode import TRANSPORT
 from tocsin.playground.wire import wire_routes
 from tocsin.playground.workspace import Workspace
@@ -21,9 +22,10 @@ from tocsin.playground.workspace import Workspace
 KEEP_ALIVE_SECONDS = 75
 
 
-def playground_app(workspace: Workspace) -> Starlette:
-    """What apps speak to and what people look at."""
-    return Starlette(routes=[*wire_routes(workspace), *page.routes(workspace)])
+def playground_app(workspace: Workspace | Estate) -> Starlette:
+    """What apps speak to and what people look at; of several workspaces, the first is the one with a page."""
+    estate = workspace if isinstance(workspace, Estate) else Estate([workspace])
+    return Starlette(routes=[*wire_routes(estate), *page.consent_routes(estate), *page.routes(estate.first)])
 
 
 class _WebSocket(WebSocketsSansIOProtocol):
@@ -66,7 +68,7 @@ def listening_on(host: str, port: int) -> socket.socket:
 
 
 @asynccontextmanager
-async def served(workspace: Workspace, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+async def served(workspace: Workspace | Estate, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
     """Serve until left, on a free port with `port=0`; yields the address, which is `base_url` from then on.
 
     OSError when the port is taken. The workspace is closed at the end.
@@ -87,8 +89,11 @@ async def served(workspace: Workspace, host: str = "127.0.0.1", port: int = 0) -
     try:
         yield workspace.base_url
     finally:
-        await workspace.hang_up()
+        several = workspace.workspaces if isinstance(workspace, Estate) else [workspace]
+        for one in several:
+            await one.hang_up()
         server.leaving.set()
         await serving
         listening.close()
-        await workspace.close()
+        for one in several:
+            await one.close()

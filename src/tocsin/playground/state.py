@@ -12,6 +12,7 @@ from tocsin.playground.clock import Clock
 from tocsin.playground.manifest import Manifest
 from tocsin.playground.model import (
     Channel,
+    Enterprise,
     InstalledApp,
     Json,
     Message,
@@ -37,6 +38,7 @@ class State:
         self.clock = clock
         self.feed = Feed()
         self.team = Team(new_id("T"), "Workspace", "workspace")
+        self.org: Enterprise | None = None
         self.people: dict[str, Person] = {}
         self.channels: dict[str, Channel] = {}
         self.messages: dict[str, dict[str, Message]] = {}
@@ -82,6 +84,12 @@ class State:
         self.messages[message.channel].pop(message.ts, None)
         if self._store is not None:
             self._store.remove("messages", f"{message.channel}/{message.ts}")
+
+    def part_with(self, app_id: str) -> None:
+        """Forget an app."""
+        self.apps.pop(app_id, None)
+        if self._store is not None:
+            self._store.remove("apps", app_id)
 
     def mark_read(self, person: str, channel: str, ts: str) -> None:
         self.reads[(person, channel)] = ts

@@ -9,22 +9,24 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from tocsin.playground.estate import Estate
 from tocsin.playground.model import Json, Refused, Request
 from tocsin.playground.web_api.endpoint import answer
 from tocsin.playground.workspace import Workspace
 
 
-def wire_routes(workspace: Workspace) -> list[BaseRoute]:
+def wire_routes(estate: Estate) -> list[BaseRoute]:
     """`/api/<method>`, `/link/` and `/response/<id>`."""
 
     async def call(request: HttpRequest) -> Response:
-        return await answer(workspace, request)
+        return await answer(estate, request)
 
     async def respond(request: HttpRequest) -> Response:
-        return await answer_response_url(workspace, request)
+        found = estate.response_url(request.path_params["key"])
+        return await answer_response_url(found[0] if found else estate.first, request)
 
     async def link(socket: WebSocket) -> None:
-        await workspace.sockets.serve(socket)
+        await estate.first.sockets.serve(socket)
 
     return [
         Route("/api/{method}", call, methods=["GET", "POST"]),

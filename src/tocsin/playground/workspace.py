@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 from tocsin.playground.manifest import Manifest
 from tocsin.playground.model import (
@@ -67,6 +68,21 @@ class Workspace(PeopleActs):
         self.state.keep(bot)
         self.state.keep(app)
         return app
+
+    def move_in(self, app: InstalledApp, bot: Person) -> None:
+        """An app that was agreed to elsewhere is installed here, or has other tokens."""
+        known = self.state.people.get(bot.id)
+        if known is None or known.deleted:
+            self.state.keep(bot)
+        self.state.keep(replace(app))
+
+    def move_out(self, app_id: str) -> None:
+        """An app is here no more; what its bot wrote stays."""
+        bot = self.state.people.get(self.app(app_id).bot_user_id)
+        if bot is not None:
+            bot.deleted = True
+            self.state.keep(bot)
+        self.state.part_with(app_id)
 
     async def verify_endpoint(self, app_id: str) -> bool:
         """Whether the address that the manifest gives for events answers Slack's challenge."""

@@ -31,7 +31,7 @@ class Trip:
 
 
 class Trips:
-    """Nothing is kept for a trip but in the browser's own cookie, signed, so that nobody can fill our memory."""
+    """A trip is kept in the browser's own cookie, signed, so that nobody can fill our memory."""
 
     def __init__(self, secret: bytes, *, secure: bool, clock: Clock) -> None:
         """With `secure` cookies go over HTTPS alone, and to no other host of the domain (`__Host-`)."""
@@ -96,6 +96,4 @@ def is_local(goal: str) -> bool:
         parts = urlsplit(goal)
     except ValueError:
         return False
-    return (
-        goal.startswith("/") and not goal.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
-    )
+    return goal.startswith("/") and not goal.startswith(("//", "/\\")) and not parts.netloc

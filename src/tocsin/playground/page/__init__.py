@@ -1,5 +1,6 @@
 """The workspace in a browser: channels, messages, forms, as a person of it sees them."""
 
+from tocsin.playground.page.consent import consent_routes
 from tocsin.playground.page.routes import routes
 
-__all__ = ["routes"]
+__all__ = ["consent_routes", "routes"]

@@ -29,6 +29,9 @@ _HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
+FORM_GOES_TO = "x-form-goes-to"
+"""With this header a page says where its form ends up: a browser holds redirects to the policy too."""
+
 _SAFE = frozenset({"GET", "HEAD"})
 
 
@@ -62,6 +65,10 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers[name] = value
+                if (goal := headers.get(FORM_GOES_TO)) is not None:
+                    del headers[FORM_GOES_TO]
+                    policy = POLICY.replace("form-action 'self'", f"form-action 'self' {goal}")
+                    headers["content-security-policy"] = policy
             await send(message)
 
         reason = refusal(scope["method"], Headers(scope=scope))

@@ -10,15 +10,17 @@ from pydantic import ValidationError
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from tocsin.playground.estate import Estate
 from tocsin.playground.faults import Fault
 from tocsin.playground.model import InstalledApp, Json, Refused, Request
 from tocsin.playground.scopes import needed_scopes
 from tocsin.playground.web_api import METHODS
 from tocsin.playground.web_api.calls import Arguments, Call, Method
+from tocsin.playground.web_api.oauth import OPEN_METHODS, with_basic
 from tocsin.playground.workspace import Workspace
 
 
-async def answer(workspace: Workspace, request: HttpRequest) -> Response:
+async def answer(estate: Estate, request: HttpRequest) -> Response:
     """HTTP 200 whatever happens, as Slack does, unless a fault was planned."""
     name = request.path_params["method"]
     header = request.headers.get("authorization", "")
@@ -26,6 +28,11 @@ async def answer(workspace: Workspace, request: HttpRequest) -> Response:
     given, in_form = await arguments_of(request)
     token = bearer or str(in_form.pop("token", "") or "")
     given |= in_form
+    workspace, stray = estate.first, None
+    try:
+        workspace = estate.workspace_for(name, token, given)
+    except Refused as no:
+        stray = no
     app = _app_with(workspace, token)
     entry = workspace.wire.begin(
         Request("call", name, dict(given), workspace.clock.now(), app.app_id if app else None, token)
@@ -36,7 +43,14 @@ async def answer(workspace: Workspace, request: HttpRequest) -> Response:
     if fault is not None and fault.spoils and not fault.after_effect:
         workspace.wire.finish(entry, ok=False, error=_error_of(fault), response=None)
         return broken(fault)
-    body = _body(workspace, name, app, token, entry, header_only=bool(bearer), verb=request.method)
+    if stray is None and name in OPEN_METHODS:
+        body = _open_body(estate, name, token, request, given)
+    elif stray is None:
+        body = _body(workspace, name, app, token, entry, header_only=bool(bearer), verb=request.method)
+        if name == "auth.revoke" and app is not None and body["ok"]:
+            estate.revoke(app)
+    else:
+        body = refused_body(stray)
     workspace.wire.finish(entry, ok=body["ok"], error=body.get("error"), response=body)
     if fault is not None and fault.spoils:
         return broken(fault)
@@ -74,6 +88,17 @@ def _body(
         return refused_body(no)
 
 
+def _open_body(estate: Estate, name: str, token: str, request: HttpRequest, given: Json) -> Json:
+    """Slack, oauth.v2.access: the client's id and secret, by HTTP Basic or as arguments, and no token."""
+    try:
+        return {
+            "ok": True,
+            **OPEN_METHODS[name](estate, with_basic(request.headers, given | {"token": token})),
+        }
+    except Refused as no:
+        return refused_body(no)
+
+
 def refused_body(no: Refused) -> Json:
     body: Json = {"ok": False, "error": no.error, **no.fields}
     if no.messages:
@@ -102,7 +127,7 @@ async def arguments_of(request: HttpRequest) -> tuple[Json, Json]:
 
 
 def _app_with(workspace: Workspace, token: str) -> InstalledApp | None:
-    return next((a for a in workspace.apps() if token and token in (a.bot_token, a.app_token)), None)
+    return next((a for a in workspace.apps() if token and a.holds(token)), None)
 
 
 def _require_app(app: InstalledApp | None, token: str) -> InstalledApp:

@@ -34,14 +34,19 @@ class File(Arguments):
 
 def auth_test(call: Call, given: NoArguments) -> Json:
     state = call.workspace.state
+    org = state.org
+    about = {"team": state.team.name, "team_id": state.team.id}
+    if org is not None:
+        about["enterprise_id"] = org.id
+    if org is not None and call.app.org:
+        about |= {"team": org.name, "team_id": org.id}
     return {
         "url": f"{call.workspace.base_url}/",
-        "team": state.team.name,
+        **about,
         "user": state.person(call.bot).name,
-        "team_id": state.team.id,
         "user_id": call.bot,
         "bot_id": call.app.bot_id,
-        "is_enterprise_install": False,
+        "is_enterprise_install": bool(call.app.org),
     }
 
 
@@ -109,7 +114,13 @@ def one_file(call: Call, given: File) -> Json:
     raise Refused("file_not_found")
 
 
+def revoke(call: Call, given: NoArguments) -> Json:
+    """Whoever keeps the tokens takes it back."""
+    return {"revoked": True}
+
+
 METHODS: dict[str, Method[Any]] = {
+    "auth.revoke": Method(NoArguments, revoke),
     "auth.test": Method(NoArguments, auth_test),
     "api.test": Method(ApiTest, api_test),
     "team.info": Method(NoArguments, about_team),

@@ -1,0 +1,170 @@
+"""Two workspaces of one Slack, an app that they may install, and the bot that they install it from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from fakes.bot import RunningBot
+from fakes.slack import RunningWorkspace
+from tocsin.assembly import connected, data_dir, opened
+from tocsin.incidents.model import Incident
+from tocsin.playground.clock import TurnableClock
+from tocsin.playground.estate import Estate
+from tocsin.playground.manifest import Manifest
+from tocsin.playground.model import Channel, Enterprise, InstalledApp, Person, Team
+from tocsin.playground.seed import seed
+from tocsin.playground.server import served
+from tocsin.playground.workspace import Workspace
+from tocsin.settings import read_settings
+from tocsin.slack import routes
+from tocsin.web.serving import listen, serving
+
+HOME, AWAY = "T0LUMEN0001", "T0NORTH0002"
+ORG = Enterprise("E0GROUP0001", "Lumen Group", "lumen-group")
+HOME_ADMIN, AWAY_ADMIN, GUEST = f"{HOME}/U0ANA00001", f"{AWAY}/U0NOA00001", f"{HOME}/U0GUS00006"
+
+
+def second_workspace(clock: TurnableClock) -> Workspace:
+    """Northwind: noa (owner) and max, in #general and #ops."""
+    workspace = Workspace(clock=clock)
+    state = workspace.state
+    state.keep(Team(AWAY, "Northwind", "northwind"))
+    state.keep(Person("U0NOA00001", "noa", "Noa Levi", "noa@northwind.example", "owner"))
+    state.keep(Person("U0MAX00002", "max", "Max Brandt", "max@northwind.example"))
+    members = ["U0NOA00001", "U0MAX00002"]
+    state.keep(
+        Channel("C0NORTHGEN", "general", "public", members[0], 1_700_000_000, members, is_general=True)
+    )
+    state.keep(Channel("C0NORTHOPS", "ops", "public", members[0], 1_700_000_000, list(members)))
+    return workspace
+
+
+@dataclass
+class Lobby:
+    """The bot's address, with words for what an admin does in their browser."""
+
+    estate: Estate
+    app: InstalledApp
+    bot: RunningBot
+    clock: TurnableClock
+    settings: Any
+    browsers: list[httpx.AsyncClient] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return self.bot.url
+
+    def browser(self) -> httpx.AsyncClient:
+        """A browser of its own, which follows no link by itself."""
+        browser = httpx.AsyncClient(base_url=self.url, trust_env=False)
+        self.browsers.append(browser)
+        return browser
+
+    def of(self, team: str) -> RunningBot:
+        """The same bot, seen from one of the workspaces."""
+        workspace = next(w for w in self.estate.workspaces if w.state.team.id == team)
+        (app,) = [a for a in workspace.apps() if a.app_id == self.app.app_id] or [self.app]
+        slack = RunningWorkspace(workspace, app, self.estate.base_url, self.clock)
+        return replace(self.bot, slack=slack)
+
+    async def agree(self, browser: httpx.AsyncClient, url: str, who: str, **decided: str) -> httpx.Response:
+        """Agree at Slack, and come back with what Slack gives along."""
+        return await browser.get(await self.way_back(browser, url, who, **decided))
+
+    async def way_back(self, browser: httpx.AsyncClient, url: str, who: str, **decided: str) -> str:
+        """The address that Slack sends somebody back to."""
+        page = await browser.get(url)
+        assert page.status_code == 200, page.text
+        given = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+        origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
+        action = url.partition("?")[0]
+        form = {**given, "as": who, "decision": "allow", **decided}
+        sent = await browser.post(action, data=form, headers={"Origin": origin})
+        assert sent.status_code == 303, sent.text
+        return sent.headers["location"]
+
+    async def install(self, who: str, **decided: str) -> httpx.Response:
+        """An admin installs the app from the bot's own address."""
+        browser = self.browser()
+        begun = await browser.get("/slack/install")
+        assert begun.status_code == 303, begun.text
+        return await self.agree(browser, begun.headers["location"], who, **decided)
+
+    async def incident(self, name: str) -> Incident:
+        found = await self.bot.bot.backend.incidents(limit=50)
+        return next(incident for incident in found if incident.name == name)
+
+
+def heading(page: httpx.Response) -> str:
+    found = re.search(r"<h1[^>]*>(.*?)</h1>", page.text)
+    return found[1] if found else ""
+
+
+@asynccontextmanager
+async def served_estate(*, org: bool = False) -> AsyncIterator[Estate]:
+    """Lumen Freight and Northwind at one address; with `org` they are of one organization."""
+    clock = TurnableClock()
+    home = Workspace(clock=clock)
+    seed(home)
+    estate = Estate([home, second_workspace(clock)], ORG if org else None)
+    async with served(estate):
+        yield estate
+
+
+def app_for(estate: Estate, url: str, *, org: bool, rotates: bool) -> InstalledApp:
+    """The app in this Slack, with its addresses at `url`; made when there is none."""
+    declared = routes.manifest(url, org=org)
+    declared["settings"]["token_rotation_enabled"] = rotates
+    manifest = Manifest.from_dict(declared)
+    app = next(iter(estate.apps.values()), None) or estate.register(manifest)
+    for known in [app, *(installed for _, installed in estate.installed(app))]:
+        known.manifest = manifest
+    return app
+
+
+@asynccontextmanager
+async def lobby(
+    folder: Path, *, org: bool = False, rotates: bool = False, estate: Estate | None = None, **settings: Any
+) -> AsyncIterator[Lobby]:
+    """The bot with client id and secret and no bot token; in a fresh Slack, or in the one that is given."""
+    async with AsyncExitStack() as stack:
+        listening = listen("127.0.0.1", 0)
+        port = listening.getsockname()[1]
+        if estate is None:
+            estate = await stack.enter_async_context(served_estate(org=org))
+        app = app_for(estate, f"http://127.0.0.1:{port}", org=org, rotates=rotates)
+        clock = estate.first.clock
+        assert isinstance(clock, TurnableClock)
+        given = {
+            "tocsin_data_dir": folder,
+            "tocsin_port": port,
+            "slack_client_id": app.client_id,
+            "slack_client_secret": app.client_secret,
+            "slack_signing_secret": app.signing_secret,
+            "slack_api_url": f"{estate.base_url}/api/",
+            "tocsin_teams": f"{HOME}, {AWAY}, {ORG.id}",
+        }
+        read = read_settings(**{**given, **settings})
+        bot = await stack.enter_async_context(opened(read, data_dir(read)))
+        bot.clock = lambda: datetime.fromtimestamp(clock.now(), UTC)
+        front = Starlette(routes=[Mount("/", bot.pages(read, port))])
+        await stack.enter_async_context(serving(front, listening))
+        await stack.enter_async_context(connected(bot, read))
+        assert bot.http is not None
+        front.router.routes.insert(0, bot.http.route)
+        first = RunningWorkspace(estate.first, app, estate.base_url, clock)
+        running = Lobby(estate, app, RunningBot(bot, first, folder, read.public_url), clock, read)
+        yield running
+        for browser in running.browsers:
+            await browser.aclose()
