@@ -77,12 +77,12 @@ class Bot:
     """What was wrong with our own files when we last looked."""
 
     def pages(self, settings: Settings, port: int) -> Starlette:
-        def base() -> str:
+        def address() -> str:
             return settings.public_url
 
         # Whoever changes the API token signs everybody out of what they had begun.
         key = hmac.digest(self.token.encode(), b"trips", "sha256")
-        trips = Trips(key, secure=base().startswith("https:"), clock=self.clock)
+        trips = Trips(key, secure=address().startswith("https:"), clock=self.clock)
         return web_app(
             backend=self.backend,
             api_token=self.token,
@@ -94,7 +94,7 @@ class Bot:
             introduce=self._introduce,
             clock=self.clock,
             sign_in=self._sign_in(settings, trips),
-            install=InstallPages(trips, lambda: self.installing, base) if settings.installs else None,
+            install=InstallPages(trips, lambda: self.installing, address) if settings.installs else None,
             same_home=self._same_home,
         )
 

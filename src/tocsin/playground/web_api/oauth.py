@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import secrets
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -89,7 +90,7 @@ def _installed(estate: Estate, app: InstalledApp) -> Json:
         "is_enterprise_install": bool(app.org),
     }
     if app.refresh_token and app.expires_at is not None:
-        seconds = int(app.expires_at - estate.first.clock.now())
+        seconds = math.ceil(app.expires_at - estate.first.clock.now())
         body |= {"refresh_token": app.refresh_token, "expires_in": seconds}
     return body
 
