@@ -16,7 +16,6 @@ from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from tocsin.actions.alarming import Alarms
-from tocsin.actions.declare import VERB
 from tocsin.actions.forms import FormCache
 from tocsin.backends import Consulting
 from tocsin.bot import Bot
@@ -109,7 +108,7 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         declare = declaring(bot, workspace_of, ledger, announce)
         bot.verbs = verbs = managed(bot, workspace_of, ledger, forms.fetch)
         bot.desks = desks = await _desks(bot, settings, made, new_client, stack, slack.get("bot_token"))
-        _go_on(bot, {VERB: declare.story, **verbs.stories()}, workspace_of)
+        _go_on(bot, {**declare.stories(), **verbs.stories()}, workspace_of)
         stack.push_async_callback(bot.journal.close)
         await bot.alarms.recall()
         stack.push_async_callback(tasks.finish, FINISH_SECONDS)

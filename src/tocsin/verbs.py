@@ -10,9 +10,11 @@ from tocsin.actions.declare import DeclareIncident
 from tocsin.actions.gathering import Gathering
 from tocsin.actions.managing import Managing, managing
 from tocsin.actions.ports import Backend, Clock
+from tocsin.actions.sheltering import Shelter
 from tocsin.incidents.model import Form, TeamId
 from tocsin.journal.durable import DurableJournal
 from tocsin.journal.ledger import SqlLedger
+from tocsin.journal.memory import SqlMemory
 from tocsin.journal.reminders import SqlReminders
 from tocsin.premises import announced_in
 from tocsin.slack.workspace import SlackWorkspace
@@ -29,10 +31,19 @@ class Parts(Protocol):
     clock: Clock
     meters: Meters
     alarms: Alarms
+    memory: SqlMemory
 
 
 def declaring(bot: Parts, workspace: WorkspaceOf, ledger: SqlLedger, announce: str | None) -> DeclareIncident:
     gatherings: dict[str, Gathering] = {}
+    shelter = Shelter(
+        backend=bot.backend,
+        workspace=workspace,
+        ledger=ledger,
+        journal=bot.journal,
+        memory=bot.memory,
+        clock=bot.clock,
+    )
 
     def gathering(team: TeamId) -> Gathering:
         slack = workspace(team)
@@ -44,6 +55,7 @@ def declaring(bot: Parts, workspace: WorkspaceOf, ledger: SqlLedger, announce: s
                 journal=bot.journal,
                 clock=bot.clock,
                 announce=announced_in(slack.team_id, announce),
+                shelter=shelter.found if bot.backend.is_remote else None,
             )
         return gatherings[slack.team_id]
 
@@ -55,6 +67,7 @@ def declaring(bot: Parts, workspace: WorkspaceOf, ledger: SqlLedger, announce: s
         ended=bot.meters.ended,
         seen=bot.meters.seen,
         alarms=bot.alarms,
+        shelter=shelter,
     )
 
 

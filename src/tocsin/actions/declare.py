@@ -23,6 +23,8 @@ from tocsin.actions.orders import (
     Outcome,
 )
 from tocsin.actions.ports import Backend, Journal, Ledger
+from tocsin.actions.sheltering import VERB as SHELTER
+from tocsin.actions.sheltering import Shelter
 from tocsin.actions.telling import too_late
 from tocsin.actions.waiting import Waiting, WaitingRoom
 from tocsin.incidents.errors import Refused, TocsinError, Unavailable
@@ -34,7 +36,7 @@ from tocsin.incidents.model import (
     TimelineEntry,
 )
 from tocsin.incidents.requests import Declaration
-from tocsin.incidents.rules import visible_to
+from tocsin.incidents.rules import channel_name, visible_to
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -55,6 +57,7 @@ class DeclareIncident:
         journal: Journal,
         gathering: Callable[[TeamId], Gathering],
         alarms: Alarms,
+        shelter: Shelter,
         ended: Callable[[str], None] = lambda outcome: None,
         seen: Callable[[float], None] = lambda seconds: None,
     ) -> None:
@@ -68,6 +71,7 @@ class DeclareIncident:
         self._journal = journal
         self._gathering = gathering
         self._alarms = alarms
+        self._shelter = shelter
         self._ended = ended
         self._room: WaitingRoom[AnyOutcome] = WaitingRoom(seen)
         # Refusals that somebody has read while their story may not have come to its end yet.
@@ -150,12 +154,22 @@ class DeclareIncident:
         result = await self._journal.result(key)
         return None if result is None else OUTCOME.validate_python(result)
 
+    def stories(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
+        """What the journal must know how to go on with, by verb."""
+        return {VERB: self.story, SHELTER: self._shelter.story}
+
+    def channel_name(self, incident: Incident) -> str:
+        """What its channel is called, or will be; empty where the backend gives it a name of its own."""
+        ours = "" if self._backend.makes_channel else channel_name(incident.reference, incident.name)
+        return incident.slack_channel_name or ours
+
     async def story(self, raw: dict[str, Any]) -> Any:
         """The durable part, from top to bottom; each step is done once, also across a crash."""
         order = DeclareOrder.model_validate(raw)
         key = order.declaration.key
         waiting = self._room.enter(key)
         gathering = self._gathering(order.declaration.slack_team_id)
+        self._shelter.watch(order, waiting.outcome)
         outcome: AnyOutcome = await self._journal.step(
             "create the incident", lambda _: self._create(order, waiting), Outcome
         )
@@ -186,6 +200,7 @@ class DeclareIncident:
             )
         except Refused as refusal:
             await _without_end(lambda: self._release(order))
+            await _without_end(lambda: self._shelter.refused(declaration.key))
             return NotDeclared(sentence=refusal.sentence, fields=refusal.fields)
         # Whoever waits is told before the step is recorded: the create is repeatable, and they have waited.
         waiting.tell(Declared(incident=incident))

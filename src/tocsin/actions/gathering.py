@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from tocsin.actions.announcing import Announcing
+from tocsin.actions.arriving import A_DAY, PATIENCE_SECONDS, Arrival
 from tocsin.actions.attempts import ALL_DAY, Trouble, attempt
 from tocsin.actions.following import Showing, Watched, snapshot
 from tocsin.actions.orders import AnyOutcome, Declared, DeclareOrder
@@ -40,13 +41,17 @@ class Gathering:
         journal: Journal,
         clock: Clock,
         announce: str | None,
+        shelter: Callable[[str], Awaitable[Channel | None]] | None = None,
     ) -> None:
+        """`shelter` finds the channel in which people work already on what was declared with a key."""
         self._backend = backend
         self._workspace = workspace
         self._ledger = ledger
         self._journal = journal
         self._clock = clock
         self._announce = announce
+        self._shelter = shelter
+        self._arrival = Arrival(backend=backend, workspace=workspace, ledger=ledger, journal=journal)
         self.telling = Telling(workspace=workspace, journal=journal)
         self._announcing = Announcing(
             workspace=workspace, journal=journal, announce=announce, post=self._card
@@ -60,6 +65,8 @@ class Gathering:
         Who is `waiting` sees what became of it in the window. When the channel cannot be made just now, the
         cards go out without it, and it is made when Slack is well again.
         """
+        if self._backend.makes_channel:
+            return await self._before_its_channel(order, incident, waiting)
         opened = await self._open(order, incident, "open the channel", CHANNEL_ATTEMPTS)
         troubles = [opened] if isinstance(opened, Trouble) else []
         if order.withheld:
@@ -86,6 +93,37 @@ class Gathering:
             waiting.shown = -1
             unopened = [] if incident.slack_channel_id else unopened
             await self.telling.show_latecomers(order, Declared(incident=incident), unopened, waiting)
+        return incident
+
+    async def _before_its_channel(
+        self, order: DeclareOrder, incident: Incident, waiting: Waiting[AnyOutcome]
+    ) -> Incident:
+        """The cards first; the backend opens the channel some time later, and then they name it."""
+        spots = places(incident, origin=order.origin, thread=order.thread, announce=self._announce)
+        done = await asyncio.gather(
+            self.telling.show(order, Declared(incident=incident), (), waiting),
+            *(self._post(order, incident, spot) for spot in spots),
+            attempt(
+                self._journal,
+                "tell the backend the rest",
+                "The message it was declared from could not be added",
+                lambda _: self._backend.follow_through(order.declaration, incident),
+            ),
+        )
+        troubles = [result for result in done if isinstance(result, Trouble)]
+        await self._without_a_card(order, incident, troubles, done)
+        await self.telling.troubles(order, incident, troubles)
+        await self.telling.show_latecomers(order, Declared(incident=incident), (), waiting)
+        arrived = await self._arrival.awaited(incident, "await the channel", PATIENCE_SECONDS)
+        if isinstance(arrived, Trouble):
+            await self.telling.troubles(order, incident, [arrived])
+            arrived = await self._arrival.awaited(incident, "await the channel after all", A_DAY)
+        if isinstance(arrived, Trouble) or not await self._arrival.may_be_named(incident, arrived):
+            return incident
+        incident = _in_channel(incident, arrived)
+        await asyncio.gather(
+            self._bring_up_to_date(incident), self.telling.show(order, Declared(incident=incident))
+        )
         return incident
 
     async def _open_after_all(self, order: DeclareOrder, incident: Incident) -> Incident:
@@ -116,6 +154,8 @@ class Gathering:
 
     async def _open_channel(self, order: DeclareOrder, incident: Incident, again: bool) -> Channel:
         private, key = incident.is_private, order.declaration.key
+        if self._shelter is not None and (sheltered := await self._shelter(key)) is not None:
+            return await self._taken(incident, sheltered, key)
         # A name that nobody else can think of comes last.
         for ending in [*range(1, CHANNEL_NAMES + 1), key.replace("-", "")[:12]]:
             name = channel_name(incident.reference, incident.name, ending)
@@ -128,12 +168,16 @@ class Gathering:
                 if refusal.code != "name_taken":
                     raise
                 continue
-            await self._backend.set_channel(incident.id, channel)
-            await self._ledger.remember_channel(channel.id, incident.id)
-            entry = TimelineEntry(at=self._clock(), verb="opened the channel", text=f"#{channel.name}")
-            await self._backend.note(incident.id, entry, f"{key}:channel")
-            return channel
+            return await self._taken(incident, channel, key)
         raise SlackRefused("conversations.create", "name_taken")
+
+    async def _taken(self, incident: Incident, channel: Channel, key: str) -> Channel:
+        """The channel as the incident's own, known to its backend."""
+        await self._backend.set_channel(incident.id, channel)
+        await self._ledger.remember_channel(channel.id, incident.id)
+        entry = TimelineEntry(at=self._clock(), verb="opened the channel", text=f"#{channel.name}")
+        await self._backend.note(incident.id, entry, f"{key}:channel")
+        return channel
 
     def _furnish(self, order: DeclareOrder, incident: Incident) -> list[Awaitable[Any]]:
         """What the incident's own channel needs, all of it independent."""

@@ -16,7 +16,7 @@ from tocsin.incidents.announcing import announced
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import Form, Incident, Person, SourceMessage
 from tocsin.incidents.requests import Declaration, DeclareRequest
-from tocsin.incidents.rules import answered, channel_name, declared, visible_to
+from tocsin.incidents.rules import answered, declared, visible_to
 from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.gestures import Command, Press, Shortcut, ShownView, Submission
 from tocsin.slack.listeners.checking import checked, learn
@@ -234,7 +234,7 @@ async def _answer_outcome(
     elif isinstance(outcome, Declared):
         incident = outcome.incident
         desk.open_now.saw(incident)
-        name = incident.slack_channel_name or channel_name(incident.reference, incident.name)
+        name = desk.declare.channel_name(incident)
         await ack(response_action="update", view=declared_modal(incident, name, too_late(incident, private)))
     elif isinstance(outcome, AlreadyDeclared):
         context = FormContext.read(submission.view.private_metadata)

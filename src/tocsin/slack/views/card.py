@@ -21,6 +21,7 @@ from slack_sdk.models.blocks import (
 
 from tocsin.incidents.model import Incident, Person
 from tocsin.incidents.requests import NAME_LIMIT
+from tocsin.incidents.rules import in_words
 from tocsin.slack.views.kit import escape, link, moment, option, plain, shortened
 
 _Text = RichTextElementParts.Text
@@ -167,8 +168,14 @@ def _facts(incident: Incident) -> SectionBlock:
     )
 
 
+def unknown_people(incident: Incident) -> list[str]:
+    """Who was to have a part in it and has none, since the backend does not know them."""
+    named = in_words(person(Person(slack_user_id=who)) for who in incident.strangers)
+    return [f"{named} could not be given a role: not known where incidents are kept."] if named else []
+
+
 def _declared_by(incident: Incident) -> str:
     said = [f"Declared by {person(incident.creator)} {moment(incident.created_at)}"]
     if incident.source and incident.source.permalink:
         said.append(link(incident.source.permalink, "Source message"))
-    return " · ".join([*marks(incident), *said])
+    return " · ".join([*marks(incident), *said, *unknown_people(incident)])

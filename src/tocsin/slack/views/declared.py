@@ -11,7 +11,7 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.model import Incident
 from tocsin.incidents.rules import ago
-from tocsin.slack.views.card import channel, facts_line, name_block, person
+from tocsin.slack.views.card import channel, facts_line, name_block, person, unknown_people
 from tocsin.slack.views.declare import FormContext
 from tocsin.slack.views.kit import escape, link, paragraph, plain
 
@@ -28,10 +28,11 @@ def declared_modal(incident: Incident, channel_name: str, trouble: Sequence[str]
     elif trouble:
         where = "It has no channel of its own yet."
     else:
-        where = f"Its channel *#{escape(channel_name)}* is being opened."
+        where = f"Its channel{f' *#{escape(channel_name)}*' if channel_name else ''} is being opened."
     blocks: list[Block] = [
         paragraph(f":white_check_mark: *{reference}* is declared. {where}"),
         *(paragraph(f":warning: {escape(sentence)}.") for sentence in trouble),
+        *(paragraph(f":warning: {said}") for said in unknown_people(incident)),
         name_block(incident),
         ContextBlock(elements=[MarkdownTextObject(text=facts_line(incident), verbatim=True)]),
     ]

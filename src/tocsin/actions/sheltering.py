@@ -1,0 +1,225 @@
+"""Somewhere to work while the backend is out of reach: a channel of our own, until the incident exists."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from contextvars import Context
+from typing import Any
+from uuid import NAMESPACE_OID, uuid5
+
+from tocsin.actions.attempts import ALL_DAY, Trouble, attempt
+from tocsin.actions.best_effort import best_effort, patiently
+from tocsin.actions.orders import DeclareOrder
+from tocsin.actions.ports import Backend, Channel, Clock, Journal, Ledger, Memory, Workspace
+from tocsin.incidents.errors import SlackRefused, Unavailable
+from tocsin.incidents.model import Incident, PersonId, Role, RoleAssignment, Status, TeamId
+from tocsin.incidents.model import Person as Somebody
+from tocsin.incidents.requests import Declaration
+from tocsin.incidents.rules import channel_name
+
+VERB = "shelter"
+AFTER_SECONDS = 40.0
+"""How long the backend may be silent before people get a channel to work in; a minute was promised."""
+
+LEAST_SECONDS = 5.0
+"""How long a declaration from before a restart is given, since the backend may be back."""
+
+LOOK_SECONDS = 2.0
+OPENING_SECONDS = 30.0
+OPENING = "opening"
+REFUSED = "refused"
+NAMES = 9
+
+
+class Shelter:
+    """One for all declarations; a declaration has one shelter at most, also across crashes."""
+
+    def __init__(
+        self,
+        *,
+        backend: Backend,
+        workspace: Callable[[TeamId], Workspace],
+        ledger: Ledger,
+        journal: Journal,
+        memory: Memory,
+        clock: Clock,
+        after: float = AFTER_SECONDS,
+    ) -> None:
+        self._backend = backend
+        self._workspace = workspace
+        self._ledger = ledger
+        self._journal = journal
+        self._memory = memory
+        self._clock = clock
+        self._after = after
+        self._watching: set[asyncio.Task[None]] = set()
+
+    def watch(self, order: DeclareOrder, outcome: asyncio.Future[Any]) -> None:
+        """Open a shelter where the outcome does not come in time; only a remote backend can be away."""
+        if self._backend.is_remote:
+            # What a story begins would be counted among its steps, so this one is begun by nobody.
+            task = asyncio.get_running_loop().create_task(self._watched(order, outcome), context=Context())
+            self._watching.add(task)
+            task.add_done_callback(self._watching.discard)
+
+    async def _watched(self, order: DeclareOrder, outcome: asyncio.Future[Any]) -> None:
+        passed = (self._clock() - order.declaration.at).total_seconds()
+        least = min(LEAST_SECONDS, self._after)
+        done, _ = await asyncio.wait({outcome}, timeout=max(self._after - passed, least))
+        if done:
+            return
+        async with best_effort("open a channel to work in"):
+            await patiently(lambda _: self._begin(order), again=False, attempts=None)
+
+    async def _begin(self, order: DeclareOrder) -> None:
+        key = order.declaration.key
+        await self._memory.remember_first(_name(key), OPENING)
+        await self._journal.start(
+            VERB, str(uuid5(NAMESPACE_OID, f"{key}:shelter")), order.model_dump(mode="json")
+        )
+
+    async def refused(self, key: str) -> None:
+        """Nothing will come of the declaration."""
+        if self._backend.is_remote:
+            await self._memory.remember(f"{_name(key)}:ended", REFUSED)
+
+    async def found(self, key: str) -> Channel | None:
+        """The channel people work in already, waited for while it is being opened."""
+        for _ in range(int(OPENING_SECONDS)):
+            kept = await self._memory.recall(_name(key))
+            if kept != OPENING:
+                return Channel.model_validate_json(kept) if kept else None
+            await asyncio.sleep(1.0)
+        return None
+
+    async def story(self, raw: dict[str, Any]) -> Any:
+        """The durable part, from top to bottom."""
+        order = DeclareOrder.model_validate(raw)
+        declaration, slack = order.declaration, self._workspace(order.declaration.slack_team_id)
+        incident = _not_yet(declaration)
+        opened = await attempt(
+            self._journal,
+            "open a channel to work in",
+            "No channel could be opened to work in",
+            lambda again: self._open(slack, incident, declaration.key, again),
+            Channel,
+            ALL_DAY,
+        )
+        if isinstance(opened, Trouble):
+            await self._memory.forget(_name(declaration.key))
+            return None
+        await asyncio.gather(*self._furnish(slack, incident, opened, declaration))
+        became = await self._journal.step(
+            "wait for the incident", lambda _: self._become(declaration.key), Incident | None
+        )
+        await self._say(
+            slack, PersonId(opened.id), "say what it became", _became(became), declaration, "became"
+        )
+        return opened.model_dump(mode="json")
+
+    async def _open(self, slack: Workspace, incident: Incident, key: str, again: bool) -> Channel:
+        for ending in [*range(1, NAMES + 1), key.replace("-", "")[:12]]:
+            name = channel_name("inc", incident.name, ending)
+            channel = None
+            if again:
+                channel = await slack.find_own_channel(name, incident, private=incident.is_private)
+            try:
+                channel = channel or await slack.create_channel(name, private=incident.is_private)
+            except SlackRefused as refusal:
+                if refusal.code != "name_taken":
+                    raise
+                continue
+            await slack.set_purpose(channel.id, incident)
+            await self._memory.remember(_name(key), channel.model_dump_json())
+            return channel
+        raise SlackRefused("conversations.create", "name_taken")
+
+    def _furnish(
+        self, slack: Workspace, incident: Incident, channel: Channel, declaration: Declaration
+    ) -> list[Awaitable[Any]]:
+        here, reporter = PersonId(channel.id), declaration.reporter.slack_user_id
+        known = (
+            "Where incidents are kept cannot be reached just now, so this channel is here to work in. What "
+            "was declared is saved and is sent as soon as it can be; then it is said here what it became."
+        )
+        told = (
+            "What you declared is saved, and not lost: where incidents are kept cannot be reached just now. "
+            f"Until it can, work in <#{channel.id}>."
+        )
+        furnishing = [
+            attempt(
+                self._journal,
+                "bring people in",
+                "Nobody could be brought into the channel",
+                lambda _: slack.invite(channel.id, incident.people),
+                list[PersonId],
+                ALL_DAY,
+            ),
+            attempt(
+                self._journal,
+                "set the topic",
+                "The topic could not be set",
+                lambda _: slack.set_topic(channel.id, incident),
+            ),
+            self._say(slack, here, "say why it is here", known, declaration, "sheltered"),
+        ]
+        if reporter is not None:
+            furnishing.append(self._say(slack, reporter, "tell the reporter", told, declaration, "shelter"))
+        return furnishing
+
+    def _say(
+        self, slack: Workspace, to: PersonId, name: str, said: str, declaration: Declaration, about: str
+    ) -> Awaitable[Any]:
+        key = f"{declaration.key}:{about}"
+        return attempt(
+            self._journal,
+            name,
+            "It could not be said",
+            lambda again: slack.tell(to, said, key=key, again=again),
+            attempts=ALL_DAY,
+        )
+
+    async def _become(self, key: str) -> Incident | None:
+        """The incident in the end, or None when it was refused."""
+        while True:
+            with suppress(Unavailable):
+                incident_id = await self._ledger.incident_id(key)
+                found = None if incident_id is None else await self._backend.find(incident_id)
+                if found is not None:
+                    return found
+                if await self._memory.recall(f"{_name(key)}:ended") is not None:
+                    return None
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+def _name(key: str) -> str:
+    return f"shelter/{key}"
+
+
+def _became(incident: Incident | None) -> str:
+    if incident is None:
+        return "It was refused where incidents are kept, and who declared it has been asked to put it right."
+    return f"This is *{incident.reference}*" + (f": {incident.permalink}" if incident.permalink else ".")
+
+
+def _not_yet(declaration: Declaration) -> Incident:
+    """The incident as far as it is known before it exists; its people, its name, and who may see it."""
+    held = [
+        RoleAssignment(role=Role(id=role, name=role), assignee=Somebody(slack_user_id=who))
+        for role, who in declaration.incident_role_assignments.items()
+    ]
+    return Incident(
+        id=declaration.key,
+        reference=f"Saved {declaration.key[:8]}",
+        name=declaration.name,
+        summary=declaration.summary,
+        incident_status=Status(id="saved", name="Saved, not yet declared"),
+        visibility=declaration.visibility,
+        mode=declaration.mode,
+        creator=declaration.reporter,
+        incident_role_assignments=tuple(held),
+        created_at=declaration.at,
+        updated_at=declaration.at,
+    )
