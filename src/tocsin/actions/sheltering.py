@@ -153,7 +153,7 @@ class Shelter:
                 self._journal,
                 "bring people in",
                 "Nobody could be brought into the channel",
-                lambda _: slack.invite(channel.id, incident.people),
+                lambda _: self._bring_in(slack, channel, incident),
                 list[PersonId],
                 ALL_DAY,
             ),
@@ -168,6 +168,9 @@ class Shelter:
         if reporter is not None:
             furnishing.append(self._say(slack, reporter, "tell the reporter", told, declaration, "shelter"))
         return furnishing
+
+    async def _bring_in(self, slack: Workspace, channel: Channel, incident: Incident) -> list[PersonId]:
+        return list(await slack.invite(channel.id, incident.people))
 
     def _say(
         self, slack: Workspace, to: PersonId, name: str, said: str, declaration: Declaration, about: str

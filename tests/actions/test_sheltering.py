@@ -1,0 +1,111 @@
+"""incident.io away for hours: people get a channel to work in, and are told there what it became."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from fakes.bot import RunningBot, chosen, running_bot
+from fakes.incident_io.account import Account
+from fakes.incident_io.server import IncidentIoServer, failing, running_incident_io
+from fakes.readings import cards, settled, told, words
+from fakes.slack import RunningWorkspace, running_workspace
+
+from tocsin.keeping import now
+from tocsin.playground.manifest import Manifest
+from tocsin.playground.model import Channel
+from tocsin.slack import routes
+
+LONG_AGO = timedelta(minutes=3)
+SECONDS = 30.0
+
+
+class Early:
+    """A clock by which everything was declared some minutes ago."""
+
+    def __init__(self) -> None:
+        self.behind = LONG_AGO
+
+    def __call__(self) -> datetime:
+        return now() - self.behind
+
+
+@asynccontextmanager
+async def bot_over(
+    io: IncidentIoServer, slack: RunningWorkspace, folder: Path, **more: Any
+) -> AsyncIterator[RunningBot]:
+    settings = {"tocsin_backend": "incident_io", "incident_io_url": io.url, "incident_io_api_key": "a-key"}
+    async with running_bot(folder, slack, **settings, **more) as bot:
+        yield bot
+
+
+@asynccontextmanager
+async def away(folder: Path) -> AsyncIterator[tuple[RunningWorkspace, IncidentIoServer]]:
+    async with (
+        running_workspace(Manifest.from_dict(routes.manifest())) as slack,
+        running_incident_io() as io,
+    ):
+        for name in ("ana", "ben"):
+            io.account.knows(slack.person(name), name)
+        yield slack, io
+
+
+async def declared(bot: RunningBot) -> None:
+    view = await bot.type_command("ana", "general", "/incident checkout is slow")
+    await bot.fill("ana", view, severity_id=chosen("major"))
+    assert (await bot.submit("ana", view)).ok
+    assert "Saved, still declaring" in words(view)
+
+
+def shelters(slack: RunningWorkspace) -> list[Channel]:
+    return [c for c in slack.workspace.state.channels.values() if c.name.startswith("inc-")]
+
+
+async def until(slack: RunningWorkspace, seen: Any) -> None:
+    while not seen():
+        ended = [r for r in slack.workspace.requests if r.finished]
+        await slack.workspace.heard(lambda r: True, len(ended) + 1, SECONDS)
+
+
+async def test_while_incident_io_is_away_there_is_a_channel_and_later_it_says_the_reference(
+    tmp_path: Path,
+) -> None:
+    async with away(tmp_path) as (slack, io):
+        clock = Early()
+        async with bot_over(io, slack, tmp_path, clock=clock) as bot:
+            io.down = failing(503)
+            await declared(bot)
+        # Started again, still away: what was declared minutes ago gets its channel.
+        async with bot_over(io, slack, tmp_path) as bot:
+            await until(slack, lambda: shelters(slack) and told(bot, "ana"))
+            (channel,) = shelters(slack)
+            assert channel.name == "inc-checkout-is-slow"
+            assert slack.person("ana") in channel.members
+            assert f"<#{channel.id}>" in words(told(bot, "ana")[0])
+        # And again: nothing is made twice, and what comes next is said where people work.
+        async with bot_over(io, slack, tmp_path) as bot:
+            io.down = None
+            await until(slack, lambda: any("INC-1" in words(m) for m in cards(bot, channel.id)))
+            io.account.open_channel(io.account.incidents[0], "C0INCIDENT", "inc-1-checkout")
+            await settled(bot)
+            assert len(shelters(slack)) == 1
+            assert len(io.account.incidents) == 1
+            assert len({h.raw for h in io.asked("POST", "/v2/incidents")}) == 1
+
+
+async def test_what_was_refused_in_the_end_is_said_in_the_channel_too(tmp_path: Path) -> None:
+    async with away(tmp_path) as (slack, io):
+        async with bot_over(io, slack, tmp_path, clock=Early()) as bot:
+            io.down = failing(503)
+            await declared(bot)
+        async with bot_over(io, slack, tmp_path) as bot:
+            await until(slack, lambda: shelters(slack) and told(bot, "ana"))
+            (channel,) = shelters(slack)
+            io.account.severities = [s for s in Account().severities if s["id"] != "major"]
+            io.down = None
+            await until(slack, lambda: any("refused" in words(m) for m in cards(bot, channel.id)))
+            await settled(bot)
+            assert io.account.incidents == []
