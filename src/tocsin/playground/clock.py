@@ -15,14 +15,6 @@ class Clock(Protocol):
         """Return once `now()` is that many seconds later."""
 
 
-class SystemClock:
-    def now(self) -> float:
-        return time.time()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
-
 class TurnableClock:
     """The machine's clock plus whatever it was turned by; turning it wakes those whose time has come."""
 

@@ -42,5 +42,9 @@ class Faults:
         planned = self._planned.get(method)
         return planned.pop(0) if planned else None
 
+    def planned(self) -> dict[str, int]:
+        """How many of the next calls of each method go wrong."""
+        return {method: len(faults) for method, faults in self._planned.items() if faults}
+
     def clear(self) -> None:
         self._planned.clear()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from tocsin.playground.bookmarks import Bookmarks
-from tocsin.playground.clock import Clock, SystemClock
+from tocsin.playground.clock import Clock, TurnableClock
 from tocsin.playground.conversations import Conversations
 from tocsin.playground.delivery import Delivery
 from tocsin.playground.events import Events, Tasks
 from tocsin.playground.faults import Faults
 from tocsin.playground.messages import Messages
 from tocsin.playground.modals import Modals
+from tocsin.playground.rates import Rates
 from tocsin.playground.response_urls import ResponseUrls
 from tocsin.playground.socket_mode import Sockets
 from tocsin.playground.state import State
@@ -25,11 +26,12 @@ class Parts:
         clock: Clock | None = None,
         base_url: str = "http://127.0.0.1:8080",
     ) -> None:
-        self.clock: Clock = clock or SystemClock()
+        self.clock: Clock = clock or TurnableClock()
         self.store = store
         self.state = State(store, self.clock)
         self.wire = WireLog(self.clock)
         self.faults = Faults()
+        self.rates = Rates(self.clock)
         self.tasks = Tasks()
         self.sockets = Sockets()
         self.delivery = Delivery(self.clock, self.sockets, self.wire)

@@ -15,6 +15,7 @@ from tocsin.playground.page.guard import Guard
 from tocsin.playground.page.live import Live
 from tocsin.playground.page.pages import Pages
 from tocsin.playground.page.render import HERE
+from tocsin.playground.page.weather import Weather
 from tocsin.playground.workspace import Workspace
 
 
@@ -43,19 +44,25 @@ def _shown(desk: Desk) -> Mapping[str, Endpoint]:
         "/home/{app}/about": pages.about,
         "/browse": pages.browse,
         "/people": pages.people,
+        "/weather": Weather(desk).show,
         "/views/{view}/suggest": app_acts.suggest,
         "/live": Live(desk).stream,
     }
 
 
 def _done(desk: Desk) -> Mapping[str, Endpoint]:
-    acts, app_acts = Acts(desk), AppActs(desk)
+    acts, app_acts, weather = Acts(desk), AppActs(desk), Weather(desk)
     return {
         "/act-as": acts.act_as,
         "/channels": acts.create,
         "/people/{person}/message": acts.message_person,
         "/notices/{notice:int}/dismiss": acts.dismiss_notice,
         "/shortcut": app_acts.global_shortcut,
+        "/weather/limits": weather.limit,
+        "/weather/faults": weather.plan,
+        "/weather/clear": weather.clear,
+        "/weather/connections": weather.connections,
+        "/weather/clock": weather.turn,
         "/client/{channel}/say": acts.say,
         "/client/{channel}/join": acts.join,
         "/client/{channel}/leave": acts.leave,

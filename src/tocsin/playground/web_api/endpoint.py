@@ -43,6 +43,10 @@ async def answer(estate: Estate, request: HttpRequest) -> Response:
     if fault is not None and fault.spoils and not fault.after_effect:
         workspace.wire.finish(entry, ok=False, error=_error_of(fault), response=None)
         return broken(fault)
+    wait = workspace.rates.take(app.app_id, name, str(given.get("channel") or "")) if app else None
+    if wait is not None:
+        workspace.wire.finish(entry, ok=False, error="ratelimited", response=None)
+        return broken(Fault(status=429, retry_after=wait))
     if stray is None and name in OPEN_METHODS:
         body = _open_body(estate, name, token, request, given)
     elif stray is None:

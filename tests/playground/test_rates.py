@@ -1,0 +1,115 @@
+"""Rate limits, and the page on which a bad day is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+from fakes.bot import chosen, running_bot
+from fakes.readings import newest, settled
+from fakes.slack import RunningWorkspace, running_workspace
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from tocsin.playground.limits import CALLS_A_MINUTE
+from tocsin.playground.manifest import Manifest
+from tocsin.playground.rates import TIER_OF
+from tocsin.playground.scopes import SCOPES_OF_METHOD
+from tocsin.slack import routes
+
+
+async def limited(client: AsyncWebClient, method: str, **given: object) -> str:
+    """After how many seconds a call that is one too many may come again."""
+    with pytest.raises(SlackApiError) as refused:
+        await client.api_call(method, params=given)
+    answer = refused.value.response
+    assert (answer.status_code, answer["error"]) == (429, "ratelimited")
+    wait: str = answer.headers["Retry-After"]
+    return wait
+
+
+async def test_nothing_is_limited_until_limits_are_switched_on(
+    slack: RunningWorkspace, client: AsyncWebClient
+) -> None:
+    for _ in range(CALLS_A_MINUTE[2] + 5):
+        assert (await client.users_list(limit=1))["ok"]
+
+
+async def test_a_method_may_be_called_as_often_a_minute_as_its_tier_says(
+    slack: RunningWorkspace, client: AsyncWebClient
+) -> None:
+    """Slack, rate limits: tier 2 is 20 calls a minute, per method, app and workspace."""
+    slack.workspace.rates.on = True
+    for _ in range(20):
+        assert (await client.users_list(limit=1))["ok"]
+    wait = int(await limited(client, "users.list", limit="1"))
+    assert 55 <= wait <= 60
+    assert (await client.users_info(user=slack.person("ana")))["ok"], "another method has its own count"
+    slack.clock.turn(wait)
+    assert (await client.users_list(limit=1))["ok"]
+    assert slack.workspace.rates.refused == 1
+
+
+async def test_a_channel_takes_one_message_a_second(slack: RunningWorkspace, client: AsyncWebClient) -> None:
+    """Slack, chat.postMessage: one message per second per channel; the answer then has `Retry-After`."""
+    slack.workspace.rates.on = True
+    general, alerts = slack.channel("general"), slack.channel("alerts")
+    for place in (general, alerts):
+        await client.conversations_join(channel=place)
+        assert (await client.chat_postMessage(channel=place, text="one"))["ok"]
+    assert await limited(client, "chat.postMessage", channel=general, text="two") == "1"
+    slack.clock.turn(1)
+    assert (await client.chat_postMessage(channel=general, text="three"))["ok"]
+
+
+async def test_a_workspace_that_lives_fast_has_its_limits_scaled(
+    slack: RunningWorkspace, client: AsyncWebClient
+) -> None:
+    slack.workspace.rates.on, slack.workspace.rates.scale = True, 2.0
+    for _ in range(40):
+        assert (await client.users_list(limit=1))["ok"]
+    await limited(client, "users.list")
+
+
+def test_every_method_with_a_tier_is_one_of_slacks() -> None:
+    assert set(TIER_OF) <= set(SCOPES_OF_METHOD)
+
+
+async def test_a_declaration_comes_to_its_end_within_slacks_own_limits(tmp_path: Path) -> None:
+    async with running_workspace(Manifest.from_dict(routes.manifest())) as slack:
+        slack.workspace.rates.on = True
+        async with running_bot(tmp_path, slack) as bot:
+            for number in range(3):
+                view = await bot.type_command("ana", "general", f"/incident number {number}")
+                await bot.fill("ana", view, severity_id=chosen("major"))
+                assert (await bot.submit("ana", view)).ok
+                await bot.workspace.dismiss(slack.person("ana"), whole_stack=True)
+            await settled(bot)
+            assert (await newest(bot)).slack_channel_id
+    posted = [m for m in slack.workspace.state.lasting(slack.channel("incidents")) if m.app_id]
+    assert len(posted) == 3
+
+
+async def test_a_bad_day_is_made_on_a_page(slack: RunningWorkspace, client: AsyncWebClient) -> None:
+    workspace = slack.workspace
+    async with httpx.AsyncClient(
+        base_url=slack.url, headers={"origin": slack.url}, trust_env=False, follow_redirects=True
+    ) as page:
+        assert "Nothing is limited" in (await page.get("/weather")).text
+        assert "own limits hold" in (await page.post("/weather/limits")).text
+        planned = {"method": "pins.add", "fault": "broken", "times": "2"}
+        assert "pins.add: the next 2" in (await page.post("/weather/faults", data=planned)).text
+        with pytest.raises(SlackApiError) as broken:
+            await client.pins_add(channel=slack.channel("general"), timestamp="1.2")
+        assert broken.value.response.status_code == 500
+        assert "pins.add: the next" not in (await page.post("/weather/clear")).text
+        before = workspace.clock.now()
+        await page.post("/weather/clock", data={"minutes": "5"})
+        assert workspace.clock.now() - before >= 300
+        for odd in ({"method": "no.such"}, {"method": "pins.add", "fault": "none"}, {}):
+            assert (await page.post("/weather/faults", data=odd)).status_code == 200
+        assert workspace.faults.planned() == {}
+        assert (
+            await page.post("/weather/limits", headers={"origin": "https://evil.example"})
+        ).status_code == 403
