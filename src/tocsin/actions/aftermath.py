@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from tocsin.actions.attempts import ALL_DAY, Trouble, attempt, sentences
-from tocsin.actions.following import Following
+from tocsin.actions.following import OWN_PLACES, Following
 from tocsin.actions.hide import Hiding, Moving
 from tocsin.actions.ports import Journal
 from tocsin.actions.promises import Changed, KeepsIncidents
-from tocsin.actions.withdraw import NEWS, Faces, withdraw_posts
+from tocsin.actions.withdraw import NEWS, Faces, fitting_channel, withdraw_posts
 from tocsin.incidents.changes import Ending
+from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, Person, PersonId, TeamId, TimelineEntry
 from tocsin.incidents.news import News, news_of, summary_of
 from tocsin.incidents.requests import IncidentChange
@@ -156,9 +157,14 @@ class Aftermath:
         self, incident: Incident, change: IncidentChange, news: Callable[[], Awaitable[News]]
     ) -> list[Awaitable[Any]]:
         """The incident's channel hears of every change; those who wait elsewhere, of updates."""
-        slack, channel = self._slack(incident), ChannelId(incident.slack_channel_id)
+        slack = self._slack(incident)
 
         async def tell_channel(again: bool) -> None:
+            # It may have been made private, and moved, since.
+            now = await self._backend.find(incident.id) or incident
+            channel = await fitting_channel(slack, self._ledger, now)
+            if channel is None:
+                raise Refused(f"{incident.reference} has no private channel yet, so nothing was said there")
             await slack.post_news(channel, await news(), key=f"{change.key}:news", again=again)
 
         async def tell_others(again: bool) -> None:
@@ -168,9 +174,13 @@ class Aftermath:
                     said = await news()
                     ts = await slack.post_news(card.channel, said, key=key, thread=card.ts, again=again)
                     await self._ledger.remember_face(incident.id, card.channel, f"{NEWS}{ts}", "news")
+            # Whoever made it private meanwhile may have looked before this was there to be taken back.
+            now = await self._backend.find(incident.id)
+            if now is not None and now.is_private:
+                await withdraw_posts(slack, self._ledger, now, kept=OWN_PLACES)
 
         steps: list[Awaitable[Any]] = []
-        if channel:
+        if incident.slack_channel_id:
             steps.append(attempt(self._journal, "tell the channel", "The channel was not told", tell_channel))
         if change.message and not incident.is_private:
             failed = "Where it was announced, the update is missing"

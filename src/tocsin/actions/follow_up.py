@@ -21,7 +21,7 @@ from tocsin.actions.promises import (
     Promises,
     Telling,
 )
-from tocsin.actions.withdraw import Faces
+from tocsin.actions.withdraw import Faces, Withdrawing, fitting_channel
 from tocsin.incidents.changes import follow_up_checked
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, FollowUp, Incident, MessageTs, Person, TeamId
@@ -33,7 +33,7 @@ LACKED = {"action": "action", "follow_up": "follow-up"}
 """The verb that a backend may say it lacks, by the kind."""
 
 
-class Listing(Telling, Protocol):
+class Listing(Telling, Withdrawing, Protocol):
     """Where what is to be done is shown."""
 
     async def post_follow_up(
@@ -181,7 +181,7 @@ class FollowUps:
         incident, follow_up = done.incident, done.follow_up
         if follow_up is None or not incident.slack_channel_id:
             return
-        channel, slack = ChannelId(incident.slack_channel_id), self._workspace(order.team)
+        slack = self._workspace(order.team)
         thing = f"follow-up {follow_up.id}"
 
         async def show(again: bool) -> None:
@@ -190,7 +190,10 @@ class FollowUps:
             if posted is not None:
                 where = next(place for (place, known) in faces if known == thing)
                 await slack.update_follow_up(ChannelId(where), MessageTs(posted), incident, follow_up)
-            elif not follow_up.is_done:
+                return
+            now = await self._backend.find(incident.id) or incident
+            channel = await fitting_channel(slack, self._ledger, now)
+            if channel is not None and not follow_up.is_done:
                 key = f"{order.key}:follow-up"
                 ts = await slack.post_follow_up(channel, incident, follow_up, key=key, again=again)
                 await self._ledger.remember_face(incident.id, channel, thing, ts)

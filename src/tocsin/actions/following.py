@@ -12,7 +12,7 @@ from typing import Protocol
 import structlog
 
 from tocsin.actions.ports import Backend, Channel, Workspace
-from tocsin.actions.withdraw import Faces, Withdrawing, withdraw_posts
+from tocsin.actions.withdraw import Faces, Withdrawing, fitting_channel, withdraw_posts
 from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import Card, ChannelId, Incident, TeamId
 from tocsin.incidents.rules import channel_name
@@ -117,14 +117,15 @@ class Following:
             edits.append(
                 _allowed(withdraw_posts(workspace, self._ledger, incident, kept=OWN_PLACES), "withdraw")
             )
+        own = await fitting_channel(workspace, self._ledger, incident)
         for card in await self._ledger.cards(incident.id):
-            if incident.is_private and card.place not in OWN_PLACES:
+            if incident.is_private and (card.place != "reporter" and card.channel != own):
                 continue
             if known.get((card.channel, card.ts), were.get("card")) != now["card"]:
                 edits.append(self._edit(workspace, incident, card, now["card"]))
-        if incident.slack_channel_id:
+        if own is not None:
             for thing in ("topic", "purpose", "bookmark"):
-                if known.get((incident.slack_channel_id, thing), were.get(thing)) != now[thing]:
+                if known.get((own, thing), were.get(thing)) != now[thing]:
                     edits.append(self._furnish(workspace, incident, thing, now[thing]))
             if before is not None and before.name != incident.name:
                 edits.append(self._rename(workspace, incident))

@@ -9,8 +9,9 @@ from typing import Protocol
 
 from tocsin.actions.best_effort import best_effort
 from tocsin.actions.ports import Backend, Clock
+from tocsin.actions.withdraw import Withdrawing
 from tocsin.incidents.errors import SlackRefused
-from tocsin.incidents.model import Incident, Person, TeamId
+from tocsin.incidents.model import ChannelId, Incident, Person, TeamId
 from tocsin.incidents.news import Reminder
 
 LOOK_SECONDS = 5.0
@@ -37,7 +38,7 @@ class Reminders(Protocol):
     async def due(self, now: datetime) -> Sequence[Reminder]: ...
 
 
-class Reminding(Protocol):
+class Reminding(Withdrawing, Protocol):
     async def remind(
         self, incident: Incident, asked: Person | None, due: datetime, *, key: str, again: bool = False
     ) -> None: ...
@@ -106,11 +107,14 @@ class Remind:
     async def _ask(self, reminder: Reminder) -> None:
         incident = await self._backend.find(reminder.incident_id)
         if incident is not None and incident.slack_channel_id and incident.incident_status.is_open:
+            workspace = self._workspace(TeamId(incident.slack_team_id))
+            if incident.is_private and not await workspace.is_private(ChannelId(incident.slack_channel_id)):
+                # It is on its way into a private channel, and asked for there at the next look.
+                return
             # From the moment this is kept, another process looks for the message before it posts one.
             again = reminder.asking
             if not await self._reminders.claim_reminder(reminder):
                 return
-            workspace = self._workspace(TeamId(incident.slack_team_id))
             async with best_effort("post the reminder") as failed:
                 key = f"{reminder.key}:due"
                 await workspace.remind(incident, reminder.by, reminder.due_at, key=key, again=again)

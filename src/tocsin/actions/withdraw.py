@@ -1,4 +1,4 @@
-"""Take back what was posted of an incident where it does not belong any more."""
+"""Where an incident may be shown, and taking back what was posted where it does not belong any more."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ NEWS = "news:"
 """What the ledger calls a piece of news outside the incident's own channel; its `ts` comes after it."""
 
 
+PRIVATE = "private"
+"""What the ledger notes of a channel that is known to be private: it stays so."""
+
+
 class Withdrawing(Protocol):
+    async def is_private(self, channel: ChannelId) -> bool:
+        """Whether a channel is private; False where we cannot see it."""
+        ...
+
     async def withdraw(self, card: Card) -> None:
         """Delete a card; nothing happens when it is gone."""
         ...
@@ -48,3 +56,19 @@ async def withdraw_posts(
         if card.place not in kept:
             await slack.withdraw(card)
             await ledger.forget_card(card)
+
+
+async def fitting_channel(slack: Withdrawing, ledger: Faces, incident: Incident) -> ChannelId | None:
+    """The incident's own channel; none where it has none, or where a private one's is public still.
+
+    That is so between the moment it is made private and the moment it has moved: nothing may be said there.
+    """
+    channel = ChannelId(incident.slack_channel_id)
+    if not channel or not incident.is_private:
+        return channel or None
+    if (channel, PRIVATE) in await ledger.faces(incident.id):
+        return channel
+    if not await slack.is_private(channel):
+        return None
+    await ledger.remember_face(incident.id, channel, PRIVATE, PRIVATE)
+    return channel

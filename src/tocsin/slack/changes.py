@@ -47,6 +47,14 @@ class WorkspaceChanges:
             if refusal.code not in ALREADY_GONE:
                 raise
 
+    async def is_private(self, channel: ChannelId) -> bool:
+        """Slack, conversations.info: `is_private`; False where we cannot see it."""
+        try:
+            answer = await self.calls.make(self.client.conversations_info, Urgency.CARD, channel=channel)
+        except SlackRefused:
+            return False
+        return bool((answer.get("channel") or {}).get("is_private"))
+
     async def rebookmark(self, channel: ChannelId, incident: Incident) -> None:
         """Give the bookmark with the permalink the incident's name, where there is one."""
         if not incident.permalink:
