@@ -124,7 +124,7 @@ class ChangeIncident:
         except Refused as refusal:
             overtaken = isinstance(refusal, Overtaken)
             return NotChanged(sentence=refusal.sentence, fields=refusal.fields, overtaken=overtaken)
-        return Changed(incident=after, said=said(before, after, change), before=before)
+        return Changed(incident=after, said=said(before, after, change), before=before, change=change)
 
     async def _merging(self, change: IncidentChange) -> IncidentChange:
         """The change with the reference of the incident that this one is part of, as it is written there."""
@@ -138,5 +138,8 @@ class ChangeIncident:
 
     async def _after(self, order: ChangeOrder, done: Changed) -> None:
         await self._aftermath.of_change(
-            done, order.change, ending=order.ending, next_update_minutes=order.next_update_minutes
+            done,
+            done.change or order.change,
+            ending=order.ending,
+            next_update_minutes=order.next_update_minutes,
         )

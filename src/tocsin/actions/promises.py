@@ -14,6 +14,7 @@ from tocsin.actions.ports import Backend, Journal, Managing
 from tocsin.actions.waiting import Waiting, WaitingRoom
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import FollowUp, Frozen, Incident, Person, PersonId, TeamId
+from tocsin.incidents.requests import IncidentChange
 
 
 class KeepsIncidents(Backend, Managing, Protocol):
@@ -38,6 +39,8 @@ class Changed(Frozen):
     said: str = ""
     before: Incident | None = None
     follow_up: FollowUp | None = None
+    change: IncidentChange | None = None
+    """The change as it was made: without what was so already."""
 
 
 class NotChanged(Frozen):

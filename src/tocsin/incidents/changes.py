@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Literal
 
 from tocsin.incidents.errors import Refused
@@ -123,38 +123,44 @@ def changed_fields(change: IncidentChange) -> tuple[str, ...]:
 
 def said(before: Incident, after: Incident, change: IncidentChange) -> str:
     """One sentence for who asked: what is new, and what it was."""
-    return f"{after.reference}: {in_words(differences(before, after)) or _told(change)}."
+    return f"{after.reference}: {in_words(differences(before, after, change)) or _told(change)}."
 
 
-def differences(before: Incident, after: Incident) -> tuple[str, ...]:
-    """What is another in `after`, each with the old and the new value in plain words."""
-    return tuple(_differences(before, after))
+def differences(before: Incident, after: Incident, change: IncidentChange) -> tuple[str, ...]:
+    """What this change made another, each with the old and the new value in plain words.
+
+    What others changed in the same moment is theirs to tell.
+    """
+    return tuple(_differences(before, after, changed_fields(change)))
 
 
 def _told(change: IncidentChange) -> str:
     return "the update is told" if change.message else "nothing changed"
 
 
-def _differences(before: Incident, after: Incident) -> Iterator[str]:
-    if after.incident_status != before.incident_status:
+def _differences(before: Incident, after: Incident, changed: Collection[str]) -> Iterator[str]:
+    if "incident_status_id" in changed and after.incident_status != before.incident_status:
         yield f"status is {after.incident_status.name} (was {before.incident_status.name})"
-    if after.severity != before.severity:
+    if "severity_id" in changed and after.severity != before.severity:
         was = before.severity.name if before.severity else "not set"
         yield f"severity is {after.severity.name if after.severity else 'not set'} (was {was})"
+    yield from _role_differences(before, after, changed)
+    if "name" in changed and after.name != before.name:
+        yield f"it is called {after.name} (was {before.name})"
+    if "summary" in changed and after.summary != before.summary:
+        yield "its summary is new"
+    if "visibility" in changed and after.is_private and not before.is_private:
+        yield "it is private"
+
+
+def _role_differences(before: Incident, after: Incident, changed: Collection[str]) -> Iterator[str]:
     held = {a.role.id: named(a.assignee) for a in before.incident_role_assignments}
     holds = {a.role.id: named(a.assignee) for a in after.incident_role_assignments}
-    roles = {
-        a.role.id: a.role.name for a in (*before.incident_role_assignments, *after.incident_role_assignments)
-    }
-    for role_id, role in roles.items():
-        if holds.get(role_id, "") != held.get(role_id, ""):
-            yield f"{role} is {holds.get(role_id) or 'nobody'} (was {held.get(role_id) or 'nobody'})"
-    if after.name != before.name:
-        yield f"it is called {after.name} (was {before.name})"
-    if after.summary != before.summary:
-        yield "its summary is new"
-    if after.is_private and not before.is_private:
-        yield "it is private"
+    assignments = (*before.incident_role_assignments, *after.incident_role_assignments)
+    for role_id, role in {each.role.id: each.role.name for each in assignments}.items():
+        new, old = holds.get(role_id) or "nobody", held.get(role_id) or "nobody"
+        if f"incident_role_assignments.{role_id}" in changed and new != old:
+            yield f"{role} is {new} (was {old})"
 
 
 def _lacking(change: IncidentChange, form: Form) -> Iterator[tuple[str, str]]:

@@ -60,7 +60,7 @@ def news_of(
         incident=incident,
         by=change.by,
         at=change.at,
-        differences=differences(before, incident),
+        differences=differences(before, incident, change),
         message=change.message,
         merged_into=change.merged_into,
         next_update_at=due,

@@ -1,0 +1,1 @@
+"""Private incidents, and everywhere that a word of theirs may not be."""
