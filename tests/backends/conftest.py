@@ -6,14 +6,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from fakes.declarations import DAWN, Ticking
+from fakes.devrev import running_org
+from fakes.devrev.catalogued import InDevRev, organisation
 from fakes.incident_io.account import Account
 from fakes.incident_io.server import running_incident_io
 
 from tocsin.actions.ports import Backend
 from tocsin.backends.catalogue import Catalogue
+from tocsin.backends.devrev import DevRevBackend, DevRevClient
 from tocsin.backends.incident_io import IncidentIo
 from tocsin.backends.local import LocalBackend
 from tocsin.journal.memory import SqlMemory
@@ -57,9 +61,32 @@ async def _incident_io(folder: Path) -> AsyncIterator[Reopen]:
     memory.close()
 
 
+@asynccontextmanager
+async def _devrev(folder: Path) -> AsyncIterator[Reopen]:
+    opened: list[DevRevBackend] = []
+    memory = SqlMemory(f"sqlite:///{folder / 'journal.db'}")
+    async with running_org(organisation()) as (org, url):
+
+        async def reopen() -> Backend:
+            for earlier in opened:
+                await earlier.close()
+            client = DevRevClient(org.token, url)
+            link = "https://app.devrev.example/incidents/{display_id}"
+            roles = Catalogue().form().roles
+            backend = DevRevBackend(client, memory=memory, clock=Ticking(), roles=roles, permalink=link)
+            opened.append(backend)
+            return cast(Backend, InDevRev(backend))
+
+        yield reopen
+        for earlier in opened:
+            await earlier.close()
+    memory.close()
+
+
 KEPT_BY: dict[str, Callable[[Path], AbstractAsyncContextManager[Reopen]]] = {
     "local": _local,
     "incident_io": _incident_io,
+    "devrev": _devrev,
 }
 
 

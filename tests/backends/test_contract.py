@@ -193,12 +193,24 @@ async def test_nothing_can_be_changed_about_an_incident_that_is_not_there(backen
         await backend.note("01ARZ3NDEKTSV4RRFFQ69G5FAV", TimelineEntry(at=DAWN, verb="updated"), "k")
 
 
-async def test_private_and_test_incidents_stay_what_they_are(backend: Backend) -> None:
-    made = await backend.create(declaration(visibility="private", mode="test"))
+async def test_a_test_stays_a_test(backend: Backend) -> None:
+    made = await backend.create(declaration(mode="test"))
+    found = await backend.find(made.reference)
+    assert found is not None
+    assert (found.name, found.mode) == ("Checkout is slow", "test")
+
+
+async def test_a_private_incident_stays_private_or_is_refused_where_it_cannot_be(backend: Backend) -> None:
+    form, private = await backend.form(), declaration(visibility="private")
+    if not form.offers_private:
+        with pytest.raises(Refused, match=form.private_refusal):
+            await backend.create(private)
+        assert await backend.incidents() == []
+        return
+    made = await backend.create(private)
     found = await backend.find(made.reference)
     assert found is not None
     assert found.is_private
-    assert found.mode == "test"
 
 
 async def test_incidents_survive_a_restart_and_the_key_still_holds(reopen) -> None:  # type: ignore[no-untyped-def]

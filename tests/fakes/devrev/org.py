@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -131,7 +130,6 @@ class FakeOrg:
             Field("tocsin_key", "text", display_name="Tocsin's key"),
         ]
     )
-    numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
         self.bot = Person(1, "Tocsin Bot", "tocsin@northwind.example")
@@ -205,7 +203,7 @@ class FakeOrg:
         """The incident that a well-formed `incidents.create` makes."""
         if "source" in body:
             raise not_permitted("source", "only sys users and service accounts may set it")
-        number, now = next(self.numbers), stamp(self.clock())
+        number, now = len(self.incidents) + 1, stamp(self.clock())
         start = self.stages[0]
         made: dict[str, Any] = {
             "id": f"{DON}:incident/{number}",

@@ -6,6 +6,7 @@ Ours and not the vendor's package, since that one repeats creates on its own, wh
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
@@ -63,7 +64,11 @@ class DevRevClient:
         self.seconds = seconds
         self._http = httpx.AsyncClient(
             base_url=url.rstrip("/") + "/",
-            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            headers={
+                "Authorization": f"Bearer {token}",
+                "Accept": "application/json",
+                "Content-Type": "application/json",
+            },
             timeout=httpx.Timeout(seconds, connect=min(seconds, 5.0)),
             limits=httpx.Limits(max_connections=20, max_keepalive_connections=10),
         )
@@ -95,10 +100,10 @@ class DevRevClient:
                 return
 
     async def _call(self, method: str, body: Mapping[str, Any], *, changes: bool) -> dict[str, Any]:
-        unsure = OutcomeUnknown if changes else Unavailable
+        unsure, written = OutcomeUnknown if changes else Unavailable, _written(body)
         try:
             async with asyncio.timeout(self.seconds):
-                answer = await self._http.post(method, json=body, headers=_traced())
+                answer = await self._http.post(method, content=written, headers=_traced())
         except _NOT_SENT:
             raise Unavailable("DevRev cannot be reached.") from None
         except (TimeoutError, httpx.TimeoutException):
@@ -108,6 +113,14 @@ class DevRevClient:
         if answer.is_success:
             return _told(answer, unsure)
         raise _trouble(answer, unsure)
+
+
+def _written(body: Mapping[str, Any]) -> bytes:
+    """JSON in UTF-8. Raises Refused for text that has no place in it, such as half an emoji."""
+    try:
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        raise Refused("There is a broken character in the text. Type it again.") from None
 
 
 def _traced() -> dict[str, str]:

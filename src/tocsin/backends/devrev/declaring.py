@@ -79,12 +79,26 @@ class Declaring:
         return await self._marks.current()
 
     async def send(self, mark: str) -> IncidentTold:
+        self._refuse_foreign()
         request = await self._request(mark)
         told = incident_in(await self._org.client.do("incidents.create", request.wire()))
         if mark != BODY and not carries(told, mark, self._key):
             # Taken and not kept: a later look would not find it.
             await self._marks.refuse(mark)
         return told
+
+    def _refuse_foreign(self) -> None:
+        """What was chosen of another backend, before the operator changed it, is not here."""
+        declaration, roles = self._declaration, {role.id for role in self._org.roles}
+        wrong = {
+            f"incident_role_assignments.{role}": "That role no longer exists. Leave it empty."
+            for role in declaration.incident_role_assignments
+            if role not in roles
+        }
+        if declaration.incident_type_id is not None:
+            wrong["incident_type_id"] = "DevRev has no incident types. Leave it empty."
+        if wrong:
+            raise Refused("Some fields need another look.", wrong)
 
     async def remarked(self, mark: str, refusal: Refused) -> str | None:
         if not isinstance(refusal, DevRevRefused):
