@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from slack_bolt.context.ack.async_ack import AsyncAck
 
+from tocsin.actions.best_effort import best_effort
 from tocsin.slack.desk import Desk
 from tocsin.slack.gestures import Command, Press
 from tocsin.slack.views.help import help_message
 
+LOOK_SECONDS = 1.0
+"""How long help may look whose channel it is; it says the same in another order without."""
+
 
 async def say_help(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
     """`/incident help`, seen only by who asked; it needs no call to Slack."""
-    incident = desk.open_now.of_channel(command.channel_id)
+    found = [desk.open_now.of_channel(command.channel_id)]
+    if found == [None]:
+        async with best_effort("look whose channel this is"), asyncio.timeout(LOOK_SECONDS):
+            found = [await desk.find.here(command.channel_id)]
+    (incident,) = found
     here = ("In this channel", desk.help.here)
     there = ("In an incident's channel, or with its reference: /incident status INC-12", desk.help.here)
     anywhere = ("Anywhere", desk.help.anywhere)

@@ -14,7 +14,7 @@ from slack_sdk.models.views import View
 from tocsin.actions.note import NoteOrder
 from tocsin.actions.promises import AnyChange
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import ChannelId, Incident, MessageTs, Person, TeamId, TimelineEntry
+from tocsin.incidents.model import ChannelId, Incident, MessageTs, TeamId, TimelineEntry
 from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.gestures import Command, Happening, Shortcut, Submission
 from tocsin.slack.listeners.answers import Asked, begin, say
@@ -25,7 +25,7 @@ from tocsin.slack.marks import PIN
 from tocsin.slack.views.choose import choose_modal
 from tocsin.slack.views.errand import Errand
 from tocsin.slack.views.kept import kept_text
-from tocsin.slack.views.kit import escape
+from tocsin.slack.views.kit import escape, shortened
 from tocsin.slack.views.note import note_modal, read_note
 
 NOTED = "noted"
@@ -82,28 +82,23 @@ async def _keep_from_message(desk: Desk, shortcut: Shortcut) -> None:
     incident = await incident_of(desk, shortcut.channel.id, shortcut.by.slack_user_id)
     if incident is not None:
         await allowed(desk, shortcut, "note", incident)
-        kept = await _kept(
-            desk, shortcut.team_id, shortcut.by, incident, shortcut.channel.id, ts, shortcut.message,
-            key_of(shortcut),
-        )  # fmt: skip
+        where = shortcut.channel.id, ts
+        kept = await _kept(desk, shortcut, incident, where, _text(desk, where, shortcut.message))
         await say(desk, shortcut, escape(sentence_of(kept)))
         return
     known = desk.open_now.seen_by(shortcut.by.slack_user_id)
     if not known:
         raise Refused("No incident is open that this message could be added to.")
-    errand = Errand(verb="note", channel=shortcut.channel.id, ts=ts)
+    text = _text(desk, (shortcut.channel.id, ts), shortcut.message)
+    errand = Errand(verb="note", channel=shortcut.channel.id, ts=ts, rest=shortened(text, 1500))
     await desk.workspace.open_modal(shortcut.trigger_id or "", choose_modal(errand, known))
 
 
 async def keep_message(desk: Desk, asked: Asked, incident: Incident, errand: Errand) -> str:
     """The message of the errand goes into this incident's timeline; answers in a sentence."""
     await allowed(desk, asked, "note", incident)
-    channel, ts = ChannelId(errand.channel), MessageTs(errand.ts)
-    message = await desk.marks.message(channel, ts)
-    if not message:
-        raise Refused("That message is not there any more, or Tocsin cannot read it.")
-    kept = await _kept(desk, asked.team_id, asked.by, incident, channel, ts, message, key_of(asked))
-    return sentence_of(kept)
+    message = ChannelId(errand.channel), MessageTs(errand.ts)
+    return sentence_of(await _kept(desk, asked, incident, message, errand.rest))
 
 
 async def heed_mark(happening: Happening, desk: Desk) -> None:
@@ -123,42 +118,38 @@ async def heed_mark(happening: Happening, desk: Desk) -> None:
         return
     with contextlib.suppress(Refused):
         await desk.may(happening, "note", incident)
-        await _stand_by(desk, happening, incident, channel, ts)
+        stands, message = await desk.marks.marked(channel, ts)
+        await _kept(desk, happening, incident, marked, _text(desk, marked, message), removed=not stands)
 
 
-async def _stand_by(
-    desk: Desk, happening: Happening, incident: Incident, channel: ChannelId, ts: MessageTs
-) -> None:
-    """Have the timeline say what the message says of itself now."""
-    stands, message = await desk.marks.marked(channel, ts)
-    person = desk.people.meet(happening.by)
-    key = str(uuid5(KEYS, f"{happening.team_id}/{happening.event_id}"))
-    await _kept(desk, happening.team_id, person, incident, channel, ts, message, key, removed=not stands)
+Where = tuple[ChannelId, MessageTs]
+
+
+def _text(desk: Desk, where: Where, message: Mapping[str, Any]) -> str:
+    """What the timeline says of a message; nothing of one that is gone."""
+    permalink = desk.permalink(*where, message.get("thread_ts"))
+    return kept_text(message, permalink, desk.people.names) if message else ""
 
 
 async def _kept(
     desk: Desk,
-    team: TeamId,
-    by: Person,
+    asked: Asked | Happening,
     incident: Incident,
-    channel: ChannelId,
-    ts: MessageTs,
-    message: Mapping[str, Any],
-    key: str,
+    where: Where,
+    text: str,
     *,
     removed: bool = False,
 ) -> AnyChange | None:
     """Put a message into the timeline, or take it out: one entry, however many people mark it."""
-    permalink = desk.permalink(channel, ts, message.get("thread_ts"))
-    entry = TimelineEntry(
-        at=_moment(ts),
-        by=desk.people.meet(by),
-        verb=NOTED,
-        text=kept_text(message, permalink, desk.people.names) if message else "",
-    )
+    channel, ts = where
+    if isinstance(asked, Happening):
+        key = str(uuid5(KEYS, f"{asked.team_id}/{asked.event_id}"))
+    else:
+        key = key_of(asked)
+    entry = TimelineEntry(at=_moment(ts), by=desk.people.meet(asked.by), verb=NOTED, text=text)
     order = NoteOrder(
         incident_id=incident.id,
-        team=TeamId(team),
+        team=TeamId(asked.team_id),
         asked=key,
         entry_key=f"message:{channel}:{ts}",
         entry=entry,

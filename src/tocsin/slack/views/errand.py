@@ -29,7 +29,7 @@ class Errand(Frozen):
     seen: dict[str, str] = Field(default_factory=dict)
     """What stood in the fields of the form when it was opened, by field."""
     rest: str = Field(default="", max_length=1500)
-    """What was typed after the verb, where an incident has still to be chosen."""
+    """What was typed after the verb, or the message to keep, where an incident has still to be chosen."""
     typed: str = Field(default="", max_length=600)
     """The whole command, for who meant a name by it."""
     channel: str = Field(default="", max_length=40)

@@ -94,7 +94,7 @@ def follow_up_message(incident: Incident, follow_up: FollowUp) -> Message:
         return said, [paragraph(said)]
     said = f":ballot_box_with_check: {word}: {_to_do(follow_up)}"
     done = ButtonElement(
-        action_id="complete_follow_up", text=plain("Done"), value=f"{incident.id}/{follow_up.id}"
+        action_id="complete_follow_up", text=plain("Done"), value=f"{incident.id} {follow_up.id}"
     )
     return said, [paragraph(said), ActionsBlock(block_id=f"follow_up.{follow_up.id}", elements=[done])]
 
