@@ -16,9 +16,10 @@ from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
 from tocsin.incidents.model import Form
 from tocsin.journal.pending import Pending, fetch_pending
 from tocsin.keeping import folder_of, journal_url, now, open_backend, open_catalogue, secret
+from tocsin.rulebook import Rulebook, open_rulebook
 from tocsin.settings import ConfigurationError, Settings, read_settings
-from tocsin.slack import examining
-from tocsin.slack.access import Access, fetch_access, fetch_channel
+from tocsin.slack import addresses, examining
+from tocsin.slack.access import Access, fetch_access
 from tocsin.slack.calls import open_session, web_client
 
 STUCK = timedelta(minutes=10)
@@ -62,10 +63,14 @@ async def checks(clock: Callable[[], datetime] = now) -> AsyncIterator[Check]:
 def _configuration(settings: Settings) -> list[Check]:
     if settings.tocsin_config is None:
         return [Check("TOCSIN_CONFIG", True, "not set; the default severities, roles and fields are used.")]
-    try:
-        open_catalogue(settings)
-    except ConfigurationError as error:
-        lines = [line.removeprefix("TOCSIN_CONFIG").lstrip(": ") for line in str(error).splitlines()]
+    wrong: dict[str, None] = {}
+    for look in (open_catalogue, open_rulebook):
+        try:
+            look(settings)
+        except ConfigurationError as error:
+            wrong |= dict.fromkeys(str(error).splitlines())
+    lines = [line.removeprefix("TOCSIN_CONFIG").lstrip(": ") for line in wrong]
+    if lines:
         return [Check("TOCSIN_CONFIG", False, line.rstrip(".") + ".", "Correct the file.") for line in lines]
     return [Check("TOCSIN_CONFIG", True, f"{settings.tocsin_config} is valid.")]
 
@@ -179,7 +184,8 @@ async def _bot(
     for finding in (*examining.scopes(access), examining.commands(access)):
         yield Check(**finding.model_dump())
     yield _clock(access, clock())
-    yield await _announcements(client, settings.tocsin_announce_channel)
+    async for check in _addresses(client, settings):
+        yield check
     for finding in await examining.examine_forms(client, form):
         yield Check(**finding.model_dump())
 
@@ -194,21 +200,23 @@ def _clock(access: Access, at: datetime) -> Check:
     return Check("Clock", False, said, "Turn on time synchronisation: timedatectl set-ntp true")
 
 
-async def _announcements(client: AsyncWebClient, channel: str | None) -> Check:
-    name = "TOCSIN_ANNOUNCE_CHANNEL"
+async def _addresses(client: AsyncWebClient, settings: Settings) -> AsyncIterator[Check]:
+    """The channels and user groups that settings and rules name."""
+    channel = settings.tocsin_announce_channel
     if not channel:
-        return Check(name, True, "not set; nothing is announced.")
+        yield Check("TOCSIN_ANNOUNCE_CHANNEL", True, "not set; only what a rule names is announced.")
+    named = [("TOCSIN_ANNOUNCE_CHANNEL", channel), ("TOCSIN_ADMIN_CHANNEL", settings.tocsin_admin_channel)]
     try:
-        found = await fetch_channel(client, channel)
-    except SlackRefused as refusal:
-        said = f"the bot cannot see {channel} ({refusal.code})."
-        fix = "Give the channel's id (it begins with C), and invite the bot there if it is private."
-        return Check(name, False, said, fix)
-    except Unavailable as error:
-        return Check(name, False, str(error), "Try again in a moment.")
-    if found.get("is_archived"):
-        return Check(name, False, f"#{found.get('name')} is archived.", "Choose another channel.")
-    return Check(name, True, f"#{found.get('name')} can be reached.")
+        rules = open_rulebook(settings)
+    except ConfigurationError:
+        # It has been told of already.
+        rules = Rulebook()
+    named += [("TOCSIN_CONFIG announcements", channel) for channel in rules.channels]
+    for name, wanted in named:
+        if wanted:
+            yield Check(**(await addresses.examine_channel(client, name, wanted)).model_dump())
+    for finding in await addresses.examine_groups(client, rules.groups):
+        yield Check(**finding.model_dump())
 
 
 async def _way_in(client: AsyncWebClient, settings: Settings, running: bool) -> Check:
