@@ -47,7 +47,7 @@ class StubSlack:
                     self.made += 1
                     self.calls.append((method, began, time.monotonic()))
                     self.called.set()
-                    told = {"ok": True, **self._told(method)}
+                    told = {"ok": True, **self._told(method, request)}
                 else:
                     told = await self._aside(method, request)
                 body = json.dumps(told).encode()
@@ -73,10 +73,14 @@ class StubSlack:
     def _times(self, method: str) -> int:
         return sum(called == method for called, _, _ in self.calls)
 
-    def _told(self, method: str) -> dict[str, object]:
+    def _told(self, method: str, request: Exchange) -> dict[str, object]:
         number = f"{self.made:010}"
         if method == "auth.test":
             return {"team_id": TEAM, "user_id": BOT, "bot_id": "B0000000BOT", "url": "https://x.slack.com/"}
+        if method == "users.info":
+            asked = dict(parse_qsl(urlsplit(request.target).query) + parse_qsl(request.body.decode()))
+            member = {"deleted": False, "is_bot": False, "is_restricted": False, "is_ultra_restricted": False}
+            return {"user": {"id": asked.get("user"), "team_id": TEAM, "name": "somebody", **member}}
         if method == "views.open":
             return {"view": {"id": f"V{number}", "hash": "1.1"}}
         if method == "conversations.create":

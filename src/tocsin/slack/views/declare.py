@@ -37,6 +37,7 @@ from tocsin.slack.views.kit import (
     submitted,
     text_input,
 )
+from tocsin.slack.views.ready import Same, blank, filled_in
 
 CALLBACK_ID = "declare"
 ROLE = "incident_role_assignments."
@@ -60,40 +61,63 @@ def declare_modal(
     First the name, the severity, the summary, the lead, *private*, and whatever must be answered. `notice`
     and `trouble` are mrkdwn above the name; `opened` are open incidents that this person may know of.
     """
-    blocks: list[Block] = [paragraph(said) for said in (trouble, notice) if said]
-    blocks += _age(form)
-    blocks += [
-        text_input(
-            "name",
-            "Name",
-            value=filled.name,
-            placeholder="What is wrong, in a few words",
-            optional=False,
-            focus=True,
-        ),
-        *_open_now(opened),
+    above: list[Block] = [paragraph(said) for said in (trouble, notice) if said]
+    below_name, metadata = _open_now(opened), context.packed()
+    texts = {"name": filled.name, "summary": filled.summary}
+    if filled == DeclareRequest(name=filled.name, summary=filled.summary):
+        unfilled = blank(Same(form, _blank), context.expanded)
+        return filled_in(unfilled, texts, metadata, above=above, below_name=below_name)
+    return _drawn(form, filled, metadata, context.expanded, above, below_name)
+
+
+def _blank(form: Form, expanded: bool) -> View:
+    return _drawn(form, DeclareRequest(), "", expanded, (), ())
+
+
+def _drawn(
+    form: Form,
+    filled: DeclareRequest,
+    metadata: str,
+    expanded: bool,
+    above: Sequence[Block],
+    below_name: Sequence[Block],
+) -> View:
+    name = text_input(
+        "name",
+        "Name",
+        value=filled.name,
+        placeholder="What is wrong, in a few words",
+        optional=False,
+        focus=True,
+    )
+    summary = text_input(
+        "summary",
+        "Summary",
+        value=filled.summary,
+        placeholder="What you see, since when, and who is affected",
+        lines=True,
+        optional=not form.summary_required,
+    )
+    blocks = [
+        *above,
+        *_age(form),
+        name,
+        *below_name,
         *_severity(form, filled),
         *_incident_type(form, filled),
-        text_input(
-            "summary",
-            "Summary",
-            value=filled.summary,
-            placeholder="What you see, since when, and who is affected",
-            lines=True,
-            optional=not form.summary_required,
-        ),
+        summary,
         *_roles(form, filled, lead=True),
         *_questions(form, filled, required=True),
         *_private(form, filled),
+        *_rest(form, filled, expanded=expanded),
     ]
-    blocks += _rest(form, filled, expanded=context.expanded)
     return View(
         type="modal",
         callback_id=CALLBACK_ID,
         title=plain("Declare an incident"),
         submit=plain("Declare"),
         close=plain("Cancel"),
-        private_metadata=context.packed(),
+        private_metadata=metadata,
         blocks=blocks,
     )
 

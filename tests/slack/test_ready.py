@@ -1,0 +1,30 @@
+"""The form whose JSON is at hand is the form that Slack's SDK would have made."""
+
+from __future__ import annotations
+
+import pytest
+
+from tocsin.backends.catalogue import Catalogue
+from tocsin.incidents.model import ChannelId
+from tocsin.incidents.requests import DeclareRequest
+from tocsin.slack.views.context import FormContext
+from tocsin.slack.views.declare import _drawn, declare_modal
+from tocsin.slack.views.kit import paragraph
+
+FORM = Catalogue.from_toml({}).form()
+
+
+@pytest.mark.parametrize("expanded", [False, True])
+@pytest.mark.parametrize("name", ["", "Checkout is slow"])
+@pytest.mark.parametrize("summary", ["", "Half of it\nfails."])
+def test_a_form_with_texts_in_it_is_as_the_sdk_makes_it(expanded: bool, name: str, summary: str) -> None:
+    filled = DeclareRequest(name=name, summary=summary)
+    context = FormContext(origin=ChannelId("C0000000001"), expanded=expanded)
+    made = _drawn(FORM, filled, context.packed(), expanded, [paragraph("Did you mean it?")], [])
+    ready = declare_modal(FORM, context, filled, notice="Did you mean it?")
+    assert ready.to_dict() == made.to_dict()
+
+
+def test_what_one_person_typed_is_in_nobody_elses_form() -> None:
+    declare_modal(FORM, FormContext(), DeclareRequest(name="Checkout is slow"))
+    assert "Checkout" not in str(declare_modal(FORM, FormContext(), DeclareRequest()).to_dict())
