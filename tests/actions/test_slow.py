@@ -6,10 +6,12 @@ import asyncio
 import time
 from pathlib import Path
 
+from fakes.bot import picked, ticked, typed
 from fakes.held_backend import Held, held_bot
-from fakes.readings import deliver, how_many, last_delivery, newest, settled, told, words
+from fakes.readings import deliver, how_many, last_delivery, newest, pressed, settled, told, words
 
 from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
+from tocsin.slack.views.declare import read_declare
 from tocsin.slack.views.declared import saved_modal
 
 LATEST_ACKNOWLEDGEMENT = 2.5
@@ -17,9 +19,9 @@ LATEST_ACKNOWLEDGEMENT = 2.5
 
 async def test_a_slow_backend_is_answered_with_saved_in_time_and_with_the_reference_later(held: Held) -> None:
     view = await held.filled()
-    pressed = time.monotonic()
+    began = time.monotonic()
     outcome = await held.bot.submit("ana", view)
-    assert time.monotonic() - pressed <= LATEST_ACKNOWLEDGEMENT
+    assert time.monotonic() - began <= LATEST_ACKNOWLEDGEMENT
     assert outcome.ok
     assert "Saved, still declaring" in words(view)
     again = await deliver(held.bot, "interactive", last_delivery(held.bot, "view_submission"))
@@ -88,6 +90,38 @@ async def test_a_refusal_that_comes_late_is_told_where_the_person_looks(held: He
     await settled(held.bot)
     assert "Incidents are frozen today." in words(view)
     assert any("Incidents are frozen today." in words(message) for message in told(held.bot, "ana"))
+
+
+async def test_fix_and_send_opens_the_refused_form_with_everything_typed_and_makes_it_an_incident(
+    held: Held,
+) -> None:
+    bot = held.bot
+    view = await held.filled()
+    await pressed(bot, view, "more_fields", "more_fields")
+    await bot.fill(
+        "ana",
+        view,
+        summary=typed("Since 21:05.\n<!channel> & friends"),
+        incident_role_assignments__lead=picked(bot.slack.person("ben")),
+        custom_field_entries__customers_affected={"type": "number_input", "value": "1200.5"},
+        visibility=ticked("private"),
+    )
+    filled = read_declare(view.values)
+    assert (await bot.submit("ana", view)).ok
+    held.backend.refusal = Refused("Incidents are frozen today.")
+    held.backend.go_on.set()
+    await settled(bot)
+    message, opened = told(bot, "ana")[-1], bot.opened_so_far
+    ana = bot.slack.person("ana")
+    await bot.workspace.press(ana, "fix_and_send", "refused", channel=message.channel, ts=message.ts)
+    again = await bot.opened_form("ana", since=opened)
+    assert read_declare(again.values) == filled
+    held.backend.refusal = None
+    assert (await bot.submit("ana", again)).ok
+    await settled(bot)
+    incident = await newest(bot)
+    assert incident.is_private
+    assert incident.summary == "Since 21:05.\n<!channel> & friends"
 
 
 async def test_a_form_whose_choices_are_not_there_yet_opens_as_loading_and_is_filled(tmp_path: Path) -> None:

@@ -12,8 +12,7 @@ from fakes.slack import RunningWorkspace, running_workspace
 from tocsin.actions.ports import Backend, Clock
 from tocsin.assembly import Bot, connected, data_dir, opened
 from tocsin.playground.manifest import Manifest
-from tocsin.playground.model import Message, View
-from tocsin.playground.wire_log import Request
+from tocsin.playground.model import Message, Request, View
 from tocsin.playground.workspace import Workspace
 from tocsin.settings import read_settings
 from tocsin.slack import routes

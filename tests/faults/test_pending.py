@@ -18,6 +18,7 @@ from fakes.failures import noted_failures
 from fakes.held_backend import HeldBackend
 from fakes.readings import SETTLED_SECONDS, cards, newest, own_channel
 from fakes.slack import RunningWorkspace, running_workspace
+from history.history import Press
 
 from faults.run import Run, run
 from tocsin.actions.ports import Backend
@@ -81,7 +82,7 @@ async def test_a_copy_from_any_moment_restored_later_does_nothing_twice(tmp_path
             assert restored.broken() == []
 
 
-async def first_life(tmp_path: Path, slack: RunningWorkspace, moment: str) -> list[object]:
+async def first_life(tmp_path: Path, slack: RunningWorkspace, moment: str) -> list[Press]:
     """A declaration made from beginning to end, with a copy of the folder taken in between."""
     held: list[HeldBackend] = []
 
@@ -105,7 +106,7 @@ async def first_life(tmp_path: Path, slack: RunningWorkspace, moment: str) -> li
         held[0].go_on.set()
         goes_on.set()
         await day.settled()
-        return day.presses  # type: ignore[return-value]
+        return day.presses
 
 
 def as_it_is(kept: dict[str, Any]) -> None:

@@ -14,6 +14,9 @@ from history.history import Exchange, History, Press
 Json = dict[str, Any]
 Said = Literal["declared", "already", "saved", "refused", "not saved", "unanswered", "cut off"]
 
+WORD = re.compile(r"\w+")
+"""Among them the token: it stands alone in a name, whatever else is in it."""
+
 REFERENCE = re.compile(r"\b[A-Z]{2,}-[1-9][0-9]*\b")
 
 
@@ -130,13 +133,10 @@ class Evidence:
     @cached_property
     def kept(self) -> list[Kept]:
         tables = self.history.tables
+        roles = _by_incident(tables["incident_role_assignments"])
+        timelines = _by_incident(tables["incident_timeline_items"])
         return [
-            Kept(
-                row,
-                [r for r in tables["incident_role_assignments"] if r["incident_id"] == row["id"]],
-                [r for r in tables["incident_timeline_items"] if r["incident_id"] == row["id"]],
-            )
-            for row in tables["incidents"]
+            Kept(row, roles.get(row["id"], []), timelines.get(row["id"], [])) for row in tables["incidents"]
         ]
 
     @cached_property
@@ -168,10 +168,25 @@ class Evidence:
         return answer_of(response.get("view") or {}) or Answer("unanswered", text=json.dumps(response))
 
     def incidents_of(self, intent: Intent) -> list[Kept]:
-        return [kept for kept in self.kept if intent.token in kept.row["name"]]
+        return self._by_token.get(intent.token, [])
 
     def intent_of(self, kept: Kept) -> Intent | None:
-        return next((intent for intent in self.intents if intent.token in kept.row["name"]), None)
+        return next(filter(None, map(self._by_word.get, WORD.findall(kept.row["name"]))), None)
+
+    @cached_property
+    def _by_word(self) -> dict[str, Intent]:
+        found: dict[str, Intent] = {}
+        for intent in self.intents:
+            found.setdefault(intent.token, intent)
+        return found
+
+    @cached_property
+    def _by_token(self) -> dict[str, list[Kept]]:
+        found: dict[str, list[Kept]] = {}
+        for kept in self.kept:
+            for word in set(WORD.findall(kept.row["name"])):
+                found.setdefault(word, []).append(kept)
+        return found
 
     @cached_property
     def posts(self) -> list[Json]:
@@ -181,7 +196,16 @@ class Evidence:
 
     def cards_of(self, kept: Kept) -> list[Json]:
         """Messages that show this incident: by their text, whatever they say of themselves in metadata."""
-        return [m for m in self.posts if str(m["text"]).startswith(f"{kept.reference}: ")]
+        return self._by_reference.get(kept.reference, [])
+
+    @cached_property
+    def _by_reference(self) -> dict[str, list[Json]]:
+        found: dict[str, list[Json]] = {}
+        for message in self.posts:
+            reference, colon, _ = str(message["text"]).partition(": ")
+            if colon:
+                found.setdefault(reference, []).append(message)
+        return found
 
     def told_in_person(self, person: str) -> list[str]:
         """The bot's own words to one person: direct messages that are no cards, and ephemeral messages."""
@@ -233,6 +257,13 @@ class Evidence:
             elif exchange.method in {"views.open", "views.push"} and view_id:
                 owners[view_id] = triggers.get(str(args.get("trigger_id")), "")
         return owners
+
+
+def _by_incident(rows: list[Json]) -> dict[str, list[Json]]:
+    found: dict[str, list[Json]] = {}
+    for row in rows:
+        found.setdefault(row["incident_id"], []).append(row)
+    return found
 
 
 ROOMS = frozenset({"public", "private"})

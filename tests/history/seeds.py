@@ -63,7 +63,9 @@ ADOPTED = """\
 SEEDS = (
     _seed(
         "acknowledged as saved before the commit", "I1", "killed after the answer",
-        SUBMIT, "        outcome = await desk.declare(order, delivery.acknowledged)\n", SAVED_TOO_EARLY,
+        SUBMIT,
+        "        outcome = await desk.declare(order, delivery.acknowledged, PATIENCE - (monotonic() - began))\n",
+        SAVED_TOO_EARLY,
     ),
     _seed(
         "a random key instead of the form's own", "I1", "pressed twice",

@@ -126,6 +126,25 @@ async def test_who_gives_up_waiting_leaves_their_place_to_the_next() -> None:
         await asyncio.gather(*busy, waits)
 
 
+async def test_one_refusal_out_of_the_blue_is_waited_out_and_slows_nobody_down() -> None:
+    time, calls = TurnedTime(), 0
+    pace = Pace(now=lambda: time.now, sleep=time.sleep)
+
+    async def opened() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise Unavailable("Slack asks us to slow down.", retry_after=1.0)
+
+    async def ten_forms() -> None:
+        for _ in range(10):
+            await pace.run("views.open", Urgency.ANSWER, opened)
+
+    await time.run(asyncio.create_task(ten_forms()))
+    assert calls == 11
+    assert time.now == 1.0
+
+
 async def test_refusals_that_have_nothing_to_do_with_our_rate_slow_us_down_only_so_far() -> None:
     time, calls = TurnedTime(), 0
     pace = Pace(now=lambda: time.now, sleep=time.sleep)

@@ -185,7 +185,9 @@ class DeclareIncident:
             await gathering.telling.late(order, outcome)
         self._room.leave(key)
         self._ended(outcome.kind)
-        reference = None if isinstance(outcome, NotDeclared) else outcome.incident.reference
+        # Logs are read by more people than a private incident is for.
+        known = None if isinstance(outcome, NotDeclared) else outcome.incident
+        reference = known.reference if known is not None and not known.is_private else None
         log.info("a declaration came to its end", outcome=outcome.kind, incident=reference)
         return outcome.model_dump(mode="json")
 

@@ -26,6 +26,10 @@ CAREFUL_SECONDS = 300.0
 """How long a lane keeps to the rate it has learnt after the last 429."""
 
 
+CHANCE_SECONDS = 60.0
+"""Two refusals within so many seconds are no chance (Slack, rate limits: the shortest is one a minute)."""
+
+
 class Urgency(IntEnum):
     """What goes first when not all can go."""
 
@@ -50,6 +54,11 @@ class _Lane:
     def may_start(self, now: float) -> bool:
         return self.under_way < (1 if self.interval else SIDE_BY_SIDE) and now >= self.opens_at
 
+    def is_idle(self, now: float) -> bool:
+        """Whether nobody needs it, and it knows nothing that the next one should know."""
+        remembers = self.interval or now - self.refused_at < CHANCE_SECONDS
+        return not self.under_way and not self.waiting and not remembers
+
     def started(self, now: float) -> None:
         if self.interval and now - self.refused_at > CAREFUL_SECONDS:
             self.interval = 0.0
@@ -62,13 +71,14 @@ class _Lane:
         """Stand still for so many seconds; learn from the first of the calls that were refused together.
 
         The rate is what was allowed in the time that the limit covered, and a little less, so as not to run
-        along the limit's edge. Meeting the limit again means being too fast all the same.
+        along the limit's edge. Meeting the limit again means being too fast all the same. Where nothing had
+        been allowed before, it was no rate of ours that was refused: that is only waited out, once a minute.
         """
         if started > self.refused_at:
             if self.interval:
                 # Who already pauses longer than was asked for is not too fast, whatever else the trouble is.
                 self.interval = max(self.interval, min(self.interval * 1.1, seconds))
-            else:
+            elif self.allowed or now - self.refused_at < CHANCE_SECONDS:
                 self.interval = 1.02 * (now + seconds - self.counted_from) / max(self.allowed, 1)
             self.allowed = 0
             self.refused_at = now
@@ -109,7 +119,7 @@ class Pace:
             finally:
                 found.under_way -= 1
                 self._pump(found)
-                if not found.under_way and not found.waiting and not found.interval:
+                if found.is_idle(self._now()):
                     self._lanes.pop(lane, None)
 
     async def _turn(self, lane: _Lane, place: tuple[int, int]) -> None:
