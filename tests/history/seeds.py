@@ -27,6 +27,9 @@ def _seed(bug: str, breaks: Invariant, scenario: str, module: str, old: str, new
     return Seed(bug, breaks, scenario, (Edit(module, old, new),))
 
 
+DECLARED = """\
+        outcome = await desk.declare(order, delivery.acknowledged, PATIENCE - (monotonic() - began))
+"""
 SAVED_TOO_EARLY = """\
         async def later() -> None:
             import asyncio
@@ -64,7 +67,7 @@ SEEDS = (
     _seed(
         "acknowledged as saved before the commit", "I1", "killed after the answer",
         SUBMIT,
-        "        outcome = await desk.declare(order, delivery.acknowledged, PATIENCE - (monotonic() - began))\n",
+        DECLARED,
         SAVED_TOO_EARLY,
     ),
     _seed(
@@ -153,7 +156,7 @@ SEEDS = (
     ),
     _seed(
         "a private incident is on the pages", "I5", "in private",
-        "tocsin.web.access", "if incident.is_private:", "if False:",
+        "tocsin.web.access", "if self.trusted or not incident.is_private:", "if True:",
     ),
     _seed(
         "a test is announced", "I3", "only a test",
