@@ -101,6 +101,13 @@ class Lobby:
         assert begun.status_code == 303, begun.text
         return await self.agree(browser, begun.headers["location"], who, **decided)
 
+    async def sign_in(self, who: str, path: str = "/incidents") -> tuple[httpx.AsyncClient, httpx.Response]:
+        """Somebody presses *Sign in with Slack*: their browser, and where the way back leads."""
+        browser = self.browser()
+        begun = await browser.get(f"{path}?sign-in")
+        assert begun.status_code == 303, begun.text
+        return browser, await self.agree(browser, begun.headers["location"], who)
+
     async def incident(self, name: str) -> Incident:
         found = await self.bot.bot.backend.incidents(limit=50)
         return next(incident for incident in found if incident.name == name)
@@ -149,6 +156,7 @@ async def lobby(
         given = {
             "tocsin_data_dir": folder,
             "tocsin_port": port,
+            "tocsin_public_url": f"http://127.0.0.1:{port}",
             "slack_client_id": app.client_id,
             "slack_client_secret": app.client_secret,
             "slack_signing_secret": app.signing_secret,
