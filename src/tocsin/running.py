@@ -11,8 +11,9 @@ import webbrowser
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from pydantic import SecretStr
 from rich.console import Console
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -24,8 +25,14 @@ from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack import routes
 from tocsin.web.serving import listen, serving
 
+if TYPE_CHECKING:
+    from tocsin.playground.model import InstalledApp
+
 ADVICE = "Type `/incident`, or hover an alert in #alerts and choose *Declare incident*."
-OUR_PATHS = ("/incidents", "/static/incidents", "/healthz", "/readyz", "/metrics", "/slack/")
+OUR_PATHS = (
+    *("/incidents", "/static/incidents", "/sign-in", "/sign-out"),
+    *("/healthz", "/readyz", "/metrics", "/slack/"),
+)
 
 # What a real workspace may have set in the same environment.
 NOT_FOR_PLAY = {"tocsin_public_url": None, "tocsin_announce_channel": None, "tocsin_database_url": None}
@@ -89,7 +96,8 @@ async def play(settings: Settings, *, browser: bool, fresh: bool) -> None:
         workspace = Workspace(store=Store(folder / "workspace.db"), base_url=settings.public_url)
         if not workspace.people():
             seed(workspace, advice=ADVICE)
-        app = workspace.install(Manifest.from_dict(routes.manifest()))
+        app = workspace.install(Manifest.from_dict(_played(settings.public_url)))
+        settings = settings.model_copy(update=_as_installed(app, settings.public_url))
         pages = bot.pages(settings, port)
         await stack.enter_async_context(serving(_front(pages, playground_app(workspace)), listening))
         stack.push_async_callback(workspace.close)
@@ -111,6 +119,23 @@ async def play(settings: Settings, *, browser: bool, fresh: bool) -> None:
         if browser:
             await asyncio.to_thread(webbrowser.open, url)
         await _stopped()
+
+
+def _played(url: str) -> dict[str, Any]:
+    """The app as it is installed in the workspace: over Socket Mode, and people may sign in with it."""
+    declared = routes.manifest()
+    declared["oauth_config"]["redirect_urls"] = [url + path for path in routes.REDIRECTS]
+    return declared
+
+
+def _as_installed(app: InstalledApp, url: str) -> dict[str, Any]:
+    """What an operator would have copied from the app's page."""
+    return {
+        "slack_bot_token": SecretStr(app.bot_token),
+        "slack_client_id": app.client_id,
+        "slack_client_secret": SecretStr(app.client_secret),
+        "slack_api_url": f"{url}/api/",
+    }
 
 
 def _refuse_real_incidents(folder: Path) -> None:
