@@ -9,18 +9,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from aiohttp import ClientSession
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.actions.ports import Examined
 from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
 from tocsin.incidents.model import Form
+from tocsin.journal.durable import file_of
 from tocsin.journal.pending import Pending, fetch_pending
+from tocsin.journal.vault import SqlVault
 from tocsin.keeping import folder_of, journal_url, now, open_backend, open_catalogue, secret
 from tocsin.rulebook import Rulebook, open_rulebook
 from tocsin.settings import ConfigurationError, Settings, read_settings
 from tocsin.slack import addresses, examining
 from tocsin.slack.access import Access, fetch_access
 from tocsin.slack.calls import open_session, web_client
+from tocsin.slack.desks import allowed
+from tocsin.slack.installations import Installation, Installations, Seal, SealBroken
 
 STUCK = timedelta(minutes=10)
 SKEW = timedelta(seconds=60)
@@ -158,13 +163,54 @@ async def _slack(
 ) -> AsyncIterator[Check]:
     async with open_session() as session:
         client = web_client(session, token=secret(settings.slack_bot_token), base_url=settings.slack_api_url)
-        if settings.slack_bot_token is None:
+        if settings.installs:
+            for check in await _installations(settings, session):
+                yield check
+        elif settings.slack_bot_token is None:
             fix = "Copy the bot token (xoxb-…) from OAuth & Permissions at api.slack.com/apps."
             yield Check("SLACK_BOT_TOKEN", False, "not set.", fix)
         else:
             async for check in _bot(client, settings, clock, form):
                 yield check
         yield await _way_in(client, settings, running)
+
+
+async def _installations(settings: Settings, session: ClientSession) -> list[Check]:
+    """Where workspaces install the app by themselves: who may, who has, and whose token is good."""
+    if not settings.teams:
+        fix = "List the ids of the workspaces (T…) and organizations (E…) that may install the app."
+        return [Check("TOCSIN_TEAMS", False, "not set; nobody can install.", fix)]
+    name, journal = "Installations", journal_url(settings, folder_of(settings))
+    if (file := file_of(journal)) is not None and not file.exists():
+        return [Check(name, True, f"none yet. Install at {settings.public_url}/slack/install.")]
+    vault = SqlVault(journal)
+    try:
+        found = await Installations(vault, Seal(*settings.installation_keys)).all()
+    except SealBroken:
+        fix = "Set the key they were encrypted with, or both, with a comma between and the new one first."
+        return [Check("TOCSIN_INSTALLATION_KEY", False, "does not open what is kept.", fix)]
+    except Unavailable as error:
+        return [Check(name, False, str(error), "Check TOCSIN_DATABASE_URL.")]
+    finally:
+        vault.close()
+    if not found:
+        return [Check(name, True, f"none yet. Install at {settings.public_url}/slack/install.")]
+    return [await _installation(one, settings, session) for one in found]
+
+
+async def _installation(one: Installation, settings: Settings, session: ClientSession) -> Check:
+    name = f"Installed in {one.name or one.home}"
+    if not allowed(one, settings.teams):
+        return Check(name, False, "it is served no more.", f"Add {one.home} to TOCSIN_TEAMS, or uninstall.")
+    client = web_client(session, token=one.bot_token, base_url=settings.slack_api_url)
+    try:
+        access = await fetch_access(client)
+    except SlackRefused as refusal:
+        fix = f"Have an admin install it again at {settings.public_url}/slack/install."
+        return Check(name, False, f"Slack refuses its token ({refusal.code}).", fix)
+    except Unavailable as error:
+        return Check(name, False, str(error), f"Check the network to {settings.slack_api_url}.")
+    return Check(name, True, f"Slack knows it as {access.bot}.")
 
 
 async def _bot(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import sqlite3
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -14,6 +17,8 @@ from fakes.estate import AWAY, AWAY_ADMIN, HOME, HOME_ADMIN, ORG, Lobby, heading
 from fakes.readings import settled, words
 
 from tocsin.incidents.model import Incident
+from tocsin.journal.pending import fetch_pending
+from tocsin.playground.faults import Fault
 
 pytestmark = pytest.mark.asyncio
 
@@ -215,3 +220,59 @@ async def test_an_organization_is_served_by_one_token_in_all_its_workspaces(tmp_
         assert home.slack.bot_token == away.slack.bot_token
         second = await declared(running, home, "ana", "general", "Checkout is slow")
         assert second.slack_channel_id in home.workspace.state.channels
+
+
+async def test_what_is_unfinished_where_it_was_uninstalled_waits_says_so_and_goes_on(
+    open_lobby: Lobby,
+) -> None:
+    await open_lobby.install(HOME_ADMIN)
+    home = open_lobby.of(HOME)
+    home.workspace.faults.plan("conversations.create", *[Fault(error="account_inactive") for _ in range(99)])
+    view = await home.type_command("ana", "general", "/incident Checkout is slow")
+    await home.fill("ana", view, severity_id=chosen("major"))
+    assert (await home.submit("ana", view)).ok
+    await home.workspace.heard("conversations.create")
+    open_lobby.estate.uninstall(home.workspace, open_lobby.app.app_id)
+    await home.workspace.heard("event.app_uninstalled")
+    (pending,) = await fetch_pending(open_lobby.bot.bot.journal.url)
+    assert pending.waits_for.startswith(f"Tocsin was uninstalled from its workspace ({HOME})")
+    home.workspace.faults.clear()
+    await open_lobby.install(HOME_ADMIN)
+    await settled(open_lobby.of(HOME))
+    incident = await open_lobby.incident("Checkout is slow")
+    assert incident.slack_channel_id in home.workspace.state.channels
+    assert await fetch_pending(open_lobby.bot.bot.journal.url) == []
+
+
+async def test_the_doctor_looks_at_every_installation(open_lobby: Lobby) -> None:
+    await open_lobby.install(HOME_ADMIN)
+    given = {
+        name.upper(): str(value)
+        for name, value in {
+            "slack_client_id": open_lobby.app.client_id,
+            "slack_client_secret": open_lobby.app.client_secret,
+            "slack_signing_secret": open_lobby.app.signing_secret,
+            "slack_api_url": open_lobby.settings.slack_api_url,
+            "tocsin_data_dir": open_lobby.settings.tocsin_data_dir,
+            "tocsin_teams": HOME,
+            "tocsin_port": open_lobby.settings.tocsin_port,
+        }.items()
+    }
+    said = await examined(given)
+    assert "ok  Installed in Lumen Freight: Slack knows it as tocsin." in said
+    assert "SLACK_BOT_TOKEN" not in said
+    said = await examined(given | {"TOCSIN_TEAMS": AWAY})
+    assert "NO  Installed in Lumen Freight: it is served no more." in said
+
+
+async def examined(given: dict[str, str]) -> str:
+    """What `tocsin doctor` says with these settings."""
+    path = os.environ["PATH"]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tocsin", "doctor"),
+        env={"PATH": path, "HOME": given["TOCSIN_DATA_DIR"], **given},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(60):
+        said, _ = await process.communicate()
+    return said.decode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from dbos import DBOSClient, StepInfo, WorkflowStatus
 
 from tocsin.incidents.errors import Unavailable
 from tocsin.journal.durable import cause, file_of
+from tocsin.journal.vault import uninstalled
 
 UNFINISHED = ["PENDING", "ENQUEUED"]
 
@@ -64,13 +65,15 @@ def _begun(engine: sa.Engine) -> list[Pending]:
     client = DBOSClient(system_database_engine=engine, retry_connection_errors=False)
     try:
         found = client.list_workflows(status=UNFINISHED, load_output=False)
-        pending = [_read(story, client.list_workflow_steps(story.workflow_id)) for story in found]
+        with engine.connect() as connection:
+            left = uninstalled(connection)
+        pending = [_read(story, client.list_workflow_steps(story.workflow_id), left) for story in found]
     finally:
         client.destroy()
     return sorted(pending, key=lambda one: one.begun)
 
 
-def _read(story: WorkflowStatus, steps: Sequence[StepInfo]) -> Pending:
+def _read(story: WorkflowStatus, steps: Sequence[StepInfo], left: Collection[str]) -> Pending:
     arguments: Sequence[Any] = (story.input or {"args": ()})["args"]
     order: dict[str, Any] = arguments[1] if len(arguments) > 1 else {}
     declaration = order.get("declaration") or {}
@@ -83,13 +86,15 @@ def _read(story: WorkflowStatus, steps: Sequence[StepInfo]) -> Pending:
         name=str(declaration.get("name") or ""),
         by=str(reporter.get("name") or reporter.get("slack_user_id") or ""),
         reference=str((created.get("incident") or {}).get("reference") or ""),
-        waits_for=_not_past(set(done)),
+        waits_for=_not_past(set(done), str(declaration.get("slack_team_id") or ""), left),
     )
 
 
-def _not_past(done: set[str]) -> str:
+def _not_past(done: set[str], team: str, left: Collection[str]) -> str:
     if "create the incident" not in done:
         return "the backend has not created it"
+    if team in left:
+        return f"Tocsin was uninstalled from its workspace ({team}); it goes on once it is installed again"
     if "open the channel" not in done:
         return "Slack has not opened its channel"
     return "not everything is done in Slack"
