@@ -14,7 +14,7 @@ KEPT_FREE = 20
 
 
 class Pace:
-    """A bucket of permissions that fills steadily; whoever finds it empty waits."""
+    """A bucket of permissions that fills steadily; whoever finds it empty waits, one behind the other."""
 
     def __init__(self, per_minute: float = PER_MINUTE, at_once: float = AT_ONCE) -> None:
         self._rate = per_minute / 60
@@ -22,24 +22,26 @@ class Pace:
         self._left = at_once
         self._looked = monotonic()
         self._held_until = 0.0
+        self._line = asyncio.Lock()
 
     async def turn(self, *, urgent: bool = False) -> None:
         """Wait until a request may be sent."""
-        floor = 0.0 if urgent else min(KEPT_FREE, self._most / 2)
-        wait = self._wait(floor, urgent)
-        # What is taken is taken at once, so that many who wait come one after the other.
-        self._left -= 1
-        if wait > 0:
-            await asyncio.sleep(wait)
+        if urgent:
+            await self._take(0.0, 0.0)
+            return
+        async with self._line:
+            await self._take(min(KEPT_FREE, self._most / 2), self._held_until)
 
     def hold(self, seconds: float) -> None:
         """Nothing but what is urgent is sent for so many seconds: incident.io asked for it."""
         self._held_until = max(self._held_until, monotonic() + seconds)
 
-    def _wait(self, floor: float, urgent: bool) -> float:
+    async def _take(self, floor: float, held_until: float) -> None:
+        """One permission, once there are more of them than `floor`."""
         now = monotonic()
         self._left = min(self._most, self._left + (now - self._looked) * self._rate)
         self._looked = now
-        held = 0.0 if urgent else self._held_until - now
-        missing = floor + 1 - self._left
-        return max(held, missing / self._rate)
+        wait = max(held_until - now, (floor + 1 - self._left) / self._rate)
+        self._left -= 1
+        if wait > 0:
+            await asyncio.sleep(wait)

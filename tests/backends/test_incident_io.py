@@ -1,0 +1,435 @@
+"""incident.io at the wire: what is sent, what may be answered, and what becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.declarations import ANA, BEN, DAWN, declaration, full_declaration
+from fakes.incident_io import shapes
+from fakes.incident_io.account import Account
+from fakes.incident_io.server import (
+    LOST,
+    NEVER_CAME,
+    Fault,
+    IncidentIoServer,
+    failing,
+    running_incident_io,
+)
+from starlette.responses import JSONResponse
+
+from tocsin.backends.incident_io import IncidentIo, wire
+from tocsin.backends.incident_io.answers import IncidentAnswer
+from tocsin.backends.incident_io.mapping import incident_of
+from tocsin.backends.incident_io.pace import Pace
+from tocsin.backends.incident_io.reading import incident_in
+from tocsin.backends.incident_io.refusing import refusal
+from tocsin.backends.incident_io.troubles import Rejected, asked_to_wait
+from tocsin.incidents.errors import OutcomeUnknown, Overtaken, Refused, Unavailable
+from tocsin.incidents.model import CatalogEntry, FieldValue, SourceMessage
+from tocsin.incidents.requests import FollowUpRequest, IncidentChange, IncidentFilter
+from tocsin.journal.memory import SqlMemory
+
+DATA = Path(__file__).parents[1] / "data" / "incident_io"
+MESSAGE = SourceMessage(
+    channel="C0ALERTS", timestamp="1772334000.000100", permalink="https://x.slack.com/archives/C0ALERTS/p1"
+)
+
+
+def told(name: str) -> Any:
+    return json.loads((DATA / f"{name}.json").read_text())
+
+
+class Turned:
+    """A clock that a test turns."""
+
+    def __init__(self) -> None:
+        self.now = DAWN
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@asynccontextmanager
+async def opened(folder: Path, account: Account | None = None, **more: Any) -> AsyncIterator[Any]:
+    clock = Turned()
+    memory = SqlMemory(f"sqlite:///{folder / 'journal.db'}")
+    async with running_incident_io(account or Account(clock=clock)) as server:
+        backend = IncidentIo(server.url, "a-key", memory=memory, clock=clock, **more)
+        yield backend, server, clock
+        await backend.close()
+    memory.close()
+
+
+@pytest.fixture
+async def both(tmp_path: Path) -> AsyncIterator[tuple[IncidentIo, IncidentIoServer]]:
+    async with opened(tmp_path, seconds=2.0) as (backend, server, _):
+        yield backend, server
+
+
+Both = tuple[IncidentIo, IncidentIoServer]
+
+
+def test_the_documented_v1_request_is_one_that_we_may_send_and_the_stand_in_takes() -> None:
+    example = told("v1-create-request")
+    assert json.loads(wire.CreateV1.model_validate(example).written()) == example
+    assert list(shapes.wrongs(shapes.CREATE_V1, example)) == []
+
+
+@pytest.mark.parametrize("name", ["v1-create-answer", "v1-create-page-answer", "v2-show-answer"])
+def test_the_documented_answers_become_the_same_incident(name: str) -> None:
+    incident = incident_of(incident_in(told(name)))
+    assert (incident.id, incident.reference) == ("01FDAG4SAP5TYPT98WGR2N7W91", "INC-123")
+    assert incident.permalink == "https://app.incident.io/incidents/123"
+    assert (incident.severity.name, incident.incident_type.name) == ("Minor", "Production Outage")  # type: ignore[union-attr]
+    assert incident.lead is not None
+    assert (incident.lead.name, incident.lead.slack_user_id) == ("Lisa Karlin Curtis", "U02AYNF2XJM")
+    assert (incident.slack_channel_id, incident.slack_channel_name) == ("C02AW36C1M5", "inc-165-green-parrot")
+    assert (incident.incident_status.category, incident.mode) == ("triage", "standard")
+    (entry,) = incident.custom_field_entries
+    assert entry.values[0].value_catalog_entry == CatalogEntry(
+        id="01FCNDV6P870EA6S7TK1DSYDG0", name="Primary On-call"
+    )
+
+
+def test_an_answer_with_unknown_null_and_missing_fields_is_still_an_incident() -> None:
+    odd = {
+        "id": "x",
+        "mode": "rehearsal",
+        "visibility": "semi",
+        "incident_status": {"id": "s", "category": "frozen", "name": None, "new": 1},
+        "severity": None,
+        "custom_field_entries": None,
+        "incident_role_assignments": [None],
+        "slack_channel_id": None,
+        "created_at": "yesterday",
+        "novelty": {"a": []},
+    }
+    incident = incident_of(IncidentAnswer.model_validate(odd))
+    assert incident.is_private
+    assert (incident.mode, incident.incident_status.category) == ("rehearsal", "frozen")
+
+
+async def test_everything_of_a_declaration_is_in_the_v2_payload_and_nothing_is_null(both: Both) -> None:
+    backend, server = both
+    asked = full_declaration(source=None, incident_type_id="rumour", visibility="private")
+    values = {**asked.custom_field_entries}
+    values["team"] = (FieldValue(value_catalog_entry=CatalogEntry(id="01ENTRYSEARCH", name="Search crew")),)
+    await backend.create(asked.model_copy(update={"custom_field_entries": values}))
+    (sent,) = server.asked("POST", "/v2/incidents")
+    body = sent.body
+    assert b"null" not in sent.raw
+    assert body["idempotency_key"] == asked.key
+    assert (body["visibility"], body["mode"]) == ("private", "standard")
+    assert body["incident_status_id"] == "triage"
+    assert "slack_team_id" not in body
+    assert body["incident_role_assignments"] == [
+        {"incident_role_id": "reporter", "assignee": {"slack_user_id": ANA.slack_user_id}},
+        {"incident_role_id": "lead", "assignee": {"slack_user_id": BEN.slack_user_id}},
+    ]
+    entries = {e["custom_field_id"]: e["values"] for e in body["custom_field_entries"]}
+    assert entries["customers_affected"] == [{"value_numeric": "1200.5"}]
+    assert entries["affected_area"] == [{"value_option_id": "api"}, {"value_option_id": "payments"}]
+    assert entries["status_page"] == [{"value_link": "https://status.example.com/1"}]
+    assert entries["team"] == [{"value_catalog_entry_id": "01ENTRYSEARCH"}]
+
+
+async def test_the_team_is_sent_in_an_enterprise_grid_alone(both: Both) -> None:
+    backend, server = both
+    await backend.create(declaration("a", slack_team_id="T0NORTH"))
+    await backend.create(declaration("b", slack_team_id="T0NORTH", slack_enterprise_id="E0GRID"))
+    plain, grid = server.asked("POST", "/v2/incidents")
+    assert "slack_team_id" not in plain.body
+    assert grid.body["slack_team_id"] == "T0NORTH"
+
+
+@pytest.mark.parametrize(
+    ("choice", "source", "path"),
+    [
+        ("auto", MESSAGE, "/v1/incidents"),
+        ("auto", None, "/v2/incidents"),
+        ("v1", None, "/v1/incidents"),
+        ("v2", MESSAGE, "/v2/incidents"),
+    ],
+)
+async def test_which_version_creates(tmp_path: Path, choice: Any, source: Any, path: str) -> None:
+    async with opened(tmp_path, create=choice) as (backend, server, _):
+        made = await backend.create(declaration(source=source))
+        assert [h.path for h in server.heard if h.method == "POST"] == [path]
+        assert made.incident_status.name == "Investigating"
+        assert made.source == source
+
+
+async def test_once_v1_is_gone_it_is_not_asked_again(tmp_path: Path) -> None:
+    account = Account(has_v1=False)
+    async with opened(tmp_path, account) as (backend, server, _):
+        for key in ("a", "b"):
+            await backend.create(declaration(key, source=MESSAGE))
+        posts = [h.path for h in server.heard if h.method == "POST"]
+        assert posts == ["/v1/incidents", "/v2/incidents", "/v2/incidents"]
+
+
+@pytest.mark.parametrize(
+    "fault", [LOST, NEVER_CAME, failing(500), failing(503), Fault(does=True, hangs=True)]
+)
+async def test_an_unknown_outcome_is_tried_again_within_5_s_with_the_same_bytes(
+    both: Both, fault: Fault
+) -> None:
+    backend, server = both
+    server.fail("POST", "/v2/incidents", fault)
+    with pytest.raises(OutcomeUnknown) as unknown:
+        await backend.create(declaration())
+    assert unknown.value.retry_after is not None
+    assert unknown.value.retry_after < 4.5
+    made = await backend.create(declaration(name="typed anew meanwhile"))
+    first, second = server.asked("POST", "/v2/incidents")
+    assert first.raw == second.raw
+    assert [i["id"] for i in server.account.incidents] == [made.id]
+
+
+async def test_after_a_quarter_of_an_hour_we_look_before_we_send_again(tmp_path: Path) -> None:
+    account = Account()
+    async with opened(tmp_path, account, seconds=2.0) as (backend, server, clock):
+        account.clock, account.dedupes = clock, False
+        server.fail("POST", "/v2/incidents", LOST)
+        with pytest.raises(OutcomeUnknown):
+            await backend.create(declaration())
+        clock.now += timedelta(minutes=16)
+        made = await backend.create(declaration())
+        assert len(server.asked("POST", "/v2/incidents")) == 1
+        assert [i["id"] for i in account.incidents] == [made.id]
+        other = await backend.create(declaration("another"))
+        assert other.id != made.id
+
+
+async def test_a_key_that_is_refused_is_tried_few_times_and_the_operator_told(tmp_path: Path) -> None:
+    async with opened(tmp_path, Account(key="another")) as (backend, server, _):
+        results = await asyncio.gather(
+            *(backend.create(declaration(f"k{n}")) for n in range(40)), return_exceptions=True
+        )
+        assert all(isinstance(r, Unavailable) and "INCIDENT_IO_API_KEY" in r.operator for r in results)
+        assert all(r.retry_after is not None and r.retry_after < 59 for r in results)  # type: ignore[union-attr]
+        assert len(server.heard) <= 6
+        assert "another" not in str(results)
+
+
+async def test_what_the_key_may_not_do_closes_that_door_alone(both: Both) -> None:
+    backend, server = both
+    server.fail("POST", "/v2/incidents", *[failing(403)] * 3)
+    with pytest.raises(Unavailable, match="does not let our API key"):
+        await backend.create(declaration())
+    assert (await backend.form()).severities
+    assert await backend.incidents() == []
+
+
+def date_of(seconds: float) -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("header", "body", "least", "most"),
+    [
+        ("7", None, 7, 7),
+        (None, lambda: format_datetime(date_of(30)).replace("+0000", "UTC"), 25, 31),
+        (None, lambda: date_of(30).isoformat(), 25, 31),
+        (None, lambda: "12", 12, 12),
+        (None, lambda: "soon", 15, 45),
+        ("never", lambda: "9", 9, 9),
+        ("nan", None, 15, 45),
+        ("99999999", None, 300, 300),
+        ("-5", None, 1, 1),
+        (None, None, 15, 45),
+    ],
+)
+def test_however_incident_io_says_how_long_to_wait(
+    header: str | None, body: Callable[[], str] | None, least: float, most: float
+) -> None:
+    said = {"rate_limit": {"retry_after": body()}} if body else {}
+    assert least <= asked_to_wait({"retry-after": header} if header else {}, said) <= most
+
+
+@pytest.mark.parametrize(
+    ("source", "field"),
+    [
+        ({"field": "severity_id"}, "severity_id"),
+        ({"field": "severity_id", "pointer": "/severity_id"}, "severity_id"),
+        (
+            {"field": "value_text", "pointer": "/custom_field_entries/1/values/0/value_text"},
+            "custom_field_entries.b",
+        ),
+        ({"field": "custom_field_entries.0.values.0.value_text"}, "custom_field_entries.a"),
+        ({"field": "custom_field_entries[1]"}, "custom_field_entries.b"),
+        ({"field": "incident_role_assignments.0.incident_role_id"}, "incident_role_assignments.r"),
+    ],
+)
+def test_a_refusal_underlines_the_field_that_was_sent_there(source: dict[str, str], field: str) -> None:
+    body = {
+        "custom_field_entries": [{"custom_field_id": "a"}, {"custom_field_id": "b"}],
+        "incident_role_assignments": [{"incident_role_id": "r"}],
+    }
+    errors = [{"code": "is_required", "message": "Say more", "source": source}]
+    refused = refusal(Rejected.of(422, {"errors": errors}), body)
+    assert refused.fields == {field: "Say more."}
+
+
+@pytest.mark.parametrize(
+    "errors", [[], [{"message": "No"}], [{"message": "No", "source": {"field": "weather"}}], None, "odd"]
+)
+def test_what_has_no_field_is_said_at_the_top(errors: Any) -> None:
+    refused = refusal(Rejected.of(422, {"errors": errors}), {})
+    assert refused.fields == {}
+    assert refused.sentence
+
+
+def test_the_documented_errors_are_understood() -> None:
+    wrong = refusal(Rejected.of(422, told("error-422")), {})
+    assert wrong.fields == {"severity_id": "A severity is required to open an incident."}
+    assert asked_to_wait({}, told("error-429")) == 1.0
+
+
+async def test_what_somebody_waits_for_goes_before_a_crowd_that_must_keep_the_limit() -> None:
+    pace = Pace(per_minute=60, at_once=10)
+    sent = 0
+
+    async def send() -> None:
+        nonlocal sent
+        await pace.turn()
+        sent += 1
+
+    sending = [asyncio.create_task(send()) for _ in range(30)]
+    began = time.monotonic()
+    for _ in range(3):
+        await pace.turn(urgent=True)
+    assert time.monotonic() - began < 0.5
+    assert sent <= 6
+    for task in sending:
+        task.cancel()
+
+
+async def test_the_form_follows_the_organisations_own_form(tmp_path: Path) -> None:
+    elements = [
+        {"element_type": "summary", "required_if": "always_require"},
+        {"element_type": "severity", "required_if": "never_require"},
+        {"element_type": "custom_field", "custom_field_id": "team", "required_if": "always_require"},
+        {"element_type": "custom_field", "custom_field_id": "detected_by", "required_if": "never_require"},
+    ]
+    account = Account(forms=[{"id": "f", "form_type": "declare", "lifecycle_elements": elements}])
+    async with opened(tmp_path, account) as (backend, _, clock):
+        form = await backend.form()
+        assert [(f.id, f.required) for f in form.custom_fields] == [("team", True), ("detected_by", False)]
+        assert (form.summary_required, form.severity_required) == (True, False)
+        assert (form.as_of, form.kept_by) == (clock.now, "incident.io")
+
+
+async def test_without_such_a_form_v1_says_what_is_needed(tmp_path: Path) -> None:
+    account = Account()
+    account.fields[4]["required_v2"] = "always"
+    async with opened(tmp_path, account) as (backend, _, _clock):
+        assert [f.id for f in (await backend.form()).custom_fields if f.required] == ["customer_or_ticket"]
+
+
+async def test_a_catalogue_is_searched_by_words_and_by_alias(both: Both) -> None:
+    backend, _ = both
+    assert [o.value for o in await backend.options("team", "crew search")] == ["Search crew"]
+    assert [o.value for o in await backend.options("team", "t-1")] == ["Checkout crew"]
+    assert await backend.options("detected_by", "x") == ()
+
+
+async def test_an_incident_is_changed_and_told_once(both: Both) -> None:
+    backend, server = both
+    made = await backend.create(declaration())
+    change = IncidentChange(
+        key="change-1",
+        by=BEN,
+        at=DAWN,
+        message="Rolled back",
+        name="Checkout was slow",
+        incident_status_id="fixing",
+        incident_role_assignments={"lead": BEN.slack_user_id},
+        seen_status_id="investigating",
+    )
+    for _ in range(2):
+        changed = await backend.change(made.id, change)
+    assert (changed.name, changed.incident_status.name) == ("Checkout was slow", "Fixing")
+    assert changed.lead is not None
+    (update,) = server.account.updates
+    assert update["message"] == "Rolled back\n\n(Ben Okafor, from Slack)"
+    given_up = IncidentChange(key="c2", by=BEN, at=DAWN, incident_role_assignments={"lead": None})
+    assert (await backend.change(made.id, given_up)).lead is None
+    with pytest.raises(Overtaken, match="Fixing by now"):
+        await backend.change(made.id, change.model_copy(update={"incident_status_id": "closed"}))
+
+
+@pytest.mark.parametrize("asked", [{"visibility": "private"}, {"merged_into": "INC-2"}])
+async def test_what_incident_io_cannot_do_is_said_before_and_when_it_is_tried(
+    both: Both, asked: dict[str, Any]
+) -> None:
+    backend, _ = both
+    made = await backend.create(declaration())
+    with pytest.raises(Refused):
+        await backend.change(made.id, IncidentChange(key="c", by=BEN, at=DAWN, **asked))
+    assert {"private", "merge"} <= set((await backend.form()).lacks)
+
+
+async def test_incidents_are_found_by_what_is_wanted(both: Both) -> None:
+    backend, _ = both
+    await backend.create(declaration("a", severity_id="minor"))
+    hidden = await backend.create(declaration("b", visibility="private", name="Salaries leak"))
+    closed = await backend.create(declaration("c", mode="test"))
+    await backend.change(closed.id, IncidentChange(key="x", by=ANA, at=DAWN, incident_status_id="closed"))
+
+    async def found(**wanted: Any) -> list[str]:
+        return [i.reference for i in await backend.matching(IncidentFilter(**wanted))]
+
+    assert await found(is_open=True) == ["INC-2", "INC-1"]
+    assert await found(is_open=False) == ["INC-3"]
+    assert await found(severity_id="minor") == ["INC-1"]
+    assert await found(text="LEAK salaries") == [hidden.reference]
+    assert await found(visible_to=BEN.slack_user_id) == ["INC-3", "INC-1"]
+    assert await found(involving=ANA.slack_user_id) == ["INC-3", "INC-2", "INC-1"]
+
+
+@pytest.mark.parametrize("kind", ["action", "follow_up"])
+async def test_a_follow_up_whose_answer_was_lost_is_not_made_twice(both: Both, kind: Any) -> None:
+    backend, server = both
+    made = await backend.create(declaration())
+    wanted = FollowUpRequest(key="f", by=ANA, at=DAWN, kind=kind, text="Write it down", assignee=BEN)
+    server.fail("POST", f"/v3/{kind}s", LOST)
+    with pytest.raises(OutcomeUnknown):
+        await backend.add_follow_up(made.id, wanted)
+    added = await backend.add_follow_up(made.id, wanted)
+    assert (added.text, added.kind, added.is_done) == ("Write it down", kind, False)
+    assert added.assignee == BEN
+    done = await backend.complete_follow_up(added.id, ANA, DAWN, "done")
+    assert done.is_done
+    assert [f.id for f in await backend.follow_ups(made.id)] == [added.id]
+
+
+async def test_doctor_is_told_of_the_key_the_account_and_a_key_used_twice(both: Both) -> None:
+    backend, server = both
+    for _ in range(2):
+        findings = await backend.examine()
+        assert [f.ok for f in findings] == [True, True, True]
+    assert len(server.account.incidents) == 1
+    assert server.account.incidents[0]["mode"] == "test"
+    server.account.dedupes = False
+    assert [f.ok for f in await backend.examine()] == [True, True, False]
+    server.account.rights = ["viewer"]
+    assert "without incident_creator" in (await backend.examine())[0].said
+
+
+@pytest.mark.parametrize("status", [200, 301])
+async def test_an_address_that_is_not_incident_io_is_no_success(both: Both, status: int) -> None:
+    backend, server = both
+    odd = Fault(lambda: JSONResponse(["hello"], status_code=status, headers={"location": "/login"}))
+    server.down = odd
+    with pytest.raises(Unavailable):
+        await backend.create(declaration())
