@@ -35,8 +35,11 @@ class Playground:
 
 
 @asynccontextmanager
-async def running_playground(folder: Path, *options: str) -> AsyncIterator[Playground]:
-    """Start it on a free port, with `folder` as HOME and the data folder in it; interrupted at the end."""
+async def running_playground(folder: Path, *options: str, **settings: str) -> AsyncIterator[Playground]:
+    """Start it on a free port, with `folder` as HOME and the data folder in it; interrupted at the end.
+
+    `settings` are put into its environment.
+    """
     home = folder / "home"
     home.mkdir(exist_ok=True)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
@@ -44,7 +47,13 @@ async def running_playground(folder: Path, *options: str) -> AsyncIterator[Playg
         TOCSIN,
         *("playground", "--no-browser", "--port", "0", *options),
         cwd=home,
-        env={**environment, "HOME": str(home), "TOCSIN_DATA_DIR": str(folder / "kept"), "COLUMNS": "200"},
+        env={
+            **environment,
+            **settings,
+            "HOME": str(home),
+            "TOCSIN_DATA_DIR": str(folder / "kept"),
+            "COLUMNS": "200",
+        },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

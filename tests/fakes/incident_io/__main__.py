@@ -1,4 +1,4 @@
-"""`python -m tests.fakes.incident_io --port 8099`: the stand-in, for `tocsin playground --backend incident_io`."""
+"""`python -m tests.fakes.incident_io --port 8099`: the stand-in on a port, to point a playground at."""
 
 from __future__ import annotations
 

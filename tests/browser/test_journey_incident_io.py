@@ -1,0 +1,58 @@
+"""The playground over incident.io: its form, a declaration from a message, the card before the channel."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from fakes.incident_io.account import Account
+from fakes.incident_io.server import IncidentIoServer, running_incident_io
+from fakes.playground import Playground, running_playground
+from playwright.async_api import Browser, expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="package")]
+
+PEOPLE = {"U0ANA00001": "Ana Ferreira", "U0BEN00002": "Ben Okafor"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
+async def hosted(
+    chromium: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[Playground, IncidentIoServer]]:
+    """A playground whose incidents incident.io keeps."""
+    account = Account()
+    for person, name in PEOPLE.items():
+        account.knows(person, name)
+    async with running_incident_io(account) as io:
+        settings = {"INCIDENT_IO_URL": io.url, "INCIDENT_IO_API_KEY": account.key}
+        folder = tmp_path_factory.mktemp("hosted")
+        async with running_playground(folder, "--backend", "incident_io", **settings) as playground:
+            yield playground, io
+
+
+async def test_a_declaration_from_a_message_reaches_incident_io_and_comes_back(
+    hosted: tuple[Playground, IncidentIoServer], window: Any, picture: Any
+) -> None:
+    playground, io = hosted
+    screen = await window(playground.url)
+    await screen.enter("alerts")
+    message = screen.page.get_by_test_id("message").filter(has_text="payments-gateway").first
+    await screen.start_declaring_from(message)
+    await screen.button("More fields").click()
+    for asked in ("Severity", "Type", "Incident Lead", "Communications", "Affected area", "Team"):
+        await expect(screen.dialog.get_by_text(asked).first).to_be_visible()
+    await picture(screen, "incident-io-form")
+    await screen.choose("Critical")
+    assert await screen.submit() == "INC-1"
+    await picture(screen, "incident-io-declared")
+    (sent,) = io.asked("POST", "/v1/incidents")
+    assert {"source_message_channel_id", "source_message_timestamp"} <= set(sent.body)
+    await screen.close()
+    await screen.page.get_by_role("link", name="1 reply").click()
+    card = screen.page.get_by_test_id("message").filter(has_text="INC-1")
+    await expect(card).to_contain_text("None yet")
+    io.account.open_channel(io.account.incidents[0], "C0ALERTS02", "alerts")
+    await expect(card).not_to_contain_text("None yet")
+    await picture(screen, "incident-io-card")
