@@ -17,8 +17,8 @@ from tocsin.actions.open_now import OpenIncidents
 from tocsin.actions.ports import Clock
 from tocsin.actions.remind import Remind
 from tocsin.incidents.announcing import AnnouncementRule
-from tocsin.incidents.model import ChannelId, Incident, MessageTs
-from tocsin.incidents.permissions import Limits, Verb
+from tocsin.incidents.model import ChannelId, Incident, MessageTs, PersonId
+from tocsin.incidents.permissions import Limits, Standing, Verb
 from tocsin.slack.gestures import Command, Happening, Interaction
 from tocsin.slack.lookers import Lookers
 from tocsin.slack.marks import Marks
@@ -115,6 +115,11 @@ class Desk:
     def marks(self) -> Marks:
         """What people put on messages."""
         return Marks(self.workspace.client, self.workspace.calls)
+
+    def open_to(self, person: PersonId | None) -> tuple[Incident, ...]:
+        """The open incidents that may be shown to somebody unasked: none to who is not known as a member."""
+        known = person is not None and self.people.last_standing(person) is Standing.MEMBER
+        return self.open_now.seen_by(person) if known else ()
 
     def permalink(self, channel: ChannelId, ts: MessageTs, thread: MessageTs | None = None) -> str | None:
         """The address of a message, made without asking Slack (its form is that of chat.getPermalink)."""

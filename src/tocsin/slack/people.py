@@ -87,17 +87,18 @@ class People:
             asking.add_done_callback(lambda _: self._asking.pop(person, None))
         # Who stops waiting does not stop the asking: the next gesture finds the answer.
         done, _ = await asyncio.wait({asking}, timeout=seconds)
-        return asking.result() if done else self._last_known(person)
+        return asking.result() if done else self.last_standing(person)
 
     async def _ask(self, person: PersonId) -> Standing:
         try:
             async with asyncio.timeout(2 * ASKING_SECONDS):
                 self._learn(await self._workspace.account(person))
         except (TocsinError, TimeoutError):
-            return self._last_known(person)
+            return self.last_standing(person)
         return self.known_standing(person) or Standing.UNKNOWN
 
-    def _last_known(self, person: PersonId) -> Standing:
+    def last_standing(self, person: PersonId) -> Standing:
+        """How somebody stood within the last hour, without asking."""
         return self._remembered(person, STALE_SECONDS) or Standing.UNKNOWN
 
     def _remembered(self, person: PersonId, seconds: float) -> Standing | None:

@@ -93,7 +93,7 @@ async def open_way(
 
 async def _ask_which(way: Way, ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
     """The incidents that may be meant; without any, the declare form for who typed a name."""
-    known = desk.open_now.seen_by(command.by.slack_user_id)
+    known = desk.open_to(command.by.slack_user_id)
     if known:
         await ack()
         typed = f"{command.command} {command.text}".strip() if rest else ""

@@ -60,7 +60,7 @@ async def submit_choose(ack: AsyncAck, submission: Submission, desk: Desk, deliv
                 trouble = unclear.sentence
         await ack(response_action="update", view=await way.opened(desk, submission, incident, trouble))
     except TocsinError as error:
-        known = desk.open_now.seen_by(person)
+        known = desk.open_to(person)
         view = choose_modal(errand, known, trouble=escape(reason(error))) if known else None
         await ack(response_action="update", view=view) if view else await ack(
             response_action="errors", errors={"incident_id": reason(error)}

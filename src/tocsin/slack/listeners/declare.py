@@ -155,7 +155,7 @@ async def _reopen(press: Press, desk: Desk) -> None:
 
 async def _show_form(desk: Desk, press: Press, context: FormContext, filled: DeclareRequest) -> None:
     assert press.view is not None
-    opened = desk.open_now.seen_by(press.by.slack_user_id)
+    opened = desk.open_to(press.by.slack_user_id)
     view = declare_modal(await desk.forms.fetch(), context, filled, opened=opened)
     await desk.workspace.update_modal(press.view.id, view, seen=press.view.hash)
 
@@ -259,7 +259,7 @@ async def open_form(
     notice: str = "",
 ) -> None:
     """Open the form with nothing asked before; a cold cache shows *loading* first, and fills it."""
-    form, opened = desk.forms.now, desk.open_now.seen_by(gesture.by.slack_user_id)
+    form, opened = desk.forms.now, desk.open_to(gesture.by.slack_user_id)
     carried = context.model_copy(update={"name": filled.name, "summary": filled.summary})
     view = (
         declare_modal(form, context, filled, notice=notice, opened=opened) if form else loading_modal(context)

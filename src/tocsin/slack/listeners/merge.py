@@ -19,7 +19,7 @@ from tocsin.slack.views.kit import escape, one
 
 
 async def _opened(desk: Desk, asked: Asked, incident: Incident, trouble: str) -> View:
-    others = desk.open_now.seen_by(asked.by.slack_user_id)
+    others = desk.open_to(asked.by.slack_user_id)
     return merge_modal(await desk.forms.fetch(), incident, others, trouble=escape(trouble))
 
 
@@ -57,7 +57,7 @@ async def submit_merge(ack: AsyncAck, submission: Submission, desk: Desk, delive
     person = submission.by.slack_user_id
 
     async def again(incident: Incident, trouble: str) -> View:
-        others = desk.open_now.seen_by(person)
+        others = desk.open_to(person)
         return merge_modal(await desk.forms.fetch(), incident, others, trouble=trouble)
 
     target = desk.open_now.called(chosen) or await desk.find.named(chosen, person)

@@ -86,7 +86,7 @@ async def _keep_from_message(desk: Desk, shortcut: Shortcut) -> None:
         kept = await _kept(desk, shortcut, incident, where, _text(desk, where, shortcut.message))
         await say(desk, shortcut, escape(sentence_of(kept)))
         return
-    known = desk.open_now.seen_by(shortcut.by.slack_user_id)
+    known = desk.open_to(shortcut.by.slack_user_id)
     if not known:
         raise Refused("No incident is open that this message could be added to.")
     text = _text(desk, (shortcut.channel.id, ts), shortcut.message)
