@@ -16,7 +16,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def kept(bot: RunningBot, incident: Incident) -> list[TimelineEntry]:
     """What people put into the timeline."""
     await settled(bot)
-    return [entry for entry in await bot.bot.backend.timeline(incident.id) if entry.verb == "noted"]
+    return [entry for entry in await bot.bot.backend.timeline(incident.id) if entry.verb == "noted:"]
 
 
 async def said_here(bot: RunningBot, incident: Incident, person: str, text: str) -> Message:

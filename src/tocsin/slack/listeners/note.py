@@ -28,7 +28,7 @@ from tocsin.slack.views.kept import kept_text
 from tocsin.slack.views.kit import escape, shortened
 from tocsin.slack.views.note import note_modal, read_note
 
-NOTED = "noted"
+NOTED = "noted:"
 
 
 async def _opened(desk: Desk, asked: Asked, incident: Incident, trouble: str) -> View:

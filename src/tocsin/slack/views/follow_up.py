@@ -76,7 +76,7 @@ def _line(item: FollowUp) -> SectionBlock:
         value=f"{item.incident_id} {item.id}",
     )
     return SectionBlock(
-        text=MarkdownTextObject(text=f":black_square_button: {text}{by}", verbatim=True), accessory=button
+        text=MarkdownTextObject(text=f"☐ {text}{by}", verbatim=True), accessory=button
     )
 
 

@@ -41,7 +41,7 @@ def happenings(incident: Incident, timeline: Sequence[TimelineEntry]) -> list[Bl
 
 def _line(entry: TimelineEntry) -> str:
     by = f"{person(entry.by)} " if entry.by else ""
-    text = f": {escape(shortened(' '.join(entry.text.split()), ENTRY))}" if entry.text else ""
+    text = f" {escape(shortened(' '.join(entry.text.split()), ENTRY))}" if entry.text else ""
     return f"{moment(entry.at)}  {by}{escape(shortened(entry.verb, 80))}{text}"
 
 
