@@ -15,6 +15,8 @@ import yaml
 
 from tocsin.__main__ import cli
 from tocsin.backends.catalogue import Catalogue
+from tocsin.backends.devrev import changing as devrev
+from tocsin.backends.incident_io import form as incident_io
 from tocsin.playground.manifest_rules import manifest_errors
 from tocsin.rulebook import KEYS, read_rules
 from tocsin.settings import Settings
@@ -70,6 +72,15 @@ def test_readme_lists_every_command_and_shortcut_as_the_bot_has_them() -> None:
     verbs = [(f"`{verb.usage}`", verb.does) for verb in routes.VERBS.values()]
     shortcuts = [(f"*{s.name}* ({DOORS[s.type]})", s.description) for s in routes.SHORTCUTS.values()]
     assert table("in Slack") == [*verbs, *shortcuts]
+
+
+def test_readme_says_what_each_backend_cannot_do_in_the_words_people_read() -> None:
+    rows = table("not everywhere")
+    for column, lacks in ((1, incident_io.LACKS), (2, devrev.LACKS)):
+        assert [row[column] for row in rows if row[column] != "yes"] == [
+            lacks[verb] for verb in dict.fromkeys([*incident_io.LACKS, *devrev.LACKS]) if verb in lacks
+        ]
+    assert Catalogue().form().lacks == {}
 
 
 def test_readme_lists_every_scope_with_its_reason() -> None:

@@ -75,9 +75,7 @@ def _line(item: FollowUp) -> SectionBlock:
         text=plain("Done"),
         value=f"{item.incident_id} {item.id}",
     )
-    return SectionBlock(
-        text=MarkdownTextObject(text=f"☐ {text}{by}", verbatim=True), accessory=button
-    )
+    return SectionBlock(text=MarkdownTextObject(text=f"☐ {text}{by}", verbatim=True), accessory=button)
 
 
 def read_follow_up(state: State) -> tuple[str, PersonId | None]:
