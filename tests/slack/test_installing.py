@@ -19,6 +19,7 @@ from fakes.readings import settled, words
 from tocsin.incidents.model import Incident
 from tocsin.journal.pending import fetch_pending
 from tocsin.playground.faults import Fault
+from tocsin.settings import ConfigurationError
 
 pytestmark = pytest.mark.asyncio
 
@@ -178,6 +179,20 @@ async def test_tokens_are_not_in_the_clear_where_there_is_a_key(tmp_path: Path) 
         journal.close()
         assert token not in body
         assert token not in str(running.bot.bot.desks and running.bot.bot.desks.installations)
+
+
+async def test_the_bot_does_not_start_with_another_key_and_starts_with_both(tmp_path: Path) -> None:
+    old, new = (letter * 43 + "=" for letter in "ac")
+    async with served_estate() as estate:
+        async with lobby(tmp_path / "data", estate=estate, tocsin_installation_key=old) as running:
+            await running.install(HOME_ADMIN)
+        with pytest.raises(ConfigurationError, match="TOCSIN_INSTALLATION_KEY"):
+            async with lobby(tmp_path / "data", estate=estate, tocsin_installation_key=new):
+                pass
+        both = f"{new},{old}"
+        async with lobby(tmp_path / "data", estate=estate, tocsin_installation_key=both) as running:
+            assert running.bot.bot.desks is not None
+            assert [found.home for found in running.bot.bot.desks.installations] == [HOME]
 
 
 async def test_a_token_that_ends_soon_is_renewed_and_the_old_one_works_until_then(tmp_path: Path) -> None:
