@@ -49,6 +49,7 @@ def playground(
 ) -> None:
     """A Slack workspace on this machine, with the bot in it: no account, no token, no network."""
     settings = read_settings(tocsin_host="127.0.0.1", tocsin_port=port, tocsin_backend=backend)
+    logs.only_troubles()
     from tocsin.running import play, until_done
 
     until_done(play(settings, browser=browser, fresh=fresh))

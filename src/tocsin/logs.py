@@ -66,6 +66,11 @@ def configure(stream: TextIO | None = None) -> None:
     logging.getLogger("tocsin.socket").setLevel(logging.CRITICAL)
 
 
+def only_troubles() -> None:
+    """Warnings and errors alone, where somebody watches the screen and plays."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+
+
 class _Redacting(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return redacted(super().format(record))

@@ -22,11 +22,11 @@ def help_message(*parts: tuple[str, Lines]) -> tuple[str, list[Block]]:
         rows = [f"• {_marked(what)}  {escape(does)}" for what, does in lines]
         if rows:
             said += [f"*{escape(heading)}*", *rows]
-            blocks += [paragraph(text) for text in _fitting([f"*{escape(heading)}*", *rows])]
+            blocks += [paragraph(text) for text in fitting([f"*{escape(heading)}*", *rows])]
     return "\n".join(said), blocks
 
 
-def _fitting(lines: Iterable[str]) -> Iterator[str]:
+def fitting(lines: Iterable[str]) -> Iterator[str]:
     """The lines, as few texts as they fit into."""
     text = ""
     for line in lines:
