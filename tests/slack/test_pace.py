@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import heapq
 from dataclasses import dataclass, field
+from random import Random
 
 import pytest
 
 from tocsin.incidents.errors import SlackRefused, Unavailable
-from tocsin.slack.pace import Pace, Urgency
+from tocsin.slack.pace import MOST_LANES, Pace, Urgency
 
 
 @dataclass
@@ -159,3 +160,38 @@ async def test_refusals_that_have_nothing_to_do_with_our_rate_slow_us_down_only_
     await time.run(*(asyncio.create_task(pace.run("pins.add", Urgency.CARD, moody)) for _ in range(posts)))
     # A second after each call, and one more for each that was refused.
     assert time.now < 1.6 * posts
+
+
+async def test_what_is_refused_at_any_rate_only_stands_still_for_as_long_as_it_was_asked_to() -> None:
+    """A fifth of all calls is refused, whatever we do: five a second get through all the same."""
+    time, dice, calls = TurnedTime(), Random(3), 0
+    pace = Pace(now=lambda: time.now, sleep=time.sleep)
+
+    async def moody() -> None:
+        nonlocal calls
+        calls += 1
+        await time.sleep(0.02)
+        if dice.random() < 0.2:
+            raise Unavailable("Slack asks us to slow down.", retry_after=1.0)
+
+    posts = 600
+    await time.run(*(asyncio.create_task(pace.run("pins.add", Urgency.CARD, moody)) for _ in range(posts)))
+    assert time.now < posts / 5
+    assert calls < 1.4 * posts
+
+
+async def test_lanes_that_nobody_needs_any_more_are_forgotten() -> None:
+    time, refused = TurnedTime(), set[int]()
+    pace = Pace(now=lambda: time.now, sleep=time.sleep)
+
+    async def limited_once(channel: int) -> None:
+        if channel not in refused:
+            refused.add(channel)
+            raise Unavailable("Slack asks us to slow down.", retry_after=1.0)
+
+    async def many() -> None:
+        for channel in range(MOST_LANES * 2):
+            await pace.run(("chat.postMessage", channel), Urgency.CARD, lambda c=channel: limited_once(c))
+
+    await time.run(asyncio.create_task(many()))
+    assert pace.known <= MOST_LANES

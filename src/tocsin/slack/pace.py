@@ -29,6 +29,17 @@ CAREFUL_SECONDS = 300.0
 CHANCE_SECONDS = 60.0
 """Two refusals within so many seconds are no chance (Slack, rate limits: the shortest is one a minute)."""
 
+MOODY, MOODY_SHARE = 6, 0.08
+"""So many refusals, and such a share of the calls, at a rate that was allowed: it is not our rate."""
+
+MOODY_SECONDS = 120.0
+MOODY_SIDE_BY_SIDE = 16
+"""What is refused whatever the rate only stands still for as long as it was asked to, and then goes on."""
+
+
+MOST_LANES = 1000
+"""Each channel has lanes of its own, and most are never needed again."""
+
 
 class Urgency(IntEnum):
     """What goes first when not all can go."""
@@ -51,13 +62,27 @@ class _Lane:
     allowed: int = 0
     refused_at: float = -CAREFUL_SECONDS
 
-    def may_start(self, now: float) -> bool:
-        return self.under_way < (1 if self.interval else SIDE_BY_SIDE) and now >= self.opens_at
+    kept_to: int = 0
+    """How many calls were allowed at the rate that was learnt, and how many refused at it."""
+    refused_at_rate: int = 0
+    moody_until: float = 0.0
 
-    def is_idle(self, now: float) -> bool:
+    def may_start(self, now: float) -> bool:
+        most = MOODY_SIDE_BY_SIDE if now < self.moody_until else 1 if self.interval else SIDE_BY_SIDE
+        return self.under_way < most and now >= self.opens_at
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.under_way and not self.waiting
+
+    def went_well(self) -> None:
+        self.allowed += 1
+        self.kept_to += bool(self.interval)
+
+    def is_forgettable(self, now: float) -> bool:
         """Whether nobody needs it, and it knows nothing that the next one should know."""
-        remembers = self.interval or now - self.refused_at < CHANCE_SECONDS
-        return not self.under_way and not self.waiting and not remembers
+        remembers = self.interval or now < self.moody_until or now - self.refused_at < CHANCE_SECONDS
+        return self.is_idle and not remembers
 
     def started(self, now: float) -> None:
         if self.interval and now - self.refused_at > CAREFUL_SECONDS:
@@ -71,11 +96,17 @@ class _Lane:
         """Stand still for so many seconds; learn from the first of the calls that were refused together.
 
         The rate is what was allowed in the time that the limit covered, and a little less, so as not to run
-        along the limit's edge. Meeting the limit again means being too fast all the same. Where nothing had
-        been allowed before, it was no rate of ours that was refused: that is only waited out, once a minute.
+        along the limit's edge. Meeting the limit again means being too fast all the same, unless it is met
+        again and again, however slow we are. Where nothing had been allowed before, it was no rate of ours
+        that was refused: that is only waited out, once a minute.
         """
-        if started > self.refused_at:
-            if self.interval:
+        if started > self.refused_at and now >= self.moody_until:
+            self.refused_at_rate += bool(self.interval)
+            tried = self.kept_to + self.refused_at_rate
+            if self.refused_at_rate >= MOODY and self.refused_at_rate >= MOODY_SHARE * tried:
+                self.interval, self.kept_to, self.refused_at_rate = 0.0, 0, 0
+                self.moody_until = now + MOODY_SECONDS
+            elif self.interval:
                 # Who already pauses longer than was asked for is not too fast, whatever else the trouble is.
                 self.interval = max(self.interval, min(self.interval * 1.1, seconds))
             elif self.allowed or now - self.refused_at < CHANCE_SECONDS:
@@ -104,7 +135,7 @@ class Pace:
         """What `call` answers, in its turn; a 429 only makes it wait, keeping its place."""
         place = (int(urgency), next(self._order))
         while True:
-            found = self._lanes.setdefault(lane, _Lane())
+            found = self._lane(lane)
             await self._turn(found, place)
             started = self._now()
             try:
@@ -114,13 +145,27 @@ class Pace:
                     raise
                 found.slow_down(started, self._now(), error.retry_after)
             else:
-                found.allowed += 1
+                found.went_well()
                 return answer
             finally:
                 found.under_way -= 1
                 self._pump(found)
-                if found.is_idle(self._now()):
+                if found.is_forgettable(self._now()):
                     self._lanes.pop(lane, None)
+
+    @property
+    def known(self) -> int:
+        """How many lanes are remembered."""
+        return len(self._lanes)
+
+    def _lane(self, name: Hashable) -> _Lane:
+        """The lane of this name; where there are many, half of those that nobody needs are forgotten."""
+        if name not in self._lanes and len(self._lanes) >= MOST_LANES:
+            now = self._now()
+            idle = [known for known, lane in self._lanes.items() if lane.is_idle and now >= lane.opens_at]
+            for known in idle[: MOST_LANES // 2]:
+                del self._lanes[known]
+        return self._lanes.setdefault(name, _Lane())
 
     async def _turn(self, lane: _Lane, place: tuple[int, int]) -> None:
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
