@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 
@@ -195,3 +196,26 @@ async def test_lanes_that_nobody_needs_any_more_are_forgotten() -> None:
 
     await time.run(asyncio.create_task(many()))
     assert pace.known <= MOST_LANES
+
+
+async def test_refusals_of_another_kind_count_as_allowed_and_no_lane_stands_still_for_minutes() -> None:
+    """Windows that were closed meanwhile: each update is refused for that, and one by chance with 429."""
+    time, calls = TurnedTime(), 0
+    pace = Pace(now=lambda: time.now, sleep=time.sleep)
+
+    async def gone() -> None:
+        nonlocal calls
+        calls += 1
+        number = calls
+        await time.sleep(0.1)
+        if number == 400:
+            raise Unavailable("Slack asks us to slow down.", retry_after=1.0)
+        if number > 1:
+            raise SlackRefused("views.update", "not_found")
+
+    async def update() -> None:
+        with suppress(SlackRefused):
+            await pace.run("views.update", Urgency.ANSWER, gone)
+
+    await time.run(*(asyncio.create_task(update()) for _ in range(460)))
+    assert time.now < 30

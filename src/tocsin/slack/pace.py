@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TypeVar
 
-from tocsin.incidents.errors import Unavailable
+from tocsin.incidents.errors import TocsinError, Unavailable
 
 T = TypeVar("T")
 
@@ -110,7 +110,9 @@ class _Lane:
                 # Who already pauses longer than was asked for is not too fast, whatever else the trouble is.
                 self.interval = max(self.interval, min(self.interval * 1.1, seconds))
             elif self.allowed or now - self.refused_at < CHANCE_SECONDS:
-                self.interval = 1.02 * (now + seconds - self.counted_from) / max(self.allowed, 1)
+                learnt = 1.02 * (now + seconds - self.counted_from) / max(self.allowed, 1)
+                # After a pause of so long one more is allowed: nothing asks us to go slower than that.
+                self.interval = min(learnt, 2 * max(seconds, 1.0))
             self.allowed = 0
             self.refused_at = now
         self.opens_at = max(self.opens_at, now + seconds)
@@ -140,8 +142,10 @@ class Pace:
             started = self._now()
             try:
                 answer = await call()
-            except Unavailable as error:
-                if error.retry_after is None:
+            except TocsinError as error:
+                if not isinstance(error, Unavailable) or error.retry_after is None:
+                    # Whatever else the answer was, our rate was none too fast.
+                    found.went_well()
                     raise
                 found.slow_down(started, self._now(), error.retry_after)
             else:
