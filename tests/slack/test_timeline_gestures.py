@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from fakes.bot import RunningBot, chosen
-from fakes.errands import declared, headline, press_card, sent, typed_verb, until, whispers
+from fakes.bot import RunningBot, chosen, picked, typed
+from fakes.errands import (
+    declared,
+    headline,
+    opened_by,
+    press_card,
+    press_in_view,
+    sent,
+    typed_verb,
+    until,
+    whispers,
+)
 from fakes.readings import deliver, last_delivery, settled, words
 
 from tocsin.incidents.model import Incident, TimelineEntry
@@ -178,3 +188,16 @@ async def test_what_is_to_be_done_is_done_with_a_button(bot: RunningBot) -> None
     assert bot.bot.verbs is not None
     (item,) = await bot.bot.verbs.follow_ups.of(incident.id)
     assert item.is_done
+
+
+async def test_the_form_lists_what_is_to_be_done_adds_to_it_and_marks_it_done(bot: RunningBot) -> None:
+    incident = await declared(bot, "forms of things")
+    here, ben = incident.slack_channel_id, bot.slack.person("ben")
+    view = await opened_by(bot, "ana", here, "/incident action")
+    await sent(bot, "ana", view, text=typed("drain the node"), assignee=picked(ben))
+    await settled(bot)
+    view = await opened_by(bot, "ana", here, "/incident action")
+    assert "drain the node" in words(view)
+    assert f"<@{ben}>" in words(view)
+    await press_in_view(bot, "ana", view, "complete_follow_up")
+    await until(bot, lambda: ":white_check_mark: drain the node" in words(bot.workspace.stack(view.user)[-1]))
