@@ -46,3 +46,18 @@ async def test_the_channel_carries_devrevs_reference_and_the_source_is_noted_the
         assert found is not None
         assert found.slack_channel_name == "inc-1-checkout-is-slow"
         assert any("inc-1-checkout-is-slow" in entry["body"] for entry in org.entries)
+
+
+async def test_a_token_that_devrev_refuses_is_told_the_operator_and_the_declaration_is_kept(
+    tmp_path: Path,
+) -> None:
+    async with beside_devrev(tmp_path) as (bot, org):
+        view = await bot.type_command("ana", "general", "/incident checkout is slow")
+        await bot.fill("ana", view, severity_id=chosen("18"))
+        org.token = "another"
+        await bot.submit("ana", view)
+        await bot.workspace.heard("chat.postMessage")
+        said = [str(request.args.get("text")) for request in bot.calls("chat.postMessage")]
+        assert any("Make a new personal access token there, set DEVREV_TOKEN" in text for text in said)
+        assert len(await bot.bot.journal.unfinished()) == 1
+        assert not org.incidents
