@@ -91,10 +91,6 @@ TOKENS = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1"}
 NO_TOKENS = {"SLACK_BOT_TOKEN": "", "SLACK_APP_TOKEN": ""}
 WRONG: dict[str, tuple[dict[str, str], list[str]]] = {
     "no tokens": (NO_TOKENS, ["SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"]),
-    "an app that anybody may install": (
-        {"SLACK_BOT_TOKEN": "", "SLACK_CLIENT_ID": "1.2", "SLACK_CLIENT_SECRET": "x"},
-        ["TOCSIN_TEAMS"],
-    ),
     "half of an app, and keys that are none": (
         {"SLACK_CLIENT_ID": "1.2", "TOCSIN_TEAMS": "northwind", "TOCSIN_INSTALLATION_KEY": "secret"},
         ["TOCSIN_TEAMS", "TOCSIN_INSTALLATION_KEY"],

@@ -179,7 +179,12 @@ async def _installations(settings: Settings, session: ClientSession) -> list[Che
     """Where workspaces install the app by themselves: who may, who has, and whose token is good."""
     if not settings.teams:
         fix = "List the ids of the workspaces (T…) and organizations (E…) that may install the app."
-        return [Check("TOCSIN_TEAMS", False, "not set; nobody can install.", fix)]
+        said = "not set: whoever finds the address can install the app, and read every public incident."
+        return [Check("TOCSIN_TEAMS", False, said, fix), *await _installed(settings, session)]
+    return await _installed(settings, session)
+
+
+async def _installed(settings: Settings, session: ClientSession) -> list[Check]:
     name, journal = "Installations", journal_url(settings, folder_of(settings))
     if (file := file_of(journal)) is not None and not file.exists():
         return [Check(name, True, f"none yet. Install at {settings.public_url}/slack/install.")]

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
+import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.actions.best_effort import patiently
@@ -25,6 +26,7 @@ from tocsin.slack.installing import Installing, OAuthApp
 from tocsin.slack.operator import SlackOperator
 from tocsin.slack.tokens import TokenRotation
 
+log = structlog.get_logger()
 NewClient = Callable[[str | None], AsyncWebClient]
 
 
@@ -62,6 +64,8 @@ async def installed_desks(
             return replace(made(team), look_whether_gone=partial(installing.look_whether_gone, team))
 
         desks = Desks(placed_desk, placed=vault.place)
+        if not settings.teams:
+            log.warning("TOCSIN_TEAMS is not set: any workspace may install, and read what is public")
         app = OAuthApp(settings.slack_client_id or "", secret(settings.slack_client_secret) or "", new_client)
         installing = Installing(app, installations, desks, teams=settings.teams, clock=clock)
         await _move_in(desks, installations, settings)

@@ -135,7 +135,7 @@ class Settings(BaseSettings):
 
     @property
     def teams(self) -> tuple[str, ...]:
-        """The workspaces and organizations that may install."""
+        """The workspaces and organizations that may install; none listed, any may."""
         return _listed(self.tocsin_teams)
 
     @property

@@ -83,6 +83,26 @@ async def test_whoever_is_taken_off_the_list_is_served_no_more(tmp_path: Path) -
             assert home.workspace.history(general, ana)[-1].text == "Tocsin does not serve this workspace."
 
 
+async def test_without_a_list_any_workspace_may_install_and_the_doctor_warns_of_it(tmp_path: Path) -> None:
+    async with (
+        served_estate() as estate,
+        lobby(tmp_path / "data", estate=estate, tocsin_teams=None) as running,
+    ):
+        await running.install(HOME_ADMIN)
+        assert (await declared(running, running.of(HOME), "ana", "general", "Checkout is slow")).reference
+        said = await examined(
+            {
+                "SLACK_CLIENT_ID": running.app.client_id,
+                "SLACK_CLIENT_SECRET": running.app.client_secret,
+                "SLACK_SIGNING_SECRET": running.app.signing_secret,
+                "SLACK_API_URL": str(running.settings.slack_api_url),
+                "TOCSIN_DATA_DIR": str(running.settings.tocsin_data_dir),
+            }
+        )
+        assert "NO  TOCSIN_TEAMS: not set" in said
+        assert "ok  Installed in Lumen Freight" in said
+
+
 async def test_a_state_is_good_once(open_lobby: Lobby) -> None:
     browser = open_lobby.browser()
     begun = await browser.get("/slack/install")

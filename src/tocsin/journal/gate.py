@@ -49,7 +49,7 @@ class Gate:
         for engine, seconds in ((self.engine, BUSY_SECONDS), (self._own, TRIAL_SECONDS)):
             event.listen(engine, "connect", _prepared(seconds))
         event.listen(self.engine, "checkout", self._hold)
-        take_turns(self.engine)
+        take_turns(self.engine, _asks_now.get)
         event.listen(self.engine, "handle_error", self._failed)
 
     def close(self) -> None:

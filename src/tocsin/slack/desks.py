@@ -108,5 +108,6 @@ class Desks:
 
 
 def allowed(installation: Installation, teams: Iterable[str]) -> bool:
-    """Whether this workspace, or its organization, is one that we mean to serve."""
-    return bool({installation.home, installation.enterprise_id} & set(teams) - {""})
+    """Whether this workspace, or its organization, is one that we mean to serve; none listed, any is."""
+    listed = set(teams)
+    return not listed or bool({installation.home, installation.enterprise_id} & listed - {""})
