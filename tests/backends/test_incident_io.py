@@ -221,13 +221,32 @@ async def test_a_key_that_is_refused_is_tried_few_times_and_the_operator_told(tm
         assert "another" not in str(results)
 
 
-async def test_what_the_key_may_not_do_closes_that_door_alone(both: Both) -> None:
-    backend, server = both
-    server.fail("POST", "/v2/incidents", *[failing(403)] * 3)
-    with pytest.raises(Unavailable, match="does not let our API key"):
-        await backend.create(declaration())
-    assert (await backend.form()).severities
-    assert await backend.incidents() == []
+class Bell:
+    """The operator's, as it was rung."""
+
+    def __init__(self) -> None:
+        self.rung: list[str] = []
+
+    def sound(self, about: str, sentence: str) -> None:
+        self.rung.append(about)
+        assert "(403)" in sentence
+
+    def rest(self, about: str) -> None:
+        self.rung = [known for known in self.rung if known != about]
+
+
+async def test_what_the_key_may_not_do_closes_that_door_alone_and_the_operator_is_told(
+    tmp_path: Path,
+) -> None:
+    bell = Bell()
+    async with opened(tmp_path, operator=bell) as (backend, server, _):
+        server.fail("POST", "/v2/incidents", *[failing(403)] * 3)
+        server.fail("GET", "/v3/incident_forms", failing(403))
+        with pytest.raises(Unavailable, match="does not let our API key"):
+            await backend.create(declaration())
+        assert (await backend.form()).severities
+        assert await backend.incidents() == []
+        assert bell.rung == ["incident.io POST v2/incidents 2"]
 
 
 def date_of(seconds: float) -> datetime:

@@ -95,6 +95,7 @@ async def open_incident_io(opening: Opening) -> Backend:
         memory=None if opening.reading else opening.memory,
         clock=opening.clock,
         create=CREATE[opening.secrets.get("incident_io_create", "auto")],
+        operator=opening.operator,
     )
 
 

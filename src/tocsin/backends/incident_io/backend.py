@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from tocsin.actions.ports import Channel, Clock, Finding, Memory
+from tocsin.actions.ports import Channel, Clock, Finding, Memory, Operator
 from tocsin.backends.incident_io import changing, reading
 from tocsin.backends.incident_io.answers import IncidentAnswer
 from tocsin.backends.incident_io.client import Client
@@ -41,8 +41,9 @@ class IncidentIo:
         clock: Clock,
         create: Choice = "auto",
         seconds: float = 10.0,
+        operator: Operator | None = None,
     ) -> None:
-        self._client = Client(url, key, seconds=seconds)
+        self._client = Client(url, key, seconds=seconds, operator=operator)
         self._memory = memory
         self._account = Account(self._client, clock)
         self._creating = (

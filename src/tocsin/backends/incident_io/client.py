@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import httpx
 
+from tocsin.actions.ports import Operator
 from tocsin.backends.incident_io.doors import Door, Shut
 from tocsin.backends.incident_io.pace import Pace
 from tocsin.backends.incident_io.troubles import Rejected, asked_to_wait, told_wrong
@@ -18,6 +19,9 @@ from tocsin.incidents.errors import OutcomeUnknown, TocsinError, Unavailable
 TIMEOUT_SECONDS: Final = 10.0
 CONNECT_SECONDS: Final = 5.0
 
+OPTIONAL = frozenset({"/v3/incident_forms"})
+"""What we can do without."""
+
 Query = Sequence[tuple[str, str]]
 Json = Mapping[str, Any]
 
@@ -25,7 +29,11 @@ Json = Mapping[str, Any]
 class Client:
     """incident.io behind one key; connections are kept and shared. `url` is its base, `key` is a secret."""
 
-    def __init__(self, url: str, key: str, *, seconds: float = TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self, url: str, key: str, *, seconds: float = TIMEOUT_SECONDS, operator: Operator | None = None
+    ) -> None:
+        """`operator` is told of each right that the key lacks, once, and when it has it."""
+        self._operator = operator
         self._seconds = seconds
         self._http = httpx.AsyncClient(
             base_url=url,
@@ -51,19 +59,27 @@ class Client:
     async def _through(
         self, method: str, path: str, *, query: Query = (), body: bytes | None = None, urgent: bool = False
     ) -> Json:
-        door = self._doors[_kind(method, path)]
+        kind = _kind(method, path)
+        door = self._doors[kind]
         async with self._key.through(), door.through():
             await self._pace.turn(urgent=urgent)
             try:
                 answer = await self._asked(method, path, query, body)
             except Shut as shut:
                 (self._key if shut.is_key else door).shut(shut)
+                if self._operator is not None and shut.errand and path not in OPTIONAL:
+                    self._operator.sound(f"incident.io {kind}", shut.errand)
                 raise
             except Rejected:
-                self._key.is_open = door.is_open = True
+                self._let_in(kind)
                 raise
-            self._key.is_open = door.is_open = True
+            self._let_in(kind)
             return answer
+
+    def _let_in(self, kind: str) -> None:
+        self._key.is_open = self._doors[kind].is_open = True
+        if self._operator is not None:
+            self._operator.rest(f"incident.io {kind}")
 
     async def _asked(self, method: str, path: str, query: Query, body: bytes | None) -> Json:
         changes = method != "GET"

@@ -22,6 +22,8 @@ class Shut(Unavailable):
     """incident.io answered 401 (`is_key`) or 403; asked again within a minute."""
 
     is_key = False
+    errand = ""
+    """What the operator must do about a right that is missing; of the key itself, `operator` says it."""
 
     @classmethod
     def of_key(cls) -> Shut:
@@ -36,12 +38,15 @@ class Shut(Unavailable):
 
     @classmethod
     def of_right(cls, request: str, said: str) -> Shut:
-        return cls(
+        shut = cls(
             f"incident.io does not let our API key do this{f': {said}' if said else '.'}",
             retry_after=random.uniform(*AGAIN_SECONDS),
-            operator=f"incident.io does not let INCIDENT_IO_API_KEY do this: {request} (403). Make a key "
-            "with the rights that README lists; what was declared meanwhile is saved and then sent.",
         )
+        shut.errand = (
+            f"incident.io does not let INCIDENT_IO_API_KEY do this: {request} (403). Make a key "
+            "with the rights that README lists; what was declared meanwhile is saved and then sent."
+        )
+        return shut
 
 
 @dataclass

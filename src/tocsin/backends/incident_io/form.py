@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from tocsin.actions.ports import Clock
 from tocsin.backends.incident_io import answers, mapping
 from tocsin.backends.incident_io.client import Client
+from tocsin.backends.incident_io.doors import Shut
 from tocsin.backends.incident_io.reading import pages
 from tocsin.backends.incident_io.troubles import Rejected
 from tocsin.incidents.errors import Unavailable
@@ -88,10 +89,10 @@ class Account:
             return await self._listed("/v3/incident_forms", "incident_forms", answers.FormAnswer)
         except Rejected:
             return []
-        except Unavailable as error:
-            if error.operator:
-                return []
-            raise
+        except Shut as shut:
+            if shut.is_key:
+                raise
+            return []
 
     async def _fields(
         self, fields: Sequence[answers.FieldAnswer], elements: Sequence[answers.ElementAnswer] | None
