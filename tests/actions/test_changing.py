@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
-from fakes.bot import RunningBot
+from fakes.bot import RunningBot, running_bot
 from fakes.held_backend import Held
 from fakes.managing import an_incident, asked, changed, order, somebody, verbs
 from fakes.readings import cards, own_channel, settled, told, words
+from fakes.slack import running_workspace
 
 from tocsin.actions.follow_up import CompleteOrder, FollowUpOrder
 from tocsin.actions.note import NoteOrder
@@ -17,6 +19,10 @@ from tocsin.actions.promises import Changed, NotChanged
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest, IncidentFilter
+from tocsin.journal.pending import fetch_pending
+from tocsin.playground.faults import Fault
+from tocsin.playground.manifest import Manifest
+from tocsin.slack import routes
 
 
 def everywhere(bot: RunningBot, room: str) -> list[str]:
@@ -309,3 +315,36 @@ async def test_a_backend_that_is_away_is_asked_again_until_the_change_is_made(he
     assert (
         await changed(held.bot, incident, "ana", incident_status_id="fixing")
     ).incident_status.id == "fixing"
+
+
+async def test_a_change_that_waits_is_listed_with_who_asked_and_what_it_waits_for(held: Held) -> None:
+    held.backend.go_on.set()
+    incident = await an_incident(held.bot)
+    held.backend.may_change.clear()
+    waiting = order(held.bot, incident, "ben", incident_status_id="fixing")
+    assert await verbs(held.bot).change(waiting, patience=0.2) is None
+    (pending,) = await fetch_pending(held.bot.bot.journal.url)
+    assert (pending.reference, pending.name, pending.by) == ("INC-1", "checkout is slow", "Ben")
+    assert pending.waits_for == "the backend has not changed it"
+    held.backend.may_change.set()
+    await settled(held.bot)
+    assert await fetch_pending(held.bot.bot.journal.url) == []
+
+
+async def test_a_change_that_a_stop_cut_short_is_shown_and_told_once_after_the_start(tmp_path: Path) -> None:
+    never = asyncio.Event()
+    async with running_workspace(Manifest.from_dict(routes.manifest())) as slack:
+        async with running_bot(tmp_path, slack) as bot:
+            incident = await an_incident(bot)
+            slack.workspace.faults.plan("chat.update", *(Fault(until=never) for _ in range(3)))
+            asked_for = order(bot, incident, "ana", incident_status_id="fixing", message="On it.")
+            assert isinstance(await verbs(bot).change(asked_for), Changed)
+            await bot.workspace.begun("chat.update", 3)
+        never.set()
+        async with running_bot(tmp_path, slack) as bot:
+            async with asyncio.timeout(20):
+                await bot.bot.settled()
+            assert isinstance(await verbs(bot).change(asked_for), Changed)
+            assert all("Fixing" in card for card in everywhere(bot, incident.slack_channel_id))
+            for channel in (incident.slack_channel_id, bot.slack.channel("incidents")):
+                assert sum("On it." in words(message) for message in cards(bot, channel)) == 1

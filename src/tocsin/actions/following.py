@@ -73,7 +73,7 @@ class Following:
         self._backend = backend
         self._ledger = ledger
         self._workspace = workspace
-        self._soon: dict[str, asyncio.Task[None]] = {}
+        self._soon: dict[str, asyncio.Future[None]] = {}
         self._before: dict[str, Incident] = {}
         self._turns: dict[str, asyncio.Lock] = {}
 
@@ -85,9 +85,24 @@ class Following:
         if before is not None:
             self._before.setdefault(incident_id, before)
         soon = self._soon.get(incident_id)
-        if soon is None:
-            soon = self._soon[incident_id] = asyncio.create_task(self._together(incident_id))
-        await asyncio.shield(soon)
+        if soon is not None:
+            await asyncio.shield(soon)
+            return
+        # Whoever comes first does it for all who come meanwhile, in their own task: none outlives its story.
+        soon = self._soon[incident_id] = asyncio.get_running_loop().create_future()
+        try:
+            await self._together(incident_id)
+        except BaseException as error:
+            cut_short = not isinstance(error, Exception)
+            soon.set_exception(Unavailable("Tocsin is stopping.") if cut_short else error)
+            # Perhaps nobody else waited for it.
+            soon.exception()
+            raise
+        else:
+            soon.set_result(None)
+        finally:
+            if self._soon.get(incident_id) is soon:
+                self._soon.pop(incident_id)
 
     async def _together(self, incident_id: str) -> None:
         await asyncio.sleep(TOGETHER_SECONDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ UNFINISHED = ["PENDING", "ENQUEUED"]
 
 @dataclass(frozen=True)
 class Pending:
-    """A declaration that is saved and not finished: whose, since when, and what it has not come past."""
+    """A declaration or a change that is saved and not finished: whose, since when, and what it waits for."""
 
     key: str
     begun: datetime
@@ -75,27 +75,54 @@ def _begun(engine: sa.Engine) -> list[Pending]:
 
 def _read(story: WorkflowStatus, steps: Sequence[StepInfo], left: Collection[str]) -> Pending:
     arguments: Sequence[Any] = (story.input or {"args": ()})["args"]
+    verb = str(arguments[0]) if arguments else ""
     order: dict[str, Any] = arguments[1] if len(arguments) > 1 else {}
-    declaration = order.get("declaration") or {}
-    reporter = declaration.get("reporter") or {}
     done = {step["function_name"]: step["output"] for step in steps}
-    created = done.get("create the incident") or {}
+    incident = _incident(done.values())
+    by = _first(order.get(part) for part in ("declaration", "change", "request", "entry")) or order
+    team = str(by.get("slack_team_id") or order.get("team") or "")
+    person = _first(by.get(part) for part in ("reporter", "by", "done_by")) or {}
     return Pending(
         key=story.workflow_id,
         begun=datetime.fromtimestamp((story.created_at or 0) / 1000, UTC),
-        name=str(declaration.get("name") or ""),
-        by=str(reporter.get("name") or reporter.get("slack_user_id") or ""),
-        reference=str((created.get("incident") or {}).get("reference") or ""),
-        waits_for=_not_past(set(done), str(declaration.get("slack_team_id") or ""), left),
+        name=str((order.get("declaration") or incident).get("name") or ""),
+        by=str(person.get("name") or person.get("slack_user_id") or ""),
+        reference=str(incident.get("reference") or ""),
+        waits_for=_not_past(verb, set(done), team, left),
     )
 
 
-def _not_past(done: set[str], team: str, left: Collection[str]) -> str:
-    if "create the incident" not in done:
-        return "the backend has not created it"
+def _first(found: Iterable[Any]) -> dict[str, Any] | None:
+    return next((one for one in found if isinstance(one, dict)), None)
+
+
+def _incident(outputs: Iterable[Any]) -> dict[str, Any]:
+    """The incident, as the first step that answered one tells it."""
+    for output in outputs:
+        if isinstance(output, dict):
+            found = output.get("incident", output)
+            if isinstance(found, dict) and "reference" in found:
+                return found
+    return {}
+
+
+_KEEPING = {
+    "declare": ("create the incident", "the backend has not created it"),
+    "change": ("change the incident", "the backend has not changed it"),
+    "note": ("note it", "the backend has not noted it"),
+    "add a follow-up": ("add the follow-up", "the backend has not added what is to be done"),
+    "complete a follow-up": ("complete the follow-up", "the backend has not marked it as done"),
+}
+"""The step of each verb that the backend does, and what is said while it is not done."""
+
+
+def _not_past(verb: str, done: set[str], team: str, left: Collection[str]) -> str:
+    step, said = _KEEPING.get(verb, ("", ""))
+    if step and step not in done:
+        return said
     if team in left:
         return f"Tocsin was uninstalled from its workspace ({team}); it goes on once it is installed again"
-    if "open the channel" not in done:
+    if verb == "declare" and "open the channel" not in done:
         return "Slack has not opened its channel"
     return "not everything is done in Slack"
 
