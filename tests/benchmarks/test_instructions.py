@@ -15,7 +15,8 @@ from benchmarks.instructions import FEW, MANY
 from benchmarks.servers import environment, module
 from benchmarks.table import Row, at_most
 
-pytestmark = pytest.mark.benchmark
+# Counted, but under valgrind, which takes minutes: only when asked for.
+pytestmark = [pytest.mark.benchmark, pytest.mark.timed]
 NO_VALGRIND = "needs Debian's valgrind"
 
 
