@@ -6,7 +6,7 @@ from sqlite_utils import Database
 
 from tocsin.backends.local.file import transaction
 
-# Every fiftieth is open, every hundredth private, every tenth names checkout; all by 50 people in turn.
+# Every fiftieth is open, every hundredth private, every tenth names checkout; all by ten people in turn.
 _INCIDENTS = """
 WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :size)
 INSERT INTO incidents (
@@ -17,7 +17,7 @@ SELECT printf('%026d', n), n, 'INC-' || n, 'key-' || n,
     'Half of it fails.',
     CASE n % 3 WHEN 0 THEN 'minor' WHEN 1 THEN 'major' ELSE 'critical' END,
     CASE n % 50 WHEN 0 THEN 'investigating' ELSE 'closed' END, 'incident',
-    CASE n % 100 WHEN 1 THEN 'private' ELSE 'public' END, 'standard', printf('U%010d', n % 50),
+    CASE n % 100 WHEN 1 THEN 'private' ELSE 'public' END, 'standard', printf('U%010d', n % 10),
     '2026-01-01T00:00:00.000000Z', '2026-01-01T00:00:00.000000Z'
 FROM numbers
 """
