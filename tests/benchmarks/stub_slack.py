@@ -81,6 +81,8 @@ class StubSlack:
             asked = dict(parse_qsl(urlsplit(request.target).query) + parse_qsl(request.body.decode()))
             member = {"deleted": False, "is_bot": False, "is_restricted": False, "is_ultra_restricted": False}
             return {"user": {"id": asked.get("user"), "team_id": TEAM, "name": "somebody", **member}}
+        if method == "conversations.info":
+            return {"channel": {"id": "C0000000001", "name": "general", "is_ext_shared": False}}
         if method == "views.open":
             return {"view": {"id": f"V{number}", "hash": "1.1"}}
         if method == "conversations.create":
