@@ -18,16 +18,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from tocsin.journal.turns import take_turns
+from tocsin.journal.turns import in_turns
 
 TRIAL_SECONDS = 1.0
 TRIAL_SIZE = 32_000
 """Bytes of a trial: about what the longest step of a story needs."""
 
 BUSY_SECONDS = 5
-MOST_CONNECTIONS = 60
-"""More than DBOS has threads (see `DurableJournal.open`), so that those who wait here keep nobody out."""
-
 # SQLite, result codes: perm, busy, locked, nomem, readonly, ioerr, full, cantopen, protocol.
 _TAKES_NOTHING = frozenset({3, 5, 6, 7, 8, 10, 13, 14, 15})
 
@@ -40,7 +37,7 @@ class Gate:
     def __init__(self, url: str) -> None:
         self.trouble = ""
         """Why the journal takes nothing; empty when it is well."""
-        self.engine = sa.create_engine(url, pool_size=MOST_CONNECTIONS, max_overflow=0)
+        self.engine = in_turns(url, is_hurried=_asks_now.get, hold=self._hold)
         self._own = sa.create_engine(url, poolclass=sa.NullPool)
         self._well = threading.Event()
         self._well.set()
@@ -48,8 +45,6 @@ class Gate:
         self._one_at_a_time = threading.Lock()
         for engine, seconds in ((self.engine, BUSY_SECONDS), (self._own, TRIAL_SECONDS)):
             event.listen(engine, "connect", _prepared(seconds))
-        event.listen(self.engine, "checkout", self._hold)
-        take_turns(self.engine, _asks_now.get)
         event.listen(self.engine, "handle_error", self._failed)
 
     def close(self) -> None:
@@ -58,7 +53,7 @@ class Gate:
         self._well.set()
         self.engine.dispose()
 
-    def _hold(self, *_: Any) -> None:
+    def _hold(self) -> None:
         if not _asks_now.get():
             self._well.wait()
             if self._closed.is_set() and self.trouble:

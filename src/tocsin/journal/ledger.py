@@ -14,7 +14,7 @@ from sqlalchemy import event
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, SourceMessage
 from tocsin.journal.durable import cause, identity, make_ready, through
-from tocsin.journal.turns import take_turns
+from tocsin.journal.turns import in_turns
 
 T = TypeVar("T")
 _tables = sa.MetaData()
@@ -230,10 +230,9 @@ def prepared(url: str, *, synchronous: str = "FULL") -> sa.Engine:
 
     With `synchronous` as NORMAL a commit reaches the disk at the next `through`, or the next checkpoint.
     """
-    engine = sa.create_engine(url)
+    engine = in_turns(url)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", partial(_prepare_sqlite, synchronous))
-        take_turns(engine)
     return engine
 
 

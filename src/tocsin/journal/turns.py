@@ -7,9 +7,9 @@ import itertools
 import threading
 from collections import defaultdict
 from collections.abc import Callable
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import event
 
 
 class Turns:
@@ -55,13 +55,38 @@ class Turns:
 _turns: defaultdict[str, Turns] = defaultdict(Turns)
 
 
-def take_turns(engine: sa.Engine, is_hurried: Callable[[], bool] = lambda: False) -> None:
-    """Let one thread of this process at a time have connections to the engine's file.
+def in_turns(
+    url: str,
+    *,
+    is_hurried: Callable[[], bool] = lambda: False,
+    hold: Callable[[], None] = lambda: None,
+    **options: Any,
+) -> sa.Engine:
+    """An engine that lets one thread of this process at a time have a connection to an SQLite file.
 
-    Nothing changes for other processes, nor for a database that is no file of SQLite's.
+    `hold` may keep a thread waiting before it gets in the row. Nothing changes for other processes, nor for
+    a database that is no file of SQLite's.
     """
-    if engine.dialect.name != "sqlite" or not engine.url.database:
-        return
-    turns = _turns[engine.url.database]
-    event.listen(engine, "checkout", lambda *_: turns.take(hurried=is_hurried()))
-    event.listen(engine, "checkin", lambda *_: turns.give_back())
+    database = sa.make_url(url).database
+    if not url.startswith("sqlite") or not database:
+        return sa.create_engine(url, **options)
+    turns = _turns[database]
+
+    class TurnPool(sa.QueuePool):
+        def _do_get(self) -> Any:
+            hold()
+            turns.take(hurried=is_hurried())
+            try:
+                return super()._do_get()
+            except BaseException:
+                turns.give_back()
+                raise
+
+        def _do_return_conn(self, record: Any) -> None:
+            try:
+                super()._do_return_conn(record)
+            finally:
+                turns.give_back()
+
+    # Only a thread that has its turn already takes another connection.
+    return sa.create_engine(url, poolclass=TurnPool, max_overflow=-1, **options)
