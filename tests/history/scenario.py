@@ -233,10 +233,10 @@ DEATHS = {
         "        await _without_end(lambda: self._ledger.remember_incident(",
     ),
     "before the channel is recorded": dying(
-        "tocsin.actions.gathering", "            await self._backend.set_channel("
+        "tocsin.actions.gathering", "        await self._backend.set_channel("
     ),
     "before the channel's step is recorded": dying(
-        "tocsin.actions.gathering", "            return channel\n"
+        "tocsin.actions.gathering", "        return channel\n\n    def _furnish("
     ),
     "before the first post is recorded": dying(
         "tocsin.actions.gathering", "        await self._ledger.remember_card("
