@@ -88,12 +88,8 @@ def _nothing_unasked(seen: Evidence) -> Iterator[str]:
             yield f"{kept.reference} is not by who declared it"
         if intent.is_private and not kept.is_private:
             yield f"{kept.reference} was declared private and is kept public"
-        if intent.wants_private and not kept.is_private and not _told_of_public(seen, intent):
+        if intent.wants_private and not kept.is_private and not seen.told_of_public(intent):
             yield f"{kept.reference} is public, and {intent.press.person} is not told, who wanted it private"
-
-
-def _told_of_public(seen: Evidence, intent: Intent) -> bool:
-    return any("is public" in text for text in seen.told_in_person(intent.press.person))
 
 
 def _nobody_waits(seen: Evidence) -> Iterator[str]:

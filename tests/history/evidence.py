@@ -207,6 +207,10 @@ class Evidence:
                 found.setdefault(reference, []).append(message)
         return found
 
+    def told_of_public(self, intent: Intent) -> bool:
+        """Whether who ticked private too late was told that it is public."""
+        return any("is public" in text for text in self.told_in_person(intent.press.person))
+
     def told_in_person(self, person: str) -> list[str]:
         """The bot's own words to one person: direct messages that are no cards, and ephemeral messages."""
         rooms = {c["id"] for c in self.channels.values() if c["kind"] == "im" and person in c["members"]}

@@ -34,6 +34,9 @@ def leaks(seen: Evidence) -> Iterator[str]:
         incidents = seen.incidents_of(intent)
         if not intent.is_private and not any(kept.is_private for kept in incidents):
             continue
+        if incidents and not any(kept.is_private for kept in incidents) and seen.told_of_public(intent):
+            # Private was ticked too late, and whoever did so knows that all may read it.
+            continue
         allowed = intent.insiders | {seen.history.bot}
         for surface in surfaces:
             if surface.audience <= allowed:
