@@ -181,6 +181,9 @@ class OneProcess(Scene):
         self.forget()
         _emptied(self.files / "incidents.db", INCIDENTS)
         _emptied(self.files / "journal.db", JOURNAL)
+        # The bot would notice at its next look.
+        for desk in self.bot.desks.open if self.bot.desks is not None else ():
+            desk.open_now.looked(())
 
     async def while_held(self, act: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """Do it while the backend answers nothing, until the form says that it is saved."""
