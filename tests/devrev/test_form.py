@@ -124,3 +124,10 @@ async def test_each_thing_that_is_not_well_is_found_with_what_to_do(desk: DevRev
     wrong = {f.name: f for f in await backend.examine() if not f.ok}
     assert set(wrong) == {"DevRev's beta API", "DevRev's schema", "DEVREV_PART", "DEVREV_KEY_FIELD"}
     assert all(finding.fix and finding.said for finding in wrong.values())
+
+
+async def test_nobody_is_asked_for_the_key_that_is_ours_to_write(desk: DevRevDesk) -> None:
+    asked = {field.id for field in (await desk.backend.form()).custom_fields}
+    backend = await desk.reopen(key_field="tnt__tocsin_key")
+    assert {field.id for field in (await backend.form()).custom_fields} == asked - {"tnt__tocsin_key"}
+    assert "tnt__tocsin_key" in asked

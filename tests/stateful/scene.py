@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import itertools
 import shutil
 import sqlite3
 import tempfile
@@ -168,6 +169,16 @@ class OneProcess(Scene):
         """Stopped as an operator stops it, perhaps in the middle of something, and started again."""
         await hurried(self._life.aclose())
         await self._start()
+        # The loop stands still between two gestures here, and what is resumed then would run on another.
+        await hurried(self._resumed(), self.is_idle)
+
+    async def _resumed(self) -> None:
+        """Until this process has taken up every story that was left behind."""
+        journal = self.bot.journal
+        for _ in itertools.count():
+            if len(await journal.unfinished()) <= journal.stories_in_hand:
+                return
+            await asyncio.sleep(0.01)
 
     async def quiet(self) -> None:
         """Until nothing is in hand any more."""

@@ -81,6 +81,11 @@ class DurableJournal:
         self._gate: Gate | None = None
         self._running: set[asyncio.Task[Any]] = set()
 
+    @property
+    def stories_in_hand(self) -> int:
+        """How many stories run in this process."""
+        return len(self._running)
+
     def in_hand(self) -> None:
         """Note that the running task is a story, and that its end is waited for."""
         task = asyncio.current_task()

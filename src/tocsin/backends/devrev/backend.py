@@ -120,7 +120,8 @@ class DevRevBackend:
             severities=choices.severities,
             statuses=choices.statuses,
             roles=tuple(self._org.roles),
-            custom_fields=choices.fields,
+            # Nobody is asked for the key: it is ours to write.
+            custom_fields=tuple(field for field in choices.fields if field.id != self._org.key_field),
             backend_fields=asked,
             severity_required=choices.severity_required,
             offers_private=False,
