@@ -223,11 +223,17 @@ class Stage:
 
     async def press(self, person: str, view: View, action_id: str) -> None:
         """Press a button in a window, and wait until the window has changed."""
-        who, before = self.slack.person(person), self._finished("views.update")
+        who, before = self.slack.person(person), self._changes(view)
         block = next(b for b in view.payload["blocks"] if action_id in str(b))["block_id"]
         outcome = await self.workspace.press(who, action_id, block, view_id=view.id)
         assert outcome.ok, outcome
-        await self.workspace.heard("views.update", before + 1, timeout=SECONDS)
+        # Somebody else's window may change meanwhile.
+        while self._changes(view) == before:
+            await self.workspace.heard("views.update", self._finished("views.update") + 1, timeout=SECONDS)
+
+    def _changes(self, view: View) -> int:
+        updates = (call for call in self.workspace.requests if call.method == "views.update")
+        return sum(bool(call.finished) and call.args.get("view_id") == view.id for call in updates)
 
     async def fetch(self, path: str) -> None:
         """Look at a page of the bot as anybody could."""
