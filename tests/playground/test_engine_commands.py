@@ -144,7 +144,7 @@ async def test_a_message_shortcut_brings_the_message_even_where_the_app_is_no_me
         outcome = await slack.workspace.message_shortcut(
             slack.person("ana"), "page_about", alert.channel, alert.ts
         )
-        body = await asyncio.wait_for(told.get(), 5)
+        body = await asyncio.wait_for(told.get(), 30)
     assert outcome.ok
     assert body["type"] == "message_action"
     assert body["message"]["attachments"][0]["title"].startswith("FIRING")

@@ -33,7 +33,7 @@ async def test_a_message_reaches_the_app_with_rich_text_and_the_full_envelope(
     general = await join_general(slack)
     async with connected(slack, app):
         await slack.workspace.say(slack.person("ben"), general, "checkout <is> *slow* @ana")
-        body = await asyncio.wait_for(told.get(), 5)
+        body = await asyncio.wait_for(told.get(), 30)
     ana = slack.person("ana")
     assert body["event"]["text"] == f"checkout &lt;is&gt; *slow* <@{ana}>"
     assert body["event"]["blocks"][0]["type"] == "rich_text"
@@ -121,12 +121,12 @@ async def test_an_unanswered_event_comes_again_with_the_same_id_three_times(slac
     await socket.connect()
     await slack.workspace.sockets.connected(slack.app.app_id)
     await slack.workspace.open_home(slack.person("ana"), slack.app.app_id)
-    seen = [await asyncio.wait_for(attempts.get(), 5)]
+    seen = [await asyncio.wait_for(attempts.get(), 30)]
     for pause in (0, 60, 300):
         slack.clock.turn(3.1)
         await slack.workspace.heard("event.app_home_opened", len(seen))
         slack.clock.turn(pause)
-        seen.append(await asyncio.wait_for(attempts.get(), 5))
+        seen.append(await asyncio.wait_for(attempts.get(), 30))
     await slack.workspace.heard(lambda r: r.ok is True and r.method == "event.app_home_opened")
     await socket.disconnect()
     assert len({request.payload["event_id"] for request in seen}) == 1

@@ -37,7 +37,7 @@ async def test_a_command_opens_a_modal_whose_submission_carries_what_was_typed(
         await slack.workspace.heard("views.open")
         (view,) = slack.workspace.stack(ana)
         assert (await slack.workspace.submit(ana, view.id, typed("checkout"))).ok
-        body = await asyncio.wait_for(submitted, 5)
+        body = await asyncio.wait_for(submitted, 30)
     assert body["view"]["state"]["values"]["name"]["name"]["value"] == "checkout"
     assert body["view"]["private_metadata"] == "kept"
     assert slack.workspace.stack(ana) == []
@@ -54,9 +54,9 @@ async def test_an_app_that_never_answers_is_shown_as_operation_timeout(slack: Ru
 
     async with connected(slack, app):
         running = asyncio.create_task(slack.workspace.command(ana, slack.channel("general"), "/page"))
-        await asyncio.wait_for(reached.wait(), 5)
+        await asyncio.wait_for(reached.wait(), 30)
         slack.clock.turn(3.1)
-        outcome = await asyncio.wait_for(running, 5)
+        outcome = await asyncio.wait_for(running, 30)
         never.set()
     assert outcome.error == "operation_timeout"
     assert "operation_timeout" in outcome.message

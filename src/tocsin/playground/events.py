@@ -46,14 +46,21 @@ class Events:
         self._delivery = delivery
         self._tasks = tasks
 
-    def emit(self, event: Json, *, channel: Channel | None = None, only: InstalledApp | None = None) -> None:
-        """Send to every app that subscribed, has the scope, and whose bot is in the channel."""
+    def emit(
+        self,
+        event: Json,
+        *,
+        channel: Channel | None = None,
+        only: InstalledApp | None = None,
+        joined: bool = True,
+    ) -> None:
+        """Send to every app that subscribed, has the scope, and whose bot is in the channel if `joined`."""
         event.setdefault("event_ts", self._state.next_ts())
         name = event["type"]
         if name == "message" and channel is not None:
             name = SUBSCRIPTIONS[channel.kind]
         for app in self._state.apps.values():
-            if only in (None, app) and self._hears(app, name, channel):
+            if only in (None, app) and self._hears(app, name, channel if joined else None):
                 self._tasks.start(self._send(app, dict(event), channel))
 
     def emit_mention(self, event: Json, channel: Channel) -> None:

@@ -11,7 +11,7 @@ class Fault:
     """One misbehaviour: answer with `status`, `error` or `body`, wait for `until`, or break off mid-response.
 
     `body` is sent as it is, as `content_type`; `retry_after` too, whatever it says. With `after_effect` the
-    method does its work first and only the answer is lost.
+    method does its work first and only the answer is lost, or late.
     """
 
     status: int = 200

@@ -191,6 +191,10 @@ BOOKMARK_LINK: Final = 2_048
 BOOKMARKS: Final = 100
 PINS: Final = 100
 
+# Canvases (Slack, conversations.canvases.create: 1 MiB of Markdown), and files, of which Slack takes 1 GB.
+CANVAS_CHARACTERS: Final = 1_048_576
+FILE_BYTES: Final = 20_000_000
+
 # Socket Mode (Slack, using multiple connections) and rate limits per minute (Slack, rate limits).
 SOCKETS: Final = 10
 CALLS_A_MINUTE: Final = MappingProxyType({1: 1, 2: 20, 3: 50, 4: 100})

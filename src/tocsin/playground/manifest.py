@@ -67,7 +67,9 @@ class Manifest:
     token_rotation: bool = False
     redirect_urls: tuple[str, ...] = ()
     unfurl_domains: tuple[str, ...] = ()
-    functions: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    rich_previews: frozenset[str] = frozenset()
+    """The kinds of Work Objects that the app may show; none where that is off."""
+    functions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     declared: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
@@ -145,6 +147,7 @@ def _read(top: _Part) -> dict[str, Any]:
 
 def _features(features: _Part, app_name: str) -> dict[str, object]:
     home, bot = features.part("app_home"), features.part("bot_user")
+    previews = features.part("rich_previews")
     return {
         "bot_name": bot.words("display_name", app_name),
         "always_online": bot.flag("always_online"),
@@ -154,6 +157,7 @@ def _features(features: _Part, app_name: str) -> dict[str, object]:
         "messages_tab": home.flag("messages_tab_enabled"),
         "messages_tab_read_only": home.flag("messages_tab_read_only_enabled"),
         "unfurl_domains": features.several("unfurl_domains"),
+        "rich_previews": frozenset(previews.several("entity_types") if previews.flag("is_active") else ()),
     }
 
 

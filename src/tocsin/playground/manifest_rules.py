@@ -15,8 +15,13 @@ from tocsin.playground.grammar import (
     complaint,
 )
 from tocsin.playground.scopes import BOT_SCOPES, SCOPES_OF_EVENT
+from tocsin.playground.step_rules import PARAMETER, fitting_errors
 
 _HERE = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/|$)")
+
+
+ENTITIES = tuple(f"slack#/entities/{kind}" for kind in ("task", "file", "item", "incident", "content_item"))
+"""Slack, Work Objects: the kinds there are."""
 
 
 class _Endpoint:
@@ -90,6 +95,10 @@ _FEATURES = Shape(
         "unfurl_domains": Many(
             Words(255, form=r"[a-z0-9][-a-z0-9.]*[a-z0-9]", wanted="invalid domain"), 5, distinct=True
         ),
+        # Slack, Work Object Previews: which kinds an app may show.
+        "rich_previews": Shape(
+            {"is_active": Flag()}, {"entity_types": Many(OneOf(*ENTITIES), 5, distinct=True)}
+        ),
         "functions": _Any(),
         "workflow_steps": _Any(),
         "assistant_view": _Any(),
@@ -143,8 +152,8 @@ _MANIFEST = Shape(
         "oauth_config": _OAUTH,
         "functions": _Named(
             Shape(
-                {"title": Words(), "description": Words()},
-                {"input_parameters": _Any(), "output_parameters": _Any()},
+                {"title": Words(255), "description": Words()},
+                {"input_parameters": _Named(PARAMETER), "output_parameters": _Named(PARAMETER)},
             )
         ),
         "workflows": _Any(),
@@ -165,7 +174,8 @@ def manifest_errors(declared: object) -> list[str]:
     if found or not isinstance(declared, dict):
         return found
     reading = _Reading(declared)
-    return [*reading.scopes(), *reading.events(), *reading.features(), *reading.delivery()]
+    steps = fitting_errors(reading.functions, reading.settings, reading.bot_events)
+    return [*reading.scopes(), *reading.events(), *reading.features(), *reading.delivery(), *steps]
 
 
 class _Reading:
@@ -173,11 +183,13 @@ class _Reading:
 
     def __init__(self, declared: Mapping[str, object]) -> None:
         features, settings = _part(declared, "features"), _part(declared, "settings")
+        self.settings, self.functions = settings, _part(declared, "functions")
         self.bot = _strings(_part(_part(declared, "oauth_config"), "scopes"), "bot")
         self.bot_user = "bot_user" in features
         self.commands = _parts(features, "slash_commands")
         self.shortcuts = _parts(features, "shortcuts")
         self.unfurls = bool(features.get("unfurl_domains"))
+        self.previews = bool(_part(features, "rich_previews").get("is_active"))
         self.subscriptions = _part(settings, "event_subscriptions")
         self.bot_events = _strings(self.subscriptions, "bot_events")
         self.interactivity = _part(settings, "interactivity")
@@ -218,6 +230,8 @@ class _Reading:
             yield complaint("shortcuts require interactivity", "/settings/interactivity")
         if self.unfurls and "links:read" not in self.bot:
             yield complaint("unfurl_domains require the scope links:read", "/features/unfurl_domains")
+        if self.previews and "entity_details_requested" not in self.bot_events:
+            yield complaint("rich_previews require entity_details_requested", "/features/rich_previews")
 
     def delivery(self) -> Complaints:
         """Without Socket Mode, everything that is delivered needs a URL to be delivered to."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tocsin.playground.blocks import message_refusal
 from tocsin.playground.events import Events
 from tocsin.playground.model import Change, Channel, InstalledApp, Json, Message, Refused
@@ -17,6 +19,8 @@ class Messages:
     def __init__(self, state: State, events: Events) -> None:
         self._state = state
         self._events = events
+        self.heeded: list[Callable[[Channel, Message], None]] = []
+        """Told of each message that others can see, after it was posted."""
 
     # posting
 
@@ -35,6 +39,8 @@ class Messages:
             if draft.user is not None and draft.bot_id is None:
                 self._state.mark_read(draft.user, channel.id, draft.ts)
             self._emit(channel, draft)
+            for heed in self.heeded:
+                heed(channel, draft)
         return draft
 
     def _require_parent(self, channel: Channel, draft: Message) -> None:
@@ -76,6 +82,12 @@ class Messages:
             message.edited = {"user": editor, "ts": self._state.next_ts()}
         self._changed(message, previous)
         return message
+
+    def attach(self, message: Message, attachments: list[Json]) -> None:
+        """What stands below a message changes, which edits nothing of what its author wrote."""
+        previous = message_json(self._state, message)
+        message.attachments = [{**one, "id": number} for number, one in enumerate(attachments, 1)]
+        self._changed(message, previous)
 
     def _changed(self, message: Message, previous: Json) -> None:
         self._state.keep(message)

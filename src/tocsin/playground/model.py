@@ -19,6 +19,8 @@ class Team:
     id: str
     name: str
     domain: str
+    plan: Literal["free", "pro"] = "pro"
+    """What it pays for: a free one has no channel canvases for apps to write."""
 
 
 @dataclass
@@ -115,6 +117,28 @@ class Message:
 
 
 @dataclass
+class StoredFile:
+    """A file, or a canvas, which Slack counts among the files; `content` is its text."""
+
+    id: str
+    name: str
+    title: str
+    user: str
+    created: int
+    mimetype: str
+    filetype: str
+    channels: list[str] = field(default_factory=list)
+    """Where it is shared: whoever sees one of them sees it."""
+    tab_of: str = ""
+    """The channel whose own canvas it is."""
+    content: str = ""
+
+    @property
+    def is_canvas(self) -> bool:
+        return bool(self.tab_of)
+
+
+@dataclass
 class View:
     """`payload` is what the app gave, with block and action ids filled in; `values` what is in the form."""
 
@@ -194,6 +218,7 @@ class Change:
         "view_closed",
         "home",
         "read",
+        "step",
     ]
     channel: str | None = None
     person: str | None = None
@@ -223,7 +248,11 @@ class Request:
     took: float | None = None
     envelope_id: str | None = None
     retry_attempt: int = 0
+    team_id: str = ""
+    """As a call gave it; most methods ignore it, and `args` has what is left."""
     finished: bool = False
+    lost: bool = False
+    """Its answer was kept from the app, by a fault that was planned."""
 
 
 class Refused(Exception):

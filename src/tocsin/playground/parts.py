@@ -8,13 +8,16 @@ from tocsin.playground.conversations import Conversations
 from tocsin.playground.delivery import Delivery
 from tocsin.playground.events import Events, Tasks
 from tocsin.playground.faults import Faults
+from tocsin.playground.files import Files
 from tocsin.playground.messages import Messages
 from tocsin.playground.modals import Modals
 from tocsin.playground.rates import Rates
 from tocsin.playground.response_urls import ResponseUrls
 from tocsin.playground.socket_mode import Sockets
 from tocsin.playground.state import State
+from tocsin.playground.step_runs import StepRuns
 from tocsin.playground.store import Store
+from tocsin.playground.unfurls import Unfurls
 from tocsin.playground.wire_log import WireLog
 
 
@@ -39,7 +42,11 @@ class Parts:
         self.messages = Messages(self.state, self.events)
         self.conversations = Conversations(self.state, self.events, self.messages)
         self.bookmarks = Bookmarks(self.state)
+        self.files = Files(self.state, self.messages)
         self.modals = Modals(self.state)
+        self.steps = StepRuns(self.state, self.events)
+        self.unfurls = Unfurls(self.state, self.events, self.messages, self.modals)
+        self.messages.heeded.append(self.unfurls.heed)
         self.response_urls = ResponseUrls(self.state, self.messages)
         self.base_url = base_url
 

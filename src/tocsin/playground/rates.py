@@ -23,7 +23,7 @@ _TIERS = {
         conversations.info conversations.invite conversations.join conversations.kick conversations.leave
         conversations.open conversations.replies reactions.add reactions.get team.info
         users.conversations users.lookupByEmail entity.presentDetails functions.completeError
-        functions.completeSuccess""",
+        functions.completeSuccess canvases.delete files.delete""",
     4: """chat.postEphemeral conversations.members files.completeUploadExternal files.getUploadURLExternal
         files.info users.info users.profile.get views.open views.publish views.push views.update""",
 }

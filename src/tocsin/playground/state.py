@@ -18,6 +18,7 @@ from tocsin.playground.model import (
     Message,
     Person,
     Refused,
+    StoredFile,
     Team,
     UserGroup,
 )
@@ -45,20 +46,23 @@ class State:
         self.groups: dict[str, UserGroup] = {}
         self.apps: dict[str, InstalledApp] = {}
         self.reads: dict[tuple[str, str], str] = {}
+        self.files: dict[str, StoredFile] = {}
         self._last_ts = 0
         if store is not None:
             self._load(store)
 
     # saving
 
-    def keep(self, thing: Team | Person | Channel | Message | UserGroup | InstalledApp) -> None:
+    def keep(self, thing: Team | Person | Channel | Message | UserGroup | InstalledApp | StoredFile) -> None:
         """Remember a new or changed object. Ephemeral messages are remembered but never saved."""
         kind, key = self._place(thing)
         if self._store is None or (isinstance(thing, Message) and thing.ephemeral_to is not None):
             return
         self._store.save(kind, key, written(thing))
 
-    def _place(self, thing: Team | Person | Channel | Message | UserGroup | InstalledApp) -> tuple[str, str]:
+    def _place(
+        self, thing: Team | Person | Channel | Message | UserGroup | InstalledApp | StoredFile
+    ) -> tuple[str, str]:
         match thing:
             case Team():
                 self.team = thing
@@ -79,11 +83,19 @@ class State:
             case InstalledApp():
                 self.apps[thing.app_id] = thing
                 return "apps", thing.app_id
+            case StoredFile():
+                self.files[thing.id] = thing
+                return "files", thing.id
 
     def forget(self, message: Message) -> None:
         self.messages[message.channel].pop(message.ts, None)
         if self._store is not None:
             self._store.remove("messages", f"{message.channel}/{message.ts}")
+
+    def drop_file(self, file: StoredFile) -> None:
+        self.files.pop(file.id, None)
+        if self._store is not None:
+            self._store.remove("files", file.id)
 
     def part_with(self, app_id: str) -> None:
         """Forget an app."""
@@ -102,6 +114,7 @@ class State:
         self.people = {key: Person(**body) for key, body in store.load("people")}
         self.channels = {key: Channel(**body) for key, body in store.load("channels")}
         self.groups = {key: UserGroup(**body) for key, body in store.load("groups")}
+        self.files = {key: StoredFile(**body) for key, body in store.load("files")}
         for key, body in store.load("apps"):
             self.apps[key] = InstalledApp(**(body | {"manifest": Manifest.from_dict(body["manifest"])}))
         for key, body in store.load("reads"):
@@ -162,7 +175,7 @@ def _micros(ts: str) -> int:
     return int(seconds) * 1_000_000 + int(rest.ljust(6, "0") or 0)
 
 
-def written(thing: Team | Person | Channel | Message | UserGroup | InstalledApp) -> Json:
+def written(thing: Team | Person | Channel | Message | UserGroup | InstalledApp | StoredFile) -> Json:
     """An object as the store keeps it; an app's manifest as it was declared."""
     if isinstance(thing, InstalledApp):
         rest = {f.name: getattr(thing, f.name) for f in fields(thing)}

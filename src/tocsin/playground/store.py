@@ -11,7 +11,7 @@ import sqlite_utils
 
 from tocsin.playground.model import Json
 
-KINDS = ("team", "people", "channels", "messages", "groups", "apps", "reads")
+KINDS = ("team", "people", "channels", "messages", "groups", "apps", "reads", "files")
 
 
 class Store:

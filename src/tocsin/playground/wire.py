@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from starlette.datastructures import UploadFile
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -11,12 +12,12 @@ from starlette.websockets import WebSocket
 
 from tocsin.playground.estate import Estate
 from tocsin.playground.model import Json, Refused, Request
-from tocsin.playground.web_api.endpoint import answer
+from tocsin.playground.web_api.endpoint import answer, broken
 from tocsin.playground.workspace import Workspace
 
 
 def wire_routes(estate: Estate) -> list[BaseRoute]:
-    """`/api/<method>`, `/link/` and `/response/<id>`."""
+    """`/api/<method>`, `/link/`, `/response/<id>` and `/upload/v1/<key>`."""
 
     async def call(request: HttpRequest) -> Response:
         return await answer(estate, request)
@@ -28,11 +29,37 @@ def wire_routes(estate: Estate) -> list[BaseRoute]:
     async def link(socket: WebSocket) -> None:
         await estate.first.sockets.serve(socket)
 
+    async def upload(request: HttpRequest) -> Response:
+        return await take_upload(estate, request)
+
     return [
+        Route("/upload/v1/{key}", upload, methods=["POST"]),
         Route("/api/{method}", call, methods=["GET", "POST"]),
         Route("/response/{key}", respond, methods=["POST"]),
         WebSocketRoute("/link/", link),
     ]
+
+
+async def take_upload(estate: Estate, request: HttpRequest) -> Response:
+    """A file's bytes, raw or as the one file of a form (Slack, files.getUploadURLExternal): 200, or not."""
+    key = request.path_params["key"]
+    workspace = next((one for one in estate.workspaces if one.files.expects(key)), estate.first)
+    entry = workspace.wire.begin(Request("call", "upload", {}, workspace.clock.now()))
+    fault = workspace.faults.next_for("upload")
+    content = await request.body()
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        form = await request.form()
+        content = b"".join([await one.read() for one in form.values() if isinstance(one, UploadFile)])
+    error = None
+    if fault is None or not fault.spoils or fault.after_effect:
+        try:
+            workspace.files.receive(key, content)
+        except Refused as no:
+            error = no.error
+    workspace.wire.finish(entry, ok=error is None, error=error, response=None)
+    if fault is not None and fault.spoils:
+        return broken(fault)
+    return PlainTextResponse(error or f"OK - {len(content)}", status_code=400 if error else 200)
 
 
 async def answer_response_url(workspace: Workspace, request: HttpRequest) -> Response:

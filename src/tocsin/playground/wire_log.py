@@ -20,6 +20,8 @@ class WireLog:
         self._news = asyncio.Event()
         self.requests: list[Request] = []
         self.most_kept = MOST_KEPT
+        self.unkept: frozenset[str] = frozenset()
+        """Methods whose answers are long and not kept."""
 
     def begin(self, request: Request) -> Request:
         self.requests.append(request)
@@ -28,7 +30,8 @@ class WireLog:
         return request
 
     def finish(self, request: Request, *, ok: bool, error: str | None, response: Json | None) -> None:
-        request.ok, request.error, request.response = ok, error, response
+        request.ok, request.error = ok, error
+        request.response = None if request.method in self.unkept else response
         request.took = self._clock.now() - request.at
         request.finished = True
         self._tell()
@@ -40,14 +43,14 @@ class WireLog:
     def matching(self, wanted: Wanted) -> list[Request]:
         return [r for r in self.requests if (r.method == wanted if isinstance(wanted, str) else wanted(r))]
 
-    async def heard(self, wanted: Wanted, count: int = 1, timeout: float = 5.0) -> list[Request]:  # noqa: ASYNC109
+    async def heard(self, wanted: Wanted, count: int = 1, timeout: float = 30.0) -> list[Request]:  # noqa: ASYNC109
         """The finished exchanges that match, once there are `count` of them.
 
         TimeoutError, naming what was heard instead, after `timeout` seconds of real time.
         """
         return await self._once(lambda r: r.finished, wanted, count, timeout)
 
-    async def begun(self, wanted: Wanted, count: int = 1, timeout: float = 5.0) -> list[Request]:  # noqa: ASYNC109
+    async def begun(self, wanted: Wanted, count: int = 1, timeout: float = 30.0) -> list[Request]:  # noqa: ASYNC109
         """As `heard`, but an exchange counts as soon as it began."""
         return await self._once(lambda r: True, wanted, count, timeout)
 

@@ -32,7 +32,7 @@ Aside = Literal["", "thread", "details"]
 class Place:
     """Where a person is on the page."""
 
-    kind: Literal["channel", "home", "other"]
+    kind: Literal["channel", "home", "steps", "other"]
     channel: Channel | None = None
     aside: Aside = ""
     thread_ts: str = ""
@@ -66,6 +66,8 @@ class Drawing:
         }
         if self.place.kind == "home":
             drawers["home"] = self._home
+        if self.place.kind == "steps":
+            drawers["runs"] = self._runs
         if self.place.channel is not None:
             drawers |= {"head": self._head, "messages": self._messages}
             asides = {"thread": self._thread, "details": self._details}
@@ -160,7 +162,13 @@ class Drawing:
             "joined": self.viewer in channel.members,
             "bookmarks": channel.bookmarks,
             "pin_count": len(channel.pins),
+            "canvas": self._canvas(channel),
         }
+
+    def _canvas(self, channel: Channel) -> dict[str, str] | None:
+        canvas = self.workspace.files.canvas_of(channel.id)
+        address = f"/docs/{self.workspace.state.team.id}/"
+        return None if canvas is None else {"title": canvas.title, "url": f"{address}{canvas.id}"}
 
     def _here(self) -> Channel:
         assert self.place.channel is not None
@@ -221,6 +229,9 @@ class Drawing:
 
     def _told(self) -> str:
         return self._draw("region_notices.html", notices=self._notices.told(self.viewer))
+
+    def _runs(self) -> str:
+        return self._draw("region_runs.html", runs=self.workspace.steps.runs[:20])
 
     def _home(self) -> str:
         view = self.workspace.home(self.viewer, self.place.app_id)

@@ -11,11 +11,13 @@ from starlette.staticfiles import StaticFiles
 from tocsin.playground.page.acts import Acts
 from tocsin.playground.page.app_acts import AppActs
 from tocsin.playground.page.desk import Desk, Endpoint
+from tocsin.playground.page.documents import Documents
 from tocsin.playground.page.guard import Guard
 from tocsin.playground.page.live import Live
 from tocsin.playground.page.pages import Pages
 from tocsin.playground.page.render import HERE
 from tocsin.playground.page.weather import Weather
+from tocsin.playground.page.workflows import Workflows
 from tocsin.playground.workspace import Workspace
 
 
@@ -30,7 +32,7 @@ def routes(workspace: Workspace, *, advice: str = "") -> list[BaseRoute]:
 
 
 def _shown(desk: Desk) -> Mapping[str, Endpoint]:
-    pages, app_acts = Pages(desk), AppActs(desk)
+    pages, app_acts, documents = Pages(desk), AppActs(desk), Documents(desk)
     return {
         "/": pages.front,
         "/client": pages.index,
@@ -42,9 +44,13 @@ def _shown(desk: Desk) -> Mapping[str, Endpoint]:
         "/archives/{channel}/p{stamp:int}": pages.permalink,
         "/home/{app}": pages.home,
         "/home/{app}/about": pages.about,
+        "/docs/{team}/{file}": documents.canvas,
+        "/files/{file}": documents.file,
+        "/files/{file}/download": documents.download,
         "/browse": pages.browse,
         "/people": pages.people,
         "/weather": Weather(desk).show,
+        "/workflows": Workflows(desk).show,
         "/views/{view}/suggest": app_acts.suggest,
         "/live": Live(desk).stream,
     }
@@ -58,6 +64,7 @@ def _done(desk: Desk) -> Mapping[str, Endpoint]:
         "/people/{person}/message": acts.message_person,
         "/notices/{notice:int}/dismiss": acts.dismiss_notice,
         "/shortcut": app_acts.global_shortcut,
+        "/workflows/{app}/{step}": Workflows(desk).run,
         "/weather/limits": weather.limit,
         "/weather/faults": weather.plan,
         "/weather/clear": weather.clear,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tocsin.playground.web_api import chat, conversations, marks, team, users, views
+from tocsin.playground.web_api import chat, conversations, files, links, marks, steps, team, users, views
 from tocsin.playground.web_api.calls import Method
 
 METHODS: dict[str, Method[Any]] = {
@@ -14,4 +14,7 @@ METHODS: dict[str, Method[Any]] = {
     **chat.METHODS,
     **views.METHODS,
     **marks.METHODS,
+    **links.METHODS,
+    **steps.METHODS,
+    **files.METHODS,
 }

@@ -30,6 +30,8 @@ class PostMessage(Content):
     username: str | None = None
     icon_emoji: str | None = None
     icon_url: str | None = None
+    unfurl_links: bool = False
+    unfurl_media: bool = True
 
 
 class PostEphemeral(Content):

@@ -128,6 +128,11 @@ def one_channel(call: Call, given: OneChannel) -> Json:
     shown = _shown(call, call.visible(given.channel))
     if not given.include_num_members:
         shown["channel"].pop("num_members", None)
+    canvas = call.workspace.files.canvas_of(given.channel)
+    if canvas is not None:
+        # Slack, conversation object: `properties.canvas`, whoever wrote it.
+        told = {"file_id": canvas.id, "is_empty": not canvas.content, "quip_thread_id": ""}
+        shown["channel"]["properties"] = {"canvas": told}
     return shown
 
 

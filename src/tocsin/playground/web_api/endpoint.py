@@ -34,11 +34,11 @@ async def answer(estate: Estate, request: HttpRequest) -> Response:
     except Refused as no:
         stray = no
     app = _app_with(workspace, token)
-    entry = workspace.wire.begin(
-        Request("call", name, dict(given), workspace.clock.now(), app.app_id if app else None, token)
-    )
+    begun = Request("call", name, dict(given), workspace.clock.now(), app.app_id if app else None, token)
+    begun.team_id = str(given.get("team_id") or "")
+    entry = workspace.wire.begin(begun)
     fault = workspace.faults.next_for(name)
-    if fault is not None and fault.until is not None:
+    if fault is not None and fault.until is not None and not fault.after_effect:
         await fault.until.wait()
     if fault is not None and fault.spoils and not fault.after_effect:
         workspace.wire.finish(entry, ok=False, error=_error_of(fault), response=None)
@@ -55,8 +55,11 @@ async def answer(estate: Estate, request: HttpRequest) -> Response:
             estate.revoke(app)
     else:
         body = refused_body(stray)
+    if fault is not None and fault.until is not None and fault.after_effect:
+        await fault.until.wait()
     workspace.wire.finish(entry, ok=body["ok"], error=body.get("error"), response=body)
     if fault is not None and fault.spoils:
+        entry.lost = True
         return broken(fault)
     scopes = ",".join(sorted(app.manifest.bot_scopes)) if app else ""
     return JSONResponse(body, headers={"x-oauth-scopes": scopes})
