@@ -21,5 +21,8 @@ def trace() -> str:
 def traced(given: str = "") -> Iterator[str]:
     """What happens inside, and the tasks begun there, carry this id, or a new one where none is given."""
     one = given or secrets.token_hex(8)
-    with contextvars.bound_contextvars(**{NAME: one}):
+    earlier = contextvars.bind_contextvars(**{NAME: one})
+    try:
         yield one
+    finally:
+        contextvars.reset_contextvars(**earlier)

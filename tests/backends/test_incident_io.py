@@ -177,6 +177,69 @@ async def test_once_v1_is_gone_it_is_not_asked_again(tmp_path: Path) -> None:
         assert posts == ["/v1/incidents", "/v2/incidents", "/v2/incidents"]
 
 
+async def test_v1_that_says_it_is_gone_is_asked_again_by_the_next_process(tmp_path: Path) -> None:
+    account = Account()
+    for start in ("a", "b"):
+        async with opened(tmp_path, account) as (backend, server, _):
+            server.fail("POST", "/v1/incidents", failing(410))
+            for press in ("1", "2"):
+                await backend.create(declaration(start + press, source=MESSAGE))
+            posts = [h.path for h in server.heard if h.method == "POST"]
+            assert posts == ["/v1/incidents", "/v2/incidents", "/v2/incidents"]
+
+
+@pytest.mark.parametrize("chosen", ["security", None], ids=["chosen", "the usual one"])
+async def test_public_is_never_sent_with_a_type_that_is_always_private(
+    tmp_path: Path, chosen: str | None
+) -> None:
+    account = Account()
+    for kind in account.types:
+        kind["is_default"] = kind["id"] == "security"
+    async with opened(tmp_path, account) as (backend, server, _):
+        made = await backend.create(declaration(incident_type_id=chosen, visibility="public"))
+        (sent,) = server.asked("POST", "/v2/incidents")
+        assert sent.body["visibility"] == "private"
+        assert made.is_private
+
+
+async def test_whoever_submits_is_the_reporter_and_each_role_holder_is_named_by_slack_id_alone(
+    both: Both,
+) -> None:
+    backend, server = both
+    for who in (ANA, BEN):
+        server.account.knows(str(who.slack_user_id), str(who.name))
+    await backend.create(declaration(incident_role_assignments={"lead": BEN.slack_user_id}))
+    (sent,) = server.asked("POST", "/v2/incidents")
+    assert sent.body["incident_role_assignments"] == [
+        {"incident_role_id": "reporter", "assignee": {"slack_user_id": ANA.slack_user_id}},
+        {"incident_role_id": "lead", "assignee": {"slack_user_id": BEN.slack_user_id}},
+    ]
+
+
+async def test_a_create_that_is_not_answered_is_given_up_after_ten_seconds(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (backend, server, _):
+        # What is asked before the create is known by then.
+        await backend.form()
+        server.fail("POST", "/v2/incidents", Fault(does=True, hangs=True))
+        began = time.monotonic()
+        with pytest.raises(OutcomeUnknown):
+            await backend.create(declaration())
+        assert time.monotonic() - began >= 9.5
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_key_that_was_refused_is_tried_again_at_the_next_start(tmp_path: Path, status: int) -> None:
+    account = Account()
+    async with opened(tmp_path, account) as (backend, server, _):
+        server.fail("POST", "/v2/incidents", failing(status))
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await backend.create(declaration())
+        assert len(server.asked("POST", "/v2/incidents")) == 1
+    async with opened(tmp_path, account) as (backend, server, _):
+        assert (await backend.create(declaration())).reference == "INC-1"
+
+
 @pytest.mark.parametrize(
     "fault", [LOST, NEVER_CAME, failing(500), failing(503), Fault(does=True, hangs=True)]
 )
@@ -357,9 +420,46 @@ async def test_without_such_a_form_v1_says_what_is_needed(tmp_path: Path) -> Non
 
 async def test_a_catalogue_is_searched_by_words_and_by_alias(both: Both) -> None:
     backend, _ = both
-    assert [o.value for o in await backend.options("team", "crew search")] == ["Search crew"]
-    assert [o.value for o in await backend.options("team", "t-1")] == ["Checkout crew"]
-    assert await backend.options("detected_by", "x") == ()
+    assert [o.value for o in await backend.options("team", "crew search", {})] == ["Search crew"]
+    assert [o.value for o in await backend.options("team", "t-1", {})] == ["Checkout crew"]
+    assert await backend.options("detected_by", "x", {}) == ()
+
+
+async def test_a_catalogue_with_a_fixed_filter_offers_only_what_points_there(tmp_path: Path) -> None:
+    """Custom Fields V2: `fixed_filter`."""
+    account = Account()
+    field = next(field for field in account.fields if field["id"] == "team")
+    field["fixed_filter"] = {"catalog_attribute_id": "01DEPARTMENT", "values": ["01SHOP"]}
+    checkout, search = account.entries
+    checkout["attribute_values"] = {"01DEPARTMENT": {"array_value": [{"literal": "01SHOP"}]}}
+    search["attribute_values"] = {"01DEPARTMENT": {"value": {"literal": "01FIND"}}}
+    async with opened(tmp_path, account) as (backend, _, _clock):
+        assert [o.value for o in await backend.options("team", "", {})] == ["Checkout crew"]
+        assert await backend.options("team", "t-2", {}) == []
+
+
+async def test_a_catalogue_is_limited_by_what_is_chosen_in_another_field(tmp_path: Path) -> None:
+    """Custom Fields V2: `filter_by`."""
+    account = Account()
+    field = next(field for field in account.fields if field["id"] == "team")
+    field["filter_by"] = {"catalog_attribute_id": "01DEPARTMENT", "custom_field_id": "department"}
+    checkout, search = account.entries
+    checkout["attribute_values"] = {"01DEPARTMENT": {"array_value": [{"literal": "01SHOP"}]}}
+    search["attribute_values"] = {"01DEPARTMENT": {"value": {"literal": "01FIND"}}}
+    async with opened(tmp_path, account) as (backend, _, _clock):
+        both = ["Checkout crew", "Search crew"]
+        for chosen, offered in (["01FIND"], both[1:]), (["01SHOP"], both[:1]), ([], both):
+            found = await backend.options("team", "crew", {"department": chosen})
+            assert [o.value for o in found] == offered
+        assert await backend.options("team", "t-1", {"department": ["01FIND"]}) == []
+
+
+@pytest.mark.parametrize("odd", [None, "shop", {"values": 3}, {"catalog_attribute_id": "x", "values": "y"}])
+async def test_a_filter_that_cannot_be_read_hides_nothing(tmp_path: Path, odd: Any) -> None:
+    account = Account()
+    next(field for field in account.fields if field["id"] == "team")["fixed_filter"] = odd
+    async with opened(tmp_path, account) as (backend, _, _clock):
+        assert len(await backend.options("team", "", {})) == 2
 
 
 async def test_an_incident_is_changed_and_told_once(both: Both) -> None:
@@ -416,6 +516,23 @@ async def test_incidents_are_found_by_what_is_wanted(both: Both) -> None:
     assert await found(involving=ANA.slack_user_id) == ["INC-3", "INC-2", "INC-1"]
 
 
+async def test_a_list_goes_on_where_its_last_page_ended(both: Both) -> None:
+    """incident.io, Incidents V2, List: `after`, page_size at most 250."""
+    backend, server = both
+    for number in range(7):
+        severity = "minor" if number % 2 else "major"
+        await backend.create(declaration(f"k{number}", severity_id=severity))
+    found: list[str] = []
+    while page := await backend.matching(
+        IncidentFilter(is_open=True, severity_id="major"), after=found[-1] if found else None, limit=2
+    ):
+        found += [incident.id for incident in page]
+    assert len(found) == len(set(found)) == 4
+    asked = [dict(h.query) for h in server.asked("GET", "/v2/incidents")]
+    assert all(query["severity[one_of]"] == "major" and int(query["page_size"]) <= 250 for query in asked)
+    assert [query.get("after") for query in asked][:2] == [None, found[1]]
+
+
 @pytest.mark.parametrize("kind", ["action", "follow_up"])
 async def test_a_follow_up_whose_answer_was_lost_is_not_made_twice(both: Both, kind: Any) -> None:
     backend, server = both
@@ -430,6 +547,23 @@ async def test_a_follow_up_whose_answer_was_lost_is_not_made_twice(both: Both, k
     done = await backend.complete_follow_up(added.id, ANA, DAWN, "done")
     assert done.is_done
     assert [f.id for f in await backend.follow_ups(made.id)] == [added.id]
+
+
+@pytest.mark.parametrize("kind", ["action", "follow_up"])
+async def test_a_follow_up_that_was_made_before_the_process_died_is_found_by_the_next_one(
+    tmp_path: Path, kind: Any
+) -> None:
+    wanted = FollowUpRequest(key="f", by=ANA, at=DAWN, kind=kind, text="Write it down")
+    async with opened(tmp_path, seconds=2.0) as (backend, server, _):
+        incident = await backend.create(declaration())
+        made = await backend.add_follow_up(incident.id, wanted)
+        # Nothing but the journal's file is left of the first process.
+        memory = SqlMemory(f"sqlite:///{tmp_path / 'journal.db'}")
+        again = IncidentIo(server.url, "a-key", memory=memory, clock=Turned(), seconds=2.0)
+        assert await again.add_follow_up(incident.id, wanted) == made
+        assert [f.id for f in await again.follow_ups(incident.id)] == [made.id]
+        await again.close()
+        memory.close()
 
 
 async def test_doctor_is_told_of_the_key_the_account_and_a_key_used_twice(both: Both) -> None:

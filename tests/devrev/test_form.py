@@ -83,17 +83,17 @@ async def test_a_form_that_cannot_be_fetched_is_unavailable(desk: DevRevDesk) ->
 @pytest.mark.parametrize("searchable", [True, False])
 async def test_parts_are_found_as_somebody_types(desk: DevRevDesk, searchable: bool) -> None:
     desk.org.unreadable = set() if searchable else {"search.core"}
-    found = await desk.backend.options("applies_to_parts", "check")
+    found = await desk.backend.options("applies_to_parts", "check", {})
     assert [(option.id, option.value) for option in found] == [
         (f"{DON}:product/1", "Checkout (PROD-1)"),
         (f"{DON}:feature/4", "Checkout (FEAT-4)"),
     ]
-    assert len(await desk.backend.options("applies_to_parts", "")) == 4
+    assert len(await desk.backend.options("applies_to_parts", "", {})) == 4
 
 
 async def test_tags_are_found_by_what_their_name_contains(desk: DevRevDesk) -> None:
-    assert [option.value for option in await desk.backend.options("tags", "BASE")] == ["database"]
-    assert await desk.backend.options("shoe_size", "4") == []
+    assert [option.value for option in await desk.backend.options("tags", "BASE", {})] == ["database"]
+    assert await desk.backend.options("shoe_size", "4", {}) == []
 
 
 async def test_all_is_well_in_an_organisation_that_is(desk: DevRevDesk) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fakes.declarations import DAWN
@@ -26,6 +26,8 @@ class AskingBackend:
     def __init__(self, behind: Backend) -> None:
         self._behind = behind
         self.declared: list[Declaration] = []
+        self.beside: list[Mapping[str, Sequence[str]]] = []
+        """What was chosen in other fields, each time that somebody typed."""
         self.down = False
         self.silent = False
         self.refusal: Refused | None = None
@@ -37,7 +39,10 @@ class AskingBackend:
         refused = {"offers_private": False, "private_refusal": "Keeper has no private incidents."}
         return (await self._behind.form()).model_copy(update={**asked, **refused, "as_of": DAWN})
 
-    async def options(self, field_id: str, typed: str) -> Sequence[FieldOption]:
+    async def options(
+        self, field_id: str, typed: str, beside: Mapping[str, Sequence[str]]
+    ) -> Sequence[FieldOption]:
+        self.beside.append(beside)
         if self.silent:
             await asyncio.Event().wait()
         known = PARTS if field_id == "applies_to_parts" else (FieldOption(id="c1", value="Checkout"),)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,9 @@ class HeldBackend:
         self.failing_changes: list[Exception] = []
         self.may_change = asyncio.Event()
         self.may_change.set()
+        self.found = asyncio.Event()
+        self.may_find = asyncio.Event()
+        self.may_find.set()
 
     async def form(self) -> Form:
         await self.form_may_come.wait()
@@ -54,6 +57,13 @@ class HeldBackend:
         await self.may_change.wait()
         changed: Incident = await self.__getattr__("change")(incident_id, change)
         return changed
+
+    async def matching(self, *args: Any, **options: Any) -> Sequence[Incident]:
+        """What there was when it was asked for, told once `may_find` is set."""
+        matching: Sequence[Incident] = await self.__getattr__("matching")(*args, **options)
+        self.found.set()
+        await self.may_find.wait()
+        return matching
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._behind, name)
@@ -89,3 +99,4 @@ async def held_bot(
         yield Held(bot, backends[0])
         backends[0].go_on.set()
         backends[0].may_change.set()
+        backends[0].may_find.set()

@@ -36,8 +36,13 @@ class Channel(Frozen):
 class Searching(Protocol):
     """Fields whose options are too many to list."""
 
-    async def options(self, field_id: str, typed: str) -> Sequence[FieldOption]:
-        """The first hundred options that match what somebody types, best first."""
+    async def options(
+        self, field_id: str, typed: str, beside: Mapping[str, Sequence[str]]
+    ) -> Sequence[FieldOption]:
+        """The first hundred options that match what somebody types, best first.
+
+        What is chosen `beside`, by custom field, may limit them.
+        """
 
 
 class Backend(Searching, Protocol):

@@ -136,5 +136,7 @@ class IncidentFilter(Frozen):
     """Words of the name, the summary or the reference."""
     visible_to: PersonId | None = None
     """Leave out private incidents that this person may not know of; None leaves out no incident."""
+    teams: frozenset[TeamId] | None = None
+    """Of these workspaces; None leaves out no incident."""
     involving: PersonId | None = None
     """Reported by this person, or with a role held by them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Literal
@@ -22,6 +22,7 @@ from tocsin.incidents.model import (
     Incident,
     MessageTs,
     PersonId,
+    TeamId,
     Visibility,
 )
 from tocsin.incidents.requests import (
@@ -252,6 +253,11 @@ def places(
 def visible_to(person: PersonId | None, incident: Incident) -> bool:
     """Whether this person may know of the incident: a private one is for its reporter and role holders."""
     return not incident.is_private or (person is not None and person in incident.people)
+
+
+def is_of(teams: Collection[TeamId] | None, incident: Incident) -> bool:
+    """Whether the incident is of one of these workspaces; None are all there are."""
+    return teams is None or incident.slack_team_id in teams
 
 
 def ago(then: datetime, now: datetime) -> str:

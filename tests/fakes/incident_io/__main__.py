@@ -5,35 +5,30 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from fakes.incident_io.account import Account
-from fakes.incident_io.server import IncidentIoServer, running_incident_io
+from fakes.incident_io.account import Account, Json
+from fakes.incident_io.server import running_incident_io
 
 
-async def _open_channels(server: IncidentIoServer, seconds: float) -> None:
+def _open_channel(account: Account, seconds: float, incident: Json) -> None:
     """What incident.io does some time after each creation."""
-    opened: set[str] = set()
-    while True:
-        await asyncio.sleep(0.2)
-        for incident in [i for i in server.account.incidents if i["id"] not in opened]:
-            opened.add(incident["id"])
-            name = f"{incident['reference'].lower()}-green-parrot"
-            number = incident["reference"].removeprefix("INC-")
-            asyncio.get_running_loop().call_later(
-                seconds, server.account.open_channel, incident, f"C0IO{number:0>6}", name
-            )
+    name = f"{incident['reference'].lower()}-green-parrot"
+    channel = f"C0IO{incident['reference'].removeprefix('INC-'):0>6}"
+    asyncio.get_running_loop().call_later(seconds, account.open_channel, incident, channel, name)
 
 
 async def serve(port: int, key: str, seconds: float, people: list[str]) -> None:
     account = Account(key=key)
     for person in people:
         account.knows(person, person)
+    account.made = partial(_open_channel, account, seconds)
     async with running_incident_io(account, port) as server:
         print(f"INCIDENT_IO_URL={server.url} INCIDENT_IO_API_KEY={key}", flush=True)
-        await _open_channels(server, seconds)
+        await asyncio.Event().wait()
 
 
 def main() -> None:

@@ -69,7 +69,10 @@ class Account:
             _status("fixing", "Fixing", "live", 2),
             _status("monitoring", "Monitoring", "live", 3),
             _status("closed", "Closed", "closed", 4),
+            # incident.io manages all but live and learning ones itself (API v2, incident statuses).
             _status("declined", "Declined", "declined", 5),
+            _status("merged", "Merged", "merged", 6),
+            _status("canceled", "Canceled", "canceled", 7),
         ]
     )
     types: list[Json] = field(
@@ -133,6 +136,8 @@ class Account:
     attachments: list[Json] = field(default_factory=list)
     actions: list[Json] = field(default_factory=list)
     follow_ups: list[Json] = field(default_factory=list)
+    made: Callable[[Json], None] = lambda incident: None
+    """Hears of each new incident."""
 
     def now(self) -> str:
         return self.clock().isoformat().replace("+00:00", "Z")
@@ -155,6 +160,7 @@ class Account:
         gone = {"incident_status", "last_activity_at", "team_ids", "incident_timestamp_values"}
         category, name = incident["incident_status"]["category"], incident["incident_status"]["name"].lower()
         plain = {"triage": "triage", "closed": "closed", "declined": "declined"}
+        plain |= {"merged": "closed", "canceled": "closed"}
         words = ("investigating", "fixing", "monitoring")
         status = plain.get(category, name if name in words else "investigating")
         mode = {"standard": "real"}.get(incident["mode"], incident["mode"])

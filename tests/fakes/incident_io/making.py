@@ -51,6 +51,7 @@ def make(account: Account, body: Json) -> Json:
     if body.get("source_message_channel_id"):
         where = (body["source_message_channel_id"], body["source_message_timestamp"])
         account.sources[incident["id"]] = where
+    account.made(incident)
     return incident
 
 

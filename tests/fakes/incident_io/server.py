@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +36,10 @@ class Fault:
     does: bool = False
     """The work is done before the answer is lost."""
     hangs: bool = False
+    waits: Callable[[], Awaitable[None]] | None = None
+    """Waited for when the work is done, or before it is not."""
+    spares: bool = False
+    """The true answer comes after all, only late."""
 
 
 def failing(status: int, **headers: str) -> Fault:
@@ -56,6 +60,8 @@ class Heard:
     body: Json
     raw: bytes
     at: float
+    trace: str = ""
+    """The id that a client gives a request, to find it again in both logs."""
 
 
 @dataclass
@@ -90,13 +96,18 @@ class IncidentIoServer:
         fault = self.down or self._fault(request)
         if fault is None:
             await self._answer(request, raw, send)
+            return
+        if fault.does:
+            await self._answer(request, raw, _nowhere)
+        if fault.waits is not None:
+            await fault.waits()
+        if fault.hangs:
+            await asyncio.Event().wait()
+        if fault.spares:
+            await self._answer(request, raw, send)
         elif fault.answer is not None:
             await fault.answer()(scope, receive, send)
         else:
-            if fault.does:
-                await self._answer(request, raw, _nowhere)
-            if fault.hangs:
-                await asyncio.Event().wait()
             await _cut(send)
 
     async def _note(self, request: Request, raw: bytes) -> None:
@@ -106,9 +117,9 @@ class IncidentIoServer:
                 body = json.loads(raw)
             except ValueError:
                 body = {}
-        at = asyncio.get_running_loop().time()
+        at, trace = asyncio.get_running_loop().time(), request.headers.get("x-request-id", "")
         query = list(request.query_params.multi_items())
-        self.heard.append(Heard(request.method, request.url.path, query, body, raw, at))
+        self.heard.append(Heard(request.method, request.url.path, query, body, raw, at, trace))
         async with self.came:
             self.came.notify_all()
 

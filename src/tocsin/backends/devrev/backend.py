@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -132,7 +132,10 @@ class DevRevBackend:
         )
         return self._form
 
-    async def options(self, field_id: str, typed: str) -> Sequence[FieldOption]:
+    async def options(
+        self, field_id: str, typed: str, beside: Mapping[str, Sequence[str]]
+    ) -> Sequence[FieldOption]:
+        """As asked for; what stands `beside` limits nothing in DevRev."""
         return await self._reading.options(field_id, typed)
 
     async def create(self, declaration: Declaration) -> Incident:

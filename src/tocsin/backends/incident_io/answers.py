@@ -16,6 +16,8 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_validator,
 )
 
@@ -31,6 +33,14 @@ def _moment(given: object) -> datetime | None:
 
 
 Moment = Annotated[datetime | None, BeforeValidator(_moment)]
+
+
+def _or_none(given: object, read: ValidatorFunctionWrapHandler) -> Any:
+    """What cannot be read is as good as missing."""
+    try:
+        return read(given)
+    except ValidationError:
+        return None
 
 
 class Answer(BaseModel):
@@ -103,6 +113,20 @@ class OptionAnswer(Answer):
     sort_key: int = 1000
 
 
+class FixedFilter(Answer):
+    """Only those entries of a catalogue are offered whose attribute points to one of these."""
+
+    catalog_attribute_id: str
+    values: list[str] = Field(default_factory=list)
+
+
+class FilterBy(Answer):
+    """Only those entries are offered whose attribute points to what is chosen in another field."""
+
+    catalog_attribute_id: str
+    custom_field_id: str
+
+
 class FieldAnswer(Answer):
     """A custom field, as V1, V2 and an incident's entries have it."""
 
@@ -111,6 +135,8 @@ class FieldAnswer(Answer):
     description: str = ""
     field_type: str = "text"
     catalog_type_id: str | None = None
+    fixed_filter: Annotated[FixedFilter | None, WrapValidator(_or_none)] = None
+    filter_by: Annotated[FilterBy | None, WrapValidator(_or_none)] = None
     required_v2: str = ""
     show_before_creation: bool = True
     options: list[OptionAnswer] = Field(default_factory=list)

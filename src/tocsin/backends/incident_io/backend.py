@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from tocsin.actions.ports import Channel, Clock, Finding, Memory, Operator
@@ -18,7 +18,7 @@ from tocsin.backends.incident_io.troubles import Rejected
 from tocsin.incidents.errors import Overtaken, Refused
 from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
-from tocsin.incidents.rules import visible_to
+from tocsin.incidents.rules import is_of, visible_to
 
 MOST_LOOKED_AT = 1000
 """How many incidents are looked through for words, which incident.io does not search."""
@@ -56,9 +56,11 @@ class IncidentIo:
     async def form(self) -> Form:
         return await self._account.refresh()
 
-    async def options(self, field_id: str, typed: str) -> Sequence[FieldOption]:
+    async def options(
+        self, field_id: str, typed: str, beside: Mapping[str, Sequence[str]]
+    ) -> Sequence[FieldOption]:
         try:
-            return await self._account.search(field_id, typed)
+            return await self._account.search(field_id, typed, beside)
         except Rejected as rejected:
             raise Refused(str(rejected)) from rejected
 
@@ -177,6 +179,7 @@ def _matches(incident: Incident, wanted: IncidentFilter) -> bool:
     return (
         all(word in said for word in wanted.text.casefold().split())
         and (wanted.visible_to is None or visible_to(wanted.visible_to, incident))
+        and is_of(wanted.teams, incident)
         and (wanted.involving is None or wanted.involving in incident.people)
         and (wanted.is_open is None or incident.incident_status.is_open is wanted.is_open)
     )

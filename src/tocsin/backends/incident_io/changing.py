@@ -14,10 +14,13 @@ from tocsin.backends.incident_io.mapping import follow_up_of
 from tocsin.backends.incident_io.reading import pages, written
 from tocsin.backends.incident_io.refusing import refusal
 from tocsin.backends.incident_io.troubles import Rejected
-from tocsin.incidents.errors import OutcomeUnknown, Refused
+from tocsin.incidents.errors import Refused
 from tocsin.incidents.listing import named
 from tocsin.incidents.model import FollowUp, Form, Person, SourceMessage, TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
+
+SENT = "sent"
+"""What is remembered of something to do until it is known what it became."""
 
 KINDS = {
     "action": ("/v3/actions", "actions", "action"),
@@ -116,12 +119,16 @@ async def attach_source(
 
 
 async def add_to_do(client: Client, memory: Memory, incident_id: str, request: FollowUpRequest) -> FollowUp:
-    """An action or a follow-up. incident.io has no key for these: after an unknown outcome we look first."""
+    """An action or a follow-up, once for each key.
+
+    incident.io has no key for these (Actions V3 and Follow-ups V3, Create). So it is written down before
+    anything is sent, and what it became afterwards: who asks again, also after a crash, looks there first.
+    """
     path, _, one = KINDS[request.kind]
     name = f"incident_io/to_do/{request.key}"
-    if await memory.recall(name) is not None:
+    if (became := await memory.recall(name)) is not None:
         for found in await _to_dos(client, request.kind, incident_id):
-            if found.text == request.text:
+            if found.id == became or (became == SENT and found.text == request.text):
                 return found
     assignee = await _user_id(client, request.assignee)
     body: wire.Payload
@@ -129,13 +136,11 @@ async def add_to_do(client: Client, memory: Memory, incident_id: str, request: F
         body = wire.ActionPayload(incident_id=incident_id, description=request.text, assignee_id=assignee)
     else:
         body = wire.FollowUpPayload(incident_id=incident_id, title=request.text, assignee_id=assignee)
-    try:
-        answer = await _sent(client, path, body)
-    except OutcomeUnknown:
-        await memory.remember(name, "sent")
-        raise
-    await memory.forget(name)
-    return follow_up_of(ToDoAnswer.model_validate(answer.get(one) or {}), request.kind)
+    await memory.remember(name, SENT)
+    answer = await _sent(client, path, body)
+    made = follow_up_of(ToDoAnswer.model_validate(answer.get(one) or {}), request.kind)
+    await memory.remember(name, made.id)
+    return made
 
 
 async def complete_to_do(client: Client, follow_up_id: str) -> FollowUp:

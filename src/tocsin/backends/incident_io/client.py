@@ -15,6 +15,7 @@ from tocsin.backends.incident_io.doors import Door, Shut
 from tocsin.backends.incident_io.pace import Pace
 from tocsin.backends.incident_io.troubles import Rejected, asked_to_wait, told_wrong
 from tocsin.incidents.errors import OutcomeUnknown, TocsinError, Unavailable
+from tocsin.tracing import trace
 
 TIMEOUT_SECONDS: Final = 10.0
 CONNECT_SECONDS: Final = 5.0
@@ -84,6 +85,9 @@ class Client:
     async def _asked(self, method: str, path: str, query: Query, body: bytes | None) -> Json:
         changes = method != "GET"
         headers = {"Content-Type": "application/json"} if body is not None else {}
+        if trace():
+            # One id leads from a gesture in Slack to the request at incident.io.
+            headers["X-Request-Id"] = trace()
         try:
             async with asyncio.timeout(self._seconds):
                 response = await self._http.request(

@@ -220,6 +220,7 @@ def _kept(declaration: Declaration, sent: Sent) -> Kept:
         source=declaration.source,
         strangers=sent.strangers,
         version=sent.version,
+        team=declaration.slack_team_id,
     )
 
 

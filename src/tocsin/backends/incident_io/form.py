@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -40,7 +41,8 @@ class Account:
         self._clock = clock
         self.form: Form | None = None
         self.types: tuple[answers.TypeAnswer, ...] = ()
-        self._options: dict[str, tuple[float, tuple[FieldOption, ...]]] = {}
+        self._options: dict[tuple[str, str], tuple[float, tuple[_Offered, ...]]] = {}
+        self._fields: dict[str, answers.FieldAnswer] = {}
 
     async def known(self) -> Form:
         """The form as it was last; asked for now if it never was."""
@@ -63,7 +65,8 @@ class Account:
             self._forms(),
         )
         elements = next((form.lifecycle_elements for form in forms if form.form_type == "declare"), None)
-        custom = await self._fields(fields, elements)
+        custom = await self._in_order(fields, elements)
+        self._fields = {field.id: field for field in fields}
         self.types = tuple(types)
         self.form = Form(
             severities=tuple(Severity(**s.model_dump()) for s in severities),
@@ -94,7 +97,7 @@ class Account:
                 raise
             return []
 
-    async def _fields(
+    async def _in_order(
         self, fields: Sequence[answers.FieldAnswer], elements: Sequence[answers.ElementAnswer] | None
     ) -> tuple[CustomField, ...]:
         """The fields in the order of the form; where there is none, V1 still says which are needed."""
@@ -123,52 +126,96 @@ class Account:
     async def _options_of(self, field: answers.FieldAnswer) -> tuple[FieldOption, ...]:
         if field.field_type not in SELECTS or field.catalog_type_id:
             return ()
-        query = (("custom_field_id", field.id),)
-        return await self._kept(
-            f"field {field.id}", "/v1/custom_field_options", "custom_field_options", query
-        )
+        query = ("custom_field_id", field.id)
+        kept = await self._kept("/v1/custom_field_options", "custom_field_options", query)
+        return tuple(one.option for one in kept)
 
-    async def _entries(self, catalog_type_id: str) -> tuple[FieldOption, ...]:
-        query = (("catalog_type_id", catalog_type_id),)
-        return await self._kept(f"catalog {catalog_type_id}", "/v3/catalog_entries", "catalog_entries", query)
-
-    async def _kept(
-        self, key: str, path: str, name: str, query: tuple[tuple[str, str], ...]
-    ) -> tuple[FieldOption, ...]:
-        asked, kept = self._options.get(key, (0.0, ()))
+    async def _kept(self, path: str, name: str, query: tuple[str, str]) -> tuple[_Offered, ...]:
+        asked, kept = self._options.get(query, (0.0, ()))
         if asked and monotonic() - asked < OPTIONS_SECONDS:
             return kept
-        found = [item async for item in pages(self._client, path, name, query, most=MOST_OPTIONS)]
-        options = tuple(_option(item) for item in found if item.get("id") and not item.get("archived_at"))
-        self._options[key] = (monotonic(), options)
+        found = [item async for item in pages(self._client, path, name, (query,), most=MOST_OPTIONS)]
+        options = _offered(found)
+        self._options[query] = (monotonic(), options)
         return options
 
-    async def search(self, field_id: str, typed: str) -> Sequence[FieldOption]:
+    async def search(
+        self, field_id: str, typed: str, beside: Mapping[str, Sequence[str]]
+    ) -> Sequence[FieldOption]:
         """The first hundred entries of the field's catalogue that match: by id or alias, then by words.
 
-        incident.io, Catalog V3, ListEntries: `identifier` finds an entry by id, external id or alias.
+        incident.io, Catalog V3, ListEntries: `identifier` finds an entry by id, external id or alias;
+        Custom Fields V2: `fixed_filter`, and `filter_by` what is chosen `beside`, in the form's other fields.
         """
         form = await self.known()
         field = form.custom_field(field_id)
         if field is None or not field.catalog_type_id:
             return ()
         words = typed.casefold().split()
-        entries = await self._entries(field.catalog_type_id)
-        found = [e for e in entries if all(word in e.value.casefold() for word in words)]
+        query = ("catalog_type_id", field.catalog_type_id)
+        kept = await self._kept("/v3/catalog_entries", "catalog_entries", query)
+        filters = list(self._filters(field_id, beside))
+        found = [
+            e for e in kept if all(word in e.option.value.casefold() for word in words) and e.fits(filters)
+        ]
         if typed.strip() and not found:
-            query = [("catalog_type_id", field.catalog_type_id), ("identifier", typed.strip())]
-            answer = await self._client.fetch("/v3/catalog_entries", query)
-            found = [_option(item) for item in answer.get("catalog_entries") or () if item.get("id")]
-        return found[:FOUND]
+            answer = await self._client.fetch("/v3/catalog_entries", [query, ("identifier", typed.strip())])
+            found = [e for e in _offered(answer.get("catalog_entries") or ()) if e.fits(filters)]
+        return [e.option for e in found[:FOUND]]
+
+    def _filters(
+        self, field_id: str, beside: Mapping[str, Sequence[str]]
+    ) -> Iterator[tuple[str, Sequence[str]]]:
+        """Which attributes must point where."""
+        told = self._fields.get(field_id)
+        if told and (fixed := told.fixed_filter):
+            yield fixed.catalog_attribute_id, fixed.values
+        if told and (by := told.filter_by) and (chosen := beside.get(by.custom_field_id)):
+            yield by.catalog_attribute_id, chosen
 
     async def reporter_role(self) -> str | None:
         form = await self.known()
         return next((role.id for role in form.roles if role.role_type == "reporter"), None)
 
 
+@dataclass(frozen=True)
+class _Offered:
+    """An option of a field, or an entry of a catalogue with what its attributes point to."""
+
+    option: FieldOption
+    attributes: Mapping[str, frozenset[str]]
+
+    def fits(self, filters: Iterable[tuple[str, Sequence[str]]]) -> bool:
+        """Whether each attribute points to one of what is wanted; what tells no attributes is let through."""
+        return not self.attributes or all(
+            not self.attributes.get(attribute, frozenset()).isdisjoint(wanted)
+            for attribute, wanted in filters
+        )
+
+
+def _offered(items: Iterable[dict[str, Any]]) -> tuple[_Offered, ...]:
+    there = (item for item in items if item.get("id") and not item.get("archived_at"))
+    return tuple(_Offered(_option(item), _attributes(item.get("attribute_values"))) for item in there)
+
+
 def _option(item: dict[str, Any]) -> FieldOption:
     value = item.get("value") or item.get("name") or item["id"]
     return FieldOption(id=str(item["id"]), value=str(value), sort_key=int(item.get("sort_key") or 0))
+
+
+def _attributes(told: object) -> dict[str, frozenset[str]]:
+    """By attribute: the ids that it points to (Catalog V3: `literal` in `value` or `array_value`)."""
+    bindings = told.items() if isinstance(told, dict) else ()
+    return {attribute: frozenset(_literals(binding)) for attribute, binding in bindings}
+
+
+def _literals(binding: object) -> Iterator[str]:
+    if not isinstance(binding, dict):
+        return
+    several = binding.get("array_value")
+    for one in [binding.get("value"), *(several if isinstance(several, list) else ())]:
+        if isinstance(one, dict) and isinstance(one.get("literal"), str):
+            yield one["literal"]
 
 
 def _needed(elements: Sequence[answers.ElementAnswer], kind: str, *, default: bool) -> bool:

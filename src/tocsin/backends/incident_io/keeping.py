@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from tocsin.actions.ports import Memory
-from tocsin.incidents.model import Frozen, Incident, Person, PersonId, SourceMessage
+from tocsin.incidents.model import Frozen, Incident, Person, PersonId, SourceMessage, TeamId
 
 
 class Kept(Frozen):
@@ -17,6 +17,8 @@ class Kept(Frozen):
     strangers: tuple[PersonId, ...] = ()
     """Who was to have a role, and whom incident.io does not know."""
     version: Literal["v1", "v2"] = "v2"
+    team: TeamId = TeamId("")
+    """The workspace it was declared in; incident.io tells that of its own channel."""
 
 
 def kept_name(incident_id: str) -> str:
@@ -24,13 +26,14 @@ def kept_name(incident_id: str) -> str:
 
 
 def completed(incident: Incident, kept: Kept) -> Incident:
-    """The incident with its reporter, where incident.io names none, its source, and who is unknown."""
+    """The incident with its reporter, where incident.io names none, its source, workspace and strangers."""
     known = incident.creator.slack_user_id is not None
     return incident.model_copy(
         update={
             "creator": incident.creator if known else kept.reporter,
             "source": kept.source,
             "strangers": kept.strangers,
+            "slack_team_id": kept.team or incident.slack_team_id,
         }
     )
 
