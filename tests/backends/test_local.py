@@ -20,7 +20,9 @@ from tocsin.backends import BACKENDS, Opening
 from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import LocalBackend, rows
 from tocsin.backends.local.file import PATIENCE, IncidentFile
+from tocsin.backends.local.schema import migrations
 from tocsin.incidents.errors import Unavailable
+from tocsin.incidents.requests import IncidentFilter
 
 PROCESS = Path(__file__).with_name("declaring_process.py")
 PERMALINKS = "http://127.0.0.1:8080"
@@ -283,6 +285,23 @@ async def test_a_closed_file_says_so(local: LocalBackend) -> None:
     await local.close()
     with pytest.raises(Unavailable, match="closed"):
         await local.incidents()
+
+
+async def test_the_words_of_an_older_file_are_found_by_how_they_begin(tmp_path: Path) -> None:
+    path = tmp_path / "incidents.db"
+    older, dawn = Database(path), "2026-03-01T03:00:00.000000Z"
+    migrations.apply(older, stop_before="longer_beginnings_of_words")
+    ids = {"id": "1", "number": 1, "reference": "INC-1", "idempotency_key": "key", "name": "Checkouts fail"}
+    kinds = {"severity_id": "major", "incident_status_id": "closed", "incident_type_id": "incident"}
+    who = {"visibility": "public", "mode": "standard", "creator_slack_user_id": "U1"}
+    older["incidents"].insert({**ids, **kinds, **who, "created_at": dawn, "updated_at": dawn})
+    older.close()
+    backend = await opened(path)
+    await backend.create(declaration(name="Checkout is slow"))
+    for written in ("chec", "checkout", "checkout s"):
+        found = await backend.matching(IncidentFilter(text=written), limit=5)
+        assert [one.reference for one in found] == (["INC-2"] if " " in written else ["INC-2", "INC-1"])
+    await backend.close()
 
 
 async def test_the_file_of_a_newer_version_is_not_touched_by_an_older_one(tmp_path: Path) -> None:

@@ -79,10 +79,11 @@ async def test_a_change_repeated_with_its_key_changes_nothing_and_says_nothing_t
     assert len(await said(keeps, incident)) == 3
 
 
-async def test_what_is_set_already_is_no_news(keeps: KeepsIncidents) -> None:
+async def test_what_is_set_already_is_refused_and_is_no_news(keeps: KeepsIncidents) -> None:
     incident = await keeps.create(declaration())
-    changed = await keeps.change(incident.id, change(name=incident.name, severity_id="major"))
-    assert changed == incident
+    with pytest.raises(Refused, match="Nothing would change: INC-1 is Investigating, Major already"):
+        await keeps.change(incident.id, change(name=incident.name, severity_id="major"))
+    assert await keeps.find(incident.id) == incident
     assert await said(keeps, incident) == []
 
 
@@ -147,9 +148,11 @@ async def test_a_role_is_taken_given_and_given_up(keeps: KeepsIncidents) -> None
 
 async def test_an_incident_is_made_private_once_and_stays_so(keeps: KeepsIncidents) -> None:
     incident = await keeps.create(declaration())
-    for key in ("first", "second"):
-        changed = await keeps.change(incident.id, change(key, visibility="private"))
+    for _ in range(2):
+        changed = await keeps.change(incident.id, change("first", visibility="private"))
         assert changed.is_private
+    with pytest.raises(Refused, match="Nothing would change"):
+        await keeps.change(incident.id, change("second", visibility="private"))
     assert await said(keeps, incident) == ["Ana Torres made it private"]
 
 

@@ -76,7 +76,10 @@ async def test_a_bot_that_may_write_to_its_folder_only_declares_and_stops_in_tim
             SLACK_BOT_TOKEN=slack.bot_token,
             SLACK_APP_TOKEN=slack.app_token,
         )
-        await workspace.sockets.connected(slack.app.app_id, 1)
+        connected = asyncio.create_task(workspace.sockets.connected(slack.app.app_id, 1))
+        ended = asyncio.create_task(bot.wait())
+        await asyncio.wait({connected, ended}, return_when=asyncio.FIRST_COMPLETED)
+        assert connected.done(), (await bot.communicate())[1].decode()
         assert (await workspace.command(ana, slack.channel("general"), "/incident")).ok
         await workspace.heard("views.open", timeout=SECONDS)
         view = workspace.stack(ana)[-1]

@@ -31,6 +31,9 @@ VERBS = {
 UPDATE_VERBS = {False: "gave an update:", True: "resolved it:"}
 """What the timeline says of a message: one on the way, and one that closes the incident."""
 
+NAMELESS = "a private incident"
+"""How an incident is called where somebody may read of it who may not know of it."""
+
 # What each verb makes of an incident's status: the category it goes to.
 _CATEGORY: dict[str, str] = {
     "close": "closed",
@@ -95,7 +98,8 @@ def checked(change: IncidentChange, incident: Incident, form: Form) -> IncidentC
     if wrong:
         raise Refused(" ".join(dict.fromkeys(wrong.values())), wrong)
     if not (changed_fields(change) or change.message):
-        raise Refused(_unchanged(incident))
+        severity = incident.severity.name if incident.severity else ""
+        raise Refused(unchanged(incident.reference, incident.incident_status.name, severity))
     if change.incident_status_id is not None and change.seen_status_id is None:
         change = change.model_copy(update={"seen_status_id": incident.incident_status.id})
     return change
@@ -237,9 +241,9 @@ def _refused(incident: Incident, to: Status) -> str | None:
     return f"{incident.reference} is {now.name} already. Reopen it first."
 
 
-def _unchanged(incident: Incident) -> str:
-    severity = f", {incident.severity.name}" if incident.severity else ""
-    return f"Nothing would change: {incident.reference} is {incident.incident_status.name}{severity} already."
+def unchanged(reference: str, status: str, severity: str) -> str:
+    """What is said when all that was asked for is so already."""
+    return f"Nothing would change: {reference} is {status}{severity and f', {severity}'} already."
 
 
 def _listed(form: Form) -> str:

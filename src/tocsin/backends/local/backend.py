@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,9 @@ class LocalBackend:
     async def form(self) -> Form:
         return self._form
 
-    async def options(self, field_id: str, typed: str) -> Sequence[FieldOption]:
+    async def options(
+        self, field_id: str, typed: str, beside: Mapping[str, Sequence[str]]
+    ) -> Sequence[FieldOption]:
         """The options that contain every word; ours are all in the form, so nobody needs to ask."""
         field, words = self._form.custom_field(field_id), typed.casefold().split()
         options = field.options if field is not None else ()

@@ -11,7 +11,7 @@ from sqlite_utils import Database
 from tocsin.backends.local import declaring
 from tocsin.backends.local.file import transaction
 from tocsin.backends.local.rows import written
-from tocsin.incidents.changes import UPDATE_VERBS, VERBS
+from tocsin.incidents.changes import NAMELESS, UPDATE_VERBS, VERBS, unchanged
 from tocsin.incidents.errors import Overtaken, Refused
 from tocsin.incidents.model import OPEN_CATEGORIES, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import IncidentChange
@@ -40,7 +40,11 @@ Said = tuple[str, str, str]
 
 
 def change(db: Database, incident_id: str, change: IncidentChange, now: datetime) -> None:
-    """Make the change unless its key was used before. Raises Refused and Overtaken."""
+    """Make the change unless its key was used before.
+
+    Raises Overtaken, and Refused, also when all of it is so by now: the same verb that was typed twice in
+    one moment is made and told once.
+    """
     with transaction(db):
         row = _row(db, incident_id)
         if db.execute("SELECT 1 FROM incident_changes WHERE idempotency_key = ?", [change.key]).fetchone():
@@ -52,12 +56,14 @@ def change(db: Database, incident_id: str, change: IncidentChange, now: datetime
             category = _category(db, change.incident_status_id or row["incident_status_id"])
             closes = change.incident_status_id is not None and category not in OPEN_CATEGORIES
             said.append(("message", UPDATE_VERBS[closes], change.message))
+        if not said:
+            status = _name(db, "incident_statuses", row["incident_status_id"])
+            raise Refused(unchanged(row["reference"], status, _name(db, "severities", row["severity_id"])))
         for what, verb, text in said:
             entry = TimelineEntry(at=change.at, by=change.by, verb=verb, text=text)
             declaring.add_to_timeline(db, incident_id, entry, f"{change.key}:{what}")
         db.execute("INSERT INTO incident_changes VALUES (?, ?, ?)", [change.key, incident_id, written(now)])
-        if said:
-            db.execute("UPDATE incidents SET updated_at = ? WHERE id = ?", [written(now), incident_id])
+        db.execute("UPDATE incidents SET updated_at = ? WHERE id = ?", [written(now), incident_id])
 
 
 def _row(db: Database, incident_id: str) -> dict[str, Any]:
@@ -111,8 +117,10 @@ def _columns(db: Database, row: dict[str, Any], change: IncidentChange, now: dat
         closed = _category(db, change.incident_status_id) not in OPEN_CATEGORIES
         at = (row["closed_at"] or written(now)) if closed else None
         db.execute("UPDATE incidents SET closed_at = ? WHERE id = ?", [at, row["id"]])
-    if change.merged_into is not None:
-        yield "merged", "merged it into", change.merged_into
+    if (into := change.merged_into) is not None:
+        # Whoever reads of this one need not know of that one.
+        told = db.execute("SELECT visibility FROM incidents WHERE reference = ?", [into]).fetchone()
+        yield "merged", "merged it into", NAMELESS if told == ("private",) else into
 
 
 def _roles(db: Database, incident_id: str, change: IncidentChange) -> Iterator[Said]:

@@ -149,6 +149,8 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _connected(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+    # Where nothing but the data folder may be written to, SQLite finds no place for a file of its own.
+    connection.execute("PRAGMA temp_store = MEMORY")
     # A broken byte in one text is a wrong letter there, and no reason to show nobody anything.
     connection.text_factory = lambda raw: raw.decode(errors="replace")
     return connection

@@ -125,6 +125,9 @@ def _conditions(wanted: IncidentFilter) -> tuple[list[str], list[Any]]:
         if value is not None:
             conditions.append(f"i.{column} = ?")
             parameters.append(value)
+    if wanted.teams is not None:
+        conditions.append(f"i.slack_team_id IN ({marks(tuple(wanted.teams))})")
+        parameters += sorted(wanted.teams)
     return conditions, parameters
 
 
