@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ import structlog
 from pydantic import BaseModel
 
 from tocsin import logs
+from tocsin.journal.durable import DurableJournal
 
 SECRETS = [
     "xoxb-1234567890-abcdefghijkl",
@@ -38,6 +40,17 @@ def test_no_token_signature_or_trigger_reaches_the_log(written: io.StringIO, sec
     logging.getLogger("some.library").error("could not use %s", secret)
     assert secret not in written.getvalue()
     assert written.getvalue().count(logs.HIDDEN) == 2
+
+
+async def test_what_the_journal_complains_of_goes_through_the_same_door(
+    written: io.StringIO, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    journal = DurableJournal(f"sqlite:///{tmp_path / 'journal.db'}")
+    journal.open()
+    logging.getLogger("dbos").error("could not go on with %s", SECRETS[0])
+    await journal.close()
+    assert logs.HIDDEN in written.getvalue()
+    assert SECRETS[0] not in written.getvalue() + capfd.readouterr().err
 
 
 def test_response_addresses_and_bearer_tokens_are_hidden(written: io.StringIO) -> None:

@@ -107,7 +107,11 @@ class DurableJournal:
             raise RuntimeError("one journal is open in this process already")
         make_ready(self.url)
         self._identity = identity(self.url)
-        logging.getLogger("dbos").setLevel(logging.WARNING)
+        library = logging.getLogger("dbos")
+        library.setLevel(logging.WARNING)
+        if not library.handlers:
+            # Where it finds none it adds one of its own, past the door where secrets are hidden.
+            library.addHandler(logging.NullHandler())
         config: DBOSConfig = {
             "name": "tocsin",
             "system_database_url": self.url,

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
-from sqlalchemy import event
 
-from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, SourceMessage
-from tocsin.journal.durable import cause, identity, make_ready, through
-from tocsin.journal.turns import in_turns
+from tocsin.journal.durable import through
+from tocsin.journal.tables import Tables, put
 
-T = TypeVar("T")
 _tables = sa.MetaData()
 
 _sources = sa.Table(
@@ -63,6 +57,17 @@ _watched = sa.Table(
     sa.Column("seen", sa.Text, nullable=False),
 )
 
+departures = sa.Table(
+    "tocsin_departures",
+    _tables,
+    sa.Column("incident_id", sa.Text, primary_key=True),
+    sa.Column("ended_at", sa.Float, nullable=False),
+    sa.Column("due_at", sa.Float, nullable=False, index=True),
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("ts", sa.Text, nullable=False),
+)
+
 reminders = sa.Table(
     "tocsin_reminders",
     _tables,
@@ -80,12 +85,13 @@ class SqlLedger:
     """The ledger, beside the journal in the same database."""
 
     def __init__(self, url: str) -> None:
-        make_ready(url)
-        self._url, self._identity = url, identity(url)
-        self._engine = made(prepared(url, synchronous="NORMAL"), _tables)
+        self._url = url
+        self._kept = Tables(url, _tables, synchronous="NORMAL")
+        self._kept.open()
+        self.do = self._kept.do
 
     def close(self) -> None:
-        self._engine.dispose()
+        self._kept.close()
 
     async def claim_source(self, team: str, source: SourceMessage, key: str) -> str:
         def claim(connection: sa.Connection) -> str:
@@ -156,6 +162,15 @@ class SqlLedger:
         where = {"incident_id": incident_id, "channel": channel, "thing": thing}
         await self._put(_faces, where, {"face": face}, replacing=True)
 
+    async def remember_shown(self, incident: Incident, card: Card, face: str, seen: str) -> None:
+        where = {"incident_id": incident.id, "channel": card.channel, "thing": card.ts}
+
+        def remember(connection: sa.Connection) -> None:
+            put(connection, _faces, where, {"face": face})
+            put(connection, _watched, {"incident_id": incident.id}, {"seen": seen})
+
+        await self.do(remember)
+
     async def forget_face(self, incident_id: str, channel: str, thing: str) -> None:
         c = _faces.c
         ours = sa.and_(c.incident_id == incident_id, c.channel == channel, c.thing == thing)
@@ -191,59 +206,10 @@ class SqlLedger:
         return await self.do(ask)
 
     async def _put(
-        self, table: sa.Table, where: dict[str, str], what: dict[str, str], *, replacing: bool = False
+        self, table: sa.Table, where: dict[str, str], what: dict[str, str | None], *, replacing: bool = False
     ) -> None:
         """Insert the row; one that is there already stays, unless it is `replacing`."""
-
-        def put(connection: sa.Connection) -> None:
-            there = sa.and_(*(table.c[column] == value for column, value in where.items()))
-            if connection.execute(sa.select(table).where(there)).first() is None:
-                connection.execute(table.insert().values({**where, **what}))
-            elif replacing:
-                connection.execute(table.update().where(there).values(what))
-
-        await self.do(put)
-
-    async def do(self, act: Callable[[sa.Connection], T]) -> T:
-        """What `act` answers within one transaction. Raises Unavailable."""
-
-        def transaction() -> T:
-            if identity(self._url) != self._identity:
-                raise Unavailable(
-                    "Tocsin's journal was moved or deleted; put it back and start Tocsin again."
-                )
-            with self._engine.begin() as connection:
-                return act(connection)
-
-        try:
-            try:
-                return await asyncio.to_thread(transaction)
-            except sa.exc.IntegrityError:
-                # Another replica wrote the same row first; asking again finds it.
-                return await asyncio.to_thread(transaction)
-        except sa.exc.SQLAlchemyError as error:
-            raise Unavailable(f"Tocsin's journal cannot be used ({cause(error)}).") from error
-
-
-def prepared(url: str, *, synchronous: str = "FULL") -> sa.Engine:
-    """An engine whose SQLite connections wait for each other.
-
-    With `synchronous` as NORMAL a commit reaches the disk at the next `through`, or the next checkpoint.
-    """
-    engine = in_turns(url)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", partial(_prepare_sqlite, synchronous))
-    return engine
-
-
-def made(engine: sa.Engine, tables: sa.MetaData) -> sa.Engine:
-    """The engine, with these tables there."""
-    for _ in tables.sorted_tables:
-        # Another process may make a table between our looking and our making; what is wrong stays so.
-        with contextlib.suppress(sa.exc.DBAPIError):
-            tables.create_all(engine)
-    tables.create_all(engine)
-    return engine
+        await self.do(lambda connection: put(connection, table, where, what, replacing=replacing))
 
 
 def _owner(team: str, source: SourceMessage) -> sa.Select[tuple[str]]:
@@ -252,9 +218,3 @@ def _owner(team: str, source: SourceMessage) -> sa.Select[tuple[str]]:
         _sources.c.channel == source.channel,
         _sources.c.timestamp == source.timestamp,
     )
-
-
-def _prepare_sqlite(synchronous: str, connection: Any, _record: Any) -> None:
-    connection.isolation_level = "IMMEDIATE"
-    connection.execute("PRAGMA busy_timeout=1500")
-    connection.execute(f"PRAGMA synchronous={synchronous}")
