@@ -6,11 +6,29 @@ from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from tocsin.actions.ports import Ledger
+from tocsin.incidents.afterwards import document_name
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs
 
 NEWS = "news:"
 """What the ledger calls a piece of news outside the incident's own channel; its `ts` comes after it."""
 
+POSTING = "posting:"
+"""What the ledger calls news on its way there; its key and the `ts` of its thread come after it."""
+
+DOCUMENT = "document:"
+"""What the ledger calls the incident's document; its id comes after it.
+
+Kept with it are its kind and the key of who asked for it.
+"""
+
+BEGUN = "begun-document"
+"""What the ledger notes before a document is written: its kind and the key of who asked.
+
+Until its id is known it is found by where it is: a channel whose canvas is begun had none.
+"""
+
+UNFURL = "unfurl:"
+"""What the ledger calls an incident that is shown below a link; the message's `ts` and the link follow."""
 
 PRIVATE = "private"
 """What the ledger notes of a channel that is known to be private: it stays so."""
@@ -23,6 +41,22 @@ class Withdrawing(Protocol):
 
     async def withdraw(self, card: Card) -> None:
         """Delete a card; nothing happens when it is gone."""
+        ...
+
+    async def find_news(self, channel: ChannelId, key: str, thread: MessageTs) -> MessageTs | None:
+        """The news that was posted with this key; None where there is none."""
+        ...
+
+    async def fold(self, channel: ChannelId, ts: MessageTs, url: str) -> None:
+        """Show nothing of an incident below a link any more; nothing happens when the message is gone."""
+        ...
+
+    async def document_in(self, channel: ChannelId, kind: str, name: str) -> str:
+        """The id of the channel's canvas, or of a file of this name there; empty where there is none."""
+        ...
+
+    async def withdraw_document(self, kind: str, document: str) -> None:
+        """Delete a `canvas` or a `file`; nothing happens when it is gone."""
         ...
 
 
@@ -43,19 +77,57 @@ class Faces(Ledger, Protocol):
 async def withdraw_posts(
     slack: Withdrawing, ledger: Faces, incident: Incident, *, kept: Collection[str]
 ) -> None:
-    """Delete news elsewhere, and every card but those in the places that are `kept`.
+    """Delete news and documents elsewhere, and every card but those in the places that are `kept`.
 
     News goes first: a message that is deleted before its replies leaves a trace (Slack, `tombstone`).
     """
+    await withdraw_documents(slack, ledger, incident)
+    await withdraw_news(slack, ledger, incident)
     for channel, thing in await ledger.faces(incident.id):
-        if thing.startswith(NEWS):
-            ts = MessageTs(thing.removeprefix(NEWS))
-            await slack.withdraw(Card(channel=ChannelId(channel), ts=ts, place="news"))
+        if thing.startswith(UNFURL):
+            await slack.fold(ChannelId(channel), *unfurled(thing))
             await ledger.forget_face(incident.id, channel, thing)
     for card in await ledger.cards(incident.id):
         if card.place not in kept:
             await slack.withdraw(card)
             await ledger.forget_card(card)
+
+
+async def withdraw_documents(slack: Withdrawing, ledger: Faces, incident: Incident) -> None:
+    """Delete its documents elsewhere, also one that was written by a process that ended before noting so."""
+    faces = await ledger.faces(incident.id)
+    documents = {where: kind for where, kind in faces.items() if where[1].startswith((DOCUMENT, BEGUN))}
+    own = await fitting_channel(slack, ledger, incident) if documents else None
+    for (channel, thing), face in documents.items():
+        kind, document = face.partition(" ")[0], thing.removeprefix(DOCUMENT)
+        if channel == own:
+            continue
+        if thing == BEGUN:
+            document = await slack.document_in(ChannelId(channel), kind, document_name(incident))
+        if document:
+            await slack.withdraw_document(kind, document)
+            await ledger.forget_face(incident.id, channel, thing)
+
+
+async def withdraw_news(slack: Withdrawing, ledger: Faces, incident: Incident) -> None:
+    """Delete what was said of it elsewhere, also what a process posted that ended before it noted so."""
+    for channel, thing in await ledger.faces(incident.id):
+        if thing.startswith(NEWS):
+            ts: MessageTs | None = MessageTs(thing.removeprefix(NEWS))
+        elif thing.startswith(POSTING):
+            key, _, thread = thing.removeprefix(POSTING).partition(" ")
+            ts = await slack.find_news(ChannelId(channel), key, MessageTs(thread))
+        else:
+            continue
+        if ts is not None:
+            await slack.withdraw(Card(channel=ChannelId(channel), ts=ts, place="news"))
+            await ledger.forget_face(incident.id, channel, thing)
+
+
+def unfurled(thing: str) -> tuple[MessageTs, str]:
+    """The message and the link that an incident is shown below, as the ledger has them."""
+    ts, _, url = thing.removeprefix(UNFURL).partition(" ")
+    return MessageTs(ts), url
 
 
 async def fitting_channel(slack: Withdrawing, ledger: Faces, incident: Incident) -> ChannelId | None:

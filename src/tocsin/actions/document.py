@@ -1,0 +1,298 @@
+"""Write the post-incident document: a canvas in the incident's channel, else a file there; once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+import structlog
+
+from tocsin.actions.attempts import Trouble, attempt
+from tocsin.actions.export import Filing, fetch_whole, in_full
+from tocsin.actions.ports import Journal
+from tocsin.actions.promises import (
+    PATIENCE,
+    AnyChange,
+    Changed,
+    KeepsIncidents,
+    NotChanged,
+    Order,
+    Promises,
+)
+from tocsin.actions.withdraw import (
+    BEGUN,
+    DOCUMENT,
+    Faces,
+    Withdrawing,
+    fitting_channel,
+    withdraw_documents,
+)
+from tocsin.incidents.afterwards import CANVAS_LIMIT, document, document_name
+from tocsin.incidents.errors import Refused, SlackRefused
+from tocsin.incidents.model import ChannelId, Frozen, Incident, MessageTs, Person, TeamId, TimelineEntry
+
+log = structlog.get_logger()
+
+VERB = "document"
+
+Still = Callable[[], Awaitable[None]]
+
+
+class Writing(Filing, Withdrawing, Protocol):
+    async def canvas_of(self, channel: ChannelId) -> str:
+        """The id of the channel's own canvas; empty where it has none."""
+        ...
+
+    async def write_canvas(
+        self, channel: ChannelId, title: str, markdown: str, *, still: Callable[[], Awaitable[None]]
+    ) -> str:
+        """Give the channel its canvas, and answer its id. Raises SlackRefused where it has one.
+
+        `still` is asked right before, and raises where nothing may be written there any more.
+        """
+        ...
+
+    def canvas_link(self, canvas: str) -> str: ...
+
+    async def say_written(
+        self, channel: ChannelId, incident: Incident, link: str, by: Person, *, key: str, again: bool = False
+    ) -> MessageTs:
+        """A message that leads to the document."""
+        ...
+
+
+class DocumentOrder(Order):
+    """The document of an incident."""
+
+    asked: str
+    """The key."""
+    asked_by: Person
+    at: datetime
+
+    @property
+    def key(self) -> str:
+        return self.asked
+
+    @property
+    def by(self) -> Person:
+        return self.asked_by
+
+    def keyed(self, key: str) -> DocumentOrder:
+        return self.model_copy(update={"asked": key})
+
+
+class Site(Frozen):
+    """What is known before anything is written."""
+
+    incident: Incident | None = None
+    channel: ChannelId = ChannelId("")
+    canvas: str = ""
+    """A canvas that the channel has already; empty where it has none."""
+    written: str = ""
+    """The document, where there is one."""
+    kind: str = ""
+
+
+class Written(Frozen):
+    """The document is there."""
+
+    kind: Literal["canvas", "file"]
+    id: str
+    asked: str = ""
+    """The key of who asked for it, which may be another one's."""
+
+
+class Documents:
+    """One instance serves the whole process."""
+
+    def __init__(
+        self,
+        backend: KeepsIncidents,
+        journal: Journal,
+        ledger: Faces,
+        workspace: Callable[[TeamId], Writing],
+        template: str,
+    ) -> None:
+        self._backend = backend
+        self._journal = journal
+        self._ledger = ledger
+        self._workspace = workspace
+        self._template = template
+        # Two who ask at once get one document.
+        self._one_by_one = asyncio.Lock()
+        self._promises = Promises(
+            verb=VERB,
+            order=DocumentOrder,
+            journal=journal,
+            workspace=workspace,
+            do=self._do,
+            after=self._after,
+        )
+
+    async def __call__(
+        self, order: DocumentOrder, acknowledged: asyncio.Event | None = None, patience: float = PATIENCE
+    ) -> AnyChange | None:
+        """Write it where the incident's people are; what is there is named. Waits as ChangeIncident does."""
+        return await self._promises.keep(order, acknowledged, patience)
+
+    async def story(self, raw: dict[str, Any]) -> Any:
+        return await self._promises.story(raw)
+
+    async def _do(self, order: DocumentOrder) -> AnyChange:
+        failed = "The document could not be written"
+        site = await attempt(self._journal, "look at the channel", failed, lambda _: self._look(order), Site)
+        if isinstance(site, Trouble):
+            return NotChanged(sentence=in_full(site))
+        if site.incident is None:
+            return NotChanged(sentence="That incident is not here any more.")
+        reference = site.incident.reference
+        if site.written:
+            return self._there_already(order, reference, site.written, site.kind)
+        if not site.channel:
+            said = f"{reference} has no channel of its own to keep a document in; export it in its place."
+            return NotChanged(sentence=said)
+        written = await attempt(
+            self._journal,
+            "write the document",
+            failed,
+            lambda again: self._write(order, site, again),
+            Written,
+        )
+        if isinstance(written, Trouble):
+            return NotChanged(sentence=in_full(written))
+        if written.asked not in {"", order.key}:
+            return self._there_already(order, reference, written.id, written.kind)
+        kind = "a canvas" if written.kind == "canvas" else "a file"
+        return Changed(incident=site.incident, said=f"The document of {reference} is {kind} in its channel.")
+
+    async def _look(self, order: DocumentOrder) -> Site:
+        incident = await self._backend.find(order.incident_id)
+        if incident is None:
+            return Site()
+        slack = self._workspace(order.team)
+        channel = await fitting_channel(slack, self._ledger, incident)
+        if channel is None:
+            return Site(incident=incident)
+        known = await self._known(incident, channel)
+        written, kind = (known.id, known.kind) if known else ("", "")
+        canvas = await slack.canvas_of(channel)
+        return Site(incident=incident, channel=channel, canvas=canvas, written=written, kind=kind)
+
+    async def _known(self, incident: Incident, channel: ChannelId) -> Written | None:
+        """The document that was written there."""
+        for (where, thing), face in (await self._ledger.faces(incident.id)).items():
+            if where == channel and thing.startswith(DOCUMENT):
+                kind, _, asked = face.partition(" ")
+                known = thing.removeprefix(DOCUMENT)
+                return Written(kind="canvas" if kind == "canvas" else "file", id=known, asked=asked)
+        return None
+
+    def _there_already(self, order: DocumentOrder, reference: str, written: str, kind: str) -> NotChanged:
+        is_canvas = kind == "canvas"
+        where = self._workspace(order.team).canvas_link(written) if is_canvas else "a file in its channel"
+        return NotChanged(sentence=f"{reference} has its document already: {where}.")
+
+    async def _write(self, order: DocumentOrder, site: Site, again: bool) -> Written:
+        async with self._one_by_one:
+            incident = await self._backend.find(order.incident_id)
+            slack = self._workspace(order.team)
+            channel = incident and await fitting_channel(slack, self._ledger, incident)
+            if incident is None or not channel:
+                raise Refused("The incident's channel is not there any more")
+            known = await self._known(incident, channel)
+            if known is not None:
+                return known
+
+            async def still() -> None:
+                """Slack may keep us waiting, and meanwhile it is made private."""
+                now = await self._backend.find(incident.id)
+                if now is None or await fitting_channel(slack, self._ledger, now) != channel:
+                    raise Refused(f"{incident.reference} goes on in a private channel now; ask for it there")
+
+            has_canvas = bool(site.canvas) and site.channel == channel
+            text = document(self._template, await fetch_whole(self._backend, incident))
+            written = await self._canvas(order, channel, incident, text, still, taken=has_canvas, again=again)
+            if written is None:
+                written = await self._file(order, channel, incident, text, still)
+            face = f"{written.kind} {written.asked}"
+            await self._ledger.remember_face(incident.id, channel, f"{DOCUMENT}{written.id}", face)
+            await self._ledger.forget_face(incident.id, channel, BEGUN)
+            try:
+                await still()
+            except Refused:
+                now = await self._backend.find(incident.id) or incident
+                await withdraw_documents(slack, self._ledger, now)
+                raise
+            return written
+
+    async def _canvas(
+        self,
+        order: DocumentOrder,
+        channel: ChannelId,
+        incident: Incident,
+        text: str,
+        still: Still,
+        *,
+        taken: bool,
+        again: bool,
+    ) -> Written | None:
+        """The channel's canvas with the document in it; None where it cannot have one, or has another."""
+        slack = self._workspace(order.team)
+        begun, asked = await self._begun(incident, channel)
+        if len(text) > CANVAS_LIMIT or begun == "file":
+            return None
+        if begun or (again and not taken):
+            # There was none when it was begun, so one that is there is ours, whose answer was lost.
+            if there := await slack.canvas_of(channel):
+                return Written(kind="canvas", id=there, asked=asked or order.key)
+        elif taken:
+            return None
+        asked = asked or order.key
+        await self._ledger.remember_face(incident.id, channel, BEGUN, f"canvas {asked}")
+        try:
+            title = f"{incident.reference}: what happened"
+            canvas = await slack.write_canvas(channel, title, text, still=still)
+        except SlackRefused as refusal:
+            log.info("a file in place of a canvas", because=refusal.sentence)
+            return None
+        return Written(kind="canvas", id=canvas, asked=asked)
+
+    async def _file(
+        self, order: DocumentOrder, channel: ChannelId, incident: Incident, text: str, still: Still
+    ) -> Written:
+        _, asked = await self._begun(incident, channel)
+        asked = asked or order.key
+        await self._ledger.remember_face(incident.id, channel, BEGUN, f"file {asked}")
+        comment = f"What happened in {incident.reference}, to be completed"
+        # Whoever was asked before may have ended before it was noted.
+        file = await self._workspace(order.team).send_file(
+            channel, document_name(incident), text, comment, again=True, still=still
+        )
+        return Written(kind="file", id=file, asked=asked)
+
+    async def _begun(self, incident: Incident, channel: ChannelId) -> tuple[str, str]:
+        """The kind of the document that was begun there, and who asked for it; empty where none was."""
+        kind, _, asked = (await self._ledger.faces(incident.id)).get((channel, BEGUN), "").partition(" ")
+        return kind, asked
+
+    async def _after(self, order: DocumentOrder, done: Changed) -> None:
+        incident = done.incident
+        slack = self._workspace(order.team)
+
+        async def tell(again: bool) -> None:
+            now = await self._backend.find(incident.id) or incident
+            channel = await fitting_channel(slack, self._ledger, now)
+            known = await self._known(now, channel) if channel else None
+            # A file is a message of its own.
+            if channel and known and known.kind == "canvas":
+                key, link = f"{order.key}:document", slack.canvas_link(known.id)
+                await slack.say_written(channel, now, link, order.by, key=key, again=again)
+
+        async def note(_: bool) -> None:
+            entry = TimelineEntry(at=order.at, by=order.by, verb="wrote the post-incident document")
+            await self._backend.note(incident.id, entry, f"{order.key}:document")
+
+        await attempt(self._journal, "lead to the document", "The channel was not told of it", tell)
+        await attempt(self._journal, "note the document", "The timeline does not say so", note)

@@ -1,0 +1,149 @@
+"""Take an incident away: everything that belongs to it, as a file for whoever asked and nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, Protocol
+
+from tocsin.actions.attempts import Trouble, attempt
+from tocsin.actions.ports import Journal
+from tocsin.actions.promises import (
+    PATIENCE,
+    AnyChange,
+    Changed,
+    KeepsIncidents,
+    NotChanged,
+    Order,
+    Promises,
+    Telling,
+)
+from tocsin.incidents.errors import Refused
+from tocsin.incidents.exporting import FORMAT_NAMES, Format, Whole, exported, file_name
+from tocsin.incidents.model import Frozen, Incident, Person, PersonId, TeamId, TimelineEntry
+
+VERB = "export"
+
+
+class Filing(Telling, Protocol):
+    async def send_file(
+        self,
+        to: str,
+        name: str,
+        text: str,
+        comment: str,
+        *,
+        again: bool = False,
+        still: Callable[[], Awaitable[None]] | None = None,
+    ) -> str:
+        """Share a file with a person or in a channel, and answer its id.
+
+        With `again` an earlier attempt may have arrived: one of this name is looked for first. `still` is
+        asked right before it is shared, and raises where it may not be any more.
+        """
+        ...
+
+
+class ExportOrder(Order):
+    """A file for one person."""
+
+    asked: str
+    """The key."""
+    asked_by: Person
+    wanted: Format = "markdown"
+    at: datetime
+
+    @property
+    def key(self) -> str:
+        return self.asked
+
+    @property
+    def by(self) -> Person:
+        return self.asked_by
+
+    def keyed(self, key: str) -> ExportOrder:
+        return self.model_copy(update={"asked": key})
+
+
+class Sent(Frozen):
+    """It was handed to Slack."""
+
+    incident: Incident
+
+
+class Exports:
+    """One instance serves the whole process."""
+
+    def __init__(
+        self, *, backend: KeepsIncidents, journal: Journal, workspace: Callable[[TeamId], Filing]
+    ) -> None:
+        self._backend = backend
+        self._journal = journal
+        self._workspace = workspace
+        self._promises = Promises(
+            verb=VERB,
+            order=ExportOrder,
+            journal=journal,
+            workspace=workspace,
+            do=self._do,
+            after=self._after,
+        )
+
+    async def __call__(
+        self, order: ExportOrder, acknowledged: asyncio.Event | None = None, patience: float = PATIENCE
+    ) -> AnyChange | None:
+        """Send the file to who asked, in a direct message. Waits and raises as ChangeIncident does."""
+        return await self._promises.keep(order, acknowledged, patience)
+
+    async def story(self, raw: dict[str, Any]) -> Any:
+        return await self._promises.story(raw)
+
+    async def _do(self, order: ExportOrder) -> AnyChange:
+        sent = await attempt(
+            self._journal,
+            "send the file",
+            "The file could not be sent",
+            lambda again: self._send(order, again),
+            Sent,
+        )
+        if isinstance(sent, Trouble):
+            return NotChanged(sentence=in_full(sent))
+        said = f"{sent.incident.reference} is in your messages from Tocsin, as {FORMAT_NAMES[order.wanted]}."
+        return Changed(incident=sent.incident, said=said)
+
+    async def _send(self, order: ExportOrder, again: bool) -> Sent:
+        incident = await self._backend.find(order.incident_id)
+        if incident is None:
+            raise Refused("That incident is not here any more.")
+        text = exported([await fetch_whole(self._backend, incident)], order.wanted)
+        name = file_name(incident, order.wanted, order.at)
+        comment = f"{incident.reference}: {incident.name}"
+        to = order.by.slack_user_id or PersonId("")
+        await self._workspace(order.team).send_file(to, name, text, comment, again=again)
+        return Sent(incident=incident)
+
+    async def _after(self, order: ExportOrder, done: Changed) -> None:
+        """Who took it away stands in the timeline."""
+        said = FORMAT_NAMES[order.wanted]
+        entry = TimelineEntry(at=order.at, by=order.by, verb="exported it as", text=said)
+        await attempt(
+            self._journal,
+            "note the export",
+            "The timeline does not say so",
+            lambda _: self._backend.note(done.incident.id, entry, f"{order.key}:exported"),
+        )
+
+
+async def fetch_whole(backend: KeepsIncidents, incident: Incident) -> Whole:
+    """The incident with its timeline and what is to be done. Raises Unavailable and Refused."""
+    timeline, follow_ups = await asyncio.gather(
+        backend.timeline(incident.id), backend.follow_ups(incident.id)
+    )
+    return Whole(incident=incident, timeline=tuple(timeline), follow_ups=tuple(follow_ups))
+
+
+def in_full(trouble: Trouble) -> str:
+    """A trouble as a sentence."""
+    said = f"{trouble.trouble}: {trouble.why}" if trouble.why else trouble.trouble
+    return f"{said.rstrip('.')}."

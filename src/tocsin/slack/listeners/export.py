@@ -1,0 +1,79 @@
+"""Take an incident away as a file, or have its document written."""
+
+from __future__ import annotations
+
+from slack_bolt.context.ack.async_ack import AsyncAck
+from slack_sdk.models.views import View
+
+from tocsin.actions.document import DocumentOrder
+from tocsin.actions.export import ExportOrder
+from tocsin.incidents.errors import Refused
+from tocsin.incidents.exporting import ENDINGS, Format
+from tocsin.incidents.model import Incident, TeamId
+from tocsin.incidents.rules import in_words
+from tocsin.slack.desk import Desk, being_answered
+from tocsin.slack.gestures import Command, Press
+from tocsin.slack.listeners.answers import Asked
+from tocsin.slack.listeners.changing import Way, go, key_of, press, sentence_of
+from tocsin.slack.views.errand import said_modal
+from tocsin.slack.views.kit import escape
+
+
+def read_format(text: str) -> Format:
+    """The format that is meant, in any case, by its name or the end of a file's; Markdown by itself."""
+    word = text.strip().lower().removeprefix("as ").removeprefix(".") or "markdown"
+    for name, ending in ENDINGS.items():
+        if word in {name, ending}:
+            return name
+    raise Refused(f"Incidents are exported as {in_words(ENDINGS)}; {text.strip()[:40]} is none of them.")
+
+
+async def _opened(desk: Desk, asked: Asked, incident: Incident, trouble: str) -> View:
+    return said_modal(incident, escape(trouble))
+
+
+async def _export(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
+    order = ExportOrder(
+        incident_id=incident.id,
+        team=TeamId(asked.team_id),
+        asked=key_of(asked),
+        asked_by=desk.people.meet(asked.by),
+        wanted=read_format(text),
+        at=desk.clock(),
+    )
+    return sentence_of(await desk.managing.exports(order, being_answered()))
+
+
+async def _document(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
+    order = DocumentOrder(
+        incident_id=incident.id,
+        team=TeamId(asked.team_id),
+        asked=key_of(asked),
+        asked_by=desk.people.meet(asked.by),
+        at=desk.clock(),
+    )
+    return sentence_of(await desk.managing.documents(order, being_answered()))
+
+
+EXPORT = Way("export", _opened, _export, at_once=True)
+DOCUMENT = Way("document", _opened, _document, at_once=True)
+
+
+async def export(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+    """`/incident export`, with the format."""
+    await go(EXPORT, ack, command, rest, desk)
+
+
+async def write_document(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+    """`/incident document`."""
+    await go(DOCUMENT, ack, command, rest, desk)
+
+
+async def press_export(ack: AsyncAck, pressed: Press, desk: Desk) -> None:
+    """*Export*, on the card of what is closed and under its summary."""
+    await press(EXPORT, ack, pressed, desk, pressed.control.value or "")
+
+
+async def press_document(ack: AsyncAck, pressed: Press, desk: Desk) -> None:
+    """*Write the document*."""
+    await press(DOCUMENT, ack, pressed, desk, pressed.control.value or "")

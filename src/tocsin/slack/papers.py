@@ -1,0 +1,128 @@
+"""Files and canvases of the bot: each is made once, also when an answer was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+import aiohttp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from tocsin.incidents.errors import OutcomeUnknown, SlackRefused
+from tocsin.incidents.model import ChannelId, Incident, MessageTs, Person, TeamId
+from tocsin.slack.calls import Calls, told
+from tocsin.slack.pace import Urgency
+from tocsin.slack.posts import Posts
+from tocsin.slack.views.kit import escape
+from tocsin.slack.views.paper import written_message
+
+GONE = frozenset({"canvas_not_found", "file_not_found", "file_deleted"})
+
+
+class WorkspacePapers:
+    """The part of SlackWorkspace that writes documents."""
+
+    client: AsyncWebClient
+    calls: Calls
+    home_url: str
+    team_id: TeamId
+    _posts: Posts
+
+    async def send_file(
+        self,
+        to: str,
+        name: str,
+        text: str,
+        comment: str,
+        *,
+        again: bool = False,
+        still: Callable[[], Awaitable[None]] | None = None,
+    ) -> str:
+        """Share a text file, in two calls and an upload between them (Slack, files.getUploadURLExternal).
+
+        Its name is what it is found by, in what was written last there.
+        """
+        channel = await self._posts.room(to)
+        if again and (there := await self._posts.find_file(channel, name)) is not None:
+            return there
+        content = text.encode()
+        answer = await self.calls.make(
+            self.client.files_getUploadURLExternal, Urgency.CARD, filename=name, length=len(content)
+        )
+        file = told(answer, "file_id")
+        await self._upload(told(answer, "upload_url"), content)
+        await self.calls.make(
+            self.client.files_completeUploadExternal,
+            Urgency.CARD,
+            still=still,
+            files=[{"id": file, "title": name}],
+            channel_id=channel,
+            initial_comment=escape(comment),
+        )
+        return file
+
+    async def _upload(self, address: str, content: bytes) -> None:
+        """To Slack's own host, or to the one that our calls go to; the address is good without a token."""
+        parts, ours = urlsplit(address), urlsplit(self.client.base_url)
+        is_slacks = parts.scheme == "https" and (parts.hostname or "").endswith(
+            (".slack.com", ".slack-gov.com")
+        )
+        if not is_slacks and parts.netloc != ours.netloc:
+            raise SlackRefused("upload_url", "invalid_url")
+        assert self.client.session is not None
+        try:
+            async with self.client.session.post(address, data=content) as answered:
+                if answered.status != 200:
+                    raise OutcomeUnknown(f"Slack did not take the file (HTTP {answered.status}).")
+        except (TimeoutError, aiohttp.ClientError) as error:
+            raise OutcomeUnknown("Slack did not take the file.") from error
+
+    async def canvas_of(self, channel: ChannelId) -> str:
+        """Slack, conversations.info: `properties.canvas`."""
+        answer = await self.calls.make(self.client.conversations_info, Urgency.CARD, channel=channel)
+        properties = (answer.get("channel") or {}).get("properties") or {}
+        canvas = properties.get("canvas") if isinstance(properties, dict) else None
+        return str(canvas.get("file_id") or "") if isinstance(canvas, dict) else ""
+
+    async def write_canvas(
+        self, channel: ChannelId, title: str, markdown: str, *, still: Callable[[], Awaitable[None]]
+    ) -> str:
+        """Slack, conversations.canvases.create: a channel has one, and a free workspace none."""
+        answer = await self.calls.make(
+            self.client.conversations_canvases_create,
+            Urgency.CARD,
+            still=still,
+            channel_id=channel,
+            title=title,
+            document_content={"type": "markdown", "markdown": markdown},
+        )
+        return told(answer, "canvas_id")
+
+    def canvas_link(self, canvas: str) -> str:
+        """Where Slack's clients open a canvas."""
+        return f"{self.home_url}docs/{self.team_id}/{canvas}"
+
+    async def document_in(self, channel: ChannelId, kind: str, name: str) -> str:
+        try:
+            if kind == "canvas":
+                return await self.canvas_of(channel)
+            return await self._posts.find_file(channel, name) or ""
+        except SlackRefused:
+            return ""
+
+    async def withdraw_document(self, kind: str, document: str) -> None:
+        try:
+            if kind == "canvas":
+                await self.calls.make(self.client.canvases_delete, Urgency.CARD, canvas_id=document)
+            else:
+                await self.calls.make(self.client.files_delete, Urgency.CARD, file=document)
+        except SlackRefused as refusal:
+            if refusal.code not in GONE:
+                raise
+
+    async def say_written(
+        self, channel: ChannelId, incident: Incident, link: str, by: Person, *, key: str, again: bool = False
+    ) -> MessageTs:
+        text, blocks = written_message(incident, link, by)
+        _, ts = await self._posts.post(channel, text, blocks, key=key, again=again)
+        return ts
