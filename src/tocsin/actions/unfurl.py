@@ -1,0 +1,102 @@
+"""Show an incident below a link to its page, and have that follow the incident as its cards do."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+import structlog
+
+from tocsin.actions.ports import Backend
+from tocsin.actions.withdraw import UNFURL, Faces, unfurled
+from tocsin.incidents.errors import SlackRefused
+from tocsin.incidents.model import ChannelId, Incident, MessageTs, TeamId
+
+log = structlog.get_logger()
+
+MOST_LINKS = 30
+"""Messages below which one incident is shown; each is edited when it changes, so there is an end to it."""
+
+
+class Shows(Protocol):
+    """A workspace in which people post links."""
+
+    def faces(self, incident: Incident) -> Mapping[str, str]: ...
+
+    async def unfurl(self, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]) -> None:
+        """Show each incident below the message, by the address that was posted."""
+        ...
+
+    async def fold(self, channel: ChannelId, ts: MessageTs, url: str) -> None:
+        """Show nothing of an incident below the message any more."""
+        ...
+
+
+class Unfurl:
+    """One instance serves the whole process."""
+
+    def __init__(self, *, backend: Backend, ledger: Faces, workspace: Callable[[TeamId], Shows]) -> None:
+        self._backend = backend
+        self._ledger = ledger
+        self._workspace = workspace
+
+    async def __call__(
+        self, team: TeamId, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]
+    ) -> None:
+        """Show public incidents below the message in which these addresses were posted.
+
+        Where it is shown is kept before it is shown, so that it can be taken back whatever happens meanwhile.
+        Raises Unavailable; asking again shows nothing twice.
+        """
+        workspace = self._workspace(team)
+        wanted = {url: one for url, one in shown.items() if await self._has_room(one)}
+        if not wanted:
+            return
+        for url, incident in wanted.items():
+            await self._ledger.remember_face(incident.id, channel, f"{UNFURL}{ts} {url}", "")
+        try:
+            await workspace.unfurl(channel, ts, wanted)
+        except SlackRefused as refusal:
+            log.warning("not done", doing="show a link", because=refusal.sentence)
+            for url, incident in wanted.items():
+                await self._ledger.forget_face(incident.id, channel, f"{UNFURL}{ts} {url}")
+            return
+        for url, incident in wanted.items():
+            await self._keep_true(workspace, channel, f"{UNFURL}{ts} {url}", incident)
+
+    async def _has_room(self, incident: Incident) -> bool:
+        faces = await self._ledger.faces(incident.id)
+        return not incident.is_private and sum(thing.startswith(UNFURL) for _, thing in faces) < MOST_LINKS
+
+    async def _keep_true(self, workspace: Shows, channel: ChannelId, thing: str, incident: Incident) -> None:
+        """What became of the incident while its link was being shown is shown, too."""
+        now = await self._backend.find(incident.id)
+        if now is None or now.is_private:
+            await workspace.fold(channel, *unfurled(thing))
+            await self._ledger.forget_face(incident.id, channel, thing)
+            return
+        if workspace.faces(now)["card"] != workspace.faces(incident)["card"]:
+            ts, url = unfurled(thing)
+            await workspace.unfurl(channel, ts, {url: now})
+        await self._ledger.remember_face(now.id, channel, thing, workspace.faces(now)["card"])
+
+
+def edits(
+    workspace: Shows, ledger: Faces, incident: Incident, known: Mapping[tuple[str, str], str]
+) -> list[Awaitable[None]]:
+    """What has to be done so that every link that shows the incident shows it as it is now."""
+    face = workspace.faces(incident)["card"]
+
+    async def edit(channel: ChannelId, thing: str) -> None:
+        ts, url = unfurled(thing)
+        try:
+            await workspace.unfurl(channel, ts, {url: incident})
+        except SlackRefused as refusal:
+            # The message is gone, or its link is.
+            log.info("not done", doing="show a link", because=refusal.sentence)
+            await ledger.forget_face(incident.id, channel, thing)
+        else:
+            await ledger.remember_face(incident.id, channel, thing, face)
+
+    stale = [place for place, shown in known.items() if place[1].startswith(UNFURL) and shown != face]
+    return [edit(ChannelId(channel), thing) for channel, thing in stale]

@@ -1,0 +1,72 @@
+"""Links to incidents: shown below the message where everybody who reads it may know of the incident."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import Any
+
+from tocsin.incidents.errors import Refused
+from tocsin.incidents.model import ChannelId, Incident, MessageTs
+from tocsin.slack.desk import Desk
+from tocsin.slack.gestures import Happening
+from tocsin.slack.listeners.errands import called
+
+MOST_LINKS = 5
+"""Links of one message that are shown."""
+
+_REFERENCE = re.compile(r"/incidents/([A-Za-z0-9_-]{1,64})/?(?:[?#].*)?", re.DOTALL)
+
+
+async def unfurl_links(happening: Happening, desk: Desk) -> None:
+    """Somebody posted links to our pages (Slack, link_shared).
+
+    Nothing is shown of a private incident, wherever it is: not even in its own channel need everybody have a
+    part in it. Nor in a channel that another organisation reads or may read, or that Slack does not let us
+    see; nor for somebody who could not read the page. Nor before a message is sent, since Slack does not say
+    where it will go: once it is sent we are told again.
+    """
+    event = happening.event
+    channel, ts = event.get("channel"), event.get("message_ts")
+    if event.get("source") == "composer" or happening.is_ext_shared_channel or happening.user is None:
+        return
+    if not isinstance(channel, str) or not isinstance(ts, str):
+        return
+    shown: dict[str, Incident] = {}
+    for url, reference in _ours(event, desk)[:MOST_LINKS]:
+        incident = await _readable(happening, reference, desk)
+        if incident is not None and not incident.is_private:
+            shown[url] = incident
+    if shown and await desk.workspace.is_read_by_us_alone(ChannelId(channel)):
+        team = happening.served_team
+        await desk.managing.unfurl(desk.workspace.team_id or team, ChannelId(channel), MessageTs(ts), shown)
+
+
+async def show_details(happening: Happening, desk: Desk) -> None:
+    """Somebody opened an incident below a link (Slack, entity_details_requested): what they may read."""
+    event = happening.event
+    trigger, ref = event.get("trigger_id"), event.get("external_ref")
+    if not isinstance(trigger, str):
+        return
+    known = ref.get("id") if isinstance(ref, dict) else None
+    named = [str(known)] if known else [reference for _, reference in _ours(event, desk)]
+    incident = await _readable(happening, named[0], desk) if named else None
+    desk.tasks.begin("show what a link leads to", desk.workspace.present(trigger, incident))
+
+
+async def _readable(happening: Happening, reference: str, desk: Desk) -> Incident | None:
+    """The incident, if this person may read it."""
+    with contextlib.suppress(Refused):
+        incident = await called(desk, reference, happening.user)
+        await desk.may(happening, "show", incident)
+        return incident
+    return None
+
+
+def _ours(event: dict[str, Any], desk: Desk) -> list[tuple[str, str]]:
+    """Links that lead to one of our pages, each with the reference in it."""
+    links = event.get("links") or [event.get("link")]
+    found = [link.get("url") for link in links if isinstance(link, dict)] if isinstance(links, list) else []
+    ours = [url for url in found if isinstance(url, str) and desk.pages and url.startswith(f"{desk.pages}/")]
+    matches = [(url, _REFERENCE.fullmatch(url.removeprefix(desk.pages))) for url in dict.fromkeys(ours)]
+    return [(url, match[1]) for url, match in matches if match]

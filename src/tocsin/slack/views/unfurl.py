@@ -1,0 +1,116 @@
+"""What is shown of an incident below a link to it: a Work Object, or a card without buttons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slack_sdk.models.blocks import Block, ContextBlock, MarkdownTextObject
+
+from tocsin.incidents.listing import named
+from tocsin.incidents.model import Incident, Person
+from tocsin.slack.views.card import card
+from tocsin.slack.views.kit import paragraph, shortened
+
+INCIDENT = "slack#/entities/incident"
+TEXT_LIMIT = 3000
+NAME_LIMIT = 200
+
+HIDDEN = "This incident is not shown here."
+FOLDED: tuple[Block, ...] = (ContextBlock(elements=[MarkdownTextObject(text=HIDDEN, verbatim=True)]),)
+"""In place of an incident that has become private, or was taken back."""
+
+
+def unfurl_blocks(incident: Incident) -> list[dict[str, Any]]:
+    """The card without its buttons: a press on one below somebody's message has no place to answer in."""
+    return [block.to_dict() for block in card(incident) if block.type != "actions"] or [
+        paragraph(HIDDEN).to_dict()
+    ]
+
+
+def work_object(incident: Incident, url: str) -> dict[str, Any]:
+    """The incident as Slack shows such things, below the link with this address.
+
+    Source: Slack, Work Objects: entity metadata, the incident's fields. Texts in it are plain.
+    """
+    return {
+        **_entity(incident.id, incident.permalink or url, _payload(incident)),
+        "app_unfurl_url": url,
+    }
+
+
+def folded_object(url: str) -> dict[str, Any]:
+    """In place of an incident that is not shown any more; nothing leads back to it."""
+    return {
+        **_entity("not-shown", url, {"attributes": {"title": {"text": HIDDEN}}, "fields": {}}),
+        "app_unfurl_url": url,
+    }
+
+
+def details(incident: Incident) -> dict[str, Any]:
+    """All of it, for somebody who opens it (Slack, entity.presentDetails)."""
+    payload = _payload(incident)
+    fields, order = payload["fields"], payload["display_order"]
+    if incident.summary.strip():
+        text = shortened(incident.summary, TEXT_LIMIT)
+        fields["description"] = {"value": text, "label": "Summary", "long": True}
+        order.append("description")
+    payload["custom_fields"] = [
+        {"key": f"field_{number}", "label": shortened(label, 255), "type": "string", "value": value}
+        for number, (label, value) in enumerate(_answers(incident))
+    ]
+    payload["display_order"] = [*order, *(field["key"] for field in payload["custom_fields"])]
+    return _entity(incident.id, incident.permalink or "", payload)
+
+
+def _answers(incident: Incident) -> list[tuple[str, str]]:
+    """Roles that somebody holds, and fields that were answered."""
+    roles = [(a.role.name, named(a.assignee)) for a in incident.incident_role_assignments]
+    fields = [
+        (entry.custom_field.name, ", ".join(value.shown for value in entry.values))
+        for entry in incident.custom_field_entries
+    ]
+    return [(label, shortened(value, TEXT_LIMIT)) for label, value in (*roles, *fields) if label and value]
+
+
+def _entity(external_id: str, url: str, payload: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "entity_type": INCIDENT,
+        "url": url,
+        "external_ref": {"id": shortened(external_id, 255)},
+        "entity_payload": payload,
+    }
+
+
+def _payload(incident: Incident) -> dict[str, Any]:
+    fields: dict[str, Any] = {"status": _text("Status", incident.incident_status.name)}
+    if incident.severity is not None:
+        fields["priority"] = _text("Severity", incident.severity.name)
+    if incident.lead is not None and (lead := _somebody("Lead", incident.lead)):
+        fields["assigned_to"] = lead
+    if creator := _somebody("Declared by", incident.creator):
+        fields["created_by"] = creator
+    for name, at in (("date_created", incident.created_at), ("date_updated", incident.updated_at)):
+        fields[name] = {"value": int(at.timestamp()), "type": "slack#/types/timestamp"}
+    marks = " (test)" if incident.mode == "test" else ""
+    return {
+        "attributes": {
+            "title": {"text": shortened(incident.name, NAME_LIMIT) or "(no name)"},
+            "display_type": f"Incident{marks}",
+            "display_id": shortened(incident.reference, 100),
+            "product_name": "Tocsin",
+            "metadata_last_modified": int(incident.updated_at.timestamp()),
+        },
+        "fields": fields,
+        "display_order": list(fields),
+    }
+
+
+def _text(label: str, value: str) -> dict[str, Any]:
+    return {"value": shortened(value, 255) or "-", "label": label}
+
+
+def _somebody(label: str, who: Person) -> dict[str, Any] | None:
+    """A person by their Slack id, else by the name we know."""
+    if who.slack_user_id:
+        return {"type": "slack#/types/user", "user": {"user_id": who.slack_user_id}, "label": label}
+    return {"type": "string", "value": who.name, "label": label} if who.name else None

@@ -1,0 +1,149 @@
+"""Links to incidents' pages that people post: shown where everybody may read them, and true from then on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.bot import RunningBot, chosen, running_bot, ticked
+from fakes.managing import changed
+from fakes.readings import newest, said, words
+from fakes.slack import running_workspace
+
+from tocsin.incidents.model import Incident
+from tocsin.playground.manifest import Manifest
+from tocsin.playground.model import Message, Person
+from tocsin.slack import routes
+
+HOST = "http://127.0.0.1"
+
+
+@pytest.fixture
+async def bot(tmp_path: Path) -> AsyncIterator[RunningBot]:
+    installed = Manifest.from_dict(routes.manifest(pages=HOST))
+    async with running_workspace(installed) as slack, running_bot(tmp_path, slack) as running:
+        yield running
+
+
+async def declared(bot: RunningBot, name: str = "checkout is slow", **fields: dict[str, Any]) -> Incident:
+    view = await bot.type_command("ana", "general", f"/incident {name}")
+    await bot.fill("ana", view, severity_id=chosen("major"), **fields)
+    assert (await bot.submit("ana", view)).ok
+    await bot.bot.settled()
+    await bot.workspace.dismiss(bot.slack.person("ana"), whole_stack=True)
+    return await newest(bot)
+
+
+async def heeded(bot: RunningBot, count: int = 1) -> None:
+    """Every link so far has been heard of, and what was to be done is done."""
+    await bot.workspace.heard("event.link_shared", count)
+    await bot.bot.settled()
+
+
+def entity(message: Message) -> dict[str, Any]:
+    (shown,) = message.attachments
+    found: dict[str, Any] = shown["entity"]
+    return found
+
+
+async def test_a_link_to_an_incident_is_shown_as_an_incident(bot: RunningBot) -> None:
+    incident = await declared(bot)
+    message = await said(bot, "ben", "general", f"see {incident.permalink}?from=mail")
+    await heeded(bot)
+    shown = entity(message)
+    assert (shown["entity_type"], shown["url"]) == ("slack#/entities/incident", incident.permalink)
+    assert shown["external_ref"] == {"id": incident.id}
+    attributes, fields = shown["entity_payload"]["attributes"], shown["entity_payload"]["fields"]
+    assert (attributes["title"]["text"], attributes["display_id"]) == (incident.name, incident.reference)
+    assert (fields["status"]["value"], fields["priority"]["value"]) == ("Investigating", "Major")
+    assert fields["created_by"]["user"] == {"user_id": bot.slack.person("ana")}
+
+
+async def test_what_is_shown_follows_the_incident_and_goes_when_it_becomes_private(bot: RunningBot) -> None:
+    incident = await declared(bot)
+    message = await said(bot, "ben", "general", str(incident.permalink))
+    await heeded(bot)
+    await changed(bot, incident, "ben", incident_status_id="fixing")
+    assert entity(message)["entity_payload"]["fields"]["status"]["value"] == "Fixing"
+    await changed(bot, incident, "ana", visibility="private")
+    shown = str(entity(message))
+    assert "This incident is not shown here." in shown
+    assert incident.name not in shown
+    assert incident.id not in shown
+
+
+async def test_without_work_objects_a_card_is_shown(tmp_path: Path) -> None:
+    whole = routes.manifest(pages=HOST)
+    whole["features"]["rich_previews"]["is_active"] = False
+    async with (
+        running_workspace(Manifest.from_dict(whole)) as slack,
+        running_bot(tmp_path, slack) as bot,
+    ):
+        incident = await declared(bot, "<!channel> is slow")
+        message = await said(bot, "ben", "general", str(incident.permalink))
+        await heeded(bot)
+        (shown,) = message.attachments
+        assert incident.reference in words(shown["blocks"])
+        assert [block["type"] for block in shown["blocks"]].count("actions") == 0
+        assert "<!channel>" not in str([b for b in shown["blocks"] if b["type"] != "rich_text"])
+        refused = [call for call in bot.calls("chat.unfurl") if not call.ok]
+        other = await said(bot, "ana", "alerts", str(incident.permalink))
+        await heeded(bot, 2)
+        assert other.attachments
+        assert [call for call in bot.calls("chat.unfurl") if not call.ok] == refused
+
+
+async def test_of_a_private_incident_nothing_is_shown_anywhere(bot: RunningBot) -> None:
+    incident = await declared(bot, "secret thing", visibility=ticked("private"))
+    posted = [
+        await said(bot, "ana", "general", str(incident.permalink)),
+        await said(bot, "ben", "general", str(incident.permalink)),
+    ]
+    outcome = await bot.workspace.say(
+        bot.slack.person("ana"), incident.slack_channel_id, str(incident.permalink)
+    )
+    assert outcome.ok, outcome
+    await heeded(bot, 3)
+    assert bot.calls("chat.unfurl") == []
+    assert [message.attachments for message in posted] == [[], []]
+
+
+async def test_nothing_is_shown_where_others_read_or_for_who_may_not_read(bot: RunningBot) -> None:
+    incident = await declared(bot)
+    link = str(incident.permalink)
+    away = Person("U0AWAY00001", "away", "Away", "", role="member")
+    bot.workspace.share(bot.slack.channel("alerts"), "T0OTHER", away)
+    await said(bot, "ana", "alerts", link)
+    await bot.workspace.say(away.id, bot.slack.channel("alerts"), link)
+    await bot.workspace.say(bot.slack.person("gus"), bot.slack.channel("general"), link)
+    # The bot is not in that private channel, and cannot see who reads it.
+    await said(bot, "ana", "leads", link)
+    bot.workspace.unfurls.compose(bot.slack.person("ana"), bot.slack.app, link)
+    await said(bot, "ana", "general", f"{bot.url}/incidents/INC-999 and {bot.url}/healthz")
+    posted = [r for r in bot.workspace.requests if r.method == "chat.postMessage"]
+    await heeded(bot, len([r for r in bot.workspace.requests if r.method == "event.link_shared"]))
+    assert bot.calls("chat.unfurl") == []
+    assert posted
+
+
+async def test_who_opens_a_link_reads_what_they_may(bot: RunningBot) -> None:
+    incident = await declared(bot)
+    message = await said(bot, "ben", "general", str(incident.permalink))
+    await heeded(bot)
+    for person, may in (("ben", True), ("gus", False)):
+        look = bot.workspace.unfurls.open(bot.slack.person(person), message, str(incident.permalink))
+        async with asyncio.timeout(60):
+            await look.answered.wait()
+        assert bool(look.shown) is may
+        assert look.error == ({} if may else {"status": "not_found"})
+
+
+async def test_a_link_in_the_bots_own_posts_is_not_shown_again(bot: RunningBot) -> None:
+    await declared(bot)
+    assert [r for r in bot.workspace.requests if r.method == "event.link_shared"] == []
+    posts = bot.calls("chat.postMessage")
+    assert posts
+    assert all(call.args["unfurl_links"] is False for call in posts)
