@@ -15,6 +15,7 @@ import yaml
 from pydantic import SecretStr
 
 from tocsin.assembly import FINISH_SECONDS
+from tocsin.running import OUR_PATHS
 from tocsin.settings import Settings
 from tocsin.web.guard import own_hosts
 from tocsin.web.serving import GRACE_SECONDS
@@ -148,7 +149,8 @@ def test_over_http_only_the_ingress_comes_in_and_only_to_what_is_for_outside() -
     assert service["spec"]["selector"] == LABELS
     (ours,) = parsed(HTTP / "ingress.yml")["spec"]["rules"]
     paths = {path["path"]: path["backend"]["service"] for path in ours["http"]["paths"]}
-    assert paths.keys() == {"/slack", "/incidents", "/static/incidents"}
+    assert paths.keys() == {path.rstrip("/") for path in OUR_PATHS} - {"/healthz", "/readyz", "/metrics"}
+    assert all(path["pathType"] == "Prefix" for path in ours["http"]["paths"])
     assert all(to == {"name": service["metadata"]["name"], "port": {"name": "http"}} for to in paths.values())
 
 

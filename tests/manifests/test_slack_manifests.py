@@ -22,6 +22,7 @@ VARIANTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         routes.manifest("https://tocsin.example.com"),
     ),
     "org-wide.yml": (("--org",), routes.manifest(org=True)),
+    "without-steps.yml": (("--no-steps",), routes.manifest(steps=False)),
     "development.yml": (
         ("--name", "Tocsin (development)"),
         routes.manifest(name="Tocsin (development)"),
@@ -48,9 +49,18 @@ def test_slack_takes_every_variant(name: str) -> None:
 def test_a_variant_differs_from_the_usual_app_only_in_what_its_name_says() -> None:
     usual = routes.manifest()
     org_wide = yaml.safe_load((FOLDER / "org-wide.yml").read_text())
-    assert org_wide["settings"].pop("org_deploy_enabled") is True
-    assert usual["settings"].pop("org_deploy_enabled") is False
+    # An app with a step for Workflow Builder must be ready for an organization (Slack, custom steps).
+    assert org_wide["settings"]["org_deploy_enabled"] is True
     assert org_wide == usual
+    without = yaml.safe_load((FOLDER / "without-steps.yml").read_text())
+    assert without["settings"].pop("org_deploy_enabled") is False
+    assert usual["settings"].pop("org_deploy_enabled") is True
+    assert usual["settings"].pop("function_runtime") == "remote"
+    assert set(usual.pop("functions")) == {"declare_incident"}
+    events = usual["settings"]["event_subscriptions"]["bot_events"]
+    events.remove("function_executed")
+    assert without == usual
+    usual = routes.manifest()
     development = yaml.safe_load((FOLDER / "development.yml").read_text())
     names = {
         development["display_information"].pop("name"),
@@ -58,7 +68,6 @@ def test_a_variant_differs_from_the_usual_app_only_in_what_its_name_says() -> No
     }
     assert names == {"Tocsin (development)"}
     del usual["display_information"]["name"], usual["features"]["bot_user"]
-    del development["settings"]["org_deploy_enabled"]
     assert development == usual
 
 

@@ -1,0 +1,85 @@
+"""The app as it is declared to Slack: what its manifest says, from the tables of what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+PREVIEWED = "slack#/entities/incident"
+"""What Slack calls an incident among its Work Objects."""
+
+APP_HOME = {
+    "home_tab_enabled": True,
+    "messages_tab_enabled": True,
+    "messages_tab_read_only_enabled": False,
+}
+"""Both tabs: on Home what is open, under Messages what Tocsin writes to somebody alone."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What the app does, in Slack's words."""
+
+    command: Mapping[str, Any]
+    shortcuts: Iterable[Mapping[str, Any]]
+    steps: Mapping[str, Mapping[str, Any]]
+    scopes: Iterable[str]
+    events: Iterable[str]
+    redirects: Iterable[str]
+
+
+def app_manifest(
+    app: Declared, *, http: str | None, name: str, org: bool, pages: str | None
+) -> dict[str, Any]:
+    """The manifest: Socket Mode, or HTTP with `http` as the address Slack can reach.
+
+    `pages` is where the incidents' pages are, so that links to them are shown in Slack. With `org` an
+    organization's admin can install it once for all workspaces (Slack, app manifest reference:
+    `org_deploy_enabled`), which Slack also asks of an app with steps (Slack, custom steps).
+    """
+    url = f"{http.rstrip('/')}/slack/events" if http else None
+    interactivity: dict[str, Any] = {"is_enabled": True}
+    if url:
+        interactivity |= {"request_url": url, "message_menu_options_url": url}
+    settings: dict[str, Any] = {
+        "interactivity": interactivity,
+        "org_deploy_enabled": org or bool(app.steps),
+        "socket_mode_enabled": url is None,
+        "token_rotation_enabled": False,
+        **({"function_runtime": "remote"} if app.steps else {}),
+    }
+    heard = {"bot_events": sorted(app.events)}
+    settings["event_subscriptions"] = ({"request_url": url} if url else {}) | heard
+    redirects = {"redirect_urls": [f"{http.rstrip('/')}{path}" for path in app.redirects]} if http else {}
+    return {
+        "display_information": {
+            "name": name,
+            "description": "Opens and manages incidents",
+            "background_color": "#8a1c1c",
+        },
+        "features": {
+            "app_home": APP_HOME,
+            "bot_user": {"display_name": name, "always_online": True},
+            "shortcuts": [dict(one) for one in app.shortcuts],
+            "slash_commands": [{**app.command, **({"url": url} if url else {})}],
+            **_linked(pages or http),
+        },
+        "oauth_config": {**redirects, "scopes": {"bot": list(app.scopes)}},
+        "settings": settings,
+        **(
+            {"functions": {callback: dict(step) for callback, step in app.steps.items()}} if app.steps else {}
+        ),
+    }
+
+
+def _linked(pages: str | None) -> dict[str, Any]:
+    """Links to our pages are ours to show, as incidents (Slack, unfurl domains; Work Object Previews)."""
+    host = urlsplit(pages or "").hostname
+    if not host:
+        return {}
+    return {
+        "unfurl_domains": [host],
+        "rich_previews": {"is_active": True, "entity_types": [PREVIEWED]},
+    }
