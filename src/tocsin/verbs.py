@@ -12,11 +12,13 @@ from tocsin.actions.managing import Managing, managing
 from tocsin.actions.ports import Backend, Clock
 from tocsin.actions.sheltering import Shelter
 from tocsin.incidents.model import Form, TeamId
+from tocsin.journal.departures import SqlDepartures
 from tocsin.journal.durable import DurableJournal
 from tocsin.journal.ledger import SqlLedger
 from tocsin.journal.memory import SqlMemory
 from tocsin.journal.reminders import SqlReminders
 from tocsin.premises import announced_in
+from tocsin.rulebook import Rulebook
 from tocsin.slack.workspace import SlackWorkspace
 from tocsin.web.meters import Meters
 
@@ -32,6 +34,7 @@ class Parts(Protocol):
     meters: Meters
     alarms: Alarms
     memory: SqlMemory
+    rulebook: Rulebook
 
 
 def declaring(bot: Parts, workspace: WorkspaceOf, ledger: SqlLedger, announce: str | None) -> DeclareIncident:
@@ -79,8 +82,10 @@ def managed(
         journal=bot.journal,
         ledger=ledger,
         reminders=SqlReminders(ledger),
+        departures=SqlDepartures(ledger),
         workspace=workspace,
         form=form,
         clock=bot.clock,
         alarms=bot.alarms,
+        afterwards=bot.rulebook.afterwards,
     )

@@ -82,6 +82,18 @@ async def test_a_backend_that_finds_nothing_in_time_leaves_the_menu_empty_and_th
         assert time.monotonic() - began < 2.9
 
 
+async def test_the_backend_hears_what_is_chosen_in_the_forms_other_fields(tmp_path: Path) -> None:
+    async with asking(tmp_path) as (bot, backend):
+        view = await opened(bot)
+        await bot.fill("ana", view, severity_id=chosen("major"), applies_to_parts=picked(7))
+        await pressed(bot, view, "more_fields", "more_fields")
+        await found(bot, view, TEAM, "check")
+        team = {"type": "external_select", **{"selected_option": chosen("c1", "Checkout")["selected_option"]}}
+        await bot.fill("ana", view, custom_field_entries__team=team)
+        await found(bot, view, PARTS, "part")
+        assert backend.beside[-2:] == [{}, {"team": ("c1",)}]
+
+
 async def test_what_was_found_is_declared_with_its_name_and_survives_more_fields(tmp_path: Path) -> None:
     async with asking(tmp_path) as (bot, backend):
         view = await opened(bot)

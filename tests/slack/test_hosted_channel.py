@@ -2,77 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from fakes.bot import RunningBot, chosen, picked, running_bot, ticked
-from fakes.incident_io.account import Account
-from fakes.incident_io.server import IncidentIoServer, failing, running_incident_io
+import structlog
+from fakes.bot import chosen, picked, ticked
+from fakes.hosted import Stage, staged
+from fakes.incident_io.server import Fault, failing
 from fakes.readings import block_ids, cards, pressed, told, words
-from fakes.slack import RunningWorkspace, running_workspace
 
-from tocsin.playground.manifest import Manifest
-from tocsin.playground.model import Message, View
-from tocsin.slack import routes
-
-SECONDS = 20.0
-
-
-@dataclass
-class Stage:
-    """The bot, the workspace, and incident.io."""
-
-    bot: RunningBot
-    io: IncidentIoServer
-
-    async def filled(self, text: str = "checkout is slow", **fields: Any) -> View:
-        view = await self.bot.type_command("ana", "general", f"/incident {text}")
-        await self.bot.fill("ana", view, severity_id=chosen("major"), **fields)
-        return view
-
-    def open_channel(self, name: str, *people: str, private: bool = False) -> str:
-        """What incident.io does some seconds later: a channel in Slack, and its id in its own answers."""
-        workspace, incident = self.bot.workspace, self.io.account.incidents[-1]
-        owner = self.bot.slack.person("ben")
-        channel = workspace.conversations.create(owner, name, private=private)
-        for person in people:
-            channel.members.append(self.bot.slack.person(person))
-        self.io.account.open_channel(incident, channel.id, name)
-        return channel.id
-
-    async def until(self, seen: Any) -> None:
-        """Once what is looked for can be seen."""
-        while not seen():
-            ended = [r for r in self.bot.workspace.requests if r.finished]
-            await self.bot.workspace.heard(lambda r: True, len(ended) + 1, SECONDS)
-
-
-def knowing(slack: RunningWorkspace) -> Account:
-    account = Account(team=slack.workspace.state.team.id)
-    for name in ("ana", "ben", "chloe"):
-        person = slack.workspace.person_by_name(name)
-        account.knows(person.id, person.real_name)
-    return account
-
-
-@asynccontextmanager
-async def staged(folder: Path, **more: Any) -> AsyncIterator[Stage]:
-    async with (
-        running_workspace(Manifest.from_dict(routes.manifest())) as slack,
-        running_incident_io(knowing(slack)) as io,
-    ):
-        settings = {
-            "tocsin_backend": "incident_io",
-            "incident_io_url": io.url,
-            "incident_io_api_key": "a-key",
-        }
-        async with running_bot(folder, slack, **settings, **more) as bot:
-            yield Stage(bot, io)
+from tocsin import logs
+from tocsin.playground.model import Message
 
 
 @pytest.fixture
@@ -107,6 +50,29 @@ async def test_one_round_trip_lies_between_the_press_and_the_reference(stage: St
     assert "INC-1" in words(view)
     assert [f"{h.method} {h.path}" for h in stage.io.heard[before:]][:1] == ["POST /v2/incidents"]
     assert "is being opened" in words(view)
+
+
+async def test_nothing_but_that_one_answer_is_waited_for_before_the_reference_is_seen(stage: Stage) -> None:
+    view = await stage.filled()
+    stage.io.fail("GET", "/", *[Fault(hangs=True)] * 50)
+    before = len(stage.io.heard)
+    assert (await stage.bot.submit("ana", view)).ok
+    assert "INC-1" in words(view)
+    assert [h.method for h in stage.io.heard[before:] if h.path == "/v2/incidents"] == ["POST"]
+
+
+async def test_one_id_leads_from_the_gesture_in_slack_to_the_request_at_incident_io(stage: Stage) -> None:
+    stream = io.StringIO()
+    logs.configure(stream)
+    try:
+        view = await stage.filled()
+        assert (await stage.bot.submit("ana", view)).ok
+    finally:
+        structlog.reset_defaults()
+    (sent,) = stage.io.asked("POST", "/v2/incidents")
+    pressed_line = next(line for line in stream.getvalue().splitlines() if "view declare" in line)
+    assert sent.trace
+    assert f"trace={sent.trace}" in pressed_line
 
 
 async def test_the_card_has_the_reference_first_and_then_the_channel(stage: Stage) -> None:
@@ -176,7 +142,11 @@ async def test_somebody_whom_incident_io_does_not_know_is_left_out_and_named(sta
     assert [r["incident_role_id"] for r in first.body["incident_role_assignments"]] == ["reporter", "lead"]
     assert [r["incident_role_id"] for r in second.body["incident_role_assignments"]] == ["reporter"]
     assert first.body["idempotency_key"] == second.body["idempotency_key"]
-    assert f"<@{darius}> could not be given a role" in words(view)
+    said = f"<@{darius}> could not be given a role"
+    assert said in words(view)
+    general = stage.bot.slack.channel("general")
+    await stage.until(lambda: cards(stage.bot, general))
+    assert said in words(cards(stage.bot, general)[0])
 
 
 async def test_what_incident_io_refuses_about_a_field_is_said_under_it(stage: Stage) -> None:

@@ -7,8 +7,12 @@ from fakes.bot import RunningBot, chosen
 from fakes.readings import cards, newest, settled, words
 
 from tocsin.incidents.model import Incident
+from tocsin.incidents.permissions import VERBS
 from tocsin.playground.faults import Fault
 from tocsin.playground.model import Message, Person
+from tocsin.slack import routes
+from tocsin.slack.listeners.choose import WAYS
+from tocsin.slack.listeners.errands import GATES
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -17,6 +21,16 @@ CONFIG = """
 close = ["S0ONCALL01"]
 """
 OUTSIDE = "T0HAULPART1"
+
+
+WITHOUT_LEAVE = {"help"}
+"""What anybody may have: it says nothing of any incident."""
+
+
+async def test_whatever_can_be_typed_is_in_the_matrix_of_who_may_do_what() -> None:
+    names = {"": "declare", "find": "list", **GATES}
+    assert {names.get(word, word) for word in routes.VERBS} - WITHOUT_LEAVE <= set(VERBS)
+    assert {names.get(verb, verb) for verb in WAYS} <= set(VERBS)
 
 
 async def declared(bot: RunningBot) -> Incident:

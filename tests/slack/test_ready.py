@@ -1,4 +1,4 @@
-"""The form whose JSON is at hand is the form that Slack's SDK would have made."""
+"""The form and the card whose JSON is at hand are those that Slack's SDK would have made."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import pytest
 from tocsin.backends.catalogue import Catalogue
 from tocsin.incidents.model import ChannelId
 from tocsin.incidents.requests import DeclareRequest
+from tocsin.slack.views.card import _card, card
 from tocsin.slack.views.context import FormContext
 from tocsin.slack.views.declare import _drawn, declare_modal
+from tocsin.slack.views.gallery import _incident
 from tocsin.slack.views.kit import paragraph
 
 FORM = Catalogue.from_toml({}).form()
+INCIDENT = _incident(FORM)
 
 
 @pytest.mark.parametrize("expanded", [False, True])
@@ -28,3 +31,11 @@ def test_a_form_with_texts_in_it_is_as_the_sdk_makes_it(expanded: bool, name: st
 def test_what_one_person_typed_is_in_nobody_elses_form() -> None:
     declare_modal(FORM, FormContext(), DeclareRequest(name="Checkout is slow"))
     assert "Checkout" not in str(declare_modal(FORM, FormContext(), DeclareRequest()).to_dict())
+
+
+def test_a_card_is_as_the_sdk_makes_it_and_another_once_the_incident_has_changed() -> None:
+    shown = [block.to_dict() for block in card(INCIDENT)]
+    assert shown == [block.to_dict() for block in _card(INCIDENT)]
+    renamed = INCIDENT.model_copy(update={"name": "Search is down"})
+    assert "Search is down" in str([block.to_dict() for block in card(renamed)])
+    assert [block.to_dict() for block in card(INCIDENT)] == shown

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import structlog
 from fakes.bot import RunningBot, chosen, running_bot
 from fakes.held_backend import held_bot
+from fakes.operated import figures
 from fakes.readings import deliver, last_delivery, newest, settled
 from fakes.slack import running_workspace
 
@@ -34,14 +34,6 @@ def written() -> Iterator[io.StringIO]:
         structlog.reset_defaults()
 
 
-async def figures(bot: RunningBot) -> dict[str, float]:
-    """The page for Prometheus, by series."""
-    async with httpx.AsyncClient(trust_env=False) as client:
-        page = (await client.get(f"{bot.url}/metrics")).text
-    lines = [line.rpartition(" ") for line in page.splitlines() if line and not line.startswith("#")]
-    return {series: float(value) for series, _, value in lines}
-
-
 async def declared(bot: RunningBot, text: str = "checkout is slow") -> None:
     view = await bot.type_command("ana", "general", f"/incident {text}")
     await bot.fill("ana", view, severity_id=chosen("major"))
@@ -51,10 +43,10 @@ async def declared(bot: RunningBot, text: str = "checkout is slow") -> None:
 
 async def test_each_route_is_counted_and_its_acknowledgement_timed(tmp_path: Path) -> None:
     async with running_bot(tmp_path) as bot:
-        before = await figures(bot)
+        before = await figures(bot.url)
         assert before['tocsin_requests_total{outcome="answered",route="view declare"}'] == 0
         await declared(bot)
-        seen = await figures(bot)
+        seen = await figures(bot.url)
     for route in ("command declare", "view declare"):
         assert seen[f'tocsin_requests_total{{outcome="answered",route="{route}"}}'] == 1
         assert seen[f'tocsin_acknowledgement_seconds_count{{route="{route}"}}'] == 1
@@ -63,14 +55,26 @@ async def test_each_route_is_counted_and_its_acknowledgement_timed(tmp_path: Pat
     assert seen['tocsin_declarations_total{outcome="declared"}'] == 1
 
 
+async def test_another_word_for_a_verb_counts_as_that_verb(tmp_path: Path) -> None:
+    async with running_bot(tmp_path) as bot:
+        await declared(bot)
+        command = last_delivery(bot, "slash_commands")
+        await deliver(bot, "slash_commands", command | {"text": "roles"})
+        await deliver(bot, "slash_commands", command | {"text": "Followup INC-1 write an alert"})
+        await bot.bot.settled()
+        seen = await figures(bot.url)
+    for route in ("command role", "command follow-up", "command declare"):
+        assert seen[f'tocsin_requests_total{{outcome="answered",route="{route}"}}'] == 1
+
+
 async def test_a_reference_that_comes_late_counts_from_the_press_to_the_update(tmp_path: Path) -> None:
     async with held_bot(tmp_path) as held:
         view = await held.filled()
         assert (await held.bot.submit("ana", view)).ok
-        assert (await figures(held.bot))["tocsin_visible_reference_seconds_count"] == 0
+        assert (await figures(held.bot.url))["tocsin_visible_reference_seconds_count"] == 0
         held.backend.go_on.set()
         await settled(held.bot)
-        seen = await figures(held.bot)
+        seen = await figures(held.bot.url)
     assert seen["tocsin_visible_reference_seconds_count"] == 1
     assert seen["tocsin_visible_reference_seconds_sum"] >= 2.0
 
@@ -78,7 +82,7 @@ async def test_a_reference_that_comes_late_counts_from_the_press_to_the_update(t
 async def test_what_strangers_make_up_never_becomes_a_label(tmp_path: Path) -> None:
     async with running_bot(tmp_path) as bot:
         await declared(bot)
-        names = set(await figures(bot))
+        names = set(await figures(bot.url))
         command = last_delivery(bot, "slash_commands")
         await deliver(bot, "slash_commands", command | {"text": "made-up-by-a-stranger"})
         await deliver(bot, "slash_commands", command | {"team_id": "T0STRANGER"})
@@ -90,7 +94,7 @@ async def test_what_strangers_make_up_never_becomes_a_label(tmp_path: Path) -> N
         event = {"type": "made-up-by-a-stranger"}
         await deliver(bot, "events_api", {"type": "event_callback", "event_id": "Ev1", "event": event})
         await bot.bot.settled()
-        seen = await figures(bot)
+        seen = await figures(bot.url)
     known = {f'"{route}"' for route in every_route()}
     routes = {found[1] for series in seen if (found := re.search(r'route=("[^"]*")', series))}
     assert routes <= known

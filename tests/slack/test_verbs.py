@@ -137,7 +137,7 @@ async def test_a_name_that_nobody_has_opens_the_form_that_asks_who(bot: RunningB
 
 
 async def test_a_role_is_given_by_its_name_or_short_form(bot: RunningBot) -> None:
-    incident = await declared(bot, "export hangs")
+    incident = await declared(bot, "exports hang")
     priya = bot.slack.person("priya")
     await typed_verb(bot, "ana", incident.slack_channel_id, f"/incident role comms <@{priya}>")
     found = await now(bot, incident)

@@ -1,10 +1,7 @@
-"""Incidents as tables, JSON, CSV and Markdown: pure text, the same whichever backend keeps them."""
+"""Incidents in rows and records, and how what people wrote stands in them: the same for every backend."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,25 +11,6 @@ from tocsin.incidents.model import FieldEntry, Incident, Person, TimelineEntry
 from tocsin.incidents.rules import cleaned, in_words
 
 COLUMNS = ("Reference", "Name", "Severity", "Status", "Lead", "Age")
-
-CSV_COLUMNS = (
-    "id",
-    "reference",
-    "name",
-    "summary",
-    "severity",
-    "incident_status",
-    "incident_type",
-    "visibility",
-    "mode",
-    "creator",
-    "lead",
-    "slack_channel_id",
-    "slack_channel_name",
-    "permalink",
-    "created_at",
-    "updated_at",
-)
 
 
 def age(since: datetime, now: datetime) -> str:
@@ -80,11 +58,11 @@ def as_record(incident: Incident, timeline: Sequence[TimelineEntry] | None = Non
     plain = incident.model_dump(mode="json", exclude={"source", "creator", "custom_field_entries"})
     source = incident.source
     record = plain | {
-        "creator": {"user": _user(incident.creator)},
+        "creator": {"user": as_user(incident.creator)},
         "incident_role_assignments": [
             {
                 "role": assignment.role.model_dump(),
-                **({"assignee": _user(assignment.assignee)} if assignment.assignee else {}),
+                **({"assignee": as_user(assignment.assignee)} if assignment.assignee else {}),
             }
             for assignment in incident.incident_role_assignments
         ],
@@ -94,42 +72,12 @@ def as_record(incident: Incident, timeline: Sequence[TimelineEntry] | None = Non
         "source_message_permalink": source.permalink if source else None,
         "created_at": moment(incident.created_at),
         "updated_at": moment(incident.updated_at),
+        "closed_at": moment(incident.closed_at) if incident.closed_at else None,
     }
     record = {key: value for key, value in record.items() if value is not None}
     if timeline is not None:
-        record["timeline"] = [_happening(entry) for entry in timeline]
+        record["timeline"] = [as_happening(entry) for entry in timeline]
     return record
-
-
-def as_json(incidents: Iterable[Incident]) -> str:
-    """A JSON object whose `incidents` are V2 objects, as incident.io lists them."""
-    listed = [as_record(incident) for incident in incidents]
-    return json.dumps({"incidents": listed}, indent=2, ensure_ascii=False)
-
-
-def as_csv(incidents: Iterable[Incident]) -> str:
-    """Comma-separated with a header; no spreadsheet takes a cell for a formula (OWASP, CSV Injection)."""
-    out = io.StringIO(newline="")
-    writer = csv.writer(out)
-    writer.writerow(CSV_COLUMNS)
-    for incident in incidents:
-        writer.writerow([_inert(cell) for cell in _csv_cells(incident)])
-    return out.getvalue()
-
-
-def as_markdown(incident: Incident, timeline: Sequence[TimelineEntry]) -> str:
-    """One incident as a document: its facts, its summary and everything that happened, times in UTC."""
-    lines = [f"# {_escaped(incident.reference)}: {_escaped(incident.name)}", ""]
-    lines += [f"- **{_escaped(label)}**: {_escaped(value)}" for label, value in facts(incident)]
-    if incident.summary:
-        lines += ["", "## Summary", ""]
-        lines += [f"{_escaped(line)}  " if line.strip() else "" for line in incident.summary.split("\n")]
-    if timeline:
-        lines += ["", "## Timeline", ""]
-        for entry in timeline:
-            said = " ".join(part for part in (named(entry.by), entry.verb, entry.text) if part)
-            lines.append(f"- {moment(entry.at)} {_escaped(said)}")
-    return "\n".join(lines) + "\n"
 
 
 def facts(incident: Incident) -> list[tuple[str, str]]:
@@ -155,32 +103,7 @@ def answers(entry: FieldEntry) -> str:
     return in_words(value.shown for value in entry.values)
 
 
-def _csv_cells(incident: Incident) -> list[str]:
-    return [
-        incident.id,
-        incident.reference,
-        incident.name,
-        incident.summary,
-        incident.severity.name if incident.severity else "",
-        incident.incident_status.name,
-        incident.incident_type.name if incident.incident_type else "",
-        incident.visibility,
-        incident.mode,
-        named(incident.creator),
-        named(incident.lead),
-        incident.slack_channel_id,
-        incident.slack_channel_name,
-        incident.permalink or "",
-        moment(incident.created_at),
-        moment(incident.updated_at),
-    ]
-
-
-def _inert(cell: str) -> str:
-    return f"'{cell}" if cell.lstrip()[:1] in set("=+-@") or cell[:1] in set("\t\r\n") else cell
-
-
-def _escaped(text: str) -> str:
+def as_written(text: str) -> str:
     """Text that Markdown shows as it is: on one line, no markup, no HTML."""
     one_line = cleaned(text)
     if re.fullmatch(r"https?://[^\s<>]+", one_line):
@@ -190,7 +113,8 @@ def _escaped(text: str) -> str:
     return re.sub(r"^(\s*\d*)([-+=]|(?<=\d)[.)](?=\s|$))", r"\1\\\2", escaped)
 
 
-def _user(person: Person) -> dict[str, str]:
+def as_user(person: Person) -> dict[str, str]:
+    """Somebody, as incident.io's objects name people."""
     return {"name": named(person), **person.model_dump(exclude_none=True, include={"slack_user_id", "email"})}
 
 
@@ -201,6 +125,7 @@ def _field_entry(entry: FieldEntry) -> dict[str, Any]:
     }
 
 
-def _happening(entry: TimelineEntry) -> dict[str, Any]:
-    by = {"actor": {"user": _user(entry.by)}} if entry.by else {}
+def as_happening(entry: TimelineEntry) -> dict[str, Any]:
+    """One entry of the timeline, ready for JSON."""
+    by = {"actor": {"user": as_user(entry.by)}} if entry.by else {}
     return {"timestamp": moment(entry.at), **by, "verb": entry.verb, "text": entry.text}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from tocsin.incidents.changes import differences
+from tocsin.incidents.durations import durations_of, in_sentences, lasted
 from tocsin.incidents.model import FollowUp, Frozen, Incident, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import IncidentChange
 
@@ -21,6 +22,9 @@ class Summary(Frozen):
     """How many things the timeline holds."""
 
     open_follow_ups: tuple[FollowUp, ...] = ()
+    done_follow_ups: int = 0
+    went: tuple[tuple[str, str], ...] = ()
+    """What took how long on the way, as label and words."""
 
 
 class News(Frozen):
@@ -74,17 +78,10 @@ def summary_of(
     """How long it took, who was there, and what is still to be done."""
     people = [entry.by.slack_user_id for entry in timeline if entry.by is not None]
     return Summary(
-        lasted=max((incident.closed_at or incident.updated_at) - incident.created_at, timedelta()),
+        lasted=lasted(incident),
         people=tuple(dict.fromkeys(person for person in [*people, *incident.people] if person)),
         entries=len(timeline),
         open_follow_ups=tuple(one for one in follow_ups if not one.is_done),
+        done_follow_ups=sum(one.is_done for one in follow_ups),
+        went=in_sentences(durations_of(incident, timeline).model_copy(update={"lasted": None})),
     )
-
-
-def duration(lasted: timedelta) -> str:
-    """`less than a minute`, `12 min`, `2 h 5 min`, `3 d 4 h`."""
-    minutes = int(lasted.total_seconds() // 60)
-    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
-    parts = [f"{days} d"] * bool(days) + [f"{hours} h"] * bool(hours)
-    parts += [f"{minutes} min"] * bool(minutes and not days)
-    return " ".join(parts) or "less than a minute"

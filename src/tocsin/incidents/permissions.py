@@ -53,6 +53,8 @@ Verb = Literal[
     "decline",
     "merge",
     "export",
+    "document",
+    "keep",
 ]
 VERBS: tuple[Verb, ...] = get_args(Verb)
 
@@ -87,6 +89,8 @@ _DOING: dict[Verb, str] = {
     "decline": "decline incidents",
     "merge": "merge incidents",
     "export": "export incidents",
+    "document": "write an incident's document",
+    "keep": "keep an incident's channel",
 }
 _STANDINGS = {
     Standing.GUEST: "Guests of this workspace",

@@ -18,6 +18,7 @@ class Access:
     """Who a bot token is, what it may do, and what time it is at Slack's (aware, to the second)."""
 
     team: str
+    team_id: str
     bot: str
     scopes: frozenset[str] | None
     at: datetime | None
@@ -39,6 +40,7 @@ async def fetch_access(client: AsyncWebClient) -> Access:
     granted = headers.get("x-oauth-scopes")
     return Access(
         team=str(identity.get("team") or identity.get("team_id") or ""),
+        team_id=str(identity.get("team_id") or ""),
         bot=str(identity.get("user") or identity.get("user_id") or ""),
         scopes=None if granted is None else frozenset(filter(None, map(str.strip, granted.split(",")))),
         at=_moment(headers),

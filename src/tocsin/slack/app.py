@@ -27,7 +27,7 @@ from tocsin.actions.best_effort import best_effort
 from tocsin.incidents.model import Frozen
 from tocsin.slack import routes
 from tocsin.slack.counting import UNKNOWN, Counting, Uncounted, route_of
-from tocsin.slack.desk import Delivery, Desk
+from tocsin.slack.desk import Delivery, Desk, answering
 from tocsin.slack.desks import Desks
 from tocsin.slack.events import Heard
 from tocsin.slack.gestures import Command, Happening, Press, Shortcut, Submission, Suggestion
@@ -62,6 +62,8 @@ def build_app(desks: Desks, client: AsyncWebClient, counting: Counting | None = 
         )
 
     app = AsyncApp(
+        # Without one, Bolt looks through the whole stack for it, a tenth of a second long.
+        name="tocsin",
         client=client,
         # Without one, Bolt's own loggers would not heed the level that is set for them all.
         logger=logging.getLogger("slack_bolt"),
@@ -122,7 +124,8 @@ def _listener(
                 await _apologise(ack, gesture, NOT_OURS)
             else:
                 desk.people.meet(gesture.by)
-                await run(ack, gesture, desk, delivery)
+                with answering(delivery.acknowledged):
+                    await run(ack, gesture, desk, delivery)
         if failed and ack.response is None:
             await _apologise(ack, gesture, SORRY)
         outcome = "failed" if failed else "answered" if ours else "stranger"

@@ -18,6 +18,7 @@ from tocsin.slack.posts import Posts
 from tocsin.slack.views.card import card, card_text
 from tocsin.slack.views.channel import bookmark_title, purpose, topic
 from tocsin.slack.views.kit import escape
+from tocsin.slack.views.leaving import kept_message, leaving_message
 from tocsin.slack.views.news import follow_up_message, news_message, reminder_message
 
 ALREADY_GONE = frozenset({"message_not_found", "channel_not_found"})
@@ -73,6 +74,20 @@ class WorkspaceChanges:
         answer = await self.calls.make(self.client.conversations_rename, channel=channel, name=name)
         return Channel(id=channel, name=told(answer, "channel", "name"))
 
+    async def say_leaving(
+        self, channel: ChannelId, incident: Incident, due: datetime, *, key: str, again: bool = False
+    ) -> MessageTs:
+        text, blocks = leaving_message(incident, due)
+        _, ts = await self._posts.post(channel, text, blocks, key=key, again=again)
+        if again:
+            # One that is found may name an earlier time.
+            await self._posts.edit((channel, ts), text, blocks)
+        return ts
+
+    async def say_kept(self, channel: ChannelId, ts: MessageTs, by: Person) -> None:
+        text, blocks = kept_message(by)
+        await self._posts.edit((channel, ts), text, blocks)
+
     async def archive(self, channel: ChannelId) -> None:
         try:
             await self.calls.make(self.client.conversations_archive, Urgency.CARD, channel=channel)
@@ -99,6 +114,9 @@ class WorkspaceChanges:
         text, blocks = news_message(news)
         _, ts = await self._posts.post(channel, text, blocks, key=key, thread=thread, again=again)
         return ts
+
+    async def find_news(self, channel: ChannelId, key: str, thread: MessageTs) -> MessageTs | None:
+        return await self._posts.find(channel, key, thread)
 
     async def post_follow_up(
         self, channel: ChannelId, incident: Incident, follow_up: FollowUp, *, key: str, again: bool = False

@@ -51,27 +51,27 @@ def every_route() -> Iterator[str]:
 
 def route_of(gesture: Command | Shortcut | Press | Submission | Suggestion | Happening) -> str:
     """The route that this goes to; UNKNOWN where it goes to none."""
-    kind, name, table = _found(gesture)
-    return f"{kind} {name}" if name in table else UNKNOWN
+    kind, name, is_known = _found(gesture)
+    return f"{kind} {name}" if is_known else UNKNOWN
 
 
 def _found(
     gesture: Command | Shortcut | Press | Submission | Suggestion | Happening,
-) -> tuple[str, str, frozenset[str]]:
+) -> tuple[str, str, bool]:
     match gesture:
         case Command():
             word = gesture.text.strip().partition(" ")[0].lower()
+            word = routes.ALSO.get(word, word)
             name = word if word and word in routes.VERBS else DECLARE
-            return "command", name, frozenset([*routes.VERBS, DECLARE])
+            return "command", name, True
         case Shortcut():
-            return "shortcut", gesture.callback_id, frozenset(routes.SHORTCUTS)
+            return "shortcut", gesture.callback_id, gesture.callback_id in routes.SHORTCUTS
         case Submission():
-            return "view", gesture.view.callback_id, frozenset(routes.VIEWS)
+            return "view", gesture.view.callback_id, gesture.view.callback_id in routes.VIEWS
         case Press():
-            return "press", gesture.control.action_id, frozenset(routes.PRESSES)
+            return "press", gesture.control.action_id, gesture.control.action_id in routes.PRESSES
         case Suggestion():
             name = gesture.action_id.partition(".")[0]
-            known = name if name in routes.SUGGESTIONS else OTHER
-            return "suggestion", known, frozenset(word or OTHER for word in routes.SUGGESTIONS)
+            return "suggestion", name if name and name in routes.SUGGESTIONS else OTHER, True
         case Happening():
-            return "event", gesture.kind, frozenset([*routes.EVENTS, *routes.INSTALL_EVENTS])
+            return "event", gesture.kind, routes.find_event(gesture.kind) is not None

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from tocsin.actions.arriving import seen_by, unnamed
+from tocsin.actions.best_effort import best_effort
 from tocsin.actions.change import ChangeIncident
 from tocsin.actions.declare import DeclareIncident
 from tocsin.actions.find import FindIncidents
@@ -17,7 +21,7 @@ from tocsin.actions.open_now import OpenIncidents
 from tocsin.actions.ports import Clock
 from tocsin.actions.remind import Remind
 from tocsin.incidents.announcing import AnnouncementRule
-from tocsin.incidents.model import ChannelId, Incident, MessageTs, PersonId
+from tocsin.incidents.model import ChannelId, Incident, MessageTs, PersonId, TeamId
 from tocsin.incidents.permissions import Limits, Standing, Verb
 from tocsin.slack.gestures import Command, Happening, Interaction
 from tocsin.slack.lookers import Lookers
@@ -27,6 +31,8 @@ from tocsin.slack.permits import CHECK_SECONDS, Permits, UserGroups
 from tocsin.slack.places import Places
 from tocsin.slack.tasks import Tasks
 from tocsin.slack.workspace import SlackWorkspace
+
+_answered: ContextVar[asyncio.Event | None] = ContextVar("answered", default=None)
 
 Lines = tuple[tuple[str, str], ...]
 
@@ -58,7 +64,11 @@ class Desk:
     rules: tuple[AnnouncementRule, ...] = ()
     limits: Limits = field(default_factory=Limits)
     help: Help = field(default_factory=lambda: Help())
+    pages: str = ""
+    """Where the incidents' pages are, without a final slash; links to them are shown."""
     lookers: Lookers = field(default_factory=Lookers)
+    near: Callable[[], frozenset[TeamId] | None] = lambda: None
+    """The workspaces whose incidents are this one's to see; None, all that there are."""
     look_whether_gone: Callable[[], Awaitable[None]] = _stays
     """Slack says that Tocsin may have been uninstalled here: find out, and act on it."""
     permits: Permits = field(init=False)
@@ -89,11 +99,11 @@ class Desk:
 
     @property
     def find(self) -> FindIncidents:
-        return self.managing.find
+        return self.managing.find.within(self.near())
 
     @property
     def open_now(self) -> OpenIncidents:
-        return self.managing.open_now
+        return self.managing.open_now.within(self.near())
 
     @property
     def change(self) -> ChangeIncident:
@@ -118,8 +128,25 @@ class Desk:
 
     def open_to(self, person: PersonId | None) -> tuple[Incident, ...]:
         """The open incidents that may be shown to somebody unasked: none to who is not known as a member."""
+        if not self.open_now.now:
+            return ()
         known = person is not None and self.people.last_standing(person) is Standing.MEMBER
         return self.open_now.seen_by(person) if known else ()
+
+    async def as_seen(self, person: PersonId | None, incidents: Iterable[Incident]) -> list[Incident]:
+        """The incidents as this person may read of them: a private channel is named to who is in it.
+
+        Where we open the channels ourselves, everybody who may see a private incident is in its own.
+        """
+
+        async def one(incident: Incident) -> Incident:
+            if not (self.managing.hosted_channels and incident.is_private and incident.slack_channel_id):
+                return incident
+            async with best_effort("see who is in a channel"), asyncio.timeout(CHECK_SECONDS):
+                return await seen_by(self.workspace, incident, person)
+            return unnamed(incident)
+
+        return list(await asyncio.gather(*map(one, incidents)))
 
     def permalink(self, channel: ChannelId, ts: MessageTs, thread: MessageTs | None = None) -> str | None:
         """The address of a message, made without asking Slack (its form is that of chat.getPermalink)."""
@@ -144,3 +171,18 @@ class Delivery:
         self.acknowledged.set()
         if self.timed is not None:
             self.timed(asyncio.get_running_loop().time() - self.began)
+
+
+@contextmanager
+def answering(answered: asyncio.Event) -> Iterator[None]:
+    """What is asked for inside is answered when this is set: until then it may have to be told otherwise."""
+    token = _answered.set(answered)
+    try:
+        yield
+    finally:
+        _answered.reset(token)
+
+
+def being_answered() -> asyncio.Event | None:
+    """Set once whoever asked for what is being done has read the answer; None where nobody waits for one."""
+    return _answered.get()

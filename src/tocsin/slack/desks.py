@@ -69,6 +69,18 @@ class Desks:
             return sole if not team and not org else None
         return own
 
+    def near(self, team: TeamId) -> frozenset[TeamId] | None:
+        """The workspaces that see each other's incidents with this one; None where there is one installation.
+
+        Those of one organization do, where it installed the app as a whole. What is of no workspace, since it
+        was made at the backend itself, is seen while Tocsin is installed once.
+        """
+        if self._sole:
+            return None
+        own = self.serving(team)
+        others = [known for known in self._orgs if own is not None and self.serving(known) is own]
+        return frozenset([team, *map(TeamId, others), *([TeamId("")] if len(self._installed) == 1 else [])])
+
     async def find(self, team: TeamId, org: str = "") -> Desk | None:
         """The desk of this workspace, None where it is not ours. Raises Unavailable."""
         installation = self.serving(team, org)

@@ -5,6 +5,7 @@ Only what is used is read, and everything that Slack may leave out is optional. 
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from pydantic import Field
@@ -81,7 +82,7 @@ class Command(Frozen):
     trigger_id: str
     response_url: str | None = None
 
-    @property
+    @cached_property
     def by(self) -> Person:
         return Person(slack_user_id=self.user_id, name=self.user_name)
 
@@ -101,7 +102,7 @@ class Interaction(Frozen):
     response_url: str | None = None
     channel: ChannelRef | None = None
 
-    @property
+    @cached_property
     def by(self) -> Person:
         return Person(slack_user_id=self.user.id, name=self.user.name or self.user.username)
 
@@ -160,6 +161,8 @@ class Happening(Frozen):
     team_id: TeamId = TeamId("")
     authorizations: tuple[Authorization, ...] = ()
     enterprise_id: str | None = None
+    is_ext_shared_channel: bool = False
+    """It happened in a channel that another organisation reads."""
 
     @property
     def kind(self) -> str:

@@ -12,8 +12,9 @@ import hmac
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
-from urllib.parse import parse_qs
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qsl
 
 from slack_bolt.app.async_app import AsyncApp
 from starlette.background import BackgroundTask
@@ -69,10 +70,10 @@ class HttpDoor:
         if not self._is_signed(request, body):
             return self._refused(401, "not signed by Slack")
         kinds = request.headers.getlist("content-type")
-        text = _text(body, kinds[0]) if len(kinds) == 1 else None
-        if text is None:
+        payload = _payload(body, kinds[0]) if len(kinds) == 1 else None
+        if payload is None:
             return self._refused(400, "malformed")
-        return await self._answered(request, text)
+        return await self._answered(payload)
 
     def _refused(self, status: int, word: str) -> Response:
         """What was only half read may not be followed by another request."""
@@ -80,12 +81,10 @@ class HttpDoor:
         closing = {"connection": "close"} if status in (408, 413) else None
         return PlainTextResponse(word, status, headers=closing)
 
-    async def _answered(self, request: Request, text: str) -> Response:
+    async def _answered(self, payload: dict[str, Any]) -> Response:
         delivery = Delivery()
-        headers: dict[str, str | Sequence[str]] = dict(request.headers.items())
-        given = await answered(
-            self._app, body=text, query=request.url.query, headers=headers, context={DELIVERY: delivery}
-        )
+        # Read already, as a payload is that comes over a socket: Bolt would read it a second time.
+        given = await answered(self._app, mode="socket_mode", body=payload, context={DELIVERY: delivery})
         if given.status == 404:
             return self._refused(400, "malformed")
         return Response(
@@ -121,24 +120,29 @@ async def _body(request: Request) -> bytes | None:
     return bytes(body)
 
 
-def _text(body: bytes, content_type: str) -> str | None:
-    """The body as text, when it has a shape that Slack sends: JSON, or a form with or without JSON in it."""
+def _payload(body: bytes, content_type: str) -> dict[str, Any] | None:
+    """The body, when it has a shape that Slack sends: JSON, or a form with or without JSON in it."""
     try:
         text = body.decode()
         if content_type.startswith("application/json"):
-            return text if _is_shaped(json.loads(text)) else None
-        form = parse_qs(text, strict_parsing=True, keep_blank_values=True)
-        payloads = form.get("payload")
-        if payloads is not None:
-            return text if len(payloads) == 1 and _is_shaped(json.loads(payloads[0])) else None
-        return text if "command" in form or "ssl_check" in form else None
+            return _shaped(json.loads(text))
+        pairs = parse_qsl(text, strict_parsing=True, keep_blank_values=True)
+        form = dict(pairs)
+        if "payload" in form:
+            once = sum(name == "payload" for name, _ in pairs) == 1
+            return _shaped(json.loads(form["payload"])) if once else None
+        return form if "command" in form or "ssl_check" in form else None
     except (UnicodeDecodeError, ValueError, RecursionError):
         return None
 
 
-def _is_shaped(payload: object) -> bool:
-    """Whether Bolt can look into it: it takes these for objects without asking."""
-    if not isinstance(payload, dict) or not isinstance(payload.get("type"), str):
+def _shaped(payload: object) -> dict[str, Any] | None:
+    """The payload, if Bolt can look into it: it takes these for objects without asking."""
+    return payload if isinstance(payload, dict) and _is_shaped(payload) else None
+
+
+def _is_shaped(payload: dict[str, Any]) -> bool:
+    if not isinstance(payload.get("type"), str):
         return False
     if payload["type"] == "url_verification" and not isinstance(payload.get("challenge"), str):
         return False

@@ -36,6 +36,9 @@ MOODY_SECONDS = 120.0
 MOODY_SIDE_BY_SIDE = 16
 """What is refused whatever the rate only stands still for as long as it was asked to, and then goes on."""
 
+RATE_SHARE = 0.3
+"""Where more of the calls than that were refused meanwhile, it may be our rate after all."""
+
 
 MOST_LANES = 1000
 """Each channel has lanes of its own, and most are never needed again."""
@@ -66,6 +69,8 @@ class _Lane:
     """How many calls were allowed at the rate that was learnt, and how many refused at it."""
     refused_at_rate: int = 0
     moody_until: float = 0.0
+    moody_allowed: int = 0
+    moody_refused: int = 0
 
     def may_start(self, now: float) -> bool:
         most = MOODY_SIDE_BY_SIDE if now < self.moody_until else 1 if self.interval else SIDE_BY_SIDE
@@ -77,6 +82,7 @@ class _Lane:
 
     def went_well(self) -> None:
         self.allowed += 1
+        self.moody_allowed += 1
         self.kept_to += bool(self.interval)
 
     def is_forgettable(self, now: float) -> bool:
@@ -100,12 +106,15 @@ class _Lane:
         again and again, however slow we are. Where nothing had been allowed before, it was no rate of ours
         that was refused: that is only waited out, once a minute.
         """
+        self.moody_refused += 1
         if started > self.refused_at and now >= self.moody_until:
             self.refused_at_rate += bool(self.interval)
             tried = self.kept_to + self.refused_at_rate
             if self.refused_at_rate >= MOODY and self.refused_at_rate >= MOODY_SHARE * tried:
                 self.interval, self.kept_to, self.refused_at_rate = 0.0, 0, 0
-                self.moody_until = now + MOODY_SECONDS
+                self._is_moody(now)
+            elif self._is_still_moody(now):
+                self._is_moody(now)
             elif self.interval:
                 # Who already pauses longer than was asked for is not too fast, whatever else the trouble is.
                 self.interval = max(self.interval, min(self.interval * 1.1, seconds))
@@ -116,6 +125,15 @@ class _Lane:
             self.allowed = 0
             self.refused_at = now
         self.opens_at = max(self.opens_at, now + seconds)
+
+    def _is_moody(self, now: float) -> None:
+        self.moody_until, self.moody_allowed, self.moody_refused = now + MOODY_SECONDS, 0, 0
+
+    def _is_still_moody(self, now: float) -> bool:
+        """Whether as many were refused as before, for a while in which nobody went slowly."""
+        share = self.moody_refused / (self.moody_allowed + self.moody_refused)
+        was_moody = self.moody_until > 0 and now - self.moody_until < MOODY_SECONDS
+        return was_moody and MOODY_SHARE <= share <= RATE_SHARE
 
 
 class Pace:

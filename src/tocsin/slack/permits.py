@@ -93,7 +93,10 @@ class Permits:
         standing = self._people.known_standing(person) if person is not None else None
         if person is None or standing is None:
             return ""
-        known = {group: self._groups.known(group) for group in self._needed(verb, False)}
+        needed = self._needed(verb, False)
+        if standing is Standing.MEMBER and incident is None and not needed:
+            return ""
+        known = {group: self._groups.known(group) for group in needed}
         groups = None
         if all(members is not None for members in known.values()):
             groups = frozenset(group for group, members in known.items() if person in (members or ()))
@@ -103,6 +106,15 @@ class Permits:
         except Refused as refusal:
             return refusal.sentence
         return ""
+
+    def knows(self, person: PersonId | None) -> bool:
+        """Whether nothing need be asked when they declare."""
+        if person is None:
+            return True
+        groups = self._needed("declare", bool(self._limits.private))
+        return self._people.known_standing(person) is not None and all(
+            self._groups.known(group) is not None for group in groups
+        )
 
     async def learn(self, person: PersonId | None) -> None:
         """Ask now what will have to be known when they declare."""

@@ -30,16 +30,22 @@ class Places:
         Slack tells of direct messages and of private channels without the bot nothing: there the bot cannot
         post anyway.
         """
-        if channel is None or not channel.startswith(("C", "G")):
+        if channel is None or not _may_be_shared(channel):
             return False
-        known = self._shared.get(channel)
-        if known is None or self._now() - known[1] >= FRESH_SECONDS:
+        if not self.knows(channel):
             asking = self._asking.get(channel)
             if asking is None:
                 asking = self._asking[channel] = asyncio.create_task(self._learn(channel))
                 asking.add_done_callback(lambda _: self._asking.pop(channel, None))
             await asyncio.wait({asking}, timeout=seconds)
         return self._shared.get(channel, (False, 0.0))[0]
+
+    def knows(self, channel: ChannelId | None) -> bool:
+        """Whether nothing need be asked about it."""
+        if channel is None or not _may_be_shared(channel):
+            return True
+        known = self._shared.get(channel)
+        return known is not None and self._now() - known[1] < FRESH_SECONDS
 
     async def _learn(self, channel: ChannelId) -> None:
         async with best_effort("ask Slack who reads a channel"):
@@ -49,3 +55,7 @@ class Places:
             if len(self._shared) > KEPT:
                 # The one that was learnt longest ago comes first.
                 del self._shared[next(iter(self._shared))]
+
+
+def _may_be_shared(channel: ChannelId) -> bool:
+    return channel.startswith(("C", "G"))

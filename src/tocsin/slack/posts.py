@@ -91,12 +91,29 @@ class Posts:
             return False
         return True
 
+    async def room(self, to: str) -> ChannelId:
+        """A channel as it is; the direct message with a person."""
+        if not to.startswith(("U", "W")):
+            return ChannelId(to)
+        opened = await self._calls.make(self._client.conversations_open, users=to)
+        return ChannelId(told(opened, "channel", "id"))
+
+    async def find_file(self, channel: ChannelId, name: str) -> str | None:
+        """The id of a file of this name that was shared there lately."""
+        async for message in self._recent(channel, None):
+            for file in message.get("files") or ():
+                if isinstance(file, dict) and file.get("name") == name:
+                    return told(file, "id")
+        return None
+
+    async def find(self, to: str, key: str, thread: MessageTs | None = None) -> MessageTs | None:
+        """The message that was posted with this key; None where there is none, or none to be seen."""
+        found = await self._find(to, key, thread)
+        return None if found is None else found[1]
+
     async def _find(self, to: str, key: str, thread: MessageTs | None) -> Posted | None:
         """The message that carries this key, so that one whose answer was lost is not posted again."""
-        channel = to
-        if to.startswith(("U", "W")):
-            opened = await self._calls.make(self._client.conversations_open, users=to)
-            channel = told(opened, "channel", "id")
+        channel = await self.room(to)
         try:
             return await self._look(channel, key, thread)
         except SlackRefused as refusal:

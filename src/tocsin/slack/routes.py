@@ -9,14 +9,16 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tocsin.incidents.rules import is_one_edit_away
+from tocsin.slack.app_manifest import Declared, app_manifest
 from tocsin.slack.listeners import (
+    archive,
     assign,
     cards,
     choose,
     close,
     declare,
     describe,
+    export,
     find,
     follow_up,
     help,
@@ -26,9 +28,13 @@ from tocsin.slack.listeners import (
     note,
     remind,
     suggest,
+    unfurl,
     update,
+    workflow,
 )
+from tocsin.slack.meant import find_meant
 from tocsin.slack.scopes import SCOPES as SCOPES
+from tocsin.slack.views.step import DECLARE_STEP
 
 Listener = Callable[..., Coroutine[Any, Any, None]]
 
@@ -104,6 +110,12 @@ VERBS: dict[str, Verb] = {
         close.make_private,
         here=True,
     ),
+    "export": Verb(
+        "/incident export [markdown|json|csv]", "sends you all of it as a file", export.export, here=True
+    ),
+    "document": Verb(
+        "/incident document", "writes its post-incident document", export.write_document, here=True
+    ),
     "list": Verb(
         "/incident list [mine] [closed] [severity] [status]",
         "lists what is open, or what you ask for",
@@ -115,6 +127,7 @@ VERBS: dict[str, Verb] = {
 }
 
 ALSO = {"actions": "action", "followup": "follow-up", "follow-ups": "follow-up", "roles": "role"}
+ALSO |= dict.fromkeys(("postmortem", "post-mortem"), "document")
 """Other words that people type for a verb, and that begin no name of an incident."""
 
 SHORTCUTS: dict[str, ShortcutRoute] = {
@@ -159,6 +172,9 @@ PRESSES: dict[str, Listener] = {
     "update_incident": update.press_update,
     "take_lead": assign.press_take,
     "reopen_incident": close.press_reopen,
+    "export_incident": export.press_export,
+    "write_document": export.press_document,
+    "keep_channel": archive.keep_channel,
     "incident_menu": cards.press_menu,
     "complete_follow_up": follow_up.press_done,
     "give_update": remind.give_update,
@@ -179,6 +195,9 @@ SUGGESTIONS: dict[str, Listener] = {
 
 EVENTS: dict[str, Listener] = {
     "app_home_opened": home.show_home,
+    "entity_details_requested": unfurl.show_details,
+    "function_executed": workflow.run_step,
+    "link_shared": unfurl.unfurl_links,
     "pin_added": note.heed_mark,
     "pin_removed": note.heed_mark,
     "reaction_added": note.heed_mark,
@@ -188,6 +207,11 @@ EVENTS: dict[str, Listener] = {
 
 It answers once its work is done or safely begun: what it raises has Slack send the event again.
 """
+
+STEPS: dict[str, dict[str, Any]] = {workflow.DECLARE: DECLARE_STEP}
+"""What people may put into a workflow (Slack, custom steps), by its callback id."""
+
+STEP_EVENTS = {"function_executed"}
 
 INSTALL_EVENTS: dict[str, Listener] = {
     "app_uninstalled": installation.look_whether_gone,
@@ -200,7 +224,7 @@ REDIRECTS = ("/slack/oauth_redirect", "/sign-in/done")
 
 
 def find_event(kind: str) -> Listener | None:
-    return {**EVENTS, **INSTALL_EVENTS}.get(kind)
+    return EVENTS.get(kind) or INSTALL_EVENTS.get(kind)
 
 
 def find_verb(text: str) -> tuple[Verb, str, str]:
@@ -209,7 +233,7 @@ def find_verb(text: str) -> tuple[Verb, str, str]:
     word = ALSO.get(word.lower(), word.lower())
     if word in VERBS and word:
         return VERBS[word], rest.strip(), ""
-    meant = next((verb for verb in VERBS if verb and is_one_edit_away(word, verb)), None)
+    meant = find_meant(word, tuple(VERBS))
     notice = f"Did you mean `{COMMAND} {meant}`? Nothing is declared before you submit." if meant else ""
     return VERBS[""], text, notice
 
@@ -227,64 +251,40 @@ def help_anywhere() -> tuple[tuple[str, str], ...]:
     return (
         *verbs,
         *ways,
+        *((step["title"], f"a step in Workflow Builder: {step['description']}") for step in STEPS.values()),
         ("Home", "in Tocsin's own tab: what is open, what is yours, and a button to declare"),
     )
 
 
-APP_HOME = {
-    "home_tab_enabled": True,
-    "messages_tab_enabled": True,
-    "messages_tab_read_only_enabled": False,
-}
-"""Both tabs: on Home what is open, under Messages what Tocsin writes to somebody alone."""
-
-
-def manifest(http: str | None = None, *, name: str = "Tocsin", org: bool = False) -> dict[str, Any]:
-    """The Slack app manifest: Socket Mode, or HTTP with `http` as the address Slack can reach.
-
-    `name` is what the app and its bot are called. With `org` an organization's admin can install it
-    once for all workspaces (Slack, app manifest reference: `org_deploy_enabled`).
-    """
-    url = f"{http.rstrip('/')}/slack/events" if http else None
-    command: dict[str, Any] = {
-        "command": COMMAND,
-        "description": COMMAND_DESCRIPTION,
-        "usage_hint": COMMAND_USAGE,
-        "should_escape": False,
-    }
-    interactivity: dict[str, Any] = {"is_enabled": True}
-    if url:
-        command["url"] = url
-        interactivity |= {"request_url": url, "message_menu_options_url": url}
-    settings: dict[str, Any] = {
-        "interactivity": interactivity,
-        "org_deploy_enabled": org,
-        "socket_mode_enabled": url is None,
-        "token_rotation_enabled": False,
-    }
-    heard = sorted([*EVENTS, *(INSTALL_EVENTS if url else ())])
-    settings["event_subscriptions"] = ({"request_url": url} if url else {}) | {"bot_events": heard}
-    redirects = {"redirect_urls": [f"{http.rstrip('/')}{path}" for path in REDIRECTS]} if http else {}
-    return {
-        "display_information": {
-            "name": name,
-            "description": "Opens and manages incidents",
-            "background_color": "#8a1c1c",
+def manifest(
+    http: str | None = None,
+    *,
+    name: str = "Tocsin",
+    org: bool = False,
+    steps: bool = True,
+    pages: str | None = None,
+) -> dict[str, Any]:
+    """The Slack app manifest, as `app_manifest` says; without `steps` it has none of Workflow Builder's."""
+    events = {*EVENTS, *(INSTALL_EVENTS if http else ())} - (set() if steps else STEP_EVENTS)
+    declared = Declared(
+        command={
+            "command": COMMAND,
+            "description": COMMAND_DESCRIPTION,
+            "usage_hint": COMMAND_USAGE,
+            "should_escape": False,
         },
-        "features": {
-            "app_home": APP_HOME,
-            "bot_user": {"display_name": name, "always_online": True},
-            "shortcuts": [
-                {
-                    "name": route.name,
-                    "type": route.type,
-                    "callback_id": callback,
-                    "description": route.description,
-                }
-                for callback, route in SHORTCUTS.items()
-            ],
-            "slash_commands": [command],
-        },
-        "oauth_config": {**redirects, "scopes": {"bot": list(SCOPES)}},
-        "settings": settings,
-    }
+        shortcuts=[
+            {
+                "name": route.name,
+                "type": route.type,
+                "callback_id": callback,
+                "description": route.description,
+            }
+            for callback, route in SHORTCUTS.items()
+        ],
+        steps=STEPS if steps else {},
+        scopes=SCOPES,
+        events=events,
+        redirects=REDIRECTS,
+    )
+    return app_manifest(declared, http=http, name=name, org=org, pages=pages)

@@ -22,8 +22,11 @@ from tocsin.slack.calls import Answer, Calls, told
 from tocsin.slack.changes import WorkspaceChanges
 from tocsin.slack.crowd import WorkspacePeople
 from tocsin.slack.installations import Installation
+from tocsin.slack.links import WorkspaceLinks
 from tocsin.slack.pace import Urgency
+from tocsin.slack.papers import WorkspacePapers
 from tocsin.slack.posts import Posts
+from tocsin.slack.steps import WorkspaceSteps
 from tocsin.slack.views.card import card, card_text
 from tocsin.slack.views.channel import bookmark_title, is_purpose_of, purpose, topic
 from tocsin.slack.views.declare import FormContext
@@ -35,7 +38,7 @@ FINE_ALREADY = frozenset({"already_in_channel", "cant_invite_self", "already_pin
 NOT_INSTALLED = "Tocsin is not installed in this workspace; an admin can install it again."
 
 
-class SlackWorkspace(WorkspaceChanges, WorkspacePeople):
+class SlackWorkspace(WorkspaceChanges, WorkspaceSteps, WorkspaceLinks, WorkspacePeople, WorkspacePapers):
     """One workspace, as its bot sees it."""
 
     def __init__(
@@ -80,10 +83,11 @@ class SlackWorkspace(WorkspaceChanges, WorkspacePeople):
         return _channel(answer)
 
     async def find_own_channel(self, name: str, incident: Incident, *, private: bool) -> Channel | None:
+        """Slack, users.conversations: at most 999 on a page; a bot of some years is in thousands."""
         kind, cursor = "private_channel" if private else "public_channel", ""
         while True:
             page = await self.calls.make(
-                self.client.users_conversations, types=kind, limit=200, cursor=cursor or None
+                self.client.users_conversations, types=kind, limit=999, cursor=cursor or None
             )
             for found in page.get("channels") or ():
                 says = str((found.get("purpose") or {}).get("value") or "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from slack_sdk.models.blocks import Block
 
 from tocsin.actions.best_effort import best_effort
 from tocsin.incidents.errors import Refused, TocsinError
-from tocsin.slack.desk import Desk
+from tocsin.slack.desk import Desk, answering
 from tocsin.slack.gestures import Command, Press, Shortcut, Submission
 from tocsin.slack.views.kit import escape
 
@@ -34,10 +35,13 @@ def begin(desk: Desk, asked: Asked, doing: str, work: Coroutine[Any, Any, Any]) 
     """Start work after the acknowledgement; what goes wrong in it is also said to the person."""
 
     async def run() -> None:
-        async with best_effort(doing) as failed:
-            await work
+        answered = asyncio.Event()
+        with answering(answered):
+            async with best_effort(doing) as failed:
+                await work
         if failed:
             await say(desk, asked, escape(reason(failed[0])))
+        answered.set()
 
     desk.tasks.begin(doing, run())
 

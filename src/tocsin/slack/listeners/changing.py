@@ -13,12 +13,12 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
 from tocsin.actions.change import ChangeOrder
-from tocsin.actions.promises import AnyChange, Changed, NotChanged
+from tocsin.actions.promises import AnyChange, NotChanged
 from tocsin.incidents.changes import Ending
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import Incident, TeamId
 from tocsin.incidents.requests import IncidentChange
-from tocsin.slack.desk import Desk
+from tocsin.slack.desk import Desk, being_answered
 from tocsin.slack.gestures import Command, Press, Submission
 from tocsin.slack.listeners.answers import Asked, begin, reason, say
 from tocsin.slack.listeners.declare import open_declare
@@ -160,10 +160,7 @@ async def change(
         ending=ending,
         next_update_minutes=next_update_minutes,
     )
-    outcome = await desk.change(order, acknowledged)
-    if isinstance(outcome, Changed):
-        desk.open_now.saw(outcome.incident)
-    return outcome
+    return await desk.change(order, acknowledged or being_answered())
 
 
 def key_of(asked: Asked) -> str:

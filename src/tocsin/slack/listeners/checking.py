@@ -26,6 +26,11 @@ async def checked(order: DeclareOrder, submission: Submission, desk: Desk) -> De
     return order.model_copy(update={"unchecked": unchecked, "withheld": READ_BY_OTHERS if shared else ""})
 
 
+def is_learnt(desk: Desk, gesture: Command | Shortcut | Press, context: FormContext) -> bool:
+    """Whether nothing need be asked for them to send the form."""
+    return desk.permits.knows(gesture.by.slack_user_id) and desk.places.knows(context.origin)
+
+
 async def learn(desk: Desk, gesture: Command | Shortcut | Press, context: FormContext) -> None:
     """Ask, while somebody fills in the form, what will have to be known when they send it."""
     await asyncio.gather(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from slack_bolt.context.ack.async_ack import AsyncAck
 
 from tocsin.incidents.errors import TocsinError
+from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.gestures import Press, ShownView, Submission
-from tocsin.slack.listeners import assign, close, describe, follow_up, merge, note, update
+from tocsin.slack.listeners import assign, close, describe, export, follow_up, merge, note, update
 from tocsin.slack.listeners.answers import begin, reason
 from tocsin.slack.listeners.changing import Unclear, Way
 from tocsin.slack.listeners.declare import open_form
@@ -31,6 +32,8 @@ WAYS: dict[str, Way] = {
         describe.SUMMARY,
         *close.ENDINGS.values(),
         merge.MERGE,
+        export.EXPORT,
+        export.DOCUMENT,
         note.NOTE,
         follow_up.ACTION,
         follow_up.FOLLOW_UP,
@@ -46,7 +49,7 @@ async def submit_choose(ack: AsyncAck, submission: Submission, desk: Desk, deliv
         incident = await called(desk, read_choose(submission.view.values), person)
         if errand.ts:
             sentence = await note.keep_message(desk, submission, incident, errand)
-            await ack(response_action="update", view=said_modal(incident, escape(sentence)))
+            await _said(ack, desk, submission, incident, sentence)
             return
         way = WAYS.get(errand.verb, update.UPDATE)
         await allowed(desk, submission, way.verb, incident)
@@ -54,7 +57,7 @@ async def submit_choose(ack: AsyncAck, submission: Submission, desk: Desk, deliv
         if errand.rest or way.at_once:
             try:
                 sentence = await way.act(desk, submission, incident, errand.rest)
-                await ack(response_action="update", view=said_modal(incident, escape(sentence)))
+                await _said(ack, desk, submission, incident, sentence)
                 return
             except Unclear as unclear:
                 trouble = unclear.sentence
@@ -65,6 +68,11 @@ async def submit_choose(ack: AsyncAck, submission: Submission, desk: Desk, deliv
         await ack(response_action="update", view=view) if view else await ack(
             response_action="errors", errors={"incident_id": reason(error)}
         )
+
+
+async def _said(ack: AsyncAck, desk: Desk, submission: Submission, incident: Incident, sentence: str) -> None:
+    (shown,) = await desk.as_seen(submission.by.slack_user_id, [incident])
+    await ack(response_action="update", view=said_modal(shown, escape(sentence)))
 
 
 async def declare_instead(ack: AsyncAck, press: Press, desk: Desk) -> None:

@@ -19,7 +19,7 @@ from tocsin.incidents.requests import Declaration, DeclareRequest
 from tocsin.incidents.rules import answered, declared, visible_to
 from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.gestures import Command, Press, Shortcut, ShownView, Submission
-from tocsin.slack.listeners.checking import checked, learn
+from tocsin.slack.listeners.checking import checked, is_learnt, learn
 from tocsin.slack.listeners.unopened import say_unopened
 from tocsin.slack.views.declare import FormContext, declare_modal, named, read_declare
 from tocsin.slack.views.declared import already_modal, declared_modal, loading_modal, saved_modal, sorry_modal
@@ -260,12 +260,12 @@ async def open_form(
 ) -> None:
     """Open the form with nothing asked before; a cold cache shows *loading* first, and fills it."""
     form, opened = desk.forms.now, desk.open_to(gesture.by.slack_user_id)
-    carried = context.model_copy(update={"name": filled.name, "summary": filled.summary})
     view = (
         declare_modal(form, context, filled, notice=notice, opened=opened) if form else loading_modal(context)
     )
-    view_id = await _shown(desk, gesture, view, carried)
-    desk.tasks.begin("learn who declares, and where", learn(desk, gesture, context))
+    view_id = await _shown(desk, gesture, view, context, filled)
+    if not is_learnt(desk, gesture, context):
+        desk.tasks.begin("learn who declares, and where", learn(desk, gesture, context))
     if form is not None or view_id is None:
         return
     try:
@@ -281,11 +281,20 @@ async def open_form(
 
 
 async def _shown(
-    desk: Desk, gesture: Command | Shortcut | Press, view: View, carried: FormContext
+    desk: Desk,
+    gesture: Command | Shortcut | Press,
+    view: View,
+    context: FormContext,
+    filled: DeclareRequest | None = None,
 ) -> str | None:
-    """The id of the opened modal; None when Slack did not open it, which the person is told."""
+    """The id of the opened modal; None when Slack did not open it, which the person is told.
+
+    What it was to be filled with is not lost then.
+    """
     try:
         return await desk.workspace.open_modal(gesture.trigger_id or "", view)
     except TocsinError as error:
-        await say_unopened(desk, gesture, error, carried)
+        if filled is not None:
+            context = context.model_copy(update={"name": filled.name, "summary": filled.summary})
+        await say_unopened(desk, gesture, error, context)
         return None

@@ -64,7 +64,8 @@ async def _listing(desk: Desk, person: PersonId | None, query: ListQuery) -> Lis
         wanted, title, said = wanted_by(query.words, desk.forms.now or Form(), person)
     found = await desk.find.matching(wanted, after=query.after, limit=PAGE + 1)
     more = len(found) > PAGE
-    return Listing(title=title, said=said, incidents=tuple(found[:PAGE]), query=query, more=more)
+    shown = await desk.as_seen(person, found[:PAGE])
+    return Listing(title=title, said=said, incidents=tuple(shown), query=query, more=more)
 
 
 async def show_incident(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
@@ -97,8 +98,10 @@ async def _show_pressed(desk: Desk, press: Press) -> None:
 
 async def _show_one(desk: Desk, asked: Asked, incident: Incident) -> None:
     await allowed(desk, asked, "show", incident)
-    timeline, follow_ups = await asyncio.gather(
-        desk.find.timeline(incident.id), desk.follow_ups.of(incident.id)
+    timeline, follow_ups, (incident,) = await asyncio.gather(
+        desk.find.timeline(incident.id),
+        desk.follow_ups.of(incident.id),
+        desk.as_seen(asked.by.slack_user_id, [incident]),
     )
     if isinstance(asked, Press) and not asked.response_url:
         modal = show_modal(incident, timeline, follow_ups)

@@ -13,7 +13,7 @@ from tocsin.actions.follow_up import CompleteOrder, FollowUpOrder
 from tocsin.actions.promises import AnyChange
 from tocsin.incidents.model import FollowUp, Incident, Person, PersonId, TeamId
 from tocsin.incidents.requests import FollowUpRequest
-from tocsin.slack.desk import Delivery, Desk
+from tocsin.slack.desk import Delivery, Desk, being_answered
 from tocsin.slack.gestures import Command, Press, Submission
 from tocsin.slack.listeners.answers import Asked, begin, say
 from tocsin.slack.listeners.changing import Act, Opened, Way, go, key_of, sentence_of
@@ -66,7 +66,7 @@ async def _added(
         assignee=assignee,
     )
     order = FollowUpOrder(incident_id=incident.id, team=TeamId(asked.team_id), request=request)
-    return await desk.follow_ups.add(order)
+    return await desk.follow_ups.add(order, being_answered())
 
 
 ACTION = Way("action", _opened("action"), _act("action"))
@@ -116,7 +116,7 @@ async def _done(desk: Desk, press: Press) -> None:
         done_by=desk.people.meet(press.by),
         at=desk.clock(),
     )
-    sentence = sentence_of(await desk.follow_ups.complete(order))
+    sentence = sentence_of(await desk.follow_ups.complete(order, being_answered()))
     view = press.view
     if view is None:
         await say(desk, press, escape(sentence))

@@ -39,7 +39,7 @@ async def publish_home(desk: Desk, person: PersonId) -> None:
     except Refused as refusal:
         await desk.workspace.publish_home(person, closed_home(refusal.sentence))
         return
-    opened = desk.open_now.seen_by(person)
+    opened = tuple(await desk.as_seen(person, desk.open_now.seen_by(person)))
     page = HomePage(
         mine=tuple(incident for incident in opened if person in incident.people),
         open=opened,
@@ -48,7 +48,7 @@ async def publish_home(desk: Desk, person: PersonId) -> None:
     async with best_effort("look for closed incidents"):
         wanted = IncidentFilter(is_open=False, visible_to=person)
         closed = await desk.find.matching(wanted, limit=CLOSED_SHOWN)
-        page = page.model_copy(update={"closed": tuple(closed)})
+        page = page.model_copy(update={"closed": tuple(await desk.as_seen(person, closed))})
     await desk.workspace.publish_home(person, home_view(page))
 
 

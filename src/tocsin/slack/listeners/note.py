@@ -15,7 +15,7 @@ from tocsin.actions.note import NoteOrder
 from tocsin.actions.promises import AnyChange
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, TeamId, TimelineEntry
-from tocsin.slack.desk import Delivery, Desk
+from tocsin.slack.desk import Delivery, Desk, being_answered
 from tocsin.slack.gestures import Command, Happening, Shortcut, Submission
 from tocsin.slack.listeners.answers import Asked, begin, say
 from tocsin.slack.listeners.changing import KEYS, Way, go, key_of, sentence_of
@@ -45,7 +45,7 @@ async def _noted(desk: Desk, asked: Asked, incident: Incident, text: str) -> Any
     order = NoteOrder(
         incident_id=incident.id, team=TeamId(asked.team_id), asked=key, entry_key=key, entry=entry
     )
-    return await desk.notes(order)
+    return await desk.notes(order, being_answered())
 
 
 NOTE = Way("note", _opened, _act)
@@ -155,7 +155,7 @@ async def _kept(
         entry=entry,
         removed=removed,
     )
-    return await desk.notes(order)
+    return await desk.notes(order, being_answered())
 
 
 def _moment(ts: str) -> datetime:

@@ -73,7 +73,8 @@ async def submit(ack: AsyncAck, submission: Submission, desk: Desk, again: Again
     if outcome is None:
         await ack(response_action="update", view=saving_modal(incident))
     elif isinstance(outcome, Changed):
-        view = said_modal(outcome.incident, escape(outcome.said))
+        (shown,) = await desk.as_seen(submission.by.slack_user_id, [outcome.incident])
+        view = said_modal(shown, escape(outcome.said))
         await ack(response_action="update", view=view)
     else:
         await _refuse(ack, submission, desk, outcome, again)

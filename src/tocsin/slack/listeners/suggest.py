@@ -7,7 +7,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from tocsin.incidents.model import Form
 from tocsin.slack.desk import Desk
 from tocsin.slack.gestures import Suggestion
-from tocsin.slack.views.declare import FIELD, field_choices
+from tocsin.slack.views.declare import FIELD, field_choices, read_declare
 from tocsin.slack.views.kit import OPTIONS_LIMIT, found, option
 
 
@@ -19,5 +19,6 @@ async def suggest_options(ack: AsyncAck, suggestion: Suggestion, desk: Desk) -> 
     if field is None or not field.searched:
         await ack(options=found(field_choices(field) if field else (), suggestion.value))
         return
-    choices = await desk.forms.options(field.id, suggestion.value)
+    beside = read_declare(suggestion.view.values).custom_field_entries if suggestion.view else {}
+    choices = await desk.forms.options(field.id, suggestion.value, beside)
     await ack(options=[option(choice.id, choice.value) for choice in choices[:OPTIONS_LIMIT]])

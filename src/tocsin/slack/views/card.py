@@ -23,6 +23,7 @@ from tocsin.incidents.model import Incident, Person
 from tocsin.incidents.requests import NAME_LIMIT
 from tocsin.incidents.rules import in_words
 from tocsin.slack.views.kit import escape, link, moment, option, plain, shortened
+from tocsin.slack.views.ready import Same, drawn
 
 _Text = RichTextElementParts.Text
 _Link = RichTextElementParts.Link
@@ -44,6 +45,10 @@ def card(incident: Incident) -> list[Block]:
 
     What people wrote goes into plain text elements, where nothing can become a mention or a link.
     """
+    return list(drawn(Same(incident, _card)))
+
+
+def _card(incident: Incident) -> list[Block]:
     said = ContextBlock(elements=[MarkdownTextObject(text=_declared_by(incident), verbatim=True)])
     return [_title(incident), _facts(incident), ActionsBlock(elements=_buttons(incident)), said]
 
@@ -57,7 +62,8 @@ def _buttons(incident: Incident) -> list[InteractiveElement]:
     )
     if not incident.incident_status.is_open:
         reopen = ButtonElement(action_id="reopen_incident", text=plain("Reopen"), value=incident.id)
-        return [*page, reopen]
+        take_away = ButtonElement(action_id="export_incident", text=plain("Export"), value=incident.id)
+        return [*page, reopen, take_away]
     update = ButtonElement(action_id="update_incident", text=plain("Update"), value=incident.id)
     take = ButtonElement(action_id="take_lead", text=plain("Take the lead"), value=incident.id)
     return [update, *([take] if incident.lead is None else []), *page, _menu(incident)]

@@ -46,6 +46,10 @@ class FormContext(Frozen):
         return plainly if len(plainly) <= VALUE_LIMIT else self._fitted(VALUE_LIMIT, FormContext._squeezed)
 
     def _fitted(self, limit: int, pack: Callable[[FormContext], str]) -> str:
+        whole = pack(self)
+        if len(whole) <= limit:
+            return whole
+
         def too_long(kept: int) -> bool:
             return len(pack(self.model_copy(update={"summary": self.summary[:kept]}))) > limit
 

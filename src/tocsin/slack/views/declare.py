@@ -64,7 +64,8 @@ def declare_modal(
     above: list[Block] = [paragraph(said) for said in (trouble, notice) if said]
     below_name, metadata = _open_now(opened), context.packed()
     texts = {"name": filled.name, "summary": filled.summary}
-    if filled == DeclareRequest(name=filled.name, summary=filled.summary):
+    only_texts = filled.model_fields_set <= texts.keys()
+    if only_texts or filled == DeclareRequest(name=filled.name, summary=filled.summary):
         unfilled = blank(Same(form, _blank), context.expanded)
         return filled_in(unfilled, texts, metadata, above=above, below_name=below_name)
     return _drawn(form, filled, metadata, context.expanded, above, below_name)

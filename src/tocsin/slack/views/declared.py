@@ -27,6 +27,9 @@ def declared_modal(incident: Incident, channel_name: str, trouble: Sequence[str]
         where = f"Carry on in {channel(incident)}."
     elif trouble:
         where = "It has no channel of its own yet."
+    elif incident.is_private and not channel_name:
+        # Whoever opens it may open it where the bot cannot look, and then nothing more will be known here.
+        where = "Its private channel is opened for its members; *Open incident* leads there."
     else:
         where = f"Its channel{f' *#{escape(channel_name)}*' if channel_name else ''} is being opened."
     blocks: list[Block] = [

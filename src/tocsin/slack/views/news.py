@@ -15,11 +15,13 @@ from slack_sdk.models.blocks import (
     RichTextQuoteElement,
 )
 
+from tocsin.incidents.durations import duration
 from tocsin.incidents.model import FollowUp, Incident, Person, PersonId
-from tocsin.incidents.news import News, Summary, duration
+from tocsin.incidents.news import News, Summary
 from tocsin.incidents.rules import FOLLOW_UP_WORDS
 from tocsin.slack.views.card import person
 from tocsin.slack.views.kit import escape, link, moment, paragraph, plain, shortened
+from tocsin.slack.views.paper import paper_buttons
 
 NEWS_LIMIT = 300
 """Characters of one line of news: a new name and the old one fit."""
@@ -41,7 +43,7 @@ def news_message(news: News) -> Message:
         text = RichTextElementParts.Text(text=news.message)
         blocks.append(RichTextBlock(elements=[RichTextQuoteElement(elements=[text])]))
     if news.summary is not None:
-        blocks.append(paragraph(_summary(news.incident, news.summary)))
+        blocks += [paragraph(_summary(news.incident, news.summary)), paper_buttons(news.incident)]
     if news.next_update_at is not None:
         due = f":alarm_clock: Next update due {moment(news.next_update_at)}"
         blocks.append(ContextBlock(elements=[MarkdownTextObject(text=due, verbatim=True)]))
@@ -62,11 +64,17 @@ def _line(news: News) -> str:
 
 
 def _summary(incident: Incident, summary: Summary) -> str:
-    lines = [f"*{duration(summary.lasted)}* from declared to {escape(incident.incident_status.name)}"]
+    lasting = duration(summary.lasted)
+    lines = [f"*{lasting[0].upper()}{lasting[1:]}* from declared to {escape(incident.incident_status.name)}"]
     if summary.people:
         lines[0] += f", with {_named(summary.people)}"
+    if summary.went:
+        went = [f"{escape(shortened(what, 80))} {after}" for what, after in summary.went[:MOST_NAMED]]
+        lines.append(" · ".join(went))
     page = link(incident.permalink, "its page") if incident.permalink else "its page"
     lines.append(f"{summary.entries} entries in the timeline on {page}.")
+    if summary.done_follow_ups:
+        lines.append(f"Done: {summary.done_follow_ups} of what was to be done.")
     if summary.open_follow_ups:
         lines.append("*Still to be done:*")
         lines += [f"• {_to_do(one)}" for one in summary.open_follow_ups[:MOST_NAMED]]
