@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from fakes.held_backend import Held, held_bot
 from fakes.readings import cards, newest, settled, told
 from fakes.slack import running_workspace
 
+from tocsin.actions.alarming import Alarms
 from tocsin.incidents.errors import Unavailable
+from tocsin.journal.memory import SqlMemory
 from tocsin.playground.manifest import Manifest
 from tocsin.playground.model import Request
 from tocsin.slack import routes
@@ -84,6 +87,31 @@ async def test_what_the_operator_was_told_is_not_told_again_after_a_restart_but_
             view = await held.filled()
             await held.bot.fill("ana", view, severity_id=chosen("major"))
             assert len(warnings(held.bot, "owner")) == 2
+
+
+async def test_what_was_said_as_the_process_died_is_looked_for_under_its_key_before_it_is_said_again(
+    tmp_path: Path,
+) -> None:
+    memory = SqlMemory(f"sqlite:///{tmp_path / 'journal.db'}")
+    said: asyncio.Queue[tuple[str, str, bool]] = asyncio.Queue()
+
+    async def say_and_hear_nothing(sentence: str, key: str, again: bool) -> None:
+        said.put_nowait((sentence, key, again))
+        await asyncio.Event().wait()
+
+    async def heard_in_a_life(alarms: Alarms) -> tuple[str, str, bool]:
+        saying_so = asyncio.create_task(alarms.keep_saying(say_and_hear_nothing))
+        heard = await asyncio.wait_for(said.get(), 60)
+        saying_so.cancel()
+        return heard
+
+    first = Alarms(memory)
+    first.sound("backend", REFUSED)
+    sentence, key, again = await heard_in_a_life(first)
+    assert (sentence, again) == (REFUSED, False)
+    second = Alarms(memory)
+    await second.recall()
+    assert await heard_in_a_life(second) == (REFUSED, key, True)
 
 
 async def test_a_lost_connection_is_told_when_it_lasts_and_not_when_it_passes(held: Held) -> None:

@@ -76,6 +76,16 @@ async def test_changes_that_come_together_are_one_edit_of_each_card(bot: Running
         assert all(word in card for word in ("Critical", "Fixing", "Payments fail"))
 
 
+async def test_the_same_rename_typed_twice_in_one_moment_is_told_once(bot: RunningBot) -> None:
+    incident = await an_incident(bot)
+    both = [order(bot, incident, "ana", name="Payments fail") for _ in range(2)]
+    outcomes = await asyncio.gather(*(verbs(bot).change(one) for one in both))
+    await settled(bot)
+    assert {type(outcome) for outcome in outcomes} == {Changed, NotChanged}
+    said = [words(card) for card in cards(bot, incident.slack_channel_id)]
+    assert sum("is called Payments fail" in one for one in said) == 1
+
+
 async def test_the_channel_reads_who_changed_what_and_what_they_said(bot: RunningBot) -> None:
     incident = await an_incident(bot)
     await changed(bot, incident, "ben", incident_status_id="fixing", message="Rolling <!channel> back.")
@@ -206,6 +216,16 @@ async def test_a_merged_incident_is_named_at_both(bot: RunningBot) -> None:
     assert "merged into it: INC-2" in there
 
 
+async def test_what_is_part_of_a_private_incident_does_not_name_it(bot: RunningBot) -> None:
+    secret, public = await an_incident(bot, private=True), await an_incident(bot, "payments fail")
+    await changed(bot, public, "ana", ending="merge", merged_into=secret.reference)
+    timeline = [f"{entry.verb} {entry.text}" for entry in await bot.bot.backend.timeline(public.id)]
+    assert "merged it into a private incident" in timeline
+    said = " ".join(words(message) for message in cards(bot, public.slack_channel_id))
+    assert "it is part of a private incident" in said
+    assert secret.reference not in said
+
+
 async def test_a_mistake_is_taken_back_within_ten_minutes(bot: RunningBot) -> None:
     incident = await an_incident(bot)
     await changed(bot, incident, "ana", ending="cancel")
@@ -247,6 +267,26 @@ async def test_an_incident_made_private_leaves_every_public_place(bot: RunningBo
     assert found.reference == "INC-1"
     wanted = IncidentFilter(visible_to=bot.slack.person("chloe"))
     assert not await verbs(bot).find.matching(wanted)
+
+
+async def test_what_became_private_is_offered_to_nobody_else_while_its_new_channel_is_made(
+    bot: RunningBot,
+) -> None:
+    incident = await an_incident(bot)
+    others = somebody(bot, "chloe").slack_user_id
+
+    def offered() -> set[str]:
+        return {one.id for one in verbs(bot).open_now.seen_by(others)}
+
+    assert offered() == {incident.id}
+    made = asyncio.Event()
+    bot.workspace.clear()
+    bot.workspace.faults.plan("conversations.create", Fault(until=made))
+    await verbs(bot).change(order(bot, incident, "ana", visibility="private"))
+    await bot.workspace.begun("conversations.create")
+    assert offered() == set()
+    made.set()
+    await settled(bot)
 
 
 async def test_something_to_be_done_is_completed_where_it_was_posted(bot: RunningBot) -> None:
@@ -342,7 +382,7 @@ async def test_a_change_that_a_stop_cut_short_is_shown_and_told_once_after_the_s
             await bot.workspace.begun("chat.update", 3)
         never.set()
         async with running_bot(tmp_path, slack) as bot:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await bot.bot.settled()
             assert isinstance(await verbs(bot).change(asked_for), Changed)
             assert all("Fixing" in card for card in everywhere(bot, incident.slack_channel_id))

@@ -96,6 +96,17 @@ async def test_without_a_channel_the_cards_still_go_out_and_say_there_is_none(bo
     assert any("The channel could not be made" in message.text for message in told(bot, "ana"))
 
 
+async def test_a_channel_that_came_of_many_lost_answers_is_found_and_no_second_one_is_made(
+    bot: RunningBot,
+) -> None:
+    bot.workspace.faults.plan("conversations.create", Fault(reset=True, after_effect=True))
+    bot.workspace.faults.plan("users.conversations", *[Fault(status=503)] * 3)
+    await declare(bot)
+    (ours,) = (c for c in bot.workspace.state.channels.values() if c.name.startswith("inc-"))
+    assert own_channel(bot, await newest(bot)) == ours
+    assert any("has its channel now" in words(message) for message in told(bot, "ana"))
+
+
 async def test_a_taken_channel_name_is_left_alone_and_the_next_one_is_used(bot: RunningBot) -> None:
     owner = bot.slack.person("ben")
     assert (await bot.workspace.create_channel(owner, "inc-1-checkout-is-slow")).ok

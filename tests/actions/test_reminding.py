@@ -133,3 +133,20 @@ async def test_a_reminder_whose_answer_was_lost_is_not_posted_twice(bot: Running
     await verbs(bot).remind.look()
     assert len(asked_for(bot, incident)) == 1
     assert await verbs(bot).remind.planned(incident.id) is None
+
+
+async def test_a_reminder_that_was_asked_for_before_its_plan_was_recorded_is_not_asked_for_again(
+    bot: RunningBot, clock: Turned
+) -> None:
+    incident = await planned(bot, clock)
+    remind = verbs(bot).remind
+    waiting = await remind.planned(incident.id)
+    assert waiting is not None
+    planned_at = clock.now
+    clock.turn(16)
+    await remind.look()
+    # The story that planned it is begun again by a process that came late, and plans it once more.
+    await remind.plan(incident, 15, somebody(bot, "ana"), planned_at, waiting.key)
+    await remind.look()
+    assert len(asked_for(bot, incident)) == 1
+    assert await remind.planned(incident.id) is None

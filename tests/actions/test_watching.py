@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
 from fakes.bot import RunningBot, running_bot
 from fakes.declarations import BEN, DAWN
-from fakes.managing import an_incident, verbs
+from fakes.held_backend import held_bot
+from fakes.managing import an_incident, changed, verbs
 from fakes.readings import cards, own_channel, words
 from fakes.slack import running_workspace
 
 from tocsin.actions.promises import KeepsIncidents
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import IncidentChange
+from tocsin.playground.faults import Fault
 from tocsin.playground.manifest import Manifest
 from tocsin.slack import routes
 
@@ -22,6 +27,11 @@ async def elsewhere(bot: RunningBot, incident: Incident, **what: Any) -> None:
     """A change in the backend's own pages, of which nobody tells us."""
     change = IncidentChange(key=f"elsewhere-{what}", by=BEN, at=DAWN, **what)
     await cast(KeepsIncidents, bot.bot.backend).change(incident.id, change)
+
+
+def watched(bot: RunningBot) -> set[str]:
+    with closing(sqlite3.connect(bot.folder / "journal.db", timeout=60)) as journal:
+        return {row[0] for row in journal.execute("SELECT incident_id FROM tocsin_watched")}
 
 
 async def test_a_change_made_elsewhere_shows_at_the_next_look(bot: RunningBot) -> None:
@@ -34,6 +44,21 @@ async def test_a_change_made_elsewhere_shows_at_the_next_look(bot: RunningBot) -
     assert own_channel(bot, incident).name == "inc-1-payments-fail"
 
 
+async def test_what_changed_together_elsewhere_is_shown_together(bot: RunningBot) -> None:
+    several = [await an_incident(bot) for _ in range(3)]
+    for number, incident in enumerate(several):
+        await elsewhere(bot, incident, name=f"Payment {number} fails")
+    bot.workspace.clear()
+    answered = asyncio.Event()
+    bot.workspace.faults.plan("conversations.setTopic", *[Fault(until=answered)] * 3)
+    looking = asyncio.create_task(verbs(bot).watching.look())
+    await bot.workspace.begun("conversations.setTopic", 3, timeout=8)
+    answered.set()
+    await looking
+    topics = [own_channel(bot, incident).topic for incident in several]
+    assert [topic[-15:] for topic in topics] == [f"Payment {number} fails" for number in range(3)]
+
+
 async def test_an_incident_that_ended_elsewhere_shows_it_and_is_watched_no_more(bot: RunningBot) -> None:
     incident = await an_incident(bot)
     await elsewhere(bot, incident, incident_status_id="closed")
@@ -44,12 +69,41 @@ async def test_an_incident_that_ended_elsewhere_shows_it_and_is_watched_no_more(
     assert not bot.calls()
 
 
+async def test_where_too_many_are_open_the_oldest_are_left_alone_and_the_newest_are_watched(
+    bot: RunningBot,
+) -> None:
+    oldest, middle, newest_one = [await an_incident(bot) for _ in range(3)]
+    watching = verbs(bot).watching
+    watching.most = 2
+    await watching.look()
+    assert watched(bot) == {middle.id, newest_one.id}
+    await elsewhere(bot, newest_one, incident_status_id="closed")
+    await watching.look()
+    assert "Closed" in words(cards(bot, newest_one.slack_channel_id)[0])
+    assert watched(bot) == {oldest.id, middle.id}
+
+
 async def test_a_look_at_incidents_that_did_not_change_asks_slack_nothing(bot: RunningBot) -> None:
     for _ in range(3):
         await an_incident(bot)
     bot.workspace.clear()
     await verbs(bot).watching.look()
     assert not bot.calls()
+
+
+async def test_what_is_declared_and_closed_during_a_look_is_open_and_closed_on_forms(tmp_path: Path) -> None:
+    async with held_bot(tmp_path) as held:
+        held.backend.go_on.set()
+        closed = await an_incident(held.bot)
+        held.backend.found.clear()
+        held.backend.may_find.clear()
+        look = asyncio.create_task(verbs(held.bot).watching.look())
+        await held.backend.found.wait()
+        declared = await an_incident(held.bot)
+        await changed(held.bot, closed, "ana", incident_status_id="closed")
+        held.backend.may_find.set()
+        await look
+        assert [incident.reference for incident in verbs(held.bot).open_now.now] == [declared.reference]
 
 
 async def test_what_changed_elsewhere_while_the_bot_was_down_shows_after_the_start(tmp_path: Path) -> None:

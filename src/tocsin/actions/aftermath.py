@@ -12,8 +12,8 @@ from tocsin.actions.following import OWN_PLACES, Following
 from tocsin.actions.hide import Hiding, Moving
 from tocsin.actions.ports import Journal
 from tocsin.actions.promises import Changed, KeepsIncidents
-from tocsin.actions.withdraw import NEWS, Faces, fitting_channel, withdraw_posts
-from tocsin.incidents.changes import Ending
+from tocsin.actions.withdraw import NEWS, POSTING, Faces, fitting_channel, withdraw_news, withdraw_posts
+from tocsin.incidents.changes import NAMELESS, Ending
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, Person, PersonId, TeamId, TimelineEntry
 from tocsin.incidents.news import News, news_of, summary_of
@@ -149,7 +149,12 @@ class Aftermath:
             if before.incident_status.is_open and not incident.incident_status.is_open:
                 timeline = await self._backend.timeline(incident.id)
                 summary = summary_of(incident, timeline, await self._backend.follow_ups(incident.id))
-            return news_of(before, incident, change, due=due, summary=summary)
+            told = change
+            if change.merged_into is not None:
+                other = await self._backend.find(change.merged_into)
+                if other is not None and other.is_private:
+                    told = change.model_copy(update={"merged_into": NAMELESS})
+            return news_of(before, incident, told, due=due, summary=summary)
 
         return news
 
@@ -171,13 +176,17 @@ class Aftermath:
             for card in await self._ledger.cards(incident.id):
                 if card.place == "announcement":
                     key = f"{change.key}:news:{card.channel}"
-                    said = await news()
+                    said, posting = await news(), f"{POSTING}{key} {card.ts}"
+                    await self._ledger.remember_face(incident.id, card.channel, posting, "news")
                     ts = await slack.post_news(card.channel, said, key=key, thread=card.ts, again=again)
                     await self._ledger.remember_face(incident.id, card.channel, f"{NEWS}{ts}", "news")
-            # Whoever made it private meanwhile may have looked before this was there to be taken back.
+                    await self._ledger.forget_face(incident.id, card.channel, posting)
+            # Whoever took the cards back meanwhile may have looked before this was there to be taken back.
             now = await self._backend.find(incident.id)
             if now is not None and now.is_private:
                 await withdraw_posts(slack, self._ledger, now, kept=OWN_PLACES)
+            elif not any(card.place == "announcement" for card in await self._ledger.cards(incident.id)):
+                await withdraw_news(slack, self._ledger, incident)
 
         steps: list[Awaitable[Any]] = []
         if incident.slack_channel_id:
@@ -197,7 +206,7 @@ class Aftermath:
             other = await self._backend.find(reference)
             if other is not None:
                 # A private incident is not named to those who may not know of it.
-                text = "a private incident" if incident.is_private else incident.reference
+                text = NAMELESS if incident.is_private else incident.reference
                 entry = TimelineEntry(at=change.at, by=change.by, verb="merged into it:", text=text)
                 await self._backend.note(other.id, entry, f"{change.key}:merged")
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 from uuid import uuid4
 
 import structlog
+from pydantic import TypeAdapter
 
 from tocsin.actions.attempts import ALL_DAY
 from tocsin.actions.best_effort import best_effort, patiently
@@ -20,7 +21,8 @@ T = TypeVar("T")
 Say = Callable[[str, str, bool], Awaitable[None]]
 """Says a sentence under a key; told whether an earlier attempt may have arrived."""
 
-KEPT_AS = "alarms"
+KEPT_AS = "alarms told and to be told"
+_KEPT = TypeAdapter(dict[str, dict[str, str]])
 log = structlog.get_logger()
 
 
@@ -33,7 +35,11 @@ class Alarms:
         """What is wrong now, by what it is about."""
         self._since: dict[str, float] = {}
         """Since when something that may pass by itself has been wrong (monotonic seconds)."""
-        self._unsaid: asyncio.Queue[str] = asyncio.Queue()
+        self._unsaid: dict[str, str] = {}
+        """What is to be said, oldest first, by the key that its message will have in Slack."""
+        self._perhaps_said: set[str] = set()
+        """Keys of what an earlier process was about to say."""
+        self._more = asyncio.Event()
 
     def sound(self, about: str, sentence: str) -> None:
         """Have the operator told, unless they know. Anything about something else is another trouble."""
@@ -41,14 +47,14 @@ class Alarms:
             return
         self._known[about] = sentence
         log.error("for the operator", about=about, what=sentence)
-        self._unsaid.put_nowait(sentence)
+        self._say_soon(sentence)
 
     def rest(self, about: str) -> None:
         """Have the operator told that it is over, where they were told that it began."""
         sentence = self._known.pop(about, None)
         if sentence is not None:
             log.warning("well again", about=about)
-            self._unsaid.put_nowait(f"Well again. Earlier: {sentence}")
+            self._say_soon(f"Well again. Earlier: {sentence}")
 
     def seen(self, about: str, wrong: str, *, after: float) -> None:
         """What a look at something found: nothing `wrong`, or a sentence; told once that lasts `after` s."""
@@ -70,20 +76,39 @@ class Alarms:
         return answer
 
     async def recall(self) -> None:
-        """Know again what the operator was told before the last stop."""
+        """Know again what the operator was told before the last stop, and what was still to be said."""
         async with best_effort("recall what the operator knows"):
-            kept = json.loads(await self._memory.recall(KEPT_AS) or "{}")
-            self._known = {str(about): str(said) for about, said in kept.items()} | self._known
+            kept = _KEPT.validate_json(await self._memory.recall(KEPT_AS) or "{}")
+            self._known = {**kept.get("known", {}), **self._known}
+            earlier = kept.get("unsaid", {})
+            self._unsaid = {**earlier, **self._unsaid}
+            self._perhaps_said = set(earlier)
+            if earlier:
+                self._more.set()
 
     async def keep_saying(self, say: Say) -> None:
         """Say one thing after the other, for ever; while Slack cannot be reached, they wait."""
         while True:
-            sentence = await self._unsaid.get()
-            await self._say(say, sentence)
-            async with best_effort("keep what the operator knows"):
-                await self._memory.remember(KEPT_AS, json.dumps(self._known))
+            await self._more.wait()
+            self._more.clear()
+            while self._unsaid:
+                key, sentence = next(iter(self._unsaid.items()))
+                # Kept before it is said, with its key: a restart then finds it in Slack, and says it no more.
+                await self._keep()
+                await self._say(say, key, sentence)
+                del self._unsaid[key]
+                await self._keep()
 
-    async def _say(self, say: Say, sentence: str) -> None:
-        key = str(uuid4())
+    async def _say(self, say: Say, key: str, sentence: str) -> None:
+        perhaps = key in self._perhaps_said
         async with best_effort("tell the operator"):
-            await patiently(lambda again: say(sentence, key, again), again=False, attempts=ALL_DAY)
+            await patiently(lambda again: say(sentence, key, again), again=perhaps, attempts=ALL_DAY)
+
+    async def _keep(self) -> None:
+        async with best_effort("keep what the operator knows"):
+            kept = {"known": self._known, "unsaid": self._unsaid}
+            await self._memory.remember(KEPT_AS, json.dumps(kept))
+
+    def _say_soon(self, sentence: str) -> None:
+        self._unsaid[str(uuid4())] = sentence
+        self._more.set()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 from tocsin.actions.attempts import Trouble, attempt
 from tocsin.actions.ports import Backend, Channel, Journal, Ledger, Workspace
 from tocsin.incidents.errors import SlackRefused, Unavailable
-from tocsin.incidents.model import ChannelId, Incident
+from tocsin.incidents.model import ChannelId, Incident, PersonId
 
 PATIENCE_SECONDS = 600.0
 """When the reporter is told that the channel has not come; it is asked for still."""
@@ -28,6 +29,29 @@ def pauses() -> Iterator[float]:
         spread = pause * random.uniform(0.8, 1.0)
         passed += spread
         yield spread
+
+
+class Membership(Protocol):
+    async def members(self, channel: ChannelId) -> Sequence[PersonId] | None: ...
+
+
+async def seen_by(slack: Membership, incident: Incident, person: PersonId | None) -> Incident:
+    """The incident with its channel if this person is in it, else without. Raises Unavailable.
+
+    Where the bot cannot see who is in a channel, nobody is.
+    """
+    members: Sequence[PersonId] = ()
+    if incident.slack_channel_id:
+        with suppress(SlackRefused):
+            members = await slack.members(ChannelId(incident.slack_channel_id)) or ()
+    if person is not None and person in members:
+        return incident
+    return unnamed(incident)
+
+
+def unnamed(incident: Incident) -> Incident:
+    """The incident without its channel."""
+    return incident.model_copy(update={"slack_channel_id": "", "slack_channel_name": ""})
 
 
 class Arrival:

@@ -66,12 +66,15 @@ class ChangeIncident:
         workspace: Callable[[TeamId], Telling],
         aftermath: Aftermath,
         alarms: Alarms,
+        saw: Callable[[Incident], None],
     ) -> None:
+        """`saw` hears of each changed incident at once: what has become private is listed to nobody else."""
         self._backend = backend
         self._journal = journal
         self._form = form
         self._aftermath = aftermath
         self._alarms = alarms
+        self._saw = saw
         self._promises = Promises(
             verb=VERB,
             order=ChangeOrder,
@@ -124,6 +127,7 @@ class ChangeIncident:
         except Refused as refusal:
             overtaken = isinstance(refusal, Overtaken)
             return NotChanged(sentence=refusal.sentence, fields=refusal.fields, overtaken=overtaken)
+        self._saw(after)
         return Changed(incident=after, said=said(before, after, change), before=before, change=change)
 
     async def _merging(self, change: IncidentChange) -> IncidentChange:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 import structlog
 
 from tocsin.actions.alarming import Alarms
 from tocsin.actions.attempts import SLACK_ATTEMPTS
-from tocsin.actions.best_effort import best_effort, patiently
+from tocsin.actions.best_effort import best_effort, patiently, without_end
 from tocsin.actions.gathering import Gathering
 from tocsin.actions.orders import (
     OUTCOME,
@@ -27,7 +27,7 @@ from tocsin.actions.sheltering import VERB as SHELTER
 from tocsin.actions.sheltering import Shelter
 from tocsin.actions.telling import too_late
 from tocsin.actions.waiting import Waiting, WaitingRoom
-from tocsin.incidents.errors import Refused, TocsinError, Unavailable
+from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.incidents.model import (
     Incident,
     PersonId,
@@ -38,9 +38,9 @@ from tocsin.incidents.model import (
 from tocsin.incidents.requests import Declaration
 from tocsin.incidents.rules import channel_name, visible_to
 
-T = TypeVar("T")
 log = structlog.get_logger()
 VERB = "declare"
+DOING = "declare an incident"
 
 # An acknowledgement is due at Slack within 3 s; this leaves a second for the way back.
 PATIENCE = 2.0
@@ -76,7 +76,6 @@ class DeclareIncident:
         self._room: WaitingRoom[AnyOutcome] = WaitingRoom(seen)
         # Refusals that somebody has read while their story may not have come to its end yet.
         self._refused: set[str] = set()
-        self._saving: set[asyncio.Task[tuple[str, Waiting[AnyOutcome]]]] = set()
         self._warning: set[asyncio.Task[None]] = set()
 
     async def __call__(
@@ -91,16 +90,9 @@ class DeclareIncident:
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + patience
-        # The commit goes on when we stop waiting for it: a half-made promise is worse than a late one.
-        saving = asyncio.create_task(self._save(order, acknowledged))
-        self._saving.add(saving)
-        saving.add_done_callback(self._saving.discard)
-        saved, _ = await asyncio.wait({saving}, timeout=patience)
-        if not saved:
-            # It may still be saved a moment from now, and then be heard of.
-            self._room.enter(order.declaration.key).late = True
-            raise Unavailable("Tocsin's journal did not answer in time.")
-        key, waiting = saving.result()
+        key, waiting = await self._room.saved(
+            order.declaration.key, self._save(order, acknowledged), patience
+        )
         if waiting.private:
             warning = asyncio.create_task(self._warn(order, waiting))
             self._warning.add(warning)
@@ -108,7 +100,7 @@ class DeclareIncident:
         outcome = await waiting.heard(until - loop.time())
         if outcome is None:
             waiting.late = True
-            outcome = await self._finished(key)
+            outcome = await self.outcome(key)
         if isinstance(outcome, NotDeclared):
             self._refused.add(key)
         return outcome
@@ -142,7 +134,7 @@ class DeclareIncident:
         sent again as another incident from a message that has one.
         """
         made_nothing = (NotDeclared, AlreadyDeclared) if order.another else NotDeclared
-        while isinstance(finished := await self._finished(order.declaration.key), made_nothing) or (
+        while isinstance(finished := await self.outcome(order.declaration.key), made_nothing) or (
             order.declaration.key in self._refused
         ):
             key = str(uuid5(NAMESPACE_OID, order.declaration.key))
@@ -150,9 +142,21 @@ class DeclareIncident:
             order = order.model_copy(update={"declaration": declaration})
         return order, finished
 
-    async def _finished(self, key: str) -> AnyOutcome | None:
+    async def outcome(self, key: str) -> AnyOutcome | None:
+        """What became of the declaration with this key; None while that is not known."""
         result = await self._journal.result(key)
         return None if result is None else OUTCOME.validate_python(result)
+
+    async def begin(self, order: DeclareOrder) -> None:
+        """Commit to a declaration that nobody waits for at a window; its reporter is told by message.
+
+        Nothing happens when its key was begun before. Raises Unavailable.
+        """
+        await self._journal.start(VERB, order.declaration.key, order.model_dump(mode="json"))
+
+    async def answer(self, order: DeclareOrder, outcome: AnyOutcome) -> None:
+        """Say to its workflow once more what became of a declaration."""
+        await self._gathering(order.declaration.slack_team_id).answering.answer(order, outcome)
 
     def stories(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
         """What the journal must know how to go on with, by verb."""
@@ -179,10 +183,15 @@ class DeclareIncident:
         if isinstance(outcome, Declared):
             if not waiting.waited:
                 waiting.visible()
-            incident = await gathering.everyone(order, outcome.incident, waiting)
+            incident, *_ = await asyncio.gather(
+                gathering.everyone(order, outcome.incident, waiting),
+                *gathering.answering.steps(order, outcome),
+            )
             outcome = Declared(incident=incident)
-        elif waiting.waited:
-            await gathering.telling.late(order, outcome)
+        else:
+            await asyncio.gather(*gathering.answering.steps(order, outcome))
+            if waiting.waited:
+                await gathering.telling.late(order, outcome)
         self._room.leave(key)
         self._ended(outcome.kind)
         # Logs are read by more people than a private incident is for.
@@ -197,16 +206,16 @@ class DeclareIncident:
         if earlier is not None and visible_to(declaration.reporter.slack_user_id, earlier):
             return AlreadyDeclared(incident=earlier)
         try:
-            incident = await _without_end(
-                lambda: self._alarms.watched("backend", lambda: self._backend.create(declaration))
+            incident = await without_end(
+                lambda: self._alarms.watched("backend", lambda: self._backend.create(declaration)), DOING
             )
         except Refused as refusal:
-            await _without_end(lambda: self._release(order))
-            await _without_end(lambda: self._shelter.refused(declaration.key))
+            await without_end(lambda: self._release(order), DOING)
+            await without_end(lambda: self._shelter.refused(declaration.key), DOING)
             return NotDeclared(sentence=refusal.sentence, fields=refusal.fields)
         # Whoever waits is told before the step is recorded: the create is repeatable, and they have waited.
         waiting.tell(Declared(incident=incident))
-        await _without_end(lambda: self._ledger.remember_incident(declaration.key, incident))
+        await without_end(lambda: self._ledger.remember_incident(declaration.key, incident), DOING)
         if order.unchecked:
             await self._note_unchecked(order, incident)
         return Declared(incident=incident)
@@ -227,7 +236,7 @@ class DeclareIncident:
         if source is None or order.another:
             return None
         scope = _scope(declaration)
-        owner = await _without_end(lambda: self._ledger.claim_source(scope, source, declaration.key))
+        owner = await without_end(lambda: self._ledger.claim_source(scope, source, declaration.key), DOING)
         return None if owner == declaration.key else await self._incident_of(owner)
 
     async def _release(self, order: DeclareOrder) -> None:
@@ -244,7 +253,7 @@ class DeclareIncident:
                 raise Unavailable("That message is being declared right now.", retry_after=0.1)
             return found
 
-        return await _without_end(look)
+        return await without_end(look, DOING)
 
     async def order(self, key: str) -> DeclareOrder | None:
         """The declaration that was begun with this key, as it was made."""
@@ -275,22 +284,3 @@ def _scope(declaration: Declaration) -> str:
     """
     team = declaration.slack_team_id
     return team if declaration.visibility == "public" else f"{team}/{declaration.reporter.slack_user_id}"
-
-
-async def _without_end(act: Callable[[], Awaitable[T]]) -> T:
-    """What `act` answers in the end: a declaration is given up for nothing but a refusal.
-
-    What nobody foresaw is written down, and tried again as if it had been foreseen: it may be mended
-    without the declaration being lost, and until then it is seen among what is pending.
-    """
-
-    async def foreseen(_: bool) -> T:
-        expected: TocsinError | None = None
-        async with best_effort("declare an incident"):
-            try:
-                return await act()
-            except TocsinError as error:
-                expected = error
-        raise expected or Unavailable("Something went wrong on Tocsin's side.")
-
-    return await patiently(foreseen, again=False, attempts=None)

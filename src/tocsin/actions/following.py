@@ -11,7 +11,9 @@ from typing import Protocol
 
 import structlog
 
+from tocsin.actions.arriving import seen_by
 from tocsin.actions.ports import Backend, Channel, Workspace
+from tocsin.actions.unfurl import Shows, edits
 from tocsin.actions.withdraw import Faces, Withdrawing, fitting_channel, withdraw_posts
 from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import Card, ChannelId, Incident, TeamId
@@ -28,7 +30,7 @@ OWN_PLACES = frozenset({"headline", "reporter"})
 CHANNEL_NAMES = 9
 
 
-class Showing(Workspace, Withdrawing, Protocol):
+class Showing(Workspace, Withdrawing, Shows, Protocol):
     """What Slack lets us change of what we showed before."""
 
     def faces(self, incident: Incident) -> Mapping[str, str]:
@@ -51,6 +53,10 @@ class Watched(Faces, Protocol):
         """None when it need not be watched any more."""
         ...
 
+    async def remember_shown(self, incident: Incident, card: Card, face: str, seen: str) -> None:
+        """Both that a card shows this face, and what the incident was then, or neither."""
+        ...
+
 
 def snapshot(incident: Incident) -> str:
     """What an incident is, whenever it became so."""
@@ -67,9 +73,14 @@ class Following:
         ledger: Watched,
         workspace: Callable[[TeamId], Showing],
         shown: Callable[[Incident], None] = lambda incident: None,
+        ended: Callable[[Incident], Awaitable[None]] | None = None,
     ) -> None:
-        """`shown` hears of each incident as it is now, before what shows it is brought up to date."""
+        """`shown` hears of each incident as it is now, before what shows it is brought up to date.
+
+        `ended` hears of those that have ended.
+        """
         self._told = shown
+        self._ended = ended
         self._backend = backend
         self._ledger = ledger
         self._workspace = workspace
@@ -114,8 +125,10 @@ class Following:
             incident = await self._backend.find(incident_id)
             if incident is not None:
                 self._told(incident)
-                await self._show(incident, before)
                 is_open = incident.incident_status.is_open
+                if self._ended is not None and not is_open:
+                    await self._ended(incident)
+                await self._show(incident, before)
                 await self._ledger.remember_watched(incident.id, snapshot(incident) if is_open else None)
         if self._before.get(incident_id) is before:
             self._before.pop(incident_id, None)
@@ -127,25 +140,37 @@ class Following:
         known = await self._ledger.faces(incident.id)
         were = workspace.faces(before) if before is not None else {}
         now = workspace.faces(incident)
-        edits = []
+        changes = [] if incident.is_private else edits(workspace, self._ledger, incident, known)
         if incident.is_private:
-            edits.append(
+            changes.append(
                 _allowed(withdraw_posts(workspace, self._ledger, incident, kept=OWN_PLACES), "withdraw")
             )
         own = await fitting_channel(workspace, self._ledger, incident)
         for card in await self._ledger.cards(incident.id):
             if incident.is_private and (card.place != "reporter" and card.channel != own):
                 continue
-            if known.get((card.channel, card.ts), were.get("card")) != now["card"]:
-                edits.append(self._edit(workspace, incident, card, now["card"]))
+            shown = await self._as_seen(workspace, incident, card)
+            face = now["card"] if shown is incident else workspace.faces(shown)["card"]
+            if known.get((card.channel, card.ts), were.get("card")) != face:
+                changes.append(self._edit(workspace, shown, card, face))
         if own is not None:
             for thing in ("topic", "purpose", "bookmark"):
                 if known.get((own, thing), were.get(thing)) != now[thing]:
-                    edits.append(self._furnish(workspace, incident, thing, now[thing]))
+                    changes.append(self._furnish(workspace, incident, thing, now[thing]))
             if before is not None and before.name != incident.name:
-                edits.append(self._rename(workspace, incident))
-        troubles = [done for done in await asyncio.gather(*edits, return_exceptions=True) if done]
+                changes.append(self._rename(workspace, incident))
+        troubles = [done for done in await asyncio.gather(*changes, return_exceptions=True) if done]
         _raise_the_worst(troubles)
+
+    async def _as_seen(self, workspace: Showing, incident: Incident, card: Card) -> Incident:
+        """The incident as this card may show it.
+
+        A private channel that the backend opened is named to a reporter who is in it, and to no other.
+        """
+        hosted = getattr(self._backend, "makes_channel", False)
+        if hosted and incident.is_private and card.place == "reporter":
+            return await seen_by(workspace, incident, incident.creator.slack_user_id)
+        return incident
 
     async def _edit(self, workspace: Showing, incident: Incident, card: Card, face: str) -> None:
         await _allowed(workspace.update_card(incident, card), "edit a card")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
 
@@ -53,12 +53,14 @@ class FormCache:
         await self.came.wait()
         return await self.fetch()
 
-    async def options(self, field_id: str, typed: str) -> Sequence[FieldOption]:
+    async def options(
+        self, field_id: str, typed: str, beside: Mapping[str, Sequence[str]]
+    ) -> Sequence[FieldOption]:
         """The options of a searched field; none when the backend does not answer in time."""
         async with best_effort("search for options"):
             try:
                 async with asyncio.timeout(SEARCH_SECONDS):
-                    return await self._backend.options(field_id, typed)
+                    return await self._backend.options(field_id, typed, beside)
             except TimeoutError:
                 raise Unavailable("The backend did not answer in time.") from None
         return ()

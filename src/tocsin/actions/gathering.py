@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from tocsin.actions.announcing import Announcing
-from tocsin.actions.arriving import A_DAY, PATIENCE_SECONDS, Arrival
+from tocsin.actions.answering import Answering, Steps
+from tocsin.actions.arriving import A_DAY, PATIENCE_SECONDS, Arrival, unnamed
 from tocsin.actions.attempts import ALL_DAY, Trouble, attempt
 from tocsin.actions.following import Showing, Watched, snapshot
+from tocsin.actions.opening import opened_channel
 from tocsin.actions.orders import AnyOutcome, Declared, DeclareOrder
 from tocsin.actions.ports import Backend, Channel, Clock, Journal
 from tocsin.actions.telling import Telling
 from tocsin.actions.waiting import Waiting
-from tocsin.incidents.errors import Refused, SlackRefused
+from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Card, ChannelId, Incident, TimelineEntry
 from tocsin.incidents.rules import Place, channel_name, in_words, places
 
@@ -29,6 +31,10 @@ UNPOSTED = {
 }
 
 
+class Hosting(Showing, Steps, Protocol):
+    """All that a declaration asks of a workspace."""
+
+
 class Gathering:
     """What follows a declaration in Slack; every part of it is a step of the declaration's story."""
 
@@ -36,7 +42,7 @@ class Gathering:
         self,
         *,
         backend: Backend,
-        workspace: Showing,
+        workspace: Hosting,
         ledger: Watched,
         journal: Journal,
         clock: Clock,
@@ -52,6 +58,7 @@ class Gathering:
         self._announce = announce
         self._shelter = shelter
         self._arrival = Arrival(backend=backend, workspace=workspace, ledger=ledger, journal=journal)
+        self.answering = Answering(backend=backend, workspace=workspace, journal=journal)
         self.telling = Telling(workspace=workspace, journal=journal)
         self._announcing = Announcing(
             workspace=workspace, journal=journal, announce=announce, post=self._card
@@ -99,6 +106,8 @@ class Gathering:
         self, order: DeclareOrder, incident: Incident, waiting: Waiting[AnyOutcome]
     ) -> Incident:
         """The cards first; the backend opens the channel some time later, and then they name it."""
+        # A create that is repeated may answer with the channel; who may read of it is looked up first.
+        created, incident = incident, unnamed(incident) if incident.is_private else incident
         spots = places(incident, origin=order.origin, thread=order.thread, announce=self._announce)
         done = await asyncio.gather(
             self.telling.show(order, Declared(incident=incident), (), waiting),
@@ -113,21 +122,26 @@ class Gathering:
         troubles = [result for result in done if isinstance(result, Trouble)]
         await self._without_a_card(order, incident, troubles, done)
         await self.telling.troubles(order, incident, troubles)
-        await self.telling.show_latecomers(order, Declared(incident=incident), (), waiting)
-        arrived = await self._arrival.awaited(incident, "await the channel", PATIENCE_SECONDS)
+        late = await self.telling.show_latecomers(order, Declared(incident=incident), (), waiting)
+        arrived = await self._arrival.awaited(created, "await the channel", PATIENCE_SECONDS)
         if isinstance(arrived, Trouble):
             await self.telling.troubles(order, incident, [arrived])
-            arrived = await self._arrival.awaited(incident, "await the channel after all", A_DAY)
+            arrived = await self._arrival.awaited(created, "await the channel after all", A_DAY)
         if isinstance(arrived, Trouble) or not await self._arrival.may_be_named(incident, arrived):
             return incident
         incident = _in_channel(incident, arrived)
         await asyncio.gather(
             self._bring_up_to_date(incident), self.telling.show(order, Declared(incident=incident))
         )
+        if late:
+            # In a process after the one that showed the channel, those words knew less and came after it.
+            waiting.shown = -1
+        await self.telling.show_latecomers(order, Declared(incident=incident), (), waiting)
         return incident
 
     async def _open_after_all(self, order: DeclareOrder, incident: Incident) -> Incident:
-        opened = await self._open(order, incident, "open the channel after all", ALL_DAY)
+        # What was tried before may have made it, and only the answer was lost.
+        opened = await self._open(order, incident, "open the channel after all", ALL_DAY, perhaps=True)
         if not isinstance(opened, Channel):
             return incident
         incident = _in_channel(incident, opened)
@@ -141,13 +155,13 @@ class Gathering:
         return incident
 
     def _open(
-        self, order: DeclareOrder, incident: Incident, name: str, attempts: int
+        self, order: DeclareOrder, incident: Incident, name: str, attempts: int, *, perhaps: bool = False
     ) -> Awaitable[Channel | Trouble]:
         return attempt(
             self._journal,
             name,
             "The channel could not be made",
-            lambda again: self._open_channel(order, incident, again),
+            lambda again: self._open_channel(order, incident, again or perhaps),
             Channel,
             attempts,
         )
@@ -157,19 +171,10 @@ class Gathering:
         if self._shelter is not None and (sheltered := await self._shelter(key)) is not None:
             return await self._taken(incident, sheltered, key)
         # A name that nobody else can think of comes last.
-        for ending in [*range(1, CHANNEL_NAMES + 1), key.replace("-", "")[:12]]:
-            name = channel_name(incident.reference, incident.name, ending)
-            channel = None
-            if again:
-                channel = await self._workspace.find_own_channel(name, incident, private=private)
-            try:
-                channel = channel or await self._workspace.create_channel(name, private=private)
-            except SlackRefused as refusal:
-                if refusal.code != "name_taken":
-                    raise
-                continue
-            return await self._taken(incident, channel, key)
-        raise SlackRefused("conversations.create", "name_taken")
+        endings = (*range(1, CHANNEL_NAMES + 1), key.replace("-", "")[:12])
+        names = (channel_name(incident.reference, incident.name, ending) for ending in endings)
+        channel = await opened_channel(self._workspace, incident, names, private=private, again=again)
+        return await self._taken(incident, channel, key)
 
     async def _taken(self, incident: Incident, channel: Channel, key: str) -> Channel:
         """The channel as the incident's own, known to its backend."""
@@ -246,9 +251,8 @@ class Gathering:
     async def _remember_face(self, incident: Incident, card: Card) -> None:
         """What the card shows, so that it is edited when, and only when, it would show something else."""
         face = self._workspace.faces(incident)["card"]
-        await self._ledger.remember_face(incident.id, card.channel, card.ts, face)
         # A change that came before this card did is seen at the next look.
-        await self._ledger.remember_watched(incident.id, snapshot(incident))
+        await self._ledger.remember_shown(incident, card, face, snapshot(incident))
 
     async def _bring_up_to_date(self, incident: Incident) -> Any:
         """The cards that went out without a channel, now with it."""

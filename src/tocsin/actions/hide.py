@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 from tocsin.actions.attempts import ALL_DAY, Trouble, attempt
 from tocsin.actions.following import OWN_PLACES, Showing
+from tocsin.actions.opening import opened_channel
 from tocsin.actions.ports import Backend, Channel, Journal
 from tocsin.actions.withdraw import Faces, withdraw_posts
-from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import Card, ChannelId, Incident, TeamId
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.rules import Place, channel_name
@@ -75,19 +75,12 @@ class Hiding:
         )
 
     async def _open(self, slack: Moving, incident: Incident, change: IncidentChange, again: bool) -> Channel:
-        for ending in ("private", f"private-{change.key.replace('-', '')[:12]}"):
-            name = channel_name(incident.reference, incident.name, ending)
-            channel = await slack.find_own_channel(name, incident, private=True) if again else None
-            try:
-                channel = channel or await slack.create_channel(name, private=True)
-            except SlackRefused as refusal:
-                if refusal.code != "name_taken":
-                    raise
-                continue
-            await self._backend.set_channel(incident.id, channel)
-            await self._ledger.remember_channel(channel.id, incident.id)
-            return channel
-        raise SlackRefused("conversations.create", "name_taken")
+        endings = ("private", f"private-{change.key.replace('-', '')[:12]}")
+        names = (channel_name(incident.reference, incident.name, ending) for ending in endings)
+        channel = await opened_channel(slack, incident, names, private=True, again=again)
+        await self._backend.set_channel(incident.id, channel)
+        await self._ledger.remember_channel(channel.id, incident.id)
+        return channel
 
     async def _furnish(self, slack: Moving, incident: Incident, change: IncidentChange) -> list[Any]:
         channel = ChannelId(incident.slack_channel_id)

@@ -6,10 +6,13 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from tocsin.actions import change, note
+from tocsin.actions import change, document, export, note
 from tocsin.actions.aftermath import Aftermath, Speaking
 from tocsin.actions.alarming import Alarms
+from tocsin.actions.archive import Archiving, Departures, Leaving
 from tocsin.actions.change import ChangeIncident
+from tocsin.actions.document import Documents, Writing
+from tocsin.actions.export import Exports
 from tocsin.actions.find import Channels, FindIncidents
 from tocsin.actions.follow_up import FollowUps, Listing
 from tocsin.actions.following import Following, Watched
@@ -18,11 +21,13 @@ from tocsin.actions.open_now import OpenIncidents
 from tocsin.actions.ports import Backend, Clock, Journal
 from tocsin.actions.promises import KeepsIncidents
 from tocsin.actions.remind import Remind, Reminders, Reminding
+from tocsin.actions.unfurl import Unfurl
 from tocsin.actions.watching import Watching
+from tocsin.incidents.afterwards import Afterwards
 from tocsin.incidents.model import Form, TeamId
 
 
-class Slack(Speaking, Listing, Reminding, Protocol):
+class Slack(Speaking, Listing, Reminding, Writing, Leaving, Protocol):
     """All that the verbs ask of a workspace."""
 
 
@@ -37,19 +42,31 @@ class Managing:
     change: ChangeIncident
     follow_ups: FollowUps
     notes: Notes
+    exports: Exports
+    documents: Documents
+    archiving: Archiving
     find: FindIncidents
     open_now: OpenIncidents
     remind: Remind
     following: Following
     watching: Watching
+    unfurl: Unfurl
+    hosted_channels: bool = False
+    """The backend opens the channels, so that neither we nor an incident's people need be in them."""
 
     def watches(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """What goes on for as long as the process does."""
-        return self.remind.keep_watch(), self.watching.keep_watch()
+        return self.remind.keep_watch(), self.watching.keep_watch(), self.archiving.keep_watch()
 
     def stories(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
         """The durable part of each verb, by the name that the journal knows it by."""
-        return {change.VERB: self.change.story, note.VERB: self.notes.story, **self.follow_ups.stories()}
+        return {
+            change.VERB: self.change.story,
+            note.VERB: self.notes.story,
+            export.VERB: self.exports.story,
+            document.VERB: self.documents.story,
+            **self.follow_ups.stories(),
+        }
 
 
 def managing(
@@ -58,23 +75,23 @@ def managing(
     journal: Journal,
     ledger: Records,
     reminders: Reminders,
+    departures: Departures,
     workspace: Callable[[TeamId], Slack],
     form: Callable[[], Awaitable[Form]],
     clock: Clock,
     alarms: Alarms,
+    afterwards: Afterwards,
 ) -> Managing:
     """`workspace` answers the workspace of a team, `form` what may be chosen."""
     keeps = cast(KeepsIncidents, backend)
     open_now = OpenIncidents()
-    following = Following(backend=keeps, ledger=ledger, workspace=workspace, shown=open_now.saw)
+    archiving = Archiving(keeps, departures, ledger, workspace, clock, afterwards)
+    following = Following(
+        backend=keeps, ledger=ledger, workspace=workspace, shown=open_now.saw, ended=archiving.plan
+    )
     remind = Remind(backend=keeps, reminders=reminders, workspace=workspace, clock=clock)
     aftermath = Aftermath(
-        backend=keeps,
-        journal=journal,
-        ledger=ledger,
-        workspace=workspace,
-        following=following,
-        asking=remind,
+        backend=keeps, journal=journal, ledger=ledger, workspace=workspace, following=following, asking=remind
     )
     return Managing(
         change=ChangeIncident(
@@ -84,14 +101,20 @@ def managing(
             workspace=workspace,
             aftermath=aftermath,
             alarms=alarms,
+            saw=open_now.saw,
         ),
         follow_ups=FollowUps(backend=keeps, journal=journal, ledger=ledger, workspace=workspace),
         notes=Notes(backend=keeps, journal=journal, workspace=workspace),
+        exports=Exports(backend=keeps, journal=journal, workspace=workspace),
+        documents=Documents(keeps, journal, ledger, workspace, afterwards.template),
+        archiving=archiving,
         find=FindIncidents(backend=keeps, channels=ledger),
         open_now=open_now,
         remind=remind,
         following=following,
         watching=Watching(
-            backend=keeps, ledger=ledger, following=following, alarms=alarms, found=open_now.looked
+            backend=keeps, ledger=ledger, following=following, alarms=alarms, open_now=open_now
         ),
+        unfurl=Unfurl(backend=keeps, ledger=ledger, workspace=workspace),
+        hosted_channels=getattr(backend, "makes_channel", False),
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
-from tocsin.incidents.model import Incident, PersonId
-from tocsin.incidents.rules import visible_to
+from tocsin.incidents.model import Incident, PersonId, TeamId
+from tocsin.incidents.rules import is_of, visible_to
 
 _REFERENCE = re.compile(r"#?(?:([a-z]{2,10})-)?([0-9]{1,15})", re.ASCII | re.IGNORECASE)
 
@@ -17,31 +18,62 @@ def is_reference(word: str, *, bare: bool = True) -> bool:
     return found is not None and (bare or found[1] is not None or word.startswith("#"))
 
 
+@dataclass
+class _AtHand:
+    """What all workspaces look at."""
+
+    now: tuple[Incident, ...] = ()
+    meanwhile: dict[str, Incident] = field(default_factory=dict)
+    """What was seen here since the last look began."""
+    hearers: list[Callable[[], None]] = field(default_factory=list)
+
+
 class OpenIncidents:
     """The open incidents as of the last look, newest first; usable while the backend is down."""
 
-    def __init__(self) -> None:
-        self.now: tuple[Incident, ...] = ()
-        self.hearers: list[Callable[[], None]] = []
+    def __init__(self, at_hand: _AtHand | None = None, teams: frozenset[TeamId] | None = None) -> None:
+        self._at_hand = at_hand or _AtHand()
+        self._teams = teams
+
+    def within(self, teams: frozenset[TeamId] | None) -> OpenIncidents:
+        """The same, where only the incidents of these workspaces are seen; None, of all."""
+        return OpenIncidents(self._at_hand, teams)
+
+    @property
+    def now(self) -> tuple[Incident, ...]:
+        all_now = self._at_hand.now
+        return all_now if self._teams is None else tuple(one for one in all_now if is_of(self._teams, one))
+
+    @property
+    def hearers(self) -> list[Callable[[], None]]:
         """Told whenever what is open has changed."""
+        return self._at_hand.hearers
 
     def saw(self, incident: Incident) -> None:
         """An incident was declared or changed here: what is at hand follows at once."""
-        others = [known for known in self.now if known.id != incident.id]
-        opened = [incident] if incident.incident_status.is_open else []
-        self._become(sorted(opened + others, key=lambda known: known.created_at, reverse=True))
+        self._at_hand.meanwhile[incident.id] = incident
+        self._become([incident, *(known for known in self._at_hand.now if known.id != incident.id)])
 
-    def looked(self, incidents: Sequence[Incident]) -> None:
-        """All that is open, newest first, as somebody just looked; what is newer at hand stays."""
-        known = {one.id: one for one in self.now}
-        self._become(
-            [max(known.get(one.id, one), one, key=lambda either: either.updated_at) for one in incidents]
-        )
+    def looks(self) -> None:
+        """Somebody begins to look at all that is open."""
+        self._at_hand.meanwhile.clear()
 
-    def _become(self, incidents: Sequence[Incident]) -> None:
-        now = tuple(incidents)
-        if now != self.now:
-            self.now = now
+    def looked(self, incidents: Iterable[Incident]) -> None:
+        """All that was open at some time since the look began; what is newer at hand stays.
+
+        What was declared meanwhile may be missing from what was found, and what was closed still be in it.
+        """
+        known = {one.id: one for one in self._at_hand.now}
+        found = {one.id: _newest(one, known.get(one.id)) for one in incidents}
+        for seen in self._at_hand.meanwhile.values():
+            found[seen.id] = _newest(seen, found.get(seen.id))
+        self._become(found.values())
+
+    def _become(self, incidents: Iterable[Incident]) -> None:
+        opened = [incident for incident in incidents if incident.incident_status.is_open]
+        now = tuple(sorted(opened, key=lambda known: known.created_at, reverse=True))
+        if now != self._at_hand.now:
+            self._at_hand.now = now
             for hear in self.hearers:
                 hear()
 
@@ -57,6 +89,10 @@ class OpenIncidents:
         """The open incident with this id or reference, in any case, or with this bare number."""
         wanted = reference.strip().lstrip("#").casefold()
         return next((known for known in self.now if wanted in _names(known)), None)
+
+
+def _newest(one: Incident, other: Incident | None) -> Incident:
+    return one if other is None or one.updated_at >= other.updated_at else other
 
 
 def _names(incident: Incident) -> tuple[str, str, str]:

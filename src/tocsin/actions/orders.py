@@ -25,6 +25,8 @@ class DeclareOrder(Frozen):
     """Why no card goes back to where it was declared; empty where one does."""
     unchecked: str = ""
     """Why it is not known whether the reporter may declare; empty where it is."""
+    run: str = ""
+    """The run of a workflow's step that declares it (Slack, `function_execution_id`); empty for none."""
 
 
 class Declared(Frozen):

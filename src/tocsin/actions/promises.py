@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Generic, Literal, Protocol, Self, TypeVar
 from uuid import NAMESPACE_OID, uuid5
@@ -12,7 +13,6 @@ from pydantic import Field, TypeAdapter
 from tocsin.actions.attempts import ALL_DAY, attempt
 from tocsin.actions.ports import Backend, Journal, Managing
 from tocsin.actions.waiting import Waiting, WaitingRoom
-from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import FollowUp, Frozen, Incident, Person, PersonId, TeamId
 from tocsin.incidents.requests import IncidentChange
 
@@ -57,23 +57,23 @@ Change = Annotated[AnyChange, Field(discriminator="kind")]
 CHANGE: TypeAdapter[AnyChange] = TypeAdapter(Change)
 
 
-class Order(Frozen):
+class Order(Frozen, ABC):
     """What is asked of an incident: all that is needed to do it, also by the next process."""
 
     incident_id: str
     team: TeamId = TeamId("")
 
     @property
-    def key(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def key(self) -> str: ...
 
     @property
-    def by(self) -> Person:
-        raise NotImplementedError
+    @abstractmethod
+    def by(self) -> Person: ...
 
+    @abstractmethod
     def keyed(self, key: str) -> Self:
         """The same under another key."""
-        raise NotImplementedError
 
 
 Asked = TypeVar("Asked", bound=Order)
@@ -103,7 +103,6 @@ class Promises(Generic[Asked]):
         self._after = after
         self._room: WaitingRoom[AnyChange] = WaitingRoom()
         self._refused: set[str] = set()
-        self._saving: set[asyncio.Task[tuple[str, Waiting[AnyChange]]]] = set()
 
     async def keep(
         self, order: Asked, acknowledged: asyncio.Event | None = None, patience: float = PATIENCE
@@ -112,19 +111,13 @@ class Promises(Generic[Asked]):
 
         None means that it is saved and will be done; the person is told later in a message. The same key
         answers the same outcome, except that what was refused may be put right and sent again. Raises
-        Unavailable when it could not be saved in time: asking again is safe.
+        Unavailable when it could not be saved in time: asking again is safe. `acknowledged` is set once the
+        person has read the answer; without it nobody waits for one.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + patience
-        saving = asyncio.create_task(self._save(order, acknowledged or asyncio.Event()))
-        self._saving.add(saving)
-        saving.add_done_callback(self._saving.discard)
-        saved, _ = await asyncio.wait({saving}, timeout=patience)
-        if not saved:
-            # It may still be saved a moment from now, and then be heard of.
-            self._room.enter(order.key).late = True
-            raise Unavailable("Tocsin's journal did not answer in time.")
-        key, waiting = saving.result()
+        saving = self._save(order, acknowledged or _answered_already())
+        key, waiting = await self._room.saved(order.key, saving, patience)
         outcome = await waiting.heard(until - loop.time())
         if outcome is None:
             waiting.late = True
@@ -166,6 +159,8 @@ class Promises(Generic[Asked]):
         waiting.tell(outcome)
         if isinstance(outcome, Changed):
             await self._after(order, outcome)
+        # Should this process end before the answer is out, the next one finds the story unfinished and tells.
+        await waiting.read()
         if waiting.waited:
             await self._tell_late(order, outcome)
         self._room.leave(order.key)
@@ -185,6 +180,12 @@ class Promises(Generic[Asked]):
             lambda again: workspace.tell_plainly(person, sentence, key=f"{order.key}:late", again=again),
             attempts=ALL_DAY,
         )
+
+
+def _answered_already() -> asyncio.Event:
+    answered = asyncio.Event()
+    answered.set()
+    return answered
 
 
 def _refusal(outcome: NotChanged) -> str:

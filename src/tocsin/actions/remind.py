@@ -68,7 +68,9 @@ class Remind:
             await self._reminders.forget_reminder(incident.id)
             return None
         due = at + timedelta(minutes=min(minutes, MOST_MINUTES))
-        planned = Reminder(incident_id=incident.id, due_at=due, by=incident.lead or by, key=key)
+        # One that is due already may have been asked for, by a process that ended before it could note so.
+        late = due <= self._clock()
+        planned = Reminder(incident_id=incident.id, due_at=due, by=incident.lead or by, key=key, asking=late)
         await self._reminders.remember_reminder(planned)
         return due
 

@@ -11,9 +11,10 @@ from uuid import NAMESPACE_OID, uuid5
 
 from tocsin.actions.attempts import ALL_DAY, Trouble, attempt
 from tocsin.actions.best_effort import best_effort, patiently
+from tocsin.actions.opening import opened_channel
 from tocsin.actions.orders import DeclareOrder
 from tocsin.actions.ports import Backend, Channel, Clock, Journal, Ledger, Memory, Workspace
-from tocsin.incidents.errors import SlackRefused, Unavailable
+from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import Incident, PersonId, Role, RoleAssignment, Status, TeamId
 from tocsin.incidents.model import Person as Somebody
 from tocsin.incidents.requests import Declaration
@@ -120,21 +121,13 @@ class Shelter:
         return opened.model_dump(mode="json")
 
     async def _open(self, slack: Workspace, incident: Incident, key: str, again: bool) -> Channel:
-        for ending in [*range(1, NAMES + 1), key.replace("-", "")[:12]]:
-            name = channel_name("inc", incident.name, ending)
-            channel = None
-            if again:
-                channel = await slack.find_own_channel(name, incident, private=incident.is_private)
-            try:
-                channel = channel or await slack.create_channel(name, private=incident.is_private)
-            except SlackRefused as refusal:
-                if refusal.code != "name_taken":
-                    raise
-                continue
-            await slack.set_purpose(channel.id, incident)
-            await self._memory.remember(_name(key), channel.model_dump_json())
-            return channel
-        raise SlackRefused("conversations.create", "name_taken")
+        endings = (*range(1, NAMES + 1), key.replace("-", "")[:12])
+        names = (channel_name("inc", incident.name, ending) for ending in endings)
+        private = incident.is_private
+        channel = await opened_channel(slack, incident, names, private=private, again=again)
+        await slack.set_purpose(channel.id, incident)
+        await self._memory.remember(_name(key), channel.model_dump_json())
+        return channel
 
     def _furnish(
         self, slack: Workspace, incident: Incident, channel: Channel, declaration: Declaration

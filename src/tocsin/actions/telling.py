@@ -51,13 +51,15 @@ class Telling:
         outcome: Declared,
         troubles: Sequence[Trouble],
         waiting: Waiting[AnyOutcome],
-    ) -> None:
+    ) -> bool:
         """Put the outcome into the window again where an answer that knew less may have come after it.
+
+        Answers whether that was needed.
 
         Such an answer is that of a second press, or of a press on the eve of a crash. So this is no step of
         the story: it is looked at anew in each process.
         """
-        view_id = order.view_id
+        view_id, needed = order.view_id, waiting.has_latecomers
         while view_id is not None and waiting.has_latecomers:
             await waiting.read()
             waiting.shown = len(waiting.answers)
@@ -67,6 +69,7 @@ class Telling:
                     again=True,
                     attempts=SLACK_ATTEMPTS,
                 )
+        return needed
 
     async def _shown(
         self, view_id: str, outcome: AnyOutcome, troubles: Sequence[Trouble], wanted_private: bool = False

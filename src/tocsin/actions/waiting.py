@@ -1,11 +1,13 @@
-"""Who in this process waits to hear what became of a declaration."""
+"""Who in this process waits to hear what became of what they asked for."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from tocsin.incidents.errors import Unavailable
 
 T = TypeVar("T")
 
@@ -15,7 +17,7 @@ LONGEST_ANSWER = 3.0
 
 @dataclass
 class Waiting(Generic[T]):
-    """One declaration that somebody may be waiting for."""
+    """One order that somebody may be waiting for."""
 
     outcome: asyncio.Future[T]
     answers: list[asyncio.Event] = field(default_factory=list)
@@ -71,11 +73,29 @@ class WaitingRoom(Generic[T]):
     def __init__(self, seen: Callable[[float], None] = lambda seconds: None) -> None:
         self._waiting: dict[str, Waiting[T]] = {}
         self._seen = seen
+        self._saving: set[asyncio.Task[tuple[str, Waiting[T]]]] = set()
 
     def enter(self, key: str) -> Waiting[T]:
         if key not in self._waiting:
             self._waiting[key] = Waiting(asyncio.get_running_loop().create_future(), seen=self._seen)
         return self._waiting[key]
+
+    async def saved(
+        self, key: str, save: Coroutine[Any, Any, tuple[str, Waiting[T]]], patience: float
+    ) -> tuple[str, Waiting[T]]:
+        """What `save` answers within `patience` seconds: the key it was saved under, and its wait.
+
+        Saving goes on when we stop waiting for it: a half-made promise is worse than a late one. Raises
+        Unavailable then; who asked hears of it under `key` if it is saved a moment later.
+        """
+        saving = asyncio.create_task(save)
+        self._saving.add(saving)
+        saving.add_done_callback(self._saving.discard)
+        saved, _ = await asyncio.wait({saving}, timeout=patience)
+        if not saved:
+            self.enter(key).late = True
+            raise Unavailable("Tocsin's journal did not answer in time.")
+        return saving.result()
 
     def leave(self, key: str) -> None:
         self._waiting.pop(key, None)

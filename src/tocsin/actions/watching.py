@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
 from tocsin.actions.alarming import Alarms
 from tocsin.actions.best_effort import best_effort
 from tocsin.actions.following import Following, Watched, snapshot
+from tocsin.actions.open_now import OpenIncidents
 from tocsin.actions.promises import KeepsIncidents
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import IncidentFilter
@@ -16,8 +17,10 @@ LOOK_SECONDS = 20.0
 """Three looks a minute: one may fail, and a change still shows within the minute."""
 
 PAGE = 100
-MOST_PAGES = 20
-"""Two thousand open incidents are watched; the newest, where there are more."""
+AT_ONCE = 20
+"""Each waits a moment for changes that come together: one after the other, many would take minutes."""
+MOST_WATCHED = 2_000
+"""The newest of the open incidents, where there are more."""
 
 OPEN = IncidentFilter(is_open=True)
 
@@ -32,14 +35,15 @@ class Watching:
         ledger: Watched,
         following: Following,
         alarms: Alarms,
-        found: Callable[[Sequence[Incident]], None] = lambda incidents: None,
+        open_now: OpenIncidents,
     ) -> None:
-        """`found` hears of all that is open, newest first, at each look."""
-        self._found = found
         self._backend = backend
         self._ledger = ledger
         self._following = following
         self._alarms = alarms
+        self._open_now = open_now
+        self._one_look = asyncio.Lock()
+        self.most = MOST_WATCHED
 
     async def keep_watch(self) -> None:
         """For ever: look, and have Slack follow; what fails is tried again at the next look."""
@@ -50,22 +54,33 @@ class Watching:
 
     async def look(self) -> None:
         """Bring up to date what is not as it was seen last. Raises Unavailable and Refused."""
+        async with self._one_look:
+            await self._look()
+
+    async def _look(self) -> None:
+        self._open_now.looks()
         seen = await self._ledger.watched()
         found = await self._alarms.watched("backend", self._open)
-        self._found(found)
-        for incident in found:
-            if seen.get(incident.id) != snapshot(incident):
-                await self._follow(incident, seen)
-        still = {incident.id for incident in found}
-        for incident_id in seen.keys() - still:
-            await self._ended(incident_id, seen)
+        self._open_now.looked(found)
+        changed = [incident for incident in found if seen.get(incident.id) != snapshot(incident)]
+        for first in range(0, len(changed), AT_ONCE):
+            await asyncio.gather(*(self._follow(one, seen) for one in changed[first : first + AT_ONCE]))
+        oldest = found[-1].created_at if len(found) >= self.most else None
+        for incident_id in seen.keys() - {incident.id for incident in found}:
+            was = Incident.model_validate_json(seen[incident_id])
+            if oldest is not None and was.created_at < oldest:
+                # Not ended, but older than what is looked at: whoever changes it here has its cards follow.
+                await self._ledger.remember_watched(incident_id, None)
+            else:
+                await self._ended(was)
 
     async def _open(self) -> list[Incident]:
         found: list[Incident] = []
-        for _ in range(MOST_PAGES):
-            page = await self._backend.matching(OPEN, after=found[-1].id if found else None, limit=PAGE)
+        while len(found) < self.most:
+            limit = min(PAGE, self.most - len(found))
+            page = await self._backend.matching(OPEN, after=found[-1].id if found else None, limit=limit)
             found += page
-            if len(page) < PAGE:
+            if len(page) < limit:
                 break
         return found
 
@@ -76,11 +91,9 @@ class Watching:
         async with best_effort("follow an incident"):
             await self._following.bring_up_to_date(incident.id, was)
 
-    async def _ended(self, incident_id: str, seen: Mapping[str, str]) -> None:
-        """It was open when last seen: it has ended there, or is beyond what is watched."""
+    async def _ended(self, was: Incident) -> None:
+        """It was open when last seen, and is not any more."""
         async with best_effort("follow an incident that has ended"):
-            await self._following.bring_up_to_date(
-                incident_id, Incident.model_validate_json(seen[incident_id])
-            )
-            if await self._backend.find(incident_id) is None:
-                await self._ledger.remember_watched(incident_id, None)
+            await self._following.bring_up_to_date(was.id, was)
+            if await self._backend.find(was.id) is None:
+                await self._ledger.remember_watched(was.id, None)

@@ -1,0 +1,35 @@
+"""Open an incident's channel under the first name that is free, and once, however often it is tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from tocsin.actions.ports import Channel
+from tocsin.incidents.errors import SlackRefused
+from tocsin.incidents.model import Incident
+
+
+class Opening(Protocol):
+    async def create_channel(self, name: str, *, private: bool) -> Channel: ...
+
+    async def find_own_channel(self, name: str, incident: Incident, *, private: bool) -> Channel | None: ...
+
+
+async def opened_channel(
+    slack: Opening, incident: Incident, names: Iterable[str], *, private: bool, again: bool
+) -> Channel:
+    """A new channel, or with `again` the one that an earlier attempt made whose answer was lost.
+
+    A name is given once (Slack, conversations.create: `name_taken`), so asking for it again is safe, and only
+    where it is taken does anybody go through the bot's channels. Raises SlackRefused when all are taken.
+    """
+    for name in names:
+        try:
+            return await slack.create_channel(name, private=private)
+        except SlackRefused as refusal:
+            if refusal.code != "name_taken":
+                raise
+        if again and (ours := await slack.find_own_channel(name, incident, private=private)) is not None:
+            return ours
+    raise SlackRefused("conversations.create", "name_taken")
