@@ -223,6 +223,33 @@ async def test_one_incident_is_shown_by_reference_or_number_and_all_are_exported
     assert all(one["timeline"] for one in json.loads(everything.out)["incidents"])
 
 
+async def test_one_incident_or_all_can_be_exported_into_a_file_for_its_owner_alone(
+    terminal: Terminal,
+) -> None:
+    to = terminal.home / "kept.csv"
+    to.write_text("what was there before")
+    async with kept_incidents(terminal.folder(), "Checkout is slow", "Break-in"):
+        one, written, missing, both, nowhere = await asyncio.gather(
+            terminal.run("incidents", "export", "inc-1", "--format", "json"),
+            terminal.run("incidents", "export", "--format", "csv", "--to", str(to)),
+            terminal.run("incidents", "export", "INC-3"),
+            terminal.run("incidents", "export", "--format", "csv", "--json"),
+            terminal.run("incidents", "export", "--to", str(terminal.home / "none" / "kept.md")),
+        )
+    (record,) = json.loads(one.out)["incidents"]
+    assert (record["reference"], record["follow_ups"]) == ("INC-1", [])
+    assert (written.code, written.out, written.err) == (0, "", "")
+    rows = list(csv.DictReader(io.StringIO(to.read_text(), newline="")))
+    assert [(row["reference"], row["timeline_entries"]) for row in rows] == [("INC-2", "1"), ("INC-1", "1")]
+    assert to.stat().st_mode & 0o777 == 0o600
+    assert (missing.code, missing.err) == (1, "There is no incident INC-3.\n")
+    assert both.code == 2
+    assert "choose one" in both.err
+    assert (nowhere.code, nowhere.out) == (1, "")
+    assert "cannot be written" in nowhere.err
+    assert not list(terminal.home.glob(".*.new"))
+
+
 async def test_reading_where_nothing_is_kept_makes_nothing(terminal: Terminal) -> None:
     listed = await terminal.run("incidents", "list", "--json")
     assert (listed.code, json.loads(listed.out)) == (0, {"incidents": []})

@@ -96,10 +96,12 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         def made(team: TeamId) -> Desk:
             calls = Calls(bot.meters.called)
             workspace = SlackWorkspace(new_client(None), clock=bot.clock, team_id=team, calls=calls)
-            people, rules, limits = People(workspace, bot.backend), bot.rulebook.rules, bot.rulebook.limits
+            people, here = People(workspace, bot.backend), bot.rulebook.of(team)
             return Desk(
-                *(declare, verbs, forms, workspace, people, tasks, bot.clock, rules, limits),
+                *(declare, verbs, forms, workspace, people, tasks, bot.clock, here.rules, here.limits),
+                near=lambda: desks.near(team),
                 help=Help(routes.help_here(), routes.help_anywhere()),
+                pages=settings.public_url,
             )
 
         def workspace_of(team: TeamId) -> SlackWorkspace:

@@ -124,14 +124,11 @@ class Bot:
         return "" if standing is Standing.MEMBER else "Incidents are for members of the workspace."
 
     def _same_home(self, one: str, other: str) -> bool:
-        """Whether two workspaces have the same people, as those of one organization do."""
-        if one == other or self.desks is None:
+        """Whether people of the first workspace may see incidents of the second."""
+        if self.desks is None:
             return one == other
-        if not other:
-            # A hosted backend may not say which workspace; where there is one, it is that.
-            return len(self.desks.installations) == 1
-        both = [self.desks.serving(team) for team in (one, other)]
-        return both[0] is not None and both[0] is both[1]
+        near = self.desks.near(TeamId(one))
+        return near is None or other in near
 
     async def _introduce(self, incident: Incident) -> None:
         if self.desks is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from tocsin.journal.durable import file_of
 from tocsin.journal.pending import Pending, fetch_pending
 from tocsin.journal.vault import SqlVault
 from tocsin.keeping import folder_of, journal_url, now, open_backend, open_catalogue, secret
+from tocsin.premises import announced_in
 from tocsin.rulebook import Rulebook, open_rulebook
 from tocsin.settings import ConfigurationError, Settings, read_settings
 from tocsin.slack import addresses, examining
@@ -179,7 +180,7 @@ async def _installations(settings: Settings, session: ClientSession) -> list[Che
     """Where workspaces install the app by themselves: who may, who has, and whose token is good."""
     if not settings.teams:
         fix = "List the ids of the workspaces (T…) and organizations (E…) that may install the app."
-        said = "not set: whoever finds the address can install the app, and read every public incident."
+        said = "not set: whoever finds the address can install the app, and fill this backend with incidents."
         return [Check("TOCSIN_TEAMS", False, said, fix), *await _installed(settings, session)]
     return await _installed(settings, session)
 
@@ -200,22 +201,31 @@ async def _installed(settings: Settings, session: ClientSession) -> list[Check]:
         vault.close()
     if not found:
         return [Check(name, True, f"none yet. Install at {settings.public_url}/slack/install.")]
-    return [await _installation(one, settings, session) for one in found]
+    return [check for one in found async for check in _installation(one, settings, session)]
 
 
-async def _installation(one: Installation, settings: Settings, session: ClientSession) -> Check:
+async def _installation(
+    one: Installation, settings: Settings, session: ClientSession
+) -> AsyncIterator[Check]:
+    """Its token, and what settings and rules name in it; in an organization they may be of any workspace."""
     name = f"Installed in {one.name or one.home}"
     if not allowed(one, settings.teams):
-        return Check(name, False, "it is served no more.", f"Add {one.home} to TOCSIN_TEAMS, or uninstall.")
+        yield Check(name, False, "it is served no more.", f"Add {one.home} to TOCSIN_TEAMS, or uninstall.")
+        return
     client = web_client(session, token=one.bot_token, base_url=settings.slack_api_url)
     try:
         access = await fetch_access(client)
     except SlackRefused as refusal:
         fix = f"Have an admin install it again at {settings.public_url}/slack/install."
-        return Check(name, False, f"Slack refuses its token ({refusal.code}).", fix)
+        yield Check(name, False, f"Slack refuses its token ({refusal.code}).", fix)
+        return
     except Unavailable as error:
-        return Check(name, False, str(error), f"Check the network to {settings.slack_api_url}.")
-    return Check(name, True, f"Slack knows it as {access.bot}.")
+        yield Check(name, False, str(error), f"Check the network to {settings.slack_api_url}.")
+        return
+    yield Check(name, True, f"Slack knows it as {access.bot}.")
+    if one.team_id:
+        async for check in _addresses(client, settings, one.team_id):
+            yield replace(check, name=f"{check.name} ({one.name or one.home})")
 
 
 async def _bot(
@@ -235,7 +245,7 @@ async def _bot(
     for finding in (*examining.scopes(access), examining.commands(access)):
         yield Check(**finding.model_dump())
     yield _clock(access, clock())
-    async for check in _addresses(client, settings):
+    async for check in _addresses(client, settings, access.team_id):
         yield check
     for finding in await examining.examine_forms(client, form):
         yield Check(**finding.model_dump())
@@ -251,14 +261,15 @@ def _clock(access: Access, at: datetime) -> Check:
     return Check("Clock", False, said, "Turn on time synchronisation: timedatectl set-ntp true")
 
 
-async def _addresses(client: AsyncWebClient, settings: Settings) -> AsyncIterator[Check]:
-    """The channels and user groups that settings and rules name."""
-    channel = settings.tocsin_announce_channel
+async def _addresses(client: AsyncWebClient, settings: Settings, team: str) -> AsyncIterator[Check]:
+    """The channels and user groups that settings and rules name in this workspace."""
+    channel = announced_in(team, settings.tocsin_announce_channel)
     if not channel:
         yield Check("TOCSIN_ANNOUNCE_CHANNEL", True, "not set; only what a rule names is announced.")
-    named = [("TOCSIN_ANNOUNCE_CHANNEL", channel), ("TOCSIN_ADMIN_CHANNEL", settings.tocsin_admin_channel)]
+    admin = announced_in(team, settings.tocsin_admin_channel)
+    named = [("TOCSIN_ANNOUNCE_CHANNEL", channel), ("TOCSIN_ADMIN_CHANNEL", admin)]
     try:
-        rules = open_rulebook(settings)
+        rules = open_rulebook(settings).of(team)
     except ConfigurationError:
         # It has been told of already.
         rules = Rulebook()

@@ -65,7 +65,7 @@ async def installed_desks(
 
         desks = Desks(placed_desk, placed=vault.place)
         if not settings.teams:
-            log.warning("TOCSIN_TEAMS is not set: any workspace may install, and read what is public")
+            log.warning("TOCSIN_TEAMS is not set: any workspace may install, and declare in this backend")
         app = OAuthApp(settings.slack_client_id or "", secret(settings.slack_client_secret) or "", new_client)
         installing = Installing(app, installations, desks, teams=settings.teams, clock=clock)
         await _move_in(desks, installations, settings)

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.markdown import Markdown
-from rich.table import Table
-from rich.text import Text
 
-from tocsin.actions.ports import Backend
-from tocsin.incidents import listing
 from tocsin.incidents.errors import TocsinError
-from tocsin.incidents.model import Incident
-from tocsin.journal.pending import fetch_pending
-from tocsin.keeping import folder_of, journal_url, now, open_backend
 from tocsin.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from tocsin.actions.ports import Backend
+    from tocsin.actions.promises import KeepsIncidents
+    from tocsin.incidents.exporting import Whole
+    from tocsin.incidents.model import Incident
 
 T = TypeVar("T")
 
@@ -36,6 +33,8 @@ cli = typer.Typer(help="Read incidents from the configured backend.", no_args_is
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON, with incident.io's field names.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="As comma-separated values, for a spreadsheet.")]
 
+# As in the front door: what a command needs is imported when it runs.
+
 
 @cli.command("list")
 def list_incidents(
@@ -44,12 +43,14 @@ def list_incidents(
     limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 50,
 ) -> None:
     """The newest incidents, private ones among them, marked."""
+    from tocsin.incidents import exporting
+
     _one_form(as_json, as_csv)
     incidents = _read(lambda backend: _newest(backend, limit))
     if as_json:
-        print(listing.as_json(incidents))
+        print(exporting.as_json(incidents))
     elif as_csv:
-        print(listing.as_csv(incidents), end="")
+        print(exporting.as_csv(incidents), end="")
     elif incidents:
         _print_table(incidents)
     else:
@@ -63,40 +64,55 @@ def show(
     as_csv: AsCsv = False,
 ) -> None:
     """One incident with everything that happened."""
+    from tocsin.incidents import exporting
+
     _one_form(as_json, as_csv)
-    found = _read(lambda backend: _with_timeline(backend, reference))
-    if found is None:
-        print(f"There is no incident {reference}.", file=sys.stderr)
-        raise typer.Exit(FAILED)
-    incident, timeline = found
+    whole = _one(reference)
     if as_json:
-        print(json.dumps(listing.as_record(incident, timeline), indent=2, ensure_ascii=False))
+        print(json.dumps(exporting.as_whole(whole), indent=2, ensure_ascii=False))
     elif as_csv:
-        print(listing.as_csv([incident]), end="")
+        print(exporting.exported([whole], "csv"), end="")
     elif sys.stdout.isatty():
-        Console().print(Markdown(listing.as_markdown(incident, timeline)))
+        from rich.console import Console
+        from rich.markdown import Markdown
+
+        Console().print(Markdown(exporting.as_document(whole)))
     else:
-        print(listing.as_markdown(incident, timeline), end="")
+        print(exporting.as_document(whole), end="")
 
 
 @cli.command()
-def export(as_json: AsJson = False, as_csv: AsCsv = False) -> None:
-    """Every incident with everything that happened: Markdown, or JSON, or CSV (which has no timeline)."""
-    _one_form(as_json, as_csv)
-    if as_csv:
-        print(listing.as_csv(_read(_newest)), end="")
-        return
-    everything = _read(_all_with_timelines)
-    if as_json:
-        records = [listing.as_record(incident, timeline) for incident, timeline in everything]
-        print(json.dumps({"incidents": records}, indent=2, ensure_ascii=False))
+def export(
+    reference: Annotated[str | None, typer.Argument(help="INC-12, or 12; all of them without it.")] = None,
+    wanted: Annotated[
+        Literal["markdown", "json", "csv"] | None,
+        typer.Option("--format", help="CSV has one row for each incident."),
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="The file to write, for your eyes only (0600); else printed.")
+    ] = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """One incident, or every one, with what happened and what is to be done."""
+    from tocsin.incidents import exporting
+
+    _one_form(as_json, as_csv, wanted is not None)
+    chosen: exporting.Format = wanted or ("json" if as_json else "csv" if as_csv else "markdown")
+    wholes = [_one(reference)] if reference else _read(_everything)
+    text = exporting.exported(wholes, chosen)
+    if to is not None:
+        _write(to, text)
     else:
-        print("\n".join(listing.as_markdown(incident, timeline) for incident, timeline in everything), end="")
+        print(text, end="\n" if chosen == "json" else "")
 
 
 @cli.command("pending")
 def list_pending(as_json: AsJson = False) -> None:
     """Declarations that are saved and not finished, and what each waits for; the bot may run or not."""
+    from tocsin.journal.pending import fetch_pending
+    from tocsin.keeping import journal_url
+
     settings = read_settings()
     try:
         pending = asyncio.run(fetch_pending(journal_url(settings, folder_to_read(settings))))
@@ -113,13 +129,43 @@ def list_pending(as_json: AsJson = False) -> None:
             print(f"{one.begun:%Y-%m-%d %H:%M} UTC  {what} (by {one.by}): {one.waits_for}.")
 
 
-def _one_form(as_json: bool, as_csv: bool) -> None:
-    if as_json and as_csv:
-        raise typer.BadParameter("choose one of --json and --csv")
+def _one_form(*asked: bool) -> None:
+    if sum(asked) > 1:
+        raise typer.BadParameter("choose one of --json and --csv" + ", or --format" * (len(asked) > 2))
+
+
+def _write(path: Path, text: str) -> None:
+    """In place of what was there, once all of it is on the disk: private incidents may be in it."""
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        with open(fresh, "w", encoding="utf-8", newline="", opener=_for_owner) as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        print(f"{path} cannot be written ({error.strerror}).", file=sys.stderr)
+        raise typer.Exit(FAILED) from None
+
+
+def _for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _one(reference: str) -> Whole:
+    """Raises typer.Exit, with a sentence, where there is no such incident."""
+    found = _read(lambda backend: _find(backend, reference))
+    if found is None:
+        print(f"There is no incident {reference}.", file=sys.stderr)
+        raise typer.Exit(FAILED)
+    return found
 
 
 def _read(ask: Callable[[Backend], Coroutine[Any, Any, T]]) -> T:
     """What the backend answers; it need not stop for this. Raises ConfigurationError and typer.Exit."""
+    from tocsin.keeping import open_backend
+
     settings = read_settings()
 
     async def asking() -> T:
@@ -138,6 +184,8 @@ def _read(ask: Callable[[Backend], Coroutine[Any, Any, T]]) -> T:
 
 def folder_to_read(settings: Settings) -> Path:
     """The data folder; the playground's where only that one has incidents, which is said on stderr."""
+    from tocsin.keeping import folder_of
+
     folder, played = folder_of(settings), folder_of(settings, "tocsin-playground")
     if not (folder / "incidents.db").exists() and folder != played and (played / "incidents.db").exists():
         print(f"Reading the playground's incidents ({played}).", file=sys.stderr)
@@ -157,16 +205,30 @@ async def _newest(backend: Backend, limit: int | None = None) -> list[Incident]:
     return found
 
 
-async def _with_timeline(backend: Backend, reference: str) -> tuple[Incident, Sequence[Any]] | None:
+async def _find(backend: Backend, reference: str) -> Whole | None:
     incident = await backend.find(reference)
-    return None if incident is None else (incident, await backend.timeline(incident.id))
+    return None if incident is None else await _whole(backend, incident)
 
 
-async def _all_with_timelines(backend: Backend) -> list[tuple[Incident, Sequence[Any]]]:
-    return [(incident, await backend.timeline(incident.id)) for incident in await _newest(backend)]
+async def _everything(backend: Backend) -> list[Whole]:
+    return [await _whole(backend, incident) for incident in await _newest(backend)]
+
+
+async def _whole(backend: Backend, incident: Incident) -> Whole:
+    from tocsin.actions.export import fetch_whole
+
+    return await fetch_whole(cast("KeepsIncidents", backend), incident)
 
 
 def _print_table(incidents: Sequence[Incident]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from tocsin.incidents import listing
+    from tocsin.keeping import now
+
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in listing.COLUMNS:
         table.add_column(column, no_wrap=column in {"Reference", "Age"}, overflow="fold")

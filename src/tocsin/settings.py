@@ -11,8 +11,6 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 SLACK_API = "https://slack.com/api/"
 _KEY = re.compile(r"[A-Za-z0-9+/_-]{43}=")
@@ -104,8 +102,13 @@ class Settings(BaseSettings):
     @field_validator("tocsin_database_url")
     @classmethod
     def _database(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        from sqlalchemy.engine import make_url
+        from sqlalchemy.exc import ArgumentError
+
         try:
-            make_url(value or "sqlite://")
+            make_url(value)
         except ArgumentError as error:
             raise ValueError(
                 "is no database address; write one such as sqlite:////var/lib/tocsin.db"

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from tocsin.actions.ports import Backend, Clock, Directory, Memory, Operator
 from tocsin.backends.catalogue import Catalogue
-from tocsin.backends.devrev import DevRevBackend, DevRevClient
-from tocsin.backends.incident_io import IncidentIo
-from tocsin.backends.incident_io.creating import Choice
-from tocsin.backends.local import LocalBackend
 from tocsin.incidents.model import TeamId
+
+if TYPE_CHECKING:
+    from tocsin.backends.incident_io.creating import Choice
+
+# Each imports what it needs when it is opened: of three, one is, and two need not delay the start.
 
 
 @runtime_checkable
@@ -55,6 +56,8 @@ class Opening:
 
 async def open_local(opening: Opening) -> Backend:
     """Raises CatalogueError for a wrong configuration and Unavailable for a file that cannot be used."""
+    from tocsin.backends.local import LocalBackend
+
     catalogue = Catalogue.from_toml(opening.catalogue, elsewhere=opening.elsewhere)
     path = opening.data_dir / "incidents.db"
     way_in = LocalBackend.read if opening.reading else LocalBackend.open
@@ -63,6 +66,8 @@ async def open_local(opening: Opening) -> Backend:
 
 async def open_devrev(opening: Opening) -> Backend:
     """Roles are as configured, everything else is DevRev's own. Raises CatalogueError."""
+    from tocsin.backends.devrev import DevRevBackend, DevRevClient
+
     form, given = Catalogue.from_toml(opening.catalogue).form(), opening.secrets
     backend = DevRevBackend(
         DevRevClient(given["devrev_token"], given["devrev_url"]),
@@ -84,6 +89,8 @@ CREATE: Final[Mapping[str, Choice]] = {"auto": "auto", "v1": "v1", "v2": "v2"}
 
 async def open_incident_io(opening: Opening) -> Backend:
     """Raises MissingSetting when there is no key."""
+    from tocsin.backends.incident_io import IncidentIo
+
     key = opening.secrets.get("incident_io_api_key", "").strip()
     if not key:
         raise MissingSetting(

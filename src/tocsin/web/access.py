@@ -17,7 +17,7 @@ Membership = Callable[[Signed], Awaitable[str]]
 """Why somebody may not read here, in a sentence; empty for a member. Raises Unavailable when nobody knows."""
 
 SameHome = Callable[[str, str], bool]
-"""Whether people of the first workspace are those of the second."""
+"""Whether people of the first workspace may see incidents of the second."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Reader:
         return self.public or self.trusted or self.signed is not None
 
     def may_see(self, incident: Incident) -> bool:
-        if self.trusted or not incident.is_private:
-            return self.may_enter
+        if self.trusted or (self.public and not incident.is_private):
+            return True
         signed = self.signed
         return (
             signed is not None

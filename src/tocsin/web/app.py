@@ -62,7 +62,7 @@ def web_app(
     `ready` says why the process cannot serve now, nothing when it can. `slack_url` says the address of a
     workspace once it is known; its channels open under `/archives/`. `introduce` finds out
     what an incident's people are called before a page shows them. `sign_in` lets people in with Slack,
-    `install` lets workspaces have the app, and `same_home` says whether two of those have the same people.
+    `install` lets workspaces have the app, and `same_home` says whether one may see what another has.
     `routes` are served beside ours, behind the same guard.
     """
     sessions, refusal = (sign_in.sessions, sign_in.refusal) if sign_in else (None, None)

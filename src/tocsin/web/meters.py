@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -61,6 +62,11 @@ class Meters:
             ["status"],
         )
 
+        # The library looks for a series under a lock, each time anew.
+        self._request = cache(self._requests.labels)
+        self._answer = cache(self._answers.labels)
+        self._call = cache(self._calls.labels)
+
     def _counter(self, name: str, says: str, labels: list[str]) -> Counter:
         return Counter(name, says, labels, registry=self.registry)
 
@@ -72,10 +78,10 @@ class Meters:
                 self._requests.labels(route, outcome)
 
     def requested(self, route: str, outcome: str) -> None:
-        self._requests.labels(route, outcome).inc()
+        self._request(route, outcome).inc()
 
     def acknowledged(self, route: str, seconds: float) -> None:
-        self._answers.labels(route).observe(seconds)
+        self._answer(route).observe(seconds)
 
     def seen(self, seconds: float) -> None:
         self._references.observe(seconds)
@@ -90,6 +96,6 @@ class Meters:
         self._declarations.labels(outcome).inc()
 
     def called(self, method: str, outcome: str) -> None:
-        self._calls.labels(method, outcome).inc()
+        self._call(method, outcome).inc()
         if outcome == "limited":
             self._limited.labels(method).inc()

@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import httpx
-import jwt
 
 from tocsin.incidents.errors import Refused, Unavailable
 
@@ -86,6 +85,9 @@ class OpenId:
         return token
 
     async def _claims(self, http: httpx.AsyncClient, token: str) -> dict[str, Any]:
+        # Only who signs in waits for it: it takes a tenth of a second to import.
+        import jwt
+
         try:
             key_id = str(jwt.get_unverified_header(token).get("kid"))
             if key_id not in self._keys:
@@ -104,6 +106,8 @@ class OpenId:
         return claims
 
     async def _fetch_keys(self, http: httpx.AsyncClient) -> None:
+        import jwt
+
         found = jwt.PyJWKSet.from_dict(_object(await http.get(f"{self.site}/openid/connect/keys")))
         self._keys = {str(key.key_id): key for key in found.keys}
 

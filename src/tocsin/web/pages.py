@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.templating import Jinja2Templates
 
 from tocsin.actions.ports import Backend, Clock
@@ -19,6 +20,8 @@ from tocsin.web.access import Access, Reader
 from tocsin.web.sign_in import SignIn
 
 PAGE = 50
+PART = 8_000
+"""Characters of a page that are drawn in one go, at the least."""
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -177,12 +180,36 @@ class Pages:
 
     def _html(self, request: Request, name: str, found: Mapping[str, Any], status: int = 200) -> Response:
         context = {**found, "now": self.clock(), "signed": self.reader(request).signed}
-        return self._answer(self.templates.TemplateResponse(request, name, context, status))
+        drawn = _parts(self.templates.get_template(name).generate({**context, "request": request}))
+        first = next(drawn)
+        if len(first) < PART:
+            return self._answer(HTMLResponse(first, status))
+        return self._answer(StreamingResponse(_one_by_one(first, drawn), status, media_type="text/html"))
 
     def _answer(self, response: Response) -> Response:
         response.headers["Cache-Control"] = "no-store"
         response.headers["Vary"] = "Accept, Authorization" + (", Cookie" if self.sign_in else "")
         return response
+
+
+def _parts(drawn: Iterable[str]) -> Iterator[str]:
+    """A page in parts; all but the last are long."""
+    parts, size = list[str](), 0
+    for piece in drawn:
+        parts.append(piece)
+        size += len(piece)
+        if size >= PART:
+            yield "".join(parts)
+            parts, size = [], 0
+    yield "".join(parts)
+
+
+async def _one_by_one(first: str, others: Iterable[str]) -> AsyncIterator[str]:
+    """A long page begins to show at once, and nobody in Slack waits until it is drawn to its end."""
+    yield first
+    for part in others:
+        yield part
+        await asyncio.sleep(0)
 
 
 def wants_json(request: Request) -> bool:
