@@ -14,11 +14,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from crash.backends import BACKENDS, LOCAL, Backend
 from crash.lives import warm
-from crash.points import Point, found_points
+from crash.points import Point
 from crash.run import Plan, Report, Runner, ram_folder
-from crash.scenarios import SCENARIOS
-from crash.switch import Kill
+from crash.switch import NEVER, Kill
 
 WAYS_KEPT = 8
 SECOND_KILLS = 0.35
@@ -40,6 +40,7 @@ class Totals:
     second: int = 0
     third: int = 0
     intents: int = 0
+    deeds: int = 0
     lost: int = 0
     duplicated: int = 0
     violations: int = 0
@@ -49,7 +50,7 @@ class Totals:
     broken: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        words = ("hit", "second", "third", "intents", "lost", "duplicated", "violations")
+        words = ("hit", "second", "third", "intents", "deeds", "lost", "duplicated", "violations")
         told = {
             "points": f"{self.points}, reached {self.reached}, killed at {self.killed_at}",
             "runs": str(self.runs),
@@ -64,6 +65,7 @@ LABELS = {
     "second": "second kills",
     "third": "further kills",
     "intents": "declarations submitted",
+    "deeds": "other verbs done",
     "lost": "lost",
     "duplicated": "duplicated",
     "violations": "violations",
@@ -82,38 +84,61 @@ class Way:
 class Planner:
     """Chooses the reachable point that was killed at least often, and learns ways to points as it goes."""
 
-    def __init__(self, points: list[Point], seed: int) -> None:
+    def __init__(
+        self,
+        points: list[Point],
+        seed: int,
+        backend: Backend = LOCAL,
+        wanted: frozenset[str] = frozenset(),
+    ) -> None:
+        self._wanted = wanted
+        self._scenarios = list(backend.scenarios)
+        self._backend = backend.name
+        # There are many scenarios and little time in a sample: kills do not wait until each was seen once.
+        self._mixed = backend.hosted
         self._rng = Random(seed)
         self._ways: defaultdict[str, list[Way]] = defaultdict(list)
         self._planned: Counter[str] = Counter()
-        self._first = list(SCENARIOS)
+        self._first = list(self._scenarios)
         self._known = {point.name for point in points}
 
     def next(self) -> Plan:
         seed = self._rng.getrandbits(32)
-        if self._first:
-            return Plan(self._first.pop(0), seed)
+        if self._first and not (self._mixed and self._ways and self._rng.random() < 0.5):
+            return Plan(self._first.pop(0), seed, backend=self._backend)
         if not self._ways:
-            return Plan(self._rng.choice(list(SCENARIOS)), seed)
-        fewest = min(self._planned[name] for name in self._ways)
-        point = self._rng.choice([name for name in self._ways if self._planned[name] == fewest])
-        self._planned[point] += 1
+            return Plan(self._rng.choice(self._scenarios), seed, backend=self._backend)
+        point = self._fewest(self._near(sorted(self._wanted - self.reached)) or list(self._ways))
         way = self._rng.choice(self._ways[point])
         hit = 1 if self._rng.random() < 0.5 else self._rng.randint(1, way.passes)
         kills = (*way.before, Kill(point, hit))
         if self._rng.random() < SECOND_KILLS:
             kills = (*kills, Kill(None, self._rng.randint(1, RECOVERY_PASSES)))
-        return Plan(way.scenario, seed, kills)
+        return Plan(way.scenario, seed, kills, self._backend)
+
+    def _fewest(self, names: list[str]) -> str:
+        fewest = min(self._planned[name] for name in names)
+        point = self._rng.choice([name for name in names if self._planned[name] == fewest])
+        self._planned[point] += 1
+        return point
+
+    def _near(self, missing: list[str]) -> list[str]:
+        """Half of the time, known points of a file with a missing one: a kill there leads close to it."""
+        if not missing or self._rng.random() < 0.5:
+            return []
+        place = self._rng.choice(missing).partition(":")[0]
+        return [name for name in self._ways if name.startswith(f"{place}:")]
 
     def learn(self, report: Report) -> None:
         before: tuple[Kill, ...] = ()
-        for number, passed in enumerate(report.lives):
+        planned = itertools.chain(report.plan.kills, itertools.repeat(NEVER))
+        for passed, stopped, kill in zip(report.lives, report.stopped, planned, strict=False):
             for name in passed.keys() & self._known:
                 self._remember(name, Way(report.plan.scenario, before, passed[name]))
+            before = (*before, NEVER if stopped else kill)
             # A way that needs more than one kill before the point is too long to be worth keeping.
-            if number >= 1 or number >= len(report.kills):
+            if sum(one != NEVER for one in before) > 1:
                 return
-            before = report.plan.kills[:1]
 
     def _remember(self, name: str, way: Way) -> None:
         ways = self._ways[name]
@@ -131,44 +156,48 @@ async def campaign(
     runs: int,
     seed: int,
     *,
+    backend: Backend = LOCAL,
     lanes: int = 3,
     seconds: float | None = None,
     wanted: frozenset[str] = frozenset(),
+    at_most: float | None = None,
     told: Callable[[str], None] = print,
 ) -> Totals:
     """So many runs, some side by side, and on until every `wanted` point was reached.
 
-    None is begun after `seconds`; violations are told at once.
+    None is begun after `seconds`, or after `at_most` while a wanted point is missing: a busy machine takes
+    longer. Violations are told at once.
     """
-    points = found_points()
-    planner, totals = Planner(points, seed), Totals(points=len(points))
+    points = backend.points()
+    planner, totals = Planner(points, seed, backend, wanted), Totals(points=len(points))
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="tocsin-crash-", dir=ram_folder()))
     left = itertools.count()
 
     async def lane(runner: Runner) -> None:
         while next(left) < runs or wanted - planner.reached:
-            if seconds is not None and time.monotonic() - began > seconds:
+            until = at_most if at_most is not None and wanted - planner.reached else seconds
+            if until is not None and time.monotonic() - began > until:
                 return
             report = await runner.run(planner.next())
             planner.learn(report)
             _count(totals, report, told)
 
     async with warm() as zygote:
-        runner = Runner(zygote, folder)
+        runner = Runner(zygote, folder, backend)
         await runner.prepare()
         async with asyncio.TaskGroup() as group:
             for _ in range(lanes):
                 group.create_task(lane(runner))
     totals.seconds = time.monotonic() - began
-    finish(totals, planner.reached)
+    finish(totals, planner.reached, backend)
     if not totals.violations:
         shutil.rmtree(folder)
     return totals
 
 
-def finish(totals: Totals, reached: set[str]) -> None:
-    names = [point.name for point in found_points()]
+def finish(totals: Totals, reached: set[str], backend: Backend = LOCAL) -> None:
+    names = [point.name for point in backend.points()]
     totals.never_reached = [name for name in names if name not in reached]
     totals.reached = len(names) - len(totals.never_reached)
     totals.killed_at = len(totals.kills)
@@ -181,6 +210,7 @@ def _count(totals: Totals, report: Report, told: Callable[[str], None]) -> None:
     totals.third += max(0, len(report.kills) - 2)
     totals.kills = dict(Counter(totals.kills) + Counter(report.kills))
     totals.intents += report.intents
+    totals.deeds += report.deeds
     totals.lost += report.lost
     totals.duplicated += report.duplicated
     totals.violations += len(report.violations)
@@ -193,7 +223,8 @@ def _count(totals: Totals, report: Report, told: Callable[[str], None]) -> None:
 async def again(plan: Plan) -> Report:
     """One run, its folder kept when something is wrong."""
     async with warm() as zygote:
-        runner = Runner(zygote, Path(tempfile.mkdtemp(prefix="tocsin-crash-", dir=ram_folder())))
+        folder = Path(tempfile.mkdtemp(prefix="tocsin-crash-", dir=ram_folder()))
+        runner = Runner(zygote, folder, BACKENDS[plan.backend])
         await runner.prepare()
         return await runner.run(plan)
 
@@ -202,13 +233,13 @@ def as_json(totals: Totals) -> dict[str, Any]:
     return asdict(totals)
 
 
-def merged(parts: list[dict[str, Any]], seconds: float) -> Totals:
+def merged(parts: list[dict[str, Any]], seconds: float, backend: Backend = LOCAL) -> Totals:
     """The totals of several workers as one."""
     whole = Totals(points=parts[0]["points"], seconds=seconds)
-    for name in ("runs", "hit", "second", "third", "intents", "lost", "duplicated", "violations"):
+    for name in ("runs", "hit", "second", "third", "intents", "deeds", "lost", "duplicated", "violations"):
         setattr(whole, name, sum(part[name] for part in parts))
     whole.kills = dict(sum((Counter(part["kills"]) for part in parts), Counter()))
     whole.broken = [said for part in parts for said in part["broken"]]
     missed = set.intersection(*(set(part["never_reached"]) for part in parts))
-    finish(whole, {point.name for point in found_points()} - missed)
+    finish(whole, {point.name for point in backend.points()} - missed, backend)
     return whole

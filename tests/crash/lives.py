@@ -15,12 +15,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from crash.clock import Hurry
 from crash.switch import Kill
 
 TESTS = Path(__file__).resolve().parents[1]
 UP_SECONDS = 120.0
-QUIET_SECONDS = 120.0
-MOST_LIVES = 6
+QUIET_SECONDS = 240.0
+MOST_LIVES = 10
+GLANCE_SECONDS = 0.02
+HASTE = 20.0
+"""How many times as fast the waiting of a bot goes by that nobody waits for, over a hosted backend."""
+
+CALMER_SECONDS = 25.0
+"""After so many seconds it is hurried half as much."""
 
 
 class Zygote:
@@ -68,9 +75,16 @@ class Life:
     passed: Counter[str] = field(default_factory=Counter)
     killed_at: str | None = None
     failed: str | None = None
+    stopped: bool = False
+    """Killed by the scenario, where it wanted a new one."""
     line: asyncio.StreamWriter | None = None
     handle: int | None = None
     """Of the process: readable once it has ended, and all that it held is free."""
+
+    def signalled(self, number: signal.Signals) -> None:
+        # It may be gone a moment before we hear of it.
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
 
     async def ended(self) -> None:
         if self.handle is None:
@@ -92,14 +106,21 @@ class Lives:
         settings: dict[str, Any],
         kills: list[Kill],
         now: Callable[[], float],
+        hurry: Hurry | None = None,
     ) -> None:
+        """With `hurry`, the lives are in a time that can be hurried; the clock is `clock` in the folder."""
         self._zygote = zygote
         self._folder = folder
         self._settings = settings
         self._kills = list(kills)
         self._server: asyncio.Server | None = None
         self._now = now
+        self._hurry = hurry
+        self.haste = HASTE
         self._over = False
+        self.free = asyncio.Event()
+        """Cleared while a scenario holds one of the bot's files."""
+        self.free.set()
         self.killed_when: list[float] = []
         self.past: list[Life] = []
         self.now = Life(None)
@@ -118,6 +139,7 @@ class Lives:
             "log": str(self._folder / "log"),
             "settings": self._settings,
             "kill": asdict(self.now.kill) if self.now.kill else None,
+            "clock": str(self._folder / "clock") if self._hurry is not None else None,
         }
         self._zygote.bear(order)
 
@@ -132,6 +154,10 @@ class Lives:
         finally:
             writer.close()
         await life.ended()
+        if life.failed and not self.free.is_set():
+            # Nobody can start on files that another program holds; who runs the bot tries again later.
+            life.failed = None
+            await self.free.wait()
         self._ended(life, self._folder / f"note-{number}")
 
     def _heard(self, life: Life, said: dict[str, Any]) -> None:
@@ -169,8 +195,8 @@ class Lives:
                     raise RuntimeError(f"the bot does not start any more: {life.failed}")
 
     async def quiet(self) -> None:
-        """Until a life that has nothing left to do; TimeoutError when there is none within two minutes."""
-        async with asyncio.timeout(QUIET_SECONDS):
+        """Until a life that has nothing left to do; TimeoutError when there is none within four minutes."""
+        async with asyncio.timeout(QUIET_SECONDS), self._hurried():
             while True:
                 life = await self.alive()
                 assert life.line is not None
@@ -180,16 +206,51 @@ class Lives:
                 if life.quiet.is_set():
                     return
 
+    async def again(self) -> None:
+        """Kill the present life, wherever it stands; the next one is begun at once."""
+        life = await self.alive()
+        life.stopped = True
+        self.killed_when.append(self._now())
+        life.signalled(signal.SIGKILL)
+        await life.dead.wait()
+
+    @asynccontextmanager
+    async def _hurried(self) -> AsyncIterator[None]:
+        """Meanwhile nobody waits for an answer, so that all other waiting may be short."""
+        if self._hurry is None:
+            yield
+            return
+        hurrying = asyncio.create_task(self._keep_hurrying(self._hurry))
+        try:
+            yield
+        finally:
+            hurrying.cancel()
+            self._hurry.speed = 1.0
+
+    async def _keep_hurrying(self, hurry: Hurry) -> None:
+        """As fast as this machine can answer just now: on a busy one, whoever is asked takes longer, too.
+
+        A bot that is hurried more than it can stand loses one connection after the other, and comes to no
+        end: the longer it takes, the less it is hurried.
+        """
+        late, since = 1.0, time.monotonic()
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(GLANCE_SECONDS)
+            late += 0.3 * ((time.monotonic() - began) / GLANCE_SECONDS - late)
+            calm = 2 ** ((began - since) / CALMER_SECONDS)
+            hurry.speed = max(1.0, self.haste / late / calm)
+
     def dump(self) -> None:
         """Have the present life write into its log where each of its threads stands."""
         if self.now.pid and not self.now.dead.is_set():
-            os.kill(self.now.pid, signal.SIGUSR1)
+            self.now.signalled(signal.SIGUSR1)
 
     async def close(self) -> None:
         self._over = True
         life = self.now
         if life.pid and not life.dead.is_set():
-            os.kill(life.pid, signal.SIGKILL)
+            life.signalled(signal.SIGKILL)
             await life.dead.wait()
         if self._server is not None:
             self._server.close()

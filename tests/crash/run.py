@@ -16,14 +16,20 @@ from typing import Any
 
 from fakes.slack import RunningWorkspace
 from history.checker import violations
+from history.evidence import Evidence
 from history.history import History
+from history.violation import Violation
 
+from crash.backends import LOCAL, Backend
+from crash.clock import Hurry
 from crash.lives import Lives, Zygote
-from crash.scenarios import SCENARIOS, WITH_NOTHING
+from crash.scenarios import WITH_NOTHING
 from crash.stage import Stage
 from crash.switch import Kill
+from crash.vendors import Scene
 from tocsin.playground.clock import TurnableClock
 from tocsin.playground.manifest import Manifest
+from tocsin.playground.model import Refused
 from tocsin.playground.seed import seed
 from tocsin.playground.server import served
 from tocsin.playground.workspace import Workspace
@@ -39,10 +45,12 @@ class Plan:
     scenario: str
     seed: int
     kills: tuple[Kill, ...] = ()
+    backend: str = "local"
 
     def __str__(self) -> str:
         kills = " ".join(f"--kill '{kill}'" for kill in self.kills)
-        return f"--scenario {self.scenario} --seed {self.seed} {kills}".rstrip()
+        over = "" if self.backend == "local" else f"--backend {self.backend} "
+        return f"{over}--scenario {self.scenario} --seed {self.seed} {kills}".rstrip()
 
 
 @dataclass
@@ -51,7 +59,10 @@ class Report:
     kills: list[str] = field(default_factory=list)
     lives: list[Counter[str]] = field(default_factory=list)
     """How often each life passed each point."""
+    stopped: list[bool] = field(default_factory=list)
+    """Whether the scenario itself ended that life."""
     intents: int = 0
+    deeds: int = 0
     lost: int = 0
     duplicated: int = 0
     violations: list[str] = field(default_factory=list)
@@ -75,11 +86,12 @@ class PatientClock(TurnableClock):
 class Runner:
     """Runs one plan after another, or several at once, with one warm process."""
 
-    def __init__(self, zygote: Zygote, folder: Path) -> None:
+    def __init__(self, zygote: Zygote, folder: Path, backend: Backend = LOCAL) -> None:
+        self._backend = backend
         self._zygote = zygote
         self._folder = folder
         self._template = folder / "template"
-        self._manifest = Manifest.from_dict(routes.manifest())
+        self._manifest = Manifest.from_dict(routes.manifest(pages="http://127.0.0.1"))
 
     async def prepare(self) -> None:
         """One start of the bot on an empty folder: its migrated files are copied for every run."""
@@ -104,21 +116,33 @@ class Runner:
         lives = stage.lives
         try:
             async with asyncio.timeout(RUN_SECONDS):
-                await SCENARIOS[report.plan.scenario](stage)
+                await self._backend.scenarios[report.plan.scenario](stage)
                 await lives.quiet()
-        except (TimeoutError, RuntimeError, AssertionError) as error:
+        except (TimeoutError, RuntimeError, AssertionError, Refused) as error:
             lives.dump()
             report.violations.append(f"did not come to rest: {_last_line(error)}; log in {stage.folder}")
         await lives.close()
         report.violations += [f"the bot ended by itself: {life.failed}" for life in lives.past if life.failed]
         report.kills, report.lives = lives.kills, [life.passed for life in lives.past]
-        history = History.of(stage.workspace, stage.folder / "data", stage.presses, kills=lives.killed_when)
+        report.stopped = [life.stopped for life in lives.past]
+        data = stage.folder / "data"
+        history = History.of(
+            stage.workspace,
+            data,
+            stage.presses,
+            kills=lives.killed_when,
+            kept=stage.vendor.kept(data),
+            backend=self._backend.name,
+            deeds=stage.deeds,
+        )
         self._judge(history, stage, report)
 
     def _judge(self, history: History, stage: Stage, report: Report) -> None:
-        found = violations(history)
+        found = [*violations(history)]
+        found += [Violation("I9", said) for said in stage.vendor.broken(Evidence(history))]
         report.intents = len(stage.presses)
-        report.lost = sum("and there is no incident" in violation.sentence for violation in found)
+        report.deeds = len(stage.deeds)
+        report.lost = sum("and there is no" in violation.sentence for violation in found)
         twice = ("twice", "times", " incidents: ")
         report.duplicated = sum(any(word in violation.sentence for word in twice) for violation in found)
         report.violations += [str(violation) for violation in found]
@@ -134,12 +158,25 @@ class Runner:
         app = workspace.install(self._manifest)
         async with served(workspace) as url:
             slack = RunningWorkspace(workspace, app, url, clock)
-            lives = Lives(self._zygote, folder, _settings(slack, folder / "data"), kills, clock.now)
-            await lives.open()
-            try:
-                yield Stage(slack, lives, folder, rng)
-            finally:
-                await lives.close()
+            hurry = Hurry(folder / "clock")
+            async with self._backend.vendor(Scene(slack, hurry, rng)) as vendor:
+                settings = {**_settings(slack, folder / "data"), **vendor.settings}
+                if not self._backend.hosted:
+                    settings["tocsin_config"] = str(_rules(folder))
+                hurried = hurry if self._backend.hosted else None
+                lives = Lives(self._zygote, folder, settings, kills, clock.now, hurried)
+                await lives.open()
+                try:
+                    yield Stage(slack, lives, folder, rng, vendor)
+                finally:
+                    await lives.close()
+
+
+def _rules(folder: Path) -> Path:
+    """With nothing to be done for days, but for who turns the time in the record."""
+    path = folder / "tocsin.toml"
+    path.write_text("[after]\narchive_after_days = 3\n")
+    return path
 
 
 def _settings(slack: RunningWorkspace, folder: Path) -> dict[str, Any]:

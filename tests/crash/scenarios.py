@@ -30,7 +30,6 @@ CALLS = (
     "conversations.history",
     "conversations.replies",
 )
-SEVERITIES = ("critical", "major", "minor")
 NOTHING_VISIBLE = "\u200b"
 LONGEST_HOLD = 10.0
 
@@ -41,9 +40,9 @@ async def by_command(stage: Stage) -> None:
     person = stage.rng.choice([name for name in PEOPLE if stage.is_in(name, channel)])
     view = await stage.command(person, channel, stage.rng.choice(("", "the checkout is slow")))
     if stage.rng.random() < 0.2:
-        stage.fill(view, NOTHING_VISIBLE, severity_id=chosen("minor"))
+        stage.fill(view, NOTHING_VISIBLE, severity_id=chosen(stage.severities[2]))
         await stage.submit(view)
-    await _declare(stage, view, origin=stage.slack.channel(channel))
+    await declared(stage, view, origin=stage.slack.channel(channel))
 
 
 async def on_the_first_day(stage: Stage) -> None:
@@ -52,13 +51,13 @@ async def on_the_first_day(stage: Stage) -> None:
 
 
 async def from_anywhere(stage: Stage) -> None:
-    await _declare(stage, await stage.anywhere(stage.rng.choice(PEOPLE)))
+    await declared(stage, await stage.anywhere(stage.rng.choice(PEOPLE)))
 
 
 async def from_a_message(stage: Stage) -> None:
-    message = await _alert(stage)
+    message = await alert(stage)
     view = await stage.on_message(stage.rng.choice(PEOPLE), message)
-    await _declare(stage, view, message=message)
+    await declared(stage, view, message=message)
 
 
 async def privately(stage: Stage) -> None:
@@ -66,11 +65,11 @@ async def privately(stage: Stage) -> None:
     if stage.rng.random() < 0.5:
         view, message = await stage.command("ana", "general"), None
     else:
-        message = await _alert(stage)
+        message = await alert(stage)
         view = await stage.on_message("ana", message)
     await stage.button(view, "more_fields", "more_fields")
     origin = stage.slack.channel("general")
-    await _declare(stage, view, message=message, origin=origin, is_private=True)
+    await declared(stage, view, message=message, origin=origin, is_private=True)
 
 
 async def pressed_twice(stage: Stage) -> None:
@@ -78,34 +77,34 @@ async def pressed_twice(stage: Stage) -> None:
     channel = stage.rng.choice(CHANNELS[:2])
     view = await stage.command("ben", channel)
     token = stage.word()
-    stage.fill(view, f"Checkout is slow {token}", severity_id=chosen("major"))
+    stage.fill(view, f"Checkout is slow {token}", severity_id=chosen(stage.severities[1]))
     stage.intends(view, token, origin=stage.slack.channel(channel))
     await asyncio.gather(stage.declare(view), stage.declare(view))
 
 
 async def two_on_one_message(stage: Stage) -> None:
     """Two people have the form of one message open, and both submit."""
-    message = await _alert(stage)
+    message = await alert(stage)
     views = [await stage.on_message(person, message) for person in ("ana", "ben")]
-    await asyncio.gather(*(_declare(stage, view, message=message) for view in views))
+    await asyncio.gather(*(declared(stage, view, message=message) for view in views))
 
 
 async def declared_before(stage: Stage) -> None:
     """A message that has an incident, declared from once more, or knowingly as another one."""
-    message = await _alert(stage)
-    await _declare(stage, await stage.on_message("ana", message), message=message)
+    message = await alert(stage)
+    await declared(stage, await stage.on_message("ana", message), message=message)
     view = await stage.on_message("ben", message)
     if not view.payload.get("submit"):
         await stage.button(view, "declare_another", "already")
-        await _declare(stage, view, message=message, another=True)
+        await declared(stage, view, message=message, another=True)
     else:
-        await _declare(stage, view, message=message)
+        await declared(stage, view, message=message)
 
 
 async def slack_is_busy(stage: Stage) -> None:
     for method in stage.rng.sample(CALLS, 4):
         stage.workspace.faults.plan(method, Fault(status=429, retry_after=0))
-    await _any_way(stage)
+    await any_way(stage)
 
 
 async def answers_get_lost(stage: Stage) -> None:
@@ -113,7 +112,7 @@ async def answers_get_lost(stage: Stage) -> None:
     for method in stage.rng.sample(CALLS, 4):
         lost = Fault(reset=True, after_effect=True), Fault(status=503, after_effect=stage.rng.random() < 0.5)
         stage.workspace.faults.plan(method, stage.rng.choice(lost))
-    await _any_way(stage)
+    await any_way(stage)
 
 
 async def something_is_refused(stage: Stage) -> None:
@@ -129,22 +128,22 @@ async def something_is_refused(stage: Stage) -> None:
     }
     for method in stage.rng.sample(sorted(refusals), 3):
         stage.workspace.faults.plan(method, Fault(error=refusals[method]))
-    await _any_way(stage)
+    await any_way(stage)
 
 
 async def cards_are_refused(stage: Stage) -> None:
     """Slack does not take a card as it is, or not before the bot has joined."""
-    errors = ["invalid_blocks", "not_in_channel", "not_in_channel"]
-    stage.rng.shuffle(errors)
+    errors = ("invalid_blocks", "not_in_channel", "not_in_channel")
     stage.workspace.faults.plan("chat.postMessage", *(Fault(error=error) for error in errors))
     # Public places, which a bot may join.
     await stage.rng.choice((by_command, from_a_message))(stage)
 
 
 async def the_form_does_not_open(stage: Stage) -> None:
-    """The first try opens nothing, and the person is told; the second one does."""
-    stage.workspace.faults.plan("views.open", Fault(error="expired_trigger_id"))
-    await stage.rng.choice((by_command, from_anywhere))(stage)
+    """The first try opens nothing, and the person is told, there or in a message; the second one does."""
+    for way in (by_command, from_anywhere):
+        stage.workspace.faults.plan("views.open", Fault(error="expired_trigger_id"))
+        await way(stage)
 
 
 async def the_name_is_taken(stage: Stage) -> None:
@@ -157,14 +156,14 @@ async def the_name_is_taken(stage: Stage) -> None:
             stage.slack.person("darius"), channel_name("INC-1", name, attempt)
         )
         assert made.ok, made
-    stage.fill(view, name, severity_id=chosen("major"))
+    stage.fill(view, name, severity_id=chosen(stage.severities[1]))
     stage.intends(view, token, origin=stage.slack.channel("general"))
     await stage.declare(view)
 
 
 async def the_file_is_held(stage: Stage) -> None:
     """Another program holds the incident file for longer than the modal can wait; some close the modal."""
-    message = await _alert(stage)
+    message = await alert(stage)
     views = [await stage.on_message(person, message) for person in stage.rng.sample(["ana", "ben"], k=2)]
     for view in views:
         token = stage.word()
@@ -179,7 +178,7 @@ async def the_journal_is_held(stage: Stage) -> None:
     """Nothing can be committed to in time: nothing is promised, and the person presses again."""
     view = await stage.command("ben", "general")
     token = stage.word()
-    stage.fill(view, f"Checkout is slow {token}", severity_id=chosen("major"))
+    stage.fill(view, f"Checkout is slow {token}", severity_id=chosen(stage.severities[1]))
     stage.intends(view, token, origin=stage.slack.channel("general"))
     await _submitted_while_held(stage, view, file="journal.db")
     await stage.declare(view)
@@ -187,11 +186,11 @@ async def the_journal_is_held(stage: Stage) -> None:
 
 async def a_choice_is_gone(stage: Stage) -> None:
     """The chosen severity was taken away meanwhile; the person leaves it empty and submits again."""
-    message = await _alert(stage)
+    message = await alert(stage)
     view = await stage.on_message("ana", message)
     token = stage.word()
     stage.fill(view, f"Checkout is slow {token}", severity_id=chosen("critical"))
-    _forget_severity(stage, "critical")
+    forget_severity(stage, "critical")
     stage.intends(view, token, origin=message.channel, message=(message.channel, message.ts))
     await stage.submit(view)
     if view.payload.get("submit"):
@@ -204,7 +203,7 @@ async def refused_later(stage: Stage) -> None:
     view = await stage.command("chloe", "general")
     token = stage.word()
     stage.fill(view, f"Checkout is slow {token}", severity_id=chosen("critical"))
-    _forget_severity(stage, "critical")
+    forget_severity(stage, "critical")
     stage.intends(view, token, origin=stage.slack.channel("general"))
     await _submitted_while_held(stage, view)
     await stage.lives.quiet()
@@ -243,20 +242,24 @@ SCENARIOS: dict[str, Scenario] = {
 }
 
 
+DECLARING = tuple(SCENARIOS)
+"""Those that are about a declaration, over whichever backend."""
+
 WITH_NOTHING = frozenset({"on_the_first_day"})
 """Scenarios that begin with an empty data folder."""
 
 
-async def _any_way(stage: Stage) -> None:
-    await stage.rng.choice((by_command, from_a_message, privately))(stage)
+async def any_way(stage: Stage) -> None:
+    ways = (by_command, from_a_message, *([privately] if stage.vendor.keeps_private else []))
+    await stage.rng.choice(ways)(stage)
 
 
-async def _alert(stage: Stage) -> Message:
+async def alert(stage: Stage) -> Message:
     channel = stage.rng.choice(("alerts", "haulpartner"))
     return await stage.said("ana", channel, "Checkout p99 is above 4 s in eu-west")
 
 
-async def _declare(
+async def declared(
     stage: Stage,
     view: View,
     *,
@@ -266,7 +269,9 @@ async def _declare(
     is_private: bool = False,
 ) -> None:
     token, secret = stage.word(), stage.word()
-    fields = {"severity_id": chosen(stage.rng.choice(SEVERITIES))}
+    severity = chosen(stage.rng.choice(stage.severities))
+    # Before a vendor has ever answered, a form has no choices.
+    fields = {"severity_id": severity} if stage.offers(view, "severity_id") else {}
     if is_private:
         fields["visibility"] = ticked("private")
         fields["incident_role_assignments__lead"] = picked(stage.slack.person("chloe"))
@@ -293,7 +298,7 @@ async def _submitted_while_held(stage: Stage, *views: View, file: str = "inciden
     await asyncio.gather(*submitting)
 
 
-def _forget_severity(stage: Stage, severity: str) -> None:
+def forget_severity(stage: Stage, severity: str) -> None:
     with closing(_opened(stage, "incidents.db")) as file:
         file.execute("DELETE FROM severities WHERE id = ?", [severity])
 
@@ -302,10 +307,12 @@ def _forget_severity(stage: Stage, severity: str) -> None:
 async def _held(stage: Stage, name: str) -> AsyncIterator[None]:
     with closing(_opened(stage, name)) as file:
         file.execute("BEGIN IMMEDIATE")
+        stage.lives.free.clear()
         try:
             yield
         finally:
             file.execute("ROLLBACK")
+            stage.lives.free.set()
 
 
 def _opened(stage: Stage, name: str) -> sqlite3.Connection:

@@ -11,9 +11,11 @@ from typing import Any
 
 from fakes.bot import typed
 from fakes.slack import RunningWorkspace
+from history.deeds import Deed
 from history.history import Press
 
 from crash.lives import Life, Lives, first
+from crash.vendors import Vendor
 from tocsin.playground.delivery import ACK_SECONDS
 from tocsin.playground.modals import TRIGGER_SECONDS
 from tocsin.playground.model import Message, Outcome, View
@@ -29,13 +31,21 @@ Gesture = Callable[[], Coroutine[Any, Any, Outcome]]
 class Stage:
     """One workspace, one data folder, and the bot's lives on it."""
 
-    def __init__(self, slack: RunningWorkspace, lives: Lives, folder: Path, rng: Random) -> None:
+    def __init__(
+        self, slack: RunningWorkspace, lives: Lives, folder: Path, rng: Random, vendor: Vendor
+    ) -> None:
         self.slack = slack
+        self.vendor = vendor
         self.workspace = slack.workspace
         self.lives = lives
         self.folder = folder
         self.rng = rng
         self.presses: list[Press] = []
+        self.deeds: list[Deed] = []
+
+    @property
+    def severities(self) -> tuple[str, str, str]:
+        return self.vendor.severities
 
     def word(self) -> str:
         """A word that stands nowhere else."""
@@ -87,7 +97,12 @@ class Stage:
         """Until the person's screen changes, or the bot is dead, or a trigger is too old to be used."""
         with suppress(TimeoutError):
             async with asyncio.timeout(TRIGGER_SECONDS + 2.0):
-                await first(_seen(changes, kind, person), life.dead.wait())
+                await first(seen(changes, kind, person), life.dead.wait())
+
+    async def sees(self, person: str, kind: str) -> None:
+        """Until this kind of thing changes on the person's screen."""
+        with self.workspace.subscribe() as changes:
+            await seen(changes, kind, self.slack.person(person))
 
     def _new_view(self, person: str, before: set[str]) -> View | None:
         return next((v for v in reversed(self.workspace.stack(person)) if v.id not in before), None)
@@ -123,6 +138,10 @@ class Stage:
         raise RuntimeError("the form did not change, however often the button was pressed")
 
     # filling it in and submitting it
+
+    def offers(self, view: View, field: str) -> bool:
+        """Whether the form asks for this."""
+        return field in {block.get("block_id") for block in view.payload["blocks"]}
 
     def fill(self, view: View, name: str, **fields: dict[str, Any]) -> None:
         for field, value in {"name": typed(name), **fields}.items():
@@ -168,7 +187,7 @@ class Stage:
             task.cancel()
 
 
-async def _seen(changes: Any, kind: str, person: str) -> None:
+async def seen(changes: Any, kind: str, person: str) -> None:
     async for change in changes:
         if change.kind == kind and change.person == person:
             return

@@ -8,12 +8,15 @@ import os
 
 import pytest
 
+from crash.backends import LOCAL
 from crash.campaign import Totals, campaign
-from crash.points import PLACES, UnknownShape, found_points, package_folder, rewritten
+from crash.points import PLACES, found_points, package_folder, rewritten
 from crash.unreached import UNREACHED, why_unreached
 
-RUNS = 60
+RUNS = 80
 SECONDS = 150.0
+AT_MOST = 480.0
+"""Seconds that a busy machine may take to reach every point; a quiet one needs no more than `SECONDS`."""
 SEED = 3
 
 
@@ -21,7 +24,8 @@ def test_a_killed_bot_loses_nothing_and_does_nothing_twice(sampled: Totals) -> N
     print("\n".join(sampled.lines()))
     assert not sampled.broken, "\n".join(sampled.broken)
     assert sampled.lost == sampled.duplicated == sampled.violations == 0
-    assert sampled.hit >= sampled.runs / 2, "the first run of each scenario is not killed, most others are"
+    others = sampled.runs - len(LOCAL.scenarios)
+    assert sampled.hit >= others / 2 > 0, "the first run of each scenario is not killed, most others are"
 
 
 def test_there_are_at_least_sixty_points_and_a_scenario_reaches_every_one(sampled: Totals) -> None:
@@ -46,14 +50,14 @@ def test_a_new_await_is_a_new_point() -> None:
         assert not everything or sum(":await" in point.name for point in points) == 2 * awaits
 
 
-def test_an_await_of_a_shape_without_a_point_is_refused() -> None:
-    with pytest.raises(UnknownShape):
-        rewritten("async def f(xs):\n    return [x async for x in xs]\n", "actions/declare.py")
+def test_a_turn_of_a_loop_in_a_list_is_a_point_too() -> None:
+    _, points = rewritten("async def f(xs):\n    return [x async for x in xs]\n", "actions/declare.py")
+    assert [point.name.rpartition(":")[2] for point in points] == ["before", "after"]
 
 
 @pytest.fixture(scope="module")
 def sampled() -> Totals:
     if not hasattr(os, "pidfd_open"):
         pytest.skip("killing and watching processes this way needs Linux")
-    wanted = frozenset(point.name for point in found_points() if why_unreached(point.name) is None)
-    return asyncio.run(campaign(RUNS, SEED, lanes=4, seconds=SECONDS, wanted=wanted))
+    wanted = LOCAL.wanted()
+    return asyncio.run(campaign(RUNS, SEED, lanes=4, seconds=SECONDS, wanted=wanted, at_most=AT_MOST))

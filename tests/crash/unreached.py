@@ -1,4 +1,4 @@
-"""Crash points that no declaration passes on the local backend, each with the reason."""
+"""Crash points that no scenario passes on the local backend, each with the reason."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ REPLICA = "only when another replica writes the same row in the same moment"
 MINUTES = "only after two minutes of lost answers; tests/actions has them"
 AT_HAND = "the local backend's choices are at hand before anybody asks"
 
-VERBS = (
-    "no scenario here changes an incident yet; tests/actions and tests/slack have what follows a declaration"
-)
 HOSTED = "only where the backend is elsewhere"
 OPERATOR = "only when the operator is told of something"
 UNOPENED = "people here make the gesture again instead; tests/slack/test_unopened.py has the button"
 PERMITS = "only where rules limit who may declare, or could not be looked up"
 CHANCE = "only by chance in so short a sample; campaigns of hundreds of runs reach it"
+REFUSED = "only when Slack refuses a part of it; tests/actions/test_failing_slack.py has it"
+RULES = "only where the operator has rules for announcements; tests/slack/test_announcing.py has them"
+AT_ONCE = "only when it is made private in the same moment"
+PUT_RIGHT = "only when a form that was refused is put right and sent again"
+CROWDED = "only where more than two thousand incidents are open; tests/actions/test_watching.py has it"
+GONE = "only when an incident has vanished where it is kept"
+HIDDEN_WHILE_DUE = "only when an update is due while the incident is on its way into a private channel"
 TOO_LATE = "only when private is ticked at a second press; tests/faults/test_again.py has it"
 
 # By the beginning of their names.
@@ -45,49 +49,24 @@ UNREACHED: dict[str, str] = {
     "journal/ledger.py:SqlLedger.cards": MINUTES,
     "slack/connection.py:Connection.handle:await3": "only when a connection goes under an answer",
     "slack/listeners/declare.py:_open_from_message:await1": "no shortcut on a message comes without one",
-    "slack/posts.py:Posts.edit": MINUTES,
     "slack/workspace.py:SlackWorkspace.update_card": MINUTES,
-    "actions/aftermath.py:": VERBS,
-    "actions/change.py:": VERBS,
-    "actions/find.py:": VERBS,
-    "actions/follow_up.py:": VERBS,
-    "actions/following.py:Following._edit:": VERBS,
-    "actions/following.py:Following.bring_up_to_date:": VERBS,
-    "actions/following.py:Following._furnish:": VERBS,
-    "actions/following.py:Following._rename:": VERBS,
-    "actions/following.py:_allowed:": VERBS,
-    "actions/hide.py:": VERBS,
-    "actions/note.py:": VERBS,
-    "actions/promises.py:": VERBS,
-    "actions/withdraw.py:": VERBS,
-    "actions/best_effort.py:without_end.": VERBS,
-    "actions/best_effort.py:without_end:": VERBS,
-    "actions/announcing.py:": VERBS,
-    "actions/remind.py:Remind._ask:": VERBS,
-    "actions/remind.py:Remind.look:await2:": VERBS,
-    "actions/remind.py:Remind.look:entry1:": VERBS,
-    "actions/remind.py:Remind.plan:": VERBS,
-    "actions/remind.py:Remind.planned:": VERBS,
-    "actions/remind.py:Remind.snooze:": VERBS,
-    "actions/remind.py:Remind.stop:": VERBS,
-    "actions/remind.py:Remind.take_over:": VERBS,
-    "backends/local/backend.py:LocalBackend.add_follow_up:": VERBS,
-    "backends/local/backend.py:LocalBackend.change:": VERBS,
-    "backends/local/backend.py:LocalBackend.complete_follow_up:": VERBS,
-    "backends/local/backend.py:LocalBackend.follow_ups:": VERBS,
-    "backends/local/backend.py:LocalBackend.unnote.work:": VERBS,
-    "backends/local/backend.py:LocalBackend.unnote:": VERBS,
-    "backends/local/changing.py:": VERBS,
-    "backends/local/following_up.py:": VERBS,
-    "journal/ledger.py:SqlLedger.forget_card:": VERBS,
-    "journal/ledger.py:SqlLedger.forget_face:": VERBS,
-    "journal/ledger.py:SqlLedger.incident_of_channel:": VERBS,
-    "journal/ledger.py:SqlLedger.remember_watched:await2:": VERBS,
-    "actions/watching.py:Watching._ended:": VERBS,
-    "actions/watching.py:Watching.keep_watch:await2:after": VERBS,
-    "actions/watching.py:Watching.look:await4:": VERBS,
-    "slack/workspace.py:SlackWorkspace.publish_home:": VERBS,
-    "slack/workspace.py:SlackWorkspace.push_modal:": VERBS,
+    "actions/aftermath.py:Aftermath._told.tell_others:await8:": AT_ONCE,
+    "actions/aftermath.py:Aftermath._told.tell_others:await10:": AT_ONCE,
+    "actions/withdraw.py:withdraw_news:await2:": CHANCE,
+    "slack/posts.py:Posts.find:": CHANCE,
+    "actions/aftermath.py:Aftermath._troubles:": REFUSED,
+    "actions/announcing.py:": RULES,
+    "actions/change.py:ChangeIncident.order:": READING,
+    "actions/following.py:Following.bring_up_to_date:await1:": CHANCE,
+    "actions/following.py:Following._as_seen:await1:": HOSTED,
+    "actions/promises.py:Promises._save:await2:": PUT_RIGHT,
+    "actions/promises.py:Promises.order:": READING,
+    "actions/remind.py:Remind._ask:await2:": HIDDEN_WHILE_DUE,
+    "actions/remind.py:Remind.planned:": READING,
+    "actions/watching.py:Watching._ended:await3:": GONE,
+    "actions/watching.py:Watching._look:await4:": CROWDED,
+    "actions/watching.py:Watching.keep_watch:await2:after": "twenty seconds after the start",
+    "slack/workspace.py:SlackWorkspace.push_modal:": "only where a form is opened on top of another",
     "actions/arriving.py:": HOSTED,
     "actions/sheltering.py:": HOSTED,
     "actions/forms.py:FormCache.awaited:": HOSTED,
@@ -104,7 +83,8 @@ UNREACHED: dict[str, str] = {
     "actions/alarming.py:Alarms.keep_saying:await1:after": OPERATOR,
     "actions/alarming.py:Alarms.keep_saying:await2:": OPERATOR,
     "actions/alarming.py:Alarms.keep_saying:await3:": OPERATOR,
-    "actions/alarming.py:Alarms.keep_saying:entry1:": OPERATOR,
+    "actions/alarming.py:Alarms.keep_saying:await4:": OPERATOR,
+    "actions/alarming.py:Alarms._keep:": OPERATOR,
     "slack/listeners/declare.py:open_unopened:": UNOPENED,
     "slack/workspace.py:SlackWorkspace.answer:": UNOPENED,
     "slack/workspace.py:SlackWorkspace.reply:": UNOPENED,
@@ -119,7 +99,13 @@ UNREACHED: dict[str, str] = {
     "slack/listeners/declare.py:submit_declare:await4:": PERMITS,
     "actions/telling.py:Telling.too_late:": TOO_LATE,
     "actions/declare.py:DeclareIncident._warn:await2:": TOO_LATE,
-    "journal/ledger.py:SqlLedger.do:await2:": REPLICA,
+    "journal/tables.py:Tables.do:await2:": REPLICA,
+    "actions/archive.py:Archiving.keep_watch:await2:after": "five seconds after the start",
+    "actions/archive.py:Archiving._go_on:await7:": REFUSED,
+    "actions/unfurl.py:Unfurl.__call__:await4:": REFUSED,
+    "actions/unfurl.py:Unfurl._keep_true:await2:": AT_ONCE,
+    "actions/unfurl.py:Unfurl._keep_true:await3:": AT_ONCE,
+    "actions/unfurl.py:Unfurl._keep_true:await4:": "only when it changes in the same moment",
 }
 
 

@@ -14,8 +14,10 @@ import tempfile
 import threading
 from typing import Any
 
+from crash.clock import lay_time
 from crash.switch import SWITCHES, Kill, lay_switches
 
+lay_time()
 lay_switches()
 
 from slack_bolt.app.async_app import AsyncApp  # noqa: E402

@@ -111,8 +111,14 @@ async def test_a_bot_removed_from_the_channel_says_what_it_could_not_do_there(da
 async def test_a_card_that_slack_does_not_take_is_posted_in_plain_words_with_reference_and_permalink(
     day: Run, code: str
 ) -> None:
-    day.fail("chat.postMessage", *(Fault(error=code) for _ in range(3)))
-    await day.declare()
+    # All three cards are under way before one of them is refused, and may be sent in plain words.
+    refused = asyncio.Event()
+    day.fail("chat.postMessage", *(Fault(error=code, until=refused) for _ in range(3)))
+    _, press = await day.filled()
+    assert (await day.submit(press)).ok
+    await day.bot.workspace.begun("chat.postMessage", 3)
+    refused.set()
+    await settled(day.bot)
     incident = await newest(day.bot)
     for where in (day.bot.slack.channel("general"), str(incident.slack_channel_id)):
         (message,) = cards(day.bot, where)

@@ -42,7 +42,10 @@ def _told(seen: Evidence, intent: Intent, kept: Kept) -> str:
 
 def _missing(seen: Evidence, intent: Intent, kept: Kept) -> Iterator[str]:
     channel = seen.channels.get(kept.channel)
-    if channel is None or (kept.is_private and channel["kind"] != "private"):
+    if seen.history.makes_channel:
+        # Whoever opens the channel fills it, and asks people in.
+        pass
+    elif channel is None or (kept.is_private and channel["kind"] != "private"):
         yield "channel"
     else:
         for part in ("topic", "purpose"):
@@ -63,9 +66,16 @@ def _missing(seen: Evidence, intent: Intent, kept: Kept) -> Iterator[str]:
 def _missing_cards(seen: Evidence, intent: Intent, kept: Kept) -> Iterator[str]:
     press, cards = intent.press, seen.cards_of(kept)
     announce = seen.history.announce
+    if seen.was_hidden(kept) or any(deed.verb == "cancel" for deed in seen.deeds_of(kept)):
+        # Its cards were withdrawn.
+        return
     if press.origin is not None and not kept.is_private:
         parents = _thread(seen, press.message)
-        at_source = [c for c in cards if c["channel"] == press.origin and (c["thread_ts"] or "") in parents]
+        at_source = [
+            card
+            for card in cards
+            if card["channel"] == press.origin and (card["thread_ts"] or "") in parents | {card["ts"]}
+        ]
         if not at_source:
             yield "source"
     elif not any(_is_direct(seen, card["channel"], press.person) for card in cards):
@@ -73,7 +83,9 @@ def _missing_cards(seen: Evidence, intent: Intent, kept: Kept) -> Iterator[str]:
     # Declared by a command in the announcement channel, the card at its source is the announcement.
     at_home = press.origin == announce and press.message is None
     announced = announce and not at_home and not kept.is_private and not intent.is_test
-    if announced and not any(c["channel"] == announce and not c["thread_ts"] for c in cards):
+    if announced and not any(
+        c["channel"] == announce and c["thread_ts"] in {None, "", c["ts"]} for c in cards
+    ):
         yield "announcement"
 
 

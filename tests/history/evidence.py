@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+from history.deeds import Deed
 from history.history import Exchange, History, Press
 
 Json = dict[str, Any]
@@ -79,7 +80,9 @@ class Intent:
     @property
     def references(self) -> set[str]:
         """Every reference this person read as that of their own incident."""
-        return {a.reference for a in (*self.answers, *self.later) if a.said == "declared"}
+        told = (a.reference for a in (*self.answers, *self.later) if a.said == "declared")
+        # A workflow is told nothing of what is private.
+        return set(filter(None, told))
 
 
 @dataclass
@@ -89,6 +92,7 @@ class Kept:
     row: Json
     roles: list[Json]
     timeline: list[Json]
+    follow_ups: list[Json] = field(default_factory=list)
 
     @property
     def reference(self) -> str:
@@ -129,15 +133,38 @@ class Evidence:
     def __init__(self, history: History) -> None:
         self.history = history
         self.channels = {channel["id"]: channel for channel in history.channels}
+        self._told_in_person: dict[str, list[str]] = {}
 
     @cached_property
     def kept(self) -> list[Kept]:
         tables = self.history.tables
         roles = _by_incident(tables["incident_role_assignments"])
         timelines = _by_incident(tables["incident_timeline_items"])
+        to_do = _by_incident(tables.get("follow_ups", []))
         return [
-            Kept(row, roles.get(row["id"], []), timelines.get(row["id"], [])) for row in tables["incidents"]
+            Kept(*(row, roles.get(row["id"], []), timelines.get(row["id"], []), to_do.get(row["id"], [])))
+            for row in tables["incidents"]
         ]
+
+    def is_called(self, kept: Kept, token: str) -> bool:
+        return token in WORD.findall(kept.row["name"])
+
+    def deeds_of(self, kept: Kept) -> list[Deed]:
+        """What was done to it, in the order in which it was answered."""
+        return [deed for deed in self.history.deeds if self.is_called(kept, deed.incident)]
+
+    def channels_of(self, kept: Kept) -> set[str]:
+        """Its own channel, and those that were."""
+        were = {
+            row["channel"]
+            for row in self.history.tables.get("tocsin_channels", [])
+            if row["incident_id"] == kept.row["id"]
+        }
+        return {kept.channel} | were
+
+    def was_hidden(self, kept: Kept) -> bool:
+        """Whether it was made private after it had been declared."""
+        return kept.is_private and any(deed.verb == "private" for deed in self.deeds_of(kept))
 
     @cached_property
     def intents(self) -> list[Intent]:
@@ -148,12 +175,19 @@ class Evidence:
             view_id = _view_of(exchange)
             if view_id not in found:
                 continue
-            if exchange.method == "view_submission":
+            if exchange.method == STEP:
+                found[view_id].states.append(_chosen_in(exchange))
+                # What was not acknowledged comes again.
+                found[view_id].answers.append(Answer("saved" if exchange.ok else "cut off"))
+            elif exchange.method == "view_submission":
                 found[view_id].states.append(exchange.args["view"]["state"]["values"])
                 found[view_id].answers.append(self._acknowledged(exchange))
             elif exchange.method == "views.update" and exchange.ok:
                 said = answer_of(exchange.args.get("view") or {})
                 found[view_id].later += [said] if said else []
+        for run in self.history.steps:
+            if run["id"] in found and run["state"] != "running":
+                found[run["id"]].later.append(_answered(run))
         return [intent for intent in found.values() if intent.answers]
 
     def _acknowledged(self, exchange: Exchange) -> Answer:
@@ -194,6 +228,18 @@ class Evidence:
         mine = [m for m in self.history.messages if m["user"] == self.history.bot and not m["deleted"]]
         return sorted((m for m in mine if not m["subtype"]), key=lambda m: str(m["ts"]))
 
+    def posts_with(self, token: str) -> list[Json]:
+        """Those in whose text this word stands."""
+        return self._posts_by_word.get(token, [])
+
+    @cached_property
+    def _posts_by_word(self) -> dict[str, list[Json]]:
+        found: dict[str, list[Json]] = {}
+        for post in self.posts:
+            for word in set(WORD.findall(str(post["text"]))):
+                found.setdefault(word, []).append(post)
+        return found
+
     def cards_of(self, kept: Kept) -> list[Json]:
         """Messages that show this incident: by their text, whatever they say of themselves in metadata."""
         return self._by_reference.get(kept.reference, [])
@@ -202,8 +248,9 @@ class Evidence:
     def _by_reference(self) -> dict[str, list[Json]]:
         found: dict[str, list[Json]] = {}
         for message in self.posts:
-            reference, colon, _ = str(message["text"]).partition(": ")
-            if colon:
+            reference, colon, shown = str(message["text"]).partition(": ")
+            # A sentence about a change begins in the same way, and has none of a card's parts.
+            if colon and " · " in shown and not message["ephemeral_to"]:
                 found.setdefault(reference, []).append(message)
         return found
 
@@ -213,6 +260,11 @@ class Evidence:
 
     def told_in_person(self, person: str) -> list[str]:
         """The bot's own words to one person: direct messages that are no cards, and ephemeral messages."""
+        if person not in self._told_in_person:
+            self._told_in_person[person] = self._told(person)
+        return self._told_in_person[person]
+
+    def _told(self, person: str) -> list[str]:
         rooms = {c["id"] for c in self.channels.values() if c["kind"] == "im" and person in c["members"]}
         return [
             str(m["text"])
@@ -271,12 +323,27 @@ def _by_incident(rows: list[Json]) -> dict[str, list[Json]]:
 
 
 ROOMS = frozenset({"public", "private"})
+STEP = "event.function_executed"
+
+
+def _chosen_in(exchange: Exchange) -> Json:
+    """What a workflow gave its step, as it would stand in a form."""
+    private = exchange.args["event"]["inputs"].get("private") is True
+    return {"visibility": {"visibility": {"value": "private"}}} if private else {}
+
+
+def _answered(run: Json) -> Answer:
+    if run["state"] == "failed":
+        return Answer("refused", text=str(run["error"]))
+    return Answer("declared", str(run["outputs"].get("reference") or ""), str(run["outputs"]))
 
 
 def _view_of(exchange: Exchange) -> str | None:
     """The id of the view an exchange is about."""
     args, answered = exchange.args, (exchange.response or {}).get("view")
-    if exchange.direction == "delivery":
+    if exchange.method == STEP:
+        found = {"id": args["event"]["function_execution_id"]}
+    elif exchange.direction == "delivery":
         found = args.get("view")
     elif exchange.method.startswith("views."):
         found = {"id": args["view_id"]} if args.get("view_id") else answered

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,17 +11,33 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from history.deeds import Deed
 from tocsin.playground.workspace import Workspace
 
 Json = dict[str, Any]
 
-INCIDENT_TABLES = ("incidents", "incident_role_assignments", "incident_timeline_items")
-JOURNAL_TABLES = ("tocsin_sources", "tocsin_declared", "tocsin_cards")
+INCIDENT_TABLES = (
+    "incidents",
+    "incident_role_assignments",
+    "incident_timeline_items",
+    "incident_statuses",
+    "severities",
+    "follow_ups",
+)
+JOURNAL_TABLES = (
+    "tocsin_sources",
+    "tocsin_declared",
+    "tocsin_cards",
+    "tocsin_channels",
+    "tocsin_reminders",
+)
 
 
 @dataclass(frozen=True)
 class Press:
     """Somebody submitted a declare form, once or several times; what was in it is on the record.
+
+    Or a workflow came to our step: its execution is the form then, and its reporter who pressed.
 
     `token` is a word in the incident's name that stands nowhere else: by it the incident is recognised.
     `secrets` are further words (of its summary, say) that nobody outside may read when it is private.
@@ -62,6 +78,7 @@ class Exchange:
     took: float | None
     finished: bool
     retry_attempt: int = 0
+    lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +106,14 @@ class History:
     pages: tuple[Page, ...] = ()
     log: str = ""
     """What the bot wrote about itself, all processes together."""
+    backend: str = "local"
+    """Where the incidents are kept; elsewhere, the rows of their tables are what a vendor's record says."""
+    deeds: tuple[Deed, ...] = ()
+    """What was done to incidents that exist, in the order in which it was begun."""
+    files: tuple[Json, ...] = ()
+    """What is there at the end, canvases among it; a canvas is the `tab_of` a channel."""
+    steps: tuple[Json, ...] = ()
+    """Executions of our step in workflows: `id`, `state`, `outputs` and `error`."""
 
     @classmethod
     def of(
@@ -101,12 +126,15 @@ class History:
         pages: Sequence[Page] = (),
         log: str = "",
         announce: str | None = "incidents",
+        kept: Mapping[str, list[Json]] | None = None,
+        backend: str = "local",
+        deeds: Sequence[Deed] = (),
     ) -> History:
         """What there is to know once the bot is quiet or gone; `announce` is the announcement channel's name.
 
         The files are opened read-only, so a bot may still have them open.
         """
-        tables = _rows(folder / "incidents.db", INCIDENT_TABLES)
+        tables = dict(kept) if kept is not None else _rows(folder / "incidents.db", INCIDENT_TABLES)
         tables |= _rows(folder / "journal.db", JOURNAL_TABLES)
         whole = cls(
             presses=tuple(presses),
@@ -129,9 +157,18 @@ class History:
             integrity={path.name: _integrity(path) for path in sorted(folder.glob("*.db"))},
             pages=tuple(pages),
             log=log,
+            backend=backend,
+            deeds=tuple(deeds),
+            files=tuple(asdict(file) for file in workspace.state.files.values()),
+            steps=tuple(_step(vars(run)) for run in workspace.steps.runs),
         )
         # What can be kept is what is judged: no object of the run stays behind in it.
         return cls.from_json(whole.to_json())
+
+    @property
+    def makes_channel(self) -> bool:
+        """Whether the backend opens the channels of incidents by itself, in the same Slack."""
+        return self.backend == "incident_io"
 
     def to_json(self) -> bytes:
         return _AS_JSON.dump_json(self)
@@ -147,6 +184,10 @@ _EXCHANGE_FIELDS = frozenset(Exchange.__dataclass_fields__)
 
 def _exchange(request: Json) -> Exchange:
     return Exchange(**{name: value for name, value in request.items() if name in _EXCHANGE_FIELDS})
+
+
+def _step(run: Json) -> Json:
+    return {name: run[name] for name in ("id", "state", "outputs", "error")}
 
 
 def _rows(path: Path, tables: Iterable[str]) -> dict[str, list[Json]]:

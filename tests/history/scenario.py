@@ -13,15 +13,16 @@ from typing import Any
 from fakes.bot import chosen, picked, ticked, typed
 
 from history.history import History, Press
+from history.managing import DIE, MANAGING
 from history.seeded import Edit
 from history.stage import Stage, Zygote, stage
+from history.taking import TAKING
 from tocsin.playground.faults import Fault
 from tocsin.playground.model import Message, View
 
 Scenario = Callable[[Stage], Awaitable[None]]
 HOSTILE = "<!channel> <@U0GUS00006> <https://evil.example/login|click> & <#C0GENERAL1>"
 LOST = Fault(status=500, after_effect=True)
-DIE = '__import__("os").kill(__import__("os").getpid(), 9)'
 
 
 async def history_of(scenario: Scenario, folder: Path, forking: Zygote, seed: Sequence[Edit] = ()) -> History:
@@ -230,7 +231,7 @@ async def killed_after_the_answer(run: Stage) -> None:
 DEATHS = {
     "before the create is recorded": dying(
         "tocsin.actions.declare",
-        "        await _without_end(lambda: self._ledger.remember_incident(",
+        "        await without_end(lambda: self._ledger.remember_incident(",
     ),
     "before the channel is recorded": dying(
         "tocsin.actions.gathering", "        await self._backend.set_channel("
@@ -276,4 +277,6 @@ SCENARIOS: dict[str, Scenario] = {
     "backend busy": backend_busy,
     "killed after the answer": killed_after_the_answer,
     **{f"killed {when}": killed(when) for when in DEATHS},
+    **MANAGING,
+    **TAKING,
 }

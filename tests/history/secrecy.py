@@ -34,6 +34,9 @@ def leaks(seen: Evidence) -> Iterator[str]:
         incidents = seen.incidents_of(intent)
         if not intent.is_private and not any(kept.is_private for kept in incidents):
             continue
+        if incidents and all(seen.was_hidden(kept) for kept in incidents):
+            # What was said while it was public was said to all; what is left of it is looked at elsewhere.
+            continue
         if incidents and not any(kept.is_private for kept in incidents) and seen.told_of_public(intent):
             # Private was ticked too late, and whoever did so knows that all may read it.
             continue
@@ -71,6 +74,9 @@ def _surfaces(seen: Evidence) -> Iterator[Surface]:
     for page in seen.history.pages:
         if not page.signed_in:
             yield Surface(f"page {page.url}", frozenset({EVERYBODY}), page.text)
+    for file in seen.history.files:
+        readers = [_audience(seen, place) for place in file["channels"]]
+        yield Surface(f"file {file['name']}", frozenset({file["user"]}).union(*readers), _flat(file))
     yield Surface("the log", frozenset({EVERYBODY}), seen.history.log)
     yield from _on_the_wire(seen)
 
@@ -118,10 +124,20 @@ class _Ours:
 
     def __init__(self, seen: Evidence) -> None:
         reporters = {intent.press.person for intent in seen.intents}
-        self.people = reporters.union(*(kept.people for kept in seen.kept))
-        self.channels = {kept.channel for kept in seen.kept}
+        strangers = {person for kept in seen.kept for person in kept.row.get("strangers", ())}
+        self.people = reporters.union(strangers, *(kept.people for kept in seen.kept))
+        self.people |= {deed.person for deed in seen.history.deeds}
+        self.people |= {person for deed in seen.history.deeds for person in deed.holds.values()}
+        self.people |= {row["assignee_slack_user_id"] for kept in seen.kept for row in kept.follow_ups}
+        # Also those that people work in while a backend is away.
+        elsewhere = () if seen.history.backend == "local" else seen.own_channels
+        self.channels = set[str]().union(*(seen.channels_of(kept) for kept in seen.kept))
+        self.channels |= {channel["id"] for channel in elsewhere}
         self.references = {kept.reference for kept in seen.kept}
         self.sources = {kept.row["source_message_permalink"] for kept in seen.kept}
+        exchanges = (e for e in seen.history.exchanges if e.method == "conversations.canvases.create")
+        self.canvases = {str((e.response or {}).get("canvas_id")) for e in exchanges}
+        self.permalinks = {kept.row.get("permalink") for kept in seen.kept}
 
     def built(self, kind: str, target: str) -> bool:
         if kind == "person":
@@ -130,7 +146,9 @@ class _Ours:
             return target in self.channels
         if kind == "link":
             page = target.rpartition("/incidents/")[2]
-            return page in self.references or unescape(target) in self.sources
+            if target.rpartition("/docs/")[2].rpartition("/")[2] in self.canvases:
+                return True
+            return page in self.references or unescape(target) in self.sources | self.permalinks
         return False
 
 

@@ -10,9 +10,12 @@ from history.violation import Invariant
 SUBMIT = "tocsin.slack.listeners.declare"
 DECLARE = "tocsin.actions.declare"
 GATHERING = "tocsin.actions.gathering"
+OPENING = "tocsin.actions.opening"
 TELLING = "tocsin.actions.telling"
 WORKSPACE = "tocsin.slack.workspace"
 RULES = "tocsin.incidents.rules"
+ARCHIVE = "tocsin.actions.archive"
+WITHDRAW = "tocsin.actions.withdraw"
 
 
 @dataclass(frozen=True)
@@ -50,17 +53,15 @@ SHOWN = """\
     ) -> bool:
 """
 SKIPPED = """\
-                if refusal.code != "name_taken":
-                    raise
-                continue
+            if refusal.code != "name_taken":
+                raise
 """
 ADOPTED = """\
-                if refusal.code != "name_taken":
-                    raise
-                slack = self._workspace
-                listed = await slack.calls.make(slack.client.conversations_list, limit=1000)
-                there = next(c for c in listed["channels"] if c["name"] == name)
-                channel = Channel(id=there["id"], name=name)
+            if refusal.code != "name_taken":
+                raise
+            listed = await slack.calls.make(slack.client.conversations_list, limit=1000)
+            there = next(c for c in listed["channels"] if c["name"] == name)
+            return Channel(id=there["id"], name=name)
 """
 
 SEEDS = (
@@ -84,7 +85,7 @@ SEEDS = (
     ),
     _seed(
         "the claim is kept after a refusal", "I7", "refused",
-        DECLARE, "            await _without_end(lambda: self._release(order))\n", "",
+        DECLARE, "            await without_end(lambda: self._release(order), DOING)\n", "",
     ),
     _seed(
         "the SDK repeats a post whose answer was lost", "I3", "answers lost",
@@ -96,8 +97,7 @@ SEEDS = (
     ),
     _seed(
         "a channel is made again without looking for the first", "I3", "answers lost",
-        GATHERING, "            if again:\n                channel = ",
-        "            if False:\n                channel = ",
+        OPENING, "        if again and (ours", "        if False and (ours",
     ),
     _seed(
         "a bookmark is added again without looking for the first", "I3", "answers lost",
@@ -111,7 +111,7 @@ SEEDS = (
     ),
     _seed(
         "a stranger's channel of the same name is adopted", "I3", "name taken",
-        GATHERING,
+        OPENING,
         SKIPPED, ADOPTED,
     ),
     _seed(
@@ -143,8 +143,8 @@ SEEDS = (
     ),
     _seed(
         "the channel is made public when a private one is refused", "I5", "private channel refused",
-        GATHERING, 'if refusal.code != "name_taken":\n                    raise\n',
-        'if refusal.code != "name_taken":\n                    private = False\n',
+        OPENING, 'if refusal.code != "name_taken":\n                raise\n',
+        'if refusal.code != "name_taken":\n                private = False\n',
     ),
     _seed(
         "a private card goes to where it was declared", "I5", "in private",
@@ -156,7 +156,7 @@ SEEDS = (
     ),
     _seed(
         "a private incident is on the pages", "I5", "in private",
-        "tocsin.web.access", "if self.trusted or not incident.is_private:", "if True:",
+        "tocsin.web.access", "if self.trusted or (self.public and not incident.is_private):", "if True:",
     ),
     _seed(
         "a test is announced", "I3", "only a test",
@@ -187,6 +187,56 @@ SEEDS = (
             Edit("tocsin.actions.attempts", "except SlackRefused as refusal:", "except KeyError as refusal:"),
             Edit("tocsin.actions.attempts", "async with best_effort(name):", "if True:"),
         ),
+    ),
+    _seed(
+        "a change is answered before it is made", "I1", "managed",
+        "tocsin.actions.change",
+        'await self._alarms.watched("backend", lambda: self._backend.change(before.id, change))', "before",
+    ),
+    _seed(
+        "a change does not look at its key", "I6", "killed before a change is recorded",
+        "tocsin.backends.local.changing",
+        'if db.execute("SELECT 1 FROM incident_changes WHERE idempotency_key = ?", [change.key]).fetchone():',
+        'change = change.model_copy(update={"key": str(__import__("uuid").uuid4())})\n        if False:',
+    ),
+    _seed(
+        "a follow-up has a random key", "I1", "killed before a follow-up is recorded",
+        "tocsin.actions.follow_up", "return follow_up_checked(order.request)",
+        'return follow_up_checked(order.request).model_copy(update={"key": str(__import__("uuid").uuid4())})',
+    ),
+    _seed(
+        "news has a random key", "I3", "killed before its news is recorded",
+        "tocsin.actions.aftermath", 'key=f"{change.key}:news", again=again)',
+        'key=f"{__import__(\'uuid\').uuid4()}:news", again=again)',
+    ),
+    _seed(
+        "who was cut off is not told that it is done", "I4", "killed before a note is answered",
+        "tocsin.actions.promises", "        if waiting.waited:\n", "        if waiting.late:\n",
+    ),
+    _seed(
+        "an export is sent again after a restart", "I3", "killed before an export is recorded",
+        "tocsin.slack.papers", "(there := await self._posts.find_file(channel, name))", "(there := None)",
+    ),
+    _seed(
+        "a notice is given again after a restart", "I3", "killed before a notice is recorded",
+        ARCHIVE, 'again=due.stage == "telling"', "again=False",
+    ),
+    _seed(
+        "a channel is taken for gone before that is noted", "I6", "killed before the archiving is noted",
+        ARCHIVE, "        await slack.archive(channel)\n",
+        "        await slack.archive(channel)\n        await self._end(due)\n",
+    ),
+    _seed(
+        "the document of what became private stays", "I5", "shown, then private",
+        WITHDRAW, "        if channel != own:\n", "        if False:\n",
+    ),
+    _seed(
+        "what became private is still shown below a link", "I5", "shown, then private",
+        WITHDRAW, "if thing.startswith(UNFURL):", "if False:",
+    ),
+    _seed(
+        "a workflow is never told that its step is done", "I4", "by workflow",
+        "tocsin.actions.answering", "if not order.run:", "if True:",
     ),
     _seed(
         "the window shows another reference", "I8", "by command",

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 from fakes.slack import RunningWorkspace, running_workspace
 
+from history.deeds import Deed
 from history.history import History, Page, Press
 from history.seeded import Edit
 from tocsin.playground.manifest import Manifest
@@ -117,6 +118,7 @@ class Stage:
     edits: Sequence[Edit] = ()
     """Planted in every bot of this run."""
     presses: list[Press] = field(default_factory=list)
+    deeds: list[Deed] = field(default_factory=list)
     kills: list[float] = field(default_factory=list)
     pages: list[Page] = field(default_factory=list)
     bot: BotProcess | None = None
@@ -127,7 +129,10 @@ class Stage:
 
     async def start(self, *edits: Edit) -> None:
         """Start a bot on the folder; `edits` are for this process alone, such as where it is to die."""
+        rules = self.folder / "tocsin.toml"
+        rules.write_text("[after]\narchive_after_days = 3\n")
         settings = {
+            "tocsin_config": rules,
             "tocsin_data_dir": self.folder / "kept",
             "slack_bot_token": self.slack.bot_token,
             "slack_app_token": self.slack.app_token,
@@ -169,6 +174,7 @@ class Stage:
             self.presses,
             kills=self.kills,
             pages=self.pages,
+            deeds=self.deeds,
             log=await asyncio.to_thread((self.folder / "log").read_text),
         )
 
@@ -249,7 +255,7 @@ async def stage(folder: Path, forking: Zygote, edits: Sequence[Edit] = ()) -> As
     """An empty run; its bot is killed at the end, as nothing of it is wanted any more."""
     (folder / "kept").mkdir(parents=True, mode=0o700)
     (folder / "log").touch()
-    async with running_workspace(Manifest.from_dict(routes.manifest())) as slack:
+    async with running_workspace(Manifest.from_dict(routes.manifest(pages="http://127.0.0.1"))) as slack:
         run = Stage(slack, folder, forking, edits)
         try:
             yield run

@@ -10,11 +10,15 @@ import pytest_asyncio
 
 from history.checker import violations
 from history.history import History
+from history.managing import VERB_DEATHS
 from history.scenario import DEATHS, SCENARIOS, history_of
 from history.seeded import Edit, SeedDoesNotFit, source_of
 from history.seeds import SEEDS, Seed
 from history.stage import Zygote, zygote
+from history.taking import TAKING_DEATHS
 from history.violation import Violation
+
+ALL_DEATHS = {**DEATHS, **VERB_DEATHS, **TAKING_DEATHS}
 
 EXPECTED = {"in private": 3, "declared another": 2, "refused": 0}
 """Incidents that a scenario comes to, where it is not one."""
@@ -59,9 +63,8 @@ async def test_every_scenario_comes_to_what_it_is_about(honest: Histories) -> No
     assert made == {name: EXPECTED.get(name, 1) for name in SCENARIOS}
 
 
-@pytest.mark.parametrize("when", DEATHS)
-async def test_a_bot_that_is_to_die_still_finds_its_place_in_the_source(when: str) -> None:
-    death = DEATHS[when]
+@pytest.mark.parametrize("death", ALL_DEATHS.values(), ids=ALL_DEATHS)
+async def test_a_bot_that_is_to_die_still_finds_its_place_in_the_source(death: Edit) -> None:
     compile(death.made_in(source_of(death.module)), death.module, "exec")
 
 

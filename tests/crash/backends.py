@@ -1,0 +1,69 @@
+"""Each backend of a campaign: its vendor, what people do over it, and what it never passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from crash import scenarios, troubles_devrev, troubles_incident_io
+from crash.managing import MANAGING
+from crash.points import Point, found_points
+from crash.scenarios import Scenario
+from crash.taking_away import TAKING_AWAY
+from crash.unreached import why_unreached
+from crash.unreached_elsewhere import why_unreached_over
+from crash.vendor_devrev import devrev
+from crash.vendor_incident_io import incident_io
+from crash.vendors import Opened, own_file
+
+OWN_FILE_ONLY = {scenarios.the_file_is_held, scenarios.a_choice_is_gone, scenarios.refused_later}
+NAMED_BY_US = {scenarios.the_name_is_taken}
+
+
+@dataclass(frozen=True)
+class Backend:
+    name: str
+    scenarios: Mapping[str, Scenario]
+    vendor: Opened
+    why_unreached: Callable[[str], str | None]
+    """The reason why no scenario passes a point; None when it should be passed."""
+
+    @property
+    def hosted(self) -> bool:
+        return self.name != "local"
+
+    def points(self) -> list[Point]:
+        return found_points(self.name)
+
+    def wanted(self) -> frozenset[str]:
+        """The points that a sample must pass."""
+        return frozenset(point.name for point in self.points() if self.why_unreached(point.name) is None)
+
+
+def _by_name(*found: Scenario) -> dict[str, Scenario]:
+    return {scenario.__name__: scenario for scenario in found}
+
+
+_ANYWHERE = [scenarios.SCENARIOS[name] for name in scenarios.DECLARING]
+
+LOCAL = Backend("local", {**scenarios.SCENARIOS, **MANAGING, **TAKING_AWAY}, own_file, why_unreached)
+INCIDENT_IO = Backend(
+    "incident_io",
+    _by_name(
+        *(known for known in _ANYWHERE if known not in OWN_FILE_ONLY | NAMED_BY_US),
+        *troubles_incident_io.TROUBLES,
+    ),
+    incident_io,
+    partial(why_unreached_over, "incident_io"),
+)
+DEVREV = Backend(
+    "devrev",
+    _by_name(
+        *(known for known in _ANYWHERE if known not in OWN_FILE_ONLY | {scenarios.privately}),
+        *troubles_devrev.TROUBLES,
+    ),
+    devrev,
+    partial(why_unreached_over, "devrev"),
+)
+BACKENDS: Mapping[str, Backend] = {backend.name: backend for backend in (LOCAL, INCIDENT_IO, DEVREV)}
