@@ -1,0 +1,34 @@
+"""`python -m tests.secrecy --gestures 5000`: a long run of gestures by chance, and what was read by whom."""
+
+import argparse
+import asyncio
+import logging
+import math
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import structlog
+
+from secrecy.run import canaries
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.secrecy", description=__doc__)
+    parser.add_argument("--gestures", type=int, default=5000)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="no gesture begins after these")
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args()
+    # What the bot says of its own work would drown what was found.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    logging.disable(logging.CRITICAL)
+    with tempfile.TemporaryDirectory() as folder:
+        found = asyncio.run(canaries(Path(folder), asked.gestures, asked.seed, minutes=asked.minutes))
+    print("\n".join(found.lines()))
+    return 1 if found.leaks else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

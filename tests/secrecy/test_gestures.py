@@ -1,0 +1,77 @@
+"""Whatever people do in Slack, a private incident is read by its own people alone.
+
+A longer run is `python -m tests.secrecy`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secrecy.kept import WORDS
+from secrecy.run import canaries
+from tocsin.incidents.model import Incident
+from tocsin.incidents.requests import IncidentFilter
+
+GESTURES = int(os.environ.get("TOCSIN_TEST_GESTURES", "350"))
+
+SURFACES = {
+    *("views.open", "views.update", "views.publish", "view_submission", "options", "whisper", "homes"),
+    *("chat.postMessage", "chat.update", "conversations.setTopic", "bookmarks.add", "left"),
+    *("file", "chat.unfurl", "details", "page"),
+}
+"""What a run must have looked at to mean anything."""
+
+
+class Careless:
+    """A backend that lists incidents for people who may not see them."""
+
+    def __init__(self, behind: Any) -> None:
+        self._behind = behind
+
+    async def matching(self, wanted: IncidentFilter, **page: Any) -> Sequence[Incident]:
+        found: Sequence[Incident] = await self._behind.matching(
+            wanted.model_copy(update={"visible_to": None}), **page
+        )
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._behind, name)
+
+
+class Forgetful:
+    """A backend that forgets that an incident is private whenever it is asked for it."""
+
+    def __init__(self, behind: Any) -> None:
+        self._behind = behind
+
+    async def find(self, reference: str) -> Incident | None:
+        found: Incident | None = await self._behind.find(reference)
+        return found and found.model_copy(update={"visibility": "public"})
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._behind, name)
+
+
+async def test_no_word_of_a_private_incident_is_where_others_read_it(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    found = await canaries(tmp_path, GESTURES, seed=GESTURES)
+    logged = capfd.readouterr()
+    print("\n".join(found.lines()))
+    assert found.leaks == []
+    assert WORDS.findall(logged.out + logged.err) == [], "what people wrote is in no log"
+    assert found.private >= 4
+    assert set(found.looked_at) >= SURFACES
+
+
+@pytest.mark.parametrize(("careless", "kinds"), [(Careless, 1), (Forgetful, 4)])
+async def test_a_leak_would_be_seen(careless: Any, kinds: int, tmp_path: Path) -> None:
+    found = await canaries(tmp_path, 120, seed=1, behind=careless, patience=1.0)
+    print("\n".join(found.lines()))
+    leaked = {leak.partition(":")[0].partition(" ")[0] for leak in found.leaks}
+    assert len(leaked) >= kinds, leaked
