@@ -3,102 +3,35 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
-import pytest_asyncio
-from fakes.bot import RunningBot, chosen, ticked, typed
-from fakes.declarations import Ticking
-from fakes.operated import Operated, canaries, free_port, operated
+from fakes.bot import chosen, ticked, typed
+from fakes.operated import canaries, free_port, operated
 from fakes.readings import block_ids, cards, pressed, said, told, value, words
-from fakes.slack import RunningWorkspace, running_workspace
+from fakes.slack import running_workspace
 
-from tocsin.backends.catalogue import Catalogue
-from tocsin.backends.local import LocalBackend
-from tocsin.incidents.model import Incident
 from tocsin.playground.manifest import Manifest
 from tocsin.playground.model import Message, View
 from tocsin.slack import routes
+from wire.journey import WRITTEN, Journey, over
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-WRITTEN = "quaggaword"
-"""In everything that people write here, and in no log."""
-
-
-@dataclass
-class Journey:
-    """People in the workspace, and the process they talk to."""
-
-    slack: RunningWorkspace
-    people: RunningBot
-    bot: Operated
-    http: bool
-
-    async def incidents(self) -> list[Incident]:
-        backend = await LocalBackend.read(
-            self.bot.folder / "data" / "incidents.db", Catalogue(), public_url=self.bot.url, clock=Ticking()
-        )
-        try:
-            return list(await backend.incidents(limit=200))
-        finally:
-            await backend.close()
-
-    async def form(self, person: str, text: str = "") -> View:
-        return await self.people.type_command(person, "general", f"/incident {text}".rstrip())
-
-    async def declared(self, person: str, view: View, **fields: dict[str, Any]) -> Incident:
-        """Filled in, submitted, and followed through."""
-        await self.people.fill(person, view, **{"severity_id": chosen("major"), **fields})
-        outcome = await self.people.submit(person, view)
-        assert outcome.ok, outcome
-        assert await self.bot.quiet() == 0
-        return (await self.incidents())[0]
-
-
-def over(slack: RunningWorkspace, bot: Operated, http: bool) -> Journey:
-    # Only what people do is used of it; the bot is in another process.
-    return Journey(slack, RunningBot(cast(Any, None), slack, bot.folder, bot.url), bot, http)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["socket", "http"])
-async def way(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Journey]:
-    http, folder, port = request.param == "http", tmp_path_factory.mktemp("tocsin"), free_port()
-    manifest = routes.manifest(f"http://127.0.0.1:{port}" if http else None)
-    async with running_workspace(Manifest.from_dict(manifest)) as slack:
-        async with operated(slack, folder, port, http=http) as bot:
-            yield over(slack, bot, http)
-            assert await bot.stopped() == 0
-        hits = [name for name, secret in canaries(slack, {"written": WRITTEN}).items() if secret in bot.log]
-        assert hits == []
-        assert "Traceback" not in bot.log
-
-
-def shown(journey: Journey, person: str) -> str:
-    return words(journey.slack.workspace.stack(journey.slack.person(person))[-1])
-
-
-async def closed(journey: Journey, person: str) -> None:
-    await journey.slack.workspace.dismiss(journey.slack.person(person), whole_stack=True)
 
 
 async def test_by_command(way: Journey) -> None:
     view = await way.form("ana", f"checkout is slow {WRITTEN}")
     assert value(view, "name") == f"checkout is slow {WRITTEN}"
     incident = await way.declared("ana", view)
-    assert incident.reference in shown(way, "ana")
-    assert f"<#{incident.slack_channel_id}>" in shown(way, "ana")
+    assert incident.reference in way.shown("ana")
+    assert f"<#{incident.slack_channel_id}>" in way.shown("ana")
     for place in ("general", "incidents"):
         assert incident.reference in words(cards(way.people, way.slack.channel(place))[-1])
     room = way.slack.workspace.channel(incident.slack_channel_id)
     assert room.pins == [cards(way.people, room.id)[0].ts]
-    await closed(way, "ana")
+    await way.done("ana")
 
 
 async def test_by_the_shortcut_on_a_message_and_again_on_the_same(way: Journey) -> None:
@@ -108,14 +41,14 @@ async def test_by_the_shortcut_on_a_message_and_again_on_the_same(way: Journey) 
     assert incident.source.timestamp == message.ts
     (card,) = [m for m in cards(way.people, message.channel) if m.thread_ts == message.ts]
     assert incident.reference in words(card)
-    await closed(way, "ana")
+    await way.done("ana")
     again = await way.people.pick_shortcut("ben", message)
     assert "declared by" in words(again)
     assert incident.reference in words(again)
     assert (await way.incidents())[0].id == incident.id
     await pressed(way.people, again, "declare_another", "already")
     assert (await way.declared("ben", way.slack.workspace.stack(again.user)[-1])).id != incident.id
-    await closed(way, "ben")
+    await way.done("ben")
 
 
 async def test_by_the_global_shortcut(way: Journey) -> None:
@@ -127,7 +60,7 @@ async def test_by_the_global_shortcut(way: Journey) -> None:
     assert incident.reference in words(told(way.people, "ana")[-1]), (
         "a card in a message where there is no channel"
     )
-    await closed(way, "ana")
+    await way.done("ana")
 
 
 async def test_more_fields_keep_what_was_typed_and_are_kept(way: Journey) -> None:
@@ -141,7 +74,7 @@ async def test_more_fields_keep_what_was_typed_and_are_kept(way: Journey) -> Non
     incident = await way.declared("ana", view, custom_field_entries__customers_affected=number)
     entered = {entry.custom_field.id: entry.values for entry in incident.custom_field_entries}
     assert entered["customers_affected"][0].value_numeric == "1200"
-    await closed(way, "ana")
+    await way.done("ana")
 
 
 async def test_an_error_underlines_its_field_and_loses_nothing(way: Journey) -> None:
@@ -156,7 +89,7 @@ async def test_an_error_underlines_its_field_and_loses_nothing(way: Journey) -> 
     assert len(await way.incidents()) == before
     incident = await way.declared("ana", view, name=typed(f"now with a name {WRITTEN}"))
     assert incident.name == f"now with a name {WRITTEN}"
-    await closed(way, "ana")
+    await way.done("ana")
 
 
 async def test_a_private_one_is_in_its_own_channel_and_nowhere_else(way: Journey) -> None:
@@ -166,8 +99,8 @@ async def test_a_private_one_is_in_its_own_channel_and_nowhere_else(way: Journey
     incident = await way.declared("ben", view, visibility=ticked("private"))
     assert way.slack.workspace.channel(incident.slack_channel_id).kind == "private"
     assert [len(cards(way.people, channel)) for channel in public] == before
-    assert incident.reference in shown(way, "ben")
-    await closed(way, "ben")
+    assert incident.reference in way.shown("ben")
+    await way.done("ben")
 
 
 async def test_every_acknowledgement_was_in_time_and_is_counted(way: Journey) -> None:
@@ -197,7 +130,7 @@ async def test_what_was_refused_after_a_restart_is_fixed_and_sent(tmp_path: Path
             with held(tmp_path / "data" / "incidents.db"):
                 outcome = await journey.people.submit("ana", view)
                 assert outcome.ok, outcome
-                assert "Saved, still declaring" in shown(journey, "ana")
+                assert "Saved, still declaring" in journey.shown("ana")
                 bot.process.kill()
                 await bot.process.wait()
         config.write_text(SEVERITIES.format("Grave"))

@@ -1,0 +1,92 @@
+"""Every row of `routes.py` has a journey over the wire, and the running bot says that it was that row."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from fakes.devrev import running_org
+from fakes.estate import Lobby, lobby
+from fakes.operated import figures, free_port, handled, operated
+from fakes.slack import running_workspace
+
+from tocsin.playground.manifest import Manifest
+from tocsin.slack import routes
+from tocsin.slack.counting import UNKNOWN, every_route
+from wire import happened, pressed, sent, typed
+from wire.journey import Journey, over
+from wire.rows import ROWS
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CONFIG = f"""
+severities = [{{ name = "Passing" }}, {{ name = "Minor" }}, {{ name = "Major" }}, {{ name = "Critical" }}]
+[[custom_fields]]
+name = "Depot"
+field_type = "single_select"
+options = {[f"Depot {number:03}" for number in range(150)]}
+[after]
+archive_after_days = 30
+"""
+
+INSTALLED = {f"event {kind}" for kind in routes.INSTALL_EVENTS}
+BESIDE_DEVREV = {"suggestion other"}
+EVERY = [route for route in every_route() if route != UNKNOWN]
+HERE = [route for route in EVERY if route not in INSTALLED | BESIDE_DEVREV]
+OF_EACH_KIND = {route.partition(" ")[0]: route for route in HERE}
+FILES = (happened, pressed, sent, typed)
+
+
+@pytest.mark.parametrize("route", HERE)
+async def test_the_row_does_what_it_says(way: Journey, route: str) -> None:
+    if way.http and route not in OF_EACH_KIND.values():
+        pytest.skip("what is behind a route knows nothing of the way in; one of each kind is tried both ways")
+    before = await way.handled()
+    await ROWS[route](way)
+    assert await way.bot.answered(route, before[route]), "It went to another row."
+
+
+@pytest.mark.parametrize("route", sorted(BESIDE_DEVREV))
+async def test_the_row_of_another_backend_does_what_it_says(tmp_path: Path, route: str) -> None:
+    async with (
+        running_org() as (org, url),
+        running_workspace(Manifest.from_dict(routes.manifest())) as slack,
+        operated(
+            slack,
+            tmp_path,
+            free_port(),
+            TOCSIN_BACKEND="devrev",
+            DEVREV_URL=url,
+            DEVREV_TOKEN=org.token,
+        ) as bot,
+    ):
+        journey = over(slack, bot, False)
+        await ROWS[route](journey)
+        assert await bot.answered(route, 0)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def installed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lobby]:
+    async with lobby(tmp_path_factory.mktemp("installed") / "data") as running:
+        yield running
+
+
+@pytest.mark.parametrize("route", sorted(INSTALLED))
+async def test_the_row_of_an_installed_app_does_what_it_says(installed: Lobby, route: str) -> None:
+    before = handled(await figures(installed.url))
+    await ROWS[route](installed)
+    assert handled(await figures(installed.url))[route] > before[route]
+
+
+async def test_there_is_a_journey_for_every_row_and_a_row_for_every_journey() -> None:
+    assert sorted(ROWS) == sorted(EVERY)
+    assert {journey.__module__ for journey in ROWS.values()} == {file.__name__ for file in FILES}
+
+
+async def test_the_running_bot_counts_everything_that_routes_can_lead_to() -> None:
+    tables = [found for name, found in vars(routes).items() if name.isupper() and isinstance(found, dict)]
+    rows = [entry for table in tables for entry in table.values()]
+    led_to = [entry for entry in rows if callable(entry) or hasattr(entry, "listener")]
+    assert len(led_to) == len(EVERY)
