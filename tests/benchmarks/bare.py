@@ -29,22 +29,19 @@ from starlette.routing import Route
 
 from benchmarks.stub_slack import BOT, TEAM
 from benchmarks.wire import SECRET
+from tocsin.backends.catalogue import Catalogue
+from tocsin.incidents.model import ChannelId
+from tocsin.incidents.requests import DeclareRequest
+from tocsin.slack.calls import open_session, web_client
+from tocsin.slack.views.declare import FormContext, declare_modal
 from tocsin.web.serving import listen
 
-VIEW: dict[str, Any] = {
-    "type": "modal",
-    "callback_id": "declare",
-    "title": {"type": "plain_text", "text": "Declare"},
-    "submit": {"type": "plain_text", "text": "Declare"},
-    "blocks": [
-        {
-            "type": "input",
-            "block_id": "name",
-            "label": {"type": "plain_text", "text": "Name"},
-            "element": {"type": "plain_text_input", "action_id": "name"},
-        }
-    ],
-}
+VIEW: dict[str, Any] = declare_modal(
+    Catalogue.from_toml({}).form(),
+    FormContext(origin=ChannelId("C0000000001")),
+    DeclareRequest(name="checkout is slow"),
+).to_dict()
+"""The form that Tocsin opens, so that all open the same."""
 
 
 def bolt(slack: str) -> Starlette:
@@ -57,7 +54,7 @@ def bolt(slack: str) -> Starlette:
         await ack()
         await client.views_open(trigger_id=body["trigger_id"], view=VIEW)
 
-    return _on_starlette(app)
+    return on_starlette(app)
 
 
 def tuned_app(client: AsyncWebClient) -> tuple[AsyncApp, set[asyncio.Task[Any]]]:
@@ -81,7 +78,7 @@ def tuned_app(client: AsyncWebClient) -> tuple[AsyncApp, set[asyncio.Task[Any]]]
     return app, going
 
 
-def _on_starlette(app: AsyncApp) -> Starlette:
+def on_starlette(app: AsyncApp) -> Starlette:
     handler = AsyncSlackRequestHandler(app)
 
     async def endpoint(request: Request) -> Response:
@@ -124,12 +121,12 @@ def raw(slack: str, session: Callable[[], aiohttp.ClientSession]) -> Callable[..
 
 async def _serve(kind: str, slack: str) -> None:
     listening = listen("127.0.0.1", 0)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+    async with open_session() as session:
         if kind == "raw":
             app: Any = raw(slack, lambda: session)
         elif kind == "tuned":
-            client = AsyncWebClient(token="xoxb-1", base_url=slack, session=session)
-            app = _on_starlette(tuned_app(client)[0])
+            client = web_client(session, token="xoxb-1", base_url=slack)
+            app = on_starlette(tuned_app(client)[0])
         else:
             app = bolt(slack)
         config = uvicorn.Config(app, lifespan="off", log_level="warning", access_log=False)

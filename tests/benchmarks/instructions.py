@@ -1,7 +1,8 @@
 """What callgrind counts: `valgrind --tool=callgrind --instr-atstart=no python -m benchmarks.instructions …`.
 
 The words are the address of a stub of Slack and a data folder. Each way answers so many slash commands, from
-the payload to the opened form, and then many more; the difference is what a command costs.
+the request that the web server read to the opened form, and then many more; the difference is what a command
+costs. Both have the same loop, the same session to Slack, and open the same form.
 """
 
 from __future__ import annotations
@@ -12,39 +13,73 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
-from slack_bolt.request.async_request import AsyncBoltRequest
-from slack_sdk.web.async_client import AsyncWebClient
+import uvloop
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Message, Scope
 
 from benchmarks import bare
-from benchmarks.wire import command
+from benchmarks.wire import SECRET, command
+from tocsin import logs
 from tocsin.assembly import connected, opened
 from tocsin.settings import read_settings
 from tocsin.slack import routes
-from tocsin.slack.calls import open_session
+from tocsin.slack.calls import open_session, web_client
 
 FEW, MANY = 5, 45
 VERBS = 200
-Answer = Callable[[AsyncBoltRequest], Awaitable[Any]]
+PEOPLE = 50
+"""All who type a command have done so before: Slack is asked who somebody new is, once in five minutes."""
+Answer = Callable[[Scope, bytes], Awaitable[int]]
 
 
-def one_command(number: int) -> AsyncBoltRequest:
-    head, _, body = command(number).decode().partition("\r\n\r\n")
-    lines = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
-    return AsyncBoltRequest(body=body, headers={name.lower(): value for name, value in lines.items()})
+def one_command(number: int) -> tuple[Scope, bytes]:
+    """A slash command, as a web server hands it on (ASGI, HTTP connection scope)."""
+    head, _, body = command(number).partition(b"\r\n\r\n")
+    lines = [line.split(b": ", 1) for line in head.split(b"\r\n")[1:]]
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/slack/events",
+        "raw_path": b"/slack/events",
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(name.lower(), value) for name, value in lines],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 1),
+        "state": {},
+    }
+    return scope, body
+
+
+async def answered(app: ASGIApp, scope: Scope, body: bytes) -> int:
+    """The status that the application answers with."""
+    status = 0
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Message) -> None:
+        nonlocal status
+        status = message.get("status", status)
+
+    await app(scope, receive, send)
+    return status
 
 
 async def count(way: str, answer: Answer) -> None:
     """Warm up, then have callgrind write down what a few commands cost, and what many do."""
-    for number in range(10):
-        assert (await answer(one_command(number))).status == 200
+    for number in range(PEOPLE):
+        assert await answer(*one_command(number)) == 200
     for times in (FEW, MANY):
         made = [one_command(1000 + number) for number in range(times)]
         control("-i", "on")
         control("-z")
-        for request in made:
-            await answer(request)
+        for scope, body in made:
+            await answer(scope, body)
         control("-d", f"{way} {times}")
         control("-i", "off")
 
@@ -55,32 +90,33 @@ def control(*words: str) -> None:
 
 
 async def bolt(slack: str) -> None:
-    """Bolt with the tuning that Tocsin has, opening a form of the same size."""
+    """Bolt with the tuning that Tocsin has, opening the form that Tocsin opens."""
     async with open_session() as session:
-        client = AsyncWebClient(token="xoxb-1", base_url=slack, session=session)
-        app, going = bare.tuned_app(client)
+        app, going = bare.tuned_app(web_client(session, token="xoxb-1", base_url=slack))
+        served = bare.on_starlette(app)
 
-        async def answer(request: AsyncBoltRequest) -> Any:
-            answered = await app.async_dispatch(request)
+        async def answer(scope: Scope, body: bytes) -> int:
+            status = await answered(served, scope, body)
             await asyncio.gather(*going)
-            return answered
+            return status
 
         await count("bolt", answer)
 
 
 async def tocsin(slack: str, folder: Path) -> None:
     """Tocsin as it is, and with as many verbs as nobody has."""
+    logs.configure()
     settings = read_settings(
-        slack_api_url=slack, slack_bot_token="xoxb-1", slack_signing_secret="s" * 32, tocsin_data_dir=folder
+        slack_api_url=slack, slack_bot_token="xoxb-1", slack_signing_secret=SECRET, tocsin_data_dir=folder
     )
     async with opened(settings, folder) as bot, connected(bot, settings):
-        app = bot.app
-        assert app is not None
+        assert bot.http is not None
+        served = Starlette(routes=[bot.http.route])
 
-        async def answer(request: AsyncBoltRequest) -> Any:
-            answered = await app.async_dispatch(request)
+        async def answer(scope: Scope, body: bytes) -> int:
+            status = await answered(served, scope, body)
             await bot.tasks.settled()
-            return answered
+            return status
 
         await count("tocsin", answer)
         verb = routes.VERBS["help"]
@@ -94,4 +130,4 @@ async def main(slack: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], Path(sys.argv[2])))
+    uvloop.run(main(sys.argv[1], Path(sys.argv[2])))

@@ -7,12 +7,14 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import httpx
 from fakes.playground import OURS
@@ -21,7 +23,7 @@ from benchmarks.crowd import Pressed
 from benchmarks.wire import SECRET
 
 TESTS = Path(__file__).parent.parent
-START_SECONDS = 60.0
+START_SECONDS, LONGEST_WAIT = 60.0, 300.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class Running:
         found = re.search(r"VmRSS:\s+(\d+) kB", status)
         assert found is not None
         return int(found[1]) * 1024
+
+    def seconds(self) -> float:
+        """For how long it was on the processor (Linux, proc(5): utime and stime)."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -64,6 +71,10 @@ async def module(*words: str) -> AsyncIterator[Running]:
         await _ended(process)
 
 
+def written_to(path: Path) -> IO[bytes]:
+    return path.open("wb")
+
+
 @asynccontextmanager
 async def tocsin(folder: Path, slack: str, **settings: str) -> AsyncIterator[Running]:
     """`tocsin run` over HTTP, once it is ready."""
@@ -80,9 +91,10 @@ async def tocsin(folder: Path, slack: str, **settings: str) -> AsyncIterator[Run
         "TOCSIN_PORT": str(port),
         **settings,
     }
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tocsin", "run"), cwd=folder, env=environment(**given)
-    )
+    with written_to(folder / "log") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tocsin", "run"), cwd=folder, env=environment(**given), stderr=log
+        )
     running = Running(port, process)
     try:
         async with asyncio.timeout(START_SECONDS):
@@ -103,6 +115,16 @@ async def ready(running: Running) -> None:
             except httpx.TransportError:
                 pass
             await asyncio.sleep(0.01)
+
+
+async def at_rest(folder: Path, followed: int) -> None:
+    """Until so many open incidents are followed, as they are from the first minute of a first start on."""
+    with closing(sqlite3.connect(f"file:{folder / 'kept' / 'journal.db'}?mode=ro", uri=True)) as journal:
+        while True:
+            (seen,) = journal.execute("SELECT count(*) FROM tocsin_watched").fetchone()
+            if seen >= followed:
+                return
+            await asyncio.sleep(0.05)
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:
@@ -156,7 +178,7 @@ async def until_asked(slack: Running, method: str, times: int) -> Asked:
 
 
 async def _asked(slack: Running, what: str) -> Asked:
-    async with httpx.AsyncClient(trust_env=False, timeout=START_SECONDS) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=LONGEST_WAIT) as client:
         told = (await client.get(f"{slack.url}/{what}")).json()
     return Asked([tuple(call) for call in told["calls"]], told["connections"])
 

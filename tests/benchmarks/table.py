@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import statistics
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from html import escape
 
 LEFT, FULL, LINE = 470, 300, 22
+
+COUNTED_NOISE = 0.01
+"""Instructions vary a little with where things lie in memory."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,28 @@ def as_text(rows: Iterable[Row]) -> str:
 def as_json(rows: Iterable[Row]) -> str:
     told = [asdict(row) | {"met": row.is_met} for row in rows]
     return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+
+
+def agreement(rows: Iterable[Row], before: Mapping[str, float]) -> str:
+    """How far the rows are from those of the run before; the metrics' shares of their targets then."""
+    apart: dict[bool, list[tuple[float, str]]] = {True: [], False: []}
+    for row in rows:
+        was = before.get(row.metric)
+        if was is not None:
+            larger = max(was, row.fills)
+            apart[row.counted].append((abs(was - row.fills) / larger if larger else 0.0, row.metric))
+    if not apart[False]:
+        return "There is no run before this one to compare it with."
+    worst, where = max(apart[False])
+    middle = statistics.median(share for share, _ in apart[False])
+    moved = [metric for share, metric in apart[True] if share > COUNTED_NOISE]
+    counted = (
+        f"of what is counted, not the same: {', '.join(moved)}" if moved else "what is counted is the same"
+    )
+    return (
+        f"Against the run before: what is timed differs by {middle:.0%} in the middle "
+        f"and by {worst:.0%} at most ({where}); {counted}."
+    )
 
 
 def as_plot(rows: Iterable[Row]) -> str:

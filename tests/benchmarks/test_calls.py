@@ -7,13 +7,18 @@ from pathlib import Path
 
 import pytest
 from fakes.bot import RunningBot, chosen, running_bot
+from fakes.limited import paced
 from fakes.readings import settled
 
 from benchmarks.servers import counted, forget, module, pressed, tocsin, until_asked
 from benchmarks.table import Row, at_most
+from tocsin.slack.pace import Urgency
 
 pytestmark = pytest.mark.benchmark
 Measure = Callable[[Row], None]
+
+POSTS, LIMIT = 100, 20
+"""Posts in one moment, into a limit of so many a second (by a clock that is turned)."""
 
 LONG_ENOUGH = 0.3
 """Seconds a Slack call takes here, so that what goes side by side is seen to."""
@@ -91,3 +96,16 @@ async def test_a_hundred_first_commands_ask_who_we_are_once_and_calls_share_a_co
         await until_asked(slack, "views.open", 100)
         new = (await counted(slack)).connections
         measured(at_most("new connections for 100 Slack calls", "bare Bolt: 100", new, 1, counted=True))
+
+
+async def test_a_hundred_posts_into_a_limit_lose_nothing_and_waste_little(measured: Measure) -> None:
+    posts = [(f"post {number}", Urgency.CARD) for number in range(POSTS)]
+    method = await paced(LIMIT, posts)
+    lost, late = POSTS - len(set(method.delivered)), method.time.now / (POSTS / LIMIT)
+    peer = "a peer: {}"
+    for row in (
+        at_most("posts lost of 100 into a limit of 20 a second", peer.format(80), lost, 0, counted=True),
+        at_most("calls for them", peer.format(2.56), method.calls / POSTS, 1.05, "a post", counted=True),
+        at_most("time for them", peer.format(1.08), late, 1.05, "of the least", counted=True),
+    ):
+        measured(row)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlite_utils import Database
 
-from benchmarks.filling import fill
+from benchmarks.filling import kept_incidents
 from benchmarks.table import Row, at_most
-from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import LocalBackend
 from tocsin.incidents.model import PersonId
 from tocsin.incidents.requests import IncidentFilter
-from tocsin.keeping import now
 
 pytestmark = pytest.mark.benchmark
 
@@ -35,18 +32,6 @@ LOOKS: dict[str, Callable[[LocalBackend, int], Awaitable[Any]]] = {
     "20 somebody may see": lambda kept, _: kept.matching(IncidentFilter(visible_to=ANA), limit=20),
     "20 of somebody's own": lambda kept, _: kept.matching(IncidentFilter(involving=ANA), limit=20),
 }
-
-
-@asynccontextmanager
-async def kept_incidents(folder: Path, size: int) -> AsyncIterator[LocalBackend]:
-    """A local backend with so many incidents in it."""
-    path = folder / f"{size}.db"
-    kept = await LocalBackend.open(path, Catalogue.from_toml({}), public_url="http://127.0.0.1", clock=now)
-    try:
-        await kept.file.run(lambda db: fill(db, size))
-        yield kept
-    finally:
-        await kept.close()
 
 
 async def steps(kept: LocalBackend, size: int, look: Callable[[LocalBackend, int], Awaitable[Any]]) -> int:
@@ -69,12 +54,13 @@ async def steps(kept: LocalBackend, size: int, look: Callable[[LocalBackend, int
 
 
 async def test_every_look_takes_as_many_steps_among_a_million_as_among_a_thousand(
-    tmp_path: Path, measured: Callable[[Row], None]
+    filled: Callable[[int], Path], measured: Callable[[Row], None]
 ) -> None:
     taken: dict[int, dict[str, int]] = {}
     for size in (FEW, MANY):
-        async with kept_incidents(tmp_path, size) as kept:
-            taken[size] = {name: await steps(kept, size, look) for name, look in LOOKS.items()}
+        kept = await kept_incidents(filled(size))
+        taken[size] = {name: await steps(kept, size, look) for name, look in LOOKS.items()}
+        await kept.close()
     assert all(taken[FEW].values()), "a look that takes no steps was not counted"
     grown = {name: taken[MANY][name] / taken[FEW][name] for name in LOOKS}
     worst = max(grown, key=lambda name: grown[name])
@@ -86,12 +72,13 @@ async def test_every_look_takes_as_many_steps_among_a_million_as_among_a_thousan
 
 @pytest.mark.timed
 async def test_a_word_is_found_among_a_million_in_as_many_steps_as_among_a_thousand(
-    tmp_path: Path, measured: Callable[[Row], None]
+    filled: Callable[[int], Path], measured: Callable[[Row], None]
 ) -> None:
     taken = {}
     for size in (FEW, MANY):
-        async with kept_incidents(tmp_path, size) as kept:
-            taken[size] = await steps(kept, size, with_a_word)
+        kept = await kept_incidents(filled(size))
+        taken[size] = await steps(kept, size, with_a_word)
+        await kept.close()
     against = f"{taken[FEW]} steps among 1,000"
     grown = taken[MANY] / taken[FEW]
     measured(at_most("steps to find a word, 1,000 to 1,000,000", against, grown, 1.05, "times", counted=True))
