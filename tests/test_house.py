@@ -285,7 +285,15 @@ def test_nothing_happens_at_import(tmp_path: Path) -> None:
 
 def test_no_file_names_a_package_registry_or_a_place_on_one_machine() -> None:
     # Written in pieces, so that this file does not name them either.
-    registries = "|".join(["pypi\\.org", "pythonhosted", "registry\\.npm" + "js", "index-url", "extra-index"])
+    registries = "|".join(
+        [
+            "py" + "pi\\.org",
+            "python" + "hosted",
+            "registry\\.npm" + "js",
+            "index" + "-url",
+            "extra" + "-index",
+        ]
+    )
     places = "|".join(["/ho" + "me/[a-z]", "/Us" + "ers/[a-z]", "/wo" + "rk/", "/tmp/[a-z]", "/ro" + "ot/"])
     wrong = re.compile(f"{registries}|{places}")
     found = []

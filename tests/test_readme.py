@@ -71,15 +71,25 @@ def test_the_two_commands_are_on_the_first_screen_as_promised() -> None:
 def test_readme_lists_every_command_and_shortcut_as_the_bot_has_them() -> None:
     verbs = [(f"`{verb.usage}`", verb.does) for verb in routes.VERBS.values()]
     shortcuts = [(f"*{s.name}* ({DOORS[s.type]})", s.description) for s in routes.SHORTCUTS.values()]
-    assert table("in Slack") == [*verbs, *shortcuts]
+    steps = [
+        (f"*{step['title']}* (in Workflow Builder)", step["description"]) for step in routes.STEPS.values()
+    ]
+    assert table("in Slack") == [*verbs, *shortcuts, *steps]
+
+
+NAMED = {"taking a 📌 off": "unnote", "accepting from triage": "accept"}
+"""What is in README's table of what is not everywhere, and is no command."""
 
 
 def test_readme_says_what_each_backend_cannot_do_in_the_words_people_read() -> None:
-    rows = table("not everywhere")
-    for column, lacks in ((1, incident_io.LACKS), (2, devrev.LACKS)):
-        assert [row[column] for row in rows if row[column] != "yes"] == [
-            lacks[verb] for verb in dict.fromkeys([*incident_io.LACKS, *devrev.LACKS]) if verb in lacks
-        ]
+    rows = {
+        NAMED.get(row[0], row[0].strip("`").removeprefix("/incident ")): row[1:]
+        for row in table("not everywhere")
+    }
+    assert set(rows) == {*incident_io.LACKS, *devrev.LACKS}
+    for verb, said in rows.items():
+        assert said == (incident_io.LACKS.get(verb, "yes"), devrev.LACKS.get(verb, "yes"))
+        assert verb in {*routes.VERBS, *NAMED.values()}
     assert Catalogue().form().lacks == {}
 
 

@@ -23,6 +23,7 @@ WRONG = {
     "[permissions]\nguests_may_declare = 'perhaps'": (
         "permissions.guests_may_declare: input should be a valid boolean"
     ),
+    "[after]\ntemplat = 'x.md'": "after.templat: no such key; did you mean template?",
     "[[announcements]]\nchannels = ['#alerts']": (
         "announcements[1].channels[1]: give a channel's id, which begins with C"
     ),
@@ -60,6 +61,20 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
     with pytest.raises(ConfigurationError) as told:
         read_rules(tomllib.loads(toml))
     assert len(str(told.value).splitlines()) == 3
+
+
+def test_what_names_another_workspace_is_not_for_this_one_and_what_names_none_is_for_all() -> None:
+    rules = read_rules(
+        tomllib.loads(
+            "[permissions]\nclose = ['T0ONE/S0ONE', 'T0TWO/S0TWO', 'S0ALL']\nprivate = ['T0ONE/S0ONE']\n"
+            "[[announcements]]\nchannels = ['T0ONE/C0ONE', 'C0ALL']\ninvite = ['T0TWO/@night', '@oncall']\n"
+        )
+    )
+    one, two = rules.of("T0ONE"), rules.of("T0TWO")
+    assert (one.limits.close, two.limits.close) == (("S0ONE", "S0ALL"), ("S0TWO", "S0ALL"))
+    assert (one.limits.private, two.limits.private) == (("S0ONE",), ())
+    assert (one.channels, two.channels) == (("C0ONE", "C0ALL"), ("C0ALL",))
+    assert (one.rules[0].invite, two.rules[0].invite) == (("@oncall",), ("@night", "@oncall"))
 
 
 async def test_a_slip_in_the_rules_ends_the_start_with_a_line_and_two(

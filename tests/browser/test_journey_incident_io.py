@@ -25,6 +25,12 @@ async def hosted(
     account = Account()
     for person, name in PEOPLE.items():
         account.knows(person, name)
+    backup = {**account.fields[-1], "id": "backup", "name": "Backup team"}
+    backup["filter_by"] = {"catalog_attribute_id": "01STANDS_IN_FOR", "custom_field_id": "team"}
+    account.fields.append(backup)
+    checkout, search = account.entries
+    for entry, other in ((checkout, search), (search, checkout)):
+        entry["attribute_values"] = {"01STANDS_IN_FOR": {"value": {"literal": other["id"]}}}
     async with running_incident_io(account) as io:
         settings = {"INCIDENT_IO_URL": io.url, "INCIDENT_IO_API_KEY": account.key}
         folder = tmp_path_factory.mktemp("hosted")
@@ -56,3 +62,20 @@ async def test_a_declaration_from_a_message_reaches_incident_io_and_comes_back(
     io.account.open_channel(io.account.incidents[0], "C0ALERTS02", "alerts")
     await expect(card).not_to_contain_text("None yet")
     await picture(screen, "incident-io-card")
+
+
+async def test_a_field_offers_what_fits_the_choice_in_another_one(
+    hosted: tuple[Playground, IncidentIoServer], window: Any, picture: Any
+) -> None:
+    playground, _ = hosted
+    screen = await window(playground.url)
+    await screen.enter("general")
+    await screen.start_declaring("Search is slow")
+    await screen.choose("Minor")
+    await screen.button("More fields").click()
+    team = screen.dialog.get_by_role("combobox", name="Team (optional)", exact=True)
+    await team.fill("search")
+    await screen.dialog.get_by_role("option", name="Search crew").click()
+    await screen.dialog.get_by_role("combobox", name="Backup team").fill("crew")
+    await expect(screen.dialog.get_by_role("option", name="crew")).to_have_text(["Checkout crew"])
+    await picture(screen, "incident-io-fits")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fakes.playground import Playground
 from fakes.responder import SLOWLY, Responder
-from playwright.async_api import expect
+from playwright.async_api import Locator, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="package")]
 
@@ -28,14 +28,44 @@ async def send(screen: Responder, button: str) -> None:
     await screen.close()
 
 
+async def pin(screen: Responder, message: Locator) -> None:
+    await screen.pick(message, "Pin to this channel")
+    await expect(message).to_contain_text("Pinned", timeout=SLOWLY)
+
+
+async def declare_from_the_alert(screen: Responder) -> str:
+    """The reference of what was declared; its channel is in the sidebar."""
+    await screen.enter("alerts")
+    alert = screen.page.get_by_test_id("message").filter(has_text="checkout").first
+    await screen.start_declaring_from(alert)
+    await screen.choose("Major")
+    reference = await screen.submit()
+    await screen.close()
+    await expect(screen.row(reference.lower())).to_be_visible(timeout=SLOWLY)
+    return reference
+
+
+async def take_away(screen: Responder, picture: Picture, reference: str) -> None:
+    """What is left of a closed incident: its document in the channel, and its export in a message."""
+    summary = screen.message("Still to be done:")
+    await summary.get_by_role("button", name="Write the document").click()
+    canvas = screen.page.get_by_test_id("canvas")
+    await expect(canvas).to_be_visible(timeout=SLOWLY)
+    await summary.get_by_role("button", name="Export").click()
+    await expect(screen.message("in your messages").last).to_be_visible(timeout=SLOWLY)
+    await picture(screen, "manage-10-taken-away")
+    await canvas.click()
+    for word in ("the pool was at 20 of 20", "write a runbook", "Critical"):
+        await expect(screen.page.get_by_text(word).first).to_be_visible(timeout=SLOWLY)
+    await picture(screen, "manage-11-document")
+    await screen.enter("Tocsin")
+    file = screen.page.get_by_role("link", name=reference).last
+    await expect(file).to_be_visible(timeout=SLOWLY)
+    await picture(screen, "manage-12-export")
+
+
 async def test_one_incident_from_the_alert_to_its_end(ana: Responder, picture: Picture) -> None:
-    await ana.enter("alerts")
-    alert = ana.page.get_by_test_id("message").filter(has_text="checkout").first
-    await ana.start_declaring_from(alert)
-    await ana.choose("Major")
-    reference = await ana.submit()
-    await ana.close()
-    await expect(ana.row(reference.lower())).to_be_visible(timeout=SLOWLY)
+    reference = await declare_from_the_alert(ana)
     await ana.row(reference.lower()).click()
     card = ana.message(reference).first
     await expect(ana.page.get_by_role("button", name="Take the lead").first).to_be_visible(timeout=SLOWLY)
@@ -50,6 +80,12 @@ async def test_one_incident_from_the_alert_to_its_end(ana: Responder, picture: P
     await ana.say("/incident status monitoring")
     await expect(ana.message("status is Monitoring").first).to_be_visible(timeout=SLOWLY)
     await picture(ana, "manage-3-news")
+    await ana.say("/incident severity critical")
+    await expect(ana.message("severity is Critical").first).to_be_visible(timeout=SLOWLY)
+    await ana.say("the pool was at 20 of 20 since 21:06")
+    evidence = ana.message("the pool was at 20 of 20")
+    await expect(evidence).to_be_visible(timeout=SLOWLY)
+    await pin(ana, evidence)
     await open_form(ana, "role")
     await picture(ana, "manage-4-roles")
     await ana.leave_no_form()
@@ -58,6 +94,8 @@ async def test_one_incident_from_the_alert_to_its_end(ana: Responder, picture: P
     await open_form(ana, "action")
     await picture(ana, "manage-5-actions")
     await ana.leave_no_form()
+    await ana.say("/incident follow-up write a runbook for the pool")
+    await expect(ana.message("write a runbook").first).to_be_visible(timeout=SLOWLY)
     await ana.say("/incident note the pool was too small")
     await expect(ana.message("Noted in the timeline").first).to_be_visible(timeout=SLOWLY)
     await ana.say("/incident show")
@@ -73,6 +111,8 @@ async def test_one_incident_from_the_alert_to_its_end(ana: Responder, picture: P
     await expect(ana.page.get_by_role("button", name="Reopen").first).to_be_visible(timeout=SLOWLY)
     await picture(ana, "manage-9-closed")
     assert card is not None
+    await take_away(ana, picture, reference)
+    await picture(ana, "manage-12-export")
 
 
 async def test_home_lists_and_choices_are_fit_to_be_seen(

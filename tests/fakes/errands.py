@@ -14,10 +14,10 @@ from tocsin.playground.model import Message, View
 PATIENCE = 8.0
 
 
-async def until(bot: RunningBot, holds: Callable[[], Any]) -> Any:
+async def until(bot: RunningBot, holds: Callable[[], Any], patience: float = PATIENCE) -> Any:
     """What `holds` answers once it is true; looked at again whenever something changes in the workspace."""
     with bot.workspace.subscribe() as changes:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             if found := holds():
                 return found
             async for _ in changes:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import sqlite3
 import sys
 from asyncio.subprocess import Process
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from fakes.slack import RunningWorkspace
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 GLANCE_SECONDS = 0.2
+_REQUESTS, _LABELS = "tocsin_requests_total{", re.compile(r'(?:outcome|route)="([^"]*)"')
 UNFINISHED = (
     "SELECT COUNT(*) FROM workflow_status "
     "WHERE name = 'story' AND status IN ('PENDING', 'ENQUEUED', 'DELAYED')"
@@ -46,6 +49,21 @@ def settings(slack: RunningWorkspace, folder: Path, port: int, http: bool) -> di
     }
     way_in = {"SLACK_SIGNING_SECRET": slack.signing_secret} if http else {"SLACK_APP_TOKEN": slack.app_token}
     return given | way_in
+
+
+async def figures(url: str) -> dict[str, float]:
+    """What the bot there counts for Prometheus, by series."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        page = (await client.get(f"{url}/metrics")).text
+    lines = [line.rpartition(" ") for line in page.splitlines() if line and not line.startswith("#")]
+    return {series: float(value) for series, _, value in lines}
+
+
+def handled(counted: Mapping[str, float]) -> Counter[str]:
+    """How many requests of each route were answered. None may have ended in any other way."""
+    requests = {tuple(_LABELS.findall(s)): int(n) for s, n in counted.items() if s.startswith(_REQUESTS)}
+    assert {labels: n for labels, n in requests.items() if n and labels[0] != "answered"} == {}
+    return Counter({route: n for (outcome, route), n in requests.items() if outcome == "answered"})
 
 
 @dataclass
@@ -78,11 +96,20 @@ class Operated:
             await asyncio.sleep(GLANCE_SECONDS)
 
     async def figures(self) -> dict[str, float]:
-        """What it counts for Prometheus, by series."""
-        async with httpx.AsyncClient(trust_env=False) as client:
-            page = (await client.get(f"{self.url}/metrics")).text
-        lines = [line.rpartition(" ") for line in page.splitlines() if line and not line.startswith("#")]
-        return {series: float(value) for series, _, value in lines}
+        return await figures(self.url)
+
+    async def answered(self, route: str, more_than: int, seconds: float = 15.0) -> bool:
+        """Whether it counts more requests of this route, within so many seconds.
+
+        It counts one once its last call to Slack has come back, which is after what people see of it.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while True:
+            counted = handled(await self.figures())[route]
+            if counted > more_than or loop.time() >= until:
+                return counted > more_than
+            await asyncio.sleep(GLANCE_SECONDS)
 
     async def stopped(self) -> int:
         """SIGTERM, until the process is gone; its exit code."""

@@ -54,11 +54,14 @@ class Responder(Screen):
         await self.say(f"/incident {name}".rstrip())
         await expect(self.button("Declare")).to_be_visible(timeout=SLOWLY)
 
+    async def pick(self, message: Locator, action: str) -> None:
+        """From a message's menu, by the keyboard: what is said meanwhile moves it away from under a mouse."""
+        await message.get_by_role("button", name="More actions").press("Enter")
+        await self.page.get_by_role("button", name=action).filter(visible=True).click()
+
     async def start_declaring_from(self, message: Locator) -> None:
-        """Hover the message, More actions, Declare incident."""
-        await message.hover()
-        await message.get_by_role("button", name="More actions").click()
-        await self.page.get_by_role("button", name="Declare incident").filter(visible=True).click()
+        """By the message shortcut."""
+        await self.pick(message, "Declare incident")
         await expect(self.dialog).to_be_visible(timeout=SLOWLY)
 
     async def choose(self, severity: str) -> None:

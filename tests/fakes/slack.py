@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from fakes.clock import FairClock
 from tocsin.playground.clock import TurnableClock
 from tocsin.playground.manifest import Manifest
 from tocsin.playground.model import InstalledApp
@@ -55,7 +56,7 @@ async def running_workspace(
     People: ana (owner), ben (admin), chloe, darius, priya, gus (guest), tom (deactivated).
     Channels: general, alerts, incidents, haulpartner, leads (private: ana, ben). The bot is in none.
     """
-    clock = TurnableClock()
+    clock = FairClock()
     workspace = Workspace(store=Store(store) if store else None, clock=clock)
     if not workspace.people():
         seed(workspace, advice=advice)

@@ -12,10 +12,11 @@ import httpx
 import pytest
 from fakes.declarations import Ticking, full_declaration
 
+from tocsin.actions.export import fetch_whole
 from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import LocalBackend
 from tocsin.incidents.errors import TocsinError
-from tocsin.incidents.listing import as_csv, as_json, as_markdown
+from tocsin.incidents.exporting import ENDINGS, as_csv, as_json, exported
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.playground.blocks.messages import message_errors
 from tocsin.playground.blocks.views import view_errors
@@ -125,7 +126,8 @@ async def _shown_everywhere(backend: LocalBackend, client: httpx.AsyncClient) ->
     assert len(listed) == 3
     as_json(listed), as_csv(listed)
     for incident in listed:
-        as_markdown(incident, await backend.timeline(incident.id))
+        whole = await fetch_whole(backend, incident)
+        assert all(exported([whole], wanted) for wanted in ENDINGS)
         message = {"text": card_text(incident), "blocks": [block.to_dict() for block in card(incident)]}
         assert not message_errors(message), message_errors(message)
         assert topic(incident)

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import logging
 import sys
 import tempfile
@@ -22,6 +23,8 @@ def main() -> int:
     asked = parser.parse_args()
     # Answers that break off in the middle are what we are here for.
     logging.disable(logging.CRITICAL)
+    # All that happened is kept until it is judged: going through it again and again takes seconds each time.
+    gc.disable()
     with tempfile.TemporaryDirectory() as temporary:
         folder = asked.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)

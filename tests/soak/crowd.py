@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+import statistics
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,7 +24,10 @@ PLACES = ("general", "alerts", "incidents")
 
 @dataclass
 class Crowd:
-    """`rate` declarations are begun each second, each by somebody who has none under way."""
+    """`rate` declarations are begun each second, each by somebody who has none under way.
+
+    Where answers are slow, so are they: a machine that is busy with other things is not drowned.
+    """
 
     slack: RunningWorkspace
     rate: float
@@ -31,6 +35,8 @@ class Crowd:
     presses: list[Press] = field(default_factory=list)
     ended: Counter[str] = field(default_factory=Counter)
     """How often a form came or did not, and a press was answered or was not."""
+    _took: deque[float] = field(default_factory=lambda: deque(maxlen=5))
+    """How long the latest answers took, in seconds."""
     _idle: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     _opened: dict[str, asyncio.Future[View]] = field(default_factory=dict)
 
@@ -70,7 +76,7 @@ class Crowd:
             while next_at < until:
                 await asyncio.sleep(next_at - loop.time())
                 group.create_task(self._declare(await self._idle.get()))
-                next_at += pause
+                next_at += max(pause, statistics.median(self._took or [0.0]))
 
     async def _declare(self, person: str) -> None:
         token = f"tok{token_hex(5)}"
@@ -84,7 +90,10 @@ class Crowd:
         workspace.type_into(person, view.id, "severity_id", "severity_id", chosen("major"))
         workspace.type_into(person, view.id, "name", "name", typed(f"{token} is slow"))
         self.presses.append(Press(view.id, person, token, origin=where))
+        loop = asyncio.get_running_loop()
+        pressed_at = loop.time()
         outcome = await workspace.submit(person, view.id)
+        self._took.append(loop.time() - pressed_at)
         self.ended["answered" if outcome.ok else str(outcome.error)] += 1
         await workspace.dismiss(person, whole_stack=True)
         self._idle.put_nowait(person)

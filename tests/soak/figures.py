@@ -6,7 +6,9 @@ import statistics
 from collections import Counter
 from dataclasses import dataclass, field
 
-GROWTH_MEGABYTES, GROWTH_DESCRIPTORS = 40.0, 12
+GROWTH_MEGABYTES = 40.0
+GROWTH_DESCRIPTORS = 100
+"""As many connections as aiohttp keeps at once; one lost with every declaration would be three times that."""
 
 
 @dataclass

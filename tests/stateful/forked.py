@@ -14,6 +14,7 @@ from random import Random
 from crash.lives import Lives, first, warm
 from crash.stage import Stage
 from crash.switch import Kill
+from crash.vendors import OwnFile
 from history.history import History, Press
 
 from stateful.scene import OPENING_SECONDS, Scene
@@ -47,7 +48,7 @@ class Forked(Scene):
 
     async def _live(self, kills: list[Kill]) -> None:
         self.lives = Lives(self._zygote, self.folder, self.settings, kills, self.slack.clock.now)
-        self._stage = Stage(self.slack, self.lives, self.folder, Random(0))
+        self._stage = Stage(self.slack, self.lives, self.folder, Random(0), OwnFile())
         await self.lives.open()
 
     def fresh(self, hits: Iterable[int]) -> None:

@@ -33,7 +33,10 @@ from tocsin.slack import routes
 
 T = TypeVar("T")
 INCIDENTS = ("incident_timeline_items", "incident_role_assignments", "custom_field_entries", "incidents")
-JOURNAL = ("tocsin_sources", "tocsin_declared", "tocsin_cards", "operation_outputs", "workflow_status")
+JOURNAL = (
+    "tocsin_sources", "tocsin_declared", "tocsin_cards", "tocsin_watched",
+    "operation_outputs", "workflow_status",
+)  # fmt: skip
 OPENING_SECONDS = 20.0
 
 
@@ -192,9 +195,9 @@ class OneProcess(Scene):
         self.forget()
         _emptied(self.files / "incidents.db", INCIDENTS)
         _emptied(self.files / "journal.db", JOURNAL)
-        # The bot would notice at its next look.
+        # A look of the bot's may be under way, and have found what there was; this one comes after it.
         for desk in self.bot.desks.open if self.bot.desks is not None else ():
-            desk.open_now.looked(())
+            self.run(hurried(desk.managing.watching.look(), self.is_idle))
 
     async def while_held(self, act: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """Do it while the backend answers nothing, until the form says that it is saved."""

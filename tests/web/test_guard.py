@@ -15,7 +15,7 @@ async def asked(port: int, *headers: str, path: str = "/incidents") -> tuple[int
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     lines = [f"GET {path} HTTP/1.1", *headers, "Connection: close", "", ""]
     writer.write("\r\n".join(lines).encode())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         answer = (await reader.read()).decode()
     writer.close()
     return int(answer.split(" ", 2)[1]), answer.partition("\r\n\r\n")[0].lower()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sqlite3
 from datetime import timedelta
@@ -90,6 +91,25 @@ async def test_html_is_for_people_and_json_for_who_prefers_it(site, accept: str,
     shown = await site.page("/incidents", accept=accept)
     assert shown.headers["content-type"].startswith(kind)
     assert shown.headers["vary"] == "Accept, Authorization"
+
+
+async def test_a_long_page_begins_to_show_before_it_is_drawn_to_its_end(site) -> None:
+    made = await site.backend.create(full_declaration())
+    for minute in range(200):
+        entry = TimelineEntry(
+            at=DAWN + timedelta(minutes=minute), by=BEN, verb="noted", text=f"line {minute}"
+        )
+        await site.backend.note(made.id, entry, f"key-{minute}")
+    read, write = await asyncio.open_connection("127.0.0.1", site.port)
+    write.write(f"GET /incidents/INC-1 HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\n\r\n".encode())
+    assert b"chunked" in await read.readuntil(b"\r\n\r\n")
+    parts = []
+    while size := int(await read.readline(), 16):
+        parts.append((await read.readexactly(size + 2))[:-2])
+    write.close()
+    assert "Checkout is slow" in parts[0].decode()
+    assert max(map(len, parts)) < len(b"".join(parts)) / 2
+    assert "line 199" in b"".join(parts).decode()
 
 
 async def test_an_empty_list_says_how_to_begin(site) -> None:

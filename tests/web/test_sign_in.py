@@ -55,7 +55,7 @@ async def test_who_is_not_signed_in_is_shown_the_way_in_and_nothing_else(street:
 
 
 async def test_a_member_signs_in_and_comes_back_to_the_page_they_wanted(street: Lobby) -> None:
-    await street.bot.bot.backend.create(declaration(name="Checkout is slow"))
+    await street.bot.bot.backend.create(declaration(name="Checkout is slow", slack_team_id=HOME))
     browser, back = await street.sign_in(CHLOE, "/incidents/1")
     assert (back.status_code, back.headers["location"]) == (303, "/incidents/1")
     page = await browser.get("/incidents/1")
