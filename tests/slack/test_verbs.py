@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from fakes.errands import declared, headline, opened_by, sent, typed_verb, whisp
 from fakes.readings import block_ids, cards, settled, told, value, words
 
 from tocsin.incidents.model import Incident
+from tocsin.playground.faults import Fault
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -238,6 +240,23 @@ async def test_private_asks_first_and_hides_it_from_everybody_else(bot: RunningB
     )
     unknown = await typed_verb(bot, "chloe", bot.slack.channel("general"), "/incident show INC-99999")
     assert said.replace(incident.reference, "X") == unknown.replace("INC-99999", "X")
+
+
+async def test_what_is_said_while_it_moves_is_said_in_its_private_channel(bot: RunningBot) -> None:
+    incident, free = await declared(bot, "a customer's address"), asyncio.Event()
+    old = incident.slack_channel_id
+    bot.workspace.faults.plan("conversations.create", Fault(until=free))
+    hiding = asyncio.create_task(sent(bot, "ana", await opened_by(bot, "ana", old, "/incident private")))
+    await bot.workspace.begun(
+        lambda call: call.method == "conversations.create" and "private" in call.args["name"]
+    )
+    await typed_verb(bot, "ana", old, "/incident update Two keys were read.")
+    free.set()
+    await hiding
+    await settled(bot)
+    moved = (await now(bot, incident)).slack_channel_id
+    assert sum("Two keys were read." in one.text for one in cards(bot, moved)) == 1
+    assert not any("Two keys were read." in str(vars(one)) for one in cards(bot, old))
 
 
 async def test_a_note_alone_opens_a_form(bot: RunningBot) -> None:

@@ -14,7 +14,7 @@ from tocsin.actions.ports import Journal
 from tocsin.actions.promises import Changed, KeepsIncidents
 from tocsin.actions.withdraw import NEWS, POSTING, Faces, fitting_channel, withdraw_news, withdraw_posts
 from tocsin.incidents.changes import NAMELESS, Ending
-from tocsin.incidents.errors import Refused
+from tocsin.incidents.errors import OutcomeUnknown, Refused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, Person, PersonId, TeamId, TimelineEntry
 from tocsin.incidents.news import News, news_of, summary_of
 from tocsin.incidents.requests import IncidentChange
@@ -169,7 +169,11 @@ class Aftermath:
             now = await self._backend.find(incident.id) or incident
             channel = await fitting_channel(slack, self._ledger, now)
             if channel is None:
-                raise Refused(f"{incident.reference} has no private channel yet, so nothing was said there")
+                said = f"{incident.reference} has no private channel yet, so nothing was said there"
+                if getattr(self._backend, "makes_channel", False):
+                    raise Refused(said)
+                # It is on its way to one, and is waited for as an answer is that was lost: some minutes.
+                raise OutcomeUnknown(said)
             await slack.post_news(channel, await news(), key=f"{change.key}:news", again=again)
 
         async def tell_others(again: bool) -> None:
