@@ -165,15 +165,7 @@ class Aftermath:
         slack = self._slack(incident)
 
         async def tell_channel(again: bool) -> None:
-            # It may have been made private, and moved, since.
-            now = await self._backend.find(incident.id) or incident
-            channel = await fitting_channel(slack, self._ledger, now)
-            if channel is None:
-                said = f"{incident.reference} has no private channel yet, so nothing was said there"
-                if getattr(self._backend, "makes_channel", False):
-                    raise Refused(said)
-                # It is on its way to one, and is waited for as an answer is that was lost: some minutes.
-                raise OutcomeUnknown(said)
+            channel = await self._own_channel(incident)
             await slack.post_news(channel, await news(), key=f"{change.key}:news", again=again)
 
         async def tell_others(again: bool) -> None:
@@ -199,6 +191,21 @@ class Aftermath:
             failed = "Where it was announced, the update is missing"
             steps.append(attempt(self._journal, "tell those who wait", failed, tell_others))
         return steps
+
+    async def _own_channel(self, incident: Incident) -> ChannelId:
+        """The incident's channel now: it may have been made private since, and be on its way to another.
+
+        Raises Refused where it will have none, and OutcomeUnknown while it moves: that is waited for as an
+        answer is that was lost, for a minute or two.
+        """
+        now = await self._backend.find(incident.id) or incident
+        channel = await fitting_channel(self._slack(incident), self._ledger, now)
+        if channel is not None:
+            return channel
+        said = f"{incident.reference} has no private channel yet, so nothing was said there"
+        if getattr(self._backend, "makes_channel", False):
+            raise Refused(said)
+        raise OutcomeUnknown(said)
 
     def _merged(self, incident: Incident, change: IncidentChange) -> list[Awaitable[Any]]:
         """The incident that this one is part of says so too."""
