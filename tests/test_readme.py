@@ -6,6 +6,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,15 @@ def test_readme_lists_every_command_and_shortcut_as_the_bot_has_them() -> None:
         (f"*{step['title']}* (in Workflow Builder)", step["description"]) for step in routes.STEPS.values()
     ]
     assert table("in Slack") == [*verbs, *shortcuts, *steps]
+
+
+def test_readme_has_the_figures_of_the_last_whole_benchmark_run() -> None:
+    figures = json.loads((ROOT / "tests/benchmarks/figures.json").read_text(encoding="utf-8"))
+    columns = ("metric", "compared_with", "measured", "target")
+    rows = [(*(row[column] for column in columns), "yes" if row["met"] else "no") for row in figures]
+    assert table("measured") == rows
+    plot = (ROOT / "tests/benchmarks/figures.svg").read_text(encoding="utf-8")
+    assert all(escape(row["measured"]) in plot for row in figures)
 
 
 NAMED = {"taking a 📌 off": "unnote", "accepting from triage": "accept"}

@@ -10,6 +10,9 @@ from html import escape
 
 LEFT, FULL, LINE = 470, 300, 22
 
+HALO = 'paint-order="stroke" stroke="#ffffff" stroke-width="5"'
+"""The line of the target goes behind what is written."""
+
 COUNTED_NOISE = 0.01
 """Instructions vary a little with where things lie in memory."""
 
@@ -95,12 +98,12 @@ def as_plot(rows: Iterable[Row]) -> str:
     bottom = 28 + len(drawn) * LINE
     line = f'x1="{LEFT + FULL}" y1="22" x2="{LEFT + FULL}" y2="{bottom}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="940" height="{bottom + 12}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="1060" height="{bottom + 12}" '
         'font-family="sans-serif" font-size="12" role="img" '
         'aria-label="How much of its target each figure takes; shorter is better">',
         '<rect width="100%" height="100%" fill="#ffffff"/>',
-        *(_bar(row, 28 + number * LINE) for number, row in enumerate(drawn)),
         f'<line {line} stroke="#222222" stroke-dasharray="4 3"/>',
+        *(_bar(row, 28 + number * LINE) for number, row in enumerate(drawn)),
         f'<text x="{LEFT + FULL}" y="16" text-anchor="middle" fill="#222222">target</text>',
         "</svg>",
     ]
@@ -114,5 +117,5 @@ def _bar(row: Row, top: int) -> str:
     return (
         f'<text x="{LEFT - 8}" text-anchor="end" {text}>{escape(row.metric)}</text>'
         f'<rect x="{LEFT}" y="{top}" width="{wide:.1f}" height="15" fill="{colour}"/>'
-        f'<text x="{LEFT + wide + 6:.1f}" {text}>{escape(row.measured)}</text>'
+        f'<text x="{LEFT + wide + 6:.1f}" {text} {HALO}>{escape(row.measured)}</text>'
     )
