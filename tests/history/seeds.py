@@ -228,7 +228,7 @@ SEEDS = (
     ),
     _seed(
         "the document of what became private stays", "I5", "shown, then private",
-        WITHDRAW, "        if channel != own:\n", "        if False:\n",
+        WITHDRAW, "        if channel == own:\n", "        if True:\n",
     ),
     _seed(
         "what became private is still shown below a link", "I5", "shown, then private",

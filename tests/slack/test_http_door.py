@@ -129,7 +129,8 @@ async def test_what_is_not_signed_by_slack_is_401(door: Door, headers: dict[str,
     assert (await door.post(command(door), **headers)).status_code == 401
 
 
-@pytest.mark.parametrize("age", [301.0, 86_400.0, -301.0])
+# What is signed ahead comes of age while a slow machine sends it.
+@pytest.mark.parametrize("age", [301.0, 86_400.0, -360.0])
 async def test_what_was_signed_too_long_ago_or_ahead_is_401(door: Door, age: float) -> None:
     assert (await door.post(command(door), age=age)).status_code == 401
 
