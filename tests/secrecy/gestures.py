@@ -307,9 +307,12 @@ class People:
         message = self.rng.choice(self.bot.workspace.history(place, self._id(who))[-20:])
         if message.ephemeral_to is None:
             shortcut = self.rng.choice(["add_to_timeline", "declare_from_message"])
-            if any(self.register.named_in(str(vars(message)))):
+            named = {kept.number for _, kept in self.register.named_in(str(vars(message)))}
+            if named:
                 # What somebody copied to another incident while everybody could read it, is theirs.
                 shortcut = "declare_from_message"
+            # Their form has the words of the message, which may be taken back a moment later.
+            self.looked.pointed_at |= {(self._id(who), number) for number in named}
             picked = self.bot.workspace.message_shortcut(self._id(who), shortcut, place, message.ts)
             await self._answered(who, picked, place)
             await self._fill_what_is_open(who)

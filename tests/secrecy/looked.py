@@ -20,6 +20,9 @@ ANYBODY = ""
 LATE = 3
 """Whoever began so many gestures since they lost a right has had the answers to what they asked before."""
 
+ON_ITS_WAY = 2.0
+"""Seconds; what was sent so short a time after it was hidden was on its way already, and is taken back."""
+
 
 @dataclass
 class Looked:
@@ -31,6 +34,9 @@ class Looked:
     counted: Counter[str] = field(default_factory=Counter)
     brought: set[tuple[str, str]] = field(default_factory=set)
     """Channels that somebody was brought into by hand, and who."""
+
+    pointed_at: set[tuple[str, int]] = field(default_factory=set)
+    """Who pointed at a message that stood where they read, and the number of the incident it names."""
 
     _begun: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     """When somebody's gestures began; of `ANYBODY`, everybody's."""
@@ -55,7 +61,8 @@ class Looked:
         text = said if isinstance(said, str) else _text(said)
         since = self._asked_by(person, at)
         for kind, kept in self.register.named_in(text):
-            open_to_them = kind == "open" and (not kept.since or kept.was_public(since, at))
+            read_already = (person, kept.number) in self.pointed_at
+            open_to_them = kind == "open" and (not kept.since or kept.was_public(since, at) or read_already)
             if not open_to_them and not (person and kept.might_know(person, since, at)):
                 self._leaked(where, person, kept, text)
         if not person:
@@ -83,7 +90,7 @@ class Looked:
         late = LATE if person else LATE * max(1, len(self._begun) - 1)
         begun = self._begun[person]
         place = bisect_right(begun, at) - late
-        return begun[place] if place >= 0 else 0.0
+        return min(begun[place], at - ON_ITS_WAY) if place >= 0 else 0.0
 
     def _leaked(self, where: str, person: str, kept: Kept, text: str) -> None:
         """What stands around the word says which way it went."""
