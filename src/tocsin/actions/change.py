@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from tocsin.actions.aftermath import Aftermath
 from tocsin.actions.alarming import Alarms
 from tocsin.actions.best_effort import without_end
 from tocsin.actions.ports import Journal
 from tocsin.actions.promises import (
-    PATIENCE,
     AnyChange,
     Change,
     Changed,
     KeepsIncidents,
+    Kept,
     NotChanged,
     Order,
     Promises,
@@ -54,7 +52,7 @@ class ChangeOrder(Order):
         return self.model_copy(update={"change": self.change.model_copy(update={"key": key})})
 
 
-class ChangeIncident:
+class ChangeIncident(Kept[ChangeOrder]):
     """Every verb that changes an incident. One instance serves the whole process."""
 
     def __init__(
@@ -83,23 +81,6 @@ class ChangeIncident:
             do=self._do,
             after=self._after,
         )
-
-    async def __call__(
-        self, order: ChangeOrder, acknowledged: asyncio.Event | None = None, patience: float = PATIENCE
-    ) -> AnyChange | None:
-        """Commit to the change and wait up to `patience` seconds for what becomes of it.
-
-        None means that it is saved and will be made; the person is told later in a message. Raises
-        Unavailable when it could not be saved in time: asking again is safe.
-        """
-        return await self._promises.keep(order, acknowledged, patience)
-
-    async def order(self, key: str) -> ChangeOrder | None:
-        """What was asked with this key."""
-        return await self._promises.order(key)
-
-    async def story(self, raw: dict[str, Any]) -> Any:
-        return await self._promises.story(raw)
 
     async def _do(self, order: ChangeOrder) -> AnyChange:
         find = self._backend.find

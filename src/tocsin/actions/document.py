@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import structlog
 
@@ -13,12 +12,12 @@ from tocsin.actions.attempts import Trouble, attempt
 from tocsin.actions.export import Filing, fetch_whole, in_full
 from tocsin.actions.ports import Journal
 from tocsin.actions.promises import (
-    PATIENCE,
     AnyChange,
+    AskedOrder,
     Changed,
     KeepsIncidents,
+    Kept,
     NotChanged,
-    Order,
     Promises,
 )
 from tocsin.actions.withdraw import (
@@ -63,24 +62,8 @@ class Writing(Filing, Withdrawing, Protocol):
         ...
 
 
-class DocumentOrder(Order):
+class DocumentOrder(AskedOrder):
     """The document of an incident."""
-
-    asked: str
-    """The key."""
-    asked_by: Person
-    at: datetime
-
-    @property
-    def key(self) -> str:
-        return self.asked
-
-    @property
-    def by(self) -> Person:
-        return self.asked_by
-
-    def keyed(self, key: str) -> DocumentOrder:
-        return self.model_copy(update={"asked": key})
 
 
 class Site(Frozen):
@@ -104,8 +87,8 @@ class Written(Frozen):
     """The key of who asked for it, which may be another one's."""
 
 
-class Documents:
-    """One instance serves the whole process."""
+class Documents(Kept[DocumentOrder]):
+    """Writes the document where the incident's people are; what is there already is named."""
 
     def __init__(
         self,
@@ -130,15 +113,6 @@ class Documents:
             do=self._do,
             after=self._after,
         )
-
-    async def __call__(
-        self, order: DocumentOrder, acknowledged: asyncio.Event | None = None, patience: float = PATIENCE
-    ) -> AnyChange | None:
-        """Write it where the incident's people are; what is there is named. Waits as ChangeIncident does."""
-        return await self._promises.keep(order, acknowledged, patience)
-
-    async def story(self, raw: dict[str, Any]) -> Any:
-        return await self._promises.story(raw)
 
     async def _do(self, order: DocumentOrder) -> AnyChange:
         failed = "The document could not be written"

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from tocsin.actions.attempts import Trouble, attempt
 from tocsin.actions.ports import Journal
 from tocsin.actions.promises import (
-    PATIENCE,
     AnyChange,
+    AskedOrder,
     Changed,
     KeepsIncidents,
+    Kept,
     NotChanged,
-    Order,
     Promises,
     Telling,
 )
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.exporting import FORMAT_NAMES, Format, Whole, exported, file_name
-from tocsin.incidents.model import Frozen, Incident, Person, PersonId, TeamId, TimelineEntry
+from tocsin.incidents.model import Frozen, Incident, PersonId, TeamId, TimelineEntry
 
 VERB = "export"
 
@@ -45,25 +44,10 @@ class Filing(Telling, Protocol):
         ...
 
 
-class ExportOrder(Order):
+class ExportOrder(AskedOrder):
     """A file for one person."""
 
-    asked: str
-    """The key."""
-    asked_by: Person
     wanted: Format = "markdown"
-    at: datetime
-
-    @property
-    def key(self) -> str:
-        return self.asked
-
-    @property
-    def by(self) -> Person:
-        return self.asked_by
-
-    def keyed(self, key: str) -> ExportOrder:
-        return self.model_copy(update={"asked": key})
 
 
 class Sent(Frozen):
@@ -72,8 +56,8 @@ class Sent(Frozen):
     incident: Incident
 
 
-class Exports:
-    """One instance serves the whole process."""
+class Exports(Kept[ExportOrder]):
+    """Sends the file to who asked, in a direct message."""
 
     def __init__(
         self, *, backend: KeepsIncidents, journal: Journal, workspace: Callable[[TeamId], Filing]
@@ -89,15 +73,6 @@ class Exports:
             do=self._do,
             after=self._after,
         )
-
-    async def __call__(
-        self, order: ExportOrder, acknowledged: asyncio.Event | None = None, patience: float = PATIENCE
-    ) -> AnyChange | None:
-        """Send the file to who asked, in a direct message. Waits and raises as ChangeIncident does."""
-        return await self._promises.keep(order, acknowledged, patience)
-
-    async def story(self, raw: dict[str, Any]) -> Any:
-        return await self._promises.story(raw)
 
     async def _do(self, order: ExportOrder) -> AnyChange:
         sent = await attempt(

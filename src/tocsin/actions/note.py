@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from typing import Any
 
 from tocsin.actions.best_effort import without_end
 from tocsin.actions.ports import Journal
 from tocsin.actions.promises import (
-    PATIENCE,
     AnyChange,
     Change,
     Changed,
     KeepsIncidents,
+    Kept,
     NotChanged,
     Order,
     Promises,
@@ -48,7 +46,7 @@ class NoteOrder(Order):
         return self.model_copy(update={"asked": key})
 
 
-class Notes:
+class Notes(Kept[NoteOrder]):
     """Notes, pins and reactions become entries, each once. One instance serves the whole process."""
 
     def __init__(
@@ -68,15 +66,6 @@ class Notes:
             do=self._do,
             after=self._after,
         )
-
-    async def __call__(
-        self, order: NoteOrder, acknowledged: asyncio.Event | None = None, patience: float = PATIENCE
-    ) -> AnyChange | None:
-        """Note it, or take it out. Waits and raises as ChangeIncident does."""
-        return await self._promises.keep(order, acknowledged, patience)
-
-    async def story(self, raw: dict[str, Any]) -> Any:
-        return await self._promises.story(raw)
 
     async def _do(self, order: NoteOrder) -> AnyChange:
         return await self._journal.step(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, Protocol, Self, TypeVar
 from uuid import NAMESPACE_OID, uuid5
 
@@ -74,6 +75,26 @@ class Order(Frozen, ABC):
     @abstractmethod
     def keyed(self, key: str) -> Self:
         """The same under another key."""
+
+
+class AskedOrder(Order):
+    """An order that nothing is typed for."""
+
+    asked: str
+    """The key."""
+    asked_by: Person
+    at: datetime
+
+    @property
+    def key(self) -> str:
+        return self.asked
+
+    @property
+    def by(self) -> Person:
+        return self.asked_by
+
+    def keyed(self, key: str) -> Self:
+        return self.model_copy(update={"asked": key})
 
 
 Asked = TypeVar("Asked", bound=Order)
@@ -180,6 +201,26 @@ class Promises(Generic[Asked]):
             lambda again: workspace.tell_plainly(person, sentence, key=f"{order.key}:late", again=again),
             attempts=ALL_DAY,
         )
+
+
+class Kept(Generic[Asked]):
+    """An action of one verb: whoever calls it has its promise. One instance serves the whole process."""
+
+    _promises: Promises[Asked]
+
+    async def __call__(
+        self, order: Asked, acknowledged: asyncio.Event | None = None, patience: float = PATIENCE
+    ) -> AnyChange | None:
+        """Commit to the order and wait up to `patience` seconds for what becomes of it, as `keep` does."""
+        return await self._promises.keep(order, acknowledged, patience)
+
+    async def order(self, key: str) -> Asked | None:
+        """What was asked with this key."""
+        return await self._promises.order(key)
+
+    async def story(self, raw: dict[str, Any]) -> Any:
+        """The durable part."""
+        return await self._promises.story(raw)
 
 
 def _answered_already() -> asyncio.Event:

@@ -30,25 +30,14 @@ class WorkspaceSteps:
     _posts: Posts
 
     async def complete_step(self, run: str, outputs: Mapping[str, str]) -> None:
-        try:
-            await self.calls.make(
-                self.client.functions_completeSuccess,
-                Urgency.ANSWER,
-                function_execution_id=run,
-                outputs=dict(outputs),
-            )
-        except SlackRefused as refusal:
-            if refusal.code not in ENDED:
-                raise
+        await self._end(self.client.functions_completeSuccess, run, outputs=dict(outputs))
 
     async def fail_step(self, run: str, sentence: str) -> None:
+        await self._end(self.client.functions_completeError, run, error=escape(sentence))
+
+    async def _end(self, method: Call, run: str, **said: Any) -> None:
         try:
-            await self.calls.make(
-                self.client.functions_completeError,
-                Urgency.ANSWER,
-                function_execution_id=run,
-                error=escape(sentence),
-            )
+            await self.calls.make(method, Urgency.ANSWER, function_execution_id=run, **said)
         except SlackRefused as refusal:
             if refusal.code not in ENDED:
                 raise
