@@ -184,13 +184,15 @@ async def the_journal_is_held(stage: Stage) -> None:
     await stage.declare(view)
 
 
-async def a_choice_is_gone(stage: Stage) -> None:
-    """The chosen severity was taken away meanwhile; the person leaves it empty and submits again."""
+async def a_choice_is_gone(
+    stage: Stage, forget: Callable[[Stage], None] = lambda stage: forget_severity(stage, "critical")
+) -> None:
+    """The chosen severity was taken away meanwhile; the person chooses another and submits again."""
     message = await alert(stage)
     view = await stage.on_message("ana", message)
     token = stage.word()
     stage.fill(view, f"Checkout is slow {token}", severity_id=chosen("critical"))
-    forget_severity(stage, "critical")
+    forget(stage)
     stage.intends(view, token, origin=message.channel, message=(message.channel, message.ts))
     await stage.submit(view)
     if view.payload.get("submit"):

@@ -11,7 +11,7 @@ from fakes.bot import chosen, picked
 from fakes.incident_io.server import LOST, NEVER_CAME, Fault, failing
 from starlette.responses import JSONResponse
 
-from crash.scenarios import alert, any_way, by_command, declared, from_a_message, privately
+from crash.scenarios import a_choice_is_gone, alert, any_way, by_command, declared, from_a_message, privately
 from crash.stage import Stage
 from crash.vendor_incident_io import IncidentIoVendor
 
@@ -165,17 +165,8 @@ async def a_stranger_leads(stage: Stage) -> None:
 
 
 async def it_refuses_a_choice(stage: Stage) -> None:
-    """The chosen severity is gone there; the person chooses another and submits again."""
-    message = await alert(stage)
-    view = await stage.on_message("ana", message)
-    token = stage.word()
-    stage.fill(view, f"Checkout is slow {token}", severity_id=chosen("critical"))
-    _forget_severity(stage)
-    stage.intends(view, token, origin=message.channel, message=(message.channel, message.ts))
-    await stage.submit(view)
-    if view.payload.get("submit"):
-        stage.fill(view, f"Checkout is slow {token}", severity_id=chosen("minor"))
-        await stage.declare(view)
+    """The chosen severity is gone there."""
+    await a_choice_is_gone(stage, _forget_severity)
 
 
 async def it_refuses_later(stage: Stage) -> None:

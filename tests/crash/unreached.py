@@ -59,7 +59,7 @@ UNREACHED: dict[str, str] = {
     "slack/posts.py:Posts.find:": CHANCE,
     "actions/aftermath.py:Aftermath._troubles:": REFUSED,
     "actions/announcing.py:": RULES,
-    "actions/change.py:ChangeIncident.order:": READING,
+    "actions/promises.py:Kept.order:": READING,
     "actions/following.py:Following.bring_up_to_date:await1:": CHANCE,
     "actions/following.py:Following._as_seen:await1:": HOSTED,
     "actions/promises.py:Promises._save:await2:": PUT_RIGHT,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
+from slack_sdk.errors import SlackApiError
 
 from fakes.clock import FairClock
 from tocsin.playground.clock import TurnableClock
@@ -63,3 +66,11 @@ async def running_workspace(
     app = workspace.install(manifest)
     async with served(workspace) as url:
         yield RunningWorkspace(workspace, app, url, clock)
+
+
+@contextmanager
+def refused(code: str) -> Iterator[None]:
+    """What is asked inside is refused by Slack with this code."""
+    with pytest.raises(SlackApiError) as caught:
+        yield
+    assert caught.value.response["error"] == code

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from copy import deepcopy
 from typing import Any
 
 import pytest
 from fakes.manifests import DECLARED
-from fakes.slack import RunningWorkspace, running_workspace
-from slack_sdk.errors import SlackApiError
+from fakes.slack import RunningWorkspace, refused, running_workspace
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.playground.manifest import Manifest
@@ -45,18 +43,6 @@ def declared(**settings: Any) -> dict[str, Any]:
 async def slack() -> AsyncIterator[RunningWorkspace]:
     async with running_workspace(Manifest.from_dict(declared())) as running:
         yield running
-
-
-@pytest.fixture
-def client(slack: RunningWorkspace) -> AsyncWebClient:
-    return AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
-
-
-@contextmanager
-def refused(code: str) -> Iterator[None]:
-    with pytest.raises(SlackApiError) as caught:
-        yield
-    assert caught.value.response["error"] == code
 
 
 async def test_a_step_that_runs_is_told_to_its_app_with_inputs_and_both_ids(
