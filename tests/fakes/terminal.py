@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE = 40.0
+from fakes.patience import LIMIT
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Terminal:
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(LIMIT):
                 out, err = await process.communicate()
         except TimeoutError:
             process.kill()
