@@ -52,14 +52,14 @@ class RunningWorkspace:
 
 @asynccontextmanager
 async def running_workspace(
-    manifest: Manifest, *, store: Path | None = None, advice: str = ""
+    manifest: Manifest, *, store: Path | None = None, advice: str = "", clock: TurnableClock | None = None
 ) -> AsyncIterator[RunningWorkspace]:
     """The seeded workspace with one app installed; with `store`, what a file already keeps is there again.
 
     People: ana (owner), ben (admin), chloe, darius, priya, gus (guest), tom (deactivated).
     Channels: general, alerts, incidents, haulpartner, leads (private: ana, ben). The bot is in none.
     """
-    clock = FairClock()
+    clock = clock or FairClock()
     workspace = Workspace(store=Store(store) if store else None, clock=clock)
     if not workspace.people():
         seed(workspace, advice=advice)
