@@ -24,18 +24,14 @@ from fakes.slack import running_workspace
 from starlette.applications import Starlette
 
 from hostile.payloads import Json, as_http, mutated, spoilt, valid_payloads
+from hostile.sizes import sizes
 from tocsin.playground.manifest import Manifest
 from tocsin.slack import routes
 from tocsin.web.serving import listen, serving
 
 AT_ONCE = 4
 MANIFEST = Manifest.from_dict(routes.manifest())
-
-
-def some_and_many(some: int, many: int) -> pytest.MarkDecorator:
-    """A test with so many requests always, and with many as a campaign."""
-    campaign = pytest.mark.campaign("python -m tests.hostile --requests 10000")
-    return pytest.mark.parametrize("count", [some, pytest.param(many, marks=campaign)])
+LONG = "python -m tests.hostile --requests 10000"
 
 
 async def valid(bot: RunningBot) -> dict[str, Json]:
@@ -116,7 +112,7 @@ def hostile(kinds: dict[str, Json], rng: Random, count: int) -> Iterable[tuple[b
         yield spoilt(body, content_type, rng) if rng.random() < 0.125 else (body, content_type)
 
 
-@some_and_many(150, 1_200)
+@pytest.mark.parametrize("count", sizes(150, 1_200, LONG))
 async def test_nothing_signed_that_comes_in_by_http_breaks_the_bot(tmp_path: Path, count: int) -> None:
     rng = Random(11)
     async with behind_http(tmp_path) as (bot, url, kinds):
@@ -141,7 +137,7 @@ async def test_nothing_signed_that_comes_in_by_http_breaks_the_bot(tmp_path: Pat
         assert await answers(url, [(body, headers)]) == [200]
 
 
-@some_and_many(60, 300)
+@pytest.mark.parametrize("count", sizes(60, 300, LONG))
 async def test_what_slack_did_not_sign_is_answered_401_and_does_nothing(tmp_path: Path, count: int) -> None:
     rng = Random(12)
     async with behind_http(tmp_path) as (bot, url, kinds):
@@ -159,7 +155,7 @@ async def test_what_slack_did_not_sign_is_answered_401_and_does_nothing(tmp_path
         assert len(bot.calls()) == asked
 
 
-@some_and_many(100, 500)
+@pytest.mark.parametrize("count", sizes(100, 500, LONG))
 async def test_nothing_that_comes_in_by_socket_breaks_the_bot(tmp_path: Path, count: int) -> None:
     rng = Random(13)
     async with (
