@@ -24,6 +24,8 @@ from tocsin.playground.faults import Fault
 from tocsin.playground.manifest import Manifest
 from tocsin.slack import routes
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -63,7 +65,7 @@ def is_clean(ended: Ended) -> bool:
 
 
 async def test_help_says_what_each_command_is_for(terminal: Terminal) -> None:
-    helped, alone = await asyncio.gather(terminal.run("--help"), terminal.run("incidents", "--help"))
+    helped, alone = await asyncio.gather(terminal.start("--help"), terminal.run("incidents", "--help"))
     assert helped.code == alone.code == 0
     for command in ("playground", "run", "doctor", "manifest", "incidents"):
         assert command in helped.out

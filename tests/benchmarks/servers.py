@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import IO
 
 import httpx
+from fakes.patience import LIMIT
 from fakes.playground import OURS
 
 from benchmarks.crowd import Pressed
 from benchmarks.wire import SECRET
 
 TESTS = Path(__file__).parent.parent
-START_SECONDS, LONGEST_WAIT = 60.0, 300.0
+LONGEST_WAIT = 300.0
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ async def module(*words: str) -> AsyncIterator[Running]:
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(START_SECONDS):
+        async with asyncio.timeout(LIMIT):
             port = int(await process.stdout.readline())
         yield Running(port, process)
     finally:
@@ -97,7 +98,7 @@ async def tocsin(folder: Path, slack: str, **settings: str) -> AsyncIterator[Run
         )
     running = Running(port, process)
     try:
-        async with asyncio.timeout(START_SECONDS):
+        async with asyncio.timeout(LIMIT):
             await ready(running)
         yield running
     finally:
