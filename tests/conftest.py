@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Mapping
+
 import pytest
+from fakes.autojump import AutojumpLoop
 from hypothesis import settings
 
 settings.register_profile("unhurried", deadline=None)
@@ -22,3 +26,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             mark = item.get_closest_marker(name)
             if mark is not None and name not in config.option.markexpr:
                 item.add_marker(pytest.mark.skip(reason=reason.format(*mark.args)))
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Virtual time, unless a test waits for another process or for a browser."""
+    outside = any(item.get_closest_marker(name) for name in ("process", "browser", "timed"))
+    return {"machine's time": asyncio.new_event_loop} if outside else {"virtual time": AutojumpLoop}

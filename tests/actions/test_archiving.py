@@ -115,7 +115,7 @@ async def test_a_notice_that_could_not_be_changed_is_when_the_channel_is_kept_on
     (notice,) = notices(bot, incident)
     bot.workspace.faults.plan("chat.update", Fault(error="cant_update_message"))
     await press_card(bot, "chloe", notice, "keep_channel")
-    await bot.workspace.heard("chat.update", timeout=20)
+    await bot.workspace.heard("chat.update")
     assert notices(bot, incident) == [notice]
     await press_card(bot, "chloe", notice, "keep_channel")
     await until(bot, lambda: "keeps this channel" in words(cards(bot, incident.slack_channel_id)[-1]))

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import socket
-import sys
-from asyncio.subprocess import PIPE, Process
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from fakes.bot import chosen, running_bot
 from fakes.declarations import Ticking
 from fakes.held_backend import held_bot
+from fakes.operated import free_port, operated, settings
 from fakes.readings import deliver, how_many, last_delivery, newest, settled, words
 from fakes.slack import RunningWorkspace, running_workspace
+from fakes.terminal import Terminal
 
 from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import LocalBackend
@@ -26,10 +22,6 @@ from tocsin.playground.faults import Fault
 from tocsin.playground.manifest import Manifest
 from tocsin.playground.model import Channel, Message, View
 from tocsin.slack import routes
-
-STARTS_WITHIN = 60.0
-# Six seconds on a machine that has time for us.
-ENDS_WITHIN = 6.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 @pytest.fixture
@@ -62,42 +54,10 @@ async def test_what_was_saved_before_a_stop_is_declared_after_the_start(
         assert "Saved, still declaring" in words(view)
         held.backend.refusal = asyncio.CancelledError()
     async with running_bot(tmp_path, slack) as bot:
-        await bot.workspace.heard("pins.add", timeout=STARTS_WITHIN)
+        await bot.workspace.heard("pins.add")
         await settled(bot)
         assert await how_many(bot) == 1
         assert (await newest(bot)).reference in words(view)
-
-
-@asynccontextmanager
-async def process(slack: RunningWorkspace, folder: Path) -> AsyncIterator[Process]:
-    """`tocsin run` as an operator starts it, connected to the workspace."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    running = await begun(slack, folder, port)
-    try:
-        await slack.workspace.sockets.connected(slack.app.app_id, 2, STARTS_WITHIN)
-        yield running
-    finally:
-        if running.returncode is None:
-            running.kill()
-        await running.communicate()
-        await slack.workspace.sockets.disconnected(slack.app.app_id)
-
-
-async def begun(slack: RunningWorkspace, folder: Path, port: int) -> Process:
-    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-    given = {
-        "HOME": str(folder),
-        "SLACK_API_URL": slack.api_url,
-        "SLACK_BOT_TOKEN": slack.bot_token,
-        "SLACK_APP_TOKEN": slack.app_token,
-        "TOCSIN_DATA_DIR": str(folder / "data"),
-        "TOCSIN_PORT": str(port),
-        "TOCSIN_ANNOUNCE_CHANNEL": slack.channel("incidents"),
-    }
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tocsin", "run", env=kept | given, cwd=folder, stdout=PIPE, stderr=PIPE
-    )
 
 
 async def declared(slack: RunningWorkspace) -> View:
@@ -117,22 +77,23 @@ def posts(slack: RunningWorkspace, channel: Channel) -> list[Message]:
 
 
 @pytest.mark.parametrize("method", ["conversations.create", "chat.postMessage"])
+@pytest.mark.process
 async def test_a_bot_killed_between_creating_and_posting_finishes_after_the_restart(
     slack: RunningWorkspace, tmp_path: Path, method: str
 ) -> None:
     workspace, go_on = slack.workspace, asyncio.Event()
-    async with process(slack, tmp_path) as bot:
+    async with operated(slack, tmp_path, free_port()) as bot:
         workspace.faults.plan(method, *(Fault(until=go_on) for _ in range(3)))
         view = await declared(slack)
         (begun, *_) = await workspace.begun(method)
-        bot.kill()
-        await bot.wait()
+        bot.process.kill()
+        await bot.process.wait()
         workspace.faults.clear()
         go_on.set()
         await workspace.heard(lambda request: request is begun)
         workspace.clear()
-    async with process(slack, tmp_path):
-        await workspace.heard("pins.add", timeout=STARTS_WITHIN)
+    async with operated(slack, tmp_path, free_port()):
+        await workspace.heard("pins.add")
         backend = await LocalBackend.open(
             tmp_path / "data" / "incidents.db", Catalogue(), public_url="http://127.0.0.1", clock=Ticking()
         )
@@ -150,31 +111,29 @@ async def test_a_bot_killed_between_creating_and_posting_finishes_after_the_rest
     assert f"<#{rooms[0].id}>" in words(view)
 
 
+@pytest.mark.process
 async def test_a_second_process_on_the_same_folder_is_refused_in_one_line(
     slack: RunningWorkspace, tmp_path: Path
 ) -> None:
     async with running_bot(tmp_path / "data", slack):
-        second = await begun(slack, tmp_path, 0)
-        _, said = await asyncio.wait_for(second.communicate(), STARTS_WITHIN)
-    assert second.returncode == 2
-    (line,) = said.decode().splitlines()
+        ended = await Terminal(tmp_path).run("run", **settings(slack, tmp_path, free_port(), http=False))
+    assert ended.code == 2
+    (line,) = ended.lines
     assert line.startswith("TOCSIN_DATA_DIR is in use by another Tocsin process")
 
 
-async def test_a_stop_in_the_middle_of_a_declaration_is_quiet_quick_and_loses_nothing(
+@pytest.mark.process
+async def test_a_stop_in_the_middle_of_a_declaration_is_quiet_and_loses_nothing(
     slack: RunningWorkspace, tmp_path: Path
 ) -> None:
     workspace, go_on = slack.workspace, asyncio.Event()
-    async with process(slack, tmp_path) as bot:
+    async with operated(slack, tmp_path, free_port()) as bot:
         workspace.faults.plan("conversations.create", Fault(until=go_on))
         await declared(slack)
         await workspace.begun("conversations.create")
-        bot.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(ENDS_WITHIN):
-            _, said = await bot.communicate()
+        assert await bot.stopped() == 0
         go_on.set()
-        assert bot.returncode == 0
-        assert [line for line in said.decode().splitlines() if "[info " not in line] == []
-    async with process(slack, tmp_path):
-        await workspace.heard("pins.add", timeout=STARTS_WITHIN)
+        assert [line for line in bot.log.splitlines() if "[info " not in line] == []
+    async with operated(slack, tmp_path, free_port()):
+        await workspace.heard("pins.add")
     assert len([c for c in workspace.state.channels.values() if c.name.startswith("inc-")]) == 1

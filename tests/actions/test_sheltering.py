@@ -11,6 +11,7 @@ from typing import Any
 from fakes.bot import RunningBot, chosen, running_bot
 from fakes.incident_io.account import Account
 from fakes.incident_io.server import IncidentIoServer, failing, running_incident_io
+from fakes.patience import LIMIT
 from fakes.readings import cards, settled, told, words
 from fakes.slack import RunningWorkspace, running_workspace
 
@@ -20,7 +21,6 @@ from tocsin.playground.model import Channel
 from tocsin.slack import routes
 
 LONG_AGO = timedelta(minutes=3)
-SECONDS = 30.0
 
 
 class Early:
@@ -67,7 +67,7 @@ def shelters(slack: RunningWorkspace) -> list[Channel]:
 async def until(slack: RunningWorkspace, seen: Any) -> None:
     while not seen():
         ended = [r for r in slack.workspace.requests if r.finished]
-        await slack.workspace.heard(lambda r: True, len(ended) + 1, SECONDS)
+        await slack.workspace.heard(lambda r: True, len(ended) + 1, LIMIT)
 
 
 async def test_while_incident_io_is_away_there_is_a_channel_and_later_it_says_the_reference(

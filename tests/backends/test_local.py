@@ -8,12 +8,12 @@ import os
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from fakes.declarations import ANA, BEN, DAWN, Ticking, declaration, full_declaration
+from fakes.patience import LIMIT
 from sqlite_utils import Database
 
 from tocsin.backends import BACKENDS, Opening
@@ -40,9 +40,10 @@ async def holder(local: LocalBackend) -> AsyncIterator[sqlite3.Connection]:
     connection.close()
 
 
+@pytest.mark.process
 async def test_two_processes_share_the_file_without_a_gap_or_a_duplicate(tmp_path: Path) -> None:
     path = tmp_path / "incidents.db"
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(LIMIT):
         processes = [
             await asyncio.create_subprocess_exec(sys.executable, PROCESS, path, str(first), "15")
             for first in (0, 1000)
@@ -195,10 +196,10 @@ async def test_a_held_file_is_told_within_two_seconds_and_works_again_afterwards
     local: LocalBackend, holder: sqlite3.Connection
 ) -> None:
     holder.execute("BEGIN IMMEDIATE")
-    began = time.monotonic()
+    waits = await local.file.run(lambda db: db.execute("PRAGMA busy_timeout").fetchone()[0])
+    assert waits / 1000 == PATIENCE < 2.0, "the form is answered within Slack's three seconds"
     with pytest.raises(Unavailable, match="Another program is holding") as told:
         await local.create(declaration())
-    assert PATIENCE * 0.8 < time.monotonic() - began < 2.5
     assert told.value.retry_after is not None
     holder.execute("ROLLBACK")
     assert (await local.create(declaration())).reference == "INC-1"

@@ -1,33 +1,46 @@
-"""A clock that leaves out what others take of the machine: who stands still with it answers nobody."""
+"""Clocks for a workspace in tests: on the event loop's time, or patient with processes on a busy machine."""
 
 from __future__ import annotations
 
 import asyncio
-import os
+import time
 from contextlib import suppress
-from pathlib import Path
 
+from fakes.autojump import AutojumpLoop
 from tocsin.playground.clock import TurnableClock
 
-_STOLEN = 8
-"""Of the first line of /proc/stat, in ticks: time in which a virtual machine was ready and not let run."""
+PATIENCE = 20.0
+"""Slack's three seconds last a minute where another process is waited for."""
 
 
-class FairClock(TurnableClock):
-    """Waits as long as is asked for, and longer by what the machine's host took from it meanwhile."""
+class LoopClock(TurnableClock):
+    """Goes with the running loop's time: what lasts three seconds at Slack lasts exactly three."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._loop = asyncio.get_running_loop()
+        self._began = time.time() - self._loop.time()
+
+    def now(self) -> float:
+        return self._began + self._loop.time() + self._ahead
+
+
+class PatientClock(TurnableClock):
+    """Goes with the machine's time, and makes everybody wait longer: only what is turned passes at once."""
 
     async def sleep(self, seconds: float) -> None:
-        until, stolen_before = self.now() + seconds, _stolen()
-        while (left := until + _stolen() - stolen_before - self.now()) > 0:
+        began, ahead = time.monotonic(), self._ahead
+
+        def left() -> float:
+            return seconds - (self._ahead - ahead) - (time.monotonic() - began) / PATIENCE
+
+        while left() > 0:
+            turned = self._turned
             with suppress(TimeoutError):
-                async with asyncio.timeout(left):
-                    await self._turned.wait()
+                async with asyncio.timeout(left() * PATIENCE):
+                    await turned.wait()
 
 
-def _stolen() -> float:
-    """Seconds since the machine's start, of all its processors together; 0 where nothing tells."""
-    try:
-        total = Path("/proc/stat").read_text().splitlines()[0].split()
-        return int(total[_STOLEN]) / os.sysconf("SC_CLK_TCK")
-    except (OSError, IndexError):
-        return 0.0
+def fitting_clock() -> TurnableClock:
+    """The clock for the running loop."""
+    return LoopClock() if isinstance(asyncio.get_running_loop(), AutojumpLoop) else PatientClock()

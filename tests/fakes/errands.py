@@ -7,14 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from fakes.bot import RunningBot, chosen
+from fakes.patience import LIMIT
 from fakes.readings import cards, newest, settled, words
 from tocsin.incidents.model import Incident
 from tocsin.playground.model import Message, View
 
-PATIENCE = 8.0
 
-
-async def until(bot: RunningBot, holds: Callable[[], Any], patience: float = PATIENCE) -> Any:
+async def until(bot: RunningBot, holds: Callable[[], Any], patience: float = LIMIT) -> Any:
     """What `holds` answers once it is true; looked at again whenever something changes in the workspace."""
     with bot.workspace.subscribe() as changes:
         async with asyncio.timeout(patience):

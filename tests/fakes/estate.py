@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from fakes.bot import RunningBot
-from fakes.clock import FairClock
+from fakes.clock import fitting_clock
 from fakes.slack import RunningWorkspace
 from tocsin.assembly import connected, data_dir, opened
 from tocsin.incidents.model import Incident
@@ -122,7 +122,7 @@ def heading(page: httpx.Response) -> str:
 @asynccontextmanager
 async def served_estate(*, org: bool = False) -> AsyncIterator[Estate]:
     """Lumen Freight and Northwind at one address; with `org` they are of one organization."""
-    clock = FairClock()
+    clock = fitting_clock()
     home = Workspace(clock=clock)
     seed(home)
     estate = Estate([home, second_workspace(clock)], ORG if org else None)

@@ -11,12 +11,11 @@ from typing import Any
 from fakes.bot import RunningBot, chosen, running_bot
 from fakes.incident_io.account import Account
 from fakes.incident_io.server import IncidentIoServer, running_incident_io
+from fakes.patience import LIMIT
 from fakes.slack import RunningWorkspace, running_workspace
 from tocsin.playground.manifest import Manifest
 from tocsin.playground.model import View
 from tocsin.slack import routes
-
-SECONDS = 20.0
 
 
 @dataclass
@@ -45,7 +44,7 @@ class Stage:
         """Once what is looked for can be seen."""
         while not seen():
             ended = [r for r in self.bot.workspace.requests if r.finished]
-            await self.bot.workspace.heard(lambda r: True, len(ended) + 1, SECONDS)
+            await self.bot.workspace.heard(lambda r: True, len(ended) + 1, LIMIT)
 
 
 def knowing(slack: RunningWorkspace) -> Account:

@@ -18,10 +18,9 @@ from pathlib import Path
 
 import httpx
 
+from fakes.patience import LIMIT
 from fakes.slack import RunningWorkspace
 
-START_SECONDS = 60.0
-STOP_SECONDS = 30.0
 GLANCE_SECONDS = 0.2
 _REQUESTS, _LABELS = "tocsin_requests_total{", re.compile(r'(?:outcome|route)="([^"]*)"')
 UNFINISHED = (
@@ -85,7 +84,7 @@ class Operated:
         with closing(sqlite3.connect(address, uri=True, timeout=5.0)) as journal:
             return int(journal.execute(UNFINISHED).fetchone()[0])
 
-    async def quiet(self, seconds: float = 30.0) -> int:
+    async def quiet(self, seconds: float = LIMIT) -> int:
         """Until every story has ended, for so many seconds at most; how many have not."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
@@ -98,7 +97,7 @@ class Operated:
     async def figures(self) -> dict[str, float]:
         return await figures(self.url)
 
-    async def answered(self, route: str, more_than: int, seconds: float = 15.0) -> bool:
+    async def answered(self, route: str, more_than: int, seconds: float = LIMIT) -> bool:
         """Whether it counts more requests of this route, within so many seconds.
 
         It counts one once its last call to Slack has come back, which is after what people see of it.
@@ -114,7 +113,7 @@ class Operated:
     async def stopped(self) -> int:
         """SIGTERM, until the process is gone; its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return await asyncio.wait_for(self.process.wait(), STOP_SECONDS)
+        return await asyncio.wait_for(self.process.wait(), LIMIT)
 
 
 @asynccontextmanager
@@ -135,7 +134,7 @@ async def operated(
         if http:
             await _ready(bot)
         else:
-            await slack.workspace.sockets.connected(slack.app.app_id, 2, START_SECONDS)
+            await slack.workspace.sockets.connected(slack.app.app_id, 2, LIMIT)
         yield bot
     finally:
         if process.returncode is None:
@@ -144,7 +143,7 @@ async def operated(
 
 
 async def _ready(bot: Operated) -> None:
-    async with asyncio.timeout(START_SECONDS), httpx.AsyncClient(trust_env=False) as client:
+    async with asyncio.timeout(LIMIT), httpx.AsyncClient(trust_env=False) as client:
         while bot.process.returncode is None:
             try:
                 if (await client.get(f"{bot.url}/readyz")).status_code == 200:

@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fakes.patience import LIMIT
+
 TOCSIN = Path(sys.executable).with_name("tocsin")
-START_SECONDS = 30.0
-STOP_SECONDS = 15.0
 OURS = ("TOCSIN_", "SLACK_", "INCIDENT_IO_", "DEVREV_")
 
 
@@ -30,7 +30,7 @@ class Playground:
     async def interrupt(self) -> int:
         """Ctrl-C, until the process is gone; its exit code."""
         self.process.send_signal(signal.SIGINT)
-        async with asyncio.timeout(STOP_SECONDS):
+        async with asyncio.timeout(LIMIT):
             return await self.process.wait()
 
 
@@ -60,7 +60,7 @@ async def running_playground(folder: Path, *options: str, **settings: str) -> As
     playground = Playground("", folder / "kept", process)
     reading = None
     try:
-        async with asyncio.timeout(START_SECONDS):
+        async with asyncio.timeout(LIMIT):
             playground.url = await _address(playground)
         # Nobody else reads the pipe, and a full one would stop the process.
         reading = asyncio.create_task(_read(playground))

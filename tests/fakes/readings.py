@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from fakes.bot import RunningBot
+from fakes.patience import LIMIT
 from tocsin.incidents.model import Incident
 from tocsin.playground.model import Channel, Message, View
-
-SETTLED_SECONDS = 20.0
 
 
 def words(shown: object) -> str:
@@ -81,7 +80,7 @@ def told(bot: RunningBot, person: str) -> list[Message]:
 
 async def settled(bot: RunningBot) -> None:
     """Everything that was declared has been followed through."""
-    await bot.bot.journal.finish(SETTLED_SECONDS)
+    await bot.bot.journal.finish(LIMIT)
     assert await bot.bot.journal.unfinished() == []
 
 

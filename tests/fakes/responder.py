@@ -10,8 +10,9 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import ConsoleMessage, Locator, Request, expect
 
 from fakes.browser import Screen
+from fakes.patience import LIMIT
 
-SLOWLY = 15_000
+SLOWLY = 1000 * LIMIT
 """Milliseconds a loaded machine may take until something is seen."""
 
 
@@ -52,7 +53,7 @@ class Responder(Screen):
 
     async def start_declaring(self, name: str = "") -> None:
         await self.say(f"/incident {name}".rstrip())
-        await expect(self.button("Declare")).to_be_visible(timeout=SLOWLY)
+        await expect(self.button("Declare")).to_be_visible()
 
     async def pick(self, message: Locator, action: str) -> None:
         """From a message's menu, by the keyboard: what is said meanwhile moves it away from under a mouse."""
@@ -62,7 +63,7 @@ class Responder(Screen):
     async def start_declaring_from(self, message: Locator) -> None:
         """By the message shortcut."""
         await self.pick(message, "Declare incident")
-        await expect(self.dialog).to_be_visible(timeout=SLOWLY)
+        await expect(self.dialog).to_be_visible()
 
     async def choose(self, severity: str) -> None:
         await self.field("Severity").select_option(label=await self.severity(severity))
@@ -75,7 +76,7 @@ class Responder(Screen):
         """Declare, and read the reference that the modal then says."""
         await self.button("Declare").click()
         said = self.dialog.get_by_text("is declared", exact=False).first
-        await expect(said).to_be_visible(timeout=SLOWLY)
+        await expect(said).to_be_visible()
         found = re.search(r"INC-\d+", await self.dialog.inner_text())
         assert found is not None
         return found[0]

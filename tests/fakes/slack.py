@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from slack_sdk.errors import SlackApiError
 
-from fakes.clock import FairClock
+from fakes.clock import fitting_clock
 from tocsin.playground.clock import TurnableClock
 from tocsin.playground.manifest import Manifest
 from tocsin.playground.model import InstalledApp
@@ -52,14 +52,14 @@ class RunningWorkspace:
 
 @asynccontextmanager
 async def running_workspace(
-    manifest: Manifest, *, store: Path | None = None, advice: str = "", clock: TurnableClock | None = None
+    manifest: Manifest, *, store: Path | None = None, advice: str = ""
 ) -> AsyncIterator[RunningWorkspace]:
     """The seeded workspace with one app installed; with `store`, what a file already keeps is there again.
 
     People: ana (owner), ben (admin), chloe, darius, priya, gus (guest), tom (deactivated).
     Channels: general, alerts, incidents, haulpartner, leads (private: ana, ben). The bot is in none.
     """
-    clock = clock or FairClock()
+    clock = fitting_clock()
     workspace = Workspace(store=Store(store) if store else None, clock=clock)
     if not workspace.people():
         seed(workspace, advice=advice)

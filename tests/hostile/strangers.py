@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from fakes.bot import RunningBot, chosen
 from fakes.operated import Operated, canaries, free_port, operated
-from fakes.patience import LIMIT, PatientClock
+from fakes.patience import LIMIT
 from fakes.readings import said
 from fakes.slack import RunningWorkspace, running_workspace
 
@@ -195,7 +195,7 @@ async def hostility(folder: Path, requests: int, seed: int) -> Found:
     rng, port, found = Random(seed), free_port(), Found()
     manifest = Manifest.from_dict(routes.manifest(f"http://127.0.0.1:{port}"))
     async with (
-        running_workspace(manifest, clock=PatientClock()) as slack,
+        running_workspace(manifest) as slack,
         operated(slack, folder, port, http=True) as bot,
     ):
         kinds, stranger = await valid(slack, bot), Stranger(port)

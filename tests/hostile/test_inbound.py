@@ -18,7 +18,7 @@ import httpx
 import pytest
 from fakes.bot import RunningBot, chosen, running_bot
 from fakes.failures import every_failure
-from fakes.patience import LIMIT, PatientClock
+from fakes.patience import LIMIT
 from fakes.readings import how_many, said
 from fakes.slack import running_workspace
 from starlette.applications import Starlette
@@ -48,7 +48,7 @@ async def valid(bot: RunningBot) -> dict[str, Json]:
 @asynccontextmanager
 async def behind_http(folder: Path) -> AsyncIterator[tuple[RunningBot, str, dict[str, Json]]]:
     """The bot in HTTP mode, the address of its door, and payloads that it would take."""
-    async with running_workspace(MANIFEST, clock=PatientClock()) as slack:
+    async with running_workspace(MANIFEST) as slack:
         async with running_bot(folder / "first", slack) as bot:
             kinds = await valid(bot)
         secret = {"slack_app_token": None, "slack_signing_secret": slack.signing_secret}
@@ -159,7 +159,7 @@ async def test_what_slack_did_not_sign_is_answered_401_and_does_nothing(tmp_path
 async def test_nothing_that_comes_in_by_socket_breaks_the_bot(tmp_path: Path, count: int) -> None:
     rng = Random(13)
     async with (
-        running_workspace(MANIFEST, clock=PatientClock()) as slack,
+        running_workspace(MANIFEST) as slack,
         running_bot(tmp_path, slack) as bot,
     ):
         kinds = await valid(bot)
@@ -191,6 +191,5 @@ async def _delivered(bot: RunningBot, kinds: dict[str, Json], rng: Random, start
             bot.slack.person("ana"), bot.slack.channel("general"), "/incident help"
         )
     assert helped.ok, helped
-    # Bolt leaves what it cannot place without an acknowledgement; Slack's patience with it ends here.
-    bot.slack.clock.turn(LIMIT + 1)
+    # Bolt leaves what it cannot place without an acknowledgement, until Slack's patience with it ends.
     await waiting

@@ -7,7 +7,9 @@ import stat
 import sys
 from pathlib import Path
 
+import pytest
 from fakes.manifests import manifest
+from fakes.patience import LIMIT
 from fakes.slack import running_workspace
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -68,10 +70,11 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.process
 async def test_a_message_said_just_before_a_kill_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "workspace.db"
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", PROGRAM, str(path))
-    assert await asyncio.wait_for(process.wait(), 30) == -9
+    assert await asyncio.wait_for(process.wait(), LIMIT) == -9
     workspace = Workspace(store=Store(path))
     ana, general = workspace.person_by_name("ana").id, workspace.channel_by_name("general").id
     assert workspace.history(general, ana)[-1].text == "said just before the end"

@@ -17,7 +17,7 @@ import httpx
 from fakes.bot import RunningBot, running_bot
 from fakes.errands import until
 from fakes.managing import verbs
-from fakes.patience import LIMIT, PatientClock
+from fakes.patience import LIMIT
 from fakes.slack import running_workspace
 
 from secrecy.gestures import PEOPLE, People
@@ -98,7 +98,7 @@ async def canaries(
     calendar, register = Calendar(), Register()
     installed = Manifest.from_dict(routes.manifest(pages="http://127.0.0.1"))
     async with (
-        running_workspace(installed, clock=PatientClock()) as slack,
+        running_workspace(installed) as slack,
         running_bot(
             folder / "kept",
             slack,

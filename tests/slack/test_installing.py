@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 from fakes.bot import RunningBot, chosen, typed
 from fakes.estate import AWAY, AWAY_ADMIN, HOME, HOME_ADMIN, ORG, Lobby, heading, lobby, served_estate
+from fakes.patience import LIMIT
 from fakes.readings import settled, words
 
 from tocsin.incidents.model import Incident
@@ -83,6 +84,7 @@ async def test_whoever_is_taken_off_the_list_is_served_no_more(tmp_path: Path) -
             assert home.workspace.history(general, ana)[-1].text == "Tocsin does not serve this workspace."
 
 
+@pytest.mark.process
 async def test_without_a_list_any_workspace_may_install_and_the_doctor_warns_of_it(tmp_path: Path) -> None:
     async with (
         served_estate() as estate,
@@ -279,6 +281,7 @@ async def test_what_is_unfinished_where_it_was_uninstalled_waits_says_so_and_goe
     assert await fetch_pending(open_lobby.bot.bot.journal.url) == []
 
 
+@pytest.mark.process
 async def test_the_doctor_looks_at_every_installation(open_lobby: Lobby) -> None:
     await open_lobby.install(HOME_ADMIN)
     given = {
@@ -308,6 +311,6 @@ async def examined(given: dict[str, str]) -> str:
         env={"PATH": path, "HOME": given["TOCSIN_DATA_DIR"], **given},
         stdout=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(LIMIT):
         said, _ = await process.communicate()
     return said.decode()

@@ -123,7 +123,7 @@ async def test_a_story_that_is_resumed_keeps_the_id_of_the_gesture_that_began_it
         sent = next(r for r in slack.workspace.requests if r.method == "view_submission").envelope_id
         with written() as log:
             async with running_bot(tmp_path, slack) as bot:
-                await bot.workspace.heard("pins.add", timeout=30)
+                await bot.workspace.heard("pins.add")
                 await settled(bot)
     ended = [line for line in log.getvalue().splitlines() if "came to its end" in line]
     assert [f"trace={sent}" in line for line in ended] == [True], log.getvalue()

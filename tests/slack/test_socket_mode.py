@@ -154,7 +154,7 @@ async def test_ours_is_back_soon_after_five_refusals(connected: Stand) -> None:
     sockets.refuse_next(5)
     sockets.drop(connected.id)
     await sockets.left(before)
-    await sockets.connected(connected.id, timeout=15)
+    await sockets.connected(connected.id)
     assert sockets.turned_away == 5
     assert (await connected.type("again")).ok
 

@@ -119,7 +119,7 @@ async def test_the_close_says_how_it_went_with_buttons_for_what_comes_after(bot:
     bot.workspace.clear()
     await press_card(bot, "ana", ending, "export_incident")
     await press_card(bot, "ana", headline(bot, incident), "export_incident")
-    await bot.workspace.heard("files.completeUploadExternal", 2, timeout=20)
+    await bot.workspace.heard("files.completeUploadExternal", 2)
     await press_card(bot, "ana", ending, "write_document")
     room = incident.slack_channel_id
     await until(bot, lambda: "open it" in words(cards(bot, room)[-1]))

@@ -19,7 +19,7 @@ from wire import happened, pressed, sent, typed
 from wire.journey import Journey, over
 from wire.rows import ROWS
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.process, pytest.mark.asyncio(loop_scope="module")]
 
 CONFIG = f"""
 severities = [{{ name = "Passing" }}, {{ name = "Minor" }}, {{ name = "Major" }}, {{ name = "Critical" }}]

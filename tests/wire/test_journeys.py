@@ -18,7 +18,7 @@ from tocsin.playground.model import Message, View
 from tocsin.slack import routes
 from wire.journey import WRITTEN, Journey, over
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.process, pytest.mark.asyncio(loop_scope="module")]
 
 
 async def test_by_command(way: Journey) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from time import monotonic
 from typing import TypeVar
 from uuid import uuid4
 
@@ -14,7 +13,7 @@ from pydantic import TypeAdapter
 
 from tocsin.actions.attempts import ALL_DAY
 from tocsin.actions.best_effort import best_effort, patiently
-from tocsin.actions.ports import Memory
+from tocsin.actions.ports import Memory, loop_time
 from tocsin.incidents.errors import Unavailable
 
 T = TypeVar("T")
@@ -34,7 +33,7 @@ class Alarms:
         self._known: dict[str, str] = {}
         """What is wrong now, by what it is about."""
         self._since: dict[str, float] = {}
-        """Since when something that may pass by itself has been wrong (monotonic seconds)."""
+        """Since when something that may pass by itself has been wrong (seconds of the event loop)."""
         self._unsaid: dict[str, str] = {}
         """What is to be said, oldest first, by the key that its message will have in Slack."""
         self._perhaps_said: set[str] = set()
@@ -61,7 +60,7 @@ class Alarms:
         if not wrong:
             self._since.pop(about, None)
             self.rest(about)
-        elif monotonic() - self._since.setdefault(about, monotonic()) >= after:
+        elif loop_time() - self._since.setdefault(about, loop_time()) >= after:
             self.sound(about, wrong)
 
     async def watched(self, about: str, act: Callable[[], Awaitable[T]]) -> T:

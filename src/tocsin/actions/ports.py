@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -24,6 +25,11 @@ from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChan
 from tocsin.incidents.rules import Place
 
 T = TypeVar("T")
+
+
+def loop_time() -> float:
+    """Seconds of the running event loop's clock, as all its timers count them (monotonic)."""
+    return asyncio.get_running_loop().time()
 
 
 class Channel(Frozen):

@@ -86,7 +86,7 @@ class Sockets:
         """Those that are open, the oldest first."""
         return list(self._open.get(app_id, []))
 
-    async def until(self, state: Callable[[], bool], timeout: float = 60.0) -> None:  # noqa: ASYNC109
+    async def until(self, state: Callable[[], bool], timeout: float = 120.0) -> None:  # noqa: ASYNC109
         """Return once that is so, asked whenever connections came, went or were refused.
 
         TimeoutError after `timeout` real seconds.
@@ -95,11 +95,11 @@ class Sockets:
             while not state():
                 await self._news.wait()
 
-    async def connected(self, app_id: str, count: int = 1, timeout: float = 60.0) -> None:  # noqa: ASYNC109
+    async def connected(self, app_id: str, count: int = 1, timeout: float = 120.0) -> None:  # noqa: ASYNC109
         """Return once the app holds that many connections; TimeoutError after `timeout` real seconds."""
         await self.until(lambda: self.count(app_id) >= count, timeout)
 
-    async def disconnected(self, app_id: str, timeout: float = 60.0) -> None:  # noqa: ASYNC109
+    async def disconnected(self, app_id: str, timeout: float = 120.0) -> None:  # noqa: ASYNC109
         """Return once the app holds no connection; TimeoutError after `timeout` real seconds."""
         await self.until(lambda: self.count(app_id) == 0, timeout)
 
@@ -222,7 +222,7 @@ class Sockets:
                 connection.retire()
         return asked
 
-    async def left(self, connections: Iterable[Connection], timeout: float = 60.0) -> None:  # noqa: ASYNC109
+    async def left(self, connections: Iterable[Connection], timeout: float = 120.0) -> None:  # noqa: ASYNC109
         """Return once none of these is open any more; TimeoutError after `timeout` real seconds."""
         waited = set(connections)
         await self.until(lambda: not any(waited & set(still) for still in self._open.values()), timeout)

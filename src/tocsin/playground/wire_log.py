@@ -43,14 +43,14 @@ class WireLog:
     def matching(self, wanted: Wanted) -> list[Request]:
         return [r for r in self.requests if (r.method == wanted if isinstance(wanted, str) else wanted(r))]
 
-    async def heard(self, wanted: Wanted, count: int = 1, timeout: float = 30.0) -> list[Request]:  # noqa: ASYNC109
+    async def heard(self, wanted: Wanted, count: int = 1, timeout: float = 120.0) -> list[Request]:  # noqa: ASYNC109
         """The finished exchanges that match, once there are `count` of them.
 
         TimeoutError, naming what was heard instead, after `timeout` seconds of real time.
         """
         return await self._once(lambda r: r.finished, wanted, count, timeout)
 
-    async def begun(self, wanted: Wanted, count: int = 1, timeout: float = 30.0) -> list[Request]:  # noqa: ASYNC109
+    async def begun(self, wanted: Wanted, count: int = 1, timeout: float = 120.0) -> list[Request]:  # noqa: ASYNC109
         """As `heard`, but an exchange counts as soon as it began."""
         return await self._once(lambda r: True, wanted, count, timeout)
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from time import monotonic
 
 from tocsin.actions.best_effort import best_effort
-from tocsin.actions.ports import Backend
+from tocsin.actions.ports import Backend, loop_time
 from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.model import Person, PersonId
 from tocsin.incidents.permissions import Standing
@@ -30,7 +29,7 @@ class People:
     """Names and standings by Slack id, for as long as the process lives; the backend keeps the names."""
 
     def __init__(
-        self, workspace: SlackWorkspace, backend: Backend, now: Callable[[], float] = monotonic
+        self, workspace: SlackWorkspace, backend: Backend, now: Callable[[], float] = loop_time
     ) -> None:
         self._workspace = workspace
         self._backend = backend

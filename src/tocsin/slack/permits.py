@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
-from time import monotonic
 
 from tocsin.actions.best_effort import best_effort
+from tocsin.actions.ports import loop_time
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Incident, PersonId
 from tocsin.incidents.permissions import Asker, Limits, Standing, Verb, permitted
@@ -21,7 +21,7 @@ CHECK_SECONDS = 1.0
 class UserGroups:
     """Who is in the user groups that the rules name, asked of Slack group by group."""
 
-    def __init__(self, workspace: SlackWorkspace, now: Callable[[], float] = monotonic) -> None:
+    def __init__(self, workspace: SlackWorkspace, now: Callable[[], float] = loop_time) -> None:
         self._workspace = workspace
         self._now = now
         self._members: dict[str, tuple[frozenset[PersonId], float]] = {}

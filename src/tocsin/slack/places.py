@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from time import monotonic
 
 from tocsin.actions.best_effort import best_effort
+from tocsin.actions.ports import loop_time
 from tocsin.incidents.model import ChannelId
 from tocsin.slack.workspace import SlackWorkspace
 
@@ -18,7 +18,7 @@ FRESH_SECONDS = 600.0
 class Places:
     """What is known of the workspace's channels."""
 
-    def __init__(self, workspace: SlackWorkspace, now: Callable[[], float] = monotonic) -> None:
+    def __init__(self, workspace: SlackWorkspace, now: Callable[[], float] = loop_time) -> None:
         self._workspace = workspace
         self._now = now
         self._shared: dict[ChannelId, tuple[bool, float]] = {}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from slack_sdk.models.blocks import Block
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import PersonId
-from tocsin.slack.calls import Calls
+from tocsin.slack.calls import Call, Calls
 from tocsin.slack.pace import Urgency
 from tocsin.slack.posts import Posts
 from tocsin.slack.views.kit import escape

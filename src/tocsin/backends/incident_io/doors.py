@@ -7,8 +7,8 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from time import monotonic
 
+from tocsin.actions.ports import loop_time
 from tocsin.incidents.errors import Unavailable
 
 AT_ONCE = 5
@@ -59,14 +59,14 @@ class Door:
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     def check(self) -> None:
-        left = self.closed_until - monotonic()
+        left = self.closed_until - loop_time()
         if self.why is not None and left > 0:
             again = Shut(str(self.why), retry_after=left + 1, operator=self.why.operator)
             again.is_key = self.why.is_key
             raise again
 
     def shut(self, why: Shut) -> None:
-        self.is_open, self.why, self.closed_until = False, why, monotonic() + CLOSED_SECONDS
+        self.is_open, self.why, self.closed_until = False, why, loop_time() + CLOSED_SECONDS
 
     @asynccontextmanager
     async def through(self) -> AsyncIterator[None]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any, TypeVar
 
-from tocsin.actions.ports import Clock
+from tocsin.actions.ports import Clock, loop_time
 from tocsin.backends.incident_io import answers, mapping
 from tocsin.backends.incident_io.client import Client
 from tocsin.backends.incident_io.doors import Shut
@@ -132,11 +131,11 @@ class Account:
 
     async def _kept(self, path: str, name: str, query: tuple[str, str]) -> tuple[_Offered, ...]:
         asked, kept = self._options.get(query, (0.0, ()))
-        if asked and monotonic() - asked < OPTIONS_SECONDS:
+        if asked and loop_time() - asked < OPTIONS_SECONDS:
             return kept
         found = [item async for item in pages(self._client, path, name, (query,), most=MOST_OPTIONS)]
         options = _offered(found)
-        self._options[query] = (monotonic(), options)
+        self._options[query] = (loop_time(), options)
         return options
 
     async def search(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from time import monotonic
+
+from tocsin.actions.ports import loop_time
 
 PER_MINUTE = 1080
 """incident.io, Rate limits: 1200 requests a minute for each API key; with a full bucket this makes 1180."""
@@ -20,7 +21,7 @@ class Pace:
         self._rate = per_minute / 60
         self._most = at_once
         self._left = at_once
-        self._looked = monotonic()
+        self._looked = loop_time()
         self._held_until = 0.0
         self._line = asyncio.Lock()
 
@@ -34,11 +35,11 @@ class Pace:
 
     def hold(self, seconds: float) -> None:
         """Nothing but what is urgent is sent for so many seconds: incident.io asked for it."""
-        self._held_until = max(self._held_until, monotonic() + seconds)
+        self._held_until = max(self._held_until, loop_time() + seconds)
 
     async def _take(self, floor: float, held_until: float) -> None:
         """One permission, once there are more of them than `floor`."""
-        now = monotonic()
+        now = loop_time()
         self._left = min(self._most, self._left + (now - self._looked) * self._rate)
         self._looked = now
         wait = max(held_until - now, (floor + 1 - self._left) / self._rate)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from time import monotonic
 from uuid import UUID, uuid5
 
 from slack_bolt.context.ack.async_ack import AsyncAck
@@ -11,6 +10,7 @@ from slack_sdk.models.views import View
 from tocsin.actions.best_effort import best_effort
 from tocsin.actions.declare import PATIENCE
 from tocsin.actions.orders import AlreadyDeclared, AnyOutcome, Declared, DeclareOrder
+from tocsin.actions.ports import loop_time
 from tocsin.actions.telling import too_late
 from tocsin.incidents.announcing import announced
 from tocsin.incidents.errors import Refused, TocsinError
@@ -162,10 +162,10 @@ async def _show_form(desk: Desk, press: Press, context: FormContext, filled: Dec
 
 async def submit_declare(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
     """Check what was filled in, commit to it, and answer in the modal."""
-    began = monotonic()
+    began = loop_time()
     try:
         order = await checked(_order(submission, await desk.forms.fetch(), desk), submission, desk)
-        outcome = await desk.declare(order, delivery.acknowledged, PATIENCE - (monotonic() - began))
+        outcome = await desk.declare(order, delivery.acknowledged, PATIENCE - (loop_time() - began))
     except Refused as refusal:
         await _answer_refusal(ack, submission, refusal, desk)
     except TocsinError as error:

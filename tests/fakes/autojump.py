@@ -1,0 +1,97 @@
+"""An event loop on virtual time, as Trio's MockClock with an autojump: waiting costs nothing, and is exact.
+
+Time stands still while this process computes, however busy the machine is. Once nothing is left to do but to
+wait for the next timer, time jumps to it. While a thread of a pool works, or inside `passing()`, time passes
+as the machine's does: what is waited for then is outside the loop, and may take a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+THRESHOLD_SECONDS = 0.001
+"""Real seconds in which nothing was readable before time jumps. What was sent to a socket on the loopback
+interface is readable as soon as it was sent; this is for a kernel that hands it on a moment later."""
+
+
+class AutojumpLoop(asyncio.SelectorEventLoop):
+    """Begins at zero seconds; everything in it that asks the loop's time has one and the same time."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._outside = 0
+        super().__init__(_JumpingSelector(self))
+
+    def time(self) -> float:
+        return self._now
+
+    @property
+    def jumps(self) -> bool:
+        """True if nothing outside the loop is waited for."""
+        return not self._outside
+
+    def pass_by(self, seconds: float) -> None:
+        self._now += seconds
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """Inside, time passes as the machine's does: another process or thread is waited for."""
+        self._outside += 1
+        try:
+            yield
+        finally:
+            self._outside -= 1
+
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
+        future = super().run_in_executor(executor, func, *args)
+        self._outside += 1
+        future.add_done_callback(self._came_back)
+        return future
+
+    def _make_socket_transport(self, sock: socket.socket, *args: Any, **named: Any) -> Any:
+        # asyncio leaves Nagle's algorithm on where a socket names no protocol: then the kernel keeps what was
+        # written for up to 40 ms, and time would jump over it.
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return super()._make_socket_transport(sock, *args, **named)  # type: ignore[misc]
+
+    def _came_back(self, _: asyncio.Future[Any]) -> None:
+        self._outside -= 1
+
+
+@contextmanager
+def passing() -> Iterator[None]:
+    """Inside, the running loop's time passes as the machine's does, whatever kind of loop it is."""
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, AutojumpLoop):
+        with loop.passing():
+            yield
+    else:
+        yield
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Where the loop would wait, time passes or jumps instead."""
+
+    def __init__(self, loop: AutojumpLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None or timeout <= 0:
+            return super().select(timeout)
+        if not self._loop.jumps:
+            began = time.monotonic()
+            events = super().select(timeout)
+            self._loop.pass_by(min(time.monotonic() - began, timeout))
+            return events
+        events = super().select(THRESHOLD_SECONDS)
+        if not events:
+            self._loop.pass_by(timeout)
+        return events
