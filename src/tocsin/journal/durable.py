@@ -39,9 +39,6 @@ STORY_FORMAT = "stories-1"
 UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
 LOOK_SECONDS = 0.05
 
-LISTEN_SECONDS = 0.05
-"""DBOS looks so often for notifications, which we send none of, and ends no sooner than at its next look."""
-
 FINISH_SECONDS = 1.5
 """How long stories in hand may take to end when the journal is closed; the rest go on at the next start."""
 
@@ -123,7 +120,6 @@ class DurableJournal:
             "enable_otlp": False,
             "log_level": "WARNING",
             "max_executor_threads": THREADS,
-            "notification_listener_polling_interval_sec": LISTEN_SECONDS,
         }
         if file_of(self.url) is not None:
             self._gate = Gate(self.url)
