@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 from fakes.autojump import AutojumpLoop
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
 
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
@@ -19,8 +26,27 @@ ASKED_FOR_BY_NAME = {
 """Markers of tests that are skipped unless `-m` names them, with the reason; `campaign` takes a command."""
 
 
+LONG_FIRST = ("browser", "process")
+"""Markers of what takes longest: begun last, it would be waited for when all else is done."""
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two workers for each processor, since each waits now and then; none for a single file or test."""
+    narrow = len(config.args) == 1 and ".py" in config.args[0]
+    return 0 if narrow else 2 * (os.cpu_count() or 1)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip campaigns and timed tests, unless the command line's `-m` names their marker."""
+    """Begin with what takes long; skip campaigns and timed tests that the command line's `-m` does not name."""
+
+    def begun(item: pytest.Item) -> int:
+        marked = (number for number, name in enumerate(LONG_FIRST) if item.get_closest_marker(name))
+        return next(marked, len(LONG_FIRST))
+
+    first: dict[Path, int] = {}
+    for item in items:
+        first[item.path] = min(first.get(item.path, len(LONG_FIRST)), begun(item))
+    items.sort(key=lambda item: first[item.path])
     for item in items:
         for name, reason in ASKED_FOR_BY_NAME.items():
             mark = item.get_closest_marker(name)
@@ -34,3 +60,12 @@ def pytest_asyncio_loop_factories(
     """Virtual time, unless a test waits for another process or for a browser."""
     outside = any(item.get_closest_marker(name) for name in ("process", "browser", "timed"))
     return {"machine's time": asyncio.new_event_loop} if outside else {"virtual time": AutojumpLoop}
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    """One browser process for all tests of a worker; those that use it run in the session's loop."""
+    from fakes.browser import launched
+
+    async with launched() as browser:
+        yield browser

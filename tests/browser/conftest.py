@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from fakes.browser import ARGUMENTS, required_chromium
+from fakes.browser import PATIENCE
 from fakes.playground import Playground, running_playground
-from fakes.responder import SLOWLY, Responder
-from playwright.async_api import Browser, async_playwright, expect
+from fakes.responder import Responder
+from playwright.async_api import Browser
 
 KEPT = Path(__file__).with_name("screenshots")
 README_SHOWS = ("declare", "declared")
@@ -24,17 +24,7 @@ PICTURES = pytest.StashKey[Path]()
 Window = Callable[..., Awaitable[Responder]]
 
 
-@pytest_asyncio.fixture(scope="package", loop_scope="package")
-async def chromium() -> AsyncIterator[Browser]:
-    executable = required_chromium()
-    expect.set_options(timeout=SLOWLY)
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
-        yield browser
-        await browser.close()
-
-
-@pytest_asyncio.fixture(scope="package", loop_scope="package")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def playground(
     chromium: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Playground]:
@@ -54,7 +44,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"Screenshots of the browser journeys: {folder}")
 
 
-@pytest_asyncio.fixture(loop_scope="package")
+@pytest_asyncio.fixture(loop_scope="session")
 async def window(chromium: Browser) -> AsyncIterator[Window]:
     """Open windows; at the end no console has complained and no request has left this machine."""
     opened: list[Responder] = []
@@ -63,7 +53,7 @@ async def window(chromium: Browser) -> AsyncIterator[Window]:
         async def window(url: str, *, width: int = 1280, height: int = 800, **look: Any) -> Responder:
             context = await chromium.new_context(viewport={"width": width, "height": height}, **look)
             stack.push_async_callback(context.close)
-            context.set_default_timeout(SLOWLY)
+            context.set_default_timeout(PATIENCE)
             screen = Responder(url, await context.new_page())
             context.on("request", screen.watch)
             context.on("console", screen.hear)
@@ -79,7 +69,7 @@ async def window(chromium: Browser) -> AsyncIterator[Window]:
     assert [url for screen in opened for url in screen.strangers] == []
 
 
-@pytest_asyncio.fixture(loop_scope="package")
+@pytest_asyncio.fixture(loop_scope="session")
 async def ana(playground: Playground, window: Window) -> Responder:
     """Ana at a wide screen, in #general."""
     screen = await window(playground.url)

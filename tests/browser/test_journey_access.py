@@ -9,7 +9,7 @@ from fakes.playground import Playground
 from fakes.responder import Responder
 from playwright.async_api import expect
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="package")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -10,7 +10,7 @@ from fakes.playground import running_playground
 from fakes.responder import Responder
 from playwright.async_api import expect
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="package")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def first_day(ana: Responder, picture: Any) -> None:

@@ -13,7 +13,7 @@ from fakes.playground import Playground
 from fakes.responder import Responder
 from playwright.async_api import expect
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="package")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 SUMMARY = "p95 above 4 s since 14:02, some carts time out"
 

@@ -16,18 +16,17 @@ from playwright.async_api import expect
 
 from tocsin.playground.faults import Fault
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="package")]
-"""Milliseconds until an incident is found whose answer was lost."""
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="package")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def org() -> FakeOrg:
     org = FakeOrg()
     org.people.append(Person(12, "Darius Novak", "darius@lumen.example"))
     return org
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="package")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def beside_devrev(org: FakeOrg, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Playground]:
     """A playground whose incidents are kept by the organisation, set as an operator sets it: in `.env`."""
     folder: Path = tmp_path_factory.mktemp("devrev")
@@ -40,7 +39,7 @@ async def beside_devrev(org: FakeOrg, tmp_path_factory: pytest.TempPathFactory) 
             yield running
 
 
-@pytest_asyncio.fixture(loop_scope="package")
+@pytest_asyncio.fixture(loop_scope="session")
 async def ana_beside_devrev(beside_devrev: Playground, window: Any) -> Responder:
     screen: Responder = await window(beside_devrev.url)
     await screen.open("/client/C0GENERAL1")

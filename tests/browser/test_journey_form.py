@@ -8,7 +8,7 @@ import pytest
 from fakes.responder import Responder
 from playwright.async_api import expect
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="package")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_a_name_that_is_too_long_is_marked_kept_and_then_sent(ana: Responder, picture: Any) -> None:

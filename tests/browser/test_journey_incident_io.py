@@ -12,12 +12,12 @@ from fakes.incident_io.server import IncidentIoServer, running_incident_io
 from fakes.playground import Playground, running_playground
 from playwright.async_api import Browser, expect
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="package")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 PEOPLE = {"U0ANA00001": "Ana Ferreira", "U0BEN00002": "Ben Okafor"}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="package")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def hosted(
     chromium: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[tuple[Playground, IncidentIoServer]]:

@@ -10,7 +10,7 @@ from fakes.playground import Playground
 from fakes.responder import Responder
 from playwright.async_api import Locator, expect
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="package")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 Picture = Callable[[Responder, str], Awaitable[None]]
 

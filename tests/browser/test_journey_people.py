@@ -9,7 +9,7 @@ import pytest
 from fakes.responder import Responder
 from playwright.async_api import expect
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="package")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_a_private_incident_is_known_to_its_reporter_and_nobody_else(

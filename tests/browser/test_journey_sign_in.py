@@ -9,7 +9,7 @@ import pytest
 from fakes.responder import Responder
 from playwright.async_api import Page, expect
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="package")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 Picture = Callable[[Responder, str], Awaitable[None]]
 NAME = "A key was leaked"

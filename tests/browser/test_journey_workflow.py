@@ -9,7 +9,7 @@ import pytest
 from fakes.responder import Responder
 from playwright.async_api import expect
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="package")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_a_step_is_run_and_what_it_gave_is_linked_to(ana: Responder, picture: Any) -> None:

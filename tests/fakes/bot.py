@@ -141,6 +141,7 @@ async def running_bot(
         read = read_settings(**{**given, **settings})
         bot = await stack.enter_async_context(opened(read, data_dir(read)))
         bot.clock = clock or (lambda: datetime.fromtimestamp(slack.clock.now(), UTC))
+        bot.journal.poll_seconds = GLANCE_SECONDS
         if behind is not None:
             bot.backend = behind(bot.backend)
         await stack.enter_async_context(serving(bot.pages(read, port), listening))

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.async_api import ConsoleMessage, Locator, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Locator, Page, async_playwright, expect
+
+from fakes.patience import LIMIT
+
+PATIENCE = 1000 * LIMIT
+"""Milliseconds until something is seen."""
+
+expect.set_options(timeout=PATIENCE)
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -88,7 +95,17 @@ class Screen:
 
 
 @asynccontextmanager
+async def launched() -> AsyncIterator[Browser]:
+    """The browser as a process; a test opens windows of its own in it."""
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=required_chromium(), args=ARGUMENTS)
+        yield chromium
+        await chromium.close()
+
+
+@asynccontextmanager
 async def opened(
+    chromium: Browser,
     url: str,
     *,
     width: int = 1280,
@@ -97,17 +114,15 @@ async def opened(
     touch: bool = False,
 ) -> AsyncIterator[Screen]:
     """A browser window on that address; at the end its console must have been silent."""
-    async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=required_chromium(), args=ARGUMENTS)
-        context = await chromium.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch, is_mobile=touch
-        )
-        context.set_default_timeout(10_000)
-        screen = Screen(url, await context.new_page())
-        screen.page.on("console", screen.hear)
-        screen.page.on("pageerror", lambda error: screen.complaints.append(str(error)))
-        try:
-            yield screen
-        finally:
-            await chromium.close()
-        assert screen.complaints == []
+    context = await chromium.new_context(
+        viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch, is_mobile=touch
+    )
+    context.set_default_timeout(PATIENCE)
+    screen = Screen(url, await context.new_page())
+    screen.page.on("console", screen.hear)
+    screen.page.on("pageerror", lambda error: screen.complaints.append(str(error)))
+    try:
+        yield screen
+    finally:
+        await context.close()
+    assert screen.complaints == []

@@ -10,10 +10,6 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import ConsoleMessage, Locator, Request, expect
 
 from fakes.browser import Screen
-from fakes.patience import LIMIT
-
-SLOWLY = 1000 * LIMIT
-"""Milliseconds a loaded machine may take until something is seen."""
 
 
 @dataclass

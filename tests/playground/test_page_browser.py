@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 import pytest
+import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from fakes.bolt import bolt_app, connected
-from fakes.browser import Screen, opened, required_chromium
+from fakes.browser import Screen, opened
 from fakes.form_bot import MANIFEST, Heard, teach
 from fakes.slack import RunningWorkspace, running_workspace
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 @dataclass
@@ -26,9 +27,8 @@ class Stage:
         return f"/client/{self.slack.channel(channel)}"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def stage() -> AsyncIterator[Stage]:
-    required_chromium()
     heard = Heard()
     async with (
         running_workspace(MANIFEST, advice="Type `/form`") as slack,
@@ -37,9 +37,9 @@ async def stage() -> AsyncIterator[Stage]:
         yield Stage(slack, heard)
 
 
-@pytest.fixture
-async def screen(stage: Stage) -> AsyncIterator[Screen]:
-    async with opened(stage.slack.url) as screen:
+@pytest_asyncio.fixture(loop_scope="session")
+async def screen(stage: Stage, chromium: Browser) -> AsyncIterator[Screen]:
+    async with opened(chromium, stage.slack.url) as screen:
         await screen.open(stage.path("alerts"))
         yield screen
 
@@ -288,8 +288,8 @@ async def test_another_person_sees_their_own_workspace(screen: Screen) -> None:
     await expect(screen.page.get_by_test_id("channel")).to_have_count(2)
 
 
-async def test_on_a_small_touch_screen_the_same_things_can_be_done(stage: Stage) -> None:
-    async with opened(stage.slack.url, width=400, touch=True) as screen:
+async def test_on_a_small_touch_screen_the_same_things_can_be_done(stage: Stage, chromium: Browser) -> None:
+    async with opened(chromium, stage.slack.url, width=400, touch=True) as screen:
         await screen.open("/client")
         await screen.page.get_by_role("link", name="alerts").tap()
         alert = screen.message("FIRING: payment webhooks failing")
@@ -308,9 +308,9 @@ async def test_on_a_small_touch_screen_the_same_things_can_be_done(stage: Stage)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 400])
 async def test_nothing_serious_keeps_anyone_out(
-    stage: Stage, scheme: Literal["light", "dark"], width: int
+    stage: Stage, chromium: Browser, scheme: Literal["light", "dark"], width: int
 ) -> None:
-    async with opened(stage.slack.url, width=width, scheme=scheme) as screen:
+    async with opened(chromium, stage.slack.url, width=width, scheme=scheme) as screen:
         await screen.open(stage.path("alerts"))
         await screen.say("/format")
         await expect(screen.message("Checkout is slow")).to_be_visible()

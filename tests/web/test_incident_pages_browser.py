@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Literal
 
 import pytest
+import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from fakes.browser import Screen, opened
 from fakes.declarations import ANA, BEN, declaration, full_declaration
+from fakes.site import Site, served
+from playwright.async_api import Browser
 
 from tocsin.actions.ports import Channel
 from tocsin.incidents.model import ChannelId
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with served(tmp_path, public=True, slack_url="https://northwind.slack.com") as open_site:
+        yield open_site
+
 
 LONG = "Averylongwordwithoutanybreak" * 7
 
 
-async def filled(site: Any) -> None:
+async def filled(site: Site) -> None:
     backend = site.backend
     await backend.remember_people([ANA, BEN])
     await backend.create(declaration("test", name="Drill: lose the primary database", mode="test"))
@@ -40,10 +52,10 @@ async def overflow(screen: Screen) -> int:
 @pytest.mark.parametrize("width", [1280, 400])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_every_page_fits_and_has_nothing_for_axe_to_find(
-    site: Any, width: int, scheme: Literal["light", "dark"]
+    site: Site, chromium: Browser, width: int, scheme: Literal["light", "dark"]
 ) -> None:
     await filled(site)
-    async with opened(site.url, width=width, scheme=scheme) as screen:
+    async with opened(chromium, site.url, width=width, scheme=scheme) as screen:
         for path in ("/incidents", "/incidents/INC-3"):
             await screen.page.goto(site.url + path)
             assert await axe_findings(screen) == []
@@ -52,9 +64,11 @@ async def test_every_page_fits_and_has_nothing_for_axe_to_find(
         assert await overflow(screen) <= 0
 
 
-async def test_a_person_goes_from_the_list_to_an_incident_and_back_with_the_keyboard(site: Any) -> None:
+async def test_a_person_goes_from_the_list_to_an_incident_and_back_with_the_keyboard(
+    site: Site, chromium: Browser
+) -> None:
     await filled(site)
-    async with opened(site.url) as screen:
+    async with opened(chromium, site.url) as screen:
         page = screen.page
         await page.goto(f"{site.url}/incidents")
         link = page.get_by_role("link", name="INC-3 Checkout is slow")
@@ -69,9 +83,9 @@ async def test_a_person_goes_from_the_list_to_an_incident_and_back_with_the_keyb
         await page.wait_for_url("**/incidents")
 
 
-async def test_the_policy_lets_our_style_through_and_no_script(site: Any) -> None:
+async def test_the_policy_lets_our_style_through_and_no_script(site: Site, chromium: Browser) -> None:
     await site.backend.create(declaration(name="<script>document.title = 'owned'</script>"))
-    async with opened(site.url) as screen:
+    async with opened(chromium, site.url) as screen:
         await screen.page.goto(f"{site.url}/incidents/1")
         head = screen.page.locator(".head")
         assert await head.evaluate("element => getComputedStyle(element).borderTopWidth") == "4px"

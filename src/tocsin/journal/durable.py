@@ -76,6 +76,8 @@ class DurableJournal:
     def __init__(self, url: str, *, executor: str = "tocsin") -> None:
         self.url = url
         self.executor = executor
+        self.poll_seconds = 1.0
+        """How often DBOS looks for notifications, which nobody sends here; `close` waits for the last look."""
         self.stories: dict[str, Story] = {}
         self._identity: tuple[int, int] | None = None
         self._gate: Gate | None = None
@@ -120,6 +122,7 @@ class DurableJournal:
             "enable_otlp": False,
             "log_level": "WARNING",
             "max_executor_threads": THREADS,
+            "notification_listener_polling_interval_sec": self.poll_seconds,
         }
         if file_of(self.url) is not None:
             self._gate = Gate(self.url)
