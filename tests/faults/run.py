@@ -88,7 +88,8 @@ async def run(
     slack: RunningWorkspace | None = None,
     behind: Callable[[Backend], Backend] | None = None,
     presses: list[Press] | None = None,
+    can_resume: bool = True,
     **settings: Any,
 ) -> AsyncIterator[Run]:
-    async with running_bot(folder, slack, behind, **settings) as bot:
+    async with running_bot(folder, slack, behind, can_resume=can_resume, **settings) as bot:
         yield Run(bot, presses if presses is not None else [])

@@ -179,7 +179,7 @@ async def test_a_declaration_that_this_version_cannot_read_waits_for_one_that_ca
                 kept = made.execute("SELECT inputs FROM workflow_input").fetchone()
                 changed(made, dict[str, Any].clear)
     with noted_failures() as noted:
-        async with run(folder) as day, asyncio.timeout(LIMIT):
+        async with run(folder, can_resume=False) as day, asyncio.timeout(LIMIT):
             await day.bot.bot.journal.finish(LIMIT)
             while True:
                 await asyncio.sleep(GLANCE_SECONDS)
