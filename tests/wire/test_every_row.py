@@ -39,13 +39,24 @@ OF_EACH_KIND = {route.partition(" ")[0]: route for route in HERE}
 FILES = (happened, pressed, sent, typed)
 
 
-@pytest.mark.parametrize("route", HERE)
-async def test_the_row_does_what_it_says(way: Journey, route: str) -> None:
-    if way.http and route not in OF_EACH_KIND.values():
-        pytest.skip("what is behind a route knows nothing of the way in; one of each kind is tried both ways")
+async def followed(way: Journey, route: str) -> None:
+    """Somebody does what the row is for, and the process counts it under that route."""
     before = await way.handled()
     await ROWS[route](way)
     assert await way.bot.answered(route, before[route]), "It went to another row."
+
+
+@pytest.mark.parametrize("way", ["socket"], indirect=True)
+@pytest.mark.parametrize("route", HERE)
+async def test_the_row_does_what_it_says(way: Journey, route: str) -> None:
+    await followed(way, route)
+
+
+@pytest.mark.parametrize("way", ["http"], indirect=True)
+@pytest.mark.parametrize("route", sorted(OF_EACH_KIND.values()))
+async def test_a_row_of_each_kind_does_what_it_says_over_http_too(way: Journey, route: str) -> None:
+    """What is behind a route knows nothing of the way in."""
+    await followed(way, route)
 
 
 @pytest.mark.parametrize("route", sorted(BESIDE_DEVREV))
