@@ -14,40 +14,19 @@ from fakes.slack import running_workspace
 
 from tocsin.playground.manifest import Manifest
 from tocsin.slack import routes
-from tocsin.slack.counting import UNKNOWN, every_route
-from wire import happened, pressed, sent, typed
+from wire.every import BESIDE_DEVREV, CONFIG, EVERY, FILES, HERE, INSTALLED, followed, of_kind
 from wire.journey import Journey, over
 from wire.rows import ROWS
 
+__all__ = ["CONFIG"]
+
 pytestmark = [pytest.mark.process, pytest.mark.asyncio(loop_scope="module")]
 
-CONFIG = f"""
-severities = [{{ name = "Passing" }}, {{ name = "Minor" }}, {{ name = "Major" }}, {{ name = "Critical" }}]
-[[custom_fields]]
-name = "Depot"
-field_type = "single_select"
-options = {[f"Depot {number:03}" for number in range(150)]}
-[after]
-archive_after_days = 30
-"""
-
-INSTALLED = {f"event {kind}" for kind in routes.INSTALL_EVENTS}
-BESIDE_DEVREV = {"suggestion other"}
-EVERY = [route for route in every_route() if route != UNKNOWN]
-HERE = [route for route in EVERY if route not in INSTALLED | BESIDE_DEVREV]
 OF_EACH_KIND = {route.partition(" ")[0]: route for route in HERE}
-FILES = (happened, pressed, sent, typed)
-
-
-async def followed(way: Journey, route: str) -> None:
-    """Somebody does what the row is for, and the process counts it under that route."""
-    before = await way.handled()
-    await ROWS[route](way)
-    assert await way.bot.answered(route, before[route]), "It went to another row."
 
 
 @pytest.mark.parametrize("way", ["socket"], indirect=True)
-@pytest.mark.parametrize("route", HERE)
+@pytest.mark.parametrize("route", of_kind("view", "event", "shortcut", "suggestion"))
 async def test_the_row_does_what_it_says(way: Journey, route: str) -> None:
     await followed(way, route)
 
