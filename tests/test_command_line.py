@@ -24,6 +24,8 @@ from tocsin.playground.faults import Fault
 from tocsin.playground.manifest import Manifest
 from tocsin.slack import routes
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -63,7 +65,7 @@ def is_clean(ended: Ended) -> bool:
 
 
 async def test_help_says_what_each_command_is_for(terminal: Terminal) -> None:
-    helped, alone = await asyncio.gather(terminal.run("--help"), terminal.run("incidents", "--help"))
+    helped, alone = await asyncio.gather(terminal.start("--help"), terminal.run("incidents", "--help"))
     assert helped.code == alone.code == 0
     for command in ("playground", "run", "doctor", "manifest", "incidents"):
         assert command in helped.out
@@ -137,11 +139,12 @@ async def test_what_is_configured_wrong_is_told_in_one_line_each(
     async with running_workspace(Manifest.from_dict(routes.manifest())) as slack:
         real = settings_for(slack) | {"TOCSIN_PORT": "0"}
 
-        async def run(settings: dict[str, str]) -> Ended:
+        async def run(folder: str, settings: dict[str, str]) -> Ended:
             async with two_at_once:
-                return await terminal.run("run", **settings)
+                return await terminal.run("run", **{**real, "TOCSIN_DATA_DIR": folder, **settings})
 
-        ended = await asyncio.gather(*(run(real | settings) for settings, _ in WRONG.values()))
+        given = enumerate(settings for settings, _ in WRONG.values())
+        ended = await asyncio.gather(*(run(f"data-{number}", settings) for number, settings in given))
     for (name, (_, variables)), one in zip(WRONG.items(), ended, strict=True):
         assert one.code == 2, (name, one)
         assert [line.split(" ")[0].rstrip(":") for line in one.lines] == variables, (name, one)

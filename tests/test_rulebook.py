@@ -77,6 +77,7 @@ def test_what_names_another_workspace_is_not_for_this_one_and_what_names_none_is
     assert (one.rules[0].invite, two.rules[0].invite) == (("@oncall",), ("@night", "@oncall"))
 
 
+@pytest.mark.process
 async def test_a_slip_in_the_rules_ends_the_start_with_a_line_and_two(
     terminal: Terminal, tmp_path: Path
 ) -> None:
@@ -95,6 +96,7 @@ async def test_a_slip_in_the_rules_ends_the_start_with_a_line_and_two(
     assert ended.lines[0].startswith("TOCSIN_CONFIG: permissions.close[1]: give a user group's id")
 
 
+@pytest.mark.process
 async def test_the_doctor_looks_at_every_channel_and_group_that_the_rules_name(
     terminal: Terminal, tmp_path: Path
 ) -> None:

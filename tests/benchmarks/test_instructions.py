@@ -16,7 +16,7 @@ from benchmarks.servers import environment, module
 from benchmarks.table import Row, at_most
 
 # Counted, but under valgrind, which takes minutes: only when asked for.
-pytestmark = [pytest.mark.benchmark, pytest.mark.timed]
+pytestmark = [pytest.mark.benchmark, pytest.mark.timed, pytest.mark.process]
 NO_VALGRIND = "needs Debian's valgrind"
 
 

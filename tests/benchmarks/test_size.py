@@ -15,7 +15,7 @@ from benchmarks.servers import Running, at_rest, module, pressed, tocsin, until_
 from benchmarks.table import Row, at_most
 from tocsin.actions.watching import MOST_WATCHED
 
-pytestmark = [pytest.mark.benchmark, pytest.mark.timed]
+pytestmark = [pytest.mark.benchmark, pytest.mark.timed, pytest.mark.process]
 Measure = Callable[[Row], None]
 MEGABYTE = 1_000_000
 LOOKS = 200

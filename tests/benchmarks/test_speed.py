@@ -16,7 +16,7 @@ from benchmarks.crowd import Pressed
 from benchmarks.servers import Running, environment, forget, module, pressed, tocsin, until_asked
 from benchmarks.table import Row, at_least, at_most
 
-pytestmark = [pytest.mark.benchmark, pytest.mark.timed]
+pytestmark = [pytest.mark.benchmark, pytest.mark.timed, pytest.mark.process]
 Measure = Callable[[Row], None]
 
 PAIRS = 5

@@ -142,11 +142,13 @@ async def running_bot(
     slack: RunningWorkspace | None = None,
     behind: Callable[[Backend], Backend] | None = None,
     clock: Clock | None = None,
+    can_resume: bool = True,
     **settings: Any,
 ) -> AsyncIterator[RunningBot]:
     """The bot in the seeded workspace (see `running_workspace`), announcing in #incidents.
 
     Its pages are on a free port. With `behind`, something may stand between the bot and its backend.
+    Without `can_resume`, a story was left behind that this bot cannot take up.
     """
     async with AsyncExitStack() as stack:
         if slack is None:
@@ -171,5 +173,6 @@ async def running_bot(
             bot.backend = behind(bot.backend)
         await stack.enter_async_context(serving(bot.pages(read, port), listening))
         await stack.enter_async_context(connected(bot, read))
-        await resumed(bot)
+        if can_resume:
+            await resumed(bot)
         yield RunningBot(bot, slack, folder, read.public_url)

@@ -21,7 +21,7 @@ import httpx
 from fakes.patience import LIMIT
 from fakes.slack import RunningWorkspace
 
-GLANCE_SECONDS = 0.2
+GLANCE_SECONDS = 0.05
 _REQUESTS, _LABELS = "tocsin_requests_total{", re.compile(r'(?:outcome|route)="([^"]*)"')
 UNFINISHED = (
     "SELECT COUNT(*) FROM workflow_status "

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from fakes.bot import RunningBot, chosen, running_bot, typed
-from fakes.readings import SETTLED_SECONDS, settled, told, words
+from fakes.patience import LIMIT
+from fakes.readings import settled, told, words
 from fakes.slack import RunningWorkspace
 from history.checker import violations
 from history.history import History, Press
@@ -68,7 +69,7 @@ class Run:
 
     async def settled(self) -> None:
         """Until nothing is in hand and no story is unfinished, also one that an earlier life left behind."""
-        async with asyncio.timeout(SETTLED_SECONDS):
+        async with asyncio.timeout(LIMIT):
             await self.bot.bot.settled()
 
     def told(self, who: str = "ana") -> str:
@@ -87,7 +88,8 @@ async def run(
     slack: RunningWorkspace | None = None,
     behind: Callable[[Backend], Backend] | None = None,
     presses: list[Press] | None = None,
+    can_resume: bool = True,
     **settings: Any,
 ) -> AsyncIterator[Run]:
-    async with running_bot(folder, slack, behind, **settings) as bot:
+    async with running_bot(folder, slack, behind, can_resume=can_resume, **settings) as bot:
         yield Run(bot, presses if presses is not None else [])

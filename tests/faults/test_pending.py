@@ -6,7 +6,6 @@ import asyncio
 import json
 import pickle
 import sqlite3
-import sys
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from contextlib import closing
@@ -16,8 +15,10 @@ from typing import Any
 import pytest
 from fakes.failures import noted_failures
 from fakes.held_backend import HeldBackend
-from fakes.readings import SETTLED_SECONDS, cards, newest, own_channel
+from fakes.patience import LIMIT
+from fakes.readings import cards, newest, own_channel
 from fakes.slack import RunningWorkspace, running_workspace
+from fakes.terminal import Terminal
 from history.history import Press
 
 from faults.run import Run, run
@@ -41,15 +42,12 @@ def copied(folder: Path, to: Path) -> Path:
 
 async def listed(folder: Path) -> list[dict[str, str]]:
     """What `tocsin incidents pending --json` says, beside the running bot."""
-    asking = await asyncio.create_subprocess_exec(
-        Path(sys.executable).with_name("tocsin"), "incidents", "pending", "--json",
-        stdout=asyncio.subprocess.PIPE, env={"TOCSIN_DATA_DIR": str(folder), "HOME": str(folder)},
-    )  # fmt: skip
-    said, _ = await asking.communicate()
-    pending: list[dict[str, str]] = json.loads(said)["pending"]
+    asked = await Terminal(folder).run("incidents", "pending", "--json", TOCSIN_DATA_DIR=str(folder))
+    pending: list[dict[str, str]] = json.loads(asked.out)["pending"]
     return pending
 
 
+@pytest.mark.process
 async def test_a_declaration_that_waits_is_listed_counted_and_gone_when_it_is_through(day: Run) -> None:
     goes_on = asyncio.Event()
     day.fail("conversations.create", Fault(until=goes_on))
@@ -170,6 +168,7 @@ def changed(journal: sqlite3.Connection, change: Callable[[dict[str, Any]], None
     journal.commit()
 
 
+@pytest.mark.process
 async def test_a_declaration_that_this_version_cannot_read_waits_for_one_that_can(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir(mode=0o700)
@@ -180,8 +179,8 @@ async def test_a_declaration_that_this_version_cannot_read_waits_for_one_that_ca
                 kept = made.execute("SELECT inputs FROM workflow_input").fetchone()
                 changed(made, dict[str, Any].clear)
     with noted_failures() as noted:
-        async with run(folder) as day, asyncio.timeout(SETTLED_SECONDS):
-            await day.bot.bot.journal.finish(SETTLED_SECONDS)
+        async with run(folder, can_resume=False) as day, asyncio.timeout(LIMIT):
+            await day.bot.bot.journal.finish(LIMIT)
             while True:
                 await asyncio.sleep(GLANCE_SECONDS)
                 if noted:

@@ -8,24 +8,31 @@ import os
 import sys
 from pathlib import Path
 
-KEYS = 2_000
-SECONDS = 120.0
+import pytest
+from fakes.patience import LIMIT
+
+pytestmark = pytest.mark.process
+
+FEW, MANY = 100, 2_000
 
 
-async def test_of_two_processes_one_wins_each_key(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "keys", [FEW, pytest.param(MANY, marks=pytest.mark.campaign("pytest -m campaign tests/faults"))]
+)
+async def test_of_two_processes_one_wins_each_key(tmp_path: Path, keys: int) -> None:
     async def racer(name: str) -> dict[str, list[str]]:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "faults.racer", str(tmp_path), name, str(KEYS),
+            sys.executable, "-m", "faults.racer", str(tmp_path), name, str(keys),
             stdout=asyncio.subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
         )  # fmt: skip
-        said, _ = await asyncio.wait_for(process.communicate(), SECONDS)
+        said, _ = await asyncio.wait_for(process.communicate(), LIMIT)
         assert process.returncode == 0
         got: dict[str, list[str]] = json.loads(said)
         return got
 
     one, other = await asyncio.gather(racer("one"), racer("other"))
     assert one == other
-    assert len(one) == KEYS
+    assert len(one) == keys
     assert {owner for owner, _ in one.values()} <= {"one", "other"}
-    assert {reference for _, reference in one.values()} == {f"INC-{n}" for n in range(1, KEYS + 1)}
+    assert {reference for _, reference in one.values()} == {f"INC-{n}" for n in range(1, keys + 1)}

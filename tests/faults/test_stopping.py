@@ -6,14 +6,16 @@ import asyncio
 import sys
 from pathlib import Path
 
+import pytest
 from fakes.bot import chosen, typed
+from fakes.patience import LIMIT
 from fakes.slack import RunningWorkspace, running_workspace
 
 from tocsin.playground.faults import Fault
 from tocsin.playground.manifest import Manifest
 from tocsin.slack import routes
 
-SECONDS = 60.0
+pytestmark = pytest.mark.process
 
 
 async def started(slack: RunningWorkspace, folder: Path) -> asyncio.subprocess.Process:
@@ -27,14 +29,14 @@ async def started(slack: RunningWorkspace, folder: Path) -> asyncio.subprocess.P
             "SLACK_API_URL": slack.api_url,
         },
     )  # fmt: skip
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(LIMIT):
         await slack.workspace.sockets.connected(slack.app.app_id, 1)
     return process
 
 
 async def stopped(process: asyncio.subprocess.Process) -> int:
     process.terminate()
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(LIMIT):
         return await process.wait()
 
 
@@ -43,19 +45,19 @@ async def test_a_bot_told_to_stop_in_the_middle_goes_on_at_the_next_start(tmp_pa
         workspace, ana = slack.workspace, slack.person("ana")
         bot = await started(slack, tmp_path)
         assert (await workspace.command(ana, slack.channel("general"), "/incident stop me")).ok
-        await workspace.heard("views.open", timeout=SECONDS)
+        await workspace.heard("views.open", timeout=LIMIT)
         view = workspace.stack(ana)[-1]
         for block, value in {"name": typed("stop me"), "severity_id": chosen("major")}.items():
             workspace.type_into(ana, view.id, block, block, value)
         goes_on = asyncio.Event()
         workspace.faults.plan("conversations.create", Fault(until=goes_on))
         assert (await workspace.submit(ana, view.id)).ok
-        await workspace.begun("conversations.create", timeout=SECONDS)
+        await workspace.begun("conversations.create", timeout=LIMIT)
         assert await stopped(bot) == 0
         goes_on.set()
         await workspace.sockets.disconnected(slack.app.app_id)
         bot = await started(slack, tmp_path)
-        await workspace.heard("pins.add", timeout=SECONDS)
+        await workspace.heard("pins.add", timeout=LIMIT)
         assert await stopped(bot) == 0
         rooms = [c for c in workspace.state.channels.values() if c.name.startswith("inc-1-")]
         assert len(rooms) == 1

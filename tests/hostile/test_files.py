@@ -14,14 +14,15 @@ from random import Random
 
 import pytest
 from fakes.declarations import Ticking, full_declaration
+from fakes.patience import LIMIT
 
+from hostile.sizes import sizes
 from tocsin.assembly import _open_ledger, opened
 from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import LocalBackend
 from tocsin.journal.ledger import SqlLedger
 from tocsin.settings import ConfigurationError, read_settings
 
-INCIDENTS, JOURNALS, PROCESSES = 700, 300, 4
 TOCSIN = Path(sys.executable).with_name("tocsin")
 
 
@@ -83,13 +84,16 @@ def ledger_refusal(path: Path) -> str:
     return ""
 
 
-def test_a_damaged_incident_file_is_a_clear_line_and_stays_as_it_was(sound: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("files", sizes(80, 700))
+def test_a_damaged_incident_file_is_a_clear_line_and_stays_as_it_was(
+    sound: Path, tmp_path: Path, files: int
+) -> None:
     rng, refused = Random(41), 0
     whole = (sound / "incidents.db").read_bytes()
 
     async def every_one() -> None:
         nonlocal refused
-        for number in range(INCIDENTS):
+        for number in range(files):
             folder = tmp_path / str(number)
             folder.mkdir()
             content = damaged(whole, rng)
@@ -104,13 +108,16 @@ def test_a_damaged_incident_file_is_a_clear_line_and_stays_as_it_was(sound: Path
 
     asyncio.run(every_one())
     # A turned bit in the middle of a text is a misspelt word, and nothing else.
-    assert refused > INCIDENTS / 2, refused
+    assert refused > files / 2, refused
 
 
-def test_a_damaged_journal_is_a_clear_line_and_stays_as_it_was(sound: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("files", sizes(60, 300))
+def test_a_damaged_journal_is_a_clear_line_and_stays_as_it_was(
+    sound: Path, tmp_path: Path, files: int
+) -> None:
     rng, refused = Random(42), 0
     whole = (sound / "journal.db").read_bytes()
-    for number in range(JOURNALS):
+    for number in range(files):
         path = tmp_path / f"{number}.db"
         content = damaged(whole, rng)
         path.write_bytes(content)
@@ -119,16 +126,15 @@ def test_a_damaged_journal_is_a_clear_line_and_stays_as_it_was(sound: Path, tmp_
             refused += 1
             assert "\n" not in said
             assert path.read_bytes() == content, (number, said)
-    assert refused > JOURNALS / 3, refused
+    assert refused > files / 3, refused
 
 
-@pytest.mark.parametrize("number", range(PROCESSES))
+@pytest.mark.process
+@pytest.mark.parametrize("name", ["incidents.db", "journal.db"])
 def test_a_real_start_on_a_damaged_file_ends_with_one_line_and_exit_code_2(
-    sound: Path, tmp_path: Path, number: int
+    sound: Path, tmp_path: Path, name: str
 ) -> None:
-    rng = Random(50 + number)
-    name = ("incidents.db", "journal.db")[number % 2]
-    content = rng.randbytes(5_000) if number < 2 else (sound / name).read_bytes()[:6_000]
+    content = (sound / name).read_bytes()[:6_000]
     (tmp_path / name).write_bytes(content)
     ours = ("TOCSIN_", "SLACK_")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
@@ -139,7 +145,7 @@ def test_a_real_start_on_a_damaged_file_ends_with_one_line_and_exit_code_2(
         env={**environment, **slack, "TOCSIN_DATA_DIR": str(tmp_path), "TOCSIN_PORT": "0"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LIMIT,
         check=False,
     )
     assert ended.returncode == 2, ended

@@ -15,21 +15,23 @@ from random import Random
 from typing import Any
 
 import httpx
+import pytest
 from fakes.bot import RunningBot, chosen, running_bot
 from fakes.failures import every_failure
+from fakes.patience import LIMIT
 from fakes.readings import how_many, said
 from fakes.slack import running_workspace
 from starlette.applications import Starlette
 
 from hostile.payloads import Json, as_http, mutated, spoilt, valid_payloads
-from tocsin.playground.delivery import ACK_SECONDS
+from hostile.sizes import sizes
 from tocsin.playground.manifest import Manifest
 from tocsin.slack import routes
 from tocsin.web.serving import listen, serving
 
-SIGNED, UNSIGNED, BY_SOCKET = 1_200, 300, 500
 AT_ONCE = 4
-LONGEST_SECONDS = 2.0
+MANIFEST = Manifest.from_dict(routes.manifest())
+LONG = "python -m tests.hostile --requests 10000"
 
 
 async def valid(bot: RunningBot) -> dict[str, Json]:
@@ -46,7 +48,7 @@ async def valid(bot: RunningBot) -> dict[str, Json]:
 @asynccontextmanager
 async def behind_http(folder: Path) -> AsyncIterator[tuple[RunningBot, str, dict[str, Json]]]:
     """The bot in HTTP mode, the address of its door, and payloads that it would take."""
-    async with running_workspace(Manifest.from_dict(routes.manifest())) as slack:
+    async with running_workspace(MANIFEST) as slack:
         async with running_bot(folder / "first", slack) as bot:
             kinds = await valid(bot)
         secret = {"slack_app_token": None, "slack_signing_secret": slack.signing_secret}
@@ -91,7 +93,7 @@ async def answers(url: str, requests: Iterable[tuple[bytes, dict[str, str]]]) ->
     async def ask(client: httpx.AsyncClient) -> None:
         for body, headers in left:
             encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
-            async with asyncio.timeout(LONGEST_SECONDS):
+            async with asyncio.timeout(LIMIT):
                 answered = await client.post(url, content=body, headers=encoded)
             assert answered.status_code < 500, (answered.text, body[:3000])
             statuses.append(answered.status_code)
@@ -110,7 +112,8 @@ def hostile(kinds: dict[str, Json], rng: Random, count: int) -> Iterable[tuple[b
         yield spoilt(body, content_type, rng) if rng.random() < 0.125 else (body, content_type)
 
 
-async def test_nothing_signed_that_comes_in_by_http_breaks_the_bot(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", sizes(150, 1_200, LONG))
+async def test_nothing_signed_that_comes_in_by_http_breaks_the_bot(tmp_path: Path, count: int) -> None:
     rng = Random(11)
     async with behind_http(tmp_path) as (bot, url, kinds):
         secret = bot.slack.signing_secret
@@ -119,43 +122,49 @@ async def test_nothing_signed_that_comes_in_by_http_breaks_the_bot(tmp_path: Pat
                 url,
                 (
                     (body, {"content-type": kind, **signature(secret, body, time.time())})
-                    for body, kind in hostile(kinds, rng, SIGNED)
+                    for body, kind in hostile(kinds, rng, count)
                 ),
             )
             await bot.bot.settled()
         counted = Counter(statuses)
         assert not failures, "\n".join(dict.fromkeys(failures))
-        assert set(counted) <= {200, 400, 401, 404, 413}, counted
-        assert len(statuses) == SIGNED
-        assert counted[200] > SIGNED / 10, counted
+        # On a machine that stands still for three seconds, 408 is right.
+        assert set(counted) <= {200, 400, 401, 404, 408, 413}, counted
+        assert len(statuses) == count
+        assert counted[200] > count / 10, counted
         body, kind = as_http("command", kinds["command"] | {"text": "help"})
         headers = {"content-type": kind, **signature(secret, body, time.time())}
         assert await answers(url, [(body, headers)]) == [200]
 
 
-async def test_what_slack_did_not_sign_is_answered_401_and_does_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", sizes(60, 300, LONG))
+async def test_what_slack_did_not_sign_is_answered_401_and_does_nothing(tmp_path: Path, count: int) -> None:
     rng = Random(12)
     async with behind_http(tmp_path) as (bot, url, kinds):
         secret, before, asked = bot.slack.signing_secret, await how_many(bot), len(bot.calls())
         with every_failure() as failures:
-            bodies = list(hostile(kinds, rng, UNSIGNED))
+            bodies = list(hostile(kinds, rng, count))
             bodies += [as_http(kind, payload) for kind, payload in kinds.items()]
             statuses = await answers(
                 url, ((body, {"content-type": kind, **forged(secret, body, rng)}) for body, kind in bodies)
             )
             await bot.bot.settled()
         assert not failures, "\n".join(dict.fromkeys(failures))
-        assert set(statuses) == {401}
+        assert {401} <= set(statuses) <= {401, 408}
         assert await how_many(bot) == before
         assert len(bot.calls()) == asked
 
 
-async def test_nothing_that_comes_in_by_socket_breaks_the_bot(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", sizes(100, 500, LONG))
+async def test_nothing_that_comes_in_by_socket_breaks_the_bot(tmp_path: Path, count: int) -> None:
     rng = Random(13)
-    async with running_bot(tmp_path) as bot:
+    async with (
+        running_workspace(MANIFEST) as slack,
+        running_bot(tmp_path, slack) as bot,
+    ):
         kinds = await valid(bot)
         with every_failure() as failures:
-            for start in range(0, BY_SOCKET, 50):
+            for start in range(0, count, 50):
                 await _delivered(bot, kinds, rng, start, 50)
             await bot.bot.settled()
         assert not failures, "\n".join(dict.fromkeys(failures))
@@ -177,12 +186,10 @@ async def _delivered(bot: RunningBot, kinds: dict[str, Json], rng: Random, start
             payload = rng.choice([None, [], "text", 7, [payload]])
         sending.append(bot.workspace.delivery.deliver(bot.slack.app, envelope, payload, f"hostile {kind}"))
     waiting = asyncio.gather(*sending)
-    await asyncio.wait({waiting}, timeout=0.05)
-    async with asyncio.timeout(LONGEST_SECONDS):
+    async with asyncio.timeout(LIMIT):
         helped = await bot.workspace.command(
             bot.slack.person("ana"), bot.slack.channel("general"), "/incident help"
         )
     assert helped.ok, helped
-    # Bolt leaves what it cannot place without an acknowledgement; Slack's patience with it ends here.
-    bot.slack.clock.turn(ACK_SECONDS + 0.1)
+    # Bolt leaves what it cannot place without an acknowledgement, until Slack's patience with it ends.
     await waiting

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hostile.sizes import sizes
 from hostile.texts import hostile_incident, hostile_text
 from tocsin.backends.catalogue import Catalogue
 from tocsin.incidents.model import Incident
@@ -25,8 +26,8 @@ from tocsin.slack.views.declared import already_modal, declared_modal, refused_m
 from tocsin.slack.views.help import help_message
 from tocsin.slack.views.source import name_and_summary
 
-INCIDENTS = 1_700
-"""Six texts in each, so more than 10,000 go through every renderer."""
+SOME, MANY = 150, 1_700
+"""Incidents with six texts in each: of many, more than 10,000 go through every renderer."""
 
 NOW = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
 OURS = {
@@ -115,8 +116,8 @@ def live(spans: list[Span]) -> Iterator[Span]:
         yield from live(list(span.children))
 
 
-@pytest.fixture(scope="module")
-def incidents() -> list[tuple[Incident, Any]]:
+@pytest.fixture(scope="module", params=sizes(SOME, MANY))
+def incidents(request: pytest.FixtureRequest) -> list[tuple[Incident, Any]]:
     rng = Random(21)
 
     def text(most: int) -> str:
@@ -124,7 +125,7 @@ def incidents() -> list[tuple[Incident, Any]]:
         said = hostile_text(rng, most)
         return cleaned(said, lines=True) or "x" if rng.random() < 0.5 else said
 
-    return [(hostile_incident(rng, text), text) for _ in range(INCIDENTS)]
+    return [(hostile_incident(rng, text), text) for _ in range(request.param)]
 
 
 def test_no_text_becomes_a_live_mention_or_link_in_a_message(incidents: list[tuple[Incident, Any]]) -> None:

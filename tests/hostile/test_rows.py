@@ -12,6 +12,7 @@ import httpx
 import pytest
 from fakes.declarations import Ticking, full_declaration
 
+from hostile.sizes import sizes
 from tocsin.actions.export import fetch_whole
 from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import LocalBackend
@@ -26,7 +27,6 @@ from tocsin.slack.views.declare import FormContext, declare_modal
 from tocsin.web.app import web_app
 
 HOST = "localhost:8080"
-EDITS = 250
 VALUES: tuple[Any, ...] = (
     None, "", 0, -7, 3.5, b"\xff\xfe\x00", "not a time", "unknown", "10000-01-01", "<!channel>", "x" * 20_000,
     "\x00", "[]", "2026-03-01", 10**18,
@@ -88,7 +88,8 @@ def edit(path: Path, rng: Random) -> str:
     return "; ".join(done)
 
 
-async def test_whatever_stands_in_a_row_everything_that_shows_it_answers(edited: Any) -> None:
+@pytest.mark.parametrize("edits", sizes(40, 400))
+async def test_whatever_stands_in_a_row_everything_that_shows_it_answers(edited: Any, edits: int) -> None:
     backend, client, path = edited
     rng, kept = Random(31), path.read_bytes()
     with closing(sqlite3.connect(path, isolation_level=None)) as file:
@@ -96,7 +97,7 @@ async def test_whatever_stands_in_a_row_everything_that_shows_it_answers(edited:
         before = sqlite3.connect(":memory:")
         file.backup(before)
     assert kept
-    for _ in range(EDITS):
+    for _ in range(edits):
         done = edit(path, rng)
         try:
             await _shown_everywhere(backend, client)
@@ -107,12 +108,13 @@ async def test_whatever_stands_in_a_row_everything_that_shows_it_answers(edited:
     before.close()
 
 
-async def test_ten_megabytes_in_a_row_are_shown_too(edited: Any) -> None:
+@pytest.mark.parametrize("megabytes", sizes(1, 10))
+async def test_megabytes_in_a_row_are_shown_too(edited: Any, megabytes: int) -> None:
     backend, client, path = edited
     with closing(sqlite3.connect(path, isolation_level=None)) as file:
         file.execute(
             "UPDATE incidents SET summary = ?, name = ? WHERE number = 1",
-            ["<!here>" * 1_500_000, "n" * 10**7],
+            ["<!here>" * 150_000 * megabytes, "n" * 10**6 * megabytes],
         )
     await _shown_everywhere(backend, client)
 

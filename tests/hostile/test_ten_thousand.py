@@ -1,227 +1,28 @@
-"""Ten thousand requests that Slack would not send: no 500, no listener for what is unsigned, no word kept."""
+"""Requests that Slack would not send: no 500, no listener for what is unsigned, no word kept."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import time
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
-from random import Random
-from typing import Any, cast
 
-from fakes.bot import RunningBot, chosen
-from fakes.operated import Operated, canaries, free_port, operated
-from fakes.readings import said
-from fakes.slack import RunningWorkspace, running_workspace
+import pytest
 
-from hostile.payloads import FORM, JSON, Json, as_http, mutated, spoilt, valid_payloads
-from hostile.test_inbound import forged, signature
-from tocsin.playground.manifest import Manifest
-from tocsin.slack import routes
+from hostile.strangers import hostility
 
-SHARE = 1.0 if os.environ.get("CI") else 0.2
-"""A desk sees a fifth of them."""
+pytestmark = pytest.mark.process
 
-SIGNED, UNSIGNED, ODD, GARBAGE = (int(count * SHARE) for count in (5_000, 3_400, 1_200, 400))
-SLOW = 12
-AT_ONCE = 6
-PATIENCE = 10.0
-CANARY = "quaggaword"
-Headers = list[tuple[str, str]]
+FEW, SAMPLE = 300, 4_000
 
 
-@dataclass
-class Raw:
-    """One request as bytes, so that nothing tidies it up on the way."""
-
-    body: bytes
-    headers: Headers
-    method: str = "POST"
-    path: str = "/slack/events"
-    lengths: tuple[int, ...] | None = None
-    """Other Content-Lengths than the body's own."""
-
-    @property
-    def sent(self) -> bytes:
-        lengths = (len(self.body),) if self.lengths is None else self.lengths
-        lines = [f"{self.method} {self.path} HTTP/1.1"]
-        lines += [f"{name}: {value}" for name, value in self.headers]
-        lines += [f"content-length: {length}" for length in lengths]
-        return "\r\n".join([*lines, "", ""]).encode("utf-8", "replace") + self.body
+async def test_hostile_requests_break_nothing_do_nothing_and_are_not_written_down(tmp_path: Path) -> None:
+    found = await hostility(tmp_path, FEW, seed=41)
+    assert found.wrong == []
+    assert found.sent >= FEW
 
 
-@dataclass
-class Stranger:
-    """Somebody who sends what they like to one port; counts what is answered."""
-
-    port: int
-    statuses: Counter[int] = field(default_factory=Counter)
-    echoed: int = 0
-    """How many answers repeated a word of what was sent."""
-
-    async def send(self, requests: Iterable[Raw | bytes]) -> Counter[int]:
-        """All of them, on connections that are kept while the server keeps them; what was answered."""
-        before, left = self.statuses.copy(), iter(requests)
-        async with asyncio.TaskGroup() as group:
-            for _ in range(AT_ONCE):
-                group.create_task(self._send(left))
-        return self.statuses - before
-
-    async def _send(self, left: Iterator[Raw | bytes]) -> None:
-        connection = None
-        for request in left:
-            if connection is None:
-                connection = await asyncio.open_connection("127.0.0.1", self.port)
-            raw = request if isinstance(request, bytes) else request.sent
-            async with asyncio.timeout(PATIENCE):
-                kept = await self._exchange(*connection, raw)
-            if not kept:
-                connection[1].close()
-                connection = None
-        if connection is not None:
-            connection[1].close()
-
-    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, raw: bytes) -> bool:
-        """Whether the connection can be used again."""
-        try:
-            writer.write(raw)
-            await writer.drain()
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-            length = next(
-                (int(n.split(":")[1]) for n in head.split("\r\n") if n.startswith("content-length")), 0
-            )
-            answer = await reader.readexactly(length)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            # Hung up on without an answer, as is right for what is no HTTP.
-            self.statuses[0] += 1
-            return False
-        self.echoed += CANARY.encode() in answer
-        self.statuses[int(head.split(" ")[1])] += 1
-        return "connection: close" not in head
-
-
-def headers(port: int, kind: str, signed: dict[str, str]) -> Headers:
-    return [("host", f"127.0.0.1:{port}"), ("content-type", kind), *signed.items()]
-
-
-def bodies(kinds: dict[str, Json], rng: Random) -> Iterator[tuple[bytes, str]]:
-    """Without end: bodies of every kind in turn, one in eight no longer readable at all."""
-    while True:
-        for kind, payload in kinds.items():
-            body, content_type = as_http(kind, planted(mutated(payload, rng), rng))
-            yield spoilt(body, content_type, rng) if rng.random() < 0.125 else (body, content_type)
-
-
-def planted(payload: Json, rng: Random) -> Json:
-    """With a word in it that may never be seen again, as a value or as a name."""
-    places = [value for value in [payload, *payload.values()] if isinstance(value, dict)]
-    chosen_place = rng.choice(places)
-    if rng.random() < 0.5 or not chosen_place:
-        chosen_place[CANARY] = {CANARY: {CANARY: 5}}
-    else:
-        chosen_place[rng.choice(list(chosen_place))] = CANARY
-    return payload
-
-
-def odd(port: int, secret: str, kinds: dict[str, Json], rng: Random) -> Iterator[Raw]:
-    """Without end: signed, but not as Slack puts a request."""
-    made = bodies(kinds, rng)
-    while True:
-        body, kind = next(made)
-        right = headers(port, kind, signature(secret, body, time.time()))
-        yield Raw(body, right[:-1])
-        for again in (-1, -2):
-            yield Raw(body, [*right, right[again]])
-        yield Raw(body, [*right, ("content-type", JSON), ("content-type", FORM)])
-        yield Raw(body, right, lengths=(len(body), len(body) + 7))
-        yield Raw(body, [*right, ("transfer-encoding", "chunked")])
-        yield Raw(body, right, method=rng.choice(["GET", "PUT", "DELETE", "OPTIONS", "TRACE", CANARY]))
-        yield Raw(body, right, path=f"/slack/{rng.choice(['', '../', 'events/', 'install?', '%00'])}{CANARY}")
-        yield Raw(body, [("host", f"{CANARY}.example.com"), *right[1:]])
-        yield Raw(body, [*right, ("x-padding", CANARY * rng.choice([1, 500, 20_000]))])
-        huge = b"payload=" + CANARY.encode() * rng.choice([1_000, 60_000, 200_000])
-        yield Raw(huge, headers(port, FORM, signature(secret, huge, time.time())))
-
-
-def garbage(rng: Random) -> Iterator[bytes]:
-    while True:
-        yield rng.choice(
-            [
-                rng.randbytes(rng.randrange(1, 4000)) + b"\r\n\r\n",
-                f"{CANARY}\r\n\r\n".encode(),
-                f"POST /slack/events HTTP/9.9\r\n{CANARY}\r\n\r\n".encode(),
-                b"POST /slack/events HTTP/1.1\r\nhost: a\r\ncontent-length: -5\r\n\r\n" + CANARY.encode(),
-                b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + CANARY.encode() + b"\r\n\r\n",
-            ]
-        )
-
-
-async def valid(slack: RunningWorkspace, bot: Operated) -> dict[str, Json]:
-    """One payload of each kind; ana has a form open whose severity is chosen."""
-    people = RunningBot(cast(Any, None), slack, bot.folder, bot.url)
-    message = await said(people, "ana", "general", "checkout is *slow* <https://example.com|here>")
-    assert (await slack.workspace.global_shortcut(slack.person("ana"), "declare")).ok
-    form = await people.opened_form("ana")
-    await people.fill("ana", form, severity_id=chosen("major"), name={"value": "it is slow"})
-    return valid_payloads(people, form, message)
-
-
-async def heard(bot: Operated) -> float:
-    """How many requests any listener has seen."""
-    figures = await bot.figures()
-    return sum(value for series, value in figures.items() if series.startswith("tocsin_requests_total"))
-
-
-async def test_ten_thousand_hostile_requests_break_nothing_do_nothing_and_are_not_written_down(
+@pytest.mark.campaign("python -m tests.hostile --requests 10000")
+async def test_thousands_of_hostile_requests_break_nothing_do_nothing_and_are_not_written_down(
     tmp_path: Path,
 ) -> None:
-    rng, port = Random(41), free_port()
-    manifest = Manifest.from_dict(routes.manifest(f"http://127.0.0.1:{port}"))
-    async with running_workspace(manifest) as slack, operated(slack, tmp_path, port, http=True) as bot:
-        kinds = await valid(slack, bot)
-        stranger, secret = Stranger(port), slack.signing_secret
-        before, asked = await heard(bot), len(slack.workspace.requests)
-
-        unsigned = await stranger.send(
-            Raw(body, headers(port, kind, forged(secret, body, rng)))
-            for body, kind in islice(bodies(kinds, rng), UNSIGNED)
-        )
-        assert set(unsigned) == {401}
-        assert await stranger.send(islice(garbage(rng), GARBAGE)) <= Counter({0: GARBAGE, 400: GARBAGE})
-        assert Counter(await asyncio.gather(*(slow(stranger, secret, n) for n in range(SLOW)))) == {408: SLOW}
-        # No listener ran for any of these, and nothing was asked of Slack.
-        assert (await heard(bot), len(slack.workspace.requests)) == (before, asked)
-        assert stranger.echoed == 0
-
-        await stranger.send(islice(odd(port, secret, kinds, rng), ODD))
-        signed = await stranger.send(
-            Raw(body, headers(port, kind, signature(secret, body, time.time())))
-            for body, kind in islice(bodies(kinds, rng), SIGNED)
-        )
-        assert signed[200] > SIGNED / 10, signed
-        print(f"{stranger.statuses.total() + SLOW} hostile requests: {dict(stranger.statuses)}")
-        assert not [status for status in stranger.statuses if status >= 500], stranger.statuses
-
-        body, kind = as_http("command", kinds["command"] | {"text": "help"})
-        right = headers(port, kind, signature(secret, body, time.time()))
-        assert await stranger.send([Raw(body, right)]) == Counter({200: 1})
-        assert await bot.stopped() == 0
-        secrets = canaries(slack, {"planted": CANARY})
-    assert [name for name, word in secrets.items() if word in bot.log] == []
-    assert "Traceback" not in bot.log, bot.log[-3000:]
-
-
-async def slow(stranger: Stranger, secret: str, number: int) -> int:
-    """A body that never comes to its end; what it is answered."""
-    body = f"payload={CANARY}".encode()
-    right = headers(stranger.port, FORM, signature(secret, body, time.time()))
-    reader, writer = await asyncio.open_connection("127.0.0.1", stranger.port)
-    writer.write(Raw(body, right, lengths=(len(body) + 1 + number,)).sent)
-    async with asyncio.timeout(PATIENCE):
-        status = int((await reader.readuntil(b"\r\n")).split(b" ")[1])
-    writer.close()
-    return status
+    found = await hostility(tmp_path, SAMPLE, seed=42)
+    print("\n".join(found.lines()))
+    assert found.wrong == []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from fakes.patience import LIMIT
+
 from tocsin.journal.turns import Turns
 
 
@@ -33,7 +35,7 @@ def test_who_has_somebody_waiting_goes_first_and_the_others_in_the_order_they_ca
     ]
     turns.give_back()
     for thread in row:
-        thread.join(10)
+        thread.join(LIMIT)
     assert told == ["a press", "a step", "another step"]
 
 
@@ -46,5 +48,5 @@ def test_a_thread_that_has_the_turn_may_take_it_again() -> None:
     other = asked_for(turns, "other", told, hurried=True)
     assert told == []
     turns.give_back()
-    other.join(10)
+    other.join(LIMIT)
     assert told == ["other"]

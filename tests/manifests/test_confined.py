@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 from fakes.bot import chosen, typed
+from fakes.patience import LIMIT
 from fakes.slack import running_workspace
 
 from tocsin.playground.manifest import Manifest
 from tocsin.slack import routes
 
-SECONDS = 60.0
 NOBODY = "10001"
 
 CONFINED = """
@@ -42,7 +42,10 @@ def _can_be_confined() -> bool:
     return subprocess.run(tried, capture_output=True).returncode == 0
 
 
-pytestmark = pytest.mark.skipif(not _can_be_confined(), reason="this machine has no user namespaces")
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(not _can_be_confined(), reason="this machine has no user namespaces"),
+]
 
 
 async def confined(folder: Path, **settings: str) -> asyncio.subprocess.Process:
@@ -68,7 +71,7 @@ async def confined(folder: Path, **settings: str) -> asyncio.subprocess.Process:
 async def test_a_bot_that_may_write_to_its_folder_only_declares_and_stops_in_time(tmp_path: Path) -> None:
     folder = tmp_path / "volume"
     folder.mkdir()
-    async with running_workspace(Manifest.from_dict(routes.manifest())) as slack, asyncio.timeout(SECONDS):
+    async with running_workspace(Manifest.from_dict(routes.manifest())) as slack, asyncio.timeout(LIMIT):
         workspace, ana = slack.workspace, slack.person("ana")
         bot = await confined(
             folder,
@@ -81,12 +84,12 @@ async def test_a_bot_that_may_write_to_its_folder_only_declares_and_stops_in_tim
         await asyncio.wait({connected, ended}, return_when=asyncio.FIRST_COMPLETED)
         assert connected.done(), (await bot.communicate())[1].decode()
         assert (await workspace.command(ana, slack.channel("general"), "/incident")).ok
-        await workspace.heard("views.open", timeout=SECONDS)
+        await workspace.heard("views.open", timeout=LIMIT)
         view = workspace.stack(ana)[-1]
         for block, value in {"name": typed("confined"), "severity_id": chosen("major")}.items():
             workspace.type_into(ana, view.id, block, block, value)
         assert (await workspace.submit(ana, view.id)).ok
-        await workspace.heard("pins.add", timeout=SECONDS)
+        await workspace.heard("pins.add", timeout=LIMIT)
         bot.terminate()
         _, said = await bot.communicate()
     complaints = [line for line in said.decode().splitlines() if "[info " not in line]
@@ -99,7 +102,7 @@ async def test_a_bot_that_may_write_to_its_folder_only_declares_and_stops_in_tim
 
 async def test_without_a_folder_to_write_to_the_bot_says_which_setting_is_missing(tmp_path: Path) -> None:
     bot = await confined(tmp_path, TOCSIN_DATA_DIR="", SLACK_BOT_TOKEN="xoxb-1", SLACK_APP_TOKEN="xapp-1")
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(LIMIT):
         _, said = await bot.communicate()
     assert bot.returncode == 2
     assert said.decode().startswith("TOCSIN_DATA_DIR cannot be used (/.local/share/tocsin)")
@@ -114,7 +117,7 @@ async def test_a_data_folder_of_somebody_else_is_refused_with_the_way_out(tmp_pa
     folder.chmod(0o777)
     tokens = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1"}
     bot = await confined(folder, TOCSIN_DATA_DIR=str(folder), **tokens)
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(LIMIT):
         _, said = await bot.communicate()
     assert bot.returncode == 2
     assert said.decode().startswith(f"TOCSIN_DATA_DIR belongs to another user ({folder}): give it to the one")

@@ -169,6 +169,7 @@ def test_the_image_is_of_this_version() -> None:
     assert (image["name"], image["newTag"]) == (BOT["image"], VERSION)
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not on this machine")
 @pytest.mark.parametrize(("folder", "many"), [(SOCKET_MODE, 4), (HTTP, 7)], ids=["socket-mode", "http"])
 def test_kustomize_puts_the_parts_together(folder: Path, many: int, tmp_path: Path) -> None:

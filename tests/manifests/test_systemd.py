@@ -64,6 +64,7 @@ def test_the_bot_has_time_to_finish_before_it_is_killed() -> None:
     assert int(said()["TimeoutStopSec"][0]) >= 3 * (FINISH_SECONDS + GRACE_SECONDS)
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not on this machine")
 @pytest.mark.parametrize("check", ["verify", "security"])
 def test_systemd_itself_finds_the_unit_sound_and_hardly_exposed(check: str, tmp_path: Path) -> None:

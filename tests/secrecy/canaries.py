@@ -71,6 +71,13 @@ class Canaries:
         await self._http.aclose()
         self._look_at_slack()
 
+    def lines(self) -> list[str]:
+        return [
+            f"{sum(self.done.values())} operations: {dict(self.done)}",
+            f"{len(self.leaks)} leaks",
+            *self.leaks,
+        ]
+
     async def _worker(self, left: Iterator[int]) -> None:
         for _ in left:
             act = self._chosen()

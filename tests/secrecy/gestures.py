@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 from fakes.bot import RunningBot, chosen, ticked, typed
 from fakes.errands import until
+from fakes.patience import LIMIT
 
 from secrecy.kept import Kept
 from secrecy.looked import ANYBODY, Looked
@@ -24,9 +25,6 @@ PLACES = ("general", "alerts", "incidents")
 MEMBERS = ("ana", "ben", "chloe", "darius", "priya")
 PEOPLE = (*MEMBERS, "gus")
 """Each does one thing at a time, as people do, and all of them do at once; gus is a guest."""
-
-PATIENCE = 300.0
-"""Seconds until something that must come is missed: a busy machine may stand still for many of them."""
 
 SOON = 60.0
 """Seconds until something that need not come is waited for no more."""
@@ -355,14 +353,17 @@ class People:
         before = self._told(who, room)
         if self._went(await gesture):
             stack = self.bot.workspace.stack
-            await until(self.bot, lambda: stack(self._id(who)) or self._told(who, room) > before, PATIENCE)
+            await until(self.bot, lambda: stack(self._id(who)) or self._told(who, room) - before, LIMIT)
 
-    def _told(self, who: str, room: str) -> int:
-        """How much this person alone was told so far, there or in a direct message."""
+    def _told(self, who: str, room: str) -> set[str]:
+        """All that this person alone was told and can still read, there or in a direct message.
+
+        Not how much it is: while one message comes, another may be taken back.
+        """
         state, person = self.bot.workspace.state, self._id(who)
         direct = state.find_direct({person, self.bot.slack.app.bot_user_id})
-        whispers = sum(message.ephemeral_to == person for message in state.messages[room].values())
-        return whispers + (len(state.messages[direct.id]) if direct else 0)
+        whispers = {ts for ts, message in state.messages[room].items() if message.ephemeral_to == person}
+        return whispers | set(state.messages[direct.id] if direct else ())
 
     def _went(self, outcome: Outcome) -> bool:
         """Whether the bot has taken it."""

@@ -17,9 +17,10 @@ import httpx
 from fakes.bot import RunningBot, running_bot
 from fakes.errands import until
 from fakes.managing import verbs
+from fakes.patience import LIMIT
 from fakes.slack import running_workspace
 
-from secrecy.gestures import PATIENCE, PEOPLE, People
+from secrecy.gestures import PEOPLE, People
 from secrecy.kept import Overheard, Register
 from secrecy.looked import ANYBODY, Looked
 from tocsin.playground.manifest import Manifest
@@ -30,8 +31,6 @@ SWEPT = 50
 
 A_DAY = 80
 """So many gestures, and a day has gone by."""
-
-SETTLED_SECONDS = 600.0
 
 CONFIG = f"""
 [after]
@@ -88,7 +87,7 @@ async def canaries(
     seed: int,
     behind: Callable[[Any], Any] = lambda backend: backend,
     minutes: float = math.inf,
-    patience: float = PATIENCE,
+    patience: float = LIMIT,
 ) -> Found:
     """A workspace and a bot of their own; `behind` may stand between the bot and its backend.
 
@@ -107,7 +106,7 @@ async def canaries(
             clock=calendar,
             tocsin_config=config,
         ) as bot,
-        httpx.AsyncClient(base_url=bot.url, trust_env=False, timeout=PATIENCE) as http,
+        httpx.AsyncClient(base_url=bot.url, trust_env=False, timeout=LIMIT) as http,
     ):
         looked = Looked(bot, register)
         register.now = looked.now
@@ -149,7 +148,7 @@ async def _lived(people: People, calendar: Calendar, gestures: int, minutes: flo
             together.create_task(lives(name))
     for _ in range(3):
         await _a_day_goes_by(people.bot, calendar)
-    async with asyncio.timeout(SETTLED_SECONDS):
+    async with asyncio.timeout(LIMIT):
         await people.bot.bot.settled()
         await verbs(people.bot).watching.look()
         await people.bot.bot.settled()
@@ -173,7 +172,7 @@ async def _looked_at_the_end(people: People, http: httpx.AsyncClient, patience: 
     # Home follows a moment after what it shows.
     with suppress(TimeoutError):
         await until(bot, looked.homes_are_true, patience)
-    async with asyncio.timeout(SETTLED_SECONDS):
+    async with asyncio.timeout(LIMIT):
         await bot.bot.settled()
     looked.sweep()
     looked.look_at_what_is_left()

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import random
 from pathlib import Path
 
+import pytest
 from fakes.bot import running_bot
 
 from secrecy.canaries import Canaries
 
-OPERATIONS = int(os.environ.get("TOCSIN_TEST_OPERATIONS", "600"))
+FEW, SAMPLE = 120, 600
 
 
-async def test_no_word_of_a_private_incident_is_where_others_read_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "operations",
+    [FEW, pytest.param(SAMPLE, marks=pytest.mark.campaign("python -m tests.secrecy --operations 20000"))],
+)
+async def test_no_word_of_a_private_incident_is_where_others_read_it(operations: int, tmp_path: Path) -> None:
     async with running_bot(tmp_path) as bot:
-        canaries = Canaries(bot, random.Random(OPERATIONS))
-        await canaries.run(OPERATIONS)
-        print(f"{OPERATIONS} operations: {dict(canaries.done)}; {len(canaries.leaks)} leaks")
+        canaries = Canaries(bot, random.Random(600))
+        await canaries.run(operations)
+        print("\n".join(canaries.lines()))
         assert sum(kept.private for kept in canaries.kept) >= 3
         assert canaries.leaks == []

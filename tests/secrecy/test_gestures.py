@@ -1,11 +1,7 @@
-"""Whatever people do in Slack, a private incident is read by its own people alone.
-
-A longer run is `python -m tests.secrecy`.
-"""
+"""Whatever people do in Slack, a private incident is read by its own people alone."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +13,8 @@ from secrecy.run import canaries
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import IncidentFilter
 
-GESTURES = int(os.environ.get("TOCSIN_TEST_GESTURES", "350"))
+CAMPAIGN = pytest.mark.campaign("python -m tests.secrecy --gestures 20000")
+FEW, SAMPLE = 80, 700
 
 SURFACES = {
     *("views.open", "views.update", "views.publish", "view_submission", "options", "whisper", "homes"),
@@ -60,7 +57,18 @@ class Forgetful:
 async def test_no_word_of_a_private_incident_is_where_others_read_it(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    found = await canaries(tmp_path, GESTURES, seed=GESTURES)
+    found = await canaries(tmp_path, FEW, seed=1)
+    logged = capfd.readouterr()
+    assert found.leaks == []
+    assert WORDS.findall(logged.out + logged.err) == [], "what people wrote is in no log"
+    assert (found.gestures, found.private >= 3) == (FEW, True)
+
+
+@CAMPAIGN
+async def test_no_word_is_anywhere_that_a_long_run_looks_at(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    found = await canaries(tmp_path, SAMPLE, seed=350)
     logged = capfd.readouterr()
     print("\n".join(found.lines()))
     assert found.leaks == []
@@ -69,9 +77,16 @@ async def test_no_word_of_a_private_incident_is_where_others_read_it(
     assert set(found.looked_at) >= SURFACES
 
 
-@pytest.mark.parametrize(("careless", "kinds"), [(Careless, 1), (Forgetful, 4)])
-async def test_a_leak_would_be_seen(careless: Any, kinds: int, tmp_path: Path) -> None:
-    found = await canaries(tmp_path, 120, seed=1, behind=careless, patience=1.0)
+@pytest.mark.parametrize(
+    ("careless", "gestures", "kinds"),
+    [
+        (Forgetful, 60, 1),
+        pytest.param(Careless, 200, 1, marks=CAMPAIGN),
+        pytest.param(Forgetful, 200, 4, marks=CAMPAIGN),
+    ],
+)
+async def test_a_leak_would_be_seen(careless: Any, gestures: int, kinds: int, tmp_path: Path) -> None:
+    found = await canaries(tmp_path, gestures, seed=1, behind=careless, patience=1.0)
     print("\n".join(found.lines()))
     leaked = {leak.partition(":")[0].partition(" ")[0] for leak in found.leaks}
     assert len(leaked) >= kinds, leaked

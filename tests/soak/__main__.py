@@ -15,7 +15,7 @@ from soak.soak import soak
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--minutes", type=float, default=30.0, help="where the rate can be kept")
     parser.add_argument("--rate", type=float, default=5.0, help="declarations a second")
     parser.add_argument("--seed", type=int, default=1, help="of the weather")
     parser.add_argument("--http", action="store_true", help="over signed HTTP instead of Socket Mode")
@@ -29,7 +29,13 @@ def main() -> int:
         folder = asked.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         figures = asyncio.run(
-            soak(folder, seconds=asked.minutes * 60, rate=asked.rate, http=asked.http, seed=asked.seed)
+            soak(
+                folder,
+                declarations=int(asked.minutes * 60 * asked.rate),
+                rate=asked.rate,
+                http=asked.http,
+                seed=asked.seed,
+            )
         )
     print("\n".join(figures.lines()))
     return 0 if figures.sound else 1

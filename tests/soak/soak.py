@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fakes.operated import free_port, operated
-from fakes.slack import RunningWorkspace, running_workspace
+from fakes.patience import LIMIT
+from fakes.slack import running_workspace
 from history.checker import violations
 from history.history import History
 
@@ -22,12 +23,17 @@ from tocsin.slack import routes
 LISTS = frozenset({"users.conversations", "users.list", "conversations.history", "conversations.replies"})
 """In an hour there are thousands of channels, and each page of them is a megabyte in this process."""
 
-QUIET_FACTOR, QUIET_LEAST = 4.0, 120.0
-"""What is begun in bad weather may go on for so long after the last press: lengths of the soak, seconds."""
+QUIET_FACTOR = 4.0
+"""What is begun in bad weather may go on for so many lengths of the soak after the last press."""
 
 
-async def soak(folder: Path, *, seconds: float, rate: float, http: bool = False, seed: int = 1) -> Figures:
-    """Declare at that rate for so long, wait until all is quiet, stop the bot, and judge what happened."""
+async def soak(
+    folder: Path, *, declarations: int, rate: float, http: bool = False, seed: int = 1, refreshed: int = 15
+) -> Figures:
+    """Declare so often, at that rate at most; wait until all is quiet, stop the bot, and judge it all.
+
+    After every `refreshed` presses one of the bot's connections is replaced.
+    """
     port = free_port()
     manifest = routes.manifest(f"http://127.0.0.1:{port}" if http else None)
     figures = Figures()
@@ -39,11 +45,11 @@ async def soak(folder: Path, *, seconds: float, rate: float, http: bool = False,
         crowd = Crowd(slack, rate)
         await crowd.gather()
         async with operated(slack, folder, port, http=http) as bot:
-            async with crowd.looking(), _beside(slack, bot.process.pid, figures, weather):
+            async with crowd.looking(), _beside(crowd, bot.process.pid, figures, weather, refreshed):
                 began = loop.time()
-                await crowd.declare_for(seconds)
+                await crowd.declare(declarations)
                 figures.seconds = loop.time() - began
-                figures.unfinished = await bot.quiet(max(QUIET_LEAST, QUIET_FACTOR * seconds))
+                figures.unfinished = await bot.quiet(max(LIMIT, QUIET_FACTOR * figures.seconds))
                 figures.quiet_after = loop.time() - began - figures.seconds
             figures.exit_code = await bot.stopped()
         judge(figures, History.of(slack.workspace, folder / "data", crowd.presses, log=bot.log))
@@ -61,12 +67,15 @@ def judge(figures: Figures, history: History) -> None:
 
 @asynccontextmanager
 async def _beside(
-    slack: RunningWorkspace, pid: int, figures: Figures, weather: Weather
+    crowd: Crowd, pid: int, figures: Figures, weather: Weather, refreshed: int
 ) -> AsyncIterator[None]:
     """The bot is measured, and its connections are refreshed where it has any."""
     going_on = [asyncio.create_task(sample(pid, figures.memory, figures.descriptors))]
+    slack = crowd.slack
     if slack.app.manifest.socket_mode:
-        turning = refreshing(slack.workspace.sockets, slack.app.app_id, weather.met)
+        turning = refreshing(
+            slack.workspace.sockets, slack.app.app_id, lambda n: crowd.pressed(n * refreshed), weather.met
+        )
         going_on.append(asyncio.create_task(turning))
     try:
         yield

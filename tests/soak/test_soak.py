@@ -1,9 +1,8 @@
-"""A short soak in bad weather, over each way in; a long one is `python -m tests.soak`."""
+"""A short soak in bad weather; as a campaign over each way in."""
 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,11 +10,10 @@ import pytest
 
 from soak.soak import soak
 
-SECONDS, RATE = (60.0, 5.0) if os.environ.get("CI") else (12.0, 1.0)
-"""Two minutes in all where everything is run, and briefly on a desk."""
+pytestmark = pytest.mark.process
 
-LEAST = 0.1
-"""The share of them that people get to on the slowest of machines."""
+FEW, SAMPLE, RATE = 6, 60, 5.0
+"""Declarations, and as many a second at most."""
 
 
 @pytest.fixture(autouse=True)
@@ -26,14 +24,25 @@ def silence() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
+async def test_a_few_declarations_in_bad_weather_are_all_kept_once(tmp_path: Path) -> None:
+    figures = await soak(tmp_path, declarations=FEW, rate=RATE, refreshed=3)
+    print("\n".join(figures.lines()))
+    assert figures.violations == []
+    assert figures.kept == figures.presses == FEW
+    assert (figures.unfinished, figures.exit_code) == (0, 0)
+    assert figures.met["429"] > 0
+    assert figures.met["refresh"] > 0
+
+
+@pytest.mark.campaign("python -m tests.soak --minutes 30 --rate 5")
 @pytest.mark.parametrize("way", ["socket", "http"])
 async def test_a_soak_in_bad_weather_loses_nothing_doubles_nothing_and_does_not_grow(
     way: str, tmp_path: Path
 ) -> None:
-    figures = await soak(tmp_path, seconds=SECONDS, rate=RATE, http=way == "http")
+    figures = await soak(tmp_path, declarations=SAMPLE, rate=RATE, http=way == "http")
     print("\n".join(figures.lines()))
     assert figures.violations == []
-    assert figures.kept == figures.presses >= LEAST * SECONDS * RATE
+    assert figures.kept == figures.presses == SAMPLE
     assert figures.met["429"] > 0.1 * figures.met["calls"]
     assert figures.met["refresh"] > 0 or way == "http"
     assert figures.sound, figures.lines()

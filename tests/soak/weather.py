@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections import Counter
+from collections.abc import Awaitable, Callable
+
+from fakes.patience import LIMIT
 
 from tocsin.playground.faults import Fault, Faults
 from tocsin.playground.socket_mode import Connection, Sockets
 
 LIMITED, LOST, BROKEN = 0.20, 0.02, 0.01
-REFRESH_SECONDS = 3.0
 NO_WEATHER = frozenset({"auth.test", "apps.connections.open"})
 
 
@@ -39,20 +40,22 @@ class Weather(Faults):
         return None
 
 
-async def refreshing(sockets: Sockets, app_id: str, met: Counter[str]) -> None:
-    """Until cancelled, have one connection after the other replaced, every other with a warning before."""
+async def refreshing(
+    sockets: Sockets, app_id: str, turn: Callable[[int], Awaitable[None]], met: Counter[str]
+) -> None:
+    """Until cancelled, have a connection replaced at each turn, every other with a warning before."""
     asked: set[Connection] = set()
 
     def fresh() -> list[Connection]:
         return [c for c in sockets.connections(app_id) if not c.retiring and c not in asked]
 
     while True:
-        await asyncio.sleep(REFRESH_SECONDS)
-        await sockets.until(lambda: len(fresh()) >= 2, 60)
+        await turn(met["refresh"] + 1)
+        await sockets.until(lambda: len(fresh()) >= 2, LIMIT)
         oldest = fresh()[0]
         asked.add(oldest)
         if met["refresh"] % 2:
             await sockets.refresh(app_id, "warning", only=[oldest])
-            await sockets.until(lambda: len(fresh()) >= 2, 60)
+            await sockets.until(lambda: len(fresh()) >= 2, LIMIT)
         await sockets.refresh(app_id, only=[oldest])
         met["refresh"] += 1

@@ -1,17 +1,16 @@
 """Whatever happens, in whatever order: one incident for each declaration, and nobody is left without a word.
 
-150 examples of 50 steps, and 500 under `CI=true`; 20 of 30 steps with kills. The long profile, with 20,000
-examples of 100 steps and 500 with kills: `pytest tests/stateful --hypothesis-profile=long`.
+A few examples always; more as a campaign, and with the long profile 20,000 of 100 steps and 500 with kills.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-import os
 from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
 from typing import ClassVar
 
+import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
@@ -21,9 +20,11 @@ from stateful.machine import WHICH, People
 from stateful.scene import OneProcess
 
 LONG = settings.get_current_profile_name() == "long"
-IN_CI = os.environ.get("CI") == "true"
-EXAMPLES, STEPS = (20_000, 100) if LONG else (500 if IN_CI else 150, 50)
-KILLED_EXAMPLES, KILLED_STEPS = (500, 50) if LONG else (20, 30)
+CAMPAIGN = pytest.mark.campaign("pytest tests/stateful --hypothesis-profile=long -m campaign")
+FEW, SAMPLE, EXAMPLES = (10, 30), (60, 50), (20_000, 100)
+KILLED_FEW, KILLED_SAMPLE, KILLED_EXAMPLES = (2, 20), (10, 30), (500, 50)
+"""Examples and the steps of each: always, as a campaign, and as a long one."""
+
 WORKERS = 2
 RARELY = st.integers(0, 19)
 """A restart takes as long as a dozen other steps."""
@@ -95,19 +96,40 @@ def in_one_process(number: int, chosen: settings) -> None:
         assert not InOneProcess.wrong, "\n".join(InOneProcess.wrong)
 
 
+def with_kills(number: int, chosen: settings) -> int:
+    """How often a bot was killed in all the examples; raises what the first wrong one raised."""
+    scene = WithKills.scene = Forked()
+    try:
+        run_state_machine_as_test(seed(number)(WithKills), settings=chosen)
+        return scene.killed
+    finally:
+        scene.close()
+        assert not WithKills.wrong, "\n".join(WithKills.wrong)
+
+
+def test_every_declaration_is_made_once_in_a_few_examples() -> None:
+    in_one_process(1, figures(*FEW))
+
+
+@pytest.mark.process
+def test_every_declaration_is_made_once_in_a_few_examples_with_kills() -> None:
+    assert with_kills(7, figures(*KILLED_FEW)) >= 1
+
+
+@CAMPAIGN
 def test_every_declaration_is_made_once_whatever_people_and_slack_do() -> None:
+    if not LONG:
+        return in_one_process(2, figures(*SAMPLE))
+    examples, steps = EXAMPLES
     with ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn")) as workers:
         # A worker knows nothing of the profile that was asked for here.
-        chosen = figures(EXAMPLES // WORKERS, STEPS)
+        chosen = figures(examples // WORKERS, steps)
         for _ in workers.map(in_one_process, range(WORKERS), repeat(chosen, WORKERS)):
             pass
 
 
+@CAMPAIGN
+@pytest.mark.process
 def test_every_declaration_is_made_once_however_often_the_bot_is_killed() -> None:
-    scene = WithKills.scene = Forked()
-    try:
-        run_state_machine_as_test(seed(7)(WithKills), settings=figures(KILLED_EXAMPLES, KILLED_STEPS))
-        assert scene.killed >= KILLED_EXAMPLES, scene.killed
-    finally:
-        scene.close()
-        assert not WithKills.wrong, "\n".join(WithKills.wrong)
+    examples, steps = KILLED_EXAMPLES if LONG else KILLED_SAMPLE
+    assert with_kills(8, figures(examples, steps)) >= examples

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from fakes.bot import chosen
-from fakes.errands import PATIENCE, until
+from fakes.errands import until
 from fakes.estate import AWAY, AWAY_ADMIN, HOME, HOME_ADMIN, Lobby, heading
+from fakes.patience import LIMIT
 from fakes.readings import pressed, said, value, words
 
 from tocsin.incidents.model import Incident
@@ -149,7 +150,7 @@ async def taking_the_pin_off_takes_it_out(way: Journey) -> None:
 async def a_step_in_a_workflow_declares_and_is_answered(way: Journey) -> None:
     inputs = {"name": f"from a workflow {WRITTEN}", "reporter": way.slack.person("ana"), "severity": "major"}
     run = way.slack.workspace.steps.begin(way.slack.app, DECLARE, inputs)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(LIMIT):
         await run.ended.wait()
     assert run.state == "completed", run.error
     (incident,) = (one for one in await way.incidents() if one.name == inputs["name"])
@@ -176,7 +177,7 @@ async def who_opens_what_is_shown_reads_more_of_it(way: Journey) -> None:
     incident = await way.opened("looked into")
     message, ben = await linked(way, incident), way.slack.person("ben")
     look = way.slack.workspace.unfurls.open(ben, message, str(incident.permalink))
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(LIMIT):
         await look.answered.wait()
     assert not look.error
     assert incident.name in str(look.shown)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from fakes.operated import free_port, operated
+from fakes.patience import LIMIT
 from fakes.slack import RunningWorkspace, running_workspace
 
 from tocsin.playground.delivery import Answer
@@ -16,9 +17,7 @@ from tocsin.playground.manifest import Manifest
 from tocsin.playground.state import new_id
 from tocsin.slack import routes
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-PATIENCE = 30.0
+pytestmark = [pytest.mark.process, pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["socket", "http"])
@@ -68,7 +67,7 @@ def homes(slack: RunningWorkspace, person: str) -> int:
 
 async def drawn(slack: RunningWorkspace, person: str) -> None:
     await slack.workspace.heard(
-        lambda r: r.method == "views.publish" and r.args["user_id"] == slack.person(person), 1, PATIENCE
+        lambda r: r.method == "views.publish" and r.args["user_id"] == slack.person(person), 1, LIMIT
     )
 
 

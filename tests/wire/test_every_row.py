@@ -14,38 +14,28 @@ from fakes.slack import running_workspace
 
 from tocsin.playground.manifest import Manifest
 from tocsin.slack import routes
-from tocsin.slack.counting import UNKNOWN, every_route
-from wire import happened, pressed, sent, typed
+from wire.every import BESIDE_DEVREV, CONFIG, EVERY, FILES, HERE, INSTALLED, followed, of_kind
 from wire.journey import Journey, over
 from wire.rows import ROWS
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+__all__ = ["CONFIG"]
 
-CONFIG = f"""
-severities = [{{ name = "Passing" }}, {{ name = "Minor" }}, {{ name = "Major" }}, {{ name = "Critical" }}]
-[[custom_fields]]
-name = "Depot"
-field_type = "single_select"
-options = {[f"Depot {number:03}" for number in range(150)]}
-[after]
-archive_after_days = 30
-"""
+pytestmark = [pytest.mark.process, pytest.mark.asyncio(loop_scope="module")]
 
-INSTALLED = {f"event {kind}" for kind in routes.INSTALL_EVENTS}
-BESIDE_DEVREV = {"suggestion other"}
-EVERY = [route for route in every_route() if route != UNKNOWN]
-HERE = [route for route in EVERY if route not in INSTALLED | BESIDE_DEVREV]
 OF_EACH_KIND = {route.partition(" ")[0]: route for route in HERE}
-FILES = (happened, pressed, sent, typed)
 
 
-@pytest.mark.parametrize("route", HERE)
+@pytest.mark.parametrize("way", ["socket"], indirect=True)
+@pytest.mark.parametrize("route", of_kind("view", "event", "shortcut", "suggestion"))
 async def test_the_row_does_what_it_says(way: Journey, route: str) -> None:
-    if way.http and route not in OF_EACH_KIND.values():
-        pytest.skip("what is behind a route knows nothing of the way in; one of each kind is tried both ways")
-    before = await way.handled()
-    await ROWS[route](way)
-    assert await way.bot.answered(route, before[route]), "It went to another row."
+    await followed(way, route)
+
+
+@pytest.mark.parametrize("way", ["http"], indirect=True)
+@pytest.mark.parametrize("route", sorted(OF_EACH_KIND.values()))
+async def test_a_row_of_each_kind_does_what_it_says_over_http_too(way: Journey, route: str) -> None:
+    """What is behind a route knows nothing of the way in."""
+    await followed(way, route)
 
 
 @pytest.mark.parametrize("route", sorted(BESIDE_DEVREV))

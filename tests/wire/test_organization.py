@@ -20,7 +20,7 @@ from tocsin.playground.manifest import Manifest
 from tocsin.playground.model import Channel, Request, View
 from tocsin.slack import routes
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.process, pytest.mark.asyncio(loop_scope="module")]
 
 OF_NO_TEAM = frozenset({"auth.test", "apps.connections.open"})
 """Slack, org-ready apps: these are about the token, and not about a workspace."""
