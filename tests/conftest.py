@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,6 @@ ASKED_FOR_BY_NAME = {
     "timed": "measures time, so it needs a machine to itself: `pytest -m 'benchmark or timed' -s`",
 }
 """Markers of tests that are skipped unless `-m` names them, with the reason; `campaign` takes a command."""
-
 
 LONG_FIRST = ("browser", "process")
 """Markers of what takes longest: begun last, it would be waited for when all else is done."""
@@ -59,12 +59,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason=reason.format(*mark.args)))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Fail a test that started a process and is not marked as one that does."""
+    before = _faults_of_children()
+    yield
+    if _faults_of_children() > before and not is_outside(item):
+        pytest.fail("It starts another process: mark it with `process`.", pytrace=False)
+
+
+def _faults_of_children() -> int:
+    """Page faults of all child processes that have ended; a new process cannot do without any."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt
+
+
+def is_outside(item: pytest.Item) -> bool:
+    """Returns True if the test waits for what is not in its own process."""
+    return any(item.get_closest_marker(name) for name in ("process", "browser", "timed"))
+
+
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Virtual time, unless a test waits for another process or for a browser."""
-    outside = any(item.get_closest_marker(name) for name in ("process", "browser", "timed"))
-    return {"machine's time": asyncio.new_event_loop} if outside else {"virtual time": AutojumpLoop}
+    return {"machine's time": asyncio.new_event_loop} if is_outside(item) else {"virtual time": AutojumpLoop}
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
