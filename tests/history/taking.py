@@ -80,7 +80,7 @@ async def _until(run: Stage, stage: str) -> None:
 
 def _departure(run: Stage, query: str) -> list[Any]:
     path = run.folder / "kept" / "journal.db"
-    with closing(sqlite3.connect(path, timeout=5.0, isolation_level=None)) as file:
+    with closing(sqlite3.connect(path, timeout=120.0, isolation_level=None)) as file:
         return file.execute(query).fetchall()
 
 
