@@ -46,7 +46,7 @@ class Point:
 
     @property
     def function(self) -> str:
-        """Its module and the qualified name of its function, as in `actions.declare:DeclareIncident.story`."""
+        """Its module and its function, as in `actions.declare:DeclareIncident.story`."""
         return function_of(self.name)
 
     def __str__(self) -> str:

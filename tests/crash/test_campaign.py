@@ -18,7 +18,7 @@ SEED = 3
 @pytest.mark.parametrize(
     ("backend", "runs"),
     [
-        pytest.param("local", 90, marks=pytest.mark.campaign("python -m tests.crash --runs 3000")),
+        pytest.param("local", 80, marks=pytest.mark.campaign("python -m tests.crash --runs 3000")),
         *(
             pytest.param(
                 backend,
