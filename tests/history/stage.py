@@ -7,9 +7,9 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -19,14 +19,13 @@ from fakes.slack import RunningWorkspace, running_workspace
 
 from history.deeds import Deed
 from history.history import History, Page, Press
-from history.seeded import Edit
 from tocsin.playground.manifest import Manifest
 from tocsin.playground.model import Message, Outcome, Request, View
 from tocsin.playground.workspace import Workspace
 from tocsin.slack import routes
 
-SECONDS = 60.0
-"""How long anything may take on a busy machine before a run is given up."""
+SECONDS = 120.0
+"""Longer than anything takes unless the bot is broken, however busy the machine is."""
 
 
 class NoBot(Exception):
@@ -40,14 +39,20 @@ class Zygote:
         self._process = process
         self._folder = folder
 
-    async def bot(self, settings: dict[str, Any], edits: Sequence[Edit], log: Path) -> BotProcess:
-        """A new bot, once it is connected. Raises NoBot, with the end of its log, when it dies before."""
+    async def bot(
+        self, settings: dict[str, Any], log: Path, bug: str | None = None, death: str | None = None
+    ) -> BotProcess:
+        """A new bot, once it is connected. Raises NoBot, with the end of its log, when it dies before.
+
+        It has the bug of this name, and dies the death of this name.
+        """
         came: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Future()
         path = self._folder / token_hex(4)
         server = await asyncio.start_unix_server(lambda *ends: came.set_result(ends), path)
         request = {
             "settings": {name: str(value) for name, value in settings.items()},
-            "edits": [asdict(edit) for edit in edits],
+            "bug": bug,
+            "death": death,
             "socket": str(path),
             "log": str(log),
         }
@@ -115,7 +120,7 @@ class Stage:
     slack: RunningWorkspace
     folder: Path
     zygote: Zygote
-    edits: Sequence[Edit] = ()
+    bug: str | None = None
     """Planted in every bot of this run."""
     presses: list[Press] = field(default_factory=list)
     deeds: list[Deed] = field(default_factory=list)
@@ -127,8 +132,21 @@ class Stage:
     def workspace(self) -> Workspace:
         return self.slack.workspace
 
-    async def start(self, *edits: Edit) -> None:
-        """Start a bot on the folder; `edits` are for this process alone, such as where it is to die."""
+    async def start(self, death: str | None = None) -> None:
+        """Start a bot on the folder; `death` is for this process alone: where it is to die."""
+        await self._begin(death)
+        await self.workspace.sockets.connected(self.slack.app.app_id, 1)
+
+    async def start_and_die(self, death: str) -> None:
+        """Start a bot that dies of itself, maybe before it is connected."""
+        try:
+            await self._begin(death)
+        except NoBot:
+            self.kills.append(self.slack.clock.now())
+        else:
+            await self.died()
+
+    async def _begin(self, death: str | None) -> None:
         rules = self.folder / "tocsin.toml"
         rules.write_text("[after]\narchive_after_days = 3\n")
         settings = {
@@ -139,8 +157,7 @@ class Stage:
             "slack_api_url": self.slack.api_url,
             "tocsin_announce_channel": self.slack.channel("incidents"),
         }
-        self.bot = await self.zygote.bot(settings, [*self.edits, *edits], self.folder / "log")
-        await self.workspace.sockets.connected(self.slack.app.app_id, 1)
+        self.bot = await self.zygote.bot(settings, self.folder / "log", self.bug, death)
 
     async def kill(self) -> None:
         """kill -9, now."""
@@ -251,12 +268,12 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(folder: Path, forking: Zygote, edits: Sequence[Edit] = ()) -> AsyncIterator[Stage]:
-    """An empty run; its bot is killed at the end, as nothing of it is wanted any more."""
+async def stage(folder: Path, forking: Zygote, bug: str | None = None) -> AsyncIterator[Stage]:
+    """An empty run, of bots with the bug if there is one; the last of them is killed at the end."""
     (folder / "kept").mkdir(parents=True, mode=0o700)
     (folder / "log").touch()
     async with running_workspace(Manifest.from_dict(routes.manifest(pages="http://127.0.0.1"))) as slack:
-        run = Stage(slack, folder, forking, edits)
+        run = Stage(slack, folder, forking, bug)
         try:
             yield run
         finally:

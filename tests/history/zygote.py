@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-# What takes long to import, and that no seed changes.
+# What takes long to import, and that nothing is planted in.
 import aiohttp
 import dbos
 import httpx
@@ -28,7 +28,9 @@ import structlog
 import uvicorn
 import websockets
 
-from history.seeded import Edit, plant
+from history.bugs import BUGS
+from history.deaths import DEATHS
+from history.planting import StandIn, plant
 from tocsin import settings
 from tocsin.actions import orders
 from tocsin.slack import gestures
@@ -59,7 +61,7 @@ IMPORTED = (
 
 
 def main() -> None:
-    """A line is a request: the bot's settings, its edits, and the socket it reports to."""
+    """A line is a request: the bot's settings, what is planted in it, and the socket it reports to."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for line in sys.stdin:
         if os.fork() == 0:
@@ -83,7 +85,7 @@ async def _serve(request: dict[str, Any]) -> None:
     reader, writer = await asyncio.open_unix_connection(request["socket"])
     asked: asyncio.Queue[bytes] = asyncio.Queue()
     listening_to_parent = asyncio.create_task(_listen(reader, asked))
-    plant(Edit(**edit) for edit in request["edits"])
+    plant(_stand_ins(request["bug"], request["death"]))
 
     from tocsin.assembly import connected, data_dir, opened
     from tocsin.settings import read_settings
@@ -102,6 +104,11 @@ async def _serve(request: dict[str, Any]) -> None:
             await asked.get()
             await bot.settled()
             writer.write(b"quiet\n")
+
+
+def _stand_ins(bug: str | None, death: str | None) -> list[StandIn]:
+    """Of a bug and a death by their names; one of no such name is an error."""
+    return [*(BUGS[bug].stand_ins if bug else ()), *([DEATHS[death]] if death else [])]
 
 
 async def _listen(reader: asyncio.StreamReader, asked: asyncio.Queue[bytes]) -> None:
