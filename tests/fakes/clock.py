@@ -24,6 +24,15 @@ class FairClock(TurnableClock):
                     await self._turned.wait()
 
 
+class PatientClock(TurnableClock):
+    """Time that is waited for passes when a test turns it, and not while the machine is busy elsewhere."""
+
+    async def sleep(self, seconds: float) -> None:
+        until = self._ahead + seconds
+        while self._ahead < until:
+            await self._turned.wait()
+
+
 def _stolen() -> float:
     """Seconds since the machine's start, of all its processors together; 0 where nothing tells."""
     try:

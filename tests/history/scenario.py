@@ -21,12 +21,15 @@ from tocsin.playground.model import Message, View
 
 Scenario = Callable[[Stage], Awaitable[None]]
 HOSTILE = "<!channel> <@U0GUS00006> <https://evil.example/login|click> & <#C0GENERAL1>"
+LONGEST_RUN = 300.0
+"""Seconds; only where the bot is broken does one take longer."""
+
 LOST = Fault(status=500, after_effect=True)
 
 
 async def history_of(scenario: Scenario, folder: Path, forking: Zygote, bug: str | None = None) -> History:
     """The scenario from beginning to quiet, with a bug planted in the bot if there is one."""
-    async with stage(folder, forking, bug) as run:
+    async with asyncio.timeout(LONGEST_RUN), stage(folder, forking, bug) as run:
         await scenario(run)
         return await run.history()
 
