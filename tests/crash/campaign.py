@@ -24,7 +24,7 @@ WAYS_KEPT = 8
 SECOND_KILLS = 0.35
 """The share of runs in which the restarted bot is killed again."""
 
-RECOVERY_PASSES = 250
+RECOVERY_PASSES = 600
 """About as many points as a restarted bot passes until it is quiet."""
 
 

@@ -33,6 +33,8 @@ NO_TRANSACTION = (
     "sqlite3.connect(",
     "suppress(",
     "contextlib.suppress(",
+    "self._mutex",
+    "self._one_at_a_time",
 )
 
 
