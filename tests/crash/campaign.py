@@ -87,8 +87,6 @@ class Planner:
     def __init__(self, points: list[Point], seed: int, backend: Backend = LOCAL) -> None:
         self._scenarios = list(backend.scenarios)
         self._backend = backend.name
-        # There are many scenarios and little time in a sample: kills do not wait until each was seen once.
-        self._mixed = backend.hosted
         self._rng = Random(seed)
         self._ways: defaultdict[str, list[Way]] = defaultdict(list)
         self._planned: Counter[str] = Counter()
@@ -97,7 +95,7 @@ class Planner:
 
     def next(self) -> Plan:
         seed = self._rng.getrandbits(32)
-        if self._first and not (self._mixed and self._ways and self._rng.random() < 0.5):
+        if self._first:
             return Plan(self._first.pop(0), seed, backend=self._backend)
         if not self._ways:
             return Plan(self._rng.choice(self._scenarios), seed, backend=self._backend)

@@ -22,7 +22,7 @@ SEED = 3
         *(
             pytest.param(
                 backend,
-                40,
+                45,
                 marks=pytest.mark.campaign(
                     f"python -m tests.crash --backend {backend} --family declaring --runs 3000"
                 ),
