@@ -22,6 +22,7 @@ from crash.managing import MANAGING
 from crash.run import Plan
 from crash.switch import Kill
 from crash.taking_away import TAKING_AWAY
+from crash.unreached import why_unreached
 
 FAMILIES = {"managing": {*MANAGING, *TAKING_AWAY}, "taking-away": {*TAKING_AWAY}}
 
@@ -42,8 +43,10 @@ def main() -> int:
     totals = _by_workers(asked)
     print("\n".join(totals.lines()))
     for name in totals.never_reached:
-        if BACKENDS[asked.backend].why_unreached(name) is None:
+        if why_unreached(asked.backend, name) is None:
             print(f"never reached: {name}")
+    for package, share in BACKENDS[asked.backend].shares(totals.never_reached).items():
+        print(f"reached of {package:<24} {share:.0%}")
     for said in totals.broken:
         print(said)
     return bool(totals.violations)

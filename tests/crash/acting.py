@@ -348,5 +348,5 @@ def held(stage: Stage, name: str) -> Iterator[None]:
 def opened(stage: Stage, name: str) -> Iterator[sqlite3.Connection]:
     """A file of the bot's, beside the bot."""
     path = stage.folder / "data" / name
-    with closing(sqlite3.connect(path, timeout=5.0, isolation_level=None)) as file:
+    with closing(sqlite3.connect(path, timeout=LONGEST_ANSWER, isolation_level=None)) as file:
         yield file

@@ -1,18 +1,16 @@
-"""Each backend of a campaign: its vendor, what people do over it, and what it never passes."""
+"""Each backend of a campaign: its vendor, what people do over it, and how much of it they reach."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 from crash import scenarios, troubles_devrev, troubles_incident_io
 from crash.managing import MANAGING
 from crash.points import Point, found_points
 from crash.scenarios import Scenario
 from crash.taking_away import TAKING_AWAY
-from crash.unreached import why_unreached
-from crash.unreached_elsewhere import why_unreached_over
+from crash.unreached import shares_reached
 from crash.vendor_devrev import devrev
 from crash.vendor_incident_io import incident_io
 from crash.vendors import Opened, own_file
@@ -26,8 +24,6 @@ class Backend:
     name: str
     scenarios: Mapping[str, Scenario]
     vendor: Opened
-    why_unreached: Callable[[str], str | None]
-    """The reason why no scenario passes a point; None when it should be passed."""
 
     @property
     def hosted(self) -> bool:
@@ -36,9 +32,9 @@ class Backend:
     def points(self) -> list[Point]:
         return found_points(self.name)
 
-    def wanted(self) -> frozenset[str]:
-        """The points that a sample must pass."""
-        return frozenset(point.name for point in self.points() if self.why_unreached(point.name) is None)
+    def shares(self, missed: Iterable[str]) -> dict[str, float]:
+        """Of each package, how much was reached of what there is no reason not to reach."""
+        return shares_reached(self.name, self.points(), missed)
 
 
 def _by_name(*found: Scenario) -> dict[str, Scenario]:
@@ -47,7 +43,7 @@ def _by_name(*found: Scenario) -> dict[str, Scenario]:
 
 _ANYWHERE = [scenarios.SCENARIOS[name] for name in scenarios.DECLARING]
 
-LOCAL = Backend("local", {**scenarios.SCENARIOS, **MANAGING, **TAKING_AWAY}, own_file, why_unreached)
+LOCAL = Backend("local", {**scenarios.SCENARIOS, **MANAGING, **TAKING_AWAY}, own_file)
 INCIDENT_IO = Backend(
     "incident_io",
     _by_name(
@@ -55,7 +51,6 @@ INCIDENT_IO = Backend(
         *troubles_incident_io.TROUBLES,
     ),
     incident_io,
-    partial(why_unreached_over, "incident_io"),
 )
 DEVREV = Backend(
     "devrev",
@@ -64,6 +59,5 @@ DEVREV = Backend(
         *troubles_devrev.TROUBLES,
     ),
     devrev,
-    partial(why_unreached_over, "devrev"),
 )
 BACKENDS: Mapping[str, Backend] = {backend.name: backend for backend in (LOCAL, INCIDENT_IO, DEVREV)}

@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from fakes.clock import StillClock
 from fakes.slack import RunningWorkspace
 from history.checker import violations
 from history.evidence import Evidence
@@ -27,7 +28,6 @@ from crash.scenarios import WITH_NOTHING
 from crash.stage import Stage
 from crash.switch import Kill
 from crash.vendors import Scene
-from tocsin.playground.clock import TurnableClock
 from tocsin.playground.manifest import Manifest
 from tocsin.playground.model import Refused
 from tocsin.playground.seed import seed
@@ -72,15 +72,6 @@ def ram_folder() -> Path | None:
     """Where files are kept in memory, if this machine has such a place."""
     found = Path("/dev/shm")
     return found if found.is_dir() else None
-
-
-class PatientClock(TurnableClock):
-    """Slack's three seconds pass when the bot is dead, not when the machine is busy with other runs."""
-
-    async def sleep(self, seconds: float) -> None:
-        until = self._ahead + seconds
-        while self._ahead < until:
-            await self._turned.wait()
 
 
 class Runner:
@@ -152,7 +143,8 @@ class Runner:
     @asynccontextmanager
     async def _staged(self, folder: Path, rng: Random, kills: list[Kill]) -> AsyncIterator[Stage]:
         (folder / "data").mkdir(parents=True, exist_ok=True, mode=0o700)
-        clock = PatientClock()
+        # Slack's three seconds pass when the bot is dead.
+        clock = StillClock()
         workspace = Workspace(clock=clock)
         seed(workspace)
         app = workspace.install(self._manifest)

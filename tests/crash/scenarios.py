@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, closing
 
 from fakes.bot import chosen, picked, ticked
 
-from crash.stage import Stage
+from crash.stage import LONGEST_ANSWER, Stage
 from tocsin.incidents.rules import channel_name
 from tocsin.playground.faults import Fault
 from tocsin.playground.model import Message, View
@@ -318,6 +318,6 @@ async def _held(stage: Stage, name: str) -> AsyncIterator[None]:
 
 
 def _opened(stage: Stage, name: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(stage.folder / "data" / name, timeout=5.0, isolation_level=None)
+    connection = sqlite3.connect(stage.folder / "data" / name, timeout=LONGEST_ANSWER, isolation_level=None)
     connection.execute("PRAGMA foreign_keys = OFF")
     return connection

@@ -22,7 +22,7 @@ from tocsin.playground.model import Message, Outcome, View
 
 NOBODY_THERE = frozenset({"operation_timeout", "app_not_responding", "dispatch_failed"})
 MOST_TRIES = 8
-LONGEST_ANSWER = 30.0
+LONGEST_ANSWER = 120.0
 """A living bot that has not answered after so many seconds never will, however busy the machine is."""
 
 Gesture = Callable[[], Coroutine[Any, Any, Outcome]]

@@ -23,7 +23,7 @@ from types import CodeType, ModuleType
 from typing import TypeVar
 
 from crash.clock import BOT_TIME
-from crash.points import PLACES, ROOM, SWITCH, package_folder, rewritten
+from crash.points import MODULES, ROOM, SWITCH, rewritten
 
 T = TypeVar("T")
 CLOCK = f"{ROOM}.keeping"
@@ -108,8 +108,8 @@ SWITCHES = Switch()
 
 class _Loader(importlib.machinery.SourceFileLoader):
     def get_code(self, fullname: str) -> CodeType:
-        path = Path(self.path)
-        tree, _ = rewritten(path.read_text(encoding="utf-8"), _place(path))
+        source = Path(self.path).read_text(encoding="utf-8")
+        tree, _ = rewritten(source, fullname.removeprefix(f"{ROOM}."))
         return compile(tree, self.path, "exec", dont_inherit=True)
 
     def exec_module(self, module: ModuleType) -> None:
@@ -138,16 +138,11 @@ class Finder(importlib.abc.MetaPathFinder):
             return None
         if fullname == CLOCK:
             spec.loader = _ClockLoader(fullname, spec.origin)
-        elif _place(Path(spec.origin)) in PLACES:
+        elif fullname.removeprefix(f"{ROOM}.") in MODULES:
             spec.loader = _Loader(fullname, spec.origin)
         else:
             return None
         return spec
-
-
-def _place(path: Path) -> str:
-    folder = package_folder()
-    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else ""
 
 
 def lay_switches() -> None:

@@ -1,63 +1,76 @@
-"""A fair sample of the campaign: a bot killed anywhere loses nothing and does nothing twice."""
+"""A bot killed at one certain place loses nothing; and where the places are that it can be killed at."""
 
 from __future__ import annotations
 
 import ast
-import asyncio
 import os
+from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
-from crash.backends import LOCAL
-from crash.campaign import Totals, campaign
-from crash.points import PLACES, found_points, package_folder, rewritten
-from crash.unreached import UNREACHED, why_unreached
+from crash.backends import BACKENDS
+from crash.lives import Zygote, warm
+from crash.points import MODULES, around_call, found_points, rewritten
+from crash.run import Plan, Runner
+from crash.switch import Kill
+from crash.unreached import LEAST_REACHED, UNREACHED, is_in
 
-RUNS = 80
-SECONDS = 150.0
-AT_MOST = 480.0
-"""Seconds that a busy machine may take to reach every point; a quiet one needs no more than `SECONDS`."""
+KILLED = {
+    "the incident exists, and that is not recorded": ("by_command", "remember_incident", "before", "local"),
+    "its lead was changed, and that is not recorded": ("who_does_what", "_backend.change", "after", "local"),
+    "incident.io's window was finished": ("by_command", "gathering.everyone", "after", "incident_io"),
+    "DevRev made it, and its answer is not recorded": ("from_a_message", "creating.send", "after", "devrev"),
+}
+"""When a bot is killed: the scenario, the call of a function before or after which it is, and the backend."""
+
 SEED = 3
 
-
-def test_a_killed_bot_loses_nothing_and_does_nothing_twice(sampled: Totals) -> None:
-    print("\n".join(sampled.lines()))
-    assert not sampled.broken, "\n".join(sampled.broken)
-    assert sampled.lost == sampled.duplicated == sampled.violations == 0
-    others = sampled.runs - len(LOCAL.scenarios)
-    assert sampled.hit >= others / 2 > 0, "the first run of each scenario is not killed, most others are"
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-def test_there_are_at_least_sixty_points_and_a_scenario_reaches_every_one(sampled: Totals) -> None:
-    missed = [name for name in sampled.never_reached if why_unreached(name) is None]
-    assert not missed, f"no scenario passes these, and tests/crash/unreached.py gives no reason: {missed}"
-    assert sampled.reached >= 60
-
-
-def test_every_reason_for_an_unreached_point_is_of_a_point_there_is() -> None:
-    names = [point.name for point in found_points()]
-    gone = [stem for stem in UNREACHED if not any(name.startswith(stem) for name in names)]
-    assert not gone
-
-
-def test_a_new_await_is_a_new_point() -> None:
-    for place in PLACES:
-        source = (package_folder() / place).read_text(encoding="utf-8")
-        awaits = sum(isinstance(node, ast.Await) for node in ast.walk(ast.parse(source)))
-        points = rewritten(source, place)[1]
-        everything = not PLACES[place]
-        assert len({point.name for point in points}) == len(points)
-        assert not everything or sum(":await" in point.name for point in points) == 2 * awaits
-
-
-def test_a_turn_of_a_loop_in_a_list_is_a_point_too() -> None:
-    _, points = rewritten("async def f(xs):\n    return [x async for x in xs]\n", "actions/declare.py")
-    assert [point.name.rpartition(":")[2] for point in points] == ["before", "after"]
-
-
-@pytest.fixture(scope="module")
-def sampled() -> Totals:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def forking() -> AsyncIterator[Zygote]:
     if not hasattr(os, "pidfd_open"):
         pytest.skip("killing and watching processes this way needs Linux")
-    wanted = LOCAL.wanted()
-    return asyncio.run(campaign(RUNS, SEED, lanes=4, seconds=SECONDS, wanted=wanted, at_most=AT_MOST))
+    async with warm() as zygote:
+        yield zygote
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("when", KILLED)
+async def test_a_bot_that_is_killed_there_loses_nothing_and_does_nothing_twice(
+    when: str, forking: Zygote, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    scenario, called, edge, backend = KILLED[when]
+    kill = Kill(around_call(called, edge, backend), 1)
+    # The path of a socket in it must be short.
+    runner = Runner(forking, tmp_path_factory.mktemp("run"), BACKENDS[backend])
+    report = await runner.run(Plan(scenario, SEED, (kill,), backend))
+    assert report.kills == [kill.point]
+    assert not report.violations, "\n".join(report.violations)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_every_function_that_no_scenario_reaches_is_one_that_there_is(backend: str) -> None:
+    names = [point.name for point in found_points(backend)]
+    assert [listed for listed in UNREACHED[backend] if not any(is_in(name, listed) for name in names)] == []
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_every_package_with_points_has_a_share_of_them_that_must_be_reached(backend: str) -> None:
+    assert BACKENDS[backend].shares([]).keys() == LEAST_REACHED[backend].keys()
+
+
+async def test_a_new_await_is_a_new_point() -> None:
+    for module, path in MODULES.items():
+        source = path.read_text(encoding="utf-8")
+        awaits = sum(isinstance(node, ast.Await) for node in ast.walk(ast.parse(source)))
+        points = rewritten(source, module)[1]
+        assert len({point.name for point in points}) == len(points)
+        assert sum(":await" in point.name for point in points) == 2 * awaits
+
+
+async def test_a_turn_of_a_loop_in_a_list_is_a_point_too() -> None:
+    _, points = rewritten("async def f(xs):\n    return [x async for x in xs]\n", "actions.declare")
+    assert [point.name.rpartition(":")[2] for point in points] == ["before", "after"]

@@ -72,10 +72,14 @@ class DevRevVendor:
             yield from self._timeline(seen, kept)
 
     def _one_key_each(self) -> Iterator[str]:
-        """Whatever is sent for one declaration carries the same key, wherever it is carried."""
+        """Whatever is sent for one declaration carries the same key, wherever it is carried.
+
+        A severity that is gone is refused, which makes nothing; put right, it is another declaration.
+        """
         sent: dict[str, set[str]] = {}
+        known = {severity["id"] for severity in self.org.severities}
         for method, body in self.org.requests:
-            if method == "incidents.create":
+            if method == "incidents.create" and body.get("severity") in {None, *known}:
                 sent.setdefault(body["title"], set()).add(_key(body))
         for title, keys in sent.items():
             if len(keys - {""}) > 1 or "" in keys:

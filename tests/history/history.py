@@ -228,6 +228,6 @@ def _integrity(path: Path) -> str:
 
 
 def _read_only(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5.0)
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=120.0)
     connection.row_factory = sqlite3.Row
     return connection

@@ -13,40 +13,14 @@ from fakes.bot import chosen
 
 from history.deeds import Deed, Told, Try
 from history.history import Press
-from history.seeded import Edit
 from history.stage import Stage
 
 Scenario = Callable[[Stage], Awaitable[None]]
-DIE = '__import__("os").kill(__import__("os").getpid(), 9)'
-
-VERB_DEATHS = {
-    "before a change is recorded": Edit(
-        "tocsin.actions.change",
-        "        return Changed(incident=after,",
-        f"        {DIE}\n        return Changed(incident=after,",
-    ),
-    "before a follow-up is recorded": Edit(
-        "tocsin.actions.follow_up",
-        "            follow_up: FollowUp = await act()\n",
-        f"            follow_up: FollowUp = await act()\n            {DIE}\n",
-    ),
-    "before its news is recorded": Edit(
-        "tocsin.actions.aftermath",
-        "\n\n        async def tell_others(",
-        f"\n            {DIE}\n\n        async def tell_others(",
-    ),
-    "before a note is answered": Edit(
-        "tocsin.actions.promises",
-        "        waiting.tell(outcome)\n        if isinstance",
-        f"        {DIE}\n        waiting.tell(outcome)\n        if isinstance",
-    ),
-}
-"""Where the process ends itself while somebody does something to an incident."""
 
 
-async def declared(run: Stage, *edits: Edit) -> Press:
-    """An incident with all that belongs to it, by a bot with these edits."""
-    await run.start(*edits)
+async def declared(run: Stage, death: str | None = None) -> Press:
+    """An incident with all that belongs to it, by a bot that dies this death later."""
+    await run.start(death)
     view = await run.command("ana", "general", "something")
     token = f"tok{token_hex(4)}"
     run.fill("ana", view, name={"type": "plain_text_input", "value": f"zq{token} {token}"})
@@ -83,7 +57,7 @@ async def managed(run: Stage) -> None:
 
 def killed_in(when: str, verb: str, words: str, **deed: Any) -> Scenario:
     async def scenario(run: Stage) -> None:
-        press = await declared(run, VERB_DEATHS[when])
+        press = await declared(run, when)
         doing = asyncio.create_task(does(run, press, verb, words, **deed))
         await run.died()
         run.slack.clock.turn(4.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 from secrets import token_hex
@@ -13,8 +13,7 @@ from typing import Any
 from fakes.bot import chosen, picked, ticked, typed
 
 from history.history import History, Press
-from history.managing import DIE, MANAGING
-from history.seeded import Edit
+from history.managing import MANAGING
 from history.stage import Stage, Zygote, stage
 from history.taking import TAKING
 from tocsin.playground.faults import Fault
@@ -22,20 +21,17 @@ from tocsin.playground.model import Message, View
 
 Scenario = Callable[[Stage], Awaitable[None]]
 HOSTILE = "<!channel> <@U0GUS00006> <https://evil.example/login|click> & <#C0GENERAL1>"
+LONGEST_RUN = 300.0
+"""Seconds; only where the bot is broken does one take longer."""
+
 LOST = Fault(status=500, after_effect=True)
 
 
-async def history_of(scenario: Scenario, folder: Path, forking: Zygote, seed: Sequence[Edit] = ()) -> History:
-    """The scenario from beginning to quiet, with a seed planted in the bot if there is one."""
-    async with stage(folder, forking, seed) as run:
+async def history_of(scenario: Scenario, folder: Path, forking: Zygote, bug: str | None = None) -> History:
+    """The scenario from beginning to quiet, with a bug planted in the bot if there is one."""
+    async with asyncio.timeout(LONGEST_RUN), stage(folder, forking, bug) as run:
         await scenario(run)
         return await run.history()
-
-
-def dying(module: str, before: str) -> Edit:
-    """The process ends itself just before this line of its own."""
-    margin = before[: len(before) - len(before.lstrip())]
-    return Edit(module, before, f"{margin}{DIE}\n{before}")
 
 
 def _alert(run: Stage) -> Message:
@@ -228,26 +224,17 @@ async def killed_after_the_answer(run: Stage) -> None:
     await run.start()
 
 
-DEATHS = {
-    "before the create is recorded": dying(
-        "tocsin.actions.declare",
-        "        await without_end(lambda: self._ledger.remember_incident(",
-    ),
-    "before the channel is recorded": dying(
-        "tocsin.actions.gathering", "        await self._backend.set_channel("
-    ),
-    "before the channel's step is recorded": dying(
-        "tocsin.actions.gathering", "        return channel\n\n    def _furnish("
-    ),
-    "before the first post is recorded": dying(
-        "tocsin.actions.gathering", "        await self._ledger.remember_card("
-    ),
-}
+KILLED = (
+    "before the create is recorded",
+    "before the channel is recorded",
+    "before the channel's step is recorded",
+    "before the first post is recorded",
+)
 
 
 def killed(when: str) -> Scenario:
     async def scenario(run: Stage) -> None:
-        await run.start(DEATHS[when])
+        await run.start(when)
         submitting = asyncio.create_task(run.submit(await _by_command(run)))
         await run.died()
         run.slack.clock.turn(4.0)
@@ -276,7 +263,7 @@ SCENARIOS: dict[str, Scenario] = {
     "refused, then right": refused_then_right,
     "backend busy": backend_busy,
     "killed after the answer": killed_after_the_answer,
-    **{f"killed {when}": killed(when) for when in DEATHS},
+    **{f"killed {when}": killed(when) for when in KILLED},
     **MANAGING,
     **TAKING,
 }

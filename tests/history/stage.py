@@ -7,26 +7,28 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 import httpx
-from fakes.slack import RunningWorkspace, running_workspace
+from fakes.clock import StillClock
+from fakes.slack import RunningWorkspace
 
 from history.deeds import Deed
 from history.history import History, Page, Press
-from history.seeded import Edit
 from tocsin.playground.manifest import Manifest
 from tocsin.playground.model import Message, Outcome, Request, View
+from tocsin.playground.seed import seed
+from tocsin.playground.server import served
 from tocsin.playground.workspace import Workspace
 from tocsin.slack import routes
 
-SECONDS = 60.0
-"""How long anything may take on a busy machine before a run is given up."""
+SECONDS = 120.0
+"""Longer than anything takes unless the bot is broken, however busy the machine is."""
 
 
 class NoBot(Exception):
@@ -40,14 +42,20 @@ class Zygote:
         self._process = process
         self._folder = folder
 
-    async def bot(self, settings: dict[str, Any], edits: Sequence[Edit], log: Path) -> BotProcess:
-        """A new bot, once it is connected. Raises NoBot, with the end of its log, when it dies before."""
+    async def bot(
+        self, settings: dict[str, Any], log: Path, bug: str | None = None, death: str | None = None
+    ) -> BotProcess:
+        """A new bot, once it is connected. Raises NoBot, with the end of its log, when it dies before.
+
+        It has the bug of this name, and dies the death of this name.
+        """
         came: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Future()
         path = self._folder / token_hex(4)
         server = await asyncio.start_unix_server(lambda *ends: came.set_result(ends), path)
         request = {
             "settings": {name: str(value) for name, value in settings.items()},
-            "edits": [asdict(edit) for edit in edits],
+            "bug": bug,
+            "death": death,
             "socket": str(path),
             "log": str(log),
         }
@@ -115,7 +123,7 @@ class Stage:
     slack: RunningWorkspace
     folder: Path
     zygote: Zygote
-    edits: Sequence[Edit] = ()
+    bug: str | None = None
     """Planted in every bot of this run."""
     presses: list[Press] = field(default_factory=list)
     deeds: list[Deed] = field(default_factory=list)
@@ -127,8 +135,21 @@ class Stage:
     def workspace(self) -> Workspace:
         return self.slack.workspace
 
-    async def start(self, *edits: Edit) -> None:
-        """Start a bot on the folder; `edits` are for this process alone, such as where it is to die."""
+    async def start(self, death: str | None = None) -> None:
+        """Start a bot on the folder; `death` is for this process alone: where it is to die."""
+        await self._begin(death)
+        await self.workspace.sockets.connected(self.slack.app.app_id, 1)
+
+    async def start_and_die(self, death: str) -> None:
+        """Start a bot that dies of itself, maybe before it is connected."""
+        try:
+            await self._begin(death)
+        except NoBot:
+            self.kills.append(self.slack.clock.now())
+        else:
+            await self.died()
+
+    async def _begin(self, death: str | None) -> None:
         rules = self.folder / "tocsin.toml"
         rules.write_text("[after]\narchive_after_days = 3\n")
         settings = {
@@ -139,8 +160,7 @@ class Stage:
             "slack_api_url": self.slack.api_url,
             "tocsin_announce_channel": self.slack.channel("incidents"),
         }
-        self.bot = await self.zygote.bot(settings, [*self.edits, *edits], self.folder / "log")
-        await self.workspace.sockets.connected(self.slack.app.app_id, 1)
+        self.bot = await self.zygote.bot(settings, self.folder / "log", self.bug, death)
 
     async def kill(self) -> None:
         """kill -9, now."""
@@ -180,34 +200,34 @@ class Stage:
 
     async def command(self, person: str, channel: str, name: str) -> View:
         """`/incident` with a name, and the form it opens."""
-        before = self._finished("views.open")
         who, where = self.slack.person(person), self.slack.channel(channel)
-        outcome = await self.workspace.command(who, where, f"/incident {name}")
-        assert outcome.ok, outcome
-        return await self._form(person, before)
+        return await self._opened(who, lambda: self.workspace.command(who, where, f"/incident {name}"))
 
     async def shortcut(self, person: str) -> View:
-        before = self._finished("views.open")
-        outcome = await self.workspace.global_shortcut(self.slack.person(person), "declare")
-        assert outcome.ok, outcome
-        return await self._form(person, before)
+        who = self.slack.person(person)
+        return await self._opened(who, lambda: self.workspace.global_shortcut(who, "declare"))
 
     async def from_message(self, person: str, message: Message) -> View:
         """*Declare incident* on a message, and what it opens."""
-        before = self._finished("views.open")
-        who = self.slack.person(person)
-        outcome = await self.workspace.message_shortcut(
-            who, "declare_from_message", message.channel, message.ts
+        who, where = self.slack.person(person), (message.channel, message.ts)
+        return await self._opened(
+            who, lambda: self.workspace.message_shortcut(who, "declare_from_message", *where)
         )
-        assert outcome.ok, outcome
-        return await self._form(person, before)
+
+    async def _opened(self, person: str, gesture: Callable[[], Awaitable[Outcome]]) -> View:
+        """What the gesture opens; it is made again where the bot was too slow for Slack to open anything."""
+        there = {view.id for view in self.workspace.stack(person)}
+        while True:
+            before = self._finished("views.open")
+            outcome = await gesture()
+            assert outcome.ok, outcome
+            await self.workspace.heard("views.open", before + 1, timeout=SECONDS)
+            for view in self.workspace.stack(person):
+                if view.id not in there:
+                    return view
 
     def _finished(self, method: str) -> int:
         return sum(request.method == method and request.finished for request in self.workspace.requests)
-
-    async def _form(self, person: str, before: int) -> View:
-        await self.workspace.heard("views.open", before + 1, timeout=SECONDS)
-        return self.workspace.stack(self.slack.person(person))[-1]
 
     def fill(self, person: str, view: View, **fields: dict[str, Any]) -> None:
         """`__` stands for the dot of a role, as in `incident_role_assignments__lead`."""
@@ -251,12 +271,17 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(folder: Path, forking: Zygote, edits: Sequence[Edit] = ()) -> AsyncIterator[Stage]:
-    """An empty run; its bot is killed at the end, as nothing of it is wanted any more."""
+async def stage(folder: Path, forking: Zygote, bug: str | None = None) -> AsyncIterator[Stage]:
+    """An empty run, of bots with the bug if there is one; the last of them is killed at the end."""
     (folder / "kept").mkdir(parents=True, mode=0o700)
     (folder / "log").touch()
-    async with running_workspace(Manifest.from_dict(routes.manifest(pages="http://127.0.0.1"))) as slack:
-        run = Stage(slack, folder, forking, edits)
+    # Slack's three seconds pass when a run turns the clock: once the bot is dead.
+    clock = StillClock()
+    workspace = Workspace(clock=clock)
+    seed(workspace)
+    app = workspace.install(Manifest.from_dict(routes.manifest(pages="http://127.0.0.1")))
+    async with served(workspace) as url:
+        run = Stage(RunningWorkspace(workspace, app, url, clock), folder, forking, bug)
         try:
             yield run
         finally:

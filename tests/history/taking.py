@@ -10,31 +10,11 @@ from typing import Any
 
 from history.deeds import Deed, Told, Try
 from history.history import Press
-from history.managing import DIE, Scenario, declared, does
-from history.seeded import Edit
+from history.managing import Scenario, declared, does
 from history.stage import SECONDS, Stage
 
 GLANCE = 0.05
 REFERENCE = "INC-1"
-
-TAKING_DEATHS = {
-    "before an export is recorded": Edit(
-        "tocsin.actions.export",
-        "        return Sent(incident=incident)",
-        f"        {DIE}\n        return Sent(incident=incident)",
-    ),
-    "before a notice is recorded": Edit(
-        "tocsin.actions.archive",
-        "        if await self._departures.find_departure(incident.id) == telling:",
-        f"        {DIE}\n        if await self._departures.find_departure(incident.id) == telling:",
-    ),
-    "before the archiving is noted": Edit(
-        "tocsin.actions.archive",
-        "        entry = TimelineEntry(at=self._clock(), verb=",
-        f"        {DIE}\n        entry = TimelineEntry(at=self._clock(), verb=",
-    ),
-}
-"""Where the process ends itself meanwhile."""
 
 
 async def asks(run: Stage, press: Press, verb: str, **deed: Any) -> None:
@@ -46,7 +26,7 @@ async def asks(run: Stage, press: Press, verb: str, **deed: Any) -> None:
 
 
 async def exported_and_killed(run: Stage) -> None:
-    press = await declared(run, TAKING_DEATHS["before an export is recorded"])
+    press = await declared(run, "before an export is recorded")
     exporting = asyncio.create_task(asks(run, press, "export", each=("exported it as",), takes="md"))
     await run.died()
     run.slack.clock.turn(4.0)
@@ -54,8 +34,8 @@ async def exported_and_killed(run: Stage) -> None:
     await run.start()
 
 
-async def _closed(run: Stage, *edits: Edit) -> Press:
-    press = await declared(run, *edits)
+async def _closed(run: Stage) -> Press:
+    press = await declared(run)
     ending: dict[str, Any] = {"worded": "resolved it:", "sets": {"incident_status_id": "closed"}}
     await does(run, press, "close", "it is over", entries=("set the status to",), **ending)
     assert run.bot is not None
@@ -63,10 +43,13 @@ async def _closed(run: Stage, *edits: Edit) -> Press:
     return press
 
 
-async def _due(run: Stage, stage: str) -> None:
-    """The time of its channel has come; until so much has been done about it."""
+async def _comes_due(run: Stage, death: str | None = None) -> None:
+    """The time of its channel has come; a bot that begins looks at once."""
+    await run.kill()
     _departure(run, "UPDATE tocsin_departures SET due_at = 1.0")
-    await _until(run, stage)
+    if death is not None:
+        await run.start_and_die(death)
+    await run.start()
 
 
 async def _until(run: Stage, stage: str) -> None:
@@ -80,7 +63,7 @@ async def _until(run: Stage, stage: str) -> None:
 
 def _departure(run: Stage, query: str) -> list[Any]:
     path = run.folder / "kept" / "journal.db"
-    with closing(sqlite3.connect(path, timeout=5.0, isolation_level=None)) as file:
+    with closing(sqlite3.connect(path, timeout=SECONDS, isolation_level=None)) as file:
         return file.execute(query).fetchall()
 
 
@@ -89,21 +72,18 @@ def _happened(run: Stage, press: Press, verb: str, **deed: Any) -> None:
 
 
 async def told_and_killed(run: Stage) -> None:
-    press = await _closed(run, TAKING_DEATHS["before a notice is recorded"])
-    _departure(run, "UPDATE tocsin_departures SET due_at = 1.0")
-    await run.died()
-    await run.start()
+    press = await _closed(run)
+    await _comes_due(run, "before a notice is recorded")
     await _until(run, "told")
     _happened(run, press, "notice")
 
 
 async def archived_and_killed(run: Stage) -> None:
-    press = await _closed(run, TAKING_DEATHS["before the archiving is noted"])
-    await _due(run, "told")
+    press = await _closed(run)
+    await _comes_due(run)
+    await _until(run, "told")
     _happened(run, press, "notice")
-    _departure(run, "UPDATE tocsin_departures SET due_at = 1.0")
-    await run.died()
-    await run.start()
+    await _comes_due(run, "before the archiving is noted")
     await _until(run, "gone")
     _happened(run, press, "archive", entries=("archived the channel",))
 

@@ -8,11 +8,12 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-# What takes long to import, and that no seed changes.
+# What takes long to import, and that nothing is planted in.
 import aiohttp
 import dbos
 import httpx
@@ -28,15 +29,32 @@ import structlog
 import uvicorn
 import websockets
 
-from history.seeded import Edit, plant
+from history.bugs import BUGS
+from history.deaths import DEATHS
+from history.planting import StandIn, plant
 from tocsin import settings
 from tocsin.actions import orders
 from tocsin.slack import gestures
 from tocsin.slack.views import kit
 
-LONGEST_LIFE = 180
+LONGEST_LIFE = 600
 """Seconds after which a bot is ended by the system, should everything else have failed."""
 
+LOOK_SECONDS = 0.02
+
+ENDED: set[str] = set()
+"""The stories that have run to some end in this process, well or not."""
+
+
+def _in_hand(original: Callable[..., None], journal: Any) -> None:
+    """As the bot does it, and note when the running story ends: one that fails stays unfinished for ever."""
+    original(journal)
+    task, key = asyncio.current_task(), dbos.DBOS.workflow_id
+    if task is not None and key is not None:
+        task.add_done_callback(lambda _: ENDED.add(key))
+
+
+IN_HAND = StandIn("tocsin.journal.durable:DurableJournal.in_hand", _in_hand)
 IMPORTED = (
     aiohttp,
     dbos,
@@ -59,7 +77,7 @@ IMPORTED = (
 
 
 def main() -> None:
-    """A line is a request: the bot's settings, its edits, and the socket it reports to."""
+    """A line is a request: the bot's settings, what is planted in it, and the socket it reports to."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for line in sys.stdin:
         if os.fork() == 0:
@@ -83,7 +101,7 @@ async def _serve(request: dict[str, Any]) -> None:
     reader, writer = await asyncio.open_unix_connection(request["socket"])
     asked: asyncio.Queue[bytes] = asyncio.Queue()
     listening_to_parent = asyncio.create_task(_listen(reader, asked))
-    plant(Edit(**edit) for edit in request["edits"])
+    plant(_planted(request["bug"], request["death"]))
 
     from tocsin.assembly import connected, data_dir, opened
     from tocsin.settings import read_settings
@@ -100,8 +118,16 @@ async def _serve(request: dict[str, Any]) -> None:
         writer.write(json.dumps(hello).encode() + b"\n")
         while not listening_to_parent.done():
             await asked.get()
-            await bot.settled()
+            await bot.tasks.settled()
+            while set(await bot.journal.unfinished()) - ENDED:
+                await bot.journal.finish(LOOK_SECONDS)
+                await asyncio.sleep(LOOK_SECONDS)
             writer.write(b"quiet\n")
+
+
+def _planted(bug: str | None, death: str | None) -> list[StandIn]:
+    """What a bug and a death of these names consist of; one of no such name is an error."""
+    return [IN_HAND, *(BUGS[bug].stand_ins if bug else ()), *([DEATHS[death]] if death else [])]
 
 
 async def _listen(reader: asyncio.StreamReader, asked: asyncio.Queue[bytes]) -> None:
