@@ -109,3 +109,22 @@ async def test_what_was_refused_in_the_end_is_said_in_the_channel_too(tmp_path: 
             await until(slack, lambda: any("refused" in words(m) for m in cards(bot, channel.id)))
             await settled(bot)
             assert io.account.incidents == []
+
+
+async def test_a_message_declared_twice_while_incident_io_was_away_is_one_incident_and_both_channels_say_so(
+    tmp_path: Path,
+) -> None:
+    async with away(tmp_path) as (slack, io), bot_over(io, slack, tmp_path) as bot:
+        message = slack.workspace.history(slack.channel("alerts"), slack.person("ana"))[0]
+        forms = {person: await bot.pick_shortcut(person, message) for person in ("ana", "ben")}
+        io.down = failing(503)
+        for person, form in forms.items():
+            await bot.fill(person, form, severity_id=chosen("major"))
+            assert (await bot.submit(person, form)).ok
+        await until(slack, lambda: len(shelters(slack)) == 2)
+        io.down = None
+        for channel in shelters(slack):
+            await until(slack, lambda c=channel: any("*INC-1*" in words(card) for card in cards(bot, c.id)))
+        io.account.open_channel(io.account.incidents[0], "C0INCIDENT", "inc-1-checkout")
+        await settled(bot)
+        assert len(io.account.incidents) == 1

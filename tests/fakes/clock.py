@@ -1,4 +1,4 @@
-"""Clocks for a workspace in tests: what Slack gives three seconds for never fails because a machine is busy."""
+"""Clocks for a workspace in tests, by which no machine is too busy for Slack's three seconds."""
 
 from __future__ import annotations
 

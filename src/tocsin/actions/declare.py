@@ -204,6 +204,7 @@ class DeclareIncident:
         declaration = order.declaration
         earlier = await self._claim(order)
         if earlier is not None and visible_to(declaration.reporter.slack_user_id, earlier):
+            await without_end(lambda: self._shelter.declared_before(declaration.key, earlier), DOING)
             return AlreadyDeclared(incident=earlier)
         try:
             incident = await without_end(

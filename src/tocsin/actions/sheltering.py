@@ -86,6 +86,11 @@ class Shelter:
         if self._backend.is_remote:
             await self._memory.remember(f"{_name(key)}:ended", REFUSED)
 
+    async def declared_before(self, key: str, earlier: Incident) -> None:
+        """Note that the declaration came to an incident that there was already."""
+        if self._backend.is_remote:
+            await self._memory.remember(f"{_name(key)}:ended", earlier.id)
+
     async def found(self, key: str) -> Channel | None:
         """The channel people work in already, waited for while it is being opened."""
         for _ in range(int(OPENING_SECONDS)):
@@ -116,7 +121,12 @@ class Shelter:
             "wait for the incident", lambda _: self._become(declaration.key), Incident | None
         )
         await self._say(
-            slack, PersonId(opened.id), "say what it became", _became(became), declaration, "became"
+            slack,
+            PersonId(opened.id),
+            "say what it became",
+            _became(became, declaration),
+            declaration,
+            "became",
         )
         return opened.model_dump(mode="json")
 
@@ -181,12 +191,13 @@ class Shelter:
         """The incident in the end, or None when it was refused."""
         while True:
             with suppress(Unavailable):
-                incident_id = await self._ledger.incident_id(key)
+                ended = await self._memory.recall(f"{_name(key)}:ended")
+                if ended == REFUSED:
+                    return None
+                incident_id = ended or await self._ledger.incident_id(key)
                 found = None if incident_id is None else await self._backend.find(incident_id)
                 if found is not None:
                     return found
-                if await self._memory.recall(f"{_name(key)}:ended") is not None:
-                    return None
             await asyncio.sleep(LOOK_SECONDS)
 
 
@@ -194,7 +205,9 @@ def _name(key: str) -> str:
     return f"shelter/{key}"
 
 
-def _became(incident: Incident | None) -> str:
+def _became(incident: Incident | None, declaration: Declaration) -> str:
+    if incident is not None and incident.is_private and declaration.visibility == "public":
+        return "It is declared, and private by now: its people have been told which incident it is."
     if incident is None:
         return "It was refused where incidents are kept, and who declared it has been asked to put it right."
     return f"This is *{incident.reference}*" + (f": {incident.permalink}" if incident.permalink else ".")
