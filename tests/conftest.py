@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,10 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
+
+# Else each worker, and each process that a test starts, would compile the same files again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
@@ -37,7 +42,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with what takes long; skip campaigns and timed tests that the command line's `-m` does not name."""
+    """Begin with what takes long; skip campaigns and timed tests that `-m` does not name."""
 
     def begun(item: pytest.Item) -> int:
         marked = (number for number, name in enumerate(LONG_FIRST) if item.get_closest_marker(name))

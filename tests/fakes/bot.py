@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from fakes.autojump import passing
 from fakes.slack import RunningWorkspace, running_workspace
 from tocsin.actions.ports import Backend, Clock
 from tocsin.assembly import Bot, connected, data_dir, opened
+from tocsin.journal.durable import DurableJournal, identity
+from tocsin.journal.ledger import SqlLedger
 from tocsin.playground.manifest import Manifest
 from tocsin.playground.model import Message, Request, View
 from tocsin.playground.workspace import Workspace
@@ -23,6 +27,7 @@ from tocsin.web.serving import listen, serving
 
 ALL_POSTED = "chat.postMessage"
 GLANCE_SECONDS = 0.01
+_first = TemporaryDirectory(prefix="tocsin-first-")
 
 
 def typed(text: str) -> dict[str, Any]:
@@ -112,6 +117,25 @@ async def resumed(bot: Bot) -> None:
             await asyncio.sleep(GLANCE_SECONDS)
 
 
+async def first_journal() -> Path:
+    """A journal as a first start leaves it; its tables are made once for each test process."""
+    made = Path(_first.name) / "journal.db"
+    journal = DurableJournal(f"sqlite:///{made}")
+    if identity(journal.url) is None:
+        journal.poll_seconds = GLANCE_SECONDS
+        SqlLedger(journal.url).close()
+        journal.open()
+        await journal.close()
+    return made
+
+
+def copied_into(folder: Path, journal: Path) -> None:
+    """Give a new data folder this journal; one that is there already stays."""
+    if not (folder / journal.name).exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copy(journal, folder)
+
+
 @asynccontextmanager
 async def running_bot(
     folder: Path,
@@ -141,6 +165,7 @@ async def running_bot(
             "tocsin_announce_channel": slack.channel("incidents"),
         }
         read = read_settings(**{**given, **settings})
+        copied_into(folder, await first_journal())
         bot = await stack.enter_async_context(opened(read, data_dir(read)))
         bot.clock = clock or (lambda: datetime.fromtimestamp(slack.clock.now(), UTC))
         bot.journal.poll_seconds = GLANCE_SECONDS

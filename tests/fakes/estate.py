@@ -15,7 +15,7 @@ import httpx
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from fakes.bot import RunningBot
+from fakes.bot import GLANCE_SECONDS, RunningBot
 from fakes.clock import fitting_clock
 from fakes.slack import RunningWorkspace
 from tocsin.assembly import connected, data_dir, opened
@@ -68,7 +68,7 @@ class Lobby:
 
     def browser(self) -> httpx.AsyncClient:
         """A browser of its own, which follows no link by itself."""
-        browser = httpx.AsyncClient(base_url=self.url, trust_env=False)
+        browser = httpx.AsyncClient(base_url=self.url, trust_env=False, verify=False)
         self.browsers.append(browser)
         return browser
 
@@ -167,6 +167,7 @@ async def lobby(
         read = read_settings(**{**given, **settings})
         bot = await stack.enter_async_context(opened(read, data_dir(read)))
         bot.clock = lambda: datetime.fromtimestamp(clock.now(), UTC)
+        bot.journal.poll_seconds = GLANCE_SECONDS
         front = Starlette(routes=[Mount("/", bot.pages(read, port))])
         await stack.enter_async_context(serving(front, listening))
         await stack.enter_async_context(connected(bot, read))

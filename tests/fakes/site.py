@@ -67,6 +67,9 @@ async def served(folder: Path, *, public: bool, slack_url: str | None = None) ->
         slack_url=lambda team: slack_url,
         clock=Ticking(DAWN + timedelta(hours=1)),
     )
-    async with serving(app, listening), httpx.AsyncClient(base_url=address, trust_env=False) as client:
+    async with (
+        serving(app, listening),
+        httpx.AsyncClient(base_url=address, trust_env=False, verify=False) as client,
+    ):
         yield Site(port, backend, client, reasons)
     await backend.close()

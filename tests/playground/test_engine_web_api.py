@@ -19,7 +19,7 @@ async def test_arguments_count_from_query_form_and_json_alike(slack: RunningWork
     headers = {"Authorization": f"Bearer {slack.bot_token}"}
     given = {"channel": slack.channel("general"), "include_num_members": "true"}
     url = f"{slack.api_url}conversations.info"
-    async with httpx.AsyncClient(headers=headers, trust_env=False) as http:
+    async with httpx.AsyncClient(headers=headers, trust_env=False, verify=False) as http:
         answers = [
             await http.get(url, params=given),
             await http.post(url, params=given),
@@ -33,14 +33,14 @@ async def test_arguments_count_from_query_form_and_json_alike(slack: RunningWork
 async def test_structured_arguments_come_as_json_text_in_a_form(slack: RunningWorkspace) -> None:
     view = {"type": "home", "blocks": [{"type": "divider"}]}
     form = {"user_id": slack.person("ana"), "view": json.dumps(view), "token": slack.bot_token}
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, verify=False) as http:
         answer = (await http.post(f"{slack.api_url}views.publish", data=form)).json()
     assert answer["ok"], answer
 
 
 async def test_a_token_counts_in_header_query_and_form_but_not_in_json(slack: RunningWorkspace) -> None:
     url, token = f"{slack.api_url}auth.test", {"token": slack.bot_token}
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, verify=False) as http:
         answers = [
             await http.post(url, params=token),
             await http.post(url, data=token),
@@ -81,7 +81,7 @@ async def test_the_app_token_only_opens_connections(slack: RunningWorkspace, cli
 
 async def test_connections_are_opened_by_post_with_the_token_in_the_header(slack: RunningWorkspace) -> None:
     url = f"{slack.api_url}apps.connections.open"
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, verify=False) as http:
         got = await http.get(url, headers={"Authorization": f"Bearer {slack.app_token}"})
         in_form = await http.post(url, data={"token": slack.app_token})
     assert not got.json()["ok"]
@@ -90,7 +90,7 @@ async def test_connections_are_opened_by_post_with_the_token_in_the_header(slack
 
 async def test_a_planned_429_says_when_to_come_back(slack: RunningWorkspace, client: AsyncWebClient) -> None:
     slack.workspace.faults.plan("users.list", Fault(retry_after=7))
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, verify=False) as http:
         answer = await http.post(f"{slack.api_url}users.list", data={"token": slack.bot_token})
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
     assert answer.json() == {"ok": False, "error": "ratelimited"}
@@ -99,7 +99,7 @@ async def test_a_planned_429_says_when_to_come_back(slack: RunningWorkspace, cli
 
 async def test_a_planned_reset_after_the_effect_loses_the_answer_only(slack: RunningWorkspace) -> None:
     slack.workspace.faults.plan("conversations.create", Fault(reset=True, after_effect=True))
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, verify=False) as http:
         form = {"token": slack.bot_token, "name": "inc-1"}
         with pytest.raises(httpx.RemoteProtocolError):
             await http.post(f"{slack.api_url}conversations.create", data=form)

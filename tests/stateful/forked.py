@@ -15,9 +15,10 @@ from crash.lives import Lives, first, warm
 from crash.stage import Stage
 from crash.switch import Kill
 from crash.vendors import OwnFile
+from fakes.patience import LIMIT
 from history.history import History, Press
 
-from stateful.scene import OPENING_SECONDS, Scene
+from stateful.scene import Scene
 from tocsin.playground.model import Outcome
 
 MOST_KILLS = 4
@@ -28,7 +29,7 @@ class Forked(Scene):
     """Each life of the bot is forked from a warm process; faults pass in real time."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(asyncio.SelectorEventLoop())
         self.killed = 0
         """How often a bot was killed, in all examples together."""
         self.run(self._prepare())
@@ -72,8 +73,8 @@ class Forked(Scene):
         """Until the bot has called, or is dead, or will not call any more."""
         life = await self.lives.alive()
         with suppress(TimeoutError):
-            async with asyncio.timeout(OPENING_SECONDS):
-                await first(self.workspace.heard(method, count, OPENING_SECONDS), life.dead.wait())
+            async with asyncio.timeout(LIMIT):
+                await first(self.workspace.heard(method, count, LIMIT), life.dead.wait())
 
     async def kill(self) -> None:
         """kill -9, now; the next life begins at once."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import itertools
 import shutil
 import sqlite3
 import tempfile
@@ -13,15 +12,17 @@ from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fakes.autojump import AutojumpLoop
+from fakes.bot import resumed
+from fakes.clock import fitting_clock
 from fakes.failures import noted_failures
 from fakes.held_backend import HeldBackend
+from fakes.patience import LIMIT
 from fakes.slack import RunningWorkspace
 from history.history import History, Press
 
-from stateful.turning import TurnableLoop, hurried
 from tocsin.actions.ports import Backend
 from tocsin.assembly import Bot, connected, data_dir, opened
-from tocsin.playground.clock import TurnableClock
 from tocsin.playground.faults import Fault
 from tocsin.playground.manifest import Manifest
 from tocsin.playground.model import Outcome
@@ -37,7 +38,6 @@ JOURNAL = (
     "tocsin_sources", "tocsin_declared", "tocsin_cards", "tocsin_watched",
     "operation_outputs", "workflow_status",
 )  # fmt: skip
-OPENING_SECONDS = 20.0
 
 
 def ram_folder() -> Path | None:
@@ -46,18 +46,11 @@ def ram_folder() -> Path | None:
     return found if found.is_dir() else None
 
 
-class PatientClock(TurnableClock):
-    """Slack's three seconds last half a minute: not how fast this machine is, but what is done, is judged."""
-
-    async def sleep(self, seconds: float) -> None:
-        await super().sleep(10 * seconds)
-
-
 class Scene:
     """The workspace, whoever serves it, and the loop in which both live."""
 
-    def __init__(self) -> None:
-        self.loop = TurnableLoop()
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
         self.folder = Path(tempfile.mkdtemp(prefix="tocsin-stateful-", dir=ram_folder()))
         self.hung = asyncio.Event()
         self.kills: list[float] = []
@@ -72,7 +65,7 @@ class Scene:
         return self.loop.run_until_complete(doing)
 
     async def _begin(self) -> None:
-        clock = PatientClock()
+        clock = fitting_clock()
         workspace = Workspace(clock=clock)
         seed(workspace)
         app = workspace.install(Manifest.from_dict(routes.manifest()))
@@ -118,10 +111,6 @@ class Scene:
         hung, self.hung = self.hung, asyncio.Event()
         hung.set()
 
-    def is_idle(self) -> bool:
-        """Whether no call to Slack is under way."""
-        return all(request.finished for request in self.workspace.requests)
-
     def history(self, presses: Iterable[Press]) -> History:
         return History.of(self.workspace, self.files, presses, kills=self.kills)
 
@@ -139,10 +128,10 @@ class Scene:
 
     async def tried(self, method: str, count: int) -> None:
         """Until the bot has made so many calls of a method, whatever came of them."""
-        await self.workspace.heard(method, count, timeout=OPENING_SECONDS)
+        await self.workspace.heard(method, count, timeout=LIMIT)
 
     def close(self) -> None:
-        self.run(hurried(self._stack.aclose()))
+        self.run(self._stack.aclose())
         self.loop.close()
         shutil.rmtree(self.folder)
 
@@ -151,7 +140,7 @@ class OneProcess(Scene):
     """The bot in this process: no kills, and no more of a start than a graceful restart."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(AutojumpLoop())
         self.run(self._start())
 
     async def _start(self) -> None:
@@ -166,28 +155,20 @@ class OneProcess(Scene):
 
     async def tried(self, method: str, count: int) -> None:
         # A kept-alive connection may end as it is used again: then Slack never hears of the call.
-        await hurried(self.bot.tasks.settled(), self.is_idle)
+        await self.bot.tasks.settled()
 
     async def restart(self) -> None:
         """Stopped as an operator stops it, perhaps in the middle of something, and started again."""
-        await hurried(self._life.aclose())
+        await self._life.aclose()
         await self._start()
         # The loop stands still between two gestures here, and what is resumed then would run on another.
-        await hurried(self._resumed(), self.is_idle)
-
-    async def _resumed(self) -> None:
-        """Until this process has taken up every story that was left behind."""
-        journal = self.bot.journal
-        for _ in itertools.count():
-            if len(await journal.unfinished()) <= journal.stories_in_hand:
-                return
-            await asyncio.sleep(0.01)
+        await resumed(self.bot)
 
     async def quiet(self) -> None:
         """Until nothing is in hand any more."""
         self.recover()
         self.held.go_on.set()
-        await hurried(self.bot.settled(), self.is_idle)
+        await self.bot.settled()
 
     def fresh(self) -> None:
         """As after the very first start."""
@@ -197,25 +178,18 @@ class OneProcess(Scene):
         _emptied(self.files / "journal.db", JOURNAL)
         # A look of the bot's may be under way, and have found what there was; this one comes after it.
         for desk in self.bot.desks.open if self.bot.desks is not None else ():
-            self.run(hurried(desk.managing.watching.look(), self.is_idle))
+            self.run(desk.managing.watching.look())
 
     async def while_held(self, act: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """Do it while the backend answers nothing, until the form says that it is saved."""
         self.held.go_on.clear()
         try:
-            return await hurried(self.gesture(act()), self.is_patient)
+            return await self.gesture(act())
         finally:
             self.held.go_on.set()
 
-    def is_patient(self) -> bool:
-        """Whether it is the backend that is waited for, and nothing on the wire."""
-        return self.held.asked.is_set() and self.is_idle_but_for_people()
-
-    def is_idle_but_for_people(self) -> bool:
-        return all(r.finished for r in self.workspace.requests if r.direction == "call")
-
     def close(self) -> None:
-        self.run(hurried(self._life.aclose()))
+        self.run(self._life.aclose())
         super().close()
 
 

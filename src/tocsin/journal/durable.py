@@ -77,7 +77,7 @@ class DurableJournal:
         self.url = url
         self.executor = executor
         self.poll_seconds = 1.0
-        """How often DBOS looks for notifications, which nobody sends here; `close` waits for the last look."""
+        """How often DBOS looks for notifications. Tocsin sends none, but `close` waits for the last look."""
         self.stories: dict[str, Story] = {}
         self._identity: tuple[int, int] | None = None
         self._gate: Gate | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -86,6 +87,7 @@ def web_app(
     )
 
 
+@cache
 def _templates() -> Jinja2Templates:
     environment = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
