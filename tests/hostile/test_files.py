@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from random import Random
 
 import pytest
 from fakes.declarations import Ticking, full_declaration
-from fakes.patience import LIMIT
+from fakes.terminal import Terminal
 
 from hostile.sizes import sizes
 from tocsin.assembly import _open_ledger, opened
@@ -22,8 +19,6 @@ from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import LocalBackend
 from tocsin.journal.ledger import SqlLedger
 from tocsin.settings import ConfigurationError, read_settings
-
-TOCSIN = Path(sys.executable).with_name("tocsin")
 
 
 @pytest.fixture(scope="module")
@@ -131,24 +126,21 @@ def test_a_damaged_journal_is_a_clear_line_and_stays_as_it_was(
 
 @pytest.mark.process
 @pytest.mark.parametrize("name", ["incidents.db", "journal.db"])
-def test_a_real_start_on_a_damaged_file_ends_with_one_line_and_exit_code_2(
+async def test_a_real_start_on_a_damaged_file_ends_with_one_line_and_exit_code_2(
     sound: Path, tmp_path: Path, name: str
 ) -> None:
     content = (sound / name).read_bytes()[:6_000]
     (tmp_path / name).write_bytes(content)
-    ours = ("TOCSIN_", "SLACK_")
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     begin = ["run"] if name == "incidents.db" else ["playground", "--no-browser", "--port", "0"]
-    slack = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "SLACK_API_URL": "http://127.0.0.1:9/"}
-    ended = subprocess.run(
-        [TOCSIN, *begin],
-        env={**environment, **slack, "TOCSIN_DATA_DIR": str(tmp_path), "TOCSIN_PORT": "0"},
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        check=False,
+    ended = await Terminal(tmp_path).run(
+        *begin,
+        SLACK_BOT_TOKEN="xoxb-1",
+        SLACK_APP_TOKEN="xapp-1",
+        SLACK_API_URL="http://127.0.0.1:9/",
+        TOCSIN_DATA_DIR=str(tmp_path),
+        TOCSIN_PORT="0",
     )
-    assert ended.returncode == 2, ended
-    assert "Traceback" not in ended.stderr
-    assert len(ended.stderr.strip().splitlines()) == 1, ended.stderr
+    assert ended.code == 2, ended
+    assert "Traceback" not in ended.err
+    assert len(ended.lines) == 1, ended.err
     assert (tmp_path / name).read_bytes() == content

@@ -176,7 +176,8 @@ class Looked:
         for channel in [state.channels[one] for one in file.channels if one in state.channels]:
             said, where = [file.name, file.title, file.content], f"{kind} in {channel.id}"
             if channel.kind == "public":
-                self.shown(said, where, ANYBODY, file.created)
+                # Slack counts whole seconds: it was made before the next one.
+                self.shown(said, where, ANYBODY, file.created + 1.0)
             else:
                 self.stands(said, where, channel)
 

@@ -13,6 +13,7 @@ from fakes.bot import RunningBot, chosen
 from fakes.declarations import Ticking
 from fakes.errands import press_card, press_in_view, typed_verb, until, whispers
 from fakes.operated import Operated, handled
+from fakes.patience import LIMIT
 from fakes.readings import cards, told, words
 from fakes.slack import RunningWorkspace
 
@@ -181,7 +182,7 @@ class Journey:
                 await self.sends("ana", view, message=text(WRITTEN), next_update_minutes=chosen("15"))
             assert await self.bot.quiet() == 0
             # A quarter of an hour goes by.
-            with closing(sqlite3.connect(self.bot.folder / "data" / "journal.db", timeout=10)) as journal:
+            with closing(sqlite3.connect(self.bot.folder / "data" / "journal.db", timeout=LIMIT)) as journal:
                 journal.execute("UPDATE tocsin_reminders SET due_at = 0")
                 journal.commit()
             for incident in asked:

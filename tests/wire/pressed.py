@@ -7,6 +7,7 @@ from contextlib import closing
 
 from fakes.bot import chosen
 from fakes.errands import press_card, press_in_view, until
+from fakes.patience import LIMIT
 from fakes.readings import block_ids, pressed, said, told, value, words
 
 from tocsin.incidents.model import Incident
@@ -44,7 +45,7 @@ async def what_was_refused_later_is_fixed_and_sent(way: Journey) -> None:
     view = await way.form("ana", f"refused at first {WRITTEN}")
     await way.people.fill("ana", view, severity_id=chosen("passing"))
     incidents = way.bot.folder / "data" / "incidents.db"
-    with closing(sqlite3.connect(incidents, timeout=10, isolation_level=None)) as held:
+    with closing(sqlite3.connect(incidents, timeout=LIMIT, isolation_level=None)) as held:
         # As a slow disk would; and what was chosen is gone before the incident could be written.
         held.execute("BEGIN IMMEDIATE")
         assert (await way.people.submit("ana", view)).ok
@@ -151,7 +152,7 @@ async def under_how_it_went_is_a_button_for_the_document(way: Journey) -> None:
 
 def soon_archived(way: Journey, incident: Incident) -> bool:
     """The days until its channel is archived go by; false while it is not to be."""
-    with closing(sqlite3.connect(way.bot.folder / "data" / "journal.db", timeout=10)) as journal:
+    with closing(sqlite3.connect(way.bot.folder / "data" / "journal.db", timeout=LIMIT)) as journal:
         hurry = "UPDATE tocsin_departures SET due_at = 0 WHERE incident_id = ?"
         hurried = journal.execute(hurry, (incident.id,)).rowcount
         journal.commit()
