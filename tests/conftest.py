@@ -14,6 +14,8 @@ import pytest
 import pytest_asyncio
 from fakes.autojump import AutojumpLoop
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -39,6 +41,17 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Two workers for each processor, since each waits now and then; none for a single file or test."""
     narrow = len(config.args) == 1 and ".py" in config.args[0]
     return 0 if narrow else 2 * (os.cpu_count() or 1)
+
+
+class BrowsersApart(LoadFileScheduling):
+    """Gives a worker one file after another, and one of them all of tests/browser with its playground."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "tests/browser" if nodeid.startswith("tests/browser/") else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    return BrowsersApart(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -282,6 +282,7 @@ def test_only_the_settings_read_the_environment() -> None:
     assert not readers
 
 
+@pytest.mark.process
 def test_the_top_level_holds_only_what_belongs_there() -> None:
     listed = {path.relative_to(ROOT).parts[0] for path in tracked()}
     assert {name for name in listed if not name.startswith(".")} <= TOP_LEVEL
@@ -299,6 +300,7 @@ def test_nothing_happens_at_import(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.process
 def test_no_file_names_a_package_registry_or_a_place_on_one_machine() -> None:
     # Written in pieces, so that this file does not name them either.
     registries = "|".join(

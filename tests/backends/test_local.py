@@ -83,6 +83,7 @@ async def test_a_commit_reaches_the_disk_before_anyone_is_told(local: LocalBacke
     assert await local.file.run(pragma("busy_timeout")) == PATIENCE * 1000  # type: ignore[arg-type]
 
 
+@pytest.mark.process
 async def test_a_process_killed_right_after_declaring_has_declared(tmp_path: Path) -> None:
     path = tmp_path / "incidents.db"
     script = PROCESS.read_text().replace("await backend.close()", "__import__('os')._exit(9)")
@@ -95,6 +96,7 @@ async def test_a_process_killed_right_after_declaring_has_declared(tmp_path: Pat
     await backend.close()
 
 
+@pytest.mark.process
 async def test_everyones_tools_can_read_an_incident(local: LocalBackend) -> None:
     await local.create(full_declaration())
     command = [sys.executable, "-m", "sqlite_utils", "rows", local.file.path, "incidents"]

@@ -48,6 +48,7 @@ def tocsin(*words: str, folder: Path, **settings: str) -> subprocess.CompletedPr
     )
 
 
+@pytest.mark.process
 async def test_incidents_can_be_read_at_the_command_line(desk: DevRevDesk, tmp_path: Path) -> None:
     await desk.backend.create(declared(summary="Since noon."))
     given = {"TOCSIN_BACKEND": "devrev", "DEVREV_TOKEN": desk.org.token, "DEVREV_URL": desk.url}
