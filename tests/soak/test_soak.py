@@ -12,7 +12,7 @@ from soak.soak import soak
 
 pytestmark = pytest.mark.process
 
-FEW, SAMPLE, RATE = 6, 60, 5.0
+FEW, SAMPLE, RATE = 6, 30, 5.0
 """Declarations, and as many a second at most."""
 
 
