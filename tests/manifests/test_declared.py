@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from slack_sdk.web.async_client import AsyncWebClient
@@ -30,8 +31,13 @@ FOR_THEMSELVES = {
 }
 
 
-def asked() -> Iterator[tuple[str, str]]:
+@cache
+def asked() -> dict[str, str]:
     """Every method of the Web API that the bot may call, with the file that does."""
+    return dict(_calls())
+
+
+def _calls() -> Iterator[tuple[str, str]]:
     for path in sorted(SOURCES.rglob("*.py")):
         if "playground" in path.parts:
             continue
@@ -44,11 +50,8 @@ def _of_a_client(value: ast.expr) -> bool:
     return ast.unparse(value).rpartition(".")[2].strip("_") == "client"
 
 
-ASKED = dict(asked())
-
-
 def test_the_walk_finds_what_the_bot_calls() -> None:
-    assert {"chat_postMessage", "views_open", "conversations_create", "users_info"} <= set(ASKED)
+    assert {"chat_postMessage", "views_open", "conversations_create", "users_info"} <= set(asked())
 
 
 def _wrong_with(name: str) -> str:
@@ -64,7 +67,9 @@ def _wrong_with(name: str) -> str:
 
 
 def test_a_method_that_the_bot_calls_is_known_with_its_scopes_and_played_by_the_stand_in() -> None:
-    wrong = [f"{ASKED[name]} calls {name}: {lack}" for name in sorted(ASKED) if (lack := _wrong_with(name))]
+    wrong = [
+        f"{asked()[name]} calls {name}: {lack}" for name in sorted(asked()) if (lack := _wrong_with(name))
+    ]
     assert not wrong, "\n".join(wrong)
 
 
@@ -85,7 +90,7 @@ def test_nothing_is_subscribed_to_that_nobody_listens_to() -> None:
 
 def _needing(scope: str) -> list[str]:
     """The methods and the events of the bot that need a scope."""
-    methods = [SLACKS_NAMES[name] for name in ASKED if name in SLACKS_NAMES]
+    methods = [SLACKS_NAMES[name] for name in asked() if name in SLACKS_NAMES]
     found = [m for m in methods if any(scope in needed for needed in SCOPES_OF_METHOD[m])]
     return found + [e for e in routes.EVENTS if any(scope in needed for needed in SCOPES_OF_EVENT.get(e, ()))]
 
@@ -98,7 +103,7 @@ def test_no_scope_is_asked_for_in_vain_and_each_has_its_reason() -> None:
 def test_channels_are_made_and_looked_at_in_public_and_in_private() -> None:
     """One scope is enough for a method in one kind of channel; incidents are of two kinds."""
     granted = set(routes.SCOPES)
-    for name in ASKED:
+    for name in asked():
         kinds = SCOPES_BY_KIND.get(SLACKS_NAMES.get(name, ""), {})
         for kind in {"public", "private"} & kinds.keys():
             assert any(scopes <= granted for scopes in kinds[kind]), f"{name} in a {kind} channel"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
@@ -12,6 +13,8 @@ from tocsin.backends.catalogue import Catalogue
 from tocsin.incidents.model import TeamId
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from tocsin.backends.incident_io.creating import Choice
 
 # Each imports what it needs when it is opened: of three, one is, and two need not delay the start.
@@ -24,6 +27,14 @@ class Consulting(Protocol):
     def consult(self, directory: Callable[[TeamId], Directory]) -> None:
         """From now on, ask in a workspace for its people."""
         ...
+
+
+@cache
+def tls_context() -> SSLContext:
+    """The certificates that httpx trusts, read once: each reading takes 20 ms of processor."""
+    from httpx import create_ssl_context
+
+    return create_ssl_context()
 
 
 class MissingSetting(Exception):

@@ -80,6 +80,7 @@ async def served(workspace: Workspace | Estate, host: str = "127.0.0.1", port: i
         ws=_WebSocket,
         lifespan="off",
         log_level="warning",
+        log_config=None,
         timeout_graceful_shutdown=2,
         # Longer than who calls keeps an idle connection: none is closed under a call that has just begun.
         timeout_keep_alive=KEEP_ALIVE_SECONDS,

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import httpx
 
+from tocsin.backends import tls_context
 from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
 from tocsin.tracing import trace
 
@@ -70,6 +71,7 @@ class DevRevClient:
                 "Content-Type": "application/json",
             },
             timeout=httpx.Timeout(seconds, connect=min(seconds, 5.0)),
+            verify=tls_context(),
             limits=httpx.Limits(max_connections=20, max_keepalive_connections=10),
         )
 

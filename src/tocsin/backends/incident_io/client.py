@@ -11,6 +11,7 @@ from typing import Any, Final
 import httpx
 
 from tocsin.actions.ports import Operator
+from tocsin.backends import tls_context
 from tocsin.backends.incident_io.doors import Door, Shut
 from tocsin.backends.incident_io.pace import Pace
 from tocsin.backends.incident_io.troubles import Rejected, asked_to_wait, told_wrong
@@ -40,6 +41,7 @@ class Client:
             base_url=url,
             headers={"Authorization": f"Bearer {key}", "Accept": "application/json"},
             timeout=httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds)),
+            verify=tls_context(),
             limits=httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=55.0),
         )
         self._pace = Pace()
