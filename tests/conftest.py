@@ -41,7 +41,8 @@ ASKED_FOR_BY_NAME = {
 """Markers of tests that are skipped unless `-m` names them, with the reason; `campaign` takes a command."""
 
 LONG_FIRST = ("browser", "process")
-"""Markers of what takes longest: begun last, it would be waited for when all else is done."""
+"""Markers of what takes longest, and after them tests/faults, which wait for SQLite: begun last, they would
+be waited for when all else is done."""
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -66,11 +67,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     def begun(item: pytest.Item) -> int:
         marked = (number for number, name in enumerate(LONG_FIRST) if item.get_closest_marker(name))
-        return next(marked, len(LONG_FIRST))
+        return next(marked, last - (item.path.parent.name == "faults"))
 
+    last = len(LONG_FIRST) + 1
     first: dict[Path, int] = {}
     for item in items:
-        first[item.path] = min(first.get(item.path, len(LONG_FIRST)), begun(item))
+        first[item.path] = min(first.get(item.path, last), begun(item))
     items.sort(key=lambda item: first[item.path])
     for item in items:
         for name, reason in ASKED_FOR_BY_NAME.items():

@@ -25,7 +25,7 @@ set -e
 mount --bind "$FOLDER" "$FOLDER"
 for mounted in $(awk '{print $2}' /proc/mounts | sort -r); do
     case $mounted in
-        /proc*|/sys*|/dev*|"$FOLDER") ;;
+        "$FOLDER"|/proc*|/sys*|/dev|/dev/[!s]*) ;;
         *) mount -o remount,bind,ro "$mounted" 2>/dev/null || true ;;
     esac
 done
