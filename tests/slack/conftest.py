@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 
 import pytest
 import pytest_asyncio
 import structlog
+from fakes.beginning import Beginning
 from fakes.bot import RunningBot, running_bot
 from structlog.typing import EventDict
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def bot(
+async def shared_bot(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> AsyncIterator[RunningBot]:
+) -> AsyncIterator[tuple[RunningBot, Beginning]]:
     """The bot in the seeded workspace, configured by the test file's own `CONFIG` (TOML), if it has one."""
     folder = tmp_path_factory.mktemp("tocsin")
     config = folder / "tocsin.toml"
     config.write_text(getattr(request.module, "CONFIG", ""))
     async with running_bot(folder / "data", tocsin_config=config) as running:
-        yield running
+        with closing(Beginning(running)) as beginning:
+            yield running, beginning
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def bot(shared_bot: tuple[RunningBot, Beginning]) -> RunningBot:
+    """The file's bot, as if it had just started."""
+    running, beginning = shared_bot
+    await beginning.again()
+    return running
 
 
 @pytest.fixture(autouse=True)
@@ -38,10 +49,3 @@ def _is_trouble(record: logging.LogRecord) -> bool:
     """Returns False for what a stand-in says when it cuts a connection on purpose."""
     cut = record.exc_info is not None and isinstance(record.exc_info[1], ConnectionResetError)
     return record.levelno >= logging.ERROR and not (record.name == "uvicorn.error" and cut)
-
-
-@pytest.fixture(autouse=True)
-def fresh_log(request: pytest.FixtureRequest) -> None:
-    """Counting starts anew in each test."""
-    if "bot" in request.fixturenames:
-        request.getfixturevalue("bot").workspace.clear()

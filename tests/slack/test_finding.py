@@ -79,6 +79,7 @@ async def test_show_says_all_of_one_incident(bot: RunningBot) -> None:
 
 
 async def test_a_private_incident_is_listed_and_found_by_its_own_people_alone(bot: RunningBot) -> None:
+    await declared(bot, "in plain sight")
     secret = await declared(bot, "quiet whispering", visibility=ticked("private"))
     for text in ("/incident list", "/incident find whispering", f"/incident show {secret.reference}"):
         assert "quiet whispering" in await typed_verb(bot, "ana", general(bot), text)

@@ -228,11 +228,11 @@ class Workspace(PeopleActs):
         """Everything that went over the wire, in the order in which it began."""
         return self.wire.requests
 
-    async def heard(self, wanted: Wanted, count: int = 1, timeout: float = 30.0) -> list[Request]:  # noqa: ASYNC109
+    async def heard(self, wanted: Wanted, count: int = 1, timeout: float = 120.0) -> list[Request]:  # noqa: ASYNC109
         """The finished exchanges of that method, or that match; TimeoutError after `timeout` seconds."""
         return await self.wire.heard(wanted, count, timeout)
 
-    async def begun(self, wanted: Wanted, count: int = 1, timeout: float = 30.0) -> list[Request]:  # noqa: ASYNC109
+    async def begun(self, wanted: Wanted, count: int = 1, timeout: float = 120.0) -> list[Request]:  # noqa: ASYNC109
         """As `heard`, but an exchange counts as soon as it began."""
         return await self.wire.begun(wanted, count, timeout)
 
