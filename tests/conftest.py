@@ -77,7 +77,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         for name, reason in ASKED_FOR_BY_NAME.items():
             mark = item.get_closest_marker(name)
-            if mark is not None and name not in config.option.markexpr:
+            if mark is None:
+                continue
+            # What is asked for by name may take hours.
+            item.add_marker(pytest.mark.timeout(0))
+            if name not in config.option.markexpr:
                 item.add_marker(pytest.mark.skip(reason=reason.format(*mark.args)))
 
 
