@@ -321,6 +321,7 @@ async def test_nothing_serious_keeps_anyone_out(
         alert = screen.message("FIRING")
         await alert.hover()
         await alert.get_by_role("button", name="More actions").click()
+        await expect(screen.page.get_by_role("button", name="File this").filter(visible=True)).to_be_visible()
         found += await serious(screen, "message menu")
         for path in ("/client", "/browse", "/people", stage.path("alerts") + "/details"):
             await screen.open(path)
