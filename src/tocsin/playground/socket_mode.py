@@ -89,18 +89,18 @@ class Sockets:
     async def until(self, state: Callable[[], bool], timeout: float = 120.0) -> None:  # noqa: ASYNC109
         """Return once that is so, asked whenever connections came, went or were refused.
 
-        TimeoutError after `timeout` real seconds.
+        TimeoutError after `timeout` seconds.
         """
         async with asyncio.timeout(timeout):
             while not state():
                 await self._news.wait()
 
     async def connected(self, app_id: str, count: int = 1, timeout: float = 120.0) -> None:  # noqa: ASYNC109
-        """Return once the app holds that many connections; TimeoutError after `timeout` real seconds."""
+        """Return once the app holds that many connections; TimeoutError after `timeout` seconds."""
         await self.until(lambda: self.count(app_id) >= count, timeout)
 
     async def disconnected(self, app_id: str, timeout: float = 120.0) -> None:  # noqa: ASYNC109
-        """Return once the app holds no connection; TimeoutError after `timeout` real seconds."""
+        """Return once the app holds no connection; TimeoutError after `timeout` seconds."""
         await self.until(lambda: self.count(app_id) == 0, timeout)
 
     def refuse_next(self, times: int) -> None:
@@ -223,7 +223,7 @@ class Sockets:
         return asked
 
     async def left(self, connections: Iterable[Connection], timeout: float = 120.0) -> None:  # noqa: ASYNC109
-        """Return once none of these is open any more; TimeoutError after `timeout` real seconds."""
+        """Return once none of these is open any more; TimeoutError after `timeout` seconds."""
         waited = set(connections)
         await self.until(lambda: not any(waited & set(still) for still in self._open.values()), timeout)
 

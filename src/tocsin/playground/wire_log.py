@@ -46,7 +46,7 @@ class WireLog:
     async def heard(self, wanted: Wanted, count: int = 1, timeout: float = 120.0) -> list[Request]:  # noqa: ASYNC109
         """The finished exchanges that match, once there are `count` of them.
 
-        TimeoutError, naming what was heard instead, after `timeout` seconds of real time.
+        TimeoutError, naming what was heard instead, after `timeout` seconds of the event loop.
         """
         return await self._once(lambda r: r.finished, wanted, count, timeout)
 

@@ -38,7 +38,7 @@ async def serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[None]
         ws="websockets-sansio",
         lifespan="off",
         log_level="warning",
-        # What uvicorn says goes where all else is said, past the filter that hides secrets.
+        # What uvicorn says then goes through the log that hides secrets, as all else does.
         log_config=None,
         server_header=False,
         # Who asks and where we are known is settled by signatures and settings, never by what a header says.
