@@ -16,7 +16,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from tocsin.actions.alarming import Alarms
+from tocsin.actions.current import CurrentIncidents
 from tocsin.actions.forms import FormCache
+from tocsin.actions.ports import Operator
 from tocsin.backends import Consulting
 from tocsin.bot import Bot
 from tocsin.doors import socket_door
@@ -25,7 +27,7 @@ from tocsin.journal.durable import DurableJournal, Story, cause
 from tocsin.journal.ledger import SqlLedger
 from tocsin.journal.memory import SqlMemory
 from tocsin.keeping import api_token, data_dir, journal_url, only_one, open_backend, secret
-from tocsin.premises import NewClient, installed_desks, operator_in, token_desks
+from tocsin.premises import NewClient, announced_in, installed_desks, operator_in, token_desks
 from tocsin.rulebook import open_rulebook
 from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack import routes
@@ -34,6 +36,8 @@ from tocsin.slack.calls import Calls, open_session, web_client
 from tocsin.slack.counting import every_route
 from tocsin.slack.desk import Desk, Help
 from tocsin.slack.desks import Desks
+from tocsin.slack.exposure import Exposure
+from tocsin.slack.gate import Gate
 from tocsin.slack.http import HttpDoor
 from tocsin.slack.listeners.home import homes_kept
 from tocsin.slack.people import People
@@ -97,33 +101,41 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
             calls = Calls(bot.meters.called)
             workspace = SlackWorkspace(new_client(None), clock=bot.clock, team_id=team, calls=calls)
             people, here = People(workspace, bot.backend), bot.rulebook.of(team)
-            return Desk(
-                *(declare, verbs, forms, workspace, people, tasks, bot.clock, here.rules, here.limits),
-                near=lambda: desks.near(team),
-                help=Help(routes.help_here(), routes.help_anywhere()),
-                pages=settings.public_url,
-            )
+            desk = Desk(declare, verbs, forms, workspace, people, tasks, bot.clock, here.rules, here.limits)
+            desk.near = lambda: desks.near(team)
+            desk.help = Help(routes.help_here(), routes.help_anywhere())
+            desk.pages, desk.announce = settings.public_url, announced_in(team, announce)
+            return _gated(desk, current, ledger, bot.alarms)
 
         def workspace_of(team: TeamId) -> SlackWorkspace:
             return desks.desk(team).workspace
 
-        declare = declaring(bot, workspace_of, ledger, announce)
-        bot.verbs = verbs = managed(bot, workspace_of, ledger, forms.fetch)
+        current = CurrentIncidents(bot.backend)
+        declare = declaring(bot, workspace_of, ledger, announce, current.saw)
+        bot.verbs = verbs = managed(bot, workspace_of, ledger, forms.fetch, current.saw)
         bot.desks = desks = await _desks(bot, settings, made, new_client, stack, slack.get("bot_token"))
         _go_on(bot, {**declare.stories(), **verbs.stories()}, workspace_of)
         stack.push_async_callback(bot.journal.close)
         await bot.alarms.recall()
         stack.push_async_callback(tasks.finish, FINISH_SECONDS)
         await _kept_fresh(forms, stack)
-        _kept_up(stack, bot.watch(ledger), *verbs.watches())
-        await asyncio.gather(*(desk.people.greet() for desk in desks.open))
+        _kept_up(stack, bot.watch(ledger), *verbs.watches(), homes_kept(verbs.open_now, lambda: desks.open))
+        await asyncio.gather(*(desk.greet() for desk in desks.open))
         await _reaching_the_operator(bot, desks, settings.tocsin_admin_channel, stack)
-        _kept_up(stack, homes_kept(verbs.open_now, lambda: desks.open))
         bot.app = build_app(desks, new_client(None), bot.meters)
         await _let_in(bot, bot.app, settings, slack.get("app_token"), new_client, stack)
         bot.trouble = ""
         yield bot
         bot.trouble = "Tocsin is stopping."
+
+
+def _gated(desk: Desk, current: CurrentIncidents, ledger: SqlLedger, operator: Operator) -> Desk:
+    """The desk, with a gate before everything that it sends about incidents."""
+    exposure = Exposure(desk.workspace, ledger, operator, desk.tasks)
+    at_hand = desk.managing.open_now.called
+    gate = Gate(current.find, at_hand, desk.workspace, desk.people, desk.places, exposure.heard)
+    desk.workspace.calls.check = gate.check
+    return desk
 
 
 def _go_on(bot: Bot, stories: Mapping[str, Story], workspace_of: Callable[[TeamId], SlackWorkspace]) -> None:

@@ -267,7 +267,10 @@ async def _addresses(client: AsyncWebClient, settings: Settings, team: str) -> A
     if not channel:
         yield Check("TOCSIN_ANNOUNCE_CHANNEL", True, "not set; only what a rule names is announced.")
     admin = announced_in(team, settings.tocsin_admin_channel)
-    named = [("TOCSIN_ANNOUNCE_CHANNEL", channel), ("TOCSIN_ADMIN_CHANNEL", admin)]
+    named: list[tuple[str, str | None]] = [
+        ("TOCSIN_ANNOUNCE_CHANNEL", channel),
+        ("TOCSIN_ADMIN_CHANNEL", admin),
+    ]
     try:
         rules = open_rulebook(settings).of(team)
     except ConfigurationError:

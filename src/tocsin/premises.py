@@ -14,7 +14,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tocsin.actions.best_effort import patiently
 from tocsin.actions.ports import Clock
 from tocsin.incidents.errors import SlackRefused, Unavailable
-from tocsin.incidents.model import TeamId
+from tocsin.incidents.model import ChannelId, TeamId
 from tocsin.journal.vault import SqlVault
 from tocsin.keeping import secret
 from tocsin.settings import ConfigurationError, Settings
@@ -113,10 +113,10 @@ def operator_in(desks: Desks, channels: str | None) -> SlackOperator:
     return SlackOperator(first.workspace, installer or first.people.owner)
 
 
-def announced_in(team: str, channels: str | None) -> str | None:
+def announced_in(team: str, channels: str | None) -> ChannelId | None:
     """The channel of this workspace among `T…/C…`, with commas between; one alone is that of the only one."""
     for entry in (channels or "").split(","):
         home, _, channel = entry.strip().rpartition("/")
         if channel and home in ("", team):
-            return channel
+            return ChannelId(channel)
     return None

@@ -11,7 +11,7 @@ from tocsin.actions.gathering import Gathering
 from tocsin.actions.managing import Managing, managing
 from tocsin.actions.ports import Backend, Clock
 from tocsin.actions.sheltering import Shelter
-from tocsin.incidents.model import Form, TeamId
+from tocsin.incidents.model import Form, Incident, TeamId
 from tocsin.journal.departures import SqlDepartures
 from tocsin.journal.durable import DurableJournal
 from tocsin.journal.ledger import SqlLedger
@@ -37,7 +37,13 @@ class Parts(Protocol):
     rulebook: Rulebook
 
 
-def declaring(bot: Parts, workspace: WorkspaceOf, ledger: SqlLedger, announce: str | None) -> DeclareIncident:
+Saw = Callable[[Incident], None]
+"""Hears of each incident as its backend has just answered with it."""
+
+
+def declaring(
+    bot: Parts, workspace: WorkspaceOf, ledger: SqlLedger, announce: str | None, saw: Saw
+) -> DeclareIncident:
     gatherings: dict[str, Gathering] = {}
     shelter = Shelter(
         backend=bot.backend,
@@ -69,13 +75,18 @@ def declaring(bot: Parts, workspace: WorkspaceOf, ledger: SqlLedger, announce: s
         gathering=gathering,
         ended=bot.meters.ended,
         seen=bot.meters.seen,
+        saw=saw,
         alarms=bot.alarms,
         shelter=shelter,
     )
 
 
 def managed(
-    bot: Parts, workspace: WorkspaceOf, ledger: SqlLedger, form: Callable[[], Awaitable[Form]]
+    bot: Parts,
+    workspace: WorkspaceOf,
+    ledger: SqlLedger,
+    form: Callable[[], Awaitable[Form]],
+    saw: Saw,
 ) -> Managing:
     return managing(
         backend=bot.backend,
@@ -88,4 +99,5 @@ def managed(
         clock=bot.clock,
         alarms=bot.alarms,
         afterwards=bot.rulebook.afterwards,
+        saw=saw,
     )

@@ -44,7 +44,10 @@ async def test_the_reference_is_visible_before_anything_is_asked_of_slack(
     view = await bot.type_command("ana", "general", "/incident checkout is slow")
     await bot.fill("ana", view, severity_id=chosen("major"))
     # Who reads the channel is asked beside the open form, and waits for nobody.
-    await bot.workspace.heard("conversations.info")
+    general = bot.slack.channel("general")
+    await bot.workspace.heard(
+        lambda call: call.method == "conversations.info" and call.args["channel"] == general
+    )
     bot.workspace.clear()
     assert (await bot.submit("ana", view)).ok
     await settled(bot)

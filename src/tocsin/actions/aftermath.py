@@ -31,6 +31,7 @@ class Speaking(Moving, Protocol):
         self,
         channel: ChannelId,
         news: News,
+        incident: Incident,
         *,
         key: str,
         thread: MessageTs | None = None,
@@ -91,6 +92,7 @@ class Aftermath:
         troubles += await asyncio.gather(
             self._shown(incident, before),
             *self._people(before, incident, change),
+            *self._left(before, incident),
             *self._told(incident, change, told),
             *self._merged(incident, change),
         )
@@ -136,8 +138,36 @@ class Aftermath:
             )
         ]
 
+    def _left(self, before: Incident, incident: Incident) -> list[Awaitable[Any]]:
+        """Whoever has no part in a private incident any more is taken out of its channel."""
+        gone = [person for person in before.people if person not in incident.people]
+        hosted = getattr(self._backend, "makes_channel", False)
+        if not gone or not incident.is_private or not incident.slack_channel_id or hosted:
+            return []
+        return [
+            attempt(
+                self._journal,
+                "take people out",
+                "Who has no part in it any more may still read its channel",
+                lambda again: self._take_out(incident, gone, again),
+                attempts=ALL_DAY,
+            )
+        ]
+
+    async def _take_out(self, incident: Incident, people: Sequence[PersonId], again: bool) -> None:
+        """Where Slack does not let us, the channel is told who still reads it."""
+        slack, channel = self._slack(incident), ChannelId(incident.slack_channel_id)
+        now = await self._backend.find(incident.id) or incident
+        gone = [person for person in people if person not in now.people]
+        left = await slack.remove(channel, gone)
+        if left:
+            names = in_words(f"<@{person}>" for person in left)
+            key = f"{incident.id}:reads:{'-'.join(left)}"
+            said = f"{names} has no part in this incident any more and still reads this channel."
+            await slack.say_here(channel, incident, said, key=key, again=again)
+
     async def _bring_in(self, incident: Incident, people: Sequence[PersonId]) -> Trouble | None:
-        left_out = await self._slack(incident).invite(ChannelId(incident.slack_channel_id), people)
+        left_out = await self._slack(incident).invite(ChannelId(incident.slack_channel_id), people, incident)
         names = in_words(f"<@{person}>" for person in left_out)
         return Trouble(trouble=f"{names} could not be brought into the channel") if left_out else None
 
@@ -166,7 +196,7 @@ class Aftermath:
 
         async def tell_channel(again: bool) -> None:
             channel = await self._own_channel(incident)
-            await slack.post_news(channel, await news(), key=f"{change.key}:news", again=again)
+            await slack.post_news(channel, await news(), incident, key=f"{change.key}:news", again=again)
 
         async def tell_others(again: bool) -> None:
             for card in await self._ledger.cards(incident.id):
@@ -174,7 +204,9 @@ class Aftermath:
                     key = f"{change.key}:news:{card.channel}"
                     said, posting = await news(), f"{POSTING}{key} {card.ts}"
                     await self._ledger.remember_face(incident.id, card.channel, posting, "news")
-                    ts = await slack.post_news(card.channel, said, key=key, thread=card.ts, again=again)
+                    ts = await slack.post_news(
+                        card.channel, said, incident, key=key, thread=card.ts, again=again
+                    )
                     await self._ledger.remember_face(incident.id, card.channel, f"{NEWS}{ts}", "news")
                     await self._ledger.forget_face(incident.id, card.channel, posting)
             # Whoever took the cards back meanwhile may have looked before this was there to be taken back.
@@ -250,7 +282,7 @@ class Aftermath:
             self._journal,
             "tell of the troubles",
             "Who asked could not be told",
-            lambda again: slack.tell(person, said, key=f"{change.key}:trouble", again=again),
+            lambda again: slack.tell(person, said, about=incident, key=f"{change.key}:trouble", again=again),
             attempts=ALL_DAY,
         )
 

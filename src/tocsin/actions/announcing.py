@@ -76,7 +76,7 @@ class Announcing:
         people = await self._workspace.group(group)
         if people is None:
             raise Refused(f"{_called(group)} could not be brought in: Slack knows no such user group")
-        left_out = await self._workspace.invite(ChannelId(incident.slack_channel_id), people)
+        left_out = await self._workspace.invite(ChannelId(incident.slack_channel_id), people, incident)
         if left_out:
             raise Refused(f"{len(left_out)} of {_called(group)} could not be brought into the channel")
 

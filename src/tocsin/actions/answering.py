@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from tocsin.actions.attempts import ALL_DAY, attempt
 from tocsin.actions.orders import AnyOutcome, DeclareOrder, NotDeclared
 from tocsin.actions.ports import Backend, Journal
-from tocsin.incidents.errors import Unavailable
+from tocsin.incidents.errors import Unavailable, Withheld
 from tocsin.incidents.model import Incident
 
 PAUSES = (0.1, 0.2, 0.5, 1, 2, 4, 8, 15, 30)
@@ -20,8 +20,11 @@ PAUSES = (0.1, 0.2, 0.5, 1, 2, 4, 8, 15, 30)
 class Steps(Protocol):
     """Workflows that wait for the end of a step."""
 
-    async def complete_step(self, run: str, outputs: Mapping[str, str]) -> None:
-        """The step is done; nothing happens when the workflow does not wait for it any more."""
+    async def complete_step(self, run: str, outputs: Mapping[str, str], *, about: Incident | None) -> None:
+        """The step is done; nothing happens when the workflow does not wait for it any more.
+
+        Raises Withheld where the incident that its outputs are about is private.
+        """
         ...
 
     async def fail_step(self, run: str, sentence: str) -> None:
@@ -66,8 +69,11 @@ class Answering:
             "permalink": incident.permalink or "",
             "channel": incident.slack_channel_id,
         }
-        told = {} if incident.is_private else {name: value for name, value in outputs.items() if value}
-        await self._workspace.complete_step(order.run, told)
+        told = {name: value for name, value in outputs.items() if value}
+        try:
+            await self._workspace.complete_step(order.run, told, about=incident)
+        except Withheld:
+            await self._workspace.complete_step(order.run, {}, about=None)
 
     async def _in_its_channel(self, incident: Incident) -> Incident:
         """The incident with its channel; without one where that has not come within a minute."""

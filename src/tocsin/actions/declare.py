@@ -60,11 +60,12 @@ class DeclareIncident:
         shelter: Shelter,
         ended: Callable[[str], None] = lambda outcome: None,
         seen: Callable[[float], None] = lambda seconds: None,
+        saw: Callable[[Incident], None] = lambda incident: None,
     ) -> None:
         """`gathering` brings people together in one workspace.
 
-        `ended` hears the kind of outcome of each declaration that came to its end, and `seen` how many
-        seconds after the press its reporter could see the reference.
+        `saw` hears of each incident as it was created, `ended` the kind of outcome of each declaration that
+        came to its end, and `seen` how many seconds after the press its reporter could see the reference.
         """
         self._backend = backend
         self._ledger = ledger
@@ -73,6 +74,7 @@ class DeclareIncident:
         self._alarms = alarms
         self._shelter = shelter
         self._ended = ended
+        self._saw = saw
         self._room: WaitingRoom[AnyOutcome] = WaitingRoom(seen)
         # Refusals that somebody has read while their story may not have come to its end yet.
         self._refused: set[str] = set()
@@ -125,7 +127,9 @@ class DeclareIncident:
         await asyncio.wait({waiting.outcome})
         outcome = waiting.outcome.result()
         if isinstance(outcome, Declared) and (said := too_late(outcome.incident, waiting.private)):
-            await self._gathering(order.declaration.slack_team_id).telling.too_late(order, said)
+            await self._gathering(order.declaration.slack_team_id).telling.too_late(
+                order, outcome.incident, said
+            )
 
     async def _not_refused_yet(self, order: DeclareOrder) -> tuple[DeclareOrder, AnyOutcome | None]:
         """The order, under a key that nothing was refused for, and what became of that key.
@@ -214,6 +218,7 @@ class DeclareIncident:
             await without_end(lambda: self._release(order), DOING)
             await without_end(lambda: self._shelter.refused(declaration.key), DOING)
             return NotDeclared(sentence=refusal.sentence, fields=refusal.fields)
+        self._saw(incident)
         # Whoever waits is told before the step is recorded: the create is repeatable, and they have waited.
         waiting.tell(Declared(incident=incident))
         await without_end(lambda: self._ledger.remember_incident(declaration.key, incident), DOING)

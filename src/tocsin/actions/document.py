@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Literal, Protocol
 
 import structlog
@@ -36,20 +36,16 @@ log = structlog.get_logger()
 
 VERB = "document"
 
-Still = Callable[[], Awaitable[None]]
-
 
 class Writing(Filing, Withdrawing, Protocol):
     async def canvas_of(self, channel: ChannelId) -> str:
         """The id of the channel's own canvas; empty where it has none."""
         ...
 
-    async def write_canvas(
-        self, channel: ChannelId, title: str, markdown: str, *, still: Callable[[], Awaitable[None]]
-    ) -> str:
+    async def write_canvas(self, channel: ChannelId, title: str, markdown: str, *, about: Incident) -> str:
         """Give the channel its canvas, and answer its id. Raises SlackRefused where it has one.
 
-        `still` is asked right before, and raises where nothing may be written there any more.
+        Raises Withheld where nothing of the incident may be written there any more.
         """
         ...
 
@@ -187,9 +183,9 @@ class Documents(Kept[DocumentOrder]):
 
             has_canvas = bool(site.canvas) and site.channel == channel
             text = document(self._template, await fetch_whole(self._backend, incident))
-            written = await self._canvas(order, channel, incident, text, still, taken=has_canvas, again=again)
+            written = await self._canvas(order, channel, incident, text, taken=has_canvas, again=again)
             if written is None:
-                written = await self._file(order, channel, incident, text, still)
+                written = await self._file(order, channel, incident, text)
             face = f"{written.kind} {written.asked}"
             await self._ledger.remember_face(incident.id, channel, f"{DOCUMENT}{written.id}", face)
             await self._ledger.forget_face(incident.id, channel, BEGUN)
@@ -207,7 +203,6 @@ class Documents(Kept[DocumentOrder]):
         channel: ChannelId,
         incident: Incident,
         text: str,
-        still: Still,
         *,
         taken: bool,
         again: bool,
@@ -227,22 +222,20 @@ class Documents(Kept[DocumentOrder]):
         await self._ledger.remember_face(incident.id, channel, BEGUN, f"canvas {asked}")
         try:
             title = f"{incident.reference}: what happened"
-            canvas = await slack.write_canvas(channel, title, text, still=still)
+            canvas = await slack.write_canvas(channel, title, text, about=incident)
         except SlackRefused as refusal:
             log.info("a file in place of a canvas", because=refusal.sentence)
             return None
         return Written(kind="canvas", id=canvas, asked=asked)
 
-    async def _file(
-        self, order: DocumentOrder, channel: ChannelId, incident: Incident, text: str, still: Still
-    ) -> Written:
+    async def _file(self, order: DocumentOrder, channel: ChannelId, incident: Incident, text: str) -> Written:
         _, asked = await self._begun(incident, channel)
         asked = asked or order.key
         await self._ledger.remember_face(incident.id, channel, BEGUN, f"file {asked}")
         comment = f"What happened in {incident.reference}, to be completed"
         # Whoever was asked before may have ended before it was noted.
         file = await self._workspace(order.team).send_file(
-            channel, document_name(incident), text, comment, again=True, still=still
+            channel, document_name(incident), text, comment, about=incident, again=True
         )
         return Written(kind="file", id=file, asked=asked)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Protocol
 
 from tocsin.actions.attempts import Trouble, attempt
@@ -33,13 +33,13 @@ class Filing(Telling, Protocol):
         text: str,
         comment: str,
         *,
+        about: Incident,
         again: bool = False,
-        still: Callable[[], Awaitable[None]] | None = None,
     ) -> str:
         """Share a file with a person or in a channel, and answer its id.
 
-        With `again` an earlier attempt may have arrived: one of this name is looked for first. `still` is
-        asked right before it is shared, and raises where it may not be any more.
+        With `again` an earlier attempt may have arrived: one of this name is looked for first. Raises
+        Withheld where who reads it there may not read of the incident any more.
         """
         ...
 
@@ -95,7 +95,7 @@ class Exports(Kept[ExportOrder]):
         name = file_name(incident, order.wanted, order.at)
         comment = f"{incident.reference}: {incident.name}"
         to = order.by.slack_user_id or PersonId("")
-        await self._workspace(order.team).send_file(to, name, text, comment, again=again)
+        await self._workspace(order.team).send_file(to, name, text, comment, about=incident, again=again)
         return Sent(incident=incident)
 
     async def _after(self, order: ExportOrder, done: Changed) -> None:

@@ -148,16 +148,18 @@ class FollowUps:
 
     async def _complete(self, order: CompleteOrder) -> AnyChange:
         async def complete() -> AnyChange:
-            return await self._answer(
-                order,
-                "done",
-                lambda: self._backend.complete_follow_up(
-                    order.follow_up_id, order.done_by, order.at, order.asked
-                ),
-            )
+            return await self._answer(order, "done", lambda: self._completed(order))
 
         return await self._journal.step(
             "complete the follow-up", lambda _: without_end(complete, "complete a follow-up"), Change
+        )
+
+    async def _completed(self, order: CompleteOrder) -> FollowUp:
+        """Complete it. Raises Refused where it is not of the incident that was asked about."""
+        if all(known.id != order.follow_up_id for known in await self.of(order.incident_id)):
+            raise Refused("That is not to be done in this incident.")
+        return await self._backend.complete_follow_up(
+            order.follow_up_id, order.done_by, order.at, order.asked
         )
 
     async def _answer(self, order: Order, did: str, act: Callable[[], Any]) -> AnyChange:

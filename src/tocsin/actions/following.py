@@ -15,7 +15,7 @@ from tocsin.actions.arriving import seen_by
 from tocsin.actions.ports import Backend, Channel, Workspace
 from tocsin.actions.unfurl import Shows, edits
 from tocsin.actions.withdraw import Faces, Withdrawing, fitting_channel, withdraw_posts
-from tocsin.incidents.errors import SlackRefused, Unavailable
+from tocsin.incidents.errors import SlackRefused, Unavailable, Withheld
 from tocsin.incidents.model import Card, ChannelId, Incident, TeamId
 from tocsin.incidents.rules import channel_name
 
@@ -41,7 +41,7 @@ class Showing(Workspace, Withdrawing, Shows, Protocol):
         """Give the bookmark with the permalink its new name."""
         ...
 
-    async def rename_channel(self, channel: ChannelId, name: str) -> Channel: ...
+    async def rename_channel(self, channel: ChannelId, name: str, incident: Incident) -> Channel: ...
 
 
 class Watched(Faces, Protocol):
@@ -195,7 +195,10 @@ class Following:
             if name == incident.slack_channel_name:
                 return
             try:
-                channel = await workspace.rename_channel(ChannelId(incident.slack_channel_id), name)
+                channel = await workspace.rename_channel(ChannelId(incident.slack_channel_id), name, incident)
+            except Withheld as refusal:
+                log.warning("not done", doing="rename the channel", because=refusal.sentence)
+                return
             except SlackRefused as refusal:
                 if refusal.code == "name_taken":
                     continue
@@ -206,10 +209,10 @@ class Following:
 
 
 async def _allowed(edit: Awaitable[None], doing: str) -> None:
-    """What Slack will not have stays as it is, and is written down: it would be refused every time."""
+    """What Slack or the gate will not have stays as it is, and is written down: so it would be every time."""
     try:
         await edit
-    except SlackRefused as refusal:
+    except (SlackRefused, Withheld) as refusal:
         log.warning("not done", doing=doing, because=refusal.sentence)
 
 

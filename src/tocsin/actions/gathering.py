@@ -11,11 +11,12 @@ from tocsin.actions.answering import Answering, Steps
 from tocsin.actions.arriving import A_DAY, PATIENCE_SECONDS, Arrival, unnamed
 from tocsin.actions.attempts import ALL_DAY, Trouble, attempt
 from tocsin.actions.following import Showing, Watched, snapshot
-from tocsin.actions.opening import opened_channel
+from tocsin.actions.opening import opened_channel, private_names
 from tocsin.actions.orders import AnyOutcome, Declared, DeclareOrder
 from tocsin.actions.ports import Backend, Channel, Clock, Journal
 from tocsin.actions.telling import Telling
 from tocsin.actions.waiting import Waiting
+from tocsin.actions.withdraw import PRIVATE, fitting_channel
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Card, ChannelId, Incident, TimelineEntry
 from tocsin.incidents.rules import Place, channel_name, in_words, places
@@ -33,6 +34,8 @@ UNPOSTED = {
 
 class Hosting(Showing, Steps, Protocol):
     """All that a declaration asks of a workspace."""
+
+    async def archive(self, channel: ChannelId) -> None: ...
 
 
 class Gathering:
@@ -167,19 +170,49 @@ class Gathering:
         )
 
     async def _open_channel(self, order: DeclareOrder, incident: Incident, again: bool) -> Channel:
-        private, key = incident.is_private, order.declaration.key
+        """A channel for the incident as it is now: it may have become private since it was declared."""
+        key = order.declaration.key
         if self._shelter is not None and (sheltered := await self._shelter(key)) is not None:
             return await self._taken(incident, sheltered, key)
+        # Only a backend that is here is asked each time: no other lets an incident become private.
+        incident = incident if self._backend.is_remote else await self._now(incident)
+        private = incident.is_private
+        if private and incident.slack_channel_id:
+            return await self._private_one(incident)
         # A name that nobody else can think of comes last.
         endings = (*range(1, CHANNEL_NAMES + 1), key.replace("-", "")[:12])
         names = (channel_name(incident.reference, incident.name, ending) for ending in endings)
         channel = await opened_channel(self._workspace, incident, names, private=private, again=again)
         return await self._taken(incident, channel, key)
 
-    async def _taken(self, incident: Incident, channel: Channel, key: str) -> Channel:
-        """The channel as the incident's own, known to its backend."""
+    async def _now(self, incident: Incident) -> Incident:
+        return await self._backend.find(incident.id) or incident
+
+    async def _private_one(self, incident: Incident) -> Channel:
+        """A private channel for an incident that became private while a public one was made for it.
+
+        Nothing has been said in the public one yet, and it is archived. Making the incident private moves it
+        into a channel of the same name, so that there is one whoever comes first.
+        """
+        own = Channel(id=ChannelId(incident.slack_channel_id), name=incident.slack_channel_name)
+        if await fitting_channel(self._workspace, self._ledger, incident) is not None:
+            return own
+        names = private_names(incident)
+        channel = await opened_channel(self._workspace, incident, names, private=True, again=True)
+        await self._ledger.remember_face(incident.id, channel.id, PRIVATE, PRIVATE)
         await self._backend.set_channel(incident.id, channel)
         await self._ledger.remember_channel(channel.id, incident.id)
+        await self._workspace.archive(own.id)
+        return channel
+
+    async def _taken(self, incident: Incident, channel: Channel, key: str) -> Channel:
+        """The channel as the incident's own, known to its backend; another where that is private by now."""
+        now = await self._backend.set_channel(incident.id, channel)
+        await self._ledger.remember_channel(channel.id, incident.id)
+        if incident.is_private:
+            await self._ledger.remember_face(incident.id, channel.id, PRIVATE, PRIVATE)
+        elif now.is_private:
+            channel = await self._private_one(now)
         entry = TimelineEntry(at=self._clock(), verb="opened the channel", text=f"#{channel.name}")
         await self._backend.note(incident.id, entry, f"{key}:channel")
         return channel
@@ -225,7 +258,7 @@ class Gathering:
         ]
 
     async def _bring_in(self, channel: ChannelId, incident: Incident) -> None:
-        left_out = await self._workspace.invite(channel, incident.people)
+        left_out = await self._workspace.invite(channel, incident.people, incident)
         if left_out:
             names = in_words(f"<@{person}>" for person in left_out)
             raise Refused(f"{names} could not be brought into the channel")

@@ -8,15 +8,25 @@ from typing import Any, Protocol
 
 from tocsin.actions.attempts import ALL_DAY, Trouble, attempt
 from tocsin.actions.following import OWN_PLACES, Showing
-from tocsin.actions.opening import opened_channel
+from tocsin.actions.opening import opened_channel, private_names
 from tocsin.actions.ports import Backend, Channel, Journal
-from tocsin.actions.withdraw import Faces, withdraw_posts
-from tocsin.incidents.model import Card, ChannelId, Incident, TeamId
+from tocsin.actions.withdraw import PRIVATE, Faces, withdraw_posts
+from tocsin.incidents.model import Card, ChannelId, Incident, PersonId, TeamId
 from tocsin.incidents.requests import IncidentChange
-from tocsin.incidents.rules import Place, channel_name
+from tocsin.incidents.rules import Place
 
 
 class Moving(Showing, Protocol):
+    async def remove(self, channel: ChannelId, people: Sequence[PersonId]) -> Sequence[PersonId]:
+        """Take people out of a channel; answers who could not be taken out."""
+        ...
+
+    async def say_here(
+        self, channel: ChannelId, incident: Incident, text: str, *, key: str, again: bool = False
+    ) -> None:
+        """Words about an incident, posted to its own channel; `text` is mrkdwn."""
+        ...
+
     async def archive(self, channel: ChannelId) -> None: ...
 
     async def say(self, channel: ChannelId, sentence: str, *, key: str, again: bool = False) -> None:
@@ -55,7 +65,7 @@ class Hiding:
             self._journal,
             "open a private channel",
             f"No private channel could be made; <#{old}> is still public",
-            lambda again: self._open(slack, incident, change, again),
+            lambda again: self._open(slack, incident, again),
             Channel,
             ALL_DAY,
         )
@@ -74,20 +84,18 @@ class Hiding:
             self._journal, "withdraw the public cards", "Not every card could be taken back", withdraw
         )
 
-    async def _open(self, slack: Moving, incident: Incident, change: IncidentChange, again: bool) -> Channel:
-        endings = ("private", f"private-{change.key.replace('-', '')[:12]}")
-        names = (channel_name(incident.reference, incident.name, ending) for ending in endings)
-        channel = await opened_channel(slack, incident, names, private=True, again=again)
+    async def _open(self, slack: Moving, incident: Incident, again: bool) -> Channel:
+        channel = await opened_channel(slack, incident, private_names(incident), private=True, again=again)
         await self._backend.set_channel(incident.id, channel)
         await self._ledger.remember_channel(channel.id, incident.id)
+        await self._ledger.remember_face(incident.id, channel.id, PRIVATE, PRIVATE)
         return channel
 
     async def _furnish(self, slack: Moving, incident: Incident, change: IncidentChange) -> list[Any]:
         channel = ChannelId(incident.slack_channel_id)
-        people = list(dict.fromkeys(filter(None, [*incident.people, change.by.slack_user_id])))
 
         async def bring_in(_: bool) -> None:
-            await slack.invite(channel, people)
+            await slack.invite(channel, incident.people, incident)
 
         async def head(again: bool) -> Card:
             spot = Place(place="headline", to=channel)

@@ -24,7 +24,7 @@ from tocsin.actions.remind import Remind, Reminders, Reminding
 from tocsin.actions.unfurl import Unfurl
 from tocsin.actions.watching import Watching
 from tocsin.incidents.afterwards import Afterwards
-from tocsin.incidents.model import Form, TeamId
+from tocsin.incidents.model import Form, Incident, TeamId
 
 
 class Slack(Speaking, Listing, Reminding, Writing, Leaving, Protocol):
@@ -81,8 +81,9 @@ def managing(
     clock: Clock,
     alarms: Alarms,
     afterwards: Afterwards,
+    saw: Callable[[Incident], None],
 ) -> Managing:
-    """`workspace` answers the workspace of a team, `form` what may be chosen."""
+    """`workspace` answers the workspace of a team, `form` the choices; `saw` hears of changed incidents."""
     keeps = cast(KeepsIncidents, backend)
     open_now = OpenIncidents()
     archiving = Archiving(keeps, departures, ledger, workspace, clock, afterwards)
@@ -101,7 +102,7 @@ def managing(
             workspace=workspace,
             aftermath=aftermath,
             alarms=alarms,
-            saw=open_now.saw,
+            saw=_each(saw, open_now.saw),
         ),
         follow_ups=FollowUps(backend=keeps, journal=journal, ledger=ledger, workspace=workspace),
         notes=Notes(backend=keeps, journal=journal, workspace=workspace),
@@ -118,3 +119,11 @@ def managing(
         unfurl=Unfurl(backend=keeps, ledger=ledger, workspace=workspace),
         hosted_channels=getattr(backend, "makes_channel", False),
     )
+
+
+def _each(*hearers: Callable[[Incident], None]) -> Callable[[Incident], None]:
+    def hear(incident: Incident) -> None:
+        for hearer in hearers:
+            hearer(incident)
+
+    return hear

@@ -8,12 +8,19 @@ from typing import Protocol
 from tocsin.actions.ports import Channel
 from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import Incident
+from tocsin.incidents.rules import channel_name
 
 
 class Opening(Protocol):
-    async def create_channel(self, name: str, *, private: bool) -> Channel: ...
+    async def create_channel(self, name: str, incident: Incident, *, private: bool) -> Channel: ...
 
     async def find_own_channel(self, name: str, incident: Incident, *, private: bool) -> Channel | None: ...
+
+
+def private_names(incident: Incident) -> list[str]:
+    """Names for the channel into which an incident moves that becomes private; the last one is free."""
+    endings = ("private", f"private-{incident.id[-12:].lower()}")
+    return [channel_name(incident.reference, incident.name, ending) for ending in endings]
 
 
 async def opened_channel(
@@ -26,7 +33,7 @@ async def opened_channel(
     """
     for name in names:
         try:
-            return await slack.create_channel(name, private=private)
+            return await slack.create_channel(name, incident, private=private)
         except SlackRefused as refusal:
             if refusal.code != "name_taken":
                 raise

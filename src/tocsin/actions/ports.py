@@ -190,10 +190,12 @@ class Workspace(Protocol):
     """The Slack workspace, as far as incidents need it.
 
     Every method raises Unavailable (with Slack's Retry-After in seconds), OutcomeUnknown when the answer was
-    lost, and SlackRefused with Slack's error code.
+    lost, and SlackRefused with Slack's error code. What would show something of an incident raises Withheld
+    where it may not be read at the moment it is to be sent.
     """
 
-    async def create_channel(self, name: str, *, private: bool) -> Channel: ...
+    async def create_channel(self, name: str, incident: Incident, *, private: bool) -> Channel:
+        """Make a channel. Raises Unavailable for a public one where the incident is private by now."""
 
     async def find_own_channel(self, name: str, incident: Incident, *, private: bool) -> Channel | None:
         """The channel of this name that this bot made for this incident, if there is one.
@@ -208,8 +210,13 @@ class Workspace(Protocol):
     async def bookmark(self, channel: ChannelId, incident: Incident, *, again: bool) -> None:
         """Add the incident's permalink to the channel's bookmarks, where it has one."""
 
-    async def invite(self, channel: ChannelId, people: Sequence[PersonId]) -> tuple[PersonId, ...]:
-        """Bring people in, 100 at most in one call; answers who could not be brought in."""
+    async def invite(
+        self, channel: ChannelId, people: Sequence[PersonId], incident: Incident
+    ) -> tuple[PersonId, ...]:
+        """Bring people in, 100 at most in one call; answers who could not be brought in.
+
+        Raises Withheld for people without a part in a private incident.
+        """
 
     async def members(self, channel: ChannelId) -> Sequence[PersonId] | None:
         """Who is in a channel; None where the bot cannot see it."""
@@ -229,18 +236,24 @@ class Workspace(Protocol):
     async def update_card(self, incident: Incident, card: Card) -> None:
         """Have a card say what the incident is now; nothing happens when the card is gone."""
 
-    async def tell(self, person: PersonId, sentence: str, *, key: str, again: bool = False) -> None:
-        """A direct message in plain words."""
+    async def tell(
+        self, person: PersonId, sentence: str, *, about: Incident | None, key: str, again: bool = False
+    ) -> None:
+        """A direct message in plain words, with something of an incident in it or of none."""
 
     async def ask_to_fix(
         self, person: PersonId, name: str, sentence: str, *, key: str, again: bool = False
     ) -> None:
         """Tell somebody that their declaration was refused, with a button that opens it again."""
 
-    async def show_declared(self, view_id: str, incident: Incident, trouble: Sequence[str]) -> bool:
-        """Put the outcome into the modal; whether the reporter still has it open."""
+    async def show_declared(
+        self, view_id: str, person: PersonId | None, incident: Incident, trouble: Sequence[str]
+    ) -> bool:
+        """Put the outcome into a person's modal; whether they still have it open."""
 
-    async def show_already_declared(self, view_id: str, incident: Incident) -> bool: ...
+    async def show_already_declared(
+        self, view_id: str, person: PersonId | None, incident: Incident
+    ) -> bool: ...
 
     async def show_not_declared(self, view_id: str, sentence: str) -> bool: ...
 

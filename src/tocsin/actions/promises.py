@@ -14,6 +14,7 @@ from pydantic import Field, TypeAdapter
 from tocsin.actions.attempts import ALL_DAY, attempt
 from tocsin.actions.ports import Backend, Journal, Managing
 from tocsin.actions.waiting import Waiting, WaitingRoom
+from tocsin.incidents.errors import Withheld
 from tocsin.incidents.model import FollowUp, Frozen, Incident, Person, PersonId, TeamId
 from tocsin.incidents.requests import IncidentChange
 
@@ -22,13 +23,21 @@ class KeepsIncidents(Backend, Managing, Protocol):
     """A backend that declares incidents, and changes and finds them too."""
 
 
+NOT_YOURS_NOW = "What you asked for is done. The incident is not yours to see any more."
+"""Said in place of a sentence about an incident that has become private meanwhile."""
+
 PATIENCE = 2.0
 """Seconds that somebody waits for the outcome; an acknowledgement is due at Slack within three."""
 
 
 class Telling(Protocol):
-    async def tell_plainly(self, person: PersonId, sentence: str, *, key: str, again: bool = False) -> None:
-        """A direct message in which nothing that people wrote is a mention or a link."""
+    async def tell_plainly(
+        self, person: PersonId, sentence: str, *, about: Incident | None, key: str, again: bool = False
+    ) -> None:
+        """A direct message in which nothing that people wrote is a mention or a link.
+
+        Raises Withheld where the person may not read of the incident any more.
+        """
         ...
 
 
@@ -192,15 +201,17 @@ class Promises(Generic[Asked]):
         person = order.by.slack_user_id
         if person is None:
             return
+        incident = outcome.incident if isinstance(outcome, Changed) else None
         sentence = outcome.said if isinstance(outcome, Changed) else _refusal(outcome)
-        workspace = self._workspace(order.team)
-        await attempt(
-            self._journal,
-            "tell who asked",
-            "Who asked could not be told",
-            lambda again: workspace.tell_plainly(person, sentence, key=f"{order.key}:late", again=again),
-            attempts=ALL_DAY,
-        )
+        tell, key = self._workspace(order.team).tell_plainly, f"{order.key}:late"
+
+        async def told(again: bool) -> None:
+            try:
+                await tell(person, sentence, about=incident, key=key, again=again)
+            except Withheld:
+                await tell(person, NOT_YOURS_NOW, about=None, key=key, again=again)
+
+        await attempt(self._journal, "tell who asked", "Who asked could not be told", told, attempts=ALL_DAY)
 
 
 class Kept(Generic[Asked]):

@@ -10,7 +10,7 @@ from typing import Protocol
 from tocsin.actions.best_effort import best_effort
 from tocsin.actions.ports import Backend, Clock
 from tocsin.actions.withdraw import Withdrawing
-from tocsin.incidents.errors import SlackRefused
+from tocsin.incidents.errors import Refused, SlackRefused
 from tocsin.incidents.model import ChannelId, Incident, Person, TeamId
 from tocsin.incidents.news import Reminder
 
@@ -120,6 +120,6 @@ class Remind:
             async with best_effort("post the reminder") as failed:
                 key = f"{reminder.key}:due"
                 await workspace.remind(incident, reminder.by, reminder.due_at, key=key, again=again)
-            if failed and not isinstance(failed[0], SlackRefused):
+            if failed and not isinstance(failed[0], SlackRefused | Refused):
                 return
         await self._reminders.forget_reminder(reminder.incident_id, reminder.key)

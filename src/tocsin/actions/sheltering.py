@@ -15,7 +15,7 @@ from tocsin.actions.opening import opened_channel
 from tocsin.actions.orders import DeclareOrder
 from tocsin.actions.ports import Backend, Channel, Clock, Journal, Ledger, Memory, Workspace
 from tocsin.incidents.errors import Unavailable
-from tocsin.incidents.model import Incident, PersonId, Role, RoleAssignment, Status, TeamId
+from tocsin.incidents.model import UNDECLARED, Incident, PersonId, Role, RoleAssignment, Status, TeamId
 from tocsin.incidents.model import Person as Somebody
 from tocsin.incidents.requests import Declaration
 from tocsin.incidents.rules import channel_name
@@ -127,6 +127,7 @@ class Shelter:
             _became(became, declaration),
             declaration,
             "became",
+            became,
         )
         return opened.model_dump(mode="json")
 
@@ -173,17 +174,27 @@ class Shelter:
         return furnishing
 
     async def _bring_in(self, slack: Workspace, channel: Channel, incident: Incident) -> list[PersonId]:
-        return list(await slack.invite(channel.id, incident.people))
+        return list(await slack.invite(channel.id, incident.people, incident))
 
     def _say(
-        self, slack: Workspace, to: PersonId, name: str, said: str, declaration: Declaration, about: str
+        self,
+        slack: Workspace,
+        to: PersonId,
+        name: str,
+        said: str,
+        declaration: Declaration,
+        about: str,
+        became: Incident | None = None,
     ) -> Awaitable[Any]:
         key = f"{declaration.key}:{about}"
+        if became is not None and became.is_private and declaration.visibility == "public":
+            # Nothing of it is said to those who may not know which it is.
+            became = None
         return attempt(
             self._journal,
             name,
             "It could not be said",
-            lambda again: slack.tell(to, said, key=key, again=again),
+            lambda again: slack.tell(to, said, about=became, key=key, again=again),
             attempts=ALL_DAY,
         )
 
@@ -224,7 +235,7 @@ def _not_yet(declaration: Declaration) -> Incident:
         reference=f"Saved {declaration.key[:8]}",
         name=declaration.name,
         summary=declaration.summary,
-        incident_status=Status(id="saved", name="Saved, not yet declared"),
+        incident_status=Status(id=UNDECLARED, name="Saved, not yet declared"),
         visibility=declaration.visibility,
         mode=declaration.mode,
         creator=declaration.reporter,

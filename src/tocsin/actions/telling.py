@@ -35,13 +35,15 @@ class Telling:
             if waiting is not None:
                 waiting.shown = sum(answer.is_set() for answer in waiting.answers)
             wanted = waiting is not None and waiting.private
-            seen = order.view_id is not None and await self._shown(order.view_id, outcome, troubles, wanted)
+            seen = await self._shown(order, outcome, troubles, wanted)
             missed = waiting is not None and waiting.waited and not seen
             if seen and waiting is not None:
                 waiting.visible()
             if missed and reporter is not None and isinstance(outcome, Declared):
                 key = f"{order.declaration.key}:declared"
-                await self._workspace.tell(reporter, _declared(outcome.incident), key=key, again=again)
+                incident = outcome.incident
+                said = _declared(incident)
+                await self._workspace.tell(reporter, said, about=incident, key=key, again=again)
 
         return attempt(self._journal, "show the outcome", "The form could not be updated", show, None)
 
@@ -59,26 +61,34 @@ class Telling:
         Such an answer is that of a second press, or of a press on the eve of a crash. So this is no step of
         the story: it is looked at anew in each process.
         """
-        view_id, needed = order.view_id, waiting.has_latecomers
-        while view_id is not None and waiting.has_latecomers:
+        needed = waiting.has_latecomers
+        while order.view_id is not None and waiting.has_latecomers:
             await waiting.read()
             waiting.shown = len(waiting.answers)
             async with best_effort("show the outcome again"):
                 await patiently(
-                    lambda _: self._shown(view_id, outcome, troubles, waiting.private),
+                    lambda _: self._shown(order, outcome, troubles, waiting.private),
                     again=True,
                     attempts=SLACK_ATTEMPTS,
                 )
         return needed
 
     async def _shown(
-        self, view_id: str, outcome: AnyOutcome, troubles: Sequence[Trouble], wanted_private: bool = False
+        self,
+        order: DeclareOrder,
+        outcome: AnyOutcome,
+        troubles: Sequence[Trouble],
+        wanted_private: bool = False,
     ) -> bool:
+        """Put the outcome into the modal; whether the reporter has it open."""
+        view_id, reporter = order.view_id, order.declaration.reporter.slack_user_id
+        if view_id is None:
+            return False
         if isinstance(outcome, Declared):
             said = [*too_late(outcome.incident, wanted_private), *sentences(troubles)]
-            return await self._workspace.show_declared(view_id, outcome.incident, said)
+            return await self._workspace.show_declared(view_id, reporter, outcome.incident, said)
         if isinstance(outcome, AlreadyDeclared):
-            return await self._workspace.show_already_declared(view_id, outcome.incident)
+            return await self._workspace.show_already_declared(view_id, reporter, outcome.incident)
         return await self._workspace.show_not_declared(view_id, outcome.in_full)
 
     async def troubles(self, order: DeclareOrder, incident: Incident, troubles: Sequence[Trouble]) -> None:
@@ -88,35 +98,37 @@ class Telling:
             return
         said = ". ".join(sentences(troubles))
         sentence = f"{incident.reference} is declared, but not everything went well: {said}."
-        await self._tell(order, PersonId(reporter), "tell the reporter", sentence, "trouble")
+        await self._tell(order, incident, "tell the reporter", sentence, "trouble")
 
     async def mended(self, order: DeclareOrder, incident: Incident) -> None:
         """Tell the reporter that the channel, which could not be made, has been made after all."""
         reporter = incident.creator.slack_user_id
         if reporter is not None:
             sentence = f"{incident.reference} has its channel now: <#{incident.slack_channel_id}>"
-            await self._tell(order, PersonId(reporter), "tell of the channel", sentence, "mended")
+            await self._tell(order, incident, "tell of the channel", sentence, "mended")
 
-    async def too_late(self, order: DeclareOrder, said: Sequence[str]) -> None:
+    async def too_late(self, order: DeclareOrder, incident: Incident, said: Sequence[str]) -> None:
         """Tell the reporter that *private* came too late; no step of the story, which began without it."""
         reporter, key = order.declaration.reporter.slack_user_id, f"{order.declaration.key}:public"
         if reporter is not None:
+            tell, sentence = self._workspace.tell, f"{said[0]}."
             async with best_effort("tell that it is public"):
                 await patiently(
-                    lambda again: self._workspace.tell(reporter, f"{said[0]}.", key=key, again=again),
+                    lambda again: tell(reporter, sentence, about=incident, key=key, again=again),
                     again=True,
                     attempts=ALL_DAY,
                 )
 
     async def _tell(
-        self, order: DeclareOrder, person: PersonId, name: str, sentence: str, about: str
+        self, order: DeclareOrder, incident: Incident, name: str, sentence: str, about: str
     ) -> None:
         key = f"{order.declaration.key}:{about}"
+        person = PersonId(incident.creator.slack_user_id or "")
         await attempt(
             self._journal,
             name,
             "The reporter could not be told",
-            lambda again: self._workspace.tell(person, sentence, key=key, again=again),
+            lambda again: self._workspace.tell(person, sentence, about=incident, key=key, again=again),
             attempts=ALL_DAY,
         )
 
@@ -132,9 +144,10 @@ class Telling:
                 name, wrong = order.declaration.name, outcome.in_full
                 await self._workspace.ask_to_fix(reporter, name, wrong, key=key, again=again)
             elif isinstance(outcome, AlreadyDeclared):
-                earlier = " ".join(filter(None, [outcome.incident.reference, outcome.incident.permalink]))
+                incident, already = outcome.incident, f"{key}:already"
+                earlier = " ".join(filter(None, [incident.reference, incident.permalink]))
                 sentence = f"Nothing new was declared: that message already has {earlier}"
-                await self._workspace.tell(reporter, sentence, key=f"{key}:already", again=again)
+                await self._workspace.tell(reporter, sentence, about=incident, key=already, again=again)
 
         failed = "The reporter could not be told"
         await attempt(self._journal, "say that nothing was made", failed, tell, attempts=ALL_DAY)

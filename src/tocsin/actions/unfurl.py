@@ -9,7 +9,7 @@ import structlog
 
 from tocsin.actions.ports import Backend
 from tocsin.actions.withdraw import UNFURL, Faces, unfurled
-from tocsin.incidents.errors import SlackRefused
+from tocsin.incidents.errors import SlackRefused, Withheld
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, TeamId
 
 log = structlog.get_logger()
@@ -56,7 +56,7 @@ class Unfurl:
             await self._ledger.remember_face(incident.id, channel, f"{UNFURL}{ts} {url}", "")
         try:
             await workspace.unfurl(channel, ts, wanted)
-        except SlackRefused as refusal:
+        except (SlackRefused, Withheld) as refusal:
             log.warning("not done", doing="show a link", because=refusal.sentence)
             for url, incident in wanted.items():
                 await self._ledger.forget_face(incident.id, channel, f"{UNFURL}{ts} {url}")
@@ -91,8 +91,8 @@ def edits(
         ts, url = unfurled(thing)
         try:
             await workspace.unfurl(channel, ts, {url: incident})
-        except SlackRefused as refusal:
-            # The message is gone, or its link is.
+        except (SlackRefused, Withheld) as refusal:
+            # The message is gone, or its link is, or it may not be read there any more.
             log.info("not done", doing="show a link", because=refusal.sentence)
             await ledger.forget_face(incident.id, channel, thing)
         else:

@@ -88,7 +88,11 @@ async def withdraw_posts(
             await slack.fold(ChannelId(channel), *unfurled(thing))
             await ledger.forget_face(incident.id, channel, thing)
     for card in await ledger.cards(incident.id):
-        if card.place not in kept:
+        is_kept = card.place in kept
+        if is_kept and incident.is_private and card.place == "headline":
+            # Its own channel may be public still, until it has moved into another.
+            is_kept = card.channel == await fitting_channel(slack, ledger, incident)
+        if not is_kept:
             await slack.withdraw(card)
             await ledger.forget_card(card)
 

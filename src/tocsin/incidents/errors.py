@@ -2,7 +2,8 @@
 
 TocsinError
 ├── Refused              no, and trying again as it is will not help
-│   └── Overtaken        somebody else changed it first
+│   ├── Overtaken        somebody else changed it first
+│   └── Withheld         whoever would read it may not
 ├── SlackRefused         Slack said no to a call; `code` is Slack's word for it
 └── Unavailable          nobody could say; trying again may help
     └── OutcomeUnknown   it may have happened: look before trying again
@@ -29,6 +30,10 @@ class Refused(TocsinError):
 
 class Overtaken(Refused):
     """Somebody else changed it first; the sentence says what it is now, and by whom where that is known."""
+
+
+class Withheld(Refused):
+    """Nothing was sent, because it would be read by people who may not read it."""
 
 
 class SlackRefused(TocsinError):

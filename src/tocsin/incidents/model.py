@@ -184,6 +184,10 @@ class FollowUp(Frozen):
     done_at: datetime | None = None
 
 
+UNDECLARED = "saved"
+"""The id of the status of what is saved and not declared yet; no backend has one of this id."""
+
+
 class Incident(Frozen):
     """An incident as its backend tells it."""
 
@@ -214,6 +218,11 @@ class Incident(Frozen):
     def is_private(self) -> bool:
         """Anything but `public` is treated as private: an unknown visibility must not leak."""
         return self.visibility != "public"
+
+    @property
+    def is_undeclared(self) -> bool:
+        """Whether it is saved and on its way to where incidents are kept, and kept nowhere yet."""
+        return self.incident_status.id == UNDECLARED
 
     @property
     def lead(self) -> Person | None:

@@ -29,6 +29,7 @@ from tocsin.slack import routes
 from tocsin.slack.counting import UNKNOWN, Counting, Uncounted, route_of
 from tocsin.slack.desk import Delivery, Desk, answering
 from tocsin.slack.desks import Desks
+from tocsin.slack.disclosure import NOTHING
 from tocsin.slack.events import Heard
 from tocsin.slack.gestures import Command, Happening, Press, Shortcut, Submission, Suggestion
 from tocsin.slack.views.declared import sorry_modal
@@ -195,7 +196,7 @@ async def _run_shortcut(ack: AsyncAck, shortcut: Shortcut, desk: Desk, delivery:
         await route.listener(ack, shortcut, desk)
         return
     await ack()
-    sorry = desk.workspace.open_modal(shortcut.trigger_id or "", sorry_modal("Not known", NOT_KNOWN))
+    sorry = desk.workspace.open_modal(shortcut.trigger_id or "", sorry_modal("Not known", NOT_KNOWN), NOTHING)
     desk.tasks.begin("say that a shortcut is not known", sorry)
 
 

@@ -17,7 +17,8 @@ from pydantic_core import to_json
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.incidents.errors import OutcomeUnknown, SlackRefused, TocsinError, Unavailable
+from tocsin.incidents.errors import OutcomeUnknown, SlackRefused, TocsinError, Unavailable, Withheld
+from tocsin.slack.disclosure import SAYING_NOTHING, Disclosure
 from tocsin.slack.pace import Pace, Urgency
 from tocsin.slack.refusals import TOKEN, meaning
 
@@ -56,12 +57,26 @@ def web_client(session: aiohttp.ClientSession, *, token: str | None, base_url: s
     return AsyncWebClient(token=token, base_url=base, session=session, retry_handlers=[], logger=quiet)
 
 
+Check = Callable[[Disclosure], Awaitable[None]]
+"""Asks the gate. Raises Withheld and Unavailable."""
+
+
+async def _closed(about: Disclosure) -> None:
+    """A gate that nothing of an incident passes."""
+    if about.incidents:
+        raise Withheld("Nobody is known here who may read it.")
+
+
 class Calls:
-    """All calls of one workspace; `noted` hears how each ended."""
+    """All calls of one workspace; `noted` hears how each ended.
+
+    Nothing of an incident is sent before there is a gate to ask.
+    """
 
     def __init__(self, noted: Noted = lambda method, outcome: None) -> None:
         self._pace = Pace()
         self._noted = noted
+        self.check: Check = _closed
         self.trouble = ""
         """Why Slack takes no call of ours any more; empty when it does."""
         self.closed = ""
@@ -72,22 +87,20 @@ class Calls:
         method: Call,
         urgency: Urgency = Urgency.FURNITURE,
         *,
-        still: Callable[[], Awaitable[None]] | None = None,
+        about: Disclosure | None = None,
         **arguments: Any,
     ) -> Answer:
         """Make one call in its turn; a limit of Slack's makes it wait.
 
-        `still` is asked when the turn has come, and raises where the call is not to be made any more. Raises
-        as it does and as `once` does, but waits for the operator (Unavailable) where Slack refuses our token:
-        what was declared is not given up for that.
+        `about` is what it carries; the gate is asked when the turn has come. Raises as `once` does, but waits
+        for the operator (Unavailable) where Slack refuses our token: what was declared is not given up for
+        that.
         """
         given = {name: value for name, value in arguments.items() if value is not None}
         lane = (method.__name__, given.get("channel"))
 
         async def call() -> Answer:
-            if still is not None:
-                await still()
-            return await self.once(method, **given)
+            return await self.once(method, about=about, **given)
 
         try:
             return await self._pace.run(lane, urgency, call)
@@ -97,10 +110,14 @@ class Calls:
             self.trouble = f"Slack refuses the bot token ({refusal.code})."
             raise Unavailable(self.trouble) from refusal
 
-    async def once(self, method: Call, **arguments: Any) -> Answer:
-        """Make one call at once. Raises Unavailable, OutcomeUnknown or SlackRefused."""
+    async def once(self, method: Call, *, about: Disclosure | None = None, **arguments: Any) -> Answer:
+        """Make one call at once, if its readers may read what it carries (`about`).
+
+        Raises Unavailable, OutcomeUnknown or SlackRefused, and Withheld where they may not.
+        """
         if self.closed:
             raise Unavailable(self.closed)
+        await self.judge(about, name_of(method))
         try:
             answer = await asked(method, **arguments)
         except TocsinError as error:
@@ -110,10 +127,22 @@ class Calls:
         self.trouble = ""
         return answer
 
+    async def judge(self, about: Disclosure | None, method: str) -> None:
+        """Ask the gate. Raises Withheld and Unavailable, and TypeError where nothing says what is carried."""
+        if about is None:
+            if method not in SAYING_NOTHING:
+                raise TypeError(f"{method} may carry something of an incident, and does not say so")
+            return
+        try:
+            await self.check(about)
+        except Unavailable as error:
+            # How long somebody else asks us to wait is no limit of Slack's.
+            raise Unavailable(str(error)) from error
+
 
 def name_of(method: Call) -> str:
-    name = method.__name__.replace("_canvases_", ".canvases.")
-    return name if "." in name else name.replace("_", ".", 1)
+    """Slack's name of a method: the SDK writes its dots as underscores."""
+    return method.__name__.replace("_", ".")
 
 
 def outcome_of(error: TocsinError) -> str:

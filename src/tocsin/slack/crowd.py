@@ -10,6 +10,8 @@ from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import ChannelId, Person, PersonId
 from tocsin.slack.accounts import Account, Home, account
 from tocsin.slack.calls import Calls
+from tocsin.slack.pace import Urgency
+from tocsin.slack.places import Readership
 
 NO_GROUP = frozenset({"no_such_subteam", "subteam_not_found", "invalid_usergroup"})
 
@@ -64,15 +66,26 @@ class WorkspacePeople:
             return None
         return [PersonId(str(person)) for person in answer.get("users") or ()]
 
-    async def is_shared(self, channel: ChannelId) -> bool:
-        """Whether another organisation has a part in it, or is about to (Slack, conversation object)."""
+    async def readership(self, channel: ChannelId) -> Readership | None:
+        """Who reads a channel (Slack, conversations.info); None for one that the bot cannot see.
+
+        Raises Unavailable, and SlackRefused where Slack does not let us ask.
+        """
         try:
-            answer = await self.calls.once(self.client.conversations_info, channel=channel)
-        except SlackRefused:
-            # What the bot cannot see it cannot post to.
-            return False
+            answer = await self.calls.make(self.client.conversations_info, Urgency.ANSWER, channel=channel)
+        except SlackRefused as refusal:
+            needed = str(refusal.details.get("needed") or "")
+            # Without a scope for direct messages, the bot cannot be in one of somebody else's.
+            is_direct = refusal.code == "missing_scope" and needed.startswith(("im:", "mpim:"))
+            if refusal.code != "channel_not_found" and not is_direct:
+                raise
+            return None
         found = answer.get("channel") or {}
-        return bool(found.get("is_ext_shared") or found.get("is_pending_ext_shared"))
+        return Readership(
+            is_private=bool(found.get("is_private")),
+            is_shared=bool(found.get("is_ext_shared") or found.get("is_pending_ext_shared")),
+            is_read_by_organization=bool(found.get("is_org_shared")),
+        )
 
     async def group_handles(self) -> Mapping[str, str]:
         """What people call the workspace's user groups, by id (Slack, usergroups.list)."""

@@ -26,7 +26,7 @@ from tocsin.incidents.permissions import Limits, Standing, Verb
 from tocsin.slack.gestures import Command, Happening, Interaction
 from tocsin.slack.lookers import Lookers
 from tocsin.slack.marks import Marks
-from tocsin.slack.people import People
+from tocsin.slack.people import ASKING_SECONDS, People
 from tocsin.slack.permits import CHECK_SECONDS, Permits, UserGroups
 from tocsin.slack.places import Places
 from tocsin.slack.tasks import Tasks
@@ -71,12 +71,25 @@ class Desk:
     """The workspaces whose incidents are this one's to see; None, all that there are."""
     look_whether_gone: Callable[[], Awaitable[None]] = _stays
     """Slack says that Tocsin may have been uninstalled here: find out, and act on it."""
+    announce: ChannelId | None = None
+    """Where public incidents are announced, whatever the rules say."""
     permits: Permits = field(init=False)
     places: Places = field(init=False)
 
     def __post_init__(self) -> None:
-        self.places = Places(self.workspace)
+        self.places = Places(self.workspace.readership)
         self.permits = Permits(self.people, UserGroups(self.workspace), self.limits)
+
+    @property
+    def announced_in(self) -> tuple[ChannelId, ...]:
+        """Every channel in which an incident may be announced."""
+        of_rules = (ChannelId(channel) for rule in self.rules for channel in rule.channels)
+        return tuple(dict.fromkeys([*([self.announce] if self.announce else ()), *of_rules]))
+
+    async def greet(self) -> None:
+        """Learn, in a second and a half at most, what most declarations need to know of people and places."""
+        places = (self.places.is_shared(channel, ASKING_SECONDS) for channel in self.announced_in)
+        await asyncio.gather(self.people.greet(), *places)
 
     async def may(
         self,

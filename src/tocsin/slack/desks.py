@@ -92,7 +92,7 @@ class Desks:
             self._orgs[team] = installation.home
         if team not in self._desks:
             desk = self.desk(team)
-            desk.tasks.begin("learn names", desk.people.greet())
+            desk.tasks.begin("learn names", desk.greet())
         return self.desk(team)
 
     def desk(self, team: TeamId) -> Desk:

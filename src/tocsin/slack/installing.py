@@ -96,7 +96,7 @@ class Installing:
         await self._installations.keep(installation)
         self._desks.install(installation)
         if desk := await self._desks.find(installation.team_id):
-            desk.tasks.begin("learn names", desk.people.greet())
+            desk.tasks.begin("learn names", desk.greet())
         log.info("installed", home=installation.home, name=installation.name)
         return installation.name or installation.home, url
 

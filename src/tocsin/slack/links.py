@@ -8,8 +8,9 @@ from typing import Any
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.incidents.errors import SlackRefused
-from tocsin.incidents.model import ChannelId, Incident, MessageTs
+from tocsin.incidents.model import ChannelId, Incident, MessageTs, PersonId
 from tocsin.slack.calls import Calls
+from tocsin.slack.disclosure import NOTHING, Disclosure, InChannel, shown_to
 from tocsin.slack.pace import Urgency
 from tocsin.slack.views.unfurl import FOLDED, details, folded_object, unfurl_blocks, work_object
 
@@ -29,17 +30,6 @@ class WorkspaceLinks:
     without_objects: bool = False
     """Slack has said that it shows no Work Objects for this app; a card is shown instead from then on."""
 
-    async def is_read_by_us_alone(self, channel: ChannelId) -> bool:
-        """Whether no other organisation reads it, as far as Slack tells; False where it does not tell."""
-        try:
-            answer = await self.calls.once(self.client.conversations_info, channel=channel)
-        except SlackRefused:
-            return False
-        found = answer.get("channel") or {}
-        return not any(
-            found.get(flag) for flag in ("is_ext_shared", "is_pending_ext_shared", "is_org_shared")
-        )
-
     async def unfurl(self, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]) -> None:
         """Show incidents below a message: as Work Objects where there are any, else as cards.
 
@@ -47,34 +37,41 @@ class WorkspaceLinks:
         """
         objects = [work_object(incident, url) for url, incident in shown.items()]
         blocks = {url: {"blocks": unfurl_blocks(incident)} for url, incident in shown.items()}
-        await self._shown(channel, ts, objects, blocks)
+        about = Disclosure(tuple(shown.values()), InChannel(channel))
+        await self._shown(channel, ts, objects, blocks, about)
 
     async def fold(self, channel: ChannelId, ts: MessageTs, url: str) -> None:
         blocks = {"blocks": [block.to_dict() for block in FOLDED]}
         try:
-            await self._shown(channel, ts, [folded_object(url)], {url: blocks})
+            await self._shown(channel, ts, [folded_object(url)], {url: blocks}, NOTHING)
         except SlackRefused as refusal:
             if refusal.code not in GONE:
                 raise
 
     async def _shown(
-        self, channel: ChannelId, ts: MessageTs, objects: list[dict[str, Any]], blocks: dict[str, Any]
+        self,
+        channel: ChannelId,
+        ts: MessageTs,
+        objects: list[dict[str, Any]],
+        blocks: dict[str, Any],
+        about: Disclosure,
     ) -> None:
         if not self.without_objects:
             try:
-                await self._unfurled(channel, ts, metadata={"entities": objects})
+                await self._unfurled(channel, ts, about, metadata={"entities": objects})
             except SlackRefused as refusal:
                 if refusal.code not in UNAVAILABLE:
                     raise
                 self.without_objects = True
             else:
                 return
-        await self._unfurled(channel, ts, unfurls=blocks)
+        await self._unfurled(channel, ts, about, unfurls=blocks)
 
-    async def _unfurled(self, channel: ChannelId, ts: MessageTs, **shown: Any) -> None:
-        await self.calls.make(self.client.chat_unfurl, Urgency.CARD, channel=channel, ts=ts, **shown)
+    async def _unfurled(self, channel: ChannelId, ts: MessageTs, about: Disclosure, **shown: Any) -> None:
+        unfurl = self.client.chat_unfurl
+        await self.calls.make(unfurl, Urgency.CARD, about=about, channel=channel, ts=ts, **shown)
 
-    async def present(self, trigger_id: str, incident: Incident | None) -> None:
+    async def present(self, trigger_id: str, incident: Incident | None, person: PersonId | None) -> None:
         """Show somebody all of an incident; without one, that there is none (Slack, entity.presentDetails).
 
         The trigger is good once, for 3 s.
@@ -82,4 +79,6 @@ class WorkspaceLinks:
         shown: dict[str, Any] = (
             {"metadata": details(incident)} if incident else {"error": {"status": "not_found"}}
         )
-        await self.calls.once(self.client.entity_presentDetails, trigger_id=trigger_id, **shown)
+        about = shown_to(person, incident) if incident else NOTHING
+        present = self.client.entity_presentDetails
+        await self.calls.once(present, about=about, trigger_id=trigger_id, **shown)

@@ -29,6 +29,6 @@ class SlackOperator:
             return
         try:
             said = f":warning: {escape(sentence)}"
-            await self._workspace.tell(PersonId(self._to), said, key=key, again=again)
+            await self._workspace.tell(PersonId(self._to), said, about=None, key=key, again=again)
         except SlackRefused as refusal:
             log.error("the operator cannot be told", where=self._to, why=refusal.sentence, what=sentence)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -11,6 +10,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tocsin.incidents.errors import OutcomeUnknown, SlackRefused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, Person, TeamId
 from tocsin.slack.calls import Calls, told
+from tocsin.slack.disclosure import posted_to
 from tocsin.slack.pace import Urgency
 from tocsin.slack.posts import Posts
 from tocsin.slack.views.kit import escape
@@ -35,8 +35,8 @@ class WorkspacePapers:
         text: str,
         comment: str,
         *,
+        about: Incident,
         again: bool = False,
-        still: Callable[[], Awaitable[None]] | None = None,
     ) -> str:
         """Share a text file, in two calls and an upload between them (Slack, files.getUploadURLExternal).
 
@@ -46,15 +46,21 @@ class WorkspacePapers:
         if again and (there := await self._posts.find_file(channel, name)) is not None:
             return there
         content = text.encode()
+        carried = posted_to(to, about)
         answer = await self.calls.make(
-            self.client.files_getUploadURLExternal, Urgency.CARD, filename=name, length=len(content)
+            self.client.files_getUploadURLExternal,
+            Urgency.CARD,
+            about=carried,
+            filename=name,
+            length=len(content),
         )
         file = told(answer, "file_id")
+        await self.calls.judge(carried, "upload_url")
         await self._upload(told(answer, "upload_url"), content)
         await self.calls.make(
             self.client.files_completeUploadExternal,
             Urgency.CARD,
-            still=still,
+            about=carried,
             files=[{"id": file, "title": name}],
             channel_id=channel,
             initial_comment=escape(comment),
@@ -84,14 +90,12 @@ class WorkspacePapers:
         canvas = properties.get("canvas") if isinstance(properties, dict) else None
         return str(canvas.get("file_id") or "") if isinstance(canvas, dict) else ""
 
-    async def write_canvas(
-        self, channel: ChannelId, title: str, markdown: str, *, still: Callable[[], Awaitable[None]]
-    ) -> str:
+    async def write_canvas(self, channel: ChannelId, title: str, markdown: str, *, about: Incident) -> str:
         """Slack, conversations.canvases.create: a channel has one, and a free workspace none."""
         answer = await self.calls.make(
             self.client.conversations_canvases_create,
             Urgency.CARD,
-            still=still,
+            about=posted_to(channel, about),
             channel_id=channel,
             title=title,
             document_content={"type": "markdown", "markdown": markdown},
@@ -124,5 +128,6 @@ class WorkspacePapers:
         self, channel: ChannelId, incident: Incident, link: str, by: Person, *, key: str, again: bool = False
     ) -> MessageTs:
         text, blocks = written_message(incident, link, by)
-        _, ts = await self._posts.post(channel, text, blocks, key=key, again=again)
+        about = posted_to(channel, incident)
+        _, ts = await self._posts.post(channel, text, blocks, about=about, key=key, again=again)
         return ts

@@ -88,6 +88,21 @@ class Permits:
         asker = Asker(person=person, standing=standing, groups=groups, handles=self._groups.handles)
         return permitted(asker, verb, incident, self._limits, private=private)
 
+    async def check_opening(self, person: PersonId | None, verb: Verb, incident: Incident) -> None:
+        """Raises Refused where a form that shows an incident is not to be opened for a person.
+
+        Their standing must be known: as Slack told it within the last hour, else asked for a second at most.
+        Of user groups nobody is asked: who is in none of them is told when the form is sent.
+        """
+        needed = self._needed(verb, False)
+        standing = self._people.last_standing(person) if person else Standing.UNKNOWN
+        if person is not None and standing is Standing.UNKNOWN:
+            standing = await self._people.standing(person, CHECK_SECONDS)
+        known = {group: self._groups.known(group) for group in needed}
+        groups = frozenset(g for g, members in known.items() if members is None or person in members)
+        asker = Asker(person=person, standing=standing, groups=groups, handles=self._groups.handles)
+        permitted(asker, verb, incident, self._limits)
+
     def refusal(self, person: PersonId | None, verb: Verb, incident: Incident | None = None) -> str:
         """Why somebody may not do this, as far as it is known without asking anybody; else nothing."""
         standing = self._people.known_standing(person) if person is not None else None

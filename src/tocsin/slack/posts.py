@@ -11,6 +11,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import ChannelId, MessageTs
 from tocsin.slack.calls import Answer, Calls, told
+from tocsin.slack.disclosure import Disclosure, is_person
 from tocsin.slack.pace import Urgency
 from tocsin.slack.refusals import UNREADABLE
 
@@ -35,6 +36,7 @@ class Posts:
         text: str,
         blocks: Sequence[Block] | None = None,
         *,
+        about: Disclosure,
         key: str,
         urgency: Urgency = Urgency.CARD,
         thread: MessageTs | None = None,
@@ -42,7 +44,8 @@ class Posts:
     ) -> Posted:
         """Post to a channel or a person; with `again`, what was posted with this key before is looked for.
 
-        Blocks that Slack does not take are left out: the text says the same in plain words.
+        `about` is what the message carries. Raises Withheld where its readers may not read it. Blocks that
+        Slack does not take are left out: the text says the same in plain words.
         """
         if again and (there := await self._find(to, key, thread)) is not None:
             return there
@@ -55,26 +58,28 @@ class Posts:
             "unfurl_media": False,
             "metadata": {"event_type": EVENT, "event_payload": {"key": key}},
         }
-        answer = await self._sent(message, urgency)
+        answer = await self._sent(message, urgency, about)
         return ChannelId(told(answer, "channel")), MessageTs(told(answer, "ts"))
 
-    async def _sent(self, message: dict[str, Any], urgency: Urgency) -> Answer:
+    async def _sent(self, message: dict[str, Any], urgency: Urgency, about: Disclosure) -> Answer:
+        post = self._client.chat_postMessage
         try:
-            return await self._calls.make(self._client.chat_postMessage, urgency, **message)
+            return await self._calls.make(post, urgency, about=about, **message)
         except SlackRefused as refusal:
             if refusal.code in UNREADABLE and message["blocks"]:
-                return await self._sent({**message, "blocks": None}, urgency)
+                return await self._sent({**message, "blocks": None}, urgency, about)
             if refusal.code == "not_in_channel" and await self._joined(message["channel"]):
-                return await self._calls.make(self._client.chat_postMessage, urgency, **message)
+                return await self._calls.make(post, urgency, about=about, **message)
             raise
 
-    async def edit(self, posted: Posted, text: str, blocks: Sequence[Block]) -> None:
+    async def edit(self, posted: Posted, text: str, blocks: Sequence[Block], *, about: Disclosure) -> None:
         """Change a message; nothing happens when it is gone (Slack, chat.update: `message_not_found`)."""
         channel, ts = posted
         try:
             await self._calls.make(
                 self._client.chat_update,
                 Urgency.CARD,
+                about=about,
                 channel=channel,
                 ts=ts,
                 text=text,
@@ -93,7 +98,7 @@ class Posts:
 
     async def room(self, to: str) -> ChannelId:
         """A channel as it is; the direct message with a person."""
-        if not to.startswith(("U", "W")):
+        if not is_person(to):
             return ChannelId(to)
         opened = await self._calls.make(self._client.conversations_open, users=to)
         return ChannelId(told(opened, "channel", "id"))

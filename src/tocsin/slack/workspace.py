@@ -21,6 +21,7 @@ from tocsin.slack.accounts import Home
 from tocsin.slack.calls import Answer, Calls, told
 from tocsin.slack.changes import WorkspaceChanges
 from tocsin.slack.crowd import WorkspacePeople
+from tocsin.slack.disclosure import NOTHING, Disclosure, Joining, NewChannel, posted_to, shown_to
 from tocsin.slack.installations import Installation
 from tocsin.slack.links import WorkspaceLinks
 from tocsin.slack.pace import Urgency
@@ -76,9 +77,13 @@ class SlackWorkspace(WorkspaceChanges, WorkspaceSteps, WorkspaceLinks, Workspace
         self.client.token = None
         self.calls.closed = NOT_INSTALLED
 
-    async def create_channel(self, name: str, *, private: bool) -> Channel:
+    async def create_channel(self, name: str, incident: Incident, *, private: bool) -> Channel:
         answer = await self.calls.make(
-            self.client.conversations_create, Urgency.ANSWER, name=name, is_private=private
+            self.client.conversations_create,
+            Urgency.ANSWER,
+            about=Disclosure((incident,), NewChannel(private)),
+            name=name,
+            is_private=private,
         )
         return _channel(answer)
 
@@ -99,11 +104,19 @@ class SlackWorkspace(WorkspaceChanges, WorkspaceSteps, WorkspaceLinks, Workspace
                 return None
 
     async def set_topic(self, channel: ChannelId, incident: Incident) -> None:
-        await self.calls.make(self.client.conversations_setTopic, channel=channel, topic=topic(incident))
+        await self.calls.make(
+            self.client.conversations_setTopic,
+            about=posted_to(channel, incident),
+            channel=channel,
+            topic=topic(incident),
+        )
 
     async def set_purpose(self, channel: ChannelId, incident: Incident) -> None:
         await self.calls.make(
-            self.client.conversations_setPurpose, channel=channel, purpose=purpose(incident)
+            self.client.conversations_setPurpose,
+            about=posted_to(channel, incident),
+            channel=channel,
+            purpose=purpose(incident),
         )
 
     async def bookmark(self, channel: ChannelId, incident: Incident, *, again: bool) -> None:
@@ -115,24 +128,30 @@ class SlackWorkspace(WorkspaceChanges, WorkspaceSteps, WorkspaceLinks, Workspace
                 return
         await self.calls.make(
             self.client.bookmarks_add,
+            about=posted_to(channel, incident),
             channel_id=channel,
             title=bookmark_title(incident),
             type="link",
             link=incident.permalink,
         )
 
-    async def invite(self, channel: ChannelId, people: Sequence[PersonId]) -> tuple[PersonId, ...]:
+    async def invite(
+        self, channel: ChannelId, people: Sequence[PersonId], incident: Incident
+    ) -> tuple[PersonId, ...]:
         left_out: list[PersonId] = []
         invited = [person for person in people if person != self.bot_user_id]
         for start in range(0, len(invited), INVITED_AT_ONCE):
-            left_out += await self._invite(channel, invited[start : start + INVITED_AT_ONCE])
+            left_out += await self._invite(channel, invited[start : start + INVITED_AT_ONCE], incident)
         return tuple(left_out)
 
-    async def _invite(self, channel: ChannelId, people: Sequence[PersonId]) -> list[PersonId]:
+    async def _invite(
+        self, channel: ChannelId, people: Sequence[PersonId], incident: Incident
+    ) -> list[PersonId]:
         try:
             answer = await self.calls.make(
                 self.client.conversations_invite,
                 Urgency.CARD,
+                about=Disclosure((incident,), Joining(channel, frozenset(people))),
                 channel=channel,
                 users=",".join(people),
                 force=True,
@@ -162,6 +181,7 @@ class SlackWorkspace(WorkspaceChanges, WorkspaceSteps, WorkspaceLinks, Workspace
             spot.to,
             card_text(incident),
             card(incident),
+            about=posted_to(spot.to, incident),
             key=key,
             urgency=urgency,
             thread=spot.thread,
@@ -170,27 +190,43 @@ class SlackWorkspace(WorkspaceChanges, WorkspaceSteps, WorkspaceLinks, Workspace
         return Card(channel=channel, ts=ts, place=spot.place)
 
     async def update_card(self, incident: Incident, card_: Card) -> None:
-        await self._posts.edit((card_.channel, card_.ts), card_text(incident), card(incident))
+        await self._posts.edit(
+            (card_.channel, card_.ts),
+            card_text(incident),
+            card(incident),
+            about=_card_read_by(card_, incident),
+        )
 
-    async def tell(self, person: PersonId, sentence: str, *, key: str, again: bool = False) -> None:
-        await self._posts.post(person, sentence, key=key, again=again)
+    async def tell(
+        self, person: PersonId, sentence: str, *, about: Incident | None, key: str, again: bool = False
+    ) -> None:
+        await self._posts.post(person, sentence, about=posted_to(person, about), key=key, again=again)
 
     async def ask_to_fix(
         self, person: PersonId, name: str, sentence: str, *, key: str, again: bool = False
     ) -> None:
         text, blocks = refused_message(name, sentence, key)
-        await self._posts.post(person, text, blocks, key=f"{key}:refused", again=again)
+        # They are told of what they typed themselves, and nothing came of it.
+        await self._posts.post(person, text, blocks, about=NOTHING, key=f"{key}:refused", again=again)
 
-    async def open_modal(self, trigger_id: str, view: View) -> str:
+    async def open_modal(self, trigger_id: str, view: View, about: Disclosure) -> str:
         """Open a modal and answer its id; the trigger is good once, for 3 s (Slack, views.open)."""
-        answer = await self.calls.once(self.client.views_open, trigger_id=trigger_id, view=view.to_dict())
+        opened = self.client.views_open
+        answer = await self.calls.once(opened, about=about, trigger_id=trigger_id, view=view.to_dict())
         return told(answer, "view", "id")
 
-    async def update_modal(self, view_id: str, view: View, *, seen: str | None = None) -> bool:
+    async def update_modal(
+        self, view_id: str, view: View, about: Disclosure, *, seen: str | None = None
+    ) -> bool:
         """Change an open modal; False when it was closed, or has changed since it was `seen`."""
         try:
             await self.calls.make(
-                self.client.views_update, Urgency.ANSWER, view_id=view_id, view=view.to_dict(), hash=seen
+                self.client.views_update,
+                Urgency.ANSWER,
+                about=about,
+                view_id=view_id,
+                view=view.to_dict(),
+                hash=seen,
             )
         except SlackRefused as refusal:
             if refusal.code not in {"not_found", "hash_conflict"}:
@@ -198,39 +234,58 @@ class SlackWorkspace(WorkspaceChanges, WorkspaceSteps, WorkspaceLinks, Workspace
             return False
         return True
 
-    async def publish_home(self, person: PersonId, view: View) -> None:
-        """Show somebody their Home tab (Slack, views.publish)."""
-        await self.calls.make(self.client.views_publish, Urgency.CARD, user_id=person, view=view.to_dict())
-
-    async def show_declared(self, view_id: str, incident: Incident, trouble: Sequence[str]) -> bool:
-        return await self.update_modal(
-            view_id, declared_modal(incident, incident.slack_channel_name, trouble)
+    async def publish_home(self, person: PersonId, view: View, *shown: Incident) -> None:
+        """Show a person their Home tab, with the incidents that are `shown` there (Slack, views.publish)."""
+        await self.calls.make(
+            self.client.views_publish,
+            Urgency.CARD,
+            about=shown_to(person, *shown),
+            user_id=person,
+            view=view.to_dict(),
         )
 
-    async def show_already_declared(self, view_id: str, incident: Incident) -> bool:
-        return await self.update_modal(view_id, already_modal(incident, self._clock(), FormContext()))
+    async def show_declared(
+        self, view_id: str, person: PersonId | None, incident: Incident, trouble: Sequence[str]
+    ) -> bool:
+        view = declared_modal(incident, incident.slack_channel_name, trouble)
+        return await self.update_modal(view_id, view, shown_to(person, incident))
+
+    async def show_already_declared(self, view_id: str, person: PersonId | None, incident: Incident) -> bool:
+        view = already_modal(incident, self._clock(), FormContext())
+        return await self.update_modal(view_id, view, shown_to(person, incident))
 
     async def show_not_declared(self, view_id: str, sentence: str) -> bool:
-        return await self.update_modal(view_id, sorry_modal("Not declared", sentence))
+        return await self.update_modal(view_id, sorry_modal("Not declared", sentence), NOTHING)
 
-    async def push_modal(self, trigger_id: str, view: View) -> str:
+    async def push_modal(self, trigger_id: str, view: View, about: Disclosure) -> str:
         """Put a modal on top of the open one; three at most (Slack, views.push)."""
-        answer = await self.calls.once(self.client.views_push, trigger_id=trigger_id, view=view.to_dict())
+        pushed = self.client.views_push
+        answer = await self.calls.once(pushed, about=about, trigger_id=trigger_id, view=view.to_dict())
         return told(answer, "view", "id")
 
-    async def say_to(self, person: PersonId, text: str, blocks: Sequence[Block] = ()) -> None:
+    async def say_to(
+        self, person: PersonId, text: str, about: Disclosure, blocks: Sequence[Block] = ()
+    ) -> None:
         """A direct message that may be lost with the process; for answers to what somebody just pressed."""
-        await self._posts.post(person, text, blocks or None, key=f"answer:{uuid4()}", urgency=Urgency.ANSWER)
+        key = f"answer:{uuid4()}"
+        await self._posts.post(person, text, blocks or None, about=about, key=key, urgency=Urgency.ANSWER)
 
     async def answer(self, response_url: str, sentence: str) -> None:
-        """A sentence in plain words, as `reply`."""
-        await self.reply(response_url, escape(sentence))
+        """A sentence in plain words that says nothing of an incident, as `reply`."""
+        await self.reply(response_url, escape(sentence), NOTHING)
 
     async def reply(
-        self, response_url: str, text: str, blocks: Sequence[Block] = (), *, instead: bool = False
+        self,
+        response_url: str,
+        text: str,
+        about: Disclosure,
+        blocks: Sequence[Block] = (),
+        *,
+        instead: bool = False,
     ) -> None:
         """What only the person who asked sees, by the address Slack gave with their request.
 
+        Raises Withheld where they may not read what it carries.
         Good five times within half an hour; with `instead` it takes the place of the message that was pressed
         in (Slack, handling interactions: response_url). The address must be Slack's own, or of the host that
         our Slack calls go to.
@@ -239,6 +294,7 @@ class SlackWorkspace(WorkspaceChanges, WorkspaceSteps, WorkspaceLinks, Workspace
         ours = parts.netloc == urlsplit(self.client.base_url).netloc
         if not ours and (parts.scheme, parts.hostname) != ("https", "hooks.slack.com"):
             raise SlackRefused("response_url", "invalid_url")
+        await self.calls.judge(about, "response_url")
         assert self.client.session is not None
         said: dict[str, Any] = {"response_type": "ephemeral", "text": text, "replace_original": instead}
         if blocks:
@@ -249,6 +305,13 @@ class SlackWorkspace(WorkspaceChanges, WorkspaceSteps, WorkspaceLinks, Workspace
                     raise Unavailable(f"Slack did not take the answer (HTTP {answered.status}).")
         except (TimeoutError, aiohttp.ClientError) as error:
             raise Unavailable("Slack cannot be reached.") from error
+
+
+def _card_read_by(card_: Card, incident: Incident) -> Disclosure:
+    """Who reads a card: the reporter's own is in their direct messages with Tocsin."""
+    if card_.place == "reporter":
+        return shown_to(incident.creator.slack_user_id, incident)
+    return posted_to(card_.channel, incident)
 
 
 def _channel(answer: Answer) -> Channel:

@@ -7,11 +7,16 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from slack_sdk.models.blocks import Block
+from slack_sdk.models.views import View
 
 from tocsin.actions.best_effort import best_effort
-from tocsin.incidents.errors import Refused, TocsinError
+from tocsin.actions.promises import NOT_YOURS_NOW
+from tocsin.incidents.errors import Refused, TocsinError, Withheld
+from tocsin.incidents.model import Incident
 from tocsin.slack.desk import Desk, answering
+from tocsin.slack.disclosure import NOTHING, Disclosure, shown_to
 from tocsin.slack.gestures import Command, Press, Shortcut, Submission
+from tocsin.slack.views.errand import done_modal, said_modal
 from tocsin.slack.views.kit import escape
 
 Asked = Command | Shortcut | Press | Submission
@@ -19,16 +24,52 @@ SORRY = "Something went wrong on our side, and nothing was done. Please try agai
 
 
 async def say(
-    desk: Desk, asked: Asked, text: str, blocks: Sequence[Block] = (), *, instead: bool = False
+    desk: Desk,
+    asked: Asked,
+    text: str,
+    about: Disclosure,
+    blocks: Sequence[Block] = (),
+    *,
+    instead: bool = False,
 ) -> None:
     """Answer where the person is looking, else in a direct message; `text` is escaped already.
 
-    With `instead` the answer takes the place of the one that was pressed in.
+    With `instead` the answer takes the place of the one that was pressed in. Raises Withheld where they may
+    not read what it carries.
     """
     if asked.response_url:
-        await desk.workspace.reply(asked.response_url, text, blocks, instead=instead)
+        await desk.workspace.reply(asked.response_url, text, about, blocks, instead=instead)
     elif asked.by.slack_user_id:
-        await desk.workspace.say_to(asked.by.slack_user_id, text, blocks)
+        await desk.workspace.say_to(asked.by.slack_user_id, text, about, blocks)
+
+
+async def readable(desk: Desk, asked: Asked, incident: Incident, sentence: str) -> str:
+    """The sentence about an incident, if who asked may still read of it when the answer goes out.
+
+    Raises Unavailable where that cannot be known.
+    """
+    try:
+        await desk.workspace.calls.judge(shown_to(asked.by.slack_user_id, incident), "acknowledgement")
+    except Withheld:
+        return NOT_YOURS_NOW
+    return sentence
+
+
+async def said_view(desk: Desk, asked: Asked, incident: Incident, sentence: str) -> View:
+    """A modal that says in plain words what was done, if who asked may still read of the incident."""
+    sentence = await readable(desk, asked, incident, sentence)
+    if sentence == NOT_YOURS_NOW:
+        return done_modal(sentence)
+    (shown,) = await desk.as_seen(asked.by.slack_user_id, [incident])
+    return said_modal(shown, escape(sentence))
+
+
+async def say_of(desk: Desk, asked: Asked, incident: Incident, sentence: str) -> None:
+    """Answer in plain words about an incident, if who asked may still read of it."""
+    try:
+        await say(desk, asked, escape(sentence), shown_to(asked.by.slack_user_id, incident))
+    except Withheld:
+        await say(desk, asked, NOT_YOURS_NOW, NOTHING)
 
 
 def begin(desk: Desk, asked: Asked, doing: str, work: Coroutine[Any, Any, Any]) -> None:
@@ -40,7 +81,7 @@ def begin(desk: Desk, asked: Asked, doing: str, work: Coroutine[Any, Any, Any]) 
             async with best_effort(doing) as failed:
                 await work
         if failed:
-            await say(desk, asked, escape(reason(failed[0])))
+            await say(desk, asked, escape(reason(failed[0])), NOTHING)
         answered.set()
 
     desk.tasks.begin(doing, run())

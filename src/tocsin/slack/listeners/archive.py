@@ -6,9 +6,8 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 
 from tocsin.slack.desk import Desk
 from tocsin.slack.gestures import Press
-from tocsin.slack.listeners.answers import begin, say
+from tocsin.slack.listeners.answers import begin, say_of
 from tocsin.slack.listeners.errands import allowed, called
-from tocsin.slack.views.kit import escape
 
 
 async def keep_channel(ack: AsyncAck, press: Press, desk: Desk) -> None:
@@ -22,4 +21,4 @@ async def _keep(desk: Desk, press: Press) -> None:
     await allowed(desk, press, "keep", incident)
     kept = await desk.managing.archiving.keep(incident, desk.people.meet(press.by))
     said = "is kept" if kept else "is not to be archived any more"
-    await say(desk, press, escape(f"The channel of {incident.reference} {said}."))
+    await say_of(desk, press, incident, f"The channel of {incident.reference} {said}.")

@@ -19,8 +19,9 @@ from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import Incident, TeamId
 from tocsin.incidents.requests import IncidentChange
 from tocsin.slack.desk import Desk, being_answered
+from tocsin.slack.disclosure import listed_to, shown_to
 from tocsin.slack.gestures import Command, Press, Submission
-from tocsin.slack.listeners.answers import Asked, begin, reason, say
+from tocsin.slack.listeners.answers import Asked, begin, readable, reason, say_of
 from tocsin.slack.listeners.declare import open_declare
 from tocsin.slack.listeners.errands import aimed, allowed, called
 from tocsin.slack.views.choose import choose_modal
@@ -65,6 +66,7 @@ async def go(way: Way, ack: AsyncAck, command: Command, rest: str, desk: Desk) -
             return
         try:
             sentence = await way.act(desk, command, aim.incident, aim.rest)
+            sentence = await readable(desk, command, aim.incident, sentence)
         except Unclear as unclear:
             await _open(way, ack, command, desk, aim.incident, unclear.sentence)
             return
@@ -85,10 +87,11 @@ async def open_way(
 ) -> None:
     """Open the form of a verb, on top of the modal that was pressed in, if it was one."""
     view = await way.opened(desk, asked, incident, trouble)
+    about = shown_to(asked.by.slack_user_id, incident)
     if isinstance(asked, Press) and asked.view is not None and asked.view.type == "modal":
-        await desk.workspace.push_modal(asked.trigger_id or "", view)
+        await desk.workspace.push_modal(asked.trigger_id or "", view, about)
     else:
-        await desk.workspace.open_modal(asked.trigger_id or "", view)
+        await desk.workspace.open_modal(asked.trigger_id or "", view, about)
 
 
 async def _ask_which(way: Way, ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
@@ -98,7 +101,8 @@ async def _ask_which(way: Way, ack: AsyncAck, command: Command, rest: str, desk:
         await ack()
         typed = f"{command.command} {command.text}".strip() if rest else ""
         errand = Errand(verb=way.verb, rest=rest[:1500], typed=typed[:600])
-        opening = desk.workspace.open_modal(command.trigger_id, choose_modal(errand, known))
+        about = listed_to(command.by.slack_user_id, known)
+        opening = desk.workspace.open_modal(command.trigger_id, choose_modal(errand, known), about)
         begin(desk, command, "ask which incident", opening)
         return
     example = f"`{command.command} {way.verb} INC-12`"
@@ -124,8 +128,11 @@ async def _pressed(way: Way, desk: Desk, pressed: Press, incident_id: str) -> No
     if not way.at_once:
         await open_way(way, desk, pressed, incident)
         return
-    sentence = await way.act(desk, pressed, incident, "")
-    await say(desk, pressed, escape(sentence))
+    try:
+        sentence = await way.act(desk, pressed, incident, "")
+    except Refused as refusal:
+        sentence = reason(refusal)
+    await say_of(desk, pressed, incident, sentence)
 
 
 async def changed(desk: Desk, asked: Asked, incident: Incident, **what: Any) -> str:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from tocsin.actions.orders import DeclareOrder
+from tocsin.incidents.model import ChannelId
 from tocsin.slack.desk import Desk
 from tocsin.slack.gestures import Command, Press, Shortcut, Submission
 from tocsin.slack.permits import CHECK_SECONDS
 from tocsin.slack.views.context import FormContext
 
 READ_BY_OTHERS = "people of another organisation read that channel"
+UNKNOWN_READERS = "Slack does not say just now who reads that channel"
+WITHHELD = {False: "", True: READ_BY_OTHERS, None: UNKNOWN_READERS}
+"""Why there is no card, by what Slack says of a channel's being shared."""
 
 
 async def checked(order: DeclareOrder, submission: Submission, desk: Desk) -> DeclareOrder:
@@ -23,16 +28,23 @@ async def checked(order: DeclareOrder, submission: Submission, desk: Desk) -> De
         desk.may(submission, "declare", private=private),
         desk.places.is_shared(None if private else order.origin, CHECK_SECONDS),
     )
-    return order.model_copy(update={"unchecked": unchecked, "withheld": READ_BY_OTHERS if shared else ""})
+    return order.model_copy(update={"unchecked": unchecked, "withheld": WITHHELD[shared]})
 
 
 def is_learnt(desk: Desk, gesture: Command | Shortcut | Press, context: FormContext) -> bool:
     """Whether nothing need be asked for them to send the form."""
-    return desk.permits.knows(gesture.by.slack_user_id) and desk.places.knows(context.origin)
+    known = all(desk.places.knows(channel) for channel in _places(desk, context))
+    return known and desk.permits.knows(gesture.by.slack_user_id)
 
 
 async def learn(desk: Desk, gesture: Command | Shortcut | Press, context: FormContext) -> None:
     """Ask, while somebody fills in the form, what will have to be known when they send it."""
     await asyncio.gather(
-        desk.permits.learn(gesture.by.slack_user_id), desk.places.is_shared(context.origin, CHECK_SECONDS)
+        desk.permits.learn(gesture.by.slack_user_id),
+        *(desk.places.is_shared(channel, CHECK_SECONDS) for channel in _places(desk, context)),
     )
+
+
+def _places(desk: Desk, context: FormContext) -> Iterable[ChannelId]:
+    """Where a card may go: the channel that it is declared in, and where incidents are announced."""
+    return filter(None, [context.origin, *desk.announced_in])

@@ -8,15 +8,16 @@ from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.slack.desk import Delivery, Desk
+from tocsin.slack.disclosure import NOTHING
 from tocsin.slack.gestures import Press, ShownView, Submission
 from tocsin.slack.listeners import assign, close, describe, export, follow_up, merge, note, update
-from tocsin.slack.listeners.answers import begin, reason
+from tocsin.slack.listeners.answers import begin, reason, said_view
 from tocsin.slack.listeners.changing import Unclear, Way
 from tocsin.slack.listeners.declare import open_form
 from tocsin.slack.listeners.errands import allowed, called
 from tocsin.slack.views.choose import choose_modal, read_choose
 from tocsin.slack.views.declare import FormContext, declare_modal, named
-from tocsin.slack.views.errand import Errand, said_modal
+from tocsin.slack.views.errand import Errand
 from tocsin.slack.views.kit import escape
 
 WAYS: dict[str, Way] = {
@@ -71,8 +72,8 @@ async def submit_choose(ack: AsyncAck, submission: Submission, desk: Desk, deliv
 
 
 async def _said(ack: AsyncAck, desk: Desk, submission: Submission, incident: Incident, sentence: str) -> None:
-    (shown,) = await desk.as_seen(submission.by.slack_user_id, [incident])
-    await ack(response_action="update", view=said_modal(shown, escape(sentence)))
+    view = await said_view(desk, submission, incident, sentence)
+    await ack(response_action="update", view=view)
 
 
 async def declare_instead(ack: AsyncAck, press: Press, desk: Desk) -> None:
@@ -93,4 +94,4 @@ async def _declare_instead(desk: Desk, view: ShownView) -> None:
     typed = Errand.read(view.private_metadata).typed
     filled: DeclareRequest = named(typed.partition(" ")[2])
     modal = declare_modal(await desk.forms.fetch(), FormContext(), filled)
-    await desk.workspace.update_modal(view.id, modal, seen=view.hash)
+    await desk.workspace.update_modal(view.id, modal, NOTHING, seen=view.hash)

@@ -18,6 +18,7 @@ from tocsin.incidents.model import Form, Incident, Person, SourceMessage
 from tocsin.incidents.requests import Declaration, DeclareRequest
 from tocsin.incidents.rules import answered, declared, visible_to
 from tocsin.slack.desk import Delivery, Desk
+from tocsin.slack.disclosure import NOTHING, Disclosure, listed_to, shown_to
 from tocsin.slack.gestures import Command, Press, Shortcut, ShownView, Submission
 from tocsin.slack.listeners.checking import checked, is_learnt, learn
 from tocsin.slack.listeners.unopened import say_unopened
@@ -56,7 +57,7 @@ async def open_declare_from_message(ack: AsyncAck, shortcut: Shortcut, desk: Des
 async def _open_if_allowed(desk: Desk, shortcut: Shortcut) -> None:
     """The form, or the sentence why not; what is not known of the person is asked after it opened."""
     if refusal := desk.permits.refusal(shortcut.user.id, "declare"):
-        await _shown(desk, shortcut, sorry_modal("Not declared", refusal), FormContext())
+        await _shown(desk, shortcut, sorry_modal("Not declared", refusal), NOTHING, FormContext())
     else:
         await _open_from_message(shortcut, desk)
 
@@ -80,7 +81,8 @@ async def _open_carried(desk: Desk, gesture: Shortcut | Press, context: FormCont
     source = None if context.another else _source(context, desk)
     earlier = await _earlier(gesture.team_id, source, gesture.by, desk)
     if earlier is not None:
-        await _shown(desk, gesture, already_modal(earlier, desk.clock(), context), context)
+        about = shown_to(gesture.by.slack_user_id, earlier)
+        await _shown(desk, gesture, already_modal(earlier, desk.clock(), context), about, context)
         return
     filled = DeclareRequest(name=context.name, summary=context.summary)
     await open_form(desk, gesture, context.model_copy(update={"name": "", "summary": ""}), filled)
@@ -155,9 +157,11 @@ async def _reopen(press: Press, desk: Desk) -> None:
 
 async def _show_form(desk: Desk, press: Press, context: FormContext, filled: DeclareRequest) -> None:
     assert press.view is not None
+    form = await desk.forms.fetch()
     opened = desk.open_to(press.by.slack_user_id)
-    view = declare_modal(await desk.forms.fetch(), context, filled, opened=opened)
-    await desk.workspace.update_modal(press.view.id, view, seen=press.view.hash)
+    view = declare_modal(form, context, filled, opened=opened)
+    about = listed_to(press.by.slack_user_id, opened)
+    await desk.workspace.update_modal(press.view.id, view, about, seen=press.view.hash)
 
 
 async def submit_declare(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
@@ -263,7 +267,8 @@ async def open_form(
     view = (
         declare_modal(form, context, filled, notice=notice, opened=opened) if form else loading_modal(context)
     )
-    view_id = await _shown(desk, gesture, view, context, filled)
+    about = listed_to(gesture.by.slack_user_id, opened)
+    view_id = await _shown(desk, gesture, view, about, context, filled)
     if not is_learnt(desk, gesture, context):
         desk.tasks.begin("learn who declares, and where", learn(desk, gesture, context))
     if form is not None or view_id is None:
@@ -272,18 +277,19 @@ async def open_form(
         form = await desk.forms.fetch()
     except TocsinError as error:
         sentence = f"The form could not be fetched: {error} It fills itself in here as soon as it comes."
-        if not await desk.workspace.update_modal(view_id, sorry_modal("Not now", sentence)):
+        if not await desk.workspace.update_modal(view_id, sorry_modal("Not now", sentence), NOTHING):
             return
         form = await desk.forms.awaited()
-    await desk.workspace.update_modal(
-        view_id, declare_modal(form, context, filled, notice=notice, opened=opened)
-    )
+    # The list of open incidents is a courtesy, and may have changed while it was waited for.
+    view = declare_modal(form, context, filled, notice=notice)
+    await desk.workspace.update_modal(view_id, view, NOTHING)
 
 
 async def _shown(
     desk: Desk,
     gesture: Command | Shortcut | Press,
     view: View,
+    about: Disclosure,
     context: FormContext,
     filled: DeclareRequest | None = None,
 ) -> str | None:
@@ -292,7 +298,7 @@ async def _shown(
     What it was to be filled with is not lost then.
     """
     try:
-        return await desk.workspace.open_modal(gesture.trigger_id or "", view)
+        return await desk.workspace.open_modal(gesture.trigger_id or "", view, about)
     except TocsinError as error:
         if filled is not None:
             context = context.model_copy(update={"name": filled.name, "summary": filled.summary})

@@ -68,16 +68,16 @@ GATES: dict[str, Verb] = {"lead": "role", "take": "role", "action": "follow_up",
 async def allowed(desk: Desk, asked: Asked, verb: str, incident: Incident, *, opening: bool = False) -> None:
     """Raises Refused where this person may not do this, or where the backend cannot.
 
-    With `opening` a form is about to open, and nobody is asked: what is not known yet is asked when the form
-    is sent.
+    With `opening` a form is about to open that shows the incident: who somebody is must be known, and the
+    rest is asked when the form is sent.
     """
     gate = GATES.get(verb, cast(Verb, verb))
     if not visible_to(asked.by.slack_user_id, incident):
         raise Refused(NOT_SEEN)
-    if not opening:
+    if opening:
+        await desk.permits.check_opening(asked.by.slack_user_id, gate, incident)
+    else:
         await desk.may(asked, gate, incident)
-    elif refusal := desk.permits.refusal(asked.by.slack_user_id, gate, incident):
-        raise Refused(refusal)
     lacks = (desk.forms.now or Form()).lacks
     if verb in lacks:
         raise Refused(lacks[verb])

@@ -12,6 +12,7 @@ from tocsin.incidents.naming import wanted_by
 from tocsin.incidents.permissions import NOT_SEEN
 from tocsin.incidents.requests import IncidentFilter
 from tocsin.slack.desk import Desk
+from tocsin.slack.disclosure import shown_to
 from tocsin.slack.gestures import Command, Press
 from tocsin.slack.listeners.answers import Asked, begin, say
 from tocsin.slack.listeners.errands import aimed, allowed
@@ -46,14 +47,16 @@ async def _listed(desk: Desk, asked: Command | Press, query: ListQuery) -> None:
     listing = await _listing(desk, asked.by.slack_user_id, query)
     if isinstance(asked, Command) and (query.searching or listing.said):
         listing = listing.model_copy(update={"typed": asked.text.strip()})
-    now = desk.clock()
+    now, about = desk.clock(), shown_to(asked.by.slack_user_id, *listing.incidents)
     if not isinstance(asked, Press) or asked.response_url:
         blocks = list_blocks(listing, now)
-        await say(desk, asked, list_text(listing), blocks, instead=isinstance(asked, Press))
+        await say(desk, asked, list_text(listing), about, blocks, instead=isinstance(asked, Press))
     elif asked.view is not None and asked.view.type == "modal":
-        await desk.workspace.update_modal(asked.view.id, list_modal(listing, now), seen=asked.view.hash)
+        await desk.workspace.update_modal(
+            asked.view.id, list_modal(listing, now), about, seen=asked.view.hash
+        )
     else:
-        await desk.workspace.open_modal(asked.trigger_id or "", list_modal(listing, now))
+        await desk.workspace.open_modal(asked.trigger_id or "", list_modal(listing, now), about)
 
 
 async def _listing(desk: Desk, person: PersonId | None, query: ListQuery) -> Listing:
@@ -103,11 +106,12 @@ async def _show_one(desk: Desk, asked: Asked, incident: Incident) -> None:
         desk.follow_ups.of(incident.id),
         desk.as_seen(asked.by.slack_user_id, [incident]),
     )
+    about = shown_to(asked.by.slack_user_id, incident)
     if isinstance(asked, Press) and not asked.response_url:
         modal = show_modal(incident, timeline, follow_ups)
         if asked.view is not None and asked.view.type == "modal":
-            await desk.workspace.push_modal(asked.trigger_id or "", modal)
+            await desk.workspace.push_modal(asked.trigger_id or "", modal, about)
         else:
-            await desk.workspace.open_modal(asked.trigger_id or "", modal)
+            await desk.workspace.open_modal(asked.trigger_id or "", modal, about)
         return
-    await say(desk, asked, show_text(incident), show_blocks(incident, timeline, follow_ups))
+    await say(desk, asked, show_text(incident), about, show_blocks(incident, timeline, follow_ups))

@@ -14,8 +14,9 @@ from tocsin.actions.promises import AnyChange
 from tocsin.incidents.model import FollowUp, Incident, Person, PersonId, TeamId
 from tocsin.incidents.requests import FollowUpRequest
 from tocsin.slack.desk import Delivery, Desk, being_answered
+from tocsin.slack.disclosure import shown_to
 from tocsin.slack.gestures import Command, Press, Submission
-from tocsin.slack.listeners.answers import Asked, begin, say
+from tocsin.slack.listeners.answers import Asked, begin, say_of
 from tocsin.slack.listeners.changing import Act, Opened, Way, go, key_of, sentence_of
 from tocsin.slack.listeners.close import FOLLOW_UP_SECONDS
 from tocsin.slack.listeners.errands import allowed, called
@@ -119,11 +120,12 @@ async def _done(desk: Desk, press: Press) -> None:
     sentence = sentence_of(await desk.follow_ups.complete(order, being_answered()))
     view = press.view
     if view is None:
-        await say(desk, press, escape(sentence))
+        await say_of(desk, press, incident, sentence)
     elif view.callback_id == "follow_up":
         verb = Errand.read(view.private_metadata).verb
         text, person = read_follow_up(view.values)
         listed = await _listed(desk, incident)
         form = await desk.forms.fetch()
         modal = follow_up_modal(form, incident, verb, listed, text=text, assignee=person)
-        await desk.workspace.update_modal(view.id, modal, seen=view.hash)
+        about = shown_to(press.by.slack_user_id, incident)
+        await desk.workspace.update_modal(view.id, modal, about, seen=view.hash)

@@ -49,7 +49,7 @@ async def publish_home(desk: Desk, person: PersonId) -> None:
         wanted = IncidentFilter(is_open=False, visible_to=person)
         closed = await desk.find.matching(wanted, limit=CLOSED_SHOWN)
         page = page.model_copy(update={"closed": tuple(await desk.as_seen(person, closed))})
-    await desk.workspace.publish_home(person, home_view(page))
+    await desk.workspace.publish_home(person, home_view(page), *page.open, *page.closed)
 
 
 async def homes_kept(open_now: OpenIncidents, desks: Callable[[], Iterable[Desk]]) -> None:

@@ -16,8 +16,9 @@ from tocsin.actions.promises import AnyChange
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, TeamId, TimelineEntry
 from tocsin.slack.desk import Delivery, Desk, being_answered
+from tocsin.slack.disclosure import listed_to
 from tocsin.slack.gestures import Command, Happening, Shortcut, Submission
-from tocsin.slack.listeners.answers import Asked, begin, say
+from tocsin.slack.listeners.answers import Asked, begin, say_of
 from tocsin.slack.listeners.changing import KEYS, Way, go, key_of, sentence_of
 from tocsin.slack.listeners.errands import allowed, incident_of
 from tocsin.slack.listeners.submitting import submit
@@ -84,14 +85,15 @@ async def _keep_from_message(desk: Desk, shortcut: Shortcut) -> None:
         await allowed(desk, shortcut, "note", incident)
         where = shortcut.channel.id, ts
         kept = await _kept(desk, shortcut, incident, where, _text(desk, where, shortcut.message))
-        await say(desk, shortcut, escape(sentence_of(kept)))
+        await say_of(desk, shortcut, incident, sentence_of(kept))
         return
     known = desk.open_to(shortcut.by.slack_user_id)
     if not known:
         raise Refused("No incident is open that this message could be added to.")
     text = _text(desk, (shortcut.channel.id, ts), shortcut.message)
     errand = Errand(verb="note", channel=shortcut.channel.id, ts=ts, rest=shortened(text, 1500))
-    await desk.workspace.open_modal(shortcut.trigger_id or "", choose_modal(errand, known))
+    about = listed_to(shortcut.by.slack_user_id, known)
+    await desk.workspace.open_modal(shortcut.trigger_id or "", choose_modal(errand, known), about)
 
 
 async def keep_message(desk: Desk, asked: Asked, incident: Incident, errand: Errand) -> str:

@@ -7,11 +7,10 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from tocsin.incidents.model import Incident
 from tocsin.slack.desk import Desk
 from tocsin.slack.gestures import Press
-from tocsin.slack.listeners.answers import begin, say
+from tocsin.slack.listeners.answers import begin, say_of
 from tocsin.slack.listeners.changing import key_of, open_way
 from tocsin.slack.listeners.errands import allowed, called
 from tocsin.slack.listeners.update import UPDATE
-from tocsin.slack.views.kit import escape
 from tocsin.slack.views.news import SNOOZE_MINUTES
 
 
@@ -36,7 +35,7 @@ async def _snooze(desk: Desk, press: Press) -> None:
     by = desk.people.meet(press.by)
     await desk.remind.snooze(incident, SNOOZE_MINUTES, by, key_of(press))
     said = f"The channel is asked again for an update on {incident.reference} in {SNOOZE_MINUTES} minutes."
-    await say(desk, press, escape(said))
+    await say_of(desk, press, incident, said)
 
 
 async def take_over(ack: AsyncAck, press: Press, desk: Desk) -> None:
@@ -49,7 +48,7 @@ async def _take_over(desk: Desk, press: Press) -> None:
     incident = await _incident(desk, press)
     await desk.remind.take_over(incident, SNOOZE_MINUTES, desk.people.meet(press.by), key_of(press))
     said = f"You give the next update on {incident.reference}; you are asked in {SNOOZE_MINUTES} minutes."
-    await say(desk, press, escape(said))
+    await say_of(desk, press, incident, said)
 
 
 async def stop(ack: AsyncAck, press: Press, desk: Desk) -> None:
@@ -61,7 +60,7 @@ async def stop(ack: AsyncAck, press: Press, desk: Desk) -> None:
 async def _stop(desk: Desk, press: Press) -> None:
     incident = await _incident(desk, press)
     await desk.remind.stop(incident)
-    await say(desk, press, escape(f"No more updates on {incident.reference} are asked for."))
+    await say_of(desk, press, incident, f"No more updates on {incident.reference} are asked for.")
 
 
 async def _incident(desk: Desk, press: Press, *, opening: bool = False) -> Incident:

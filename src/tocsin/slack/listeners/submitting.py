@@ -14,10 +14,10 @@ from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import Incident
 from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.gestures import Submission
-from tocsin.slack.listeners.answers import reason
+from tocsin.slack.listeners.answers import reason, said_view
 from tocsin.slack.listeners.changing import change
 from tocsin.slack.listeners.errands import allowed, called
-from tocsin.slack.views.errand import Errand, said_modal, saving_modal
+from tocsin.slack.views.errand import Errand, saving_modal
 from tocsin.slack.views.kit import escape
 
 Again = Callable[[Incident, str], Awaitable[View]]
@@ -73,8 +73,7 @@ async def submit(ack: AsyncAck, submission: Submission, desk: Desk, again: Again
     if outcome is None:
         await ack(response_action="update", view=saving_modal(incident))
     elif isinstance(outcome, Changed):
-        (shown,) = await desk.as_seen(submission.by.slack_user_id, [outcome.incident])
-        view = said_modal(shown, escape(outcome.said))
+        view = await said_view(desk, submission, outcome.incident, outcome.said)
         await ack(response_action="update", view=view)
     else:
         await _refuse(ack, submission, desk, outcome, again)

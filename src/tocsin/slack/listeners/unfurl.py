@@ -37,7 +37,7 @@ async def unfurl_links(happening: Happening, desk: Desk) -> None:
         incident = await _readable(happening, reference, desk)
         if incident is not None and not incident.is_private:
             shown[url] = incident
-    if shown and await desk.workspace.is_read_by_us_alone(ChannelId(channel)):
+    if shown and await desk.places.is_for_the_workspace_alone(ChannelId(channel)):
         team = happening.served_team
         await desk.managing.unfurl(desk.workspace.team_id or team, ChannelId(channel), MessageTs(ts), shown)
 
@@ -51,7 +51,7 @@ async def show_details(happening: Happening, desk: Desk) -> None:
     known = ref.get("id") if isinstance(ref, dict) else None
     named = [str(known)] if known else [reference for _, reference in _ours(event, desk)]
     incident = await _readable(happening, named[0], desk) if named else None
-    desk.tasks.begin("show what a link leads to", desk.workspace.present(trigger, incident))
+    desk.tasks.begin("show what a link leads to", desk.workspace.present(trigger, incident, happening.user))
 
 
 async def _readable(happening: Happening, reference: str, desk: Desk) -> Incident | None:

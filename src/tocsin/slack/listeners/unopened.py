@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tocsin.incidents.errors import SlackRefused, TocsinError
 from tocsin.slack.desk import Desk
+from tocsin.slack.disclosure import NOTHING
 from tocsin.slack.gestures import Command, Press, Shortcut
 from tocsin.slack.views.context import FormContext
 from tocsin.slack.views.unopened import unopened_message
@@ -19,6 +20,6 @@ async def say_unopened(
     again = (pressed.action_id, pressed.value or "") if pressed is not None else None
     text, blocks = unopened_message(why, typed, carried, again)
     if gesture.response_url:
-        await desk.workspace.reply(gesture.response_url, text, blocks)
+        await desk.workspace.reply(gesture.response_url, text, NOTHING, blocks)
     elif gesture.by.slack_user_id:
-        await desk.workspace.say_to(gesture.by.slack_user_id, text, blocks)
+        await desk.workspace.say_to(gesture.by.slack_user_id, text, NOTHING, blocks)

@@ -16,7 +16,7 @@ from tocsin.incidents.requests import Declaration, DeclareRequest
 from tocsin.incidents.rules import answered, declared
 from tocsin.slack.desk import Desk
 from tocsin.slack.gestures import Happening
-from tocsin.slack.listeners.checking import READ_BY_OTHERS
+from tocsin.slack.listeners.checking import WITHHELD
 from tocsin.slack.listeners.declare import KEYS
 from tocsin.slack.permits import CHECK_SECONDS
 from tocsin.slack.views.context import FormContext
@@ -94,7 +94,7 @@ async def _order(happening: Happening, inputs: Mapping[str, Any], key: str, desk
         origin=origin,
         announcement=announced(desk.rules, declaration, form),
         run=str(happening.event["function_execution_id"]),
-        withheld=READ_BY_OTHERS if shared else "",
+        withheld=WITHHELD[shared],
         unchecked=unchecked,
     )
 

@@ -93,6 +93,16 @@ def lacking(form_lacks: dict[str, str], *verbs: str) -> list[Block]:
     ]
 
 
+def done_modal(sentence: str) -> View:
+    """What has been done to an incident that the reader may not see any more."""
+    return View(
+        type="modal",
+        title=plain("Done"),
+        close=plain("Done"),
+        blocks=[paragraph(f":white_check_mark: {sentence}")],
+    )
+
+
 def said_modal(incident: Incident, sentence: str) -> View:
     """What has been done, in a sentence that is escaped already."""
     where = f" Carry on in {channel(incident)}." if incident.slack_channel_id else ""

@@ -1,0 +1,58 @@
+"""A private incident's channel that is read by more people than the incident is for."""
+
+from __future__ import annotations
+
+from tocsin.actions.best_effort import patiently
+from tocsin.actions.ports import Operator
+from tocsin.actions.withdraw import PRIVATE, Faces
+from tocsin.incidents.model import ChannelId, Incident
+from tocsin.slack.tasks import Tasks
+from tocsin.slack.workspace import SlackWorkspace
+
+
+class Exposure:
+    """Tells the reporter and the operator, once for each channel, in one workspace."""
+
+    def __init__(self, workspace: SlackWorkspace, ledger: Faces, operator: Operator, tasks: Tasks) -> None:
+        self._workspace = workspace
+        self._ledger = ledger
+        self._operator = operator
+        self._tasks = tasks
+        self._told: set[ChannelId] = set()
+
+    def heard(self, incident: Incident, channel: ChannelId, is_exposed: bool) -> None:
+        """Take note of what Slack says of a private incident's own channel."""
+        if not is_exposed:
+            self._told.discard(channel)
+            self._operator.rest(_about(channel))
+        elif channel not in self._told:
+            self._told.add(channel)
+            self._tasks.begin("tell that a channel is not private", self._tell(incident, channel))
+
+    async def _tell(self, incident: Incident, channel: ChannelId) -> None:
+        if (channel, PRIVATE) not in await self._ledger.faces(incident.id):
+            # It was public from the beginning, and the incident is on its way into another.
+            self._told.discard(channel)
+            return
+        self._operator.sound(
+            _about(channel),
+            f"The channel <#{channel}> of a private incident was made public, or is shared with another "
+            "organisation. Nothing more is posted there; have an owner make it private again.",
+        )
+        reporter = incident.creator.slack_user_id
+        if reporter is None:
+            return
+        tell, key = self._workspace.tell, f"{incident.id}:exposed:{channel}"
+        said = (
+            f"<#{channel}> is not private any more, and {incident.reference} is: nothing more of it is "
+            "posted there. Have an owner make the channel private again."
+        )
+        await patiently(
+            lambda again: tell(reporter, said, about=incident, key=key, again=again),
+            again=True,
+            attempts=None,
+        )
+
+
+def _about(channel: ChannelId) -> str:
+    return f"exposed channel {channel}"

@@ -1,0 +1,131 @@
+"""The gate: what is sent to Slack about an incident goes only where it may be read, asked as it is sent.
+
+Every call that carries something of an incident names the incident and its readers. The rate limiter may keep
+a call waiting, and a call that fails is repeated; meanwhile the incident may have become private, its channel
+public, and a reader's part in it may have ended. So the gate is asked when a call's turn has come, and again
+at each attempt, and it asks for what is true then. Where that cannot be known, nothing is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from tocsin.incidents.errors import Unavailable, Withheld
+from tocsin.incidents.model import ChannelId, Incident, PersonId
+from tocsin.incidents.permissions import NOT_SEEN, Asker, Limits, Standing, permitted
+from tocsin.incidents.rules import visible_to
+from tocsin.slack.disclosure import Alone, Anybody, Disclosure, InChannel, Joining, NewChannel
+from tocsin.slack.people import People
+from tocsin.slack.places import Places
+
+STANDING_SECONDS = 1.5
+"""How long Slack is asked who a reader is, at each attempt."""
+
+GONE = "That incident is not here any more."
+
+
+class Populated(Protocol):
+    """A workspace, as far as it says who is in a channel."""
+
+    bot_user_id: str
+
+    async def members(self, channel: ChannelId) -> Sequence[PersonId] | None: ...
+
+
+class Gate:
+    """Judges disclosures in one workspace."""
+
+    def __init__(
+        self,
+        find: Callable[[str], Awaitable[Incident | None]],
+        at_hand: Callable[[str], Incident | None],
+        workspace: Populated,
+        people: People,
+        places: Places,
+        exposed: Callable[[Incident, ChannelId, bool], None],
+    ) -> None:
+        """`find` reads an incident as it is now, and raises Unavailable where it cannot be asked.
+
+        `at_hand` has the open incidents without asking. `exposed` hears of a private incident's channel, and
+        whether more people read it than the incident is for.
+        """
+        self._find = find
+        self._at_hand = at_hand
+        self._workspace = workspace
+        self._people = people
+        self._places = places
+        self._exposed = exposed
+
+    async def check(self, about: Disclosure) -> None:
+        """Raises Withheld where the readers may not read it, and Unavailable where that cannot be known."""
+        await asyncio.gather(*(self._check(incident, about) for incident in about.incidents))
+
+    async def _now(self, incident: Incident, at_hand: bool) -> Incident:
+        if incident.is_undeclared:
+            # What is saved and not declared yet is kept nowhere: nobody can have changed it.
+            return incident
+        now = (self._at_hand(incident.id) if at_hand else None) or await self._find(incident.id)
+        if now is None:
+            raise Withheld(GONE)
+        return now
+
+    async def _check(self, incident: Incident, about: Disclosure) -> None:
+        now, readers = await self._now(incident, about.at_hand), about.readers
+        match readers:
+            case Alone(person):
+                await self._check_person(now, person)
+            case InChannel(channel):
+                await self._check_channel(now, channel)
+            case Joining(channel, people):
+                await self._check_joining(now, channel, people)
+            case NewChannel(is_private):
+                if now.is_private and not is_private:
+                    # Asked for again, a private one is made.
+                    raise Unavailable(f"{now.reference} has just become private.")
+            case Anybody():
+                if now.is_private:
+                    raise Withheld(NOT_SEEN)
+
+    async def _check_person(self, now: Incident, person: PersonId | None) -> None:
+        """Whoever has a part in the incident may read it; else it is for members, where it is public."""
+        if person is not None and person in now.people:
+            return
+        if not visible_to(person, now):
+            raise Withheld(NOT_SEEN)
+        standing = self._people.last_standing(person) if person else Standing.UNKNOWN
+        if person and standing is Standing.UNKNOWN:
+            standing = await self._people.standing(person, STANDING_SECONDS)
+        if standing is Standing.UNKNOWN:
+            raise Unavailable("Slack does not say just now who you are.")
+        permitted(Asker(person=person, standing=standing), "show", now, Limits())
+
+    async def _check_channel(self, now: Incident, channel: ChannelId) -> None:
+        is_own = channel == now.slack_channel_id
+        if not now.is_private:
+            # Its own channel is for whomever people bring there.
+            if not is_own and await self._places.read_by_others(channel):
+                raise Withheld(f"Nothing was posted in <#{channel}>: people of another organisation read it")
+            return
+        is_for_members = await self._places.is_for_its_members_alone(channel)
+        if not is_own and not (is_for_members and await self._all_have_a_part(now, channel)):
+            raise Withheld(
+                f"{now.reference} goes on in a private channel now, so nothing was posted elsewhere"
+            )
+        if is_own:
+            self._exposed(now, channel, not is_for_members)
+        if not is_for_members:
+            raise Withheld(f"The channel of {now.reference} is not private any more: nothing is posted there")
+
+    async def _all_have_a_part(self, now: Incident, channel: ChannelId) -> bool:
+        members = await self._workspace.members(channel)
+        return members is not None and set(members) <= {*now.people, self._workspace.bot_user_id}
+
+    async def _check_joining(self, now: Incident, channel: ChannelId, people: frozenset[PersonId]) -> None:
+        if not now.is_private:
+            return
+        if channel == now.slack_channel_id:
+            await self._check_channel(now, channel)
+        if not people <= frozenset(now.people):
+            raise Withheld(f"{now.reference} is private: only its reporter and role holders are brought in")
