@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fakes.bot import picked, ticked, typed
+from fakes.errands import typed_verb
 from fakes.held_backend import Held, held_bot
 from fakes.readings import deliver, how_many, last_delivery, newest, pressed, settled, told, words
 
 from tocsin.actions.ports import loop_time
 from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
+from tocsin.incidents.requests import IncidentChange
 from tocsin.slack.views.declare import read_declare
 from tocsin.slack.views.declared import saved_modal
 
@@ -131,3 +134,20 @@ async def test_a_form_whose_choices_are_not_there_yet_opens_as_loading_and_is_fi
         held.backend.form_may_come.set()
         await held.bot.workspace.heard("views.update")
         assert view.values["name"]["name"]["value"] == "checkout is slow"
+
+
+async def test_who_waited_for_an_answer_reads_nothing_of_what_became_private_meanwhile(held: Held) -> None:
+    held.backend.go_on.set()
+    assert (await held.bot.submit("ana", await held.filled())).ok
+    await settled(held.bot)
+    incident, general = await newest(held.bot), held.bot.slack.channel("general")
+    held.backend.may_change.clear()
+    said = await typed_verb(held.bot, "ben", general, f"/incident severity {incident.reference} critical")
+    assert "Saved" in said
+    private = IncidentChange(key="hidden", by=incident.creator, at=datetime.now(UTC), visibility="private")
+    await held.backend._behind.change(incident.id, private)
+    held.backend.may_change.set()
+    await settled(held.bot)
+    late = " ".join(map(words, told(held.bot, "ben")))
+    assert "What you asked for is done. The incident is not yours to see any more." in late
+    assert "Critical" not in late

@@ -12,7 +12,7 @@ from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import ChannelId
 
 KEPT = 10_000
-FRESH_SECONDS = 600.0
+FRESH_SECONDS = 300.0
 """How long a channel is taken for what it was, where a public incident is shown."""
 
 
@@ -49,8 +49,12 @@ class Places:
         if channel is None or not _is_channel(channel):
             return False
         if not self.knows(channel):
-            async with best_effort("ask Slack who reads a channel"), asyncio.timeout(seconds):
-                return await self.read_by_others(channel)
+            asking = self._ask(channel)
+            await asyncio.wait({asking}, timeout=seconds)
+            if not asking.done():
+                return None
+            async with best_effort("ask Slack who reads a channel"):
+                return _is_shared(asking.result())
             return None
         return _is_shared(self._known[channel][0])
 
@@ -91,15 +95,18 @@ class Places:
         return found is not None and not found.is_shared and not found.is_read_by_organization
 
     async def _asked(self, channel: ChannelId) -> Readership | None:
-        """What Slack answers now; those who ask at the same time share one call."""
+        # Who stops waiting does not stop the asking: the next one finds the answer.
+        return await asyncio.shield(self._ask(channel))
+
+    def _ask(self, channel: ChannelId) -> asyncio.Task[Readership | None]:
+        """Ask Slack now; those who ask at the same time share one call."""
         asking = self._asking.get(channel)
         if asking is None:
             asking = self._asking[channel] = asyncio.create_task(self._learn(channel))
             asking.add_done_callback(lambda _: self._asking.pop(channel, None))
             # Perhaps nobody waits for it any more when it fails.
             asking.add_done_callback(lambda done: done.cancelled() or done.exception())
-        # Who stops waiting does not stop the asking: the next one finds the answer.
-        return await asyncio.shield(asking)
+        return asking
 
     async def _learn(self, channel: ChannelId) -> Readership | None:
         found = await self._look(channel)
