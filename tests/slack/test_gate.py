@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -94,6 +96,16 @@ def made_public(bot: RunningBot, incident: Incident) -> Channel:
     return channel
 
 
+@contextmanager
+def later(bot: RunningBot, seconds: float) -> Iterator[None]:
+    """What the bot knows of people and channels is so many seconds older inside."""
+    assert bot.bot.desks is not None
+    (desk,) = bot.bot.desks.open
+    desk.people._now = desk.places._now = lambda: loop_time() + seconds
+    yield
+    desk.people._now = desk.places._now = loop_time
+
+
 async def private_one(bot: RunningBot, name: str, **fields: Any) -> Incident:
     """A private incident of Ana's, with its channel."""
     view = await filled(bot, name, visibility=ticked("private"), **fields)
@@ -119,14 +131,11 @@ async def test_no_form_that_shows_an_incident_opens_for_who_may_not_read_it(
     assert bot.opened_so_far == opened
 
 
-async def test_a_guest_known_for_longer_than_five_minutes_is_still_a_guest(
-    bot: RunningBot, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_guest_known_for_longer_than_five_minutes_is_still_a_guest(bot: RunningBot) -> None:
     incident = await declared(bot, "checkout is slow")
     general, opened = bot.slack.channel("general"), bot.opened_so_far
-    assert bot.bot.desks is not None
-    monkeypatch.setattr(bot.bot.desks.open[0].people, "_now", lambda: loop_time() + 305)
-    answer = await typed_verb(bot, "gus", general, f"/incident summary {incident.reference}")
+    with later(bot, 305):
+        answer = await typed_verb(bot, "gus", general, f"/incident summary {incident.reference}")
     assert "Guests of this workspace may not" in answer
     assert bot.opened_so_far == opened
 
@@ -348,13 +357,11 @@ async def test_while_slack_does_not_say_who_reads_a_channel_the_reporter_gets_th
 
 
 async def test_an_incident_is_not_announced_in_a_channel_that_another_organisation_reads(
-    bot: RunningBot, monkeypatch: pytest.MonkeyPatch
+    bot: RunningBot,
 ) -> None:
     room = bot.slack.channel("haulpartner")
     bot.workspace.share(room, "T0ELSEWHERE", Person("U0XGAT2", "x-gat2", "Stranger", ""))
-    assert bot.bot.desks is not None
-    # Five minutes later it is asked again.
-    monkeypatch.setattr(bot.bot.desks.open[0].places, "_now", lambda: loop_time() + 301)
-    await declared(bot, "checkout is slow", severity_id=chosen("critical"))
+    with later(bot, 301):
+        await declared(bot, "checkout is slow", severity_id=chosen("critical"))
     assert cards(bot, room) == []
     assert "people of another organisation read it" in " ".join(map(words, told(bot, "ana")))
