@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import random
 from collections import Counter
@@ -19,6 +20,7 @@ from fakes.patience import LIMIT
 from secrecy.kept import Kept
 from secrecy.looked import ANYBODY, Looked
 from tocsin.playground.elements import elements_of, options_of
+from tocsin.playground.faults import Fault
 from tocsin.playground.model import Channel, Json, Message, Outcome, Refused, View
 
 PLACES = ("general", "alerts", "incidents")
@@ -36,6 +38,24 @@ AT_ONCE = 40
 """Incidents that people are busy with; with more of them no two gestures would meet."""
 
 READS, WRITES = 2, 1
+
+FAULTY = 0.3
+"""The share of gestures with which something goes wrong at Slack."""
+
+TROUBLED = (
+    *(
+        "chat.postMessage",
+        "chat.postMessage",
+        "chat.postMessage",
+        "chat.update",
+        "chat.unfurl",
+        "chat.delete",
+    ),
+    *("conversations.create", "conversations.info", "conversations.setTopic", "conversations.invite"),
+    *("files.getUploadURLExternal", "files.completeUploadExternal", "conversations.canvases.create"),
+    *("conversations.rename", "conversations.archive", "bookmarks.add", "users.info", "views.publish"),
+)
+"""What the gate stands before, and what it asks."""
 
 LATE = {"operation_timeout", "app_not_responding"}
 """A busy machine: what is shown all the same is looked at with everything else."""
@@ -76,8 +96,9 @@ class People:
         await self.do(self._chosen(who), who)
 
     async def do(self, act: Callable[[str], Awaitable[None]], who: str) -> None:
-        self.looked.begins(self._id(who))
         self.done[act.__name__.strip("_")] += 1
+        if self.rng.random() < FAULTY:
+            self._trouble_slack()
         await act(who)
         await self.bot.workspace.dismiss(self._id(who), whole_stack=True)
 
@@ -87,7 +108,7 @@ class People:
             reads += [self._open_forms, self._point_at_message, self._read_pages, self._export]
             return self.rng.choice([*reads, self._post_link, self._open_link, self._document])
         writes = [self._type] * 6 + [self._fill] * 3 + [self._name_lead, self._merge, self._make_private]
-        writes += [self._mark, self._bring_in]
+        writes += [self._mark, self._bring_in, self._expose, self._forge]
         return self.rng.choice(writes + [self._declare, self._declare, self._run_step] * (who in MEMBERS))
 
     # declaring
@@ -249,6 +270,51 @@ class People:
         self.looked.brought.add((channel, whom))
         await self.bot.workspace.invite(self._id(who), channel, whom)
 
+    async def _expose(self, who: str) -> None:
+        """An owner makes a private channel public, or lets another organisation in, and puts that right."""
+        kept, channel = self._own_channel_of(who)
+        if kept is None or not kept.private:
+            return await self._show(who)
+        room = self.bot.workspace.channel(channel)
+        if room.kind != "private" or room.archived:
+            return await self._show(who)
+        # Nothing is on its way there: what is judged before it becomes public may still arrive.
+        await self.bot.bot.settled()
+        self.looked.sweep()
+        room.kind = "public"
+        word = self._word(kept, who)
+        for verb in self.rng.sample(["update", "note", "action", "rename", "severity critical"], 2):
+            await self._typed(who, f"{verb} {kept.reference} {word} {self._number()}")
+        await self.bot.bot.settled()
+        self.looked.sweep()
+        room.kind = "private"
+
+    async def _forge(self, who: str) -> None:
+        """A press as it was sent, with the id of another incident, or of another's follow-up, in it."""
+        pressed = [
+            one.args
+            for one in self.bot.workspace.requests
+            if one.method == "block_actions" and (one.args.get("user") or {}).get("id") == self._id(who)
+        ]
+        told = self.register.about(str(pressed))
+        if not told:
+            return await self._press(who)
+        payload = json.dumps(self.rng.choice(pressed))
+        for kept in told:
+            payload = payload.replace(kept.id, self._one().id)
+        payload = payload.replace('"trigger_id": "', f'"trigger_id": "{self._number()}')
+        await self.bot.workspace.delivery.deliver(
+            self.bot.slack.app, "interactive", json.loads(payload), "block_actions"
+        )
+
+    def _trouble_slack(self) -> None:
+        """One of Slack's next answers is slow, lost, refused or limited; meanwhile an incident is hidden."""
+        method, goes_on = self.rng.choice(TROUBLED), asyncio.Event()
+        lost = {"status": 500, "after_effect": True}
+        kind: Json = self.rng.choice([{}, {"retry_after": 2}, {"status": 500}, lost])
+        self.bot.workspace.faults.plan(method, Fault(until=goes_on, **kind))
+        asyncio.get_running_loop().call_later(self.rng.uniform(0.0, 20.0), goes_on.set)
+
     # what people look at
 
     async def _list(self, who: str) -> None:
@@ -338,7 +404,9 @@ class People:
 
     async def _read_pages(self, who: str) -> None:
         path = self.rng.choice([f"/incidents/{self._one().reference}", "/incidents", "/metrics", "/readyz"])
-        self.looked.shown((await self._http.get(path)).text, "page", ANYBODY)
+        asked = self.looked.now()
+        # It is read at some moment between these two.
+        self.looked.shown((await self._http.get(path)).text, "page", ANYBODY, since=asked)
 
     # gestures
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from bisect import bisect_right
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,12 +15,6 @@ from secrecy.kept import Kept, Register
 from tocsin.playground.model import Channel, Message, Request, StoredFile, View
 
 ANYBODY = ""
-
-LATE = 3
-"""Whoever began so many gestures since they lost a right has had the answers to what they asked before."""
-
-ON_ITS_WAY = 2.0
-"""Seconds; what was sent so short a time after it was hidden was on its way already, and is taken back."""
 
 
 @dataclass
@@ -38,8 +31,6 @@ class Looked:
     pointed_at: set[tuple[str, int]] = field(default_factory=set)
     """Who pointed at a message that stood where they read, and the number of the incident it names."""
 
-    _begun: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    """When somebody's gestures began; of `ANYBODY`, everybody's."""
     _whose: dict[str, str] = field(default_factory=dict)
     """Whose a trigger or a window is."""
     _files: set[str] = field(default_factory=set)
@@ -47,19 +38,20 @@ class Looked:
     def now(self) -> float:
         return self.bot.workspace.state.now()
 
-    def begins(self, person: str) -> None:
-        """This person begins a gesture."""
-        self._begun[person].append(self.now())
-        self._begun[ANYBODY].append(self.now())
-
     # what is a leak
 
-    def shown(self, said: object, where: str, person: str, at: float | None = None) -> None:
-        """This person is shown it, or anybody is: what they might know when they asked, and nothing else."""
+    def shown(
+        self, said: object, where: str, person: str, at: float | None = None, since: float | None = None
+    ) -> None:
+        """This person is shown it, or anybody is: what they may know at that moment, and nothing else.
+
+        There is no grace: time stands still while the bot computes, so what is sent is sent at the moment at
+        which it was judged. `since` is the beginning of a moment that is only known to the second.
+        """
         at = self.now() if at is None else at
         self.counted[where.split(" ")[0]] += 1
         text = said if isinstance(said, str) else _text(said)
-        since = self._asked_by(person, at)
+        since = at if since is None else since
         for kind, kept in self.register.named_in(text):
             read_already = (person, kept.number) in self.pointed_at
             open_to_them = kind == "open" and (not kept.since or kept.was_public(since, at) or read_already)
@@ -84,13 +76,6 @@ class Looked:
                 by_hand = channel.id in kept.channels and let_in
                 if not by_hand and not kept.might_know(person, 0.0, self.now()):
                     self._leaked(where, person, kept, text)
-
-    def _asked_by(self, person: str, at: float) -> float:
-        """The beginning of what may still be on its way to them."""
-        late = LATE if person else LATE * max(1, len(self._begun) - 1)
-        begun = self._begun[person]
-        place = bisect_right(begun, at) - late
-        return min(begun[place], at - ON_ITS_WAY) if place >= 0 else 0.0
 
     def _leaked(self, where: str, person: str, kept: Kept, text: str) -> None:
         """What stands around the word says which way it went."""
@@ -177,7 +162,7 @@ class Looked:
             said, where = [file.name, file.title, file.content], f"{kind} in {channel.id}"
             if channel.kind == "public":
                 # Slack counts whole seconds: it was made before the next one.
-                self.shown(said, where, ANYBODY, file.created + 1.0)
+                self.shown(said, where, ANYBODY, file.created + 1.0, file.created)
             else:
                 self.stands(said, where, channel)
 

@@ -365,3 +365,14 @@ async def test_an_incident_is_not_announced_in_a_channel_that_another_organisati
         await declared(bot, "checkout is slow", severity_id=chosen("critical"))
     assert cards(bot, room) == []
     assert "people of another organisation read it" in " ".join(map(words, told(bot, "ana")))
+
+
+async def test_cards_that_arrive_while_the_incident_becomes_private_are_taken_back(bot: RunningBot) -> None:
+    goes_on = held(bot, "chat.postMessage", 3, after_effect=True)
+    assert (await bot.submit("ana", await filled(bot, f"the {SECRET} leaks"))).ok
+    await bot.workspace.begun("chat.postMessage", 3)
+    await made_private(bot, "ana", await newest(bot))
+    goes_on.set()
+    await settled(bot)
+    for place in ("general", "incidents"):
+        assert SECRET not in " ".join(map(words, cards(bot, bot.slack.channel(place))))

@@ -86,13 +86,14 @@ class Aftermath:
             troubles += hidden
         due = await self._plan(incident, change, next_update_minutes)
         told = self._news(before, incident, change, due)
+        # Whoever has no part in it any more is out of its channel before the next word is said there.
+        troubles += await asyncio.gather(*self._left(before, incident))
         mistaken = ending == "cancel" and change.at - incident.created_at <= MISTAKE_TIME
         if mistaken:
             troubles.append(await self._withdraw(incident))
         troubles += await asyncio.gather(
             self._shown(incident, before),
             *self._people(before, incident, change),
-            *self._left(before, incident),
             *self._told(incident, change, told),
             *self._merged(incident, change),
         )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from functools import partial
 from typing import Protocol
 
 from tocsin.actions.ports import Ledger
 from tocsin.incidents.afterwards import document_name
+from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs
 
 NEWS = "news:"
@@ -79,22 +81,48 @@ async def withdraw_posts(
 ) -> None:
     """Delete news and documents elsewhere, and every card but those in the places that are `kept`.
 
-    News goes first: a message that is deleted before its replies leaves a trace (Slack, `tombstone`).
+    News goes first: a message that is deleted before its replies leaves a trace (Slack, `tombstone`). Raises
+    SlackRefused once all that could be done is done.
     """
-    await withdraw_documents(slack, ledger, incident)
-    await withdraw_news(slack, ledger, incident)
-    for channel, thing in await ledger.faces(incident.id):
-        if thing.startswith(UNFURL):
-            await slack.fold(ChannelId(channel), *unfurled(thing))
-            await ledger.forget_face(incident.id, channel, thing)
-    for card in await ledger.cards(incident.id):
-        is_kept = card.place in kept
-        if is_kept and incident.is_private and card.place == "headline":
-            # Its own channel may be public still, until it has moved into another.
-            is_kept = card.channel == await fitting_channel(slack, ledger, incident)
-        if not is_kept:
-            await slack.withdraw(card)
-            await ledger.forget_card(card)
+    faces, cards = await ledger.faces(incident.id), await ledger.cards(incident.id)
+    unfurls = [where for where in faces if where[1].startswith(UNFURL)]
+    await _each(
+        [
+            partial(withdraw_documents, slack, ledger, incident),
+            partial(withdraw_news, slack, ledger, incident),
+            *(partial(_fold, slack, ledger, incident, channel, thing) for channel, thing in unfurls),
+            *(partial(_withdraw_card, slack, ledger, incident, card, kept) for card in cards),
+        ]
+    )
+
+
+async def _each(acts: Iterable[Callable[[], Awaitable[None]]]) -> None:
+    """Do all of them, whatever Slack refuses, as it does in an archived channel. Raises the first refusal."""
+    refusals: list[SlackRefused] = []
+    for act in acts:
+        try:
+            await act()
+        except SlackRefused as refusal:
+            refusals.append(refusal)
+    if refusals:
+        raise refusals[0]
+
+
+async def _fold(slack: Withdrawing, ledger: Faces, incident: Incident, channel: str, thing: str) -> None:
+    await slack.fold(ChannelId(channel), *unfurled(thing))
+    await ledger.forget_face(incident.id, channel, thing)
+
+
+async def _withdraw_card(
+    slack: Withdrawing, ledger: Faces, incident: Incident, card: Card, kept: Collection[str]
+) -> None:
+    is_kept = card.place in kept
+    if is_kept and incident.is_private and card.place == "headline":
+        # Its own channel may be public still, until it has moved into another.
+        is_kept = card.channel == await fitting_channel(slack, ledger, incident)
+    if not is_kept:
+        await slack.withdraw(card)
+        await ledger.forget_card(card)
 
 
 async def withdraw_documents(slack: Withdrawing, ledger: Faces, incident: Incident) -> None:
@@ -102,30 +130,41 @@ async def withdraw_documents(slack: Withdrawing, ledger: Faces, incident: Incide
     faces = await ledger.faces(incident.id)
     documents = {where: kind for where, kind in faces.items() if where[1].startswith((DOCUMENT, BEGUN))}
     own = await fitting_channel(slack, ledger, incident) if documents else None
-    for (channel, thing), face in documents.items():
-        kind, document = face.partition(" ")[0], thing.removeprefix(DOCUMENT)
-        if channel == own:
-            continue
-        if thing == BEGUN:
-            document = await slack.document_in(ChannelId(channel), kind, document_name(incident))
-        if document:
-            await slack.withdraw_document(kind, document)
-            await ledger.forget_face(incident.id, channel, thing)
+    await _each(
+        partial(_withdraw_document, slack, ledger, incident, where, face)
+        for where, face in documents.items()
+        if where[0] != own
+    )
+
+
+async def _withdraw_document(
+    slack: Withdrawing, ledger: Faces, incident: Incident, where: tuple[str, str], face: str
+) -> None:
+    (channel, thing), kind = where, face.partition(" ")[0]
+    document = thing.removeprefix(DOCUMENT)
+    if thing == BEGUN:
+        document = await slack.document_in(ChannelId(channel), kind, document_name(incident))
+    if document:
+        await slack.withdraw_document(kind, document)
+        await ledger.forget_face(incident.id, channel, thing)
 
 
 async def withdraw_news(slack: Withdrawing, ledger: Faces, incident: Incident) -> None:
     """Delete what was said of it elsewhere, also what a process posted that ended before it noted so."""
-    for channel, thing in await ledger.faces(incident.id):
-        if thing.startswith(NEWS):
-            ts: MessageTs | None = MessageTs(thing.removeprefix(NEWS))
-        elif thing.startswith(POSTING):
-            key, _, thread = thing.removeprefix(POSTING).partition(" ")
-            ts = await slack.find_news(ChannelId(channel), key, MessageTs(thread))
-        else:
-            continue
-        if ts is not None:
-            await slack.withdraw(Card(channel=ChannelId(channel), ts=ts, place="news"))
-            await ledger.forget_face(incident.id, channel, thing)
+    said = [where for where in await ledger.faces(incident.id) if where[1].startswith((NEWS, POSTING))]
+    await _each(partial(_withdraw_news, slack, ledger, incident, ChannelId(c), thing) for c, thing in said)
+
+
+async def _withdraw_news(
+    slack: Withdrawing, ledger: Faces, incident: Incident, channel: ChannelId, thing: str
+) -> None:
+    ts: MessageTs | None = MessageTs(thing.removeprefix(NEWS))
+    if thing.startswith(POSTING):
+        key, _, thread = thing.removeprefix(POSTING).partition(" ")
+        ts = await slack.find_news(channel, key, MessageTs(thread))
+    if ts is not None:
+        await slack.withdraw(Card(channel=channel, ts=ts, place="news"))
+        await ledger.forget_face(incident.id, channel, thing)
 
 
 def unfurled(thing: str) -> tuple[MessageTs, str]:
