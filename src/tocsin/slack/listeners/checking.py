@@ -7,6 +7,7 @@ import asyncio
 from tocsin.actions.orders import DeclareOrder
 from tocsin.slack.desk import Desk
 from tocsin.slack.gestures import Command, Press, Shortcut, Submission
+from tocsin.slack.listeners.assignees import checked_roles
 from tocsin.slack.permits import CHECK_SECONDS
 from tocsin.slack.views.context import FormContext
 
@@ -16,14 +17,24 @@ READ_BY_OTHERS = "people of another organisation read that channel"
 async def checked(order: DeclareOrder, submission: Submission, desk: Desk) -> DeclareOrder:
     """The order, with what could not be checked, and without a card where strangers would read it.
 
-    Raises Refused when they may not declare. Asks Slack nothing that is known, and waits a second at most.
+    Raises Refused when they may not declare, or give a role to somebody who cannot take it on. Asks Slack
+    nothing that is known, and waits a second at most.
     """
-    private = order.declaration.visibility == "private"
-    unchecked, shared = await asyncio.gather(
+    declaration = order.declaration
+    private = declaration.visibility == "private"
+    unchecked, shared, assignees = await asyncio.gather(
         desk.may(submission, "declare", private=private),
         desk.places.is_shared(None if private else order.origin, CHECK_SECONDS),
+        checked_roles(desk, declaration.incident_role_assignments, private=private),
     )
-    return order.model_copy(update={"unchecked": unchecked, "withheld": READ_BY_OTHERS if shared else ""})
+    known = {"reporter": desk.people.meet(declaration.reporter), "assignees": assignees}
+    return order.model_copy(
+        update={
+            "declaration": declaration.model_copy(update=known),
+            "unchecked": unchecked,
+            "withheld": READ_BY_OTHERS if shared else "",
+        }
+    )
 
 
 def is_learnt(desk: Desk, gesture: Command | Shortcut | Press, context: FormContext) -> bool:
