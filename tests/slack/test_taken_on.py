@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -39,6 +40,12 @@ async def crowd(bot: RunningBot) -> AsyncIterator[None]:
         bot.workspace.state.keep(person)
     yield
     bot.workspace.faults.clear()
+
+
+def deactivate(bot: RunningBot, person: str, *, again: bool = False) -> None:
+    """An admin deactivates an account, or has it active `again`."""
+    people = bot.workspace.state.people
+    people[person] = replace(people[person], deleted=not again)
 
 
 async def untouched(bot: RunningBot, incident: Incident) -> bool:
@@ -147,6 +154,24 @@ async def test_while_slack_does_not_say_who_it_is_a_private_incident_lets_nobody
     assert await untouched(bot, incident)
 
 
+@pytest.mark.parametrize("verb", ["lead", "action grow it"])
+async def test_somebody_deactivated_a_moment_ago_is_refused(bot: RunningBot, verb: str) -> None:
+    incident, priya = await declared(bot, "api is down"), bot.slack.person("priya")
+    deactivate(bot, priya)
+    said = await typed_verb(bot, "ana", incident.slack_channel_id, f"/incident {verb} <@{priya}>")
+    deactivate(bot, priya, again=True)
+    assert "Priya Raman’s account is deactivated" in said
+    assert await untouched(bot, incident)
+
+
+async def test_a_declaration_asks_slack_nothing_about_a_lead_whom_it_told_of_within_the_hour(
+    bot: RunningBot,
+) -> None:
+    await declared(bot, "api is down", incident_role_assignments__lead=picked(bot.slack.person("ben")))
+    asked = [call.args["user"] for call in bot.calls("users.info")]
+    assert bot.slack.person("ben") not in asked
+
+
 async def test_a_guest_may_be_given_a_role_as_before(bot: RunningBot) -> None:
     incident = await declared(bot, "api is down")
     gus = bot.slack.person("gus")
@@ -163,10 +188,9 @@ async def test_who_was_deactivated_since_may_be_left_in_a_form_whose_other_roles
     incident = await declared(bot, "api is down")
     here = incident.slack_channel_id
     await typed_verb(bot, "ana", here, "/incident lead <@U0LATER001>")
-    bot.workspace.state.people["U0LATER001"].deleted = True
+    deactivate(bot, "U0LATER001")
     view = await opened_by(bot, "ana", here, "/incident role")
     await sent(bot, "ana", view, incident_role_assignments__communications=picked(bot.slack.person("ben")))
     await settled(bot)
     held = {a.role.id: a.assignee and a.assignee.name for a in (await newest(bot)).incident_role_assignments}
     assert (held["lead"], held["communications"]) == ("Later Lee", "Ben Okafor")
-    bot.workspace.state.people["U0LATER001"].deleted = False

@@ -119,9 +119,14 @@ class People:
         found = await self.account(person, seconds)
         return Standing.UNKNOWN if found is None else found.standing
 
-    async def account(self, person: PersonId, seconds: float = ASKING_SECONDS) -> Account | None:
-        """Somebody's account, asked for as `standing` is; None where Slack does not say."""
-        known = self._remembered(person, FRESH_SECONDS)
+    async def account(
+        self, person: PersonId, seconds: float = ASKING_SECONDS, *, within: float = FRESH_SECONDS
+    ) -> Account | None:
+        """Somebody's account, asked for as `standing` is; None where Slack does not say.
+
+        Slack is not asked where it said so `within` so many seconds.
+        """
+        known = self._remembered(person, within)
         if known is not None:
             return known
         asking = self._asking.get(person)

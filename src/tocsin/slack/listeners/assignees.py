@@ -16,25 +16,27 @@ ROLE = "incident_role_assignments."
 
 
 async def checked_roles(
-    desk: Desk, roles: Mapping[str, PersonId | None], *, private: bool
+    desk: Desk, roles: Mapping[str, PersonId | None], *, private: bool, within: float = 0.0
 ) -> tuple[Person, ...]:
     """The same as `checked_assignees`, for people by the role that each is given."""
-    return await checked_assignees(
-        desk, {f"{ROLE}{role}": who for role, who in roles.items()}, private=private
-    )
+    chosen = {f"{ROLE}{role}": person for role, person in roles.items()}
+    return await checked_assignees(desk, chosen, private=private, within=within)
 
 
 async def checked_assignees(
-    desk: Desk, chosen: Mapping[str, PersonId | None], *, private: bool
+    desk: Desk, chosen: Mapping[str, PersonId | None], *, private: bool, within: float = 0.0
 ) -> tuple[Person, ...]:
     """Everybody who is given something, by name; `chosen` says who, by the field of the form.
+
+    Slack is asked anew, except about those of whom it told `within` so many seconds.
 
     Raises Refused, with a sentence for each field, for bots, deactivated accounts, people of another
     organisation, and people whom Slack does not know. While Slack does not say, a public incident takes them,
     since an alarm cannot wait; a private one does not, since it is shown to everybody with a role in it.
     """
     people = list(dict.fromkeys(person for person in chosen.values() if person))
-    found = await asyncio.gather(*(desk.people.account(person, CHECK_SECONDS) for person in people))
+    asked = (desk.people.account(person, CHECK_SECONDS, within=within) for person in people)
+    found = await asyncio.gather(*asked)
     why = {
         person: _unfit(account, desk.people.names.get(person, ""), private)
         for person, account in zip(people, found, strict=True)

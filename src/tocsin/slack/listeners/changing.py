@@ -157,9 +157,10 @@ async def change(
     **what: Any,
 ) -> AnyChange | None:
     """Commit to a change as this person asked for it here; None when it is saved and not through yet."""
-    roles = what.get("incident_role_assignments") or {}
-    assignees = await checked_roles(desk, roles, private=incident.is_private)
-    by = desk.people.meet(asked.by)
+    by, roles = desk.people.meet(asked.by), what.get("incident_role_assignments") or {}
+    # Whoever takes a role was asked about a moment ago.
+    others = {role: person for role, person in roles.items() if person != by.slack_user_id}
+    assignees = await checked_roles(desk, others, private=incident.is_private)
     wanted = IncidentChange(key=key_of(asked), by=by, at=desk.clock(), assignees=assignees, **what)
     order = ChangeOrder(
         incident_id=incident.id,

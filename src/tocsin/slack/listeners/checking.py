@@ -8,6 +8,7 @@ from tocsin.actions.orders import DeclareOrder
 from tocsin.slack.desk import Desk
 from tocsin.slack.gestures import Command, Press, Shortcut, Submission
 from tocsin.slack.listeners.assignees import checked_roles
+from tocsin.slack.people import FRESH_SECONDS, STALE_SECONDS
 from tocsin.slack.permits import CHECK_SECONDS
 from tocsin.slack.views.context import FormContext
 
@@ -22,10 +23,12 @@ async def checked(order: DeclareOrder, submission: Submission, desk: Desk) -> De
     """
     declaration = order.declaration
     private = declaration.visibility == "private"
+    roles, within = declaration.incident_role_assignments, FRESH_SECONDS if private else STALE_SECONDS
     unchecked, shared, assignees = await asyncio.gather(
         desk.may(submission, "declare", private=private),
         desk.places.is_shared(None if private else order.origin, CHECK_SECONDS),
-        checked_roles(desk, declaration.incident_role_assignments, private=private),
+        # An alarm does not wait for word of somebody who was well within the hour.
+        checked_roles(desk, roles, private=private, within=within),
     )
     known = {"reporter": desk.people.meet(declaration.reporter), "assignees": assignees}
     return order.model_copy(
