@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from slack_bolt.app.async_app import AsyncApp
@@ -14,7 +14,7 @@ from tocsin.actions.alarming import Alarms
 from tocsin.actions.managing import Managing
 from tocsin.actions.ports import Backend, Clock
 from tocsin.incidents.errors import Unavailable
-from tocsin.incidents.model import Incident, TeamId
+from tocsin.incidents.model import PersonId, TeamId
 from tocsin.incidents.permissions import Standing
 from tocsin.journal.durable import DurableJournal
 from tocsin.journal.ledger import SqlLedger
@@ -91,7 +91,7 @@ class Bot:
             ready=self.not_ready,
             registry=self.meters.registry,
             slack_url=self._slack_url,
-            introduce=self._introduce,
+            introduce=self.introduce,
             clock=self.clock,
             sign_in=self._sign_in(settings, trips),
             install=InstallPages(trips, lambda: self.installing, address) if settings.installs else None,
@@ -130,9 +130,11 @@ class Bot:
         near = self.desks.near(TeamId(one))
         return near is None or other in near
 
-    async def _introduce(self, incident: Incident) -> None:
-        if self.desks is not None:
-            await self.desks.desk(TeamId(incident.slack_team_id)).people.introduce(incident.people)
+    async def introduce(self, team: str, people: Iterable[PersonId]) -> bool:
+        """Find out what people of a workspace are called; whether the backend knows more names now."""
+        if self.desks is None:
+            return False
+        return await self.desks.desk(TeamId(team)).people.introduce(people)
 
     def _slack_url(self, team: str) -> str | None:
         return self.desks.desk(TeamId(team)).workspace.home_url if self.desks is not None else None

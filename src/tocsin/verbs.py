@@ -9,7 +9,7 @@ from tocsin.actions.alarming import Alarms
 from tocsin.actions.declare import DeclareIncident
 from tocsin.actions.gathering import Gathering
 from tocsin.actions.managing import Managing, managing
-from tocsin.actions.ports import Backend, Clock
+from tocsin.actions.ports import Backend, Clock, Introduce
 from tocsin.actions.sheltering import Shelter
 from tocsin.incidents.model import Form, Incident, TeamId
 from tocsin.journal.departures import SqlDepartures
@@ -35,6 +35,9 @@ class Parts(Protocol):
     alarms: Alarms
     memory: SqlMemory
     rulebook: Rulebook
+
+    @property
+    def introduce(self) -> Introduce: ...
 
 
 Saw = Callable[[Incident], None]
@@ -100,4 +103,5 @@ def managed(
         alarms=bot.alarms,
         afterwards=bot.rulebook.afterwards,
         saw=saw,
+        introduce=bot.introduce,
     )

@@ -12,7 +12,7 @@ from fakes.declarations import ANA, BEN, DAWN, declaration, full_declaration
 from tocsin.actions.promises import KeepsIncidents
 from tocsin.backends.local import LocalBackend
 from tocsin.incidents.errors import Overtaken, Refused
-from tocsin.incidents.model import Incident, Person, PersonId
+from tocsin.incidents.model import Incident, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange, IncidentFilter
 
 LATER = DAWN + timedelta(minutes=5)
@@ -46,6 +46,7 @@ async def test_a_change_sets_what_it_names_and_the_timeline_says_who_set_it_to_w
             severity_id="minor",
             incident_status_id="fixing",
             incident_role_assignments={"communications": CHLOE},
+            assignees=(Person(slack_user_id=CHLOE, name="Chloe Marchetti"),),
             message="Rolling back.",
         ),
     )
@@ -62,7 +63,7 @@ async def test_a_change_sets_what_it_names_and_the_timeline_says_who_set_it_to_w
         "Ana Torres set the summary to A lock in the database.",
         "Ana Torres set the severity to Minor",
         "Ana Torres set the status to Fixing",
-        f"Ana Torres set communications to {CHLOE}".replace("communications", "Communications Lead"),
+        "Ana Torres set Communications Lead to Chloe Marchetti",
         "Ana Torres gave an update: Rolling back.",
     ]
 
@@ -141,8 +142,26 @@ async def test_a_role_is_taken_given_and_given_up(keeps: KeepsIncidents) -> None
         assert (changed.lead.slack_user_id if changed.lead else None) == person
     assert await said(keeps, incident) == [
         "Ana Torres took the role Incident Lead",
-        f"Ana Torres set Incident Lead to {BEN.slack_user_id}",
+        "Ana Torres set Incident Lead to somebody",
         "Ana Torres gave up the role Incident Lead",
+    ]
+
+
+async def test_somebody_whose_name_is_learnt_later_is_read_by_it_in_what_happened_before(
+    keeps: KeepsIncidents,
+) -> None:
+    incident = await keeps.create(declaration())
+    await keeps.change(incident.id, change(incident_role_assignments={"lead": BEN.slack_user_id}))
+    await keeps.note(
+        incident.id, TimelineEntry(at=DAWN, by=ANA, verb="noted:", text=f"<@{BEN.slack_user_id}>"), "note"
+    )
+    await keeps.remember_people([BEN])
+    found = await keeps.find(incident.id)
+    assert found is not None
+    assert found.lead == BEN
+    assert await said(keeps, incident) == [
+        f"Ana Torres noted: <@{BEN.slack_user_id}>",
+        "Ana Torres set Incident Lead to Ben Okafor",
     ]
 
 

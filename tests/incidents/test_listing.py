@@ -43,8 +43,8 @@ def test_private_and_test_incidents_are_marked() -> None:
     assert row[1] == "Checkout is slow [private] [test]"
 
 
-def test_somebody_without_a_name_is_called_by_their_id() -> None:
-    assert listing.named(Person(slack_user_id=PersonId("U1"))) == "U1"
+def test_nobody_is_called_by_their_id() -> None:
+    assert listing.named(Person(slack_user_id=PersonId("U1"))) == "somebody"
     assert listing.named(None) == ""
 
 

@@ -73,7 +73,12 @@ def outcome(
 ) -> str:
     """`yes`, `noted`, or the sentence that refuses it."""
     person, standing = ROLES[role]
-    asker = Asker(person=person, standing=standing if answers else Standing.UNKNOWN, groups=groups)
+    asker = Asker(
+        person=person,
+        standing=standing if answers else Standing.UNKNOWN,
+        groups=groups,
+        handles={group: group.lower() for group in ("S1", "S2", "S3")},
+    )
     about = None if verb in NO_INCIDENT else incident(visibility)
     private = verb == "declare" and visibility == "private"
     try:
@@ -150,7 +155,7 @@ def test_a_verb_that_is_limited_needs_a_group_of_each_limit() -> None:
             wrong.append(f"{verb}, {visibility}, in {needed}: {said!r}")
         for missing in needed:
             said = outcome("member", verb, visibility, limits=LIMITS, groups=frozenset(needed - {missing}))
-            if not said.startswith(f"Only members of @{missing} may "):
+            if not said.startswith(f"Only members of @{missing.lower()} may "):
                 wrong.append(f"{verb}, {visibility}, not in {missing}: {said!r}")
     assert not wrong, "\n".join(wrong)
 

@@ -101,7 +101,7 @@ async def test_a_large_group_is_brought_in_a_hundred_at_a_time_and_an_unknown_on
     sizes = [len(call.args["users"]) for call in bot.calls("conversations.invite")]
     assert sorted(sizes) == [1, 50, 100, 100]
     said = told(bot, "ana")[-1].text
-    assert "the user group S0NOSUCH99 could not be brought in: Slack knows no such user group" in said
+    assert "a user group that the rules name could not be brought in: Slack knows no such user group" in said
 
 
 async def test_one_answer_short_of_a_rule_is_not_the_rule(bot: RunningBot) -> None:

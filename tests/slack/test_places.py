@@ -123,19 +123,17 @@ async def test_a_message_of_a_stranger_can_be_declared_by_one_of_us_and_they_rea
     assert stranger not in own_channel(bot, incident).members
 
 
-async def test_strangers_have_no_command_and_no_shortcut_and_a_role_brings_none_into_the_channel(
+async def test_strangers_have_no_command_and_no_shortcut_and_are_given_no_role(
     bot: RunningBot,
 ) -> None:
     room, stranger = await shared_room(bot, "with-others")
     assert not (await bot.workspace.command(stranger, room, "/incident help")).ok
     assert not (await bot.workspace.global_shortcut(stranger, "declare")).ok
     view = await opened_in(bot, bot.slack.person("ana"), bot.slack.channel("general"))
-    await bot.fill(
-        "ana", view, incident_role_assignments__lead={"type": "users_select", "selected_user": stranger}
-    )
-    incident = await sent(bot, view)
-    assert stranger not in own_channel(bot, incident).members
-    assert f"<@{stranger}> could not be brought into the channel" in read_by(bot, "ana", incident)
+    lead = {"type": "users_select", "selected_user": stranger}
+    await bot.fill("ana", view, severity_id=chosen("major"), incident_role_assignments__lead=lead)
+    refused = await bot.submit("ana", view)
+    assert "is from another organisation" in refused.errors["incident_role_assignments.lead"]
 
 
 async def test_who_reads_a_channel_is_asked_after_the_form_opened_and_once(bot: RunningBot) -> None:

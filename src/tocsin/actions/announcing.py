@@ -75,11 +75,13 @@ class Announcing:
             return
         people = await self._workspace.group(group)
         if people is None:
-            raise Refused(f"{_called(group)} could not be brought in: Slack knows no such user group")
+            named = group if group.startswith("@") else "a user group that the rules name"
+            raise Refused(f"{named} could not be brought in: Slack knows no such user group")
         left_out = await self._workspace.invite(ChannelId(incident.slack_channel_id), people, incident)
         if left_out:
             raise Refused(f"{len(left_out)} of {_called(group)} could not be brought into the channel")
 
 
 def _called(group: str) -> str:
-    return group if group.startswith("@") else f"the user group {group}"
+    """A user group in mrkdwn; Slack shows an id as the group's handle (Slack, mentioning groups)."""
+    return group if group.startswith("@") else f"<!subteam^{group}>"

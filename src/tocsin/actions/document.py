@@ -9,8 +9,8 @@ from typing import Literal, Protocol
 import structlog
 
 from tocsin.actions.attempts import Trouble, attempt
-from tocsin.actions.export import Filing, fetch_whole, in_full
-from tocsin.actions.ports import Journal
+from tocsin.actions.export import Filing, fetch_named, in_full
+from tocsin.actions.ports import Introduce, Journal
 from tocsin.actions.promises import (
     AnyChange,
     AskedOrder,
@@ -93,7 +93,9 @@ class Documents(Kept[DocumentOrder]):
         ledger: Faces,
         workspace: Callable[[TeamId], Writing],
         template: str,
+        introduce: Introduce,
     ) -> None:
+        self._introduce = introduce
         self._backend = backend
         self._journal = journal
         self._ledger = ledger
@@ -182,7 +184,7 @@ class Documents(Kept[DocumentOrder]):
                     raise Refused(f"{incident.reference} goes on in a private channel now; ask for it there")
 
             has_canvas = bool(site.canvas) and site.channel == channel
-            text = document(self._template, await fetch_whole(self._backend, incident))
+            text = document(self._template, await fetch_named(self._backend, incident, self._introduce))
             written = await self._canvas(order, channel, incident, text, taken=has_canvas, again=again)
             if written is None:
                 written = await self._file(order, channel, incident, text)

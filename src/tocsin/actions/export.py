@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tocsin.actions.attempts import Trouble, attempt
-from tocsin.actions.ports import Journal
+from tocsin.actions.ports import Introduce, Journal
 from tocsin.actions.promises import (
     AnyChange,
     AskedOrder,
@@ -60,9 +60,14 @@ class Exports(Kept[ExportOrder]):
     """Sends the file to who asked, in a direct message."""
 
     def __init__(
-        self, *, backend: KeepsIncidents, journal: Journal, workspace: Callable[[TeamId], Filing]
+        self,
+        backend: KeepsIncidents,
+        journal: Journal,
+        workspace: Callable[[TeamId], Filing],
+        introduce: Introduce,
     ) -> None:
         self._backend = backend
+        self._introduce = introduce
         self._journal = journal
         self._workspace = workspace
         self._promises = Promises(
@@ -91,7 +96,7 @@ class Exports(Kept[ExportOrder]):
         incident = await self._backend.find(order.incident_id)
         if incident is None:
             raise Refused("That incident is not here any more.")
-        text = exported([await fetch_whole(self._backend, incident)], order.wanted)
+        text = exported([await fetch_named(self._backend, incident, self._introduce)], order.wanted)
         name = file_name(incident, order.wanted, order.at)
         comment = f"{incident.reference}: {incident.name}"
         to = order.by.slack_user_id or PersonId("")
@@ -116,6 +121,14 @@ async def fetch_whole(backend: KeepsIncidents, incident: Incident) -> Whole:
         backend.timeline(incident.id), backend.follow_ups(incident.id)
     )
     return Whole(incident=incident, timeline=tuple(timeline), follow_ups=tuple(follow_ups))
+
+
+async def fetch_named(backend: KeepsIncidents, incident: Incident, introduce: Introduce) -> Whole:
+    """The same with everybody's name, as far as it can be found out: it is written down for good."""
+    whole = await fetch_whole(backend, incident)
+    if whole.nameless and await introduce(incident.slack_team_id, whole.nameless):
+        whole = await fetch_whole(backend, await backend.find(incident.id) or incident)
+    return whole
 
 
 def in_full(trouble: Trouble) -> str:

@@ -18,7 +18,7 @@ from tocsin.actions.follow_up import FollowUps, Listing
 from tocsin.actions.following import Following, Watched
 from tocsin.actions.note import Notes
 from tocsin.actions.open_now import OpenIncidents
-from tocsin.actions.ports import Backend, Clock, Journal
+from tocsin.actions.ports import Backend, Clock, Introduce, Journal
 from tocsin.actions.promises import KeepsIncidents
 from tocsin.actions.remind import Remind, Reminders, Reminding
 from tocsin.actions.unfurl import Unfurl
@@ -82,10 +82,10 @@ def managing(
     alarms: Alarms,
     afterwards: Afterwards,
     saw: Callable[[Incident], None],
+    introduce: Introduce,
 ) -> Managing:
-    """`workspace` answers the workspace of a team, `form` the choices; `saw` hears of changed incidents."""
-    keeps = cast(KeepsIncidents, backend)
-    open_now = OpenIncidents()
+    """`form` answers the choices; `saw` hears of changed incidents; `introduce` finds out people's names."""
+    keeps, open_now = cast(KeepsIncidents, backend), OpenIncidents()
     archiving = Archiving(keeps, departures, ledger, workspace, clock, afterwards)
     following = Following(
         backend=keeps, ledger=ledger, workspace=workspace, shown=open_now.saw, ended=archiving.plan
@@ -106,8 +106,8 @@ def managing(
         ),
         follow_ups=FollowUps(backend=keeps, journal=journal, ledger=ledger, workspace=workspace),
         notes=Notes(backend=keeps, journal=journal, workspace=workspace),
-        exports=Exports(backend=keeps, journal=journal, workspace=workspace),
-        documents=Documents(keeps, journal, ledger, workspace, afterwards.template),
+        exports=Exports(keeps, journal, workspace, introduce),
+        documents=Documents(keeps, journal, ledger, workspace, afterwards.template, introduce),
         archiving=archiving,
         find=FindIncidents(backend=keeps, channels=ledger),
         open_now=open_now,

@@ -26,6 +26,9 @@ from tocsin.incidents.rules import Place
 
 T = TypeVar("T")
 
+Introduce = Callable[[str, Iterable[PersonId]], Awaitable[bool]]
+"""Finds out what people of a workspace are called; answers whether the backend knows more names now."""
+
 
 def loop_time() -> float:
     """Seconds of the running event loop's clock, as all its timers count them (monotonic)."""

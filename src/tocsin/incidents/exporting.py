@@ -17,10 +17,12 @@ from tocsin.incidents.listing import (
     as_user,
     as_written,
     facts,
+    holders,
     moment,
     named,
+    nameless,
 )
-from tocsin.incidents.model import FollowUp, Frozen, Incident, TimelineEntry
+from tocsin.incidents.model import FollowUp, Frozen, Incident, PersonId, TimelineEntry
 from tocsin.incidents.rules import FOLLOW_UP_WORDS
 
 Format = Literal["markdown", "json", "csv"]
@@ -75,9 +77,14 @@ class Whole(Frozen):
     @property
     def people(self) -> tuple[str, ...]:
         """Everybody who did something or has a role, by name, each once."""
-        held = (assignment.assignee for assignment in self.incident.incident_role_assignments)
         acted = (entry.by for entry in self.timeline)
-        return tuple(dict.fromkeys(filter(None, map(named, [self.incident.creator, *held, *acted]))))
+        return tuple(dict.fromkeys(filter(None, map(named, [*holders(self.incident), *acted]))))
+
+    @property
+    def nameless(self) -> list[PersonId]:
+        """Those in it of whom only the Slack id is known."""
+        acted = (entry.by for entry in self.timeline)
+        return nameless([*holders(self.incident), *acted, *(one.assignee for one in self.follow_ups)])
 
     @property
     def open_follow_ups(self) -> tuple[FollowUp, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tocsin.incidents.model import FieldEntry, Incident, Person, TimelineEntry
+from tocsin.incidents.model import FieldEntry, Incident, Person, PersonId, TimelineEntry
 from tocsin.incidents.rules import cleaned, in_words
 
 COLUMNS = ("Reference", "Name", "Severity", "Status", "Lead", "Age")
@@ -25,9 +25,26 @@ def age(since: datetime, now: datetime) -> str:
     return f"{passed // timedelta(days=1)} d"
 
 
+SOMEBODY = "somebody"
+"""How people read of a person whose name is not known; nobody reads an id."""
+
+
 def named(person: Person | None) -> str:
-    """What to call somebody: the name, else the Slack id; nothing for nobody."""
-    return "" if person is None else person.name or person.slack_user_id or person.email or ""
+    """What to call somebody: the name, or `somebody` where only an id is known; nothing for nobody."""
+    if person is None:
+        return ""
+    return person.name or (SOMEBODY if person.slack_user_id else person.email or "")
+
+
+def nameless(people: Iterable[Person | None]) -> list[PersonId]:
+    """Those of whom only the Slack id is known, each once."""
+    ids = (person.slack_user_id for person in people if person is not None and not person.name)
+    return list(dict.fromkeys(filter(None, ids)))
+
+
+def holders(incident: Incident) -> list[Person | None]:
+    """The reporter, and whoever holds a role."""
+    return [incident.creator, *(held.assignee for held in incident.incident_role_assignments)]
 
 
 def marks(incident: Incident) -> tuple[str, ...]:
@@ -88,7 +105,7 @@ def facts(incident: Incident) -> list[tuple[str, str]]:
         ("Severity", incident.severity.name if incident.severity else ""),
         ("Type", incident.incident_type.name if incident.incident_type else ""),
         ("Marked", apart),
-        ("Declared", f"{moment(incident.created_at)} by {named(incident.creator) or 'somebody'}"),
+        ("Declared", f"{moment(incident.created_at)} by {named(incident.creator) or SOMEBODY}"),
         *((held.role.name, named(held.assignee)) for held in incident.incident_role_assignments),
         ("Channel", f"#{incident.slack_channel_name}" if incident.slack_channel_name else ""),
         ("Source message", (incident.source.permalink or "") if incident.source else ""),

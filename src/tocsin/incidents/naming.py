@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from tocsin.incidents.errors import Refused
@@ -73,17 +74,20 @@ def _is_beginning(typed: str, spellings: list[str]) -> bool:
     return spellings[0].startswith(typed)
 
 
-def people_called(text: str, names: dict[str, str]) -> list[str]:
-    """The ids of the people whose name, or one word of it, is this; `names` are those we know, by id."""
-    wanted = cleaned(text).lstrip("@").casefold()
-    if not wanted:
-        return []
-    exact = [who for who, name in names.items() if wanted in {name.casefold(), _joined(name)}]
-    return exact or [who for who, name in names.items() if wanted in name.casefold().split()]
+_AROUND = "\"'“”‘’«»‹›„()[]{}*_~`.,;:!?"
+"""What stands around a name in a sentence and is no part of it."""
 
 
-def _joined(name: str) -> str:
-    return "".join(name.casefold().split())
+def folded(name: str) -> str:
+    """A name as it is compared: without case, width, outer marks, and an @ before it."""
+    even = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", cleaned(name)).casefold())
+    return " ".join(even.split()).strip(f"{_AROUND} ").removeprefix("@").strip(f"{_AROUND} ")
+
+
+def people_called(text: str, names: Mapping[PersonId, Collection[str]]) -> list[PersonId]:
+    """The people of whom this is a whole name; `names` are all that each is called by, `folded`."""
+    wanted = folded(text)
+    return [who for who, known in names.items() if wanted in known]
 
 
 def wanted_by(text: str, form: Form, person: PersonId | None) -> tuple[IncidentFilter, str, str]:

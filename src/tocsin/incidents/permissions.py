@@ -6,7 +6,7 @@ else fails closed. A private incident is for its members alone, and to others it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Literal, get_args
 
@@ -101,6 +101,19 @@ _STANDINGS = {
 }
 
 
+_UNFIT = {
+    Standing.STRANGER: "{} is from another organisation",
+    Standing.BOT: "{} is a bot",
+    Standing.DEACTIVATED: "{}’s account is deactivated",
+}
+
+
+def unfit(standing: Standing, name: str) -> str:
+    """Why nothing can be given to somebody of this name to take on; empty where it can."""
+    why = _UNFIT.get(standing, "").format(name)
+    return f"{why}, so they cannot take this on. Choose another person." if why else ""
+
+
 class Limits(Frozen):
     """To which user groups some verbs are limited; an empty one limits nothing."""
 
@@ -154,7 +167,7 @@ def permitted(
                 return "could not be checked: Slack did not say which groups they are in"
             raise Refused(_unchecked(verb, private))
         if not asker.groups & set(groups):
-            raise Refused(_limited(verb, [f"@{asker.handles.get(g, g)}" for g in groups], private))
+            raise Refused(_limited(verb, [_group(g, asker.handles) for g in groups], private))
     return ""
 
 
@@ -173,6 +186,12 @@ def _refused(standing: Standing, verb: Verb) -> str:
     if verb == "declare":
         return f"{sentence} Ask a member of the workspace to declare it for you, now."
     return sentence
+
+
+def _group(group: str, handles: Mapping[str, str]) -> str:
+    """A user group by its handle; the rules name it by that or by its id."""
+    handle = group.removeprefix("@") if group.startswith("@") else handles.get(group, "")
+    return f"@{handle}" if handle else "a user group"
 
 
 def _limited(verb: Verb, groups: Sequence[str], private: bool) -> str:

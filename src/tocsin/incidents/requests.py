@@ -66,6 +66,8 @@ class Declaration(Frozen):
     """The Enterprise organization, where the workspace belongs to one."""
     source: SourceMessage | None = None
     reporter: Person
+    assignees: tuple[Person, ...] = ()
+    """Those who have roles from the beginning, as far as they are known by name."""
     at: datetime
 
     @property
@@ -109,6 +111,8 @@ class IncidentChange(Frozen):
     incident_status_id: str | None = None
     visibility: Literal["private"] | None = None
     incident_role_assignments: dict[str, PersonId | None] = Field(default_factory=dict)
+    assignees: tuple[Person, ...] = ()
+    """Those whom it gives roles, as far as they are known by name."""
     seen_status_id: str | None = None
     """The status that was on the screen; when it is another by now, the change is refused with that."""
     merged_into: str | None = None

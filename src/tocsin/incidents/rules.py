@@ -215,12 +215,12 @@ def channel_name(reference: str, name: str, ending: int | str = 1) -> str:
     return words.rstrip("-_") + tail
 
 
-def in_words(names: Iterable[str]) -> str:
-    """`Ana`, `Ana and Ben`, `Ana, Ben and Cleo`."""
+def in_words(names: Iterable[str], last: str = "and") -> str:
+    """`Ana`, `Ana and Ben`, `Ana, Ben and Cleo`; with another `last` word, `Ana or Ben`."""
     listed = list(names)
     if len(listed) < 2:
         return "".join(listed)
-    return f"{', '.join(listed[:-1])} and {listed[-1]}"
+    return f"{', '.join(listed[:-1])} {last} {listed[-1]}"
 
 
 class Place(Frozen):

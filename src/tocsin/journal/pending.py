@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from dbos import DBOSClient, StepInfo, WorkflowStatus
 
 from tocsin.incidents.errors import Unavailable
+from tocsin.incidents.listing import SOMEBODY
 from tocsin.journal.durable import cause, file_of
 from tocsin.journal.vault import uninstalled
 
@@ -86,7 +87,7 @@ def _read(story: WorkflowStatus, steps: Sequence[StepInfo], left: Collection[str
         key=story.workflow_id,
         begun=datetime.fromtimestamp((story.created_at or 0) / 1000, UTC),
         name=str((order.get("declaration") or incident).get("name") or ""),
-        by=str(person.get("name") or person.get("slack_user_id") or ""),
+        by=str(person.get("name") or (SOMEBODY if person.get("slack_user_id") else "")),
         reference=str(incident.get("reference") or ""),
         waits_for=_not_past(verb, set(done), team, left),
     )

@@ -47,6 +47,8 @@ class Person:
     title: str = ""
     team_id: str = ""
     """The workspace they are from, for people of other organisations; empty for ours."""
+    display_name: str = ""
+    """What they chose to be called here; empty where they chose nothing."""
 
     @property
     def is_guest(self) -> bool:

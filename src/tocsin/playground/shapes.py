@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from tocsin.playground.model import Channel, InstalledApp, Json, Message, Person, UserGroup, View
 from tocsin.playground.state import State
 
 CHANNEL_TYPES = {"public": "channel", "private": "group", "im": "im", "mpim": "mpim"}
 
 
+def _without_accents(name: str) -> str:
+    """Slack, user profile: `…_normalized` is the name without letters that are not Latin's own."""
+    apart = unicodedata.normalize("NFKD", name)
+    return "".join(letter for letter in apart if not unicodedata.combining(letter))
+
+
 def user_json(state: State, person: Person) -> Json:
     profile: Json = {
         "real_name": person.real_name,
-        "real_name_normalized": person.real_name,
-        "display_name": person.real_name,
-        "display_name_normalized": person.real_name,
+        "real_name_normalized": _without_accents(person.real_name),
+        "display_name": person.display_name,
+        "display_name_normalized": _without_accents(person.display_name),
         "title": person.title,
         "team": person.team_id or state.team.id,
     }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tocsin.incidents.model import Person, PersonId
+from tocsin.incidents.naming import folded
 from tocsin.incidents.permissions import Standing
 
 
@@ -25,6 +26,15 @@ class Account:
     person: Person
     standing: Standing
     owns_workspace: bool = False
+    names: frozenset[str] = frozenset()
+    """All that people may call them by, `folded`: handle, display name and full name, each whole."""
+    handle: str = ""
+    is_known: bool = True
+    """Slack knows such an account."""
+
+
+NAMES = ("display_name", "display_name_normalized", "real_name", "real_name_normalized")
+"""Of a profile (Slack, user object); the normalized ones are without accents."""
 
 
 def account(user: Mapping[str, Any], home: Home) -> Account:
@@ -39,7 +49,14 @@ def account(user: Mapping[str, Any], home: Home) -> Account:
         ),
         standing=_standing(user, home),
         owns_workspace=bool(user.get("is_primary_owner")),
+        handle=str(user.get("name") or ""),
+        names=frozenset(folded(str(name)) for name in _names(user, profile) if name) - {""},
     )
+
+
+def _names(user: Mapping[str, Any], profile: Mapping[str, Any]) -> Iterator[Any]:
+    yield from (user.get("name"), user.get("real_name"))
+    yield from (profile.get(part) for part in NAMES)
 
 
 def _standing(user: Mapping[str, Any], home: Home) -> Standing:

@@ -13,6 +13,7 @@ from tocsin.slack.calls import Calls
 from tocsin.slack.pace import Urgency
 from tocsin.slack.places import Readership
 
+NOBODY = frozenset({"user_not_found", "user_not_visible", "users_not_found"})
 NO_GROUP = frozenset({"no_such_subteam", "subteam_not_found", "invalid_usergroup"})
 
 
@@ -32,14 +33,19 @@ class WorkspacePeople:
         """Who somebody is and how they stand (Slack, users.info); None for somebody it does not know."""
         try:
             answer = await self.calls.once(self.client.users_info, user=person)
-        except SlackRefused:
+        except SlackRefused as refusal:
+            if refusal.code not in NOBODY:
+                raise
             return None
         return account(answer.get("user") or {"id": person}, self.home)
 
-    async def some_accounts(self, limit: int) -> Sequence[Account]:
-        """The first so many people, in one call; a large workspace is never listed whole."""
+    async def some_accounts(self, limit: int) -> tuple[Sequence[Account], bool]:
+        """The first so many people, in one call, and whether those are all; a large workspace is never
+        listed whole.
+        """
         answer = await self.calls.once(self.client.users_list, limit=limit)
-        return [account(user, self.home) for user in answer.get("members") or () if user.get("id")]
+        found = [account(user, self.home) for user in answer.get("members") or () if user.get("id")]
+        return found, not (answer.get("response_metadata") or {}).get("next_cursor")
 
     async def members(self, channel: ChannelId) -> Sequence[PersonId] | None:
         """Who is in a channel, the first thousand of them; None where the bot cannot see it."""
@@ -86,6 +92,15 @@ class WorkspacePeople:
             is_shared=bool(found.get("is_ext_shared") or found.get("is_pending_ext_shared")),
             is_read_by_organization=bool(found.get("is_org_shared")),
         )
+
+    async def public_name(self, channel: ChannelId) -> str:
+        """What a public channel is called; empty for any other, whose name not everybody may know."""
+        try:
+            answer = await self.calls.once(self.client.conversations_info, channel=channel)
+        except SlackRefused:
+            return ""
+        found = answer.get("channel") or {}
+        return "" if found.get("is_private", True) else str(found.get("name") or "")
 
     async def group_handles(self) -> Mapping[str, str]:
         """What people call the workspace's user groups, by id (Slack, usergroups.list)."""

@@ -18,7 +18,8 @@ from tocsin.actions.forms import FormCache
 from tocsin.actions.managing import Managing
 from tocsin.actions.note import Notes
 from tocsin.actions.open_now import OpenIncidents
-from tocsin.actions.ports import Clock
+from tocsin.actions.ports import Clock, loop_time
+from tocsin.actions.promises import PATIENCE
 from tocsin.actions.remind import Remind
 from tocsin.incidents.announcing import AnnouncementRule
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, PersonId, TeamId
@@ -26,6 +27,7 @@ from tocsin.incidents.permissions import Limits, Standing, Verb
 from tocsin.slack.gestures import Command, Happening, Interaction
 from tocsin.slack.lookers import Lookers
 from tocsin.slack.marks import Marks
+from tocsin.slack.mentions import Mentions
 from tocsin.slack.people import ASKING_SECONDS, People
 from tocsin.slack.permits import CHECK_SECONDS, Permits, UserGroups
 from tocsin.slack.places import Places
@@ -33,6 +35,9 @@ from tocsin.slack.tasks import Tasks
 from tocsin.slack.workspace import SlackWorkspace
 
 _answered: ContextVar[asyncio.Event | None] = ContextVar("answered", default=None)
+_since: ContextVar[float | None] = ContextVar("since", default=None)
+LEAST_PATIENCE = 0.5
+"""Seconds for what was asked, however long it took to find out whether it may be done."""
 
 Lines = tuple[tuple[str, str], ...]
 
@@ -75,8 +80,10 @@ class Desk:
     """Where public incidents are announced, whatever the rules say."""
     permits: Permits = field(init=False)
     places: Places = field(init=False)
+    mentions: Mentions = field(init=False)
 
     def __post_init__(self) -> None:
+        self.mentions = Mentions(self.workspace, self.people)
         self.places = Places(self.workspace.readership)
         self.permits = Permits(self.people, UserGroups(self.workspace), self.limits)
 
@@ -189,11 +196,18 @@ class Delivery:
 @contextmanager
 def answering(answered: asyncio.Event) -> Iterator[None]:
     """What is asked for inside is answered when this is set: until then it may have to be told otherwise."""
-    token = _answered.set(answered)
+    token, since = _answered.set(answered), _since.set(loop_time())
     try:
         yield
     finally:
         _answered.reset(token)
+        _since.reset(since)
+
+
+def patience_left() -> float:
+    """Seconds that whoever asked can wait for what is being done: less than since they asked."""
+    began = _since.get()
+    return PATIENCE if began is None else max(LEAST_PATIENCE, PATIENCE - (loop_time() - began))
 
 
 def being_answered() -> asyncio.Event | None:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from tocsin.actions.best_effort import best_effort
 from tocsin.actions.ports import Backend, loop_time
 from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.model import Person, PersonId
+from tocsin.incidents.naming import people_called
 from tocsin.incidents.permissions import Standing
 from tocsin.slack.accounts import Account
 from tocsin.slack.workspace import SlackWorkspace
 
+K = TypeVar("K")
+T = TypeVar("T")
+
 KEPT = 10_000
 FIRST_NAMES = 200
+MOST_LISTED = 999
+"""People in one call (Slack, pagination: below 1000); in a larger workspace nobody is sure by a name."""
+
 ASKED_AT_ONCE = 20
 ASKING_SECONDS = 1.5
 
@@ -34,9 +43,9 @@ class People:
         self._workspace = workspace
         self._backend = backend
         self._now = now
-        self._asked: set[PersonId] = set()
-        self._standings: dict[PersonId, tuple[Standing, float]] = {}
-        self._asking: dict[PersonId, asyncio.Task[Standing]] = {}
+        self._accounts: dict[PersonId, tuple[Account, float]] = {}
+        self._asking: dict[PersonId, asyncio.Task[Account | None]] = {}
+        self._in_vain: dict[PersonId, float] = {}
         self.names: dict[str, str] = {}
         self.owner: PersonId | None = None
         """Who owns the workspace, where that is among the first people it tells of."""
@@ -44,40 +53,80 @@ class People:
     def meet(self, person: Person) -> Person:
         """Somebody did something: remember what Slack calls them; answers them by the best name we know."""
         known = self.names.get(person.slack_user_id or "")
-        if known is None and person.slack_user_id and person.name and len(self.names) < KEPT:
-            self.names[person.slack_user_id] = person.name
+        if known is None and person.slack_user_id and person.name:
+            _keep(self.names, str(person.slack_user_id), person.name)
         return person.model_copy(update={"name": known}) if known else person
 
     async def greet(self) -> None:
         """Learn of the first people in one call: everybody in a small workspace, and some in a large one."""
         async with best_effort("ask Slack for names"), asyncio.timeout(ASKING_SECONDS):
-            for found in await self._workspace.some_accounts(FIRST_NAMES):
+            for found in (await self._workspace.some_accounts(FIRST_NAMES))[0]:
                 self._learn(found)
 
-    async def introduce(self, people: Iterable[PersonId]) -> None:
-        """Ask Slack for the names we never asked for, for a second and a half at most."""
-        unknown = [person for person in people if person not in self._asked][:ASKED_AT_ONCE]
-        if not unknown:
-            return
-        self._asked.update(unknown)
-        async with best_effort("ask Slack who people are"), asyncio.timeout(ASKING_SECONDS):
-            found = await asyncio.gather(*(self._workspace.account(person) for person in unknown))
-            for account in found:
-                self._learn(account)
-            known = [account.person for account in found if account is not None and account.person.name]
-            # Pages need names; an e-mail address is kept nowhere.
-            await self._backend.remember_people(p.model_copy(update={"email": None}) for p in known)
+    async def introduce(self, people: Iterable[PersonId]) -> bool:
+        """Have the backend keep what people are called; answers whether it keeps a name now.
+
+        Slack is asked for those whom it never told of, for a second and a half at most. Whom it does not tell
+        of is not asked for again within five minutes.
+        """
+        wanted = list(dict.fromkeys(people))[:ASKED_AT_ONCE]
+        unknown = [who for who in wanted if who not in self.names and not self._asked_in_vain(who)]
+        for found, who in zip(await asyncio.gather(*map(self.account, unknown)), unknown, strict=True):
+            if found is None or not found.is_known:
+                _keep(self._in_vain, who, self._now())
+        # Pages need names; an e-mail address is kept nowhere.
+        known = [Person(slack_user_id=who, name=self.names[who]) for who in wanted if who in self.names]
+        if not known:
+            return False
+        async with best_effort("keep what people are called") as failed:
+            await self._backend.remember_people(known)
+        return not failed
+
+    def _asked_in_vain(self, person: PersonId) -> bool:
+        return self._now() - self._in_vain.get(person, -FRESH_SECONDS) < FRESH_SECONDS
+
+    async def called(
+        self, names: Sequence[str], seconds: float = ASKING_SECONDS
+    ) -> tuple[str, list[Account], bool]:
+        """The people whom Slack calls by the first of these names that anybody has, and that name.
+
+        It is a whole handle, display name or full name. The workspace is asked who is in it, in one call and
+        for so many seconds at most; the last answer is whether there can be no others, which nobody knows of
+        a workspace that is too large to list.
+        """
+        whole = False
+        async with best_effort("look for somebody by name"):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    listed, whole = await self._workspace.some_accounts(MOST_LISTED)
+                    for account in listed:
+                        self._learn(account)
+        known = {person: account for person, (account, _) in self._accounts.items()}
+        called = {person: account.names for person, account in known.items()}
+        found = next(((name, ids) for name in names if (ids := people_called(name, called))), (names[-1], []))
+        return found[0], [known[person] for person in found[1]], whole
 
     def known_standing(self, person: PersonId) -> Standing | None:
         """How somebody stands, without asking; None where that was never asked, or too long ago."""
-        return self._remembered(person, FRESH_SECONDS)
+        known = self._remembered(person, FRESH_SECONDS)
+        return None if known is None else known.standing
 
     async def standing(self, person: PersonId, seconds: float = ASKING_SECONDS) -> Standing:
         """How somebody stands, asked of Slack for so many seconds at most where it is not known.
 
         While Slack cannot be asked, what it said within the last hour stands; else it is unknown.
         """
-        known = self.known_standing(person)
+        found = await self.account(person, seconds)
+        return Standing.UNKNOWN if found is None else found.standing
+
+    async def account(
+        self, person: PersonId, seconds: float = ASKING_SECONDS, *, within: float = FRESH_SECONDS
+    ) -> Account | None:
+        """Somebody's account, asked for as `standing` is; None where Slack does not say.
+
+        Slack is not asked where it said so `within` so many seconds.
+        """
+        known = self._remembered(person, within)
         if known is not None:
             return known
         asking = self._asking.get(person)
@@ -86,36 +135,43 @@ class People:
             asking.add_done_callback(lambda _: self._asking.pop(person, None))
         # Who stops waiting does not stop the asking: the next gesture finds the answer.
         done, _ = await asyncio.wait({asking}, timeout=seconds)
-        return asking.result() if done else self.last_standing(person)
+        return asking.result() if done else self._remembered(person, STALE_SECONDS)
 
-    async def _ask(self, person: PersonId) -> Standing:
+    async def _ask(self, person: PersonId) -> Account | None:
         try:
             async with asyncio.timeout(2 * ASKING_SECONDS):
-                self._learn(await self._workspace.account(person))
+                found = await self._workspace.account(person)
         except (TocsinError, TimeoutError):
-            return self.last_standing(person)
-        return self.known_standing(person) or Standing.UNKNOWN
+            return self._remembered(person, STALE_SECONDS)
+        if found is None:
+            return Account(Person(slack_user_id=person), Standing.UNKNOWN, is_known=False)
+        self._learn(found)
+        return self._remembered(person, FRESH_SECONDS)
 
     def last_standing(self, person: PersonId) -> Standing:
         """How somebody stood within the last hour, without asking."""
-        return self._remembered(person, STALE_SECONDS) or Standing.UNKNOWN
+        known = self._remembered(person, STALE_SECONDS)
+        return Standing.UNKNOWN if known is None else known.standing
 
-    def _remembered(self, person: PersonId, seconds: float) -> Standing | None:
-        standing, at = self._standings.get(person, (None, 0.0))
-        return standing if standing is not None and self._now() - at < seconds else None
+    def _remembered(self, person: PersonId, seconds: float) -> Account | None:
+        account, at = self._accounts.get(person, (None, 0.0))
+        return account if account is not None and self._now() - at < seconds else None
 
-    def _learn(self, account: Account | None) -> None:
-        if account is None or account.person.slack_user_id is None:
-            return
+    def _learn(self, account: Account) -> None:
         person = account.person.slack_user_id
+        if person is None:
+            return
         if account.person.name:
-            self.names[person] = account.person.name
+            _keep(self.names, str(person), account.person.name)
         if account.owns_workspace:
             self.owner = person
-        if account.standing is Standing.UNKNOWN:
-            return
-        self._standings.pop(person, None)
-        self._standings[person] = (account.standing, self._now())
-        if len(self._standings) > KEPT:
-            # The one that was learnt longest ago comes first.
-            del self._standings[next(iter(self._standings))]
+        if account.standing is not Standing.UNKNOWN:
+            _keep(self._accounts, person, (account, self._now()))
+
+
+def _keep(known: dict[K, T], key: K, value: T) -> None:
+    """The one that was learnt longest ago comes first, and goes first."""
+    known.pop(key, None)
+    known[key] = value
+    if len(known) > KEPT:
+        del known[next(iter(known))]

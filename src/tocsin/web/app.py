@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -18,9 +18,9 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
-from tocsin.actions.ports import Backend, Clock
+from tocsin.actions.ports import Backend, Clock, Introduce
 from tocsin.incidents import listing
-from tocsin.incidents.model import Incident
+from tocsin.incidents.model import PersonId
 from tocsin.incidents.rules import ago
 from tocsin.web import showing
 from tocsin.web.access import Access, SameHome
@@ -38,8 +38,9 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-async def _nobody(incident: Incident) -> None:
+async def _nobody(team: str, people: Iterable[PersonId]) -> bool:
     """Nobody to ask."""
+    return False
 
 
 def web_app(
@@ -51,7 +52,7 @@ def web_app(
     ready: Ready,
     registry: CollectorRegistry | None = None,
     slack_url: Callable[[str], str | None] = lambda team: None,
-    introduce: Callable[[Incident], Awaitable[None]] = _nobody,
+    introduce: Introduce = _nobody,
     clock: Clock = _now,
     sign_in: SignIn | None = None,
     install: InstallPages | None = None,
@@ -62,7 +63,7 @@ def web_app(
 
     `ready` says why the process cannot serve now, nothing when it can. `slack_url` says the address of a
     workspace once it is known; its channels open under `/archives/`. `introduce` finds out
-    what an incident's people are called before a page shows them. `sign_in` lets people in with Slack,
+    what people are called before a page shows them. `sign_in` lets people in with Slack,
     `install` lets workspaces have the app, and `same_home` says whether one may see what another has.
     `routes` are served beside ours, behind the same guard.
     """

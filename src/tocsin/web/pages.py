@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.templating import Jinja2Templates
 
-from tocsin.actions.ports import Backend, Clock
+from tocsin.actions.ports import Backend, Clock, Introduce
 from tocsin.incidents.errors import TocsinError
-from tocsin.incidents.listing import as_record
-from tocsin.incidents.model import Incident
+from tocsin.incidents.listing import as_record, holders, nameless
+from tocsin.incidents.model import Incident, PersonId, TimelineEntry
 from tocsin.web.access import Access, Reader
 from tocsin.web.sign_in import SignIn
 
@@ -51,7 +51,7 @@ class Pages:
     templates: Jinja2Templates
     clock: Clock
     slack_url: Callable[[str], str | None]
-    introduce: Callable[[Incident], Awaitable[None]]
+    introduce: Introduce
     sign_in: SignIn | None = None
 
     def entered(self, endpoint: Callable[[Request, Reader], Awaitable[Response]]) -> Endpoint:
@@ -72,6 +72,8 @@ class Pages:
         after = request.query_params.get("after") or None
         try:
             listed, more = await self._page(reader, after)
+            if await self._introduced(listed):
+                listed, more = await self._page(reader, after)
             form = await self.backend.form()
         except TocsinError as trouble:
             return self.unavailable(request, trouble)
@@ -94,9 +96,10 @@ class Pages:
             incident = await self.backend.find(request.path_params["reference"])
             if incident is None or not reader.may_see(incident):
                 return self.not_found(request)
-            await self.introduce(incident)
-            incident = await self.backend.find(incident.id) or incident
             timeline = await self.backend.timeline(incident.id)
+            if await self._introduced([incident], timeline):
+                incident = await self.backend.find(incident.id) or incident
+                timeline = await self.backend.timeline(incident.id)
             form = await self.backend.form()
         except TocsinError as trouble:
             return self.unavailable(request, trouble)
@@ -166,6 +169,16 @@ class Pages:
             return self._answer(JSONResponse({"type": kind, "status": status, "errors": [error]}, status))
         found = {"heading": heading or HTTPStatus(status).phrase, "sentence": sentence, "doors": doors}
         return self._html(request, "plain.html", found, status)
+
+    async def _introduced(
+        self, incidents: Sequence[Incident], timeline: Sequence[TimelineEntry] = ()
+    ) -> bool:
+        """Whether more of the people in it have names now."""
+        unknown: dict[str, list[PersonId]] = {}
+        for incident in incidents:
+            found = nameless([*holders(incident), *(entry.by for entry in timeline)])
+            unknown.setdefault(incident.slack_team_id, []).extend(found)
+        return any([await self.introduce(team, people) for team, people in unknown.items() if people])
 
     async def _page(self, reader: Reader, after: str | None) -> tuple[list[Incident], bool]:
         """The next incidents that this reader may see, and whether there are more after them."""

@@ -73,7 +73,10 @@ class Changing:
 
     async def _members(self, change: IncidentChange, team: str) -> dict[PersonId, Member]:
         held = {person for person in change.incident_role_assignments.values() if person}
-        return await self._crew.members({person: Person(slack_user_id=person) for person in held}, team)
+        known = {person.slack_user_id: person for person in change.assignees}
+        return await self._crew.members(
+            {person: known.get(person) or Person(slack_user_id=person) for person in held}, team
+        )
 
     def _kept(self, kept: Kept, change: IncidentChange, members: dict[PersonId, Member]) -> Kept:
         roles, owner = dict(kept.roles), kept.owner

@@ -32,7 +32,7 @@ class Member(Frozen):
 
     @property
     def name(self) -> str:
-        return self.person.name or f"somebody in Slack ({self.person.slack_user_id})"
+        return self.person.name or "somebody in Slack"
 
 
 class Crew:

@@ -134,12 +134,10 @@ class Declaring:
 
     async def _everybody(self) -> dict[PersonId, Member]:
         if self._members is None:
-            reporter = self._declaration.reporter
             held = self._declaration.incident_role_assignments.values()
-            people = {
-                person: reporter if person == reporter.slack_user_id else Person(slack_user_id=person)
-                for person in held
-            }
+            named = [*self._declaration.assignees, self._declaration.reporter]
+            known = {person.slack_user_id: person for person in named}
+            people = {person: known.get(person) or Person(slack_user_id=person) for person in held}
             self._members = await self._crew.members(people, self._declaration.slack_team_id)
         return self._members
 

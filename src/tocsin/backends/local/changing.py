@@ -13,7 +13,7 @@ from tocsin.backends.local.file import transaction
 from tocsin.backends.local.rows import written
 from tocsin.incidents.changes import NAMELESS, UPDATE_VERBS, VERBS, unchanged
 from tocsin.incidents.errors import Overtaken, Refused
-from tocsin.incidents.model import OPEN_CATEGORIES, Person, PersonId, TimelineEntry
+from tocsin.incidents.model import OPEN_CATEGORIES, TimelineEntry
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.rules import ago
 
@@ -24,7 +24,7 @@ VALUES (?, ?, ?, ?, ?)
 """
 _TAKE_ROLE = "DELETE FROM incident_role_assignments WHERE incident_id = ? AND incident_role_id = ?"
 _LAST_STATUS = """
-SELECT l.timestamp, COALESCE(p.name, l.actor_name, l.actor_slack_user_id, 'Somebody')
+SELECT l.timestamp, COALESCE(p.name, l.actor_name, 'Somebody')
 FROM incident_timeline_items l LEFT JOIN people p ON p.slack_user_id = l.actor_slack_user_id
 WHERE l.incident_id = ? AND l.verb = ? ORDER BY l.timestamp DESC, l.id DESC LIMIT 1
 """
@@ -51,6 +51,8 @@ def change(db: Database, incident_id: str, change: IncidentChange, now: datetime
             return
         _refuse_overtaken(db, row, change, now)
         _refuse_unknown(db, row, change)
+        for person in change.assignees:
+            declaring.remember_person(db, person, written(now))
         said = [*_columns(db, row, change, now), *_roles(db, incident_id, change)]
         if change.message:
             category = _category(db, change.incident_status_id or row["incident_status_id"])
@@ -137,15 +139,11 @@ def _roles(db: Database, incident_id: str, change: IncidentChange) -> Iterator[S
         if person is None:
             yield role_id, "gave up the role", role
             continue
-        holder = change.by if person == change.by.slack_user_id else Person(slack_user_id=person)
+        holder = declaring.called([change.by, *change.assignees], person)
         db.execute(_PUT_ROLE, [incident_id, role_id, holder.slack_user_id, holder.name, holder.email])
         taken = person == change.by.slack_user_id
-        yield role_id, *(("took the role", role) if taken else (f"set {role} to", _called(db, person)))
-
-
-def _called(db: Database, person: PersonId) -> str:
-    found = db.execute("SELECT name FROM people WHERE slack_user_id = ?", [person]).fetchone()
-    return str(found[0]) if found and found[0] else str(person)
+        # Read back as the name, once that is known (rows.timeline).
+        yield role_id, *(("took the role", role) if taken else (f"set {role} to", f"<@{person}>"))
 
 
 def _name(db: Database, table: str, thing_id: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -112,7 +112,8 @@ def _insert_incident(
     db: Database, declaration: Declaration, catalogue: Catalogue, incident_id: str, number: int
 ) -> None:
     source, reporter = declaration.source, declaration.reporter
-    remember_person(db, reporter, written(declaration.at))
+    for person in (reporter, *declaration.assignees):
+        remember_person(db, person, written(declaration.at))
     values: dict[str, Any] = {
         "id": incident_id,
         "number": number,
@@ -142,8 +143,13 @@ def _insert_roles(db: Database, declaration: Declaration, catalogue: Catalogue, 
     holders: dict[str, PersonId | None] = dict(declaration.incident_role_assignments)
     holders |= {role.id: reporter.slack_user_id for role in catalogue.roles if role.role_type == "reporter"}
     for role_id, person in holders.items():
-        known = reporter if person == reporter.slack_user_id else Person(slack_user_id=person)
+        known = called([reporter, *declaration.assignees], person)
         db.execute(_INSERT_ROLE, [incident_id, role_id, known.slack_user_id, known.name, known.email])
+
+
+def called(known: Iterable[Person], person: PersonId | None) -> Person:
+    """Somebody by what is known of them."""
+    return next((one for one in known if one.slack_user_id == person), Person(slack_user_id=person))
 
 
 def _insert_entries(db: Database, declaration: Declaration, incident_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -11,6 +12,8 @@ from urllib.parse import quote
 from sqlite_utils import Database
 
 from tocsin.backends.local.lenient import readable
+from tocsin.incidents.changes import VERBS
+from tocsin.incidents.listing import SOMEBODY
 from tocsin.incidents.model import (
     CustomField,
     FieldEntry,
@@ -28,6 +31,9 @@ from tocsin.incidents.model import (
 )
 
 Row = dict[str, Any]
+
+_GIVEN = re.compile(r"<@[UW][A-Z0-9]+>|[UW][A-Z0-9]{8,}")
+"""Whom a role was given to, as it is kept, and as earlier versions did."""
 
 _INCIDENTS = """
 SELECT i.*,
@@ -76,9 +82,11 @@ ORDER BY f.rank, f.id, e.position
 
 _TIMELINE = """
 SELECT l.timestamp, l.verb, l.text, l.actor_slack_user_id,
-    COALESCE(p.name, l.actor_name) AS actor_name, COALESCE(p.email, l.actor_email) AS actor_email
+    COALESCE(p.name, l.actor_name) AS actor_name, COALESCE(p.email, l.actor_email) AS actor_email,
+    given.name AS given_name
 FROM incident_timeline_items l
 LEFT JOIN people p ON p.slack_user_id = l.actor_slack_user_id
+LEFT JOIN people given ON given.slack_user_id = trim(l.text, '<@>')
 WHERE l.incident_id = ? ORDER BY l.timestamp, l.id
 """
 
@@ -100,9 +108,17 @@ def incidents(db: Database, query: str, parameters: Sequence[Any], public_url: s
 def timeline(db: Database, incident_id: str) -> list[TimelineEntry]:
     """What happened, oldest first."""
     return [
-        TimelineEntry(at=row["timestamp"], by=_person(row, "actor"), verb=row["verb"], text=row["text"])
+        TimelineEntry(at=row["timestamp"], by=_person(row, "actor"), verb=row["verb"], text=_text(row))
         for row in map(readable, db.query(_TIMELINE, [incident_id]))
     ]
+
+
+def _text(row: Row) -> str:
+    """What happened in words; somebody who was given a role is kept by id, and read by name."""
+    text, verb = str(row["text"]), str(row["verb"])
+    if not _GIVEN.fullmatch(text) or not verb.startswith("set ") or verb in VERBS.values():
+        return text
+    return str(row["given_name"] or SOMEBODY)
 
 
 def _by_incident(db: Database, query: str, ids: Sequence[str]) -> defaultdict[str, list[Row]]:

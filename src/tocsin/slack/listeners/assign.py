@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import re
-
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Form, Incident, PersonId, Role
-from tocsin.incidents.naming import leading, people_called, role_spellings
+from tocsin.incidents.naming import leading, role_spellings
 from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.gestures import Command, Press, Submission
 from tocsin.slack.listeners.answers import Asked
 from tocsin.slack.listeners.changing import Opened, Unclear, Way, changed, go, press
+from tocsin.slack.listeners.persons import person_meant
 from tocsin.slack.listeners.submitting import submit_change
 from tocsin.slack.views.assign import ROLE, assign_modal, read_assign
 from tocsin.slack.views.errand import Errand
 from tocsin.slack.views.kit import escape
-
-_MENTION = re.compile(r"<@([UW][A-Z0-9]{1,30})(?:\|[^>]*)?>")
-MYSELF = frozenset({"me", "myself", "@me"})
 
 
 def _opened(verb: str) -> Opened:
@@ -32,7 +28,8 @@ def _opened(verb: str) -> Opened:
 
 async def _set_lead(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
     role = _lead(await desk.forms.fetch())
-    return await _assign(desk, asked, incident, role, _person(desk, asked, text))
+    person = await person_meant(desk, text, asked.by.slack_user_id)
+    return await _assign(desk, asked, incident, role, person)
 
 
 async def _set_role(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
@@ -40,7 +37,8 @@ async def _set_role(desk: Desk, asked: Asked, incident: Incident, text: str) -> 
     role, rest = leading(text, form.assignable_roles, "role", role_spellings)
     if not rest:
         raise Unclear(f"Say who takes the role {role.name}.")
-    return await _assign(desk, asked, incident, role, _person(desk, asked, rest))
+    person = await person_meant(desk, rest, asked.by.slack_user_id)
+    return await _assign(desk, asked, incident, role, person)
 
 
 async def _take(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
@@ -63,19 +61,6 @@ def _lead(form: Form) -> Role:
     if found is None:
         raise Refused("There is no lead here; there are other roles: see /incident role.")
     return found
-
-
-def _person(desk: Desk, asked: Asked, text: str) -> PersonId | None:
-    """Who is meant: mentioned, `me`, or by a name we know. Raises Unclear where nobody or several are."""
-    if found := _MENTION.search(text):
-        return PersonId(found[1])
-    if text.strip().casefold() in MYSELF:
-        return asked.by.slack_user_id
-    known = people_called(text, desk.people.names)
-    if len(known) == 1:
-        return PersonId(known[0])
-    why = "may be several people" if known else "is nobody that Tocsin knows by that name"
-    raise Unclear(f"“{text.strip()}” {why}. Choose the person here.")
 
 
 LEAD = Way("lead", _opened("lead"), _set_lead)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -18,10 +18,11 @@ from tocsin.incidents.changes import Ending
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import Incident, TeamId
 from tocsin.incidents.requests import IncidentChange
-from tocsin.slack.desk import Desk, being_answered
+from tocsin.slack.desk import Desk, being_answered, patience_left
 from tocsin.slack.disclosure import listed_to, shown_to
 from tocsin.slack.gestures import Command, Press, Submission
 from tocsin.slack.listeners.answers import Asked, begin, readable, reason, say_of
+from tocsin.slack.listeners.assignees import checked_roles
 from tocsin.slack.listeners.declare import open_declare
 from tocsin.slack.listeners.errands import aimed, allowed, called
 from tocsin.slack.views.choose import choose_modal
@@ -36,7 +37,11 @@ Opened = Callable[[Desk, Asked, Incident, str], Awaitable[View]]
 
 
 class Unclear(Refused):
-    """What was typed leaves something open that a form can ask for."""
+    """What was typed leaves something open that a form can ask for: the verb's own, or the one given."""
+
+    def __init__(self, sentence: str, opened: Opened | None = None) -> None:
+        super().__init__(sentence)
+        self.opened = opened
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,8 @@ async def go(way: Way, ack: AsyncAck, command: Command, rest: str, desk: Desk) -
             sentence = await way.act(desk, command, aim.incident, aim.rest)
             sentence = await readable(desk, command, aim.incident, sentence)
         except Unclear as unclear:
-            await _open(way, ack, command, desk, aim.incident, unclear.sentence)
+            asking = replace(way, opened=unclear.opened or way.opened)
+            await _open(asking, ack, command, desk, aim.incident, unclear.sentence)
             return
     except TocsinError as error:
         sentence = reason(error)
@@ -158,8 +164,11 @@ async def change(
     **what: Any,
 ) -> AnyChange | None:
     """Commit to a change as this person asked for it here; None when it is saved and not through yet."""
-    by = desk.people.meet(asked.by)
-    wanted = IncidentChange(key=key_of(asked), by=by, at=desk.clock(), **what)
+    by, roles = desk.people.meet(asked.by), what.get("incident_role_assignments") or {}
+    # Whoever takes a role was asked about a moment ago.
+    others = {role: person for role, person in roles.items() if person != by.slack_user_id}
+    assignees = await checked_roles(desk, others, private=incident.is_private)
+    wanted = IncidentChange(key=key_of(asked), by=by, at=desk.clock(), assignees=assignees, **what)
     order = ChangeOrder(
         incident_id=incident.id,
         team=TeamId(asked.team_id),
@@ -167,7 +176,7 @@ async def change(
         ending=ending,
         next_update_minutes=next_update_minutes,
     )
-    return await desk.change(order, acknowledged or being_answered())
+    return await desk.change(order, acknowledged or being_answered(), patience_left())
 
 
 def key_of(asked: Asked) -> str:

@@ -9,6 +9,8 @@ from tocsin.actions.orders import DeclareOrder
 from tocsin.incidents.model import ChannelId
 from tocsin.slack.desk import Desk
 from tocsin.slack.gestures import Command, Press, Shortcut, Submission
+from tocsin.slack.listeners.assignees import checked_roles
+from tocsin.slack.people import FRESH_SECONDS, STALE_SECONDS
 from tocsin.slack.permits import CHECK_SECONDS
 from tocsin.slack.views.context import FormContext
 
@@ -21,14 +23,26 @@ WITHHELD = {False: "", True: READ_BY_OTHERS, None: UNKNOWN_READERS}
 async def checked(order: DeclareOrder, submission: Submission, desk: Desk) -> DeclareOrder:
     """The order, with what could not be checked, and without a card where strangers would read it.
 
-    Raises Refused when they may not declare. Asks Slack nothing that is known, and waits a second at most.
+    Raises Refused when they may not declare, or give a role to somebody who cannot take it on. Asks Slack
+    nothing that is known, and waits a second at most.
     """
-    private = order.declaration.visibility == "private"
-    unchecked, shared = await asyncio.gather(
+    declaration = order.declaration
+    private = declaration.visibility == "private"
+    roles, within = declaration.incident_role_assignments, FRESH_SECONDS if private else STALE_SECONDS
+    unchecked, shared, assignees = await asyncio.gather(
         desk.may(submission, "declare", private=private),
         desk.places.is_shared(None if private else order.origin, CHECK_SECONDS),
+        # An alarm does not wait for word of somebody who was well within the hour.
+        checked_roles(desk, roles, private=private, within=within),
     )
-    return order.model_copy(update={"unchecked": unchecked, "withheld": WITHHELD[shared]})
+    known = {"reporter": desk.people.meet(declaration.reporter), "assignees": assignees}
+    return order.model_copy(
+        update={
+            "declaration": declaration.model_copy(update=known),
+            "unchecked": unchecked,
+            "withheld": WITHHELD[shared],
+        }
+    )
 
 
 def is_learnt(desk: Desk, gesture: Command | Shortcut | Press, context: FormContext) -> bool:

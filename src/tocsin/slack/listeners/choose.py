@@ -54,15 +54,15 @@ async def submit_choose(ack: AsyncAck, submission: Submission, desk: Desk, deliv
             return
         way = WAYS.get(errand.verb, update.UPDATE)
         await allowed(desk, submission, way.verb, incident)
-        trouble = ""
+        trouble, opened = "", way.opened
         if errand.rest or way.at_once:
             try:
                 sentence = await way.act(desk, submission, incident, errand.rest)
                 await _said(ack, desk, submission, incident, sentence)
                 return
             except Unclear as unclear:
-                trouble = unclear.sentence
-        await ack(response_action="update", view=await way.opened(desk, submission, incident, trouble))
+                trouble, opened = unclear.sentence, unclear.opened or opened
+        await ack(response_action="update", view=await opened(desk, submission, incident, trouble))
     except TocsinError as error:
         known = desk.open_to(person)
         view = choose_modal(errand, known, trouble=escape(reason(error))) if known else None

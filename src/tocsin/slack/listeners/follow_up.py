@@ -11,27 +11,43 @@ from slack_sdk.models.views import View
 from tocsin.actions.best_effort import best_effort
 from tocsin.actions.follow_up import CompleteOrder, FollowUpOrder
 from tocsin.actions.promises import AnyChange
-from tocsin.incidents.model import FollowUp, Incident, Person, PersonId, TeamId
+from tocsin.incidents.model import FollowUp, Incident, PersonId, TeamId
 from tocsin.incidents.requests import FollowUpRequest
-from tocsin.slack.desk import Delivery, Desk, being_answered
+from tocsin.slack.desk import Delivery, Desk, being_answered, patience_left
 from tocsin.slack.disclosure import shown_to
 from tocsin.slack.gestures import Command, Press, Submission
 from tocsin.slack.listeners.answers import Asked, begin, say_of
-from tocsin.slack.listeners.changing import Act, Opened, Way, go, key_of, sentence_of
+from tocsin.slack.listeners.assignees import checked_assignees
+from tocsin.slack.listeners.changing import Act, Opened, Unclear, Way, go, key_of, sentence_of
 from tocsin.slack.listeners.close import FOLLOW_UP_SECONDS
 from tocsin.slack.listeners.errands import allowed, called
+from tocsin.slack.listeners.persons import person_called
 from tocsin.slack.listeners.submitting import submit
+from tocsin.slack.mentions import PERSON, mentioned, spelt
+from tocsin.slack.permits import CHECK_SECONDS
 from tocsin.slack.views.errand import Errand
 from tocsin.slack.views.follow_up import follow_up_modal, kind_of, read_follow_up
 from tocsin.slack.views.kit import escape
 
-_MENTION = re.compile(r"\s*<@([UW][A-Z0-9]{1,30})(?:\|[^>]*)?>\s*")
+_GAP = " \t\n,:;.–—-"
+"""What may stand between what is to be done and by whom."""
+
+_LEADS_ON = frozenset({"and", "ask", "by", "call", "for", "from", "of", "or", "tell", "to", "via", "with"})
+"""Words that need the name after them."""
+
+_LONGEST_NAME = 4
+"""Words of a name that is typed with an @."""
+
+_FIRST = re.compile(rf"{PERSON.pattern}(?!\s*(?:[,&+]|and\b)?\s*<@)")
+"""One person at the beginning, and not several."""
+
+_LAST_NAME = re.compile(r"\s(@\S+(?:\s+\S+){0,3})$")
 
 
-def _opened(verb: str) -> Opened:
+def _opened(verb: str, text: str = "", person: PersonId | None = None) -> Opened:
     async def opened(desk: Desk, asked: Asked, incident: Incident, trouble: str) -> View:
-        listed = await _listed(desk, incident)
-        return follow_up_modal(await desk.forms.fetch(), incident, verb, listed, trouble=escape(trouble))
+        form, listed, said = await desk.forms.fetch(), await _listed(desk, incident), escape(trouble)
+        return follow_up_modal(form, incident, verb, listed, text=text, assignee=person, trouble=said)
 
     return opened
 
@@ -46,28 +62,65 @@ async def _listed(desk: Desk, incident: Incident) -> list[FollowUp]:
 
 def _act(verb: str) -> Act:
     async def act(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
-        mentioned = _MENTION.search(text)
-        person = PersonId(mentioned[1]) if mentioned else None
-        left = _MENTION.sub(" ", text, count=1).strip() if mentioned else text
-        return sentence_of(await _added(desk, asked, incident, verb, left, person))
+        what, person = await _read(desk, asked, verb, text.strip())
+        if person is not None and not what:
+            raise Unclear("Say what is to be done.", _opened(verb, person=person))
+        return sentence_of(await _added(desk, asked, incident, verb, what, person))
 
     return act
+
+
+async def _read(desk: Desk, asked: Asked, verb: str, text: str) -> tuple[str, PersonId | None]:
+    """What is to be done, in words, and by whom: somebody mentioned, or named with an @ at either end.
+
+    Raises Unclear, with a form that has the words, where that may be one or another.
+    """
+    names = await desk.mentions.names_of(mentioned(text), CHECK_SECONDS)
+    opened = _opened(verb, spelt(text, names))
+    mentions = list(PERSON.finditer(text))
+    if not mentions:
+        if not (typed := _typed_names(text)):
+            return spelt(text, names), None
+        person, name = await person_called(desk, typed, asked.by.slack_user_id, opened)
+        span = (0, len(name)) if text.startswith(name) else (len(text) - len(name), len(text))
+    elif _FIRST.match(text) or len({mention[1] for mention in mentions}) == 1:
+        person, span = PersonId(mentions[0][1]), mentions[0].span()
+    else:
+        raise Unclear("Several people are named in it. Choose by whom it is done.", opened)
+    return spelt(_without(text, span), names), person
+
+
+def _typed_names(text: str) -> list[str]:
+    """What may be a name, from an @ at the beginning of the text or before its end, the longest first."""
+    if text.startswith("@"):
+        lengths = range(_LONGEST_NAME - 1, -1, -1)
+        return [found[0] for more in lengths if (found := re.match(rf"@\S+(\s+\S+){{{more}}}", text))]
+    found = _LAST_NAME.search(text)
+    return [found[1]] if found else []
+
+
+def _without(text: str, span: tuple[int, int]) -> str:
+    """The text without a name at its beginning, or at its end where the words before it do without."""
+    before, after = text[: span[0]].rstrip(_GAP), text[span[1] :].lstrip(_GAP)
+    if not before:
+        return after
+    return text if after or before.split()[-1].casefold() in _LEADS_ON else before
 
 
 async def _added(
     desk: Desk, asked: Asked, incident: Incident, verb: str, text: str, person: PersonId | None
 ) -> AnyChange | None:
-    assignee = desk.people.meet(Person(slack_user_id=person)) if person else None
+    assignees = await checked_assignees(desk, {"assignee": person}, private=incident.is_private)
     request = FollowUpRequest(
         key=key_of(asked),
         by=desk.people.meet(asked.by),
         at=desk.clock(),
         kind=kind_of(verb),
         text=text,
-        assignee=assignee,
+        assignee=next(iter(assignees), None),
     )
     order = FollowUpOrder(incident_id=incident.id, team=TeamId(asked.team_id), request=request)
-    return await desk.follow_ups.add(order, being_answered())
+    return await desk.follow_ups.add(order, being_answered(), patience_left())
 
 
 ACTION = Way("action", _opened("action"), _act("action"))

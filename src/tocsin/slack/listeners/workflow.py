@@ -16,6 +16,7 @@ from tocsin.incidents.requests import Declaration, DeclareRequest
 from tocsin.incidents.rules import answered, declared
 from tocsin.slack.desk import Desk
 from tocsin.slack.gestures import Happening
+from tocsin.slack.listeners.assignees import checked_roles
 from tocsin.slack.listeners.checking import WITHHELD
 from tocsin.slack.listeners.declare import KEYS
 from tocsin.slack.permits import CHECK_SECONDS
@@ -86,11 +87,18 @@ async def _order(happening: Happening, inputs: Mapping[str, Any], key: str, desk
         desk.permits.check(by.slack_user_id, "declare", private=private),
         desk.places.is_shared(None if private else origin, CHECK_SECONDS),
     )
+    assignees: tuple[Person, ...] = ()
+    try:
+        assignees = await checked_roles(desk, request.incident_role_assignments, private=private)
+    except Refused as refusal:
+        wrong = wrong or refusal
     if wrong is not None:
         await _offer_the_form(inputs, key, wrong, by, desk)
         raise wrong
+    declaration = _declaration(happening, request, form, desk.people.meet(by), key, desk)
+    declaration = declaration.model_copy(update={"assignees": assignees})
     return DeclareOrder(
-        declaration=(declaration := _declaration(happening, request, form, by, key, desk)),
+        declaration=declaration,
         origin=origin,
         announcement=announced(desk.rules, declaration, form),
         run=str(happening.event["function_execution_id"]),

@@ -19,6 +19,7 @@ from slack_sdk.models.blocks import (
     SectionBlock,
 )
 
+from tocsin.incidents.listing import named
 from tocsin.incidents.model import Incident, Person
 from tocsin.incidents.requests import NAME_LIMIT
 from tocsin.incidents.rules import in_words
@@ -104,13 +105,14 @@ def person(who: Person | None) -> str:
         return "Nobody yet"
     if who.slack_user_id and _PERSON.fullmatch(who.slack_user_id):
         return f"<@{who.slack_user_id}>"
-    return _word(who.name or who.slack_user_id or "Nobody yet")
+    return _word(named(who) or "Nobody yet")
 
 
 def channel(incident: Incident) -> str:
     """The incident's channel as a link in mrkdwn; empty where it has none."""
-    found = _CHANNEL.fullmatch(incident.slack_channel_id)
-    return f"<#{incident.slack_channel_id}>" if found else _word(incident.slack_channel_id)
+    if _CHANNEL.fullmatch(incident.slack_channel_id):
+        return f"<#{incident.slack_channel_id}>"
+    return _word(f"#{incident.slack_channel_name}") if incident.slack_channel_name else ""
 
 
 def _word(text: str) -> str:

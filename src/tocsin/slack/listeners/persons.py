@@ -1,0 +1,69 @@
+"""Which person is meant by what somebody typed: mentioned, `me`, or by a whole name; else it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tocsin.incidents.listing import named
+from tocsin.incidents.model import PersonId
+from tocsin.incidents.naming import folded
+from tocsin.incidents.permissions import Standing
+from tocsin.incidents.rules import in_words
+from tocsin.slack.accounts import Account
+from tocsin.slack.desk import Desk
+from tocsin.slack.listeners.changing import Opened, Unclear
+from tocsin.slack.mentions import PERSON
+from tocsin.slack.permits import CHECK_SECONDS
+
+MYSELF = frozenset({"me", "myself"})
+BESIDE = frozenset({"", "to", "is", "now", "please", "thanks"})
+"""Words beside a mention that leave no doubt about who is meant."""
+
+MOST_NAMED = 5
+
+
+class Called(NamedTuple):
+    """A person, and the name among those that were asked for by which they were found."""
+
+    person: PersonId
+    name: str
+
+
+async def person_meant(desk: Desk, text: str, by: PersonId | None) -> PersonId:
+    """The one person whom a text means. Raises Unclear where that may be another, or nobody."""
+    mentioned = set(PERSON.findall(text))
+    if len(mentioned) == 1 and set(map(folded, PERSON.sub(" ", text).split())) <= BESIDE:
+        return PersonId(mentioned.pop())
+    typed = await desk.mentions.spell(text.strip(), CHECK_SECONDS)
+    if mentioned:
+        raise Unclear(f"“{typed}” may be meant in several ways. Choose the person here.")
+    return (await person_called(desk, [typed], by)).person
+
+
+async def person_called(
+    desk: Desk, names: Sequence[str], by: PersonId | None, opened: Opened | None = None
+) -> Called:
+    """The one person whom Slack calls by the first of these names that anybody has.
+
+    Raises Unclear, with the form to open, where it may be another person too, or is nobody's name.
+    """
+    if by is not None and (own := next((name for name in names if folded(name) in MYSELF), None)):
+        return Called(by, own)
+    name, found, are_all = await desk.people.called(names, CHECK_SECONDS)
+    if len(found) == 1 and are_all and (who := found[0].person.slack_user_id):
+        return Called(who, name)
+    raise Unclear(f"{_doubt(name, found)} Choose the person here.", opened)
+
+
+def _doubt(name: str, found: Sequence[Account]) -> str:
+    if len(found) > 1:
+        return f"“{name}” may be {in_words(map(_told_apart, found[:MOST_NAMED]), 'or')}."
+    if found:
+        return f"“{name}” may be {_told_apart(found[0])}, or somebody whom Tocsin does not know yet."
+    return f"“{name}” is nobody that Tocsin knows by that name, whole."
+
+
+def _told_apart(account: Account) -> str:
+    called = f"{named(account.person)} (@{account.handle})" if account.handle else named(account.person)
+    return f"{called}, whose account is deactivated," if account.standing is Standing.DEACTIVATED else called

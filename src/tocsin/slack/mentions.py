@@ -1,0 +1,117 @@
+"""Mentions as people read them: of a person, a user group, a channel; by name, never by id."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections import ChainMap
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+from tocsin.actions.best_effort import best_effort
+from tocsin.actions.ports import loop_time
+from tocsin.incidents.model import ChannelId, PersonId
+from tocsin.slack.people import ASKED_AT_ONCE, ASKING_SECONDS, FRESH_SECONDS, KEPT, People
+from tocsin.slack.workspace import SlackWorkspace
+
+PERSON = re.compile(r"<@([UW][A-Z0-9]{1,30})(?:\|[^<>]*)?>")
+_TOKEN = re.compile(
+    r"<(@[UW][A-Z0-9]+|#[CDG][A-Z0-9]+|!subteam\^S[A-Z0-9]+|!(?:here|channel|everyone|date\^[^<>|]+)"
+    r"|(?:https?://|mailto:|tel:)[^<>|\s]+)(?:\|([^<>]*))?>"
+)
+_SUBTEAM = "!subteam^"
+
+
+def spelt(text: str, names: Mapping[str, str]) -> str:
+    """The text with what Slack puts between angle brackets as people read it (Slack, formatting text).
+
+    `names` are those of people, user groups and channels, by id. What has none is called by the label that it
+    came with, else in words. Entities (`&lt;`) stay as they are.
+    """
+
+    def read(token: re.Match[str]) -> str:
+        target, label = token[1], token[2] or ""
+        kind, id_ = target[0], _id(target)
+        if kind == "@":
+            return _called("@", names.get(id_, label), "somebody")
+        if kind == "#":
+            return _called("#", names.get(id_, label), "a channel")
+        if target.startswith(_SUBTEAM):
+            return _called("@", names.get(id_, label), "a user group")
+        if kind == "!":
+            return label or f"@{target[1:].partition('^')[0]}"
+        return label or target
+
+    return _TOKEN.sub(read, text)
+
+
+def _called(sign: str, name: str, otherwise: str) -> str:
+    return f"{sign}{name.lstrip(sign)}" if name else otherwise
+
+
+def _id(target: str) -> str:
+    return target.removeprefix(_SUBTEAM).lstrip("@#")
+
+
+def mentioned(text: str) -> list[str]:
+    """The ids of the people, user groups and channels that a text mentions, each once."""
+    found = (token[1] for token in _TOKEN.finditer(text))
+    return list(dict.fromkeys(_id(one) for one in found if one[0] in "@#" or one.startswith(_SUBTEAM)))
+
+
+class Mentions:
+    """What a workspace calls whom and what its texts mention."""
+
+    def __init__(
+        self, workspace: SlackWorkspace, people: People, now: Callable[[], float] = loop_time
+    ) -> None:
+        self._workspace = workspace
+        self._people = people
+        self._now = now
+        self._groups: dict[str, str] = {}
+        self._groups_at = -FRESH_SECONDS
+        self._channels: dict[str, str] = {}
+
+    async def spell(self, text: str, seconds: float = ASKING_SECONDS) -> str:
+        """The text as people read it; Slack is asked for names not known yet, so many seconds at most."""
+        return spelt(text, await self.names_of(mentioned(text), seconds)) if "<" in text else text
+
+    async def names_of(self, ids: Iterable[str], seconds: float = ASKING_SECONDS) -> dict[str, str]:
+        """The names of people, of user groups without the @, and of public channels without the #, by id.
+
+        What Slack does not tell in the time there is, is left out.
+        """
+        wanted = list(dict.fromkeys(ids))
+        unknown = [one for one in wanted if one not in self._known()][:ASKED_AT_ONCE]
+        if unknown:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await asyncio.gather(*self._asked(unknown))
+        known = self._known()
+        return {one: known[one] for one in wanted if one in known}
+
+    def _known(self) -> Mapping[str, str]:
+        return ChainMap(self._people.names, self._groups, self._channels)
+
+    def _asked(self, ids: Iterable[str]) -> list[Awaitable[None]]:
+        """One call for each person and channel, and one for all user groups."""
+        people = [self._learn_person(PersonId(one)) for one in ids if one[0] in "UW"]
+        channels = [self._learn_channel(ChannelId(one)) for one in ids if one[0] in "CG"]
+        groups = [self._learn_groups()] if any(one[0] == "S" for one in ids) else []
+        return [*people, *channels, *groups]
+
+    async def _learn_person(self, person: PersonId) -> None:
+        await self._people.account(person)
+
+    async def _learn_channel(self, channel: ChannelId) -> None:
+        async with best_effort("ask Slack for a channel's name"):
+            if name := await self._workspace.public_name(channel):
+                self._channels[channel] = name
+        if len(self._channels) > KEPT:
+            del self._channels[next(iter(self._channels))]
+
+    async def _learn_groups(self) -> None:
+        if self._now() - self._groups_at >= FRESH_SECONDS:
+            async with best_effort("ask Slack for the names of user groups"):
+                self._groups = dict(await self._workspace.group_handles())
+                self._groups_at = self._now()
