@@ -12,6 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import structlog
+from fakes.autojump import AutojumpLoop
 from fakes.bot import running_bot
 
 from secrecy.canaries import Canaries
@@ -28,10 +29,10 @@ def main() -> int:
     # What the bot says of its own work would drown what was found.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     logging.disable(logging.CRITICAL)
-    with tempfile.TemporaryDirectory() as folder:
-        leaks = asyncio.run(operated(Path(folder) / "verbs", asked.operations, asked.seed))
-    with tempfile.TemporaryDirectory() as folder:
-        found = asyncio.run(canaries(Path(folder), asked.gestures, asked.seed, minutes=asked.minutes))
+    with tempfile.TemporaryDirectory() as folder, asyncio.Runner(loop_factory=AutojumpLoop) as runner:
+        leaks = runner.run(operated(Path(folder) / "verbs", asked.operations, asked.seed))
+    with tempfile.TemporaryDirectory() as folder, asyncio.Runner(loop_factory=AutojumpLoop) as runner:
+        found = runner.run(canaries(Path(folder), asked.gestures, asked.seed, minutes=asked.minutes))
     print("\n".join(found.lines()))
     return 1 if leaks or found.leaks else 0
 

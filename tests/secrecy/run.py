@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -128,13 +129,13 @@ async def _lived(people: People, calendar: Calendar, gestures: int, minutes: flo
     """Everybody at once, until all is done and has been followed through; how many gestures there were."""
     watching = asyncio.create_task(people.looked.watch())
     await people.settle_in()
-    loop, left = asyncio.get_running_loop(), iter(range(gestures))
-    begun, last = 0, loop.time() + minutes * 60
+    left = iter(range(gestures))
+    begun, last = 0, time.monotonic() + minutes * 60
 
     async def lives(name: str) -> None:
         nonlocal begun
         for number in left:
-            if loop.time() >= last:
+            if time.monotonic() >= last:
                 return
             begun += 1
             await people.anything(name)
