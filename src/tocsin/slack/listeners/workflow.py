@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import uuid5
 
-from tocsin.actions.best_effort import best_effort
 from tocsin.actions.orders import DeclareOrder
 from tocsin.incidents.announcing import announced
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import ChannelId, Form, Person, PersonId
+from tocsin.incidents.permissions import Standing
 from tocsin.incidents.requests import Declaration, DeclareRequest
 from tocsin.incidents.rules import answered, declared
 from tocsin.slack.desk import Desk
@@ -19,11 +19,19 @@ from tocsin.slack.gestures import Happening
 from tocsin.slack.listeners.checking import READ_BY_OTHERS
 from tocsin.slack.listeners.declare import KEYS
 from tocsin.slack.permits import CHECK_SECONDS
-from tocsin.slack.views.context import FormContext
-from tocsin.slack.views.step import read_step, undeclared_message
+from tocsin.slack.views.step import read_step
 
 DECLARE = "declare_incident"
 """What Slack knows the step by (Slack, custom steps: the callback id)."""
+
+NOT_SEEN = "you and Tocsin do not both see that channel"
+NOT_TOLD = "Slack could not say who sees that channel"
+
+NO_ROLES = {
+    Standing.BOT: "is a bot",
+    Standing.DEACTIVATED: "is deactivated",
+    Standing.STRANGER: "is from another organisation",
+}
 
 NOT_KNOWN = "This step is from another version of Tocsin, which is gone. Put Tocsin's step in again."
 
@@ -68,35 +76,74 @@ async def _answer_again(order: DeclareOrder, desk: Desk) -> None:
 
 
 async def _order(happening: Happening, inputs: Mapping[str, Any], key: str, desk: Desk) -> DeclareOrder:
-    """The declaration as it will be made. Raises Refused, and TocsinError where nothing can be checked."""
-    reporter = inputs.get("reporter")
-    if not isinstance(reporter, str) or not reporter:
-        raise Refused("The step names no reporter. Give it one, such as the person who started the workflow.")
-    by = desk.people.meet(Person(slack_user_id=PersonId(reporter)))
+    """The declaration as it will be made. Raises Refused, and TocsinError where nothing can be checked.
+
+    Who built the workflow wrote all of it, and may name anybody as its reporter: so what is wrong is told to
+    the workflow alone.
+    """
     form = await desk.forms.fetch()
-    channel = inputs.get("channel")
-    origin = ChannelId(channel) if isinstance(channel, str) and channel else None
-    try:
-        request = declared(read_step(inputs, form), form)
-        wrong = None
-    except Refused as refusal:
-        request, wrong = DeclareRequest(), refusal
-    private = inputs.get("private") is True or request.visibility == "private"
-    unchecked, shared = await asyncio.gather(
-        desk.permits.check(by.slack_user_id, "declare", private=private),
-        desk.places.is_shared(None if private else origin, CHECK_SECONDS),
+    asked = read_step(inputs, form)
+    by = desk.people.meet(Person(slack_user_id=asked.reporter))
+    request = declared(asked.declaration, form)
+    private = request.visibility == "private"
+    unchecked, withheld, _ = await asyncio.gather(
+        _may_declare(asked.reporter, private, desk),
+        _withheld(None if private else asked.channel, asked.reporter, desk),
+        _may_have_roles(request.incident_role_assignments.values(), desk),
     )
-    if wrong is not None:
-        await _offer_the_form(inputs, key, wrong, by, desk)
-        raise wrong
     return DeclareOrder(
         declaration=(declaration := _declaration(happening, request, form, by, key, desk)),
-        origin=origin,
+        origin=None if withheld else asked.channel,
         announcement=announced(desk.rules, declaration, form),
         run=str(happening.event["function_execution_id"]),
-        withheld=READ_BY_OTHERS if shared else "",
+        withheld=withheld,
         unchecked=unchecked,
     )
+
+
+async def _may_declare(person: PersonId, private: bool, desk: Desk) -> str:
+    """What to note where Slack could not be asked. Raises Refused; also for who is not there."""
+    unchecked = await desk.permits.check(person, "declare", private=private)
+    if unchecked:
+        await _is_there(person, desk)
+    return unchecked
+
+
+async def _may_have_roles(people: Iterable[PersonId], desk: Desk) -> None:
+    """Raises Refused for whom a role would be given in vain."""
+    for person in people:
+        standing = await desk.people.standing(person, CHECK_SECONDS)
+        if standing in NO_ROLES:
+            who = desk.people.names.get(person, person)
+            raise Refused(f"{who} {NO_ROLES[standing]} and cannot have a role.")
+        if standing is Standing.UNKNOWN:
+            await _is_there(person, desk)
+
+
+async def _is_there(person: PersonId, desk: Desk) -> None:
+    """Raises Refused where Slack says that nobody has this id; while it says nothing, all are there."""
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            found = await desk.workspace.knows(person)
+    except (TocsinError, TimeoutError):
+        return
+    if not found:
+        raise Refused(f"Nobody in this workspace has the id {person}. Choose a person in the step.")
+
+
+async def _withheld(channel: ChannelId | None, person: PersonId, desk: Desk) -> str:
+    """Why no card goes to this channel; unless it is known to be well, none does."""
+    if channel is None:
+        return ""
+    if await desk.places.is_shared(channel, CHECK_SECONDS):
+        return READ_BY_OTHERS
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            confined = (await desk.people.standing(person, CHECK_SECONDS)).is_guest
+            seen = await desk.workspace.is_seen_by(channel, person, confined=confined)
+    except (TocsinError, TimeoutError):
+        return NOT_TOLD
+    return "" if seen else NOT_SEEN
 
 
 def _declaration(
@@ -113,16 +160,3 @@ def _declaration(
         reporter=by,
         at=desk.clock(),
     )
-
-
-async def _offer_the_form(
-    inputs: Mapping[str, Any], key: str, refusal: Refused, by: Person, desk: Desk
-) -> None:
-    """Nothing that was typed is lost: the reporter, who may declare, gets it as a form."""
-    assert by.slack_user_id is not None
-    name, summary = (str(inputs.get(field) or "") for field in ("name", "summary"))
-    why = _in_words(refusal)
-    context = FormContext(name=name[:200], summary=summary[:3000])
-    text, blocks = undeclared_message(name, why, context)
-    async with best_effort("tell that a step declared nothing"):
-        await desk.workspace.tell_once(by.slack_user_id, text, blocks, key=f"{key}:undeclared")
