@@ -14,7 +14,7 @@ import typer
 import yaml
 
 from tocsin import logs, reading
-from tocsin.settings import ConfigurationError, Settings, read_settings, settle_home
+from tocsin.settings import ConfigurationError, Settings, read_play_settings, read_settings, settle_home
 
 FAILED, MISUSED = 1, 2
 
@@ -51,7 +51,7 @@ def playground(
     backend: Annotated[str | None, typer.Option(help="Where incidents are kept.")] = None,
 ) -> None:
     """A Slack workspace on this machine, with the bot in it: no account, no token, no network."""
-    settings = read_settings(tocsin_host="127.0.0.1", tocsin_port=port, tocsin_backend=backend)
+    settings = read_play_settings(port, backend)
     logs.only_troubles()
     from tocsin.running import play, until_done
 

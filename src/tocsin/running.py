@@ -28,15 +28,15 @@ from tocsin.web.serving import listen, serving
 
 if TYPE_CHECKING:
     from tocsin.playground.model import InstalledApp
+    from tocsin.playground.page import Authentication
+    from tocsin.playground.store import Store
 
 ADVICE = "Type `/incident`, or hover an alert in #alerts and choose *Declare incident*."
 OUR_PATHS = (
     *("/incidents", "/static/incidents", "/sign-in", "/sign-out"),
     *("/healthz", "/readyz", "/metrics", "/slack/"),
 )
-
-# What a real workspace may have set in the same environment.
-NOT_FOR_PLAY = {"tocsin_public_url": None, "tocsin_announce_channel": None, "tocsin_database_url": None}
+PROBES = frozenset({"/healthz", "/readyz"})
 
 screen = Console(highlight=False, soft_wrap=True)
 
@@ -83,30 +83,30 @@ def _listening(settings: Settings) -> socket.socket:
 
 
 async def play(settings: Settings, *, browser: bool, fresh: bool) -> None:
-    """The workspace and the bot in one process; what is set for a real workspace is left alone."""
+    """The workspace and the bot in one process, for whoever started it; see `read_play_settings`."""
     from tocsin.playground.manifest import Manifest
+    from tocsin.playground.page import Authentication
     from tocsin.playground.seed import seed
     from tocsin.playground.server import playground_app
-    from tocsin.playground.store import Store
     from tocsin.playground.workspace import Workspace
 
     folder = data_dir(settings, "tocsin-playground")
-    _refuse_real_incidents(folder)
+    _refuse_a_real_bots(folder)
     listening = _listening(settings)
     port = listening.getsockname()[1]
-    settings = settings.model_copy(update=NOT_FOR_PLAY | {"tocsin_port": port})
+    settings = settings.model_copy(update={"tocsin_port": port})
     async with AsyncExitStack() as stack:
-        if fresh:
-            with only_one(folder):
-                _forget(folder)
+        store = _store(folder, fresh=fresh)
         bot = await stack.enter_async_context(opened(settings, folder))
-        workspace = Workspace(store=Store(folder / "workspace.db"), base_url=settings.public_url)
+        workspace = Workspace(store=store, base_url=settings.public_url)
         if not workspace.people():
             seed(workspace, advice=ADVICE)
         app = workspace.install(Manifest.from_dict(_played(settings.public_url)))
         settings = settings.model_copy(update=_as_installed(app, settings.public_url))
-        pages = bot.pages(settings, port)
-        await stack.enter_async_context(serving(_front(pages, playground_app(workspace)), listening))
+        authentication = Authentication(workspace.state.page_token)
+        slack = playground_app(workspace, authentication)
+        front = _front(bot.pages(settings, port), slack, authentication)
+        await stack.enter_async_context(serving(front, listening))
         stack.push_async_callback(workspace.close)
         url = settings.public_url
         incidents = workspace.channel_by_name("incidents")
@@ -121,10 +121,11 @@ async def play(settings: Settings, *, browser: bool, fresh: bool) -> None:
             )
         )
         screen.print(
-            f"The workspace is at [bold]{url}[/bold]. Ctrl-C stops it; it is as you left it next time."
+            f"The workspace is at [bold]{authentication.address(url)}[/bold] for you alone. "
+            "Ctrl-C stops it; it is as you left it next time."
         )
         if browser:
-            await asyncio.to_thread(webbrowser.open, url)
+            await asyncio.to_thread(webbrowser.open, authentication.one_time_address(url))
         _started()
         await _stopped()
 
@@ -146,20 +147,34 @@ def _as_installed(app: InstalledApp, url: str) -> dict[str, Any]:
     }
 
 
-def _refuse_real_incidents(folder: Path) -> None:
-    if (folder / "incidents.db").exists() and not (folder / "workspace.db").exists():
-        raise ConfigurationError(
-            f"TOCSIN_DATA_DIR has the incidents of a real workspace ({folder}): set another to play in."
-        )
+def _refuse_a_real_bots(folder: Path) -> None:
+    for name, what in (("incidents.db", "incidents"), ("journal.db", "journal")):
+        if (folder / name).exists() and not (folder / "workspace.db").exists():
+            raise ConfigurationError(
+                f"TOCSIN_DATA_DIR has the {what} of a real workspace ({folder}): set another to play in."
+            )
 
 
-def _front(pages: ASGIApp, workspace: ASGIApp) -> ASGIApp:
-    """Incident pages and the workspace on one port."""
+def _store(folder: Path, *, fresh: bool) -> Store:
+    """The first file of the folder, so that it is never taken for a real bot's."""
+    from tocsin.playground.store import Store
+
+    with only_one(folder):
+        if fresh:
+            _forget(folder)
+        return Store(folder / "workspace.db")
+
+
+def _front(pages: ASGIApp, workspace: ASGIApp, authentication: Authentication) -> ASGIApp:
+    """Incident pages and the workspace on one port, both for who has the token; probes need none."""
+    from tocsin.playground.page import TokenRequired
+
+    guarded = TokenRequired(pages, authentication)
 
     async def front(scope: Any, receive: Any, send: Any) -> None:
         path = scope.get("path", "")
         ours = any(path == known or path.startswith(known.rstrip("/") + "/") for known in OUR_PATHS)
-        await (pages if ours else workspace)(scope, receive, send)
+        await (pages if path in PROBES else guarded if ours else workspace)(scope, receive, send)
 
     return front
 

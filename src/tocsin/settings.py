@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -181,8 +182,34 @@ def settle_home() -> None:
 
 def read_settings(**given: Any) -> Settings:
     """The settings, with what the command line says in front. Raises ConfigurationError."""
+    return _read({name: value for name, value in given.items() if value is not None})
+
+
+def read_play_settings(port: int, backend: str | None) -> Settings:
+    """The settings of the playground, which must not reach a real workspace's Slack, backend or folder.
+
+    From the environment alone come its folder and its rules; a `.env` is the real bot's, and of it only the
+    typed backend is read. Whatever else is set is not looked at. Raises ConfigurationError.
+    """
+    here = _read(_only({"tocsin_data_dir", "tocsin_config"}) | {"_env_file": None})
+    typed = {name for name in Settings.model_fields if backend and name.startswith(f"{backend}_")}
+    return _read(
+        _only(typed)
+        | {"tocsin_data_dir": here.tocsin_data_dir, "tocsin_config": here.tocsin_config}
+        | {"tocsin_host": "127.0.0.1", "tocsin_port": port, "tocsin_backend": backend or "local"}
+        | ({} if typed else {"_env_file": None})
+    )
+
+
+def _only(names: set[str]) -> dict[str, Any]:
+    """Every other setting as it is where nothing is set: what is given is not looked for elsewhere."""
+    fields = Settings.model_fields.items()
+    return {name: field.get_default() for name, field in fields if name not in names}
+
+
+def _read(given: Mapping[str, Any]) -> Settings:
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
+        return Settings(**given)
     except ValidationError as error:
         raise ConfigurationError("\n".join(_line(dict(e)) for e in error.errors())) from None
     except (OSError, UnicodeDecodeError) as error:

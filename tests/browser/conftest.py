@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from fakes.browser import PATIENCE
+from fakes.browser import PATIENCE, let_in
 from fakes.playground import Playground, running_playground
 from fakes.responder import Responder
 from playwright.async_api import Browser
@@ -50,11 +50,11 @@ async def window(chromium: Browser) -> AsyncIterator[Window]:
     opened: list[Responder] = []
     async with AsyncExitStack() as stack:
 
-        async def window(url: str, *, width: int = 1280, height: int = 800, **look: Any) -> Responder:
+        async def window(address: str, *, width: int = 1280, height: int = 800, **look: Any) -> Responder:
             context = await chromium.new_context(viewport={"width": width, "height": height}, **look)
             stack.push_async_callback(context.close)
             context.set_default_timeout(PATIENCE)
-            screen = Responder(url, await context.new_page())
+            screen = Responder(await let_in(context, address), await context.new_page())
             context.on("request", screen.watch)
             context.on("console", screen.hear)
             context.on("weberror", lambda error: screen.complaints.append(str(error.error)))
@@ -72,7 +72,7 @@ async def window(chromium: Browser) -> AsyncIterator[Window]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def ana(playground: Playground, window: Window) -> Responder:
     """Ana at a wide screen, in #general."""
-    screen = await window(playground.url)
+    screen = await window(playground.address)
     await screen.open("/client/C0GENERAL1")
     return screen
 

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 async def test_no_page_and_no_form_keeps_anyone_out(
     playground: Playground, window: Any, picture: Any, width: int, scheme: str
 ) -> None:
-    screen = await window(playground.url, width=width, color_scheme=scheme)
+    screen = await window(playground.address, width=width, color_scheme=scheme)
     look = f"{scheme}-{width}"
     await screen.open("/client/C0GENERAL1")
     await screen.start_declaring("Checkout is slow")
@@ -45,6 +45,6 @@ async def test_no_page_and_no_form_keeps_anyone_out(
 
 
 async def test_the_list_of_incidents_fits_a_phone(playground: Playground, window: Any) -> None:
-    phone: Responder = await window(playground.url, width=400, height=860)
+    phone: Responder = await window(playground.address, width=400, height=860)
     await phone.page.goto(f"{playground.url}/incidents")
     assert await phone.page.evaluate("document.documentElement.scrollWidth") <= 400

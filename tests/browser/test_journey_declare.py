@@ -77,6 +77,7 @@ async def test_a_command_gives_an_incident_with_reference_permalink_and_channel(
 async def assert_kept(playground: Playground, permalink: str, reference: str) -> None:
     """The permalink and the file say the same as the screen."""
     async with httpx.AsyncClient() as http:
+        await http.get(playground.address)
         told = (await http.get(permalink, headers={"accept": "application/json"})).json()["incident"]
     with closing(sqlite3.connect(f"file:{playground.folder / 'incidents.db'}?mode=ro", uri=True)) as kept:
         rows = kept.execute("SELECT name, summary FROM incidents WHERE reference = ?", [reference]).fetchall()
@@ -158,7 +159,7 @@ async def press_until_focused(ana: Responder, key: str, wanted: Any) -> None:
 async def test_a_phone_declares_from_an_alert_by_touch(
     playground: Playground, window: Any, picture: Any
 ) -> None:
-    phone = await window(playground.url, width=400, height=860, has_touch=True, is_mobile=True)
+    phone = await window(playground.address, width=400, height=860, has_touch=True, is_mobile=True)
     await phone.open("/client")
     await picture(phone, "phone-channels")
     await phone.row("haulpartner").tap()

@@ -41,7 +41,7 @@ async def beside_devrev(org: FakeOrg, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def ana_beside_devrev(beside_devrev: Playground, window: Any) -> Responder:
-    screen: Responder = await window(beside_devrev.url)
+    screen: Responder = await window(beside_devrev.address)
     await screen.open("/client/C0GENERAL1")
     return screen
 

@@ -42,7 +42,7 @@ async def test_a_declaration_from_a_message_reaches_incident_io_and_comes_back(
     hosted: tuple[Playground, IncidentIoServer], window: Any, picture: Any
 ) -> None:
     playground, io = hosted
-    screen = await window(playground.url)
+    screen = await window(playground.address)
     await screen.enter("alerts")
     message = screen.page.get_by_test_id("message").filter(has_text="payments-gateway").first
     await screen.start_declaring_from(message)
@@ -68,7 +68,7 @@ async def test_a_field_offers_what_fits_the_choice_in_another_one(
     hosted: tuple[Playground, IncidentIoServer], window: Any, picture: Any
 ) -> None:
     playground, _ = hosted
-    screen = await window(playground.url)
+    screen = await window(playground.address)
     await screen.enter("general")
     await screen.start_declaring("Search is slow")
     await screen.choose("Minor")

@@ -119,7 +119,7 @@ async def test_home_lists_and_choices_are_fit_to_be_seen(
     playground: Playground, window: Any, picture: Picture
 ) -> None:
     for width, height, name in ((1280, 800, "wide"), (390, 844, "phone")):
-        screen = await window(playground.url, width=width, height=height)
+        screen = await window(playground.address, width=width, height=height)
         await screen.open("/client/C0GENERAL1")
         await screen.declare(f"login is slow {name}")
         await screen.say("/incident list")

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fakes.playground import Playground
 from fakes.responder import Responder
 from playwright.async_api import expect
 
@@ -13,7 +14,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_a_private_incident_is_known_to_its_reporter_and_nobody_else(
-    ana: Responder, window: Any, picture: Any
+    ana: Responder, playground: Playground, window: Any, picture: Any
 ) -> None:
     secret = "Payroll was sent to everyone"
     await ana.start_declaring(secret)
@@ -29,7 +30,7 @@ async def test_a_private_incident_is_known_to_its_reporter_and_nobody_else(
     await picture(ana, "channel-private")
     address = ana.page.url.removeprefix(ana.url)
 
-    priya = await window(ana.url)
+    priya = await window(playground.address)
     await priya.open("/client")
     await priya.act_as("Priya Raman")
     await expect(priya.row("general")).to_be_visible()
@@ -43,14 +44,15 @@ async def test_a_private_incident_is_known_to_its_reporter_and_nobody_else(
     priya.expects("status of 404")
     assert (await priya.page.goto(f"{ana.url}{address}")).status == 404
     async with httpx.AsyncClient(base_url=ana.url) as http:
+        await http.get(playground.address)
         refused, unknown = [await http.get(f"/incidents/{which}") for which in (reference, "INC-99999")]
     assert (refused.status_code, refused.text) == (404, unknown.text)
 
 
 async def test_a_guest_reads_whom_to_ask_and_what_they_typed_is_still_there(
-    ana: Responder, window: Any, picture: Any
+    ana: Responder, playground: Playground, window: Any, picture: Any
 ) -> None:
-    gus = await window(ana.url)
+    gus = await window(playground.address)
     await gus.open("/client")
     await gus.act_as("Gus Lindqvist")
     await gus.enter("haulpartner")
@@ -61,11 +63,11 @@ async def test_a_guest_reads_whom_to_ask_and_what_they_typed_is_still_there(
 
 
 async def test_two_people_with_the_form_on_one_message_make_one_incident(
-    ana: Responder, window: Any, picture: Any
+    ana: Responder, playground: Playground, window: Any, picture: Any
 ) -> None:
     await ana.enter("haulpartner")
     await ana.say("Gate 4 is stuck")
-    priya = await window(ana.url)
+    priya = await window(playground.address)
     await priya.open("/client")
     await priya.act_as("Priya Raman")
     await priya.enter("haulpartner")

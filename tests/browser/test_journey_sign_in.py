@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from fakes.playground import Playground
 from fakes.responder import Responder
 from playwright.async_api import Page, expect
 
@@ -24,14 +25,14 @@ async def signed_in(page: Page, who: str) -> None:
 
 
 async def test_open_incident_leads_its_reporter_to_it_and_nobody_else(
-    ana: Responder, window: Any, picture: Picture
+    ana: Responder, playground: Playground, window: Any, picture: Picture
 ) -> None:
     await ana.start_declaring(NAME)
     await ana.choose("Major")
     await ana.field("Private").check()
     reference = await ana.submit()
     await ana.close()
-    other = await window(ana.url)
+    other = await window(playground.address)
     for screen in (ana, other):
         for said in MISSING:
             screen.expects(said)

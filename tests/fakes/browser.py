@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Locator, Page, async_playwright, expect
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    async_playwright,
+    expect,
+)
 
 from fakes.patience import LIMIT
 
@@ -103,21 +111,29 @@ async def launched() -> AsyncIterator[Browser]:
         await chromium.close()
 
 
+async def let_in(context: BrowserContext, address: str) -> str:
+    """Have a browser open the address that a playground prints; where the pages are from then on."""
+    answer = await context.request.get(address, max_redirects=0)
+    assert answer.status == 303, await answer.text()
+    return address.partition("/?")[0]
+
+
 @asynccontextmanager
 async def opened(
     chromium: Browser,
-    url: str,
+    address: str,
     *,
     width: int = 1280,
     height: int = 800,
     scheme: Literal["light", "dark"] = "light",
     touch: bool = False,
 ) -> AsyncIterator[Screen]:
-    """A browser window on that address; at the end its console must have been silent."""
+    """A browser window on pages that are there, with a token or without; its console must stay silent."""
     context = await chromium.new_context(
         viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch, is_mobile=touch
     )
     context.set_default_timeout(PATIENCE)
+    url = await let_in(context, address) if "?" in address else address
     screen = Screen(url, await context.new_page())
     screen.page.on("console", screen.hear)
     screen.page.on("pageerror", lambda error: screen.complaints.append(str(error)))

@@ -85,6 +85,7 @@ class Lobby:
 
     async def way_back(self, browser: httpx.AsyncClient, url: str, who: str, **decided: str) -> str:
         """The address that Slack sends somebody back to."""
+        await browser.get(self.bot.slack.address)
         page = await browser.get(url)
         assert page.status_code == 200, page.text
         given = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}

@@ -20,12 +20,16 @@ OURS = ("TOCSIN_", "SLACK_", "INCIDENT_IO_", "DEVREV_")
 
 @dataclass
 class Playground:
-    """One running playground: where it is, and what it has said so far."""
+    """One running playground: the address it printed, and what it has said so far."""
 
-    url: str
+    address: str
     folder: Path
     process: asyncio.subprocess.Process
     said: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return self.address.partition("/?")[0]
 
     async def interrupt(self) -> int:
         """Ctrl-C, until the process is gone; its exit code."""
@@ -35,7 +39,9 @@ class Playground:
 
 
 @asynccontextmanager
-async def running_playground(folder: Path, *options: str, **settings: str) -> AsyncIterator[Playground]:
+async def running_playground(
+    folder: Path, *options: str, browser: bool = False, **settings: str
+) -> AsyncIterator[Playground]:
     """Start it on a free port, with `folder` as HOME and the data folder in it; interrupted at the end.
 
     `settings` are put into its environment.
@@ -45,7 +51,7 @@ async def running_playground(folder: Path, *options: str, **settings: str) -> As
     environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     process = await asyncio.create_subprocess_exec(
         TOCSIN,
-        *("playground", "--no-browser", "--port", "0", *options),
+        *("playground", *(() if browser else ("--no-browser",)), "--port", "0", *options),
         cwd=home,
         env={
             **environment,
@@ -61,7 +67,7 @@ async def running_playground(folder: Path, *options: str, **settings: str) -> As
     reading = None
     try:
         async with asyncio.timeout(LIMIT):
-            playground.url = await _address(playground)
+            playground.address = await _address(playground)
         # Nobody else reads the pipe, and a full one would stop the process.
         reading = asyncio.create_task(_read(playground))
         yield playground
@@ -74,7 +80,7 @@ async def running_playground(folder: Path, *options: str, **settings: str) -> As
 
 async def _address(playground: Playground) -> str:
     async for line in _lines(playground):
-        if found := re.search(r"http://[\d.]+:\d+", line):
+        if found := re.search(r"http://[\d.]+:\d+/\?token=\S+", line):
             return found[0]
     raise AssertionError("The playground ended before it was there: " + "\n".join(playground.said))
 

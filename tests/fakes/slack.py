@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 from slack_sdk.errors import SlackApiError
 
@@ -14,6 +15,7 @@ from fakes.clock import fitting_clock
 from tocsin.playground.clock import TurnableClock
 from tocsin.playground.manifest import Manifest
 from tocsin.playground.model import InstalledApp
+from tocsin.playground.page import Authentication
 from tocsin.playground.seed import seed
 from tocsin.playground.server import served
 from tocsin.playground.store import Store
@@ -32,6 +34,11 @@ class RunningWorkspace:
         return f"{self.url}/api/"
 
     @property
+    def address(self) -> str:
+        """The address that lets a browser in."""
+        return address_of(self.workspace)
+
+    @property
     def bot_token(self) -> str:
         return self.app.bot_token
 
@@ -48,6 +55,19 @@ class RunningWorkspace:
 
     def channel(self, name: str) -> str:
         return self.workspace.channel_by_name(name).id
+
+
+def address_of(workspace: Workspace) -> str:
+    """The address that lets a browser in to this workspace's pages."""
+    return Authentication(workspace.state.page_token).address(workspace.base_url)
+
+
+@asynccontextmanager
+async def browsing(workspace: Workspace) -> AsyncIterator[httpx.AsyncClient]:
+    """A browser without a screen, which was let in and follows no link."""
+    async with httpx.AsyncClient(base_url=workspace.base_url, trust_env=False, verify=False) as browser:
+        assert (await browser.get(address_of(workspace))).status_code == 303
+        yield browser
 
 
 @asynccontextmanager

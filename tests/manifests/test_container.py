@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
+from itertools import chain
 from pathlib import Path
 
+import pytest
 import yaml
+from fakes.terminal import IMPORTED
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
@@ -63,13 +68,38 @@ def test_what_builds_the_package_is_pinned_too() -> None:
 def test_nothing_is_installed_without_a_hash_or_from_a_source_archive() -> None:
     (runs,) = [line for line in words("RUN") if "requirements.txt" in line]
     installs = [
-        step for line in words("RUN") for step in line.split("&&") if " pip " in step or "/pip " in step
+        step for line in words("RUN") for step in line.split("&&") if re.search("pip (install|wheel) ", step)
     ]
     assert len(installs) == 4
     for step in installs:
         fetched = "--require-hashes" in step and "--only-binary :all:" in step
         assert fetched or ("--no-index" in step and "--no-deps" in step), step
     assert "requirements-build.txt" in runs
+
+
+def test_the_image_has_nothing_left_to_install_with() -> None:
+    """One comes with the base image, one with what the bot needs."""
+    first, last = (index for index, line in enumerate(CONTAINERFILE) if line.startswith("FROM "))
+    built, kept = " ".join(CONTAINERFILE[first:last]), " ".join(CONTAINERFILE[last:])
+    assert "/opt/tocsin/bin/pip uninstall -y pip" in built.rpartition(" install ")[2]
+    assert "python -m pip uninstall -y" in kept
+
+
+@pytest.mark.process
+def test_the_bot_runs_without_what_installs_packages() -> None:
+    look = f"import sys; sys.modules['pip'] = None; import {', '.join(IMPORTED)}"
+    assert subprocess.run([sys.executable, "-c", look]).returncode == 0
+
+
+def test_every_package_that_we_name_has_a_newest_version_that_we_take() -> None:
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    named = [*PROJECT["project"]["dependencies"], *PROJECT["build-system"]["requires"], *chain(*extras)]
+    unbounded = [
+        name
+        for name in named
+        if not {one.operator for one in Requirement(name).specifier} & {"<", "<=", "==", "~="}
+    ]
+    assert unbounded == []
 
 
 def test_the_container_runs_the_bot_as_nobody_in_particular() -> None:

@@ -41,6 +41,16 @@ def said() -> dict[str, list[str]]:
     return found
 
 
+def test_the_bot_is_put_there_from_pinned_packages_alone() -> None:
+    """As the unit's first lines say; see `test_container.py` for the pins."""
+    installs = [line for line in UNIT.read_text().splitlines() if "pip install" in line]
+    fetched, built = installs
+    assert {"--require-hashes", "--only-binary"} <= set(fetched.split())
+    assert "$pins/requirements.txt" in fetched
+    assert "$pins/requirements-build.txt" in fetched
+    assert {"--no-index", "--no-build-isolation", "--no-deps"} <= set(built.split())
+
+
 def test_the_unit_allows_the_bot_its_folder_and_the_network_and_little_else() -> None:
     given = said()
     assert {name: given.get(name) for name in HARDENED} == {name: [value] for name, value in HARDENED.items()}

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from fakes.manifests import manifest
 from fakes.refusals import error_of
-from fakes.slack import RunningWorkspace, running_workspace
+from fakes.slack import RunningWorkspace, browsing, running_workspace
 from slack_sdk.web.async_client import AsyncWebClient
 
 TEXT = b"# INC-1\n\n- [x] \\<b\\> done\n"
@@ -39,9 +39,10 @@ async def test_a_file_is_announced_sent_and_shared_in_a_message(
     page = await client.conversations_history(channel=room)
     assert page["messages"][0]["files"][0]["name"] == "inc-1.md"
     assert page["messages"][0]["text"] == "Here it is."
-    async with aiohttp.ClientSession() as session, session.get(f"{shown['permalink']}/download") as answer:
-        assert await answer.read() == TEXT
-        assert answer.headers["content-disposition"].startswith("attachment")
+    async with browsing(slack.workspace) as browser:
+        answer = await browser.get(f"{shown['permalink']}/download")
+    assert answer.content == TEXT
+    assert answer.headers["content-disposition"].startswith("attachment")
 
 
 async def test_an_upload_can_be_completed_once_and_only_after_all_of_it_came(
@@ -121,9 +122,9 @@ async def test_a_canvas_page_draws_markdown_and_no_html_of_the_texts_own(
 ) -> None:
     text = "# INC-1\n\n- [x] mended\n- [ ] to do\n\n<script>alert(1)</script> [x](javascript:alert(1))"
     made = await client.conversations_canvases_create(channel_id=room, document_content=content(text))
-    address = f"{slack.url}/docs/{slack.workspace.state.team.id}/{made['canvas_id']}"
-    async with aiohttp.ClientSession() as session, session.get(address) as answer:
-        page = await answer.text()
+    address = f"/docs/{slack.workspace.state.team.id}/{made['canvas_id']}"
+    async with browsing(slack.workspace) as browser:
+        page = (await browser.get(address)).text
     assert "<h1>INC-1</h1>" in page
     assert page.count('class="check"') == 2
     assert "<script>alert" not in page
@@ -140,5 +141,5 @@ async def test_a_file_of_a_private_channel_is_not_there_for_outsiders(
     files = slack.workspace.files
     assert files.seen_by(slack.person("ben"), file) is not None
     assert files.seen_by(slack.person("chloe"), file) is None
-    async with aiohttp.ClientSession() as session, session.get(f"{slack.url}/files/{file}") as answer:
-        assert answer.status == 404
+    async with browsing(slack.workspace) as browser:
+        assert (await browser.get(f"/files/{file}")).status_code == 404

@@ -12,6 +12,7 @@ import jwt
 import pytest
 import pytest_asyncio
 from fakes.estate import AWAY, AWAY_ADMIN, HOME, HOME_ADMIN, ORG, app_for, served_estate
+from fakes.slack import browsing
 
 from tocsin.playground.estate import Estate
 from tocsin.playground.model import InstalledApp
@@ -61,7 +62,7 @@ async def desk(request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
     given = {"org": False, "rotates": False, **request.param}
     async with served_estate(org=given["org"]) as estate:
         app = app_for(estate, BACK, **given)
-        async with httpx.AsyncClient(base_url=estate.base_url, trust_env=False, verify=False) as http:
+        async with browsing(estate.first) as http:
             yield Desk(estate, app, http)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 from fakes.form_bot import CARD, MANIFEST
-from fakes.slack import RunningWorkspace, running_workspace
+from fakes.slack import RunningWorkspace, browsing, running_workspace
 from slack_sdk.web.async_client import AsyncWebClient
 
 
@@ -36,7 +36,7 @@ class Browser:
 async def browser() -> AsyncIterator[Browser]:
     async with (
         running_workspace(MANIFEST, advice="Type `/form`") as slack,
-        httpx.AsyncClient(base_url=slack.url, verify=False) as http,
+        browsing(slack.workspace) as http,
     ):
         yield Browser(slack, http)
 
@@ -75,7 +75,7 @@ async def test_a_deactivated_person_or_an_app_cannot_be_acted_as(browser: Browse
     await browser.do("/act-as", person=browser.slack.app.bot_user_id)
     assert "Acting as Ben Okafor" in await browser.see("/client")
     for forged in (browser.slack.person("tom"), browser.slack.app.bot_user_id, "U0NOBODY00"):
-        browser.http.cookies.clear()
+        browser.http.cookies.delete("playground_person")
         browser.http.cookies.set("playground_person", forged)
         assert "Acting as Ana Ferreira" in await browser.see("/client")
 

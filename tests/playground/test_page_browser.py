@@ -39,7 +39,7 @@ async def stage() -> AsyncIterator[Stage]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def screen(stage: Stage, chromium: Browser) -> AsyncIterator[Screen]:
-    async with opened(chromium, stage.slack.url) as screen:
+    async with opened(chromium, stage.slack.address) as screen:
         await screen.open(stage.path("alerts"))
         yield screen
 
@@ -289,7 +289,7 @@ async def test_another_person_sees_their_own_workspace(screen: Screen) -> None:
 
 
 async def test_on_a_small_touch_screen_the_same_things_can_be_done(stage: Stage, chromium: Browser) -> None:
-    async with opened(chromium, stage.slack.url, width=400, touch=True) as screen:
+    async with opened(chromium, stage.slack.address, width=400, touch=True) as screen:
         await screen.open("/client")
         await screen.page.get_by_role("link", name="alerts").tap()
         alert = screen.message("FIRING: payment webhooks failing")
@@ -310,7 +310,7 @@ async def test_on_a_small_touch_screen_the_same_things_can_be_done(stage: Stage,
 async def test_nothing_serious_keeps_anyone_out(
     stage: Stage, chromium: Browser, scheme: Literal["light", "dark"], width: int
 ) -> None:
-    async with opened(chromium, stage.slack.url, width=width, scheme=scheme) as screen:
+    async with opened(chromium, stage.slack.address, width=width, scheme=scheme) as screen:
         await screen.open(stage.path("alerts"))
         await screen.say("/format")
         await expect(screen.message("Checkout is slow")).to_be_visible()

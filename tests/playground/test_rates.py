@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import httpx
 import pytest
 from fakes.bot import chosen, running_bot
 from fakes.readings import newest, settled
-from fakes.slack import RunningWorkspace, running_workspace
+from fakes.slack import RunningWorkspace, browsing, running_workspace
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -93,9 +92,9 @@ async def test_a_declaration_comes_to_its_end_within_slacks_own_limits(tmp_path:
 
 async def test_a_bad_day_is_made_on_a_page(slack: RunningWorkspace, client: AsyncWebClient) -> None:
     workspace = slack.workspace
-    async with httpx.AsyncClient(
-        base_url=slack.url, headers={"origin": slack.url}, trust_env=False, follow_redirects=True
-    ) as page:
+    async with browsing(workspace) as page:
+        page.headers["origin"] = slack.url
+        page.follow_redirects = True
         assert "Nothing is limited" in (await page.get("/weather")).text
         assert "own limits hold" in (await page.post("/weather/limits")).text
         planned = {"method": "pins.add", "fault": "broken", "times": "2"}

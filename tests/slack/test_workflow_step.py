@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.asking_backend import AskingBackend
 from fakes.bot import RunningBot, running_bot
-from fakes.readings import cards, how_many, newest, told, value, words
+from fakes.readings import cards, how_many, newest, told, words
 from fakes.slack import running_workspace
 
+from tocsin.actions.ports import Backend
+from tocsin.incidents.errors import Refused
 from tocsin.playground.faults import Fault
 from tocsin.playground.manifest import Manifest
-from tocsin.playground.model import Person
+from tocsin.playground.model import Message, Person
 from tocsin.playground.step_runs import StepRun
 from tocsin.slack import routes
 
@@ -36,6 +39,16 @@ async def ended(run: StepRun) -> StepRun:
     async with asyncio.timeout(60):
         await run.ended.wait()
     return run
+
+
+def from_a_webhook(bot: RunningBot, **variables: Any) -> StepRun:
+    """A workflow that takes these inputs from what started it, unread."""
+    given = {"name": "checkout is slow", "reporter": bot.slack.person("ana"), "severity": "major"}
+    return bot.workspace.steps.begin(bot.slack.app, CALLBACK, given, variables=variables)
+
+
+def posts_in(bot: RunningBot, channel: str) -> list[Message]:
+    return cards(bot, bot.slack.channel(channel))
 
 
 async def direct(bot: RunningBot, person: str) -> str:
@@ -103,27 +116,30 @@ async def test_two_runs_of_one_workflow_are_two_incidents(bot: RunningBot) -> No
         ({"name": "x" * 201}, "Shorten the name to 200 characters"),
     ],
 )
-async def test_what_is_wrong_is_said_to_the_workflow_and_its_reporter_gets_the_form(
+async def test_what_is_wrong_is_said_to_the_workflow_and_to_nobody_else(
     bot: RunningBot, inputs: dict[str, str], said: str
 ) -> None:
     run = await ended(begun(bot, summary="It began at noon", **inputs))
     assert run.state == "failed"
     assert said in run.error
-    told = await direct(bot, "ana")
-    assert said in told
-    assert "Open the form" in told
+    await bot.bot.settled()
+    assert bot.calls("chat.postMessage") == []
     assert await bot.bot.backend.incidents() == []
 
 
-async def test_the_form_that_its_reporter_opens_has_what_the_workflow_gave(bot: RunningBot) -> None:
-    await ended(begun(bot, severity="", summary="It began at noon"))
-    await bot.bot.settled()
-    ana = bot.slack.person("ana")
-    (message,) = told(bot, "ana")
-    block = message.blocks[-1]
-    await bot.workspace.press(ana, "open_form", block["block_id"], channel=message.channel, ts=message.ts)
-    view = await bot.opened_form("ana")
-    assert (value(view, "name"), value(view, "summary")) == ("checkout is slow", "It began at noon")
+async def test_what_the_backend_refuses_is_said_to_the_workflow_and_to_nobody_else(tmp_path: Path) -> None:
+    made: list[AskingBackend] = []
+
+    def asking(behind: Backend) -> AskingBackend:
+        made.append(AskingBackend(behind))
+        return made[0]
+
+    async with running_bot(tmp_path, behind=asking) as bot:
+        made[0].refusal = Refused("Keeper is closed on Sundays.")
+        run = await ended(begun(bot, fields="Parts: part-1"))
+        assert (run.state, run.error) == ("failed", "Keeper is closed on Sundays.")
+        await bot.bot.settled()
+        assert bot.calls("chat.postMessage") == []
 
 
 @pytest.mark.parametrize(
@@ -191,3 +207,122 @@ async def test_nothing_that_was_typed_into_a_step_is_a_mention(bot: RunningBot) 
     run = await ended(begun(bot, severity="<!channel>"))
     assert "<!channel>" not in run.error
     assert "&lt;!channel&gt;" in run.error
+
+
+@pytest.mark.parametrize(
+    "channel",
+    [
+        "U0CHLOE003",
+        "W0CHLOE003",
+        "D0SOMEBODY",
+        "#general",
+        "general",
+        "<#C0GENERAL1>",
+        "C0GENERAL1\n",
+        ["C"],
+        7,
+    ],
+)
+async def test_what_is_no_channel_is_refused_and_nobody_is_written_to(bot: RunningBot, channel: Any) -> None:
+    run = await ended(from_a_webhook(bot, channel=channel))
+    assert run.state == "failed"
+    assert "The channel “" in run.error
+    await bot.bot.settled()
+    assert bot.calls("chat.postMessage") == []
+    assert await how_many(bot) == 0
+
+
+@pytest.mark.parametrize("field", ["reporter", "lead"])
+@pytest.mark.parametrize(
+    "person", ["C0GENERAL1", "@ana", "<@U0ANA00001>", "ana@lumen.example", {"id": "U0ANA00001"}]
+)
+async def test_who_is_no_person_is_refused(bot: RunningBot, field: str, person: Any) -> None:
+    run = await ended(from_a_webhook(bot, **{field: person}))
+    assert run.state == "failed"
+    assert f"The {field} “" in run.error
+    assert await how_many(bot) == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "said"), [("reporter", "Nobody in this workspace has the id"), ("lead", "no such")]
+)
+async def test_an_id_that_nobody_has_is_refused(bot: RunningBot, field: str, said: str) -> None:
+    run = await ended(from_a_webhook(bot, **{field: "U0NOBODY99"}))
+    assert said in run.error
+    assert await how_many(bot) == 0
+
+
+@pytest.mark.parametrize(
+    ("person", "said"),
+    [("tom", "Tom Aldridge’s account is deactivated"), ("tocsin", "is a bot"), ("max", "organisation")],
+)
+async def test_who_can_have_no_role_is_not_made_the_lead(bot: RunningBot, person: str, said: str) -> None:
+    stranger = Person("U0MAX00001", "max", "Max Brandt", "max@northwind.example")
+    bot.workspace.share(bot.slack.channel("haulpartner"), "T0NORTH0002", stranger)
+    run = await ended(from_a_webhook(bot, lead=bot.slack.person(person)))
+    assert run.state == "failed"
+    assert said in run.error
+    assert await how_many(bot) == 0
+
+
+async def bot_in(bot: RunningBot, channel: str, member: str) -> None:
+    """Somebody who is in a channel brings the bot in."""
+    ana, room = bot.slack.person(member), bot.slack.channel(channel)
+    assert (await bot.workspace.invite(ana, room, bot.slack.app.bot_user_id)).ok
+
+
+async def test_the_card_goes_to_a_private_channel_that_the_reporter_is_in(bot: RunningBot) -> None:
+    await bot_in(bot, "leads", "ana")
+    run = await ended(begun(bot, channel=bot.slack.channel("leads")))
+    await bot.bot.settled()
+    assert run.outputs["reference"] in words(posts_in(bot, "leads")[-1])
+
+
+@pytest.mark.parametrize("with_the_bot", [True, False])
+async def test_a_private_channel_that_the_reporter_does_not_see_gets_no_card(
+    bot: RunningBot, with_the_bot: bool
+) -> None:
+    if with_the_bot:
+        await bot_in(bot, "leads", "ana")
+    run = await ended(begun(bot, reporter=bot.slack.person("chloe"), channel=bot.slack.channel("leads")))
+    assert run.state == "completed"
+    told = await direct(bot, "chloe")
+    assert posts_in(bot, "leads") == []
+    assert run.outputs["reference"] in told
+    assert "you and Tocsin do not both see that channel" in told
+    assert "leads" not in told
+
+
+async def test_a_guest_who_may_declare_gets_the_card_of_a_channel_they_are_not_in(tmp_path: Path) -> None:
+    rules = tmp_path / "tocsin.toml"
+    rules.write_text("[permissions]\nguests_may_declare = true\n")
+    async with running_bot(tmp_path / "kept", tocsin_config=rules) as bot:
+        gus = bot.slack.person("gus")
+        for channel, posted in (("alerts", 0), ("haulpartner", 1)):
+            await ended(begun(bot, reporter=gus, channel=bot.slack.channel(channel)))
+            await bot.bot.settled()
+            assert len(posts_in(bot, channel)) == posted
+        assert "you and Tocsin do not both see that channel" in await direct(bot, "gus")
+
+
+@pytest.mark.parametrize("fault", [Fault(status=500), Fault(status=429), Fault(until=asyncio.Event())])
+async def test_while_slack_does_not_say_who_sees_a_channel_no_card_goes_there(
+    bot: RunningBot, fault: Fault
+) -> None:
+    bot.workspace.faults.plan("conversations.info", *[fault] * 2)
+    run = await ended(begun(bot, channel=bot.slack.channel("alerts")))
+    assert run.state == "completed"
+    told = await direct(bot, "ana")
+    assert posts_in(bot, "alerts") == []
+    assert "Slack does not say just now who reads that channel" in told
+    if fault.until is not None:
+        fault.until.set()
+
+
+async def test_a_member_of_a_large_private_channel_is_found_on_its_last_page(bot: RunningBot) -> None:
+    await bot_in(bot, "leads", "ana")
+    leads = bot.workspace.channel(bot.slack.channel("leads"))
+    leads.members[:0] = [f"U0CROWD{number:05}" for number in range(1500)]
+    run = await ended(begun(bot, channel=leads.id))
+    await bot.bot.settled()
+    assert run.outputs["reference"] in words(posts_in(bot, "leads")[-1])

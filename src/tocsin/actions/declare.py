@@ -194,7 +194,8 @@ class DeclareIncident:
             outcome = Declared(incident=incident)
         else:
             await asyncio.gather(*gathering.answering.steps(order, outcome))
-            if waiting.waited:
+            # A workflow reads what is wrong; its reporter has typed nothing that could be mended.
+            if waiting.waited and not order.run:
                 await gathering.telling.late(order, outcome)
         self._room.leave(key)
         self._ended(outcome.kind)

@@ -79,8 +79,7 @@ class Gathering:
             return await self._before_its_channel(order, incident, waiting)
         opened = await self._open(order, incident, "open the channel", CHANNEL_ATTEMPTS)
         troubles = [opened] if isinstance(opened, Trouble) else []
-        if order.withheld:
-            troubles.append(Trouble(trouble="No card was posted where it was declared", why=order.withheld))
+        troubles += _withheld(order)
         if isinstance(opened, Channel):
             incident = _in_channel(incident, opened)
         origin = None if order.withheld else order.origin
@@ -111,7 +110,8 @@ class Gathering:
         """The cards first; the backend opens the channel some time later, and then they name it."""
         # A create that is repeated may answer with the channel; who may read of it is looked up first.
         created, incident = incident, unnamed(incident) if incident.is_private else incident
-        spots = places(incident, origin=order.origin, thread=order.thread, announce=self._announce)
+        origin = None if order.withheld else order.origin
+        spots = places(incident, origin=origin, thread=order.thread, announce=self._announce)
         done = await asyncio.gather(
             self.telling.show(order, Declared(incident=incident), (), waiting),
             *(self._post(order, incident, spot) for spot in spots),
@@ -122,7 +122,7 @@ class Gathering:
                 lambda _: self._backend.follow_through(order.declaration, incident),
             ),
         )
-        troubles = [result for result in done if isinstance(result, Trouble)]
+        troubles = [*_withheld(order), *(result for result in done if isinstance(result, Trouble))]
         await self._without_a_card(order, incident, troubles, done)
         await self.telling.troubles(order, incident, troubles)
         late = await self.telling.show_latecomers(order, Declared(incident=incident), (), waiting)
@@ -322,3 +322,9 @@ class Gathering:
 
 def _in_channel(incident: Incident, channel: Channel) -> Incident:
     return incident.model_copy(update={"slack_channel_id": channel.id, "slack_channel_name": channel.name})
+
+
+def _withheld(order: DeclareOrder) -> list[Trouble]:
+    if not order.withheld:
+        return []
+    return [Trouble(trouble="No card was posted where it was declared", why=order.withheld)]

@@ -22,10 +22,14 @@ from tocsin.playground.workspace import Workspace
 KEEP_ALIVE_SECONDS = 75
 
 
-def playground_app(workspace: Workspace | Estate) -> Starlette:
+def playground_app(
+    workspace: Workspace | Estate, authentication: page.Authentication | None = None
+) -> Starlette:
     """What apps speak to and what people look at; of several workspaces, the first is the one with a page."""
     estate = workspace if isinstance(workspace, Estate) else Estate([workspace])
-    return Starlette(routes=[*wire_routes(estate), *page.consent_routes(estate), *page.routes(estate.first)])
+    authentication = authentication or page.Authentication(estate.first.state.page_token)
+    pages = [*page.consent_routes(estate, authentication), *page.routes(estate.first, authentication)]
+    return Starlette(routes=[*wire_routes(estate), *pages])
 
 
 class _WebSocket(WebSocketsSansIOProtocol):

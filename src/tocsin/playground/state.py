@@ -47,6 +47,8 @@ class State:
         self.apps: dict[str, InstalledApp] = {}
         self.reads: dict[tuple[str, str], str] = {}
         self.files: dict[str, StoredFile] = {}
+        self.page_token = secrets.token_urlsafe(32)
+        """Lets a browser in to the pages."""
         self._last_ts = 0
         if store is not None:
             self._load(store)
@@ -120,6 +122,9 @@ class State:
         for key, body in store.load("reads"):
             person, channel = key.split("/")
             self.reads[(person, channel)] = body["ts"]
+        for _, body in store.load("tokens"):
+            self.page_token = body["token"]
+        store.save("tokens", "page", {"token": self.page_token})
         self.messages = {key: {} for key in self.channels}
         loaded = [Message(**body) for _, body in store.load("messages")]
         for message in sorted(loaded, key=lambda m: m.ts):

@@ -45,8 +45,13 @@ class StepRuns:
         """The newest first."""
         return list(reversed(self._runs.values()))
 
-    def begin(self, app: InstalledApp, callback_id: str, inputs: Json) -> StepRun:
-        """Run a step with these inputs; Refused as Workflow Builder would not save it."""
+    def begin(
+        self, app: InstalledApp, callback_id: str, inputs: Json, *, variables: Json | None = None
+    ) -> StepRun:
+        """Run a step with these inputs; Refused as Workflow Builder would not save it.
+
+        `variables` are inputs that it takes unseen from what started the workflow, such as a webhook.
+        """
         declared = app.manifest.functions.get(callback_id)
         if declared is None:
             raise Refused("function_not_found")
@@ -59,7 +64,7 @@ class StepRuns:
             app_id=app.app_id,
             callback_id=callback_id,
             title=str(declared["title"]),
-            inputs={name: value for name, value in inputs.items() if value not in (None, "")},
+            inputs={n: v for n, v in {**inputs, **(variables or {})}.items() if v not in (None, "")},
             token="xwfp-" + secrets.token_hex(16),
             at=self._state.now(),
         )

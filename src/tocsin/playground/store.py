@@ -11,7 +11,7 @@ import sqlite_utils
 
 from tocsin.playground.model import Json
 
-KINDS = ("team", "people", "channels", "messages", "groups", "apps", "reads", "files")
+KINDS = ("team", "people", "channels", "messages", "groups", "apps", "reads", "files", "tokens")
 
 
 class Store:

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from tocsin.playground.estate import Estate, Grant
 from tocsin.playground.model import InstalledApp, Refused
+from tocsin.playground.page.authentication import Authentication
 from tocsin.playground.page.desk import COOKIE
 from tocsin.playground.page.guard import FORM_GOES_TO, Guard
 from tocsin.playground.page.render import environment
@@ -27,10 +28,10 @@ WORDS = {
 }
 
 
-def consent_routes(estate: Estate) -> list[BaseRoute]:
+def consent_routes(estate: Estate, authentication: Authentication) -> list[BaseRoute]:
     """Slack's `/oauth/v2/authorize` and `/openid/connect/…`, and what is published about the latter."""
     consent = Consent(estate)
-    guarded = [Middleware(Guard)]
+    guarded = [Middleware(Guard, authentication)]
     pages = {"/oauth/v2/authorize": consent.install, "/openid/connect/authorize": consent.sign_in}
     return [
         *(Route(path, page, methods=["GET", "POST"], middleware=guarded) for path, page in pages.items()),

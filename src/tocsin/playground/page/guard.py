@@ -1,4 +1,4 @@
-"""Who may talk to the page: this machine's own browser, from the page itself, under a strict policy."""
+"""Guards the page: for one person's browser on this machine, from the page itself, under a strict policy."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tocsin.playground.page.authentication import Authentication, TokenRequired
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 POLICY = "; ".join(
@@ -56,8 +58,8 @@ def refusal(method: str, headers: Headers) -> str:
 class Guard:
     """Wraps one route: refuses with 403, and gives every answer the page's security headers."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, authentication: Authentication) -> None:
+        self.app = TokenRequired(app, authentication)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_guarded(message: Message) -> None:

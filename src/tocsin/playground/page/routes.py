@@ -10,6 +10,7 @@ from starlette.staticfiles import StaticFiles
 
 from tocsin.playground.page.acts import Acts
 from tocsin.playground.page.app_acts import AppActs
+from tocsin.playground.page.authentication import Authentication
 from tocsin.playground.page.desk import Desk, Endpoint
 from tocsin.playground.page.documents import Documents
 from tocsin.playground.page.guard import Guard
@@ -21,10 +22,10 @@ from tocsin.playground.page.workflows import Workflows
 from tocsin.playground.workspace import Workspace
 
 
-def routes(workspace: Workspace, *, advice: str = "") -> list[BaseRoute]:
+def routes(workspace: Workspace, authentication: Authentication, *, advice: str = "") -> list[BaseRoute]:
     """Every route of the page; `advice` is one line for a newcomer."""
     desk = Desk(workspace, advice)
-    guarded = [Middleware(Guard)]
+    guarded = [Middleware(Guard, authentication)]
     shown = [Route(p, e, methods=["GET"], middleware=guarded) for p, e in _shown(desk).items()]
     done = [Route(p, e, methods=["POST"], middleware=guarded) for p, e in _done(desk).items()]
     files = Mount("/static", StaticFiles(directory=HERE / "static"), middleware=guarded)

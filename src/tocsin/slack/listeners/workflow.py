@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid5
 
-from tocsin.actions.best_effort import best_effort
 from tocsin.actions.orders import DeclareOrder
 from tocsin.incidents.announcing import announced
 from tocsin.incidents.errors import Refused, TocsinError
@@ -17,14 +16,15 @@ from tocsin.incidents.rules import answered, declared
 from tocsin.slack.desk import Desk
 from tocsin.slack.gestures import Happening
 from tocsin.slack.listeners.assignees import checked_roles
-from tocsin.slack.listeners.checking import WITHHELD
+from tocsin.slack.listeners.checking import UNKNOWN_READERS, WITHHELD
 from tocsin.slack.listeners.declare import KEYS
 from tocsin.slack.permits import CHECK_SECONDS
-from tocsin.slack.views.context import FormContext
-from tocsin.slack.views.step import read_step, undeclared_message
+from tocsin.slack.views.step import read_step
 
 DECLARE = "declare_incident"
 """What Slack knows the step by (Slack, custom steps: the callback id)."""
+
+NOT_SEEN = "you and Tocsin do not both see that channel"
 
 NOT_KNOWN = "This step is from another version of Tocsin, which is gone. Put Tocsin's step in again."
 
@@ -69,42 +69,65 @@ async def _answer_again(order: DeclareOrder, desk: Desk) -> None:
 
 
 async def _order(happening: Happening, inputs: Mapping[str, Any], key: str, desk: Desk) -> DeclareOrder:
-    """The declaration as it will be made. Raises Refused, and TocsinError where nothing can be checked."""
-    reporter = inputs.get("reporter")
-    if not isinstance(reporter, str) or not reporter:
-        raise Refused("The step names no reporter. Give it one, such as the person who started the workflow.")
-    by = desk.people.meet(Person(slack_user_id=PersonId(reporter)))
+    """The declaration as it will be made. Raises Refused, and TocsinError where nothing can be checked.
+
+    Who built the workflow wrote all of it, and may name anybody as its reporter: so what is wrong is told to
+    the workflow alone.
+    """
     form = await desk.forms.fetch()
-    channel = inputs.get("channel")
-    origin = ChannelId(channel) if isinstance(channel, str) and channel else None
-    try:
-        request = declared(read_step(inputs, form), form)
-        wrong = None
-    except Refused as refusal:
-        request, wrong = DeclareRequest(), refusal
-    private = inputs.get("private") is True or request.visibility == "private"
-    unchecked, shared = await asyncio.gather(
-        desk.permits.check(by.slack_user_id, "declare", private=private),
-        desk.places.is_shared(None if private else origin, CHECK_SECONDS),
+    asked = read_step(inputs, form)
+    by = desk.people.meet(Person(slack_user_id=asked.reporter))
+    request = declared(asked.declaration, form)
+    private = request.visibility == "private"
+    unchecked, withheld, assignees = await asyncio.gather(
+        _may_declare(asked.reporter, private, desk),
+        _withheld(None if private else asked.channel, asked.reporter, desk),
+        checked_roles(desk, request.incident_role_assignments, private=private),
     )
-    assignees: tuple[Person, ...] = ()
-    try:
-        assignees = await checked_roles(desk, request.incident_role_assignments, private=private)
-    except Refused as refusal:
-        wrong = wrong or refusal
-    if wrong is not None:
-        await _offer_the_form(inputs, key, wrong, by, desk)
-        raise wrong
     declaration = _declaration(happening, request, form, desk.people.meet(by), key, desk)
     declaration = declaration.model_copy(update={"assignees": assignees})
     return DeclareOrder(
         declaration=declaration,
-        origin=origin,
+        origin=None if withheld else asked.channel,
         announcement=announced(desk.rules, declaration, form),
         run=str(happening.event["function_execution_id"]),
-        withheld=WITHHELD[shared],
+        withheld=withheld,
         unchecked=unchecked,
     )
+
+
+async def _may_declare(person: PersonId, private: bool, desk: Desk) -> str:
+    """What to note where Slack could not be asked. Raises Refused; also for who is not there."""
+    unchecked = await desk.permits.check(person, "declare", private=private)
+    if unchecked:
+        await _is_there(person, desk)
+    return unchecked
+
+
+async def _is_there(person: PersonId, desk: Desk) -> None:
+    """Raises Refused where Slack says that nobody has this id; while it says nothing, all are there."""
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            found = await desk.workspace.knows(person)
+    except (TocsinError, TimeoutError):
+        return
+    if not found:
+        raise Refused(f"Nobody in this workspace has the id {person}. Choose a person in the step.")
+
+
+async def _withheld(channel: ChannelId | None, person: PersonId, desk: Desk) -> str:
+    """Why no card goes to this channel; unless it is known to be well, none does."""
+    if channel is None:
+        return ""
+    if why := WITHHELD[await desk.places.is_shared(channel, CHECK_SECONDS)]:
+        return why
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            confined = (await desk.people.standing(person, CHECK_SECONDS)).is_guest
+            seen = await desk.workspace.is_seen_by(channel, person, confined=confined)
+    except (TocsinError, TimeoutError):
+        return UNKNOWN_READERS
+    return "" if seen else NOT_SEEN
 
 
 def _declaration(
@@ -121,16 +144,3 @@ def _declaration(
         reporter=by,
         at=desk.clock(),
     )
-
-
-async def _offer_the_form(
-    inputs: Mapping[str, Any], key: str, refusal: Refused, by: Person, desk: Desk
-) -> None:
-    """Nothing that was typed is lost: the reporter, who may declare, gets it as a form."""
-    assert by.slack_user_id is not None
-    name, summary = (str(inputs.get(field) or "") for field in ("name", "summary"))
-    why = _in_words(refusal)
-    context = FormContext(name=name[:200], summary=summary[:3000])
-    text, blocks = undeclared_message(name, why, context)
-    async with best_effort("tell that a step declared nothing"):
-        await desk.workspace.tell_once(by.slack_user_id, text, blocks, key=f"{key}:undeclared")

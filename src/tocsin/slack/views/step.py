@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from slack_sdk.models.blocks import ActionsBlock, Block, ButtonElement
-
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import CustomField, FieldOption, Form, PersonId
+from tocsin.incidents.model import ChannelId, CustomField, FieldOption, Form, Frozen, PersonId
 from tocsin.incidents.naming import leading, there_is
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.incidents.rules import cleaned, in_words
-from tocsin.slack.views.context import FormContext
-from tocsin.slack.views.kit import escape, paragraph, plain, shortened
+from tocsin.slack.views.kit import shortened
 
 PERSON, CHANNEL = "slack#/types/user_id", "slack#/types/channel_id"
 
@@ -48,13 +46,32 @@ DECLARE_STEP: dict[str, Any] = {
 """Slack, custom steps: the names of inputs and outputs stay, since people's workflows use them."""
 
 
-def read_step(inputs: Mapping[str, Any], form: Form) -> DeclareRequest:
+_PERSON_ID, _CHANNEL_ID = re.compile(r"[UW][A-Z0-9]{2,30}"), re.compile(r"[CG][A-Z0-9]{2,30}")
+"""Slack takes a person's id for the channel of a message, too, and sends it to that person."""
+
+NO_REPORTER = "The step names no reporter. Give it one, such as the person who started the workflow."
+
+
+class StepRequest(Frozen):
+    """What a step asks for, by whom, and where its card is wanted."""
+
+    reporter: PersonId
+    channel: ChannelId | None
+    declaration: DeclareRequest
+
+
+def read_step(inputs: Mapping[str, Any], form: Form) -> StepRequest:
     """The request in a step's inputs, in which choices are made by name.
 
     Raises Refused with a sentence for each input that names nothing there is. What is left out is left to the
     rules.
     """
     wrong: dict[str, str] = {}
+    reporter = _id(inputs, "reporter", _PERSON_ID, wrong)
+    lead_id = _id(inputs, "lead", _PERSON_ID, wrong)
+    channel = _id(inputs, "channel", _CHANNEL_ID, wrong)
+    if not reporter:
+        wrong.setdefault("reporter", NO_REPORTER)
     severity, kind = _said(inputs, "severity"), _said(inputs, "incident_type")
     entries = _entries(_said(inputs, "fields"), form, wrong)
     lead = next((role for role in form.roles if role.role_type == "lead"), None)
@@ -65,20 +82,30 @@ def read_step(inputs: Mapping[str, Any], form: Form) -> DeclareRequest:
         incident_type_id=_chosen(kind, form.incident_types, "incident_type", wrong),
         visibility="private" if inputs.get("private") is True else "public",
         mode="test" if inputs.get("test") is True else "standard",
-        incident_role_assignments=(
-            {lead.id: PersonId(_said(inputs, "lead"))} if lead and _said(inputs, "lead") else {}
-        ),
+        incident_role_assignments={lead.id: PersonId(lead_id)} if lead and lead_id else {},
         custom_field_entries=entries["custom_field_entries"],
         backend_entries=entries["backend_entries"],
     )
     if wrong:
         raise Refused("The step could not be read.", wrong)
-    return request
+    where = ChannelId(channel) if channel else None
+    return StepRequest(reporter=PersonId(reporter), channel=where, declaration=request)
 
 
 def _said(inputs: Mapping[str, Any], name: str) -> str:
     value = inputs.get(name)
     return value if isinstance(value, str) else ""
+
+
+def _id(inputs: Mapping[str, Any], name: str, shape: re.Pattern[str], wrong: dict[str, str]) -> str:
+    """The id in an input; empty where it is left out or is none."""
+    given = inputs.get(name)
+    if given is None or given == "":
+        return ""
+    if isinstance(given, str) and shape.fullmatch(given):
+        return given
+    wrong[name] = f"The {name} “{shortened(cleaned(str(given)), 40)}” is none; choose one in the step."
+    return ""
 
 
 def _chosen(typed: str, things: Sequence[Any], what: str, wrong: dict[str, str]) -> str | None:
@@ -130,15 +157,3 @@ def _answers(field: CustomField, answer: str, wrong: dict[str, str]) -> list[str
 def _option(field: CustomField, typed: str) -> FieldOption | None:
     wanted = typed.casefold()
     return next((one for one in field.options if wanted in (one.value.casefold(), one.id.casefold())), None)
-
-
-def undeclared_message(name: str, why: str, context: FormContext) -> tuple[str, list[Block]]:
-    """What its reporter reads when a step could not declare, with a button that opens the form instead."""
-    said = (
-        f":warning: A workflow wanted to declare *{escape(shortened(name, 200))}* for you, and could not: "
-        f"{escape(why)} Nothing was declared."
-    )
-    button = ButtonElement(
-        action_id="open_form", text=plain("Open the form"), value=context.packed_small(), style="primary"
-    )
-    return said, [paragraph(shortened(said, 2900)), ActionsBlock(block_id="undeclared", elements=[button])]

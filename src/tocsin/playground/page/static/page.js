@@ -39,7 +39,11 @@
     // What happened between the drawing of the page and this line is caught up with here.
     source.addEventListener("hello", () => { offline.hidden = true; refresh(); });
     source.addEventListener("change", refresh);
-    source.onerror = () => { offline.hidden = false; };
+    // Where nobody answers a browser asks again by itself; where it is refused it gives up.
+    source.onerror = ({ target }) => {
+      offline.textContent = target.readyState === EventSource.CLOSED ? offline.dataset.refused : offline.dataset.silent;
+      offline.hidden = false;
+    };
   }
   addEventListener("pagehide", () => source?.close());
   addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
