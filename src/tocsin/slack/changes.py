@@ -70,6 +70,10 @@ class WorkspaceChanges:
                     title=bookmark_title(incident),
                 )
 
+    async def name_of_channel(self, channel: ChannelId) -> str:
+        answer = await self.calls.make(self.client.conversations_info, Urgency.CARD, channel=channel)
+        return told(answer, "channel", "name")
+
     async def rename_channel(self, channel: ChannelId, name: str) -> Channel:
         answer = await self.calls.make(self.client.conversations_rename, channel=channel, name=name)
         return Channel(id=channel, name=told(answer, "channel", "name"))
