@@ -74,6 +74,17 @@ class WorkspacePeople:
         found = answer.get("channel") or {}
         return bool(found.get("is_ext_shared") or found.get("is_pending_ext_shared"))
 
+    async def public_name(self, channel: ChannelId) -> str | None:
+        """The name of a public channel; None of one that not everybody may know of."""
+        try:
+            answer = await self.calls.once(self.client.conversations_info, channel=channel)
+        except SlackRefused:
+            return None
+        found = answer.get("channel") or {}
+        return (
+            None if found.get("is_private") or not found.get("is_channel") else str(found.get("name") or "")
+        )
+
     async def group_handles(self) -> Mapping[str, str]:
         """What people call the workspace's user groups, by id (Slack, usergroups.list)."""
         answer = await self.calls.make(self.client.usergroups_list)

@@ -26,6 +26,7 @@ from tocsin.incidents.permissions import Limits, Standing, Verb
 from tocsin.slack.gestures import Command, Happening, Interaction
 from tocsin.slack.lookers import Lookers
 from tocsin.slack.marks import Marks
+from tocsin.slack.mentions import Mentions
 from tocsin.slack.people import People
 from tocsin.slack.permits import CHECK_SECONDS, Permits, UserGroups
 from tocsin.slack.places import Places
@@ -73,10 +74,14 @@ class Desk:
     """Slack says that Tocsin may have been uninstalled here: find out, and act on it."""
     permits: Permits = field(init=False)
     places: Places = field(init=False)
+    mentions: Mentions = field(init=False)
+    """What those are called whom a message mentions."""
 
     def __post_init__(self) -> None:
         self.places = Places(self.workspace)
-        self.permits = Permits(self.people, UserGroups(self.workspace), self.limits)
+        groups = UserGroups(self.workspace)
+        self.permits = Permits(self.people, groups, self.limits)
+        self.mentions = Mentions(self.people, groups, self.workspace)
 
     async def may(
         self,

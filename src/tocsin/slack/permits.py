@@ -42,6 +42,11 @@ class UserGroups:
             return None
         return frozenset(group for group, members in found.items() if members and person in members)
 
+    async def learn_handles(self) -> None:
+        """Ask what people call the workspace's groups."""
+        async with best_effort("ask Slack for the user groups"):
+            self.handles.update(await self._workspace.group_handles())
+
     async def _ask(self, group: str) -> None:
         asking = self._asking.get(group)
         if asking is None:
@@ -54,8 +59,8 @@ class UserGroups:
         async with best_effort(f"ask Slack who is in {group}"):
             # Nobody is in a group that Slack does not know.
             self._members[group] = (frozenset(await self._workspace.group(group) or ()), self._now())
-            if group not in self.handles:
-                self.handles.update(await self._workspace.group_handles())
+        if group not in self.handles:
+            await self.learn_handles()
 
 
 class Permits:
