@@ -99,6 +99,9 @@ def test_files_are_named_whatever_else_has_no_room() -> None:
         ("#general is down", "#general is down"),
         ("x is down (<https://g.example/d>)", "x is down"),
         ("<https://g.example/d|:fire: *x* is down>", "x is down"),
+        ("x is down, see <https://g.example/d>", "x is down"),
+        ("Details: <https://g.example/d>", ""),
+        ("<slack://open?team=T1>\nx is down", "x is down"),
         ("<mailto:ops@x.example|ops@x.example> gets no mail", "ops@x.example gets no mail"),
         (":no_entry:  x is down :fire:", "x is down"),
         ("🔥 x is down", "x is down"),
@@ -120,4 +123,4 @@ def test_blocks_within_blocks_without_end_are_read_as_far_as_slack_would_show_th
     block: dict[str, Any] = {"type": "section", "text": "deep"}
     for _ in range(900):
         block = {"type": kind, within: [block]}
-    assert name_and_summary({"blocks": [block], "text": "on top"}, None, NAMES) == ("on top", "> on top\n—")
+    assert name_and_summary({"blocks": [block], "text": "on top"}, None, NAMES) == ("on top", "> on top")

@@ -158,7 +158,7 @@ def _quoted(incident: Incident) -> str:
     if incident.source and incident.source.permalink and lines:
         lines[-1] = lines[-1].removesuffix(incident.source.permalink).rstrip()
     lines = [line for line in (_UNQUOTED.sub("", line) for line in lines) if line.strip() != FENCE.read]
-    if lines and incident.name in {lines[0], called(lines[0])}:
+    if lines and incident.name in {lines[0], called(lines[0].replace("`", ""))}:
         lines = lines[1:]
         # Where the name is the whole message, only its author is left, and a click away.
         lines = [] if len(lines) == 1 and lines[0].startswith("—") else lines

@@ -32,7 +32,8 @@ def kept_text(
 
 def _retold(message: Mapping[str, Any], permalink: str | None, names: Names, limit: int, mark: str) -> str:
     """All lines, each behind `mark`; what does not fit is left out, and said to be."""
-    ending = " ".join(filter(None, ["—", cleaned(author(message, names))[:100], permalink]))
+    whose = " ".join(filter(None, [cleaned(author(message, names))[:100], permalink]))
+    ending = f"— {whose}" if whose else ""
     room = limit - len(ending) - 1
     files = _fitting(_read(file_lines(message, names), mark), min(room, _ENDING_LIMIT), mark)
     said = _fitting(_read(lines_of(message, names), mark), room - len(files) - 1, mark)

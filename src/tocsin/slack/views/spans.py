@@ -46,10 +46,10 @@ class Line(NamedTuple):
     def called(self) -> str:
         """The line as a name; empty where it has no words of its own."""
         spoken = [span for span in self.spans if span.kind not in {"broadcast", "emoji"}]
-        own = "".join(span.text for span in spoken if span.kind != "mention")
+        own = "".join(span.text or span.target for span in spoken if span.kind != "mention")
         if not _has_words(called(own)):
             return ""
-        return called("".join(span.text for span in spoken))
+        return called("".join(span.text or span.target for span in spoken))
 
 
 FENCE = Line((Span("words", "```"),))
@@ -57,7 +57,13 @@ FENCE = Line((Span("words", "```"),))
 SPOKEN = 1000
 """Characters of a line in which a name is looked for."""
 
-_ADDRESS = re.compile(r"https?://[^\s<>|]+", re.IGNORECASE)
+_URL = r"\b(?:[a-z][a-z0-9+.-]{0,20}://|mailto:|tel:)[^\s<>|]+"
+_ADDRESS = re.compile(rf"\({_URL}\)|{_URL}", re.IGNORECASE)
+_POINTER = re.compile(
+    r"(?:^|[\s,;:(–—-]{1,4})(?:see|at|via|here|link|details)\s*:?\s*" + _URL + "$", re.IGNORECASE
+)
+"""What leads to an address at the end of a line, and means nothing without it."""
+
 _DATED = re.compile(
     r"\[[^\[\]]*(?:\b\d{1,4}[-/.]\d\d?[-/.]\d{1,4}|\d\d?:\d\d|\d(?:st|nd|rd|th),)[^\[\]]*\]\s*"
 )
@@ -78,7 +84,7 @@ _BEFORE, _BEHIND = " \t|,;:·•", " \t|,;:·•-–—"
 
 def called(text: str) -> str:
     """Plain text as somebody would say it: no address, mark, state or date before it."""
-    said = _EMPTY.sub("", _ADDRESS.sub("", text[:SPOKEN]))
+    said = _EMPTY.sub("", _ADDRESS.sub("", _POINTER.sub("", text[:SPOKEN])))
     said = re.sub(r"\s+", " ", said)
     before = None
     while said != before:
