@@ -140,6 +140,41 @@ async def test_the_shortcut_keeps_a_message_of_the_incidents_channel_at_once(bot
     assert [entry.text.split("\n")[0] for entry in await kept(bot, incident)] == ["The index was dropped."]
 
 
+async def kept_again(bot: RunningBot, message: Message) -> None:
+    """*Add to incident timeline*, picked on a message."""
+    before = len(whispers(bot, "ana", message.channel))
+    await bot.workspace.message_shortcut(
+        bot.slack.person("ana"), "add_to_timeline", message.channel, message.ts
+    )
+    await until(bot, lambda: len(whispers(bot, "ana", message.channel)) > before)
+
+
+async def test_a_message_that_was_edited_and_is_marked_again_is_kept_anew(bot: RunningBot) -> None:
+    incident = await declared(bot, "figures change")
+    message = await said_here(bot, incident, "ben", "p95 is 4 s")
+    for _ in range(2):
+        await kept_again(bot, message)
+    assert [entry.text.split("\n")[0] for entry in await kept(bot, incident)] == ["p95 is 4 s"]
+    await bot.workspace.edit(bot.slack.person("ben"), message.channel, message.ts, "p95 is 9 s")
+    for _ in range(2):
+        await kept_again(bot, message)
+    assert [entry.text.split("\n")[0] for entry in await kept(bot, incident)] == ["p95 is 4 s", "p95 is 9 s"]
+
+
+async def test_taking_the_mark_off_an_edited_message_takes_out_what_was_kept_of_it(bot: RunningBot) -> None:
+    incident = await declared(bot, "figures change twice")
+    message = await said_here(bot, incident, "ben", "p50 is 4 s")
+    ben = bot.slack.person("ben")
+    await bot.workspace.react(ben, message.channel, message.ts, "pushpin")
+    await heard(bot, "reaction_added")
+    await bot.workspace.edit(ben, message.channel, message.ts, "p50 is 9 s")
+    await kept_again(bot, message)
+    assert len(await kept(bot, incident)) == 2
+    await bot.workspace.unreact(ben, message.channel, message.ts, "pushpin")
+    await heard(bot, "reaction_removed")
+    assert await kept(bot, incident) == []
+
+
 async def test_the_shortcut_asks_which_incident_where_its_channel_does_not_say(bot: RunningBot) -> None:
     incident = await declared(bot, "orders are stuck")
     general, ana = bot.slack.channel("general"), bot.slack.person("ana")

@@ -174,6 +174,16 @@ async def test_rename_and_summary_say_what_it_is_and_the_channel_follows(bot: Ru
         assert getattr(await now(bot, incident), field) == f"another {field}"
 
 
+async def test_a_channel_that_people_renamed_keeps_its_name(bot: RunningBot) -> None:
+    incident = await declared(bot, "old name")
+    here, ana = incident.slack_channel_id, bot.slack.person("ana")
+    bot.workspace.conversations.rename(ana, here, "war-room-42")
+    await typed_verb(bot, "ana", here, "/incident rename new name")
+    await settled(bot)
+    assert bot.workspace.channel(here).name == "war-room-42"
+    assert "new name" in bot.workspace.channel(here).topic
+
+
 async def test_close_asks_what_resolved_it_and_names_what_is_not_done(bot: RunningBot) -> None:
     incident = await declared(bot, "disk is full")
     here = incident.slack_channel_id

@@ -111,6 +111,37 @@ async def pages_with(shop: Any, text: str) -> Structure:
     return Structure(shown.text)
 
 
+MARKS = ("\n> ", "\n> > ", "\n```\n", "\n> ```\n> ", "`", "\n— ")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(pieces=st.lists(st.sampled_from(MARKS) | TEXT, max_size=8))
+async def test_a_quotation_and_code_add_bare_elements_whatever_is_in_them(
+    shop: Any, pieces: list[str]
+) -> None:
+    plain = await pages_with(shop, "plain words")
+    hostile = await pages_with(shop, "x" + "".join(pieces))
+    added = hostile.elements - plain.elements
+    assert added.keys() <= {("blockquote",), ("pre",), ("code",)}
+    assert not plain.elements - hostile.elements
+    assert all(link.startswith(("/", "#")) or safe_link(link) == link for link in hostile.links)
+
+
+async def test_a_message_is_shown_as_a_quotation_without_its_marks(shop: Any) -> None:
+    said = (
+        "> Disk full on `db-7` (https://g.example/d/7)\n> > was fine\n> ```\n> df -h\n>   x\n> ```\n— Watch"
+    )
+    backend, client, _ = shop
+    made = await backend.create(written("KQ", "x").model_copy(update={"summary": said}))
+    page = (await client.get(f"/incidents/{made.reference}")).text
+    section = page.partition('<h2 id="summary">')[2].partition("</section>")[0]
+    link = '<a href="https://g.example/d/7" rel="noopener noreferrer">https://g.example/d/7</a>'
+    assert f"<blockquote>Disk full on <code>db-7</code> ({link})" in section
+    assert "<blockquote>was fine</blockquote><pre>df -h\n  x</pre></blockquote>— Watch" in section
+    assert "&gt;" not in section
+    assert "```" not in section
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=TEXT)
 @example(ATTACKS[1])

@@ -41,6 +41,10 @@ class Showing(Workspace, Withdrawing, Shows, Protocol):
         """Give the bookmark with the permalink its new name."""
         ...
 
+    async def name_of_channel(self, channel: ChannelId) -> str:
+        """What it is called now, whoever named it."""
+        ...
+
     async def rename_channel(self, channel: ChannelId, name: str, incident: Incident) -> Channel: ...
 
 
@@ -187,25 +191,34 @@ class Following:
         await self._ledger.remember_face(incident.id, channel, thing, face)
 
     async def _rename(self, workspace: Showing, incident: Incident) -> None:
-        """The channel's name follows the incident's, unless the backend names channels itself."""
+        """The channel's name follows the incident's, unless the backend or people named it."""
         if getattr(self._backend, "makes_channel", False):
             return
-        for ending in range(1, CHANNEL_NAMES + 1):
-            name = channel_name(incident.reference, incident.name, ending)
-            if name == incident.slack_channel_name:
-                return
-            try:
-                channel = await workspace.rename_channel(ChannelId(incident.slack_channel_id), name, incident)
-            except Withheld as refusal:
-                log.warning("not done", doing="rename the channel", because=refusal.sentence)
-                return
-            except SlackRefused as refusal:
-                if refusal.code == "name_taken":
-                    continue
-                log.warning("not done", doing="rename the channel", because=refusal.sentence)
-                return
-            await self._backend.set_channel(incident.id, channel)
-            return
+        id_ = ChannelId(incident.slack_channel_id)
+        names = [channel_name(incident.reference, incident.name, n) for n in range(1, CHANNEL_NAMES + 1)]
+        try:
+            now = await workspace.name_of_channel(id_)
+            if now in names:
+                # An earlier attempt may have ended before it was noted.
+                if now != incident.slack_channel_name:
+                    await self._backend.set_channel(incident.id, Channel(id=id_, name=now))
+            elif now == incident.slack_channel_name:
+                await self._backend.set_channel(incident.id, await _renamed(workspace, id_, names, incident))
+        except (SlackRefused, Withheld) as refusal:
+            log.warning("not done", doing="rename the channel", because=refusal.sentence)
+
+
+async def _renamed(
+    workspace: Showing, channel: ChannelId, names: Sequence[str], incident: Incident
+) -> Channel:
+    """The channel with the first of these names that is free. Raises SlackRefused and Withheld."""
+    for name in names[:-1]:
+        try:
+            return await workspace.rename_channel(channel, name, incident)
+        except SlackRefused as refusal:
+            if refusal.code != "name_taken":
+                raise
+    return await workspace.rename_channel(channel, names[-1], incident)
 
 
 async def _allowed(edit: Awaitable[None], doing: str) -> None:

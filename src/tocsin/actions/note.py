@@ -31,12 +31,19 @@ class NoteOrder(Order):
     asked: str
     """The key of this gesture: putting in, taking out and putting in again are three."""
     entry_key: str
+    edited: str = ""
+    """When the message was edited last: what it says then is an entry of its own."""
     entry: TimelineEntry
     removed: bool = False
 
     @property
     def key(self) -> str:
         return self.asked
+
+    @property
+    def entry_keys(self) -> tuple[str, ...]:
+        """The key of the message as it was written, and of what it says since it was edited."""
+        return (self.entry_key, f"{self.entry_key}:{self.edited}") if self.edited else (self.entry_key,)
 
     @property
     def by(self) -> Person:
@@ -80,7 +87,8 @@ class Notes(Kept[NoteOrder]):
             if "note" in form.lacks:
                 return NotChanged(sentence=form.lacks["note"])
             if order.removed:
-                await self._backend.unnote(incident.id, order.entry_key)
+                for key in order.entry_keys:
+                    await self._backend.unnote(incident.id, key)
                 return Changed(incident=incident, said=f"Taken out of the timeline of {incident.reference}.")
             text = cleaned(order.entry.text, lines=True)
             if not is_visible(text):
@@ -88,7 +96,7 @@ class Notes(Kept[NoteOrder]):
             if len(text) > TEXT_LIMIT:
                 return NotChanged(sentence=f"Shorten this to {TEXT_LIMIT} characters; it has {len(text)}.")
             entry = order.entry.model_copy(update={"text": text})
-            await self._backend.note(incident.id, entry, order.entry_key)
+            await self._backend.note(incident.id, entry, order.entry_keys[-1])
         except Refused as refusal:
             return NotChanged(sentence=refusal.sentence, fields=refusal.fields)
         return Changed(incident=incident, said=f"Noted in the timeline of {incident.reference}.")

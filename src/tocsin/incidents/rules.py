@@ -203,16 +203,52 @@ def channel_name(reference: str, name: str, ending: int | str = 1) -> str:
     """`inc-12-checkout-is-slow`: the number first, so that a sorted sidebar is a timeline.
 
     Slack takes 80 lower-case letters, digits, hyphens and underscores (conversations.create); ours are whole
-    words up to 60, so that they can be read in a sidebar. Accents are dropped, and so are words in other
-    scripts. Later attempts end in `-2`, `-3`.
+    words up to 60, so that they can be read in a sidebar. Latin letters lose what the alphabet of ours lacks,
+    and words in other scripts are dropped. Later attempts end in `-2`, `-3`.
     """
-    folded = unicodedata.normalize("NFKD", f"{reference}-{name}").encode("ascii", "ignore").decode()
-    words = re.sub(r"[^a-z0-9_]+", "-", folded.lower()).strip("-_")
+    words = re.sub(r"[^a-z0-9_]+", "-", _in_latin(f"{reference}-{name}")).strip("-_")
     if len(words) > CHANNEL_NAME_LENGTH:
         whole, _, _ = words[: CHANNEL_NAME_LENGTH + 1].rpartition("-")
         words = whole if len(whole) > len(reference) else words[:CHANNEL_NAME_LENGTH]
     tail = f"-{ending}" if ending != 1 else ""
     return words.rstrip("-_") + tail
+
+
+def _in_latin(text: str) -> str:
+    """Lower-case text in which `Łódź`, `Søren` and `straße` are `lodz`, `soren` and `strasse`."""
+    folded = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(map(_unadorned, folded.replace("'", "").replace("\u2019", "")))
+
+
+def _unadorned(character: str) -> str:
+    """The letters that a Latin letter is a form of, nothing for an accent, and all else as it is.
+
+    What Unicode does not take apart it names: ł is LATIN SMALL LETTER L WITH STROKE.
+    """
+    if character.isascii():
+        return character
+    if unicodedata.combining(character):
+        return ""
+    if character in _LATIN:
+        return _LATIN[character]
+    found = _WITH_MARK.match(unicodedata.name(character, ""))
+    return found[1].lower() if found else character
+
+
+_LATIN = {
+    "æ": "ae",
+    "œ": "oe",
+    "ð": "d",
+    "þ": "th",
+    "ŋ": "ng",
+    "ı": "i",
+    "ȷ": "j",
+    "ĸ": "k",
+    "ə": "e",
+    "ɛ": "e",
+    "ɔ": "o",
+}
+_WITH_MARK = re.compile(r"LATIN SMALL LETTER (?:DOTLESS )?([A-Z]) WITH ")
 
 
 def in_words(names: Iterable[str], last: str = "and") -> str:

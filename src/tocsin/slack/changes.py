@@ -73,6 +73,10 @@ class WorkspaceChanges(WorkspacePeople):
                     title=bookmark_title(incident),
                 )
 
+    async def name_of_channel(self, channel: ChannelId) -> str:
+        answer = await self.calls.make(self.client.conversations_info, Urgency.CARD, channel=channel)
+        return told(answer, "channel", "name")
+
     async def rename_channel(self, channel: ChannelId, name: str, incident: Incident) -> Channel:
         answer = await self.calls.make(
             self.client.conversations_rename, about=posted_to(channel, incident), channel=channel, name=name

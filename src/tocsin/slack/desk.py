@@ -81,6 +81,7 @@ class Desk:
     permits: Permits = field(init=False)
     places: Places = field(init=False)
     mentions: Mentions = field(init=False)
+    """What whom and what a text mentions are called."""
 
     def __post_init__(self) -> None:
         self.mentions = Mentions(self.workspace, self.people)

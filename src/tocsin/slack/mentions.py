@@ -82,15 +82,16 @@ class Mentions:
         What Slack does not tell in the time there is, is left out.
         """
         wanted = list(dict.fromkeys(ids))
-        unknown = [one for one in wanted if one not in self._known()][:ASKED_AT_ONCE]
+        unknown = [one for one in wanted if one not in self.names][:ASKED_AT_ONCE]
         if unknown:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await asyncio.gather(*self._asked(unknown))
-        known = self._known()
-        return {one: known[one] for one in wanted if one in known}
+        return {one: self.names[one] for one in wanted if one in self.names}
 
-    def _known(self) -> Mapping[str, str]:
+    @property
+    def names(self) -> Mapping[str, str]:
+        """All names that are known now, by id."""
         return ChainMap(self._people.names, self._groups, self._channels)
 
     def _asked(self, ids: Iterable[str]) -> list[Awaitable[None]]:

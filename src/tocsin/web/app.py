@@ -105,6 +105,8 @@ def _templates() -> Jinja2Templates:
         moment=listing.moment,
         in_utc=showing.in_utc,
         with_links=showing.with_links,
+        with_code=showing.with_code,
+        passages=showing.passages,
         safe_link=showing.safe_link,
         channel_link=showing.channel_link,
         severity_tone=showing.severity_tone,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from uuid import UUID, uuid5
 
 from slack_bolt.context.ack.async_ack import AsyncAck
@@ -22,9 +23,11 @@ from tocsin.slack.disclosure import NOTHING, Disclosure, listed_to, shown_to
 from tocsin.slack.gestures import Command, Press, Shortcut, ShownView, Submission
 from tocsin.slack.listeners.checking import checked, is_learnt, learn
 from tocsin.slack.listeners.unopened import say_unopened
+from tocsin.slack.permits import CHECK_SECONDS
 from tocsin.slack.views.declare import FormContext, declare_modal, named, read_declare
 from tocsin.slack.views.declared import already_modal, declared_modal, loading_modal, saved_modal, sorry_modal
 from tocsin.slack.views.kit import escape
+from tocsin.slack.views.message import unnamed, unnamed_author
 from tocsin.slack.views.source import name_and_summary
 
 # Every key of ours descends from this name; changing it would make two of what is pending.
@@ -72,11 +75,27 @@ async def _open_from_message(shortcut: Shortcut, desk: Desk) -> None:
         origin=channel.id, source_channel=channel.id, source_ts=ts, thread=message.get("thread_ts") or ts
     )
     source = _source(context, desk)
-    name, summary = name_and_summary(message, source.permalink if source else None, desk.people.names)
-    await _open_carried(desk, shortcut, context.model_copy(update={"name": name, "summary": summary}))
+
+    def read() -> DeclareRequest:
+        permalink = source.permalink if source else None
+        name, summary = name_and_summary(message, permalink, desk.mentions.names)
+        return DeclareRequest(name=name, summary=summary)
+
+    async def with_names() -> DeclareRequest:
+        await desk.mentions.names_of(unknown | unnamed_author(message, desk.mentions.names), CHECK_SECONDS)
+        return read()
+
+    unknown, filled = unnamed(message, desk.mentions.names), read()
+    context = context.model_copy(update={"name": filled.name, "summary": filled.summary})
+    await _open_carried(desk, shortcut, context, with_names if unknown else None)
 
 
-async def _open_carried(desk: Desk, gesture: Shortcut | Press, context: FormContext) -> None:
+Filling = Callable[[], Awaitable[DeclareRequest]]
+
+
+async def _open_carried(
+    desk: Desk, gesture: Shortcut | Press, context: FormContext, filling: Filling | None = None
+) -> None:
     """The form with the name and the summary of its context, unless its message has an incident already."""
     source = None if context.another else _source(context, desk)
     earlier = await _earlier(gesture.team_id, source, gesture.by, desk)
@@ -85,7 +104,8 @@ async def _open_carried(desk: Desk, gesture: Shortcut | Press, context: FormCont
         await _shown(desk, gesture, already_modal(earlier, desk.clock(), context), about, context)
         return
     filled = DeclareRequest(name=context.name, summary=context.summary)
-    await open_form(desk, gesture, context.model_copy(update={"name": "", "summary": ""}), filled)
+    context = context.model_copy(update={"name": "", "summary": ""})
+    await open_form(desk, gesture, context, filled, filling=filling)
 
 
 async def open_unopened(ack: AsyncAck, press: Press, desk: Desk) -> None:
@@ -261,9 +281,14 @@ async def open_form(
     context: FormContext,
     filled: DeclareRequest,
     notice: str = "",
+    filling: Filling | None = None,
 ) -> None:
-    """Open the form with nothing asked before; a cold cache shows *loading* first, and fills it."""
-    form, opened = desk.forms.now, desk.open_to(gesture.by.slack_user_id)
+    """Open the form with nothing asked before; a cold cache shows *loading* first, and fills it.
+
+    So does `filling`, where what the form is filled with has to be asked for: an input that is shown once
+    keeps what stands in it (Slack, views.update), so that a name could not be put into it later.
+    """
+    form, opened = desk.forms.now if filling is None else None, desk.open_to(gesture.by.slack_user_id)
     view = (
         declare_modal(form, context, filled, notice=notice, opened=opened) if form else loading_modal(context)
     )
@@ -273,6 +298,8 @@ async def open_form(
         desk.tasks.begin("learn who declares, and where", learn(desk, gesture, context))
     if form is not None or view_id is None:
         return
+    if filling is not None:
+        filled = await filling()
     try:
         form = await desk.forms.fetch()
     except TocsinError as error:

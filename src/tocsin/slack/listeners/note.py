@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid5
 
 from slack_bolt.context.ack.async_ack import AsyncAck
@@ -15,6 +15,7 @@ from tocsin.actions.note import NoteOrder
 from tocsin.actions.promises import AnyChange
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, TeamId, TimelineEntry
+from tocsin.incidents.requests import TEXT_LIMIT
 from tocsin.slack.desk import Delivery, Desk, being_answered
 from tocsin.slack.disclosure import listed_to
 from tocsin.slack.gestures import Command, Happening, Shortcut, Submission
@@ -23,13 +24,17 @@ from tocsin.slack.listeners.changing import KEYS, Way, go, key_of, sentence_of
 from tocsin.slack.listeners.errands import allowed, incident_of
 from tocsin.slack.listeners.submitting import submit
 from tocsin.slack.marks import PIN
+from tocsin.slack.permits import CHECK_SECONDS
 from tocsin.slack.views.choose import choose_modal
 from tocsin.slack.views.errand import Errand
-from tocsin.slack.views.kept import kept_text
-from tocsin.slack.views.kit import escape, shortened
+from tocsin.slack.views.kit import escape
+from tocsin.slack.views.message import unnamed, unnamed_author
 from tocsin.slack.views.note import note_modal, read_note
+from tocsin.slack.views.source import kept_text
 
 NOTED = "noted:"
+CARRIED = 1400
+"""Characters of a message that a form carries until an incident has been chosen."""
 
 
 async def _opened(desk: Desk, asked: Asked, incident: Incident, trouble: str) -> View:
@@ -83,24 +88,38 @@ async def _keep_from_message(desk: Desk, shortcut: Shortcut) -> None:
     incident = await incident_of(desk, shortcut.channel.id, shortcut.by.slack_user_id)
     if incident is not None:
         await allowed(desk, shortcut, "note", incident)
-        where = shortcut.channel.id, ts
-        kept = await _kept(desk, shortcut, incident, where, _text(desk, where, shortcut.message))
+        message = await _marked(desk, (shortcut.channel.id, ts), shortcut.message)
+        kept = await _kept(desk, shortcut, incident, message)
         await say_of(desk, shortcut, incident, sentence_of(kept))
         return
     known = desk.open_to(shortcut.by.slack_user_id)
     if not known:
         raise Refused("No incident is open that this message could be added to.")
-    text = _text(desk, (shortcut.channel.id, ts), shortcut.message)
-    errand = Errand(verb="note", channel=shortcut.channel.id, ts=ts, rest=shortened(text, 1500))
-    about = listed_to(shortcut.by.slack_user_id, known)
-    await desk.workspace.open_modal(shortcut.trigger_id or "", choose_modal(errand, known), about)
+    where, about = (shortcut.channel.id, ts), listed_to(shortcut.by.slack_user_id, known)
+    view = choose_modal(_errand(_as_known(desk, where, shortcut.message, CARRIED)), known)
+    view_id = await desk.workspace.open_modal(shortcut.trigger_id or "", view, about)
+    if _strangers(desk, shortcut.message):
+        errand = _errand(await _marked(desk, where, shortcut.message, CARRIED))
+        known = desk.open_to(shortcut.by.slack_user_id)
+        about = listed_to(shortcut.by.slack_user_id, known)
+        await desk.workspace.update_modal(view_id, choose_modal(errand, known), about)
+
+
+def _errand(marked: Marked) -> Errand:
+    return Errand(
+        verb="note",
+        channel=marked.channel,
+        ts=marked.ts,
+        rest=marked.text,
+        edited=marked.edited[:30],
+    )
 
 
 async def keep_message(desk: Desk, asked: Asked, incident: Incident, errand: Errand) -> str:
     """The message of the errand goes into this incident's timeline; answers in a sentence."""
     await allowed(desk, asked, "note", incident)
-    message = ChannelId(errand.channel), MessageTs(errand.ts)
-    return sentence_of(await _kept(desk, asked, incident, message, errand.rest))
+    message = Marked(ChannelId(errand.channel), MessageTs(errand.ts), errand.rest, errand.edited)
+    return sentence_of(await _kept(desk, asked, incident, message))
 
 
 async def heed_mark(happening: Happening, desk: Desk) -> None:
@@ -121,39 +140,66 @@ async def heed_mark(happening: Happening, desk: Desk) -> None:
     with contextlib.suppress(Refused):
         await desk.may(happening, "note", incident)
         stands, message = await desk.marks.marked(channel, ts)
-        await _kept(desk, happening, incident, marked, _text(desk, marked, message), removed=not stands)
+        await _kept(desk, happening, incident, await _marked(desk, marked, message), removed=not stands)
 
 
 Where = tuple[ChannelId, MessageTs]
 
 
-def _text(desk: Desk, where: Where, message: Mapping[str, Any]) -> str:
-    """What the timeline says of a message; nothing of one that is gone."""
+class Marked(NamedTuple):
+    """A message that is to be kept, with what the timeline says of it."""
+
+    channel: ChannelId
+    ts: MessageTs
+    text: str
+    edited: str
+
+
+async def _marked(desk: Desk, where: Where, message: Mapping[str, Any], limit: int = TEXT_LIMIT) -> Marked:
+    """The message with the names of all whom it mentions, as far as Slack tells them."""
+    if strangers := _strangers(desk, message):
+        await desk.mentions.names_of(strangers, CHECK_SECONDS)
+    return _as_known(desk, where, message, limit)
+
+
+def _strangers(desk: Desk, message: Mapping[str, Any]) -> frozenset[str]:
+    """Ids of all in it who have no name yet."""
+    return unnamed(message, desk.mentions.names) | unnamed_author(message, desk.mentions.names)
+
+
+def _as_known(desk: Desk, where: Where, message: Mapping[str, Any], limit: int) -> Marked:
+    """The message with the names that are known now; nothing is said of one that is gone."""
     permalink = desk.permalink(*where, message.get("thread_ts"))
-    return kept_text(message, permalink, desk.people.names) if message else ""
+    edited = message.get("edited")
+    return Marked(
+        *where,
+        text=kept_text(message, permalink, desk.mentions.names, limit) if message else "",
+        edited=str(edited.get("ts") or "") if isinstance(edited, dict) else "",
+    )
 
 
 async def _kept(
     desk: Desk,
     asked: Asked | Happening,
     incident: Incident,
-    where: Where,
-    text: str,
+    message: Marked,
     *,
     removed: bool = False,
 ) -> AnyChange | None:
     """Put a message into the timeline, or take it out: one entry, however many people mark it."""
-    channel, ts = where
     if isinstance(asked, Happening):
         key = str(uuid5(KEYS, f"{asked.team_id}/{asked.event_id}"))
     else:
         key = key_of(asked)
-    entry = TimelineEntry(at=_moment(ts), by=desk.people.meet(asked.by), verb=NOTED, text=text)
+    entry = TimelineEntry(
+        at=_moment(message.ts), by=desk.people.meet(asked.by), verb=NOTED, text=message.text
+    )
     order = NoteOrder(
         incident_id=incident.id,
         team=TeamId(asked.team_id),
         asked=key,
-        entry_key=f"message:{channel}:{ts}",
+        entry_key=f"message:{message.channel}:{message.ts}",
+        edited=message.edited,
         entry=entry,
         removed=removed,
     )

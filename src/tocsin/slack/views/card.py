@@ -25,6 +25,7 @@ from tocsin.incidents.requests import NAME_LIMIT
 from tocsin.incidents.rules import in_words
 from tocsin.slack.views.kit import escape, link, moment, option, plain, shortened
 from tocsin.slack.views.ready import Same, drawn
+from tocsin.slack.views.spans import FENCE, called
 
 _Text = RichTextElementParts.Text
 _Link = RichTextElementParts.Link
@@ -38,6 +39,7 @@ WORD_LIMIT = 150
 _PERSON = re.compile(r"[UW][A-Z0-9]{1,30}")
 _CHANNEL = re.compile(r"[CGD][A-Z0-9]{1,30}")
 
+_UNQUOTED = re.compile(r"^(?:> ?)+")
 _BOLD = RichTextElementParts.TextStyle(bold=True)
 
 
@@ -157,11 +159,12 @@ def _quoted(incident: Incident) -> str:
     lines = incident.summary.splitlines()
     if incident.source and incident.source.permalink and lines:
         lines[-1] = lines[-1].removesuffix(incident.source.permalink).rstrip()
-    if lines and lines[0] == f"> {incident.name}":
+    lines = [line for line in (_UNQUOTED.sub("", line) for line in lines) if line.strip() != FENCE.read]
+    if lines and incident.name in {lines[0], called(lines[0].replace("`", ""))}:
         lines = lines[1:]
         # Where the name is the whole message, only its author is left, and a click away.
         lines = [] if len(lines) == 1 and lines[0].startswith("—") else lines
-    return "\n".join(line.removeprefix("> ") for line in lines).strip(" \n")
+    return "\n".join(lines).strip(" \n")
 
 
 def _facts(incident: Incident) -> SectionBlock:

@@ -35,6 +35,8 @@ class Errand(Frozen):
     channel: str = Field(default="", max_length=40)
     ts: str = Field(default="", max_length=30)
     """The message that is to go into the timeline."""
+    edited: str = Field(default="", max_length=30)
+    """When that message was edited last."""
 
     def changes(self, entered: Mapping[str, T]) -> dict[str, T]:
         """What is another than it was when the form was opened; what was left alone changes nothing."""
