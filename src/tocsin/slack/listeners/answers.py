@@ -43,16 +43,21 @@ async def say(
         await desk.workspace.say_to(asked.by.slack_user_id, text, about, blocks)
 
 
-async def readable(desk: Desk, asked: Asked, incident: Incident, sentence: str) -> str:
-    """The sentence about an incident, if who asked may still read of it when the answer goes out.
+async def is_readable(desk: Desk, asked: Asked, incident: Incident) -> bool:
+    """Return whether who asked may still read of an incident, now that the acknowledgement goes out.
 
     Raises Unavailable where that cannot be known.
     """
     try:
         await desk.workspace.calls.judge(shown_to(asked.by.slack_user_id, incident), "acknowledgement")
     except Withheld:
-        return NOT_YOURS_NOW
-    return sentence
+        return False
+    return True
+
+
+async def readable(desk: Desk, asked: Asked, incident: Incident, sentence: str) -> str:
+    """The sentence about an incident, or one that says nothing of it. Raises Unavailable."""
+    return sentence if await is_readable(desk, asked, incident) else NOT_YOURS_NOW
 
 
 async def said_view(desk: Desk, asked: Asked, incident: Incident, sentence: str) -> View:

@@ -21,6 +21,7 @@ from tocsin.incidents.rules import answered, declared, visible_to
 from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.disclosure import NOTHING, Disclosure, listed_to, shown_to
 from tocsin.slack.gestures import Command, Press, Shortcut, ShownView, Submission
+from tocsin.slack.listeners.answers import is_readable
 from tocsin.slack.listeners.checking import checked, is_learnt, learn
 from tocsin.slack.listeners.unopened import say_unopened
 from tocsin.slack.permits import CHECK_SECONDS
@@ -265,6 +266,8 @@ async def _answer_outcome(
         filled = read_declare(submission.view.values)
         context = context.model_copy(update={"name": filled.name, "summary": filled.summary})
         view = already_modal(outcome.incident, desk.clock(), context)
+        if not await is_readable(desk, submission, outcome.incident):
+            view = sorry_modal("Not declared", "Nothing was declared. Open the form again to declare it.")
         await ack(response_action="update", view=view)
     else:
         await _answer_refusal(ack, submission, Refused(outcome.sentence, outcome.fields), desk)
