@@ -80,6 +80,8 @@ def told(bot: RunningBot, person: str) -> list[Message]:
 
 async def settled(bot: RunningBot) -> None:
     """Everything that was declared has been followed through."""
+    # A press is acknowledged before its story has begun.
+    await bot.bot.tasks.settled()
     await bot.bot.journal.finish(LIMIT)
     assert await bot.bot.journal.unfinished() == []
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from fakes.bot import RunningBot, chosen, picked, ticked
-from fakes.errands import declared, opened_by, sent, typed_verb, whispers
-from fakes.readings import cards, deliver, newest, own_channel, settled, told, words
+from fakes.errands import declared, opened_by, press_card, sent, typed_verb, whispers
+from fakes.readings import cards, deliver, last_delivery, newest, own_channel, settled, told, words
 from structlog.typing import EventDict
 
 from tocsin.actions.ports import loop_time
@@ -376,3 +376,23 @@ async def test_cards_that_arrive_while_the_incident_becomes_private_are_taken_ba
     await settled(bot)
     for place in ("general", "incidents"):
         assert SECRET not in " ".join(map(words, cards(bot, bot.slack.channel(place))))
+
+
+async def test_what_is_to_be_done_in_a_private_incident_is_not_done_from_another_one(bot: RunningBot) -> None:
+    hidden, open_one = await private_one(bot, "keys leaked"), await declared(bot, "checkout is slow", "ben")
+    rooms = {one.id: one.slack_channel_id for one in (hidden, open_one)}
+    await typed_verb(bot, "ana", rooms[hidden.id], f"/incident action mend the {SECRET}")
+    await typed_verb(bot, "ben", rooms[open_one.id], "/incident action grow the pool")
+    await settled(bot)
+    (theirs,) = await bot.bot.backend.follow_ups(hidden.id)  # type: ignore[attr-defined]
+    (mine,) = await bot.bot.backend.follow_ups(open_one.id)  # type: ignore[attr-defined]
+    await press_card(bot, "ben", cards(bot, rooms[open_one.id])[-1], "complete_follow_up")
+    await settled(bot)
+    forged = json.dumps(last_delivery(bot, "block_actions")).replace(mine.id, theirs.id)
+    forged = forged.replace('"trigger_id": "', '"trigger_id": "1')
+    await deliver(bot, "interactive", json.loads(forged))
+    await settled(bot)
+    said = " ".join(map(words, [*whispers(bot, "ben", rooms[open_one.id]), *told(bot, "ben")]))
+    assert SECRET not in said
+    (theirs,) = await bot.bot.backend.follow_ups(hidden.id)  # type: ignore[attr-defined]
+    assert not theirs.is_done
