@@ -14,6 +14,7 @@ from fakes.estate import AWAY, AWAY_ADMIN, GUEST, HOME, HOME_ADMIN, Lobby, headi
 from starlette.responses import Response
 
 from tocsin.incidents.model import Person, PersonId
+from tocsin.playground.model import Enterprise
 from tocsin.web.trips import Trips, is_local
 
 ANA, BEN, CHLOE = (f"{HOME}/U0{rest}" for rest in ("ANA00001", "BEN00002", "CHLOE003"))
@@ -86,6 +87,15 @@ async def test_people_of_a_workspace_that_is_not_served_are_refused(street: Lobb
     _, back = await street.sign_in(AWAY_ADMIN)
     assert back.status_code == 403
     assert "does not serve the workspace" in back.text
+
+
+async def test_an_organization_is_not_taken_for_a_workspace_of_the_same_id(tmp_path: Path) -> None:
+    async with lobby(tmp_path / "data", tocsin_host="0.0.0.0", tocsin_teams=HOME) as street:
+        await street.install(HOME_ADMIN)
+        street.estate.org = Enterprise(HOME, "Named like a workspace")
+        _, back = await street.sign_in(AWAY_ADMIN)
+        assert back.status_code == 403
+        assert "does not serve the workspace" in back.text
 
 
 async def test_a_private_incident_is_for_its_reporter_and_role_holders(street: Lobby) -> None:
