@@ -127,8 +127,10 @@ class Settings(BaseSettings):
     @classmethod
     def _teams(cls, value: str | None) -> str | None:
         for team in _listed(value):
-            if not _TEAM.fullmatch(team):
-                raise ValueError("lists ids of workspaces (T…) and organizations (E…), with commas between")
+            if team != "*" and not _TEAM.fullmatch(team):
+                raise ValueError(
+                    "lists ids of workspaces (T…) and organizations (E…), with commas between; * means any"
+                )
         return value
 
     @property
@@ -138,7 +140,7 @@ class Settings(BaseSettings):
 
     @property
     def teams(self) -> tuple[str, ...]:
-        """The workspaces and organizations that may install; none listed, any may."""
+        """The workspaces and organizations that may install; with `*` among them any may."""
         return _listed(self.tocsin_teams)
 
     @property

@@ -8,6 +8,9 @@ from tocsin.incidents.model import TeamId
 from tocsin.slack.desk import Desk
 from tocsin.slack.installations import Installation
 
+ANY = "*"
+"""Among the workspaces that may install: every one there is."""
+
 Placed = Callable[[TeamId, str], Awaitable[None]]
 
 
@@ -131,10 +134,10 @@ class Desks:
 
 
 def allowed(installation: Installation, teams: Collection[str]) -> bool:
-    """Whether this workspace, or its organization, is one that we mean to serve; none listed, any is.
+    """Whether this workspace, or its organization, is one that we mean to serve; with `*` among them any is.
 
     Slack's ids say what they are of: those of organizations begin with an E.
     """
     orgs = {home for home in teams if home.startswith("E")}
     own = not installation.is_enterprise_install and installation.team_id in set(teams) - orgs
-    return not teams or own or installation.enterprise_id in orgs
+    return ANY in teams or own or installation.enterprise_id in orgs
