@@ -106,6 +106,7 @@ WRONG: dict[str, tuple[dict[str, str], list[str]]] = {
         },
         ["TOCSIN_TEAMS"],
     ),
+    "a token that can be guessed": ({"TOCSIN_API_TOKEN": "incident2026"}, ["TOCSIN_API_TOKEN"]),
     "five at once": (
         {
             "SLACK_BOT_TOKEN": "xapp-1",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -59,6 +58,8 @@ class Bot:
     backend: Backend
     journal: DurableJournal
     token: str
+    trip_key: str
+    """Signs what a browser keeps while somebody is at Slack. Nothing else is made with it."""
     memory: SqlMemory
     alarms: Alarms
     rulebook: Rulebook
@@ -80,9 +81,7 @@ class Bot:
         def address() -> str:
             return settings.public_url
 
-        # Whoever changes the API token signs everybody out of what they had begun.
-        key = hmac.digest(self.token.encode(), b"trips", "sha256")
-        trips = Trips(key, secure=address().startswith("https:"), clock=self.clock)
+        trips = Trips(self.trip_key.encode(), secure=address().startswith("https:"), clock=self.clock)
         return web_app(
             backend=self.backend,
             api_token=self.token,

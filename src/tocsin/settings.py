@@ -15,6 +15,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 SLACK_API = "https://slack.com/api/"
 _KEY = re.compile(r"[A-Za-z0-9+/_-]{43}=")
 _TEAM = re.compile(r"[TE][A-Z0-9]{1,30}")
+SHORTEST_SECRET = 20
+"""Characters: fewer can be guessed."""
+
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -121,6 +124,15 @@ class Settings(BaseSettings):
         for key in _listed(value.get_secret_value() if value else None):
             if not _KEY.fullmatch(key):
                 raise ValueError("is no key of 32 bytes in base64; make one with: openssl rand -base64 32")
+        return value
+
+    @field_validator("tocsin_api_token")
+    @classmethod
+    def _api_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value().strip()) < SHORTEST_SECRET:
+            raise ValueError(
+                f"has fewer than {SHORTEST_SECRET} characters; make one with: openssl rand -base64 32"
+            )
         return value
 
     @field_validator("tocsin_teams")
