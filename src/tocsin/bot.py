@@ -86,7 +86,7 @@ class Bot:
             backend=self.backend,
             api_token=self.token,
             hosts=own_hosts(port, settings.tocsin_public_url),
-            public=settings.is_on_loopback,
+            public=settings.is_for_this_machine,
             ready=self.not_ready,
             registry=self.meters.registry,
             slack_url=self._slack_url,

@@ -168,8 +168,9 @@ class Settings(BaseSettings):
         return {k: v.get_secret_value() if isinstance(v, SecretStr) else str(v) for k, v in found.items()}
 
     @property
-    def is_on_loopback(self) -> bool:
-        return self.tocsin_host in LOOPBACK
+    def is_for_this_machine(self) -> bool:
+        """Whether nobody elsewhere can reach us: we listen on loopback, and are known by no other address."""
+        return {self.tocsin_host, urlsplit(self.public_url).hostname} <= LOOPBACK
 
     @property
     def public_url(self) -> str:

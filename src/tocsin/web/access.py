@@ -11,6 +11,7 @@ from starlette.requests import Request
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import Incident
 from tocsin.incidents.rules import visible_to
+from tocsin.web.guard import is_from_here
 from tocsin.web.sessions import Sessions, Signed
 
 Membership = Callable[[Signed], Awaitable[str]]
@@ -46,13 +47,21 @@ class Reader:
 
 @dataclass(frozen=True)
 class Access:
-    """Decides for each request; `public` is whether incidents that are not private are open to all."""
+    """Decides for each request; `public` is whether public incidents are open to all on this machine."""
 
     api_token: str
     public: bool
     sessions: Sessions | None = None
     refusal: Membership | None = None
     same_home: SameHome = lambda one, other: one == other
+
+    def is_open(self, request: Request) -> bool:
+        """Whether public incidents are open to whoever sent this: somebody on this machine."""
+        return self.public and is_from_here(request)
+
+    def may_look_inside(self, request: Request) -> bool:
+        """Whether whoever sent it may know how the process is, and what it counts."""
+        return self.is_open(request) or self.is_trusted(request)
 
     def is_trusted(self, request: Request) -> bool:
         """Whether the request carries the token, as `Authorization: Bearer`."""
@@ -66,14 +75,14 @@ class Access:
 
     async def reader(self, request: Request) -> Reader:
         """Who reads, noted in `request.state`. Raises Unavailable when nobody can say who is a member."""
-        trusted, signed = self.is_trusted(request), None
+        trusted, public, signed = self.is_trusted(request), self.is_open(request), None
         if not trusted:
             try:
                 signed = await self._signed(request)
             except Unavailable:
-                if not self.public:
+                if not public:
                     raise
-        reader = Reader(trusted, self.public, signed, self.same_home)
+        reader = Reader(trusted, public, signed, self.same_home)
         request.state.reader = reader
         return reader
 

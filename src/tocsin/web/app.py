@@ -31,6 +31,8 @@ from tocsin.web.sign_in import SignIn
 
 Ready = Callable[[], Sequence[str]]
 
+WITHHELD = "What is wrong is told with the API token."
+
 _HERE = Path(__file__).parent
 
 
@@ -77,7 +79,7 @@ def web_app(
             *(sign_in.routes(pages.not_signed_in) if sign_in else []),
             *(install.routes(pages.installed) if install else []),
             Route("/healthz", _healthz),
-            Route("/readyz", _readyz(ready)),
+            Route("/readyz", _readyz(ready, access)),
             *([Route("/metrics", _metrics(registry, pages))] if registry else []),
             Mount("/static/incidents", StaticFiles(directory=_HERE / "static"), name="static"),
             *routes,
@@ -120,9 +122,13 @@ async def _healthz(request: Request) -> Response:
     return PlainTextResponse("ok\n")
 
 
-def _readyz(ready: Ready) -> Callable[[Request], Response]:
+def _readyz(ready: Ready, access: Access) -> Callable[[Request], Response]:
+    """A probe needs the status alone; reasons name files of this machine, and are for who may look inside."""
+
     def answer(request: Request) -> Response:
         reasons = list(ready())
+        if reasons and not access.may_look_inside(request):
+            reasons = [WITHHELD]
         return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
     return answer
@@ -130,7 +136,7 @@ def _readyz(ready: Ready) -> Callable[[Request], Response]:
 
 def _metrics(registry: CollectorRegistry, pages: Pages) -> Callable[[Request], Response]:
     def answer(request: Request) -> Response:
-        if not pages.access.public and not pages.access.is_trusted(request):
+        if not pages.access.may_look_inside(request):
             return pages.needs_token(request)
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 

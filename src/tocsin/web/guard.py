@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,6 +25,15 @@ HEADERS: Final = {
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _USUAL_PORT = {"http": 80, "https": 443}
+_PROXIED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+"""Headers that proxies add (RFC 7239; RFC 9110, 7.6.3; and what was usual before)."""
+
+
+def is_from_here(request: Request) -> bool:
+    """Whether a request was made on this machine, for this machine: no proxy says that it brings it."""
+    host = request.headers.get("host", "").lower()
+    name = host if host.endswith("]") else host.rpartition(":")[0] or host
+    return name in _LOOPBACK and not any(header in request.headers for header in _PROXIED)
 
 
 def own_hosts(port: int, public_url: str | None = None) -> frozenset[str]:

@@ -146,7 +146,7 @@ class Pages:
     def reader(self, request: Request) -> Reader:
         """Who sends this request, as far as that was found out."""
         found = getattr(request.state, "reader", None)
-        return found if isinstance(found, Reader) else Reader(public=self.access.public)
+        return found if isinstance(found, Reader) else Reader(public=self.access.is_open(request))
 
     def unavailable(self, request: Request, trouble: TocsinError) -> Response:
         return self.plain(request, 503, "api_error", str(trouble))
