@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from slack_bolt.app.async_app import AsyncApp
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 
 from tocsin.actions.alarming import Alarms
 from tocsin.actions.managing import Managing
@@ -22,7 +24,7 @@ from tocsin.keeping import now, secret
 from tocsin.rulebook import Rulebook
 from tocsin.settings import Settings
 from tocsin.slack.desks import Desks
-from tocsin.slack.http import HttpDoor
+from tocsin.slack.http import EVENTS, HttpDoor
 from tocsin.slack.installing import Installing
 from tocsin.slack.socket import SocketDoor
 from tocsin.slack.tasks import Tasks
@@ -81,6 +83,8 @@ class Bot:
         def address() -> str:
             return settings.public_url
 
+        over_http = settings.slack_app_token is None and settings.slack_signing_secret is not None
+
         trips = Trips(self.trip_key.encode(), secure=address().startswith("https:"), clock=self.clock)
         return web_app(
             backend=self.backend,
@@ -95,7 +99,15 @@ class Bot:
             sign_in=self._sign_in(settings, trips),
             install=InstallPages(trips, lambda: self.installing, address) if settings.installs else None,
             same_home=self._same_home,
+            events=self._events if over_http else None,
+            any_host=() if settings.tocsin_public_url else (EVENTS,),
         )
+
+    async def _events(self, request: Request) -> Response:
+        """What Slack sends; before we can take it, Slack is told to come again."""
+        if self.http is None:
+            return PlainTextResponse("not yet", 503, headers={"Retry-After": "1"})
+        return await self.http.answer(request)
 
     def _sign_in(self, settings: Settings, trips: Trips) -> SignIn | None:
         """Where there is an app to sign in to."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from fakes.declarations import declaration
+from fakes.estate import lobby
 
 from tocsin.settings import read_settings
 from tocsin.web.guard import HEADERS, own_hosts
@@ -134,3 +136,17 @@ async def test_the_style_sheet_and_the_bell_are_served(site) -> None:
 )
 def test_the_public_address_is_one_of_our_names(port: int, public_url: str | None, host: str) -> None:
     assert host in own_hosts(port, public_url)
+
+
+@pytest.mark.parametrize("public_url", ["https://tocsin.example.com", None])
+async def test_what_slack_sends_is_behind_the_same_guard(tmp_path: Path, public_url: str | None) -> None:
+    """Under any name only where nobody has said what we are called."""
+    async with lobby(tmp_path / "data", tocsin_public_url=public_url) as running:
+        address, browser = f"http://127.0.0.1:{running.settings.tocsin_port}", running.browser()
+        for host, status in (("tocsin.example.com", 401), ("evil.example", 421 if public_url else 401)):
+            sent = {"Host": host, "X-Slack-Signature": "v0=" + "0" * 64}
+            answer = await browser.post(f"{address}/slack/events", headers=sent)
+            assert answer.status_code == status
+            assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+        elsewhere = {"Host": "evil.example"}
+        assert (await browser.get(f"{address}/incidents", headers=elsewhere)).status_code == 421

@@ -26,7 +26,7 @@ from tocsin.web import showing
 from tocsin.web.access import Access, SameHome
 from tocsin.web.guard import HEADERS, Guard
 from tocsin.web.install import InstallPages
-from tocsin.web.pages import Pages
+from tocsin.web.pages import Endpoint, Pages
 from tocsin.web.sign_in import SignIn
 
 Ready = Callable[[], Sequence[str]]
@@ -58,6 +58,8 @@ def web_app(
     sign_in: SignIn | None = None,
     install: InstallPages | None = None,
     same_home: SameHome = lambda one, other: one == other,
+    events: Endpoint | None = None,
+    any_host: Collection[str] = (),
     routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Pages for `hosts` (values of the Host header), each behind the token unless `public`.
@@ -66,13 +68,15 @@ def web_app(
     workspace once it is known; its channels open under `/archives/`. `introduce` finds out
     what an incident's people are called before a page shows them. `sign_in` lets people in with Slack,
     `install` lets workspaces have the app, and `same_home` says whether one may see what another has.
-    `routes` are served beside ours, behind the same guard.
+    `events` takes what Slack sends. `routes` are served beside ours, behind the same guard; `any_host` are
+    paths that are known under names which nobody has told us.
     """
     sessions, refusal = (sign_in.sessions, sign_in.refusal) if sign_in else (None, None)
     access = Access(api_token, public, sessions, refusal, same_home)
     pages = Pages(backend, access, _templates(), clock, slack_url, introduce, sign_in)
     return Starlette(
         routes=[
+            *([Route("/slack/events", events, methods=["POST"])] if events else []),
             Route("/", _home),
             Route("/incidents", pages.entered(pages.incidents)),
             Route("/incidents/{reference}", pages.entered(pages.incident)),
@@ -84,7 +88,7 @@ def web_app(
             Mount("/static/incidents", StaticFiles(directory=_HERE / "static"), name="static"),
             *routes,
         ],
-        middleware=[Middleware(Guard, hosts=hosts)],
+        middleware=[Middleware(Guard, hosts=hosts, any_host=any_host)],
         exception_handlers={HTTPException: _refused(pages), 500: _broken},
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,6 +22,8 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+
+RAW_HEADERS: Final = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _USUAL_PORT = {"http": 80, "https": 443}
@@ -56,8 +58,10 @@ class Guard:
     Answers 400 without exactly one Host header, and 421 for a host that is not ours.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, hosts: Collection[str], any_host: Collection[str] = ()) -> None:
+        """`any_host` are paths that are answered under any name."""
         self._app = app
+        self._any_host = frozenset(any_host)
         self._hosts = frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,16 +71,14 @@ class Guard:
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers[name] = value
+                message["headers"] = [*message.get("headers", ()), *RAW_HEADERS]
             await send(message)
 
         given = Headers(scope=scope).getlist("host")
         if len(given) != 1:
             refusal = PlainTextResponse("One Host header is needed.\n", 400)
             await refusal(scope, receive, guarded)
-        elif given[0].lower() not in self._hosts:
+        elif given[0].lower() not in self._hosts and scope["path"] not in self._any_host:
             refusal = PlainTextResponse("This host name is not served here.\n", 421)
             await refusal(scope, receive, guarded)
         else:
