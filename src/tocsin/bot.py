@@ -29,6 +29,7 @@ from tocsin.slack.installing import Installing
 from tocsin.slack.socket import SocketDoor
 from tocsin.slack.tasks import Tasks
 from tocsin.slack.tokens import TokenRotation
+from tocsin.web.access import alone
 from tocsin.web.app import web_app
 from tocsin.web.guard import own_hosts
 from tocsin.web.install import InstallPages
@@ -98,7 +99,7 @@ class Bot:
             clock=self.clock,
             sign_in=self._sign_in(settings, trips),
             install=InstallPages(trips, lambda: self.installing, address) if settings.installs else None,
-            same_home=self._same_home,
+            near=self._near,
             events=self._events if over_http else None,
             any_host=() if settings.tocsin_public_url else (EVENTS,),
         )
@@ -134,12 +135,9 @@ class Bot:
             return "Incidents are for members of the workspace; guests cannot read them here."
         return "" if standing is Standing.MEMBER else "Incidents are for members of the workspace."
 
-    def _same_home(self, one: str, other: str) -> bool:
-        """Whether people of the first workspace may see incidents of the second."""
-        if self.desks is None:
-            return one == other
-        near = self.desks.near(TeamId(one))
-        return near is None or other in near
+    def _near(self, team: str) -> frozenset[TeamId] | None:
+        """The workspaces whose incidents people of this one may see."""
+        return self.desks.near(TeamId(team)) if self.desks is not None else alone(team)
 
     async def _introduce(self, incident: Incident) -> None:
         if self.desks is not None:

@@ -23,7 +23,7 @@ from tocsin.incidents import listing
 from tocsin.incidents.model import Incident
 from tocsin.incidents.rules import ago
 from tocsin.web import showing
-from tocsin.web.access import Access, SameHome
+from tocsin.web.access import Access, Near, alone
 from tocsin.web.guard import HEADERS, Guard
 from tocsin.web.install import InstallPages
 from tocsin.web.pages import Endpoint, Pages
@@ -57,7 +57,7 @@ def web_app(
     clock: Clock = _now,
     sign_in: SignIn | None = None,
     install: InstallPages | None = None,
-    same_home: SameHome = lambda one, other: one == other,
+    near: Near = alone,
     events: Endpoint | None = None,
     any_host: Collection[str] = (),
     routes: Sequence[BaseRoute] = (),
@@ -67,12 +67,12 @@ def web_app(
     `ready` says why the process cannot serve now, nothing when it can. `slack_url` says the address of a
     workspace once it is known; its channels open under `/archives/`. `introduce` finds out
     what an incident's people are called before a page shows them. `sign_in` lets people in with Slack,
-    `install` lets workspaces have the app, and `same_home` says whether one may see what another has.
+    `install` lets workspaces have the app, and `near` says whose incidents they see.
     `events` takes what Slack sends. `routes` are served beside ours, behind the same guard; `any_host` are
     paths that are known under names which nobody has told us.
     """
     sessions, refusal = (sign_in.sessions, sign_in.refusal) if sign_in else (None, None)
-    access = Access(api_token, public, sessions, refusal, same_home)
+    access = Access(api_token, public, sessions, refusal, near)
     pages = Pages(backend, access, _templates(), clock, slack_url, introduce, sign_in)
     return Starlette(
         routes=[

@@ -91,7 +91,8 @@ class Pages:
 
     async def incident(self, request: Request, reader: Reader) -> Response:
         try:
-            incident = await self.backend.find(request.path_params["reference"])
+            wanted = reader.wanted.model_copy(update={"reference": request.path_params["reference"]})
+            incident = next(iter(await self.backend.matching(wanted, limit=1)), None)
             if incident is None or not reader.may_see(incident):
                 return self.not_found(request)
             await self.introduce(incident)
@@ -171,7 +172,7 @@ class Pages:
         """The next incidents that this reader may see, and whether there are more after them."""
         seen: list[Incident] = []
         while len(seen) <= PAGE:
-            batch = await self.backend.incidents(after=after, limit=PAGE + 1)
+            batch = await self.backend.matching(reader.wanted, after=after, limit=PAGE + 1)
             seen += [incident for incident in batch if reader.may_see(incident)]
             if len(batch) <= PAGE:
                 break
