@@ -31,7 +31,7 @@ from tocsin.slack.tasks import Tasks
 from tocsin.slack.tokens import TokenRotation
 from tocsin.web.access import alone
 from tocsin.web.app import web_app
-from tocsin.web.guard import own_hosts
+from tocsin.web.guard import own_hosts, own_origins
 from tocsin.web.install import InstallPages
 from tocsin.web.meters import Meters
 from tocsin.web.openid import OpenId
@@ -97,7 +97,7 @@ class Bot:
             slack_url=self._slack_url,
             introduce=self._introduce,
             clock=self.clock,
-            sign_in=self._sign_in(settings, trips),
+            sign_in=self._sign_in(settings, trips, port),
             install=InstallPages(trips, lambda: self.installing, address) if settings.installs else None,
             near=self._near,
             events=self._events if over_http else None,
@@ -110,7 +110,7 @@ class Bot:
             return PlainTextResponse("not yet", 503, headers={"Retry-After": "1"})
         return await self.http.answer(request)
 
-    def _sign_in(self, settings: Settings, trips: Trips) -> SignIn | None:
+    def _sign_in(self, settings: Settings, trips: Trips, port: int) -> SignIn | None:
         """Where there is an app to sign in to."""
         client_id, client_secret = settings.slack_client_id, secret(settings.slack_client_secret)
         if not client_id or not client_secret:
@@ -121,6 +121,7 @@ class Bot:
             trips,
             refusal=self._refusal,
             public_url=lambda: settings.public_url,
+            origins=own_origins(port, settings.tocsin_public_url),
         )
 
     async def _refusal(self, signed: Signed) -> str:

@@ -52,6 +52,26 @@ def own_hosts(port: int, public_url: str | None = None) -> frozenset[str]:
     return frozenset(hosts)
 
 
+def own_origins(port: int, public_url: str | None = None) -> frozenset[str]:
+    """What browsers call our own pages in an Origin header (RFC 6454, 6.2)."""
+    usual = port == _USUAL_PORT["http"]
+    origins = {f"http://{name}" if usual else f"http://{name}:{port}" for name in _LOOPBACK}
+    if public_url:
+        address = urlsplit(public_url.lower())
+        host = address.netloc.rpartition("@")[2]
+        origins.add(f"{address.scheme}://{host.removesuffix(f':{_USUAL_PORT[address.scheme]}')}")
+    return frozenset(origins)
+
+
+def is_own(request: Request, origins: Collection[str]) -> bool:
+    """Whether a page of ours sends this, as far as a browser says; what is no browser says nothing.
+
+    Sources: Fetch Metadata, `Sec-Fetch-Site`; RFC 6454, `Origin`, which is `null` where no referrer is sent.
+    """
+    site, origin = (request.headers.get(name, "").lower() for name in ("sec-fetch-site", "origin"))
+    return site in ("", "same-origin") and (origin in ("", *origins) or bool(site and origin == "null"))
+
+
 class Guard:
     """Refuses requests meant for another host, so that no web page can reach us through a name of its own.
 
