@@ -20,7 +20,7 @@ from tocsin.playground.model import InstalledApp
 from tocsin.playground.model import Refused as NotAllowed
 
 MAX, NOA, GENERAL = "U0MAX00002", "U0NOA00001", "C0GENERAL1"
-MORE = ["channels:read", "channels:manage", "users:read", "users:read.email"]
+MORE = {"channels:read", "channels:manage", "users:read", "users:read.email"}
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ async def estate() -> AsyncIterator[Estate]:
 
 
 def installed(estate: Estate, *, wide: bool) -> tuple[InstalledApp, AsyncWebClient]:
-    oauth = DECLARED["oauth_config"]["scopes"]["bot"] + MORE
-    declared = DECLARED | {"oauth_config": {"scopes": {"bot": oauth}}}
+    scopes = sorted({*DECLARED["oauth_config"]["scopes"]["bot"], *MORE})
+    declared = DECLARED | {"oauth_config": {"scopes": {"bot": scopes}}}
     declared["settings"] = DECLARED["settings"] | {"org_deploy_enabled": True}
     app, home = estate.register(Manifest.from_dict(declared)), estate.first
     app = estate.install(Grant(app, home, "U0ANA00001", "", home.clock.now(), wide=wide))
