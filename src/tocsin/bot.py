@@ -91,7 +91,7 @@ class Bot:
             backend=self.backend,
             api_token=self.token,
             hosts=own_hosts(port, settings.tocsin_public_url),
-            public=settings.is_for_this_machine,
+            public=settings.is_on_loopback,
             ready=self.not_ready,
             registry=self.meters.registry,
             slack_url=self._slack_url,

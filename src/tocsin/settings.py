@@ -168,7 +168,7 @@ class Settings(BaseSettings):
         return {k: v.get_secret_value() if isinstance(v, SecretStr) else str(v) for k, v in found.items()}
 
     @property
-    def is_for_this_machine(self) -> bool:
+    def is_on_loopback(self) -> bool:
         """Whether nobody elsewhere can reach us: we listen on loopback, and are known by no other address."""
         return {self.tocsin_host, urlsplit(self.public_url).hostname} <= LOOPBACK
 

@@ -83,7 +83,7 @@ async def test_what_a_proxy_brings_is_not_from_this_machine(site, brought: str, 
 def test_pages_are_open_only_where_every_address_of_ours_is_loopback(
     host: str, public_url: str | None, alone: bool
 ) -> None:
-    assert read_settings(tocsin_host=host, tocsin_public_url=public_url).is_for_this_machine is alone
+    assert read_settings(tocsin_host=host, tocsin_public_url=public_url).is_on_loopback is alone
 
 
 async def test_a_request_needs_exactly_one_host(site) -> None:
