@@ -97,6 +97,16 @@ WRONG: dict[str, tuple[dict[str, str], list[str]]] = {
         {"SLACK_CLIENT_ID": "1.2", "TOCSIN_TEAMS": "northwind", "TOCSIN_INSTALLATION_KEY": "secret"},
         ["TOCSIN_TEAMS", "TOCSIN_INSTALLATION_KEY"],
     ),
+    "installs by nobody knows whom": (
+        {
+            **NO_TOKENS,
+            "SLACK_CLIENT_ID": "1.2",
+            "SLACK_CLIENT_SECRET": "s",
+            "SLACK_SIGNING_SECRET": "s",
+        },
+        ["TOCSIN_TEAMS"],
+    ),
+    "a token that can be guessed": ({"TOCSIN_API_TOKEN": "incident2026"}, ["TOCSIN_API_TOKEN"]),
     "five at once": (
         {
             "SLACK_BOT_TOKEN": "xapp-1",

@@ -282,6 +282,37 @@ def test_only_the_settings_read_the_environment() -> None:
     assert not readers
 
 
+CLIENTS = {
+    "AsyncClient": "trust_env=False",
+    "Client": "trust_env=False",
+    "ClientSession": "trust_env=False",
+    "connect": "proxy=None",
+}
+"""Parts of httpx, aiohttp and websockets that reach out, and what keeps each from the environment's proxy."""
+
+ELSEWHERE = re.compile(r"\b(urlopen|http\.client|httpx\.(get|post|put|request|stream)|import requests)\b")
+SDK_CLIENTS = re.compile(r"\bAsyncWeb(hook)?Client\(")
+
+
+def test_no_client_goes_through_a_proxy_that_the_environment_names() -> None:
+    """Requests carry tokens and private incidents: they go where the settings say, and nowhere else."""
+    wrong = [f"{module_of(path)}: {found}" for path in SOURCES for found in _led_astray(path)]
+    assert not wrong, "\n".join(wrong)
+    sdk = [module_of(path) for path in SOURCES if SDK_CLIENTS.search(path.read_text())]
+    assert sdk == ["slack.calls"]
+
+
+def _led_astray(path: Path) -> Iterator[str]:
+    reaches = re.search(r"^(import|from) (httpx|aiohttp|websockets)", path.read_text(), re.MULTILINE)
+    yield from (match[0] for match in ELSEWHERE.finditer(path.read_text()))
+    for node in nodes_of(path):
+        if not reaches or not isinstance(node, ast.Call):
+            continue
+        needed = CLIENTS.get(ast.unparse(node.func).rpartition(".")[2])
+        if needed and needed not in [f"{k.arg}={ast.unparse(k.value)}" for k in node.keywords]:
+            yield f"{ast.unparse(node.func)} without {needed}"
+
+
 @pytest.mark.process
 def test_the_top_level_holds_only_what_belongs_there() -> None:
     listed = {path.relative_to(ROOT).parts[0] for path in tracked()}

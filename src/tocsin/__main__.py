@@ -82,6 +82,11 @@ def _missing_for_oauth(settings: Settings) -> list[str]:
     if bool(settings.slack_client_id) != bool(settings.slack_client_secret):
         other = "SLACK_CLIENT_SECRET" if settings.slack_client_id else "SLACK_CLIENT_ID"
         missing.append(f"{other} is not set: copy it from Basic Information, or unset the one beside it.")
+    if settings.installs and not settings.teams:
+        missing.append(
+            "TOCSIN_TEAMS is not set: list the ids of the workspaces (T…) and organizations (E…) that may "
+            "install the app, with commas between; * means any that finds the address."
+        )
     return missing
 
 

@@ -26,7 +26,7 @@ from tocsin.incidents.model import TeamId
 from tocsin.journal.durable import DurableJournal, Story, cause
 from tocsin.journal.ledger import SqlLedger
 from tocsin.journal.memory import SqlMemory
-from tocsin.keeping import api_token, data_dir, journal_url, only_one, open_backend, secret
+from tocsin.keeping import api_token, data_dir, journal_url, kept_secret, only_one, open_backend, secret
 from tocsin.premises import NewClient, announced_in, installed_desks, operator_in, token_desks
 from tocsin.rulebook import open_rulebook
 from tocsin.settings import ConfigurationError, Settings
@@ -76,8 +76,8 @@ async def opened(settings: Settings, folder: Path) -> AsyncIterator[Bot]:
         backend = await open_backend(settings, folder, operator=alarms)
         stack.push_async_callback(backend.close)
         journal = DurableJournal(journal_url(settings, folder))
-        token = api_token(settings, folder)
-        yield Bot(backend, journal, token, memory, alarms, rulebook)
+        token, trip_key = api_token(settings, folder), kept_secret(folder, "trip-key")
+        yield Bot(backend, journal, token, trip_key, memory, alarms, rulebook)
 
 
 @asynccontextmanager

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from slack_bolt.app.async_app import AsyncApp
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 
 from tocsin.actions.alarming import Alarms
 from tocsin.actions.managing import Managing
@@ -23,13 +24,14 @@ from tocsin.keeping import now, secret
 from tocsin.rulebook import Rulebook
 from tocsin.settings import Settings
 from tocsin.slack.desks import Desks
-from tocsin.slack.http import HttpDoor
+from tocsin.slack.http import EVENTS, HttpDoor
 from tocsin.slack.installing import Installing
 from tocsin.slack.socket import SocketDoor
 from tocsin.slack.tasks import Tasks
 from tocsin.slack.tokens import TokenRotation
+from tocsin.web.access import alone
 from tocsin.web.app import web_app
-from tocsin.web.guard import own_hosts
+from tocsin.web.guard import own_hosts, own_origins
 from tocsin.web.install import InstallPages
 from tocsin.web.meters import Meters
 from tocsin.web.openid import OpenId
@@ -59,6 +61,8 @@ class Bot:
     backend: Backend
     journal: DurableJournal
     token: str
+    trip_key: str
+    """Signs what a browser keeps while somebody is at Slack. Nothing else is made with it."""
     memory: SqlMemory
     alarms: Alarms
     rulebook: Rulebook
@@ -80,9 +84,9 @@ class Bot:
         def address() -> str:
             return settings.public_url
 
-        # Whoever changes the API token signs everybody out of what they had begun.
-        key = hmac.digest(self.token.encode(), b"trips", "sha256")
-        trips = Trips(key, secure=address().startswith("https:"), clock=self.clock)
+        over_http = settings.slack_app_token is None and settings.slack_signing_secret is not None
+
+        trips = Trips(self.trip_key.encode(), secure=address().startswith("https:"), clock=self.clock)
         return web_app(
             backend=self.backend,
             api_token=self.token,
@@ -93,12 +97,20 @@ class Bot:
             slack_url=self._slack_url,
             introduce=self.introduce,
             clock=self.clock,
-            sign_in=self._sign_in(settings, trips),
+            sign_in=self._sign_in(settings, trips, port),
             install=InstallPages(trips, lambda: self.installing, address) if settings.installs else None,
-            same_home=self._same_home,
+            near=self._near,
+            events=self._events if over_http else None,
+            any_host=() if settings.tocsin_public_url else (EVENTS,),
         )
 
-    def _sign_in(self, settings: Settings, trips: Trips) -> SignIn | None:
+    async def _events(self, request: Request) -> Response:
+        """What Slack sends; before we can take it, Slack is told to come again."""
+        if self.http is None:
+            return PlainTextResponse("not yet", 503, headers={"Retry-After": "1"})
+        return await self.http.answer(request)
+
+    def _sign_in(self, settings: Settings, trips: Trips, port: int) -> SignIn | None:
         """Where there is an app to sign in to."""
         client_id, client_secret = settings.slack_client_id, secret(settings.slack_client_secret)
         if not client_id or not client_secret:
@@ -109,6 +121,7 @@ class Bot:
             trips,
             refusal=self._refusal,
             public_url=lambda: settings.public_url,
+            origins=own_origins(port, settings.tocsin_public_url),
         )
 
     async def _refusal(self, signed: Signed) -> str:
@@ -123,12 +136,9 @@ class Bot:
             return "Incidents are for members of the workspace; guests cannot read them here."
         return "" if standing is Standing.MEMBER else "Incidents are for members of the workspace."
 
-    def _same_home(self, one: str, other: str) -> bool:
-        """Whether people of the first workspace may see incidents of the second."""
-        if self.desks is None:
-            return one == other
-        near = self.desks.near(TeamId(one))
-        return near is None or other in near
+    def _near(self, team: str) -> frozenset[TeamId] | None:
+        """The workspaces whose incidents people of this one may see."""
+        return self.desks.near(TeamId(team)) if self.desks is not None else alone(team)
 
     async def introduce(self, team: str, people: Iterable[PersonId]) -> bool:
         """Find out what people of a workspace are called; whether the backend knows more names now."""

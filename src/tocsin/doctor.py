@@ -25,7 +25,7 @@ from tocsin.settings import ConfigurationError, Settings, read_settings
 from tocsin.slack import addresses, examining
 from tocsin.slack.access import Access, fetch_access
 from tocsin.slack.calls import open_session, web_client
-from tocsin.slack.desks import allowed
+from tocsin.slack.desks import ANY, allowed
 from tocsin.slack.installations import Installation, Installations, Seal, SealBroken
 
 STUCK = timedelta(minutes=10)
@@ -178,11 +178,25 @@ async def _slack(
 
 async def _installations(settings: Settings, session: ClientSession) -> list[Check]:
     """Where workspaces install the app by themselves: who may, who has, and whose token is good."""
-    if not settings.teams:
-        fix = "List the ids of the workspaces (T…) and organizations (E…) that may install the app."
-        said = "not set: whoever finds the address can install the app, and fill this backend with incidents."
-        return [Check("TOCSIN_TEAMS", False, said, fix), *await _installed(settings, session)]
-    return await _installed(settings, session)
+    return [_teams(settings), *_kept_sealed(settings), *await _installed(settings, session)]
+
+
+def _teams(settings: Settings) -> Check:
+    name = "TOCSIN_TEAMS"
+    if ANY in settings.teams:
+        return Check(name, True, "*: whoever finds the address may install the app, and declare here.")
+    if settings.teams:
+        return Check(name, True, f"{', '.join(settings.teams)} may install the app.")
+    fix = "List the ids of the workspaces (T…) and organizations (E…) that may install the app; * means any."
+    return Check(name, False, "not set: the bot does not start without it.", fix)
+
+
+def _kept_sealed(settings: Settings) -> list[Check]:
+    if settings.installation_keys:
+        return []
+    said = "not set: the tokens of installations are kept in the clear."
+    fix = "Set it to the output of: openssl rand -base64 32"
+    return [Check("TOCSIN_INSTALLATION_KEY", False, said, fix)]
 
 
 async def _installed(settings: Settings, session: ClientSession) -> list[Check]:

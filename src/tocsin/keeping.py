@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import secrets
@@ -10,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import IO
 
 from platformdirs import user_data_path
@@ -21,7 +21,7 @@ from tocsin.backends.catalogue import Catalogue, CatalogueError
 from tocsin.incidents.errors import Unavailable
 from tocsin.journal.memory import SqlMemory
 from tocsin.rulebook import KEYS
-from tocsin.settings import ConfigurationError, Settings, read_config
+from tocsin.settings import SHORTEST_SECRET, ConfigurationError, Settings, read_config
 
 
 def now() -> datetime:
@@ -83,13 +83,39 @@ def _for_owner(path: str, flags: int) -> int:
 
 
 def api_token(settings: Settings, folder: Path) -> str:
-    """The bearer token of the pages: as set, else made once and kept in the data folder (0600)."""
-    if settings.tocsin_api_token is not None:
-        return settings.tocsin_api_token.get_secret_value()
-    path = folder / "api-token"
-    with contextlib.suppress(FileExistsError), open(path, "x", opener=_for_owner) as fresh:
-        fresh.write(secrets.token_urlsafe(32) + "\n")
-    return path.read_text().strip()
+    """The bearer token of the pages: as set, else kept in the data folder. Raises ConfigurationError."""
+    set_here = settings.tocsin_api_token
+    return set_here.get_secret_value().strip() if set_here is not None else kept_secret(folder, "api-token")
+
+
+def kept_secret(folder: Path, name: str) -> str:
+    """The secret in this file: made at random where there is none, and kept for good (0600).
+
+    Raises ConfigurationError for one that could be guessed, and where the file cannot be used.
+    """
+    path = folder / name
+    try:
+        found = path.read_text().strip() if path.exists() else ""
+        if not found:
+            found = secrets.token_urlsafe(32)
+            _write_whole(path, found + "\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"TOCSIN_DATA_DIR: {path} cannot be used ({error}): remove it.") from None
+    if len(found) < SHORTEST_SECRET:
+        raise ConfigurationError(
+            f"TOCSIN_DATA_DIR: {path} has fewer than {SHORTEST_SECRET} characters: remove it, and a new one "
+            "is made."
+        )
+    return found
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Whoever looks at the path finds all of it or nothing, also after a crash."""
+    with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-", delete=False) as fresh:
+        fresh.write(text)
+        fresh.flush()
+        os.fsync(fresh.fileno())
+    os.replace(fresh.name, path)
 
 
 async def open_backend(

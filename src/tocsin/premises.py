@@ -64,8 +64,8 @@ async def installed_desks(
             return replace(made(team), look_whether_gone=partial(installing.look_whether_gone, team))
 
         desks = Desks(placed_desk, placed=vault.place)
-        if not settings.teams:
-            log.warning("TOCSIN_TEAMS is not set: any workspace may install, and declare in this backend")
+        if not settings.installation_keys:
+            log.warning("TOCSIN_INSTALLATION_KEY is not set: tokens of installations are kept in the clear")
         app = OAuthApp(settings.slack_client_id or "", secret(settings.slack_client_secret) or "", new_client)
         installing = Installing(app, installations, desks, teams=settings.teams, clock=clock)
         await _move_in(desks, installations, settings)

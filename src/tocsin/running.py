@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 from rich.console import Console
-from starlette.applications import Starlette
-from starlette.routing import Mount
 from starlette.types import ASGIApp
 
 from tocsin.assembly import connected, data_dir, opened
@@ -193,8 +191,7 @@ async def serve(settings: Settings) -> None:
     settings = settings.model_copy(update={"tocsin_port": port})
     async with AsyncExitStack() as stack:
         bot = await stack.enter_async_context(opened(settings, folder))
-        slack = Starlette(routes=[Mount("/", bot.pages(settings, port))])
-        await stack.enter_async_context(serving(slack, listening))
+        await stack.enter_async_context(serving(bot.pages(settings, port), listening))
         stopped = asyncio.create_task(_stopped())
         connecting = asyncio.create_task(stack.enter_async_context(connected(bot, settings)))
         await asyncio.wait({stopped, connecting}, return_when=asyncio.FIRST_COMPLETED)
@@ -202,7 +199,5 @@ async def serve(settings: Settings) -> None:
             connecting.cancel()
             return
         connecting.result()
-        if bot.http is not None:
-            slack.router.routes.insert(0, bot.http.route)
         _started()
         await stopped

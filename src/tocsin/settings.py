@@ -16,6 +16,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 SLACK_API = "https://slack.com/api/"
 _KEY = re.compile(r"[A-Za-z0-9+/_-]{43}=")
 _TEAM = re.compile(r"[TE][A-Z0-9]{1,30}")
+SHORTEST_SECRET = 20
+"""Characters: fewer can be guessed."""
+
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -124,12 +127,23 @@ class Settings(BaseSettings):
                 raise ValueError("is no key of 32 bytes in base64; make one with: openssl rand -base64 32")
         return value
 
+    @field_validator("tocsin_api_token")
+    @classmethod
+    def _api_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value().strip()) < SHORTEST_SECRET:
+            raise ValueError(
+                f"has fewer than {SHORTEST_SECRET} characters; make one with: openssl rand -base64 32"
+            )
+        return value
+
     @field_validator("tocsin_teams")
     @classmethod
     def _teams(cls, value: str | None) -> str | None:
         for team in _listed(value):
-            if not _TEAM.fullmatch(team):
-                raise ValueError("lists ids of workspaces (T…) and organizations (E…), with commas between")
+            if team != "*" and not _TEAM.fullmatch(team):
+                raise ValueError(
+                    "lists ids of workspaces (T…) and organizations (E…), with commas between; * means any"
+                )
         return value
 
     @property
@@ -139,7 +153,7 @@ class Settings(BaseSettings):
 
     @property
     def teams(self) -> tuple[str, ...]:
-        """The workspaces and organizations that may install; none listed, any may."""
+        """The workspaces and organizations that may install; with `*` among them any may."""
         return _listed(self.tocsin_teams)
 
     @property
@@ -156,7 +170,8 @@ class Settings(BaseSettings):
 
     @property
     def is_on_loopback(self) -> bool:
-        return self.tocsin_host in LOOPBACK
+        """Whether nobody elsewhere can reach us: we listen on loopback, and are known by no other address."""
+        return {self.tocsin_host, urlsplit(self.public_url).hostname} <= LOOPBACK
 
     @property
     def public_url(self) -> str:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tocsin.actions.ports import Backend, Channel
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import ChannelId, Person, PersonId, TimelineEntry
+from tocsin.incidents.model import ChannelId, Person, PersonId, TeamId, TimelineEntry
+from tocsin.incidents.requests import NOBODY, IncidentFilter
 from tocsin.incidents.rules import cleaned, is_visible
 
 CHANNEL = Channel(id=ChannelId("C0INC"), name="inc-1-checkout-is-slow")
@@ -109,6 +110,18 @@ async def test_an_incident_is_found_by_its_reference_however_it_is_written(
 async def test_an_incident_is_found_by_its_id(backend: Backend) -> None:
     incident = await backend.create(declaration())
     assert await backend.find(incident.id) == incident
+
+
+async def test_a_reference_is_answered_to_who_may_know_of_it_alone(backend: Backend) -> None:
+    incident = await backend.create(declaration())
+    here, elsewhere = frozenset([TeamId(incident.slack_team_id)]), frozenset([TeamId("T0ELSEWHERE")])
+    for written in (incident.reference, incident.id):
+        wanted = IncidentFilter(reference=written, visible_to=NOBODY)
+        assert [found.id for found in await backend.matching(wanted)] == [incident.id]
+        found = await backend.matching(wanted.model_copy(update={"teams": here}))
+        assert [one.id for one in found] == [incident.id]
+        assert await backend.matching(wanted.model_copy(update={"teams": elsewhere})) == []
+    assert await backend.matching(IncidentFilter(reference="INC-99")) == []
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
-from starlette.applications import Starlette
-from starlette.routing import Mount
 
 from fakes.bot import GLANCE_SECONDS, RunningBot
 from fakes.clock import fitting_clock
@@ -169,11 +167,8 @@ async def lobby(
         bot = await stack.enter_async_context(opened(read, data_dir(read)))
         bot.clock = lambda: datetime.fromtimestamp(clock.now(), UTC)
         bot.journal.poll_seconds = GLANCE_SECONDS
-        front = Starlette(routes=[Mount("/", bot.pages(read, port))])
-        await stack.enter_async_context(serving(front, listening))
+        await stack.enter_async_context(serving(bot.pages(read, port), listening))
         await stack.enter_async_context(connected(bot, read))
-        assert bot.http is not None
-        front.router.routes.insert(0, bot.http.route)
         first = RunningWorkspace(estate.first, app, estate.base_url, clock)
         running = Lobby(estate, app, RunningBot(bot, first, folder, read.public_url), clock, read)
         yield running

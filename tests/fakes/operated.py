@@ -23,6 +23,9 @@ from fakes.slack import RunningWorkspace
 
 GLANCE_SECONDS = 0.05
 _REQUESTS, _LABELS = "tocsin_requests_total{", re.compile(r'(?:outcome|route)="([^"]*)"')
+DEAD_PROXY = "http://127.0.0.1:9"
+"""Named in the environment, as a shell may have it; nothing of ours goes through it, so nothing is lost."""
+
 UNFINISHED = (
     "SELECT COUNT(*) FROM workflow_status "
     "WHERE name = 'story' AND status IN ('PENDING', 'ENQUEUED', 'DELAYED')"
@@ -40,6 +43,7 @@ def settings(slack: RunningWorkspace, folder: Path, port: int, http: bool) -> di
     given = {
         "HOME": str(folder),
         "PATH": os.environ["PATH"],
+        **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "https_proxy"), DEAD_PROXY),
         "SLACK_API_URL": slack.api_url,
         "SLACK_BOT_TOKEN": slack.bot_token,
         "TOCSIN_DATA_DIR": str(folder / "data"),

@@ -308,9 +308,9 @@ def announced_in_any_case(original: Function, incident: Any, **named: Any) -> An
     "a private incident is on the pages",
     breaks="I5",
     scenario="in private",
-    instead_of="tocsin.web.access:Reader.may_see",
+    instead_of="tocsin.web.access:Access.is_trusted",
 )
-def seen_by_all(original: Function, *args: Any) -> bool:
+def trusted_without_a_token(original: Function, *args: Any) -> bool:
     return True
 
 

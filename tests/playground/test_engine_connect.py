@@ -97,3 +97,20 @@ async def test_they_are_invited_only_into_channels_that_their_workspace_shares(
         await client.conversations_invite(channel=made, users="U0XENIA")
     shared.workspace.share(made, OUTSIDE)
     assert (await client.conversations_invite(channel=made, users="U0XENIA"))["ok"]
+
+
+async def test_a_form_that_they_send_names_their_workspace_and_its_view_names_ours(
+    shared: RunningWorkspace, client: AsyncWebClient
+) -> None:
+    """Slack, views: `app_installed_team_id` is where the app is; `team` is where the person is."""
+    workspace, app = shared.workspace, shared.app
+    trigger = workspace.modals.trigger(app, "U0XENIA", channel=shared.channel("haulpartner"))
+    words = {"type": "plain_text", "text": "A form"}
+    blocks = [{"type": "section", "text": words}]
+    shown = {"type": "modal", "title": words, "submit": words, "blocks": blocks}
+    await client.views_open(trigger_id=trigger, view=shown)
+    (view,) = workspace.stack("U0XENIA")
+    await workspace.submit("U0XENIA", view.id)
+    (sent,) = [r.args for r in workspace.requests if r.method == "view_submission"]
+    assert (sent["team"]["id"], sent["user"]["team_id"], sent["enterprise"]) == (OUTSIDE, OUTSIDE, None)
+    assert sent["view"]["app_installed_team_id"] == workspace.state.team.id

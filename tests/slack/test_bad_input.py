@@ -301,7 +301,7 @@ async def test_a_form_of_another_version_says_so_and_is_not_closed(bot: RunningB
 async def test_another_workspace_is_not_served(bot: RunningBot) -> None:
     before = await how_many(bot)
     payload = submission(bot, await full_form(bot))
-    payload["team"]["id"] = "T0STRANGER"
+    payload["team"]["id"] = payload["view"]["app_installed_team_id"] = "T0STRANGER"
     answer = await deliver(bot, "interactive", payload)
     assert answer["errors"] == {"name": "Tocsin does not serve this workspace."}
     assert await how_many(bot) == before

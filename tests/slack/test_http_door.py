@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 import pytest
@@ -24,6 +26,7 @@ from tocsin.assembly import connected, opened
 from tocsin.playground.manifest import Manifest
 from tocsin.settings import read_settings
 from tocsin.slack import routes
+from tocsin.slack.http import LARGEST_BODY, MOST_HELD
 from tocsin.web.serving import listen, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -130,7 +133,7 @@ async def test_what_is_not_signed_by_slack_is_401(door: Door, headers: dict[str,
 
 
 # What is signed ahead comes of age while a slow machine sends it.
-@pytest.mark.parametrize("age", [301.0, 86_400.0, -360.0])
+@pytest.mark.parametrize("age", [301.0, 86_400.0, -120.0, -299.0, -360.0])
 async def test_what_was_signed_too_long_ago_or_ahead_is_401(door: Door, age: float) -> None:
     assert (await door.post(command(door), age=age)).status_code == 401
 
@@ -171,6 +174,57 @@ async def test_what_is_signed_but_makes_no_sense_is_400(door: Door, body: bytes,
 
 async def test_a_body_of_two_megabytes_is_413_before_anything_is_read_of_it(door: Door) -> None:
     assert (await door.post(b"payload=" + b"x" * 2_000_000)).status_code == 413
+
+
+async def test_slacks_clock_may_be_half_a_minute_before_ours(door: Door) -> None:
+    assert (await door.post(command(door), age=-30.0)).status_code == 200
+
+
+SHAPED = {"X-Slack-Request-Timestamp": "{now}", "X-Slack-Signature": "v0=" + "0" * 64}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 401),
+        ({"X-Slack-Signature": SHAPED["X-Slack-Signature"]}, 401),
+        ({"X-Slack-Request-Timestamp": "{now}"}, 401),
+        (SHAPED | {"X-Slack-Signature": "v0=" + "0" * 63}, 401),
+        (SHAPED | {"X-Slack-Request-Timestamp": "1"}, 401),
+        (SHAPED | {"Content-Length": "1048577"}, 413),
+    ],
+)
+async def test_nothing_is_read_of_a_body_whose_head_is_not_slacks(
+    door: Door, headers: dict[str, str], status: int
+) -> None:
+    given = {"Host": "x", "Content-Type": FORM, "Content-Length": "1048576", **headers}
+    lines = [f"{name}: {value.format(now=int(time.time()))}" for name, value in given.items()]
+    reader, writer = await asyncio.open_connection(*urlsplit(door.url).netloc.split(":"))
+    began = asyncio.get_running_loop().time()
+    # The body itself is never sent.
+    writer.write("\r\n".join(["POST /slack/events HTTP/1.1", *lines, "", ""]).encode())
+    assert (await reader.readline()).split()[1] == str(status).encode()
+    assert asyncio.get_running_loop().time() - began < 1
+    writer.close()
+
+
+async def test_bodies_together_hold_no_more_than_their_share_and_a_small_one_is_always_taken(
+    door: Door,
+) -> None:
+    large = MOST_HELD // LARGEST_BODY + 4
+    lines = [f"{name}: {value.format(now=int(time.time()))}" for name, value in SHAPED.items()]
+    head = ["POST /slack/events HTTP/1.1", "Host: x", f"Content-Length: {LARGEST_BODY}", *lines, "", ""]
+    open_ones = [await asyncio.open_connection(*urlsplit(door.url).netloc.split(":")) for _ in range(large)]
+    for _, writer in open_ones:
+        writer.write("\r\n".join(head).encode() + b"x" * (LARGEST_BODY - 1))
+    statuses = [asyncio.create_task(reader.readline()) for reader, _ in open_ones]
+    await asyncio.wait(statuses, return_when=asyncio.FIRST_COMPLETED)
+    assert (await door.post(command(door))).status_code == 200
+    told = Counter(line.split()[1] for line in await asyncio.gather(*statuses))
+    assert told.keys() == {b"503", b"408"}
+    assert told[b"408"] <= MOST_HELD // (LARGEST_BODY - 1)
+    for _, writer in open_ones:
+        writer.close()
 
 
 async def test_slack_may_check_that_the_address_is_ours(door: Door) -> None:

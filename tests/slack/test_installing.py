@@ -84,25 +84,32 @@ async def test_whoever_is_taken_off_the_list_is_served_no_more(tmp_path: Path) -
             assert home.workspace.history(general, ana)[-1].text == "Tocsin does not serve this workspace."
 
 
+async def test_any_workspace_may_install_only_where_the_list_says_so(tmp_path: Path) -> None:
+    async with served_estate() as estate:
+        async with lobby(tmp_path / "closed", estate=estate, tocsin_teams="") as running:
+            assert (await running.install(HOME_ADMIN)).status_code == 403
+            assert running.of(HOME).workspace.apps() == []
+        async with lobby(tmp_path / "open", estate=estate, tocsin_teams="*") as running:
+            assert (await running.install(HOME_ADMIN)).status_code == 200
+            assert (await declared(running, running.of(HOME), "ana", "general", "Checkout is slow")).reference
+
+
 @pytest.mark.process
-async def test_without_a_list_any_workspace_may_install_and_the_doctor_warns_of_it(tmp_path: Path) -> None:
-    async with (
-        served_estate() as estate,
-        lobby(tmp_path / "data", estate=estate, tocsin_teams=None) as running,
-    ):
-        await running.install(HOME_ADMIN)
-        assert (await declared(running, running.of(HOME), "ana", "general", "Checkout is slow")).reference
-        said = await examined(
-            {
-                "SLACK_CLIENT_ID": running.app.client_id,
-                "SLACK_CLIENT_SECRET": running.app.client_secret,
-                "SLACK_SIGNING_SECRET": running.app.signing_secret,
-                "SLACK_API_URL": str(running.settings.slack_api_url),
-                "TOCSIN_DATA_DIR": str(running.settings.tocsin_data_dir),
-            }
-        )
-        assert "NO  TOCSIN_TEAMS: not set" in said
-        assert "ok  Installed in Lumen Freight" in said
+async def test_the_doctor_says_no_without_a_list_and_without_a_key(tmp_path: Path) -> None:
+    given = {
+        "SLACK_CLIENT_ID": "1.2",
+        "SLACK_CLIENT_SECRET": "secret",
+        "SLACK_SIGNING_SECRET": "secret",
+        "SLACK_API_URL": "http://127.0.0.1:9/api/",
+        "TOCSIN_DATA_DIR": str(tmp_path),
+    }
+    said = await examined(given)
+    assert "NO  TOCSIN_TEAMS: not set: the bot does not start without it." in said
+    assert "NO  TOCSIN_INSTALLATION_KEY: not set" in said
+    assert "openssl rand -base64 32" in said
+    said = await examined(given | {"TOCSIN_TEAMS": "*", "TOCSIN_INSTALLATION_KEY": "a" * 43 + "="})
+    assert "ok  TOCSIN_TEAMS: *" in said
+    assert "TOCSIN_INSTALLATION_KEY" not in said
 
 
 async def test_a_state_is_good_once(open_lobby: Lobby) -> None:

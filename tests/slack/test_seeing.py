@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
-from fakes.bot import RunningBot, chosen, running_bot
+from fakes.bot import RunningBot, chosen, running_bot, ticked
 from fakes.held_backend import held_bot
 from fakes.operated import figures
 from fakes.readings import deliver, last_delivery, newest, settled
@@ -53,6 +53,17 @@ async def test_each_route_is_counted_and_its_acknowledgement_timed(tmp_path: Pat
         assert seen[f'tocsin_acknowledgement_seconds_bucket{{le="3.0",route="{route}"}}'] == 1
     assert seen["tocsin_visible_reference_seconds_count"] == 1
     assert seen['tocsin_declarations_total{outcome="declared"}'] == 1
+
+
+async def test_how_many_private_incidents_there_are_is_in_no_figure(tmp_path: Path) -> None:
+    async with running_bot(tmp_path) as bot:
+        view = await bot.type_command("ana", "general", "/incident Payroll is public")
+        await bot.fill("ana", view, severity_id=chosen("major"), visibility=ticked("private"))
+        assert (await bot.submit("ana", view)).ok
+        await settled(bot)
+        seen = await figures(bot.url)
+    assert seen["tocsin_visible_reference_seconds_count"] == 0
+    assert 'tocsin_declarations_total{outcome="declared"}' not in seen
 
 
 async def test_another_word_for_a_verb_counts_as_that_verb(tmp_path: Path) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from fakes.declarations import declaration
+from fakes.estate import lobby
 
+from tocsin.settings import read_settings
 from tocsin.web.guard import HEADERS, own_hosts
 
 
@@ -29,7 +32,7 @@ async def asked(port: int, *headers: str, path: str = "/incidents") -> tuple[int
     ],
 )
 async def test_our_own_names_are_answered(site, host: str) -> None:
-    status, _ = await asked(site.port, f"Host: {host.format(port=site.port)}")
+    status, _ = await asked(site.port, f"Host: {host.format(port=site.port)}", path="/healthz")
     assert status == 200
 
 
@@ -46,6 +49,41 @@ async def test_no_other_name_is_answered_on_any_path(site) -> None:
             status, head = await asked(site.port, f"Host: {host.format(port=site.port)}", path=path)
             assert status in {400, 421}, (host, path)
             assert "canary" not in head
+
+
+ADDED = ["Forwarded: for=192.0.2.1", "Via: 1.1 proxy", "X-Forwarded-For: 192.0.2.1", "X-Real-IP: 192.0.2.1"]
+ADDED += ["X-Forwarded-Proto: https", "X-Forwarded-Host: incidents.example.com"]
+BROUGHT = ["Host: incidents.example.com", "Host: incidents.example.com:443"]
+BROUGHT += [f"Host: 127.0.0.1:{{port}}\r\n{header}" for header in ADDED]
+
+
+@pytest.mark.parametrize("brought", BROUGHT)
+@pytest.mark.parametrize("path", ["/incidents", "/incidents/1", "/incidents/9", "/metrics"])
+async def test_what_a_proxy_brings_is_not_from_this_machine(site, brought: str, path: str) -> None:
+    await site.backend.create(declaration(name="Canary 7f3a"))
+    assert (await asked(site.port, f"Host: localhost:{site.port}", path=path))[0] != 401
+    assert (await asked(site.port, brought.format(port=site.port), path=path))[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("host", "public_url", "alone"),
+    [
+        ("127.0.0.1", None, True),
+        ("::1", None, True),
+        ("127.0.0.1", "http://localhost:8080", True),
+        ("127.0.0.1", "http://[::1]:8080/", True),
+        ("127.0.0.1", "https://tocsin.example.com", False),
+        ("localhost", "http://localhost.example.com", False),
+        ("localhost", "https://localhost@tocsin.example.com", False),
+        ("0.0.0.0", None, False),
+        ("0.0.0.0", "http://127.0.0.1:8080", False),
+        ("192.0.2.1", "http://localhost:8080", False),
+    ],
+)
+def test_pages_are_open_only_where_every_address_of_ours_is_loopback(
+    host: str, public_url: str | None, alone: bool
+) -> None:
+    assert read_settings(tocsin_host=host, tocsin_public_url=public_url).is_on_loopback is alone
 
 
 async def test_a_request_needs_exactly_one_host(site) -> None:
@@ -98,3 +136,17 @@ async def test_the_style_sheet_and_the_bell_are_served(site) -> None:
 )
 def test_the_public_address_is_one_of_our_names(port: int, public_url: str | None, host: str) -> None:
     assert host in own_hosts(port, public_url)
+
+
+@pytest.mark.parametrize("public_url", ["https://tocsin.example.com", None])
+async def test_what_slack_sends_is_behind_the_same_guard(tmp_path: Path, public_url: str | None) -> None:
+    """Under any name only where nobody has said what we are called."""
+    async with lobby(tmp_path / "data", tocsin_public_url=public_url) as running:
+        address, browser = f"http://127.0.0.1:{running.settings.tocsin_port}", running.browser()
+        for host, status in (("tocsin.example.com", 401), ("evil.example", 421 if public_url else 401)):
+            sent = {"Host": host, "X-Slack-Signature": "v0=" + "0" * 64}
+            answer = await browser.post(f"{address}/slack/events", headers=sent)
+            assert answer.status_code == status
+            assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+        elsewhere = {"Host": "evil.example"}
+        assert (await browser.get(f"{address}/incidents", headers=elsewhere)).status_code == 421

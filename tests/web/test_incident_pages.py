@@ -226,6 +226,17 @@ async def test_readiness_gives_its_reasons_while_health_stays(site) -> None:
     assert (await site.page("/healthz")).status_code == 200
 
 
+async def test_what_is_wrong_is_told_to_nobody_without_the_token_where_others_can_reach_us(
+    closed_site,
+) -> None:
+    closed_site.reasons.append("The incident file /var/lib/tocsin/incidents.db is closed: 12 private ones.")
+    refused, told = await closed_site.page("/readyz"), await closed_site.trusted("/readyz")
+    assert (refused.status_code, refused.json()["ready"]) == (503, False)
+    assert "/var" not in refused.text
+    assert "12" not in refused.text
+    assert told.json()["reasons"] == closed_site.reasons
+
+
 async def test_metrics_are_there_for_prometheus(site) -> None:
     shown = await site.page("/metrics")
     assert "incidents_declared_total 1.0" in shown.text

@@ -14,7 +14,9 @@ from fakes.estate import AWAY, AWAY_ADMIN, GUEST, HOME, HOME_ADMIN, Lobby, headi
 from starlette.responses import Response
 
 from tocsin.incidents.model import Person, PersonId
-from tocsin.web.trips import Trips, is_local
+from tocsin.playground.model import Enterprise
+from tocsin.web.guard import own_origins
+from tocsin.web.trips import MOST_UNPROVEN, UNPROVEN_SECONDS, Trips, is_local
 
 ANA, BEN, CHLOE = (f"{HOME}/U0{rest}" for rest in ("ANA00001", "BEN00002", "CHLOE003"))
 CANARY = "Canary 7f3a"
@@ -88,6 +90,15 @@ async def test_people_of_a_workspace_that_is_not_served_are_refused(street: Lobb
     assert "does not serve the workspace" in back.text
 
 
+async def test_an_organization_is_not_taken_for_a_workspace_of_the_same_id(tmp_path: Path) -> None:
+    async with lobby(tmp_path / "data", tocsin_host="0.0.0.0", tocsin_teams=HOME) as street:
+        await street.install(HOME_ADMIN)
+        street.estate.org = Enterprise(HOME, "Named like a workspace")
+        _, back = await street.sign_in(AWAY_ADMIN)
+        assert back.status_code == 403
+        assert "does not serve the workspace" in back.text
+
+
 async def test_a_private_incident_is_for_its_reporter_and_role_holders(street: Lobby) -> None:
     await private_incident(street, lead="U0BEN00002")
     for who in (ANA, BEN):
@@ -153,6 +164,94 @@ async def test_who_signs_out_is_out_wherever_the_cookie_went(street: Lobby) -> N
     assert (await browser.get("/incidents")).status_code == 401
     browser.cookies.update(copied)
     assert (await browser.get("/incidents")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "none"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "{own}.evil.example"},
+        {"Origin": "{own}0"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "cross-site", "Origin": "{own}"},
+    ],
+)
+async def test_no_other_page_signs_anybody_out(street: Lobby, headers: dict[str, str]) -> None:
+    browser, _ = await street.sign_in(CHLOE)
+    sent = {name: value.format(own=street.url) for name, value in headers.items()}
+    refused = await browser.post("/sign-out", headers=sent)
+    assert (refused.status_code, "set-cookie" in refused.headers) == (403, False)
+    assert (await browser.get("/incidents")).status_code == 200
+    without_cookies = await street.browser().post("/sign-out", headers=sent)
+    assert "set-cookie" not in without_cookies.headers
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Origin": "{own}"},
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "null"},
+    ],
+)
+async def test_the_page_itself_signs_out_whatever_a_browser_says_of_it(
+    street: Lobby, headers: dict[str, str]
+) -> None:
+    browser, _ = await street.sign_in(CHLOE)
+    sent = {name: value.format(own=street.url) for name, value in headers.items()}
+    assert (await browser.post("/sign-out", headers=sent)).status_code == 303
+    assert (await browser.get("/incidents")).status_code == 401
+
+
+async def test_who_has_no_session_is_told_to_drop_no_cookie(street: Lobby) -> None:
+    assert "set-cookie" not in (await street.browser().post("/sign-out")).headers
+
+
+@pytest.mark.parametrize(
+    ("port", "public_url", "origin"),
+    [
+        (8080, None, "http://127.0.0.1:8080"),
+        (80, None, "http://localhost"),
+        (8080, "https://Tocsin.Example.com:443/", "https://tocsin.example.com"),
+        (8080, "http://incidents.lan:8080", "http://incidents.lan:8080"),
+    ],
+)
+def test_our_pages_are_called_as_browsers_call_them(port: int, public_url: str | None, origin: str) -> None:
+    assert origin in own_origins(port, public_url)
+
+
+@pytest.mark.parametrize(
+    ("begin", "done", "method"),
+    [
+        ("/sign-in", "/sign-in/done", "openid.connect.token"),
+        ("/slack/install", "/slack/oauth_redirect", "oauth.v2.access"),
+    ],
+)
+async def test_who_comes_back_with_nothing_that_slack_knows_asks_slack_only_so_often(
+    street: Lobby, begin: str, done: str, method: str
+) -> None:
+    asked = len(street.of(HOME).calls(method))
+    statuses, browser = [], street.browser()
+    for _ in range(MOST_UNPROVEN + 5):
+        state = parse_qs(urlsplit((await browser.get(begin)).headers["location"]).query)["state"][0]
+        statuses.append((await browser.get(f"{done}?code=made-up&state={state}")).status_code)
+    assert len(street.of(HOME).calls(method)) - asked == MOST_UNPROVEN
+    assert set(statuses[MOST_UNPROVEN:]) == {503}
+    street.clock.turn(UNPROVEN_SECONDS + 1)
+    _, back = await street.sign_in(CHLOE)
+    assert back.status_code == 303
+
+
+async def test_any_number_of_members_may_sign_in(street: Lobby) -> None:
+    browser = street.browser()
+    for _ in range(MOST_UNPROVEN + 5):
+        begun = await browser.get("/sign-in")
+        assert (await street.agree(browser, begun.headers["location"], CHLOE)).status_code == 303
 
 
 async def test_a_session_ends_after_a_working_day(street: Lobby) -> None:

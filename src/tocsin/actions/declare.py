@@ -198,10 +198,11 @@ class DeclareIncident:
             if waiting.waited and not order.run:
                 await gathering.telling.late(order, outcome)
         self._room.leave(key)
-        self._ended(outcome.kind)
-        # Logs are read by more people than a private incident is for.
+        # Logs and figures are read by more people than a private incident is for.
         known = None if isinstance(outcome, NotDeclared) else outcome.incident
         reference = known.reference if known is not None and not known.is_private else None
+        if known is None or not known.is_private:
+            self._ended(outcome.kind)
         log.info("a declaration came to its end", outcome=outcome.kind, incident=reference)
         return outcome.model_dump(mode="json")
 
@@ -220,6 +221,7 @@ class DeclareIncident:
             await without_end(lambda: self._shelter.refused(declaration.key), DOING)
             return NotDeclared(sentence=refusal.sentence, fields=refusal.fields)
         self._saw(incident)
+        waiting.counted = not incident.is_private
         # Whoever waits is told before the step is recorded: the create is repeatable, and they have waited.
         waiting.tell(Declared(incident=incident))
         await without_end(lambda: self._ledger.remember_incident(declaration.key, incident), DOING)

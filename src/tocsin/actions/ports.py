@@ -85,6 +85,12 @@ class Backend(Searching, Protocol):
     async def set_channel(self, incident_id: str, channel: Channel) -> Incident:
         """Remember the incident's own Slack channel."""
 
+    async def matching(
+        self, wanted: IncidentFilter, *, after: str | None = None, limit: int = 50
+    ) -> Sequence[Incident]:
+        """The incidents that are wanted, newest first; `after` is the last id of the page before."""
+        ...
+
     async def note(self, incident_id: str, entry: TimelineEntry, key: str) -> None:
         """Add to the timeline, once for each `key`."""
 
@@ -108,12 +114,6 @@ class Managing(Protocol):
 
         Raises Refused with the fields that are wrong, and Overtaken when the status is not the one seen.
         """
-        ...
-
-    async def matching(
-        self, wanted: IncidentFilter, *, after: str | None = None, limit: int = 50
-    ) -> Sequence[Incident]:
-        """The incidents that are wanted, newest first; `after` is the last id of the page before."""
         ...
 
     async def unnote(self, incident_id: str, key: str) -> None:

@@ -33,6 +33,9 @@ class Waiting(Generic[T]):
     private: bool = False
     """Somebody who waits has ticked *private*, which may have come too late to make it so."""
 
+    counted: bool = True
+    """How long it took may be counted: how many private incidents there are is told to nobody."""
+
     shown: int = -1
     """How many had their answer when the window was last brought up to date; -1 when we never did so."""
 
@@ -48,7 +51,7 @@ class Waiting(Generic[T]):
 
     def visible(self) -> None:
         """The person can see it now; heard once, and only in the process that they pressed in."""
-        if self.answers:
+        if self.answers and self.counted:
             self.seen(asyncio.get_running_loop().time() - self.began)
         self.seen = lambda seconds: None
 

@@ -130,9 +130,15 @@ class FollowUpRequest(Frozen):
     assignee: Person | None = None
 
 
+NOBODY = PersonId("")
+"""Who may know of public incidents alone."""
+
+
 class IncidentFilter(Frozen):
     """Which incidents are wanted; what is not set does not matter."""
 
+    reference: str = ""
+    """The one that goes by this reference, number or id; beside it `visible_to` and `teams` alone count."""
     is_open: bool | None = None
     severity_id: str | None = None
     incident_status_id: str | None = None

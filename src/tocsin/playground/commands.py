@@ -32,7 +32,7 @@ class CommandActs(Parts):
         try:
             actor, room = self.actor(person), self.conversations.entered(person, channel)
             app, declared = self._find_command(name)
-            self._require_ours(actor)
+            self._require_ours(app, actor)
             if thread_ts is not None:
                 raise Refused("no_commands_in_threads")
         except Refused as no:
@@ -70,7 +70,7 @@ class CommandActs(Parts):
             if message.ephemeral_to is not None:
                 raise Refused("shortcut_on_ephemeral")
             app = self._find_shortcut(callback_id, "message")
-            self._require_ours(actor)
+            self._require_ours(app, actor)
         except Refused as no:
             return refusal(no, callback_id)
         url = self.response_urls.mint(app, actor.id, room.id, thread_ts=message.thread_ts)
@@ -84,7 +84,7 @@ class CommandActs(Parts):
         try:
             actor = self.actor(person)
             app = self._find_shortcut(callback_id, "global")
-            self._require_ours(actor)
+            self._require_ours(app, actor)
         except Refused as no:
             return refusal(no, callback_id)
         trigger = self.modals.trigger(app, actor.id)
@@ -92,11 +92,12 @@ class CommandActs(Parts):
         answer = await self.delivery.deliver(app, "interactive", payload, "shortcut")
         return Outcome(True) if answer.ok else unanswered(answer, callback_id, app)
 
-    def _require_ours(self, actor: Person) -> None:
+    def _require_ours(self, app: InstalledApp, actor: Person) -> None:
         """Commands and shortcuts are for members of the workspaces that installed the app; others press
         what it posts in a channel that is shared with them (Slack, Channels between organizations: apps).
+        An org-wide install is one for all workspaces of the organization.
         """
-        if actor.is_foreign:
+        if actor.is_foreign and not (app.org and app.org == actor.org):
             raise Refused("restricted_action")
 
     def _find_shortcut(self, callback_id: str, kind: str) -> InstalledApp:

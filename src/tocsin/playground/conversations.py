@@ -137,7 +137,10 @@ class Conversations:
             return "cant_invite_self"
         if user in channel.members:
             return "already_in_channel"
-        if person.deleted or (person.is_foreign and person.team_id not in channel.shared_with):
+        if person.is_foreign and person.team_id not in (*channel.shared_with, *channel.shared_in_org):
+            kin = self._state.org is not None and person.org == self._state.org.id
+            return "org_user_not_in_team" if kin else "cant_invite"
+        if person.deleted:
             return "cant_invite"
         if person.role == "single_channel_guest" and self._rooms_of(person):
             return "ura_max_channels"

@@ -46,7 +46,9 @@ class Person:
     app_id: str | None = None
     title: str = ""
     team_id: str = ""
-    """The workspace they are from, for people of other organisations; empty for ours."""
+    """The workspace they are from, for people of other workspaces; empty for ours."""
+    org: str = ""
+    """The organization of that workspace, where it is in one."""
     display_name: str = ""
     """What they chose to be called here; empty where they chose nothing."""
 
@@ -56,7 +58,9 @@ class Person:
 
     @property
     def is_foreign(self) -> bool:
-        """Somebody of another organisation, whom a shared channel brings here (Slack Connect)."""
+        """Somebody of another workspace, whom a channel brings here that is shared with it: within our own
+        organization, or with another one (Slack Connect).
+        """
         return bool(self.team_id)
 
     @property
@@ -81,6 +85,8 @@ class Channel:
     bookmarks: list[Json] = field(default_factory=list)
     shared_with: list[str] = field(default_factory=list)
     """Workspaces of other organisations that have a part in it (Slack Connect)."""
+    shared_in_org: list[str] = field(default_factory=list)
+    """Sister workspaces that have a part in it: those of the same organization."""
 
     @property
     def is_direct(self) -> bool:

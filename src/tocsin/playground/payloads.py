@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tocsin.playground.model import Channel, InstalledApp, Json, Message, Person, View
-from tocsin.playground.shapes import message_json, view_json
+from tocsin.playground.shapes import enterprise_of, message_json, view_json
 from tocsin.playground.state import State
 
 TEAMLESS = frozenset({"shortcut", "view_submission", "view_closed", "block_actions_in_view"})
@@ -14,13 +14,19 @@ class Payloads:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def _interaction(self, kind: str, app: InstalledApp, person: Person) -> Json:
+    def _interaction(self, kind: str, app: InstalledApp, person: Person, *, in_view: bool = False) -> Json:
+        """What every interaction has. In a view, `team` is that of the person and not that of the app
+        (Slack, interactions in channels that are shared; only the view itself says where the app is).
+        """
         team, org = self._state.team, self._state.org
         home = person.team_id or team.id
         enterprise = {"id": org.id, "name": org.name} if org else None
         where: Json | None = {"id": team.id, "domain": team.domain}
-        if where and org:
-            where |= {"enterprise_id": org.id, "enterprise_name": org.name}
+        if in_view and person.is_foreign:
+            enterprise = enterprise_of(self._state, person)
+            where = {"id": home, "domain": home.lower()}
+        if where and enterprise:
+            where |= {"enterprise_id": enterprise["id"], "enterprise_name": enterprise["name"]}
         if app.org and kind in TEAMLESS:
             where = None
         return {
@@ -54,8 +60,8 @@ class Payloads:
         enterprise = {"enterprise_id": org.id, "enterprise_name": org.name} if org else {}
         return {
             "token": app.verification_token,
-            "team_id": team.id,
-            "team_domain": team.domain,
+            "team_id": person.team_id or team.id,
+            "team_domain": person.team_id.lower() or team.domain,
             **enterprise,
             "channel_id": channel.id,
             "channel_name": self.channel_name(channel),
@@ -99,7 +105,7 @@ class Payloads:
     def view_action(
         self, app: InstalledApp, person: Person, view: View, actions: list[Json], trigger_id: str
     ) -> Json:
-        return self._interaction("block_actions_in_view", app, person) | {
+        return self._interaction("block_actions_in_view", app, person, in_view=True) | {
             "type": "block_actions",
             "container": {"type": "view", "view_id": view.id},
             "trigger_id": trigger_id,
@@ -143,7 +149,7 @@ class Payloads:
         self, app: InstalledApp, person: Person, block_id: str, action_id: str, query: str, where: Json
     ) -> Json:
         return (
-            self._interaction("block_suggestion", app, person)
+            self._interaction("block_suggestion", app, person, in_view="view" in where)
             | {"action_id": action_id, "block_id": block_id, "value": query}
             | where
         )
@@ -166,14 +172,14 @@ class Payloads:
     def submission(
         self, app: InstalledApp, person: Person, view: View, trigger_id: str, response_urls: list[Json]
     ) -> Json:
-        return self._interaction("view_submission", app, person) | {
+        return self._interaction("view_submission", app, person, in_view=True) | {
             "trigger_id": trigger_id,
             "view": view_json(self._state, view, app),
             "response_urls": response_urls,
         }
 
     def closed(self, app: InstalledApp, person: Person, view: View, is_cleared: bool) -> Json:
-        return self._interaction("view_closed", app, person) | {
+        return self._interaction("view_closed", app, person, in_view=True) | {
             "view": view_json(self._state, view, app),
             "is_cleared": is_cleared,
         }

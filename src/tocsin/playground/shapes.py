@@ -16,6 +16,14 @@ def _without_accents(name: str) -> str:
     return "".join(letter for letter in apart if not unicodedata.combining(letter))
 
 
+def enterprise_of(state: State, person: Person) -> Json | None:
+    """Our own organization, where the person's workspace is in it."""
+    org = state.org
+    if org is None or (person.is_foreign and person.org != org.id):
+        return None
+    return {"id": org.id, "name": org.name}
+
+
 def user_json(state: State, person: Person) -> Json:
     profile: Json = {
         "real_name": person.real_name,
@@ -25,7 +33,8 @@ def user_json(state: State, person: Person) -> Json:
         "title": person.title,
         "team": person.team_id or state.team.id,
     }
-    if not person.is_bot and not person.is_foreign:
+    enterprise = enterprise_of(state, person)
+    if not person.is_bot and (not person.is_foreign or enterprise):
         profile["email"] = person.email
     body: Json = {
         "id": person.id,
@@ -37,6 +46,15 @@ def user_json(state: State, person: Person) -> Json:
         "is_app_user": False,
         "updated": int(state.now()),
     }
+    if enterprise and not person.is_bot:
+        body["enterprise_user"] = {
+            "id": person.id,
+            "enterprise_id": enterprise["id"],
+            "enterprise_name": enterprise["name"],
+            "is_admin": False,
+            "is_owner": False,
+            "teams": [person.team_id or state.team.id],
+        }
     if person.is_foreign:
         # Slack, user object: whether they share no channel with us that the app may see.
         body["is_stranger"] = not any(person.id in c.members for c in state.channels.values())
@@ -82,10 +100,10 @@ def channel_json(state: State, channel: Channel, viewer: str) -> Json:
         "creator": channel.creator,
         "is_archived": channel.archived,
         "is_general": channel.is_general,
-        "is_shared": bool(channel.shared_with),
-        "is_org_shared": False,
+        "is_shared": bool(channel.shared_with or channel.shared_in_org),
+        "is_org_shared": bool(channel.shared_in_org),
         "is_ext_shared": bool(channel.shared_with),
-        "shared_team_ids": [state.team.id, *channel.shared_with],
+        "shared_team_ids": [state.team.id, *channel.shared_in_org, *channel.shared_with],
         "is_member": member,
         "context_team_id": state.team.id,
         "topic": {"value": channel.topic, "creator": channel.creator, "last_set": 0},
@@ -152,11 +170,16 @@ def _thread_totals(state: State, parent: Message) -> Json:
 
 
 def view_json(state: State, view: View, app: InstalledApp) -> Json:
-    """Slack fills in what the app left out, and adds what is in the form now as `state`."""
-    payload = view.payload
+    """Slack fills in what the app left out, and adds what is in the form now as `state`.
+
+    Slack, views: `app_installed_team_id` is where the app is installed, also for whoever comes from another
+    workspace through a shared channel; with an org-wide install it is the organization.
+    """
+    payload, viewer = view.payload, state.people.get(view.user)
+    elsewhere = viewer.team_id if viewer is not None and not app.org else ""
     return {
         "id": view.id,
-        "team_id": state.team.id,
+        "team_id": elsewhere or state.team.id,
         "type": view.type,
         "blocks": payload.get("blocks", []),
         "private_metadata": payload.get("private_metadata", ""),
@@ -172,7 +195,7 @@ def view_json(state: State, view: View, app: InstalledApp) -> Json:
         "root_view_id": view.root_id,
         "app_id": view.app_id,
         "external_id": view.external_id,
-        "app_installed_team_id": state.team.id,
+        "app_installed_team_id": app.org or state.team.id,
         "bot_id": app.bot_id,
     }
 

@@ -37,7 +37,8 @@ Noted = Callable[[str, str], None]
 
 def open_session(seconds: float = TIMEOUT_SECONDS) -> aiohttp.ClientSession:
     """One session for the whole process, so that Slack calls share their connections."""
-    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=seconds), json_serialize=as_json)
+    timeout = aiohttp.ClientTimeout(total=seconds)
+    return aiohttp.ClientSession(timeout=timeout, json_serialize=as_json, trust_env=False)
 
 
 def as_json(sent: Any) -> str:
@@ -54,7 +55,10 @@ def web_client(session: aiohttp.ClientSession, *, token: str | None, base_url: s
     # Without a level of its own the SDK takes its logger for one that wants every call in full, and writes
     # down all that is sent and answered before it finds that nobody listens.
     (quiet := logging.getLogger("slack_sdk.web.async_client")).setLevel(logging.WARNING)
-    return AsyncWebClient(token=token, base_url=base, session=session, retry_handlers=[], logger=quiet)
+    client = AsyncWebClient(token=token, base_url=base, session=session, retry_handlers=[], logger=quiet)
+    # The SDK takes a proxy from the environment where it is given none (AsyncBaseClient, `proxy`).
+    client.proxy = None
+    return client
 
 
 Check = Callable[[Disclosure], Awaitable[None]]

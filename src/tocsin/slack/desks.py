@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from tocsin.incidents.model import TeamId
 from tocsin.slack.desk import Desk
 from tocsin.slack.installations import Installation
+
+ANY = "*"
+"""Among the workspaces that may install: every one there is."""
 
 Placed = Callable[[TeamId, str], Awaitable[None]]
 
@@ -30,12 +33,14 @@ class Desks:
         self._sole = sole
         self._placed = placed
         self._desks: dict[TeamId, Desk] = {}
-        self._installed: dict[str, Installation] = {}
+        # Apart, so that no id of an organization is ever taken for that of a workspace.
+        self._in_teams: dict[str, Installation] = {}
+        self._in_orgs: dict[str, Installation] = {}
         self._orgs: dict[str, str] = {}
 
     @property
     def installations(self) -> list[Installation]:
-        return list(self._installed.values())
+        return [*self._in_teams.values(), *self._in_orgs.values()]
 
     @property
     def open(self) -> list[Desk]:
@@ -48,23 +53,30 @@ class Desks:
 
     def install(self, installation: Installation) -> None:
         """Serve a workspace or an organization from now on, or go on with its new token."""
-        self._installed[installation.home] = installation
+        self._of_its_kind(installation)[installation.home] = installation
         if not installation.is_enterprise_install:
             self.desk(installation.team_id)
         for team in list(self._desks):
             self._settle(team)
 
-    def uninstall(self, home: str) -> None:
+    def uninstall(self, installation: Installation) -> None:
         """Do nothing more there; what is unfinished waits until Tocsin is installed again."""
-        self._installed.pop(home, None)
+        self._of_its_kind(installation).pop(installation.home, None)
         for team in self._desks:
             self._settle(team)
 
+    def _of_its_kind(self, installation: Installation) -> dict[str, Installation]:
+        return self._in_orgs if installation.is_enterprise_install else self._in_teams
+
     def serving(self, team: str, org: str = "") -> Installation | None:
-        """The installation that serves this workspace: its own, else that of its organization."""
-        own = self._installed.get(team) or self._installed.get(org or self._orgs.get(team, ""))
+        """The installation that serves this workspace: its own, else that of its organization.
+
+        `org` is the organization of whoever asks, who may be of another than the workspace.
+        """
+        known = self._orgs.get(team, "")
+        own = self._in_teams.get(team) or self._in_orgs.get(known) or self._in_orgs.get(org)
         if own is None and self._sole:
-            (sole,) = self._installed.values()
+            (sole,) = self.installations
             # Slack names the workspace of all but a few gestures; these come from where the token is good.
             return sole if not team and not org else None
         return own
@@ -79,7 +91,9 @@ class Desks:
             return None
         own = self.serving(team)
         others = [known for known in self._orgs if own is not None and self.serving(known) is own]
-        return frozenset([team, *map(TeamId, others), *([TeamId("")] if len(self._installed) == 1 else [])])
+        return frozenset(
+            [team, *map(TeamId, others), *([TeamId("")] if len(self.installations) == 1 else [])]
+        )
 
     async def find(self, team: TeamId, org: str = "") -> Desk | None:
         """The desk of this workspace, None where it is not ours. Raises Unavailable."""
@@ -105,7 +119,7 @@ class Desks:
         return self._desks[team]
 
     def _only_team(self, team: TeamId) -> TeamId:
-        (sole,) = self._installed.values()
+        (sole,) = self.installations
         if not sole.is_enterprise_install:
             return sole.team_id
         self._orgs[team] = sole.home
@@ -119,7 +133,11 @@ class Desks:
             self._desks[team].workspace.enter(installation)
 
 
-def allowed(installation: Installation, teams: Iterable[str]) -> bool:
-    """Whether this workspace, or its organization, is one that we mean to serve; none listed, any is."""
-    listed = set(teams)
-    return not listed or bool({installation.home, installation.enterprise_id} & listed - {""})
+def allowed(installation: Installation, teams: Collection[str]) -> bool:
+    """Whether this workspace, or its organization, is one that we mean to serve; with `*` among them any is.
+
+    Slack's ids say what they are of: those of organizations begin with an E.
+    """
+    orgs = {home for home in teams if home.startswith("E")}
+    own = not installation.is_enterprise_install and installation.team_id in set(teams) - orgs
+    return ANY in teams or own or installation.enterprise_id in orgs

@@ -63,6 +63,16 @@ class ShownView(Frozen):
     private_metadata: str = ""
     state: ViewState | None = None
     root_view_id: str | None = None
+    team_id: TeamId | None = None
+    app_installed_team_id: str | None = None
+    """The workspace that the app is installed in, and that the view is of; with an org-wide install it may
+    be the organization."""
+
+    @property
+    def team(self) -> TeamId | None:
+        """The workspace that the view is of, whoever has it open."""
+        installed = self.app_installed_team_id
+        return TeamId(installed) if installed and not installed.startswith("E") else self.team_id
 
     @property
     def values(self) -> dict[str, dict[str, dict[str, Any]]]:
@@ -101,6 +111,7 @@ class Interaction(Frozen):
     trigger_id: str | None = None
     response_url: str | None = None
     channel: ChannelRef | None = None
+    view: ShownView | None = None
 
     @cached_property
     def by(self) -> Person:
@@ -108,7 +119,11 @@ class Interaction(Frozen):
 
     @property
     def team_id(self) -> TeamId:
-        """The workspace; an org-wide install leaves `team` out, and the person's own stands in."""
+        """The workspace: in a view that of the view, also for a person of another one who has it open from a
+        shared channel; elsewhere an org-wide install leaves `team` out, and the person's own stands in.
+        """
+        if self.view is not None and self.view.team:
+            return self.view.team
         return self.team.id if self.team else self.user.team_id or TeamId("")
 
     @property
@@ -131,7 +146,6 @@ class Submission(Interaction):
 
 class Press(Interaction):
     actions: tuple[Control, ...] = ()
-    view: ShownView | None = None
 
     @property
     def control(self) -> Control:
@@ -143,7 +157,6 @@ class Suggestion(Interaction):
 
     action_id: str
     value: str = ""
-    view: ShownView | None = None
 
 
 class Authorization(Frozen):

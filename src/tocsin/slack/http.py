@@ -25,11 +25,22 @@ from starlette.routing import Route
 from tocsin.slack.app import DELIVERY, answered
 from tocsin.slack.desk import Delivery
 
+EVENTS = "/slack/events"
 LARGEST_BODY = 1024 * 1024
 BODY_SECONDS = 3.0
 """Slack has given up by then."""
 
+SMALL_BODY = 64 * 1024
+"""Nearly all that Slack sends is smaller, and is read however much else is."""
+
+MOST_HELD = 16 * 1024 * 1024
+"""What all bodies together may hold while they come."""
+
 OLDEST_SECONDS = 300
+AHEAD_SECONDS = 60
+"""How far Slack's clock may be before ours."""
+
+TIME, SIGNATURE = "x-slack-request-timestamp", "x-slack-signature"
 _TIMESTAMP = re.compile(r"[0-9]{9,11}")
 _OBJECTS = ("user", "team", "enterprise", "channel", "view", "message", "container", "event")
 _SIGNATURE = re.compile(r"v0=[0-9a-f]{64}")
@@ -51,20 +62,30 @@ class HttpDoor:
         self._turned_away = turned_away
         self._secret = signing_secret.encode()
         self._now = now
+        self._held = 0
 
     @property
     def route(self) -> Route:
-        return Route("/slack/events", self.answer, methods=["POST"])
+        return Route(EVENTS, self.answer, methods=["POST"])
 
     async def answer(self, request: Request) -> Response:
-        """413 for too much, 408 for too slowly, 401 unsigned, 400 for a shape that Slack does not send."""
+        """413 for too much, 408 for too slowly, 401 unsigned, 400 for a shape that Slack does not send.
+
+        Nothing is read of a body that cannot be signed, or is too long by what is said of it.
+        """
+        if not self._may_be_signed(request):
+            return self._refused(401, "not signed by Slack")
+        if _length(request) > LARGEST_BODY:
+            return self._refused(413, "too large")
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                body = await _body(request)
+                body = await self._body(request)
         except TimeoutError:
             return self._refused(408, "too slow")
         except ClientDisconnect:
             return self._refused(400, "broken off")
+        except _Crowded:
+            return self._refused(503, "too much at once")
         if body is None:
             return self._refused(413, "too large")
         if not self._is_signed(request, body):
@@ -78,7 +99,7 @@ class HttpDoor:
     def _refused(self, status: int, word: str) -> Response:
         """What was only half read may not be followed by another request."""
         self._turned_away(status)
-        closing = {"connection": "close"} if status in (408, 413) else None
+        closing = {"connection": "close"} if status in (408, 413, 503) else None
         return PlainTextResponse(word, status, headers=closing)
 
     async def _answered(self, payload: dict[str, Any]) -> Response:
@@ -94,30 +115,47 @@ class HttpDoor:
             background=BackgroundTask(_written, delivery),
         )
 
-    def _is_signed(self, request: Request, body: bytes) -> bool:
-        times = request.headers.getlist("x-slack-request-timestamp")
-        signatures = request.headers.getlist("x-slack-signature")
+    def _may_be_signed(self, request: Request) -> bool:
+        """Whether the headers have the shape of Slack's, and the time is about now."""
+        times, signatures = (request.headers.getlist(name) for name in (TIME, SIGNATURE))
         if len(times) != 1 or len(signatures) != 1:
             return False
         if not _TIMESTAMP.fullmatch(times[0]) or not _SIGNATURE.fullmatch(signatures[0]):
             return False
-        if abs(self._now() - int(times[0])) > OLDEST_SECONDS:
-            return False
-        signed = hmac.new(self._secret, b"v0:" + times[0].encode() + b":" + body, hashlib.sha256)
-        return hmac.compare_digest(f"v0={signed.hexdigest()}".encode(), signatures[0].encode())
+        return -AHEAD_SECONDS <= self._now() - int(times[0]) <= OLDEST_SECONDS
+
+    def _is_signed(self, request: Request, body: bytes) -> bool:
+        at, signature = (request.headers[name].encode() for name in (TIME, SIGNATURE))
+        signed = hmac.new(self._secret, b"v0:" + at + b":" + body, hashlib.sha256)
+        return hmac.compare_digest(f"v0={signed.hexdigest()}".encode(), signature)
+
+    async def _body(self, request: Request) -> bytes | None:
+        """The body, None where it is too large. Raises _Crowded where it is large and too much else comes."""
+        body = bytearray()
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                self._held += len(chunk)
+                if len(body) > LARGEST_BODY:
+                    return None
+                if len(body) > SMALL_BODY and self._held > MOST_HELD:
+                    raise _Crowded
+            return bytes(body)
+        finally:
+            self._held -= len(body)
+
+
+class _Crowded(Exception):
+    """All bodies that come now are too large together."""
+
+
+def _length(request: Request) -> int:
+    """How long the body is said to be; 0 where nothing is said. The server has seen that it is a number."""
+    return int(request.headers.get("content-length") or 0)
 
 
 async def _written(delivery: Delivery) -> None:
     delivery.written()
-
-
-async def _body(request: Request) -> bytes | None:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_BODY:
-            return None
-    return bytes(body)
 
 
 def _payload(body: bytes, content_type: str) -> dict[str, Any] | None:

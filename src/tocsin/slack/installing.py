@@ -114,7 +114,7 @@ class Installing:
         except SlackRefused as refusal:
             if refusal.code in TOKEN:
                 await self._installations.vault.drop(installation.home)
-                self._desks.uninstall(installation.home)
+                self._desks.uninstall(installation)
                 log.info("uninstalled", home=installation.home, name=installation.name)
 
     async def refresh(self, installation: Installation) -> None:

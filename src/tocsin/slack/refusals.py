@@ -36,6 +36,7 @@ _MEANINGS = {
     "no_permission": _POLICY,
     "not_allowed_token_type": _INSTALL,
     "not_in_channel": "Tocsin is not in that channel; invite it there",
+    "org_user_not_in_team": "they are in another workspace of the organization",
     "restricted_action": _POLICY,
     "restricted_action_read_only_channel": "only some people may post in that channel",
     "restricted_action_thread_only_channel": "that channel allows posts in threads only",

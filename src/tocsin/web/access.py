@@ -9,15 +9,22 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from tocsin.incidents.errors import Unavailable
-from tocsin.incidents.model import Incident
-from tocsin.incidents.rules import visible_to
+from tocsin.incidents.model import Incident, TeamId
+from tocsin.incidents.requests import NOBODY, IncidentFilter
+from tocsin.incidents.rules import is_of, visible_to
+from tocsin.web.guard import is_from_here
 from tocsin.web.sessions import Sessions, Signed
 
 Membership = Callable[[Signed], Awaitable[str]]
 """Why somebody may not read here, in a sentence; empty for a member. Raises Unavailable when nobody knows."""
 
-SameHome = Callable[[str, str], bool]
-"""Whether people of the first workspace may see incidents of the second."""
+Near = Callable[[str], frozenset[TeamId] | None]
+"""The workspaces whose incidents people of this one may see; None, those of all."""
+
+
+def alone(team: str) -> frozenset[TeamId] | None:
+    """A workspace that sees what is its own."""
+    return frozenset([TeamId(team)])
 
 
 @dataclass(frozen=True)
@@ -27,11 +34,21 @@ class Reader:
     trusted: bool = False
     public: bool = False
     signed: Signed | None = None
-    same_home: SameHome = lambda one, other: one == other
+    near: Near = alone
 
     @property
     def may_enter(self) -> bool:
         return self.public or self.trusted or self.signed is not None
+
+    @property
+    def wanted(self) -> IncidentFilter:
+        """What the backend is asked for: nothing that is hidden is read, so that it costs nobody anything."""
+        if self.trusted:
+            return IncidentFilter()
+        person = self.signed.person if self.signed is not None else NOBODY
+        # What is public is open here, whatever its workspace; of the rest `may_see` has the last word.
+        near = None if self.public or self.signed is None else self.near(self.signed.team)
+        return IncidentFilter(visible_to=person, teams=near)
 
     def may_see(self, incident: Incident) -> bool:
         if self.trusted or (self.public and not incident.is_private):
@@ -40,19 +57,27 @@ class Reader:
         return (
             signed is not None
             and visible_to(signed.person, incident)
-            and self.same_home(signed.team, incident.slack_team_id)
+            and is_of(self.near(signed.team), incident)
         )
 
 
 @dataclass(frozen=True)
 class Access:
-    """Decides for each request; `public` is whether incidents that are not private are open to all."""
+    """Decides for each request; `public` is whether public incidents are open to all on this machine."""
 
     api_token: str
     public: bool
     sessions: Sessions | None = None
     refusal: Membership | None = None
-    same_home: SameHome = lambda one, other: one == other
+    near: Near = alone
+
+    def is_open(self, request: Request) -> bool:
+        """Whether public incidents are open to whoever sent this: somebody on this machine."""
+        return self.public and is_from_here(request)
+
+    def may_look_inside(self, request: Request) -> bool:
+        """Whether whoever sent it may know how the process is, and what it counts."""
+        return self.is_open(request) or self.is_trusted(request)
 
     def is_trusted(self, request: Request) -> bool:
         """Whether the request carries the token, as `Authorization: Bearer`."""
@@ -66,14 +91,14 @@ class Access:
 
     async def reader(self, request: Request) -> Reader:
         """Who reads, noted in `request.state`. Raises Unavailable when nobody can say who is a member."""
-        trusted, signed = self.is_trusted(request), None
+        trusted, public, signed = self.is_trusted(request), self.is_open(request), None
         if not trusted:
             try:
                 signed = await self._signed(request)
             except Unavailable:
-                if not self.public:
+                if not public:
                     raise
-        reader = Reader(trusted, self.public, signed, self.same_home)
+        reader = Reader(trusted, public, signed, self.near)
         request.state.reader = reader
         return reader
 

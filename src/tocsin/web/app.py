@@ -23,13 +23,15 @@ from tocsin.incidents import listing
 from tocsin.incidents.model import PersonId
 from tocsin.incidents.rules import ago
 from tocsin.web import showing
-from tocsin.web.access import Access, SameHome
+from tocsin.web.access import Access, Near, alone
 from tocsin.web.guard import HEADERS, Guard
 from tocsin.web.install import InstallPages
-from tocsin.web.pages import Pages
+from tocsin.web.pages import Endpoint, Pages
 from tocsin.web.sign_in import SignIn
 
 Ready = Callable[[], Sequence[str]]
+
+WITHHELD = "What is wrong is told with the API token."
 
 _HERE = Path(__file__).parent
 
@@ -56,7 +58,9 @@ def web_app(
     clock: Clock = _now,
     sign_in: SignIn | None = None,
     install: InstallPages | None = None,
-    same_home: SameHome = lambda one, other: one == other,
+    near: Near = alone,
+    events: Endpoint | None = None,
+    any_host: Collection[str] = (),
     routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Pages for `hosts` (values of the Host header), each behind the token unless `public`.
@@ -64,26 +68,28 @@ def web_app(
     `ready` says why the process cannot serve now, nothing when it can. `slack_url` says the address of a
     workspace once it is known; its channels open under `/archives/`. `introduce` finds out
     what people are called before a page shows them. `sign_in` lets people in with Slack,
-    `install` lets workspaces have the app, and `same_home` says whether one may see what another has.
-    `routes` are served beside ours, behind the same guard.
+    `install` lets workspaces have the app, and `near` says whose incidents they see.
+    `events` takes what Slack sends. `routes` are served beside ours, behind the same guard; `any_host` are
+    paths that are known under names which nobody has told us.
     """
     sessions, refusal = (sign_in.sessions, sign_in.refusal) if sign_in else (None, None)
-    access = Access(api_token, public, sessions, refusal, same_home)
+    access = Access(api_token, public, sessions, refusal, near)
     pages = Pages(backend, access, _templates(), clock, slack_url, introduce, sign_in)
     return Starlette(
         routes=[
+            *([Route("/slack/events", events, methods=["POST"])] if events else []),
             Route("/", _home),
             Route("/incidents", pages.entered(pages.incidents)),
             Route("/incidents/{reference}", pages.entered(pages.incident)),
             *(sign_in.routes(pages.not_signed_in) if sign_in else []),
             *(install.routes(pages.installed) if install else []),
             Route("/healthz", _healthz),
-            Route("/readyz", _readyz(ready)),
+            Route("/readyz", _readyz(ready, access)),
             *([Route("/metrics", _metrics(registry, pages))] if registry else []),
             Mount("/static/incidents", StaticFiles(directory=_HERE / "static"), name="static"),
             *routes,
         ],
-        middleware=[Middleware(Guard, hosts=hosts)],
+        middleware=[Middleware(Guard, hosts=hosts, any_host=any_host)],
         exception_handlers={HTTPException: _refused(pages), 500: _broken},
     )
 
@@ -123,9 +129,13 @@ async def _healthz(request: Request) -> Response:
     return PlainTextResponse("ok\n")
 
 
-def _readyz(ready: Ready) -> Callable[[Request], Response]:
+def _readyz(ready: Ready, access: Access) -> Callable[[Request], Response]:
+    """A probe needs the status alone; reasons name files of this machine, and are for who may look inside."""
+
     def answer(request: Request) -> Response:
         reasons = list(ready())
+        if reasons and not access.may_look_inside(request):
+            reasons = [WITHHELD]
         return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
     return answer
@@ -133,7 +143,7 @@ def _readyz(ready: Ready) -> Callable[[Request], Response]:
 
 def _metrics(registry: CollectorRegistry, pages: Pages) -> Callable[[Request], Response]:
     def answer(request: Request) -> Response:
-        if not pages.access.public and not pages.access.is_trusted(request):
+        if not pages.access.may_look_inside(request):
             return pages.needs_token(request)
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 

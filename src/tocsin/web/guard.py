@@ -6,7 +6,8 @@ from collections.abc import Collection
 from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,8 +23,19 @@ HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
+RAW_HEADERS: Final = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _USUAL_PORT = {"http": 80, "https": 443}
+_PROXIED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+"""Headers that proxies add (RFC 7239; RFC 9110, 7.6.3; and what was usual before)."""
+
+
+def is_from_here(request: Request) -> bool:
+    """Whether a request was made on this machine, for this machine: no proxy says that it brings it."""
+    host = request.headers.get("host", "").lower()
+    name = host if host.endswith("]") else host.rpartition(":")[0] or host
+    return name in _LOOPBACK and not any(header in request.headers for header in _PROXIED)
 
 
 def own_hosts(port: int, public_url: str | None = None) -> frozenset[str]:
@@ -40,14 +52,36 @@ def own_hosts(port: int, public_url: str | None = None) -> frozenset[str]:
     return frozenset(hosts)
 
 
+def own_origins(port: int, public_url: str | None = None) -> frozenset[str]:
+    """What browsers call our own pages in an Origin header (RFC 6454, 6.2)."""
+    usual = port == _USUAL_PORT["http"]
+    origins = {f"http://{name}" if usual else f"http://{name}:{port}" for name in _LOOPBACK}
+    if public_url:
+        address = urlsplit(public_url.lower())
+        host = address.netloc.rpartition("@")[2]
+        origins.add(f"{address.scheme}://{host.removesuffix(f':{_USUAL_PORT[address.scheme]}')}")
+    return frozenset(origins)
+
+
+def is_own(request: Request, origins: Collection[str]) -> bool:
+    """Whether a page of ours sends this, as far as a browser says; what is no browser says nothing.
+
+    Sources: Fetch Metadata, `Sec-Fetch-Site`; RFC 6454, `Origin`, which is `null` where no referrer is sent.
+    """
+    site, origin = (request.headers.get(name, "").lower() for name in ("sec-fetch-site", "origin"))
+    return site in ("", "same-origin") and (origin in ("", *origins) or bool(site and origin == "null"))
+
+
 class Guard:
     """Refuses requests meant for another host, so that no web page can reach us through a name of its own.
 
     Answers 400 without exactly one Host header, and 421 for a host that is not ours.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, hosts: Collection[str], any_host: Collection[str] = ()) -> None:
+        """`any_host` are paths that are answered under any name."""
         self._app = app
+        self._any_host = frozenset(any_host)
         self._hosts = frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,16 +91,14 @@ class Guard:
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers[name] = value
+                message["headers"] = [*message.get("headers", ()), *RAW_HEADERS]
             await send(message)
 
         given = Headers(scope=scope).getlist("host")
         if len(given) != 1:
             refusal = PlainTextResponse("One Host header is needed.\n", 400)
             await refusal(scope, receive, guarded)
-        elif given[0].lower() not in self._hosts:
+        elif given[0].lower() not in self._hosts and scope["path"] not in self._any_host:
             refusal = PlainTextResponse("This host name is not served here.\n", 421)
             await refusal(scope, receive, guarded)
         else:

@@ -85,4 +85,6 @@ class InstallPages:
         code = request.query_params.get("code")
         if not code:
             raise Refused(CANCELLED.format(request.query_params.get("error") or "no reason given"))
-        return await installs.finish(code, self._back)
+        installed = await installs.finish(code, self._back)
+        self._trips.arrived(KIND)
+        return installed

@@ -52,7 +52,7 @@ class OpenId:
     async def identify(self, code: str, nonce: str, redirect_uri: str) -> Identity:
         """Who came back with this code. Raises Refused where Slack does not vouch for them; Unavailable."""
         try:
-            async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http:
+            async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as http:
                 token = await self._token(http, code, redirect_uri)
                 claims = await self._claims(http, token)
         except (httpx.HTTPError, ValueError) as error:

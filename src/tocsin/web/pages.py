@@ -93,7 +93,8 @@ class Pages:
 
     async def incident(self, request: Request, reader: Reader) -> Response:
         try:
-            incident = await self.backend.find(request.path_params["reference"])
+            wanted = reader.wanted.model_copy(update={"reference": request.path_params["reference"]})
+            incident = next(iter(await self.backend.matching(wanted, limit=1)), None)
             if incident is None or not reader.may_see(incident):
                 return self.not_found(request)
             timeline = await self.backend.timeline(incident.id)
@@ -149,7 +150,7 @@ class Pages:
     def reader(self, request: Request) -> Reader:
         """Who sends this request, as far as that was found out."""
         found = getattr(request.state, "reader", None)
-        return found if isinstance(found, Reader) else Reader(public=self.access.public)
+        return found if isinstance(found, Reader) else Reader(public=self.access.is_open(request))
 
     def unavailable(self, request: Request, trouble: TocsinError) -> Response:
         return self.plain(request, 503, "api_error", str(trouble))
@@ -184,7 +185,7 @@ class Pages:
         """The next incidents that this reader may see, and whether there are more after them."""
         seen: list[Incident] = []
         while len(seen) <= PAGE:
-            batch = await self.backend.incidents(after=after, limit=PAGE + 1)
+            batch = await self.backend.matching(reader.wanted, after=after, limit=PAGE + 1)
             seen += [incident for incident in batch if reader.may_see(incident)]
             if len(batch) <= PAGE:
                 break

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from tocsin.web.wire import LimitedProtocol
+
 GRACE_SECONDS = 2
 KEEP_ALIVE_SECONDS = 75
 
@@ -35,6 +37,7 @@ async def serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[None]
     """Answer on the socket until left; requests in hand have two seconds to end."""
     config = uvicorn.Config(
         app,
+        http=LimitedProtocol,
         ws="websockets-sansio",
         lifespan="off",
         log_level="warning",

@@ -83,7 +83,9 @@ class Sessions:
         if found is not None:
             kept = [one for one in await self._kept(found.signed) if one.id != found.id]
             await self._keep(found.signed, kept)
-        response.delete_cookie(self.cookie_name, secure=self._secure, httponly=True, samesite="lax")
+        # Whoever brings no cookie is not told to drop the one that they may have kept back.
+        if self.cookie_name in request.cookies:
+            response.delete_cookie(self.cookie_name, secure=self._secure, httponly=True, samesite="lax")
         return response
 
     async def _of(self, request: Request) -> _Kept | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from starlette.requests import Request
@@ -12,6 +12,7 @@ from starlette.routing import Route
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import PersonId
 from tocsin.web.access import Membership
+from tocsin.web.guard import is_own
 from tocsin.web.openid import OpenId
 from tocsin.web.sessions import Sessions, Signed
 from tocsin.web.trips import Trips
@@ -19,6 +20,7 @@ from tocsin.web.trips import Trips
 KIND = "sign-in"
 DONE = "/sign-in/done"
 STRANGE = "That sign-in was not begun in this browser, or is over. Try again."
+ELSEWHERE = "Another site asked to sign you out, so nothing was done."
 CANCELLED = "Slack says that you did not agree, so you are not signed in."
 
 
@@ -39,12 +41,15 @@ class SignIn:
         *,
         refusal: Membership,
         public_url: Callable[[], str],
+        origins: Collection[str],
     ) -> None:
+        """`origins` are those of our own pages: nobody is signed out by another."""
         self.sessions = sessions
         self.refusal = refusal
         self._openid = openid
         self._trips = trips
         self._public_url = public_url
+        self._origins = origins
 
     def routes(self, said: Said) -> list[Route]:
         async def begin(request: Request) -> Response:
@@ -60,6 +65,8 @@ class SignIn:
             return self._trips.forget(KIND, answer)
 
         async def leave(request: Request) -> Response:
+            if not is_own(request, self._origins):
+                return said(request, 403, ELSEWHERE)
             try:
                 return await self.sessions.end(request, RedirectResponse("/incidents", 303))
             except TocsinError as trouble:
@@ -89,6 +96,7 @@ class SignIn:
         if not code:
             raise Refused(CANCELLED)
         found = await self._openid.identify(code, trip.nonce, self._back)
+        self._trips.arrived(KIND)
         signed = Signed(person=PersonId(found.person), team=found.team, org=found.org, name=found.name)
         if why := await self.refusal(signed):
             raise Refused(why)

@@ -14,9 +14,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tocsin.actions.ports import Clock
+from tocsin.incidents.errors import Unavailable
 
 SECONDS = 600
 """How long somebody may take at Slack; its own code lives as long (Slack, "Installing with OAuth")."""
+
+
+MOST_UNPROVEN, UNPROVEN_SECONDS = 10, 30
+"""Trips of one kind that may end in so many seconds with Slack vouching for nobody: each asks Slack once."""
+
+CROWDED = "Too many came back from Slack just now with nothing that Slack knows; try again in a minute."
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,7 @@ class Trips:
         self.secure = secure
         self._clock = clock
         self._ended: dict[str, int] = {}
+        self._unproven: dict[str, list[int]] = {}
 
     def cookie_name(self, kind: str) -> str:
         return f"{'__Host-' if self.secure else ''}tocsin-{kind}"
@@ -62,7 +70,10 @@ class Trips:
         return response
 
     def end(self, kind: str, request: Request) -> Trip | None:
-        """The trip that ends with this request; None when it is not one of this browser, or ended before."""
+        """The trip that ends with this request; None when it is not one of this browser, or ended before.
+
+        It counts as unproven until `arrived`. Raises Unavailable where too many are.
+        """
         packed, _, signature = request.cookies.get(self.cookie_name(kind), "").partition(".")
         if not hmac.compare_digest(signature.encode(), self._signed(kind, "cookie", packed).encode()):
             return None
@@ -74,8 +85,16 @@ class Trips:
         self._ended = {state: ends for state, ends in self._ended.items() if ends > now}
         if trip.ends <= now or trip.state in self._ended:
             return None
+        unproven = [at for at in self._unproven.get(kind, ()) if at > now - UNPROVEN_SECONDS]
+        if len(unproven) >= MOST_UNPROVEN:
+            raise Unavailable(CROWDED)
+        self._unproven[kind] = [*unproven, now]
         self._ended[trip.state] = trip.ends
         return trip
+
+    def arrived(self, kind: str) -> None:
+        """Slack has vouched for whoever ended a trip: it is one less that leads to nothing."""
+        self._unproven[kind] = self._unproven.get(kind, [])[:-1]
 
     def forget(self, kind: str, response: Response) -> Response:
         response.delete_cookie(self.cookie_name(kind), secure=self.secure, httponly=True, samesite="lax")

@@ -72,6 +72,7 @@ class DevRevClient:
             },
             timeout=httpx.Timeout(seconds, connect=min(seconds, 5.0)),
             verify=tls_context(),
+            trust_env=False,
             limits=httpx.Limits(max_connections=20, max_keepalive_connections=10),
         )
 

@@ -65,6 +65,9 @@ class Reading:
         self, wanted: IncidentFilter, *, after: str | None = None, limit: int = 50
     ) -> Sequence[Incident]:
         """Newest first, at most a hundred; what DevRev cannot filter by is left out here."""
+        if wanted.reference:
+            named = await self.find(wanted.reference)
+            return [named] if named is not None and _fits(named, wanted) else []
         asked = await self._asked(wanted)
         if asked is None:
             return []

@@ -96,6 +96,9 @@ class IncidentIo:
         self, wanted: IncidentFilter, *, after: str | None = None, limit: int = 50
     ) -> Sequence[Incident]:
         """What incident.io filters, and of that, of the newest thousand, what matches otherwise."""
+        if wanted.reference:
+            named = await self.find(wanted.reference)
+            return [named] if named is not None and _matches(named, wanted) else []
         query, found, looked = reading.query_of(wanted), list[Incident](), 0
         while len(found) < limit and looked < MOST_LOOKED_AT:
             page = await reading.newest(self._client, query, after=after, limit=reading.MOST_ON_A_PAGE)

@@ -42,6 +42,7 @@ class Client:
             headers={"Authorization": f"Bearer {key}", "Accept": "application/json"},
             timeout=httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds)),
             verify=tls_context(),
+            trust_env=False,
             limits=httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=55.0),
         )
         self._pace = Pace()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -21,9 +20,6 @@ from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
 
 MOST_ON_A_PAGE = 250  # incident.io, Incidents V2 List: page_size is at most 250
-
-_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}", re.ASCII)
-_REFERENCE = re.compile(r"(?:INC-)?([1-9][0-9]{0,14})", re.ASCII | re.IGNORECASE)
 
 
 class LocalBackend:
@@ -91,9 +87,9 @@ class LocalBackend:
 
     async def find(self, reference: str) -> Incident | None:
         wanted = reference.strip()
-        if number := _REFERENCE.fullmatch(wanted):
+        if number := finding.REFERENCE.fullmatch(wanted):
             return await self._find(rows.BY_NUMBER, int(number[1]))
-        if _ID.fullmatch(wanted):
+        if finding.ID.fullmatch(wanted):
             return await self._find(rows.BY_ID, wanted)
         return None
 

@@ -13,6 +13,8 @@ from tocsin.incidents.requests import IncidentFilter
 
 _NO_NUMBER = 1 << 62
 _WORD = re.compile(r"\w+")
+ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}", re.ASCII)
+REFERENCE = re.compile(r"(?:INC-)?([1-9][0-9]{0,14})", re.ASCII | re.IGNORECASE)
 
 # An index for each way of asking (see schema.py), by what is asked for.
 _INDEXES = {
@@ -35,10 +37,45 @@ def matching_numbers(db: Database, wanted: IncidentFilter, after: str | None, li
         before = row[0]
     if _contradicts_itself(db, wanted):
         return []
+    if wanted.reference:
+        return _named(db, wanted)[:limit]
     found: set[int] = set()
     for query, parameters in _walks(wanted, before):
         found |= {row[0] for row in db.execute(f"{query} LIMIT ?", [*parameters, limit])}
     return sorted(found, reverse=True)[:limit]
+
+
+def named_number(db: Database, reference: str) -> int:
+    """The number that a reference, a number or an id stands for; 0 for none, which no incident has."""
+    wanted = reference.strip()
+    if number := REFERENCE.fullmatch(wanted):
+        return int(number[1])
+    if not ID.fullmatch(wanted):
+        return 0
+    row = db.execute("SELECT number FROM incidents WHERE id = ?", [wanted]).fetchone()
+    return int(row[0]) if row is not None else 0
+
+
+_ALONE = """SELECT i.number FROM incidents i INDEXED BY incidents_listed
+    WHERE (i.visibility = 'public') = ? AND i.number = ?"""
+_THEIR_OWN = """SELECT i.number FROM incident_people p CROSS JOIN incidents i ON i.number = p.number
+    WHERE p.slack_user_id = ? AND p.is_public = 0 AND p.is_open IN (1, 0) AND p.number = ?"""
+
+
+def _named(db: Database, wanted: IncidentFilter) -> list[int]:
+    """The number of the one that goes by this reference, if it may be known of.
+
+    One that may not takes the same queries, and as many steps, as one that is not there: the index has what
+    is public apart from what is private, and a private one is looked for among what is somebody's own.
+    """
+    number, teams = named_number(db, wanted.reference), IncidentFilter(teams=wanted.teams)
+    conditions, parameters = _conditions(teams)
+    private = (_ALONE, 0) if wanted.visible_to is None else (_THEIR_OWN, wanted.visible_to)
+    found: list[int] = []
+    for query, first in ((_ALONE, 1), private):
+        where = " AND ".join([query, *conditions])
+        found += [row[0] for row in db.execute(f"{where} LIMIT 1", [first, number, *parameters])]
+    return found
 
 
 def _contradicts_itself(db: Database, wanted: IncidentFilter) -> bool:

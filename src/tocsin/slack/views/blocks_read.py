@@ -55,7 +55,7 @@ def _of_shape(block: Json, names: Names, deep: int) -> Iterator[Line]:
                 yield from _of_rows(said, names)
             else:
                 yield from (line for part in dicts(said) for line in _of_block(part, names, deep + 1))
-        elif isinstance(said, dict) and said.get("type") not in _TEXTS:
+        elif isinstance(said, dict) and str(said.get("type")) not in _TEXTS:
             yield from _of_block(said, names, deep + 1)
         else:
             yield from of_text(said, names)

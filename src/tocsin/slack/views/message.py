@@ -60,7 +60,7 @@ def author(message: Json, names: Names) -> str:
 
 
 def _parts(message: Json, names: Names) -> list[list[Line]]:
-    if message.get("subtype") in _DELETED:
+    if str(message.get("subtype")) in _DELETED:
         return []
     room = message.get("room")
     call = of_plain(str(room.get("name") or ""), names) if isinstance(room, dict) else []
@@ -199,7 +199,7 @@ def _preview(file: Json, names: Names) -> list[Line]:
     if isinstance(spoken, dict) and spoken.get("content"):
         return [*of_plain(str(spoken["content"]), names)]
     preview = file.get("preview")
-    if file.get("mode") not in {"snippet", "post", "space"} or not isinstance(preview, str):
+    if str(file.get("mode")) not in {"snippet", "post", "space"} or not isinstance(preview, str):
         return []
     if file.get("mode") == "snippet":
         return of_code(preview, names)

@@ -48,7 +48,7 @@ def _whole(value: object) -> int:
 
 
 def _of_piece(piece: Json, names: Names) -> Span:
-    kind = piece.get("type")
+    kind = str(piece.get("type") or "")
     if kind == "link":
         return linked(str(piece.get("url") or ""), str(piece.get("text") or ""))
     if kind == "emoji":

@@ -1,0 +1,163 @@
+"""HTTP on the wire: a request has little time to come, is written in one way only, and keeps nobody else out.
+
+uvicorn limits how long an idle connection is kept, and nothing before a request has come whole. What is
+limited here holds before a signature can be checked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import resource
+from http import HTTPStatus
+from typing import Any, Final
+
+import h11
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from tocsin.web.guard import RAW_HEADERS
+
+HEAD_SECONDS: Final = 10.0
+"""How long a head may take, and a body that nobody reads any more."""
+
+WRITE_SECONDS: Final = 30.0
+"""How long whoever asked may take nothing of their answer."""
+
+MOST_CONNECTIONS: Final = 512
+
+AT_WORK: Final = 3
+
+_LOOSE = re.compile(rb"(?<!\r)\n|\n[ \t]")
+"""A line that ends without a carriage return, or that goes on in the next one (RFC 9112, 2.2 and 5.2)."""
+
+
+def most_connections() -> int:
+    """Half of the files that the process may open, at the most: the other half is for our own."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, soft // 2)
+
+
+class StrictConnection(h11.Connection):
+    """Refuses what a proxy may have read otherwise: two lengths, folded lines, lines that end in half."""
+
+    def next_event(self) -> Any:
+        # A head is looked at once it is whole, so that one that comes byte by byte costs nothing.
+        before = self.trailing_data[0] if self.their_state is h11.IDLE else b""
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            head = before[: len(before) - len(self.trailing_data[0])]
+            names = {name for name, _ in event.headers}
+            twice = b"content-length" in names or event.http_version < b"1.1"
+            if _LOOSE.search(head) or (b"transfer-encoding" in names and twice):
+                raise h11.RemoteProtocolError("ambiguous framing")
+        return event
+
+
+class LimitedProtocol(H11Protocol):
+    """One connection. Whenever nothing that it asked for is being answered, a timer runs."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.conn = StrictConnection(h11.SERVER)
+        self.waits_since = self.loop.time()
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def waits(self) -> bool:
+        """True while nothing of it is in hand: it has asked for nothing yet, or has its answer."""
+        return self.cycle is None or self.cycle.response_complete
+
+    @property
+    def rank(self) -> int:
+        """How much would be lost if it were gone: nothing while it waits, and most while we are at work."""
+        still_sends = self.conn.their_state is h11.SEND_BODY
+        return 0 if self.waits else 1 if still_sends else 2 if self._write_timer is not None else AT_WORK
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._start_head_timer()
+        if len(self.connections) > most_connections():
+            self._make_room()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_head_timer()
+        self._stop_write_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self not in self.connections:
+            return
+        # uvicorn has stopped the timer of an idle connection, however little has come.
+        if self.waits:
+            self._start_head_timer()
+        else:
+            self._stop_head_timer()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        self._stop_head_timer()
+        super().handle_websocket_upgrade(event)
+
+    def on_response_complete(self) -> None:
+        self.waits_since = self.loop.time()
+        super().on_response_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._write_timer = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._stop_write_timer()
+        super().resume_writing()
+
+    def _start_head_timer(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._end_late_head)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    def _end_late_head(self) -> None:
+        self._refuse(408 if self.conn.trailing_data[0] else None)
+
+    def _refuse(self, status: int | None) -> None:
+        """Say why, where nothing has been said yet, and hang up."""
+        if self.transport.is_closing():
+            return
+        if status is not None and self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            headers = [*RAW_HEADERS, (b"content-length", b"0"), (b"connection", b"close")]
+            reason = HTTPStatus(status).phrase.encode()
+            said = h11.Response(status_code=status, headers=headers, reason=reason)
+            self.transport.write(self.conn.send(said) or b"")
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+        self.transport.close()
+
+    def _make_room(self) -> None:
+        """Hang up on whoever waits longest, else on who still sends, else on who reads nothing."""
+        others = [
+            other
+            for other in self.connections
+            if isinstance(other, LimitedProtocol) and other is not self and not other.transport.is_closing()
+        ]
+        if idle := [other for other in others if other.rank < AT_WORK]:
+            min(idle, key=lambda other: (other.rank, other.waits_since)).transport.abort()
