@@ -15,6 +15,7 @@ from crash.lives import Life, first
 from crash.stage import LONGEST_ANSWER, MOST_TRIES, NOBODY_THERE, Gesture, Stage, seen
 from tocsin.playground.delivery import ACK_SECONDS
 from tocsin.playground.model import Message, Outcome, View
+from tocsin.playground.typed_text import command_text
 
 GLANCE = 0.05
 RETRY_SECONDS = 301.0
@@ -90,14 +91,14 @@ class Case:
             life = await self.stage.lives.alive()
             doing = self.stage.workspace.command(who, place or self.channel, text)
             outcome = await self.stage.while_it_lives(life, doing)
-            tries.append(Try(self._answer_to(outcome, text), token))
+            tries.append(Try(self._answer_to(outcome, who, text), token))
         return await self._done(Deed(verb, who, self.token, tuple(tries), **deed))
 
-    def _answer_to(self, outcome: Outcome, text: str) -> Told:
+    def _answer_to(self, outcome: Outcome, who: str, text: str) -> Told:
         if not outcome.ok:
             assert outcome.error in NOBODY_THERE, outcome
             return "cut off"
-        said = text.partition(" ")[2]
+        said = command_text(self.stage.workspace.state, who, text.partition(" ")[2], should_escape=True)
         sent = (r for r in reversed(self.stage.workspace.requests) if r.method == "slash_commands")
         answer = next(request for request in sent if request.args["text"] == said)
         return said_of(str((answer.response or {}).get("text") or ""))

@@ -68,7 +68,7 @@ async def who_does_what(stage: Stage) -> None:
         entries=("took the role",),
         holds={"lead": ana},
     )
-    await case.typed("ana", "lead", f"<@{ben}>", entries=("set Incident Lead to",), holds={"lead": ben})
+    await case.typed("ana", "lead", "@ben", entries=("set Incident Lead to",), holds={"lead": ben})
     await case.sent(
         *("ana", "role", case.form("ana", "role")),
         {"incident_role_assignments.communications": picked(chloe)},

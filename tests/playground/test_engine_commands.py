@@ -55,6 +55,33 @@ async def test_names_in_the_text_are_escaped_when_the_manifest_says_so(slack: Ru
     assert raw == "@ben"
 
 
+async def test_the_text_is_escaped_as_slack_escapes_it(slack: RunningWorkspace) -> None:
+    """Slack, slash commands: `should_escape`. A private channel has no name; angle brackets mean nothing."""
+    typed = "@oncall <b> & #leads https://a.example/x?a=1&b=2, #nowhere\n@nobody"
+    for command in ("/page", "/raw"):
+        await run(slack, "ana", "general", f"{command} {typed}")
+    escaped, raw = (r.args["text"] for r in slack.workspace.wire.matching("slash_commands"))
+    group = next(group for group in slack.workspace.state.groups.values() if group.handle == "oncall")
+    address = "https://a.example/x?a=1&amp;b=2"
+    leads = f"<#{slack.channel('leads')}|>"
+    oncall = f"<!subteam^{group.id}|@oncall>"
+    assert escaped == f"{oncall} &lt;b&gt; &amp; {leads} <{address}>, #nowhere\n@nobody"
+    assert raw == f"@oncall &lt;b&gt; &amp; #leads {address}, #nowhere\n@nobody"
+
+
+async def test_what_was_picked_in_the_composer_goes_out_as_it_is(slack: RunningWorkspace) -> None:
+    picked = "<@U0BEN00002> <#C0GENERAL1|general> <!subteam^S0ONCALL01> <https://a.example|the graph>"
+    await run(slack, "ana", "general", f"/page {picked} <@nobody> 1 < 2")
+    (heard,) = slack.workspace.wire.matching("slash_commands")
+    assert heard.args["text"] == f"{picked} &lt;@nobody&gt; 1 &lt; 2"
+
+
+async def test_a_private_channel_is_no_channel_for_who_is_not_in_it(slack: RunningWorkspace) -> None:
+    await run(slack, "gus", "general", "/page #leads")
+    (heard,) = slack.workspace.wire.matching("slash_commands")
+    assert heard.args["text"] == "#leads"
+
+
 async def test_a_command_tells_only_strings_and_hides_private_channel_names(slack: RunningWorkspace) -> None:
     await run(slack, "ana", "leads", "/page")
     (heard,) = slack.workspace.wire.matching("slash_commands")

@@ -224,7 +224,7 @@ class People:
         whom = self.rng.choice(circle if kept.private else [*PEOPLE])
         self._trust(kept, who, self._id(whom))
         role = self.rng.choice(["lead {}", "role {} comms"]).format(kept.reference)
-        await self._typed(who, f"{role} <@{self._id(whom)}>")
+        await self._typed(who, f"{role} @{whom}")
 
     async def _make_private(self, who: str) -> None:
         kept = self._one()

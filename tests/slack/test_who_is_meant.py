@@ -10,6 +10,7 @@ import pytest_asyncio
 from fakes.bot import RunningBot
 from fakes.errands import declared, opened_by, typed_verb
 from fakes.readings import settled, value, words
+from fakes.slash import slash
 
 from tocsin.incidents.model import Incident
 from tocsin.playground.faults import Fault
@@ -121,7 +122,7 @@ async def test_a_workspace_too_large_to_list_is_not_guessed_in(bot: RunningBot) 
         bot.workspace.state.people[person.id] = person
     try:
         incident = await declared(bot, "api is down")
-        view = await opened_by(bot, "ana", incident.slack_channel_id, "/incident lead @dan")
+        view = (await slash(bot, "ana", incident.slack_channel_id, "lead @dan")).view
         assert "may be Daniela Rossi (@dan), or somebody whom Tocsin does not know yet" in words(view)
         assert len(bot.calls("users.list")) == 1
         assert await lead(bot, incident) is None
@@ -133,7 +134,7 @@ async def test_a_workspace_too_large_to_list_is_not_guessed_in(bot: RunningBot) 
 async def test_while_slack_does_not_say_who_is_there_the_form_asks_in_time(bot: RunningBot) -> None:
     incident, never = await declared(bot, "api is down"), asyncio.Event()
     bot.workspace.faults.plan("users.list", Fault(until=never))
-    view = await opened_by(bot, "ana", incident.slack_channel_id, "/incident lead @dkim")
+    view = (await slash(bot, "ana", incident.slack_channel_id, "lead @dkim")).view
     assert "“@dkim”" in words(view)
     answered = [r for r in bot.workspace.requests if r.method == "slash_commands"][-1]
     assert answered.took is not None
@@ -185,7 +186,8 @@ async def test_by_whom_is_asked_where_it_is_not_certain_and_what_was_typed_is_in
     bot: RunningBot, typed: str, kept: str
 ) -> None:
     incident = await declared(bot, "the disk is full")
-    view = await opened_by(bot, "ana", incident.slack_channel_id, f"/incident action {typed}")
+    view = (await slash(bot, "ana", incident.slack_channel_id, f"action {typed}")).view
+    assert view is not None
     assert value(view, "text") == kept
     assert value(view, "assignee") is None
     assert await bot.bot.verbs.follow_ups.of(incident.id) == []

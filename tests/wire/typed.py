@@ -52,7 +52,7 @@ async def a_severity_is_set_from_anywhere_by_reference(way: Journey) -> None:
 @row("command lead")
 async def a_lead_is_named_and_brought_into_the_channel(way: Journey) -> None:
     incident, ben = await way.standing(), way.slack.person("ben")
-    assert incident.reference in await way.types("ana", f"lead <@{ben}>", incident)
+    assert incident.reference in await way.types("ana", "lead @ben", incident)
     lead = (await way.now(incident)).lead
     assert lead is not None
     assert lead.slack_user_id == ben
@@ -62,7 +62,7 @@ async def a_lead_is_named_and_brought_into_the_channel(way: Journey) -> None:
 @row("command role")
 async def a_role_is_given_by_its_short_name(way: Journey) -> None:
     incident, priya = await way.standing(), way.slack.person("priya")
-    assert incident.reference in await way.types("ana", f"role comms <@{priya}>", incident)
+    assert incident.reference in await way.types("ana", "role comms @priya", incident)
     held = (await way.now(incident)).incident_role_assignments
     assert [a.role.name for a in held if a.assignee and a.assignee.slack_user_id == priya] == [
         "Communications Lead"
@@ -108,7 +108,7 @@ async def a_note_is_in_the_timeline(way: Journey) -> None:
 @row("command action")
 async def something_to_do_now_is_given_to_somebody(way: Journey) -> None:
     incident, ben = await way.standing(), way.slack.person("ben")
-    await way.types("ana", f"action drain the node {WRITTEN} <@{ben}>", incident)
+    await way.types("ana", f"action drain the node {WRITTEN} @ben", incident)
     found = (await way.to_do(incident))[-1]
     assert (found.kind, found.text, found.is_done) == ("action", f"drain the node {WRITTEN}", False)
     assert found.assignee is not None

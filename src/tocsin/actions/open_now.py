@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tocsin.incidents.model import Incident, PersonId, TeamId
 from tocsin.incidents.rules import is_of, visible_to
-
-_REFERENCE = re.compile(r"#?(?:([a-z]{2,10})-)?([0-9]{1,15})", re.ASCII | re.IGNORECASE)
-
-
-def is_reference(word: str, *, bare: bool = True) -> bool:
-    """Whether a word looks like `INC-12` or `#12`, or, where `bare` numbers are taken for one, like `12`."""
-    found = _REFERENCE.fullmatch(word)
-    return found is not None and (bare or found[1] is not None or word.startswith("#"))
 
 
 @dataclass

@@ -63,6 +63,8 @@ def ended(change: IncidentChange, ending: Ending, incident: Incident, form: Form
     """
     if ending in form.lacks:
         raise Refused(form.lacks[ending])
+    if ending == "merge" and not change.merged_into:
+        raise Refused(f"Say which incident {incident.reference} is part of.")
     now = incident.incident_status
     if ending == "accept" and now.category != "triage":
         raise Refused(f"{incident.reference} is {now.name}; only what is in triage can be accepted.")

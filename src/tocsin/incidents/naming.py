@@ -10,6 +10,7 @@ from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Form, PersonId, Role
 from tocsin.incidents.requests import IncidentFilter
 from tocsin.incidents.rules import cleaned, in_words
+from tocsin.incidents.words import after, bare, spans, trimmed
 
 
 class Named(Protocol):
@@ -32,20 +33,23 @@ def leading(
 ) -> tuple[N, str]:
     """The thing that the text begins with, and what follows it.
 
-    A whole name counts for more than the beginning of one, and a long name for more than a short one.
+    A whole name counts for more than the beginning of one, and a long name for more than a short one. Quotes,
+    bold and the marks that end a sentence are no part of it.
     Raises Refused with all there are, when it is none of them or may be several.
     """
-    words = cleaned(text, lines=True).split()
-    rests = [text.split(None, count)[count:] for count in range(len(words) + 1)]
+    words = spans(text)
+    typed = [bare(text[start:end]) for start, end in words]
+    spelt = {thing.id: _spelt(thing, also) for thing in things}
+    longest = max((len(spelling.split()) for names in spelt.values() for spelling in names), default=0)
     for match in (_is_whole, _is_beginning):
-        for count in range(len(words), 0, -1):
-            typed = " ".join(words[:count]).casefold()
-            if match is _is_beginning and count < len(words) and len(typed) < SHORTEST_BEFORE_MORE:
+        for count in range(min(len(words), longest), 0, -1):
+            said = " ".join(typed[:count])
+            if match is _is_beginning and count < len(words) and len(said) < SHORTEST_BEFORE_MORE:
                 continue
-            found = [thing for thing in things if match(typed, _spelt(thing, also))]
+            found = [thing for thing in things if match(said, spelt[thing.id])]
             if len(found) == 1:
-                return found[0], "".join(rests[count]).strip()
-    raise Refused(f"There is no {what} “{' '.join(words)}”. {there_is(things)}")
+                return found[0], after(text, words[count - 1][1])
+    raise Refused(f"There is no {what} “{' '.join(cleaned(text).split())}”. {there_is(things)}")
 
 
 def there_is(things: Sequence[Named]) -> str:
@@ -63,7 +67,7 @@ def role_spellings(role: Role) -> tuple[str, ...]:
 
 def _spelt(thing: N, also: Callable[[N], Iterable[str]] | None) -> list[str]:
     more = also(thing) if also else ()
-    return [spelling.casefold() for spelling in (thing.name, thing.id, *more)]
+    return [" ".join(map(bare, spelling.split())) for spelling in (thing.name, thing.id, *more)]
 
 
 def _is_whole(typed: str, spellings: list[str]) -> bool:
@@ -98,10 +102,10 @@ def wanted_by(text: str, form: Form, person: PersonId | None) -> tuple[IncidentF
     wanted: dict[str, Any] = {"is_open": True, "visible_to": person}
     titles: list[str] = []
     unknown: list[str] = []
-    words = cleaned(text)
+    words = trimmed(cleaned(text))
     while words:
-        first, _, rest = words.partition(" ")
-        match first.casefold():
+        first, rest = _first(words)
+        match bare(first):
             case "open" | "closed" as state:
                 wanted["is_open"] = state == "open"
             case "all":
@@ -113,7 +117,7 @@ def wanted_by(text: str, form: Form, person: PersonId | None) -> tuple[IncidentF
                 rest, title, asked = _asked(words, form)
                 wanted |= asked
                 (titles if asked else unknown).append(title)
-        words = rest.strip()
+        words = rest
     stands = {True: "Open", False: "Closed", None: "All"}[wanted["is_open"]]
     said = f"Left out, because Tocsin does not know it: {in_words(unknown)}." if unknown else ""
     return IncidentFilter(**wanted), ": ".join(filter(None, [f"{stands} incidents", in_words(titles)])), said
@@ -130,6 +134,11 @@ def _asked(words: str, form: Form) -> tuple[str, str, dict[str, Any]]:
     try:
         status, rest = leading(words, form.statuses, "status")
     except Refused:
-        first, _, rest = words.partition(" ")
+        first, rest = _first(words)
         return rest, f"“{first}”", {}
     return rest, status.name, {"incident_status_id": status.id, "is_open": status.is_open}
+
+
+def _first(text: str) -> tuple[str, str]:
+    (start, end), *_ = spans(text)
+    return text[start:end], after(text, end)

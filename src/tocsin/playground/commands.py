@@ -10,7 +10,7 @@ from tocsin.playground.model import Channel, InstalledApp, Outcome, Person, Refu
 from tocsin.playground.parts import Parts
 from tocsin.playground.payloads import Payloads
 from tocsin.playground.response_urls import ResponseUrl, is_message
-from tocsin.playground.typed_text import mentions_written
+from tocsin.playground.typed_text import command_text
 from tocsin.playground.words import refusal_words, unanswered_words
 
 
@@ -28,7 +28,7 @@ class CommandActs(Parts):
 
     async def command(self, person: str, channel: str, typed: str, thread_ts: str | None = None) -> Outcome:
         """Run a slash command as typed, `/name text`; what the app acknowledges with is shown."""
-        name, _, text = typed.strip().partition(" ")
+        name, text = [*typed.strip().split(None, 1), ""][:2]
         try:
             actor, room = self.actor(person), self.conversations.entered(person, channel)
             app, declared = self._find_command(name)
@@ -37,11 +37,10 @@ class CommandActs(Parts):
                 raise Refused("no_commands_in_threads")
         except Refused as no:
             return refusal(no, name)
-        if declared.should_escape:
-            text = mentions_written(self.state, text)
+        text = command_text(self.state, person, text.strip(), should_escape=declared.should_escape)
         url = self.response_urls.mint(app, actor.id, room.id)
         trigger = self.modals.trigger(app, actor.id, channel=room.id)
-        payload = self.payloads.command(app, actor, room, name, text.strip(), trigger, url)
+        payload = self.payloads.command(app, actor, room, name, text, trigger, url)
         answer = await self.delivery.deliver(app, "slash_commands", payload, "slash_commands")
         if not answer.ok:
             return unanswered(answer, name, app)

@@ -32,6 +32,7 @@ from tocsin.slack.desks import Desks
 from tocsin.slack.disclosure import NOTHING
 from tocsin.slack.events import Heard
 from tocsin.slack.gestures import Command, Happening, Press, Shortcut, Submission, Suggestion
+from tocsin.slack.listeners.choose import ask_whether
 from tocsin.slack.views.declared import sorry_modal
 from tocsin.tracing import traced
 
@@ -183,11 +184,11 @@ async def _apologise(ack: AsyncAck, gesture: Frozen, sentence: str) -> None:
 
 
 async def _run_command(ack: AsyncAck, command: Command, desk: Desk, delivery: Delivery) -> None:
-    verb, rest, notice = routes.find_verb(command.text)
-    if notice:
-        await verb.listener(ack, command, rest, desk, notice)
-    else:
-        await verb.listener(ack, command, rest, desk)
+    typed = routes.find_verb(command.text)
+    if typed.notice:
+        await typed.verb.listener(ack, command, typed.rest, desk, typed.notice)
+    elif typed.first is None or not await ask_whether(ack, command, typed.first, desk):
+        await typed.verb.listener(ack, command, typed.rest, desk)
 
 
 async def _run_shortcut(ack: AsyncAck, shortcut: Shortcut, desk: Desk, delivery: Delivery) -> None:

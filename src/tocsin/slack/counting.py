@@ -60,10 +60,8 @@ def _found(
 ) -> tuple[str, str, bool]:
     match gesture:
         case Command():
-            word = gesture.text.strip().partition(" ")[0].lower()
-            word = routes.ALSO.get(word, word)
-            name = word if word and word in routes.VERBS else DECLARE
-            return "command", name, True
+            first = routes.find_verb(gesture.text).first
+            return "command", first.word if first else DECLARE, True
         case Shortcut():
             return "shortcut", gesture.callback_id, gesture.callback_id in routes.SHORTCUTS
         case Submission():

@@ -12,51 +12,10 @@ from tocsin.actions.best_effort import best_effort
 from tocsin.actions.ports import loop_time
 from tocsin.incidents.model import ChannelId, PersonId
 from tocsin.slack.people import ASKED_AT_ONCE, ASKING_SECONDS, FRESH_SECONDS, KEPT, People
+from tocsin.slack.typed import as_read, mentioned
 from tocsin.slack.workspace import SlackWorkspace
 
 PERSON = re.compile(r"<@([UW][A-Z0-9]{1,30})(?:\|[^<>]*)?>")
-_TOKEN = re.compile(
-    r"<(@[UW][A-Z0-9]+|#[CDG][A-Z0-9]+|!subteam\^S[A-Z0-9]+|!(?:here|channel|everyone|date\^[^<>|]+)"
-    r"|(?:https?://|mailto:|tel:)[^<>|\s]+)(?:\|([^<>]*))?>"
-)
-_SUBTEAM = "!subteam^"
-
-
-def spelt(text: str, names: Mapping[str, str]) -> str:
-    """The text with what Slack puts between angle brackets as people read it (Slack, formatting text).
-
-    `names` are those of people, user groups and channels, by id. What has none is called by the label that it
-    came with, else in words. Entities (`&lt;`) stay as they are.
-    """
-
-    def read(token: re.Match[str]) -> str:
-        target, label = token[1], token[2] or ""
-        kind, id_ = target[0], _id(target)
-        if kind == "@":
-            return _called("@", names.get(id_, label), "somebody")
-        if kind == "#":
-            return _called("#", names.get(id_, label), "a channel")
-        if target.startswith(_SUBTEAM):
-            return _called("@", names.get(id_, label), "a user group")
-        if kind == "!":
-            return label or f"@{target[1:].partition('^')[0]}"
-        return label or target
-
-    return _TOKEN.sub(read, text)
-
-
-def _called(sign: str, name: str, otherwise: str) -> str:
-    return f"{sign}{name.lstrip(sign)}" if name else otherwise
-
-
-def _id(target: str) -> str:
-    return target.removeprefix(_SUBTEAM).lstrip("@#")
-
-
-def mentioned(text: str) -> list[str]:
-    """The ids of the people, user groups and channels that a text mentions, each once."""
-    found = (token[1] for token in _TOKEN.finditer(text))
-    return list(dict.fromkeys(_id(one) for one in found if one[0] in "@#" or one.startswith(_SUBTEAM)))
 
 
 class Mentions:
@@ -74,7 +33,7 @@ class Mentions:
 
     async def spell(self, text: str, seconds: float = ASKING_SECONDS) -> str:
         """The text as people read it; Slack is asked for names not known yet, so many seconds at most."""
-        return spelt(text, await self.names_of(mentioned(text), seconds)) if "<" in text else text
+        return as_read(text, await self.names_of(mentioned(text), seconds))
 
     async def names_of(self, ids: Iterable[str], seconds: float = ASKING_SECONDS) -> dict[str, str]:
         """The names of people, of user groups without the @, and of public channels without the #, by id.

@@ -34,6 +34,7 @@ from tocsin.slack.listeners import (
 )
 from tocsin.slack.meant import find_meant
 from tocsin.slack.scopes import SCOPES as SCOPES
+from tocsin.slack.typed import First, first_word, typed_word
 from tocsin.slack.views.step import DECLARE_STEP
 
 Listener = Callable[..., Coroutine[Any, Any, None]]
@@ -55,6 +56,18 @@ class Verb:
     listener: Listener
     here: bool = False
     """About one incident: it is done in that incident's channel, or with its reference first."""
+
+
+@dataclass(frozen=True)
+class Typed:
+    """The text after the command: a verb and what follows it, or what is wrong."""
+
+    verb: Verb
+    rest: str
+    first: First | None = None
+    """The verb as it was written; None where the text is a name."""
+    notice: str = ""
+    """A question for above the form, where a verb may have been meant."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +142,9 @@ VERBS: dict[str, Verb] = {
 ALSO = {"actions": "action", "followup": "follow-up", "follow-ups": "follow-up", "roles": "role"}
 ALSO |= dict.fromkeys(("postmortem", "post-mortem"), "document")
 """Other words that people type for a verb, and that begin no name of an incident."""
+
+SPELLINGS = {**{word: word for word in VERBS if word}, **ALSO}
+"""Every verb, by each way to spell it."""
 
 SHORTCUTS: dict[str, ShortcutRoute] = {
     "declare_from_message": ShortcutRoute(
@@ -227,15 +243,14 @@ def find_event(kind: str) -> Listener | None:
     return EVENTS.get(kind) or INSTALL_EVENTS.get(kind)
 
 
-def find_verb(text: str) -> tuple[Verb, str, str]:
-    """The verb, the rest of the text, and a question for above the form; unknown words are a name."""
-    word, _, rest = text.strip().partition(" ")
-    word = ALSO.get(word.lower(), word.lower())
-    if word in VERBS and word:
-        return VERBS[word], rest.strip(), ""
-    meant = find_meant(word, tuple(VERBS))
+def find_verb(text: str) -> Typed:
+    """The verb that the text begins with; unknown words are a name."""
+    first = first_word(text, SPELLINGS)
+    if first is not None:
+        return Typed(VERBS[first.word], first.rest, first)
+    meant = find_meant(typed_word(text), tuple(VERBS))
     notice = f"Did you mean `{COMMAND} {meant}`? Nothing is declared before you submit." if meant else ""
-    return VERBS[""], text, notice
+    return Typed(VERBS[""], text, notice=notice)
 
 
 def help_here() -> tuple[tuple[str, str], ...]:
@@ -271,7 +286,7 @@ def manifest(
             "command": COMMAND,
             "description": COMMAND_DESCRIPTION,
             "usage_hint": COMMAND_USAGE,
-            "should_escape": False,
+            "should_escape": True,
         },
         shortcuts=[
             {

@@ -51,7 +51,7 @@ _TOKEN = re.compile(r"<([^<>\n]+)>")
 _CODE = re.compile(r"`([^`\n]+)`")
 _EMOJI = re.compile(r":([a-z0-9_+'-]+)(?:::(skin-tone-[2-6]))?:")
 _NAMED = re.compile(r"\+1|-1|100|1234|.*[a-z].*")
-_BARE_URL = re.compile(r"https?://[^\s<>|]*[^\s<>|.,;:!?'\"()\[\]{}*_~`]", re.IGNORECASE)
+BARE_URL = re.compile(r"https?://[^\s<>|]*[^\s<>|.,;:!?'\"()\[\]{}*_~`]", re.IGNORECASE)
 _LINK = re.compile(r"(?:https?://|mailto:|tel:|slack://)[^\s|]+", re.IGNORECASE)
 _PERSON = re.compile(r"@([UW][A-Z0-9]+)")
 _CHANNEL = re.compile(r"#([CGD][A-Z0-9]+)")
@@ -198,7 +198,7 @@ class _Scanner:
         return self._push(Span("emoji", target=match[1] + tone), match.end())
 
     def bare_url(self, at: int) -> int:
-        match = _BARE_URL.match(self.text, at)
+        match = BARE_URL.match(self.text, at)
         if not match or (at and self.text[at - 1].isalnum()):
             return self._literal(at)
         url = unescape(match[0])

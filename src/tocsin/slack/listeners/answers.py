@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
+from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 
@@ -16,6 +17,8 @@ from tocsin.incidents.model import Incident
 from tocsin.slack.desk import Desk, answering
 from tocsin.slack.disclosure import NOTHING, Disclosure, shown_to
 from tocsin.slack.gestures import Command, Press, Shortcut, Submission
+from tocsin.slack.typed import as_read
+from tocsin.slack.views.declared import sorry_modal
 from tocsin.slack.views.errand import done_modal, said_modal
 from tocsin.slack.views.kit import escape
 
@@ -86,10 +89,32 @@ def begin(desk: Desk, asked: Asked, doing: str, work: Coroutine[Any, Any, Any]) 
             async with best_effort(doing) as failed:
                 await work
         if failed:
-            await say(desk, asked, escape(reason(failed[0])), NOTHING)
+            sentence = reason(failed[0])
+            if isinstance(asked, Command):
+                sentence = with_words(sentence, asked, desk)
+            await say(desk, asked, escape(sentence), NOTHING)
         answered.set()
 
     desk.tasks.begin(doing, run())
+
+
+async def refuse(ack: AsyncAck, submission: Submission, sentence: str, field: str = "") -> None:
+    """Answer a form with a sentence: under the field, else under its first input, else in the form's place.
+
+    An error for a block that is not in the form is one that nobody reads (Slack, response_action: errors).
+    """
+    shown = submission.view.values
+    under = field if field in shown else next(iter(shown), "")
+    if under:
+        await ack(response_action="errors", errors={under: sentence})
+    else:
+        await ack(response_action="update", view=sorry_modal("Not done", sentence))
+
+
+def with_words(sentence: str, command: Command, desk: Desk) -> str:
+    """A refusal in which what was typed is not lost."""
+    typed = as_read(command.text, desk.people.names)
+    return f"{sentence} You had typed: {command.command} {typed}" if typed else sentence
 
 
 def reason(error: BaseException) -> str:

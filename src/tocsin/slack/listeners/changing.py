@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid5
@@ -21,10 +21,12 @@ from tocsin.incidents.requests import IncidentChange
 from tocsin.slack.desk import Desk, being_answered, patience_left
 from tocsin.slack.disclosure import listed_to, shown_to
 from tocsin.slack.gestures import Command, Press, Submission
-from tocsin.slack.listeners.answers import Asked, begin, readable, reason, say_of
+from tocsin.slack.listeners.answers import Asked, begin, readable, reason, say_of, with_words
 from tocsin.slack.listeners.assignees import checked_roles
 from tocsin.slack.listeners.declare import open_declare
-from tocsin.slack.listeners.errands import aimed, allowed, called
+from tocsin.slack.listeners.errands import Aim, Uncertain, aimed, allowed, called
+from tocsin.slack.permits import CHECK_SECONDS
+from tocsin.slack.typed import as_read
 from tocsin.slack.views.choose import choose_modal
 from tocsin.slack.views.errand import Errand
 from tocsin.slack.views.kit import escape
@@ -55,29 +57,51 @@ class Way:
     """Does it with the text, and answers in a sentence of plain text. Raises Refused, or Unclear."""
     at_once: bool = False
     """Also without any text."""
+    names_people: bool = False
+    """Its text is read with the people in it as Slack names them, `<@U1|ana>`."""
+
+    async def does(self, desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
+        """Does it with the text as Slack sent it."""
+        read = text if self.names_people else await desk.mentions.spell(text, CHECK_SECONDS)
+        return await self.act(desk, asked, incident, read)
 
 
 async def go(way: Way, ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
     """A verb that was typed: it acts at once when there is text, else its form opens."""
     try:
-        aim = await aimed(desk, command, rest)
+        try:
+            aim = await aimed(desk, command, rest)
+        except Uncertain as uncertain:
+            await _ask_which(way, ack, command, rest, desk, uncertain)
+            return
         if aim is None:
             await _ask_which(way, ack, command, rest, desk)
             return
-        opening = not aim.rest and not way.at_once
+    except TocsinError as error:
+        await ack(response_type="ephemeral", text=escape(with_words(reason(error), command, desk)))
+        return
+    await _done(way, ack, command, aim, desk)
+
+
+async def _done(way: Way, ack: AsyncAck, command: Command, aim: Aim, desk: Desk) -> None:
+    opening = not aim.rest and not way.at_once
+    try:
         await allowed(desk, command, way.verb, aim.incident, opening=opening)
         if opening:
             await _open(way, ack, command, desk, aim.incident)
             return
-        try:
-            sentence = await way.act(desk, command, aim.incident, aim.rest)
-            sentence = await readable(desk, command, aim.incident, sentence)
-        except Unclear as unclear:
-            asking = replace(way, opened=unclear.opened or way.opened)
-            await _open(asking, ack, command, desk, aim.incident, unclear.sentence)
-            return
     except TocsinError as error:
-        sentence = reason(error)
+        await ack(response_type="ephemeral", text=escape(reason(error)))
+        return
+    try:
+        sentence = await way.does(desk, command, aim.incident, aim.rest)
+        sentence = await readable(desk, command, aim.incident, sentence)
+    except Unclear as unclear:
+        asking = replace(way, opened=unclear.opened or way.opened)
+        await _open(asking, ack, command, desk, aim.incident, unclear.sentence)
+        return
+    except TocsinError as error:
+        sentence = with_words(reason(error), command, desk)
     await ack(response_type="ephemeral", text=escape(sentence))
 
 
@@ -100,18 +124,18 @@ async def open_way(
         await desk.workspace.open_modal(asked.trigger_id or "", view, about)
 
 
-async def _ask_which(way: Way, ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+async def _ask_which(
+    way: Way, ack: AsyncAck, command: Command, rest: str, desk: Desk, uncertain: Uncertain | None = None
+) -> None:
     """The incidents that may be meant; without any, the declare form for who typed a name."""
     known = desk.open_to(command.by.slack_user_id)
     if known:
-        await ack()
-        typed = f"{command.command} {command.text}".strip() if rest else ""
-        errand = Errand(verb=way.verb, rest=rest[:1500], typed=typed[:600])
-        about = listed_to(command.by.slack_user_id, known)
-        opening = desk.workspace.open_modal(command.trigger_id, choose_modal(errand, known), about)
-        begin(desk, command, "ask which incident", opening)
+        trouble = escape(uncertain.sentence) if uncertain else ""
+        await ask(ack, command, desk, Errand(verb=way.verb, rest=rest), known, trouble=trouble)
         return
     example = f"`{command.command} {way.verb} INC-12`"
+    if uncertain:
+        raise Refused(f"{uncertain.sentence} Name it by its reference, as in {example}.")
     if rest:
         notice = f"No incident is open, so this is taken for a name. For one that is not open: {example}."
         await open_declare(ack, command, command.text, desk, notice)
@@ -120,6 +144,31 @@ async def _ask_which(way: Way, ack: AsyncAck, command: Command, rest: str, desk:
         f"No incident is open, and this is no incident's channel. Name one, as in {example}, "
         f"or declare one with `{command.command}`."
     )
+
+
+async def ask(
+    ack: AsyncAck,
+    command: Command,
+    desk: Desk,
+    errand: Errand,
+    incidents: Sequence[Incident],
+    **shown: str,
+) -> None:
+    """Ask what was meant, in a form that carries all that was typed. Raises Refused where it cannot."""
+    if errand.rest:
+        errand = errand.model_copy(update={"typed": command.text})
+    if not errand.fits:
+        raise Refused("This is too long to ask what you mean; begin with the incident's reference.")
+    await ack()
+    modal = choose_modal(errand, incidents, typed=typed_before(desk, command.command, errand), **shown)
+    about = listed_to(command.by.slack_user_id, incidents)
+    opening = desk.workspace.open_modal(command.trigger_id, modal, about)
+    begin(desk, command, "ask what was meant", opening)
+
+
+def typed_before(desk: Desk, command: str, errand: Errand) -> str:
+    """The command as its sender reads it; empty where nothing but a verb was typed."""
+    return f"{command} {as_read(errand.typed, desk.people.names)}" if errand.typed else ""
 
 
 async def press(way: Way, ack: AsyncAck, pressed: Press, desk: Desk, incident_id: str) -> None:

@@ -1,24 +1,29 @@
-"""Which incident it is about, chosen: the verb goes on from there."""
+"""What was meant, asked and answered: which incident it is about, or whether it was a name."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from slack_bolt.context.ack.async_ack import AsyncAck
+from slack_sdk.models.views import View
 
 from tocsin.incidents.errors import TocsinError
-from tocsin.incidents.model import Incident
+from tocsin.incidents.model import Form, Incident
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.disclosure import NOTHING
-from tocsin.slack.gestures import Press, ShownView, Submission
-from tocsin.slack.listeners import assign, close, describe, export, follow_up, merge, note, update
-from tocsin.slack.listeners.answers import begin, reason, said_view
-from tocsin.slack.listeners.changing import Unclear, Way
+from tocsin.slack.gestures import Command, Press, ShownView, Submission
+from tocsin.slack.listeners import assign, close, describe, export, find, follow_up, help, merge, note, update
+from tocsin.slack.listeners.answers import Asked, begin, reason, refuse, said_view, with_words
+from tocsin.slack.listeners.changing import Unclear, Way, ask, typed_before
 from tocsin.slack.listeners.declare import open_form
-from tocsin.slack.listeners.errands import allowed, called
+from tocsin.slack.listeners.errands import Uncertain, aimed, allowed, called
+from tocsin.slack.sentences import reads_like_a_name
+from tocsin.slack.typed import First, as_read
 from tocsin.slack.views.choose import choose_modal, read_choose
 from tocsin.slack.views.declare import FormContext, declare_modal, named
 from tocsin.slack.views.errand import Errand
-from tocsin.slack.views.kit import escape
+from tocsin.slack.views.kit import escape, shortened
 
 WAYS: dict[str, Way] = {
     way.verb: way
@@ -41,34 +46,93 @@ WAYS: dict[str, Way] = {
     )
 }
 
+SHOWING: dict[str, Callable[[Desk, Asked, str], Awaitable[View]]] = {
+    "list": find.listed,
+    "find": find.found,
+    "show": find.found,
+    "help": help.help_view,
+}
+"""What is only shown, in place of the question."""
+
+
+async def ask_whether(ack: AsyncAck, command: Command, first: First, desk: Desk) -> bool:
+    """Ask whether a name is meant by what begins with a verb; False where that is clear, or asked anyway.
+
+    In an incident's channel the question says what would be done to which incident.
+    """
+    if not reads_like_a_name(first, desk.forms.now or Form(), desk.people.names):
+        return False
+    errand = Errand(verb=first.word, rest=first.rest)
+    way, person = WAYS.get(first.word), command.by.slack_user_id
+    try:
+        if way is None:
+            nothing = "It may be the name of a new incident. Nothing has been done yet."
+            await ask(ack, command, desk, errand, (), question=nothing)
+            return True
+        aim = await aimed(desk, command, first.rest)
+        if aim is None or aim.is_named:
+            return False
+        own = aim.incident
+        await allowed(desk, command, way.verb, own, opening=True)
+        others = [known for known in desk.open_to(person) if known.id != own.id]
+        question = _would(first, own, as_read(first.rest, desk.people.names))
+        await ask(ack, command, desk, errand, (own, *others), question=question, chosen=own.id)
+    except Uncertain:
+        return False
+    except TocsinError as error:
+        await ack(response_type="ephemeral", text=escape(with_words(reason(error), command, desk)))
+    return True
+
+
+def _would(first: First, own: Incident, text: str) -> str:
+    """What would be done here, in mrkdwn."""
+    name, said = shortened(own.name, 100), shortened(text, 200)
+    return (
+        "It may be the name of a new incident. Nothing has been done yet: *Go on* is the command "
+        f"`{first.word}` for *{escape(own.reference)}* {escape(name)}, with “{escape(said)}”."
+    )
+
 
 async def submit_choose(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
     """The verb's form of the chosen incident, or what came of the text that was typed with the verb."""
     errand = Errand.read(submission.view.private_metadata)
     person = submission.by.slack_user_id
     try:
+        if errand.verb in SHOWING:
+            text = as_read(errand.rest, desk.people.names)
+            view = await SHOWING[errand.verb](desk, submission, text)
+            await ack(response_action="update", view=view)
+            return
         incident = await called(desk, read_choose(submission.view.values), person)
         if errand.ts:
             sentence = await note.keep_message(desk, submission, incident, errand)
             await _said(ack, desk, submission, incident, sentence)
             return
-        way = WAYS.get(errand.verb, update.UPDATE)
-        await allowed(desk, submission, way.verb, incident)
-        trouble, opened = "", way.opened
-        if errand.rest or way.at_once:
-            try:
-                sentence = await way.act(desk, submission, incident, errand.rest)
-                await _said(ack, desk, submission, incident, sentence)
-                return
-            except Unclear as unclear:
-                trouble, opened = unclear.sentence, unclear.opened or opened
-        await ack(response_action="update", view=await opened(desk, submission, incident, trouble))
+        await _go_on(ack, desk, submission, incident, errand)
     except TocsinError as error:
         known = desk.open_to(person)
-        view = choose_modal(errand, known, trouble=escape(reason(error))) if known else None
-        await ack(response_action="update", view=view) if view else await ack(
-            response_action="errors", errors={"incident_id": reason(error)}
-        )
+        if not known:
+            await refuse(ack, submission, reason(error), "incident_id")
+            return
+        typed = typed_before(desk, "/incident", errand)
+        view = choose_modal(errand, known, typed=typed, trouble=escape(reason(error)))
+        await ack(response_action="update", view=view)
+
+
+async def _go_on(
+    ack: AsyncAck, desk: Desk, submission: Submission, incident: Incident, errand: Errand
+) -> None:
+    way = WAYS.get(errand.verb, update.UPDATE)
+    await allowed(desk, submission, way.verb, incident)
+    trouble, opened = "", way.opened
+    if errand.rest or way.at_once:
+        try:
+            sentence = await way.does(desk, submission, incident, errand.rest)
+            await _said(ack, desk, submission, incident, sentence)
+            return
+        except Unclear as unclear:
+            trouble, opened = unclear.sentence, unclear.opened or opened
+    await ack(response_action="update", view=await opened(desk, submission, incident, trouble))
 
 
 async def _said(ack: AsyncAck, desk: Desk, submission: Submission, incident: Incident, sentence: str) -> None:
@@ -86,12 +150,13 @@ async def declare_instead(ack: AsyncAck, press: Press, desk: Desk) -> None:
 async def declare_named(ack: AsyncAck, press: Press, desk: Desk) -> None:
     """*Declare … instead*, under a list: what was typed was a name after all."""
     await ack()
-    filled = named(press.control.value or "")
+    carried = FormContext.read(press.control.value or "")
+    filled = DeclareRequest(name=carried.name, summary=carried.summary)
     begin(desk, press, "open the form", open_form(desk, press, FormContext(), filled))
 
 
 async def _declare_instead(desk: Desk, view: ShownView) -> None:
     typed = Errand.read(view.private_metadata).typed
-    filled: DeclareRequest = named(typed.partition(" ")[2])
-    modal = declare_modal(await desk.forms.fetch(), FormContext(), filled)
+    read, words = (as_read(typed, desk.people.names, addresses=kept) for kept in (True, False))
+    modal = declare_modal(await desk.forms.fetch(), FormContext(), named(read, words))
     await desk.workspace.update_modal(view.id, modal, NOTHING, seen=view.hash)

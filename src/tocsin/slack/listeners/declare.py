@@ -21,10 +21,11 @@ from tocsin.incidents.rules import answered, declared, visible_to
 from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.disclosure import NOTHING, Disclosure, listed_to, shown_to
 from tocsin.slack.gestures import Command, Press, Shortcut, ShownView, Submission
-from tocsin.slack.listeners.answers import is_readable
+from tocsin.slack.listeners.answers import is_readable, with_words
 from tocsin.slack.listeners.checking import checked, is_learnt, learn
 from tocsin.slack.listeners.unopened import say_unopened
 from tocsin.slack.permits import CHECK_SECONDS
+from tocsin.slack.typed import as_read
 from tocsin.slack.views.declare import FormContext, declare_modal, named, read_declare
 from tocsin.slack.views.declared import already_modal, declared_modal, loading_modal, saved_modal, sorry_modal
 from tocsin.slack.views.kit import escape
@@ -38,11 +39,11 @@ KEYS = UUID("6f1c1c0e-0e0b-5c1f-9a5e-70c51a000001")
 async def open_declare(ack: AsyncAck, command: Command, rest: str, desk: Desk, notice: str = "") -> None:
     """`/incident`, alone or with the incident's name."""
     if refusal := desk.permits.refusal(command.user_id, "declare"):
-        await ack(response_type="ephemeral", text=escape(_with_words(refusal, command)))
+        await ack(response_type="ephemeral", text=escape(with_words(refusal, command, desk)))
         return
     await ack()
     context = FormContext(origin=command.channel_id)
-    filled = named(rest)
+    filled = named(as_read(rest, desk.people.names), as_read(rest, desk.people.names, addresses=False))
     desk.tasks.begin("open the form", open_form(desk, command, context, filled, notice))
 
 
@@ -271,11 +272,6 @@ async def _answer_outcome(
         await ack(response_action="update", view=view)
     else:
         await _answer_refusal(ack, submission, Refused(outcome.sentence, outcome.fields), desk)
-
-
-def _with_words(sentence: str, command: Command) -> str:
-    """A refusal in which what was typed is not lost."""
-    return f"{sentence} You had typed: {command.command} {command.text}" if command.text else sentence
 
 
 async def open_form(

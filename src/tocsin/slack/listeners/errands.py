@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import cast
 
-from tocsin.actions.open_now import is_reference
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Form, Incident, PersonId
 from tocsin.incidents.permissions import NOT_SEEN, Verb
 from tocsin.incidents.rules import visible_to
+from tocsin.incidents.words import trimmed
 from tocsin.slack.desk import Desk
 from tocsin.slack.gestures import Command
 from tocsin.slack.listeners.answers import Asked
+from tocsin.slack.permalinks import names_one, pages_above, plain_address
+from tocsin.slack.typed import USUAL_PREFIX, Reference, named_in_passing, reference_in
+
+_OPENED_AS = re.compile(r"(([a-z][a-z0-9]{0,19})-[0-9]{1,15})(?:-|$)")
+"""How the names of channels begin that were opened for an incident."""
+
+
+class Uncertain(Refused):
+    """What was typed may be about another incident than the channel's own: it has to be asked."""
 
 
 @dataclass(frozen=True)
@@ -21,20 +31,110 @@ class Aim:
 
     incident: Incident
     rest: str
+    is_named: bool = False
+    """They typed which; else it is the one whose channel this is."""
 
 
 async def aimed(desk: Desk, command: Command, rest: str) -> Aim | None:
     """The incident that is named first in the text, else the one whose channel this is; None without either.
 
     In an incident's own channel a bare number is a number. Raises Refused for a reference to what is not
-    there, in the same words as to what this person may not see.
+    there, in the same words as to what this person may not see; and Uncertain where it is not clear which
+    incident is named. The channel's own is never meant then.
     """
     person = command.by.slack_user_id
     own = await incident_of(desk, command.channel_id, person)
-    word, _, after = rest.strip().partition(" ")
-    if is_reference(word, bare=own is None):
-        return Aim(await called(desk, word, person), after.strip())
-    return Aim(own, rest.strip()) if own is not None else None
+    found = reference_in(rest, prefixes(desk), bare_number=own is None)
+    if found is not None:
+        reference, after = found
+        incident = await meant(desk, reference, person)
+        if incident is not None:
+            return Aim(incident, after, is_named=True)
+    elif own is not None and (passing := named_in_passing(rest, prefixes(desk))) is not None:
+        raise _unclear(passing)
+    return Aim(own, trimmed(rest)) if own is not None else None
+
+
+def prefixes(desk: Desk) -> frozenset[str]:
+    """What references begin with here, as far as incidents are at hand."""
+    return frozenset(known.reference.rpartition("-")[0] for known in desk.open_now.now) - {""}
+
+
+def _unclear(reference: Reference) -> Uncertain:
+    return Uncertain(f"It is not clear which incident “{reference.name or reference.said}” is.")
+
+
+async def meant(desk: Desk, reference: Reference, person: PersonId | None) -> Incident | None:
+    """The incident that is named; None where it is an address of something else.
+
+    Raises Refused where there is none that they may see, and Uncertain where it may be something else.
+    """
+    match reference.by:
+        case "address":
+            return await _at(desk, reference.said, person)
+        case "channel":
+            return await _of_room(desk, reference, person)
+        case "name":
+            return await _of_name(desk, reference, reference.said, person)
+        case "unclear":
+            raise _unclear(reference)
+    try:
+        return await called(desk, reference.said, person)
+    except Refused as refusal:
+        raise refusal if reference.is_usual else _unclear(reference) from refusal
+
+
+async def _of_room(desk: Desk, reference: Reference, person: PersonId | None) -> Incident:
+    channel = ChannelId(reference.said)
+    found = desk.open_now.of_channel(channel) or await desk.find.here(channel)
+    if found is None:
+        return await _of_name(desk, reference, reference.name, person)
+    if not visible_to(person, found):
+        raise Refused(NOT_SEEN)
+    return found
+
+
+async def _of_name(desk: Desk, reference: Reference, name: str, person: PersonId | None) -> Incident:
+    """The incident whose channel is called so, or was when it was opened: it begins with the reference."""
+    wanted = name.casefold()
+    known = (one for one in desk.open_now.seen_by(person) if one.slack_channel_name.casefold() == wanted)
+    if wanted and (found := next(known, None)) is not None:
+        return found
+    opened = _OPENED_AS.match(wanted)
+    if opened is None:
+        raise _unclear(reference)
+    try:
+        return await called(desk, opened[1], person)
+    except Refused as refusal:
+        raise refusal if opened[2] in _usual(desk) else _unclear(reference) from refusal
+
+
+def _usual(desk: Desk) -> frozenset[str]:
+    return frozenset(prefix.casefold() for prefix in prefixes(desk)) | {USUAL_PREFIX}
+
+
+async def _at(desk: Desk, address: str, person: PersonId | None) -> Incident | None:
+    """The incident with this permalink, or with this page; a page below it is its own, too.
+
+    Raises Refused for the address of an incident that is not there, or that they may not see.
+    """
+    addresses = {plain_address(known.permalink): known for known in desk.open_now.now if known.permalink}
+    places = {known.rpartition("/")[0] for known in addresses} | {plain_address(f"{desk.pages}/incidents")}
+    for above, last in pages_above(address):
+        known = addresses.get(f"{above}/{last}")
+        if known is not None and visible_to(person, known):
+            return known
+        if known is not None:
+            raise Refused(NOT_SEEN)
+        if above in places:
+            return await called(desk, last.upper(), person)
+        if names_one(last) and ("-" in last or "incident" in above):
+            found = await desk.find.named(last.upper(), person)
+            if found is not None and plain_address(found.permalink) == f"{above}/{last}":
+                return found
+            if "incident" in above:
+                raise Uncertain(f"It is not clear which incident {address} is.")
+    return None
 
 
 async def called(desk: Desk, reference: str, person: PersonId | None) -> Incident:

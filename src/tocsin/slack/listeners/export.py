@@ -11,6 +11,7 @@ from tocsin.incidents.errors import Refused
 from tocsin.incidents.exporting import ENDINGS, Format
 from tocsin.incidents.model import Incident, TeamId
 from tocsin.incidents.rules import in_words
+from tocsin.incidents.words import bare, spans
 from tocsin.slack.desk import Desk, being_answered
 from tocsin.slack.gestures import Command, Press
 from tocsin.slack.listeners.answers import Asked
@@ -21,7 +22,7 @@ from tocsin.slack.views.kit import escape
 
 def read_format(text: str) -> Format:
     """The format that is meant, in any case, by its name or the end of a file's; Markdown by itself."""
-    word = text.strip().lower().removeprefix("as ").removeprefix(".") or "markdown"
+    *_, word = ["markdown", *(bare(text[start:end]) for start, end in spans(text))]
     for name, ending in ENDINGS.items():
         if word in {name, ending}:
             return name

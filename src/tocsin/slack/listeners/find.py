@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from slack_bolt.context.ack.async_ack import AsyncAck
+from slack_sdk.models.views import View
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Form, Incident, PersonId
@@ -15,7 +16,8 @@ from tocsin.slack.desk import Desk
 from tocsin.slack.disclosure import shown_to
 from tocsin.slack.gestures import Command, Press
 from tocsin.slack.listeners.answers import Asked, begin, say
-from tocsin.slack.listeners.errands import aimed, allowed
+from tocsin.slack.listeners.errands import Uncertain, aimed, allowed
+from tocsin.slack.typed import as_read
 from tocsin.slack.views.listed import Listing, ListQuery, list_blocks, list_modal, list_text
 from tocsin.slack.views.show import show_blocks, show_modal, show_text
 
@@ -25,13 +27,14 @@ PAGE = 8
 async def list_incidents(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
     """`/incident list`, with what is to be listed in words."""
     await ack()
-    begin(desk, command, "list incidents", _listed(desk, command, ListQuery(words=rest[:300])))
+    words = as_read(rest, desk.people.names)
+    begin(desk, command, "list incidents", _listed(desk, command, ListQuery(words=words[:300])))
 
 
 async def find_incidents(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
     """`/incident find`, with words of the name, the summary or the reference."""
     await ack()
-    query = ListQuery(words=rest[:300], searching=True)
+    query = ListQuery(words=as_read(rest, desk.people.names)[:300], searching=True)
     begin(desk, command, "find incidents", _listed(desk, command, query))
 
 
@@ -46,7 +49,7 @@ async def _listed(desk: Desk, asked: Command | Press, query: ListQuery) -> None:
     await desk.may(asked, "list")
     listing = await _listing(desk, asked.by.slack_user_id, query)
     if isinstance(asked, Command) and (query.searching or listing.said):
-        listing = listing.model_copy(update={"typed": asked.text.strip()})
+        listing = listing.model_copy(update={"typed": as_read(asked.text, desk.people.names).strip()})
     now, about = desk.clock(), shown_to(asked.by.slack_user_id, *listing.incidents)
     if not isinstance(asked, Press) or asked.response_url:
         blocks = list_blocks(listing, now)
@@ -57,6 +60,24 @@ async def _listed(desk: Desk, asked: Command | Press, query: ListQuery) -> None:
         )
     else:
         await desk.workspace.open_modal(asked.trigger_id or "", list_modal(listing, now), about)
+
+
+async def listed(desk: Desk, asked: Asked, text: str) -> View:
+    """What these words ask to be listed, in a modal."""
+    return await _modal(desk, asked, ListQuery(words=text[:300]))
+
+
+async def found(desk: Desk, asked: Asked, text: str) -> View:
+    """The incidents with these words, in a modal."""
+    return await _modal(desk, asked, ListQuery(words=text[:300], searching=True))
+
+
+async def _modal(desk: Desk, asked: Asked, query: ListQuery) -> View:
+    await desk.may(asked, "list")
+    person = asked.by.slack_user_id
+    listing = await _listing(desk, person, query)
+    await desk.workspace.calls.judge(shown_to(person, *listing.incidents), "acknowledgement")
+    return list_modal(listing, desk.clock())
 
 
 async def _listing(desk: Desk, person: PersonId | None, query: ListQuery) -> Listing:
@@ -78,10 +99,13 @@ async def show_incident(ack: AsyncAck, command: Command, rest: str, desk: Desk) 
 
 
 async def _show(desk: Desk, command: Command, rest: str) -> None:
-    aim = await aimed(desk, command, rest)
-    if aim is None:
-        query = ListQuery(words=rest[:300], searching=bool(rest))
-        await _listed(desk, command, query)
+    try:
+        aim = await aimed(desk, command, rest)
+    except Uncertain:
+        aim = None
+    if aim is None or (aim.rest and not aim.is_named):
+        words = as_read(rest, desk.people.names)
+        await _listed(desk, command, ListQuery(words=words[:300], searching=bool(words)))
         return
     await _show_one(desk, command, aim.incident)
 

@@ -23,8 +23,9 @@ from tocsin.slack.listeners.close import FOLLOW_UP_SECONDS
 from tocsin.slack.listeners.errands import allowed, called
 from tocsin.slack.listeners.persons import person_called
 from tocsin.slack.listeners.submitting import submit
-from tocsin.slack.mentions import PERSON, mentioned, spelt
+from tocsin.slack.mentions import PERSON
 from tocsin.slack.permits import CHECK_SECONDS
+from tocsin.slack.typed import as_read, mentioned
 from tocsin.slack.views.errand import Errand
 from tocsin.slack.views.follow_up import follow_up_modal, kind_of, read_follow_up
 from tocsin.slack.views.kit import escape
@@ -76,18 +77,18 @@ async def _read(desk: Desk, asked: Asked, verb: str, text: str) -> tuple[str, Pe
     Raises Unclear, with a form that has the words, where that may be one or another.
     """
     names = await desk.mentions.names_of(mentioned(text), CHECK_SECONDS)
-    opened = _opened(verb, spelt(text, names))
+    opened = _opened(verb, as_read(text, names))
     mentions = list(PERSON.finditer(text))
     if not mentions:
         if not (typed := _typed_names(text)):
-            return spelt(text, names), None
+            return as_read(text, names), None
         person, name = await person_called(desk, typed, asked.by.slack_user_id, opened)
         span = (0, len(name)) if text.startswith(name) else (len(text) - len(name), len(text))
     elif _FIRST.match(text) or len({mention[1] for mention in mentions}) == 1:
         person, span = PersonId(mentions[0][1]), mentions[0].span()
     else:
         raise Unclear("Several people are named in it. Choose by whom it is done.", opened)
-    return spelt(_without(text, span), names), person
+    return as_read(_without(text, span), names), person
 
 
 def _typed_names(text: str) -> list[str]:
@@ -123,8 +124,8 @@ async def _added(
     return await desk.follow_ups.add(order, being_answered(), patience_left())
 
 
-ACTION = Way("action", _opened("action"), _act("action"))
-FOLLOW_UP = Way("follow-up", _opened("follow-up"), _act("follow-up"))
+ACTION = Way("action", _opened("action"), _act("action"), names_people=True)
+FOLLOW_UP = Way("follow-up", _opened("follow-up"), _act("follow-up"), names_people=True)
 
 
 async def add_action(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:

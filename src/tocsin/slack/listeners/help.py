@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from slack_bolt.context.ack.async_ack import AsyncAck
+from slack_sdk.models.views import View
 
 from tocsin.actions.best_effort import best_effort
 from tocsin.slack.desk import Desk
 from tocsin.slack.gestures import Command, Press
+from tocsin.slack.listeners.answers import Asked
 from tocsin.slack.views.help import help_message
+from tocsin.slack.views.kit import plain
 
 LOOK_SECONDS = 1.0
 """How long help may look whose channel it is; it says the same in another order without."""
@@ -27,6 +30,13 @@ async def say_help(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> No
     anywhere = ("Anywhere", desk.help.anywhere)
     text, blocks = help_message(*((here, anywhere) if incident else (anywhere, there)))
     await ack(response_type="ephemeral", text=text, blocks=blocks)
+
+
+async def help_view(desk: Desk, asked: Asked, text: str) -> View:
+    """The same in a modal."""
+    there = ("In an incident's channel, or with its reference: /incident status INC-12", desk.help.here)
+    _, blocks = help_message(("Anywhere", desk.help.anywhere), there)
+    return View(type="modal", title=plain("Help"), close=plain("Done"), blocks=blocks)
 
 
 async def just_acknowledge(ack: AsyncAck, press: Press, desk: Desk) -> None:

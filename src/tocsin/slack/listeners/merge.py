@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
-from tocsin.actions.open_now import is_reference
+from tocsin.actions.promises import AnyChange
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Incident
 from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.gestures import Command, Submission
 from tocsin.slack.listeners.answers import Asked
-from tocsin.slack.listeners.changing import Unclear, Way, changed, go
-from tocsin.slack.listeners.errands import called, incident_of
-from tocsin.slack.listeners.submitting import submit_change
+from tocsin.slack.listeners.changing import Unclear, Way, change, changed, go
+from tocsin.slack.listeners.errands import called, meant, prefixes
+from tocsin.slack.listeners.submitting import submit
+from tocsin.slack.typed import as_read, references_in
 from tocsin.slack.views.close import merge_modal
+from tocsin.slack.views.errand import Errand
 from tocsin.slack.views.kit import escape, one
 
 
@@ -24,30 +28,34 @@ async def _opened(desk: Desk, asked: Asked, incident: Incident, trouble: str) ->
 
 
 async def _act(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
-    words = [word for word in text.split() if is_reference(word)]
-    if not words:
-        raise Unclear(f"Say which incident {incident.reference} is part of.")
-    target = await called(desk, words[0], asked.by.slack_user_id)
-    return await merged(desk, asked, incident, target)
+    for _, reference, message in references_in(text, prefixes(desk)):
+        target = await meant(desk, reference, asked.by.slack_user_id)
+        if target is not None:
+            other = _other(incident, target)
+            said = as_read(message, desk.people.names)
+            return await changed(desk, asked, incident, ending="merge", merged_into=other, message=said)
+    raise Unclear(f"Say which incident {incident.reference} is part of.")
 
 
-async def merged(desk: Desk, asked: Asked, incident: Incident, target: Incident) -> str:
-    """Merge one into the other. Raises Refused where they are the same."""
+def _other(incident: Incident, target: Incident) -> str:
+    """The reference of the other incident. Raises Refused where it is the same one."""
     if target.id == incident.id:
         raise Refused(f"{incident.reference} cannot be part of itself.")
-    return await changed(desk, asked, incident, ending="merge", merged_into=target.reference)
+    return target.reference
 
 
-MERGE = Way("merge", _opened, _act)
+MERGE = Way("merge", _opened, _act, names_people=True)
 
 
 async def merge(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
     """`/incident merge INC-11`, here; or `INC-12 INC-11`: the first is part of the second."""
-    named = [word for word in rest.split() if is_reference(word)]
-    own = await incident_of(desk, command.channel_id, command.by.slack_user_id)
+    named = [reference for _, reference, _ in islice(references_in(rest, prefixes(desk)), 3)]
+    own = desk.open_now.of_channel(command.channel_id) or await desk.find.here(command.channel_id)
     if own is not None and len(named) == 1:
         # The reference is the other incident's, not this one's.
         rest = f"{own.reference} {rest}"
+    elif own is not None and named and named[0].said.isdecimal():
+        rest = f"#{rest}"
     await go(MERGE, ack, command, rest, desk)
 
 
@@ -55,11 +63,24 @@ async def submit_merge(ack: AsyncAck, submission: Submission, desk: Desk, delive
     """The chosen incident, by its id."""
     chosen = one(submission.view.values, "merged_into")
     person = submission.by.slack_user_id
+    seen = Errand.read(submission.view.private_metadata).seen.get("incident_status_id")
 
     async def again(incident: Incident, trouble: str) -> View:
         others = desk.open_to(person)
         return merge_modal(await desk.forms.fetch(), incident, others, trouble=trouble)
 
-    target = desk.open_now.called(chosen) or await desk.find.named(chosen, person)
-    what = {"merged_into": target.reference} if target else {}
-    await submit_change(ack, submission, desk, delivery, again, what, ending="merge")
+    async def do(incident: Incident) -> AnyChange | None:
+        if not chosen:
+            raise Refused(f"Say which incident {incident.reference} is part of.")
+        other = _other(incident, await called(desk, chosen, person))
+        return await change(
+            desk,
+            submission,
+            incident,
+            ending="merge",
+            merged_into=other,
+            seen_status_id=seen,
+            acknowledged=delivery.acknowledged,
+        )
+
+    await submit(ack, submission, desk, again, do)

@@ -14,7 +14,7 @@ from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import Incident
 from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.gestures import Submission
-from tocsin.slack.listeners.answers import reason, said_view
+from tocsin.slack.listeners.answers import reason, refuse, said_view
 from tocsin.slack.listeners.changing import change
 from tocsin.slack.listeners.errands import allowed, called
 from tocsin.slack.views.errand import Errand, saving_modal
@@ -90,7 +90,6 @@ async def _refuse(
     errand = Errand.read(submission.view.private_metadata)
     now = await desk.find.named(errand.incident_id, submission.by.slack_user_id)
     if now is None:
-        first = next(iter(shown), "")
-        await ack(response_action="errors", errors={first: refused.sentence})
+        await refuse(ack, submission, refused.sentence)
         return
     await ack(response_action="update", view=await again(now, escape(refused.sentence)))

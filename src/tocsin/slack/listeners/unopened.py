@@ -6,6 +6,7 @@ from tocsin.incidents.errors import SlackRefused, TocsinError
 from tocsin.slack.desk import Desk
 from tocsin.slack.disclosure import NOTHING
 from tocsin.slack.gestures import Command, Press, Shortcut
+from tocsin.slack.typed import as_read
 from tocsin.slack.views.context import FormContext
 from tocsin.slack.views.unopened import unopened_message
 
@@ -15,7 +16,9 @@ async def say_unopened(
 ) -> None:
     """Where the person is looking, else in a direct message; a button's press has a trigger of its own."""
     why = error.sentence if isinstance(error, SlackRefused) else str(error).rstrip(".")
-    typed = f"{gesture.command} {gesture.text}" if isinstance(gesture, Command) and gesture.text else ""
+    typed = ""
+    if isinstance(gesture, Command) and gesture.text:
+        typed = f"{gesture.command} {as_read(gesture.text, desk.people.names)}"
     pressed = gesture.control if isinstance(gesture, Press) else None
     again = (pressed.action_id, pressed.value or "") if pressed is not None else None
     text, blocks = unopened_message(why, typed, carried, again)

@@ -62,13 +62,13 @@ class FormContext(Frozen):
         return self.model_dump_json(exclude_defaults=True)
 
     def _squeezed(self) -> str:
-        return SQUEEZED + b85encode(zlib.compress(self._plainly().encode(), 9)).decode()
+        return squeezed(self._plainly())
 
     @classmethod
     def read(cls, metadata: str) -> FormContext:
         """The context as we wrote it; an empty one when it is stale, forged or not ours."""
         try:
-            context = cls.model_validate_json(_unsqueezed(metadata) or "{}")
+            context = cls.model_validate_json(unsqueezed(metadata) or "{}")
         except (ValueError, zlib.error):
             return cls()
         channels = (context.origin, context.source_channel)
@@ -79,7 +79,13 @@ class FormContext(Frozen):
         return context if sound else cls()
 
 
-def _unsqueezed(packed: str) -> str | bytes:
+def squeezed(text: str) -> str:
+    """The text in fewer characters, where Slack takes only so many."""
+    return SQUEEZED + b85encode(zlib.compress(text.encode(), 9)).decode()
+
+
+def unsqueezed(packed: str) -> str | bytes:
+    """What was squeezed, or the text itself. Raises ValueError or zlib.error for what nobody squeezed."""
     if not packed.startswith(SQUEEZED):
         return packed
     return zlib.decompressobj().decompress(b85decode(packed.removeprefix(SQUEEZED)), MOST_UNPACKED)

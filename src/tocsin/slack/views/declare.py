@@ -284,10 +284,15 @@ def _is_ours(block: str) -> bool:
     return block in OURS or block.startswith((ROLE, FIELD))
 
 
-def named(text: str) -> DeclareRequest:
-    """The text after the command as a name; what does not fit into a name is kept in the summary."""
-    name = cleaned(text)
-    if len(name) <= NAME_LIMIT:
-        return DeclareRequest(name=name)
-    summary = shortened(cleaned(text, lines=True), SUMMARY_LIMIT)
-    return DeclareRequest(name=shortened(name, NAME_LIMIT), summary=summary)
+def named(text: str, words: str = "") -> DeclareRequest:
+    """The first line after the command as a name, and the other lines as the summary.
+
+    `words` are the same text without the addresses behind a link's words, which no name needs. What does not
+    fit into a name, or is no part of it, is kept in the summary.
+    """
+    lines = cleaned(text, lines=True)
+    first, _, more = lines.partition("\n")
+    name = cleaned(cleaned(words or text, lines=True).partition("\n")[0])
+    whole = len(name) <= NAME_LIMIT and name == cleaned(first)
+    summary = cleaned(more, lines=True) if whole else lines
+    return DeclareRequest(name=shortened(name, NAME_LIMIT), summary=shortened(summary, SUMMARY_LIMIT))

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 from slack_sdk.models.blocks import Block, ContextBlock, MarkdownTextObject
 from slack_sdk.models.views import View
 
 from tocsin.incidents.model import Frozen, Incident
 from tocsin.slack.views.card import channel, facts_line, name_block
+from tocsin.slack.views.context import METADATA_LIMIT, squeezed, unsqueezed
 from tocsin.slack.views.kit import escape, link, paragraph, plain, shortened
+
+MOST_TYPED = 20_000
+"""Characters of a command that are carried, if they can be squeezed into a form."""
 
 TITLE_LIMIT = 24
 """Characters of a modal's title (Slack, views.open)."""
@@ -28,10 +33,10 @@ class Errand(Frozen):
     incident_id: str = ""
     seen: dict[str, str] = Field(default_factory=dict)
     """What stood in the fields of the form when it was opened, by field."""
-    rest: str = Field(default="", max_length=1500)
+    rest: str = Field(default="", max_length=MOST_TYPED)
     """What was typed after the verb, or the message to keep, where an incident has still to be chosen."""
-    typed: str = Field(default="", max_length=600)
-    """The whole command, for who meant a name by it."""
+    typed: str = Field(default="", max_length=MOST_TYPED)
+    """All that was typed after the command, for who meant a name by it."""
     channel: str = Field(default="", max_length=40)
     ts: str = Field(default="", max_length=30)
     """The message that is to go into the timeline."""
@@ -43,14 +48,21 @@ class Errand(Frozen):
         return {name: value for name, value in entered.items() if (value or "") != self.seen.get(name, "")}
 
     def packed(self) -> str:
-        return self.model_dump_json(exclude_defaults=True)
+        plainly = self.model_dump_json(exclude_defaults=True)
+        return plainly if len(plainly) <= METADATA_LIMIT else squeezed(plainly)
+
+    @property
+    def fits(self) -> bool:
+        """Whether a form can carry it: most commands of 4000 characters can be squeezed, but not all."""
+        typed = max(len(self.rest), len(self.typed))
+        return typed <= MOST_TYPED and len(self.packed()) <= METADATA_LIMIT
 
     @classmethod
     def read(cls, metadata: str) -> Errand:
         """The errand as we wrote it; an empty one when it is stale, forged or not ours."""
         try:
-            errand = cls.model_validate_json(metadata or "{}")
-        except ValidationError:
+            errand = cls.model_validate_json(unsqueezed(metadata) or "{}")
+        except (ValueError, zlib.error):
             return cls()
         return errand if _ID.fullmatch(errand.incident_id) else cls()
 

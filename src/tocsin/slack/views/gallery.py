@@ -89,7 +89,9 @@ def _managing(form: Form) -> dict[str, View]:
         "the form to merge": merge_modal(form, incident, [incident, other]),
         "the form to note": note_modal(form, incident),
         "what is to be done": follow_up_modal(form, incident, "action", [to_do] * 25),
-        "the choice of incidents": choose_modal(Errand(verb="status", typed=said), [incident, other]),
+        "the choice of incidents": choose_modal(
+            Errand(verb="status", typed=said), [incident, other], typed=said
+        ),
         "a list": list_modal(listing, AT),
         "one incident": show_modal(incident, happened, [to_do]),
         "what was done": said_modal(incident, "Done."),

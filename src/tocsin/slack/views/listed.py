@@ -19,6 +19,8 @@ from slack_sdk.models.views import View
 from tocsin.incidents.model import Frozen, Incident
 from tocsin.incidents.rules import ago
 from tocsin.slack.views.card import channel, facts_line
+from tocsin.slack.views.context import FormContext
+from tocsin.slack.views.declare import named
 from tocsin.slack.views.kit import escape, link, paragraph, plain, shortened
 
 ROW_NAME = 120
@@ -98,9 +100,9 @@ def list_blocks(listing: Listing, now: datetime) -> list[Block]:
         turns.append(ButtonElement(action_id="next_page", text=plain("Older"), value=older.packed()))
     if listing.typed:
         words = plain(f"Declare “{shortened(listing.typed, 40)}” instead")
-        turns.append(
-            ButtonElement(action_id="declare_named", text=words, value=shortened(listing.typed, 1500))
-        )
+        filled = named(listing.typed)
+        value = FormContext(name=filled.name, summary=filled.summary).packed_small()
+        turns.append(ButtonElement(action_id="declare_named", text=words, value=value))
     return [*blocks, ActionsBlock(elements=turns)] if turns else blocks
 
 
