@@ -20,8 +20,9 @@ from tocsin.actions.forms import FormCache
 from tocsin.backends import Consulting
 from tocsin.bot import Bot
 from tocsin.doors import socket_door
+from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import TeamId
-from tocsin.journal.durable import DurableJournal, Story, cause
+from tocsin.journal.durable import DurableJournal, Story, cause, json_only
 from tocsin.journal.ledger import SqlLedger
 from tocsin.journal.memory import SqlMemory
 from tocsin.keeping import api_token, data_dir, journal_url, only_one, open_backend, secret
@@ -53,7 +54,10 @@ log = structlog.get_logger()
 
 def _open_ledger(url: str) -> SqlLedger:
     try:
+        json_only(url)
         return SqlLedger(url)
+    except Unavailable as error:
+        raise ConfigurationError(f"TOCSIN_DATABASE_URL: {error} Restore a backup.") from None
     except (OSError, ImportError, UnicodeDecodeError, sqlite3.Error, SQLAlchemyError) as error:
         raise ConfigurationError(
             f"TOCSIN_DATABASE_URL: the journal cannot be used ({cause(error)}). Restore a backup."

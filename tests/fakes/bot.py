@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -126,6 +127,9 @@ async def first_journal() -> Path:
         SqlLedger(journal.url).close()
         journal.open()
         await journal.close()
+        # It is copied without its log.
+        with closing(sqlite3.connect(made)) as kept:
+            kept.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return made
 
 

@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, SetWorkflowID, WorkflowHandleAsync
 from pydantic import TypeAdapter
 from sqlalchemy.engine import make_url
@@ -27,6 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tocsin.actions.best_effort import best_effort
 from tocsin.incidents.errors import Unavailable
 from tocsin.journal.gate import Gate, asking_now, in_no_hurry
+from tocsin.journal.serialization import JSON, read_plainly, rewrite_as_json
 from tocsin.tracing import trace, traced
 
 T = TypeVar("T")
@@ -123,11 +125,13 @@ class DurableJournal:
             "log_level": "WARNING",
             "max_executor_threads": THREADS,
             "notification_listener_polling_interval_sec": self.poll_seconds,
+            "serializer": JSON,
         }
         if file_of(self.url) is not None:
             self._gate = Gate(self.url)
             config["system_database_engine"] = self._gate.engine
         _open = self
+        read_plainly()
         DBOS(config=config)
         DBOS.launch()
 
@@ -182,14 +186,14 @@ class DurableJournal:
             status = await DBOS.get_workflow_status_async(key)
         if status is None or not status.input:
             return None
-        begun = dict(status.input["args"][1])
+        begun = dict(_understood(status.input)["args"][1])
         begun.pop(TRACE, None)
         return begun
 
     async def result(self, key: str) -> Any:
         with self._told("read"):
             status = await DBOS.get_workflow_status_async(key)
-        return status.output if status is not None and status.status == "SUCCESS" else None
+        return _understood(status.output) if status is not None and status.status == "SUCCESS" else None
 
     async def unfinished(self) -> list[str]:
         """The keys of stories that have begun and not ended, oldest first."""
@@ -214,6 +218,22 @@ class DurableJournal:
             story: WorkflowHandleAsync[Any] = await DBOS.retrieve_workflow_async(waiting[0])
             # How a story ends is told elsewhere; here it only matters that it has.
             await asyncio.wait({asyncio.ensure_future(story.get_result(polling_interval_sec=LOOK_SECONDS))})
+
+
+def _understood(kept: Any) -> Any:
+    """What DBOS read in a row, which is text where it could not. Raises Unavailable then."""
+    if isinstance(kept, str):
+        raise Unavailable("Tocsin's journal has a row that is not Tocsin's, and is not read.")
+    return kept
+
+
+def json_only(url: str) -> None:
+    """Have JSON in every row before anything goes on. Raises Unavailable where a row is not Tocsin's."""
+    make_ready(url)
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        rewrite_as_json(connection)
+    engine.dispose()
 
 
 @cache

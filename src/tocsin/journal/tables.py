@@ -32,6 +32,8 @@ class Tables:
         self._engine: sa.Engine | None = None
         self._identity: tuple[int, int] | None = None
         self._opening = Lock()
+        self.failed = False
+        """A transaction failed since this was last set to False."""
 
     def open(self) -> sa.Engine:
         """The engine, with the tables there. Raises SQLAlchemyError or OSError."""
@@ -65,6 +67,7 @@ class Tables:
                 # Another replica wrote the same row first; asking again finds it.
                 return await asyncio.to_thread(transaction)
         except sa.exc.SQLAlchemyError as error:
+            self.failed = True
             raise Unavailable(f"Tocsin's journal cannot be used ({cause(error)}).") from error
 
 
