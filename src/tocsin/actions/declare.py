@@ -11,7 +11,9 @@ import structlog
 
 from tocsin.actions.alarming import Alarms
 from tocsin.actions.attempts import SLACK_ATTEMPTS
+from tocsin.actions.behalf import act_for
 from tocsin.actions.best_effort import best_effort, patiently, without_end
+from tocsin.actions.bounded import Bounded
 from tocsin.actions.gathering import Gathering
 from tocsin.actions.orders import (
     OUTCOME,
@@ -23,6 +25,7 @@ from tocsin.actions.orders import (
     Outcome,
 )
 from tocsin.actions.ports import Backend, Journal, Ledger
+from tocsin.actions.promises import REFUSALS
 from tocsin.actions.sheltering import VERB as SHELTER
 from tocsin.actions.sheltering import Shelter
 from tocsin.actions.telling import too_late
@@ -75,7 +78,7 @@ class DeclareIncident:
         self._ended = ended
         self._room: WaitingRoom[AnyOutcome] = WaitingRoom(seen)
         # Refusals that somebody has read while their story may not have come to its end yet.
-        self._refused: set[str] = set()
+        self._refused: Bounded[str, bool] = Bounded(REFUSALS)
         self._warning: set[asyncio.Task[None]] = set()
 
     async def __call__(
@@ -102,7 +105,7 @@ class DeclareIncident:
             waiting.late = True
             outcome = await self.outcome(key)
         if isinstance(outcome, NotDeclared):
-            self._refused.add(key)
+            self._refused[key] = True
         return outcome
 
     async def _save(
@@ -170,6 +173,7 @@ class DeclareIncident:
     async def story(self, raw: dict[str, Any]) -> Any:
         """The durable part, from top to bottom; each step is done once, also across a crash."""
         order = DeclareOrder.model_validate(raw)
+        act_for(order.declaration.reporter.slack_user_id, order.declaration.at)
         key = order.declaration.key
         waiting = self._room.enter(key)
         gathering = self._gathering(order.declaration.slack_team_id)

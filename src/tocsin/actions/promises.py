@@ -12,6 +12,8 @@ from uuid import NAMESPACE_OID, uuid5
 from pydantic import Field, TypeAdapter
 
 from tocsin.actions.attempts import ALL_DAY, attempt
+from tocsin.actions.behalf import act_for
+from tocsin.actions.bounded import Bounded
 from tocsin.actions.ports import Backend, Journal, Managing
 from tocsin.actions.waiting import Waiting, WaitingRoom
 from tocsin.incidents.model import FollowUp, Frozen, Incident, Person, PersonId, TeamId
@@ -24,6 +26,9 @@ class KeepsIncidents(Backend, Managing, Protocol):
 
 PATIENCE = 2.0
 """Seconds that somebody waits for the outcome; an acknowledgement is due at Slack within three."""
+
+REFUSALS = 10_000
+"""How many that somebody has read are remembered; each is needed until its story has come to its end."""
 
 
 class Telling(Protocol):
@@ -72,6 +77,10 @@ class Order(Frozen, ABC):
     @abstractmethod
     def by(self) -> Person: ...
 
+    @property
+    @abstractmethod
+    def asked_at(self) -> datetime: ...
+
     @abstractmethod
     def keyed(self, key: str) -> Self:
         """The same under another key."""
@@ -92,6 +101,10 @@ class AskedOrder(Order):
     @property
     def by(self) -> Person:
         return self.asked_by
+
+    @property
+    def asked_at(self) -> datetime:
+        return self.at
 
     def keyed(self, key: str) -> Self:
         return self.model_copy(update={"asked": key})
@@ -123,7 +136,7 @@ class Promises(Generic[Asked]):
         self._do = do
         self._after = after
         self._room: WaitingRoom[AnyChange] = WaitingRoom()
-        self._refused: set[str] = set()
+        self._refused: Bounded[str, bool] = Bounded(REFUSALS)
 
     async def keep(
         self, order: Asked, acknowledged: asyncio.Event | None = None, patience: float = PATIENCE
@@ -144,7 +157,7 @@ class Promises(Generic[Asked]):
             waiting.late = True
             outcome = await self._finished(key)
         if isinstance(outcome, NotChanged):
-            self._refused.add(key)
+            self._refused[key] = True
         return outcome
 
     async def _save(self, order: Asked, acknowledged: asyncio.Event) -> tuple[str, Waiting[AnyChange]]:
@@ -175,6 +188,7 @@ class Promises(Generic[Asked]):
     async def story(self, raw: dict[str, Any]) -> Any:
         """The durable part, from top to bottom; each step is done once, also across a crash."""
         order = self._order.model_validate(raw)
+        act_for(order.by.slack_user_id, order.asked_at)
         waiting = self._room.enter(order.key)
         outcome = await self._do(order)
         waiting.tell(outcome)

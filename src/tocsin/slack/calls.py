@@ -17,12 +17,15 @@ from pydantic_core import to_json
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from tocsin.actions.behalf import behalf
 from tocsin.incidents.errors import OutcomeUnknown, SlackRefused, TocsinError, Unavailable
 from tocsin.slack.pace import Pace, Urgency
 from tocsin.slack.refusals import TOKEN, meaning
 
 TIMEOUT_SECONDS = 10.0
 LONGEST_PAUSE = 300.0
+LOOKS = frozenset({"conversations_history", "conversations_replies"})
+"""Limited for a workspace as a whole, to one a minute for some apps (Slack, rate limits)."""
 BUSY = frozenset({"ratelimited", "rate_limited"})
 BROKEN = frozenset(
     {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"}
@@ -82,7 +85,7 @@ class Calls:
         what was declared is not given up for that.
         """
         given = {name: value for name, value in arguments.items() if value is not None}
-        lane = (method.__name__, given.get("channel"))
+        lane = (method.__name__, None if method.__name__ in LOOKS else given.get("channel"))
 
         async def call() -> Answer:
             if still is not None:
@@ -90,7 +93,7 @@ class Calls:
             return await self.once(method, **given)
 
         try:
-            return await self._pace.run(lane, urgency, call)
+            return await self._pace.run(lane, urgency, call, whose=behalf().person)
         except SlackRefused as refusal:
             if refusal.code not in TOKEN:
                 raise

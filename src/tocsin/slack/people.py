@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from tocsin.actions.best_effort import best_effort
+from tocsin.actions.bounded import Bounded
 from tocsin.actions.ports import Backend, loop_time
 from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.model import Person, PersonId
@@ -34,17 +35,17 @@ class People:
         self._workspace = workspace
         self._backend = backend
         self._now = now
-        self._asked: set[PersonId] = set()
-        self._standings: dict[PersonId, tuple[Standing, float]] = {}
+        self._asked: Bounded[PersonId, bool] = Bounded(KEPT)
+        self._standings: Bounded[PersonId, tuple[Standing, float]] = Bounded(KEPT)
         self._asking: dict[PersonId, asyncio.Task[Standing]] = {}
-        self.names: dict[str, str] = {}
+        self.names: Bounded[str, str] = Bounded(KEPT)
         self.owner: PersonId | None = None
         """Who owns the workspace, where that is among the first people it tells of."""
 
     def meet(self, person: Person) -> Person:
         """Somebody did something: remember what Slack calls them; answers them by the best name we know."""
         known = self.names.get(person.slack_user_id or "")
-        if known is None and person.slack_user_id and person.name and len(self.names) < KEPT:
+        if known is None and person.slack_user_id and person.name:
             self.names[person.slack_user_id] = person.name
         return person.model_copy(update={"name": known}) if known else person
 
@@ -59,7 +60,8 @@ class People:
         unknown = [person for person in people if person not in self._asked][:ASKED_AT_ONCE]
         if not unknown:
             return
-        self._asked.update(unknown)
+        for person in unknown:
+            self._asked[person] = True
         async with best_effort("ask Slack who people are"), asyncio.timeout(ASKING_SECONDS):
             found = await asyncio.gather(*(self._workspace.account(person) for person in unknown))
             for account in found:
@@ -114,8 +116,4 @@ class People:
             self.owner = person
         if account.standing is Standing.UNKNOWN:
             return
-        self._standings.pop(person, None)
         self._standings[person] = (account.standing, self._now())
-        if len(self._standings) > KEPT:
-            # The one that was learnt longest ago comes first.
-            del self._standings[next(iter(self._standings))]
