@@ -22,9 +22,12 @@ from tocsin.bot import Bot
 from tocsin.doors import socket_door
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import TeamId
-from tocsin.journal.durable import DurableJournal, Story, cause, json_only
+from tocsin.journal.durable import DurableJournal, Story
+from tocsin.journal.files import cause
 from tocsin.journal.ledger import SqlLedger
 from tocsin.journal.memory import SqlMemory
+from tocsin.journal.retention import forgetting
+from tocsin.journal.serialization import json_only
 from tocsin.keeping import api_token, data_dir, journal_url, only_one, open_backend, secret
 from tocsin.premises import NewClient, installed_desks, operator_in, token_desks
 from tocsin.rulebook import open_rulebook
@@ -119,7 +122,7 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         await bot.alarms.recall()
         stack.push_async_callback(tasks.finish, FINISH_SECONDS)
         await _kept_fresh(forms, stack)
-        _kept_up(stack, bot.watch(ledger), *verbs.watches())
+        _kept_up(stack, bot.watch(ledger), forgetting(bot.journal, bot.clock), *verbs.watches())
         await asyncio.gather(*(desk.people.greet() for desk in desks.open))
         await _reaching_the_operator(bot, desks, settings.tocsin_admin_channel, stack)
         _kept_up(stack, homes_kept(verbs.open_now, lambda: desks.open))

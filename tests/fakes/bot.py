@@ -17,7 +17,8 @@ from fakes.autojump import passing
 from fakes.slack import RunningWorkspace, running_workspace
 from tocsin.actions.ports import Backend, Clock
 from tocsin.assembly import Bot, connected, data_dir, opened
-from tocsin.journal.durable import DurableJournal, identity
+from tocsin.journal.durable import DurableJournal
+from tocsin.journal.files import identity
 from tocsin.journal.ledger import SqlLedger
 from tocsin.playground.manifest import Manifest
 from tocsin.playground.model import Message, Request, View

@@ -44,6 +44,7 @@ from tocsin.incidents.rules import channel_name, visible_to
 log = structlog.get_logger()
 VERB = "declare"
 DOING = "declare an incident"
+LONG_AGO = "That was asked long ago, and is not known here any more."
 
 # An acknowledgement is due at Slack within 3 s; this leaves a second for the way back.
 PATIENCE = 2.0
@@ -146,9 +147,22 @@ class DeclareIncident:
         return order, finished
 
     async def outcome(self, key: str) -> AnyOutcome | None:
-        """What became of the declaration with this key; None while that is not known."""
+        """What became of the declaration with this key; None while that is not known.
+
+        Raises Refused where that was long ago, and may not be told any more.
+        """
         result = await self._journal.result(key)
-        return None if result is None else OUTCOME.validate_python(result)
+        if result is not None:
+            return OUTCOME.validate_python(result)
+        ended = await self._journal.ended(key)
+        if ended is None:
+            return None
+        if ended.kind == "refused":
+            return NotDeclared(sentence=LONG_AGO)
+        incident = await self._backend.find(ended.incident_id) if ended.kind == "declared" else None
+        if incident is None:
+            raise Refused(LONG_AGO)
+        return Declared(incident=incident)
 
     async def begin(self, order: DeclareOrder) -> None:
         """Commit to a declaration that nobody waits for at a window; its reporter is told by message.

@@ -16,6 +16,7 @@ from tocsin.actions.behalf import act_for
 from tocsin.actions.bounded import Bounded
 from tocsin.actions.ports import Backend, Journal, Managing
 from tocsin.actions.waiting import Waiting, WaitingRoom
+from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FollowUp, Frozen, Incident, Person, PersonId, TeamId
 from tocsin.incidents.requests import IncidentChange
 
@@ -27,6 +28,7 @@ class KeepsIncidents(Backend, Managing, Protocol):
 PATIENCE = 2.0
 """Seconds that somebody waits for the outcome; an acknowledgement is due at Slack within three."""
 
+LONG_AGO = "That was asked long ago, and is not known here any more; look at the incident as it is now."
 REFUSALS = 10_000
 """How many that somebody has read are remembered; each is needed until its story has come to its end."""
 
@@ -145,8 +147,9 @@ class Promises(Generic[Asked]):
 
         None means that it is saved and will be done; the person is told later in a message. The same key
         answers the same outcome, except that what was refused may be put right and sent again. Raises
-        Unavailable when it could not be saved in time: asking again is safe. `acknowledged` is set once the
-        person has read the answer; without it nobody waits for one.
+        Unavailable when it could not be saved in time: asking again is safe; and Refused where it was done so
+        long ago that nothing is known of it. `acknowledged` is set once the person has read the answer;
+        without it nobody waits for one.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + patience
@@ -178,7 +181,14 @@ class Promises(Generic[Asked]):
 
     async def _finished(self, key: str) -> AnyChange | None:
         result = await self._journal.result(key)
-        return None if result is None else CHANGE.validate_python(result)
+        if result is not None:
+            return CHANGE.validate_python(result)
+        ended = await self._journal.ended(key)
+        if ended is None:
+            return None
+        if ended.kind == "changed":
+            raise Refused(LONG_AGO)
+        return NotChanged(sentence=LONG_AGO)
 
     async def order(self, key: str) -> Asked | None:
         """What was asked with this key, as it was asked."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, SourceMessage
-from tocsin.journal.durable import through
+from tocsin.journal.files import through
 from tocsin.journal.tables import Tables, put
 
 _tables = sa.MetaData()

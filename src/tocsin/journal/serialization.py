@@ -22,6 +22,7 @@ from dbos._serialization import DefaultSerializer
 
 from tocsin.incidents import errors
 from tocsin.incidents.errors import Unavailable
+from tocsin.journal.files import make_ready
 
 JSON = DBOSPortableJSONSerializer()
 PICKLE = DefaultSerializer().name()
@@ -83,6 +84,17 @@ class PlainSerializer(DefaultSerializer):
 def read_plainly() -> None:
     """Have DBOS read no row, in this process, but as JSON or as plain values."""
     dbos._serialization.DBOSDefaultSerializer = PlainSerializer()
+
+
+def json_only(url: str) -> None:
+    """Have JSON in every row before anything goes on. Raises Unavailable where a row is not Tocsin's."""
+    make_ready(url)
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA secure_delete=ON")
+        rewrite_as_json(connection)
+    engine.dispose()
 
 
 def rewrite_as_json(connection: sa.Connection) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tocsin.incidents.errors import Unavailable
-from tocsin.journal.durable import cause, identity, make_ready
+from tocsin.journal.files import cause, identity, make_ready
 from tocsin.journal.turns import in_turns
 
 T = TypeVar("T")
@@ -109,4 +109,5 @@ def _prepare_sqlite(synchronous: str, connection: Any, _record: Any) -> None:
     connection.isolation_level = "IMMEDIATE"
     connection.execute("PRAGMA busy_timeout=1500")
     connection.execute("PRAGMA temp_store=MEMORY")
+    connection.execute("PRAGMA secure_delete=ON")
     connection.execute(f"PRAGMA synchronous={synchronous}")
