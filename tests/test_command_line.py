@@ -8,6 +8,7 @@ import fcntl
 import io
 import json
 import socket
+import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -260,7 +261,36 @@ async def test_one_incident_or_all_can_be_exported_into_a_file_for_its_owner_alo
     assert "choose one" in both.err
     assert (nowhere.code, nowhere.out) == (1, "")
     assert "cannot be written" in nowhere.err
-    assert not list(terminal.home.glob(".*.new"))
+    assert not list(terminal.home.glob(".*"))
+
+
+async def test_what_others_put_into_a_shared_folder_is_neither_followed_nor_written_to(
+    terminal: Terminal,
+) -> None:
+    shared, victim = terminal.home / "shared", terminal.home / "victim"
+    shared.mkdir(mode=0o777)
+    victim.write_text("not to be touched")
+    (shared / ".linked.md.new").symlink_to(victim)
+    (shared / "linked.md").symlink_to(victim)
+    for name in (".planted.md.new", "planted.md"):
+        (shared / name).write_text("planted")
+        (shared / name).chmod(0o666)
+    planted = {(shared / name).stat().st_ino for name in (".planted.md.new", "planted.md")}
+    (shared / "a folder").mkdir()
+    async with kept_incidents(terminal.folder(), "Checkout is slow", "Break-in"):
+        ended = [
+            await terminal.run("incidents", "export", "--to", str(shared / name))
+            for name in ("linked.md", "planted.md", "a folder")
+        ]
+    assert [one.code for one in ended] == [0, 0, 1]
+    assert victim.read_text() == "not to be touched"
+    for name in ("linked.md", "planted.md"):
+        written = (shared / name).lstat()
+        assert stat.S_ISREG(written.st_mode)
+        assert written.st_mode & 0o777 == 0o600
+        assert written.st_ino not in planted
+        assert "Checkout is slow" in (shared / name).read_text()
+    assert not list(shared.glob(".tocsin-*"))
 
 
 async def test_reading_where_nothing_is_kept_makes_nothing(terminal: Terminal) -> None:

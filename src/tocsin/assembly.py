@@ -22,10 +22,14 @@ from tocsin.actions.ports import Operator
 from tocsin.backends import Consulting
 from tocsin.bot import Bot
 from tocsin.doors import socket_door
+from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import TeamId
-from tocsin.journal.durable import DurableJournal, Story, cause
+from tocsin.journal.durable import DurableJournal, Story
+from tocsin.journal.files import cause
 from tocsin.journal.ledger import SqlLedger
 from tocsin.journal.memory import SqlMemory
+from tocsin.journal.retention import forgetting
+from tocsin.journal.serialization import json_only
 from tocsin.keeping import api_token, data_dir, journal_url, kept_secret, only_one, open_backend, secret
 from tocsin.premises import NewClient, announced_in, installed_desks, operator_in, token_desks
 from tocsin.rulebook import open_rulebook
@@ -57,7 +61,10 @@ log = structlog.get_logger()
 
 def _open_ledger(url: str) -> SqlLedger:
     try:
+        json_only(url)
         return SqlLedger(url)
+    except Unavailable as error:
+        raise ConfigurationError(f"TOCSIN_DATABASE_URL: {error} Restore a backup.") from None
     except (OSError, ImportError, UnicodeDecodeError, sqlite3.Error, SQLAlchemyError) as error:
         raise ConfigurationError(
             f"TOCSIN_DATABASE_URL: the journal cannot be used ({cause(error)}). Restore a backup."
@@ -119,7 +126,8 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         await bot.alarms.recall()
         stack.push_async_callback(tasks.finish, FINISH_SECONDS)
         await _kept_fresh(forms, stack)
-        _kept_up(stack, bot.watch(ledger), *verbs.watches(), homes_kept(verbs.open_now, lambda: desks.open))
+        _kept_up(stack, bot.watch(ledger), forgetting(bot.journal, bot.clock), *verbs.watches())
+        _kept_up(stack, homes_kept(verbs.open_now, lambda: desks.open))
         await asyncio.gather(*(desk.greet() for desk in desks.open))
         await _reaching_the_operator(bot, desks, settings.tocsin_admin_channel, stack)
         bot.app = build_app(desks, new_client(None), bot.meters)

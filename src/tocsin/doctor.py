@@ -15,7 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tocsin.actions.ports import Examined
 from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
 from tocsin.incidents.model import Form
-from tocsin.journal.durable import file_of
+from tocsin.journal.files import file_of
 from tocsin.journal.pending import Pending, fetch_pending
 from tocsin.journal.vault import SqlVault
 from tocsin.keeping import folder_of, journal_url, now, open_backend, open_catalogue, secret

@@ -83,11 +83,13 @@ async def installed_desks(
 async def _move_in(desks: Desks, installations: Installations, settings: Settings) -> None:
     try:
         desks.know(await installations.vault.orgs())
+        await installations.seal()
         kept = await installations.all()
-    except SealBroken:
+    except SealBroken as broken:
         raise ConfigurationError(
-            "TOCSIN_INSTALLATION_KEY is not the key that the installations were encrypted with: set that "
-            "one, or both with the new one first and a comma between."
+            f"TOCSIN_INSTALLATION_KEY is not the key that the installation of {broken} was encrypted with: "
+            "set that one, or both with the new one first and a comma between. Where they were not changed, "
+            "somebody else wrote it: delete its row, and have it installed again."
         ) from None
     except Unavailable as error:
         raise ConfigurationError(f"TOCSIN_DATABASE_URL: {error}") from None

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -135,22 +136,25 @@ def _one_form(*asked: bool) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """In place of what was there, once all of it is on the disk: private incidents may be in it."""
-    fresh = path.with_name(f".{path.name}.new")
+    """In place of what was there, once all of it is on the disk: private incidents may be in it.
+
+    The folder may be everybody's: what is written is a new file, of a name that nobody can guess, which then
+    takes the place of a file or a link of this name (Python, tempfile.mkstemp).
+    """
+    fresh = None
     try:
-        with open(fresh, "w", encoding="utf-8", newline="", opener=_for_owner) as file:
+        made, name = tempfile.mkstemp(prefix=".tocsin-", dir=path.parent)
+        fresh = Path(name)
+        with open(made, "w", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
+        if fresh is not None:
+            fresh.unlink(missing_ok=True)
         print(f"{path} cannot be written ({error.strerror}).", file=sys.stderr)
         raise typer.Exit(FAILED) from None
-
-
-def _for_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _one(reference: str) -> Whole:

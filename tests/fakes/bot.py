@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,8 @@ from fakes.autojump import passing
 from fakes.slack import RunningWorkspace, running_workspace
 from tocsin.actions.ports import Backend, Clock
 from tocsin.assembly import Bot, connected, data_dir, opened
-from tocsin.journal.durable import DurableJournal, identity
+from tocsin.journal.durable import DurableJournal
+from tocsin.journal.files import identity
 from tocsin.journal.ledger import SqlLedger
 from tocsin.playground.manifest import Manifest
 from tocsin.playground.model import Message, Request, View
@@ -126,6 +128,9 @@ async def first_journal() -> Path:
         SqlLedger(journal.url).close()
         journal.open()
         await journal.close()
+        # It is copied without its log.
+        with closing(sqlite3.connect(made)) as kept:
+            kept.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return made
 
 

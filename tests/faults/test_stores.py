@@ -26,7 +26,8 @@ OTHERWISE = {"max_page_count": "max_page_count=4294967294", "query_only": "query
 SMALL_FILE = 4096
 GLANCE_SECONDS = 0.05
 
-LONG = "it goes on and on " * 150
+LONG = "延々と続く話" * 499
+"""Longer than what a page of SQLite may have room for (three bytes each)."""
 
 
 @pytest.fixture

@@ -114,7 +114,8 @@ async def test_a_call_that_hangs_is_given_up_and_its_message_is_found_before_it_
         client = web_client(session, token=slack.bot_token, base_url=slack.api_url)
         team = TeamId(slack.workspace.state.team.id)
         workspace = SlackWorkspace(client, clock=lambda: datetime.now(UTC), team_id=team)
-        workspace.enter(Installation(team_id=team, bot_token=slack.bot_token))
+        bot = PersonId(slack.app.bot_user_id)
+        workspace.enter(Installation(team_id=team, bot_token=slack.bot_token, bot_user_id=bot))
         ana, for_ever = PersonId(slack.person("ana")), asyncio.Event()
         slack.workspace.faults.plan("chat.postMessage", Fault(until=for_ever))
         with pytest.raises(OutcomeUnknown):

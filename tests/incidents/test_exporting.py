@@ -176,6 +176,28 @@ def test_no_cell_of_a_csv_is_a_formula_and_every_cell_is_there(text: str, openin
         assert row[2].removeprefix("'") == opening + text or row[2] == opening + text
 
 
+SIGNS = "=+-@" + "\uff1d\uff0b\uff0d\uff20" + "\ufe66\ufe62\ufe63\ufe6b" + "\u207a\u208c\u2212"
+UNSEEN = (
+    "", " ", "\u00a0", "\u200b", "\ufeff", "\u200d\u200c", "\u2060", "\u00ad", "\u180e", "\u2800", "\u3164",
+    "\u115f", "\u034f", "\ufe0f", "\u202e", "\U000e0020", "\x00", "\x0b", "\x1b", "\u200b \ufeff\t",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("unseen", UNSEEN, ids=ascii)
+@pytest.mark.parametrize("sign", SIGNS, ids=ascii)
+def test_a_sign_in_any_width_behind_anything_that_nobody_sees_begins_no_formula(
+    sign: str, unseen: str
+) -> None:
+    (row,) = csv.DictReader(io.StringIO(exporting.as_csv([incident(name=f"{unseen}{sign}cmd")]), newline=""))
+    assert row["name"] == f"'{unseen}{sign}cmd"
+
+
+@pytest.mark.parametrize("name", ["checkout is slow", "\u200bname", "50 % = half", "– a dash", "é", ""])
+def test_what_begins_no_formula_is_written_as_it_is(name: str) -> None:
+    (row,) = csv.DictReader(io.StringIO(exporting.as_csv([incident(name=name)]), newline=""))
+    assert row["name"] == name
+
+
 @given(st.text(max_size=80))
 def test_no_text_breaks_out_of_its_line_in_markdown(text: str) -> None:
     def told(said: str) -> Whole:

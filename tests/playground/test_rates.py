@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes.bot import chosen, running_bot
@@ -112,3 +113,53 @@ async def test_a_bad_day_is_made_on_a_page(slack: RunningWorkspace, client: Asyn
         assert (
             await page.post("/weather/limits", headers={"origin": "https://evil.example"})
         ).status_code == 403
+
+
+async def test_an_app_from_outside_the_marketplace_looks_once_a_minute_at_fifteen_messages(
+    slack: RunningWorkspace, client: AsyncWebClient
+) -> None:
+    """Slack, rate limits (29 May 2025): conversations.history and conversations.replies."""
+    slack.workspace.rates.outside_marketplace = True
+    general = slack.channel("general")
+    await client.conversations_join(channel=general)
+    root = (await client.chat_postMessage(channel=general, text="root"))["ts"]
+    for number in range(20):
+        await client.chat_postMessage(channel=general, text=f"reply {number}", thread_ts=root)
+        await client.chat_postMessage(channel=general, text=f"message {number}")
+    shown = await client.conversations_history(channel=general, limit=200)
+    assert len(shown["messages"]) == 15
+    assert shown["has_more"]
+    wait = int(await limited(client, "conversations.history", channel=general))
+    assert 55 <= wait <= 60
+    thread = await client.conversations_replies(channel=general, ts=root, limit=200)
+    assert len(thread["messages"]) == 15
+    assert 55 <= int(await limited(client, "conversations.replies", channel=general, ts=root)) <= 60
+    slack.clock.turn(wait)
+    cursor = shown["response_metadata"]["next_cursor"]
+    assert (await client.conversations_history(channel=general, cursor=cursor))["ok"]
+    for _ in range(60):
+        assert (await client.users_info(user=slack.person("ana")))["ok"], "nothing else is limited"
+
+
+async def test_history_with_oldest_alone_begins_with_what_followed_and_shows_each_page_newest_first(
+    slack: RunningWorkspace, client: AsyncWebClient
+) -> None:
+    """slackhq/slack-api-docs, issue 4."""
+    general = slack.channel("general")
+    await client.conversations_join(channel=general)
+    posted = [(await client.chat_postMessage(channel=general, text=f"{n}"))["ts"] for n in range(5)]
+
+    async def texts(**given: Any) -> tuple[list[str], str | None]:
+        page = await client.conversations_history(channel=general, limit=2, **given)
+        cursor = (page.get("response_metadata") or {}).get("next_cursor")
+        return [message["text"] for message in page["messages"]], cursor
+
+    shown, cursor = await texts(oldest=posted[0])
+    assert shown == ["2", "1"]
+    assert (await texts(oldest=posted[0], cursor=cursor))[0] == ["4", "3"]
+    shown, cursor = await texts(oldest=posted[0], latest=posted[4])
+    assert shown == ["3", "2"]
+    assert (await texts(oldest=posted[0], latest=posted[4], cursor=cursor)) == (["1"], None)
+    inclusive, _ = await texts(oldest=posted[3], inclusive=True)
+    assert inclusive == ["4", "3"]
+    assert (await texts())[0] == ["4", "3"]

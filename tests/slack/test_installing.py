@@ -7,6 +7,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -223,6 +224,59 @@ async def test_the_bot_does_not_start_with_another_key_and_starts_with_both(tmp_
         async with lobby(tmp_path / "data", estate=estate, tocsin_installation_key=both) as running:
             assert running.bot.bot.desks is not None
             assert [found.home for found in running.bot.bot.desks.installations] == [HOME]
+
+
+def kept_bodies(folder: Path) -> dict[str, str]:
+    with closing(sqlite3.connect(folder / "journal.db")) as journal:
+        return dict(journal.execute("SELECT home, body FROM tocsin_installations").fetchall())
+
+
+def swap_body(folder: Path, home: str, body: str) -> None:
+    with closing(sqlite3.connect(folder / "journal.db")) as journal:
+        journal.execute("INSERT OR REPLACE INTO tocsin_installations VALUES (?, ?)", [home, body])
+        journal.commit()
+
+
+async def test_what_was_kept_before_there_was_a_key_is_encrypted_at_the_first_start_with_one(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "data"
+    async with served_estate() as estate:
+        async with lobby(folder, estate=estate) as running:
+            await running.install(HOME_ADMIN)
+            token = running.of(HOME).slack.bot_token
+        assert token in kept_bodies(folder)[HOME]
+        for _ in range(2):
+            async with lobby(folder, estate=estate, tocsin_installation_key="a" * 43 + "=") as running:
+                assert running.bot.bot.desks is not None
+                assert [found.home for found in running.bot.bot.desks.installations] == [HOME]
+            assert token not in kept_bodies(folder)[HOME]
+
+
+async def test_where_there_is_a_key_an_installation_in_the_clear_is_somebody_elses(tmp_path: Path) -> None:
+    folder, key = tmp_path / "data", "a" * 43 + "="
+    async with served_estate() as estate:
+        async with lobby(folder, estate=estate) as running:
+            await running.install(HOME_ADMIN)
+        plain = kept_bodies(folder)[HOME]
+        async with lobby(folder, estate=estate, tocsin_installation_key=key):
+            pass
+        swap_body(folder, HOME, plain.replace("xoxb-", "xoxb-swapped-"))
+        with pytest.raises(ConfigurationError, match=f"{HOME}.*somebody else wrote it"):
+            async with lobby(folder, estate=estate, tocsin_installation_key=key):
+                pass
+
+
+@pytest.mark.parametrize("key", [None, "a" * 43 + "="])
+async def test_what_was_kept_for_one_workspace_is_good_for_no_other(tmp_path: Path, key: str | None) -> None:
+    folder = tmp_path / "data"
+    async with served_estate() as estate:
+        async with lobby(folder, estate=estate, tocsin_installation_key=key) as running:
+            await running.install(HOME_ADMIN)
+        swap_body(folder, AWAY, kept_bodies(folder)[HOME])
+        with pytest.raises(ConfigurationError, match=AWAY):
+            async with lobby(folder, estate=estate, tocsin_installation_key=key):
+                pass
 
 
 async def test_a_token_that_ends_soon_is_renewed_and_the_old_one_works_until_then(tmp_path: Path) -> None:

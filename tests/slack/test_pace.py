@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from random import Random
+from typing import Any
 
 import pytest
-from fakes.limited import TurnedTime, paced
+from fakes.limited import LimitedMethod, TurnedTime, paced
 
 from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.slack.pace import MOST_LANES, Pace, Urgency
@@ -29,6 +30,74 @@ async def test_when_not_all_can_go_the_most_urgent_go_first() -> None:
     method = await paced(10, [*announcements, *cards])
     places = [method.delivered.index(f"card {n}") for n in range(10)]
     assert max(places) < 10 + 4, "only what was under way already may come before a card"
+
+
+async def test_who_asks_for_little_does_not_wait_behind_who_asks_for_much() -> None:
+    time = TurnedTime()
+    method = LimitedMethod(time, 1)
+    pace = Pace(now=lambda: time.now, sleep=time.sleep)
+
+    async def create(whose: str, number: int) -> None:
+        called = f"{whose} {number}"
+        assert await pace.run(
+            "conversations.create", Urgency.ANSWER, lambda: method.call(called), whose=whose
+        )
+
+    bens = [asyncio.create_task(create("ben", number)) for number in range(45)]
+    await asyncio.sleep(0)
+    anas = [asyncio.create_task(create("ana", number)) for number in range(3)]
+    cat = asyncio.create_task(create("cat", 0))
+    await time.run(*bens, *anas, cat)
+    placed = method.delivered.index
+    # Four were under way before anybody else came.
+    assert placed("ana 0") < placed("cat 0") <= 4 + 2
+    assert placed("ana 2") <= 4 + 2 + 2 * 2 + 1
+    in_order = [name for name in method.delivered if name.startswith("ben")]
+    assert in_order == sorted(in_order, key=lambda name: int(name.split()[1]))
+    assert len(method.delivered) == 49
+
+
+async def test_what_is_more_urgent_goes_first_whoever_asked_for_more() -> None:
+    time = TurnedTime()
+    method = LimitedMethod(time, 1)
+    pace = Pace(now=lambda: time.now, sleep=time.sleep)
+
+    async def call(what: str, urgency: Urgency, whose: str) -> None:
+        await pace.run("chat.postMessage", urgency, lambda: method.call(what), whose=whose)
+
+    calls = [asyncio.create_task(call(f"ana's card {n}", Urgency.CARD, "ana")) for n in range(3)]
+    calls += [asyncio.create_task(call(f"ben's answer {n}", Urgency.ANSWER, "ben")) for n in range(20)]
+    await time.run(*calls)
+    assert max(method.delivered.index(f"ben's answer {n}") for n in range(20)) < 20 + 3
+
+
+async def test_a_lane_that_waits_has_one_alarm_however_many_wait_in_it() -> None:
+    time = TurnedTime()
+    method = LimitedMethod(time, 1)
+    pace = Pace(now=lambda: time.now, sleep=time.sleep)
+    made = 0
+    loop = asyncio.get_running_loop()
+
+    def counted(loop: asyncio.AbstractEventLoop, coroutine: Any, **named: Any) -> asyncio.Task[Any]:
+        nonlocal made
+        made += 1
+        return asyncio.Task(coroutine, loop=loop, **named)
+
+    loop.set_task_factory(counted)  # type: ignore[arg-type]
+    try:
+        waiting = [
+            asyncio.create_task(pace.run("lane", Urgency.CARD, lambda: method.call("post")))
+            for _ in range(100)
+        ]
+        await time.run(*(asyncio.create_task(_done(task)) for task in waiting))
+    finally:
+        loop.set_task_factory(None)
+    # Two for each call, and one alarm for each time that the lane opens.
+    assert made <= 100 * 2 + 110
+
+
+async def _done(task: asyncio.Task[str]) -> None:
+    await task
 
 
 async def test_a_refusal_is_answered_at_once_and_holds_nobody_up() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 from tocsin.actions.aftermath import Aftermath
 from tocsin.actions.alarming import Alarms
@@ -47,6 +48,10 @@ class ChangeOrder(Order):
     @property
     def by(self) -> Person:
         return self.change.by
+
+    @property
+    def asked_at(self) -> datetime:
+        return self.change.at
 
     def keyed(self, key: str) -> ChangeOrder:
         return self.model_copy(update={"change": self.change.model_copy(update={"key": key})})

@@ -11,7 +11,9 @@ import structlog
 
 from tocsin.actions.alarming import Alarms
 from tocsin.actions.attempts import SLACK_ATTEMPTS
+from tocsin.actions.behalf import act_for
 from tocsin.actions.best_effort import best_effort, patiently, without_end
+from tocsin.actions.bounded import Bounded
 from tocsin.actions.gathering import Gathering
 from tocsin.actions.orders import (
     OUTCOME,
@@ -23,6 +25,7 @@ from tocsin.actions.orders import (
     Outcome,
 )
 from tocsin.actions.ports import Backend, Journal, Ledger
+from tocsin.actions.promises import REFUSALS
 from tocsin.actions.sheltering import VERB as SHELTER
 from tocsin.actions.sheltering import Shelter
 from tocsin.actions.telling import too_late
@@ -41,6 +44,7 @@ from tocsin.incidents.rules import channel_name, visible_to
 log = structlog.get_logger()
 VERB = "declare"
 DOING = "declare an incident"
+LONG_AGO = "That was asked long ago, and is not known here any more."
 
 # An acknowledgement is due at Slack within 3 s; this leaves a second for the way back.
 PATIENCE = 2.0
@@ -77,7 +81,7 @@ class DeclareIncident:
         self._saw = saw
         self._room: WaitingRoom[AnyOutcome] = WaitingRoom(seen)
         # Refusals that somebody has read while their story may not have come to its end yet.
-        self._refused: set[str] = set()
+        self._refused: Bounded[str, bool] = Bounded(REFUSALS)
         self._warning: set[asyncio.Task[None]] = set()
 
     async def __call__(
@@ -104,7 +108,7 @@ class DeclareIncident:
             waiting.late = True
             outcome = await self.outcome(key)
         if isinstance(outcome, NotDeclared):
-            self._refused.add(key)
+            self._refused[key] = True
         return outcome
 
     async def _save(
@@ -147,9 +151,22 @@ class DeclareIncident:
         return order, finished
 
     async def outcome(self, key: str) -> AnyOutcome | None:
-        """What became of the declaration with this key; None while that is not known."""
+        """What became of the declaration with this key; None while that is not known.
+
+        Raises Refused where that was long ago, and may not be told any more.
+        """
         result = await self._journal.result(key)
-        return None if result is None else OUTCOME.validate_python(result)
+        if result is not None:
+            return OUTCOME.validate_python(result)
+        ended = await self._journal.ended(key)
+        if ended is None:
+            return None
+        if ended.kind == "refused":
+            return NotDeclared(sentence=LONG_AGO)
+        incident = await self._backend.find(ended.incident_id) if ended.kind == "declared" else None
+        if incident is None:
+            raise Refused(LONG_AGO)
+        return Declared(incident=incident)
 
     async def begin(self, order: DeclareOrder) -> None:
         """Commit to a declaration that nobody waits for at a window; its reporter is told by message.
@@ -174,6 +191,7 @@ class DeclareIncident:
     async def story(self, raw: dict[str, Any]) -> Any:
         """The durable part, from top to bottom; each step is done once, also across a crash."""
         order = DeclareOrder.model_validate(raw)
+        act_for(order.declaration.reporter.slack_user_id, order.declaration.at)
         key = order.declaration.key
         waiting = self._room.enter(key)
         gathering = self._gathering(order.declaration.slack_team_id)

@@ -58,6 +58,10 @@ class FollowUpOrder(Order):
     def by(self) -> Person:
         return self.request.by
 
+    @property
+    def asked_at(self) -> datetime:
+        return self.request.at
+
     def keyed(self, key: str) -> FollowUpOrder:
         return self.model_copy(update={"request": self.request.model_copy(update={"key": key})})
 
@@ -78,6 +82,10 @@ class CompleteOrder(Order):
     @property
     def by(self) -> Person:
         return self.done_by
+
+    @property
+    def asked_at(self) -> datetime:
+        return self.at
 
     def keyed(self, key: str) -> CompleteOrder:
         return self.model_copy(update={"asked": key})

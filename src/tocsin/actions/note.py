@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from tocsin.actions.best_effort import without_end
 from tocsin.actions.ports import Journal
@@ -48,6 +49,10 @@ class NoteOrder(Order):
     @property
     def by(self) -> Person:
         return self.entry.by or Person()
+
+    @property
+    def asked_at(self) -> datetime:
+        return self.entry.at
 
     def keyed(self, key: str) -> NoteOrder:
         return self.model_copy(update={"asked": key})

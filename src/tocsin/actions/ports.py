@@ -286,11 +286,18 @@ class Ledger(Protocol):
         """Which incident this channel is for."""
 
 
+class Ended(Frozen):
+    """What became of a story that was forgotten: the kind of its outcome, and the id of its incident."""
+
+    kind: str = ""
+    incident_id: str = ""
+
+
 class Journal(Protocol):
     """Durable stories: what was started is finished, also by the next process."""
 
     async def start(self, verb: str, key: str, order: Mapping[str, Any]) -> None:
-        """Commit to a story and begin it; nothing happens when this key was started before."""
+        """Commit to a story and begin it; nothing happens when this key was ever started before."""
 
     async def step(self, name: str, act: Callable[[bool], Awaitable[T]], returns: type[T] | Any) -> T:
         """Do one step of the running story, or recall what it answered before.
@@ -303,6 +310,9 @@ class Journal(Protocol):
 
     async def result(self, key: str) -> Any:
         """What a finished story answered; None while it runs, or when there is none of this key."""
+
+    async def ended(self, key: str) -> Ended | None:
+        """What became of a story that finished so long ago that its order and its result are not kept."""
 
 
 class Clock(Protocol):

@@ -12,9 +12,11 @@ from uuid import NAMESPACE_OID, uuid5
 from pydantic import Field, TypeAdapter
 
 from tocsin.actions.attempts import ALL_DAY, attempt
+from tocsin.actions.behalf import act_for
+from tocsin.actions.bounded import Bounded
 from tocsin.actions.ports import Backend, Journal, Managing
 from tocsin.actions.waiting import Waiting, WaitingRoom
-from tocsin.incidents.errors import Withheld
+from tocsin.incidents.errors import Refused, Withheld
 from tocsin.incidents.model import FollowUp, Frozen, Incident, Person, PersonId, TeamId
 from tocsin.incidents.requests import IncidentChange
 
@@ -28,6 +30,10 @@ NOT_YOURS_NOW = "What you asked for is done. The incident is not yours to see an
 
 PATIENCE = 2.0
 """Seconds that somebody waits for the outcome; an acknowledgement is due at Slack within three."""
+
+LONG_AGO = "That was asked long ago, and is not known here any more; look at the incident as it is now."
+REFUSALS = 10_000
+"""How many that somebody has read are remembered; each is needed until its story has come to its end."""
 
 
 class Telling(Protocol):
@@ -81,6 +87,10 @@ class Order(Frozen, ABC):
     @abstractmethod
     def by(self) -> Person: ...
 
+    @property
+    @abstractmethod
+    def asked_at(self) -> datetime: ...
+
     @abstractmethod
     def keyed(self, key: str) -> Self:
         """The same under another key."""
@@ -101,6 +111,10 @@ class AskedOrder(Order):
     @property
     def by(self) -> Person:
         return self.asked_by
+
+    @property
+    def asked_at(self) -> datetime:
+        return self.at
 
     def keyed(self, key: str) -> Self:
         return self.model_copy(update={"asked": key})
@@ -132,7 +146,7 @@ class Promises(Generic[Asked]):
         self._do = do
         self._after = after
         self._room: WaitingRoom[AnyChange] = WaitingRoom()
-        self._refused: set[str] = set()
+        self._refused: Bounded[str, bool] = Bounded(REFUSALS)
 
     async def keep(
         self, order: Asked, acknowledged: asyncio.Event | None = None, patience: float = PATIENCE
@@ -141,8 +155,9 @@ class Promises(Generic[Asked]):
 
         None means that it is saved and will be done; the person is told later in a message. The same key
         answers the same outcome, except that what was refused may be put right and sent again. Raises
-        Unavailable when it could not be saved in time: asking again is safe. `acknowledged` is set once the
-        person has read the answer; without it nobody waits for one.
+        Unavailable when it could not be saved in time: asking again is safe; and Refused where it was done so
+        long ago that nothing is known of it. `acknowledged` is set once the person has read the answer;
+        without it nobody waits for one.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + patience
@@ -153,7 +168,7 @@ class Promises(Generic[Asked]):
             waiting.late = True
             outcome = await self._finished(key)
         if isinstance(outcome, NotChanged):
-            self._refused.add(key)
+            self._refused[key] = True
         return outcome
 
     async def _save(self, order: Asked, acknowledged: asyncio.Event) -> tuple[str, Waiting[AnyChange]]:
@@ -174,7 +189,14 @@ class Promises(Generic[Asked]):
 
     async def _finished(self, key: str) -> AnyChange | None:
         result = await self._journal.result(key)
-        return None if result is None else CHANGE.validate_python(result)
+        if result is not None:
+            return CHANGE.validate_python(result)
+        ended = await self._journal.ended(key)
+        if ended is None:
+            return None
+        if ended.kind == "changed":
+            raise Refused(LONG_AGO)
+        return NotChanged(sentence=LONG_AGO)
 
     async def order(self, key: str) -> Asked | None:
         """What was asked with this key, as it was asked."""
@@ -184,6 +206,7 @@ class Promises(Generic[Asked]):
     async def story(self, raw: dict[str, Any]) -> Any:
         """The durable part, from top to bottom; each step is done once, also across a crash."""
         order = self._order.model_validate(raw)
+        act_for(order.by.slack_user_id, order.asked_at)
         waiting = self._room.enter(order.key)
         outcome = await self._do(order)
         waiting.tell(outcome)

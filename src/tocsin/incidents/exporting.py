@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import unicodedata
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -23,8 +24,9 @@ from tocsin.incidents.listing import (
     nameless,
 )
 from tocsin.incidents.model import FollowUp, Frozen, Incident, PersonId, TimelineEntry
-from tocsin.incidents.rules import FOLLOW_UP_WORDS
+from tocsin.incidents.rules import FOLLOW_UP_WORDS, is_visible
 
+_FORMULA = frozenset("=+-@\N{MINUS SIGN}")
 Format = Literal["markdown", "json", "csv"]
 
 ENDINGS: dict[Format, str] = {"markdown": "md", "json": "json", "csv": "csv"}
@@ -212,7 +214,13 @@ def _table(rows: Iterable[list[str]]) -> str:
 
 
 def _inert(cell: str) -> str:
-    return f"'{cell}" if cell.lstrip()[:1] in set("=+-@") or cell[:1] in set("\t\r\n") else cell
+    """The cell behind an apostrophe where the first thing to be seen in it begins a formula.
+
+    Spreadsheets skip what nobody sees, and take a sign in any width for the same (OWASP, CSV Injection).
+    """
+    first = next(filter(is_visible, cell), "")
+    begins = unicodedata.normalize("NFKC", first)[:1] in _FORMULA or cell[:1] in set("\t\r\n")
+    return f"'{cell}" if begins else cell
 
 
 def _cells(incident: Incident) -> list[str]:

@@ -9,24 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import sqlite3
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import datetime
 from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from dbos import DBOS, DBOSConfig, SetWorkflowID, WorkflowHandleAsync
 from pydantic import TypeAdapter
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from tocsin.actions.best_effort import best_effort
+from tocsin.actions.ports import Ended
 from tocsin.incidents.errors import Unavailable
+from tocsin.journal.endings import SqlEndings
+from tocsin.journal.files import cause, file_of, identity, make_ready, through, truncate
 from tocsin.journal.gate import Gate, asking_now, in_no_hurry
+from tocsin.journal.serialization import JSON, read_plainly
 from tocsin.tracing import trace, traced
 
 T = TypeVar("T")
@@ -38,6 +40,10 @@ STORY_FORMAT = "stories-1"
 # A story that is to be resumed is first put back into DBOS's queue, and is no less unfinished there.
 UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
 LOOK_SECONDS = 0.05
+
+FINISHED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+AT_ONCE = 100
+"""Stories that are forgotten in one transaction, so that nobody waits long for their turn."""
 
 FINISH_SECONDS = 1.5
 """How long stories in hand may take to end when the journal is closed; the rest go on at the next start."""
@@ -82,6 +88,7 @@ class DurableJournal:
         self._identity: tuple[int, int] | None = None
         self._gate: Gate | None = None
         self._running: set[asyncio.Task[Any]] = set()
+        self._endings = SqlEndings(url)
 
     @property
     def stories_in_hand(self) -> int:
@@ -108,6 +115,7 @@ class DurableJournal:
         if _open is not None:
             raise RuntimeError("one journal is open in this process already")
         make_ready(self.url)
+        self._endings.open()
         self._identity = identity(self.url)
         library = logging.getLogger("dbos")
         library.setLevel(logging.WARNING)
@@ -123,11 +131,13 @@ class DurableJournal:
             "log_level": "WARNING",
             "max_executor_threads": THREADS,
             "notification_listener_polling_interval_sec": self.poll_seconds,
+            "serializer": JSON,
         }
         if file_of(self.url) is not None:
             self._gate = Gate(self.url)
             config["system_database_engine"] = self._gate.engine
         _open = self
+        read_plainly()
         DBOS(config=config)
         DBOS.launch()
 
@@ -155,11 +165,14 @@ class DurableJournal:
         if self._gate is not None:
             self._gate.close()
         await asyncio.to_thread(DBOS.destroy)
+        self._endings.close()
         # DBOS made its own threads the loop's, and has just ended them.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
         _open = None
 
     async def start(self, verb: str, key: str, order: Mapping[str, Any]) -> None:
+        if await self.ended(key) is not None:
+            return
         marked = _begun_by_this_process.set(True)
         try:
             with self._told("written to"), SetWorkflowID(key):
@@ -182,14 +195,31 @@ class DurableJournal:
             status = await DBOS.get_workflow_status_async(key)
         if status is None or not status.input:
             return None
-        begun = dict(status.input["args"][1])
+        begun = dict(_understood(status.input)["args"][1])
         begun.pop(TRACE, None)
         return begun
 
     async def result(self, key: str) -> Any:
         with self._told("read"):
             status = await DBOS.get_workflow_status_async(key)
-        return status.output if status is not None and status.status == "SUCCESS" else None
+        return _understood(status.output) if status is not None and status.status == "SUCCESS" else None
+
+    async def ended(self, key: str) -> Ended | None:
+        return await self._endings.find(key)
+
+    async def forget(self, before: datetime) -> None:
+        """Delete the stories that finished before then, all but their keys and what became of them.
+
+        Raises Unavailable. What a process that is killed midway has not deleted, the next one does.
+        """
+        with self._told("written to"):
+            while found := await DBOS.list_workflows_async(
+                status=FINISHED, completed_before=before.isoformat(), limit=AT_ONCE, load_input=False
+            ):
+                done = [story for story in found if story.status == "SUCCESS"]
+                await self._endings.remember({story.workflow_id: _ending(story.output) for story in done})
+                await DBOS.delete_workflows_async([story.workflow_id for story in found])
+            await asyncio.to_thread(truncate, self.url)
 
     async def unfinished(self) -> list[str]:
         """The keys of stories that have begun and not ended, oldest first."""
@@ -216,62 +246,21 @@ class DurableJournal:
             await asyncio.wait({asyncio.ensure_future(story.get_result(polling_interval_sec=LOOK_SECONDS))})
 
 
+def _understood(kept: Any) -> Any:
+    """What DBOS read in a row, which is text where it could not. Raises Unavailable then."""
+    if isinstance(kept, str):
+        raise Unavailable("Tocsin's journal has a row that is not Tocsin's, and is not read.")
+    return kept
+
+
+def _ending(output: Any) -> Ended:
+    """What is kept of a result."""
+    result = output if isinstance(output, dict) else {}
+    incident = result.get("incident") or {}
+    return Ended(kind=str(result.get("kind", "")), incident_id=str(incident.get("id", "")))
+
+
 @cache
 def _shape(returns: Hashable) -> TypeAdapter[Any]:
     """How an answer is written down and read again; made once for each kind, since that takes a while."""
     return TypeAdapter(cast(Any, returns))
-
-
-def file_of(url: str) -> Path | None:
-    """The file of an SQLite journal."""
-    parsed = make_url(url)
-    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
-
-
-def identity(url: str) -> tuple[int, int] | None:
-    """Which file stands there now; None where there is none, or where the journal is no file.
-
-    What is written to a file that was deleted is gone with the process: nothing may be promised on it.
-    """
-    path = file_of(url)
-    if path is None or not path.exists():
-        return None
-    found = path.stat()
-    return found.st_dev, found.st_ino
-
-
-def cause(error: BaseException) -> str:
-    """The first line of what went wrong, without the statement and the address it went wrong with."""
-    at_heart = getattr(error, "orig", None) or error
-    return (str(at_heart).strip().splitlines() or [type(at_heart).__name__])[0]
-
-
-def through(url: str) -> None:
-    """Have everything that was committed to an SQLite journal on the disk, whatever happens to the power.
-
-    Raises OSError. Its commits alone leave that to the next checkpoint (SQLite, PRAGMA synchronous: NORMAL).
-    """
-    path = file_of(url)
-    if path is None:
-        return
-    # No locks are held on the log itself, so that it may be opened and closed beside SQLite.
-    with suppress(FileNotFoundError):
-        log = os.open(f"{path}-wal", os.O_RDWR)
-        try:
-            os.fdatasync(log)
-        finally:
-            os.close(log)
-
-
-def make_ready(url: str) -> None:
-    """Create the file of an SQLite journal, for its owner's eyes only (0600), in write-ahead mode."""
-    path = file_of(url)
-    if path is None:
-        return
-    # Only a new file is opened here: closing one that SQLite has open would drop its locks (POSIX locks are
-    # the process's), and the next program to look into the journal would take its write-ahead log away.
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-    connection.close()

@@ -120,6 +120,8 @@ def _prepared(seconds: float) -> Any:
         connection.execute(f"PRAGMA busy_timeout={int(1000 * seconds)}")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA temp_store=MEMORY")
+        # What people wrote is not to be read in the file once it is deleted.
+        connection.execute("PRAGMA secure_delete=ON")
         # What must outlive a power cut is written through by itself (see `through`): a step that is not
         # recorded is looked for in Slack and at the backend before it is done again.
         connection.execute("PRAGMA synchronous=NORMAL")

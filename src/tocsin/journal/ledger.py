@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, SourceMessage
-from tocsin.journal.durable import through
+from tocsin.journal.files import through
 from tocsin.journal.tables import Tables, put
 
 _tables = sa.MetaData()
@@ -77,6 +77,9 @@ reminders = sa.Table(
     sa.Column("asking", sa.Boolean, nullable=False),
     sa.Column("by", sa.Text, nullable=False),
 )
+
+MANY = 4000
+"""Rows that take about as much room as the longest step of a story."""
 
 _pulse = sa.Table("tocsin_pulse", _tables, sa.Column("id", sa.Integer, primary_key=True))
 
@@ -190,13 +193,18 @@ class SqlLedger:
         await self.do(lambda connection: connection.execute(gone) and None)
 
     async def beat(self) -> None:
-        """Write something. Raises Unavailable when nothing can be promised on this journal now."""
+        """Write something. Raises Unavailable when nothing can be promised on this journal now.
+
+        A row finds room where a story's does not: once something could not be written, it is tried with many.
+        """
+        beats = [{"id": number} for number in range(MANY if self._kept.failed else 1)]
         await self.do(
             lambda connection: (
                 connection.execute(_pulse.delete()),
-                connection.execute(_pulse.insert().values(id=1)),
+                connection.execute(_pulse.insert(), beats),
             )
         )
+        self._kept.failed = False
 
     async def _scalar(self, asked: sa.Select[tuple[str]]) -> str | None:
         def ask(connection: sa.Connection) -> str | None:

@@ -16,7 +16,8 @@ from dbos import DBOSClient, StepInfo, WorkflowStatus
 
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.listing import SOMEBODY
-from tocsin.journal.durable import cause, file_of
+from tocsin.journal.files import cause, file_of
+from tocsin.journal.serialization import JSON, NotOurs, read_plainly, refuse_foreign
 from tocsin.journal.vault import uninstalled
 
 UNFINISHED = ["PENDING", "ENQUEUED"]
@@ -54,7 +55,7 @@ def _pending(url: str) -> list[Pending]:
             return _begun(engine)
         finally:
             engine.dispose()
-    except (OSError, ImportError, sqlite3.Error, sa.exc.SQLAlchemyError) as error:
+    except (OSError, ImportError, NotOurs, sqlite3.Error, sa.exc.SQLAlchemyError) as error:
         raise Unavailable(f"The journal cannot be used ({cause(error)}).") from error
 
 
@@ -63,7 +64,10 @@ def _begun(engine: sa.Engine) -> list[Pending]:
     if not sa.inspect(engine).has_table("workflow_status", schema=None if on_sqlite else "dbos"):
         return []
     logging.getLogger("dbos").setLevel(logging.CRITICAL)
-    client = DBOSClient(system_database_engine=engine, retry_connection_errors=False)
+    read_plainly()
+    with engine.connect() as connection:
+        refuse_foreign(connection)
+    client = DBOSClient(system_database_engine=engine, retry_connection_errors=False, serializer=JSON)
     try:
         found = client.list_workflows(status=UNFINISHED, load_output=False)
         with engine.connect() as connection:
@@ -75,6 +79,8 @@ def _begun(engine: sa.Engine) -> list[Pending]:
 
 
 def _read(story: WorkflowStatus, steps: Sequence[StepInfo], left: Collection[str]) -> Pending:
+    if isinstance(story.input, str):
+        raise NotOurs
     arguments: Sequence[Any] = (story.input or {"args": ()})["args"]
     verb = str(arguments[0]) if arguments else ""
     order: dict[str, Any] = arguments[1] if len(arguments) > 1 else {}

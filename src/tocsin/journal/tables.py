@@ -14,7 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tocsin.incidents.errors import Unavailable
-from tocsin.journal.durable import cause, identity, make_ready
+from tocsin.journal.files import cause, identity, make_ready
 from tocsin.journal.turns import in_turns
 
 T = TypeVar("T")
@@ -32,6 +32,8 @@ class Tables:
         self._engine: sa.Engine | None = None
         self._identity: tuple[int, int] | None = None
         self._opening = Lock()
+        self.failed = False
+        """A transaction failed since this was last set to False."""
 
     def open(self) -> sa.Engine:
         """The engine, with the tables there. Raises SQLAlchemyError or OSError."""
@@ -65,6 +67,7 @@ class Tables:
                 # Another replica wrote the same row first; asking again finds it.
                 return await asyncio.to_thread(transaction)
         except sa.exc.SQLAlchemyError as error:
+            self.failed = True
             raise Unavailable(f"Tocsin's journal cannot be used ({cause(error)}).") from error
 
 
@@ -106,4 +109,5 @@ def _prepare_sqlite(synchronous: str, connection: Any, _record: Any) -> None:
     connection.isolation_level = "IMMEDIATE"
     connection.execute("PRAGMA busy_timeout=1500")
     connection.execute("PRAGMA temp_store=MEMORY")
+    connection.execute("PRAGMA secure_delete=ON")
     connection.execute(f"PRAGMA synchronous={synchronous}")

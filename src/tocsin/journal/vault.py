@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import sqlalchemy as sa
 
@@ -22,6 +22,8 @@ _orgs = sa.Table(
     sa.Column("team", sa.Text, primary_key=True),
     sa.Column("org", sa.Text, nullable=False),
 )
+_seals = sa.Table("tocsin_seals", _tables, sa.Column("id", sa.Integer, primary_key=True))
+"""One row once all that was kept in the clear was sealed."""
 
 
 class SqlVault:
@@ -56,6 +58,24 @@ class SqlVault:
     async def place(self, team: str, org: str) -> None:
         """Remember that a workspace is served through its organization."""
         await self._kept.do(lambda connection: put(connection, _orgs, {"team": team}, {"org": org}))
+
+    async def seal(self, closed: Callable[[str], str] | None) -> None:
+        """Have every body as `closed` answers, once and all in one transaction; None forgets that it was."""
+
+        def act(connection: sa.Connection) -> None:
+            if closed is None:
+                connection.execute(_seals.delete())
+            elif not connection.scalar(sa.select(_seals.c.id)):
+                kept = _installations
+                for row in connection.execute(sa.select(kept).where(kept.c.body.is_not(None))).all():
+                    sealed = kept.update().where(kept.c.home == row.home).values(body=closed(row.body))
+                    connection.execute(sealed)
+                connection.execute(_seals.insert().values(id=1))
+
+        await self._kept.do(act)
+
+    async def is_sealed(self) -> bool:
+        return bool(await self._kept.do(lambda connection: connection.scalar(sa.select(_seals.c.id))))
 
 
 def uninstalled(connection: sa.Connection) -> set[str]:

@@ -199,3 +199,7 @@ FILE_BYTES: Final = 20_000_000
 SOCKETS: Final = 10
 CALLS_A_MINUTE: Final = MappingProxyType({1: 1, 2: 20, 3: 50, 4: 100})
 POSTS_A_SECOND_PER_CHANNEL: Final = 1
+
+# For an app that is distributed commercially outside the Marketplace (Slack, rate limits, 29 May 2025).
+LOOKS_A_MINUTE: Final = 1
+MESSAGES_A_LOOK: Final = 15

@@ -8,10 +8,16 @@ from types import MappingProxyType
 from typing import Final
 
 from tocsin.playground.clock import Clock
-from tocsin.playground.limits import CALLS_A_MINUTE, POSTS_A_SECOND_PER_CHANNEL
+from tocsin.playground.limits import (
+    CALLS_A_MINUTE,
+    LOOKS_A_MINUTE,
+    MESSAGES_A_LOOK,
+    POSTS_A_SECOND_PER_CHANNEL,
+)
 
 MINUTE = 60.0
 POST = "chat.postMessage"
+LOOKS = frozenset({"conversations.history", "conversations.replies"})
 
 # Slack, each method's reference: its tier. What is not here has a limit of its own that is not published.
 _TIERS = {
@@ -45,6 +51,8 @@ class Rates:
         self._clock = clock
         self._calls: dict[Lane, deque[float]] = defaultdict(deque)
         self.on = False
+        self.outside_marketplace = False
+        """The app is distributed commercially, outside Slack's Marketplace: it may look once a minute."""
         self.scale = 1.0
         self.refused = 0
         """How many calls were answered with 429, up to now."""
@@ -55,6 +63,8 @@ class Rates:
         Slack, rate limits: calls a minute by the method's tier, per app and workspace; and one message a
         second for each channel, the answer then being 429 with `Retry-After`.
         """
+        if self.outside_marketplace and method in LOOKS:
+            return self._within((app_id, method, ""), LOOKS_A_MINUTE * self.scale, MINUTE)
         if not self.on:
             return None
         if method == POST:
@@ -63,6 +73,10 @@ class Rates:
         if tier is None:
             return None
         return self._within((app_id, method, ""), CALLS_A_MINUTE[tier] * self.scale, MINUTE)
+
+    def page(self, limit: int) -> int:
+        """How many messages a look of so many shows; Slack shortens it without a word."""
+        return min(limit, MESSAGES_A_LOOK) if self.outside_marketplace else limit
 
     def _within(self, lane: Lane, most: float, seconds: float) -> int | None:
         now, calls = self._clock.now(), self._calls[lane]

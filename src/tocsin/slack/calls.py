@@ -17,6 +17,7 @@ from pydantic_core import to_json
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from tocsin.actions.behalf import behalf
 from tocsin.incidents.errors import OutcomeUnknown, SlackRefused, TocsinError, Unavailable, Withheld
 from tocsin.slack.disclosure import SAYING_NOTHING, Disclosure
 from tocsin.slack.pace import Pace, Urgency
@@ -24,6 +25,8 @@ from tocsin.slack.refusals import TOKEN, meaning
 
 TIMEOUT_SECONDS = 10.0
 LONGEST_PAUSE = 300.0
+LOOKS = frozenset({"conversations_history", "conversations_replies"})
+"""Limited for a workspace as a whole, to one a minute for some apps (Slack, rate limits)."""
 BUSY = frozenset({"ratelimited", "rate_limited"})
 BROKEN = frozenset(
     {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"}
@@ -101,13 +104,13 @@ class Calls:
         that.
         """
         given = {name: value for name, value in arguments.items() if value is not None}
-        lane = (method.__name__, given.get("channel"))
+        lane = (method.__name__, None if method.__name__ in LOOKS else given.get("channel"))
 
         async def call() -> Answer:
             return await self.once(method, about=about, **given)
 
         try:
-            return await self._pace.run(lane, urgency, call)
+            return await self._pace.run(lane, urgency, call, whose=behalf().person)
         except SlackRefused as refusal:
             if refusal.code not in TOKEN:
                 raise

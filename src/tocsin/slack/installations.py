@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -74,9 +74,20 @@ class Vault(Protocol):
 
     async def place(self, team: str, org: str) -> None: ...
 
+    async def seal(self, closed: Callable[[str], str] | None) -> None:
+        """Have what is kept as `closed` answers of each body, and note that; None drops the note.
+
+        All or nothing, and nothing where it is noted already.
+        """
+        ...
+
+    async def is_sealed(self) -> bool:
+        """Whether all that was kept in the clear was sealed once."""
+        ...
+
 
 class SealBroken(Exception):
-    """What is kept was encrypted with a key that we do not have."""
+    """What is kept for a workspace cannot be opened with our keys, or was not kept by us there."""
 
 
 class Seal:
@@ -85,19 +96,28 @@ class Seal:
     def __init__(self, *keys: str) -> None:
         self._fernet = MultiFernet([Fernet(key) for key in keys]) if keys else None
 
+    @property
+    def has_key(self) -> bool:
+        return self._fernet is not None
+
     def closed(self, text: str) -> str:
         return self._fernet.encrypt(text.encode()).decode() if self._fernet else text
 
     def opened(self, text: str) -> str:
-        """The text as it was, also where it was kept before there was a key. Raises SealBroken."""
-        if text.startswith("{"):
-            return text
+        """The text as it was. Raises SealBroken."""
         if self._fernet is None:
+            if is_plain(text):
+                return text
             raise SealBroken
         try:
             return self._fernet.decrypt(text.encode()).decode()
         except InvalidToken:
             raise SealBroken from None
+
+
+def is_plain(text: str) -> bool:
+    """Whether a body was kept in the clear; what is encrypted is no JSON object."""
+    return text.startswith("{")
 
 
 class Installations:
@@ -107,14 +127,29 @@ class Installations:
         self.vault = vault
         self._seal = seal
 
+    async def seal(self) -> None:
+        """With a key, encrypt once what was kept without one; from then on nothing in the clear is read."""
+
+        def closed(body: str) -> str:
+            return self._seal.closed(body) if is_plain(body) else body
+
+        await self.vault.seal(closed if self._seal.has_key else None)
+
     async def all(self) -> list[Installation]:
         """Every installation. Raises Unavailable, and SealBroken where one cannot be read with our keys."""
-        found = []
-        for body in (await self.vault.bodies()).values():
-            try:
-                found.append(Installation.model_validate(json.loads(self._seal.opened(body))))
-            except (ValidationError, ValueError):
-                raise SealBroken from None
+        plain_too = not await self.vault.is_sealed()
+        bodies = await self.vault.bodies()
+        return [self._opened(home, body, plain_too) for home, body in bodies.items()]
+
+    def _opened(self, home: str, body: str, plain_too: bool) -> Installation:
+        try:
+            text = body if plain_too and is_plain(body) else self._seal.opened(body)
+            found = Installation.model_validate(json.loads(text))
+        except (SealBroken, ValidationError, ValueError):
+            raise SealBroken(home) from None
+        if found.home != home:
+            # What was sealed for one workspace is good for no other.
+            raise SealBroken(home)
         return found
 
     async def keep(self, installation: Installation) -> None:

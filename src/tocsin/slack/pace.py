@@ -1,5 +1,8 @@
 """No faster than Slack lets us: who was asked to slow down waits, the most urgent first, and nobody is lost.
 
+Of what is equally urgent one call for each person goes after another (start-time fair queueing), so that who
+asks for little does not wait behind who asks for much.
+
 Slack's limits are per method, and for posts per channel as well, and some of them are not published. So
 nothing is slowed down beforehand: a lane takes a few calls side by side until Slack answers 429. Then it
 stands still for as long as Slack asked (Retry-After), and goes on at the rate that Slack was seen to allow.
@@ -13,7 +16,7 @@ import itertools
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from tocsin.incidents.errors import TocsinError, Unavailable
 
@@ -53,11 +56,26 @@ class Urgency(IntEnum):
     FURNITURE = 3
 
 
+class _Place(NamedTuple):
+    """Where a call stands in the row of its lane; the least goes first."""
+
+    urgency: int
+    turn: int
+    """Of its person's calls that wait, the how manieth: everybody's first goes before anybody's second."""
+    number: int
+
+
 @dataclass
 class _Lane:
     """Calls that share a limit."""
 
-    waiting: list[tuple[int, int, asyncio.Future[None]]] = field(default_factory=list)
+    waiting: list[tuple[_Place, asyncio.Future[None]]] = field(default_factory=list)
+    turn: dict[int, int] = field(default_factory=dict)
+    """By urgency, whose turn it is: who comes now does not go before who waits already."""
+    last: dict[tuple[int, str], int] = field(default_factory=dict)
+    """By urgency and person, the turn of the last of their calls that wait."""
+    alarm: asyncio.Future[None] | None = None
+    """Rings when the lane opens; one is enough for all who wait."""
     under_way: int = 0
     opens_at: float = 0.0
     interval: float = 0.0
@@ -71,6 +89,17 @@ class _Lane:
     moody_until: float = 0.0
     moody_allowed: int = 0
     moody_refused: int = 0
+
+    def place(self, urgency: int, whose: str, number: int) -> _Place:
+        """The place of a call that has just come."""
+        turn = max(self.turn.get(urgency, 0), self.last.get((urgency, whose), -1) + 1)
+        self.last[urgency, whose] = turn
+        return _Place(urgency, turn, number)
+
+    def left(self, place: _Place, whose: str) -> None:
+        """The call at this place waits no more."""
+        if self.last.get((place.urgency, whose)) == place.turn:
+            del self.last[place.urgency, whose]
 
     def may_start(self, now: float) -> bool:
         most = MOODY_SIDE_BY_SIDE if now < self.moody_until else 1 if self.interval else SIDE_BY_SIDE
@@ -149,14 +178,22 @@ class Pace:
         self._sleep = sleep
         self._lanes: dict[Hashable, _Lane] = {}
         self._order = itertools.count()
-        self._alarms: set[asyncio.Future[None]] = set()
 
-    async def run(self, lane: Hashable, urgency: Urgency, call: Callable[[], Awaitable[T]]) -> T:
-        """What `call` answers, in its turn; a 429 only makes it wait, keeping its place."""
-        place = (int(urgency), next(self._order))
+    async def run(
+        self, lane: Hashable, urgency: Urgency, call: Callable[[], Awaitable[T]], *, whose: str = ""
+    ) -> T:
+        """What `call` answers, in its turn; a 429 only makes it wait, keeping its place.
+
+        `whose` is the id of the person that it is made for.
+        """
+        found = self._lane(lane)
+        place = found.place(int(urgency), whose, next(self._order))
         while True:
             found = self._lane(lane)
-            await self._turn(found, place)
+            try:
+                await self._turn(found, place)
+            finally:
+                found.left(place, whose)
             started = self._now()
             try:
                 answer = await call()
@@ -189,9 +226,9 @@ class Pace:
                 del self._lanes[known]
         return self._lanes.setdefault(name, _Lane())
 
-    async def _turn(self, lane: _Lane, place: tuple[int, int]) -> None:
+    async def _turn(self, lane: _Lane, place: _Place) -> None:
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(lane.waiting, (*place, mine))
+        heapq.heappush(lane.waiting, (place, mine))
         self._pump(lane)
         try:
             await mine
@@ -204,15 +241,16 @@ class Pace:
     def _pump(self, lane: _Lane) -> None:
         now = self._now()
         while lane.waiting and lane.may_start(now):
-            _, _, turn = heapq.heappop(lane.waiting)
-            if not turn.done():
+            place, called = heapq.heappop(lane.waiting)
+            if not called.done():
+                lane.turn[place.urgency] = max(lane.turn.get(place.urgency, 0), place.turn)
                 lane.started(now)
-                turn.set_result(None)
-        if lane.waiting and now < lane.opens_at:
-            alarm = asyncio.ensure_future(self._wake(lane, lane.opens_at - now))
-            self._alarms.add(alarm)
-            alarm.add_done_callback(self._alarms.discard)
+                called.set_result(None)
+        if lane.waiting and now < lane.opens_at and lane.alarm is None:
+            lane.alarm = asyncio.ensure_future(self._wake(lane, lane.opens_at - now))
 
     async def _wake(self, lane: _Lane, seconds: float) -> None:
         await self._sleep(seconds)
+        # It may open later now than it did then; another alarm is armed in that case.
+        lane.alarm = None
         self._pump(lane)

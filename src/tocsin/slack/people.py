@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
 
 from tocsin.actions.best_effort import best_effort
+from tocsin.actions.bounded import Bounded
 from tocsin.actions.ports import Backend, loop_time
 from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.model import Person, PersonId
@@ -15,9 +15,6 @@ from tocsin.incidents.naming import people_called
 from tocsin.incidents.permissions import Standing
 from tocsin.slack.accounts import Account
 from tocsin.slack.workspace import SlackWorkspace
-
-K = TypeVar("K")
-T = TypeVar("T")
 
 KEPT = 10_000
 FIRST_NAMES = 200
@@ -43,10 +40,10 @@ class People:
         self._workspace = workspace
         self._backend = backend
         self._now = now
-        self._accounts: dict[PersonId, tuple[Account, float]] = {}
+        self._accounts: Bounded[PersonId, tuple[Account, float]] = Bounded(KEPT)
         self._asking: dict[PersonId, asyncio.Task[Account | None]] = {}
-        self._in_vain: dict[PersonId, float] = {}
-        self.names: dict[str, str] = {}
+        self._in_vain: Bounded[PersonId, float] = Bounded(KEPT)
+        self.names: Bounded[str, str] = Bounded(KEPT)
         self.owner: PersonId | None = None
         """Who owns the workspace, where that is among the first people it tells of."""
 
@@ -54,7 +51,7 @@ class People:
         """Somebody did something: remember what Slack calls them; answers them by the best name we know."""
         known = self.names.get(person.slack_user_id or "")
         if known is None and person.slack_user_id and person.name:
-            _keep(self.names, str(person.slack_user_id), person.name)
+            self.names[person.slack_user_id] = person.name
         return person.model_copy(update={"name": known}) if known else person
 
     async def greet(self) -> None:
@@ -73,7 +70,7 @@ class People:
         unknown = [who for who in wanted if who not in self.names and not self._asked_in_vain(who)]
         for found, who in zip(await asyncio.gather(*map(self.account, unknown)), unknown, strict=True):
             if found is None or not found.is_known:
-                _keep(self._in_vain, who, self._now())
+                self._in_vain[who] = self._now()
         # Pages need names; an e-mail address is kept nowhere.
         known = [Person(slack_user_id=who, name=self.names[who]) for who in wanted if who in self.names]
         if not known:
@@ -162,16 +159,8 @@ class People:
         if person is None:
             return
         if account.person.name:
-            _keep(self.names, str(person), account.person.name)
+            self.names[str(person)] = account.person.name
         if account.owns_workspace:
             self.owner = person
         if account.standing is not Standing.UNKNOWN:
-            _keep(self._accounts, person, (account, self._now()))
-
-
-def _keep(known: dict[K, T], key: K, value: T) -> None:
-    """The one that was learnt longest ago comes first, and goes first."""
-    known.pop(key, None)
-    known[key] = value
-    if len(known) > KEPT:
-        del known[next(iter(known))]
+            self._accounts[person] = (account, self._now())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from slack_sdk.models.blocks import Block
 from slack_sdk.web.async_client import AsyncWebClient
 
+from tocsin.actions.behalf import behalf
+from tocsin.actions.bounded import Bounded
 from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import ChannelId, MessageTs
 from tocsin.slack.calls import Answer, Calls, told
@@ -16,19 +19,32 @@ from tocsin.slack.pace import Urgency
 from tocsin.slack.refusals import UNREADABLE
 
 EVENT = "tocsin_post"
+PAGE = 200
 PAGES = 10
-"""How many times 200 messages are looked through for one of ours."""
+"""How many pages are looked through for a message of which nobody knows when it may have been posted."""
+
+MARGIN = timedelta(minutes=5)
+"""How far our clock may be from Slack's (Slack, verifying requests: it allows as much)."""
+
+REMEMBERED = 10_000
 
 Posted = tuple[ChannelId, MessageTs]
+Attempts = tuple[datetime, datetime]
+"""When a message was first tried to be posted, and last."""
+
 _OUT_OF_SIGHT = frozenset({"not_in_channel", "channel_not_found"})
 
 
 class Posts:
     """What the bot says in a workspace. A message carries its key in its metadata, where we find it again."""
 
-    def __init__(self, client: AsyncWebClient, calls: Calls) -> None:
+    def __init__(self, client: AsyncWebClient, calls: Calls, clock: Callable[[], datetime]) -> None:
         self._client = client
         self._calls = calls
+        self._clock = clock
+        self._attempts: Bounded[tuple[str, str], Attempts] = Bounded(REMEMBERED)
+        self.bot_user_id = ""
+        """Who posts; a message or a file of anybody else's is none of ours, whatever it says."""
 
     async def post(
         self,
@@ -58,7 +74,11 @@ class Posts:
             "unfurl_media": False,
             "metadata": {"event_type": EVENT, "event_payload": {"key": key}},
         }
-        answer = await self._sent(message, urgency, about)
+        known, now = self._attempts.get((to, key)), self._clock()
+        try:
+            answer = await self._sent(message, urgency, about)
+        finally:
+            self._attempts[to, key] = known[0] if known else now, self._clock()
         return ChannelId(told(answer, "channel")), MessageTs(told(answer, "ts"))
 
     async def _sent(self, message: dict[str, Any], urgency: Urgency, about: Disclosure) -> Answer:
@@ -105,11 +125,14 @@ class Posts:
 
     async def find_file(self, channel: ChannelId, name: str) -> str | None:
         """The id of a file of this name that was shared there lately."""
-        async for message in self._recent(channel, None):
+        async for message in self._recent(channel, None, {}):
             for file in message.get("files") or ():
-                if isinstance(file, dict) and file.get("name") == name:
+                if isinstance(file, dict) and file.get("name") == name and self._is_ours(file):
                     return told(file, "id")
         return None
+
+    def _is_ours(self, found: Answer) -> bool:
+        return bool(self.bot_user_id) and found.get("user") == self.bot_user_id
 
     async def find(self, to: str, key: str, thread: MessageTs | None = None) -> MessageTs | None:
         """The message that was posted with this key; None where there is none, or none to be seen."""
@@ -118,9 +141,9 @@ class Posts:
 
     async def _find(self, to: str, key: str, thread: MessageTs | None) -> Posted | None:
         """The message that carries this key, so that one whose answer was lost is not posted again."""
-        channel = await self.room(to)
+        channel, within = await self.room(to), self._within(to, key)
         try:
-            return await self._look(channel, key, thread)
+            return await self._look(channel, key, thread, within)
         except SlackRefused as refusal:
             if refusal.code == "thread_not_found":
                 return None
@@ -129,26 +152,47 @@ class Posts:
             # Where we may post without being a member we may not look; in a public channel we may join.
             if not await self._joined(channel):
                 raise
-            return await self._look(channel, key, thread)
+            return await self._look(channel, key, thread, within)
 
-    async def _look(self, channel: str, key: str, thread: MessageTs | None) -> Posted | None:
-        async for message in self._recent(channel, thread):
+    def _within(self, to: str, key: str) -> dict[str, str]:
+        """Between which times of Slack's it can have been posted, as far as that is known.
+
+        An earlier process tried no sooner than it was asked to, and may have tried until a moment ago.
+        """
+        tried = self._attempts.get((to, key))
+        if tried is not None:
+            return {"oldest": _stamp(tried[0] - MARGIN), "latest": _stamp(tried[1] + MARGIN)}
+        since = behalf().since
+        return {"oldest": _stamp(since - MARGIN)} if since is not None else {}
+
+    async def _look(
+        self, channel: str, key: str, thread: MessageTs | None, within: Mapping[str, str]
+    ) -> Posted | None:
+        async for message in self._recent(channel, thread, within):
             metadata = message.get("metadata") or {}
             payload = metadata.get("event_payload") or {}
-            if metadata.get("event_type") == EVENT and payload.get("key") == key:
+            is_it = metadata.get("event_type") == EVENT and payload.get("key") == key
+            if is_it and self._is_ours(message):
                 return ChannelId(channel), MessageTs(told(message, "ts"))
         return None
 
-    async def _recent(self, channel: str, thread: MessageTs | None) -> AsyncIterator[Answer]:
+    async def _recent(
+        self, channel: str, thread: MessageTs | None, within: Mapping[str, str]
+    ) -> AsyncIterator[Answer]:
+        """Messages as Slack orders them: all since `oldest`, or as many as are looked through without it."""
         look = self._client.conversations_replies if thread else self._client.conversations_history
-        asked: dict[str, Any] = {"channel": channel, "limit": 200, "include_all_metadata": True}
+        asked: dict[str, Any] = {"channel": channel, "limit": PAGE, "include_all_metadata": True, **within}
         if thread:
             asked["ts"] = thread
-        cursor = None
-        for _ in range(PAGES):
+        cursor, pages = None, 0
+        while "oldest" in within or pages < PAGES:
             page = await self._calls.make(look, cursor=cursor, **asked)
             for message in page.get("messages") or ():
                 yield message
-            cursor = (page.get("response_metadata") or {}).get("next_cursor")
+            cursor, pages = (page.get("response_metadata") or {}).get("next_cursor"), pages + 1
             if not cursor:
                 return
+
+
+def _stamp(moment: datetime) -> str:
+    return f"{moment.timestamp():.6f}"

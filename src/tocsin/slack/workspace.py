@@ -58,7 +58,7 @@ class SlackWorkspace(WorkspaceChanges, WorkspaceSteps, WorkspaceLinks, Workspace
         self.bot_user_id = ""
         self.home = Home(team_id)
         self._clock = clock
-        self._posts = Posts(client, self.calls)
+        self._posts = Posts(client, self.calls, clock)
         if team_id:
             # An org-wide token is good for many workspaces; other tokens ignore it (Slack, org-ready apps).
             client.default_params["team_id"] = team_id
@@ -68,7 +68,7 @@ class SlackWorkspace(WorkspaceChanges, WorkspaceSteps, WorkspaceLinks, Workspace
         """Tocsin is installed here, or has a new token."""
         self.client.token = installation.bot_token
         self.home_url = installation.url
-        self.bot_user_id = installation.bot_user_id
+        self.bot_user_id = self._posts.bot_user_id = installation.bot_user_id
         self.home = Home(self.team_id, installation.enterprise_id)
         self.calls.closed = ""
 

@@ -174,10 +174,18 @@ def members(call: Call, given: Members) -> Json:
 
 
 def history(call: Call, given: History) -> Json:
-    """Newest first, without the replies inside threads."""
+    """Newest first, without the replies inside threads.
+
+    With `oldest` alone the first page is the one that follows it, and each is newest first all the same
+    (slackhq/slack-api-docs, issue 4).
+    """
     channel = _readable(call, given.channel)
     found = [m for m in call.workspace.state.lasting(channel.id) if not m.is_reply or m.broadcast]
-    return _messages(call, given, list(reversed(_between(found, given)))) | {
+    found, forwards = _between(found, given), float(given.oldest) > 0 and given.latest is None
+    shown = _messages(call, given, found if forwards else found[::-1])
+    if forwards:
+        shown["messages"].reverse()
+    return shown | {
         "pin_count": len(channel.pins),
         "channel_actions_ts": None,
         "channel_actions_count": 0,
@@ -220,7 +228,9 @@ def _between(messages: list[Message], given: History) -> list[Message]:
 def _messages(call: Call, given: History, found: list[Message]) -> Json:
     state, metadata = call.workspace.state, given.include_all_metadata
     page, cursor = page_of(
-        [message_json(state, m, metadata=metadata) for m in found], given.cursor, given.limit
+        [message_json(state, m, metadata=metadata) for m in found],
+        given.cursor,
+        call.workspace.rates.page(given.limit),
     )
     body: Json = {"messages": page, "has_more": bool(cursor)}
     return body | {"response_metadata": {"next_cursor": cursor}} if cursor else body

@@ -35,6 +35,8 @@ from tocsin.slack.views.source import name_and_summary
 # Every key of ours descends from this name; changing it would make two of what is pending.
 KEYS = UUID("6f1c1c0e-0e0b-5c1f-9a5e-70c51a000001")
 
+NOT_KEPT = "What was typed then was kept for a month, and is not kept any more. Declare it with /incident."
+
 
 async def open_declare(ack: AsyncAck, command: Command, rest: str, desk: Desk, notice: str = "") -> None:
     """`/incident`, alone or with the incident's name."""
@@ -163,7 +165,10 @@ async def fix_and_send(ack: AsyncAck, press: Press, desk: Desk) -> None:
 
 async def _reopen(press: Press, desk: Desk) -> None:
     order = await desk.declare.order(press.control.value or "")
-    if order is None or order.declaration.reporter.slack_user_id != press.user.id:
+    if order is None:
+        await _shown(desk, press, sorry_modal("Not kept", NOT_KEPT), NOTHING, FormContext())
+        return
+    if order.declaration.reporter.slack_user_id != press.user.id:
         return
     source = order.declaration.source
     context = FormContext(

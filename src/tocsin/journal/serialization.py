@@ -1,0 +1,152 @@
+"""Rows of the journal are JSON, and nothing in one is ever run.
+
+DBOS reads each row as the row's own word says, and where that is its pickle, whoever can write a row could
+run a program here. So that word has it read by us: as plain values and nothing else. What earlier versions
+wrote is such, and is rewritten as JSON before anything goes on; a row that is not is somebody else's.
+"""
+
+from __future__ import annotations
+
+import builtins
+import io
+import pickle
+from base64 import b64decode
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import dbos._serialization
+import sqlalchemy as sa
+from dbos import DBOSPortableJSONSerializer
+from dbos._serialization import DefaultSerializer
+
+from tocsin.incidents import errors
+from tocsin.incidents.errors import Unavailable
+from tocsin.journal.files import make_ready
+
+JSON = DBOSPortableJSONSerializer()
+PICKLE = DefaultSerializer().name()
+
+_PAYLOADS = {
+    "workflow_status": ("inputs", "output", "error"),
+    "operation_outputs": ("output", "error"),
+    "notifications": ("message",),
+    "workflow_events": ("value",),
+    "workflow_events_history": ("value",),
+    "streams": ("value",),
+}
+"""The tables whose rows say how they are to be read, and what is in them."""
+
+_BESIDE = {"workflow_input": ("inputs",), "workflow_output": ("output", "error")}
+"""The tables whose rows are read as that of the workflow says."""
+
+_MALFORMED = (
+    pickle.UnpicklingError, ArithmeticError, AttributeError, ImportError, LookupError, MemoryError, OSError,
+    EOFError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
+"""What unpickling may raise (Python, pickle)."""
+
+
+LONGEST_KEY = 100
+
+
+class NotOurs(ValueError):
+    """A row is no plain values: Tocsin did not write it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The journal has a row that Tocsin did not write; it is not read, since that could run a program"
+        )
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Builds texts, numbers, lists, dictionaries, and errors (Python, pickle: restricting globals)."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        known: dict[str, ModuleType] = {"builtins": builtins, errors.__name__: errors}
+        found = getattr(known.get(module), name, None)
+        if isinstance(found, type) and issubclass(found, Exception):
+            # One of the same name, which is made of anything and does nothing.
+            return type(name, (Exception,), {})
+        raise NotOurs
+
+
+class PlainSerializer(DefaultSerializer):
+    """DBOS's own, but that it reads plain values only."""
+
+    def deserialize(self, serialized_data: str) -> Any:
+        try:
+            return _PlainUnpickler(io.BytesIO(b64decode(serialized_data))).load()
+        except _MALFORMED:
+            raise NotOurs from None
+
+
+def read_plainly() -> None:
+    """Have DBOS read no row, in this process, but as JSON or as plain values."""
+    dbos._serialization.DBOSDefaultSerializer = PlainSerializer()
+
+
+def json_only(url: str) -> None:
+    """Have JSON in every row before anything goes on. Raises Unavailable where a row is not Tocsin's."""
+    make_ready(url)
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA secure_delete=ON")
+        rewrite_as_json(connection)
+    engine.dispose()
+
+
+def rewrite_as_json(connection: sa.Connection) -> None:
+    """Rewrite what earlier versions left as pickle. Raises Unavailable where a row is not Tocsin's."""
+    for rewriting in _rewritten(connection):
+        connection.execute(rewriting)
+
+
+def refuse_foreign(connection: sa.Connection) -> None:
+    """Change nothing. Raises Unavailable where a row is neither JSON nor of an earlier version of Tocsin."""
+    for _ in _rewritten(connection):
+        pass
+
+
+def _rewritten(connection: sa.Connection) -> Iterator[sa.Update]:
+    """Make JSON of every row that is none."""
+    tables = sa.MetaData(schema=None if connection.dialect.name == "sqlite" else "dbos")
+    tables.reflect(connection, only=lambda name, _: name in _PAYLOADS or name in _BESIDE)
+    by_name = {table.name: table for table in tables.tables.values()}
+    for table in [by_name[name] for name in _PAYLOADS if name in by_name]:
+        keys = list(table.primary_key)
+        asked = sa.select(*keys, table.c.serialization).where(table.c.serialization != JSON.name())
+        beside = [by_name[name] for name in _BESIDE] if table.name == "workflow_status" else []
+        for row in connection.execute(asked).mappings().all():
+            try:
+                for place in (*beside, table):
+                    yield from _row_rewritten(connection, place, row)
+            except NotOurs as error:
+                which = ascii(" ".join(str(row[key.name]) for key in keys))[:LONGEST_KEY]
+                raise Unavailable(f"{error} ({table.name}, {which}).") from None
+
+
+def _row_rewritten(connection: sa.Connection, table: sa.Table, row: sa.RowMapping) -> Iterator[sa.Update]:
+    if row["serialization"] != PICKLE:
+        raise NotOurs
+    here = sa.and_(*(column == row[column.name] for column in table.primary_key))
+    payloads = [table.c[name] for name in (_PAYLOADS | _BESIDE)[table.name]]
+    found = connection.execute(sa.select(*payloads).where(here)).mappings().all()
+    said = {name: _as_json(name, text) for kept in found for name, text in kept.items() if text is not None}
+    mark = {"serialization": JSON.name()} if "serialization" in table.c else {}
+    if said or mark:
+        yield sa.update(table).where(here).values(**said, **mark)
+
+
+def _as_json(column: str, text: str) -> str:
+    """The same value as DBOS writes it in this column. Raises NotOurs."""
+    value = PlainSerializer().deserialize(text)
+    try:
+        if column == "inputs":
+            value = {"namedArgs": value["kwargs"], "positionalArgs": list(value["args"])}
+        elif column == "error":
+            value = {"name": type(value).__name__, "message": str(value)}
+        return JSON.serialize(value)
+    except (TypeError, LookupError, ValueError, RecursionError):
+        raise NotOurs from None
