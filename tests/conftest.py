@@ -31,7 +31,8 @@ if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES:
     # Nobody pulls a plug here, and a disk that others keep busy is slow to write through.
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
-settings.register_profile("unhurried", deadline=None)
+# A run by itself tries the same examples each time; the long campaigns try others.
+settings.register_profile("unhurried", deadline=None, derandomize=True)
 settings.load_profile("unhurried")
 
 ASKED_FOR_BY_NAME = {

@@ -147,6 +147,8 @@ async def _lived(people: People, calendar: Calendar, gestures: int, minutes: flo
     async with asyncio.TaskGroup() as together:
         for name in PEOPLE:
             together.create_task(lives(name))
+    # What goes wrong is tried again at the next look; here comes the last.
+    people.bot.workspace.faults.clear()
     for _ in range(3):
         await _a_day_goes_by(people.bot, calendar)
     async with asyncio.timeout(LIMIT):

@@ -139,6 +139,41 @@ async def test_what_is_not_understood_is_asked_or_refused_and_nothing_is_lost(
     assert wrong == []
 
 
+AFTER_A_CHOICE = {
+    "severity": ("critical INC-2", "critical: INC-2 {}", "*critical* (INC-2) {}", "critical inc-2: {}"),
+    "status": ("fixing INC-2 {}", "Fixing for INC-2 {}", "“monitoring” #inc-2-payments-down {}"),
+    "lead": ("<@{ben}> INC-2", "<@{ben}> for INC-2"),
+    "role": ("communications <@{ben}> INC-2",),
+    "take": ("communications INC-2",),
+}
+
+
+@pytest.mark.parametrize("verb", AFTER_A_CHOICE)
+async def test_an_incident_that_is_named_behind_a_choice_is_asked_and_the_channels_own_stays_as_it_was(
+    bot: RunningBot, verb: str
+) -> None:
+    own, other = await two(bot)
+    before = await all_of(bot, own), await all_of(bot, other)
+    for written in AFTER_A_CHOICE[verb]:
+        text = written.format("because", ben=bot.slack.person("ben"))
+        answered = await slash(bot, "ana", own.slack_channel_id, f"{verb} {text}")
+        assert (await all_of(bot, own), await all_of(bot, other)) == before, written
+        assert "It is not clear which incident" in answered.said + words(answered.view), written
+
+
+async def test_what_happened_elsewhere_may_be_named_in_what_is_said(bot: RunningBot) -> None:
+    own, other = await two(bot)
+    before = await all_of(bot, other)
+    for text in (
+        "severity critical the same root cause as in INC-2",
+        f"severity {own.reference} major INC-2 was the cause",
+        "update we wait for INC-2",
+    ):
+        said = (await slash(bot, "ana", own.slack_channel_id, text)).said
+        assert own.reference in said, text
+    assert await all_of(bot, other) == before
+
+
 async def test_words_for_a_private_incident_are_told_nowhere_else(bot: RunningBot) -> None:
     own = await declared(bot, "checkout is slow")
     secret = await declared(bot, "keys were read", "ana", visibility=ticked("private"))

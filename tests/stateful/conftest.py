@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from hypothesis import settings
 
-settings.register_profile("long", parent=settings())
+settings.register_profile("long", parent=settings(), derandomize=False)

@@ -26,6 +26,8 @@ _SMALL_WORDS = these(
     " to with"
 )
 MOST_SMALL_WORDS = 4
+MOST_WORDS_OF_A_CHOICE = 3
+"""Words of a role and of who takes it; severities and statuses have fewer."""
 MOST_WORDS_BEFORE = 8
 """Words before an incident that is still looked for."""
 
@@ -42,7 +44,7 @@ _NUMBER = re.compile(
 _HASHED = re.compile(rf"{_MARKS}#\0*(?P<number>\d{{1,15}})")
 _WHOLE_NAME = re.compile(r"[\w-]*[^\W_]")
 _GOES_ON = re.compile(r"\0*_*[^\W_]")
-_OPEN_TO_DOUBT = re.compile(rf"[.,]\d|[/+]\w|&amp;\w|(?!{_ENTITY})&\w|['’]\w")
+_OPEN_TO_DOUBT = re.compile(rf"[.,]\d|[/+][^\W_]|&amp;[^\W_]|(?!{_ENTITY})&[^\W_]|['’][^\W_]")
 
 _GLUED = re.compile(rf"(?:{_ENTITY}|[^\w\s<#@&(\[{{]|_)*(?=\s|$)")
 _SEPARATORS = frozenset(":;,.!?…|-")
@@ -247,6 +249,14 @@ def named_in_passing(text: str, prefixes: Collection[str] = ()) -> Reference | N
         words = before.split()
         is_small = len(words) <= MOST_SMALL_WORDS and _SMALL_WORDS.issuperset(words)
         return reference if is_small and _is_surely_one(reference, prefixes) else None
+    return None
+
+
+def named_after_choice(text: str, prefixes: Collection[str] = ()) -> Reference | None:
+    """An incident that is named right behind a choice: `severity critical INC-2`, `lead @dan INC-2`."""
+    for before, reference, _ in references_in(text, prefixes):
+        is_near = len(before.split()) <= MOST_WORDS_OF_A_CHOICE
+        return reference if is_near and _is_surely_one(reference, prefixes) else None
     return None
 
 

@@ -63,9 +63,9 @@ def _lead(form: Form) -> Role:
     return found
 
 
-LEAD = Way("lead", _opened("lead"), _set_lead, names_people=True)
-ROLES = Way("role", _opened("role"), _set_role, names_people=True)
-TAKE = Way("take", _opened("role"), _take, at_once=True, names_people=True)
+LEAD = Way("lead", _opened("lead"), _set_lead, names_people=True, begins_with_choice=True)
+ROLES = Way("role", _opened("role"), _set_role, names_people=True, begins_with_choice=True)
+TAKE = Way("take", _opened("role"), _take, at_once=True, names_people=True, begins_with_choice=True)
 
 
 async def set_lead(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:

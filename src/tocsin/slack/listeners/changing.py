@@ -60,6 +60,9 @@ class Way:
     names_people: bool = False
     """Its text is read with the people in it as Slack names them, `<@U1|ana>`."""
 
+    begins_with_choice: bool = False
+    """Its text begins with a status, a severity, a role or a person."""
+
     async def does(self, desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
         """Does it with the text as Slack sent it."""
         read = text if self.names_people else await desk.mentions.spell(text, CHECK_SECONDS)
@@ -70,7 +73,7 @@ async def go(way: Way, ack: AsyncAck, command: Command, rest: str, desk: Desk) -
     """A verb that was typed: it acts at once when there is text, else its form opens."""
     try:
         try:
-            aim = await aimed(desk, command, rest)
+            aim = await aimed(desk, command, rest, is_choice=way.begins_with_choice)
         except Uncertain as uncertain:
             await _ask_which(way, ack, command, rest, desk, uncertain)
             return

@@ -15,7 +15,7 @@ from tocsin.slack.desk import Desk
 from tocsin.slack.gestures import Command
 from tocsin.slack.listeners.answers import Asked
 from tocsin.slack.permalinks import names_one, pages_above, plain_address
-from tocsin.slack.typed import USUAL_PREFIX, Reference, named_in_passing, reference_in
+from tocsin.slack.typed import USUAL_PREFIX, Reference, named_after_choice, named_in_passing, reference_in
 
 _OPENED_AS = re.compile(r"(([a-z][a-z0-9]{0,19})-[0-9]{1,15})(?:-|$)")
 """How the names of channels begin that were opened for an incident."""
@@ -35,12 +35,13 @@ class Aim:
     """They typed which; else it is the one whose channel this is."""
 
 
-async def aimed(desk: Desk, command: Command, rest: str) -> Aim | None:
+async def aimed(desk: Desk, command: Command, rest: str, *, is_choice: bool = False) -> Aim | None:
     """The incident that is named first in the text, else the one whose channel this is; None without either.
 
     In an incident's own channel a bare number is a number. Raises Refused for a reference to what is not
     there, in the same words as to what this person may not see; and Uncertain where it is not clear which
-    incident is named. The channel's own is never meant then.
+    incident is named. The channel's own is never meant then. With `is_choice` the text begins with a
+    status, a role or the like, and an incident may be named behind it.
     """
     person = command.by.slack_user_id
     own = await incident_of(desk, command.channel_id, person)
@@ -50,8 +51,10 @@ async def aimed(desk: Desk, command: Command, rest: str) -> Aim | None:
         incident = await meant(desk, reference, person)
         if incident is not None:
             return Aim(incident, after, is_named=True)
-    elif own is not None and (passing := named_in_passing(rest, prefixes(desk))) is not None:
-        raise _unclear(passing)
+    elif own is not None:
+        named = named_after_choice if is_choice else named_in_passing
+        if (passing := named(rest, prefixes(desk))) is not None:
+            raise _unclear(passing)
     return Aim(own, trimmed(rest)) if own is not None else None
 
 

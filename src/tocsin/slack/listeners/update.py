@@ -41,8 +41,8 @@ async def _set_severity(desk: Desk, asked: Asked, incident: Incident, text: str)
 
 
 UPDATE = Way("update", _opened("update"), _tell)
-STATUS = Way("status", _opened("status"), _set_status)
-SEVERITY = Way("severity", _opened("severity"), _set_severity)
+STATUS = Way("status", _opened("status"), _set_status, begins_with_choice=True)
+SEVERITY = Way("severity", _opened("severity"), _set_severity, begins_with_choice=True)
 
 
 async def update(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
