@@ -101,7 +101,7 @@ def submission(number: int) -> bytes:
             "type": "modal",
             "callback_id": "declare",
             "team_id": TEAM,
-            "private_metadata": '{"origin":"C0000000001"}',
+            "private_metadata": '{"origin":"C0000000001","sure":true}',
             "hash": "1.1",
             "state": {"values": values},
             "blocks": [],

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from fakes.bot import typed
+from fakes.bot import submitted, typed
 from fakes.slack import RunningWorkspace
 from history.deeds import Deed
 from history.history import Press
@@ -156,7 +156,7 @@ class Stage:
         if view not in self.workspace.stack(view.user) or not view.payload.get("submit"):
             return Outcome(True, view=view)
         life = await self.lives.alive()
-        outcome = await self.while_it_lives(life, self.workspace.submit(view.user, view.id))
+        outcome = await self.while_it_lives(life, submitted(self.workspace, view.user, view.id))
         assert outcome.error != "invalid_input", outcome
         return outcome
 

@@ -8,6 +8,7 @@ import sqlite3
 from contextlib import closing
 
 from fakes.bot import RunningBot
+from tocsin.slack.floods import Floods
 
 FILES = ("incidents.db", "journal.db")
 
@@ -35,6 +36,7 @@ class Beginning:
         await asyncio.to_thread(self._restore)
         for desk in bot.desks.open if bot.desks is not None else ():
             await desk.managing.watching.look()
+            desk.floods = Floods()
         workspace.clear()
 
     def _restore(self) -> None:

@@ -21,7 +21,7 @@ from tocsin.journal.durable import DurableJournal
 from tocsin.journal.files import identity
 from tocsin.journal.ledger import SqlLedger
 from tocsin.playground.manifest import Manifest
-from tocsin.playground.model import Message, Request, View
+from tocsin.playground.model import Message, Outcome, Request, View
 from tocsin.playground.workspace import Workspace
 from tocsin.settings import read_settings
 from tocsin.slack import routes
@@ -48,6 +48,18 @@ def ticked(value: str) -> dict[str, Any]:
 
 def picked(person: str) -> dict[str, Any]:
     return {"type": "users_select", "selected_user": person}
+
+
+async def submitted(workspace: Workspace, person: str, view_id: str) -> Outcome:
+    """A form sent, and once more where somebody who declares so many is asked whether they are sure."""
+    outcome = await workspace.submit(person, view_id)
+    if outcome.ok and outcome.view is not None and asks_whether_sure(outcome.view):
+        outcome = await workspace.submit(person, view_id)
+    return outcome
+
+
+def asks_whether_sure(view: View) -> bool:
+    return bool((view.payload.get("submit") or {}).get("text") == "Declare all the same")
 
 
 @dataclass
@@ -95,7 +107,7 @@ class RunningBot:
             self.workspace.type_into(self.slack.person(person), view.id, block, block, value)
 
     async def submit(self, person: str, view: View) -> Any:
-        return await self.workspace.submit(self.slack.person(person), view.id)
+        return await submitted(self.workspace, self.slack.person(person), view.id)
 
     def calls(self, method: str | None = None) -> list[Request]:
         """The Web API calls the bot made."""

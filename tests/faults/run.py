@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fakes.bot import RunningBot, chosen, running_bot, typed
+from fakes.bot import RunningBot, chosen, running_bot, submitted, typed
 from fakes.patience import LIMIT
 from fakes.readings import settled, told, words
 from fakes.slack import RunningWorkspace
@@ -57,7 +57,7 @@ class Run:
         return view, press
 
     async def submit(self, press: Press) -> Outcome:
-        return await self.bot.workspace.submit(press.person, press.view_id)
+        return await submitted(self.bot.workspace, press.person, press.view_id)
 
     async def declare(self, **fields: Any) -> View:
         """Declared by Ana in #general, and everything followed through."""

@@ -124,6 +124,8 @@ def answer_of(view: Json) -> Answer | None:
         return Answer("saved", text=text)
     if title in {"Not declared", "Not now"}:
         return Answer("refused", text=text)
+    if (view.get("submit") or {}).get("text") == "Declare all the same":
+        return Answer("not saved", text=text)
     return None
 
 

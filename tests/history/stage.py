@@ -15,6 +15,7 @@ from secrets import token_hex
 from typing import Any
 
 import httpx
+from fakes.bot import submitted
 from fakes.clock import StillClock
 from fakes.slack import RunningWorkspace
 
@@ -239,7 +240,7 @@ class Stage:
         """Press *Declare*."""
         if press not in self.presses:
             self.presses.append(press)
-        return await self.workspace.submit(press.person, press.view_id)
+        return await submitted(self.workspace, press.person, press.view_id)
 
     async def deliver_again(self, request: Request) -> None:
         """Send the bot what it was sent before, byte for byte."""

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from secrets import token_hex
 
-from fakes.bot import chosen, typed
+from fakes.bot import chosen, submitted, typed
 from fakes.slack import RunningWorkspace
 from history.history import Press
 
@@ -108,7 +108,7 @@ class Crowd:
         ended = ""
         while ended in {"", *NOT_ANSWERED}:
             pressed_at = loop.time()
-            outcome = await self.slack.workspace.submit(person, view.id)
+            outcome = await submitted(self.slack.workspace, person, view.id)
             self._took.append(loop.time() - pressed_at)
             ended = "answered" if outcome.ok else str(outcome.error)
             self.ended[ended] += 1

@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from fakes.bot import chosen, picked, ticked, typed
+from fakes.bot import chosen, picked, submitted, ticked, typed
 from history.checker import violations
 from history.evidence import answer_of
 from history.history import Press
@@ -211,7 +211,7 @@ class People(RuleBasedStateMachine):
         who, view = form.view.user, form.view.id
 
         async def together() -> None:
-            presses = (self.scene.gesture(self.workspace.submit(who, view)) for _ in range(times))
+            presses = (self.scene.gesture(submitted(self.workspace, who, view)) for _ in range(times))
             await asyncio.gather(*presses)
 
         self.scene.run(together())

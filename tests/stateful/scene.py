@@ -31,6 +31,7 @@ from tocsin.playground.server import served
 from tocsin.playground.workspace import Workspace
 from tocsin.settings import read_settings
 from tocsin.slack import routes
+from tocsin.slack.floods import Floods
 
 T = TypeVar("T")
 INCIDENTS = ("incident_timeline_items", "incident_role_assignments", "custom_field_entries", "incidents")
@@ -179,6 +180,7 @@ class OneProcess(Scene):
         # A look of the bot's may be under way, and have found what there was; this one comes after it.
         for desk in self.bot.desks.open if self.bot.desks is not None else ():
             self.run(desk.managing.watching.look())
+            desk.floods = Floods()
 
     async def while_held(self, act: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """Do it while the backend answers nothing, until the form says that it is saved."""

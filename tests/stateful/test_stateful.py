@@ -11,6 +11,7 @@ from itertools import repeat
 from typing import ClassVar
 
 import pytest
+from fakes.bot import submitted
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
@@ -47,7 +48,7 @@ class InOneProcess(People):
         form.submitted = True
         self.scene.held.asked.clear()
         who, view = form.view.user, form.view.id
-        self.scene.run(self.scene.while_held(lambda: self.workspace.submit(who, view)))
+        self.scene.run(self.scene.while_held(lambda: submitted(self.workspace, who, view)))
 
     @rule(die=RARELY)
     def the_bot_is_restarted(self, die: int) -> None:

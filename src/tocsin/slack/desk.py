@@ -23,6 +23,7 @@ from tocsin.actions.remind import Remind
 from tocsin.incidents.announcing import AnnouncementRule
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, PersonId, TeamId
 from tocsin.incidents.permissions import Limits, Standing, Verb
+from tocsin.slack.floods import Floods
 from tocsin.slack.gestures import Command, Happening, Interaction
 from tocsin.slack.lookers import Lookers
 from tocsin.slack.marks import Marks
@@ -67,6 +68,7 @@ class Desk:
     pages: str = ""
     """Where the incidents' pages are, without a final slash; links to them are shown."""
     lookers: Lookers = field(default_factory=Lookers)
+    floods: Floods = field(default_factory=Floods)
     near: Callable[[], frozenset[TeamId] | None] = lambda: None
     """The workspaces whose incidents are this one's to see; None, all that there are."""
     look_whether_gone: Callable[[], Awaitable[None]] = _stays

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from slack_sdk.models.blocks import Block
@@ -22,26 +22,26 @@ PAGE = 200
 PAGES = 10
 """How many pages are looked through for a message of which nobody knows when it may have been posted."""
 
-MARGIN = timedelta(minutes=5)
+MARGIN_SECONDS = 300.0
 """How far our clock may be from Slack's (Slack, verifying requests: it allows as much)."""
 
 REMEMBERED = 10_000
 
 Posted = tuple[ChannelId, MessageTs]
-Attempts = tuple[datetime, datetime]
-"""When a message was first tried to be posted, and last."""
-
 _OUT_OF_SIGHT = frozenset({"not_in_channel", "channel_not_found"})
 
 
 class Posts:
     """What the bot says in a workspace. A message carries its key in its metadata, where we find it again."""
 
-    def __init__(self, client: AsyncWebClient, calls: Calls, clock: Callable[[], datetime]) -> None:
+    def __init__(self, client: AsyncWebClient, calls: Calls, now: Callable[[], float] = time.time) -> None:
         self._client = client
         self._calls = calls
-        self._clock = clock
-        self._attempts: Bounded[tuple[str, str], Attempts] = Bounded(REMEMBERED)
+        self._now = now
+        self._fast = 0.0
+        """How many seconds our clock is before Slack's, as far as its answers tell."""
+        self._tried: Bounded[tuple[str, str], float] = Bounded(REMEMBERED)
+        """When a message was first tried to be posted."""
         self.bot_user_id = ""
         """Who posts; a message or a file of anybody else's is none of ours, whatever it says."""
 
@@ -71,12 +71,11 @@ class Posts:
             "unfurl_media": False,
             "metadata": {"event_type": EVENT, "event_payload": {"key": key}},
         }
-        known, now = self._attempts.get((to, key)), self._clock()
-        try:
-            answer = await self._sent(message, urgency)
-        finally:
-            self._attempts[to, key] = known[0] if known else now, self._clock()
-        return ChannelId(told(answer, "channel")), MessageTs(told(answer, "ts"))
+        self._tried[to, key] = self._tried.get((to, key), self._now())
+        answer = await self._sent(message, urgency)
+        ts = MessageTs(told(answer, "ts"))
+        self._fast = max(0.0, self._now() - _seconds(ts))
+        return ChannelId(told(answer, "channel")), ts
 
     async def _sent(self, message: dict[str, Any], urgency: Urgency) -> Answer:
         try:
@@ -120,7 +119,7 @@ class Posts:
 
     async def find_file(self, channel: ChannelId, name: str) -> str | None:
         """The id of a file of this name that was shared there lately."""
-        async for message in self._recent(channel, None, {}):
+        async for message in self._recent(channel, None, None):
             for file in message.get("files") or ():
                 if isinstance(file, dict) and file.get("name") == name and self._is_ours(file):
                     return told(file, "id")
@@ -136,9 +135,9 @@ class Posts:
 
     async def _find(self, to: str, key: str, thread: MessageTs | None) -> Posted | None:
         """The message that carries this key, so that one whose answer was lost is not posted again."""
-        channel, within = await self.room(to), self._within(to, key)
+        channel, oldest = await self.room(to), self._oldest(to, key)
         try:
-            return await self._look(channel, key, thread, within)
+            return await self._look(channel, key, thread, oldest)
         except SlackRefused as refusal:
             if refusal.code == "thread_not_found":
                 return None
@@ -147,23 +146,18 @@ class Posts:
             # Where we may post without being a member we may not look; in a public channel we may join.
             if not await self._joined(channel):
                 raise
-            return await self._look(channel, key, thread, within)
+            return await self._look(channel, key, thread, oldest)
 
-    def _within(self, to: str, key: str) -> dict[str, str]:
-        """Between which times of Slack's it can have been posted, as far as that is known.
-
-        An earlier process tried no sooner than it was asked to, and may have tried until a moment ago.
-        """
-        tried = self._attempts.get((to, key))
-        if tried is not None:
-            return {"oldest": _stamp(tried[0] - MARGIN), "latest": _stamp(tried[1] + MARGIN)}
-        since = behalf().since
-        return {"oldest": _stamp(since - MARGIN)} if since is not None else {}
+    def _oldest(self, to: str, key: str) -> str | None:
+        """The `ts` before which it was not posted: no process tried sooner than it was asked to."""
+        since, now = behalf().since, self._now()
+        first = self._tried.get((to, key), min(since.timestamp(), now) if since else None)
+        return None if first is None else f"{max(0.0, first - self._fast - MARGIN_SECONDS):.6f}"
 
     async def _look(
-        self, channel: str, key: str, thread: MessageTs | None, within: Mapping[str, str]
+        self, channel: str, key: str, thread: MessageTs | None, oldest: str | None
     ) -> Posted | None:
-        async for message in self._recent(channel, thread, within):
+        async for message in self._recent(channel, thread, oldest):
             metadata = message.get("metadata") or {}
             payload = metadata.get("event_payload") or {}
             is_it = metadata.get("event_type") == EVENT and payload.get("key") == key
@@ -172,16 +166,19 @@ class Posts:
         return None
 
     async def _recent(
-        self, channel: str, thread: MessageTs | None, within: Mapping[str, str]
+        self, channel: str, thread: MessageTs | None, oldest: str | None
     ) -> AsyncIterator[Answer]:
-        """Messages as Slack orders them: all since `oldest`, or as many as are looked through without it."""
+        """All messages since `oldest`, those that followed it first; without it, the last of them.
+
+        So what was tried then is found at once, whatever was said since (Slack, conversations.history).
+        """
         look = self._client.conversations_replies if thread else self._client.conversations_history
-        asked: dict[str, Any] = {"channel": channel, "limit": PAGE, "include_all_metadata": True, **within}
+        asked: dict[str, Any] = {"channel": channel, "limit": PAGE, "include_all_metadata": True}
         if thread:
             asked["ts"] = thread
         cursor, pages = None, 0
-        while "oldest" in within or pages < PAGES:
-            page = await self._calls.make(look, cursor=cursor, **asked)
+        while oldest is not None or pages < PAGES:
+            page = await self._calls.make(look, cursor=cursor, oldest=oldest, **asked)
             for message in page.get("messages") or ():
                 yield message
             cursor, pages = (page.get("response_metadata") or {}).get("next_cursor"), pages + 1
@@ -189,5 +186,9 @@ class Posts:
                 return
 
 
-def _stamp(moment: datetime) -> str:
-    return f"{moment.timestamp():.6f}"
+def _seconds(ts: MessageTs) -> float:
+    """A `ts` as seconds since the epoch; Slack's are never anything else."""
+    try:
+        return float(ts)
+    except ValueError:
+        return 0.0

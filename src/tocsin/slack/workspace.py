@@ -57,7 +57,7 @@ class SlackWorkspace(WorkspaceChanges, WorkspaceSteps, WorkspaceLinks, Workspace
         self.bot_user_id = ""
         self.home = Home(team_id)
         self._clock = clock
-        self._posts = Posts(client, self.calls, clock)
+        self._posts = Posts(client, self.calls)
         if team_id:
             # An org-wide token is good for many workspaces; other tokens ignore it (Slack, org-ready apps).
             client.default_params["team_id"] = team_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID, uuid5
 
 from slack_bolt.context.ack.async_ack import AsyncAck
@@ -18,17 +19,22 @@ from tocsin.incidents.model import Form, Incident, Person, SourceMessage
 from tocsin.incidents.requests import Declaration, DeclareRequest
 from tocsin.incidents.rules import answered, declared, visible_to
 from tocsin.slack.desk import Delivery, Desk
+from tocsin.slack.floods import MOST
 from tocsin.slack.gestures import Command, Press, Shortcut, ShownView, Submission
 from tocsin.slack.listeners.checking import checked, is_learnt, learn
 from tocsin.slack.listeners.unopened import say_unopened
 from tocsin.slack.views.declare import FormContext, declare_modal, named, read_declare
 from tocsin.slack.views.declared import already_modal, declared_modal, loading_modal, saved_modal, sorry_modal
-from tocsin.slack.views.kit import escape
+from tocsin.slack.views.kit import escape, plain
 from tocsin.slack.views.source import name_and_summary
 
 # Every key of ours descends from this name; changing it would make two of what is pending.
 KEYS = UUID("6f1c1c0e-0e0b-5c1f-9a5e-70c51a000001")
 
+MANY = (
+    f":warning: You have declared {MOST} incidents within a minute, and this one is *not declared yet*. "
+    "If it is one more, press *Declare all the same*; what you typed is all there."
+)
 NOT_KEPT = "What was typed then was kept for a month, and is not kept any more. Declare it with /incident."
 
 
@@ -119,7 +125,7 @@ async def _show_another(desk: Desk, press: Press, view: ShownView) -> None:
     filled = (
         order.declaration.request if order else DeclareRequest(name=context.name, summary=context.summary)
     )
-    context = context.model_copy(update={"another": True, "name": "", "summary": ""})
+    context = context.model_copy(update={"another": True, "sure": False, "name": "", "summary": ""})
     await _show_form(desk, press, context, filled)
 
 
@@ -169,7 +175,11 @@ async def submit_declare(ack: AsyncAck, submission: Submission, desk: Desk, deli
     """Check what was filled in, commit to it, and answer in the modal."""
     began = loop_time()
     try:
-        order = await checked(_order(submission, await desk.forms.fetch(), desk), submission, desk)
+        form = await desk.forms.fetch()
+        order = await checked(_order(submission, form, desk), submission, desk)
+        if _swells(submission, desk):
+            await ack(response_action="update", view=_asked_whether_sure(submission, form, desk))
+            return
         outcome = await desk.declare(order, delivery.acknowledged, PATIENCE - (loop_time() - began))
     except Refused as refusal:
         await _answer_refusal(ack, submission, refusal, desk)
@@ -179,6 +189,22 @@ async def submit_declare(ack: AsyncAck, submission: Submission, desk: Desk, deli
     else:
         private = order.declaration.visibility == "private"
         await _answer_outcome(ack, submission, outcome, desk, private)
+
+
+def _swells(submission: Submission, desk: Desk) -> bool:
+    key, context = (
+        _key(submission.team_id, submission.view),
+        FormContext.read(submission.view.private_metadata),
+    )
+    return desk.floods.swells(submission.user.id, key, sure=context.sure)
+
+
+def _asked_whether_sure(submission: Submission, form: Form, desk: Desk) -> dict[str, Any]:
+    """The form once more, with everything that was typed, and another word on its button."""
+    context = FormContext.read(submission.view.private_metadata).model_copy(update={"sure": True})
+    filled, opened = read_declare(submission.view.values), desk.open_to(submission.by.slack_user_id)
+    view: dict[str, Any] = declare_modal(form, context, filled, trouble=MANY, opened=opened).to_dict()
+    return {**view, "submit": plain("Declare all the same").to_dict()}
 
 
 def _order(submission: Submission, form: Form, desk: Desk) -> DeclareOrder:

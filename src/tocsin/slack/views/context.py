@@ -33,6 +33,8 @@ class FormContext(Frozen):
     thread: MessageTs | None = None
     another: bool = False
     expanded: bool = False
+    sure: bool = False
+    """The person was asked whether they mean it, since they declare so many."""
     name: str = ""
     summary: str = ""
 
@@ -55,7 +57,7 @@ class FormContext(Frozen):
 
         kept = bisect_left(range(len(self.summary) + 1), True, key=too_long) - 1
         if kept < 0:
-            return pack(FormContext(another=self.another, expanded=self.expanded))
+            return pack(FormContext(another=self.another, expanded=self.expanded, sure=self.sure))
         return pack(self.model_copy(update={"summary": self.summary[:kept]}))
 
     def _plainly(self) -> str:
