@@ -100,7 +100,9 @@ async def test_a_private_one_is_in_its_own_channel_and_nowhere_else(way: Journey
 async def test_every_declaration_is_counted_when_it_is_answered_and_when_it_can_be_seen(way: Journey) -> None:
     before = await way.bot.figures()
     public = [incident for incident in await way.incidents() if not incident.is_private]
-    await way.opened("counted")
+    # Somebody who has declared nothing yet, and so is asked nothing.
+    await way.declared("chloe", await way.form("chloe", f"counted {WRITTEN}"))
+    await way.done("chloe")
     counted = await way.bot.figures()
     for series in (ANSWERED, SEEN):
         assert counted[series] == before.get(series, 0) + 1
