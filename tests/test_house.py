@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import typing
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -211,6 +212,13 @@ def _unreal(path: Path) -> Iterator[str]:
             yield node.arg
         elif "time" in imported and isinstance(node, ast.Call) and ast.unparse(node.func) == "time.sleep":
             yield "time.sleep"
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """Outside of a package pytest imports them by their bare names, and cannot collect the second of two."""
+    alone = [path for path in TESTS if not path.with_name("__init__.py").exists()]
+    names = Counter(path.name for path in alone if path.name.startswith("test_"))
+    assert [name for name, times in names.items() if times > 1] == []
 
 
 def test_names_say_what_things_are() -> None:
