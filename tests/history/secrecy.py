@@ -65,7 +65,9 @@ def _surfaces(seen: Evidence) -> Iterator[Surface]:
             continue
         only = message["ephemeral_to"]
         audience = frozenset({only}) if only else _audience(seen, message["channel"])
-        yield Surface(f"message {message['ts']} in {message['channel']}", audience, _flat(message))
+        # What they are given back they typed themselves.
+        said = {**message, "text": message["text"].partition(" You had typed: ")[0]} if only else message
+        yield Surface(f"message {message['ts']} in {message['channel']}", audience, _flat(said))
     for channel in seen.history.channels:
         said = {part: channel[part] for part in ("id", "name", "topic", "purpose", "bookmarks")}
         yield Surface(f"channel {channel['name']}", _audience(seen, channel["id"]), _flat(said))

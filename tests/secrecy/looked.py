@@ -200,6 +200,10 @@ class Looked:
 
     def _look_at_board(self, channel: Channel) -> None:
         said = [channel.name, channel.topic, channel.purpose, *channel.bookmarks]
+        ours, there = self.bot.slack.app.app_id, self.bot.workspace.state.messages[channel.id].values()
+        if channel.archived and not any(message.app_id == ours for message in there):
+            # Made while its incident was public, and left empty: its name is all that stands there.
+            said = said[1:]
         if channel.kind == "public":
             self._left(said, f"board of {channel.id}", channel.id)
         else:

@@ -180,7 +180,11 @@ async def test_an_export_that_is_sent_again_is_not_sent_to_who_may_not_see_the_i
     )
 
 
-@pytest.mark.parametrize("fault", [{"status": 500}, {"retry_after": 2}], ids=["failing", "limited"])
+@pytest.mark.parametrize(
+    "fault",
+    [{"status": 500}, {"retry_after": 2}, {"status": 500, "after_effect": True}],
+    ids=["failing", "limited", "lost"],
+)
 async def test_made_private_before_its_channel_is_there_it_gets_a_private_one_and_no_other(
     bot: RunningBot, fault: dict[str, Any]
 ) -> None:
@@ -196,6 +200,8 @@ async def test_made_private_before_its_channel_is_there_it_gets_a_private_one_an
     incident = await newest(bot)
     assert own_channel(bot, incident).kind == "private"
     assert set(own_channel(bot, incident).members) == {bot.slack.person("ana"), bot.slack.app.bot_user_id}
+    left = [c for c in bot.workspace.state.channels.values() if SECRET in c.name and c.kind == "public"]
+    assert all(channel.archived for channel in left)
     assert SECRET not in read_by_all(bot, sent_so_far)
 
 

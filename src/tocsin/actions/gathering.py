@@ -179,11 +179,24 @@ class Gathering:
         private = incident.is_private
         if private and incident.slack_channel_id:
             return await self._private_one(incident)
+        if again and private and order.declaration.visibility == "public":
+            await self._leave_public(incident)
         # A name that nobody else can think of comes last.
         endings = (*range(1, CHANNEL_NAMES + 1), key.replace("-", "")[:12])
         names = (channel_name(incident.reference, incident.name, ending) for ending in endings)
         channel = await opened_channel(self._workspace, incident, names, private=private, again=again)
         return await self._taken(incident, channel, key)
+
+    async def _leave_public(self, incident: Incident) -> None:
+        """Archive the public channel that Slack made before the incident became private, if it did.
+
+        The answer was lost, so nobody was told of it, and nothing was said there.
+        """
+        for ending in (1, 2):
+            name = channel_name(incident.reference, incident.name, ending)
+            left = await self._workspace.find_own_channel(name, incident, private=False)
+            if left is not None:
+                await self._workspace.archive(left.id)
 
     async def _now(self, incident: Incident) -> Incident:
         return await self._backend.find(incident.id) or incident
