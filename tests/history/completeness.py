@@ -14,7 +14,7 @@ WORDS = {
     "headline": "headline",
     "pin": "pinned",
     "people": "brought into the channel",
-    "source": "card could not be posted",
+    "source": "where it was declared",
     "reporter": "card could not be sent",
     "announcement": "announced",
 }

@@ -144,16 +144,18 @@ class Following:
         known = await self._ledger.faces(incident.id)
         were = workspace.faces(before) if before is not None else {}
         now = workspace.faces(incident)
+        own = await fitting_channel(workspace, self._ledger, incident)
+        cards = await self._ledger.cards(incident.id)
+        seen = [(card, await self._as_seen(workspace, incident, card)) for card in cards]
+        # Nothing is waited for from here on until all of it is done: what is begun here is done, too.
         changes = [] if incident.is_private else edits(workspace, self._ledger, incident, known)
         if incident.is_private:
             changes.append(
                 _allowed(withdraw_posts(workspace, self._ledger, incident, kept=OWN_PLACES), "withdraw")
             )
-        own = await fitting_channel(workspace, self._ledger, incident)
-        for card in await self._ledger.cards(incident.id):
+        for card, shown in seen:
             if incident.is_private and (card.place != "reporter" and card.channel != own):
                 continue
-            shown = await self._as_seen(workspace, incident, card)
             face = now["card"] if shown is incident else workspace.faces(shown)["card"]
             if known.get((card.channel, card.ts), were.get("card")) != face:
                 changes.append(self._edit(workspace, shown, card, face))
