@@ -21,7 +21,7 @@ from secrecy.kept import Kept
 from secrecy.looked import ANYBODY, Looked
 from tocsin.playground.elements import elements_of, options_of
 from tocsin.playground.faults import Fault
-from tocsin.playground.model import Channel, Json, Message, Outcome, Refused, View
+from tocsin.playground.model import Channel, Json, Message, Outcome, Person, Refused, View
 
 PLACES = ("general", "alerts", "incidents")
 MEMBERS = ("ana", "ben", "chloe", "darius", "priya")
@@ -38,6 +38,12 @@ AT_ONCE = 40
 """Incidents that people are busy with; with more of them no two gestures would meet."""
 
 READS, WRITES = 2, 1
+
+STEP_PLACES = ("general", "alerts", "leads")
+"""Where a workflow's step wants its card; of #leads few are members."""
+
+SPY = "U0XSPY0001"
+"""One of another organisation, who is let into channels."""
 
 FAULTY = 0.3
 """The share of gestures with which something goes wrong at Slack."""
@@ -172,10 +178,13 @@ class People:
             "reporter": self._id(who),
             "severity": "major",
             "fields": "Depot: Depot 012",
-            "channel": self.bot.slack.channel("general"),
             "private": kept.born_private,
         }
-        run = self.bot.workspace.steps.begin(self.bot.slack.app, "declare_incident", inputs)
+        # Workflow Builder would not let a person stand for a channel; a webhook's variable may.
+        places = [*map(self.bot.slack.channel, STEP_PLACES), self._id("ben")]
+        run = self.bot.workspace.steps.begin(
+            self.bot.slack.app, "declare_incident", inputs, variables={"channel": self.rng.choice(places)}
+        )
         await self._in_time("step", run.ended.wait())
         self.looked.shown([run.outputs, run.error], "workflow", ANYBODY)
 
@@ -281,30 +290,37 @@ class People:
         # Nothing is on its way there: what is judged before it becomes public may still arrive.
         await self.bot.bot.settled()
         self.looked.sweep()
-        room.kind = "public"
+        spy = Person(SPY, "spy", "Somebody Else", "")
+        if self.rng.random() < 0.5:
+            room.kind = "public"
+        else:
+            self.bot.workspace.share(room.id, "T0ELSEWHERE", spy)
         word = self._word(kept, who)
         for verb in self.rng.sample(["update", "note", "action", "rename", "severity critical"], 2):
             await self._typed(who, f"{verb} {kept.reference} {word} {self._number()}")
         await self.bot.bot.settled()
         self.looked.sweep()
-        room.kind = "private"
+        room.kind, room.shared_with = "private", []
+        room.members = [member for member in room.members if member != SPY]
 
     async def _forge(self, who: str) -> None:
-        """A press as it was sent, with the id of another incident, or of another's follow-up, in it."""
+        """A press or a form as it was sent, with the ids of other incidents in it."""
         pressed = [
             one.args
             for one in self.bot.workspace.requests
-            if one.method == "block_actions" and (one.args.get("user") or {}).get("id") == self._id(who)
+            if one.method in {"block_actions", "view_submission"}
+            and (one.args.get("user") or {}).get("id") == self._id(who)
         ]
         told = self.register.about(str(pressed))
         if not told:
             return await self._press(who)
-        payload = json.dumps(self.rng.choice(pressed))
+        chosen = self.rng.choice(pressed)
+        payload = json.dumps(chosen)
         for kept in told:
             payload = payload.replace(kept.id, self._one().id)
         payload = payload.replace('"trigger_id": "', f'"trigger_id": "{self._number()}')
         await self.bot.workspace.delivery.deliver(
-            self.bot.slack.app, "interactive", json.loads(payload), "block_actions"
+            self.bot.slack.app, "interactive", json.loads(payload), chosen["type"]
         )
 
     def _trouble_slack(self) -> None:

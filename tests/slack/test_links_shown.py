@@ -14,6 +14,7 @@ from fakes.readings import newest, said, words
 from fakes.slack import running_workspace
 
 from tocsin.incidents.model import Incident
+from tocsin.playground.faults import Fault
 from tocsin.playground.manifest import Manifest
 from tocsin.playground.model import Message, Person
 from tocsin.slack import routes
@@ -94,6 +95,22 @@ async def test_without_work_objects_a_card_is_shown(tmp_path: Path) -> None:
         await heeded(bot, 2)
         assert other.attachments
         assert [call for call in bot.calls("chat.unfurl") if not call.ok] == refused
+
+
+async def test_what_is_shown_after_it_was_taken_back_is_taken_back_also_when_slack_fails(
+    bot: RunningBot,
+) -> None:
+    incident, goes_on = await declared(bot), asyncio.Event()
+    # What shows it comes late, taking it back is well, and taking it back once more fails at first.
+    bot.workspace.faults.plan("chat.unfurl", Fault(until=goes_on), Fault(), Fault(status=500))
+    message = await said(bot, "ben", "general", str(incident.permalink))
+    await bot.workspace.begun("chat.unfurl")
+    await changed(bot, incident, "ana", visibility="private")
+    goes_on.set()
+    await heeded(bot)
+    await bot.workspace.heard("chat.unfurl", 4)
+    await bot.bot.settled()
+    assert incident.name not in str(message.attachments)
 
 
 async def test_of_a_private_incident_nothing_is_shown_anywhere(bot: RunningBot) -> None:

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import structlog
 
+from tocsin.actions.attempts import SLACK_ATTEMPTS
+from tocsin.actions.best_effort import patiently
 from tocsin.actions.ports import Backend
 from tocsin.actions.withdraw import UNFURL, Faces, unfurled
 from tocsin.incidents.errors import SlackRefused, Withheld
@@ -68,12 +70,18 @@ class Unfurl:
         faces = await self._ledger.faces(incident.id)
         return not incident.is_private and sum(thing.startswith(UNFURL) for _, thing in faces) < MOST_LINKS
 
+    async def _take_back(self, workspace: Shows, channel: ChannelId, thing: str, incident: Incident) -> None:
+        """Show nothing of it any more; that is kept in mind until it is done, since whoever hid it is."""
+        await self._ledger.remember_face(incident.id, channel, thing, "")
+        ts, url = unfurled(thing)
+        await patiently(lambda _: workspace.fold(channel, ts, url), again=False, attempts=SLACK_ATTEMPTS)
+        await self._ledger.forget_face(incident.id, channel, thing)
+
     async def _keep_true(self, workspace: Shows, channel: ChannelId, thing: str, incident: Incident) -> None:
         """What became of the incident while its link was being shown is shown, too."""
         now = await self._backend.find(incident.id)
         if now is None or now.is_private:
-            await workspace.fold(channel, *unfurled(thing))
-            await self._ledger.forget_face(incident.id, channel, thing)
+            await self._take_back(workspace, channel, thing, incident)
             return
         if workspace.faces(now)["card"] != workspace.faces(incident)["card"]:
             ts, url = unfurled(thing)
