@@ -178,7 +178,7 @@ class Gathering:
         incident = incident if self._backend.is_remote else await self._now(incident)
         private = incident.is_private
         if private and incident.slack_channel_id:
-            return await self._private_one(incident)
+            return await self._noted(incident, await self._private_one(incident), key)
         if again and private and order.declaration.visibility == "public":
             await self._leave_public(incident)
         # A name that nobody else can think of comes last.
@@ -226,6 +226,10 @@ class Gathering:
             await self._ledger.remember_face(incident.id, channel.id, PRIVATE, PRIVATE)
         elif now.is_private:
             channel = await self._private_one(now)
+        return await self._noted(incident, channel, key)
+
+    async def _noted(self, incident: Incident, channel: Channel, key: str) -> Channel:
+        """The channel, once the timeline says that it was opened."""
         entry = TimelineEntry(at=self._clock(), verb="opened the channel", text=f"#{channel.name}")
         await self._backend.note(incident.id, entry, f"{key}:channel")
         return channel
