@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from fakes.managing import an_incident, changed, verbs
 from fakes.readings import cards, own_channel, words
 from fakes.slack import running_workspace
 
+from tocsin.actions.open_now import OpenIncidents
 from tocsin.actions.promises import KeepsIncidents
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import IncidentChange
@@ -123,3 +125,22 @@ async def test_an_incident_made_private_elsewhere_is_taken_back_here(bot: Runnin
     await verbs(bot).watching.look()
     for channel in ("general", "incidents"):
         assert not [m for m in cards(bot, bot.slack.channel(channel)) if "checkout" in words(m)]
+
+
+async def test_an_incident_that_became_private_in_one_second_is_not_public_again_in_lists(
+    bot: RunningBot,
+) -> None:
+    public = await an_incident(bot)
+    private = public.model_copy(update={"visibility": "private"})
+    at_hand = OpenIncidents()
+    at_hand.saw(private)
+    at_hand.saw(public)
+    assert at_hand.now == (private,)
+    at_hand.looks()
+    at_hand.looked([public])
+    assert at_hand.now == (private,)
+    later = public.model_copy(update={"updated_at": public.updated_at + timedelta(seconds=1)})
+    at_hand.looked([later])
+    assert at_hand.now == (later,)
+    at_hand.saw(private)
+    assert at_hand.now == (later,)

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from fakes.declarations import ANA, BEN, DAWN, declaration, full_declaration
 
+from tocsin.actions.ports import Channel
 from tocsin.actions.promises import KeepsIncidents
 from tocsin.backends.local import LocalBackend
 from tocsin.incidents.errors import Overtaken, Refused
-from tocsin.incidents.model import Incident, Person, PersonId, TimelineEntry
+from tocsin.incidents.model import ChannelId, Incident, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange, IncidentFilter
 
 LATER = DAWN + timedelta(minutes=5)
@@ -288,3 +289,13 @@ async def test_private_incidents_are_listed_for_their_people_alone(keeps: KeepsI
     assert await references(keeps, visible_to=CHLOE, involving=ANA.slack_user_id) == ["INC-1"]
     await keeps.change(incident.id, change("out", incident_role_assignments={"lead": None}))
     assert await references(keeps, visible_to=CHLOE) == public
+
+
+async def test_a_change_is_newer_than_what_it_changed_also_when_the_clock_was_set_back(
+    local: LocalBackend,
+) -> None:
+    incident = await local.create(declaration(at=DAWN + timedelta(days=1)))
+    fixing = await local.change(incident.id, change("once", incident_status_id="fixing"))
+    moved = await local.set_channel(incident.id, Channel(id=ChannelId("C0INC1"), name="inc-1"))
+    private = await local.change(incident.id, change("twice", visibility="private"))
+    assert incident.updated_at < fixing.updated_at < moved.updated_at < private.updated_at

@@ -429,7 +429,9 @@ class People:
     async def _typed(self, who: str, text: str) -> None:
         rooms = self._rooms(who)
         room = self._desks[who] if self.rng.random() < 0.7 else self.rng.choice(rooms).id
-        command = self.bot.workspace.command(self._id(who), room, f"/incident {text}".strip())
+        line = f"/incident {text}".strip()
+        self.looked.typed.add((self._id(who), line))
+        command = self.bot.workspace.command(self._id(who), room, line)
         await self._answered(who, command, room)
 
     async def _answered(self, who: str, gesture: Awaitable[Outcome], room: str) -> None:

@@ -15,6 +15,7 @@ from secrecy.kept import Kept, Register
 from tocsin.playground.model import Channel, Message, Request, StoredFile, View
 
 ANYBODY = ""
+GIVEN_BACK = "You had typed:"
 
 
 @dataclass
@@ -30,6 +31,9 @@ class Looked:
 
     pointed_at: set[tuple[str, int]] = field(default_factory=set)
     """Who pointed at a message that stood where they read, and the number of the incident it names."""
+
+    typed: set[tuple[str, str]] = field(default_factory=set)
+    """Who typed what: an answer may give it back to them, and to nobody else."""
 
     _whose: dict[str, str] = field(default_factory=dict)
     """Whose a trigger or a window is."""
@@ -50,7 +54,7 @@ class Looked:
         """
         at = self.now() if at is None else at
         self.counted[where.split(" ")[0]] += 1
-        text = said if isinstance(said, str) else _text(said)
+        text = self._without_what_they_typed(person, said if isinstance(said, str) else _text(said))
         since = at if since is None else since
         for kind, kept in self.register.named_in(text):
             read_already = (person, kept.number) in self.pointed_at
@@ -61,6 +65,13 @@ class Looked:
             for kept in self.register.called_in(text):
                 if kept.born_private and not kept.linked:
                     self._leaked(f"{where} by reference", person, kept, text)
+
+    def _without_what_they_typed(self, person: str, text: str) -> str:
+        if GIVEN_BACK not in text:
+            return text
+        for typed in [_text(typed)[1:-1] for who, typed in self.typed if who == person]:
+            text = text.replace(f"{GIVEN_BACK} {typed}", GIVEN_BACK)
+        return text
 
     def stands(self, said: object, where: str, channel: Channel) -> None:
         """It stands in a channel, for whoever is in it: of what was once open to them, nothing is said."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from secrecy.kept import WORDS
 from secrecy.run import canaries
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import IncidentFilter
+from tocsin.slack.disclosure import Disclosure
+from tocsin.slack.gate import Gate
 
 CAMPAIGN = pytest.mark.campaign("python -m tests.secrecy --gestures 20000")
 FEW, SAMPLE = 80, 700
@@ -54,6 +57,20 @@ class Forgetful:
         return getattr(self._behind, name)
 
 
+@contextmanager
+def ungated() -> Iterator[None]:
+    """Inside, the gate lets everything pass: it would hold back what the backend gives away."""
+
+    async def passes(_: Gate, about: Disclosure) -> None:
+        """Asks nothing."""
+
+    asked, Gate.check = Gate.check, passes  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Gate.check = asked  # type: ignore[method-assign]
+
+
 async def test_no_word_of_a_private_incident_is_where_others_read_it(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -86,7 +103,8 @@ async def test_no_word_is_anywhere_that_a_long_run_looks_at(
     ],
 )
 async def test_a_leak_would_be_seen(careless: Any, gestures: int, kinds: int, tmp_path: Path) -> None:
-    found = await canaries(tmp_path, gestures, seed=1, behind=careless, patience=1.0)
+    with ungated():
+        found = await canaries(tmp_path, gestures, seed=1, behind=careless, patience=1.0)
     print("\n".join(found.lines()))
     leaked = {leak.partition(":")[0].partition(" ")[0] for leak in found.leaks}
     assert len(leaked) >= kinds, leaked

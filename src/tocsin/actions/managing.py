@@ -102,7 +102,7 @@ def managing(
             workspace=workspace,
             aftermath=aftermath,
             alarms=alarms,
-            saw=_each(saw, open_now.saw),
+            saw=saw,
         ),
         follow_ups=FollowUps(backend=keeps, journal=journal, ledger=ledger, workspace=workspace),
         notes=Notes(backend=keeps, journal=journal, workspace=workspace),
@@ -119,11 +119,3 @@ def managing(
         unfurl=Unfurl(backend=keeps, ledger=ledger, workspace=workspace),
         hosted_channels=getattr(backend, "makes_channel", False),
     )
-
-
-def _each(*hearers: Callable[[Incident], None]) -> Callable[[Incident], None]:
-    def hear(incident: Incident) -> None:
-        for hearer in hearers:
-            hearer(incident)
-
-    return hear

@@ -41,9 +41,14 @@ class OpenIncidents:
         return self._at_hand.hearers
 
     def saw(self, incident: Incident) -> None:
-        """An incident was declared or changed here: what is at hand follows at once."""
-        self._at_hand.meanwhile[incident.id] = incident
-        self._become([incident, *(known for known in self._at_hand.now if known.id != incident.id)])
+        """An incident was declared or changed here: what is at hand follows at once.
+
+        What is older than what is at hand changes nothing.
+        """
+        known = {one.id: one for one in self._at_hand.now}
+        newest = _newest(incident, known.get(incident.id))
+        self._at_hand.meanwhile[incident.id] = known[incident.id] = newest
+        self._become(known.values())
 
     def looks(self) -> None:
         """Somebody begins to look at all that is open."""
@@ -83,7 +88,12 @@ class OpenIncidents:
 
 
 def _newest(one: Incident, other: Incident | None) -> Incident:
-    return one if other is None or one.updated_at >= other.updated_at else other
+    """Return the one updated last; of two updated at the same time, which a vendor may tell in whole seconds,
+    the private one: a public copy would give away what has just become private."""
+    if other is None or one.updated_at > other.updated_at:
+        return one
+    is_tied = one.updated_at == other.updated_at
+    return one if is_tied and (one.is_private or not other.is_private) else other
 
 
 def _names(incident: Incident) -> tuple[str, str, str]:

@@ -14,8 +14,7 @@ from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import changing, declaring, finding, following_up, rows
 from tocsin.backends.local.configured import bring_up_to_date
 from tocsin.backends.local.file import IncidentFile, transaction
-from tocsin.backends.local.rows import written
-from tocsin.incidents.errors import Refused
+from tocsin.backends.local.rows import known, written, written_after
 from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
 
@@ -101,16 +100,18 @@ class LocalBackend:
         return await self._all(rows.OLDER_THAN, [after, limit])
 
     async def set_channel(self, incident_id: str, channel: Channel) -> Incident:
-        now = written(self._clock())
+        now = self._clock()
 
         def work(db: Database) -> Incident:
             with transaction(db):
-                _refuse_missing(db, incident_id)
-                db.execute(
-                    "UPDATE incidents SET slack_channel_id = ?, slack_channel_name = ?, updated_at = ?"
-                    " WHERE id = ? AND (slack_channel_id, slack_channel_name) <> (?, ?)",
-                    [channel.id, channel.name, now, incident_id, channel.id, channel.name],
-                )
+                row = known(db, incident_id)
+                if (row["slack_channel_id"], row["slack_channel_name"]) != (channel.id, channel.name):
+                    updated_at = written_after(row["updated_at"], now)
+                    db.execute(
+                        "UPDATE incidents SET slack_channel_id = ?, slack_channel_name = ?, updated_at = ?"
+                        " WHERE id = ?",
+                        [channel.id, channel.name, updated_at, incident_id],
+                    )
             return self._one(db, rows.BY_ID, incident_id)
 
         return await self.file.run(work)
@@ -118,7 +119,7 @@ class LocalBackend:
     async def note(self, incident_id: str, entry: TimelineEntry, key: str) -> None:
         def work(db: Database) -> None:
             with transaction(db):
-                _refuse_missing(db, incident_id)
+                known(db, incident_id)
                 declaring.add_to_timeline(db, incident_id, entry, key)
 
         await self.file.run(work)
@@ -156,7 +157,7 @@ class LocalBackend:
         now = self._clock()
 
         def work(db: Database) -> FollowUp:
-            _refuse_missing(db, incident_id)
+            known(db, incident_id)
             return following_up.add(db, incident_id, request, now)
 
         return await self.file.run(work)
@@ -190,8 +191,3 @@ class LocalBackend:
 
     def _one(self, db: Database, query: str, value: str) -> Incident:
         return rows.incidents(db, query, [value], self._public_url)[0]
-
-
-def _refuse_missing(db: Database, incident_id: str) -> None:
-    if db.execute("SELECT 1 FROM incidents WHERE id = ?", [incident_id]).fetchone() is None:
-        raise Refused("That incident is not here any more.")

@@ -10,7 +10,7 @@ from sqlite_utils import Database
 
 from tocsin.backends.local import declaring
 from tocsin.backends.local.file import transaction
-from tocsin.backends.local.rows import written
+from tocsin.backends.local.rows import known, written, written_after
 from tocsin.incidents.changes import NAMELESS, UPDATE_VERBS, VERBS, unchanged
 from tocsin.incidents.errors import Overtaken, Refused
 from tocsin.incidents.model import OPEN_CATEGORIES, TimelineEntry
@@ -46,7 +46,7 @@ def change(db: Database, incident_id: str, change: IncidentChange, now: datetime
     one moment is made and told once.
     """
     with transaction(db):
-        row = _row(db, incident_id)
+        row = known(db, incident_id)
         if db.execute("SELECT 1 FROM incident_changes WHERE idempotency_key = ?", [change.key]).fetchone():
             return
         _refuse_overtaken(db, row, change, now)
@@ -65,14 +65,8 @@ def change(db: Database, incident_id: str, change: IncidentChange, now: datetime
             entry = TimelineEntry(at=change.at, by=change.by, verb=verb, text=text)
             declaring.add_to_timeline(db, incident_id, entry, f"{change.key}:{what}")
         db.execute("INSERT INTO incident_changes VALUES (?, ?, ?)", [change.key, incident_id, written(now)])
-        db.execute("UPDATE incidents SET updated_at = ? WHERE id = ?", [written(now), incident_id])
-
-
-def _row(db: Database, incident_id: str) -> dict[str, Any]:
-    found = next(iter(db.query("SELECT * FROM incidents WHERE id = ?", [incident_id])), None)
-    if found is None:
-        raise Refused("That incident is not here any more.")
-    return dict(found)
+        updated_at = written_after(row["updated_at"], now)
+        db.execute("UPDATE incidents SET updated_at = ? WHERE id = ?", [updated_at, incident_id])
 
 
 def _refuse_overtaken(db: Database, row: dict[str, Any], change: IncidentChange, now: datetime) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +13,7 @@ from sqlite_utils import Database
 
 from tocsin.backends.local.lenient import readable
 from tocsin.incidents.changes import VERBS
+from tocsin.incidents.errors import Refused
 from tocsin.incidents.listing import SOMEBODY
 from tocsin.incidents.model import (
     CustomField,
@@ -94,6 +95,21 @@ WHERE l.incident_id = ? ORDER BY l.timestamp, l.id
 def written(at: datetime) -> str:
     """A moment as it is kept: RFC 3339 in UTC, always as long, so that text sorts as time does."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def written_after(previous: object, now: datetime) -> str:
+    """Return now, or just after the previous moment: a clock that is set back makes no change older than the
+    one before it."""
+    before = datetime.fromisoformat(str(previous))
+    return written(max(now, before + timedelta(microseconds=1)))
+
+
+def known(db: Database, incident_id: str) -> dict[str, Any]:
+    """Return the incident's own row. Raises Refused where there is none."""
+    found = next(iter(db.query("SELECT * FROM incidents WHERE id = ?", [incident_id])), None)
+    if found is None:
+        raise Refused("That incident is not here any more.")
+    return dict(found)
 
 
 def incidents(db: Database, query: str, parameters: Sequence[Any], public_url: str) -> list[Incident]:

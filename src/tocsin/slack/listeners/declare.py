@@ -290,7 +290,6 @@ async def _answer_outcome(
         await ack(response_action="update", view=saved_modal())
     elif isinstance(outcome, Declared):
         incident = outcome.incident
-        desk.open_now.saw(incident)
         name = desk.declare.channel_name(incident)
         await ack(response_action="update", view=declared_modal(incident, name, too_late(incident, private)))
     elif isinstance(outcome, AlreadyDeclared):
