@@ -67,6 +67,7 @@ def declaring(
                 journal=bot.journal,
                 clock=bot.clock,
                 announce=announced_in(slack.team_id, announce),
+                saw=saw,
                 shelter=shelter.found if bot.backend.is_remote else None,
             )
         return gatherings[slack.team_id]

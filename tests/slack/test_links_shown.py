@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from fakes.bot import RunningBot, chosen, running_bot, ticked
+from fakes.declarations import BEN, DAWN
 from fakes.managing import changed
 from fakes.readings import newest, said, words
 from fakes.slack import running_workspace
 
+from tocsin.actions.promises import KeepsIncidents
 from tocsin.incidents.model import Incident
+from tocsin.incidents.requests import IncidentChange
 from tocsin.playground.faults import Fault
 from tocsin.playground.manifest import Manifest
 from tocsin.playground.model import Message, Person
@@ -54,6 +57,7 @@ async def test_a_link_to_an_incident_is_shown_as_an_incident(bot: RunningBot) ->
     incident = await declared(bot)
     message = await said(bot, "ben", "general", f"see {incident.permalink}?from=mail")
     await heeded(bot)
+    assert len(bot.calls("chat.unfurl")) == 1
     shown = entity(message)
     assert (shown["entity_type"], shown["url"]) == ("slack#/entities/incident", incident.permalink)
     assert shown["external_ref"] == {"id": incident.id}
@@ -109,6 +113,25 @@ async def test_what_is_shown_after_it_was_taken_back_is_taken_back_also_when_sla
     goes_on.set()
     await heeded(bot)
     await bot.workspace.heard("chat.unfurl", 4)
+    await bot.bot.settled()
+    assert incident.name not in str(message.attachments)
+
+
+async def test_what_is_shown_is_taken_back_also_when_it_became_private_while_it_was_being_edited(
+    bot: RunningBot,
+) -> None:
+    incident, goes_on = await declared(bot), asyncio.Event()
+    message = await said(bot, "ben", "general", str(incident.permalink))
+    await heeded(bot)
+    assert incident.name in str(message.attachments)
+    # Slack asks the edit to come again, late; by then the incident is private.
+    bot.workspace.faults.plan("chat.unfurl", Fault(until=goes_on, status=429, retry_after=1))
+    editing = asyncio.create_task(changed(bot, incident, "ben", incident_status_id="fixing"))
+    await bot.workspace.begun("chat.unfurl", 2)
+    hidden = IncidentChange(key="hidden", by=BEN, at=DAWN, visibility="private")
+    await cast(KeepsIncidents, bot.bot.backend).change(incident.id, hidden)
+    goes_on.set()
+    await editing
     await bot.bot.settled()
     assert incident.name not in str(message.attachments)
 

@@ -50,15 +50,20 @@ class Gathering:
         journal: Journal,
         clock: Clock,
         announce: str | None,
+        saw: Callable[[Incident], None],
         shelter: Callable[[str], Awaitable[Channel | None]] | None = None,
     ) -> None:
-        """`shelter` finds the channel in which people work already on what was declared with a key."""
+        """`saw` hears of the incident once its channel is known to its backend.
+
+        `shelter` finds the channel in which people work already on what was declared with a key.
+        """
         self._backend = backend
         self._workspace = workspace
         self._ledger = ledger
         self._journal = journal
         self._clock = clock
         self._announce = announce
+        self._saw = saw
         self._shelter = shelter
         self._arrival = Arrival(backend=backend, workspace=workspace, ledger=ledger, journal=journal)
         self.answering = Answering(backend=backend, workspace=workspace, journal=journal)
@@ -221,6 +226,7 @@ class Gathering:
     async def _taken(self, incident: Incident, channel: Channel, key: str) -> Channel:
         """The channel as the incident's own, known to its backend; another where that is private by now."""
         now = await self._backend.set_channel(incident.id, channel)
+        self._saw(now)
         await self._ledger.remember_channel(channel.id, incident.id)
         if incident.is_private:
             await self._ledger.remember_face(incident.id, channel.id, PRIVATE, PRIVATE)

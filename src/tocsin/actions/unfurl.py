@@ -58,8 +58,13 @@ class Unfurl:
             await self._ledger.remember_face(incident.id, channel, f"{UNFURL}{ts} {url}", "")
         try:
             await workspace.unfurl(channel, ts, wanted)
-        except (SlackRefused, Withheld) as refusal:
-            log.warning("not done", doing="show a link", because=refusal.sentence)
+        except Withheld as refusal:
+            _not_shown(refusal)
+            for url, incident in wanted.items():
+                await _take_back(workspace, self._ledger, incident, channel, f"{UNFURL}{ts} {url}")
+            return
+        except SlackRefused as refusal:
+            _not_shown(refusal)
             for url, incident in wanted.items():
                 await self._ledger.forget_face(incident.id, channel, f"{UNFURL}{ts} {url}")
             return
@@ -70,18 +75,11 @@ class Unfurl:
         faces = await self._ledger.faces(incident.id)
         return not incident.is_private and sum(thing.startswith(UNFURL) for _, thing in faces) < MOST_LINKS
 
-    async def _take_back(self, workspace: Shows, channel: ChannelId, thing: str, incident: Incident) -> None:
-        """Show nothing of it any more; that is kept in mind until it is done, since whoever hid it is."""
-        await self._ledger.remember_face(incident.id, channel, thing, "")
-        ts, url = unfurled(thing)
-        await patiently(lambda _: workspace.fold(channel, ts, url), again=False, attempts=SLACK_ATTEMPTS)
-        await self._ledger.forget_face(incident.id, channel, thing)
-
     async def _keep_true(self, workspace: Shows, channel: ChannelId, thing: str, incident: Incident) -> None:
         """What became of the incident while its link was being shown is shown, too."""
         now = await self._backend.find(incident.id)
         if now is None or now.is_private:
-            await self._take_back(workspace, channel, thing, incident)
+            await _take_back(workspace, self._ledger, incident, channel, thing)
             return
         if workspace.faces(now)["card"] != workspace.faces(incident)["card"]:
             ts, url = unfurled(thing)
@@ -99,12 +97,32 @@ def edits(
         ts, url = unfurled(thing)
         try:
             await workspace.unfurl(channel, ts, {url: incident})
-        except (SlackRefused, Withheld) as refusal:
-            # The message is gone, or its link is, or it may not be read there any more.
-            log.info("not done", doing="show a link", because=refusal.sentence)
+        except Withheld as refusal:
+            _not_shown(refusal)
+            await _take_back(workspace, ledger, incident, channel, thing)
+        except SlackRefused as refusal:
+            # The message is gone, or its link is.
+            _not_shown(refusal)
             await ledger.forget_face(incident.id, channel, thing)
         else:
             await ledger.remember_face(incident.id, channel, thing, face)
 
     stale = [place for place, shown in known.items() if place[1].startswith(UNFURL) and shown != face]
     return [edit(ChannelId(channel), thing) for channel, thing in stale]
+
+
+async def _take_back(
+    workspace: Shows, ledger: Faces, incident: Incident, channel: ChannelId, thing: str
+) -> None:
+    """Show nothing of it any more; that is kept in mind until it is done, since whoever hid it is.
+
+    Also where it was not let pass now: an earlier attempt, or an earlier state of it, may stand there.
+    """
+    await ledger.remember_face(incident.id, channel, thing, "")
+    ts, url = unfurled(thing)
+    await patiently(lambda _: workspace.fold(channel, ts, url), again=False, attempts=SLACK_ATTEMPTS)
+    await ledger.forget_face(incident.id, channel, thing)
+
+
+def _not_shown(refusal: SlackRefused | Withheld) -> None:
+    log.warning("not done", doing="show a link", because=refusal.sentence)
