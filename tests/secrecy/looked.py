@@ -69,7 +69,8 @@ class Looked:
     def _without_what_they_typed(self, person: str, text: str) -> str:
         if GIVEN_BACK not in text:
             return text
-        for typed in [_text(typed)[1:-1] for who, typed in self.typed if who == person]:
+        longest_first = sorted((typed for who, typed in self.typed if who == person), key=len, reverse=True)
+        for typed in [_text(typed)[1:-1] for typed in longest_first]:
             text = text.replace(f"{GIVEN_BACK} {typed}", GIVEN_BACK)
         return text
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from fakes.bot import RunningBot, chosen, picked, ticked
 from fakes.errands import declared, opened_by, press_card, sent, typed_verb, whispers
+from fakes.managing import asked, verbs
 from fakes.readings import cards, deliver, last_delivery, newest, own_channel, settled, told, words
 from structlog.typing import EventDict
 
@@ -224,6 +225,37 @@ async def test_made_private_while_slack_makes_its_channel_it_moves_into_a_privat
     assert left.archived
     assert cards(bot, left.id) == []
     assert SECRET not in read_by_all(bot, sent_so_far)
+
+
+async def test_renamed_and_made_private_while_its_channels_answer_is_lost_it_leaves_that_channel(
+    bot: RunningBot,
+) -> None:
+    goes_on = held(bot, "conversations.create", status=500, after_effect=True)
+    view = await filled(bot, f"the {SECRET} leaks")
+    assert (await bot.submit("ana", view)).ok
+    await bot.workspace.begun("conversations.create")
+    await asked(bot, await newest(bot), "ana", name="the roof leaks", visibility="private")
+    goes_on.set()
+    await settled(bot)
+    assert own_channel(bot, await newest(bot)).kind == "private"
+    (left,) = (c for c in bot.workspace.state.channels.values() if SECRET in c.name and c.kind == "public")
+    assert left.archived
+
+
+async def test_renamed_while_its_channels_answer_is_lost_it_has_one_channel_by_its_new_name(
+    bot: RunningBot,
+) -> None:
+    goes_on = held(bot, "conversations.create", status=500, after_effect=True)
+    view, before = await filled(bot, f"the {SECRET} leaks"), len(bot.workspace.state.channels)
+    assert (await bot.submit("ana", view)).ok
+    await bot.workspace.begun("conversations.create")
+    await asked(bot, await newest(bot), "ana", name="the roof leaks")
+    goes_on.set()
+    await settled(bot)
+    await verbs(bot).watching.look()
+    incident = await newest(bot)
+    assert own_channel(bot, incident).name == f"{incident.reference.lower()}-the-roof-leaks"
+    assert len(bot.workspace.state.channels) == before + 1
 
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"retry_after": 2}], ids=["failing", "limited"])

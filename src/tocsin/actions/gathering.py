@@ -185,20 +185,17 @@ class Gathering:
         if private and incident.slack_channel_id:
             return await self._noted(incident, await self._private_one(incident), key)
         if again and private and order.declaration.visibility == "public":
-            await self._leave_public(incident)
-        # A name that nobody else can think of comes last.
-        endings = (*range(1, CHANNEL_NAMES + 1), key.replace("-", "")[:12])
-        names = (channel_name(incident.reference, incident.name, ending) for ending in endings)
+            await self._leave_public(incident, order)
+        names = _names(order, incident.reference)
         channel = await opened_channel(self._workspace, incident, names, private=private, again=again)
         return await self._taken(incident, channel, key)
 
-    async def _leave_public(self, incident: Incident) -> None:
+    async def _leave_public(self, incident: Incident, order: DeclareOrder) -> None:
         """Archive the public channel that Slack made before the incident became private, if it did.
 
         The answer was lost, so nobody was told of it, and nothing was said there.
         """
-        for ending in (1, 2):
-            name = channel_name(incident.reference, incident.name, ending)
+        for name in _names(order, incident.reference)[:2]:
             left = await self._workspace.find_own_channel(name, incident, private=False)
             if left is not None:
                 await self._workspace.archive(left.id)
@@ -351,3 +348,13 @@ def _withheld(order: DeclareOrder) -> list[Trouble]:
     if not order.withheld:
         return []
     return [Trouble(trouble="No card was posted where it was declared", why=order.withheld)]
+
+
+def _names(order: DeclareOrder, reference: str) -> list[str]:
+    """What its channel may be called, the best first; a name that nobody else can think of comes last.
+
+    They are made of the name that it was declared with: a channel whose answer was lost is found by its name,
+    also when the incident was renamed meanwhile. What shows the incident follows the new name afterwards.
+    """
+    endings = (*range(1, CHANNEL_NAMES + 1), order.declaration.key.replace("-", "")[:12])
+    return [channel_name(reference, order.declaration.name, ending) for ending in endings]
