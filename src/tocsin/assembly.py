@@ -23,7 +23,7 @@ from tocsin.backends import Consulting
 from tocsin.bot import Bot
 from tocsin.doors import socket_door
 from tocsin.incidents.errors import Unavailable
-from tocsin.incidents.model import Incident, TeamId
+from tocsin.incidents.model import TeamId
 from tocsin.journal.durable import DurableJournal, Story
 from tocsin.journal.files import cause
 from tocsin.journal.ledger import SqlLedger
@@ -117,13 +117,9 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         def workspace_of(team: TeamId) -> SlackWorkspace:
             return desks.desk(team).workspace
 
-        def saw(incident: Incident) -> None:
-            current.saw(incident)
-            verbs.open_now.saw(incident)
-
         current = CurrentIncidents(bot.backend)
-        declare = declaring(bot, workspace_of, ledger, announce, saw)
-        bot.verbs = verbs = managed(bot, workspace_of, ledger, forms.fetch, saw)
+        declare = declaring(bot, workspace_of, ledger, announce, current.saw)
+        bot.verbs = verbs = managed(bot, workspace_of, ledger, forms.fetch, current)
         bot.desks = desks = await _desks(bot, settings, made, new_client, stack, slack.get("bot_token"))
         _go_on(bot, {**declare.stories(), **verbs.stories()}, workspace_of)
         stack.push_async_callback(bot.journal.close)

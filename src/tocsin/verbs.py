@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from tocsin.actions.alarming import Alarms
+from tocsin.actions.current import CurrentIncidents
 from tocsin.actions.declare import DeclareIncident
 from tocsin.actions.gathering import Gathering
 from tocsin.actions.managing import Managing, managing
@@ -90,7 +91,7 @@ def managed(
     workspace: WorkspaceOf,
     ledger: SqlLedger,
     form: Callable[[], Awaitable[Form]],
-    saw: Saw,
+    current: CurrentIncidents,
 ) -> Managing:
     return managing(
         backend=bot.backend,
@@ -103,6 +104,6 @@ def managed(
         clock=bot.clock,
         alarms=bot.alarms,
         afterwards=bot.rulebook.afterwards,
-        saw=saw,
+        current=current,
         introduce=bot.introduce,
     )

@@ -77,7 +77,8 @@ async def test_no_word_of_a_private_incident_is_where_others_read_it(
     found = await canaries(tmp_path, FEW, seed=1)
     logged = capfd.readouterr()
     assert found.leaks == []
-    assert WORDS.findall(logged.out + logged.err) == [], "what people wrote is in no log"
+    written = [line for line in (logged.out + logged.err).splitlines() if WORDS.search(line)]
+    assert written == [], "what people wrote is in no log"
     assert (found.gestures, found.private >= 3) == (FEW, True)
 
 
@@ -89,7 +90,8 @@ async def test_no_word_is_anywhere_that_a_long_run_looks_at(
     logged = capfd.readouterr()
     print("\n".join(found.lines()))
     assert found.leaks == []
-    assert WORDS.findall(logged.out + logged.err) == [], "what people wrote is in no log"
+    written = [line for line in (logged.out + logged.err).splitlines() if WORDS.search(line)]
+    assert written == [], "what people wrote is in no log"
     assert found.private >= 4
     assert set(found.looked_at) >= SURFACES
 

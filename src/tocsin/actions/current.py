@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from tocsin.actions.open_now import OpenIncidents
 from tocsin.actions.ports import Backend, loop_time
 from tocsin.incidents.model import Incident
 
@@ -22,11 +23,14 @@ class CurrentIncidents:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self.open_now = OpenIncidents()
+        """Those that are open, as last seen; it hears of each that is seen here."""
         self._answers: dict[str, tuple[Incident, float]] = {}
         self._asking: dict[str, asyncio.Task[Incident | None]] = {}
 
     def saw(self, incident: Incident) -> None:
         """Take note of an incident that the backend has just answered with."""
+        self.open_now.saw(incident)
         if not self._backend.is_remote:
             return
         self._answers.pop(incident.id, None)

@@ -11,6 +11,7 @@ from tocsin.actions.aftermath import Aftermath, Speaking
 from tocsin.actions.alarming import Alarms
 from tocsin.actions.archive import Archiving, Departures, Leaving
 from tocsin.actions.change import ChangeIncident
+from tocsin.actions.current import CurrentIncidents
 from tocsin.actions.document import Documents, Writing
 from tocsin.actions.export import Exports
 from tocsin.actions.find import Channels, FindIncidents
@@ -24,7 +25,7 @@ from tocsin.actions.remind import Remind, Reminders, Reminding
 from tocsin.actions.unfurl import Unfurl
 from tocsin.actions.watching import Watching
 from tocsin.incidents.afterwards import Afterwards
-from tocsin.incidents.model import Form, Incident, TeamId
+from tocsin.incidents.model import Form, TeamId
 
 
 class Slack(Speaking, Listing, Reminding, Writing, Leaving, Protocol):
@@ -81,11 +82,11 @@ def managing(
     clock: Clock,
     alarms: Alarms,
     afterwards: Afterwards,
-    saw: Callable[[Incident], None],
+    current: CurrentIncidents,
     introduce: Introduce,
 ) -> Managing:
-    """`form` answers the choices; `saw` hears of changed incidents; `introduce` finds out people's names."""
-    keeps, open_now = cast(KeepsIncidents, backend), OpenIncidents()
+    """`form` answers the choices; `current` hears of changed incidents; `introduce` finds out names."""
+    keeps, open_now = cast(KeepsIncidents, backend), current.open_now
     archiving = Archiving(keeps, departures, ledger, workspace, clock, afterwards)
     following = Following(
         backend=keeps, ledger=ledger, workspace=workspace, shown=open_now.saw, ended=archiving.plan
@@ -102,7 +103,7 @@ def managing(
             workspace=workspace,
             aftermath=aftermath,
             alarms=alarms,
-            saw=saw,
+            saw=current.saw,
         ),
         follow_ups=FollowUps(backend=keeps, journal=journal, ledger=ledger, workspace=workspace),
         notes=Notes(backend=keeps, journal=journal, workspace=workspace),
