@@ -10,10 +10,12 @@ from typing import Any, cast
 import pytest
 from fakes.bot import RunningBot, chosen, running_bot, ticked
 from fakes.declarations import BEN, DAWN
-from fakes.managing import changed
-from fakes.readings import newest, said, words
+from fakes.managing import changed, order, verbs
+from fakes.patience import LIMIT
+from fakes.readings import cards, newest, said, told, words
 from fakes.slack import running_workspace
 
+from tocsin.actions.change import Changed
 from tocsin.actions.promises import KeepsIncidents
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import IncidentChange
@@ -134,6 +136,22 @@ async def test_what_is_shown_is_taken_back_also_when_it_became_private_while_it_
     await editing
     await bot.bot.settled()
     assert incident.name not in str(message.attachments)
+
+
+async def test_what_slack_fails_to_take_back_for_long_is_taken_back_in_the_end(bot: RunningBot) -> None:
+    incident = await declared(bot)
+    link = await said(bot, "ben", "general", str(incident.permalink))
+    await heeded(bot)
+    bot.workspace.faults.plan("chat.unfurl", *[Fault(status=500)] * 20)
+    assert isinstance(await verbs(bot).change(order(bot, incident, "ana", visibility="private")), Changed)
+    while await bot.bot.journal.unfinished():
+        await bot.bot.journal.finish(LIMIT)
+    assert incident.name not in str(link.attachments)
+    for room in ("general", "incidents"):
+        assert incident.name not in " ".join(map(words, cards(bot, bot.slack.channel(room))))
+    heard = [message.text for message in told(bot, "ana")]
+    assert any("could be taken back" in text for text in heard), heard
+    assert f"Everything that was shown of {incident.reference} elsewhere is taken back now." in heard[-1]
 
 
 async def test_of_a_private_incident_nothing_is_shown_anywhere(bot: RunningBot) -> None:

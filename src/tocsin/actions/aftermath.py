@@ -99,7 +99,10 @@ class Aftermath:
         )
         if mistaken:
             troubles += await self._put_away(incident)
-        await self._troubles(incident, change, [one for one in troubles if isinstance(one, Trouble)])
+        troubled = [one for one in troubles if isinstance(one, Trouble)]
+        await self._troubles(incident, change, troubled)
+        if incident.is_private and any(one.passing for one in troubled):
+            await self._take_back_the_rest(incident, change)
 
     def _shown(self, incident: Incident, before: Incident) -> Awaitable[Any]:
         return attempt(
@@ -286,6 +289,27 @@ class Aftermath:
             lambda again: slack.tell(person, said, about=incident, key=f"{change.key}:trouble", again=again),
             attempts=ALL_DAY,
         )
+
+    async def _take_back_the_rest(self, incident: Incident, change: IncidentChange) -> None:
+        """Take back what others can still read of a private incident, for a day if it must be, and say so."""
+        slack, person = self._slack(incident), change.by.slack_user_id
+
+        async def take_back(_: bool) -> bool:
+            before = await self._ledger.cards(incident.id), await self._ledger.faces(incident.id)
+            await withdraw_posts(slack, self._ledger, incident, kept=OWN_PLACES)
+            return before != (await self._ledger.cards(incident.id), await self._ledger.faces(incident.id))
+
+        failed = "Not every card could be taken back"
+        some = await attempt(self._journal, "take back the rest", failed, take_back, bool, ALL_DAY)
+        if some is True and person is not None:
+            said = f"Everything that was shown of {incident.reference} elsewhere is taken back now."
+            await attempt(
+                self._journal,
+                "tell that all is taken back",
+                "Who asked could not be told",
+                lambda again: slack.tell(person, said, about=incident, key=f"{change.key}:back", again=again),
+                attempts=ALL_DAY,
+            )
 
     def _slack(self, incident: Incident) -> Speaking:
         return self._workspace(TeamId(incident.slack_team_id))

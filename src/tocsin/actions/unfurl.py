@@ -7,7 +7,7 @@ from typing import Protocol
 
 import structlog
 
-from tocsin.actions.attempts import SLACK_ATTEMPTS
+from tocsin.actions.attempts import ALL_DAY
 from tocsin.actions.best_effort import patiently
 from tocsin.actions.ports import Backend
 from tocsin.actions.withdraw import UNFURL, Faces, unfurled
@@ -120,7 +120,7 @@ async def _take_back(
     """
     await ledger.remember_face(incident.id, channel, thing, "")
     ts, url = unfurled(thing)
-    await patiently(lambda _: workspace.fold(channel, ts, url), again=False, attempts=SLACK_ATTEMPTS)
+    await patiently(lambda _: workspace.fold(channel, ts, url), again=False, attempts=ALL_DAY)
     await ledger.forget_face(incident.id, channel, thing)
 
 

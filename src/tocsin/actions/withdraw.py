@@ -8,7 +8,7 @@ from typing import Protocol
 
 from tocsin.actions.ports import Ledger
 from tocsin.incidents.afterwards import document_name
-from tocsin.incidents.errors import SlackRefused
+from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs
 
 NEWS = "news:"
@@ -82,7 +82,7 @@ async def withdraw_posts(
     """Delete news and documents elsewhere, and every card but those in the places that are `kept`.
 
     News goes first: a message that is deleted before its replies leaves a trace (Slack, `tombstone`). Raises
-    SlackRefused once all that could be done is done.
+    Unavailable, or else SlackRefused, once all that could be done is done.
     """
     faces, cards = await ledger.faces(incident.id), await ledger.cards(incident.id)
     unfurls = [where for where in faces if where[1].startswith(UNFURL)]
@@ -97,15 +97,18 @@ async def withdraw_posts(
 
 
 async def _each(acts: Iterable[Callable[[], Awaitable[None]]]) -> None:
-    """Do all of them, whatever Slack refuses, as it does in an archived channel. Raises the first refusal."""
-    refusals: list[SlackRefused] = []
+    """Do all of them, whatever Slack refuses, as it does in an archived channel, and whatever it fails at.
+
+    Raises the first failure that may pass, or else the first refusal.
+    """
+    failures: list[SlackRefused | Unavailable] = []
     for act in acts:
         try:
             await act()
-        except SlackRefused as refusal:
-            refusals.append(refusal)
-    if refusals:
-        raise refusals[0]
+        except (SlackRefused, Unavailable) as failure:
+            failures.append(failure)
+    if failures:
+        raise min(failures, key=lambda one: isinstance(one, SlackRefused))
 
 
 async def _fold(slack: Withdrawing, ledger: Faces, incident: Incident, channel: str, thing: str) -> None:
