@@ -66,7 +66,9 @@ async def test_a_whole_incident_is_eight_calls_in_three_rounds(tmp_path: Path, m
         tocsin(tmp_path, f"{slack.url}/api/", TOCSIN_ANNOUNCE_CHANNEL="C0000000009") as bot,
     ):
         assert (await pressed(bot, "command", 1, 60, 1)).refused == 0
-        await until_asked(slack, "conversations.info", 1)
+        # What is learnt beside the form: who reads both channels, and who the person is.
+        await until_asked(slack, "conversations.info", 2)
+        await until_asked(slack, "users.info", 1)
         await forget(slack, LONG_ENOUGH)
         assert (await pressed(bot, "submission", 1, 60, 1)).refused == 0
         asked = await until_asked(slack, "pins.add", 1)

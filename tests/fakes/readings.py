@@ -8,7 +8,7 @@ from typing import Any
 from fakes.bot import RunningBot
 from fakes.patience import LIMIT
 from tocsin.incidents.model import Incident
-from tocsin.playground.model import Channel, Message, View
+from tocsin.playground.model import Channel, Message, Request, View
 
 
 def words(shown: object) -> str:
@@ -59,10 +59,15 @@ async def said(bot: RunningBot, person: str, channel: str, text: str, thread: st
 
 async def pressed(bot: RunningBot, view: View, action: str, block: str) -> None:
     """A button in an open modal pressed, and the change of the modal that follows it."""
-    updates = len(bot.calls("views.update"))
+
+    def is_update(call: Request) -> bool:
+        # Another form may be changing at the same time, such as one that was just sent.
+        return call.method == "views.update" and call.args.get("view_id") == view.id
+
+    updates = len(bot.workspace.wire.matching(is_update))
     outcome = await bot.workspace.press(view.user, action, block, view_id=view.id)
     assert outcome.ok, outcome
-    await bot.workspace.heard("views.update", updates + 1)
+    await bot.workspace.heard(is_update, updates + 1)
 
 
 def cards(bot: RunningBot, channel_id: str) -> list[Message]:

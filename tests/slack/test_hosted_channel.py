@@ -60,7 +60,8 @@ async def test_nothing_but_that_one_answer_is_waited_for_before_the_reference_is
     before = len(stage.io.heard)
     assert (await stage.bot.submit("ana", view)).ok
     assert "INC-1" in words(view)
-    assert [h.method for h in stage.io.heard[before:] if h.path == "/v2/incidents"] == ["POST"]
+    # Whatever else asks meanwhile, such as the look at what is open, hangs.
+    assert [h.path for h in stage.io.heard[before:] if h.method == "POST"] == ["/v2/incidents"]
 
 
 async def test_one_id_leads_from_the_gesture_in_slack_to_the_request_at_incident_io(stage: Stage) -> None:
