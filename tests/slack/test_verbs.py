@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fakes.bot import RunningBot, chosen, picked, typed
 from fakes.errands import declared, headline, opened_by, sent, typed_verb, whispers
-from fakes.readings import block_ids, cards, settled, told, value, words
+from fakes.readings import block_ids, cards, pressed, settled, told, value, words
 
 from tocsin.incidents.model import Incident
 from tocsin.playground.faults import Fault
@@ -294,9 +294,7 @@ async def test_a_name_that_begins_with_a_verb_can_be_declared_all_the_same(bot: 
     await declared(bot, "something open")
     view = await opened_by(bot, "ana", bot.slack.channel("general"), "/incident status page is down")
     assert "status page is down" in words(view)
-    updates = len(bot.calls("views.update"))
-    await bot.workspace.press(view.user, "declare_instead", "declare_instead", view_id=view.id)
-    await bot.workspace.heard("views.update", updates + 1)
+    await pressed(bot, view, "declare_instead", "declare_instead")
     (form,) = bot.workspace.stack(view.user)
     assert value(form, "name") == "status page is down"
 
