@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from tocsin.incidents.errors import Unavailable
 from tocsin.slack.events import Heard
@@ -59,3 +60,15 @@ def test_a_message_event_goes_by_the_name_it_is_subscribed_to() -> None:
         event = {"type": "message", "channel_type": room}
         assert Happening(event_id="Ev1", event=event).kind == f"message.{name}"
     assert Happening(event_id="Ev1", event={"type": "pin_added"}).kind == "pin_added"
+
+
+async def test_what_fails_after_slack_has_stopped_waiting_is_written_down_once() -> None:
+    heard, work = Heard(), Work(fails=1)
+    work.held.clear()
+    with capture_logs() as logged:
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="longer than Slack waits"):
+                await heard.once("Ev1", work)
+        work.held.set()
+        await asyncio.sleep(1)
+    assert [entry["because"] for entry in logged] == ["Not just now."]

@@ -142,7 +142,7 @@ async def test_what_slack_fails_to_take_back_for_long_is_taken_back_in_the_end(b
     incident = await declared(bot)
     link = await said(bot, "ben", "general", str(incident.permalink))
     await heeded(bot)
-    bot.workspace.faults.plan("chat.unfurl", *[Fault(status=500)] * 20)
+    bot.workspace.faults.plan("chat.unfurl", *[Fault(status=500)] * 24)
     assert isinstance(await verbs(bot).change(order(bot, incident, "ana", visibility="private")), Changed)
     while await bot.bot.journal.unfinished():
         await bot.bot.journal.finish(LIMIT)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from tocsin.actions.attempts import ALL_DAY, Trouble, attempt, sentences
 from tocsin.actions.following import OWN_PLACES, Following
-from tocsin.actions.hide import Hiding, Moving
+from tocsin.actions.hide import NOT_TAKEN_BACK, Hiding, Moving
 from tocsin.actions.ports import Journal
 from tocsin.actions.promises import Changed, KeepsIncidents
 from tocsin.actions.withdraw import NEWS, POSTING, Faces, fitting_channel, withdraw_news, withdraw_posts
@@ -101,7 +101,7 @@ class Aftermath:
             troubles += await self._put_away(incident)
         troubled = [one for one in troubles if isinstance(one, Trouble)]
         await self._troubles(incident, change, troubled)
-        if incident.is_private and any(one.passing for one in troubled):
+        if any(one.passing and one.trouble == NOT_TAKEN_BACK for one in troubled) and incident.is_private:
             await self._take_back_the_rest(incident, change)
 
     def _shown(self, incident: Incident, before: Incident) -> Awaitable[Any]:
@@ -264,7 +264,7 @@ class Aftermath:
         async def withdraw(_: bool) -> None:
             await withdraw_posts(self._slack(incident), self._ledger, incident, kept={"headline"})
 
-        return attempt(self._journal, "withdraw the cards", "Not every card could be taken back", withdraw)
+        return attempt(self._journal, "withdraw the cards", NOT_TAKEN_BACK, withdraw)
 
     async def _put_away(self, incident: Incident) -> list[Any]:
         if not incident.slack_channel_id or getattr(self._backend, "makes_channel", False):
@@ -294,14 +294,11 @@ class Aftermath:
         """Take back what others can still read of a private incident, for a day if it must be, and say so."""
         slack, person = self._slack(incident), change.by.slack_user_id
 
-        async def take_back(_: bool) -> bool:
-            before = await self._ledger.cards(incident.id), await self._ledger.faces(incident.id)
+        async def take_back(_: bool) -> None:
             await withdraw_posts(slack, self._ledger, incident, kept=OWN_PLACES)
-            return before != (await self._ledger.cards(incident.id), await self._ledger.faces(incident.id))
 
-        failed = "Not every card could be taken back"
-        some = await attempt(self._journal, "take back the rest", failed, take_back, bool, ALL_DAY)
-        if some is True and person is not None:
+        left = await attempt(self._journal, "take back the rest", NOT_TAKEN_BACK, take_back, attempts=ALL_DAY)
+        if left is None and person is not None:
             said = f"Everything that was shown of {incident.reference} elsewhere is taken back now."
             await attempt(
                 self._journal,

@@ -15,6 +15,8 @@ from tocsin.incidents.model import Card, ChannelId, Incident, PersonId, TeamId
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.rules import Place
 
+NOT_TAKEN_BACK = "Not every card could be taken back"
+
 
 class Moving(Showing, Protocol):
     async def remove(self, channel: ChannelId, people: Sequence[PersonId]) -> Sequence[PersonId]:
@@ -80,9 +82,7 @@ class Hiding:
         async def withdraw(_: bool) -> None:
             await withdraw_posts(slack, self._ledger, incident, kept=OWN_PLACES)
 
-        return await attempt(
-            self._journal, "withdraw the public cards", "Not every card could be taken back", withdraw
-        )
+        return await attempt(self._journal, "withdraw the public cards", NOT_TAKEN_BACK, withdraw)
 
     async def _open(self, slack: Moving, incident: Incident, again: bool) -> Channel:
         channel = await opened_channel(slack, incident, private_names(incident), private=True, again=again)

@@ -7,7 +7,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from tocsin.incidents.errors import Unavailable
+import structlog
+
+from tocsin.incidents.errors import TocsinError, Unavailable
+
+log = structlog.get_logger()
 
 KEPT = 20_000
 KEPT_SECONDS = 15 * 60.0
@@ -34,6 +38,9 @@ class Heard:
         task = self._heard[event_id][1]
         await asyncio.wait({task}, timeout=PATIENCE)
         if not task.done():
+            # Slack may not come again before it ends: then nobody else hears how.
+            task.remove_done_callback(_note_failure)
+            task.add_done_callback(_note_failure)
             raise Unavailable("It takes longer than Slack waits.")
         if task.cancelled() or task.exception() is not None:
             self._heard.pop(event_id, None)
@@ -47,3 +54,12 @@ class Heard:
             if not task.done() or (at > oldest and len(self._heard) < KEPT):
                 return
             self._heard.popitem(last=False)
+
+
+def _note_failure(task: asyncio.Task[None]) -> None:
+    """Write down what became of an event that took longer than Slack waits, where it failed."""
+    error = None if task.cancelled() else task.exception()
+    if isinstance(error, TocsinError):
+        log.warning("not done", doing="what an event asked for", because=str(error))
+    elif error is not None:
+        log.error("failed", doing="what an event asked for", exc_info=error)
