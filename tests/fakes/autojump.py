@@ -16,6 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+THRESHOLD_SECONDS = 0.001
+"""Real seconds in which nothing was readable before time jumps, for threads that are not the loop's own."""
+
 SLOWNESS = 10.0
 """Real seconds of a thread's work for each second that passes."""
 
@@ -99,7 +102,7 @@ class _JumpingSelector(selectors.DefaultSelector):
             events = super().select(timeout / rate)
             self._loop.pass_by(min((time.monotonic() - began) * rate, timeout))
             return events
-        events = super().select(0) or self._arrived()
+        events = super().select(THRESHOLD_SECONDS) or self._arrived()
         if not events:
             self._loop.pass_by(timeout)
         return events

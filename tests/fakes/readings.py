@@ -85,9 +85,10 @@ def told(bot: RunningBot, person: str) -> list[Message]:
 
 async def settled(bot: RunningBot) -> None:
     """Everything that was declared has been followed through."""
-    # A press is acknowledged before its story has begun.
+    # A press is acknowledged before its story has begun, and a story begins tasks.
     await bot.bot.tasks.settled()
     await bot.bot.journal.finish(LIMIT)
+    await bot.bot.tasks.settled()
     assert await bot.bot.journal.unfinished() == []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -129,10 +129,10 @@ async def _healthz(request: Request) -> Response:
     return PlainTextResponse("ok\n")
 
 
-def _readyz(ready: Ready, access: Access) -> Callable[[Request], Response]:
+def _readyz(ready: Ready, access: Access) -> Callable[[Request], Awaitable[Response]]:
     """A probe needs the status alone; reasons name files of this machine, and are for who may look inside."""
 
-    def answer(request: Request) -> Response:
+    async def answer(request: Request) -> Response:
         reasons = list(ready())
         if reasons and not access.may_look_inside(request):
             reasons = [WITHHELD]
@@ -141,8 +141,8 @@ def _readyz(ready: Ready, access: Access) -> Callable[[Request], Response]:
     return answer
 
 
-def _metrics(registry: CollectorRegistry, pages: Pages) -> Callable[[Request], Response]:
-    def answer(request: Request) -> Response:
+def _metrics(registry: CollectorRegistry, pages: Pages) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
         if not pages.access.may_look_inside(request):
             return pages.needs_token(request)
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
@@ -150,8 +150,8 @@ def _metrics(registry: CollectorRegistry, pages: Pages) -> Callable[[Request], R
     return answer
 
 
-def _refused(pages: Pages) -> Callable[[Request, Exception], Response]:
-    def answer(request: Request, error: Exception) -> Response:
+def _refused(pages: Pages) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def answer(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         if error.status_code == 404:
             return pages.not_found(request)
