@@ -1,9 +1,8 @@
 """An event loop on virtual time, as Trio's MockClock with an autojump: waiting costs nothing, and is exact.
 
 Time stands still while this process computes, however busy the machine is. Once nothing is left to do but to
-wait for the next timer, time jumps to it. Inside `passing()` time passes as the machine's does: what is
-waited for then is outside the loop, and may take a while. While a thread of a pool works time passes slower
-still, so that no deadline is missed where a busy machine keeps that thread waiting.
+wait for the next timer, time jumps to it. While a thread of a pool works, or inside `passing()`, time passes
+as the machine's does: what is waited for then is outside the loop, and may take a while.
 """
 
 from __future__ import annotations
@@ -17,10 +16,8 @@ from contextlib import contextmanager
 from typing import Any
 
 THRESHOLD_SECONDS = 0.001
-"""Real seconds in which nothing was readable before time jumps, for threads that are not the loop's own."""
-
-SLOWNESS = 10.0
-"""Real seconds of a thread's work for each second that passes."""
+"""Real seconds in which nothing was readable before time jumps. What was sent to a socket on the loopback
+interface is readable as soon as it was sent; this is for a kernel that hands it on a moment later."""
 
 
 class AutojumpLoop(asyncio.SelectorEventLoop):
@@ -28,18 +25,16 @@ class AutojumpLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._now = 0.0
-        self._outside = self._threads = 0
+        self._outside = 0
         super().__init__(_JumpingSelector(self))
 
     def time(self) -> float:
         return self._now
 
     @property
-    def rate(self) -> float:
-        """Seconds that pass for each of the machine's; 0 if nothing outside the loop is waited for."""
-        if self._outside:
-            return 1.0
-        return 1.0 / SLOWNESS if self._threads else 0.0
+    def jumps(self) -> bool:
+        """True if nothing outside the loop is waited for."""
+        return not self._outside
 
     def pass_by(self, seconds: float) -> None:
         self._now += seconds
@@ -55,7 +50,7 @@ class AutojumpLoop(asyncio.SelectorEventLoop):
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
         future = super().run_in_executor(executor, func, *args)
-        self._threads += 1
+        self._outside += 1
         future.add_done_callback(self._came_back)
         return future
 
@@ -67,7 +62,7 @@ class AutojumpLoop(asyncio.SelectorEventLoop):
         return super()._make_socket_transport(sock, *args, **named)  # type: ignore[misc]
 
     def _came_back(self, _: asyncio.Future[Any]) -> None:
-        self._threads -= 1
+        self._outside -= 1
 
 
 @contextmanager
@@ -87,37 +82,16 @@ class _JumpingSelector(selectors.DefaultSelector):
     def __init__(self, loop: AutojumpLoop) -> None:
         super().__init__()
         self._loop = loop
-        self._there, self._back = _over_loopback()
-
-    def close(self) -> None:
-        self._there.close()
-        self._back.close()
-        super().close()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None or timeout <= 0:
             return super().select(timeout)
-        if rate := self._loop.rate:
+        if not self._loop.jumps:
             began = time.monotonic()
-            events = super().select(timeout / rate)
-            self._loop.pass_by(min((time.monotonic() - began) * rate, timeout))
+            events = super().select(timeout)
+            self._loop.pass_by(min(time.monotonic() - began, timeout))
             return events
-        events = super().select(THRESHOLD_SECONDS) or self._arrived()
+        events = super().select(THRESHOLD_SECONDS)
         if not events:
             self._loop.pass_by(timeout)
         return events
-
-    def _arrived(self) -> list[tuple[selectors.SelectorKey, int]]:
-        """What was on its way: a busy kernel hands on what was sent earlier before what is sent now."""
-        self._there.send(b".")
-        self._back.recv(1)
-        return super().select(0)
-
-
-def _over_loopback() -> tuple[socket.socket, socket.socket]:
-    """A connection to ourselves, whose bytes go the way of all others."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        there = socket.create_connection(server.getsockname())
-        back, _ = server.accept()
-    there.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return there, back
