@@ -20,20 +20,27 @@ DOCTOR = "only `tocsin doctor` and `tocsin pending` ask this"
 UNOPENED = "people here make the gesture again instead; tests/slack/test_unopened.py has the button"
 VERBS = "people over a hosted backend only declare here; tests/slack and tests/devrev have the rest"
 SEARCH = "people here search no field; tests/slack/test_hosted_channel.py and tests/devrev have that"
+MEANWHILE = "only when it becomes private, or somebody leaves, meanwhile; tests/slack has these moments"
 TOO_SOON = "only a sweep does this, ten minutes and a day later; tests/devrev has both"
 
 LOCAL = {
+    "actions.aftermath:Aftermath._take_back_the_rest": MINUTES,
+    "actions.aftermath:Aftermath._take_out": MEANWHILE,
     "actions.alarming:Alarms._keep": OPERATOR,
     "actions.alarming:Alarms._say": OPERATOR,
     "actions.alarming:Alarms.keep_saying": OPERATOR,
     "actions.announcing": RULES,
     "actions.arriving": HOSTED,
+    "actions.current:CurrentIncidents._ask": HOSTED,
     "actions.declare:DeclareIncident._note_unchecked": PERMITS,
     "actions.forms": HOSTED,
     "actions.gathering:Gathering._before_its_channel": HOSTED,
     "actions.gathering:Gathering._bring_up_to_date": MINUTES,
+    "actions.gathering:Gathering._leave_public": MEANWHILE,
     "actions.gathering:Gathering._open_after_all": MINUTES,
+    "actions.gathering:Gathering._private_one": MEANWHILE,
     "actions.sheltering": HOSTED,
+    "actions.unfurl:_take_back": MEANWHILE,
     "backends.local.backend:LocalBackend.close": CLOSING,
     "backends.local.file:IncidentFile.close": CLOSING,
     "journal.durable:DurableJournal.close": CLOSING,
