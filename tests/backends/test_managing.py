@@ -299,3 +299,17 @@ async def test_a_change_is_newer_than_what_it_changed_also_when_the_clock_was_se
     moved = await local.set_channel(incident.id, Channel(id=ChannelId("C0INC1"), name="inc-1"))
     private = await local.change(incident.id, change("twice", visibility="private"))
     assert incident.updated_at < fixing.updated_at < moved.updated_at < private.updated_at
+
+
+@pytest.mark.parametrize(
+    "put", ["yesterday", "2026-03-01 02:00:00", "9999-12-31T23:59:59.999999Z", b"\xff", 7]
+)
+async def test_an_incident_whose_last_change_somebody_wrote_by_hand_can_be_changed(
+    local: LocalBackend, put: object
+) -> None:
+    incident = await local.create(declaration())
+    await local.file.run(lambda db: db["incidents"].update(incident.id, {"updated_at": put}))
+    fixing = await local.change(incident.id, change("once", incident_status_id="fixing"))
+    assert fixing.incident_status.name == "Fixing"
+    moved = await local.set_channel(incident.id, Channel(id=ChannelId("C0INC1"), name="inc-1"))
+    assert moved.updated_at > fixing.updated_at

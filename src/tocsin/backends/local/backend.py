@@ -14,7 +14,7 @@ from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import changing, declaring, finding, following_up, rows
 from tocsin.backends.local.configured import bring_up_to_date
 from tocsin.backends.local.file import IncidentFile, transaction
-from tocsin.backends.local.rows import known, written, written_after
+from tocsin.backends.local.rows import incident_row, written, written_after
 from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
 
@@ -104,7 +104,7 @@ class LocalBackend:
 
         def work(db: Database) -> Incident:
             with transaction(db):
-                row = known(db, incident_id)
+                row = incident_row(db, incident_id)
                 if (row["slack_channel_id"], row["slack_channel_name"]) != (channel.id, channel.name):
                     updated_at = written_after(row["updated_at"], now)
                     db.execute(
@@ -119,7 +119,7 @@ class LocalBackend:
     async def note(self, incident_id: str, entry: TimelineEntry, key: str) -> None:
         def work(db: Database) -> None:
             with transaction(db):
-                known(db, incident_id)
+                incident_row(db, incident_id)
                 declaring.add_to_timeline(db, incident_id, entry, key)
 
         await self.file.run(work)
@@ -157,7 +157,7 @@ class LocalBackend:
         now = self._clock()
 
         def work(db: Database) -> FollowUp:
-            known(db, incident_id)
+            incident_row(db, incident_id)
             return following_up.add(db, incident_id, request, now)
 
         return await self.file.run(work)

@@ -10,7 +10,7 @@ from sqlite_utils import Database
 
 from tocsin.backends.local import declaring
 from tocsin.backends.local.file import transaction
-from tocsin.backends.local.rows import known, written, written_after
+from tocsin.backends.local.rows import incident_row, written, written_after
 from tocsin.incidents.changes import NAMELESS, UPDATE_VERBS, VERBS, unchanged
 from tocsin.incidents.errors import Overtaken, Refused
 from tocsin.incidents.model import OPEN_CATEGORIES, TimelineEntry
@@ -46,7 +46,7 @@ def change(db: Database, incident_id: str, change: IncidentChange, now: datetime
     one moment is made and told once.
     """
     with transaction(db):
-        row = known(db, incident_id)
+        row = incident_row(db, incident_id)
         if db.execute("SELECT 1 FROM incident_changes WHERE idempotency_key = ?", [change.key]).fetchone():
             return
         _refuse_overtaken(db, row, change, now)

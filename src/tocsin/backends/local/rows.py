@@ -97,19 +97,21 @@ def written(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def written_after(previous: object, now: datetime) -> str:
-    """Return now, or just after the previous moment: a clock that is set back makes no change older than the
-    one before it."""
-    before = datetime.fromisoformat(str(previous))
-    return written(max(now, before + timedelta(microseconds=1)))
+def written_after(previous: datetime, now: datetime) -> str:
+    """Return now, or the moment after the previous one if the clock was set back since.
+
+    So a change is never older than the one before it. After the last year there is no moment.
+    """
+    is_set_back = now <= previous and previous.year < datetime.max.year
+    return written(previous + timedelta(microseconds=1) if is_set_back else now)
 
 
-def known(db: Database, incident_id: str) -> dict[str, Any]:
-    """Return the incident's own row. Raises Refused where there is none."""
+def incident_row(db: Database, incident_id: str) -> dict[str, Any]:
+    """Return the incident's own row, its last change as a time. Raises Refused where there is none."""
     found = next(iter(db.query("SELECT * FROM incidents WHERE id = ?", [incident_id])), None)
     if found is None:
         raise Refused("That incident is not here any more.")
-    return dict(found)
+    return {**found, "updated_at": readable(found)["updated_at"]}
 
 
 def incidents(db: Database, query: str, parameters: Sequence[Any], public_url: str) -> list[Incident]:
