@@ -65,14 +65,8 @@ class Watching:
         changed = [incident for incident in found if seen.get(incident.id) != snapshot(incident)]
         for first in range(0, len(changed), AT_ONCE):
             await asyncio.gather(*(self._follow(one, seen) for one in changed[first : first + AT_ONCE]))
-        oldest = found[-1].created_at if len(found) >= self.most else None
         for incident_id in seen.keys() - {incident.id for incident in found}:
-            was = Incident.model_validate_json(seen[incident_id])
-            if oldest is not None and was.created_at < oldest:
-                # Not ended, but older than what is looked at: whoever changes it here has its cards follow.
-                await self._ledger.remember_watched(incident_id, None)
-            else:
-                await self._ended(was)
+            await self._gone(Incident.model_validate_json(seen[incident_id]))
 
     async def _open(self) -> list[Incident]:
         found: list[Incident] = []
@@ -91,9 +85,14 @@ class Watching:
         async with best_effort("follow an incident"):
             await self._following.bring_up_to_date(incident.id, was)
 
-    async def _ended(self, was: Incident) -> None:
-        """It was open when last seen, and is not any more."""
-        async with best_effort("follow an incident that has ended"):
+    async def _gone(self, was: Incident) -> None:
+        """Has Slack follow an incident that was seen, and is not among those that are looked at any more.
+
+        It has ended, or is older than as many as are looked at: then whoever changes it here has its cards
+        follow.
+        """
+        async with best_effort("follow an incident that is looked at no more"):
             await self._following.bring_up_to_date(was.id, was)
-            if await self._backend.find(was.id) is None:
+            now = await self._backend.find(was.id)
+            if now is None or now.incident_status.is_open:
                 await self._ledger.remember_watched(was.id, None)
