@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from fakes.autojump import AutojumpLoop, passing
 
@@ -45,11 +46,21 @@ async def test_what_goes_over_a_socket_takes_no_time() -> None:
         writer.close()
 
 
-async def test_a_thread_that_works_is_waited_for_and_no_hour_is_jumped_over_meanwhile() -> None:
+async def test_a_thread_that_works_takes_no_time() -> None:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await asyncio.to_thread(threading.Event().wait, 0.01)
+    with ThreadPoolExecutor() as pool:
+        await loop.run_in_executor(pool, threading.Event().wait, 0.01)
+    assert loop.time() == began
+
+
+async def test_a_thread_that_waits_for_the_loop_is_waited_for_and_no_hour_is_jumped_over_meanwhile() -> None:
     done = threading.Event()
     asyncio.get_running_loop().call_later(0.01, done.set)
-    async with asyncio.timeout(HOUR):
-        assert await asyncio.to_thread(done.wait)
+    with passing():
+        async with asyncio.timeout(HOUR):
+            assert await asyncio.to_thread(done.wait)
 
 
 async def test_another_process_is_waited_for_while_time_passes() -> None:

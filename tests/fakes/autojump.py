@@ -1,8 +1,9 @@
 """An event loop on virtual time, as Trio's MockClock with an autojump: waiting costs nothing, and is exact.
 
 Time stands still while this process computes, however busy the machine is. Once nothing is left to do but to
-wait for the next timer, time jumps to it. While a thread of a pool works, or inside `passing()`, time passes
-as the machine's does: what is waited for then is outside the loop, and may take a while.
+wait for the next timer, time jumps to it. What is meant for a pool's thread is waited for on the spot, and
+takes no time either. Inside `passing()` time passes as the machine's does, and threads work beside the loop:
+what is waited for then is outside it, and may take a while.
 """
 
 from __future__ import annotations
@@ -49,9 +50,17 @@ class AutojumpLoop(asyncio.SelectorEventLoop):
             self._outside -= 1
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
-        future = super().run_in_executor(executor, func, *args)
-        self._outside += 1
-        future.add_done_callback(self._came_back)
+        if self._outside:
+            future = super().run_in_executor(executor, func, *args)
+            self._outside += 1
+            future.add_done_callback(self._came_back)
+            return future
+        future = self.create_future()
+        try:
+            # A pool of its own may be there for its threads' sake: SQLite keeps a connection to its thread.
+            future.set_result(executor.submit(func, *args).result() if executor else func(*args))
+        except Exception as error:
+            future.set_exception(error)
         return future
 
     def _make_socket_transport(self, sock: socket.socket, *args: Any, **named: Any) -> Any:
