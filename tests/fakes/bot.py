@@ -70,6 +70,8 @@ class RunningBot:
     slack: RunningWorkspace
     folder: Path
     url: str
+    beginning: Any = None
+    """How a bot that tests share was when the test began (`fakes/beginning.py`)."""
 
     @property
     def workspace(self) -> Workspace:

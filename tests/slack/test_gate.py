@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from fakes.beginning import declared_before
 from fakes.bot import RunningBot, chosen, picked, ticked
 from fakes.errands import declared, opened_by, press_card, sent, typed_verb, whispers
 from fakes.managing import asked, verbs
@@ -122,7 +123,7 @@ async def private_one(bot: RunningBot, name: str, **fields: Any) -> Incident:
 async def test_no_form_that_shows_an_incident_opens_for_who_may_not_read_it(
     bot: RunningBot, standing: str
 ) -> None:
-    incident = await declared(bot, "checkout is slow")
+    incident = await declared_before(bot, "checkout is slow")
     opened = bot.opened_so_far
     for verb in ("update", "summary", "close", "follow-up", "action", "role", "note", "rename", "private"):
         person = somebody(bot, **STANDINGS[standing])
@@ -133,7 +134,7 @@ async def test_no_form_that_shows_an_incident_opens_for_who_may_not_read_it(
 
 
 async def test_a_guest_known_for_longer_than_five_minutes_is_still_a_guest(bot: RunningBot) -> None:
-    incident = await declared(bot, "checkout is slow")
+    incident = await declared_before(bot, "checkout is slow")
     general, opened = bot.slack.channel("general"), bot.opened_so_far
     with later(bot, 305):
         answer = await typed_verb(bot, "gus", general, f"/incident summary {incident.reference}")
@@ -142,7 +143,7 @@ async def test_a_guest_known_for_longer_than_five_minutes_is_still_a_guest(bot: 
 
 
 async def test_whom_slack_says_nothing_of_is_shown_nothing_of_an_incident(bot: RunningBot) -> None:
-    incident = await declared(bot, "checkout is slow")
+    incident = await declared_before(bot, "checkout is slow")
     bot.workspace.faults.plan("users.info", *(Fault(status=503) for _ in range(4)))
     answer = await commanded(bot, somebody(bot), f"summary {incident.reference}")
     assert "Slack could not be asked whether you may" in answer
@@ -165,7 +166,7 @@ async def test_the_declare_form_opens_for_whom_slack_says_nothing_of(bot: Runnin
 async def test_an_export_that_is_sent_again_is_not_sent_to_who_may_not_see_the_incident_any_more(
     bot: RunningBot, method: str, fault: dict[str, Any]
 ) -> None:
-    incident = await declared(bot, "checkout is slow")
+    incident = await declared_before(bot, "checkout is slow")
     general, goes_on = bot.slack.channel("general"), held(bot, method, **fault)
     asked = asyncio.create_task(
         typed_verb(bot, "ben", general, f"/incident export {incident.reference} json")
@@ -277,7 +278,7 @@ async def test_cards_that_wait_are_not_posted_once_the_incident_is_private(
 async def test_an_update_that_waits_is_not_posted_where_it_was_announced_once_it_is_private(
     bot: RunningBot,
 ) -> None:
-    incident = await declared(bot, "checkout is slow")
+    incident = await declared_before(bot, "checkout is slow")
     general = bot.slack.channel("general")
     goes_on = held(bot, "chat.postMessage", 2, retry_after=2)
     asked = asyncio.create_task(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from fakes.bot import RunningBot, chosen
-from fakes.readings import cards, newest, settled, words
+from fakes.beginning import declared_before
+from fakes.bot import RunningBot
+from fakes.readings import cards, newest, words
 
 from tocsin.incidents.model import Incident
 from tocsin.incidents.permissions import VERBS
@@ -33,14 +34,6 @@ async def test_whatever_can_be_typed_is_in_the_matrix_of_who_may_do_what() -> No
     assert {names.get(verb, verb) for verb in WAYS} <= set(VERBS)
 
 
-async def declared(bot: RunningBot) -> Incident:
-    view = await bot.type_command("ana", "general", "/incident checkout is slow")
-    await bot.fill("ana", view, severity_id=chosen("major"))
-    assert (await bot.submit("ana", view)).ok
-    await settled(bot)
-    return await newest(bot)
-
-
 def card_in_general(bot: RunningBot, incident: Incident) -> Message:
     return next(
         card
@@ -63,7 +56,7 @@ async def typed(bot: RunningBot, person: str, text: str) -> str:
 
 @pytest.mark.parametrize("verb", ["close done", "status fixing", "update it is worse", "rename x", "private"])
 async def test_a_guest_changes_nothing_and_reads_that_guests_may_not(bot: RunningBot, verb: str) -> None:
-    incident = await declared(bot)
+    incident = await declared_before(bot, "checkout is slow")
     word, _, rest = verb.partition(" ")
     said = await typed(bot, bot.slack.person("gus"), f"/incident {word} {incident.reference} {rest}")
     assert said.startswith("Guests of this workspace may not ")
@@ -72,14 +65,14 @@ async def test_a_guest_changes_nothing_and_reads_that_guests_may_not(bot: Runnin
 
 @pytest.mark.parametrize("verb", ["list", "show INC-1"])
 async def test_a_guest_reads_nothing_of_incidents(bot: RunningBot, verb: str) -> None:
-    await declared(bot)
+    await declared_before(bot, "checkout is slow")
     said = await typed(bot, bot.slack.person("gus"), f"/incident {verb}")
     assert said.startswith("Guests of this workspace may not ")
     assert "checkout" not in said
 
 
 async def test_a_stranger_who_presses_a_card_changes_nothing_and_is_told(bot: RunningBot) -> None:
-    incident = await declared(bot)
+    incident = await declared_before(bot, "checkout is slow")
     card = card_in_general(bot, incident)
     stranger = Person("U0PRESSER", "presser", "Presser", "")
     bot.workspace.share(card.channel, OUTSIDE, stranger)
@@ -93,7 +86,7 @@ async def test_a_stranger_who_presses_a_card_changes_nothing_and_is_told(bot: Ru
 
 
 async def test_while_slack_says_nothing_of_somebody_they_close_nothing(bot: RunningBot) -> None:
-    incident = await declared(bot)
+    incident = await declared_before(bot, "checkout is slow")
     person = Person("U0NEWHERE", "newhere", "New Here", "")
     bot.workspace.state.keep(person)
     bot.workspace.channel_by_name("general").members.append(person.id)
@@ -104,7 +97,7 @@ async def test_while_slack_says_nothing_of_somebody_they_close_nothing(bot: Runn
 
 
 async def test_closing_is_for_the_group_that_the_rules_name(bot: RunningBot) -> None:
-    incident = await declared(bot)
+    incident = await declared_before(bot, "checkout is slow")
     said = await typed(bot, bot.slack.person("ana"), f"/incident close {incident.reference} mended")
     assert said == "Only members of @oncall may close incidents here. Ask one of them."
     assert (await newest(bot)).incident_status.is_open

@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from fakes.beginning import declared_before
 from fakes.bot import RunningBot, chosen, ticked
-from fakes.errands import declared, opened_by, typed_verb
+from fakes.errands import opened_by, typed_verb
 from fakes.readings import block_ids, deliver, settled
 
 from tocsin.incidents.permissions import NOT_SEEN
@@ -39,8 +40,8 @@ FORMS = {
 
 async def form_of(bot: RunningBot, name: str) -> tuple[View, dict[str, Any]]:
     """The form, opened by Ana, and what is sent with it."""
-    incident = await declared(bot, "checkout is slow")
-    await declared(bot, "payments down")
+    incident = await declared_before(bot, "checkout is slow")
+    await declared_before(bot, "payments down")
     where = bot.slack.channel("general") if name in {"declare", "choose"} else incident.slack_channel_id
     view = await opened_by(bot, "ana", where, f"/incident {FORMS[name]}")
     ana = bot.workspace.person(bot.slack.person("ana"))
@@ -91,9 +92,9 @@ async def test_a_form_without_a_field_says_in_its_place_why_nothing_was_done(
 async def test_no_incident_becomes_part_of_one_that_is_not_ones_to_see(
     bot: RunningBot, chosen_as: str
 ) -> None:
-    own = await declared(bot, "checkout is slow", "ben")
-    secret = await declared(bot, "keys were read", "ana", visibility=ticked("private"))
-    await declared(bot, "payments down")
+    own = await declared_before(bot, "checkout is slow", "ben")
+    secret = await declared_before(bot, "keys were read", "ana", visibility=ticked("private"))
+    await declared_before(bot, "payments down")
     before = await bot.bot.backend.find(own.id)
     said = {}
     for forged in (getattr(secret, chosen_as), "INC-99", "01JZZZZZZZZZZZZZZZZZZZZZZZ", ""):
@@ -114,7 +115,7 @@ async def test_no_incident_becomes_part_of_one_that_is_not_ones_to_see(
 
 
 async def test_a_merge_that_names_no_incident_ends_nothing(bot: RunningBot) -> None:
-    own = await declared(bot, "checkout is slow")
+    own = await declared_before(bot, "checkout is slow")
     said = await typed_verb(bot, "ana", own.slack_channel_id, "/incident merge INC-99")
     assert NOT_SEEN in said
     found = await bot.bot.backend.find(own.id)

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from fakes.beginning import declared_before
 from fakes.bot import RunningBot, picked, ticked, typed
-from fakes.errands import declared, opened_by, sent, typed_verb
+from fakes.errands import opened_by, sent, typed_verb
 from fakes.readings import deliver, how_many, newest, settled, told
 
 from tocsin.incidents.model import Incident
@@ -61,7 +62,7 @@ async def untouched(bot: RunningBot, incident: Incident) -> bool:
 async def test_a_verb_refuses_in_words_and_promises_nothing(
     bot: RunningBot, who: str, why: str, verb: str
 ) -> None:
-    incident = await declared(bot, "api is down")
+    incident = await declared_before(bot, "api is down")
     said = await typed_verb(bot, "ana", incident.slack_channel_id, f"/incident {verb} <@{who}>")
     assert why in said
     assert who not in said
@@ -84,7 +85,7 @@ async def answered(bot: RunningBot, view: View, field: str, who: str, **fields: 
 async def test_a_form_says_so_under_the_person_and_keeps_the_rest(
     bot: RunningBot, who: str, why: str, verb: str, field: str
 ) -> None:
-    incident = await declared(bot, "api is down")
+    incident = await declared_before(bot, "api is down")
     view = await opened_by(bot, "ana", incident.slack_channel_id, f"/incident {verb}")
     filled = {"text": typed("grow it")} if verb == "action" else {}
     answer = await answered(bot, view, field, who, **filled)
@@ -132,7 +133,7 @@ async def silent(bot: RunningBot) -> asyncio.Event:
 async def test_while_slack_does_not_say_who_it_is_a_public_incident_takes_them(
     bot: RunningBot, verb: str
 ) -> None:
-    incident = await declared(bot, "api is down")
+    incident = await declared_before(bot, "api is down")
     never, who = await silent(bot), f"U0SILENT{len(verb):02}"
     said = await typed_verb(bot, "ana", incident.slack_channel_id, f"/incident {verb} <@{who}>")
     assert incident.reference in said
@@ -146,7 +147,7 @@ async def test_while_slack_does_not_say_who_it_is_a_public_incident_takes_them(
 async def test_while_slack_does_not_say_who_it_is_a_private_incident_lets_nobody_in(
     bot: RunningBot, verb: str
 ) -> None:
-    incident = await declared(bot, "a break-in", visibility=ticked("private"))
+    incident = await declared_before(bot, "a break-in", visibility=ticked("private"))
     never = await silent(bot)
     said = await typed_verb(bot, "ana", incident.slack_channel_id, f"/incident {verb} <@U0UNHEARD1>")
     assert "The incident is private, and Slack could not be asked who that person is." in said
@@ -156,7 +157,7 @@ async def test_while_slack_does_not_say_who_it_is_a_private_incident_lets_nobody
 
 @pytest.mark.parametrize("verb", ["lead", "action grow it"])
 async def test_somebody_deactivated_a_moment_ago_is_refused(bot: RunningBot, verb: str) -> None:
-    incident, priya = await declared(bot, "api is down"), bot.slack.person("priya")
+    incident, priya = await declared_before(bot, "api is down"), bot.slack.person("priya")
     deactivate(bot, priya)
     said = await typed_verb(bot, "ana", incident.slack_channel_id, f"/incident {verb} <@{priya}>")
     deactivate(bot, priya, again=True)
@@ -167,13 +168,13 @@ async def test_somebody_deactivated_a_moment_ago_is_refused(bot: RunningBot, ver
 async def test_a_declaration_asks_slack_nothing_about_a_lead_whom_it_told_of_within_the_hour(
     bot: RunningBot,
 ) -> None:
-    await declared(bot, "api is down", incident_role_assignments__lead=picked(bot.slack.person("ben")))
+    await declared_before(bot, "api is down", incident_role_assignments__lead=picked(bot.slack.person("ben")))
     asked = [call.args["user"] for call in bot.calls("users.info")]
     assert bot.slack.person("ben") not in asked
 
 
 async def test_a_guest_may_be_given_a_role_as_before(bot: RunningBot) -> None:
-    incident = await declared(bot, "api is down")
+    incident = await declared_before(bot, "api is down")
     gus = bot.slack.person("gus")
     await typed_verb(bot, "ana", incident.slack_channel_id, f"/incident lead <@{gus}>")
     await settled(bot)
@@ -185,7 +186,7 @@ async def test_a_guest_may_be_given_a_role_as_before(bot: RunningBot) -> None:
 async def test_who_was_deactivated_since_may_be_left_in_a_form_whose_other_roles_change(
     bot: RunningBot,
 ) -> None:
-    incident = await declared(bot, "api is down")
+    incident = await declared_before(bot, "api is down")
     here = incident.slack_channel_id
     await typed_verb(bot, "ana", here, "/incident lead <@U0LATER001>")
     deactivate(bot, "U0LATER001")

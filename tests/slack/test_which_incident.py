@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from fakes.beginning import declared_before
 from fakes.bot import RunningBot, ticked
-from fakes.errands import declared, sent
+from fakes.errands import sent
 from fakes.readings import cards, pressed, settled, value, words
 from fakes.slash import CASES, Answered, slash, spelt
 
@@ -28,7 +29,7 @@ def some_for(verb: str) -> list[tuple[str, str]]:
 
 async def two(bot: RunningBot) -> tuple[Incident, Incident]:
     """INC-1, in whose channel everything is typed, and INC-2."""
-    one, other = await declared(bot, "checkout is slow"), await declared(bot, "payments down")
+    one, other = await declared_before(bot, "checkout is slow"), await declared_before(bot, "payments down")
     assert (one.reference, other.reference) == ("INC-1", "INC-2")
     return one, other
 
@@ -175,8 +176,8 @@ async def test_what_happened_elsewhere_may_be_named_in_what_is_said(bot: Running
 
 
 async def test_words_for_a_private_incident_are_told_nowhere_else(bot: RunningBot) -> None:
-    own = await declared(bot, "checkout is slow")
-    secret = await declared(bot, "keys were read", "ana", visibility=ticked("private"))
+    own = await declared_before(bot, "checkout is slow")
+    secret = await declared_before(bot, "keys were read", "ana", visibility=ticked("private"))
     here = own.slack_channel_id
     before = [words(card) for card in cards(bot, here)], await all_of(bot, own)
     for person in ("ana", "ben"):
@@ -192,8 +193,8 @@ async def test_words_for_a_private_incident_are_told_nowhere_else(bot: RunningBo
 
 
 async def test_a_private_incident_is_as_unknown_as_one_that_is_not_there(bot: RunningBot) -> None:
-    own = await declared(bot, "checkout is slow")
-    secret = await declared(bot, "keys were read", "ana", visibility=ticked("private"))
+    own = await declared_before(bot, "checkout is slow")
+    secret = await declared_before(bot, "keys were read", "ana", visibility=ticked("private"))
     absent = secret.model_copy(
         update={
             "reference": "INC-9",
@@ -229,7 +230,7 @@ async def test_a_channel_that_people_renamed_is_still_its_incidents(bot: Running
 
 @pytest.mark.parametrize("verb", ["update", "note", "close", "rename", "summary", "action"])
 async def test_a_verb_is_one_whatever_white_space_or_mark_follows_it(bot: RunningBot, verb: str) -> None:
-    own = await declared(bot, "checkout is slow")
+    own = await declared_before(bot, "checkout is slow")
     wrong = []
     for number, (spelling, template) in enumerate(CASES["verbs"].items()):
         if verb == "close":
@@ -280,7 +281,7 @@ async def test_who_meant_the_verb_goes_on_with_all_that_was_typed(bot: RunningBo
     ],
 )
 async def test_who_meant_what_only_shows_is_shown_it(bot: RunningBot, typed: str, says: str) -> None:
-    own = await declared(bot, "checkout is slow")
+    own = await declared_before(bot, "checkout is slow")
     answered = await slash(bot, "ana", own.slack_channel_id, typed)
     assert answered.view is not None
     assert says in await sent(bot, "ana", answered.view)
@@ -330,14 +331,14 @@ async def test_what_no_form_can_carry_is_given_back_whole(bot: RunningBot) -> No
 @pytest.mark.parametrize(("typed", "read"), CASES["read"].items())
 @pytest.mark.parametrize("verb", ["update", "note", "rename", "summary", "close"])
 async def test_a_text_is_kept_as_people_read_it(bot: RunningBot, verb: str, typed: str, read: str) -> None:
-    own = await declared(bot, "checkout is slow")
+    own = await declared_before(bot, "checkout is slow")
     await slash(bot, "ana", own.slack_channel_id, f"{verb}: {typed}")
     assert await reached(bot, verb, own, read)
 
 
 @pytest.mark.parametrize("verb", ["action", "follow-up"])
 async def test_what_is_to_be_done_is_kept_as_people_read_it(bot: RunningBot, verb: str) -> None:
-    own = await declared(bot, "checkout is slow")
+    own = await declared_before(bot, "checkout is slow")
     typed = f"{verb} tell <#C0GENERAL1|general> &amp; grow the disk <@U0BEN00002|ben>"
     await slash(bot, "ana", own.slack_channel_id, typed)
     (item,) = (await all_of(bot, own))[2]
@@ -355,7 +356,7 @@ async def test_the_first_line_is_the_name_and_the_others_are_the_summary(
 
 
 async def test_a_list_knows_its_words_in_quotes_and_with_commas(bot: RunningBot) -> None:
-    own = await declared(bot, "checkout is slow")
+    own = await declared_before(bot, "checkout is slow")
     for typed in ("list “open”, major.", "list\nopen", "list: mine"):
         said = (await slash(bot, "ana", bot.slack.channel("general"), typed)).said
         assert own.reference in said, typed

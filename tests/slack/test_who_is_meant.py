@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from fakes.beginning import declared_before
 from fakes.bot import RunningBot
-from fakes.errands import declared, opened_by, typed_verb
+from fakes.errands import opened_by, typed_verb
 from fakes.readings import settled, value, words
 from fakes.slash import slash
 
@@ -76,7 +77,7 @@ async def lead(bot: RunningBot, incident: Incident) -> str | None:
 async def test_a_whole_name_that_one_person_has_means_that_person(
     bot: RunningBot, typed: str, meant: Person
 ) -> None:
-    incident = await declared(bot, "api is down")
+    incident = await declared_before(bot, "api is down")
     await typed_verb(bot, "ana", incident.slack_channel_id, f"/incident lead {typed}")
     assert await lead(bot, incident) == meant.id
 
@@ -99,7 +100,7 @@ async def test_a_whole_name_that_one_person_has_means_that_person(
 async def test_what_is_not_certain_is_asked_and_nobody_is_chosen(
     bot: RunningBot, typed: str, said: str
 ) -> None:
-    incident = await declared(bot, "api is down")
+    incident = await declared_before(bot, "api is down")
     view = await opened_by(bot, "ana", incident.slack_channel_id, f"/incident lead {typed}")
     assert said in words(view)
     assert "S0ONCALL" not in words(view)
@@ -110,7 +111,7 @@ async def test_what_is_not_certain_is_asked_and_nobody_is_chosen(
 async def test_a_deactivated_account_is_refused_by_name_and_no_namesake_takes_its_place(
     bot: RunningBot,
 ) -> None:
-    incident = await declared(bot, "api is down")
+    incident = await declared_before(bot, "api is down")
     said = await typed_verb(bot, "ana", incident.slack_channel_id, "/incident lead @raj")
     assert "Raj Patel’s account is deactivated, so they cannot take this on." in said
     assert await lead(bot, incident) is None
@@ -121,7 +122,7 @@ async def test_a_workspace_too_large_to_list_is_not_guessed_in(bot: RunningBot) 
     for person in many:
         bot.workspace.state.people[person.id] = person
     try:
-        incident = await declared(bot, "api is down")
+        incident = await declared_before(bot, "api is down")
         view = (await slash(bot, "ana", incident.slack_channel_id, "lead @dan")).view
         assert "may be Daniela Rossi (@dan), or somebody whom Tocsin does not know yet" in words(view)
         assert len(bot.calls("users.list")) == 1
@@ -132,7 +133,7 @@ async def test_a_workspace_too_large_to_list_is_not_guessed_in(bot: RunningBot) 
 
 
 async def test_while_slack_does_not_say_who_is_there_the_form_asks_in_time(bot: RunningBot) -> None:
-    incident, never = await declared(bot, "api is down"), asyncio.Event()
+    incident, never = await declared_before(bot, "api is down"), asyncio.Event()
     bot.workspace.faults.plan("users.list", Fault(until=never))
     view = (await slash(bot, "ana", incident.slack_channel_id, "lead @dkim")).view
     assert "“@dkim”" in words(view)
@@ -164,7 +165,7 @@ async def test_while_slack_does_not_say_who_is_there_the_form_asks_in_time(bot: 
 async def test_by_whom_something_is_done_stands_at_either_end_and_other_names_are_words(
     bot: RunningBot, typed: str, text: str, by: Person | None
 ) -> None:
-    incident = await declared(bot, "the disk is full")
+    incident = await declared_before(bot, "the disk is full")
     await typed_verb(bot, "ana", incident.slack_channel_id, f"/incident action {typed}")
     await settled(bot)
     (added,) = await bot.bot.verbs.follow_ups.of(incident.id)
@@ -185,7 +186,7 @@ async def test_by_whom_something_is_done_stands_at_either_end_and_other_names_ar
 async def test_by_whom_is_asked_where_it_is_not_certain_and_what_was_typed_is_in_the_form(
     bot: RunningBot, typed: str, kept: str
 ) -> None:
-    incident = await declared(bot, "the disk is full")
+    incident = await declared_before(bot, "the disk is full")
     view = (await slash(bot, "ana", incident.slack_channel_id, f"action {typed}")).view
     assert view is not None
     assert value(view, "text") == kept
