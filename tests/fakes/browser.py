@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import (
     Browser,
     BrowserContext,
@@ -38,6 +39,11 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+SCHEMES: dict[Literal["light", "dark"], dict[str, object]] = {
+    "light": {},
+    "dark": {"runOnly": ["color-contrast", "link-in-text-block"]},
+}
+"""What of axe's rules runs in which colours: no other rule depends on them."""
 # What the browser itself says when a form comes back with mistakes.
 EXPECTED_CONSOLE = ("status of 422",)
 
@@ -118,6 +124,22 @@ async def let_in(context: BrowserContext, address: str) -> str:
     return address.partition("/?")[0]
 
 
+async def axe_findings(page: Page, where: str, *, any_impact: bool = False) -> list[str]:
+    """What axe calls serious or critical on a page, or calls anything, in light colours and in dark ones."""
+    found = []
+    for scheme, options in SCHEMES.items():
+        await page.emulate_media(color_scheme=scheme)
+        results = await Axe().run(page, options={"resultTypes": ["violations"], **options})
+        found += [
+            f"{where}, {scheme}: {violation['id']} {node['target']} {node['failureSummary']}"
+            for violation in results.response["violations"]
+            if any_impact or violation["impact"] in ("serious", "critical")
+            for node in violation["nodes"][:3]
+        ]
+    await page.emulate_media(color_scheme="light")
+    return found
+
+
 @asynccontextmanager
 async def opened(
     chromium: Browser,
@@ -125,12 +147,11 @@ async def opened(
     *,
     width: int = 1280,
     height: int = 800,
-    scheme: Literal["light", "dark"] = "light",
     touch: bool = False,
 ) -> AsyncIterator[Screen]:
     """A browser window on pages that are there, with a token or without; its console must stay silent."""
     context = await chromium.new_context(
-        viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch, is_mobile=touch
+        viewport={"width": width, "height": height}, has_touch=touch, is_mobile=touch
     )
     context.set_default_timeout(PATIENCE)
     url = await let_in(context, address) if "?" in address else address

@@ -6,10 +6,9 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import ConsoleMessage, Locator, Request, expect
 
-from fakes.browser import Screen
+from fakes.browser import Screen, axe_findings
 
 
 @dataclass
@@ -105,10 +104,4 @@ class Responder(Screen):
 
     async def serious(self, where: str) -> list[str]:
         """What axe calls serious or critical here."""
-        results = await Axe().run(self.page)
-        return [
-            f"{where}: {found['id']} {node['target']} {node['failureSummary']}"
-            for found in results.response["violations"]
-            if found["impact"] in ("serious", "critical")
-            for node in found["nodes"][:3]
-        ]
+        return await axe_findings(self.page, where)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Literal
 
 import pytest
 import pytest_asyncio
-from axe_playwright_python.async_playwright import Axe
 from fakes.bolt import bolt_app, connected
-from fakes.browser import Screen, opened
+from fakes.browser import Screen, axe_findings, opened
 from fakes.form_bot import MANIFEST, Heard, teach
 from fakes.slack import RunningWorkspace, running_workspace
 from playwright.async_api import Browser, expect
@@ -305,48 +303,34 @@ async def test_on_a_small_touch_screen_the_same_things_can_be_done(stage: Stage,
         assert width <= 400
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 400])
-async def test_nothing_serious_keeps_anyone_out(
-    stage: Stage, chromium: Browser, scheme: Literal["light", "dark"], width: int
-) -> None:
-    async with opened(chromium, stage.slack.address, width=width, scheme=scheme) as screen:
+async def test_nothing_serious_keeps_anyone_out(stage: Stage, chromium: Browser, width: int) -> None:
+    async with opened(chromium, stage.slack.address, width=width) as screen:
         await screen.open(stage.path("alerts"))
         await screen.say("/format")
         await expect(screen.message("Checkout is slow")).to_be_visible()
-        found = await serious(screen, "channel")
+        found = await axe_findings(screen.page, "channel")
         await screen.page.get_by_test_id("switch-person").click()
-        found += await serious(screen, "people menu")
+        found += await axe_findings(screen.page, "people menu")
         await screen.page.keyboard.press("Escape")
         alert = screen.message("FIRING")
         await alert.hover()
         await alert.get_by_role("button", name="More actions").click()
         await expect(screen.page.get_by_role("button", name="File this").filter(visible=True)).to_be_visible()
-        found += await serious(screen, "message menu")
+        found += await axe_findings(screen.page, "message menu")
         for path in ("/client", "/browse", "/people", stage.path("alerts") + "/details"):
             await screen.open(path)
-            found += await serious(screen, path)
+            found += await axe_findings(screen.page, path)
         await screen.open(f"/home/{stage.slack.app.app_id}")
         await expect(screen.page.get_by_role("heading", name="Welcome home")).to_be_visible()
-        found += await serious(screen, "home")
+        found += await axe_findings(screen.page, "home")
         await screen.open(stage.path("alerts"))
         await screen.page.get_by_role("link", name="3 replies").click()
         await expect(screen.page.get_by_role("complementary", name="Thread")).to_be_visible()
-        found += await serious(screen, "thread")
+        found += await axe_findings(screen.page, "thread")
         await screen.open(stage.path("alerts"))
         await open_form(screen)
         await screen.button("Send").click()
         await expect(screen.dialog).to_contain_text("Please complete this required field.")
-        found += await serious(screen, "form")
+        found += await axe_findings(screen.page, "form")
     assert found == []
-
-
-async def serious(screen: Screen, where: str) -> list[str]:
-    """The findings that axe calls serious or critical."""
-    results = await Axe().run(screen.page)
-    return [
-        f"{where}: {found['id']} {node['target']} {node['failureSummary']}"
-        for found in results.response["violations"]
-        if found["impact"] in ("serious", "critical")
-        for node in found["nodes"][:3]
-    ]
