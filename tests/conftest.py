@@ -37,6 +37,7 @@ settings.load_profile("unhurried")
 
 ASKED_FOR_BY_NAME = {
     "campaign": "a campaign: `pytest -m campaign` runs a sample of it, and `{}` runs it long",
+    "types": "asks mypy, which `.ci/run` does as well: `pytest -m types`",
     "timed": "measures time, so it needs a machine to itself: `pytest -m 'benchmark or timed' -s`",
 }
 """Markers of tests that are skipped unless `-m` names them, with the reason; `campaign` takes a command."""

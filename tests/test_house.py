@@ -142,6 +142,7 @@ def test_every_file_is_formatted() -> None:
 
 
 @pytest.mark.process
+@pytest.mark.types
 def test_types_hold_strictly() -> None:
     typed = ran("mypy", "--strict", "src")
     assert typed.returncode == 0, typed.stdout + typed.stderr
