@@ -154,6 +154,33 @@ async def test_what_slack_fails_to_take_back_for_long_is_taken_back_in_the_end(b
     assert f"Everything that was shown of {incident.reference} elsewhere is taken back now." in heard[-1]
 
 
+async def test_what_was_to_be_taken_back_when_the_bot_ended_is_taken_back_after_the_start(
+    tmp_path: Path,
+) -> None:
+    installed, goes_on = Manifest.from_dict(routes.manifest(pages=HOST)), asyncio.Event()
+    async with running_workspace(installed) as slack:
+        async with running_bot(tmp_path, slack, tocsin_public_url=HOST) as bot:
+            incident = await declared(bot)
+            # What shows it comes late, and what takes it back then fails until the bot ends.
+            bot.workspace.faults.plan("chat.unfurl", Fault(until=goes_on), Fault(), *[Fault(status=500)] * 99)
+            message = await said(bot, "ben", "general", str(incident.permalink))
+            await bot.workspace.begun("chat.unfurl")
+            await changed(bot, incident, "ana", visibility="private")
+            goes_on.set()
+            await bot.workspace.heard("chat.unfurl", 3)
+        for task in asyncio.all_tasks():
+            # It ends with its process.
+            if "/slack/listeners/" in task.get_coro().cr_code.co_filename:  # type: ignore[union-attr]
+                task.cancel()
+        assert incident.name in str(message.attachments)
+        slack.workspace.faults.clear()
+        slack.workspace.clear()
+        async with running_bot(tmp_path, slack, tocsin_public_url=HOST) as bot:
+            await bot.workspace.heard("chat.unfurl")
+            await bot.bot.settled()
+            assert incident.name not in str(message.attachments)
+
+
 async def test_of_a_private_incident_nothing_is_shown_anywhere(bot: RunningBot) -> None:
     incident = await declared(bot, "secret thing", visibility=ticked("private"))
     posted = [

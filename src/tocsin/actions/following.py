@@ -53,10 +53,6 @@ class Watched(Faces, Protocol):
 
     async def watched(self) -> Mapping[str, str]: ...
 
-    async def remember_watched(self, incident_id: str, seen: str | None) -> None:
-        """None when it need not be watched any more."""
-        ...
-
     async def remember_shown(self, incident: Incident, card: Card, face: str, seen: str) -> None:
         """Both that a card shows this face, and what the incident was then, or neither."""
         ...

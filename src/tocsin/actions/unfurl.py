@@ -10,7 +10,7 @@ import structlog
 from tocsin.actions.attempts import ALL_DAY
 from tocsin.actions.best_effort import patiently
 from tocsin.actions.ports import Backend
-from tocsin.actions.withdraw import UNFURL, Faces, unfurled
+from tocsin.actions.withdraw import UNFURL, UNKNOWN, Faces, unfurled
 from tocsin.incidents.errors import SlackRefused, Withheld
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, TeamId
 
@@ -114,11 +114,12 @@ def edits(
 async def _take_back(
     workspace: Shows, ledger: Faces, incident: Incident, channel: ChannelId, thing: str
 ) -> None:
-    """Show nothing of it any more; that is kept in mind until it is done, since whoever hid it is.
+    """Show nothing of it any more: tried until it is done, and after a restart by the next look at it.
 
     Also where it was not let pass now: an earlier attempt, or an earlier state of it, may stand there.
     """
     await ledger.remember_face(incident.id, channel, thing, "")
+    await ledger.remember_watched(incident.id, UNKNOWN)
     ts, url = unfurled(thing)
     await patiently(lambda _: workspace.fold(channel, ts, url), again=False, attempts=ALL_DAY)
     await ledger.forget_face(incident.id, channel, thing)

@@ -10,6 +10,7 @@ from tocsin.actions.best_effort import best_effort
 from tocsin.actions.following import Following, Watched, snapshot
 from tocsin.actions.open_now import OpenIncidents
 from tocsin.actions.promises import KeepsIncidents
+from tocsin.actions.withdraw import UNKNOWN
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import IncidentFilter
 
@@ -66,7 +67,7 @@ class Watching:
         for first in range(0, len(changed), AT_ONCE):
             await asyncio.gather(*(self._follow(one, seen) for one in changed[first : first + AT_ONCE]))
         for incident_id in seen.keys() - {incident.id for incident in found}:
-            await self._gone(Incident.model_validate_json(seen[incident_id]))
+            await self._gone(incident_id, _was(seen[incident_id]))
 
     async def _open(self) -> list[Incident]:
         found: list[Incident] = []
@@ -79,20 +80,23 @@ class Watching:
         return found
 
     async def _follow(self, incident: Incident, seen: Mapping[str, str]) -> None:
-        before = seen.get(incident.id)
         # One that is new shows what it is: only a card whose face is known to be another is edited.
-        was = Incident.model_validate_json(before) if before else incident
+        was = _was(seen.get(incident.id, UNKNOWN)) or incident
         async with best_effort("follow an incident"):
             await self._following.bring_up_to_date(incident.id, was)
 
-    async def _gone(self, was: Incident) -> None:
+    async def _gone(self, incident_id: str, was: Incident | None) -> None:
         """Has Slack follow an incident that was seen, and is not among those that are looked at any more.
 
         It has ended, or is older than as many as are looked at: then whoever changes it here has its cards
         follow.
         """
         async with best_effort("follow an incident that is looked at no more"):
-            await self._following.bring_up_to_date(was.id, was)
-            now = await self._backend.find(was.id)
+            await self._following.bring_up_to_date(incident_id, was)
+            now = await self._backend.find(incident_id)
             if now is None or now.incident_status.is_open:
-                await self._ledger.remember_watched(was.id, None)
+                await self._ledger.remember_watched(incident_id, None)
+
+
+def _was(seen: str) -> Incident | None:
+    return Incident.model_validate_json(seen) if seen != UNKNOWN else None

@@ -32,6 +32,9 @@ Until its id is known it is found by where it is: a channel whose canvas is begu
 UNFURL = "unfurl:"
 """What the ledger calls an incident that is shown below a link; the message's `ts` and the link follow."""
 
+UNKNOWN = ""
+"""What the ledger notes of an incident that is to be followed at the next look, whatever it is then."""
+
 PRIVATE = "private"
 """What the ledger notes of a channel that is known to be private: it stays so."""
 
@@ -74,6 +77,10 @@ class Faces(Ledger, Protocol):
     async def forget_face(self, incident_id: str, channel: str, thing: str) -> None: ...
 
     async def forget_card(self, card: Card) -> None: ...
+
+    async def remember_watched(self, incident_id: str, seen: str | None) -> None:
+        """What an incident was when it was last looked at; None when it need not be watched any more."""
+        ...
 
 
 async def withdraw_posts(
