@@ -195,10 +195,10 @@ class Gathering:
 
         The answer was lost, so nobody was told of it, and nothing was said there.
         """
-        for name in _names(order, incident.reference)[:2]:
-            left = await self._workspace.find_own_channel(name, incident, private=False)
-            if left is not None:
-                await self._workspace.archive(left.id)
+        names = _names(order, incident.reference)
+        left = await self._workspace.find_own_channel(names, incident, private=False)
+        if left is not None:
+            await self._workspace.archive(left.id)
 
     async def _now(self, incident: Incident) -> Incident:
         return await self._backend.find(incident.id) or incident

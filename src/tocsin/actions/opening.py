@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Protocol
 
 from tocsin.actions.ports import Channel
@@ -14,7 +14,9 @@ from tocsin.incidents.rules import channel_name
 class Opening(Protocol):
     async def create_channel(self, name: str, incident: Incident, *, private: bool) -> Channel: ...
 
-    async def find_own_channel(self, name: str, incident: Incident, *, private: bool) -> Channel | None: ...
+    async def find_own_channel(
+        self, names: Collection[str], incident: Incident, *, private: bool
+    ) -> Channel | None: ...
 
 
 def private_names(incident: Incident) -> list[str]:
@@ -37,6 +39,6 @@ async def opened_channel(
         except SlackRefused as refusal:
             if refusal.code != "name_taken":
                 raise
-        if again and (ours := await slack.find_own_channel(name, incident, private=private)) is not None:
+        if again and (ours := await slack.find_own_channel([name], incident, private=private)) is not None:
             return ours
     raise SlackRefused("conversations.create", "name_taken")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -200,8 +200,10 @@ class Workspace(Protocol):
     async def create_channel(self, name: str, incident: Incident, *, private: bool) -> Channel:
         """Make a channel. Raises Unavailable for a public one where the incident is private by now."""
 
-    async def find_own_channel(self, name: str, incident: Incident, *, private: bool) -> Channel | None:
-        """The channel of this name that this bot made for this incident, if there is one.
+    async def find_own_channel(
+        self, names: Collection[str], incident: Incident, *, private: bool
+    ) -> Channel | None:
+        """The channel of one of these names that this bot made for this incident, if there is one.
 
         No clock is asked: it is one whose purpose is this incident, or that has none yet.
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -87,7 +87,9 @@ class SlackWorkspace(WorkspaceChanges, WorkspaceSteps, WorkspaceLinks, Workspace
         )
         return _channel(answer)
 
-    async def find_own_channel(self, name: str, incident: Incident, *, private: bool) -> Channel | None:
+    async def find_own_channel(
+        self, names: Collection[str], incident: Incident, *, private: bool
+    ) -> Channel | None:
         """Slack, users.conversations: at most 999 on a page; a bot of some years is in thousands."""
         kind, cursor = "private_channel" if private else "public_channel", ""
         while True:
@@ -97,7 +99,7 @@ class SlackWorkspace(WorkspaceChanges, WorkspaceSteps, WorkspaceLinks, Workspace
             for found in page.get("channels") or ():
                 says = str((found.get("purpose") or {}).get("value") or "")
                 ours = found.get("creator") == self.bot_user_id and not found.get("is_archived")
-                if found.get("name") == name and ours and (not says or is_purpose_of(incident, says)):
+                if found.get("name") in names and ours and (not says or is_purpose_of(incident, says)):
                     return _channel({"channel": found})
             cursor = (page.get("response_metadata") or {}).get("next_cursor") or ""
             if not cursor:
