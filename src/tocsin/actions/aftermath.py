@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from tocsin.actions.attempts import ALL_DAY, Trouble, attempt, sentences
+from tocsin.actions.attempts import ALL_DAY, SLACK_ATTEMPTS, Trouble, attempt, sentences
 from tocsin.actions.following import OWN_PLACES, Following
-from tocsin.actions.hide import NOT_TAKEN_BACK, Hiding, Moving
+from tocsin.actions.hide import Hiding, Moving
 from tocsin.actions.ports import Journal
 from tocsin.actions.promises import Changed, KeepsIncidents
 from tocsin.actions.withdraw import NEWS, POSTING, Faces, fitting_channel, withdraw_news, withdraw_posts
@@ -81,16 +81,17 @@ class Aftermath:
         """Everything that follows, side by side where it is independent; what fails is told to who asked."""
         before, incident = done.before or done.incident, done.incident
         troubles: list[Any] = []
+        left: list[Any] = []
         if incident.is_private and not before.is_private:
-            incident, hidden = await self._hiding.hide(incident, change)
-            troubles += hidden
+            left.append(await self._withdraw(incident, "withdraw the public cards", OWN_PLACES))
+            incident, troubles = await self._hiding.move(incident, change)
         due = await self._plan(incident, change, next_update_minutes)
         told = self._news(before, incident, change, due)
         # Whoever has no part in it any more is out of its channel before the next word is said there.
         troubles += await asyncio.gather(*self._left(before, incident))
         mistaken = ending == "cancel" and change.at - incident.created_at <= MISTAKE_TIME
         if mistaken:
-            troubles.append(await self._withdraw(incident))
+            left.append(await self._withdraw(incident, "withdraw the cards", {"headline"}))
         troubles += await asyncio.gather(
             self._shown(incident, before),
             *self._people(before, incident, change),
@@ -99,9 +100,8 @@ class Aftermath:
         )
         if mistaken:
             troubles += await self._put_away(incident)
-        troubled = [one for one in troubles if isinstance(one, Trouble)]
-        await self._troubles(incident, change, troubled)
-        if any(one.passing and one.trouble == NOT_TAKEN_BACK for one in troubled) and incident.is_private:
+        await self._tell_of_troubles(incident, change, [*left, *troubles])
+        if incident.is_private and any(isinstance(one, Trouble) and one.passing for one in left):
             await self._take_back_the_rest(incident, change)
 
     def _shown(self, incident: Incident, before: Incident) -> Awaitable[Any]:
@@ -260,11 +260,16 @@ class Aftermath:
         failed = f"{reference} does not say that this was merged into it"
         return [attempt(self._journal, "note it at the other incident", failed, note)]
 
-    def _withdraw(self, incident: Incident) -> Awaitable[Any]:
-        async def withdraw(_: bool) -> None:
-            await withdraw_posts(self._slack(incident), self._ledger, incident, kept={"headline"})
+    def _withdraw(
+        self, incident: Incident, step: str, kept: Collection[str], attempts: int = SLACK_ATTEMPTS
+    ) -> Awaitable[Any]:
+        """Take back what was posted, but for the cards in the places that are `kept`."""
 
-        return attempt(self._journal, "withdraw the cards", NOT_TAKEN_BACK, withdraw)
+        async def withdraw(_: bool) -> None:
+            await withdraw_posts(self._slack(incident), self._ledger, incident, kept=kept)
+
+        failed = "Not every card could be taken back"
+        return attempt(self._journal, step, failed, withdraw, attempts=attempts)
 
     async def _put_away(self, incident: Incident) -> list[Any]:
         if not incident.slack_channel_id or getattr(self._backend, "makes_channel", False):
@@ -274,39 +279,36 @@ class Aftermath:
         failed = "The channel could not be archived"
         return [await attempt(self._journal, "archive the channel", failed, lambda _: archive(channel))]
 
-    async def _troubles(self, incident: Incident, change: IncidentChange, troubles: list[Trouble]) -> None:
-        """Tell who asked what could not be done."""
-        person = change.by.slack_user_id
-        if not troubles or person is None:
-            return
-        said = f"{incident.reference} is changed, but not everything went well: "
-        said += f"{'. '.join(sentences(troubles))}."
-        slack = self._slack(incident)
-        await attempt(
-            self._journal,
-            "tell of the troubles",
-            "Who asked could not be told",
-            lambda again: slack.tell(person, said, about=incident, key=f"{change.key}:trouble", again=again),
-            attempts=ALL_DAY,
-        )
+    async def _tell_of_troubles(
+        self, incident: Incident, change: IncidentChange, done: Sequence[Any]
+    ) -> None:
+        troubles = [one for one in done if isinstance(one, Trouble)]
+        if troubles:
+            said = f"{incident.reference} is changed, but not everything went well: "
+            said += f"{'. '.join(sentences(troubles))}."
+            await self._tell_who_asked(incident, change, said, "tell of the troubles", "trouble")
 
     async def _take_back_the_rest(self, incident: Incident, change: IncidentChange) -> None:
         """Take back what others can still read of a private incident, for a day if it must be, and say so."""
-        slack, person = self._slack(incident), change.by.slack_user_id
-
-        async def take_back(_: bool) -> None:
-            await withdraw_posts(slack, self._ledger, incident, kept=OWN_PLACES)
-
-        left = await attempt(self._journal, "take back the rest", NOT_TAKEN_BACK, take_back, attempts=ALL_DAY)
-        if left is None and person is not None:
+        if await self._withdraw(incident, "take back the rest", OWN_PLACES, ALL_DAY) is None:
             said = f"Everything that was shown of {incident.reference} elsewhere is taken back now."
-            await attempt(
-                self._journal,
-                "tell that all is taken back",
-                "Who asked could not be told",
-                lambda again: slack.tell(person, said, about=incident, key=f"{change.key}:back", again=again),
-                attempts=ALL_DAY,
-            )
+            await self._tell_who_asked(incident, change, said, "tell that all is taken back", "back")
+
+    async def _tell_who_asked(
+        self, incident: Incident, change: IncidentChange, said: str, step: str, what: str
+    ) -> None:
+        """A direct message to whoever asked for the change, if it was a person."""
+        person = change.by.slack_user_id
+        if person is None:
+            return
+        slack = self._slack(incident)
+        await attempt(
+            self._journal,
+            step,
+            "Who asked could not be told",
+            lambda again: slack.tell(person, said, about=incident, key=f"{change.key}:{what}", again=again),
+            attempts=ALL_DAY,
+        )
 
     def _slack(self, incident: Incident) -> Speaking:
         return self._workspace(TeamId(incident.slack_team_id))

@@ -1,4 +1,4 @@
-"""Make a public incident private: take its cards back, and move it into a channel of its own."""
+"""Move an incident that became private into a channel of its own."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from tocsin.actions.attempts import ALL_DAY, Trouble, attempt
-from tocsin.actions.following import OWN_PLACES, Showing
+from tocsin.actions.following import Showing
 from tocsin.actions.opening import opened_channel, private_names
 from tocsin.actions.ports import Backend, Channel, Journal
-from tocsin.actions.withdraw import PRIVATE, Faces, withdraw_posts
+from tocsin.actions.withdraw import PRIVATE, Faces
 from tocsin.incidents.model import Card, ChannelId, Incident, PersonId, TeamId
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.rules import Place
-
-NOT_TAKEN_BACK = "Not every card could be taken back"
 
 
 class Moving(Showing, Protocol):
@@ -37,7 +35,7 @@ class Moving(Showing, Protocol):
 
 
 class Hiding:
-    """The steps of a change that makes an incident private.
+    """The steps that move an incident which became private into a channel of its own.
 
     Slack, admin.conversations.convertToPrivate: only an organisation's admin may make a channel private. So a
     new private channel is made for the incident's people, and the old one is archived.
@@ -56,13 +54,12 @@ class Hiding:
         self._ledger = ledger
         self._workspace = workspace
 
-    async def hide(self, incident: Incident, change: IncidentChange) -> tuple[Incident, list[Any]]:
-        """The incident as it is afterwards, and what could not be done."""
+    async def move(self, incident: Incident, change: IncidentChange) -> tuple[Incident, list[Any]]:
+        """The incident as it is in a private channel of its own, and what could not be done."""
         slack = self._workspace(TeamId(incident.slack_team_id))
-        troubles: list[Any] = [await self._withdraw(slack, incident)]
         old = ChannelId(incident.slack_channel_id)
         if not old or getattr(self._backend, "makes_channel", False):
-            return incident, troubles
+            return incident, []
         opened = await attempt(
             self._journal,
             "open a private channel",
@@ -72,17 +69,10 @@ class Hiding:
             ALL_DAY,
         )
         if not isinstance(opened, Channel):
-            return incident, [*troubles, opened]
+            return incident, [opened]
         moved = incident.model_copy(update={"slack_channel_id": opened.id, "slack_channel_name": opened.name})
-        troubles += await self._furnish(slack, moved, change)
-        troubles.append(await self._leave(slack, moved, old, change))
-        return moved, troubles
-
-    async def _withdraw(self, slack: Moving, incident: Incident) -> Any:
-        async def withdraw(_: bool) -> None:
-            await withdraw_posts(slack, self._ledger, incident, kept=OWN_PLACES)
-
-        return await attempt(self._journal, "withdraw the public cards", NOT_TAKEN_BACK, withdraw)
+        troubles = await self._furnish(slack, moved, change)
+        return moved, [*troubles, await self._leave(slack, moved, old, change)]
 
     async def _open(self, slack: Moving, incident: Incident, again: bool) -> Channel:
         channel = await opened_channel(slack, incident, private_names(incident), private=True, again=again)
