@@ -8,8 +8,6 @@ import re
 import signal
 import socket
 import sqlite3
-import sys
-from asyncio.subprocess import Process
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing
@@ -18,6 +16,7 @@ from pathlib import Path
 
 import httpx
 
+from fakes.forked import Forked, forked
 from fakes.patience import LIMIT
 from fakes.slack import RunningWorkspace
 
@@ -73,7 +72,7 @@ def handled(counted: Mapping[str, float]) -> Counter[str]:
 class Operated:
     """One running process. What it says is appended to the file `log` in its folder."""
 
-    process: Process
+    process: Forked
     folder: Path
     url: str
 
@@ -125,14 +124,8 @@ async def operated(
     slack: RunningWorkspace, folder: Path, port: int, *, http: bool = False, **more: str
 ) -> AsyncIterator[Operated]:
     """The bot until left, then killed if it still runs; yields once it can declare."""
-    with (folder / "log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tocsin", "run"),
-            env=settings(slack, folder, port, http) | more,
-            cwd=folder,
-            stdout=log,
-            stderr=log,
-        )
+    given = settings(slack, folder, port, http) | more
+    process = forked(["run"], cwd=folder, env=given, out=folder / "log")
     bot = Operated(process, folder, f"http://127.0.0.1:{port}")
     try:
         if http:

@@ -1,4 +1,4 @@
-"""`tocsin playground` as a newcomer starts it: its own process, an empty home, nothing in the environment."""
+"""`tocsin playground` as a newcomer starts it: a process, an empty home, nothing in the environment."""
 
 from __future__ import annotations
 
@@ -6,26 +6,32 @@ import asyncio
 import os
 import re
 import signal
-import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+from fakes.forked import Forked, forked
 from fakes.patience import LIMIT
 
-TOCSIN = Path(sys.executable).with_name("tocsin")
+GLANCE_SECONDS = 0.05
 OURS = ("TOCSIN_", "SLACK_", "INCIDENT_IO_", "DEVREV_")
 
 
 @dataclass
 class Playground:
-    """One running playground: the address it printed, and what it has said so far."""
+    """One running playground, and the address it printed."""
 
     address: str
     folder: Path
-    process: asyncio.subprocess.Process
-    said: list[str] = field(default_factory=list)
+    process: Forked
+    output: Path
+
+    @property
+    def said(self) -> list[str]:
+        """What it has printed, line by line."""
+        return self.output.read_text().splitlines()
 
     @property
     def url(self) -> str:
@@ -49,9 +55,9 @@ async def running_playground(
     home = folder / "home"
     home.mkdir(exist_ok=True)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    process = await asyncio.create_subprocess_exec(
-        TOCSIN,
-        *("playground", *(() if browser else ("--no-browser",)), "--port", "0", *options),
+    said = Path(tempfile.mkstemp(dir=folder, prefix="said-")[1])
+    process = forked(
+        ["playground", *(() if browser else ("--no-browser",)), "--port", "0", *options],
         cwd=home,
         env={
             **environment,
@@ -60,38 +66,23 @@ async def running_playground(
             "TOCSIN_DATA_DIR": str(folder / "kept"),
             "COLUMNS": "200",
         },
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+        out=said,
     )
-    playground = Playground("", folder / "kept", process)
-    reading = None
+    playground = Playground("", folder / "kept", process, said)
     try:
         async with asyncio.timeout(LIMIT):
             playground.address = await _address(playground)
-        # Nobody else reads the pipe, and a full one would stop the process.
-        reading = asyncio.create_task(_read(playground))
         yield playground
     finally:
         if process.returncode is None:
             await playground.interrupt()
-        if reading is not None:
-            await reading
 
 
 async def _address(playground: Playground) -> str:
-    async for line in _lines(playground):
-        if found := re.search(r"http://[\d.]+:\d+/\?token=\S+", line):
+    while playground.process.returncode is None:
+        # Whatever was printed whole: the last line may be on its way.
+        printed = playground.output.read_text().rpartition("\n")[0]
+        if found := re.search(r"http://[\d.]+:\d+/\?token=\S+", printed):
             return found[0]
+        await asyncio.sleep(GLANCE_SECONDS)
     raise AssertionError("The playground ended before it was there: " + "\n".join(playground.said))
-
-
-async def _read(playground: Playground) -> None:
-    async for _ in _lines(playground):
-        pass
-
-
-async def _lines(playground: Playground) -> AsyncIterator[str]:
-    assert playground.process.stdout is not None
-    async for raw in playground.process.stdout:
-        playground.said.append(raw.decode().rstrip())
-        yield playground.said[-1]

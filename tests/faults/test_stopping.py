@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import signal
 from pathlib import Path
 
 import pytest
 from fakes.bot import chosen, typed
+from fakes.forked import Forked, forked
 from fakes.patience import LIMIT
 from fakes.slack import RunningWorkspace, running_workspace
 
@@ -18,11 +19,12 @@ from tocsin.slack import routes
 pytestmark = pytest.mark.process
 
 
-async def started(slack: RunningWorkspace, folder: Path) -> asyncio.subprocess.Process:
+async def started(slack: RunningWorkspace, folder: Path) -> Forked:
     """`tocsin run` as a process of its own, once it is connected."""
-    process = await asyncio.create_subprocess_exec(
-        Path(sys.executable).with_name("tocsin"), "run",
+    process = forked(
+        ["run"],
         cwd=folder,
+        out=folder / "log",
         env={
             "HOME": str(folder), "TOCSIN_DATA_DIR": str(folder / "data"), "TOCSIN_PORT": "0",
             "SLACK_BOT_TOKEN": slack.bot_token, "SLACK_APP_TOKEN": slack.app_token,
@@ -34,10 +36,9 @@ async def started(slack: RunningWorkspace, folder: Path) -> asyncio.subprocess.P
     return process
 
 
-async def stopped(process: asyncio.subprocess.Process) -> int:
-    process.terminate()
-    async with asyncio.timeout(LIMIT):
-        return await process.wait()
+async def stopped(process: Forked) -> int:
+    process.send_signal(signal.SIGTERM)
+    return await process.wait()
 
 
 async def test_a_bot_told_to_stop_in_the_middle_goes_on_at_the_next_start(tmp_path: Path) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import sqlite3
-import sys
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
@@ -15,8 +12,8 @@ import pytest
 import pytest_asyncio
 from fakes.bot import RunningBot, chosen, typed
 from fakes.estate import AWAY, AWAY_ADMIN, HOME, HOME_ADMIN, ORG, Lobby, heading, lobby, served_estate
-from fakes.patience import LIMIT
 from fakes.readings import settled, words
+from fakes.terminal import Terminal
 
 from tocsin.incidents.model import Incident
 from tocsin.journal.pending import fetch_pending
@@ -367,12 +364,5 @@ async def test_the_doctor_looks_at_every_installation(open_lobby: Lobby) -> None
 
 async def examined(given: dict[str, str]) -> str:
     """What `tocsin doctor` says with these settings."""
-    path = os.environ["PATH"]
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tocsin", "doctor"),
-        env={"PATH": path, "HOME": given["TOCSIN_DATA_DIR"], **given},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(LIMIT):
-        said, _ = await process.communicate()
-    return said.decode()
+    home = Path(given["TOCSIN_DATA_DIR"])
+    return (await Terminal(home).run("doctor", **given)).out
