@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 import httpx
+from fakes.operated import free_port
 from fakes.patience import LIMIT
 from fakes.playground import OURS
 
@@ -79,10 +80,7 @@ def written_to(path: Path) -> IO[bytes]:
 @asynccontextmanager
 async def tocsin(folder: Path, slack: str, **settings: str) -> AsyncIterator[Running]:
     """`tocsin run` over HTTP, once it is ready."""
-    listening = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
-    port = listening.sockets[0].getsockname()[1]
-    listening.close()
-    await listening.wait_closed()
+    port = free_port()
     given = {
         "HOME": str(folder),
         "SLACK_API_URL": slack,

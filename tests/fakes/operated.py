@@ -31,10 +31,20 @@ UNFINISHED = (
 )
 
 
+_kept: list[socket.socket] = []
+
+
 def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port: int = free.getsockname()[1]
-        return port
+    """A port that nobody else is given: it stays bound, and a server that reuses addresses may listen there.
+
+    Linux, socket(7): with SO_REUSEADDR on both, bind fails only where somebody listens already.
+    """
+    free = socket.socket()
+    free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    free.bind(("127.0.0.1", 0))
+    _kept.append(free)
+    port: int = free.getsockname()[1]
+    return port
 
 
 def settings(slack: RunningWorkspace, folder: Path, port: int, http: bool) -> dict[str, str]:
@@ -128,15 +138,25 @@ async def operated(
     process = forked(["run"], cwd=folder, env=given, out=folder / "log")
     bot = Operated(process, folder, f"http://127.0.0.1:{port}")
     try:
-        if http:
-            await _ready(bot)
-        else:
-            await slack.workspace.sockets.connected(slack.app.app_id, 2, LIMIT)
+        await (_ready(bot) if http else _connected(bot, slack))
         yield bot
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+async def _connected(bot: Operated, slack: RunningWorkspace) -> None:
+    connecting = asyncio.create_task(slack.workspace.sockets.connected(slack.app.app_id, 2, LIMIT))
+    while not connecting.done():
+        if bot.process.returncode is not None:
+            connecting.cancel()
+            raise AssertionError(f"It ended before it was connected: {bot.log}")
+        await asyncio.wait({connecting}, timeout=GLANCE_SECONDS)
+    try:
+        await connecting
+    except TimeoutError as error:
+        raise AssertionError(f"It is not connected: {bot.log}") from error
 
 
 async def _ready(bot: Operated) -> None:
