@@ -11,12 +11,15 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from fakes.patience import LIMIT
 
-IMPORTED = ["tocsin.__main__", "tocsin.running", "tocsin.doctor", "tocsin.keeping", "tocsin.actions.export"]
+TESTS = Path(__file__).parent.parent
 
 
 class Forked:
@@ -59,13 +62,28 @@ def forked(
     arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], out: Path, err: Path | None = None
 ) -> Forked:
     """Run `tocsin` with these arguments; what it says is appended to `out`, or its errors to `err`."""
-    forking = multiprocessing.get_context("forkserver")
-    forking.set_forkserver_preload(IMPORTED)
-    process = forking.Process(
+    process = _warm().Process(
         target=_be, args=(list(arguments), cwd, dict(env), out, err or out), daemon=True
     )
     process.start()
     return Forked(process)
+
+
+@cache
+def _warm() -> ForkServerContext:
+    """The process of which each is a fork, which has imported `fakes.warm`."""
+    forking = multiprocessing.get_context("forkserver")
+    forking.set_forkserver_preload(["fakes.warm"])
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(TESTS), before]))
+    try:
+        forkserver.ensure_running()
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
+    return forking
 
 
 def _be(arguments: list[str], cwd: Path, env: dict[str, str], out: Path, err: Path) -> None:

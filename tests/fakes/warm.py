@@ -1,0 +1,21 @@
+"""What a start of `tocsin` does that comes out the same each time: importing it makes a process warm."""
+
+from __future__ import annotations
+
+import tocsin.__main__
+import tocsin.actions.export
+import tocsin.backends.devrev
+import tocsin.backends.incident_io
+import tocsin.backends.local
+import tocsin.doctor
+import tocsin.keeping
+import tocsin.playground.page
+import tocsin.playground.seed
+import tocsin.playground.server
+import tocsin.running  # noqa: F401
+from tocsin.playground.page.render import environment
+from tocsin.web.app import _templates
+
+for templates in (environment(), _templates().env):
+    for name in templates.list_templates():
+        templates.get_template(name)
