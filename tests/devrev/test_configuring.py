@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from fakes.terminal import Terminal
 
 from devrev.desk import DevRevDesk, declared
 from tocsin.settings import ConfigurationError, read_settings
@@ -36,34 +33,26 @@ def test_another_backend_needs_no_token_of_devrevs() -> None:
     assert read_settings(tocsin_backend="local").devrev_token is None
 
 
-def tocsin(*words: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "TOCSIN_DATA_DIR": str(folder),
-        **settings,
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "tocsin", *words], env=environment, cwd=folder, capture_output=True, text=True
-    )
-
-
 @pytest.mark.process
 async def test_incidents_can_be_read_at_the_command_line(desk: DevRevDesk, tmp_path: Path) -> None:
     await desk.backend.create(declared(summary="Since noon."))
-    given = {"TOCSIN_BACKEND": "devrev", "DEVREV_TOKEN": desk.org.token, "DEVREV_URL": desk.url}
-    listed = await asyncio.to_thread(lambda: tocsin("incidents", "list", "--json", folder=tmp_path, **given))
-    assert listed.returncode == 0, listed.stderr
-    (one,) = json.loads(listed.stdout)["incidents"]
+    given = {
+        "TOCSIN_BACKEND": "devrev",
+        "DEVREV_TOKEN": desk.org.token,
+        "DEVREV_URL": desk.url,
+        "TOCSIN_DATA_DIR": str(tmp_path),
+    }
+    tocsin = Terminal(tmp_path).run
+    listed = await tocsin("incidents", "list", "--json", **given)
+    assert listed.code == 0, listed.err
+    (one,) = json.loads(listed.out)["incidents"]
     assert (one["reference"], one["name"], one["creator"]["user"]["name"]) == (
         "INC-1",
         "Checkout is slow",
         "Ana Torres",
     )
-    shown = await asyncio.to_thread(lambda: tocsin("incidents", "show", "inc-1", folder=tmp_path, **given))
-    assert "Since noon." in shown.stdout
-    assert "declared" in shown.stdout
-    refused = await asyncio.to_thread(
-        lambda: tocsin("incidents", "list", folder=tmp_path, **given | {"DEVREV_TOKEN": "another"})
-    )
-    assert (refused.returncode, refused.stderr) == (1, "DevRev does not accept our token.\n")
+    shown = await tocsin("incidents", "show", "inc-1", **given)
+    assert "Since noon." in shown.out
+    assert "declared" in shown.out
+    refused = await tocsin("incidents", "list", **given | {"DEVREV_TOKEN": "another"})
+    assert (refused.code, refused.err) == (1, "DevRev does not accept our token.\n")
