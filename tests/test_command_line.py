@@ -19,10 +19,10 @@ from fakes.declarations import Ticking, declaration, full_declaration
 from fakes.slack import RunningWorkspace, running_workspace
 from fakes.terminal import Ended, Terminal
 
+from slack_emulator.faults import Fault
+from slack_emulator.manifest import Manifest
 from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import LocalBackend
-from tocsin.playground.faults import Fault
-from tocsin.playground.manifest import Manifest
 from tocsin.slack import routes
 
 pytestmark = pytest.mark.process

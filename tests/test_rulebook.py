@@ -10,8 +10,8 @@ import pytest
 from fakes.slack import running_workspace
 from fakes.terminal import Terminal
 
-from tocsin.playground.manifest import Manifest
-from tocsin.playground.model import Person, UserGroup
+from slack_emulator.manifest import Manifest
+from slack_emulator.model import Person, UserGroup
 from tocsin.rulebook import read_rules
 from tocsin.settings import ConfigurationError
 from tocsin.slack import routes

@@ -25,9 +25,9 @@ from tocsin.slack import routes
 from tocsin.web.serving import listen, serving
 
 if TYPE_CHECKING:
-    from tocsin.playground.model import InstalledApp
-    from tocsin.playground.page import Authentication
-    from tocsin.playground.store import Store
+    from slack_emulator.model import InstalledApp
+    from slack_emulator.page import Authentication
+    from slack_emulator.store import Store
 
 ADVICE = "Type `/incident`, or hover an alert in #alerts and choose *Declare incident*."
 OUR_PATHS = (
@@ -82,11 +82,11 @@ def _listening(settings: Settings) -> socket.socket:
 
 async def play(settings: Settings, *, browser: bool, fresh: bool) -> None:
     """The workspace and the bot in one process, for whoever started it; see `read_play_settings`."""
-    from tocsin.playground.manifest import Manifest
-    from tocsin.playground.page import Authentication
-    from tocsin.playground.seed import seed
-    from tocsin.playground.server import playground_app
-    from tocsin.playground.workspace import Workspace
+    from slack_emulator.manifest import Manifest
+    from slack_emulator.page import Authentication
+    from slack_emulator.seed import seed
+    from slack_emulator.server import playground_app
+    from slack_emulator.workspace import Workspace
 
     folder = data_dir(settings, "tocsin-playground")
     _refuse_a_real_bots(folder)
@@ -155,7 +155,7 @@ def _refuse_a_real_bots(folder: Path) -> None:
 
 def _store(folder: Path, *, fresh: bool) -> Store:
     """The first file of the folder, so that it is never taken for a real bot's."""
-    from tocsin.playground.store import Store
+    from slack_emulator.store import Store
 
     with only_one(folder):
         if fresh:
@@ -165,7 +165,7 @@ def _store(folder: Path, *, fresh: bool) -> Store:
 
 def _front(pages: ASGIApp, workspace: ASGIApp, authentication: Authentication) -> ASGIApp:
     """Incident pages and the workspace on one port, both for who has the token; probes need none."""
-    from tocsin.playground.page import TokenRequired
+    from slack_emulator.page import TokenRequired
 
     guarded = TokenRequired(pages, authentication)
 

@@ -11,11 +11,11 @@ from fakes.held_backend import Held, held_bot
 from fakes.readings import cards, newest, settled, told
 from fakes.slack import running_workspace
 
+from slack_emulator.manifest import Manifest
+from slack_emulator.model import Request
 from tocsin.actions.alarming import Alarms
 from tocsin.incidents.errors import Unavailable
 from tocsin.journal.memory import SqlMemory
-from tocsin.playground.manifest import Manifest
-from tocsin.playground.model import Request
 from tocsin.slack import routes
 
 REFUSED = "The backend refuses our key (401). Make a new one, and set INCIDENT_IO_API_KEY to it."

@@ -15,10 +15,10 @@ from fakes.managing import an_incident, asked, changed, verbs
 from fakes.readings import cards, own_channel, words
 from fakes.slack import RunningWorkspace, running_workspace
 
+from slack_emulator.faults import Fault
+from slack_emulator.manifest import Manifest
+from slack_emulator.model import Message
 from tocsin.incidents.model import Incident
-from tocsin.playground.faults import Fault
-from tocsin.playground.manifest import Manifest
-from tocsin.playground.model import Message
 from tocsin.slack import routes
 
 

@@ -13,6 +13,8 @@ from fakes.managing import an_incident, asked, changed, order, somebody, verbs
 from fakes.readings import cards, own_channel, settled, told, words
 from fakes.slack import running_workspace
 
+from slack_emulator.faults import Fault
+from slack_emulator.manifest import Manifest
 from tocsin.actions.follow_up import CompleteOrder, FollowUpOrder
 from tocsin.actions.note import NoteOrder
 from tocsin.actions.promises import Changed, NotChanged
@@ -20,8 +22,6 @@ from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest, IncidentFilter
 from tocsin.journal.pending import fetch_pending
-from tocsin.playground.faults import Fault
-from tocsin.playground.manifest import Manifest
 from tocsin.slack import routes
 
 

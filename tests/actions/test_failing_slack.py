@@ -9,8 +9,8 @@ import pytest
 from fakes.bot import RunningBot, chosen
 from fakes.readings import cards, newest, own_channel, post, settled, told, words
 
-from tocsin.playground.faults import Fault
-from tocsin.playground.model import View
+from slack_emulator.faults import Fault
+from slack_emulator.model import View
 
 METHODS = (
     "conversations.create",

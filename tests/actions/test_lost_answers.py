@@ -11,11 +11,11 @@ import pytest
 from fakes.slack import RunningWorkspace, running_workspace
 from slack_sdk.web.async_client import AsyncWebClient
 
+from slack_emulator.faults import Fault
+from slack_emulator.manifest import Manifest
 from tocsin.actions.behalf import act_for
 from tocsin.incidents.errors import OutcomeUnknown
 from tocsin.incidents.model import ChannelId, Incident, PersonId, Status, TeamId
-from tocsin.playground.faults import Fault
-from tocsin.playground.manifest import Manifest
 from tocsin.slack import routes
 from tocsin.slack.calls import open_session, web_client
 from tocsin.slack.disclosure import Disclosure

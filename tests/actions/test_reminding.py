@@ -12,9 +12,9 @@ from fakes.managing import an_incident, changed, somebody, verbs
 from fakes.readings import cards, words
 from fakes.slack import RunningWorkspace, running_workspace
 
+from slack_emulator.faults import Fault
+from slack_emulator.manifest import Manifest
 from tocsin.incidents.model import Incident
-from tocsin.playground.faults import Fault
-from tocsin.playground.manifest import Manifest
 from tocsin.slack import routes
 
 

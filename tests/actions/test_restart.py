@@ -16,11 +16,11 @@ from fakes.readings import deliver, how_many, last_delivery, newest, settled, wo
 from fakes.slack import RunningWorkspace, running_workspace
 from fakes.terminal import Terminal
 
+from slack_emulator.faults import Fault
+from slack_emulator.manifest import Manifest
+from slack_emulator.model import Channel, Message, View
 from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import LocalBackend
-from tocsin.playground.faults import Fault
-from tocsin.playground.manifest import Manifest
-from tocsin.playground.model import Channel, Message, View
 from tocsin.slack import routes
 
 

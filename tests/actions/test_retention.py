@@ -22,9 +22,9 @@ from fakes.readings import (
     words,
 )
 
+from slack_emulator.model import View
 from tocsin.incidents.errors import Refused
 from tocsin.journal.retention import KEPT
-from tocsin.playground.model import View
 
 STORIES = ("workflow_status", "workflow_input", "workflow_output", "operation_outputs")
 SECRET = "the vault in Antwerp is open"

@@ -15,9 +15,9 @@ from fakes.patience import LIMIT
 from fakes.readings import cards, settled, told, words
 from fakes.slack import RunningWorkspace, running_workspace
 
+from slack_emulator.manifest import Manifest
+from slack_emulator.model import Channel
 from tocsin.keeping import now
-from tocsin.playground.manifest import Manifest
-from tocsin.playground.model import Channel
 from tocsin.slack import routes
 
 LONG_AGO = timedelta(minutes=3)

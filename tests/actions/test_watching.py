@@ -16,12 +16,12 @@ from fakes.managing import an_incident, changed, verbs
 from fakes.readings import cards, own_channel, words
 from fakes.slack import running_workspace
 
+from slack_emulator.faults import Fault
+from slack_emulator.manifest import Manifest
 from tocsin.actions.open_now import OpenIncidents
 from tocsin.actions.promises import KeepsIncidents
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import IncidentChange
-from tocsin.playground.faults import Fault
-from tocsin.playground.manifest import Manifest
 from tocsin.slack import routes
 
 

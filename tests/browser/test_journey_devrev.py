@@ -14,7 +14,7 @@ from fakes.playground import Playground, running_playground
 from fakes.responder import Responder
 from playwright.async_api import expect
 
-from tocsin.playground.faults import Fault
+from slack_emulator.faults import Fault
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 

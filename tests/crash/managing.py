@@ -11,8 +11,8 @@ from crash.acting import Case, at_home, held, read
 from crash.lives import first
 from crash.scenarios import LONGEST_HOLD
 from crash.stage import Stage
-from tocsin.playground.faults import Fault
-from tocsin.playground.model import Message
+from slack_emulator.faults import Fault
+from slack_emulator.model import Message
 
 Scenario = Callable[[Stage], Awaitable[None]]
 

@@ -28,11 +28,11 @@ from crash.scenarios import WITH_NOTHING
 from crash.stage import Stage
 from crash.switch import Kill
 from crash.vendors import Scene
-from tocsin.playground.manifest import Manifest
-from tocsin.playground.model import Refused
-from tocsin.playground.seed import seed
-from tocsin.playground.server import served
-from tocsin.playground.workspace import Workspace
+from slack_emulator.manifest import Manifest
+from slack_emulator.model import Refused
+from slack_emulator.seed import seed
+from slack_emulator.server import served
+from slack_emulator.workspace import Workspace
 from tocsin.slack import routes
 
 RUN_SECONDS = 400.0

@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager, closing
 from fakes.bot import chosen, picked, ticked
 
 from crash.stage import LONGEST_ANSWER, Stage
+from slack_emulator.faults import Fault
+from slack_emulator.model import Message, View
 from tocsin.incidents.rules import channel_name
-from tocsin.playground.faults import Fault
-from tocsin.playground.model import Message, View
 
 Scenario = Callable[[Stage], Awaitable[None]]
 

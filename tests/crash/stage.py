@@ -16,9 +16,9 @@ from history.history import Press
 
 from crash.lives import Life, Lives, first
 from crash.vendors import Vendor
-from tocsin.playground.delivery import ACK_SECONDS
-from tocsin.playground.modals import TRIGGER_SECONDS
-from tocsin.playground.model import Message, Outcome, View
+from slack_emulator.delivery import ACK_SECONDS
+from slack_emulator.modals import TRIGGER_SECONDS
+from slack_emulator.model import Message, Outcome, View
 
 NOBODY_THERE = frozenset({"operation_timeout", "app_not_responding", "dispatch_failed"})
 MOST_TRIES = 8

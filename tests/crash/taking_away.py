@@ -14,9 +14,9 @@ from crash.acting import Case, heeded
 from crash.managing import RESOLVED, STATUS, UPDATED, Scenario
 from crash.scenarios import forget_severity
 from crash.stage import Stage
-from tocsin.playground.faults import Fault
-from tocsin.playground.model import Message
-from tocsin.playground.step_runs import StepRun
+from slack_emulator.faults import Fault
+from slack_emulator.model import Message
+from slack_emulator.step_runs import StepRun
 
 EXPORTED, WRITTEN, ARCHIVED, HIDDEN = (
     "exported it as",

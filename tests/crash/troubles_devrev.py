@@ -12,7 +12,7 @@ from fakes.bot import chosen
 from crash.scenarios import alert, any_way, declared
 from crash.stage import Stage
 from crash.vendor_devrev import LONGEST_LAG, DevRevVendor
-from tocsin.playground.faults import Fault
+from slack_emulator.faults import Fault
 
 CREATE, LIST, NOTE = "incidents.create", "incidents.list", "timeline-entries.create"
 

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from fakes.devrev.org import moment
 
 from devrev.desk import DevRevDesk, declared, devrev_desk
+from slack_emulator.faults import Fault
 from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.devrev import DevRevBackend, DevRevClient
 from tocsin.backends.devrev.choices import Choices, fetch_choices
@@ -23,7 +24,6 @@ from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import Declaration
 from tocsin.journal.memory import SqlMemory
-from tocsin.playground.faults import Fault
 
 T = TypeVar("T")
 CREATE, LIST = "incidents.create", "incidents.list"

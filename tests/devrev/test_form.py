@@ -7,8 +7,8 @@ from fakes.devrev import Field
 from fakes.devrev.org import DON
 
 from devrev.desk import DevRevDesk
+from slack_emulator.faults import Fault
 from tocsin.incidents.errors import Unavailable
-from tocsin.playground.faults import Fault
 
 
 async def test_choices_are_the_organisations_own(desk: DevRevDesk) -> None:

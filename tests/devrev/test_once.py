@@ -9,8 +9,8 @@ from itertools import pairwise
 import pytest
 
 from devrev.desk import DevRevDesk, declared
+from slack_emulator.faults import Fault
 from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
-from tocsin.playground.faults import Fault
 
 LOST = Fault(status=500, after_effect=True)
 CUT = Fault(reset=True, after_effect=True)

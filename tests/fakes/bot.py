@@ -15,14 +15,14 @@ from typing import Any
 
 from fakes.autojump import passing
 from fakes.slack import RunningWorkspace, running_workspace
+from slack_emulator.manifest import Manifest
+from slack_emulator.model import Message, Outcome, Request, View
+from slack_emulator.workspace import Workspace
 from tocsin.actions.ports import Backend, Clock
 from tocsin.assembly import Bot, connected, data_dir, opened
 from tocsin.journal.durable import DurableJournal
 from tocsin.journal.files import identity
 from tocsin.journal.ledger import SqlLedger
-from tocsin.playground.manifest import Manifest
-from tocsin.playground.model import Message, Outcome, Request, View
-from tocsin.playground.workspace import Workspace
 from tocsin.settings import read_settings
 from tocsin.slack import routes
 from tocsin.web.serving import listen, serving

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 
 from fakes.autojump import AutojumpLoop
-from tocsin.playground.clock import TurnableClock
+from slack_emulator.clock import TurnableClock
 
 PATIENCE = 20.0
 """Slack's three seconds last a minute where another process is waited for."""

@@ -9,8 +9,8 @@ from typing import Any
 from fakes.bot import RunningBot, chosen
 from fakes.patience import LIMIT
 from fakes.readings import cards, newest, settled, words
+from slack_emulator.model import Message, View
 from tocsin.incidents.model import Incident
-from tocsin.playground.model import Message, View
 
 
 async def until(bot: RunningBot, holds: Callable[[], Any], patience: float = LIMIT) -> Any:

@@ -16,15 +16,15 @@ import httpx
 from fakes.bot import GLANCE_SECONDS, RunningBot
 from fakes.clock import fitting_clock
 from fakes.slack import RunningWorkspace
+from slack_emulator.clock import TurnableClock
+from slack_emulator.estate import Estate
+from slack_emulator.manifest import Manifest
+from slack_emulator.model import Channel, Enterprise, InstalledApp, Person, Team
+from slack_emulator.seed import seed
+from slack_emulator.server import served
+from slack_emulator.workspace import Workspace
 from tocsin.assembly import connected, data_dir, opened
 from tocsin.incidents.model import Incident
-from tocsin.playground.clock import TurnableClock
-from tocsin.playground.estate import Estate
-from tocsin.playground.manifest import Manifest
-from tocsin.playground.model import Channel, Enterprise, InstalledApp, Person, Team
-from tocsin.playground.seed import seed
-from tocsin.playground.server import served
-from tocsin.playground.workspace import Workspace
 from tocsin.settings import read_settings
 from tocsin.slack import routes
 from tocsin.web.serving import listen, serving

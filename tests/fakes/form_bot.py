@@ -6,7 +6,7 @@ from typing import Any
 
 from slack_bolt.async_app import AsyncApp
 
-from tocsin.playground.manifest import Manifest
+from slack_emulator.manifest import Manifest
 
 Json = dict[str, Any]
 

@@ -13,8 +13,8 @@ from fakes.incident_io.account import Account
 from fakes.incident_io.server import IncidentIoServer, running_incident_io
 from fakes.patience import LIMIT
 from fakes.slack import RunningWorkspace, running_workspace
-from tocsin.playground.manifest import Manifest
-from tocsin.playground.model import View
+from slack_emulator.manifest import Manifest
+from slack_emulator.model import View
 from tocsin.slack import routes
 
 

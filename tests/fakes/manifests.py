@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from tocsin.playground.manifest import Manifest
+from slack_emulator.manifest import Manifest
 
 DECLARED: dict[str, Any] = {
     "display_information": {"name": "Pager"},

@@ -7,8 +7,8 @@ from typing import Any
 
 from fakes.bot import RunningBot
 from fakes.patience import LIMIT
+from slack_emulator.model import Channel, Message, Request, View
 from tocsin.incidents.model import Incident
-from tocsin.playground.model import Channel, Message, Request, View
 
 
 def words(shown: object) -> str:

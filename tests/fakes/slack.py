@@ -12,14 +12,14 @@ import pytest
 from slack_sdk.errors import SlackApiError
 
 from fakes.clock import fitting_clock
-from tocsin.playground.clock import TurnableClock
-from tocsin.playground.manifest import Manifest
-from tocsin.playground.model import InstalledApp
-from tocsin.playground.page import Authentication
-from tocsin.playground.seed import seed
-from tocsin.playground.server import served
-from tocsin.playground.store import Store
-from tocsin.playground.workspace import Workspace
+from slack_emulator.clock import TurnableClock
+from slack_emulator.manifest import Manifest
+from slack_emulator.model import InstalledApp
+from slack_emulator.page import Authentication
+from slack_emulator.seed import seed
+from slack_emulator.server import served
+from slack_emulator.store import Store
+from slack_emulator.workspace import Workspace
 
 
 @dataclass

@@ -10,8 +10,8 @@ from typing import Any
 from fakes.bot import RunningBot
 from fakes.errands import whispers
 from fakes.readings import deliver, words
+from slack_emulator.model import View
 from tocsin.incidents.model import Incident
-from tocsin.playground.model import View
 
 CASES: dict[str, Any] = json.loads((Path(__file__).parent.parent / "data" / "commands.json").read_text())
 

@@ -9,11 +9,8 @@ import tocsin.backends.incident_io
 import tocsin.backends.local
 import tocsin.doctor
 import tocsin.keeping
-import tocsin.playground.page
-import tocsin.playground.seed
-import tocsin.playground.server
 import tocsin.running  # noqa: F401
-from tocsin.playground.page.render import environment
+from slack_emulator.page.render import environment
 from tocsin.web.app import _templates
 
 for templates in (environment(), _templates().env):

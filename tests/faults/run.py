@@ -16,9 +16,9 @@ from fakes.slack import RunningWorkspace
 from history.checker import violations
 from history.history import History, Press
 
+from slack_emulator.faults import Fault
+from slack_emulator.model import Message, Outcome, View
 from tocsin.actions.ports import Backend
-from tocsin.playground.faults import Fault
-from tocsin.playground.model import Message, Outcome, View
 
 
 @dataclass

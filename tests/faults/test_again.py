@@ -12,9 +12,9 @@ from fakes.readings import deliver, how_many, last_delivery, settled, words
 from fakes.slack import running_workspace
 
 from faults.run import Run, run
-from tocsin.playground.faults import Fault
-from tocsin.playground.manifest import Manifest
-from tocsin.playground.model import View
+from slack_emulator.faults import Fault
+from slack_emulator.manifest import Manifest
+from slack_emulator.model import View
 from tocsin.slack import routes
 
 

@@ -22,9 +22,9 @@ from fakes.terminal import Terminal
 from history.history import Press
 
 from faults.run import Run, run
+from slack_emulator.faults import Fault
+from slack_emulator.manifest import Manifest
 from tocsin.actions.ports import Backend
-from tocsin.playground.faults import Fault
-from tocsin.playground.manifest import Manifest
 from tocsin.slack import routes
 
 GLANCE_SECONDS = 0.05

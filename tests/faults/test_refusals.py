@@ -11,7 +11,7 @@ from fakes.bot import ticked
 from fakes.readings import cards, newest, own_channel, settled, words
 
 from faults.run import Run
-from tocsin.playground.faults import Fault
+from slack_emulator.faults import Fault
 
 AFTER_THE_CHANNEL = {
     "views.update": 1,

@@ -12,8 +12,8 @@ from fakes.forked import Forked, forked
 from fakes.patience import LIMIT
 from fakes.slack import RunningWorkspace, running_workspace
 
-from tocsin.playground.faults import Fault
-from tocsin.playground.manifest import Manifest
+from slack_emulator.faults import Fault
+from slack_emulator.manifest import Manifest
 from tocsin.slack import routes
 
 pytestmark = pytest.mark.process

@@ -19,7 +19,7 @@ from fakes.readings import how_many, settled, words
 from sqlalchemy import event
 
 from faults.run import Run, run
-from tocsin.playground.faults import Fault
+from slack_emulator.faults import Fault
 from tocsin.settings import ConfigurationError
 
 OTHERWISE = {"max_page_count": "max_page_count=4294967294", "query_only": "query_only=OFF"}

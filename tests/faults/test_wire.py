@@ -14,10 +14,10 @@ from fakes.readings import cards, newest, own_channel, post, settled
 from fakes.slack import RunningWorkspace, running_workspace
 
 from faults.run import Run
+from slack_emulator.faults import Fault
+from slack_emulator.manifest import Manifest
 from tocsin.incidents.errors import OutcomeUnknown
 from tocsin.incidents.model import PersonId, TeamId
-from tocsin.playground.faults import Fault
-from tocsin.playground.manifest import Manifest
 from tocsin.slack import routes
 from tocsin.slack.calls import Calls, open_session, web_client
 from tocsin.slack.installations import Installation

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from history.deeds import Deed
-from tocsin.playground.workspace import Workspace
+from slack_emulator.workspace import Workspace
 
 Json = dict[str, Any]
 

@@ -16,8 +16,8 @@ from history.history import History, Press
 from history.managing import MANAGING
 from history.stage import Stage, Zygote, stage
 from history.taking import TAKING
-from tocsin.playground.faults import Fault
-from tocsin.playground.model import Message, View
+from slack_emulator.faults import Fault
+from slack_emulator.model import Message, View
 
 Scenario = Callable[[Stage], Awaitable[None]]
 HOSTILE = "<!channel> <@U0GUS00006> <https://evil.example/login|click> & <#C0GENERAL1>"

@@ -21,11 +21,11 @@ from fakes.slack import RunningWorkspace
 
 from history.deeds import Deed
 from history.history import History, Page, Press
-from tocsin.playground.manifest import Manifest
-from tocsin.playground.model import Message, Outcome, Request, View
-from tocsin.playground.seed import seed
-from tocsin.playground.server import served
-from tocsin.playground.workspace import Workspace
+from slack_emulator.manifest import Manifest
+from slack_emulator.model import Message, Outcome, Request, View
+from slack_emulator.seed import seed
+from slack_emulator.server import served
+from slack_emulator.workspace import Workspace
 from tocsin.slack import routes
 
 SECONDS = 120.0

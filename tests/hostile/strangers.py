@@ -20,7 +20,7 @@ from fakes.slack import RunningWorkspace, running_workspace
 
 from hostile.payloads import FORM, JSON, Json, as_http, mutated, spoilt, valid_payloads
 from hostile.test_inbound import forged, signature
-from tocsin.playground.manifest import Manifest
+from slack_emulator.manifest import Manifest
 from tocsin.slack import routes
 
 SIGNED, UNSIGNED, ODD = 0.50, 0.34, 0.12

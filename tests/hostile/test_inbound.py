@@ -25,7 +25,7 @@ from starlette.applications import Starlette
 
 from hostile.payloads import Json, as_http, mutated, spoilt, valid_payloads
 from hostile.sizes import sizes
-from tocsin.playground.manifest import Manifest
+from slack_emulator.manifest import Manifest
 from tocsin.slack import routes
 from tocsin.web.serving import listen, serving
 

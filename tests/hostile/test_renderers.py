@@ -11,14 +11,14 @@ import pytest
 
 from hostile.sizes import sizes
 from hostile.texts import hostile_incident, hostile_text
+from slack_emulator.blocks import view_too_large
+from slack_emulator.blocks.messages import message_errors
+from slack_emulator.blocks.views import view_errors
+from slack_emulator.text import Span, broadcasts, parse_mrkdwn
 from tocsin.backends.catalogue import Catalogue
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.incidents.rules import channel_name, cleaned
-from tocsin.playground.blocks import view_too_large
-from tocsin.playground.blocks.messages import message_errors
-from tocsin.playground.blocks.views import view_errors
-from tocsin.playground.text import Span, broadcasts, parse_mrkdwn
 from tocsin.slack.views.card import card, card_text
 from tocsin.slack.views.channel import BOOKMARK_LIMIT, TOPIC_LIMIT, bookmark_title, purpose, topic
 from tocsin.slack.views.declare import FormContext, declare_modal

@@ -13,14 +13,14 @@ import pytest
 from fakes.declarations import Ticking, full_declaration
 
 from hostile.sizes import sizes
+from slack_emulator.blocks.messages import message_errors
+from slack_emulator.blocks.views import view_errors
 from tocsin.actions.export import fetch_whole
 from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import LocalBackend
 from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.exporting import ENDINGS, as_csv, as_json, exported
 from tocsin.incidents.requests import DeclareRequest
-from tocsin.playground.blocks.messages import message_errors
-from tocsin.playground.blocks.views import view_errors
 from tocsin.slack.views.card import card, card_text
 from tocsin.slack.views.channel import bookmark_title, topic
 from tocsin.slack.views.declare import FormContext, declare_modal

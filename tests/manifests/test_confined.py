@@ -15,7 +15,7 @@ from fakes.bot import chosen, typed
 from fakes.patience import LIMIT
 from fakes.slack import running_workspace
 
-from tocsin.playground.manifest import Manifest
+from slack_emulator.manifest import Manifest
 from tocsin.slack import routes
 
 NOBODY = "10001"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.playground.manifest_rules import manifest_errors
-from tocsin.playground.scopes import SCOPES_BY_KIND, SCOPES_OF_EVENT, SCOPES_OF_METHOD
-from tocsin.playground.web_api import METHODS
+from slack_emulator.manifest_rules import manifest_errors
+from slack_emulator.scopes import SCOPES_BY_KIND, SCOPES_OF_EVENT, SCOPES_OF_METHOD
+from slack_emulator.web_api import METHODS
 from tocsin.slack import routes
 
 SOURCES = Path(__file__).parents[2] / "src" / "tocsin"
@@ -39,8 +39,6 @@ def asked() -> dict[str, str]:
 
 def _calls() -> Iterator[tuple[str, str]]:
     for path in sorted(SOURCES.rglob("*.py")):
-        if "playground" in path.parts:
-            continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute) and node.attr in CLIENT and _of_a_client(node.value):
                 yield node.attr, str(path.relative_to(SOURCES))
@@ -57,7 +55,7 @@ def test_the_walk_finds_what_the_bot_calls() -> None:
 def _wrong_with(name: str) -> str:
     """The part that a method which the bot calls still lacks; nothing where it is whole."""
     if name not in SLACKS_NAMES:
-        return "give it its line in playground/scopes.py"
+        return "give it its line in slack_emulator/scopes.py"
     method = SLACKS_NAMES[name]
     if method not in METHODS and not method.startswith(ELSEWHERE):
         return f"the stand-in does not play {method}"

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from slack_emulator.manifest import Manifest
+from slack_emulator.manifest_rules import manifest_errors
 from tocsin.__main__ import cli
-from tocsin.playground.manifest import Manifest
-from tocsin.playground.manifest_rules import manifest_errors
 from tocsin.slack import routes
 
 FOLDER = Path(__file__).parents[2] / "manifests" / "slack"

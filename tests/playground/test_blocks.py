@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tocsin.playground.blocks import (
+from slack_emulator.blocks import (
     block_errors,
     input_errors,
     message_errors,
@@ -12,7 +12,7 @@ from tocsin.playground.blocks import (
     view_errors,
     view_too_large,
 )
-from tocsin.playground.limits import VIEW_BYTES
+from slack_emulator.limits import VIEW_BYTES
 
 Json = dict[str, object]
 

@@ -12,7 +12,7 @@ from fakes.manifests import DECLARED
 from fakes.slack import RunningWorkspace, running_workspace
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.playground.manifest import Manifest
+from slack_emulator.manifest import Manifest
 
 BUTTON: list[dict[str, Any]] = [
     {

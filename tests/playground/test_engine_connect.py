@@ -16,8 +16,8 @@ from fakes.slack import RunningWorkspace, running_workspace
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.playground.manifest import Manifest
-from tocsin.playground.model import Person
+from slack_emulator.manifest import Manifest
+from slack_emulator.model import Person
 
 OUTSIDE = "T0OUTSIDE01"
 

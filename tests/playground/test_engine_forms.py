@@ -12,7 +12,7 @@ from fakes.refusals import error_of
 from fakes.slack import RunningWorkspace
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.playground.model import Refused
+from slack_emulator.model import Refused
 
 
 async def test_a_command_opens_a_modal_whose_submission_carries_what_was_typed(

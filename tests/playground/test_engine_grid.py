@@ -14,10 +14,10 @@ from fakes.form_bot import DECLARED
 from fakes.slack import refused
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.playground.estate import Estate, Grant
-from tocsin.playground.manifest import Manifest
-from tocsin.playground.model import InstalledApp
-from tocsin.playground.model import Refused as NotAllowed
+from slack_emulator.estate import Estate, Grant
+from slack_emulator.manifest import Manifest
+from slack_emulator.model import InstalledApp
+from slack_emulator.model import Refused as NotAllowed
 
 MAX, NOA, GENERAL = "U0MAX00002", "U0NOA00001", "C0GENERAL1"
 MORE = {"channels:read", "channels:manage", "users:read", "users:read.email"}

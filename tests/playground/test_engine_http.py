@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tocsin.playground.manifest import Manifest
+from slack_emulator.manifest import Manifest
 
 
 class Receiver:

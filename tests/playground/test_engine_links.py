@@ -11,9 +11,9 @@ from fakes.manifests import DECLARED
 from fakes.slack import RunningWorkspace, refused, running_workspace
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.playground.manifest import Manifest
-from tocsin.playground.manifest_rules import manifest_errors
-from tocsin.playground.model import Message
+from slack_emulator.manifest import Manifest
+from slack_emulator.manifest_rules import manifest_errors
+from slack_emulator.model import Message
 
 URL = "https://pager.example.com/incidents/1"
 BLOCKS = [{"type": "section", "text": {"type": "mrkdwn", "text": "*One*"}}]

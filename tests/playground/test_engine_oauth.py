@@ -14,8 +14,8 @@ import pytest_asyncio
 from fakes.estate import AWAY, AWAY_ADMIN, HOME, HOME_ADMIN, ORG, app_for, served_estate
 from fakes.slack import browsing
 
-from tocsin.playground.estate import Estate
-from tocsin.playground.model import InstalledApp
+from slack_emulator.estate import Estate
+from slack_emulator.model import InstalledApp
 
 BACK = "https://app.example.com"
 REDIRECT = f"{BACK}/slack/oauth_redirect"

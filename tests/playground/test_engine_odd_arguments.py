@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from fakes.slack import RunningWorkspace
 
-from tocsin.playground.web_api import METHODS
+from slack_emulator.web_api import METHODS
 
 ODD: list[Any] = [
     "",

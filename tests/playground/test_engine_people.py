@@ -9,7 +9,7 @@ from fakes.refusals import error_of, refused
 from fakes.slack import RunningWorkspace
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.playground.web_api import METHODS
+from slack_emulator.web_api import METHODS
 
 
 async def test_the_app_learns_who_it_is(slack: RunningWorkspace, client: AsyncWebClient) -> None:

@@ -12,8 +12,8 @@ from fakes.bolt import bolt_app, connected
 from fakes.slack import RunningWorkspace
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.playground.server import served
-from tocsin.playground.workspace import Workspace
+from slack_emulator.server import served
+from slack_emulator.workspace import Workspace
 
 
 async def ticket(slack: RunningWorkspace, client: AsyncWebClient) -> str:

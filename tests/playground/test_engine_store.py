@@ -13,8 +13,8 @@ from fakes.patience import LIMIT
 from fakes.slack import running_workspace
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.playground.store import Store
-from tocsin.playground.workspace import Workspace
+from slack_emulator.store import Store
+from slack_emulator.workspace import Workspace
 
 
 async def test_everything_that_lasts_is_there_after_a_restart(tmp_path: Path) -> None:
@@ -55,9 +55,9 @@ def modes_in(folder: Path) -> set[int]:
 PROGRAM = """
 import asyncio, os, sys
 from pathlib import Path
-from tocsin.playground.seed import seed
-from tocsin.playground.store import Store
-from tocsin.playground.workspace import Workspace
+from slack_emulator.seed import seed
+from slack_emulator.store import Store
+from slack_emulator.workspace import Workspace
 
 async def main():
     workspace = Workspace(store=Store(Path(sys.argv[1])))

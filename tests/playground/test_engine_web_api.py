@@ -12,7 +12,7 @@ from fakes.refusals import error_of, refused
 from fakes.slack import RunningWorkspace, running_workspace
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.playground.faults import Fault
+from slack_emulator.faults import Fault
 
 
 async def test_arguments_count_from_query_form_and_json_alike(slack: RunningWorkspace) -> None:

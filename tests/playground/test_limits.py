@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from slackblocks import _limits as registry
 
-from tocsin.playground.blocks import block_errors, message_errors, view_errors
-from tocsin.playground.limits import LEAST, MOST
+from slack_emulator.blocks import block_errors, message_errors, view_errors
+from slack_emulator.limits import LEAST, MOST
 
 Json = dict[str, object]
 Judge = Callable[[int], list[str]]

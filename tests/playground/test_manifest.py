@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tocsin.playground.manifest import Command, Manifest, ManifestError, Shortcut, manifest_errors
-from tocsin.playground.scopes import (
+from slack_emulator.manifest import Command, Manifest, ManifestError, Shortcut, manifest_errors
+from slack_emulator.scopes import (
     BOT_SCOPES,
     SCOPES_BY_KIND,
     SCOPES_OF_EVENT,

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from jinja2 import Environment
 from starlette.datastructures import FormData
 
-from tocsin.playground.elements import STATE_FIELDS
-from tocsin.playground.page.cards import Cards
-from tocsin.playground.page.directory import Directory
-from tocsin.playground.page.fields import Surface
-from tocsin.playground.page.forms import values_in
-from tocsin.playground.page.moments import date_words, day_words, moment_of, since_words
-from tocsin.playground.page.mrkdwn import mrkdwn_html, safe_link
-from tocsin.playground.page.render import environment
-from tocsin.playground.seed import seed
-from tocsin.playground.workspace import Workspace
+from slack_emulator.elements import STATE_FIELDS
+from slack_emulator.page.cards import Cards
+from slack_emulator.page.directory import Directory
+from slack_emulator.page.fields import Surface
+from slack_emulator.page.forms import values_in
+from slack_emulator.page.moments import date_words, day_words, moment_of, since_words
+from slack_emulator.page.mrkdwn import mrkdwn_html, safe_link
+from slack_emulator.page.render import environment
+from slack_emulator.seed import seed
+from slack_emulator.workspace import Workspace
 
 ANA = "U0ANA00001"
 UTC = ZoneInfo("UTC")

@@ -10,8 +10,8 @@ from fakes.form_bot import MANIFEST
 from fakes.slack import RunningWorkspace, browsing, running_workspace
 from starlette.routing import Mount, Route, WebSocketRoute
 
-from tocsin.playground.page import Authentication
-from tocsin.playground.server import playground_app
+from slack_emulator.page import Authentication
+from slack_emulator.server import playground_app
 
 WIRE = {"/api/{method}", "/upload/v1/{key}", "/response/{key}", "/link/"}
 """What apps speak to: tokens of their own, or addresses that nobody can guess."""

@@ -12,10 +12,10 @@ from fakes.slack import RunningWorkspace, browsing, running_workspace
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.playground.limits import CALLS_A_MINUTE
-from tocsin.playground.manifest import Manifest
-from tocsin.playground.rates import TIER_OF
-from tocsin.playground.scopes import SCOPES_OF_METHOD
+from slack_emulator.limits import CALLS_A_MINUTE
+from slack_emulator.manifest import Manifest
+from slack_emulator.rates import TIER_OF
+from slack_emulator.scopes import SCOPES_OF_METHOD
 from tocsin.slack import routes
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.playground.blocks import block_errors
-from tocsin.playground.text import (
+from slack_emulator.blocks import block_errors
+from slack_emulator.text import (
     Mention,
     Span,
     broadcasts,

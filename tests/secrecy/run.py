@@ -24,7 +24,7 @@ from fakes.slack import running_workspace
 from secrecy.gestures import PEOPLE, People
 from secrecy.kept import Overheard, Register
 from secrecy.looked import ANYBODY, Looked
-from tocsin.playground.manifest import Manifest
+from slack_emulator.manifest import Manifest
 from tocsin.slack import routes
 
 SWEPT = 50

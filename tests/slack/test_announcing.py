@@ -9,9 +9,9 @@ import pytest
 from fakes.bot import RunningBot, chosen, ticked
 from fakes.readings import cards, newest, own_channel, pressed, settled, told, words
 
+from slack_emulator.faults import Fault
+from slack_emulator.model import Person, UserGroup
 from tocsin.incidents.model import Incident
-from tocsin.playground.faults import Fault
-from tocsin.playground.model import Person, UserGroup
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -12,10 +12,10 @@ from fakes.bot import RunningBot, chosen, running_bot
 from fakes.readings import block_ids, pressed, settled, words
 from fakes.slack import running_workspace
 
+from slack_emulator.manifest import Manifest
+from slack_emulator.model import View
 from tocsin.actions.ports import loop_time
 from tocsin.incidents.errors import Refused
-from tocsin.playground.manifest import Manifest
-from tocsin.playground.model import View
 from tocsin.slack import routes
 
 PARTS, TEAM = "applies_to_parts", "custom_field_entries.team"

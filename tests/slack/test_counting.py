@@ -12,8 +12,8 @@ from fakes.bot import RunningBot, chosen, running_bot
 from fakes.readings import settled
 from slack_bolt.request.async_request import AsyncBoltRequest
 
-from tocsin.playground.faults import Fault
-from tocsin.playground.model import View
+from slack_emulator.faults import Fault
+from slack_emulator.model import View
 from tocsin.slack.app import DELIVERY
 from tocsin.slack.desk import Delivery
 

@@ -24,9 +24,9 @@ from fakes.readings import (
     words,
 )
 
+from slack_emulator.faults import Fault
+from slack_emulator.model import Outcome, View
 from tocsin.incidents.model import Incident
-from tocsin.playground.faults import Fault
-from tocsin.playground.model import Outcome, View
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -8,7 +8,7 @@ import pytest
 from fakes.bot import RunningBot, asks_whether_sure, chosen, picked, ticked, typed
 from fakes.readings import deliver, how_many, last_delivery, newest, pressed, settled, words
 
-from tocsin.playground.model import View
+from slack_emulator.model import View
 from tocsin.slack.floods import MOST, SECONDS
 from tocsin.slack.views.declare import read_declare
 

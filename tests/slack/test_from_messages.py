@@ -12,9 +12,9 @@ from fakes.bot import RunningBot, chosen
 from fakes.errands import declared, sent, until, whispers
 from fakes.readings import cards, newest, post, settled, value, words
 
+from slack_emulator.faults import Fault
+from slack_emulator.model import Person, View
 from tocsin.incidents.model import Incident
-from tocsin.playground.faults import Fault
-from tocsin.playground.model import Person, View
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -17,10 +17,10 @@ from fakes.managing import asked, verbs
 from fakes.readings import cards, deliver, last_delivery, newest, own_channel, settled, told, words
 from structlog.typing import EventDict
 
+from slack_emulator.faults import Fault
+from slack_emulator.model import Channel, Person, Request, View
 from tocsin.actions.ports import loop_time
 from tocsin.incidents.model import Incident
-from tocsin.playground.faults import Fault
-from tocsin.playground.model import Channel, Person, Request, View
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

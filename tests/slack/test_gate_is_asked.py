@@ -43,8 +43,6 @@ FAMILIES = tuple(
 def functions() -> Iterator[tuple[str, Function]]:
     """Every function of the bot, by its file and name."""
     for path in sorted(SOURCE.rglob("*.py")):
-        if "playground" in path.parts:
-            continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, Function):
                 yield f"{path.relative_to(SOURCE)}:{node.name}", node

@@ -15,8 +15,8 @@ from fakes.bot import RunningBot, chosen, picked, typed
 from fakes.estate import AWAY, HOME, HOME_ADMIN, Lobby, lobby
 from fakes.readings import cards, settled, words
 
+from slack_emulator.model import Message, Request, View
 from tocsin.incidents.model import Incident
-from tocsin.playground.model import Message, Request, View
 
 pytestmark = pytest.mark.asyncio
 MAX = "U0MAX00002"

@@ -22,8 +22,8 @@ from fakes.readings import newest, settled, words
 from fakes.slack import running_workspace
 from starlette.applications import Starlette
 
+from slack_emulator.manifest import Manifest
 from tocsin.assembly import connected, opened
-from tocsin.playground.manifest import Manifest
 from tocsin.settings import read_settings
 from tocsin.slack import routes
 from tocsin.slack.http import LARGEST_BODY, MOST_HELD

@@ -15,9 +15,9 @@ from fakes.estate import AWAY, AWAY_ADMIN, HOME, HOME_ADMIN, ORG, Lobby, heading
 from fakes.readings import settled, words
 from fakes.terminal import Terminal
 
+from slack_emulator.faults import Fault
 from tocsin.incidents.model import Incident
 from tocsin.journal.pending import fetch_pending
-from tocsin.playground.faults import Fault
 from tocsin.settings import ConfigurationError
 
 pytestmark = pytest.mark.asyncio

@@ -15,13 +15,13 @@ from fakes.patience import LIMIT
 from fakes.readings import cards, newest, said, told, words
 from fakes.slack import running_workspace
 
+from slack_emulator.faults import Fault
+from slack_emulator.manifest import Manifest
+from slack_emulator.model import Message, Person
 from tocsin.actions.change import Changed
 from tocsin.actions.promises import KeepsIncidents
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import IncidentChange
-from tocsin.playground.faults import Fault
-from tocsin.playground.manifest import Manifest
-from tocsin.playground.model import Message, Person
 from tocsin.slack import routes
 
 HOST = "http://127.0.0.1"

@@ -12,10 +12,10 @@ from fakes.bot import RunningBot, picked
 from fakes.errands import declared, typed_verb
 from fakes.readings import cards, newest, settled, words
 
+from slack_emulator.faults import Fault
+from slack_emulator.model import Person as Somebody
 from tocsin.incidents import exporting, listing
 from tocsin.incidents.model import Incident, Person, PersonId, TimelineEntry
-from tocsin.playground.faults import Fault
-from tocsin.playground.model import Person as Somebody
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -9,8 +9,8 @@ import pytest
 from fakes.bot import RunningBot, chosen, ticked
 from fakes.readings import deliver, how_many, newest, pressed, settled, told, words
 
-from tocsin.playground.faults import Fault
-from tocsin.playground.model import Person, Role, View
+from slack_emulator.faults import Fault
+from slack_emulator.model import Person, Role, View
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -7,10 +7,10 @@ from fakes.beginning import declared_before
 from fakes.bot import RunningBot
 from fakes.readings import cards, newest, words
 
+from slack_emulator.faults import Fault
+from slack_emulator.model import Message, Person
 from tocsin.incidents.model import Incident
 from tocsin.incidents.permissions import VERBS
-from tocsin.playground.faults import Fault
-from tocsin.playground.model import Message, Person
 from tocsin.slack import routes
 from tocsin.slack.listeners.choose import WAYS
 from tocsin.slack.listeners.errands import GATES

@@ -6,8 +6,8 @@ import pytest
 from fakes.bot import RunningBot, chosen
 from fakes.readings import cards, newest, own_channel, post, said, settled, told, words
 
+from slack_emulator.model import Person, View
 from tocsin.incidents.model import Incident
-from tocsin.playground.model import Person, View
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -11,8 +11,8 @@ from fakes.bot import RunningBot, chosen, ticked
 from fakes.errands import opened_by, typed_verb
 from fakes.readings import block_ids, deliver, settled
 
+from slack_emulator.model import View
 from tocsin.incidents.permissions import NOT_SEEN
-from tocsin.playground.model import View
 from tocsin.slack import routes
 from tocsin.slack.views.errand import Errand
 

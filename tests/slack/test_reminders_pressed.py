@@ -10,8 +10,8 @@ from fakes.errands import declared, press_card, until, whispers
 from fakes.managing import somebody, verbs
 from fakes.readings import cards, words
 
+from slack_emulator.model import Message
 from tocsin.incidents.model import Incident
-from tocsin.playground.model import Message
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -16,8 +16,8 @@ from fakes.operated import figures
 from fakes.readings import deliver, last_delivery, newest, settled
 from fakes.slack import running_workspace
 
+from slack_emulator.manifest import Manifest
 from tocsin import logs
-from tocsin.playground.manifest import Manifest
 from tocsin.slack import routes
 from tocsin.slack.counting import every_route
 from tocsin.tracing import trace, traced

@@ -11,9 +11,9 @@ from fakes.bot import RunningBot, chosen, ticked
 from fakes.estate import AWAY, AWAY_ADMIN, HOME, HOME_ADMIN, Lobby, lobby
 from fakes.readings import cards, settled, words
 
+from slack_emulator.model import UserGroup
 from tocsin.incidents.model import Incident
 from tocsin.incidents.permissions import NOT_SEEN
-from tocsin.playground.model import UserGroup
 
 pytestmark = pytest.mark.asyncio
 SECRET = "Quaggaword is slow"

@@ -20,11 +20,11 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
+from slack_emulator.faults import Fault
+from slack_emulator.manifest import Manifest
+from slack_emulator.model import Outcome
+from slack_emulator.socket_mode import CONNECTION_LIMIT, Connection, Sockets
 from tocsin.incidents.errors import SlackRefused
-from tocsin.playground.faults import Fault
-from tocsin.playground.manifest import Manifest
-from tocsin.playground.model import Outcome
-from tocsin.playground.socket_mode import CONNECTION_LIMIT, Connection, Sockets
 from tocsin.slack import routes
 from tocsin.slack.app import DELIVERY
 from tocsin.slack.calls import open_session, web_client

@@ -14,9 +14,9 @@ from fakes.bot import RunningBot, picked, ticked, typed
 from fakes.errands import opened_by, sent, typed_verb
 from fakes.readings import deliver, how_many, newest, settled, told
 
+from slack_emulator.faults import Fault
+from slack_emulator.model import Person, View
 from tocsin.incidents.model import Incident
-from tocsin.playground.faults import Fault
-from tocsin.playground.model import Person, View
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

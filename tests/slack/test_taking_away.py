@@ -15,9 +15,9 @@ from fakes.errands import declared, headline, opened_by, press_card, sent, typed
 from fakes.readings import cards, own_channel, settled, told, words
 from structlog.typing import EventDict
 
+from slack_emulator.faults import Fault
+from slack_emulator.model import Message
 from tocsin.incidents.model import Incident
-from tocsin.playground.faults import Fault
-from tocsin.playground.model import Message
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

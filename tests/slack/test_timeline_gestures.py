@@ -17,8 +17,8 @@ from fakes.errands import (
 )
 from fakes.readings import deliver, last_delivery, settled, words
 
+from slack_emulator.model import Message
 from tocsin.incidents.model import Incident, TimelineEntry
-from tocsin.playground.model import Message
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

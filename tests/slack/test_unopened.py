@@ -6,8 +6,8 @@ import pytest
 from fakes.bot import RunningBot, chosen
 from fakes.readings import cards, newest, said, settled, told, value, words
 
-from tocsin.playground.faults import Fault
-from tocsin.playground.model import Message, View
+from slack_emulator.faults import Fault
+from slack_emulator.model import Message, View
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

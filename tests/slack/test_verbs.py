@@ -10,8 +10,8 @@ from fakes.bot import RunningBot, chosen, picked, typed
 from fakes.errands import declared, headline, opened_by, sent, typed_verb, whispers
 from fakes.readings import block_ids, cards, pressed, settled, told, value, words
 
+from slack_emulator.faults import Fault
 from tocsin.incidents.model import Incident
-from tocsin.playground.faults import Fault
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -11,6 +11,9 @@ from fakes.declarations import ANA, DAWN
 from hypothesis import given
 from hypothesis import strategies as st
 
+from slack_emulator.blocks import message_errors, view_errors
+from slack_emulator.elements import initial_values
+from slack_emulator.text import broadcasts
 from tocsin.backends.catalogue import Catalogue
 from tocsin.incidents.model import (
     ChannelId,
@@ -28,9 +31,6 @@ from tocsin.incidents.model import (
     Status,
 )
 from tocsin.incidents.requests import DeclareRequest
-from tocsin.playground.blocks import message_errors, view_errors
-from tocsin.playground.elements import initial_values
-from tocsin.playground.text import broadcasts
 from tocsin.slack.routes import help_anywhere, help_here
 from tocsin.slack.views.card import card, card_text
 from tocsin.slack.views.channel import bookmark_title, purpose, topic

@@ -11,8 +11,8 @@ from fakes.errands import sent
 from fakes.readings import cards, pressed, settled, value, words
 from fakes.slash import CASES, Answered, slash, spelt
 
+from slack_emulator.model import View
 from tocsin.incidents.model import Incident
-from tocsin.playground.model import View
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -13,9 +13,9 @@ from fakes.errands import opened_by, typed_verb
 from fakes.readings import settled, value, words
 from fakes.slash import slash
 
+from slack_emulator.faults import Fault
+from slack_emulator.model import Person
 from tocsin.incidents.model import Incident
-from tocsin.playground.faults import Fault
-from tocsin.playground.model import Person
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

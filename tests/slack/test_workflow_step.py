@@ -13,12 +13,12 @@ from fakes.bot import RunningBot, running_bot
 from fakes.readings import cards, how_many, newest, told, words
 from fakes.slack import running_workspace
 
+from slack_emulator.faults import Fault
+from slack_emulator.manifest import Manifest
+from slack_emulator.model import Message, Person
+from slack_emulator.step_runs import StepRun
 from tocsin.actions.ports import Backend
 from tocsin.incidents.errors import Refused
-from tocsin.playground.faults import Fault
-from tocsin.playground.manifest import Manifest
-from tocsin.playground.model import Message, Person
-from tocsin.playground.step_runs import StepRun
 from tocsin.slack import routes
 
 CALLBACK = "declare_incident"

@@ -13,11 +13,11 @@ from fakes.slack import running_workspace
 from history.checker import violations
 from history.history import History
 
+from slack_emulator.manifest import Manifest
 from soak.bot import sample
 from soak.crowd import Crowd
 from soak.figures import Figures
 from soak.weather import Weather, refreshing
-from tocsin.playground.manifest import Manifest
 from tocsin.slack import routes
 
 LISTS = frozenset({"users.conversations", "users.list", "conversations.history", "conversations.replies"})

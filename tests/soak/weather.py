@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 
 from fakes.patience import LIMIT
 
-from tocsin.playground.faults import Fault, Faults
-from tocsin.playground.socket_mode import Connection, Sockets
+from slack_emulator.faults import Fault, Faults
+from slack_emulator.socket_mode import Connection, Sockets
 
 LIMITED, LOST, BROKEN = 0.20, 0.02, 0.01
 NO_WEATHER = frozenset({"auth.test", "apps.connections.open"})

@@ -18,8 +18,8 @@ from crash.vendors import OwnFile
 from fakes.patience import LIMIT
 from history.history import History, Press
 
+from slack_emulator.model import Outcome
 from stateful.scene import Scene
-from tocsin.playground.model import Outcome
 
 MOST_KILLS = 4
 """In one example, so that there is a life left that comes to its end."""

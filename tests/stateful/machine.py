@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from hypothesis.errors import StopTest
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from slack_emulator.faults import Fault
+from slack_emulator.model import Message, Outcome, Request, View
 from stateful.scene import Scene
 from tocsin.incidents.rules import channel_name
-from tocsin.playground.faults import Fault
-from tocsin.playground.model import Message, Outcome, Request, View
 
 REPEATED = re.compile(r"said \d+ times.*(could not be opened|unopened)")
 PEOPLE = st.sampled_from(("ana", "ben", "chloe", "darius"))

@@ -21,14 +21,14 @@ from fakes.patience import LIMIT
 from fakes.slack import RunningWorkspace
 from history.history import History, Press
 
+from slack_emulator.faults import Fault
+from slack_emulator.manifest import Manifest
+from slack_emulator.model import Outcome
+from slack_emulator.seed import seed
+from slack_emulator.server import served
+from slack_emulator.workspace import Workspace
 from tocsin.actions.ports import Backend
 from tocsin.assembly import Bot, connected, data_dir, opened
-from tocsin.playground.faults import Fault
-from tocsin.playground.manifest import Manifest
-from tocsin.playground.model import Outcome
-from tocsin.playground.seed import seed
-from tocsin.playground.server import served
-from tocsin.playground.workspace import Workspace
 from tocsin.settings import read_settings
 from tocsin.slack import routes
 from tocsin.slack.floods import Floods

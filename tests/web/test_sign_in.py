@@ -13,8 +13,8 @@ from fakes.declarations import declaration
 from fakes.estate import AWAY, AWAY_ADMIN, GUEST, HOME, HOME_ADMIN, Lobby, heading, lobby
 from starlette.responses import Response
 
+from slack_emulator.model import Enterprise
 from tocsin.incidents.model import Person, PersonId
-from tocsin.playground.model import Enterprise
 from tocsin.web.guard import own_origins
 from tocsin.web.trips import MOST_UNPROVEN, UNPROVEN_SECONDS, Trips, is_local
 

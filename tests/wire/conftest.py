@@ -9,7 +9,7 @@ import pytest_asyncio
 from fakes.operated import canaries, free_port, operated
 from fakes.slack import running_workspace
 
-from tocsin.playground.manifest import Manifest
+from slack_emulator.manifest import Manifest
 from tocsin.slack import routes
 from wire.journey import WRITTEN, Journey, over
 

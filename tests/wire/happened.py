@@ -10,8 +10,8 @@ from fakes.estate import AWAY, AWAY_ADMIN, HOME, HOME_ADMIN, Lobby, heading
 from fakes.patience import LIMIT
 from fakes.readings import pressed, said, value, words
 
+from slack_emulator.model import Message
 from tocsin.incidents.model import Incident
-from tocsin.playground.model import Message
 from tocsin.slack.listeners.workflow import DECLARE
 from wire.journey import WRITTEN, Journey, text
 from wire.rows import row

@@ -17,10 +17,10 @@ from fakes.patience import LIMIT
 from fakes.readings import cards, told, words
 from fakes.slack import RunningWorkspace
 
+from slack_emulator.model import Message, View
 from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import LocalBackend
 from tocsin.incidents.model import FollowUp, Incident, TimelineEntry
-from tocsin.playground.model import Message, View
 
 WRITTEN = "quaggaword"
 """In everything that people write here, and in no log."""

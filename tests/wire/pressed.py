@@ -10,9 +10,9 @@ from fakes.errands import press_card, press_in_view, until
 from fakes.patience import LIMIT
 from fakes.readings import block_ids, pressed, said, told, value, words
 
+from slack_emulator.faults import Fault
+from slack_emulator.model import Message, View
 from tocsin.incidents.model import Incident
-from tocsin.playground.faults import Fault
-from tocsin.playground.model import Message, View
 from wire.journey import WRITTEN, Journey, text
 from wire.rows import row
 

@@ -12,9 +12,9 @@ from fakes.operated import free_port, operated
 from fakes.patience import LIMIT
 from fakes.slack import RunningWorkspace, running_workspace
 
-from tocsin.playground.delivery import Answer
-from tocsin.playground.manifest import Manifest
-from tocsin.playground.state import new_id
+from slack_emulator.delivery import Answer
+from slack_emulator.manifest import Manifest
+from slack_emulator.state import new_id
 from tocsin.slack import routes
 
 pytestmark = [pytest.mark.process, pytest.mark.asyncio(loop_scope="module")]

@@ -18,7 +18,7 @@ from fakes.patience import LIMIT
 from fakes.slack import RunningWorkspace, running_workspace
 from hostile.test_inbound import signature
 
-from tocsin.playground.manifest import Manifest
+from slack_emulator.manifest import Manifest
 from tocsin.slack import routes
 
 pytestmark = [pytest.mark.process, pytest.mark.asyncio]

@@ -12,7 +12,7 @@ from fakes.estate import Lobby, lobby
 from fakes.operated import figures, free_port, handled, operated
 from fakes.slack import running_workspace
 
-from tocsin.playground.manifest import Manifest
+from slack_emulator.manifest import Manifest
 from tocsin.slack import routes
 from wire.every import BESIDE_DEVREV, CONFIG, EVERY, FILES, HERE, INSTALLED, followed, of_kind
 from wire.journey import Journey, over

@@ -13,8 +13,8 @@ from fakes.operated import canaries, free_port, operated
 from fakes.readings import told, value
 from fakes.slack import running_workspace
 
-from tocsin.playground.manifest import Manifest
-from tocsin.playground.model import Message, View
+from slack_emulator.manifest import Manifest
+from slack_emulator.model import Message, View
 from tocsin.slack import routes
 from wire.journey import WRITTEN, Journey, over
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fakes.devrev.refusals import customization, invalid_enum, invalid_id, not_permitted
-from tocsin.playground.faults import Faults
+from slack_emulator.faults import Faults
 
 DON = "don:core:dvrv-us-1:devo/northwind"
 PEOPLE = "don:identity:dvrv-us-1:devo/northwind:devu"

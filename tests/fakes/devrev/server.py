@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from fakes.devrev.methods import METHODS
 from fakes.devrev.org import FakeOrg
 from fakes.devrev.refusals import Refusal
-from tocsin.playground.faults import Fault
+from slack_emulator.faults import Fault
 from tocsin.web.serving import listen, serving
 
 LIMIT = 1000

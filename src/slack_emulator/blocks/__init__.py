@@ -1,0 +1,29 @@
+"""Block Kit as Slack judges it: which blocks, views and messages are refused, and in which words."""
+
+from typing import Literal
+
+from slack_emulator.blocks.inputs import input_errors
+from slack_emulator.blocks.messages import Refusal, message_errors, message_refusal
+from slack_emulator.blocks.views import view_errors, view_too_large
+from slack_emulator.blocks.whole import errors_in
+
+Surface = Literal["modal", "home", "message"]
+
+__all__ = [
+    "Refusal",
+    "Surface",
+    "block_errors",
+    "input_errors",
+    "message_errors",
+    "message_refusal",
+    "view_errors",
+    "view_too_large",
+]
+
+
+def block_errors(blocks: object, surface: Surface) -> list[str]:
+    """What Slack would refuse in these blocks on that surface; [] when they are valid.
+
+    Lines are worded and pointed like `response_metadata.messages` (Slack, block validation errors).
+    """
+    return errors_in(blocks, surface, "/blocks" if surface == "message" else "/view/blocks")

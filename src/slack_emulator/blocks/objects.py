@@ -1,0 +1,134 @@
+"""The small objects that blocks and elements are made of: texts, options, confirmations."""
+
+from collections.abc import Mapping
+
+from slack_emulator.grammar import (
+    Address,
+    Complaints,
+    Flag,
+    Kinds,
+    Many,
+    OneOf,
+    Rule,
+    Shape,
+    Spec,
+    Words,
+    complaint,
+    exactly_one,
+)
+from slack_emulator.limits import LEAST, MOST
+
+PLAIN_KEYS: dict[str, Spec] = {"emoji": Flag()}
+MRKDWN_KEYS: dict[str, Spec] = {"verbatim": Flag()}
+
+
+def plain(most: int) -> Spec:
+    """A plain_text object (Slack, text object)."""
+    return Kinds({"plain_text": Shape({"text": Words(most)}, PLAIN_KEYS)})
+
+
+def worded(most: int) -> Spec:
+    """A text object of either kind (Slack, text object)."""
+    words = {"text": Words(most)}
+    return Kinds({"plain_text": Shape(words, PLAIN_KEYS), "mrkdwn": Shape(words, MRKDWN_KEYS)})
+
+
+ACTION_ID = Words(MOST["action_id"])
+BLOCK_ID = Words(MOST["block_id"])
+
+# Slack documents the text as plain_text, its own SDK makes mrkdwn: both are taken.
+CONFIRM = Shape(
+    {
+        "title": plain(MOST["confirmation.title"]),
+        "text": worded(MOST["confirmation.text"]),
+        "confirm": plain(MOST["confirmation.confirm"]),
+        "deny": plain(MOST["confirmation.deny"]),
+    },
+    {"style": OneOf("primary", "danger")},
+)
+
+_OPTION_VALUE = Words(MOST["option.value"])
+
+# Slack, option object: menus take plain_text only, radio buttons and checkboxes mrkdwn too,
+# and `url` is for overflow menus.
+PLAIN_OPTION = Shape(
+    {"text": plain(MOST["option.text"]), "value": _OPTION_VALUE},
+    {"description": plain(MOST["option.description"])},
+)
+OVERFLOW_OPTION = Shape(
+    PLAIN_OPTION.required, {**PLAIN_OPTION.optional, "url": Address(MOST["option.url"], web=False)}
+)
+RICH_OPTION = Shape(
+    {"text": worded(MOST["option.text"]), "value": _OPTION_VALUE},
+    {"description": worded(MOST["option.description"])},
+)
+OPTION_GROUP = Shape(
+    {
+        "label": plain(MOST["option_group.label"]),
+        "options": Many(PLAIN_OPTION, MOST["option_group.options"], LEAST["option_group.options"]),
+    }
+)
+
+CONVERSATION_FILTER = Shape(
+    optional={
+        "include": Many(OneOf("im", "mpim", "private", "public"), least=1, distinct=True),
+        "exclude_external_shared_channels": Flag(),
+        "exclude_bot_users": Flag(),
+    }
+)
+DISPATCH_CONFIG = Shape(
+    {
+        "trigger_actions_on": Many(
+            OneOf("on_enter_pressed", "on_character_entered"),
+            MOST["dispatch_action_configuration.trigger_actions_on"],
+            LEAST["dispatch_action_configuration.trigger_actions_on"],
+            distinct=True,
+        )
+    }
+)
+SLACK_FILE = Shape(
+    optional={"id": Words(form=r"F[A-Z0-9]+", wanted="invalid file id"), "url": Address()},
+    rules=(exactly_one("id", "url"),),
+)
+SLACK_ICON = Kinds({"icon": Shape({"name": Words()})})
+WORKFLOW = Shape(
+    {
+        "trigger": Shape(
+            {"url": Address()},
+            {"customizable_input_parameters": Many(Shape({"name": Words(), "value": Words(least=0)}))},
+        )
+    }
+)
+RAW_TEXT = Shape({"text": Words(MOST["data_table.cell_text"], LEAST["data_table.cell_text"])})
+
+
+def options_of(element: Mapping[str, object]) -> list[object]:
+    """Every option of a menu, out of its groups where it has them."""
+    options = element.get("options")
+    if isinstance(options, list):
+        return list(options)
+    groups = element.get("option_groups")
+    if not isinstance(groups, list):
+        return []
+    return [option for group in groups if isinstance(group, dict) for option in options_of(group)]
+
+
+def _initial_among_options(element: Mapping[str, object], at: str) -> Complaints:
+    chosen = element.get(
+        "initial_options", [element["initial_option"]] if "initial_option" in element else []
+    )
+    offered = options_of(element)
+    for option in chosen if isinstance(chosen, list) else []:
+        if option not in offered:
+            field = "initial_options" if "initial_options" in element else "initial_option"
+            yield complaint(f"{field} must exactly match one of the provided options", f"{at}/{field}")
+
+
+def _distinct_values(element: Mapping[str, object], at: str) -> Complaints:
+    values = [option.get("value") for option in options_of(element) if isinstance(option, dict)]
+    for value in sorted({str(value) for value in values if values.count(value) > 1}):
+        yield complaint(f"option values must be unique: {value}", at)
+
+
+# Slack, option object: `value` is unique; `initial_option` exactly matches one of the options.
+OPTION_RULES: tuple[Rule, ...] = (_initial_among_options, _distinct_values)

@@ -1,0 +1,257 @@
+"""Several workspaces at one address, as one Slack: their apps, who installed them, what a token is for."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from slack_emulator.manifest import Manifest
+from slack_emulator.model import Enterprise, InstalledApp, Json, Person, Refused
+from slack_emulator.response_urls import ResponseUrl
+from slack_emulator.signing import Signing
+from slack_emulator.state import new_id
+from slack_emulator.workspace import Workspace, bot_name
+
+TOKEN_SECONDS = 12 * 3600
+"""Slack, Using token rotation: an access token lives for twelve hours."""
+
+NEEDS_TEAM = frozenset(
+    {
+        "conversations.create",
+        "conversations.list",
+        "usergroups.list",
+        "users.conversations",
+        "users.list",
+    }
+)
+"""Slack, org-ready apps: the methods of ours that need `team_id` with an org-wide token."""
+
+
+@dataclass
+class Grant:
+    """What somebody agreed to on one of Slack's pages; its code is good once, for ten minutes."""
+
+    app: InstalledApp
+    workspace: Workspace
+    person: str
+    redirect_uri: str
+    born: float
+    nonce: str = ""
+    openid: bool = False
+    wide: bool = False
+    used: bool = False
+
+
+@dataclass
+class Estate:
+    """One Slack. With `org` its workspaces are those of one organization."""
+
+    workspaces: Sequence[Workspace]
+    org: Enterprise | None = None
+    apps: dict[str, InstalledApp] = field(default_factory=dict)
+    """Apps by client id, as they are made: installed nowhere."""
+    grants: dict[str, Grant] = field(default_factory=dict)
+    revoked: dict[str, str] = field(default_factory=dict)
+    """Tokens that are good no more, with what Slack then says."""
+    signing: Signing = field(default_factory=Signing)
+
+    def __post_init__(self) -> None:
+        for workspace in self.workspaces:
+            workspace.state.org = self.org
+            # An app holds its connections for all of Slack.
+            workspace.share_sockets(self.first.sockets)
+
+    @property
+    def first(self) -> Workspace:
+        return self.workspaces[0]
+
+    @property
+    def base_url(self) -> str:
+        return self.first.base_url
+
+    @base_url.setter
+    def base_url(self, url: str) -> None:
+        for workspace in self.workspaces:
+            workspace.base_url = url
+
+    # channels
+
+    def share(self, host: Workspace, channel_id: str, sister: Workspace, *people: str) -> None:
+        """Share a channel with a sister workspace, and let these people of it in (Slack, Enterprise Grid)."""
+        if self.org is None:
+            raise Refused("not_an_enterprise")
+        channel, team = host.channel(channel_id), sister.state.team.id
+        if team not in channel.shared_in_org:
+            channel.shared_in_org.append(team)
+        for person in people:
+            host.state.keep(replace(sister.person(person), team_id=team, org=self.org.id))
+            channel.members.append(person)
+        host.state.keep(channel)
+
+    # apps
+
+    def register(self, manifest: Manifest) -> InstalledApp:
+        """Make an app, as at api.slack.com/apps; workspaces then install it by themselves."""
+        app_id = new_id("A")
+        app = InstalledApp(
+            app_id=app_id,
+            name=manifest.name,
+            manifest=manifest,
+            bot_user_id="",
+            bot_id="",
+            bot_token="",
+            app_token="xapp-1-" + app_id + "-" + secrets.token_hex(16),
+            signing_secret=secrets.token_hex(16),
+            client_id=f"{secrets.randbelow(10**12)}.{secrets.randbelow(10**12)}",
+            client_secret=secrets.token_hex(16),
+            verification_token=secrets.token_hex(12),
+            installer="",
+        )
+        self.apps[app.client_id] = app
+        return app
+
+    def app_of_client(self, client_id: str) -> InstalledApp:
+        """Refused with `invalid_client_id`."""
+        if app := self.apps.get(client_id):
+            return app
+        for workspace in self.workspaces:
+            for app in workspace.apps():
+                if app.client_id == client_id:
+                    return app
+        raise Refused("invalid_client_id")
+
+    def installed(self, app: InstalledApp) -> list[tuple[Workspace, InstalledApp]]:
+        """Where this app is."""
+        return [(w, a) for w in self.workspaces for a in w.apps() if a.app_id == app.app_id]
+
+    def install(self, grant: Grant) -> InstalledApp:
+        """Install where the grant says, or renew the token of an install that is there."""
+        where = self.workspaces if grant.wide else [grant.workspace]
+        org = self.org.id if grant.wide and self.org else ""
+        earlier = [a for w, a in self.installed(grant.app) if w in where and a.org == org]
+        bot = earlier[0].bot_user_id if earlier else new_id("U")
+        installed = replace(
+            grant.app,
+            bot_user_id=bot,
+            bot_id=earlier[0].bot_id if earlier else new_id("B"),
+            installer=grant.person,
+            org=org,
+        )
+        self._issue(installed)
+        for workspace in where:
+            workspace.move_in(installed, _bot(installed))
+        return installed
+
+    def _issue(self, app: InstalledApp) -> None:
+        """A bot token, and where tokens rotate, when it ends and what renews it."""
+        if not app.manifest.token_rotation:
+            app.bot_token = "xoxb-" + secrets.token_hex(16)
+            return
+        app.bot_token = "xoxe.xoxb-1-" + secrets.token_hex(24)
+        app.refresh_token = "xoxe-1-" + secrets.token_hex(24)
+        app.expires_at = self.first.clock.now() + TOKEN_SECONDS
+
+    def refresh(self, client: InstalledApp, refresh_token: str) -> InstalledApp:
+        """New tokens; the access token that was there is good to its end, the refresh token no more."""
+        found = [
+            (w, a) for w, a in self.installed(client) if refresh_token and a.refresh_token == refresh_token
+        ]
+        if not found:
+            raise Refused("invalid_refresh_token")
+        renewed = replace(found[0][1])
+        renewed.old_tokens = {**renewed.old_tokens, renewed.bot_token: renewed.expires_at or 0.0}
+        self._issue(renewed)
+        for workspace, _ in found:
+            workspace.move_in(renewed, _bot(renewed))
+        return renewed
+
+    def exchange(self, client: InstalledApp, token: str) -> InstalledApp:
+        """Slack, oauth.v2.exchange: a token that never ends for a pair that rotates."""
+        if not client.manifest.token_rotation:
+            raise Refused("token_rotation_not_enabled")
+        found = [(w, a) for w, a in self.installed(client) if a.bot_token == token]
+        if not found:
+            raise Refused("invalid_token")
+        if found[0][1].refresh_token:
+            raise Refused("token_already_exchanged")
+        renewed = replace(found[0][1])
+        self._issue(renewed)
+        for workspace, _ in found:
+            workspace.move_in(renewed, _bot(renewed))
+        return renewed
+
+    def uninstall(self, workspace: Workspace, app_id: str) -> None:
+        """An admin removes the app: its token is good no more, and it is told (Slack, app_uninstalled)."""
+        app = workspace.app(app_id)
+        there = [w for w, a in self.installed(app) if a.bot_token == app.bot_token]
+        self.revoked[app.bot_token] = "account_inactive"
+        workspace.events.emit(
+            {"type": "tokens_revoked", "tokens": {"oauth": [], "bot": [app.bot_user_id]}}, only=app
+        )
+        workspace.events.emit({"type": "app_uninstalled"}, only=app)
+        for one in there:
+            one.move_out(app_id)
+
+    def revoke(self, app: InstalledApp) -> None:
+        """Slack, auth.revoke: of a bot's only token, which uninstalls the app."""
+        for workspace, there in self.installed(app):
+            if there.bot_token == app.bot_token:
+                workspace.move_out(app.app_id)
+        self.revoked[app.bot_token] = "token_revoked"
+
+    # requests
+
+    def holding(self, token: str) -> list[tuple[Workspace, InstalledApp]]:
+        """The installs that this token is of. Refused when it was of one, and is no more."""
+        if token in self.revoked:
+            raise Refused(self.revoked[token])
+        found = [(w, a) for w in self.workspaces for a in w.apps() if token and a.holds(token)]
+        for _, app in found:
+            ends = app.expires_at if token == app.bot_token else app.old_tokens.get(token)
+            if token != app.app_token and ends is not None and self.first.clock.now() >= ends:
+                raise Refused("token_expired")
+        return found
+
+    def workspace_for(self, method: str, token: str, given: Json) -> Workspace:
+        """Whose call it is; an org-wide token says so by `team_id`, or by what it names."""
+        found = [workspace for workspace, _ in self.holding(token)]
+        if len(found) < 2 or method == "apps.connections.open":
+            return found[0] if found else self.first
+        team = str(given.get("team_id") or "")
+        named = next((w for w in found if w.state.team.id == team), None)
+        if team and named is None:
+            raise Refused("team_access_not_granted")
+        if method in NEEDS_TEAM:
+            if named is None:
+                raise Refused("missing_argument", arg="team_id")
+            return named
+        # Other methods ignore `team_id` where a channel or a view says by itself whose it is.
+        knowing = [w for w in found if _knows(w, given)]
+        if named in knowing or not knowing:
+            return named or found[0]
+        return knowing[0]
+
+    def response_url(self, key: str) -> tuple[Workspace, ResponseUrl] | None:
+        for workspace in self.workspaces:
+            if (url := workspace.response_urls.find(key)) is not None:
+                return workspace, url
+        return None
+
+
+def _bot(app: InstalledApp) -> Person:
+    return Person(
+        id=app.bot_user_id,
+        name=bot_name(app.manifest),
+        real_name=app.manifest.bot_name,
+        email="",
+        is_bot=True,
+        color="e06b56",
+        app_id=app.app_id,
+    )
+
+
+def _knows(workspace: Workspace, given: Json) -> bool:
+    named = {str(given.get(name) or "") for name in ("channel", "channel_id", "user", "user_id")}
+    known = not named.isdisjoint({*workspace.state.channels, *workspace.state.people})
+    return known or workspace.modals.knows(given.get("view_id"), given.get("trigger_id"))

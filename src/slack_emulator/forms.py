@@ -1,0 +1,263 @@
+"""What a person does in an app's forms, messages and Home: press, type, search, submit, close."""
+
+from __future__ import annotations
+
+from slack_emulator.blocks import input_errors
+from slack_emulator.commands import CommandActs, refusal, unanswered
+from slack_emulator.delivery import Answer
+from slack_emulator.elements import (
+    STATE_FIELDS,
+    action_of,
+    completed_state,
+    elements_of,
+    find_element,
+    initial_values,
+)
+from slack_emulator.modals import input_blocks
+from slack_emulator.model import InstalledApp, Json, Message, Outcome, Person, Refused, StateValues, View
+from slack_emulator.suggestions import options_in
+from slack_emulator.words import FORM_TROUBLE, refusal_words
+
+MIN_QUERY = 3
+"""Slack, external select: the default `min_query_length`."""
+
+
+class FormActs(CommandActs):
+    # what stands where
+
+    def _view(self, person: str, view_id: str) -> View:
+        view = self.modals.find(person, view_id)
+        if view is None:
+            raise Refused("view_not_found")
+        return view
+
+    def _element(self, blocks: list[Json], block_id: str, action_id: str) -> tuple[Json, Json]:
+        found = find_element(blocks, block_id, action_id)
+        if found is None:
+            raise Refused("invalid_action")
+        return found
+
+    def _app_of(self, app_id: str | None) -> InstalledApp:
+        for app in self.interactive_apps():
+            if app.app_id == app_id:
+                return app
+        raise Refused("interactivity_off")
+
+    # filling in
+
+    def type_into(self, person: str, view_id: str, block_id: str, action_id: str, value: Json) -> None:
+        """Change what is in the form, as the element's state; an option needs only its `value`.
+
+        Refused with `view_not_found`, `invalid_action` or `invalid_value`. Tells the app nothing.
+        """
+        self.actor(person)
+        view = self._view(person, view_id)
+        _, element = self._element(view.payload["blocks"], block_id, action_id)
+        self.modals.type_into(view, block_id, action_id, completed_state(element, value))
+
+    async def press(
+        self,
+        person: str,
+        action_id: str,
+        block_id: str,
+        *,
+        view_id: str | None = None,
+        channel: str | None = None,
+        ts: str | None = None,
+        value: Json | None = None,
+    ) -> Outcome:
+        """A button, or a choice in a select that stands in an actions or section block.
+
+        In a view (`view_id`) or in a message (`channel` and `ts`). `value` is the element's state,
+        for a select `{"selected_option": {"value": "high"}}`; a button needs none.
+        """
+        try:
+            actor = self.actor(person)
+            if view_id is not None:
+                view = self._view(person, view_id)
+                return await self._press_in_view(actor, view, block_id, action_id, value or {})
+            message = self._message_seen(actor, channel or "", ts or "")
+            return await self._press_in_message(actor, message, block_id, action_id, value or {})
+        except Refused as no:
+            return refusal(no, action_id)
+
+    def _message_seen(self, person: Person, channel: str, ts: str) -> Message:
+        self.conversations.visible(person.id, channel)
+        message = self.state.message(channel, ts)
+        if message.ephemeral_to not in (None, person.id):
+            raise Refused("message_not_found")
+        return message
+
+    async def _press_in_view(
+        self, person: Person, view: View, block_id: str, action_id: str, given: Json
+    ) -> Outcome:
+        app = self._app_of(view.app_id)
+        block, element = self._element(view.payload["blocks"], block_id, action_id)
+        action = action_of(block, element, given, self.state.next_ts())
+        if element["type"] in STATE_FIELDS:
+            self.modals.type_into(view, block_id, action_id, completed_state(element, given))
+        if block["type"] == "input" and not block.get("dispatch_action"):
+            return Outcome(True, view=view)
+        trigger = self.modals.trigger(app, person.id, view if view.type == "modal" else None)
+        payload = self.payloads.view_action(app, person, view, [action], trigger)
+        answer = await self.delivery.deliver(app, "interactive", payload, "block_actions")
+        return Outcome(True, view=view) if answer.ok else unanswered(answer, action_id, app)
+
+    async def _press_in_message(
+        self, person: Person, message: Message, block_id: str, action_id: str, given: Json
+    ) -> Outcome:
+        app = self._app_of(message.app_id)
+        block, element = self._element(message.blocks, block_id, action_id)
+        action = action_of(block, element, given, self.state.next_ts())
+        values = initial_values({"blocks": message.blocks})
+        if element["type"] in STATE_FIELDS:
+            values[block_id][action_id] = completed_state(element, given)
+        trigger = self.modals.trigger(app, person.id, channel=message.channel)
+        url = self.response_urls.mint(
+            app, person.id, message.channel, message_ts=message.ts, thread_ts=message.thread_ts
+        )
+        payload = self.payloads.message_action(app, person, message, [action], values, trigger, url)
+        answer = await self.delivery.deliver(app, "interactive", payload, "block_actions")
+        return Outcome(True) if answer.ok else unanswered(answer, action_id, app)
+
+    async def suggest(
+        self,
+        person: str,
+        view_id: str | None,
+        block_id: str,
+        action_id: str,
+        query: str,
+        *,
+        channel: str | None = None,
+        ts: str | None = None,
+    ) -> Outcome:
+        """The options of an external select for what was typed in its search; `options` on success."""
+        try:
+            actor = self.actor(person)
+            if view_id is not None:
+                view = self._view(person, view_id)
+                app, blocks = self._app_of(view.app_id), view.payload["blocks"]
+                where = self.payloads.view_container(app, view)
+            else:
+                message = self._message_seen(actor, channel or "", ts or "")
+                app, blocks = self._app_of(message.app_id), message.blocks
+                where = self.payloads.message_container(message)
+            _, element = self._element(blocks, block_id, action_id)
+        except Refused as no:
+            return refusal(no, action_id)
+        if len(query) < element.get("min_query_length", MIN_QUERY):
+            return Outcome(True, options=[])
+        payload = self.payloads.suggestion(app, actor, block_id, action_id, query, where)
+        answer = await self.delivery.deliver(app, "interactive", payload, "block_suggestion")
+        if not answer.ok:
+            return unanswered(answer, action_id, app)
+        try:
+            return Outcome(True, options=options_in(answer.response or {}))
+        except Refused as no:
+            return refusal(no, action_id)
+
+    # submitting
+
+    async def submit(self, person: str, view_id: str, values: StateValues | None = None) -> Outcome:
+        """Submit a modal, with `values` typed in first.
+
+        What the client itself refuses, and what the app answers with `errors`, comes back in `errors`
+        by block_id; the form stays open then, and when the app does not answer in time.
+        """
+        try:
+            actor, view = self.actor(person), self._view(person, view_id)
+            app = self._app_of(view.app_id)
+            for block_id, actions in (values or {}).items():
+                for action_id, value in actions.items():
+                    self.type_into(person, view_id, block_id, action_id, value)
+            if view.type != "modal" or not view.payload.get("submit"):
+                raise Refused("no_submit")
+        except Refused as no:
+            return refusal(no)
+        if errors := input_errors(view.payload, view.values):
+            words = refusal_words("missing_fields")
+            return Outcome(False, "invalid_input", errors, view, message=words)
+        trigger = self.modals.trigger(app, actor.id, view)
+        urls = self._response_urls_of(app, actor, view)
+        payload = self.payloads.submission(app, actor, view, trigger, urls)
+        answer = await self.delivery.deliver(app, "interactive", payload, "view_submission")
+        if not answer.ok:
+            return Outcome(False, answer.error, view=view, message=FORM_TROUBLE)
+        return self._submitted(app, actor, view, answer)
+
+    def _submitted(self, app: InstalledApp, person: Person, view: View, answer: Answer) -> Outcome:
+        response = answer.response or {}
+        try:
+            match response.get("response_action"):
+                case None:
+                    self.modals.close_view(view)
+                    return Outcome(True)
+                case "errors":
+                    return self._field_errors(view, response.get("errors"))
+                case "update":
+                    self.modals.changed(view, response.get("view") or {})
+                    return Outcome(True, view=view)
+                case "push":
+                    pushed = self.modals.pushed(app, person.id, response.get("view") or {})
+                    return Outcome(True, view=pushed)
+                case "clear":
+                    self.modals.close_all(person.id)
+                    return Outcome(True)
+                case _:
+                    raise Refused("invalid_response_action")
+        except Refused as no:
+            words = "; ".join([FORM_TROUBLE, *no.messages])
+            return Outcome(False, no.error, view=view, message=words)
+
+    def _field_errors(self, view: View, errors: object) -> Outcome:
+        """Slack, Modals: the keys of `errors` are block_ids of input blocks in this view."""
+        known = input_blocks(view.payload)
+        valid = isinstance(errors, dict) and errors and all(k in known and v for k, v in errors.items())
+        if not isinstance(errors, dict) or not valid:
+            raise Refused("invalid_response_errors", f"[ERROR] no input block for: {errors}")
+        words = refusal_words("missing_fields")
+        return Outcome(False, "view_errors", {k: str(v) for k, v in errors.items()}, view, message=words)
+
+    def _response_urls_of(self, app: InstalledApp, person: Person, view: View) -> list[Json]:
+        urls: list[Json] = []
+        for block, element in elements_of(view.payload["blocks"]):
+            if not element.get("response_url_enabled"):
+                continue
+            state = view.values[block["block_id"]][element["action_id"]]
+            chosen = state.get("selected_conversation") or state.get("selected_channel")
+            if chosen:
+                url = self.response_urls.mint(app, person.id, chosen)
+                ids = {"block_id": block["block_id"], "action_id": element["action_id"]}
+                urls.append(ids | {"channel_id": chosen, "response_url": url})
+        return urls
+
+    # closing
+
+    async def dismiss(self, person: str, view_id: str | None = None, whole_stack: bool = False) -> None:
+        """Cancel, the cross or Esc: the top view, or every open one; the app hears if it asked to."""
+        actor, stack = self.actor(person), self.modals.stack(person)
+        if not stack or (view_id is not None and stack[-1].id != view_id and not whole_stack):
+            return
+        everything = whole_stack or stack[-1].payload.get("clear_on_close", False)
+        closed = self.modals.close_all(person) if everything else [self.modals.close_top(person)]
+        for view in closed:
+            if view is None or not view.payload.get("notify_on_close"):
+                continue
+            app = self.state.apps[view.app_id]
+            payload = self.payloads.closed(app, actor, view, bool(everything))
+            self.tasks.start(self.delivery.deliver(app, "interactive", payload, "view_closed"))
+
+    async def open_home(self, person: str, app_id: str, tab: str = "home") -> Outcome:
+        """Look at an app's Home or Messages tab; the app hears of it as `app_home_opened`."""
+        try:
+            actor = self.actor(person)
+        except Refused as no:
+            return refusal(no)
+        app = self.state.apps[app_id]
+        direct = self.conversations.open_direct(actor.id, [app.bot_user_id])
+        event: Json = {"type": "app_home_opened", "user": actor.id, "channel": direct.id, "tab": tab}
+        view = self.modals.home(actor.id, app_id)
+        if view is not None and tab == "home":
+            event["view"] = self.payloads.view_container(app, view)["view"]
+        self.events.emit(event, only=app)
+        return Outcome(True, view=view, channel=direct.id)

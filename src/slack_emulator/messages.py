@@ -1,0 +1,274 @@
+"""Messages, threads, reactions and pins, and the events they cause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from slack_emulator.blocks import message_refusal
+from slack_emulator.events import Events
+from slack_emulator.model import Change, Channel, InstalledApp, Json, Message, Refused
+from slack_emulator.shapes import CHANNEL_TYPES, message_json
+from slack_emulator.state import TOMBSTONE, State, new_id
+from slack_emulator.text import broadcasts
+
+PIN_LIMIT = 100
+REACTION_LIMIT = 23
+
+
+class Messages:
+    def __init__(self, state: State, events: Events) -> None:
+        self._state = state
+        self._events = events
+        self.heeded: list[Callable[[Channel, Message], None]] = []
+        """Told of each message that others can see, after it was posted."""
+
+    # posting
+
+    def post(self, channel: Channel, draft: Message) -> Message:
+        """Store and announce a message whose text and blocks were validated; it gets its ts here."""
+        draft.channel = channel.id
+        draft.ts = self._state.next_ts()
+        if draft.thread_ts is not None:
+            self._require_parent(channel, draft)
+        draft.blocks = with_block_ids(draft.blocks)
+        if draft.bot_id is not None:
+            draft.mentions_unescaped = _calls(draft)
+        self._state.keep(draft)
+        self._state.feed.announce(Change("message", draft.channel, draft.ephemeral_to, draft.ts))
+        if draft.ephemeral_to is None:
+            if draft.user is not None and draft.bot_id is None:
+                self._state.mark_read(draft.user, channel.id, draft.ts)
+            self._emit(channel, draft)
+            for heed in self.heeded:
+                heed(channel, draft)
+        return draft
+
+    def _require_parent(self, channel: Channel, draft: Message) -> None:
+        parent = self._state.messages[channel.id].get(draft.thread_ts or "")
+        if parent is None or parent.deleted or parent.ephemeral_to is not None:
+            raise Refused("thread_not_found")
+        if parent.is_reply:
+            draft.thread_ts = parent.thread_ts
+        elif draft.ephemeral_to is None and parent.thread_ts is None:
+            parent.thread_ts = parent.ts
+            self._state.keep(parent)
+            self._state.feed.announce(Change("message_changed", channel.id, None, parent.ts))
+
+    def system(self, channel: Channel, actor: str, subtype: str, text: str) -> None:
+        self.post(channel, Message(channel.id, "", user=actor, text=text, subtype=subtype))
+
+    def _emit(self, channel: Channel, message: Message) -> None:
+        body = message_json(self._state, message)
+        event = body | {
+            "channel": channel.id,
+            "event_ts": message.ts,
+            "channel_type": CHANNEL_TYPES[channel.kind],
+        }
+        if message.broadcast:
+            event["subtype"] = "thread_broadcast"
+        self._events.emit(event, channel=channel)
+        self._events.emit_mention(event, channel)
+
+    # changing
+
+    def update(self, message: Message, editor: str, changes: Json) -> Message:
+        previous = message_json(self._state, message)
+        for key, value in changes.items():
+            setattr(message, key, value)
+        message.blocks = with_block_ids(message.blocks)
+        if message.bot_id is not None:
+            message.mentions_unescaped = _calls(message)
+        if message.ephemeral_to is None:
+            message.edited = {"user": editor, "ts": self._state.next_ts()}
+        self._changed(message, previous)
+        return message
+
+    def attach(self, message: Message, attachments: list[Json]) -> None:
+        """What stands below a message changes, which edits nothing of what its author wrote."""
+        previous = message_json(self._state, message)
+        message.attachments = [{**one, "id": number} for number, one in enumerate(attachments, 1)]
+        self._changed(message, previous)
+
+    def _changed(self, message: Message, previous: Json) -> None:
+        self._state.keep(message)
+        change = Change("message_changed", message.channel, message.ephemeral_to, message.ts)
+        self._state.feed.announce(change)
+        if message.ephemeral_to is not None:
+            return
+        channel = self._state.channel(message.channel)
+        stamp = self._state.next_ts()
+        event = {
+            "type": "message",
+            "subtype": "message_changed",
+            "hidden": True,
+            "channel": channel.id,
+            "channel_type": CHANNEL_TYPES[channel.kind],
+            "ts": stamp,
+            "event_ts": stamp,
+            "message": message_json(self._state, message),
+            "previous_message": previous,
+        }
+        self._events.emit(event, channel=channel)
+
+    def delete(self, message: Message) -> None:
+        """What others replied to stays as a tombstone, so that their thread keeps its head."""
+        previous = message_json(self._state, message)
+        if any(m.is_reply and m.thread_ts == message.ts for m in self._state.lasting(message.channel)):
+            self._bury(message)
+        else:
+            message.deleted = True
+            self._state.forget(message)
+        change = Change("message_deleted", message.channel, message.ephemeral_to, message.ts)
+        self._state.feed.announce(change)
+        if message.ephemeral_to is not None:
+            return
+        channel = self._state.channel(message.channel)
+        if message.ts in channel.pins:
+            channel.pins.remove(message.ts)
+            self._state.keep(channel)
+        stamp = self._state.next_ts()
+        event = {
+            "type": "message",
+            "subtype": "message_deleted",
+            "hidden": True,
+            "channel": channel.id,
+            "channel_type": CHANNEL_TYPES[channel.kind],
+            "ts": stamp,
+            "event_ts": stamp,
+            "deleted_ts": message.ts,
+            "previous_message": previous,
+        }
+        self._events.emit(event, channel=channel)
+
+    def _bury(self, message: Message) -> None:
+        message.subtype, message.text = TOMBSTONE, "This message was deleted."
+        message.blocks, message.attachments, message.files, message.reactions = [], [], [], []
+        message.metadata = message.user = message.bot_id = message.app_id = message.username = None
+        self._state.keep(message)
+
+    # reactions
+
+    def react(self, actor: str, message: Message, name: str) -> None:
+        if not name or not all(c.islower() or c.isdigit() or c in "_-+:" for c in name):
+            raise Refused("invalid_name")
+        for existing, users in message.reactions:
+            if existing == name:
+                if actor in users:
+                    raise Refused("already_reacted")
+                users.append(actor)
+                break
+        else:
+            if len(message.reactions) >= REACTION_LIMIT:
+                raise Refused("too_many_emoji")
+            message.reactions.append((name, [actor]))
+        self._reacted("reaction_added", actor, message, name)
+
+    def unreact(self, actor: str, message: Message, name: str) -> None:
+        for existing, users in message.reactions:
+            if existing == name and actor in users:
+                users.remove(actor)
+                message.reactions = [(n, u) for n, u in message.reactions if u]
+                self._reacted("reaction_removed", actor, message, name)
+                return
+        raise Refused("no_reaction")
+
+    def _reacted(self, kind: str, actor: str, message: Message, name: str) -> None:
+        self._state.keep(message)
+        self._state.feed.announce(Change("reaction", message.channel, None, message.ts))
+        event = {
+            "type": kind,
+            "user": actor,
+            "reaction": name,
+            "item": {"type": "message", "channel": message.channel, "ts": message.ts},
+            "item_user": message.user,
+            "event_ts": self._state.next_ts(),
+        }
+        self._events.emit(event, channel=self._state.channel(message.channel))
+
+    # pins
+
+    def pin(self, actor: str, channel: Channel, message: Message) -> None:
+        if message.ts in channel.pins:
+            raise Refused("already_pinned")
+        if len(channel.pins) >= PIN_LIMIT:
+            raise Refused("too_many_pins")
+        channel.pins.append(message.ts)
+        self._pinned("pin_added", actor, channel, message)
+
+    def unpin(self, actor: str, channel: Channel, message: Message) -> None:
+        if message.ts not in channel.pins:
+            raise Refused("no_pin")
+        channel.pins.remove(message.ts)
+        self._pinned("pin_removed", actor, channel, message)
+
+    def _pinned(self, kind: str, actor: str, channel: Channel, message: Message) -> None:
+        self._state.keep(channel)
+        self._state.feed.announce(Change("message_changed", channel.id, None, message.ts))
+        self._state.feed.announce(Change("channel", channel=channel.id))
+        event = {
+            "type": kind,
+            "user": actor,
+            "channel_id": channel.id,
+            "item": {"type": "message", "channel": channel.id, "message": message_json(self._state, message)},
+            "event_ts": self._state.next_ts(),
+        }
+        self._events.emit(event, channel=channel)
+
+    # reading
+
+    def history(self, channel_id: str, viewer: str) -> list[Message]:
+        """Top level, oldest first, with the viewer's own ephemerals."""
+        return [
+            m
+            for m in self._state.messages.get(channel_id, {}).values()
+            if m.ephemeral_to in (None, viewer) and (not m.is_reply or m.broadcast)
+        ]
+
+    def replies(self, channel_id: str, ts: str, viewer: str) -> list[Message]:
+        """The parent, then its replies, oldest first, with the viewer's own ephemerals."""
+        found = self._state.messages.get(channel_id, {}).values()
+        thread = [m for m in found if m.ts == ts or (m.thread_ts == ts and m.ephemeral_to in (None, viewer))]
+        return sorted(thread, key=lambda m: m.ts)
+
+    def json(self, message: Message) -> Json:
+        return message_json(self._state, message)
+
+
+def _calls(message: Message) -> list[str]:
+    return [m.target for m in broadcasts({"text": message.text, "blocks": message.blocks})]
+
+
+def require_message(content: Json) -> None:
+    """Refused as Slack, chat.postMessage, refuses text, blocks, attachments or metadata."""
+    if (no := message_refusal(content)) is not None:
+        raise Refused(no.error, *no.messages)
+
+
+def app_message(app: InstalledApp, **fields: object) -> Message:
+    """A draft by the app's bot user."""
+    draft = Message("", "", user=app.bot_user_id, bot_id=app.bot_id, app_id=app.app_id)
+    for key, value in fields.items():
+        setattr(draft, key, value)
+    return draft
+
+
+def with_block_ids(blocks: list[Json]) -> list[Json]:
+    """Slack gives every block an id, and every interactive element an action id, that the app left out."""
+    return [_with_action_ids({**block, "block_id": block.get("block_id") or short_id()}) for block in blocks]
+
+
+def _with_action_ids(block: Json) -> Json:
+    if block.get("type") in ("actions", "context_actions"):
+        block["elements"] = [_with_action_id(e) for e in block.get("elements", [])]
+    for key in ("element", "accessory"):
+        if isinstance(block.get(key), dict) and block[key].get("type") != "image":
+            block[key] = _with_action_id(block[key])
+    return block
+
+
+def _with_action_id(element: Json) -> Json:
+    return element if element.get("action_id") else {**element, "action_id": short_id()}
+
+
+def short_id() -> str:
+    return new_id("b")[-6:].lower()

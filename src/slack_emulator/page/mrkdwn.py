@@ -1,0 +1,167 @@
+"""Draws mrkdwn and rich text as HTML, as Slack's client shows them to one person."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup, escape
+
+from slack_emulator.page.emoji import glyph
+from slack_emulator.page.moments import date_words
+from slack_emulator.text import Span, parse_mrkdwn
+
+Json = Mapping[str, Any]
+_EMOJI = re.compile(r":([a-z0-9_+'-]+(?:::skin-tone-[2-6])?):")
+_LINKABLE = frozenset({"http", "https", "mailto", "tel"})
+
+
+class Names(Protocol):
+    """What ids are called, for the person who looks."""
+
+    viewer: str
+    tz: ZoneInfo
+
+    def person_label(self, person_id: str) -> str: ...
+
+    def find_channel_label(self, channel_id: str) -> str | None:
+        """None when the person who looks may not see that channel."""
+
+    def group_handle(self, group_id: str) -> str: ...
+
+
+def safe_link(url: object) -> str:
+    """The URL if a person may be sent there (http, https, mail, telephone), else "#"."""
+    text = str(url or "")
+    try:
+        scheme = urlsplit(text).scheme.lower()
+    except ValueError:
+        return "#"
+    return text if scheme in _LINKABLE else "#"
+
+
+def with_emoji(text: str) -> Markup:
+    """Plain text, escaped, in which `:names:` of known emoji are shown as emoji."""
+    return escape(_EMOJI.sub(lambda m: glyph(m[1]), text))
+
+
+def mrkdwn_html(text: str, names: Names) -> Markup:
+    return spans_html(parse_mrkdwn(text), names)
+
+
+def spans_html(spans: Iterable[Span], names: Names) -> Markup:
+    return Markup("").join(_SPANS[span.kind](span, names) for span in spans)
+
+
+def _wrapped(tag: str) -> Callable[[Span, Names], Markup]:
+    def draw(span: Span, names: Names) -> Markup:
+        inside = spans_html(span.children, names) if span.children else escape(span.text)
+        return Markup("<{0}>{1}</{0}>").format(Markup(tag), inside)
+
+    return draw
+
+
+def _link(span: Span, _names: Names) -> Markup:
+    return link_html(span.target, span.text)
+
+
+def link_html(url: str, label: str) -> Markup:
+    return Markup('<a href="{}" target="_blank" rel="noopener noreferrer">{}</a>').format(
+        safe_link(url), with_emoji(label or url)
+    )
+
+
+def person_html(person_id: str, names: Names, label: str = "") -> Markup:
+    mine = " me" if person_id == names.viewer else ""
+    return Markup('<span class="mention{}" data-person="{}">@{}</span>').format(
+        mine, person_id, names.person_label(person_id) or label
+    )
+
+
+def channel_html(channel_id: str, names: Names) -> Markup:
+    label = names.find_channel_label(channel_id)
+    if label is None:
+        return Markup('<span class="mention">🔒 private channel</span>')
+    return Markup('<a class="mention" href="/client/{}">#{}</a>').format(channel_id, label)
+
+
+def _group_html(group_id: str, names: Names) -> Markup:
+    return Markup('<span class="mention">@{}</span>').format(names.group_handle(group_id))
+
+
+def _broadcast_html(target: str) -> Markup:
+    return Markup('<span class="mention me">@{}</span>').format(target)
+
+
+def date_html(ts: int, form: str, fallback: str, url: str, names: Names) -> Markup:
+    """A date in the reader's own zone (Slack, date formatting); the fallback is its tooltip."""
+    try:
+        moment = datetime.fromtimestamp(ts, names.tz)
+    except (OverflowError, ValueError, OSError):
+        return escape(fallback)
+    when = Markup('<time datetime="{}" title="{}">{}</time>').format(
+        moment.astimezone(UTC).isoformat(), fallback, date_words(moment, form)
+    )
+    if not url:
+        return when
+    return Markup('<a href="{}" target="_blank" rel="noopener noreferrer">{}</a>').format(
+        safe_link(url), when
+    )
+
+
+_SPANS: Mapping[str, Callable[[Span, Names], Markup]] = {
+    "text": lambda span, _names: escape(span.text),
+    "bold": _wrapped("b"),
+    "italic": _wrapped("i"),
+    "strike": _wrapped("s"),
+    "code": _wrapped("code"),
+    "pre": _wrapped("pre"),
+    "quote": _wrapped("blockquote"),
+    "link": _link,
+    "person": lambda span, names: person_html(span.target, names, span.text),
+    "channel": lambda span, names: channel_html(span.target, names),
+    "group": lambda span, names: _group_html(span.target, names),
+    "broadcast": lambda span, _names: _broadcast_html(span.target),
+    "emoji": lambda span, _names: Markup('<span class="emoji">{}</span>').format(glyph(span.target)),
+    "date": lambda span, names: date_html(span.ts, span.form, span.text, span.target, names),
+    "newline": lambda _span, _names: Markup("<br>"),
+}
+
+
+def rich_html(part: Json, names: Names) -> Markup:
+    """One element inside a rich_text section, list item, quote or preformatted block."""
+    draw = _RICH.get(str(part.get("type")))
+    drawn = draw(part, names) if draw is not None else Markup("")
+    style = part.get("style")
+    for name, tag in (("code", "code"), ("strike", "s"), ("italic", "i"), ("bold", "b")):
+        if isinstance(style, Mapping) and style.get(name):
+            drawn = Markup("<{0}>{1}</{0}>").format(Markup(tag), drawn)
+    return drawn
+
+
+def _rich_emoji(part: Json, _names: Names) -> Markup:
+    tone = f"::skin-tone-{part['skin_tone']}" if part.get("skin_tone") else ""
+    return Markup('<span class="emoji">{}</span>').format(glyph(str(part.get("name", "")) + tone))
+
+
+_RICH: Mapping[str, Callable[[Json, Names], Markup]] = {
+    "text": lambda part, _names: escape(str(part.get("text", ""))),
+    "link": lambda part, _names: link_html(str(part.get("url", "")), str(part.get("text") or "")),
+    "emoji": _rich_emoji,
+    "user": lambda part, names: person_html(str(part.get("user_id")), names),
+    "usergroup": lambda part, names: _group_html(str(part.get("usergroup_id")), names),
+    "channel": lambda part, names: channel_html(str(part.get("channel_id")), names),
+    "broadcast": lambda part, _names: _broadcast_html(str(part.get("range"))),
+    "color": lambda part, _names: Markup("<code>{}</code>").format(part.get("value", "")),
+    "date": lambda part, names: date_html(
+        int(part.get("timestamp", 0)),
+        str(part.get("format", "")),
+        str(part.get("fallback", "")),
+        str(part.get("url") or ""),
+        names,
+    ),
+}

@@ -1,0 +1,88 @@
+"""The addresses of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from slack_emulator.page.acts import Acts
+from slack_emulator.page.app_acts import AppActs
+from slack_emulator.page.authentication import Authentication
+from slack_emulator.page.desk import Desk, Endpoint
+from slack_emulator.page.documents import Documents
+from slack_emulator.page.guard import Guard
+from slack_emulator.page.live import Live
+from slack_emulator.page.pages import Pages
+from slack_emulator.page.render import HERE
+from slack_emulator.page.weather import Weather
+from slack_emulator.page.workflows import Workflows
+from slack_emulator.workspace import Workspace
+
+
+def routes(workspace: Workspace, authentication: Authentication, *, advice: str = "") -> list[BaseRoute]:
+    """Every route of the page; `advice` is one line for a newcomer."""
+    desk = Desk(workspace, advice)
+    guarded = [Middleware(Guard, authentication)]
+    shown = [Route(p, e, methods=["GET"], middleware=guarded) for p, e in _shown(desk).items()]
+    done = [Route(p, e, methods=["POST"], middleware=guarded) for p, e in _done(desk).items()]
+    files = Mount("/static", StaticFiles(directory=HERE / "static"), middleware=guarded)
+    return [*shown, *done, files]
+
+
+def _shown(desk: Desk) -> Mapping[str, Endpoint]:
+    pages, app_acts, documents = Pages(desk), AppActs(desk), Documents(desk)
+    return {
+        "/": pages.front,
+        "/client": pages.index,
+        "/client/{channel}": pages.channel,
+        "/client/{channel}/thread/{ts}": pages.thread,
+        "/client/{channel}/details": pages.details,
+        "/client/{channel}/messages/{ts}/menu": pages.message_menu,
+        "/client/{channel}/messages/{ts}/suggest": app_acts.suggest,
+        "/archives/{channel}/p{stamp:int}": pages.permalink,
+        "/home/{app}": pages.home,
+        "/home/{app}/about": pages.about,
+        "/docs/{team}/{file}": documents.canvas,
+        "/files/{file}": documents.file,
+        "/files/{file}/download": documents.download,
+        "/browse": pages.browse,
+        "/people": pages.people,
+        "/weather": Weather(desk).show,
+        "/workflows": Workflows(desk).show,
+        "/views/{view}/suggest": app_acts.suggest,
+        "/live": Live(desk).stream,
+    }
+
+
+def _done(desk: Desk) -> Mapping[str, Endpoint]:
+    acts, app_acts, weather = Acts(desk), AppActs(desk), Weather(desk)
+    return {
+        "/act-as": acts.act_as,
+        "/channels": acts.create,
+        "/people/{person}/message": acts.message_person,
+        "/notices/{notice:int}/dismiss": acts.dismiss_notice,
+        "/shortcut": app_acts.global_shortcut,
+        "/workflows/{app}/{step}": Workflows(desk).run,
+        "/weather/limits": weather.limit,
+        "/weather/faults": weather.plan,
+        "/weather/clear": weather.clear,
+        "/weather/connections": weather.connections,
+        "/weather/clock": weather.turn,
+        "/client/{channel}/say": acts.say,
+        "/client/{channel}/join": acts.join,
+        "/client/{channel}/leave": acts.leave,
+        "/client/{channel}/archive": acts.archive,
+        "/client/{channel}/invite": acts.invite,
+        "/client/{channel}/messages/{ts}/react": acts.react,
+        "/client/{channel}/messages/{ts}/pin": acts.pin,
+        "/client/{channel}/messages/{ts}/delete": acts.delete,
+        "/client/{channel}/messages/{ts}/shortcut": app_acts.message_shortcut,
+        "/client/{channel}/messages/{ts}/press": app_acts.press_in_message,
+        "/views/{view}/press": app_acts.press_in_view,
+        "/views/{view}/typed": app_acts.typed,
+        "/views/{view}/submit": app_acts.submit,
+        "/views/{view}/dismiss": app_acts.dismiss,
+    }

@@ -1,0 +1,215 @@
+"""People, channels, messages and views as Slack writes them in JSON."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from slack_emulator.model import Channel, InstalledApp, Json, Message, Person, UserGroup, View
+from slack_emulator.state import State
+
+CHANNEL_TYPES = {"public": "channel", "private": "group", "im": "im", "mpim": "mpim"}
+
+
+def _without_accents(name: str) -> str:
+    """Slack, user profile: `…_normalized` is the name without letters that are not Latin's own."""
+    apart = unicodedata.normalize("NFKD", name)
+    return "".join(letter for letter in apart if not unicodedata.combining(letter))
+
+
+def enterprise_of(state: State, person: Person) -> Json | None:
+    """Our own organization, where the person's workspace is in it."""
+    org = state.org
+    if org is None or (person.is_foreign and person.org != org.id):
+        return None
+    return {"id": org.id, "name": org.name}
+
+
+def user_json(state: State, person: Person) -> Json:
+    profile: Json = {
+        "real_name": person.real_name,
+        "real_name_normalized": _without_accents(person.real_name),
+        "display_name": person.display_name,
+        "display_name_normalized": _without_accents(person.display_name),
+        "title": person.title,
+        "team": person.team_id or state.team.id,
+    }
+    enterprise = enterprise_of(state, person)
+    if not person.is_bot and (not person.is_foreign or enterprise):
+        profile["email"] = person.email
+    body: Json = {
+        "id": person.id,
+        "team_id": person.team_id or state.team.id,
+        "name": person.name,
+        "deleted": person.deleted,
+        "profile": profile,
+        "is_bot": person.is_bot,
+        "is_app_user": False,
+        "updated": int(state.now()),
+    }
+    if enterprise and not person.is_bot:
+        body["enterprise_user"] = {
+            "id": person.id,
+            "enterprise_id": enterprise["id"],
+            "enterprise_name": enterprise["name"],
+            "is_admin": False,
+            "is_owner": False,
+            "teams": [person.team_id or state.team.id],
+        }
+    if person.is_foreign:
+        # Slack, user object: whether they share no channel with us that the app may see.
+        body["is_stranger"] = not any(person.id in c.members for c in state.channels.values())
+    if person.deleted:
+        return body
+    return body | {
+        "color": person.color,
+        "real_name": person.real_name,
+        "tz": person.tz,
+        "tz_label": person.tz,
+        "tz_offset": 0,
+        "is_admin": person.role in ("owner", "admin"),
+        "is_owner": person.role == "owner",
+        "is_primary_owner": person.role == "owner",
+        "is_restricted": person.is_guest,
+        "is_ultra_restricted": person.role == "single_channel_guest",
+    }
+
+
+def channel_json(state: State, channel: Channel, viewer: str) -> Json:
+    member = viewer in channel.members
+    if channel.kind == "im":
+        other = next((m for m in channel.members if m != viewer), viewer)
+        return {
+            "id": channel.id,
+            "created": channel.created,
+            "is_im": True,
+            "is_archived": channel.archived,
+            "user": other,
+            "is_user_deleted": state.people[other].deleted,
+            "context_team_id": state.team.id,
+        }
+    return {
+        "id": channel.id,
+        "name": channel.name,
+        "name_normalized": channel.name,
+        "is_channel": channel.kind == "public",
+        "is_group": channel.kind == "private",
+        "is_im": False,
+        "is_mpim": channel.kind == "mpim",
+        "is_private": channel.kind != "public",
+        "created": channel.created,
+        "creator": channel.creator,
+        "is_archived": channel.archived,
+        "is_general": channel.is_general,
+        "is_shared": bool(channel.shared_with or channel.shared_in_org),
+        "is_org_shared": bool(channel.shared_in_org),
+        "is_ext_shared": bool(channel.shared_with),
+        "shared_team_ids": [state.team.id, *channel.shared_in_org, *channel.shared_with],
+        "is_member": member,
+        "context_team_id": state.team.id,
+        "topic": {"value": channel.topic, "creator": channel.creator, "last_set": 0},
+        "purpose": {"value": channel.purpose, "creator": channel.creator, "last_set": 0},
+        "previous_names": [],
+        "num_members": len(channel.members),
+    }
+
+
+def bot_json(state: State, app: InstalledApp) -> Json:
+    return {
+        "id": app.bot_id,
+        "app_id": app.app_id,
+        "user_id": app.bot_user_id,
+        "name": app.name,
+        "deleted": False,
+        "updated": int(state.now()),
+        "icons": {},
+        "team_id": state.team.id,
+    }
+
+
+def message_json(state: State, message: Message, *, metadata: bool = False) -> Json:
+    """`metadata` is shown only to those who ask for it (Slack, include_all_metadata)."""
+    body: Json = {"type": "message", "ts": message.ts, "text": message.text, "team": state.team.id}
+    optional = {
+        "subtype": message.subtype,
+        "user": message.user,
+        "bot_id": message.bot_id,
+        "app_id": message.app_id,
+        "username": message.username,
+        "blocks": message.blocks,
+        "attachments": message.attachments,
+        "files": message.files,
+        "thread_ts": message.thread_ts,
+        "edited": message.edited,
+        "metadata": message.metadata if metadata else None,
+    }
+    body |= {key: value for key, value in optional.items() if value}
+    app = next((a for a in state.apps.values() if a.bot_id == message.bot_id), None)
+    if app is not None:
+        body["bot_profile"] = bot_json(state, app)
+    if message.reactions:
+        body["reactions"] = [{"name": n, "users": list(u), "count": len(u)} for n, u in message.reactions]
+    if message.thread_ts == message.ts:
+        body |= _thread_totals(state, message)
+    elif message.is_reply:
+        parent = state.messages[message.channel].get(message.thread_ts or "")
+        body["parent_user_id"] = parent.user if parent else None
+    return body
+
+
+def _thread_totals(state: State, parent: Message) -> Json:
+    replies = [m for m in state.lasting(parent.channel) if m.thread_ts == parent.ts and m.is_reply]
+    users = list(dict.fromkeys(m.user or m.bot_id or "" for m in replies))
+    return {
+        "reply_count": len(replies),
+        "reply_users": users,
+        "reply_users_count": len(users),
+        "latest_reply": replies[-1].ts if replies else parent.ts,
+        "is_locked": False,
+        "subscribed": False,
+    }
+
+
+def view_json(state: State, view: View, app: InstalledApp) -> Json:
+    """Slack fills in what the app left out, and adds what is in the form now as `state`.
+
+    Slack, views: `app_installed_team_id` is where the app is installed, also for whoever comes from another
+    workspace through a shared channel; with an org-wide install it is the organization.
+    """
+    payload, viewer = view.payload, state.people.get(view.user)
+    elsewhere = viewer.team_id if viewer is not None and not app.org else ""
+    return {
+        "id": view.id,
+        "team_id": elsewhere or state.team.id,
+        "type": view.type,
+        "blocks": payload.get("blocks", []),
+        "private_metadata": payload.get("private_metadata", ""),
+        "callback_id": payload.get("callback_id", ""),
+        "state": {"values": view.values},
+        "hash": view.hash,
+        "title": payload.get("title") or {"type": "plain_text", "text": "View Title", "emoji": True},
+        "clear_on_close": payload.get("clear_on_close", False),
+        "notify_on_close": payload.get("notify_on_close", False),
+        "close": payload.get("close"),
+        "submit": payload.get("submit"),
+        "previous_view_id": view.previous_id,
+        "root_view_id": view.root_id,
+        "app_id": view.app_id,
+        "external_id": view.external_id,
+        "app_installed_team_id": app.org or state.team.id,
+        "bot_id": app.bot_id,
+    }
+
+
+def group_json(state: State, group: UserGroup) -> Json:
+    return {
+        "id": group.id,
+        "team_id": state.team.id,
+        "is_usergroup": True,
+        "is_subteam": True,
+        "name": group.name,
+        "handle": group.handle,
+        "description": group.description,
+        "is_external": False,
+        "date_delete": 0,
+        "user_count": len(group.users),
+    }

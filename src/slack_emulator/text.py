@@ -1,0 +1,17 @@
+"""Slack's two ways to write text: mrkdwn, with its escapes and mentions, and rich text."""
+
+from slack_emulator.texts.compose import flatten, rich_text_of
+from slack_emulator.texts.mentions import Mention, broadcasts
+from slack_emulator.texts.mrkdwn import Span, escape, parse_mrkdwn, plain_of, unescape
+
+__all__ = [
+    "Mention",
+    "Span",
+    "broadcasts",
+    "escape",
+    "flatten",
+    "parse_mrkdwn",
+    "plain_of",
+    "rich_text_of",
+    "unescape",
+]

@@ -1,0 +1,20 @@
+"""Slack's Web API: a table from a method's name to its arguments and what it does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slack_emulator.web_api import chat, conversations, files, links, marks, steps, team, users, views
+from slack_emulator.web_api.calls import Method
+
+METHODS: dict[str, Method[Any]] = {
+    **team.METHODS,
+    **users.METHODS,
+    **conversations.METHODS,
+    **chat.METHODS,
+    **views.METHODS,
+    **marks.METHODS,
+    **links.METHODS,
+    **steps.METHODS,
+    **files.METHODS,
+}

@@ -1,0 +1,173 @@
+"""chat.*: messages that an app posts, changes and deletes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slack_emulator.messages import app_message, require_message
+from slack_emulator.model import Channel, Json, Message, Refused
+from slack_emulator.shapes import message_json
+from slack_emulator.typed_text import names_linked
+from slack_emulator.web_api.calls import Arguments, Blocks, Call, Method, Object
+
+UPDATE_LIMIT = 4000
+"""Slack, chat.update: `msg_too_long` over 4,000 characters."""
+
+
+class Content(Arguments):
+    text: str | None = None
+    blocks: Blocks | None = None
+    attachments: Blocks | None = None
+    metadata: Object | None = None
+    markdown_text: str | None = None
+    link_names: bool = False
+
+
+class PostMessage(Content):
+    channel: str
+    thread_ts: str | None = None
+    reply_broadcast: bool = False
+    username: str | None = None
+    icon_emoji: str | None = None
+    icon_url: str | None = None
+    unfurl_links: bool = False
+    unfurl_media: bool = True
+
+
+class PostEphemeral(Content):
+    channel: str
+    user: str
+    thread_ts: str | None = None
+
+
+class Update(Content):
+    channel: str
+    ts: str
+
+
+class Placed(Arguments):
+    channel: str
+    ts: str
+
+
+class PermalinkOf(Arguments):
+    channel: str
+    message_ts: str
+
+
+def _content(call: Call, given: Content) -> Json:
+    fields = ("text", "blocks", "attachments", "metadata", "markdown_text")
+    content: Json = {name: value for name in fields if (value := getattr(given, name))}
+    require_message(content)
+    if given.link_names and "text" in content:
+        content["text"] = names_linked(call.workspace.state, content["text"])
+    if "markdown_text" in content:
+        markdown = content.pop("markdown_text")
+        content |= {"text": markdown, "blocks": [{"type": "markdown", "text": markdown}]}
+    return content
+
+
+def _destination(call: Call, channel: str) -> Channel:
+    """By id, by #name, or a person's id for the direct message with them."""
+    state = call.workspace.state
+    if channel in state.people:
+        return call.workspace.conversations.open_direct(call.bot, [channel])
+    if channel not in state.channels:
+        named = state.find_channel_named(channel.removeprefix("#"))
+        channel = named.id if named is not None else channel
+    room = call.visible(channel)
+    if room.archived:
+        raise Refused("is_archived")
+    if call.bot not in room.members and "chat:write.public" not in call.app.manifest.bot_scopes:
+        raise Refused("not_in_channel")
+    return room
+
+
+def post_message(call: Call, given: PostMessage) -> Json:
+    room = _destination(call, given.channel)
+    custom: Json = {k: v for k in ("username", "icon_emoji") if (v := getattr(given, k))}
+    if (custom or given.icon_url) and "chat:write.customize" not in call.app.manifest.bot_scopes:
+        raise Refused("missing_scope", needed="chat:write.customize", provided=provided(call))
+    draft = app_message(call.app, **_content(call, given), **custom)
+    draft.thread_ts = given.thread_ts
+    draft.broadcast = given.reply_broadcast and given.thread_ts is not None
+    draft.subtype = "bot_message" if given.username else None
+    message = call.workspace.messages.post(room, draft)
+    return {"channel": room.id, "ts": message.ts, "message": _shown(call, message)}
+
+
+def post_ephemeral(call: Call, given: PostEphemeral) -> Json:
+    room = _destination(call, given.channel)
+    if given.user not in call.workspace.state.people or given.user not in room.members:
+        raise Refused("user_not_in_channel")
+    if given.metadata is not None:
+        raise Refused("invalid_metadata_format", "[ERROR] ephemeral messages carry no event metadata")
+    draft = app_message(call.app, **_content(call, given))
+    draft.ephemeral_to, draft.thread_ts = given.user, given.thread_ts
+    return {"message_ts": call.workspace.messages.post(room, draft).ts}
+
+
+def update(call: Call, given: Update) -> Json:
+    """Slack, chat.update: blocks, attachments and metadata that are not given stay as they are."""
+    message = _own(call, given.channel, given.ts, "cant_update_message")
+    if given.text is not None and len(given.text) > UPDATE_LIMIT:
+        raise Refused("msg_too_long")
+    changes = _content(call, given)
+    given_fields = given.model_fields_set & {"blocks", "attachments", "metadata"}
+    emptied: dict[str, Any] = {"blocks": [], "attachments": [], "metadata": None}
+    changes = {name: emptied[name] for name in given_fields} | changes
+    if "blocks" in changes and "text" not in changes:
+        changes["text"] = ""
+    call.workspace.messages.update(message, call.bot, changes)
+    return {
+        "channel": given.channel,
+        "ts": message.ts,
+        "text": message.text,
+        "message": _shown(call, message),
+    }
+
+
+def delete(call: Call, given: Placed) -> Json:
+    message = _own(call, given.channel, given.ts, "cant_delete_message")
+    call.workspace.messages.delete(message)
+    return {"channel": given.channel, "ts": given.ts}
+
+
+def permalink(call: Call, given: PermalinkOf) -> Json:
+    call.visible(given.channel)
+    message = _lasting(call, given.channel, given.message_ts)
+    return {"channel": given.channel, "permalink": call.workspace.permalink(given.channel, message.ts)}
+
+
+def _own(call: Call, channel: str, ts: str, otherwise: str) -> Message:
+    room = call.visible(channel)
+    if room.archived:
+        raise Refused("is_archived")
+    message = _lasting(call, channel, ts)
+    if message.bot_id != call.app.bot_id:
+        raise Refused(otherwise)
+    return message
+
+
+def _lasting(call: Call, channel: str, ts: str) -> Message:
+    message = call.workspace.state.message(channel, ts)
+    if message.ephemeral_to is not None:
+        raise Refused("message_not_found")
+    return message
+
+
+def _shown(call: Call, message: Message) -> Json:
+    return message_json(call.workspace.state, message, metadata=True)
+
+
+def provided(call: Call) -> str:
+    return ",".join(sorted(call.app.manifest.bot_scopes))
+
+
+METHODS: dict[str, Method[Any]] = {
+    "chat.postMessage": Method(PostMessage, post_message),
+    "chat.postEphemeral": Method(PostEphemeral, post_ephemeral),
+    "chat.update": Method(Update, update),
+    "chat.delete": Method(Placed, delete),
+    "chat.getPermalink": Method(PermalinkOf, permalink),
+}

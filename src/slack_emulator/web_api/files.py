@@ -1,0 +1,97 @@
+"""files.* and canvases: files come in two calls and an upload between them, canvases as Markdown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from slack_emulator.files import file_json
+from slack_emulator.messages import app_message
+from slack_emulator.model import Channel, Json, Refused
+from slack_emulator.web_api.calls import Arguments, Blocks, Call, Method, Object
+
+if TYPE_CHECKING:
+    from slack_emulator.workspace import Workspace
+
+
+class Upload(Arguments):
+    filename: str
+    length: int = Field(ge=0)
+
+
+class Completion(Arguments):
+    files: Blocks
+    channel_id: str | None = None
+    initial_comment: str | None = None
+    thread_ts: str | None = None
+
+
+class FileOf(Arguments):
+    file: str
+
+
+class CanvasOf(Arguments):
+    canvas_id: str
+
+
+class ChannelCanvas(Arguments):
+    channel_id: str
+    title: str | None = None
+    document_content: Object | None = None
+
+
+def announce(call: Call, given: Upload) -> Json:
+    """The address is good for one upload, and is no secret of the app's: whoever has it may use it."""
+    key, file = call.workspace.files.announce(call.bot, given.filename, given.length)
+    return {"upload_url": f"{call.workspace.base_url}/upload/v1/{key}", "file_id": file.id}
+
+
+def complete(call: Call, given: Completion) -> Json:
+    """The file is shared in a message of the app; without a channel it stays the app's own."""
+    channel = _shared_in(call, given.channel_id) if given.channel_id else None
+    wanted = [one for one in given.files if isinstance(one, dict)]
+    files = call.workspace.files.complete(call.bot, wanted, channel)
+    shown = [file_json(call.workspace.state, file, call.workspace.base_url) for file in files]
+    if channel is not None:
+        draft = app_message(call.app, text=given.initial_comment or "", files=shown)
+        draft.thread_ts = given.thread_ts
+        call.workspace.messages.post(channel, draft)
+    return {"files": shown}
+
+
+def _shared_in(call: Call, channel_id: str) -> Channel:
+    channel = call.workspace.state.channels.get(channel_id)
+    if channel is None:
+        raise Refused("channel_not_found")
+    return call.entered(channel_id)
+
+
+def delete_file(call: Call, given: FileOf) -> Json:
+    call.workspace.files.delete(call.bot, given.file)
+    return {}
+
+
+def create_channel_canvas(call: Call, given: ChannelCanvas) -> Json:
+    channel = call.entered(given.channel_id)
+    canvas = call.workspace.files.write_canvas(call.bot, channel, given.title or "", given.document_content)
+    return {"canvas_id": canvas.id}
+
+
+def delete_canvas(call: Call, given: CanvasOf) -> Json:
+    call.workspace.files.delete_canvas(call.bot, given.canvas_id)
+    return {}
+
+
+def no_kind(workspace: Workspace, given: Any) -> list[str]:
+    """One scope whatever the channel."""
+    return []
+
+
+METHODS: dict[str, Method[Any]] = {
+    "files.getUploadURLExternal": Method(Upload, announce, no_kind),
+    "files.completeUploadExternal": Method(Completion, complete, no_kind),
+    "files.delete": Method(FileOf, delete_file, no_kind),
+    "conversations.canvases.create": Method(ChannelCanvas, create_channel_canvas, no_kind),
+    "canvases.delete": Method(CanvasOf, delete_canvas, no_kind),
+}

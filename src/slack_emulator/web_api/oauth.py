@@ -1,0 +1,147 @@
+"""oauth.v2.* and openid.connect.*: codes and refresh tokens become tokens."""
+
+from __future__ import annotations
+
+import base64
+import math
+import secrets
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import jwt
+
+from slack_emulator.model import InstalledApp, Json, Refused
+
+if TYPE_CHECKING:
+    from slack_emulator.estate import Estate, Grant
+
+CODE_SECONDS = 600
+"""Slack, Installing with OAuth: a code is good for ten minutes, once."""
+
+ID_TOKEN_SECONDS = 300
+
+
+def with_basic(headers: Mapping[str, str], given: Json) -> Json:
+    """The arguments, with the client's id and secret from HTTP Basic where they are given so."""
+    scheme, _, packed = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return given
+    try:
+        client_id, _, secret = base64.b64decode(packed).decode().partition(":")
+    except ValueError:
+        raise Refused("invalid_client_id") from None
+    return given | {"client_id": client_id, "client_secret": secret}
+
+
+def _client(estate: Estate, given: Json) -> InstalledApp:
+    app = estate.app_of_client(str(given.get("client_id") or ""))
+    if not secrets.compare_digest(str(given.get("client_secret") or ""), app.client_secret):
+        raise Refused("bad_client_secret")
+    return app
+
+
+def _grant(estate: Estate, app: InstalledApp, given: Json, *, openid: bool) -> Grant:
+    """What was agreed to with this code, which is good once."""
+    grant = estate.grants.get(str(given.get("code") or ""))
+    if grant is None or grant.app.app_id != app.app_id or grant.openid != openid:
+        raise Refused("invalid_code")
+    if grant.used:
+        raise Refused("code_already_used")
+    if estate.first.clock.now() - grant.born > CODE_SECONDS:
+        raise Refused("invalid_code")
+    if str(given.get("redirect_uri") or "") != grant.redirect_uri:
+        raise Refused("bad_redirect_uri")
+    grant.used = True
+    return grant
+
+
+def access(estate: Estate, given: Json) -> Json:
+    """Slack, oauth.v2.access."""
+    client = _client(estate, given)
+    kind = given.get("grant_type") or "authorization_code"
+    if kind == "refresh_token":
+        app = estate.refresh(client, str(given.get("refresh_token") or ""))
+        return _installed(estate, app)
+    if kind != "authorization_code":
+        raise Refused("invalid_grant_type")
+    return _installed(estate, estate.install(_grant(estate, client, given, openid=False)))
+
+
+def exchange(estate: Estate, given: Json) -> Json:
+    """Slack, oauth.v2.exchange."""
+    client = _client(estate, given)
+    return _installed(estate, estate.exchange(client, str(given.get("token") or "")))
+
+
+def _installed(estate: Estate, app: InstalledApp) -> Json:
+    workspace = estate.installed(app)[0][0]
+    if not app.org:
+        workspace = next(w for w, a in estate.installed(app) if a.bot_token == app.bot_token)
+    team, org = workspace.state.team, estate.org
+    body: Json = {
+        "app_id": app.app_id,
+        "authed_user": {"id": app.installer},
+        "scope": ",".join(sorted(app.manifest.bot_scopes)),
+        "token_type": "bot",
+        "access_token": app.bot_token,
+        "bot_user_id": app.bot_user_id,
+        "team": None if app.org else {"id": team.id, "name": team.name},
+        "enterprise": {"id": org.id, "name": org.name} if org else None,
+        "is_enterprise_install": bool(app.org),
+    }
+    if app.refresh_token and app.expires_at is not None:
+        seconds = math.ceil(app.expires_at - estate.first.clock.now())
+        body |= {"refresh_token": app.refresh_token, "expires_in": seconds}
+    return body
+
+
+def openid_token(estate: Estate, given: Json) -> Json:
+    """Slack, openid.connect.token: who agreed, in a token that Slack has signed."""
+    client = _client(estate, given)
+    grant = _grant(estate, client, given, openid=True)
+    now = int(estate.first.clock.now())
+    claims = _claims(estate, grant) | {
+        "iss": estate.base_url,
+        "aud": client.client_id,
+        "iat": now,
+        "exp": now + ID_TOKEN_SECONDS,
+        "auth_time": now,
+        "nonce": grant.nonce,
+    }
+    signed = jwt.encode(claims, estate.signing.key, algorithm="RS256", headers={"kid": estate.signing.id})
+    token = "xoxp-" + secrets.token_hex(16)
+    estate.signing.readers[token] = _claims(estate, grant)
+    return {"access_token": token, "token_type": "Bearer", "id_token": signed}
+
+
+def user_info(estate: Estate, given: Json) -> Json:
+    """Slack, openid.connect.userInfo."""
+    found = estate.signing.readers.get(str(given.get("token") or ""))
+    if found is None:
+        raise Refused("invalid_auth" if given.get("token") else "not_authed")
+    return found
+
+
+def _claims(estate: Estate, grant: Grant) -> Json:
+    person, team = grant.workspace.person(grant.person), grant.workspace.state.team
+    claims: Json = {
+        "sub": person.id,
+        "https://slack.com/user_id": person.id,
+        "https://slack.com/team_id": team.id,
+        "https://slack.com/team_name": team.name,
+        "https://slack.com/team_domain": team.domain,
+        "name": person.real_name,
+        "locale": "en-GB",
+    }
+    if estate.org:
+        claims |= {"https://slack.com/enterprise_id": estate.org.id}
+    return claims
+
+
+OPEN_METHODS: dict[str, Callable[[Estate, Json], Json]] = {
+    "oauth.v2.access": access,
+    "oauth.v2.exchange": exchange,
+    "openid.connect.token": openid_token,
+    "openid.connect.userInfo": user_info,
+}
+"""Methods that need no app's token."""

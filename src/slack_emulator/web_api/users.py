@@ -1,0 +1,123 @@
+"""users.*, usergroups.* and bots.info: who is in the workspace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slack_emulator.model import Json, Refused
+from slack_emulator.shapes import bot_json, group_json, user_json
+from slack_emulator.web_api.calls import Arguments, Call, Method, page_of
+from slack_emulator.web_api.conversations import KINDS, Listing, kinds_listed
+
+
+class OnePerson(Arguments):
+    user: str
+
+
+class ByEmail(Arguments):
+    email: str
+
+
+class People(Arguments):
+    cursor: str | None = None
+    limit: int = 0
+
+
+class ConversationsOf(Listing):
+    user: str | None = None
+
+
+class Groups(Arguments):
+    include_users: bool = False
+    include_count: bool = False
+    include_disabled: bool = False
+
+
+class GroupMembers(Arguments):
+    usergroup: str
+
+
+class OneBot(Arguments):
+    bot: str
+
+
+def one_person(call: Call, given: OnePerson) -> Json:
+    return {"user": _person(call, given.user)}
+
+
+def _person(call: Call, user: str) -> Json:
+    """The address only with users:read.email (Slack, users.info)."""
+    state = call.workspace.state
+    body = user_json(state, state.person(user))
+    if "users:read.email" not in call.app.manifest.bot_scopes:
+        body["profile"].pop("email", None)
+    return body
+
+
+def by_email(call: Call, given: ByEmail) -> Json:
+    for person in call.workspace.people():
+        if person.email and person.email.lower() == given.email.lower() and not person.deleted:
+            return {"user": _person(call, person.id)}
+    raise Refused("users_not_found")
+
+
+def people(call: Call, given: People) -> Json:
+    everyone = [_person(call, person.id) for person in call.workspace.people() if not person.is_foreign]
+    page, cursor = page_of(everyone, given.cursor, given.limit or 1000)
+    return {
+        "members": page,
+        "cache_ts": int(call.workspace.state.now()),
+        "response_metadata": {"next_cursor": cursor},
+    }
+
+
+def conversations_of(call: Call, given: ConversationsOf) -> Json:
+    """The conversations that both the person and, for private ones, the app are in."""
+    user = given.user or call.bot
+    call.workspace.state.person(user)
+    if any(name not in KINDS for name in given.types):
+        raise Refused("invalid_types")
+    wanted = {KINDS[name] for name in given.types}
+    channels = [
+        call.workspace.conversations.json(channel, call.bot)
+        for channel in call.workspace.state.channels.values()
+        if channel.kind in wanted
+        and user in channel.members
+        and (channel.kind == "public" or call.bot in channel.members)
+        and not (given.exclude_archived and channel.archived)
+    ]
+    page, cursor = page_of(channels, given.cursor, given.limit)
+    return {"channels": page, "response_metadata": {"next_cursor": cursor}}
+
+
+def groups(call: Call, given: Groups) -> Json:
+    found = []
+    for group in call.workspace.groups():
+        body = group_json(call.workspace.state, group)
+        found.append(body | ({"users": list(group.users)} if given.include_users else {}))
+    return {"usergroups": found}
+
+
+def group_members(call: Call, given: GroupMembers) -> Json:
+    group = call.workspace.state.groups.get(given.usergroup)
+    if group is None:
+        raise Refused("no_such_subteam")
+    return {"users": list(group.users)}
+
+
+def one_bot(call: Call, given: OneBot) -> Json:
+    for app in call.workspace.apps():
+        if app.bot_id == given.bot:
+            return {"bot": bot_json(call.workspace.state, app)}
+    raise Refused("bot_not_found")
+
+
+METHODS: dict[str, Method[Any]] = {
+    "users.info": Method(OnePerson, one_person),
+    "users.lookupByEmail": Method(ByEmail, by_email),
+    "users.list": Method(People, people),
+    "users.conversations": Method(ConversationsOf, conversations_of, kinds_listed),
+    "usergroups.list": Method(Groups, groups),
+    "usergroups.users.list": Method(GroupMembers, group_members),
+    "bots.info": Method(OneBot, one_bot),
+}

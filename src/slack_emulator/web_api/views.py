@@ -1,0 +1,68 @@
+"""views.*: modals opened, pushed and updated, and Home tabs published."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slack_emulator.model import Json, Refused, View
+from slack_emulator.shapes import view_json
+from slack_emulator.web_api.calls import Arguments, Call, Method, Object
+
+
+class Open(Arguments):
+    view: Object
+    trigger_id: str | None = None
+    interactivity_pointer: str | None = None
+
+
+class Update(Arguments):
+    view: Object
+    view_id: str | None = None
+    external_id: str | None = None
+    hash: str | None = None
+
+
+class Publish(Arguments):
+    view: Object
+    user_id: str
+    hash: str | None = None
+
+
+def _trigger(given: Open) -> str:
+    """Slack, views.open: exactly one of trigger_id and interactivity_pointer."""
+    if bool(given.trigger_id) == bool(given.interactivity_pointer):
+        raise Refused("invalid_arguments", "[ERROR] exactly one of trigger_id and interactivity_pointer")
+    return given.trigger_id or given.interactivity_pointer or ""
+
+
+def open_modal(call: Call, given: Open) -> Json:
+    return _shown(call, call.workspace.modals.open(call.app, _trigger(given), given.view))
+
+
+def push(call: Call, given: Open) -> Json:
+    return _shown(call, call.workspace.modals.push(call.app, _trigger(given), given.view))
+
+
+def update(call: Call, given: Update) -> Json:
+    if bool(given.view_id) == bool(given.external_id):
+        raise Refused("invalid_arguments", "[ERROR] exactly one of view_id and external_id")
+    view = call.workspace.modals.update(
+        call.app, given.view, view_id=given.view_id, external_id=given.external_id, hash=given.hash
+    )
+    return _shown(call, view)
+
+
+def publish(call: Call, given: Publish) -> Json:
+    return _shown(call, call.workspace.modals.publish(call.app, given.user_id, given.view, given.hash))
+
+
+def _shown(call: Call, view: View) -> Json:
+    return {"view": view_json(call.workspace.state, view, call.app)}
+
+
+METHODS: dict[str, Method[Any]] = {
+    "views.open": Method(Open, open_modal),
+    "views.push": Method(Open, push),
+    "views.update": Method(Update, update),
+    "views.publish": Method(Publish, publish),
+}
