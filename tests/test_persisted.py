@@ -19,12 +19,13 @@ from typing import Any
 import pytest
 from fakes.bot import RunningBot, chosen, running_bot, typed
 from fakes.devrev import running_org
-from fakes.errands import declared, headline, press_card, sent
+from fakes.errands import declared, press_card, sent
 from fakes.hosted import staged
 from fakes.incident_io.server import failing
 from fakes.readings import cards, newest, settled, words
 from fakes.slash import slash
 
+from tocsin.incidents.model import Incident
 from tocsin.slack import routes
 
 KEPT = Path(__file__).parent / "data" / "persisted.json"
@@ -57,7 +58,6 @@ SENT: dict[str, dict[str, Any]] = {
     },
     "private": {},
     "close": {"message": typed("rolled back")},
-    "merge": {"merged_into": chosen("INC-2")},
 }
 """Forms that commands open, and what is filled in."""
 
@@ -261,43 +261,14 @@ async def over_local(folder: Path) -> dict[str, Any]:
         assert (await bot.submit("ana", form)).ok
         await settled(bot)
         taken.down("declare from a message")
-        here = own.slack_channel_id
-        for text in TYPED:
-            answered = await slash(bot, "ana", here, text)
-            assert answered.view is None, text
-            await settled(bot)
-            taken.down(text.split()[0])
-        posted = [m for m in bot.workspace.state.lasting(here) if "write an alert" in words(m)][-1]
-        await press_card(bot, "ana", posted, "complete_follow_up")
-        await settled(bot)
-        while not taken.down("complete a follow-up"):
-            await bot.bot.settled()
-        for verb in OPENED:
-            await slash(bot, "ana", here, verb)
-            taken.down(verb)
-        await slash(bot, "ana", bot.slack.channel("general"), "status fixing")
-        taken.down("status, elsewhere")
-        for verb, fields in SENT.items():
-            found_now = await bot.bot.backend.find(own.id)
-            assert found_now is not None
-            answered = await slash(bot, "ana", found_now.slack_channel_id, verb)
-            assert answered.view is not None, (verb, answered.said)
-            if verb == "merge":
-                fields = {"merged_into": chosen(other.id)}
-            await sent(bot, "ana", answered.view, **fields)
-            await settled(bot)
-            taken.down(f"{verb}, sent")
-            if verb == "close":
-                await slash(bot, "ana", found_now.slack_channel_id, "reopen")
-                await settled(bot)
-                taken.down("reopen")
+        await by_commands(bot, taken, own.slack_channel_id)
+        await by_forms(bot, taken, own, other)
         for ending in ("cancel", "decline"):
             last = await declared(bot, f"to {ending}")
             taken.down("declare another")
             await slash(bot, "ana", last.slack_channel_id, f"{ending} it was a drill")
             await settled(bot)
             taken.down(ending)
-        assert headline(bot, other)
         metrics = {
             family.name: {label for sample in family.samples for label in sample.labels}
             for family in bot.bot.meters.registry.collect()
@@ -306,6 +277,39 @@ async def over_local(folder: Path) -> dict[str, Any]:
         kept = {name: tables(folder / name) for name in ("incidents.db", "journal.db")}
         tabled = (routes.VIEWS, routes.PRESSES, routes.SUGGESTIONS, routes.SHORTCUTS, routes.STEPS)
         return {**taken.all(), **kept, "metrics": metrics, "routes": [sorted(table) for table in tabled]}
+
+
+async def by_commands(bot: RunningBot, taken: Taken, here: str) -> None:
+    for text in TYPED:
+        answered = await slash(bot, "ana", here, text)
+        assert answered.view is None, text
+        await settled(bot)
+        taken.down(text.split()[0])
+    posted = [m for m in bot.workspace.state.lasting(here) if "write an alert" in words(m)][-1]
+    await press_card(bot, "ana", posted, "complete_follow_up")
+    await settled(bot)
+    while not taken.down("complete a follow-up"):
+        await bot.bot.settled()
+    for verb in OPENED:
+        await slash(bot, "ana", here, verb)
+        taken.down(verb)
+    await slash(bot, "ana", bot.slack.channel("general"), "status fixing")
+    taken.down("status, elsewhere")
+
+
+async def by_forms(bot: RunningBot, taken: Taken, own: Incident, other: Incident) -> None:
+    for verb, fields in (SENT | {"merge": {"merged_into": chosen(other.id)}}).items():
+        now = await bot.bot.backend.find(own.id)
+        assert now is not None
+        answered = await slash(bot, "ana", now.slack_channel_id, verb)
+        assert answered.view is not None, (verb, answered.said)
+        await sent(bot, "ana", answered.view, **fields)
+        await settled(bot)
+        taken.down(f"{verb}, sent")
+        if verb == "close":
+            await slash(bot, "ana", now.slack_channel_id, "reopen")
+            await settled(bot)
+            taken.down("reopen")
 
 
 async def over_incident_io(folder: Path) -> dict[str, Any]:

@@ -1,0 +1,6 @@
+"""`python -m slack_emulator`."""
+
+from slack_emulator.cli import main
+
+if __name__ == "__main__":
+    main()
