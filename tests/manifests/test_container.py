@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from fakes.terminal import IMPORTED
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
@@ -87,7 +86,7 @@ def test_the_image_has_nothing_left_to_install_with() -> None:
 
 @pytest.mark.process
 def test_the_bot_runs_without_what_installs_packages() -> None:
-    look = f"import sys; sys.modules['pip'] = None; import {', '.join(IMPORTED)}"
+    look = "import sys; sys.modules['pip'] = None; import tocsin.running, tocsin.doctor, tocsin.keeping, tocsin.backends.local"
     assert subprocess.run([sys.executable, "-c", look]).returncode == 0
 
 
