@@ -40,6 +40,7 @@ LOCAL = {
     "actions.gathering:Gathering._open_after_all": MINUTES,
     "actions.gathering:Gathering._private_one": MEANWHILE,
     "actions.sheltering": HOSTED,
+    "actions.unfurl:_may_be_shown": MINUTES,
     "actions.unfurl:_take_back": MEANWHILE,
     "backends.local.backend:LocalBackend.close": CLOSING,
     "backends.local.file:IncidentFile.close": CLOSING,

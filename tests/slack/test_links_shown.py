@@ -20,6 +20,7 @@ from slack_emulator.manifest import Manifest
 from slack_emulator.model import Message, Person
 from tocsin.actions.change import Changed
 from tocsin.actions.promises import KeepsIncidents
+from tocsin.actions.unfurl import LATE_SECONDS
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import IncidentChange
 from tocsin.slack import routes
@@ -134,6 +135,30 @@ async def test_what_is_shown_is_taken_back_also_when_it_became_private_while_it_
     await cast(KeepsIncidents, bot.bot.backend).change(incident.id, hidden)
     goes_on.set()
     await editing
+    await bot.bot.settled()
+    assert incident.name not in str(message.attachments)
+
+
+@pytest.mark.parametrize("shown_before", [False, True])
+async def test_what_slack_shows_after_we_gave_up_waiting_is_taken_back(
+    bot: RunningBot, shown_before: bool
+) -> None:
+    incident, goes_on = await declared(bot), asyncio.Event()
+    message = await said(bot, "ben", "general", str(incident.permalink)) if shown_before else None
+    if shown_before:
+        await heeded(bot)
+    bot.workspace.faults.plan("chat.unfurl", Fault(until=goes_on))
+    if message is None:
+        message = await said(bot, "ben", "general", str(incident.permalink))
+    else:
+        await verbs(bot).change(order(bot, incident, "ben", incident_status_id="fixing"))
+    await bot.workspace.begun("chat.unfurl", 1 + shown_before)
+    hidden = asyncio.create_task(changed(bot, incident, "ana", visibility="private"))
+    # Longer than the bot waits for an answer.
+    await asyncio.sleep(15)
+    goes_on.set()
+    await asyncio.sleep(2 * LATE_SECONDS)
+    await hidden
     await bot.bot.settled()
     assert incident.name not in str(message.attachments)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
@@ -11,13 +12,16 @@ from tocsin.actions.attempts import ALL_DAY
 from tocsin.actions.best_effort import patiently
 from tocsin.actions.ports import Backend
 from tocsin.actions.withdraw import UNFURL, UNKNOWN, Faces, unfurled
-from tocsin.incidents.errors import SlackRefused, Withheld
+from tocsin.incidents.errors import OutcomeUnknown, SlackRefused, Withheld
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, TeamId
 
 log = structlog.get_logger()
 
 MOST_LINKS = 30
 """Messages below which one incident is shown; each is edited when it changes, so there is an end to it."""
+
+LATE_SECONDS = 30.0
+"""How long after we gave up waiting for its answer Slack may still do what it was asked."""
 
 
 class Shows(Protocol):
@@ -57,7 +61,7 @@ class Unfurl:
         for url, incident in wanted.items():
             await self._ledger.remember_face(incident.id, channel, f"{UNFURL}{ts} {url}", "")
         try:
-            await workspace.unfurl(channel, ts, wanted)
+            await _show(workspace, self._ledger, channel, ts, wanted)
         except Withheld as refusal:
             _not_shown(refusal)
             for url, incident in wanted.items():
@@ -83,7 +87,7 @@ class Unfurl:
             return
         if workspace.faces(now)["card"] != workspace.faces(incident)["card"]:
             ts, url = unfurled(thing)
-            await workspace.unfurl(channel, ts, {url: now})
+            await _show(workspace, self._ledger, channel, ts, {url: now})
         await self._ledger.remember_face(now.id, channel, thing, workspace.faces(now)["card"])
 
 
@@ -96,7 +100,7 @@ def edits(
     async def edit(channel: ChannelId, thing: str) -> None:
         ts, url = unfurled(thing)
         try:
-            await workspace.unfurl(channel, ts, {url: incident})
+            await _show(workspace, ledger, channel, ts, {url: incident})
         except Withheld as refusal:
             _not_shown(refusal)
             await _take_back(workspace, ledger, incident, channel, thing)
@@ -109,6 +113,31 @@ def edits(
 
     stale = [place for place, shown in known.items() if place[1].startswith(UNFURL) and shown != face]
     return [edit(ChannelId(channel), thing) for channel, thing in stale]
+
+
+async def _show(
+    workspace: Shows, ledger: Faces, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]
+) -> None:
+    """Show the incidents, and have them followed where nobody knows whether they are shown.
+
+    Raises OutcomeUnknown, SlackRefused and Withheld.
+    """
+    try:
+        await workspace.unfurl(channel, ts, shown)
+    except OutcomeUnknown:
+        await _may_be_shown(ledger, channel, ts, shown)
+        # Whoever took it back meanwhile may have been quicker than Slack, and noted that nothing is shown.
+        await asyncio.sleep(LATE_SECONDS)
+        await _may_be_shown(ledger, channel, ts, shown)
+        raise
+
+
+async def _may_be_shown(
+    ledger: Faces, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]
+) -> None:
+    for url, incident in shown.items():
+        await ledger.remember_face(incident.id, channel, f"{UNFURL}{ts} {url}", "")
+        await ledger.remember_watched(incident.id, UNKNOWN)
 
 
 async def _take_back(
