@@ -44,7 +44,9 @@ def serve(
     manifest: Annotated[list[Path], typer.Option(help="An app's manifest, YAML or JSON; once for each app.")],
     port: Annotated[int, typer.Option(help="Where the workspace is served; 0 takes a free port.")] = 8080,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    seed: Annotated[Path | None, typer.Option(help="People, channels and messages, YAML.")] = None,
+    seed_file: Annotated[
+        Path | None, typer.Option("--seed", help="People, channels and messages, YAML.")
+    ] = None,
     store: Annotated[Path | None, typer.Option(help="A file that keeps the workspace.")] = None,
     request_url: Annotated[
         str | None, typer.Option(help="Where the apps listen, for HTTP: in place of the manifest's own URLs.")
@@ -52,7 +54,7 @@ def serve(
 ) -> None:
     """Serve a workspace with the apps of these manifests installed, until Ctrl-C."""
     apps = [_over_http(read_manifest(path), request_url) for path in manifest]
-    content = SeedFile.read(seed) if seed is not None else None
+    content = SeedFile.read(seed_file) if seed_file is not None else None
     asyncio.run(_serve(apps, content, store, host, port))
 
 

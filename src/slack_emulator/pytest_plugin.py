@@ -16,7 +16,7 @@ from slack_emulator.testing import Slack, running_slack
 @pytest.fixture
 def slack_manifest() -> Manifest:
     """The app's manifest: override this fixture, with `Manifest.from_yaml(path.read_text())` say."""
-    raise NotImplementedError("Override the fixture slack_manifest: return your app's Manifest.")
+    pytest.fail("Override the fixture slack_manifest: return your app's Manifest.", pytrace=False)
 
 
 @pytest.fixture

@@ -125,7 +125,7 @@ class User:
 
     async def press(self, action_id: str, message: Message, value: object = None) -> Outcome:
         """Press a button of a message, or choose a value in its select."""
-        block, element = _found(self.slack, message.blocks, action_id)
+        block, element = _found(message.blocks, action_id)
         return _done(
             await self.slack.workspace.press(
                 self.id,
@@ -188,7 +188,7 @@ class Modal:
         """Fill in fields: text, the value or label of a choice, a list of them, or a user by handle."""
         slack = self.user.slack
         for name, value in fields.items():
-            block, element = _found(slack, self.view.payload["blocks"], name)
+            block, element = _found(self.view.payload["blocks"], name)
             state = state_of(slack, element, value)
             place = self.view_id, block["block_id"], element["action_id"]
             slack.workspace.type_into(self.user.id, *place, state)
@@ -202,14 +202,14 @@ class Modal:
     async def press(self, name: str, value: object = None) -> Outcome:
         """Press a button, or choose a value in a select that tells the app at once."""
         slack = self.user.slack
-        block, element = _found(slack, self.view.payload["blocks"], name)
+        block, element = _found(self.view.payload["blocks"], name)
         state = None if value is None else state_of(slack, element, value)
         place = element["action_id"], block["block_id"]
         return _done(await slack.workspace.press(self.user.id, *place, view_id=self.view_id, value=state))
 
     async def options(self, name: str, query: str) -> list[Json]:
         """The options that the app offers in an external select for what is typed there."""
-        block, element = _found(self.user.slack, self.view.payload["blocks"], name)
+        block, element = _found(self.view.payload["blocks"], name)
         place = self.view_id, block["block_id"], element["action_id"]
         return _done(await self.user.slack.workspace.suggest(self.user.id, *place, query)).options or []
 
@@ -245,7 +245,7 @@ def _chosen(slack: Slack, element: Json, value: object) -> object:
     return value if kind == "datetimepicker" else str(value)
 
 
-def _found(slack: Slack, blocks: list[Json], name: str) -> tuple[Json, Json]:
+def _found(blocks: list[Json], name: str) -> tuple[Json, Json]:
     for block, element in elements_of(blocks):
         label = (block.get("label") or element.get("text") or {}).get("text", "")
         if name in (block.get("block_id"), element.get("action_id"), label):
