@@ -33,7 +33,8 @@ from tocsin.backends.catalogue import Catalogue
 from tocsin.incidents.model import ChannelId
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.slack.calls import open_session, web_client
-from tocsin.slack.views.declare import FormContext, declare_modal
+from tocsin.slack.views.context import FormContext
+from tocsin.slack.views.declare import declare_modal
 from tocsin.web.serving import listen
 
 VIEW: dict[str, Any] = declare_modal(

@@ -21,7 +21,8 @@ from tocsin.incidents.requests import DeclareRequest
 from tocsin.incidents.rules import channel_name, cleaned
 from tocsin.slack.views.card import card, card_text
 from tocsin.slack.views.channel import BOOKMARK_LIMIT, TOPIC_LIMIT, bookmark_title, purpose, topic
-from tocsin.slack.views.declare import FormContext, declare_modal
+from tocsin.slack.views.context import FormContext
+from tocsin.slack.views.declare import declare_modal
 from tocsin.slack.views.declared import already_modal, declared_modal, refused_message, sorry_modal
 from tocsin.slack.views.help import help_message
 from tocsin.slack.views.source import name_and_summary

@@ -23,7 +23,8 @@ from tocsin.incidents.exporting import ENDINGS, as_csv, as_json, exported
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.slack.views.card import card, card_text
 from tocsin.slack.views.channel import bookmark_title, topic
-from tocsin.slack.views.declare import FormContext, declare_modal
+from tocsin.slack.views.context import FormContext
+from tocsin.slack.views.declare import declare_modal
 from tocsin.web.app import web_app
 
 HOST = "localhost:8080"

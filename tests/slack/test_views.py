@@ -34,7 +34,8 @@ from tocsin.incidents.requests import DeclareRequest
 from tocsin.slack.routes import help_anywhere, help_here
 from tocsin.slack.views.card import card, card_text
 from tocsin.slack.views.channel import bookmark_title, purpose, topic
-from tocsin.slack.views.declare import FormContext, declare_modal, read_declare
+from tocsin.slack.views.context import FormContext
+from tocsin.slack.views.declare import declare_modal, read_declare
 from tocsin.slack.views.declared import already_modal, declared_modal, loading_modal, saved_modal, sorry_modal
 from tocsin.slack.views.help import help_message
 from tocsin.slack.views.kit import escape

@@ -18,6 +18,7 @@ from tocsin.incidents.model import Form
 from tocsin.slack import routes
 from tocsin.slack.access import Access, fetch_socket_address
 from tocsin.slack.calls import asked
+from tocsin.slack.scopes import SCOPES
 from tocsin.slack.views.gallery import messages, modals
 
 HELLO_SECONDS = 10.0
@@ -32,11 +33,11 @@ def scopes(access: Access) -> Iterator[Finding]:
         said = "Slack did not say which were granted."
         yield Finding(name="Scopes", ok=False, said=said, fix="Check SLACK_API_URL.")
         return
-    missing = [scope for scope in routes.SCOPES if scope not in access.scopes]
+    missing = [scope for scope in SCOPES if scope not in access.scopes]
     if not missing:
-        yield Finding(name="Scopes", ok=True, said=f"all {len(routes.SCOPES)} are granted.")
+        yield Finding(name="Scopes", ok=True, said=f"all {len(SCOPES)} are granted.")
     for scope in missing:
-        said = f"{scope} is not granted; it is for {routes.SCOPES[scope]}."
+        said = f"{scope} is not granted; it is for {SCOPES[scope]}."
         yield Finding(name="Scopes", ok=False, said=said, fix=AGAIN)
 
 

@@ -16,7 +16,7 @@ from tocsin.slack.calls import Answer, asked, told
 from tocsin.slack.desks import Desks, allowed
 from tocsin.slack.installations import Installation, Installations
 from tocsin.slack.refusals import TOKEN
-from tocsin.slack.routes import SCOPES
+from tocsin.slack.scopes import SCOPES
 
 log = structlog.get_logger()
 

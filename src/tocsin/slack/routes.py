@@ -33,7 +33,7 @@ from tocsin.slack.listeners import (
     workflow,
 )
 from tocsin.slack.meant import find_meant
-from tocsin.slack.scopes import SCOPES as SCOPES
+from tocsin.slack.scopes import SCOPES
 from tocsin.slack.typed import First, first_word, typed_word
 from tocsin.slack.views.step import DECLARE_STEP
 

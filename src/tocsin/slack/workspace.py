@@ -30,7 +30,7 @@ from tocsin.slack.posts import Posts
 from tocsin.slack.steps import WorkspaceSteps
 from tocsin.slack.views.card import card, card_text
 from tocsin.slack.views.channel import bookmark_title, is_purpose_of, purpose, topic
-from tocsin.slack.views.declare import FormContext
+from tocsin.slack.views.context import FormContext
 from tocsin.slack.views.declared import already_modal, declared_modal, refused_message, sorry_modal
 from tocsin.slack.views.kit import escape
 

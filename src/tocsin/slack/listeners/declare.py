@@ -28,7 +28,8 @@ from tocsin.slack.listeners.checking import checked, is_learnt, learn
 from tocsin.slack.listeners.unopened import say_unopened
 from tocsin.slack.permits import CHECK_SECONDS
 from tocsin.slack.typed import as_read
-from tocsin.slack.views.declare import FormContext, declare_modal, named, read_declare
+from tocsin.slack.views.context import FormContext
+from tocsin.slack.views.declare import declare_modal, named, read_declare
 from tocsin.slack.views.declared import already_modal, declared_modal, loading_modal, saved_modal, sorry_modal
 from tocsin.slack.views.kit import escape, plain
 from tocsin.slack.views.message import unnamed, unnamed_author

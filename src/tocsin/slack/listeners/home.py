@@ -15,7 +15,7 @@ from tocsin.incidents.requests import DeclareRequest, IncidentFilter
 from tocsin.slack.desk import Desk
 from tocsin.slack.gestures import Happening, Press
 from tocsin.slack.listeners.declare import open_form
-from tocsin.slack.views.declare import FormContext
+from tocsin.slack.views.context import FormContext
 from tocsin.slack.views.home import HomePage, closed_home, home_view
 
 CLOSED_SHOWN = 5
