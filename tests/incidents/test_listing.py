@@ -18,6 +18,7 @@ from tocsin.incidents.model import (
     PersonId,
     SourceMessage,
     TimelineEntry,
+    display_name,
 )
 
 
@@ -44,8 +45,8 @@ def test_private_and_test_incidents_are_marked() -> None:
 
 
 def test_nobody_is_called_by_their_id() -> None:
-    assert listing.named(Person(slack_user_id=PersonId("U1"))) == "somebody"
-    assert listing.named(None) == ""
+    assert display_name(Person(slack_user_id=PersonId("U1"))) == "somebody"
+    assert display_name(None) == ""
 
 
 def test_json_has_the_field_names_of_incident_ios_v2_object() -> None:

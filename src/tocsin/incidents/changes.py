@@ -6,8 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import Any, Literal
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.listing import named
-from tocsin.incidents.model import Form, Incident, Status
+from tocsin.incidents.model import Form, Incident, Status, display_name
 from tocsin.incidents.requests import (
     NAME_LIMIT,
     SUMMARY_LIMIT,
@@ -160,8 +159,8 @@ def _differences(before: Incident, after: Incident, changed: Collection[str]) ->
 
 
 def _role_differences(before: Incident, after: Incident, changed: Collection[str]) -> Iterator[str]:
-    held = {a.role.id: named(a.assignee) for a in before.incident_role_assignments}
-    holds = {a.role.id: named(a.assignee) for a in after.incident_role_assignments}
+    held = {a.role.id: display_name(a.assignee) for a in before.incident_role_assignments}
+    holds = {a.role.id: display_name(a.assignee) for a in after.incident_role_assignments}
     assignments = (*before.incident_role_assignments, *after.incident_role_assignments)
     for role_id, role in {each.role.id: each.role.name for each in assignments}.items():
         new, old = holds.get(role_id) or "nobody", held.get(role_id) or "nobody"

@@ -20,10 +20,9 @@ from tocsin.incidents.listing import (
     facts,
     holders,
     moment,
-    named,
     nameless,
 )
-from tocsin.incidents.model import FollowUp, Frozen, Incident, PersonId, TimelineEntry
+from tocsin.incidents.model import FollowUp, Frozen, Incident, PersonId, TimelineEntry, display_name
 from tocsin.incidents.rules import FOLLOW_UP_WORDS, is_visible
 
 _FORMULA = frozenset("=+-@\N{MINUS SIGN}")
@@ -80,7 +79,7 @@ class Whole(Frozen):
     def people(self) -> tuple[str, ...]:
         """Everybody who did something or has a role, by name, each once."""
         acted = (entry.by for entry in self.timeline)
-        return tuple(dict.fromkeys(filter(None, map(named, [*holders(self.incident), *acted]))))
+        return tuple(dict.fromkeys(filter(None, map(display_name, [*holders(self.incident), *acted]))))
 
     @property
     def nameless(self) -> list[PersonId]:
@@ -181,11 +180,11 @@ def happening_lines(timeline: Iterable[TimelineEntry]) -> str:
 
 
 def _said(entry: TimelineEntry) -> str:
-    return " ".join(filter(None, [named(entry.by), entry.verb, entry.text]))
+    return " ".join(filter(None, [display_name(entry.by), entry.verb, entry.text]))
 
 
 def _check(one: FollowUp) -> str:
-    who = f" ({as_written(named(one.assignee))})" if one.assignee else ""
+    who = f" ({as_written(display_name(one.assignee))})" if one.assignee else ""
     word = FOLLOW_UP_WORDS[one.kind].capitalize()
     return f"- [{'x' if one.is_done else ' '}] {word}: {as_written(one.text)}{who}"
 
@@ -234,8 +233,8 @@ def _cells(incident: Incident) -> list[str]:
         incident.incident_type.name if incident.incident_type else "",
         incident.visibility,
         incident.mode,
-        named(incident.creator),
-        named(incident.lead),
+        display_name(incident.creator),
+        display_name(incident.lead),
         incident.slack_channel_id,
         incident.slack_channel_name,
         incident.permalink or "",

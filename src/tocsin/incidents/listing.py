@@ -7,7 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tocsin.incidents.model import FieldEntry, Incident, Person, PersonId, TimelineEntry
+from tocsin.incidents.model import (
+    SOMEBODY,
+    FieldEntry,
+    Incident,
+    Person,
+    PersonId,
+    TimelineEntry,
+    display_name,
+)
 from tocsin.incidents.rules import cleaned, in_words
 
 COLUMNS = ("Reference", "Name", "Severity", "Status", "Lead", "Age")
@@ -23,17 +31,6 @@ def age(since: datetime, now: datetime) -> str:
     if passed < timedelta(days=2):
         return f"{passed // timedelta(hours=1)} h"
     return f"{passed // timedelta(days=1)} d"
-
-
-SOMEBODY = "somebody"
-"""How people read of a person whose name is not known; nobody reads an id."""
-
-
-def named(person: Person | None) -> str:
-    """What to call somebody: the name, or `somebody` where only an id is known; nothing for nobody."""
-    if person is None:
-        return ""
-    return person.name or (SOMEBODY if person.slack_user_id else person.email or "")
 
 
 def nameless(people: Iterable[Person | None]) -> list[PersonId]:
@@ -62,7 +59,7 @@ def as_rows(incidents: Iterable[Incident], now: datetime) -> Iterator[tuple[str,
     for incident in incidents:
         name = incident.name + "".join(f" [{mark}]" for mark in marks(incident))
         severity = incident.severity.name if incident.severity else ""
-        row = (incident.reference, name, severity, incident.incident_status.name, named(incident.lead))
+        row = (incident.reference, name, severity, incident.incident_status.name, display_name(incident.lead))
         yield (*(cleaned(cell) for cell in row), age(incident.created_at, now))
 
 
@@ -105,8 +102,8 @@ def facts(incident: Incident) -> list[tuple[str, str]]:
         ("Severity", incident.severity.name if incident.severity else ""),
         ("Type", incident.incident_type.name if incident.incident_type else ""),
         ("Marked", apart),
-        ("Declared", f"{moment(incident.created_at)} by {named(incident.creator) or SOMEBODY}"),
-        *((held.role.name, named(held.assignee)) for held in incident.incident_role_assignments),
+        ("Declared", f"{moment(incident.created_at)} by {display_name(incident.creator) or SOMEBODY}"),
+        *((held.role.name, display_name(held.assignee)) for held in incident.incident_role_assignments),
         ("Channel", f"#{incident.slack_channel_name}" if incident.slack_channel_name else ""),
         ("Source message", (incident.source.permalink or "") if incident.source else ""),
         *((entry.custom_field.name, answers(entry)) for entry in incident.custom_field_entries),
@@ -132,7 +129,10 @@ def as_written(text: str) -> str:
 
 def as_user(person: Person) -> dict[str, str]:
     """Somebody, as incident.io's objects name people."""
-    return {"name": named(person), **person.model_dump(exclude_none=True, include={"slack_user_id", "email"})}
+    return {
+        "name": display_name(person),
+        **person.model_dump(exclude_none=True, include={"slack_user_id", "email"}),
+    }
 
 
 def _field_entry(entry: FieldEntry) -> dict[str, Any]:

@@ -38,6 +38,17 @@ class Person(Frozen):
     email: str | None = None
 
 
+SOMEBODY = "somebody"
+"""Stands in sentences for a person whose name is not known; nobody reads an id."""
+
+
+def display_name(person: Person | None) -> str:
+    """A person's name, `somebody` where only a Slack id is known, or "" for None."""
+    if person is None:
+        return ""
+    return person.name or (SOMEBODY if person.slack_user_id else person.email or "")
+
+
 class Severity(Frozen):
     """How bad it is; a higher rank is worse."""
 

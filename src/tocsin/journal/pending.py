@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from dbos import DBOSClient, StepInfo, WorkflowStatus
 
 from tocsin.incidents.errors import Unavailable
-from tocsin.incidents.listing import SOMEBODY
+from tocsin.incidents.model import SOMEBODY
 from tocsin.journal.files import cause, file_of
 from tocsin.journal.serialization import JSON, NotOurs, read_plainly, refuse_foreign
 from tocsin.journal.vault import uninstalled

@@ -20,7 +20,7 @@ from starlette.templating import Jinja2Templates
 
 from tocsin.actions.ports import Backend, Clock, Introduce
 from tocsin.incidents import listing
-from tocsin.incidents.model import PersonId
+from tocsin.incidents.model import PersonId, display_name
 from tocsin.incidents.rules import ago
 from tocsin.web import showing
 from tocsin.web.access import Access, Near, alone
@@ -106,7 +106,7 @@ def _templates() -> Jinja2Templates:
     environment.globals.update(
         age=listing.age,
         ago=ago,
-        named=listing.named,
+        named=display_name,
         marks=listing.marks,
         moment=listing.moment,
         in_utc=showing.in_utc,

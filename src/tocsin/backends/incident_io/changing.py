@@ -15,8 +15,7 @@ from tocsin.backends.incident_io.reading import pages, written
 from tocsin.backends.incident_io.refusing import refusal
 from tocsin.backends.incident_io.troubles import Rejected
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.listing import named
-from tocsin.incidents.model import FollowUp, Form, Person, SourceMessage, TimelineEntry
+from tocsin.incidents.model import FollowUp, Form, Person, SourceMessage, TimelineEntry, display_name
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
 
 SENT = "sent"
@@ -49,7 +48,7 @@ async def change(client: Client, incident_id: str, asked: IncidentChange, form: 
             done = TimelineEntry(at=asked.at, by=asked.by, verb="changed", text=_changed(asked, form))
             await note(client, incident_id, done, f"{asked.key}:edit")
     if _tells(asked):
-        said = "\n\n".join(filter(None, [asked.message, f"({named(asked.by)}, from Slack)"]))
+        said = "\n\n".join(filter(None, [asked.message, f"({display_name(asked.by)}, from Slack)"]))
         update = wire.UpdatePayload(
             idempotency_key=asked.key,
             incident_id=incident_id,
@@ -86,7 +85,7 @@ def _roles(asked: IncidentChange, form: Form) -> list[wire.RolePayload]:
 
 async def note(client: Client, incident_id: str, entry: TimelineEntry, key: str) -> None:
     """An item of the timeline, once for each key (Incident Timeline Items V2, Create)."""
-    title = " ".join(filter(None, [named(entry.by), entry.verb]))
+    title = " ".join(filter(None, [display_name(entry.by), entry.verb]))
     payload = wire.TimelinePayload(
         idempotency_key=f"{incident_id}:{key}",
         incident_id=incident_id,

@@ -14,8 +14,8 @@ from sqlite_utils import Database
 from tocsin.backends.local.lenient import readable
 from tocsin.incidents.changes import VERBS
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.listing import SOMEBODY
 from tocsin.incidents.model import (
+    SOMEBODY,
     CustomField,
     FieldEntry,
     FieldOption,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tocsin.incidents.listing import named
-from tocsin.incidents.model import PersonId
+from tocsin.incidents.model import PersonId, display_name
 from tocsin.incidents.naming import folded
 from tocsin.incidents.permissions import Standing
 from tocsin.incidents.rules import in_words
@@ -65,5 +64,9 @@ def _doubt(name: str, found: Sequence[Account]) -> str:
 
 
 def _told_apart(account: Account) -> str:
-    called = f"{named(account.person)} (@{account.handle})" if account.handle else named(account.person)
+    called = (
+        f"{display_name(account.person)} (@{account.handle})"
+        if account.handle
+        else display_name(account.person)
+    )
     return f"{called}, whose account is deactivated," if account.standing is Standing.DEACTIVATED else called

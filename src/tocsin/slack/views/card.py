@@ -19,8 +19,7 @@ from slack_sdk.models.blocks import (
     SectionBlock,
 )
 
-from tocsin.incidents.listing import named
-from tocsin.incidents.model import Incident, Person
+from tocsin.incidents.model import Incident, Person, display_name
 from tocsin.incidents.requests import NAME_LIMIT
 from tocsin.incidents.rules import in_words
 from tocsin.slack.views.kit import escape, link, moment, option, plain, shortened
@@ -107,7 +106,7 @@ def person(who: Person | None) -> str:
         return "Nobody yet"
     if who.slack_user_id and _PERSON.fullmatch(who.slack_user_id):
         return f"<@{who.slack_user_id}>"
-    return _word(named(who) or "Nobody yet")
+    return _word(display_name(who) or "Nobody yet")
 
 
 def channel(incident: Incident) -> str:

@@ -6,8 +6,7 @@ from typing import Any
 
 from slack_sdk.models.blocks import Block, ContextBlock, MarkdownTextObject
 
-from tocsin.incidents.listing import named
-from tocsin.incidents.model import Incident, Person
+from tocsin.incidents.model import Incident, Person, display_name
 from tocsin.slack.views.card import card
 from tocsin.slack.views.kit import paragraph, shortened
 
@@ -64,7 +63,7 @@ def details(incident: Incident) -> dict[str, Any]:
 
 def _answers(incident: Incident) -> list[tuple[str, str]]:
     """Roles that somebody holds, and fields that were answered."""
-    roles = [(a.role.name, named(a.assignee)) for a in incident.incident_role_assignments]
+    roles = [(a.role.name, display_name(a.assignee)) for a in incident.incident_role_assignments]
     fields = [
         (entry.custom_field.name, ", ".join(value.shown for value in entry.values))
         for entry in incident.custom_field_entries
