@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from slack_sdk.models.blocks import Block
 
-from tocsin.slack.views.kit import escape, paragraph
-
-SECTION_LIMIT = 3000
-"""Characters of a section's text (Slack, section block)."""
+from tocsin.slack.views.kit import escape, paragraph, sections_of
 
 Lines = Iterable[tuple[str, str]]
 
@@ -22,19 +19,8 @@ def help_message(*parts: tuple[str, Lines]) -> tuple[str, list[Block]]:
         rows = [f"• {_marked(what)}  {escape(does)}" for what, does in lines]
         if rows:
             said += [f"*{escape(heading)}*", *rows]
-            blocks += [paragraph(text) for text in fitting([f"*{escape(heading)}*", *rows])]
+            blocks += [paragraph(text) for text in sections_of([f"*{escape(heading)}*", *rows])]
     return "\n".join(said), blocks
-
-
-def fitting(lines: Iterable[str]) -> Iterator[str]:
-    """The lines, as few texts as they fit into."""
-    text = ""
-    for line in lines:
-        if len(text) + len(line) + 1 > SECTION_LIMIT:
-            yield text
-            text = ""
-        text = f"{text}\n{line}" if text else line
-    yield text
 
 
 def _marked(what: str) -> str:

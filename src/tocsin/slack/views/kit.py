@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -33,6 +33,9 @@ HINT_LIMIT = 200
 
 OPTIONS_LIMIT = 100
 """Options of one select menu; beyond that it must be an external select (Slack, select menu element)."""
+
+SECTION_LIMIT = 3000
+"""Characters of a section's text (Slack, section block)."""
 
 Choice = tuple[str, str, str]
 """An option's value, its text and its description."""
@@ -209,3 +212,14 @@ def _listed(value: object) -> list[Any]:
 def one(state: State, field: str) -> str:
     """What was entered in the field; an empty string when nothing was."""
     return next(iter(submitted(state, field)), "")
+
+
+def sections_of(lines: Iterable[str]) -> Iterator[str]:
+    """Join the lines into as few texts as they fit into, each for one section block."""
+    text = ""
+    for line in lines:
+        if len(text) + len(line) + 1 > SECTION_LIMIT:
+            yield text
+            text = ""
+        text = f"{text}\n{line}" if text else line
+    yield text

@@ -11,8 +11,7 @@ from tocsin.incidents.model import FollowUp, Incident, TimelineEntry
 from tocsin.slack.views.card import card, card_text, person
 from tocsin.slack.views.errand import TITLE_LIMIT
 from tocsin.slack.views.follow_up import follow_up_blocks
-from tocsin.slack.views.help import fitting
-from tocsin.slack.views.kit import escape, link, moment, paragraph, plain, shortened
+from tocsin.slack.views.kit import escape, link, moment, paragraph, plain, sections_of, shortened
 
 LAST = 10
 """Entries of the timeline; the incident's page has all of them."""
@@ -37,7 +36,7 @@ def happenings(incident: Incident, timeline: Sequence[TimelineEntry]) -> list[Bl
     if more > 0:
         whole = link(incident.permalink, f"{more} earlier")
         lines.insert(0, f"… {whole}")
-    return [paragraph(text) for text in fitting(["*What happened*", *lines])]
+    return [paragraph(text) for text in sections_of(["*What happened*", *lines])]
 
 
 def _line(entry: TimelineEntry) -> str:
