@@ -20,7 +20,7 @@ from tocsin.settings import Settings, read_settings
 if TYPE_CHECKING:
     from tocsin.actions.ports import Backend
     from tocsin.actions.promises import KeepsIncidents
-    from tocsin.incidents.exporting import Whole
+    from tocsin.incidents.export import Whole
     from tocsin.incidents.model import Incident
 
 T = TypeVar("T")
@@ -44,14 +44,14 @@ def list_incidents(
     limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 50,
 ) -> None:
     """The newest incidents, private ones among them, marked."""
-    from tocsin.incidents import exporting
+    from tocsin.incidents import export
 
     _one_form(as_json, as_csv)
     incidents = _read(lambda backend: _newest(backend, limit))
     if as_json:
-        print(exporting.as_json(incidents))
+        print(export.as_json(incidents))
     elif as_csv:
-        print(exporting.as_csv(incidents), end="")
+        print(export.as_csv(incidents), end="")
     elif incidents:
         _print_table(incidents)
     else:
@@ -65,21 +65,21 @@ def show(
     as_csv: AsCsv = False,
 ) -> None:
     """One incident with everything that happened."""
-    from tocsin.incidents import exporting
+    from tocsin.incidents import export
 
     _one_form(as_json, as_csv)
     whole = _one(reference)
     if as_json:
-        print(json.dumps(exporting.as_whole(whole), indent=2, ensure_ascii=False))
+        print(json.dumps(export.as_whole(whole), indent=2, ensure_ascii=False))
     elif as_csv:
-        print(exporting.exported([whole], "csv"), end="")
+        print(export.exported([whole], "csv"), end="")
     elif sys.stdout.isatty():
         from rich.console import Console
         from rich.markdown import Markdown
 
-        Console().print(Markdown(exporting.as_document(whole)))
+        Console().print(Markdown(export.as_document(whole)))
     else:
-        print(exporting.as_document(whole), end="")
+        print(export.as_document(whole), end="")
 
 
 @cli.command()
@@ -96,12 +96,12 @@ def export(
     as_csv: AsCsv = False,
 ) -> None:
     """One incident, or every one, with what happened and what is to be done."""
-    from tocsin.incidents import exporting
+    from tocsin.incidents import export
 
     _one_form(as_json, as_csv, wanted is not None)
-    chosen: exporting.Format = wanted or ("json" if as_json else "csv" if as_csv else "markdown")
+    chosen: export.Format = wanted or ("json" if as_json else "csv" if as_csv else "markdown")
     wholes = [_one(reference)] if reference else _read(_everything)
-    text = exporting.exported(wholes, chosen)
+    text = export.exported(wholes, chosen)
     if to is not None:
         _write(to, text)
     else:
@@ -230,12 +230,12 @@ def _print_table(incidents: Sequence[Incident]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from tocsin.incidents import listing
+    from tocsin.incidents import export
     from tocsin.keeping import now
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in listing.COLUMNS:
+    for column in export.COLUMNS:
         table.add_column(column, no_wrap=column in {"Reference", "Age"}, overflow="fold")
-    for row in listing.as_rows(incidents, now()):
+    for row in export.as_rows(incidents, now()):
         table.add_row(*(Text(cell) for cell in row))
     Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH).print(table)

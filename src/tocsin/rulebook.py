@@ -9,10 +9,10 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from tocsin.backends.catalogue import problem
-from tocsin.incidents.afterwards import STANDARD, Afterwards, wrong_in
-from tocsin.incidents.announcing import AnnouncementRule
+from tocsin.incidents.announcements import AnnouncementRule
 from tocsin.incidents.model import Mode
 from tocsin.incidents.permissions import Limits
+from tocsin.incidents.postmortem import STANDARD, Afterwards, wrong_in
 from tocsin.settings import ConfigurationError, Settings, read_config
 
 # Where there are several workspaces, `T…/` before an id says of which it is.

@@ -14,7 +14,7 @@ from tocsin.actions.ports import Backend, Channel
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Person, PersonId, TeamId, TimelineEntry
 from tocsin.incidents.requests import NOBODY, IncidentFilter
-from tocsin.incidents.rules import cleaned, is_visible
+from tocsin.incidents.validation import cleaned, is_visible
 
 CHANNEL = Channel(id=ChannelId("C0INC"), name="inc-1-checkout-is-slow")
 

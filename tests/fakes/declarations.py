@@ -5,13 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tocsin.incidents.model import (
-    FieldOption,
-    FieldValue,
-    Person,
-    PersonId,
-    SourceMessage,
-)
+from tocsin.incidents.model import FieldOption, FieldValue, Person, PersonId, SourceMessage
 from tocsin.incidents.requests import Declaration
 
 ANA = Person(slack_user_id=PersonId("U0ANA"), name="Ana Torres", email="ana@example.com")

@@ -18,7 +18,7 @@ from slack_emulator.text import Span, broadcasts, parse_mrkdwn
 from tocsin.backends.catalogue import Catalogue
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import DeclareRequest
-from tocsin.incidents.rules import channel_name, cleaned
+from tocsin.incidents.validation import channel_name, cleaned
 from tocsin.slack.views.card import card, card_text
 from tocsin.slack.views.channel import BOOKMARK_LIMIT, TOPIC_LIMIT, bookmark_title, purpose, topic
 from tocsin.slack.views.context import FormContext

@@ -19,7 +19,7 @@ from tocsin.actions.export import fetch_whole
 from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import LocalBackend
 from tocsin.incidents.errors import TocsinError
-from tocsin.incidents.exporting import ENDINGS, as_csv, as_json, exported
+from tocsin.incidents.export import ENDINGS, as_csv, as_json, exported
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.slack.views.card import card, card_text
 from tocsin.slack.views.channel import bookmark_title, topic

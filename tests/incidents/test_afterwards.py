@@ -6,9 +6,9 @@ import pytest
 from fakes.incidents import ANA, DAWN, incident
 from markdown_it import MarkdownIt
 
-from tocsin.incidents.afterwards import NOTHING, PLACEHOLDERS, STANDARD, document, wrong_in
-from tocsin.incidents.exporting import Whole
+from tocsin.incidents.export import Whole
 from tocsin.incidents.model import TimelineEntry
+from tocsin.incidents.postmortem import NOTHING, PLACEHOLDERS, STANDARD, document, wrong_in
 
 HOSTILE = "![](@U0BEN) <!channel> $name ${facts} **loud** [x](javascript:alert(1))"
 

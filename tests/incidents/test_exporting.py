@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from tocsin.incidents import exporting
-from tocsin.incidents.exporting import Whole
+from tocsin.incidents import export
+from tocsin.incidents.export import Whole
 from tocsin.incidents.model import FollowUp, Person, PersonId, Status, TimelineEntry
 
 CLOSED = Status(id="closed", name="Closed", category="closed")
@@ -87,7 +87,7 @@ def shown(text: str) -> list[str]:
 
 
 def test_markdown_tells_facts_summary_what_is_to_be_done_and_the_timeline() -> None:
-    text = exporting.exported(
+    text = export.exported(
         [whole(summary="Payments take 40 s.\n\n# not a heading\n- not a list <b>")], "markdown"
     )
     headings = [
@@ -120,12 +120,12 @@ def test_each_duration_counts_from_the_declaration_and_a_status_from_its_first_t
 def test_what_is_open_has_not_lasted_yet_and_what_nobody_told_is_not_made_up() -> None:
     durations = Whole(incident=incident()).durations
     assert (durations.lasted, durations.first_update, durations.reached) == (None, None, ())
-    record = exporting.as_whole(Whole(incident=incident()))
+    record = export.as_whole(Whole(incident=incident()))
     assert record["durations"] == {"lasted_seconds": None, "first_update_seconds": None, "reached": []}
 
 
 def test_json_is_incident_ios_object_with_timeline_follow_ups_and_durations() -> None:
-    (record,) = json.loads(exporting.exported([whole()], "json"))["incidents"]
+    (record,) = json.loads(export.exported([whole()], "json"))["incidents"]
     assert record["reference"] == "INC-12"
     assert record["closed_at"] == "2026-03-01T05:00:00Z"
     assert record["durations"]["lasted_seconds"] == 7200
@@ -134,27 +134,25 @@ def test_json_is_incident_ios_object_with_timeline_follow_ups_and_durations() ->
     assert record["follow_ups"][1]["assignee"]["name"] == "Ben Okafor"
     assert record["follow_ups"][1]["completed_at"] == "2026-03-01T04:00:00Z"
     assert record["timeline"][1]["actor"]["user"]["slack_user_id"] == "U0BEN"
-    assert json.loads(exporting.as_json([incident()]))["incidents"][0]["reference"] == "INC-12"
+    assert json.loads(export.as_json([incident()]))["incidents"][0]["reference"] == "INC-12"
 
 
 def test_csv_has_a_row_for_each_incident_with_its_sums() -> None:
-    first, second = csv.DictReader(
-        io.StringIO(exporting.exported([whole(), Whole(incident=incident())], "csv"))
-    )
+    first, second = csv.DictReader(io.StringIO(export.exported([whole(), Whole(incident=incident())], "csv")))
     assert (first["lasted_seconds"], first["first_update_seconds"]) == ("7200", "600")
     assert (first["timeline_entries"], first["follow_ups"], first["open_follow_ups"]) == ("6", "2", "1")
     assert first["people"] == "Ana Torres; Ben Okafor"
     assert (second["lasted_seconds"], second["closed_at"]) == ("", "")
-    (plain,) = csv.DictReader(io.StringIO(exporting.as_csv([whole().incident])))
+    (plain,) = csv.DictReader(io.StringIO(export.as_csv([whole().incident])))
     assert (plain["reference"], plain["timeline_entries"]) == ("INC-12", "")
 
 
 def test_an_incident_without_anything_optional_can_be_taken_away() -> None:
     bare = incident(severity=None, permalink=None, creator=Person(), incident_role_assignments=())
-    assert exporting.as_document(Whole(incident=bare)).startswith("# INC-12: Checkout is slow\n")
-    for wanted in exporting.ENDINGS:
-        assert exporting.exported([Whole(incident=bare)], wanted)
-    assert len(exporting.as_csv([bare]).splitlines()) == 2
+    assert export.as_document(Whole(incident=bare)).startswith("# INC-12: Checkout is slow\n")
+    for wanted in export.ENDINGS:
+        assert export.exported([Whole(incident=bare)], wanted)
+    assert len(export.as_csv([bare]).splitlines()) == 2
 
 
 OPENINGS = st.sampled_from(["", "=", "+", "-", "@", "\t=", " =", "\r", "\n+"])
@@ -167,9 +165,9 @@ def test_no_cell_of_a_csv_is_a_formula_and_every_cell_is_there(text: str, openin
         timeline=(entry(1, "noted:", text, Person(name=opening + text)),),
         follow_ups=(to_do(opening + text),),
     )
-    for written in (exporting.as_csv([hostile.incident]), exporting.exported([hostile], "csv")):
+    for written in (export.as_csv([hostile.incident]), export.exported([hostile], "csv")):
         header, row = csv.reader(io.StringIO(written, newline=""))
-        assert tuple(header) == exporting.CSV_COLUMNS
+        assert tuple(header) == export.CSV_COLUMNS
         assert len(row) == len(header)
         for cell in row:
             assert cell.lstrip()[:1] not in set("=+-@") or cell == ""
@@ -188,13 +186,13 @@ UNSEEN = (
 def test_a_sign_in_any_width_behind_anything_that_nobody_sees_begins_no_formula(
     sign: str, unseen: str
 ) -> None:
-    (row,) = csv.DictReader(io.StringIO(exporting.as_csv([incident(name=f"{unseen}{sign}cmd")]), newline=""))
+    (row,) = csv.DictReader(io.StringIO(export.as_csv([incident(name=f"{unseen}{sign}cmd")]), newline=""))
     assert row["name"] == f"'{unseen}{sign}cmd"
 
 
 @pytest.mark.parametrize("name", ["checkout is slow", "\u200bname", "50 % = half", "– a dash", "é", ""])
 def test_what_begins_no_formula_is_written_as_it_is(name: str) -> None:
-    (row,) = csv.DictReader(io.StringIO(exporting.as_csv([incident(name=name)]), newline=""))
+    (row,) = csv.DictReader(io.StringIO(export.as_csv([incident(name=name)]), newline=""))
     assert row["name"] == name
 
 
@@ -205,17 +203,17 @@ def test_no_text_breaks_out_of_its_line_in_markdown(text: str) -> None:
             incident=incident(name=said), timeline=(entry(1, "noted:", said),), follow_ups=(to_do(said),)
         )
 
-    lines = exporting.as_document(told(text)).split("\n")
-    assert len(lines) == len(exporting.as_document(told("")).split("\n"))
-    tokens = [token.type for token in read(exporting.as_document(told(f"x{text}")))]
-    assert tokens == [token.type for token in read(exporting.as_document(told("x")))]
+    lines = export.as_document(told(text)).split("\n")
+    assert len(lines) == len(export.as_document(told("")).split("\n"))
+    tokens = [token.type for token in read(export.as_document(told(f"x{text}")))]
+    assert tokens == [token.type for token in read(export.as_document(told("x")))]
 
 
 @pytest.mark.parametrize(
     "said", ["![](@U0BEN)", "[now](http://evil)", "<!channel>", "**loud**", "`code`", "a|b"]
 )
 def test_what_people_wrote_is_no_markup_link_or_mention(said: str) -> None:
-    text = exporting.as_document(Whole(incident=incident(), timeline=(entry(1, "noted:", said),)))
+    text = export.as_document(Whole(incident=incident(), timeline=(entry(1, "noted:", said),)))
     assert shown(text)[-1].endswith(said)
 
 
@@ -224,12 +222,10 @@ def test_what_people_wrote_is_no_markup_link_or_mention(said: str) -> None:
     [("1200.5 orders lost", "1200.5 orders lost"), ("1. Orders", "1\\. Orders"), ("- Orders", "\\- Orders")],
 )
 def test_a_number_in_markdown_stays_a_number_and_never_starts_a_list(name: str, escaped: str) -> None:
-    text = exporting.as_document(Whole(incident=incident(summary=name)))
+    text = export.as_document(Whole(incident=incident(summary=name)))
     assert f"{escaped}\n" in text.replace("  \n", "\n")
 
 
 def test_a_files_name_says_which_incident_and_when_it_was_asked_for() -> None:
-    assert exporting.file_name(incident(), "csv", DAWN) == "inc-12-20260301t030000z.csv"
-    assert (
-        exporting.file_name(incident(reference="../INC 1"), "json", DAWN) == "---inc-1-20260301t030000z.json"
-    )
+    assert export.file_name(incident(), "csv", DAWN) == "inc-12-20260301t030000z.csv"
+    assert export.file_name(incident(reference="../INC 1"), "json", DAWN) == "---inc-1-20260301t030000z.json"

@@ -9,7 +9,7 @@ from fakes.incidents import ANA, DAWN, incident
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.incidents import listing
+from tocsin.incidents import export
 from tocsin.incidents.model import (
     CustomField,
     FieldEntry,
@@ -30,17 +30,17 @@ from tocsin.incidents.model import (
     ],
 )
 def test_an_age_is_said_in_its_largest_whole_unit(seconds: int, words: str) -> None:
-    assert listing.age(DAWN, DAWN + timedelta(seconds=seconds)) == words
+    assert export.age(DAWN, DAWN + timedelta(seconds=seconds)) == words
 
 
 def test_a_row_has_reference_name_severity_status_lead_and_age() -> None:
-    (row,) = listing.as_rows([incident()], DAWN + timedelta(minutes=3))
+    (row,) = export.as_rows([incident()], DAWN + timedelta(minutes=3))
     assert row == ("INC-12", "Checkout is slow", "Major", "Fixing", "Ana Torres", "3 min")
-    assert len(row) == len(listing.COLUMNS)
+    assert len(row) == len(export.COLUMNS)
 
 
 def test_private_and_test_incidents_are_marked() -> None:
-    (row,) = listing.as_rows([incident(visibility="private", mode="test")], DAWN)
+    (row,) = export.as_rows([incident(visibility="private", mode="test")], DAWN)
     assert row[1] == "Checkout is slow [private] [test]"
 
 
@@ -59,7 +59,7 @@ def test_json_has_the_field_names_of_incident_ios_v2_object() -> None:
             ),
         ),
     )
-    record = listing.as_record(told, [TimelineEntry(at=DAWN, by=ANA, verb="declared", text="it")])
+    record = export.as_record(told, [TimelineEntry(at=DAWN, by=ANA, verb="declared", text="it")])
     assert record["incident_status"]["category"] == "live"
     assert record["severity"]["rank"] == 1
     assert record["creator"] == {"user": {"name": "Ana Torres", "slack_user_id": "U0ANA"}}
@@ -73,11 +73,11 @@ def test_json_has_the_field_names_of_incident_ios_v2_object() -> None:
 
 def test_an_incident_without_anything_optional_can_be_told() -> None:
     bare = incident(severity=None, permalink=None, creator=Person(), incident_role_assignments=())
-    assert "severity" not in listing.as_record(bare)
-    assert next(listing.as_rows([bare], DAWN))[2] == ""
+    assert "severity" not in export.as_record(bare)
+    assert next(export.as_rows([bare], DAWN))[2] == ""
 
 
 @given(st.text(max_size=60))
 def test_a_table_never_carries_what_a_terminal_would_obey(text: str) -> None:
-    (row,) = listing.as_rows([incident(name="\x1b[2J\x07" + text, creator=Person(name=text))], DAWN)
+    (row,) = export.as_rows([incident(name="\x1b[2J\x07" + text, creator=Person(name=text))], DAWN)
     assert not any(ord(letter) < 32 or 127 <= ord(letter) < 160 for cell in row for letter in cell)

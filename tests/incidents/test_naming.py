@@ -6,7 +6,7 @@ import pytest
 
 from tocsin.backends.catalogue import Catalogue
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.naming import leading, wanted_by
+from tocsin.incidents.parsing import leading, wanted_by
 
 FORM = Catalogue().form()
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import CatalogEntry, CustomField, FieldValue, Form, IncidentType
 from tocsin.incidents.requests import DeclareRequest
-from tocsin.incidents.rules import (
+from tocsin.incidents.validation import (
     ago,
     answered,
     channel_name,

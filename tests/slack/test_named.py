@@ -14,7 +14,7 @@ from fakes.readings import cards, newest, settled, words
 
 from slack_emulator.faults import Fault
 from slack_emulator.model import Person as Somebody
-from tocsin.incidents import exporting, listing
+from tocsin.incidents import export
 from tocsin.incidents.model import Incident, Person, PersonId, TimelineEntry
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -83,13 +83,13 @@ async def pages(bot: RunningBot, incident: Incident) -> str:
 
 async def printed(bot: RunningBot, incident: Incident) -> str:
     """What the command line prints of an incident, in a list and alone."""
-    whole = exporting.Whole(
+    whole = export.Whole(
         incident=incident,
         timeline=tuple(await bot.bot.backend.timeline(incident.id)),
         follow_ups=tuple(await bot.bot.verbs.follow_ups.of(incident.id)),
     )
-    rows = [" ".join(row) for row in listing.as_rows([incident], bot.bot.clock())]
-    return "\n".join([*rows, exporting.as_document(whole)])
+    rows = [" ".join(row) for row in export.as_rows([incident], bot.bot.clock())]
+    return "\n".join([*rows, export.as_document(whole)])
 
 
 async def lived_through(bot: RunningBot) -> Incident:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin.backends.catalogue import Catalogue
-from tocsin.incidents.words import bare, folded, trimmed
+from tocsin.incidents.parsing import bare, folded, trimmed
 from tocsin.slack import routes
 from tocsin.slack.counting import route_of
 from tocsin.slack.gestures import Command

@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from slack_emulator.faults import Fault
 from slack_emulator.model import Message, Outcome, Request, View
 from stateful.scene import Scene
-from tocsin.incidents.rules import channel_name
+from tocsin.incidents.validation import channel_name
 
 REPEATED = re.compile(r"said \d+ times.*(could not be opened|unopened)")
 PEOPLE = st.sampled_from(("ana", "ben", "chloe", "darius"))

@@ -13,12 +13,12 @@ from tocsin.actions.hide import Hiding, Moving
 from tocsin.actions.ports import Journal
 from tocsin.actions.promises import Changed, KeepsIncidents
 from tocsin.actions.withdraw import NEWS, POSTING, Faces, fitting_channel, withdraw_news, withdraw_posts
-from tocsin.incidents.changes import NAMELESS, Ending
 from tocsin.incidents.errors import OutcomeUnknown, Refused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, Person, PersonId, TeamId, TimelineEntry
-from tocsin.incidents.news import News, news_of, summary_of
 from tocsin.incidents.requests import IncidentChange
-from tocsin.incidents.rules import in_words
+from tocsin.incidents.transitions import NAMELESS, Ending
+from tocsin.incidents.updates import News, news_of, summary_of
+from tocsin.incidents.validation import in_words
 
 MISTAKE_TIME = timedelta(minutes=10)
 """How long after a declaration its posts are taken back when it is canceled as a mistake."""

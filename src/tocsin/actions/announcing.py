@@ -11,7 +11,7 @@ from tocsin.actions.orders import DeclareOrder
 from tocsin.actions.ports import Journal, Workspace
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Card, ChannelId, Incident
-from tocsin.incidents.rules import Place
+from tocsin.incidents.validation import Place
 
 Post = Callable[[DeclareOrder, Incident, Place, bool], Awaitable[Card]]
 """Posts the card in a place, and remembers where it is; told whether it may be there already."""

@@ -12,9 +12,9 @@ import structlog
 from tocsin.actions.best_effort import best_effort
 from tocsin.actions.ports import Backend, Clock
 from tocsin.actions.withdraw import Faces, Withdrawing, fitting_channel
-from tocsin.incidents.afterwards import NOTICE, Afterwards, Departure, departure
 from tocsin.incidents.errors import Refused, SlackRefused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, Person, TeamId, TimelineEntry
+from tocsin.incidents.postmortem import NOTICE, Afterwards, Departure, departure
 
 log = structlog.get_logger()
 

@@ -20,11 +20,11 @@ from tocsin.actions.promises import (
     Promises,
     Telling,
 )
-from tocsin.incidents.changes import Ending, checked, ended, said
 from tocsin.incidents.errors import Overtaken, Refused
 from tocsin.incidents.model import Form, Incident, Person, TeamId
 from tocsin.incidents.requests import IncidentChange
-from tocsin.incidents.rules import visible_to
+from tocsin.incidents.transitions import Ending, checked, ended, said
+from tocsin.incidents.validation import visible_to
 
 VERB = "change"
 GONE = "That incident is not here any more."

@@ -31,15 +31,9 @@ from tocsin.actions.sheltering import Shelter
 from tocsin.actions.telling import too_late
 from tocsin.actions.waiting import Waiting, WaitingRoom
 from tocsin.incidents.errors import Refused, Unavailable
-from tocsin.incidents.model import (
-    Incident,
-    PersonId,
-    SourceMessage,
-    TeamId,
-    TimelineEntry,
-)
+from tocsin.incidents.model import Incident, PersonId, SourceMessage, TeamId, TimelineEntry
 from tocsin.incidents.requests import Declaration
-from tocsin.incidents.rules import channel_name, visible_to
+from tocsin.incidents.validation import channel_name, visible_to
 
 log = structlog.get_logger()
 VERB = "declare"

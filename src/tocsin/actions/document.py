@@ -28,9 +28,9 @@ from tocsin.actions.withdraw import (
     fitting_channel,
     withdraw_documents,
 )
-from tocsin.incidents.afterwards import CANVAS_LIMIT, document, document_name
 from tocsin.incidents.errors import Refused, SlackRefused
 from tocsin.incidents.model import ChannelId, Frozen, Incident, MessageTs, Person, TeamId, TimelineEntry
+from tocsin.incidents.postmortem import CANVAS_LIMIT, document, document_name
 
 log = structlog.get_logger()
 

@@ -19,7 +19,7 @@ from tocsin.actions.promises import (
     Telling,
 )
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.exporting import FORMAT_NAMES, Format, Whole, exported, file_name
+from tocsin.incidents.export import FORMAT_NAMES, Format, Whole, exported, file_name
 from tocsin.incidents.model import Frozen, Incident, PersonId, TeamId, TimelineEntry
 
 VERB = "export"

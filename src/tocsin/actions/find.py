@@ -8,7 +8,7 @@ from typing import Protocol
 from tocsin.actions.promises import KeepsIncidents
 from tocsin.incidents.model import ChannelId, Incident, PersonId, TeamId, TimelineEntry
 from tocsin.incidents.requests import IncidentFilter
-from tocsin.incidents.rules import is_of, visible_to
+from tocsin.incidents.validation import is_of, visible_to
 
 
 class Channels(Protocol):

@@ -22,11 +22,11 @@ from tocsin.actions.promises import (
     Telling,
 )
 from tocsin.actions.withdraw import Faces, Withdrawing, fitting_channel
-from tocsin.incidents.changes import follow_up_checked
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, FollowUp, Incident, MessageTs, Person, TeamId
 from tocsin.incidents.requests import FollowUpRequest
-from tocsin.incidents.rules import FOLLOW_UP_WORDS
+from tocsin.incidents.transitions import follow_up_checked
+from tocsin.incidents.validation import FOLLOW_UP_WORDS
 
 VERB_ADD, VERB_COMPLETE = "add a follow-up", "complete a follow-up"
 LACKED = {"action": "action", "follow_up": "follow-up"}

@@ -17,7 +17,7 @@ from tocsin.actions.unfurl import Shows, edits
 from tocsin.actions.withdraw import Faces, Withdrawing, fitting_channel, withdraw_posts
 from tocsin.incidents.errors import SlackRefused, Unavailable, Withheld
 from tocsin.incidents.model import Card, ChannelId, Incident, TeamId
-from tocsin.incidents.rules import channel_name
+from tocsin.incidents.validation import channel_name
 
 log = structlog.get_logger()
 

@@ -19,7 +19,7 @@ from tocsin.actions.waiting import Waiting
 from tocsin.actions.withdraw import PRIVATE, fitting_channel
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Card, ChannelId, Incident, TimelineEntry
-from tocsin.incidents.rules import Place, channel_name, in_words, places
+from tocsin.incidents.validation import Place, channel_name, in_words, places
 
 CHANNEL_NAMES = 9
 CHANNEL_ATTEMPTS = 4

@@ -13,7 +13,7 @@ from tocsin.actions.ports import Backend, Channel, Journal
 from tocsin.actions.withdraw import PRIVATE, Faces
 from tocsin.incidents.model import Card, ChannelId, Incident, PersonId, TeamId
 from tocsin.incidents.requests import IncidentChange
-from tocsin.incidents.rules import Place
+from tocsin.incidents.validation import Place
 
 
 class Moving(Showing, Protocol):

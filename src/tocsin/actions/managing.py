@@ -24,8 +24,8 @@ from tocsin.actions.promises import KeepsIncidents
 from tocsin.actions.remind import Remind, Reminders, Reminding
 from tocsin.actions.unfurl import Unfurl
 from tocsin.actions.watching import Watching
-from tocsin.incidents.afterwards import Afterwards
 from tocsin.incidents.model import Form, TeamId
+from tocsin.incidents.postmortem import Afterwards
 
 
 class Slack(Speaking, Listing, Reminding, Writing, Leaving, Protocol):

@@ -21,7 +21,7 @@ from tocsin.actions.promises import (
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Person, TeamId, TimelineEntry
 from tocsin.incidents.requests import TEXT_LIMIT
-from tocsin.incidents.rules import cleaned, is_visible
+from tocsin.incidents.validation import cleaned, is_visible
 
 VERB = "note"
 

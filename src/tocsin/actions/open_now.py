@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tocsin.incidents.model import Incident, PersonId, TeamId
-from tocsin.incidents.rules import is_of, visible_to
+from tocsin.incidents.validation import is_of, visible_to
 
 
 @dataclass

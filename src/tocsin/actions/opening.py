@@ -8,7 +8,7 @@ from typing import Protocol
 from tocsin.actions.ports import Channel
 from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import Incident
-from tocsin.incidents.rules import channel_name
+from tocsin.incidents.validation import channel_name
 
 
 class Opening(Protocol):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from tocsin.incidents.announcing import Announcement
+from tocsin.incidents.announcements import Announcement
 from tocsin.incidents.model import ChannelId, Frozen, Incident, MessageTs
 from tocsin.incidents.requests import Declaration
 

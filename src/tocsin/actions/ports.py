@@ -22,7 +22,7 @@ from tocsin.incidents.model import (
     TimelineEntry,
 )
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
-from tocsin.incidents.rules import Place
+from tocsin.incidents.validation import Place
 
 T = TypeVar("T")
 

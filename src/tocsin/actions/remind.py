@@ -12,7 +12,7 @@ from tocsin.actions.ports import Backend, Clock
 from tocsin.actions.withdraw import Withdrawing
 from tocsin.incidents.errors import Refused, SlackRefused
 from tocsin.incidents.model import ChannelId, Incident, Person, TeamId
-from tocsin.incidents.news import Reminder
+from tocsin.incidents.updates import Reminder
 
 LOOK_SECONDS = 5.0
 MOST_MINUTES = 24 * 60

@@ -18,7 +18,7 @@ from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import UNDECLARED, Incident, PersonId, Role, RoleAssignment, Status, TeamId
 from tocsin.incidents.model import Person as Somebody
 from tocsin.incidents.requests import Declaration
-from tocsin.incidents.rules import channel_name
+from tocsin.incidents.validation import channel_name
 
 VERB = "shelter"
 AFTER_SECONDS = 40.0

@@ -7,9 +7,9 @@ from functools import partial
 from typing import Protocol
 
 from tocsin.actions.ports import Ledger
-from tocsin.incidents.afterwards import document_name
 from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs
+from tocsin.incidents.postmortem import document_name
 
 NEWS = "news:"
 """What the ledger calls a piece of news outside the incident's own channel; its `ts` comes after it."""

@@ -24,7 +24,7 @@ from tocsin.incidents.model import (
     Severity,
     Status,
 )
-from tocsin.incidents.rules import cleaned, is_visible
+from tocsin.incidents.validation import cleaned, is_visible
 
 ID = r"^[a-z0-9][a-z0-9_-]{0,59}$"
 CHOICE_LIMIT = 75  # Slack, option object: text is at most 75 characters

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Frozen, Incident, PersonId
-from tocsin.incidents.rules import visible_to
+from tocsin.incidents.validation import visible_to
 
 
 class Standing(Enum):

@@ -8,8 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tocsin.incidents.afterwards import Departure
 from tocsin.incidents.model import ChannelId, MessageTs
+from tocsin.incidents.postmortem import Departure
 from tocsin.journal.ledger import SqlLedger, departures
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tocsin.incidents.model import Person
-from tocsin.incidents.news import Reminder
+from tocsin.incidents.updates import Reminder
 from tocsin.journal.ledger import SqlLedger, reminders
 
 

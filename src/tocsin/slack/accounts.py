@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tocsin.incidents.model import Person, PersonId
-from tocsin.incidents.naming import folded
+from tocsin.incidents.parsing import folded_name
 from tocsin.incidents.permissions import Standing
 
 
@@ -50,7 +50,7 @@ def account(user: Mapping[str, Any], home: Home) -> Account:
         standing=_standing(user, home),
         owns_workspace=bool(user.get("is_primary_owner")),
         handle=str(user.get("name") or ""),
-        names=frozenset(folded(str(name)) for name in _names(user, profile) if name) - {""},
+        names=frozenset(folded_name(str(name)) for name in _names(user, profile) if name) - {""},
     )
 
 

@@ -11,7 +11,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tocsin.actions.ports import Channel
 from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import Card, ChannelId, FollowUp, Incident, MessageTs, Person, PersonId
-from tocsin.incidents.news import News
+from tocsin.incidents.updates import News
 from tocsin.slack.calls import Calls, told
 from tocsin.slack.crowd import WorkspacePeople
 from tocsin.slack.disclosure import NOTHING, posted_to

@@ -21,7 +21,7 @@ from tocsin.actions.open_now import OpenIncidents
 from tocsin.actions.ports import Clock, loop_time
 from tocsin.actions.promises import PATIENCE
 from tocsin.actions.remind import Remind
-from tocsin.incidents.announcing import AnnouncementRule
+from tocsin.incidents.announcements import AnnouncementRule
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, PersonId, TeamId
 from tocsin.incidents.permissions import Limits, Standing, Verb
 from tocsin.slack.floods import Floods

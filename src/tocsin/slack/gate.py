@@ -15,7 +15,7 @@ from typing import Protocol
 from tocsin.incidents.errors import Unavailable, Withheld
 from tocsin.incidents.model import ChannelId, Incident, PersonId
 from tocsin.incidents.permissions import NOT_SEEN, Asker, Limits, Standing, permitted
-from tocsin.incidents.rules import visible_to
+from tocsin.incidents.validation import visible_to
 from tocsin.slack.disclosure import Alone, Anybody, Disclosure, InChannel, Joining, NewChannel
 from tocsin.slack.people import People
 from tocsin.slack.places import Places

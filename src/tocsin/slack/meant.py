@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from tocsin.incidents.rules import is_one_edit_away
+from tocsin.incidents.validation import is_one_edit_away
 
 LONGEST = 40
 """Letters in a word that may be a verb; what is longer is somebody's title."""

@@ -11,7 +11,7 @@ from tocsin.actions.bounded import Bounded
 from tocsin.actions.ports import Backend, loop_time
 from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.model import Person, PersonId
-from tocsin.incidents.naming import people_called
+from tocsin.incidents.parsing import people_called
 from tocsin.incidents.permissions import Standing
 from tocsin.slack.accounts import Account
 from tocsin.slack.workspace import SlackWorkspace

@@ -24,10 +24,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.exporting import ENDINGS
+from tocsin.incidents.export import ENDINGS
 from tocsin.incidents.model import Form
-from tocsin.incidents.naming import Named, leading, role_spellings, wanted_by
-from tocsin.incidents.words import bare, spans, these
+from tocsin.incidents.parsing import Named, bare, leading, role_spellings, spans, these, wanted_by
 from tocsin.slack.typed import First, as_read, named_in_passing, reference_in, references_in
 
 ENDING = these("close decline cancel reopen")

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from tocsin.incidents.words import NOTHING, after, folded, spans, these, trimmed
+from tocsin.incidents.parsing import NOTHING, after, folded, spans, these, trimmed
 from tocsin.slack.views.mrkdwn import unescaped
 
 USUAL_PREFIX = "inc"

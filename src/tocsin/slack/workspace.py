@@ -16,7 +16,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tocsin.actions.ports import Channel
 from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, PersonId, TeamId
-from tocsin.incidents.rules import Place
+from tocsin.incidents.validation import Place
 from tocsin.slack.accounts import Home
 from tocsin.slack.calls import Answer, Calls, told
 from tocsin.slack.changes import WorkspaceChanges

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import Incident, TeamId
 from tocsin.incidents.requests import NOBODY, IncidentFilter
-from tocsin.incidents.rules import is_of, visible_to
+from tocsin.incidents.validation import is_of, visible_to
 from tocsin.web.guard import is_from_here
 from tocsin.web.sessions import Sessions, Signed
 

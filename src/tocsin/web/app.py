@@ -19,9 +19,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
 from tocsin.actions.ports import Backend, Clock, Introduce
-from tocsin.incidents import listing
+from tocsin.incidents import export
 from tocsin.incidents.model import PersonId, display_name
-from tocsin.incidents.rules import ago
+from tocsin.incidents.validation import ago
 from tocsin.web import showing
 from tocsin.web.access import Access, Near, alone
 from tocsin.web.guard import HEADERS, Guard
@@ -104,11 +104,11 @@ def _templates() -> Jinja2Templates:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        age=listing.age,
+        age=export.age,
         ago=ago,
         named=display_name,
-        marks=listing.marks,
-        moment=listing.moment,
+        marks=export.marks,
+        moment=export.moment,
         in_utc=showing.in_utc,
         with_links=showing.with_links,
         with_code=showing.with_code,

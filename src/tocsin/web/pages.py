@@ -14,7 +14,7 @@ from starlette.templating import Jinja2Templates
 
 from tocsin.actions.ports import Backend, Clock, Introduce
 from tocsin.incidents.errors import TocsinError
-from tocsin.incidents.listing import as_record, holders, nameless
+from tocsin.incidents.export import as_record, holders, nameless
 from tocsin.incidents.model import Incident, PersonId, TimelineEntry
 from tocsin.web.access import Access, Reader
 from tocsin.web.sign_in import SignIn

@@ -13,10 +13,10 @@ from tocsin.backends.devrev.kept import Kept
 from tocsin.backends.devrev.org import Org, incident_in
 from tocsin.backends.devrev.timeline import note
 from tocsin.backends.devrev.wire import IncidentTold, SetIds, StageChange, UpdateIncident
-from tocsin.incidents.changes import UPDATE_VERBS, VERBS
 from tocsin.incidents.errors import OutcomeUnknown, Overtaken, Refused, Unavailable
 from tocsin.incidents.model import Form, Incident, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import IncidentChange
+from tocsin.incidents.transitions import UPDATE_VERBS, VERBS
 
 LACKS = {
     "private": "DevRev cannot hold private incidents.",

@@ -15,7 +15,7 @@ from tocsin.backends.devrev.wire import IncidentTold, Part, Tag
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import FieldOption, Incident
 from tocsin.incidents.requests import IncidentFilter
-from tocsin.incidents.rules import is_of, visible_to
+from tocsin.incidents.validation import is_of, visible_to
 
 MOST_ON_A_PAGE: Final = 100
 MOST_PAGES: Final = 20

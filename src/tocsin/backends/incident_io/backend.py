@@ -18,7 +18,7 @@ from tocsin.backends.incident_io.troubles import Rejected
 from tocsin.incidents.errors import Overtaken, Refused
 from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
-from tocsin.incidents.rules import is_of, visible_to
+from tocsin.incidents.validation import is_of, visible_to
 
 MOST_LOOKED_AT = 1000
 """How many incidents are looked through for words, which incident.io does not search."""

@@ -13,7 +13,7 @@ from tocsin.backends.incident_io.form import Account
 from tocsin.backends.incident_io.reading import incident_in
 from tocsin.backends.incident_io.troubles import Rejected
 from tocsin.incidents.errors import TocsinError, Unavailable
-from tocsin.incidents.rules import in_words
+from tocsin.incidents.validation import in_words
 
 KEY, FORM, TWICE = "INCIDENT_IO_API_KEY", "incident.io's configuration", "The same key twice"
 PROBE = str(uuid5(NAMESPACE_URL, "tocsin:doctor:the-same-key-twice"))

@@ -11,11 +11,11 @@ from sqlite_utils import Database
 from tocsin.backends.local import declaring
 from tocsin.backends.local.file import transaction
 from tocsin.backends.local.rows import incident_row, written, written_after
-from tocsin.incidents.changes import NAMELESS, UPDATE_VERBS, VERBS, unchanged
 from tocsin.incidents.errors import Overtaken, Refused
 from tocsin.incidents.model import OPEN_CATEGORIES, TimelineEntry
 from tocsin.incidents.requests import IncidentChange
-from tocsin.incidents.rules import ago
+from tocsin.incidents.transitions import NAMELESS, UPDATE_VERBS, VERBS, unchanged
+from tocsin.incidents.validation import ago
 
 _PUT_ROLE = """
 INSERT INTO incident_role_assignments

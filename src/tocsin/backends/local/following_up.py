@@ -15,7 +15,7 @@ from tocsin.backends.local.ulid import ulid
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FollowUp, Person, TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest
-from tocsin.incidents.rules import FOLLOW_UP_WORDS
+from tocsin.incidents.validation import FOLLOW_UP_WORDS
 
 _FOLLOW_UPS = """
 SELECT f.*, COALESCE(p.name, f.assignee_name) AS known_name,

@@ -12,7 +12,6 @@ from urllib.parse import quote
 from sqlite_utils import Database
 
 from tocsin.backends.local.lenient import readable
-from tocsin.incidents.changes import VERBS
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import (
     SOMEBODY,
@@ -30,6 +29,7 @@ from tocsin.incidents.model import (
     Status,
     TimelineEntry,
 )
+from tocsin.incidents.transitions import VERBS
 
 Row = dict[str, Any]
 

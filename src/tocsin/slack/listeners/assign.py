@@ -7,7 +7,7 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Form, Incident, PersonId, Role
-from tocsin.incidents.naming import leading, role_spellings
+from tocsin.incidents.parsing import leading, role_spellings
 from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.gestures import Command, Press, Submission
 from tocsin.slack.listeners.answers import Asked

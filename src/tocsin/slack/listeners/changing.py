@@ -14,10 +14,10 @@ from slack_sdk.models.views import View
 
 from tocsin.actions.change import ChangeOrder
 from tocsin.actions.promises import AnyChange, NotChanged
-from tocsin.incidents.changes import Ending
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import Incident, TeamId
 from tocsin.incidents.requests import IncidentChange
+from tocsin.incidents.transitions import Ending
 from tocsin.slack.desk import Desk, being_answered, patience_left
 from tocsin.slack.disclosure import listed_to, shown_to
 from tocsin.slack.gestures import Command, Press, Submission

@@ -14,11 +14,11 @@ from tocsin.actions.declare import PATIENCE
 from tocsin.actions.orders import AlreadyDeclared, AnyOutcome, Declared, DeclareOrder
 from tocsin.actions.ports import loop_time
 from tocsin.actions.telling import too_late
-from tocsin.incidents.announcing import announced
+from tocsin.incidents.announcements import announced
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import Form, Incident, Person, SourceMessage
 from tocsin.incidents.requests import Declaration, DeclareRequest
-from tocsin.incidents.rules import answered, declared, visible_to
+from tocsin.incidents.validation import answered, declared, visible_to
 from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.disclosure import NOTHING, Disclosure, listed_to, shown_to
 from tocsin.slack.floods import MOST

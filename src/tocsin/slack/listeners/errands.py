@@ -8,9 +8,9 @@ from typing import cast
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Form, Incident, PersonId
+from tocsin.incidents.parsing import trimmed
 from tocsin.incidents.permissions import NOT_SEEN, Verb
-from tocsin.incidents.rules import visible_to
-from tocsin.incidents.words import trimmed
+from tocsin.incidents.validation import visible_to
 from tocsin.slack.desk import Desk
 from tocsin.slack.gestures import Command
 from tocsin.slack.listeners.answers import Asked

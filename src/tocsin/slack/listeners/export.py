@@ -8,10 +8,10 @@ from slack_sdk.models.views import View
 from tocsin.actions.document import DocumentOrder
 from tocsin.actions.export import ExportOrder
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.exporting import ENDINGS, Format
+from tocsin.incidents.export import ENDINGS, Format
 from tocsin.incidents.model import Incident, TeamId
-from tocsin.incidents.rules import in_words
-from tocsin.incidents.words import bare, spans
+from tocsin.incidents.parsing import bare, spans
+from tocsin.incidents.validation import in_words
 from tocsin.slack.desk import Desk, being_answered
 from tocsin.slack.gestures import Command, Press
 from tocsin.slack.listeners.answers import Asked

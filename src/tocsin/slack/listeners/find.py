@@ -9,7 +9,7 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Form, Incident, PersonId
-from tocsin.incidents.naming import wanted_by
+from tocsin.incidents.parsing import wanted_by
 from tocsin.incidents.permissions import NOT_SEEN
 from tocsin.incidents.requests import IncidentFilter
 from tocsin.slack.desk import Desk

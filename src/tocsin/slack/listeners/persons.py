@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tocsin.incidents.model import PersonId, display_name
-from tocsin.incidents.naming import folded
+from tocsin.incidents.parsing import folded_name
 from tocsin.incidents.permissions import Standing
-from tocsin.incidents.rules import in_words
+from tocsin.incidents.validation import in_words
 from tocsin.slack.accounts import Account
 from tocsin.slack.desk import Desk
 from tocsin.slack.listeners.changing import Opened, Unclear
@@ -32,7 +32,7 @@ class Called(NamedTuple):
 async def person_meant(desk: Desk, text: str, by: PersonId | None) -> PersonId:
     """The one person whom a text means. Raises Unclear where that may be another, or nobody."""
     mentioned = set(PERSON.findall(text))
-    if len(mentioned) == 1 and set(map(folded, PERSON.sub(" ", text).split())) <= BESIDE:
+    if len(mentioned) == 1 and set(map(folded_name, PERSON.sub(" ", text).split())) <= BESIDE:
         return PersonId(mentioned.pop())
     typed = await desk.mentions.spell(text.strip(), CHECK_SECONDS)
     if mentioned:
@@ -47,7 +47,7 @@ async def person_called(
 
     Raises Unclear, with the form to open, where it may be another person too, or is nobody's name.
     """
-    if by is not None and (own := next((name for name in names if folded(name) in MYSELF), None)):
+    if by is not None and (own := next((name for name in names if folded_name(name) in MYSELF), None)):
         return Called(by, own)
     name, found, are_all = await desk.people.called(names, CHECK_SECONDS)
     if len(found) == 1 and are_all and (who := found[0].person.slack_user_id):

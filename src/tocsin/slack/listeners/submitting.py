@@ -9,9 +9,9 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
 from tocsin.actions.promises import AnyChange, Changed, NotChanged
-from tocsin.incidents.changes import Ending
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import Incident
+from tocsin.incidents.transitions import Ending
 from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.gestures import Submission
 from tocsin.slack.listeners.answers import reason, refuse, said_view

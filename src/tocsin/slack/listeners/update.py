@@ -6,7 +6,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
 from tocsin.incidents.model import Form, Incident
-from tocsin.incidents.naming import leading
+from tocsin.incidents.parsing import leading
 from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.gestures import Command, Press, Submission
 from tocsin.slack.listeners.answers import Asked

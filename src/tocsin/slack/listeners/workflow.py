@@ -8,11 +8,11 @@ from typing import Any
 from uuid import uuid5
 
 from tocsin.actions.orders import DeclareOrder
-from tocsin.incidents.announcing import announced
+from tocsin.incidents.announcements import announced
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import ChannelId, Form, Person, PersonId
 from tocsin.incidents.requests import Declaration, DeclareRequest
-from tocsin.incidents.rules import answered, declared
+from tocsin.incidents.validation import answered, declared
 from tocsin.slack.desk import Desk
 from tocsin.slack.gestures import Happening
 from tocsin.slack.listeners.assignees import checked_roles

@@ -21,7 +21,7 @@ from slack_sdk.models.blocks import (
 
 from tocsin.incidents.model import Incident, Person, display_name
 from tocsin.incidents.requests import NAME_LIMIT
-from tocsin.incidents.rules import in_words
+from tocsin.incidents.validation import in_words
 from tocsin.slack.views.kit import escape, link, moment, option, plain, shortened
 from tocsin.slack.views.ready import Same, drawn
 from tocsin.slack.views.spans import FENCE, called

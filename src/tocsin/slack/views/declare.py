@@ -16,7 +16,7 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.model import CustomField, Form, Incident, PersonId
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
-from tocsin.incidents.rules import cleaned
+from tocsin.incidents.validation import cleaned
 from tocsin.slack.views.context import FormContext
 from tocsin.slack.views.kit import (
     Choice,

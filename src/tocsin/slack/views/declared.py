@@ -10,7 +10,7 @@ from slack_sdk.models.blocks import ActionsBlock, Block, ButtonElement, ContextB
 from slack_sdk.models.views import View
 
 from tocsin.incidents.model import Incident
-from tocsin.incidents.rules import ago
+from tocsin.incidents.validation import ago
 from tocsin.slack.views.card import channel, facts_line, name_block, person, unknown_people
 from tocsin.slack.views.context import FormContext
 from tocsin.slack.views.kit import escape, link, paragraph, plain

@@ -22,8 +22,8 @@ from tocsin.incidents.model import (
     Status,
     TimelineEntry,
 )
-from tocsin.incidents.news import News, Summary
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
+from tocsin.incidents.updates import News, Summary
 from tocsin.slack.views.assign import assign_modal
 from tocsin.slack.views.card import card
 from tocsin.slack.views.choose import choose_modal

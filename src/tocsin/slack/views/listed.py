@@ -17,7 +17,7 @@ from slack_sdk.models.blocks import (
 from slack_sdk.models.views import View
 
 from tocsin.incidents.model import Frozen, Incident
-from tocsin.incidents.rules import ago
+from tocsin.incidents.validation import ago
 from tocsin.slack.views.card import channel, facts_line
 from tocsin.slack.views.context import FormContext
 from tocsin.slack.views.declare import named

@@ -15,10 +15,10 @@ from slack_sdk.models.blocks import (
     RichTextQuoteElement,
 )
 
-from tocsin.incidents.durations import duration
+from tocsin.incidents.export import duration
 from tocsin.incidents.model import FollowUp, Incident, Person, PersonId
-from tocsin.incidents.news import News, Summary
-from tocsin.incidents.rules import FOLLOW_UP_WORDS
+from tocsin.incidents.updates import News, Summary
+from tocsin.incidents.validation import FOLLOW_UP_WORDS
 from tocsin.slack.views.card import person
 from tocsin.slack.views.kit import escape, link, moment, paragraph, plain, shortened
 from tocsin.slack.views.paper import paper_buttons

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, TEXT_LIMIT
-from tocsin.incidents.rules import cleaned, is_visible
+from tocsin.incidents.validation import cleaned, is_visible
 from tocsin.slack.views.message import author, file_lines, lines_of, name_of
 from tocsin.slack.views.spans import Line, Names
 

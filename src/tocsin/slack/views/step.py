@@ -8,9 +8,9 @@ from typing import Any
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, CustomField, FieldOption, Form, Frozen, PersonId
-from tocsin.incidents.naming import leading, there_is
+from tocsin.incidents.parsing import leading, there_is
 from tocsin.incidents.requests import DeclareRequest
-from tocsin.incidents.rules import cleaned, in_words
+from tocsin.incidents.validation import cleaned, in_words
 from tocsin.slack.views.kit import shortened
 
 PERSON, CHANNEL = "slack#/types/user_id", "slack#/types/channel_id"

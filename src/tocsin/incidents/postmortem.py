@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from string import Template
 
-from tocsin.incidents.exporting import (
+from tocsin.incidents.export import (
     Whole,
+    as_written,
     file_stem,
     happening_lines,
     listed_facts,
     summary_lines,
     to_do_lines,
 )
-from tocsin.incidents.listing import as_written
 from tocsin.incidents.model import ChannelId, Frozen, Incident, MessageTs
-from tocsin.incidents.rules import in_words
+from tocsin.incidents.validation import in_words
 
 NOTICE = timedelta(days=1)
 """How long before its channel is archived people are told."""

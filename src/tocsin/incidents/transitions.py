@@ -7,14 +7,8 @@ from typing import Any, Literal
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Form, Incident, Status, display_name
-from tocsin.incidents.requests import (
-    NAME_LIMIT,
-    SUMMARY_LIMIT,
-    TEXT_LIMIT,
-    FollowUpRequest,
-    IncidentChange,
-)
-from tocsin.incidents.rules import cleaned, in_words, is_visible
+from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, TEXT_LIMIT, FollowUpRequest, IncidentChange
+from tocsin.incidents.validation import cleaned, in_words, is_visible
 
 Ending = Literal["close", "reopen", "accept", "decline", "merge", "cancel"]
 

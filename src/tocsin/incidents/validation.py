@@ -25,13 +25,7 @@ from tocsin.incidents.model import (
     TeamId,
     Visibility,
 )
-from tocsin.incidents.requests import (
-    LINK_LIMIT,
-    NAME_LIMIT,
-    SUMMARY_LIMIT,
-    TEXT_LIMIT,
-    DeclareRequest,
-)
+from tocsin.incidents.requests import LINK_LIMIT, NAME_LIMIT, SUMMARY_LIMIT, TEXT_LIMIT, DeclareRequest
 
 _BIDIRECTIONAL = frozenset(map(chr, [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]))
 CHANNEL_NAME_LENGTH = 60

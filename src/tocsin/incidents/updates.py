@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from tocsin.incidents.changes import differences
-from tocsin.incidents.durations import durations_of, in_sentences, lasted
+from tocsin.incidents.export import durations_of, in_sentences, lasted
 from tocsin.incidents.model import FollowUp, Frozen, Incident, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import IncidentChange
+from tocsin.incidents.transitions import differences
 
 
 class Summary(Frozen):

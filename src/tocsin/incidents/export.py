@@ -1,0 +1,457 @@
+"""Incidents as JSON, CSV, Markdown and table rows, and their durations."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from tocsin.incidents.model import (
+    SOMEBODY,
+    FieldEntry,
+    FollowUp,
+    Frozen,
+    Incident,
+    Person,
+    PersonId,
+    TimelineEntry,
+    display_name,
+)
+from tocsin.incidents.transitions import UPDATE_VERBS, VERBS
+from tocsin.incidents.validation import FOLLOW_UP_WORDS, cleaned, in_words, is_visible
+
+# Incidents in rows and records, and how what people wrote stands in them: the same for every backend.
+
+COLUMNS = ("Reference", "Name", "Severity", "Status", "Lead", "Age")
+
+
+def age(since: datetime, now: datetime) -> str:
+    """How long ago, in the largest whole unit: `now`, `5 min`, `3 h`, `12 d`."""
+    passed = max(now - since, timedelta())
+    if passed < timedelta(minutes=1):
+        return "now"
+    if passed < timedelta(hours=1):
+        return f"{passed // timedelta(minutes=1)} min"
+    if passed < timedelta(days=2):
+        return f"{passed // timedelta(hours=1)} h"
+    return f"{passed // timedelta(days=1)} d"
+
+
+def nameless(people: Iterable[Person | None]) -> list[PersonId]:
+    """Those of whom only the Slack id is known, each once."""
+    ids = (person.slack_user_id for person in people if person is not None and not person.name)
+    return list(dict.fromkeys(filter(None, ids)))
+
+
+def holders(incident: Incident) -> list[Person | None]:
+    """The reporter, and whoever holds a role."""
+    return [incident.creator, *(held.assignee for held in incident.incident_role_assignments)]
+
+
+def marks(incident: Incident) -> tuple[str, ...]:
+    """What sets an incident apart: `private`, and its mode where that is not the standard one."""
+    return ("private",) * incident.is_private + (incident.mode,) * (incident.mode != "standard")
+
+
+def moment(at: datetime) -> str:
+    """RFC 3339 in UTC, to the second."""
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def as_rows(incidents: Iterable[Incident], now: datetime) -> Iterator[tuple[str, ...]]:
+    """One row of `COLUMNS` for each incident, safe to print on a terminal."""
+    for incident in incidents:
+        name = incident.name + "".join(f" [{mark}]" for mark in marks(incident))
+        severity = incident.severity.name if incident.severity else ""
+        row = (incident.reference, name, severity, incident.incident_status.name, display_name(incident.lead))
+        yield (*(cleaned(cell) for cell in row), age(incident.created_at, now))
+
+
+def as_record(incident: Incident, timeline: Sequence[TimelineEntry] | None = None) -> dict[str, Any]:
+    """The incident with the field names of incident.io's V2 object, ready for JSON.
+
+    Source: incident.io, Incidents V2, Show. The source message has the names of V1's create payload, since
+    V2 has none; `timeline` is our own.
+    """
+    plain = incident.model_dump(mode="json", exclude={"source", "creator", "custom_field_entries"})
+    source = incident.source
+    record = plain | {
+        "creator": {"user": as_user(incident.creator)},
+        "incident_role_assignments": [
+            {
+                "role": assignment.role.model_dump(),
+                **({"assignee": as_user(assignment.assignee)} if assignment.assignee else {}),
+            }
+            for assignment in incident.incident_role_assignments
+        ],
+        "custom_field_entries": [_field_entry(entry) for entry in incident.custom_field_entries],
+        "source_message_channel_id": source.channel if source else None,
+        "source_message_timestamp": source.timestamp if source else None,
+        "source_message_permalink": source.permalink if source else None,
+        "created_at": moment(incident.created_at),
+        "updated_at": moment(incident.updated_at),
+        "closed_at": moment(incident.closed_at) if incident.closed_at else None,
+    }
+    record = {key: value for key, value in record.items() if value is not None}
+    if timeline is not None:
+        record["timeline"] = [as_happening(entry) for entry in timeline]
+    return record
+
+
+def facts(incident: Incident) -> list[tuple[str, str]]:
+    """What there is to know at a glance, as label and value, without what is empty."""
+    apart = in_words(marks(incident))
+    listed = [
+        ("Status", incident.incident_status.name),
+        ("Severity", incident.severity.name if incident.severity else ""),
+        ("Type", incident.incident_type.name if incident.incident_type else ""),
+        ("Marked", apart),
+        ("Declared", f"{moment(incident.created_at)} by {display_name(incident.creator) or SOMEBODY}"),
+        *((held.role.name, display_name(held.assignee)) for held in incident.incident_role_assignments),
+        ("Channel", f"#{incident.slack_channel_name}" if incident.slack_channel_name else ""),
+        ("Source message", (incident.source.permalink or "") if incident.source else ""),
+        *((entry.custom_field.name, answers(entry)) for entry in incident.custom_field_entries),
+        ("Permalink", incident.permalink or ""),
+    ]
+    return [(label, value) for label, value in listed if value]
+
+
+def answers(entry: FieldEntry) -> str:
+    """The answers to one custom field, in words."""
+    return in_words(value.shown for value in entry.values)
+
+
+def as_written(text: str) -> str:
+    """Text that Markdown shows as it is: on one line, no markup, no HTML."""
+    one_line = cleaned(text)
+    if re.fullmatch(r"https?://[^\s<>]+", one_line):
+        return f"<{one_line}>"
+    escaped = re.sub(r"([\\`*_\[\]<>#|~!&])", r"\\\1", one_line)
+    # A number is a list only before a space, and only its full stop can be escaped (CommonMark 2.4, 5.2).
+    return re.sub(r"^(\s*\d*)([-+=]|(?<=\d)[.)](?=\s|$))", r"\1\\\2", escaped)
+
+
+def as_user(person: Person) -> dict[str, str]:
+    """Somebody, as incident.io's objects name people."""
+    return {
+        "name": display_name(person),
+        **person.model_dump(exclude_none=True, include={"slack_user_id", "email"}),
+    }
+
+
+def _field_entry(entry: FieldEntry) -> dict[str, Any]:
+    return {
+        "custom_field": entry.custom_field.model_dump(exclude={"required", "searched"}, exclude_none=True),
+        "values": [value.model_dump(exclude_none=True) for value in entry.values],
+    }
+
+
+def as_happening(entry: TimelineEntry) -> dict[str, Any]:
+    """One entry of the timeline, ready for JSON."""
+    by = {"actor": {"user": as_user(entry.by)}} if entry.by else {}
+    return {"timestamp": moment(entry.at), **by, "verb": entry.verb, "text": entry.text}
+
+
+# How long an incident took, as far as its timeline tells.
+
+
+class Durations(Frozen):
+    """Each from the declaration on; what cannot be known is None, or left out."""
+
+    lasted: timedelta | None = None
+    """Until it ended; None while it is open."""
+
+    first_update: timedelta | None = None
+    """Until somebody told what is known."""
+
+    reached: tuple[tuple[str, timedelta], ...] = ()
+    """Each status with when it was first reached, in that order."""
+
+
+def lasted(incident: Incident) -> timedelta:
+    """From declared to closed, or to the last change of one that has no time of its end."""
+    return max((incident.closed_at or incident.updated_at) - incident.created_at, timedelta())
+
+
+def durations_of(incident: Incident, timeline: Sequence[TimelineEntry]) -> Durations:
+    """A timeline that a hosted backend keeps may name no statuses: then none is reached."""
+    reached: dict[str, timedelta] = {}
+    first_update = None
+    for entry in timeline:
+        after = max(entry.at - incident.created_at, timedelta())
+        if entry.verb == VERBS["incident_status_id"]:
+            reached.setdefault(entry.text, after)
+        elif first_update is None and entry.verb in {*UPDATE_VERBS.values(), "updated"}:
+            first_update = after
+    return Durations(
+        lasted=None if incident.incident_status.is_open else lasted(incident),
+        first_update=first_update,
+        reached=tuple(reached.items()),
+    )
+
+
+def duration(passed: timedelta) -> str:
+    """`less than a minute`, `12 min`, `2 h 5 min`, `3 d 4 h`."""
+    minutes = int(passed.total_seconds() // 60)
+    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
+    parts = [f"{days} d"] * bool(days) + [f"{hours} h"] * bool(hours)
+    parts += [f"{minutes} min"] * bool(minutes and not days)
+    return " ".join(parts) or "less than a minute"
+
+
+def in_sentences(durations: Durations) -> tuple[tuple[str, str], ...]:
+    """What took how long, as label and words; nothing of what is not known."""
+    found = [("Lasted", durations.lasted), ("First update after", durations.first_update)]
+    found += [(f"{status} after", after) for status, after in durations.reached]
+    return tuple((label, duration(after)) for label, after in found if after is not None)
+
+
+# Incidents to take away, with everything that belongs to them: Markdown, JSON, CSV. Times are in UTC.
+
+_FORMULA = frozenset("=+-@\N{MINUS SIGN}")
+Format = Literal["markdown", "json", "csv"]
+
+ENDINGS: dict[Format, str] = {"markdown": "md", "json": "json", "csv": "csv"}
+"""What a file of each format is called at its end."""
+
+FORMAT_NAMES: dict[Format, str] = {"markdown": "Markdown", "json": "JSON", "csv": "CSV"}
+
+CSV_COLUMNS = (
+    "id",
+    "reference",
+    "name",
+    "summary",
+    "severity",
+    "incident_status",
+    "incident_type",
+    "visibility",
+    "mode",
+    "creator",
+    "lead",
+    "slack_channel_id",
+    "slack_channel_name",
+    "permalink",
+    "created_at",
+    "updated_at",
+    "closed_at",
+    "lasted_seconds",
+    "first_update_seconds",
+    "people",
+    "timeline_entries",
+    "follow_ups",
+    "open_follow_ups",
+    "custom_fields",
+)
+
+SUMS = 6
+"""Columns before the last: sums over what belongs to an incident, empty where only itself was asked for."""
+
+
+class Whole(Frozen):
+    """An incident with everything that belongs to it."""
+
+    incident: Incident
+    timeline: tuple[TimelineEntry, ...] = ()
+    follow_ups: tuple[FollowUp, ...] = ()
+
+    @property
+    def durations(self) -> Durations:
+        return durations_of(self.incident, self.timeline)
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """Everybody who did something or has a role, by name, each once."""
+        acted = (entry.by for entry in self.timeline)
+        return tuple(dict.fromkeys(filter(None, map(display_name, [*holders(self.incident), *acted]))))
+
+    @property
+    def nameless(self) -> list[PersonId]:
+        """Those in it of whom only the Slack id is known."""
+        acted = (entry.by for entry in self.timeline)
+        return nameless([*holders(self.incident), *acted, *(one.assignee for one in self.follow_ups)])
+
+    @property
+    def open_follow_ups(self) -> tuple[FollowUp, ...]:
+        return tuple(one for one in self.follow_ups if not one.is_done)
+
+
+def exported(wholes: Iterable[Whole], wanted: Format) -> str:
+    """All of them in one text: documents after one another, one JSON object, or one row for each."""
+    if wanted == "json":
+        return json.dumps({"incidents": [as_whole(one) for one in wholes]}, indent=2, ensure_ascii=False)
+    if wanted == "csv":
+        return _table(_cells(one.incident) + _sums(one) for one in wholes)
+    return "\n".join(as_document(one) for one in wholes)
+
+
+def file_name(incident: Incident, wanted: Format, at: datetime) -> str:
+    """`inc-12-20260301t030000z.md`: the incident, and the second in which it was asked for."""
+    stamp = moment(at).lower().replace("-", "").replace(":", "")
+    return f"{file_stem(incident)}-{stamp}.{ENDINGS[wanted]}"
+
+
+def file_stem(incident: Incident) -> str:
+    """The reference, as the name of a file may have it."""
+    return "".join(letter if letter.isalnum() else "-" for letter in incident.reference.lower())
+
+
+def as_json(incidents: Iterable[Incident]) -> str:
+    """A JSON object whose `incidents` are V2 objects, as incident.io lists them."""
+    listed = [as_record(incident) for incident in incidents]
+    return json.dumps({"incidents": listed}, indent=2, ensure_ascii=False)
+
+
+def as_csv(incidents: Iterable[Incident]) -> str:
+    """The incidents alone, as `exported` writes them; what belongs to them is left empty."""
+    return _table([*_cells(incident), *[""] * SUMS, _fields(incident)] for incident in incidents)
+
+
+def as_whole(whole: Whole) -> dict[str, Any]:
+    """incident.io's V2 object, with ours beside it: `timeline`, `follow_ups` and `durations` in seconds."""
+    durations = whole.durations
+    return {
+        **as_record(whole.incident),
+        "timeline": [as_happening(entry) for entry in whole.timeline],
+        "follow_ups": [_to_do(one) for one in whole.follow_ups],
+        "durations": {
+            "lasted_seconds": _seconds(durations.lasted),
+            "first_update_seconds": _seconds(durations.first_update),
+            "reached": [
+                {"incident_status": status, "after_seconds": _seconds(after)}
+                for status, after in durations.reached
+            ],
+        },
+    }
+
+
+def as_document(whole: Whole) -> str:
+    """One incident as Markdown: its facts, its summary, what is to be done, and everything that happened."""
+    incident = whole.incident
+    lines = [f"# {as_written(incident.reference)}: {as_written(incident.name)}", "", listed_facts(whole)]
+    for heading, text in (
+        ("Summary", summary_lines(incident)),
+        ("Actions and follow-ups", to_do_lines(whole.follow_ups)),
+        ("Timeline", happening_lines(whole.timeline)),
+    ):
+        if text:
+            lines += ["", f"## {heading}", "", text]
+    return "\n".join(lines) + "\n"
+
+
+def listed_facts(whole: Whole) -> str:
+    """What there is to know at a glance, as a list in Markdown."""
+    known = [*facts(whole.incident), *in_sentences(whole.durations)]
+    return "\n".join(f"- **{as_written(label)}**: {as_written(value)}" for label, value in known)
+
+
+def summary_lines(incident: Incident) -> str:
+    """The summary in Markdown, line by line as it was written."""
+    if not incident.summary:
+        return ""
+    lines = incident.summary.split("\n")
+    return "\n".join(f"{as_written(line)}  " if line.strip() else "" for line in lines)
+
+
+def to_do_lines(follow_ups: Iterable[FollowUp]) -> str:
+    """A checklist in Markdown, in the order in which it was written down."""
+    return "\n".join(_check(one) for one in follow_ups)
+
+
+def happening_lines(timeline: Iterable[TimelineEntry]) -> str:
+    """Everything that happened, as a list in Markdown."""
+    return "\n".join(f"- {moment(entry.at)} {as_written(_said(entry))}" for entry in timeline)
+
+
+def _said(entry: TimelineEntry) -> str:
+    return " ".join(filter(None, [display_name(entry.by), entry.verb, entry.text]))
+
+
+def _check(one: FollowUp) -> str:
+    who = f" ({as_written(display_name(one.assignee))})" if one.assignee else ""
+    word = FOLLOW_UP_WORDS[one.kind].capitalize()
+    return f"- [{'x' if one.is_done else ' '}] {word}: {as_written(one.text)}{who}"
+
+
+def _to_do(one: FollowUp) -> dict[str, Any]:
+    """Source: incident.io, Follow-ups V2 and Actions V2, Show: `status` is outstanding or completed."""
+    return {
+        "id": one.id,
+        "kind": one.kind,
+        "title": one.text,
+        "status": "completed" if one.is_done else "outstanding",
+        **({"assignee": as_user(one.assignee)} if one.assignee else {}),
+        "created_at": moment(one.created_at),
+        **({"completed_at": moment(one.done_at)} if one.done_at else {}),
+    }
+
+
+def _table(rows: Iterable[list[str]]) -> str:
+    """Comma-separated with a header; no spreadsheet takes a cell for a formula (OWASP, CSV Injection)."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(CSV_COLUMNS)
+    for row in rows:
+        writer.writerow([_inert(cell) for cell in row])
+    return out.getvalue()
+
+
+def _inert(cell: str) -> str:
+    """The cell behind an apostrophe where the first thing to be seen in it begins a formula.
+
+    Spreadsheets skip what nobody sees, and take a sign in any width for the same (OWASP, CSV Injection).
+    """
+    first = next(filter(is_visible, cell), "")
+    begins = unicodedata.normalize("NFKC", first)[:1] in _FORMULA or cell[:1] in set("\t\r\n")
+    return f"'{cell}" if begins else cell
+
+
+def _cells(incident: Incident) -> list[str]:
+    return [
+        incident.id,
+        incident.reference,
+        incident.name,
+        incident.summary,
+        incident.severity.name if incident.severity else "",
+        incident.incident_status.name,
+        incident.incident_type.name if incident.incident_type else "",
+        incident.visibility,
+        incident.mode,
+        display_name(incident.creator),
+        display_name(incident.lead),
+        incident.slack_channel_id,
+        incident.slack_channel_name,
+        incident.permalink or "",
+        moment(incident.created_at),
+        moment(incident.updated_at),
+        moment(incident.closed_at) if incident.closed_at else "",
+    ]
+
+
+def _sums(whole: Whole) -> list[str]:
+    durations = whole.durations
+    return [
+        _count(_seconds(durations.lasted)),
+        _count(_seconds(durations.first_update)),
+        "; ".join(whole.people),
+        str(len(whole.timeline)),
+        str(len(whole.follow_ups)),
+        str(len(whole.open_follow_ups)),
+        _fields(whole.incident),
+    ]
+
+
+def _fields(incident: Incident) -> str:
+    return "; ".join(f"{e.custom_field.name}: {answers(e)}" for e in incident.custom_field_entries)
+
+
+def _seconds(passed: timedelta | None) -> int | None:
+    return None if passed is None else int(passed.total_seconds())
+
+
+def _count(number: int | None) -> str:
+    return "" if number is None else str(number)
