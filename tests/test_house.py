@@ -43,7 +43,7 @@ FRONT |= {"verbs", "rulebook"}
 MAY_IMPORT = {
     "incidents": set[str](),
     "actions": {"incidents", "tracing"},
-    "journal": {"incidents", "actions.ports", "actions.best_effort", "tracing"},
+    "storage": {"incidents", "actions.ports", "actions.best_effort", "tracing"},
     "backends": {"incidents", "actions.ports", "tracing"},
     "web": {"actions.ports", "incidents"},
     "slack": {"actions", "incidents", "tracing"},

@@ -13,7 +13,7 @@ import structlog
 from pydantic import BaseModel
 
 from tocsin import logs
-from tocsin.journal.durable import DurableJournal
+from tocsin.storage.workflow_engine import DurableJournal
 
 SECRETS = [
     "xoxb-1234567890-abcdefghijkl",

@@ -24,12 +24,6 @@ from tocsin.bot import Bot
 from tocsin.doors import socket_door
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import TeamId
-from tocsin.journal.durable import DurableJournal, Story
-from tocsin.journal.files import cause
-from tocsin.journal.ledger import SqlLedger
-from tocsin.journal.memory import SqlMemory
-from tocsin.journal.retention import forgetting
-from tocsin.journal.serialization import json_only
 from tocsin.keeping import api_token, data_dir, journal_url, kept_secret, only_one, open_backend, secret
 from tocsin.premises import NewClient, announced_in, installed_desks, operator_in, token_desks
 from tocsin.rulebook import open_rulebook
@@ -46,6 +40,11 @@ from tocsin.slack.http import HttpDoor
 from tocsin.slack.listeners.home import homes_kept
 from tocsin.slack.people import People
 from tocsin.slack.workspace import SlackWorkspace
+from tocsin.storage.database import cause
+from tocsin.storage.key_value import SqlMemory
+from tocsin.storage.serialization import json_only
+from tocsin.storage.slack_state import SqlLedger
+from tocsin.storage.workflow_engine import DurableJournal, Story, forgetting
 from tocsin.verbs import declaring, managed
 
 __all__ = ["Bot", "connected", "data_dir", "opened"]

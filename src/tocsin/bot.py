@@ -17,9 +17,6 @@ from tocsin.actions.ports import Backend, Clock
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import PersonId, TeamId
 from tocsin.incidents.permissions import Standing
-from tocsin.journal.durable import DurableJournal
-from tocsin.journal.ledger import SqlLedger
-from tocsin.journal.memory import SqlMemory
 from tocsin.keeping import now, secret
 from tocsin.rulebook import Rulebook
 from tocsin.settings import Settings
@@ -29,6 +26,9 @@ from tocsin.slack.installing import Installing
 from tocsin.slack.socket import SocketDoor
 from tocsin.slack.tasks import Tasks
 from tocsin.slack.tokens import TokenRotation
+from tocsin.storage.key_value import SqlMemory
+from tocsin.storage.slack_state import SqlLedger
+from tocsin.storage.workflow_engine import DurableJournal
 from tocsin.web.access import alone
 from tocsin.web.app import web_app
 from tocsin.web.guard import own_hosts, own_origins

@@ -15,9 +15,6 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tocsin.actions.ports import Examined
 from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
 from tocsin.incidents.model import Form
-from tocsin.journal.files import file_of
-from tocsin.journal.pending import Pending, fetch_pending
-from tocsin.journal.vault import SqlVault
 from tocsin.keeping import folder_of, journal_url, now, open_backend, open_catalogue, secret
 from tocsin.premises import announced_in
 from tocsin.rulebook import Rulebook, open_rulebook
@@ -27,6 +24,9 @@ from tocsin.slack.access import Access, fetch_access
 from tocsin.slack.calls import open_session, web_client
 from tocsin.slack.desks import ANY, allowed
 from tocsin.slack.installations import Installation, Installations, Seal, SealBroken
+from tocsin.storage.database import file_of
+from tocsin.storage.installations import SqlVault
+from tocsin.storage.workflow_engine import Pending, fetch_pending
 
 STUCK = timedelta(minutes=10)
 SKEW = timedelta(seconds=60)

@@ -19,9 +19,9 @@ from tocsin.actions.ports import Backend, Operator
 from tocsin.backends import BACKENDS, MissingSetting, Opening
 from tocsin.backends.catalogue import Catalogue, CatalogueError
 from tocsin.incidents.errors import Unavailable
-from tocsin.journal.memory import SqlMemory
 from tocsin.rulebook import KEYS
 from tocsin.settings import SHORTEST_SECRET, ConfigurationError, Settings, read_config
+from tocsin.storage.key_value import SqlMemory
 
 
 def now() -> datetime:

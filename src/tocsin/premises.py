@@ -15,7 +15,6 @@ from tocsin.actions.best_effort import patiently
 from tocsin.actions.ports import Clock
 from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import ChannelId, TeamId
-from tocsin.journal.vault import SqlVault
 from tocsin.keeping import secret
 from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack.calls import asked
@@ -25,6 +24,7 @@ from tocsin.slack.installations import Installation, Installations, Seal, SealBr
 from tocsin.slack.installing import Installing, OAuthApp
 from tocsin.slack.operator import SlackOperator
 from tocsin.slack.tokens import TokenRotation
+from tocsin.storage.installations import SqlVault
 
 log = structlog.get_logger()
 NewClient = Callable[[str | None], AsyncWebClient]

@@ -111,8 +111,8 @@ def export(
 @cli.command("pending")
 def list_pending(as_json: AsJson = False) -> None:
     """Declarations that are saved and not finished, and what each waits for; the bot may run or not."""
-    from tocsin.journal.pending import fetch_pending
     from tocsin.keeping import journal_url
+    from tocsin.storage.workflow_engine import fetch_pending
 
     settings = read_settings()
     try:

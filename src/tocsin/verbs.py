@@ -13,14 +13,12 @@ from tocsin.actions.managing import Managing, managing
 from tocsin.actions.ports import Backend, Clock, Introduce
 from tocsin.actions.sheltering import Shelter
 from tocsin.incidents.model import Form, Incident, TeamId
-from tocsin.journal.departures import SqlDepartures
-from tocsin.journal.durable import DurableJournal
-from tocsin.journal.ledger import SqlLedger
-from tocsin.journal.memory import SqlMemory
-from tocsin.journal.reminders import SqlReminders
 from tocsin.premises import announced_in
 from tocsin.rulebook import Rulebook
 from tocsin.slack.workspace import SlackWorkspace
+from tocsin.storage.key_value import SqlMemory
+from tocsin.storage.slack_state import SqlDepartures, SqlLedger, SqlReminders
+from tocsin.storage.workflow_engine import DurableJournal
 from tocsin.web.meters import Meters
 
 WorkspaceOf = Callable[[TeamId], SlackWorkspace]

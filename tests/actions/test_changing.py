@@ -21,8 +21,8 @@ from tocsin.actions.promises import Changed, NotChanged
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest, IncidentFilter
-from tocsin.journal.pending import fetch_pending
 from tocsin.slack import routes
+from tocsin.storage.workflow_engine import fetch_pending
 
 
 def everywhere(bot: RunningBot, room: str) -> list[str]:

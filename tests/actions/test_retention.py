@@ -24,7 +24,7 @@ from fakes.readings import (
 
 from slack_emulator.model import View
 from tocsin.incidents.errors import Refused
-from tocsin.journal.retention import KEPT
+from tocsin.storage.workflow_engine import KEPT
 
 STORIES = ("workflow_status", "workflow_input", "workflow_output", "operation_outputs")
 SECRET = "the vault in Antwerp is open"

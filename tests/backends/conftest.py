@@ -20,7 +20,7 @@ from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.devrev import DevRevBackend, DevRevClient
 from tocsin.backends.incident_io import IncidentIo
 from tocsin.backends.local import LocalBackend
-from tocsin.journal.memory import SqlMemory
+from tocsin.storage.key_value import SqlMemory
 
 Reopen = Callable[[], Awaitable[Backend]]
 

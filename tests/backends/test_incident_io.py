@@ -36,7 +36,7 @@ from tocsin.backends.incident_io.troubles import Rejected, asked_to_wait
 from tocsin.incidents.errors import OutcomeUnknown, Overtaken, Refused, Unavailable
 from tocsin.incidents.model import CatalogEntry, FieldValue, SourceMessage
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange, IncidentFilter
-from tocsin.journal.memory import SqlMemory
+from tocsin.storage.key_value import SqlMemory
 
 DATA = Path(__file__).parents[1] / "data" / "incident_io"
 MESSAGE = SourceMessage(

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tocsin.journal.durable import DurableJournal
+from tocsin.storage.workflow_engine import DurableJournal
 
 AT_ONCE = 20
 RECORD = {"kind": "declared", "words": "x" * 400}

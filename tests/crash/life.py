@@ -19,8 +19,8 @@ import uvloop
 from crash.clock import BOT_TIME, Hurried, Hurry
 from crash.switch import Kill, Switch
 from tocsin.assembly import connected, data_dir, opened
-from tocsin.journal.durable import DurableJournal
 from tocsin.settings import read_settings
+from tocsin.storage.workflow_engine import DurableJournal
 
 GLANCE_SECONDS = 0.05
 

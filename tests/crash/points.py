@@ -18,7 +18,7 @@ PACKAGES = (
     "backends.local",
     "backends.incident_io",
     "backends.devrev",
-    "journal",
+    "storage",
     "slack",
 )
 """What a verb runs through, from the payload to the stores; every module of these packages has points."""

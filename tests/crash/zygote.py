@@ -23,7 +23,7 @@ lay_switches()
 from slack_bolt.app.async_app import AsyncApp  # noqa: E402
 
 from crash import life  # noqa: E402
-from tocsin.journal.ledger import SqlLedger  # noqa: E402
+from tocsin.storage.slack_state import SqlLedger  # noqa: E402
 
 
 def warm_up() -> None:

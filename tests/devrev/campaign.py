@@ -23,7 +23,7 @@ from tocsin.backends.devrev.choices import Choices, fetch_choices
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import Declaration
-from tocsin.journal.memory import SqlMemory
+from tocsin.storage.key_value import SqlMemory
 
 T = TypeVar("T")
 CREATE, LIST = "incidents.create", "incidents.list"

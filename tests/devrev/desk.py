@@ -18,7 +18,7 @@ from tocsin.backends.devrev import DevRevBackend, DevRevClient
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import Incident, Person, PersonId
 from tocsin.incidents.requests import Declaration
-from tocsin.journal.memory import SqlMemory
+from tocsin.storage.key_value import SqlMemory
 
 ANA = Person(slack_user_id=PersonId("U0ANA"), name="Ana Torres", email="ana@northwind.example")
 BEN = Person(slack_user_id=PersonId("U0BEN"), name="Ben Okafor", email="ben@northwind.example")

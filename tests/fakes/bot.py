@@ -20,11 +20,11 @@ from slack_emulator.model import Message, Outcome, Request, View
 from slack_emulator.workspace import Workspace
 from tocsin.actions.ports import Backend, Clock
 from tocsin.assembly import Bot, connected, data_dir, opened
-from tocsin.journal.durable import DurableJournal
-from tocsin.journal.files import identity
-from tocsin.journal.ledger import SqlLedger
 from tocsin.settings import read_settings
 from tocsin.slack import routes
+from tocsin.storage.database import identity
+from tocsin.storage.slack_state import SqlLedger
+from tocsin.storage.workflow_engine import DurableJournal
 from tocsin.web.serving import listen, serving
 
 ALL_POSTED = "chat.postMessage"

@@ -13,7 +13,7 @@ from tocsin.actions.best_effort import patiently
 from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local.backend import LocalBackend
 from tocsin.incidents.model import SourceMessage
-from tocsin.journal.ledger import SqlLedger
+from tocsin.storage.slack_state import SqlLedger
 
 AT_ONCE = 8
 

@@ -32,12 +32,16 @@ async def _after_the_channels_own(original: Any, *args: Any, thread: Any = None,
 
 
 DEATHS = {
-    "before the create is recorded": StandIn("tocsin.journal.ledger:SqlLedger.remember_incident", _before),
+    "before the create is recorded": StandIn(
+        "tocsin.storage.slack_state:SqlLedger.remember_incident", _before
+    ),
     "before the channel is recorded": StandIn(
         "tocsin.backends.local.backend:LocalBackend.set_channel", _before
     ),
     "before the channel's step is recorded": StandIn("tocsin.actions.gathering:Gathering._taken", _after),
-    "before the first post is recorded": StandIn("tocsin.journal.ledger:SqlLedger.remember_card", _before),
+    "before the first post is recorded": StandIn(
+        "tocsin.storage.slack_state:SqlLedger.remember_card", _before
+    ),
     "before a change is recorded": StandIn("tocsin.backends.local.backend:LocalBackend.change", _after),
     "before a follow-up is recorded": StandIn(
         "tocsin.backends.local.backend:LocalBackend.add_follow_up", _after

@@ -17,8 +17,8 @@ from hostile.sizes import sizes
 from tocsin.assembly import _open_ledger, opened
 from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import LocalBackend
-from tocsin.journal.ledger import SqlLedger
 from tocsin.settings import ConfigurationError, read_settings
+from tocsin.storage.slack_state import SqlLedger
 
 
 @pytest.fixture(scope="module")

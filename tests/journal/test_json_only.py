@@ -19,8 +19,8 @@ from fakes.readings import settled
 from fakes.terminal import Terminal
 
 from tocsin.incidents.errors import Unavailable
-from tocsin.journal.pending import fetch_pending
 from tocsin.settings import ConfigurationError
+from tocsin.storage.workflow_engine import fetch_pending
 
 RECORDED = Path(__file__).parents[1] / "data"
 KEY = "00000000-0000-0000-0000-000000000001"

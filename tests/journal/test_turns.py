@@ -6,7 +6,7 @@ import threading
 
 from fakes.patience import LIMIT
 
-from tocsin.journal.turns import Turns
+from tocsin.storage.database import Turns
 
 
 def asked_for(turns: Turns, name: str, told: list[str], *, hurried: bool) -> threading.Thread:

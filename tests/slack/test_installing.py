@@ -17,8 +17,8 @@ from fakes.terminal import Terminal
 
 from slack_emulator.faults import Fault
 from tocsin.incidents.model import Incident
-from tocsin.journal.pending import fetch_pending
 from tocsin.settings import ConfigurationError
+from tocsin.storage.workflow_engine import fetch_pending
 
 pytestmark = pytest.mark.asyncio
 

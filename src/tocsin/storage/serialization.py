@@ -22,7 +22,7 @@ from dbos._serialization import DefaultSerializer
 
 from tocsin.incidents import errors
 from tocsin.incidents.errors import Unavailable
-from tocsin.journal.files import make_ready
+from tocsin.storage.database import make_ready
 
 JSON = DBOSPortableJSONSerializer()
 PICKLE = DefaultSerializer().name()

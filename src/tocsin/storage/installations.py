@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import sqlalchemy as sa
 
-from tocsin.journal.tables import Tables, put
+from tocsin.storage.database import Tables, put
 
 _tables = sa.MetaData()
 _installations = sa.Table(

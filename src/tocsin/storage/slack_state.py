@@ -1,15 +1,20 @@
-"""What Tocsin did in Slack: which message became which incident, and where its cards are."""
+"""State of each incident in Slack: what was posted where, reminders due, archiving due."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 
-from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, SourceMessage
-from tocsin.journal.files import through
-from tocsin.journal.tables import Tables, put
+from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, Person, SourceMessage
+from tocsin.incidents.postmortem import Departure
+from tocsin.incidents.updates import Reminder
+from tocsin.storage.database import Tables, put, through
+
+# What Tocsin did in Slack: which message became which incident, and where its cards are.
 
 _tables = sa.MetaData()
 
@@ -226,3 +231,111 @@ def _owner(team: str, source: SourceMessage) -> sa.Select[tuple[str]]:
         _sources.c.channel == source.channel,
         _sources.c.timestamp == source.timestamp,
     )
+
+
+# When the next update on an incident is due, beside the ledger in the same database.
+
+
+class SqlReminders:
+    """One reminder for each incident at most."""
+
+    def __init__(self, ledger: SqlLedger) -> None:
+        self._ledger = ledger
+
+    async def find_reminder(self, incident_id: str) -> Reminder | None:
+        asked = sa.select(reminders).where(reminders.c.incident_id == incident_id)
+        return next(iter(await self._read(asked)), None)
+
+    async def due(self, now: datetime) -> Sequence[Reminder]:
+        """Those whose time has come, the longest due first, 100 at most."""
+        asked = sa.select(reminders).where(reminders.c.due_at <= now.timestamp())
+        return await self._read(asked.order_by(reminders.c.due_at).limit(100))
+
+    async def remember_reminder(self, reminder: Reminder) -> None:
+        row = {
+            "incident_id": reminder.incident_id,
+            "due_at": reminder.due_at.timestamp(),
+            "key": reminder.key,
+            "asking": reminder.asking,
+            "by": reminder.by.model_dump_json(),
+        }
+
+        def put(connection: sa.Connection) -> None:
+            connection.execute(reminders.delete().where(reminders.c.incident_id == reminder.incident_id))
+            connection.execute(reminders.insert().values(row))
+
+        await self._ledger.do(put)
+
+    async def claim_reminder(self, reminder: Reminder) -> bool:
+        mark = reminders.update().where(_same(reminder.incident_id, reminder.key)).values(asking=True)
+        return await self._ledger.do(lambda connection: connection.execute(mark).rowcount == 1)
+
+    async def forget_reminder(self, incident_id: str, key: str | None = None) -> None:
+        gone = reminders.delete().where(_same(incident_id, key))
+        await self._ledger.do(lambda connection: connection.execute(gone) and None)
+
+    async def _read(self, asked: sa.Select[Any]) -> Sequence[Reminder]:
+        rows = await self._ledger.do(lambda connection: connection.execute(asked).all())
+        return [
+            Reminder(
+                incident_id=row.incident_id,
+                due_at=datetime.fromtimestamp(row.due_at, UTC),
+                key=row.key,
+                asking=bool(row.asking),
+                by=Person.model_validate_json(row.by),
+            )
+            for row in rows
+        ]
+
+
+def _same(incident_id: str, key: str | None) -> sa.ColumnElement[bool]:
+    ours = reminders.c.incident_id == incident_id
+    return ours if key is None else sa.and_(ours, reminders.c.key == key)
+
+
+# Which channels are to be archived, beside the ledger in the same database.
+
+
+class SqlDepartures:
+    """One row for each incident at most."""
+
+    def __init__(self, ledger: SqlLedger) -> None:
+        self._ledger = ledger
+
+    async def find_departure(self, incident_id: str) -> Departure | None:
+        asked = sa.select(departures).where(departures.c.incident_id == incident_id)
+        return next(iter(await self._read(asked)), None)
+
+    async def departing(self, until: datetime) -> Sequence[Departure]:
+        """The longest due first, 100 at most."""
+        asked = sa.select(departures).where(
+            departures.c.due_at <= until.timestamp(), departures.c.stage.not_in(["kept", "gone"])
+        )
+        return await self._read(asked.order_by(departures.c.due_at).limit(100))
+
+    async def remember_departure(self, departure: Departure) -> None:
+        row = {
+            **departure.model_dump(exclude={"ended_at", "due_at"}),
+            "ended_at": departure.ended_at.timestamp(),
+            "due_at": departure.due_at.timestamp(),
+        }
+
+        def put(connection: sa.Connection) -> None:
+            connection.execute(departures.delete().where(departures.c.incident_id == departure.incident_id))
+            connection.execute(departures.insert().values(row))
+
+        await self._ledger.do(put)
+
+    async def _read(self, asked: sa.Select[Any]) -> Sequence[Departure]:
+        rows = await self._ledger.do(lambda connection: connection.execute(asked).all())
+        return [
+            Departure(
+                incident_id=row.incident_id,
+                ended_at=datetime.fromtimestamp(row.ended_at, UTC),
+                due_at=datetime.fromtimestamp(row.due_at, UTC),
+                stage=row.stage,
+                channel=ChannelId(row.channel),
+                ts=MessageTs(row.ts),
+            )
+            for row in rows
+        ]

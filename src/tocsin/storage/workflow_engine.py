@@ -1,35 +1,215 @@
-"""Durable stories on DBOS, and the only module that knows of it.
-
-A story is committed before it begins; each step is recorded when it is done; a story that a killed process
-left behind is begun again at the next start, and its recorded steps answer what they answered before.
-DBOS keeps one registry for the whole process, so one journal is open at a time.
-"""
+"""The workflow engine: the only module that knows DBOS."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from dbos import DBOS, DBOSConfig, SetWorkflowID, WorkflowHandleAsync
+import sqlalchemy as sa
+from dbos import DBOS, DBOSClient, DBOSConfig, SetWorkflowID, StepInfo, WorkflowHandleAsync, WorkflowStatus
 from pydantic import TypeAdapter
 from sqlalchemy.exc import SQLAlchemyError
 
 from tocsin.actions.best_effort import best_effort
-from tocsin.actions.ports import Ended
+from tocsin.actions.ports import Clock, Ended
 from tocsin.incidents.errors import Unavailable
-from tocsin.journal.endings import SqlEndings
-from tocsin.journal.files import cause, file_of, identity, make_ready, through, truncate
-from tocsin.journal.gate import Gate, asking_now, in_no_hurry
-from tocsin.journal.serialization import JSON, read_plainly
+from tocsin.incidents.model import SOMEBODY
+from tocsin.storage.database import (
+    Gate,
+    Tables,
+    asking_now,
+    cause,
+    file_of,
+    identity,
+    in_no_hurry,
+    make_ready,
+    put,
+    through,
+    truncate,
+)
+from tocsin.storage.installations import uninstalled
+from tocsin.storage.serialization import JSON, NotOurs, read_plainly, refuse_foreign
 from tocsin.tracing import trace, traced
+
+# What a journal still has in hand, asked from outside, whether or not the bot runs.
+
+STARTED_OR_QUEUED = ["PENDING", "ENQUEUED"]
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A declaration or a change that is saved and not finished: whose, since when, and what it waits for."""
+
+    key: str
+    begun: datetime
+    name: str
+    by: str
+    reference: str
+    waits_for: str
+
+
+async def fetch_pending(url: str) -> list[Pending]:
+    """The unfinished stories, oldest first; none where there is no journal yet.
+
+    Nothing is made or changed. Raises Unavailable in one line when the journal cannot be used.
+    """
+    return await asyncio.to_thread(_pending, url)
+
+
+def _pending(url: str) -> list[Pending]:
+    file = file_of(url)
+    if file is not None and not file.exists():
+        return []
+    try:
+        if file is not None:
+            _refuse_damaged(file)
+        engine = sa.create_engine(url)
+        try:
+            return _begun(engine)
+        finally:
+            engine.dispose()
+    except (OSError, ImportError, NotOurs, sqlite3.Error, sa.exc.SQLAlchemyError) as error:
+        raise Unavailable(f"The journal cannot be used ({cause(error)}).") from error
+
+
+def _begun(engine: sa.Engine) -> list[Pending]:
+    on_sqlite = engine.dialect.name == "sqlite"
+    if not sa.inspect(engine).has_table("workflow_status", schema=None if on_sqlite else "dbos"):
+        return []
+    logging.getLogger("dbos").setLevel(logging.CRITICAL)
+    read_plainly()
+    with engine.connect() as connection:
+        refuse_foreign(connection)
+    client = DBOSClient(system_database_engine=engine, retry_connection_errors=False, serializer=JSON)
+    try:
+        found = client.list_workflows(status=STARTED_OR_QUEUED, load_output=False)
+        with engine.connect() as connection:
+            left = uninstalled(connection)
+        pending = [_read(story, client.list_workflow_steps(story.workflow_id), left) for story in found]
+    finally:
+        client.destroy()
+    return sorted(pending, key=lambda one: one.begun)
+
+
+def _read(story: WorkflowStatus, steps: Sequence[StepInfo], left: Collection[str]) -> Pending:
+    if isinstance(story.input, str):
+        raise NotOurs
+    arguments: Sequence[Any] = (story.input or {"args": ()})["args"]
+    verb = str(arguments[0]) if arguments else ""
+    order: dict[str, Any] = arguments[1] if len(arguments) > 1 else {}
+    done = {step["function_name"]: step["output"] for step in steps}
+    incident = _incident(done.values())
+    by = _first(order.get(part) for part in ("declaration", "change", "request", "entry")) or order
+    team = str(by.get("slack_team_id") or order.get("team") or "")
+    person = _first(by.get(part) for part in ("reporter", "by", "done_by")) or {}
+    return Pending(
+        key=story.workflow_id,
+        begun=datetime.fromtimestamp((story.created_at or 0) / 1000, UTC),
+        name=str((order.get("declaration") or incident).get("name") or ""),
+        by=str(person.get("name") or (SOMEBODY if person.get("slack_user_id") else "")),
+        reference=str(incident.get("reference") or ""),
+        waits_for=_not_past(verb, set(done), team, left),
+    )
+
+
+def _first(found: Iterable[Any]) -> dict[str, Any] | None:
+    return next((one for one in found if isinstance(one, dict)), None)
+
+
+def _incident(outputs: Iterable[Any]) -> dict[str, Any]:
+    """The incident, as the first step that answered one tells it."""
+    for output in outputs:
+        if isinstance(output, dict):
+            found = output.get("incident", output)
+            if isinstance(found, dict) and "reference" in found:
+                return found
+    return {}
+
+
+_KEEPING = {
+    "declare": ("create the incident", "the backend has not created it"),
+    "change": ("change the incident", "the backend has not changed it"),
+    "note": ("note it", "the backend has not noted it"),
+    "add a follow-up": ("add the follow-up", "the backend has not added what is to be done"),
+    "complete a follow-up": ("complete the follow-up", "the backend has not marked it as done"),
+}
+"""The step of each verb that the backend does, and what is said while it is not done."""
+
+
+def _not_past(verb: str, done: set[str], team: str, left: Collection[str]) -> str:
+    step, said = _KEEPING.get(verb, ("", ""))
+    if step and step not in done:
+        return said
+    if team in left:
+        return f"Tocsin was uninstalled from its workspace ({team}); it goes on once it is installed again"
+    if verb == "declare" and "open the channel" not in done:
+        return "Slack has not opened its channel"
+    return "not everything is done in Slack"
+
+
+def _refuse_damaged(file: Path) -> None:
+    connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=1.5)
+    try:
+        said = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    finally:
+        connection.close()
+    if said != "ok":
+        raise sqlite3.DatabaseError(said)
+
+
+# What is left of forgotten stories: their keys, so that nothing is done twice, and what they came to.
+
+_tables = sa.MetaData()
+_ended = sa.Table(
+    "tocsin_ended",
+    _tables,
+    sa.Column("key", sa.Text, primary_key=True),
+    # The kind of its outcome, and the incident's id; of what people wrote, nothing.
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("incident_id", sa.Text, nullable=False),
+)
+
+
+class SqlEndings:
+    """The keys of forgotten stories, beside the journal in the same database."""
+
+    def __init__(self, url: str) -> None:
+        self._kept = Tables(url, _tables)
+
+    def open(self) -> None:
+        self._kept.open()
+
+    def close(self) -> None:
+        self._kept.close()
+
+    async def find(self, key: str) -> Ended | None:
+        asked = sa.select(_ended).where(_ended.c.key == key)
+        row = await self._kept.do(lambda connection: connection.execute(asked).first())
+        return None if row is None else Ended(kind=row.kind, incident_id=row.incident_id)
+
+    async def remember(self, endings: Mapping[str, Ended]) -> None:
+        def keep(connection: sa.Connection) -> None:
+            for key, ended in endings.items():
+                put(connection, _ended, {"key": key}, {**ended.model_dump()}, replacing=False)
+
+        await self._kept.do(keep)
+
+
+# Durable stories on DBOS, and the only module that knows of it.
+#
+# A story is committed before it begins; each step is recorded when it is done; a story that a killed
+# process left behind is begun again at the next start, and its recorded steps answer what they answered
+# before. DBOS keeps one registry for the whole process, so one journal is open at a time.
 
 T = TypeVar("T")
 Story = Callable[[dict[str, Any]], Awaitable[Any]]
@@ -39,7 +219,7 @@ STORY_FORMAT = "stories-1"
 
 # A story that is to be resumed is first put back into DBOS's queue, and is no less unfinished there.
 UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
-LOOK_SECONDS = 0.05
+RESULT_POLL_SECONDS = 0.05
 
 FINISHED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 AT_ONCE = 100
@@ -243,7 +423,9 @@ class DurableJournal:
         while waiting := await self.unfinished():
             story: WorkflowHandleAsync[Any] = await DBOS.retrieve_workflow_async(waiting[0])
             # How a story ends is told elsewhere; here it only matters that it has.
-            await asyncio.wait({asyncio.ensure_future(story.get_result(polling_interval_sec=LOOK_SECONDS))})
+            await asyncio.wait(
+                {asyncio.ensure_future(story.get_result(polling_interval_sec=RESULT_POLL_SECONDS))}
+            )
 
 
 def _understood(kept: Any) -> Any:
@@ -264,3 +446,19 @@ def _ending(output: Any) -> Ended:
 def _shape(returns: Hashable) -> TypeAdapter[Any]:
     """How an answer is written down and read again; made once for each kind, since that takes a while."""
     return TypeAdapter(cast(Any, returns))
+
+
+# How long the journal keeps what people wrote.
+
+KEPT = timedelta(days=30)
+"""Longer than a form is left open in Slack, or *Fix and send* is put off; incidents are kept elsewhere."""
+
+FORGET_EVERY_SECONDS = 3600.0
+
+
+async def forgetting(journal: DurableJournal, clock: Clock) -> None:
+    """Delete finished stories once their time has come, for as long as the bot runs."""
+    while True:
+        async with best_effort("forget what finished long ago"):
+            await journal.forget(clock() - KEPT)
+        await asyncio.sleep(FORGET_EVERY_SECONDS)

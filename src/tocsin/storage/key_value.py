@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from tocsin.journal.tables import Tables, put
+from tocsin.storage.database import Tables, put
 
 _tables = sa.MetaData()
 _facts = sa.Table(
