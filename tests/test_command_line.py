@@ -21,8 +21,8 @@ from fakes.terminal import Ended, Terminal
 
 from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
-from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import LocalBackend
+from tocsin.config import Catalogue
 from tocsin.slack import routes
 
 pytestmark = pytest.mark.process

@@ -16,9 +16,9 @@ import yaml
 
 from slack_emulator.manifest_rules import manifest_errors
 from tocsin.__main__ import cli
-from tocsin.backends.catalogue import Catalogue
-from tocsin.backends.devrev import changing as devrev
+from tocsin.backends.devrev import changes as devrev
 from tocsin.backends.incident_io import form as incident_io
+from tocsin.config import Catalogue
 from tocsin.rulebook import KEYS, read_rules
 from tocsin.settings import Settings
 from tocsin.slack import routes

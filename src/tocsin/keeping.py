@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from tocsin.actions.ports import Backend, Operator
 from tocsin.backends import BACKENDS, MissingSetting, Opening
-from tocsin.backends.catalogue import Catalogue, CatalogueError
+from tocsin.config import Catalogue, CatalogueError
 from tocsin.incidents.errors import Unavailable
 from tocsin.rulebook import KEYS
 from tocsin.settings import SHORTEST_SECRET, ConfigurationError, Settings, read_config

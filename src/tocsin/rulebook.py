@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from tocsin.backends.catalogue import problem
+from tocsin.config import problem
 from tocsin.incidents.announcements import AnnouncementRule
 from tocsin.incidents.model import Mode
 from tocsin.incidents.permissions import Limits

@@ -16,10 +16,10 @@ from fakes.incident_io.account import Account
 from fakes.incident_io.server import running_incident_io
 
 from tocsin.actions.ports import Backend
-from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.devrev import DevRevBackend, DevRevClient
 from tocsin.backends.incident_io import IncidentIo
 from tocsin.backends.local import LocalBackend
+from tocsin.config import Catalogue
 from tocsin.storage.key_value import SqlMemory
 
 Reopen = Callable[[], Awaitable[Backend]]

@@ -6,8 +6,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import LocalBackend
+from tocsin.config import Catalogue
 from tocsin.incidents.model import Person
 from tocsin.incidents.requests import Declaration
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.backends.catalogue import ID, Catalogue, CatalogueError, slug
+from tocsin.config import ID, Catalogue, CatalogueError, slug
 
 EVERYTHING = """
 severities = [

@@ -18,10 +18,10 @@ from fakes.patience import LIMIT
 from sqlite_utils import Database
 
 from tocsin.backends import BACKENDS, Opening
-from tocsin.backends.catalogue import Catalogue
-from tocsin.backends.local import LocalBackend, rows
-from tocsin.backends.local.file import PATIENCE, IncidentFile
+from tocsin.backends.local import LocalBackend, queries
+from tocsin.backends.local.database import PATIENCE, IncidentFile
 from tocsin.backends.local.schema import migrations
+from tocsin.config import Catalogue
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.requests import IncidentFilter
 
@@ -111,10 +111,10 @@ async def test_everyones_tools_can_read_an_incident(local: LocalBackend) -> None
 @pytest.mark.parametrize(
     ("query", "values"),
     [
-        (rows.BY_ID, ["x"]),
-        (rows.BY_NUMBER, [1]),
-        (rows.NEWEST, [50]),
-        (rows.OLDER_THAN, ["x", 50]),
+        (queries.BY_ID, ["x"]),
+        (queries.BY_NUMBER, [1]),
+        (queries.NEWEST, [50]),
+        (queries.OLDER_THAN, ["x", 50]),
     ],
 )
 async def test_lists_and_lookups_go_by_an_index(

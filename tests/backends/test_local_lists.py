@@ -12,9 +12,9 @@ import pytest_asyncio
 from fakes.declarations import ANA, BEN, Ticking, declaration
 from sqlite_utils import Database
 
-from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import LocalBackend
-from tocsin.backends.local.finding import matching_numbers
+from tocsin.backends.local.queries import matching_numbers
+from tocsin.config import Catalogue
 from tocsin.incidents.model import PersonId
 from tocsin.incidents.requests import IncidentFilter
 

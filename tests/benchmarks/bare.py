@@ -29,7 +29,7 @@ from starlette.routing import Route
 
 from benchmarks.stub_slack import BOT, TEAM
 from benchmarks.wire import SECRET
-from tocsin.backends.catalogue import Catalogue
+from tocsin.config import Catalogue
 from tocsin.incidents.model import ChannelId
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.slack.calls import open_session, web_client

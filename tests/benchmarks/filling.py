@@ -6,9 +6,9 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import LocalBackend
-from tocsin.backends.local.file import transaction
+from tocsin.backends.local.database import transaction
+from tocsin.config import Catalogue
 from tocsin.keeping import now
 
 OPEN_EACH = 50

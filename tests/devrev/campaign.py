@@ -17,9 +17,9 @@ from fakes.devrev.org import moment
 
 from devrev.desk import DevRevDesk, declared, devrev_desk
 from slack_emulator.faults import Fault
-from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.devrev import DevRevBackend, DevRevClient
-from tocsin.backends.devrev.choices import Choices, fetch_choices
+from tocsin.backends.devrev.form import Choices, fetch_choices
+from tocsin.config import Catalogue
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import Declaration

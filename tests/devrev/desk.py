@@ -13,8 +13,8 @@ from fakes.declarations import DAWN
 from fakes.devrev import FakeOrg, running_org
 from fakes.devrev.org import DON
 
-from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.devrev import DevRevBackend, DevRevClient
+from tocsin.config import Catalogue
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import Incident, Person, PersonId
 from tocsin.incidents.requests import Declaration

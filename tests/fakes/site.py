@@ -12,8 +12,8 @@ import httpx
 from prometheus_client import CollectorRegistry, Counter
 
 from fakes.declarations import DAWN, Ticking
-from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import LocalBackend
+from tocsin.config import Catalogue
 from tocsin.web.app import web_app
 from tocsin.web.guard import own_hosts
 from tocsin.web.serving import listen, serving

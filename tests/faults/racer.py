@@ -10,8 +10,8 @@ from pathlib import Path
 from fakes.declarations import Ticking, declaration
 
 from tocsin.actions.best_effort import patiently
-from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local.backend import LocalBackend
+from tocsin.config import Catalogue
 from tocsin.incidents.model import SourceMessage
 from tocsin.storage.slack_state import SqlLedger
 

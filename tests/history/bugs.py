@@ -85,7 +85,7 @@ def another_key(original: Function, team: str, view: Any) -> str:
     "the backend does not look at the key",
     breaks="I1",
     scenario="killed before the create is recorded",
-    instead_of="tocsin.backends.local.declaring:declare",
+    instead_of="tocsin.backends.local.create:declare",
 )
 def declared_anew(original: Function, db: Any, declaration: Any, *args: Any) -> Any:
     return original(db, declaration.model_copy(update={"key": random_key()}), *args)
@@ -427,7 +427,7 @@ async def unchanged(original: Function, backend: Any, incident_id: str, change: 
     "a change does not look at its key",
     breaks="I6",
     scenario="killed before a change is recorded",
-    instead_of="tocsin.backends.local.changing:change",
+    instead_of="tocsin.backends.local.changes:change",
 )
 def changed_anew(original: Function, db: Any, incident_id: str, change: Any, now: Any) -> None:
     original(db, incident_id, change.model_copy(update={"key": random_key()}), now)

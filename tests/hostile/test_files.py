@@ -15,8 +15,8 @@ from fakes.terminal import Terminal
 
 from hostile.sizes import sizes
 from tocsin.assembly import _open_ledger, opened
-from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import LocalBackend
+from tocsin.config import Catalogue
 from tocsin.settings import ConfigurationError, read_settings
 from tocsin.storage.slack_state import SqlLedger
 

@@ -15,7 +15,7 @@ from slack_emulator.blocks import view_too_large
 from slack_emulator.blocks.messages import message_errors
 from slack_emulator.blocks.views import view_errors
 from slack_emulator.text import Span, broadcasts, parse_mrkdwn
-from tocsin.backends.catalogue import Catalogue
+from tocsin.config import Catalogue
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.incidents.validation import channel_name, cleaned

@@ -16,8 +16,8 @@ from hostile.sizes import sizes
 from slack_emulator.blocks.messages import message_errors
 from slack_emulator.blocks.views import view_errors
 from tocsin.actions.export import fetch_whole
-from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import LocalBackend
+from tocsin.config import Catalogue
 from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.export import ENDINGS, as_csv, as_json, exported
 from tocsin.incidents.requests import DeclareRequest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tocsin.backends.catalogue import Catalogue
+from tocsin.config import Catalogue
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.parsing import leading, wanted_by
 

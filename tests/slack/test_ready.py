@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tocsin.backends.catalogue import Catalogue
+from tocsin.config import Catalogue
 from tocsin.incidents.model import ChannelId
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.slack.views.card import _card, card

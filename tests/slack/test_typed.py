@@ -7,7 +7,7 @@ from fakes.slash import CASES
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.backends.catalogue import Catalogue
+from tocsin.config import Catalogue
 from tocsin.incidents.parsing import bare, folded, trimmed
 from tocsin.slack import routes
 from tocsin.slack.counting import route_of

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from slack_emulator.blocks import message_errors, view_errors
 from slack_emulator.elements import initial_values
 from slack_emulator.text import broadcasts
-from tocsin.backends.catalogue import Catalogue
+from tocsin.config import Catalogue
 from tocsin.incidents.model import (
     ChannelId,
     CustomField,

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tocsin.actions.ports import Channel
-from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import LocalBackend
+from tocsin.config import Catalogue
 from tocsin.incidents.model import FieldValue, Person, TimelineEntry
 from tocsin.incidents.requests import Declaration
 from tocsin.web.app import web_app

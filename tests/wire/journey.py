@@ -18,8 +18,8 @@ from fakes.readings import cards, told, words
 from fakes.slack import RunningWorkspace
 
 from slack_emulator.model import Message, View
-from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.local import LocalBackend
+from tocsin.config import Catalogue
 from tocsin.incidents.model import FollowUp, Incident, TimelineEntry
 
 WRITTEN = "quaggaword"

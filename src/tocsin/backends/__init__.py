@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from tocsin.actions.ports import Backend, Clock, Directory, Memory, Operator
-from tocsin.backends.catalogue import Catalogue
+from tocsin.config import Catalogue
 from tocsin.incidents.model import TeamId
 
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-    from tocsin.backends.incident_io.creating import Choice
+    from tocsin.backends.incident_io.create import Choice
 
 # Each imports what it needs when it is opened: of three, one is, and two need not delay the start.
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from fakes.declarations import DAWN
 from fakes.devrev import FakeOrg, Field
-from tocsin.backends.catalogue import Catalogue
 from tocsin.backends.devrev import DevRevBackend
+from tocsin.config import Catalogue
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FieldEntry, FieldValue, Form, Incident
 from tocsin.incidents.requests import Declaration

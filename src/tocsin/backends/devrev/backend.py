@@ -10,17 +10,16 @@ from typing import Final
 import structlog
 
 from tocsin.actions.ports import Channel, Clock, Directory, Finding, Memory, Operator
-from tocsin.backends.devrev import mapping, timeline
-from tocsin.backends.devrev.changing import LACKS, Changing
+from tocsin.backends.devrev import changes, mapping
+from tocsin.backends.devrev.account import Crew, Org
+from tocsin.backends.devrev.changes import LACKS, Changing
 from tocsin.backends.devrev.client import DevRevClient, DevRevRefused
-from tocsin.backends.devrev.crew import Crew
-from tocsin.backends.devrev.declaring import Declaring, Marks, found_by_key, key_of
-from tocsin.backends.devrev.examining import examined
-from tocsin.backends.devrev.kept import Keeper
-from tocsin.backends.devrev.once import Attempt, Once
-from tocsin.backends.devrev.org import Org
-from tocsin.backends.devrev.reading import Reading
-from tocsin.backends.devrev.wire import IncidentTold, UpdateIncident
+from tocsin.backends.devrev.create import Declaring, Marks, found_by_key, key_of
+from tocsin.backends.devrev.diagnostics import examined
+from tocsin.backends.devrev.idempotency import Attempt, Once
+from tocsin.backends.devrev.mapping import Keeper
+from tocsin.backends.devrev.queries import Reading
+from tocsin.backends.devrev.schemas import IncidentTold, UpdateIncident
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import (
     CustomField,
@@ -196,21 +195,21 @@ class DevRevBackend:
                 verb="declared it from the message",
                 text=kept.source.permalink,
             )
-            await timeline.note(self._client, told.id, entry, f"{told.id}:source")
+            await changes.note(self._client, told.id, entry, f"{told.id}:source")
         return await self._org.incident(told)
 
     async def note(self, incident_id: str, entry: TimelineEntry, key: str) -> None:
         try:
-            await timeline.note(self._client, incident_id, entry, key)
+            await changes.note(self._client, incident_id, entry, key)
         except DevRevRefused as refusal:
             raise Refused(refusal.sentence) from None
 
     async def unnote(self, incident_id: str, key: str) -> None:
-        await timeline.unnote(self._client, incident_id, key)
+        await changes.unnote(self._client, incident_id, key)
 
     async def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
         told = await self._org.fetch(incident_id)
-        return [] if told is None else await timeline.timeline(self._client, await self._org.incident(told))
+        return [] if told is None else await changes.timeline(self._client, await self._org.incident(told))
 
     async def remember_people(self, people: Iterable[Person]) -> None:
         """DevRev knows its own people by name; those of Slack are kept with their incident."""
@@ -275,7 +274,7 @@ class DevRevBackend:
             self._operator.sound(f"duplicate:{told.id}", sentence)
         await self._client.do("incidents.update", UpdateIncident(id=told.id, title=title).wire())
         entry = TimelineEntry(at=self._clock(), by=Person(name="Tocsin"), verb=said)
-        await timeline.note(self._client, told.id, entry, f"{told.id}:duplicate")
+        await changes.note(self._client, told.id, entry, f"{told.id}:duplicate")
         return told.model_copy(update={"title": title})
 
     async def _sweep_for_ever(self) -> None:

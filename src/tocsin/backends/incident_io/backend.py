@@ -6,15 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from tocsin.actions.ports import Channel, Clock, Finding, Memory, Operator
-from tocsin.backends.incident_io import changing, reading
-from tocsin.backends.incident_io.answers import IncidentAnswer
-from tocsin.backends.incident_io.client import Client
-from tocsin.backends.incident_io.creating import Choice, Creating
-from tocsin.backends.incident_io.examining import examined
+from tocsin.backends.incident_io import changes, queries
+from tocsin.backends.incident_io.client import Client, Rejected
+from tocsin.backends.incident_io.create import Choice, Creating
+from tocsin.backends.incident_io.diagnostics import examined
 from tocsin.backends.incident_io.form import LACKS, Account
-from tocsin.backends.incident_io.keeping import Kept, completed, kept_name, recalled
-from tocsin.backends.incident_io.mapping import incident_of
-from tocsin.backends.incident_io.troubles import Rejected
+from tocsin.backends.incident_io.mapping import Kept, completed, incident_of, kept_name, recalled
+from tocsin.backends.incident_io.schemas import IncidentAnswer
 from tocsin.incidents.errors import Overtaken, Refused
 from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
@@ -79,17 +77,17 @@ class IncidentIo:
         if kept is not None and kept.version == "v2" and source is not None:
             at = datetime.fromtimestamp(float(source.timestamp), UTC)
             entry = TimelineEntry(at=at, verb="Message this was declared from", text=source.permalink or "")
-            await changing.attach_source(self._client, incident.id, source, entry)
+            await changes.attach_source(self._client, incident.id, source, entry)
         await creating.forget(declaration)
 
     async def find(self, reference: str) -> Incident | None:
-        answer = await reading.show(self._client, reference)
+        answer = await queries.show(self._client, reference)
         return None if answer is None else await self._incident(answer)
 
     async def incidents(self, *, after: str | None = None, limit: int = 50) -> Sequence[Incident]:
         if limit < 1:
             return []
-        found = await reading.newest(self._client, (), after=after, limit=limit)
+        found = await queries.newest(self._client, (), after=after, limit=limit)
         return [await self._incident(answer) for answer in found]
 
     async def matching(
@@ -99,15 +97,15 @@ class IncidentIo:
         if wanted.reference:
             named = await self.find(wanted.reference)
             return [named] if named is not None and _matches(named, wanted) else []
-        query, found, looked = reading.query_of(wanted), list[Incident](), 0
+        query, found, looked = queries.query_of(wanted), list[Incident](), 0
         while len(found) < limit and looked < MOST_LOOKED_AT:
-            page = await reading.newest(self._client, query, after=after, limit=reading.MOST_ON_A_PAGE)
+            page = await queries.newest(self._client, query, after=after, limit=queries.MOST_ON_A_PAGE)
             looked += len(page)
             for answer in page:
                 incident = await self._incident(answer)
                 if _matches(incident, wanted):
                     found.append(incident)
-            if len(page) < reading.MOST_ON_A_PAGE:
+            if len(page) < queries.MOST_ON_A_PAGE:
                 break
             after = page[-1].id
         return found[:limit]
@@ -121,7 +119,7 @@ class IncidentIo:
             at=incident.created_at, by=incident.creator, verb="declared", text=f"{incident.name}{severity}"
         )
         try:
-            return [first, *await reading.happened(self._client, incident.id)]
+            return [first, *await queries.happened(self._client, incident.id)]
         except Rejected as rejected:
             raise Refused(str(rejected)) from rejected
 
@@ -129,7 +127,7 @@ class IncidentIo:
         raise Refused("incident.io opens the channel of an incident by itself.")
 
     async def note(self, incident_id: str, entry: TimelineEntry, key: str) -> None:
-        await changing.note(self._client, incident_id, entry, key)
+        await changes.note(self._client, incident_id, entry, key)
 
     async def unnote(self, incident_id: str, key: str) -> None:
         raise Refused(LACKS["unnote"])
@@ -142,18 +140,18 @@ class IncidentIo:
             before = await self._one(incident_id)
             if before.incident_status.id not in {change.seen_status_id, change.incident_status_id}:
                 raise Overtaken(f"{before.reference} is {before.incident_status.name} by now.")
-        await changing.change(self._client, incident_id, change, await self._account.known())
+        await changes.change(self._client, incident_id, change, await self._account.known())
         return await self._one(incident_id)
 
     async def add_follow_up(self, incident_id: str, request: FollowUpRequest) -> FollowUp:
         _, memory = self._writing()
-        return await changing.add_to_do(self._client, memory, incident_id, request)
+        return await changes.add_to_do(self._client, memory, incident_id, request)
 
     async def complete_follow_up(self, follow_up_id: str, by: Person, at: datetime, key: str) -> FollowUp:
-        return await changing.complete_to_do(self._client, follow_up_id)
+        return await changes.complete_to_do(self._client, follow_up_id)
 
     async def follow_ups(self, incident_id: str) -> Sequence[FollowUp]:
-        return await changing.to_dos(self._client, incident_id)
+        return await changes.to_dos(self._client, incident_id)
 
     async def examine(self) -> Sequence[Finding]:
         """The key's rights, the account, and whether a key that is used twice makes one incident.

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tocsin.actions.ports import Clock, loop_time
-from tocsin.backends.incident_io import answers, mapping
-from tocsin.backends.incident_io.client import Client
-from tocsin.backends.incident_io.doors import Shut
-from tocsin.backends.incident_io.reading import pages
-from tocsin.backends.incident_io.troubles import Rejected
+from tocsin.backends.incident_io import mapping, schemas
+from tocsin.backends.incident_io.client import Client, Rejected, Shut
+from tocsin.backends.incident_io.queries import pages
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import CustomField, FieldOption, Form, IncidentType, Role, Severity
 
-T = TypeVar("T", bound=answers.Answer)
+T = TypeVar("T", bound=schemas.Answer)
 
 SELECTS = frozenset({"single_select", "multi_select"})
 OPTIONS_SECONDS = 300.0
@@ -39,9 +37,9 @@ class Account:
         self._client = client
         self._clock = clock
         self.form: Form | None = None
-        self.types: tuple[answers.TypeAnswer, ...] = ()
+        self.types: tuple[schemas.TypeAnswer, ...] = ()
         self._options: dict[tuple[str, str], tuple[float, tuple[_Offered, ...]]] = {}
-        self._fields: dict[str, answers.FieldAnswer] = {}
+        self._fields: dict[str, schemas.FieldAnswer] = {}
 
     async def known(self) -> Form:
         """The form as it was last; asked for now if it never was."""
@@ -55,12 +53,12 @@ class Account:
             raise Unavailable(f"incident.io did not tell its configuration: {rejected}") from rejected
 
     async def _refreshed(self) -> Form:
-        severities = await self._listed("/v1/severities", "severities", answers.SeverityAnswer)
+        severities = await self._listed("/v1/severities", "severities", schemas.SeverityAnswer)
         statuses, types, roles, fields, forms = await asyncio.gather(
-            self._listed("/v1/incident_statuses", "incident_statuses", answers.StatusAnswer),
-            self._listed("/v1/incident_types", "incident_types", answers.TypeAnswer),
-            self._listed("/v2/incident_roles", "incident_roles", answers.RoleAnswer),
-            self._listed("/v2/custom_fields", "custom_fields", answers.FieldAnswer),
+            self._listed("/v1/incident_statuses", "incident_statuses", schemas.StatusAnswer),
+            self._listed("/v1/incident_types", "incident_types", schemas.TypeAnswer),
+            self._listed("/v2/incident_roles", "incident_roles", schemas.RoleAnswer),
+            self._listed("/v2/custom_fields", "custom_fields", schemas.FieldAnswer),
             self._forms(),
         )
         elements = next((form.lifecycle_elements for form in forms if form.form_type == "declare"), None)
@@ -85,10 +83,10 @@ class Account:
         answer = await self._client.fetch(path)
         return read_all(answer.get(name), kind)
 
-    async def _forms(self) -> list[answers.FormAnswer]:
+    async def _forms(self) -> list[schemas.FormAnswer]:
         """The organisation's own forms; an account without them, or a key that may not see them, has none."""
         try:
-            return await self._listed("/v3/incident_forms", "incident_forms", answers.FormAnswer)
+            return await self._listed("/v3/incident_forms", "incident_forms", schemas.FormAnswer)
         except Rejected:
             return []
         except Shut as shut:
@@ -97,7 +95,7 @@ class Account:
             return []
 
     async def _in_order(
-        self, fields: Sequence[answers.FieldAnswer], elements: Sequence[answers.ElementAnswer] | None
+        self, fields: Sequence[schemas.FieldAnswer], elements: Sequence[schemas.ElementAnswer] | None
     ) -> tuple[CustomField, ...]:
         """The fields in the order of the form; where there is none, V1 still says which are needed."""
         if elements is None:
@@ -111,18 +109,18 @@ class Account:
             )
         options = await asyncio.gather(*(self._options_of(field) for field in ordered))
         return tuple(
-            mapping.field_of(field, required=field.id in needed).model_copy(update={"options": found})
+            mapping.custom_field_of(field, required=field.id in needed).model_copy(update={"options": found})
             for field, found in zip(ordered, options, strict=True)
         )
 
     async def _needed_by_v1(self) -> set[str | None]:
         try:
-            told = await self._listed("/v1/custom_fields", "custom_fields", answers.FieldAnswer)
+            told = await self._listed("/v1/custom_fields", "custom_fields", schemas.FieldAnswer)
         except Rejected:
             return set()
         return {field.id for field in told if field.required_v2 == "always"}
 
-    async def _options_of(self, field: answers.FieldAnswer) -> tuple[FieldOption, ...]:
+    async def _options_of(self, field: schemas.FieldAnswer) -> tuple[FieldOption, ...]:
         if field.field_type not in SELECTS or field.catalog_type_id:
             return ()
         query = ("custom_field_id", field.id)
@@ -217,7 +215,7 @@ def _literals(binding: object) -> Iterator[str]:
             yield one["literal"]
 
 
-def _needed(elements: Sequence[answers.ElementAnswer], kind: str, *, default: bool) -> bool:
+def _needed(elements: Sequence[schemas.ElementAnswer], kind: str, *, default: bool) -> bool:
     found = next((element for element in elements if element.element_type == kind), None)
     return default if found is None else found.is_needed
 

@@ -1,11 +1,15 @@
-"""incident.io's words and ours: answers of both versions become the same incident."""
+"""Mapping of incident.io's answers to our model, and of its errors to fields."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import get_args
+from typing import Any, Literal, get_args
 
-from tocsin.backends.incident_io.answers import (
+from tocsin.actions.ports import Memory
+from tocsin.backends.incident_io.client import Rejected, Wrong
+from tocsin.backends.incident_io.schemas import (
     Actor,
     EntryAnswer,
     FieldAnswer,
@@ -17,6 +21,7 @@ from tocsin.backends.incident_io.answers import (
     User,
     ValueAnswer,
 )
+from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import (
     CatalogEntry,
     CustomField,
@@ -26,6 +31,7 @@ from tocsin.incidents.model import (
     FieldValue,
     FollowUp,
     Form,
+    Frozen,
     Incident,
     IncidentType,
     Person,
@@ -33,8 +39,12 @@ from tocsin.incidents.model import (
     Role,
     RoleAssignment,
     Severity,
+    SourceMessage,
     Status,
+    TeamId,
 )
+
+# incident.io's words and ours: answers of both versions become the same incident.
 
 KINDS = frozenset(get_args(FieldKind))
 DAWN = datetime.fromtimestamp(0, UTC)
@@ -121,7 +131,7 @@ def _reporter(answer: IncidentAnswer) -> Person:
     return person_of(next(held, None)) or actor_of(answer.creator) or Person()
 
 
-def field_of(answer: FieldAnswer, *, required: bool = False) -> CustomField:
+def custom_field_of(answer: FieldAnswer, *, required: bool = False) -> CustomField:
     """The field; a kind that we do not know is asked for as text."""
     kind = answer.field_type if answer.field_type in KINDS else "text"
     return CustomField(
@@ -138,7 +148,8 @@ def field_of(answer: FieldAnswer, *, required: bool = False) -> CustomField:
 
 def _entry(answer: EntryAnswer) -> FieldEntry:
     return FieldEntry(
-        custom_field=field_of(answer.custom_field), values=tuple(_value(value) for value in answer.values)
+        custom_field=custom_field_of(answer.custom_field),
+        values=tuple(_value(value) for value in answer.values),
     )
 
 
@@ -165,3 +176,93 @@ def follow_up_of(answer: ToDoAnswer, kind: str) -> FollowUp:
         created_at=answer.created_at or DAWN,
         done_at=answer.completed_at,
     )
+
+
+# What incident.io does not tell of an incident that we declared there, remembered beside the journal.
+
+
+class Kept(Frozen):
+    """A declaration, as far as no answer of incident.io's says it."""
+
+    key: str
+    reporter: Person
+    source: SourceMessage | None = None
+    strangers: tuple[PersonId, ...] = ()
+    """Who was to have a role, and whom incident.io does not know."""
+    version: Literal["v1", "v2"] = "v2"
+    team: TeamId = TeamId("")
+    """The workspace it was declared in; incident.io tells that of its own channel."""
+
+
+def kept_name(incident_id: str) -> str:
+    return f"incident_io/declared/{incident_id}"
+
+
+def completed(incident: Incident, kept: Kept) -> Incident:
+    """The incident with its reporter, where incident.io names none, its source, workspace and strangers."""
+    known = incident.creator.slack_user_id is not None
+    return incident.model_copy(
+        update={
+            "creator": incident.creator if known else kept.reporter,
+            "source": kept.source,
+            "strangers": kept.strangers,
+            "slack_team_id": kept.team or incident.slack_team_id,
+        }
+    )
+
+
+async def recalled(memory: Memory | None, incident: Incident) -> Incident:
+    """The incident with what is remembered of its declaration, if it was ours."""
+    found = None if memory is None else await memory.recall(kept_name(incident.id))
+    return incident if found is None else completed(incident, Kept.model_validate_json(found))
+
+
+# A refusal of incident.io's, brought to the fields of our form by the index in what was sent.
+
+_ASSIGNEE = re.compile(r"incident_role_assignments\.(\d+)\.assignee(?:\.\w+)?")
+_INDEXED = re.compile(r"(custom_field_entries|incident_role_assignments)\.(\d+)(?:\..*)?")
+_IDS = {"custom_field_entries": "custom_field_id", "incident_role_assignments": "incident_role_id"}
+OURS = frozenset({"name", "summary", "severity_id", "incident_type_id", "visibility", "mode"})
+STATUS = {"status": "incident_status_id", "to_incident_status_id": "incident_status_id"}
+STATUS |= {"to_severity_id": "severity_id", "incident.severity_id": "severity_id"}
+
+
+def stranger(rejected: Rejected, body: Mapping[str, Any]) -> int | None:
+    """Which role assignment names somebody whom incident.io does not know."""
+    if rejected.status != 422:
+        return None
+    for wrong in rejected.wrong:
+        found = _ASSIGNEE.fullmatch(wrong.path)
+        if found and int(found[1]) < len(body.get("incident_role_assignments") or ()):
+            return int(found[1])
+    return None
+
+
+def refusal(rejected: Rejected, body: Mapping[str, Any], reporter_role: str | None = None) -> Refused:
+    """The refusal with a sentence for each field of the form; what has no field there is the sentence."""
+    fields: dict[str, str] = {}
+    rest: list[str] = []
+    for wrong in rejected.wrong:
+        field = rejected_field(wrong, body)
+        if field and field != f"incident_role_assignments.{reporter_role}":
+            fields[field] = " ".join(filter(None, [fields.get(field), wrong.said]))
+        else:
+            rest.append(wrong.said)
+    said = " ".join(filter(None, rest))
+    if not said:
+        said = "incident.io refused some fields." if fields else str(rejected)
+    return Refused(said, fields)
+
+
+def rejected_field(wrong: Wrong, body: Mapping[str, Any]) -> str | None:
+    """The block of our form that an error belongs to: an index is that of what was sent."""
+    path = STATUS.get(wrong.path, wrong.path).removeprefix("incident.")
+    if path in OURS or path in STATUS.values():
+        return path
+    found = _INDEXED.fullmatch(path)
+    if found is None:
+        return None
+    sent, place = body.get(found[1]) or [], int(found[2])
+    if place >= len(sent):
+        return None
+    return f"{found[1]}.{sent[place][_IDS[found[1]]]}"

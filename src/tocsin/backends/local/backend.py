@@ -10,11 +10,10 @@ from typing import Any
 from sqlite_utils import Database
 
 from tocsin.actions.ports import Channel, Clock
-from tocsin.backends.catalogue import Catalogue
-from tocsin.backends.local import changing, declaring, finding, following_up, rows
-from tocsin.backends.local.configured import bring_up_to_date
-from tocsin.backends.local.file import IncidentFile, transaction
-from tocsin.backends.local.rows import incident_row, written, written_after
+from tocsin.backends.local import changes, create, queries
+from tocsin.backends.local.database import IncidentFile, bring_up_to_date, transaction
+from tocsin.backends.local.queries import incident_row, written, written_after
+from tocsin.config import Catalogue
 from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
 
@@ -76,8 +75,8 @@ class LocalBackend:
         now = self._clock()
 
         def work(db: Database) -> Incident:
-            incident_id = declaring.declare(db, declaration, self._catalogue, now)
-            return self._one(db, rows.BY_ID, incident_id)
+            incident_id = create.declare(db, declaration, self._catalogue, now)
+            return self._one(db, queries.BY_ID, incident_id)
 
         return await self.file.run(work)
 
@@ -86,18 +85,18 @@ class LocalBackend:
 
     async def find(self, reference: str) -> Incident | None:
         wanted = reference.strip()
-        if number := finding.REFERENCE.fullmatch(wanted):
-            return await self._find(rows.BY_NUMBER, int(number[1]))
-        if finding.ID.fullmatch(wanted):
-            return await self._find(rows.BY_ID, wanted)
+        if number := queries.REFERENCE.fullmatch(wanted):
+            return await self._find(queries.BY_NUMBER, int(number[1]))
+        if queries.ID.fullmatch(wanted):
+            return await self._find(queries.BY_ID, wanted)
         return None
 
     async def incidents(self, *, after: str | None = None, limit: int = 50) -> Sequence[Incident]:
         """Newest first, 250 at most; nothing comes after an id that is not there."""
         limit = max(0, min(limit, MOST_ON_A_PAGE))
         if after is None:
-            return await self._all(rows.NEWEST, [limit])
-        return await self._all(rows.OLDER_THAN, [after, limit])
+            return await self._all(queries.NEWEST, [limit])
+        return await self._all(queries.OLDER_THAN, [after, limit])
 
     async def set_channel(self, incident_id: str, channel: Channel) -> Incident:
         now = self._clock()
@@ -112,7 +111,7 @@ class LocalBackend:
                         " WHERE id = ?",
                         [channel.id, channel.name, updated_at, incident_id],
                     )
-            return self._one(db, rows.BY_ID, incident_id)
+            return self._one(db, queries.BY_ID, incident_id)
 
         return await self.file.run(work)
 
@@ -120,7 +119,7 @@ class LocalBackend:
         def work(db: Database) -> None:
             with transaction(db):
                 incident_row(db, incident_id)
-                declaring.add_to_timeline(db, incident_id, entry, key)
+                create.add_to_timeline(db, incident_id, entry, key)
 
         await self.file.run(work)
 
@@ -128,8 +127,8 @@ class LocalBackend:
         now = self._clock()
 
         def work(db: Database) -> Incident:
-            changing.change(db, incident_id, change, now)
-            return self._one(db, rows.BY_ID, incident_id)
+            changes.change(db, incident_id, change, now)
+            return self._one(db, queries.BY_ID, incident_id)
 
         return await self.file.run(work)
 
@@ -140,16 +139,16 @@ class LocalBackend:
         limit = max(0, min(limit, MOST_ON_A_PAGE))
 
         def work(db: Database) -> list[Incident]:
-            numbers = finding.matching_numbers(db, wanted, after, limit)
-            query = rows.BY_NUMBERS.format(marks=finding.marks(numbers))
-            return rows.incidents(db, query, numbers, self._public_url) if numbers else []
+            numbers = queries.matching_numbers(db, wanted, after, limit)
+            query = queries.BY_NUMBERS.format(marks=queries.marks(numbers))
+            return queries.incidents(db, query, numbers, self._public_url) if numbers else []
 
         return await self.file.run(work)
 
     async def unnote(self, incident_id: str, key: str) -> None:
         def work(db: Database) -> None:
             with transaction(db):
-                declaring.take_out_of_timeline(db, incident_id, key)
+                create.take_out_of_timeline(db, incident_id, key)
 
         await self.file.run(work)
 
@@ -158,19 +157,19 @@ class LocalBackend:
 
         def work(db: Database) -> FollowUp:
             incident_row(db, incident_id)
-            return following_up.add(db, incident_id, request, now)
+            return changes.add(db, incident_id, request, now)
 
         return await self.file.run(work)
 
     async def complete_follow_up(self, follow_up_id: str, by: Person, at: datetime, key: str) -> FollowUp:
-        return await self.file.run(lambda db: following_up.complete(db, follow_up_id, by, at, key))
+        return await self.file.run(lambda db: changes.complete(db, follow_up_id, by, at, key))
 
     async def follow_ups(self, incident_id: str) -> Sequence[FollowUp]:
-        query = following_up.OF_INCIDENT
-        return await self.file.run(lambda db: following_up.listed(db, query, incident_id))
+        query = changes.OF_INCIDENT
+        return await self.file.run(lambda db: changes.listed(db, query, incident_id))
 
     async def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
-        return await self.file.run(lambda db: rows.timeline(db, incident_id))
+        return await self.file.run(lambda db: queries.timeline(db, incident_id))
 
     async def remember_people(self, people: Iterable[Person]) -> None:
         """Keep names for Slack ids, so that pages and lists name people instead of showing ids."""
@@ -179,15 +178,15 @@ class LocalBackend:
         def work(db: Database) -> None:
             with transaction(db):
                 for person in known:
-                    declaring.remember_person(db, person, now)
+                    create.remember_person(db, person, now)
 
         await self.file.run(work)
 
     async def _all(self, query: str, parameters: Sequence[Any]) -> Sequence[Incident]:
-        return await self.file.run(lambda db: rows.incidents(db, query, parameters, self._public_url))
+        return await self.file.run(lambda db: queries.incidents(db, query, parameters, self._public_url))
 
     async def _find(self, query: str, value: str | int) -> Incident | None:
         return next(iter(await self._all(query, [value])), None)
 
     def _one(self, db: Database, query: str, value: str) -> Incident:
-        return rows.incidents(db, query, [value], self._public_url)[0]
+        return queries.incidents(db, query, [value], self._public_url)[0]

@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator, Sequence
 from uuid import NAMESPACE_URL, uuid5
 
 from tocsin.actions.ports import Finding
-from tocsin.backends.incident_io import wire
-from tocsin.backends.incident_io.answers import IdentityAnswer
-from tocsin.backends.incident_io.client import Client
+from tocsin.backends.incident_io import schemas
+from tocsin.backends.incident_io.client import Client, Rejected
 from tocsin.backends.incident_io.form import Account
-from tocsin.backends.incident_io.reading import incident_in
-from tocsin.backends.incident_io.troubles import Rejected
+from tocsin.backends.incident_io.queries import incident_in
+from tocsin.backends.incident_io.schemas import IdentityAnswer
 from tocsin.incidents.errors import TocsinError, Unavailable
 from tocsin.incidents.validation import in_words
 
@@ -60,7 +59,7 @@ async def _twice(client: Client, account: Account) -> Finding:
     """One key, sent twice in test mode: incident.io says what it is for, not what a repeat answers."""
     form = await account.known()
     mildest = min(form.severities, key=lambda s: s.rank, default=None)
-    payload = wire.CreateV2(
+    payload = schemas.CreateV2(
         idempotency_key=PROBE,
         visibility="private" if form.usual_type and form.usual_type.private_incidents_only else "public",
         mode="test",

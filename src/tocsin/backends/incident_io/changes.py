@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from tocsin.actions.ports import Memory
-from tocsin.backends.incident_io import wire
-from tocsin.backends.incident_io.answers import AttachmentAnswer, ToDoAnswer, User
-from tocsin.backends.incident_io.client import Client
+from tocsin.backends.incident_io import schemas
+from tocsin.backends.incident_io.client import Client, Rejected
 from tocsin.backends.incident_io.form import LACKS, read_all
-from tocsin.backends.incident_io.mapping import follow_up_of
-from tocsin.backends.incident_io.reading import pages, written
-from tocsin.backends.incident_io.refusing import refusal
-from tocsin.backends.incident_io.troubles import Rejected
+from tocsin.backends.incident_io.mapping import follow_up_of, refusal
+from tocsin.backends.incident_io.queries import pages, written
+from tocsin.backends.incident_io.schemas import AttachmentAnswer, ToDoAnswer, User
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FollowUp, Form, Person, SourceMessage, TimelineEntry, display_name
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
@@ -36,20 +34,20 @@ async def change(client: Client, incident_id: str, asked: IncidentChange, form: 
         raise Refused(LACKS["private"], {"visibility": LACKS["private"]})
     if asked.merged_into is not None:
         raise Refused(LACKS["merge"])
-    edited = wire.EditedIncident(
+    edited = schemas.EditedIncident(
         name=asked.name,
         summary=asked.summary,
         incident_role_assignments=_roles(asked, form) or None,
     )
-    if edited != wire.EditedIncident():
-        payload = wire.EditPayload(incident=edited, notify_incident_channel=True)
+    if edited != schemas.EditedIncident():
+        payload = schemas.EditPayload(incident=edited, notify_incident_channel=True)
         await _sent(client, f"/v2/incidents/{incident_id}/actions/edit", payload)
         if not _tells(asked):
             done = TimelineEntry(at=asked.at, by=asked.by, verb="changed", text=_changed(asked, form))
             await note(client, incident_id, done, f"{asked.key}:edit")
     if _tells(asked):
         said = "\n\n".join(filter(None, [asked.message, f"({display_name(asked.by)}, from Slack)"]))
-        update = wire.UpdatePayload(
+        update = schemas.UpdatePayload(
             idempotency_key=asked.key,
             incident_id=incident_id,
             message=said,
@@ -70,14 +68,14 @@ def _changed(asked: IncidentChange, form: Form) -> str:
     )
 
 
-def _roles(asked: IncidentChange, form: Form) -> list[wire.RolePayload]:
+def _roles(asked: IncidentChange, form: Form) -> list[schemas.RolePayload]:
     reporters = {role.id for role in form.roles if role.role_type == "reporter"}
     for role in asked.incident_role_assignments.keys() & reporters:
         said = "incident.io sets the reporter when an incident is declared, and never after."
         raise Refused(said, {f"incident_role_assignments.{role}": said})
     return [
-        wire.RolePayload(
-            incident_role_id=role, assignee=wire.Reference(slack_user_id=who) if who is not None else None
+        schemas.RolePayload(
+            incident_role_id=role, assignee=schemas.Reference(slack_user_id=who) if who is not None else None
         )
         for role, who in asked.incident_role_assignments.items()
     ]
@@ -86,7 +84,7 @@ def _roles(asked: IncidentChange, form: Form) -> list[wire.RolePayload]:
 async def note(client: Client, incident_id: str, entry: TimelineEntry, key: str) -> None:
     """An item of the timeline, once for each key (Incident Timeline Items V2, Create)."""
     title = " ".join(filter(None, [display_name(entry.by), entry.verb]))
-    payload = wire.TimelinePayload(
+    payload = schemas.TimelinePayload(
         idempotency_key=f"{incident_id}:{key}",
         incident_id=incident_id,
         timestamp=written(entry.at),
@@ -102,9 +100,11 @@ async def attach(client: Client, incident_id: str, url: str, title: str) -> None
     there = read_all(answer.get("incident_attachments"), AttachmentAnswer)
     if any(found.resource.permalink == url for found in there):
         return
-    resource = wire.ResourcePayload(url=url, title=title)
+    resource = schemas.ResourcePayload(url=url, title=title)
     await _sent(
-        client, "/v1/incident_attachments", wire.AttachmentPayload(incident_id=incident_id, resource=resource)
+        client,
+        "/v1/incident_attachments",
+        schemas.AttachmentPayload(incident_id=incident_id, resource=resource),
     )
 
 
@@ -130,11 +130,11 @@ async def add_to_do(client: Client, memory: Memory, incident_id: str, request: F
             if found.id == became or (became == SENT and found.text == request.text):
                 return found
     assignee = await _user_id(client, request.assignee)
-    body: wire.Payload
+    body: schemas.Payload
     if request.kind == "action":
-        body = wire.ActionPayload(incident_id=incident_id, description=request.text, assignee_id=assignee)
+        body = schemas.ActionPayload(incident_id=incident_id, description=request.text, assignee_id=assignee)
     else:
-        body = wire.FollowUpPayload(incident_id=incident_id, title=request.text, assignee_id=assignee)
+        body = schemas.FollowUpPayload(incident_id=incident_id, title=request.text, assignee_id=assignee)
     await memory.remember(name, SENT)
     answer = await _sent(client, path, body)
     made = follow_up_of(ToDoAnswer.model_validate(answer.get(one) or {}), request.kind)
@@ -152,11 +152,11 @@ async def complete_to_do(client: Client, follow_up_id: str) -> FollowUp:
     if found is None:
         raise Refused("That follow-up is not there any more.")
     path, _, one = KINDS[kind]
-    body: wire.Payload
+    body: schemas.Payload
     if kind == "action":
-        body = wire.ActionChange(description=found.text, status="completed")
+        body = schemas.ActionChange(description=found.text, status="completed")
     else:
-        body = wire.FollowUpChange(title=found.text, status="completed")
+        body = schemas.FollowUpChange(title=found.text, status="completed")
     answer = await _sent(client, f"{path}/{own_id}", body, "PUT")
     return follow_up_of(ToDoAnswer.model_validate(answer.get(one) or {}), kind)
 
@@ -191,7 +191,7 @@ async def _asked(client: Client, path: str, query: Sequence[tuple[str, str]]) ->
         raise Refused(str(rejected)) from rejected
 
 
-async def _sent(client: Client, path: str, payload: wire.Payload, method: str = "POST") -> Any:
+async def _sent(client: Client, path: str, payload: schemas.Payload, method: str = "POST") -> Any:
     try:
         return await client.send(method, path, payload.written())
     except Rejected as rejected:

@@ -8,14 +8,12 @@ from typing import Any, Literal
 from pydantic_core import PydanticSerializationError
 
 from tocsin.actions.ports import Clock, Memory
-from tocsin.backends.incident_io import wire
-from tocsin.backends.incident_io.answers import IncidentAnswer
-from tocsin.backends.incident_io.client import Client
+from tocsin.backends.incident_io import schemas
+from tocsin.backends.incident_io.client import Client, Rejected
 from tocsin.backends.incident_io.form import Account
-from tocsin.backends.incident_io.keeping import Kept, kept_name
-from tocsin.backends.incident_io.reading import incident_in, pages
-from tocsin.backends.incident_io.refusing import refusal, stranger
-from tocsin.backends.incident_io.troubles import Rejected
+from tocsin.backends.incident_io.mapping import Kept, kept_name, refusal, stranger
+from tocsin.backends.incident_io.queries import incident_in, pages
+from tocsin.backends.incident_io.schemas import IncidentAnswer
 from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
 from tocsin.incidents.model import FieldValue, Frozen, PersonId
 from tocsin.incidents.requests import Declaration
@@ -39,8 +37,8 @@ class Sent(Frozen):
     strangers: tuple[PersonId, ...] = ()
 
     @property
-    def payload(self) -> wire.CreatePayload:
-        kind = wire.CreateV1 if self.version == "v1" else wire.CreateV2
+    def payload(self) -> schemas.CreatePayload:
+        kind = schemas.CreateV1 if self.version == "v1" else schemas.CreateV2
         return kind.model_validate(self.body)
 
     @property
@@ -158,7 +156,7 @@ class Creating:
             "slack_team_id": (declaration.slack_team_id or None) if in_grid else None,
             "incident_role_assignments": await self._roles(declaration) or None,
             "custom_field_entries": [
-                wire.EntryPayload(custom_field_id=field, values=[_value(v) for v in values])
+                schemas.EntryPayload(custom_field_id=field, values=[_value(v) for v in values])
                 for field, values in declaration.custom_field_entries.items()
             ]
             or None,
@@ -171,20 +169,20 @@ class Creating:
         kind = chosen or form.usual_type
         return "private" if kind is not None and kind.private_incidents_only else declaration.visibility
 
-    async def _roles(self, declaration: Declaration) -> list[wire.RolePayload]:
+    async def _roles(self, declaration: Declaration) -> list[schemas.RolePayload]:
         """The reporter, who can be set at creation only, and each role holder, by Slack id alone."""
         holders = dict(declaration.incident_role_assignments)
         reporter, role = declaration.reporter.slack_user_id, await self._account.reporter_role()
         if role and reporter:
             holders = {role: reporter, **{r: who for r, who in holders.items() if r != role}}
         return [
-            wire.RolePayload(incident_role_id=r, assignee=wire.Reference(slack_user_id=who))
+            schemas.RolePayload(incident_role_id=r, assignee=schemas.Reference(slack_user_id=who))
             for r, who in holders.items()
         ]
 
-    async def _as_v1(self, declaration: Declaration, plain: dict[str, Any]) -> wire.CreateV1:
+    async def _as_v1(self, declaration: Declaration, plain: dict[str, Any]) -> schemas.CreateV1:
         source = declaration.source
-        return wire.CreateV1(
+        return schemas.CreateV1(
             **plain,
             mode="test" if declaration.mode == "test" else "real",
             status="triage" if await self._in_triage(declaration) else None,
@@ -192,10 +190,10 @@ class Creating:
             source_message_timestamp=source.timestamp if source else None,
         )
 
-    async def _as_v2(self, declaration: Declaration, plain: dict[str, Any]) -> wire.CreateV2:
+    async def _as_v2(self, declaration: Declaration, plain: dict[str, Any]) -> schemas.CreateV2:
         form = await self._account.known()
         triage = next((s.id for s in form.statuses if s.category == "triage"), None)
-        return wire.CreateV2(
+        return schemas.CreateV2(
             **{**plain, "summary": _summary(declaration) or None},
             mode=declaration.mode,
             incident_status_id=triage if await self._in_triage(declaration) else None,
@@ -232,8 +230,8 @@ def _summary(declaration: Declaration) -> str:
     return "\n\n".join(filter(None, [declaration.summary, f"Declared from {link}"]))
 
 
-def _value(value: FieldValue) -> wire.ValuePayload:
-    return wire.ValuePayload(
+def _value(value: FieldValue) -> schemas.ValuePayload:
+    return schemas.ValuePayload(
         value_text=value.value_text,
         value_link=value.value_link,
         value_numeric=value.value_numeric,

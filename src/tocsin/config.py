@@ -1,4 +1,4 @@
-"""What an organisation's incidents are made of, as its configuration file says, with good defaults."""
+"""The configuration file (TOCSIN_CONFIG, TOML): severities, statuses, roles, fields, announcements."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from zlib import crc32
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from tocsin.backends import defaults
 from tocsin.incidents.model import (
     CustomField,
     FieldKind,
@@ -25,6 +24,89 @@ from tocsin.incidents.model import (
     Status,
 )
 from tocsin.incidents.validation import cleaned, is_visible
+
+# The catalogue of an organisation that has not said otherwise.
+
+Entries = tuple[Mapping[str, Any], ...]
+
+SEVERITIES: Final[Entries] = (
+    {"name": "Minor", "description": "Small or few people affected; can wait for working hours"},
+    {"name": "Major", "description": "Many people affected, or something important is slow or wrong"},
+    {"name": "Critical", "description": "Down, losing data or unsafe: everybody needed, now"},
+)
+
+STATUSES: Final[Entries] = (
+    {"name": "Triage", "category": "triage", "description": "Is this an incident at all?"},
+    {"name": "Investigating", "category": "live", "description": "Finding out what is wrong"},
+    {"name": "Fixing", "category": "live", "description": "The cause is known; a fix is on its way"},
+    {"name": "Monitoring", "category": "live", "description": "Fixed, and being watched"},
+    {"name": "Closed", "category": "closed", "description": "Over"},
+    {"name": "Declined", "category": "declined", "description": "It was not an incident"},
+    {"name": "Merged", "category": "merged", "description": "It was part of another incident"},
+    {"name": "Canceled", "category": "canceled", "description": "It was declared by mistake"},
+)
+
+INCIDENT_TYPES: Final[Entries] = (
+    {"name": "Incident", "description": "Something is broken, or about to be", "is_default": True},
+)
+
+ROLES: Final[Entries] = (
+    {
+        "id": "lead",
+        "name": "Incident Lead",
+        "role_type": "lead",
+        "shortform": "lead",
+        "description": "Decides, and sees that somebody does what has to be done",
+        "instructions": "Find out who is here, say who does what, and give an update every half hour.",
+    },
+    {
+        "id": "communications",
+        "name": "Communications Lead",
+        "role_type": "custom",
+        "shortform": "comms",
+        "description": "Tells customers and colleagues what is going on",
+        "instructions": "Keep the status page true, and answer questions so that the others need not.",
+    },
+    {
+        "id": "reporter",
+        "name": "Reporter",
+        "role_type": "reporter",
+        "description": "Declared the incident",
+    },
+)
+
+CUSTOM_FIELDS: Final[Entries] = (
+    {
+        "name": "Affected area",
+        "field_type": "multi_select",
+        "description": "What is not working",
+        "options": ["Website", "Mobile app", "API", "Payments", "Login", "Email", "Data", "Internal tools"],
+    },
+    {
+        "name": "Detected by",
+        "field_type": "single_select",
+        "description": "How we came to know",
+        "options": ["Monitoring", "Customer", "Colleague", "Partner"],
+    },
+    {
+        "name": "Customers affected",
+        "field_type": "numeric",
+        "description": "A guess is fine",
+    },
+    {
+        "name": "Status page",
+        "field_type": "link",
+        "description": "Where customers read about it",
+    },
+    {
+        "name": "Customer or ticket",
+        "field_type": "text",
+        "description": "Who told us, or the ticket's number",
+    },
+)
+
+
+# What an organisation's incidents are made of, as its configuration file says, with good defaults.
 
 ID = r"^[a-z0-9][a-z0-9_-]{0,59}$"
 CHOICE_LIMIT = 75  # Slack, option object: text is at most 75 characters
@@ -124,21 +206,19 @@ class Catalogue(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     severities: tuple[SeverityEntry, ...] = Field(
-        default_factory=lambda: _read(SeverityEntry, defaults.SEVERITIES), max_length=MOST_CHOICES
+        default_factory=lambda: _read(SeverityEntry, SEVERITIES), max_length=MOST_CHOICES
     )
     statuses: tuple[StatusEntry, ...] = Field(
-        default_factory=lambda: _read(StatusEntry, defaults.STATUSES), max_length=MOST_CHOICES
+        default_factory=lambda: _read(StatusEntry, STATUSES), max_length=MOST_CHOICES
     )
     incident_types: tuple[TypeEntry, ...] = Field(
-        default_factory=lambda: _read(TypeEntry, defaults.INCIDENT_TYPES),
+        default_factory=lambda: _read(TypeEntry, INCIDENT_TYPES),
         min_length=1,
         max_length=MOST_CHOICES,
     )
-    roles: tuple[RoleEntry, ...] = Field(
-        default_factory=lambda: _read(RoleEntry, defaults.ROLES), max_length=20
-    )
+    roles: tuple[RoleEntry, ...] = Field(default_factory=lambda: _read(RoleEntry, ROLES), max_length=20)
     custom_fields: tuple[FieldEntry, ...] = Field(
-        default_factory=lambda: _read(FieldEntry, defaults.CUSTOM_FIELDS), max_length=40
+        default_factory=lambda: _read(FieldEntry, CUSTOM_FIELDS), max_length=40
     )
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""A change to an incident: everything it says, and what the timeline keeps of it, in one transaction."""
+"""Changes of an incident and its follow-ups."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from tocsin.backends.local import declaring
-from tocsin.backends.local.file import transaction
-from tocsin.backends.local.rows import incident_row, written, written_after
+from tocsin.backends.local import create
+from tocsin.backends.local.create import ulid
+from tocsin.backends.local.database import transaction
+from tocsin.backends.local.queries import incident_row, readable, written, written_after
 from tocsin.incidents.errors import Overtaken, Refused
-from tocsin.incidents.model import OPEN_CATEGORIES, TimelineEntry
-from tocsin.incidents.requests import IncidentChange
+from tocsin.incidents.model import OPEN_CATEGORIES, FollowUp, Person, TimelineEntry
+from tocsin.incidents.requests import FollowUpRequest, IncidentChange
 from tocsin.incidents.transitions import NAMELESS, UPDATE_VERBS, VERBS, unchanged
-from tocsin.incidents.validation import ago
+from tocsin.incidents.validation import FOLLOW_UP_WORDS, ago
+
+# A change to an incident: everything it says, and what the timeline keeps of it, in one transaction.
 
 _PUT_ROLE = """
 INSERT INTO incident_role_assignments
@@ -52,7 +55,7 @@ def change(db: Database, incident_id: str, change: IncidentChange, now: datetime
         _refuse_overtaken(db, row, change, now)
         _refuse_unknown(db, row, change)
         for person in change.assignees:
-            declaring.remember_person(db, person, written(now))
+            create.remember_person(db, person, written(now))
         said = [*_columns(db, row, change, now), *_roles(db, incident_id, change)]
         if change.message:
             category = _category(db, change.incident_status_id or row["incident_status_id"])
@@ -63,7 +66,7 @@ def change(db: Database, incident_id: str, change: IncidentChange, now: datetime
             raise Refused(unchanged(row["reference"], status, _name(db, "severities", row["severity_id"])))
         for what, verb, text in said:
             entry = TimelineEntry(at=change.at, by=change.by, verb=verb, text=text)
-            declaring.add_to_timeline(db, incident_id, entry, f"{change.key}:{what}")
+            create.add_to_timeline(db, incident_id, entry, f"{change.key}:{what}")
         db.execute("INSERT INTO incident_changes VALUES (?, ?, ?)", [change.key, incident_id, written(now)])
         updated_at = written_after(row["updated_at"], now)
         db.execute("UPDATE incidents SET updated_at = ? WHERE id = ?", [updated_at, incident_id])
@@ -133,7 +136,7 @@ def _roles(db: Database, incident_id: str, change: IncidentChange) -> Iterator[S
         if person is None:
             yield role_id, "gave up the role", role
             continue
-        holder = declaring.called([change.by, *change.assignees], person)
+        holder = create.called([change.by, *change.assignees], person)
         db.execute(_PUT_ROLE, [incident_id, role_id, holder.slack_user_id, holder.name, holder.email])
         taken = person == change.by.slack_user_id
         # Read back as the name, once that is known (rows.timeline).
@@ -149,3 +152,82 @@ def _name(db: Database, table: str, thing_id: str) -> str:
 def _category(db: Database, status_id: str) -> str:
     found = db.execute("SELECT category FROM incident_statuses WHERE id = ?", [status_id]).fetchone()
     return str(found[0]) if found else ""
+
+
+# Actions and follow-ups in the incident file.
+
+_FOLLOW_UPS = """
+SELECT f.*, COALESCE(p.name, f.assignee_name) AS known_name,
+    COALESCE(p.email, f.assignee_email) AS known_email
+FROM follow_ups f LEFT JOIN people p ON p.slack_user_id = f.assignee_slack_user_id
+"""
+OF_INCIDENT = _FOLLOW_UPS + "WHERE f.incident_id = ? ORDER BY f.created_at, f.id"
+BY_ID = _FOLLOW_UPS + "WHERE f.id = ?"
+BY_KEY = _FOLLOW_UPS + "WHERE f.idempotency_key = ?"
+
+
+def listed(db: Database, query: str, value: str) -> list[FollowUp]:
+    """What one of this module's queries finds."""
+    return [_follow_up(dict(row)) for row in db.query(query, [value])]
+
+
+def add(db: Database, incident_id: str, request: FollowUpRequest, now: datetime) -> FollowUp:
+    """Add one, unless this key added one before."""
+    with transaction(db):
+        if earlier := listed(db, BY_KEY, request.key):
+            return earlier[0]
+        assignee = request.assignee or Person()
+        create.remember_person(db, assignee, written(now))
+        db.execute(
+            "INSERT INTO follow_ups VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            [
+                ulid(now),
+                incident_id,
+                request.key,
+                request.kind,
+                request.text,
+                assignee.slack_user_id,
+                assignee.name,
+                assignee.email,
+                written(request.at),
+            ],
+        )
+        _note(db, incident_id, request.by, request.at, "added", request.kind, request.text, request.key)
+        return listed(db, BY_KEY, request.key)[0]
+
+
+def complete(db: Database, follow_up_id: str, by: Person, at: datetime, key: str) -> FollowUp:
+    """Mark one as done; what is done already stays as it is."""
+    with transaction(db):
+        found = next(iter(listed(db, BY_ID, follow_up_id)), None)
+        if found is None:
+            raise Refused("That is not here any more.")
+        if not found.is_done:
+            db.execute("UPDATE follow_ups SET done_at = ? WHERE id = ?", [written(at), follow_up_id])
+            _note(db, found.incident_id, by, at, "completed", found.kind, found.text, key)
+        return listed(db, BY_ID, follow_up_id)[0]
+
+
+def _note(
+    db: Database, incident_id: str, by: Person, at: datetime, did: str, kind: str, text: str, key: str
+) -> None:
+    article = "the" if did == "completed" else "an" if kind == "action" else "a"
+    entry = TimelineEntry(at=at, by=by, verb=f"{did} {article} {FOLLOW_UP_WORDS[kind]}:", text=text)
+    create.add_to_timeline(db, incident_id, entry, f"{key}:{did}")
+
+
+def _follow_up(kept: dict[str, Any]) -> FollowUp:
+    row = readable(kept)
+    assignee = Person(
+        slack_user_id=row["assignee_slack_user_id"], name=kept["known_name"], email=row["known_email"]
+    )
+    return FollowUp(
+        id=row["id"],
+        incident_id=row["incident_id"],
+        kind="follow_up" if row["kind"] == "follow_up" else "action",
+        text=row["text"],
+        assignee=assignee if any(assignee.model_dump().values()) else None,
+        is_done=row["done_at"] is not None,
+        created_at=row["created_at"],
+        done_at=row["done_at"],
+    )

@@ -1,4 +1,4 @@
-"""The one file that incidents are kept in, owned by one thread."""
+"""The SQLite file of the local backend: its transactions, its errors, its configured choices."""
 
 from __future__ import annotations
 
@@ -6,17 +6,52 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
 from tocsin.backends.local.schema import later_changes, migrations
-from tocsin.backends.local.troubles import told
-from tocsin.incidents.errors import Unavailable
+from tocsin.incidents.errors import Refused, Unavailable
+from tocsin.incidents.model import OPEN_CATEGORIES, Form
+
+# What SQLite's errors mean to somebody who wants an incident declared.
+
+_HELD = "Another program is holding the incident file {path}. Try again in a moment."
+_SENTENCES = {
+    sqlite3.SQLITE_BUSY: _HELD,
+    sqlite3.SQLITE_LOCKED: _HELD,
+    sqlite3.SQLITE_FULL: "The disk is full: nothing can be added to {path}. Free some space and try again.",
+    sqlite3.SQLITE_READONLY: "The incident file {path} is read-only. Allow writing to it and to its folder.",
+    sqlite3.SQLITE_CORRUPT: "The incident file {path} is damaged. It is left as it is: restore a backup.",
+    sqlite3.SQLITE_NOTADB: "{path} is not an incident file. Left as it is: move it, or restore a backup.",
+    sqlite3.SQLITE_CANTOPEN: "The incident file {path} cannot be opened. Check who may write to its folder.",
+    sqlite3.SQLITE_PERM: "The incident file {path} may not be opened by this user. Check who owns it.",
+    sqlite3.SQLITE_IOERR: "The disk failed while using {path}. Check the disk and try again.",
+}
+_WAIT = {sqlite3.SQLITE_BUSY: 1.0, sqlite3.SQLITE_LOCKED: 1.0}
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Turn what SQLite raises into Unavailable, each kind in its own words."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        sentence = _SENTENCES.get(code, "The incident file {path} could not be used ({error}).")
+        raise Unavailable(sentence.format(path=path, error=error), _WAIT.get(code)) from error
+    except UnicodeDecodeError as error:
+        # SQLite quotes a damaged schema in its complaint, and Python cannot read the quotation.
+        raise Unavailable(_SENTENCES[sqlite3.SQLITE_CORRUPT].format(path=path)) from error
+    except UnicodeEncodeError as error:
+        raise Refused("The text has a broken character in it that cannot be kept. Remove it.") from error
+
+
+# The one file that incidents are kept in, owned by one thread.
 
 T = TypeVar("T")
 
@@ -214,3 +249,91 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             if time.monotonic() > given_up:
                 raise
             time.sleep(0.01)
+
+
+# The catalogue as rows, so that what an incident refers to can still be named when the file changes.
+
+Row = dict[str, Any]
+
+ELSEWHERE = {"options", "searched", "catalog_type_id"}
+"""Of a field: options have a table of their own, and the rest is of no use to fields that are all ours."""
+
+
+def bring_up_to_date(db: Database, form: Form, now: str) -> None:
+    """Make the tables say what the form says; rows that it lacks are archived, never deleted."""
+    if not list(_changes(db, form, now)):
+        return
+    with transaction(db):
+        # Looked at again under the lock: another process may have written the same rows meanwhile.
+        for table, row, known in list(_changes(db, form, now)):
+            if known:
+                _update(db, table, row, known, now)
+            else:
+                _insert(db, table, {**row, "created_at": now, "updated_at": now})
+        _agree_on_what_is_open(db, now)
+
+
+def _agree_on_what_is_open(db: Database, now: str) -> None:
+    """A status that has another category now opens or closes the incidents that are in it."""
+    marks = ", ".join("?" * len(OPEN_CATEGORIES))
+    is_open = f"incident_status_id IN (SELECT id FROM incident_statuses WHERE category IN ({marks}))"
+    categories = sorted(OPEN_CATEGORIES)
+    db.execute(f"UPDATE incidents SET closed_at = NULL WHERE closed_at IS NOT NULL AND {is_open}", categories)
+    db.execute(
+        f"UPDATE incidents SET closed_at = ? WHERE closed_at IS NULL AND NOT ({is_open})", [now, *categories]
+    )
+
+
+def _changes(db: Database, form: Form, now: str) -> Iterator[tuple[str, Row, tuple[str, ...]]]:
+    for table, keys, wanted in _tables(form):
+        for row, known in _differences(db, table, keys, wanted, now):
+            yield table, row, known
+
+
+def _tables(form: Form) -> Iterator[tuple[str, tuple[str, ...], list[Row]]]:
+    yield "severities", ("id",), [severity.model_dump() for severity in form.severities]
+    yield "incident_statuses", ("id",), [status.model_dump() for status in form.statuses]
+    yield "incident_types", ("id",), [kind.model_dump() for kind in form.incident_types]
+    yield "incident_roles", ("id",), [role.model_dump() for role in form.roles]
+    fields = enumerate(form.custom_fields)
+    yield "custom_fields", ("id",), [{**f.model_dump(exclude=ELSEWHERE), "rank": r} for r, f in fields]
+    yield (
+        "custom_field_options",
+        ("custom_field_id", "id"),
+        [
+            {"custom_field_id": field.id, **option.model_dump()}
+            for field in form.custom_fields
+            for option in field.options
+        ],
+    )
+
+
+def _differences(
+    db: Database, table: str, keys: tuple[str, ...], wanted: list[Row], now: str
+) -> Iterator[tuple[Row, tuple[str, ...]]]:
+    """Rows to write, each with the columns that tell which row it is (none for a new one)."""
+    there = {tuple(row[key] for key in keys): row for row in db[table].rows}
+    for row in wanted:
+        found = there.pop(tuple(row[key] for key in keys), None)
+        if found is None:
+            yield row, ()
+        elif found["archived_at"] or any(found[column] != value for column, value in row.items()):
+            yield {**row, "archived_at": None}, keys
+    for row in there.values():
+        if not row["archived_at"]:
+            yield {**{key: row[key] for key in keys}, "archived_at": now}, keys
+
+
+# Table and column names below come from this module and the models alone, never from what people write.
+
+
+def _insert(db: Database, table: str, row: Mapping[str, Any]) -> None:
+    columns = ", ".join(row)
+    marks = ", ".join(f":{column}" for column in row)
+    db.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", dict(row))
+
+
+def _update(db: Database, table: str, row: Mapping[str, Any], keys: tuple[str, ...], now: str) -> None:
+    changed = ", ".join(f"{column} = :{column}" for column in [*row, "updated_at"] if column not in keys)
+    where = " AND ".join(f"{key} = :{key}" for key in keys)
+    db.execute(f"UPDATE {table} SET {changed} WHERE {where}", {**row, "updated_at": now})

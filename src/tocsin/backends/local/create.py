@@ -1,20 +1,33 @@
-"""A declaration becomes an incident, in one transaction."""
+"""Insertion of a declared incident, with its number and id."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
 from sqlite_utils import Database
 
-from tocsin.backends.catalogue import Catalogue
-from tocsin.backends.local.file import transaction
-from tocsin.backends.local.rows import written
-from tocsin.backends.local.ulid import ulid
+from tocsin.backends.local.database import transaction
+from tocsin.backends.local.queries import written
+from tocsin.config import Catalogue
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FieldValue, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import Declaration
+
+# Ids that sort by the time they were made (the ULID specification: 48 bits of time, 80 of chance).
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def ulid(at: datetime) -> str:
+    """A new id of 26 characters for this moment, to the millisecond."""
+    number = (int(at.timestamp() * 1000) << 80) | secrets.randbits(80)
+    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -5, -5))
+
+
+# A declaration becomes an incident, in one transaction.
 
 _INSERT_INCIDENT = """
 INSERT INTO incidents (

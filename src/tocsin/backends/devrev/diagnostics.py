@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from tocsin.actions.ports import Finding
-from tocsin.backends.devrev.org import Org
+from tocsin.backends.devrev.account import Org
 from tocsin.incidents.errors import TocsinError
 
 Look = Callable[[Org], Awaitable[Finding]]

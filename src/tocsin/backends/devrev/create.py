@@ -11,11 +11,10 @@ from pydantic import TypeAdapter
 
 from tocsin.actions.ports import Memory
 from tocsin.backends.devrev import mapping
+from tocsin.backends.devrev.account import Crew, Member, Org, incident_in
 from tocsin.backends.devrev.client import DevRevRefused
-from tocsin.backends.devrev.crew import Crew, Member
-from tocsin.backends.devrev.kept import Kept
-from tocsin.backends.devrev.org import Org, incident_in
-from tocsin.backends.devrev.wire import (
+from tocsin.backends.devrev.mapping import Kept
+from tocsin.backends.devrev.schemas import (
     CreateIncident,
     Impact,
     IncidentTold,

@@ -18,7 +18,7 @@ import structlog
 from pydantic import TypeAdapter
 
 from tocsin.actions.ports import Clock, Memory
-from tocsin.backends.devrev.wire import IncidentTold
+from tocsin.backends.devrev.schemas import IncidentTold
 from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
 from tocsin.incidents.model import Frozen
 

@@ -1,0 +1,169 @@
+"""State shared by all parts of the DevRev backend, and the look-up of its users."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import structlog
+from pydantic import ValidationError
+
+from tocsin.actions.ports import Clock, Directory
+from tocsin.backends.devrev.client import DevRevClient, DevRevRefused
+from tocsin.backends.devrev.form import Choices, fetch_choices
+from tocsin.backends.devrev.mapping import Keeper, Told, incident_of, permalink_of
+from tocsin.backends.devrev.schemas import IncidentTold, User
+from tocsin.incidents.errors import OutcomeUnknown, Refused, TocsinError, Unavailable
+from tocsin.incidents.model import Frozen, Incident, Person, PersonId, Role, TeamId
+
+# One DevRev organisation as the other parts of this backend share it: its client, choices and records.
+
+GONE = "That incident is not in DevRev any more."
+
+
+@dataclass
+class Org:
+    client: DevRevClient
+    keeper: Keeper
+    clock: Clock
+    roles: Sequence[Role]
+    part: str | None = None
+    permalink: str | None = None
+    key_field: str | None = None
+    choices: Choices | None = None
+    """As they were told last; None before they were asked for."""
+    _me: User | None = None
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def lead(self) -> Role | None:
+        return next((role for role in self.roles if role.role_type == "lead"), None)
+
+    async def fresh_choices(self) -> Choices:
+        self.choices = await fetch_choices(self.client, without=self.key_field)
+        return self.choices
+
+    async def known_choices(self) -> Choices:
+        """The choices as we know them; asked for where they never were."""
+        async with self._asking:
+            return self.choices if self.choices is not None else await self.fresh_choices()
+
+    async def me(self) -> User | None:
+        """Who our token is; None where it is no person's (Dev Users, Self)."""
+        if self._me is None:
+            try:
+                told = (await self.client.ask("dev-users.self")).get("dev_user")
+            except DevRevRefused:
+                return None
+            self._me = User.model_validate(told or {})
+        return self._me if self._me.id else None
+
+    async def incident(self, told: IncidentTold) -> Incident:
+        """The incident, with what Tocsin remembers of it."""
+        try:
+            fields = (await self.known_choices()).fields
+        except Unavailable:
+            # Its own fields stay unnamed, but an incident that is there is told.
+            fields = ()
+        known = Told(permalink=permalink_of(self.permalink, told), roles=self.roles, fields=fields)
+        return incident_of(told, await self.keeper.of(told.id), known)
+
+    async def fetch(self, incident_id: str) -> IncidentTold | None:
+        """By its DevRev id or its `display_id` (Incidents, Get); None where there is none."""
+        try:
+            answer = await self.client.ask("incidents.get", {"id": incident_id})
+        except DevRevRefused as refusal:
+            if refusal.is_missing or refusal.kind in {"invalid_id", "unexpected_id_type"}:
+                return None
+            raise
+        return incident_in(answer, Unavailable)
+
+    async def fetch_here(self, incident_id: str) -> IncidentTold:
+        """The incident with this id. Raises Refused when it is gone."""
+        told = await self.fetch(incident_id)
+        if told is None:
+            raise Refused(GONE)
+        return told
+
+
+def incident_in(answer: dict[str, Any], unsure: type[Unavailable] = OutcomeUnknown) -> IncidentTold:
+    """The incident in an answer; one without an id or a title tells nothing."""
+    try:
+        return IncidentTold.model_validate(answer.get("incident"))
+    except ValidationError:
+        raise unsure("DevRev's answer could not be read.") from None
+
+
+# Who in DevRev the people in Slack are, by their e-mail address.
+
+ASKING_SECONDS: Final = 1.5
+"""How long a declaration waits for names; it goes on without them."""
+
+KNOWN_FOR: Final = timedelta(minutes=10)
+MOST_KNOWN: Final = 5_000
+
+log = structlog.get_logger()
+
+
+class Member(Frozen):
+    """Somebody in Slack, and their id in DevRev where they have one."""
+
+    person: Person
+    devrev_id: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.person.name or "somebody in Slack"
+
+
+class Crew:
+    """Asks Slack for e-mail addresses and DevRev for who has them; what is found is kept for ten minutes."""
+
+    def __init__(self, client: DevRevClient, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+        self._known: dict[PersonId, tuple[datetime, Member]] = {}
+        self.directory: Callable[[TeamId], Directory] | None = None
+
+    async def members(self, people: Mapping[PersonId, Person], team: str) -> dict[PersonId, Member]:
+        """Everybody of a workspace, as far as they can be found in the time there is."""
+        found = await asyncio.gather(*(self._member(known, TeamId(team)) for known in people.values()))
+        return dict(zip(people, found, strict=True))
+
+    async def _member(self, person: Person, team: TeamId) -> Member:
+        who = person.slack_user_id
+        at, known = self._known.get(who or PersonId(""), (None, None))
+        if known is not None and at is not None and self._clock() - at < KNOWN_FOR:
+            return known
+        try:
+            async with asyncio.timeout(ASKING_SECONDS):
+                member = await self._asked(person, team)
+        except (TocsinError, TimeoutError) as error:
+            log.warning(
+                "somebody could not be looked up", person=who, because=str(error) or "no answer in time"
+            )
+            return Member(person=person)
+        if who and len(self._known) < MOST_KNOWN:
+            self._known[who] = (self._clock(), member)
+        return member
+
+    async def _asked(self, person: Person, team: TeamId) -> Member:
+        if self.directory is not None and person.slack_user_id and not (person.name and person.email):
+            told = await self.directory(team).person(person.slack_user_id)
+            if told is not None:
+                person = person.model_copy(
+                    update={"name": person.name or told.name, "email": told.email or person.email}
+                )
+        return Member(person=person, devrev_id=await self._devrev_id(person.email))
+
+    async def _devrev_id(self, email: str | None) -> str | None:
+        """An active person with this address (Dev Users, List); the answer is compared, not believed."""
+        if not email:
+            return None
+        answer = await self._client.ask("dev-users.list", {"email": [email], "state": ["active"], "limit": 5})
+        users = [User.model_validate(user) for user in answer.get("dev_users") or ()]
+        wanted = email.casefold()
+        return next((user.id for user in users if (user.email or "").casefold() == wanted and user.id), None)

@@ -1,0 +1,449 @@
+"""Queries, and rows read into models."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
+from urllib.parse import quote
+
+from sqlite_utils import Database
+
+from tocsin.incidents.errors import Refused
+from tocsin.incidents.model import (
+    OPEN_CATEGORIES,
+    SOMEBODY,
+    CustomField,
+    FieldEntry,
+    FieldKind,
+    FieldOption,
+    FieldValue,
+    Incident,
+    IncidentType,
+    Person,
+    Role,
+    RoleAssignment,
+    Severity,
+    SourceMessage,
+    Status,
+    TimelineEntry,
+)
+from tocsin.incidents.requests import IncidentFilter
+from tocsin.incidents.transitions import VERBS
+
+# Which incidents are wanted: each page is a walk along one index, as long as the page and no longer.
+
+_NO_NUMBER = 1 << 62
+_WORD = re.compile(r"\w+")
+ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}", re.ASCII)
+REFERENCE = re.compile(r"(?:INC-)?([1-9][0-9]{0,14})", re.ASCII | re.IGNORECASE)
+
+# An index for each way of asking (see schema.py), by what is asked for.
+_INDEXES = {
+    (): "incidents_listed",
+    ("open",): "incidents_by_openness",
+    ("open", "severity"): "incidents_by_openness_and_severity",
+    ("severity",): "incidents_by_severity",
+    ("status",): "incidents_by_status",
+    ("status", "severity"): "incidents_by_status_and_severity",
+}
+
+
+def matching_numbers(db: Database, wanted: IncidentFilter, after: str | None, limit: int) -> list[int]:
+    """The numbers of the incidents that are wanted, newest first, at most `limit`."""
+    before = _NO_NUMBER
+    if after is not None:
+        row = db.execute("SELECT number FROM incidents WHERE id = ?", [after]).fetchone()
+        if row is None:
+            return []
+        before = row[0]
+    if _contradicts_itself(db, wanted):
+        return []
+    if wanted.reference:
+        return _named(db, wanted)[:limit]
+    found: set[int] = set()
+    for query, parameters in _walks(wanted, before):
+        found |= {row[0] for row in db.execute(f"{query} LIMIT ?", [*parameters, limit])}
+    return sorted(found, reverse=True)[:limit]
+
+
+def named_number(db: Database, reference: str) -> int:
+    """The number that a reference, a number or an id stands for; 0 for none, which no incident has."""
+    wanted = reference.strip()
+    if number := REFERENCE.fullmatch(wanted):
+        return int(number[1])
+    if not ID.fullmatch(wanted):
+        return 0
+    row = db.execute("SELECT number FROM incidents WHERE id = ?", [wanted]).fetchone()
+    return int(row[0]) if row is not None else 0
+
+
+_ALONE = """SELECT i.number FROM incidents i INDEXED BY incidents_listed
+    WHERE (i.visibility = 'public') = ? AND i.number = ?"""
+_THEIR_OWN = """SELECT i.number FROM incident_people p CROSS JOIN incidents i ON i.number = p.number
+    WHERE p.slack_user_id = ? AND p.is_public = 0 AND p.is_open IN (1, 0) AND p.number = ?"""
+
+
+def _named(db: Database, wanted: IncidentFilter) -> list[int]:
+    """The number of the one that goes by this reference, if it may be known of.
+
+    One that may not takes the same queries, and as many steps, as one that is not there: the index has what
+    is public apart from what is private, and a private one is looked for among what is somebody's own.
+    """
+    number, teams = named_number(db, wanted.reference), IncidentFilter(teams=wanted.teams)
+    conditions, parameters = _conditions(teams)
+    private = (_ALONE, 0) if wanted.visible_to is None else (_THEIR_OWN, wanted.visible_to)
+    found: list[int] = []
+    for query, first in ((_ALONE, 1), private):
+        where = " AND ".join([query, *conditions])
+        found += [row[0] for row in db.execute(f"{where} LIMIT 1", [first, number, *parameters])]
+    return found
+
+
+def _contradicts_itself(db: Database, wanted: IncidentFilter) -> bool:
+    """A closed incident in an open status, or words without a letter: nobody need look."""
+    if wanted.text.strip() and not _WORD.search(wanted.text):
+        return True
+    if wanted.incident_status_id is None or wanted.is_open is None:
+        return False
+    asked = "SELECT category FROM incident_statuses WHERE id = ?"
+    row = db.execute(asked, [wanted.incident_status_id]).fetchone()
+    return row is None or (row[0] in OPEN_CATEGORIES) != wanted.is_open
+
+
+def _walks(wanted: IncidentFilter, before: int) -> Iterator[tuple[str, list[Any]]]:
+    """One query for the public incidents, and one for the private ones that may be known of."""
+    if wanted.text.strip() and wanted.visible_to is None and wanted.involving is None:
+        yield _among_words(wanted, before)
+        return
+    for public in (1, 0):
+        if not public and wanted.visible_to is not None:
+            yield from _among_their_own(wanted, wanted.visible_to, public, before)
+        elif wanted.involving is not None:
+            yield from _among_their_own(wanted, wanted.involving, public, before)
+        else:
+            yield _among_all(wanted, public, before)
+
+
+def _among_words(wanted: IncidentFilter, before: int, *more: str) -> tuple[str, list[Any]]:
+    """Along the incidents that have all the words, as far as it takes to find those that fit."""
+    conditions, parameters = _conditions(wanted)
+    start = "SELECT w.rowid FROM incident_words w CROSS JOIN incidents i ON i.number = w.rowid"
+    where = ["incident_words MATCH ?", "w.rowid < ?", *more, *conditions]
+    given = [_words(wanted.text), before, *parameters]
+    return f"{start} WHERE {' AND '.join(where)} ORDER BY w.rowid DESC", given
+
+
+def _among_all(wanted: IncidentFilter, public: int, before: int) -> tuple[str, list[Any]]:
+    if wanted.text.strip():
+        return _among_words(wanted, before, f"(i.visibility = 'public') = {public}")
+    conditions, parameters = _conditions(wanted)
+    where = ["(i.visibility = 'public') = ?", *conditions, "i.number < ?"]
+    start = f"SELECT i.number FROM incidents i INDEXED BY {_INDEXES[_asked(wanted)]}"
+    return f"{start} WHERE {' AND '.join(where)} ORDER BY i.number DESC", [public, *parameters, before]
+
+
+def _among_their_own(
+    wanted: IncidentFilter, person: str, public: int, before: int
+) -> Iterator[tuple[str, list[Any]]]:
+    """Along what one person has to do with: a walk each for what is open and what is not."""
+    conditions, parameters = _conditions(wanted)
+    also = wanted.involving
+    if also is not None and also != person:
+        conditions.append(
+            "EXISTS (SELECT 1 FROM incident_people q WHERE q.slack_user_id = ?"
+            " AND q.is_public = p.is_public AND q.is_open = p.is_open AND q.number = p.number)"
+        )
+        parameters.append(also)
+    if wanted.text.strip():
+        conditions.append("p.number IN (SELECT rowid FROM incident_words WHERE incident_words MATCH ?)")
+        parameters.append(_words(wanted.text))
+    where = ["p.slack_user_id = ?", "p.is_public = ?", "p.is_open = ?", "p.number < ?"]
+    start = "SELECT DISTINCT p.number FROM incident_people p CROSS JOIN incidents i ON i.number = p.number"
+    for is_open in (1, 0) if wanted.is_open is None else (int(wanted.is_open),):
+        query = f"{start} WHERE {' AND '.join([*where, *conditions])} ORDER BY p.number DESC"
+        yield query, [person, public, is_open, before, *parameters]
+
+
+def _asked(wanted: IncidentFilter) -> tuple[str, ...]:
+    """What is asked for by index; a status says by itself whether its incidents are open."""
+    first = ("status",) if wanted.incident_status_id is not None else ("open",) * (wanted.is_open is not None)
+    return (*first, *(("severity",) * (wanted.severity_id is not None)))
+
+
+def _conditions(wanted: IncidentFilter) -> tuple[list[str], list[Any]]:
+    conditions: list[str] = []
+    parameters: list[Any] = []
+    if wanted.is_open is not None and wanted.incident_status_id is None:
+        conditions.append("(i.closed_at IS NULL) = ?")
+        parameters.append(int(wanted.is_open))
+    for column, value in (
+        ("incident_status_id", wanted.incident_status_id),
+        ("severity_id", wanted.severity_id),
+    ):
+        if value is not None:
+            conditions.append(f"i.{column} = ?")
+            parameters.append(value)
+    if wanted.teams is not None:
+        conditions.append(f"i.slack_team_id IN ({marks(tuple(wanted.teams))})")
+        parameters += sorted(wanted.teams)
+    return conditions, parameters
+
+
+def _words(text: str) -> str:
+    """Every word, or what begins with it, in SQLite's own words (FTS5, 3.1 to 3.3)."""
+    return " AND ".join(f'"{word}"*' for word in _WORD.findall(text))
+
+
+def marks(values: Sequence[Any]) -> str:
+    return ", ".join("?" * len(values))
+
+
+# Rows as they should be, whatever somebody's hand or another program has put in them.
+#
+# SQLite keeps any value in any column. One odd row must not take the page, the list and the card with it.
+
+Row = dict[str, Any]
+UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+
+_NUMBERS = frozenset({"rank", "sort_key", "severity_rank", "status_rank", "option_sort_key"})
+_SWITCHES = frozenset({"required", "is_default", "type_is_default", "type_private_only"})
+_TIMES = frozenset({"created_at", "updated_at", "timestamp"})
+_MAYBE_TIMES = frozenset({"closed_at", "done_at"})
+_PERHAPS = (
+    "_id", "_email", "_option", "_permalink", "by_name", "by_email", "assignee_name", "actor_name",
+    "value_text", "value_link", "value_numeric",
+)  # fmt: skip
+_KINDS = frozenset(get_args(FieldKind))
+_AS_TEXT = frozenset({"source_message_timestamp"})
+
+
+def readable(row: Mapping[str, Any]) -> Row:
+    """The row with every value of the kind that its column is for; what cannot be made out is left empty."""
+    return {column: _readable(column, value) for column, value in row.items()}
+
+
+def _readable(column: str, value: Any) -> Any:
+    if column in _TIMES:
+        return _moment(value)
+    if column in _MAYBE_TIMES:
+        return None if value is None else _moment(value)
+    if column in _NUMBERS:
+        return value if isinstance(value, int) else 0
+    if column in _SWITCHES:
+        return value == 1
+    if column == "field_type":
+        return value if value in _KINDS else "text"
+    if value is None:
+        return None if column.endswith(_PERHAPS) or column in _AS_TEXT else ""
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _moment(value: Any) -> datetime:
+    try:
+        at = datetime.fromisoformat(value)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return UNKNOWN_TIME
+
+
+# Incidents read back from their rows.
+
+_GIVEN = re.compile(r"<@[UW][A-Z0-9]+>|[UW][A-Z0-9]{8,}")
+"""Whom a role was given to, as it is kept, and as earlier versions did."""
+
+_INCIDENTS = """
+SELECT i.*,
+    COALESCE(p.name, i.creator_name) AS by_name, COALESCE(p.email, i.creator_email) AS by_email,
+    v.name AS severity_name, v.description AS severity_description, v.rank AS severity_rank,
+    s.name AS status_name, s.description AS status_description, s.category AS status_category,
+    s.rank AS status_rank,
+    t.name AS type_name, t.description AS type_description, t.is_default AS type_is_default,
+    t.private_incidents_only AS type_private_only
+FROM incidents i
+JOIN incident_statuses s ON s.id = i.incident_status_id
+LEFT JOIN severities v ON v.id = i.severity_id
+LEFT JOIN incident_types t ON t.id = i.incident_type_id
+LEFT JOIN people p ON p.slack_user_id = i.creator_slack_user_id
+"""
+
+BY_ID = _INCIDENTS + "WHERE i.id = ?"
+BY_NUMBER = _INCIDENTS + "WHERE i.number = ?"
+BY_NUMBERS = _INCIDENTS + "WHERE i.number IN ({marks}) ORDER BY i.number DESC"
+NEWEST = _INCIDENTS + "ORDER BY i.number DESC LIMIT ?"
+OLDER_THAN = (
+    _INCIDENTS + "WHERE i.number < (SELECT number FROM incidents WHERE id = ?) ORDER BY i.number DESC LIMIT ?"
+)
+
+_ROLES = """
+SELECT a.incident_id, a.assignee_slack_user_id,
+    COALESCE(p.name, a.assignee_name) AS assignee_name, COALESCE(p.email, a.assignee_email) AS assignee_email,
+    r.id, r.name, r.description, r.instructions, r.role_type, r.shortform
+FROM incident_role_assignments a
+JOIN incident_roles r ON r.id = a.incident_role_id
+LEFT JOIN people p ON p.slack_user_id = a.assignee_slack_user_id
+WHERE a.incident_id IN ({marks})
+ORDER BY r.rowid
+"""
+
+_ENTRIES = """
+SELECT e.incident_id, e.value_text, e.value_link, e.value_numeric, e.value_option_id,
+    o.value AS option_value, o.sort_key AS option_sort_key,
+    f.id, f.name, f.description, f.field_type, f.required
+FROM custom_field_entries e
+JOIN custom_fields f ON f.id = e.custom_field_id
+LEFT JOIN custom_field_options o ON o.custom_field_id = e.custom_field_id AND o.id = e.value_option_id
+WHERE e.incident_id IN ({marks})
+ORDER BY f.rank, f.id, e.position
+"""
+
+_TIMELINE = """
+SELECT l.timestamp, l.verb, l.text, l.actor_slack_user_id,
+    COALESCE(p.name, l.actor_name) AS actor_name, COALESCE(p.email, l.actor_email) AS actor_email,
+    given.name AS given_name
+FROM incident_timeline_items l
+LEFT JOIN people p ON p.slack_user_id = l.actor_slack_user_id
+LEFT JOIN people given ON given.slack_user_id = trim(l.text, '<@>')
+WHERE l.incident_id = ? ORDER BY l.timestamp, l.id
+"""
+
+
+def written(at: datetime) -> str:
+    """A moment as it is kept: RFC 3339 in UTC, always as long, so that text sorts as time does."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def written_after(previous: datetime, now: datetime) -> str:
+    """Return now, or the moment after the previous one if the clock was set back since.
+
+    So a change is never older than the one before it. After the last year there is no moment.
+    """
+    is_set_back = now <= previous and previous.year < datetime.max.year
+    return written(previous + timedelta(microseconds=1) if is_set_back else now)
+
+
+def incident_row(db: Database, incident_id: str) -> dict[str, Any]:
+    """Return the incident's own row, its last change as a time. Raises Refused where there is none."""
+    found = next(iter(db.query("SELECT * FROM incidents WHERE id = ?", [incident_id])), None)
+    if found is None:
+        raise Refused("That incident is not here any more.")
+    return {**found, "updated_at": readable(found)["updated_at"]}
+
+
+def incidents(db: Database, query: str, parameters: Sequence[Any], public_url: str) -> list[Incident]:
+    """The incidents that one of this module's queries finds, with their roles and custom fields."""
+    found = [readable(row) for row in db.query(query, parameters)]
+    ids = [row["id"] for row in found]
+    roles = _by_incident(db, _ROLES, ids)
+    entries = _by_incident(db, _ENTRIES, ids)
+    return [_incident(row, roles[row["id"]], entries[row["id"]], public_url) for row in found]
+
+
+def timeline(db: Database, incident_id: str) -> list[TimelineEntry]:
+    """What happened, oldest first."""
+    return [
+        TimelineEntry(at=row["timestamp"], by=_person(row, "actor"), verb=row["verb"], text=_text(row))
+        for row in map(readable, db.query(_TIMELINE, [incident_id]))
+    ]
+
+
+def _text(row: Row) -> str:
+    """What happened in words; somebody who was given a role is kept by id, and read by name."""
+    text, verb = str(row["text"]), str(row["verb"])
+    if not _GIVEN.fullmatch(text) or not verb.startswith("set ") or verb in VERBS.values():
+        return text
+    return str(row["given_name"] or SOMEBODY)
+
+
+def _by_incident(db: Database, query: str, ids: Sequence[str]) -> defaultdict[str, list[Row]]:
+    grouped: defaultdict[str, list[Row]] = defaultdict(list)
+    if ids:
+        for row in map(readable, db.query(query.format(marks=", ".join("?" * len(ids))), ids)):
+            grouped[row["incident_id"]].append(row)
+    return grouped
+
+
+def _incident(row: Row, roles: Sequence[Row], entries: Sequence[Row], public_url: str) -> Incident:
+    creator = Person(slack_user_id=row["creator_slack_user_id"], name=row["by_name"], email=row["by_email"])
+    return Incident(
+        **{field: row[field] for field in Incident.model_fields if field in row},
+        permalink=f"{public_url.rstrip('/')}/incidents/{quote(row['reference'], safe='')}",
+        severity=_severity(row),
+        incident_status=Status(
+            id=row["incident_status_id"],
+            name=row["status_name"],
+            description=row["status_description"],
+            category=row["status_category"],
+            rank=row["status_rank"],
+        ),
+        incident_type=_type(row),
+        source=_source(row),
+        creator=creator,
+        incident_role_assignments=tuple(
+            RoleAssignment(role=Role(**role), assignee=_person(role, "assignee")) for role in roles
+        ),
+        custom_field_entries=tuple(_entries(entries)),
+    )
+
+
+def _severity(row: Row) -> Severity | None:
+    if row["severity_id"] is None:
+        return None
+    return Severity(
+        id=row["severity_id"],
+        name=row["severity_name"],
+        description=row["severity_description"],
+        rank=row["severity_rank"],
+    )
+
+
+def _type(row: Row) -> IncidentType | None:
+    if row["incident_type_id"] is None:
+        return None
+    return IncidentType(
+        id=row["incident_type_id"],
+        name=row["type_name"],
+        description=row["type_description"],
+        is_default=row["type_is_default"],
+        private_incidents_only=row["type_private_only"],
+    )
+
+
+def _source(row: Row) -> SourceMessage | None:
+    if row["source_message_channel_id"] is None:
+        return None
+    return SourceMessage(
+        channel=row["source_message_channel_id"],
+        timestamp=row["source_message_timestamp"],
+        permalink=row["source_message_permalink"],
+    )
+
+
+def _person(row: Row, prefix: str) -> Person | None:
+    values = {field: row[f"{prefix}_{field}"] for field in ("slack_user_id", "name", "email")}
+    return Person(**values) if any(values.values()) else None
+
+
+def _entries(rows: Iterable[Row]) -> Iterable[FieldEntry]:
+    answers: dict[str, tuple[CustomField, list[FieldValue]]] = {}
+    for row in rows:
+        _, values = answers.setdefault(row["id"], (CustomField(**row), []))
+        values.append(_value(row))
+    for field, values in answers.values():
+        yield FieldEntry(custom_field=field, values=tuple(values))
+
+
+def _value(row: Row) -> FieldValue:
+    option = None
+    if row["value_option_id"] is not None:
+        option = FieldOption(
+            id=row["value_option_id"], value=row["option_value"], sort_key=row["option_sort_key"]
+        )
+    return FieldValue(
+        value_text=row["value_text"],
+        value_link=row["value_link"],
+        value_numeric=row["value_numeric"],
+        value_option=option,
+    )
