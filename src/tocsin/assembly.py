@@ -15,10 +15,6 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy.exc import SQLAlchemyError
 
-from tocsin.actions.alarming import Alarms
-from tocsin.actions.current import CurrentIncidents
-from tocsin.actions.forms import FormCache
-from tocsin.actions.ports import Operator
 from tocsin.backends import Consulting
 from tocsin.bot import Bot
 from tocsin.doors import socket_door
@@ -46,6 +42,10 @@ from tocsin.storage.serialization import json_only
 from tocsin.storage.slack_state import SqlLedger
 from tocsin.storage.workflow_engine import DurableJournal, Story, forgetting
 from tocsin.verbs import declaring, managed
+from tocsin.workflows.alerts import Alarms
+from tocsin.workflows.form_cache import FormCache
+from tocsin.workflows.ports import Operator
+from tocsin.workflows.queries import CurrentIncidents
 
 __all__ = ["Bot", "connected", "data_dir", "opened"]
 

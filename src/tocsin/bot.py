@@ -11,9 +11,6 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from tocsin.actions.alarming import Alarms
-from tocsin.actions.managing import Managing
-from tocsin.actions.ports import Backend, Clock
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import PersonId, TeamId
 from tocsin.incidents.permissions import Standing
@@ -38,6 +35,9 @@ from tocsin.web.openid import OpenId
 from tocsin.web.sessions import Sessions, Signed
 from tocsin.web.sign_in import SignIn
 from tocsin.web.trips import Trips
+from tocsin.workflows.alerts import Alarms
+from tocsin.workflows.ports import Backend, Clock
+from tocsin.workflows.registry import Managing
 
 WATCH_SECONDS = 5.0
 """How often our own files are looked at."""

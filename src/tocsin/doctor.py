@@ -12,7 +12,6 @@ from pathlib import Path
 from aiohttp import ClientSession
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.actions.ports import Examined
 from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
 from tocsin.incidents.model import Form
 from tocsin.keeping import folder_of, journal_url, now, open_backend, open_catalogue, secret
@@ -27,6 +26,7 @@ from tocsin.slack.installations import Installation, Installations, Seal, SealBr
 from tocsin.storage.database import file_of
 from tocsin.storage.installations import SqlVault
 from tocsin.storage.workflow_engine import Pending, fetch_pending
+from tocsin.workflows.ports import Examined
 
 STUCK = timedelta(minutes=10)
 SKEW = timedelta(seconds=60)

@@ -15,13 +15,13 @@ from typing import IO
 from platformdirs import user_data_path
 from pydantic import SecretStr
 
-from tocsin.actions.ports import Backend, Operator
 from tocsin.backends import BACKENDS, MissingSetting, Opening
 from tocsin.config import Catalogue, CatalogueError
 from tocsin.incidents.errors import Unavailable
 from tocsin.rulebook import KEYS
 from tocsin.settings import SHORTEST_SECRET, ConfigurationError, Settings, read_config
 from tocsin.storage.key_value import SqlMemory
+from tocsin.workflows.ports import Backend, Operator
 
 
 def now() -> datetime:

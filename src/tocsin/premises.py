@@ -11,8 +11,6 @@ from functools import partial
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.actions.best_effort import patiently
-from tocsin.actions.ports import Clock
 from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import ChannelId, TeamId
 from tocsin.keeping import secret
@@ -25,6 +23,8 @@ from tocsin.slack.installing import Installing, OAuthApp
 from tocsin.slack.operator import SlackOperator
 from tocsin.slack.tokens import TokenRotation
 from tocsin.storage.installations import SqlVault
+from tocsin.workflows.ports import Clock
+from tocsin.workflows.retry import patiently
 
 log = structlog.get_logger()
 NewClient = Callable[[str | None], AsyncWebClient]

@@ -18,10 +18,10 @@ from tocsin.incidents.errors import TocsinError
 from tocsin.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from tocsin.actions.ports import Backend
-    from tocsin.actions.promises import KeepsIncidents
     from tocsin.incidents.export import Whole
     from tocsin.incidents.model import Incident
+    from tocsin.workflows.command import KeepsIncidents
+    from tocsin.workflows.ports import Backend
 
 T = TypeVar("T")
 
@@ -219,7 +219,7 @@ async def _everything(backend: Backend) -> list[Whole]:
 
 
 async def _whole(backend: Backend, incident: Incident) -> Whole:
-    from tocsin.actions.export import fetch_whole
+    from tocsin.workflows.export import fetch_whole
 
     return await fetch_whole(cast("KeepsIncidents", backend), incident)
 

@@ -5,13 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from tocsin.actions.alarming import Alarms
-from tocsin.actions.current import CurrentIncidents
-from tocsin.actions.declare import DeclareIncident
-from tocsin.actions.gathering import Gathering
-from tocsin.actions.managing import Managing, managing
-from tocsin.actions.ports import Backend, Clock, Introduce
-from tocsin.actions.sheltering import Shelter
 from tocsin.incidents.model import Form, Incident, TeamId
 from tocsin.premises import announced_in
 from tocsin.rulebook import Rulebook
@@ -20,6 +13,13 @@ from tocsin.storage.key_value import SqlMemory
 from tocsin.storage.slack_state import SqlDepartures, SqlLedger, SqlReminders
 from tocsin.storage.workflow_engine import DurableJournal
 from tocsin.web.meters import Meters
+from tocsin.workflows.alerts import Alarms
+from tocsin.workflows.declare import DeclareIncident
+from tocsin.workflows.fallback_channel import Shelter
+from tocsin.workflows.ports import Backend, Clock, Introduce
+from tocsin.workflows.publish import Gathering
+from tocsin.workflows.queries import CurrentIncidents
+from tocsin.workflows.registry import Managing, managing
 
 WorkspaceOf = Callable[[TeamId], SlackWorkspace]
 

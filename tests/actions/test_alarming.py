@@ -13,10 +13,10 @@ from fakes.slack import running_workspace
 
 from slack_emulator.manifest import Manifest
 from slack_emulator.model import Request
-from tocsin.actions.alarming import Alarms
 from tocsin.incidents.errors import Unavailable
 from tocsin.slack import routes
 from tocsin.storage.key_value import SqlMemory
+from tocsin.workflows.alerts import Alarms
 
 REFUSED = "The backend refuses our key (401). Make a new one, and set INCIDENT_IO_API_KEY to it."
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import accumulate, islice
 
-from tocsin.actions.arriving import LONGEST_PAUSE, pauses
+from tocsin.workflows.channels import LONGEST_PAUSE, pauses
 
 
 def test_the_channel_is_asked_for_within_a_second_then_every_five_for_a_minute_then_more_seldom() -> None:

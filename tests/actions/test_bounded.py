@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tocsin.actions.bounded import Bounded
 from tocsin.incidents.model import Person, PersonId
 from tocsin.slack.people import ASKED_AT_ONCE, KEPT, People
+from tocsin.workflows.command import Bounded
 
 
 def test_what_was_set_longest_ago_is_forgotten() -> None:

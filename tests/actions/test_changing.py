@@ -15,14 +15,14 @@ from fakes.slack import running_workspace
 
 from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
-from tocsin.actions.follow_up import CompleteOrder, FollowUpOrder
-from tocsin.actions.note import NoteOrder
-from tocsin.actions.promises import Changed, NotChanged
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest, IncidentFilter
 from tocsin.slack import routes
 from tocsin.storage.workflow_engine import fetch_pending
+from tocsin.workflows.command import Changed, NotChanged
+from tocsin.workflows.followups import CompleteOrder, FollowUpOrder
+from tocsin.workflows.timeline import NoteOrder
 
 
 def everywhere(bot: RunningBot, room: str) -> list[str]:

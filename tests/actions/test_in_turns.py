@@ -7,8 +7,8 @@ from pathlib import Path
 from fakes.bot import RunningBot, running_bot
 from fakes.declarations import declaration
 
-from tocsin.actions.orders import DeclareOrder
 from tocsin.incidents.model import Person, PersonId, TeamId
+from tocsin.workflows.declaration import DeclareOrder
 
 
 async def declares(bot: RunningBot, who: str, number: int) -> None:

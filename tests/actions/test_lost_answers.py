@@ -13,7 +13,6 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
-from tocsin.actions.behalf import act_for
 from tocsin.incidents.errors import OutcomeUnknown
 from tocsin.incidents.model import ChannelId, Incident, PersonId, Status, TeamId
 from tocsin.slack import routes
@@ -22,6 +21,7 @@ from tocsin.slack.disclosure import Disclosure
 from tocsin.slack.installations import Installation
 from tocsin.slack.posts import EVENT
 from tocsin.slack.workspace import SlackWorkspace
+from tocsin.workflows.command import act_for
 
 LOST = Fault(reset=True, after_effect=True)
 KEY = "key-of-the-card"

@@ -11,11 +11,11 @@ from fakes.errands import typed_verb
 from fakes.held_backend import Held, held_bot
 from fakes.readings import deliver, how_many, last_delivery, newest, pressed, settled, told, words
 
-from tocsin.actions.ports import loop_time
 from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
 from tocsin.incidents.requests import IncidentChange
 from tocsin.slack.views.declare import read_declare
 from tocsin.slack.views.declared import saved_modal
+from tocsin.workflows.ports import loop_time
 
 LATEST_ACKNOWLEDGEMENT = 2.5
 

@@ -18,11 +18,11 @@ from fakes.slack import running_workspace
 
 from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
-from tocsin.actions.open_now import OpenIncidents
-from tocsin.actions.promises import KeepsIncidents
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import IncidentChange
 from tocsin.slack import routes
+from tocsin.workflows.command import KeepsIncidents
+from tocsin.workflows.queries import OpenIncidents
 
 
 async def elsewhere(bot: RunningBot, incident: Incident, **what: Any) -> None:

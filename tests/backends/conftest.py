@@ -15,12 +15,12 @@ from fakes.devrev.catalogued import InDevRev, organisation
 from fakes.incident_io.account import Account
 from fakes.incident_io.server import running_incident_io
 
-from tocsin.actions.ports import Backend
 from tocsin.backends.devrev import DevRevBackend, DevRevClient
 from tocsin.backends.incident_io import IncidentIo
 from tocsin.backends.local import LocalBackend
 from tocsin.config import Catalogue
 from tocsin.storage.key_value import SqlMemory
+from tocsin.workflows.ports import Backend
 
 Reopen = Callable[[], Awaitable[Backend]]
 

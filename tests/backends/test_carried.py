@@ -9,13 +9,13 @@ from typing import Any, cast
 import pytest
 from fakes.declarations import ANA, BEN, DAWN, declaration
 
-from tocsin.actions.promises import KeepsIncidents
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Form, Incident, TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
 from tocsin.incidents.transitions import Ending, checked, ended
 from tocsin.slack import routes
 from tocsin.slack.listeners.choose import WAYS
+from tocsin.workflows.command import KeepsIncidents
 
 pytestmark = pytest.mark.asyncio
 

@@ -10,11 +10,11 @@ from fakes.declarations import ANA, BEN, DAWN, declaration, full_declaration
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tocsin.actions.ports import Backend, Channel
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Person, PersonId, TeamId, TimelineEntry
 from tocsin.incidents.requests import NOBODY, IncidentFilter
 from tocsin.incidents.validation import cleaned, is_visible
+from tocsin.workflows.ports import Backend, Channel
 
 CHANNEL = Channel(id=ChannelId("C0INC"), name="inc-1-checkout-is-slow")
 

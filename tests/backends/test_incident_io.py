@@ -25,7 +25,6 @@ from fakes.incident_io.server import (
 )
 from starlette.responses import JSONResponse
 
-from tocsin.actions.ports import loop_time
 from tocsin.backends.incident_io import IncidentIo, schemas
 from tocsin.backends.incident_io.client import Pace, Rejected, asked_to_wait
 from tocsin.backends.incident_io.mapping import incident_of, refusal
@@ -35,6 +34,7 @@ from tocsin.incidents.errors import OutcomeUnknown, Overtaken, Refused, Unavaila
 from tocsin.incidents.model import CatalogEntry, FieldValue, SourceMessage
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange, IncidentFilter
 from tocsin.storage.key_value import SqlMemory
+from tocsin.workflows.ports import loop_time
 
 DATA = Path(__file__).parents[1] / "data" / "incident_io"
 MESSAGE = SourceMessage(

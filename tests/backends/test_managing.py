@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from fakes.declarations import ANA, BEN, DAWN, declaration, full_declaration
 
-from tocsin.actions.ports import Channel
-from tocsin.actions.promises import KeepsIncidents
 from tocsin.backends.local import LocalBackend
 from tocsin.incidents.errors import Overtaken, Refused
 from tocsin.incidents.model import ChannelId, Incident, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange, IncidentFilter
+from tocsin.workflows.command import KeepsIncidents
+from tocsin.workflows.ports import Channel
 
 LATER = DAWN + timedelta(minutes=5)
 CHLOE = PersonId("U0CHLOE")

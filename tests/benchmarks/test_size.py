@@ -13,7 +13,7 @@ import pytest
 from benchmarks.filling import OPEN_EACH
 from benchmarks.servers import Running, at_rest, module, pressed, tocsin, until_asked
 from benchmarks.table import Row, at_most
-from tocsin.actions.watching import MOST_WATCHED
+from tocsin.workflows.sync import MOST_WATCHED
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timed, pytest.mark.process]
 Measure = Callable[[Row], None]

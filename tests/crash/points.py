@@ -14,7 +14,7 @@ ROOM = "tocsin"
 SWITCH = "_crash_switch"
 
 PACKAGES = (
-    "actions",
+    "workflows",
     "backends.local",
     "backends.incident_io",
     "backends.devrev",
@@ -48,7 +48,7 @@ class Point:
 
     @property
     def function(self) -> str:
-        """Its module and its function, as in `actions.declare:DeclareIncident.story`."""
+        """Its module and its function, as in `workflows.declare:DeclareIncident.story`."""
         return function_of(self.name)
 
     def __str__(self) -> str:

@@ -72,5 +72,5 @@ async def test_a_new_await_is_a_new_point() -> None:
 
 
 async def test_a_turn_of_a_loop_in_a_list_is_a_point_too() -> None:
-    _, points = rewritten("async def f(xs):\n    return [x async for x in xs]\n", "actions.declare")
+    _, points = rewritten("async def f(xs):\n    return [x async for x in xs]\n", "workflows.declare")
     assert [point.name.rpartition(":")[2] for point in points] == ["before", "after"]

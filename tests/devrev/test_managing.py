@@ -10,10 +10,10 @@ from fakes.devrev.org import PEOPLE
 
 from devrev.desk import ANA, BEN, SEV0, SEV1, STAGE, DevRevDesk, declared
 from slack_emulator.faults import Fault
-from tocsin.actions.ports import Channel
 from tocsin.incidents.errors import Overtaken, Refused
 from tocsin.incidents.model import ChannelId, Incident, PersonId, SourceMessage, TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange, IncidentFilter
+from tocsin.workflows.ports import Channel
 
 CHANNEL = Channel(id=ChannelId("C0INC"), name="inc-1-checkout-is-slow")
 PERMALINK = "https://northwind.slack.com/archives/C0ALERTS/p1"

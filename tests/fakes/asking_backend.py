@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fakes.declarations import DAWN
-from tocsin.actions.ports import Backend
 from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.incidents.model import CustomField, FieldOption, Form, Incident
 from tocsin.incidents.requests import Declaration
+from tocsin.workflows.ports import Backend
 
 PARTS = tuple(FieldOption(id=f"part-{n}", value=f"Part {n}") for n in range(1, 500))
 PARTS_FIELD = CustomField(

@@ -18,7 +18,6 @@ from fakes.slack import RunningWorkspace, running_workspace
 from slack_emulator.manifest import Manifest
 from slack_emulator.model import Message, Outcome, Request, View
 from slack_emulator.workspace import Workspace
-from tocsin.actions.ports import Backend, Clock
 from tocsin.assembly import Bot, connected, data_dir, opened
 from tocsin.settings import read_settings
 from tocsin.slack import routes
@@ -26,6 +25,7 @@ from tocsin.storage.database import identity
 from tocsin.storage.slack_state import SqlLedger
 from tocsin.storage.workflow_engine import DurableJournal
 from tocsin.web.serving import listen, serving
+from tocsin.workflows.ports import Backend, Clock
 
 ALL_POSTED = "chat.postMessage"
 GLANCE_SECONDS = 0.01

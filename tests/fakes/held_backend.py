@@ -12,9 +12,9 @@ from typing import Any
 from fakes.bot import RunningBot, chosen, running_bot
 from fakes.slack import RunningWorkspace
 from slack_emulator.model import View
-from tocsin.actions.ports import Backend
 from tocsin.incidents.model import Form, Incident
 from tocsin.incidents.requests import Declaration, IncidentChange
+from tocsin.workflows.ports import Backend
 
 
 class HeldBackend:

@@ -8,11 +8,11 @@ from typing import Any
 
 from fakes.bot import RunningBot, chosen, picked, ticked
 from fakes.readings import newest, settled
-from tocsin.actions.change import ChangeOrder
-from tocsin.actions.managing import Managing
-from tocsin.actions.promises import AnyChange, Changed
 from tocsin.incidents.model import Incident, Person, PersonId, TeamId
 from tocsin.incidents.requests import IncidentChange
+from tocsin.workflows.change import ChangeOrder
+from tocsin.workflows.command import AnyChange, Changed
+from tocsin.workflows.registry import Managing
 
 _keys = (f"key-{n}" for n in itertools.count())
 

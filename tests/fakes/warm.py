@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tocsin.__main__
-import tocsin.actions.export
 import tocsin.backends.devrev
 import tocsin.backends.incident_io
 import tocsin.backends.local

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from fakes.declarations import Ticking, declaration
 
-from tocsin.actions.best_effort import patiently
 from tocsin.backends.local.backend import LocalBackend
 from tocsin.config import Catalogue
 from tocsin.incidents.model import SourceMessage
 from tocsin.storage.slack_state import SqlLedger
+from tocsin.workflows.retry import patiently
 
 AT_ONCE = 8
 

@@ -18,7 +18,7 @@ from history.history import History, Press
 
 from slack_emulator.faults import Fault
 from slack_emulator.model import Message, Outcome, View
-from tocsin.actions.ports import Backend
+from tocsin.workflows.ports import Backend
 
 
 @dataclass

@@ -24,8 +24,8 @@ from history.history import Press
 from faults.run import Run, run
 from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
-from tocsin.actions.ports import Backend
 from tocsin.slack import routes
+from tocsin.workflows.ports import Backend
 
 GLANCE_SECONDS = 0.05
 RECORDED = Path(__file__).parents[1] / "data"

@@ -58,7 +58,7 @@ def made_public(incident: Any) -> Any:
     "acknowledged as saved before the commit",
     breaks="I1",
     scenario="killed after the answer",
-    instead_of="tocsin.actions.declare:DeclareIncident.__call__",
+    instead_of="tocsin.workflows.declare:DeclareIncident.__call__",
 )
 async def saved_too_late(original: Function, *args: Any) -> None:
     async def later() -> None:
@@ -95,7 +95,7 @@ def declared_anew(original: Function, db: Any, declaration: Any, *args: Any) -> 
     "no claim on the source message",
     breaks="I1",
     scenario="two on one message",
-    instead_of="tocsin.actions.declare:DeclareIncident._claim",
+    instead_of="tocsin.workflows.declare:DeclareIncident._claim",
 )
 async def unclaimed(original: Function, *args: Any) -> None:
     return None
@@ -105,7 +105,7 @@ async def unclaimed(original: Function, *args: Any) -> None:
     "the claim is kept after a refusal",
     breaks="I7",
     scenario="refused",
-    instead_of="tocsin.actions.declare:DeclareIncident._release",
+    instead_of="tocsin.workflows.declare:DeclareIncident._release",
 )
 async def never_released(original: Function, *args: Any) -> None:
     return None
@@ -174,9 +174,9 @@ async def always_the_first_time(
     instead_of="tocsin.slack.workspace:SlackWorkspace.create_channel",
 )
 async def adopted_channel(original: Function, slack: Any, name: str, incident: Any, *, private: bool) -> Any:
-    from tocsin.actions.ports import Channel
     from tocsin.incidents.errors import SlackRefused
     from tocsin.slack.disclosure import NOTHING
+    from tocsin.workflows.ports import Channel
 
     try:
         return await original(slack, name, incident, private=private)
@@ -190,7 +190,7 @@ async def adopted_channel(original: Function, slack: Any, name: str, incident: A
     "trouble is swallowed",
     breaks="I4",
     scenario="parts refused",
-    instead_of="tocsin.actions.telling:Telling.troubles",
+    instead_of="tocsin.workflows.notify:Telling.troubles",
 )
 async def untold_troubles(original: Function, *args: Any) -> None:
     return None
@@ -200,7 +200,7 @@ async def untold_troubles(original: Function, *args: Any) -> None:
     "saved was said, and never how it ended",
     breaks="I4",
     scenario="backend busy",
-    instead_of="tocsin.actions.telling:Telling._shown",
+    instead_of="tocsin.workflows.notify:Telling._shown",
 )
 async def never_shown(original: Function, *args: Any) -> bool:
     return True
@@ -213,7 +213,7 @@ PINNING: ContextVar[bool] = ContextVar("pinning", default=False)
     "the pin is lost when the process was killed",
     breaks="I4",
     scenario="killed before the first post is recorded",
-    instead_of="tocsin.actions.gathering:Gathering._pinned",
+    instead_of="tocsin.workflows.publish:Gathering._pinned",
 )
 async def pinned(original: Function, *args: Any) -> None:
     before = PINNING.set(True)
@@ -353,7 +353,7 @@ async def forgotten_card(original: Function, *args: Any) -> None:
     "who picks the same message reads of a private incident",
     breaks="I5",
     scenario="in private",
-    instead_of="tocsin.actions.declare:_scope",
+    instead_of="tocsin.workflows.declare:_scope",
 )
 def one_scope_for_all(original: Function, declaration: Any) -> Any:
     return declaration.slack_team_id
@@ -363,7 +363,7 @@ def one_scope_for_all(original: Function, declaration: Any) -> Any:
     "who picks the same message reads of a private incident",
     breaks="I5",
     scenario="in private",
-    instead_of="tocsin.actions.declare:DeclareIncident._claim",
+    instead_of="tocsin.workflows.declare:DeclareIncident._claim",
 )
 async def earlier_one_shown(original: Function, *args: Any) -> Any:
     earlier = await original(*args)
@@ -394,7 +394,7 @@ async def noted_anew(original: Function, backend: Any, incident_id: str, entry: 
     "Slack's refusal of one part ends the whole story",
     breaks="I7",
     scenario="parts refused",
-    instead_of="tocsin.actions.attempts:attempt",
+    instead_of="tocsin.workflows.retry:attempt",
 )
 async def without_mercy(
     original: Function,
@@ -405,7 +405,7 @@ async def without_mercy(
     returns: Any = None,
     attempts: int | None = None,
 ) -> Any:
-    from tocsin.actions.best_effort import patiently
+    from tocsin.workflows.retry import patiently
 
     async def attempted(again: bool) -> Any:
         return await patiently(act, again=again, attempts=attempts)
@@ -437,7 +437,7 @@ def changed_anew(original: Function, db: Any, incident_id: str, change: Any, now
     "a follow-up has a random key",
     breaks="I1",
     scenario="killed before a follow-up is recorded",
-    instead_of="tocsin.actions.follow_up:_clean",
+    instead_of="tocsin.workflows.followups:_clean",
 )
 def asked_anew(original: Function, order: Any) -> Any:
     return original(order).model_copy(update={"key": random_key()})
@@ -457,7 +457,7 @@ async def news_anew(original: Function, *args: Any, key: str, **named: Any) -> A
     "who was cut off is not told that it is done",
     breaks="I4",
     scenario="killed before a note is answered",
-    instead_of="tocsin.actions.promises:Promises._tell_late",
+    instead_of="tocsin.workflows.command:Promises._tell_late",
 )
 async def not_told_late(original: Function, *args: Any) -> None:
     return None
@@ -487,7 +487,7 @@ async def told_anew(original: Function, *args: Any, key: str, again: bool = Fals
     "a channel is taken for gone before that is noted",
     breaks="I6",
     scenario="killed before the archiving is noted",
-    instead_of="tocsin.actions.archive:Archiving._archive",
+    instead_of="tocsin.workflows.archive:Archiving._archive",
 )
 async def ended_first(original: Function, archiving: Any, slack: Any, channel: Any, *args: Any) -> None:
     await archiving._end(args[-1])
@@ -498,7 +498,7 @@ async def ended_first(original: Function, archiving: Any, slack: Any, channel: A
     "the document of what became private stays",
     breaks="I5",
     scenario="shown, then private",
-    instead_of="tocsin.actions.withdraw:withdraw_documents",
+    instead_of="tocsin.workflows.channels:withdraw_documents",
 )
 async def documents_left(original: Function, *args: Any) -> None:
     return None
@@ -518,7 +518,7 @@ async def left_unfolded(original: Function, *args: Any) -> None:
     "a workflow is never told that its step is done",
     breaks="I4",
     scenario="by workflow",
-    instead_of="tocsin.actions.answering:Answering.steps",
+    instead_of="tocsin.workflows.notify:Answering.steps",
 )
 def no_answer(original: Function, *args: Any) -> list[Any]:
     return []

@@ -38,7 +38,7 @@ DEATHS = {
     "before the channel is recorded": StandIn(
         "tocsin.backends.local.backend:LocalBackend.set_channel", _before
     ),
-    "before the channel's step is recorded": StandIn("tocsin.actions.gathering:Gathering._taken", _after),
+    "before the channel's step is recorded": StandIn("tocsin.workflows.publish:Gathering._taken", _after),
     "before the first post is recorded": StandIn(
         "tocsin.storage.slack_state:SqlLedger.remember_card", _before
     ),
@@ -49,7 +49,7 @@ DEATHS = {
     "before its news is recorded": StandIn(
         "tocsin.slack.changes:WorkspaceChanges.post_news", _after_the_channels_own
     ),
-    "before a note is answered": StandIn("tocsin.actions.note:Notes._do", _after),
+    "before a note is answered": StandIn("tocsin.workflows.timeline:Notes._do", _after),
     "before an export is recorded": StandIn("tocsin.slack.papers:WorkspacePapers.send_file", _after),
     "before a notice is recorded": StandIn("tocsin.slack.changes:WorkspaceChanges.say_leaving", _after),
     "before the archiving is noted": StandIn("tocsin.slack.changes:WorkspaceChanges.archive", _after),

@@ -33,9 +33,9 @@ from history.bugs import BUGS
 from history.deaths import DEATHS
 from history.planting import StandIn, plant
 from tocsin import settings
-from tocsin.actions import orders
 from tocsin.slack import gestures
 from tocsin.slack.views import kit
+from tocsin.workflows import declaration
 
 LONGEST_LIFE = 600
 """Seconds after which a bot is ended by the system, should everything else have failed."""
@@ -70,7 +70,7 @@ IMPORTED = (
     uvicorn,
     websockets,
     settings,
-    orders,
+    declaration,
     gestures,
     kit,
 )

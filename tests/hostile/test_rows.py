@@ -15,7 +15,6 @@ from fakes.declarations import Ticking, full_declaration
 from hostile.sizes import sizes
 from slack_emulator.blocks.messages import message_errors
 from slack_emulator.blocks.views import view_errors
-from tocsin.actions.export import fetch_whole
 from tocsin.backends.local import LocalBackend
 from tocsin.config import Catalogue
 from tocsin.incidents.errors import TocsinError
@@ -26,6 +25,7 @@ from tocsin.slack.views.channel import bookmark_title, topic
 from tocsin.slack.views.context import FormContext
 from tocsin.slack.views.declare import declare_modal
 from tocsin.web.app import web_app
+from tocsin.workflows.export import fetch_whole
 
 HOST = "localhost:8080"
 VALUES: tuple[Any, ...] = (

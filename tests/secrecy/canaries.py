@@ -20,13 +20,13 @@ import httpx
 from fakes.bot import RunningBot
 from fakes.managing import verbs
 
-from tocsin.actions.change import ChangeOrder
-from tocsin.actions.follow_up import FollowUpOrder
-from tocsin.actions.note import NoteOrder
-from tocsin.actions.orders import Declared, DeclareOrder
-from tocsin.actions.promises import AnyChange, Changed
 from tocsin.incidents.model import ChannelId, Person, PersonId, TeamId, TimelineEntry
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
+from tocsin.workflows.change import ChangeOrder
+from tocsin.workflows.command import AnyChange, Changed
+from tocsin.workflows.declaration import Declared, DeclareOrder
+from tocsin.workflows.followups import FollowUpOrder
+from tocsin.workflows.timeline import NoteOrder
 
 NAMES = ("ana", "ben", "chloe", "darius", "priya")
 PLACES = ("general", "alerts", "haulpartner")

@@ -14,9 +14,9 @@ from fakes.slack import running_workspace
 
 from slack_emulator.manifest import Manifest
 from slack_emulator.model import View
-from tocsin.actions.ports import loop_time
 from tocsin.incidents.errors import Refused
 from tocsin.slack import routes
+from tocsin.workflows.ports import loop_time
 
 PARTS, TEAM = "applies_to_parts", "custom_field_entries.team"
 

@@ -19,8 +19,8 @@ from structlog.typing import EventDict
 
 from slack_emulator.faults import Fault
 from slack_emulator.model import Channel, Person, Request, View
-from tocsin.actions.ports import loop_time
 from tocsin.incidents.model import Incident
+from tocsin.workflows.ports import loop_time
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -18,12 +18,12 @@ from fakes.slack import running_workspace
 from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
 from slack_emulator.model import Message, Person
-from tocsin.actions.change import Changed
-from tocsin.actions.promises import KeepsIncidents
-from tocsin.actions.unfurl import LATE_SECONDS
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import IncidentChange
 from tocsin.slack import routes
+from tocsin.workflows.change import Changed
+from tocsin.workflows.command import KeepsIncidents
+from tocsin.workflows.sync import LATE_SECONDS
 
 HOST = "http://127.0.0.1"
 

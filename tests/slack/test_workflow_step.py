@@ -17,9 +17,9 @@ from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
 from slack_emulator.model import Message, Person
 from slack_emulator.step_runs import StepRun
-from tocsin.actions.ports import Backend
 from tocsin.incidents.errors import Refused
 from tocsin.slack import routes
+from tocsin.workflows.ports import Backend
 
 CALLBACK = "declare_incident"
 

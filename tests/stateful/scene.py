@@ -27,11 +27,11 @@ from slack_emulator.model import Outcome
 from slack_emulator.seed import seed
 from slack_emulator.server import served
 from slack_emulator.workspace import Workspace
-from tocsin.actions.ports import Backend
 from tocsin.assembly import Bot, connected, data_dir, opened
 from tocsin.settings import read_settings
 from tocsin.slack import routes
 from tocsin.slack.floods import Floods
+from tocsin.workflows.ports import Backend
 
 T = TypeVar("T")
 INCIDENTS = ("incident_timeline_items", "incident_role_assignments", "custom_field_entries", "incidents")

@@ -14,13 +14,13 @@ from fakes.declarations import Ticking, full_declaration
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tocsin.actions.ports import Channel
 from tocsin.backends.local import LocalBackend
 from tocsin.config import Catalogue
 from tocsin.incidents.model import FieldValue, Person, TimelineEntry
 from tocsin.incidents.requests import Declaration
 from tocsin.web.app import web_app
 from tocsin.web.showing import safe_link, with_links
+from tocsin.workflows.ports import Channel
 
 HOST = "localhost:8080"
 ATTACKS = (

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from fakes.declarations import BEN, DAWN, declaration, full_declaration
 
-from tocsin.actions.ports import Channel
 from tocsin.incidents.model import ChannelId, TimelineEntry
+from tocsin.workflows.ports import Channel
 
 CHANNEL = Channel(id=ChannelId("C0INC"), name="inc-1-checkout-is-slow")
 

@@ -12,8 +12,8 @@ from fakes.declarations import ANA, BEN, declaration, full_declaration
 from fakes.site import Site, served
 from playwright.async_api import Browser
 
-from tocsin.actions.ports import Channel
 from tocsin.incidents.model import ChannelId
+from tocsin.workflows.ports import Channel
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 

@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
-from tocsin.actions.ports import Backend, Clock, Directory, Memory, Operator
 from tocsin.config import Catalogue
 from tocsin.incidents.model import TeamId
+from tocsin.workflows.ports import Backend, Clock, Directory, Memory, Operator
 
 if TYPE_CHECKING:
     from ssl import SSLContext

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.actions.ports import Finding
 from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.slack.access import fetch_channel
 from tocsin.slack.calls import asked
+from tocsin.workflows.ports import Finding
 
 LATER = "Try again in a moment."
 

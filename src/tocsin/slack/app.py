@@ -23,7 +23,6 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.actions.best_effort import best_effort
 from tocsin.incidents.model import Frozen
 from tocsin.slack import routes
 from tocsin.slack.counting import UNKNOWN, Counting, Uncounted, route_of
@@ -35,6 +34,7 @@ from tocsin.slack.gestures import Command, Happening, Press, Shortcut, Submissio
 from tocsin.slack.listeners.choose import ask_whether
 from tocsin.slack.views.declared import sorry_modal
 from tocsin.tracing import traced
+from tocsin.workflows.retry import best_effort
 
 Gesture = Command | Shortcut | Press | Submission | Suggestion
 G = TypeVar("G", Command, Shortcut, Press, Submission, Suggestion)

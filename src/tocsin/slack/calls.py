@@ -17,11 +17,11 @@ from pydantic_core import to_json
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.actions.behalf import behalf
 from tocsin.incidents.errors import OutcomeUnknown, SlackRefused, TocsinError, Unavailable, Withheld
 from tocsin.slack.disclosure import SAYING_NOTHING, Disclosure
 from tocsin.slack.pace import Pace, Urgency
 from tocsin.slack.refusals import TOKEN, meaning
+from tocsin.workflows.command import behalf
 
 TIMEOUT_SECONDS = 10.0
 LONGEST_PAUSE = 300.0

@@ -8,7 +8,6 @@ from hashlib import blake2b
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.actions.ports import Channel
 from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import Card, ChannelId, FollowUp, Incident, MessageTs, Person, PersonId
 from tocsin.incidents.updates import News
@@ -22,6 +21,7 @@ from tocsin.slack.views.channel import bookmark_title, purpose, topic
 from tocsin.slack.views.kit import escape
 from tocsin.slack.views.leaving import kept_message, leaving_message
 from tocsin.slack.views.news import follow_up_message, news_message, reminder_message
+from tocsin.workflows.ports import Channel
 
 ALREADY_GONE = frozenset({"message_not_found", "channel_not_found"})
 

@@ -14,9 +14,9 @@ from slack_bolt.response import BoltResponse
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from tocsin.actions.best_effort import best_effort
 from tocsin.slack.app import DELIVERY, answered
 from tocsin.slack.desk import Delivery
+from tocsin.workflows.retry import best_effort
 
 PING_SECONDS, PONG_SECONDS = 3.0, 2.0
 """A connection that has silently died is noticed when a pong is two seconds late, so within five seconds."""

@@ -8,19 +8,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from tocsin.actions.arriving import seen_by, unnamed
-from tocsin.actions.best_effort import best_effort
-from tocsin.actions.change import ChangeIncident
-from tocsin.actions.declare import DeclareIncident
-from tocsin.actions.find import FindIncidents
-from tocsin.actions.follow_up import FollowUps
-from tocsin.actions.forms import FormCache
-from tocsin.actions.managing import Managing
-from tocsin.actions.note import Notes
-from tocsin.actions.open_now import OpenIncidents
-from tocsin.actions.ports import Clock, loop_time
-from tocsin.actions.promises import PATIENCE
-from tocsin.actions.remind import Remind
 from tocsin.incidents.announcements import AnnouncementRule
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, PersonId, TeamId
 from tocsin.incidents.permissions import Limits, Standing, Verb
@@ -34,6 +21,18 @@ from tocsin.slack.permits import CHECK_SECONDS, Permits, UserGroups
 from tocsin.slack.places import Places
 from tocsin.slack.tasks import Tasks
 from tocsin.slack.workspace import SlackWorkspace
+from tocsin.workflows.change import ChangeIncident
+from tocsin.workflows.channels import seen_by, unnamed
+from tocsin.workflows.command import PATIENCE
+from tocsin.workflows.declare import DeclareIncident
+from tocsin.workflows.followups import FollowUps
+from tocsin.workflows.form_cache import FormCache
+from tocsin.workflows.ports import Clock, loop_time
+from tocsin.workflows.queries import FindIncidents, OpenIncidents
+from tocsin.workflows.registry import Managing
+from tocsin.workflows.reminders import Remind
+from tocsin.workflows.retry import best_effort
+from tocsin.workflows.timeline import Notes
 
 _answered: ContextVar[asyncio.Event | None] = ContextVar("answered", default=None)
 _since: ContextVar[float | None] = ContextVar("since", default=None)

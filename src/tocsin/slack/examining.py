@@ -12,7 +12,6 @@ from slack_sdk.web.async_client import AsyncWebClient
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
-from tocsin.actions.ports import Finding
 from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import Form
 from tocsin.slack import routes
@@ -20,6 +19,7 @@ from tocsin.slack.access import Access, fetch_socket_address
 from tocsin.slack.calls import asked
 from tocsin.slack.scopes import SCOPES
 from tocsin.slack.views.gallery import messages, modals
+from tocsin.workflows.ports import Finding
 
 HELLO_SECONDS = 10.0
 NOT_OFFERED = frozenset({"unknown_method", "not_allowed_token_type", "method_not_supported", "missing_scope"})

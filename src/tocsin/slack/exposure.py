@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tocsin.actions.best_effort import patiently
-from tocsin.actions.ports import Operator
-from tocsin.actions.withdraw import PRIVATE, Faces
 from tocsin.incidents.model import ChannelId, Incident
 from tocsin.slack.tasks import Tasks
 from tocsin.slack.workspace import SlackWorkspace
+from tocsin.workflows.channels import PRIVATE, Faces
+from tocsin.workflows.ports import Operator
+from tocsin.workflows.retry import patiently
 
 
 class Exposure:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tocsin.actions.bounded import Bounded
-from tocsin.actions.ports import loop_time
 from tocsin.incidents.model import PersonId
+from tocsin.workflows.command import Bounded
+from tocsin.workflows.ports import loop_time
 
 MOST = 5
 SECONDS = 60.0

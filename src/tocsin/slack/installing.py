@@ -10,13 +10,13 @@ from urllib.parse import urlencode, urlsplit
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.actions.best_effort import best_effort
 from tocsin.incidents.errors import Refused, SlackRefused
 from tocsin.slack.calls import Answer, asked, told
 from tocsin.slack.desks import Desks, allowed
 from tocsin.slack.installations import Installation, Installations
 from tocsin.slack.refusals import TOKEN
 from tocsin.slack.scopes import SCOPES
+from tocsin.workflows.retry import best_effort
 
 log = structlog.get_logger()
 

@@ -8,12 +8,12 @@ import re
 from collections import ChainMap
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-from tocsin.actions.best_effort import best_effort
-from tocsin.actions.ports import loop_time
 from tocsin.incidents.model import ChannelId, PersonId
 from tocsin.slack.people import ASKED_AT_ONCE, ASKING_SECONDS, FRESH_SECONDS, KEPT, People
 from tocsin.slack.typed import as_read, mentioned
 from tocsin.slack.workspace import SlackWorkspace
+from tocsin.workflows.ports import loop_time
+from tocsin.workflows.retry import best_effort
 
 PERSON = re.compile(r"<@([UW][A-Z0-9]{1,30})(?:\|[^<>]*)?>")
 

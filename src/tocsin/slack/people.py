@@ -6,15 +6,15 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
 
-from tocsin.actions.best_effort import best_effort
-from tocsin.actions.bounded import Bounded
-from tocsin.actions.ports import Backend, loop_time
 from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.model import Person, PersonId
 from tocsin.incidents.parsing import people_called
 from tocsin.incidents.permissions import Standing
 from tocsin.slack.accounts import Account
 from tocsin.slack.workspace import SlackWorkspace
+from tocsin.workflows.command import Bounded
+from tocsin.workflows.ports import Backend, loop_time
+from tocsin.workflows.retry import best_effort
 
 KEPT = 10_000
 FIRST_NAMES = 200

@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
 
-from tocsin.actions.best_effort import best_effort
-from tocsin.actions.ports import loop_time
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Incident, PersonId
 from tocsin.incidents.permissions import Asker, Limits, Standing, Verb, permitted
 from tocsin.slack.people import FRESH_SECONDS, STALE_SECONDS, People
 from tocsin.slack.workspace import SlackWorkspace
+from tocsin.workflows.ports import loop_time
+from tocsin.workflows.retry import best_effort
 
 CHECK_SECONDS = 1.0
 """How long somebody who acts is kept waiting for Slack's word on them; an answer is due within three."""

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tocsin.actions.best_effort import best_effort
-from tocsin.actions.ports import loop_time
 from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import ChannelId
+from tocsin.workflows.ports import loop_time
+from tocsin.workflows.retry import best_effort
 
 KEPT = 10_000
 FRESH_SECONDS = 300.0

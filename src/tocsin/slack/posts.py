@@ -9,14 +9,13 @@ from typing import Any
 from slack_sdk.models.blocks import Block
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.actions.behalf import behalf
-from tocsin.actions.bounded import Bounded
 from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import ChannelId, MessageTs
 from tocsin.slack.calls import Answer, Calls, told
 from tocsin.slack.disclosure import Disclosure, is_person
 from tocsin.slack.pace import Urgency
 from tocsin.slack.refusals import UNREADABLE
+from tocsin.workflows.command import Bounded, behalf
 
 EVENT = "tocsin_post"
 PAGE = 200

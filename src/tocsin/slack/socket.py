@@ -15,10 +15,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
-from tocsin.actions.best_effort import best_effort
 from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
 from tocsin.slack.connection import PLANNED, Connection
 from tocsin.slack.tickets import LONGEST_PAUSE, Tickets, pause_after
+from tocsin.workflows.retry import best_effort
 
 CONNECTIONS = 2
 HELLO_SECONDS = 10.0

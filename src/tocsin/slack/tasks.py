@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from tocsin.actions.best_effort import best_effort
+from tocsin.workflows.retry import best_effort
 
 
 class Tasks:

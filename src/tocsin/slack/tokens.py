@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from tocsin.actions.best_effort import best_effort
 from tocsin.incidents.errors import SlackRefused
 from tocsin.slack.desks import Desks
 from tocsin.slack.installing import Installing
+from tocsin.workflows.retry import best_effort
 
 BEFORE = timedelta(hours=2)
 """How long before its end a token is replaced: time enough for an outage, with the old one still good."""

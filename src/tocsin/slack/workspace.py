@@ -13,7 +13,6 @@ from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.actions.ports import Channel
 from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, PersonId, TeamId
 from tocsin.incidents.validation import Place
@@ -33,6 +32,7 @@ from tocsin.slack.views.channel import bookmark_title, is_purpose_of, purpose, t
 from tocsin.slack.views.context import FormContext
 from tocsin.slack.views.declared import already_modal, declared_modal, refused_message, sorry_modal
 from tocsin.slack.views.kit import escape
+from tocsin.workflows.ports import Channel
 
 INVITED_AT_ONCE = 100
 FINE_ALREADY = frozenset({"already_in_channel", "cant_invite_self", "already_pinned"})

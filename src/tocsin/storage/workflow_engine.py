@@ -20,8 +20,6 @@ from dbos import DBOS, DBOSClient, DBOSConfig, SetWorkflowID, StepInfo, Workflow
 from pydantic import TypeAdapter
 from sqlalchemy.exc import SQLAlchemyError
 
-from tocsin.actions.best_effort import best_effort
-from tocsin.actions.ports import Clock, Ended
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import SOMEBODY
 from tocsin.storage.database import (
@@ -40,6 +38,8 @@ from tocsin.storage.database import (
 from tocsin.storage.installations import uninstalled
 from tocsin.storage.serialization import JSON, NotOurs, read_plainly, refuse_foreign
 from tocsin.tracing import trace, traced
+from tocsin.workflows.ports import Clock, Ended
+from tocsin.workflows.retry import best_effort
 
 # What a journal still has in hand, asked from outside, whether or not the bot runs.
 

@@ -18,7 +18,6 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
-from tocsin.actions.ports import Backend, Clock, Introduce
 from tocsin.incidents import export
 from tocsin.incidents.model import PersonId, display_name
 from tocsin.incidents.validation import ago
@@ -28,6 +27,7 @@ from tocsin.web.guard import HEADERS, Guard
 from tocsin.web.install import InstallPages
 from tocsin.web.pages import Endpoint, Pages
 from tocsin.web.sign_in import SignIn
+from tocsin.workflows.ports import Backend, Clock, Introduce
 
 Ready = Callable[[], Sequence[str]]
 

@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.templating import Jinja2Templates
 
-from tocsin.actions.ports import Backend, Clock, Introduce
 from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.export import as_record, holders, nameless
 from tocsin.incidents.model import Incident, PersonId, TimelineEntry
 from tocsin.web.access import Access, Reader
 from tocsin.web.sign_in import SignIn
+from tocsin.workflows.ports import Backend, Clock, Introduce
 
 PAGE = 50
 PART = 8_000

@@ -13,8 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tocsin.actions.ports import Clock, Memory
 from tocsin.incidents.model import Frozen, PersonId
+from tocsin.workflows.ports import Clock, Memory
 
 SECONDS = 12 * 3600
 """A working day: then Slack is asked again who somebody is."""

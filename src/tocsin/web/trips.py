@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tocsin.actions.ports import Clock
 from tocsin.incidents.errors import Unavailable
+from tocsin.workflows.ports import Clock
 
 SECONDS = 600
 """How long somebody may take at Slack; its own code lives as long (Slack, "Installing with OAuth")."""

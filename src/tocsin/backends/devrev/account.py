@@ -11,13 +11,13 @@ from typing import Any, Final
 import structlog
 from pydantic import ValidationError
 
-from tocsin.actions.ports import Clock, Directory
 from tocsin.backends.devrev.client import DevRevClient, DevRevRefused
 from tocsin.backends.devrev.form import Choices, fetch_choices
 from tocsin.backends.devrev.mapping import Keeper, Told, incident_of, permalink_of
 from tocsin.backends.devrev.schemas import IncidentTold, User
 from tocsin.incidents.errors import OutcomeUnknown, Refused, TocsinError, Unavailable
 from tocsin.incidents.model import Frozen, Incident, Person, PersonId, Role, TeamId
+from tocsin.workflows.ports import Clock, Directory
 
 # One DevRev organisation as the other parts of this backend share it: its client, choices and records.
 

@@ -9,7 +9,6 @@ from typing import Final
 
 import structlog
 
-from tocsin.actions.ports import Channel, Clock, Directory, Finding, Memory, Operator
 from tocsin.backends.devrev import changes, mapping
 from tocsin.backends.devrev.account import Crew, Org
 from tocsin.backends.devrev.changes import LACKS, Changing
@@ -33,6 +32,7 @@ from tocsin.incidents.model import (
     TimelineEntry,
 )
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
+from tocsin.workflows.ports import Channel, Clock, Directory, Finding, Memory, Operator
 
 PRIVATE_REFUSAL: Final = LACKS["private"]
 SWEEP_SECONDS: Final = 60.0

@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tocsin.actions.ports import Memory
 from tocsin.backends.devrev import mapping
 from tocsin.backends.devrev.account import Crew, Member, Org, incident_in
 from tocsin.backends.devrev.client import DevRevClient, DevRevRefused
@@ -20,6 +19,7 @@ from tocsin.incidents.errors import OutcomeUnknown, Overtaken, Refused, Unavaila
 from tocsin.incidents.model import Form, Incident, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.transitions import UPDATE_VERBS, VERBS
+from tocsin.workflows.ports import Memory
 
 # The timeline of an incident as comments in DevRev, each there once for its key.
 

@@ -9,7 +9,6 @@ from typing import Any, Final
 import structlog
 from pydantic import TypeAdapter
 
-from tocsin.actions.ports import Memory
 from tocsin.backends.devrev import mapping
 from tocsin.backends.devrev.account import Crew, Member, Org, incident_in
 from tocsin.backends.devrev.client import DevRevRefused
@@ -26,6 +25,7 @@ from tocsin.backends.devrev.schemas import (
 from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.incidents.model import Person, PersonId
 from tocsin.incidents.requests import Declaration
+from tocsin.workflows.ports import Memory
 
 SYNC: Final = "sync_metadata"
 BODY: Final = "body"

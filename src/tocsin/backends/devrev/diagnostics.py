@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from tocsin.actions.ports import Finding
 from tocsin.backends.devrev.account import Org
 from tocsin.incidents.errors import TocsinError
+from tocsin.workflows.ports import Finding
 
 Look = Callable[[Org], Awaitable[Finding]]
 

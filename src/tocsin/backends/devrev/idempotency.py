@@ -17,10 +17,10 @@ from weakref import WeakValueDictionary
 import structlog
 from pydantic import TypeAdapter
 
-from tocsin.actions.ports import Clock, Memory
 from tocsin.backends.devrev.schemas import IncidentTold
 from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
 from tocsin.incidents.model import Frozen
+from tocsin.workflows.ports import Clock, Memory
 
 LOOKS: Final = (2.0, 5.0, 10.0, 15.0, 22.0, 30.0, 38.0, 46.0, 53.0, 60.0, 68.0, 76.0, 83.0, 90.0)
 """Seconds after the end of the wait for an answer at which the list is asked; never more than 8 s apart, so

@@ -10,7 +10,6 @@ from typing import Any
 
 from pydantic import Field
 
-from tocsin.actions.ports import Memory
 from tocsin.backends.devrev.schemas import EnumValue, IncidentTold, StageOn, State
 from tocsin.incidents.model import (
     CustomField,
@@ -25,6 +24,7 @@ from tocsin.incidents.model import (
     SourceMessage,
     Status,
 )
+from tocsin.workflows.ports import Memory
 
 # What DevRev has no field for, and Tocsin therefore remembers of an incident.
 

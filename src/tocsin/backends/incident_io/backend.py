@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from tocsin.actions.ports import Channel, Clock, Finding, Memory, Operator
 from tocsin.backends.incident_io import changes, queries
 from tocsin.backends.incident_io.client import Client, Rejected
 from tocsin.backends.incident_io.create import Choice, Creating
@@ -17,6 +16,7 @@ from tocsin.incidents.errors import Overtaken, Refused
 from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
 from tocsin.incidents.validation import is_of, visible_to
+from tocsin.workflows.ports import Channel, Clock, Finding, Memory, Operator
 
 MOST_LOOKED_AT = 1000
 """How many incidents are looked through for words, which incident.io does not search."""

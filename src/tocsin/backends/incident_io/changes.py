@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tocsin.actions.ports import Memory
 from tocsin.backends.incident_io import schemas
 from tocsin.backends.incident_io.client import Client, Rejected
 from tocsin.backends.incident_io.form import LACKS, read_all
@@ -15,6 +14,7 @@ from tocsin.backends.incident_io.schemas import AttachmentAnswer, ToDoAnswer, Us
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FollowUp, Form, Person, SourceMessage, TimelineEntry, display_name
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
+from tocsin.workflows.ports import Memory
 
 SENT = "sent"
 """What is remembered of something to do until it is known what it became."""

@@ -16,11 +16,11 @@ from typing import Any, Final
 
 import httpx
 
-from tocsin.actions.ports import Operator, loop_time
 from tocsin.backends import tls_context
 from tocsin.incidents.errors import OutcomeUnknown, TocsinError, Unavailable
 from tocsin.incidents.model import Frozen
 from tocsin.tracing import trace
+from tocsin.workflows.ports import Operator, loop_time
 
 # While incident.io refuses our key, it is asked seldom: a few requests, then a pause, then a few again.
 

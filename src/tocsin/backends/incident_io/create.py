@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from pydantic_core import PydanticSerializationError
 
-from tocsin.actions.ports import Clock, Memory
 from tocsin.backends.incident_io import schemas
 from tocsin.backends.incident_io.client import Client, Rejected
 from tocsin.backends.incident_io.form import Account
@@ -17,6 +16,7 @@ from tocsin.backends.incident_io.schemas import IncidentAnswer
 from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
 from tocsin.incidents.model import FieldValue, Frozen, PersonId
 from tocsin.incidents.requests import Declaration
+from tocsin.workflows.ports import Clock, Memory
 
 Version = Literal["v1", "v2"]
 Choice = Literal["auto", "v1", "v2"]

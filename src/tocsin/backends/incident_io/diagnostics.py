@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from uuid import NAMESPACE_URL, uuid5
 
-from tocsin.actions.ports import Finding
 from tocsin.backends.incident_io import schemas
 from tocsin.backends.incident_io.client import Client, Rejected
 from tocsin.backends.incident_io.form import Account
@@ -13,6 +12,7 @@ from tocsin.backends.incident_io.queries import incident_in
 from tocsin.backends.incident_io.schemas import IdentityAnswer
 from tocsin.incidents.errors import TocsinError, Unavailable
 from tocsin.incidents.validation import in_words
+from tocsin.workflows.ports import Finding
 
 KEY, FORM, TWICE = "INCIDENT_IO_API_KEY", "incident.io's configuration", "The same key twice"
 PROBE = str(uuid5(NAMESPACE_URL, "tocsin:doctor:the-same-key-twice"))

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from tocsin.actions.ports import Clock, loop_time
 from tocsin.backends.incident_io import mapping, schemas
 from tocsin.backends.incident_io.client import Client, Rejected, Shut
 from tocsin.backends.incident_io.queries import pages
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import CustomField, FieldOption, Form, IncidentType, Role, Severity
+from tocsin.workflows.ports import Clock, loop_time
 
 T = TypeVar("T", bound=schemas.Answer)
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
-from tocsin.actions.ports import Memory
 from tocsin.backends.incident_io.client import Rejected, Wrong
 from tocsin.backends.incident_io.schemas import (
     Actor,
@@ -43,6 +42,7 @@ from tocsin.incidents.model import (
     Status,
     TeamId,
 )
+from tocsin.workflows.ports import Memory
 
 # incident.io's words and ours: answers of both versions become the same incident.
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from tocsin.actions.ports import Channel, Clock
 from tocsin.backends.local import changes, create, queries
 from tocsin.backends.local.database import IncidentFile, bring_up_to_date, transaction
 from tocsin.backends.local.queries import incident_row, written, written_after
 from tocsin.config import Catalogue
 from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
+from tocsin.workflows.ports import Channel, Clock
 
 MOST_ON_A_PAGE = 250  # incident.io, Incidents V2 List: page_size is at most 250
 

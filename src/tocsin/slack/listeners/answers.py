@@ -10,8 +10,6 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 
-from tocsin.actions.best_effort import best_effort
-from tocsin.actions.promises import NOT_YOURS_NOW
 from tocsin.incidents.errors import Refused, TocsinError, Withheld
 from tocsin.incidents.model import Incident
 from tocsin.slack.desk import Desk, answering
@@ -21,6 +19,8 @@ from tocsin.slack.typed import as_read
 from tocsin.slack.views.declared import sorry_modal
 from tocsin.slack.views.errand import done_modal, said_modal
 from tocsin.slack.views.kit import escape
+from tocsin.workflows.command import NOT_YOURS_NOW
+from tocsin.workflows.retry import best_effort
 
 Asked = Command | Shortcut | Press | Submission
 SORRY = "Something went wrong on our side, and nothing was done. Please try again."

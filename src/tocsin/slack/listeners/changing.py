@@ -12,8 +12,6 @@ from uuid import UUID, uuid5
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
-from tocsin.actions.change import ChangeOrder
-from tocsin.actions.promises import AnyChange, NotChanged
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import Incident, TeamId
 from tocsin.incidents.requests import IncidentChange
@@ -30,6 +28,8 @@ from tocsin.slack.typed import as_read
 from tocsin.slack.views.choose import choose_modal
 from tocsin.slack.views.errand import Errand
 from tocsin.slack.views.kit import escape
+from tocsin.workflows.change import ChangeOrder
+from tocsin.workflows.command import AnyChange, NotChanged
 
 KEYS = UUID("6f1c1c0e-0e0b-5c1f-9a5e-70c51a000002")
 SAVED = "Saved, not through yet. You will be told when it is."

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from tocsin.actions.orders import DeclareOrder
 from tocsin.incidents.model import ChannelId
 from tocsin.slack.desk import Desk
 from tocsin.slack.gestures import Command, Press, Shortcut, Submission
@@ -13,6 +12,7 @@ from tocsin.slack.listeners.assignees import checked_roles
 from tocsin.slack.people import FRESH_SECONDS, STALE_SECONDS
 from tocsin.slack.permits import CHECK_SECONDS
 from tocsin.slack.views.context import FormContext
+from tocsin.workflows.declaration import DeclareOrder
 
 READ_BY_OTHERS = "people of another organisation read that channel"
 UNKNOWN_READERS = "Slack does not say just now who reads that channel"

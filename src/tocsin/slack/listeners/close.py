@@ -8,7 +8,6 @@ from typing import Any
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
-from tocsin.actions.best_effort import best_effort
 from tocsin.incidents.model import FollowUp, Incident
 from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.gestures import Command, Press, Submission
@@ -18,6 +17,7 @@ from tocsin.slack.listeners.submitting import submit_change
 from tocsin.slack.views.close import close_modal, read_close
 from tocsin.slack.views.errand import Errand
 from tocsin.slack.views.kit import escape
+from tocsin.workflows.retry import best_effort
 
 FOLLOW_UP_SECONDS = 0.5
 """How long a form may wait to name what is not done yet."""

@@ -9,11 +9,6 @@ from uuid import UUID, uuid5
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
-from tocsin.actions.best_effort import best_effort
-from tocsin.actions.declare import PATIENCE
-from tocsin.actions.orders import AlreadyDeclared, AnyOutcome, Declared, DeclareOrder
-from tocsin.actions.ports import loop_time
-from tocsin.actions.telling import too_late
 from tocsin.incidents.announcements import announced
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import Form, Incident, Person, SourceMessage
@@ -34,6 +29,11 @@ from tocsin.slack.views.declared import already_modal, declared_modal, loading_m
 from tocsin.slack.views.kit import escape, plain
 from tocsin.slack.views.message import unnamed, unnamed_author
 from tocsin.slack.views.source import name_and_summary
+from tocsin.workflows.declaration import AlreadyDeclared, AnyOutcome, Declared, DeclareOrder
+from tocsin.workflows.declare import PATIENCE
+from tocsin.workflows.notify import too_late
+from tocsin.workflows.ports import loop_time
+from tocsin.workflows.retry import best_effort
 
 # Every key of ours descends from this name; changing it would make two of what is pending.
 KEYS = UUID("6f1c1c0e-0e0b-5c1f-9a5e-70c51a000001")

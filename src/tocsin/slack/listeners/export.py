@@ -5,8 +5,6 @@ from __future__ import annotations
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
-from tocsin.actions.document import DocumentOrder
-from tocsin.actions.export import ExportOrder
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.export import ENDINGS, Format
 from tocsin.incidents.model import Incident, TeamId
@@ -18,6 +16,8 @@ from tocsin.slack.listeners.answers import Asked
 from tocsin.slack.listeners.changing import Way, go, key_of, press, sentence_of
 from tocsin.slack.views.errand import said_modal
 from tocsin.slack.views.kit import escape
+from tocsin.workflows.export import ExportOrder
+from tocsin.workflows.postmortem import DocumentOrder
 
 
 def read_format(text: str) -> Format:

@@ -8,9 +8,6 @@ import re
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
-from tocsin.actions.best_effort import best_effort
-from tocsin.actions.follow_up import CompleteOrder, FollowUpOrder
-from tocsin.actions.promises import AnyChange
 from tocsin.incidents.model import FollowUp, Incident, PersonId, TeamId
 from tocsin.incidents.requests import FollowUpRequest
 from tocsin.slack.desk import Delivery, Desk, being_answered, patience_left
@@ -29,6 +26,9 @@ from tocsin.slack.typed import as_read, mentioned
 from tocsin.slack.views.errand import Errand
 from tocsin.slack.views.follow_up import follow_up_modal, kind_of, read_follow_up
 from tocsin.slack.views.kit import escape
+from tocsin.workflows.command import AnyChange
+from tocsin.workflows.followups import CompleteOrder, FollowUpOrder
+from tocsin.workflows.retry import best_effort
 
 _GAP = " \t\n,:;.–—-"
 """What may stand between what is to be done and by whom."""

@@ -7,12 +7,12 @@ import asyncio
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
-from tocsin.actions.best_effort import best_effort
 from tocsin.slack.desk import Desk
 from tocsin.slack.gestures import Command, Press
 from tocsin.slack.listeners.answers import Asked
 from tocsin.slack.views.help import help_message
 from tocsin.slack.views.kit import plain
+from tocsin.workflows.retry import best_effort
 
 LOOK_SECONDS = 1.0
 """How long help may look whose channel it is; it says the same in another order without."""

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable
 
 from slack_bolt.context.ack.async_ack import AsyncAck
 
-from tocsin.actions.best_effort import best_effort
-from tocsin.actions.open_now import OpenIncidents
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import PersonId
 from tocsin.incidents.requests import DeclareRequest, IncidentFilter
@@ -17,6 +15,8 @@ from tocsin.slack.gestures import Happening, Press
 from tocsin.slack.listeners.declare import open_form
 from tocsin.slack.views.context import FormContext
 from tocsin.slack.views.home import HomePage, closed_home, home_view
+from tocsin.workflows.queries import OpenIncidents
+from tocsin.workflows.retry import best_effort
 
 CLOSED_SHOWN = 5
 TOGETHER_SECONDS = 1.0

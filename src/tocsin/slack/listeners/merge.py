@@ -7,7 +7,6 @@ from itertools import islice
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
-from tocsin.actions.promises import AnyChange
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Incident
 from tocsin.slack.desk import Delivery, Desk
@@ -20,6 +19,7 @@ from tocsin.slack.typed import as_read, references_in
 from tocsin.slack.views.close import merge_modal
 from tocsin.slack.views.errand import Errand
 from tocsin.slack.views.kit import escape, one
+from tocsin.workflows.command import AnyChange
 
 
 async def _opened(desk: Desk, asked: Asked, incident: Incident, trouble: str) -> View:

@@ -11,8 +11,6 @@ from uuid import uuid5
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
-from tocsin.actions.note import NoteOrder
-from tocsin.actions.promises import AnyChange
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, TeamId, TimelineEntry
 from tocsin.incidents.requests import TEXT_LIMIT
@@ -31,6 +29,8 @@ from tocsin.slack.views.kit import escape
 from tocsin.slack.views.message import unnamed, unnamed_author
 from tocsin.slack.views.note import note_modal, read_note
 from tocsin.slack.views.source import kept_text
+from tocsin.workflows.command import AnyChange
+from tocsin.workflows.timeline import NoteOrder
 
 NOTED = "noted:"
 CARRIED = 1400

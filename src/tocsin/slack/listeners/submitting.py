@@ -8,7 +8,6 @@ from typing import Any
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
-from tocsin.actions.promises import AnyChange, Changed, NotChanged
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import Incident
 from tocsin.incidents.transitions import Ending
@@ -19,6 +18,7 @@ from tocsin.slack.listeners.changing import change
 from tocsin.slack.listeners.errands import allowed, called
 from tocsin.slack.views.errand import Errand, saving_modal
 from tocsin.slack.views.kit import escape
+from tocsin.workflows.command import AnyChange, Changed, NotChanged
 
 Again = Callable[[Incident, str], Awaitable[View]]
 """The form once more, of the incident as it is now, with what was typed and a trouble in mrkdwn."""

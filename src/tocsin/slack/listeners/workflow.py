@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid5
 
-from tocsin.actions.orders import DeclareOrder
 from tocsin.incidents.announcements import announced
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import ChannelId, Form, Person, PersonId
@@ -20,6 +19,7 @@ from tocsin.slack.listeners.checking import UNKNOWN_READERS, WITHHELD
 from tocsin.slack.listeners.declare import KEYS
 from tocsin.slack.permits import CHECK_SECONDS
 from tocsin.slack.views.step import read_step
+from tocsin.workflows.declaration import DeclareOrder
 
 DECLARE = "declare_incident"
 """What Slack knows the step by (Slack, custom steps: the callback id)."""

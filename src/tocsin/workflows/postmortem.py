@@ -8,10 +8,11 @@ from typing import Literal, Protocol
 
 import structlog
 
-from tocsin.actions.attempts import Trouble, attempt
-from tocsin.actions.export import Filing, fetch_named, in_full
-from tocsin.actions.ports import Introduce, Journal
-from tocsin.actions.promises import (
+from tocsin.incidents.errors import Refused, SlackRefused
+from tocsin.incidents.model import ChannelId, Frozen, Incident, MessageTs, Person, TeamId, TimelineEntry
+from tocsin.incidents.postmortem import CANVAS_LIMIT, document, document_name
+from tocsin.workflows.channels import BEGUN, DOCUMENT, Faces, Withdrawing, fitting_channel, withdraw_documents
+from tocsin.workflows.command import (
     AnyChange,
     AskedOrder,
     Changed,
@@ -20,17 +21,9 @@ from tocsin.actions.promises import (
     NotChanged,
     Promises,
 )
-from tocsin.actions.withdraw import (
-    BEGUN,
-    DOCUMENT,
-    Faces,
-    Withdrawing,
-    fitting_channel,
-    withdraw_documents,
-)
-from tocsin.incidents.errors import Refused, SlackRefused
-from tocsin.incidents.model import ChannelId, Frozen, Incident, MessageTs, Person, TeamId, TimelineEntry
-from tocsin.incidents.postmortem import CANVAS_LIMIT, document, document_name
+from tocsin.workflows.export import Filing, fetch_named, in_full
+from tocsin.workflows.ports import Introduce, Journal
+from tocsin.workflows.retry import Trouble, attempt
 
 log = structlog.get_logger()
 

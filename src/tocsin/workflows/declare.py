@@ -9,13 +9,13 @@ from uuid import NAMESPACE_OID, uuid5
 
 import structlog
 
-from tocsin.actions.alarming import Alarms
-from tocsin.actions.attempts import SLACK_ATTEMPTS
-from tocsin.actions.behalf import act_for
-from tocsin.actions.best_effort import best_effort, patiently, without_end
-from tocsin.actions.bounded import Bounded
-from tocsin.actions.gathering import Gathering
-from tocsin.actions.orders import (
+from tocsin.incidents.errors import Refused, Unavailable
+from tocsin.incidents.model import Incident, PersonId, SourceMessage, TeamId, TimelineEntry
+from tocsin.incidents.requests import Declaration
+from tocsin.incidents.validation import channel_name, visible_to
+from tocsin.workflows.alerts import Alarms
+from tocsin.workflows.command import REFUSALS, Bounded, Waiting, WaitingRoom, act_for
+from tocsin.workflows.declaration import (
     OUTCOME,
     AlreadyDeclared,
     AnyOutcome,
@@ -24,16 +24,12 @@ from tocsin.actions.orders import (
     NotDeclared,
     Outcome,
 )
-from tocsin.actions.ports import Backend, Journal, Ledger
-from tocsin.actions.promises import REFUSALS
-from tocsin.actions.sheltering import VERB as SHELTER
-from tocsin.actions.sheltering import Shelter
-from tocsin.actions.telling import too_late
-from tocsin.actions.waiting import Waiting, WaitingRoom
-from tocsin.incidents.errors import Refused, Unavailable
-from tocsin.incidents.model import Incident, PersonId, SourceMessage, TeamId, TimelineEntry
-from tocsin.incidents.requests import Declaration
-from tocsin.incidents.validation import channel_name, visible_to
+from tocsin.workflows.fallback_channel import VERB as SHELTER
+from tocsin.workflows.fallback_channel import Shelter
+from tocsin.workflows.notify import too_late
+from tocsin.workflows.ports import Backend, Journal, Ledger
+from tocsin.workflows.publish import Gathering
+from tocsin.workflows.retry import SLACK_ATTEMPTS, best_effort, patiently, without_end
 
 log = structlog.get_logger()
 VERB = "declare"

@@ -11,10 +11,9 @@ from uuid import uuid4
 import structlog
 from pydantic import TypeAdapter
 
-from tocsin.actions.attempts import ALL_DAY
-from tocsin.actions.best_effort import best_effort, patiently
-from tocsin.actions.ports import Memory, loop_time
 from tocsin.incidents.errors import Unavailable
+from tocsin.workflows.ports import Memory, loop_time
+from tocsin.workflows.retry import ALL_DAY, best_effort, patiently
 
 T = TypeVar("T")
 Say = Callable[[str, str, bool], Awaitable[None]]

@@ -6,14 +6,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from tocsin.actions.attempts import ALL_DAY, Trouble, attempt
-from tocsin.actions.following import Showing
-from tocsin.actions.opening import opened_channel, private_names
-from tocsin.actions.ports import Backend, Channel, Journal
-from tocsin.actions.withdraw import PRIVATE, Faces
 from tocsin.incidents.model import Card, ChannelId, Incident, PersonId, TeamId
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.validation import Place
+from tocsin.workflows.channels import PRIVATE, Faces, opened_channel, private_names
+from tocsin.workflows.ports import Backend, Channel, Journal
+from tocsin.workflows.retry import ALL_DAY, Trouble, attempt
+from tocsin.workflows.sync import Showing
 
 
 class Moving(Showing, Protocol):

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from tocsin.actions.attempts import Trouble, attempt
-from tocsin.actions.ports import Introduce, Journal
-from tocsin.actions.promises import (
+from tocsin.incidents.errors import Refused
+from tocsin.incidents.export import FORMAT_NAMES, Format, Whole, exported, file_name
+from tocsin.incidents.model import Frozen, Incident, PersonId, TeamId, TimelineEntry
+from tocsin.workflows.command import (
     AnyChange,
     AskedOrder,
     Changed,
@@ -18,9 +19,8 @@ from tocsin.actions.promises import (
     Promises,
     Telling,
 )
-from tocsin.incidents.errors import Refused
-from tocsin.incidents.export import FORMAT_NAMES, Format, Whole, exported, file_name
-from tocsin.incidents.model import Frozen, Incident, PersonId, TeamId, TimelineEntry
+from tocsin.workflows.ports import Introduce, Journal
+from tocsin.workflows.retry import Trouble, attempt
 
 VERB = "export"
 

@@ -1,16 +1,30 @@
-"""What people are told of a declaration: in its window, else in a message to them alone."""
+"""Messages about a declaration: in the modal, in private, in its channel, in announcement channels."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
-from typing import Any
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, Protocol
 
-from tocsin.actions.attempts import ALL_DAY, SLACK_ATTEMPTS, Trouble, attempt, sentences
-from tocsin.actions.best_effort import best_effort, patiently
-from tocsin.actions.orders import AlreadyDeclared, AnyOutcome, Declared, DeclareOrder, NotDeclared
-from tocsin.actions.ports import Journal, Workspace
-from tocsin.actions.waiting import Waiting
-from tocsin.incidents.model import Incident, PersonId
+from tocsin.incidents.errors import Refused, Unavailable, Withheld
+from tocsin.incidents.model import Card, ChannelId, Incident, PersonId
+from tocsin.incidents.validation import Place
+from tocsin.workflows.command import Waiting
+from tocsin.workflows.declaration import AlreadyDeclared, AnyOutcome, Declared, DeclareOrder, NotDeclared
+from tocsin.workflows.ports import Backend, Journal, Workspace
+from tocsin.workflows.retry import (
+    ALL_DAY,
+    SLACK_ATTEMPTS,
+    Trouble,
+    attempt,
+    best_effort,
+    patiently,
+    sentences,
+)
+
+# What people are told of a declaration: in its window, else in a message to them alone.
 
 
 class Telling:
@@ -170,3 +184,154 @@ def _declared(incident: Incident) -> str:
     where = f"; carry on in <#{incident.slack_channel_id}>" if incident.slack_channel_id else ""
     at = f" ({incident.permalink})" if incident.permalink else ""
     return f"What you declared is through: it is {incident.reference}{at}{where}."
+
+
+# Answer the workflow whose step has declared: with what became of it, so that its next steps may go on.
+
+PAUSES = (0.1, 0.2, 0.5, 1, 2, 4, 8, 15, 30)
+"""Seconds between two looks for the incident's channel; a workflow waits no longer for it than a minute."""
+
+
+class Steps(Protocol):
+    """Workflows that wait for the end of a step."""
+
+    async def complete_step(self, run: str, outputs: Mapping[str, str], *, about: Incident | None) -> None:
+        """The step is done; nothing happens when the workflow does not wait for it any more.
+
+        Raises Withheld where the incident that its outputs are about is private.
+        """
+        ...
+
+    async def fail_step(self, run: str, sentence: str) -> None:
+        """The step was not done, and why."""
+        ...
+
+
+class Answering:
+    """One instance for each workspace."""
+
+    def __init__(self, *, backend: Backend, workspace: Steps, journal: Journal) -> None:
+        self._backend = backend
+        self._workspace = workspace
+        self._journal = journal
+
+    def steps(self, order: DeclareOrder, outcome: AnyOutcome) -> list[Awaitable[Any]]:
+        """The step of a declaration's story that answers its workflow; none where a person declared."""
+        if not order.run:
+            return []
+        return [
+            attempt(
+                self._journal,
+                "answer the workflow",
+                "The workflow could not be answered",
+                lambda _: self.answer(order, outcome),
+                attempts=ALL_DAY,
+            )
+        ]
+
+    async def answer(self, order: DeclareOrder, outcome: AnyOutcome) -> None:
+        """Say to the workflow what became of the declaration; saying it again changes nothing.
+
+        What a workflow is told its later steps may post anywhere, and its log is read by whoever may change
+        it. So of a private incident it is told no more than that the step is done.
+        """
+        if isinstance(outcome, NotDeclared):
+            await self._workspace.fail_step(order.run, outcome.in_full)
+            return
+        incident = await self._in_its_channel(outcome.incident)
+        outputs = {
+            "reference": incident.reference,
+            "permalink": incident.permalink or "",
+            "channel": incident.slack_channel_id,
+        }
+        told = {name: value for name, value in outputs.items() if value}
+        try:
+            await self._workspace.complete_step(order.run, told, about=incident)
+        except Withheld:
+            await self._workspace.complete_step(order.run, {}, about=None)
+
+    async def _in_its_channel(self, incident: Incident) -> Incident:
+        """The incident with its channel; without one where that has not come within a minute."""
+        for pause in PAUSES:
+            if incident.slack_channel_id or incident.is_private:
+                break
+            await asyncio.sleep(pause)
+            with suppress(Unavailable):
+                incident = await self._backend.find(incident.id) or incident
+        return incident
+
+
+# What the rules say of an incident besides the usual: where else it is announced, which groups come.
+
+Post = Callable[[DeclareOrder, Incident, Place, bool], Awaitable[Card]]
+"""Posts the card in a place, and remembers where it is; told whether it may be there already."""
+
+
+class Announcing:
+    """Each announcement and each user group is a step of the declaration's story.
+
+    What the rules say was decided when it was declared, so that each life of a story does the same.
+    """
+
+    def __init__(self, *, workspace: Workspace, journal: Journal, announce: str | None, post: Post) -> None:
+        self._workspace = workspace
+        self._journal = journal
+        self._announce = announce
+        self._post = post
+
+    def steps(self, order: DeclareOrder, incident: Incident) -> list[Awaitable[Any]]:
+        """All of them, to be done side by side; none for a private incident."""
+        if incident.is_private:
+            return []
+        announced = [self._announced(order, incident, channel) for channel in order.announcement.channels]
+        return announced + self.invitations(order, incident)
+
+    def invitations(self, order: DeclareOrder, incident: Incident) -> list[Awaitable[Any]]:
+        """The user groups alone, for a channel that came late; nobody comes before there is one."""
+        if incident.is_private:
+            return []
+        return [self._brought_in(incident, group) for group in order.announcement.invite]
+
+    def _announced(self, order: DeclareOrder, incident: Incident, channel: str) -> Awaitable[Any]:
+        return attempt(
+            self._journal,
+            f"announce it in {channel}",
+            f"It could not be announced in <#{channel}>",
+            partial(self._announce_in, order, incident, channel),
+            Card | None,
+            ALL_DAY,
+        )
+
+    async def _announce_in(
+        self, order: DeclareOrder, incident: Incident, channel: str, again: bool
+    ) -> Card | None:
+        """The card, unless this channel has it already."""
+        declared_here = channel == order.origin and order.thread is None and not order.withheld
+        if channel == self._announce or declared_here:
+            return None
+        return await self._post(order, incident, Place(place="announcement", to=channel), again)
+
+    def _brought_in(self, incident: Incident, group: str) -> Awaitable[Any]:
+        return attempt(
+            self._journal,
+            f"bring {group} in",
+            f"{_called(group)} could not be brought into the channel",
+            partial(self._bring_in, incident, group),
+            attempts=ALL_DAY,
+        )
+
+    async def _bring_in(self, incident: Incident, group: str, _again: bool) -> None:
+        if not incident.slack_channel_id:
+            return
+        people = await self._workspace.group(group)
+        if people is None:
+            named = group if group.startswith("@") else "a user group that the rules name"
+            raise Refused(f"{named} could not be brought in: Slack knows no such user group")
+        left_out = await self._workspace.invite(ChannelId(incident.slack_channel_id), people, incident)
+        if left_out:
+            raise Refused(f"{len(left_out)} of {_called(group)} could not be brought into the channel")
+
+
+def _called(group: str) -> str:
+    """A user group in mrkdwn; Slack shows an id as the group's handle (Slack, mentioning groups)."""
+    return group if group.startswith("@") else f"<!subteam^{group}>"

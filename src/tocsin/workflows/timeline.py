@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from tocsin.actions.best_effort import without_end
-from tocsin.actions.ports import Journal
-from tocsin.actions.promises import (
+from tocsin.incidents.errors import Refused
+from tocsin.incidents.model import Person, TeamId, TimelineEntry
+from tocsin.incidents.requests import TEXT_LIMIT
+from tocsin.incidents.validation import cleaned, is_visible
+from tocsin.workflows.command import (
     AnyChange,
     Change,
     Changed,
@@ -18,10 +20,8 @@ from tocsin.actions.promises import (
     Promises,
     Telling,
 )
-from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import Person, TeamId, TimelineEntry
-from tocsin.incidents.requests import TEXT_LIMIT
-from tocsin.incidents.validation import cleaned, is_visible
+from tocsin.workflows.ports import Journal
+from tocsin.workflows.retry import without_end
 
 VERB = "note"
 

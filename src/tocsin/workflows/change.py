@@ -1,4 +1,4 @@
-"""What follows a change in Slack, each part of it a step of the change's story."""
+"""Changes of an incident, and what each changes in Slack."""
 
 from __future__ import annotations
 
@@ -7,18 +7,40 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from tocsin.actions.attempts import ALL_DAY, SLACK_ATTEMPTS, Trouble, attempt, sentences
-from tocsin.actions.following import OWN_PLACES, Following
-from tocsin.actions.hide import Hiding, Moving
-from tocsin.actions.ports import Journal
-from tocsin.actions.promises import Changed, KeepsIncidents
-from tocsin.actions.withdraw import NEWS, POSTING, Faces, fitting_channel, withdraw_news, withdraw_posts
-from tocsin.incidents.errors import OutcomeUnknown, Refused
-from tocsin.incidents.model import ChannelId, Incident, MessageTs, Person, PersonId, TeamId, TimelineEntry
+from tocsin.incidents.errors import OutcomeUnknown, Overtaken, Refused
+from tocsin.incidents.model import (
+    ChannelId,
+    Form,
+    Incident,
+    MessageTs,
+    Person,
+    PersonId,
+    TeamId,
+    TimelineEntry,
+)
 from tocsin.incidents.requests import IncidentChange
-from tocsin.incidents.transitions import NAMELESS, Ending
+from tocsin.incidents.transitions import NAMELESS, Ending, checked, ended, said
 from tocsin.incidents.updates import News, news_of, summary_of
-from tocsin.incidents.validation import in_words
+from tocsin.incidents.validation import in_words, visible_to
+from tocsin.workflows.alerts import Alarms
+from tocsin.workflows.channels import NEWS, POSTING, Faces, fitting_channel, withdraw_news, withdraw_posts
+from tocsin.workflows.command import (
+    AnyChange,
+    Change,
+    Changed,
+    KeepsIncidents,
+    Kept,
+    NotChanged,
+    Order,
+    Promises,
+    Telling,
+)
+from tocsin.workflows.make_private import Hiding, Moving
+from tocsin.workflows.ports import Journal
+from tocsin.workflows.retry import ALL_DAY, SLACK_ATTEMPTS, Trouble, attempt, sentences, without_end
+from tocsin.workflows.sync import OWN_PLACES, Following
+
+# What follows a change in Slack, each part of it a step of the change's story.
 
 MISTAKE_TIME = timedelta(minutes=10)
 """How long after a declaration its posts are taken back when it is canceled as a mistake."""
@@ -312,3 +334,114 @@ class Aftermath:
 
     def _slack(self, incident: Incident) -> Speaking:
         return self._workspace(TeamId(incident.slack_team_id))
+
+
+# Change an incident: commit to it, change it where it is kept, and have everything in Slack follow.
+
+VERB = "change"
+GONE = "That incident is not here any more."
+
+
+class ChangeOrder(Order):
+    """A change, with the verb it was asked with and when the next update is due.
+
+    `ending` is `close`, `reopen`, `accept`, `decline`, `merge` or `cancel`: it decides the status.
+    `next_update_minutes` asks for an update in so many minutes; 0 stops asking, None leaves it as it is.
+    """
+
+    change: IncidentChange
+    ending: Ending | None = None
+    next_update_minutes: int | None = None
+
+    @property
+    def key(self) -> str:
+        return self.change.key
+
+    @property
+    def by(self) -> Person:
+        return self.change.by
+
+    @property
+    def asked_at(self) -> datetime:
+        return self.change.at
+
+    def keyed(self, key: str) -> ChangeOrder:
+        return self.model_copy(update={"change": self.change.model_copy(update={"key": key})})
+
+
+class ChangeIncident(Kept[ChangeOrder]):
+    """Every verb that changes an incident. One instance serves the whole process."""
+
+    def __init__(
+        self,
+        *,
+        backend: KeepsIncidents,
+        journal: Journal,
+        form: Callable[[], Awaitable[Form]],
+        workspace: Callable[[TeamId], Telling],
+        aftermath: Aftermath,
+        alarms: Alarms,
+        saw: Callable[[Incident], None],
+    ) -> None:
+        """`saw` hears of each changed incident at once: what has become private is listed to nobody else."""
+        self._backend = backend
+        self._journal = journal
+        self._form = form
+        self._aftermath = aftermath
+        self._alarms = alarms
+        self._saw = saw
+        self._promises = Promises(
+            verb=VERB,
+            order=ChangeOrder,
+            journal=journal,
+            workspace=workspace,
+            do=self._do,
+            after=self._after,
+        )
+
+    async def _do(self, order: ChangeOrder) -> AnyChange:
+        find = self._backend.find
+        before: Incident | None = await self._journal.step(
+            "look at the incident",
+            lambda _: without_end(lambda: find(order.incident_id), "look at an incident"),
+            Incident | None,
+        )
+        if before is None:
+            return NotChanged(sentence=GONE)
+        return await self._journal.step(
+            "change the incident",
+            lambda _: without_end(lambda: self._change(order, before), "change an incident"),
+            Change,
+        )
+
+    async def _change(self, order: ChangeOrder, before: Incident) -> AnyChange:
+        try:
+            form = await self._form()
+            change = order.change
+            if order.ending is not None:
+                change = ended(change, order.ending, before, form)
+            change = checked(await self._merging(change), before, form)
+            after = await self._alarms.watched("backend", lambda: self._backend.change(before.id, change))
+        except Refused as refusal:
+            overtaken = isinstance(refusal, Overtaken)
+            return NotChanged(sentence=refusal.sentence, fields=refusal.fields, overtaken=overtaken)
+        self._saw(after)
+        return Changed(incident=after, said=said(before, after, change), before=before, change=change)
+
+    async def _merging(self, change: IncidentChange) -> IncidentChange:
+        """The change with the reference of the incident that this one is part of, as it is written there."""
+        if change.merged_into is None:
+            return change
+        other = await self._backend.find(change.merged_into)
+        if other is None or not visible_to(change.by.slack_user_id, other):
+            sentence = f"There is no incident {change.merged_into}."
+            raise Refused(sentence, {"merged_into": sentence})
+        return change.model_copy(update={"merged_into": other.reference})
+
+    async def _after(self, order: ChangeOrder, done: Changed) -> None:
+        await self._aftermath.of_change(
+            done,
+            done.change or order.change,
+            ending=order.ending,
+            next_update_minutes=order.next_update_minutes,
+        )

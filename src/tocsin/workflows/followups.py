@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from tocsin.actions.attempts import attempt
-from tocsin.actions.best_effort import without_end
-from tocsin.actions.ports import Journal
-from tocsin.actions.promises import (
+from tocsin.incidents.errors import Refused
+from tocsin.incidents.model import ChannelId, FollowUp, Incident, MessageTs, Person, TeamId
+from tocsin.incidents.requests import FollowUpRequest
+from tocsin.incidents.transitions import follow_up_checked
+from tocsin.incidents.validation import FOLLOW_UP_WORDS
+from tocsin.workflows.channels import Faces, Withdrawing, fitting_channel
+from tocsin.workflows.command import (
     PATIENCE,
     AnyChange,
     Change,
@@ -21,12 +24,8 @@ from tocsin.actions.promises import (
     Promises,
     Telling,
 )
-from tocsin.actions.withdraw import Faces, Withdrawing, fitting_channel
-from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import ChannelId, FollowUp, Incident, MessageTs, Person, TeamId
-from tocsin.incidents.requests import FollowUpRequest
-from tocsin.incidents.transitions import follow_up_checked
-from tocsin.incidents.validation import FOLLOW_UP_WORDS
+from tocsin.workflows.ports import Journal
+from tocsin.workflows.retry import attempt, without_end
 
 VERB_ADD, VERB_COMPLETE = "add a follow-up", "complete a follow-up"
 LACKED = {"action": "action", "follow_up": "follow-up"}

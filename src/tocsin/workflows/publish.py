@@ -6,20 +6,25 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
-from tocsin.actions.announcing import Announcing
-from tocsin.actions.answering import Answering, Steps
-from tocsin.actions.arriving import A_DAY, PATIENCE_SECONDS, Arrival, unnamed
-from tocsin.actions.attempts import ALL_DAY, Trouble, attempt
-from tocsin.actions.following import Showing, Watched, snapshot
-from tocsin.actions.opening import opened_channel, private_names
-from tocsin.actions.orders import AnyOutcome, Declared, DeclareOrder
-from tocsin.actions.ports import Backend, Channel, Clock, Journal
-from tocsin.actions.telling import Telling
-from tocsin.actions.waiting import Waiting
-from tocsin.actions.withdraw import PRIVATE, fitting_channel
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Card, ChannelId, Incident, TimelineEntry
 from tocsin.incidents.validation import Place, channel_name, in_words, places
+from tocsin.workflows.channels import (
+    A_DAY,
+    PATIENCE_SECONDS,
+    PRIVATE,
+    Arrival,
+    fitting_channel,
+    opened_channel,
+    private_names,
+    unnamed,
+)
+from tocsin.workflows.command import Waiting
+from tocsin.workflows.declaration import AnyOutcome, Declared, DeclareOrder
+from tocsin.workflows.notify import Announcing, Answering, Steps, Telling
+from tocsin.workflows.ports import Backend, Channel, Clock, Journal
+from tocsin.workflows.retry import ALL_DAY, Trouble, attempt
+from tocsin.workflows.sync import Showing, Watched, snapshot
 
 CHANNEL_NAMES = 9
 CHANNEL_ATTEMPTS = 4

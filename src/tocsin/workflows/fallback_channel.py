@@ -9,16 +9,15 @@ from contextvars import Context
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
-from tocsin.actions.attempts import ALL_DAY, Trouble, attempt
-from tocsin.actions.best_effort import best_effort, patiently
-from tocsin.actions.opening import opened_channel
-from tocsin.actions.orders import DeclareOrder
-from tocsin.actions.ports import Backend, Channel, Clock, Journal, Ledger, Memory, Workspace
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import UNDECLARED, Incident, PersonId, Role, RoleAssignment, Status, TeamId
 from tocsin.incidents.model import Person as Somebody
 from tocsin.incidents.requests import Declaration
 from tocsin.incidents.validation import channel_name
+from tocsin.workflows.channels import opened_channel
+from tocsin.workflows.declaration import DeclareOrder
+from tocsin.workflows.ports import Backend, Channel, Clock, Journal, Ledger, Memory, Workspace
+from tocsin.workflows.retry import ALL_DAY, Trouble, attempt, best_effort, patiently
 
 VERB = "shelter"
 AFTER_SECONDS = 40.0

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
 
-from tocsin.actions.alarming import Alarms
-from tocsin.actions.best_effort import best_effort
-from tocsin.actions.ports import Backend, Memory
 from tocsin.incidents.errors import TocsinError, Unavailable
 from tocsin.incidents.model import FieldOption, Form
+from tocsin.workflows.alerts import Alarms
+from tocsin.workflows.ports import Backend, Memory
+from tocsin.workflows.retry import best_effort
 
 REFRESH_SECONDS = 60.0
 COLD_SECONDS = 5.0

@@ -6,26 +6,21 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from tocsin.actions import change, document, export, note
-from tocsin.actions.aftermath import Aftermath, Speaking
-from tocsin.actions.alarming import Alarms
-from tocsin.actions.archive import Archiving, Departures, Leaving
-from tocsin.actions.change import ChangeIncident
-from tocsin.actions.current import CurrentIncidents
-from tocsin.actions.document import Documents, Writing
-from tocsin.actions.export import Exports
-from tocsin.actions.find import Channels, FindIncidents
-from tocsin.actions.follow_up import FollowUps, Listing
-from tocsin.actions.following import Following, Watched
-from tocsin.actions.note import Notes
-from tocsin.actions.open_now import OpenIncidents
-from tocsin.actions.ports import Backend, Clock, Introduce, Journal
-from tocsin.actions.promises import KeepsIncidents
-from tocsin.actions.remind import Remind, Reminders, Reminding
-from tocsin.actions.unfurl import Unfurl
-from tocsin.actions.watching import Watching
 from tocsin.incidents.model import Form, TeamId
 from tocsin.incidents.postmortem import Afterwards
+from tocsin.workflows import change, export, postmortem, timeline
+from tocsin.workflows.alerts import Alarms
+from tocsin.workflows.archive import Archiving, Departures, Leaving
+from tocsin.workflows.change import Aftermath, ChangeIncident, Speaking
+from tocsin.workflows.command import KeepsIncidents
+from tocsin.workflows.export import Exports
+from tocsin.workflows.followups import FollowUps, Listing
+from tocsin.workflows.ports import Backend, Clock, Introduce, Journal
+from tocsin.workflows.postmortem import Documents, Writing
+from tocsin.workflows.queries import Channels, CurrentIncidents, FindIncidents, OpenIncidents
+from tocsin.workflows.reminders import Remind, Reminders, Reminding
+from tocsin.workflows.sync import Following, Unfurl, Watched, Watching
+from tocsin.workflows.timeline import Notes
 
 
 class Slack(Speaking, Listing, Reminding, Writing, Leaving, Protocol):
@@ -63,9 +58,9 @@ class Managing:
         """The durable part of each verb, by the name that the journal knows it by."""
         return {
             change.VERB: self.change.story,
-            note.VERB: self.notes.story,
+            timeline.VERB: self.notes.story,
             export.VERB: self.exports.story,
-            document.VERB: self.documents.story,
+            postmortem.VERB: self.documents.story,
             **self.follow_ups.stories(),
         }
 

@@ -1,15 +1,157 @@
-"""Where an incident may be shown, and taking back what was posted where it does not belong any more."""
+"""Channels of incidents: created or awaited, and posts in them taken back."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
-from tocsin.actions.ports import Ledger
 from tocsin.incidents.errors import SlackRefused, Unavailable
-from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs
+from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, PersonId
 from tocsin.incidents.postmortem import document_name
+from tocsin.incidents.validation import channel_name
+from tocsin.workflows.ports import Backend, Channel, Journal, Ledger, Workspace
+from tocsin.workflows.retry import Trouble, attempt
+
+# Open an incident's channel under the first name that is free, and once, however often it is tried.
+
+
+class Opening(Protocol):
+    async def create_channel(self, name: str, incident: Incident, *, private: bool) -> Channel: ...
+
+    async def find_own_channel(
+        self, names: Collection[str], incident: Incident, *, private: bool
+    ) -> Channel | None: ...
+
+
+def private_names(incident: Incident) -> list[str]:
+    """Names for the channel into which an incident moves that becomes private; the last one is free."""
+    endings = ("private", f"private-{incident.id[-12:].lower()}")
+    return [channel_name(incident.reference, incident.name, ending) for ending in endings]
+
+
+async def opened_channel(
+    slack: Opening, incident: Incident, names: Iterable[str], *, private: bool, again: bool
+) -> Channel:
+    """A new channel, or with `again` the one that an earlier attempt made whose answer was lost.
+
+    A name is given once (Slack, conversations.create: `name_taken`), so asking for it again is safe, and only
+    where it is taken does anybody go through the bot's channels. Raises SlackRefused when all are taken.
+    """
+    for name in names:
+        try:
+            return await slack.create_channel(name, incident, private=private)
+        except SlackRefused as refusal:
+            if refusal.code != "name_taken":
+                raise
+        if again and (ours := await slack.find_own_channel([name], incident, private=private)) is not None:
+            return ours
+    raise SlackRefused("conversations.create", "name_taken")
+
+
+# The channel of an incident whose backend opens it by itself: asked for until it is there.
+
+PATIENCE_SECONDS = 600.0
+"""When the reporter is told that the channel has not come; it is asked for still."""
+
+A_DAY = 86_400.0
+LONGEST_PAUSE = 60.0
+
+
+def pauses() -> Iterator[float]:
+    """Seconds between two looks: one within the first second, then every five at most for a minute."""
+    passed = pause = 0.5
+    yield pause
+    while True:
+        pause = min(pause * 1.6, 4.5 if passed < 60 else LONGEST_PAUSE)
+        spread = pause * random.uniform(0.8, 1.0)
+        passed += spread
+        yield spread
+
+
+class Membership(Protocol):
+    async def members(self, channel: ChannelId) -> Sequence[PersonId] | None: ...
+
+
+async def seen_by(slack: Membership, incident: Incident, person: PersonId | None) -> Incident:
+    """The incident with its channel if this person is in it, else without. Raises Unavailable.
+
+    Where the bot cannot see who is in a channel, nobody is.
+    """
+    members: Sequence[PersonId] = ()
+    if incident.slack_channel_id:
+        with suppress(SlackRefused):
+            members = await slack.members(ChannelId(incident.slack_channel_id)) or ()
+    if person is not None and person in members:
+        return incident
+    return unnamed(incident)
+
+
+def unnamed(incident: Incident) -> Incident:
+    """The incident without its channel."""
+    return incident.model_copy(update={"slack_channel_id": "", "slack_channel_name": ""})
+
+
+class Arrival:
+    """Steps of a declaration's story that wait for the channel."""
+
+    def __init__(self, *, backend: Backend, workspace: Workspace, ledger: Ledger, journal: Journal) -> None:
+        self._backend = backend
+        self._workspace = workspace
+        self._ledger = ledger
+        self._journal = journal
+
+    def awaited(self, incident: Incident, name: str, seconds: float) -> Awaitable[Channel | Trouble]:
+        """The channel, asked for at most so many seconds in each process."""
+        return self._journal.step(name, lambda _: self._asked_for(incident, seconds), Channel | Trouble)
+
+    async def _asked_for(self, incident: Incident, seconds: float) -> Channel | Trouble:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        if incident.slack_channel_id:
+            return await self._known(incident)
+        for pause in pauses():
+            await asyncio.sleep(pause)
+            found = None
+            # Whoever opens the channel may also be out of reach for a while.
+            with suppress(Unavailable):
+                found = await self._backend.find(incident.id)
+            if found is not None and found.slack_channel_id:
+                return await self._known(found)
+            if loop.time() > until:
+                break
+        minutes = round(seconds / 60)
+        return Trouble(trouble=f"Its channel has not been opened within {minutes} minutes", passing=True)
+
+    async def _known(self, incident: Incident) -> Channel:
+        channel = Channel(id=ChannelId(incident.slack_channel_id), name=incident.slack_channel_name)
+        with suppress(Unavailable):
+            await self._ledger.remember_channel(channel.id, incident.id)
+        return channel
+
+    async def may_be_named(self, incident: Incident, channel: Channel) -> bool:
+        """Whether the cards may name the channel: a private one only to a reporter who is in it.
+
+        Where the bot cannot see who is in it, nobody is told its name.
+        """
+        if not incident.is_private:
+            return True
+
+        async def look(_: bool) -> list[str]:
+            with suppress(SlackRefused):
+                return list(await self._workspace.members(channel.id) or ())
+            return []
+
+        seen = await attempt(
+            self._journal, "see who is in the channel", "Its members are not known", look, list[str]
+        )
+        return not isinstance(seen, Trouble) and incident.creator.slack_user_id in seen
+
+
+# Where an incident may be shown, and taking back what was posted where it does not belong any more.
 
 NEWS = "news:"
 """What the ledger calls a piece of news outside the incident's own channel; its `ts` comes after it."""

@@ -9,12 +9,12 @@ from typing import Protocol
 
 import structlog
 
-from tocsin.actions.best_effort import best_effort
-from tocsin.actions.ports import Backend, Clock
-from tocsin.actions.withdraw import Faces, Withdrawing, fitting_channel
 from tocsin.incidents.errors import Refused, SlackRefused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, Person, TeamId, TimelineEntry
 from tocsin.incidents.postmortem import NOTICE, Afterwards, Departure, departure
+from tocsin.workflows.channels import Faces, Withdrawing, fitting_channel
+from tocsin.workflows.ports import Backend, Clock
+from tocsin.workflows.retry import best_effort
 
 log = structlog.get_logger()
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from tocsin.actions.best_effort import best_effort
-from tocsin.actions.ports import Backend, Clock
-from tocsin.actions.withdraw import Withdrawing
 from tocsin.incidents.errors import Refused, SlackRefused
 from tocsin.incidents.model import ChannelId, Incident, Person, TeamId
 from tocsin.incidents.updates import Reminder
+from tocsin.workflows.channels import Withdrawing
+from tocsin.workflows.ports import Backend, Clock
+from tocsin.workflows.retry import best_effort
 
 LOOK_SECONDS = 5.0
 MOST_MINUTES = 24 * 60

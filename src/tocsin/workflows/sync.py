@@ -1,0 +1,480 @@
+"""Cards, topics and link previews kept equal to the backend, which is polled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+import structlog
+
+from tocsin.incidents.errors import OutcomeUnknown, SlackRefused, Unavailable, Withheld
+from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, TeamId
+from tocsin.incidents.requests import IncidentFilter
+from tocsin.incidents.validation import channel_name
+from tocsin.workflows.alerts import Alarms
+from tocsin.workflows.channels import (
+    UNFURL,
+    UNKNOWN,
+    Faces,
+    Withdrawing,
+    fitting_channel,
+    seen_by,
+    unfurled,
+    withdraw_posts,
+)
+from tocsin.workflows.command import KeepsIncidents
+from tocsin.workflows.ports import Backend, Channel, Workspace
+from tocsin.workflows.queries import OpenIncidents
+from tocsin.workflows.retry import ALL_DAY, best_effort, patiently
+
+# Show an incident below a link to its page, and have that follow the incident as its cards do.
+
+log = structlog.get_logger()
+
+MOST_LINKS = 30
+"""Messages below which one incident is shown; each is edited when it changes, so there is an end to it."""
+
+LATE_SECONDS = 30.0
+"""How long after we gave up waiting for its answer Slack may still do what it was asked."""
+
+
+class Shows(Protocol):
+    """A workspace in which people post links."""
+
+    def faces(self, incident: Incident) -> Mapping[str, str]: ...
+
+    async def unfurl(self, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]) -> None:
+        """Show each incident below the message, by the address that was posted."""
+        ...
+
+    async def fold(self, channel: ChannelId, ts: MessageTs, url: str) -> None:
+        """Show nothing of an incident below the message any more."""
+        ...
+
+
+class Unfurl:
+    """One instance serves the whole process."""
+
+    def __init__(self, *, backend: Backend, ledger: Faces, workspace: Callable[[TeamId], Shows]) -> None:
+        self._backend = backend
+        self._ledger = ledger
+        self._workspace = workspace
+
+    async def __call__(
+        self, team: TeamId, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]
+    ) -> None:
+        """Show public incidents below the message in which these addresses were posted.
+
+        Where it is shown is kept before it is shown, so that it can be taken back whatever happens meanwhile.
+        Raises Unavailable; asking again shows nothing twice.
+        """
+        workspace = self._workspace(team)
+        wanted = {url: one for url, one in shown.items() if await self._has_room(one)}
+        if not wanted:
+            return
+        for url, incident in wanted.items():
+            await self._ledger.remember_face(incident.id, channel, f"{UNFURL}{ts} {url}", "")
+        try:
+            await _show(workspace, self._ledger, channel, ts, wanted)
+        except Withheld as refusal:
+            _not_shown(refusal)
+            for url, incident in wanted.items():
+                await _take_back(workspace, self._ledger, incident, channel, f"{UNFURL}{ts} {url}")
+            return
+        except SlackRefused as refusal:
+            _not_shown(refusal)
+            for url, incident in wanted.items():
+                await self._ledger.forget_face(incident.id, channel, f"{UNFURL}{ts} {url}")
+            return
+        for url, incident in wanted.items():
+            await self._keep_true(workspace, channel, f"{UNFURL}{ts} {url}", incident)
+
+    async def _has_room(self, incident: Incident) -> bool:
+        faces = await self._ledger.faces(incident.id)
+        return not incident.is_private and sum(thing.startswith(UNFURL) for _, thing in faces) < MOST_LINKS
+
+    async def _keep_true(self, workspace: Shows, channel: ChannelId, thing: str, incident: Incident) -> None:
+        """What became of the incident while its link was being shown is shown, too."""
+        now = await self._backend.find(incident.id)
+        if now is None or now.is_private:
+            await _take_back(workspace, self._ledger, incident, channel, thing)
+            return
+        if workspace.faces(now)["card"] != workspace.faces(incident)["card"]:
+            ts, url = unfurled(thing)
+            await _show(workspace, self._ledger, channel, ts, {url: now})
+        await self._ledger.remember_face(now.id, channel, thing, workspace.faces(now)["card"])
+
+
+def edits(
+    workspace: Shows, ledger: Faces, incident: Incident, known: Mapping[tuple[str, str], str]
+) -> list[Awaitable[None]]:
+    """What has to be done so that every link that shows the incident shows it as it is now."""
+    face = workspace.faces(incident)["card"]
+
+    async def edit(channel: ChannelId, thing: str) -> None:
+        ts, url = unfurled(thing)
+        try:
+            await _show(workspace, ledger, channel, ts, {url: incident})
+        except Withheld as refusal:
+            _not_shown(refusal)
+            await _take_back(workspace, ledger, incident, channel, thing)
+        except SlackRefused as refusal:
+            # The message is gone, or its link is.
+            _not_shown(refusal)
+            await ledger.forget_face(incident.id, channel, thing)
+        else:
+            await ledger.remember_face(incident.id, channel, thing, face)
+
+    stale = [place for place, shown in known.items() if place[1].startswith(UNFURL) and shown != face]
+    return [edit(ChannelId(channel), thing) for channel, thing in stale]
+
+
+async def _show(
+    workspace: Shows, ledger: Faces, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]
+) -> None:
+    """Show the incidents, and have them followed where nobody knows whether they are shown.
+
+    Raises OutcomeUnknown, SlackRefused and Withheld.
+    """
+    try:
+        await workspace.unfurl(channel, ts, shown)
+    except OutcomeUnknown:
+        await _may_be_shown(ledger, channel, ts, shown)
+        # Whoever took it back meanwhile may have been quicker than Slack, and noted that nothing is shown.
+        await asyncio.sleep(LATE_SECONDS)
+        await _may_be_shown(ledger, channel, ts, shown)
+        raise
+
+
+async def _may_be_shown(
+    ledger: Faces, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]
+) -> None:
+    for url, incident in shown.items():
+        await ledger.remember_face(incident.id, channel, f"{UNFURL}{ts} {url}", "")
+        await ledger.remember_watched(incident.id, UNKNOWN)
+
+
+async def _take_back(
+    workspace: Shows, ledger: Faces, incident: Incident, channel: ChannelId, thing: str
+) -> None:
+    """Show nothing of it any more: tried until it is done, and after a restart by the next look at it.
+
+    Also where it was not let pass now: an earlier attempt, or an earlier state of it, may stand there.
+    """
+    await ledger.remember_face(incident.id, channel, thing, "")
+    await ledger.remember_watched(incident.id, UNKNOWN)
+    ts, url = unfurled(thing)
+    await patiently(lambda _: workspace.fold(channel, ts, url), again=False, attempts=ALL_DAY)
+    await ledger.forget_face(incident.id, channel, thing)
+
+
+def _not_shown(refusal: SlackRefused | Withheld) -> None:
+    log.warning("not done", doing="show a link", because=refusal.sentence)
+
+
+# Everything that shows an incident follows it: its cards, and its channel's topic, bookmark and name.
+#
+# Changes that come together are one edit, and what would look the same is not edited at all.
+
+TOGETHER_SECONDS = 0.2
+"""Changes within so many seconds are shown at once."""
+
+OWN_PLACES = frozenset({"headline", "reporter"})
+"""Where a private incident's card may be: its own channel, and a message to who declared it."""
+
+CHANNEL_NAMES = 9
+
+
+class Showing(Workspace, Withdrawing, Shows, Protocol):
+    """What Slack lets us change of what we showed before."""
+
+    def faces(self, incident: Incident) -> Mapping[str, str]:
+        """What would be shown of it: `card`, `topic`, `purpose` and `bookmark`, each in a few characters."""
+        ...
+
+    async def rebookmark(self, channel: ChannelId, incident: Incident) -> None:
+        """Give the bookmark with the permalink its new name."""
+        ...
+
+    async def name_of_channel(self, channel: ChannelId) -> str:
+        """What it is called now, whoever named it."""
+        ...
+
+    async def rename_channel(self, channel: ChannelId, name: str, incident: Incident) -> Channel: ...
+
+
+class Watched(Faces, Protocol):
+    """What open incidents were when last looked at."""
+
+    async def watched(self) -> Mapping[str, str]: ...
+
+    async def remember_shown(self, incident: Incident, card: Card, face: str, seen: str) -> None:
+        """Both that a card shows this face, and what the incident was then, or neither."""
+        ...
+
+
+def snapshot(incident: Incident) -> str:
+    """What an incident is, whenever it became so."""
+    return incident.model_copy(update={"updated_at": incident.created_at}).model_dump_json()
+
+
+class Following:
+    """Brings what is shown up to date; one instance for the whole process."""
+
+    def __init__(
+        self,
+        *,
+        backend: Backend,
+        ledger: Watched,
+        workspace: Callable[[TeamId], Showing],
+        shown: Callable[[Incident], None] = lambda incident: None,
+        ended: Callable[[Incident], Awaitable[None]] | None = None,
+    ) -> None:
+        """`shown` hears of each incident as it is now, before what shows it is brought up to date.
+
+        `ended` hears of those that have ended.
+        """
+        self._told = shown
+        self._ended = ended
+        self._backend = backend
+        self._ledger = ledger
+        self._workspace = workspace
+        self._soon: dict[str, asyncio.Future[None]] = {}
+        self._before: dict[str, Incident] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
+
+    async def bring_up_to_date(self, incident_id: str, before: Incident | None = None) -> None:
+        """Have everything show what the incident is now; `before` is what it showed when last we knew.
+
+        Raises Unavailable when not everything could be reached; asking again does only what is left.
+        """
+        if before is not None:
+            self._before.setdefault(incident_id, before)
+        soon = self._soon.get(incident_id)
+        if soon is not None:
+            await asyncio.shield(soon)
+            return
+        # Whoever comes first does it for all who come meanwhile, in their own task: none outlives its story.
+        soon = self._soon[incident_id] = asyncio.get_running_loop().create_future()
+        try:
+            await self._together(incident_id)
+        except BaseException as error:
+            cut_short = not isinstance(error, Exception)
+            soon.set_exception(Unavailable("Tocsin is stopping.") if cut_short else error)
+            # Perhaps nobody else waited for it.
+            soon.exception()
+            raise
+        else:
+            soon.set_result(None)
+        finally:
+            if self._soon.get(incident_id) is soon:
+                self._soon.pop(incident_id)
+
+    async def _together(self, incident_id: str) -> None:
+        await asyncio.sleep(TOGETHER_SECONDS)
+        # Whoever comes from now on waits for the next turn: this one may have read the incident already.
+        self._soon.pop(incident_id, None)
+        before = self._before.get(incident_id)
+        turn = self._turns.setdefault(incident_id, asyncio.Lock())
+        async with turn:
+            incident = await self._backend.find(incident_id)
+            if incident is not None:
+                self._told(incident)
+                is_open = incident.incident_status.is_open
+                if self._ended is not None and not is_open:
+                    await self._ended(incident)
+                await self._show(incident, before)
+                await self._ledger.remember_watched(incident.id, snapshot(incident) if is_open else None)
+        if self._before.get(incident_id) is before:
+            self._before.pop(incident_id, None)
+        if incident_id not in self._soon:
+            self._turns.pop(incident_id, None)
+
+    async def _show(self, incident: Incident, before: Incident | None) -> None:
+        workspace = self._workspace(TeamId(incident.slack_team_id))
+        known = await self._ledger.faces(incident.id)
+        were = workspace.faces(before) if before is not None else {}
+        now = workspace.faces(incident)
+        own = await fitting_channel(workspace, self._ledger, incident)
+        cards = await self._ledger.cards(incident.id)
+        seen = [(card, await self._as_seen(workspace, incident, card)) for card in cards]
+        # Nothing is waited for from here on until all of it is done: what is begun here is done, too.
+        changes = [] if incident.is_private else edits(workspace, self._ledger, incident, known)
+        if incident.is_private:
+            changes.append(
+                _allowed(withdraw_posts(workspace, self._ledger, incident, kept=OWN_PLACES), "withdraw")
+            )
+        for card, shown in seen:
+            if incident.is_private and (card.place != "reporter" and card.channel != own):
+                continue
+            face = now["card"] if shown is incident else workspace.faces(shown)["card"]
+            if known.get((card.channel, card.ts), were.get("card")) != face:
+                changes.append(self._edit(workspace, shown, card, face))
+        if own is not None:
+            for thing in ("topic", "purpose", "bookmark"):
+                if known.get((own, thing), were.get(thing)) != now[thing]:
+                    changes.append(self._furnish(workspace, incident, thing, now[thing]))
+            if before is not None and before.name != incident.name:
+                changes.append(self._rename(workspace, incident))
+        troubles = [done for done in await asyncio.gather(*changes, return_exceptions=True) if done]
+        _raise_the_worst(troubles)
+
+    async def _as_seen(self, workspace: Showing, incident: Incident, card: Card) -> Incident:
+        """The incident as this card may show it.
+
+        A private channel that the backend opened is named to a reporter who is in it, and to no other.
+        """
+        hosted = getattr(self._backend, "makes_channel", False)
+        if hosted and incident.is_private and card.place == "reporter":
+            return await seen_by(workspace, incident, incident.creator.slack_user_id)
+        return incident
+
+    async def _edit(self, workspace: Showing, incident: Incident, card: Card, face: str) -> None:
+        await _allowed(workspace.update_card(incident, card), "edit a card")
+        await self._ledger.remember_face(incident.id, card.channel, card.ts, face)
+
+    async def _furnish(self, workspace: Showing, incident: Incident, thing: str, face: str) -> None:
+        channel = ChannelId(incident.slack_channel_id)
+        change = {
+            "topic": workspace.set_topic,
+            "purpose": workspace.set_purpose,
+            "bookmark": workspace.rebookmark,
+        }[thing]
+        await _allowed(change(channel, incident), f"set the {thing}")
+        await self._ledger.remember_face(incident.id, channel, thing, face)
+
+    async def _rename(self, workspace: Showing, incident: Incident) -> None:
+        """The channel's name follows the incident's, unless the backend or people named it."""
+        if getattr(self._backend, "makes_channel", False):
+            return
+        id_ = ChannelId(incident.slack_channel_id)
+        names = [channel_name(incident.reference, incident.name, n) for n in range(1, CHANNEL_NAMES + 1)]
+        try:
+            now = await workspace.name_of_channel(id_)
+            if now in names:
+                # An earlier attempt may have ended before it was noted.
+                if now != incident.slack_channel_name:
+                    await self._backend.set_channel(incident.id, Channel(id=id_, name=now))
+            elif now == incident.slack_channel_name:
+                await self._backend.set_channel(incident.id, await _renamed(workspace, id_, names, incident))
+        except (SlackRefused, Withheld) as refusal:
+            log.warning("not done", doing="rename the channel", because=refusal.sentence)
+
+
+async def _renamed(
+    workspace: Showing, channel: ChannelId, names: Sequence[str], incident: Incident
+) -> Channel:
+    """The channel with the first of these names that is free. Raises SlackRefused and Withheld."""
+    for name in names[:-1]:
+        try:
+            return await workspace.rename_channel(channel, name, incident)
+        except SlackRefused as refusal:
+            if refusal.code != "name_taken":
+                raise
+    return await workspace.rename_channel(channel, names[-1], incident)
+
+
+async def _allowed(edit: Awaitable[None], doing: str) -> None:
+    """What Slack or the gate will not have stays as it is, and is written down: so it would be every time."""
+    try:
+        await edit
+    except (SlackRefused, Withheld) as refusal:
+        log.warning("not done", doing=doing, because=refusal.sentence)
+
+
+def _raise_the_worst(troubles: Sequence[object]) -> None:
+    """A mistake of ours before somebody who could not be reached: waiting helps with that alone."""
+    failed = [trouble for trouble in troubles if isinstance(trouble, BaseException)]
+    for trouble in sorted(failed, key=lambda one: isinstance(one, Unavailable)):
+        raise trouble
+
+
+# Look at open incidents where they are kept: what changed there shows in Slack within a minute.
+
+LOOK_SECONDS = 20.0
+"""Three looks a minute: one may fail, and a change still shows within the minute."""
+
+PAGE = 100
+AT_ONCE = 20
+"""Each waits a moment for changes that come together: one after the other, many would take minutes."""
+MOST_WATCHED = 2_000
+"""The newest of the open incidents, where there are more."""
+
+OPEN = IncidentFilter(is_open=True)
+
+
+class Watching:
+    """One instance serves the whole process; what it saw outlives it."""
+
+    def __init__(
+        self,
+        *,
+        backend: KeepsIncidents,
+        ledger: Watched,
+        following: Following,
+        alarms: Alarms,
+        open_now: OpenIncidents,
+    ) -> None:
+        self._backend = backend
+        self._ledger = ledger
+        self._following = following
+        self._alarms = alarms
+        self._open_now = open_now
+        self._one_look = asyncio.Lock()
+        self.most = MOST_WATCHED
+
+    async def keep_watch(self) -> None:
+        """For ever: look, and have Slack follow; what fails is tried again at the next look."""
+        while True:
+            async with best_effort("look at the open incidents"):
+                await self.look()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Bring up to date what is not as it was seen last. Raises Unavailable and Refused."""
+        async with self._one_look:
+            await self._look()
+
+    async def _look(self) -> None:
+        self._open_now.looks()
+        seen = await self._ledger.watched()
+        found = await self._alarms.watched("backend", self._open)
+        self._open_now.looked(found)
+        changed = [incident for incident in found if seen.get(incident.id) != snapshot(incident)]
+        for first in range(0, len(changed), AT_ONCE):
+            await asyncio.gather(*(self._follow(one, seen) for one in changed[first : first + AT_ONCE]))
+        for incident_id in seen.keys() - {incident.id for incident in found}:
+            await self._gone(incident_id, _was(seen[incident_id]))
+
+    async def _open(self) -> list[Incident]:
+        found: list[Incident] = []
+        while len(found) < self.most:
+            limit = min(PAGE, self.most - len(found))
+            page = await self._backend.matching(OPEN, after=found[-1].id if found else None, limit=limit)
+            found += page
+            if len(page) < limit:
+                break
+        return found
+
+    async def _follow(self, incident: Incident, seen: Mapping[str, str]) -> None:
+        # One that is new shows what it is: only a card whose face is known to be another is edited.
+        was = _was(seen.get(incident.id, UNKNOWN)) or incident
+        async with best_effort("follow an incident"):
+            await self._following.bring_up_to_date(incident.id, was)
+
+    async def _gone(self, incident_id: str, was: Incident | None) -> None:
+        """Has Slack follow an incident that was seen, and is not among those that are looked at any more.
+
+        It has ended, or is older than as many as are looked at: then whoever changes it here has its cards
+        follow.
+        """
+        async with best_effort("follow an incident that is looked at no more"):
+            await self._following.bring_up_to_date(incident_id, was)
+            now = await self._backend.find(incident_id)
+            if now is None or now.incident_status.is_open:
+                await self._ledger.remember_watched(incident_id, None)
+
+
+def _was(seen: str) -> Incident | None:
+    return Incident.model_validate_json(seen) if seen != UNKNOWN else None
