@@ -22,7 +22,7 @@ from tocsin.config import Catalogue
 from tocsin.rulebook import KEYS, read_rules
 from tocsin.settings import Settings
 from tocsin.slack import routes
-from tocsin.slack.views.help import help_message
+from tocsin.slack.views.home import help_message
 
 pytestmark = pytest.mark.house
 

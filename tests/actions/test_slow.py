@@ -13,8 +13,7 @@ from fakes.readings import deliver, how_many, last_delivery, newest, pressed, se
 
 from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
 from tocsin.incidents.requests import IncidentChange
-from tocsin.slack.views.declare import read_declare
-from tocsin.slack.views.declared import saved_modal
+from tocsin.slack.views.declare import read_declare, saved_modal
 from tocsin.workflows.ports import loop_time
 
 LATEST_ACKNOWLEDGEMENT = 2.5

@@ -264,7 +264,7 @@ def unescaped_card(original: Function, incident: Any) -> str:
     "a name is not escaped in a topic",
     breaks="I5",
     scenario="by command",
-    instead_of="tocsin.slack.views.channel:_fitting",
+    instead_of="tocsin.slack.views.card:_fitting",
 )
 def unescaped_topic(original: Function, text: str) -> str:
     return unescape(original(text))
@@ -528,7 +528,7 @@ def no_answer(original: Function, *args: Any) -> list[Any]:
     "the window shows another reference",
     breaks="I8",
     scenario="by command",
-    instead_of="tocsin.slack.views.declared:declared_modal",
+    instead_of="tocsin.slack.views.declare:declared_modal",
 )
 def another_reference(original: Function, incident: Any, *args: Any) -> Any:
     number = int(incident.reference.removeprefix("INC-"))

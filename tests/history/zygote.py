@@ -34,7 +34,7 @@ from history.deaths import DEATHS
 from history.planting import StandIn, plant
 from tocsin import settings
 from tocsin.slack import gestures
-from tocsin.slack.views import kit
+from tocsin.slack.views import blocks
 from tocsin.workflows import declaration
 
 LONGEST_LIFE = 600
@@ -72,7 +72,7 @@ IMPORTED = (
     settings,
     declaration,
     gestures,
-    kit,
+    blocks,
 )
 
 

@@ -19,13 +19,25 @@ from tocsin.config import Catalogue
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.incidents.validation import channel_name, cleaned
-from tocsin.slack.views.card import card, card_text
-from tocsin.slack.views.channel import BOOKMARK_LIMIT, TOPIC_LIMIT, bookmark_title, purpose, topic
-from tocsin.slack.views.context import FormContext
-from tocsin.slack.views.declare import declare_modal
-from tocsin.slack.views.declared import already_modal, declared_modal, refused_message, sorry_modal
-from tocsin.slack.views.help import help_message
-from tocsin.slack.views.source import name_and_summary
+from tocsin.slack.views.card import (
+    BOOKMARK_LIMIT,
+    TOPIC_LIMIT,
+    bookmark_title,
+    card,
+    card_text,
+    purpose,
+    topic,
+)
+from tocsin.slack.views.declare import (
+    already_modal,
+    declare_modal,
+    declared_modal,
+    refused_message,
+    sorry_modal,
+)
+from tocsin.slack.views.home import help_message
+from tocsin.slack.views.message_text import name_and_summary
+from tocsin.slack.views.metadata import FormContext
 
 SOME, MANY = 150, 1_700
 """Incidents with six texts in each: of many, more than 10,000 go through every renderer."""

@@ -20,10 +20,9 @@ from tocsin.config import Catalogue
 from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.export import ENDINGS, as_csv, as_json, exported
 from tocsin.incidents.requests import DeclareRequest
-from tocsin.slack.views.card import card, card_text
-from tocsin.slack.views.channel import bookmark_title, topic
-from tocsin.slack.views.context import FormContext
+from tocsin.slack.views.card import bookmark_title, card, card_text, topic
 from tocsin.slack.views.declare import declare_modal
+from tocsin.slack.views.metadata import FormContext
 from tocsin.web.app import web_app
 from tocsin.workflows.export import fetch_whole
 

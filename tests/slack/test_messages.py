@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, TEXT_LIMIT
-from tocsin.slack.views.message import unnamed
-from tocsin.slack.views.source import GOES_ON, kept_text, name_and_summary
+from tocsin.slack.views.message_text import GOES_ON, kept_text, name_and_summary, unnamed
 
 CASES: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent.parent / "data" / "messages.json").read_text(encoding="utf-8")

@@ -7,11 +7,11 @@ import pytest
 from tocsin.config import Catalogue
 from tocsin.incidents.model import ChannelId
 from tocsin.incidents.requests import DeclareRequest
+from tocsin.slack.views.blocks import paragraph
 from tocsin.slack.views.card import _card, card
-from tocsin.slack.views.context import FormContext
 from tocsin.slack.views.declare import _drawn, declare_modal
-from tocsin.slack.views.gallery import _incident
-from tocsin.slack.views.kit import paragraph
+from tocsin.slack.views.metadata import FormContext
+from tocsin.slack.views.samples import _incident
 
 FORM = Catalogue.from_toml({}).form()
 INCIDENT = _incident(FORM)

@@ -14,7 +14,7 @@ from fakes.readings import block_ids, deliver, settled
 from slack_emulator.model import View
 from tocsin.incidents.permissions import NOT_SEEN
 from tocsin.slack import routes
-from tocsin.slack.views.errand import Errand
+from tocsin.slack.views.metadata import Errand
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -32,14 +32,20 @@ from tocsin.incidents.model import (
 )
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.slack.routes import help_anywhere, help_here
-from tocsin.slack.views.card import card, card_text
-from tocsin.slack.views.channel import bookmark_title, purpose, topic
-from tocsin.slack.views.context import FormContext
-from tocsin.slack.views.declare import declare_modal, read_declare
-from tocsin.slack.views.declared import already_modal, declared_modal, loading_modal, saved_modal, sorry_modal
-from tocsin.slack.views.help import help_message
-from tocsin.slack.views.kit import escape
-from tocsin.slack.views.source import name_and_summary
+from tocsin.slack.views.blocks import escape
+from tocsin.slack.views.card import bookmark_title, card, card_text, purpose, topic
+from tocsin.slack.views.declare import (
+    already_modal,
+    declare_modal,
+    declared_modal,
+    loading_modal,
+    read_declare,
+    saved_modal,
+    sorry_modal,
+)
+from tocsin.slack.views.home import help_message
+from tocsin.slack.views.message_text import name_and_summary
+from tocsin.slack.views.metadata import FormContext
 
 WIDE, LONG = "W" * 75, "<&>" * 700
 KINDS = ("text", "link", "numeric", "single_select", "multi_select")

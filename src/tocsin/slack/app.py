@@ -32,7 +32,7 @@ from tocsin.slack.disclosure import NOTHING
 from tocsin.slack.events import Heard
 from tocsin.slack.gestures import Command, Happening, Press, Shortcut, Submission, Suggestion
 from tocsin.slack.listeners.choose import ask_whether
-from tocsin.slack.views.declared import sorry_modal
+from tocsin.slack.views.declare import sorry_modal
 from tocsin.tracing import traced
 from tocsin.workflows.retry import best_effort
 

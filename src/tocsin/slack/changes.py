@@ -16,11 +16,15 @@ from tocsin.slack.crowd import WorkspacePeople
 from tocsin.slack.disclosure import NOTHING, posted_to
 from tocsin.slack.pace import Urgency
 from tocsin.slack.posts import Posts
-from tocsin.slack.views.card import card, card_text
-from tocsin.slack.views.channel import bookmark_title, purpose, topic
-from tocsin.slack.views.kit import escape
-from tocsin.slack.views.leaving import kept_message, leaving_message
-from tocsin.slack.views.news import follow_up_message, news_message, reminder_message
+from tocsin.slack.views.blocks import escape
+from tocsin.slack.views.card import bookmark_title, card, card_text, purpose, topic
+from tocsin.slack.views.notifications import (
+    follow_up_message,
+    kept_message,
+    leaving_message,
+    news_message,
+    reminder_message,
+)
 from tocsin.workflows.ports import Channel
 
 ALREADY_GONE = frozenset({"message_not_found", "channel_not_found"})

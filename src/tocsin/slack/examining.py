@@ -18,7 +18,7 @@ from tocsin.slack import routes
 from tocsin.slack.access import Access, fetch_socket_address
 from tocsin.slack.calls import asked
 from tocsin.slack.scopes import SCOPES
-from tocsin.slack.views.gallery import messages, modals
+from tocsin.slack.views.samples import messages, modals
 from tocsin.workflows.ports import Finding
 
 HELLO_SECONDS = 10.0

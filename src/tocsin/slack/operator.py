@@ -6,7 +6,7 @@ import structlog
 
 from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import PersonId
-from tocsin.slack.views.kit import escape
+from tocsin.slack.views.blocks import escape
 from tocsin.slack.workspace import SlackWorkspace
 
 log = structlog.get_logger()

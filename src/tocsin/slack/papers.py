@@ -13,8 +13,8 @@ from tocsin.slack.calls import Calls, told
 from tocsin.slack.disclosure import posted_to
 from tocsin.slack.pace import Urgency
 from tocsin.slack.posts import Posts
-from tocsin.slack.views.kit import escape
-from tocsin.slack.views.paper import written_message
+from tocsin.slack.views.blocks import escape
+from tocsin.slack.views.notifications import written_message
 
 GONE = frozenset({"canvas_not_found", "file_not_found", "file_deleted"})
 

@@ -35,7 +35,7 @@ from tocsin.slack.listeners import (
 from tocsin.slack.meant import find_meant
 from tocsin.slack.scopes import SCOPES
 from tocsin.slack.typed import First, first_word, typed_word
-from tocsin.slack.views.step import DECLARE_STEP
+from tocsin.slack.views.workflow_step import DECLARE_STEP
 
 Listener = Callable[..., Coroutine[Any, Any, None]]
 

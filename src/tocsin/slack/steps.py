@@ -12,7 +12,7 @@ from tocsin.incidents.model import ChannelId, Incident, PersonId
 from tocsin.slack.calls import Call, Calls
 from tocsin.slack.disclosure import NOTHING, Anybody, Disclosure
 from tocsin.slack.pace import Urgency
-from tocsin.slack.views.kit import escape
+from tocsin.slack.views.blocks import escape
 
 ENDED = frozenset({"execution_not_in_running_state", "function_execution_not_found"})
 """Slack, functions.completeSuccess: it was answered before, or the workflow was stopped."""

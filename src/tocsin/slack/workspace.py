@@ -27,11 +27,10 @@ from tocsin.slack.pace import Urgency
 from tocsin.slack.papers import WorkspacePapers
 from tocsin.slack.posts import Posts
 from tocsin.slack.steps import WorkspaceSteps
-from tocsin.slack.views.card import card, card_text
-from tocsin.slack.views.channel import bookmark_title, is_purpose_of, purpose, topic
-from tocsin.slack.views.context import FormContext
-from tocsin.slack.views.declared import already_modal, declared_modal, refused_message, sorry_modal
-from tocsin.slack.views.kit import escape
+from tocsin.slack.views.blocks import escape
+from tocsin.slack.views.card import bookmark_title, card, card_text, is_purpose_of, purpose, topic
+from tocsin.slack.views.declare import already_modal, declared_modal, refused_message, sorry_modal
+from tocsin.slack.views.metadata import FormContext
 from tocsin.workflows.ports import Channel
 
 INVITED_AT_ONCE = 100

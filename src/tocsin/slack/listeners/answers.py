@@ -16,9 +16,9 @@ from tocsin.slack.desk import Desk, answering
 from tocsin.slack.disclosure import NOTHING, Disclosure, shown_to
 from tocsin.slack.gestures import Command, Press, Shortcut, Submission
 from tocsin.slack.typed import as_read
-from tocsin.slack.views.declared import sorry_modal
-from tocsin.slack.views.errand import done_modal, said_modal
-from tocsin.slack.views.kit import escape
+from tocsin.slack.views.blocks import escape
+from tocsin.slack.views.declare import sorry_modal
+from tocsin.slack.views.metadata import done_modal, said_modal
 from tocsin.workflows.command import NOT_YOURS_NOW
 from tocsin.workflows.retry import best_effort
 

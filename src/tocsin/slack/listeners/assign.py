@@ -14,9 +14,9 @@ from tocsin.slack.listeners.answers import Asked
 from tocsin.slack.listeners.changing import Opened, Unclear, Way, changed, go, press
 from tocsin.slack.listeners.persons import person_meant
 from tocsin.slack.listeners.submitting import submit_change
-from tocsin.slack.views.assign import ROLE, assign_modal, read_assign
-from tocsin.slack.views.errand import Errand
-from tocsin.slack.views.kit import escape
+from tocsin.slack.views.blocks import escape
+from tocsin.slack.views.metadata import Errand
+from tocsin.slack.views.update import ROLE, assign_modal, read_assign
 
 
 def _opened(verb: str) -> Opened:

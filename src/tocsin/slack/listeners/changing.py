@@ -25,9 +25,9 @@ from tocsin.slack.listeners.declare import open_declare
 from tocsin.slack.listeners.errands import Aim, Uncertain, aimed, allowed, called
 from tocsin.slack.permits import CHECK_SECONDS
 from tocsin.slack.typed import as_read
-from tocsin.slack.views.choose import choose_modal
-from tocsin.slack.views.errand import Errand
-from tocsin.slack.views.kit import escape
+from tocsin.slack.views.blocks import escape
+from tocsin.slack.views.lists import choose_modal
+from tocsin.slack.views.metadata import Errand
 from tocsin.workflows.change import ChangeOrder
 from tocsin.workflows.command import AnyChange, NotChanged
 

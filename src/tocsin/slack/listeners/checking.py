@@ -11,7 +11,7 @@ from tocsin.slack.gestures import Command, Press, Shortcut, Submission
 from tocsin.slack.listeners.assignees import checked_roles
 from tocsin.slack.people import FRESH_SECONDS, STALE_SECONDS
 from tocsin.slack.permits import CHECK_SECONDS
-from tocsin.slack.views.context import FormContext
+from tocsin.slack.views.metadata import FormContext
 from tocsin.workflows.declaration import DeclareOrder
 
 READ_BY_OTHERS = "people of another organisation read that channel"

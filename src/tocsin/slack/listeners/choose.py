@@ -20,11 +20,10 @@ from tocsin.slack.listeners.declare import open_form
 from tocsin.slack.listeners.errands import Uncertain, aimed, allowed, called
 from tocsin.slack.sentences import reads_like_a_name
 from tocsin.slack.typed import First, as_read
-from tocsin.slack.views.choose import choose_modal, read_choose
-from tocsin.slack.views.context import FormContext
+from tocsin.slack.views.blocks import escape, shortened
 from tocsin.slack.views.declare import declare_modal, named
-from tocsin.slack.views.errand import Errand
-from tocsin.slack.views.kit import escape, shortened
+from tocsin.slack.views.lists import choose_modal, read_choose
+from tocsin.slack.views.metadata import Errand, FormContext
 
 WAYS: dict[str, Way] = {
     way.verb: way

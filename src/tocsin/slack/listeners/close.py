@@ -14,9 +14,9 @@ from tocsin.slack.gestures import Command, Press, Submission
 from tocsin.slack.listeners.answers import Asked
 from tocsin.slack.listeners.changing import Act, Opened, Unclear, Way, changed, go, press
 from tocsin.slack.listeners.submitting import submit_change
+from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.close import close_modal, read_close
-from tocsin.slack.views.errand import Errand
-from tocsin.slack.views.kit import escape
+from tocsin.slack.views.metadata import Errand
 from tocsin.workflows.retry import best_effort
 
 FOLLOW_UP_SECONDS = 0.5

@@ -23,12 +23,19 @@ from tocsin.slack.listeners.checking import checked, is_learnt, learn
 from tocsin.slack.listeners.unopened import say_unopened
 from tocsin.slack.permits import CHECK_SECONDS
 from tocsin.slack.typed import as_read
-from tocsin.slack.views.context import FormContext
-from tocsin.slack.views.declare import declare_modal, named, read_declare
-from tocsin.slack.views.declared import already_modal, declared_modal, loading_modal, saved_modal, sorry_modal
-from tocsin.slack.views.kit import escape, plain
-from tocsin.slack.views.message import unnamed, unnamed_author
-from tocsin.slack.views.source import name_and_summary
+from tocsin.slack.views.blocks import escape, plain
+from tocsin.slack.views.declare import (
+    already_modal,
+    declare_modal,
+    declared_modal,
+    loading_modal,
+    named,
+    read_declare,
+    saved_modal,
+    sorry_modal,
+)
+from tocsin.slack.views.message_text import name_and_summary, unnamed, unnamed_author
+from tocsin.slack.views.metadata import FormContext
 from tocsin.workflows.declaration import AlreadyDeclared, AnyOutcome, Declared, DeclareOrder
 from tocsin.workflows.declare import PATIENCE
 from tocsin.workflows.notify import too_late

@@ -11,9 +11,9 @@ from tocsin.slack.gestures import Command, Submission
 from tocsin.slack.listeners.answers import Asked
 from tocsin.slack.listeners.changing import Opened, Way, changed, go
 from tocsin.slack.listeners.submitting import submit_change
-from tocsin.slack.views.describe import describe_modal, read_describe
-from tocsin.slack.views.errand import Errand
-from tocsin.slack.views.kit import escape
+from tocsin.slack.views.blocks import escape
+from tocsin.slack.views.metadata import Errand
+from tocsin.slack.views.update import describe_modal, read_describe
 
 
 def _opened(verb: str) -> Opened:

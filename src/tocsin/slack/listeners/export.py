@@ -14,8 +14,8 @@ from tocsin.slack.desk import Desk, being_answered
 from tocsin.slack.gestures import Command, Press
 from tocsin.slack.listeners.answers import Asked
 from tocsin.slack.listeners.changing import Way, go, key_of, press, sentence_of
-from tocsin.slack.views.errand import said_modal
-from tocsin.slack.views.kit import escape
+from tocsin.slack.views.blocks import escape
+from tocsin.slack.views.metadata import said_modal
 from tocsin.workflows.export import ExportOrder
 from tocsin.workflows.postmortem import DocumentOrder
 

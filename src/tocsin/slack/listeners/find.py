@@ -18,8 +18,16 @@ from tocsin.slack.gestures import Command, Press
 from tocsin.slack.listeners.answers import Asked, begin, say
 from tocsin.slack.listeners.errands import Uncertain, aimed, allowed
 from tocsin.slack.typed import as_read
-from tocsin.slack.views.listed import Listing, ListQuery, list_blocks, list_modal, list_text
-from tocsin.slack.views.show import show_blocks, show_modal, show_text
+from tocsin.slack.views.lists import (
+    Listing,
+    ListQuery,
+    list_blocks,
+    list_modal,
+    list_text,
+    show_blocks,
+    show_modal,
+    show_text,
+)
 
 PAGE = 8
 

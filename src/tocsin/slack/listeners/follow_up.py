@@ -23,9 +23,9 @@ from tocsin.slack.listeners.submitting import submit
 from tocsin.slack.mentions import PERSON
 from tocsin.slack.permits import CHECK_SECONDS
 from tocsin.slack.typed import as_read, mentioned
-from tocsin.slack.views.errand import Errand
-from tocsin.slack.views.follow_up import follow_up_modal, kind_of, read_follow_up
-from tocsin.slack.views.kit import escape
+from tocsin.slack.views.blocks import escape
+from tocsin.slack.views.followups import follow_up_modal, kind_of, read_follow_up
+from tocsin.slack.views.metadata import Errand
 from tocsin.workflows.command import AnyChange
 from tocsin.workflows.followups import CompleteOrder, FollowUpOrder
 from tocsin.workflows.retry import best_effort

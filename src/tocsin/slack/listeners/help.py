@@ -10,8 +10,8 @@ from slack_sdk.models.views import View
 from tocsin.slack.desk import Desk
 from tocsin.slack.gestures import Command, Press
 from tocsin.slack.listeners.answers import Asked
-from tocsin.slack.views.help import help_message
-from tocsin.slack.views.kit import plain
+from tocsin.slack.views.blocks import plain
+from tocsin.slack.views.home import help_message
 from tocsin.workflows.retry import best_effort
 
 LOOK_SECONDS = 1.0

@@ -13,8 +13,8 @@ from tocsin.incidents.requests import DeclareRequest, IncidentFilter
 from tocsin.slack.desk import Desk
 from tocsin.slack.gestures import Happening, Press
 from tocsin.slack.listeners.declare import open_form
-from tocsin.slack.views.context import FormContext
 from tocsin.slack.views.home import HomePage, closed_home, home_view
+from tocsin.slack.views.metadata import FormContext
 from tocsin.workflows.queries import OpenIncidents
 from tocsin.workflows.retry import best_effort
 

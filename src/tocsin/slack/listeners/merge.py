@@ -16,9 +16,9 @@ from tocsin.slack.listeners.changing import Unclear, Way, change, changed, go
 from tocsin.slack.listeners.errands import called, meant, prefixes
 from tocsin.slack.listeners.submitting import submit
 from tocsin.slack.typed import as_read, references_in
+from tocsin.slack.views.blocks import escape, one
 from tocsin.slack.views.close import merge_modal
-from tocsin.slack.views.errand import Errand
-from tocsin.slack.views.kit import escape, one
+from tocsin.slack.views.metadata import Errand
 from tocsin.workflows.command import AnyChange
 
 

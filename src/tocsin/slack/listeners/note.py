@@ -23,12 +23,11 @@ from tocsin.slack.listeners.errands import allowed, incident_of
 from tocsin.slack.listeners.submitting import submit
 from tocsin.slack.marks import PIN
 from tocsin.slack.permits import CHECK_SECONDS
-from tocsin.slack.views.choose import choose_modal
-from tocsin.slack.views.errand import Errand
-from tocsin.slack.views.kit import escape
-from tocsin.slack.views.message import unnamed, unnamed_author
-from tocsin.slack.views.note import note_modal, read_note
-from tocsin.slack.views.source import kept_text
+from tocsin.slack.views.blocks import escape
+from tocsin.slack.views.followups import note_modal, read_note
+from tocsin.slack.views.lists import choose_modal
+from tocsin.slack.views.message_text import kept_text, unnamed, unnamed_author
+from tocsin.slack.views.metadata import Errand
 from tocsin.workflows.command import AnyChange
 from tocsin.workflows.timeline import NoteOrder
 

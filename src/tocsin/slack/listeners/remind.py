@@ -11,7 +11,7 @@ from tocsin.slack.listeners.answers import begin, say_of
 from tocsin.slack.listeners.changing import key_of, open_way
 from tocsin.slack.listeners.errands import allowed, called
 from tocsin.slack.listeners.update import UPDATE
-from tocsin.slack.views.news import SNOOZE_MINUTES
+from tocsin.slack.views.notifications import SNOOZE_MINUTES
 
 
 async def give_update(ack: AsyncAck, press: Press, desk: Desk) -> None:

@@ -16,8 +16,8 @@ from tocsin.slack.gestures import Submission
 from tocsin.slack.listeners.answers import reason, refuse, said_view
 from tocsin.slack.listeners.changing import change
 from tocsin.slack.listeners.errands import allowed, called
-from tocsin.slack.views.errand import Errand, saving_modal
-from tocsin.slack.views.kit import escape
+from tocsin.slack.views.blocks import escape
+from tocsin.slack.views.metadata import Errand, saving_modal
 from tocsin.workflows.command import AnyChange, Changed, NotChanged
 
 Again = Callable[[Incident, str], Awaitable[View]]

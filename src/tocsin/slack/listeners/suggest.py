@@ -7,8 +7,8 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from tocsin.incidents.model import Form
 from tocsin.slack.desk import Desk
 from tocsin.slack.gestures import Suggestion
+from tocsin.slack.views.blocks import OPTIONS_LIMIT, found, option
 from tocsin.slack.views.declare import FIELD, field_choices, read_declare
-from tocsin.slack.views.kit import OPTIONS_LIMIT, found, option
 
 
 async def suggest_options(ack: AsyncAck, suggestion: Suggestion, desk: Desk) -> None:

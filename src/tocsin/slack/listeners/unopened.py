@@ -7,8 +7,8 @@ from tocsin.slack.desk import Desk
 from tocsin.slack.disclosure import NOTHING
 from tocsin.slack.gestures import Command, Press, Shortcut
 from tocsin.slack.typed import as_read
-from tocsin.slack.views.context import FormContext
-from tocsin.slack.views.unopened import unopened_message
+from tocsin.slack.views.declare import unopened_message
+from tocsin.slack.views.metadata import FormContext
 
 
 async def say_unopened(

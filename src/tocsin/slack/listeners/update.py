@@ -12,8 +12,8 @@ from tocsin.slack.gestures import Command, Press, Submission
 from tocsin.slack.listeners.answers import Asked
 from tocsin.slack.listeners.changing import Opened, Way, changed, go, press
 from tocsin.slack.listeners.submitting import submit_change
-from tocsin.slack.views.errand import Errand
-from tocsin.slack.views.kit import escape
+from tocsin.slack.views.blocks import escape
+from tocsin.slack.views.metadata import Errand
 from tocsin.slack.views.update import offered_statuses, read_update, update_modal
 
 

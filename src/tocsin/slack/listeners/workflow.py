@@ -18,7 +18,7 @@ from tocsin.slack.listeners.assignees import checked_roles
 from tocsin.slack.listeners.checking import UNKNOWN_READERS, WITHHELD
 from tocsin.slack.listeners.declare import KEYS
 from tocsin.slack.permits import CHECK_SECONDS
-from tocsin.slack.views.step import read_step
+from tocsin.slack.views.workflow_step import read_step
 from tocsin.workflows.declaration import DeclareOrder
 
 DECLARE = "declare_incident"

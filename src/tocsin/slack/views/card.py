@@ -1,4 +1,4 @@
-"""The incident's card: one function, the same card everywhere."""
+"""An incident's card, and its channel's topic, purpose and bookmark."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ from slack_sdk.models.blocks import (
 from tocsin.incidents.model import Incident, Person, display_name
 from tocsin.incidents.requests import NAME_LIMIT
 from tocsin.incidents.validation import in_words
-from tocsin.slack.views.kit import escape, link, moment, option, plain, shortened
-from tocsin.slack.views.ready import Same, drawn
-from tocsin.slack.views.spans import FENCE, called
+from tocsin.slack.views.blocks import Same, drawn, escape, link, moment, option, plain, shortened
+from tocsin.slack.views.mrkdwn import FENCE, called
+
+# The incident's card: one function, the same card everywhere.
 
 _Text = RichTextElementParts.Text
 _Link = RichTextElementParts.Link
@@ -189,3 +190,38 @@ def _declared_by(incident: Incident) -> str:
     if incident.source and incident.source.permalink:
         said.append(link(incident.source.permalink, "Source message"))
     return " · ".join([*marks(incident), *said, *unknown_people(incident)])
+
+
+# What an incident's channel says of itself: topic, purpose and bookmark.
+
+TOPIC_LIMIT = 250
+"""Characters of a topic or a purpose (Slack, conversations.setTopic and setPurpose: `too_long`)."""
+
+BOOKMARK_LIMIT = 256
+
+
+def topic(incident: Incident) -> str:
+    severity = [incident.severity.name] if incident.severity else []
+    said = [*marks(incident), *severity, incident.incident_status.name, incident.name]
+    return _fitting(" · ".join(said))
+
+
+def purpose(incident: Incident) -> str:
+    return _fitting(f"{incident.reference}: {incident.name}")
+
+
+def is_purpose_of(incident: Incident, said: str) -> bool:
+    """Whether a channel's purpose was written for this incident; Slack may mark up the rest of it."""
+    return said.startswith(f"{incident.reference}:")
+
+
+def bookmark_title(incident: Incident) -> str:
+    return shortened(f"{incident.reference} {incident.name}", BOOKMARK_LIMIT)
+
+
+def _fitting(text: str) -> str:
+    """Escaped, and cut so that the escaped text fits."""
+    room = TOPIC_LIMIT
+    while len(said := escape(shortened(text, room))) > TOPIC_LIMIT:
+        room -= 10
+    return said

@@ -8,8 +8,8 @@ from slack_sdk.models.blocks import Block, ContextBlock, MarkdownTextObject
 from slack_sdk.models.views import View
 
 from tocsin.incidents.model import FollowUp, Form, Incident
-from tocsin.slack.views.errand import Errand, errand_modal, heading, lacking
-from tocsin.slack.views.kit import State, escape, one, paragraph, select_input, shortened, text_input
+from tocsin.slack.views.blocks import State, escape, one, paragraph, select_input, shortened, text_input
+from tocsin.slack.views.metadata import Errand, errand_modal, heading, lacking
 
 CALLBACK_ID = "close"
 NAMED = 5

@@ -1,8 +1,10 @@
-"""The declare form and its answers; a block's id is the name of the field in the request."""
+"""The declare form, and the views of what came of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 from slack_sdk.models.blocks import (
     ActionsBlock,
@@ -16,13 +18,15 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.model import CustomField, Form, Incident, PersonId
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
-from tocsin.incidents.validation import cleaned
-from tocsin.slack.views.context import FormContext
-from tocsin.slack.views.kit import (
+from tocsin.incidents.validation import ago, cleaned
+from tocsin.slack.views.blocks import (
     Choice,
+    Same,
     State,
+    blank,
     checkbox,
     escape,
+    filled_in,
     labelled,
     link,
     link_input,
@@ -37,7 +41,10 @@ from tocsin.slack.views.kit import (
     submitted,
     text_input,
 )
-from tocsin.slack.views.ready import Same, blank, filled_in
+from tocsin.slack.views.card import channel, facts_line, name_block, person, unknown_people
+from tocsin.slack.views.metadata import FormContext
+
+# The declare form and its answers; a block's id is the name of the field in the request.
 
 CALLBACK_ID = "declare"
 ROLE = "incident_role_assignments."
@@ -296,3 +303,115 @@ def named(text: str, words: str = "") -> DeclareRequest:
     whole = len(name) <= NAME_LIMIT and name == cleaned(first)
     summary = cleaned(more, lines=True) if whole else lines
     return DeclareRequest(name=shortened(name, NAME_LIMIT), summary=shortened(summary, SUMMARY_LIMIT))
+
+
+# What a responder reads after the form: declared, saved, already there, or not declared.
+
+
+def _answer(title: str, blocks: Sequence[Block], **more: Any) -> View:
+    return View(type="modal", title=plain(title), close=plain("Done"), blocks=blocks, **more)
+
+
+def declared_modal(incident: Incident, channel_name: str, trouble: Sequence[str] = ()) -> View:
+    """The outcome: reference, permalink, and the channel as a link or, until it is open, by its name."""
+    reference = link(incident.permalink, incident.reference)
+    if incident.slack_channel_id:
+        where = f"Carry on in {channel(incident)}."
+    elif trouble:
+        where = "It has no channel of its own yet."
+    elif incident.is_private and not channel_name:
+        # Whoever opens it may open it where the bot cannot look, and then nothing more will be known here.
+        where = "Its private channel is opened for its members; *Open incident* leads there."
+    else:
+        where = f"Its channel{f' *#{escape(channel_name)}*' if channel_name else ''} is being opened."
+    blocks: list[Block] = [
+        paragraph(f":white_check_mark: *{reference}* is declared. {where}"),
+        *(paragraph(f":warning: {escape(sentence)}.") for sentence in trouble),
+        *(paragraph(f":warning: {said}") for said in unknown_people(incident)),
+        name_block(incident),
+        ContextBlock(elements=[MarkdownTextObject(text=facts_line(incident), verbatim=True)]),
+    ]
+    if incident.permalink:
+        blocks.append(ActionsBlock(elements=[_opening(incident.permalink, "Open incident")]))
+        blocks.append(ContextBlock(elements=[MarkdownTextObject(text=f"Permalink: <{incident.permalink}>")]))
+    return _answer(incident.reference, blocks)
+
+
+def _opening(url: str, words: str, style: str | None = None) -> ButtonElement:
+    return ButtonElement(action_id="open_incident", text=plain(words), url=url, style=style)
+
+
+def saved_modal() -> View:
+    """The declaration is committed, and the backend has not answered yet."""
+    said = (
+        ":hourglass_flowing_sand: *Saved, still declaring.* Your declaration is safe and will be made once. "
+        "This window changes as soon as it is through; you may also close it."
+    )
+    return _answer("Saved", [paragraph(said)])
+
+
+def already_modal(incident: Incident, now: datetime, context: FormContext) -> View:
+    """The message has an incident already: open that one, or declare another on purpose."""
+    reference = link(incident.permalink, incident.reference)
+    when = ago(incident.created_at, now)
+    said = f"*{reference}*, declared by {person(incident.creator)} {when} from this message."
+    buttons = [ButtonElement(action_id="declare_another", text=plain("Declare another"), value="another")]
+    if incident.permalink:
+        buttons.insert(0, _opening(incident.permalink, "Open it", style="primary"))
+    facts = facts_line(incident)
+    if incident.slack_channel_id:
+        facts += f" · {channel(incident)}"
+    blocks: list[Block] = [
+        paragraph(said),
+        name_block(incident),
+        ContextBlock(elements=[MarkdownTextObject(text=facts, verbatim=True)]),
+        ActionsBlock(block_id="already", elements=buttons),
+    ]
+    return _answer("Already declared", blocks, private_metadata=context.packed())
+
+
+def loading_modal(context: FormContext) -> View:
+    """What opens while the form's choices are still being fetched."""
+    return _answer(
+        "Declare an incident",
+        [paragraph(":hourglass_flowing_sand: Fetching the form…")],
+        private_metadata=context.packed(),
+    )
+
+
+def sorry_modal(title: str, sentence: str) -> View:
+    """Something did not work, in plain words."""
+    return _answer(title, [paragraph(f":warning: {escape(sentence)}")])
+
+
+def refused_message(name: str, sentence: str, key: str) -> tuple[str, list[Block]]:
+    """A refusal that came when nobody was looking any more, and the way back to the form."""
+    said = f":warning: *{escape(name)}* was not declared: {escape(sentence)} Nothing you typed is lost."
+    button = ButtonElement(action_id="fix_and_send", text=plain("Fix and send"), value=key, style="primary")
+    return said, [paragraph(said), ActionsBlock(block_id="refused", elements=[button])]
+
+
+# What somebody reads whose form Slack did not open, with a button that opens it as it would have been.
+
+MOST_SHOWN = 2900
+"""Characters of what was typed that are shown (Slack, section block: 3000)."""
+
+
+def unopened_message(
+    why: str, typed: str, context: FormContext, again: tuple[str, str] | None = None
+) -> tuple[str, list[Block]]:
+    """`context` has the name and the summary that the form is to be filled with; `typed` is shown.
+
+    With `again`, the action and the value of a button that was pressed, that one is offered again.
+    """
+    said = f":warning: The form could not be opened: {escape(why)}. Nothing was declared."
+    shown = f"You had typed: {escape(typed)}" if typed else ""
+    action, value = again or ("open_form", context.packed_small())
+    if not typed and not again and FormContext.read(value).summary != context.summary:
+        shown = f"Not all of this fits into the form again: {escape(context.summary)}"
+    button = ButtonElement(action_id=action, text=plain("Open the form"), value=value, style="primary")
+    blocks: list[Block] = [paragraph(part) for part in (said, shortened(shown, MOST_SHOWN)) if part]
+    return " ".join(filter(None, [said, shown])), [
+        *blocks,
+        ActionsBlock(block_id="unopened", elements=[button]),
+    ]

@@ -1,8 +1,8 @@
-"""App Home: what is open, what is mine, what was lately closed, and a button to declare."""
+"""App Home and help."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from slack_sdk.models.blocks import (
@@ -17,8 +17,10 @@ from slack_sdk.models.blocks import (
 from slack_sdk.models.views import View
 
 from tocsin.incidents.model import Frozen, Incident
-from tocsin.slack.views.kit import escape, moment, paragraph, plain
-from tocsin.slack.views.listed import ListQuery, rows
+from tocsin.slack.views.blocks import escape, moment, paragraph, plain, sections_of
+from tocsin.slack.views.lists import ListQuery, rows
+
+# App Home: what is open, what is mine, what was lately closed, and a button to declare.
 
 SHOWN = 10
 """Incidents of each kind; the list has the rest. Slack shows 100 blocks on a Home tab, 250 KB in all."""
@@ -69,3 +71,25 @@ def _part(title: str, incidents: Sequence[Incident], now: datetime) -> list[Bloc
         more.append(ContextBlock(elements=[said]))
     heading = HeaderBlock(text=plain(f"{title} ({len(incidents)})"))
     return [DividerBlock(), heading, *rows(incidents[:SHOWN], now), *more]
+
+
+# What `/incident help` says: what can be done here first, then what can be done anywhere.
+
+Lines = Iterable[tuple[str, str]]
+
+
+def help_message(*parts: tuple[str, Lines]) -> tuple[str, list[Block]]:
+    """Each part with its heading, one way in a line: what to type or pick, and what it does."""
+    said: list[str] = []
+    blocks: list[Block] = []
+    for heading, lines in parts:
+        rows = [f"• {_marked(what)}  {escape(does)}" for what, does in lines]
+        if rows:
+            said += [f"*{escape(heading)}*", *rows]
+            blocks += [paragraph(text) for text in sections_of([f"*{escape(heading)}*", *rows])]
+    return "\n".join(said), blocks
+
+
+def _marked(what: str) -> str:
+    """What is typed looks like typing; what is picked from a menu is only bold."""
+    return f"`{escape(what)}`" if what.startswith("/") else f"*{escape(what)}*"

@@ -7,8 +7,8 @@ from typing import Any
 from slack_sdk.models.blocks import Block, ContextBlock, MarkdownTextObject
 
 from tocsin.incidents.model import Incident, Person, display_name
+from tocsin.slack.views.blocks import paragraph, shortened
 from tocsin.slack.views.card import card
-from tocsin.slack.views.kit import paragraph, shortened
 
 INCIDENT = "slack#/entities/incident"
 TEXT_LIMIT = 3000

@@ -1,4 +1,4 @@
-"""The update form: what is known, where it stands, how bad it is, and when there will be more."""
+"""Forms of update, rename, summary and roles."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 
-from tocsin.incidents.model import Form, Frozen, Incident, Status
-from tocsin.slack.views.errand import Errand, errand_modal, heading, lacking
-from tocsin.slack.views.kit import State, one, select_input, text_input
+from tocsin.incidents.model import Form, Frozen, Incident, PersonId, Role, Status
+from tocsin.slack.views.blocks import State, one, person_input, select_input, text_input
+from tocsin.slack.views.metadata import Errand, errand_modal, heading, lacking
 
-CALLBACK_ID = "update"
+# The update form: what is known, where it stands, how bad it is, and when there will be more.
+
+UPDATE_CALLBACK_ID = "update"
 MINUTES = (15, 30, 60)
 NEVER = "0"
 _TITLES = {"update": "Update", "status": "Change the status", "severity": "Change the severity"}
@@ -47,7 +49,7 @@ def update_modal(
     for part in ordered:
         blocks += parts[part]
     return errand_modal(
-        CALLBACK_ID, _TITLES.get(verb, "Update"), errand, blocks, submit="Send", trouble=trouble
+        UPDATE_CALLBACK_ID, _TITLES.get(verb, "Update"), errand, blocks, submit="Send", trouble=trouble
     )
 
 
@@ -97,3 +99,76 @@ def read_update(state: State) -> UpdateEntered:
         message=one(state, "message"),
         next_update_minutes=int(minutes) if minutes in {NEVER, *map(str, MINUTES)} else None,
     )
+
+
+# What an incident is called and what is said of it.
+
+DESCRIBE_CALLBACK_ID = "describe"
+
+
+def describe_modal(
+    form: Form, incident: Incident, verb: str, filled: dict[str, str] | None = None, *, trouble: str = ""
+) -> View:
+    """The name for `rename`, the summary for `summary`."""
+    errand = Errand(verb=verb, incident_id=incident.id)
+    filled = filled or {"name": incident.name, "summary": incident.summary}
+    asked: list[Block]
+    if verb == "rename":
+        asked = [text_input("name", "Name", value=filled.get("name", ""), optional=False, focus=True)]
+        title, submit = "Rename", "Rename"
+    else:
+        asked = [text_input("summary", "Summary", value=filled.get("summary", ""), lines=True, focus=True)]
+        title, submit = "Summary", "Save"
+    blocks = [*heading(incident), *lacking(form.lacks, verb), *asked]
+    return errand_modal(DESCRIBE_CALLBACK_ID, title, errand, blocks, submit=submit, trouble=trouble)
+
+
+def read_describe(state: State) -> dict[str, str]:
+    """What was filled in, for what was asked."""
+    return {field: one(state, field) for field in ("name", "summary") if field in state}
+
+
+# Who does what: the roles of an incident and the people who hold them.
+
+ASSIGN_CALLBACK_ID = "assign"
+ROLE = "incident_role_assignments."
+
+
+def assign_modal(
+    form: Form,
+    incident: Incident,
+    verb: str,
+    filled: dict[str, PersonId | None] | None = None,
+    *,
+    trouble: str = "",
+) -> View:
+    """A person for each role; `trouble` is mrkdwn."""
+    seen = {f"{ROLE}{role}": person or "" for role, person in holders(incident).items()}
+    errand = Errand(verb=verb, incident_id=incident.id, seen=seen)
+    held = {**holders(incident), **(filled or {})}
+    inputs = [
+        person_input(f"{ROLE}{role.id}", role.name, value=held.get(role.id) or "", hint=role.description)
+        for role in lead_first(form)
+    ]
+    blocks = [*heading(incident), *lacking(form.lacks, "lead", "role"), *inputs]
+    return errand_modal(ASSIGN_CALLBACK_ID, "Who does what", errand, blocks, submit="Assign", trouble=trouble)
+
+
+def lead_first(form: Form) -> list[Role]:
+    """The roles that can be given, the lead's before the others."""
+    return sorted(form.assignable_roles, key=lambda role: role.role_type != "lead")
+
+
+def holders(incident: Incident) -> dict[str, PersonId | None]:
+    """Who holds which role now."""
+    return {
+        assignment.role.id: assignment.assignee.slack_user_id
+        for assignment in incident.incident_role_assignments
+        if assignment.assignee is not None
+    }
+
+
+def read_assign(state: State) -> dict[str, PersonId | None]:
+    """Who was chosen for each role on the screen; None where nobody was."""
+    asked = [block for block in state if block.startswith(ROLE)]
+    return {block.removeprefix(ROLE): PersonId(one(state, block)) or None for block in asked}

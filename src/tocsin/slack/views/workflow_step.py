@@ -11,7 +11,7 @@ from tocsin.incidents.model import ChannelId, CustomField, FieldOption, Form, Fr
 from tocsin.incidents.parsing import leading, there_is
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.incidents.validation import cleaned, in_words
-from tocsin.slack.views.kit import shortened
+from tocsin.slack.views.blocks import shortened
 
 PERSON, CHANNEL = "slack#/types/user_id", "slack#/types/channel_id"
 

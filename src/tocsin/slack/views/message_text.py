@@ -1,4 +1,4 @@
-"""A message of any kind, read into lines: its text, blocks, attachments and files."""
+"""The plain text of a Slack message of any kind, for a name, a summary or the timeline."""
 
 from __future__ import annotations
 
@@ -6,10 +6,23 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from tocsin.slack.views.blocks_read import ASIDE, BODY, DETAIL, of_blocks, of_text, pair
-from tocsin.slack.views.mrkdwn import of_code, of_mrkdwn, of_plain, unescaped
-from tocsin.slack.views.rich_text import dicts
-from tocsin.slack.views.spans import SAID_BY, Line, Names, Span, called, linked
+from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, TEXT_LIMIT
+from tocsin.incidents.validation import cleaned, is_visible
+from tocsin.slack.views.block_text import ASIDE, BODY, DETAIL, dicts, of_blocks, of_text, pair
+from tocsin.slack.views.mrkdwn import (
+    SAID_BY,
+    Line,
+    Names,
+    Span,
+    called,
+    linked,
+    of_code,
+    of_mrkdwn,
+    of_plain,
+    unescaped,
+)
+
+# A message of any kind, read into lines: its text, blocks, attachments and files.
 
 Json = Mapping[str, Any]
 
@@ -227,3 +240,63 @@ def _of_email(file: Json, names: Names) -> list[Line]:
 
 def _first(of: Json, *keys: str) -> str:
     return next((str(of[key]) for key in keys if of.get(key)), "")
+
+
+# The message an incident is declared from, or that its timeline keeps, in the words of those who read it.
+
+GOES_ON = "… (the message goes on)"
+_ENDING_LIMIT = 1000
+
+
+def name_and_summary(message: Mapping[str, Any], permalink: str | None, names: Names) -> tuple[str, str]:
+    """What the message would be called; and the whole of it as a quotation, with its author and its link.
+
+    `names` are the people, user groups and channels that we know by id.
+    """
+    name = _cut(cleaned(name_of(message, names)), NAME_LIMIT)
+    return name, _retold(message, permalink, names, SUMMARY_LIMIT, "> ")
+
+
+def kept_text(
+    message: Mapping[str, Any], permalink: str | None, names: Names, limit: int = TEXT_LIMIT
+) -> str:
+    """The message in plain text, its files by their own links, its author, and its address."""
+    return _retold(message, permalink, names, limit, "")
+
+
+def _retold(message: Mapping[str, Any], permalink: str | None, names: Names, limit: int, mark: str) -> str:
+    """All lines, each behind `mark`; what does not fit is left out, and said to be."""
+    whose = " ".join(filter(None, [cleaned(author(message, names))[:100], permalink]))
+    ending = f"— {whose}" if whose else ""
+    room = limit - len(ending) - 1
+    files = _fitting(_read(file_lines(message, names), mark), min(room, _ENDING_LIMIT), mark)
+    said = _fitting(_read(lines_of(message, names), mark), room - len(files) - 1, mark)
+    return "\n".join(filter(None, [said, files, ending]))[:limit]
+
+
+def _read(lines: list[Line], mark: str) -> list[str]:
+    """Each line as it is read, its indentation kept."""
+    read = [(line.read, cleaned(line.read, lines=True).replace("\n", " ")) for line in lines]
+    return [
+        f"{mark}{' ' * (len(said) - len(said.lstrip(' ')))}{clean}"
+        for said, clean in read
+        if is_visible(clean)
+    ]
+
+
+def _fitting(lines: list[str], room: int, mark: str) -> str:
+    """As many of the lines as there is room for."""
+    whole = "\n".join(lines)
+    if len(whole) <= room:
+        return whole
+    sign = f"{mark}{GOES_ON}"
+    return f"{_cut(whole, max(room - len(sign) - 1, 1)).rstrip('>')}\n{sign}"
+
+
+def _cut(text: str, limit: int) -> str:
+    """At most `limit` characters, cut between two words where there is a gap near the end."""
+    if len(text) <= limit:
+        return text
+    short = text[: limit - 1]
+    gap = max(short.rfind(" "), short.rfind("\n"))
+    return (short[:gap] if gap > limit * 0.6 else short).rstrip() + "…"

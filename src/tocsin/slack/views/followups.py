@@ -1,4 +1,4 @@
-"""What is to be done: while an incident lasts (actions), and after it (follow-ups)."""
+"""Forms of follow-ups and notes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,22 @@ from slack_sdk.models.blocks import (
 from slack_sdk.models.views import View
 
 from tocsin.incidents.model import FollowUp, Form, Incident, PersonId
+from tocsin.slack.views.blocks import (
+    State,
+    escape,
+    one,
+    paragraph,
+    person_input,
+    plain,
+    shortened,
+    text_input,
+)
 from tocsin.slack.views.card import person
-from tocsin.slack.views.errand import Errand, errand_modal, heading, lacking
-from tocsin.slack.views.kit import State, escape, one, paragraph, person_input, plain, shortened, text_input
+from tocsin.slack.views.metadata import Errand, errand_modal, heading, lacking
 
-CALLBACK_ID = "follow_up"
+# What is to be done: while an incident lasts (actions), and after it (follow-ups).
+
+FOLLOW_UP_CALLBACK_ID = "follow_up"
 SHOWN = 20
 Kind = Literal["action", "follow_up"]
 TITLES: dict[Kind, str] = {"action": "Actions", "follow_up": "Follow-ups"}
@@ -45,7 +56,7 @@ def follow_up_modal(
         person_input("assignee", "By whom", value=assignee or ""),
     ]
     blocks = [*heading(incident), *lacking(form.lacks, verb), *asked, *follow_up_blocks(listed, kind)]
-    return errand_modal(CALLBACK_ID, TITLES[kind], errand, blocks, submit="Add", trouble=trouble)
+    return errand_modal(FOLLOW_UP_CALLBACK_ID, TITLES[kind], errand, blocks, submit="Add", trouble=trouble)
 
 
 def kind_of(verb: str) -> Kind:
@@ -82,3 +93,30 @@ def read_follow_up(state: State) -> tuple[str, PersonId | None]:
     """What is to be done, and by whom, if anybody was chosen."""
     chosen = one(state, "assignee")
     return one(state, "text"), PersonId(chosen) if chosen else None
+
+
+# Something for the timeline, as somebody writes it.
+
+NOTE_CALLBACK_ID = "note"
+
+
+def note_modal(form: Form, incident: Incident, *, message: str = "", trouble: str = "") -> View:
+    """One entry, with who writes it and when."""
+    errand = Errand(verb="note", incident_id=incident.id)
+    asked = text_input(
+        "message",
+        "What happened",
+        value=message,
+        placeholder="Seen, tried, decided",
+        lines=True,
+        optional=False,
+        focus=True,
+    )
+    blocks = [*heading(incident), *lacking(form.lacks, "note"), asked]
+    return errand_modal(
+        NOTE_CALLBACK_ID, "Add to the timeline", errand, blocks, submit="Add", trouble=trouble
+    )
+
+
+def read_note(state: State) -> str:
+    return one(state, "message")

@@ -24,31 +24,24 @@ from tocsin.incidents.model import (
 )
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
 from tocsin.incidents.updates import News, Summary
-from tocsin.slack.views.assign import assign_modal
 from tocsin.slack.views.card import card
-from tocsin.slack.views.choose import choose_modal
 from tocsin.slack.views.close import ENDS, close_modal, merge_modal
-from tocsin.slack.views.context import FormContext
-from tocsin.slack.views.declare import declare_modal
-from tocsin.slack.views.declared import (
+from tocsin.slack.views.declare import (
     already_modal,
+    declare_modal,
     declared_modal,
     loading_modal,
     refused_message,
     saved_modal,
     sorry_modal,
+    unopened_message,
 )
-from tocsin.slack.views.describe import describe_modal
-from tocsin.slack.views.errand import Errand, said_modal
-from tocsin.slack.views.follow_up import follow_up_modal
-from tocsin.slack.views.help import help_message
-from tocsin.slack.views.home import HomePage, home_view
-from tocsin.slack.views.listed import Listing, ListQuery, list_modal
-from tocsin.slack.views.news import follow_up_message, news_message, reminder_message
-from tocsin.slack.views.note import note_modal
-from tocsin.slack.views.show import show_modal
-from tocsin.slack.views.unopened import unopened_message
-from tocsin.slack.views.update import update_modal
+from tocsin.slack.views.followups import follow_up_modal, note_modal
+from tocsin.slack.views.home import HomePage, help_message, home_view
+from tocsin.slack.views.lists import Listing, ListQuery, choose_modal, list_modal, show_modal
+from tocsin.slack.views.metadata import Errand, FormContext, said_modal
+from tocsin.slack.views.notifications import follow_up_message, news_message, reminder_message
+from tocsin.slack.views.update import assign_modal, describe_modal, update_modal
 
 AT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 SOMEBODY = Person(slack_user_id=PersonId("U0000000001"), name="Somebody")

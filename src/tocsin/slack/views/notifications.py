@@ -1,4 +1,4 @@
-"""What an incident's channel reads of it: changes, updates, what is to be done, and when to say more."""
+"""Messages to an incident's channel: updates, reminders, archiving, documents."""
 
 from __future__ import annotations
 
@@ -19,9 +19,53 @@ from tocsin.incidents.export import duration
 from tocsin.incidents.model import FollowUp, Incident, Person, PersonId
 from tocsin.incidents.updates import News, Summary
 from tocsin.incidents.validation import FOLLOW_UP_WORDS
+from tocsin.slack.views.blocks import escape, link, moment, paragraph, plain, shortened
 from tocsin.slack.views.card import person
-from tocsin.slack.views.kit import escape, link, moment, paragraph, plain, shortened
-from tocsin.slack.views.paper import paper_buttons
+
+# The notice that a channel is to be archived, and what stands in its place once somebody keeps it.
+
+Message = tuple[str, list[Block]]
+
+
+def leaving_message(incident: Incident, due: datetime) -> Message:
+    """When, and a button that keeps it; what is written there can be read in an archived channel too."""
+    reference = link(incident.permalink, incident.reference)
+    said = (
+        f":file_folder: *{reference}* has ended. This channel is archived {moment(due)}, unless somebody "
+        "keeps it. What was written here can still be read then."
+    )
+    keep = ButtonElement(action_id="keep_channel", text=plain("Keep the channel"), value=incident.id)
+    return said, [paragraph(said), ActionsBlock(block_id="leaving", elements=[keep])]
+
+
+def kept_message(by: Person) -> Message:
+    said = f":file_folder: {person(by)} keeps this channel."
+    return said, [paragraph(said)]
+
+
+# What leads to an incident's document and takes the incident away: a message, and buttons.
+
+
+def written_message(incident: Incident, address: str, by: Person) -> tuple[str, list[Block]]:
+    """Where the document is, and that it waits for people to complete it."""
+    reference = link(incident.permalink, incident.reference)
+    said = f":page_facing_up: {person(by)} began the document of *{reference}*: {link(address, 'open it')}."
+    said += f" {escape('Its timeline is filled in; why it happened is for you to write.')}"
+    return said, [paragraph(said)]
+
+
+def paper_buttons(incident: Incident) -> ActionsBlock:
+    """*Write the document* and *Export*, under what is said when an incident ends."""
+    return ActionsBlock(
+        block_id="papers",
+        elements=[
+            ButtonElement(action_id="write_document", text=plain("Write the document"), value=incident.id),
+            ButtonElement(action_id="export_incident", text=plain("Export"), value=incident.id),
+        ],
+    )
+
+
+# What an incident's channel reads of it: changes, updates, what is to be done, and when to say more.
 
 NEWS_LIMIT = 300
 """Characters of one line of news: a new name and the old one fit."""
@@ -31,7 +75,6 @@ MOST_NAMED = 20
 
 SNOOZE_MINUTES = 15
 
-Message = tuple[str, list[Block]]
 """What a notification says, and what the message shows."""
 
 

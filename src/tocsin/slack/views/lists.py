@@ -1,0 +1,228 @@
+"""Lists of incidents, one incident in full, and the picker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pydantic import Field, ValidationError
+from slack_sdk.models.blocks import (
+    ActionsBlock,
+    Block,
+    ButtonElement,
+    ContextBlock,
+    DividerBlock,
+    MarkdownTextObject,
+    SectionBlock,
+)
+from slack_sdk.models.views import View
+
+from tocsin.incidents.model import FollowUp, Frozen, Incident, TimelineEntry
+from tocsin.incidents.validation import ago
+from tocsin.slack.views.blocks import (
+    OPTIONS_LIMIT,
+    State,
+    escape,
+    link,
+    moment,
+    one,
+    paragraph,
+    plain,
+    sections_of,
+    select_input,
+    shortened,
+)
+from tocsin.slack.views.card import card, card_text, channel, facts_line, person
+from tocsin.slack.views.declare import named
+from tocsin.slack.views.followups import follow_up_blocks
+from tocsin.slack.views.metadata import TITLE_LIMIT, Errand, FormContext, errand_modal
+
+# Incidents in a list: one line each, wherever several are shown.
+
+ROW_NAME = 120
+"""Characters of a name in a list; the card has all of it."""
+
+
+class ListQuery(Frozen):
+    """What is listed, carried in the buttons that turn its pages (Slack: 2000 characters)."""
+
+    words: str = Field(default="", max_length=300)
+    """What was typed after the verb."""
+    searching: bool = False
+    after: str | None = Field(default=None, max_length=300)
+
+    def packed(self) -> str:
+        return self.model_dump_json(exclude_defaults=True)
+
+    @classmethod
+    def read(cls, value: str | None) -> ListQuery:
+        """The query as we wrote it; everything that is open where it is stale or not ours."""
+        try:
+            return cls.model_validate_json(value or "{}")
+        except ValidationError:
+            return cls()
+
+
+class Listing(Frozen):
+    """A page of incidents with what is said above it."""
+
+    title: str
+    incidents: tuple[Incident, ...]
+    query: ListQuery
+    more: bool = False
+    said: str = ""
+    """What could not be made of the words, in plain text."""
+    typed: str = ""
+    """The words after the command, for who meant a name by them."""
+
+
+def row(incident: Incident, now: datetime, *, button: bool = True) -> SectionBlock:
+    """An incident with what one must know to choose it, and a button that shows it."""
+    name = escape(shortened(incident.name, ROW_NAME)) or "(no name)"
+    where = f" · {channel(incident)}" if incident.slack_channel_id else ""
+    when = ago(incident.created_at, now)
+    return SectionBlock(
+        text=MarkdownTextObject(
+            text=f"*{link(incident.permalink, incident.reference)}*  {name}\n"
+            f"{facts_line(incident)} · {when}{where}",
+            verbatim=True,
+        ),
+        accessory=ButtonElement(action_id="show_incident", text=plain("Show"), value=incident.id)
+        if button
+        else None,
+    )
+
+
+def rows(incidents: Sequence[Incident], now: datetime) -> list[Block]:
+    return [row(incident, now) for incident in incidents]
+
+
+def list_blocks(listing: Listing, now: datetime) -> list[Block]:
+    """The page, its title, and the way to the next and back to the first."""
+    blocks: list[Block] = [paragraph(f"*{escape(listing.title)}*")]
+    if listing.said:
+        blocks.append(ContextBlock(elements=[MarkdownTextObject(text=escape(listing.said), verbatim=True)]))
+    blocks += rows(listing.incidents, now)
+    if not listing.incidents:
+        blocks.append(paragraph("None."))
+    turns = []
+    if listing.query.after:
+        first = listing.query.model_copy(update={"after": None})
+        turns.append(
+            ButtonElement(action_id="first_page", text=plain("Back to the newest"), value=first.packed())
+        )
+    if listing.more and listing.incidents:
+        older = listing.query.model_copy(update={"after": listing.incidents[-1].id})
+        turns.append(ButtonElement(action_id="next_page", text=plain("Older"), value=older.packed()))
+    if listing.typed:
+        words = plain(f"Declare “{shortened(listing.typed, 40)}” instead")
+        filled = named(listing.typed)
+        value = FormContext(name=filled.name, summary=filled.summary).packed_small()
+        turns.append(ButtonElement(action_id="declare_named", text=words, value=value))
+    return [*blocks, ActionsBlock(elements=turns)] if turns else blocks
+
+
+def list_text(listing: Listing) -> str:
+    """What a screen reader says in place of the list."""
+    return f"{escape(listing.title)}: {len(listing.incidents)}{' or more' if listing.more else ''}"
+
+
+def list_modal(listing: Listing, now: datetime) -> View:
+    """The list where there is no message to show it in."""
+    return View(type="modal", title=plain("Incidents"), close=plain("Done"), blocks=list_blocks(listing, now))
+
+
+# One incident in full, for one reader: its card, what is to be done, and what happened last.
+
+LAST = 10
+"""Entries of the timeline; the incident's page has all of them."""
+
+ENTRY = 220
+"""Characters of one entry; ten of them and their dates fit into a section's 3000."""
+
+
+def show_blocks(
+    incident: Incident, timeline: Sequence[TimelineEntry], follow_ups: Sequence[FollowUp]
+) -> list[Block]:
+    undone = [item for item in follow_ups if not item.is_done]
+    return [*card(incident), *follow_up_blocks(undone), DividerBlock(), *happenings(incident, timeline)]
+
+
+def happenings(incident: Incident, timeline: Sequence[TimelineEntry]) -> list[Block]:
+    """The last of what happened, newest last."""
+    if not timeline:
+        return [paragraph("Nothing has happened yet.")]
+    lines = [_line(entry) for entry in timeline[-LAST:]]
+    more = len(timeline) - LAST
+    if more > 0:
+        whole = link(incident.permalink, f"{more} earlier")
+        lines.insert(0, f"… {whole}")
+    return [paragraph(text) for text in sections_of(["*What happened*", *lines])]
+
+
+def _line(entry: TimelineEntry) -> str:
+    by = f"{person(entry.by)} " if entry.by else ""
+    text = f" {escape(shortened(' '.join(entry.text.split()), ENTRY))}" if entry.text else ""
+    return f"{moment(entry.at)}  {by}{escape(shortened(entry.verb, 80))}{text}"
+
+
+def show_text(incident: Incident) -> str:
+    return card_text(incident)
+
+
+def show_modal(incident: Incident, timeline: Sequence[TimelineEntry], follow_ups: Sequence[FollowUp]) -> View:
+    """The same where there is no message to show it in."""
+    blocks = show_blocks(incident, timeline, follow_ups)
+    title = plain(shortened(incident.reference, TITLE_LIMIT))
+    return View(type="modal", title=title, close=plain("Done"), blocks=blocks)
+
+
+# Which incident a command is about, where its place does not say so.
+
+CALLBACK_ID = "choose"
+
+
+def choose_modal(
+    errand: Errand,
+    incidents: Sequence[Incident],
+    *,
+    typed: str = "",
+    question: str = "",
+    chosen: str = "",
+    trouble: str = "",
+) -> View:
+    """The open incidents this person may see, and a way out for who meant a name by what they typed.
+
+    `typed` is the command as people read it, `question` and `trouble` are mrkdwn, `chosen` is the incident
+    that is chosen at first. Without incidents, only what was meant is asked.
+    """
+    blocks: list[Block] = []
+    if typed:
+        blocks.append(paragraph(f"You typed `{escape(shortened(typed, 200)).replace('`', '')}`."))
+    if question:
+        blocks.append(paragraph(question))
+    if incidents:
+        blocks.append(_select(incidents, chosen))
+    if typed:
+        button = ButtonElement(
+            action_id="declare_instead", text=plain("Declare a new incident instead"), value="declare"
+        )
+        blocks.append(ActionsBlock(block_id="declare_instead", elements=[button]))
+    title = "Which incident?" if incidents else "What did you mean?"
+    return errand_modal(CALLBACK_ID, title, errand, blocks, submit="Go on", trouble=trouble)
+
+
+def _select(incidents: Sequence[Incident], chosen: str) -> Block:
+    choices = [(i.id, f"{i.reference} {i.name}", i.incident_status.name) for i in incidents]
+    only = incidents[0].id if len(incidents) == 1 else ""
+    return select_input(
+        "incident_id",
+        "Which incident is it about?",
+        choices[:OPTIONS_LIMIT],
+        chosen=[chosen or only],
+        optional=False,
+    )
+
+
+def read_choose(state: State) -> str:
+    return one(state, "incident_id")
