@@ -13,7 +13,7 @@ from tocsin.incidents.model import Incident
 from tocsin.incidents.permissions import VERBS
 from tocsin.slack import routes
 from tocsin.slack.listeners.choose import WAYS
-from tocsin.slack.listeners.errands import GATES
+from tocsin.slack.listeners.targets import GATES
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

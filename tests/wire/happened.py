@@ -12,7 +12,7 @@ from fakes.readings import pressed, said, value, words
 
 from slack_emulator.model import Message
 from tocsin.incidents.model import Incident
-from tocsin.slack.listeners.workflow import DECLARE
+from tocsin.slack.listeners.workflow_step import DECLARE
 from wire.journey import WRITTEN, Journey, text
 from wire.rows import row
 

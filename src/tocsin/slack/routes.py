@@ -11,26 +11,19 @@ from typing import Any, Literal
 
 from tocsin.slack.app_manifest import Declared, app_manifest
 from tocsin.slack.listeners import (
-    archive,
-    assign,
-    cards,
     choose,
     close,
     declare,
-    describe,
+    events,
     export,
     find,
-    follow_up,
-    help,
+    followups,
     home,
-    installation,
-    merge,
-    note,
-    remind,
-    suggest,
-    unfurl,
+    reminders,
+    roles,
+    timeline,
     update,
-    workflow,
+    workflow_step,
 )
 from tocsin.slack.meant import find_meant
 from tocsin.slack.scopes import SCOPES
@@ -92,28 +85,28 @@ VERBS: dict[str, Verb] = {
     ),
     "status": Verb("/incident status [fixing]", "says where it stands", update.set_status, here=True),
     "severity": Verb("/incident severity [major]", "says how bad it is", update.set_severity, here=True),
-    "lead": Verb("/incident lead [@person]", "says who leads", assign.set_lead, here=True),
-    "role": Verb("/incident role [communications @person]", "says who does what", assign.set_role, here=True),
-    "take": Verb("/incident take [role]", "gives you the lead, or that role", assign.take_role, here=True),
-    "rename": Verb("/incident rename [new name]", "gives it another name", describe.rename, here=True),
-    "summary": Verb("/incident summary [text]", "says what it is about", describe.set_summary, here=True),
-    "note": Verb("/incident note [what happened]", "adds to the timeline", note.add_note, here=True),
+    "lead": Verb("/incident lead [@person]", "says who leads", roles.set_lead, here=True),
+    "role": Verb("/incident role [communications @person]", "says who does what", roles.set_role, here=True),
+    "take": Verb("/incident take [role]", "gives you the lead, or that role", roles.take_role, here=True),
+    "rename": Verb("/incident rename [new name]", "gives it another name", update.rename, here=True),
+    "summary": Verb("/incident summary [text]", "says what it is about", update.set_summary, here=True),
+    "note": Verb("/incident note [what happened]", "adds to the timeline", timeline.add_note, here=True),
     "action": Verb(
         "/incident action [what is to be done]",
         "lists what is to be done now, and adds to it",
-        follow_up.add_action,
+        followups.add_action,
         here=True,
     ),
     "follow-up": Verb(
         "/incident follow-up [what is to be done]",
         "the same for afterwards",
-        follow_up.add_follow_up,
+        followups.add_follow_up,
         here=True,
     ),
     "close": Verb("/incident close [what resolved it]", "closes it", close.close, here=True),
     "reopen": Verb("/incident reopen", "opens it again", close.reopen, here=True),
     "decline": Verb("/incident decline [why]", "says that it is no incident", close.decline, here=True),
-    "merge": Verb("/incident merge [INC-11]", "makes it part of that other incident", merge.merge, here=True),
+    "merge": Verb("/incident merge [INC-11]", "makes it part of that other incident", close.merge, here=True),
     "cancel": Verb(
         "/incident cancel [why]", "takes back what was declared by mistake", close.cancel, here=True
     ),
@@ -136,7 +129,7 @@ VERBS: dict[str, Verb] = {
     ),
     "find": Verb("/incident find [words]", "looks for words in names and summaries", find.find_incidents),
     "show": Verb("/incident show [INC-12]", "shows one incident and what happened", find.show_incident),
-    "help": Verb("/incident help", "says what can be done", help.say_help),
+    "help": Verb("/incident help", "says what can be done", home.say_help),
 }
 
 ALSO = {"actions": "action", "followup": "follow-up", "follow-ups": "follow-up", "roles": "role"}
@@ -157,7 +150,7 @@ SHORTCUTS: dict[str, ShortcutRoute] = {
         "Add to incident timeline",
         "message",
         "Keep this message in an incident's timeline",
-        note.keep_from_message,
+        timeline.keep_from_message,
     ),
     "declare": ShortcutRoute(
         "Declare incident", "global", "Declare an incident", declare.open_declare_anywhere
@@ -167,12 +160,12 @@ SHORTCUTS: dict[str, ShortcutRoute] = {
 VIEWS: dict[str, Listener] = {
     "declare": declare.submit_declare,
     "update": update.submit_update,
-    "assign": assign.submit_assign,
-    "describe": describe.submit_describe,
+    "assign": roles.submit_assign,
+    "describe": update.submit_describe,
     "close": close.submit_close,
-    "merge": merge.submit_merge,
-    "note": note.submit_note,
-    "follow_up": follow_up.submit_follow_up,
+    "merge": close.submit_merge,
+    "note": timeline.submit_note,
+    "follow_up": followups.submit_follow_up,
     "choose": choose.submit_choose,
 }
 
@@ -184,19 +177,19 @@ PRESSES: dict[str, Listener] = {
     "declare_here": home.declare_here,
     "declare_named": choose.declare_named,
     "declare_instead": choose.declare_instead,
-    "open_incident": help.just_acknowledge,
+    "open_incident": home.just_acknowledge,
     "update_incident": update.press_update,
-    "take_lead": assign.press_take,
+    "take_lead": roles.press_take,
     "reopen_incident": close.press_reopen,
     "export_incident": export.press_export,
     "write_document": export.press_document,
-    "keep_channel": archive.keep_channel,
-    "incident_menu": cards.press_menu,
-    "complete_follow_up": follow_up.press_done,
-    "give_update": remind.give_update,
-    "snooze_update": remind.snooze,
-    "take_over_update": remind.take_over,
-    "stop_updates": remind.stop,
+    "keep_channel": close.keep_channel,
+    "incident_menu": choose.press_menu,
+    "complete_follow_up": followups.press_done,
+    "give_update": reminders.give_update,
+    "snooze_update": reminders.snooze,
+    "take_over_update": reminders.take_over,
+    "stop_updates": reminders.stop,
     "show_incident": find.press_show,
     "list_incidents": find.turn_page,
     "next_page": find.turn_page,
@@ -204,34 +197,34 @@ PRESSES: dict[str, Listener] = {
 }
 
 SUGGESTIONS: dict[str, Listener] = {
-    "custom_field_entries": suggest.suggest_options,
+    "custom_field_entries": declare.suggest_options,
     # The backend's own fields have whatever names it gives them.
-    "": suggest.suggest_options,
+    "": declare.suggest_options,
 }
 
 EVENTS: dict[str, Listener] = {
     "app_home_opened": home.show_home,
-    "entity_details_requested": unfurl.show_details,
-    "function_executed": workflow.run_step,
-    "link_shared": unfurl.unfurl_links,
-    "pin_added": note.heed_mark,
-    "pin_removed": note.heed_mark,
-    "reaction_added": note.heed_mark,
-    "reaction_removed": note.heed_mark,
+    "entity_details_requested": events.show_details,
+    "function_executed": workflow_step.run_step,
+    "link_shared": events.unfurl_links,
+    "pin_added": timeline.heed_mark,
+    "pin_removed": timeline.heed_mark,
+    "reaction_added": timeline.heed_mark,
+    "reaction_removed": timeline.heed_mark,
 }
 """By the name that Slack subscribes us to; each listener takes the Happening and the Desk.
 
 It answers once its work is done or safely begun: what it raises has Slack send the event again.
 """
 
-STEPS: dict[str, dict[str, Any]] = {workflow.DECLARE: DECLARE_STEP}
+STEPS: dict[str, dict[str, Any]] = {workflow_step.DECLARE: DECLARE_STEP}
 """What people may put into a workflow (Slack, custom steps), by its callback id."""
 
 STEP_EVENTS = {"function_executed"}
 
 INSTALL_EVENTS: dict[str, Listener] = {
-    "app_uninstalled": installation.look_whether_gone,
-    "tokens_revoked": installation.look_whether_gone,
+    "app_uninstalled": events.look_whether_gone,
+    "tokens_revoked": events.look_whether_gone,
 }
 """What only an app that workspaces install by themselves must hear of."""
 

@@ -1,4 +1,4 @@
-"""What was meant, asked and answered: which incident it is about, or whether it was a name."""
+"""Choices: an incident picked where none was named, a name or a verb, and the card's menu."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tocsin.incidents.requests import DeclareRequest
 from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.disclosure import NOTHING
 from tocsin.slack.gestures import Command, Press, ShownView, Submission
-from tocsin.slack.listeners import assign, close, describe, export, find, follow_up, help, merge, note, update
-from tocsin.slack.listeners.answers import Asked, begin, reason, refuse, said_view, with_words
-from tocsin.slack.listeners.changing import Unclear, Way, ask, typed_before
+from tocsin.slack.listeners import close, export, find, followups, home, roles, timeline, update
 from tocsin.slack.listeners.declare import open_form
-from tocsin.slack.listeners.errands import Uncertain, aimed, allowed, called
+from tocsin.slack.listeners.replies import Asked, begin, reason, refuse, said_view, with_words
+from tocsin.slack.listeners.targets import Uncertain, aimed, allowed, called
+from tocsin.slack.listeners.verbs import Unclear, Way, ask, press, typed_before
 from tocsin.slack.sentences import reads_like_a_name
 from tocsin.slack.typed import First, as_read
 from tocsin.slack.views.blocks import escape, shortened
@@ -25,24 +25,26 @@ from tocsin.slack.views.declare import declare_modal, named
 from tocsin.slack.views.lists import choose_modal, read_choose
 from tocsin.slack.views.metadata import Errand, FormContext
 
+# What was meant, asked and answered: which incident it is about, or whether it was a name.
+
 WAYS: dict[str, Way] = {
     way.verb: way
     for way in (
         update.UPDATE,
         update.STATUS,
         update.SEVERITY,
-        assign.LEAD,
-        assign.ROLES,
-        assign.TAKE,
-        describe.RENAME,
-        describe.SUMMARY,
+        roles.LEAD,
+        roles.ROLES,
+        roles.TAKE,
+        update.RENAME,
+        update.SUMMARY,
         *close.ENDINGS.values(),
-        merge.MERGE,
+        close.MERGE,
         export.EXPORT,
         export.DOCUMENT,
-        note.NOTE,
-        follow_up.ACTION,
-        follow_up.FOLLOW_UP,
+        timeline.NOTE,
+        followups.ACTION,
+        followups.FOLLOW_UP,
     )
 }
 
@@ -50,7 +52,7 @@ SHOWING: dict[str, Callable[[Desk, Asked, str], Awaitable[View]]] = {
     "list": find.listed,
     "find": find.found,
     "show": find.found,
-    "help": help.help_view,
+    "help": home.help_view,
 }
 """What is only shown, in place of the question."""
 
@@ -105,7 +107,7 @@ async def submit_choose(ack: AsyncAck, submission: Submission, desk: Desk, deliv
             return
         incident = await called(desk, read_choose(submission.view.values), person)
         if errand.ts:
-            sentence = await note.keep_message(desk, submission, incident, errand)
+            sentence = await timeline.keep_message(desk, submission, incident, errand)
             await _said(ack, desk, submission, incident, sentence)
             return
         await _go_on(ack, desk, submission, incident, errand)
@@ -160,3 +162,17 @@ async def _declare_instead(desk: Desk, view: ShownView) -> None:
     read, words = (as_read(typed, desk.people.names, addresses=kept) for kept in (True, False))
     modal = declare_modal(await desk.forms.fetch(), FormContext(), named(read, words))
     await desk.workspace.update_modal(view.id, modal, NOTHING, seen=view.hash)
+
+
+# The menu on a card: what is not pressed often enough for a button of its own.
+
+
+async def press_menu(ack: AsyncAck, pressed: Press, desk: Desk) -> None:
+    """One line of the menu; its value is the verb and the incident's id."""
+    chosen = pressed.control.selected_option
+    verb, _, incident_id = (chosen.value if chosen else "").partition(" ")
+    way = WAYS.get(verb)
+    if way is None:
+        await ack()
+        return
+    await press(way, ack, pressed, desk, incident_id)

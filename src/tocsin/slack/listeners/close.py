@@ -1,23 +1,40 @@
-"""End an incident: close, decline, cancel or merge it, make it private; or open it again."""
+"""Listeners of `close`, `reopen`, `decline`, `cancel`, `private`, `merge`, and of *Keep the channel*."""
 
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 from typing import Any
 
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
+from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FollowUp, Incident
 from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.gestures import Command, Press, Submission
-from tocsin.slack.listeners.answers import Asked
-from tocsin.slack.listeners.changing import Act, Opened, Unclear, Way, changed, go, press
-from tocsin.slack.listeners.submitting import submit_change
-from tocsin.slack.views.blocks import escape
-from tocsin.slack.views.close import close_modal, read_close
+from tocsin.slack.listeners.replies import Asked, begin, say_of
+from tocsin.slack.listeners.targets import allowed, called, meant, prefixes
+from tocsin.slack.listeners.verbs import (
+    Act,
+    Opened,
+    Unclear,
+    Way,
+    change,
+    changed,
+    go,
+    press,
+    submit,
+    submit_change,
+)
+from tocsin.slack.typed import as_read, references_in
+from tocsin.slack.views.blocks import escape, one
+from tocsin.slack.views.close import close_modal, merge_modal, read_close
 from tocsin.slack.views.metadata import Errand
+from tocsin.workflows.command import AnyChange
 from tocsin.workflows.retry import best_effort
+
+# End an incident: close, decline, cancel or merge it, make it private; or open it again.
 
 FOLLOW_UP_SECONDS = 0.5
 """How long a form may wait to name what is not done yet."""
@@ -105,3 +122,87 @@ async def submit_close(ack: AsyncAck, submission: Submission, desk: Desk, delive
     asked = _asked(verb)
     ending = asked.pop("ending", None)
     await submit_change(ack, submission, desk, delivery, again, asked, ending=ending, message=message)
+
+
+# Say which other incident this one is part of.
+
+
+async def _opened_merge(desk: Desk, asked: Asked, incident: Incident, trouble: str) -> View:
+    others = desk.open_to(asked.by.slack_user_id)
+    return merge_modal(await desk.forms.fetch(), incident, others, trouble=escape(trouble))
+
+
+async def _merge_into(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
+    for _, reference, message in references_in(text, prefixes(desk)):
+        target = await meant(desk, reference, asked.by.slack_user_id)
+        if target is not None:
+            other = _other(incident, target)
+            said = as_read(message, desk.people.names)
+            return await changed(desk, asked, incident, ending="merge", merged_into=other, message=said)
+    raise Unclear(f"Say which incident {incident.reference} is part of.")
+
+
+def _other(incident: Incident, target: Incident) -> str:
+    """The reference of the other incident. Raises Refused where it is the same one."""
+    if target.id == incident.id:
+        raise Refused(f"{incident.reference} cannot be part of itself.")
+    return target.reference
+
+
+MERGE = Way("merge", _opened_merge, _merge_into, names_people=True)
+
+
+async def merge(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+    """`/incident merge INC-11`, here; or `INC-12 INC-11`: the first is part of the second."""
+    named = [reference for _, reference, _ in islice(references_in(rest, prefixes(desk)), 3)]
+    own = desk.open_now.of_channel(command.channel_id) or await desk.find.here(command.channel_id)
+    if own is not None and len(named) == 1:
+        # The reference is the other incident's, not this one's.
+        rest = f"{own.reference} {rest}"
+    elif own is not None and named and named[0].said.isdecimal():
+        rest = f"#{rest}"
+    await go(MERGE, ack, command, rest, desk)
+
+
+async def submit_merge(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
+    """The chosen incident, by its id."""
+    chosen = one(submission.view.values, "merged_into")
+    person = submission.by.slack_user_id
+    seen = Errand.read(submission.view.private_metadata).seen.get("incident_status_id")
+
+    async def again(incident: Incident, trouble: str) -> View:
+        others = desk.open_to(person)
+        return merge_modal(await desk.forms.fetch(), incident, others, trouble=trouble)
+
+    async def do(incident: Incident) -> AnyChange | None:
+        if not chosen:
+            raise Refused(f"Say which incident {incident.reference} is part of.")
+        other = _other(incident, await called(desk, chosen, person))
+        return await change(
+            desk,
+            submission,
+            incident,
+            ending="merge",
+            merged_into=other,
+            seen_status_id=seen,
+            acknowledged=delivery.acknowledged,
+        )
+
+    await submit(ack, submission, desk, again, do)
+
+
+# The channel of what has ended is to be archived: keep it.
+
+
+async def keep_channel(ack: AsyncAck, press: Press, desk: Desk) -> None:
+    """*Keep the channel*, under the notice that it is to be archived."""
+    await ack()
+    begin(desk, press, "keep the channel", _keep(desk, press))
+
+
+async def _keep(desk: Desk, press: Press) -> None:
+    incident = await called(desk, press.control.value or "", press.by.slack_user_id)
+    await allowed(desk, press, "keep", incident)
+    kept = await desk.managing.archiving.keep(incident, desk.people.meet(press.by))
+    said = "is kept" if kept else "is not to be archived any more"
+    await say_of(desk, press, incident, f"The channel of {incident.reference} {said}.")

@@ -1,8 +1,9 @@
-"""Declare an incident: open the form, keep it filled, take what was filled in."""
+"""Declaring: the form opened, filled, checked and submitted."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -10,29 +11,32 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
 from tocsin.incidents.announcements import announced
-from tocsin.incidents.errors import Refused, TocsinError
-from tocsin.incidents.model import Form, Incident, Person, SourceMessage
+from tocsin.incidents.errors import Refused, SlackRefused, TocsinError
+from tocsin.incidents.model import ChannelId, Form, Incident, Person, SourceMessage
 from tocsin.incidents.requests import Declaration, DeclareRequest
 from tocsin.incidents.validation import answered, declared, visible_to
 from tocsin.slack.desk import Delivery, Desk
 from tocsin.slack.disclosure import NOTHING, Disclosure, listed_to, shown_to
 from tocsin.slack.floods import MOST
-from tocsin.slack.gestures import Command, Press, Shortcut, ShownView, Submission
-from tocsin.slack.listeners.answers import is_readable, with_words
-from tocsin.slack.listeners.checking import checked, is_learnt, learn
-from tocsin.slack.listeners.unopened import say_unopened
+from tocsin.slack.gestures import Command, Press, Shortcut, ShownView, Submission, Suggestion
+from tocsin.slack.listeners.replies import is_readable, with_words
+from tocsin.slack.listeners.targets import checked_roles
+from tocsin.slack.people import FRESH_SECONDS, STALE_SECONDS
 from tocsin.slack.permits import CHECK_SECONDS
 from tocsin.slack.typed import as_read
-from tocsin.slack.views.blocks import escape, plain
+from tocsin.slack.views.blocks import OPTIONS_LIMIT, escape, found, option, plain
 from tocsin.slack.views.declare import (
+    FIELD,
     already_modal,
     declare_modal,
     declared_modal,
+    field_choices,
     loading_modal,
     named,
     read_declare,
     saved_modal,
     sorry_modal,
+    unopened_message,
 )
 from tocsin.slack.views.message_text import name_and_summary, unnamed, unnamed_author
 from tocsin.slack.views.metadata import FormContext
@@ -41,6 +45,80 @@ from tocsin.workflows.declare import PATIENCE
 from tocsin.workflows.notify import too_late
 from tocsin.workflows.ports import loop_time
 from tocsin.workflows.retry import best_effort
+
+# What has to be known before a declaration is committed to: who declares, and who reads the place.
+
+READ_BY_OTHERS = "people of another organisation read that channel"
+UNKNOWN_READERS = "Slack does not say just now who reads that channel"
+WITHHELD = {False: "", True: READ_BY_OTHERS, None: UNKNOWN_READERS}
+"""Why there is no card, by what Slack says of a channel's being shared."""
+
+
+async def checked(order: DeclareOrder, submission: Submission, desk: Desk) -> DeclareOrder:
+    """The order, with what could not be checked, and without a card where strangers would read it.
+
+    Raises Refused when they may not declare, or give a role to somebody who cannot take it on. Asks Slack
+    nothing that is known, and waits a second at most.
+    """
+    declaration = order.declaration
+    private = declaration.visibility == "private"
+    roles, within = declaration.incident_role_assignments, FRESH_SECONDS if private else STALE_SECONDS
+    unchecked, shared, assignees = await asyncio.gather(
+        desk.may(submission, "declare", private=private),
+        desk.places.is_shared(None if private else order.origin, CHECK_SECONDS),
+        # An alarm does not wait for word of somebody who was well within the hour.
+        checked_roles(desk, roles, private=private, within=within),
+    )
+    known = {"reporter": desk.people.meet(declaration.reporter), "assignees": assignees}
+    return order.model_copy(
+        update={
+            "declaration": declaration.model_copy(update=known),
+            "unchecked": unchecked,
+            "withheld": WITHHELD[shared],
+        }
+    )
+
+
+def is_learnt(desk: Desk, gesture: Command | Shortcut | Press, context: FormContext) -> bool:
+    """Whether nothing need be asked for them to send the form."""
+    known = all(desk.places.knows(channel) for channel in _places(desk, context))
+    return known and desk.permits.knows(gesture.by.slack_user_id)
+
+
+async def learn(desk: Desk, gesture: Command | Shortcut | Press, context: FormContext) -> None:
+    """Ask, while somebody fills in the form, what will have to be known when they send it."""
+    await asyncio.gather(
+        desk.permits.learn(gesture.by.slack_user_id),
+        *(desk.places.is_shared(channel, CHECK_SECONDS) for channel in _places(desk, context)),
+    )
+
+
+def _places(desk: Desk, context: FormContext) -> Iterable[ChannelId]:
+    """Where a card may go: the channel that it is declared in, and where incidents are announced."""
+    return filter(None, [context.origin, *desk.announced_in])
+
+
+# Slack did not open a form: the person reads why, and gets a button that opens it.
+
+
+async def say_unopened(
+    desk: Desk, gesture: Command | Shortcut | Press, error: TocsinError, carried: FormContext
+) -> None:
+    """Where the person is looking, else in a direct message; a button's press has a trigger of its own."""
+    why = error.sentence if isinstance(error, SlackRefused) else str(error).rstrip(".")
+    typed = ""
+    if isinstance(gesture, Command) and gesture.text:
+        typed = f"{gesture.command} {as_read(gesture.text, desk.people.names)}"
+    pressed = gesture.control if isinstance(gesture, Press) else None
+    again = (pressed.action_id, pressed.value or "") if pressed is not None else None
+    text, blocks = unopened_message(why, typed, carried, again)
+    if gesture.response_url:
+        await desk.workspace.reply(gesture.response_url, text, NOTHING, blocks)
+    elif gesture.by.slack_user_id:
+        await desk.workspace.say_to(gesture.by.slack_user_id, text, NOTHING, blocks)
+
+
+# Declare an incident: open the form, keep it filled, take what was filled in.
 
 # Every key of ours descends from this name; changing it would make two of what is pending.
 KEYS = UUID("6f1c1c0e-0e0b-5c1f-9a5e-70c51a000001")
@@ -368,3 +446,19 @@ async def _shown(
             context = context.model_copy(update={"name": filled.name, "summary": filled.summary})
         await say_unopened(desk, gesture, error, context)
         return None
+
+
+# Suggest the options of a long menu while somebody types.
+
+
+async def suggest_options(ack: AsyncAck, suggestion: Suggestion, desk: Desk) -> None:
+    """The options of a long select field that match what is being typed; the backend's own are asked for."""
+    form, name = desk.forms.now or Form(), suggestion.action_id
+    own = name.removeprefix(FIELD)
+    field = form.custom_field(own) if name.startswith(FIELD) else form.backend_field(name)
+    if field is None or not field.searched:
+        await ack(options=found(field_choices(field) if field else (), suggestion.value))
+        return
+    beside = read_declare(suggestion.view.values).custom_field_entries if suggestion.view else {}
+    choices = await desk.forms.options(field.id, suggestion.value, beside)
+    await ack(options=[option(choice.id, choice.value) for choice in choices[:OPTIONS_LIMIT]])

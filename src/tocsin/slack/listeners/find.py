@@ -15,8 +15,8 @@ from tocsin.incidents.requests import IncidentFilter
 from tocsin.slack.desk import Desk
 from tocsin.slack.disclosure import shown_to
 from tocsin.slack.gestures import Command, Press
-from tocsin.slack.listeners.answers import Asked, begin, say
-from tocsin.slack.listeners.errands import Uncertain, aimed, allowed
+from tocsin.slack.listeners.replies import Asked, begin, say
+from tocsin.slack.listeners.targets import Uncertain, aimed, allowed
 from tocsin.slack.typed import as_read
 from tocsin.slack.views.lists import (
     Listing,

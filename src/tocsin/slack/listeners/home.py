@@ -1,4 +1,4 @@
-"""App Home: drawn when it is opened, and again when something changes for who looked at it lately."""
+"""Listeners of App Home and of `help`."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from slack_bolt.context.ack.async_ack import AsyncAck
+from slack_sdk.models.views import View
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import PersonId
 from tocsin.incidents.requests import DeclareRequest, IncidentFilter
 from tocsin.slack.desk import Desk
-from tocsin.slack.gestures import Happening, Press
+from tocsin.slack.gestures import Command, Happening, Press
 from tocsin.slack.listeners.declare import open_form
-from tocsin.slack.views.home import HomePage, closed_home, home_view
+from tocsin.slack.listeners.replies import Asked
+from tocsin.slack.views.blocks import plain
+from tocsin.slack.views.home import HomePage, closed_home, help_message, home_view
 from tocsin.slack.views.metadata import FormContext
 from tocsin.workflows.queries import OpenIncidents
 from tocsin.workflows.retry import best_effort
+
+# App Home: drawn when it is opened, and again when something changes for who looked at it lately.
 
 CLOSED_SHOWN = 5
 TOGETHER_SECONDS = 1.0
@@ -70,3 +75,35 @@ async def declare_here(ack: AsyncAck, press: Press, desk: Desk) -> None:
     """*Declare an incident*, on Home."""
     await ack()
     desk.tasks.begin("open the form", open_form(desk, press, FormContext(), DeclareRequest()))
+
+
+# Say what can be done, here and anywhere.
+
+LOOK_SECONDS = 1.0
+"""How long help may look whose channel it is; it says the same in another order without."""
+
+
+async def say_help(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+    """`/incident help`, seen only by who asked; it needs no call to Slack."""
+    found = [desk.open_now.of_channel(command.channel_id)]
+    if found == [None]:
+        async with best_effort("look whose channel this is"), asyncio.timeout(LOOK_SECONDS):
+            found = [await desk.find.here(command.channel_id)]
+    (incident,) = found
+    here = ("In this channel", desk.help.here)
+    there = ("In an incident's channel, or with its reference: /incident status INC-12", desk.help.here)
+    anywhere = ("Anywhere", desk.help.anywhere)
+    text, blocks = help_message(*((here, anywhere) if incident else (anywhere, there)))
+    await ack(response_type="ephemeral", text=text, blocks=blocks)
+
+
+async def help_view(desk: Desk, asked: Asked, text: str) -> View:
+    """The same in a modal."""
+    there = ("In an incident's channel, or with its reference: /incident status INC-12", desk.help.here)
+    _, blocks = help_message(("Anywhere", desk.help.anywhere), there)
+    return View(type="modal", title=plain("Help"), close=plain("Done"), blocks=blocks)
+
+
+async def just_acknowledge(ack: AsyncAck, press: Press, desk: Desk) -> None:
+    """A button that is only a link: Slack opens it, and wants a word from us all the same."""
+    await ack()

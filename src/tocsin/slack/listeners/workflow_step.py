@@ -14,9 +14,8 @@ from tocsin.incidents.requests import Declaration, DeclareRequest
 from tocsin.incidents.validation import answered, declared
 from tocsin.slack.desk import Desk
 from tocsin.slack.gestures import Happening
-from tocsin.slack.listeners.assignees import checked_roles
-from tocsin.slack.listeners.checking import UNKNOWN_READERS, WITHHELD
-from tocsin.slack.listeners.declare import KEYS
+from tocsin.slack.listeners.declare import KEYS, UNKNOWN_READERS, WITHHELD
+from tocsin.slack.listeners.targets import checked_roles
 from tocsin.slack.permits import CHECK_SECONDS
 from tocsin.slack.views.workflow_step import read_step
 from tocsin.workflows.declaration import DeclareOrder

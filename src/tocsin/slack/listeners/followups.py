@@ -13,13 +13,11 @@ from tocsin.incidents.requests import FollowUpRequest
 from tocsin.slack.desk import Delivery, Desk, being_answered, patience_left
 from tocsin.slack.disclosure import shown_to
 from tocsin.slack.gestures import Command, Press, Submission
-from tocsin.slack.listeners.answers import Asked, begin, say_of
-from tocsin.slack.listeners.assignees import checked_assignees
-from tocsin.slack.listeners.changing import Act, Opened, Unclear, Way, go, key_of, sentence_of
 from tocsin.slack.listeners.close import FOLLOW_UP_SECONDS
-from tocsin.slack.listeners.errands import allowed, called
-from tocsin.slack.listeners.persons import person_called
-from tocsin.slack.listeners.submitting import submit
+from tocsin.slack.listeners.people import person_called
+from tocsin.slack.listeners.replies import Asked, begin, say_of
+from tocsin.slack.listeners.targets import allowed, called, checked_assignees
+from tocsin.slack.listeners.verbs import Act, Opened, Unclear, Way, go, key_of, sentence_of, submit
 from tocsin.slack.mentions import PERSON
 from tocsin.slack.permits import CHECK_SECONDS
 from tocsin.slack.typed import as_read, mentioned

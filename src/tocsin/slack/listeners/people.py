@@ -11,7 +11,7 @@ from tocsin.incidents.permissions import Standing
 from tocsin.incidents.validation import in_words
 from tocsin.slack.accounts import Account
 from tocsin.slack.desk import Desk
-from tocsin.slack.listeners.changing import Opened, Unclear
+from tocsin.slack.listeners.verbs import Opened, Unclear
 from tocsin.slack.mentions import PERSON
 from tocsin.slack.permits import CHECK_SECONDS
 

@@ -17,10 +17,9 @@ from tocsin.incidents.requests import TEXT_LIMIT
 from tocsin.slack.desk import Delivery, Desk, being_answered
 from tocsin.slack.disclosure import listed_to
 from tocsin.slack.gestures import Command, Happening, Shortcut, Submission
-from tocsin.slack.listeners.answers import Asked, begin, say_of
-from tocsin.slack.listeners.changing import KEYS, Way, go, key_of, sentence_of
-from tocsin.slack.listeners.errands import allowed, incident_of
-from tocsin.slack.listeners.submitting import submit
+from tocsin.slack.listeners.replies import Asked, begin, say_of
+from tocsin.slack.listeners.targets import allowed, incident_of
+from tocsin.slack.listeners.verbs import KEYS, Way, go, key_of, sentence_of, submit
 from tocsin.slack.marks import PIN
 from tocsin.slack.permits import CHECK_SECONDS
 from tocsin.slack.views.blocks import escape

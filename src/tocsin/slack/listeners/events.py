@@ -1,4 +1,4 @@
-"""Links to incidents: shown below the message where everybody who reads it may know of the incident."""
+"""Listeners of events: links shared, entity details asked for, the app uninstalled."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs
 from tocsin.slack.desk import Desk
 from tocsin.slack.gestures import Happening
-from tocsin.slack.listeners.errands import called
+from tocsin.slack.listeners.targets import called
+
+# Links to incidents: shown below the message where everybody who reads it may know of the incident.
 
 MOST_LINKS = 5
 """Links of one message that are shown."""
@@ -70,3 +72,16 @@ def _ours(event: dict[str, Any], desk: Desk) -> list[tuple[str, str]]:
     ours = [url for url in found if isinstance(url, str) and desk.pages and url.startswith(f"{desk.pages}/")]
     matches = [(url, _REFERENCE.fullmatch(url.removeprefix(desk.pages))) for url in dict.fromkeys(ours)]
     return [(url, match[1]) for url, match in matches if match]
+
+
+# Tocsin may have been uninstalled.
+
+
+async def look_whether_gone(happening: Happening, desk: Desk) -> None:
+    """`app_uninstalled`, or a bot token in `tokens_revoked` (Slack, Events API).
+
+    Events come late and more than once, also after Tocsin was installed again: so Slack is asked.
+    """
+    tokens = happening.event.get("tokens")
+    if happening.kind == "app_uninstalled" or (isinstance(tokens, dict) and tokens.get("bot")):
+        await desk.look_whether_gone()

@@ -7,10 +7,10 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from tocsin.incidents.model import Incident
 from tocsin.slack.desk import Desk
 from tocsin.slack.gestures import Press
-from tocsin.slack.listeners.answers import begin, say_of
-from tocsin.slack.listeners.changing import key_of, open_way
-from tocsin.slack.listeners.errands import allowed, called
+from tocsin.slack.listeners.replies import begin, say_of
+from tocsin.slack.listeners.targets import allowed, called
 from tocsin.slack.listeners.update import UPDATE
+from tocsin.slack.listeners.verbs import key_of, open_way
 from tocsin.slack.views.notifications import SNOOZE_MINUTES
 
 
