@@ -23,9 +23,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.slack import routes
 from tocsin.slack.app import build_app
-from tocsin.slack.desk import Delivery, Desk
-from tocsin.slack.desks import Desks
-from tocsin.slack.gestures import Command, Happening, Press, Shortcut, Submission, Suggestion
+from tocsin.slack.context import Delivery, Desk, Desks
+from tocsin.slack.payloads import Command, Happening, Press, Shortcut, Submission, Suggestion
 
 pytestmark = pytest.mark.house
 
@@ -310,7 +309,7 @@ def test_no_client_goes_through_a_proxy_that_the_environment_names() -> None:
     wrong = [f"{module_of(path)}: {found}" for path in SOURCES for found in _led_astray(path)]
     assert not wrong, "\n".join(wrong)
     sdk = [module_of(path) for path in SOURCES if SDK_CLIENTS.search(path.read_text())]
-    assert sdk == ["slack.calls"]
+    assert sdk == ["slack.web_api"]
 
 
 def _led_astray(path: Path) -> Iterator[str]:

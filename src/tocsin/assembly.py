@@ -26,15 +26,14 @@ from tocsin.rulebook import open_rulebook
 from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack import routes
 from tocsin.slack.app import build_app
-from tocsin.slack.calls import Calls, open_session, web_client
-from tocsin.slack.counting import every_route
-from tocsin.slack.desk import Desk, Help
-from tocsin.slack.desks import Desks
+from tocsin.slack.authorization import People
+from tocsin.slack.context import Desk, Desks, Help
 from tocsin.slack.exposure import Exposure
 from tocsin.slack.gate import Gate
 from tocsin.slack.http import HttpDoor
 from tocsin.slack.listeners.home import homes_kept
-from tocsin.slack.people import People
+from tocsin.slack.routes import every_route
+from tocsin.slack.web_api import Calls, open_session, web_client
 from tocsin.slack.workspace import SlackWorkspace
 from tocsin.storage.database import cause
 from tocsin.storage.key_value import SqlMemory

@@ -17,12 +17,10 @@ from tocsin.incidents.permissions import Standing
 from tocsin.keeping import now, secret
 from tocsin.rulebook import Rulebook
 from tocsin.settings import Settings
-from tocsin.slack.desks import Desks
+from tocsin.slack.context import Desks, Tasks
 from tocsin.slack.http import EVENTS, HttpDoor
-from tocsin.slack.installing import Installing
-from tocsin.slack.socket import SocketDoor
-from tocsin.slack.tasks import Tasks
-from tocsin.slack.tokens import TokenRotation
+from tocsin.slack.oauth import Installing, TokenRotation
+from tocsin.slack.socket_mode import SocketDoor
 from tocsin.storage.key_value import SqlMemory
 from tocsin.storage.slack_state import SqlLedger
 from tocsin.storage.workflow_engine import DurableJournal

@@ -18,11 +18,11 @@ from tocsin.keeping import folder_of, journal_url, now, open_backend, open_catal
 from tocsin.premises import announced_in
 from tocsin.rulebook import Rulebook, open_rulebook
 from tocsin.settings import ConfigurationError, Settings, read_settings
-from tocsin.slack import addresses, examining
-from tocsin.slack.access import Access, fetch_access
-from tocsin.slack.calls import open_session, web_client
-from tocsin.slack.desks import ANY, allowed
+from tocsin.slack import diagnostics
+from tocsin.slack.context import ANY, allowed
+from tocsin.slack.diagnostics import Access, fetch_access
 from tocsin.slack.installations import Installation, Installations, Seal, SealBroken
+from tocsin.slack.web_api import open_session, web_client
 from tocsin.storage.database import file_of
 from tocsin.storage.installations import SqlVault
 from tocsin.storage.workflow_engine import Pending, fetch_pending
@@ -256,12 +256,12 @@ async def _bot(
         yield Check("SLACK_BOT_TOKEN", False, str(error), fix)
         return
     yield Check("SLACK_BOT_TOKEN", True, f"Slack knows it as {access.bot} in {access.team}.")
-    for finding in (*examining.scopes(access), examining.commands(access)):
+    for finding in (*diagnostics.scopes(access), diagnostics.commands(access)):
         yield Check(**finding.model_dump())
     yield _clock(access, clock())
     async for check in _addresses(client, settings, access.team_id):
         yield check
-    for finding in await examining.examine_forms(client, form):
+    for finding in await diagnostics.examine_forms(client, form):
         yield Check(**finding.model_dump())
 
 
@@ -293,8 +293,8 @@ async def _addresses(client: AsyncWebClient, settings: Settings, team: str) -> A
     named += [("TOCSIN_CONFIG announcements", channel) for channel in rules.channels]
     for name, wanted in named:
         if wanted:
-            yield Check(**(await addresses.examine_channel(client, name, wanted)).model_dump())
-    for finding in await addresses.examine_groups(client, rules.groups):
+            yield Check(**(await diagnostics.examine_channel(client, name, wanted)).model_dump())
+    for finding in await diagnostics.examine_groups(client, rules.groups):
         yield Check(**finding.model_dump())
 
 
@@ -302,7 +302,7 @@ async def _way_in(client: AsyncWebClient, settings: Settings, running: bool) -> 
     """Socket Mode where there is an app token, else HTTP."""
     token = secret(settings.slack_app_token)
     if token is not None:
-        found = await examining.examine_socket(client, token, running=running)
+        found = await diagnostics.examine_socket(client, token, running=running)
         return Check(**found.model_dump())
     if settings.slack_signing_secret is not None:
         said = f"set: HTTP mode, at {settings.public_url}/slack/events. Slack's first request will try it."

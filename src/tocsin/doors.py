@@ -9,7 +9,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.incidents.errors import SlackRefused
 from tocsin.settings import ConfigurationError
-from tocsin.slack.socket import SocketDoor
+from tocsin.slack.socket_mode import SocketDoor
 
 
 async def socket_door(

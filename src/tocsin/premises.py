@@ -15,13 +15,11 @@ from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import ChannelId, TeamId
 from tocsin.keeping import secret
 from tocsin.settings import ConfigurationError, Settings
-from tocsin.slack.calls import asked
-from tocsin.slack.desk import Desk
-from tocsin.slack.desks import Desks, allowed
+from tocsin.slack.context import Desk, Desks, allowed
 from tocsin.slack.installations import Installation, Installations, Seal, SealBroken
-from tocsin.slack.installing import Installing, OAuthApp
-from tocsin.slack.operator import SlackOperator
-from tocsin.slack.tokens import TokenRotation
+from tocsin.slack.oauth import Installing, OAuthApp, TokenRotation
+from tocsin.slack.web_api import asked
+from tocsin.slack.workspace import SlackOperator
 from tocsin.storage.installations import SqlVault
 from tocsin.workflows.ports import Clock
 from tocsin.workflows.retry import patiently

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tocsin.incidents.model import Person, PersonId
-from tocsin.slack.people import ASKED_AT_ONCE, KEPT, People
+from tocsin.slack.authorization import ASKED_AT_ONCE, KEPT, People
 from tocsin.workflows.command import Bounded
 
 

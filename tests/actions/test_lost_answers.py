@@ -16,10 +16,10 @@ from slack_emulator.manifest import Manifest
 from tocsin.incidents.errors import OutcomeUnknown
 from tocsin.incidents.model import ChannelId, Incident, PersonId, Status, TeamId
 from tocsin.slack import routes
-from tocsin.slack.calls import open_session, web_client
 from tocsin.slack.disclosure import Disclosure
 from tocsin.slack.installations import Installation
-from tocsin.slack.posts import EVENT
+from tocsin.slack.messages import EVENT
+from tocsin.slack.web_api import open_session, web_client
 from tocsin.slack.workspace import SlackWorkspace
 from tocsin.workflows.command import act_for
 

@@ -24,7 +24,7 @@ from tocsin import logs
 from tocsin.assembly import connected, opened
 from tocsin.settings import read_settings
 from tocsin.slack import routes
-from tocsin.slack.calls import open_session, web_client
+from tocsin.slack.web_api import open_session, web_client
 
 FEW, MANY = 5, 45
 VERBS = 200

@@ -12,7 +12,7 @@ from fakes.readings import settled
 
 from benchmarks.servers import counted, forget, module, pressed, tocsin, until_asked
 from benchmarks.table import Row, at_most
-from tocsin.slack.pace import Urgency
+from tocsin.slack.rate_limiter import Urgency
 
 pytestmark = pytest.mark.benchmark
 Measure = Callable[[Row], None]

@@ -15,7 +15,7 @@ from typing import Any
 from fakes.bot import RunningBot
 from fakes.errands import declared
 from tocsin.incidents.model import Incident
-from tocsin.slack.floods import Floods
+from tocsin.slack.context import Floods
 
 FILES = ("incidents.db", "journal.db")
 

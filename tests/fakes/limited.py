@@ -7,7 +7,7 @@ import heapq
 from dataclasses import dataclass, field
 
 from tocsin.incidents.errors import Unavailable
-from tocsin.slack.pace import Pace, Urgency
+from tocsin.slack.rate_limiter import Pace, Urgency
 
 
 @dataclass

@@ -19,8 +19,8 @@ from slack_emulator.manifest import Manifest
 from tocsin.incidents.errors import OutcomeUnknown
 from tocsin.incidents.model import PersonId, TeamId
 from tocsin.slack import routes
-from tocsin.slack.calls import Calls, open_session, web_client
 from tocsin.slack.installations import Installation
+from tocsin.slack.web_api import Calls, open_session, web_client
 from tocsin.slack.workspace import SlackWorkspace
 
 WRITES = (

@@ -115,7 +115,7 @@ async def never_released(original: Function, *args: Any) -> None:
     "the SDK repeats a post whose answer was lost",
     breaks="I3",
     scenario="answers lost",
-    instead_of="tocsin.slack.calls:web_client",
+    instead_of="tocsin.slack.web_api:web_client",
 )
 def repeating_client(original: Function, *args: Any, **named: Any) -> Any:
     from slack_sdk.http_retry.builtin_async_handlers import AsyncServerErrorRetryHandler
@@ -129,7 +129,7 @@ def repeating_client(original: Function, *args: Any, **named: Any) -> Any:
     "a post is repeated without looking for the first",
     breaks="I3",
     scenario="answers lost",
-    instead_of="tocsin.slack.posts:Posts._find",
+    instead_of="tocsin.slack.messages:Posts._find",
 )
 async def no_post_found(original: Function, *args: Any) -> None:
     return None
@@ -447,7 +447,7 @@ def asked_anew(original: Function, order: Any) -> Any:
     "news has a random key",
     breaks="I3",
     scenario="killed before its news is recorded",
-    instead_of="tocsin.slack.changes:WorkspaceChanges.post_news",
+    instead_of="tocsin.slack.channel_updates:WorkspaceChanges.post_news",
 )
 async def news_anew(original: Function, *args: Any, key: str, **named: Any) -> Any:
     return await original(*args, key=random_key(), **named)
@@ -467,7 +467,7 @@ async def not_told_late(original: Function, *args: Any) -> None:
     "an export is sent again after a restart",
     breaks="I3",
     scenario="killed before an export is recorded",
-    instead_of="tocsin.slack.posts:Posts.find_file",
+    instead_of="tocsin.slack.messages:Posts.find_file",
 )
 async def no_file_found(original: Function, *args: Any) -> None:
     return None
@@ -477,7 +477,7 @@ async def no_file_found(original: Function, *args: Any) -> None:
     "a notice is given again after a restart",
     breaks="I3",
     scenario="killed before a notice is recorded",
-    instead_of="tocsin.slack.changes:WorkspaceChanges.say_leaving",
+    instead_of="tocsin.slack.channel_updates:WorkspaceChanges.say_leaving",
 )
 async def told_anew(original: Function, *args: Any, key: str, again: bool = False) -> Any:
     return await original(*args, key=key, again=False)
@@ -508,7 +508,7 @@ async def documents_left(original: Function, *args: Any) -> None:
     "what became private is still shown below a link",
     breaks="I5",
     scenario="shown, then private",
-    instead_of="tocsin.slack.links:WorkspaceLinks.fold",
+    instead_of="tocsin.slack.messages:WorkspaceLinks.fold",
 )
 async def left_unfolded(original: Function, *args: Any) -> None:
     return None

@@ -122,9 +122,9 @@ async def test_what_is_planted_stands_in_for_a_function_that_there_is(stand_in: 
 
 @pytest.mark.parametrize("function", ["Posts.nothing", "Nothing.post", "nothing", "EVENT"])
 async def test_what_stands_in_for_no_function_is_an_error(function: str) -> None:
-    module = importlib.import_module("tocsin.slack.posts")
+    module = importlib.import_module("tocsin.slack.messages")
     with pytest.raises(NotPlanted):
-        StandIn(f"tocsin.slack.posts:{function}", print).plant_in(module)
+        StandIn(f"tocsin.slack.messages:{function}", print).plant_in(module)
 
 
 @pytest.mark.process

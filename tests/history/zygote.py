@@ -33,7 +33,7 @@ from history.bugs import BUGS
 from history.deaths import DEATHS
 from history.planting import StandIn, plant
 from tocsin import settings
-from tocsin.slack import gestures
+from tocsin.slack import payloads
 from tocsin.slack.views import blocks
 from tocsin.workflows import declaration
 
@@ -71,7 +71,7 @@ IMPORTED = (
     websockets,
     settings,
     declaration,
-    gestures,
+    payloads,
     blocks,
 )
 

@@ -15,7 +15,7 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_emulator.faults import Fault
 from slack_emulator.model import View
 from tocsin.slack.app import DELIVERY
-from tocsin.slack.desk import Delivery
+from tocsin.slack.context import Delivery
 
 AFTER_THE_CHANNEL = {
     "conversations.invite": 1,

@@ -8,8 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from tocsin.incidents.errors import Unavailable
-from tocsin.slack.events import Heard
-from tocsin.slack.gestures import Happening
+from tocsin.slack.app import Heard
+from tocsin.slack.payloads import Happening
 
 
 class Work:

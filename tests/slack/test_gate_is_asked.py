@@ -16,11 +16,11 @@ from structlog.typing import EventDict
 
 from tocsin.incidents.errors import Withheld
 from tocsin.incidents.model import Incident
-from tocsin.slack.calls import Calls, name_of, web_client
+from tocsin.slack.authorization import Permits
 from tocsin.slack.disclosure import SAYING_NOTHING, Alone, Disclosure
 from tocsin.slack.gate import Gate
-from tocsin.slack.permits import Permits
-from tocsin.slack.places import Places
+from tocsin.slack.shared_channels import Places
+from tocsin.slack.web_api import Calls, name_of, web_client
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -100,7 +100,7 @@ async def test_what_goes_to_slack_past_its_methods_goes_from_two_places_that_ask
         for call in calls_in(function)
         if ast.unparse(call.func).endswith("session.post")
     }
-    assert past == {"slack/workspace.py:reply", "slack/papers.py:_upload"}
+    assert past == {"slack/workspace.py:reply", "slack/files.py:_upload"}
 
 
 async def test_a_call_that_does_not_say_what_it_carries_is_not_made(bot: RunningBot) -> None:

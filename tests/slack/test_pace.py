@@ -11,7 +11,7 @@ import pytest
 from fakes.limited import LimitedMethod, TurnedTime, paced
 
 from tocsin.incidents.errors import SlackRefused, Unavailable
-from tocsin.slack.pace import MOST_LANES, Pace, Urgency
+from tocsin.slack.rate_limiter import MOST_LANES, Pace, Urgency
 
 
 @pytest.mark.parametrize("a_second", [1, 5, 20, 50])

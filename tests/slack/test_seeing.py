@@ -19,7 +19,7 @@ from fakes.slack import running_workspace
 from slack_emulator.manifest import Manifest
 from tocsin import logs
 from tocsin.slack import routes
-from tocsin.slack.counting import every_route
+from tocsin.slack.routes import every_route
 from tocsin.tracing import trace, traced
 
 

@@ -27,11 +27,16 @@ from slack_emulator.socket_mode import CONNECTION_LIMIT, Connection, Sockets
 from tocsin.incidents.errors import SlackRefused
 from tocsin.slack import routes
 from tocsin.slack.app import DELIVERY
-from tocsin.slack.calls import open_session, web_client
-from tocsin.slack.connection import PING_SECONDS, PONG_SECONDS
-from tocsin.slack.desk import Delivery
-from tocsin.slack.socket import CONNECTIONS, SocketDoor
-from tocsin.slack.tickets import LONGEST_PAUSE, pause_after
+from tocsin.slack.context import Delivery
+from tocsin.slack.socket_mode import (
+    CONNECTIONS,
+    LONGEST_PAUSE,
+    PING_SECONDS,
+    PONG_SECONDS,
+    SocketDoor,
+    pause_after,
+)
+from tocsin.slack.web_api import open_session, web_client
 
 OPEN = "apps.connections.open"
 BUSY_MACHINE = 30.0

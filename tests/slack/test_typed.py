@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from tocsin.config import Catalogue
 from tocsin.incidents.parsing import bare, folded, trimmed
 from tocsin.slack import routes
-from tocsin.slack.counting import route_of
-from tocsin.slack.gestures import Command
-from tocsin.slack.sentences import reads_like_a_name
-from tocsin.slack.typed import as_read, reference_in, references_in
+from tocsin.slack.command_text import as_read, reference_in, references_in
+from tocsin.slack.disambiguation import reads_like_a_name
+from tocsin.slack.payloads import Command
+from tocsin.slack.routes import route_of
 
 SPACES = " \t\n\r\v\f\x85\u00a0\u1680\u2000\u2009\u200a\u2028\u2029\u202f\u205f\u3000\u200b\u2060\ufeff"
 DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d\u30fc\u02d7\u2796"

@@ -30,7 +30,7 @@ from slack_emulator.workspace import Workspace
 from tocsin.assembly import Bot, connected, data_dir, opened
 from tocsin.settings import read_settings
 from tocsin.slack import routes
-from tocsin.slack.floods import Floods
+from tocsin.slack.context import Floods
 from tocsin.workflows.ports import Backend
 
 T = TypeVar("T")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tocsin.slack import routes
-from tocsin.slack.counting import UNKNOWN, every_route
+from tocsin.slack.routes import UNKNOWN, every_route
 from wire import happened, pressed, sent, typed
 from wire.journey import Journey
 from wire.rows import ROWS

@@ -1,15 +1,12 @@
-"""The Bolt app: one listener for each kind of payload, and a dictionary behind it.
-
-Bolt asks its listeners one by one whether a payload is theirs, so with one of each kind the time is the same
-for ten verbs and for two hundred. Bolt also polls for an acknowledgement every 10 ms unless the listener runs
-first (`process_before_response`); ours acknowledge at once and leave the rest to a task.
-"""
+"""The Bolt app: one catch-all for each kind of payload, dispatched by the table of routes."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any, TypeVar
 
@@ -23,23 +20,83 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
+from tocsin.incidents.errors import TocsinError, Unavailable
 from tocsin.incidents.model import Frozen
 from tocsin.slack import routes
-from tocsin.slack.counting import UNKNOWN, Counting, Uncounted, route_of
-from tocsin.slack.desk import Delivery, Desk, answering
-from tocsin.slack.desks import Desks
+from tocsin.slack.context import Delivery, Desk, Desks, answering
 from tocsin.slack.disclosure import NOTHING
-from tocsin.slack.events import Heard
-from tocsin.slack.gestures import Command, Happening, Press, Shortcut, Submission, Suggestion
 from tocsin.slack.listeners.choose import ask_whether
+from tocsin.slack.payloads import Command, Happening, Press, Shortcut, Submission, Suggestion
+from tocsin.slack.routes import UNKNOWN, Counting, Uncounted, route_of
 from tocsin.slack.views.declare import sorry_modal
 from tocsin.tracing import traced
 from tocsin.workflows.retry import best_effort
 
+# What happens in the workspace, each thing once: Slack sends an event again until it was acknowledged.
+
+log = structlog.get_logger()
+
+KEPT = 20_000
+KEPT_SECONDS = 15 * 60.0
+"""Slack tries again at once, after a minute, and after five (Slack, Events API: retries)."""
+
+PATIENCE = 2.5
+
+
+class Heard:
+    """The events of the last quarter of an hour by their id, which stays the same when one is sent again."""
+
+    def __init__(self) -> None:
+        self._heard: OrderedDict[str, tuple[float, asyncio.Task[None]]] = OrderedDict()
+
+    async def once(self, event_id: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do the work, unless it was done for this id; who comes meanwhile waits for the same end.
+
+        Raises what the work raises, and forgets the id then, so that Slack's next try is a new one. Raises
+        Unavailable after two and a half seconds, while the work goes on.
+        """
+        self._forget()
+        if event_id not in self._heard:
+            self._heard[event_id] = asyncio.get_running_loop().time(), asyncio.create_task(work())
+        task = self._heard[event_id][1]
+        await asyncio.wait({task}, timeout=PATIENCE)
+        if not task.done():
+            # Slack may not come again before it ends: then nobody else hears how.
+            task.remove_done_callback(_note_failure)
+            task.add_done_callback(_note_failure)
+            raise Unavailable("It takes longer than Slack waits.")
+        if task.cancelled() or task.exception() is not None:
+            self._heard.pop(event_id, None)
+        task.result()
+
+    def _forget(self) -> None:
+        """What Slack does not send again; never what is still being worked on."""
+        oldest = asyncio.get_running_loop().time() - KEPT_SECONDS
+        while self._heard:
+            at, task = next(iter(self._heard.values()))
+            if not task.done() or (at > oldest and len(self._heard) < KEPT):
+                return
+            self._heard.popitem(last=False)
+
+
+def _note_failure(task: asyncio.Task[None]) -> None:
+    """Write down what became of an event that took longer than Slack waits, where it failed."""
+    error = None if task.cancelled() else task.exception()
+    if isinstance(error, TocsinError):
+        log.warning("not done", doing="what an event asked for", because=str(error))
+    elif error is not None:
+        log.error("failed", doing="what an event asked for", exc_info=error)
+
+
+# The Bolt app: one listener for each kind of payload, and a dictionary behind it.
+#
+# Bolt asks its listeners one by one whether a payload is theirs, so with one of each kind the time is the
+# same for ten verbs and for two hundred. Bolt also polls for an acknowledgement every 10 ms unless the
+# listener runs first (`process_before_response`); ours acknowledge at once and leave the rest to a task.
+
 Gesture = Command | Shortcut | Press | Submission | Suggestion
 G = TypeVar("G", Command, Shortcut, Press, Submission, Suggestion)
 Body = dict[str, Any]
-log = structlog.get_logger()
 
 ANY = re.compile(".*", re.DOTALL)
 DELIVERY = "delivery"

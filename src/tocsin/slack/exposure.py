@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tocsin.incidents.model import ChannelId, Incident
-from tocsin.slack.tasks import Tasks
+from tocsin.slack.context import Tasks
 from tocsin.slack.workspace import SlackWorkspace
 from tocsin.workflows.channels import PRIVATE, Faces
 from tocsin.workflows.ports import Operator

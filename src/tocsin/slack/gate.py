@@ -16,9 +16,9 @@ from tocsin.incidents.errors import Unavailable, Withheld
 from tocsin.incidents.model import ChannelId, Incident, PersonId
 from tocsin.incidents.permissions import NOT_SEEN, Asker, Limits, Standing, permitted
 from tocsin.incidents.validation import visible_to
+from tocsin.slack.authorization import People
 from tocsin.slack.disclosure import Alone, Anybody, Disclosure, InChannel, Joining, NewChannel
-from tocsin.slack.people import People
-from tocsin.slack.places import Places
+from tocsin.slack.shared_channels import Places
 
 STANDING_SECONDS = 1.5
 """How long Slack is asked who a reader is, at each attempt."""

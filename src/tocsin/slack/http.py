@@ -23,7 +23,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from tocsin.slack.app import DELIVERY, answered
-from tocsin.slack.desk import Delivery
+from tocsin.slack.context import Delivery
 
 EVENTS = "/slack/events"
 LARGEST_BODY = 1024 * 1024

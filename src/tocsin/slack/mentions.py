@@ -9,8 +9,8 @@ from collections import ChainMap
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from tocsin.incidents.model import ChannelId, PersonId
-from tocsin.slack.people import ASKED_AT_ONCE, ASKING_SECONDS, FRESH_SECONDS, KEPT, People
-from tocsin.slack.typed import as_read, mentioned
+from tocsin.slack.authorization import ASKED_AT_ONCE, ASKING_SECONDS, FRESH_SECONDS, KEPT, People
+from tocsin.slack.command_text import as_read, mentioned
 from tocsin.slack.workspace import SlackWorkspace
 from tocsin.workflows.ports import loop_time
 from tocsin.workflows.retry import best_effort

@@ -1,15 +1,14 @@
-"""Everything Slack may ask of us: verbs, shortcuts, forms, buttons, menus, and what we may do there.
-
-The app manifest, `/incident help` and README's tables are made from this page or held against it.
-"""
+"""The table of everything that Slack may ask: commands, shortcuts, views, buttons, events."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any, Literal, Protocol
 
-from tocsin.slack.app_manifest import Declared, app_manifest
+from tocsin.incidents.validation import is_one_edit_away
+from tocsin.slack.command_text import First, first_word, typed_word
 from tocsin.slack.listeners import (
     choose,
     close,
@@ -25,10 +24,43 @@ from tocsin.slack.listeners import (
     update,
     workflow_step,
 )
-from tocsin.slack.meant import find_meant
-from tocsin.slack.scopes import SCOPES
-from tocsin.slack.typed import First, first_word, typed_word
+from tocsin.slack.manifest import SCOPES, Declared, app_manifest
+from tocsin.slack.payloads import Command, Happening, Press, Shortcut, Submission, Suggestion
 from tocsin.slack.views.workflow_step import DECLARE_STEP
+
+# Which verb somebody may have meant, found in the same time among ten and among hundreds.
+
+LONGEST = 40
+"""Letters in a word that may be a verb; what is longer is somebody's title."""
+
+
+def find_meant(word: str, verbs: tuple[str, ...]) -> str | None:
+    """The verb that is one edit away from a word."""
+    if len(word) > LONGEST:
+        return None
+    near = _near(verbs)
+    maybe = {verb for left in _with_a_letter_less(word) for verb in near.get(left, ())}
+    return next((verb for verb in sorted(maybe) if is_one_edit_away(word, verb)), None)
+
+
+@lru_cache(maxsize=4)
+def _near(verbs: tuple[str, ...]) -> Mapping[str, list[str]]:
+    """The verbs by themselves, and by what is left of each without one of its letters."""
+    found: dict[str, list[str]] = {}
+    for verb in filter(None, verbs):
+        for left in _with_a_letter_less(verb):
+            found.setdefault(left, []).append(verb)
+    return found
+
+
+def _with_a_letter_less(word: str) -> frozenset[str]:
+    """The word, and what is left without each letter: two that are one edit apart share one of these."""
+    return frozenset([word, *(word[:at] + word[at + 1 :] for at in range(len(word)))])
+
+
+# Everything Slack may ask of us: verbs, shortcuts, forms, buttons, menus, and what we may do there.
+#
+# The app manifest, `/incident help` and README's tables are made from this page or held against it.
 
 Listener = Callable[..., Coroutine[Any, Any, None]]
 
@@ -296,3 +328,72 @@ def manifest(
         redirects=REDIRECTS,
     )
     return app_manifest(declared, http=http, name=name, org=org, pages=pages)
+
+
+# What each gesture counts as: one of the routes, whatever strangers may send.
+
+UNKNOWN = "unknown"
+DECLARE, OTHER = "declare", "other"
+"""What the command without a verb counts as, and a field that the backend named."""
+
+
+class Counting(Protocol):
+    """Whoever keeps count; `route` is one of `every_route`."""
+
+    def requested(self, route: str, outcome: str) -> None:
+        """A request was answered, failed, came from a stranger, or was malformed."""
+        ...
+
+    def acknowledged(self, route: str, seconds: float) -> None:
+        """The answer to a request was written out so many seconds after it came."""
+        ...
+
+
+class Uncounted:
+    """Nobody keeps count."""
+
+    def requested(self, route: str, outcome: str) -> None:
+        """Let it pass."""
+
+    def acknowledged(self, route: str, seconds: float) -> None:
+        """Let it pass."""
+
+
+def every_route() -> Iterator[str]:
+    """All that may be counted, so that there are never more series than routes."""
+    yield from (f"command {word or DECLARE}" for word in VERBS)
+    tables: dict[str, Mapping[str, object]] = {
+        "shortcut": SHORTCUTS,
+        "view": VIEWS,
+        "press": PRESSES,
+        "suggestion": SUGGESTIONS,
+        "event": {**EVENTS, **INSTALL_EVENTS},
+    }
+    yield from (f"{kind} {name or OTHER}" for kind, table in tables.items() for name in table)
+    yield UNKNOWN
+
+
+def route_of(gesture: Command | Shortcut | Press | Submission | Suggestion | Happening) -> str:
+    """The route that this goes to; UNKNOWN where it goes to none."""
+    kind, name, is_known = _found(gesture)
+    return f"{kind} {name}" if is_known else UNKNOWN
+
+
+def _found(
+    gesture: Command | Shortcut | Press | Submission | Suggestion | Happening,
+) -> tuple[str, str, bool]:
+    match gesture:
+        case Command():
+            first = find_verb(gesture.text).first
+            return "command", first.word if first else DECLARE, True
+        case Shortcut():
+            return "shortcut", gesture.callback_id, gesture.callback_id in SHORTCUTS
+        case Submission():
+            return "view", gesture.view.callback_id, gesture.view.callback_id in VIEWS
+        case Press():
+            return "press", gesture.control.action_id, gesture.control.action_id in PRESSES
+        case Suggestion():
+            name = gesture.action_id.partition(".")[0]
+            return "suggestion", name if name and name in SUGGESTIONS else OTHER, True
+        case Happening():
+            return "event", gesture.kind, find_event(gesture.kind) is not None

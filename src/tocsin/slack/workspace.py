@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import aiohttp
+import structlog
 from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
@@ -16,22 +17,86 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, PersonId, TeamId
 from tocsin.incidents.validation import Place
-from tocsin.slack.accounts import Home
-from tocsin.slack.calls import Answer, Calls, told
-from tocsin.slack.changes import WorkspaceChanges
-from tocsin.slack.crowd import WorkspacePeople
-from tocsin.slack.disclosure import NOTHING, Disclosure, Joining, NewChannel, posted_to, shown_to
+from tocsin.slack.channel_updates import WorkspaceChanges
+from tocsin.slack.disclosure import NOTHING, Anybody, Disclosure, Joining, NewChannel, posted_to, shown_to
+from tocsin.slack.files import WorkspacePapers
 from tocsin.slack.installations import Installation
-from tocsin.slack.links import WorkspaceLinks
-from tocsin.slack.pace import Urgency
-from tocsin.slack.papers import WorkspacePapers
-from tocsin.slack.posts import Posts
-from tocsin.slack.steps import WorkspaceSteps
+from tocsin.slack.messages import Posts, WorkspaceLinks
+from tocsin.slack.rate_limiter import Urgency
+from tocsin.slack.users import Home, WorkspacePeople
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.card import bookmark_title, card, card_text, is_purpose_of, purpose, topic
 from tocsin.slack.views.declare import already_modal, declared_modal, refused_message, sorry_modal
 from tocsin.slack.views.metadata import FormContext
+from tocsin.slack.web_api import Answer, Call, Calls, told
 from tocsin.workflows.ports import Channel
+
+# Steps of workflows that wait for us, and whether whom and what they name is there.
+
+ENDED = frozenset({"execution_not_in_running_state", "function_execution_not_found"})
+"""Slack, functions.completeSuccess: it was answered before, or the workflow was stopped."""
+
+NOBODY = frozenset({"user_not_found", "users_not_found", "user_not_visible"})
+
+
+class WorkspaceSteps:
+    """The part of SlackWorkspace that looks at what a step names, and ends steps.
+
+    It ends them with the bot's own token: the one that Slack sends along with a step is good for a quarter of
+    an hour, and would be a secret in the journal.
+    """
+
+    client: AsyncWebClient
+    calls: Calls
+
+    async def complete_step(self, run: str, outputs: Mapping[str, str], *, about: Incident | None) -> None:
+        carried = Disclosure((about,), Anybody()) if about is not None else NOTHING
+        await self._end(self.client.functions_completeSuccess, run, carried, outputs=dict(outputs))
+
+    async def fail_step(self, run: str, sentence: str) -> None:
+        await self._end(self.client.functions_completeError, run, NOTHING, error=escape(sentence))
+
+    async def _end(self, method: Call, run: str, about: Disclosure, **said: Any) -> None:
+        try:
+            await self.calls.make(method, Urgency.ANSWER, about=about, function_execution_id=run, **said)
+        except SlackRefused as refusal:
+            if refusal.code not in ENDED:
+                raise
+
+    async def knows(self, person: PersonId) -> bool:
+        """Whether somebody has this id (Slack, users.info)."""
+        try:
+            await self.calls.once(self.client.users_info, user=person)
+        except SlackRefused as refusal:
+            return refusal.code not in NOBODY
+        return True
+
+    async def is_seen_by(self, channel: ChannelId, person: PersonId, *, confined: bool) -> bool:
+        """Whether somebody sees a channel: public ones are seen by all but who is confined to their own.
+
+        False also where the bot does not see it (Slack, conversations.info).
+        """
+        try:
+            answer = await self.calls.once(self.client.conversations_info, channel=channel)
+            is_public = (answer.get("channel") or {}).get("is_private") is False
+            return (is_public and not confined) or await self._has_member(channel, person)
+        except SlackRefused:
+            return False
+
+    async def _has_member(self, channel: ChannelId, person: PersonId) -> bool:
+        cursor = ""
+        while True:
+            page = await self.calls.once(
+                self.client.conversations_members, channel=channel, limit=1000, cursor=cursor or None
+            )
+            if person in (page.get("members") or ()):
+                return True
+            cursor = (page.get("response_metadata") or {}).get("next_cursor") or ""
+            if not cursor:
+                return False
+
+
+# Everything the bot does to a Slack workspace.
 
 INVITED_AT_ONCE = 100
 FINE_ALREADY = frozenset({"already_in_channel", "cant_invite_self", "already_pinned"})
@@ -318,3 +383,30 @@ def _card_read_by(card_: Card, incident: Incident) -> Disclosure:
 def _channel(answer: Answer) -> Channel:
     name = (answer.get("channel") or {}).get("name") if isinstance(answer.get("channel"), dict) else ""
     return Channel(id=ChannelId(told(answer, "channel", "id")), name=str(name or ""))
+
+
+# Where the operator is reached: the channel they chose, else whoever owns the workspace.
+
+log = structlog.get_logger()
+
+
+class SlackOperator:
+    """Whoever runs Tocsin, as one workspace reaches them.
+
+    `to` is a channel or a person; None where nobody is known, and then only the log is told.
+    """
+
+    def __init__(self, workspace: SlackWorkspace, to: str | None) -> None:
+        self._workspace = workspace
+        self._to = to
+
+    async def say(self, sentence: str, key: str, again: bool) -> None:
+        """Post it, once for each key. Raises Unavailable while Slack cannot be asked."""
+        if not self._to:
+            log.warning("nobody to tell; set TOCSIN_ADMIN_CHANNEL", what=sentence)
+            return
+        try:
+            said = f":warning: {escape(sentence)}"
+            await self._workspace.tell(PersonId(self._to), said, about=None, key=key, again=again)
+        except SlackRefused as refusal:
+            log.error("the operator cannot be told", where=self._to, why=refusal.sentence, what=sentence)

@@ -10,16 +10,16 @@ from slack_sdk.models.views import View
 from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.model import Form, Incident
 from tocsin.incidents.requests import DeclareRequest
-from tocsin.slack.desk import Delivery, Desk
+from tocsin.slack.command_text import First, as_read
+from tocsin.slack.context import Delivery, Desk
+from tocsin.slack.disambiguation import reads_like_a_name
 from tocsin.slack.disclosure import NOTHING
-from tocsin.slack.gestures import Command, Press, ShownView, Submission
 from tocsin.slack.listeners import close, export, find, followups, home, roles, timeline, update
 from tocsin.slack.listeners.declare import open_form
 from tocsin.slack.listeners.replies import Asked, begin, reason, refuse, said_view, with_words
 from tocsin.slack.listeners.targets import Uncertain, aimed, allowed, called
 from tocsin.slack.listeners.verbs import Unclear, Way, ask, press, typed_before
-from tocsin.slack.sentences import reads_like_a_name
-from tocsin.slack.typed import First, as_read
+from tocsin.slack.payloads import Command, Press, ShownView, Submission
 from tocsin.slack.views.blocks import escape, shortened
 from tocsin.slack.views.declare import declare_modal, named
 from tocsin.slack.views.lists import choose_modal, read_choose

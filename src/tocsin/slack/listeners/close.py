@@ -11,8 +11,8 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FollowUp, Incident
-from tocsin.slack.desk import Delivery, Desk
-from tocsin.slack.gestures import Command, Press, Submission
+from tocsin.slack.command_text import as_read, references_in
+from tocsin.slack.context import Delivery, Desk
 from tocsin.slack.listeners.replies import Asked, begin, say_of
 from tocsin.slack.listeners.targets import allowed, called, meant, prefixes
 from tocsin.slack.listeners.verbs import (
@@ -27,7 +27,7 @@ from tocsin.slack.listeners.verbs import (
     submit,
     submit_change,
 )
-from tocsin.slack.typed import as_read, references_in
+from tocsin.slack.payloads import Command, Press, Submission
 from tocsin.slack.views.blocks import escape, one
 from tocsin.slack.views.close import close_modal, merge_modal, read_close
 from tocsin.slack.views.metadata import Errand

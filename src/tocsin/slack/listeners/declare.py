@@ -15,15 +15,13 @@ from tocsin.incidents.errors import Refused, SlackRefused, TocsinError
 from tocsin.incidents.model import ChannelId, Form, Incident, Person, SourceMessage
 from tocsin.incidents.requests import Declaration, DeclareRequest
 from tocsin.incidents.validation import answered, declared, visible_to
-from tocsin.slack.desk import Delivery, Desk
+from tocsin.slack.authorization import CHECK_SECONDS, FRESH_SECONDS, STALE_SECONDS
+from tocsin.slack.command_text import as_read
+from tocsin.slack.context import MOST_DECLARED, Delivery, Desk
 from tocsin.slack.disclosure import NOTHING, Disclosure, listed_to, shown_to
-from tocsin.slack.floods import MOST
-from tocsin.slack.gestures import Command, Press, Shortcut, ShownView, Submission, Suggestion
 from tocsin.slack.listeners.replies import is_readable, with_words
 from tocsin.slack.listeners.targets import checked_roles
-from tocsin.slack.people import FRESH_SECONDS, STALE_SECONDS
-from tocsin.slack.permits import CHECK_SECONDS
-from tocsin.slack.typed import as_read
+from tocsin.slack.payloads import Command, Press, Shortcut, ShownView, Submission, Suggestion
 from tocsin.slack.views.blocks import OPTIONS_LIMIT, escape, found, option, plain
 from tocsin.slack.views.declare import (
     FIELD,
@@ -124,8 +122,8 @@ async def say_unopened(
 KEYS = UUID("6f1c1c0e-0e0b-5c1f-9a5e-70c51a000001")
 
 MANY = (
-    f":warning: You have declared {MOST} incidents within a minute, and this one is *not declared yet*. "
-    "If it is one more, press *Declare all the same*; what you typed is all there."
+    f":warning: You have declared {MOST_DECLARED} incidents within a minute, and this one is "
+    "*not declared yet*. If it is one more, press *Declare all the same*; what you typed is all there."
 )
 NOT_KEPT = "What was typed then was kept for a month, and is not kept any more. Declare it with /incident."
 

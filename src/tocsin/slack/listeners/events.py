@@ -8,9 +8,9 @@ from typing import Any
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs
-from tocsin.slack.desk import Desk
-from tocsin.slack.gestures import Happening
+from tocsin.slack.context import Desk
 from tocsin.slack.listeners.targets import called
+from tocsin.slack.payloads import Happening
 
 # Links to incidents: shown below the message where everybody who reads it may know of the incident.
 

@@ -10,10 +10,10 @@ from tocsin.incidents.export import ENDINGS, Format
 from tocsin.incidents.model import Incident, TeamId
 from tocsin.incidents.parsing import bare, spans
 from tocsin.incidents.validation import in_words
-from tocsin.slack.desk import Desk, being_answered
-from tocsin.slack.gestures import Command, Press
+from tocsin.slack.context import Desk, being_answered
 from tocsin.slack.listeners.replies import Asked
 from tocsin.slack.listeners.verbs import Way, go, key_of, press, sentence_of
+from tocsin.slack.payloads import Command, Press
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.metadata import said_modal
 from tocsin.workflows.export import ExportOrder

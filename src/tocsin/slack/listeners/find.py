@@ -12,12 +12,12 @@ from tocsin.incidents.model import Form, Incident, PersonId
 from tocsin.incidents.parsing import wanted_by
 from tocsin.incidents.permissions import NOT_SEEN
 from tocsin.incidents.requests import IncidentFilter
-from tocsin.slack.desk import Desk
+from tocsin.slack.command_text import as_read
+from tocsin.slack.context import Desk
 from tocsin.slack.disclosure import shown_to
-from tocsin.slack.gestures import Command, Press
 from tocsin.slack.listeners.replies import Asked, begin, say
 from tocsin.slack.listeners.targets import Uncertain, aimed, allowed
-from tocsin.slack.typed import as_read
+from tocsin.slack.payloads import Command, Press
 from tocsin.slack.views.lists import (
     Listing,
     ListQuery,

@@ -10,17 +10,17 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.model import FollowUp, Incident, PersonId, TeamId
 from tocsin.incidents.requests import FollowUpRequest
-from tocsin.slack.desk import Delivery, Desk, being_answered, patience_left
+from tocsin.slack.authorization import CHECK_SECONDS
+from tocsin.slack.command_text import as_read, mentioned
+from tocsin.slack.context import Delivery, Desk, being_answered, patience_left
 from tocsin.slack.disclosure import shown_to
-from tocsin.slack.gestures import Command, Press, Submission
 from tocsin.slack.listeners.close import FOLLOW_UP_SECONDS
 from tocsin.slack.listeners.people import person_called
 from tocsin.slack.listeners.replies import Asked, begin, say_of
 from tocsin.slack.listeners.targets import allowed, called, checked_assignees
 from tocsin.slack.listeners.verbs import Act, Opened, Unclear, Way, go, key_of, sentence_of, submit
 from tocsin.slack.mentions import PERSON
-from tocsin.slack.permits import CHECK_SECONDS
-from tocsin.slack.typed import as_read, mentioned
+from tocsin.slack.payloads import Command, Press, Submission
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.followups import follow_up_modal, kind_of, read_follow_up
 from tocsin.slack.views.metadata import Errand

@@ -11,10 +11,10 @@ from slack_sdk.models.views import View
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import PersonId
 from tocsin.incidents.requests import DeclareRequest, IncidentFilter
-from tocsin.slack.desk import Desk
-from tocsin.slack.gestures import Command, Happening, Press
+from tocsin.slack.context import Desk
 from tocsin.slack.listeners.declare import open_form
 from tocsin.slack.listeners.replies import Asked
+from tocsin.slack.payloads import Command, Happening, Press
 from tocsin.slack.views.blocks import plain
 from tocsin.slack.views.home import HomePage, closed_home, help_message, home_view
 from tocsin.slack.views.metadata import FormContext

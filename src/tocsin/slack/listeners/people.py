@@ -9,11 +9,11 @@ from tocsin.incidents.model import PersonId, display_name
 from tocsin.incidents.parsing import folded_name
 from tocsin.incidents.permissions import Standing
 from tocsin.incidents.validation import in_words
-from tocsin.slack.accounts import Account
-from tocsin.slack.desk import Desk
+from tocsin.slack.authorization import CHECK_SECONDS
+from tocsin.slack.context import Desk
 from tocsin.slack.listeners.verbs import Opened, Unclear
 from tocsin.slack.mentions import PERSON
-from tocsin.slack.permits import CHECK_SECONDS
+from tocsin.slack.users import Account
 
 MYSELF = frozenset({"me", "myself"})
 BESIDE = frozenset({"", "to", "is", "now", "please", "thanks"})

@@ -5,12 +5,12 @@ from __future__ import annotations
 from slack_bolt.context.ack.async_ack import AsyncAck
 
 from tocsin.incidents.model import Incident
-from tocsin.slack.desk import Desk
-from tocsin.slack.gestures import Press
+from tocsin.slack.context import Desk
 from tocsin.slack.listeners.replies import begin, say_of
 from tocsin.slack.listeners.targets import allowed, called
 from tocsin.slack.listeners.update import UPDATE
 from tocsin.slack.listeners.verbs import key_of, open_way
+from tocsin.slack.payloads import Press
 from tocsin.slack.views.notifications import SNOOZE_MINUTES
 
 

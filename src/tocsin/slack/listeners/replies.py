@@ -12,10 +12,10 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.errors import Refused, TocsinError, Withheld
 from tocsin.incidents.model import Incident
-from tocsin.slack.desk import Desk, answering
+from tocsin.slack.command_text import as_read
+from tocsin.slack.context import Desk, answering
 from tocsin.slack.disclosure import NOTHING, Disclosure, shown_to
-from tocsin.slack.gestures import Command, Press, Shortcut, Submission
-from tocsin.slack.typed import as_read
+from tocsin.slack.payloads import Command, Press, Shortcut, Submission
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.declare import sorry_modal
 from tocsin.slack.views.metadata import done_modal, said_modal

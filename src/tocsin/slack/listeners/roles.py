@@ -8,11 +8,11 @@ from slack_sdk.models.views import View
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Form, Incident, PersonId, Role
 from tocsin.incidents.parsing import leading, role_spellings
-from tocsin.slack.desk import Delivery, Desk
-from tocsin.slack.gestures import Command, Press, Submission
+from tocsin.slack.context import Delivery, Desk
 from tocsin.slack.listeners.people import person_meant
 from tocsin.slack.listeners.replies import Asked
 from tocsin.slack.listeners.verbs import Opened, Unclear, Way, changed, go, press, submit_change
+from tocsin.slack.payloads import Command, Press, Submission
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.metadata import Errand
 from tocsin.slack.views.update import ROLE, assign_modal, read_assign

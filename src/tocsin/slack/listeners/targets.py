@@ -13,13 +13,21 @@ from tocsin.incidents.model import ChannelId, Form, Incident, Person, PersonId
 from tocsin.incidents.parsing import trimmed
 from tocsin.incidents.permissions import NOT_SEEN, Verb, unfit
 from tocsin.incidents.validation import visible_to
-from tocsin.slack.accounts import Account
-from tocsin.slack.desk import Desk
-from tocsin.slack.gestures import Command
+from tocsin.slack.authorization import CHECK_SECONDS
+from tocsin.slack.command_text import (
+    USUAL_PREFIX,
+    Reference,
+    named_after_choice,
+    named_in_passing,
+    names_one,
+    pages_above,
+    plain_address,
+    reference_in,
+)
+from tocsin.slack.context import Desk
 from tocsin.slack.listeners.replies import Asked
-from tocsin.slack.permalinks import names_one, pages_above, plain_address
-from tocsin.slack.permits import CHECK_SECONDS
-from tocsin.slack.typed import USUAL_PREFIX, Reference, named_after_choice, named_in_passing, reference_in
+from tocsin.slack.payloads import Command
+from tocsin.slack.users import Account
 
 # Which incident somebody means, and whether they may: asked once, in the same way, for every verb.
 

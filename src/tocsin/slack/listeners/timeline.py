@@ -14,14 +14,14 @@ from slack_sdk.models.views import View
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, TeamId, TimelineEntry
 from tocsin.incidents.requests import TEXT_LIMIT
-from tocsin.slack.desk import Delivery, Desk, being_answered
+from tocsin.slack.authorization import CHECK_SECONDS
+from tocsin.slack.context import Delivery, Desk, being_answered
 from tocsin.slack.disclosure import listed_to
-from tocsin.slack.gestures import Command, Happening, Shortcut, Submission
 from tocsin.slack.listeners.replies import Asked, begin, say_of
 from tocsin.slack.listeners.targets import allowed, incident_of
 from tocsin.slack.listeners.verbs import KEYS, Way, go, key_of, sentence_of, submit
-from tocsin.slack.marks import PIN
-from tocsin.slack.permits import CHECK_SECONDS
+from tocsin.slack.messages import PIN
+from tocsin.slack.payloads import Command, Happening, Shortcut, Submission
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.followups import note_modal, read_note
 from tocsin.slack.views.lists import choose_modal

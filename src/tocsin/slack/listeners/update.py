@@ -7,10 +7,10 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.model import Form, Incident
 from tocsin.incidents.parsing import leading
-from tocsin.slack.desk import Delivery, Desk
-from tocsin.slack.gestures import Command, Press, Submission
+from tocsin.slack.context import Delivery, Desk
 from tocsin.slack.listeners.replies import Asked
 from tocsin.slack.listeners.verbs import Opened, Way, changed, go, press, submit_change
+from tocsin.slack.payloads import Command, Press, Submission
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.metadata import Errand
 from tocsin.slack.views.update import (

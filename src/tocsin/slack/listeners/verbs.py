@@ -16,9 +16,10 @@ from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import Incident, TeamId
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.transitions import Ending
-from tocsin.slack.desk import Delivery, Desk, being_answered, patience_left
+from tocsin.slack.authorization import CHECK_SECONDS
+from tocsin.slack.command_text import as_read
+from tocsin.slack.context import Delivery, Desk, being_answered, patience_left
 from tocsin.slack.disclosure import listed_to, shown_to
-from tocsin.slack.gestures import Command, Press, Submission
 from tocsin.slack.listeners.declare import open_declare
 from tocsin.slack.listeners.replies import (
     Asked,
@@ -31,8 +32,7 @@ from tocsin.slack.listeners.replies import (
     with_words,
 )
 from tocsin.slack.listeners.targets import Aim, Uncertain, aimed, allowed, called, checked_roles
-from tocsin.slack.permits import CHECK_SECONDS
-from tocsin.slack.typed import as_read
+from tocsin.slack.payloads import Command, Press, Submission
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.lists import choose_modal
 from tocsin.slack.views.metadata import Errand, saving_modal

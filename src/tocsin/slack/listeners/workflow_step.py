@@ -12,11 +12,11 @@ from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import ChannelId, Form, Person, PersonId
 from tocsin.incidents.requests import Declaration, DeclareRequest
 from tocsin.incidents.validation import answered, declared
-from tocsin.slack.desk import Desk
-from tocsin.slack.gestures import Happening
+from tocsin.slack.authorization import CHECK_SECONDS
+from tocsin.slack.context import Desk
 from tocsin.slack.listeners.declare import KEYS, UNKNOWN_READERS, WITHHELD
 from tocsin.slack.listeners.targets import checked_roles
-from tocsin.slack.permits import CHECK_SECONDS
+from tocsin.slack.payloads import Happening
 from tocsin.slack.views.workflow_step import read_step
 from tocsin.workflows.declaration import DeclareOrder
 

@@ -27,7 +27,7 @@ from tocsin.incidents.errors import Refused
 from tocsin.incidents.export import ENDINGS
 from tocsin.incidents.model import Form
 from tocsin.incidents.parsing import Named, bare, leading, role_spellings, spans, these, wanted_by
-from tocsin.slack.typed import First, as_read, named_in_passing, reference_in, references_in
+from tocsin.slack.command_text import First, as_read, named_in_passing, reference_in, references_in
 
 ENDING = these("close decline cancel reopen")
 """What ends an incident or opens it again, with any text."""

@@ -1,8 +1,4 @@
-"""What somebody typed after the command, read in one place: the verb, the incident that is meant, the text.
-
-Slack sends the text with `&`, `<` and `>` escaped, and people, channels and links in angle brackets (Slack,
-slash commands: `should_escape`).
-"""
+"""The text typed after the command: the verb, the incident that is meant, the rest."""
 
 from __future__ import annotations
 
@@ -10,9 +6,43 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import unquote, urlsplit
 
 from tocsin.incidents.parsing import NOTHING, after, folded, spans, these, trimmed
 from tocsin.slack.views.mrkdwn import unescaped
+
+# Addresses of incidents, as people copy them: with a slash, a question or a fragment after them.
+
+_NAMES_ONE = re.compile(r"(?:[a-z][a-z0-9]{0,19}-)?[0-9]{1,15}|[0-9a-z]{26}", re.IGNORECASE)
+
+
+def plain_address(address: str | None) -> str:
+    """The host and the path in small letters: what is the same however it was copied; empty for none."""
+    try:
+        parts = urlsplit(address or "")
+    except ValueError:
+        return ""
+    return f"{parts.netloc}{unquote(parts.path)}".rstrip("/").casefold()
+
+
+def pages_above(address: str) -> Iterator[tuple[str, str]]:
+    """The address and those of the pages above it, each as where it is, and its last part."""
+    plain = plain_address(address)
+    while "/" in plain:
+        above, _, last = plain.rpartition("/")
+        yield above, last
+        plain = above
+
+
+def names_one(part: str) -> bool:
+    """Whether the last part of an address may be an incident's reference, number or id."""
+    return _NAMES_ONE.fullmatch(part) is not None
+
+
+# What somebody typed after the command, read in one place: the verb, the incident that is meant, the text.
+#
+# Slack sends the text with `&`, `<` and `>` escaped, and people, channels and links in angle brackets
+# (Slack, slash commands: `should_escape`).
 
 USUAL_PREFIX = "inc"
 _HYPHENS = "-\u2010\u2011"

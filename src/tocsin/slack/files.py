@@ -9,12 +9,12 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.incidents.errors import OutcomeUnknown, SlackRefused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, Person, TeamId
-from tocsin.slack.calls import Calls, told
 from tocsin.slack.disclosure import posted_to
-from tocsin.slack.pace import Urgency
-from tocsin.slack.posts import Posts
+from tocsin.slack.messages import Posts
+from tocsin.slack.rate_limiter import Urgency
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.notifications import written_message
+from tocsin.slack.web_api import Calls, told
 
 GONE = frozenset({"canvas_not_found", "file_not_found", "file_deleted"})
 

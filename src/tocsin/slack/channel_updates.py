@@ -11,11 +11,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import Card, ChannelId, FollowUp, Incident, MessageTs, Person, PersonId
 from tocsin.incidents.updates import News
-from tocsin.slack.calls import Calls, told
-from tocsin.slack.crowd import WorkspacePeople
 from tocsin.slack.disclosure import NOTHING, posted_to
-from tocsin.slack.pace import Urgency
-from tocsin.slack.posts import Posts
+from tocsin.slack.messages import Posts
+from tocsin.slack.rate_limiter import Urgency
+from tocsin.slack.users import WorkspacePeople
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.card import bookmark_title, card, card_text, purpose, topic
 from tocsin.slack.views.notifications import (
@@ -25,6 +24,7 @@ from tocsin.slack.views.notifications import (
     news_message,
     reminder_message,
 )
+from tocsin.slack.web_api import Calls, told
 from tocsin.workflows.ports import Channel
 
 ALREADY_GONE = frozenset({"message_not_found", "channel_not_found"})

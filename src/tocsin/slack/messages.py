@@ -1,21 +1,23 @@
-"""Messages of the bot: each is posted once, also when an answer was lost, and in plain words if need be."""
+"""Messages posted exactly once, and reactions, pins and link previews."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from slack_sdk.models.blocks import Block
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.incidents.errors import SlackRefused
-from tocsin.incidents.model import ChannelId, MessageTs
-from tocsin.slack.calls import Answer, Calls, told
-from tocsin.slack.disclosure import Disclosure, is_person
-from tocsin.slack.pace import Urgency
-from tocsin.slack.refusals import UNREADABLE
+from tocsin.incidents.model import ChannelId, Incident, MessageTs, PersonId
+from tocsin.slack.disclosure import NOTHING, Disclosure, InChannel, is_person, shown_to
+from tocsin.slack.rate_limiter import Urgency
+from tocsin.slack.views.unfurl import FOLDED, details, folded_object, unfurl_blocks, work_object
+from tocsin.slack.web_api import UNREADABLE, Answer, Calls, told
 from tocsin.workflows.command import Bounded, behalf
+
+# Messages of the bot: each is posted once, also when an answer was lost, and in plain words if need be.
 
 EVENT = "tocsin_post"
 PAGE = 200
@@ -196,3 +198,124 @@ def _seconds(ts: MessageTs) -> float:
         return float(ts)
     except ValueError:
         return 0.0
+
+
+# What people put on a message: read from Slack as it stands, so that no event counts twice.
+
+PIN = "pushpin"
+"""The reaction that keeps a message in the timeline: 📌."""
+
+
+OUT_OF_SIGHT = frozenset({"message_not_found", "channel_not_found", "not_in_channel", "no_item_specified"})
+
+
+class Marks:
+    """The reactions and pins of one workspace."""
+
+    def __init__(self, client: AsyncWebClient, calls: Calls) -> None:
+        self._client = client
+        self._calls = calls
+
+    async def marked(self, channel: ChannelId, ts: MessageTs) -> tuple[bool, Mapping[str, Any]]:
+        """Whether a message is pinned or has the reaction now, and the message; nothing for one that is gone.
+
+        Slack, reactions.get answers for replies in threads as well; pins.list has up to 100 pins.
+        """
+        message = await self.message(channel, ts)
+        if not message:
+            return False, {}
+        if any(_dict(reaction).get("name") == PIN for reaction in message.get("reactions") or ()):
+            return True, message
+        return await self._is_pinned(channel, ts), message
+
+    async def message(self, channel: ChannelId, ts: MessageTs) -> Mapping[str, Any]:
+        """A message with its reactions; empty where it is gone or cannot be read."""
+        try:
+            answer = await self._calls.make(
+                self._client.reactions_get, Urgency.CARD, channel=channel, timestamp=ts, full=True
+            )
+        except SlackRefused as refusal:
+            if refusal.code not in OUT_OF_SIGHT:
+                raise
+            return {}
+        return _dict(answer.get("message"))
+
+    async def _is_pinned(self, channel: ChannelId, ts: MessageTs) -> bool:
+        pins: Answer = await self._calls.make(self._client.pins_list, Urgency.CARD, channel=channel)
+        return any(_dict(_dict(item).get("message")).get("ts") == ts for item in pins.get("items") or ())
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+# Links to incidents in people's messages: what is shown below them, and to who opens it.
+
+UNAVAILABLE = frozenset(
+    {"feature_not_enabled", "invalid_arguments", "invalid_metadata", "invalid_metadata_format"}
+)
+"""Slack, chat.unfurl: it shows no Work Objects for this app."""
+
+GONE = frozenset({"cannot_find_channel", "cannot_find_message", "cannot_unfurl_message", "cannot_unfurl_url"})
+
+
+class WorkspaceLinks:
+    """The part of SlackWorkspace that shows what a link leads to."""
+
+    client: AsyncWebClient
+    calls: Calls
+    without_objects: bool = False
+    """Slack has said that it shows no Work Objects for this app; a card is shown instead from then on."""
+
+    async def unfurl(self, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]) -> None:
+        """Show incidents below a message: as Work Objects where there are any, else as cards.
+
+        Raises SlackRefused where the message is gone, or no link of that address is in it.
+        """
+        objects = [work_object(incident, url) for url, incident in shown.items()]
+        blocks = {url: {"blocks": unfurl_blocks(incident)} for url, incident in shown.items()}
+        about = Disclosure(tuple(shown.values()), InChannel(channel))
+        await self._shown(channel, ts, objects, blocks, about)
+
+    async def fold(self, channel: ChannelId, ts: MessageTs, url: str) -> None:
+        blocks = {"blocks": [block.to_dict() for block in FOLDED]}
+        try:
+            await self._shown(channel, ts, [folded_object(url)], {url: blocks}, NOTHING)
+        except SlackRefused as refusal:
+            if refusal.code not in GONE:
+                raise
+
+    async def _shown(
+        self,
+        channel: ChannelId,
+        ts: MessageTs,
+        objects: list[dict[str, Any]],
+        blocks: dict[str, Any],
+        about: Disclosure,
+    ) -> None:
+        if not self.without_objects:
+            try:
+                await self._unfurled(channel, ts, about, metadata={"entities": objects})
+            except SlackRefused as refusal:
+                if refusal.code not in UNAVAILABLE:
+                    raise
+                self.without_objects = True
+            else:
+                return
+        await self._unfurled(channel, ts, about, unfurls=blocks)
+
+    async def _unfurled(self, channel: ChannelId, ts: MessageTs, about: Disclosure, **shown: Any) -> None:
+        unfurl = self.client.chat_unfurl
+        await self.calls.make(unfurl, Urgency.CARD, about=about, channel=channel, ts=ts, **shown)
+
+    async def present(self, trigger_id: str, incident: Incident | None, person: PersonId | None) -> None:
+        """Show somebody all of an incident; without one, that there is none (Slack, entity.presentDetails).
+
+        The trigger is good once, for 3 s.
+        """
+        shown: dict[str, Any] = (
+            {"metadata": details(incident)} if incident else {"error": {"status": "not_found"}}
+        )
+        about = shown_to(person, incident) if incident else NOTHING
+        present = self.client.entity_presentDetails
+        await self.calls.once(present, about=about, trigger_id=trigger_id, **shown)

@@ -1,7 +1,8 @@
-"""Tocsin is installed in a workspace: Slack's code becomes a token, and the token a desk."""
+"""Installation by OAuth, and rotation of tokens."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,12 +12,13 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.incidents.errors import Refused, SlackRefused
-from tocsin.slack.calls import Answer, asked, told
-from tocsin.slack.desks import Desks, allowed
+from tocsin.slack.context import Desks, allowed
 from tocsin.slack.installations import Installation, Installations
-from tocsin.slack.refusals import TOKEN
-from tocsin.slack.scopes import SCOPES
+from tocsin.slack.manifest import SCOPES
+from tocsin.slack.web_api import TOKEN, Answer, asked, told
 from tocsin.workflows.retry import best_effort
+
+# Tocsin is installed in a workspace: Slack's code becomes a token, and the token a desk.
 
 log = structlog.get_logger()
 
@@ -157,3 +159,43 @@ def _tokens(answer: Answer, now: datetime) -> dict[str, Any]:
         "refresh_token": str(answer.get("refresh_token") or ""),
         "expires_at": now + timedelta(seconds=float(seconds)) if seconds else None,
     }
+
+
+# Tokens that expire are replaced in time (Slack, "Using token rotation": one lives for twelve hours).
+
+BEFORE = timedelta(hours=2)
+"""How long before its end a token is replaced: time enough for an outage, with the old one still good."""
+
+LOOK_SECONDS = 60.0
+
+
+class TokenRotation:
+    """Looks every minute which tokens are due."""
+
+    def __init__(self, desks: Desks, installing: Installing, clock: Callable[[], datetime]) -> None:
+        self._desks = desks
+        self._installing = installing
+        self._clock = clock
+
+    async def look(self) -> None:
+        """Replace what is due; what fails is tried again at the next look."""
+        soon = self._clock() + BEFORE
+        for installation in self._desks.installations:
+            if not installation.refresh_token or installation.expires_at is None:
+                continue
+            if installation.expires_at > soon:
+                continue
+            async with best_effort(f"renew the token of {installation.home}"):
+                try:
+                    await self._installing.refresh(installation)
+                except SlackRefused as refusal:
+                    log.error(
+                        "Slack gives no new token; have an admin install Tocsin again.",
+                        home=installation.home,
+                        why=refusal.sentence,
+                    )
+
+    async def go_on(self) -> None:
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_SECONDS)

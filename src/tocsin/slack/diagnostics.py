@@ -1,11 +1,14 @@
-"""What only Slack can tell of our setting up: scopes, the way in, and whether it takes our forms."""
+"""Checks of Slack's side for `tocsin doctor`: tokens, scopes, addresses, channels."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
@@ -15,11 +18,72 @@ from websockets.exceptions import WebSocketException
 from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import Form
 from tocsin.slack import routes
-from tocsin.slack.access import Access, fetch_socket_address
-from tocsin.slack.calls import asked
-from tocsin.slack.scopes import SCOPES
+from tocsin.slack.manifest import SCOPES
 from tocsin.slack.views.samples import messages, modals
+from tocsin.slack.web_api import Answer, asked
 from tocsin.workflows.ports import Finding
+
+# What Slack lets us do, asked of Slack itself.
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who a bot token is, what it may do, and what time it is at Slack's (aware, to the second)."""
+
+    team: str
+    team_id: str
+    bot: str
+    scopes: frozenset[str] | None
+    at: datetime | None
+
+
+async def fetch_access(client: AsyncWebClient) -> Access:
+    """Ask about the client's token (Slack, auth.test: granted scopes are in the `x-oauth-scopes` header).
+
+    Raises Unavailable when Slack cannot be asked and SlackRefused when it refuses the token.
+    """
+    headers: dict[str, str] = {}
+
+    async def auth_test() -> Any:
+        answer = await client.auth_test()
+        headers.update({name.lower(): value for name, value in answer.headers.items()})
+        return answer
+
+    identity = await asked(auth_test)
+    granted = headers.get("x-oauth-scopes")
+    return Access(
+        team=str(identity.get("team") or identity.get("team_id") or ""),
+        team_id=str(identity.get("team_id") or ""),
+        bot=str(identity.get("user") or identity.get("user_id") or ""),
+        scopes=None if granted is None else frozenset(filter(None, map(str.strip, granted.split(",")))),
+        at=_moment(headers),
+    )
+
+
+async def fetch_socket_address(client: AsyncWebClient, app_token: str) -> str:
+    """An address for Socket Mode, which is not used (Slack, apps.connections.open). Raises as above."""
+
+    async def apps_connections_open() -> Any:
+        return await client.apps_connections_open(app_token=app_token)
+
+    return str((await asked(apps_connections_open)).get("url") or "")
+
+
+async def fetch_channel(client: AsyncWebClient, channel: str) -> Answer:
+    """A channel as the bot sees it (Slack, conversations.info takes an id, no name). Raises as above."""
+    answer = await asked(client.conversations_info, channel=channel)
+    found: Answer = answer.get("channel") or {}
+    return found
+
+
+def _moment(headers: Mapping[str, str]) -> datetime | None:
+    try:
+        return parsedate_to_datetime(headers["date"])
+    except (KeyError, ValueError):
+        return None
+
+
+# What only Slack can tell of our setting up: scopes, the way in, and whether it takes our forms.
 
 HELLO_SECONDS = 10.0
 NOT_OFFERED = frozenset({"unknown_method", "not_allowed_token_type", "method_not_supported", "missing_scope"})
@@ -121,3 +185,66 @@ def _complaint(what: str, refusal: SlackRefused) -> str:
     places = told.get("messages") if isinstance(told, dict) else None
     first = str(places[0]) if isinstance(places, list) and places else refusal.code
     return f"Slack does not take {what}: {first}."
+
+
+# Whether the channels and user groups that the configuration names are there, and read by nobody else.
+
+LATER = "Try again in a moment."
+
+
+async def examine_channel(client: AsyncWebClient, name: str, channel: str) -> Finding:
+    """Whether something can be posted there; `name` is the setting that says so."""
+    try:
+        found = await fetch_channel(client, channel)
+    except SlackRefused as refusal:
+        said = f"the bot cannot see {channel} ({refusal.code})."
+        fix = "Give the channel's id (it begins with C), and invite the bot there if it is private."
+        return Finding(name=name, ok=False, said=said, fix=fix)
+    except Unavailable as error:
+        return Finding(name=name, ok=False, said=str(error), fix=LATER)
+    shown = f"#{found.get('name')}"
+    if found.get("is_archived"):
+        return Finding(name=name, ok=False, said=f"{shown} is archived.", fix="Choose another channel.")
+    if found.get("is_ext_shared") or found.get("is_pending_ext_shared"):
+        said = f"people of another organisation read {shown}."
+        return Finding(name=name, ok=False, said=said, fix="Choose a channel of your own.")
+    return Finding(name=name, ok=True, said=f"{shown} can be reached.")
+
+
+async def examine_groups(client: AsyncWebClient, groups: Iterable[str]) -> list[Finding]:
+    """Whether each user group, by its id or `@handle`, is there and has somebody in it.
+
+    Slack, usergroups.list: one that was disabled is not among them.
+    """
+    wanted = list(groups)
+    if not wanted:
+        return []
+    name = "TOCSIN_CONFIG user groups"
+    try:
+        answer = await asked(client.usergroups_list, include_count=True)
+    except SlackRefused as refusal:
+        fix = "Give the app the scope usergroups:read, and install it again."
+        said = f"Slack does not tell of them ({refusal.code})."
+        return [Finding(name=name, ok=False, said=said, fix=fix)]
+    except Unavailable as error:
+        return [Finding(name=name, ok=False, said=str(error), fix=LATER)]
+    known = {}
+    for group in answer.get("usergroups") or ():
+        known[str(group.get("id"))] = known[f"@{group.get('handle')}"] = group
+    return list(_findings(wanted, known, name))
+
+
+def _findings(
+    wanted: Iterable[str], known: Mapping[str, Mapping[str, object]], name: str
+) -> Iterator[Finding]:
+    for called in wanted:
+        group = known.get(called)
+        if group is None:
+            said = f"{called} is no user group of this workspace."
+            fix = "Give its id (it begins with S) or its handle, as under More, User groups in Slack."
+            yield Finding(name=name, ok=False, said=said, fix=fix)
+        elif str(group.get("user_count")) == "0":
+            said = f"nobody is in @{group.get('handle')}."
+            yield Finding(name=name, ok=False, said=said, fix="Add somebody, or name another group.")
+        else:
+            yield Finding(name=name, ok=True, said=f"@{group.get('handle')} is there.")
