@@ -15,6 +15,7 @@ from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import PersonId, TeamId
 from tocsin.incidents.permissions import Standing
 from tocsin.keeping import now, secret
+from tocsin.metrics import Meters
 from tocsin.rulebook import Rulebook
 from tocsin.settings import Settings
 from tocsin.slack.context import Desks, Tasks
@@ -24,15 +25,10 @@ from tocsin.slack.socket_mode import SocketDoor
 from tocsin.storage.key_value import SqlMemory
 from tocsin.storage.slack_state import SqlLedger
 from tocsin.storage.workflow_engine import DurableJournal
-from tocsin.web.access import alone
 from tocsin.web.app import web_app
-from tocsin.web.guard import own_hosts, own_origins
-from tocsin.web.install import InstallPages
-from tocsin.web.meters import Meters
-from tocsin.web.openid import OpenId
-from tocsin.web.sessions import Sessions, Signed
-from tocsin.web.sign_in import SignIn
-from tocsin.web.trips import Trips
+from tocsin.web.auth import Sessions, Signed, SignIn, alone
+from tocsin.web.middleware import own_hosts, own_origins
+from tocsin.web.oauth import InstallPages, OpenId, Trips
 from tocsin.workflows.alerts import Alarms
 from tocsin.workflows.ports import Backend, Clock
 from tocsin.workflows.registry import Managing

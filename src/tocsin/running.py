@@ -20,9 +20,9 @@ from starlette.types import ASGIApp
 
 from tocsin.assembly import connected, data_dir, opened
 from tocsin.keeping import only_one
+from tocsin.server import listen, serving
 from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack import routes
-from tocsin.web.serving import listen, serving
 
 if TYPE_CHECKING:
     from slack_emulator.model import InstalledApp

@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from tocsin.incidents.model import Form, Incident, TeamId
+from tocsin.metrics import Meters
 from tocsin.premises import announced_in
 from tocsin.rulebook import Rulebook
 from tocsin.slack.workspace import SlackWorkspace
 from tocsin.storage.key_value import SqlMemory
 from tocsin.storage.slack_state import SqlDepartures, SqlLedger, SqlReminders
 from tocsin.storage.workflow_engine import DurableJournal
-from tocsin.web.meters import Meters
 from tocsin.workflows.alerts import Alarms
 from tocsin.workflows.declare import DeclareIncident
 from tocsin.workflows.fallback_channel import Shelter

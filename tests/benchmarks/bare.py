@@ -32,10 +32,10 @@ from benchmarks.wire import SECRET
 from tocsin.config import Catalogue
 from tocsin.incidents.model import ChannelId
 from tocsin.incidents.requests import DeclareRequest
+from tocsin.server import listen
 from tocsin.slack.views.declare import declare_modal
 from tocsin.slack.views.metadata import FormContext
 from tocsin.slack.web_api import open_session, web_client
-from tocsin.web.serving import listen
 
 VIEW: dict[str, Any] = declare_modal(
     Catalogue.from_toml({}).form(),

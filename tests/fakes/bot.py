@@ -19,12 +19,12 @@ from slack_emulator.manifest import Manifest
 from slack_emulator.model import Message, Outcome, Request, View
 from slack_emulator.workspace import Workspace
 from tocsin.assembly import Bot, connected, data_dir, opened
+from tocsin.server import listen, serving
 from tocsin.settings import read_settings
 from tocsin.slack import routes
 from tocsin.storage.database import identity
 from tocsin.storage.slack_state import SqlLedger
 from tocsin.storage.workflow_engine import DurableJournal
-from tocsin.web.serving import listen, serving
 from tocsin.workflows.ports import Backend, Clock
 
 ALL_POSTED = "chat.postMessage"

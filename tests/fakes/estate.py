@@ -25,9 +25,9 @@ from slack_emulator.server import served
 from slack_emulator.workspace import Workspace
 from tocsin.assembly import connected, data_dir, opened
 from tocsin.incidents.model import Incident
+from tocsin.server import listen, serving
 from tocsin.settings import read_settings
 from tocsin.slack import routes
-from tocsin.web.serving import listen, serving
 
 HOME, AWAY = "T0LUMEN0001", "T0NORTH0002"
 ORG = Enterprise("E0GROUP0001", "Lumen Group", "lumen-group")

@@ -14,9 +14,9 @@ from prometheus_client import CollectorRegistry, Counter
 from fakes.declarations import DAWN, Ticking
 from tocsin.backends.local import LocalBackend
 from tocsin.config import Catalogue
+from tocsin.server import listen, serving
 from tocsin.web.app import web_app
-from tocsin.web.guard import own_hosts
-from tocsin.web.serving import listen, serving
+from tocsin.web.middleware import own_hosts
 
 TOKEN = "a-token-of-the-operator"
 PUBLIC_URL = "https://incidents.example.com"

@@ -323,7 +323,7 @@ for name, scenario in (
     "a private incident is on the pages",
     breaks="I5",
     scenario="in private",
-    instead_of="tocsin.web.access:Access.is_trusted",
+    instead_of="tocsin.web.auth:Access.is_trusted",
 )
 def trusted_without_a_token(original: Function, *args: Any) -> bool:
     return True

@@ -104,8 +104,8 @@ async def _serve(request: dict[str, Any]) -> None:
     plant(_planted(request["bug"], request["death"]))
 
     from tocsin.assembly import connected, data_dir, opened
+    from tocsin.server import listen, serving
     from tocsin.settings import read_settings
-    from tocsin.web.serving import listen, serving
 
     listening = listen("127.0.0.1", 0)
     port = listening.getsockname()[1]

@@ -26,8 +26,8 @@ from starlette.applications import Starlette
 from hostile.payloads import Json, as_http, mutated, spoilt, valid_payloads
 from hostile.sizes import sizes
 from slack_emulator.manifest import Manifest
+from tocsin.server import listen, serving
 from tocsin.slack import routes
-from tocsin.web.serving import listen, serving
 
 AT_ONCE = 4
 MANIFEST = Manifest.from_dict(routes.manifest())

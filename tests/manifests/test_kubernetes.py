@@ -16,9 +16,9 @@ from pydantic import SecretStr
 
 from tocsin.assembly import FINISH_SECONDS
 from tocsin.running import OUR_PATHS
+from tocsin.server import GRACE_SECONDS
 from tocsin.settings import Settings
-from tocsin.web.guard import own_hosts
-from tocsin.web.serving import GRACE_SECONDS
+from tocsin.web.middleware import own_hosts
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "manifests" / "kubernetes"

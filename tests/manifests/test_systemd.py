@@ -11,7 +11,7 @@ import pytest
 
 from tocsin.__main__ import MISUSED
 from tocsin.assembly import FINISH_SECONDS
-from tocsin.web.serving import GRACE_SECONDS
+from tocsin.server import GRACE_SECONDS
 
 UNIT = Path(__file__).parents[2] / "manifests" / "systemd" / "tocsin.service"
 

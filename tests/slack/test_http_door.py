@@ -24,10 +24,10 @@ from starlette.applications import Starlette
 
 from slack_emulator.manifest import Manifest
 from tocsin.assembly import connected, opened
+from tocsin.server import listen, serving
 from tocsin.settings import read_settings
 from tocsin.slack import routes
 from tocsin.slack.http import LARGEST_BODY, MOST_HELD
-from tocsin.web.serving import listen, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -19,7 +19,7 @@ from tocsin.config import Catalogue
 from tocsin.incidents.model import FieldValue, Person, TimelineEntry
 from tocsin.incidents.requests import Declaration
 from tocsin.web.app import web_app
-from tocsin.web.showing import safe_link, with_links
+from tocsin.web.pages import safe_link, with_links
 from tocsin.workflows.ports import Channel
 
 HOST = "localhost:8080"

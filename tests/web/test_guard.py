@@ -10,7 +10,7 @@ from fakes.declarations import declaration
 from fakes.estate import lobby
 
 from tocsin.settings import read_settings
-from tocsin.web.guard import HEADERS, own_hosts
+from tocsin.web.middleware import HEADERS, own_hosts
 
 
 async def asked(port: int, *headers: str, path: str = "/incidents") -> tuple[int, str]:

@@ -15,8 +15,8 @@ from starlette.responses import Response
 
 from slack_emulator.model import Enterprise
 from tocsin.incidents.model import Person, PersonId
-from tocsin.web.guard import own_origins
-from tocsin.web.trips import MOST_UNPROVEN, UNPROVEN_SECONDS, Trips, is_local
+from tocsin.web.middleware import own_origins
+from tocsin.web.oauth import MOST_UNPROVEN, UNPROVEN_SECONDS, Trips, is_local
 
 ANA, BEN, CHLOE = (f"{HOME}/U0{rest}" for rest in ("ANA00001", "BEN00002", "CHLOE003"))
 CANARY = "Canary 7f3a"

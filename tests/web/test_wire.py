@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 import pytest
 from fakes.site import Site
 
-from tocsin.web.guard import HEADERS
-from tocsin.web.serving import KEEP_ALIVE_SECONDS
-from tocsin.web.wire import HEAD_SECONDS
+from tocsin.server import KEEP_ALIVE_SECONDS
+from tocsin.web.http_protocol import HEAD_SECONDS
+from tocsin.web.middleware import HEADERS
 
 Wire = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

@@ -21,12 +21,11 @@ from starlette.templating import Jinja2Templates
 from tocsin.incidents import export
 from tocsin.incidents.model import PersonId, display_name
 from tocsin.incidents.validation import ago
-from tocsin.web import showing
-from tocsin.web.access import Access, Near, alone
-from tocsin.web.guard import HEADERS, Guard
-from tocsin.web.install import InstallPages
+from tocsin.web import pages
+from tocsin.web.auth import Access, Near, SignIn, alone
+from tocsin.web.middleware import HEADERS, Guard
+from tocsin.web.oauth import InstallPages
 from tocsin.web.pages import Endpoint, Pages
-from tocsin.web.sign_in import SignIn
 from tocsin.workflows.ports import Backend, Clock, Introduce
 
 Ready = Callable[[], Sequence[str]]
@@ -109,14 +108,14 @@ def _templates() -> Jinja2Templates:
         named=display_name,
         marks=export.marks,
         moment=export.moment,
-        in_utc=showing.in_utc,
-        with_links=showing.with_links,
-        with_code=showing.with_code,
-        passages=showing.passages,
-        safe_link=showing.safe_link,
-        channel_link=showing.channel_link,
-        severity_tone=showing.severity_tone,
-        status_tone=showing.status_tone,
+        in_utc=pages.in_utc,
+        with_links=pages.with_links,
+        with_code=pages.with_code,
+        passages=pages.passages,
+        safe_link=pages.safe_link,
+        channel_link=pages.channel_link,
+        severity_tone=pages.severity_tone,
+        status_tone=pages.status_tone,
     )
     return Jinja2Templates(env=environment)
 

@@ -13,7 +13,7 @@ from fakes.devrev.methods import METHODS
 from fakes.devrev.org import FakeOrg
 from fakes.devrev.refusals import Refusal
 from slack_emulator.faults import Fault
-from tocsin.web.serving import listen, serving
+from tocsin.server import listen, serving
 
 LIMIT = 1000
 

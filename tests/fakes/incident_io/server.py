@@ -17,7 +17,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from fakes.incident_io.account import Account
 from fakes.incident_io.endpoints import ROUTES
-from tocsin.web.serving import listen, serving
+from tocsin.server import listen, serving
 
 Json = dict[str, Any]
 

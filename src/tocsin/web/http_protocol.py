@@ -17,7 +17,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from tocsin.web.guard import RAW_HEADERS
+from tocsin.web.middleware import RAW_HEADERS
 
 HEAD_SECONDS: Final = 10.0
 """How long a head may take, and a body that nobody reads any more."""

@@ -1,4 +1,4 @@
-"""Serve an application on a port until told to stop, inside the running event loop."""
+"""Serves the bot and its pages until a signal ends it: `tocsin run` and `tocsin playground`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
-from tocsin.web.wire import LimitedProtocol
+from tocsin.web.http_protocol import LimitedProtocol
 
 GRACE_SECONDS = 2
 KEEP_ALIVE_SECONDS = 75

@@ -1,0 +1,319 @@
+"""Access to pages: the operator's bearer token, sessions, sign-in with Slack."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import TypeAdapter, ValidationError
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from tocsin.incidents.errors import Refused, TocsinError, Unavailable
+from tocsin.incidents.model import Frozen, Incident, PersonId, TeamId
+from tocsin.incidents.requests import NOBODY, IncidentFilter
+from tocsin.incidents.validation import is_of, visible_to
+from tocsin.web.middleware import is_from_here, is_own
+from tocsin.web.oauth import OpenId, Trips
+from tocsin.workflows.ports import Clock, Memory
+
+# Who is signed in: kept here, so that signing out ends it wherever the cookie has been.
+
+SECONDS = 12 * 3600
+"""A working day: then Slack is asked again who somebody is."""
+
+MOST = 10
+"""Browsers that one person is signed in with; the oldest makes room."""
+
+_ID = re.compile(r"[A-Z0-9]{1,32}")
+
+
+class Signed(Frozen):
+    """Somebody who signed in with Slack, and where: their workspace, and its organization if it has one."""
+
+    person: PersonId
+    team: str
+    org: str = ""
+    name: str = ""
+
+
+class _Kept(Frozen):
+    """One sign-in; what its cookie holds is known by its hash alone."""
+
+    id: str
+    ends: int
+    signed: Signed
+
+
+_KEPT = TypeAdapter(tuple[_Kept, ...])
+
+
+class Sessions:
+    """Each session is kept with its person, and ends after a working day or at *Sign out*."""
+
+    def __init__(self, memory: Memory, *, secure: bool, clock: Clock) -> None:
+        self._memory = memory
+        self._secure = secure
+        self._clock = clock
+
+    @property
+    def cookie_name(self) -> str:
+        return f"{'__Host-' if self._secure else ''}tocsin-session"
+
+    async def begin(self, signed: Signed, response: Response) -> Response:
+        """Sign somebody in with this answer. Raises Unavailable."""
+        key = secrets.token_urlsafe(32)
+        kept = _Kept(id=_hashed(key), ends=self._now() + SECONDS, signed=signed)
+        await self._keep(signed, [*await self._kept(signed), kept][-MOST:])
+        response.set_cookie(
+            self.cookie_name,
+            f"{signed.team}.{signed.person}.{key}",
+            max_age=SECONDS,
+            secure=self._secure,
+            httponly=True,
+            samesite="lax",
+        )
+        return response
+
+    async def find(self, request: Request) -> Signed | None:
+        """Who sends this request, if they are signed in. Raises Unavailable."""
+        found = await self._of(request)
+        return found.signed if found else None
+
+    async def end(self, request: Request, response: Response) -> Response:
+        """Sign out. Raises Unavailable."""
+        found = await self._of(request)
+        if found is not None:
+            kept = [one for one in await self._kept(found.signed) if one.id != found.id]
+            await self._keep(found.signed, kept)
+        # Whoever brings no cookie is not told to drop the one that they may have kept back.
+        if self.cookie_name in request.cookies:
+            response.delete_cookie(self.cookie_name, secure=self._secure, httponly=True, samesite="lax")
+        return response
+
+    async def _of(self, request: Request) -> _Kept | None:
+        team, _, rest = request.cookies.get(self.cookie_name, "").partition(".")
+        person, _, key = rest.partition(".")
+        if not _ID.fullmatch(team) or not _ID.fullmatch(person) or not key:
+            return None
+        claimed, given = Signed(team=team, person=PersonId(person)), _hashed(key)
+        kept = await self._kept(claimed)
+        return next((one for one in kept if hmac.compare_digest(one.id, given)), None)
+
+    async def _kept(self, signed: Signed) -> list[_Kept]:
+        written = await self._memory.recall(_name(signed))
+        try:
+            kept = _KEPT.validate_json(written or "[]")
+        except ValidationError:
+            return []
+        return [one for one in kept if one.ends > self._now()]
+
+    async def _keep(self, signed: Signed, kept: Sequence[_Kept]) -> None:
+        if kept:
+            written = json.dumps([one.model_dump(mode="json") for one in kept])
+            await self._memory.remember(_name(signed), written)
+        else:
+            await self._memory.forget(_name(signed))
+
+    def _now(self) -> int:
+        return int(self._clock().timestamp())
+
+
+def _name(signed: Signed) -> str:
+    return f"signed in: {signed.team} {signed.person}"
+
+
+def _hashed(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+# Who may read what: the bearer token opens everything, loopback what is public, a sign-in what is theirs.
+
+Membership = Callable[[Signed], Awaitable[str]]
+"""Why somebody may not read here, in a sentence; empty for a member. Raises Unavailable when nobody knows."""
+
+Near = Callable[[str], frozenset[TeamId] | None]
+"""The workspaces whose incidents people of this one may see; None, those of all."""
+
+
+def alone(team: str) -> frozenset[TeamId] | None:
+    """A workspace that sees what is its own."""
+    return frozenset([TeamId(team)])
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Whoever sent a request, and what they may see."""
+
+    trusted: bool = False
+    public: bool = False
+    signed: Signed | None = None
+    near: Near = alone
+
+    @property
+    def may_enter(self) -> bool:
+        return self.public or self.trusted or self.signed is not None
+
+    @property
+    def wanted(self) -> IncidentFilter:
+        """What the backend is asked for: nothing that is hidden is read, so that it costs nobody anything."""
+        if self.trusted:
+            return IncidentFilter()
+        person = self.signed.person if self.signed is not None else NOBODY
+        # What is public is open here, whatever its workspace; of the rest `may_see` has the last word.
+        near = None if self.public or self.signed is None else self.near(self.signed.team)
+        return IncidentFilter(visible_to=person, teams=near)
+
+    def may_see(self, incident: Incident) -> bool:
+        if self.trusted or (self.public and not incident.is_private):
+            return True
+        signed = self.signed
+        return (
+            signed is not None
+            and visible_to(signed.person, incident)
+            and is_of(self.near(signed.team), incident)
+        )
+
+
+@dataclass(frozen=True)
+class Access:
+    """Decides for each request; `public` is whether public incidents are open to all on this machine."""
+
+    api_token: str
+    public: bool
+    sessions: Sessions | None = None
+    refusal: Membership | None = None
+    near: Near = alone
+
+    def is_open(self, request: Request) -> bool:
+        """Whether public incidents are open to whoever sent this: somebody on this machine."""
+        return self.public and is_from_here(request)
+
+    def may_look_inside(self, request: Request) -> bool:
+        """Whether whoever sent it may know how the process is, and what it counts."""
+        return self.is_open(request) or self.is_trusted(request)
+
+    def is_trusted(self, request: Request) -> bool:
+        """Whether the request carries the token, as `Authorization: Bearer`."""
+        given = request.headers.getlist("authorization")
+        if len(given) != 1 or not self.api_token:
+            return False
+        scheme, _, token = given[0].partition(" ")
+        return scheme.lower() == "bearer" and hmac.compare_digest(
+            token.strip().encode(), self.api_token.encode()
+        )
+
+    async def reader(self, request: Request) -> Reader:
+        """Who reads, noted in `request.state`. Raises Unavailable when nobody can say who is a member."""
+        trusted, public, signed = self.is_trusted(request), self.is_open(request), None
+        if not trusted:
+            try:
+                signed = await self._signed(request)
+            except Unavailable:
+                if not public:
+                    raise
+        reader = Reader(trusted, public, signed, self.near)
+        request.state.reader = reader
+        return reader
+
+    async def _signed(self, request: Request) -> Signed | None:
+        signed = await self.sessions.find(request) if self.sessions else None
+        # Asked each time: somebody who has left the workspace since they signed in reads nothing more.
+        if signed is None or self.refusal is None or await self.refusal(signed):
+            return None
+        return signed
+
+
+# *Sign in with Slack*, and out again.
+
+KIND = "sign-in"
+DONE = "/sign-in/done"
+STRANGE = "That sign-in was not begun in this browser, or is over. Try again."
+ELSEWHERE = "Another site asked to sign you out, so nothing was done."
+CANCELLED = "Slack says that you did not agree, so you are not signed in."
+
+
+class Said(Protocol):
+    """A page with one sentence, and below it a way to try again."""
+
+    def __call__(self, request: Request, status: int, sentence: str) -> Response: ...
+
+
+class SignIn:
+    """The way to Slack and back, and the session that comes of it."""
+
+    def __init__(
+        self,
+        openid: OpenId,
+        sessions: Sessions,
+        trips: Trips,
+        *,
+        refusal: Membership,
+        public_url: Callable[[], str],
+        origins: Collection[str],
+    ) -> None:
+        """`origins` are those of our own pages: nobody is signed out by another."""
+        self.sessions = sessions
+        self.refusal = refusal
+        self._openid = openid
+        self._trips = trips
+        self._public_url = public_url
+        self._origins = origins
+
+    def routes(self, said: Said) -> list[Route]:
+        async def begin(request: Request) -> Response:
+            return self.begin("/incidents")
+
+        async def done(request: Request) -> Response:
+            try:
+                answer = await self._done(request)
+            except Refused as refusal:
+                answer = said(request, 403, refusal.sentence)
+            except TocsinError as trouble:
+                answer = said(request, 503, str(trouble))
+            return self._trips.forget(KIND, answer)
+
+        async def leave(request: Request) -> Response:
+            if not is_own(request, self._origins):
+                return said(request, 403, ELSEWHERE)
+            try:
+                return await self.sessions.end(request, RedirectResponse("/incidents", 303))
+            except TocsinError as trouble:
+                return said(request, 503, str(trouble))
+
+        return [
+            Route("/sign-in", begin, methods=["GET"]),
+            Route(DONE, done, methods=["GET"]),
+            Route("/sign-out", leave, methods=["POST"]),
+        ]
+
+    def begin(self, goal: str) -> Response:
+        """Go to Slack, and come back to this path."""
+        trip = self._trips.begin(KIND, goal)
+        url = self._openid.consent_url(trip.state, trip.nonce, self._back)
+        return self._trips.send(KIND, trip, RedirectResponse(url, 303))
+
+    @property
+    def _back(self) -> str:
+        return f"{self._public_url()}{DONE}"
+
+    async def _done(self, request: Request) -> Response:
+        trip = self._trips.end(KIND, request)
+        if trip is None:
+            raise Refused(STRANGE)
+        code = request.query_params.get("code")
+        if not code:
+            raise Refused(CANCELLED)
+        found = await self._openid.identify(code, trip.nonce, self._back)
+        self._trips.arrived(KIND)
+        signed = Signed(person=PersonId(found.person), team=found.team, org=found.org, name=found.name)
+        if why := await self.refusal(signed):
+            raise Refused(why)
+        return await self.sessions.begin(signed, RedirectResponse(trip.goal, 303))

@@ -1,0 +1,315 @@
+"""OpenID Connect, the OAuth state of a browser, and the pages of an installation."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import urlencode, urlsplit
+
+import httpx
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from tocsin.incidents.errors import Refused, SlackRefused, TocsinError, Unavailable
+from tocsin.workflows.ports import Clock
+
+# Sign in with Slack: OpenID Connect with a code, and an id token that Slack has signed.
+#
+# Sources: Slack, "Sign in with Slack" and openid.connect.token; OpenID Connect Core, 3.1.3.7 (what is
+# checked).
+
+SCOPE = "openid profile"
+LEEWAY_SECONDS = 60
+TIMEOUT_SECONDS = 10.0
+NOT_SIGNED = "Slack's answer could not be trusted, so you are not signed in. Try again."
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who somebody is, as Slack signed it."""
+
+    person: str
+    team: str
+    org: str
+    name: str
+
+
+class OpenId:
+    """Slack as the one who says who people are; the host of its API is where its pages are."""
+
+    def __init__(self, client_id: str, client_secret: str, api_url: str) -> None:
+        parts = urlsplit(api_url)
+        self._id, self._secret, self._api = client_id, client_secret, api_url.rstrip("/")
+        self.site = f"{parts.scheme}://{parts.netloc}"
+        self._keys: dict[str, Any] = {}
+
+    def consent_url(self, state: str, nonce: str, redirect_uri: str) -> str:
+        asked_for = {
+            "response_type": "code",
+            "scope": SCOPE,
+            "client_id": self._id,
+            "state": state,
+            "nonce": nonce,
+            "redirect_uri": redirect_uri,
+        }
+        return f"{self.site}/openid/connect/authorize?{urlencode(asked_for)}"
+
+    async def identify(self, code: str, nonce: str, redirect_uri: str) -> Identity:
+        """Who came back with this code. Raises Refused where Slack does not vouch for them; Unavailable."""
+        try:
+            async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as http:
+                token = await self._token(http, code, redirect_uri)
+                claims = await self._claims(http, token)
+        except (httpx.HTTPError, ValueError) as error:
+            raise Unavailable("Slack cannot be reached; try again in a moment.") from error
+        if claims.get("nonce") != nonce:
+            raise Refused(NOT_SIGNED)
+        found = {
+            name: str(claims.get(f"https://slack.com/{name}") or "")
+            for name in ("user_id", "team_id", "enterprise_id")
+        }
+        if not found["user_id"] or not found["team_id"]:
+            raise Refused(NOT_SIGNED)
+        return Identity(
+            found["user_id"], found["team_id"], found["enterprise_id"], str(claims.get("name") or "")
+        )
+
+    async def _token(self, http: httpx.AsyncClient, code: str, redirect_uri: str) -> str:
+        given = {
+            "grant_type": "authorization_code",
+            "client_id": self._id,
+            "client_secret": self._secret,
+            "code": code,
+            "redirect_uri": redirect_uri,
+        }
+        answer = _object(await http.post(f"{self._api}/openid.connect.token", data=given))
+        token = answer.get("id_token")
+        if answer.get("ok") is not True or not isinstance(token, str):
+            why = answer.get("error") or "no reason given"
+            raise Refused(f"Slack did not sign you in ({why}). Try again.")
+        return token
+
+    async def _claims(self, http: httpx.AsyncClient, token: str) -> dict[str, Any]:
+        # Only who signs in waits for it: it takes a tenth of a second to import.
+        import jwt
+
+        try:
+            key_id = str(jwt.get_unverified_header(token).get("kid"))
+            if key_id not in self._keys:
+                await self._fetch_keys(http)
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                self._keys[key_id],
+                algorithms=["RS256"],
+                audience=self._id,
+                issuer=self.site,
+                leeway=LEEWAY_SECONDS,
+                options={"require": ["iss", "sub", "aud", "exp", "iat", "nonce"]},
+            )
+        except (jwt.PyJWTError, KeyError):
+            raise Refused(NOT_SIGNED) from None
+        return claims
+
+    async def _fetch_keys(self, http: httpx.AsyncClient) -> None:
+        import jwt
+
+        found = jwt.PyJWKSet.from_dict(_object(await http.get(f"{self.site}/openid/connect/keys")))
+        self._keys = {str(key.key_id): key for key in found.keys}
+
+
+def _object(response: httpx.Response) -> dict[str, Any]:
+    body = response.raise_for_status().json()
+    if not isinstance(body, dict):
+        raise ValueError("no JSON object")
+    return body
+
+
+# There and back: somebody goes to Slack, and comes back once, soon, and in the same browser.
+
+SECONDS = 600
+"""How long somebody may take at Slack; its own code lives as long (Slack, "Installing with OAuth")."""
+
+
+MOST_UNPROVEN, UNPROVEN_SECONDS = 10, 30
+"""Trips of one kind that may end in so many seconds with Slack vouching for nobody: each asks Slack once."""
+
+CROWDED = "Too many came back from Slack just now with nothing that Slack knows; try again in a minute."
+
+
+@dataclass(frozen=True)
+class Trip:
+    """What was taken along: `state` and `nonce` for Slack, `goal` for the way back."""
+
+    state: str
+    nonce: str
+    goal: str
+    cookie: str
+    ends: int
+
+
+class Trips:
+    """A trip is kept in the browser's own cookie, signed, so that nobody can fill our memory."""
+
+    def __init__(self, secret: bytes, *, secure: bool, clock: Clock) -> None:
+        """With `secure` cookies go over HTTPS alone, and to no other host of the domain (`__Host-`)."""
+        self._secret = secret
+        self.secure = secure
+        self._clock = clock
+        self._ended: dict[str, int] = {}
+        self._unproven: dict[str, list[int]] = {}
+
+    def cookie_name(self, kind: str) -> str:
+        return f"{'__Host-' if self.secure else ''}tocsin-{kind}"
+
+    def begin(self, kind: str, goal: str = "/") -> Trip:
+        ends = int(self._clock().timestamp()) + SECONDS
+        packed = json.dumps([secrets.token_urlsafe(16), ends, goal if is_local(goal) else "/"])
+        return self._trip(kind, base64.urlsafe_b64encode(packed.encode()).decode().rstrip("="))
+
+    def send(self, kind: str, trip: Trip, response: Response) -> Response:
+        """Have the browser remember the trip. `Lax`: Slack's way back is a link from another site."""
+        response.set_cookie(
+            self.cookie_name(kind),
+            f"{trip.cookie}.{self._signed(kind, 'cookie', trip.cookie)}",
+            max_age=SECONDS,
+            secure=self.secure,
+            httponly=True,
+            samesite="lax",
+        )
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    def end(self, kind: str, request: Request) -> Trip | None:
+        """The trip that ends with this request; None when it is not one of this browser, or ended before.
+
+        It counts as unproven until `arrived`. Raises Unavailable where too many are.
+        """
+        packed, _, signature = request.cookies.get(self.cookie_name(kind), "").partition(".")
+        if not hmac.compare_digest(signature.encode(), self._signed(kind, "cookie", packed).encode()):
+            return None
+        trip = self._trip(kind, packed)
+        now = int(self._clock().timestamp())
+        states = request.query_params.getlist("state")
+        if len(states) != 1 or not hmac.compare_digest(states[0].encode(), trip.state.encode()):
+            return None
+        self._ended = {state: ends for state, ends in self._ended.items() if ends > now}
+        if trip.ends <= now or trip.state in self._ended:
+            return None
+        unproven = [at for at in self._unproven.get(kind, ()) if at > now - UNPROVEN_SECONDS]
+        if len(unproven) >= MOST_UNPROVEN:
+            raise Unavailable(CROWDED)
+        self._unproven[kind] = [*unproven, now]
+        self._ended[trip.state] = trip.ends
+        return trip
+
+    def arrived(self, kind: str) -> None:
+        """Slack has vouched for whoever ended a trip: it is one less that leads to nothing."""
+        self._unproven[kind] = self._unproven.get(kind, [])[:-1]
+
+    def forget(self, kind: str, response: Response) -> Response:
+        response.delete_cookie(self.cookie_name(kind), secure=self.secure, httponly=True, samesite="lax")
+        return response
+
+    def _trip(self, kind: str, packed: str) -> Trip:
+        _, ends, goal = json.loads(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
+        state, nonce = (self._signed(kind, use, packed) for use in ("state", "nonce"))
+        return Trip(state=state, nonce=nonce, goal=goal, cookie=packed, ends=ends)
+
+    def _signed(self, kind: str, use: str, packed: str) -> str:
+        return hmac.new(self._secret, f"{kind} {use} {packed}".encode(), hashlib.sha256).hexdigest()
+
+
+def is_local(goal: str) -> bool:
+    """Whether this is a path here: nobody is sent elsewhere by a link to our own sign-in."""
+    try:
+        parts = urlsplit(goal)
+    except ValueError:
+        return False
+    return goal.startswith("/") and not goal.startswith(("//", "/\\")) and not parts.netloc
+
+
+# *Add to Slack*: an admin goes to Slack, agrees, and comes back to read how it went.
+
+KIND = "install"
+DONE = "/slack/oauth_redirect"
+NOT_YET = "Tocsin is starting; try again in a moment."
+STRANGE = "That install was not begun in this browser, or is over. Begin again at /slack/install."
+CANCELLED = "Nothing was installed: Slack says that you did not agree ({})."
+
+
+class Installs(Protocol):
+    """What can be installed."""
+
+    def consent_url(self, state: str, redirect_uri: str) -> str: ...
+
+    async def finish(self, code: str, redirect_uri: str) -> tuple[str, str]: ...
+
+
+class Told(Protocol):
+    """A page with a heading, a sentence, and a link where there is one."""
+
+    def __call__(
+        self, request: Request, status: int, heading: str, sentence: str, link: tuple[str, str] | None
+    ) -> Response: ...
+
+
+class InstallPages:
+    def __init__(
+        self, trips: Trips, installs: Callable[[], Installs | None], public_url: Callable[[], str]
+    ) -> None:
+        """`installs` answers None while the bot is not there yet."""
+        self._trips = trips
+        self._installs = installs
+        self._public_url = public_url
+
+    def routes(self, told: Told) -> list[Route]:
+        async def begin(request: Request) -> Response:
+            installs = self._installs()
+            if installs is None:
+                return told(request, 503, "Not yet", NOT_YET, None)
+            trip = self._trips.begin(KIND)
+            url = installs.consent_url(trip.state, self._back)
+            return self._trips.send(KIND, trip, RedirectResponse(url, 303))
+
+        async def done(request: Request) -> Response:
+            try:
+                name, url = await self._done(request)
+            except Refused as refusal:
+                answer = told(request, 403, "Not installed", refusal.sentence, None)
+            except SlackRefused as refusal:
+                said = f"Slack did not install it: {refusal.sentence}. Begin again at /slack/install."
+                answer = told(request, 400, "Not installed", said, None)
+            except TocsinError as trouble:
+                said = f"{trouble} Begin again at /slack/install."
+                answer = told(request, 503, "Not installed", said, None)
+            else:
+                link = (f"Open {name}", url) if url else None
+                answer = told(request, 200, f"Tocsin is in {name}", "Type /incident there to begin.", link)
+            return self._trips.forget(KIND, answer)
+
+        return [
+            Route("/slack/install", begin, methods=["GET"]),
+            Route(DONE, done, methods=["GET"]),
+        ]
+
+    @property
+    def _back(self) -> str:
+        return f"{self._public_url()}{DONE}"
+
+    async def _done(self, request: Request) -> tuple[str, str]:
+        installs = self._installs()
+        if installs is None or self._trips.end(KIND, request) is None:
+            raise Refused(STRANGE)
+        code = request.query_params.get("code")
+        if not code:
+            raise Refused(CANCELLED.format(request.query_params.get("error") or "no reason given"))
+        installed = await installs.finish(code, self._back)
+        self._trips.arrived(KIND)
+        return installed
