@@ -15,7 +15,7 @@ import typer
 import yaml
 
 from slack_emulator.manifest_rules import manifest_errors
-from tocsin.__main__ import cli
+from tocsin.cli import cli
 from tocsin.backends.devrev import changes as devrev
 from tocsin.backends.incident_io import form as incident_io
 from tocsin.config import Catalogue

@@ -96,6 +96,6 @@ def _be(arguments: list[str], cwd: Path, env: dict[str, str], out: Path, err: Pa
         os.dup2(opened, number)
         os.close(opened)
     sys.argv = ["tocsin", *arguments]
-    from tocsin.__main__ import main
+    from tocsin.cli import main
 
     main()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tocsin.__main__
+import tocsin.cli
 import tocsin.backends.devrev
 import tocsin.backends.incident_io
 import tocsin.backends.local

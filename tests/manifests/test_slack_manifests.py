@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from slack_emulator.manifest import Manifest
 from slack_emulator.manifest_rules import manifest_errors
-from tocsin.__main__ import cli
+from tocsin.cli import cli
 from tocsin.slack import routes
 
 FOLDER = Path(__file__).parents[2] / "manifests" / "slack"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tocsin.__main__ import MISUSED
+from tocsin.cli import MISUSED
 from tocsin.assembly import FINISH_SECONDS
 from tocsin.server import GRACE_SECONDS
 
