@@ -16,7 +16,8 @@ import yaml
 from tocsin import logs, reading
 from tocsin.settings import ConfigurationError, Settings, read_play_settings, read_settings, settle_home
 
-FAILED, MISUSED = 1, 2
+FAILED = 1
+MISUSED = 2
 
 cli = typer.Typer(
     help="Tocsin opens and manages incidents in Slack.",
