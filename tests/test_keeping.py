@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tocsin.keeping import api_token, kept_secret
+from tocsin.data_dir import api_token, kept_secret
 from tocsin.settings import ConfigurationError, read_settings
 
 

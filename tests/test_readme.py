@@ -15,11 +15,10 @@ import typer
 import yaml
 
 from slack_emulator.manifest_rules import manifest_errors
-from tocsin.cli import cli
 from tocsin.backends.devrev import changes as devrev
 from tocsin.backends.incident_io import form as incident_io
-from tocsin.config import Catalogue
-from tocsin.rulebook import KEYS, read_rules
+from tocsin.cli import cli
+from tocsin.config import KEYS, Catalogue, read_rules
 from tocsin.settings import Settings
 from tocsin.slack import routes
 from tocsin.slack.views.home import help_message

@@ -12,7 +12,7 @@ from fakes.terminal import Terminal
 
 from slack_emulator.manifest import Manifest
 from slack_emulator.model import Person, UserGroup
-from tocsin.rulebook import read_rules
+from tocsin.config import read_rules
 from tocsin.settings import ConfigurationError
 from tocsin.slack import routes
 

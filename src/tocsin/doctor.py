@@ -12,11 +12,11 @@ from pathlib import Path
 from aiohttp import ClientSession
 from slack_sdk.web.async_client import AsyncWebClient
 
+from tocsin.app import announced_in
+from tocsin.config import Rulebook, open_rulebook
+from tocsin.data_dir import folder_of, journal_url, now, open_backend, open_catalogue, secret
 from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
 from tocsin.incidents.model import Form
-from tocsin.keeping import folder_of, journal_url, now, open_backend, open_catalogue, secret
-from tocsin.premises import announced_in
-from tocsin.rulebook import Rulebook, open_rulebook
 from tocsin.settings import ConfigurationError, Settings, read_settings
 from tocsin.slack import diagnostics
 from tocsin.slack.context import ANY, allowed

@@ -1,21 +1,25 @@
-"""What the process says of itself: one line an event on standard error, and no secret in any of them.
-
-Tracebacks carry no local variables and nothing of what was sent to a database or checked by a model. Every
-line is searched for what looks like a secret before it is written: Slack's tokens, bearer tokens, signatures,
-response addresses and trigger ids.
-"""
+"""Structured logs without secrets, and the trace id that ties the lines of one request together."""
 
 from __future__ import annotations
 
 import logging
 import re
+import secrets
 import sys
 import traceback
 from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TextIO
 
 import structlog
+from structlog import contextvars
+
+# What the process says of itself: one line an event on standard error, and no secret in any of them.
+#
+# Tracebacks carry no local variables and nothing of what was sent to a database or checked by a model.
+# Every line is searched for what looks like a secret before it is written: Slack's tokens, bearer tokens,
+# signatures, response addresses and trigger ids.
 
 HIDDEN = "[hidden]"
 _SECRETS = re.compile(
@@ -118,3 +122,25 @@ def _hide_named(logger: Any, method: str, event: MutableMapping[str, Any]) -> Mu
 
 def _hide(logger: Any, method: str, line: Any) -> str:
     return redacted(str(line))
+
+
+# One id for all that a gesture sets off: from Slack's request through the story to the backend's.
+
+NAME = "trace"
+"""What the id is called in every line of the log that is written meanwhile."""
+
+
+def trace() -> str:
+    """The id of what is being worked on; empty where nothing set off by a gesture is."""
+    return str(contextvars.get_contextvars().get(NAME, ""))
+
+
+@contextmanager
+def traced(given: str = "") -> Iterator[str]:
+    """What happens inside, and the tasks begun there, carry this id, or a new one where none is given."""
+    one = given or secrets.token_hex(8)
+    earlier = contextvars.bind_contextvars(**{NAME: one})
+    try:
+        yield one
+    finally:
+        contextvars.reset_contextvars(**earlier)

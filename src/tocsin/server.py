@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import gc
+import os
+import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import webbrowser
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from pydantic import SecretStr
+from rich.console import Console
 from starlette.types import ASGIApp
 
+from tocsin.app import connected, data_dir, opened
+from tocsin.data_dir import only_one
+from tocsin.settings import ConfigurationError, Settings
+from tocsin.slack import routes
 from tocsin.web.http_protocol import LimitedProtocol
+
+if TYPE_CHECKING:
+    from slack_emulator.model import InstalledApp
+    from slack_emulator.page import Authentication
+    from slack_emulator.store import Store
+
 
 GRACE_SECONDS = 2
 KEEP_ALIVE_SECONDS = 75
@@ -58,3 +77,179 @@ async def serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[None]
         server.should_exit = True
         await task
         listening.close()
+
+
+# The bot in this process: on a port, talking to Slack or to a workspace of its own, until told to stop.
+
+ADVICE = "Type `/incident`, or hover an alert in #alerts and choose *Declare incident*."
+OUR_PATHS = (
+    *("/incidents", "/static/incidents", "/sign-in", "/sign-out"),
+    *("/healthz", "/readyz", "/metrics", "/slack/"),
+)
+PROBES = frozenset({"/healthz", "/readyz"})
+
+screen = Console(highlight=False, soft_wrap=True)
+
+
+def until_done(work: Coroutine[Any, Any, None]) -> None:
+    """Run on uvloop where there is one."""
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    try:
+        import uvloop
+
+        loop_factory = uvloop.new_event_loop
+    except ImportError:
+        pass
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(work)
+
+
+async def _stopped() -> None:
+    """Until Ctrl-C or SIGTERM."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+
+
+def _started() -> None:
+    """What is there by now stays: looking through it for garbage took a tenth of the time of a form."""
+    gc.collect()
+    gc.freeze()
+
+
+def _listening(settings: Settings) -> socket.socket:
+    host, port = settings.tocsin_host, settings.tocsin_port
+    try:
+        return listen(host, port)
+    except OSError as error:
+        # A name that cannot be resolved has a code of its own kind, below zero (getaddrinfo, EAI_NONAME).
+        if (error.errno or 0) < 0 or error.errno == errno.EADDRNOTAVAIL:
+            raise ConfigurationError(f"TOCSIN_HOST {host} is no address of this machine.") from None
+        said = os.strerror(error.errno) if error.errno else str(error)
+        raise ConfigurationError(
+            f"TOCSIN_PORT {port} cannot be used on {host}: {said}. Stop what uses it, or choose another port."
+        ) from None
+
+
+async def play(settings: Settings, *, browser: bool, fresh: bool) -> None:
+    """The workspace and the bot in one process, for whoever started it; see `read_play_settings`."""
+    from slack_emulator.manifest import Manifest
+    from slack_emulator.page import Authentication
+    from slack_emulator.seed import seed
+    from slack_emulator.server import playground_app
+    from slack_emulator.workspace import Workspace
+
+    folder = data_dir(settings, "tocsin-playground")
+    _refuse_a_real_bots(folder)
+    listening = _listening(settings)
+    port = listening.getsockname()[1]
+    settings = settings.model_copy(update={"tocsin_port": port})
+    async with AsyncExitStack() as stack:
+        store = _store(folder, fresh=fresh)
+        bot = await stack.enter_async_context(opened(settings, folder))
+        workspace = Workspace(store=store, base_url=settings.public_url)
+        if not workspace.people():
+            seed(workspace, advice=ADVICE)
+        app = workspace.install(Manifest.from_dict(_played(settings.public_url)))
+        settings = settings.model_copy(update=_as_installed(app, settings.public_url))
+        authentication = Authentication(workspace.state.page_token)
+        slack = playground_app(workspace, authentication)
+        front = _front(bot.pages(settings, port), slack, authentication)
+        await stack.enter_async_context(serving(front, listening))
+        stack.push_async_callback(workspace.close)
+        url = settings.public_url
+        incidents = workspace.channel_by_name("incidents")
+        await stack.enter_async_context(
+            connected(
+                bot,
+                settings,
+                bot_token=app.bot_token,
+                app_token=app.app_token,
+                api_url=f"{url}/api/",
+                announce=incidents.id,
+            )
+        )
+        screen.print(
+            f"The workspace is at [bold]{authentication.address(url)}[/bold] for you alone. "
+            "Ctrl-C stops it; it is as you left it next time."
+        )
+        if browser:
+            await asyncio.to_thread(webbrowser.open, authentication.one_time_address(url))
+        _started()
+        await _stopped()
+
+
+def _played(url: str) -> dict[str, Any]:
+    """The app as it is installed in the workspace: over Socket Mode, and people may sign in with it."""
+    declared = routes.manifest(pages=url)
+    declared["oauth_config"]["redirect_urls"] = [url + path for path in routes.REDIRECTS]
+    return declared
+
+
+def _as_installed(app: InstalledApp, url: str) -> dict[str, Any]:
+    """What an operator would have copied from the app's page."""
+    return {
+        "slack_bot_token": SecretStr(app.bot_token),
+        "slack_client_id": app.client_id,
+        "slack_client_secret": SecretStr(app.client_secret),
+        "slack_api_url": f"{url}/api/",
+    }
+
+
+def _refuse_a_real_bots(folder: Path) -> None:
+    for name, what in (("incidents.db", "incidents"), ("journal.db", "journal")):
+        if (folder / name).exists() and not (folder / "workspace.db").exists():
+            raise ConfigurationError(
+                f"TOCSIN_DATA_DIR has the {what} of a real workspace ({folder}): set another to play in."
+            )
+
+
+def _store(folder: Path, *, fresh: bool) -> Store:
+    """The first file of the folder, so that it is never taken for a real bot's."""
+    from slack_emulator.store import Store
+
+    with only_one(folder):
+        if fresh:
+            _forget(folder)
+        return Store(folder / "workspace.db")
+
+
+def _front(pages: ASGIApp, workspace: ASGIApp, authentication: Authentication) -> ASGIApp:
+    """Incident pages and the workspace on one port, both for who has the token; probes need none."""
+    from slack_emulator.page import TokenRequired
+
+    guarded = TokenRequired(pages, authentication)
+
+    async def front(scope: Any, receive: Any, send: Any) -> None:
+        path = scope.get("path", "")
+        ours = any(path == known or path.startswith(known.rstrip("/") + "/") for known in OUR_PATHS)
+        await (pages if path in PROBES else guarded if ours else workspace)(scope, receive, send)
+
+    return front
+
+
+def _forget(folder: Path) -> None:
+    for name in ("workspace.db", "incidents.db", "journal.db"):
+        for ending in ("", "-wal", "-shm"):
+            (folder / f"{name}{ending}").unlink(missing_ok=True)
+
+
+async def serve(settings: Settings) -> None:
+    """The bot against Slack, with its pages; they answer before Slack can be reached."""
+    folder = data_dir(settings)
+    listening = _listening(settings)
+    port = listening.getsockname()[1]
+    settings = settings.model_copy(update={"tocsin_port": port})
+    async with AsyncExitStack() as stack:
+        bot = await stack.enter_async_context(opened(settings, folder))
+        await stack.enter_async_context(serving(bot.pages(settings, port), listening))
+        stopped = asyncio.create_task(_stopped())
+        connecting = asyncio.create_task(stack.enter_async_context(connected(bot, settings)))
+        await asyncio.wait({stopped, connecting}, return_when=asyncio.FIRST_COMPLETED)
+        if not connecting.done():
+            connecting.cancel()
+            return
+        connecting.result()
+        _started()
+        await stopped

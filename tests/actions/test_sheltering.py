@@ -17,7 +17,7 @@ from fakes.slack import RunningWorkspace, running_workspace
 
 from slack_emulator.manifest import Manifest
 from slack_emulator.model import Channel
-from tocsin.keeping import now
+from tocsin.data_dir import now
 from tocsin.slack import routes
 
 LONG_AGO = timedelta(minutes=3)

@@ -9,7 +9,7 @@ from sqlite_utils import Database
 from tocsin.backends.local import LocalBackend
 from tocsin.backends.local.database import transaction
 from tocsin.config import Catalogue
-from tocsin.keeping import now
+from tocsin.data_dir import now
 
 OPEN_EACH = 50
 """Every so manieth is open."""

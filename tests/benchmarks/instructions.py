@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Scope
 from benchmarks import bare
 from benchmarks.wire import SECRET, command
 from tocsin import logs
-from tocsin.assembly import connected, opened
+from tocsin.app import connected, opened
 from tocsin.settings import read_settings
 from tocsin.slack import routes
 from tocsin.slack.web_api import open_session, web_client

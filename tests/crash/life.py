@@ -18,7 +18,7 @@ import uvloop
 
 from crash.clock import BOT_TIME, Hurried, Hurry
 from crash.switch import Kill, Switch
-from tocsin.assembly import connected, data_dir, opened
+from tocsin.app import connected, data_dir, opened
 from tocsin.settings import read_settings
 from tocsin.storage.workflow_engine import DurableJournal
 

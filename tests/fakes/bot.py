@@ -18,7 +18,7 @@ from fakes.slack import RunningWorkspace, running_workspace
 from slack_emulator.manifest import Manifest
 from slack_emulator.model import Message, Outcome, Request, View
 from slack_emulator.workspace import Workspace
-from tocsin.assembly import Bot, connected, data_dir, opened
+from tocsin.app import Bot, connected, data_dir, opened
 from tocsin.server import listen, serving
 from tocsin.settings import read_settings
 from tocsin.slack import routes

@@ -23,7 +23,7 @@ from slack_emulator.model import Channel, Enterprise, InstalledApp, Person, Team
 from slack_emulator.seed import seed
 from slack_emulator.server import served
 from slack_emulator.workspace import Workspace
-from tocsin.assembly import connected, data_dir, opened
+from tocsin.app import connected, data_dir, opened
 from tocsin.incidents.model import Incident
 from tocsin.server import listen, serving
 from tocsin.settings import read_settings

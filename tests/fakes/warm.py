@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tocsin.cli
 import tocsin.backends.devrev
 import tocsin.backends.incident_io
 import tocsin.backends.local
+import tocsin.cli
+import tocsin.data_dir
 import tocsin.doctor
-import tocsin.keeping
-import tocsin.running  # noqa: F401
+import tocsin.server  # noqa: F401
 from slack_emulator.page.render import environment
 from tocsin.web.app import _templates
 

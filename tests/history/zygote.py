@@ -103,7 +103,7 @@ async def _serve(request: dict[str, Any]) -> None:
     listening_to_parent = asyncio.create_task(_listen(reader, asked))
     plant(_planted(request["bug"], request["death"]))
 
-    from tocsin.assembly import connected, data_dir, opened
+    from tocsin.app import connected, data_dir, opened
     from tocsin.server import listen, serving
     from tocsin.settings import read_settings
 

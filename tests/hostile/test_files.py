@@ -14,7 +14,7 @@ from fakes.declarations import Ticking, full_declaration
 from fakes.terminal import Terminal
 
 from hostile.sizes import sizes
-from tocsin.assembly import _open_ledger, opened
+from tocsin.app import _open_ledger, opened
 from tocsin.backends.local import LocalBackend
 from tocsin.config import Catalogue
 from tocsin.settings import ConfigurationError, read_settings

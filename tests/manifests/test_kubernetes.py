@@ -14,9 +14,8 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
-from tocsin.assembly import FINISH_SECONDS
-from tocsin.running import OUR_PATHS
-from tocsin.server import GRACE_SECONDS
+from tocsin.app import FINISH_SECONDS
+from tocsin.server import GRACE_SECONDS, OUR_PATHS
 from tocsin.settings import Settings
 from tocsin.web.middleware import own_hosts
 

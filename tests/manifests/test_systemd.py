@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tocsin.app import FINISH_SECONDS
 from tocsin.cli import MISUSED
-from tocsin.assembly import FINISH_SECONDS
 from tocsin.server import GRACE_SECONDS
 
 UNIT = Path(__file__).parents[2] / "manifests" / "systemd" / "tocsin.service"

@@ -23,7 +23,7 @@ from fakes.slack import running_workspace
 from starlette.applications import Starlette
 
 from slack_emulator.manifest import Manifest
-from tocsin.assembly import connected, opened
+from tocsin.app import connected, opened
 from tocsin.server import listen, serving
 from tocsin.settings import read_settings
 from tocsin.slack import routes

@@ -18,9 +18,9 @@ from fakes.slack import running_workspace
 
 from slack_emulator.manifest import Manifest
 from tocsin import logs
+from tocsin.logs import trace, traced
 from tocsin.slack import routes
 from tocsin.slack.routes import every_route
-from tocsin.tracing import trace, traced
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from slack_emulator.model import Outcome
 from slack_emulator.seed import seed
 from slack_emulator.server import served
 from slack_emulator.workspace import Workspace
-from tocsin.assembly import Bot, connected, data_dir, opened
+from tocsin.app import Bot, connected, data_dir, opened
 from tocsin.settings import read_settings
 from tocsin.slack import routes
 from tocsin.slack.context import Floods

@@ -22,6 +22,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.incidents.errors import TocsinError, Unavailable
 from tocsin.incidents.model import Frozen
+from tocsin.logs import traced
 from tocsin.slack import routes
 from tocsin.slack.context import Delivery, Desk, Desks, answering
 from tocsin.slack.disclosure import NOTHING
@@ -29,7 +30,6 @@ from tocsin.slack.listeners.choose import ask_whether
 from tocsin.slack.payloads import Command, Happening, Press, Shortcut, Submission, Suggestion
 from tocsin.slack.routes import UNKNOWN, Counting, Uncounted, route_of
 from tocsin.slack.views.declare import sorry_modal
-from tocsin.tracing import traced
 from tocsin.workflows.retry import best_effort
 
 # What happens in the workspace, each thing once: Slack sends an event again until it was acknowledged.

@@ -96,8 +96,6 @@ class WorkspaceSteps:
                 return False
 
 
-# Everything the bot does to a Slack workspace.
-
 INVITED_AT_ONCE = 100
 FINE_ALREADY = frozenset({"already_in_channel", "cant_invite_self", "already_pinned"})
 NOT_INSTALLED = "Tocsin is not installed in this workspace; an admin can install it again."

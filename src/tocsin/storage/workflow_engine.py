@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import SOMEBODY
+from tocsin.logs import trace, traced
 from tocsin.storage.database import (
     Gate,
     Tables,
@@ -37,7 +38,6 @@ from tocsin.storage.database import (
 )
 from tocsin.storage.installations import uninstalled
 from tocsin.storage.serialization import JSON, NotOurs, read_plainly, refuse_foreign
-from tocsin.tracing import trace, traced
 from tocsin.workflows.ports import Clock, Ended
 from tocsin.workflows.retry import best_effort
 

@@ -15,7 +15,7 @@ import httpx
 
 from tocsin.backends import tls_context
 from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
-from tocsin.tracing import trace
+from tocsin.logs import trace
 
 CALL_SECONDS: Final = 10.0
 """How long an answer is waited for; from then on the outcome of a create is not known."""

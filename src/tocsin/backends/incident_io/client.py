@@ -19,7 +19,7 @@ import httpx
 from tocsin.backends import tls_context
 from tocsin.incidents.errors import OutcomeUnknown, TocsinError, Unavailable
 from tocsin.incidents.model import Frozen
-from tocsin.tracing import trace
+from tocsin.logs import trace
 from tocsin.workflows.ports import Operator, loop_time
 
 # While incident.io refuses our key, it is asked seldom: a few requests, then a pause, then a few again.

@@ -16,9 +16,8 @@ from platformdirs import user_data_path
 from pydantic import SecretStr
 
 from tocsin.backends import BACKENDS, MissingSetting, Opening
-from tocsin.config import Catalogue, CatalogueError
+from tocsin.config import KEYS, Catalogue, CatalogueError
 from tocsin.incidents.errors import Unavailable
-from tocsin.rulebook import KEYS
 from tocsin.settings import SHORTEST_SECRET, ConfigurationError, Settings, read_config
 from tocsin.storage.key_value import SqlMemory
 from tocsin.workflows.ports import Backend, Operator

@@ -11,12 +11,12 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from tocsin.config import Rulebook
+from tocsin.data_dir import now, secret
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import PersonId, TeamId
 from tocsin.incidents.permissions import Standing
-from tocsin.keeping import now, secret
 from tocsin.metrics import Meters
-from tocsin.rulebook import Rulebook
 from tocsin.settings import Settings
 from tocsin.slack.context import Desks, Tasks
 from tocsin.slack.http import EVENTS, HttpDoor

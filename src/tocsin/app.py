@@ -1,0 +1,434 @@
+"""The composition root: everything that Tocsin is made of, built once from its settings."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+from slack_bolt.app.async_app import AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
+from sqlalchemy.exc import SQLAlchemyError
+
+from tocsin.backends import Consulting
+from tocsin.config import Rulebook, open_rulebook
+from tocsin.data_dir import api_token, data_dir, journal_url, kept_secret, only_one, open_backend, secret
+from tocsin.health import Bot
+from tocsin.incidents.errors import SlackRefused, Unavailable
+from tocsin.incidents.model import ChannelId, Form, Incident, TeamId
+from tocsin.metrics import Meters
+from tocsin.settings import ConfigurationError, Settings
+from tocsin.slack import routes
+from tocsin.slack.app import build_app
+from tocsin.slack.authorization import People
+from tocsin.slack.context import Desk, Desks, Help, allowed
+from tocsin.slack.exposure import Exposure
+from tocsin.slack.gate import Gate
+from tocsin.slack.http import HttpDoor
+from tocsin.slack.installations import Installation, Installations, Seal, SealBroken
+from tocsin.slack.listeners.home import homes_kept
+from tocsin.slack.oauth import Installing, OAuthApp, TokenRotation
+from tocsin.slack.routes import every_route
+from tocsin.slack.socket_mode import SocketDoor
+from tocsin.slack.web_api import Calls, asked, open_session, web_client
+from tocsin.slack.workspace import SlackOperator, SlackWorkspace
+from tocsin.storage.database import cause
+from tocsin.storage.installations import SqlVault
+from tocsin.storage.key_value import SqlMemory
+from tocsin.storage.serialization import json_only
+from tocsin.storage.slack_state import SqlDepartures, SqlLedger, SqlReminders
+from tocsin.storage.workflow_engine import DurableJournal, Story, forgetting
+from tocsin.workflows.alerts import Alarms
+from tocsin.workflows.declare import DeclareIncident
+from tocsin.workflows.fallback_channel import Shelter
+from tocsin.workflows.form_cache import FormCache
+from tocsin.workflows.ports import Backend, Clock, Introduce, Operator
+from tocsin.workflows.publish import Gathering
+from tocsin.workflows.queries import CurrentIncidents
+from tocsin.workflows.registry import Managing, managing
+from tocsin.workflows.retry import patiently
+
+# Which workspaces the bot serves: that of its token, or all that installed it.
+
+log = structlog.get_logger()
+NewClient = Callable[[str | None], AsyncWebClient]
+
+
+async def token_desks(made: Callable[[TeamId], Desk], new_client: NewClient, token: str | None) -> Desks:
+    """The desks of the one workspace, or organization, that a bot token is for.
+
+    Waits for as long as Slack cannot be reached. Raises ConfigurationError when Slack refuses the token.
+    """
+    client = new_client(token)
+    try:
+        # Asked once, before anything is served.
+        identity = await patiently(lambda _: asked(client.auth_test), again=False, attempts=None)
+    except SlackRefused as refusal:
+        raise ConfigurationError(
+            f"SLACK_BOT_TOKEN was refused by Slack ({refusal.code}); install the app again, copy its token."
+        ) from None
+    desks = Desks(made, sole=True)
+    desks.install(Installation.of_token(identity, token or ""))
+    return desks
+
+
+@asynccontextmanager
+async def installed_desks(
+    made: Callable[[TeamId], Desk], new_client: NewClient, settings: Settings, url: str, clock: Clock
+) -> AsyncIterator[tuple[Desks, Installing, TokenRotation]]:
+    """The desks of all workspaces that installed the app, and what lets more of them in.
+
+    `url` is the journal's. Raises ConfigurationError where what is kept cannot be read with the keys we have.
+    """
+    vault = SqlVault(url)
+    try:
+        installations = Installations(vault, Seal(*settings.installation_keys))
+
+        def placed_desk(team: TeamId) -> Desk:
+            return replace(made(team), look_whether_gone=partial(installing.look_whether_gone, team))
+
+        desks = Desks(placed_desk, placed=vault.place)
+        if not settings.installation_keys:
+            log.warning("TOCSIN_INSTALLATION_KEY is not set: tokens of installations are kept in the clear")
+        app = OAuthApp(settings.slack_client_id or "", secret(settings.slack_client_secret) or "", new_client)
+        installing = Installing(app, installations, desks, teams=settings.teams, clock=clock)
+        await _move_in(desks, installations, settings)
+        rotation = TokenRotation(desks, installing, clock)
+        rotating = asyncio.create_task(rotation.go_on())
+        try:
+            yield desks, installing, rotation
+        finally:
+            rotating.cancel()
+            await asyncio.gather(rotating, return_exceptions=True)
+    finally:
+        vault.close()
+
+
+async def _move_in(desks: Desks, installations: Installations, settings: Settings) -> None:
+    try:
+        desks.know(await installations.vault.orgs())
+        await installations.seal()
+        kept = await installations.all()
+    except SealBroken as broken:
+        raise ConfigurationError(
+            f"TOCSIN_INSTALLATION_KEY is not the key that the installation of {broken} was encrypted with: "
+            "set that one, or both with the new one first and a comma between. Where they were not changed, "
+            "somebody else wrote it: delete its row, and have it installed again."
+        ) from None
+    except Unavailable as error:
+        raise ConfigurationError(f"TOCSIN_DATABASE_URL: {error}") from None
+    for installation in kept:
+        # Whoever is taken off the list is served no more.
+        if allowed(installation, settings.teams):
+            desks.install(installation)
+
+
+def operator_in(desks: Desks, channels: str | None) -> SlackOperator:
+    """Where the operator is told: their channel, else whoever installed Tocsin first or owns the workspace.
+
+    Raises Unavailable while Tocsin is installed nowhere.
+    """
+    if not desks.open:
+        raise Unavailable("Tocsin is installed in no workspace yet.")
+    for desk in desks.open:
+        if channel := announced_in(desk.workspace.team_id, channels):
+            return SlackOperator(desk.workspace, channel)
+    first = desks.open[0]
+    serving = desks.serving(first.workspace.team_id)
+    installer = serving.installer if serving else None
+    return SlackOperator(first.workspace, installer or first.people.owner)
+
+
+def announced_in(team: str, channels: str | None) -> ChannelId | None:
+    """The channel of this workspace among `T…/C…`, with commas between; one alone is that of the only one."""
+    for entry in (channels or "").split(","):
+        home, _, channel = entry.strip().rpartition("/")
+        if channel and home in ("", team):
+            return ChannelId(channel)
+    return None
+
+
+# What people can make happen, put together from the parts that this process has.
+
+WorkspaceOf = Callable[[TeamId], SlackWorkspace]
+
+
+class Parts(Protocol):
+    """What the verbs need of the bot."""
+
+    backend: Backend
+    journal: DurableJournal
+    clock: Clock
+    meters: Meters
+    alarms: Alarms
+    memory: SqlMemory
+    rulebook: Rulebook
+
+    @property
+    def introduce(self) -> Introduce: ...
+
+
+Saw = Callable[[Incident], None]
+"""Hears of each incident as its backend has just answered with it."""
+
+
+def declaring(
+    bot: Parts, workspace: WorkspaceOf, ledger: SqlLedger, announce: str | None, saw: Saw
+) -> DeclareIncident:
+    gatherings: dict[str, Gathering] = {}
+    shelter = Shelter(
+        backend=bot.backend,
+        workspace=workspace,
+        ledger=ledger,
+        journal=bot.journal,
+        memory=bot.memory,
+        clock=bot.clock,
+    )
+
+    def gathering(team: TeamId) -> Gathering:
+        slack = workspace(team)
+        if slack.team_id not in gatherings:
+            gatherings[slack.team_id] = Gathering(
+                backend=bot.backend,
+                workspace=slack,
+                ledger=ledger,
+                journal=bot.journal,
+                clock=bot.clock,
+                announce=announced_in(slack.team_id, announce),
+                saw=saw,
+                shelter=shelter.found if bot.backend.is_remote else None,
+            )
+        return gatherings[slack.team_id]
+
+    return DeclareIncident(
+        backend=bot.backend,
+        ledger=ledger,
+        journal=bot.journal,
+        gathering=gathering,
+        ended=bot.meters.ended,
+        seen=bot.meters.seen,
+        saw=saw,
+        alarms=bot.alarms,
+        shelter=shelter,
+    )
+
+
+def managed(
+    bot: Parts,
+    workspace: WorkspaceOf,
+    ledger: SqlLedger,
+    form: Callable[[], Awaitable[Form]],
+    current: CurrentIncidents,
+) -> Managing:
+    return managing(
+        backend=bot.backend,
+        journal=bot.journal,
+        ledger=ledger,
+        reminders=SqlReminders(ledger),
+        departures=SqlDepartures(ledger),
+        workspace=workspace,
+        form=form,
+        clock=bot.clock,
+        alarms=bot.alarms,
+        afterwards=bot.rulebook.afterwards,
+        current=current,
+        introduce=bot.introduce,
+    )
+
+
+# How Slack's payloads come in when the bot asks for them itself.
+
+
+async def socket_door(
+    app: AsyncApp, app_token: str, client: AsyncWebClient, stack: AsyncExitStack
+) -> SocketDoor:
+    door = SocketDoor(app, app_token, client)
+    await _connect(door)
+    stack.push_async_callback(door.close)
+    return door
+
+
+async def _connect(socket: SocketDoor) -> None:
+    try:
+        await socket.open()
+    except SlackRefused as refusal:
+        raise ConfigurationError(
+            f"SLACK_APP_TOKEN was refused by Slack ({refusal.code}); copy it again from the app's settings, "
+            "Basic Information, App-Level Tokens, with the scope connections:write."
+        ) from None
+
+
+# How the parts go together: folder, backend, journal, Slack, pages, each opened and closed in its turn.
+
+__all__ = ["Bot", "connected", "data_dir", "opened"]
+
+FINISH_SECONDS = 2.5
+"""How long what is in hand may take when the process is told to stop; the rest goes on at the next start."""
+
+FORM_SECONDS = 2.0
+
+
+def _open_ledger(url: str) -> SqlLedger:
+    try:
+        json_only(url)
+        return SqlLedger(url)
+    except Unavailable as error:
+        raise ConfigurationError(f"TOCSIN_DATABASE_URL: {error} Restore a backup.") from None
+    except (OSError, ImportError, UnicodeDecodeError, sqlite3.Error, SQLAlchemyError) as error:
+        raise ConfigurationError(
+            f"TOCSIN_DATABASE_URL: the journal cannot be used ({cause(error)}). Restore a backup."
+        ) from None
+
+
+@asynccontextmanager
+async def opened(settings: Settings, folder: Path) -> AsyncIterator[Bot]:
+    """The bot's own parts, before Slack is asked for anything."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(only_one(folder))
+        rulebook = open_rulebook(settings)
+        memory = SqlMemory(journal_url(settings, folder))
+        stack.callback(memory.close)
+        alarms = Alarms(memory)
+        backend = await open_backend(settings, folder, operator=alarms)
+        stack.push_async_callback(backend.close)
+        journal = DurableJournal(journal_url(settings, folder))
+        token, trip_key = api_token(settings, folder), kept_secret(folder, "trip-key")
+        yield Bot(backend, journal, token, trip_key, memory, alarms, rulebook)
+
+
+@asynccontextmanager
+async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator[Bot]:
+    """The bot, talking to Slack; unfinished declarations go on from here.
+
+    Raises ConfigurationError when Slack refuses the token. Waits for as long as Slack cannot be reached.
+    """
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(open_session())
+        base_url = slack.get("api_url") or settings.slack_api_url
+        stack.callback((ledger := _open_ledger(bot.journal.url)).close)
+        announce = settings.tocsin_announce_channel or slack.get("announce")
+        kept_as = f"form:{settings.tocsin_backend}"
+        forms, tasks = FormCache(bot.backend, bot.memory, kept_as, bot.alarms), bot.tasks
+
+        def new_client(token: str | None) -> AsyncWebClient:
+            return web_client(session, token=token, base_url=base_url)
+
+        def made(team: TeamId) -> Desk:
+            calls = Calls(bot.meters.called)
+            workspace = SlackWorkspace(new_client(None), clock=bot.clock, team_id=team, calls=calls)
+            people, here = People(workspace, bot.backend), bot.rulebook.of(team)
+            desk = Desk(declare, verbs, forms, workspace, people, tasks, bot.clock, here.rules, here.limits)
+            desk.near = lambda: desks.near(team)
+            desk.help = Help(routes.help_here(), routes.help_anywhere())
+            desk.pages, desk.announce = settings.public_url, announced_in(team, announce)
+            return _gated(desk, current, ledger, bot.alarms)
+
+        def workspace_of(team: TeamId) -> SlackWorkspace:
+            return desks.desk(team).workspace
+
+        current = CurrentIncidents(bot.backend)
+        declare = declaring(bot, workspace_of, ledger, announce, current.saw)
+        bot.verbs = verbs = managed(bot, workspace_of, ledger, forms.fetch, current)
+        bot.desks = desks = await _desks(bot, settings, made, new_client, stack, slack.get("bot_token"))
+        _go_on(bot, {**declare.stories(), **verbs.stories()}, workspace_of)
+        stack.push_async_callback(bot.journal.close)
+        await bot.alarms.recall()
+        stack.push_async_callback(tasks.finish, FINISH_SECONDS)
+        await _kept_fresh(forms, stack)
+        _kept_up(stack, bot.watch(ledger), forgetting(bot.journal, bot.clock), *verbs.watches())
+        _kept_up(stack, homes_kept(verbs.open_now, lambda: desks.open))
+        await asyncio.gather(*(desk.greet() for desk in desks.open))
+        await _reaching_the_operator(bot, desks, settings.tocsin_admin_channel, stack)
+        bot.app = build_app(desks, new_client(None), bot.meters)
+        await _let_in(bot, bot.app, settings, slack.get("app_token"), new_client, stack)
+        bot.trouble = ""
+        yield bot
+        bot.trouble = "Tocsin is stopping."
+
+
+def _gated(desk: Desk, current: CurrentIncidents, ledger: SqlLedger, operator: Operator) -> Desk:
+    """The desk, with a gate before everything that it sends about incidents."""
+    exposure = Exposure(desk.workspace, ledger, operator, desk.tasks)
+    at_hand = desk.managing.open_now.called
+    gate = Gate(current.find, at_hand, desk.workspace, desk.people, desk.places, exposure.heard)
+    desk.workspace.calls.check = gate.check
+    return desk
+
+
+def _go_on(bot: Bot, stories: Mapping[str, Story], workspace_of: Callable[[TeamId], SlackWorkspace]) -> None:
+    """Unfinished stories go on from here, with a backend that can ask who people are."""
+    if isinstance(bot.backend, Consulting):
+        bot.backend.consult(workspace_of)
+    for verb, story in stories.items():
+        bot.journal.tells(verb, story)
+    bot.journal.open()
+
+
+async def _let_in(
+    bot: Bot,
+    app: AsyncApp,
+    settings: Settings,
+    app_token: str | None,
+    new_client: NewClient,
+    stack: AsyncExitStack,
+) -> None:
+    """Payloads come in from here on: over Socket Mode with an app token, else over HTTP."""
+    bot.meters.routes(every_route())
+    if app_token := app_token or secret(settings.slack_app_token):
+        bot.socket = await socket_door(app, app_token, new_client(app_token), stack)
+    else:
+        bot.http = HttpDoor(
+            app,
+            secret(settings.slack_signing_secret) or "",
+            now=lambda: bot.clock().timestamp(),
+            turned_away=bot.meters.turned_away,
+        )
+
+
+def _kept_up(stack: AsyncExitStack, *watches: Coroutine[Any, Any, None]) -> None:
+    """What goes on for as long as the bot does."""
+    for watch in watches:
+        stack.callback(asyncio.create_task(watch).cancel)
+
+
+async def _desks(
+    bot: Bot,
+    settings: Settings,
+    made: Callable[[TeamId], Desk],
+    new_client: NewClient,
+    stack: AsyncExitStack,
+    token: str | None,
+) -> Desks:
+    """The desks of the workspace of our token, or of all that installed the app."""
+    token = token or secret(settings.slack_bot_token)
+    if token or not settings.installs:
+        return await token_desks(made, new_client, token)
+    desks, bot.installing, bot.rotation = await stack.enter_async_context(
+        installed_desks(made, new_client, settings, bot.journal.url, bot.clock)
+    )
+    return desks
+
+
+async def _reaching_the_operator(bot: Bot, desks: Desks, channels: str | None, stack: AsyncExitStack) -> None:
+    async def say(sentence: str, key: str, again: bool) -> None:
+        await operator_in(desks, channels).say(sentence, key, again)
+
+    _kept_up(stack, bot.alarms.keep_saying(say))
+
+
+async def _kept_fresh(forms: FormCache, stack: AsyncExitStack) -> None:
+    """Have the choices at hand before anybody asks, if the backend answers soon, and fresh from then on."""
+    refreshing = asyncio.create_task(forms.keep_fresh())
+    stack.callback(refreshing.cancel)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(FORM_SECONDS):
+            await forms.came.wait()
+    if forms.now is None:
+        await forms.recall()
