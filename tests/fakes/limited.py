@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from tocsin.incidents.errors import Unavailable
 from tocsin.slack.rate_limiter import Pace, Urgency
+
+T = TypeVar("T")
+
+
+async def in_turn(
+    pace: Pace, lane: Hashable, urgency: Urgency, call: Callable[[], Awaitable[T]], *, whose: str = ""
+) -> T:
+    """Make a call in its turn, as often as it is told to slow down."""
+    turn = pace.place(lane, urgency, whose=whose)
+    while True:
+        async with turn:
+            return await call()
 
 
 @dataclass
@@ -64,7 +78,7 @@ async def paced(a_second: int, posts: list[tuple[str, Urgency]]) -> LimitedMetho
     pace = Pace(now=lambda: time.now, sleep=time.sleep)
 
     async def post(what: str, urgency: Urgency) -> None:
-        assert await pace.run("chat.postMessage", urgency, lambda: method.call(what)) == what
+        assert await in_turn(pace, "chat.postMessage", urgency, lambda: method.call(what)) == what
 
     await time.run(*(asyncio.create_task(post(what, urgency)) for what, urgency in posts))
     return method

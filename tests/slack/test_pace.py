@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from fakes.limited import LimitedMethod, TurnedTime, paced
+from fakes.limited import LimitedMethod, TurnedTime, in_turn, paced
 
 from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.slack.rate_limiter import MOST_LANES, Pace, Urgency
@@ -39,8 +39,8 @@ async def test_who_asks_for_little_does_not_wait_behind_who_asks_for_much() -> N
 
     async def create(whose: str, number: int) -> None:
         called = f"{whose} {number}"
-        assert await pace.run(
-            "conversations.create", Urgency.ANSWER, lambda: method.call(called), whose=whose
+        assert await in_turn(
+            pace, "conversations.create", Urgency.ANSWER, lambda: method.call(called), whose=whose
         )
 
     bens = [asyncio.create_task(create("ben", number)) for number in range(45)]
@@ -63,7 +63,7 @@ async def test_what_is_more_urgent_goes_first_whoever_asked_for_more() -> None:
     pace = Pace(now=lambda: time.now, sleep=time.sleep)
 
     async def call(what: str, urgency: Urgency, whose: str) -> None:
-        await pace.run("chat.postMessage", urgency, lambda: method.call(what), whose=whose)
+        await in_turn(pace, "chat.postMessage", urgency, lambda: method.call(what), whose=whose)
 
     calls = [asyncio.create_task(call(f"ana's card {n}", Urgency.CARD, "ana")) for n in range(3)]
     calls += [asyncio.create_task(call(f"ben's answer {n}", Urgency.ANSWER, "ben")) for n in range(20)]
@@ -86,7 +86,7 @@ async def test_a_lane_that_waits_has_one_alarm_however_many_wait_in_it() -> None
     loop.set_task_factory(counted)  # type: ignore[arg-type]
     try:
         waiting = [
-            asyncio.create_task(pace.run("lane", Urgency.CARD, lambda: method.call("post")))
+            asyncio.create_task(in_turn(pace, "lane", Urgency.CARD, lambda: method.call("post")))
             for _ in range(100)
         ]
         await time.run(*(asyncio.create_task(_done(task)) for task in waiting))
@@ -110,9 +110,9 @@ async def test_a_refusal_is_answered_at_once_and_holds_nobody_up() -> None:
         return "fine"
 
     with pytest.raises(SlackRefused):
-        await pace.run("pins.add", Urgency.FURNITURE, refused)
+        await in_turn(pace, "pins.add", Urgency.FURNITURE, refused)
     async with asyncio.timeout(30):
-        assert await pace.run("pins.add", Urgency.FURNITURE, fine) == "fine"
+        assert await in_turn(pace, "pins.add", Urgency.FURNITURE, fine) == "fine"
 
 
 async def test_who_gives_up_waiting_leaves_their_place_to_the_next() -> None:
@@ -126,9 +126,9 @@ async def test_who_gives_up_waiting_leaves_their_place_to_the_next() -> None:
     async def nothing() -> None:
         return None
 
-    busy = [asyncio.create_task(pace.run("lane", Urgency.CARD, lambda g=g: held(g))) for g in gates]
-    gone = asyncio.create_task(pace.run("lane", Urgency.CARD, nothing))
-    waits = asyncio.create_task(pace.run("lane", Urgency.CARD, nothing))
+    busy = [asyncio.create_task(in_turn(pace, "lane", Urgency.CARD, lambda g=g: held(g))) for g in gates]
+    gone = asyncio.create_task(in_turn(pace, "lane", Urgency.CARD, nothing))
+    waits = asyncio.create_task(in_turn(pace, "lane", Urgency.CARD, nothing))
     await asyncio.sleep(0)
     gone.cancel()
     for gate in gates:
@@ -149,7 +149,7 @@ async def test_one_refusal_out_of_the_blue_is_waited_out_and_slows_nobody_down()
 
     async def ten_forms() -> None:
         for _ in range(10):
-            await pace.run("views.open", Urgency.ANSWER, opened)
+            await in_turn(pace, "views.open", Urgency.ANSWER, opened)
 
     await time.run(asyncio.create_task(ten_forms()))
     assert calls == 11
@@ -167,7 +167,9 @@ async def test_refusals_that_have_nothing_to_do_with_our_rate_slow_us_down_only_
             raise Unavailable("Slack asks us to slow down.", retry_after=1.0)
 
     posts = 60
-    await time.run(*(asyncio.create_task(pace.run("pins.add", Urgency.CARD, moody)) for _ in range(posts)))
+    await time.run(
+        *(asyncio.create_task(in_turn(pace, "pins.add", Urgency.CARD, moody)) for _ in range(posts))
+    )
     # A second after each call, and one more for each that was refused.
     assert time.now < 1.6 * posts
 
@@ -185,7 +187,9 @@ async def test_what_is_refused_at_any_rate_only_stands_still_for_as_long_as_it_w
             raise Unavailable("Slack asks us to slow down.", retry_after=1.0)
 
     posts = 600
-    await time.run(*(asyncio.create_task(pace.run("pins.add", Urgency.CARD, moody)) for _ in range(posts)))
+    await time.run(
+        *(asyncio.create_task(in_turn(pace, "pins.add", Urgency.CARD, moody)) for _ in range(posts))
+    )
     assert time.now < posts / 5
     assert calls < 1.4 * posts
 
@@ -201,7 +205,9 @@ async def test_lanes_that_nobody_needs_any_more_are_forgotten() -> None:
 
     async def many() -> None:
         for channel in range(MOST_LANES * 2):
-            await pace.run(("chat.postMessage", channel), Urgency.CARD, lambda c=channel: limited_once(c))
+            await in_turn(
+                pace, ("chat.postMessage", channel), Urgency.CARD, lambda c=channel: limited_once(c)
+            )
 
     await time.run(asyncio.create_task(many()))
     assert pace.known <= MOST_LANES
@@ -224,7 +230,7 @@ async def test_refusals_of_another_kind_count_as_allowed_and_no_lane_stands_stil
 
     async def update() -> None:
         with suppress(SlackRefused):
-            await pace.run("views.update", Urgency.ANSWER, gone)
+            await in_turn(pace, "views.update", Urgency.ANSWER, gone)
 
     await time.run(*(asyncio.create_task(update()) for _ in range(460)))
     assert time.now < 30

@@ -16,11 +16,9 @@ import itertools
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from tocsin.incidents.errors import TocsinError, Unavailable
-
-T = TypeVar("T")
 
 SIDE_BY_SIDE = 4
 """Calls of one lane under way at once; no more than these are wasted when a limit is first met."""
@@ -165,6 +163,26 @@ class _Lane:
         return was_moody and MOODY_SHARE <= share <= RATE_SHARE
 
 
+class Turn:
+    """The turn of one call: `async with` waits for it, and swallows a 429, so that the call is made again.
+
+    A call that was told to slow down keeps its place.
+    """
+
+    def __init__(self, pace: Pace, lane: Hashable, place: _Place, whose: str) -> None:
+        self._pace = pace
+        self._name = lane
+        self._place = place
+        self._whose = whose
+
+    async def __aenter__(self) -> None:
+        self._lane = await self._pace.start(self._name, self._place, self._whose)
+        self._started = self._pace.now()
+
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        return self._pace.end(self._name, self._lane, self._started, error)
+
+
 class Pace:
     """The lanes of one workspace. `now` and `sleep` are in seconds, and a test may turn them."""
 
@@ -174,43 +192,15 @@ class Pace:
         now: Callable[[], float] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._now = now or (lambda: asyncio.get_running_loop().time())
+        self.now = now or (lambda: asyncio.get_running_loop().time())
         self._sleep = sleep
         self._lanes: dict[Hashable, _Lane] = {}
         self._order = itertools.count()
 
-    async def run(
-        self, lane: Hashable, urgency: Urgency, call: Callable[[], Awaitable[T]], *, whose: str = ""
-    ) -> T:
-        """What `call` answers, in its turn; a 429 only makes it wait, keeping its place.
-
-        `whose` is the id of the person that it is made for.
-        """
-        found = self._lane(lane)
-        place = found.place(int(urgency), whose, next(self._order))
-        while True:
-            found = self._lane(lane)
-            try:
-                await self._turn(found, place)
-            finally:
-                found.left(place, whose)
-            started = self._now()
-            try:
-                answer = await call()
-            except TocsinError as error:
-                if not isinstance(error, Unavailable) or error.retry_after is None:
-                    # Whatever else the answer was, our rate was none too fast.
-                    found.went_well()
-                    raise
-                found.slow_down(started, self._now(), error.retry_after)
-            else:
-                found.went_well()
-                return answer
-            finally:
-                found.under_way -= 1
-                self._pump(found)
-                if found.is_forgettable(self._now()):
-                    self._lanes.pop(lane, None)
+    def place(self, lane: Hashable, urgency: Urgency, *, whose: str = "") -> Turn:
+        """The place in its lane of a call that has just come; `whose` is the id of the person it is for."""
+        place = self._lane(lane).place(int(urgency), whose, next(self._order))
+        return Turn(self, lane, place, whose)
 
     @property
     def known(self) -> int:
@@ -220,13 +210,36 @@ class Pace:
     def _lane(self, name: Hashable) -> _Lane:
         """The lane of this name; where there are many, half of those that nobody needs are forgotten."""
         if name not in self._lanes and len(self._lanes) >= MOST_LANES:
-            now = self._now()
+            now = self.now()
             idle = [known for known, lane in self._lanes.items() if lane.is_idle and now >= lane.opens_at]
             for known in idle[: MOST_LANES // 2]:
                 del self._lanes[known]
         return self._lanes.setdefault(name, _Lane())
 
-    async def _turn(self, lane: _Lane, place: _Place) -> None:
+    async def start(self, name: Hashable, place: _Place, whose: str) -> _Lane:
+        """Wait for the turn of the call at this place, and answer the lane that it has begun in."""
+        lane = self._lane(name)
+        try:
+            await self._wait(lane, place)
+        finally:
+            lane.left(place, whose)
+        return lane
+
+    def end(self, name: Hashable, lane: _Lane, started: float, error: BaseException | None) -> bool:
+        """Learn from how a call ended; True where Slack only asked us to slow down."""
+        pause = error.retry_after if isinstance(error, Unavailable) else None
+        if pause is not None:
+            lane.slow_down(started, self.now(), pause)
+        elif error is None or isinstance(error, TocsinError):
+            # Whatever else the answer was, our rate was none too fast.
+            lane.went_well()
+        lane.under_way -= 1
+        self._pump(lane)
+        if lane.is_forgettable(self.now()):
+            self._lanes.pop(name, None)
+        return pause is not None
+
+    async def _wait(self, lane: _Lane, place: _Place) -> None:
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(lane.waiting, (place, mine))
         self._pump(lane)
@@ -239,7 +252,7 @@ class Pace:
             raise
 
     def _pump(self, lane: _Lane) -> None:
-        now = self._now()
+        now = self.now()
         while lane.waiting and lane.may_start(now):
             place, called = heapq.heappop(lane.waiting)
             if not called.done():

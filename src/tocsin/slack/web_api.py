@@ -157,12 +157,11 @@ class Calls:
         """
         given = {name: value for name, value in arguments.items() if value is not None}
         lane = (method.__name__, None if method.__name__ in LOOKS else given.get("channel"))
-
-        async def call() -> Answer:
-            return await self.once(method, about=about, **given)
-
+        turn = self._pace.place(lane, urgency, whose=behalf().person)
         try:
-            return await self._pace.run(lane, urgency, call, whose=behalf().person)
+            while True:
+                async with turn:
+                    return await self.once(method, about=about, **given)
         except SlackRefused as refusal:
             if refusal.code not in TOKEN:
                 raise
