@@ -50,6 +50,7 @@ MAY_IMPORT = {
     "slack.views": {"incidents"},
     "slack_emulator": set[str](),
     "settings": set[str](),
+    "manual": set[str](),
     "logs": set[str](),
     "tracing": set[str](),
 }
