@@ -13,7 +13,7 @@ WIDEST = 110
 """Columns of a page in a terminal: longer lines are hard to read."""
 
 _PAGE_LINK = re.compile(r"\[([^\]]+)\]\((\w+)\.md(?:#[\w-]+)?\)")
-_FILE_LINK = re.compile(r"\]\((?:\.\./)+")
+_FILE_LINK = re.compile(r"\]\((?:\.\./)+([^)#]+)(?:#[^)]*)?\)")
 
 
 def read_page(name: str) -> str:
@@ -34,7 +34,7 @@ def page_list() -> str:
 
 def for_terminal(text: str) -> str:
     """The page with links that a person in a terminal can follow: commands, and paths from the top folder."""
-    return _FILE_LINK.sub("](", _PAGE_LINK.sub(r"\1 (`tocsin docs \2`)", text))
+    return _FILE_LINK.sub(r"](\1)", _PAGE_LINK.sub(r"\1 (`tocsin docs \2`)", text))
 
 
 def print_page(name: str) -> None:

@@ -37,13 +37,8 @@ def ways_in() -> list[Row]:
 
 def manual_pages() -> list[Row]:
     """The manual's pages, as README links to them."""
-    return [
-        (
-            f"[{name}](src/tocsin/docs/{name}.md)",
-            manual.reader_of(manual.read_page(name)).removeprefix("For "),
-        )
-        for name in manual.PAGES
-    ]
+    pages = {name: manual.reader_of(manual.read_page(name)) for name in manual.PAGES}
+    return [(f"[{name}](src/tocsin/docs/{name}.md)", who.removeprefix("For ")) for name, who in pages.items()]
 
 
 def scopes() -> list[Row]:
@@ -60,6 +55,19 @@ def settings(kept: Sequence[Row], *prefixes: str) -> list[Row]:
             rows.append(
                 (f"`{name.upper()}`", default if field.default is None else f"`{field.default}`", purpose)
             )
+    return rows
+
+
+def rooms(kept: Sequence[Row], may_import: Mapping[str, set[str]]) -> list[Row]:
+    """The packages and their rule of imports; what is in each is what the page says."""
+    known = {row[0]: row[-1] for row in kept}
+    rows = []
+    for room, others in may_import.items():
+        package = ROOT / "src" / ("" if room == "slack_emulator" else "tocsin") / room.replace(".", "/")
+        if package.is_dir():
+            path = f"`{package.relative_to(ROOT)}/`"
+            allowed = ", ".join(f"`{other}`" for other in sorted(others)) or "nothing of ours"
+            rows.append((path, allowed, known.get(path, "")))
     return rows
 
 

@@ -10,12 +10,8 @@ Row = tuple[str, ...]
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "src" / "tocsin" / "docs"
-PAGES = [
-    ROOT / "README.md",
-    ROOT / "manifests/README.md",
-    ROOT / "tests/README.md",
-    *sorted(DOCS.glob("*.md")),
-]
+READMES = [ROOT / "README.md", ROOT / "manifests" / "README.md", ROOT / "tests" / "README.md"]
+PAGES = [*READMES, *sorted(DOCS.glob("*.md"))]
 
 _CELL = re.compile(r"(?<!\\)\|")
 
