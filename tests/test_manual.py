@@ -13,53 +13,51 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes.terminal import Terminal
+from typer.testing import CliRunner
 
 from tocsin import manual
-
-pytestmark = pytest.mark.process
+from tocsin.__main__ import cli
 
 DOCS = Path(__file__).parent.parent / "src" / "tocsin" / "docs"
 
 
-@pytest.fixture
-def terminal(tmp_path: Path) -> Terminal:
-    return Terminal(tmp_path)
+def ran(*arguments: str, **settings: str) -> tuple[int, str, str]:
+    """The exit code, output and errors of `tocsin` with these arguments, in a pipe."""
+    ended = CliRunner().invoke(cli, list(arguments), env=settings)
+    return ended.exit_code, ended.stdout, ended.stderr
 
 
-async def test_docs_lists_every_page_with_its_reader(terminal: Terminal) -> None:
-    listed = await terminal.run("docs")
-    assert (listed.code, listed.err) == (0, "")
-    lines = dict(line.split(maxsplit=1) for line in listed.out.splitlines())
-    assert lines == {name: manual.reader_of(manual.read_page(name)) for name in manual.PAGES}
+def test_docs_lists_every_page_with_its_reader() -> None:
+    code, out, err = ran("docs")
+    assert (code, err) == (0, "")
+    listed = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert listed == {name: manual.reader_of(manual.read_page(name)) for name in manual.PAGES}
 
 
-async def test_a_page_that_is_piped_is_its_markdown_to_the_letter(terminal: Terminal) -> None:
-    for name in manual.PAGES:
-        printed = await terminal.run("docs", name)
-        assert (printed.code, printed.err) == (0, "")
-        assert printed.out == (DOCS / f"{name}.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", manual.PAGES)
+def test_a_page_that_is_piped_is_its_markdown_to_the_letter(name: str) -> None:
+    assert ran("docs", name) == (0, (DOCS / f"{name}.md").read_text(encoding="utf-8"), "")
 
 
-async def test_an_unknown_page_is_one_sentence_that_names_the_pages(terminal: Terminal) -> None:
-    ended = await terminal.run("docs", "nonsense")
-    assert (ended.code, ended.out) == (2, "")
-    (sentence,) = ended.lines
+def test_an_unknown_page_is_one_sentence_that_names_the_pages() -> None:
+    code, out, err = ran("docs", "nonsense")
+    assert (code, out) == (2, "")
+    (sentence,) = err.splitlines()
     assert "'nonsense'" in sentence
     assert all(name in sentence for name in manual.PAGES)
 
 
-async def test_docs_needs_no_settings_and_minds_no_wrong_ones(terminal: Terminal) -> None:
-    printed = await terminal.run("docs", "run", TOCSIN_PORT="none", TOCSIN_BACKEND="none")
-    assert printed.code == 0
-    assert not terminal.folder().exists()
+def test_docs_needs_no_settings_and_minds_no_wrong_ones() -> None:
+    code, _, err = ran("docs", "run", TOCSIN_PORT="none", TOCSIN_BACKEND="none")
+    assert (code, err) == (0, "")
 
 
-async def test_help_names_the_manual(terminal: Terminal) -> None:
-    helped = await terminal.run("--help")
-    assert "tocsin docs" in helped.out
+def test_help_names_the_manual() -> None:
+    _, out, _ = ran("--help")
+    assert "tocsin docs" in out
 
 
+@pytest.mark.process
 async def test_in_a_terminal_a_page_is_laid_out_and_its_links_are_commands(tmp_path: Path) -> None:
     seen = await asyncio.to_thread(_seen_in_a_terminal, tmp_path, "docs", "run")
     plain = re.sub(r"\x1b\[[0-9;]*m", "", seen)
@@ -68,6 +66,17 @@ async def test_in_a_terminal_a_page_is_laid_out_and_its_links_are_commands(tmp_p
     assert "manifests/README.md" in plain
     assert not re.search(r"Traceback|\]\(|^#|^\|", plain, re.MULTILINE)
     assert max(map(len, plain.splitlines())) <= manual.WIDEST
+
+
+def test_a_link_reads_as_a_command_or_as_a_path_in_the_repository() -> None:
+    page = (
+        "[DevRev](devrev.md#settings), [tests/README.md](../../../tests/README.md#campaigns), "
+        "[the emulator](../../slack_emulator/README.md), [Litestream](https://litestream.io)"
+    )
+    assert manual.for_terminal(page) == (
+        "DevRev (`tocsin docs devrev`), `tests/README.md`, "
+        "the emulator (`src/slack_emulator/README.md`), [Litestream](https://litestream.io)"
+    )
 
 
 def _seen_in_a_terminal(home: Path, *arguments: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import sys
 from importlib.resources import files
@@ -12,8 +13,8 @@ PAGES = ("use", "run", "configure", "incident_io", "devrev", "operate", "proven"
 WIDEST = 110
 """Columns of a page in a terminal: longer lines are hard to read."""
 
-_PAGE_LINK = re.compile(r"\[([^\]]+)\]\((\w+)\.md(?:#[\w-]+)?\)")
-_FILE_LINK = re.compile(r"\]\((?:\.\./)+([^)#]+)(?:#[^)]*)?\)")
+_FOLDER = "src/tocsin/docs"
+_LINK = re.compile(r"\[([^\]]+)\]\(([^)#]+)[^)]*\)")
 
 
 def read_page(name: str) -> str:
@@ -33,8 +34,18 @@ def page_list() -> str:
 
 
 def for_terminal(text: str) -> str:
-    """The page with links that a person in a terminal can follow: commands, and paths from the top folder."""
-    return _FILE_LINK.sub(r"](\1)", _PAGE_LINK.sub(r"\1 (`tocsin docs \2`)", text))
+    """The page with links that a person in a terminal can follow: commands, and paths in the repository."""
+    return _LINK.sub(_followed, text)
+
+
+def _followed(link: re.Match[str]) -> str:
+    words, target = link.groups()
+    if "://" in target:
+        return link[0]
+    if "/" not in target:
+        return f"{words} (`tocsin docs {target.removesuffix('.md')}`)"
+    path = posixpath.normpath(f"{_FOLDER}/{target}")
+    return f"`{path}`" if words == path else f"{words} (`{path}`)"
 
 
 def print_page(name: str) -> None:
