@@ -51,24 +51,28 @@ SAME_WORDS = 12
 """A run of words as long as this is a fact that stands on two pages."""
 
 
-def purposes(page: str, *prefixes: str) -> Callable[[], list[Row]]:
+def settings(page: str, *prefixes: str) -> Callable[[], list[Row]]:
     return lambda: documented.settings(table(DOCS / page, "variable"), *prefixes)
+
+
+def packages() -> list[Row]:
+    return documented.packages(table(DOCS / "build.md", "package"), MAY_IMPORT)
 
 
 GENERATED: dict[tuple[Path, str], Callable[[], Sequence[Row]]] = {
     (README, "in Slack"): documented.ways_in,
     (README, "page"): documented.manual_pages,
     (DOCS / "run.md", "scope"): documented.scopes,
-    (DOCS / "configure.md", "variable"): purposes("configure.md"),
+    (DOCS / "configure.md", "variable"): settings("configure.md"),
     (DOCS / "configure.md", "who"): documented.permissions,
-    (DOCS / "incident_io.md", "variable"): purposes("incident_io.md", "incident_io_"),
+    (DOCS / "incident_io.md", "variable"): settings("incident_io.md", "incident_io_"),
     (DOCS / "incident_io.md", "command"): documented.lacking_in_incident_io,
-    (DOCS / "devrev.md", "variable"): purposes("devrev.md", "devrev_"),
+    (DOCS / "devrev.md", "variable"): settings("devrev.md", "devrev_"),
     (DOCS / "devrev.md", "command"): documented.lacking_in_devrev,
     (DOCS / "operate.md", "on the command line"): documented.command_line,
     (DOCS / "operate.md", "metric"): documented.metrics,
     (DOCS / "proven.md", "measured"): documented.figures,
-    (DOCS / "build.md", "room"): lambda: documented.rooms(table(DOCS / "build.md", "room"), MAY_IMPORT),
+    (DOCS / "build.md", "package"): packages,
 }
 
 

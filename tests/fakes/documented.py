@@ -58,7 +58,7 @@ def settings(kept: Sequence[Row], *prefixes: str) -> list[Row]:
     return rows
 
 
-def rooms(kept: Sequence[Row], may_import: Mapping[str, set[str]]) -> list[Row]:
+def packages(kept: Sequence[Row], may_import: Mapping[str, set[str]]) -> list[Row]:
     """The packages and their rule of imports; what is in each is what the page says."""
     known = {row[0]: row[-1] for row in kept}
     rows = []
