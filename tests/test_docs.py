@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,7 @@ import yaml
 from fakes import documented
 from fakes.markdown import DOCS, PAGES, ROOT, Row, anchors, code, links, paragraphs, read, table, write_table
 from test_house import MAY_IMPORT
+from typer.testing import CliRunner
 
 from slack_emulator.manifest_rules import manifest_errors
 from tocsin import manual
@@ -294,6 +296,19 @@ def test_tests_readme_has_every_marker() -> None:
 
 
 # The help text and the manifests
+
+
+def test_each_slack_manifest_is_made_as_its_row_says() -> None:
+    page = ROOT / "manifests" / "README.md"
+    rows = table(page, "manifest")
+    made = {re.findall(r"\(([^)]+)\)", row[0])[0]: row[2].strip("`") for row in rows}
+    assert set(made) == {
+        "../app_manifest.yml",
+        *(f"slack/{path.name}" for path in page.parent.glob("slack/*")),
+    }
+    for path, options in made.items():
+        printed = CliRunner().invoke(cli, ["manifest", *shlex.split(options)])
+        assert printed.stdout == read(page.parent / path), path
 
 
 def test_help_in_slack_names_every_way_in() -> None:
