@@ -24,11 +24,11 @@ from tocsin.web.meters import Meters
 PLACES = {"message": "on a message", "global": "in the shortcuts menu"}
 HOSTED = ("incident_io_", "devrev_")
 LACKING = {"unnote": "removing a pin or a 📌", "accept": "accepting an incident from triage"}
-"""What a backend may lack and is no command."""
+"""Names for the things that a backend may lack and that are no command."""
 
 
 def ways_in() -> list[Row]:
-    """What people can do in Slack."""
+    """The commands, shortcuts and workflow steps in Slack."""
     verbs = [(f"`{verb.usage}`", verb.does) for verb in routes.VERBS.values()]
     shortcuts = [(f"*{s.name}* ({PLACES[s.type]})", s.description) for s in routes.SHORTCUTS.values()]
     steps = [(f"*{s['title']}* (in Workflow Builder)", s["description"]) for s in routes.STEPS.values()]
@@ -110,7 +110,7 @@ def _parameter(parameter: Any) -> str:
 
 
 def metrics() -> list[Row]:
-    """What `/metrics` has, once each figure was counted or measured."""
+    """The series at `/metrics`, once each figure was counted or measured."""
     meters = Meters()
     meters.requested("route", "answered")
     meters.acknowledged("route", 0)
@@ -144,7 +144,7 @@ WHO: dict[str, tuple[PersonId, tuple[Standing, ...]]] = {
 
 
 def permissions() -> list[Row]:
-    """Who may do what to a public incident, as the rules answer."""
+    """The verbs that each kind of person may use on a public incident, as the rules answer."""
     return [(who, _granted(person, standings)) for who, (person, standings) in WHO.items()]
 
 
