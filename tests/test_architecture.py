@@ -49,6 +49,7 @@ MAY_IMPORT = {
     "slack_emulator": set[str](),
     "config": {"incidents", "settings"},
     "settings": set[str](),
+    "manual": set[str](),
     "logs": set[str](),
     "metrics": {"incidents"},
 }

@@ -250,7 +250,7 @@ def _print_table(incidents: Sequence[Incident]) -> None:
 MISUSED = 2
 
 cli = typer.Typer(
-    help="Tocsin opens and manages incidents in Slack.",
+    help="Tocsin opens and manages incidents in Slack. `tocsin docs` prints the manual.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -362,3 +362,19 @@ def manifest(
     pages = read_settings().tocsin_public_url
     declared = routes.manifest(http, name=name, org=org, steps=steps, pages=pages)
     print(yaml.safe_dump(declared, sort_keys=False, allow_unicode=True, width=100), end="")
+
+
+@cli.command()
+def docs(
+    page: Annotated[str | None, typer.Argument(help="One of the pages; without it they are listed.")] = None,
+) -> None:
+    """Print a page of the manual, or list the pages."""
+    from tocsin import manual
+
+    if page is None:
+        print(manual.page_list())
+    elif page in manual.PAGES:
+        manual.print_page(page)
+    else:
+        print(f"There is no page {page!r}; the pages are {', '.join(manual.PAGES)}.", file=sys.stderr)
+        raise typer.Exit(MISUSED)

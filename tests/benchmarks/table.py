@@ -1,4 +1,4 @@
-"""One table of everything that was measured: as text, as JSON, and as a plot for README."""
+"""One table of everything that was measured: as text, as JSON, and as a plot for the manual."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def outcome(
 
 
 def expected(role: str, verb: Verb, visibility: str, answers: bool) -> str:
-    """The rules as README tells them, in the words of a table: yes, no, unseen, noted or unasked."""
+    """The rules as the manual tells them, in the words of a table: yes, no, unseen, noted or unasked."""
     if verb not in NO_INCIDENT and visibility == "private" and role not in INVOLVED:
         return "unseen"
     if not answers:

@@ -56,8 +56,8 @@ class Shut(Unavailable):
             retry_after=random.uniform(*AGAIN_SECONDS),
         )
         shut.errand = (
-            f"incident.io does not let INCIDENT_IO_API_KEY do this: {request} (403). Make a key "
-            "with the rights that README lists; what was declared meanwhile is saved and then sent."
+            f"incident.io does not let INCIDENT_IO_API_KEY do this: {request} (403). Make a key with "
+            "the rights in `tocsin docs incident_io`; what was declared meanwhile is saved and then sent."
         )
         return shut
 

@@ -19,7 +19,7 @@ PROBE = str(uuid5(NAMESPACE_URL, "tocsin:doctor:the-same-key-twice"))
 """Always the same, so that asking again makes no more test incidents."""
 
 RIGHTS = ("incident_creator", "viewer")
-NEW_KEY = "Make a key with the rights that README lists, under Settings, API keys, at incident.io."
+NEW_KEY = "Make a key at incident.io, under Settings, API keys, with the rights in `tocsin docs incident_io`."
 
 
 async def examined(client: Client, account: Account) -> Sequence[Finding]:
