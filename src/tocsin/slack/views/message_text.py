@@ -156,9 +156,9 @@ def _body(attachment: Json, names: Names) -> list[Line]:
 
 
 def _is_headed(attachment: Json, body: list[Line], above: list[Line], names: Names) -> bool:
-    """True if the attachment's text names the matter, rather than the sentence above it.
+    """True if the attachment's text, and not the sentence above it, should give the name.
 
-    The fallback stands for the whole attachment: if it contains only one of the two, that one names it. Else
+    The fallback stands for the whole attachment: if it contains only one of the two, that one does. Else
     the text does if it begins with bold words, or if the sentence above ends with a colon.
     """
     first = next((line.called for line in body if line.called), "")
