@@ -1,1 +1,1 @@
-"""How people talk to the bot."""
+"""Everything that speaks with Slack: routes, payloads, listeners, views, and the Web API client."""

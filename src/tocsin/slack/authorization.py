@@ -1,4 +1,4 @@
-"""Permission to declare and to act: the directory of users, their groups and their standing."""
+"""Permission to declare and to act: the directory of users, their user groups, and the rules."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from tocsin.workflows.command import Bounded
 from tocsin.workflows.ports import Backend, loop_time
 from tocsin.workflows.retry import best_effort
 
-# Who people are: learnt from what they do, asked of Slack one by one, and never waited for on the way.
+# The directory of users: learnt from what they do and from Slack, which is waited for only briefly.
 
 KEPT = 10_000
 FIRST_NAMES = 200
 MOST_LISTED = 999
-"""People in one call (Slack, pagination: below 1000); in a larger workspace nobody is sure by a name."""
+"""Users in one call (Slack, pagination: below 1000); in a larger workspace a name is never unambiguous."""
 
 ASKED_AT_ONCE = 20
 ASKING_SECONDS = 1.5
 
 FRESH_SECONDS = 300.0
-"""How long somebody's standing is taken for what it was."""
+"""Seconds for which a person's account is used without asking Slack again."""
 
 STALE_SECONDS = 3600.0
-"""The same while Slack cannot be asked."""
+"""Seconds for which it is used while Slack cannot be asked."""
 
 
 class People:
-    """Names and standings by Slack id, for as long as the process lives; the backend keeps the names."""
+    """Cache of names and memberships by Slack id; the backend stores the names."""
 
     def __init__(
         self, workspace: SlackWorkspace, backend: Backend, now: Callable[[], float] = loop_time
@@ -47,33 +47,33 @@ class People:
         self._in_vain: Bounded[PersonId, float] = Bounded(KEPT)
         self.names: Bounded[str, str] = Bounded(KEPT)
         self.owner: PersonId | None = None
-        """Who owns the workspace, where that is among the first people it tells of."""
+        """Owner of the workspace, if among the first users that Slack lists."""
 
     def meet(self, person: Person) -> Person:
-        """Somebody did something: remember what Slack calls them; answers them by the best name we know."""
+        """Remember the Slack name of a person who did something; returns them with the best name known."""
         known = self.names.get(person.slack_user_id or "")
         if known is None and person.slack_user_id and person.name:
             self.names[person.slack_user_id] = person.name
         return person.model_copy(update={"name": known}) if known else person
 
     async def greet(self) -> None:
-        """Learn of the first people in one call: everybody in a small workspace, and some in a large one."""
+        """Learn the first users in one call: all of a small workspace, some of a large one."""
         async with best_effort("ask Slack for names"), asyncio.timeout(ASKING_SECONDS):
             for found in (await self._workspace.some_accounts(FIRST_NAMES))[0]:
                 self._learn(found)
 
     async def introduce(self, people: Iterable[PersonId]) -> bool:
-        """Have the backend keep what people are called; answers whether it keeps a name now.
+        """Have the backend store people's names; returns True if it stores a name now.
 
-        Slack is asked for those whom it never told of, for a second and a half at most. Whom it does not tell
-        of is not asked for again within five minutes.
+        Asks Slack, for a second and a half at most, about people whose names are not known. A person whom
+        Slack does not know is not asked about again within five minutes.
         """
         wanted = list(dict.fromkeys(people))[:ASKED_AT_ONCE]
         unknown = [who for who in wanted if who not in self.names and not self._asked_in_vain(who)]
         for found, who in zip(await asyncio.gather(*map(self.account, unknown)), unknown, strict=True):
             if found is None or not found.is_known:
                 self._in_vain[who] = self._now()
-        # Pages need names; an e-mail address is kept nowhere.
+        # Pages need names. E-mail addresses are stored nowhere.
         known = [Person(slack_user_id=who, name=self.names[who]) for who in wanted if who in self.names]
         if not known:
             return False
@@ -87,11 +87,10 @@ class People:
     async def called(
         self, names: Sequence[str], seconds: float = ASKING_SECONDS
     ) -> tuple[str, list[Account], bool]:
-        """The people whom Slack calls by the first of these names that anybody has, and that name.
+        """Return the first of these names that users have, these users, and True if there are no others.
 
-        It is a whole handle, display name or full name. The workspace is asked who is in it, in one call and
-        for so many seconds at most; the last answer is whether there can be no others, which nobody knows of
-        a workspace that is too large to list.
+        A name is a whole handle, display name or full name. Lists the workspace's users in one call, for
+        `seconds` at most; in a workspace that is too large to list, other users may have the name as well.
         """
         whole = False
         async with best_effort("look for somebody by name"):
@@ -106,14 +105,14 @@ class People:
         return found[0], [known[person] for person in found[1]], whole
 
     def known_standing(self, person: PersonId) -> Standing | None:
-        """How somebody stands, without asking; None where that was never asked, or too long ago."""
+        """Return a person's membership from the cache; None if Slack was not asked, or too long ago."""
         known = self._remembered(person, FRESH_SECONDS)
         return None if known is None else known.standing
 
     async def standing(self, person: PersonId, seconds: float = ASKING_SECONDS) -> Standing:
-        """How somebody stands, asked of Slack for so many seconds at most where it is not known.
+        """Return a person's membership; asks Slack, for `seconds` at most, if it is not in the cache.
 
-        While Slack cannot be asked, what it said within the last hour stands; else it is unknown.
+        While Slack cannot be asked, its answer counts for an hour; after that the membership is unknown.
         """
         found = await self.account(person, seconds)
         return Standing.UNKNOWN if found is None else found.standing
@@ -121,9 +120,9 @@ class People:
     async def account(
         self, person: PersonId, seconds: float = ASKING_SECONDS, *, within: float = FRESH_SECONDS
     ) -> Account | None:
-        """Somebody's account, asked for as `standing` is; None where Slack does not say.
+        """Return a person's account, looked up as in `standing`; None if Slack does not tell.
 
-        Slack is not asked where it said so `within` so many seconds.
+        Slack is not asked if its last answer is less than `within` seconds old.
         """
         known = self._remembered(person, within)
         if known is not None:
@@ -132,7 +131,7 @@ class People:
         if asking is None:
             asking = self._asking[person] = asyncio.create_task(self._ask(person))
             asking.add_done_callback(lambda _: self._asking.pop(person, None))
-        # Who stops waiting does not stop the asking: the next gesture finds the answer.
+        # A caller that stops waiting does not cancel the lookup: the person's next action finds the answer.
         done, _ = await asyncio.wait({asking}, timeout=seconds)
         return asking.result() if done else self._remembered(person, STALE_SECONDS)
 
@@ -148,7 +147,7 @@ class People:
         return self._remembered(person, FRESH_SECONDS)
 
     def last_standing(self, person: PersonId) -> Standing:
-        """How somebody stood within the last hour, without asking."""
+        """Return a person's membership as Slack told it within the last hour, without asking."""
         known = self._remembered(person, STALE_SECONDS)
         return Standing.UNKNOWN if known is None else known.standing
 
@@ -168,14 +167,14 @@ class People:
             self._accounts[person] = (account, self._now())
 
 
-# Whether somebody may do something: the rules, with what Slack says of the person.
+# Permissions: the rules, applied to what Slack says of a person.
 
 CHECK_SECONDS = 1.0
-"""How long somebody who acts is kept waiting for Slack's word on them; an answer is due within three."""
+"""Seconds that an action waits for Slack's answer about the person; its own answer is due within three."""
 
 
 class UserGroups:
-    """Who is in the user groups that the rules name, asked of Slack group by group."""
+    """Cache of the members of the user groups that the rules name, looked up group by group."""
 
     def __init__(self, workspace: SlackWorkspace, now: Callable[[], float] = loop_time) -> None:
         self._workspace = workspace
@@ -185,12 +184,12 @@ class UserGroups:
         self.handles: dict[str, str] = {}
 
     def known(self, group: str, seconds: float = FRESH_SECONDS) -> frozenset[PersonId] | None:
-        """Its members without asking; None where they were never asked for, or too long ago."""
+        """Return a group's members from the cache; None if Slack was not asked, or too long ago."""
         members, at = self._members.get(group, (None, 0.0))
         return members if members is not None and self._now() - at < seconds else None
 
     async def of(self, person: PersonId, groups: Iterable[str]) -> frozenset[str] | None:
-        """Those of the groups that somebody is in; None where Slack cannot be asked about one of them."""
+        """Return those of the groups that a person is in; None if Slack cannot be asked about one of them."""
         wanted = list(groups)
         await asyncio.gather(*(self._ask(group) for group in wanted if self.known(group) is None))
         found = {group: self.known(group, STALE_SECONDS) for group in wanted}
@@ -203,19 +202,19 @@ class UserGroups:
         if asking is None:
             asking = self._asking[group] = asyncio.create_task(self._learn(group))
             asking.add_done_callback(lambda _: self._asking.pop(group, None))
-        # Who stops waiting does not stop the asking: the next gesture finds the answer.
+        # A caller that stops waiting does not cancel the lookup: the person's next action finds the answer.
         await asyncio.wait({asking})
 
     async def _learn(self, group: str) -> None:
         async with best_effort(f"ask Slack who is in {group}"):
-            # Nobody is in a group that Slack does not know.
+            # A group that Slack does not know has no members.
             self._members[group] = (frozenset(await self._workspace.group(group) or ()), self._now())
             if group not in self.handles:
                 self.handles.update(await self._workspace.group_handles())
 
 
 class Permits:
-    """The one place where it is decided who may do what in a workspace."""
+    """Authorizer of a workspace: the one place that decides what a person may do."""
 
     def __init__(self, people: People, groups: UserGroups, limits: Limits) -> None:
         self._people = people
@@ -231,9 +230,9 @@ class Permits:
         private: bool = False,
         seconds: float = CHECK_SECONDS,
     ) -> str:
-        """Empty when it is allowed, and what to note when it is allowed unchecked. Raises Refused.
+        """Check a permission. Returns a note if it is granted unchecked, else an empty string.
 
-        Asks Slack only what it does not know yet, for so many seconds at most.
+        Raises Refused if it is not granted. Asks Slack only what is not in the cache, for `seconds` at most.
         """
         needed = self._needed(verb, private)
         standing, groups = Standing.UNKNOWN, None
@@ -245,10 +244,10 @@ class Permits:
         return permitted(asker, verb, incident, self._limits, private=private)
 
     async def check_opening(self, person: PersonId | None, verb: Verb, incident: Incident) -> None:
-        """Raises Refused where a form that shows an incident is not to be opened for a person.
+        """Raise Refused if a form that shows an incident may not be opened for a person.
 
-        Their standing must be known: as Slack told it within the last hour, else asked for a second at most.
-        Of user groups nobody is asked: who is in none of them is told when the form is sent.
+        Their membership must be known: from Slack within the last hour, or by asking for a second at most.
+        User groups are not asked about: a person who is in none of them is told so when they submit the form.
         """
         needed = self._needed(verb, False)
         standing = self._people.last_standing(person) if person else Standing.UNKNOWN
@@ -260,7 +259,7 @@ class Permits:
         permitted(asker, verb, incident, self._limits)
 
     def refusal(self, person: PersonId | None, verb: Verb, incident: Incident | None = None) -> str:
-        """Why somebody may not do this, as far as it is known without asking anybody; else nothing."""
+        """Return the reason why a person may not do this, by the cache alone; empty if there is none."""
         standing = self._people.known_standing(person) if person is not None else None
         if person is None or standing is None:
             return ""
@@ -279,7 +278,7 @@ class Permits:
         return ""
 
     def knows(self, person: PersonId | None) -> bool:
-        """Whether nothing need be asked when they declare."""
+        """True if cached membership and groups suffice to authorize a declaration without calling Slack."""
         if person is None:
             return True
         groups = self._needed("declare", bool(self._limits.private))
@@ -288,8 +287,8 @@ class Permits:
         )
 
     async def learn(self, person: PersonId | None) -> None:
-        """Ask now what will have to be known when they declare."""
-        # A refusal is told when they do it.
+        """Ask Slack now for what is needed to authorize a declaration."""
+        # The person is told of a refusal when they declare.
         with contextlib.suppress(Refused):
             await self.check(person, "declare", private=bool(self._limits.private))
 

@@ -1,4 +1,4 @@
-"""The text typed after the command: the verb, the incident that is meant, the rest."""
+"""Parser of the text after the command: the verb, the incident that is meant, the rest."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from urllib.parse import unquote, urlsplit
 from tocsin.incidents.parsing import NOTHING, after, folded, spans, these, trimmed
 from tocsin.slack.views.mrkdwn import unescaped
 
-# Addresses of incidents, as people copy them: with a slash, a question or a fragment after them.
+# URLs of incidents, as people copy them: with a trailing slash, a query or a fragment.
 
 _NAMES_ONE = re.compile(r"(?:[a-z][a-z0-9]{0,19}-)?[0-9]{1,15}|[0-9a-z]{26}", re.IGNORECASE)
 
 
 def plain_address(address: str | None) -> str:
-    """The host and the path in small letters: what is the same however it was copied; empty for none."""
+    """Return host and path in lower case, the same for every copy of a URL; empty if there is none."""
     try:
         parts = urlsplit(address or "")
     except ValueError:
@@ -26,7 +26,7 @@ def plain_address(address: str | None) -> str:
 
 
 def pages_above(address: str) -> Iterator[tuple[str, str]]:
-    """The address and those of the pages above it, each as where it is, and its last part."""
+    """Yield the URL and the pages above it, each as the address of its parent and its last part."""
     plain = plain_address(address)
     while "/" in plain:
         above, _, last = plain.rpartition("/")
@@ -35,18 +35,18 @@ def pages_above(address: str) -> Iterator[tuple[str, str]]:
 
 
 def names_one(part: str) -> bool:
-    """Whether the last part of an address may be an incident's reference, number or id."""
+    """True if the last part of a URL may be an incident's reference, number or id."""
     return _NAMES_ONE.fullmatch(part) is not None
 
 
-# What somebody typed after the command, read in one place: the verb, the incident that is meant, the text.
+# The text after the command: the verb, the incident that is meant, the rest.
 #
-# Slack sends the text with `&`, `<` and `>` escaped, and people, channels and links in angle brackets
-# (Slack, slash commands: `should_escape`).
+# Slack sends it with `&`, `<` and `>` escaped, and people, channels and links in angle brackets (Slack, slash
+# commands: `should_escape`).
 
 USUAL_PREFIX = "inc"
 _HYPHENS = "-\u2010\u2011"
-"""Dashes that stand within a word."""
+"""Dashes that may be part of a word."""
 
 _ENTITY = r"&(?:amp|lt|gt);"
 _EMOJI = r":(?=[_+-]*[a-z0-9])[a-z0-9_+-]{1,60}:"
@@ -57,9 +57,9 @@ _SMALL_WORDS = these(
 )
 MOST_SMALL_WORDS = 4
 MOST_WORDS_OF_A_CHOICE = 3
-"""Words of a role and of who takes it; severities and statuses have fewer."""
+"""Words of a role and of the person who takes it; severities and statuses have fewer."""
 MOST_WORDS_BEFORE = 8
-"""Words before an incident that is still looked for."""
+"""Words before an incident's reference; further into the text, none is looked for."""
 
 _OPEN, _SHUT = r"(?:<|&lt;)", r"(?:>|&gt;)"
 
@@ -89,43 +89,43 @@ _SUBTEAM = "!subteam^"
 _VERB = re.compile(rf"(?P<marks>{_MARKS})(?P<word>[^\W\d_]+(?:-[^\W\d_]+)*)")
 _AFTER_A_VERB = re.compile(r"$|(?=[\s<])|[.!?…]+(?=\s|$)|(?:&gt;|[^\w\s/('’&+@#.<])+|_+(?=\s|$)")
 _SET_OFF = frozenset(":;,=|-….")
-"""Marks after a verb that nobody writes between the first words of a sentence."""
+"""Marks that set a verb off from the text; a sentence has none of them after its first word."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """An incident that is named: by its reference, by its channel, or by its address."""
+    """Reference to an incident: by its reference, its channel or its URL."""
 
     by: Literal["reference", "channel", "name", "address", "unclear"]
     said: str
-    """The reference, the channel's id, the channel's name, or the address; as it stands where unclear."""
+    """The reference, the channel's id or name, or the URL; if unclear, what may be a reference."""
     name: str = ""
-    """What the channel with that id is called, where Slack says so."""
+    """Name of the channel with that id, if Slack sent it."""
     is_usual: bool = True
-    """The reference begins as references do here: it can hardly be anything else."""
+    """True if the prefix is one of those in use here, so that it can hardly mean anything else."""
 
 
 @dataclass(frozen=True)
 class First:
-    """The first word after the command, when it may be a verb, and what follows it."""
+    """First word after the command, if it may be a verb, and the text after it."""
 
     word: str
-    """As it is spelt in the table of verbs."""
+    """The verb, as the table of verbs spells it."""
     written: str
     rest: str
     set_off: bool = False
-    """A colon, a dash or a line break stands after it, which nobody writes within a sentence's beginning."""
+    """True if a colon, a dash or a line break follows; a sentence has none after its first word."""
     quoted: bool = False
-    """It stands in quotes, or in bold: a word that is spoken of."""
+    """True if the word is in quotes or in bold, as a word that is spoken about."""
 
 
 def first_word(text: str, verbs: Mapping[str, str]) -> First | None:
-    """The verb that the text begins with; None where it begins with another word.
+    """Return the verb that the text begins with; None if it begins with another word.
 
-    `verbs` are those there are, by each way to spell them.
+    `verbs` has the verb for each of its spellings.
 
     After a verb comes white space of any kind, or a mark that ends a word: `help-desk`, `close/open` and
-    `status.example` are no verbs.
+    `status.example` are not verbs.
     """
     plain = folded(text)
     found = _VERB.match(plain)
@@ -134,7 +134,7 @@ def first_word(text: str, verbs: Mapping[str, str]) -> First | None:
     start, end = found.span("word")
     word = found["word"]
     if word not in verbs:
-        # A dash that is no hyphen may also stand between two words.
+        # A dash that is not a hyphen may also separate two words.
         hyphen = next((at for at in range(start, end) if plain[at] == "-" and text[at] not in _HYPHENS), end)
         word, end = plain[start:hyphen], hyphen
     ends = _AFTER_A_VERB.match(plain, end)
@@ -148,7 +148,7 @@ def first_word(text: str, verbs: Mapping[str, str]) -> First | None:
 
 
 def typed_word(text: str) -> str:
-    """The first word, to see whether it may be a verb that was mistyped."""
+    """Return the first word, which may be a mistyped verb."""
     words = spans(text)
     return folded(text[words[0][0] : words[0][1]]) if words else ""
 
@@ -156,9 +156,10 @@ def typed_word(text: str) -> str:
 def reference_in(
     text: str, prefixes: Collection[str] = (), *, bare_number: bool = True
 ) -> tuple[Reference, str] | None:
-    """The incident that the text begins with, and what follows it; None where it begins with none.
+    """Return the incident that the text begins with, and the text after it; None if there is none.
 
-    `prefixes` are what references begin with here, besides `INC`. With `bare_number`, `12` is one, too.
+    `prefixes` are the prefixes of references here, besides `INC`. With `bare_number`, `12` is a reference,
+    too.
     """
     plain = folded(text)
     for read in (_of_channel, _of_link, _of_name, _of_prefix, _of_any):
@@ -195,7 +196,7 @@ def _of_link(text: str, plain: str, prefixes: frozenset[str]) -> Found | None:
 
 
 def _of_name(text: str, plain: str, prefixes: frozenset[str]) -> Found | None:
-    """`#inc-2-payments-down`, or the same without `#` where it begins as references do here."""
+    """Read a channel's name such as `#inc-2-payments-down`, or a reference after `#`."""
     found = _NAMED.match(plain)
     if found is None or found["name"].isdecimal():
         return None
@@ -205,7 +206,10 @@ def _of_name(text: str, plain: str, prefixes: frozenset[str]) -> Found | None:
 
 
 def _of_prefix(text: str, plain: str, prefixes: frozenset[str]) -> Found | None:
-    """`INC-2` with the prefix that is usual here, which may also be written `inc 2`, `INC2` or `INC – 2`."""
+    """Read a reference with a prefix in use here: `INC-2`, also written `inc 2`, `INC2` or `INC – 2`.
+
+    `inc-2-payments-down` is read as a channel's name. A reference that goes on in another way is unclear.
+    """
     known = "|".join(map(re.escape, sorted(prefixes, key=len, reverse=True)))
     asked = rf"{_MARKS}#?(?P<prefix>{known})[ \0]*(?:-{{1,3}}|[#_])?[ \0]*(?P<number>\d{{1,15}})"
     found = re.compile(asked).match(plain)
@@ -224,7 +228,7 @@ def _of_prefix(text: str, plain: str, prefixes: frozenset[str]) -> Found | None:
 
 
 def _of_any(text: str, plain: str, prefixes: frozenset[str]) -> Found | None:
-    """`PROD-2`: what is shaped as a reference, and may be something else."""
+    """Read a reference with any other prefix, such as `PROD-2`, which may also be something else."""
     found = _ANY.match(plain)
     if found is None or _GOES_ON.match(plain, found.end()) or plain[found.end() : found.end() + 1] == "-":
         return None
@@ -233,7 +237,7 @@ def _of_any(text: str, plain: str, prefixes: frozenset[str]) -> Found | None:
 
 
 def _rest(text: str, plain: str, start: int, end: int) -> str:
-    """What follows a reference: the marks that close what was opened before it are no part of the text."""
+    """Return the text after a reference, without the marks that close what was opened before it."""
     opened = [mark for mark in text[:start] if mark in _CLOSERS]
     closers = [_CLOSERS[mark] for mark in opened]
     glued = _GLUED.match(plain, end)
@@ -250,13 +254,13 @@ def _rest(text: str, plain: str, start: int, end: int) -> str:
 
 
 def _is_left_over(rest: str, closer: str) -> bool:
-    """Whether a mark at the end closes nothing in the text itself."""
+    """True if a mark at the end closes nothing in the text itself."""
     opener = next(opener for opener, shut in _CLOSERS.items() if shut == closer)
     return rest.count(closer) % 2 == 1 if opener == closer else rest.count(closer) > rest.count(opener)
 
 
 def references_in(text: str, prefixes: Collection[str] = ()) -> Iterator[tuple[str, Reference, str]]:
-    """Each incident that is named not far into the text, with the words before it and what follows it."""
+    """Yield each incident named near the beginning, with the words before it and the text after it."""
     before: list[str] = []
     while text and len(before) <= MOST_WORDS_BEFORE:
         found = reference_in(text, prefixes, bare_number=True)
@@ -271,9 +275,9 @@ def references_in(text: str, prefixes: Collection[str] = ()) -> Iterator[tuple[s
 
 
 def named_in_passing(text: str, prefixes: Collection[str] = ()) -> Reference | None:
-    """An incident that is named after a few small words, as in `update on INC-2: …`.
+    """Return an incident that is named after a few small words, as in `update on INC-2: …`.
 
-    Of channels only those that are called as an incident's are, or whose name Slack does not tell.
+    Of channels, only one with the name of an incident's channel counts, or one whose name Slack did not send.
     """
     for before, reference, _ in references_in(text, prefixes):
         words = before.split()
@@ -283,7 +287,7 @@ def named_in_passing(text: str, prefixes: Collection[str] = ()) -> Reference | N
 
 
 def named_after_choice(text: str, prefixes: Collection[str] = ()) -> Reference | None:
-    """An incident that is named right behind a choice: `severity critical INC-2`, `lead @dan INC-2`."""
+    """Return an incident that is named right after a choice: `severity critical INC-2`, `lead @dan INC-2`."""
     for before, reference, _ in references_in(text, prefixes):
         is_near = len(before.split()) <= MOST_WORDS_OF_A_CHOICE
         return reference if is_near and _is_surely_one(reference, prefixes) else None
@@ -307,10 +311,10 @@ def _known(prefixes: Collection[str]) -> frozenset[str]:
 
 
 def as_read(text: str, names: Mapping[str, str], *, addresses: bool = True) -> str:
-    """The text as people read it (Slack, formatting text): `@Ana`, `#general`, a link's words, no entities.
+    """Return the text as people read it (Slack, formatting text): `@Ana`, `#general`, links by their words.
 
-    `names` are those of people, user groups and channels, by id. What has none is called by the label that it
-    came with, else in words. With `addresses`, an address stays behind the words of its link.
+    `names` are names of people, user groups and channels, by id. Without a name, the label in Slack's token
+    is used, else a general word. With `addresses`, a link's URL follows its words. Entities are unescaped.
     """
 
     def spelt(token: re.Match[str]) -> str:
@@ -341,6 +345,6 @@ def _id(target: str) -> str:
 
 
 def mentioned(text: str) -> list[str]:
-    """The ids of the people, user groups and channels that a text mentions, each once."""
+    """Return the ids of the people, user groups and channels that a text mentions, each once."""
     found = (token[1] for token in _TOKEN.finditer(text))
     return list(dict.fromkeys(_id(one) for one in found if one[0] in "@#" or one.startswith(_SUBTEAM)))

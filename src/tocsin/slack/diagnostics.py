@@ -23,12 +23,12 @@ from tocsin.slack.views.samples import messages, modals
 from tocsin.slack.web_api import Answer, asked
 from tocsin.workflows.ports import Finding
 
-# What Slack lets us do, asked of Slack itself.
+# Questions to Slack.
 
 
 @dataclass(frozen=True)
 class Access:
-    """Who a bot token is, what it may do, and what time it is at Slack's (aware, to the second)."""
+    """Identity and scopes of a bot token, and the time at Slack (aware, to the second)."""
 
     team: str
     team_id: str
@@ -38,9 +38,10 @@ class Access:
 
 
 async def fetch_access(client: AsyncWebClient) -> Access:
-    """Ask about the client's token (Slack, auth.test: granted scopes are in the `x-oauth-scopes` header).
+    """Return the access of the client's token.
 
-    Raises Unavailable when Slack cannot be asked and SlackRefused when it refuses the token.
+    Slack, auth.test: granted scopes are in the `x-oauth-scopes` header. Raises Unavailable if Slack cannot be
+    asked and SlackRefused if it refuses the token.
     """
     headers: dict[str, str] = {}
 
@@ -61,7 +62,10 @@ async def fetch_access(client: AsyncWebClient) -> Access:
 
 
 async def fetch_socket_address(client: AsyncWebClient, app_token: str) -> str:
-    """An address for Socket Mode, which is not used (Slack, apps.connections.open). Raises as above."""
+    """Return a URL for Socket Mode, which is not used (Slack, apps.connections.open).
+
+    Raises Unavailable and SlackRefused, as `fetch_access` does.
+    """
 
     async def apps_connections_open() -> Any:
         return await client.apps_connections_open(app_token=app_token)
@@ -70,7 +74,10 @@ async def fetch_socket_address(client: AsyncWebClient, app_token: str) -> str:
 
 
 async def fetch_channel(client: AsyncWebClient, channel: str) -> Answer:
-    """A channel as the bot sees it (Slack, conversations.info takes an id, no name). Raises as above."""
+    """Return a channel as the bot sees it (Slack, conversations.info takes an id, no name).
+
+    Raises Unavailable and SlackRefused, as `fetch_access` does.
+    """
     answer = await asked(client.conversations_info, channel=channel)
     found: Answer = answer.get("channel") or {}
     return found
@@ -83,7 +90,7 @@ def _moment(headers: Mapping[str, str]) -> datetime | None:
         return None
 
 
-# What only Slack can tell of our setting up: scopes, the way in, and whether it takes our forms.
+# Checks of the app: scopes, commands, the connection, forms and cards.
 
 HELLO_SECONDS = 10.0
 NOT_OFFERED = frozenset({"unknown_method", "not_allowed_token_type", "method_not_supported", "missing_scope"})
@@ -92,7 +99,7 @@ APPS = "https://api.slack.com/apps"
 
 
 def scopes(access: Access) -> Iterator[Finding]:
-    """What was granted, and for each scope that was not, what will not work."""
+    """Check the granted scopes; the finding on a missing one says what will not work."""
     if access.scopes is None:
         said = "Slack did not say which were granted."
         yield Finding(name="Scopes", ok=False, said=said, fix="Check SLACK_API_URL.")
@@ -106,7 +113,7 @@ def scopes(access: Access) -> Iterator[Finding]:
 
 
 def commands(access: Access) -> Finding:
-    """As far as Slack tells: it names an app's commands to nobody but those who manage the app."""
+    """Check the command as far as possible: Slack lists an app's commands only to its managers."""
     name = "Commands and shortcuts"
     if access.scopes is not None and "commands" not in access.scopes:
         said = f"Slack offers nobody {routes.COMMAND}, nor a shortcut: the scope `commands` is not granted."
@@ -119,9 +126,9 @@ def commands(access: Access) -> Finding:
 
 
 async def examine_socket(client: AsyncWebClient, app_token: str, *, running: bool) -> Finding:
-    """Whether Socket Mode opens, up to Slack's `hello`.
+    """Check that Socket Mode opens, up to Slack's `hello`.
 
-    Beside a `running` bot no connection is opened: Slack might send it what somebody does just then.
+    Beside a `running` bot no connection is opened: Slack might send it a payload that the bot should get.
     """
     name = "SLACK_APP_TOKEN"
     try:
@@ -143,7 +150,7 @@ async def examine_socket(client: AsyncWebClient, app_token: str, *, running: boo
 
 
 async def _hello(address: str) -> None:
-    """Raises OSError, TimeoutError, ValueError or WebSocketException where Slack does not greet us."""
+    """Raise OSError, TimeoutError, ValueError or WebSocketException if Slack does not send `hello`."""
     silent = logging.getLogger("tocsin.socket")
     async with asyncio.timeout(HELLO_SECONDS), connect(address, proxy=None, logger=silent) as socket:
         said = json.loads(await socket.recv())
@@ -152,7 +159,7 @@ async def _hello(address: str) -> None:
 
 
 async def examine_forms(client: AsyncWebClient, form: Form) -> Sequence[Finding]:
-    """Whether Slack takes every form and card of ours, filled to the brim (Slack, blocks.validate)."""
+    """Check that Slack takes every form and card, filled to the limit (Slack, blocks.validate)."""
     name = "Forms and cards"
     looked_at, wrong = 0, []
     try:
@@ -187,13 +194,14 @@ def _complaint(what: str, refusal: SlackRefused) -> str:
     return f"Slack does not take {what}: {first}."
 
 
-# Whether the channels and user groups that the configuration names are there, and read by nobody else.
+# Checks of the channels and user groups in the configuration: they exist, and only the organisation reads
+# them.
 
 LATER = "Try again in a moment."
 
 
 async def examine_channel(client: AsyncWebClient, name: str, channel: str) -> Finding:
-    """Whether something can be posted there; `name` is the setting that says so."""
+    """Check that the bot can post to the channel that the setting `name` names."""
     try:
         found = await fetch_channel(client, channel)
     except SlackRefused as refusal:
@@ -212,9 +220,9 @@ async def examine_channel(client: AsyncWebClient, name: str, channel: str) -> Fi
 
 
 async def examine_groups(client: AsyncWebClient, groups: Iterable[str]) -> list[Finding]:
-    """Whether each user group, by its id or `@handle`, is there and has somebody in it.
+    """Check that each user group, given by id or `@handle`, exists and has members.
 
-    Slack, usergroups.list: one that was disabled is not among them.
+    Slack, usergroups.list: disabled groups are not listed.
     """
     wanted = list(groups)
     if not wanted:

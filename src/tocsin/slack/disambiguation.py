@@ -1,21 +1,21 @@
-"""Whether what somebody typed reads like the name of a new incident, though it begins with a verb.
+"""Heuristic for commands that read like the name of a new incident, though they begin with a verb.
 
-*Close to running out of disk* is no order to close anything. Nobody can tell for certain, so people are asked
-where guessing wrong would cost them something. It reads like a name where
+*Close to running out of disk* is not a command to close anything. No rule is certain, so people are asked
+if a wrong guess would cost them something. A command reads like a name if
 
-- the verb takes a choice, a person or nothing, and what follows is none of it: *status page is down*, *lead
-  times exploded*, *help desk phones are down*, *private keys leaked on GitHub*;
-- the verb stands in quotes: *“close” button does nothing*;
+- the verb takes a choice, a person or nothing, and what follows is none of these: *status page is down*,
+  *lead times exploded*, *help desk phones are down*, *private keys leaked on GitHub*;
+- the verb is in quotes: *“close” button does nothing*;
 - the verb takes any text, and the next words make one phrase with it: *update of prices …*, *note is …*,
   *update server crashed*;
 - the verb is written as a sentence begins, *Update service slow*, and what follows neither begins as people
   speak (*we*, *it*) nor says what has been done (*rolled back*, *fixed*);
-- the verb ends an incident or opens it again, where the rule is strictest. A preposition is enough, *close
-  to …*, and so is a thing that is called by what it does, *cancel button*, a sentence of which it is the
-  subject, *close dialog is grey*, or trouble that is not said to be over, *decline rate exploded*.
+- the verb ends or reopens an incident, for which the rule is strictest. A preposition is enough, *close to
+  …*; so is a thing that is named after what it does, *cancel button*, a sentence with the verb in its
+  subject, *close dialog is grey*, or a problem that is not said to be over, *decline rate exploded*.
 
-It does not where an incident is named after the verb, where nothing follows, and, of a verb that takes any
-text, where a colon, a comma, a dash or a line break sets it off: *close: to be sure*, *Close INC-2 …*.
+It does not if an incident is named after the verb, if nothing follows, or if a verb that takes any text is
+set off by a colon, a comma, a dash or a line break: *close: to be sure*, *Close INC-2 …*.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from tocsin.incidents.parsing import Named, bare, leading, role_spellings, spans
 from tocsin.slack.command_text import First, as_read, named_in_passing, reference_in, references_in
 
 ENDING = these("close decline cancel reopen")
-"""What ends an incident or opens it again, with any text."""
+"""Verbs that end an incident or reopen it, with any text."""
 
 _TELLING = these("update note rename summary action follow-up")
-"""What takes any text, and can be said again."""
+"""Verbs that take any text, and can simply be given again."""
 
 _POLITE = these("me please now with this incident it")
 _INTO = these("into with to in as of it this duplicate dup part is incident and")
@@ -41,7 +41,7 @@ _INTO = these("into with to in as of it this duplicate dup part is incident and"
 
 _PREPOSITIONS = these("to of on in at for from into between under within beyond near")
 _SUBJECTS = these("is are of fails failing keeps hangs crashes breaks")
-"""What makes a telling verb the subject of a sentence: *update fails on prod*."""
+"""Words that make such a verb the subject of a sentence: *update fails on prod*."""
 
 _FINITE = these(
     "is are isn't aren't isnt arent was wasn't were weren't does doesn't doesnt don't has hasn't keeps fails"
@@ -54,13 +54,13 @@ _COMPOUNDS = these(
     " pipeline queue queues rate rates request requests screen script server servers service services"
     " subscription subscriptions tab task tasks ticket tickets webhook webhooks worker workers"
 )
-"""Things that are called by what they do: *close button*, *cancel order*."""
+"""Things that are named after what they do: *close button*, *cancel order*."""
 
 _SPEAKING = these(
     "we i it they he she this that these those there our my as by because since after due per thanks no not"
     " nothing cannot can't everything all known only just user"
 )
-"""How people begin to say what happened."""
+"""Words with which people begin to say what happened."""
 
 _DONE = these(
     "fixed resolved recovered restored rolled reverted mended restarted redeployed patched mitigated solved"
@@ -80,9 +80,9 @@ _TROUBLED = these(
 
 
 def reads_like_a_name(first: First, form: Form, names: Mapping[str, str]) -> bool:
-    """Whether the verb and what follows it may be meant as the name of a new incident.
+    """True if the verb and the text after it may be meant as the name of a new incident.
 
-    `names` are the people we know, by id.
+    `names` are names of people, by id.
     """
     text = as_read(first.rest, {})
     said = [bare(text[start:end]) for start, end in spans(text)]
@@ -107,7 +107,7 @@ def reads_like_a_name(first: First, form: Form, names: Mapping[str, str]) -> boo
 
 
 def _asks_too_much(first: First, text: str, said: Sequence[str], form: Form) -> bool:
-    """Whether a verb that only shows, or takes nothing but an incident, is followed by more than it takes."""
+    """True if more text follows than a verb takes that only shows incidents, or needs no text."""
     match first.word:
         case "export":
             return len(said) > 1 and not {"as", *ENDINGS, *ENDINGS.values()}.issuperset(said)
@@ -121,7 +121,7 @@ def _asks_too_much(first: First, text: str, said: Sequence[str], form: Form) -> 
 
 
 def _is_a_beginning(first: First) -> bool:
-    """`Close`, as a sentence begins; not `close`, and not `CLOSE`."""
+    """True if the verb is written as a sentence begins: `Close`, but not `close` or `CLOSE`."""
     return first.written[:1].isupper() and not first.written.isupper()
 
 
@@ -145,7 +145,7 @@ def _says_it_is_done(said: Sequence[str]) -> bool:
 
 
 def _is_no_choice(text: str, choices: Sequence[Named], doubtful: bool) -> bool:
-    """Whether the text begins with none of the choices, or with one that is spoken of."""
+    """True if the text begins with no choice and is `doubtful`, or goes on like a sentence about a choice."""
     if not choices:
         return False
     try:
@@ -164,7 +164,7 @@ def _is_no_role(first: First, form: Form, names: Mapping[str, str], doubtful: bo
 
 
 def _is_nobody(text: str, names: Mapping[str, str]) -> bool:
-    """Whether several words are no person: no mention, no name we know, and not spelt as names are."""
+    """True if several words are not a person: no mention, no known name, and not capitalised as names are."""
     words = text.split()
     if len(words) < 2 or "@" in text:
         return False
@@ -173,7 +173,7 @@ def _is_nobody(text: str, names: Mapping[str, str]) -> bool:
 
 
 def _names_another(text: str) -> bool:
-    """Whether the first words name the incident that this one is part of."""
+    """True if the first words name the incident that this one is part of."""
     for before, reference, rest in references_in(text):
         said = [bare(rest[start:end]) for start, end in spans(rest)]
         is_number = reference.said.isdecimal()

@@ -1,4 +1,4 @@
-"""What a call to Slack carries: something of which incidents, for which readers. The gate judges it."""
+"""Disclosures: the incidents in a call to Slack, and the call's readers. The gate checks them."""
 
 from __future__ import annotations
 
@@ -33,33 +33,33 @@ SAYING_NOTHING = frozenset(
         "users.list",
     }
 )
-"""Slack's methods that carry nothing of an incident; every other one must say what it carries."""
+"""Slack's methods that carry nothing of an incident; calls of all others must state a disclosure."""
 
 
 @dataclass(frozen=True)
 class InChannel:
-    """Everybody who reads a channel, now or later."""
+    """All people who read a channel, now or later."""
 
     channel: ChannelId
 
 
 @dataclass(frozen=True)
 class Alone:
-    """One person: a direct message, a modal, Home, or an answer that only they see."""
+    """One person, who reads a direct message, a modal, Home or an ephemeral answer."""
 
     person: PersonId | None
 
 
 @dataclass(frozen=True)
 class NewChannel:
-    """Everybody who will read a channel that is about to be made."""
+    """All people who will read a channel that is about to be created."""
 
     is_private: bool
 
 
 @dataclass(frozen=True)
 class Joining:
-    """People who are about to be brought into an incident's channel, where they read everything."""
+    """People who are about to be invited to an incident's channel, where they read everything."""
 
     channel: ChannelId
     people: frozenset[PersonId]
@@ -67,7 +67,7 @@ class Joining:
 
 @dataclass(frozen=True)
 class Anybody:
-    """Whoever: what a workflow is told, its later steps may post anywhere."""
+    """Unknown readers: later steps of a workflow may post a step's outputs anywhere."""
 
 
 Readers = InChannel | Alone | NewChannel | Joining | Anybody
@@ -75,35 +75,35 @@ Readers = InChannel | Alone | NewChannel | Joining | Anybody
 
 @dataclass(frozen=True)
 class Disclosure:
-    """What a call carries: something of these incidents, for these readers."""
+    """Content of a call: something of these incidents, for these readers."""
 
     incidents: tuple[Incident, ...]
     readers: Readers
     at_hand: bool = False
-    """Judge open incidents by what is at hand of them, so that nobody is asked before a form opens."""
+    """Judge open incidents by the cache, so that a form opens without asking the backend."""
 
 
 NOTHING = Disclosure((), Anybody())
-"""The call carries nothing of an incident."""
+"""Disclosure of a call that carries nothing of an incident."""
 
 
 def shown_to(person: PersonId | None, *incidents: Incident) -> Disclosure:
-    """Something of the incidents, for one person alone."""
+    """Return the disclosure of something of the incidents to one person alone."""
     return Disclosure(incidents, Alone(person))
 
 
 def listed_to(person: PersonId | None, incidents: Iterable[Incident]) -> Disclosure:
-    """Some of the open incidents in a form, for one person alone; what is at hand of them is what counts."""
+    """Return the disclosure of open incidents in a form to one person alone, judged by the cache."""
     return Disclosure(tuple(incidents), Alone(person), at_hand=True)
 
 
 def posted_to(to: str, incident: Incident | None) -> Disclosure:
-    """Something of an incident, if of any, posted to a channel or in a direct message to a person."""
+    """Return the disclosure of an incident, if any, that is posted to a channel or sent to a person."""
     if incident is None:
         return NOTHING
     return Disclosure((incident,), Alone(PersonId(to)) if is_person(to) else InChannel(ChannelId(to)))
 
 
 def is_person(to: str) -> bool:
-    """Return whether an id is a person's (Slack: U… and W…)."""
+    """True if an id is a person's (Slack: U… and W…)."""
     return to.startswith(("U", "W"))

@@ -1,9 +1,9 @@
-"""The gate: what is sent to Slack about an incident goes only where it may be read, asked as it is sent.
+"""Gate that checks each call to Slack as it is sent: its readers may see the incidents in it.
 
-Every call that carries something of an incident names the incident and its readers. The rate limiter may keep
-a call waiting, and a call that fails is repeated; meanwhile the incident may have become private, its channel
-public, and a reader's part in it may have ended. So the gate is asked when a call's turn has come, and again
-at each attempt, and it asks for what is true then. Where that cannot be known, nothing is sent.
+Every call that carries something of an incident states the incident and its readers. The rate limiter may
+delay a call, and a call that fails is repeated; meanwhile the incident may have become private, its channel
+public, and a reader may have lost their role in it. So the gate is asked when a call's turn has come, and
+again at each attempt, and it reads the present state. If that cannot be known, nothing is sent.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from tocsin.slack.disclosure import Alone, Anybody, Disclosure, InChannel, Joini
 from tocsin.slack.shared_channels import Places
 
 STANDING_SECONDS = 1.5
-"""How long Slack is asked who a reader is, at each attempt."""
+"""Seconds to wait for Slack's answer about a reader, at each attempt."""
 
 GONE = "That incident is not here any more."
 
 
 class Populated(Protocol):
-    """A workspace, as far as it says who is in a channel."""
+    """Workspace, as far as it tells the members of a channel."""
 
     bot_user_id: str
 
@@ -35,7 +35,7 @@ class Populated(Protocol):
 
 
 class Gate:
-    """Judges disclosures in one workspace."""
+    """Gate of one workspace."""
 
     def __init__(
         self,
@@ -46,10 +46,11 @@ class Gate:
         places: Places,
         exposed: Callable[[Incident, ChannelId, bool], None],
     ) -> None:
-        """`find` reads an incident as it is now, and raises Unavailable where it cannot be asked.
+        """Create the gate.
 
-        `at_hand` has the open incidents without asking. `exposed` hears of a private incident's channel, and
-        whether more people read it than the incident is for.
+        `find` returns an incident in its present state, and raises Unavailable if the backend cannot be
+        asked. `at_hand` returns an open incident from the cache. `exposed` is told of a private incident's
+        channel, and True if more people read it than the incident is for.
         """
         self._find = find
         self._at_hand = at_hand
@@ -59,12 +60,12 @@ class Gate:
         self._exposed = exposed
 
     async def check(self, about: Disclosure) -> None:
-        """Raises Withheld where the readers may not read it, and Unavailable where that cannot be known."""
+        """Raise Withheld if the readers may not see the incidents, Unavailable if that cannot be known."""
         await asyncio.gather(*(self._check(incident, about) for incident in about.incidents))
 
     async def _now(self, incident: Incident, at_hand: bool) -> Incident:
         if incident.is_undeclared:
-            # What is saved and not declared yet is kept nowhere: nobody can have changed it.
+            # A declaration that is saved but not yet made is at no backend, so it cannot have changed.
             return incident
         now = (self._at_hand(incident.id) if at_hand else None) or await self._find(incident.id)
         if now is None:
@@ -82,14 +83,14 @@ class Gate:
                 await self._check_joining(now, channel, people)
             case NewChannel(is_private):
                 if now.is_private and not is_private:
-                    # Asked for again, a private one is made.
+                    # The next attempt creates a private channel.
                     raise Unavailable(f"{now.reference} has just become private.")
             case Anybody():
                 if now.is_private:
                     raise Withheld(NOT_SEEN)
 
     async def _check_person(self, now: Incident, person: PersonId | None) -> None:
-        """Whoever has a part in the incident may read it; else it is for members, where it is public."""
+        """Check one person: people with a part in the incident may read it, and members if it is public."""
         if person is not None and person in now.people:
             return
         if not visible_to(person, now):
@@ -104,7 +105,7 @@ class Gate:
     async def _check_channel(self, now: Incident, channel: ChannelId) -> None:
         is_own = channel == now.slack_channel_id
         if not now.is_private:
-            # Its own channel is for whomever people bring there.
+            # People may invite guests and other organisations to the incident's own channel.
             if not is_own and await self._places.read_by_others(channel):
                 raise Withheld(f"Nothing was posted in <#{channel}>: people of another organisation read it")
             return

@@ -1,7 +1,7 @@
-"""HTTP mode: Slack's requests, looked at before Bolt sees them.
+"""HTTP receiver: checks Slack's requests before Bolt sees them.
 
 The signature is that of Slack's "Verifying requests": HMAC-SHA256 over `v0:{timestamp}:{body}`, at most five
-minutes old. Nothing of a request that is refused is logged.
+minutes old. Nothing of a refused request is logged.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from tocsin.slack.context import Delivery
 EVENTS = "/slack/events"
 LARGEST_BODY = 1024 * 1024
 BODY_SECONDS = 3.0
-"""Slack has given up by then."""
+"""Seconds for a body to arrive; Slack has given up by then."""
 
 SMALL_BODY = 64 * 1024
-"""Nearly all that Slack sends is smaller, and is read however much else is."""
+"""Bytes of a body that is read however much else arrives; nearly all that Slack sends is smaller."""
 
 MOST_HELD = 16 * 1024 * 1024
-"""What all bodies together may hold while they come."""
+"""Bytes that all bodies together may have while they arrive."""
 
 OLDEST_SECONDS = 300
 AHEAD_SECONDS = 60
-"""How far Slack's clock may be before ours."""
+"""Seconds that Slack's clock may be ahead of ours."""
 
 TIME, SIGNATURE = "x-slack-request-timestamp", "x-slack-signature"
 _TIMESTAMP = re.compile(r"[0-9]{9,11}")
@@ -47,7 +47,7 @@ _SIGNATURE = re.compile(r"v0=[0-9a-f]{64}")
 
 
 class HttpDoor:
-    """Payloads come in at `POST /slack/events`."""
+    """Receiver of payloads at `POST /slack/events`."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class HttpDoor:
         now: Callable[[], float] = time.time,
         turned_away: Callable[[int], None] = lambda status: None,
     ) -> None:
-        """`turned_away` hears the status of each request that no listener sees."""
+        """Create the receiver; `turned_away` is told the status of each request that no listener sees."""
         self._app = app
         self._turned_away = turned_away
         self._secret = signing_secret.encode()
@@ -69,9 +69,11 @@ class HttpDoor:
         return Route(EVENTS, self.answer, methods=["POST"])
 
     async def answer(self, request: Request) -> Response:
-        """413 for too much, 408 for too slowly, 401 unsigned, 400 for a shape that Slack does not send.
+        """Answer a request, after checking its size, speed, signature and shape.
 
-        Nothing is read of a body that cannot be signed, or is too long by what is said of it.
+        The status is 413 if the body is too large, 408 if it is too slow, 503 if too much else arrives, 401
+        if Slack did not sign it, 400 if Slack does not send such a shape. A body is not read if its headers
+        are not those of a signed request, or announce that it is too large.
         """
         if not self._may_be_signed(request):
             return self._refused(401, "not signed by Slack")
@@ -97,14 +99,14 @@ class HttpDoor:
         return await self._answered(payload)
 
     def _refused(self, status: int, word: str) -> Response:
-        """What was only half read may not be followed by another request."""
+        """Return a refusal; it closes the connection if the body may be only half read."""
         self._turned_away(status)
         closing = {"connection": "close"} if status in (408, 413, 503) else None
         return PlainTextResponse(word, status, headers=closing)
 
     async def _answered(self, payload: dict[str, Any]) -> Response:
         delivery = Delivery()
-        # Read already, as a payload is that comes over a socket: Bolt would read it a second time.
+        # Parsed already, as in Socket Mode: otherwise Bolt would parse it a second time.
         given = await answered(self._app, mode="socket_mode", body=payload, context={DELIVERY: delivery})
         if given.status == 404:
             return self._refused(400, "malformed")
@@ -116,7 +118,7 @@ class HttpDoor:
         )
 
     def _may_be_signed(self, request: Request) -> bool:
-        """Whether the headers have the shape of Slack's, and the time is about now."""
+        """True if the headers have the shape of Slack's, and the timestamp is recent."""
         times, signatures = (request.headers.getlist(name) for name in (TIME, SIGNATURE))
         if len(times) != 1 or len(signatures) != 1:
             return False
@@ -130,7 +132,7 @@ class HttpDoor:
         return hmac.compare_digest(f"v0={signed.hexdigest()}".encode(), signature)
 
     async def _body(self, request: Request) -> bytes | None:
-        """The body, None where it is too large. Raises _Crowded where it is large and too much else comes."""
+        """Return the body; None if it is too large. Raises _Crowded if it is large and much else arrives."""
         body = bytearray()
         try:
             async for chunk in request.stream():
@@ -146,11 +148,11 @@ class HttpDoor:
 
 
 class _Crowded(Exception):
-    """All bodies that come now are too large together."""
+    """Raised if all bodies that are arriving are too large together."""
 
 
 def _length(request: Request) -> int:
-    """How long the body is said to be; 0 where nothing is said. The server has seen that it is a number."""
+    """Return the announced length of the body, 0 without one. The server has checked that it is a number."""
     return int(request.headers.get("content-length") or 0)
 
 
@@ -159,7 +161,7 @@ async def _written(delivery: Delivery) -> None:
 
 
 def _payload(body: bytes, content_type: str) -> dict[str, Any] | None:
-    """The body, when it has a shape that Slack sends: JSON, or a form with or without JSON in it."""
+    """Return the body's payload if its shape is one that Slack sends: JSON, a form, or a form with JSON."""
     try:
         text = body.decode()
         if content_type.startswith("application/json"):
@@ -175,7 +177,7 @@ def _payload(body: bytes, content_type: str) -> dict[str, Any] | None:
 
 
 def _shaped(payload: object) -> dict[str, Any] | None:
-    """The payload, if Bolt can look into it: it takes these for objects without asking."""
+    """Return the payload if Bolt can read it: Bolt takes these parts for objects without checking."""
     return payload if isinstance(payload, dict) and _is_shaped(payload) else None
 
 

@@ -1,4 +1,4 @@
-"""Where Tocsin is installed: one workspace, or a whole organization, each with a token of its own."""
+"""Installations in one workspace or a whole organization, each with its own token; their store and cipher."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tocsin.incidents.model import Frozen, PersonId, TeamId
 
 
 class Installation(Frozen):
-    """One installation (Slack, oauth.v2.access); an org-wide one serves every workspace of its own."""
+    """Installation (Slack, oauth.v2.access); an org-wide one serves all workspaces of its organization."""
 
     team_id: TeamId = TeamId("")
     enterprise_id: str = ""
@@ -31,12 +31,12 @@ class Installation(Frozen):
 
     @property
     def home(self) -> str:
-        """The id that the installation is kept under."""
+        """Id that the installation is stored under."""
         return self.enterprise_id if self.is_enterprise_install else self.team_id
 
     @classmethod
     def of_token(cls, identity: Mapping[str, Any], bot_token: str) -> Installation:
-        """The one installation that a bot token stands for, from the answer of `auth.test`."""
+        """Return the only installation, that of a bot token, from the answer of `auth.test`."""
         given = {
             name: str(identity.get(answered) or "")
             for name, answered in {
@@ -56,42 +56,42 @@ class Installation(Frozen):
 
 
 class Vault(Protocol):
-    """Where installations are written down. Every method raises Unavailable when that cannot be done."""
+    """Store of installations. Every method raises Unavailable if the store cannot be used."""
 
     async def bodies(self) -> Mapping[str, str]:
-        """What is kept, by the id of the workspace or the organization."""
+        """Return the stored bodies, by the id of the workspace or the organization."""
         ...
 
     async def keep(self, home: str, body: str) -> None: ...
 
     async def drop(self, home: str) -> None:
-        """Forget what is kept, but not that something was."""
+        """Delete a body, but remember that there was one."""
         ...
 
     async def orgs(self) -> Mapping[str, str]:
-        """The organization of each workspace that is served through one."""
+        """Return the organization of each workspace that is served through one."""
         ...
 
     async def place(self, team: str, org: str) -> None: ...
 
     async def seal(self, closed: Callable[[str], str] | None) -> None:
-        """Have what is kept as `closed` answers of each body, and note that; None drops the note.
+        """Replace each stored body by `closed` of it, and note that; None drops the note.
 
-        All or nothing, and nothing where it is noted already.
+        All or nothing; does nothing if the note is there already.
         """
         ...
 
     async def is_sealed(self) -> bool:
-        """Whether all that was kept in the clear was sealed once."""
+        """True if all bodies that were stored in the clear have been encrypted."""
         ...
 
 
 class SealBroken(Exception):
-    """What is kept for a workspace cannot be opened with our keys, or was not kept by us there."""
+    """Raised if a stored body cannot be decrypted with our keys, or was not stored there by us."""
 
 
 class Seal:
-    """Encrypts with the first of these Fernet keys, and reads with any; without one what is kept is plain."""
+    """Cipher that encrypts with the first Fernet key and decrypts with any; without keys it does neither."""
 
     def __init__(self, *keys: str) -> None:
         self._fernet = MultiFernet([Fernet(key) for key in keys]) if keys else None
@@ -104,7 +104,7 @@ class Seal:
         return self._fernet.encrypt(text.encode()).decode() if self._fernet else text
 
     def opened(self, text: str) -> str:
-        """The text as it was. Raises SealBroken."""
+        """Return the decrypted text. Raises SealBroken."""
         if self._fernet is None:
             if is_plain(text):
                 return text
@@ -116,19 +116,19 @@ class Seal:
 
 
 def is_plain(text: str) -> bool:
-    """Whether a body was kept in the clear; what is encrypted is no JSON object."""
+    """True if a body was stored in the clear; an encrypted one is not a JSON object."""
     return text.startswith("{")
 
 
 class Installations:
-    """All installations, sealed."""
+    """All installations, encrypted in their store."""
 
     def __init__(self, vault: Vault, seal: Seal) -> None:
         self.vault = vault
         self._seal = seal
 
     async def seal(self) -> None:
-        """With a key, encrypt once what was kept without one; from then on nothing in the clear is read."""
+        """With a key, encrypt once what was stored without one; plain bodies are not read from then on."""
 
         def closed(body: str) -> str:
             return self._seal.closed(body) if is_plain(body) else body
@@ -136,7 +136,7 @@ class Installations:
         await self.vault.seal(closed if self._seal.has_key else None)
 
     async def all(self) -> list[Installation]:
-        """Every installation. Raises Unavailable, and SealBroken where one cannot be read with our keys."""
+        """Return every installation. Raises Unavailable, and SealBroken if one cannot be decrypted."""
         plain_too = not await self.vault.is_sealed()
         bodies = await self.vault.bodies()
         return [self._opened(home, body, plain_too) for home, body in bodies.items()]
@@ -148,7 +148,7 @@ class Installations:
         except (SealBroken, ValidationError, ValueError):
             raise SealBroken(home) from None
         if found.home != home:
-            # What was sealed for one workspace is good for no other.
+            # A body that was encrypted for one workspace is not valid for another.
             raise SealBroken(home)
         return found
 

@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-# The app as it is declared to Slack: what its manifest says, from the tables of what it does.
+# The manifest, made from the tables of what the app does.
 
 PREVIEWED = "slack#/entities/incident"
-"""What Slack calls an incident among its Work Objects."""
+"""Type of an incident among Slack's Work Objects."""
 
 APP_HOME = {
     "home_tab_enabled": True,
     "messages_tab_enabled": True,
     "messages_tab_read_only_enabled": False,
 }
-"""Both tabs: on Home what is open, under Messages what Tocsin writes to somebody alone."""
+"""Both tabs: Home for open incidents, Messages for what Tocsin writes to one person."""
 
 
 @dataclass(frozen=True)
 class Declared:
-    """What the app does, in Slack's words."""
+    """Features of the app, in the manifest's own terms."""
 
     command: Mapping[str, Any]
     shortcuts: Iterable[Mapping[str, Any]]
@@ -35,10 +35,10 @@ class Declared:
 def app_manifest(
     app: Declared, *, http: str | None, name: str, org: bool, pages: str | None
 ) -> dict[str, Any]:
-    """The manifest: Socket Mode, or HTTP with `http` as the address Slack can reach.
+    """Build the manifest for Socket Mode, or for HTTP with `http` as the URL that Slack can reach.
 
-    `pages` is where the incidents' pages are, so that links to them are shown in Slack. With `org` an
-    organization's admin can install it once for all workspaces (Slack, app manifest reference:
+    `pages` is the URL of the incidents' pages, so that links to them are shown in Slack. With `org`, an
+    organization's admin can install the app once for all workspaces (Slack, app manifest reference:
     `org_deploy_enabled`), which Slack also asks of an app with steps (Slack, custom steps).
     """
     url = f"{http.rstrip('/')}/slack/events" if http else None
@@ -77,7 +77,10 @@ def app_manifest(
 
 
 def _linked(pages: str | None) -> dict[str, Any]:
-    """Links to our pages are ours to show, as incidents (Slack, unfurl domains; Work Object Previews)."""
+    """Return the features for showing links to our pages as incidents.
+
+    Source: Slack, unfurl domains; Work Object Previews.
+    """
     host = urlsplit(pages or "").hostname
     if not host:
         return {}
@@ -87,7 +90,7 @@ def _linked(pages: str | None) -> dict[str, Any]:
     }
 
 
-# What the bot may do in a workspace, and why: the scopes that its manifest asks for.
+# Scopes of the bot, with the reason for each.
 
 SCOPES: dict[str, str] = {
     "commands": "the /incident command and the shortcuts",

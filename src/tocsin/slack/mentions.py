@@ -1,4 +1,4 @@
-"""Mentions as people read them: of a person, a user group, a channel; by name, never by id."""
+"""Names in place of ids, for the people, user groups and channels that a text mentions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PERSON = re.compile(r"<@([UW][A-Z0-9]{1,30})(?:\|[^<>]*)?>")
 
 
 class Mentions:
-    """What a workspace calls whom and what its texts mention."""
+    """Cache of a workspace's names for people, user groups and channels."""
 
     def __init__(
         self, workspace: SlackWorkspace, people: People, now: Callable[[], float] = loop_time
@@ -32,13 +32,13 @@ class Mentions:
         self._channels: dict[str, str] = {}
 
     async def spell(self, text: str, seconds: float = ASKING_SECONDS) -> str:
-        """The text as people read it; Slack is asked for names not known yet, so many seconds at most."""
+        """Return the text as people read it; asks Slack for unknown names, for `seconds` at most."""
         return as_read(text, await self.names_of(mentioned(text), seconds))
 
     async def names_of(self, ids: Iterable[str], seconds: float = ASKING_SECONDS) -> dict[str, str]:
-        """The names of people, of user groups without the @, and of public channels without the #, by id.
+        """Return the names of people, of user groups without `@`, and of public channels without `#`, by id.
 
-        What Slack does not tell in the time there is, is left out.
+        Names that Slack does not tell in time are left out.
         """
         wanted = list(dict.fromkeys(ids))
         unknown = [one for one in wanted if one not in self.names][:ASKED_AT_ONCE]
@@ -50,11 +50,11 @@ class Mentions:
 
     @property
     def names(self) -> Mapping[str, str]:
-        """All names that are known now, by id."""
+        """Names that are known now, by id."""
         return ChainMap(self._people.names, self._groups, self._channels)
 
     def _asked(self, ids: Iterable[str]) -> list[Awaitable[None]]:
-        """One call for each person and channel, and one for all user groups."""
+        """Return the lookups: one call for each person and channel, and one for all user groups."""
         people = [self._learn_person(PersonId(one)) for one in ids if one[0] in "UW"]
         channels = [self._learn_channel(ChannelId(one)) for one in ids if one[0] in "CG"]
         groups = [self._learn_groups()] if any(one[0] == "S" for one in ids) else []

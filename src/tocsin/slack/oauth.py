@@ -18,9 +18,9 @@ from tocsin.slack.manifest import SCOPES
 from tocsin.slack.web_api import TOKEN, Answer, asked, told
 from tocsin.workflows.retry import best_effort
 
-# Tocsin is installed in a workspace: Slack's code becomes a token, and the token a desk.
-
 log = structlog.get_logger()
+
+# The OAuth flow: Slack's code becomes a token, and the token a workspace that is served.
 
 NOT_MEANT = (
     "This Tocsin is not meant for {name}: whoever runs it has not listed {home} in TOCSIN_TEAMS. "
@@ -29,10 +29,10 @@ NOT_MEANT = (
 
 
 class OAuthApp:
-    """The app as Slack's OAuth knows it: by client id and secret, at Slack or at a stand-in."""
+    """Credentials of the app for OAuth, at Slack or at a stand-in."""
 
     def __init__(self, client_id: str, client_secret: str, client: Callable[[str | None], AsyncWebClient]):
-        """`client` makes a Web API client for a token."""
+        """Create the app; `client` makes a Web API client for a token."""
         self.id, self._secret, self.client = client_id, client_secret, client
 
     @property
@@ -41,13 +41,13 @@ class OAuthApp:
 
     @property
     def site(self) -> str:
-        """Where Slack's own pages are: the host of its API."""
+        """Origin of Slack's own pages: the host of its API."""
         parts = urlsplit(self.client(None).base_url)
         return f"{parts.scheme}://{parts.netloc}"
 
 
 class Installing:
-    """An install, from Slack's page of consent to a workspace that is served."""
+    """OAuth flow, from Slack's page of consent to a workspace that is served."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Installing:
         self._clock = clock
 
     def consent_url(self, state: str, redirect_uri: str) -> str:
-        """Where an admin says yes (Slack, "Installing with OAuth")."""
+        """Return the URL of the page where an admin consents (Slack, "Installing with OAuth")."""
         asked_for = {
             "client_id": self._app.id,
             "scope": ",".join(SCOPES),
@@ -75,9 +75,9 @@ class Installing:
         return f"{self._app.site}/oauth/v2/authorize?{urlencode(asked_for)}"
 
     async def finish(self, code: str, redirect_uri: str) -> tuple[str, str]:
-        """Install where this code is good for; answers the workspace's name, and where it opens.
+        """Exchange the code and serve its workspace; returns the workspace's name and URL.
 
-        Raises Refused where we do not mean to serve it, SlackRefused and Unavailable.
+        Raises Refused if this workspace is not to be served, SlackRefused and Unavailable.
         """
         client = self._app.client(None)
         answer = await asked(
@@ -89,7 +89,7 @@ class Installing:
             raise Refused(
                 NOT_MEANT.format(name=installation.name or "that workspace", home=installation.home)
             )
-        # Asked once, and kept: nothing of it changes while the installation lasts.
+        # Stored with the installation, since it does not change while that lasts.
         identity = await asked(self._app.client(installation.bot_token).auth_test)
         url = str(identity.get("url") or "")
         installation = installation.model_copy(
@@ -107,7 +107,7 @@ class Installing:
             await asked(self._app.client(installation.bot_token).auth_revoke)
 
     async def look_whether_gone(self, team: str) -> None:
-        """Ask Slack whether the token of this workspace is still good, and leave if it is not."""
+        """Ask Slack if the token of this workspace is still valid; if not, remove the installation."""
         installation = self._desks.serving(team)
         if installation is None:
             return
@@ -120,7 +120,7 @@ class Installing:
                 log.info("uninstalled", home=installation.home, name=installation.name)
 
     async def refresh(self, installation: Installation) -> None:
-        """A new token in place of one that expires; the old one is good until then.
+        """Get a new token in place of one that expires; the old one is valid until then.
 
         Raises SlackRefused and Unavailable. Source: Slack, "Using token rotation".
         """
@@ -131,13 +131,13 @@ class Installing:
             refresh_token=installation.refresh_token,
         )
         fresh = installation.model_copy(update=_tokens(answer, self._clock()))
-        # In use before it is written down: the refresh token that we had is spent, whatever the disk says.
+        # Used before it is stored: the old refresh token is spent, even if storing fails.
         self._desks.install(fresh)
         await self._installations.keep(fresh)
 
 
 def _installed(answer: Answer, now: datetime) -> Installation:
-    """What oauth.v2.access answered. Raises OutcomeUnknown where it makes no sense."""
+    """Parse the answer of oauth.v2.access. Raises OutcomeUnknown if a required value is missing."""
     team, enterprise = answer.get("team") or {}, answer.get("enterprise") or {}
     wide = answer.get("is_enterprise_install") is True
     where: dict[str, Any] = {
@@ -161,16 +161,16 @@ def _tokens(answer: Answer, now: datetime) -> dict[str, Any]:
     }
 
 
-# Tokens that expire are replaced in time (Slack, "Using token rotation": one lives for twelve hours).
+# Rotation of tokens that expire (Slack, "Using token rotation": one lives for twelve hours).
 
 BEFORE = timedelta(hours=2)
-"""How long before its end a token is replaced: time enough for an outage, with the old one still good."""
+"""Time before its end at which a token is replaced: enough for an outage, while the old one is valid."""
 
 LOOK_SECONDS = 60.0
 
 
 class TokenRotation:
-    """Looks every minute which tokens are due."""
+    """Rotation of tokens; looks every minute which of them are due."""
 
     def __init__(self, desks: Desks, installing: Installing, clock: Callable[[], datetime]) -> None:
         self._desks = desks
@@ -178,7 +178,7 @@ class TokenRotation:
         self._clock = clock
 
     async def look(self) -> None:
-        """Replace what is due; what fails is tried again at the next look."""
+        """Replace the tokens that are due; a failed replacement is repeated at the next look."""
         soon = self._clock() + BEFORE
         for installation in self._desks.installations:
             if not installation.refresh_token or installation.expires_at is None:

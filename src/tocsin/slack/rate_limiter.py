@@ -1,11 +1,12 @@
-"""No faster than Slack lets us: who was asked to slow down waits, the most urgent first, and nobody is lost.
+"""Rate limiter for calls to Slack: waits out each 429, and sends the most urgent calls first.
 
-Of what is equally urgent one call for each person goes after another (start-time fair queueing), so that who
-asks for little does not wait behind who asks for much.
+Equally urgent calls take turns by person (start-time fair queueing), so that a person with few calls does not
+wait behind one with many.
 
 Slack's limits are per method, and for posts per channel as well, and some of them are not published. So
-nothing is slowed down beforehand: a lane takes a few calls side by side until Slack answers 429. Then it
-stands still for as long as Slack asked (Retry-After), and goes on at the rate that Slack was seen to allow.
+nothing is slowed down beforehand: calls that share a limit form a bucket, which runs a few of them side by
+side until Slack answers 429. Then it pauses for as long as Slack asked (Retry-After), and goes on at the rate
+that Slack was seen to allow.
 """
 
 from __future__ import annotations
@@ -21,32 +22,32 @@ from typing import NamedTuple
 from tocsin.incidents.errors import TocsinError, Unavailable
 
 SIDE_BY_SIDE = 4
-"""Calls of one lane under way at once; no more than these are wasted when a limit is first met."""
+"""Calls of one bucket in flight at once; no more than these are wasted when a limit is first met."""
 
 CAREFUL_SECONDS = 300.0
-"""How long a lane keeps to the rate it has learnt after the last 429."""
+"""Seconds for which a bucket keeps its learnt rate after the last 429."""
 
 
 CHANCE_SECONDS = 60.0
-"""Two refusals within so many seconds are no chance (Slack, rate limits: the shortest is one a minute)."""
+"""Seconds within which two 429s are no coincidence (Slack, rate limits: the lowest is one a minute)."""
 
 MOODY, MOODY_SHARE = 6, 0.08
-"""So many refusals, and such a share of the calls, at a rate that was allowed: it is not our rate."""
+"""Number of 429s at a learnt rate, and their share of the calls, that rule the rate out as the cause."""
 
 MOODY_SECONDS = 120.0
 MOODY_SIDE_BY_SIDE = 16
-"""What is refused whatever the rate only stands still for as long as it was asked to, and then goes on."""
+"""Calls in flight while 429s do not depend on the rate: the bucket pauses as asked, and goes on."""
 
 RATE_SHARE = 0.3
-"""Where more of the calls than that were refused meanwhile, it may be our rate after all."""
+"""Share of 429s meanwhile above which the rate may be their cause after all."""
 
 
 MOST_LANES = 1000
-"""Each channel has lanes of its own, and most are never needed again."""
+"""Buckets that are kept. Each channel has buckets of its own, and most are never needed again."""
 
 
 class Urgency(IntEnum):
-    """What goes first when not all can go."""
+    """Priority of a call, the most urgent first."""
 
     ANSWER = 0
     CARD = 1
@@ -55,25 +56,25 @@ class Urgency(IntEnum):
 
 
 class _Place(NamedTuple):
-    """Where a call stands in the row of its lane; the least goes first."""
+    """Position of a call in the queue of its bucket; the lowest goes first."""
 
     urgency: int
     turn: int
-    """Of its person's calls that wait, the how manieth: everybody's first goes before anybody's second."""
+    """Rank among the person's waiting calls: each person's first goes before any person's second."""
     number: int
 
 
 @dataclass
 class _Lane:
-    """Calls that share a limit."""
+    """Bucket of calls that share a limit."""
 
     waiting: list[tuple[_Place, asyncio.Future[None]]] = field(default_factory=list)
     turn: dict[int, int] = field(default_factory=dict)
-    """By urgency, whose turn it is: who comes now does not go before who waits already."""
+    """Present turn, by urgency: a call that comes now does not go before calls that wait already."""
     last: dict[tuple[int, str], int] = field(default_factory=dict)
-    """By urgency and person, the turn of the last of their calls that wait."""
+    """Turn of the last waiting call, by urgency and person."""
     alarm: asyncio.Future[None] | None = None
-    """Rings when the lane opens; one is enough for all who wait."""
+    """Timer for the time at which the bucket opens; one is enough for all waiting calls."""
     under_way: int = 0
     opens_at: float = 0.0
     interval: float = 0.0
@@ -82,20 +83,20 @@ class _Lane:
     refused_at: float = -CAREFUL_SECONDS
 
     kept_to: int = 0
-    """How many calls were allowed at the rate that was learnt, and how many refused at it."""
+    """Calls that were allowed at the learnt rate; `refused_at_rate` counts those refused at it."""
     refused_at_rate: int = 0
     moody_until: float = 0.0
     moody_allowed: int = 0
     moody_refused: int = 0
 
     def place(self, urgency: int, whose: str, number: int) -> _Place:
-        """The place of a call that has just come."""
+        """Return the position of a call that has just come."""
         turn = max(self.turn.get(urgency, 0), self.last.get((urgency, whose), -1) + 1)
         self.last[urgency, whose] = turn
         return _Place(urgency, turn, number)
 
     def left(self, place: _Place, whose: str) -> None:
-        """The call at this place waits no more."""
+        """Note that the call at this position does not wait any more."""
         if self.last.get((place.urgency, whose)) == place.turn:
             del self.last[place.urgency, whose]
 
@@ -113,7 +114,7 @@ class _Lane:
         self.kept_to += bool(self.interval)
 
     def is_forgettable(self, now: float) -> bool:
-        """Whether nobody needs it, and it knows nothing that the next one should know."""
+        """True if the bucket is not in use, and has learnt nothing that a later call needs."""
         remembers = self.interval or now < self.moody_until or now - self.refused_at < CHANCE_SECONDS
         return self.is_idle and not remembers
 
@@ -126,12 +127,12 @@ class _Lane:
         self.opens_at = max(self.opens_at, now + self.interval)
 
     def slow_down(self, started: float, now: float, seconds: float) -> None:
-        """Stand still for so many seconds; learn from the first of the calls that were refused together.
+        """Pause for so many seconds; learn a rate from the first of the calls that were refused together.
 
-        The rate is what was allowed in the time that the limit covered, and a little less, so as not to run
-        along the limit's edge. Meeting the limit again means being too fast all the same, unless it is met
-        again and again, however slow we are. Where nothing had been allowed before, it was no rate of ours
-        that was refused: that is only waited out, once a minute.
+        The rate is what was allowed in the time that the limit covered, and a little less, to stay clear of
+        the limit. A further 429 means that this is still too fast, unless 429s keep coming at any rate. If
+        nothing had been allowed before, and the last 429 was more than a minute ago, the rate is not the
+        cause: the pause is only waited out.
         """
         self.moody_refused += 1
         if started > self.refused_at and now >= self.moody_until:
@@ -143,11 +144,11 @@ class _Lane:
             elif self._is_still_moody(now):
                 self._is_moody(now)
             elif self.interval:
-                # Who already pauses longer than was asked for is not too fast, whatever else the trouble is.
+                # A bucket with longer pauses than Slack asks for is not too fast, whatever the trouble is.
                 self.interval = max(self.interval, min(self.interval * 1.1, seconds))
             elif self.allowed or now - self.refused_at < CHANCE_SECONDS:
                 learnt = 1.02 * (now + seconds - self.counted_from) / max(self.allowed, 1)
-                # After a pause of so long one more is allowed: nothing asks us to go slower than that.
+                # Slack allows one more call after this pause, so that it never asks for a much slower rate.
                 self.interval = min(learnt, 2 * max(seconds, 1.0))
             self.allowed = 0
             self.refused_at = now
@@ -157,16 +158,16 @@ class _Lane:
         self.moody_until, self.moody_allowed, self.moody_refused = now + MOODY_SECONDS, 0, 0
 
     def _is_still_moody(self, now: float) -> bool:
-        """Whether as many were refused as before, for a while in which nobody went slowly."""
+        """True if about as many calls were refused as before, while the bucket was not slowed down."""
         share = self.moody_refused / (self.moody_allowed + self.moody_refused)
         was_moody = self.moody_until > 0 and now - self.moody_until < MOODY_SECONDS
         return was_moody and MOODY_SHARE <= share <= RATE_SHARE
 
 
 class Turn:
-    """The turn of one call: `async with` waits for it, and swallows a 429, so that the call is made again.
+    """Turn of one call: `async with` waits for it, and suppresses a 429, so that the caller repeats the call.
 
-    A call that was told to slow down keeps its place.
+    A call that is repeated keeps its position.
     """
 
     def __init__(self, pace: Pace, lane: Hashable, place: _Place, whose: str) -> None:
@@ -184,7 +185,7 @@ class Turn:
 
 
 class Pace:
-    """The lanes of one workspace. `now` and `sleep` are in seconds, and a test may turn them."""
+    """Rate limiter of one workspace. `now` and `sleep` are in seconds, and a test may replace them."""
 
     def __init__(
         self,
@@ -198,17 +199,17 @@ class Pace:
         self._order = itertools.count()
 
     def place(self, lane: Hashable, urgency: Urgency, *, whose: str = "") -> Turn:
-        """The place in its lane of a call that has just come; `whose` is the id of the person it is for."""
+        """Return the turn of a call that has just come; `whose` is the id of the person it is for."""
         place = self._lane(lane).place(int(urgency), whose, next(self._order))
         return Turn(self, lane, place, whose)
 
     @property
     def known(self) -> int:
-        """How many lanes are remembered."""
+        """Number of buckets that are kept."""
         return len(self._lanes)
 
     def _lane(self, name: Hashable) -> _Lane:
-        """The lane of this name; where there are many, half of those that nobody needs are forgotten."""
+        """Return the bucket of this name; if there are too many, half of the unused ones are dropped."""
         if name not in self._lanes and len(self._lanes) >= MOST_LANES:
             now = self.now()
             idle = [known for known, lane in self._lanes.items() if lane.is_idle and now >= lane.opens_at]
@@ -217,7 +218,7 @@ class Pace:
         return self._lanes.setdefault(name, _Lane())
 
     async def start(self, name: Hashable, place: _Place, whose: str) -> _Lane:
-        """Wait for the turn of the call at this place, and answer the lane that it has begun in."""
+        """Wait for the turn of the call at this position; returns the bucket that it runs in."""
         lane = self._lane(name)
         try:
             await self._wait(lane, place)
@@ -226,12 +227,12 @@ class Pace:
         return lane
 
     def end(self, name: Hashable, lane: _Lane, started: float, error: BaseException | None) -> bool:
-        """Learn from how a call ended; True where Slack only asked us to slow down."""
+        """Learn from the outcome of a call; returns True if it was a 429."""
         pause = error.retry_after if isinstance(error, Unavailable) else None
         if pause is not None:
             lane.slow_down(started, self.now(), pause)
         elif error is None or isinstance(error, TocsinError):
-            # Whatever else the answer was, our rate was none too fast.
+            # With any other answer, the rate was not too fast.
             lane.went_well()
         lane.under_way -= 1
         self._pump(lane)
@@ -264,6 +265,6 @@ class Pace:
 
     async def _wake(self, lane: _Lane, seconds: float) -> None:
         await self._sleep(seconds)
-        # It may open later now than it did then; another alarm is armed in that case.
+        # The bucket may open later by now; in that case `_pump` sets another timer.
         lane.alarm = None
         self._pump(lane)

@@ -1,4 +1,4 @@
-"""Who reads a channel besides its workspace: learnt beside, and waited for only a moment."""
+"""Cache of the readers of channels beyond the workspace (Slack Connect), looked up in the background."""
 
 from __future__ import annotations
 
@@ -13,31 +13,32 @@ from tocsin.workflows.retry import best_effort
 
 KEPT = 10_000
 FRESH_SECONDS = 300.0
-"""How long a channel is taken for what it was, where a public incident is shown."""
+"""Seconds for which a cached answer counts when a public incident is shown."""
 
 
 @dataclass(frozen=True)
 class Readership:
-    """Who reads a channel, as Slack says (conversation object)."""
+    """Readers of a channel, as Slack tells them (conversation object)."""
 
     is_private: bool
     is_shared: bool
-    """People of another organisation read it (Slack Connect), or are about to."""
+    """True if another organisation reads it (Slack Connect), or is about to."""
     is_read_by_organization: bool = False
-    """People of other workspaces of the same organization read it (Enterprise Grid)."""
+    """True if other workspaces of the same organization read it (Enterprise Grid)."""
 
 
 class Places:
-    """What is known of the workspace's channels."""
+    """Cache of the readers of a workspace's channels."""
 
     def __init__(
         self,
         look: Callable[[ChannelId], Awaitable[Readership | None]],
         now: Callable[[], float] = loop_time,
     ) -> None:
-        """`look` asks Slack, and answers None for a channel that the bot cannot see.
+        """Create an empty cache.
 
-        It raises Unavailable and SlackRefused.
+        `look` asks Slack. It returns None for a channel that the bot cannot see, and raises Unavailable and
+        SlackRefused.
         """
         self._look = look
         self._now = now
@@ -45,7 +46,7 @@ class Places:
         self._asking: dict[ChannelId, asyncio.Task[Readership | None]] = {}
 
     async def is_shared(self, channel: ChannelId | None, seconds: float) -> bool | None:
-        """Return whether another organisation reads a channel; None where Slack does not say so in time."""
+        """Return True if another organisation reads a channel; None if Slack does not tell in time."""
         if channel is None or not _is_channel(channel):
             return False
         if not self.knows(channel):
@@ -59,16 +60,16 @@ class Places:
         return _is_shared(self._known[channel][0])
 
     def knows(self, channel: ChannelId | None) -> bool:
-        """Return whether nothing need be asked about a channel."""
+        """True if Slack need not be asked about a channel."""
         if channel is None or not _is_channel(channel):
             return True
         known = self._known.get(channel)
         return known is not None and self._now() - known[1] < FRESH_SECONDS
 
     async def read_by_others(self, channel: ChannelId) -> bool:
-        """Return whether another organisation reads a channel, asking Slack where that is not known.
+        """Return True if another organisation reads a channel; asks Slack if that is not known.
 
-        Slack tells of direct messages and of private channels without the bot nothing: there the bot cannot
+        Slack tells nothing of direct messages and of private channels without the bot, where the bot cannot
         post anyway. Raises Unavailable and SlackRefused.
         """
         if self.knows(channel):
@@ -76,7 +77,7 @@ class Places:
         return _is_shared(await self._asked(channel))
 
     async def is_for_its_members_alone(self, channel: ChannelId) -> bool:
-        """Return whether a channel is private and this organisation's alone, asked of Slack now.
+        """Ask Slack now. Returns True if a channel is private and only this organisation reads it.
 
         An owner can make a private channel public at any time. Raises Unavailable and SlackRefused.
         """
@@ -84,9 +85,9 @@ class Places:
         return found is not None and found.is_private and not found.is_shared
 
     async def is_for_the_workspace_alone(self, channel: ChannelId) -> bool:
-        """Return whether no other organisation and no other workspace reads a channel, asked of Slack now.
+        """Ask Slack now. Returns True if no other organisation and no other workspace reads a channel.
 
-        False for one that Slack does not tell of. Raises Unavailable.
+        Returns False if Slack does not tell. Raises Unavailable.
         """
         try:
             found = await self._asked(channel)
@@ -95,16 +96,16 @@ class Places:
         return found is not None and not found.is_shared and not found.is_read_by_organization
 
     async def _asked(self, channel: ChannelId) -> Readership | None:
-        # Who stops waiting does not stop the asking: the next one finds the answer.
+        # A caller that stops waiting does not cancel the lookup: the next caller finds the answer.
         return await asyncio.shield(self._ask(channel))
 
     def _ask(self, channel: ChannelId) -> asyncio.Task[Readership | None]:
-        """Ask Slack now; those who ask at the same time share one call."""
+        """Start a lookup, or join the one that is running."""
         asking = self._asking.get(channel)
         if asking is None:
             asking = self._asking[channel] = asyncio.create_task(self._learn(channel))
             asking.add_done_callback(lambda _: self._asking.pop(channel, None))
-            # Perhaps nobody waits for it any more when it fails.
+            # Retrieves the exception, since there may be no caller left when the lookup fails.
             asking.add_done_callback(lambda done: done.cancelled() or done.exception())
         return asking
 
@@ -113,7 +114,7 @@ class Places:
         self._known.pop(channel, None)
         self._known[channel] = (found, self._now())
         if len(self._known) > KEPT:
-            # The one that was learnt longest ago comes first.
+            # The oldest entry is the first one.
             del self._known[next(iter(self._known))]
         return found
 

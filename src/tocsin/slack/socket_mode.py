@@ -1,4 +1,4 @@
-"""Socket Mode: two connections, their URLs, and a watch that notices a lost one."""
+"""Socket Mode receiver: two connections, their URLs, and pings that notice a lost one."""
 
 from __future__ import annotations
 
@@ -23,28 +23,29 @@ from tocsin.slack.context import Delivery
 from tocsin.slack.web_api import asked, told
 from tocsin.workflows.retry import best_effort
 
-# One connection of Socket Mode: what comes in on it is answered on it, and a dead one is found out.
+log = structlog.get_logger()
+
+# One connection. A payload is answered on the connection that it came in on.
 
 PING_SECONDS, PONG_SECONDS = 3.0, 2.0
-"""A connection that has silently died is noticed when a pong is two seconds late, so within five seconds."""
+"""Seconds between pings, and for a pong: a connection that has silently died is noticed within five."""
 
 GLANCE_SECONDS = 0.1
 STEADY_SECONDS = 5.0
-"""A connection that goes sooner than this, and unannounced, counts as one more failure."""
+"""Seconds within which the unannounced end of a connection counts as one more failure."""
 
 LINGER_SECONDS = 60.0
-"""How long a connection that was replaced is kept for Slack to end it.
+"""Seconds for which a replaced connection is kept, for Slack to end it.
 
-What Slack sends while we hang up could not be answered where it was asked; Slack itself ends a connection
-some ten seconds after its warning.
+What Slack sends while the bot hangs up could not be answered on the same connection; Slack itself ends a
+connection some ten seconds after its warning.
 """
 
 ANSWER_SECONDS = 3.0
 PLANNED = frozenset({"warning", "refresh_requested"})
-"""Why Slack asks for a new connection every few hours, with nothing being wrong."""
+"""Slack's reasons for asking for a new connection every few hours, when nothing is wrong."""
 
 Elsewhere = Callable[[str], Awaitable[bool]]
-log = structlog.get_logger()
 
 
 class Connection:
@@ -59,11 +60,11 @@ class Connection:
         self.standing = False
         self.takes = True
         self.reason = ""
-        """Why Slack wants it replaced: `warning`, `refresh_requested` or another word of its own."""
+        """Slack's reason for replacing it, such as `warning` or `refresh_requested`; empty until then."""
         self.changed = asyncio.Event()
-        """Set when it came to stand, and again once it needs replacing."""
+        """Set once the connection is ready, and again once it needs replacing."""
         self.hurry = asyncio.Event()
-        """Set when it has been replaced, and Slack may not be waited for to end it."""
+        """Set if it has been replaced and must end now, without waiting for Slack to end it."""
         self.life = asyncio.create_task(self._live())
         self.life.add_done_callback(lambda _: self.changed.set())
 
@@ -73,7 +74,7 @@ class Connection:
 
     @property
     def was_short(self) -> bool:
-        """Whether it went at once, and not because Slack asked for a new one."""
+        """True if it ended soon, and not because Slack asked for a new one."""
         lived = asyncio.get_running_loop().time() - self._began
         return lived < STEADY_SECONDS and self.reason not in PLANNED
 
@@ -88,7 +89,7 @@ class Connection:
             async for frame in self._socket:
                 self._hear(frame)
         except ConnectionClosed:
-            # How it ended makes no difference: it is replaced.
+            # It is replaced, however it ended.
             return
         finally:
             pinging.cancel()
@@ -98,16 +99,16 @@ class Connection:
         while True:
             await asyncio.sleep(PING_SECONDS)
             answered = asyncio.create_task(self._answered_ping())
-            # When we were held up ourselves, time is up before what has come meanwhile is read.
+            # If this process was held up, the pong may have arrived in time but is yet to be read.
             for patience in (PONG_SECONDS, GLANCE_SECONDS):
                 await asyncio.wait({answered}, timeout=patience)
             if not answered.done():
-                # A closing handshake would wait for somebody who is gone.
+                # A closing handshake would wait for a peer that is gone.
                 self._socket.transport.abort()
                 return
 
     async def _answered_ping(self) -> None:
-        # A ping that cannot even be written is none: its connection is full of what nobody takes.
+        # If the peer reads nothing, the ping cannot be written; then waiting for it times out, too.
         with contextlib.suppress(ConnectionClosed):
             await (await self._socket.ping())
 
@@ -130,7 +131,7 @@ class Connection:
             task.add_done_callback(self._in_hand.discard)
 
     async def handle(self, envelope: Mapping[str, Any]) -> None:
-        """Have one payload answered; its delivery knows when the answer has been written."""
+        """Have Bolt answer one payload, and mark its delivery once the answer has been written."""
         async with best_effort("answer Slack"):
             delivery = Delivery()
             given = await answered(
@@ -150,7 +151,7 @@ class Connection:
                 log.warning("An answer could not be given: no connection to Slack is open.")
 
     async def send(self, answer: str) -> bool:
-        """Whether it could be written."""
+        """Send an answer. Returns False if the connection is closed."""
         try:
             await self._socket.send(answer)
         except ConnectionClosed:
@@ -158,14 +159,14 @@ class Connection:
         return True
 
     async def finish(self) -> None:
-        """Give the answers that are due, and close."""
+        """Send the answers that are due, and close."""
         if self._in_hand:
             await asyncio.wait(set(self._in_hand), timeout=ANSWER_SECONDS)
         await self._socket.close()
         await asyncio.wait({self.life})
 
     async def linger(self) -> None:
-        """Serve on until Slack ends it; end it ourselves if Slack does not, or when in a hurry."""
+        """Serve until Slack ends the connection; end it here if Slack does not, or once `hurry` is set."""
         hurried = asyncio.create_task(self.hurry.wait())
         ends: set[asyncio.Task[Any]] = {self.life, hurried}
         await asyncio.wait(ends, timeout=LINGER_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -174,13 +175,13 @@ class Connection:
 
 
 def _headers(envelope: Mapping[str, Any]) -> dict[str, str | Sequence[str]]:
-    """As HTTP mode has them (Slack, Events API: retries)."""
+    """Return the headers on retries, as HTTP mode has them (Slack, Events API: retries)."""
     known = {"x-slack-retry-num": "retry_attempt", "x-slack-retry-reason": "retry_reason"}
     return {header: str(envelope[name]) for header, name in known.items() if envelope.get(name) is not None}
 
 
 def _answer(envelope: Mapping[str, Any], answered: BoltResponse) -> str | None:
-    """What goes back to Slack; None for what it had better send again, or tell the person about."""
+    """Return the answer to send. Returns None if Slack had better retry, or tell the person of an error."""
     if answered.status != 200:
         log.warning("not answered", kind=envelope.get("type"), status=answered.status)
         return None
@@ -192,25 +193,24 @@ def _answer(envelope: Mapping[str, Any], answered: BoltResponse) -> str | None:
     return json.dumps(answer)
 
 
-# One-shot tickets for Socket Mode, and how long to pause between attempts to get connected.
+# URLs of connections, and the pause between attempts to connect.
 
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.5, 10.0, 1.7
 
 
 def pause_after(failures: int) -> float:
-    """Seconds until the next attempt: five failures take less than ten, and later ones ten each at most.
+    """Return the seconds until the next attempt: below ten for the first five in all, then ten each at most.
 
-    Jitter keeps those who lost Slack together from coming back together.
+    Jitter keeps apps that lost Slack together from coming back together.
     """
     longest = min(LONGEST_PAUSE, FIRST_PAUSE * GROWTH ** min(failures - 1, 20))
     return longest * random.uniform(0.5, 1.0)
 
 
 class Tickets:
-    """Tickets for one app, asked for one at a time.
+    """Source of connection URLs for one app, fetched one at a time.
 
-    Slack, apps.connections.open: limited to about one call a minute. What it asks with `Retry-After` is
-    waited out by everybody who wants a ticket.
+    Slack limits apps.connections.open to about one call a minute. Every caller waits out its `Retry-After`.
     """
 
     def __init__(self, client: AsyncWebClient, app_token: str) -> None:
@@ -220,7 +220,7 @@ class Tickets:
         self._opens_at = 0.0
 
     async def fetch(self) -> str:
-        """An address that is good for one connection. Raises Unavailable or SlackRefused."""
+        """Return a URL that is good for one connection. Raises Unavailable or SlackRefused."""
         loop = asyncio.get_running_loop()
         async with self._turn:
             await asyncio.sleep(self._opens_at - loop.time())
@@ -233,8 +233,7 @@ class Tickets:
             return told(answer, "url")
 
 
-# Socket Mode: two connections, each replaced before it goes where Slack gives notice, and at once where
-# not.
+# The receiver: two connections. Each is replaced before it ends if Slack gives notice, else at once.
 #
 # Slack, Using Socket Mode: an app may hold up to ten connections, any of them may be sent a payload, and
 # Slack ends each of them now and then, with a warning if it can.
@@ -247,22 +246,22 @@ LARGEST_ENVELOPE = 16 * 1024 * 1024
 
 
 class SocketDoor:
-    """Payloads come in over Socket Mode."""
+    """Receiver of payloads over Socket Mode."""
 
     def __init__(self, app: AsyncApp, app_token: str, web_client: AsyncWebClient) -> None:
         self._app = app
         self._tickets = Tickets(web_client, app_token)
         self._open: list[Connection] = []
-        """Every connection that has not ended, the oldest first; those to be replaced are among them."""
+        """Connections that have not ended, the oldest first, with those that are being replaced."""
         self._keeping: list[asyncio.Task[None]] = []
         self._lingering: dict[Connection, asyncio.Task[None]] = {}
         self._stood = asyncio.Event()
         self._refused: SlackRefused | None = None
 
     async def open(self) -> None:
-        """Connect, and stay connected until `close`; answers once the first connection stands.
+        """Connect, and stay connected until `close`; returns once the first connection is ready.
 
-        Raises SlackRefused when Slack does not take the token. Waits for as long as Slack cannot be reached.
+        Raises SlackRefused if Slack refuses the token. Waits for as long as Slack cannot be reached.
         """
         self._keeping = [asyncio.create_task(self._keep()) for _ in range(CONNECTIONS)]
         try:
@@ -275,13 +274,13 @@ class SocketDoor:
 
     @property
     def is_open(self) -> bool:
-        """Whether a connection stands, as far as its last ping has told."""
+        """True if a connection is ready, as far as its last ping has told."""
         return any(connection.standing for connection in self._open)
 
     async def close(self) -> None:
-        """Take nothing more, give the answers that are due within three seconds, and hang up.
+        """Take nothing more, send the answers that are due within three seconds, and hang up.
 
-        What comes in meanwhile stays without an answer, so that Slack can ask somebody else.
+        Payloads that come in meanwhile stay unanswered, so that Slack can send them to another process.
         """
         stopping = [*self._keeping, *self._lingering.values()]
         for connection in self._open:
@@ -292,7 +291,7 @@ class SocketDoor:
         await asyncio.gather(*(connection.finish() for connection in list(self._open)))
 
     async def _keep(self) -> None:
-        """One connection after the other; the next one stands before the last one is let go."""
+        """Hold one connection after another; the next one is ready before the last one is let go."""
         last: Connection | None = None
         short = 0
         while True:
@@ -306,7 +305,7 @@ class SocketDoor:
             last = connection
 
     async def _connected(self, failures: int) -> Connection:
-        """A connection that stands. Every attempt takes a fresh ticket, and no failure is the last."""
+        """Return a ready connection. Every attempt fetches a new URL, and attempts go on without end."""
         while True:
             if failures:
                 await asyncio.sleep(pause_after(failures))
@@ -320,7 +319,7 @@ class SocketDoor:
             failures += 1
 
     def _refuse(self, refusal: SlackRefused) -> None:
-        """Tell whoever waits for the first connection; later ones are tried again, as things get mended."""
+        """Pass a refusal of the first connection to `open`; log later ones, as their cause may be mended."""
         if not self._stood.is_set():
             self._refused = refusal
             self._stood.set()
@@ -334,7 +333,7 @@ class SocketDoor:
             proxy=None,
             compression=None,
             open_timeout=HELLO_SECONDS,
-            # Pings are our own: those of the library wait for a closing handshake with whom they have lost.
+            # `Connection` pings itself: after a missed pong the library waits for a closing handshake.
             ping_interval=None,
             close_timeout=CLOSE_SECONDS,
             max_size=LARGEST_ENVELOPE,
@@ -365,15 +364,15 @@ class SocketDoor:
             self._give_way()
 
     def _give_way(self) -> None:
-        """Have the oldest connection that was replaced end now: Slack allows ten in all."""
+        """End the oldest replaced connection now, since Slack allows ten in all."""
         oldest = next((waiting for waiting in self._lingering if not waiting.hurry.is_set()), None)
         if oldest is not None:
             oldest.hurry.set()
 
     async def _send_elsewhere(self, answer: str) -> bool:
-        """Over any connection that stands, for an answer whose own connection is gone.
+        """Send an answer over any ready connection, because its own has ended.
 
-        Slack does not say that it counts there; nothing else is left to try.
+        Slack does not say that it accepts this; nothing else is left to try.
         """
         for connection in list(self._open):
             if connection.standing and await connection.send(answer):

@@ -1,4 +1,4 @@
-"""One call of Slack's Web API: its time, its errors, and the sentence for each error."""
+"""Slack Web API client: rate limits, timeouts, and mapping of errors. Repeats a call only after a 429."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tocsin.slack.disclosure import SAYING_NOTHING, Disclosure
 from tocsin.slack.rate_limiter import Pace, Urgency
 from tocsin.workflows.command import behalf
 
-# What Slack's error codes mean to a person, and who can mend what they complain of.
+# Slack's error codes in words, with the person who can mend the cause.
 
 TOKEN = frozenset(
     {
@@ -31,10 +31,10 @@ TOKEN = frozenset(
         "token_revoked",
     }
 )
-"""Slack does not take our token any more: nothing can be done or said until the operator mends that."""
+"""Slack refuses our token: nothing can be done or said until the operator mends that."""
 
 UNREADABLE = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_too_long", "msg_blocks_too_long"})
-"""Slack, chat.postMessage: the message itself is at fault, and a plain one may pass."""
+"""The message itself is at fault, and a plain one may pass (Slack, chat.postMessage)."""
 
 _GONE = "Slack does not show that channel to Tocsin; invite Tocsin there, or check the channel's id"
 _POLICY = "this workspace does not allow apps to do that; a workspace owner can change it"
@@ -65,20 +65,20 @@ _MEANINGS = {
 
 
 def meaning(code: str, body: Mapping[str, Any]) -> str:
-    """Why Slack said no, without a full stop; empty for a code that we have no words for."""
+    """Return the reason why Slack refused, without a full stop; empty for a code that has no words here."""
     needed = str(body.get("needed") or "")
     return _MEANINGS.get(code, "").format(scope=f" ({needed})" if needed else "")
 
 
-# One call to Slack: made once, in its turn, and what may come back in place of an answer.
+# The client.
 #
-# The SDK repeats nothing by itself: it would post twice when an answer is lost. Who calls decides what may
-# be repeated, and is told whether the call may have arrived.
+# The SDK does not repeat calls: it would post twice if an answer is lost. The caller decides what may be
+# repeated, and is told if the call may have arrived.
 
 TIMEOUT_SECONDS = 10.0
 LONGEST_PAUSE = 300.0
 LOOKS = frozenset({"conversations_history", "conversations_replies"})
-"""Limited for a workspace as a whole, to one a minute for some apps (Slack, rate limits)."""
+"""Methods that are limited for a workspace as a whole, to one a minute for some apps (Slack, rate limits)."""
 BUSY = frozenset({"ratelimited", "rate_limited"})
 BROKEN = frozenset(
     {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"}
@@ -87,49 +87,49 @@ BROKEN = frozenset(
 Answer = Mapping[str, Any]
 Call = Callable[..., Coroutine[Any, Any, Any]]
 Noted = Callable[[str, str], None]
-"""Told of each call: Slack's name for the method, and `ok`, `limited`, `refused`, `unavailable` or `lost`."""
+"""Callback for each call: Slack's method name, and `ok`, `limited`, `refused`, `unavailable` or `lost`."""
 
 
 def open_session(seconds: float = TIMEOUT_SECONDS) -> aiohttp.ClientSession:
-    """One session for the whole process, so that Slack calls share their connections."""
+    """Open the one session of the process, so that all calls to Slack share their connections."""
     timeout = aiohttp.ClientTimeout(total=seconds)
     return aiohttp.ClientSession(timeout=timeout, json_serialize=as_json, trust_env=False)
 
 
 def as_json(sent: Any) -> str:
-    """What is sent to Slack, as JSON; a form is written down five times as fast as by Python's own `json`."""
+    """Return the JSON that is sent to Slack; for a form this is five times as fast as Python's own `json`."""
     try:
         return to_json(sent).decode()
     except ValueError:
-        # Half a surrogate pair has no UTF-8; Python's own writes it as it came.
+        # Half a surrogate pair has no UTF-8; Python's own `json` escapes it.
         return json.dumps(sent)
 
 
 def web_client(session: aiohttp.ClientSession, *, token: str | None, base_url: str) -> AsyncWebClient:
     base = base_url if base_url.endswith("/") else f"{base_url}/"
-    # Without a level of its own the SDK takes its logger for one that wants every call in full, and writes
-    # down all that is sent and answered before it finds that nobody listens.
+    # Without a level of its own, the SDK takes its logger to be at DEBUG, and formats each request and
+    # response in full before they are dropped.
     (quiet := logging.getLogger("slack_sdk.web.async_client")).setLevel(logging.WARNING)
     client = AsyncWebClient(token=token, base_url=base, session=session, retry_handlers=[], logger=quiet)
-    # The SDK takes a proxy from the environment where it is given none (AsyncBaseClient, `proxy`).
+    # The SDK takes a proxy from the environment if it is given none (AsyncBaseClient, `proxy`).
     client.proxy = None
     return client
 
 
 Check = Callable[[Disclosure], Awaitable[None]]
-"""Asks the gate. Raises Withheld and Unavailable."""
+"""Callable that asks the gate. Raises Withheld and Unavailable."""
 
 
 async def _closed(about: Disclosure) -> None:
-    """A gate that nothing of an incident passes."""
+    """Refuse every disclosure of an incident."""
     if about.incidents:
         raise Withheld("Nobody is known here who may read it.")
 
 
 class Calls:
-    """All calls of one workspace; `noted` hears how each ended.
+    """Client for all calls of one workspace; `noted` is told how each ended.
 
-    Nothing of an incident is sent before there is a gate to ask.
+    Nothing about an incident is sent until the gate is set.
     """
 
     def __init__(self, noted: Noted = lambda method, outcome: None) -> None:
@@ -137,9 +137,9 @@ class Calls:
         self._noted = noted
         self.check: Check = _closed
         self.trouble = ""
-        """Why Slack takes no call of ours any more; empty when it does."""
+        """Reason why Slack refuses every call of the bot; empty if it does not."""
         self.closed = ""
-        """Why nothing is asked of Slack at all; empty when something is."""
+        """Reason why Slack is not called at all; empty if it is."""
 
     async def make(
         self,
@@ -149,11 +149,11 @@ class Calls:
         about: Disclosure | None = None,
         **arguments: Any,
     ) -> Answer:
-        """Make one call in its turn; a limit of Slack's makes it wait.
+        """Make one call when its turn comes, and again after each 429.
 
-        `about` is what it carries; the gate is asked when the turn has come. Raises as `once` does, but waits
-        for the operator (Unavailable) where Slack refuses our token: what was declared is not given up for
-        that.
+        `about` is what it discloses; the gate is asked when the turn has come. Raises the errors of `once`,
+        but Unavailable if Slack refuses our token: a declaration waits until the operator has mended that,
+        instead of being given up.
         """
         given = {name: value for name, value in arguments.items() if value is not None}
         lane = (method.__name__, None if method.__name__ in LOOKS else given.get("channel"))
@@ -169,9 +169,9 @@ class Calls:
             raise Unavailable(self.trouble) from refusal
 
     async def once(self, method: Call, *, about: Disclosure | None = None, **arguments: Any) -> Answer:
-        """Make one call at once, if its readers may read what it carries (`about`).
+        """Make one call now, if its readers may see what it discloses (`about`).
 
-        Raises Unavailable, OutcomeUnknown or SlackRefused, and Withheld where they may not.
+        Raises Unavailable, OutcomeUnknown or SlackRefused, and Withheld if they may not see it.
         """
         if self.closed:
             raise Unavailable(self.closed)
@@ -186,7 +186,7 @@ class Calls:
         return answer
 
     async def judge(self, about: Disclosure | None, method: str) -> None:
-        """Ask the gate. Raises Withheld and Unavailable, and TypeError where nothing says what is carried."""
+        """Ask the gate. Raises Withheld and Unavailable, or TypeError if a needed disclosure is missing."""
         if about is None:
             if method not in SAYING_NOTHING:
                 raise TypeError(f"{method} may carry something of an incident, and does not say so")
@@ -194,12 +194,12 @@ class Calls:
         try:
             await self.check(about)
         except Unavailable as error:
-            # How long somebody else asks us to wait is no limit of Slack's.
+            # The backend's `retry_after` must not be taken for a limit of Slack's.
             raise Unavailable(str(error)) from error
 
 
 def name_of(method: Call) -> str:
-    """Slack's name of a method: the SDK writes its dots as underscores."""
+    """Return Slack's name of a method, which the SDK writes with underscores instead of dots."""
     return method.__name__.replace("_", ".")
 
 
@@ -219,7 +219,7 @@ async def asked(method: Call, **arguments: Any) -> Answer:
         raise _refusal(name_of(method), error) from error
     except aiohttp.ClientConnectorError as error:
         raise Unavailable("Slack cannot be reached.") from error
-    # The SDK takes every answer for an object, and trips over one that is none.
+    # The SDK expects a JSON object, and raises one of these for anything else.
     except (TimeoutError, aiohttp.ClientError, ValueError, AttributeError, TypeError) as error:
         raise OutcomeUnknown("Slack's answer was lost.") from error
     if not isinstance(answer.data, dict):
@@ -228,7 +228,7 @@ async def asked(method: Call, **arguments: Any) -> Answer:
 
 
 def told(answer: Answer, *path: str) -> str:
-    """A value that Slack's answer must have. Raises OutcomeUnknown where it has none."""
+    """Return a value that Slack's answer must have. Raises OutcomeUnknown if it is missing."""
     found: Any = answer
     for key in path:
         found = found.get(key) if isinstance(found, dict) else None
@@ -239,7 +239,7 @@ def told(answer: Answer, *path: str) -> str:
 
 def _refusal(method: str, error: SlackApiError) -> SlackRefused | Unavailable:
     response: Any = error.response
-    # A body that is no JSON leaves aiohttp's own response here, which names its status otherwise.
+    # If the body is not JSON, this is aiohttp's response, which has `status` instead.
     status = getattr(response, "status_code", None) or getattr(response, "status", None) or 200
     body = getattr(response, "data", response)
     body = body if isinstance(body, dict) else {}
@@ -253,7 +253,7 @@ def _refusal(method: str, error: SlackApiError) -> SlackRefused | Unavailable:
 
 
 def _seconds(asked_for: Any) -> float:
-    """How long to pause: as Slack says in whole seconds, one where it says nothing that can be used."""
+    """Return the seconds to pause: as Slack says, within limits, or one if it says nothing usable."""
     try:
         seconds = float(asked_for)
     except (TypeError, ValueError):

@@ -1,1 +1,1 @@
-"""What people see in Slack and what they filled in: pure functions, without a word to the network."""
+"""Block Kit views and message texts, and readers of what people submitted. Pure functions without I/O."""

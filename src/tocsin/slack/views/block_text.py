@@ -1,4 +1,4 @@
-"""Blocks of any kind and rich text, read into lines (Slack, Block Kit reference)."""
+"""Text of Block Kit blocks and of rich text, as lines (Slack, Block Kit reference)."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from tocsin.slack.views.mrkdwn import (
     split,
 )
 
-# Rich text, as people write it in Slack, read into lines (Slack, rich text block).
+# Rich text to lines (Slack, rich text block).
 
 Json = Mapping[str, Any]
 
 
 def dicts(value: object) -> list[dict[str, Any]]:
-    """The objects in a list; none where it is no list."""
+    """Return the dictionaries in a list; empty if `value` is not a list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def of_rich_text(element: Json, names: Names) -> Iterator[Line]:
-    """Lines of a section, a list, a quotation or code."""
+    """Yield the lines of a rich text section, list, quote or preformatted block."""
     kind, parts = element.get("type"), dicts(element.get("elements"))
     if kind == "rich_text_list":
         yield from _of_list(element, parts, names)
@@ -45,12 +45,12 @@ def of_rich_text(element: Json, names: Names) -> Iterator[Line]:
 
 
 def _of_list(element: Json, parts: list[dict[str, Any]], names: Names) -> Iterator[Line]:
-    """Slack, rich_text_list: `indent` is its depth, `offset` the items that were counted before."""
+    """Yield a list's lines (Slack, rich_text_list: `indent` is its depth, `offset` the items before it)."""
     deep, before = (_whole(element.get(key)) for key in ("indent", "offset"))
     for number, item in enumerate(parts, before + 1):
         mark = f"{number}. " if element.get("style") == "ordered" else "• "
         if item.get("type") == "rich_text_list":
-            # Slack says how deep a list is by its indent, never by a list within a list.
+            # Slack expresses nesting by `indent`, never by a list within a list.
             continue
         for line in of_rich_text(item, names):
             yield line._replace(mark="    " * min(deep, 8) + mark)
@@ -84,17 +84,17 @@ def _of_piece(piece: Json, names: Names) -> Span:
 
 
 def _picture(code: object) -> str:
-    """An emoji from its code points, such as `1f6a8` or `1f44d-1f3fd`."""
+    """Return the emoji for code points such as `1f6a8` or `1f44d-1f3fd`; empty if they are not valid."""
     try:
         return "".join(chr(int(point, 16)) for point in str(code or "").split("-") if point)
     except (ValueError, OverflowError):
         return ""
 
 
-# Blocks of any kind, read into lines (Slack, Block Kit reference).
+# Blocks of any type to lines (Slack, Block Kit reference).
 
 BODY, DETAIL, ASIDE = 0, 2, 3
-"""Ranks: what the message says, what it says more exactly, and what stands beside it."""
+"""Ranks of lines: the text itself, its details, and small print beside it. The lowest names the message."""
 
 _DEEPEST = 12
 _SPOKEN = (
@@ -105,11 +105,11 @@ _CONTROL = re.compile(
     r"divider|actions|context_actions|input|share_shortcut|file|(?:.*_)?(?:button|buttons|select|input)"
     r"|overflow|checkboxes|(?:date|time|datetime)picker"
 )
-"""What is there to be pressed or filled in says nothing."""
+"""Types of blocks and elements that people press or fill in; they are skipped, since they hold no message."""
 
 
 def of_blocks(blocks: object, names: Names) -> Iterator[Line]:
-    """Lines of all the blocks, as they stand."""
+    """Yield the lines of all blocks, in order."""
     for block in dicts(blocks):
         yield from _of_block(block, names, 0)
 
@@ -126,7 +126,7 @@ def _of_block(block: Json, names: Names, deep: int) -> Iterator[Line]:
 
 
 def _of_shape(block: Json, names: Names, deep: int) -> Iterator[Line]:
-    """A block that is not known by its type: whatever in it is a text, a block or a list of these."""
+    """Yield the lines of a block of unknown type: of every text, block or list of these in it."""
     for key in _SPOKEN:
         said = block.get(key)
         if key == "fields":
@@ -143,7 +143,7 @@ def _of_shape(block: Json, names: Names, deep: int) -> Iterator[Line]:
 
 
 def of_text(text: object, names: Names) -> list[Line]:
-    """Lines of a text object, or of a text alone."""
+    """Return the lines of a text object, or of a bare string, which is read as mrkdwn."""
     if isinstance(text, str):
         return of_mrkdwn(text, names)
     if not isinstance(text, dict):
@@ -155,7 +155,7 @@ def of_text(text: object, names: Names) -> list[Line]:
 
 
 def pair(title: str, value: list[Line], names: Names) -> list[Line]:
-    """`Service: checkout-api`: what a field is about, and its value, on one line."""
+    """Return a field's title and value: on one line (`Service: api`) unless the value is code or a list."""
     heads = of_mrkdwn(title, names)
     if not heads:
         return [line._replace(rank=DETAIL) for line in value]
@@ -168,7 +168,11 @@ def pair(title: str, value: list[Line], names: Names) -> list[Line]:
 
 
 def _of_field(field: Json, names: Names) -> list[Line]:
-    """A field of a section: its first line is what it is about, where it is bold or stands over one value."""
+    """Return the lines of a section's field.
+
+    The first line is its title if it is bold, if it ends with a colon, or if it is plain text above exactly
+    one other line.
+    """
     said = str(field.get("text") or "")
     title, _, value = said.strip().partition("\n")
     bare = re.fullmatch(r"\s*\*+([^*\n]+?)\*+:?\s*|([^\n]{1,60}:)\s*", title)
@@ -191,7 +195,7 @@ def _of_rich_text_block(block: Json, names: Names) -> Iterator[Line]:
 
 
 def _of_context(block: Json, names: Names) -> Iterator[Line]:
-    """Small print: what stands in it side by side is one line, its pictures left out."""
+    """Yield a context block as one line of small print, without its images."""
     said: list[Span] = []
     for element in dicts(block.get("elements")):
         if element.get("type") == "image":
@@ -222,7 +226,7 @@ def _of_table(block: Json, names: Names) -> Iterator[Line]:
 
 
 def _of_rows(rows: object, names: Names) -> Iterator[Line]:
-    """Each row on a line, its cells side by side."""
+    """Yield each table row as one line, with ` | ` between the cells."""
     for row in rows if isinstance(rows, list) else []:
         cells = row.get("cells") if isinstance(row, dict) else row
         said = [
@@ -243,7 +247,7 @@ def _of_cell(cell: object, names: Names) -> Iterator[Line]:
 
 
 def _of_call(block: Json, names: Names) -> Iterator[Line]:
-    """Slack, call block: what is known of the call is under its version."""
+    """Yield the name and the link of a call (Slack, call block: its details are under a version key)."""
     call = block.get("call")
     versions = dicts(list(call.values())) if isinstance(call, dict) else []
     for version in versions[:1]:

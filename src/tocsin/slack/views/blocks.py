@@ -29,41 +29,41 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.model import Form, Incident
 
-# How Slack spells things: escaping, inputs, and what somebody chose in one.
+# Escaping, block builders, and readers of the submitted state.
 
 OPTION_LIMIT = 75
 """Characters of an option's text and of its description (Slack, option object)."""
 
 HINT_LIMIT = 200
-"""Characters of a hint: Slack takes 2000, but 250 KB for a whole view, and few are read at 3 a.m."""
+"""Characters of a hint. Slack allows 2000, but 250 KB for a whole view; at 3 a.m. few people read more."""
 
 OPTIONS_LIMIT = 100
-"""Options of one select menu; beyond that it must be an external select (Slack, select menu element)."""
+"""Options of one static select; with more it must be an external select (Slack, select menu element)."""
 
 SECTION_LIMIT = 3000
 """Characters of a section's text (Slack, section block)."""
 
 Choice = tuple[str, str, str]
-"""An option's value, its text and its description."""
+"""Value, text and description of an option."""
 
 
 def escape(text: str) -> str:
-    """Text that no reader can mistake for a mention or a link (Slack, escaping text)."""
+    """Escape the three characters that Slack could read as a mention or a link (Slack, escaping text)."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def shortened(text: str, limit: int) -> str:
-    """At most `limit` characters, the last one an ellipsis where something was cut off."""
+    """Return at most `limit` characters, the last one an ellipsis if something was cut off."""
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
 def link(url: str | None, text: str) -> str:
-    """`text` as a link in mrkdwn, or as plain words where there is no address."""
+    """Return `text` as a mrkdwn link, or as escaped text if there is no URL."""
     return f"<{escape(url).replace('|', '%7C')}|{escape(text)}>" if url else escape(text)
 
 
 def moment(at: datetime) -> str:
-    """A date token: each reader sees their own zone (Slack, date formatting)."""
+    """Return a date token, which Slack shows in each reader's own time zone (Slack, date formatting)."""
     stamp = int(at.timestamp())
     return f"<!date^{stamp}^{{date_short_pretty}} at {{time}}|{at:%Y-%m-%d %H:%M} UTC>"
 
@@ -73,7 +73,7 @@ def plain(text: str) -> PlainTextObject:
 
 
 def paragraph(mrkdwn: str) -> SectionBlock:
-    """A paragraph of mrkdwn, in which all that people wrote is escaped already."""
+    """Build a section of mrkdwn. What people wrote in it must be escaped already."""
     return SectionBlock(text=MarkdownTextObject(text=mrkdwn, verbatim=True), expand=True)
 
 
@@ -153,9 +153,10 @@ def select_input(
     hint: str = "",
     placeholder: str = "Choose one",
 ) -> Block:
-    """A select menu; one with more than 100 choices, or `searched`, is searched as people type.
+    """Build a select menu. With more than 100 choices, or with `searched`, it is an external select.
 
-    Of a searched one only the choices that were chosen need be known.
+    Slack asks the bot for the options of an external select as people type, so `choices` need only contain
+    those that are chosen.
     """
     wanted = set(chosen)
     picked = [option(*choice) for choice in choices if choice[0] in wanted]
@@ -177,7 +178,7 @@ def select_input(
 
 
 def found(choices: Iterable[Choice], query: str) -> list[Option]:
-    """The first 100 choices that contain every word of the query (Slack, block suggestions)."""
+    """Return the first 100 choices whose text contains every word of the query (Slack, block suggestions)."""
     words = query.casefold().split()
     matching = (choice for choice in choices if all(word in choice[1].casefold() for word in words))
     return [option(*choice) for choice, _ in zip(matching, range(OPTIONS_LIMIT), strict=False)]
@@ -187,7 +188,7 @@ State = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
 def submitted(state: State, field: str) -> tuple[str, ...]:
-    """What somebody entered or chose in the field's input, whatever kind of input it is; () when empty."""
+    """Return the values entered or chosen in a field's input of any type; () if it is empty."""
     entered = state.get(field, {}).get(field) or {}
     for name in ("value", "selected_user", "selected_conversation", "selected_channel", "selected_date"):
         if entered.get(name):
@@ -199,7 +200,7 @@ def submitted(state: State, field: str) -> tuple[str, ...]:
 
 
 def labelled(state: State) -> dict[str, str]:
-    """What was chosen in searched selects, by value: Slack sends each choice with its text."""
+    """Return the labels of choices in external selects, by value; Slack sends each choice with its text."""
     found = {}
     for field, elements in state.items():
         entered = elements.get(field) or {}
@@ -216,12 +217,12 @@ def _listed(value: object) -> list[Any]:
 
 
 def one(state: State, field: str) -> str:
-    """What was entered in the field; an empty string when nothing was."""
+    """Return the first value entered in a field; an empty string if there is none."""
     return next(iter(submitted(state, field)), "")
 
 
 def sections_of(lines: Iterable[str]) -> Iterator[str]:
-    """Join the lines into as few texts as they fit into, each for one section block."""
+    """Join the lines into as few texts as possible, each short enough for one section block."""
     text = ""
     for line in lines:
         if len(text) + len(line) + 1 > SECTION_LIMIT:
@@ -231,23 +232,23 @@ def sections_of(lines: Iterable[str]) -> Iterator[str]:
     yield text
 
 
-# What has its JSON at hand: a form stays the same, a card is shown in many places, and the SDK is slow.
+# Caches of rendered Block Kit JSON.
 #
-# It looks at every name of every object to check it (slack_sdk, `JsonObject.validate_json`), for
-# milliseconds.
+# slack_sdk validates every attribute of every object (`JsonObject.validate_json`), which takes milliseconds
+# for each view. A form rarely changes, and the same card is posted to many places.
 
 T = TypeVar("T", Form, Incident)
 Json = dict[str, Any]
 KEPT = 8
 CARDS_KEPT = 64
-"""More than are declared or changed at one time."""
+"""Cards in the cache: more than are declared or changed at the same time."""
 
 
 class ReadyView(View):
-    """A view that is its JSON."""
+    """View that is given as rendered JSON."""
 
     def __init__(self, json: Json) -> None:
-        # Its parts are in the JSON alone; the SDK would look at each of them.
+        # The SDK's constructor would parse and validate every block, so it is not called.
         self._json = json
 
     def to_dict(self, *_: Any) -> Json:
@@ -255,7 +256,7 @@ class ReadyView(View):
 
 
 class ReadyBlock(Block):
-    """A block that is its JSON."""
+    """Block that is given as rendered JSON."""
 
     def __init__(self, json: Json) -> None:
         super().__init__(type=json["type"], block_id=json.get("block_id"))
@@ -266,7 +267,7 @@ class ReadyBlock(Block):
 
 
 class Same(Generic[T]):
-    """A form or an incident as a key: the same object, whatever is in it. Nobody changes either."""
+    """Cache key that compares a form or an incident by identity; neither is ever changed in place."""
 
     def __init__(self, thing: T, draw: Callable[..., Any]) -> None:
         self.thing: T = thing
@@ -281,14 +282,14 @@ class Same(Generic[T]):
 
 @lru_cache(maxsize=KEPT)
 def blank(form: Same[Form], expanded: bool) -> Json:
-    """The JSON of a form with nothing in it; made once for each form that the backend gives out."""
+    """Return the JSON of an empty form, rendered once for each form object that the backend returns."""
     json: Json = form.draw(form.thing, expanded).to_dict()
     return json
 
 
 @lru_cache(maxsize=CARDS_KEPT)
 def drawn(incident: Same[Incident]) -> tuple[Block, ...]:
-    """The blocks of a card; made once, however many places the incident is shown in."""
+    """Return the blocks of a card, rendered once however many places show the incident."""
     return tuple(ReadyBlock(block.to_dict()) for block in incident.draw(incident.thing))
 
 
@@ -300,7 +301,7 @@ def filled_in(
     above: Sequence[Block],
     below_name: Sequence[Block],
 ) -> View:
-    """A blank form with texts in its inputs, and blocks above it all and below the name."""
+    """Return a blank form with texts in its inputs, and with blocks at the top and below the name."""
     blocks: list[Json] = [block.to_dict() for block in above]
     for block in form["blocks"]:
         text = texts.get(block.get("block_id", ""))

@@ -25,7 +25,7 @@ from tocsin.incidents.validation import in_words
 from tocsin.slack.views.blocks import Same, drawn, escape, link, moment, option, plain, shortened
 from tocsin.slack.views.mrkdwn import FENCE, called
 
-# The incident's card: one function, the same card everywhere.
+# The incident's card, the same wherever it is posted.
 
 _Text = RichTextElementParts.Text
 _Link = RichTextElementParts.Link
@@ -33,9 +33,9 @@ QUOTE_LIMIT = 500
 """Characters of the summary that the card shows; the incident's page has all of it."""
 
 WORD_LIMIT = 150
-"""Characters of a name that somebody else gave: a severity's, say, or a person's."""
+"""Characters of a name that comes from elsewhere, such as a severity's or a person's."""
 
-# What an id of Slack's looks like (Slack, object types); anything else in its place is only text.
+# Shapes of Slack's ids (Slack, object types). Anything else is shown as text, never as a mention.
 _PERSON = re.compile(r"[UW][A-Z0-9]{1,30}")
 _CHANNEL = re.compile(r"[CGD][A-Z0-9]{1,30}")
 
@@ -44,9 +44,9 @@ _BOLD = RichTextElementParts.TextStyle(bold=True)
 
 
 def card(incident: Incident) -> list[Block]:
-    """Reference, permalink and channel, severity, status, lead, and who declared it.
+    """Build the card: reference, permalink, channel, severity, status, lead and reporter.
 
-    What people wrote goes into plain text elements, where nothing can become a mention or a link.
+    Text that people wrote is in plain text elements, which can become neither a mention nor a link.
     """
     return list(drawn(Same(incident, _card)))
 
@@ -57,7 +57,7 @@ def _card(incident: Incident) -> list[Block]:
 
 
 def _buttons(incident: Incident) -> list[InteractiveElement]:
-    """What is pressed most; the rest is in the menu, and what has ended can only be opened again."""
+    """Return the most used buttons and a menu with the rest; *Reopen* and *Export* once it has ended."""
     page = (
         [ButtonElement(action_id="open_incident", text=plain("Open incident"), url=incident.permalink)]
         if incident.permalink
@@ -73,7 +73,7 @@ def _buttons(incident: Incident) -> list[InteractiveElement]:
 
 
 def _menu(incident: Incident) -> OverflowMenuElement:
-    """At most five lines (Slack, overflow menu element)."""
+    """Build the menu of at most five options (Slack, overflow menu element)."""
     ends = {"close": "Close"}
     if incident.incident_status.category == "triage":
         ends = {"decline": "Decline: it is no incident", "merge": "Merge: it is part of another"}
@@ -83,7 +83,7 @@ def _menu(incident: Incident) -> OverflowMenuElement:
 
 
 def card_text(incident: Incident) -> str:
-    """What a notification and a screen reader say in place of the card."""
+    """Return the text that notifications and screen readers use in place of the card."""
     name = escape(shortened(incident.name, NAME_LIMIT))
     parts = [f"{_word(incident.reference)}: {name}", *marks(incident)]
     if incident.severity:
@@ -97,12 +97,12 @@ def card_text(incident: Incident) -> str:
 
 
 def marks(incident: Incident) -> list[str]:
-    """What must be seen at a glance: that it is private, or only a test."""
+    """Return the labels of a private incident and of a test, which must be seen at a glance."""
     return [":lock: Private"] * incident.is_private + [":test_tube: Test"] * (incident.mode == "test")
 
 
 def person(who: Person | None) -> str:
-    """A person in mrkdwn: mentioned by id, else by the name we know."""
+    """Return a person as mrkdwn: a mention if their Slack id is known, else their name."""
     if who is None:
         return "Nobody yet"
     if who.slack_user_id and _PERSON.fullmatch(who.slack_user_id):
@@ -111,7 +111,7 @@ def person(who: Person | None) -> str:
 
 
 def channel(incident: Incident) -> str:
-    """The incident's channel as a link in mrkdwn; empty where it has none."""
+    """Return the incident's channel as a mrkdwn link; empty if it has none."""
     if _CHANNEL.fullmatch(incident.slack_channel_id):
         return f"<#{incident.slack_channel_id}>"
     return _word(f"#{incident.slack_channel_name}") if incident.slack_channel_name else ""
@@ -122,7 +122,7 @@ def _word(text: str) -> str:
 
 
 def name_block(incident: Incident) -> RichTextBlock:
-    """The incident's name alone."""
+    """Build a block with the incident's name alone."""
     return RichTextBlock(
         elements=[RichTextSectionElement(elements=[_Text(text=_name(incident), style=_BOLD)])]
     )
@@ -133,7 +133,7 @@ def _name(incident: Incident) -> str:
 
 
 def facts_line(incident: Incident) -> str:
-    """The card in one line of mrkdwn, for where the reader has the rest before their eyes."""
+    """Return the card's facts in one line of mrkdwn, for places that show the name and the link already."""
     said = [*marks(incident), *([_word(incident.severity.name)] if incident.severity else [])]
     lead = f"Lead: {person(incident.lead)}" if incident.lead else "No lead yet"
     return " · ".join([*said, _word(incident.incident_status.name), lead])
@@ -155,14 +155,14 @@ def _title(incident: Incident) -> RichTextBlock:
 
 
 def _quoted(incident: Incident) -> str:
-    """The summary as it stands in a quote: without marks of its own, nor what the card says elsewhere."""
+    """Return the summary without quote marks, fences, and what the card shows elsewhere."""
     lines = incident.summary.splitlines()
     if incident.source and incident.source.permalink and lines:
         lines[-1] = lines[-1].removesuffix(incident.source.permalink).rstrip()
     lines = [line for line in (_UNQUOTED.sub("", line) for line in lines) if line.strip() != FENCE.read]
     if lines and incident.name in {lines[0], called(lines[0].replace("`", ""))}:
         lines = lines[1:]
-        # Where the name is the whole message, only its author is left, and a click away.
+        # If the name is the whole message, only the author would be left, and the source link leads there.
         lines = [] if len(lines) == 1 and lines[0].startswith("—") else lines
     return "\n".join(lines).strip(" \n")
 
@@ -180,7 +180,7 @@ def _facts(incident: Incident) -> SectionBlock:
 
 
 def unknown_people(incident: Incident) -> list[str]:
-    """Who was to have a part in it and has none, since the backend does not know them."""
+    """Return a sentence on people who could not get their role because the backend does not know them."""
     named = in_words(person(Person(slack_user_id=who)) for who in incident.strangers)
     return [f"{named} could not be given a role: not known where incidents are kept."] if named else []
 
@@ -192,7 +192,7 @@ def _declared_by(incident: Incident) -> str:
     return " · ".join([*marks(incident), *said, *unknown_people(incident)])
 
 
-# What an incident's channel says of itself: topic, purpose and bookmark.
+# The channel's topic, purpose and bookmark.
 
 TOPIC_LIMIT = 250
 """Characters of a topic or a purpose (Slack, conversations.setTopic and setPurpose: `too_long`)."""
@@ -211,7 +211,7 @@ def purpose(incident: Incident) -> str:
 
 
 def is_purpose_of(incident: Incident, said: str) -> bool:
-    """Whether a channel's purpose was written for this incident; Slack may mark up the rest of it."""
+    """True if a channel's purpose was written for this incident. Slack may mark up all but its beginning."""
     return said.startswith(f"{incident.reference}:")
 
 
@@ -220,7 +220,7 @@ def bookmark_title(incident: Incident) -> str:
 
 
 def _fitting(text: str) -> str:
-    """Escaped, and cut so that the escaped text fits."""
+    """Return the text escaped, cut so that the escaped text fits into the limit."""
     room = TOPIC_LIMIT
     while len(said := escape(shortened(text, room))) > TOPIC_LIMIT:
         room -= 10

@@ -1,4 +1,4 @@
-"""The ends of an incident: closed, reopened, declined, merged, declared by mistake, or made private."""
+"""Forms that close, reopen, decline, cancel, merge or make an incident private."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tocsin.slack.views.metadata import Errand, errand_modal, heading, lacking
 
 CALLBACK_ID = "close"
 NAMED = 5
-"""Open actions and follow-ups that are named; more are counted."""
+"""Unfinished actions and follow-ups that are listed; more are only counted."""
 
 _WORDS = {
     "close": ("Close", "Close", "What resolved it", "What was wrong, and what put it right"),
@@ -46,7 +46,7 @@ def close_modal(
     message: str = "",
     trouble: str = "",
 ) -> View:
-    """What ends or begins it again, with a word why where one is useful; nothing in it is required."""
+    """Build the form of a verb that ends or reopens an incident. No field in it is required."""
     title, submit, label, placeholder = _WORDS[verb]
     errand = Errand(
         verb=verb, incident_id=incident.id, seen={"incident_status_id": incident.incident_status.id}
@@ -62,7 +62,7 @@ def close_modal(
 
 
 def still_open(unfinished: Sequence[FollowUp]) -> list[Block]:
-    """What is not done yet, named before somebody closes."""
+    """Build the list of actions and follow-ups that are not done yet, to be seen before closing."""
     if not unfinished:
         return []
     named = [f"• {escape(shortened(item.text, 150))}" for item in unfinished[:NAMED]]
@@ -73,7 +73,7 @@ def still_open(unfinished: Sequence[FollowUp]) -> list[Block]:
 
 
 def merge_modal(form: Form, incident: Incident, others: Sequence[Incident], *, trouble: str = "") -> View:
-    """Which open incident this one is part of."""
+    """Build the form that asks for the open incident that this one is part of."""
     errand = Errand(
         verb="merge", incident_id=incident.id, seen={"incident_status_id": incident.incident_status.id}
     )
@@ -90,5 +90,5 @@ def merge_modal(form: Form, incident: Incident, others: Sequence[Incident], *, t
 
 
 def read_close(state: State) -> str:
-    """The word why."""
+    """Return the reason that was given."""
     return one(state, "message")

@@ -1,4 +1,4 @@
-"""The declare form, and the views of what came of it."""
+"""The declare form, and the modals and messages that answer it."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ from tocsin.slack.views.blocks import (
 from tocsin.slack.views.card import channel, facts_line, name_block, person, unknown_people
 from tocsin.slack.views.metadata import FormContext
 
-# The declare form and its answers; a block's id is the name of the field in the request.
+# The declare form. A block's id is the name of the field in the request.
 
 CALLBACK_ID = "declare"
 ROLE = "incident_role_assignments."
 FIELD = "custom_field_entries."
 OPEN_SHOWN = 3
 OURS = frozenset({"name", "summary", "severity_id", "incident_type_id", "visibility", "mode", "more_fields"})
-"""Blocks of every form; what has another name and no prefix is a field of the backend's own."""
+"""Block ids of every form; any other id without a prefix is a field of the backend's own."""
 
 
 def declare_modal(
@@ -63,10 +63,11 @@ def declare_modal(
     trouble: str = "",
     opened: Sequence[Incident] = (),
 ) -> View:
-    """The form: what a responder knows at once on the first screen, the rest one button away.
+    """Build the declare form.
 
-    First the name, the severity, the summary, the lead, *private*, and whatever must be answered. `notice`
-    and `trouble` are mrkdwn above the name; `opened` are open incidents that this person may know of.
+    The first screen has the name, the severity, the summary, the lead, *private* and every required field;
+    the button *More fields* shows the rest. `notice` and `trouble` are mrkdwn above the name. `opened` are
+    open incidents that this person may see.
     """
     above: list[Block] = [paragraph(said) for said in (trouble, notice) if said]
     below_name, metadata = _open_now(opened), context.packed()
@@ -131,7 +132,7 @@ def _drawn(
 
 
 def _rest(form: Form, filled: DeclareRequest, *, expanded: bool) -> list[Block]:
-    """What is not on the first screen, or the button that shows it."""
+    """Return the fields that are not on the first screen, or the button that shows them."""
     more = _more(form, filled)
     if expanded:
         return [DividerBlock(), *more] if more else []
@@ -140,7 +141,7 @@ def _rest(form: Form, filled: DeclareRequest, *, expanded: bool) -> list[Block]:
 
 
 def _open_now(incidents: Sequence[Incident]) -> list[Block]:
-    """The latest of what is open, under the name, so that nobody declares it twice."""
+    """Build a line with the latest open incidents, so that the same incident is not declared twice."""
     if not incidents:
         return []
     named = [
@@ -162,7 +163,7 @@ def _more(form: Form, filled: DeclareRequest) -> list[Block]:
 
 
 def _age(form: Form) -> list[Block]:
-    """How old the choices are, where that matters."""
+    """Build a note on how old the choices are, if the backend could not be asked since."""
     if not form.is_old or form.as_of is None:
         return []
     said = f"Choices as of {moment(form.as_of)}: {escape(form.kept_by)} could not be asked since."
@@ -170,7 +171,7 @@ def _age(form: Form) -> list[Block]:
 
 
 def _questions(form: Form, filled: DeclareRequest, *, required: bool) -> list[Block]:
-    """The organisation's fields, then the backend's own, whose blocks have no prefix."""
+    """Return the inputs of the organisation's fields, then of the backend's own, whose ids have no prefix."""
     return [
         *(_asked(f, f"{FIELD}{f.id}", filled) for f in form.custom_fields if f.required is required),
         *(_asked(f, f.id, filled) for f in form.backend_fields if f.required is required),
@@ -231,7 +232,7 @@ def _private(form: Form, filled: DeclareRequest) -> list[Block]:
 
 
 def _asked(field: CustomField, name: str, filled: DeclareRequest) -> Block:
-    """The input for a field, with what was entered in it before."""
+    """Build the input of a field, filled with what was entered before."""
     entries = filled.custom_field_entries if name.startswith(FIELD) else filled.backend_entries
     entered = entries.get(field.id, ())
     optional, hint, value = not field.required, field.description, next(iter(entered), "")
@@ -256,18 +257,18 @@ def _asked(field: CustomField, name: str, filled: DeclareRequest) -> Block:
 
 
 def _known_choices(field: CustomField, entered: Sequence[str], labels: Mapping[str, str]) -> list[Choice]:
-    """What was chosen in a searched field, as it was called there."""
+    """Return the chosen options of an external select, with their labels as far as they are known."""
     known = {option.id: option.value for option in field.options}
     return [(chosen, known.get(chosen) or labels.get(chosen) or chosen, "") for chosen in entered]
 
 
 def field_choices(field: CustomField) -> list[Choice]:
-    """A select field's options in the order the organisation gave them."""
+    """Return a select field's options in the organisation's order."""
     return [(o.id, o.value, "") for o in sorted(field.options, key=lambda o: o.sort_key)]
 
 
 def read_declare(state: State) -> DeclareRequest:
-    """What was filled in, unchecked; fields that are not on the screen are empty."""
+    """Return the submitted form as a request, not validated; fields that are not on the screen are empty."""
     roles = {block.removeprefix(ROLE): one(state, block) for block in state if block.startswith(ROLE)}
     fields = {
         block.removeprefix(FIELD): submitted(state, block) for block in state if block.startswith(FIELD)
@@ -292,10 +293,10 @@ def _is_ours(block: str) -> bool:
 
 
 def named(text: str, words: str = "") -> DeclareRequest:
-    """The first line after the command as a name, and the other lines as the summary.
+    """Return a request with the first line after the command as its name, and the other lines as its summary.
 
-    `words` are the same text without the addresses behind a link's words, which no name needs. What does not
-    fit into a name, or is no part of it, is kept in the summary.
+    `words` is the same text without the addresses of links, which a name does not need. If the first line
+    does not fit into the name unchanged, the summary keeps the whole text.
     """
     lines = cleaned(text, lines=True)
     first, _, more = lines.partition("\n")
@@ -305,7 +306,7 @@ def named(text: str, words: str = "") -> DeclareRequest:
     return DeclareRequest(name=shortened(name, NAME_LIMIT), summary=shortened(summary, SUMMARY_LIMIT))
 
 
-# What a responder reads after the form: declared, saved, already there, or not declared.
+# Answers to the form: declared, saved, already declared, or not declared.
 
 
 def _answer(title: str, blocks: Sequence[Block], **more: Any) -> View:
@@ -313,14 +314,14 @@ def _answer(title: str, blocks: Sequence[Block], **more: Any) -> View:
 
 
 def declared_modal(incident: Incident, channel_name: str, trouble: Sequence[str] = ()) -> View:
-    """The outcome: reference, permalink, and the channel as a link or, until it is open, by its name."""
+    """Build the result: reference, permalink, and the channel as a link or, until it exists, by its name."""
     reference = link(incident.permalink, incident.reference)
     if incident.slack_channel_id:
         where = f"Carry on in {channel(incident)}."
     elif trouble:
         where = "It has no channel of its own yet."
     elif incident.is_private and not channel_name:
-        # Whoever opens it may open it where the bot cannot look, and then nothing more will be known here.
+        # A backend may create the private channel without the bot; then this modal never learns of it.
         where = "Its private channel is opened for its members; *Open incident* leads there."
     else:
         where = f"Its channel{f' *#{escape(channel_name)}*' if channel_name else ''} is being opened."
@@ -342,7 +343,7 @@ def _opening(url: str, words: str, style: str | None = None) -> ButtonElement:
 
 
 def saved_modal() -> View:
-    """The declaration is committed, and the backend has not answered yet."""
+    """Build the modal for a declaration that is committed, before the backend has answered."""
     said = (
         ":hourglass_flowing_sand: *Saved, still declaring.* Your declaration is safe and will be made once. "
         "This window changes as soon as it is through; you may also close it."
@@ -351,7 +352,7 @@ def saved_modal() -> View:
 
 
 def already_modal(incident: Incident, now: datetime, context: FormContext) -> View:
-    """The message has an incident already: open that one, or declare another on purpose."""
+    """Build the modal for a message that already has an incident: open that one, or declare another."""
     reference = link(incident.permalink, incident.reference)
     when = ago(incident.created_at, now)
     said = f"*{reference}*, declared by {person(incident.creator)} {when} from this message."
@@ -371,7 +372,7 @@ def already_modal(incident: Incident, now: datetime, context: FormContext) -> Vi
 
 
 def loading_modal(context: FormContext) -> View:
-    """What opens while the form's choices are still being fetched."""
+    """Build the modal that is shown while the form's choices are being fetched."""
     return _answer(
         "Declare an incident",
         [paragraph(":hourglass_flowing_sand: Fetching the form…")],
@@ -380,29 +381,30 @@ def loading_modal(context: FormContext) -> View:
 
 
 def sorry_modal(title: str, sentence: str) -> View:
-    """Something did not work, in plain words."""
+    """Build a modal that says in plain words what went wrong."""
     return _answer(title, [paragraph(f":warning: {escape(sentence)}")])
 
 
 def refused_message(name: str, sentence: str, key: str) -> tuple[str, list[Block]]:
-    """A refusal that came when nobody was looking any more, and the way back to the form."""
+    """Build the message for a refusal that came after the modal was answered, with a button to the form."""
     said = f":warning: *{escape(name)}* was not declared: {escape(sentence)} Nothing you typed is lost."
     button = ButtonElement(action_id="fix_and_send", text=plain("Fix and send"), value=key, style="primary")
     return said, [paragraph(said), ActionsBlock(block_id="refused", elements=[button])]
 
 
-# What somebody reads whose form Slack did not open, with a button that opens it as it would have been.
+# The message to a person whose form Slack did not open, with a button that opens it again.
 
 MOST_SHOWN = 2900
-"""Characters of what was typed that are shown (Slack, section block: 3000)."""
+"""Characters of the typed text that the message shows (Slack, section block: 3000)."""
 
 
 def unopened_message(
     why: str, typed: str, context: FormContext, again: tuple[str, str] | None = None
 ) -> tuple[str, list[Block]]:
-    """`context` has the name and the summary that the form is to be filled with; `typed` is shown.
+    """Build the message that a form could not be opened, with a button to open it.
 
-    With `again`, the action and the value of a button that was pressed, that one is offered again.
+    `context` has the name and the summary that the form will be filled with; `typed` is shown in the message.
+    `again` is the action and the value of the button that the person pressed, to be offered again.
     """
     said = f":warning: The form could not be opened: {escape(why)}. Nothing was declared."
     shown = f"You had typed: {escape(typed)}" if typed else ""

@@ -29,7 +29,7 @@ from tocsin.slack.views.blocks import (
 from tocsin.slack.views.card import person
 from tocsin.slack.views.metadata import Errand, errand_modal, heading, lacking
 
-# What is to be done: while an incident lasts (actions), and after it (follow-ups).
+# Actions (during an incident) and follow-ups (after it).
 
 FOLLOW_UP_CALLBACK_ID = "follow_up"
 SHOWN = 20
@@ -47,7 +47,7 @@ def follow_up_modal(
     assignee: PersonId | None = None,
     trouble: str = "",
 ) -> View:
-    """What there is to do already, each with a button when it is not done, and room for one more."""
+    """Build the form: the existing items, with a *Done* button if unfinished, and inputs for a new one."""
     kind = kind_of(verb)
     errand = Errand(verb=verb, incident_id=incident.id)
     placeholder = "Roll back the deploy" if kind == "action" else "Add an alert for it"
@@ -64,7 +64,7 @@ def kind_of(verb: str) -> Kind:
 
 
 def follow_up_blocks(listed: Sequence[FollowUp], kind: Kind | None = None) -> list[Block]:
-    """What is to be done, the undone first."""
+    """Build the list of items, unfinished ones first; those of one kind if `kind` is given."""
     wanted = [item for item in listed if kind in {None, item.kind}]
     wanted.sort(key=lambda item: item.is_done)
     if not wanted:
@@ -90,18 +90,18 @@ def _line(item: FollowUp) -> SectionBlock:
 
 
 def read_follow_up(state: State) -> tuple[str, PersonId | None]:
-    """What is to be done, and by whom, if anybody was chosen."""
+    """Return the text, and the assignee or None."""
     chosen = one(state, "assignee")
     return one(state, "text"), PersonId(chosen) if chosen else None
 
 
-# Something for the timeline, as somebody writes it.
+# Notes that a responder adds to the timeline.
 
 NOTE_CALLBACK_ID = "note"
 
 
 def note_modal(form: Form, incident: Incident, *, message: str = "", trouble: str = "") -> View:
-    """One entry, with who writes it and when."""
+    """Build the form for one entry of the timeline."""
     errand = Errand(verb="note", incident_id=incident.id)
     asked = text_input(
         "message",

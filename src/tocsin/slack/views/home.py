@@ -20,14 +20,14 @@ from tocsin.incidents.model import Frozen, Incident
 from tocsin.slack.views.blocks import escape, moment, paragraph, plain, sections_of
 from tocsin.slack.views.lists import ListQuery, rows
 
-# App Home: what is open, what is mine, what was lately closed, and a button to declare.
+# The Home tab: the reader's incidents, other open ones, closed ones, and a button to declare.
 
 SHOWN = 10
-"""Incidents of each kind; the list has the rest. Slack shows 100 blocks on a Home tab, 250 KB in all."""
+"""Incidents in each part; the list has the rest. Slack allows 100 blocks and 250 KB on a Home tab."""
 
 
 class HomePage(Frozen):
-    """What one person sees on Home; each incident in it may be known to them."""
+    """Content of one person's Home tab; it has only incidents that this person may see."""
 
     mine: tuple[Incident, ...] = ()
     open: tuple[Incident, ...] = ()
@@ -36,7 +36,7 @@ class HomePage(Frozen):
 
 
 def home_view(page: HomePage) -> View:
-    """The Home tab (Slack, views.publish)."""
+    """Build the Home tab (Slack, views.publish)."""
     buttons = [
         ButtonElement(
             action_id="declare_here", text=plain("Declare an incident"), style="primary", value="declare"
@@ -53,7 +53,7 @@ def home_view(page: HomePage) -> View:
 
 
 def closed_home(sentence: str) -> View:
-    """The Home tab of somebody who may not list incidents, with why."""
+    """Build the Home tab of a person who may not list incidents, with the reason."""
     return View(type="home", blocks=[paragraph(escape(sentence))])
 
 
@@ -73,13 +73,13 @@ def _part(title: str, incidents: Sequence[Incident], now: datetime) -> list[Bloc
     return [DividerBlock(), heading, *rows(incidents[:SHOWN], now), *more]
 
 
-# What `/incident help` says: what can be done here first, then what can be done anywhere.
+# The answer to `/incident help`: what can be done here, then what can be done anywhere.
 
 Lines = Iterable[tuple[str, str]]
 
 
 def help_message(*parts: tuple[str, Lines]) -> tuple[str, list[Block]]:
-    """Each part with its heading, one way in a line: what to type or pick, and what it does."""
+    """Return the help as text and as blocks. A line says what to type or pick, and what it does."""
     said: list[str] = []
     blocks: list[Block] = []
     for heading, lines in parts:
@@ -91,5 +91,5 @@ def help_message(*parts: tuple[str, Lines]) -> tuple[str, list[Block]]:
 
 
 def _marked(what: str) -> str:
-    """What is typed looks like typing; what is picked from a menu is only bold."""
+    """Return a command as code, and a menu item in bold."""
     return f"`{escape(what)}`" if what.startswith("/") else f"*{escape(what)}*"

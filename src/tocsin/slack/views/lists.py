@@ -1,4 +1,4 @@
-"""Lists of incidents, one incident in full, and the picker."""
+"""Lists of incidents, one incident in full, and the modal that asks for an incident."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ from tocsin.slack.views.declare import named
 from tocsin.slack.views.followups import follow_up_blocks
 from tocsin.slack.views.metadata import TITLE_LIMIT, Errand, FormContext, errand_modal
 
-# Incidents in a list: one line each, wherever several are shown.
+# Lists, with one section for each incident.
 
 ROW_NAME = 120
-"""Characters of a name in a list; the card has all of it."""
+"""Characters of a name in a list; the card has the whole name."""
 
 
 class ListQuery(Frozen):
-    """What is listed, carried in the buttons that turn its pages (Slack: 2000 characters)."""
+    """Query of a list, carried in the values of the buttons that turn its pages (Slack: 2000 characters)."""
 
     words: str = Field(default="", max_length=300)
-    """What was typed after the verb."""
+    """Text that was typed after the verb."""
     searching: bool = False
     after: str | None = Field(default=None, max_length=300)
 
@@ -56,7 +56,7 @@ class ListQuery(Frozen):
 
     @classmethod
     def read(cls, value: str | None) -> ListQuery:
-        """The query as we wrote it; everything that is open where it is stale or not ours."""
+        """Parse a button's value. Returns a query for all open incidents if it is stale or forged."""
         try:
             return cls.model_validate_json(value or "{}")
         except ValidationError:
@@ -64,20 +64,20 @@ class ListQuery(Frozen):
 
 
 class Listing(Frozen):
-    """A page of incidents with what is said above it."""
+    """Page of incidents, with its title."""
 
     title: str
     incidents: tuple[Incident, ...]
     query: ListQuery
     more: bool = False
     said: str = ""
-    """What could not be made of the words, in plain text."""
+    """Note in plain text on the words that could not be understood."""
     typed: str = ""
-    """The words after the command, for who meant a name by them."""
+    """Words after the command, to offer them as the name of a new incident."""
 
 
 def row(incident: Incident, now: datetime, *, button: bool = True) -> SectionBlock:
-    """An incident with what one must know to choose it, and a button that shows it."""
+    """Build a section with what a reader needs to choose an incident, and a button that shows it."""
     name = escape(shortened(incident.name, ROW_NAME)) or "(no name)"
     where = f" · {channel(incident)}" if incident.slack_channel_id else ""
     when = ago(incident.created_at, now)
@@ -98,7 +98,7 @@ def rows(incidents: Sequence[Incident], now: datetime) -> list[Block]:
 
 
 def list_blocks(listing: Listing, now: datetime) -> list[Block]:
-    """The page, its title, and the way to the next and back to the first."""
+    """Build the page, with its title and buttons to the next page and back to the first."""
     blocks: list[Block] = [paragraph(f"*{escape(listing.title)}*")]
     if listing.said:
         blocks.append(ContextBlock(elements=[MarkdownTextObject(text=escape(listing.said), verbatim=True)]))
@@ -123,22 +123,22 @@ def list_blocks(listing: Listing, now: datetime) -> list[Block]:
 
 
 def list_text(listing: Listing) -> str:
-    """What a screen reader says in place of the list."""
+    """Return the text that screen readers use in place of the list."""
     return f"{escape(listing.title)}: {len(listing.incidents)}{' or more' if listing.more else ''}"
 
 
 def list_modal(listing: Listing, now: datetime) -> View:
-    """The list where there is no message to show it in."""
+    """Build the list as a modal, for when there is no message to show it in."""
     return View(type="modal", title=plain("Incidents"), close=plain("Done"), blocks=list_blocks(listing, now))
 
 
-# One incident in full, for one reader: its card, what is to be done, and what happened last.
+# One incident in full, for one reader: its card, unfinished follow-ups, and the end of its timeline.
 
 LAST = 10
-"""Entries of the timeline; the incident's page has all of them."""
+"""Entries of the timeline that are shown; the incident's page has all of them."""
 
 ENTRY = 220
-"""Characters of one entry; ten of them and their dates fit into a section's 3000."""
+"""Characters of one entry; ten entries with their dates fit into a section's 3000."""
 
 
 def show_blocks(
@@ -149,7 +149,7 @@ def show_blocks(
 
 
 def happenings(incident: Incident, timeline: Sequence[TimelineEntry]) -> list[Block]:
-    """The last of what happened, newest last."""
+    """Build the latest entries of the timeline, newest last."""
     if not timeline:
         return [paragraph("Nothing has happened yet.")]
     lines = [_line(entry) for entry in timeline[-LAST:]]
@@ -171,13 +171,13 @@ def show_text(incident: Incident) -> str:
 
 
 def show_modal(incident: Incident, timeline: Sequence[TimelineEntry], follow_ups: Sequence[FollowUp]) -> View:
-    """The same where there is no message to show it in."""
+    """Build the incident in full as a modal, for when there is no message to show it in."""
     blocks = show_blocks(incident, timeline, follow_ups)
     title = plain(shortened(incident.reference, TITLE_LIMIT))
     return View(type="modal", title=title, close=plain("Done"), blocks=blocks)
 
 
-# Which incident a command is about, where its place does not say so.
+# The modal that asks which incident a command is about, if the channel does not tell.
 
 CALLBACK_ID = "choose"
 
@@ -191,10 +191,11 @@ def choose_modal(
     chosen: str = "",
     trouble: str = "",
 ) -> View:
-    """The open incidents this person may see, and a way out for who meant a name by what they typed.
+    """Build the modal with the open incidents that this person may see, and a button to declare a new one.
 
-    `typed` is the command as people read it, `question` and `trouble` are mrkdwn, `chosen` is the incident
-    that is chosen at first. Without incidents, only what was meant is asked.
+    `typed` is the command as people read it; it may have been meant as the name of a new incident. `question`
+    and `trouble` are mrkdwn. `chosen` is the incident that is selected at first. Without incidents, the modal
+    only asks what the person meant.
     """
     blocks: list[Block] = []
     if typed:

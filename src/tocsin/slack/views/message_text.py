@@ -22,26 +22,30 @@ from tocsin.slack.views.mrkdwn import (
     unescaped,
 )
 
-# A message of any kind, read into lines: its text, blocks, attachments and files.
+# A message to lines: its text, blocks, attachments and files.
 
 Json = Mapping[str, Any]
 
 BEFORE = 1
-"""Rank of what leads up to the matter, such as the sentence above an attachment."""
+"""Rank of lines that introduce the text, such as the sentence above an attachment."""
 
 _DELETED = frozenset({"tombstone", "message_deleted"})
 _UNTITLED = frozenset({"", "untitled", "untitled.txt"})
 _FILES = 5
-"""Files that are named; who wants more of them opens the message."""
+"""Files that are listed; more are only counted, and can be seen in the message."""
 
 
 def lines_of(message: Json, names: Names) -> list[Line]:
-    """All that a reader sees of it, each line once; its files are not among it."""
+    """Return all lines that a reader of the message sees, each once, without its files."""
     return [line for part in _parts(message, names) for line in part]
 
 
 def name_of(message: Json, names: Names) -> str:
-    """What it would be called: of its parts the first that has words, of these what matters most."""
+    """Return a name for the message: the line of the lowest rank in the first part that has words.
+
+    Details and small print are used only if nothing else in the message has words. Returns an empty string if
+    no line has words.
+    """
     parts = [*_parts(message, names), _file_lines(message, names)]
     for most in (BEFORE, ASIDE):
         for part in parts:
@@ -52,20 +56,20 @@ def name_of(message: Json, names: Names) -> str:
 
 
 def unnamed(message: Json, names: Names) -> frozenset[str]:
-    """Ids of the people, user groups and channels that it mentions and whose names are not known."""
+    """Return the ids of the mentioned people, user groups and channels whose names are not known."""
     lines = [*lines_of(message, names), *_file_lines(message, names)]
     spans = [span for line in lines for span in line.spans]
     return frozenset(span.target for span in spans if span.kind == "mention" and span.target)
 
 
 def unnamed_author(message: Json, names: Names) -> frozenset[str]:
-    """The id of who wrote it, where nothing else is known of them."""
+    """Return the id of the author if no name of theirs is known; else an empty set."""
     by = message.get("user")
     return frozenset({by}) if isinstance(by, str) and by and not author(message, names) else frozenset()
 
 
 def author(message: Json, names: Names) -> str:
-    """Who wrote it: the bot's own name, or the name we know; empty where neither is there."""
+    """Return the author: the bot's own name, or a person's known name; empty if neither is known."""
     profile = message.get("bot_profile")
     named = message.get("username") or (profile.get("name") if isinstance(profile, dict) else None)
     known = names.get(str(message.get("user") or ""))
@@ -88,7 +92,7 @@ def _parts(message: Json, names: Names) -> list[list[Line]]:
 
 
 def _instead(lines: list[Line], text: object, names: Names) -> list[Line]:
-    """Lines of blocks; of the text that stands for them, where nothing in them could be a name."""
+    """Return the lines of blocks, preceded by those of `text` if none of the former could be a name."""
     if any(line.rank == BODY and line.called for line in lines) or not isinstance(text, str):
         return lines
     said = of_mrkdwn(text, names)
@@ -96,7 +100,7 @@ def _instead(lines: list[Line], text: object, names: Names) -> list[Line]:
 
 
 def _new(lines: Iterable[Line], said: Iterable[Line]) -> Iterator[Line]:
-    """The lines that have not been said before, by their letters and digits."""
+    """Return the lines that do not repeat an earlier one, compared by letters and digits."""
     before = {_letters(line) for line in said} - {""}
     return (line for line in lines if _letters(line) not in before)
 
@@ -106,7 +110,7 @@ def _letters(line: Line) -> str:
 
 
 def _of_attachment(attachment: Json, names: Names) -> list[Line]:
-    """Lines in the order in which Slack shows them (Slack, secondary attachments)."""
+    """Return an attachment's lines in the order in which Slack shows them (Slack, secondary attachments)."""
     above = [line._replace(rank=BEFORE) for line in of_text(attachment.get("pretext"), names)]
     title = _title(attachment, names)
     body = _body(attachment, names)
@@ -127,7 +131,7 @@ def _matter(lines: list[Line]) -> list[Line]:
 
 
 def _fallback(attachment: Json, names: Names) -> list[Line]:
-    """What stands for the attachment where it cannot be shown, without *[date] somebody:* before it."""
+    """Return the lines of the attachment's fallback, without a leading *[date] author:*."""
     return of_mrkdwn(SAID_BY.sub("", str(attachment.get("fallback") or ""), count=1), names)
 
 
@@ -141,7 +145,7 @@ def _title(attachment: Json, names: Names) -> list[Line]:
 
 
 def _body(attachment: Json, names: Names) -> list[Line]:
-    """Blocks, what was forwarded, or the text, whichever has words."""
+    """Return the lines of an attachment's blocks and messages, or of its text if those have no words."""
     forwarded = [
         line
         for shared in dicts(attachment.get("message_blocks"))
@@ -152,9 +156,10 @@ def _body(attachment: Json, names: Names) -> list[Line]:
 
 
 def _is_headed(attachment: Json, body: list[Line], above: list[Line], names: Names) -> bool:
-    """Whether the text says what the matter is, rather than the sentence above it.
+    """True if the attachment's text, and not the sentence above it, should give the name.
 
-    The fallback, which stands for the whole attachment, tells; else a text that begins with bold words.
+    The fallback stands for the whole attachment: if it contains only one of the two, that one does. Else
+    the text does if it begins with bold words, or if the sentence above ends with a colon.
     """
     first = next((line.called for line in body if line.called), "")
     lead = next((line.called for line in above if line.called), "")
@@ -183,7 +188,7 @@ def _file_lines(message: Json, names: Names) -> list[Line]:
 
 
 def file_lines(message: Json, names: Names) -> list[Line]:
-    """Each file by its title and its own link, with what an e-mail or a snippet says."""
+    """Return each file's title and link, with the text of an e-mail or a snippet."""
     files = dicts(message.get("files"))
     lines = [line for file in files[:_FILES] for line in _of_file(file, names)]
     more = len(files) - _FILES
@@ -191,7 +196,7 @@ def file_lines(message: Json, names: Names) -> list[Line]:
 
 
 def _of_file(file: Json, names: Names) -> list[Line]:
-    """Slack, file object: `permalink` opens for those who may see the file, and for nobody else."""
+    """Return a file's lines (Slack, file object: `permalink` opens only for people who may see the file)."""
     if file.get("mode") == "email":
         return _of_email(file, names)
     said = of_plain(_first(file, "title", "name"), names)
@@ -206,7 +211,7 @@ def _of_file(file: Json, names: Names) -> list[Line]:
 
 
 def _preview(file: Json, names: Names) -> list[Line]:
-    """What a snippet, a post or a spoken message says, as far as Slack tells."""
+    """Return the text of a snippet, a post or a transcription, as far as Slack sends it."""
     spoken = file.get("transcription")
     spoken = spoken.get("preview") if isinstance(spoken, dict) else None
     if isinstance(spoken, dict) and spoken.get("content"):
@@ -220,7 +225,7 @@ def _preview(file: Json, names: Names) -> list[Line]:
 
 
 def _of_email(file: Json, names: Names) -> list[Line]:
-    """Slack, file object: an e-mail that was sent into a channel has its subject, sender and text."""
+    """Return subject, sender and text of an e-mail that was sent into a channel (Slack, file object)."""
     subject = called(
         re.sub(r"^(?:(?:re|fwd?|aw|wg)\s*:\s*)+", "", _first(file, "subject", "title"), flags=re.I)
     )
@@ -242,16 +247,16 @@ def _first(of: Json, *keys: str) -> str:
     return next((str(of[key]) for key in keys if of.get(key)), "")
 
 
-# The message an incident is declared from, or that its timeline keeps, in the words of those who read it.
+# A message as the name and summary of an incident, or as an entry of a timeline.
 
 GOES_ON = "… (the message goes on)"
 _ENDING_LIMIT = 1000
 
 
 def name_and_summary(message: Mapping[str, Any], permalink: str | None, names: Names) -> tuple[str, str]:
-    """What the message would be called; and the whole of it as a quotation, with its author and its link.
+    """Return a name for the message, and all of it as a quotation with its author and its link.
 
-    `names` are the people, user groups and channels that we know by id.
+    `names` are the known names of people, user groups and channels, by Slack id.
     """
     name = _cut(cleaned(name_of(message, names)), NAME_LIMIT)
     return name, _retold(message, permalink, names, SUMMARY_LIMIT, "> ")
@@ -260,12 +265,12 @@ def name_and_summary(message: Mapping[str, Any], permalink: str | None, names: N
 def kept_text(
     message: Mapping[str, Any], permalink: str | None, names: Names, limit: int = TEXT_LIMIT
 ) -> str:
-    """The message in plain text, its files by their own links, its author, and its address."""
+    """Return the message as plain text, with its files' links, its author and its permalink."""
     return _retold(message, permalink, names, limit, "")
 
 
 def _retold(message: Mapping[str, Any], permalink: str | None, names: Names, limit: int, mark: str) -> str:
-    """All lines, each behind `mark`; what does not fit is left out, and said to be."""
+    """Return all lines, each after `mark`, then files, author and permalink; notes if some did not fit."""
     whose = " ".join(filter(None, [cleaned(author(message, names))[:100], permalink]))
     ending = f"— {whose}" if whose else ""
     room = limit - len(ending) - 1
@@ -275,7 +280,7 @@ def _retold(message: Mapping[str, Any], permalink: str | None, names: Names, lim
 
 
 def _read(lines: list[Line], mark: str) -> list[str]:
-    """Each line as it is read, its indentation kept."""
+    """Return each line as plain text after `mark`, with its indentation."""
     read = [(line.read, cleaned(line.read, lines=True).replace("\n", " ")) for line in lines]
     return [
         f"{mark}{' ' * (len(said) - len(said.lstrip(' ')))}{clean}"
@@ -285,7 +290,7 @@ def _read(lines: list[Line], mark: str) -> list[str]:
 
 
 def _fitting(lines: list[str], room: int, mark: str) -> str:
-    """As many of the lines as there is room for."""
+    """Return as many lines as fit into `room` characters, with a note if some were cut."""
     whole = "\n".join(lines)
     if len(whole) <= room:
         return whole
@@ -294,7 +299,7 @@ def _fitting(lines: list[str], room: int, mark: str) -> str:
 
 
 def _cut(text: str, limit: int) -> str:
-    """At most `limit` characters, cut between two words where there is a gap near the end."""
+    """Return at most `limit` characters, cut between two words if there is a gap near the end."""
     if len(text) <= limit:
         return text
     short = text[: limit - 1]

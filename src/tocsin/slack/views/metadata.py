@@ -1,4 +1,4 @@
-"""Models of `private_metadata`, and the frame that all modals share."""
+"""Models of `private_metadata`, and the parts that all forms about an incident share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tocsin.incidents.model import ChannelId, Frozen, Incident, MessageTs
 from tocsin.slack.views.blocks import escape, link, paragraph, plain, shortened
 from tocsin.slack.views.card import channel, facts_line, name_block
 
-# Where a form was opened and what it is to be filled with, carried through Slack and back.
+# Metadata of the declare form: where it was opened, and what it will be filled with.
 
 METADATA_LIMIT = 3000
 VALUE_LIMIT = 2000
@@ -31,9 +31,9 @@ _TS = re.compile(r"\d{1,16}\.\d{1,9}")
 
 
 class FormContext(Frozen):
-    """Where a form was opened, carried in its `private_metadata` (Slack: 3000 characters).
+    """Place where a declare form was opened, carried in its `private_metadata` (Slack: 3000 characters).
 
-    `name` and `summary` are what the form will be filled with, while it is not yet shown.
+    `name` and `summary` are what the form will be filled with, until it is shown.
     """
 
     origin: ChannelId | None = None
@@ -43,16 +43,19 @@ class FormContext(Frozen):
     another: bool = False
     expanded: bool = False
     sure: bool = False
-    """The person was asked whether they mean it, since they declare so many."""
+    """True if the person was already asked to confirm, because they declare so many incidents."""
     name: str = ""
     summary: str = ""
 
     def packed(self) -> str:
-        """The context as `private_metadata`, with as much of its summary as fits, or no context at all."""
+        """Return JSON for `private_metadata`, with as much of the summary as fits.
+
+        If it does not fit even without the summary, only `another`, `expanded` and `sure` are kept.
+        """
         return self._fitted(METADATA_LIMIT, FormContext._plainly)
 
     def packed_small(self) -> str:
-        """The context as the value of a button, in the same way; `read` reads both."""
+        """Return the context as the value of a button, compressed if it is too long; `read` reads both."""
         plainly = self._plainly()
         return plainly if len(plainly) <= VALUE_LIMIT else self._fitted(VALUE_LIMIT, FormContext._squeezed)
 
@@ -77,7 +80,7 @@ class FormContext(Frozen):
 
     @classmethod
     def read(cls, metadata: str) -> FormContext:
-        """The context as we wrote it; an empty one when it is stale, forged or not ours."""
+        """Parse the metadata. Returns an empty context if it is stale or forged."""
         try:
             context = cls.model_validate_json(unsqueezed(metadata) or "{}")
         except (ValueError, zlib.error):
@@ -91,21 +94,24 @@ class FormContext(Frozen):
 
 
 def squeezed(text: str) -> str:
-    """The text in fewer characters, where Slack takes only so many."""
+    """Compress text that must fit into a field of limited length."""
     return SQUEEZED + b85encode(zlib.compress(text.encode(), 9)).decode()
 
 
 def unsqueezed(packed: str) -> str | bytes:
-    """What was squeezed, or the text itself. Raises ValueError or zlib.error for what nobody squeezed."""
+    """Decompress the text; returns it as it is if it was not compressed.
+
+    Raises ValueError or zlib.error if the compressed text is not valid.
+    """
     if not packed.startswith(SQUEEZED):
         return packed
     return zlib.decompressobj().decompress(b85decode(packed.removeprefix(SQUEEZED)), MOST_UNPACKED)
 
 
-# What every form about an incident shares: which incident it is of, and its frame.
+# Metadata and frame of every form about an existing incident.
 
 MOST_TYPED = 20_000
-"""Characters of a command that are carried, if they can be squeezed into a form."""
+"""Characters of a command that a form carries, if they can be compressed enough."""
 
 TITLE_LIMIT = 24
 """Characters of a modal's title (Slack, views.open)."""
@@ -115,24 +121,24 @@ _ID = re.compile(r"\S{0,300}")
 
 
 class Errand(Frozen):
-    """What a form is about, carried in its `private_metadata` (Slack: 3000 characters)."""
+    """Verb and incident of a form, carried in its `private_metadata` (Slack: 3000 characters)."""
 
     verb: str = Field(default="", max_length=40)
     incident_id: str = ""
     seen: dict[str, str] = Field(default_factory=dict)
-    """What stood in the fields of the form when it was opened, by field."""
+    """Values of the form's fields when it was opened, by field."""
     rest: str = Field(default="", max_length=MOST_TYPED)
-    """What was typed after the verb, or the message to keep, where an incident has still to be chosen."""
+    """Text that was typed after the verb, or the message to add, while the incident has yet to be chosen."""
     typed: str = Field(default="", max_length=MOST_TYPED)
-    """All that was typed after the command, for who meant a name by it."""
+    """Text that was typed after the command, which may have been meant as the name of a new incident."""
     channel: str = Field(default="", max_length=40)
     ts: str = Field(default="", max_length=30)
-    """The message that is to go into the timeline."""
+    """Timestamp of the message to add to the timeline."""
     edited: str = Field(default="", max_length=30)
-    """When that message was edited last."""
+    """Timestamp of that message's last edit."""
 
     def changes(self, entered: Mapping[str, T]) -> dict[str, T]:
-        """What is another than it was when the form was opened; what was left alone changes nothing."""
+        """Return the fields whose values differ from those that the form was opened with."""
         return {name: value for name, value in entered.items() if (value or "") != self.seen.get(name, "")}
 
     def packed(self) -> str:
@@ -141,13 +147,13 @@ class Errand(Frozen):
 
     @property
     def fits(self) -> bool:
-        """Whether a form can carry it: most commands of 4000 characters can be squeezed, but not all."""
+        """True if a form can carry it: most commands of 4000 characters can be compressed enough, not all."""
         typed = max(len(self.rest), len(self.typed))
         return typed <= MOST_TYPED and len(self.packed()) <= METADATA_LIMIT
 
     @classmethod
     def read(cls, metadata: str) -> Errand:
-        """The errand as we wrote it; an empty one when it is stale, forged or not ours."""
+        """Parse the metadata. Returns empty metadata if it is stale or forged."""
         try:
             errand = cls.model_validate_json(unsqueezed(metadata) or "{}")
         except (ValueError, zlib.error):
@@ -164,7 +170,7 @@ def errand_modal(
     submit: str,
     trouble: str = "",
 ) -> View:
-    """A form; `trouble` is mrkdwn shown above everything else."""
+    """Build a form about an incident; `trouble` is mrkdwn that is shown above everything else."""
     above = [paragraph(f":warning: {trouble}")] if trouble else []
     return View(
         type="modal",
@@ -178,7 +184,7 @@ def errand_modal(
 
 
 def heading(incident: Incident) -> list[Block]:
-    """Which incident this is, and where it stands now."""
+    """Build the blocks that name the incident and its current state."""
     facts = f"{link(incident.permalink, incident.reference)} · {facts_line(incident)}"
     return [
         name_block(incident),
@@ -187,7 +193,7 @@ def heading(incident: Incident) -> list[Block]:
 
 
 def lacking(form_lacks: dict[str, str], *verbs: str) -> list[Block]:
-    """What this backend cannot do, said before anybody types."""
+    """Build notes on what this backend cannot do, to be read before anything is typed."""
     said = [form_lacks[verb] for verb in verbs if verb in form_lacks]
     return [
         ContextBlock(elements=[MarkdownTextObject(text=f":information_source: {escape(s)}", verbatim=True)])
@@ -196,7 +202,7 @@ def lacking(form_lacks: dict[str, str], *verbs: str) -> list[Block]:
 
 
 def done_modal(sentence: str) -> View:
-    """What has been done to an incident that the reader may not see any more."""
+    """Build the answer to a change of an incident that the reader may not see any more."""
     return View(
         type="modal",
         title=plain("Done"),
@@ -206,7 +212,7 @@ def done_modal(sentence: str) -> View:
 
 
 def said_modal(incident: Incident, sentence: str) -> View:
-    """What has been done, in a sentence that is escaped already."""
+    """Build the answer to a change; the sentence is escaped already."""
     where = f" Carry on in {channel(incident)}." if incident.slack_channel_id else ""
     return View(
         type="modal",
@@ -217,7 +223,7 @@ def said_modal(incident: Incident, sentence: str) -> View:
 
 
 def saving_modal(incident: Incident) -> View:
-    """The change is committed, and the backend has not answered yet."""
+    """Build the modal for a change that is committed, before the backend has answered."""
     said = (
         ":hourglass_flowing_sand: *Saved, not through yet.* Your change is safe and will be made once. "
         "You will be told when it is through; you may close this window."

@@ -1,4 +1,4 @@
-"""Slack's mrkdwn, markdown and plain text, read into lines of spans (Slack, formatting message text)."""
+"""Parser of Slack's mrkdwn, markdown and plain text into lines of spans (Slack, formatting message text)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
-# A line of a message: as people read it, and as they would say it in an incident's name.
+# Spans and lines: as people read them, and as the name of an incident.
 
 Names = Mapping[str, str]
-"""What people, user groups and channels are called, by their id in Slack."""
+"""Names of people, user groups and channels, by Slack id."""
 
 Kind = Literal["words", "code", "link", "mention", "broadcast", "emoji"]
 
 
 class Span(NamedTuple):
-    """A stretch of a line; `target` is a link's address, or the id of who is mentioned and not known."""
+    """Stretch of a line; `target` is a link's address, or the id of a mention whose name is not known."""
 
     kind: Kind
     text: str
@@ -25,7 +25,7 @@ class Span(NamedTuple):
 
     @property
     def read(self) -> str:
-        """The span in plain text; an address stands in brackets behind its words."""
+        """The span as plain text; an address follows its words in brackets."""
         if self.kind == "code":
             return f"`{self.text}`"
         if self.kind == "link":
@@ -34,7 +34,7 @@ class Span(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One line; of those with the lowest `rank` the first one names the message."""
+    """One line of text. The first line with the lowest `rank` names the message."""
 
     spans: tuple[Span, ...] = ()
     mark: str = ""
@@ -42,12 +42,12 @@ class Line(NamedTuple):
 
     @property
     def read(self) -> str:
-        """The line in plain text, with its bullet, number or quotation mark."""
+        """The line as plain text, with its bullet, number or quotation mark."""
         return (self.mark + "".join(span.read for span in self.spans)).rstrip()
 
     @property
     def called(self) -> str:
-        """The line as a name; empty where it has no words of its own."""
+        """The line as a name; empty if it has no words of its own."""
         spoken = [span for span in self.spans if span.kind not in {"broadcast", "emoji"}]
         own = "".join(span.text or span.target for span in spoken if span.kind != "mention")
         if not _has_words(called(own)):
@@ -58,27 +58,27 @@ class Line(NamedTuple):
 FENCE = Line((Span("words", "```"),))
 
 SPOKEN = 1000
-"""Characters of a line in which a name is looked for."""
+"""Characters of a line that are used for a name."""
 
 _URL = r"\b(?:[a-z][a-z0-9+.-]{0,20}://|mailto:|tel:)[^\s<>|]+"
 _ADDRESS = re.compile(rf"\({_URL}\)|{_URL}", re.IGNORECASE)
 _POINTER = re.compile(
     r"(?:^|[\s,;:(–—-]{1,4})(?:see|at|via|here|link|details)\s*:?\s*" + _URL + "$", re.IGNORECASE
 )
-"""What leads to an address at the end of a line, and means nothing without it."""
+"""Words that point to an address at the end of a line, and mean nothing without it."""
 
 _DATED = re.compile(
     r"\[[^\[\]]*(?:\b\d{1,4}[-/.]\d\d?[-/.]\d{1,4}|\d\d?:\d\d|\d(?:st|nd|rd|th),)[^\[\]]*\]\s*"
 )
 SAID_BY = re.compile(r"\[[A-Z][a-z]+ \d\d?(?:st|nd|rd|th)\b[^\[\]\n]*\]\s*[^:\n]{0,80}:(?:\s+|$)")
-"""`[July 6th, 2023 6:47 AM] PagerDuty: `, as Slack begins the fallback of a forwarded message."""
+"""Prefix that Slack gives the fallback of a forwarded message: `[July 6th, 2023 6:47 AM] PagerDuty: `."""
 
 _STATES = (
     "firing|resolved|alerting|alert|triggered|re-?triggered|recovered|ok|no ?data|warn|pending|normal|"
     "acknowledged"
 )
 _STATE = re.compile(rf"\[(?:{_STATES})(?::\s*\d+)?(?:[,|\s]+(?:{_STATES})(?::\s*\d+)?)*\]\s*", re.IGNORECASE)
-"""`[FIRING:1]`, `[Triggered]`: what an alert is at the moment, which is no part of what is wrong."""
+"""Current state of an alert, such as `[FIRING:1]` or `[Triggered]`, which is no part of its name."""
 
 _OPENING = re.compile(r"(?:#{1,6}|[-*+•◦▪‣–—>|]+|\d{1,2}[.)])\s+|[>|•◦▪‣]+")
 _EMPTY = re.compile(r"\(\s*\)|\[\s*\]|<\s*>")
@@ -86,7 +86,7 @@ _BEFORE, _BEHIND = " \t|,;:·•", " \t|,;:·•-–—"
 
 
 def called(text: str) -> str:
-    """Plain text as somebody would say it: no address, mark, state or date before it."""
+    """Return text as a name: without addresses, and without marks, emoji, states and dates before it."""
     said = _EMPTY.sub("", _ADDRESS.sub("", _POINTER.sub("", text[:SPOKEN])))
     said = re.sub(r"\s+", " ", said)
     before = None
@@ -100,7 +100,7 @@ def called(text: str) -> str:
 
 
 def _is_picture(character: str) -> bool:
-    """Whether it is an emoji: a symbol that is none of a currency, a degree or arithmetic."""
+    """True if the character is an emoji: a symbol that is not a currency, a degree or an arithmetic sign."""
     return bool(character) and ord(character) > 0x2000 and unicodedata.category(character) in {"So", "Sk"}
 
 
@@ -109,7 +109,7 @@ def _has_words(text: str) -> bool:
 
 
 def split(spans: Iterable[Span]) -> list[tuple[Span, ...]]:
-    """The spans line by line: one that has line breaks ends a line at each."""
+    """Split the spans into lines, at each line break within a span."""
     lines: list[list[Span]] = [[]]
     for span in spans:
         first, *more = span.text.split("\n")
@@ -119,13 +119,13 @@ def split(spans: Iterable[Span]) -> list[tuple[Span, ...]]:
 
 
 def fenced(lines: Iterable[Line]) -> list[Line]:
-    """Lines of code between two fences; nothing where they are all empty."""
+    """Return lines of code between two fences; an empty list if all of them are empty."""
     inside = list(lines)
     return [FENCE, *inside, FENCE] if any(line.read for line in inside) else []
 
 
 def mention(sign: str, identity: str, label: str, names: Names) -> Span:
-    """`@Ana Torres`, `@oncall`, `#alerts`; of who is not known, a word in the place of the name."""
+    """Build a mention: `@Ana Torres`, `@oncall`, `#alerts`, or a general word if the name is not known."""
     known = names.get(identity) or label.removeprefix(sign)
     if known:
         return Span("mention", f"{sign}{known}")
@@ -134,7 +134,7 @@ def mention(sign: str, identity: str, label: str, names: Names) -> Span:
 
 
 def linked(address: str, label: str) -> Span:
-    """A link by its words; an address that was only made clickable is its own words."""
+    """Build a link by its words. An address that Slack only made clickable becomes plain words."""
     label = re.sub(r"\s+", " ", label).strip()
     bare = re.sub(r"^(?:[a-z][a-z0-9+.-]*://|mailto:|tel:)", "", address, flags=re.IGNORECASE)
     if label and label.rstrip("/") == bare.rstrip("/"):
@@ -142,7 +142,7 @@ def linked(address: str, label: str) -> Span:
     return Span("link", "" if _ADDRESS.match(label) or label == address else label, address)
 
 
-# Slack's mrkdwn, markdown and plain text, read into lines (Slack, formatting message text).
+# Texts to lines (Slack, formatting message text).
 
 _ATOM = re.compile(
     r"```(?P<fence>.*?)(?:```|\Z)"
@@ -165,26 +165,26 @@ _LABEL = re.compile(r"^(?:\*([^*\n]+):\*|\*([^*\n]+)\*:)[ \t]*\n(?=[^\s*•\-`>:
 _ENTITY = {"&lt;": "<", "&gt;": ">", "&amp;": "&"}
 _DATE_TOKEN = re.compile(r"!date\^(\d{1,11})\^[^|]*")
 READ = 10_000
-"""Characters of one text that are read; a summary has room for a third of them."""
+"""Characters of one text that are parsed; a summary has room for a third of them."""
 
 _HELD = "\0"
-"""Stands for a link, a mention, code or an emoji while styles are taken off around it."""
+"""Placeholder for a link, a mention, code or an emoji while styles are removed around it."""
 
 Reader = re.Pattern[str]
 
 
 def of_mrkdwn(text: str, names: Names) -> list[Line]:
-    """Lines of mrkdwn; what is bold markdown or a markdown link is taken for one too."""
+    """Return the lines of mrkdwn, in which markdown's bold text and links are read, too."""
     return list(_lines(_LABEL.sub(lambda label: f"{label[1] or label[2]}: ", text), names, _ATOM))
 
 
 def of_plain(text: str, names: Names) -> list[Line]:
-    """Lines of plain text, in which Slack escapes three characters all the same."""
+    """Return the lines of plain text, in which Slack escapes `&`, `<` and `>` all the same."""
     return list(_lines(text, names, _PLAIN_ATOM))
 
 
 def of_markdown(text: str, names: Names) -> list[Line]:
-    """Lines of a markdown block: headings without their marks, table rows without their frame."""
+    """Return the lines of a markdown block: headings without their marks, table rows without their frame."""
     bare = re.sub(r"^ {0,3}#{1,6}[ \t]+|^[ \t]*\|[-:| \t]+\|?[ \t]*(?:\n|\Z)", "", text, flags=re.MULTILINE)
     rows = re.sub(r"^[ \t]*\|[ \t]*(.*?)[ \t]*\|[ \t]*$", r"\1", bare, flags=re.MULTILINE)
     listed = re.sub(r"^([ \t]*)[*+-][ \t]+", r"\1• ", rows, flags=re.MULTILINE)
@@ -192,13 +192,13 @@ def of_markdown(text: str, names: Names) -> list[Line]:
 
 
 def of_code(text: str, names: Names) -> list[Line]:
-    """Lines between fences, in which Slack links addresses all the same."""
+    """Return the lines of code between fences, in which Slack links addresses all the same."""
     said = re.sub(r"<([^<>\n]+)>", lambda token: _of_token(token[1], names).read, text.strip("\n"))
     return fenced(Line(spans) for spans in split([Span("words", unescaped(said))]))
 
 
 def unescaped(text: str) -> str:
-    """The three characters that Slack escapes, as they were written."""
+    """Replace the three entities that Slack uses with their characters."""
     return re.sub("&(?:lt|gt|amp);", lambda entity: _ENTITY[entity[0]], text)
 
 
@@ -226,7 +226,7 @@ def _lines(text: str, names: Names, atoms: Reader) -> Iterator[Line]:
 
 
 def _unstyled(text: str) -> str:
-    """Text without the marks of bold, italic and struck words, one within another or not."""
+    """Remove the marks of bold, italic and struck words, also nested ones."""
     for _ in range(2):
         for style in _STYLES:
             text = style.sub(r"\1", text)
@@ -248,7 +248,7 @@ def _of_atom(found: re.Match[str], names: Names) -> Span | list[Line]:
 
 
 def _of_token(token: str, names: Names) -> Span:
-    """What stands between angle brackets: a link, a mention, a date."""
+    """Return the span of a token in angle brackets: a link, a mention or a date."""
     target, _, label = token.partition("|")
     label = unescaped(label)
     if target[:1] in {"@", "#"}:
@@ -263,13 +263,13 @@ def _of_token(token: str, names: Names) -> Span:
 
 
 def _worded(label: str) -> str:
-    """The words of a link without styles and emoji codes, unless there is nothing else."""
+    """Return a link's label without styles and emoji codes, unless there is nothing else in it."""
     said = _unstyled(_EMOJI.sub("", label)).replace("`", "").strip()
     return unescaped(said or label)
 
 
 def in_utc(seconds: int) -> str:
-    """A moment, where only its number of seconds is known."""
+    """Return a Unix time as a date and time in UTC; empty if it is out of range."""
     try:
         return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
     except (ValueError, OverflowError, OSError):

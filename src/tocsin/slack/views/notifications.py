@@ -22,13 +22,14 @@ from tocsin.incidents.validation import FOLLOW_UP_WORDS
 from tocsin.slack.views.blocks import escape, link, moment, paragraph, plain, shortened
 from tocsin.slack.views.card import person
 
-# The notice that a channel is to be archived, and what stands in its place once somebody keeps it.
+# The notice that a channel will be archived, and the text in its place if a person keeps the channel.
 
 Message = tuple[str, list[Block]]
+"""Text of the notification, and blocks of the message."""
 
 
 def leaving_message(incident: Incident, due: datetime) -> Message:
-    """When, and a button that keeps it; what is written there can be read in an archived channel too."""
+    """Build the notice, with the time of archiving and a button that keeps the channel."""
     reference = link(incident.permalink, incident.reference)
     said = (
         f":file_folder: *{reference}* has ended. This channel is archived {moment(due)}, unless somebody "
@@ -43,11 +44,11 @@ def kept_message(by: Person) -> Message:
     return said, [paragraph(said)]
 
 
-# What leads to an incident's document and takes the incident away: a message, and buttons.
+# Documents and exports of an incident.
 
 
 def written_message(incident: Incident, address: str, by: Person) -> tuple[str, list[Block]]:
-    """Where the document is, and that it waits for people to complete it."""
+    """Build the message with the link to the document, which people are to complete."""
     reference = link(incident.permalink, incident.reference)
     said = f":page_facing_up: {person(by)} began the document of *{reference}*: {link(address, 'open it')}."
     said += f" {escape('Its timeline is filled in; why it happened is for you to write.')}"
@@ -55,7 +56,7 @@ def written_message(incident: Incident, address: str, by: Person) -> tuple[str, 
 
 
 def paper_buttons(incident: Incident) -> ActionsBlock:
-    """*Write the document* and *Export*, under what is said when an incident ends."""
+    """Build *Write the document* and *Export*, for the message that says that an incident has ended."""
     return ActionsBlock(
         block_id="papers",
         elements=[
@@ -65,21 +66,19 @@ def paper_buttons(incident: Incident) -> ActionsBlock:
     )
 
 
-# What an incident's channel reads of it: changes, updates, what is to be done, and when to say more.
+# Messages on changes, updates, follow-ups and reminders.
 
 NEWS_LIMIT = 300
-"""Characters of one line of news: a new name and the old one fit."""
+"""Characters of one change in words: a new name and the old one fit."""
 
 MOST_NAMED = 20
-"""People and follow-ups that are named; the incident's page has them all."""
+"""People and follow-ups that are listed; the incident's page has all of them."""
 
 SNOOZE_MINUTES = 15
 
-"""What a notification says, and what the message shows."""
-
 
 def news_message(news: News) -> Message:
-    """Who changed what, what they said of it, and when the next update is due."""
+    """Build the message on a change: by whom, what changed, their words, and when the next update is due."""
     said = _line(news)
     blocks: list[Block] = [paragraph(said)]
     if news.message:
@@ -138,7 +137,7 @@ def _to_do(follow_up: FollowUp) -> str:
 
 
 def follow_up_message(incident: Incident, follow_up: FollowUp) -> Message:
-    """Something to be done, with a button for when it is; struck through from then on."""
+    """Build the message for a follow-up, with a *Done* button; struck through once it is done."""
     word = FOLLOW_UP_WORDS[follow_up.kind].capitalize()
     if follow_up.is_done:
         said = f":white_check_mark: {word} done: ~{_to_do(follow_up)}~"
@@ -151,7 +150,7 @@ def follow_up_message(incident: Incident, follow_up: FollowUp) -> Message:
 
 
 def reminder_message(incident: Incident, asked: Person | None, due: datetime) -> Message:
-    """The next update is due: give it, put it off, hand it over, or stop being asked."""
+    """Build the reminder that an update is due: give it, snooze it, take it over, or stop the reminders."""
     reference = link(incident.permalink, incident.reference)
     who = f"{person(asked)}: an" if asked is not None else "An"
     said = f":alarm_clock: {who} update on *{reference}* is due."

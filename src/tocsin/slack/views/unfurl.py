@@ -1,4 +1,4 @@
-"""What is shown of an incident below a link to it: a Work Object, or a card without buttons."""
+"""Unfurls of links to incidents: a Work Object, or a card without buttons."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ NAME_LIMIT = 200
 
 HIDDEN = "This incident is not shown here."
 FOLDED: tuple[Block, ...] = (ContextBlock(elements=[MarkdownTextObject(text=HIDDEN, verbatim=True)]),)
-"""In place of an incident that has become private, or was taken back."""
+"""Blocks in place of an incident that has become private or was withdrawn."""
 
 
 def unfurl_blocks(incident: Incident) -> list[dict[str, Any]]:
-    """The card without its buttons: a press on one below somebody's message has no place to answer in."""
+    """Return the card without its buttons, since an unfurl has no place to answer a press in."""
     return [block.to_dict() for block in card(incident) if block.type != "actions"] or [
         paragraph(HIDDEN).to_dict()
     ]
 
 
 def work_object(incident: Incident, url: str) -> dict[str, Any]:
-    """The incident as Slack shows such things, below the link with this address.
+    """Return the incident as a Work Object below the link with this URL.
 
     Source: Slack, Work Objects: entity metadata, the incident's fields. Texts in it are plain.
     """
@@ -38,7 +38,7 @@ def work_object(incident: Incident, url: str) -> dict[str, Any]:
 
 
 def folded_object(url: str) -> dict[str, Any]:
-    """In place of an incident that is not shown any more; nothing leads back to it."""
+    """Return the Work Object in place of an incident that may not be shown any more, without a link to it."""
     return {
         **_entity("not-shown", url, {"attributes": {"title": {"text": HIDDEN}}, "fields": {}}),
         "app_unfurl_url": url,
@@ -46,7 +46,7 @@ def folded_object(url: str) -> dict[str, Any]:
 
 
 def details(incident: Incident) -> dict[str, Any]:
-    """All of it, for somebody who opens it (Slack, entity.presentDetails)."""
+    """Return all fields, for a person who opens the Work Object (Slack, entity.presentDetails)."""
     payload = _payload(incident)
     fields, order = payload["fields"], payload["display_order"]
     if incident.summary.strip():
@@ -62,7 +62,7 @@ def details(incident: Incident) -> dict[str, Any]:
 
 
 def _answers(incident: Incident) -> list[tuple[str, str]]:
-    """Roles that somebody holds, and fields that were answered."""
+    """Return the roles that are held and the fields that are filled in, as labels and values."""
     roles = [(a.role.name, display_name(a.assignee)) for a in incident.incident_role_assignments]
     fields = [
         (entry.custom_field.name, ", ".join(value.shown for value in entry.values))
@@ -109,7 +109,7 @@ def _text(label: str, value: str) -> dict[str, Any]:
 
 
 def _somebody(label: str, who: Person) -> dict[str, Any] | None:
-    """A person by their Slack id, else by the name we know."""
+    """Return a person as a field: by Slack id, else by name. Returns None if neither is known."""
     if who.slack_user_id:
         return {"type": "slack#/types/user", "user": {"user_id": who.slack_user_id}, "label": label}
     return {"type": "string", "value": who.name, "label": label} if who.name else None

@@ -11,7 +11,7 @@ from tocsin.incidents.model import Form, Frozen, Incident, PersonId, Role, Statu
 from tocsin.slack.views.blocks import State, one, person_input, select_input, text_input
 from tocsin.slack.views.metadata import Errand, errand_modal, heading, lacking
 
-# The update form: what is known, where it stands, how bad it is, and when there will be more.
+# The update form: message, status, severity, and the time of the next update.
 
 UPDATE_CALLBACK_ID = "update"
 MINUTES = (15, 30, 60)
@@ -20,7 +20,7 @@ _TITLES = {"update": "Update", "status": "Change the status", "severity": "Chang
 
 
 class UpdateEntered(Frozen):
-    """The update form as it was filled in; what is None or empty was left alone."""
+    """Submitted update form; a field that is None or empty was left alone."""
 
     incident_status_id: str | None = None
     severity_id: str | None = None
@@ -31,7 +31,10 @@ class UpdateEntered(Frozen):
 def update_modal(
     form: Form, incident: Incident, verb: str, filled: UpdateEntered | None = None, *, trouble: str = ""
 ) -> View:
-    """One form for all three verbs, since who changes one thing mostly has something to say of it."""
+    """Build the form of `update`, `status` and `severity`, with the verb's own fields first.
+
+    It is one form because a person who changes one of them mostly has something to say about it.
+    """
     filled = filled or UpdateEntered()
     seen = {
         "incident_status_id": incident.incident_status.id,
@@ -54,7 +57,7 @@ def update_modal(
 
 
 def offered_statuses(form: Form, incident: Incident) -> tuple[Status, ...]:
-    """Where it may go from here with this form; declining, merging and cancelling have their own verbs."""
+    """Return the statuses that the form offers. Declining, merging and cancelling have their own verbs."""
     kept = {"triage", "live", "learning", "paused", "closed"}
     now = incident.incident_status
     listed = [s for s in sorted(form.statuses, key=lambda s: s.rank) if s.category in kept or s.id == now.id]
@@ -91,7 +94,7 @@ def _message(form: Form, filled: UpdateEntered) -> Sequence[Block]:
 
 
 def read_update(state: State) -> UpdateEntered:
-    """What was filled in, unchecked."""
+    """Return the submitted form, not validated."""
     minutes = one(state, "next_update_minutes")
     return UpdateEntered(
         incident_status_id=one(state, "incident_status_id") or None,
@@ -101,7 +104,7 @@ def read_update(state: State) -> UpdateEntered:
     )
 
 
-# What an incident is called and what is said of it.
+# Name and summary.
 
 DESCRIBE_CALLBACK_ID = "describe"
 
@@ -109,7 +112,7 @@ DESCRIBE_CALLBACK_ID = "describe"
 def describe_modal(
     form: Form, incident: Incident, verb: str, filled: dict[str, str] | None = None, *, trouble: str = ""
 ) -> View:
-    """The name for `rename`, the summary for `summary`."""
+    """Build the form for the name (`rename`) or the summary (`summary`)."""
     errand = Errand(verb=verb, incident_id=incident.id)
     filled = filled or {"name": incident.name, "summary": incident.summary}
     asked: list[Block]
@@ -124,11 +127,11 @@ def describe_modal(
 
 
 def read_describe(state: State) -> dict[str, str]:
-    """What was filled in, for what was asked."""
+    """Return the submitted fields of those that were on the form."""
     return {field: one(state, field) for field in ("name", "summary") if field in state}
 
 
-# Who does what: the roles of an incident and the people who hold them.
+# Roles, and the people who hold them.
 
 ASSIGN_CALLBACK_ID = "assign"
 ROLE = "incident_role_assignments."
@@ -142,7 +145,7 @@ def assign_modal(
     *,
     trouble: str = "",
 ) -> View:
-    """A person for each role; `trouble` is mrkdwn."""
+    """Build the form with a person select for each role; `trouble` is mrkdwn."""
     seen = {f"{ROLE}{role}": person or "" for role, person in holders(incident).items()}
     errand = Errand(verb=verb, incident_id=incident.id, seen=seen)
     held = {**holders(incident), **(filled or {})}
@@ -155,12 +158,12 @@ def assign_modal(
 
 
 def lead_first(form: Form) -> list[Role]:
-    """The roles that can be given, the lead's before the others."""
+    """Return the roles that can be assigned, the lead's first."""
     return sorted(form.assignable_roles, key=lambda role: role.role_type != "lead")
 
 
 def holders(incident: Incident) -> dict[str, PersonId | None]:
-    """Who holds which role now."""
+    """Return the Slack id of the person who holds each role, by role id."""
     return {
         assignment.role.id: assignment.assignee.slack_user_id
         for assignment in incident.incident_role_assignments
@@ -169,6 +172,6 @@ def holders(incident: Incident) -> dict[str, PersonId | None]:
 
 
 def read_assign(state: State) -> dict[str, PersonId | None]:
-    """Who was chosen for each role on the screen; None where nobody was."""
+    """Return the person chosen for each role on the screen; None if its select was left empty."""
     asked = [block for block in state if block.startswith(ROLE)]
     return {block.removeprefix(ROLE): PersonId(one(state, block)) or None for block in asked}

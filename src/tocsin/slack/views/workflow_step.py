@@ -1,4 +1,4 @@
-"""*Declare an incident* as a step of Workflow Builder: its inputs and outputs, and the request in them."""
+"""The Workflow Builder step *Declare an incident*: its inputs and outputs, and the request in them."""
 
 from __future__ import annotations
 
@@ -43,17 +43,20 @@ DECLARE_STEP: dict[str, Any] = {
         "channel": _parameter(CHANNEL, "Channel", "The incident's own channel"),
     },
 }
-"""Slack, custom steps: the names of inputs and outputs stay, since people's workflows use them."""
+"""Definition of the step (Slack, custom steps).
+
+Inputs and outputs keep their names, since people's workflows use them.
+"""
 
 
 _PERSON_ID, _CHANNEL_ID = re.compile(r"[UW][A-Z0-9]{2,30}"), re.compile(r"[CG][A-Z0-9]{2,30}")
-"""Slack takes a person's id for the channel of a message, too, and sends it to that person."""
+"""Shapes of ids. A channel's is checked because Slack sends a message to a person if given their id."""
 
 NO_REPORTER = "The step names no reporter. Give it one, such as the person who started the workflow."
 
 
 class StepRequest(Frozen):
-    """What a step asks for, by whom, and where its card is wanted."""
+    """Declaration that a step asks for, with its reporter and the channel for its card."""
 
     reporter: PersonId
     channel: ChannelId | None
@@ -61,10 +64,10 @@ class StepRequest(Frozen):
 
 
 def read_step(inputs: Mapping[str, Any], form: Form) -> StepRequest:
-    """The request in a step's inputs, in which choices are made by name.
+    """Parse the inputs of a step, in which choices are made by name.
 
-    Raises Refused with a sentence for each input that names nothing there is. What is left out is left to the
-    rules.
+    Raises Refused with a sentence for each input that names nothing known. Missing inputs are left to the
+    validation of the declaration.
     """
     wrong: dict[str, str] = {}
     reporter = _id(inputs, "reporter", _PERSON_ID, wrong)
@@ -98,7 +101,7 @@ def _said(inputs: Mapping[str, Any], name: str) -> str:
 
 
 def _id(inputs: Mapping[str, Any], name: str, shape: re.Pattern[str], wrong: dict[str, str]) -> str:
-    """The id in an input; empty where it is left out or is none."""
+    """Return the id in an input; empty if it is missing or has another shape, which is noted in `wrong`."""
     given = inputs.get(name)
     if given is None or given == "":
         return ""
@@ -122,7 +125,7 @@ def _chosen(typed: str, things: Sequence[Any], what: str, wrong: dict[str, str])
 
 
 def _entries(typed: str, form: Form, wrong: dict[str, str]) -> dict[str, dict[str, tuple[str, ...]]]:
-    """What each line says of a field, by the field's id: of the organisation's, and of the backend's own."""
+    """Return each line's answer by field id, for the organisation's fields and for the backend's own."""
     entries: dict[str, dict[str, tuple[str, ...]]] = {"custom_field_entries": {}, "backend_entries": {}}
     fields = {"custom_field_entries": form.custom_fields, "backend_entries": form.backend_fields}
     for line in filter(None, map(str.strip, typed.splitlines())):
@@ -142,7 +145,7 @@ def _entries(typed: str, form: Form, wrong: dict[str, str]) -> dict[str, dict[st
 
 
 def _answers(field: CustomField, answer: str, wrong: dict[str, str]) -> list[str]:
-    """An answer as a form holds it: options by their id, several with commas between."""
+    """Return an answer as a form holds it: options by their id, several of them separated by commas."""
     if not field.field_type.endswith("select") or field.searched:
         return [answer]
     given = [answer] if field.field_type == "single_select" else [a.strip() for a in answer.split(",")]
