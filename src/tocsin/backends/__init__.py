@@ -57,7 +57,7 @@ class Opening:
     secrets: Mapping[str, str] = field(default_factory=dict)
     """Settings of the hosted backends by their variable's name in lower case, such as `devrev_part`."""
     operator: Operator | None = None
-    """Alerts the operator to findings such as an incident that was created twice; None for no alerts.
+    """Alerts for the operator, such as an incident that was created twice; None for no alerts.
 
     A refused key needs no alert here: raise `Unavailable` with `operator` set.
     """

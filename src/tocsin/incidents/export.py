@@ -167,10 +167,10 @@ class Durations(Frozen):
     """Times measured from the declaration; None, or left out, if unknown."""
 
     lasted: timedelta | None = None
-    """Until the incident was closed; None while it is open."""
+    """Time until the incident was closed; None while it is open."""
 
     first_update: timedelta | None = None
-    """Until the first update message."""
+    """Time until the first update message."""
 
     reached: tuple[tuple[str, timedelta], ...] = ()
     """Each status and the time until the incident first had it, in that order."""

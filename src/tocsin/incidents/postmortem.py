@@ -62,7 +62,7 @@ class Afterwards(Frozen):
     archive_after_days: int | None = None
     """Days after closing until the channel is archived; None if it never is."""
     archive_hosted: bool = False
-    """Also archive channels that the backend created."""
+    """True to archive channels that the backend created, too."""
 
 
 def wrong_in(template: str) -> str:

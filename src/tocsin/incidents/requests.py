@@ -138,15 +138,15 @@ class IncidentFilter(Frozen):
     """Filter for incidents; fields that are not set match every incident."""
 
     reference: str = ""
-    """Find one incident by reference, number or id; then only `visible_to` and `teams` apply besides."""
+    """Reference, number or id of one incident; then only `visible_to` and `teams` apply besides."""
     is_open: bool | None = None
     severity_id: str | None = None
     incident_status_id: str | None = None
     text: str = ""
     """Words to find in the name, the summary or the reference."""
     visible_to: PersonId | None = None
-    """Leave out private incidents that this person may not see; None leaves out none."""
+    """Viewer; private incidents that they may not see are left out. None leaves out none."""
     teams: frozenset[TeamId] | None = None
-    """Only incidents of these workspaces; None for all."""
+    """Workspaces whose incidents are wanted; None for all."""
     involving: PersonId | None = None
-    """Only incidents that this person reported or holds a role in."""
+    """Person who reported the incident or holds a role in it."""

@@ -137,13 +137,13 @@ def _hashed(key: str) -> str:
 # Access: the bearer token opens everything, loopback what is public, a sign-in what the person may see.
 
 Membership = Callable[[Signed], Awaitable[str]]
-"""Checks a signed-in person: returns the reason they may not read, as a sentence, or "" for a member.
+"""Membership check: returns the reason a signed-in person may not read, or "" for a member.
 
 Raises Unavailable if Slack cannot be asked.
 """
 
 Near = Callable[[str], frozenset[TeamId] | None]
-"""Returns the workspaces whose incidents a member of this workspace may see; None for all."""
+"""Function that returns the workspaces whose incidents a member may see; None for all."""
 
 
 def alone(team: str) -> frozenset[TeamId] | None:
@@ -187,7 +187,7 @@ class Reader:
 
 @dataclass(frozen=True)
 class Access:
-    """Authorizes requests; with `public`, this machine may read public incidents without signing in."""
+    """Authorization of requests; with `public`, this machine may read public incidents."""
 
     api_token: str
     public: bool
@@ -247,7 +247,7 @@ CANCELLED = "Slack says that you did not agree, so you are not signed in."
 
 
 class Said(Protocol):
-    """Renders a page with one sentence and a button to try again."""
+    """Function that renders a page with one sentence and a button to try again."""
 
     def __call__(self, request: Request, status: int, sentence: str) -> Response: ...
 

@@ -40,7 +40,10 @@ def most_connections() -> int:
 
 
 class StrictConnection(h11.Connection):
-    """Refuses requests that a proxy may read differently: two lengths, folded lines, bare line feeds."""
+    """Parser that refuses requests with two lengths, folded lines or bare line feeds.
+
+    A proxy may read such a request differently (request smuggling).
+    """
 
     def next_event(self) -> Any:
         # The head is checked once it is whole, so that one sent byte by byte is not checked again for each

@@ -257,7 +257,7 @@ class Installs(Protocol):
 
 
 class Told(Protocol):
-    """Renders a page with a heading, a sentence, and a link if there is one."""
+    """Function that renders a page with a heading, a sentence, and a link if there is one."""
 
     def __call__(
         self, request: Request, status: int, heading: str, sentence: str, link: tuple[str, str] | None

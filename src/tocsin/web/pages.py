@@ -48,7 +48,7 @@ INTO_SLACK = Door("Sign in with Slack", f"?{SIGN_IN}", slack=True)
 
 @dataclass(frozen=True)
 class Pages:
-    """Renders the pages."""
+    """Endpoints of the pages, one method for each route."""
 
     backend: Backend
     access: Access

@@ -159,7 +159,7 @@ LACKS = {
 
 
 class Changing:
-    """Changes the incidents of one organisation. DevRev has no lock: the last write wins."""
+    """Changes to the incidents of one organisation. DevRev has no lock: the last write wins."""
 
     def __init__(self, org: Org, crew: Crew, memory: Memory) -> None:
         self._org = org

@@ -87,7 +87,7 @@ class Creating(Protocol):
 
 
 class Once:
-    """Creates the incidents of one organisation once each. `seconds` is the timeout of a request."""
+    """Idempotent creation in one organisation. `seconds` is the timeout of a request."""
 
     def __init__(self, memory: Memory, clock: Clock, seconds: float) -> None:
         self._memory = memory

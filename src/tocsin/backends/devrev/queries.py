@@ -32,7 +32,7 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,14}", re.ASCII)
 
 
 class Reading:
-    """Reads the incidents of one organisation."""
+    """Queries for the incidents of one organisation."""
 
     def __init__(self, org: Org) -> None:
         self._org = org

@@ -17,7 +17,7 @@ from tocsin.incidents.requests import FollowUpRequest, IncidentChange
 from tocsin.workflows.ports import Memory
 
 SENT = "sent"
-"""Stored for an action or follow-up while it is being created; its id replaces this value afterwards."""
+"""Value stored for an action or follow-up while it is being created; its id replaces it."""
 
 KINDS = {
     "action": ("/v3/actions", "actions", "action"),

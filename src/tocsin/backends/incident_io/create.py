@@ -53,7 +53,7 @@ class Sent(Frozen):
 
 
 class Creating:
-    """Creates incidents; `choice` is INCIDENT_IO_CREATE."""
+    """Creation of incidents; `choice` is INCIDENT_IO_CREATE."""
 
     def __init__(
         self, client: Client, account: Account, memory: Memory, clock: Clock, choice: Choice

@@ -21,7 +21,7 @@ MOST_ON_A_PAGE = 250  # incident.io, Incidents V2 List: page_size is at most 250
 
 
 class LocalBackend:
-    """Implements the ports Backend and Managing over an incident file."""
+    """The ports Backend and Managing over an incident file."""
 
     makes_channel = False
     is_remote = False
