@@ -19,6 +19,8 @@ from tocsin.incidents.errors import OutcomeUnknown, Refused, TocsinError, Unavai
 from tocsin.incidents.model import Frozen, Incident, Person, PersonId, Role, TeamId
 from tocsin.workflows.ports import Clock, Directory
 
+log = structlog.get_logger()
+
 # The organisation: client, choices, stored extras.
 
 GONE = "That incident is not in DevRev any more."
@@ -104,8 +106,6 @@ ASKING_SECONDS: Final = 1.5
 
 KNOWN_FOR: Final = timedelta(minutes=10)
 MOST_KNOWN: Final = 5_000
-
-log = structlog.get_logger()
 
 
 class Member(Frozen):
