@@ -32,7 +32,7 @@ AGAIN_SECONDS = (15.0, 45.0)
 
 
 class Shut(Unavailable):
-    """incident.io answered 401 (`is_key`) or 403; the request is retried within a minute."""
+    """Refusal of our key: incident.io answered 401 (`is_key`) or 403. It is retried within a minute."""
 
     is_key = False
     errand = ""
@@ -96,7 +96,7 @@ class Door:
 # Rate limiter: sends fewer requests than incident.io allows, and puts the creation of incidents first.
 
 PER_MINUTE = 1080
-"""incident.io allows 1200 requests a minute for each API key (Rate limits); with `BURST` this makes 1180."""
+"""Refill of the bucket; with `BURST` this makes 1180, and incident.io allows 1200 a key (Rate limits)."""
 
 BURST = 100
 KEPT_FREE = 20
