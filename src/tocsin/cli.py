@@ -1,4 +1,4 @@
-"""`tocsin incidents`: what the operator may read of the incidents, private ones too, on their own machine."""
+"""The command line."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ T = TypeVar("T")
 FAILED = 1
 PAGE = 250
 PIPED_WIDTH = 160
-"""Columns of a table that goes into a file or another program, where there is no screen to fit."""
+"""Width of a table that is written to a file or a pipe, in columns."""
 
 incidents_cli = typer.Typer(help="Read incidents from the configured backend.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON, with incident.io's field names.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="As comma-separated values, for a spreadsheet.")]
 
-# As in the front door: what a command needs is imported when it runs.
+# Commands import their parts when they run, so that help and usage errors appear at once.
 
 
 @incidents_cli.command("list")
@@ -140,10 +140,10 @@ def _one_form(*asked: bool) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """In place of what was there, once all of it is on the disk: private incidents may be in it.
+    """Write a file for its owner alone and replace `path` by it, since private incidents may be in it.
 
-    The folder may be everybody's: what is written is a new file, of a name that nobody can guess, which then
-    takes the place of a file or a link of this name (Python, tempfile.mkstemp).
+    Other users may write to the folder, so the text first goes to a new file with a random name, which then
+    replaces a file or a link of this name (Python, tempfile.mkstemp).
     """
     fresh = None
     try:
@@ -162,7 +162,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _one(reference: str) -> Whole:
-    """Raises typer.Exit, with a sentence, where there is no such incident."""
+    """Return the incident with its timeline. Raises typer.Exit, with a printed sentence, if there is none."""
     found = _read(lambda backend: _find(backend, reference))
     if found is None:
         print(f"There is no incident {reference}.", file=sys.stderr)
@@ -171,7 +171,10 @@ def _one(reference: str) -> Whole:
 
 
 def _read(ask: Callable[[Backend], Coroutine[Any, Any, T]]) -> T:
-    """What the backend answers; it need not stop for this. Raises ConfigurationError and typer.Exit."""
+    """Return the result of `ask` on the backend, opened for reading only, so that the bot may run on.
+
+    Raises ConfigurationError and typer.Exit.
+    """
     from tocsin.data_dir import open_backend
 
     settings = read_settings()
@@ -191,7 +194,7 @@ def _read(ask: Callable[[Backend], Coroutine[Any, Any, T]]) -> T:
 
 
 def folder_to_read(settings: Settings) -> Path:
-    """The data folder; the playground's where only that one has incidents, which is said on stderr."""
+    """Return the data folder, or the playground's if only that has incidents; stderr then says so."""
     from tocsin.data_dir import folder_of
 
     folder, played = folder_of(settings), folder_of(settings, "tocsin-playground")
@@ -202,7 +205,7 @@ def folder_to_read(settings: Settings) -> Path:
 
 
 async def _newest(backend: Backend, limit: int | None = None) -> list[Incident]:
-    """As many as asked for, or all, page by page."""
+    """Fetch `limit` incidents, or all of them, page by page."""
     found: list[Incident] = []
     while limit is None or len(found) < limit:
         wanted = PAGE if limit is None else min(PAGE, limit - len(found))
@@ -245,7 +248,7 @@ def _print_table(incidents: Sequence[Incident]) -> None:
     Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH).print(table)
 
 
-# The front door: the command line.
+# Commands of `tocsin`.
 
 MISUSED = 2
 
@@ -257,13 +260,12 @@ cli = typer.Typer(
 )
 cli.add_typer(incidents_cli, name="incidents")
 
-# Commands import what they need when they run: help, a slip in typing and a wrong setting are told at once.
-
 
 def main() -> None:
-    """Run a command; what is configured wrong ends it with a line for each thing, and exit code 2."""
+    """Run a command. A wrong configuration ends it with a line for each error and exit code 2."""
     os.umask(0o077)
-    # A start makes much that stays; to look for garbage after every 700 objects took a tenth of its time.
+    # A start creates many lasting objects; collecting after every 700, as Python does, took a tenth of its
+    # time.
     gc.set_threshold(20_000, 20, 20)
     settle_home()
     logs.configure()

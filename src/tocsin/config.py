@@ -1,4 +1,4 @@
-"""The configuration file (TOCSIN_CONFIG, TOML): severities, statuses, roles, fields, announcements."""
+"""The configuration file (TOCSIN_CONFIG, TOML): the catalogue, permissions, announcements, `[after]`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tocsin.incidents.postmortem import STANDARD, Afterwards, wrong_in
 from tocsin.incidents.validation import cleaned, is_visible
 from tocsin.settings import ConfigurationError, Settings, read_config
 
-# The catalogue of an organisation that has not said otherwise.
+# Default severities, statuses, types, roles and custom fields.
 
 Entries = tuple[Mapping[str, Any], ...]
 
@@ -112,7 +112,7 @@ CUSTOM_FIELDS: Final[Entries] = (
 )
 
 
-# What an organisation's incidents are made of, as its configuration file says, with good defaults.
+# Severities, statuses, types, roles and custom fields from the configuration file.
 
 ID = r"^[a-z0-9][a-z0-9_-]{0,59}$"
 CHOICE_LIMIT = 75  # Slack, option object: text is at most 75 characters
@@ -132,7 +132,7 @@ _WORDS = {
 
 
 class CatalogueError(Exception):
-    """The configuration cannot be used; `problems` has one line for each thing that is wrong."""
+    """The configuration is not valid; `problems` has one line for each error."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
@@ -140,7 +140,7 @@ class CatalogueError(Exception):
 
 
 class _Entry(BaseModel):
-    """One thing with an id, which is made from its name where the file gives none."""
+    """Entry with an id, which is made from its name if the file gives none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
@@ -207,7 +207,7 @@ class FieldEntry(_Entry):
 
 
 class Catalogue(BaseModel):
-    """Severities, statuses, types, roles and custom fields, each in the order in which they are offered."""
+    """Severities, statuses, types, roles and custom fields, each in the order in which forms offer them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -243,7 +243,7 @@ class Catalogue(BaseModel):
 
     @classmethod
     def from_toml(cls, given: str | Mapping[str, Any], *, elsewhere: Collection[str] = ()) -> Catalogue:
-        """Read the text of a TOML file, or what it was parsed to; keys in `elsewhere` are left to others.
+        """Parse a TOML text, or a table that was parsed before; keys in `elsewhere` are ignored.
 
         Raises CatalogueError with one line for each problem, naming the key.
         """
@@ -262,16 +262,16 @@ class Catalogue(BaseModel):
 
     @property
     def first_status(self) -> StatusEntry:
-        """Where a declaration starts: the first status of category `live`."""
+        """Status of a new incident: the first of category `live`."""
         return next(status for status in self.statuses if status.category == "live")
 
     @property
     def default_type(self) -> TypeEntry:
-        """The type of a declaration that names none."""
+        """Type of a declaration that names none."""
         return next((kind for kind in self.incident_types if kind.is_default), self.incident_types[0])
 
     def form(self) -> Form:
-        """What a declaration may choose from."""
+        """Return the choices as a form."""
         default = self.default_type
         return Form(
             severities=tuple(
@@ -291,9 +291,9 @@ class Catalogue(BaseModel):
 
 
 def slug(name: str) -> str:
-    """A readable id for a name: `Affected area` is `affected_area`.
+    """Return a readable id for a name: `affected_area` for `Affected area`.
 
-    A name in another script ends in a checksum instead of the letters that cannot be in an id.
+    A name in another script ends in a checksum instead of the letters that an id cannot have.
     """
     name = cleaned(name)
     folded = unicodedata.normalize("NFKD", name.lower())
@@ -323,7 +323,10 @@ def _refuse_repeats(key: str, entries: Sequence[_Entry]) -> None:
 
 
 def problem(trouble: Any, known: Sequence[str]) -> str:
-    """One of pydantic's errors in a line that names the key; `known` are the keys it may be a slip for."""
+    """Return one of pydantic's errors as a line that names the key.
+
+    An unknown key gets a suggestion from the keys in `known`.
+    """
     place = ""
     for part in trouble["loc"]:
         place += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if place else str(part)
@@ -337,9 +340,9 @@ def problem(trouble: Any, known: Sequence[str]) -> str:
     return f"{place}: {words[:1].lower()}{words[1:]}" if place else words
 
 
-# The rules in `TOCSIN_CONFIG`: who may do what, what is announced where, and who is brought in.
+# Rules from the configuration file: permissions, announcements, post-incident settings.
 
-# Where there are several workspaces, `T…/` before an id says of which it is.
+# With several workspaces, `T…/` before an id names the workspace it belongs to.
 _THERE = r"^(T[A-Z0-9]{2,}/)?"
 GroupId = Annotated[str, StringConstraints(pattern=rf"{_THERE}S[A-Z0-9]{{2,}}$")]
 ChannelName = Annotated[str, StringConstraints(pattern=rf"{_THERE}[CG][A-Z0-9]{{2,}}$")]
@@ -384,7 +387,7 @@ class Announcing(_Table):
 
 
 class After(_Table):
-    """`[after]`: what is done once an incident has ended."""
+    """`[after]`: settings for closed incidents."""
 
     template: str | None = None
     archive_after_days: int | None = Field(default=None, ge=1, le=3650)
@@ -392,7 +395,7 @@ class After(_Table):
 
 
 class Rulebook(_Table):
-    """Everything in the configuration file that is not about what an incident is made of."""
+    """All parts of the configuration file except the catalogue."""
 
     permissions: Permissions = Permissions()
     announcements: tuple[Announcing, ...] = Field(default=(), max_length=50)
@@ -401,7 +404,7 @@ class Rulebook(_Table):
     template: str = Field(default=STANDARD, exclude=True)
 
     def of(self, team: str) -> Rulebook:
-        """The rules of one workspace: what names another is not for it, and what names none is for all."""
+        """Return the rules of one workspace: entries that name another workspace are left out."""
         permissions = _of(self.permissions, team, "declare", "close", "private")
         announcements = tuple(_of(rule, team, "channels", "invite") for rule in self.announcements)
         return self.model_copy(update={"permissions": permissions, "announcements": announcements})
@@ -421,7 +424,7 @@ class Rulebook(_Table):
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """Every user group that is named, by id or handle."""
+        """Every user group in the rules, by id or handle."""
         limited = (*self.permissions.declare, *self.permissions.close, *self.permissions.private)
         return tuple(dict.fromkeys((*limited, *(g for rule in self.announcements for g in rule.invite))))
 
@@ -434,7 +437,7 @@ T = TypeVar("T", bound=_Table)
 
 
 def _of(table: T, team: str, *named: str) -> T:
-    """The table with what it names in this workspace, without the workspace's id."""
+    """Return the table with the entries of this workspace, without the workspace's id."""
     found = {}
     for name in named:
         places = [entry.rpartition("/") for entry in getattr(table, name)]
@@ -446,7 +449,7 @@ KEYS = frozenset(Rulebook.model_fields) - {"template"}
 
 
 def open_rulebook(settings: Settings) -> Rulebook:
-    """The rules, none where there is no file. Raises ConfigurationError with a line for each problem."""
+    """Return the rules, none without a file. Raises ConfigurationError with a line for each problem."""
     rules = read_rules(read_config(settings.tocsin_config))
     if rules.after.template is None or settings.tocsin_config is None:
         return rules
@@ -456,7 +459,7 @@ def open_rulebook(settings: Settings) -> Rulebook:
 
 
 def _template(path: Path) -> str:
-    """The document's template, beside the configuration unless its path says otherwise."""
+    """Read the post-incident template; a relative path starts at the configuration's folder."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

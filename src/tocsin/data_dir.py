@@ -1,4 +1,4 @@
-"""Where this machine keeps things: the data folder, its lock and its token, the journal, the incidents."""
+"""The data folder: its lock, its secrets, the addresses of its databases, the backend."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def now() -> datetime:
 
 
 def folder_of(settings: Settings, name: str = "tocsin") -> Path:
-    """Where the data folder is, or would be: as set, else the platform's folder of this name."""
+    """Return the path of the data folder, as set or the platform's own; the folder may not exist yet."""
     return settings.tocsin_data_dir or user_data_path(name)
 
 
 def data_dir(settings: Settings, name: str = "tocsin") -> Path:
-    """The data folder, made for its owner's eyes only (0700). Raises ConfigurationError."""
+    """Return the data folder, creating it for its owner alone (0700). Raises ConfigurationError."""
     folder = folder_of(settings, name)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ def data_dir(settings: Settings, name: str = "tocsin") -> Path:
 
 
 def _not_ours(folder: Path, error: PermissionError) -> str:
-    """A folder of somebody else cannot be closed to others, though we may write there."""
+    """Return the error for a folder of another user: it cannot be closed to others even if it is writable."""
     if os.path.isdir(folder):
         return (
             f"TOCSIN_DATA_DIR belongs to another user ({folder}): give it to the one who runs Tocsin "
@@ -57,7 +57,10 @@ def _not_ours(folder: Path, error: PermissionError) -> str:
 
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
-    """Hold the data folder for this process; a second one is refused. The lock dies with the process."""
+    """Lock the data folder; the lock ends with the process.
+
+    Raises ConfigurationError if another process holds it.
+    """
     with _lock_file(folder) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -82,15 +85,15 @@ def _for_owner(path: str, flags: int) -> int:
 
 
 def api_token(settings: Settings, folder: Path) -> str:
-    """The bearer token of the pages: as set, else kept in the data folder. Raises ConfigurationError."""
+    """Return the API token, as set or from the data folder. Raises ConfigurationError."""
     set_here = settings.tocsin_api_token
     return set_here.get_secret_value().strip() if set_here is not None else kept_secret(folder, "api-token")
 
 
 def kept_secret(folder: Path, name: str) -> str:
-    """The secret in this file: made at random where there is none, and kept for good (0600).
+    """Return the secret in this file, creating a random one on first use (0600).
 
-    Raises ConfigurationError for one that could be guessed, and where the file cannot be used.
+    Raises ConfigurationError if the secret could be guessed or the file cannot be used.
     """
     path = folder / name
     try:
@@ -109,7 +112,7 @@ def kept_secret(folder: Path, name: str) -> str:
 
 
 def _write_whole(path: Path, text: str) -> None:
-    """Whoever looks at the path finds all of it or nothing, also after a crash."""
+    """Replace a file atomically: a reader sees all of the text or none, even after a crash."""
     with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-", delete=False) as fresh:
         fresh.write(text)
         fresh.flush()
@@ -120,9 +123,9 @@ def _write_whole(path: Path, text: str) -> None:
 async def open_backend(
     settings: Settings, folder: Path, *, reading: bool = False, operator: Operator | None = None
 ) -> Backend:
-    """The configured backend. Raises ConfigurationError with a line for each thing that is wrong.
+    """Open the configured backend. Raises ConfigurationError with a line for each problem.
 
-    With `reading` nothing is made or changed, so that it can be done beside the running bot.
+    With `reading` nothing is created or changed, so that it is safe beside the running bot.
     """
     catalogue = read_config(settings.tocsin_config)
     opening = Opening(
@@ -146,7 +149,10 @@ async def open_backend(
 
 
 def open_catalogue(settings: Settings) -> Catalogue:
-    """What `TOCSIN_CONFIG` makes of incidents. Raises ConfigurationError with a line for each problem."""
+    """Return the catalogue of the configuration file.
+
+    Raises ConfigurationError with a line for each problem.
+    """
     with _catalogue_lines():
         return Catalogue.from_toml(read_config(settings.tocsin_config), elsewhere=KEYS)
 
@@ -160,10 +166,10 @@ def _catalogue_lines() -> Iterator[None]:
 
 
 def journal_url(settings: Settings, folder: Path) -> str:
-    """Where stories are kept, as a SQLAlchemy address."""
+    """Return the SQLAlchemy URL of the database with workflows, Slack state and installations."""
     return settings.tocsin_database_url or f"sqlite:///{folder / 'journal.db'}"
 
 
 def secret(value: SecretStr | None) -> str | None:
-    """A setting that must not be printed, in the clear."""
+    """Return a secret setting in clear text."""
     return value.get_secret_value() if value is not None else None

@@ -1,4 +1,4 @@
-"""`tocsin doctor`: is everything there that the bot needs, and the one thing to do about what is not."""
+"""`tocsin doctor`: checks of everything that the bot needs, each with its fix."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from tocsin.workflows.ports import Examined
 
 STUCK = timedelta(minutes=10)
 SKEW = timedelta(seconds=60)
-"""Slack's requests count for five minutes (Slack, "Verifying requests"); a minute off is worth mending."""
+"""Most that the clock may be off. Slack's signatures hold for five minutes (Slack, "Verifying requests")."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at: what it means, and, where it is not well, what to do."""
+    """Result of one check, and the fix if it failed."""
 
     name: str
     ok: bool
@@ -48,7 +48,7 @@ class Check:
 
 
 async def checks(clock: Callable[[], datetime] = now) -> AsyncIterator[Check]:
-    """Look at everything, one after the other; no check shows a secret."""
+    """Run all checks one after the other; no result contains a secret."""
     try:
         settings = read_settings()
     except ConfigurationError as error:
@@ -125,7 +125,7 @@ def _pending(begun: list[Pending], running: bool, at: datetime) -> Check:
 
 
 def _is_running(folder: Path) -> bool:
-    """Whether a bot holds the data folder now."""
+    """True if a bot holds the data folder's lock."""
     try:
         with open(folder / "lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -137,7 +137,7 @@ def _is_running(folder: Path) -> bool:
 
 
 async def _incidents(settings: Settings, folder: Path) -> tuple[list[Check], Form]:
-    """What the backend says of itself, and the form it makes; an empty one where it cannot be asked."""
+    """Return the backend's checks, and its form; an empty form if the backend cannot be asked."""
     name, form = f"Backend {settings.tocsin_backend}", Form()
     found: list[Check] = []
     try:
@@ -177,7 +177,7 @@ async def _slack(
 
 
 async def _installations(settings: Settings, session: ClientSession) -> list[Check]:
-    """Where workspaces install the app by themselves: who may, who has, and whose token is good."""
+    """Return the checks of OAuth installations: workspaces allowed, encryption, and each one's token."""
     return [_teams(settings), *_kept_sealed(settings), *await _installed(settings, session)]
 
 
@@ -221,7 +221,11 @@ async def _installed(settings: Settings, session: ClientSession) -> list[Check]:
 async def _installation(
     one: Installation, settings: Settings, session: ClientSession
 ) -> AsyncIterator[Check]:
-    """Its token, and what settings and rules name in it; in an organization they may be of any workspace."""
+    """Yield the checks of one installation: its token, and the channels and user groups that the rules name.
+
+    An installation in a whole organization is not checked for these, since they may be in any of its
+    workspaces.
+    """
     name = f"Installed in {one.name or one.home}"
     if not allowed(one, settings.teams):
         yield Check(name, False, "it is served no more.", f"Add {one.home} to TOCSIN_TEAMS, or uninstall.")
@@ -276,7 +280,7 @@ def _clock(access: Access, at: datetime) -> Check:
 
 
 async def _addresses(client: AsyncWebClient, settings: Settings, team: str) -> AsyncIterator[Check]:
-    """The channels and user groups that settings and rules name in this workspace."""
+    """Yield the checks of the channels and user groups that settings and rules name in this workspace."""
     channel = announced_in(team, settings.tocsin_announce_channel)
     if not channel:
         yield Check("TOCSIN_ANNOUNCE_CHANNEL", True, "not set; only what a rule names is announced.")
@@ -288,7 +292,7 @@ async def _addresses(client: AsyncWebClient, settings: Settings, team: str) -> A
     try:
         rules = open_rulebook(settings).of(team)
     except ConfigurationError:
-        # It has been told of already.
+        # The check of the configuration file has reported it already.
         rules = Rulebook()
     named += [("TOCSIN_CONFIG announcements", channel) for channel in rules.channels]
     for name, wanted in named:
@@ -299,7 +303,7 @@ async def _addresses(client: AsyncWebClient, settings: Settings, team: str) -> A
 
 
 async def _way_in(client: AsyncWebClient, settings: Settings, running: bool) -> Check:
-    """Socket Mode where there is an app token, else HTTP."""
+    """Return the check of Socket Mode if there is an app token, else of HTTP mode."""
     token = secret(settings.slack_app_token)
     if token is not None:
         found = await diagnostics.examine_socket(client, token, running=running)

@@ -15,11 +15,9 @@ from typing import Any, TextIO
 import structlog
 from structlog import contextvars
 
-# What the process says of itself: one line an event on standard error, and no secret in any of them.
-#
-# Tracebacks carry no local variables and nothing of what was sent to a database or checked by a model.
-# Every line is searched for what looks like a secret before it is written: Slack's tokens, bearer tokens,
-# signatures, response addresses and trigger ids.
+# Logging: one line for each event on standard error, without secrets. Tracebacks contain no local variables,
+# no SQL parameters and no values from pydantic's errors. Every line is searched for secrets before it is
+# written: Slack's tokens, bearer tokens, signatures, response URLs and trigger ids.
 
 HIDDEN = "[hidden]"
 _SECRETS = re.compile(
@@ -34,18 +32,18 @@ _SECRETS = re.compile(
 )
 
 _NAMES = frozenset({"authorization", "response_url", "secret", "signature", "token", "trigger_id"})
-"""What is never told under a name of its own, whatever it looks like."""
+"""Keys whose values are always hidden, in any form."""
 
 Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
 def redacted(text: str) -> str:
-    """The text, with what looks like a secret taken out."""
+    """Replace everything that looks like a secret."""
     return _SECRETS.sub(HIDDEN, text)
 
 
 def configure(stream: TextIO | None = None) -> None:
-    """Send structured logs, and those of the libraries, through one door to `stream` (standard error)."""
+    """Send structured logs and the libraries' logs to `stream` (standard error), both with secrets hidden."""
     out = stream or sys.stderr
     structlog.configure(
         processors=[
@@ -64,14 +62,14 @@ def configure(stream: TextIO | None = None) -> None:
     handler = logging.StreamHandler(out)
     handler.setFormatter(_Redacting("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    # Bolt writes bodies of requests it cannot place into its log; they are nobody else's business.
+    # Bolt logs the bodies of requests that it has no listener for, and they may be private.
     logging.getLogger("slack_bolt").setLevel(logging.CRITICAL)
-    # Lost connections are told by our own watch, in fewer words.
+    # The bot logs lost connections itself, in fewer words.
     logging.getLogger("tocsin.socket").setLevel(logging.CRITICAL)
 
 
 def only_troubles() -> None:
-    """Warnings and errors alone, where somebody watches the screen and plays."""
+    """Log only warnings and errors, for the playground's terminal."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
 
 
@@ -92,7 +90,7 @@ def _tell_exception(logger: Any, method: str, event: MutableMapping[str, Any]) -
 
 
 def _told(error: BaseException) -> Iterator[str]:
-    """Where it was raised and what it is, and the same of what it came from."""
+    """Yield the traceback and message of an exception, after those of its causes."""
     come_from = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if come_from is not None:
         yield from _told(come_from)
@@ -105,7 +103,7 @@ def _told(error: BaseException) -> Iterator[str]:
 
 
 def _words(error: BaseException) -> str:
-    """What the exception says, without the values that it would quote: they are what people wrote."""
+    """Return the exception's message without the values it would quote: people wrote them."""
     if hasattr(error, "orig"):
         return str(error.orig)
     if hasattr(error, "errors") and hasattr(error, "error_count"):
@@ -124,20 +122,20 @@ def _hide(logger: Any, method: str, line: Any) -> str:
     return redacted(str(line))
 
 
-# One id for all that a gesture sets off: from Slack's request through the story to the backend's.
+# One trace id for everything that an interaction starts, from Slack's request to the backend's.
 
 NAME = "trace"
-"""What the id is called in every line of the log that is written meanwhile."""
+"""Key of the trace id in every log line."""
 
 
 def trace() -> str:
-    """The id of what is being worked on; empty where nothing set off by a gesture is."""
+    """Return the current trace id, or "" outside an interaction."""
     return str(contextvars.get_contextvars().get(NAME, ""))
 
 
 @contextmanager
 def traced(given: str = "") -> Iterator[str]:
-    """What happens inside, and the tasks begun there, carry this id, or a new one where none is given."""
+    """Set the trace id for the block and the tasks it starts; a new id if none is given."""
     one = given or secrets.token_hex(8)
     earlier = contextvars.bind_contextvars(**{NAME: one})
     try:

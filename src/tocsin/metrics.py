@@ -1,4 +1,4 @@
-"""What is counted and measured, for Prometheus."""
+"""Prometheus metrics."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from functools import cache
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 ANSWERS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 2.5, 3.0)
-"""Slack waits three seconds for an acknowledgement."""
+"""Buckets up to three seconds, the time that Slack waits for an acknowledgement."""
 
 REFERENCES = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 10.0, 30.0, 60.0, 600.0, 3600.0)
 OUTCOMES = ("answered", "failed", "stranger", "malformed")
 
 
 class Meters:
-    """The figures of one process, in a registry of their own."""
+    """Metrics of one process, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -62,7 +62,7 @@ class Meters:
             ["status"],
         )
 
-        # The library looks for a series under a lock, each time anew.
+        # Cached, because the library looks up a series under a lock each time.
         self._request = cache(self._requests.labels)
         self._answer = cache(self._answers.labels)
         self._call = cache(self._calls.labels)
@@ -71,7 +71,7 @@ class Meters:
         return Counter(name, says, labels, registry=self.registry)
 
     def routes(self, routes: Iterable[str]) -> None:
-        """Every route there is, so that one nobody used yet is seen as zero."""
+        """Create the series of every route, so that an unused one is exported as zero."""
         for route in routes:
             self._answers.labels(route)
             for outcome in OUTCOMES[:2]:

@@ -1,4 +1,4 @@
-"""Serves the bot and its pages until a signal ends it: `tocsin run` and `tocsin playground`."""
+"""Server of the bot and its pages, until a signal ends it: `tocsin run` and `tocsin playground`."""
 
 from __future__ import annotations
 
@@ -38,35 +38,37 @@ KEEP_ALIVE_SECONDS = 75
 class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals belong to the front door, which has more to stop than this server."""
+        """Leave signals to `_stopped`: more than this server has to be stopped."""
         yield
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; `port` 0 takes a free one. Raises OSError when the port is taken."""
+    """Return a listening socket; `port` 0 takes a free one. Raises OSError if the port is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.create_server((host, port), family=family, backlog=512)
-    # asyncio's own loop leaves Nagle's algorithm on for such sockets: each kept-alive answer 40 ms late.
+    # asyncio's own loop leaves Nagle's algorithm on for such sockets, which delays each kept-alive response
+    # by 40 ms.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
 
 
 @asynccontextmanager
 async def serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[None]:
-    """Answer on the socket until left; requests in hand have two seconds to end."""
+    """Serve the app on the socket within the block; at its end, open requests get two seconds to finish."""
     config = uvicorn.Config(
         app,
         http=LimitedProtocol,
         ws="websockets-sansio",
         lifespan="off",
         log_level="warning",
-        # What uvicorn says then goes through the log that hides secrets, as all else does.
+        # uvicorn's messages then go through our log, which hides secrets.
         log_config=None,
         server_header=False,
-        # Who asks and where we are known is settled by signatures and settings, never by what a header says.
+        # Signatures and settings decide about the client and our own address, never a request's headers.
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
-        # Longer than who calls keeps an idle connection: none is closed under a call that has just begun.
+        # Longer than clients keep an idle connection, so that none is closed under a request that has just
+        # begun.
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     server = _Server(config)
@@ -79,7 +81,7 @@ async def serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[None]
         listening.close()
 
 
-# The bot in this process: on a port, talking to Slack or to a workspace of its own, until told to stop.
+# The bot in this process, against Slack or against a workspace of its own, until a signal ends it.
 
 ADVICE = "Type `/incident`, or hover an alert in #alerts and choose *Declare incident*."
 OUR_PATHS = (
@@ -92,7 +94,7 @@ screen = Console(highlight=False, soft_wrap=True)
 
 
 def until_done(work: Coroutine[Any, Any, None]) -> None:
-    """Run on uvloop where there is one."""
+    """Run `work` on uvloop if it is installed, else on asyncio's own loop."""
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     try:
         import uvloop
@@ -105,7 +107,7 @@ def until_done(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def _stopped() -> None:
-    """Until Ctrl-C or SIGTERM."""
+    """Wait for Ctrl-C or SIGTERM."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
@@ -113,7 +115,7 @@ async def _stopped() -> None:
 
 
 def _started() -> None:
-    """What is there by now stays: looking through it for garbage took a tenth of the time of a form."""
+    """Exempt the objects of the start from garbage collection, which took a tenth of the time of a form."""
     gc.collect()
     gc.freeze()
 
@@ -123,7 +125,7 @@ def _listening(settings: Settings) -> socket.socket:
     try:
         return listen(host, port)
     except OSError as error:
-        # A name that cannot be resolved has a code of its own kind, below zero (getaddrinfo, EAI_NONAME).
+        # A name that cannot be resolved has a negative code (getaddrinfo, EAI_NONAME).
         if (error.errno or 0) < 0 or error.errno == errno.EADDRNOTAVAIL:
             raise ConfigurationError(f"TOCSIN_HOST {host} is no address of this machine.") from None
         said = os.strerror(error.errno) if error.errno else str(error)
@@ -133,7 +135,7 @@ def _listening(settings: Settings) -> socket.socket:
 
 
 async def play(settings: Settings, *, browser: bool, fresh: bool) -> None:
-    """The workspace and the bot in one process, for whoever started it; see `read_play_settings`."""
+    """Run the workspace and the bot in one process, for the user who started it; see `read_play_settings`."""
     from slack_emulator.manifest import Manifest
     from slack_emulator.page import Authentication
     from slack_emulator.seed import seed
@@ -181,14 +183,14 @@ async def play(settings: Settings, *, browser: bool, fresh: bool) -> None:
 
 
 def _played(url: str) -> dict[str, Any]:
-    """The app as it is installed in the workspace: over Socket Mode, and people may sign in with it."""
+    """Return the manifest of the app in the workspace: Socket Mode, and sign-in with Slack."""
     declared = routes.manifest(pages=url)
     declared["oauth_config"]["redirect_urls"] = [url + path for path in routes.REDIRECTS]
     return declared
 
 
 def _as_installed(app: InstalledApp, url: str) -> dict[str, Any]:
-    """What an operator would have copied from the app's page."""
+    """Return the settings that an operator would copy from the app's page at Slack."""
     return {
         "slack_bot_token": SecretStr(app.bot_token),
         "slack_client_id": app.client_id,
@@ -206,7 +208,7 @@ def _refuse_a_real_bots(folder: Path) -> None:
 
 
 def _store(folder: Path, *, fresh: bool) -> Store:
-    """The first file of the folder, so that it is never taken for a real bot's."""
+    """Create the workspace's file before the bot's, so that the folder is never taken for a real bot's."""
     from slack_emulator.store import Store
 
     with only_one(folder):
@@ -216,7 +218,7 @@ def _store(folder: Path, *, fresh: bool) -> Store:
 
 
 def _front(pages: ASGIApp, workspace: ASGIApp, authentication: Authentication) -> ASGIApp:
-    """Incident pages and the workspace on one port, both for who has the token; probes need none."""
+    """Serve pages and workspace on one port, both only with the workspace's token; probes need none."""
     from slack_emulator.page import TokenRequired
 
     guarded = TokenRequired(pages, authentication)
@@ -236,7 +238,7 @@ def _forget(folder: Path) -> None:
 
 
 async def serve(settings: Settings) -> None:
-    """The bot against Slack, with its pages; they answer before Slack can be reached."""
+    """Run the bot against Slack, with its pages; they are served before Slack can be reached."""
     folder = data_dir(settings)
     listening = _listening(settings)
     port = listening.getsockname()[1]

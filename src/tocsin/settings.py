@@ -1,4 +1,4 @@
-"""Everything an operator may set; nothing else reads the environment."""
+"""The bot's settings. No other module reads the environment."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ SLACK_API = "https://slack.com/api/"
 _KEY = re.compile(r"[A-Za-z0-9+/_-]{43}=")
 _TEAM = re.compile(r"[TE][A-Z0-9]{1,30}")
 SHORTEST_SECRET = 20
-"""Characters: fewer can be guessed."""
+"""Fewest characters of a secret; a shorter one could be guessed."""
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class ConfigurationError(Exception):
-    """What is set wrong: a line each, naming the variable, what is wrong, and what to do."""
+    """The settings are not valid: one line for each error, with the variable, the problem and its fix."""
 
 
 class Settings(BaseSettings):
-    """The environment, and a `.env` file where there is one. Field names are the variables' own."""
+    """Settings from the environment and from `.env`, if there is one. Fields are named as the variables."""
 
     model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
 
@@ -148,34 +148,34 @@ class Settings(BaseSettings):
 
     @property
     def installs(self) -> bool:
-        """Whether workspaces install the app by themselves, in place of a bot token that is set here."""
+        """True if workspaces install the app by OAuth, so that no bot token is set here."""
         return bool(self.slack_bot_token is None and self.slack_client_id and self.slack_client_secret)
 
     @property
     def teams(self) -> tuple[str, ...]:
-        """The workspaces and organizations that may install; with `*` among them any may."""
+        """Workspaces and organizations that may install the app; `*` among them allows any."""
         return _listed(self.tocsin_teams)
 
     @property
     def installation_keys(self) -> tuple[str, ...]:
-        """Keys for what installations are kept under, in Fernet's alphabet; the first one writes."""
+        """Encryption keys of installations, in Fernet's alphabet; the first encrypts, all can decrypt."""
         keys = self.tocsin_installation_key
         given = _listed(keys.get_secret_value() if keys else None)
         return tuple(key.replace("+", "-").replace("/", "_") for key in given)
 
     def of_backend(self, name: str) -> dict[str, str]:
-        """What is set for one hosted backend, in the clear, by the variable's name in lower case."""
+        """Return one hosted backend's settings, secrets included, by the variable's name in lower case."""
         found = {key: value for key, value in self if key.startswith(f"{name}_") and value is not None}
         return {k: v.get_secret_value() if isinstance(v, SecretStr) else str(v) for k, v in found.items()}
 
     @property
     def is_on_loopback(self) -> bool:
-        """Whether nobody elsewhere can reach us: we listen on loopback, and are known by no other address."""
+        """True if no other machine can reach the pages: they are on loopback, with no public address."""
         return {self.tocsin_host, urlsplit(self.public_url).hostname} <= LOOPBACK
 
     @property
     def public_url(self) -> str:
-        """The base of the local backend's permalinks, without a final slash."""
+        """Base of the local backend's permalinks, without a final slash."""
         host = f"[{self.tocsin_host}]" if ":" in self.tocsin_host else self.tocsin_host
         return (self.tocsin_public_url or f"http://{host}:{self.tocsin_port}").rstrip("/")
 
@@ -185,9 +185,9 @@ def _listed(value: str | None) -> tuple[str, ...]:
 
 
 def settle_home() -> None:
-    """Give a person without a name or a home, as in a container, the root folder for one.
+    """Set HOME to the root folder for a user without a name or a home, as in a container.
 
-    Slack's SDK asks for a home folder when it is imported, and fails where there is none.
+    Slack's SDK asks for a home folder when it is imported, and fails without one.
     """
     try:
         Path.home()
@@ -196,15 +196,16 @@ def settle_home() -> None:
 
 
 def read_settings(**given: Any) -> Settings:
-    """The settings, with what the command line says in front. Raises ConfigurationError."""
+    """Read the settings; `given` values from the command line take precedence. Raises ConfigurationError."""
     return _read({name: value for name, value in given.items() if value is not None})
 
 
 def read_play_settings(port: int, backend: str | None) -> Settings:
-    """The settings of the playground, which must not reach a real workspace's Slack, backend or folder.
+    """Read the settings of the playground, which must not reach a real workspace, backend or data folder.
 
-    From the environment alone come its folder and its rules; a `.env` is the real bot's, and of it only the
-    typed backend is read. Whatever else is set is not looked at. Raises ConfigurationError.
+    Its folder and its configuration file come from the environment alone. A `.env` belongs to the real bot,
+    so only the settings of the typed backend are read from it. All other settings keep their defaults. Raises
+    ConfigurationError.
     """
     here = _read(_only({"tocsin_data_dir", "tocsin_config"}) | {"_env_file": None})
     typed = {name for name in Settings.model_fields if backend and name.startswith(f"{backend}_")}
@@ -217,7 +218,7 @@ def read_play_settings(port: int, backend: str | None) -> Settings:
 
 
 def _only(names: set[str]) -> dict[str, Any]:
-    """Every other setting as it is where nothing is set: what is given is not looked for elsewhere."""
+    """Return the default of every other setting: a value passed in is not read from the environment."""
     fields = Settings.model_fields.items()
     return {name: field.get_default() for name, field in fields if name not in names}
 
@@ -232,7 +233,7 @@ def _read(given: Mapping[str, Any]) -> Settings:
 
 
 def _line(error: dict[str, Any]) -> str:
-    """One line that never repeats the value: it may be a secret."""
+    """Return the error as one line that never repeats the value: it may be a secret."""
     name = str(error["loc"][0]).upper()
     said = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "literal_error":
@@ -243,7 +244,7 @@ def _line(error: dict[str, Any]) -> str:
 
 
 def read_config(path: Path | None) -> dict[str, Any]:
-    """What `TOCSIN_CONFIG` says. Raises ConfigurationError when it cannot be read."""
+    """Return the content of the configuration file. Raises ConfigurationError if it cannot be read."""
     if path is None:
         return {}
     try:

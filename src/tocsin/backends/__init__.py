@@ -1,4 +1,4 @@
-"""Where incidents are kept: each backend behind the same port."""
+"""Registry of backends: `BACKENDS` maps each value of `TOCSIN_BACKEND` to the function that opens it."""
 
 from __future__ import annotations
 
@@ -17,56 +17,59 @@ if TYPE_CHECKING:
 
     from tocsin.backends.incident_io.create import Choice
 
-# Each imports what it needs when it is opened: of three, one is, and two need not delay the start.
+# Each function imports its backend when it is called: only one is used, and the others would delay the start.
 
 
 @runtime_checkable
 class Consulting(Protocol):
-    """A backend that must know who people are; told once Slack is connected, before any story goes on."""
+    """A backend that looks up people in Slack; connected once Slack is, before any workflow resumes."""
 
     def consult(self, directory: Callable[[TeamId], Directory]) -> None:
-        """From now on, ask in a workspace for its people."""
+        """Set the function that returns the user directory of a workspace."""
         ...
 
 
 @cache
 def tls_context() -> SSLContext:
-    """The certificates that httpx trusts, read once: each reading takes 20 ms of processor."""
+    """Return a TLS context with httpx's certificates, built once: a build takes 20 ms of processor time."""
     from httpx import create_ssl_context
 
     return create_ssl_context()
 
 
 class MissingSetting(Exception):
-    """A backend cannot be opened without a setting; the text is a line for the operator."""
+    """A backend cannot be opened without a setting; the text is one line for the operator."""
 
 
 @dataclass(frozen=True)
 class Opening:
-    """What any backend may need to open; each takes what concerns it."""
+    """Options for opening a backend; each backend takes those that concern it."""
 
     data_dir: Path
     public_url: str
     clock: Clock
     catalogue: Mapping[str, Any] = field(default_factory=dict)
-    """The part of the configuration file that names severities, statuses, types, roles and fields."""
+    """Part of the configuration file that defines severities, statuses, types, roles and custom fields."""
     elsewhere: Collection[str] = ()
-    """Keys in there that are somebody else's."""
+    """Keys of `catalogue` that other parts of the bot read."""
     memory: Memory | None = None
-    """What must be remembered between starts; None where the backend is only read."""
+    """Store for values that outlast a restart; None if the backend is only read."""
     secrets: Mapping[str, str] = field(default_factory=dict)
     """Settings of the hosted backends by their variable's name in lower case, such as `devrev_part`."""
     operator: Operator | None = None
-    """Who is told of what is found by the way, such as an incident that was made twice; None for nobody.
+    """Alerts for the operator, such as an incident that was created twice; None for no alerts.
 
-    A key that is refused needs no word here: raise `Unavailable` with `operator` set.
+    A refused key needs no alert here: raise `Unavailable` with `operator` set.
     """
     reading: bool = False
-    """Only to read, perhaps beside the running bot: nothing is made or changed."""
+    """True to open for reading only, perhaps beside the running bot: nothing is created or changed."""
 
 
 async def open_local(opening: Opening) -> Backend:
-    """Raises CatalogueError for a wrong configuration and Unavailable for a file that cannot be used."""
+    """Open the local backend.
+
+    Raises CatalogueError if the configuration is wrong, and Unavailable if the file cannot be used.
+    """
     from tocsin.backends.local import LocalBackend
 
     catalogue = Catalogue.from_toml(opening.catalogue, elsewhere=opening.elsewhere)
@@ -76,7 +79,7 @@ async def open_local(opening: Opening) -> Backend:
 
 
 async def open_devrev(opening: Opening) -> Backend:
-    """Roles are as configured, everything else is DevRev's own. Raises CatalogueError."""
+    """Open the DevRev backend; only its roles come from the configuration. Raises CatalogueError."""
     from tocsin.backends.devrev import DevRevBackend, DevRevClient
 
     form, given = Catalogue.from_toml(opening.catalogue).form(), opening.secrets
@@ -99,7 +102,7 @@ CREATE: Final[Mapping[str, Choice]] = {"auto": "auto", "v1": "v1", "v2": "v2"}
 
 
 async def open_incident_io(opening: Opening) -> Backend:
-    """Raises MissingSetting when there is no key."""
+    """Open the incident.io backend. Raises MissingSetting without an API key."""
     from tocsin.backends.incident_io import IncidentIo
 
     key = opening.secrets.get("incident_io_api_key", "").strip()

@@ -1,1 +1,1 @@
-"""What an incident is and what may happen to it: no I/O, no clock, no Slack."""
+"""Model of an incident and its rules. Pure: no I/O, no clock, no Slack."""

@@ -1,4 +1,7 @@
-"""By which rule an incident is announced, and who is brought in: pure, decided when it is declared."""
+"""Rules that announce an incident in more channels and invite user groups.
+
+Pure: decided once, at declaration.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,22 @@ from tocsin.incidents.requests import Declaration
 
 
 class AnnouncementRule(Frozen):
-    """What an incident must be, each by id or by name; what is left out does not matter."""
+    """Conditions on a declaration, each choice by id or by name, and its channels and user groups.
+
+    A condition that is left empty matches every declaration.
+    """
 
     severities: tuple[str, ...] = ()
     incident_types: tuple[str, ...] = ()
     custom_fields: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    """One of these answers to each of these fields."""
+    """Accepted answers of each custom field; the declaration must have one of them for each field."""
     modes: tuple[Mode, ...] = ("standard",)
     channels: tuple[str, ...] = ()
     invite: tuple[str, ...] = ()
     """User groups, by id or by `@handle`."""
 
     def matches(self, declaration: Declaration, form: Form) -> bool:
-        """Whether the rule is for this declaration; a private one matches none."""
+        """True if the declaration meets every condition; a private declaration meets none."""
         if declaration.visibility != "public" or declaration.mode not in self.modes:
             return False
         severity = form.severity(declaration.severity_id or "")
@@ -40,16 +46,16 @@ class AnnouncementRule(Frozen):
 
 
 class Announcement(Frozen):
-    """Where an incident is announced besides the usual place, and which user groups come to its channel."""
+    """Further channels for the incident's card, and user groups to invite to the incident's channel."""
 
     channels: tuple[str, ...] = ()
     invite: tuple[str, ...] = ()
 
 
 def announced(rules: Iterable[AnnouncementRule], declaration: Declaration, form: Form) -> Announcement:
-    """What all matching rules say together, each channel and group once, in the order of the rules.
+    """Merge the matching rules: each channel and user group once, in the order of the rules.
 
-    It is decided once, when the declaration is committed to: rules that change later change nothing of it.
+    Called once, when the declaration is saved. Rules that the operator changes later do not affect it.
     """
     matching = [rule for rule in rules if rule.matches(declaration, form)]
     return Announcement(

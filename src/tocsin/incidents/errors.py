@@ -1,12 +1,12 @@
-"""All that may go wrong across rooms: a rule or a backend said no, or nobody answered.
+"""Exceptions that all parts of Tocsin raise for expected failures.
 
 TocsinError
-├── Refused              no, and trying again as it is will not help
-│   ├── Overtaken        somebody else changed it first
-│   └── Withheld         whoever would read it may not
-├── SlackRefused         Slack said no to a call; `code` is Slack's word for it
-└── Unavailable          nobody could say; trying again may help
-    └── OutcomeUnknown   it may have happened: look before trying again
+├── Refused              a rule or a backend said no; the same request would be refused again
+│   ├── Overtaken        another person changed the incident first
+│   └── Withheld         the readers may not know of the incident
+├── SlackRefused         Slack refused a call; `code` is Slack's error
+└── Unavailable          no answer, or a request to wait; trying again may help
+    └── OutcomeUnknown   it may have been done: look before trying again
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 
 
 class TocsinError(Exception):
-    """Anything we expected might happen; its text is a sentence for a person."""
+    """Expected failure; its text is a sentence for the person who asked."""
 
 
 class Refused(TocsinError):
-    """What was asked cannot be done; `fields` maps a field of the form to what is wrong with it."""
+    """A rule or a backend refused the request; `fields` maps a field of the form to its error sentence."""
 
     def __init__(self, sentence: str, fields: Mapping[str, str] | None = None) -> None:
         super().__init__(sentence)
@@ -29,17 +29,20 @@ class Refused(TocsinError):
 
 
 class Overtaken(Refused):
-    """Somebody else changed it first; the sentence says what it is now, and by whom where that is known."""
+    """Conflict: another person changed the incident first.
+
+    The sentence gives the present value, and who set it where that is known.
+    """
 
 
 class Withheld(Refused):
-    """Nothing was sent, because it would be read by people who may not read it."""
+    """Nothing was sent, because people who may not know of the incident would read it."""
 
 
 class SlackRefused(TocsinError):
     """Slack answered `ok: false`; `code` is its error, such as `name_taken`.
 
-    `sentence` says to a person why, and who can mend it; it ends in the code, without a full stop.
+    `sentence` tells a person the reason and who can fix it; it ends with the code, without a full stop.
     """
 
     def __init__(
@@ -53,10 +56,10 @@ class SlackRefused(TocsinError):
 
 
 class Unavailable(TocsinError):
-    """Not done, because somebody could not be reached or asked us to wait `retry_after` seconds.
+    """Slack or a backend could not be reached, or asked to wait `retry_after` seconds; nothing was done.
 
-    `operator` is set where only the operator can mend it: what is wrong and what to do, in a sentence that
-    they are told once (an API key that is refused, a right that is missing). No secret is in it.
+    `operator` is set if only the operator can fix it (a refused API key, a missing permission): a sentence
+    with the problem and its fix, sent to the operator once. It contains no secret.
     """
 
     def __init__(self, sentence: str, retry_after: float | None = None, *, operator: str = "") -> None:

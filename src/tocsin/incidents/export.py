@@ -25,13 +25,13 @@ from tocsin.incidents.model import (
 from tocsin.incidents.transitions import UPDATE_VERBS, VERBS
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, cleaned, in_words, is_visible
 
-# Incidents in rows and records, and how what people wrote stands in them: the same for every backend.
+# Incidents as table rows and JSON records, the same for every backend.
 
 COLUMNS = ("Reference", "Name", "Severity", "Status", "Lead", "Age")
 
 
 def age(since: datetime, now: datetime) -> str:
-    """How long ago, in the largest whole unit: `now`, `5 min`, `3 h`, `12 d`."""
+    """Format the time passed since a moment in its largest whole unit: `now`, `5 min`, `3 h`, `12 d`."""
     passed = max(now - since, timedelta())
     if passed < timedelta(minutes=1):
         return "now"
@@ -43,28 +43,28 @@ def age(since: datetime, now: datetime) -> str:
 
 
 def nameless(people: Iterable[Person | None]) -> list[PersonId]:
-    """Those of whom only the Slack id is known, each once."""
+    """Return the Slack ids of the people whose names are not known, each once."""
     ids = (person.slack_user_id for person in people if person is not None and not person.name)
     return list(dict.fromkeys(filter(None, ids)))
 
 
 def holders(incident: Incident) -> list[Person | None]:
-    """The reporter, and whoever holds a role."""
+    """Return the reporter and every role holder; a role without a holder gives None."""
     return [incident.creator, *(held.assignee for held in incident.incident_role_assignments)]
 
 
 def marks(incident: Incident) -> tuple[str, ...]:
-    """What sets an incident apart: `private`, and its mode where that is not the standard one."""
+    """Return the labels of an unusual incident: `private`, and the mode if it is not `standard`."""
     return ("private",) * incident.is_private + (incident.mode,) * (incident.mode != "standard")
 
 
 def moment(at: datetime) -> str:
-    """RFC 3339 in UTC, to the second."""
+    """Format a moment as RFC 3339 in UTC, to the second."""
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def as_rows(incidents: Iterable[Incident], now: datetime) -> Iterator[tuple[str, ...]]:
-    """One row of `COLUMNS` for each incident, safe to print on a terminal."""
+    """Yield one row of `COLUMNS` for each incident, safe to print on a terminal."""
     for incident in incidents:
         name = incident.name + "".join(f" [{mark}]" for mark in marks(incident))
         severity = incident.severity.name if incident.severity else ""
@@ -73,10 +73,10 @@ def as_rows(incidents: Iterable[Incident], now: datetime) -> Iterator[tuple[str,
 
 
 def as_record(incident: Incident, timeline: Sequence[TimelineEntry] | None = None) -> dict[str, Any]:
-    """The incident with the field names of incident.io's V2 object, ready for JSON.
+    """Return the incident with the field names of incident.io's V2 object, ready for JSON.
 
-    Source: incident.io, Incidents V2, Show. The source message has the names of V1's create payload, since
-    V2 has none; `timeline` is our own.
+    Source: incident.io, Incidents V2, Show. The source message has the names of V1's create payload, since V2
+    has none; `timeline` is our own.
     """
     plain = incident.model_dump(mode="json", exclude={"source", "creator", "custom_field_entries"})
     source = incident.source
@@ -104,7 +104,7 @@ def as_record(incident: Incident, timeline: Sequence[TimelineEntry] | None = Non
 
 
 def facts(incident: Incident) -> list[tuple[str, str]]:
-    """What there is to know at a glance, as label and value, without what is empty."""
+    """Return the incident's main properties as label and value, without the empty ones."""
     apart = in_words(marks(incident))
     listed = [
         ("Status", incident.incident_status.name),
@@ -122,12 +122,15 @@ def facts(incident: Incident) -> list[tuple[str, str]]:
 
 
 def answers(entry: FieldEntry) -> str:
-    """The answers to one custom field, in words."""
+    """Join the answers to one custom field with commas and "and"."""
     return in_words(value.shown for value in entry.values)
 
 
 def as_written(text: str) -> str:
-    """Text that Markdown shows as it is: on one line, no markup, no HTML."""
+    """Escape text so that Markdown shows it literally: on one line, no markup, no HTML.
+
+    A text that is one address becomes a link.
+    """
     one_line = cleaned(text)
     if re.fullmatch(r"https?://[^\s<>]+", one_line):
         return f"<{one_line}>"
@@ -137,7 +140,7 @@ def as_written(text: str) -> str:
 
 
 def as_user(person: Person) -> dict[str, str]:
-    """Somebody, as incident.io's objects name people."""
+    """Return a person as one of incident.io's user objects."""
     return {
         "name": display_name(person),
         **person.model_dump(exclude_none=True, include={"slack_user_id", "email"}),
@@ -152,34 +155,34 @@ def _field_entry(entry: FieldEntry) -> dict[str, Any]:
 
 
 def as_happening(entry: TimelineEntry) -> dict[str, Any]:
-    """One entry of the timeline, ready for JSON."""
+    """Return one timeline entry, ready for JSON."""
     by = {"actor": {"user": as_user(entry.by)}} if entry.by else {}
     return {"timestamp": moment(entry.at), **by, "verb": entry.verb, "text": entry.text}
 
 
-# How long an incident took, as far as its timeline tells.
+# Durations of an incident, computed from its timeline.
 
 
 class Durations(Frozen):
-    """Each from the declaration on; what cannot be known is None, or left out."""
+    """Times measured from the declaration; None, or left out, if unknown."""
 
     lasted: timedelta | None = None
-    """Until it ended; None while it is open."""
+    """Time until the incident was closed; None while it is open."""
 
     first_update: timedelta | None = None
-    """Until somebody told what is known."""
+    """Time until the first update message."""
 
     reached: tuple[tuple[str, timedelta], ...] = ()
-    """Each status with when it was first reached, in that order."""
+    """Each status and the time until the incident first had it, in that order."""
 
 
 def lasted(incident: Incident) -> timedelta:
-    """From declared to closed, or to the last change of one that has no time of its end."""
+    """Return the time from declaration to closing, or to the last change if there is no closing time."""
     return max((incident.closed_at or incident.updated_at) - incident.created_at, timedelta())
 
 
 def durations_of(incident: Incident, timeline: Sequence[TimelineEntry]) -> Durations:
-    """A timeline that a hosted backend keeps may name no statuses: then none is reached."""
+    """Compute the durations. `reached` is empty if a hosted backend's timeline names no statuses."""
     reached: dict[str, timedelta] = {}
     first_update = None
     for entry in timeline:
@@ -196,7 +199,7 @@ def durations_of(incident: Incident, timeline: Sequence[TimelineEntry]) -> Durat
 
 
 def duration(passed: timedelta) -> str:
-    """`less than a minute`, `12 min`, `2 h 5 min`, `3 d 4 h`."""
+    """Format a duration: `less than a minute`, `12 min`, `2 h 5 min`, `3 d 4 h`."""
     minutes = int(passed.total_seconds() // 60)
     days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
     parts = [f"{days} d"] * bool(days) + [f"{hours} h"] * bool(hours)
@@ -205,19 +208,19 @@ def duration(passed: timedelta) -> str:
 
 
 def in_sentences(durations: Durations) -> tuple[tuple[str, str], ...]:
-    """What took how long, as label and words; nothing of what is not known."""
+    """Return the known durations as label and words."""
     found = [("Lasted", durations.lasted), ("First update after", durations.first_update)]
     found += [(f"{status} after", after) for status, after in durations.reached]
     return tuple((label, duration(after)) for label, after in found if after is not None)
 
 
-# Incidents to take away, with everything that belongs to them: Markdown, JSON, CSV. Times are in UTC.
+# Exports of incidents with their timelines and follow-ups: Markdown, JSON, CSV. Times are in UTC.
 
 _FORMULA = frozenset("=+-@\N{MINUS SIGN}")
 Format = Literal["markdown", "json", "csv"]
 
 ENDINGS: dict[Format, str] = {"markdown": "md", "json": "json", "csv": "csv"}
-"""What a file of each format is called at its end."""
+"""File name extension of each format."""
 
 FORMAT_NAMES: dict[Format, str] = {"markdown": "Markdown", "json": "JSON", "csv": "CSV"}
 
@@ -249,11 +252,11 @@ CSV_COLUMNS = (
 )
 
 SUMS = 6
-"""Columns before the last: sums over what belongs to an incident, empty where only itself was asked for."""
+"""Number of columns from `lasted_seconds` to `open_follow_ups`, which `as_csv` leaves empty."""
 
 
 class Whole(Frozen):
-    """An incident with everything that belongs to it."""
+    """An incident with its timeline and its follow-ups."""
 
     incident: Incident
     timeline: tuple[TimelineEntry, ...] = ()
@@ -265,13 +268,13 @@ class Whole(Frozen):
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Everybody who did something or has a role, by name, each once."""
+        """Names of the reporter, the role holders and the actors of the timeline, each once."""
         acted = (entry.by for entry in self.timeline)
         return tuple(dict.fromkeys(filter(None, map(display_name, [*holders(self.incident), *acted]))))
 
     @property
     def nameless(self) -> list[PersonId]:
-        """Those in it of whom only the Slack id is known."""
+        """Slack ids of the people in the report whose names are not known."""
         acted = (entry.by for entry in self.timeline)
         return nameless([*holders(self.incident), *acted, *(one.assignee for one in self.follow_ups)])
 
@@ -281,7 +284,7 @@ class Whole(Frozen):
 
 
 def exported(wholes: Iterable[Whole], wanted: Format) -> str:
-    """All of them in one text: documents after one another, one JSON object, or one row for each."""
+    """Render all incidents as one text: Markdown documents in a row, one JSON object, or one CSV table."""
     if wanted == "json":
         return json.dumps({"incidents": [as_whole(one) for one in wholes]}, indent=2, ensure_ascii=False)
     if wanted == "csv":
@@ -290,29 +293,29 @@ def exported(wholes: Iterable[Whole], wanted: Format) -> str:
 
 
 def file_name(incident: Incident, wanted: Format, at: datetime) -> str:
-    """`inc-12-20260301t030000z.md`: the incident, and the second in which it was asked for."""
+    """Return a file name with the incident and the second of the request: `inc-12-20260301t030000z.md`."""
     stamp = moment(at).lower().replace("-", "").replace(":", "")
     return f"{file_stem(incident)}-{stamp}.{ENDINGS[wanted]}"
 
 
 def file_stem(incident: Incident) -> str:
-    """The reference, as the name of a file may have it."""
+    """Return the reference in lower case, with a hyphen for each character that is no letter or digit."""
     return "".join(letter if letter.isalnum() else "-" for letter in incident.reference.lower())
 
 
 def as_json(incidents: Iterable[Incident]) -> str:
-    """A JSON object whose `incidents` are V2 objects, as incident.io lists them."""
+    """Return a JSON object with a list `incidents` of V2 objects, as incident.io lists them."""
     listed = [as_record(incident) for incident in incidents]
     return json.dumps({"incidents": listed}, indent=2, ensure_ascii=False)
 
 
 def as_csv(incidents: Iterable[Incident]) -> str:
-    """The incidents alone, as `exported` writes them; what belongs to them is left empty."""
+    """Return the incidents alone as CSV; the columns for timeline and follow-ups stay empty."""
     return _table([*_cells(incident), *[""] * SUMS, _fields(incident)] for incident in incidents)
 
 
 def as_whole(whole: Whole) -> dict[str, Any]:
-    """incident.io's V2 object, with ours beside it: `timeline`, `follow_ups` and `durations` in seconds."""
+    """Return incident.io's V2 object with our own `timeline`, `follow_ups` and `durations` (in seconds)."""
     durations = whole.durations
     return {
         **as_record(whole.incident),
@@ -330,7 +333,7 @@ def as_whole(whole: Whole) -> dict[str, Any]:
 
 
 def as_document(whole: Whole) -> str:
-    """One incident as Markdown: its facts, its summary, what is to be done, and everything that happened."""
+    """Render one incident as Markdown: properties, summary, actions and follow-ups, timeline."""
     incident = whole.incident
     lines = [f"# {as_written(incident.reference)}: {as_written(incident.name)}", "", listed_facts(whole)]
     for heading, text in (
@@ -344,13 +347,13 @@ def as_document(whole: Whole) -> str:
 
 
 def listed_facts(whole: Whole) -> str:
-    """What there is to know at a glance, as a list in Markdown."""
+    """Render the main properties and durations as a Markdown list."""
     known = [*facts(whole.incident), *in_sentences(whole.durations)]
     return "\n".join(f"- **{as_written(label)}**: {as_written(value)}" for label, value in known)
 
 
 def summary_lines(incident: Incident) -> str:
-    """The summary in Markdown, line by line as it was written."""
+    """Render the summary as Markdown that keeps its line breaks."""
     if not incident.summary:
         return ""
     lines = incident.summary.split("\n")
@@ -358,12 +361,12 @@ def summary_lines(incident: Incident) -> str:
 
 
 def to_do_lines(follow_ups: Iterable[FollowUp]) -> str:
-    """A checklist in Markdown, in the order in which it was written down."""
+    """Render the actions and follow-ups as a Markdown checklist, in the given order."""
     return "\n".join(_check(one) for one in follow_ups)
 
 
 def happening_lines(timeline: Iterable[TimelineEntry]) -> str:
-    """Everything that happened, as a list in Markdown."""
+    """Render the timeline as a Markdown list."""
     return "\n".join(f"- {moment(entry.at)} {as_written(_said(entry))}" for entry in timeline)
 
 
@@ -378,7 +381,10 @@ def _check(one: FollowUp) -> str:
 
 
 def _to_do(one: FollowUp) -> dict[str, Any]:
-    """Source: incident.io, Follow-ups V2 and Actions V2, Show: `status` is outstanding or completed."""
+    """Return an action or follow-up, ready for JSON.
+
+    Source: incident.io, Follow-ups V2 and Actions V2, Show: `status` is outstanding or completed.
+    """
     return {
         "id": one.id,
         "kind": one.kind,
@@ -391,7 +397,7 @@ def _to_do(one: FollowUp) -> dict[str, Any]:
 
 
 def _table(rows: Iterable[list[str]]) -> str:
-    """Comma-separated with a header; no spreadsheet takes a cell for a formula (OWASP, CSV Injection)."""
+    """Render rows as CSV with a header; no spreadsheet takes a cell for a formula (OWASP, CSV Injection)."""
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow(CSV_COLUMNS)
@@ -401,9 +407,9 @@ def _table(rows: Iterable[list[str]]) -> str:
 
 
 def _inert(cell: str) -> str:
-    """The cell behind an apostrophe where the first thing to be seen in it begins a formula.
+    """Put an apostrophe before a cell whose first visible character begins a formula.
 
-    Spreadsheets skip what nobody sees, and take a sign in any width for the same (OWASP, CSV Injection).
+    Spreadsheets skip invisible characters, and take a sign in any width for the same (OWASP, CSV Injection).
     """
     first = next(filter(is_visible, cell), "")
     begins = unicodedata.normalize("NFKC", first)[:1] in _FORMULA or cell[:1] in set("\t\r\n")

@@ -1,8 +1,8 @@
-"""The nouns of an incident, with the field names of incident.io's V1 and V2 objects.
+"""Models of an incident and its parts, with the field names of incident.io's V1 and V2 objects.
 
 Names, categories and kinds follow incident.io's API reference (Incidents V1 and V2, Custom Fields V1,
-Severities V1, Incident Statuses V1), so that an incident means the same whichever backend keeps it.
-Enumerations that a hosted backend may extend are plain strings: incident.io promises to add values.
+Severities V1, Incident Statuses V1), so that an incident means the same in every backend. Enumerations that a
+hosted backend may extend are plain strings: incident.io promises to add values.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ OPEN_CATEGORIES = frozenset({"triage", "live", "learning", "paused"})
 
 
 class Frozen(BaseModel):
-    """A value: never changed in place, unknown keys ignored."""
+    """Immutable model that ignores unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Person(Frozen):
-    """Somebody, as far as we know them: a Slack id, a name, or both."""
+    """A person: a Slack user id, a name, an email address, or several of them."""
 
     slack_user_id: PersonId | None = None
     name: str | None = None
@@ -39,18 +39,18 @@ class Person(Frozen):
 
 
 SOMEBODY = "somebody"
-"""Stands in sentences for a person whose name is not known; nobody reads an id."""
+"""Word that replaces a person's name in a sentence if the name is not known; ids are never shown."""
 
 
 def display_name(person: Person | None) -> str:
-    """A person's name, `somebody` where only a Slack id is known, or "" for None."""
+    """Return the person's name, the placeholder if only a Slack id is known, or "" for None."""
     if person is None:
         return ""
     return person.name or (SOMEBODY if person.slack_user_id else person.email or "")
 
 
 class Severity(Frozen):
-    """How bad it is; a higher rank is worse."""
+    """Severity of an incident; a higher rank is worse."""
 
     id: str
     name: str
@@ -59,7 +59,7 @@ class Severity(Frozen):
 
 
 class Status(Frozen):
-    """Where an incident stands. `category` is what decides; the name is what people read."""
+    """Status of an incident. `category` decides if it is open; people read the name."""
 
     id: str
     name: str
@@ -73,7 +73,7 @@ class Status(Frozen):
 
 
 class IncidentType(Frozen):
-    """A kind of incident that the organisation tells apart."""
+    """Incident type that the organisation has configured."""
 
     id: str
     name: str
@@ -83,7 +83,7 @@ class IncidentType(Frozen):
 
 
 class Role(Frozen):
-    """A part that somebody takes in an incident: one lead, one reporter, any number of custom ones."""
+    """Incident role: one lead, one reporter, any number of custom ones."""
 
     id: str
     name: str
@@ -102,14 +102,14 @@ class FieldOption(Frozen):
 
 
 class CatalogEntry(Frozen):
-    """A thing of the organisation's catalogue, such as a team, that a field points to."""
+    """Entry of the organisation's catalog, such as a team, that a custom field points to."""
 
     id: str
     name: str
 
 
 class CustomField(Frozen):
-    """A question that the organisation asks about its incidents."""
+    """Custom field: a question that the organisation asks about its incidents."""
 
     id: str
     name: str
@@ -118,10 +118,10 @@ class CustomField(Frozen):
     required: bool = False
     options: tuple[FieldOption, ...] = ()
     searched: bool = False
-    """Its options are too many to list; the backend finds them as somebody types."""
+    """True if the options are too many to list; the backend searches them while a person types."""
 
     catalog_type_id: str | None = None
-    """Its options are entries of this catalogue (incident.io, Custom Fields V2: `catalog_type_id`)."""
+    """Catalog whose entries are the options (incident.io, Custom Fields V2: `catalog_type_id`)."""
 
     def option(self, option_id: str) -> FieldOption | None:
         return next((option for option in self.options if option.id == option_id), None)
@@ -146,7 +146,7 @@ class FieldValue(Frozen):
 
     @property
     def entered(self) -> str:
-        """The value as a form holds it: an option or a catalogue entry by its id."""
+        """The value as a form holds it: an option or a catalog entry by its id."""
         chosen = self.value_option or self.value_catalog_entry
         return chosen.id if chosen is not None else self.shown
 
@@ -159,14 +159,14 @@ class FieldEntry(Frozen):
 
 
 class RoleAssignment(Frozen):
-    """Who holds a role."""
+    """A role and the person who holds it."""
 
     role: Role
     assignee: Person | None = None
 
 
 class SourceMessage(Frozen):
-    """The message an incident was declared from."""
+    """The message that an incident was declared from."""
 
     channel: ChannelId
     timestamp: MessageTs
@@ -174,7 +174,7 @@ class SourceMessage(Frozen):
 
 
 class TimelineEntry(Frozen):
-    """One thing that happened: who did it, which verb, and the new value in words."""
+    """One event of the timeline: its actor, its verb, and the new value in words."""
 
     at: datetime
     by: Person | None = None
@@ -183,7 +183,7 @@ class TimelineEntry(Frozen):
 
 
 class FollowUp(Frozen):
-    """Something to do: an `action` while the incident lasts, a `follow_up` for afterwards."""
+    """Something to do: an `action` during the incident, a `follow_up` after it."""
 
     id: str
     incident_id: str
@@ -196,11 +196,11 @@ class FollowUp(Frozen):
 
 
 UNDECLARED = "saved"
-"""The id of the status of what is saved and not declared yet; no backend has one of this id."""
+"""Status id of a declaration that is saved and not yet created at the backend; no backend has this id."""
 
 
 class Incident(Frozen):
-    """An incident as its backend tells it."""
+    """An incident as its backend describes it."""
 
     id: str
     reference: str
@@ -223,16 +223,16 @@ class Incident(Frozen):
     updated_at: datetime
     closed_at: datetime | None = None
     strangers: tuple[PersonId, ...] = ()
-    """Who was to have a part in it, and whom the backend does not know."""
+    """Slack user ids that were to get a role and that the backend does not know."""
 
     @property
     def is_private(self) -> bool:
-        """Anything but `public` is treated as private: an unknown visibility must not leak."""
+        """True unless the visibility is `public`: an unknown visibility must not leak."""
         return self.visibility != "public"
 
     @property
     def is_undeclared(self) -> bool:
-        """Whether it is saved and on its way to where incidents are kept, and kept nowhere yet."""
+        """True while the declaration is saved and not yet created at the backend."""
         return self.incident_status.id == UNDECLARED
 
     @property
@@ -241,7 +241,7 @@ class Incident(Frozen):
 
     @property
     def people(self) -> tuple[PersonId, ...]:
-        """The reporter and everyone who holds a role, each once, in that order."""
+        """Slack user ids of the reporter and the role holders, each once, in that order."""
         found = [self.creator.slack_user_id] + [
             assignment.assignee.slack_user_id
             for assignment in self.incident_role_assignments
@@ -251,7 +251,7 @@ class Incident(Frozen):
 
 
 class Form(Frozen):
-    """What can be asked when an incident is declared or changed, as the backend is configured now."""
+    """Fields and choices of the declare and update forms, as the backend is configured now."""
 
     severities: tuple[Severity, ...] = ()
     statuses: tuple[Status, ...] = ()
@@ -259,29 +259,29 @@ class Form(Frozen):
     roles: tuple[Role, ...] = ()
     custom_fields: tuple[CustomField, ...] = ()
     backend_fields: tuple[CustomField, ...] = ()
-    """Questions of this backend alone; in the form, a block's id is the field's, with nothing before it."""
+    """Fields that only this backend has; a field's block in the modal has the field's id without a prefix."""
     severity_required: bool = True
     summary_required: bool = False
     offers_private: bool = True
     private_refusal: str = "Private incidents cannot be kept here."
     offers_test: bool = True
     lacks: dict[str, str] = Field(default_factory=dict)
-    """What this backend cannot do: a verb, such as `private`, and a sentence that says so before typing."""
+    """Verbs that this backend does not support, such as `private`, each with a sentence for the person."""
     as_of: datetime | None = None
-    """When the backend said so; None where it is always true, as with our own configuration."""
+    """Time at which the backend gave these choices; None if they are our own configuration."""
     is_old: bool = False
-    """The backend could not be asked since `as_of`."""
+    """True if the backend could not be asked since `as_of`."""
     kept_by: str = "Tocsin"
-    """What people call the place where incidents are kept."""
+    """Name of the product that keeps the incidents, as people call it."""
 
     @property
     def assignable_roles(self) -> tuple[Role, ...]:
-        """Roles a person may choose: the reporter is whoever declares."""
+        """Roles that a person can assign; the reporter role always goes to the person who declares."""
         return tuple(role for role in self.roles if role.role_type != "reporter")
 
     @property
     def usual_type(self) -> IncidentType | None:
-        """The type of an incident for which none is chosen, where it is known."""
+        """Incident type used if none is chosen: the default, or the only one; None if there is neither."""
         only = self.incident_types[0] if len(self.incident_types) == 1 else None
         return next((t for t in self.incident_types if t.is_default), only)
 
@@ -305,7 +305,7 @@ class Form(Frozen):
 
 
 class Card(Frozen):
-    """A message of ours that shows an incident and is edited when the incident changes."""
+    """A message of the bot that shows an incident and is edited when the incident changes."""
 
     channel: ChannelId
     ts: MessageTs

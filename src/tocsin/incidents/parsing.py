@@ -13,29 +13,29 @@ from tocsin.incidents.model import Form, PersonId, Role
 from tocsin.incidents.requests import IncidentFilter
 from tocsin.incidents.validation import cleaned, in_words
 
-# Words as people type and paste them: any white space between, any dash within, any marks around them.
+# Words as people type and paste them: with any white space, any kind of dash, and punctuation around them.
 
 _DASHES = frozenset("\u2212\u02d7\u207b\u208b\u2796\u30fc\uff70\u2500")
-"""What people take for a dash, and what is none in Unicode (category Pd), such as minus signs."""
+"""Characters that people use as a dash though Unicode does not class them as one (Pd): minus signs."""
 
 _BREAKS = frozenset("\n\r\v\f\x85\u2028\u2029")
 _ZERO_WIDTH_SPACES = frozenset("\u200b\u2060\ufeff\u180e")
 NOTHING = "\0"
-"""What `folded` puts for a character that takes no room."""
+"""Replacement that `folded` puts for a character that has no width."""
 
 _WORD = re.compile(rf"[^\s{NOTHING}]\S*")
 _LONE_SEPARATOR = re.compile(r"[ \0]*(?:[-:;,.|=>\u2192\u2026]+(?=\s|$))?[\s\0]*")
 
 
 def these(words: str) -> frozenset[str]:
-    """A list of words, as it is written down."""
+    """Split a list of words that is written as one string."""
     return frozenset(words.split())
 
 
 def folded(text: str) -> str:
-    """The text character for character, in small letters of usual width, with one kind of dash and of space.
+    """Lower-case the text character by character, with normal width and one kind of dash and space.
 
-    It is as long as the text, so that what is found in it can be cut out of the text. Line breaks stay line
+    The result is as long as the text, so that positions found in it hold for the text. Line breaks stay line
     breaks.
     """
     return "".join(map(_folded, text))
@@ -61,34 +61,34 @@ def _folded(character: str) -> str:
 
 
 def bare(word: str) -> str:
-    """A word folded, without the marks around it: `“Fixing”.` is `fixing`; what is all marks stays."""
+    """Fold a word and strip the marks around it: `“Fixing”.` becomes `fixing`; marks alone stay."""
     plain = folded(word).replace(NOTHING, "")
     outer = [at for at, character in enumerate(plain) if character.isalnum()]
     return plain[outer[0] : outer[-1] + 1] if outer else plain
 
 
 def spans(text: str) -> list[tuple[int, int]]:
-    """Where each word of the text begins and ends."""
+    """Return the start and end of each word."""
     return [found.span() for found in _WORD.finditer(folded(text))]
 
 
 def after(text: str, end: int) -> str:
-    """What follows a word that ends there, without the space and a dash or colon that stands by itself."""
+    """Return the text after position `end`, without leading space and a dash or colon that stands alone."""
     lone = _LONE_SEPARATOR.match(folded(text), end)
     return trimmed(text[lone.end() if lone else end :])
 
 
 def trimmed(text: str) -> str:
-    """The text without white space at its ends, zero-width spaces too."""
+    """Strip white space from both ends, including zero-width spaces."""
     words = spans(text)
     return text[words[0][0] : words[-1][1]] if words else ""
 
 
-# Read what people type for a severity, a status or a role: its name in any case, or the beginning of it.
+# Matching of a typed severity, status or role: its name in any case, or the beginning of its name.
 
 
 class Named(Protocol):
-    """Something with a name that people type."""
+    """An object with an id and a name that people type, such as a severity."""
 
     @property
     def id(self) -> str: ...
@@ -99,17 +99,18 @@ class Named(Protocol):
 
 N = TypeVar("N", bound=Named)
 SHORTEST_BEFORE_MORE = 3
-"""Letters a beginning must have when something follows it: `in the EU` is not *Investigating*."""
+"""Fewest letters of an abbreviated name if more words follow: `in the EU` is not *Investigating*."""
 
 
 def leading(
     text: str, things: Sequence[N], what: str, also: Callable[[N], Iterable[str]] | None = None
 ) -> tuple[N, str]:
-    """The thing that the text begins with, and what follows it.
+    """Return the thing whose name begins the text, and the rest of the text.
 
-    A whole name counts for more than the beginning of one, and a long name for more than a short one. Quotes,
-    bold and the marks that end a sentence are no part of it.
-    Raises Refused with all there are, when it is none of them or may be several.
+    A whole name takes precedence over the beginning of one, and a longer name over a shorter one. Quotes,
+    bold marks and punctuation around a word are ignored.
+
+    Raises Refused, listing all names, if the text matches none of them or several.
     """
     words = spans(text)
     typed = [bare(text[start:end]) for start, end in words]
@@ -127,7 +128,7 @@ def leading(
 
 
 def there_is(things: Sequence[Named]) -> str:
-    """`There are Minor, Major and Critical.`"""
+    """Return a sentence that lists the names: `There are Minor, Major and Critical.`"""
     names = [thing.name for thing in things]
     if not names:
         return "There are none here."
@@ -135,7 +136,7 @@ def there_is(things: Sequence[Named]) -> str:
 
 
 def role_spellings(role: Role) -> tuple[str, ...]:
-    """What people call a role besides its name."""
+    """Return the other names of a role: its short form, and `lead` for the lead."""
     return tuple(filter(None, [role.shortform, "lead" if role.role_type == "lead" else ""]))
 
 
@@ -153,25 +154,28 @@ def _is_beginning(typed: str, spellings: list[str]) -> bool:
 
 
 _AROUND = "\"'“”‘’«»‹›„()[]{}*_~`.,;:!?"
-"""What stands around a name in a sentence and is no part of it."""
+"""Characters that may surround a name in a sentence without being part of it."""
 
 
 def folded_name(name: str) -> str:
-    """A name as it is compared: without case, width, outer marks, and an @ before it."""
+    """Normalise a name for comparison: without case, width, outer punctuation, and a leading @."""
     even = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", cleaned(name)).casefold())
     return " ".join(even.split()).strip(f"{_AROUND} ").removeprefix("@").strip(f"{_AROUND} ")
 
 
 def people_called(text: str, names: Mapping[PersonId, Collection[str]]) -> list[PersonId]:
-    """The people of whom this is a whole name; `names` are all that each is called by, `folded`."""
+    """Return the people who have this exact name.
+
+    `names` maps each person to their names, each as `folded_name` returns it.
+    """
     wanted = folded_name(text)
     return [who for who, known in names.items() if wanted in known]
 
 
 def wanted_by(text: str, form: Form, person: PersonId | None) -> tuple[IncidentFilter, str, str]:
-    """What the words after `list` ask for, a title for it, and what could not be made of them.
+    """Parse the words after `list` into a filter, a title, and a sentence about the words not understood.
 
-    Known are `open`, `closed`, `all`, `mine`, and the names of severities and statuses, in any order.
+    Understood are `open`, `closed`, `all`, `mine`, and the names of severities and statuses, in any order.
     """
     wanted: dict[str, Any] = {"is_open": True, "visible_to": person}
     titles: list[str] = []
@@ -198,7 +202,10 @@ def wanted_by(text: str, form: Form, person: PersonId | None) -> tuple[IncidentF
 
 
 def _asked(words: str, form: Form) -> tuple[str, str, dict[str, Any]]:
-    """The severity or the status that the words begin with: what follows it, its name, and the filter."""
+    """Parse a severity or status at the beginning of `words`: return the rest, its name, and filter fields.
+
+    Returns the first word, quoted, and no filter fields if it is neither.
+    """
     try:
         severity, rest = leading(words, form.severities, "severity")
     except Refused:

@@ -1,4 +1,4 @@
-"""What is done with an incident that has ended: its document, and its channel."""
+"""The post-incident document, and the archiving of an incident's channel."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tocsin.incidents.model import ChannelId, Frozen, Incident, MessageTs
 from tocsin.incidents.validation import in_words
 
 NOTICE = timedelta(days=1)
-"""How long before its channel is archived people are told."""
+"""Time between the notice in a channel and its archiving."""
 
 CANVAS_LIMIT = 1_048_576
-"""Characters of a canvas (Slack, conversations.canvases.create)."""
+"""Most characters of a canvas (Slack, conversations.canvases.create)."""
 
 PLACEHOLDERS = ("reference", "name", "facts", "summary", "timeline", "follow_ups", "people")
 
@@ -55,18 +55,18 @@ NOTHING = "*Nothing was written down.*"
 
 
 class Afterwards(Frozen):
-    """How an organisation goes on after an incident."""
+    """Post-incident settings: the document's template, and when channels are archived."""
 
     template: str = STANDARD
-    """Markdown with `$name` and the like for what is known; `$$` is a dollar."""
+    """Markdown with placeholders such as `$name`; `$$` is a dollar sign."""
     archive_after_days: int | None = None
-    """Days after the end until the channel is archived; None: it stays."""
+    """Days after closing until the channel is archived; None if it never is."""
     archive_hosted: bool = False
-    """Also channels that the backend made itself."""
+    """True to archive channels that the backend created, too."""
 
 
 def wrong_in(template: str) -> str:
-    """What is wrong with a template, in a sentence; empty where nothing is."""
+    """Return the error of a template as a sentence for the operator; empty if it is valid."""
     found = Template(template)
     if not found.is_valid():
         return "has a $ that begins no placeholder; write $$ for a dollar"
@@ -78,7 +78,7 @@ def wrong_in(template: str) -> str:
 
 
 def document(template: str, whole: Whole) -> str:
-    """The post-incident document in Markdown, in which what people wrote is only text."""
+    """Render the post-incident document as Markdown; text that people wrote is escaped."""
     incident = whole.incident
     known = {
         "reference": as_written(incident.reference),
@@ -93,22 +93,22 @@ def document(template: str, whole: Whole) -> str:
 
 
 def document_name(incident: Incident) -> str:
-    """What its document is called as a file: there is one, so that it is found by its name."""
+    """Return the document's file name; it is always the same, so that an earlier one is found by it."""
     return f"{file_stem(incident)}-what-happened.md"
 
 
 class Departure(Frozen):
-    """A channel that is to be archived."""
+    """Scheduled archiving of an incident's channel."""
 
     incident_id: str
     ended_at: datetime
     due_at: datetime
-    """When it is archived."""
+    """Time at which the channel is archived."""
     stage: str = "waiting"
-    """`waiting`, `telling` while the notice is on its way, `told`, `kept`, or `gone`."""
+    """`waiting`, `telling` while the notice is being posted, `told`, `kept`, or `gone` once archived."""
     channel: ChannelId = ChannelId("")
     ts: MessageTs = MessageTs("")
-    """The notice, once it is posted."""
+    """Timestamp of the notice; empty until it is posted."""
 
     @property
     def is_over(self) -> bool:

@@ -1,4 +1,4 @@
-"""What a responder asks for. The request is the form: a field's name is its block in the modal.
+"""Requests of a responder, as models. A field's name is its block's id in the modal.
 
 Field names are those of incident.io's V1 create payload (Incidents V1, Create), so that an error which a
 backend gives for a field can be shown under the input it belongs to.
@@ -29,7 +29,7 @@ LINK_LIMIT = 2048
 
 
 class DeclareRequest(Frozen):
-    """The declare form as it was filled in; nothing in it has been checked yet."""
+    """Values of the declare form, not yet validated."""
 
     name: str = ""
     summary: str = ""
@@ -40,15 +40,15 @@ class DeclareRequest(Frozen):
     incident_role_assignments: dict[str, PersonId] = Field(default_factory=dict)
     custom_field_entries: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     backend_entries: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    """Answers to the backend's own fields, by the field's id."""
+    """Answers to the fields that only this backend has, by field id."""
     labels: dict[str, str] = Field(default_factory=dict)
-    """What the chosen options of searched fields are called, by the option's id."""
+    """Labels of the chosen options of searched fields, by option id."""
 
 
 class Declaration(Frozen):
-    """A declaration that passed every rule and is committed to: all that a backend needs to create it.
+    """A validated declaration, saved durably: everything that a backend needs to create the incident.
 
-    `key` is the idempotency key: the same key never makes a second incident.
+    `key` is the idempotency key: the same key never creates a second incident.
     """
 
     key: str
@@ -63,16 +63,16 @@ class Declaration(Frozen):
     backend_entries: dict[str, tuple[FieldValue, ...]] = Field(default_factory=dict)
     slack_team_id: TeamId = TeamId("")
     slack_enterprise_id: str = ""
-    """The Enterprise organization, where the workspace belongs to one."""
+    """Id of the Enterprise organization; empty if the workspace belongs to none."""
     source: SourceMessage | None = None
     reporter: Person
     assignees: tuple[Person, ...] = ()
-    """Those who have roles from the beginning, as far as they are known by name."""
+    """People who get a role at declaration, with the names that are known."""
     at: datetime
 
     @property
     def request(self) -> DeclareRequest:
-        """The form as it was filled in, to be filled in again."""
+        """The values of the form, to open it again filled in."""
         kept = self.model_dump(include=set(DeclareRequest.model_fields) - _ANSWERS)
         return DeclareRequest(
             **kept,
@@ -95,10 +95,10 @@ def _labels(entries: dict[str, tuple[FieldValue, ...]]) -> dict[str, str]:
 
 
 class IncidentChange(Frozen):
-    """A change to an incident that passed every rule: only what is set changes.
+    """A validated change to an incident; fields that are None stay as they are.
 
-    `key` is the idempotency key: a repeat changes nothing and tells nothing twice. `message` is what is
-    told, as an update. A role with None is given up. Visibility goes towards private only.
+    `key` is the idempotency key: a repeat changes nothing and notifies once. `message` is the text of an
+    update. A role mapped to None is given up. An incident can become private, never public.
     """
 
     key: str
@@ -112,15 +112,15 @@ class IncidentChange(Frozen):
     visibility: Literal["private"] | None = None
     incident_role_assignments: dict[str, PersonId | None] = Field(default_factory=dict)
     assignees: tuple[Person, ...] = ()
-    """Those whom it gives roles, as far as they are known by name."""
+    """People who get a role by this change, with the names that are known."""
     seen_status_id: str | None = None
-    """The status that was on the screen; when it is another by now, the change is refused with that."""
+    """Status that the person saw in the form; the change is refused if it is another by now."""
     merged_into: str | None = None
-    """The reference of the incident that this one turned out to be part of."""
+    """Reference of the incident that this one is merged into."""
 
 
 class FollowUpRequest(Frozen):
-    """Something to be done, as it was asked for; the same `key` never makes a second one."""
+    """A request for an action or follow-up; the same `key` never creates a second one."""
 
     key: str
     by: Person
@@ -131,22 +131,22 @@ class FollowUpRequest(Frozen):
 
 
 NOBODY = PersonId("")
-"""Who may know of public incidents alone."""
+"""Viewer who may see public incidents only."""
 
 
 class IncidentFilter(Frozen):
-    """Which incidents are wanted; what is not set does not matter."""
+    """Filter for incidents; fields that are not set match every incident."""
 
     reference: str = ""
-    """The one that goes by this reference, number or id; beside it `visible_to` and `teams` alone count."""
+    """Reference, number or id of one incident; then only `visible_to` and `teams` apply besides."""
     is_open: bool | None = None
     severity_id: str | None = None
     incident_status_id: str | None = None
     text: str = ""
-    """Words of the name, the summary or the reference."""
+    """Words to find in the name, the summary or the reference."""
     visible_to: PersonId | None = None
-    """Leave out private incidents that this person may not know of; None leaves out no incident."""
+    """Viewer; private incidents that they may not see are left out. None leaves out none."""
     teams: frozenset[TeamId] | None = None
-    """Of these workspaces; None leaves out no incident."""
+    """Workspaces whose incidents are wanted; None for all."""
     involving: PersonId | None = None
-    """Reported by this person, or with a role held by them."""
+    """Person who reported the incident or holds a role in it."""

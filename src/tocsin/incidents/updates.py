@@ -1,4 +1,4 @@
-"""What a channel is told of a change, and what is left to say when an incident ends: pure values."""
+"""Content of the messages about a change, and of the summary posted when an incident is closed. Pure."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from tocsin.incidents.transitions import differences
 
 
 class Summary(Frozen):
-    """An incident that has ended, at a glance."""
+    """Summary of a closed incident."""
 
     lasted: timedelta
     people: tuple[PersonId, ...] = ()
-    """Everybody who did something, in the order in which they came."""
+    """Everyone with a timeline entry, in order of appearance, then the reporter and the role holders."""
 
     entries: int = 0
-    """How many things the timeline holds."""
+    """Number of timeline entries."""
 
     open_follow_ups: tuple[FollowUp, ...] = ()
     done_follow_ups: int = 0
     went: tuple[tuple[str, str], ...] = ()
-    """What took how long on the way, as label and words."""
+    """Durations before the end, such as the time to the first update, as label and words."""
 
 
 class News(Frozen):
-    """A change, as a channel is told of it."""
+    """Notification of a change, as posted in a channel."""
 
     incident: Incident
     by: Person
@@ -41,15 +41,15 @@ class News(Frozen):
 
 
 class Reminder(Frozen):
-    """When the next update on an incident is due, who gives it, and whether it was asked for."""
+    """Reminder of the next update: its due time, the person it is for, and its state."""
 
     incident_id: str
     due_at: datetime
     by: Person
     key: str
-    """Of the gesture that planned it; the message that asks for the update carries it."""
+    """Key of the interaction that scheduled it; the reminder message carries it."""
     asking: bool = False
-    """The message is on its way, or was when the process ended."""
+    """True once posting of the reminder message has begun; it stays set if the process dies meanwhile."""
 
 
 def news_of(
@@ -75,7 +75,7 @@ def news_of(
 def summary_of(
     incident: Incident, timeline: Sequence[TimelineEntry], follow_ups: Sequence[FollowUp]
 ) -> Summary:
-    """How long it took, who was there, and what is still to be done."""
+    """Summarise an incident: duration, people, timeline size, open and completed follow-ups."""
     people = [entry.by.slack_user_id for entry in timeline if entry.by is not None]
     return Summary(
         lasted=lasted(incident),

@@ -1,4 +1,4 @@
-"""What may be declared and what things are called: pure functions that return what has become."""
+"""Validation of declarations and their custom fields, channel names, and visibility. Pure functions."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _JOINERS = frozenset("\u200c\u200d")
 
 
 def cleaned(text: str, *, lines: bool = False) -> str:
-    """Text without control characters and bidirectional marks, outer space cut.
+    """Remove control characters and bidirectional marks, and strip outer white space.
 
-    Zero-width joiners stay, since emoji and several scripts need them. Line breaks stay only when `lines`.
+    Zero-width joiners stay, since emoji and several scripts need them. Line breaks stay only if `lines`.
     """
     kept = []
     for character in text.replace("\r\n", "\n").replace("\r", "\n"):
@@ -51,7 +51,7 @@ def cleaned(text: str, *, lines: bool = False) -> str:
 
 
 def is_visible(text: str) -> bool:
-    """Whether a reader would see anything at all."""
+    """True if the text has at least one visible character."""
     return any(
         character not in _JOINERS
         and unicodedata.category(character)[0] not in "CZ"
@@ -64,7 +64,7 @@ _BLANKS = frozenset("\u2800\u3164\uffa0\u115f\u1160\u034f\ufe0e\ufe0f")
 
 
 def declared(request: DeclareRequest, form: Form) -> DeclareRequest:
-    """The request as it may be declared: cleaned, every choice known, every required field there.
+    """Validate a declaration: clean its texts, check every choice and every required field.
 
     Raises Refused with a sentence for each field that is wrong, all of them at once.
     """
@@ -112,7 +112,7 @@ Answers = dict[str, tuple[FieldValue, ...]]
 
 
 def answered(request: DeclareRequest, form: Form, wrong: dict[str, str]) -> tuple[Answers, Answers]:
-    """The answers to custom fields and to the backend's own, as values; what is wrong is put into `wrong`."""
+    """Parse the answers to custom fields and backend fields; put error sentences into `wrong`."""
     custom, own = request.custom_field_entries, request.backend_entries
     return (
         _answers(form.custom_fields, custom, request.labels, wrong, "custom_field_entries."),
@@ -160,7 +160,11 @@ def _answer(field: CustomField, text: str, labels: Mapping[str, str]) -> FieldVa
 
 
 def _chosen(field: CustomField, text: str, labels: Mapping[str, str]) -> FieldOption:
-    """The option, if there is one; of a field that is searched, only the backend knows them all."""
+    """Return the chosen option.
+
+    Of a searched field only the backend knows all options, so an unknown id is accepted. Raises Refused for
+    an unknown id in any other field.
+    """
     option = field.option(text)
     if option is None and field.searched:
         option = FieldOption(id=text, value=cleaned(labels.get(text, "")) or text)
@@ -170,7 +174,7 @@ def _chosen(field: CustomField, text: str, labels: Mapping[str, str]) -> FieldOp
 
 
 def _number(text: str) -> str:
-    """The number as incident.io takes it: a string of digits, such as `123.456`."""
+    """Return the number as incident.io takes it: a string of digits, such as `123.456`."""
     try:
         number = Decimal(text.replace(" ", "").replace("_", ""))
     except InvalidOperation:
@@ -194,11 +198,12 @@ def _link(text: str) -> str:
 
 
 def channel_name(reference: str, name: str, ending: int | str = 1) -> str:
-    """`inc-12-checkout-is-slow`: the number first, so that a sorted sidebar is a timeline.
+    """Build a channel name: `inc-12-checkout-is-slow`.
 
-    Slack takes 80 lower-case letters, digits, hyphens and underscores (conversations.create); ours are whole
-    words up to 60, so that they can be read in a sidebar. Latin letters lose what the alphabet of ours lacks,
-    and words in other scripts are dropped. Later attempts end in `-2`, `-3`.
+    The number comes first, so that a sorted sidebar is in order of time. Slack takes 80 lower-case letters,
+    digits, hyphens and underscores (conversations.create); ours are whole words up to 60, so that they can be
+    read in a sidebar. Latin letters lose their accents, and words in other scripts are dropped. Later
+    attempts end in `-2`, `-3`.
     """
     words = re.sub(r"[^a-z0-9_]+", "-", _in_latin(f"{reference}-{name}")).strip("-_")
     if len(words) > CHANNEL_NAME_LENGTH:
@@ -209,15 +214,15 @@ def channel_name(reference: str, name: str, ending: int | str = 1) -> str:
 
 
 def _in_latin(text: str) -> str:
-    """Lower-case text in which `Łódź`, `Søren` and `straße` are `lodz`, `soren` and `strasse`."""
+    """Lower-case the text and reduce Latin letters to ASCII: `Łódź` to `lodz`, `straße` to `strasse`."""
     folded = unicodedata.normalize("NFKD", text.casefold())
     return "".join(map(_unadorned, folded.replace("'", "").replace("\u2019", "")))
 
 
 def _unadorned(character: str) -> str:
-    """The letters that a Latin letter is a form of, nothing for an accent, and all else as it is.
+    """Return the base letters of a Latin letter, nothing for a combining accent, else the character itself.
 
-    What Unicode does not take apart it names: ł is LATIN SMALL LETTER L WITH STROKE.
+    Letters that Unicode does not decompose are recognised by name: ł is LATIN SMALL LETTER L WITH STROKE.
     """
     if character.isascii():
         return character
@@ -246,7 +251,7 @@ _WITH_MARK = re.compile(r"LATIN SMALL LETTER (?:DOTLESS )?([A-Z]) WITH ")
 
 
 def in_words(names: Iterable[str], last: str = "and") -> str:
-    """`Ana`, `Ana and Ben`, `Ana, Ben and Cleo`; with another `last` word, `Ana or Ben`."""
+    """Join names to `Ana`, `Ana and Ben`, `Ana, Ben and Cleo`; with another `last` word, `Ana or Ben`."""
     listed = list(names)
     if len(listed) < 2:
         return "".join(listed)
@@ -254,7 +259,7 @@ def in_words(names: Iterable[str], last: str = "and") -> str:
 
 
 class Place(Frozen):
-    """Somewhere an incident's card belongs."""
+    """Destination of an incident's card: a channel or user id, and the thread in it."""
 
     place: Literal["source", "announcement", "reporter", "headline"]
     to: str
@@ -264,10 +269,10 @@ class Place(Frozen):
 def places(
     incident: Incident, *, origin: ChannelId | None, thread: MessageTs | None, announce: str | None
 ) -> tuple[Place, ...]:
-    """Where an incident is shown besides its own channel.
+    """Return the destinations of the card besides the incident's own channel.
 
-    A public one goes back to where it was declared, and to the announcement channel unless it is a test. A
-    private one, and one that was declared nowhere in particular, goes to its reporter alone.
+    A public incident goes back to the channel where it was declared, and to the announcement channel unless
+    it is a test. A private one, and one declared outside any channel, goes only to its reporter.
     """
     found: list[Place] = []
     if origin and not incident.is_private:
@@ -281,17 +286,17 @@ def places(
 
 
 def visible_to(person: PersonId | None, incident: Incident) -> bool:
-    """Whether this person may know of the incident: a private one is for its reporter and role holders."""
+    """True if this person may see the incident: only its reporter and role holders see a private one."""
     return not incident.is_private or (person is not None and person in incident.people)
 
 
 def is_of(teams: Collection[TeamId] | None, incident: Incident) -> bool:
-    """Whether the incident is of one of these workspaces; None are all there are."""
+    """True if the incident belongs to one of these workspaces; None stands for all workspaces."""
     return teams is None or incident.slack_team_id in teams
 
 
 def ago(then: datetime, now: datetime) -> str:
-    """`just now`, `3 minutes ago`, `2 hours ago`, `5 days ago`."""
+    """Format the time since a moment: `just now`, `3 minutes ago`, `2 hours ago`, `5 days ago`."""
     minutes = int((now - then).total_seconds() // 60)
     for size, unit in ((1440, "day"), (60, "hour"), (1, "minute")):
         if minutes >= size:
@@ -301,7 +306,7 @@ def ago(then: datetime, now: datetime) -> str:
 
 
 def is_one_edit_away(word: str, other: str) -> bool:
-    """Whether one letter added, dropped, changed, or two swapped, makes one word of the other."""
+    """True if adding, dropping, changing or swapping one letter turns one word into the other."""
     if word == other or abs(len(word) - len(other)) > 1:
         return False
     start = next((i for i, (a, b) in enumerate(zip(word, other, strict=False)) if a != b), None)

@@ -1,1 +1,1 @@
-"""Pages, health and metrics: what people and probes see outside Slack."""
+"""Web pages, sign-in, OAuth, health and metrics."""

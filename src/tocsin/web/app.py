@@ -1,4 +1,4 @@
-"""The web application: pages, health and metrics, behind one guard."""
+"""The Starlette application: routes, templates, health and metrics, behind one middleware."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _now() -> datetime:
 
 
 async def _nobody(team: str, people: Iterable[PersonId]) -> bool:
-    """Nobody to ask."""
+    """Default for `introduce`: learn no names."""
     return False
 
 
@@ -62,14 +62,15 @@ def web_app(
     any_host: Collection[str] = (),
     routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
-    """Pages for `hosts` (values of the Host header), each behind the token unless `public`.
+    """Build the application for `hosts` (values of the Host header).
 
-    `ready` says why the process cannot serve now, nothing when it can. `slack_url` says the address of a
-    workspace once it is known; its channels open under `/archives/`. `introduce` finds out
-    what people are called before a page shows them. `sign_in` lets people in with Slack,
-    `install` lets workspaces have the app, and `near` says whose incidents they see.
-    `events` takes what Slack sends. `routes` are served beside ours, behind the same guard; `any_host` are
-    paths that are known under names which nobody has told us.
+    Public incidents are open to this machine if `public`; everything else needs the token or a sign-in.
+    `ready` returns the reasons for which the process cannot serve now, none if it can. `slack_url` returns
+    the address of a workspace once it is known; its channels open under `/archives/`. `introduce` looks up
+    people's names before a page shows them. `sign_in` lets people in with Slack, `install` serves the OAuth
+    installation, and `near` returns the workspaces whose incidents a signed-in person may see. `events`
+    handles Slack's requests. `routes` are served beside these, behind the same middleware; `any_host` are
+    paths that are served under any host name.
     """
     sessions, refusal = (sign_in.sessions, sign_in.refusal) if sign_in else (None, None)
     access = Access(api_token, public, sessions, refusal, near)
@@ -129,7 +130,11 @@ async def _healthz(request: Request) -> Response:
 
 
 def _readyz(ready: Ready, access: Access) -> Callable[[Request], Awaitable[Response]]:
-    """A probe needs the status alone; reasons name files of this machine, and are for who may look inside."""
+    """Return the endpoint `/readyz`.
+
+    A probe needs the status alone. The reasons name files of this machine, so they are only for readers who
+    may look inside.
+    """
 
     async def answer(request: Request) -> Response:
         reasons = list(ready())
@@ -163,5 +168,5 @@ def _refused(pages: Pages) -> Callable[[Request, Exception], Awaitable[Response]
 
 
 async def _broken(request: Request, error: Exception) -> Response:
-    # This answer is sent outside the guard, so it carries the guard's headers itself.
+    # Starlette sends this answer outside the middleware, so it needs the middleware's headers here.
     return PlainTextResponse("Something went wrong here; the log says what.\n", 500, headers=HEADERS)

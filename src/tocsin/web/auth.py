@@ -24,19 +24,19 @@ from tocsin.web.middleware import is_from_here, is_own
 from tocsin.web.oauth import OpenId, Trips
 from tocsin.workflows.ports import Clock, Memory
 
-# Who is signed in: kept here, so that signing out ends it wherever the cookie has been.
+# Sessions. They are stored on the server, so that signing out ends one even if its cookie was copied.
 
 SECONDS = 12 * 3600
-"""A working day: then Slack is asked again who somebody is."""
+"""Lifetime of a session: one working day, after which the person signs in again."""
 
 MOST = 10
-"""Browsers that one person is signed in with; the oldest makes room."""
+"""Sessions that one person can have at once; a further one ends the oldest."""
 
 _ID = re.compile(r"[A-Z0-9]{1,32}")
 
 
 class Signed(Frozen):
-    """Somebody who signed in with Slack, and where: their workspace, and its organization if it has one."""
+    """A person who signed in with Slack, their workspace, and its organization if it has one."""
 
     person: PersonId
     team: str
@@ -45,7 +45,7 @@ class Signed(Frozen):
 
 
 class _Kept(Frozen):
-    """One sign-in; what its cookie holds is known by its hash alone."""
+    """One stored session; of its cookie's key only the hash is stored."""
 
     id: str
     ends: int
@@ -56,7 +56,7 @@ _KEPT = TypeAdapter(tuple[_Kept, ...])
 
 
 class Sessions:
-    """Each session is kept with its person, and ends after a working day or at *Sign out*."""
+    """Store of sessions by person; a session ends after a working day or at *Sign out*."""
 
     def __init__(self, memory: Memory, *, secure: bool, clock: Clock) -> None:
         self._memory = memory
@@ -68,7 +68,7 @@ class Sessions:
         return f"{'__Host-' if self._secure else ''}tocsin-session"
 
     async def begin(self, signed: Signed, response: Response) -> Response:
-        """Sign somebody in with this answer. Raises Unavailable."""
+        """Start a session and set its cookie on the response. Raises Unavailable."""
         key = secrets.token_urlsafe(32)
         kept = _Kept(id=_hashed(key), ends=self._now() + SECONDS, signed=signed)
         await self._keep(signed, [*await self._kept(signed), kept][-MOST:])
@@ -83,17 +83,17 @@ class Sessions:
         return response
 
     async def find(self, request: Request) -> Signed | None:
-        """Who sends this request, if they are signed in. Raises Unavailable."""
+        """Return the person who is signed in with this request, or None. Raises Unavailable."""
         found = await self._of(request)
         return found.signed if found else None
 
     async def end(self, request: Request, response: Response) -> Response:
-        """Sign out. Raises Unavailable."""
+        """End the session of this request and delete its cookie. Raises Unavailable."""
         found = await self._of(request)
         if found is not None:
             kept = [one for one in await self._kept(found.signed) if one.id != found.id]
             await self._keep(found.signed, kept)
-        # Whoever brings no cookie is not told to drop the one that they may have kept back.
+        # A request without the cookie may come from another site, where browsers withhold it: keep it then.
         if self.cookie_name in request.cookies:
             response.delete_cookie(self.cookie_name, secure=self._secure, httponly=True, samesite="lax")
         return response
@@ -134,23 +134,26 @@ def _hashed(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-# Who may read what: the bearer token opens everything, loopback what is public, a sign-in what is theirs.
+# Access: the bearer token opens everything, loopback what is public, a sign-in what the person may see.
 
 Membership = Callable[[Signed], Awaitable[str]]
-"""Why somebody may not read here, in a sentence; empty for a member. Raises Unavailable when nobody knows."""
+"""Membership check: returns the reason a signed-in person may not read, or "" for a member.
+
+Raises Unavailable if Slack cannot be asked.
+"""
 
 Near = Callable[[str], frozenset[TeamId] | None]
-"""The workspaces whose incidents people of this one may see; None, those of all."""
+"""Function that returns the workspaces whose incidents a member may see; None for all."""
 
 
 def alone(team: str) -> frozenset[TeamId] | None:
-    """A workspace that sees what is its own."""
+    """Return this workspace alone."""
     return frozenset([TeamId(team)])
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Whoever sent a request, and what they may see."""
+    """The sender of a request, and what they may see."""
 
     trusted: bool = False
     public: bool = False
@@ -163,11 +166,11 @@ class Reader:
 
     @property
     def wanted(self) -> IncidentFilter:
-        """What the backend is asked for: nothing that is hidden is read, so that it costs nobody anything."""
+        """Return the filter for the backend, so that hidden incidents are not even read."""
         if self.trusted:
             return IncidentFilter()
         person = self.signed.person if self.signed is not None else NOBODY
-        # What is public is open here, whatever its workspace; of the rest `may_see` has the last word.
+        # Public incidents of every workspace are open on this machine; `may_see` decides about the others.
         near = None if self.public or self.signed is None else self.near(self.signed.team)
         return IncidentFilter(visible_to=person, teams=near)
 
@@ -184,7 +187,7 @@ class Reader:
 
 @dataclass(frozen=True)
 class Access:
-    """Decides for each request; `public` is whether public incidents are open to all on this machine."""
+    """Authorization of requests; with `public`, this machine may read public incidents."""
 
     api_token: str
     public: bool
@@ -193,15 +196,15 @@ class Access:
     near: Near = alone
 
     def is_open(self, request: Request) -> bool:
-        """Whether public incidents are open to whoever sent this: somebody on this machine."""
+        """True if the sender may read public incidents because they are on this machine."""
         return self.public and is_from_here(request)
 
     def may_look_inside(self, request: Request) -> bool:
-        """Whether whoever sent it may know how the process is, and what it counts."""
+        """True if the sender may read metrics and the reasons for not being ready."""
         return self.is_open(request) or self.is_trusted(request)
 
     def is_trusted(self, request: Request) -> bool:
-        """Whether the request carries the token, as `Authorization: Bearer`."""
+        """True if the request carries the API token as `Authorization: Bearer`."""
         given = request.headers.getlist("authorization")
         if len(given) != 1 or not self.api_token:
             return False
@@ -211,7 +214,10 @@ class Access:
         )
 
     async def reader(self, request: Request) -> Reader:
-        """Who reads, noted in `request.state`. Raises Unavailable when nobody can say who is a member."""
+        """Return the reader, and store it in `request.state`.
+
+        Raises Unavailable if it cannot be checked that a signed-in person is still a member.
+        """
         trusted, public, signed = self.is_trusted(request), self.is_open(request), None
         if not trusted:
             try:
@@ -225,13 +231,13 @@ class Access:
 
     async def _signed(self, request: Request) -> Signed | None:
         signed = await self.sessions.find(request) if self.sessions else None
-        # Asked each time: somebody who has left the workspace since they signed in reads nothing more.
+        # Checked at each request, so that a person who has left the workspace can read nothing more.
         if signed is None or self.refusal is None or await self.refusal(signed):
             return None
         return signed
 
 
-# *Sign in with Slack*, and out again.
+# *Sign in with Slack*, and signing out.
 
 KIND = "sign-in"
 DONE = "/sign-in/done"
@@ -241,13 +247,13 @@ CANCELLED = "Slack says that you did not agree, so you are not signed in."
 
 
 class Said(Protocol):
-    """A page with one sentence, and below it a way to try again."""
+    """Function that renders a page with one sentence and a button to try again."""
 
     def __call__(self, request: Request, status: int, sentence: str) -> Response: ...
 
 
 class SignIn:
-    """The way to Slack and back, and the session that comes of it."""
+    """Routes of signing in with Slack and of signing out."""
 
     def __init__(
         self,
@@ -259,7 +265,7 @@ class SignIn:
         public_url: Callable[[], str],
         origins: Collection[str],
     ) -> None:
-        """`origins` are those of our own pages: nobody is signed out by another."""
+        """Only pages of `origins`, our own, can sign a person out."""
         self.sessions = sessions
         self.refusal = refusal
         self._openid = openid
@@ -295,7 +301,7 @@ class SignIn:
         ]
 
     def begin(self, goal: str) -> Response:
-        """Go to Slack, and come back to this path."""
+        """Redirect to Slack's consent page; afterwards the browser returns to the path `goal`."""
         trip = self._trips.begin(KIND, goal)
         url = self._openid.consent_url(trip.state, trip.nonce, self._back)
         return self._trips.send(KIND, trip, RedirectResponse(url, 303))

@@ -1,7 +1,7 @@
-"""HTTP on the wire: a request has little time to come, is written in one way only, and keeps nobody else out.
+"""HTTP server protocol with limits on time and connections, and strict framing.
 
-uvicorn limits how long an idle connection is kept, and nothing before a request has come whole. What is
-limited here holds before a signature can be checked.
+uvicorn limits the time that an idle connection is kept, and nothing before a request has arrived whole. These
+limits hold before a signature can be checked.
 """
 
 from __future__ import annotations
@@ -20,30 +20,34 @@ from uvicorn.server import ServerState
 from tocsin.web.middleware import RAW_HEADERS
 
 HEAD_SECONDS: Final = 10.0
-"""How long a head may take, and a body that nobody reads any more."""
+"""Seconds for receiving a request's head, or a body that the application no longer reads."""
 
 WRITE_SECONDS: Final = 30.0
-"""How long whoever asked may take nothing of their answer."""
+"""Seconds for which a client may read nothing of its response."""
 
 MOST_CONNECTIONS: Final = 512
 
 AT_WORK: Final = 3
 
 _LOOSE = re.compile(rb"(?<!\r)\n|\n[ \t]")
-"""A line that ends without a carriage return, or that goes on in the next one (RFC 9112, 2.2 and 5.2)."""
+"""A line that ends without a carriage return, or continues in the next one (RFC 9112, 2.2 and 5.2)."""
 
 
 def most_connections() -> int:
-    """Half of the files that the process may open, at the most: the other half is for our own."""
+    """Return the limit of connections: at most half of the files that the process may open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, soft // 2)
 
 
 class StrictConnection(h11.Connection):
-    """Refuses what a proxy may have read otherwise: two lengths, folded lines, lines that end in half."""
+    """Parser that refuses requests with two lengths, folded lines or bare line feeds.
+
+    A proxy may read such a request differently (request smuggling).
+    """
 
     def next_event(self) -> Any:
-        # A head is looked at once it is whole, so that one that comes byte by byte costs nothing.
+        # The head is checked once it is whole, so that one sent byte by byte is not checked again for each
+        # byte.
         before = self.trailing_data[0] if self.their_state is h11.IDLE else b""
         event = super().next_event()
         if isinstance(event, h11.Request):
@@ -56,7 +60,7 @@ class StrictConnection(h11.Connection):
 
 
 class LimitedProtocol(H11Protocol):
-    """One connection. Whenever nothing that it asked for is being answered, a timer runs."""
+    """One connection. A timer runs whenever no request is in progress."""
 
     def __init__(
         self,
@@ -73,12 +77,12 @@ class LimitedProtocol(H11Protocol):
 
     @property
     def waits(self) -> bool:
-        """True while nothing of it is in hand: it has asked for nothing yet, or has its answer."""
+        """True while no request is in progress: none has arrived yet, or the last one is answered."""
         return self.cycle is None or self.cycle.response_complete
 
     @property
     def rank(self) -> int:
-        """How much would be lost if it were gone: nothing while it waits, and most while we are at work."""
+        """Return the cost of closing this connection: 0 while idle, most while a request is being handled."""
         still_sends = self.conn.their_state is h11.SEND_BODY
         return 0 if self.waits else 1 if still_sends else 2 if self._write_timer is not None else AT_WORK
 
@@ -97,7 +101,7 @@ class LimitedProtocol(H11Protocol):
         super().data_received(data)
         if self not in self.connections:
             return
-        # uvicorn has stopped the timer of an idle connection, however little has come.
+        # uvicorn stops its timer of an idle connection at the first byte.
         if self.waits:
             self._start_head_timer()
         else:
@@ -140,7 +144,7 @@ class LimitedProtocol(H11Protocol):
         self._refuse(408 if self.conn.trailing_data[0] else None)
 
     def _refuse(self, status: int | None) -> None:
-        """Say why, where nothing has been said yet, and hang up."""
+        """Send the status if no response has begun, and close the connection."""
         if self.transport.is_closing():
             return
         if status is not None and self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
@@ -153,7 +157,10 @@ class LimitedProtocol(H11Protocol):
         self.transport.close()
 
     def _make_room(self) -> None:
-        """Hang up on whoever waits longest, else on who still sends, else on who reads nothing."""
+        """Close one connection: an idle one first, then one still sending, then one that does not read.
+
+        Among equals it is the one that has waited longest.
+        """
         others = [
             other
             for other in self.connections

@@ -1,4 +1,4 @@
-"""What every answer carries, and who may be asked: our own host names, and nobody else's."""
+"""Security headers of every response, and the check of Host and Origin headers."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ RAW_HEADERS: Final = [(name.lower().encode(), value.encode()) for name, value in
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _USUAL_PORT = {"http": 80, "https": 443}
 _PROXIED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
-"""Headers that proxies add (RFC 7239; RFC 9110, 7.6.3; and what was usual before)."""
+"""Headers that proxies add (RFC 7239; RFC 9110, 7.6.3; and older custom)."""
 
 
 def is_from_here(request: Request) -> bool:
-    """Whether a request was made on this machine, for this machine: no proxy says that it brings it."""
+    """True if the request was made on this machine for a loopback address, and no proxy forwarded it."""
     host = request.headers.get("host", "").lower()
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
     return name in _LOOPBACK and not any(header in request.headers for header in _PROXIED)
 
 
 def own_hosts(port: int, public_url: str | None = None) -> frozenset[str]:
-    """The Host headers that mean us: loopback with our port, and the public address."""
+    """Return the Host header values for this server: loopback with our port, and the public address."""
     hosts = {f"{name}:{port}" for name in _LOOPBACK}
     if port == _USUAL_PORT["http"]:
         hosts.update(_LOOPBACK)
@@ -53,7 +53,7 @@ def own_hosts(port: int, public_url: str | None = None) -> frozenset[str]:
 
 
 def own_origins(port: int, public_url: str | None = None) -> frozenset[str]:
-    """What browsers call our own pages in an Origin header (RFC 6454, 6.2)."""
+    """Return the values of the Origin header for our own pages (RFC 6454, 6.2)."""
     usual = port == _USUAL_PORT["http"]
     origins = {f"http://{name}" if usual else f"http://{name}:{port}" for name in _LOOPBACK}
     if public_url:
@@ -64,22 +64,23 @@ def own_origins(port: int, public_url: str | None = None) -> frozenset[str]:
 
 
 def is_own(request: Request, origins: Collection[str]) -> bool:
-    """Whether a page of ours sends this, as far as a browser says; what is no browser says nothing.
+    """True if one of our own pages sent the request, or a client that is no browser.
 
-    Sources: Fetch Metadata, `Sec-Fetch-Site`; RFC 6454, `Origin`, which is `null` where no referrer is sent.
+    Such a client sends neither header. Sources: Fetch Metadata, `Sec-Fetch-Site`; RFC 6454, `Origin`, which
+    is `null` where no referrer is sent.
     """
     site, origin = (request.headers.get(name, "").lower() for name in ("sec-fetch-site", "origin"))
     return site in ("", "same-origin") and (origin in ("", *origins) or bool(site and origin == "null"))
 
 
 class Guard:
-    """Refuses requests meant for another host, so that no web page can reach us through a name of its own.
+    """Middleware that refuses requests for other hosts (DNS rebinding) and adds the security headers.
 
-    Answers 400 without exactly one Host header, and 421 for a host that is not ours.
+    Responds 400 without exactly one Host header, and 421 for a host that is not ours.
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str], any_host: Collection[str] = ()) -> None:
-        """`any_host` are paths that are answered under any name."""
+        """`any_host` are paths that are served under any host name."""
         self._app = app
         self._any_host = frozenset(any_host)
         self._hosts = frozenset(host.lower() for host in hosts)

@@ -1,4 +1,4 @@
-"""OpenID Connect, the OAuth state of a browser, and the pages of an installation."""
+"""OpenID Connect, OAuth `state` in a signed cookie, and the pages of an installation."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ from starlette.routing import Route
 from tocsin.incidents.errors import Refused, SlackRefused, TocsinError, Unavailable
 from tocsin.workflows.ports import Clock
 
-# Sign in with Slack: OpenID Connect with a code, and an id token that Slack has signed.
-#
-# Sources: Slack, "Sign in with Slack" and openid.connect.token; OpenID Connect Core, 3.1.3.7 (what is
-# checked).
+# Sign in with Slack: OpenID Connect with an authorization code, and an id token that Slack has signed.
+# Sources: Slack, "Sign in with Slack" and openid.connect.token; OpenID Connect Core, 3.1.3.7 (checks of the
+# token).
 
 SCOPE = "openid profile"
 LEEWAY_SECONDS = 60
@@ -33,7 +32,7 @@ NOT_SIGNED = "Slack's answer could not be trusted, so you are not signed in. Try
 
 @dataclass(frozen=True)
 class Identity:
-    """Who somebody is, as Slack signed it."""
+    """A person's identity from Slack's signed id token."""
 
     person: str
     team: str
@@ -42,7 +41,7 @@ class Identity:
 
 
 class OpenId:
-    """Slack as the one who says who people are; the host of its API is where its pages are."""
+    """Slack as the OpenID provider; its pages are on the host of `api_url`."""
 
     def __init__(self, client_id: str, client_secret: str, api_url: str) -> None:
         parts = urlsplit(api_url)
@@ -62,7 +61,11 @@ class OpenId:
         return f"{self.site}/openid/connect/authorize?{urlencode(asked_for)}"
 
     async def identify(self, code: str, nonce: str, redirect_uri: str) -> Identity:
-        """Who came back with this code. Raises Refused where Slack does not vouch for them; Unavailable."""
+        """Exchange the code for the person's identity.
+
+        Raises Refused if Slack refuses the code or its token is not valid, and Unavailable if Slack cannot be
+        reached.
+        """
         try:
             async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as http:
                 token = await self._token(http, code, redirect_uri)
@@ -97,7 +100,7 @@ class OpenId:
         return token
 
     async def _claims(self, http: httpx.AsyncClient, token: str) -> dict[str, Any]:
-        # Only who signs in waits for it: it takes a tenth of a second to import.
+        # Imported here, because it takes a tenth of a second that only a sign-in needs.
         import jwt
 
         try:
@@ -131,21 +134,21 @@ def _object(response: httpx.Response) -> dict[str, Any]:
     return body
 
 
-# There and back: somebody goes to Slack, and comes back once, soon, and in the same browser.
+# OAuth `state` and `nonce` in a signed, short-lived cookie. Each is good once, in the same browser.
 
 SECONDS = 600
-"""How long somebody may take at Slack; its own code lives as long (Slack, "Installing with OAuth")."""
+"""Seconds until a state expires; Slack's own code lives as long (Slack, "Installing with OAuth")."""
 
 
 MOST_UNPROVEN, UNPROVEN_SECONDS = 10, 30
-"""Trips of one kind that may end in so many seconds with Slack vouching for nobody: each asks Slack once."""
+"""Most unconfirmed redirects of one kind in so many seconds: each costs a request to Slack."""
 
 CROWDED = "Too many came back from Slack just now with nothing that Slack knows; try again in a minute."
 
 
 @dataclass(frozen=True)
 class Trip:
-    """What was taken along: `state` and `nonce` for Slack, `goal` for the way back."""
+    """One redirect to Slack and back: `state` and `nonce` for Slack, `goal` is the path to open after it."""
 
     state: str
     nonce: str
@@ -155,10 +158,10 @@ class Trip:
 
 
 class Trips:
-    """A trip is kept in the browser's own cookie, signed, so that nobody can fill our memory."""
+    """OAuth states, kept in the browser's signed cookie, so that no client can fill our memory."""
 
     def __init__(self, secret: bytes, *, secure: bool, clock: Clock) -> None:
-        """With `secure` cookies go over HTTPS alone, and to no other host of the domain (`__Host-`)."""
+        """With `secure`, cookies are sent over HTTPS only, and to no other host of the domain (`__Host-`)."""
         self._secret = secret
         self.secure = secure
         self._clock = clock
@@ -174,7 +177,7 @@ class Trips:
         return self._trip(kind, base64.urlsafe_b64encode(packed.encode()).decode().rstrip("="))
 
     def send(self, kind: str, trip: Trip, response: Response) -> Response:
-        """Have the browser remember the trip. `Lax`: Slack's way back is a link from another site."""
+        """Set the cookie. `Lax`, because Slack's redirect back is a link from another site."""
         response.set_cookie(
             self.cookie_name(kind),
             f"{trip.cookie}.{self._signed(kind, 'cookie', trip.cookie)}",
@@ -187,9 +190,10 @@ class Trips:
         return response
 
     def end(self, kind: str, request: Request) -> Trip | None:
-        """The trip that ends with this request; None when it is not one of this browser, or ended before.
+        """Return the redirect that ends with this request, or None.
 
-        It counts as unproven until `arrived`. Raises Unavailable where too many are.
+        It is None for a redirect that began in another browser, expired, or ended before. A returned one
+        counts as unconfirmed until `arrived`. Raises Unavailable if too many are.
         """
         packed, _, signature = request.cookies.get(self.cookie_name(kind), "").partition(".")
         if not hmac.compare_digest(signature.encode(), self._signed(kind, "cookie", packed).encode()):
@@ -210,7 +214,7 @@ class Trips:
         return trip
 
     def arrived(self, kind: str) -> None:
-        """Slack has vouched for whoever ended a trip: it is one less that leads to nothing."""
+        """Record that Slack confirmed a redirect, so that it no longer counts towards the limit."""
         self._unproven[kind] = self._unproven.get(kind, [])[:-1]
 
     def forget(self, kind: str, response: Response) -> Response:
@@ -227,7 +231,7 @@ class Trips:
 
 
 def is_local(goal: str) -> bool:
-    """Whether this is a path here: nobody is sent elsewhere by a link to our own sign-in."""
+    """True if `goal` is a path on this server, so that a link to our sign-in cannot lead to another site."""
     try:
         parts = urlsplit(goal)
     except ValueError:
@@ -235,7 +239,7 @@ def is_local(goal: str) -> bool:
     return goal.startswith("/") and not goal.startswith(("//", "/\\")) and not parts.netloc
 
 
-# *Add to Slack*: an admin goes to Slack, agrees, and comes back to read how it went.
+# *Add to Slack*: an admin goes to Slack, agrees, and returns to a page with the result.
 
 KIND = "install"
 DONE = "/slack/oauth_redirect"
@@ -245,7 +249,7 @@ CANCELLED = "Nothing was installed: Slack says that you did not agree ({})."
 
 
 class Installs(Protocol):
-    """What can be installed."""
+    """The OAuth installation flow."""
 
     def consent_url(self, state: str, redirect_uri: str) -> str: ...
 
@@ -253,7 +257,7 @@ class Installs(Protocol):
 
 
 class Told(Protocol):
-    """A page with a heading, a sentence, and a link where there is one."""
+    """Function that renders a page with a heading, a sentence, and a link if there is one."""
 
     def __call__(
         self, request: Request, status: int, heading: str, sentence: str, link: tuple[str, str] | None
@@ -264,7 +268,7 @@ class InstallPages:
     def __init__(
         self, trips: Trips, installs: Callable[[], Installs | None], public_url: Callable[[], str]
     ) -> None:
-        """`installs` answers None while the bot is not there yet."""
+        """`installs` returns None while the bot is still starting."""
         self._trips = trips
         self._installs = installs
         self._public_url = public_url

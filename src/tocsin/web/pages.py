@@ -21,22 +21,22 @@ from tocsin.incidents.model import Form, Incident, PersonId, Severity, Status, T
 from tocsin.web.auth import Access, Reader, SignIn
 from tocsin.workflows.ports import Backend, Clock, Introduce
 
-# The pages of incidents, as HTML for people and JSON for programs.
+# The pages, as HTML for people and JSON for programs.
 
 PAGE = 50
 PART = 8_000
-"""Characters of a page that are drawn in one go, at the least."""
+"""Fewest characters of a page that are rendered in one go."""
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 SIGN_IN = "sign-in"
-"""As a query it leads to Slack and back to the same page, so that the link says nothing of that page."""
+"""Query that leads to Slack and back to the same page; the link itself reveals nothing of the page."""
 
 
 @dataclass(frozen=True)
 class Door:
-    """A link to press; one to Slack looks like it."""
+    """A link shown as a button; `slack` styles it as Slack's."""
 
     words: str
     url: str
@@ -48,7 +48,7 @@ INTO_SLACK = Door("Sign in with Slack", f"?{SIGN_IN}", slack=True)
 
 @dataclass(frozen=True)
 class Pages:
-    """Each method answers one route."""
+    """Endpoints of the pages, one method for each route."""
 
     backend: Backend
     access: Access
@@ -59,7 +59,7 @@ class Pages:
     sign_in: SignIn | None = None
 
     def entered(self, endpoint: Callable[[Request, Reader], Awaitable[Response]]) -> Endpoint:
-        """The endpoint for who may enter; others are shown the way in, and come back to where they were."""
+        """Wrap an endpoint: readers without access get the sign-in page, and return here after signing in."""
 
         async def enter(request: Request) -> Response:
             if self.sign_in is not None and SIGN_IN in request.query_params:
@@ -119,7 +119,7 @@ class Pages:
         return self._html(request, "incident.html", found)
 
     def not_found(self, request: Request) -> Response:
-        """The same for what is unknown and for what is private, to the byte."""
+        """Respond 404, with the same bytes for an unknown incident as for a private one."""
         signed = self.reader(request).signed is not None
         words = "There is no such page, or it is not for everyone."
         if signed:
@@ -130,7 +130,7 @@ class Pages:
         return self.plain(request, 404, "not_found", words, doors)
 
     def needs_token(self, request: Request) -> Response:
-        """The way in: Slack where people can sign in with it, else the token."""
+        """Respond 401: a button to sign in with Slack if that is set up, else a sentence on the token."""
         words = "These pages need the API token, sent as “Authorization: Bearer …”."
         doors: list[Door] = []
         heading = None
@@ -141,18 +141,18 @@ class Pages:
         return answer
 
     def not_signed_in(self, request: Request, status: int, sentence: str) -> Response:
-        """How a sign-in ended that did not succeed."""
+        """Respond with the reason for which a sign-in failed."""
         again = Door("Sign in with Slack", "/sign-in", slack=True)
         return self.plain(request, status, "authentication_error", sentence, [again], "Not signed in")
 
     def installed(
         self, request: Request, status: int, heading: str, sentence: str, link: tuple[str, str] | None
     ) -> Response:
-        """How an install ended."""
+        """Respond with the result of an installation."""
         return self.plain(request, status, "install", sentence, [Door(*link)] if link else [], heading)
 
     def reader(self, request: Request) -> Reader:
-        """Who sends this request, as far as that was found out."""
+        """Return the reader found for this request; before that, one who can see what is public here."""
         found = getattr(request.state, "reader", None)
         return found if isinstance(found, Reader) else Reader(public=self.access.is_open(request))
 
@@ -168,7 +168,7 @@ class Pages:
         doors: Sequence[Door] = (),
         heading: str | None = None,
     ) -> Response:
-        """One sentence and what to press, in the shape of incident.io's errors where JSON is wanted."""
+        """Respond with one sentence and buttons, or as JSON in the shape of incident.io's errors."""
         if wants_json(request):
             error = {"code": kind, "message": sentence}
             return self._answer(JSONResponse({"type": kind, "status": status, "errors": [error]}, status))
@@ -178,7 +178,7 @@ class Pages:
     async def _introduced(
         self, incidents: Sequence[Incident], timeline: Sequence[TimelineEntry] = ()
     ) -> bool:
-        """Whether more of the people in it have names now."""
+        """Look up unknown names; True if more of these people have names now."""
         unknown: dict[str, list[PersonId]] = {}
         for incident in incidents:
             found = nameless([*holders(incident), *(entry.by for entry in timeline)])
@@ -186,7 +186,7 @@ class Pages:
         return any([await self.introduce(team, people) for team, people in unknown.items() if people])
 
     async def _page(self, reader: Reader, after: str | None) -> tuple[list[Incident], bool]:
-        """The next incidents that this reader may see, and whether there are more after them."""
+        """Return the next incidents that this reader may see, and True if more follow."""
         seen: list[Incident] = []
         while len(seen) <= PAGE:
             batch = await self.backend.matching(reader.wanted, after=after, limit=PAGE + 1)
@@ -211,7 +211,7 @@ class Pages:
 
 
 def _parts(drawn: Iterable[str]) -> Iterator[str]:
-    """A page in parts; all but the last are long."""
+    """Join pieces of a rendered page to parts of at least `PART` characters; the last may be shorter."""
     parts, size = list[str](), 0
     for piece in drawn:
         parts.append(piece)
@@ -223,7 +223,10 @@ def _parts(drawn: Iterable[str]) -> Iterator[str]:
 
 
 async def _one_by_one(first: str, others: Iterable[str]) -> AsyncIterator[str]:
-    """A long page begins to show at once, and nobody in Slack waits until it is drawn to its end."""
+    """Yield the parts of a long page, and let other tasks run between them.
+
+    So the page begins to show at once, and requests from Slack do not wait until it is rendered.
+    """
     yield first
     for part in others:
         yield part
@@ -231,7 +234,7 @@ async def _one_by_one(first: str, others: Iterable[str]) -> AsyncIterator[str]:
 
 
 def wants_json(request: Request) -> bool:
-    """Whether JSON is preferred to HTML, by the weights of the Accept header (RFC 9110, section 12.5.1)."""
+    """True if JSON is preferred to HTML, by the weights of the Accept header (RFC 9110, section 12.5.1)."""
     weights = _weights(request.headers.getlist("accept"))
     return weights.get("application/json", 0.0) > weights.get("text/html", 0.0)
 
@@ -248,7 +251,7 @@ def _weights(headers: Sequence[str]) -> dict[str, float]:
     return weights
 
 
-# How incidents look on a page: links that can be trusted, times, tones.
+# Template filters: safe links, times, colours.
 
 _LINK = re.compile(r"https?://[^\s<>\"'|`]+", re.IGNORECASE)
 _CODE = re.compile(r"`([^`\n]+)`")
@@ -258,7 +261,7 @@ _OVER = frozenset({"closed", "declined", "merged", "canceled"})
 
 
 def safe_link(url: str | None) -> str | None:
-    """The address if it is an http or https one with a host; nothing else becomes a link."""
+    """Return the address if it is an http or https one with a host, else None."""
     try:
         parts = urlsplit(url or "")
     except ValueError:
@@ -267,7 +270,7 @@ def safe_link(url: str | None) -> str | None:
 
 
 def with_links(text: str) -> Iterator[tuple[str, str | None]]:
-    """The text in pieces, each with its address where it is one."""
+    """Split text at its addresses; yield each piece, with the address if it is one."""
     done = 0
     for match in _LINK.finditer(text):
         shown = match[0].rstrip(".,;:!?)]}*_~")
@@ -280,7 +283,7 @@ def with_links(text: str) -> Iterator[tuple[str, str | None]]:
 
 
 class Passage(NamedTuple):
-    """A stretch of what was written: `text` or `code` as it is, or a `quote` of other passages."""
+    """A passage of Slack text: `text` or `code` as it is, or a `quote` of other passages."""
 
     kind: Literal["text", "code", "quote"]
     text: str = ""
@@ -288,9 +291,9 @@ class Passage(NamedTuple):
 
 
 def passages(text: str, deep: int = 0) -> list[Passage]:
-    """The text as people wrote it down: lines after `>` are a quotation, those between fences are code.
+    """Split text into passages: lines after `>` are a quotation, lines between fences are code.
 
-    One line alone is neither: `> 5 s` is a figure.
+    A single line is always text: `> 5 s` is a figure.
     """
     if not deep and "\n" not in text:
         return [Passage("text", text)]
@@ -321,17 +324,14 @@ def _kind(line: str, deep: int) -> Literal["text", "code", "quote"]:
 
 
 def with_code(text: str) -> Iterator[tuple[str, bool]]:
-    """The text in pieces, each with whether it stood between backticks."""
+    """Split text at backticks; yield each piece, and True if it stood between them."""
     for number, piece in enumerate(_CODE.split(text)):
         if piece:
             yield piece, number % 2 == 1
 
 
 def channel_link(incident: Incident, slack_url: str | None) -> str | None:
-    """Where the incident's channel opens; without the workspace's address, Slack finds the way itself.
-
-    Source: Slack, deep linking: `https://slack.com/app_redirect?team=…&channel=…`.
-    """
+    """Return the address of the incident's channel; without the workspace's, one that Slack redirects."""
     if not incident.slack_channel_id:
         return None
     if slack_url:
@@ -343,7 +343,7 @@ def channel_link(incident: Incident, slack_url: str | None) -> str | None:
 
 
 def severity_tone(severity: Severity, form: Form) -> str:
-    """`worst`, `mild` or `middle`, by where it stands among the severities that can be chosen now."""
+    """Return `worst`, `mild` or `middle`, by the severity's rank among those that can be chosen now."""
     ranks = [known.rank for known in form.severities]
     if ranks and severity.rank >= max(ranks):
         return "worst"
@@ -351,12 +351,12 @@ def severity_tone(severity: Severity, form: Form) -> str:
 
 
 def status_tone(status: Status) -> str:
-    """`over`, `triage` or `live`."""
+    """Return `over`, `triage` or `live`."""
     if status.category in _OVER:
         return "over"
     return "triage" if status.category in {"triage", "paused"} else "live"
 
 
 def in_utc(at: datetime) -> str:
-    """`21 Nov 2026, 21:37`."""
+    """Format a moment: `21 Nov 2026, 21:37`."""
     return at.astimezone(UTC).strftime("%-d %b %Y, %H:%M")

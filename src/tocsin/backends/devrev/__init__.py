@@ -1,4 +1,4 @@
-"""Incidents kept by DevRev (Incidents, beta API), made once though it takes no idempotency key."""
+"""The DevRev backend (Incidents, beta API). DevRev takes no idempotency key; see `idempotency`."""
 
 from tocsin.backends.devrev.backend import DevRevBackend
 from tocsin.backends.devrev.client import DevRevClient

@@ -19,7 +19,9 @@ from tocsin.incidents.errors import OutcomeUnknown, Refused, TocsinError, Unavai
 from tocsin.incidents.model import Frozen, Incident, Person, PersonId, Role, TeamId
 from tocsin.workflows.ports import Clock, Directory
 
-# One DevRev organisation as the other parts of this backend share it: its client, choices and records.
+log = structlog.get_logger()
+
+# The organisation: client, choices, stored extras.
 
 GONE = "That incident is not in DevRev any more."
 
@@ -34,7 +36,7 @@ class Org:
     permalink: str | None = None
     key_field: str | None = None
     choices: Choices | None = None
-    """As they were told last; None before they were asked for."""
+    """Choices as last fetched; None before the first fetch."""
     _me: User | None = None
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -47,12 +49,12 @@ class Org:
         return self.choices
 
     async def known_choices(self) -> Choices:
-        """The choices as we know them; asked for where they never were."""
+        """Return the cached choices, or fetch them if there are none yet."""
         async with self._asking:
             return self.choices if self.choices is not None else await self.fresh_choices()
 
     async def me(self) -> User | None:
-        """Who our token is; None where it is no person's (Dev Users, Self)."""
+        """Return the user of our token; None if it belongs to no person (Dev Users, Self)."""
         if self._me is None:
             try:
                 told = (await self.client.ask("dev-users.self")).get("dev_user")
@@ -62,17 +64,17 @@ class Org:
         return self._me if self._me.id else None
 
     async def incident(self, told: IncidentTold) -> Incident:
-        """The incident, with what Tocsin remembers of it."""
+        """Return the incident, with what the bot stores beside it."""
         try:
             fields = (await self.known_choices()).fields
         except Unavailable:
-            # Its own fields stay unnamed, but an incident that is there is told.
+            # Without the choices its custom fields are left out, but the incident itself is returned.
             fields = ()
         known = Told(permalink=permalink_of(self.permalink, told), roles=self.roles, fields=fields)
         return incident_of(told, await self.keeper.of(told.id), known)
 
     async def fetch(self, incident_id: str) -> IncidentTold | None:
-        """By its DevRev id or its `display_id` (Incidents, Get); None where there is none."""
+        """Return the incident with this DevRev id or `display_id`, or None (Incidents, Get)."""
         try:
             answer = await self.client.ask("incidents.get", {"id": incident_id})
         except DevRevRefused as refusal:
@@ -82,7 +84,7 @@ class Org:
         return incident_in(answer, Unavailable)
 
     async def fetch_here(self, incident_id: str) -> IncidentTold:
-        """The incident with this id. Raises Refused when it is gone."""
+        """Return the incident with this id. Raises Refused if it is gone."""
         told = await self.fetch(incident_id)
         if told is None:
             raise Refused(GONE)
@@ -90,26 +92,24 @@ class Org:
 
 
 def incident_in(answer: dict[str, Any], unsure: type[Unavailable] = OutcomeUnknown) -> IncidentTold:
-    """The incident in an answer; one without an id or a title tells nothing."""
+    """Return the incident of an answer. Raises `unsure` if it has no id or no title."""
     try:
         return IncidentTold.model_validate(answer.get("incident"))
     except ValidationError:
         raise unsure("DevRev's answer could not be read.") from None
 
 
-# Who in DevRev the people in Slack are, by their e-mail address.
+# Mapping of people in Slack to DevRev users, by e-mail address.
 
 ASKING_SECONDS: Final = 1.5
-"""How long a declaration waits for names; it goes on without them."""
+"""Seconds that a declaration waits for each look-up; it continues without the answer."""
 
 KNOWN_FOR: Final = timedelta(minutes=10)
 MOST_KNOWN: Final = 5_000
 
-log = structlog.get_logger()
-
 
 class Member(Frozen):
-    """Somebody in Slack, and their id in DevRev where they have one."""
+    """A person in Slack, and their DevRev id if they have one."""
 
     person: Person
     devrev_id: str | None = None
@@ -120,7 +120,7 @@ class Member(Frozen):
 
 
 class Crew:
-    """Asks Slack for e-mail addresses and DevRev for who has them; what is found is kept for ten minutes."""
+    """User directory: asks Slack for e-mail addresses and DevRev for their owners. Caches for ten minutes."""
 
     def __init__(self, client: DevRevClient, clock: Clock) -> None:
         self._client = client
@@ -129,7 +129,10 @@ class Crew:
         self.directory: Callable[[TeamId], Directory] | None = None
 
     async def members(self, people: Mapping[PersonId, Person], team: str) -> dict[PersonId, Member]:
-        """Everybody of a workspace, as far as they can be found in the time there is."""
+        """Return a Member for each person of a workspace.
+
+        A person whose look-up fails or takes too long has no DevRev id.
+        """
         found = await asyncio.gather(*(self._member(known, TeamId(team)) for known in people.values()))
         return dict(zip(people, found, strict=True))
 
@@ -160,7 +163,10 @@ class Crew:
         return Member(person=person, devrev_id=await self._devrev_id(person.email))
 
     async def _devrev_id(self, email: str | None) -> str | None:
-        """An active person with this address (Dev Users, List); the answer is compared, not believed."""
+        """Return the id of an active user with this address (Dev Users, List).
+
+        The addresses in the answer are compared, since DevRev may ignore the filter.
+        """
         if not email:
             return None
         answer = await self._client.ask("dev-users.list", {"email": [email], "state": ["active"], "limit": 5})

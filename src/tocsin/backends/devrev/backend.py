@@ -1,4 +1,4 @@
-"""Incidents kept by DevRev, behind the port that all backends share."""
+"""The Backend and Managing ports over DevRev."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ log = structlog.get_logger()
 
 
 class DevRevBackend:
-    """The Backend and Managing ports over DevRev's API. Without a memory it only reads."""
+    """Incidents in DevRev. Without a `memory` they can only be read."""
 
     kept_by: Final = "DevRev"
     makes_channel = False
@@ -80,7 +80,7 @@ class DevRevBackend:
         self._sweeper: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """Look for duplicates from now on, once a minute, where a create was ever unsure."""
+        """Start the sweep, which looks once a minute for duplicates of creates with an unknown outcome."""
         self._sweeper = asyncio.create_task(self._sweep_for_ever())
 
     async def close(self) -> None:
@@ -90,7 +90,7 @@ class DevRevBackend:
         await self._client.close()
 
     def consult(self, directory: Callable[[TeamId], Directory]) -> None:
-        """From now on, ask in a workspace for its people's names and e-mail addresses."""
+        """Set the function that returns a workspace's user directory, for names and e-mail addresses."""
         self._crew.directory = directory
 
     async def form(self) -> Form:
@@ -119,7 +119,7 @@ class DevRevBackend:
             severities=choices.severities,
             statuses=choices.statuses,
             roles=tuple(self._org.roles),
-            # Nobody is asked for the key: it is ours to write.
+            # People never fill the field that carries the key.
             custom_fields=tuple(field for field in choices.fields if field.id != self._org.key_field),
             backend_fields=asked,
             severity_required=choices.severity_required,
@@ -134,11 +134,11 @@ class DevRevBackend:
     async def options(
         self, field_id: str, typed: str, beside: Mapping[str, Sequence[str]]
     ) -> Sequence[FieldOption]:
-        """As asked for; what stands `beside` limits nothing in DevRev."""
+        """Return the matching options; the choices `beside` do not restrict options in DevRev."""
         return await self._reading.options(field_id, typed)
 
     async def create(self, declaration: Declaration) -> Incident:
-        """Create it, looking before repeating where an outcome was not known (see `once`)."""
+        """Create the incident; after an unknown outcome, look before sending again (see `idempotency`)."""
         if self._once is None or self._memory is None:
             raise Refused(READ_ONLY)
         if declaration.visibility == "private":
@@ -155,7 +155,7 @@ class DevRevBackend:
         return await self._org.incident(told)
 
     def _in_the_form(self, refusal: DevRevRefused) -> Refused:
-        """The refusal under the field it is about, named in the sentence where the form has no such field."""
+        """Attach the refusal to the field it is about; without such a field the sentence alone names it."""
         first, _, rest = refusal.field.partition(".")
         block = mapping.BLOCKS.get(first)
         own = rest if first == "custom_fields" else first
@@ -166,7 +166,7 @@ class DevRevBackend:
         return Refused(refusal.sentence, {block: refusal.sentence} if block else {})
 
     async def follow_through(self, declaration: Declaration, incident: Incident) -> None:
-        """Everything is there already."""
+        """Do nothing: `create` has sent everything already."""
 
     async def find(self, reference: str) -> Incident | None:
         return await self._reading.find(reference)
@@ -180,7 +180,7 @@ class DevRevBackend:
         return await self._reading.matching(wanted, after=after, limit=limit)
 
     async def set_channel(self, incident_id: str, channel: Channel) -> Incident:
-        """Remember the channel, which DevRev has no field for, and say there where it was declared from."""
+        """Store the channel, for which DevRev has no field, and comment where it was declared from."""
         told = await self._org.fetch_here(incident_id)
         kept = await self._org.keeper.of(told.id)
         if (kept.channel_id, kept.channel_name) != (channel.id, channel.name):
@@ -212,7 +212,7 @@ class DevRevBackend:
         return [] if told is None else await changes.timeline(self._client, await self._org.incident(told))
 
     async def remember_people(self, people: Iterable[Person]) -> None:
-        """DevRev knows its own people by name; those of Slack are kept with their incident."""
+        """Do nothing: DevRev has its own users' names; names from Slack are stored with the incident."""
 
     async def change(self, incident_id: str, change: IncidentChange) -> Incident:
         if self._memory is None:
@@ -233,9 +233,9 @@ class DevRevBackend:
         return await examined(self._org)
 
     async def sweep(self) -> Sequence[Incident]:
-        """Look for what was made twice after all, and mark all but the one that Slack shows.
+        """Look for duplicates, and mark all but the incident that Slack shows.
 
-        Answers the incidents that were marked.
+        Returns the incidents that were marked.
         """
         marked: list[Incident] = []
         if self._once is None:
@@ -262,7 +262,10 @@ class DevRevBackend:
         return marked
 
     async def _mark(self, told: IncidentTold, kept: IncidentTold | None) -> IncidentTold:
-        """Say in the title and in a comment which one counts; its stage is left to people."""
+        """Name the incident to keep in the title and in a comment, and alert the operator.
+
+        People decide about the duplicate's stage.
+        """
         of = mapping.reference_of(kept) if kept else "a declaration that was refused"
         title = f"{mapping.DUPLICATE}{of}: {told.title}"
         said = f"made this and {of} from one declaration, because an answer was lost. Close this one."

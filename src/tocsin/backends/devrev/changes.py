@@ -21,19 +21,19 @@ from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.transitions import UPDATE_VERBS, VERBS
 from tocsin.workflows.ports import Memory
 
-# The timeline of an incident as comments in DevRev, each there once for its key.
+# The timeline: comments in DevRev, each added once for its key.
 
 OURS = "tocsin"
 VERB, BY, AT = "verb:", "by:", "at:"
 LABEL_LIMIT = 64
-"""Characters in a label; 16 of them at most (Timeline Entries, Create)."""
+"""Most characters of a label; a comment has at most 16 labels (Timeline Entries, Create)."""
 
 REF_LIMIT = 512
-"""Characters in an `external_ref`, which is unique within an object's timeline (Timeline Entries, Create)."""
+"""Most characters of an `external_ref`, which is unique within an object (Timeline Entries, Create)."""
 
 
 async def note(client: DevRevClient, incident_id: str, entry: TimelineEntry, key: str) -> None:
-    """Add a comment for colleagues alone, once for its key: left to DevRev, customers could see it."""
+    """Add an internal comment, once for its key: by default customers could see it."""
     reference = key_of(key)[:REF_LIMIT]
     try:
         await client.do(
@@ -49,16 +49,16 @@ async def note(client: DevRevClient, incident_id: str, entry: TimelineEntry, key
             },
         )
     except DevRevRefused as refusal:
-        # The reference is taken where an earlier attempt arrived.
+        # DevRev refuses a used reference, so an earlier attempt may have added the comment.
         if refusal.status == 404 or await _find(client, incident_id, reference) is None:
             raise
     except OutcomeUnknown as error:
-        # The reference makes a repeat harmless, so that nobody need know whether this one arrived.
+        # The reference makes a repeat harmless, so the outcome need not be known.
         raise Unavailable(str(error), error.retry_after) from None
 
 
 async def unnote(client: DevRevClient, incident_id: str, key: str) -> None:
-    """Take the comment with this key away (Timeline Entries, Get by `external_ref`, and Delete)."""
+    """Delete the comment with this key (Timeline Entries, Get by `external_ref`, and Delete)."""
     entry_id = await _find(client, incident_id, key_of(key)[:REF_LIMIT])
     if entry_id is None:
         return
@@ -81,7 +81,7 @@ async def _find(client: DevRevClient, incident_id: str, reference: str) -> str |
 
 
 async def timeline(client: DevRevClient, incident: Incident) -> Sequence[TimelineEntry]:
-    """The declaration, and every comment, oldest first."""
+    """Return the declaration and every comment, oldest first."""
     severity = f" ({incident.severity.name})" if incident.severity else ""
     entries = [
         TimelineEntry(
@@ -106,7 +106,10 @@ def _name(by: Person | None) -> str:
 
 
 def _labels(entry: TimelineEntry) -> list[str]:
-    """What the words do not tell a program; labels are cut to what DevRev takes."""
+    """Return labels with verb, time and actor, which the comment's text gives only to people.
+
+    They are cut to the length that DevRev takes.
+    """
     by = entry.by.slack_user_id if entry.by else None
     labels = [OURS, f"{VERB}{entry.verb}", f"{AT}{entry.at.astimezone(UTC).isoformat()}"]
     labels += [f"{BY}{by}"] if by else []
@@ -114,7 +117,7 @@ def _labels(entry: TimelineEntry) -> list[str]:
 
 
 def _read(found: dict[str, Any]) -> TimelineEntry | None:
-    """A comment as an entry; what is no comment, or was deleted, is passed over."""
+    """Return a comment as a timeline entry; None for other events and deleted comments."""
     try:
         told = EntryTold.model_validate(found)
     except ValidationError:
@@ -141,7 +144,7 @@ def _ours(told: EntryTold, at: datetime) -> TimelineEntry:
     )
 
 
-# A change to an incident in DevRev: the fields that are set, then who did what, as comments.
+# Changes: one update with the fields that are set, then one comment for each thing that changed.
 
 LACKS = {
     "private": "DevRev cannot hold private incidents.",
@@ -152,11 +155,11 @@ LACKS = {
     "action": "DevRev keeps no actions with an incident. Open an issue there, or write it into the channel.",
     "follow-up": "DevRev keeps no follow-ups with an incident. Open an issue there for it.",
 }
-"""What cannot be done here, said before anything is typed."""
+"""Verbs that DevRev does not support, each with a sentence shown before typing."""
 
 
 class Changing:
-    """The changes to the incidents of one organisation. DevRev has no lock: the last write wins."""
+    """Changes to the incidents of one organisation. DevRev has no lock: the last write wins."""
 
     def __init__(self, org: Org, crew: Crew, memory: Memory) -> None:
         self._org = org
@@ -164,7 +167,7 @@ class Changing:
         self._memory = memory
 
     async def change(self, form: Form, incident_id: str, change: IncidentChange) -> Incident:
-        """Change it, once for its key. What was done before an answer was lost is done again with no harm."""
+        """Apply the change, once for its key. Steps repeated after a lost answer have no further effect."""
         done = f"devrev/change/{change.key}"
         told = await self._org.fetch_here(incident_id)
         if await self._memory.recall(done) is not None:
@@ -193,7 +196,7 @@ class Changing:
             block = "incident_status_id" if block == "stage" else block
             raise Refused(refusal.sentence, {block: refusal.sentence} if block else {}) from None
         except OutcomeUnknown as error:
-            # The same values are set again: nobody need know whether they arrived.
+            # A repeat sets the same values, so the outcome need not be known.
             raise Unavailable(str(error), error.retry_after) from None
 
     async def _members(self, change: IncidentChange, team: str) -> dict[PersonId, Member]:
@@ -242,7 +245,7 @@ class Changing:
     def _body(
         self, told: IncidentTold, kept: Kept, change: IncidentChange, members: dict[PersonId, Member]
     ) -> str | None:
-        """The body with its summary and its lines on who does what, where one of them changes."""
+        """Return the new body if the summary or a role other than the lead changes, else None."""
         others = [role for role in change.incident_role_assignments if not self._is_lead(role)]
         if change.summary is None and not others:
             return None
@@ -279,7 +282,7 @@ class Changing:
     def _told(
         self, form: Form, change: IncidentChange, members: dict[PersonId, Member]
     ) -> Iterator[tuple[str, str, str]]:
-        """What happened: what sets it apart, the verb, and the new value."""
+        """Yield each thing that changed: the suffix of its key, its verb, and its new value."""
         if change.name is not None:
             yield "name", VERBS["name"], change.name
         if change.summary is not None:
@@ -311,7 +314,10 @@ def _refuse_lacking(change: IncidentChange) -> None:
 
 
 def _refuse_overtaken(told: IncidentTold, form: Form, change: IncidentChange) -> None:
-    """Compared with what DevRev says now: between this look and the write somebody may still be quicker."""
+    """Raise Overtaken if the status is no longer the one the person saw.
+
+    Another person may still change it between this look and the update.
+    """
     status = mapping.status_of(told.stage)
     if change.seen_status_id is None or status.id in {change.seen_status_id, change.incident_status_id}:
         return

@@ -1,6 +1,6 @@
-"""DevRev's API over HTTPS: one call each time, and a plain word on how it ended.
+"""HTTP client of DevRev's API: one request for each call, and errors that tell if anything was done.
 
-Ours and not the vendor's package, since that one repeats creates on its own, which makes two of one.
+It replaces the vendor's package, which retries creates by itself and so makes two incidents of one.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
 from tocsin.logs import trace
 
 CALL_SECONDS: Final = 10.0
-"""How long an answer is waited for; from then on the outcome of a create is not known."""
+"""Seconds to wait for an answer; after that the outcome of a create is unknown."""
 
 LONGEST_PAUSE: Final = 300.0
-"""The longest we wait because DevRev asks for it: its window of requests is five minutes (Rate limits)."""
+"""Longest pause that DevRev may ask for: its window of requests is five minutes (Rate limits)."""
 
 PAUSE: Final = 30.0
-"""Seconds until what only the operator can mend is tried again."""
+"""Seconds until a request that only the operator can fix is tried again."""
 
 MOST_PAGES = 200
-"""Pages of one list that are followed; a cursor that never ends must not hold us for ever."""
+"""Most pages of one list that are read, in case the cursor never ends."""
 
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
 class DevRevRefused(Refused):
-    """DevRev said no, and why: `kind` is its word for it, `field` the field it names.
+    """DevRev refused the request: `kind` is its error type, `field` the field it names.
 
-    Bodies come with and without `type` (Errors); where there is none, the kind is the HTTP status in digits.
+    Error bodies come with and without `type` (Errors); without one, `kind` is the HTTP status in digits.
     """
 
     def __init__(self, sentence: str, *, status: int, kind: str, field: str = "", subtype: str = "") -> None:
@@ -51,14 +51,14 @@ class DevRevRefused(Refused):
 
 
 class NotAllowed(Unavailable):
-    """Our token may not do this, or this address has no such method: for the operator to mend."""
+    """Our token lacks the permission, or the address has no such method; only the operator can fix it."""
 
 
 class DevRevClient:
-    """One organisation, as its personal access token sees it.
+    """Client for one organisation, with one personal access token.
 
-    Raises Unavailable when nothing was done, OutcomeUnknown when a change may have been made, and
-    DevRevRefused when DevRev says no. Nothing is ever repeated here.
+    Raises Unavailable if nothing was done, OutcomeUnknown if a change may have been made, and DevRevRefused
+    if DevRev refuses the request. It never repeats a request.
     """
 
     def __init__(self, token: str, url: str, *, seconds: float = CALL_SECONDS) -> None:
@@ -80,17 +80,18 @@ class DevRevClient:
         await self._http.aclose()
 
     async def ask(self, method: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Ask for something that changes nothing, such as `incidents.list`."""
+        """Call a method that changes nothing, such as `incidents.list`."""
         return await self._call(method, body or {}, changes=False)
 
     async def do(self, method: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Change something, once."""
+        """Call a method that changes something, once."""
         return await self._call(method, body, changes=True)
 
     async def pages(self, method: str, body: Mapping[str, Any], name: str) -> AsyncIterator[dict[str, Any]]:
-        """What a list holds, one by one. A page may be empty and not the last: only the cursor ends it.
+        """Yield the items of a list.
 
-        Stages and schemas call theirs `cursor`, all others `next_cursor` (Stages, List; Incidents, List).
+        A page may be empty without being the last: only the cursor ends the list. Stages and schemas name it
+        `cursor`, all others `next_cursor` (Stages, List; Incidents, List).
         """
         cursor: str | None = None
         for _ in range(MOST_PAGES):
@@ -119,7 +120,7 @@ class DevRevClient:
 
 
 def _written(body: Mapping[str, Any]) -> bytes:
-    """JSON in UTF-8. Raises Refused for text that has no place in it, such as half an emoji."""
+    """Encode a body as JSON in UTF-8. Raises Refused for text that cannot be encoded: half an emoji."""
     try:
         return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:
@@ -127,7 +128,7 @@ def _written(body: Mapping[str, Any]) -> bytes:
 
 
 def _traced() -> dict[str, str]:
-    """So that one id leads from a gesture in Slack to the request in DevRev's own log."""
+    """Return a header with the trace id, which leads from an interaction in Slack to DevRev's log."""
     return {"X-Request-Id": trace()} if trace() else {}
 
 
@@ -165,7 +166,10 @@ def _trouble(answer: httpx.Response, unsure: type[Unavailable]) -> Exception:
 
 
 def _for_operator(answer: httpx.Response, said: Mapping[str, Any]) -> Unavailable | None:
-    """What only the operator can mend. A route that is not there is told without a `type` (Errors)."""
+    """Return the error if only the operator can fix it, else None.
+
+    The answer for an unknown route has no `type` (Errors).
+    """
     status, method = answer.status_code, answer.request.url.path.rpartition("/")[2]
     if status == 401:
         todo = "Make a new personal access token there, set DEVREV_TOKEN, and start Tocsin again."
@@ -188,7 +192,7 @@ def _reason(said: Mapping[str, Any]) -> str:
 
 
 def _pause(answer: httpx.Response, said: Mapping[str, Any]) -> float:
-    """Seconds to wait: the header `Retry-After`, or `retry_after` in the body (Rate limits; Errors)."""
+    """Return the seconds to wait: header `Retry-After` or `retry_after` in the body (Rate limits; Errors)."""
     for given in (answer.headers.get("Retry-After"), said.get("retry_after")):
         with suppress(ValueError):
             return min(max(float(str(given)), 0.0), LONGEST_PAUSE)

@@ -1,4 +1,4 @@
-"""A declaration becomes an incident in DevRev: what is sent, where its key goes, how it is found again."""
+"""Creation of an incident in DevRev: the request, the field for its key, and the search by key."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ SYNC: Final = "sync_metadata"
 BODY: Final = "body"
 REFUSED_MARKS: Final = "devrev/refused-marks"
 BEFORE: Final = timedelta(minutes=2)
-"""How far before the first send we look, since DevRev's clock is not ours."""
+"""Time before the first attempt from which the search starts, since DevRev's clock is not ours."""
 
 EXTRAS: Final = ("stage_validation_options",)
-"""What the beta reference has and an older organisation may not: sent without it when it is refused."""
+"""Fields of the beta reference that older organisations may refuse; the request is then sent without them."""
 
 _NAMES: TypeAdapter[list[str]] = TypeAdapter(list[str])
 log = structlog.get_logger()
 
 
 class Marks:
-    """Where the key of a declaration goes in this organisation, and what was found not to take it."""
+    """Field that carries the key of a declaration; fields that DevRev refused are remembered."""
 
     def __init__(self, memory: Memory, key_field: str | None) -> None:
         self._memory = memory
@@ -63,7 +63,7 @@ class Marks:
 
 
 class Declaring:
-    """One declaration on its way to DevRev."""
+    """Creation of one declaration at DevRev; implements `Creating`."""
 
     def __init__(self, org: Org, marks: Marks, crew: Crew, declaration: Declaration) -> None:
         self._org = org
@@ -82,12 +82,12 @@ class Declaring:
         request = await self._request(mark)
         told = incident_in(await self._org.client.do("incidents.create", request.wire()))
         if mark != BODY and not carries(told, mark, self._key):
-            # Taken and not kept: a later look would not find it.
+            # DevRev took the field and did not keep it, so a later search by key would not find the incident.
             await self._marks.refuse(mark)
         return told
 
     def _refuse_foreign(self) -> None:
-        """What was chosen of another backend, before the operator changed it, is not here."""
+        """Raise Refused for choices made while the operator had another backend configured."""
         declaration, roles = self._declaration, {role.id for role in self._org.roles}
         wrong = {
             f"incident_role_assignments.{role}": "That role no longer exists. Leave it empty."
@@ -118,7 +118,7 @@ class Declaring:
         return await self._org.fetch(incident_id)
 
     async def kept(self) -> Kept:
-        """What DevRev has no field for."""
+        """Return the parts of the declaration that DevRev has no field for."""
         declaration, lead = self._declaration, self._org.lead
         members = await self._everybody()
         held = {role: members[person] for role, person in declaration.incident_role_assignments.items()}
@@ -141,7 +141,10 @@ class Declaring:
         return self._members
 
     async def _request(self, mark: str) -> CreateIncident:
-        """Only what was set: names of fields have changed over time, and an unknown one is refused."""
+        """Build the request with only the fields that are set.
+
+        DevRev has renamed fields over time, and it refuses unknown ones.
+        """
         declaration, chosen = self._declaration, _ids(self._declaration)
         members = await self._everybody()
         lead = self._org.lead
@@ -208,19 +211,22 @@ class Declaring:
 
 
 def key_of(key: str) -> str:
-    """What carries the key of a declaration, in whichever field."""
+    """Return the key as it is sent to DevRev, the same in every field."""
     return f"tocsin:{key}"
 
 
 def carries(told: IncidentTold, mark: str, key: str) -> bool:
-    """Whether this incident has the key there."""
+    """True if the incident has the key in this field."""
     if mark == SYNC:
         return told.sync_metadata is not None and told.sync_metadata.external_reference == key
     return told.custom_fields.get(mark) == key
 
 
 async def found_by_key(org: Org, mark: str, key: str, since: datetime) -> list[IncidentTold]:
-    """Every incident with this key, oldest first; a filter's answer is compared, since it may be ignored."""
+    """Return every incident with this key, oldest first.
+
+    Each answer is compared with the key, since DevRev may ignore the filter.
+    """
     asked: dict[str, Any] | None = None
     if mark == SYNC:
         asked = {SYNC: {"external_reference": [key], "origin_system": [mapping.ORIGIN_SYSTEM]}}
@@ -236,7 +242,7 @@ async def found_by_key(org: Org, mark: str, key: str, since: datetime) -> list[I
 
 
 async def _newest_with(org: Org, mark: str, key: str, since: datetime) -> list[IncidentTold]:
-    """Of what our token has made since then, whatever carries the key."""
+    """Return the incidents with this key among those that our token's user created since then."""
     after = (since - BEFORE).astimezone(UTC).isoformat().replace("+00:00", "Z")
     asked: dict[str, Any] = {"created_date": {"type": "range", "after": after}}
     me = await org.me()
@@ -258,7 +264,7 @@ def _age(told: IncidentTold) -> tuple[datetime, str]:
 
 
 def _is_about(refusal: DevRevRefused, name: str) -> bool:
-    """Whether this is the field that was refused: named, or in the words of an error without a name."""
+    """True if the refusal is about this field: it names it, or names none and mentions it in its message."""
     named = refusal.field.removeprefix("custom_fields.")
     return named.partition(".")[0] == name or (not refusal.field and name in refusal.sentence)
 
@@ -271,7 +277,7 @@ def _ids(declaration: Declaration) -> Any:
 
 
 def number_of(choice: str | None, block: str) -> int | None:
-    """The organisation's own number of a choice; anything else was chosen of another backend."""
+    """Return DevRev's number of a choice. Raises Refused if it is no number, as of another backend."""
     if not choice:
         return None
     if not choice.isascii() or not choice.isdigit():
@@ -282,5 +288,5 @@ def number_of(choice: str | None, block: str) -> int | None:
 
 
 def _moment(ts: str) -> datetime:
-    """When a Slack message was written: its `ts` begins with the seconds since 1970."""
+    """Return the time of a Slack message: its `ts` begins with the seconds since 1970."""
     return datetime.fromtimestamp(float(ts), UTC)

@@ -1,4 +1,4 @@
-"""What an operator should know of their DevRev: token, beta API, schema, stages, default part."""
+"""Checks of DevRev for `tocsin doctor`: token, beta API, schema, stages, default part, key field."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Look = Callable[[Org], Awaitable[Finding]]
 
 
 async def examined(org: Org) -> Sequence[Finding]:
-    """Each thing with what to do; nothing is changed. Where the token is refused the rest is not asked."""
+    """Run all checks without changing anything; if the token is refused, run no further ones."""
     token = await _looked("DEVREV_TOKEN", _token, org, "Make a personal access token, and set DEVREV_TOKEN.")
     if not token.ok:
         return [token]

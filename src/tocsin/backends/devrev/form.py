@@ -1,4 +1,4 @@
-"""What the organisation offers: its severities, stages, impacts and own fields, as its schemas say now."""
+"""Choices of the declare form: severities, stages, impacts and custom fields from DevRev's schemas."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ KINDS: Mapping[str, FieldKind] = {
     "uenum": "single_select",
     "bool": "single_select",
 }
-"""What a form can ask. Links to other objects, structures and lists of free text cannot be asked."""
+"""Field types that a form can ask for; not links to objects, structures or lists of free text."""
 
 HINTS = {"date": "As 2026-03-01", "timestamp": "As 2026-03-01T15:00:00Z"}
 YES_OR_NO = (FieldOption(id="yes", value="Yes"), FieldOption(id="no", value="No", sort_key=1))
@@ -42,14 +42,14 @@ YES_OR_NO = (FieldOption(id="yes", value="Yes"), FieldOption(id="no", value="No"
 
 @dataclass(frozen=True)
 class Asked:
-    """One of the organisation's own fields: the question, and how its answer is sent."""
+    """One custom field: the question, and the format of its answer."""
 
     question: CustomField
     type: str
     many: bool
 
     def sent(self, values: Sequence[FieldValue]) -> Any:
-        """The answer as DevRev wants it."""
+        """Return the answer in DevRev's format."""
         told = [self._one(value.entered) for value in values]
         return told if self.many else told[0]
 
@@ -63,7 +63,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Choices:
-    """Everything an organisation lets us choose from; empty where it does not tell us."""
+    """Choices that DevRev offers; empty where the token may not read them."""
 
     severities: tuple[Severity, ...] = ()
     severity_required: bool = False
@@ -80,9 +80,9 @@ class Choices:
 
 
 async def fetch_choices(client: DevRevClient, *, without: str | None = None) -> Choices:
-    """Ask for all of it side by side; `without` is a field of ours that nobody should be asked.
+    """Fetch all choices concurrently; `without` is the custom field that carries our key.
 
-    What our token may not read is left out. Raises Unavailable when DevRev cannot be asked.
+    Choices that the token may not read are left out. Raises Unavailable if DevRev cannot be reached.
     """
     stock, stages, own = await asyncio.gather(_stock(client), _stages(client), _own(client))
     severity = next((field for field in stock if field.name == "severity"), None)
@@ -103,7 +103,7 @@ async def fetch_choices(client: DevRevClient, *, without: str | None = None) -> 
 
 
 async def _stock(client: DevRevClient) -> list[FieldTold]:
-    """The fields every incident has (Schemas, Stock, Get)."""
+    """Fetch the fields that every incident has (Schemas, Stock, Get)."""
     try:
         answer = await client.ask("schemas.stock.get", {"leaf_type": LEAF})
     except (DevRevRefused, NotAllowed) as error:
@@ -113,7 +113,7 @@ async def _stock(client: DevRevClient) -> list[FieldTold]:
 
 
 async def _stages(client: DevRevClient) -> list[Stage]:
-    """The organisation's stages (Stages, Custom, List), kept to those of incidents where a diagram says."""
+    """Fetch the stages (Stages, Custom, List), only those of incidents if a diagram names them."""
     try:
         everything = [stage async for stage in _all_stages(client)]
         diagram = await _diagram(client)
@@ -130,7 +130,7 @@ async def _all_stages(client: DevRevClient) -> Any:
 
 
 async def _diagram(client: DevRevClient) -> frozenset[str]:
-    """The stages in the diagram of incidents; empty where there is none (Stage Diagrams, Get)."""
+    """Fetch the ids of the stages in the incidents' diagram; empty if there is none (Stage Diagrams, Get)."""
     try:
         schema = (await client.ask("schemas.aggregated.get", {"leaf_type": LEAF})).get("schema") or {}
         found = schema.get("stage_diagram_id")
@@ -145,7 +145,7 @@ async def _diagram(client: DevRevClient) -> frozenset[str]:
 
 
 async def _own(client: DevRevClient) -> list[FieldTold]:
-    """The organisation's own fields of incidents: the tenant's fragment, else the whole schema.
+    """Fetch the custom fields of incidents: from the tenant's fragment, else from the whole schema.
 
     In the fragment their names are bare; in the whole schema, as in an incident, they begin with `tnt__`
     (Customization).
@@ -172,7 +172,7 @@ def _prefixed(field: FieldTold) -> FieldTold:
 
 
 def _fields(given: Any) -> list[FieldTold]:
-    """The fields we can read; one that is told in a way we do not know is passed over."""
+    """Parse the fields in their order; a field that cannot be parsed is left out."""
     found = []
     for field in given if isinstance(given, list) else ():
         try:
@@ -183,14 +183,14 @@ def _fields(given: Any) -> list[FieldTold]:
 
 
 def _values(field: FieldTold | None) -> Iterable[EnumValue]:
-    """The numbers of an enumeration that are still in use, in their order."""
+    """Return the values of an enumeration that are not deprecated, in their order."""
     given = field.allowed_values if field is not None else ()
     values = [EnumValue.model_validate(value) for value in given if isinstance(value, dict)]
     return sorted((v for v in values if not v.is_deprecated), key=lambda value: value.ordinal)
 
 
 def _asked(field: FieldTold) -> Asked | None:
-    """The field as a question; None for one that cannot be asked, or that people are not meant to fill."""
+    """Return the field as a question; None if its type cannot be asked or it is hidden from people."""
     many = field.field_type == "array"
     kind = field.base_type if many else field.field_type
     required = field.is_required or field.ui.is_required

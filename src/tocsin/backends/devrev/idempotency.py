@@ -1,9 +1,9 @@
-"""One incident for one declaration, though DevRev takes no idempotency key: look before repeating.
+"""Idempotent creation of incidents: DevRev takes no idempotency key, so look before repeating.
 
-What is known of a create is remembered before it is sent and after it ends. While an outcome is not known
-nothing is sent; DevRev's list is asked for the key again and again, and what appears is adopted. Only when
-nothing has appeared for a minute and a half is it sent again. Ten minutes and a day later a sweep looks
-whether there are two after all.
+The state of a create is stored before it is sent and after it ends. While its outcome is unknown nothing is
+sent: DevRev's list is searched for the key again and again, and an incident that appears is adopted. Only if
+none has appeared for 90 seconds is the create sent again. A sweep ten minutes and a day later looks for
+duplicates.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ from tocsin.incidents.model import Frozen
 from tocsin.workflows.ports import Clock, Memory
 
 LOOKS: Final = (2.0, 5.0, 10.0, 15.0, 22.0, 30.0, 38.0, 46.0, 53.0, 60.0, 68.0, 76.0, 83.0, 90.0)
-"""Seconds after the end of the wait for an answer at which the list is asked; never more than 8 s apart, so
-that what appears is adopted within 10 s. After the last look it is sent again."""
+"""Seconds after the timeout at which the list is searched.
+
+They are never more than 8 s apart, so that an incident is adopted within 10 s of appearing. After the last
+search the create is sent again.
+"""
 
 SWEEPS: Final = (timedelta(minutes=10), timedelta(hours=24))
 SWEPT = "devrev/sweeps"
@@ -33,16 +36,16 @@ log = structlog.get_logger()
 
 
 class Attempt(Frozen):
-    """How far a create has come."""
+    """State of one create."""
 
     state: Literal["sending", "unknown", "not sent", "refused", "made"]
     mark: str
-    """Where the key is: `sync_metadata`, `body`, or the name of the organisation's field for it."""
+    """Field that carries the key: `sync_metadata`, `body`, or the name of the organisation's field for it."""
     first: datetime
     since: datetime
-    """When the present state began."""
+    """Time at which the present state began."""
     unsure: bool = False
-    """An outcome was once not known: there may be an incident that we have not seen yet."""
+    """True if an outcome was ever unknown: there may be an incident that the bot has not seen yet."""
     incident_id: str | None = None
 
 
@@ -55,29 +58,36 @@ _SWEEPS: TypeAdapter[list[Sweep]] = TypeAdapter(list[Sweep])
 
 
 class Creating(Protocol):
-    """What is needed of DevRev for one declaration."""
+    """Requests to DevRev for one declaration."""
 
     async def marked(self) -> str:
-        """Where the key goes now."""
+        """Return the field that carries the key now."""
         ...
 
     async def send(self, mark: str) -> IncidentTold:
-        """Create, once. Raises Refused, Unavailable when nothing was made, OutcomeUnknown when perhaps."""
+        """Create the incident with one request.
+
+        Raises Refused, Unavailable if nothing was made, and OutcomeUnknown if it may have been made.
+        """
         ...
 
     async def remarked(self, mark: str, refusal: Refused) -> str | None:
-        """Where else the key can go, when that is what was refused; None when it was something else."""
+        """Return the field for the key in the next attempt, or None if no attempt can help.
+
+        It is another field if this one was refused, and the same if an optional field was, which is then left
+        out.
+        """
         ...
 
     async def look(self, mark: str, since: datetime) -> Sequence[IncidentTold]:
-        """All incidents with this key, oldest first."""
+        """Return all incidents with this key, oldest first."""
         ...
 
     async def fetch(self, incident_id: str) -> IncidentTold | None: ...
 
 
 class Once:
-    """The attempts of one organisation, by key. `seconds` is how long an answer is waited for."""
+    """Idempotent creation in one organisation. `seconds` is the timeout of a request."""
 
     def __init__(self, memory: Memory, clock: Clock, seconds: float) -> None:
         self._memory = memory
@@ -85,15 +95,15 @@ class Once:
         self._seconds = timedelta(seconds=seconds)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._sweeping = asyncio.Lock()
-        # When each key was last looked for, by this process.
+        # Time of this process's last search for each key.
         self._looked: dict[str, datetime] = {}
 
     async def create(
         self, key: str, creating: Creating, keep: Callable[[IncidentTold], Awaitable[None]]
     ) -> IncidentTold:
-        """The incident with this key, made now or before; `keep` is called before it counts as made.
+        """Return the incident with this key, created now or before; call `keep` before recording it as made.
 
-        Raises Refused, and Unavailable with the seconds until something more can be done.
+        Raises Refused, and Unavailable with the seconds until the next step.
         """
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
@@ -152,7 +162,10 @@ class Once:
         raise AssertionError("a create ends made, refused or unknown")
 
     async def _give_up(self, key: str, attempt: Attempt) -> None:
-        """Refused: it may be put right and sent again, unless an earlier send may have made one."""
+        """Forget a refused create, so that it can be corrected and sent again.
+
+        If an earlier attempt may have made an incident, record it as refused instead.
+        """
         if attempt.unsure:
             await self._put(key, attempt.model_copy(update={"state": "refused"}))
         else:
@@ -186,10 +199,10 @@ class Once:
         creating: Creating,
         keep: Callable[[IncidentTold], Awaitable[None]],
     ) -> IncidentTold:
-        """Ask the list when it is time to; adopt what is there, send again when it has been long enough."""
+        """Search by key once that is due; adopt an incident found, or send again after the last search."""
         since = attempt.since
         if attempt.state == "sending":
-            # A process ended while it waited for the answer; the answer may have taken that long.
+            # The process ended while it waited for the answer, which may have taken as long as the timeout.
             since += self._seconds
             if not attempt.unsure:
                 attempt = attempt.model_copy(update={"unsure": True})
@@ -218,12 +231,12 @@ class Once:
         return [] if fact is None else _SWEEPS.validate_json(fact)
 
     async def due(self) -> Sequence[str]:
-        """The keys whose time for a sweep has come."""
+        """Return the keys whose sweep is due."""
         now = self._clock()
         return list(dict.fromkeys(sweep.key for sweep in await self._sweeps() if sweep.at <= now))
 
     async def swept(self, key: str) -> None:
-        """Note that this key was looked for; one that is still being declared is looked for again later."""
+        """Remove the key's sweeps that were due; later ones stay."""
         now = self._clock()
         async with self._sweeping:
             left = [s for s in await self._sweeps() if s.key != key or s.at > now]
@@ -235,7 +248,7 @@ def _name(key: str) -> str:
 
 
 def _due(since: datetime, looked: datetime | None) -> datetime:
-    """When to look next: at once where this process never has, else at the next of the times."""
+    """Return the time of the next search: the first of `LOOKS`, or the next one after `looked`."""
     times = [since + timedelta(seconds=seconds) for seconds in LOOKS]
     if looked is None:
         return since + timedelta(seconds=LOOKS[0])

@@ -1,4 +1,4 @@
-"""Mapping of DevRev's works to our model, and what we store beside them."""
+"""Mapping of DevRev's incidents to our models, and the data that the bot stores beside them."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from tocsin.incidents.model import (
 )
 from tocsin.workflows.ports import Memory
 
-# What DevRev has no field for, and Tocsin therefore remembers of an incident.
+# Data that DevRev has no field for; the bot stores it itself.
 
 
 class Kept(Frozen):
-    """Who declared it in Slack and where from, who holds which role, and its own channel."""
+    """Stored data of one incident: reporter, workspace, source message, role holders, channel."""
 
     reporter: Person = Person()
     team: str = ""
     source: SourceMessage | None = None
     roles: dict[str, Person] = Field(default_factory=dict)
     owner: str = ""
-    """The DevRev user whom the lead was found to be; another owner in DevRev means another lead."""
+    """DevRev user id of the lead as assigned in Slack; another owner in DevRev is a new lead."""
     channel_id: str = ""
     channel_name: str = ""
     channel_at: datetime | None = None
 
 
 class Keeper:
-    """The records by the incident's DevRev id. Without a memory, as when only reading, nothing is known."""
+    """Store of this data by the incident's DevRev id; empty without a `memory`, as when only reading."""
 
     def __init__(self, memory: Memory | None) -> None:
         self._memory = memory
@@ -62,7 +62,7 @@ def _name(incident_id: str) -> str:
     return f"devrev/incident/{incident_id}"
 
 
-# An incident of ours as DevRev's, and back: pure functions.
+# Conversion of our models to DevRev's fields and back. Pure functions.
 
 ORIGIN_SYSTEM = "tocsin"
 TEST = "[TEST] "
@@ -83,12 +83,12 @@ BLOCKS: Mapping[str, str] = {
     "tags": "tags",
     "owned_by": "incident_role_assignments.lead",
 }
-"""Which block of the form a field of `incidents.create` was filled from."""
+"""Form block for each field of `incidents.create`."""
 
 
 @dataclass(frozen=True)
 class Told:
-    """What is needed, besides DevRev's answer, to say what an incident is."""
+    """Context for mapping an answer of DevRev's: permalink, configured roles, custom fields."""
 
     permalink: str | None
     roles: Sequence[Role]
@@ -96,26 +96,26 @@ class Told:
 
 
 def reference_of(told: IncidentTold) -> str:
-    """`display_id` as it comes; its prefix is the organisation's own and is never built here."""
+    """Return the `display_id`; its prefix belongs to the organisation and is never built here."""
     return told.display_id or told.id.rpartition("/")[2] or told.id
 
 
 def permalink_of(template: str | None, told: IncidentTold) -> str | None:
-    """DevRev tells no address of an incident: the operator's template, or none."""
+    """Fill the operator's template; None without one, since DevRev returns no address of an incident."""
     if not template or not told.display_id:
         return None
     return template.replace("{display_id}", told.display_id)
 
 
 def titled(name: str, mode: str) -> str:
-    """The title; DevRev knows no test incidents, so that a test says so in front, where everybody sees it."""
+    """Return the title; a test is marked in front, since DevRev has no test incidents."""
     return f"{TEST}{name}" if mode == "test" else name
 
 
 def composed(
     summary: str, reporter: str, holders: Iterable[tuple[str, str]], source: str | None, mark: str | None
 ) -> str:
-    """The body: the summary, then what DevRev has no field for, in words; `mark` is the last line."""
+    """Compose the body: the summary, the data that DevRev has no field for, and the key `mark`."""
     lines = [f"Declared in Slack by {_line(reporter)}."]
     lines += [f"{_line(role)}: {_line(name)}" for role, name in holders]
     lines += [f"{_FROM}{source}"] if source else []
@@ -124,37 +124,37 @@ def composed(
 
 
 def inert(text: str) -> str:
-    """Text in which nothing mentions anybody: DevRev reads `<don:…>` as a mention (Timeline, mentions)."""
+    """Break mentions in a text: DevRev reads `<don:…>` as a mention (Timeline, mentions)."""
     return text.replace("<don:", "<\u200bdon:")
 
 
 def as_typed(text: str) -> str:
-    """The text as it was before `inert`."""
+    """Undo `inert`."""
     return text.replace("<\u200bdon:", "<don:")
 
 
 def summary_of(body: str) -> str:
-    """The body without what Tocsin put below it."""
+    """Return the body without the lines that the bot put below it."""
     footers = list(_FOOTER.finditer(body))
     return as_typed(body[: footers[-1].start()] if footers else body)
 
 
 def source_of(body: str) -> str | None:
-    """Where the body says it was declared from."""
+    """Return the source message's address or time from the body's lines."""
     found = list(_FOOTER.finditer(body))
     below = body[found[-1].start() :].splitlines() if found else []
     return next((line.removeprefix(_FROM) for line in below if line.startswith(_FROM)), None)
 
 
 def reporter_of(body: str) -> str | None:
-    """The name that the body gives for who declared it."""
+    """Return the reporter's name from the body's lines."""
     found = list(_FOOTER.finditer(body))
     named = _REPORTER.match(body, found[-1].end()) if found else None
     return named[1] if named else None
 
 
 def mark_of(body: str) -> str:
-    """The last line of a body, which is its key where nothing else can carry one."""
+    """Return the last line of a body, which is the key if no field can carry it."""
     return body.rstrip().rpartition("\n")[2].strip()
 
 
@@ -163,13 +163,16 @@ def _line(text: str) -> str:
 
 
 def severity_of(value: EnumValue) -> Severity:
-    """DevRev lists the worst first; with us a higher rank is worse."""
+    """Return the severity. DevRev lists the worst first; in our models a higher rank is worse."""
     label = value.label or str(value.id)
     return Severity(id=str(value.id), name=label, description=value.tooltip, rank=-value.ordinal)
 
 
 def category_of(state: State | None) -> str:
-    """`closed` where the state is final. The name decides only where DevRev does not say (stock state)."""
+    """Return `closed` for a final state, else `live`.
+
+    If DevRev does not say which states are final, the name decides (stock state).
+    """
     if state is None:
         return "live"
     final = state.name.casefold() == "closed" if state.is_final is None else state.is_final
@@ -189,7 +192,7 @@ def status_of(on: StageOn | None) -> Status:
 
 
 def incident_of(told: IncidentTold, kept: Kept, known: Told) -> Incident:
-    """The incident: what DevRev tells now, and what Tocsin remembers of Slack."""
+    """Return the incident from DevRev's answer and the stored data."""
     body = told.body or ""
     created = told.created_date or datetime.fromtimestamp(0, UTC)
     changed = max(filter(None, [told.modified_date or created, kept.channel_at]))
@@ -238,7 +241,10 @@ def _assignments(told: IncidentTold, kept: Kept, roles: Sequence[Role]) -> Itera
 
 
 def _lead(told: IncidentTold, kept: Kept, held: Person | None) -> Person | None:
-    """The owner DevRev tells; the Slack person while that is still the one, or where DevRev knows nobody."""
+    """Return the lead: the stored person while they are DevRev's owner, else DevRev's owner.
+
+    A stored person without a DevRev user stays the lead while DevRev has no owner.
+    """
     owner = told.owned_by[0] if told.owned_by else None
     if owner is None:
         return held if not kept.owner else None
@@ -257,7 +263,7 @@ def _entries(values: Mapping[str, Any], fields: Sequence[CustomField]) -> Iterab
 
 
 def _answer(field: CustomField, value: Any) -> FieldValue:
-    """An answer as DevRev tells it: text, a number, a choice by name, or a choice as an object."""
+    """Return an answer that DevRev gives as text, a number, a choice's name, or a choice as an object."""
     if isinstance(value, dict):
         value = value.get("id", value.get("value", value.get("label", "")))
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Finding and listing what is in DevRev."""
+"""Finding and listing incidents in DevRev, and searching options."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tocsin.incidents.validation import is_of, visible_to
 
 MOST_ON_A_PAGE: Final = 100
 MOST_PAGES: Final = 20
-"""Pages of DevRev's list that are read for one page of ours, where a filter of ours leaves most out."""
+"""Most pages of DevRev's list that are read for one page of ours, if our own filters leave out most."""
 
 MOST_OPTIONS: Final = 100
 NEWEST: Final = ["created_date:desc"]
@@ -32,16 +32,16 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,14}", re.ASCII)
 
 
 class Reading:
-    """The incidents of one organisation, as they are found and listed."""
+    """Queries for the incidents of one organisation."""
 
     def __init__(self, org: Org) -> None:
         self._org = org
-        # Where the list went on after an incident that we told last.
+        # Cursor of DevRev's list after an incident, by filter and incident id.
         self._cursors: OrderedDict[str, str] = OrderedDict()
         self._prefix: str | None = None
 
     async def find(self, reference: str) -> Incident | None:
-        """By DevRev's id, by `display_id` in any case, or by its bare number."""
+        """Find an incident by DevRev's id, by `display_id` in any case, or by its bare number."""
         wanted = reference.strip()
         if _NUMBER.fullmatch(wanted):
             prefix = await self._known_prefix()
@@ -54,7 +54,7 @@ class Reading:
         return None if told is None else await self._org.incident(told)
 
     async def _known_prefix(self) -> str | None:
-        """What stands before the number here: as it comes with incidents, never made up."""
+        """Return the prefix of references, read from an incident and never guessed."""
         if self._prefix is None:
             answer = await self._org.client.ask("incidents.list", {"limit": 1})
             for told in answer.get("incidents") or ():
@@ -64,7 +64,10 @@ class Reading:
     async def matching(
         self, wanted: IncidentFilter, *, after: str | None = None, limit: int = 50
     ) -> Sequence[Incident]:
-        """Newest first, at most a hundred; what DevRev cannot filter by is left out here."""
+        """Return matching incidents, newest first, at most a hundred.
+
+        Filters that DevRev lacks are applied here.
+        """
         if wanted.reference:
             named = await self.find(wanted.reference)
             return [named] if named is not None and _fits(named, wanted) else []
@@ -74,7 +77,7 @@ class Reading:
         return await self._page(asked, lambda incident: _fits(incident, wanted), after, limit)
 
     async def _asked(self, wanted: IncidentFilter) -> dict[str, Any] | None:
-        """The filter as DevRev takes it (Incidents, List); None where nothing can match."""
+        """Return the filter for DevRev (Incidents, List); None if nothing can match."""
         asked: dict[str, Any] = {}
         if wanted.severity_id is not None:
             asked["severity"] = [number_of(wanted.severity_id, "severity_id")]
@@ -121,7 +124,7 @@ class Reading:
         return found[:limit]
 
     async def _until(self, asked: dict[str, Any], last: IncidentTold) -> set[str]:
-        """What was made in the same moment as the last one told, and is listed before it, and itself."""
+        """Return the ids listed up to `last` that were created at the same moment, its own included."""
         seen = set[str]()
         async for one in self._org.client.pages("incidents.list", {**asked, "limit": 50}, "incidents"):
             told = incident_in({"incident": one}, Unavailable)
@@ -138,7 +141,7 @@ class Reading:
             self._cursors.popitem(last=False)
 
     async def options(self, field_id: str, typed: str) -> Sequence[FieldOption]:
-        """Parts by free text (Search, Core), tags by what their name contains (Tags, List)."""
+        """Search parts by free text (Search, Core), or tags by part of their name (Tags, List)."""
         if field_id == "applies_to_parts":
             return await self._parts(typed)
         return await self._tags(typed) if field_id == "tags" else []
@@ -171,7 +174,7 @@ class Reading:
 
 
 def _named(found: Sequence[Part | Tag]) -> list[FieldOption]:
-    """As options: by DevRev's id, and a name that tells two of one name apart."""
+    """Return options by DevRev's id; parts of the same name get their `display_id` in the label."""
     names = [one.name for one in found]
     return [
         FieldOption(

@@ -1,7 +1,7 @@
-"""What goes over the wire: requests that say nothing unknown, answers that may say more or less than we know.
+"""Request and response models of DevRev's API.
 
-Field names are those of DevRev's API reference (Incidents, Create, Update and List, beta). They have changed
-over time, so that only what is set is ever sent, and an answer needs no more than `id` and `title`.
+Field names are those of its reference (Incidents, Create, Update and List, beta). They have changed over
+time, so only fields that are set are sent, and a response needs no more than `id` and `title`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Empty = dict[str, Any]
 
 
 class Request(BaseModel):
-    """Something we send: unknown fields are our mistake, and unset ones are left out."""
+    """A request body: unknown fields are a bug of ours and raise an error, unset ones are left out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,14 +34,14 @@ class Impact(Request):
 
 
 class TagChoice(Request):
-    """A tag goes in by `tag_id` and comes out as `tag` (Incidents, Create: `set-tag-with-value`)."""
+    """A tag in a request is `tag_id`, in a response `tag` (Incidents, Create: `set-tag-with-value`)."""
 
     tag_id: str
     value: str | None = None
 
 
 class SchemaSpec(Request):
-    """Which schemas the custom fields belong to; a field whose schema is not named is refused."""
+    """Schemas of the custom fields; DevRev refuses a field whose schema is not named."""
 
     tenant_fragment: bool | None = None
     subtype: str | None = None
@@ -50,14 +50,14 @@ class SchemaSpec(Request):
 
 
 class Origin(Request):
-    """Where an object comes from; a list can be asked for it (Incidents, List: `sync_metadata`)."""
+    """Origin of an object, by which lists can be filtered (Incidents, List: `sync_metadata`)."""
 
     external_reference: str | None = None
     origin_system: str | None = None
 
 
 class CreateIncident(Request):
-    """`incidents.create`: every field of its page, and what the beta reference has besides.
+    """`incidents.create`: every field of its page, and those that the beta reference has besides.
 
     `severity`, `reported_by`, `source` and `impact.count` are the organisation's own numbers.
     """
@@ -89,7 +89,7 @@ class CreateIncident(Request):
 
 
 class SetIds(Request):
-    """A list in an update is wrapped, and replaces the one before (Incidents, Update)."""
+    """A list in an update, which replaces the one before (Incidents, Update)."""
 
     set: list[str]
 
@@ -99,7 +99,7 @@ class StageChange(Request):
 
 
 class UpdateIncident(Request):
-    """`incidents.update`, as far as a responder changes one. Nothing in it guards against overtaking."""
+    """`incidents.update`, with the fields that a responder can change. It has no guard against a conflict."""
 
     id: str
     title: str | None = None
@@ -111,13 +111,13 @@ class UpdateIncident(Request):
 
 
 class Answer(BaseModel):
-    """Something we are told: what we do not know is passed over, what is missing is empty."""
+    """Part of a response: unknown fields are ignored, missing ones are empty."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 def _number_or_value(given: Any) -> Any:
-    """Numbers go in and objects come out; an answer that echoes the number is understood too."""
+    """Accept a bare number for an object: requests use numbers, and a response may echo one."""
     return {"id": given} if isinstance(given, int) else given
 
 
@@ -133,7 +133,7 @@ Enum = Annotated[EnumValue | None, BeforeValidator(_number_or_value)]
 
 
 class User(Answer):
-    """A person or an account, as summaries and lists tell of it."""
+    """A person or an account, as in summaries and lists."""
 
     id: str = ""
     type: str = ""
@@ -179,7 +179,7 @@ class Stage(Answer):
 
 
 class StageOn(Answer):
-    """The stage of an incident, and the state it amounts to, side by side."""
+    """The stage of an incident with its state beside it."""
 
     stage: Stage | None = None
     state: State | None = None
@@ -202,7 +202,7 @@ Users = Annotated[tuple[User, ...], BeforeValidator(_entries)]
 
 
 class IncidentTold(Answer):
-    """`incident`, in every answer that has one."""
+    """`incident`, in every response that has one."""
 
     id: str
     title: str

@@ -1,4 +1,4 @@
-"""Incidents kept by incident.io."""
+"""The incident.io backend."""
 
 from tocsin.backends.incident_io.backend import IncidentIo
 

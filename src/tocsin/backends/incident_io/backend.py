@@ -19,14 +19,14 @@ from tocsin.incidents.validation import is_of, visible_to
 from tocsin.workflows.ports import Channel, Clock, Finding, Memory, Operator
 
 MOST_LOOKED_AT = 1000
-"""How many incidents are looked through for words, which incident.io does not search."""
+"""Most incidents that `matching` reads; filters that incident.io does not have are applied to these."""
 
 
 class IncidentIo:
-    """One account of incident.io. `memory` is None where incidents are only read."""
+    """One incident.io account. `memory` is None if incidents are only read."""
 
     makes_channel = True
-    """incident.io opens the channel of an incident by itself, some time after it was created."""
+    """incident.io creates an incident's channel by itself, some time after the incident."""
 
     is_remote = True
 
@@ -69,7 +69,7 @@ class IncidentIo:
         return completed(incident_of(answer, self._account.form), kept)
 
     async def follow_through(self, declaration: Declaration, incident: Incident) -> None:
-        """What V2 does not take at creation: the message that the incident was declared from."""
+        """Attach the source message, which V2 does not take at creation, and delete the stored request."""
         creating, memory = self._writing()
         found = await memory.recall(kept_name(incident.id))
         kept = Kept.model_validate_json(found) if found else None
@@ -93,7 +93,11 @@ class IncidentIo:
     async def matching(
         self, wanted: IncidentFilter, *, after: str | None = None, limit: int = 50
     ) -> Sequence[Incident]:
-        """What incident.io filters, and of that, of the newest thousand, what matches otherwise."""
+        """Return matching incidents, newest first.
+
+        incident.io filters by status and severity; the other filters are applied here, to the newest
+        thousand.
+        """
         if wanted.reference:
             named = await self.find(wanted.reference)
             return [named] if named is not None and _matches(named, wanted) else []
@@ -133,7 +137,7 @@ class IncidentIo:
         raise Refused(LACKS["unnote"])
 
     async def remember_people(self, people: Iterable[Person]) -> None:
-        """incident.io knows its people by itself."""
+        """Do nothing: incident.io has the names of its users."""
 
     async def change(self, incident_id: str, change: IncidentChange) -> Incident:
         if change.seen_status_id is not None:
@@ -154,9 +158,10 @@ class IncidentIo:
         return await changes.to_dos(self._client, incident_id)
 
     async def examine(self) -> Sequence[Finding]:
-        """The key's rights, the account, and whether a key that is used twice makes one incident.
+        """Check the key's permissions, the configuration, and that one idempotency key makes one incident.
 
-        For the last, the same test incident is declared twice; incident.io does not say what then happens.
+        For the last check the same test incident is declared twice, because incident.io does not document the
+        answer to a repeated key.
         """
         return await examined(self._client, self._account)
 

@@ -1,4 +1,4 @@
-"""What changes about an incident of incident.io's: edits, updates, its timeline, attachments and to-dos."""
+"""Changes at incident.io: edits, updates, timeline items, attachments, actions and follow-ups."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tocsin.incidents.requests import FollowUpRequest, IncidentChange
 from tocsin.workflows.ports import Memory
 
 SENT = "sent"
-"""What is remembered of something to do until it is known what it became."""
+"""Value stored for an action or follow-up while it is being created; its id replaces it."""
 
 KINDS = {
     "action": ("/v3/actions", "actions", "action"),
@@ -26,9 +26,10 @@ KINDS = {
 
 
 async def change(client: Client, incident_id: str, asked: IncidentChange, form: Form) -> None:
-    """Edit what is edited in place, then tell the update; both may be repeated (see `IncidentChange.key`).
+    """Edit the changed fields, then post the update. Both may be repeated (see `IncidentChange.key`).
 
-    incident.io, Incidents V2, Edit; Incident Updates V2, Create, which has an idempotency key of its own.
+    Source: incident.io, Incidents V2, Edit; Incident Updates V2, Create, which has an idempotency key of its
+    own.
     """
     if asked.visibility == "private":
         raise Refused(LACKS["private"], {"visibility": LACKS["private"]})
@@ -82,7 +83,7 @@ def _roles(asked: IncidentChange, form: Form) -> list[schemas.RolePayload]:
 
 
 async def note(client: Client, incident_id: str, entry: TimelineEntry, key: str) -> None:
-    """An item of the timeline, once for each key (Incident Timeline Items V2, Create)."""
+    """Add an item to the timeline, once for each key (Incident Timeline Items V2, Create)."""
     title = " ".join(filter(None, [display_name(entry.by), entry.verb]))
     payload = schemas.TimelinePayload(
         idempotency_key=f"{incident_id}:{key}",
@@ -95,7 +96,7 @@ async def note(client: Client, incident_id: str, entry: TimelineEntry, key: str)
 
 
 async def attach(client: Client, incident_id: str, url: str, title: str) -> None:
-    """A link on the incident's page, unless it is there (Incident Attachments V1, List and Create)."""
+    """Attach a link to the incident unless it has it (Incident Attachments V1, List and Create)."""
     answer = await _asked(client, "/v1/incident_attachments", [("incident_id", incident_id)])
     there = read_all(answer.get("incident_attachments"), AttachmentAnswer)
     if any(found.resource.permalink == url for found in there):
@@ -111,17 +112,17 @@ async def attach(client: Client, incident_id: str, url: str, title: str) -> None
 async def attach_source(
     client: Client, incident_id: str, source: SourceMessage, entry: TimelineEntry
 ) -> None:
-    """The message that a V2 incident was declared from: on its page, and in the timeline at its time."""
+    """Attach the message that a V2 incident was declared from, and add it to the timeline at its own time."""
     if source.permalink:
         await attach(client, incident_id, source.permalink, "Slack message this was declared from")
     await note(client, incident_id, entry, "source")
 
 
 async def add_to_do(client: Client, memory: Memory, incident_id: str, request: FollowUpRequest) -> FollowUp:
-    """An action or a follow-up, once for each key.
+    """Create an action or a follow-up, once for each key.
 
-    incident.io has no key for these (Actions V3 and Follow-ups V3, Create). So it is written down before
-    anything is sent, and what it became afterwards: who asks again, also after a crash, looks there first.
+    incident.io takes no idempotency key for these (Actions V3 and Follow-ups V3, Create). So `SENT` is stored
+    before the request and the new id after it; a repeat, also after a crash, looks for the stored one first.
     """
     path, _, one = KINDS[request.kind]
     name = f"incident_io/to_do/{request.key}"
@@ -143,7 +144,7 @@ async def add_to_do(client: Client, memory: Memory, incident_id: str, request: F
 
 
 async def complete_to_do(client: Client, follow_up_id: str) -> FollowUp:
-    """Done (Actions V3 and Follow-ups V3, Update, which want the text again)."""
+    """Mark one as completed (Actions V3 and Follow-ups V3, Update, which require the text again)."""
     kind, _, rest = follow_up_id.partition("/")
     incident_id, _, own_id = rest.partition("/")
     if kind not in KINDS:
@@ -177,7 +178,7 @@ async def _to_dos(client: Client, kind: str, incident_id: str) -> list[FollowUp]
 
 
 async def _user_id(client: Client, person: Person | None) -> str | None:
-    """incident.io's own id of somebody; None where it does not know them (Users V2, List)."""
+    """Return incident.io's id of a person, or None if no active user has it (Users V2, List)."""
     if person is None or not person.slack_user_id:
         return None
     answer = await _asked(client, "/v2/users", [("slack_user_id", person.slack_user_id)])

@@ -1,4 +1,4 @@
-"""HTTP client of incident.io: rate limiter, circuit breaker, and errors mapped to ours."""
+"""HTTP client of incident.io: rate limiter, circuit breaker, and mapping of errors."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from tocsin.incidents.model import Frozen
 from tocsin.logs import trace
 from tocsin.workflows.ports import Operator, loop_time
 
-# While incident.io refuses our key, it is asked seldom: a few requests, then a pause, then a few again.
+# Circuit breaker: while incident.io refuses our key, a few requests are tried, then none for a pause.
 
 CONCURRENT_REQUESTS = 5
-"""Requests in flight before the first is known to be let in: if all are refused, that is all for a while."""
+"""Requests in flight until the first one is accepted; if all of them are refused, a pause follows."""
 
 CLOSED_SECONDS = 10.0
 AGAIN_SECONDS = (15.0, 45.0)
 
 
 class Shut(Unavailable):
-    """incident.io answered 401 (`is_key`) or 403; asked again within a minute."""
+    """Refusal of our key: incident.io answered 401 (`is_key`) or 403. It is retried within a minute."""
 
     is_key = False
     errand = ""
-    """What the operator must do about a right that is missing; of the key itself, `operator` says it."""
+    """Fix for a missing permission, as a sentence for the operator; for a refused key see `operator`."""
 
     @classmethod
     def of_key(cls) -> Shut:
@@ -64,7 +64,7 @@ class Shut(Unavailable):
 
 @dataclass
 class Door:
-    """One kind of request, or, for all of them, the key itself."""
+    """Circuit breaker of one kind of request, or of the API key itself."""
 
     is_open: bool = False
     closed_until: float = 0.0
@@ -83,7 +83,7 @@ class Door:
 
     @asynccontextmanager
     async def through(self) -> AsyncIterator[None]:
-        """Go through; until it is known to be open, few at a time, and nobody while it is shut."""
+        """Let one request pass, a few at a time until the first is accepted. Raises Shut during the pause."""
         self.check()
         if self.is_open:
             yield
@@ -93,18 +93,18 @@ class Door:
             yield
 
 
-# How often incident.io is asked: less often than it allows, and what somebody waits for goes first.
+# Rate limiter: sends fewer requests than incident.io allows, and puts the creation of incidents first.
 
 PER_MINUTE = 1080
-"""incident.io, Rate limits: 1200 requests a minute for each API key; with a full bucket this makes 1180."""
+"""Refill of the bucket; with `BURST` this makes 1180, and incident.io allows 1200 a key (Rate limits)."""
 
 BURST = 100
 KEPT_FREE = 20
-"""Of those, what only an incident's creation may use."""
+"""Tokens of the bucket that are reserved for creating incidents."""
 
 
 class Pace:
-    """A bucket of permissions that fills steadily; whoever finds it empty waits, one behind the other."""
+    """Token bucket that refills steadily; callers that find it empty wait in order of arrival."""
 
     def __init__(self, per_minute: float = PER_MINUTE, at_once: float = BURST) -> None:
         self._rate = per_minute / 60
@@ -115,7 +115,7 @@ class Pace:
         self._line = asyncio.Lock()
 
     async def turn(self, *, urgent: bool = False) -> None:
-        """Wait until a request may be sent."""
+        """Wait until a request may be sent; an urgent one skips the queue, the reserve and any pause."""
         if urgent:
             await self._take(0.0, 0.0)
             return
@@ -123,11 +123,11 @@ class Pace:
             await self._take(min(KEPT_FREE, self._most / 2), self._held_until)
 
     def hold(self, seconds: float) -> None:
-        """Nothing but what is urgent is sent for so many seconds: incident.io asked for it."""
+        """Send only urgent requests for the given seconds, because incident.io asked for a pause."""
         self._held_until = max(self._held_until, loop_time() + seconds)
 
     async def _take(self, floor: float, held_until: float) -> None:
-        """One permission, once there are more of them than `floor`."""
+        """Take one token, sleeping until the bucket holds more than `floor` and the pause is over."""
         now = loop_time()
         self._left = min(self._most, self._left + (now - self._looked) * self._rate)
         self._looked = now
@@ -137,22 +137,25 @@ class Pace:
             await asyncio.sleep(wait)
 
 
-# What incident.io says when it says no, and how long it asks us to wait.
+# Errors in incident.io's answers, and the time it asks us to wait.
 
 LONGEST_PAUSE = 300.0
 UNSAID_PAUSE = (15.0, 45.0)
-"""A limit of incidents in an hour comes without a time; a few tries a minute do no harm."""
+"""Range of seconds to wait if the answer gives no time.
+
+The limit of incidents an hour gives none; a few tries a minute do no harm.
+"""
 
 
 class Wrong(Frozen):
-    """One thing that was wrong with what was sent: where, as dotted names and indexes, and a sentence."""
+    """One error of a rejected request: the field as a dotted path with indexes, and a sentence."""
 
     path: str = ""
     said: str = ""
 
 
 class Rejected(TocsinError):
-    """incident.io refuses the request itself; sending it again as it is will not help."""
+    """incident.io rejected the request; sending it again unchanged will not help."""
 
     def __init__(self, status: int, wrong: tuple[Wrong, ...]) -> None:
         super().__init__(" ".join(w.said for w in wrong) or f"incident.io refused it (HTTP {status}).")
@@ -165,7 +168,11 @@ class Rejected(TocsinError):
 
 
 def _wrongs(body: Mapping[str, Any]) -> Iterator[Wrong]:
-    """incident.io, Errors: `errors[].message` with `source.field`, or a JSON pointer in `source.pointer`."""
+    """Yield the errors of an answer.
+
+    Source: incident.io, Errors: `errors[].message` with `source.field`, or a JSON pointer in
+    `source.pointer`.
+    """
     errors = body.get("errors")
     for error in errors if isinstance(errors, list) else ():
         if isinstance(error, dict):
@@ -179,7 +186,11 @@ def _wrongs(body: Mapping[str, Any]) -> Iterator[Wrong]:
 
 
 def _dotted(path: str) -> str:
-    """`/custom_field_entries/1/values`, `custom_field_entries[1].values`: with dots, nothing before it."""
+    """Write an error's path with dots only.
+
+    `/custom_field_entries/1/values` and `custom_field_entries[1].values` become
+    `custom_field_entries.1.values`.
+    """
     plain = re.sub(r"\[(\d+)\]", r".\1", path.replace("~1", "/").replace("/", "."))
     return plain.strip(".")
 
@@ -190,15 +201,16 @@ def _sentence(message: object) -> str:
 
 
 def told_wrong(body: Mapping[str, Any]) -> str:
-    """What an error says, in one line; nothing where it says nothing."""
+    """Join the error sentences of an answer, 300 characters at most; empty if it has none."""
     return " ".join(wrong.said for wrong in _wrongs(body) if wrong.said)[:300]
 
 
 def asked_to_wait(headers: Mapping[str, str], body: Mapping[str, Any]) -> float:
-    """Seconds until the next request, five minutes at most (incident.io, Rate limits).
+    """Return the seconds until the next request, five minutes at most (incident.io, Rate limits).
 
-    The header `Retry-After` counts most, then `rate_limit.retry_after`: seconds, an HTTP date (whose zone
-    incident.io spells UTC) or RFC 3339. What cannot be read makes us wait for a moment of our own choice.
+    The header `Retry-After` takes precedence over `rate_limit.retry_after`. Both are seconds, an HTTP date
+    (whose zone incident.io spells UTC) or RFC 3339. If neither can be read, the time is one of
+    `UNSAID_PAUSE`.
     """
     limit = body.get("rate_limit")
     for said in (headers.get("retry-after"), limit.get("retry_after") if isinstance(limit, dict) else None):
@@ -225,25 +237,25 @@ def _seconds(said: object) -> float | None:
     return None
 
 
-# One request to incident.io, and the one place where what may come back becomes an answer or an error.
+# One request to incident.io, and the mapping of its response to an answer or an error.
 
 TIMEOUT_SECONDS: Final = 10.0
 CONNECT_SECONDS: Final = 5.0
 
 OPTIONAL = frozenset({"/v3/incident_forms"})
-"""What we can do without."""
+"""Paths that the bot can do without: the operator is not alerted if the key has no permission for them."""
 
 Query = Sequence[tuple[str, str]]
 Json = Mapping[str, Any]
 
 
 class Client:
-    """incident.io behind one key; connections are kept and shared. `url` is its base, `key` is a secret."""
+    """Client for one API key, with a shared connection pool. `url` is the API's base; `key` is a secret."""
 
     def __init__(
         self, url: str, key: str, *, seconds: float = TIMEOUT_SECONDS, operator: Operator | None = None
     ) -> None:
-        """`operator` is told of each right that the key lacks, once, and when it has it."""
+        """Alert `operator` once to each permission that the key lacks; resolve the alert once it has it."""
         self._operator = operator
         self._seconds = seconds
         self._http = httpx.AsyncClient(
@@ -262,11 +274,14 @@ class Client:
         await self._http.aclose()
 
     async def fetch(self, path: str, query: Query = ()) -> Json:
-        """Read something. Raises Unavailable, and Rejected when incident.io says no."""
+        """Send a GET request. Raises Unavailable, and Rejected if incident.io rejects it."""
         return await self._through("GET", path, query=query)
 
     async def send(self, method: str, path: str, body: bytes, *, urgent: bool = False) -> Json:
-        """Change something. Raises as `fetch` does, and OutcomeUnknown when it may have been done."""
+        """Send a request that changes something.
+
+        Raises as `fetch` does, and OutcomeUnknown if the change may have been made.
+        """
         return await self._through(method, path, body=body, urgent=urgent)
 
     async def _through(
@@ -298,7 +313,7 @@ class Client:
         changes = method != "GET"
         headers = {"Content-Type": "application/json"} if body is not None else {}
         if trace():
-            # One id leads from a gesture in Slack to the request at incident.io.
+            # One trace id leads from an interaction in Slack to the request at incident.io.
             headers["X-Request-Id"] = trace()
         try:
             async with asyncio.timeout(self._seconds):
@@ -334,13 +349,20 @@ class Client:
 
 
 def _kind(method: str, path: str) -> str:
-    """What a key may be allowed or not: `POST /v2/incidents` is another right than editing one of them."""
+    """Return the kind of a request: a key has its permissions by kind.
+
+    The number of segments is part of it, because creating an incident needs another permission than editing
+    one.
+    """
     segments = path.strip("/").split("/")
     return f"{method} {'/'.join(segments[:2])} {len(segments)}"
 
 
 def _lost(changes: bool, sentence: str) -> Unavailable:
-    """An answer that did not come; what may have been done is asked for again within 5 s."""
+    """Return the error for a lost answer: OutcomeUnknown for a change, else Unavailable.
+
+    A change is retried within 5 s, since it may have been made.
+    """
     if changes:
         return OutcomeUnknown(sentence, retry_after=random.uniform(1.5, 4.0))
     return Unavailable(sentence)

@@ -1,4 +1,4 @@
-"""A declaration becomes an incident: one key, and the same bytes on every attempt."""
+"""Creation of an incident: one idempotency key, and the same bytes on every attempt."""
 
 from __future__ import annotations
 
@@ -23,13 +23,19 @@ Choice = Literal["auto", "v1", "v2"]
 
 GONE = frozenset({404, 410})
 LOOK_AFTER = timedelta(minutes=15)
-"""How long a repeat under the same key is relied on: how long incident.io knows one is not documented."""
+"""Age of the first attempt from which an existing incident is looked for before sending again.
+
+incident.io does not document how long it remembers a key.
+"""
 
 SKEW = timedelta(minutes=2)
 
 
 class Sent(Frozen):
-    """What is sent for a declaration, and since when: a later attempt must be the same to the byte."""
+    """The request of a declaration and the time of its first attempt.
+
+    It is stored, because a later attempt must be the same to the byte.
+    """
 
     first: datetime
     version: Version
@@ -47,7 +53,7 @@ class Sent(Frozen):
 
 
 class Creating:
-    """Creates incidents; `choice` is INCIDENT_IO_CREATE."""
+    """Creation of incidents; `choice` is INCIDENT_IO_CREATE."""
 
     def __init__(
         self, client: Client, account: Account, memory: Memory, clock: Clock, choice: Choice
@@ -60,7 +66,7 @@ class Creating:
         self._v1_gone = False
 
     async def __call__(self, declaration: Declaration) -> tuple[IncidentAnswer, Kept]:
-        """The incident, and what must be remembered of its declaration.
+        """Create the incident; return incident.io's answer and the parts of the declaration that we store.
 
         Raises Refused with the fields that are wrong, Unavailable, and OutcomeUnknown.
         """
@@ -79,11 +85,14 @@ class Creating:
                 sent = await self._mended(declaration, sent, rejected)
 
     async def forget(self, declaration: Declaration) -> None:
-        """The incident is known by its id; what was sent need not be known any more."""
+        """Delete the stored request: the incident has its id, or the declaration was refused."""
         await self._memory.forget(_name(declaration))
 
     async def _mended(self, declaration: Declaration, sent: Sent, rejected: Rejected) -> Sent:
-        """What may be sent instead. Raises Refused where nothing may."""
+        """Return the request to send instead: as V2, or without a person unknown to incident.io.
+
+        Raises Refused, OutcomeUnknown or Unavailable if there is none.
+        """
         if rejected.status in GONE and sent.version == "v1" and self._choice == "auto":
             self._v1_gone = True
             mended = (await self._prepared(declaration)).model_copy(update={"first": sent.first})
@@ -105,9 +114,9 @@ class Creating:
         return mended
 
     async def _look(self, declaration: Declaration, sent: Sent) -> IncidentAnswer | None:
-        """An incident of this name since the first attempt, which no other declaration became.
+        """Return an incident with this name, created since the first attempt, of no other declaration.
 
-        The key is not in any answer (Incidents V2), so the name and the time must do.
+        No answer contains the idempotency key (Incidents V2), so name and time must do.
         """
         since = (sent.first - SKEW).isoformat()
         mode = {"real": "standard"}.get(str(sent.body.get("mode")), str(sent.body.get("mode") or "standard"))
@@ -144,7 +153,7 @@ class Creating:
         return "v1" if declaration.source is not None and not self._v1_gone else "v2"
 
     async def _plain(self, declaration: Declaration) -> dict[str, Any]:
-        """What both versions take, under the same names."""
+        """Return the values that both versions take under the same names."""
         in_grid = bool(declaration.slack_enterprise_id)
         return {
             "idempotency_key": declaration.key,
@@ -163,14 +172,14 @@ class Creating:
         }
 
     async def _visibility(self, declaration: Declaration) -> Literal["public", "private"]:
-        """Never public for a type whose incidents are all private."""
+        """Return the visibility, which is never public for a type whose incidents are all private."""
         form = await self._account.known()
         chosen = form.incident_type(declaration.incident_type_id) if declaration.incident_type_id else None
         kind = chosen or form.usual_type
         return "private" if kind is not None and kind.private_incidents_only else declaration.visibility
 
     async def _roles(self, declaration: Declaration) -> list[schemas.RolePayload]:
-        """The reporter, who can be set at creation only, and each role holder, by Slack id alone."""
+        """Return all role assignments by Slack id, and the reporter, who can be set at creation only."""
         holders = dict(declaration.incident_role_assignments)
         reporter, role = declaration.reporter.slack_user_id, await self._account.reporter_role()
         if role and reporter:
@@ -200,7 +209,7 @@ class Creating:
         )
 
     async def _in_triage(self, declaration: Declaration) -> bool:
-        """Whether incidents of this type always begin in triage (Incident Types V1: `create_in_triage`)."""
+        """True if incidents of this type always start in triage (Incident Types V1: `create_in_triage`)."""
         form = await self._account.known()
         usual = form.usual_type.id if form.usual_type else None
         wanted = declaration.incident_type_id or usual
@@ -223,7 +232,10 @@ def _kept(declaration: Declaration, sent: Sent) -> Kept:
 
 
 def _summary(declaration: Declaration) -> str:
-    """V2 knows no source message, so its address is a line of the summary, unless that has it already."""
+    """Return the summary, and below it the source message's address, for which V2 has no field.
+
+    A summary that already contains the address is returned unchanged.
+    """
     link = declaration.source.permalink if declaration.source else None
     if not link or link in declaration.summary:
         return declaration.summary
@@ -241,7 +253,10 @@ def _value(value: FieldValue) -> schemas.ValuePayload:
 
 
 def _without_stranger(sent: Sent, rejected: Rejected) -> Sent | None:
-    """The same without the person whom incident.io does not know; None where that is not what is wrong."""
+    """Return the request without the person unknown to incident.io.
+
+    Returns None if it was rejected for another reason.
+    """
     place = stranger(rejected, sent.body)
     if place is None:
         return None

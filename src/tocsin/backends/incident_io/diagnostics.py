@@ -1,4 +1,4 @@
-"""What an operator should know of the account: the key's rights, what it offers, how it treats our keys."""
+"""Checks of the account for `tocsin doctor`: permissions, configuration, idempotency keys."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tocsin.workflows.ports import Finding
 
 KEY, FORM, TWICE = "INCIDENT_IO_API_KEY", "incident.io's configuration", "The same key twice"
 PROBE = str(uuid5(NAMESPACE_URL, "tocsin:doctor:the-same-key-twice"))
-"""Always the same, so that asking again makes no more test incidents."""
+"""Idempotency key of the test incident; always the same, so that no run after the first makes another."""
 
 RIGHTS = ("incident_creator", "viewer")
 NEW_KEY = "Make a key at incident.io, under Settings, API keys, with the rights in `tocsin docs incident_io`."
 
 
 async def examined(client: Client, account: Account) -> Sequence[Finding]:
-    """Each thing that was looked at; what comes after a key that is refused is not looked at."""
+    """Run the checks in order; a refused key or an unreadable configuration ends them."""
     found = []
     async for finding in _findings(client, account):
         found.append(finding)
@@ -56,7 +56,7 @@ async def _findings(client: Client, account: Account) -> AsyncIterator[Finding]:
 
 
 async def _twice(client: Client, account: Account) -> Finding:
-    """One key, sent twice in test mode: incident.io says what it is for, not what a repeat answers."""
+    """Send one idempotency key twice in test mode: incident.io does not document the answer to the second."""
     form = await account.known()
     mildest = min(form.severities, key=lambda s: s.rank, default=None)
     payload = schemas.CreateV2(

@@ -18,7 +18,7 @@ T = TypeVar("T", bound=schemas.Answer)
 
 SELECTS = frozenset({"single_select", "multi_select"})
 OPTIONS_SECONDS = 300.0
-"""How long a field's options are good: they are many requests, and change seldom."""
+"""Seconds for which a field's options are cached: they take many requests and seldom change."""
 
 MOST_OPTIONS = 2000
 FOUND = 100
@@ -31,7 +31,7 @@ LACKS = {
 
 
 class Account:
-    """What one account may be asked, as it said last; options are kept a little longer than the rest."""
+    """Cached configuration of the account; options are cached for longer than the rest."""
 
     def __init__(self, client: Client, clock: Clock) -> None:
         self._client = client
@@ -42,11 +42,11 @@ class Account:
         self._fields: dict[str, schemas.FieldAnswer] = {}
 
     async def known(self) -> Form:
-        """The form as it was last; asked for now if it never was."""
+        """Return the cached form, or fetch it if there is none yet."""
         return self.form or await self.refresh()
 
     async def refresh(self) -> Form:
-        """Ask for everything. Raises Unavailable, also where incident.io refuses the question itself."""
+        """Fetch the whole configuration. Raises Unavailable, also if incident.io rejects a request."""
         try:
             return await self._refreshed()
         except Rejected as rejected:
@@ -84,7 +84,7 @@ class Account:
         return read_all(answer.get(name), kind)
 
     async def _forms(self) -> list[schemas.FormAnswer]:
-        """The organisation's own forms; an account without them, or a key that may not see them, has none."""
+        """Return the organisation's forms; none if the account has none or the key may not read them."""
         try:
             return await self._listed("/v3/incident_forms", "incident_forms", schemas.FormAnswer)
         except Rejected:
@@ -97,7 +97,7 @@ class Account:
     async def _in_order(
         self, fields: Sequence[schemas.FieldAnswer], elements: Sequence[schemas.ElementAnswer] | None
     ) -> tuple[CustomField, ...]:
-        """The fields in the order of the form; where there is none, V1 still says which are needed."""
+        """Return the fields in the order of the declare form; without a form, V1 tells the required ones."""
         if elements is None:
             needed = await self._needed_by_v1()
             ordered = list(fields)
@@ -139,10 +139,10 @@ class Account:
     async def search(
         self, field_id: str, typed: str, beside: Mapping[str, Sequence[str]]
     ) -> Sequence[FieldOption]:
-        """The first hundred entries of the field's catalogue that match: by id or alias, then by words.
+        """Return the first hundred matching entries of the field's catalog: by words, else by id or alias.
 
-        incident.io, Catalog V3, ListEntries: `identifier` finds an entry by id, external id or alias;
-        Custom Fields V2: `fixed_filter`, and `filter_by` what is chosen `beside`, in the form's other fields.
+        incident.io, Catalog V3, ListEntries: `identifier` finds an entry by id, external id or alias; Custom
+        Fields V2: `fixed_filter`, and `filter_by` for the choices `beside`, in the form's other fields.
         """
         form = await self.known()
         field = form.custom_field(field_id)
@@ -163,7 +163,7 @@ class Account:
     def _filters(
         self, field_id: str, beside: Mapping[str, Sequence[str]]
     ) -> Iterator[tuple[str, Sequence[str]]]:
-        """Which attributes must point where."""
+        """Yield each catalog attribute that restricts the options, and the ids it may point to."""
         told = self._fields.get(field_id)
         if told and (fixed := told.fixed_filter):
             yield fixed.catalog_attribute_id, fixed.values
@@ -177,13 +177,13 @@ class Account:
 
 @dataclass(frozen=True)
 class _Offered:
-    """An option of a field, or an entry of a catalogue with what its attributes point to."""
+    """An option of a field, or a catalog entry with the ids that its attributes point to."""
 
     option: FieldOption
     attributes: Mapping[str, frozenset[str]]
 
     def fits(self, filters: Iterable[tuple[str, Sequence[str]]]) -> bool:
-        """Whether each attribute points to one of what is wanted; what tells no attributes is let through."""
+        """True if every filtered attribute points to an accepted id; without attributes an option fits."""
         return not self.attributes or all(
             not self.attributes.get(attribute, frozenset()).isdisjoint(wanted)
             for attribute, wanted in filters
@@ -201,7 +201,7 @@ def _option(item: dict[str, Any]) -> FieldOption:
 
 
 def _attributes(told: object) -> dict[str, frozenset[str]]:
-    """By attribute: the ids that it points to (Catalog V3: `literal` in `value` or `array_value`)."""
+    """Map each attribute to the ids that it points to (Catalog V3: `literal` in `value` or `array_value`)."""
     bindings = told.items() if isinstance(told, dict) else ()
     return {attribute: frozenset(_literals(binding)) for attribute, binding in bindings}
 
@@ -221,6 +221,6 @@ def _needed(elements: Sequence[schemas.ElementAnswer], kind: str, *, default: bo
 
 
 def read_all(listed: object, kind: type[T]) -> list[T]:
-    """Everything in a list that can be read; what has not even an id is left out."""
+    """Parse every object of a list; other items are left out."""
     items = listed if isinstance(listed, list) else []
     return [kind.model_validate(item) for item in items if isinstance(item, dict)]

@@ -1,4 +1,4 @@
-"""Mapping of incident.io's answers to our model, and of its errors to fields."""
+"""Mapping of incident.io's answers to our models, and of its errors to fields of the form."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ from tocsin.incidents.model import (
 )
 from tocsin.workflows.ports import Memory
 
-# incident.io's words and ours: answers of both versions become the same incident.
+# Answers of both API versions as models.
 
 KINDS = frozenset(get_args(FieldKind))
 DAWN = datetime.fromtimestamp(0, UTC)
 
-# V1's word for where an incident stands, and its category (Incidents V1, Incident Statuses V1).
+# V1's word for a status, and its category (Incidents V1, Incident Statuses V1).
 CATEGORIES = {"triage": "triage", "closed": "closed", "declined": "declined"}
 MODES = {"real": "standard"}
 
 
 def incident_of(answer: IncidentAnswer, form: Form | None = None) -> Incident:
-    """The incident; `form` knows the account's statuses, which V1 names by a word alone."""
+    """Return the incident; `form` gives the account's statuses, of which V1 tells only a word."""
     created = answer.created_at or DAWN
     return Incident(
         id=answer.id,
@@ -126,13 +126,16 @@ def actor_of(actor: Actor) -> Person | None:
 
 
 def _reporter(answer: IncidentAnswer) -> Person:
-    """Who declared it: the reporter where one is assigned; what our key created has no user of its own."""
+    """Return the holder of the reporter role, else the creator.
+
+    An incident that our key created has no creator user.
+    """
     held = (a.assignee for a in answer.incident_role_assignments if a.role.role_type == "reporter")
     return person_of(next(held, None)) or actor_of(answer.creator) or Person()
 
 
 def custom_field_of(answer: FieldAnswer, *, required: bool = False) -> CustomField:
-    """The field; a kind that we do not know is asked for as text."""
+    """Return the custom field; an unknown field type becomes text."""
     kind = answer.field_type if answer.field_type in KINDS else "text"
     return CustomField(
         id=answer.id,
@@ -165,7 +168,10 @@ def _value(answer: ValueAnswer) -> FieldValue:
 
 
 def follow_up_of(answer: ToDoAnswer, kind: str) -> FollowUp:
-    """Its id names kind and incident too: incident.io finds neither by the id alone."""
+    """Return an action or follow-up.
+
+    Its id contains the kind and the incident's id too, because incident.io finds neither by the id alone.
+    """
     return FollowUp(
         id=f"{kind}/{answer.incident_id}/{answer.id}",
         incident_id=answer.incident_id,
@@ -178,20 +184,20 @@ def follow_up_of(answer: ToDoAnswer, kind: str) -> FollowUp:
     )
 
 
-# What incident.io does not tell of an incident that we declared there, remembered beside the journal.
+# Parts of a declaration that incident.io does not return; the bot stores them itself.
 
 
 class Kept(Frozen):
-    """A declaration, as far as no answer of incident.io's says it."""
+    """Stored parts of a declaration."""
 
     key: str
     reporter: Person
     source: SourceMessage | None = None
     strangers: tuple[PersonId, ...] = ()
-    """Who was to have a role, and whom incident.io does not know."""
+    """Slack ids that were to get a role and that incident.io does not know."""
     version: Literal["v1", "v2"] = "v2"
     team: TeamId = TeamId("")
-    """The workspace it was declared in; incident.io tells that of its own channel."""
+    """Workspace of the declaration; incident.io returns only that of the channel it created."""
 
 
 def kept_name(incident_id: str) -> str:
@@ -199,7 +205,7 @@ def kept_name(incident_id: str) -> str:
 
 
 def completed(incident: Incident, kept: Kept) -> Incident:
-    """The incident with its reporter, where incident.io names none, its source, workspace and strangers."""
+    """Add the stored source, workspace and unknown users, and the reporter if incident.io names none."""
     known = incident.creator.slack_user_id is not None
     return incident.model_copy(
         update={
@@ -212,12 +218,12 @@ def completed(incident: Incident, kept: Kept) -> Incident:
 
 
 async def recalled(memory: Memory | None, incident: Incident) -> Incident:
-    """The incident with what is remembered of its declaration, if it was ours."""
+    """Return the incident with the stored parts of its declaration, if the bot declared it."""
     found = None if memory is None else await memory.recall(kept_name(incident.id))
     return incident if found is None else completed(incident, Kept.model_validate_json(found))
 
 
-# A refusal of incident.io's, brought to the fields of our form by the index in what was sent.
+# Mapping of incident.io's errors to fields of the form, by the index in the request.
 
 _ASSIGNEE = re.compile(r"incident_role_assignments\.(\d+)\.assignee(?:\.\w+)?")
 _INDEXED = re.compile(r"(custom_field_entries|incident_role_assignments)\.(\d+)(?:\..*)?")
@@ -228,7 +234,10 @@ STATUS |= {"to_severity_id": "severity_id", "incident.severity_id": "severity_id
 
 
 def stranger(rejected: Rejected, body: Mapping[str, Any]) -> int | None:
-    """Which role assignment names somebody whom incident.io does not know."""
+    """Return the index of the role assignment that names a person unknown to incident.io.
+
+    Returns None if the request was rejected for another reason.
+    """
     if rejected.status != 422:
         return None
     for wrong in rejected.wrong:
@@ -239,7 +248,7 @@ def stranger(rejected: Rejected, body: Mapping[str, Any]) -> int | None:
 
 
 def refusal(rejected: Rejected, body: Mapping[str, Any], reporter_role: str | None = None) -> Refused:
-    """The refusal with a sentence for each field of the form; what has no field there is the sentence."""
+    """Turn a rejection into Refused with a sentence for each field; other errors become its own sentence."""
     fields: dict[str, str] = {}
     rest: list[str] = []
     for wrong in rejected.wrong:
@@ -255,7 +264,10 @@ def refusal(rejected: Rejected, body: Mapping[str, Any], reporter_role: str | No
 
 
 def rejected_field(wrong: Wrong, body: Mapping[str, Any]) -> str | None:
-    """The block of our form that an error belongs to: an index is that of what was sent."""
+    """Return the block id of the field that an error belongs to; None if the form has no such field.
+
+    An index in the error's path is the index in the request.
+    """
     path = STATUS.get(wrong.path, wrong.path).removeprefix("incident.")
     if path in OURS or path in STATUS.values():
         return path

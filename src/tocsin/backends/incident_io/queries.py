@@ -1,4 +1,4 @@
-"""Incidents as incident.io has them: one, a page of them, and what happened in one."""
+"""Reads at incident.io: one incident, a page of incidents, a timeline."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tocsin.incidents.requests import IncidentFilter
 
 MOST_ON_A_PAGE = 250  # incident.io, Incidents V2 List: page_size is at most 250
 
-# Without a filter the list leaves tests out (Incidents V2, List).
+# Without this filter the list leaves out test incidents (Incidents V2, List).
 MODES = tuple(("mode[one_of]", mode) for mode in ("standard", "retrospective", "test"))
 
 _NUMBER = re.compile(r"(?:[A-Z]{1,10}-)?([1-9][0-9]{0,14})", re.ASCII | re.IGNORECASE)
@@ -26,7 +26,7 @@ _ID = re.compile(r"[0-9A-Za-z_-]{4,100}", re.ASCII)
 async def pages(
     client: Client, path: str, name: str, query: Sequence[tuple[str, str]] = (), *, most: int, size: int = 250
 ) -> AsyncIterator[dict[str, Any]]:
-    """Everything of a list, page by page; the last page names nothing to come after it."""
+    """Yield the items of a list, page by page, until `most` were read. The last page has no `after`."""
     after, seen = "", 0
     while seen < most:
         asked = [*query, ("page_size", str(size)), *([("after", after)] if after else [])]
@@ -43,7 +43,10 @@ async def pages(
 
 
 async def show(client: Client, reference: str) -> IncidentAnswer | None:
-    """The incident with this id, reference or number; V2 takes the bare number too (Incidents V2, Show)."""
+    """Return the incident with this id, reference or number, or None if there is none.
+
+    V2 takes a bare number too (Incidents V2, Show).
+    """
     wanted = reference.strip()
     number = _NUMBER.fullmatch(wanted)
     if number is None and not _ID.fullmatch(wanted):
@@ -51,7 +54,7 @@ async def show(client: Client, reference: str) -> IncidentAnswer | None:
     try:
         answer = await client.fetch(f"/v2/incidents/{number[1] if number else wanted}")
     except Rejected as rejected:
-        # What is no id of theirs may be refused as well as not found.
+        # incident.io may reject an id of another format instead of answering 404.
         if rejected.status in {400, 404, 410, 422}:
             return None
         raise Refused(str(rejected)) from rejected
@@ -59,7 +62,7 @@ async def show(client: Client, reference: str) -> IncidentAnswer | None:
 
 
 def incident_in(answer: Any) -> IncidentAnswer:
-    """The incident in an answer; one page of the documentation shows it without its wrapper."""
+    """Return the incident of an answer; one page of the documentation shows it without its wrapper."""
     inner = answer.get("incident")
     return IncidentAnswer.model_validate(inner if isinstance(inner, dict) else answer)
 
@@ -67,7 +70,7 @@ def incident_in(answer: Any) -> IncidentAnswer:
 async def newest(
     client: Client, query: Sequence[tuple[str, str]], *, after: str | None, limit: int
 ) -> list[IncidentAnswer]:
-    """A page of incidents, newest first, 250 at most; nothing comes after one that is not there."""
+    """Return a page of incidents, newest first, 250 at most; none if `after` is an unknown id."""
     size = max(1, min(limit, MOST_ON_A_PAGE))
     asked = [*query, *MODES, ("page_size", str(size)), *([("after", after)] if after else [])]
     try:
@@ -81,7 +84,7 @@ async def newest(
 
 
 def query_of(wanted: IncidentFilter) -> list[tuple[str, str]]:
-    """What incident.io can filter by itself (Incidents V2, List); the rest is looked at here."""
+    """Return the filters that incident.io applies (Incidents V2, List); `matching` applies the others."""
     query = []
     if wanted.is_open is not None:
         operator = "one_of" if wanted.is_open else "not_in"
@@ -94,7 +97,7 @@ def query_of(wanted: IncidentFilter) -> list[tuple[str, str]]:
 
 
 async def happened(client: Client, incident_id: str) -> list[TimelineEntry]:
-    """Updates and timeline items, oldest first."""
+    """Return updates and timeline items, oldest first."""
     query = (("incident_id", incident_id),)
     found: list[TimelineEntry] = []
     async for item in pages(client, "/v2/incident_updates", "incident_updates", query, most=1000):
@@ -129,5 +132,5 @@ def _update(update: UpdateAnswer) -> TimelineEntry:
 
 
 def written(at: datetime) -> str:
-    """RFC 3339 in UTC, as incident.io takes it."""
+    """Format a moment for incident.io: RFC 3339 in UTC."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -17,24 +17,23 @@ from pydantic import (
     model_validator,
 )
 
-# What we send to incident.io: exactly the documented payloads; what is not set is left out, never null.
-#
-# Sources: incident.io API reference, Incidents V1 and V2 (Create, Edit), Incident Updates V2, Incident
-# Timeline Items V2, Incident Attachments V1, Actions V3, Follow-ups V3.
+# Requests: exactly the documented payloads; a field that is not set is left out, never null. Sources:
+# incident.io API reference, Incidents V1 and V2 (Create, Edit), Incident Updates V2, Incident Timeline Items
+# V2, Incident Attachments V1, Actions V3, Follow-ups V3.
 
 
 class Payload(BaseModel):
-    """A request body: an unknown name or a wrong kind is a mistake of ours."""
+    """A request body. An unknown name or a wrong type is a bug of ours, so it raises an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     def written(self) -> bytes:
-        """The body as it goes over the wire; the same payload is always the same bytes."""
+        """Return the body to send; the same payload always gives the same bytes."""
         return self.model_dump_json(exclude_none=True).encode()
 
 
 class Reference(Payload):
-    """Somebody, by what is known of them; we know Slack ids."""
+    """A user of incident.io's by one of three ids; the bot knows Slack ids."""
 
     id: str | None = None
     email: str | None = None
@@ -62,7 +61,7 @@ class EntryPayload(Payload):
 
 
 class CreatePayload(Payload):
-    """What both versions take."""
+    """Fields that both versions take."""
 
     idempotency_key: str
     visibility: Literal["public", "private"]
@@ -172,10 +171,8 @@ class FollowUpChange(Payload):
     assignee_id: str | None = None
 
 
-# What incident.io answers, read tolerantly: unknown, missing and null fields and new values break nothing.
-#
-# incident.io, Compatibility: new properties, new enumeration values and other formats of ids may come at
-# any time. So enumerations are strings, and all but an id may be missing.
+# Responses, read tolerantly: new properties, new enumeration values and other formats of ids may come at any
+# time (incident.io, Compatibility). So enumerations are strings, and all but an id may be missing or null.
 
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(datetime)
 
@@ -192,7 +189,7 @@ Moment = Annotated[datetime | None, BeforeValidator(_moment)]
 
 
 def _or_none(given: object, read: ValidatorFunctionWrapHandler) -> Any:
-    """What cannot be read is as good as missing."""
+    """Treat a value that cannot be parsed as missing."""
     try:
         return read(given)
     except ValidationError:
@@ -270,14 +267,14 @@ class OptionAnswer(Answer):
 
 
 class FixedFilter(Answer):
-    """Only those entries of a catalogue are offered whose attribute points to one of these."""
+    """Restriction of a field's catalog entries to those whose attribute points to one of these values."""
 
     catalog_attribute_id: str
     values: list[str] = Field(default_factory=list)
 
 
 class FilterBy(Answer):
-    """Only those entries are offered whose attribute points to what is chosen in another field."""
+    """Restriction of a field's catalog entries to those whose attribute points to another field's choice."""
 
     catalog_attribute_id: str
     custom_field_id: str
@@ -388,7 +385,7 @@ class ToDoAnswer(Answer):
 
 
 class ElementAnswer(Answer):
-    """One thing that a form asks for."""
+    """One element of a form."""
 
     element_type: str = ""
     custom_field_id: str | None = None
@@ -398,7 +395,7 @@ class ElementAnswer(Answer):
 
     @property
     def is_needed(self) -> bool:
-        """Whether it must always be answered; one that is shown only sometimes need not be."""
+        """True if an answer is always required; an element that is shown conditionally is not."""
         return self.required_if == "always_require" and not self.show_if_condition_groups
 
 

@@ -1,4 +1,4 @@
-"""Incidents in one SQLite file on this machine."""
+"""The local backend: incidents in one SQLite file on this machine."""
 
 from tocsin.backends.local.backend import LocalBackend
 

@@ -1,4 +1,4 @@
-"""Tocsin keeps its incidents itself, in one SQLite file that everyone's tools can read."""
+"""Local backend: keeps incidents in one SQLite file that any SQLite tool can read."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class LocalBackend:
 
     @classmethod
     async def open(cls, path: Path, catalogue: Catalogue, *, public_url: str, clock: Clock) -> LocalBackend:
-        """Open or make the file and write the catalogue into it; `public_url` is the base of permalinks.
+        """Open or create the file and write the catalogue into it; `public_url` is the base of permalinks.
 
-        Raises Unavailable in one line when the file cannot be used.
+        Raises Unavailable with a one-line sentence if the file cannot be used.
         """
         file = await IncidentFile.open(path)
         backend = cls(file, catalogue, public_url=public_url, clock=clock)
@@ -51,9 +51,9 @@ class LocalBackend:
 
     @classmethod
     async def read(cls, path: Path, catalogue: Catalogue, *, public_url: str, clock: Clock) -> LocalBackend:
-        """Open the file as it is, to read only; where there is none, there are no incidents.
+        """Open the file for reading only, unchanged; without a file, the backend has no incidents.
 
-        Raises Unavailable in one line when the file cannot be used.
+        Raises Unavailable with a one-line sentence if the file cannot be used.
         """
         return cls(await IncidentFile.read(path), catalogue, public_url=public_url, clock=clock)
 
@@ -66,7 +66,10 @@ class LocalBackend:
     async def options(
         self, field_id: str, typed: str, beside: Mapping[str, Sequence[str]]
     ) -> Sequence[FieldOption]:
-        """The options that contain every word; ours are all in the form, so nobody needs to ask."""
+        """Return up to 100 options that contain every typed word.
+
+        No field of this backend is marked `searched`, so the bot never needs to call this.
+        """
         field, words = self._form.custom_field(field_id), typed.casefold().split()
         options = field.options if field is not None else ()
         return [o for o in options if all(word in o.value.casefold() for word in words)][:100]
@@ -81,7 +84,7 @@ class LocalBackend:
         return await self.file.run(work)
 
     async def follow_through(self, declaration: Declaration, incident: Incident) -> None:
-        """Everything is there already."""
+        """Do nothing: `create` has stored everything already."""
 
     async def find(self, reference: str) -> Incident | None:
         wanted = reference.strip()
@@ -92,7 +95,7 @@ class LocalBackend:
         return None
 
     async def incidents(self, *, after: str | None = None, limit: int = 50) -> Sequence[Incident]:
-        """Newest first, 250 at most; nothing comes after an id that is not there."""
+        """Return incidents newest first, 250 at most; returns none if `after` is an unknown id."""
         limit = max(0, min(limit, MOST_ON_A_PAGE))
         if after is None:
             return await self._all(queries.NEWEST, [limit])
@@ -135,7 +138,7 @@ class LocalBackend:
     async def matching(
         self, wanted: IncidentFilter, *, after: str | None = None, limit: int = 50
     ) -> Sequence[Incident]:
-        """Newest first, 250 at most; nothing comes after an id that is not there."""
+        """Return matching incidents newest first, 250 at most; returns none if `after` is an unknown id."""
         limit = max(0, min(limit, MOST_ON_A_PAGE))
 
         def work(db: Database) -> list[Incident]:
@@ -172,7 +175,7 @@ class LocalBackend:
         return await self.file.run(lambda db: queries.timeline(db, incident_id))
 
     async def remember_people(self, people: Iterable[Person]) -> None:
-        """Keep names for Slack ids, so that pages and lists name people instead of showing ids."""
+        """Store names for Slack ids, so that pages and lists name people instead of showing ids."""
         known, now = tuple(people), written(self._clock())
 
         def work(db: Database) -> None:

@@ -18,7 +18,7 @@ from tocsin.incidents.requests import FollowUpRequest, IncidentChange
 from tocsin.incidents.transitions import NAMELESS, UPDATE_VERBS, VERBS, unchanged
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, ago
 
-# A change to an incident: everything it says, and what the timeline keeps of it, in one transaction.
+# A change to an incident, made in one transaction with its timeline entries.
 
 _PUT_ROLE = """
 INSERT INTO incident_role_assignments
@@ -32,21 +32,21 @@ FROM incident_timeline_items l LEFT JOIN people p ON p.slack_user_id = l.actor_s
 WHERE l.incident_id = ? AND l.verb = ? ORDER BY l.timestamp DESC, l.id DESC LIMIT 1
 """
 
-# The table of each choice, and what is said where it lacks one.
+# The table of each choice, and the error sentence for a choice that the table lacks.
 _CHOICES = {
     "severity_id": ("severities", "That severity no longer exists. Choose another."),
     "incident_status_id": ("incident_statuses", "That status no longer exists. Choose another."),
 }
 
 Said = tuple[str, str, str]
-"""A timeline entry in the making: what sets it apart, the verb, and the new value in words."""
+"""A timeline entry to be added: the suffix of its key, its verb, and the new value in words."""
 
 
 def change(db: Database, incident_id: str, change: IncidentChange, now: datetime) -> None:
-    """Make the change unless its key was used before.
+    """Apply the change unless its key was used before.
 
-    Raises Overtaken, and Refused, also when all of it is so by now: the same verb that was typed twice in
-    one moment is made and told once.
+    Raises Overtaken if another person changed the status first. Raises Refused if a choice is unknown, or if
+    nothing would change: the same verb typed twice at once is applied and announced once.
     """
     with transaction(db):
         row = incident_row(db, incident_id)
@@ -104,7 +104,7 @@ def _refuse_unknown(db: Database, row: dict[str, Any], change: IncidentChange) -
 
 
 def _columns(db: Database, row: dict[str, Any], change: IncidentChange, now: datetime) -> Iterator[Said]:
-    """Set what is set and different; one entry for each."""
+    """Update the columns that are set and differ; yield one timeline entry for each."""
     for column, verb in VERBS.items():
         wanted = getattr(change, column)
         if wanted is None or wanted == row[column]:
@@ -117,7 +117,7 @@ def _columns(db: Database, row: dict[str, Any], change: IncidentChange, now: dat
         at = (row["closed_at"] or written(now)) if closed else None
         db.execute("UPDATE incidents SET closed_at = ? WHERE id = ?", [at, row["id"]])
     if (into := change.merged_into) is not None:
-        # Whoever reads of this one need not know of that one.
+        # A reader of this incident may be one who must not know of the private one.
         told = db.execute("SELECT visibility FROM incidents WHERE reference = ?", [into]).fetchone()
         yield "merged", "merged it into", NAMELESS if told == ("private",) else into
 
@@ -139,12 +139,12 @@ def _roles(db: Database, incident_id: str, change: IncidentChange) -> Iterator[S
         holder = create.called([change.by, *change.assignees], person)
         db.execute(_PUT_ROLE, [incident_id, role_id, holder.slack_user_id, holder.name, holder.email])
         taken = person == change.by.slack_user_id
-        # Read back as the name, once that is known (rows.timeline).
+        # The timeline shows the person's name in place of the id once the name is known (queries.timeline).
         yield role_id, *(("took the role", role) if taken else (f"set {role} to", f"<@{person}>"))
 
 
 def _name(db: Database, table: str, thing_id: str) -> str:
-    """The name of a row; empty where there is none. `table` comes from this module alone."""
+    """Return the name of a row, or "". `table` always comes from this module, never from user input."""
     found = db.execute(f"SELECT name FROM {table} WHERE id = ?", [thing_id]).fetchone()
     return str(found[0]) if found else ""
 
@@ -154,7 +154,7 @@ def _category(db: Database, status_id: str) -> str:
     return str(found[0]) if found else ""
 
 
-# Actions and follow-ups in the incident file.
+# Actions and follow-ups.
 
 _FOLLOW_UPS = """
 SELECT f.*, COALESCE(p.name, f.assignee_name) AS known_name,
@@ -167,12 +167,12 @@ BY_KEY = _FOLLOW_UPS + "WHERE f.idempotency_key = ?"
 
 
 def listed(db: Database, query: str, value: str) -> list[FollowUp]:
-    """What one of this module's queries finds."""
+    """Return the follow-ups that one of this module's queries finds."""
     return [_follow_up(dict(row)) for row in db.query(query, [value])]
 
 
 def add(db: Database, incident_id: str, request: FollowUpRequest, now: datetime) -> FollowUp:
-    """Add one, unless this key added one before."""
+    """Add an action or follow-up, or return the one that was added with the same key."""
     with transaction(db):
         if earlier := listed(db, BY_KEY, request.key):
             return earlier[0]
@@ -197,7 +197,10 @@ def add(db: Database, incident_id: str, request: FollowUpRequest, now: datetime)
 
 
 def complete(db: Database, follow_up_id: str, by: Person, at: datetime, key: str) -> FollowUp:
-    """Mark one as done; what is done already stays as it is."""
+    """Mark an action or follow-up as done; one that is done already stays unchanged.
+
+    Raises Refused if there is none with this id.
+    """
     with transaction(db):
         found = next(iter(listed(db, BY_ID, follow_up_id)), None)
         if found is None:

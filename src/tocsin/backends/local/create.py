@@ -16,18 +16,18 @@ from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FieldValue, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import Declaration
 
-# Ids that sort by the time they were made (the ULID specification: 48 bits of time, 80 of chance).
+# Ids that sort by their time of creation (the ULID specification: 48 bits of time, 80 random bits).
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 def ulid(at: datetime) -> str:
-    """A new id of 26 characters for this moment, to the millisecond."""
+    """Return a new id of 26 characters for this moment, to the millisecond."""
     number = (int(at.timestamp() * 1000) << 80) | secrets.randbits(80)
     return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -5, -5))
 
 
-# A declaration becomes an incident, in one transaction.
+# Insertion of an incident, in one transaction.
 
 _INSERT_INCIDENT = """
 INSERT INTO incidents (
@@ -68,7 +68,10 @@ WHERE name IS NOT COALESCE(excluded.name, name) OR email IS NOT COALESCE(exclude
 
 
 def declare(db: Database, declaration: Declaration, catalogue: Catalogue, now: datetime) -> str:
-    """Create the incident and answer its id; a key that was used before answers the first incident's."""
+    """Create the incident and return its id; a key that was used before returns the first incident's id.
+
+    Raises Refused with a sentence for each choice that never existed.
+    """
     with transaction(db):
         earlier = db.execute(
             "SELECT id FROM incidents WHERE idempotency_key = ?", [declaration.key]
@@ -89,7 +92,7 @@ def declare(db: Database, declaration: Declaration, catalogue: Catalogue, now: d
 
 
 def add_to_timeline(db: Database, incident_id: str, entry: TimelineEntry, key: str) -> None:
-    """Add one entry, unless this incident has one with the same key."""
+    """Add a timeline entry, unless this incident has one with the same key."""
     by = entry.by or Person()
     remember_person(db, by, written(entry.at))
     db.execute(
@@ -116,7 +119,7 @@ def take_out_of_timeline(db: Database, incident_id: str, key: str) -> None:
 
 
 def remember_person(db: Database, person: Person, now: str) -> None:
-    """Keep somebody's name, so that pages can say it wherever their id is."""
+    """Store a person's name and email address, so that pages can show them in place of the Slack id."""
     if person.slack_user_id and (person.name or person.email):
         db.execute(_INSERT_PERSON, [person.slack_user_id, person.name, person.email, now])
 
@@ -161,7 +164,7 @@ def _insert_roles(db: Database, declaration: Declaration, catalogue: Catalogue, 
 
 
 def called(known: Iterable[Person], person: PersonId | None) -> Person:
-    """Somebody by what is known of them."""
+    """Return the person with this Slack id from `known`, or a Person with the id alone."""
     return next((one for one in known if one.slack_user_id == person), Person(slack_user_id=person))
 
 
@@ -179,7 +182,7 @@ def _headline(db: Database, declaration: Declaration) -> str:
 
 
 def _refuse_unknown(db: Database, declaration: Declaration) -> None:
-    """Choices the tables have never had are refused; one that was archived meanwhile still counts."""
+    """Raise Refused for choices that never existed; one that was archived meanwhile is still accepted."""
     wrong = {
         field: sentence
         for field, sentence, query, parameters in _lookups(declaration)

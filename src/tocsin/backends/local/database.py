@@ -18,7 +18,7 @@ from tocsin.backends.local.schema import later_changes, migrations
 from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.incidents.model import OPEN_CATEGORIES, Form
 
-# What SQLite's errors mean to somebody who wants an incident declared.
+# Sentences for SQLite's errors, for the person who declares an incident.
 
 _HELD = "Another program is holding the incident file {path}. Try again in a moment."
 _SENTENCES = {
@@ -37,7 +37,7 @@ _WAIT = {sqlite3.SQLITE_BUSY: 1.0, sqlite3.SQLITE_LOCKED: 1.0}
 
 @contextmanager
 def told(path: Path) -> Iterator[None]:
-    """Turn what SQLite raises into Unavailable, each kind in its own words."""
+    """Turn SQLite's errors into Unavailable, with a sentence for each kind."""
     try:
         yield
     except sqlite3.Error as error:
@@ -45,13 +45,13 @@ def told(path: Path) -> Iterator[None]:
         sentence = _SENTENCES.get(code, "The incident file {path} could not be used ({error}).")
         raise Unavailable(sentence.format(path=path, error=error), _WAIT.get(code)) from error
     except UnicodeDecodeError as error:
-        # SQLite quotes a damaged schema in its complaint, and Python cannot read the quotation.
+        # SQLite quotes a damaged schema in its message, and Python cannot decode the quotation.
         raise Unavailable(_SENTENCES[sqlite3.SQLITE_CORRUPT].format(path=path)) from error
     except UnicodeEncodeError as error:
         raise Refused("The text has a broken character in it that cannot be kept. Remove it.") from error
 
 
-# The one file that incidents are kept in, owned by one thread.
+# The file and the one thread that uses its connection.
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ PATIENCE = 1.5  # seconds; Slack waits 3 s for an answer, and SQLite's usual 5 s
 
 
 class IncidentFile:
-    """A SQLite file whose connection lives in a thread of its own, so that nobody waits for the disk."""
+    """A SQLite file with its connection in a thread of its own, so that the event loop never waits for it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -69,17 +69,17 @@ class IncidentFile:
 
     @classmethod
     async def open(cls, path: Path) -> IncidentFile:
-        """Open the file, making it (0600, in a folder of 0700) and bringing its tables up to date.
+        """Open the file, creating it (0600, in a folder of 0700) and migrating its tables.
 
-        Raises Unavailable in one line when it cannot be used; a damaged file is left as it is.
+        Raises Unavailable with a one-line sentence if it cannot be used; a damaged file is left unchanged.
         """
         return await cls._opened_by(_prepared, path)
 
     @classmethod
     async def read(cls, path: Path) -> IncidentFile:
-        """Open the file as it is, for reading only; where there is none, an empty one in memory.
+        """Open the file for reading only, unchanged; without a file, use an empty database in memory.
 
-        Raises Unavailable in one line when it cannot be used.
+        Raises Unavailable with a one-line sentence if it cannot be used.
         """
         return await cls._opened_by(_as_it_is, path)
 
@@ -95,11 +95,11 @@ class IncidentFile:
         return file
 
     async def run(self, work: Callable[[Database], T]) -> T:
-        """Do `work` in the file's thread; SQLite's errors come out as Unavailable."""
+        """Run `work` in the file's thread. Raises Unavailable for SQLite's errors."""
 
         def in_thread() -> T:
             if self._identity != _identity(self.path):
-                # What is written to a file that was deleted is gone with the process.
+                # Data written to a deleted file is lost once the process ends.
                 raise Unavailable(
                     f"The incident file {self.path} was moved or deleted. Put it back and start Tocsin again."
                 )
@@ -124,7 +124,10 @@ class IncidentFile:
 
 @contextmanager
 def transaction(db: Database) -> Iterator[Database]:
-    """One commit for everything inside; the lock is taken at once, so that what is read stays true."""
+    """Commit all statements of the block together.
+
+    The write lock is taken at the beginning, so that values read in the block stay valid until the commit.
+    """
     db.conn.execute("BEGIN IMMEDIATE")
     try:
         yield db
@@ -174,7 +177,7 @@ def _as_it_is(path: Path) -> Database:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file stands at this path now, if one does."""
+    """Return device and inode of the file at this path, or None without a file."""
     try:
         found = path.stat()
     except OSError:
@@ -184,15 +187,15 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _connected(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
-    # Where nothing but the data folder may be written to, SQLite finds no place for a file of its own.
+    # In a container that may write only to the data folder, SQLite has no place for temporary files.
     connection.execute("PRAGMA temp_store = MEMORY")
-    # A broken byte in one text is a wrong letter there, and no reason to show nobody anything.
+    # A broken byte in one text becomes a replacement character there; it must not make the whole list fail.
     connection.text_factory = lambda raw: raw.decode(errors="replace")
     return connection
 
 
 def _make_private(path: Path) -> None:
-    # SQLite gives its -wal and -shm files the mode of the file itself: this one decides for all three.
+    # SQLite gives its -wal and -shm files the mode of the main file, so this mode protects all three.
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     elif path.stat().st_mode & 0o077:
@@ -222,7 +225,7 @@ def _refuse_damaged(connection: sqlite3.Connection) -> None:
 
 
 def _refuse_incomplete(db: Database) -> None:
-    """SQLite finds nothing wrong with a table whose column has lost a letter of its name."""
+    """Raise an error if a table lacks a column: SQLite does not notice a damaged column name."""
     whole = Database(memory=True)
     migrations.apply(whole)
     for table in whole.tables:
@@ -240,7 +243,7 @@ def _refuse_newer(db: Database) -> None:
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
     # Changing the journal mode does not wait for other connections as everything else does (SQLite,
-    # "Write-Ahead Logging"), so two processes that start together would trip over each other here.
+    # "Write-Ahead Logging"), so of two processes that start together one would fail here without the retry.
     given_up = time.monotonic() + PATIENCE
     while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         try:
@@ -251,20 +254,21 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
 
 
-# The catalogue as rows, so that what an incident refers to can still be named when the file changes.
+# The configured choices as rows, so that the choices of old incidents can still be named after the
+# configuration has changed.
 
 Row = dict[str, Any]
 
 ELSEWHERE = {"options", "searched", "catalog_type_id"}
-"""Of a field: options have a table of their own, and the rest is of no use to fields that are all ours."""
+"""Properties of a custom field that are no columns: options have their own table, the others are unused."""
 
 
 def bring_up_to_date(db: Database, form: Form, now: str) -> None:
-    """Make the tables say what the form says; rows that it lacks are archived, never deleted."""
+    """Update the tables to match the form; rows that the form lacks are archived, never deleted."""
     if not list(_changes(db, form, now)):
         return
     with transaction(db):
-        # Looked at again under the lock: another process may have written the same rows meanwhile.
+        # Compared again under the lock: another process may have written the same rows meanwhile.
         for table, row, known in list(_changes(db, form, now)):
             if known:
                 _update(db, table, row, known, now)
@@ -274,7 +278,7 @@ def bring_up_to_date(db: Database, form: Form, now: str) -> None:
 
 
 def _agree_on_what_is_open(db: Database, now: str) -> None:
-    """A status that has another category now opens or closes the incidents that are in it."""
+    """Close or reopen incidents whose status got another category in the configuration."""
     marks = ", ".join("?" * len(OPEN_CATEGORIES))
     is_open = f"incident_status_id IN (SELECT id FROM incident_statuses WHERE category IN ({marks}))"
     categories = sorted(OPEN_CATEGORIES)
@@ -311,7 +315,7 @@ def _tables(form: Form) -> Iterator[tuple[str, tuple[str, ...], list[Row]]]:
 def _differences(
     db: Database, table: str, keys: tuple[str, ...], wanted: list[Row], now: str
 ) -> Iterator[tuple[Row, tuple[str, ...]]]:
-    """Rows to write, each with the columns that tell which row it is (none for a new one)."""
+    """Yield the rows to write, each with the names of its key columns (none for a new row)."""
     there = {tuple(row[key] for key in keys): row for row in db[table].rows}
     for row in wanted:
         found = there.pop(tuple(row[key] for key in keys), None)
@@ -324,7 +328,7 @@ def _differences(
             yield {**{key: row[key] for key in keys}, "archived_at": now}, keys
 
 
-# Table and column names below come from this module and the models alone, never from what people write.
+# Table and column names below come only from this module and the models, never from user input.
 
 
 def _insert(db: Database, table: str, row: Mapping[str, Any]) -> None:

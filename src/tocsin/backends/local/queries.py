@@ -1,4 +1,4 @@
-"""Queries, and rows read into models."""
+"""Queries of the local backend, and conversion of rows to models."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from tocsin.incidents.model import (
 from tocsin.incidents.requests import IncidentFilter
 from tocsin.incidents.transitions import VERBS
 
-# Which incidents are wanted: each page is a walk along one index, as long as the page and no longer.
+# Filtered lists. Each page walks along one index, so its cost depends on the page's size alone.
 
 _NO_NUMBER = 1 << 62
 _WORD = re.compile(r"\w+")
 ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}", re.ASCII)
 REFERENCE = re.compile(r"(?:INC-)?([1-9][0-9]{0,14})", re.ASCII | re.IGNORECASE)
 
-# An index for each way of asking (see schema.py), by what is asked for.
+# Index to use for each combination of filters (see schema.py).
 _INDEXES = {
     (): "incidents_listed",
     ("open",): "incidents_by_openness",
@@ -52,7 +52,7 @@ _INDEXES = {
 
 
 def matching_numbers(db: Database, wanted: IncidentFilter, after: str | None, limit: int) -> list[int]:
-    """The numbers of the incidents that are wanted, newest first, at most `limit`."""
+    """Return the numbers of matching incidents, newest first; none if `after` is an unknown id."""
     before = _NO_NUMBER
     if after is not None:
         row = db.execute("SELECT number FROM incidents WHERE id = ?", [after]).fetchone()
@@ -70,7 +70,7 @@ def matching_numbers(db: Database, wanted: IncidentFilter, after: str | None, li
 
 
 def named_number(db: Database, reference: str) -> int:
-    """The number that a reference, a number or an id stands for; 0 for none, which no incident has."""
+    """Return the number for a reference, number or id; 0, which no incident has, if it is none of these."""
     wanted = reference.strip()
     if number := REFERENCE.fullmatch(wanted):
         return int(number[1])
@@ -87,10 +87,11 @@ _THEIR_OWN = """SELECT i.number FROM incident_people p CROSS JOIN incidents i ON
 
 
 def _named(db: Database, wanted: IncidentFilter) -> list[int]:
-    """The number of the one that goes by this reference, if it may be known of.
+    """Return the number of the incident with this reference, if the viewer may see it; else an empty list.
 
-    One that may not takes the same queries, and as many steps, as one that is not there: the index has what
-    is public apart from what is private, and a private one is looked for among what is somebody's own.
+    A hidden incident takes the same queries and as many steps as a missing one, so that timing reveals
+    nothing: the index keeps public and private incidents apart, and a private one is looked up among the
+    viewer's own.
     """
     number, teams = named_number(db, wanted.reference), IncidentFilter(teams=wanted.teams)
     conditions, parameters = _conditions(teams)
@@ -103,7 +104,7 @@ def _named(db: Database, wanted: IncidentFilter) -> list[int]:
 
 
 def _contradicts_itself(db: Database, wanted: IncidentFilter) -> bool:
-    """A closed incident in an open status, or words without a letter: nobody need look."""
+    """True if nothing can match: a closed incident in an open status, or words without a letter."""
     if wanted.text.strip() and not _WORD.search(wanted.text):
         return True
     if wanted.incident_status_id is None or wanted.is_open is None:
@@ -114,7 +115,7 @@ def _contradicts_itself(db: Database, wanted: IncidentFilter) -> bool:
 
 
 def _walks(wanted: IncidentFilter, before: int) -> Iterator[tuple[str, list[Any]]]:
-    """One query for the public incidents, and one for the private ones that may be known of."""
+    """Yield one query for public incidents and one for the private ones that the viewer may see."""
     if wanted.text.strip() and wanted.visible_to is None and wanted.involving is None:
         yield _among_words(wanted, before)
         return
@@ -128,7 +129,7 @@ def _walks(wanted: IncidentFilter, before: int) -> Iterator[tuple[str, list[Any]
 
 
 def _among_words(wanted: IncidentFilter, before: int, *more: str) -> tuple[str, list[Any]]:
-    """Along the incidents that have all the words, as far as it takes to find those that fit."""
+    """Build a query over the incidents that contain all the words; it stops once the page is full."""
     conditions, parameters = _conditions(wanted)
     start = "SELECT w.rowid FROM incident_words w CROSS JOIN incidents i ON i.number = w.rowid"
     where = ["incident_words MATCH ?", "w.rowid < ?", *more, *conditions]
@@ -148,7 +149,7 @@ def _among_all(wanted: IncidentFilter, public: int, before: int) -> tuple[str, l
 def _among_their_own(
     wanted: IncidentFilter, person: str, public: int, before: int
 ) -> Iterator[tuple[str, list[Any]]]:
-    """Along what one person has to do with: a walk each for what is open and what is not."""
+    """Yield queries over one person's incidents: one for open ones and one for closed ones."""
     conditions, parameters = _conditions(wanted)
     also = wanted.involving
     if also is not None and also != person:
@@ -168,7 +169,7 @@ def _among_their_own(
 
 
 def _asked(wanted: IncidentFilter) -> tuple[str, ...]:
-    """What is asked for by index; a status says by itself whether its incidents are open."""
+    """Return the filters that select the index; a status implies open or closed, so both are never needed."""
     first = ("status",) if wanted.incident_status_id is not None else ("open",) * (wanted.is_open is not None)
     return (*first, *(("severity",) * (wanted.severity_id is not None)))
 
@@ -193,7 +194,7 @@ def _conditions(wanted: IncidentFilter) -> tuple[list[str], list[Any]]:
 
 
 def _words(text: str) -> str:
-    """Every word, or what begins with it, in SQLite's own words (FTS5, 3.1 to 3.3)."""
+    """Return the FTS5 expression that requires every word or a word beginning with it (FTS5, 3.1 to 3.3)."""
     return " AND ".join(f'"{word}"*' for word in _WORD.findall(text))
 
 
@@ -201,9 +202,8 @@ def marks(values: Sequence[Any]) -> str:
     return ", ".join("?" * len(values))
 
 
-# Rows as they should be, whatever somebody's hand or another program has put in them.
-#
-# SQLite keeps any value in any column. One odd row must not take the page, the list and the card with it.
+# Coercion of hand-edited rows to the expected types. SQLite keeps any value in any column, and one odd row
+# must not break the page, the list or the card.
 
 Row = dict[str, Any]
 UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
@@ -221,7 +221,7 @@ _AS_TEXT = frozenset({"source_message_timestamp"})
 
 
 def readable(row: Mapping[str, Any]) -> Row:
-    """The row with every value of the kind that its column is for; what cannot be made out is left empty."""
+    """Coerce every value to the type of its column; a value that cannot be converted is left empty."""
     return {column: _readable(column, value) for column, value in row.items()}
 
 
@@ -249,10 +249,10 @@ def _moment(value: Any) -> datetime:
         return UNKNOWN_TIME
 
 
-# Incidents read back from their rows.
+# Rows of incidents as models.
 
 _GIVEN = re.compile(r"<@[UW][A-Z0-9]+>|[UW][A-Z0-9]{8,}")
-"""Whom a role was given to, as it is kept, and as earlier versions did."""
+"""Text of a timeline entry that is a Slack user id: `<@U…>`, or the bare id in older entries."""
 
 _INCIDENTS = """
 SELECT i.*,
@@ -311,21 +311,21 @@ WHERE l.incident_id = ? ORDER BY l.timestamp, l.id
 
 
 def written(at: datetime) -> str:
-    """A moment as it is kept: RFC 3339 in UTC, always as long, so that text sorts as time does."""
+    """Format a moment for storage: RFC 3339 in UTC, of fixed length, so that text sorts as time does."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def written_after(previous: datetime, now: datetime) -> str:
     """Return now, or the moment after the previous one if the clock was set back since.
 
-    So a change is never older than the one before it. After the last year there is no moment.
+    So a change is never older than the one before it. After year 9999 no later moment can be formed.
     """
     is_set_back = now <= previous and previous.year < datetime.max.year
     return written(previous + timedelta(microseconds=1) if is_set_back else now)
 
 
 def incident_row(db: Database, incident_id: str) -> dict[str, Any]:
-    """Return the incident's own row, its last change as a time. Raises Refused where there is none."""
+    """Return the incident's own row, `updated_at` as a datetime. Raises Refused without such a row."""
     found = next(iter(db.query("SELECT * FROM incidents WHERE id = ?", [incident_id])), None)
     if found is None:
         raise Refused("That incident is not here any more.")
@@ -333,7 +333,7 @@ def incident_row(db: Database, incident_id: str) -> dict[str, Any]:
 
 
 def incidents(db: Database, query: str, parameters: Sequence[Any], public_url: str) -> list[Incident]:
-    """The incidents that one of this module's queries finds, with their roles and custom fields."""
+    """Return the incidents that one of this module's queries finds, with their roles and custom fields."""
     found = [readable(row) for row in db.query(query, parameters)]
     ids = [row["id"] for row in found]
     roles = _by_incident(db, _ROLES, ids)
@@ -342,7 +342,7 @@ def incidents(db: Database, query: str, parameters: Sequence[Any], public_url: s
 
 
 def timeline(db: Database, incident_id: str) -> list[TimelineEntry]:
-    """What happened, oldest first."""
+    """Return the timeline, oldest first."""
     return [
         TimelineEntry(at=row["timestamp"], by=_person(row, "actor"), verb=row["verb"], text=_text(row))
         for row in map(readable, db.query(_TIMELINE, [incident_id]))
@@ -350,7 +350,7 @@ def timeline(db: Database, incident_id: str) -> list[TimelineEntry]:
 
 
 def _text(row: Row) -> str:
-    """What happened in words; somebody who was given a role is kept by id, and read by name."""
+    """Return the entry's text; the id of a person who was given a role is replaced by the name."""
     text, verb = str(row["text"]), str(row["verb"])
     if not _GIVEN.fullmatch(text) or not verb.startswith("set ") or verb in VERBS.values():
         return text

@@ -1,4 +1,4 @@
-"""The tables of the incident file, with the field names of incident.io's objects.
+"""Tables and migrations of the incident file, with the field names of incident.io's objects.
 
 Rows that the configuration no longer has are kept and marked `archived_at`, so that an incident goes on
 naming the severity it had.
@@ -97,8 +97,8 @@ def first_tables(db: Database) -> None:
 
 _OPEN = "'triage', 'live', 'learning', 'paused'"
 
-# Every list that people ask for is one walk along one of these, newest first: what leads is what is asked
-# for, and the number comes last, so that a page costs the same among a thousand incidents and a million.
+# Every list that people ask for walks along one of these indexes, newest first. The filtered columns come
+# first and the number last, so that a page costs the same among a thousand incidents and a million.
 _LISTS = {
     "incidents_listed": "number",
     "incidents_by_openness": "(closed_at IS NULL), number",
@@ -130,7 +130,7 @@ _CHANGES = (
     ),
 )
 
-# Who is involved, kept by the file itself, so that it is true whoever writes to it.
+# People involved in each incident. Triggers keep the table right even if another program writes to the file.
 _PEOPLE = (
     """CREATE TABLE incident_people (
         slack_user_id TEXT NOT NULL, is_public INTEGER NOT NULL, is_open INTEGER NOT NULL,
@@ -166,11 +166,11 @@ _PEOPLE = (
         AND number = (SELECT number FROM incidents WHERE id = old.incident_id); END""",
 )
 
-# By the number, not by the row's own id, which is another one after a vacuum.
+# Keyed by the incident's number, because VACUUM may change rowids.
 _WORDS = (
     """CREATE VIRTUAL TABLE incident_words USING fts5 (
         reference, name, summary, tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3')""",
-    # Few pieces to look a word up in (FTS5, 6.1), so that it is found as soon among many incidents.
+    # Few segments to search for a word (FTS5, 6.1), so that a search takes no longer among many incidents.
     "INSERT INTO incident_words (incident_words, rank) VALUES ('automerge', 2)",
     """INSERT INTO incident_words (rowid, reference, name, summary)
         SELECT number, reference, name, summary FROM incidents""",
@@ -192,10 +192,10 @@ def changes_and_lists(db: Database) -> None:
 
 @migrations()
 def longer_beginnings_of_words(db: Database) -> None:
-    """What is looked for most is found at once among any number, not one incident after the other."""
+    """Index longer prefixes, so that a search for the beginning of a word needs no scan of all words."""
     for statement in (
         "DROP TABLE incident_words",
-        # A beginning of so many letters is looked up like a word of its own (FTS5, 4.2).
+        # A prefix of one of these lengths is looked up like a whole word (FTS5, 4.2).
         """CREATE VIRTUAL TABLE incident_words USING fts5 (reference, name, summary,
             tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3 4 5 6 7 8')""",
         *_WORDS[1:3],
@@ -204,6 +204,6 @@ def longer_beginnings_of_words(db: Database) -> None:
 
 
 def later_changes(db: Database) -> set[str]:
-    """Migrations that were applied to the file and that this version does not know."""
+    """Return the migrations that were applied to the file and that this version does not know."""
     known = {migration.name for migration in migrations.pending(Database(memory=True))}
     return {done.name for done in migrations.applied(db)} - known
