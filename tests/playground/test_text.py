@@ -267,9 +267,9 @@ def test_a_live_mention_is_found_wherever_it_stands() -> None:
     "unit", ["*a ", "_", "<", "`", "```", ":a", "> ", "&gt;", "<@", "*_~", "[", "https://"]
 )
 def test_a_very_long_text_is_read_in_no_time(unit: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     parse_mrkdwn(unit * (40_000 // len(unit)))
-    assert time.perf_counter() - began < 2
+    assert time.thread_time() - began < 5, "seconds of processor"
 
 
 def test_flattened_links_and_dates_read_back_as_themselves() -> None:

@@ -22,6 +22,9 @@ from tocsin.backends.local import LocalBackend
 from tocsin.config import Catalogue
 from tocsin.incidents.model import FollowUp, Incident, TimelineEntry
 
+NOT_THROUGH = "not through yet"
+"""In each answer that is not the last."""
+
 WRITTEN = "quaggaword"
 """In everything that people write here, and in no log."""
 
@@ -98,7 +101,9 @@ class Journey:
 
     async def types(self, person: str, text: str, incident: Incident | None = None) -> str:
         """`/incident …`, in the incident's channel or in #general; the answer that they alone read."""
-        return await typed_verb(self.people, person, self.place(incident), f"/incident {text}")
+        before = len(told(self.people, person))
+        said = await typed_verb(self.people, person, self.place(incident), f"/incident {text}")
+        return await self.through(person, said, before)
 
     async def asks(self, person: str, text: str, incident: Incident | None = None) -> View:
         """`/incident …`, and the form that it opens."""
@@ -110,12 +115,23 @@ class Journey:
 
     async def sends(self, person: str, view: View, **fields: dict[str, Any]) -> str:
         """The form filled in and sent, the answer read, and the window closed."""
+        before = len(told(self.people, person))
         await self.people.fill(person, view, **fields)
         outcome = await self.people.submit(person, view)
         assert outcome.ok, outcome
         said = self.shown(person)
         await self.done(person)
-        return said
+        return await self.through(person, said, before)
+
+    async def through(self, person: str, said: str, before: int) -> str:
+        """The answer, or the message in its place: on a slow machine the bot says *saved* after two seconds.
+
+        `before` is how many direct messages the person had when they asked.
+        """
+        if NOT_THROUGH not in said:
+            return said
+        await until(self.people, lambda: len(told(self.people, person)) > before)
+        return words(told(self.people, person)[-1])
 
     async def presses(self, person: str, message: Message, action: str, **pressed: Any) -> str:
         """A button of a message, and the answer that they alone read; it may take the place of another."""
