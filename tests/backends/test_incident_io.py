@@ -409,6 +409,18 @@ async def test_the_form_follows_the_organisations_own_form(tmp_path: Path) -> No
         assert (form.as_of, form.kept_by) == (clock.now, "incident.io")
 
 
+async def test_a_choice_that_is_not_as_documented_is_left_out_and_the_others_are_offered(
+    tmp_path: Path,
+) -> None:
+    account = Account()
+    account.severities.append({"name": "without an id", "rank": 9})
+    account.statuses.append({"id": "odd", "name": "Odd", "rank": "high"})
+    async with opened(tmp_path, account) as (backend, _, _):
+        form = await backend.form()
+        assert [severity.id for severity in form.severities] == ["minor", "major", "critical"]
+        assert "odd" not in {status.id for status in form.statuses}
+
+
 async def test_without_such_a_form_v1_says_what_is_needed(tmp_path: Path) -> None:
     account = Account()
     account.fields[4]["required_v2"] = "always"

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import structlog
+from pydantic import ValidationError
+
 from tocsin.backends.incident_io import mapping, schemas
 from tocsin.backends.incident_io.client import Client, Rejected, Shut
 from tocsin.backends.incident_io.queries import pages
@@ -15,6 +18,7 @@ from tocsin.incidents.model import CustomField, FieldOption, Form, IncidentType,
 from tocsin.workflows.ports import Clock, loop_time
 
 T = TypeVar("T", bound=schemas.Answer)
+log = structlog.get_logger()
 
 SELECTS = frozenset({"single_select", "multi_select"})
 OPTIONS_SECONDS = 300.0
@@ -221,6 +225,17 @@ def _needed(elements: Sequence[schemas.ElementAnswer], kind: str, *, default: bo
 
 
 def read_all(listed: object, kind: type[T]) -> list[T]:
-    """Parse every object of a list; other items are left out."""
-    items = listed if isinstance(listed, list) else []
-    return [kind.model_validate(item) for item in items if isinstance(item, dict)]
+    """Parse every object of a list; what is not as incident.io documents it is logged and left out."""
+    found: list[T] = []
+    for item in listed if isinstance(listed, list) else []:
+        try:
+            found.append(kind.model_validate(item))
+        except ValidationError as error:
+            log.warning("left out of incident.io's answer", kind=kind.__name__, because=problem_of(error))
+    return found
+
+
+def problem_of(error: ValidationError) -> str:
+    """Return the first thing that is wrong, without what was sent."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
