@@ -96,6 +96,11 @@ def _be(arguments: list[str], cwd: Path, env: dict[str, str], out: Path, err: Pa
         os.dup2(opened, number)
         os.close(opened)
     sys.argv = ["tocsin", *arguments]
+    import slack_emulator.workspace
+    from fakes.clock import PatientClock
     from tocsin.cli import main
+
+    # The workspace of a playground has the patience of the others in tests, however busy the machine is.
+    slack_emulator.workspace.TurnableClock = PatientClock  # type: ignore[misc]
 
     main()
