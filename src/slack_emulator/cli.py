@@ -15,6 +15,8 @@ import typer
 import yaml
 
 from slack_emulator.blocks import block_errors, message_errors, view_errors
+from slack_emulator.coverage import readme_tables
+from slack_emulator.events import unsent_events
 from slack_emulator.manifest import Manifest, ManifestError, manifest_errors
 from slack_emulator.model import InstalledApp
 from slack_emulator.seed import seed
@@ -62,12 +64,23 @@ def serve(
 def check(
     file: Annotated[Path, typer.Argument(help="A manifest, a view, a message or a list of blocks.")],
 ) -> None:
-    """Print what Slack would refuse in a manifest or in Block Kit, a line each; exit 0 if it is nothing."""
-    errors = errors_in(_parsed(file))
-    for error in errors:
-        print(error)
+    """Print what Slack would refuse in a manifest or in Block Kit, a line each; exit 0 if it is nothing.
+
+    A note, on what slack_emulator does not have, fails nothing.
+    """
+    declared = _parsed(file)
+    errors = errors_in(declared)
+    for line in [*errors, *notes_on(declared)]:
+        print(line)
     if errors:
         raise typer.Exit(FAILED)
+
+
+@cli.command()
+def coverage() -> None:
+    """Print which of Slack's methods and events are here, as tables in Markdown."""
+    for heading, table in readme_tables().items():
+        print(f"{heading}\n\n{table}\n")
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -85,6 +98,16 @@ def errors_in(declared: object) -> list[str]:
         if "blocks" in declared or "attachments" in declared:
             return message_errors(dict(declared))
     return manifest_errors(declared)
+
+
+def notes_on(declared: object) -> list[str]:
+    """Returns what a manifest that Slack would take asks for and the emulator does not have."""
+    if not isinstance(declared, Mapping) or "display_information" not in declared:
+        return []
+    if manifest_errors(declared):
+        return []
+    unsent = unsent_events(Manifest.from_dict(declared))
+    return [f"[NOTE] slack_emulator never sends: {', '.join(unsent)}"] if unsent else []
 
 
 def _parsed(file: Path) -> object:
@@ -133,6 +156,9 @@ async def _serve(
         print(f"The workspace is at {address} for you alone. Ctrl-C stops it.")
         for app in installed:
             print("\n".join(["", f"{app.name} is installed. Give it:", *_given(app, url)]), flush=True)
+            if unsent := unsent_events(app.manifest):
+                words = f"It subscribes to events that this workspace never sends: {', '.join(unsent)}."
+                print(words, flush=True)
         await stop.wait()
 
 

@@ -279,6 +279,13 @@ class Conversations:
         prefix = "group" if channel.kind == "private" else "channel"
         self._messages.system(channel, user, f"{prefix}_join", f"<@{user}> has joined the channel")
 
+    def _tell_bot(self, channel: Channel, user: str) -> None:
+        """Slack, channel_left: an app is told that its own bot user is in a channel no more."""
+        for app in self._state.apps.values():
+            if app.bot_user_id == user:
+                kind = "channel_left" if channel.kind == "public" else "group_left"
+                self._events.emit({"type": kind, "channel": channel.id}, only=app)
+
     def _remove(self, channel: Channel, user: str, subtype: str, text: str) -> None:
         self._messages.system(channel, user, subtype, text)
         event: Json = {
@@ -291,4 +298,5 @@ class Conversations:
         self._events.emit(event, channel=channel)
         channel.members.remove(user)
         self._keep(channel)
+        self._tell_bot(channel, user)
         self._state.feed.announce(Change("member", channel=channel.id))

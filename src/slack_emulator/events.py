@@ -23,6 +23,23 @@ SUBSCRIPTIONS = {
 }
 
 
+_SENT = """
+    app_home_opened app_mention app_uninstalled assistant_thread_context_changed assistant_thread_started
+    channel_archive channel_created channel_left channel_rename channel_unarchive entity_details_requested
+    file_shared function_executed group_archive group_left group_rename group_unarchive link_shared
+    member_joined_channel member_left_channel message.channels message.groups message.im message.mpim
+    pin_added pin_removed reaction_added reaction_removed tokens_revoked url_verification
+    """
+SENT_EVENTS = frozenset(_SENT.split())
+"""Every event that a workspace ever sends."""
+
+
+def unsent_events(manifest: Manifest) -> list[str]:
+    """Events that an app subscribes to and that no workspace here ever sends; those of users are none."""
+    users = [f"{event} (for users)" for event in manifest.user_events]
+    return [*sorted(manifest.bot_events - SENT_EVENTS), *sorted(users)]
+
+
 class Tasks:
     """Work that goes on by itself, kept so that it is neither lost nor left behind."""
 
@@ -59,6 +76,8 @@ class Events:
         name = event["type"]
         if name == "message" and channel is not None:
             name = SUBSCRIPTIONS[channel.kind]
+        if name not in SENT_EVENTS:
+            raise LookupError(f"{name} is not in SENT_EVENTS")
         for app in self._state.apps.values():
             if only in (None, app) and self._hears(app, name, channel if joined else None):
                 self._tasks.start(self._send(app, dict(event), channel))

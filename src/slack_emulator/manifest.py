@@ -55,6 +55,8 @@ class Manifest:
     bot_scopes: frozenset[str] = frozenset()
     user_scopes: frozenset[str] = frozenset()
     bot_events: frozenset[str] = frozenset()
+    user_events: frozenset[str] = frozenset()
+    assistant_view: bool = False
     home_tab: bool = False
     messages_tab: bool = False
     messages_tab_read_only: bool = False
@@ -153,6 +155,7 @@ def _features(features: _Part, app_name: str) -> dict[str, object]:
         "always_online": bot.flag("always_online"),
         "commands": tuple(_command(part) for part in features.parts("slash_commands")),
         "shortcuts": tuple(_shortcut(part) for part in features.parts("shortcuts")),
+        "assistant_view": "assistant_view" in features.declared,
         "home_tab": home.flag("home_tab_enabled"),
         "messages_tab": home.flag("messages_tab_enabled"),
         "messages_tab_read_only": home.flag("messages_tab_read_only_enabled"),
@@ -180,6 +183,7 @@ def _settings(settings: _Part) -> dict[str, object]:
     interactivity, events = settings.part("interactivity"), settings.part("event_subscriptions")
     return {
         "bot_events": frozenset(events.several("bot_events")),
+        "user_events": frozenset(events.several("user_events")),
         "interactivity": interactivity.flag("is_enabled"),
         "interactivity_url": interactivity.url("request_url"),
         "options_url": interactivity.url("message_menu_options_url"),

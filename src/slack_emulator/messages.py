@@ -85,15 +85,22 @@ class Messages:
 
     def attach(self, message: Message, attachments: list[Json]) -> None:
         """What stands below a message changes, which edits nothing of what its author wrote."""
-        previous = message_json(self._state, message)
-        message.attachments = [{**one, "id": number} for number, one in enumerate(attachments, 1)]
-        self._changed(message, previous)
+        numbered = [{**one, "id": number} for number, one in enumerate(attachments, 1)]
+        self.revise(message, {"attachments": numbered})
 
-    def _changed(self, message: Message, previous: Json) -> None:
+    def revise(self, message: Message, changes: Json, *, told: bool = True) -> None:
+        """Change a message without marking it as edited; apps hear of it if `told`."""
+        previous = message_json(self._state, message)
+        for key, value in changes.items():
+            setattr(message, key, value)
+        message.blocks = with_block_ids(message.blocks)
+        self._changed(message, previous, told=told)
+
+    def _changed(self, message: Message, previous: Json, *, told: bool = True) -> None:
         self._state.keep(message)
         change = Change("message_changed", message.channel, message.ephemeral_to, message.ts)
         self._state.feed.announce(change)
-        if message.ephemeral_to is not None:
+        if message.ephemeral_to is not None or not told:
             return
         channel = self._state.channel(message.channel)
         stamp = self._state.next_ts()

@@ -21,6 +21,8 @@ class Team:
     domain: str
     plan: Literal["free", "pro"] = "pro"
     """What it pays for: a free one has no channel canvases for apps to write."""
+    emoji: dict[str, str] = field(default_factory=dict)
+    """Custom emoji: the address of an image, or `alias:` and another emoji's name."""
 
 
 @dataclass
@@ -51,6 +53,10 @@ class Person:
     """The organization of that workspace, where it is in one."""
     display_name: str = ""
     """What they chose to be called here; empty where they chose nothing."""
+    status_text: str = ""
+    status_emoji: str = ""
+    presence: Literal["", "auto", "away"] = ""
+    """As it was set by hand; empty if it never was."""
 
     @property
     def is_guest(self) -> bool:
@@ -147,6 +153,18 @@ class StoredFile:
 
 
 @dataclass
+class ScheduledMessage:
+    """A message that an app has scheduled; `draft` has the fields of the message that will be posted."""
+
+    id: str
+    app_id: str
+    channel: str
+    post_at: int
+    created: int
+    draft: Json
+
+
+@dataclass
 class View:
     """`payload` is what the app gave, with block and action ids filled in; `values` what is in the form."""
 
@@ -194,6 +212,10 @@ class UserGroup:
     name: str
     users: list[str] = field(default_factory=list)
     description: str = ""
+
+
+Kept = Team | Person | Channel | Message | UserGroup | InstalledApp | StoredFile | ScheduledMessage
+"""What a workspace remembers across restarts."""
 
 
 @dataclass

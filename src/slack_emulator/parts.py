@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from slack_emulator.assistant_threads import AssistantThreads
 from slack_emulator.bookmarks import Bookmarks
 from slack_emulator.clock import Clock, TurnableClock
 from slack_emulator.conversations import Conversations
@@ -13,10 +14,12 @@ from slack_emulator.messages import Messages
 from slack_emulator.modals import Modals
 from slack_emulator.rates import Rates
 from slack_emulator.response_urls import ResponseUrls
+from slack_emulator.scheduled_messages import ScheduledMessages
 from slack_emulator.socket_mode import Sockets
 from slack_emulator.state import State
 from slack_emulator.step_runs import StepRuns
 from slack_emulator.store import Store
+from slack_emulator.streams import Streams
 from slack_emulator.unfurls import Unfurls
 from slack_emulator.wire_log import WireLog
 
@@ -47,6 +50,12 @@ class Parts:
         self.steps = StepRuns(self.state, self.events)
         self.unfurls = Unfurls(self.state, self.events, self.messages, self.modals)
         self.messages.heeded.append(self.unfurls.heed)
+        self.scheduled = ScheduledMessages(self.state, self.messages, self.tasks)
+        self.streams = Streams(self.state, self.messages)
+        self.assistant_threads = AssistantThreads(self.state, self.events, self.messages, self.conversations)
+        self.messages.heeded.append(self.assistant_threads.heed)
+        self.lacking: set[str] = set()
+        """Methods of Slack's that an app called and that are not here."""
         self.response_urls = ResponseUrls(self.state, self.messages)
         self.base_url = base_url
 

@@ -109,6 +109,33 @@ class PeopleActs(FormActs):
                 self.messages.unpin(person, room, message)
         return Outcome(True, ts=ts, channel=channel)
 
+    # assistants
+
+    async def open_assistant(self, person: str, app_id: str, viewing: str | None = None) -> Outcome:
+        """Begin a chat with an app beside the channel that the person looks at; `ts` is its thread."""
+
+        def act() -> Outcome:
+            if viewing is not None:
+                self.conversations.visible(person, viewing)
+            thread = self.assistant_threads.start(person, self.state.apps[app_id], viewing)
+            return Outcome(True, ts=thread.ts, channel=thread.channel)
+
+        return self._attempt(person, act)
+
+    async def view_beside_assistant(self, person: str, channel: str, ts: str, viewing: str) -> Outcome:
+        """Go to another channel while a chat with an app stays open beside it."""
+
+        def act() -> Outcome:
+            root = self._seen(person, channel, ts)
+            thread = self.assistant_threads.find(channel, ts)
+            if thread is None or root.app_id is None:
+                raise Refused("message_not_found")
+            self.conversations.visible(person, viewing)
+            self.assistant_threads.look_at(person, self.state.apps[root.app_id], thread, viewing)
+            return Outcome(True, ts=ts, channel=channel)
+
+        return self._attempt(person, act)
+
     def mark_read(self, person: str, channel: str) -> None:
         """Everything that is in the channel now has been seen."""
         messages = self.state.messages.get(channel, {})

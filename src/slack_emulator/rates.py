@@ -21,16 +21,20 @@ LOOKS = frozenset({"conversations.history", "conversations.replies"})
 
 # Slack, each method's reference: its tier. What is not here has a limit of its own that is not published.
 _TIERS = {
-    2: """bookmarks.add bookmarks.edit bookmarks.list bookmarks.remove conversations.archive
+    2: """chat.startStream chat.stopStream emoji.list users.setPresence
+        bookmarks.add bookmarks.edit bookmarks.list bookmarks.remove conversations.archive
         conversations.create conversations.canvases.create conversations.list conversations.rename
         conversations.setPurpose conversations.setTopic conversations.unarchive pins.add pins.list
         pins.remove reactions.list reactions.remove usergroups.list usergroups.users.list users.list""",
-    3: """apps.connections.open bots.info chat.delete chat.unfurl chat.update conversations.history
+    3: """chat.deleteScheduledMessage chat.meMessage chat.scheduleMessage chat.scheduledMessages.list
+        conversations.mark users.getPresence
+        apps.connections.open bots.info chat.delete chat.unfurl chat.update conversations.history
         conversations.info conversations.invite conversations.join conversations.kick conversations.leave
         conversations.open conversations.replies reactions.add reactions.get team.info
         users.conversations users.lookupByEmail entity.presentDetails functions.completeError
         functions.completeSuccess canvases.delete files.delete""",
-    4: """chat.postEphemeral conversations.members files.completeUploadExternal files.getUploadURLExternal
+    4: """assistant.threads.setSuggestedPrompts assistant.threads.setTitle chat.appendStream
+        chat.postEphemeral conversations.members files.completeUploadExternal files.getUploadURLExternal
         files.info users.info users.profile.get views.open views.publish views.push views.update""",
 }
 TIER_OF: Final = MappingProxyType(

@@ -130,6 +130,11 @@ _FIXED: dict[str, Alternatives] = {
     # Judged by the app-level token (`connections:write`), not by the bot's.
     "apps.connections.open": _NONE,
     **dict.fromkeys(("bookmarks.add", "bookmarks.edit", "bookmarks.remove"), _any("bookmarks:write")),
+    # Slack, changelog 2026-03-05: either of the two for the status.
+    "assistant.threads.setStatus": _any("chat:write", "assistant:write"),
+    **dict.fromkeys(
+        ("assistant.threads.setSuggestedPrompts", "assistant.threads.setTitle"), _any("assistant:write")
+    ),
     "bookmarks.list": _any("bookmarks:read"),
     "bots.info": _any("users:read"),
     **dict.fromkeys(
@@ -138,12 +143,15 @@ _FIXED: dict[str, Alternatives] = {
     ),
     **dict.fromkeys(
         (
+            "chat.appendStream",
             "chat.delete",
             "chat.deleteScheduledMessage",
             "chat.meMessage",
             "chat.postEphemeral",
             "chat.postMessage",
             "chat.scheduleMessage",
+            "chat.startStream",
+            "chat.stopStream",
             "chat.update",
         ),
         _any("chat:write"),
@@ -223,12 +231,16 @@ _LIFE = (
     "history_changed",
 )
 
+_OF_CHANNELS_ONLY = ("created", "shared", "unshared")
+
 # Slack, events reference: the scope an app must have to be sent the event.
 SCOPES_OF_EVENT: Final[MappingProxyType[str, Alternatives]] = MappingProxyType(
     {
         **dict.fromkeys(
             (
                 "app_home_opened",
+                "call_rejected",
+                "entity_comments_requested",
                 "app_rate_limited",
                 "app_uninstalled",
                 "grid_migration_finished",
@@ -250,15 +262,24 @@ SCOPES_OF_EVENT: Final[MappingProxyType[str, Alternatives]] = MappingProxyType(
         "channel_unshared": _any("channels:read", "groups:read"),
         "channel_id_changed": _any("channels:read"),
         "channel_history_changed": _any("channels:history", "groups:history", "mpim:history"),
-        **{f"group_{act}": _any("groups:read") for act in _LIFE},
+        **{f"group_{act}": _any("groups:read") for act in _LIFE if act not in _OF_CHANNELS_ONLY},
         "group_close": _any("groups:read"),
         "group_open": _any("groups:read"),
         "group_history_changed": _any("groups:history"),
         **{f"im_{act}": _any("im:read") for act in ("close", "created", "open")},
         "im_history_changed": _any("im:history"),
+        **dict.fromkeys(
+            ("agent_session_stopped", "agent_session_title_changed", "message_stream_stopped"),
+            _any("chat:write"),
+        ),
+        "app_context_changed": _any("assistant:write"),
+        "channel_posting_permissions": _any(*_MESSAGES.values()),
+        "email_domain_changed": _any("team:read"),
+        "user_connection": _any("users:write"),
+        **{f"file_comment_{act}": _any("files:read") for act in ("added", "deleted", "edited")},
         "app_mention": _any("app_mentions:read"),
-        "assistant_thread_context_changed": _any("assistant:write"),
-        "assistant_thread_started": _any("assistant:write"),
+        "assistant_thread_context_changed": _NONE,
+        "assistant_thread_started": _NONE,
         "dnd_updated_user": _any("dnd:read"),
         "emoji_changed": _any("emoji:read"),
         **{

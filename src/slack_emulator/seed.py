@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import deepcopy
+from dataclasses import replace
 
 from slack_emulator.model import Channel, ChannelKind, Json, Message, Person, Team, UserGroup
 from slack_emulator.state import State
@@ -47,9 +49,10 @@ class _Planting:
         self.rooms: dict[str, str] = {}
 
     def people(self) -> None:
-        self.state.keep(TEAM)
+        # Copies: what happens in one workspace must not show in the next.
+        self.state.keep(deepcopy(TEAM))
         for person in PEOPLE:
-            self.state.keep(person)
+            self.state.keep(replace(person))
         oncall = UserGroup("S0ONCALL01", "oncall", "On call", [self.ids["chloe"], self.ids["darius"]])
         oncall.description = "Whoever holds the pager this week"
         self.state.keep(oncall)

@@ -27,6 +27,8 @@ class _Strict(BaseModel):
 class SeedTeam(_Strict):
     name: str = "Workspace"
     domain: str = "workspace"
+    emoji: dict[str, str] = {}
+    """Custom emoji: an image's address, or `alias:` and another emoji's name."""
 
 
 class SeedUser(_Strict):
@@ -36,6 +38,10 @@ class SeedUser(_Strict):
     email: str = ""
     role: Role = "member"
     deleted: bool = False
+    title: str = ""
+    status_text: str = ""
+    status_emoji: str = ""
+    presence: Literal["", "auto", "away"] = ""
 
 
 class SeedMessage(_Strict):
@@ -76,7 +82,7 @@ class SeedFile(_Strict):
     def fill(self, workspace: Workspace) -> None:
         """Put all of it into an empty workspace."""
         state = workspace.state
-        state.keep(Team(state.team.id, self.team.name, self.team.domain))
+        state.keep(Team(state.team.id, self.team.name, self.team.domain, emoji=self.team.emoji))
         people = {user.name: self._person(user) for user in self.users}
         for person in people.values():
             state.keep(person)
@@ -101,7 +107,8 @@ class SeedFile(_Strict):
     def _person(self, user: SeedUser) -> Person:
         email = user.email or f"{user.name}@{self.team.domain}.example"
         real_name = user.real_name or user.name.capitalize()
-        return Person(new_id("U"), user.name, real_name, email, user.role, user.deleted)
+        more = user.model_dump(include={"title", "status_text", "status_emoji", "presence"})
+        return Person(new_id("U"), user.name, real_name, email, user.role, user.deleted, **more)
 
     def _members(self, channel: SeedChannel) -> list[str]:
         if channel.members is not None:

@@ -91,10 +91,12 @@ async def served(workspace: Workspace | Estate, host: str = "127.0.0.1", port: i
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
+    several = workspace.workspaces if isinstance(workspace, Estate) else [workspace]
+    for one in several:
+        one.scheduled.resume()
     try:
         yield workspace.base_url
     finally:
-        several = workspace.workspaces if isinstance(workspace, Estate) else [workspace]
         for one in several:
             await one.hang_up()
         server.leaving.set()

@@ -6,6 +6,7 @@ import unicodedata
 
 from slack_emulator.model import Channel, InstalledApp, Json, Message, Person, UserGroup, View
 from slack_emulator.state import State
+from slack_emulator.text import rich_text_of_mrkdwn
 
 CHANNEL_TYPES = {"public": "channel", "private": "group", "im": "im", "mpim": "mpim"}
 
@@ -24,16 +25,30 @@ def enterprise_of(state: State, person: Person) -> Json | None:
     return {"id": org.id, "name": org.name}
 
 
-def user_json(state: State, person: Person) -> Json:
-    profile: Json = {
+def _profile(state: State, person: Person) -> Json:
+    first, _, last = person.real_name.partition(" ")
+    return {
         "real_name": person.real_name,
         "real_name_normalized": _without_accents(person.real_name),
         "display_name": person.display_name,
         "display_name_normalized": _without_accents(person.display_name),
+        "first_name": first,
+        "last_name": last,
         "title": person.title,
+        "phone": "",
+        "skype": "",
+        "status_text": person.status_text,
+        "status_emoji": person.status_emoji,
+        "status_emoji_display_info": [],
+        "status_expiration": 0,
         "team": person.team_id or state.team.id,
+        **({"api_app_id": person.app_id} if person.app_id else {}),
     }
+
+
+def user_json(state: State, person: Person) -> Json:
     enterprise = enterprise_of(state, person)
+    profile = _profile(state, person)
     if not person.is_bot and (not person.is_foreign or enterprise):
         profile["email"] = person.email
     body: Json = {
@@ -143,9 +158,15 @@ def message_json(state: State, message: Message, *, metadata: bool = False) -> J
         "metadata": message.metadata if metadata else None,
     }
     body |= {key: value for key, value in optional.items() if value}
+    if message.subtype == "assistant_app_thread":
+        body["assistant_app_thread"] = {"title": message.text, "title_blocks": [], "artifacts": []}
     app = next((a for a in state.apps.values() if a.bot_id == message.bot_id), None)
     if app is not None:
         body["bot_profile"] = bot_json(state, app)
+        if not message.blocks and message.subtype in (None, "bot_message", "thread_broadcast"):
+            # Slack makes rich text of an app's text, and shows it wherever the message is read.
+            own_id = {"block_id": f"t{message.ts[-4:]}"}
+            body |= {"blocks": [block | own_id for block in rich_text_of_mrkdwn(message.text)]}
     if message.reactions:
         body["reactions"] = [{"name": n, "users": list(u), "count": len(u)} for n, u in message.reactions]
     if message.thread_ts == message.ts:

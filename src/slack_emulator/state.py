@@ -14,9 +14,11 @@ from slack_emulator.model import (
     Enterprise,
     InstalledApp,
     Json,
+    Kept,
     Message,
     Person,
     Refused,
+    ScheduledMessage,
     StoredFile,
     Team,
     UserGroup,
@@ -46,6 +48,7 @@ class State:
         self.apps: dict[str, InstalledApp] = {}
         self.reads: dict[tuple[str, str], str] = {}
         self.files: dict[str, StoredFile] = {}
+        self.scheduled: dict[str, ScheduledMessage] = {}
         self.page_token = secrets.token_urlsafe(32)
         """Lets a browser in to the pages."""
         self._last_ts = 0
@@ -54,16 +57,14 @@ class State:
 
     # saving
 
-    def keep(self, thing: Team | Person | Channel | Message | UserGroup | InstalledApp | StoredFile) -> None:
+    def keep(self, thing: Kept) -> None:
         """Remember a new or changed object. Ephemeral messages are remembered but never saved."""
         kind, key = self._place(thing)
         if self._store is None or (isinstance(thing, Message) and thing.ephemeral_to is not None):
             return
         self._store.save(kind, key, written(thing))
 
-    def _place(
-        self, thing: Team | Person | Channel | Message | UserGroup | InstalledApp | StoredFile
-    ) -> tuple[str, str]:
+    def _place(self, thing: Kept) -> tuple[str, str]:
         match thing:
             case Team():
                 self.team = thing
@@ -87,6 +88,9 @@ class State:
             case StoredFile():
                 self.files[thing.id] = thing
                 return "files", thing.id
+            case ScheduledMessage():
+                self.scheduled[thing.id] = thing
+                return "scheduled", thing.id
 
     def forget(self, message: Message) -> None:
         self.messages[message.channel].pop(message.ts, None)
@@ -97,6 +101,11 @@ class State:
         self.files.pop(file.id, None)
         if self._store is not None:
             self._store.remove("files", file.id)
+
+    def drop_scheduled(self, scheduled: ScheduledMessage) -> None:
+        self.scheduled.pop(scheduled.id, None)
+        if self._store is not None:
+            self._store.remove("scheduled", scheduled.id)
 
     def part_with(self, app_id: str) -> None:
         """Forget an app."""
@@ -116,6 +125,7 @@ class State:
         self.channels = {key: Channel(**body) for key, body in store.load("channels")}
         self.groups = {key: UserGroup(**body) for key, body in store.load("groups")}
         self.files = {key: StoredFile(**body) for key, body in store.load("files")}
+        self.scheduled = {key: ScheduledMessage(**body) for key, body in store.load("scheduled")}
         for key, body in store.load("apps"):
             self.apps[key] = InstalledApp(**(body | {"manifest": Manifest.from_dict(body["manifest"])}))
         for key, body in store.load("reads"):
@@ -179,7 +189,7 @@ def _micros(ts: str) -> int:
     return int(seconds) * 1_000_000 + int(rest.ljust(6, "0") or 0)
 
 
-def written(thing: Team | Person | Channel | Message | UserGroup | InstalledApp | StoredFile) -> Json:
+def written(thing: Kept) -> Json:
     """An object as the store keeps it; an app's manifest as it was declared."""
     if isinstance(thing, InstalledApp):
         rest = {f.name: getattr(thing, f.name) for f in fields(thing)}

@@ -11,7 +11,18 @@ import sqlite_utils
 
 from slack_emulator.model import Json
 
-KINDS = ("team", "people", "channels", "messages", "groups", "apps", "reads", "files", "tokens")
+KINDS = (
+    "team",
+    "people",
+    "channels",
+    "messages",
+    "groups",
+    "apps",
+    "reads",
+    "files",
+    "scheduled",
+    "tokens",
+)
 
 
 class Store:

@@ -17,6 +17,7 @@ from slack_emulator.model import InstalledApp, Json, Message, Outcome, Request, 
 from slack_emulator.seed import seed
 from slack_emulator.seed_file import SeedFile
 from slack_emulator.server import served
+from slack_emulator.store import Store
 from slack_emulator.text import rich_text_of
 from slack_emulator.workspace import Workspace
 
@@ -160,9 +161,61 @@ class User:
         assert view is not None
         return Modal(self, view.id)
 
+    async def assistant(self, viewing: str | None = None) -> AssistantChat:
+        """Begin a chat with the app's assistant, beside a channel that this user looks at."""
+        where = None if viewing is None else self.slack.channel_id(viewing)
+        opened = _done(await self.slack.workspace.open_assistant(self.id, self.slack.app.app_id, where))
+        return AssistantChat(self, opened.channel or "", opened.ts or "")
+
     def messages(self, channel: str) -> list[Message]:
         """What this user sees at the top level of a channel, their own ephemerals included."""
         return self.slack.workspace.history(self.slack.channel_id(channel), self.id)
+
+
+@dataclass
+class AssistantChat:
+    """A thread with an app's assistant as its user sees it."""
+
+    user: User
+    channel: str
+    ts: str
+
+    @property
+    def title(self) -> str:
+        return self.user.slack.workspace.message(self.channel, self.ts).text
+
+    @property
+    def status(self) -> str:
+        """What the app says that it is doing, "is thinking..." say; "" if it says nothing."""
+        return self.user.slack.workspace.assistant_threads.status(self.channel, self.ts)
+
+    @property
+    def prompts(self) -> dict[str, str]:
+        """The suggested prompts: their titles, and what picking one says."""
+        thread = self.user.slack.workspace.assistant_threads.find(self.channel, self.ts)
+        return {} if thread is None else {one["title"]: one["message"] for one in thread.prompts}
+
+    @property
+    def messages(self) -> list[Message]:
+        """The messages in the chat, oldest first, without the root that Slack itself makes."""
+        return self.user.slack.workspace.replies(self.channel, self.ts, self.user.id)[1:]
+
+    async def say(self, text: str) -> Message:
+        return await self.user.say(
+            text, self.channel, self.user.slack.workspace.message(self.channel, self.ts)
+        )
+
+    async def pick(self, title: str) -> Message:
+        """Press a suggested prompt, which says its message."""
+        if title not in self.prompts:
+            raise ActionFailed(f"There is no prompt {title!r} here; there is {list(self.prompts)}.")
+        return await self.say(self.prompts[title])
+
+    async def view(self, channel: str) -> None:
+        """Look at another channel while the chat stays open."""
+        where = self.user.slack.channel_id(channel)
+        workspace = self.user.slack.workspace
+        _done(await workspace.view_beside_assistant(self.user.id, self.channel, self.ts, where))
 
 
 @dataclass
@@ -266,16 +319,20 @@ async def running_slack(
     *,
     seed_file: Path | None = None,
     clock: TurnableClock | None = None,
+    store: Store | None = None,
     port: int = 0,
 ) -> AsyncIterator[Slack]:
     """A workspace on a free port, in the running event loop, with an app installed; closed at the end.
 
     Without a seed file it is the sample workspace: ana (owner), ben (admin), chloe, darius, priya, gus
     (guest) and tom (deactivated) in the channels general, alerts, incidents, haulpartner and leads.
+    With a store, what it keeps is there again.
     """
     clock = clock or TurnableClock()
-    workspace = Workspace(clock=clock)
-    if seed_file is None:
+    workspace = Workspace(store=store, clock=clock)
+    if workspace.people():
+        pass
+    elif seed_file is None:
         seed(workspace)
     else:
         SeedFile.read(seed_file).fill(workspace)

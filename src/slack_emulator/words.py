@@ -26,6 +26,7 @@ REFUSALS = {
     "cant_archive_general": "This channel can't be archived.",
     "shortcut_on_ephemeral": "Shortcuts are not offered on messages that only you can see.",
     "message_not_found": "This message doesn't exist any more.",
+    "no_assistant_view": "This app has no assistant view.",
     "invalid_value": "That can't be chosen here.",
     "view_not_found": "This view is not open any more.",
     "missing_fields": "Please correct the fields below.",

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +134,16 @@ def test_a_seed_file_fills_a_workspace(tmp_path: Path) -> None:
 def test_a_mistake_in_a_seed_file_is_named(tmp_path: Path, wrong: str, says: str) -> None:
     with pytest.raises(SeedFileError, match=re.escape(says)):
         SeedFile.read(written(tmp_path, "seed.yml", wrong))
+
+
+def test_events_that_are_never_sent_are_a_note_that_fails_nothing(tmp_path: Path) -> None:
+    declared = deepcopy(MANIFEST)
+    declared["settings"]["event_subscriptions"] = {"bot_events": ["team_join"]}
+    checked = run("check", written(tmp_path, "manifest.json", declared))
+    assert (checked.exit_code, checked.output) == (0, "[NOTE] slack_emulator never sends: team_join\n")
+
+
+def test_the_tables_of_what_is_there_are_printed() -> None:
+    printed = run("coverage").output
+    assert "`chat`" in printed
+    assert "answered as not there" in printed

@@ -150,3 +150,13 @@ async def test_an_app_lists_the_conversations_of_a_person(
 ) -> None:
     found = await client.users_conversations(user=slack.person("ben"), types="public_channel,private_channel")
     assert [c["name"] for c in found["channels"]] == ["general", "alerts", "incidents"]
+
+
+async def test_an_app_moves_its_read_cursor(slack: RunningWorkspace, client: AsyncWebClient) -> None:
+    general = slack.channel("general")
+    last = slack.workspace.history(general, slack.person("ana"))[-1].ts
+    assert await error_of(client.conversations_mark(channel=general, ts=last)) == "not_in_channel"
+    await client.conversations_join(channel=general)
+    await client.conversations_mark(channel=general, ts=last)
+    assert (await client.conversations_info(channel=general))["channel"]["last_read"] == last
+    assert await error_of(client.conversations_mark(channel=general, ts="soon")) == "invalid_timestamp"

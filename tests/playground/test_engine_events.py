@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from copy import deepcopy
 from typing import Any
 
 from fakes.bolt import bolt_app, connected
-from fakes.manifests import manifest
+from fakes.manifests import DECLARED, manifest
 from fakes.slack import RunningWorkspace, running_workspace
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.socket_mode.websockets import SocketModeClient
 from slack_sdk.web.async_client import AsyncWebClient
+
+from slack_emulator.manifest import Manifest
 
 
 async def join_general(slack: RunningWorkspace) -> str:
@@ -141,3 +144,25 @@ async def test_a_direct_message_to_the_app_is_heard(slack: RunningWorkspace) -> 
     (heard, *_) = await slack.workspace.heard("event.message")
     assert heard.args["event"]["channel_type"] == "im"
     assert heard.args["event"]["channel"] == direct
+
+
+async def test_an_app_hears_that_its_bot_was_removed_from_a_channel() -> None:
+    declared = deepcopy(DECLARED)
+    declared["settings"]["event_subscriptions"]["bot_events"].append("channel_left")
+    async with running_workspace(Manifest.from_dict(declared)) as slack:
+        await slack.workspace.invite(slack.person("ana"), slack.channel("alerts"), slack.app.bot_user_id)
+        await slack.workspace.kick(slack.person("ana"), slack.channel("alerts"), slack.app.bot_user_id)
+        heard = (await slack.workspace.heard("event.channel_left"))[0]
+    assert heard.args["event"]["channel"] == slack.channel("alerts")
+
+
+async def test_an_app_hears_of_a_file_that_is_shared() -> None:
+    declared = deepcopy(DECLARED)
+    declared["settings"]["event_subscriptions"]["bot_events"].append("file_shared")
+    async with running_workspace(Manifest.from_dict(declared)) as slack:
+        client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
+        general = await join_general(slack)
+        shared = await client.files_upload_v2(content="a,b", filename="a.csv", channel=general)
+        heard = (await slack.workspace.heard("event.file_shared"))[0]
+    event = heard.args["event"]
+    assert (event["file_id"], event["channel_id"]) == (shared["files"][0]["id"], general)

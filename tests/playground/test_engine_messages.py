@@ -224,3 +224,45 @@ async def test_a_page_hears_of_every_change(slack: RunningWorkspace) -> None:
         await slack.workspace.react(slack.person("ben"), general, said.ts or "", "wave")
         kinds = [(await anext(changes)).kind for _ in range(2)]
     assert kinds == ["message", "reaction"]
+
+
+async def test_a_me_message_is_what_somebody_does(slack: RunningWorkspace, client: AsyncWebClient) -> None:
+    general = slack.channel("general")
+    await client.conversations_join(channel=general)
+    ts = (await client.chat_meMessage(channel=general, text="rings the bell"))["ts"]
+    posted = slack.workspace.message(general, ts)
+    assert (posted.subtype, posted.text) == ("me_message", "rings the bell")
+    assert await error_of(client.chat_meMessage(channel=general, text="")) == "no_text"
+
+
+async def test_the_reactions_of_a_user_are_listed_one_each(
+    slack: RunningWorkspace, client: AsyncWebClient
+) -> None:
+    general = slack.channel("general")
+    await client.conversations_join(channel=general)
+    ts = (await client.chat_postMessage(channel=general, text="Lunch?"))["ts"]
+    for emoji in ("taco", "pizza"):
+        await client.reactions_add(channel=general, timestamp=ts, name=emoji)
+    listed = await client.reactions_list()
+    assert [(i["type"], i["channel"], i["message"]["ts"]) for i in listed["items"]] == [
+        ("message", general, ts)
+    ] * 2
+    assert listed["paging"] == {"count": 100, "total": 2, "page": 1, "pages": 1}
+    page = await client.reactions_list(limit=1)
+    assert len(page["items"]) == 1
+    rest = await client.reactions_list(limit=1, cursor=page["response_metadata"]["next_cursor"])
+    assert len(rest["items"]) == 1
+    assert (await client.reactions_list(user=slack.person("tom")))["items"] == []
+    assert await error_of(client.reactions_list(user="U1")) == "user_not_found"
+
+
+async def test_the_text_of_an_app_is_read_as_rich_text_too(
+    slack: RunningWorkspace, client: AsyncWebClient
+) -> None:
+    general = slack.channel("general")
+    await client.conversations_join(channel=general)
+    posted = await client.chat_postMessage(channel=general, text="*Hi*")
+    (block,) = posted["message"]["blocks"]
+    assert block["type"] == "rich_text"
+    edited = await client.chat_update(channel=general, ts=posted["ts"], text="Ho")
+    assert edited["message"]["blocks"][0]["elements"][0]["elements"] == [{"type": "text", "text": "Ho"}]

@@ -38,6 +38,38 @@ async def test_people_are_found_by_id_and_address(slack: RunningWorkspace, clien
     assert {"ana", "tom", "gus", "pager"} <= {person["name"] for person in everyone}
 
 
+async def test_a_profile_has_names_and_status(slack: RunningWorkspace, client: AsyncWebClient) -> None:
+    ana = slack.workspace.person_by_name("ana")
+    ana.status_text, ana.status_emoji = "On call", ":pager:"
+    profile = (await client.users_profile_get(user=ana.id))["profile"]
+    assert (profile["first_name"], profile["last_name"]) == ("Ana", "Ferreira")
+    assert (profile["status_text"], profile["status_emoji"]) == ("On call", ":pager:")
+    assert profile["email"] == "ana@lumen.example"
+    assert (await client.users_profile_get())["profile"]["real_name"] == "Pager"
+    assert await error_of(client.users_profile_get(user="U1")) == "user_not_found"
+
+
+async def test_presence_is_what_was_set_by_hand_or_found(
+    slack: RunningWorkspace, client: AsyncWebClient
+) -> None:
+    ana = slack.workspace.person_by_name("ana")
+    assert (await client.users_getPresence(user=ana.id)).data == {"ok": True, "presence": "active"}
+    ana.presence = "away"
+    assert (await client.users_getPresence(user=ana.id))["presence"] == "away"
+    itself = await client.users_getPresence(user=slack.app.bot_user_id)
+    assert (itself["presence"], itself["manual_away"]) == ("active", False)
+    await client.users_setPresence(presence="away")
+    assert (await client.api_call("users.getPresence"))["manual_away"] is True
+    assert await error_of(client.users_setPresence(presence="asleep")) == "invalid_presence"
+
+
+async def test_custom_emoji_are_listed(slack: RunningWorkspace, client: AsyncWebClient) -> None:
+    slack.workspace.state.team.emoji = {"ship": "https://a.example/ship.png", "boat": "alias:ship"}
+    listed = (await client.emoji_list())["emoji"]
+    assert listed == {"ship": "https://a.example/ship.png", "boat": "alias:ship"}
+    assert await error_of(client.emoji_list(include_categories=True)) == "not_in_emulator"
+
+
 async def test_user_groups_and_their_members(slack: RunningWorkspace, client: AsyncWebClient) -> None:
     (group,) = (await client.usergroups_list(include_users=True))["usergroups"]
     assert (group["handle"], group["user_count"]) == ("oncall", 2)

@@ -13,6 +13,12 @@ _NAME = re.compile(r"(?<![\w@#])[@#][^\W_][\w.-]*[\w]|(?<![\w@#])[@#][^\W_]")
 _FENCE = re.compile(r"(```.+?```)", re.DOTALL)
 _STYLED: dict[str, str] = {"bold": "bold", "italic": "italic", "strike": "strike"}
 _MENTIONS = {"U": "user", "W": "user", "S": "usergroup", "C": "channel", "G": "channel", "D": "channel"}
+_POINTING = {
+    "person": ("user", "user_id"),
+    "group": ("usergroup", "usergroup_id"),
+    "channel": ("channel", "channel_id"),
+    "broadcast": ("broadcast", "range"),
+}
 _BROADCASTS = ("here", "channel", "everyone")
 _MARKS = (("strike", "~"), ("italic", "_"), ("bold", "*"))
 
@@ -33,6 +39,46 @@ def rich_text_of(text: str, names: Mapping[str, str] | None = None) -> list[dict
         else:
             parts += _parts(chunk.strip("\n"), names or {})
     return [{"type": "rich_text", "elements": parts}] if parts else []
+
+
+def rich_text_of_mrkdwn(text: str) -> list[dict[str, object]]:
+    """The blocks that Slack makes of an app's text: one rich_text block, none for a blank text."""
+    if not text.strip():
+        return []
+    parts: list[Element] = []
+    section: list[Element] = []
+    for span in parse_mrkdwn(text):
+        if span.kind not in ("pre", "quote"):
+            section += _of_mrkdwn(span, ())
+            continue
+        if section:
+            parts.append({"type": "rich_text_section", "elements": _joined(section)})
+            section = []
+        if span.kind == "pre":
+            parts.append(_preformatted(span.text))
+        else:
+            quoted = [element for child in span.children for element in _of_mrkdwn(child, ())]
+            parts.append({"type": "rich_text_quote", "elements": _joined(quoted)})
+    if section:
+        parts.append({"type": "rich_text_section", "elements": _joined(section)})
+    return [{"type": "rich_text", "elements": parts}]
+
+
+def _of_mrkdwn(span: Span, styles: tuple[str, ...]) -> list[Element]:
+    if span.kind in _STYLED:
+        inner = (*styles, _STYLED[span.kind])
+        return [element for child in span.children for element in _of_mrkdwn(child, inner)]
+    if span.kind in _POINTING:
+        kind, field = _POINTING[span.kind]
+        return [_styled({"type": kind, field: span.target}, styles)]
+    if span.kind == "link" and span.text != span.target:
+        return [_styled({"type": "link", "url": span.target, "text": span.text}, styles)]
+    if span.kind == "date":
+        date: Element = {"type": "date", "timestamp": span.ts, "format": span.form, "fallback": span.text}
+        return [_styled(date | ({"url": span.target} if span.target else {}), styles)]
+    if span.kind == "text":
+        return [_styled({"type": "text", "text": span.text}, styles)]
+    return _of_span(span, {}, styles)
 
 
 def _preformatted(words: str) -> Element:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from slack_emulator.workspace import Workspace
 
 
+NOT_IN_EMULATOR = "not_in_emulator"
+"""Our own error, which Slack never gives: it has this, and the emulator has not."""
+
+
 def _decoded(value: object) -> object:
     """Structured arguments come as JSON text in a form or a query, as themselves in a JSON body."""
     return json.loads(value) if isinstance(value, str) else value
@@ -28,6 +32,7 @@ def _listed(value: object) -> object:
 
 Blocks = Annotated[list[Any], BeforeValidator(_decoded)]
 Object = Annotated[dict[str, Any], BeforeValidator(_decoded)]
+Texts = Annotated[list[str], BeforeValidator(_decoded)]
 Names = Annotated[list[str], BeforeValidator(_listed)]
 
 

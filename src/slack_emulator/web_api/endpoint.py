@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,9 +16,12 @@ from slack_emulator.faults import Fault
 from slack_emulator.model import InstalledApp, Json, Refused, Request
 from slack_emulator.scopes import needed_scopes
 from slack_emulator.web_api import METHODS
-from slack_emulator.web_api.calls import Arguments, Call, Method
+from slack_emulator.web_api.calls import NOT_IN_EMULATOR, Arguments, Call, Method
 from slack_emulator.web_api.oauth import OPEN_METHODS, with_basic
+from slack_emulator.web_api.slack_methods import SLACK_METHODS
 from slack_emulator.workspace import Workspace
+
+LOG = logging.getLogger(__name__)
 
 
 async def answer(estate: Estate, request: HttpRequest) -> Response:
@@ -78,7 +82,7 @@ def _body(
     try:
         method = METHODS.get(name)
         if method is None:
-            raise Refused("unknown_method", req_method=name)
+            raise _lacking(workspace, name)
         if name == "api.test" and not token:
             return {"ok": True, "args": entry.args}
         app = _require_app(app, token)
@@ -93,6 +97,20 @@ def _body(
         return {"ok": True, **method.call(Call(workspace, app), arguments)}
     except Refused as no:
         return refused_body(no)
+
+
+def _lacking(workspace: Workspace, name: str) -> Refused:
+    """A method that Slack has and that is not here is refused in words of our own, and logged once.
+
+    With HTTP 200: Slack's SDK for JavaScript calls again, for half an hour, after any other status.
+    """
+    if name not in SLACK_METHODS:
+        return Refused("unknown_method", req_method=name)
+    words = f"slack_emulator does not have Slack's method {name}: see the table in its README"
+    if name not in workspace.lacking:
+        workspace.lacking.add(name)
+        LOG.warning("%s.", words)
+    return Refused(NOT_IN_EMULATOR, f"[ERROR] {words}", req_method=name)
 
 
 def _open_body(estate: Estate, name: str, token: str, request: HttpRequest, given: Json) -> Json:

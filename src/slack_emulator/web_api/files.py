@@ -57,6 +57,9 @@ def complete(call: Call, given: Completion) -> Json:
         draft = app_message(call.app, text=given.initial_comment or "", files=shown)
         draft.thread_ts = given.thread_ts
         call.workspace.messages.post(channel, draft)
+        for file in files:
+            event = {"type": "file_shared", "file_id": file.id, "user_id": call.bot, "file": {"id": file.id}}
+            call.workspace.events.emit(event | {"channel_id": channel.id}, channel=channel)
     return {"files": shown}
 
 

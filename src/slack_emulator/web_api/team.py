@@ -8,7 +8,7 @@ from pydantic import Field
 
 from slack_emulator.blocks import block_errors, message_refusal, view_errors
 from slack_emulator.model import Json, Refused
-from slack_emulator.web_api.calls import Arguments, Blocks, Call, Method, NoArguments, Object
+from slack_emulator.web_api.calls import NOT_IN_EMULATOR, Arguments, Blocks, Call, Method, NoArguments, Object
 
 
 class ApiTest(Arguments):
@@ -20,6 +20,10 @@ class Validation(Arguments):
     blocks: Blocks | None = None
     view: Object | None = None
     message: Object | None = None
+
+
+class EmojiList(Arguments):
+    include_categories: bool = False
 
 
 class Files(Arguments):
@@ -60,6 +64,14 @@ def about_team(call: Call, given: NoArguments) -> Json:
     team = call.workspace.state.team
     url = f"{call.workspace.base_url}/"
     return {"team": {"id": team.id, "name": team.name, "domain": team.domain, "url": url, "icon": {}}}
+
+
+def emoji(call: Call, given: EmojiList) -> Json:
+    """Slack, emoji.list: the custom ones of the workspace."""
+    if given.include_categories:
+        raise Refused(NOT_IN_EMULATOR, "[ERROR] slack_emulator has no list of Unicode's emoji categories")
+    state = call.workspace.state
+    return {"emoji": dict(state.team.emoji), "cache_ts": f"{state.now():.6f}"}
 
 
 def open_connection(call: Call, given: NoArguments) -> Json:
@@ -123,6 +135,7 @@ METHODS: dict[str, Method[Any]] = {
     "auth.revoke": Method(NoArguments, revoke),
     "auth.test": Method(NoArguments, auth_test),
     "api.test": Method(ApiTest, api_test),
+    "emoji.list": Method(EmojiList, emoji),
     "team.info": Method(NoArguments, about_team),
     "apps.connections.open": Method(NoArguments, open_connection),
     "blocks.validate": Method(Validation, validate_blocks),

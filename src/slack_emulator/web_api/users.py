@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from slack_emulator.model import Json, Refused
+from slack_emulator.model import Json, Person, Refused
 from slack_emulator.shapes import bot_json, group_json, user_json
 from slack_emulator.web_api.calls import Arguments, Call, Method, page_of
 from slack_emulator.web_api.conversations import KINDS, Listing, kinds_listed
@@ -12,6 +12,19 @@ from slack_emulator.web_api.conversations import KINDS, Listing, kinds_listed
 
 class OnePerson(Arguments):
     user: str
+
+
+class Profile(Arguments):
+    user: str | None = None
+    include_labels: bool = False
+
+
+class PresenceOf(Arguments):
+    user: str | None = None
+
+
+class SetPresence(Arguments):
+    presence: str
 
 
 class ByEmail(Arguments):
@@ -52,6 +65,45 @@ def _person(call: Call, user: str) -> Json:
     if "users:read.email" not in call.app.manifest.bot_scopes:
         body["profile"].pop("email", None)
     return body
+
+
+def profile(call: Call, given: Profile) -> Json:
+    """Slack, users.profile.get; there are no custom fields in a workspace here."""
+    return {"profile": _person(call, given.user or call.bot)["profile"] | {"fields": {}}}
+
+
+def presence(call: Call, given: PresenceOf) -> Json:
+    """Slack, users.getPresence: of oneself with how it was found."""
+    person = call.workspace.state.person(given.user or call.bot)
+    active = _is_active(call, person)
+    found = {"presence": "active" if active else "away"}
+    if person.id != call.bot:
+        return found
+    connections = call.workspace.sockets.count(call.app.app_id)
+    return found | {
+        "online": active,
+        "auto_away": False,
+        "manual_away": person.presence == "away",
+        "connection_count": connections,
+        "last_activity": int(call.workspace.state.now()),
+    }
+
+
+def _is_active(call: Call, person: Person) -> bool:
+    """Slack, user presence: a bot is active if its manifest has it always online, or if it said so itself."""
+    if person.deleted or person.presence == "away":
+        return False
+    app = call.workspace.state.apps.get(person.app_id or "")
+    return app is None or app.manifest.always_online or person.presence == "auto"
+
+
+def set_presence(call: Call, given: SetPresence) -> Json:
+    if given.presence not in ("auto", "away"):
+        raise Refused("invalid_presence")
+    bot = call.workspace.state.person(call.bot)
+    bot.presence = "away" if given.presence == "away" else "auto"
+    call.workspace.state.keep(bot)
+    return {}
 
 
 def by_email(call: Call, given: ByEmail) -> Json:
@@ -114,6 +166,9 @@ def one_bot(call: Call, given: OneBot) -> Json:
 
 METHODS: dict[str, Method[Any]] = {
     "users.info": Method(OnePerson, one_person),
+    "users.profile.get": Method(Profile, profile),
+    "users.getPresence": Method(PresenceOf, presence),
+    "users.setPresence": Method(SetPresence, set_presence),
     "users.lookupByEmail": Method(ByEmail, by_email),
     "users.list": Method(People, people),
     "users.conversations": Method(ConversationsOf, conversations_of, kinds_listed),

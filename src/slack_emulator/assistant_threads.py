@@ -1,0 +1,138 @@
+"""Assistant threads: chats with an app that has an assistant view, and what the app shows beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from slack_emulator.conversations import Conversations
+from slack_emulator.events import Events
+from slack_emulator.messages import Messages, app_message
+from slack_emulator.model import Change, Channel, InstalledApp, Json, Message, Refused
+from slack_emulator.state import State
+
+ASSISTANT_THREAD = "assistant_app_thread"
+"""Slack, message subtypes: the root message of an assistant thread."""
+UNTITLED = "New Assistant Thread"
+STATUS_SECONDS = 120.0
+"""Slack, assistant.threads.setStatus: gone after two minutes without a message."""
+MOST_PROMPTS = 4
+
+
+@dataclass
+class AssistantThread:
+    """What is shown of a thread beside its messages; `title` is its root message's text."""
+
+    channel: str
+    ts: str
+    context: Json = field(default_factory=dict)
+    prompts: list[Json] = field(default_factory=list)
+    prompts_title: str = ""
+    status: str = ""
+    loading_messages: list[str] = field(default_factory=list)
+    status_until: float = 0.0
+
+
+class AssistantThreads:
+    def __init__(
+        self, state: State, events: Events, messages: Messages, conversations: Conversations
+    ) -> None:
+        self._state = state
+        self._events = events
+        self._messages = messages
+        self._conversations = conversations
+        self._threads: dict[tuple[str, str], AssistantThread] = {}
+
+    # people
+
+    def start(self, user: str, app: InstalledApp, viewing: str | None) -> AssistantThread:
+        """Open a new chat with the app, seen beside the channel that the user is looking at."""
+        if not app.manifest.assistant_view:
+            raise Refused("no_assistant_view")
+        direct = self._conversations.open_direct(user, [app.bot_user_id])
+        root = app_message(app, text=UNTITLED)
+        root.subtype = ASSISTANT_THREAD
+        self._messages.post(direct, root)
+        self._messages.revise(root, {"thread_ts": root.ts}, told=False)
+        thread = AssistantThread(direct.id, root.ts, self._context(viewing))
+        self._threads[(direct.id, root.ts)] = thread
+        self._tell("assistant_thread_started", user, app, thread)
+        return thread
+
+    def look_at(self, user: str, app: InstalledApp, thread: AssistantThread, viewing: str) -> None:
+        """The user goes to another channel while the chat stays open beside it."""
+        thread.context = self._context(viewing)
+        self._tell("assistant_thread_context_changed", user, app, thread)
+
+    def _context(self, viewing: str | None) -> Json:
+        if viewing is None:
+            return {}
+        where = {"channel_id": self._state.channel(viewing).id, "team_id": self._state.team.id}
+        org = self._state.org
+        return where if org is None else where | {"enterprise_id": org.id}
+
+    def _tell(self, kind: str, user: str, app: InstalledApp, thread: AssistantThread) -> None:
+        about = {
+            "user_id": user,
+            "context": thread.context,
+            "channel_id": thread.channel,
+            "thread_ts": thread.ts,
+        }
+        self._events.emit({"type": kind, "assistant_thread": about}, only=app)
+
+    # apps
+
+    def set_status(self, channel: Channel, ts: str, status: str, loading_messages: list[str]) -> None:
+        """Show what the app is doing, in any thread; an empty status shows nothing."""
+        self._root(channel, ts)
+        thread = self._threads.setdefault((channel.id, ts), AssistantThread(channel.id, ts))
+        thread.status, thread.loading_messages = status, loading_messages
+        thread.status_until = self._state.now() + STATUS_SECONDS
+        self._redraw(thread)
+
+    def set_title(self, channel: Channel, ts: str, title: str) -> None:
+        root = self._assistant_root(channel, ts)
+        self._messages.revise(root, {"text": title})
+
+    def set_prompts(self, channel: Channel, ts: str | None, prompts: list[Json], title: str) -> None:
+        """Suggest what the user may ask, in place of what was suggested before."""
+        if ts is None:
+            roots = [m for m in self._state.lasting(channel.id) if m.subtype == ASSISTANT_THREAD]
+            if not roots:
+                raise Refused("message_not_found")
+            ts = roots[-1].ts
+        self._assistant_root(channel, ts)
+        thread = self._threads.setdefault((channel.id, ts), AssistantThread(channel.id, ts))
+        thread.prompts, thread.prompts_title = prompts, title
+        self._redraw(thread)
+
+    def _root(self, channel: Channel, ts: str) -> Message:
+        try:
+            return self._state.message(channel.id, ts)
+        except Refused:
+            raise Refused("invalid_thread_ts", detail="Thread not found") from None
+
+    def _assistant_root(self, channel: Channel, ts: str) -> Message:
+        root = self._root(channel, ts)
+        if root.subtype != ASSISTANT_THREAD:
+            raise Refused("invalid_thread_ts", detail="Thread not found")
+        return root
+
+    def _redraw(self, thread: AssistantThread) -> None:
+        self._state.feed.announce(Change("message_changed", thread.channel, None, thread.ts))
+
+    # what is shown
+
+    def heed(self, channel: Channel, message: Message) -> None:
+        """Take the app's status away: it has posted a message in the thread."""
+        thread = self._threads.get((channel.id, message.thread_ts or ""))
+        if thread is not None and message.bot_id is not None:
+            thread.status = ""
+
+    def find(self, channel: str, ts: str) -> AssistantThread | None:
+        return self._threads.get((channel, ts))
+
+    def status(self, channel: str, ts: str) -> str:
+        """Returns what the app shows that it is doing in this thread; "" if it is nothing."""
+        thread = self._threads.get((channel, ts))
+        shown = thread is not None and self._state.now() < thread.status_until
+        return thread.status if thread is not None and shown else ""
