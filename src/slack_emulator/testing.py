@@ -14,6 +14,7 @@ from slack_emulator.elements import MANY, STATE_FIELDS, elements_of
 from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
 from slack_emulator.model import InstalledApp, Json, Message, Outcome, Request, View
+from slack_emulator.page import Authentication
 from slack_emulator.seed import seed
 from slack_emulator.seed_file import SeedFile
 from slack_emulator.server import served
@@ -45,6 +46,11 @@ class Slack:
         return f"{self.url}/api/"
 
     @property
+    def address(self) -> str:
+        """The address that lets a browser in to the workspace's pages."""
+        return Authentication(self.workspace.state.page_token).address(self.url)
+
+    @property
     def bot_token(self) -> str:
         return self.app.bot_token
 
@@ -58,7 +64,11 @@ class Slack:
 
     def user(self, name: str) -> User:
         """The user with this handle. Raises Refused with `user_not_found`."""
-        return User(self, self.workspace.person_by_name(name).id)
+        return User(self, self.user_id(name))
+
+    def user_id(self, name: str) -> str:
+        """The id of the user with this handle. Raises Refused with `user_not_found`."""
+        return self.workspace.person_by_name(name).id
 
     def messages(self, channel: str) -> list[Message]:
         """Every message of a channel by name, replies included, oldest first; without ephemerals."""
@@ -320,22 +330,21 @@ async def running_slack(
     seed_file: Path | None = None,
     clock: TurnableClock | None = None,
     store: Store | None = None,
+    advice: str = "",
     port: int = 0,
 ) -> AsyncIterator[Slack]:
     """A workspace on a free port, in the running event loop, with an app installed; closed at the end.
 
     Without a seed file it is the sample workspace: ana (owner), ben (admin), chloe, darius, priya, gus
     (guest) and tom (deactivated) in the channels general, alerts, incidents, haulpartner and leads.
-    With a store, what it keeps is there again.
+    With a store, what it keeps is there again; `advice` is a line in it that newcomers read.
     """
     clock = clock or TurnableClock()
     workspace = Workspace(store=store, clock=clock)
-    if workspace.people():
-        pass
-    elif seed_file is None:
-        seed(workspace)
-    else:
+    if seed_file is not None and not workspace.people():
         SeedFile.read(seed_file).fill(workspace)
+    elif not workspace.people():
+        seed(workspace, advice=advice)
     app = workspace.install(manifest)
     async with served(workspace, port=port) as url:
         yield Slack(workspace, app, url, clock)

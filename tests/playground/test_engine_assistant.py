@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from copy import deepcopy
 from typing import Any
 
+import httpx
 import pytest
 from fakes.manifests import DECLARED
 from fakes.refusals import error_of
@@ -153,3 +154,21 @@ async def test_prompts_without_a_thread_go_to_the_latest_chat(slack: Slack, clie
         "assistant.threads.setSuggestedPrompts", json={"channel_id": latest.channel, "prompts": prompts}
     )
     assert latest.prompts == {"Again": "Once more"}
+
+
+async def test_on_the_page_a_chat_shows_status_and_prompts(slack: Slack, client: AsyncWebClient) -> None:
+    async with httpx.AsyncClient(base_url=slack.url, trust_env=False, follow_redirects=True) as browser:
+        await browser.get(slack.address)
+        origin = {"origin": slack.url}
+        assert "New chat" in (await browser.get(f"/home/{slack.app.app_id}/about")).text
+        begun = await browser.post(f"/home/{slack.app.app_id}/chat", headers=origin)
+        place = begun.headers["hx-redirect"]
+        _, _, channel, _, ts = place.split("/")
+        given = {"channel_id": channel, "thread_ts": ts}
+        await client.assistant_threads_setStatus(**given, status="is thinking...")
+        await client.assistant_threads_setSuggestedPrompts(
+            **given, prompts=[{"title": "What burns?", "message": "Tell me"}]
+        )
+        shown = (await browser.get(place)).text
+    assert "The app is thinking..." in shown
+    assert "What burns?" in shown

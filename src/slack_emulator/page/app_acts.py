@@ -41,6 +41,12 @@ class AppActs:
         callback_id = str(form.get("callback_id", ""))
         return self._desk.done(request, await self._workspace.global_shortcut(person, callback_id))
 
+    async def open_assistant(self, request: Request) -> Response:
+        """Begin a chat with an app's assistant, and go there."""
+        person = self._desk.acting(request)
+        opened = await self._workspace.open_assistant(person, request.path_params["app"])
+        return self._desk.done(request, opened, f"/client/{opened.channel}/thread/{opened.ts}")
+
     # buttons and selects
 
     async def press_in_message(self, request: Request) -> Response:

@@ -17,7 +17,7 @@ from slack_emulator.text import broadcasts, parse_mrkdwn, plain_of
 
 Json = dict[str, Any]
 GROUPED_SECONDS = 300
-_SYSTEM = re.compile(r"(channel|group)_\w+")
+_SYSTEM = re.compile(r"(channel|group)_\w+|me_message")
 _LEADING_MENTION = re.compile(r"^<@\w+> ")
 
 

@@ -211,7 +211,19 @@ class Drawing:
         thread = self.workspace.replies(self._here().id, ts, self.viewer)
         parent = cards.card(thread[0], threads=False) if thread and thread[0].ts == ts else None
         replies = cards.listed(thread[1:], threads=False) if parent is not None else []
-        return self._draw("region_thread.html", parent=parent, messages=replies, menu=self.menu)
+        here, assistants = self._here(), self.workspace.assistant_threads
+        beside = assistants.find(here.id, ts)
+        return self._draw(
+            "region_thread.html",
+            parent=parent,
+            messages=replies,
+            menu=self.menu,
+            say=f"/client/{here.id}/say",
+            thread_ts=ts,
+            status=assistants.status(here.id, ts),
+            prompts=beside.prompts if beside is not None else [],
+            prompts_title=beside.prompts_title if beside is not None else "",
+        )
 
     def _details(self) -> str:
         channel, cards = self._here(), self._cards("p-")

@@ -109,6 +109,7 @@ class Pages:
             app_id=app.app_id,
             app_name=app.name,
             home_tab=manifest.home_tab,
+            assistant=manifest.assistant_view,
             direct=direct.id if direct is not None else "",
             about=manifest.long_description or manifest.description,
         )

@@ -65,6 +65,7 @@ def _done(desk: Desk) -> Mapping[str, Endpoint]:
         "/people/{person}/message": acts.message_person,
         "/notices/{notice:int}/dismiss": acts.dismiss_notice,
         "/shortcut": app_acts.global_shortcut,
+        "/home/{app}/chat": app_acts.open_assistant,
         "/workflows/{app}/{step}": Workflows(desk).run,
         "/weather/limits": weather.limit,
         "/weather/faults": weather.plan,
