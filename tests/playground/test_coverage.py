@@ -19,13 +19,11 @@ import slack_emulator
 from slack_emulator.coverage import readme_tables
 from slack_emulator.events import SENT_EVENTS, unsent_events
 from slack_emulator.manifest import Manifest
-from slack_emulator.pytest_plugin import slack, slack_clock, slack_seed
 from slack_emulator.scopes import SCOPES_OF_EVENT, SCOPES_OF_METHOD
 from slack_emulator.testing import Slack
 from slack_emulator.web_api import METHODS
 from slack_emulator.web_api.slack_methods import SLACK_METHODS
 
-__all__ = ["slack", "slack_clock", "slack_seed"]
 PACKAGE = Path(slack_emulator.__path__[0])
 HELPERS = {"api_call", "chat_stream", "files_upload_v2", "close", "set_base_url"}
 """Methods of the SDK's client that are no method of Slack's, or several."""

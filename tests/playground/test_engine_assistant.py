@@ -15,10 +15,7 @@ from slack_bolt.async_app import AsyncApp, AsyncAssistant
 from slack_sdk.web.async_client import AsyncWebClient
 
 from slack_emulator.manifest import Manifest
-from slack_emulator.pytest_plugin import slack, slack_clock, slack_seed
 from slack_emulator.testing import ActionFailed, AssistantChat, Slack
-
-__all__ = ["slack", "slack_clock", "slack_seed"]
 
 
 def declared() -> dict[str, Any]:

@@ -12,11 +12,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from slack_emulator.clock import TurnableClock
 from slack_emulator.manifest import Manifest
-from slack_emulator.pytest_plugin import slack, slack_seed
 from slack_emulator.store import Store
 from slack_emulator.testing import Slack, running_slack
 
-__all__ = ["slack", "slack_seed"]
 HOUR, DAY = 3600, 24 * 3600
 
 

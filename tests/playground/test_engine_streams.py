@@ -11,10 +11,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from slack_emulator.manifest import Manifest
 from slack_emulator.model import Message
-from slack_emulator.pytest_plugin import slack, slack_clock, slack_seed
 from slack_emulator.testing import Slack
-
-__all__ = ["slack", "slack_clock", "slack_seed"]
 
 
 @pytest.fixture
