@@ -58,7 +58,7 @@ class Messages:
         self.post(channel, Message(channel.id, "", user=actor, text=text, subtype=subtype))
 
     def _emit(self, channel: Channel, message: Message) -> None:
-        body = message_json(self._state, message)
+        body = message_json(self._state, message, metadata=True)
         event = body | {
             "channel": channel.id,
             "event_ts": message.ts,

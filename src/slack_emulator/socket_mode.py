@@ -7,6 +7,7 @@ import json
 import random
 import secrets
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -20,6 +21,9 @@ RESPONSES_ACCEPTED = {"slash_commands", "interactive"}
 
 GRACE_SECONDS = 3.0
 """How long a connection that was refreshed stays for the answers that are due on it."""
+
+GONE = (RuntimeError, WebSocketDisconnect)
+"""What is raised where something is sent to a connection that is there no more."""
 
 TRANSPORT = "playground.transport"
 """The extension of a WebSocket's scope by which its TCP connection is reached, where the server has it."""
@@ -46,7 +50,7 @@ class Connection:
         try:
             if not self.frozen:
                 await self.socket.send_json(envelope)
-        except (RuntimeError, WebSocketDisconnect):
+        except GONE:
             del self.due[envelope["envelope_id"]]
             return False
         return True
@@ -118,16 +122,20 @@ class Sockets:
         await socket.accept()
         if self.count(app_id) >= CONNECTION_LIMIT:
             self._turn_away()
-            await socket.send_json({"type": "disconnect", "reason": "too_many_websockets"})
-            await socket.close()
+            with suppress(*GONE):
+                await socket.send_json({"type": "disconnect", "reason": "too_many_websockets"})
+                await socket.close()
             return
         connection = Connection(app_id, socket)
         self._open.setdefault(app_id, []).append(connection)
-        await socket.send_json(self._hello(app_id))
-        self.greeted += 1
-        self._tell()
         try:
+            await socket.send_json(self._hello(app_id))
+            self.greeted += 1
+            self._tell()
             await self._converse(connection)
+        except GONE:
+            # The app was ended: that a connection cannot be closed any more is nothing to report.
+            return
         finally:
             self._open[app_id].remove(connection)
             self._tell()
@@ -209,18 +217,21 @@ class Sockets:
     async def refresh(
         self, app_id: str, reason: str = "refresh_requested", *, only: Iterable[Connection] | None = None
     ) -> list[Connection]:
-        """Ask every connection, or only these, to reconnect, and say which they are.
+        """Ask every connection, or only these, to reconnect; returns those that could be asked.
 
         After `warning` they stay usable; after any other reason they close once all is answered.
         """
         asked = self.connections(app_id) if only is None else list(only)
+        told = []
         for connection in asked:
-            await connection.socket.send_json(
-                {"type": "disconnect", "reason": reason, "debug_info": {"host": "applink-1"}}
-            )
+            with suppress(*GONE):
+                await connection.socket.send_json(
+                    {"type": "disconnect", "reason": reason, "debug_info": {"host": "applink-1"}}
+                )
+                told.append(connection)
             if reason != "warning":
                 connection.retire()
-        return asked
+        return told
 
     async def left(self, connections: Iterable[Connection], timeout: float = 120.0) -> None:  # noqa: ASYNC109
         """Return once none of these is open any more; TimeoutError after `timeout` seconds."""

@@ -163,3 +163,11 @@ async def test_an_app_hears_of_a_file_that_is_shared() -> None:
         heard = (await slack.workspace.heard("event.file_shared"))[0]
     event = heard.args["event"]
     assert (event["file_id"], event["channel_id"]) == (shared["files"][0]["id"], general)
+
+
+async def test_an_app_that_hears_messages_hears_their_metadata(slack: Slack, client: AsyncWebClient) -> None:
+    general = await join_general(slack)
+    metadata = {"event_type": "asked", "event_payload": {"number": 5}}
+    await client.chat_postMessage(channel=general, text="Five", metadata=metadata)
+    heard = await slack.workspace.heard(lambda r: r.args.get("event", {}).get("text") == "Five")
+    assert heard[0].args["event"]["metadata"] == metadata

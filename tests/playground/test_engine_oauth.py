@@ -177,6 +177,15 @@ async def test_a_lasting_token_is_exchanged_only_where_rotation_is_on(desk: Desk
     assert again["error"] == "token_already_exchanged"
 
 
+async def test_without_a_redirect_uri_the_first_that_the_app_declares_is_the_way_back(desk: Desk) -> None:
+    """Slack, Installing with OAuth: `redirect_uri` is optional, here and in oauth.v2.access."""
+    form = {"client_id": desk.app.client_id, "scope": "commands", "as": HOME_ADMIN, "decision": "allow"}
+    sent = await desk.post("/oauth/v2/authorize", form)
+    back = urlsplit(sent.headers["location"])
+    assert f"{back.scheme}://{back.netloc}{back.path}" == REDIRECT
+    assert (await desk.access(code=parse_qs(back.query)["code"][0]))["ok"]
+
+
 @ORGANIZED
 async def test_an_org_wide_token_must_say_which_workspace_it_means(desk: Desk) -> None:
     """Slack, org-ready apps: `team: null`, and `team_id` is required by conversations.create and others."""

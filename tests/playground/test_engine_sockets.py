@@ -180,3 +180,31 @@ async def test_a_taken_port_is_refused_at_once(slack: Slack) -> None:
     with pytest.raises(OSError, match="in use"):
         async with served(Workspace(), port=port):
             pass
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_an_app_that_is_gone_while_its_connection_is_closed_leaves_no_traceback(
+    slack: Slack, client: AsyncWebClient, caplog: pytest.LogCaptureFixture, turns: int
+) -> None:
+    sockets, app_id = slack.workspace.sockets, slack.app.app_id
+    await websockets.connect(await ticket(slack, client))
+    await slack.connected()
+    (connection,) = sockets.connections(app_id)
+    assert connection.transport is not None
+    sockets.drop(app_id)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    connection.transport.abort()
+    await sockets.disconnected(app_id)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_an_app_that_is_gone_is_not_asked_to_reconnect(slack: Slack, client: AsyncWebClient) -> None:
+    sockets, app_id = slack.workspace.sockets, slack.app.app_id
+    await websockets.connect(await ticket(slack, client))
+    await slack.connected()
+    gone = sockets.connections(app_id)
+    assert gone[0].transport is not None
+    gone[0].transport.abort()
+    await sockets.disconnected(app_id)
+    assert await sockets.refresh(app_id, only=gone) == []

@@ -40,6 +40,11 @@ def consent_routes(estate: Estate, authentication: Authentication) -> list[BaseR
     ]
 
 
+def _way_back(app: InstalledApp, given: dict[str, str]) -> str:
+    """Slack, Installing with OAuth: without a redirect_uri, the first that the app declares; "" for none."""
+    return given.get("redirect_uri") or next(iter(app.manifest.redirect_urls), "")
+
+
 class Consent:
     def __init__(self, estate: Estate) -> None:
         self._estate = estate
@@ -95,14 +100,14 @@ class Consent:
         }
         page = HTMLResponse(self._env.get_template("consent.html").render(**context))
         # A browser holds a form to this also where it is redirected to.
-        origin = "{0.scheme}://{0.netloc}".format(urlsplit(given["redirect_uri"]))
+        origin = "{0.scheme}://{0.netloc}".format(urlsplit(_way_back(app, given)))
         page.headers[FORM_GOES_TO] = origin
         page.headers["cache-control"] = "no-store"
         return page
 
     def _checked(self, given: dict[str, str], openid: bool) -> InstalledApp:
         app = self._estate.app_of_client(given.get("client_id", ""))
-        back = given.get("redirect_uri", "")
+        back = given.get("redirect_uri", "") if openid else _way_back(app, given)
         if not any(
             back == url or back.startswith(url.rstrip("/") + "/") for url in app.manifest.redirect_urls
         ):
@@ -142,12 +147,12 @@ class Consent:
                 app=app,
                 workspace=workspace,
                 person=person,
-                redirect_uri=given["redirect_uri"],
+                redirect_uri=given.get("redirect_uri", ""),
                 born=self._estate.first.clock.now(),
                 nonce=given.get("nonce", ""),
                 openid=openid,
                 wide=bool(given.get("wide")) and app.manifest.org_deploy and self._estate.org is not None,
             )
             answer["code"] = code
-        back = given["redirect_uri"]
+        back = _way_back(app, given)
         return RedirectResponse(f"{back}{'&' if '?' in back else '?'}{urlencode(answer)}", 303)
