@@ -1,4 +1,4 @@
-"""What the composer makes of what a person types, and the text Slack puts beside it."""
+"""Conversion of typed text and mrkdwn to rich_text blocks, and of these to a message's `text`."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -24,11 +24,11 @@ _MARKS = (("strike", "~"), ("italic", "_"), ("bold", "*"))
 
 
 def rich_text_of(text: str, names: Mapping[str, str] | None = None) -> list[dict[str, object]]:
-    """The blocks of a human's message: one rich_text block, none for a blank text.
+    """Return the blocks of a user's message: one rich_text block, none for a blank text.
 
-    `names` says what the composer's suggestions would have turned `@ana`, `@oncall` or `#general`
-    into: the typed token to an id. `@here`, `@channel` and `@everyone` are always live. Angle
-    brackets that a person types are only characters.
+    `names` maps each typed name (`@ana`, `@oncall`, `#general`) to the id that the composer's suggestions
+    would put in its place. `@here`, `@channel` and `@everyone` always become mentions. Angle brackets that a
+    user types stay plain characters.
     """
     if not text.strip():
         return []
@@ -42,7 +42,7 @@ def rich_text_of(text: str, names: Mapping[str, str] | None = None) -> list[dict
 
 
 def rich_text_of_mrkdwn(text: str) -> list[dict[str, object]]:
-    """The blocks that Slack makes of an app's text: one rich_text block, none for a blank text."""
+    """Return the blocks that Slack makes of an app's text: one rich_text block, none for a blank text."""
     if not text.strip():
         return []
     parts: list[Element] = []
@@ -119,7 +119,7 @@ def _line_kind(line: str) -> tuple[str, int]:
 
 
 def _elements(text: str, names: Mapping[str, str]) -> list[Element]:
-    # A space in front keeps a line that begins with `>` from being read as a quote again.
+    # A space in front keeps the parser from reading a line that begins with `>` as a quote again.
     spans = parse_mrkdwn(" " + escape(text).replace("\n", "\n "))
     elements = [element for span in spans for element in _of_span(span, names, ())]
     return _joined(_unindented(elements))
@@ -195,7 +195,7 @@ def _styled(element: Element, styles: tuple[str, ...]) -> Element:
 
 
 def flatten(blocks: Iterable[Mapping[str, object]]) -> str:
-    """The `text` that Slack puts beside rich_text blocks: escaped mrkdwn with live mentions."""
+    """Return the `text` that Slack puts beside rich_text blocks: escaped mrkdwn with its mentions."""
     parts = [_flat_part(part) for block in blocks for part in _list(block.get("elements"))]
     return "\n".join(part.strip("\n") for part in parts)
 
