@@ -1,4 +1,4 @@
-"""Slack's Web API: a table from a method's name to its arguments and what it does."""
+"""Slack's Web API: a table from each method's name to its arguments and its implementation."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def set_title(call: Call, given: SetTitle) -> Json:
 
 
 def set_suggested_prompts(call: Call, given: SetSuggestedPrompts) -> Json:
-    """Slack, assistant.threads.setSuggestedPrompts: up to four, each with a title and a message."""
+    """Suggest at most four prompts, each with a title and a message (Slack, assistant.threads.*)."""
     if len(given.prompts) > MOST_PROMPTS:
         raise Refused("invalid_arguments", "[ERROR] no more than 4 items [json-pointer:/prompts]")
     for number, prompt in enumerate(given.prompts):

@@ -1,4 +1,4 @@
-"""chat.*: messages that an app posts, changes and deletes."""
+"""chat.*: messages that an app posts, updates and deletes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from slack_emulator.typed_text import names_linked
 from slack_emulator.web_api.calls import Arguments, Blocks, Call, Method, Object
 
 UPDATE_LIMIT = 4000
-"""Slack, chat.update: `msg_too_long` over 4,000 characters."""
+"""Characters of text that chat.update takes (Slack, chat.update: `msg_too_long` over 4,000)."""
 
 
 class Content(Arguments):
@@ -64,7 +64,7 @@ class PermalinkOf(Arguments):
 
 
 def content_of(call: Call, given: Content) -> Json:
-    """What is said, validated; Markdown becomes a markdown block."""
+    """Validate the content of a message and return it; `markdown_text` becomes a markdown block."""
     fields = ("text", "blocks", "attachments", "metadata", "markdown_text")
     content: Json = {name: value for name in fields if (value := getattr(given, name))}
     require_message(content)
@@ -77,7 +77,7 @@ def content_of(call: Call, given: Content) -> Json:
 
 
 def destination(call: Call, channel: str) -> Channel:
-    """By id, by #name, or a person's id for the direct message with them."""
+    """Return the channel with this id or #name, or the direct message with the user of this id."""
     state = call.workspace.state
     if channel in state.people:
         return call.workspace.conversations.open_direct(call.bot, [channel])
@@ -103,7 +103,7 @@ def post_message(call: Call, given: PostMessage) -> Json:
 
 
 def customized(call: Call, given: Customized) -> Json:
-    """The name and icon that the app chose for one message, for which it needs a scope of its own."""
+    """Return the name and icon that the app chose for one message (Slack: needs chat:write.customize)."""
     custom: Json = {k: v for k in ("username", "icon_emoji") if (v := getattr(given, k))}
     if (custom or given.icon_url) and "chat:write.customize" not in call.app.manifest.bot_scopes:
         raise Refused("missing_scope", needed="chat:write.customize", provided=provided(call))
@@ -111,7 +111,7 @@ def customized(call: Call, given: Customized) -> Json:
 
 
 def me_message(call: Call, given: MeMessage) -> Json:
-    """Slack, chat.meMessage: as with `/me`, only text."""
+    """Post a text as `/me` does (Slack, chat.meMessage: text only)."""
     room = destination(call, given.channel)
     require_message({"text": given.text})
     draft = app_message(call.app, text=given.text, subtype="me_message")
@@ -131,7 +131,7 @@ def post_ephemeral(call: Call, given: PostEphemeral) -> Json:
 
 
 def update(call: Call, given: Update) -> Json:
-    """Slack, chat.update: blocks, attachments and metadata that are not given stay as they are."""
+    """Update the app's own message (Slack, chat.update: omitted blocks, attachments and metadata stay)."""
     message = _own(call, given.channel, given.ts, "cant_update_message")
     if call.workspace.streams.is_open(message):
         raise Refused("streaming_state_conflict")

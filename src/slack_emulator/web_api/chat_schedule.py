@@ -1,4 +1,4 @@
-"""chat.scheduleMessage and its siblings: messages that an app posts later."""
+"""chat.scheduleMessage, chat.deleteScheduledMessage, chat.scheduledMessages.list."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def list_scheduled(call: Call, given: Listing) -> Json:
 
 
 def no_kind(workspace: Workspace, given: Any) -> list[str]:
-    """One scope whatever the channel."""
+    """Return []: the scope that this method needs does not depend on the kind of channel."""
     return []
 
 

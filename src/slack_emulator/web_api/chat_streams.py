@@ -1,4 +1,4 @@
-"""chat.startStream, chat.appendStream and chat.stopStream: a message that grows while it is written."""
+"""chat.startStream, chat.appendStream, chat.stopStream: an app writes a message piece by piece."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Stop(Chunked):
 
 
 def start_stream(call: Call, given: Start) -> Json:
-    """Slack, chat.startStream: outside of direct messages it is named whom the stream is for."""
+    """Start a stream (Slack, chat.startStream: outside of direct messages the recipient is required)."""
     room = destination(call, given.channel)
     if not room.is_direct:
         if not given.recipient_user_id:
@@ -69,7 +69,7 @@ def _message(call: Call, channel: str, ts: str) -> tuple[Channel, Message]:
 
 
 def _chunks(given: Chunked) -> list[Json]:
-    """Markdown that was not given as a chunk is one."""
+    """Return the chunks of a call; `markdown_text`, if given, becomes the first."""
     if len(given.markdown_text or "") > MARKDOWN_LIMIT:
         raise Refused("msg_too_long")
     first = [{"type": "markdown_text", "text": given.markdown_text}] if given.markdown_text else []

@@ -1,4 +1,4 @@
-"""conversations.*: channels and direct messages, as an app reads and changes them."""
+"""conversations.*: an app reads, creates and changes channels and direct messages."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def one_channel(call: Call, given: OneChannel) -> Json:
         shown["channel"]["last_read"] = read
     canvas = call.workspace.files.canvas_of(given.channel)
     if canvas is not None:
-        # Slack, conversation object: `properties.canvas`, whoever wrote it.
+        # Slack, conversation object: `properties.canvas`, also one that a user wrote.
         told = {"file_id": canvas.id, "is_empty": not canvas.content, "quip_thread_id": ""}
         shown["channel"]["properties"] = {"canvas": told}
     return shown
@@ -182,10 +182,10 @@ def members(call: Call, given: Members) -> Json:
 
 
 def history(call: Call, given: History) -> Json:
-    """Newest first, without the replies inside threads.
+    """Return messages newest first, without the replies inside threads.
 
-    With `oldest` alone the first page is the one that follows it, and each is newest first all the same
-    (slackhq/slack-api-docs, issue 4).
+    With `oldest` but no `latest`, the first page holds the messages that follow `oldest`; each page is still
+    newest first (slackhq/slack-api-docs, issue 4).
     """
     channel = _readable(call, given.channel)
     found = [m for m in call.workspace.state.lasting(channel.id) if not m.is_reply or m.broadcast]
@@ -201,7 +201,7 @@ def history(call: Call, given: History) -> Json:
 
 
 def replies(call: Call, given: Replies) -> Json:
-    """The parent first, then its replies, oldest first."""
+    """Return the parent message, then its replies, oldest first."""
     channel = _readable(call, given.channel)
     found = list(call.workspace.state.lasting(channel.id))
     asked = next((m for m in found if m.ts == given.ts), None)
@@ -273,7 +273,7 @@ def set_purpose(call: Call, given: SetPurpose) -> Json:
 
 
 def mark(call: Call, given: Mark) -> Json:
-    """Slack, conversations.mark: the read cursor of the app's own bot user."""
+    """Set the read cursor of the app's own bot user (Slack, conversations.mark)."""
     channel = _readable(call, given.channel)
     if not _TIMESTAMP.fullmatch(given.ts):
         raise Refused("invalid_timestamp")

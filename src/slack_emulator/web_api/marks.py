@@ -1,4 +1,4 @@
-"""bookmarks.*, pins.* and reactions.*: what is put on channels and messages."""
+"""bookmarks.*, pins.* and reactions.*."""
 
 from __future__ import annotations
 
@@ -139,7 +139,10 @@ def reactions_of(call: Call, given: ReactionsOf) -> Json:
 
 
 def reactions_by(call: Call, given: ReactionsBy) -> Json:
-    """Slack, reactions.list: newest first, and a message once for each of the user's reactions to it."""
+    """List a user's reactions, newest message first (Slack, reactions.list).
+
+    A message appears once for each of the user's reactions to it.
+    """
     state, user = call.workspace.state, given.user or call.bot
     state.person(user)
     rooms = [channel for channel in state.channels.values() if call.bot in channel.members]

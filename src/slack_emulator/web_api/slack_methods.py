@@ -1,10 +1,10 @@
-"""Every method of Slack's Web API, so that one which is not here is told from one that does not exist."""
+"""Names of all Web API methods, to tell one that the emulator lacks from one that does not exist."""
 
 from __future__ import annotations
 
 from typing import Final
 
-# Slack, methods reference, and what Slack's SDK for Python calls; families, then the last word of each.
+# From Slack's methods reference and Slack's SDK for Python: a family, then the last word of each method.
 _FAMILIES = """
 admin.analytics: getFile
 admin.analytics.messages: activity metadata

@@ -1,4 +1,4 @@
-"""users.*, usergroups.* and bots.info: who is in the workspace."""
+"""users.*, usergroups.* and bots.info: the members of the workspace."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def one_person(call: Call, given: OnePerson) -> Json:
 
 
 def _person(call: Call, user: str) -> Json:
-    """The address only with users:read.email (Slack, users.info)."""
+    """Return a user as JSON; the email address only with users:read.email (Slack, users.info)."""
     state = call.workspace.state
     body = user_json(state, state.person(user))
     if "users:read.email" not in call.app.manifest.bot_scopes:
@@ -68,12 +68,12 @@ def _person(call: Call, user: str) -> Json:
 
 
 def profile(call: Call, given: Profile) -> Json:
-    """Slack, users.profile.get; there are no custom fields in a workspace here."""
+    """Return a user's profile (Slack, users.profile.get); the emulator has no custom profile fields."""
     return {"profile": _person(call, given.user or call.bot)["profile"] | {"fields": {}}}
 
 
 def presence(call: Call, given: PresenceOf) -> Json:
-    """Slack, users.getPresence: of oneself with how it was found."""
+    """Return a user's presence, for the app's own bot user with details (Slack, users.getPresence)."""
     person = call.workspace.state.person(given.user or call.bot)
     active = _is_active(call, person)
     found = {"presence": "active" if active else "away"}
@@ -90,7 +90,10 @@ def presence(call: Call, given: PresenceOf) -> Json:
 
 
 def _is_active(call: Call, person: Person) -> bool:
-    """Slack, user presence: a bot is active if its manifest has it always online, or if it said so itself."""
+    """True if Slack shows the user as active (Slack, user presence).
+
+    A bot is active if its manifest has it always online, or if the app set its presence to `auto`.
+    """
     if person.deleted or person.presence == "away":
         return False
     app = call.workspace.state.apps.get(person.app_id or "")
@@ -124,7 +127,7 @@ def people(call: Call, given: People) -> Json:
 
 
 def conversations_of(call: Call, given: ConversationsOf) -> Json:
-    """The conversations that both the person and, for private ones, the app are in."""
+    """List the conversations that the user is in; private ones only if the app is in them, too."""
     user = given.user or call.bot
     call.workspace.state.person(user)
     if any(name not in KINDS for name in given.types):
