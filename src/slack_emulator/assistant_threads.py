@@ -1,4 +1,4 @@
-"""Assistant threads: chats with an app that has an assistant view, and what the app shows beside them."""
+"""Assistant threads: a user's chats with an app, and the status and prompts that the app shows there."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from slack_emulator.model import Change, Channel, InstalledApp, Json, Message, R
 from slack_emulator.state import State
 
 ASSISTANT_THREAD = "assistant_app_thread"
-"""Slack, message subtypes: the root message of an assistant thread."""
+"""Subtype of the root message of an assistant thread (Slack, message subtypes)."""
 UNTITLED = "New Assistant Thread"
 STATUS_SECONDS = 120.0
-"""Slack, assistant.threads.setStatus: gone after two minutes without a message."""
+"""Seconds until a status ends without a message (Slack, assistant.threads.setStatus: two minutes)."""
 MOST_PROMPTS = 4
 
 
 @dataclass
 class AssistantThread:
-    """What is shown of a thread beside its messages; `title` is its root message's text."""
+    """Status, prompts and context of a thread; its title is the text of its root message."""
 
     channel: str
     ts: str
@@ -42,10 +42,10 @@ class AssistantThreads:
         self._conversations = conversations
         self._threads: dict[tuple[str, str], AssistantThread] = {}
 
-    # people
+    # actions of users
 
     def start(self, user: str, app: InstalledApp, viewing: str | None) -> AssistantThread:
-        """Open a new chat with the app, seen beside the channel that the user is looking at."""
+        """Open a new chat with the app, beside the channel that the user is looking at."""
         if not app.manifest.assistant_view:
             raise Refused("no_assistant_view")
         direct = self._conversations.open_direct(user, [app.bot_user_id])
@@ -59,7 +59,7 @@ class AssistantThreads:
         return thread
 
     def look_at(self, user: str, app: InstalledApp, thread: AssistantThread, viewing: str) -> None:
-        """The user goes to another channel while the chat stays open beside it."""
+        """Tell the app that the user went to another channel while the chat stays open beside it."""
         thread.context = self._context(viewing)
         self._tell("assistant_thread_context_changed", user, app, thread)
 
@@ -79,10 +79,10 @@ class AssistantThreads:
         }
         self._events.emit({"type": kind, "assistant_thread": about}, only=app)
 
-    # apps
+    # calls of apps
 
     def set_status(self, channel: Channel, ts: str, status: str, loading_messages: list[str]) -> None:
-        """Show what the app is doing, in any thread; an empty status shows nothing."""
+        """Show what the app is doing, in any thread; an empty status removes it."""
         self._root(channel, ts)
         thread = self._threads.setdefault((channel.id, ts), AssistantThread(channel.id, ts))
         thread.status, thread.loading_messages = status, loading_messages
@@ -94,7 +94,7 @@ class AssistantThreads:
         self._messages.revise(root, {"text": title})
 
     def set_prompts(self, channel: Channel, ts: str | None, prompts: list[Json], title: str) -> None:
-        """Suggest what the user may ask, in place of what was suggested before."""
+        """Suggest what the user may ask, in place of earlier suggestions; without `ts` in the newest chat."""
         if ts is None:
             roots = [m for m in self._state.lasting(channel.id) if m.subtype == ASSISTANT_THREAD]
             if not roots:
@@ -120,10 +120,10 @@ class AssistantThreads:
     def _redraw(self, thread: AssistantThread) -> None:
         self._state.feed.announce(Change("message_changed", thread.channel, None, thread.ts))
 
-    # what is shown
+    # display
 
     def heed(self, channel: Channel, message: Message) -> None:
-        """Take the app's status away: it has posted a message in the thread."""
+        """Clear the app's status once the app has posted a message in the thread."""
         thread = self._threads.get((channel.id, message.thread_ts or ""))
         if thread is not None and message.bot_id is not None:
             thread.status = ""
@@ -132,7 +132,7 @@ class AssistantThreads:
         return self._threads.get((channel, ts))
 
     def status(self, channel: str, ts: str) -> str:
-        """Returns what the app shows that it is doing in this thread; "" if it is nothing."""
+        """Return the status that the app shows in this thread; "" if there is none."""
         thread = self._threads.get((channel, ts))
         shown = thread is not None and self._state.now() < thread.status_until
         return thread.status if thread is not None and shown else ""

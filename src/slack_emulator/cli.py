@@ -1,4 +1,4 @@
-"""The command line: serve a workspace for an app, or check what an app would send to Slack."""
+"""Command line: `serve` a workspace for an app, `check` what an app would send to Slack, list `coverage`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ cli = typer.Typer(
 
 
 def main() -> None:
-    """Run a command; what cannot be used ends it with a line for each thing, and exit code 2."""
+    """Run a command; for an unusable file, print one line per error and exit with code 2."""
     try:
         cli()
     except (ManifestError, SeedFileError, OSError) as error:
@@ -84,12 +84,12 @@ def coverage() -> None:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read a manifest. Raises ManifestError with what Slack would refuse, and OSError."""
+    """Read a manifest. Raises ManifestError with Slack's errors, and OSError."""
     return Manifest.from_yaml(path.read_text(encoding="utf-8"))
 
 
 def errors_in(declared: object) -> list[str]:
-    """Returns what Slack would refuse in a parsed manifest, view, message or list of blocks."""
+    """Return the errors of a parsed manifest, view, message or list of blocks."""
     if isinstance(declared, list):
         return block_errors(declared, "message")
     if isinstance(declared, Mapping):
@@ -101,7 +101,7 @@ def errors_in(declared: object) -> list[str]:
 
 
 def notes_on(declared: object) -> list[str]:
-    """Returns what a manifest that Slack would take asks for and the emulator does not have."""
+    """Return notes on what a valid manifest asks for and the emulator does not have."""
     if not isinstance(declared, Mapping) or "display_information" not in declared:
         return []
     if manifest_errors(declared):
@@ -123,7 +123,7 @@ def _parsed(file: Path) -> object:
 
 
 def _over_http(manifest: Manifest, url: str | None) -> Manifest:
-    """Returns the manifest with one request URL for everything, and without Socket Mode."""
+    """Return the manifest with one request URL for everything, and without Socket Mode."""
     if url is None:
         return manifest
     return replace(
@@ -163,7 +163,7 @@ async def _serve(
 
 
 def _given(app: InstalledApp, url: str) -> list[str]:
-    """Lines with what an app needs in its environment; Bolt's examples use these names."""
+    """Return the lines of environment variables that an app needs, under the names in Bolt's examples."""
     given: dict[str, Any] = {"SLACK_API_URL": f"{url}/api/", "SLACK_BOT_TOKEN": app.bot_token}
     if app.manifest.socket_mode:
         given["SLACK_APP_TOKEN"] = app.app_token

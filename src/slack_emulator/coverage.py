@@ -1,4 +1,4 @@
-"""Which of Slack's methods and events are here, as the tables of the README."""
+"""The README's tables of Slack's methods and events that the emulator has and lacks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from slack_emulator.web_api.slack_methods import SLACK_METHODS
 
 
 def readme_tables() -> dict[str, str]:
-    """Returns the README's tables in Markdown, each under its heading."""
+    """Return the README's tables in Markdown, each under its heading."""
     there = {*METHODS, *OPEN_METHODS}
     return {
         "### Methods": _methods(there, SLACK_METHODS - there),
@@ -27,7 +27,7 @@ def _events(sent: Iterable[str], never: Iterable[str]) -> str:
 
 
 def _methods(there: Iterable[str], lacking: Iterable[str]) -> str:
-    """A row for each family; of families that are not here at all, one row together."""
+    """Return a table with a row for each family, and one row for all families without any method here."""
     here, not_here = _families(there), _families(lacking)
     rows = ["| | there | answered as not there |", "|---|---|---|"]
     for family in sorted(here):

@@ -1,4 +1,4 @@
-"""Messages that an app schedules: kept until the workspace's clock says that they are due, then posted."""
+"""Scheduled messages: saved, and posted once the workspace's clock reaches their time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from slack_emulator.model import InstalledApp, Message, Refused, ScheduledMessag
 from slack_emulator.state import State, new_id
 
 FARTHEST_SECONDS = 120 * 24 * 3600
-"""Slack, chat.scheduleMessage: at most 120 days into the future."""
+"""Seconds into the future, at most (Slack, chat.scheduleMessage: 120 days)."""
 WINDOW_SECONDS, MOST_IN_WINDOW = 5 * 60, 30
-"""Slack, chat.scheduleMessage: 30 messages within five minutes of one channel."""
+"""Window in seconds, and messages in it for one channel (Slack, chat.scheduleMessage: 30 in 5 minutes)."""
 TOO_LATE_SECONDS = 60
-"""Slack, chat.deleteScheduledMessage: not within 60 seconds of the post."""
+"""Seconds before the post in which it can no longer be deleted (Slack, chat.deleteScheduledMessage)."""
 
 
 class ScheduledMessages:
@@ -43,7 +43,7 @@ class ScheduledMessages:
         return scheduled
 
     def pending(self, app: InstalledApp, channel: str | None = None) -> list[ScheduledMessage]:
-        """An app's own, in the order in which they will be posted."""
+        """Return the app's scheduled messages in the order in which they will be posted."""
         found = [one for one in self._state.scheduled.values() if one.app_id == app.app_id]
         return sorted((one for one in found if channel in (None, one.channel)), key=lambda one: one.post_at)
 
@@ -56,7 +56,7 @@ class ScheduledMessages:
         self._state.drop_scheduled(found)
 
     def resume(self) -> None:
-        """Wait again for what an earlier run of this workspace has left; what is overdue is posted now."""
+        """Wait again for messages that were saved before a restart; overdue ones are posted now."""
         for scheduled in self._state.scheduled.values():
             self._tasks.start(self._post_when_due(scheduled))
 
@@ -69,11 +69,11 @@ class ScheduledMessages:
         draft = Message(**scheduled.draft)
         channel = self._state.channels.get(scheduled.channel)
         here = scheduled.app_id in self._state.apps and channel is not None and not channel.archived
-        # Slack, chat.scheduleMessage, "Bug alert": one with metadata is never posted.
+        # Slack, chat.scheduleMessage, "Bug alert": Slack never posts a message with metadata.
         if not here or channel is None or draft.metadata is not None:
             return
         try:
             self._messages.post(channel, draft)
         except Refused:
-            # The thread that it would have answered is gone, which Slack tells no app.
+            # Its thread was deleted: Slack does not tell the app.
             return

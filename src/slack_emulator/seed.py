@@ -1,4 +1,4 @@
-"""A believable workspace to begin with: people, channels, alerts, a conversation under one of them."""
+"""The sample workspace: users, channels, alerts, and a conversation in the thread of an alert."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MINUTE = 60.0
 
 
 def seed(workspace: Workspace, *, advice: str = "") -> None:
-    """Fill an empty workspace; `advice` is a line in mrkdwn that newcomers read in #general and #alerts."""
+    """Fill an empty workspace; `advice` is mrkdwn that is posted for new users in #general and #alerts."""
     planting = _Planting(workspace.state)
     planting.people()
     planting.channels()
@@ -49,7 +49,7 @@ class _Planting:
         self.rooms: dict[str, str] = {}
 
     def people(self) -> None:
-        # Copies: what happens in one workspace must not show in the next.
+        # Copies, so that a change in one workspace does not reach the next.
         self.state.keep(deepcopy(TEAM))
         for person in PEOPLE:
             self.state.keep(replace(person))

@@ -1,4 +1,4 @@
-"""A workspace to begin with, read from a YAML file: people, channels and messages."""
+"""Seed files: a YAML file with the users, channels and messages of a new workspace."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from slack_emulator.workspace import Workspace
 
 
 class SeedFileError(ValueError):
-    """A seed file that cannot be used; its message has a line for each mistake."""
+    """A seed file that cannot be used; the message has a line for each mistake."""
 
 
 class _Strict(BaseModel):
@@ -28,7 +28,7 @@ class SeedTeam(_Strict):
     name: str = "Workspace"
     domain: str = "workspace"
     emoji: dict[str, str] = {}
-    """Custom emoji: an image's address, or `alias:` and another emoji's name."""
+    """Custom emoji: the URL of an image, or `alias:` and another emoji's name."""
 
 
 class SeedUser(_Strict):
@@ -54,12 +54,12 @@ class SeedChannel(_Strict):
     type: Literal["public", "private"] = "public"
     purpose: str = ""
     members: list[str] | None = None
-    """Handles; everybody but guests and who is deactivated where it is left out."""
+    """Handles of the members; if omitted, all users except guests and deactivated ones."""
     messages: list[SeedMessage] = []
 
 
 class SeedFile(_Strict):
-    """What a new workspace holds. The first owner, or else the first user, created the channels."""
+    """Content of a new workspace. Its first owner, or else its first user, is the creator of the channels."""
 
     team: SeedTeam = SeedTeam()
     users: list[SeedUser] = Field(min_length=1)
@@ -80,7 +80,7 @@ class SeedFile(_Strict):
         return found
 
     def fill(self, workspace: Workspace) -> None:
-        """Put all of it into an empty workspace."""
+        """Add the content to an empty workspace."""
         state = workspace.state
         state.keep(Team(state.team.id, self.team.name, self.team.domain, emoji=self.team.emoji))
         people = {user.name: self._person(user) for user in self.users}

@@ -1,4 +1,4 @@
-"""People, channels, messages and views as Slack writes them in JSON."""
+"""Users, channels, messages and views as Slack's JSON."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ CHANNEL_TYPES = {"public": "channel", "private": "group", "im": "im", "mpim": "m
 
 
 def _without_accents(name: str) -> str:
-    """Slack, user profile: `…_normalized` is the name without letters that are not Latin's own."""
+    """Return a name for a `…_normalized` field (Slack, user profile: without diacritics)."""
     apart = unicodedata.normalize("NFKD", name)
     return "".join(letter for letter in apart if not unicodedata.combining(letter))
 
 
 def enterprise_of(state: State, person: Person) -> Json | None:
-    """Our own organization, where the person's workspace is in it."""
+    """Return the organization. Returns None if the user's workspace does not belong to it."""
     org = state.org
     if org is None or (person.is_foreign and person.org != org.id):
         return None
@@ -71,7 +71,7 @@ def user_json(state: State, person: Person) -> Json:
             "teams": [person.team_id or state.team.id],
         }
     if person.is_foreign:
-        # Slack, user object: whether they share no channel with us that the app may see.
+        # Slack, user object: true if the app can see no channel that the user shares with this workspace.
         body["is_stranger"] = not any(person.id in c.members for c in state.channels.values())
     if person.deleted:
         return body
@@ -142,7 +142,7 @@ def bot_json(state: State, app: InstalledApp) -> Json:
 
 
 def message_json(state: State, message: Message, *, metadata: bool = False) -> Json:
-    """`metadata` is shown only to those who ask for it (Slack, include_all_metadata)."""
+    """Return a message as JSON, with its metadata only if `metadata` (Slack, include_all_metadata)."""
     body: Json = {"type": "message", "ts": message.ts, "text": message.text, "team": state.team.id}
     optional = {
         "subtype": message.subtype,
@@ -164,7 +164,7 @@ def message_json(state: State, message: Message, *, metadata: bool = False) -> J
     if app is not None:
         body["bot_profile"] = bot_json(state, app)
         if not message.blocks and message.subtype in (None, "bot_message", "thread_broadcast"):
-            # Slack makes rich text of an app's text, and shows it wherever the message is read.
+            # Slack makes a rich_text block of an app's text, and returns it wherever the message is read.
             own_id = {"block_id": f"t{message.ts[-4:]}"}
             body |= {"blocks": [block | own_id for block in rich_text_of_mrkdwn(message.text)]}
     if message.reactions:
@@ -191,10 +191,11 @@ def _thread_totals(state: State, parent: Message) -> Json:
 
 
 def view_json(state: State, view: View, app: InstalledApp) -> Json:
-    """Slack fills in what the app left out, and adds what is in the form now as `state`.
+    """Return a view as JSON, with defaults for what the app left out and the inputs' values as `state`.
 
-    Slack, views: `app_installed_team_id` is where the app is installed, also for whoever comes from another
-    workspace through a shared channel; with an org-wide install it is the organization.
+    Slack, views: `app_installed_team_id` is the workspace where the app is installed, also for a user who
+    comes from another workspace through a shared channel; for an org-wide installation it is the
+    organization.
     """
     payload, viewer = view.payload, state.people.get(view.user)
     elsewhere = viewer.team_id if viewer is not None and not app.org else ""

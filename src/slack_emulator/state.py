@@ -1,4 +1,4 @@
-"""Everything a workspace remembers, and the one way to change it that also saves and announces."""
+"""State of a workspace, in memory and in its store."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from slack_emulator.model import (
 from slack_emulator.store import Store
 
 TOMBSTONE = "tombstone"
-"""Slack, conversations.replies: the subtype of a deleted message that has replies."""
+"""Subtype of a deleted message that has replies (Slack, conversations.replies)."""
 
 
 def new_id(prefix: str) -> str:
-    """Returns an id that nothing else has, in the letters and digits that Slack's ids are made of."""
+    """Return a unique id in the letters and digits of Slack's ids."""
     return f"{prefix}0{secrets.token_hex(5).upper()}"
 
 
@@ -50,7 +50,7 @@ class State:
         self.files: dict[str, StoredFile] = {}
         self.scheduled: dict[str, ScheduledMessage] = {}
         self.page_token = secrets.token_urlsafe(32)
-        """Lets a browser in to the pages."""
+        """The token that lets a browser in to the pages."""
         self._last_ts = 0
         if store is not None:
             self._load(store)
@@ -58,7 +58,7 @@ class State:
     # saving
 
     def keep(self, thing: Kept) -> None:
-        """Remember a new or changed object. Ephemeral messages are remembered but never saved."""
+        """Keep a new or changed object, and save it. Ephemeral messages are kept but not saved."""
         kind, key = self._place(thing)
         if self._store is None or (isinstance(thing, Message) and thing.ephemeral_to is not None):
             return
@@ -108,7 +108,7 @@ class State:
             self._store.remove("scheduled", scheduled.id)
 
     def part_with(self, app_id: str) -> None:
-        """Forget an app."""
+        """Remove an app."""
         self.apps.pop(app_id, None)
         if self._store is not None:
             self._store.remove("apps", app_id)
@@ -144,7 +144,7 @@ class State:
     # time
 
     def next_ts(self, at: float | None = None) -> str:
-        """A message timestamp, later than every one before it; with `at`, one in the past for a seed."""
+        """Return a message timestamp later than all before; with `at`, one of that time, for a seed."""
         if at is not None:
             return f"{at:.6f}"
         self._last_ts = max(self._last_ts + 1, int(self.clock.now() * 1_000_000))
@@ -178,7 +178,7 @@ class State:
         return next((c for c in self.channels.values() if c.is_direct and set(c.members) == members), None)
 
     def lasting(self, channel_id: str) -> Iterator[Message]:
-        """Oldest first, without ephemerals: what an app may ever see."""
+        """Yield a channel's messages, oldest first, without ephemeral ones, which apps cannot read."""
         for message in self.messages.get(channel_id, {}).values():
             if message.ephemeral_to is None and not message.deleted:
                 yield message
@@ -190,7 +190,7 @@ def _micros(ts: str) -> int:
 
 
 def written(thing: Kept) -> Json:
-    """An object as the store keeps it; an app's manifest as it was declared."""
+    """Return an object as the store saves it; an app's manifest as it was declared."""
     if isinstance(thing, InstalledApp):
         rest = {f.name: getattr(thing, f.name) for f in fields(thing)}
         return rest | {"manifest": dict(thing.manifest.declared)}

@@ -1,4 +1,4 @@
-"""Messages that an app streams: begun, appended to in chunks, and stopped."""
+"""Streamed messages: an app starts one, appends chunks, and stops it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from slack_emulator.state import State
 from slack_emulator.text import rich_text_of
 
 MARKDOWN_LIMIT = 12_000
-"""Slack, chat.appendStream: characters of `markdown_text`."""
+"""Characters of `markdown_text` in a call (Slack, chat.appendStream)."""
 TASK_STATUS = ("pending", "in_progress", "complete", "error")
 Mode = Literal["timeline", "plan"]
 
 
 @dataclass
 class Stream:
-    """A message while it is streamed: its blocks in the order in which they began."""
+    """An open stream: its blocks, in the order in which they began, and its tasks."""
 
     app_id: str
     mode: Mode
@@ -32,7 +32,7 @@ class Stream:
         return "".join(block["text"] for block in self.blocks if block["type"] == "markdown")
 
     def shown(self) -> list[Json]:
-        """The message's blocks: in plan mode all tasks together, first."""
+        """Return the message's blocks; in plan mode all tasks come first, in one plan block."""
         if self.mode == "timeline" or not self.tasks:
             return [dict(block) for block in self.blocks]
         plan = {"type": "plan", "title": self.plan_title or "Plan", "tasks": list(self.tasks.values())}
@@ -40,7 +40,7 @@ class Stream:
 
 
 class Streams:
-    """Those that are not stopped yet. Apps that listen hear of a message when it begins and when it stops."""
+    """The open streams. Apps get events when a streamed message starts and when it stops, not in between."""
 
     def __init__(self, state: State, messages: Messages) -> None:
         self._state = state
@@ -72,7 +72,7 @@ class Streams:
         blocks: list[Json],
         metadata: Json | None,
     ) -> None:
-        """End the stream; `blocks` come below what was streamed."""
+        """Stop the stream; `blocks` are added below what was streamed."""
         stream = self._streaming(app, message)
         if blocks:
             require_message({"blocks": blocks})
@@ -95,7 +95,7 @@ class Streams:
         return stream
 
     def _take(self, stream: Stream, chunks: list[Json]) -> None:
-        """Add chunks to a stream, all of them or none."""
+        """Add all chunks to a stream. Raises Refused, without any change, if one of them is invalid."""
         trial = Stream(
             stream.app_id,
             stream.mode,
@@ -135,7 +135,7 @@ def _markdown(stream: Stream, chunk: Json) -> None:
 
 
 def _task(stream: Stream, chunk: Json) -> None:
-    """A task that is known by its id changes where it stands; what the chunk leaves out stays."""
+    """Add a task, or change the one with this id in place; fields that the chunk omits stay."""
     known = stream.tasks.get(_words(chunk, "id"))
     if _words(chunk, "status") not in TASK_STATUS:
         raise TypeError("status")
@@ -151,7 +151,7 @@ def _task(stream: Stream, chunk: Json) -> None:
     stream.tasks[chunk["id"]] = task
     if stream.mode == "plan":
         return
-    # Slack, task card: it knows no pending task, as a plan does.
+    # Slack, task card: its statuses, unlike a plan's, do not include `pending`.
     card = {"type": "task_card", **task}
     card["status"] = "in_progress" if task["status"] == "pending" else task["status"]
     if known is None:

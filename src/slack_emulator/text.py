@@ -1,4 +1,4 @@
-"""Slack's two ways to write text: mrkdwn, with its escapes and mentions, and rich text."""
+"""Slack's two text formats: mrkdwn, with its escapes and mentions, and rich text."""
 
 from slack_emulator.texts.compose import flatten, rich_text_of, rich_text_of_mrkdwn
 from slack_emulator.texts.mentions import Mention, broadcasts

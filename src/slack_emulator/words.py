@@ -1,4 +1,4 @@
-"""The sentences Slack shows people when something did not work."""
+"""Error messages that Slack shows users."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def refusal_words(error: str, what: str = "") -> str:
 
 
 def unanswered_words(error: str, what: str, app: str) -> str:
-    """Slack, Implementing slash commands: what is shown when the app did not acknowledge in time."""
+    """Return the error for an app that did not acknowledge in time (Slack, Implementing slash commands)."""
     if error == "app_not_responding":
         return f"{what} failed because the app did not respond ({error})."
     return f'{app} didn\'t respond. {what} failed with the error "{error}"'

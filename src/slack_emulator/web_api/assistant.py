@@ -47,7 +47,10 @@ def set_title(call: Call, given: SetTitle) -> Json:
 
 
 def set_suggested_prompts(call: Call, given: SetSuggestedPrompts) -> Json:
-    """Suggest at most four prompts, each with a title and a message (Slack, assistant.threads.*)."""
+    """Suggest prompts to the user.
+
+    Slack, assistant.threads.setSuggestedPrompts: at most four, each with a title and a message.
+    """
     if len(given.prompts) > MOST_PROMPTS:
         raise Refused("invalid_arguments", "[ERROR] no more than 4 items [json-pointer:/prompts]")
     for number, prompt in enumerate(given.prompts):
