@@ -1,4 +1,4 @@
-"""One HTTP endpoint for every Web API method: arguments, token, scope, the call, Slack's answer."""
+"""The HTTP endpoint of the Web API: arguments, token, scopes, the call, the response."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOG = logging.getLogger(__name__)
 
 
 async def answer(estate: Estate, request: HttpRequest) -> Response:
-    """HTTP 200 whatever happens, as Slack does, unless a fault was planned."""
+    """Answer a Web API call: with HTTP 200, as Slack does, unless a fault or a rate limit applies."""
     name = request.path_params["method"]
     header = request.headers.get("authorization", "")
     bearer = header.removeprefix("Bearer ").strip() if header.startswith("Bearer ") else ""
@@ -100,9 +100,10 @@ def _body(
 
 
 def _lacking(workspace: Workspace, name: str) -> Refused:
-    """A method that Slack has and that is not here is refused in words of our own, and logged once.
+    """Return the error for a method that the emulator lacks, and log it once.
 
-    With HTTP 200: Slack's SDK for JavaScript calls again, for half an hour, after any other status.
+    If Slack has the method, the error is our own. The status is HTTP 200: on any other, Slack's SDK for
+    JavaScript retries for half an hour.
     """
     if name not in SLACK_METHODS:
         return Refused("unknown_method", req_method=name)
@@ -114,7 +115,10 @@ def _lacking(workspace: Workspace, name: str) -> Refused:
 
 
 def _open_body(estate: Estate, name: str, token: str, request: HttpRequest, given: Json) -> Json:
-    """Slack, oauth.v2.access: the client's id and secret, by HTTP Basic or as arguments, and no token."""
+    """Call a method without an app's token (Slack, oauth.v2.access).
+
+    The client's id and secret come by HTTP Basic or as arguments.
+    """
     try:
         return {
             "ok": True,
@@ -132,9 +136,9 @@ def refused_body(no: Refused) -> Json:
 
 
 async def arguments_of(request: HttpRequest) -> tuple[Json, Json]:
-    """Slack, Using the Web API: arguments from a JSON body, and those from the query or a form.
+    """Return the arguments of a JSON body, and those of the query or a form (Slack, Using the Web API).
 
-    A token counts in the second only: Slack reads none from a JSON body.
+    A token counts only in the second: Slack reads none from a JSON body.
     """
     from_json: Json = {}
     others: Json = dict(request.query_params)
@@ -164,7 +168,7 @@ def _require_app(app: InstalledApp | None, token: str) -> InstalledApp:
 
 
 def _require_connecting(verb: str, header_only: bool) -> None:
-    """Slack, apps.connections.open: POST, with the token in the header."""
+    """Raise Refused unless the call is a POST with its token in the header (Slack, apps.connections.open)."""
     if verb != "POST":
         raise Refused("invalid_request_method")
     if not header_only:
@@ -172,7 +176,7 @@ def _require_connecting(verb: str, header_only: bool) -> None:
 
 
 def _require_token_type(name: str, app: InstalledApp, token: str) -> None:
-    """Slack, token types: the app-level token opens connections, the bot token does the rest."""
+    """Raise Refused for the wrong token (Slack, token types: only the app-level one opens connections)."""
     if (token == app.app_token) != (name == "apps.connections.open"):
         raise Refused("not_allowed_token_type")
 
@@ -215,7 +219,7 @@ def _error_of(fault: Fault) -> str:
 
 
 def broken(fault: Fault) -> Response:
-    """The planned misbehaviour, as it looks on the wire."""
+    """Return the response that the fault asks for."""
     if fault.reset:
         return StreamingResponse(_cut_short(), headers={"content-length": "1000"})
     headers = {"retry-after": str(fault.retry_after)} if fault.retry_after is not None else {}
