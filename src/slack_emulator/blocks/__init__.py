@@ -24,7 +24,6 @@ __all__ = [
 def block_errors(blocks: object, surface: Surface) -> list[str]:
     """Return the errors that Slack would report for these blocks on that surface; [] if they are valid.
 
-    Each line has the wording and the JSON pointer of `response_metadata.messages` (Slack, block validation
-    errors).
+    Wording and JSON pointers are those of `response_metadata.messages` (Slack, block validation errors).
     """
     return errors_in(blocks, surface, "/blocks" if surface == "message" else "/view/blocks")

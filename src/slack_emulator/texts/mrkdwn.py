@@ -71,9 +71,7 @@ def unescape(text: str) -> str:
 
 
 def parse_mrkdwn(text: str) -> list[Span]:
-    """Return the spans of a mrkdwn text. Any text is valid: characters that are no markup are shown as they
-    are.
-    """
+    """Return the spans of a mrkdwn text. Any text is valid: what is no markup is shown as it is."""
     spans: list[Span] = []
     last = 0
     for fence in _PRE.finditer(text):
