@@ -28,6 +28,8 @@ class AssistantThread:
     prompts: list[Json] = field(default_factory=list)
     prompts_title: str = ""
     status: str = ""
+    app_name: str = ""
+    """Of the app that shows the status."""
     loading_messages: list[str] = field(default_factory=list)
     status_until: float = 0.0
 
@@ -81,11 +83,14 @@ class AssistantThreads:
 
     # calls of apps
 
-    def set_status(self, channel: Channel, ts: str, status: str, loading_messages: list[str]) -> None:
+    def set_status(
+        self, app: InstalledApp, channel: Channel, ts: str, status: str, loading_messages: list[str]
+    ) -> None:
         """Show what the app is doing, in any thread; an empty status removes it."""
         self._root(channel, ts)
         thread = self._threads.setdefault((channel.id, ts), AssistantThread(channel.id, ts))
         thread.status, thread.loading_messages = status, loading_messages
+        thread.app_name = app.name
         thread.status_until = self._state.now() + STATUS_SECONDS
         self._redraw(thread)
 
@@ -130,6 +135,11 @@ class AssistantThreads:
 
     def find(self, channel: str, ts: str) -> AssistantThread | None:
         return self._threads.get((channel, ts))
+
+    def status_line(self, channel: str, ts: str) -> str:
+        """Return the status after its app's name, as users see it."""
+        status, thread = self.status(channel, ts), self.find(channel, ts)
+        return f"{thread.app_name} {status}" if thread is not None and status else ""
 
     def status(self, channel: str, ts: str) -> str:
         """Return the status that the app shows in this thread; "" if there is none."""

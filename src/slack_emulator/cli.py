@@ -155,10 +155,9 @@ async def _serve(
         address = Authentication(workspace.state.page_token).address(url)
         print(f"The workspace is at {address} for you alone. Ctrl-C stops it.")
         for app in installed:
-            print("\n".join(["", f"{app.name} is installed. Give it:", *_given(app, url)]), flush=True)
             if unsent := unsent_events(app.manifest):
-                words = f"It subscribes to events that this workspace never sends: {', '.join(unsent)}."
-                print(words, flush=True)
+                print(f"\n{app.name} subscribes to events that are never sent here: {', '.join(unsent)}.")
+            print("\n".join(["", f"{app.name} is installed. Give it:", *_given(app, url)]), flush=True)
         await stop.wait()
 
 

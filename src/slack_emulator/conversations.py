@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from slack_emulator.channel_names import require_name
 from slack_emulator.events import Events
 from slack_emulator.messages import Messages
-from slack_emulator.model import Change, Channel, Json, Person, Refused
+from slack_emulator.model import Change, Channel, Json, Message, Person, Refused
 from slack_emulator.shapes import CHANNEL_TYPES, channel_json
 from slack_emulator.state import State, new_id
 
@@ -30,6 +30,14 @@ class Conversations:
         if actor not in channel.members and (channel.kind != "public" or person.is_confined):
             raise Refused("channel_not_found")
         return channel
+
+    def message(self, actor: str, channel_id: str, ts: str) -> Message:
+        """A message that the actor may see, an ephemeral only if it is theirs."""
+        self.visible(actor, channel_id)
+        message = self._state.message(channel_id, ts)
+        if message.ephemeral_to not in (None, actor):
+            raise Refused("message_not_found")
+        return message
 
     def entered(self, actor: str, channel_id: str) -> Channel:
         """Return the channel. Raises Refused if the actor is not a member or it is archived."""

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import Enterprise, InstalledApp, Json, Person, Refused
+from slack_emulator.model import Enterprise, InstalledApp, Json, Refused
 from slack_emulator.response_urls import ResponseUrl
 from slack_emulator.signing import Signing
 from slack_emulator.state import new_id
-from slack_emulator.workspace import Workspace, bot_name
+from slack_emulator.workspace import Workspace, bot_user, new_app
 
 TOKEN_SECONDS = 12 * 3600
 """Seconds that an access token lives (Slack, Using token rotation: twelve hours)."""
@@ -93,21 +93,7 @@ class Estate:
 
     def register(self, manifest: Manifest) -> InstalledApp:
         """Register an app, as at api.slack.com/apps; workspaces then install it by themselves."""
-        app_id = new_id("A")
-        app = InstalledApp(
-            app_id=app_id,
-            name=manifest.name,
-            manifest=manifest,
-            bot_user_id="",
-            bot_id="",
-            bot_token="",
-            app_token="xapp-1-" + app_id + "-" + secrets.token_hex(16),
-            signing_secret=secrets.token_hex(16),
-            client_id=f"{secrets.randbelow(10**12)}.{secrets.randbelow(10**12)}",
-            client_secret=secrets.token_hex(16),
-            verification_token=secrets.token_hex(12),
-            installer="",
-        )
+        app = new_app(manifest)
         self.apps[app.client_id] = app
         return app
 
@@ -140,7 +126,7 @@ class Estate:
         )
         self._issue(installed)
         for workspace in where:
-            workspace.move_in(installed, _bot(installed))
+            workspace.move_in(installed, bot_user(installed))
         return installed
 
     def _issue(self, app: InstalledApp) -> None:
@@ -163,7 +149,7 @@ class Estate:
         renewed.old_tokens = {**renewed.old_tokens, renewed.bot_token: renewed.expires_at or 0.0}
         self._issue(renewed)
         for workspace, _ in found:
-            workspace.move_in(renewed, _bot(renewed))
+            workspace.move_in(renewed, bot_user(renewed))
         return renewed
 
     def exchange(self, client: InstalledApp, token: str) -> InstalledApp:
@@ -178,7 +164,7 @@ class Estate:
         renewed = replace(found[0][1])
         self._issue(renewed)
         for workspace, _ in found:
-            workspace.move_in(renewed, _bot(renewed))
+            workspace.move_in(renewed, bot_user(renewed))
         return renewed
 
     def uninstall(self, workspace: Workspace, app_id: str) -> None:
@@ -237,18 +223,6 @@ class Estate:
             if (url := workspace.response_urls.find(key)) is not None:
                 return workspace, url
         return None
-
-
-def _bot(app: InstalledApp) -> Person:
-    return Person(
-        id=app.bot_user_id,
-        name=bot_name(app.manifest),
-        real_name=app.manifest.bot_name,
-        email="",
-        is_bot=True,
-        color="e06b56",
-        app_id=app.app_id,
-    )
 
 
 def _knows(workspace: Workspace, given: Json) -> bool:

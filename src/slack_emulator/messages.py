@@ -237,6 +237,23 @@ class Messages:
         thread = [m for m in found if m.ts == ts or (m.thread_ts == ts and m.ephemeral_to in (None, viewer))]
         return sorted(thread, key=lambda m: m.ts)
 
+    def _unseen(self, person: str, channel_id: str) -> list[Message]:
+        read = self._state.reads.get((person, channel_id), "")
+        return [message for message in self.history(channel_id, person) if message.ts > read]
+
+    def unread(self, person: str, channel_id: str) -> int:
+        """The number of messages in a channel that this person has not seen."""
+        return len(self._unseen(person, channel_id))
+
+    def mentions(self, person: str, channel_id: str) -> int:
+        """Unread messages that call this person: by name, group, or the whole channel; all in a DM."""
+        unseen = self._unseen(person, channel_id)
+        if self._state.channel(channel_id).is_direct:
+            return len(unseen)
+        calls = {person, "here", "channel", "everyone"}
+        calls |= {group.id for group in self._state.groups.values() if person in group.users}
+        return sum(any(m.target in calls for m in broadcasts(message.text)) for message in unseen)
+
     def json(self, message: Message) -> Json:
         return message_json(self._state, message)
 

@@ -160,6 +160,17 @@ class State:
             raise Refused("user_not_found")
         return person
 
+    def active_person(self, person_id: str) -> Person:
+        """The person, if they may still do anything at all; else Refused with `account_inactive`."""
+        found = self.person(person_id)
+        if found.deleted:
+            raise Refused("account_inactive")
+        return found
+
+    def interactive_apps(self) -> list[InstalledApp]:
+        """Those whose manifest turns interactivity on: without it no shortcut, button or form works."""
+        return [app for app in self.apps.values() if app.manifest.interactivity]
+
     def channel(self, channel_id: str) -> Channel:
         if (channel := self.channels.get(channel_id)) is None:
             raise Refused("channel_not_found")

@@ -33,9 +33,9 @@ MANIFEST: dict[str, Any] = {
     "settings": {"interactivity": {"is_enabled": True}, "socket_mode_enabled": True},
 }
 SEED = """
-team: {name: Acme, domain: acme}
+team: {name: Acme, domain: acme, emoji: {shipit: "alias:rocket"}}
 users:
-  - {name: kim, role: owner, real_name: Kim Doe}
+  - {name: kim, role: owner, real_name: Kim Doe, title: CTO, status_text: On call, presence: away}
   - {name: lee}
   - {name: gia, role: guest}
 channels:
@@ -70,6 +70,7 @@ async def serving(folder: Path, *options: str) -> AsyncIterator[dict[str, str]]:
             while "SLACK_CLIENT_SECRET" not in said:
                 said += (await process.stdout.readline()).decode()
         found = dict(re.findall(r"^  (\w+)=(\S+)$", said, re.MULTILINE))
+        found["said"] = said
         (found["page"],) = re.findall(r"http://\S+token=\S+", said)
         yield found
     finally:
@@ -80,10 +81,13 @@ async def serving(folder: Path, *options: str) -> AsyncIterator[dict[str, str]]:
 
 @pytest.mark.process
 async def test_an_app_speaks_to_the_workspace_with_what_serve_prints(tmp_path: Path) -> None:
-    manifest, seed = written(tmp_path, "manifest.json", MANIFEST), written(tmp_path, "seed.yml", SEED)
+    declared = deepcopy(MANIFEST)
+    declared["settings"]["event_subscriptions"] = {"bot_events": ["team_join"]}
+    manifest, seed = written(tmp_path, "manifest.json", declared), written(tmp_path, "seed.yml", SEED)
     store = tmp_path / "kept.db"
     options = ("--manifest", str(manifest), "--seed", str(seed), "--store", str(store))
     async with serving(tmp_path, *options) as given:
+        assert "Deployer subscribes to events that are never sent here: team_join." in given["said"]
         client = AsyncWebClient(given["SLACK_BOT_TOKEN"], base_url=given["SLACK_API_URL"])
         assert (await client.auth_test())["team"] == "Acme"
         people = {user["name"]: user for user in (await client.users_list())["members"]}
@@ -117,6 +121,8 @@ def test_a_seed_file_fills_a_workspace(tmp_path: Path) -> None:
     assert workspace.channel_by_name("general").members == [kim.id, lee.id]
     assert workspace.channel_by_name("secret").members == [kim.id]
     assert gia.is_guest
+    assert (kim.title, kim.status_text, kim.presence) == ("CTO", "On call", "away")
+    assert workspace.state.team.emoji == {"shipit": "alias:rocket"}
     assert workspace.team_name == "Acme"
 
 

@@ -167,5 +167,5 @@ async def test_on_the_page_a_chat_shows_status_and_prompts(slack: Slack, client:
             **given, prompts=[{"title": "What burns?", "message": "Tell me"}]
         )
         shown = (await browser.get(place)).text
-    assert "The app is thinking..." in shown
+    assert "Pager is thinking..." in shown
     assert "What burns?" in shown

@@ -28,8 +28,7 @@ def plain(most: int) -> Spec:
 
 
 def worded(most: int) -> Spec:
-    """Return the schema of a plain_text or mrkdwn object of at most `most` characters (Slack, text object).
-    """
+    """Return the schema of a text object of at most `most` characters (Slack, text object)."""
     words = {"text": Words(most)}
     return Kinds({"plain_text": Shape(words, PLAIN_KEYS), "mrkdwn": Shape(words, MRKDWN_KEYS)})
 

@@ -220,7 +220,7 @@ class Drawing:
             menu=self.menu,
             say=f"/client/{here.id}/say",
             thread_ts=ts,
-            status=assistants.status(here.id, ts),
+            status=assistants.status_line(here.id, ts),
             prompts=beside.prompts if beside is not None else [],
             prompts_title=beside.prompts_title if beside is not None else "",
         )

@@ -36,7 +36,7 @@ def set_status(call: Call, given: SetStatus) -> Json:
     if len(loading) > MOST_LOADING_MESSAGES:
         raise Refused("invalid_arguments", "[ERROR] no more than 10 items [json-pointer:/loading_messages]")
     room = _channel(call, given.channel_id)
-    call.workspace.assistant_threads.set_status(room, given.thread_ts, given.status, loading)
+    call.workspace.assistant_threads.set_status(call.app, room, given.thread_ts, given.status, loading)
     return {}
 
 
