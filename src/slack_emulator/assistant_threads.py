@@ -29,7 +29,7 @@ class AssistantThread:
     prompts_title: str = ""
     status: str = ""
     app_name: str = ""
-    """Of the app that shows the status."""
+    """Name of the app that shows the status."""
     loading_messages: list[str] = field(default_factory=list)
     status_until: float = 0.0
 

@@ -32,7 +32,7 @@ class Conversations:
         return channel
 
     def message(self, actor: str, channel_id: str, ts: str) -> Message:
-        """A message that the actor may see, an ephemeral only if it is theirs."""
+        """Return a message that the actor can see, an ephemeral one only if it is the actor's."""
         self.visible(actor, channel_id)
         message = self._state.message(channel_id, ts)
         if message.ephemeral_to not in (None, actor):

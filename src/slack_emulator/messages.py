@@ -242,11 +242,14 @@ class Messages:
         return [message for message in self.history(channel_id, person) if message.ts > read]
 
     def unread(self, person: str, channel_id: str) -> int:
-        """The number of messages in a channel that this person has not seen."""
+        """Return the number of messages in a channel that the user has not seen."""
         return len(self._unseen(person, channel_id))
 
     def mentions(self, person: str, channel_id: str) -> int:
-        """Unread messages that call this person: by name, group, or the whole channel; all in a DM."""
+        """Return the number of unread messages that notify the user.
+
+        They mention the user, one of the user's groups or the whole channel; in a direct message all count.
+        """
         unseen = self._unseen(person, channel_id)
         if self._state.channel(channel_id).is_direct:
             return len(unseen)

@@ -161,14 +161,14 @@ class State:
         return person
 
     def active_person(self, person_id: str) -> Person:
-        """The person, if they may still do anything at all; else Refused with `account_inactive`."""
+        """Return the user. Raises Refused (`account_inactive`) if the user was deactivated."""
         found = self.person(person_id)
         if found.deleted:
             raise Refused("account_inactive")
         return found
 
     def interactive_apps(self) -> list[InstalledApp]:
-        """Those whose manifest turns interactivity on: without it no shortcut, button or form works."""
+        """Return the apps with interactivity on: without it no shortcut, button or form works."""
         return [app for app in self.apps.values() if app.manifest.interactivity]
 
     def channel(self, channel_id: str) -> Channel:
