@@ -1,4 +1,4 @@
-"""`python -m slack_emulator`."""
+"""Entry point of `python -m slack_emulator`."""
 
 from slack_emulator.cli import main
 

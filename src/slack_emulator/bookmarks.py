@@ -61,7 +61,10 @@ class Bookmarks:
         raise Refused("not_found")
 
     def _require(self, title: str, link: str) -> None:
-        """Slack, bookmarks.add: a title of at most 256, an http or https link of at most 2048."""
+        """Raise Refused for a bad title or link.
+
+        Slack, bookmarks.add: a title of at most 256 characters, an http or https link of at most 2048.
+        """
         if not title or len(title) > TITLE_LIMIT:
             raise Refused("invalid_bookmark_title" if not title else "title_too_long")
         address = urlsplit(link)

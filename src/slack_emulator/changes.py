@@ -1,4 +1,4 @@
-"""The feed of changes that a page listens to."""
+"""Feed of changes in the workspace, to which the page and tests subscribe."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Feed:
 
     @contextmanager
     def subscribe(self) -> Iterator[AsyncIterator[Change]]:
-        """Every change from now on; the iterator ends when the workspace closes."""
+        """Yield every change from now on; the iterator ends when the workspace closes."""
         queue: asyncio.Queue[Change | None] = asyncio.Queue()
         self._listeners.add(queue)
         try:

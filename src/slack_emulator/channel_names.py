@@ -1,4 +1,4 @@
-"""Names of channels: refused, never corrected."""
+"""Validation of channel names, which Slack refuses rather than corrects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NAME_LIMIT = 80
 
 
 def require_name(name: str) -> None:
-    """Slack, conversations.create: lowercase letters, digits, hyphens and underscores, at most 80."""
+    """Raise Refused for a bad name (Slack, conversations.create: a-z, 0-9, `-` and `_`, at most 80)."""
     if not name:
         raise Refused("invalid_name_required")
     if len(name) > NAME_LIMIT:

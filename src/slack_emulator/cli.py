@@ -1,4 +1,4 @@
-"""The command line: serve a workspace for an app, or check what an app would send to Slack."""
+"""Command line: `serve` a workspace for an app, `check` what an app would send to Slack, list `coverage`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ import typer
 import yaml
 
 from slack_emulator.blocks import block_errors, message_errors, view_errors
+from slack_emulator.coverage import readme_tables
+from slack_emulator.events import unsent_events
 from slack_emulator.manifest import Manifest, ManifestError, manifest_errors
 from slack_emulator.model import InstalledApp
 from slack_emulator.seed import seed
@@ -31,7 +33,7 @@ cli = typer.Typer(
 
 
 def main() -> None:
-    """Run a command; what cannot be used ends it with a line for each thing, and exit code 2."""
+    """Run a command; for an unusable file, print one line per error and exit with code 2."""
     try:
         cli()
     except (ManifestError, SeedFileError, OSError) as error:
@@ -62,21 +64,32 @@ def serve(
 def check(
     file: Annotated[Path, typer.Argument(help="A manifest, a view, a message or a list of blocks.")],
 ) -> None:
-    """Print what Slack would refuse in a manifest or in Block Kit, a line each; exit 0 if it is nothing."""
-    errors = errors_in(_parsed(file))
-    for error in errors:
-        print(error)
+    """Print what Slack would refuse in a manifest or in Block Kit, a line each; exit 0 if it is nothing.
+
+    A note, on what slack_emulator does not have, fails nothing.
+    """
+    declared = _parsed(file)
+    errors = errors_in(declared)
+    for line in [*errors, *notes_on(declared)]:
+        print(line)
     if errors:
         raise typer.Exit(FAILED)
 
 
+@cli.command()
+def coverage() -> None:
+    """Print which of Slack's methods and events are here, as tables in Markdown."""
+    for heading, table in readme_tables().items():
+        print(f"{heading}\n\n{table}\n")
+
+
 def read_manifest(path: Path) -> Manifest:
-    """Read a manifest. Raises ManifestError with what Slack would refuse, and OSError."""
+    """Read a manifest. Raises ManifestError with Slack's errors, and OSError."""
     return Manifest.from_yaml(path.read_text(encoding="utf-8"))
 
 
 def errors_in(declared: object) -> list[str]:
-    """Returns what Slack would refuse in a parsed manifest, view, message or list of blocks."""
+    """Return the errors of a parsed manifest, view, message or list of blocks."""
     if isinstance(declared, list):
         return block_errors(declared, "message")
     if isinstance(declared, Mapping):
@@ -85,6 +98,16 @@ def errors_in(declared: object) -> list[str]:
         if "blocks" in declared or "attachments" in declared:
             return message_errors(dict(declared))
     return manifest_errors(declared)
+
+
+def notes_on(declared: object) -> list[str]:
+    """Return notes on what a valid manifest asks for and the emulator does not have."""
+    if not isinstance(declared, Mapping) or "display_information" not in declared:
+        return []
+    if manifest_errors(declared):
+        return []
+    unsent = unsent_events(Manifest.from_dict(declared))
+    return [f"[NOTE] slack_emulator never sends: {', '.join(unsent)}"] if unsent else []
 
 
 def _parsed(file: Path) -> object:
@@ -100,7 +123,7 @@ def _parsed(file: Path) -> object:
 
 
 def _over_http(manifest: Manifest, url: str | None) -> Manifest:
-    """Returns the manifest with one request URL for everything, and without Socket Mode."""
+    """Return the manifest with one request URL for everything, and without Socket Mode."""
     if url is None:
         return manifest
     return replace(
@@ -132,12 +155,14 @@ async def _serve(
         address = Authentication(workspace.state.page_token).address(url)
         print(f"The workspace is at {address} for you alone. Ctrl-C stops it.")
         for app in installed:
+            if unsent := unsent_events(app.manifest):
+                print(f"\n{app.name} subscribes to events that are never sent here: {', '.join(unsent)}.")
             print("\n".join(["", f"{app.name} is installed. Give it:", *_given(app, url)]), flush=True)
         await stop.wait()
 
 
 def _given(app: InstalledApp, url: str) -> list[str]:
-    """Lines with what an app needs in its environment; Bolt's examples use these names."""
+    """Return the lines of environment variables that an app needs, under the names in Bolt's examples."""
     given: dict[str, Any] = {"SLACK_API_URL": f"{url}/api/", "SLACK_BOT_TOKEN": app.bot_token}
     if app.manifest.socket_mode:
         given["SLACK_APP_TOKEN"] = app.app_token

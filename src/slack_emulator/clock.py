@@ -1,4 +1,4 @@
-"""Time in the workspace: the machine's own, or one that a test can turn."""
+"""Clock of a workspace: the machine's own, or one that a test can advance."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Clock(Protocol):
 
 
 class TurnableClock:
-    """The machine's clock plus whatever it was turned by; turning it wakes those whose time has come."""
+    """The machine's clock plus an offset; advancing it wakes the sleepers that are due."""
 
     def __init__(self) -> None:
         self._ahead = 0.0

@@ -1,4 +1,4 @@
-"""Channels and direct messages: who may see, make, join and change them."""
+"""Channels and direct messages: visibility, creation, members, topic, archiving."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from slack_emulator.channel_names import require_name
 from slack_emulator.events import Events
 from slack_emulator.messages import Messages
-from slack_emulator.model import Change, Channel, Json, Person, Refused
+from slack_emulator.model import Change, Channel, Json, Message, Person, Refused
 from slack_emulator.shapes import CHANNEL_TYPES, channel_json
 from slack_emulator.state import State, new_id
 
@@ -21,18 +21,26 @@ class Conversations:
         self._events = events
         self._messages = messages
 
-    # seeing
+    # visibility
 
     def visible(self, actor: str, channel_id: str) -> Channel:
-        """What is private to others does not exist for the actor: channel_not_found."""
+        """Return a channel that the actor can see. Raises Refused (`channel_not_found`) for any other."""
         channel = self._state.channel(channel_id)
         person = self._state.person(actor)
         if actor not in channel.members and (channel.kind != "public" or person.is_confined):
             raise Refused("channel_not_found")
         return channel
 
+    def message(self, actor: str, channel_id: str, ts: str) -> Message:
+        """Return a message that the actor can see, an ephemeral one only if it is the actor's."""
+        self.visible(actor, channel_id)
+        message = self._state.message(channel_id, ts)
+        if message.ephemeral_to not in (None, actor):
+            raise Refused("message_not_found")
+        return message
+
     def entered(self, actor: str, channel_id: str) -> Channel:
-        """A channel that the actor is in and that is not archived."""
+        """Return the channel. Raises Refused if the actor is not a member or it is archived."""
         channel = self.visible(actor, channel_id)
         if channel.archived:
             raise Refused("is_archived")
@@ -40,7 +48,7 @@ class Conversations:
             raise Refused("not_in_channel")
         return channel
 
-    # making
+    # creation
 
     def create(self, actor: str, name: str, *, private: bool = False) -> Channel:
         if self._state.person(actor).is_confined:
@@ -64,7 +72,7 @@ class Conversations:
         return channel
 
     def open_direct(self, actor: str, others: Iterable[str]) -> Channel:
-        """The direct message among these people, made if there was none."""
+        """Return the direct message among these users, created if there is none."""
         members = list(dict.fromkeys([actor, *others]))
         people = [self._state.person(m) for m in members]
         if len(members) > 9:
@@ -111,7 +119,10 @@ class Conversations:
         self._remove(channel, actor, "channel_leave", f"<@{actor}> has left the channel")
 
     def invite(self, actor: str, channel_id: str, users: list[str], *, force: bool = False) -> list[Json]:
-        """All or none, unless `force`: then those who can be are invited and the errors returned."""
+        """Invite all of these users or, if one cannot be invited, none.
+
+        With `force`, invite those that can be, and return the errors of the others.
+        """
         channel = self.entered(actor, channel_id)
         self._require_room(channel)
         if not users:
@@ -163,7 +174,7 @@ class Conversations:
             raise Refused("restricted_action")
         self._remove(channel, user, "channel_leave", f"<@{user}> was removed from the channel")
 
-    # changing
+    # topic, name, archive
 
     def set_topic(self, actor: str, channel_id: str, topic: str) -> Channel:
         channel = self._changeable_text(actor, channel_id, topic)
@@ -224,13 +235,13 @@ class Conversations:
         self._events.emit({"type": kind, "channel": channel.id, "user": actor}, channel=channel)
 
     def save(self, channel: Channel) -> None:
-        """Pins or bookmarks of the channel changed."""
+        """Save a channel after a change of its pins or bookmarks."""
         self._keep(channel)
 
     def json(self, channel: Channel, viewer: str) -> Json:
         return channel_json(self._state, channel, viewer)
 
-    # the parts of it
+    # internals
 
     def _keep(self, channel: Channel) -> None:
         self._state.keep(channel)
@@ -279,6 +290,13 @@ class Conversations:
         prefix = "group" if channel.kind == "private" else "channel"
         self._messages.system(channel, user, f"{prefix}_join", f"<@{user}> has joined the channel")
 
+    def _tell_bot(self, channel: Channel, user: str) -> None:
+        """Tell an app that its own bot user has left a channel (Slack, channel_left)."""
+        for app in self._state.apps.values():
+            if app.bot_user_id == user:
+                kind = "channel_left" if channel.kind == "public" else "group_left"
+                self._events.emit({"type": kind, "channel": channel.id}, only=app)
+
     def _remove(self, channel: Channel, user: str, subtype: str, text: str) -> None:
         self._messages.system(channel, user, subtype, text)
         event: Json = {
@@ -291,4 +309,5 @@ class Conversations:
         self._events.emit(event, channel=channel)
         channel.members.remove(user)
         self._keep(channel)
+        self._tell_bot(channel, user)
         self._state.feed.announce(Change("member", channel=channel.id))

@@ -1,4 +1,4 @@
-"""Payloads on their way to the app: by Socket Mode or by signed HTTP, with three seconds to answer."""
+"""Delivery of payloads to the app by Socket Mode or signed HTTP, acknowledged within three seconds."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ from slack_emulator.socket_mode import Sockets
 from slack_emulator.wire_log import WireLog
 
 ACK_SECONDS = 3.0
-"""Slack, Handling user interaction: acknowledge within three seconds."""
+"""Seconds that an app has to acknowledge (Slack, Handling user interaction: three)."""
 
 Kind = Literal["events_api", "slash_commands", "interactive"]
 
 
 @dataclass
 class Answer:
-    """`error` is the code that Slack shows: operation_timeout, app_not_responding or dispatch_failed."""
+    """Result of a delivery.
+
+    `error` is the code that Slack shows: operation_timeout, app_not_responding or dispatch_failed.
+    """
 
     ok: bool
     response: Json | None = None
@@ -52,7 +55,7 @@ class Delivery:
         retry: int = 0,
         reason: str | None = None,
     ) -> Answer:
-        """Returns once the app acknowledged, or after three seconds by the workspace's clock."""
+        """Return once the app has acknowledged, or after three seconds by the workspace's clock."""
         entry = self._log.begin(
             Request("delivery", method, payload, self._clock.now(), app.app_id, retry_attempt=retry)
         )
@@ -109,7 +112,7 @@ class Delivery:
         return http_answer(sending.result())
 
     async def challenge(self, app: InstalledApp) -> bool:
-        """Slack, url_verification: a new events address must echo the challenge, as JSON or as plain text."""
+        """True if the events URL echoes the challenge, as JSON or plain text (Slack, url_verification)."""
         if app.manifest.events_url is None:
             return False
         word = secrets.token_urlsafe(24)
@@ -124,7 +127,7 @@ class Delivery:
 
 
 def request_url(app: InstalledApp, kind: Kind, payload: Json) -> str | None:
-    """Where the manifest says this payload goes."""
+    """Return the URL that the manifest declares for this payload."""
     manifest = app.manifest
     if kind == "events_api":
         return manifest.events_url
@@ -146,7 +149,10 @@ def http_body(kind: Kind, payload: Json) -> tuple[bytes, str]:
 
 
 def signed(app: InstalledApp, body: bytes, now: float) -> dict[str, str]:
-    """Slack, Verifying requests: v0= HMAC-SHA256 of version, timestamp and raw body."""
+    """Return the signature headers.
+
+    Slack, Verifying requests: v0= HMAC-SHA256 of version, timestamp and raw body.
+    """
     stamp = str(int(now))
     digest = hmac.new(app.signing_secret.encode(), b"v0:" + stamp.encode() + b":" + body, hashlib.sha256)
     return {"X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": "v0=" + digest.hexdigest()}

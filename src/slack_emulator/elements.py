@@ -1,4 +1,4 @@
-"""Interactive elements: where they are in blocks, and the state each keeps in a form."""
+"""Interactive elements of blocks, and their values in `view.state.values`."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ STATE_FIELDS: dict[str, tuple[str, str]] = {
     "datetimepicker": ("selected_date_time", "initial_date_time"),
     "file_input": ("files", ""),
 }
-"""Element type to the field its state has in `view.state.values`, and the property it starts from."""
+"""By element type: the field of its state in `view.state.values`, and the property with its initial value."""
 
 MANY = {"selected_options", "selected_users", "selected_conversations", "selected_channels", "files"}
 FIXED_OPTIONS = {"static_select", "multi_static_select", "radio_buttons", "checkboxes"}
 
 
 def elements_of(blocks: list[Json]) -> Iterator[tuple[Json, Json]]:
-    """Each interactive element, with the block it stands in."""
+    """Yield each interactive element with its block."""
     for block in blocks:
         match block.get("type"):
             case "input":
@@ -57,7 +57,7 @@ def find_element(blocks: list[Json], block_id: str, action_id: str) -> tuple[Jso
 
 
 def initial_state(element: Json) -> Json | None:
-    """None for what keeps no state, such as a button."""
+    """Return the element's state before any input. Returns None for one without state, such as a button."""
     kind = str(element.get("type"))
     if kind not in STATE_FIELDS:
         return None
@@ -67,7 +67,10 @@ def initial_state(element: Json) -> Json | None:
 
 
 def initial_values(payload: Json, channel: str | None = None) -> StateValues:
-    """`channel` is where the person was: what `default_to_current_conversation` selects."""
+    """Return the initial values of a view or message.
+
+    `channel` is where the user was: `default_to_current_conversation` selects it.
+    """
     values: StateValues = {}
     for block, element in elements_of(payload["blocks"]):
         state = initial_state(element)
@@ -79,13 +82,16 @@ def initial_values(payload: Json, channel: str | None = None) -> StateValues:
 
 
 def _select_current(state: Json, channel: str) -> None:
-    """Slack, conversations_select: an initial conversation given by the app is ignored then."""
+    """Select the current channel (Slack, conversations_select: in place of an initial conversation)."""
     field = STATE_FIELDS[state["type"]][0]
     state[field] = [channel] if field in MANY else channel
 
 
 def carried_over(old: StateValues, payload: Json) -> StateValues:
-    """Slack, Modals: input is kept where block_id and action_id stay the same."""
+    """Return the values of an updated view.
+
+    Slack, Modals: input is kept where block_id and action_id stay the same.
+    """
     values = initial_values(payload)
     for block, element in elements_of(payload["blocks"]):
         kept = old.get(block["block_id"], {}).get(element["action_id"])
@@ -109,9 +115,9 @@ def options_of(element: Json) -> list[Json]:
 
 
 def completed_state(element: Json, given: Json) -> Json:
-    """What the person chose, as Slack would send it: options in full, by their `value`.
+    """Return the user's choice as Slack would send it: with whole options, found by their `value`.
 
-    Refused with `invalid_value` when the element has no such state or does not offer the option.
+    Raises Refused (`invalid_value`) if the element has no such state or does not offer the option.
     """
     kind = str(element.get("type"))
     if kind not in STATE_FIELDS or given.get("type", kind) != kind:
@@ -137,7 +143,7 @@ def _offered(element: Json, option: object) -> Json:
 
 
 def action_of(block: Json, element: Json, given: Json, at: str) -> Json:
-    """The entry in `actions` of a block_actions payload."""
+    """Return the entry in `actions` of a block_actions payload."""
     action: Json = {
         "type": element["type"],
         "action_id": element["action_id"],

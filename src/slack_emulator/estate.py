@@ -1,4 +1,4 @@
-"""Several workspaces at one address, as one Slack: their apps, who installed them, what a token is for."""
+"""Several workspaces at one address, as one Slack: their apps, installations and tokens."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import Enterprise, InstalledApp, Json, Person, Refused
+from slack_emulator.model import Enterprise, InstalledApp, Json, Refused
 from slack_emulator.response_urls import ResponseUrl
 from slack_emulator.signing import Signing
 from slack_emulator.state import new_id
-from slack_emulator.workspace import Workspace, bot_name
+from slack_emulator.workspace import Workspace, bot_user, new_app
 
 TOKEN_SECONDS = 12 * 3600
-"""Slack, Using token rotation: an access token lives for twelve hours."""
+"""Seconds that an access token lives (Slack, Using token rotation: twelve hours)."""
 
 NEEDS_TEAM = frozenset(
     {
@@ -25,12 +25,12 @@ NEEDS_TEAM = frozenset(
         "users.list",
     }
 )
-"""Slack, org-ready apps: the methods of ours that need `team_id` with an org-wide token."""
+"""Methods of the emulator that need `team_id` with an org-wide token (Slack, org-ready apps)."""
 
 
 @dataclass
 class Grant:
-    """What somebody agreed to on one of Slack's pages; its code is good once, for ten minutes."""
+    """A user's consent on one of Slack's pages; its code is good once, for ten minutes."""
 
     app: InstalledApp
     workspace: Workspace
@@ -45,21 +45,21 @@ class Grant:
 
 @dataclass
 class Estate:
-    """One Slack. With `org` its workspaces are those of one organization."""
+    """One Slack. With `org`, its workspaces belong to one organization."""
 
     workspaces: Sequence[Workspace]
     org: Enterprise | None = None
     apps: dict[str, InstalledApp] = field(default_factory=dict)
-    """Apps by client id, as they are made: installed nowhere."""
+    """Registered apps by client id, not installed anywhere yet."""
     grants: dict[str, Grant] = field(default_factory=dict)
     revoked: dict[str, str] = field(default_factory=dict)
-    """Tokens that are good no more, with what Slack then says."""
+    """Error code for each token that is no longer valid."""
     signing: Signing = field(default_factory=Signing)
 
     def __post_init__(self) -> None:
         for workspace in self.workspaces:
             workspace.state.org = self.org
-            # An app holds its connections for all of Slack.
+            # An app opens its Socket Mode connections once for all workspaces.
             workspace.share_sockets(self.first.sockets)
 
     @property
@@ -78,7 +78,7 @@ class Estate:
     # channels
 
     def share(self, host: Workspace, channel_id: str, sister: Workspace, *people: str) -> None:
-        """Share a channel with a sister workspace, and let these people of it in (Slack, Enterprise Grid)."""
+        """Share a channel with another workspace and add these users of it (Slack, Enterprise Grid)."""
         if self.org is None:
             raise Refused("not_an_enterprise")
         channel, team = host.channel(channel_id), sister.state.team.id
@@ -92,27 +92,13 @@ class Estate:
     # apps
 
     def register(self, manifest: Manifest) -> InstalledApp:
-        """Make an app, as at api.slack.com/apps; workspaces then install it by themselves."""
-        app_id = new_id("A")
-        app = InstalledApp(
-            app_id=app_id,
-            name=manifest.name,
-            manifest=manifest,
-            bot_user_id="",
-            bot_id="",
-            bot_token="",
-            app_token="xapp-1-" + app_id + "-" + secrets.token_hex(16),
-            signing_secret=secrets.token_hex(16),
-            client_id=f"{secrets.randbelow(10**12)}.{secrets.randbelow(10**12)}",
-            client_secret=secrets.token_hex(16),
-            verification_token=secrets.token_hex(12),
-            installer="",
-        )
+        """Register an app, as at api.slack.com/apps; workspaces then install it by themselves."""
+        app = new_app(manifest)
         self.apps[app.client_id] = app
         return app
 
     def app_of_client(self, client_id: str) -> InstalledApp:
-        """Refused with `invalid_client_id`."""
+        """Return the app with this client id. Raises Refused (`invalid_client_id`)."""
         if app := self.apps.get(client_id):
             return app
         for workspace in self.workspaces:
@@ -122,11 +108,11 @@ class Estate:
         raise Refused("invalid_client_id")
 
     def installed(self, app: InstalledApp) -> list[tuple[Workspace, InstalledApp]]:
-        """Where this app is."""
+        """Return the app's installations, each with its workspace."""
         return [(w, a) for w in self.workspaces for a in w.apps() if a.app_id == app.app_id]
 
     def install(self, grant: Grant) -> InstalledApp:
-        """Install where the grant says, or renew the token of an install that is there."""
+        """Install the app where the grant says, or renew the token of an existing installation."""
         where = self.workspaces if grant.wide else [grant.workspace]
         org = self.org.id if grant.wide and self.org else ""
         earlier = [a for w, a in self.installed(grant.app) if w in where and a.org == org]
@@ -140,11 +126,11 @@ class Estate:
         )
         self._issue(installed)
         for workspace in where:
-            workspace.move_in(installed, _bot(installed))
+            workspace.move_in(installed, bot_user(installed))
         return installed
 
     def _issue(self, app: InstalledApp) -> None:
-        """A bot token, and where tokens rotate, when it ends and what renews it."""
+        """Issue a bot token and, if tokens rotate, its expiry and a refresh token."""
         if not app.manifest.token_rotation:
             app.bot_token = "xoxb-" + secrets.token_hex(16)
             return
@@ -153,7 +139,7 @@ class Estate:
         app.expires_at = self.first.clock.now() + TOKEN_SECONDS
 
     def refresh(self, client: InstalledApp, refresh_token: str) -> InstalledApp:
-        """New tokens; the access token that was there is good to its end, the refresh token no more."""
+        """Issue new tokens. The old access token stays valid until it expires; the refresh token does not."""
         found = [
             (w, a) for w, a in self.installed(client) if refresh_token and a.refresh_token == refresh_token
         ]
@@ -163,11 +149,11 @@ class Estate:
         renewed.old_tokens = {**renewed.old_tokens, renewed.bot_token: renewed.expires_at or 0.0}
         self._issue(renewed)
         for workspace, _ in found:
-            workspace.move_in(renewed, _bot(renewed))
+            workspace.move_in(renewed, bot_user(renewed))
         return renewed
 
     def exchange(self, client: InstalledApp, token: str) -> InstalledApp:
-        """Slack, oauth.v2.exchange: a token that never ends for a pair that rotates."""
+        """Replace a token that never expires by a pair that rotates (Slack, oauth.v2.exchange)."""
         if not client.manifest.token_rotation:
             raise Refused("token_rotation_not_enabled")
         found = [(w, a) for w, a in self.installed(client) if a.bot_token == token]
@@ -178,11 +164,11 @@ class Estate:
         renewed = replace(found[0][1])
         self._issue(renewed)
         for workspace, _ in found:
-            workspace.move_in(renewed, _bot(renewed))
+            workspace.move_in(renewed, bot_user(renewed))
         return renewed
 
     def uninstall(self, workspace: Workspace, app_id: str) -> None:
-        """An admin removes the app: its token is good no more, and it is told (Slack, app_uninstalled)."""
+        """Remove the app, as an admin does: revoke its token and tell the app (Slack, app_uninstalled)."""
         app = workspace.app(app_id)
         there = [w for w, a in self.installed(app) if a.bot_token == app.bot_token]
         self.revoked[app.bot_token] = "account_inactive"
@@ -194,7 +180,7 @@ class Estate:
             one.move_out(app_id)
 
     def revoke(self, app: InstalledApp) -> None:
-        """Slack, auth.revoke: of a bot's only token, which uninstalls the app."""
+        """Revoke a bot's only token, which uninstalls the app (Slack, auth.revoke)."""
         for workspace, there in self.installed(app):
             if there.bot_token == app.bot_token:
                 workspace.move_out(app.app_id)
@@ -203,7 +189,7 @@ class Estate:
     # requests
 
     def holding(self, token: str) -> list[tuple[Workspace, InstalledApp]]:
-        """The installs that this token is of. Refused when it was of one, and is no more."""
+        """Return the installations of this token. Raises Refused if it was revoked or has expired."""
         if token in self.revoked:
             raise Refused(self.revoked[token])
         found = [(w, a) for w in self.workspaces for a in w.apps() if token and a.holds(token)]
@@ -214,7 +200,7 @@ class Estate:
         return found
 
     def workspace_for(self, method: str, token: str, given: Json) -> Workspace:
-        """Whose call it is; an org-wide token says so by `team_id`, or by what it names."""
+        """Return the workspace of a call; for an org-wide token by `team_id`, or by ids in the arguments."""
         found = [workspace for workspace, _ in self.holding(token)]
         if len(found) < 2 or method == "apps.connections.open":
             return found[0] if found else self.first
@@ -226,7 +212,7 @@ class Estate:
             if named is None:
                 raise Refused("missing_argument", arg="team_id")
             return named
-        # Other methods ignore `team_id` where a channel or a view says by itself whose it is.
+        # Other methods ignore `team_id` if a channel, user, view or trigger belongs to one workspace.
         knowing = [w for w in found if _knows(w, given)]
         if named in knowing or not knowing:
             return named or found[0]
@@ -237,18 +223,6 @@ class Estate:
             if (url := workspace.response_urls.find(key)) is not None:
                 return workspace, url
         return None
-
-
-def _bot(app: InstalledApp) -> Person:
-    return Person(
-        id=app.bot_user_id,
-        name=bot_name(app.manifest),
-        real_name=app.manifest.bot_name,
-        email="",
-        is_bot=True,
-        color="e06b56",
-        app_id=app.app_id,
-    )
 
 
 def _knows(workspace: Workspace, given: Json) -> bool:

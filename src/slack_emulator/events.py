@@ -1,4 +1,4 @@
-"""Events API: which app hears of what, in which envelope, and how often it is tried again."""
+"""Events API: subscriptions, scopes, envelopes and retries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from slack_emulator.scopes import SCOPES_OF_EVENT
 from slack_emulator.state import State, new_id
 
 RETRY_AFTER = (0.0, 0.0, 60.0, 300.0)
-"""Slack, Events API: a failed delivery is tried again nearly at once, after a minute, after five minutes."""
+"""Seconds before each attempt (Slack, Events API: at once, nearly at once, a minute, five minutes)."""
 
 SUBSCRIPTIONS = {
     "public": "message.channels",
@@ -23,8 +23,25 @@ SUBSCRIPTIONS = {
 }
 
 
+_SENT = """
+    app_home_opened app_mention app_uninstalled assistant_thread_context_changed assistant_thread_started
+    channel_archive channel_created channel_left channel_rename channel_unarchive entity_details_requested
+    file_shared function_executed group_archive group_left group_rename group_unarchive link_shared
+    member_joined_channel member_left_channel message.channels message.groups message.im message.mpim
+    pin_added pin_removed reaction_added reaction_removed tokens_revoked url_verification
+    """
+SENT_EVENTS = frozenset(_SENT.split())
+"""All events that a workspace ever sends."""
+
+
+def unsent_events(manifest: Manifest) -> list[str]:
+    """Return the app's subscriptions to events that no workspace sends, user events among them."""
+    users = [f"{event} (for users)" for event in manifest.user_events]
+    return [*sorted(manifest.bot_events - SENT_EVENTS), *sorted(users)]
+
+
 class Tasks:
-    """Work that goes on by itself, kept so that it is neither lost nor left behind."""
+    """Registry of background tasks, so that none is garbage-collected or outlives the workspace."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()
@@ -59,12 +76,14 @@ class Events:
         name = event["type"]
         if name == "message" and channel is not None:
             name = SUBSCRIPTIONS[channel.kind]
+        if name not in SENT_EVENTS:
+            raise LookupError(f"{name} is not in SENT_EVENTS")
         for app in self._state.apps.values():
             if only in (None, app) and self._hears(app, name, channel if joined else None):
                 self._tasks.start(self._send(app, dict(event), channel))
 
     def emit_mention(self, event: Json, channel: Channel) -> None:
-        """A bot that is named where someone speaks is told; being named by "has joined" does not count."""
+        """Send app_mention to each app that a message names; "has joined" messages do not count."""
         if event.get("subtype") not in (None, "bot_message", "thread_broadcast"):
             return
         for app in self._state.apps.values():
@@ -116,5 +135,5 @@ class Events:
 
 
 def has_scope_for(manifest: Manifest, event: str) -> bool:
-    """Any of the alternatives will do; an event nobody knows is sent to nobody."""
+    """True if the app has one of the alternative scopes of an event. An unknown event has none."""
     return any(needed <= manifest.bot_scopes for needed in SCOPES_OF_EVENT.get(event, ()))

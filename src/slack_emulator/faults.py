@@ -1,4 +1,4 @@
-"""Faults a test may plan: what the next calls of a method answer instead of the truth."""
+"""Faults that a test plans for the next calls of a method."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 @dataclass
 class Fault:
-    """One misbehaviour: answer with `status`, `error` or `body`, wait for `until`, or break off mid-response.
+    """One planned failure: answer with `status`, `error` or `body`, wait for `until`, or reset mid-response.
 
-    `body` is sent as it is, as `content_type`; `retry_after` too, whatever it says. With `after_effect` the
-    method does its work first and only the answer is lost, or late.
+    `body` is sent as it is, as `content_type`; so is `retry_after`, even if malformed. With `after_effect`
+    the method first does its work, and only the answer is lost or late.
     """
 
     status: int = 200
@@ -25,7 +25,7 @@ class Fault:
 
     @property
     def spoils(self) -> bool:
-        """Whether the true answer is lost; a fault that only waits gives it late."""
+        """True if the app does not get the true answer; a fault that only waits gives it late."""
         said = (self.error, self.retry_after, self.body)
         return self.status != 200 or self.reset or any(part is not None for part in said)
 
@@ -35,7 +35,7 @@ class Faults:
         self._planned: dict[str, list[Fault]] = {}
 
     def plan(self, method: str, *faults: Fault) -> None:
-        """The next calls of this method meet these faults, one each, then all is well again."""
+        """Have the next calls of this method meet these faults, one each."""
         self._planned.setdefault(method, []).extend(faults)
 
     def next_for(self, method: str) -> Fault | None:
@@ -43,7 +43,7 @@ class Faults:
         return planned.pop(0) if planned else None
 
     def planned(self) -> dict[str, int]:
-        """How many of the next calls of each method go wrong."""
+        """Return the number of planned faults by method."""
         return {method: len(faults) for method, faults in self._planned.items() if faults}
 
     def clear(self) -> None:

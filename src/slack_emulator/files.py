@@ -1,4 +1,4 @@
-"""Files and canvases: uploaded in two calls and between them, or written as Markdown into a channel's tab."""
+"""Files, which an app uploads in three requests, and canvases, which it writes in Markdown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TYPES = {
 
 @dataclass
 class Upload:
-    """A file that was announced; its content comes to the address it was given."""
+    """A file between files.getUploadURLExternal and files.completeUploadExternal."""
 
     file: StoredFile
     length: int
@@ -29,7 +29,7 @@ class Upload:
 
 
 class Files:
-    """What an app uploads or writes; it is seen by whoever sees a channel that it was shared in."""
+    """Files and canvases of apps; a user sees those shared in channels that the user can see."""
 
     def __init__(self, state: State, messages: Messages) -> None:
         self._state = state
@@ -37,7 +37,7 @@ class Files:
         self._uploads: dict[str, Upload] = {}
 
     def announce(self, actor: str, name: str, length: int) -> tuple[str, StoredFile]:
-        """The key of the address to upload to, and the file (Slack, files.getUploadURLExternal)."""
+        """Return the key of the upload URL, and the file (Slack, files.getUploadURLExternal)."""
         if not name or length < 1:
             raise Refused("missing_argument")
         if length > FILE_BYTES:
@@ -62,7 +62,7 @@ class Files:
         return key in self._uploads
 
     def receive(self, key: str, content: bytes) -> None:
-        """Refused for an address that is unknown or used, and for a file of another length."""
+        """Store the content of an upload. Raises Refused for an unknown or used URL, or a wrong length."""
         upload = self._uploads.get(key)
         if upload is None or upload.came:
             raise Refused("invalid_upload_url")
@@ -72,7 +72,7 @@ class Files:
         upload.came = True
 
     def complete(self, actor: str, given: list[Json], channel: Channel | None) -> list[StoredFile]:
-        """Once for each upload (Slack, files.completeUploadExternal: can only be called once)."""
+        """Complete uploads, each only once (Slack, files.completeUploadExternal)."""
         wanted = {str(one.get("id") or ""): str(one.get("title") or "") for one in given}
         found = {u.file.id: key for key, u in self._uploads.items() if u.came and u.file.user == actor}
         if not wanted or any(file_id not in found for file_id in wanted):
@@ -87,7 +87,7 @@ class Files:
         return files
 
     def write_canvas(self, actor: str, channel: Channel, title: str, content: Json | None) -> StoredFile:
-        """The channel's own canvas, of which there is one (Slack, conversations.canvases.create)."""
+        """Create the channel's own canvas, of which there is one (Slack, conversations.canvases.create)."""
         if self._state.team.plan == "free":
             raise Refused("team_tier_cannot_create_channel_canvases")
         if self.canvas_of(channel.id) is not None:
@@ -130,7 +130,7 @@ class Files:
         self._state.feed.announce(Change("channel", channel=canvas.tab_of))
 
     def delete(self, actor: str, file_id: str) -> None:
-        """The messages that showed it show it no more; one that says nothing else goes with it."""
+        """Delete a file and remove it from its messages; a message with nothing else is deleted, too."""
         file = self._state.files.get(file_id)
         if file is None or file.is_canvas:
             raise Refused("file_not_found")
@@ -151,7 +151,7 @@ class Files:
             self._messages.delete(message)
 
     def seen_by(self, person: str, file_id: str) -> StoredFile | None:
-        """The file, for whoever may see a channel that it was shared in; its owner always."""
+        """Return the file. Returns None unless the user owns it or can see a channel that it is shared in."""
         file = self._state.files.get(file_id)
         if file is None or file.user == person:
             return file
@@ -163,7 +163,7 @@ class Files:
 
 
 def file_json(state: State, file: StoredFile, base_url: str) -> Json:
-    """Slack, file object, as far as files are text here."""
+    """Return a file object (Slack, file object), as far as text files have its fields."""
     pretty = _TYPES.get(file.name.rpartition(".")[2].lower(), ("", "", "Binary"))[2]
     address = (
         f"{base_url}/docs/{state.team.id}/{file.id}" if file.is_canvas else f"{base_url}/files/{file.id}"

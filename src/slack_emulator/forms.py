@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from slack_emulator.blocks import input_errors
-from slack_emulator.commands import CommandActs, refusal, unanswered
-from slack_emulator.delivery import Answer
+from slack_emulator.commands import refusal, unanswered
+from slack_emulator.conversations import Conversations
+from slack_emulator.delivery import Answer, Delivery
 from slack_emulator.elements import (
     STATE_FIELDS,
     action_of,
@@ -13,8 +14,12 @@ from slack_emulator.elements import (
     find_element,
     initial_values,
 )
-from slack_emulator.modals import input_blocks
+from slack_emulator.events import Events, Tasks
+from slack_emulator.modals import Modals, input_blocks
 from slack_emulator.model import InstalledApp, Json, Message, Outcome, Person, Refused, StateValues, View
+from slack_emulator.payloads import Payloads
+from slack_emulator.response_urls import ResponseUrls
+from slack_emulator.state import State
 from slack_emulator.suggestions import options_in
 from slack_emulator.words import FORM_TROUBLE, refusal_words
 
@@ -22,11 +27,33 @@ MIN_QUERY = 3
 """Slack, external select: the default `min_query_length`."""
 
 
-class FormActs(CommandActs):
+class Interactions:
+    """Gestures in views and messages, delivered to the app whose they are."""
+
+    def __init__(
+        self,
+        state: State,
+        conversations: Conversations,
+        modals: Modals,
+        response_urls: ResponseUrls,
+        delivery: Delivery,
+        events: Events,
+        tasks: Tasks,
+        payloads: Payloads,
+    ) -> None:
+        self._state = state
+        self._conversations = conversations
+        self._modals = modals
+        self._response_urls = response_urls
+        self._delivery = delivery
+        self._events = events
+        self._tasks = tasks
+        self._payloads = payloads
+
     # what stands where
 
     def _view(self, person: str, view_id: str) -> View:
-        view = self.modals.find(person, view_id)
+        view = self._modals.find(person, view_id)
         if view is None:
             raise Refused("view_not_found")
         return view
@@ -38,7 +65,7 @@ class FormActs(CommandActs):
         return found
 
     def _app_of(self, app_id: str | None) -> InstalledApp:
-        for app in self.interactive_apps():
+        for app in self._state.interactive_apps():
             if app.app_id == app_id:
                 return app
         raise Refused("interactivity_off")
@@ -50,10 +77,10 @@ class FormActs(CommandActs):
 
         Refused with `view_not_found`, `invalid_action` or `invalid_value`. Tells the app nothing.
         """
-        self.actor(person)
+        self._state.active_person(person)
         view = self._view(person, view_id)
         _, element = self._element(view.payload["blocks"], block_id, action_id)
-        self.modals.type_into(view, block_id, action_id, completed_state(element, value))
+        self._modals.type_into(view, block_id, action_id, completed_state(element, value))
 
     async def press(
         self,
@@ -72,35 +99,28 @@ class FormActs(CommandActs):
         for a select `{"selected_option": {"value": "high"}}`; a button needs none.
         """
         try:
-            actor = self.actor(person)
+            actor = self._state.active_person(person)
             if view_id is not None:
                 view = self._view(person, view_id)
                 return await self._press_in_view(actor, view, block_id, action_id, value or {})
-            message = self._message_seen(actor, channel or "", ts or "")
+            message = self._conversations.message(actor.id, channel or "", ts or "")
             return await self._press_in_message(actor, message, block_id, action_id, value or {})
         except Refused as no:
             return refusal(no, action_id)
-
-    def _message_seen(self, person: Person, channel: str, ts: str) -> Message:
-        self.conversations.visible(person.id, channel)
-        message = self.state.message(channel, ts)
-        if message.ephemeral_to not in (None, person.id):
-            raise Refused("message_not_found")
-        return message
 
     async def _press_in_view(
         self, person: Person, view: View, block_id: str, action_id: str, given: Json
     ) -> Outcome:
         app = self._app_of(view.app_id)
         block, element = self._element(view.payload["blocks"], block_id, action_id)
-        action = action_of(block, element, given, self.state.next_ts())
+        action = action_of(block, element, given, self._state.next_ts())
         if element["type"] in STATE_FIELDS:
-            self.modals.type_into(view, block_id, action_id, completed_state(element, given))
+            self._modals.type_into(view, block_id, action_id, completed_state(element, given))
         if block["type"] == "input" and not block.get("dispatch_action"):
             return Outcome(True, view=view)
-        trigger = self.modals.trigger(app, person.id, view if view.type == "modal" else None)
-        payload = self.payloads.view_action(app, person, view, [action], trigger)
-        answer = await self.delivery.deliver(app, "interactive", payload, "block_actions")
+        trigger = self._modals.trigger(app, person.id, view if view.type == "modal" else None)
+        payload = self._payloads.view_action(app, person, view, [action], trigger)
+        answer = await self._delivery.deliver(app, "interactive", payload, "block_actions")
         return Outcome(True, view=view) if answer.ok else unanswered(answer, action_id, app)
 
     async def _press_in_message(
@@ -108,16 +128,16 @@ class FormActs(CommandActs):
     ) -> Outcome:
         app = self._app_of(message.app_id)
         block, element = self._element(message.blocks, block_id, action_id)
-        action = action_of(block, element, given, self.state.next_ts())
+        action = action_of(block, element, given, self._state.next_ts())
         values = initial_values({"blocks": message.blocks})
         if element["type"] in STATE_FIELDS:
             values[block_id][action_id] = completed_state(element, given)
-        trigger = self.modals.trigger(app, person.id, channel=message.channel)
-        url = self.response_urls.mint(
+        trigger = self._modals.trigger(app, person.id, channel=message.channel)
+        url = self._response_urls.mint(
             app, person.id, message.channel, message_ts=message.ts, thread_ts=message.thread_ts
         )
-        payload = self.payloads.message_action(app, person, message, [action], values, trigger, url)
-        answer = await self.delivery.deliver(app, "interactive", payload, "block_actions")
+        payload = self._payloads.message_action(app, person, message, [action], values, trigger, url)
+        answer = await self._delivery.deliver(app, "interactive", payload, "block_actions")
         return Outcome(True) if answer.ok else unanswered(answer, action_id, app)
 
     async def suggest(
@@ -133,22 +153,22 @@ class FormActs(CommandActs):
     ) -> Outcome:
         """The options of an external select for what was typed in its search; `options` on success."""
         try:
-            actor = self.actor(person)
+            actor = self._state.active_person(person)
             if view_id is not None:
                 view = self._view(person, view_id)
                 app, blocks = self._app_of(view.app_id), view.payload["blocks"]
-                where = self.payloads.view_container(app, view)
+                where = self._payloads.view_container(app, view)
             else:
-                message = self._message_seen(actor, channel or "", ts or "")
+                message = self._conversations.message(actor.id, channel or "", ts or "")
                 app, blocks = self._app_of(message.app_id), message.blocks
-                where = self.payloads.message_container(message)
+                where = self._payloads.message_container(message)
             _, element = self._element(blocks, block_id, action_id)
         except Refused as no:
             return refusal(no, action_id)
         if len(query) < element.get("min_query_length", MIN_QUERY):
             return Outcome(True, options=[])
-        payload = self.payloads.suggestion(app, actor, block_id, action_id, query, where)
-        answer = await self.delivery.deliver(app, "interactive", payload, "block_suggestion")
+        payload = self._payloads.suggestion(app, actor, block_id, action_id, query, where)
+        answer = await self._delivery.deliver(app, "interactive", payload, "block_suggestion")
         if not answer.ok:
             return unanswered(answer, action_id, app)
         try:
@@ -165,7 +185,7 @@ class FormActs(CommandActs):
         by block_id; the form stays open then, and when the app does not answer in time.
         """
         try:
-            actor, view = self.actor(person), self._view(person, view_id)
+            actor, view = self._state.active_person(person), self._view(person, view_id)
             app = self._app_of(view.app_id)
             for block_id, actions in (values or {}).items():
                 for action_id, value in actions.items():
@@ -177,10 +197,10 @@ class FormActs(CommandActs):
         if errors := input_errors(view.payload, view.values):
             words = refusal_words("missing_fields")
             return Outcome(False, "invalid_input", errors, view, message=words)
-        trigger = self.modals.trigger(app, actor.id, view)
+        trigger = self._modals.trigger(app, actor.id, view)
         urls = self._response_urls_of(app, actor, view)
-        payload = self.payloads.submission(app, actor, view, trigger, urls)
-        answer = await self.delivery.deliver(app, "interactive", payload, "view_submission")
+        payload = self._payloads.submission(app, actor, view, trigger, urls)
+        answer = await self._delivery.deliver(app, "interactive", payload, "view_submission")
         if not answer.ok:
             return Outcome(False, answer.error, view=view, message=FORM_TROUBLE)
         return self._submitted(app, actor, view, answer)
@@ -190,18 +210,18 @@ class FormActs(CommandActs):
         try:
             match response.get("response_action"):
                 case None:
-                    self.modals.close_view(view)
+                    self._modals.close_view(view)
                     return Outcome(True)
                 case "errors":
                     return self._field_errors(view, response.get("errors"))
                 case "update":
-                    self.modals.changed(view, response.get("view") or {})
+                    self._modals.changed(view, response.get("view") or {})
                     return Outcome(True, view=view)
                 case "push":
-                    pushed = self.modals.pushed(app, person.id, response.get("view") or {})
+                    pushed = self._modals.pushed(app, person.id, response.get("view") or {})
                     return Outcome(True, view=pushed)
                 case "clear":
-                    self.modals.close_all(person.id)
+                    self._modals.close_all(person.id)
                     return Outcome(True)
                 case _:
                     raise Refused("invalid_response_action")
@@ -226,7 +246,7 @@ class FormActs(CommandActs):
             state = view.values[block["block_id"]][element["action_id"]]
             chosen = state.get("selected_conversation") or state.get("selected_channel")
             if chosen:
-                url = self.response_urls.mint(app, person.id, chosen)
+                url = self._response_urls.mint(app, person.id, chosen)
                 ids = {"block_id": block["block_id"], "action_id": element["action_id"]}
                 urls.append(ids | {"channel_id": chosen, "response_url": url})
         return urls
@@ -235,29 +255,29 @@ class FormActs(CommandActs):
 
     async def dismiss(self, person: str, view_id: str | None = None, whole_stack: bool = False) -> None:
         """Cancel, the cross or Esc: the top view, or every open one; the app hears if it asked to."""
-        actor, stack = self.actor(person), self.modals.stack(person)
+        actor, stack = self._state.active_person(person), self._modals.stack(person)
         if not stack or (view_id is not None and stack[-1].id != view_id and not whole_stack):
             return
         everything = whole_stack or stack[-1].payload.get("clear_on_close", False)
-        closed = self.modals.close_all(person) if everything else [self.modals.close_top(person)]
+        closed = self._modals.close_all(person) if everything else [self._modals.close_top(person)]
         for view in closed:
             if view is None or not view.payload.get("notify_on_close"):
                 continue
-            app = self.state.apps[view.app_id]
-            payload = self.payloads.closed(app, actor, view, bool(everything))
-            self.tasks.start(self.delivery.deliver(app, "interactive", payload, "view_closed"))
+            app = self._state.apps[view.app_id]
+            payload = self._payloads.closed(app, actor, view, bool(everything))
+            self._tasks.start(self._delivery.deliver(app, "interactive", payload, "view_closed"))
 
     async def open_home(self, person: str, app_id: str, tab: str = "home") -> Outcome:
         """Look at an app's Home or Messages tab; the app hears of it as `app_home_opened`."""
         try:
-            actor = self.actor(person)
+            actor = self._state.active_person(person)
         except Refused as no:
             return refusal(no)
-        app = self.state.apps[app_id]
-        direct = self.conversations.open_direct(actor.id, [app.bot_user_id])
+        app = self._state.apps[app_id]
+        direct = self._conversations.open_direct(actor.id, [app.bot_user_id])
         event: Json = {"type": "app_home_opened", "user": actor.id, "channel": direct.id, "tab": tab}
-        view = self.modals.home(actor.id, app_id)
+        view = self._modals.home(actor.id, app_id)
         if view is not None and tab == "home":
-            event["view"] = self.payloads.view_container(app, view)["view"]
-        self.events.emit(event, only=app)
+            event["view"] = self._payloads.view_container(app, view)["view"]
+        self._events.emit(event, only=app)
         return Outcome(True, view=view, channel=direct.id)

@@ -1,4 +1,4 @@
-"""A small grammar for JSON payloads, which complains in Slack's words and points at the place."""
+"""JSON schemas whose errors have Slack's wording and JSON pointers."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -14,19 +14,19 @@ _DECIMAL = re.compile(r"-?\d+(\.\d+)?")
 
 
 def complaint(words: str, at: str) -> str:
-    """One line of `response_metadata.messages` (Slack, block validation errors)."""
+    """Return one line of `response_metadata.messages` (Slack, block validation errors)."""
     return f"[ERROR] {words} [json-pointer:{at}]"
 
 
 class Spec(Protocol):
-    """What one JSON value may look like."""
+    """Schema of one JSON value."""
 
     def errors(self, value: object, at: str) -> Complaints: ...
 
 
 @dataclass(frozen=True)
 class Words:
-    """A string of `least` to `most` characters, of the given form if any."""
+    """A string of `least` to `most` characters, matching the regular expression `form` if there is one."""
 
     most: int | None = None
     least: int = 1
@@ -47,7 +47,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Address:
-    """A URL of at most `most` characters; `web` ones must be http or https."""
+    """A URL of at most `most` characters, http or https if `web`."""
 
     most: int = 3000
     web: bool = True
@@ -77,7 +77,7 @@ class Whole:
 
 @dataclass(frozen=True)
 class Amount:
-    """Any number; above zero where `positive`."""
+    """A number, greater than zero if `positive`."""
 
     positive: bool = False
 
@@ -90,7 +90,7 @@ class Amount:
 
 @dataclass(frozen=True)
 class Decimal:
-    """A number written as a string, as number inputs take them."""
+    """A number written as a string, as in number inputs."""
 
     def errors(self, value: object, at: str) -> Complaints:
         if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
@@ -99,7 +99,7 @@ class Decimal:
 
 @dataclass(frozen=True)
 class Flag:
-    """true or false, and nothing that merely looks like it."""
+    """A JSON boolean."""
 
     def errors(self, value: object, at: str) -> Complaints:
         if not isinstance(value, bool):
@@ -107,7 +107,7 @@ class Flag:
 
 
 class OneOf:
-    """One of a few strings."""
+    """One of the given strings."""
 
     def __init__(self, *values: str) -> None:
         self.values = values
@@ -121,7 +121,7 @@ class OneOf:
 
 @dataclass(frozen=True)
 class Many:
-    """A list of `least` to `most` items, each of which is `item`."""
+    """A list of `least` to `most` items of one schema, all different if `distinct`."""
 
     item: Spec
     most: int | None = None
@@ -145,9 +145,9 @@ class Many:
 
 @dataclass(frozen=True)
 class Shape:
-    """An object with exactly these fields, and rules that look at several of them at once.
+    """An object with exactly these fields, and rules across several fields.
 
-    Rules are asked only of objects whose fields are right one by one.
+    The rules run only if each field is valid by itself.
     """
 
     required: Mapping[str, Spec] = field(default_factory=dict)
@@ -178,7 +178,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Kinds:
-    """An object whose `type` says which shape it has."""
+    """An object whose `type` selects its schema."""
 
     shapes: Mapping[str, Spec]
 
@@ -196,17 +196,17 @@ class Kinds:
             yield from shape.errors(value, at)
 
     def only(self, *names: str) -> "Kinds":
-        """The same shapes, for a place that takes fewer of them."""
+        """Return the same union with fewer types, for a place that accepts only these."""
         return Kinds({name: self.shapes[name] for name in names})
 
 
 def pointer(name: object) -> str:
-    """One step of a JSON pointer (RFC 6901)."""
+    """Escape a name for a JSON pointer (RFC 6901)."""
     return str(name).replace("~", "~0").replace("/", "~1")
 
 
 def exactly_one(*names: str) -> Rule:
-    """One of these fields is there, and only one."""
+    """Return the rule that exactly one of these fields is given."""
 
     def rule(value: Mapping[str, object], at: str) -> Complaints:
         there = [name for name in names if name in value]
@@ -219,7 +219,7 @@ def exactly_one(*names: str) -> Rule:
 
 
 def at_least_one(*names: str) -> Rule:
-    """One or more of these fields are there."""
+    """Return the rule that at least one of these fields is given and not empty."""
 
     def rule(value: Mapping[str, object], at: str) -> Complaints:
         if not any(value.get(name) for name in names):
@@ -229,7 +229,7 @@ def at_least_one(*names: str) -> Rule:
 
 
 def at_most_one(*names: str) -> Rule:
-    """These fields exclude each other."""
+    """Return the rule that at most one of these fields is given."""
 
     def rule(value: Mapping[str, object], at: str) -> Complaints:
         if len([name for name in names if name in value]) > 1:
@@ -239,7 +239,7 @@ def at_most_one(*names: str) -> Rule:
 
 
 def ascending(low: str, high: str) -> Rule:
-    """The field `low` isn't more than the field `high`; numbers may be strings."""
+    """Return the rule that field `low` is at most field `high`; numbers may be strings."""
 
     def rule(value: Mapping[str, object], at: str) -> Complaints:
         if low in value and high in value and float(str(value[low])) > float(str(value[high])):

@@ -1,4 +1,4 @@
-"""The numbers that Slack publishes, each under the name of what it bounds."""
+"""Limits that Slack documents, by the name of what each one bounds."""
 
 from types import MappingProxyType
 from typing import Final
@@ -165,7 +165,7 @@ LEAST: Final = MappingProxyType(_LEAST)
 VIEW_STACK: Final = 3
 VIEW_BYTES: Final = 250_000
 
-# Acknowledgements and what they hand out (Slack, handling user interaction; events API).
+# Acknowledgements, triggers, response URLs, retries (Slack, handling user interaction; events API).
 ACK_SECONDS: Final = 3.0
 TRIGGER_SECONDS: Final = 3.0
 RESPONSE_URL_USES: Final = 5
@@ -174,8 +174,8 @@ EVENT_RETRY_SECONDS: Final = (0, 60, 300)
 SIGNATURE_SECONDS: Final = 5 * 60
 SUGGESTED_OPTIONS: Final = 100
 
-# Messages (Slack, chat.update and chat.postMessage references). A post is cut at MESSAGE_CUT
-# characters; an update over MESSAGE_TEXT is refused (`msg_too_long`).
+# Characters of messages (Slack, chat.update and chat.postMessage references). Slack truncates a post at
+# MESSAGE_CUT, and refuses an update over MESSAGE_TEXT (`msg_too_long`).
 MESSAGE_TEXT: Final = 4_000
 MESSAGE_CUT: Final = 40_000
 MARKDOWN_TEXT: Final = 12_000
@@ -191,7 +191,7 @@ BOOKMARK_LINK: Final = 2_048
 BOOKMARKS: Final = 100
 PINS: Final = 100
 
-# Canvases (Slack, conversations.canvases.create: 1 MiB of Markdown), and files, of which Slack takes 1 GB.
+# Canvases (Slack, conversations.canvases.create: 1 MiB of Markdown), and files (Slack accepts 1 GB).
 CANVAS_CHARACTERS: Final = 1_048_576
 FILE_BYTES: Final = 20_000_000
 
@@ -200,6 +200,6 @@ SOCKETS: Final = 10
 CALLS_A_MINUTE: Final = MappingProxyType({1: 1, 2: 20, 3: 50, 4: 100})
 POSTS_A_SECOND_PER_CHANNEL: Final = 1
 
-# For an app that is distributed commercially outside the Marketplace (Slack, rate limits, 29 May 2025).
+# History calls of commercial apps outside the Marketplace (Slack, rate limits, 29 May 2025).
 LOOKS_A_MINUTE: Final = 1
 MESSAGES_A_LOOK: Final = 15

@@ -1,4 +1,4 @@
-"""Links in messages, whose they are, and what an app may show below one."""
+"""Validation of link previews: the links of a message, the app's domains, unfurls and Work Objects."""
 
 from __future__ import annotations
 
@@ -74,20 +74,20 @@ PRESENTED = Shape(_ENTITY, {"app_unfurl_url": Address()})
 
 
 def links_in(text: str) -> list[str]:
-    """The addresses in a message's text, each once, as they were posted."""
+    """Return the URLs in a message's text, each once, as they were posted."""
     found = [link.replace("&amp;", "&") for link in _LINK.findall(text)]
     return list(dict.fromkeys(found))
 
 
 def domain_for(app: InstalledApp, url: str) -> str:
-    """The registered domain that this link is of, itself or above it; empty where none is."""
+    """Return the app's registered domain that the URL belongs to, itself or as a subdomain; "" if none."""
     host = (urlsplit(url).hostname or "").lower()
     domains = app.manifest.unfurl_domains
     return next((one for one in domains if host == one or host.endswith(f".{one}")), "")
 
 
 def require_unfurls(unfurls: Mapping[str, Any], links: list[str], app: InstalledApp) -> None:
-    """Slack, chat.unfurl: each for a link of that message, of one of the app's domains."""
+    """Raise Refused for a preview (Slack, chat.unfurl) whose URL is not in the message or not of the app."""
     for url, shown in unfurls.items():
         if url not in links or not domain_for(app, url):
             raise Refused("cannot_unfurl_url", url)
@@ -101,9 +101,9 @@ def require_unfurls(unfurls: Mapping[str, Any], links: list[str], app: Installed
 
 
 def require_entities(metadata: Mapping[str, Any], links: list[str], app: InstalledApp) -> list[Json]:
-    """Slack, Work Objects: each for a link of that message, and of a kind that the app may show.
+    """Return the Work Objects of a chat.unfurl, each for a link of that message, of a type the app declares.
 
-    Slack drops what is wrong here without a word; this says what it is.
+    Raises Refused with the errors, where Slack drops wrong ones silently (Slack, Work Objects).
     """
     entities = metadata.get("entities")
     if not isinstance(entities, list) or not entities:

@@ -1,4 +1,4 @@
-"""The app manifest: what an app declares to Slack, and what Slack would refuse in it."""
+"""The app manifest: an app's declaration of itself to Slack."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class ManifestError(ValueError):
 
 @dataclass(frozen=True)
 class Command:
-    """A slash command; `name` begins with the slash. `url` is where HTTP mode delivers it."""
+    """A slash command; `name` includes the slash, `url` is its request URL for HTTP."""
 
     name: str
     description: str
@@ -32,7 +32,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Shortcut:
-    """A shortcut of a message's menu or of the whole workspace."""
+    """A message shortcut or a global shortcut."""
 
     name: str
     type: Literal["message", "global"]
@@ -42,7 +42,7 @@ class Shortcut:
 
 @dataclass(frozen=True)
 class Manifest:
-    """An app as declared. What isn't here doesn't work in the workspace."""
+    """An app as declared. The workspace offers nothing of the app that is not declared here."""
 
     name: str
     description: str = ""
@@ -55,6 +55,8 @@ class Manifest:
     bot_scopes: frozenset[str] = frozenset()
     user_scopes: frozenset[str] = frozenset()
     bot_events: frozenset[str] = frozenset()
+    user_events: frozenset[str] = frozenset()
+    assistant_view: bool = False
     home_tab: bool = False
     messages_tab: bool = False
     messages_tab_read_only: bool = False
@@ -68,13 +70,13 @@ class Manifest:
     redirect_urls: tuple[str, ...] = ()
     unfurl_domains: tuple[str, ...] = ()
     rich_previews: frozenset[str] = frozenset()
-    """The kinds of Work Objects that the app may show; none where that is off."""
+    """Entity types of the Work Objects that the app may show; empty if rich previews are off."""
     functions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     declared: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def from_yaml(cls, text: str) -> Self:
-        """Reads YAML (or JSON). Raises `ManifestError` with every line that Slack would refuse."""
+        """Read YAML or JSON. Raises ManifestError with every line that Slack would refuse."""
         try:
             declared = yaml.safe_load(text)
         except yaml.YAMLError as error:
@@ -83,24 +85,24 @@ class Manifest:
 
     @classmethod
     def from_dict(cls, declared: object) -> Self:
-        """Reads a parsed manifest. Raises `ManifestError` with every line that Slack would refuse."""
+        """Read a parsed manifest. Raises ManifestError with every line that Slack would refuse."""
         errors = manifest_errors(declared)
         if errors:
             raise ManifestError(errors)
         return cls(**_read(_Part(declared)), declared=cast(Mapping[str, object], declared))
 
     def command(self, name: str) -> Command | None:
-        """The declared command of that name, slash included."""
+        """Return the declared command of that name, slash included. Returns None if there is none."""
         return next((command for command in self.commands if command.name == name), None)
 
     def shortcut(self, callback_id: str, kind: str) -> Shortcut | None:
-        """The declared `message` or `global` shortcut with that callback_id."""
+        """Return the declared `message` or `global` shortcut. Returns None if there is none."""
         named = (shortcut for shortcut in self.shortcuts if shortcut.callback_id == callback_id)
         return next((shortcut for shortcut in named if shortcut.type == kind), None)
 
 
 class _Part:
-    """A piece of the manifest that may be absent."""
+    """A part of the manifest, empty if it is not declared."""
 
     def __init__(self, declared: object) -> None:
         self.declared: dict[str, object] = declared if isinstance(declared, dict) else {}
@@ -153,6 +155,7 @@ def _features(features: _Part, app_name: str) -> dict[str, object]:
         "always_online": bot.flag("always_online"),
         "commands": tuple(_command(part) for part in features.parts("slash_commands")),
         "shortcuts": tuple(_shortcut(part) for part in features.parts("shortcuts")),
+        "assistant_view": "assistant_view" in features.declared,
         "home_tab": home.flag("home_tab_enabled"),
         "messages_tab": home.flag("messages_tab_enabled"),
         "messages_tab_read_only": home.flag("messages_tab_read_only_enabled"),
@@ -180,6 +183,7 @@ def _settings(settings: _Part) -> dict[str, object]:
     interactivity, events = settings.part("interactivity"), settings.part("event_subscriptions")
     return {
         "bot_events": frozenset(events.several("bot_events")),
+        "user_events": frozenset(events.several("user_events")),
         "interactivity": interactivity.flag("is_enabled"),
         "interactivity_url": interactivity.url("request_url"),
         "options_url": interactivity.url("message_menu_options_url"),

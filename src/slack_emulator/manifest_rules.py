@@ -1,4 +1,4 @@
-"""What Slack refuses in an app manifest, and what its schema lets pass although it can't work."""
+"""Validation of app manifests: Slack's schema, and combinations that it accepts but that cannot work."""
 
 import re
 from collections.abc import Mapping
@@ -21,11 +21,11 @@ _HERE = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/|$)")
 
 
 ENTITIES = tuple(f"slack#/entities/{kind}" for kind in ("task", "file", "item", "incident", "content_item"))
-"""Slack, Work Objects: the kinds there are."""
+"""All entity types of Work Objects (Slack, Work Objects)."""
 
 
 class _Endpoint:
-    """Where Slack delivers to: https, or http on this machine, which only a stand-in can reach."""
+    """Schema of a request URL: https, or http on this machine, which Slack itself could not reach."""
 
     def errors(self, value: object, at: str) -> Complaints:
         if not isinstance(value, str):
@@ -35,14 +35,14 @@ class _Endpoint:
 
 
 class _Any:
-    """Parts of a manifest that have no meaning in a workspace without Slack's own runtime."""
+    """Schema of parts that the emulator accepts unchecked."""
 
     def errors(self, value: object, at: str) -> Complaints:
         return iter(())
 
 
 class _Named:
-    """An object whose every value has the same shape, under names of the app's choice."""
+    """Schema of an object whose names the app chooses and whose values all have one schema."""
 
     def __init__(self, item: Spec) -> None:
         self.item = item
@@ -95,7 +95,7 @@ _FEATURES = Shape(
         "unfurl_domains": Many(
             Words(255, form=r"[a-z0-9][-a-z0-9.]*[a-z0-9]", wanted="invalid domain"), 5, distinct=True
         ),
-        # Slack, Work Object Previews: which kinds an app may show.
+        # Slack, Work Object Previews: the entity types that an app may show.
         "rich_previews": Shape(
             {"is_active": Flag()}, {"entity_types": Many(OneOf(*ENTITIES), 5, distinct=True)}
         ),
@@ -165,10 +165,10 @@ _MANIFEST = Shape(
 
 
 def manifest_errors(declared: object) -> list[str]:
-    """What is wrong with an app manifest, as lines that point at the places; [] when it can be installed.
+    """Return the errors of an app manifest, each with a JSON pointer; [] if it can be installed.
 
-    Beyond Slack's schema: unknown scopes and events, commands and shortcuts without the `commands`
-    scope, events without theirs, and features that nobody could deliver.
+    Besides Slack's schema it checks scopes and events by name, the scopes that commands, shortcuts and events
+    need, and request URLs without which Slack could not deliver.
     """
     found = list(_MANIFEST.errors(declared, ""))
     if found or not isinstance(declared, dict):
@@ -179,7 +179,7 @@ def manifest_errors(declared: object) -> list[str]:
 
 
 class _Reading:
-    """A manifest whose parts are right one by one, judged for how they fit together."""
+    """A manifest that fits the schema, for the checks across its parts."""
 
     def __init__(self, declared: Mapping[str, object]) -> None:
         features, settings = _part(declared, "features"), _part(declared, "settings")
@@ -234,7 +234,7 @@ class _Reading:
             yield complaint("rich_previews require entity_details_requested", "/features/rich_previews")
 
     def delivery(self) -> Complaints:
-        """Without Socket Mode, everything that is delivered needs a URL to be delivered to."""
+        """Yield an error for each missing request URL; Socket Mode needs none."""
         if self.sockets:
             return
         for index, command in enumerate(self.commands):

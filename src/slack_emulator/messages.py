@@ -1,4 +1,4 @@
-"""Messages, threads, reactions and pins, and the events they cause."""
+"""Messages, threads, reactions and pins, and the events that they cause."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Messages:
         self._state = state
         self._events = events
         self.heeded: list[Callable[[Channel, Message], None]] = []
-        """Told of each message that others can see, after it was posted."""
+        """Callbacks for each posted message that is not ephemeral."""
 
     # posting
 
     def post(self, channel: Channel, draft: Message) -> Message:
-        """Store and announce a message whose text and blocks were validated; it gets its ts here."""
+        """Give a validated message its ts, store it, and announce it to the page and to apps."""
         draft.channel = channel.id
         draft.ts = self._state.next_ts()
         if draft.thread_ts is not None:
@@ -58,7 +58,7 @@ class Messages:
         self.post(channel, Message(channel.id, "", user=actor, text=text, subtype=subtype))
 
     def _emit(self, channel: Channel, message: Message) -> None:
-        body = message_json(self._state, message)
+        body = message_json(self._state, message, metadata=True)
         event = body | {
             "channel": channel.id,
             "event_ts": message.ts,
@@ -69,7 +69,7 @@ class Messages:
         self._events.emit(event, channel=channel)
         self._events.emit_mention(event, channel)
 
-    # changing
+    # updating and deleting
 
     def update(self, message: Message, editor: str, changes: Json) -> Message:
         previous = message_json(self._state, message)
@@ -84,16 +84,23 @@ class Messages:
         return message
 
     def attach(self, message: Message, attachments: list[Json]) -> None:
-        """What stands below a message changes, which edits nothing of what its author wrote."""
-        previous = message_json(self._state, message)
-        message.attachments = [{**one, "id": number} for number, one in enumerate(attachments, 1)]
-        self._changed(message, previous)
+        """Replace a message's attachments; the message is not marked as edited."""
+        numbered = [{**one, "id": number} for number, one in enumerate(attachments, 1)]
+        self.revise(message, {"attachments": numbered})
 
-    def _changed(self, message: Message, previous: Json) -> None:
+    def revise(self, message: Message, changes: Json, *, told: bool = True) -> None:
+        """Change a message without marking it as edited; apps are told if `told`."""
+        previous = message_json(self._state, message)
+        for key, value in changes.items():
+            setattr(message, key, value)
+        message.blocks = with_block_ids(message.blocks)
+        self._changed(message, previous, told=told)
+
+    def _changed(self, message: Message, previous: Json, *, told: bool = True) -> None:
         self._state.keep(message)
         change = Change("message_changed", message.channel, message.ephemeral_to, message.ts)
         self._state.feed.announce(change)
-        if message.ephemeral_to is not None:
+        if message.ephemeral_to is not None or not told:
             return
         channel = self._state.channel(message.channel)
         stamp = self._state.next_ts()
@@ -111,7 +118,7 @@ class Messages:
         self._events.emit(event, channel=channel)
 
     def delete(self, message: Message) -> None:
-        """What others replied to stays as a tombstone, so that their thread keeps its head."""
+        """Delete a message; one with replies becomes a tombstone, so that its thread keeps its root."""
         previous = message_json(self._state, message)
         if any(m.is_reply and m.thread_ts == message.ts for m in self._state.lasting(message.channel)):
             self._bury(message)
@@ -217,7 +224,7 @@ class Messages:
     # reading
 
     def history(self, channel_id: str, viewer: str) -> list[Message]:
-        """Top level, oldest first, with the viewer's own ephemerals."""
+        """Return a channel's top-level messages, oldest first, with the viewer's own ephemeral ones."""
         return [
             m
             for m in self._state.messages.get(channel_id, {}).values()
@@ -225,10 +232,30 @@ class Messages:
         ]
 
     def replies(self, channel_id: str, ts: str, viewer: str) -> list[Message]:
-        """The parent, then its replies, oldest first, with the viewer's own ephemerals."""
+        """Return the parent, then its replies, oldest first, with the viewer's own ephemeral ones."""
         found = self._state.messages.get(channel_id, {}).values()
         thread = [m for m in found if m.ts == ts or (m.thread_ts == ts and m.ephemeral_to in (None, viewer))]
         return sorted(thread, key=lambda m: m.ts)
+
+    def _unseen(self, person: str, channel_id: str) -> list[Message]:
+        read = self._state.reads.get((person, channel_id), "")
+        return [message for message in self.history(channel_id, person) if message.ts > read]
+
+    def unread(self, person: str, channel_id: str) -> int:
+        """Return the number of messages in a channel that the user has not seen."""
+        return len(self._unseen(person, channel_id))
+
+    def mentions(self, person: str, channel_id: str) -> int:
+        """Return the number of unread messages that notify the user.
+
+        They mention the user, one of the user's groups or the whole channel; in a direct message all count.
+        """
+        unseen = self._unseen(person, channel_id)
+        if self._state.channel(channel_id).is_direct:
+            return len(unseen)
+        calls = {person, "here", "channel", "everyone"}
+        calls |= {group.id for group in self._state.groups.values() if person in group.users}
+        return sum(any(m.target in calls for m in broadcasts(message.text)) for message in unseen)
 
     def json(self, message: Message) -> Json:
         return message_json(self._state, message)
@@ -239,13 +266,13 @@ def _calls(message: Message) -> list[str]:
 
 
 def require_message(content: Json) -> None:
-    """Refused as Slack, chat.postMessage, refuses text, blocks, attachments or metadata."""
+    """Raise Refused for text, blocks, attachments or metadata that chat.postMessage would refuse."""
     if (no := message_refusal(content)) is not None:
         raise Refused(no.error, *no.messages)
 
 
 def app_message(app: InstalledApp, **fields: object) -> Message:
-    """A draft by the app's bot user."""
+    """Return a draft by the app's bot user."""
     draft = Message("", "", user=app.bot_user_id, bot_id=app.bot_id, app_id=app.app_id)
     for key, value in fields.items():
         setattr(draft, key, value)
@@ -253,7 +280,7 @@ def app_message(app: InstalledApp, **fields: object) -> Message:
 
 
 def with_block_ids(blocks: list[Json]) -> list[Json]:
-    """Slack gives every block an id, and every interactive element an action id, that the app left out."""
+    """Add the block and action ids that the app left out, as Slack does."""
     return [_with_action_ids({**block, "block_id": block.get("block_id") or short_id()}) for block in blocks]
 
 

@@ -1,4 +1,4 @@
-"""Triggers, and the views they open: a stack of modals for each person, one Home for each app."""
+"""Triggers, and the views that they open: a stack of modals for each user, a Home tab for each app."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from slack_emulator.model import Change, InstalledApp, Json, Refused, StateValue
 from slack_emulator.state import State, new_id
 
 TRIGGER_SECONDS = 3.0
-"""Slack, views.open: a trigger_id expires in three seconds and is exchanged once."""
+"""Seconds until a trigger_id expires (Slack, views.open: three, and it is exchanged once)."""
 STACK_LIMIT = 3
-"""Slack, views.push: the first view and two more."""
+"""Views in a stack (Slack, views.push: the first and two more)."""
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Modals:
     def trigger(
         self, app: InstalledApp, person: str, view: View | None = None, *, channel: str | None = None
     ) -> str:
-        """A fresh trigger_id, born in `view` if that is a modal, in `channel` if the person was in one."""
+        """Return a new trigger_id; `view` and `channel` are the modal and the channel that the user is in."""
         trigger_id = f"{secrets.randbelow(10**13)}.{secrets.randbelow(10**11)}.{secrets.token_hex(16)}"
         self._triggers[trigger_id] = Trigger(
             app.app_id, person, self._state.now(), view.id if view is not None else None, channel
@@ -60,7 +60,7 @@ class Modals:
     # finding
 
     def knows(self, view_id: str | None, trigger_id: str | None) -> bool:
-        """Whether a view or a trigger is one of this workspace's."""
+        """True if the view or the trigger is one of this workspace."""
         return trigger_id in self._triggers or any(view.id == view_id for view in self._all())
 
     def stack(self, person: str) -> list[View]:
@@ -76,7 +76,7 @@ class Modals:
     def _all(self) -> list[View]:
         return [v for stack in self._stacks.values() for v in stack] + list(self._homes.values())
 
-    # what an app may do
+    # calls of apps
 
     def open(self, app: InstalledApp, trigger_id: str, payload: Json) -> View:
         trigger = self.exchange(app, trigger_id)
@@ -100,7 +100,7 @@ class Modals:
         return view
 
     def pushed(self, app: InstalledApp, person: str, payload: Json) -> View:
-        """Put a view on top of the person's stack; push_limit_reached at three."""
+        """Put a view on top of the user's stack. Raises Refused (`push_limit_reached`) if it has three."""
         stack = self._stacks.setdefault(person, [])
         if len(stack) >= STACK_LIMIT:
             raise Refused("push_limit_reached")
@@ -133,7 +133,7 @@ class Modals:
         return view
 
     def changed(self, view: View, payload: Json) -> None:
-        """Give an open view new content; what was typed stays where block_id and action_id are the same."""
+        """Update an open view; its input is kept where block_id and action_id stay the same."""
         self._require_valid(payload, view.type)
         external = str(payload.get("external_id") or "")
         self._require_external(view.app_id, external, view)
@@ -159,7 +159,7 @@ class Modals:
         self._state.feed.announce(Change("home", person=person, view=view.id))
         return view
 
-    # what a person may do
+    # actions of users
 
     def close_top(self, person: str) -> View | None:
         stack = self._stacks.get(person, [])
@@ -186,7 +186,7 @@ class Modals:
         values[block_id] = values.get(block_id, {}) | {action_id: value}
         view.values = values
 
-    # the parts of it
+    # internals
 
     def _made(
         self, app: InstalledApp, person: str, payload: Json, surface: str, channel: str | None = None

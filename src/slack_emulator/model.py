@@ -1,4 +1,4 @@
-"""What a workspace is made of: people, channels, messages, views, apps, and what happened among them."""
+"""Data of a workspace: team, users, channels, messages, files, views, apps, requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Json = dict[str, Any]
 Role = Literal["owner", "admin", "member", "guest", "single_channel_guest"]
 ChannelKind = Literal["public", "private", "im", "mpim"]
 StateValues = dict[str, dict[str, Json]]
-"""block_id, then action_id, then the element's value as Slack's `view.state.values` has it."""
+"""By block_id and action_id: the element's value, as in Slack's `view.state.values`."""
 
 
 @dataclass
@@ -20,7 +20,9 @@ class Team:
     name: str
     domain: str
     plan: Literal["free", "pro"] = "pro"
-    """What it pays for: a free one has no channel canvases for apps to write."""
+    """Slack plan: on the free one, apps cannot write channel canvases."""
+    emoji: dict[str, str] = field(default_factory=dict)
+    """Custom emoji: the URL of an image, or `alias:` and another emoji's name."""
 
 
 @dataclass
@@ -46,11 +48,15 @@ class Person:
     app_id: str | None = None
     title: str = ""
     team_id: str = ""
-    """The workspace they are from, for people of other workspaces; empty for ours."""
+    """The user's workspace, if it is another one; empty for this one."""
     org: str = ""
-    """The organization of that workspace, where it is in one."""
+    """The organization of that workspace, if it has one."""
     display_name: str = ""
-    """What they chose to be called here; empty where they chose nothing."""
+    """The user's display name; empty if the user chose none."""
+    status_text: str = ""
+    status_emoji: str = ""
+    presence: Literal["", "auto", "away"] = ""
+    """The presence that the user or app set; empty if never set."""
 
     @property
     def is_guest(self) -> bool:
@@ -58,14 +64,15 @@ class Person:
 
     @property
     def is_foreign(self) -> bool:
-        """Somebody of another workspace, whom a channel brings here that is shared with it: within our own
-        organization, or with another one (Slack Connect).
+        """True for a user of another workspace, who is here through a shared channel.
+
+        The other workspace is of the same organization, or of another one (Slack Connect).
         """
         return bool(self.team_id)
 
     @property
     def is_confined(self) -> bool:
-        """They see the channels they are in, and no others."""
+        """True if the user sees only the channels that the user is in."""
         return self.is_guest or self.is_foreign
 
 
@@ -84,9 +91,9 @@ class Channel:
     pins: list[str] = field(default_factory=list)
     bookmarks: list[Json] = field(default_factory=list)
     shared_with: list[str] = field(default_factory=list)
-    """Workspaces of other organisations that have a part in it (Slack Connect)."""
+    """Workspaces of other organizations that share the channel (Slack Connect)."""
     shared_in_org: list[str] = field(default_factory=list)
-    """Sister workspaces that have a part in it: those of the same organization."""
+    """Other workspaces of the same organization that share the channel."""
 
     @property
     def is_direct(self) -> bool:
@@ -95,7 +102,7 @@ class Channel:
 
 @dataclass
 class Message:
-    """`text` is Slack's escaped mrkdwn; `ephemeral_to` is the one person who sees an ephemeral."""
+    """A message; `text` is escaped mrkdwn, `ephemeral_to` the one user who sees an ephemeral message."""
 
     channel: str
     ts: str
@@ -117,7 +124,7 @@ class Message:
     broadcast: bool = False
     icon_emoji: str | None = None
     mentions_unescaped: list[str] = field(default_factory=list)
-    """Live mentions that an app's text carries: what a page may flag as possibly unescaped input."""
+    """Mentions in an app's text: perhaps typed by a user and not escaped, so a page may flag them."""
 
     @property
     def is_reply(self) -> bool:
@@ -126,7 +133,7 @@ class Message:
 
 @dataclass
 class StoredFile:
-    """A file, or a canvas, which Slack counts among the files; `content` is its text."""
+    """A file or canvas (Slack counts canvases among the files); `content` is its text."""
 
     id: str
     name: str
@@ -136,9 +143,9 @@ class StoredFile:
     mimetype: str
     filetype: str
     channels: list[str] = field(default_factory=list)
-    """Where it is shared: whoever sees one of them sees it."""
+    """Channels that it is shared in: any user who can see one of them can see the file."""
     tab_of: str = ""
-    """The channel whose own canvas it is."""
+    """The channel that the canvas belongs to; empty for a file."""
     content: str = ""
 
     @property
@@ -147,8 +154,23 @@ class StoredFile:
 
 
 @dataclass
+class ScheduledMessage:
+    """A message that an app has scheduled; `draft` has the fields of the message to post."""
+
+    id: str
+    app_id: str
+    channel: str
+    post_at: int
+    created: int
+    draft: Json
+
+
+@dataclass
 class View:
-    """`payload` is what the app gave, with block and action ids filled in; `values` what is in the form."""
+    """A modal or Home tab.
+
+    `payload` is the app's view with block and action ids added, `values` the current state of its inputs.
+    """
 
     id: str
     type: Literal["modal", "home"]
@@ -179,9 +201,9 @@ class InstalledApp:
     refresh_token: str = ""
     expires_at: float | None = None
     old_tokens: dict[str, float] = field(default_factory=dict)
-    """Access tokens that were renewed, with when each ends."""
+    """Access tokens that were renewed, with the time at which each expires."""
     org: str = ""
-    """The organization that it is installed in as a whole."""
+    """The organization, if it installed the app for all its workspaces."""
 
     def holds(self, token: str) -> bool:
         return token in (self.bot_token, self.app_token) or token in self.old_tokens
@@ -196,9 +218,13 @@ class UserGroup:
     description: str = ""
 
 
+Kept = Team | Person | Channel | Message | UserGroup | InstalledApp | StoredFile | ScheduledMessage
+"""Objects that a workspace saves across restarts."""
+
+
 @dataclass
 class Outcome:
-    """How something a person did ended; `message` is what Slack would show them when it failed."""
+    """Result of a user's action; `message` is the error that Slack would show the user."""
 
     ok: bool
     error: str | None = None
@@ -212,7 +238,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Change:
-    """Something a page may have to redraw; `person` is set when only that person sees it."""
+    """A change that a page may have to redraw; `person` is set if only that user sees it."""
 
     kind: Literal[
         "message",
@@ -237,11 +263,11 @@ class Change:
 
 @dataclass
 class Request:
-    """One exchange on the wire: a Web API call, a post to a response_url, or a delivery to the app.
+    """One request: a Web API call, a post to a response_url, or a delivery to the app.
 
     `method` is Slack's method name, "response_url", or for deliveries "slash_commands", the interaction's
-    type ("view_submission", ...) or "event.<type>". `at` is when it began; `took` how many seconds until it
-    was answered, None while it is not (or never was, for a delivery nobody acknowledged).
+    type ("view_submission", ...) or "event.<type>". `at` is when it began. `took` is the seconds until it was
+    answered; None until then, and for a delivery that the app never acknowledged.
     """
 
     direction: Literal["call", "response_url", "delivery"]
@@ -257,14 +283,14 @@ class Request:
     envelope_id: str | None = None
     retry_attempt: int = 0
     team_id: str = ""
-    """As a call gave it; most methods ignore it, and `args` has what is left."""
+    """`team_id` of the call. Most methods ignore it, so that `args` lacks it."""
     finished: bool = False
     lost: bool = False
-    """Its answer was kept from the app, by a fault that was planned."""
+    """True if a planned fault kept the answer from the app."""
 
 
 class Refused(Exception):
-    """The workspace says no, as Slack would: an error code and, where it gives them, its messages."""
+    """Refusal of an action or a call, with Slack's error code and, if Slack gives any, its messages."""
 
     def __init__(self, error: str, *messages: str, **fields: object) -> None:
         super().__init__(error)

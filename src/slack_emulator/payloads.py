@@ -7,7 +7,7 @@ from slack_emulator.shapes import enterprise_of, message_json, view_json
 from slack_emulator.state import State
 
 TEAMLESS = frozenset({"shortcut", "view_submission", "view_closed", "block_actions_in_view"})
-"""Slack, org-ready apps: with an org-wide install these come without a team; `user.team_id` says which."""
+"""Payloads without `team` for an org-wide installation (Slack, org-ready apps: see `user.team_id`)."""
 
 
 class Payloads:
@@ -15,8 +15,10 @@ class Payloads:
         self._state = state
 
     def _interaction(self, kind: str, app: InstalledApp, person: Person, *, in_view: bool = False) -> Json:
-        """What every interaction has. In a view, `team` is that of the person and not that of the app
-        (Slack, interactions in channels that are shared; only the view itself says where the app is).
+        """Return the fields that all interactions have.
+
+        In a view, `team` is the user's workspace and not the app's (Slack, interactions in channels that are
+        shared): only the view itself names the app's.
         """
         team, org = self._state.team, self._state.org
         home = person.team_id or team.id
@@ -40,7 +42,7 @@ class Payloads:
         }
 
     def channel_name(self, channel: Channel) -> str:
-        """Slack names no private channel or direct message to an app."""
+        """Return the name for a payload: Slack names no private channel or direct message to an app."""
         return {"im": "directmessage", "mpim": "privategroup", "private": "privategroup"}.get(
             channel.kind, channel.name
         )
@@ -55,7 +57,7 @@ class Payloads:
         trigger_id: str,
         response_url: str,
     ) -> Json:
-        """Every value is a string, as in the form that Slack posts."""
+        """Return the fields of a slash command, all strings as in the form that Slack posts."""
         team, org = self._state.team, self._state.org
         enterprise = {"enterprise_id": org.id, "enterprise_name": org.name} if org else {}
         return {

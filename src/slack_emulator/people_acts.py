@@ -4,20 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from slack_emulator.commands import refusal
-from slack_emulator.forms import FormActs
+from slack_emulator.assistant_threads import AssistantThreads
+from slack_emulator.commands import Commands, refusal
+from slack_emulator.conversations import Conversations
+from slack_emulator.messages import Messages
 from slack_emulator.model import Change, Channel, Message, Outcome, Refused
+from slack_emulator.state import State
 from slack_emulator.text import escape, flatten, rich_text_of
 from slack_emulator.typed_text import names_in
 
 TYPED_LIMIT = 12_000
 
 
-class PeopleActs(FormActs):
+class UserActions:
+    """Acts of users that no app is asked about; each is refused in Slack's words to whoever may not."""
+
+    def __init__(
+        self,
+        state: State,
+        messages: Messages,
+        conversations: Conversations,
+        assistant_threads: AssistantThreads,
+        commands: Commands,
+    ) -> None:
+        self._state = state
+        self._messages = messages
+        self._conversations = conversations
+        self._assistant_threads = assistant_threads
+        self._commands = commands
+
     def _attempt(self, person: str, act: Callable[[], Outcome]) -> Outcome:
         """Do it as this person, who must still be active; a refusal comes back in Slack's words."""
         try:
-            self.actor(person)
+            self._state.active_person(person)
             return act()
         except Refused as no:
             return refusal(no)
@@ -27,14 +46,14 @@ class PeopleActs(FormActs):
     async def say(self, person: str, channel: str, text: str, thread_ts: str | None = None) -> Outcome:
         """Post what was typed, escaped and as rich text; what begins with a slash is a command."""
         if text.startswith("/"):
-            return await self.command(person, channel, text, thread_ts)
+            return await self._commands.command(person, channel, text, thread_ts)
         return self._attempt(person, lambda: self._say(person, channel, text, thread_ts))
 
     def _say(self, person: str, channel: str, text: str, thread_ts: str | None) -> Outcome:
-        room = self.conversations.entered(person, channel)
+        room = self._conversations.entered(person, channel)
         draft = Message(room.id, "", user=person, thread_ts=thread_ts)
         self._write(draft, text)
-        message = self.messages.post(room, draft)
+        message = self._messages.post(room, draft)
         return Outcome(True, ts=message.ts, channel=room.id)
 
     def _write(self, message: Message, text: str) -> None:
@@ -42,7 +61,7 @@ class PeopleActs(FormActs):
             raise Refused("no_text")
         if len(text) > TYPED_LIMIT:
             raise Refused("msg_too_long")
-        message.blocks = rich_text_of(text, names_in(self.state))
+        message.blocks = rich_text_of(text, names_in(self._state))
         message.text = flatten(message.blocks)
 
     async def edit(self, person: str, channel: str, ts: str, text: str) -> Outcome:
@@ -52,7 +71,7 @@ class PeopleActs(FormActs):
             message = self._own(person, channel, ts)
             draft = Message(channel, ts)
             self._write(draft, text)
-            self.messages.update(message, person, {"text": draft.text, "blocks": draft.blocks})
+            self._messages.update(message, person, {"text": draft.text, "blocks": draft.blocks})
             return Outcome(True, ts=ts, channel=channel)
 
         return self._attempt(person, act)
@@ -61,22 +80,18 @@ class PeopleActs(FormActs):
         """Their own messages, any message for an admin, and what only they can see."""
 
         def act() -> Outcome:
-            message = self._seen(person, channel, ts)
-            admin = self.state.person(person).role in ("owner", "admin")
+            message = self._conversations.message(person, channel, ts)
+            admin = self._state.person(person).role in ("owner", "admin")
             if person not in (message.user, message.ephemeral_to) and not admin:
                 raise Refused("cant_delete_message")
-            self.messages.delete(message)
+            self._messages.delete(message)
             return Outcome(True)
 
         return self._attempt(person, act)
 
-    def _seen(self, person: str, channel: str, ts: str) -> Message:
-        self.conversations.visible(person, channel)
-        return self._message_seen(self.actor(person), channel, ts)
-
     def _own(self, person: str, channel: str, ts: str) -> Message:
-        self.conversations.entered(person, channel)
-        message = self._seen(person, channel, ts)
+        self._conversations.entered(person, channel)
+        message = self._conversations.message(person, channel, ts)
         if message.user != person:
             raise Refused("cant_update_message")
         return message
@@ -94,45 +109,72 @@ class PeopleActs(FormActs):
         return self._attempt(person, lambda: self._on(person, channel, ts, "unpin"))
 
     def _on(self, person: str, channel: str, ts: str, act: str, name: str = "") -> Outcome:
-        room = self.conversations.entered(person, channel)
-        message = self._seen(person, channel, ts)
+        room = self._conversations.entered(person, channel)
+        message = self._conversations.message(person, channel, ts)
         if message.ephemeral_to is not None:
             raise Refused("message_not_found")
         match act:
             case "react":
-                self.messages.react(person, message, name)
+                self._messages.react(person, message, name)
             case "unreact":
-                self.messages.unreact(person, message, name)
+                self._messages.unreact(person, message, name)
             case "pin":
-                self.messages.pin(person, room, message)
+                self._messages.pin(person, room, message)
             case _:
-                self.messages.unpin(person, room, message)
+                self._messages.unpin(person, room, message)
         return Outcome(True, ts=ts, channel=channel)
+
+    # assistants
+
+    async def open_assistant(self, person: str, app_id: str, viewing: str | None = None) -> Outcome:
+        """Begin a chat with an app beside the channel that the person looks at; `ts` is its thread."""
+
+        def act() -> Outcome:
+            if viewing is not None:
+                self._conversations.visible(person, viewing)
+            thread = self._assistant_threads.start(person, self._state.apps[app_id], viewing)
+            return Outcome(True, ts=thread.ts, channel=thread.channel)
+
+        return self._attempt(person, act)
+
+    async def view_beside_assistant(self, person: str, channel: str, ts: str, viewing: str) -> Outcome:
+        """Go to another channel while a chat with an app stays open beside it."""
+
+        def act() -> Outcome:
+            root = self._conversations.message(person, channel, ts)
+            thread = self._assistant_threads.find(channel, ts)
+            if thread is None or root.app_id is None:
+                raise Refused("message_not_found")
+            self._conversations.visible(person, viewing)
+            self._assistant_threads.look_at(person, self._state.apps[root.app_id], thread, viewing)
+            return Outcome(True, ts=ts, channel=channel)
+
+        return self._attempt(person, act)
 
     def mark_read(self, person: str, channel: str) -> None:
         """Everything that is in the channel now has been seen."""
-        messages = self.state.messages.get(channel, {})
+        messages = self._state.messages.get(channel, {})
         last = max(messages, default="")
-        if last > self.state.reads.get((person, channel), ""):
-            self.state.mark_read(person, channel, last)
-            self.state.feed.announce(Change("read", channel=channel, person=person))
+        if last > self._state.reads.get((person, channel), ""):
+            self._state.mark_read(person, channel, last)
+            self._state.feed.announce(Change("read", channel=channel, person=person))
 
     # channels
 
     async def create_channel(self, person: str, name: str, *, private: bool = False) -> Outcome:
         return self._attempt(
-            person, lambda: self._room(self.conversations.create(person, name, private=private))
+            person, lambda: self._room(self._conversations.create(person, name, private=private))
         )
 
     async def open_dm(self, person: str, *others: str) -> Outcome:
-        return self._attempt(person, lambda: self._room(self.conversations.open_direct(person, others)))
+        return self._attempt(person, lambda: self._room(self._conversations.open_direct(person, others)))
 
     async def join(self, person: str, channel: str) -> Outcome:
-        return self._attempt(person, lambda: self._room(self.conversations.join(person, channel)))
+        return self._attempt(person, lambda: self._room(self._conversations.join(person, channel)))
 
     async def leave(self, person: str, channel: str) -> Outcome:
         def act() -> Outcome:
-            self.conversations.leave(person, channel)
+            self._conversations.leave(person, channel)
             return Outcome(True, channel=channel)
 
         return self._attempt(person, act)
@@ -141,42 +183,42 @@ class PeopleActs(FormActs):
         """People, and apps by their bot user; guests invite nobody."""
 
         def act() -> Outcome:
-            if self.state.person(person).is_confined:
+            if self._state.person(person).is_confined:
                 raise Refused("restricted_action")
-            self.conversations.invite(person, channel, list(others))
+            self._conversations.invite(person, channel, list(others))
             return Outcome(True, channel=channel)
 
         return self._attempt(person, act)
 
     async def kick(self, person: str, channel: str, other: str) -> Outcome:
         def act() -> Outcome:
-            self.conversations.kick(person, channel, other)
+            self._conversations.kick(person, channel, other)
             return Outcome(True, channel=channel)
 
         return self._attempt(person, act)
 
     async def archive(self, person: str, channel: str) -> Outcome:
         def act() -> Outcome:
-            self.conversations.archive(person, channel)
+            self._conversations.archive(person, channel)
             return Outcome(True, channel=channel)
 
         return self._attempt(person, act)
 
     async def unarchive(self, person: str, channel: str) -> Outcome:
         def act() -> Outcome:
-            self.conversations.unarchive(person, channel)
+            self._conversations.unarchive(person, channel)
             return Outcome(True, channel=channel)
 
         return self._attempt(person, act)
 
     async def set_topic(self, person: str, channel: str, topic: str) -> Outcome:
         return self._attempt(
-            person, lambda: self._room(self.conversations.set_topic(person, channel, escape(topic)))
+            person, lambda: self._room(self._conversations.set_topic(person, channel, escape(topic)))
         )
 
     async def set_purpose(self, person: str, channel: str, purpose: str) -> Outcome:
         return self._attempt(
-            person, lambda: self._room(self.conversations.set_purpose(person, channel, escape(purpose)))
+            person, lambda: self._room(self._conversations.set_purpose(person, channel, escape(purpose)))
         )
 
     def _room(self, channel: Channel) -> Outcome:

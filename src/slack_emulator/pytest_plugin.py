@@ -15,13 +15,13 @@ from slack_emulator.testing import Slack, running_slack
 
 @pytest.fixture
 def slack_manifest() -> Manifest:
-    """The app's manifest: override this fixture, with `Manifest.from_yaml(path.read_text())` say."""
+    """The app's manifest: override this fixture, for example with `Manifest.from_yaml(path.read_text())`."""
     pytest.fail("Override the fixture slack_manifest: return your app's Manifest.", pytrace=False)
 
 
 @pytest.fixture
 def slack_seed() -> Path | None:
-    """A seed file for the workspace; None is the sample workspace. Override it if you need another."""
+    """Path of a seed file; None for the sample workspace. Override this fixture for another workspace."""
     return None
 
 

@@ -1,4 +1,4 @@
-"""Slack's rate limits, where they are switched on: each method by its tier, posts by their channel."""
+"""Slack's rate limits, which a test or a user can switch on: by method tier, and for posts by channel."""
 
 from __future__ import annotations
 
@@ -19,18 +19,22 @@ MINUTE = 60.0
 POST = "chat.postMessage"
 LOOKS = frozenset({"conversations.history", "conversations.replies"})
 
-# Slack, each method's reference: its tier. What is not here has a limit of its own that is not published.
+# Tiers from each method's reference. Slack does not publish the special limits of the other methods.
 _TIERS = {
-    2: """bookmarks.add bookmarks.edit bookmarks.list bookmarks.remove conversations.archive
+    2: """chat.startStream chat.stopStream emoji.list users.setPresence
+        bookmarks.add bookmarks.edit bookmarks.list bookmarks.remove conversations.archive
         conversations.create conversations.canvases.create conversations.list conversations.rename
         conversations.setPurpose conversations.setTopic conversations.unarchive pins.add pins.list
         pins.remove reactions.list reactions.remove usergroups.list usergroups.users.list users.list""",
-    3: """apps.connections.open bots.info chat.delete chat.unfurl chat.update conversations.history
+    3: """chat.deleteScheduledMessage chat.meMessage chat.scheduleMessage chat.scheduledMessages.list
+        conversations.mark users.getPresence
+        apps.connections.open bots.info chat.delete chat.unfurl chat.update conversations.history
         conversations.info conversations.invite conversations.join conversations.kick conversations.leave
         conversations.open conversations.replies reactions.add reactions.get team.info
         users.conversations users.lookupByEmail entity.presentDetails functions.completeError
         functions.completeSuccess canvases.delete files.delete""",
-    4: """chat.postEphemeral conversations.members files.completeUploadExternal files.getUploadURLExternal
+    4: """assistant.threads.setSuggestedPrompts assistant.threads.setTitle chat.appendStream
+        chat.postEphemeral conversations.members files.completeUploadExternal files.getUploadURLExternal
         files.info users.info users.profile.get views.open views.publish views.push views.update""",
 }
 TIER_OF: Final = MappingProxyType(
@@ -38,13 +42,13 @@ TIER_OF: Final = MappingProxyType(
 )
 
 Lane = tuple[str, str, str]
-"""App, method, and the channel where that counts."""
+"""App, method, and the channel if it counts."""
 
 
 class Rates:
-    """How often each app has called; nothing is limited until `on`.
+    """Recent calls of each app; nothing is limited until `on`.
 
-    `scale` is how many times more than Slack's own numbers are allowed, for a workspace that lives fast.
+    `scale` multiplies Slack's limits, for a workspace whose clock runs fast.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -52,16 +56,16 @@ class Rates:
         self._calls: dict[Lane, deque[float]] = defaultdict(deque)
         self.on = False
         self.outside_marketplace = False
-        """The app is distributed commercially, outside Slack's Marketplace: it may look once a minute."""
+        """True for a commercial app outside Slack's Marketplace: it may read history once a minute."""
         self.scale = 1.0
         self.refused = 0
-        """How many calls were answered with 429, up to now."""
+        """Number of calls answered with 429 so far."""
 
     def take(self, app_id: str, method: str, channel: str = "") -> int | None:
-        """Count a call; where it is one too many, after how many whole seconds it may come again.
+        """Count a call. Returns None if it is allowed, else the whole seconds until it may be made again.
 
-        Slack, rate limits: calls a minute by the method's tier, per app and workspace; and one message a
-        second for each channel, the answer then being 429 with `Retry-After`.
+        Slack, rate limits: calls a minute by the method's tier, per app and workspace; one message a second
+        per channel. The response is then 429 with `Retry-After`.
         """
         if self.outside_marketplace and method in LOOKS:
             return self._within((app_id, method, ""), LOOKS_A_MINUTE * self.scale, MINUTE)
@@ -75,7 +79,7 @@ class Rates:
         return self._within((app_id, method, ""), CALLS_A_MINUTE[tier] * self.scale, MINUTE)
 
     def page(self, limit: int) -> int:
-        """How many messages a look of so many shows; Slack shortens it without a word."""
+        """Return the page size of a history call: Slack silently shortens it outside the Marketplace."""
         return min(limit, MESSAGES_A_LOOK) if self.outside_marketplace else limit
 
     def _within(self, lane: Lane, most: float, seconds: float) -> int | None:
@@ -89,5 +93,5 @@ class Rates:
         return max(1, math.ceil(calls[0] + seconds - now))
 
     def forget(self) -> None:
-        """As if nobody had called yet."""
+        """Forget all calls."""
         self._calls.clear()

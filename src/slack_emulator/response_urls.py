@@ -1,4 +1,4 @@
-"""Response URLs: answers to an interaction, five of them within thirty minutes."""
+"""Response URLs: an app responds to an interaction up to five times within thirty minutes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from slack_emulator.state import State
 
 USES = 5
 SECONDS = 30 * 60
-"""Slack, Handling user interaction: a response_url answers up to five times within thirty minutes."""
+"""Seconds that a response_url is good for (Slack, Handling user interaction: up to five uses)."""
 
 
 @dataclass
@@ -49,7 +49,10 @@ class ResponseUrls:
         return self._urls.get(key)
 
     def answer(self, key: str, body: Json) -> None:
-        """Post, replace or delete, as `body` says. Refused as used_url, expired_url or invalid."""
+        """Post, replace or delete a message, as `body` asks.
+
+        Raises Refused if the URL is unknown, used up or expired, or the message is invalid.
+        """
         url = self._urls.get(key)
         if url is None:
             raise Refused("invalid_url")
@@ -81,7 +84,7 @@ class ResponseUrls:
 
 
 def response_content(body: Json) -> Json:
-    """The message in a response, refused as chat.postMessage would refuse it."""
+    """Return the message of a response. Raises Refused as chat.postMessage would."""
     content: Json = {
         "text": str(body.get("text") or ""),
         "blocks": body.get("blocks") or [],
@@ -92,5 +95,5 @@ def response_content(body: Json) -> Json:
 
 
 def is_message(body: Json | None) -> bool:
-    """Whether an acknowledgement carries an answer to show."""
+    """True if an acknowledgement contains a message to show."""
     return bool(body) and any((body or {}).get(key) for key in ("text", "blocks", "attachments"))

@@ -1,4 +1,4 @@
-"""Which bot scopes exist, and which of them a Web API method or an event needs."""
+"""Bot scopes, and the scopes that Web API methods and events need."""
 
 from collections.abc import Collection
 from types import MappingProxyType
@@ -7,12 +7,12 @@ from typing import Final
 Alternatives = tuple[frozenset[str], ...]
 
 _CHANNELS = ("channels", "groups", "im", "mpim")
-# How Slack's scope families are called for each kind of conversation.
+# The kind of conversation that each of Slack's scope families is for.
 KIND_OF_FAMILY: Final = MappingProxyType(
     {"channels": "public", "groups": "private", "im": "im", "mpim": "mpim"}
 )
 
-# Slack, scopes reference: what a bot token may be granted, as family and actions.
+# Slack, scopes reference: the scopes of bot tokens, by family.
 _FAMILIES = {
     "app_mentions": "read",
     "assistant": "write",
@@ -62,14 +62,14 @@ def _any(*scopes: str) -> Alternatives:
 
 
 def _families(*actions: str, families: tuple[str, ...] = _CHANNELS) -> dict[str, Alternatives]:
-    """Alternatives for each kind of conversation, as `channels:history` and its siblings."""
+    """Return, by kind of conversation, the alternative scopes (`channels:history`, `groups:history`, ...)."""
     return {KIND_OF_FAMILY[family]: _any(*(f"{family}:{act}" for act in actions)) for family in families}
 
 
 _NONE: Alternatives = (frozenset(),)
 _READ = _families("read")
 _HISTORY = _families("history")
-# Slack, channels:manage: what other families call `write` is `manage` for public channels.
+# Slack, channels:manage: for public channels the scope is `manage`, where other families have `write`.
 _WRITE = {**_families("write", families=("groups", "im", "mpim")), "public": _any("channels:manage")}
 _INVITE = {
     "public": _any("channels:manage", "channels:write.invites"),
@@ -83,7 +83,7 @@ _TOPIC = {
     "mpim": _any("mpim:write", "mpim:write.topic"),
 }
 
-# Slack, conversations.* references: what is needed depends on the kind of conversation.
+# Slack, conversations.* references: the scope depends on the kind of conversation.
 SCOPES_BY_KIND: Final[MappingProxyType[str, dict[str, Alternatives]]] = MappingProxyType(
     {
         "conversations.archive": _WRITE,
@@ -127,9 +127,14 @@ _FIXED: dict[str, Alternatives] = {
         ),
         _NONE,
     ),
-    # Judged by the app-level token (`connections:write`), not by the bot's.
+    # Needs an app-level token (`connections:write`), and no bot scope.
     "apps.connections.open": _NONE,
     **dict.fromkeys(("bookmarks.add", "bookmarks.edit", "bookmarks.remove"), _any("bookmarks:write")),
+    # Slack, changelog 2026-03-05: either scope is enough for the status.
+    "assistant.threads.setStatus": _any("chat:write", "assistant:write"),
+    **dict.fromkeys(
+        ("assistant.threads.setSuggestedPrompts", "assistant.threads.setTitle"), _any("assistant:write")
+    ),
     "bookmarks.list": _any("bookmarks:read"),
     "bots.info": _any("users:read"),
     **dict.fromkeys(
@@ -138,12 +143,15 @@ _FIXED: dict[str, Alternatives] = {
     ),
     **dict.fromkeys(
         (
+            "chat.appendStream",
             "chat.delete",
             "chat.deleteScheduledMessage",
             "chat.meMessage",
             "chat.postEphemeral",
             "chat.postMessage",
             "chat.scheduleMessage",
+            "chat.startStream",
+            "chat.stopStream",
             "chat.update",
         ),
         _any("chat:write"),
@@ -179,7 +187,7 @@ _FIXED: dict[str, Alternatives] = {
     "users.setPresence": _any("users:write"),
 }
 
-# Any of the alternatives opens the method; an empty alternative means that no scope is needed.
+# Any one of the alternatives allows the call; an empty alternative means that it needs no scope.
 SCOPES_OF_METHOD: Final[MappingProxyType[str, Alternatives]] = MappingProxyType(
     {
         **_FIXED,
@@ -192,10 +200,10 @@ SCOPES_OF_METHOD: Final[MappingProxyType[str, Alternatives]] = MappingProxyType(
 
 
 def needed_scopes(method: str, granted: Collection[str], kind: str | None = None) -> str | None:
-    """What `missing_scope` would name as `needed`, comma-separated; None when the call is allowed.
+    """Return the `needed` of a `missing_scope` error, comma-separated. Returns None if the call is allowed.
 
-    `kind` is the conversation's: public, private, im or mpim; without it one scope of any family is
-    enough. A method that isn't in the table needs none.
+    `kind` is the conversation's: public, private, im or mpim; without it, a scope of any kind is enough. A
+    method that is not in the table needs none.
     """
     by_kind = SCOPES_BY_KIND.get(method, {})
     alternatives = by_kind.get(kind) if kind else None
@@ -223,12 +231,16 @@ _LIFE = (
     "history_changed",
 )
 
-# Slack, events reference: the scope an app must have to be sent the event.
+_OF_CHANNELS_ONLY = ("created", "shared", "unshared")
+
+# Slack, events reference: the scopes that an app needs to get each event.
 SCOPES_OF_EVENT: Final[MappingProxyType[str, Alternatives]] = MappingProxyType(
     {
         **dict.fromkeys(
             (
                 "app_home_opened",
+                "call_rejected",
+                "entity_comments_requested",
                 "app_rate_limited",
                 "app_uninstalled",
                 "grid_migration_finished",
@@ -250,15 +262,24 @@ SCOPES_OF_EVENT: Final[MappingProxyType[str, Alternatives]] = MappingProxyType(
         "channel_unshared": _any("channels:read", "groups:read"),
         "channel_id_changed": _any("channels:read"),
         "channel_history_changed": _any("channels:history", "groups:history", "mpim:history"),
-        **{f"group_{act}": _any("groups:read") for act in _LIFE},
+        **{f"group_{act}": _any("groups:read") for act in _LIFE if act not in _OF_CHANNELS_ONLY},
         "group_close": _any("groups:read"),
         "group_open": _any("groups:read"),
         "group_history_changed": _any("groups:history"),
         **{f"im_{act}": _any("im:read") for act in ("close", "created", "open")},
         "im_history_changed": _any("im:history"),
+        **dict.fromkeys(
+            ("agent_session_stopped", "agent_session_title_changed", "message_stream_stopped"),
+            _any("chat:write"),
+        ),
+        "app_context_changed": _any("assistant:write"),
+        "channel_posting_permissions": _any(*_MESSAGES.values()),
+        "email_domain_changed": _any("team:read"),
+        "user_connection": _any("users:write"),
+        **{f"file_comment_{act}": _any("files:read") for act in ("added", "deleted", "edited")},
         "app_mention": _any("app_mentions:read"),
-        "assistant_thread_context_changed": _any("assistant:write"),
-        "assistant_thread_started": _any("assistant:write"),
+        "assistant_thread_context_changed": _NONE,
+        "assistant_thread_started": _NONE,
         "dnd_updated_user": _any("dnd:read"),
         "emoji_changed": _any("emoji:read"),
         **{

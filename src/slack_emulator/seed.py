@@ -1,8 +1,10 @@
-"""A believable workspace to begin with: people, channels, alerts, a conversation under one of them."""
+"""The sample workspace: users, channels, alerts, and a conversation in the thread of an alert."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import deepcopy
+from dataclasses import replace
 
 from slack_emulator.model import Channel, ChannelKind, Json, Message, Person, Team, UserGroup
 from slack_emulator.state import State
@@ -29,7 +31,7 @@ MINUTE = 60.0
 
 
 def seed(workspace: Workspace, *, advice: str = "") -> None:
-    """Fill an empty workspace; `advice` is a line in mrkdwn that newcomers read in #general and #alerts."""
+    """Fill an empty workspace; `advice` is mrkdwn that is posted for new users in #general and #alerts."""
     planting = _Planting(workspace.state)
     planting.people()
     planting.channels()
@@ -47,9 +49,10 @@ class _Planting:
         self.rooms: dict[str, str] = {}
 
     def people(self) -> None:
-        self.state.keep(TEAM)
+        # Copies, so that a change in one workspace does not reach the next.
+        self.state.keep(deepcopy(TEAM))
         for person in PEOPLE:
-            self.state.keep(person)
+            self.state.keep(replace(person))
         oncall = UserGroup("S0ONCALL01", "oncall", "On call", [self.ids["chloe"], self.ids["darius"]])
         oncall.description = "Whoever holds the pager this week"
         self.state.keep(oncall)

@@ -1,4 +1,4 @@
-"""A workspace to begin with, read from a YAML file: people, channels and messages."""
+"""Seed files: a YAML file with the users, channels and messages of a new workspace."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from slack_emulator.workspace import Workspace
 
 
 class SeedFileError(ValueError):
-    """A seed file that cannot be used; its message has a line for each mistake."""
+    """A seed file that cannot be used; the message has a line for each mistake."""
 
 
 class _Strict(BaseModel):
@@ -27,6 +27,8 @@ class _Strict(BaseModel):
 class SeedTeam(_Strict):
     name: str = "Workspace"
     domain: str = "workspace"
+    emoji: dict[str, str] = {}
+    """Custom emoji: the URL of an image, or `alias:` and another emoji's name."""
 
 
 class SeedUser(_Strict):
@@ -36,6 +38,10 @@ class SeedUser(_Strict):
     email: str = ""
     role: Role = "member"
     deleted: bool = False
+    title: str = ""
+    status_text: str = ""
+    status_emoji: str = ""
+    presence: Literal["", "auto", "away"] = ""
 
 
 class SeedMessage(_Strict):
@@ -48,12 +54,12 @@ class SeedChannel(_Strict):
     type: Literal["public", "private"] = "public"
     purpose: str = ""
     members: list[str] | None = None
-    """Handles; everybody but guests and who is deactivated where it is left out."""
+    """Handles of the members; if omitted, all users except guests and deactivated ones."""
     messages: list[SeedMessage] = []
 
 
 class SeedFile(_Strict):
-    """What a new workspace holds. The first owner, or else the first user, created the channels."""
+    """Content of a new workspace. Its first owner, or else its first user, is the creator of the channels."""
 
     team: SeedTeam = SeedTeam()
     users: list[SeedUser] = Field(min_length=1)
@@ -74,9 +80,9 @@ class SeedFile(_Strict):
         return found
 
     def fill(self, workspace: Workspace) -> None:
-        """Put all of it into an empty workspace."""
+        """Add the content to an empty workspace."""
         state = workspace.state
-        state.keep(Team(state.team.id, self.team.name, self.team.domain))
+        state.keep(Team(state.team.id, self.team.name, self.team.domain, emoji=self.team.emoji))
         people = {user.name: self._person(user) for user in self.users}
         for person in people.values():
             state.keep(person)
@@ -101,7 +107,8 @@ class SeedFile(_Strict):
     def _person(self, user: SeedUser) -> Person:
         email = user.email or f"{user.name}@{self.team.domain}.example"
         real_name = user.real_name or user.name.capitalize()
-        return Person(new_id("U"), user.name, real_name, email, user.role, user.deleted)
+        more = user.model_dump(include={"title", "status_text", "status_emoji", "presence"})
+        return Person(new_id("U"), user.name, real_name, email, user.role, user.deleted, **more)
 
     def _members(self, channel: SeedChannel) -> list[str]:
         if channel.members is not None:

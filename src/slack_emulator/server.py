@@ -1,4 +1,4 @@
-"""The workspace on a port: its wire and its page in one app, in the running event loop."""
+"""HTTP server of a workspace: Slack's APIs and the page in one app, in the running event loop."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KEEP_ALIVE_SECONDS = 75
 def playground_app(
     workspace: Workspace | Estate, authentication: page.Authentication | None = None
 ) -> Starlette:
-    """What apps speak to and what people look at; of several workspaces, the first is the one with a page."""
+    """Return the app with Slack's APIs and the page; of several workspaces, only the first has a page."""
     estate = workspace if isinstance(workspace, Estate) else Estate([workspace])
     authentication = authentication or page.Authentication(estate.first.state.page_token)
     pages = [*page.consent_routes(estate, authentication), *page.routes(estate.first, authentication)]
@@ -33,7 +33,7 @@ def playground_app(
 
 
 class _WebSocket(WebSocketsSansIOProtocol):
-    """Lets the application reach the TCP connection, so that it can fall silent on it."""
+    """WebSocket protocol whose TCP transport the application can reach, to freeze the connection."""
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
@@ -49,17 +49,17 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Whoever runs the event loop decides what Ctrl-C does."""
+        """Leave signals alone: the process that runs the event loop handles Ctrl-C."""
         yield
 
     async def main_loop(self) -> None:
-        """Uvicorn's own looks ten times a second whether to stop."""
+        """Wait for the end, in place of uvicorn's own loop, which polls ten times a second."""
         await self.leaving.wait()
 
 
 def listening_on(host: str, port: int) -> socket.socket:
-    """A listening TCP socket; `port=0` takes a free one. OSError when the port is taken."""
-    # asyncio turns Nagle's algorithm off only where the protocol is named; left on, answers take 40 ms more.
+    """Return a listening TCP socket; `port=0` takes a free port. Raises OSError if the port is taken."""
+    # asyncio disables Nagle's algorithm only if the socket names its protocol; else answers take 40 ms more.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -73,9 +73,9 @@ def listening_on(host: str, port: int) -> socket.socket:
 
 @asynccontextmanager
 async def served(workspace: Workspace | Estate, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Serve until left, on a free port with `port=0`; yields the address, which is `base_url` from then on.
+    """Serve until the block ends, on a free port for `port=0`; yield the URL, also set as `base_url`.
 
-    OSError when the port is taken. The workspace is closed at the end.
+    Raises OSError if the port is taken. Closes the workspace at the end.
     """
     listening = listening_on(host, port)
     workspace.base_url = f"http://{host}:{listening.getsockname()[1]}"
@@ -86,15 +86,17 @@ async def served(workspace: Workspace | Estate, host: str = "127.0.0.1", port: i
         log_level="warning",
         log_config=None,
         timeout_graceful_shutdown=2,
-        # Longer than who calls keeps an idle connection: none is closed under a call that has just begun.
+        # Longer than HTTP clients keep idle connections, so that none is closed while a client reuses it.
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
+    several = workspace.workspaces if isinstance(workspace, Estate) else [workspace]
+    for one in several:
+        one.scheduled.resume()
     try:
         yield workspace.base_url
     finally:
-        several = workspace.workspaces if isinstance(workspace, Estate) else [workspace]
         for one in several:
             await one.hang_up()
         server.leaving.set()

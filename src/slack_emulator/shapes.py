@@ -1,4 +1,4 @@
-"""People, channels, messages and views as Slack writes them in JSON."""
+"""Users, channels, messages and views as Slack's JSON."""
 
 from __future__ import annotations
 
@@ -6,34 +6,49 @@ import unicodedata
 
 from slack_emulator.model import Channel, InstalledApp, Json, Message, Person, UserGroup, View
 from slack_emulator.state import State
+from slack_emulator.text import rich_text_of_mrkdwn
 
 CHANNEL_TYPES = {"public": "channel", "private": "group", "im": "im", "mpim": "mpim"}
 
 
 def _without_accents(name: str) -> str:
-    """Slack, user profile: `…_normalized` is the name without letters that are not Latin's own."""
+    """Return a name for a `…_normalized` field (Slack, user profile: without diacritics)."""
     apart = unicodedata.normalize("NFKD", name)
     return "".join(letter for letter in apart if not unicodedata.combining(letter))
 
 
 def enterprise_of(state: State, person: Person) -> Json | None:
-    """Our own organization, where the person's workspace is in it."""
+    """Return the organization. Returns None if the user's workspace does not belong to it."""
     org = state.org
     if org is None or (person.is_foreign and person.org != org.id):
         return None
     return {"id": org.id, "name": org.name}
 
 
-def user_json(state: State, person: Person) -> Json:
-    profile: Json = {
+def _profile(state: State, person: Person) -> Json:
+    first, _, last = person.real_name.partition(" ")
+    return {
         "real_name": person.real_name,
         "real_name_normalized": _without_accents(person.real_name),
         "display_name": person.display_name,
         "display_name_normalized": _without_accents(person.display_name),
+        "first_name": first,
+        "last_name": last,
         "title": person.title,
+        "phone": "",
+        "skype": "",
+        "status_text": person.status_text,
+        "status_emoji": person.status_emoji,
+        "status_emoji_display_info": [],
+        "status_expiration": 0,
         "team": person.team_id or state.team.id,
+        **({"api_app_id": person.app_id} if person.app_id else {}),
     }
+
+
+def user_json(state: State, person: Person) -> Json:
     enterprise = enterprise_of(state, person)
+    profile = _profile(state, person)
     if not person.is_bot and (not person.is_foreign or enterprise):
         profile["email"] = person.email
     body: Json = {
@@ -56,7 +71,7 @@ def user_json(state: State, person: Person) -> Json:
             "teams": [person.team_id or state.team.id],
         }
     if person.is_foreign:
-        # Slack, user object: whether they share no channel with us that the app may see.
+        # Slack, user object: true if the app can see no channel that the user shares with this workspace.
         body["is_stranger"] = not any(person.id in c.members for c in state.channels.values())
     if person.deleted:
         return body
@@ -127,7 +142,7 @@ def bot_json(state: State, app: InstalledApp) -> Json:
 
 
 def message_json(state: State, message: Message, *, metadata: bool = False) -> Json:
-    """`metadata` is shown only to those who ask for it (Slack, include_all_metadata)."""
+    """Return a message as JSON, with its metadata only if `metadata` (Slack, include_all_metadata)."""
     body: Json = {"type": "message", "ts": message.ts, "text": message.text, "team": state.team.id}
     optional = {
         "subtype": message.subtype,
@@ -143,9 +158,15 @@ def message_json(state: State, message: Message, *, metadata: bool = False) -> J
         "metadata": message.metadata if metadata else None,
     }
     body |= {key: value for key, value in optional.items() if value}
+    if message.subtype == "assistant_app_thread":
+        body["assistant_app_thread"] = {"title": message.text, "title_blocks": [], "artifacts": []}
     app = next((a for a in state.apps.values() if a.bot_id == message.bot_id), None)
     if app is not None:
         body["bot_profile"] = bot_json(state, app)
+        if not message.blocks and message.subtype in (None, "bot_message", "thread_broadcast"):
+            # Slack makes a rich_text block of an app's text, and returns it wherever the message is read.
+            own_id = {"block_id": f"t{message.ts[-4:]}"}
+            body |= {"blocks": [block | own_id for block in rich_text_of_mrkdwn(message.text)]}
     if message.reactions:
         body["reactions"] = [{"name": n, "users": list(u), "count": len(u)} for n, u in message.reactions]
     if message.thread_ts == message.ts:
@@ -170,10 +191,11 @@ def _thread_totals(state: State, parent: Message) -> Json:
 
 
 def view_json(state: State, view: View, app: InstalledApp) -> Json:
-    """Slack fills in what the app left out, and adds what is in the form now as `state`.
+    """Return a view as JSON, with defaults for what the app left out and the inputs' values as `state`.
 
-    Slack, views: `app_installed_team_id` is where the app is installed, also for whoever comes from another
-    workspace through a shared channel; with an org-wide install it is the organization.
+    Slack, views: `app_installed_team_id` is the workspace where the app is installed, also for a user who
+    comes from another workspace through a shared channel; for an org-wide installation it is the
+    organization.
     """
     payload, viewer = view.payload, state.people.get(view.user)
     elsewhere = viewer.team_id if viewer is not None and not app.org else ""

@@ -1,4 +1,4 @@
-"""The key that a workspace signs identities with (Slack, "Sign in with Slack": RS256, keys published)."""
+"""Key that signs ID tokens (Slack, "Sign in with Slack": RS256, public keys published)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from slack_emulator.model import Json
 
 
 class Signing:
-    """Made when somebody first signs in."""
+    """An RSA key, made when the first user signs in."""
 
     def __init__(self) -> None:
         self.id = secrets.token_hex(8)
         self.readers: dict[str, Json] = {}
-        """What the tokens of people who signed in may read: who they are."""
+        """By access token: the claims of the user who signed in."""
 
     @cached_property
     def key(self) -> rsa.RSAPrivateKey:
@@ -26,6 +26,6 @@ class Signing:
 
     @property
     def published(self) -> Json:
-        """The public half, as a JSON Web Key Set."""
+        """The public key as a JSON Web Key Set."""
         public: Json = json.loads(RSAAlgorithm.to_jwk(self.key.public_key()))
         return {"keys": [public | {"kid": self.id, "use": "sig", "alg": "RS256"}]}

@@ -1,4 +1,4 @@
-"""Socket Mode: one-shot tickets, hello, envelopes over any open connection, refresh and reconnect."""
+"""Socket Mode: one-time tickets, hello, envelopes over any open connection, refresh and reconnect."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import random
 import secrets
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -14,15 +15,18 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from slack_emulator.model import Json, Request
 
 CONNECTION_LIMIT = 10
-"""Slack, Using Socket Mode: up to ten open connections per app."""
+"""Open connections per app (Slack, Using Socket Mode: up to ten)."""
 
 RESPONSES_ACCEPTED = {"slash_commands", "interactive"}
 
 GRACE_SECONDS = 3.0
-"""How long a connection that was refreshed stays for the answers that are due on it."""
+"""Seconds that a refreshed connection stays open for acknowledgements that are due on it."""
+
+GONE = (RuntimeError, WebSocketDisconnect)
+"""Exceptions raised on sending to a connection that the app has closed."""
 
 TRANSPORT = "playground.transport"
-"""The extension of a WebSocket's scope by which its TCP connection is reached, where the server has it."""
+"""Scope extension with the TCP transport of a WebSocket, if the server offers it."""
 
 
 @dataclass(eq=False)
@@ -33,7 +37,7 @@ class Connection:
     retiring: bool = False
     frozen: bool = False
     due: dict[str, asyncio.Future[Json]] = field(default_factory=dict)
-    """The acknowledgements waited for here, by envelope: one that comes over another connection is none."""
+    """Acknowledgements due on this connection, by envelope_id: one over another connection does not count."""
 
     @property
     def transport(self) -> asyncio.Transport | None:
@@ -41,18 +45,18 @@ class Connection:
         return found
 
     async def sent(self, envelope: Json, reply: asyncio.Future[Json]) -> bool:
-        """Whether it could be written; a frozen connection looks as if it could."""
+        """True if the envelope was written. A frozen connection pretends that it was."""
         self.due[envelope["envelope_id"]] = reply
         try:
             if not self.frozen:
                 await self.socket.send_json(envelope)
-        except (RuntimeError, WebSocketDisconnect):
+        except GONE:
             del self.due[envelope["envelope_id"]]
             return False
         return True
 
     def retire(self) -> None:
-        """Take no more payloads, and close once the answers that are due have come."""
+        """Take no more payloads, and close once the acknowledgements that are due have come."""
         self.retiring = True
         if self.due:
             asyncio.get_running_loop().call_later(GRACE_SECONDS, self.closing.set)
@@ -61,7 +65,7 @@ class Connection:
 
 
 class Sockets:
-    """The open connections of every app, and the acknowledgements waited for."""
+    """The open connections of every app, and the acknowledgements due on them."""
 
     def __init__(self) -> None:
         self._tickets: dict[str, str] = {}
@@ -69,12 +73,12 @@ class Sockets:
         self._news = asyncio.Event()
         self._refusals = 0
         self.greeted = 0
-        """How many connections stood, up to now."""
+        """Number of connections that got a hello so far."""
         self.turned_away = 0
-        """How many connections were refused: for their ticket, by `refuse_next`, or as one too many."""
+        """Number of connections refused so far: for a bad ticket, by `refuse_next`, or as one too many."""
 
     def ticket(self, app_id: str) -> str:
-        """Good for one connection."""
+        """Return a ticket that is good for one connection."""
         ticket = secrets.token_urlsafe(24)
         self._tickets[ticket] = app_id
         return ticket
@@ -83,32 +87,32 @@ class Sockets:
         return len(self._open.get(app_id, []))
 
     def connections(self, app_id: str) -> list[Connection]:
-        """Those that are open, the oldest first."""
+        """Return the app's open connections, oldest first."""
         return list(self._open.get(app_id, []))
 
     async def until(self, state: Callable[[], bool], timeout: float = 120.0) -> None:  # noqa: ASYNC109
-        """Return once that is so, asked whenever connections came, went or were refused.
+        """Return once `state()` is true; it is called whenever a connection is opened, closed or refused.
 
-        TimeoutError after `timeout` seconds.
+        Raises TimeoutError after `timeout` seconds.
         """
         async with asyncio.timeout(timeout):
             while not state():
                 await self._news.wait()
 
     async def connected(self, app_id: str, count: int = 1, timeout: float = 120.0) -> None:  # noqa: ASYNC109
-        """Return once the app holds that many connections; TimeoutError after `timeout` seconds."""
+        """Return once the app has that many connections. Raises TimeoutError after `timeout` seconds."""
         await self.until(lambda: self.count(app_id) >= count, timeout)
 
     async def disconnected(self, app_id: str, timeout: float = 120.0) -> None:  # noqa: ASYNC109
-        """Return once the app holds no connection; TimeoutError after `timeout` seconds."""
+        """Return once the app has no connection. Raises TimeoutError after `timeout` seconds."""
         await self.until(lambda: self.count(app_id) == 0, timeout)
 
     def refuse_next(self, times: int) -> None:
-        """Turn away that many of the next connections, their tickets used up."""
+        """Refuse that many of the next connections; their tickets are used up."""
         self._refusals = times
 
     async def serve(self, socket: WebSocket) -> None:
-        """One connection's life, from its ticket to its end."""
+        """Serve one connection, from its ticket to its end."""
         app_id = self._tickets.pop(socket.query_params.get("ticket", ""), None)
         if app_id is None or self._refusals > 0:
             self._refusals = max(0, self._refusals - 1)
@@ -118,16 +122,20 @@ class Sockets:
         await socket.accept()
         if self.count(app_id) >= CONNECTION_LIMIT:
             self._turn_away()
-            await socket.send_json({"type": "disconnect", "reason": "too_many_websockets"})
-            await socket.close()
+            with suppress(*GONE):
+                await socket.send_json({"type": "disconnect", "reason": "too_many_websockets"})
+                await socket.close()
             return
         connection = Connection(app_id, socket)
         self._open.setdefault(app_id, []).append(connection)
-        await socket.send_json(self._hello(app_id))
-        self.greeted += 1
-        self._tell()
         try:
+            await socket.send_json(self._hello(app_id))
+            self.greeted += 1
+            self._tell()
             await self._converse(connection)
+        except GONE:
+            # The app has ended: a connection that can no longer be closed is no error.
+            return
         finally:
             self._open[app_id].remove(connection)
             self._tell()
@@ -182,7 +190,10 @@ class Sockets:
     async def send(
         self, app_id: str, kind: str, entry: Request, reason: str | None
     ) -> asyncio.Future[Json] | None:
-        """Send over any open connection; the future is the acknowledgement. None without a connection."""
+        """Send over any open connection; return the future of its acknowledgement.
+
+        Returns None if no connection is open.
+        """
         reply: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         entry.envelope_id = secrets.token_hex(16)
         envelope: Json = {
@@ -201,7 +212,7 @@ class Sockets:
         return None
 
     def forget(self, envelope_id: str | None) -> None:
-        """What is acknowledged from now on came too late."""
+        """Ignore acknowledgements of this envelope from now on: they are too late."""
         for connections in self._open.values():
             for connection in connections:
                 connection.due.pop(envelope_id or "", None)
@@ -209,34 +220,37 @@ class Sockets:
     async def refresh(
         self, app_id: str, reason: str = "refresh_requested", *, only: Iterable[Connection] | None = None
     ) -> list[Connection]:
-        """Ask every connection, or only these, to reconnect, and say which they are.
+        """Ask all connections, or only these, to reconnect; return those that could be asked.
 
-        After `warning` they stay usable; after any other reason they close once all is answered.
+        After `warning` they stay usable; after any other reason they close once all is acknowledged.
         """
         asked = self.connections(app_id) if only is None else list(only)
+        told = []
         for connection in asked:
-            await connection.socket.send_json(
-                {"type": "disconnect", "reason": reason, "debug_info": {"host": "applink-1"}}
-            )
+            with suppress(*GONE):
+                await connection.socket.send_json(
+                    {"type": "disconnect", "reason": reason, "debug_info": {"host": "applink-1"}}
+                )
+                told.append(connection)
             if reason != "warning":
                 connection.retire()
-        return asked
+        return told
 
     async def left(self, connections: Iterable[Connection], timeout: float = 120.0) -> None:  # noqa: ASYNC109
-        """Return once none of these is open any more; TimeoutError after `timeout` seconds."""
+        """Return once none of these is open any more. Raises TimeoutError after `timeout` seconds."""
         waited = set(connections)
         await self.until(lambda: not any(waited & set(still) for still in self._open.values()), timeout)
 
     def drop(self, app_id: str) -> None:
-        """Close every connection without a word."""
+        """Close every connection of the app without a warning."""
         for connection in self._open.get(app_id, []):
             connection.retiring = True
             connection.closing.set()
 
     def freeze(self, app_id: str) -> None:
-        """Fall silent on every connection without closing it: no payload, no pong, nothing read.
+        """Stop serving every connection without closing it: no payload, no pong, nothing read.
 
-        The app finds out by itself; connections that it opens from now on are well.
+        The app must notice by itself; connections that it opens from now on work.
         """
         for connection in self._open.get(app_id, []):
             if connection.transport is None:
@@ -245,7 +259,7 @@ class Sockets:
             connection.transport.pause_reading()
 
     def thaw(self, app_id: str) -> None:
-        """Read again what frozen connections have sent, and find out that they are gone if they are."""
+        """Resume reading on frozen connections, which also detects those that the app has closed."""
         for connection in self._open.get(app_id, []):
             if connection.frozen and connection.transport is not None:
                 connection.frozen = False

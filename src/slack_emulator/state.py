@@ -1,4 +1,4 @@
-"""Everything a workspace remembers, and the one way to change it that also saves and announces."""
+"""State of a workspace, in memory and in its store."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from slack_emulator.model import (
     Enterprise,
     InstalledApp,
     Json,
+    Kept,
     Message,
     Person,
     Refused,
+    ScheduledMessage,
     StoredFile,
     Team,
     UserGroup,
@@ -24,11 +26,11 @@ from slack_emulator.model import (
 from slack_emulator.store import Store
 
 TOMBSTONE = "tombstone"
-"""Slack, conversations.replies: the subtype of a deleted message that has replies."""
+"""Subtype of a deleted message that has replies (Slack, conversations.replies)."""
 
 
 def new_id(prefix: str) -> str:
-    """Returns an id that nothing else has, in the letters and digits that Slack's ids are made of."""
+    """Return a unique id in the letters and digits of Slack's ids."""
     return f"{prefix}0{secrets.token_hex(5).upper()}"
 
 
@@ -46,24 +48,23 @@ class State:
         self.apps: dict[str, InstalledApp] = {}
         self.reads: dict[tuple[str, str], str] = {}
         self.files: dict[str, StoredFile] = {}
+        self.scheduled: dict[str, ScheduledMessage] = {}
         self.page_token = secrets.token_urlsafe(32)
-        """Lets a browser in to the pages."""
+        """The token that lets a browser in to the pages."""
         self._last_ts = 0
         if store is not None:
             self._load(store)
 
     # saving
 
-    def keep(self, thing: Team | Person | Channel | Message | UserGroup | InstalledApp | StoredFile) -> None:
-        """Remember a new or changed object. Ephemeral messages are remembered but never saved."""
+    def keep(self, thing: Kept) -> None:
+        """Keep a new or changed object, and save it. Ephemeral messages are kept but not saved."""
         kind, key = self._place(thing)
         if self._store is None or (isinstance(thing, Message) and thing.ephemeral_to is not None):
             return
         self._store.save(kind, key, written(thing))
 
-    def _place(
-        self, thing: Team | Person | Channel | Message | UserGroup | InstalledApp | StoredFile
-    ) -> tuple[str, str]:
+    def _place(self, thing: Kept) -> tuple[str, str]:
         match thing:
             case Team():
                 self.team = thing
@@ -87,6 +88,9 @@ class State:
             case StoredFile():
                 self.files[thing.id] = thing
                 return "files", thing.id
+            case ScheduledMessage():
+                self.scheduled[thing.id] = thing
+                return "scheduled", thing.id
 
     def forget(self, message: Message) -> None:
         self.messages[message.channel].pop(message.ts, None)
@@ -98,8 +102,13 @@ class State:
         if self._store is not None:
             self._store.remove("files", file.id)
 
+    def drop_scheduled(self, scheduled: ScheduledMessage) -> None:
+        self.scheduled.pop(scheduled.id, None)
+        if self._store is not None:
+            self._store.remove("scheduled", scheduled.id)
+
     def part_with(self, app_id: str) -> None:
-        """Forget an app."""
+        """Remove an app."""
         self.apps.pop(app_id, None)
         if self._store is not None:
             self._store.remove("apps", app_id)
@@ -116,6 +125,7 @@ class State:
         self.channels = {key: Channel(**body) for key, body in store.load("channels")}
         self.groups = {key: UserGroup(**body) for key, body in store.load("groups")}
         self.files = {key: StoredFile(**body) for key, body in store.load("files")}
+        self.scheduled = {key: ScheduledMessage(**body) for key, body in store.load("scheduled")}
         for key, body in store.load("apps"):
             self.apps[key] = InstalledApp(**(body | {"manifest": Manifest.from_dict(body["manifest"])}))
         for key, body in store.load("reads"):
@@ -134,7 +144,7 @@ class State:
     # time
 
     def next_ts(self, at: float | None = None) -> str:
-        """A message timestamp, later than every one before it; with `at`, one in the past for a seed."""
+        """Return a message timestamp later than all before; with `at`, one of that time, for a seed."""
         if at is not None:
             return f"{at:.6f}"
         self._last_ts = max(self._last_ts + 1, int(self.clock.now() * 1_000_000))
@@ -149,6 +159,17 @@ class State:
         if (person := self.people.get(person_id)) is None:
             raise Refused("user_not_found")
         return person
+
+    def active_person(self, person_id: str) -> Person:
+        """Return the user. Raises Refused (`account_inactive`) if the user was deactivated."""
+        found = self.person(person_id)
+        if found.deleted:
+            raise Refused("account_inactive")
+        return found
+
+    def interactive_apps(self) -> list[InstalledApp]:
+        """Return the apps with interactivity on: without it no shortcut, button or form works."""
+        return [app for app in self.apps.values() if app.manifest.interactivity]
 
     def channel(self, channel_id: str) -> Channel:
         if (channel := self.channels.get(channel_id)) is None:
@@ -168,7 +189,7 @@ class State:
         return next((c for c in self.channels.values() if c.is_direct and set(c.members) == members), None)
 
     def lasting(self, channel_id: str) -> Iterator[Message]:
-        """Oldest first, without ephemerals: what an app may ever see."""
+        """Yield a channel's messages, oldest first, without ephemeral ones, which apps cannot read."""
         for message in self.messages.get(channel_id, {}).values():
             if message.ephemeral_to is None and not message.deleted:
                 yield message
@@ -179,8 +200,8 @@ def _micros(ts: str) -> int:
     return int(seconds) * 1_000_000 + int(rest.ljust(6, "0") or 0)
 
 
-def written(thing: Team | Person | Channel | Message | UserGroup | InstalledApp | StoredFile) -> Json:
-    """An object as the store keeps it; an app's manifest as it was declared."""
+def written(thing: Kept) -> Json:
+    """Return an object as the store saves it; an app's manifest as it was declared."""
     if isinstance(thing, InstalledApp):
         rest = {f.name: getattr(thing, f.name) for f in fields(thing)}
         return rest | {"manifest": dict(thing.manifest.declared)}

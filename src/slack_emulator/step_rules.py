@@ -1,4 +1,4 @@
-"""Custom steps as a manifest declares them, and what an app with steps must also declare."""
+"""Validation of custom workflow steps in a manifest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from slack_emulator.grammar import Complaints, Flag, OneOf, Shape, Words, compla
 
 Parameters = Mapping[str, Mapping[str, Any]]
 
-# Slack, custom steps: primitive types and Slack's own, as far as Workflow Builder lets people fill them in.
+# Slack, custom steps: the types that a user can fill in in Workflow Builder.
 TYPES = (
     "string",
     "boolean",
@@ -33,7 +33,7 @@ PARAMETER = Shape(
 def fitting_errors(
     functions: Mapping[str, Any], settings: Mapping[str, Any], bot_events: list[str]
 ) -> Complaints:
-    """Slack, custom steps: what an app with steps must also declare."""
+    """Yield an error for each setting or event that steps require and the app lacks (Slack, custom steps)."""
     if not functions:
         return
     if settings.get("org_deploy_enabled") is not True:

@@ -1,4 +1,4 @@
-"""Custom steps that run in workflows: begun by a person, ended by the app that owns the step."""
+"""Runs of custom workflow steps: a user starts one, the app that declares the step completes it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from slack_emulator.step_rules import Parameters
 
 @dataclass
 class StepRun:
-    """One execution of a step; `token` is good for it alone, and only while it runs."""
+    """One execution of a step; `token` is valid only for it, and only while it runs."""
 
     id: str
     workflow_id: str
@@ -33,7 +33,7 @@ class StepRun:
 
 
 class StepRuns:
-    """What runs, and what has run since the workspace was opened."""
+    """Runs of steps since the workspace was started."""
 
     def __init__(self, state: State, events: Events) -> None:
         self._state = state
@@ -42,15 +42,15 @@ class StepRuns:
 
     @property
     def runs(self) -> list[StepRun]:
-        """The newest first."""
+        """The runs, newest first."""
         return list(reversed(self._runs.values()))
 
     def begin(
         self, app: InstalledApp, callback_id: str, inputs: Json, *, variables: Json | None = None
     ) -> StepRun:
-        """Run a step with these inputs; Refused as Workflow Builder would not save it.
+        """Run a step with these inputs. Raises Refused for inputs that Workflow Builder would not save.
 
-        `variables` are inputs that it takes unseen from what started the workflow, such as a webhook.
+        `variables` are inputs that come unchecked from what started the workflow, such as a webhook.
         """
         declared = app.manifest.functions.get(callback_id)
         if declared is None:
@@ -73,7 +73,7 @@ class StepRuns:
         return run
 
     def deliver(self, app: InstalledApp, run: StepRun) -> None:
-        """Slack, function_executed: sent to the app of the step alone; once more where it is asked for."""
+        """Send function_executed to the app of the step alone; a test may send it a second time."""
         declared = app.manifest.functions[run.callback_id]
         event: Json = {
             "type": "function_executed",
@@ -99,7 +99,7 @@ class StepRuns:
         self._state.feed.announce(Change("step"))
 
     def complete(self, app: InstalledApp, run_id: str, outputs: Json) -> None:
-        """Slack, functions.completeSuccess."""
+        """End a run with its outputs (Slack, functions.completeSuccess)."""
         run = self._running(app, run_id)
         declared = _parameters(app.manifest.functions[run.callback_id], "output_parameters")
         wrong = value_errors(declared, outputs, self._state)
@@ -109,7 +109,7 @@ class StepRuns:
         self._end(run, "completed")
 
     def fail(self, app: InstalledApp, run_id: str, error: str) -> None:
-        """Slack, functions.completeError."""
+        """End a run with an error (Slack, functions.completeError)."""
         run = self._running(app, run_id)
         run.error = error
         self._end(run, "failed")
@@ -141,7 +141,7 @@ def _listed(declared: Parameters) -> list[Json]:
 
 
 def value_errors(declared: Parameters, given: Mapping[str, Any], state: State) -> list[str]:
-    """What is wrong with the values of inputs or outputs, a line for each."""
+    """Return the errors in the values of inputs or outputs, one line each."""
     wrong = [f"{name}: not declared" for name in given.keys() - declared.keys()]
     for name, parameter in declared.items():
         value = given.get(name)

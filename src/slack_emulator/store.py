@@ -1,4 +1,4 @@
-"""One SQLite file that keeps a workspace across restarts."""
+"""SQLite file that saves a workspace across restarts."""
 
 from __future__ import annotations
 
@@ -11,11 +11,22 @@ import sqlite_utils
 
 from slack_emulator.model import Json
 
-KINDS = ("team", "people", "channels", "messages", "groups", "apps", "reads", "files", "tokens")
+KINDS = (
+    "team",
+    "people",
+    "channels",
+    "messages",
+    "groups",
+    "apps",
+    "reads",
+    "files",
+    "scheduled",
+    "tokens",
+)
 
 
 class Store:
-    """A row for each object: its id and its JSON. Every save is committed before it returns."""
+    """A table for each kind of object, with its id and JSON. Every save is committed before it returns."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

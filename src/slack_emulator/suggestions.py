@@ -1,4 +1,4 @@
-"""The options an app returns for an external select, judged as Slack judges them."""
+"""Validation of the options that an app returns for an external select."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from slack_emulator.model import Json, Refused
 
 
 def options_in(response: Json) -> list[Json]:
-    """Flat, groups opened up; Slack: options or option_groups, a hundred at most of each."""
+    """Return the options of a response, without their groups. Raises Refused (`invalid_options`).
+
+    Slack: `options` or `option_groups`, at most a hundred of each.
+    """
     if "options" in response and not response["options"]:
         return []
     element: Json = {"type": "static_select", "action_id": "a"}

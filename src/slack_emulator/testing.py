@@ -1,4 +1,4 @@
-"""Drive a workspace from tests: users who type, press, fill in forms and read, and what the app did."""
+"""Test helpers: users who type, press, fill in forms and read, and the calls that the app made."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from slack_emulator.elements import MANY, STATE_FIELDS, elements_of
 from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
 from slack_emulator.model import InstalledApp, Json, Message, Outcome, Request, View
+from slack_emulator.page import Authentication
 from slack_emulator.seed import seed
 from slack_emulator.seed_file import SeedFile
 from slack_emulator.server import served
+from slack_emulator.store import Store
 from slack_emulator.text import rich_text_of
 from slack_emulator.workspace import Workspace
 
 T = TypeVar("T")
 TIMEOUT = 10.0
-"""Seconds of the event loop's time until what is waited for must be there."""
+"""Seconds that a helper waits before it fails."""
 
 
 class ActionFailed(AssertionError):
-    """Slack refused what a user did, or the app did not answer; the message is what Slack shows."""
+    """Slack refused a user's action, or the app did not acknowledge it. The message is Slack's."""
 
 
 @dataclass
@@ -40,8 +42,13 @@ class Slack:
 
     @property
     def api_url(self) -> str:
-        """The base URL of the Web API, with the slash that slack_sdk wants."""
+        """The base URL of the Web API, with the final slash that slack_sdk needs."""
         return f"{self.url}/api/"
+
+    @property
+    def address(self) -> str:
+        """The address that lets a browser in to the workspace's pages."""
+        return Authentication(self.workspace.state.page_token).address(self.url)
 
     @property
     def bot_token(self) -> str:
@@ -56,38 +63,42 @@ class Slack:
         return self.app.signing_secret
 
     def user(self, name: str) -> User:
-        """The user with this handle. Raises Refused with `user_not_found`."""
-        return User(self, self.workspace.person_by_name(name).id)
+        """Return the user with this handle. Raises Refused (`user_not_found`)."""
+        return User(self, self.user_id(name))
+
+    def user_id(self, name: str) -> str:
+        """Return the id of the user with this handle. Raises Refused (`user_not_found`)."""
+        return self.workspace.person_by_name(name).id
 
     def messages(self, channel: str) -> list[Message]:
-        """Every message of a channel by name, replies included, oldest first; without ephemerals."""
+        """Return all messages of a channel, oldest first, with replies but without ephemeral ones."""
         return list(self.workspace.state.lasting(self.channel_id(channel)))
 
     def channel_id(self, channel: str) -> str:
-        """The id of a channel by its name; an id stays what it is."""
+        """Return the id of the channel with this name or id."""
         if channel in self.workspace.state.channels:
             return channel
         return self.workspace.channel_by_name(channel).id
 
     def calls(self, method: str | None = None) -> list[Request]:
-        """The Web API calls that the app made so far, of one method or of all."""
+        """Return the Web API calls that the app has made, of one method or of all."""
         made = [request for request in self.workspace.requests if request.direction == "call"]
         return [request for request in made if method in (None, request.method)]
 
     async def called(self, method: str, count: int = 1, timeout: float = TIMEOUT) -> list[Request]:  # noqa: ASYNC109
-        """Wait until the app has made so many calls of a method. Raises TimeoutError naming what it did."""
+        """Wait until the app has made that many calls of a method. Raises TimeoutError with its calls."""
         return await self.workspace.heard(method, count, timeout)
 
     async def connected(self, count: int = 1) -> None:
-        """Wait until the app has so many Socket Mode connections."""
+        """Wait until the app has that many Socket Mode connections."""
         await self.workspace.sockets.connected(self.app.app_id, count)
 
     def fail(self, method: str, *faults: Fault) -> None:
-        """Have the next calls of a method meet these faults, one each."""
+        """Plan faults for the next calls of a method, one each."""
         self.workspace.faults.plan(method, *faults)
 
     async def until(self, found: Callable[[], T], timeout: float = TIMEOUT) -> T:  # noqa: ASYNC109
-        """Returns what `found` returns once it is true. Asks again whenever the workspace changes."""
+        """Return the result of `found` once it is true. Calls it again whenever the workspace changes."""
         with self.workspace.subscribe() as changes:
             async with asyncio.timeout(timeout):
                 if result := found():
@@ -100,7 +111,7 @@ class Slack:
 
 @dataclass
 class User:
-    """What one user does and sees. Each gesture raises ActionFailed where Slack shows an error."""
+    """A user of the workspace. Its actions raise ActionFailed if Slack shows the user an error."""
 
     slack: Slack
     id: str
@@ -117,7 +128,7 @@ class User:
         return _done(await self.slack.workspace.command(self.id, self.slack.channel_id(channel), text))
 
     async def shortcut(self, callback_id: str, message: Message | None = None) -> Outcome:
-        """Pick a global shortcut, or one of a message's menu."""
+        """Pick a global shortcut, or one from a message's menu."""
         if message is None:
             return _done(await self.slack.workspace.global_shortcut(self.id, callback_id))
         place = message.channel, message.ts
@@ -138,7 +149,7 @@ class User:
         )
 
     async def invite_app(self, channel: str) -> None:
-        """Invite the app's bot to a channel: only there it gets events of messages and reactions."""
+        """Invite the app's bot to a channel: only there the app gets events of messages and reactions."""
         where, bot = self.slack.channel_id(channel), self.slack.app.bot_user_id
         _done(await self.slack.workspace.invite(self.id, where, bot))
 
@@ -147,34 +158,86 @@ class User:
         _done(await self.slack.workspace.react(self.id, message.channel, message.ts, emoji))
 
     async def modal(self, timeout: float = TIMEOUT) -> Modal:  # noqa: ASYNC109
-        """The modal on top of this user's screen, once there is one."""
+        """Return the modal that the user sees, once there is one."""
         stack = self.slack.workspace.stack
         view = await self.slack.until(lambda: stack(self.id)[-1:], timeout)
         return Modal(self, view[0].id)
 
     async def home(self, timeout: float = TIMEOUT) -> Modal:  # noqa: ASYNC109
-        """The app's Home tab, opened, once the app has published it."""
+        """Open the app's Home tab and return it once the app has published it."""
         workspace, app_id = self.slack.workspace, self.slack.app.app_id
         _done(await workspace.open_home(self.id, app_id))
         view = await self.slack.until(lambda: workspace.home(self.id, app_id), timeout)
         assert view is not None
         return Modal(self, view.id)
 
+    async def assistant(self, viewing: str | None = None) -> AssistantChat:
+        """Start a chat with the app's assistant, beside a channel that the user looks at."""
+        where = None if viewing is None else self.slack.channel_id(viewing)
+        opened = _done(await self.slack.workspace.open_assistant(self.id, self.slack.app.app_id, where))
+        return AssistantChat(self, opened.channel or "", opened.ts or "")
+
     def messages(self, channel: str) -> list[Message]:
-        """What this user sees at the top level of a channel, their own ephemerals included."""
+        """Return a channel's top-level messages that the user sees, with the user's own ephemeral ones."""
         return self.slack.workspace.history(self.slack.channel_id(channel), self.id)
 
 
 @dataclass
+class AssistantChat:
+    """A chat with an app's assistant, as its user sees it."""
+
+    user: User
+    channel: str
+    ts: str
+
+    @property
+    def title(self) -> str:
+        return self.user.slack.workspace.message(self.channel, self.ts).text
+
+    @property
+    def status(self) -> str:
+        """The app's status, such as "is thinking..."; "" if it shows none."""
+        return self.user.slack.workspace.assistant_threads.status(self.channel, self.ts)
+
+    @property
+    def prompts(self) -> dict[str, str]:
+        """The suggested prompts: by title, the message that picking one posts."""
+        thread = self.user.slack.workspace.assistant_threads.find(self.channel, self.ts)
+        return {} if thread is None else {one["title"]: one["message"] for one in thread.prompts}
+
+    @property
+    def messages(self) -> list[Message]:
+        """The messages in the chat, oldest first, without the root message that Slack makes."""
+        return self.user.slack.workspace.replies(self.channel, self.ts, self.user.id)[1:]
+
+    async def say(self, text: str) -> Message:
+        return await self.user.say(
+            text, self.channel, self.user.slack.workspace.message(self.channel, self.ts)
+        )
+
+    async def pick(self, title: str) -> Message:
+        """Pick a suggested prompt, which posts its message."""
+        if title not in self.prompts:
+            raise ActionFailed(f"There is no prompt {title!r} here; there is {list(self.prompts)}.")
+        return await self.say(self.prompts[title])
+
+    async def view(self, channel: str) -> None:
+        """Look at another channel while the chat stays open."""
+        where = self.user.slack.channel_id(channel)
+        workspace = self.user.slack.workspace
+        _done(await workspace.view_beside_assistant(self.user.id, self.channel, self.ts, where))
+
+
+@dataclass
 class Modal:
-    """A view as its user has it open; fields go by their label, block_id or action_id."""
+    """An open modal or Home tab of a user; its fields are found by label, block_id or action_id."""
 
     user: User
     view_id: str
 
     @property
     def view(self) -> View:
-        """The view as it is now. Raises ActionFailed once it was closed."""
+        """The view as it is now. Raises ActionFailed if it was closed."""
         view = self.user.slack.workspace.modals.find(self.user.id, self.view_id)
         if view is None:
             raise ActionFailed("The view was closed.")
@@ -194,13 +257,13 @@ class Modal:
             slack.workspace.type_into(self.user.id, *place, state)
 
     async def submit(self, fields: dict[str, object] | None = None) -> Outcome:
-        """Fill in fields and submit; `errors` of the outcome has what is marked in the form, by block_id."""
+        """Fill in fields and submit. The outcome's `errors` are those that the form shows, by block_id."""
         self.fill(fields or {})
         outcome = await self.user.slack.workspace.submit(self.user.id, self.view_id)
         return outcome if outcome.errors else _done(outcome)
 
     async def press(self, name: str, value: object = None) -> Outcome:
-        """Press a button, or choose a value in a select that tells the app at once."""
+        """Press a button, or choose a value in a select that the app hears of at once."""
         slack = self.user.slack
         block, element = _found(self.view.payload["blocks"], name)
         state = None if value is None else state_of(slack, element, value)
@@ -208,7 +271,7 @@ class Modal:
         return _done(await slack.workspace.press(self.user.id, *place, view_id=self.view_id, value=state))
 
     async def options(self, name: str, query: str) -> list[Json]:
-        """The options that the app offers in an external select for what is typed there."""
+        """Return the options that the app offers in an external select for the typed query."""
         block, element = _found(self.view.payload["blocks"], name)
         place = self.view_id, block["block_id"], element["action_id"]
         return _done(await self.user.slack.workspace.suggest(self.user.id, *place, query)).options or []
@@ -218,7 +281,7 @@ class Modal:
 
 
 def state_of(slack: Slack, element: Json, value: object) -> Json:
-    """The state of an element in which a value is chosen or typed, as `view.state.values` has it."""
+    """Return an element's state with this value chosen or typed, as in `view.state.values`."""
     kind = element["type"]
     if kind not in STATE_FIELDS:
         return {"type": kind, "selected_option": {"value": str(value)}} if kind == "overflow" else {}
@@ -266,19 +329,22 @@ async def running_slack(
     *,
     seed_file: Path | None = None,
     clock: TurnableClock | None = None,
+    store: Store | None = None,
+    advice: str = "",
     port: int = 0,
 ) -> AsyncIterator[Slack]:
-    """A workspace on a free port, in the running event loop, with an app installed; closed at the end.
+    """Serve a workspace with an app installed, in the running event loop; close it at the end.
 
     Without a seed file it is the sample workspace: ana (owner), ben (admin), chloe, darius, priya, gus
-    (guest) and tom (deactivated) in the channels general, alerts, incidents, haulpartner and leads.
+    (guest) and tom (deactivated) in the channels general, alerts, incidents, haulpartner and leads. With a
+    store, the saved workspace is loaded. `advice` is a message for new users. `port` 0 takes a free port.
     """
     clock = clock or TurnableClock()
-    workspace = Workspace(clock=clock)
-    if seed_file is None:
-        seed(workspace)
-    else:
+    workspace = Workspace(store=store, clock=clock)
+    if seed_file is not None and not workspace.people():
         SeedFile.read(seed_file).fill(workspace)
+    elif not workspace.people():
+        seed(workspace, advice=advice)
     app = workspace.install(manifest)
     async with served(workspace, port=port) as url:
         yield Slack(workspace, app, url, clock)

@@ -1,6 +1,6 @@
-"""Slack's two ways to write text: mrkdwn, with its escapes and mentions, and rich text."""
+"""Slack's two text formats: mrkdwn, with its escapes and mentions, and rich text."""
 
-from slack_emulator.texts.compose import flatten, rich_text_of
+from slack_emulator.texts.compose import flatten, rich_text_of, rich_text_of_mrkdwn
 from slack_emulator.texts.mentions import Mention, broadcasts
 from slack_emulator.texts.mrkdwn import Span, escape, parse_mrkdwn, plain_of, unescape
 
@@ -13,5 +13,6 @@ __all__ = [
     "parse_mrkdwn",
     "plain_of",
     "rich_text_of",
+    "rich_text_of_mrkdwn",
     "unescape",
 ]

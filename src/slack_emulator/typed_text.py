@@ -1,4 +1,4 @@
-"""What a person typed, with the names in it resolved as Slack's own composer would."""
+"""Mentions in typed text, resolved as Slack's composer does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LIVE = re.compile(f"{_PICKED}|(?P<url>(?<![a-z0-9]){BARE_URL.pattern})|{MENTION
 
 
 def names_in(state: State) -> dict[str, str]:
-    """Every @person, @group and #channel that the composer offers, with its id."""
+    """Return the id of every @user, @group and #channel that the composer suggests."""
     names = {f"@{p.name}": p.id for p in state.people.values() if not p.deleted}
     names |= {f"@{g.handle}": g.id for g in state.groups.values()}
     names |= {f"#{c.name}": c.id for c in state.channels.values() if not c.is_direct}
@@ -22,12 +22,12 @@ def names_in(state: State) -> dict[str, str]:
 
 
 def command_text(state: State, person: str, text: str, *, should_escape: bool) -> str:
-    """The text of a slash command as Slack sends it: `&`, `<` and `>` are always escaped.
+    """Return the text of a slash command as Slack sends it: `&`, `<` and `>` are always escaped.
 
     Slack, slash commands: with `should_escape`, @ana becomes <@U1|ana>, #general <#C1|general>, @oncall
-    <!subteam^S1|@oncall>, and an address stands in angle brackets. A private channel that the sender is in
-    comes without its name, and one that they are not in as it was typed. What is given in Slack's own form,
-    such as <@U1>, was picked from the composer's list, and goes out as it is.
+    <!subteam^S1|@oncall>, and a URL stands in angle brackets. A private channel is sent without its name if
+    the user is a member, else as typed. Text in Slack's own form, such as <@U1>, was picked from the
+    composer's suggestions and is sent as it is.
     """
     if not should_escape:
         return escape(text)
@@ -55,7 +55,7 @@ def _token(state: State, person: str, typed: str, names: dict[str, str]) -> str:
 
 
 def names_linked(state: State, text: str) -> str:
-    """Slack, chat.postMessage: with `link_names`, @ana becomes <@U1> and #general <#C1>."""
+    """Replace @ana by <@U1> and #general by <#C1> (Slack, chat.postMessage: `link_names`)."""
     names = names_in(state)
 
     def written(match: re.Match[str]) -> str:

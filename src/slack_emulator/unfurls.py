@@ -1,4 +1,4 @@
-"""Links that people post: which apps hear of them, and what these show below the message."""
+"""Link previews: apps are told of links in their domains, and attach previews to the message."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Source = Literal["composer", "conversations_history"]
 
 @dataclass
 class Look:
-    """Somebody opened what an app shows of a link (Slack, Work Objects: the flexpane)."""
+    """A user's view of a Work Object's details (Slack, Work Objects: the flexpane)."""
 
     person: str
     app_id: str
@@ -48,10 +48,10 @@ class Unfurls:
         self._shared: dict[str, tuple[str, str, str]] = {}
         self._looks: dict[str, Look] = {}
         self.looks: list[Look] = []
-        """What was opened, the newest last."""
+        """Details that users have opened, the newest last."""
 
     def heed(self, channel: Channel, message: Message) -> None:
-        """Slack, link_shared: told to apps by their domains, in a channel where they are or not."""
+        """Tell apps of links in their domains (Slack, link_shared: also in channels they are not in)."""
         links = links_in(message.text)
         for app in self._state.apps.values() if links else ():
             mine = [url for url in links if domain_for(app, url)]
@@ -76,7 +76,7 @@ class Unfurls:
         self._events.emit(event, channel=channel, only=app, joined=False)
 
     def compose(self, person: str, app: InstalledApp, url: str) -> str:
-        """Somebody has written a link and not sent it yet; answers the id it is unfurled by."""
+        """Tell the app of a link that a user has typed and not sent yet; return the unfurl_id."""
         unfurl_id = f"U{secrets.token_hex(16)}"
         self._shared[unfurl_id] = (app.app_id, "COMPOSER", unfurl_id)
         event: Json = {
@@ -93,7 +93,7 @@ class Unfurls:
         return unfurl_id
 
     def find(self, app: InstalledApp, unfurl_id: str, source: str) -> Message:
-        """The message that this id was given for. Refused as Slack, chat.unfurl."""
+        """Return the message of this unfurl_id. Raises Refused as chat.unfurl does."""
         if source not in ("composer", "conversations_history"):
             raise Refused("invalid_source")
         app_id, channel, ts = self._shared.get(unfurl_id, ("", "", ""))
@@ -117,7 +117,7 @@ class Unfurls:
         unfurls: Mapping[str, Any] | None,
         metadata: Mapping[str, Any] | None,
     ) -> None:
-        """Attach what the app shows to the message, in place of what it showed for the same link."""
+        """Attach the app's previews to the message, in place of its earlier ones for the same links."""
         links = links_in(message.text)
         if unfurls is not None:
             require_unfurls(unfurls, links, app)
@@ -133,7 +133,7 @@ class Unfurls:
         self._messages.attach(message, [*kept, *added])
 
     def open(self, person: str, message: Message, url: str) -> Look:
-        """Slack, entity_details_requested: somebody opens the Work Object below a message."""
+        """Open a Work Object's details and ask the app for them (Slack, entity_details_requested)."""
         found = next((a for a in message.attachments if a.get("app_unfurl_url") == url), None)
         if found is None or "entity" not in found:
             raise Refused("entity_not_found")
@@ -158,7 +158,7 @@ class Unfurls:
         return look
 
     def present(self, app: InstalledApp, trigger_id: str, metadata: Json | None, error: Json | None) -> None:
-        """Slack, entity.presentDetails."""
+        """Store the details or the error that the app presents (Slack, entity.presentDetails)."""
         look = self._looks.get(trigger_id)
         if look is None or look.app_id != app.app_id:
             raise Refused("invalid_trigger_id")

@@ -1,4 +1,4 @@
-"""What an app speaks to: the Web API, Socket Mode's WebSocket and the response URLs."""
+"""Routes for apps: the Web API, Socket Mode's WebSocket, response URLs and uploads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from slack_emulator.workspace import Workspace
 
 
 def wire_routes(estate: Estate) -> list[BaseRoute]:
-    """`/api/<method>`, `/link/`, `/response/<id>` and `/upload/v1/<key>`."""
+    """Return the routes `/api/<method>`, `/link/`, `/response/<key>` and `/upload/v1/<key>`."""
 
     async def call(request: HttpRequest) -> Response:
         return await answer(estate, request)
@@ -41,7 +41,7 @@ def wire_routes(estate: Estate) -> list[BaseRoute]:
 
 
 async def take_upload(estate: Estate, request: HttpRequest) -> Response:
-    """A file's bytes, raw or as the one file of a form (Slack, files.getUploadURLExternal): 200, or not."""
+    """Store the bytes of a file, raw or as the one file of a form (Slack, files.getUploadURLExternal)."""
     key = request.path_params["key"]
     workspace = next((one for one in estate.workspaces if one.files.expects(key)), estate.first)
     entry = workspace.wire.begin(Request("call", "upload", {}, workspace.clock.now()))
@@ -63,7 +63,7 @@ async def take_upload(estate: Estate, request: HttpRequest) -> Response:
 
 
 async def answer_response_url(workspace: Workspace, request: HttpRequest) -> Response:
-    """Slack answers `ok`, or 404 with the reason once the URL is used up or expired."""
+    """Answer `ok`, or 404 with the reason if the URL is used up or expired."""
     key = request.path_params["key"]
     url = workspace.response_urls.find(key)
     body: Json = {}

@@ -1,4 +1,4 @@
-"""What went over the wire, in order, so that a test can wait for it and count it."""
+"""Log of all requests in order, which a test can count or wait for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from slack_emulator.clock import Clock
 from slack_emulator.model import Json, Request
 
 MOST_KEPT = 20_000
-"""A workspace may run for weeks: what is older is forgotten."""
+"""Requests kept, at most; a workspace may run for weeks."""
 
 Wanted = str | Callable[[Request], bool]
 
@@ -21,7 +21,7 @@ class WireLog:
         self.requests: list[Request] = []
         self.most_kept = MOST_KEPT
         self.unkept: frozenset[str] = frozenset()
-        """Methods whose answers are long and not kept."""
+        """Methods whose responses are too long to keep."""
 
     def begin(self, request: Request) -> Request:
         self.requests.append(request)
@@ -44,14 +44,14 @@ class WireLog:
         return [r for r in self.requests if (r.method == wanted if isinstance(wanted, str) else wanted(r))]
 
     async def heard(self, wanted: Wanted, count: int = 1, timeout: float = 120.0) -> list[Request]:  # noqa: ASYNC109
-        """The finished exchanges that match, once there are `count` of them.
+        """Return the finished requests that match, once there are `count` of them.
 
-        TimeoutError, naming what was heard instead, after `timeout` seconds of the event loop.
+        Raises TimeoutError, with the requests there were instead, after `timeout` seconds of the event loop.
         """
         return await self._once(lambda r: r.finished, wanted, count, timeout)
 
     async def begun(self, wanted: Wanted, count: int = 1, timeout: float = 120.0) -> list[Request]:  # noqa: ASYNC109
-        """As `heard`, but an exchange counts as soon as it began."""
+        """Return the requests that match, finished or not, once there are `count` of them."""
         return await self._once(lambda r: True, wanted, count, timeout)
 
     async def _once(

@@ -1,4 +1,4 @@
-"""The sentences Slack shows people when something did not work."""
+"""Error messages that Slack shows users."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ REFUSALS = {
     "cant_archive_general": "This channel can't be archived.",
     "shortcut_on_ephemeral": "Shortcuts are not offered on messages that only you can see.",
     "message_not_found": "This message doesn't exist any more.",
+    "no_assistant_view": "This app has no assistant view.",
     "invalid_value": "That can't be chosen here.",
     "view_not_found": "This view is not open any more.",
     "missing_fields": "Please correct the fields below.",
@@ -37,7 +38,7 @@ def refusal_words(error: str, what: str = "") -> str:
 
 
 def unanswered_words(error: str, what: str, app: str) -> str:
-    """Slack, Implementing slash commands: what is shown when the app did not acknowledge in time."""
+    """Return the error for an app that did not acknowledge in time (Slack, Implementing slash commands)."""
     if error == "app_not_responding":
         return f"{what} failed because the app did not respond ({error})."
     return f'{app} didn\'t respond. {what} failed with the error "{error}"'

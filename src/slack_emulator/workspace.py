@@ -7,7 +7,19 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
+from slack_emulator.assistant_threads import AssistantThreads
+from slack_emulator.bookmarks import Bookmarks
+from slack_emulator.clock import Clock, TurnableClock
+from slack_emulator.commands import Commands
+from slack_emulator.conversations import Conversations
+from slack_emulator.delivery import Delivery
+from slack_emulator.events import Events, Tasks
+from slack_emulator.faults import Faults
+from slack_emulator.files import Files
+from slack_emulator.forms import Interactions
 from slack_emulator.manifest import Manifest
+from slack_emulator.messages import Messages
+from slack_emulator.modals import Modals
 from slack_emulator.model import (
     Change,
     Channel,
@@ -19,13 +31,114 @@ from slack_emulator.model import (
     UserGroup,
     View,
 )
-from slack_emulator.people_acts import PeopleActs
-from slack_emulator.state import new_id
-from slack_emulator.text import broadcasts
-from slack_emulator.wire_log import Wanted
+from slack_emulator.payloads import Payloads
+from slack_emulator.people_acts import UserActions
+from slack_emulator.rates import Rates
+from slack_emulator.response_urls import ResponseUrls
+from slack_emulator.scheduled_messages import ScheduledMessages
+from slack_emulator.socket_mode import Sockets
+from slack_emulator.state import State, new_id
+from slack_emulator.step_runs import StepRuns
+from slack_emulator.store import Store
+from slack_emulator.streams import Streams
+from slack_emulator.unfurls import Unfurls
+from slack_emulator.wire_log import Wanted, WireLog
 
 
-class Workspace(PeopleActs):
+class Workspace:
+    """A workspace put together from its parts; what users do is offered here by its name."""
+
+    def __init__(
+        self,
+        *,
+        store: Store | None = None,
+        clock: Clock | None = None,
+        base_url: str = "http://127.0.0.1:8080",
+    ) -> None:
+        self.clock: Clock = clock or TurnableClock()
+        self.store = store
+        self.state = State(store, self.clock)
+        self.wire = WireLog(self.clock)
+        self.faults = Faults()
+        self.rates = Rates(self.clock)
+        self.tasks = Tasks()
+        self.sockets = Sockets()
+        self.delivery = Delivery(self.clock, self.sockets, self.wire)
+        self.events = Events(self.state, self.delivery, self.tasks)
+        self.messages = Messages(self.state, self.events)
+        self.conversations = Conversations(self.state, self.events, self.messages)
+        self.bookmarks = Bookmarks(self.state)
+        self.files = Files(self.state, self.messages)
+        self.modals = Modals(self.state)
+        self.steps = StepRuns(self.state, self.events)
+        self.unfurls = Unfurls(self.state, self.events, self.messages, self.modals)
+        self.messages.heeded.append(self.unfurls.heed)
+        self.scheduled = ScheduledMessages(self.state, self.messages, self.tasks)
+        self.streams = Streams(self.state, self.messages)
+        self.assistant_threads = AssistantThreads(self.state, self.events, self.messages, self.conversations)
+        self.messages.heeded.append(self.assistant_threads.heed)
+        self.lacking: set[str] = set()
+        """Methods of Slack's that an app called and that are not here."""
+        self.response_urls = ResponseUrls(self.state, self.messages)
+        self.base_url = base_url
+        self.payloads = Payloads(self.state)
+        shared = self.state, self.conversations, self.modals, self.response_urls, self.delivery
+        self.commands = Commands(*shared, self.payloads)
+        self.interactions = Interactions(*shared, self.events, self.tasks, self.payloads)
+        self.actions = UserActions(
+            self.state, self.messages, self.conversations, self.assistant_threads, self.commands
+        )
+        self._offer()
+
+    def _offer(self) -> None:
+        """Name here what users do and read: `workspace.say(user, channel, text)`."""
+        self.command = self.commands.command
+        self.message_shortcut = self.commands.message_shortcut
+        self.global_shortcut = self.commands.global_shortcut
+        self.unread = self.messages.unread
+        self.mentions = self.messages.mentions
+        self.press = self.interactions.press
+        self.type_into = self.interactions.type_into
+        self.suggest = self.interactions.suggest
+        self.submit = self.interactions.submit
+        self.dismiss = self.interactions.dismiss
+        self.open_home = self.interactions.open_home
+        self.say = self.actions.say
+        self.edit = self.actions.edit
+        self.delete = self.actions.delete
+        self.react = self.actions.react
+        self.unreact = self.actions.unreact
+        self.pin = self.actions.pin
+        self.unpin = self.actions.unpin
+        self.mark_read = self.actions.mark_read
+        self.create_channel = self.actions.create_channel
+        self.open_dm = self.actions.open_dm
+        self.join = self.actions.join
+        self.leave = self.actions.leave
+        self.invite = self.actions.invite
+        self.kick = self.actions.kick
+        self.archive = self.actions.archive
+        self.unarchive = self.actions.unarchive
+        self.set_topic = self.actions.set_topic
+        self.set_purpose = self.actions.set_purpose
+        self.open_assistant = self.actions.open_assistant
+        self.view_beside_assistant = self.actions.view_beside_assistant
+
+    def share_sockets(self, sockets: Sockets) -> None:
+        """Deliver over connections that an app holds for several workspaces."""
+        self.sockets = sockets
+        self.delivery.sockets = sockets
+
+    @property
+    def base_url(self) -> str:
+        """Where this workspace is served, without a final slash; set it once the port is known."""
+        return self._base_url
+
+    @base_url.setter
+    def base_url(self, url: str) -> None:
+        self._base_url = url.rstrip("/")
+        self.response_urls.base_url = self._base_url
+
     # apps
 
     def install(self, manifest: Manifest, *, installer: str | None = None) -> InstalledApp:
@@ -41,31 +154,14 @@ class Workspace(PeopleActs):
             bot.name, bot.real_name = bot_name(manifest), manifest.bot_name
             self.state.keep(bot)
             return known
-        app_id = new_id("A")
-        bot = Person(
-            id=new_id("U"),
-            name=bot_name(manifest),
-            real_name=manifest.bot_name,
-            email="",
-            is_bot=True,
-            color="e06b56",
-            app_id=app_id,
-        )
-        app = InstalledApp(
-            app_id=app_id,
-            name=manifest.name,
-            manifest=manifest,
-            bot_user_id=bot.id,
+        app = replace(
+            new_app(manifest),
+            bot_user_id=new_id("U"),
             bot_id=new_id("B"),
             bot_token="xoxb-" + secrets.token_hex(16),
-            app_token="xapp-1-" + app_id + "-" + secrets.token_hex(16),
-            signing_secret=secrets.token_hex(16),
-            client_id=f"{secrets.randbelow(10**12)}.{secrets.randbelow(10**12)}",
-            client_secret=secrets.token_hex(16),
-            verification_token=secrets.token_hex(12),
             installer=installer or self._owner(),
         )
-        self.state.keep(bot)
+        self.state.keep(bot_user(app))
         self.state.keep(app)
         return app
 
@@ -191,23 +287,6 @@ class Workspace(PeopleActs):
         link = f"{self.base_url}/archives/{channel_id}/p{ts.replace('.', '')}"
         return f"{link}?thread_ts={message.thread_ts}&cid={channel_id}" if message.is_reply else link
 
-    def _unseen(self, person_id: str, channel_id: str) -> list[Message]:
-        read = self.state.reads.get((person_id, channel_id), "")
-        found = self.messages.history(channel_id, person_id)
-        return [m for m in found if m.ts > read]
-
-    def unread(self, person_id: str, channel_id: str) -> int:
-        return len(self._unseen(person_id, channel_id))
-
-    def mentions(self, person_id: str, channel_id: str) -> int:
-        """Unread messages that call this person: by name, group, or the whole channel; all in a DM."""
-        unseen = self._unseen(person_id, channel_id)
-        if self.channel(channel_id).is_direct:
-            return len(unseen)
-        calls = {person_id, "here", "channel", "everyone"}
-        calls |= {g.id for g in self.groups() if person_id in g.users}
-        return sum(any(m.target in calls for m in broadcasts(message.text)) for message in unseen)
-
     # views
 
     def stack(self, person_id: str) -> list[View]:
@@ -256,3 +335,35 @@ class Workspace(PeopleActs):
 
 def bot_name(manifest: Manifest) -> str:
     return manifest.bot_name.lower().replace(" ", "_")
+
+
+def new_app(manifest: Manifest) -> InstalledApp:
+    """An app as it is made at api.slack.com/apps: with its secrets, and installed nowhere."""
+    app_id = new_id("A")
+    return InstalledApp(
+        app_id=app_id,
+        name=manifest.name,
+        manifest=manifest,
+        bot_user_id="",
+        bot_id="",
+        bot_token="",
+        app_token="xapp-1-" + app_id + "-" + secrets.token_hex(16),
+        signing_secret=secrets.token_hex(16),
+        client_id=f"{secrets.randbelow(10**12)}.{secrets.randbelow(10**12)}",
+        client_secret=secrets.token_hex(16),
+        verification_token=secrets.token_hex(12),
+        installer="",
+    )
+
+
+def bot_user(app: InstalledApp) -> Person:
+    """The user that an installed app acts as."""
+    return Person(
+        id=app.bot_user_id,
+        name=bot_name(app.manifest),
+        real_name=app.manifest.bot_name,
+        email="",
+        is_bot=True,
+        color="e06b56",
+        app_id=app.app_id,
+    )

@@ -9,15 +9,15 @@ from slack_bolt.adapter.socket_mode.websockets import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from fakes.slack import RunningWorkspace
+from slack_emulator.testing import Slack
 
 
-def bolt_app(slack: RunningWorkspace) -> AsyncApp:
+def bolt_app(slack: Slack) -> AsyncApp:
     return AsyncApp(client=AsyncWebClient(token=slack.bot_token, base_url=slack.api_url))
 
 
 @asynccontextmanager
-async def connected(slack: RunningWorkspace, app: AsyncApp) -> AsyncIterator[AsyncApp]:
+async def connected(slack: Slack, app: AsyncApp) -> AsyncIterator[AsyncApp]:
     """Until left, the app answers what people do in the workspace."""
     handler = AsyncSocketModeHandler(app, slack.app_token)
     await handler.connect_async()

@@ -14,39 +14,30 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from fakes.bot import GLANCE_SECONDS, RunningBot
-from fakes.clock import fitting_clock
 from fakes.slack import RunningWorkspace
+from fakes.two_workspaces import AWAY, AWAY_ADMIN, GUEST, HOME, HOME_ADMIN, ORG, registered, served_estate
 from slack_emulator.clock import TurnableClock
 from slack_emulator.estate import Estate
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import Channel, Enterprise, InstalledApp, Person, Team
-from slack_emulator.seed import seed
-from slack_emulator.server import served
-from slack_emulator.workspace import Workspace
+from slack_emulator.model import InstalledApp
 from tocsin.app import connected, data_dir, opened
 from tocsin.incidents.model import Incident
 from tocsin.server import listen, serving
 from tocsin.settings import read_settings
 from tocsin.slack import routes
 
-HOME, AWAY = "T0LUMEN0001", "T0NORTH0002"
-ORG = Enterprise("E0GROUP0001", "Lumen Group", "lumen-group")
-HOME_ADMIN, AWAY_ADMIN, GUEST = f"{HOME}/U0ANA00001", f"{AWAY}/U0NOA00001", f"{HOME}/U0GUS00006"
-
-
-def second_workspace(clock: TurnableClock) -> Workspace:
-    """Northwind: noa (owner) and max, in #general and #ops."""
-    workspace = Workspace(clock=clock)
-    state = workspace.state
-    state.keep(Team(AWAY, "Northwind", "northwind"))
-    state.keep(Person("U0NOA00001", "noa", "Noa Levi", "noa@northwind.example", "owner"))
-    state.keep(Person("U0MAX00002", "max", "Max Brandt", "max@northwind.example"))
-    members = ["U0NOA00001", "U0MAX00002"]
-    state.keep(
-        Channel("C0NORTHGEN", "general", "public", members[0], 1_700_000_000, members, is_general=True)
-    )
-    state.keep(Channel("C0NORTHOPS", "ops", "public", members[0], 1_700_000_000, list(members)))
-    return workspace
+__all__ = [
+    "AWAY",
+    "AWAY_ADMIN",
+    "GUEST",
+    "HOME",
+    "HOME_ADMIN",
+    "ORG",
+    "Lobby",
+    "heading",
+    "lobby",
+    "served_estate",
+]
 
 
 @dataclass
@@ -118,26 +109,11 @@ def heading(page: httpx.Response) -> str:
     return found[1] if found else ""
 
 
-@asynccontextmanager
-async def served_estate(*, org: bool = False) -> AsyncIterator[Estate]:
-    """Lumen Freight and Northwind at one address; with `org` they are of one organization."""
-    clock = fitting_clock()
-    home = Workspace(clock=clock)
-    seed(home)
-    estate = Estate([home, second_workspace(clock)], ORG if org else None)
-    async with served(estate):
-        yield estate
-
-
 def app_for(estate: Estate, url: str, *, org: bool, rotates: bool) -> InstalledApp:
     """The app in this Slack, with its addresses at `url`; made when there is none."""
     declared = routes.manifest(url, org=org)
     declared["settings"]["token_rotation_enabled"] = rotates
-    manifest = Manifest.from_dict(declared)
-    app = next(iter(estate.apps.values()), None) or estate.register(manifest)
-    for known in [app, *(installed for _, installed in estate.installed(app))]:
-        known.manifest = manifest
-    return app
+    return registered(estate, Manifest.from_dict(declared))
 
 
 @asynccontextmanager

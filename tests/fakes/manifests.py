@@ -34,6 +34,7 @@ DECLARED: dict[str, Any] = {
                 "chat:write",
                 "commands",
                 "canvases:write",
+                "emoji:read",
                 "files:read",
                 "files:write",
                 "groups:history",
@@ -51,7 +52,9 @@ DECLARED: dict[str, Any] = {
                 "team:read",
                 "usergroups:read",
                 "users:read",
+                "users.profile:read",
                 "users:read.email",
+                "users:write",
             ]
         }
     },

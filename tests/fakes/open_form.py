@@ -6,7 +6,7 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from fakes.slack import RunningWorkspace
+from slack_emulator.testing import Slack
 
 NAME: dict[str, Any] = {
     "type": "input",
@@ -41,9 +41,9 @@ def typed(text: str) -> dict[str, Any]:
 class OpenForm:
     """A modal that ana has open, and what the app does with its submission."""
 
-    def __init__(self, slack: RunningWorkspace, client: AsyncWebClient) -> None:
+    def __init__(self, slack: Slack, client: AsyncWebClient) -> None:
         self.slack, self.client = slack, client
-        self.ana = slack.person("ana")
+        self.ana = slack.user_id("ana")
 
     def trigger(self) -> str:
         return self.slack.workspace.modals.trigger(self.slack.app, self.ana)

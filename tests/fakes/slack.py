@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -12,49 +11,21 @@ import pytest
 from slack_sdk.errors import SlackApiError
 
 from fakes.clock import fitting_clock
-from slack_emulator.clock import TurnableClock
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import InstalledApp
 from slack_emulator.page import Authentication
-from slack_emulator.seed import seed
-from slack_emulator.server import served
 from slack_emulator.store import Store
+from slack_emulator.testing import Slack, running_slack
 from slack_emulator.workspace import Workspace
 
 
-@dataclass
-class RunningWorkspace:
-    workspace: Workspace
-    app: InstalledApp
-    url: str
-    clock: TurnableClock
-
-    @property
-    def api_url(self) -> str:
-        return f"{self.url}/api/"
-
-    @property
-    def address(self) -> str:
-        """The address that lets a browser in."""
-        return address_of(self.workspace)
-
-    @property
-    def bot_token(self) -> str:
-        return self.app.bot_token
-
-    @property
-    def app_token(self) -> str:
-        return self.app.app_token
-
-    @property
-    def signing_secret(self) -> str:
-        return self.app.signing_secret
+class RunningWorkspace(Slack):
+    """A workspace as the bot's tests speak of it: ids of people and channels by their names."""
 
     def person(self, name: str) -> str:
-        return self.workspace.person_by_name(name).id
+        return self.user_id(name)
 
     def channel(self, name: str) -> str:
-        return self.workspace.channel_by_name(name).id
+        return self.channel_id(name)
 
 
 def address_of(workspace: Workspace) -> str:
@@ -79,13 +50,9 @@ async def running_workspace(
     People: ana (owner), ben (admin), chloe, darius, priya, gus (guest), tom (deactivated).
     Channels: general, alerts, incidents, haulpartner, leads (private: ana, ben). The bot is in none.
     """
-    clock = fitting_clock()
-    workspace = Workspace(store=Store(store) if store else None, clock=clock)
-    if not workspace.people():
-        seed(workspace, advice=advice)
-    app = workspace.install(manifest)
-    async with served(workspace) as url:
-        yield RunningWorkspace(workspace, app, url, clock)
+    kept = Store(store) if store else None
+    async with running_slack(manifest, clock=fitting_clock(), store=kept, advice=advice) as slack:
+        yield RunningWorkspace(slack.workspace, slack.app, slack.url, slack.clock)
 
 
 @contextmanager

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
+from fakes.clock import fitting_clock
 from fakes.manifests import manifest
 from fakes.open_form import OpenForm
-from fakes.slack import RunningWorkspace, running_workspace
 from slack_sdk.web.async_client import AsyncWebClient
 
+from slack_emulator.clock import TurnableClock
+from slack_emulator.manifest import Manifest
+from slack_emulator.pytest_plugin import slack, slack_seed
+from slack_emulator.testing import Slack
+
+__all__ = ["slack", "slack_seed"]
+
 
 @pytest.fixture
-async def slack() -> AsyncIterator[RunningWorkspace]:
-    async with running_workspace(manifest()) as running:
-        yield running
+def slack_manifest() -> Manifest:
+    return manifest()
 
 
 @pytest.fixture
-def client(slack: RunningWorkspace) -> AsyncWebClient:
+async def slack_clock() -> TurnableClock:
+    return fitting_clock()
+
+
+@pytest.fixture
+def client(slack: Slack) -> AsyncWebClient:
     return AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
 
 
 @pytest.fixture
-def form(slack: RunningWorkspace, client: AsyncWebClient) -> OpenForm:
+def form(slack: Slack, client: AsyncWebClient) -> OpenForm:
     return OpenForm(slack, client)

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,9 @@ MANIFEST: dict[str, Any] = {
     "settings": {"interactivity": {"is_enabled": True}, "socket_mode_enabled": True},
 }
 SEED = """
-team: {name: Acme, domain: acme}
+team: {name: Acme, domain: acme, emoji: {shipit: "alias:rocket"}}
 users:
-  - {name: kim, role: owner, real_name: Kim Doe}
+  - {name: kim, role: owner, real_name: Kim Doe, title: CTO, status_text: On call, presence: away}
   - {name: lee}
   - {name: gia, role: guest}
 channels:
@@ -69,6 +70,7 @@ async def serving(folder: Path, *options: str) -> AsyncIterator[dict[str, str]]:
             while "SLACK_CLIENT_SECRET" not in said:
                 said += (await process.stdout.readline()).decode()
         found = dict(re.findall(r"^  (\w+)=(\S+)$", said, re.MULTILINE))
+        found["said"] = said
         (found["page"],) = re.findall(r"http://\S+token=\S+", said)
         yield found
     finally:
@@ -79,10 +81,13 @@ async def serving(folder: Path, *options: str) -> AsyncIterator[dict[str, str]]:
 
 @pytest.mark.process
 async def test_an_app_speaks_to_the_workspace_with_what_serve_prints(tmp_path: Path) -> None:
-    manifest, seed = written(tmp_path, "manifest.json", MANIFEST), written(tmp_path, "seed.yml", SEED)
+    declared = deepcopy(MANIFEST)
+    declared["settings"]["event_subscriptions"] = {"bot_events": ["team_join"]}
+    manifest, seed = written(tmp_path, "manifest.json", declared), written(tmp_path, "seed.yml", SEED)
     store = tmp_path / "kept.db"
     options = ("--manifest", str(manifest), "--seed", str(seed), "--store", str(store))
     async with serving(tmp_path, *options) as given:
+        assert "Deployer subscribes to events that are never sent here: team_join." in given["said"]
         client = AsyncWebClient(given["SLACK_BOT_TOKEN"], base_url=given["SLACK_API_URL"])
         assert (await client.auth_test())["team"] == "Acme"
         people = {user["name"]: user for user in (await client.users_list())["members"]}
@@ -116,6 +121,8 @@ def test_a_seed_file_fills_a_workspace(tmp_path: Path) -> None:
     assert workspace.channel_by_name("general").members == [kim.id, lee.id]
     assert workspace.channel_by_name("secret").members == [kim.id]
     assert gia.is_guest
+    assert (kim.title, kim.status_text, kim.presence) == ("CTO", "On call", "away")
+    assert workspace.state.team.emoji == {"shipit": "alias:rocket"}
     assert workspace.team_name == "Acme"
 
 
@@ -133,3 +140,16 @@ def test_a_seed_file_fills_a_workspace(tmp_path: Path) -> None:
 def test_a_mistake_in_a_seed_file_is_named(tmp_path: Path, wrong: str, says: str) -> None:
     with pytest.raises(SeedFileError, match=re.escape(says)):
         SeedFile.read(written(tmp_path, "seed.yml", wrong))
+
+
+def test_events_that_are_never_sent_are_a_note_that_fails_nothing(tmp_path: Path) -> None:
+    declared = deepcopy(MANIFEST)
+    declared["settings"]["event_subscriptions"] = {"bot_events": ["team_join"]}
+    checked = run("check", written(tmp_path, "manifest.json", declared))
+    assert (checked.exit_code, checked.output) == (0, "[NOTE] slack_emulator never sends: team_join\n")
+
+
+def test_the_tables_of_what_is_there_are_printed() -> None:
+    printed = run("coverage").output
+    assert "`chat`" in printed
+    assert "answered as not there" in printed

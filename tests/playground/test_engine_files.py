@@ -6,10 +6,13 @@ from dataclasses import replace
 
 import aiohttp
 import pytest
+from fakes.clock import fitting_clock
 from fakes.manifests import manifest
 from fakes.refusals import error_of
-from fakes.slack import RunningWorkspace, browsing, running_workspace
+from fakes.slack import browsing
 from slack_sdk.web.async_client import AsyncWebClient
+
+from slack_emulator.testing import Slack, running_slack
 
 TEXT = b"# INC-1\n\n- [x] \\<b\\> done\n"
 
@@ -28,7 +31,7 @@ async def room(client: AsyncWebClient) -> str:
 
 
 async def test_a_file_is_announced_sent_and_shared_in_a_message(
-    slack: RunningWorkspace, client: AsyncWebClient, room: str
+    slack: Slack, client: AsyncWebClient, room: str
 ) -> None:
     file = await upload(client)
     done = await client.files_completeUploadExternal(
@@ -60,12 +63,12 @@ async def test_an_upload_can_be_completed_once_and_only_after_all_of_it_came(
     assert await error_of(twice) == "file_not_found"
 
 
-async def test_a_file_goes_nowhere_that_the_app_is_not_in(
-    slack: RunningWorkspace, client: AsyncWebClient
-) -> None:
+async def test_a_file_goes_nowhere_that_the_app_is_not_in(slack: Slack, client: AsyncWebClient) -> None:
     file = await upload(client)
     for channel, error in (("leads", "channel_not_found"), ("general", "not_in_channel")):
-        asked = client.files_completeUploadExternal(files=[{"id": file}], channel_id=slack.channel(channel))
+        asked = client.files_completeUploadExternal(
+            files=[{"id": file}], channel_id=slack.channel_id(channel)
+        )
         assert await error_of(asked) == error
     assert await error_of(client.files_getUploadURLExternal(filename="", length=1)) == "missing_argument"
     assert await error_of(client.files_getUploadURLExternal(filename="a", length=0)) == "missing_argument"
@@ -104,12 +107,14 @@ async def test_a_canvas_is_markdown_of_a_mebibyte_at_most(client: AsyncWebClient
 
 
 async def test_a_free_workspace_and_an_app_without_the_scope_have_no_canvases(
-    slack: RunningWorkspace, client: AsyncWebClient, room: str
+    slack: Slack, client: AsyncWebClient, room: str
 ) -> None:
     slack.workspace.state.keep(replace(slack.workspace.state.team, plan="free"))
     asked = client.conversations_canvases_create(channel_id=room, document_content=content("x"))
     assert await error_of(asked) == "team_tier_cannot_create_channel_canvases"
-    async with running_workspace(manifest(without_scopes=("canvases:write", "files:write"))) as other:
+    async with running_slack(
+        manifest(without_scopes=("canvases:write", "files:write")), clock=fitting_clock()
+    ) as other:
         client = AsyncWebClient(token=other.bot_token, base_url=other.api_url)
         made = (await client.conversations_create(name="inc-1"))["channel"]["id"]
         canvas = client.conversations_canvases_create(channel_id=made, document_content=content("x"))
@@ -118,7 +123,7 @@ async def test_a_free_workspace_and_an_app_without_the_scope_have_no_canvases(
 
 
 async def test_a_canvas_page_draws_markdown_and_no_html_of_the_texts_own(
-    slack: RunningWorkspace, client: AsyncWebClient, room: str
+    slack: Slack, client: AsyncWebClient, room: str
 ) -> None:
     text = "# INC-1\n\n- [x] mended\n- [ ] to do\n\n<script>alert(1)</script> [x](javascript:alert(1))"
     made = await client.conversations_canvases_create(channel_id=room, document_content=content(text))
@@ -132,14 +137,14 @@ async def test_a_canvas_page_draws_markdown_and_no_html_of_the_texts_own(
 
 
 async def test_a_file_of_a_private_channel_is_not_there_for_outsiders(
-    slack: RunningWorkspace, client: AsyncWebClient
+    slack: Slack, client: AsyncWebClient
 ) -> None:
     room = (await client.conversations_create(name="inc-2", is_private=True))["channel"]["id"]
-    await client.conversations_invite(channel=room, users=slack.person("ben"))
+    await client.conversations_invite(channel=room, users=slack.user_id("ben"))
     file = await upload(client)
     await client.files_completeUploadExternal(files=[{"id": file}], channel_id=room)
     files = slack.workspace.files
-    assert files.seen_by(slack.person("ben"), file) is not None
-    assert files.seen_by(slack.person("chloe"), file) is None
+    assert files.seen_by(slack.user_id("ben"), file) is not None
+    assert files.seen_by(slack.user_id("chloe"), file) is None
     async with browsing(slack.workspace) as browser:
         assert (await browser.get(f"/files/{file}")).status_code == 404

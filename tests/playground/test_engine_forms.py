@@ -9,16 +9,16 @@ import pytest
 from fakes.bolt import bolt_app, connected
 from fakes.open_form import NAME, PAGE_BUTTON, OpenForm, modal, typed
 from fakes.refusals import error_of
-from fakes.slack import RunningWorkspace
 from slack_sdk.web.async_client import AsyncWebClient
 
 from slack_emulator.model import Refused
+from slack_emulator.testing import Slack
 
 
 async def test_a_command_opens_a_modal_whose_submission_carries_what_was_typed(
-    slack: RunningWorkspace,
+    slack: Slack,
 ) -> None:
-    app, ana = bolt_app(slack), slack.person("ana")
+    app, ana = bolt_app(slack), slack.user_id("ana")
     submitted: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
 
     @app.command("/page")
@@ -32,7 +32,7 @@ async def test_a_command_opens_a_modal_whose_submission_carries_what_was_typed(
         submitted.set_result(body)
 
     async with connected(slack, app):
-        outcome = await slack.workspace.command(ana, slack.channel("general"), "/page")
+        outcome = await slack.workspace.command(ana, slack.channel_id("general"), "/page")
         assert outcome.ok
         await slack.workspace.heard("views.open")
         (view,) = slack.workspace.stack(ana)
@@ -43,8 +43,8 @@ async def test_a_command_opens_a_modal_whose_submission_carries_what_was_typed(
     assert slack.workspace.stack(ana) == []
 
 
-async def test_an_app_that_never_answers_is_shown_as_operation_timeout(slack: RunningWorkspace) -> None:
-    app, ana = bolt_app(slack), slack.person("ana")
+async def test_an_app_that_never_answers_is_shown_as_operation_timeout(slack: Slack) -> None:
+    app, ana = bolt_app(slack), slack.user_id("ana")
     reached, never = asyncio.Event(), asyncio.Event()
 
     @app.command("/page")
@@ -53,7 +53,7 @@ async def test_an_app_that_never_answers_is_shown_as_operation_timeout(slack: Ru
         await never.wait()
 
     async with connected(slack, app):
-        running = asyncio.create_task(slack.workspace.command(ana, slack.channel("general"), "/page"))
+        running = asyncio.create_task(slack.workspace.command(ana, slack.channel_id("general"), "/page"))
         await asyncio.wait_for(reached.wait(), 30)
         slack.clock.turn(3.1)
         outcome = await asyncio.wait_for(running, 30)
@@ -64,9 +64,9 @@ async def test_an_app_that_never_answers_is_shown_as_operation_timeout(slack: Ru
 
 
 async def test_a_command_with_no_connection_says_that_the_app_did_not_respond(
-    slack: RunningWorkspace,
+    slack: Slack,
 ) -> None:
-    outcome = await slack.workspace.command(slack.person("ana"), slack.channel("general"), "/page")
+    outcome = await slack.workspace.command(slack.user_id("ana"), slack.channel_id("general"), "/page")
     assert outcome.error == "app_not_responding"
 
 
@@ -222,7 +222,7 @@ async def test_a_form_may_start_with_the_channel_it_was_opened_from(form: OpenFo
         "response_url_enabled": True,
     }
     block = {**NAME, "block_id": "where", "element": element}
-    workspace, alerts = form.slack.workspace, form.slack.channel("alerts")
+    workspace, alerts = form.slack.workspace, form.slack.channel_id("alerts")
     trigger = workspace.modals.trigger(form.slack.app, form.ana, channel=alerts)
     await form.client.views_open(trigger_id=trigger, view=modal("Page", block))
     (view,) = workspace.stack(form.ana)
@@ -243,5 +243,5 @@ async def test_a_submission_that_is_not_answered_keeps_the_form_and_its_text(for
 
 async def test_nobody_else_can_type_into_or_submit_a_form(form: OpenForm) -> None:
     view = await form.open(modal())
-    ben = form.slack.person("ben")
+    ben = form.slack.user_id("ben")
     assert (await form.slack.workspace.submit(ben, view["id"], typed("x"))).error == "view_not_found"

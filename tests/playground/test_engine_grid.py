@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from fakes.estate import AWAY, HOME, ORG, served_estate
 from fakes.form_bot import DECLARED
 from fakes.slack import refused
+from fakes.two_workspaces import AWAY, HOME, ORG, served_estate
 from slack_sdk.web.async_client import AsyncWebClient
 
 from slack_emulator.estate import Estate, Grant

@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import uvicorn
+from fakes.clock import fitting_clock
 from fakes.manifests import DECLARED
-from fakes.slack import RunningWorkspace, running_workspace
 from slack_sdk.signature import SignatureVerifier
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from slack_emulator.manifest import Manifest
+from slack_emulator.testing import Slack, running_slack
 
 
 class Receiver:
@@ -39,7 +40,7 @@ class Receiver:
 
 
 @asynccontextmanager
-async def reached_over_http() -> AsyncIterator[tuple[RunningWorkspace, Receiver]]:
+async def reached_over_http() -> AsyncIterator[tuple[Slack, Receiver]]:
     receiver = Receiver()
     listening = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}/slack/events"
@@ -48,7 +49,7 @@ async def reached_over_http() -> AsyncIterator[tuple[RunningWorkspace, Receiver]
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
-        async with running_workspace(http_manifest(url)) as slack:
+        async with running_slack(http_manifest(url), clock=fitting_clock()) as slack:
             yield slack, receiver
     finally:
         server.should_exit = True
@@ -68,7 +69,7 @@ def http_manifest(url: str) -> Manifest:
 async def test_a_command_is_a_signed_form_and_its_answer_is_shown() -> None:
     async with reached_over_http() as (slack, receiver):
         receiver.answers.append(JSONResponse({"text": "Paged"}))
-        ana, general = slack.person("ana"), slack.channel("general")
+        ana, general = slack.user_id("ana"), slack.channel_id("general")
         outcome = await slack.workspace.command(ana, general, "/page now")
         headers, body = receiver.got.get_nowait()
         assert outcome.ok
@@ -79,7 +80,7 @@ async def test_a_command_is_a_signed_form_and_its_answer_is_shown() -> None:
 
 async def test_an_interaction_is_a_form_with_one_json_payload() -> None:
     async with reached_over_http() as (slack, receiver):
-        assert (await slack.workspace.global_shortcut(slack.person("ana"), "page")).ok
+        assert (await slack.workspace.global_shortcut(slack.user_id("ana"), "page")).ok
         _, body = receiver.got.get_nowait()
     payload = json.loads(parse_qs(body.decode())["payload"][0])
     assert (payload["type"], payload["callback_id"]) == ("shortcut", "page")
@@ -88,7 +89,7 @@ async def test_an_interaction_is_a_form_with_one_json_payload() -> None:
 async def test_a_failing_app_is_shown_as_dispatch_failed() -> None:
     async with reached_over_http() as (slack, receiver):
         receiver.answers.append(Response("", status_code=500))
-        ana, general = slack.person("ana"), slack.channel("general")
+        ana, general = slack.user_id("ana"), slack.channel_id("general")
         outcome = await slack.workspace.command(ana, general, "/page")
     assert outcome.error == "dispatch_failed"
 
@@ -97,7 +98,7 @@ async def test_a_failed_event_comes_again_and_says_why_unless_told_not_to() -> N
     async with reached_over_http() as (slack, receiver):
         stop = {"X-Slack-No-Retry": "1"}
         receiver.answers += [Response("", 500), Response("", 500, headers=stop)]
-        await slack.workspace.open_home(slack.person("ana"), slack.app.app_id)
+        await slack.workspace.open_home(slack.user_id("ana"), slack.app.app_id)
         first, body = await asyncio.wait_for(receiver.got.get(), 30)
         second, _ = await asyncio.wait_for(receiver.got.get(), 30)
         await slack.workspace.heard("event.app_home_opened", 2)

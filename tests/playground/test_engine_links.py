@@ -7,13 +7,15 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+from fakes.clock import fitting_clock
 from fakes.manifests import DECLARED
-from fakes.slack import RunningWorkspace, refused, running_workspace
+from fakes.slack import refused
 from slack_sdk.web.async_client import AsyncWebClient
 
 from slack_emulator.manifest import Manifest
 from slack_emulator.manifest_rules import manifest_errors
 from slack_emulator.model import Message
+from slack_emulator.testing import Slack, running_slack
 
 URL = "https://pager.example.com/incidents/1"
 BLOCKS = [{"type": "section", "text": {"type": "mrkdwn", "text": "*One*"}}]
@@ -40,20 +42,20 @@ def entity(url: str = URL, **changed: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def slack() -> AsyncIterator[RunningWorkspace]:
-    async with running_workspace(Manifest.from_dict(declared())) as running:
+async def slack() -> AsyncIterator[Slack]:
+    async with running_slack(Manifest.from_dict(declared()), clock=fitting_clock()) as running:
         yield running
 
 
-async def posted(slack: RunningWorkspace, text: str, channel: str = "general") -> Message:
-    where = slack.channel(channel)
-    outcome = await slack.workspace.say(slack.person("ana"), where, text)
+async def posted(slack: Slack, text: str, channel: str = "general") -> Message:
+    where = slack.channel_id(channel)
+    outcome = await slack.workspace.say(slack.user_id("ana"), where, text)
     assert outcome.ts is not None
     return slack.workspace.message(where, outcome.ts)
 
 
 async def test_a_link_is_told_to_the_app_of_its_domain_also_where_the_app_is_not(
-    slack: RunningWorkspace,
+    slack: Slack,
 ) -> None:
     message = await posted(slack, f"look at {URL}?a=1&b=2, and at https://elsewhere.test/1")
     (heard, *_) = await slack.workspace.begun("event.link_shared")
@@ -65,7 +67,7 @@ async def test_a_link_is_told_to_the_app_of_its_domain_also_where_the_app_is_not
 
 
 async def test_what_an_app_shows_stands_below_the_message_and_is_replaced(
-    slack: RunningWorkspace, client: AsyncWebClient
+    slack: Slack, client: AsyncWebClient
 ) -> None:
     message = await posted(slack, f"look at {URL}")
     (heard, *_) = await slack.workspace.begun("event.link_shared")
@@ -80,7 +82,7 @@ async def test_what_an_app_shows_stands_below_the_message_and_is_replaced(
 
 
 async def test_only_links_of_that_message_are_unfurled_and_only_as_slack_takes_it(
-    slack: RunningWorkspace, client: AsyncWebClient
+    slack: Slack, client: AsyncWebClient
 ) -> None:
     message = await posted(slack, f"look at {URL} and https://elsewhere.test/1")
     at: dict[str, Any] = {"channel": message.channel, "ts": message.ts}
@@ -115,7 +117,7 @@ async def test_only_links_of_that_message_are_unfurled_and_only_as_slack_takes_i
     ],
 )
 async def test_a_work_object_is_taken_only_whole(
-    slack: RunningWorkspace, client: AsyncWebClient, wrong: dict[str, Any]
+    slack: Slack, client: AsyncWebClient, wrong: dict[str, Any]
 ) -> None:
     message = await posted(slack, URL)
     at: dict[str, Any] = {"channel": message.channel, "ts": message.ts}
@@ -126,14 +128,14 @@ async def test_a_work_object_is_taken_only_whole(
 
 
 async def test_who_opens_a_work_object_is_shown_what_the_app_presents_to_them(
-    slack: RunningWorkspace, client: AsyncWebClient
+    slack: Slack, client: AsyncWebClient
 ) -> None:
     message = await posted(slack, URL)
     await client.chat_unfurl(channel=message.channel, ts=message.ts, metadata={"entities": [entity()]})
-    look = slack.workspace.unfurls.open(slack.person("ben"), message, URL)
+    look = slack.workspace.unfurls.open(slack.user_id("ben"), message, URL)
     (heard, *_) = await slack.workspace.begun("event.entity_details_requested")
     event = heard.args["event"]
-    assert (event["user"], event["external_ref"]) == (slack.person("ben"), {"id": "1"})
+    assert (event["user"], event["external_ref"]) == (slack.user_id("ben"), {"id": "1"})
     shown = {name: value for name, value in entity().items() if name != "app_unfurl_url"}
     with refused("entity_metadata_does_not_match_trigger"):
         await client.entity_presentDetails(
@@ -148,7 +150,7 @@ async def test_who_opens_a_work_object_is_shown_what_the_app_presents_to_them(
 async def test_an_app_that_may_not_show_work_objects_is_told_so() -> None:
     whole = declared()
     whole["features"]["rich_previews"]["is_active"] = False
-    async with running_workspace(Manifest.from_dict(whole)) as slack:
+    async with running_slack(Manifest.from_dict(whole), clock=fitting_clock()) as slack:
         client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
         message = await posted(slack, URL)
         with refused("feature_not_enabled"):
@@ -157,8 +159,8 @@ async def test_an_app_that_may_not_show_work_objects_is_told_so() -> None:
             )
 
 
-async def test_a_link_that_is_not_sent_yet_is_told_of_without_its_place(slack: RunningWorkspace) -> None:
-    slack.workspace.unfurls.compose(slack.person("ana"), slack.app, URL)
+async def test_a_link_that_is_not_sent_yet_is_told_of_without_its_place(slack: Slack) -> None:
+    slack.workspace.unfurls.compose(slack.user_id("ana"), slack.app, URL)
     (heard, *_) = await slack.workspace.begun("event.link_shared")
     assert (heard.args["event"]["channel"], heard.args["event"]["source"]) == ("COMPOSER", "composer")
 

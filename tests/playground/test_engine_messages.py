@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 from fakes.refusals import error_of, refused
-from fakes.slack import RunningWorkspace
 from slack_sdk.web.async_client import AsyncWebClient
+
+from slack_emulator.testing import Slack
 
 
 @pytest.fixture
-async def room(client: AsyncWebClient, slack: RunningWorkspace) -> str:
+async def room(client: AsyncWebClient, slack: Slack) -> str:
     made = await client.conversations_create(name="inc-9")
     channel = str(made["channel"]["id"])
-    await client.conversations_invite(channel=channel, users=slack.person("ana"))
+    await client.conversations_invite(channel=channel, users=slack.user_id("ana"))
     return channel
 
 
@@ -52,7 +53,7 @@ async def test_a_refused_block_is_pointed_at(client: AsyncWebClient, room: str) 
 
 
 async def test_timestamps_rise_even_when_the_clock_goes_back(
-    slack: RunningWorkspace, client: AsyncWebClient, room: str
+    slack: Slack, client: AsyncWebClient, room: str
 ) -> None:
     first = (await client.chat_postMessage(channel=room, text="one"))["ts"]
     slack.clock.turn(-3600)
@@ -77,12 +78,12 @@ async def test_an_update_keeps_what_it_does_not_name(client: AsyncWebClient, roo
 
 
 async def test_an_update_holds_4000_characters_and_is_the_authors_own(
-    slack: RunningWorkspace, client: AsyncWebClient, room: str
+    slack: Slack, client: AsyncWebClient, room: str
 ) -> None:
     ts = (await client.chat_postMessage(channel=room, text="one"))["ts"]
     long = client.chat_update(channel=room, ts=ts, text="t" * 4001)
     assert await error_of(long) == "msg_too_long"
-    said = await slack.workspace.say(slack.person("ana"), room, "mine")
+    said = await slack.workspace.say(slack.user_id("ana"), room, "mine")
     other = client.chat_update(channel=room, ts=said.ts or "", text="not yours")
     assert await error_of(other) == "cant_update_message"
     deleting = client.chat_delete(channel=room, ts=said.ts or "")
@@ -107,9 +108,9 @@ async def test_a_deleted_message_with_replies_leaves_a_tombstone(client: AsyncWe
 
 
 async def test_a_topic_that_a_person_types_calls_nobody(
-    slack: RunningWorkspace, client: AsyncWebClient, room: str
+    slack: Slack, client: AsyncWebClient, room: str
 ) -> None:
-    await slack.workspace.set_topic(slack.person("ana"), room, "<!channel> & more")
+    await slack.workspace.set_topic(slack.user_id("ana"), room, "<!channel> & more")
     assert slack.workspace.channel(room).topic == "&lt;!channel&gt; &amp; more"
 
 
@@ -129,25 +130,23 @@ async def test_replies_stand_in_their_thread_only(client: AsyncWebClient, room: 
 
 
 async def test_an_ephemeral_needs_its_reader_in_the_channel(
-    slack: RunningWorkspace, client: AsyncWebClient, room: str
+    slack: Slack, client: AsyncWebClient, room: str
 ) -> None:
-    outside = client.chat_postEphemeral(channel=room, user=slack.person("ben"), text="psst")
+    outside = client.chat_postEphemeral(channel=room, user=slack.user_id("ben"), text="psst")
     assert await error_of(outside) == "user_not_in_channel"
-    await client.chat_postEphemeral(channel=room, user=slack.person("ana"), text="psst")
-    assert slack.workspace.history(room, slack.person("ana"))[-1].ephemeral_to == slack.person("ana")
+    await client.chat_postEphemeral(channel=room, user=slack.user_id("ana"), text="psst")
+    assert slack.workspace.history(room, slack.user_id("ana"))[-1].ephemeral_to == slack.user_id("ana")
 
 
-async def test_names_become_mentions_only_when_asked(
-    slack: RunningWorkspace, client: AsyncWebClient, room: str
-) -> None:
+async def test_names_become_mentions_only_when_asked(slack: Slack, client: AsyncWebClient, room: str) -> None:
     linked = await client.chat_postMessage(channel=room, text="@ana #alerts", link_names=True)
     plain = await client.chat_postMessage(channel=room, text="@ana")
-    assert linked["message"]["text"] == f"<@{slack.person('ana')}> <#{slack.channel('alerts')}>"
+    assert linked["message"]["text"] == f"<@{slack.user_id('ana')}> <#{slack.channel_id('alerts')}>"
     assert plain["message"]["text"] == "@ana"
 
 
 async def test_live_mentions_in_an_apps_text_are_flagged(
-    slack: RunningWorkspace, client: AsyncWebClient, room: str
+    slack: Slack, client: AsyncWebClient, room: str
 ) -> None:
     loud = await client.chat_postMessage(channel=room, text="<!channel> help")
     escaped = await client.chat_postMessage(channel=room, text="&lt;!channel&gt; help")
@@ -155,16 +154,14 @@ async def test_live_mentions_in_an_apps_text_are_flagged(
     assert slack.workspace.message(room, escaped["ts"]).mentions_unescaped == []
 
 
-async def test_reactions_are_counted_once_each(
-    slack: RunningWorkspace, client: AsyncWebClient, room: str
-) -> None:
+async def test_reactions_are_counted_once_each(slack: Slack, client: AsyncWebClient, room: str) -> None:
     ts = (await client.chat_postMessage(channel=room, text="one"))["ts"]
     await client.reactions_add(channel=room, timestamp=ts, name="eyes")
     again = client.reactions_add(channel=room, timestamp=ts, name="eyes")
     assert await error_of(again) == "already_reacted"
-    await slack.workspace.react(slack.person("ana"), room, ts, "eyes")
+    await slack.workspace.react(slack.user_id("ana"), room, ts, "eyes")
     shown = (await client.reactions_get(channel=room, timestamp=ts))["message"]["reactions"]
-    assert shown == [{"name": "eyes", "users": [slack.app.bot_user_id, slack.person("ana")], "count": 2}]
+    assert shown == [{"name": "eyes", "users": [slack.app.bot_user_id, slack.user_id("ana")], "count": 2}]
     await client.reactions_remove(channel=room, timestamp=ts, name="eyes")
     gone = client.reactions_remove(channel=room, timestamp=ts, name="eyes")
     assert await error_of(gone) == "no_reaction"
@@ -195,8 +192,8 @@ async def test_bookmarks_are_links_at_the_top_of_a_channel(client: AsyncWebClien
     assert await error_of(unsafe) == "invalid_link"
 
 
-async def test_unread_messages_and_mentions_are_counted_until_read(slack: RunningWorkspace) -> None:
-    ana, ben, general = slack.person("ana"), slack.person("ben"), slack.channel("general")
+async def test_unread_messages_and_mentions_are_counted_until_read(slack: Slack) -> None:
+    ana, ben, general = slack.user_id("ana"), slack.user_id("ben"), slack.channel_id("general")
     slack.workspace.mark_read(ana, general)
     await slack.workspace.say(ben, general, "nothing for anyone")
     await slack.workspace.say(ben, general, "@ana look, @here")
@@ -206,10 +203,10 @@ async def test_unread_messages_and_mentions_are_counted_until_read(slack: Runnin
     assert slack.workspace.unread(ana, general) == 0
 
 
-async def test_people_change_and_delete_their_own_messages_only(slack: RunningWorkspace) -> None:
-    chloe, ben, general = slack.person("chloe"), slack.person("ben"), slack.channel("general")
+async def test_people_change_and_delete_their_own_messages_only(slack: Slack) -> None:
+    chloe, ben, general = slack.user_id("chloe"), slack.user_id("ben"), slack.channel_id("general")
     ts = (await slack.workspace.say(chloe, general, "mine")).ts or ""
-    darius = slack.person("darius")
+    darius = slack.user_id("darius")
     assert (await slack.workspace.edit(darius, general, ts, "his")).error == "cant_update_message"
     assert (await slack.workspace.delete(darius, general, ts)).error == "cant_delete_message"
     assert (await slack.workspace.edit(chloe, general, ts, "mine, better")).ok
@@ -217,10 +214,48 @@ async def test_people_change_and_delete_their_own_messages_only(slack: RunningWo
     assert (await slack.workspace.delete(ben, general, ts)).ok, "an admin may"
 
 
-async def test_a_page_hears_of_every_change(slack: RunningWorkspace) -> None:
-    general = slack.channel("general")
+async def test_a_page_hears_of_every_change(slack: Slack) -> None:
+    general = slack.channel_id("general")
     with slack.workspace.subscribe() as changes:
-        said = await slack.workspace.say(slack.person("ana"), general, "hello")
-        await slack.workspace.react(slack.person("ben"), general, said.ts or "", "wave")
+        said = await slack.workspace.say(slack.user_id("ana"), general, "hello")
+        await slack.workspace.react(slack.user_id("ben"), general, said.ts or "", "wave")
         kinds = [(await anext(changes)).kind for _ in range(2)]
     assert kinds == ["message", "reaction"]
+
+
+async def test_a_me_message_is_what_somebody_does(slack: Slack, client: AsyncWebClient) -> None:
+    general = slack.channel_id("general")
+    await client.conversations_join(channel=general)
+    ts = (await client.chat_meMessage(channel=general, text="rings the bell"))["ts"]
+    posted = slack.workspace.message(general, ts)
+    assert (posted.subtype, posted.text) == ("me_message", "rings the bell")
+    assert await error_of(client.chat_meMessage(channel=general, text="")) == "no_text"
+
+
+async def test_the_reactions_of_a_user_are_listed_one_each(slack: Slack, client: AsyncWebClient) -> None:
+    general = slack.channel_id("general")
+    await client.conversations_join(channel=general)
+    ts = (await client.chat_postMessage(channel=general, text="Lunch?"))["ts"]
+    for emoji in ("taco", "pizza"):
+        await client.reactions_add(channel=general, timestamp=ts, name=emoji)
+    listed = await client.reactions_list()
+    assert [(i["type"], i["channel"], i["message"]["ts"]) for i in listed["items"]] == [
+        ("message", general, ts)
+    ] * 2
+    assert listed["paging"] == {"count": 100, "total": 2, "page": 1, "pages": 1}
+    page = await client.reactions_list(limit=1)
+    assert len(page["items"]) == 1
+    rest = await client.reactions_list(limit=1, cursor=page["response_metadata"]["next_cursor"])
+    assert len(rest["items"]) == 1
+    assert (await client.reactions_list(user=slack.user_id("tom")))["items"] == []
+    assert await error_of(client.reactions_list(user="U1")) == "user_not_found"
+
+
+async def test_the_text_of_an_app_is_read_as_rich_text_too(slack: Slack, client: AsyncWebClient) -> None:
+    general = slack.channel_id("general")
+    await client.conversations_join(channel=general)
+    posted = await client.chat_postMessage(channel=general, text="*Hi*")
+    (block,) = posted["message"]["blocks"]
+    assert block["type"] == "rich_text"
+    edited = await client.chat_update(channel=general, ts=posted["ts"], text="Ho")
+    assert edited["message"]["blocks"][0]["elements"][0]["elements"] == [{"type": "text", "text": "Ho"}]

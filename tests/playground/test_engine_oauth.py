@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -11,14 +12,30 @@ import httpx
 import jwt
 import pytest
 import pytest_asyncio
-from fakes.estate import AWAY, AWAY_ADMIN, HOME, HOME_ADMIN, ORG, app_for, served_estate
+from fakes.manifests import DECLARED
 from fakes.slack import browsing
+from fakes.two_workspaces import AWAY, AWAY_ADMIN, HOME, HOME_ADMIN, ORG, registered, served_estate
 
 from slack_emulator.estate import Estate
+from slack_emulator.manifest import Manifest
 from slack_emulator.model import InstalledApp
 
 BACK = "https://app.example.com"
 REDIRECT = f"{BACK}/slack/oauth_redirect"
+
+
+def manifest(*, org: bool, rotates: bool) -> Manifest:
+    """The usual one over HTTP, for workspaces that install it by themselves."""
+    declared = deepcopy(DECLARED)
+    for command in declared["features"]["slash_commands"]:
+        command["url"] = f"{BACK}/slack/events"
+    declared["oauth_config"]["redirect_urls"] = [REDIRECT, f"{BACK}/sign-in/done"]
+    settings = declared["settings"]
+    settings |= {"socket_mode_enabled": False, "org_deploy_enabled": org, "token_rotation_enabled": rotates}
+    settings["interactivity"]["request_url"] = f"{BACK}/slack/events"
+    settings["event_subscriptions"]["request_url"] = f"{BACK}/slack/events"
+    settings["event_subscriptions"]["bot_events"] += ["app_uninstalled", "tokens_revoked"]
+    return Manifest.from_dict(declared)
 
 
 @dataclass
@@ -61,7 +78,7 @@ class Desk:
 async def desk(request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
     given = {"org": False, "rotates": False, **request.param}
     async with served_estate(org=given["org"]) as estate:
-        app = app_for(estate, BACK, **given)
+        app = registered(estate, manifest(**given))
         async with browsing(estate.first) as http:
             yield Desk(estate, app, http)
 
@@ -153,11 +170,20 @@ async def test_a_lasting_token_is_exchanged_only_where_rotation_is_on(desk: Desk
     credentials = {"client_id": desk.app.client_id, "client_secret": desk.app.client_secret}
     refused = await desk.call("oauth.v2.exchange", token, **credentials)
     assert refused["error"] == "token_rotation_not_enabled"
-    app_for(desk.estate, BACK, org=False, rotates=True)
+    registered(desk.estate, manifest(org=False, rotates=True))
     exchanged = await desk.call("oauth.v2.exchange", token, **credentials)
     assert exchanged["refresh_token"].startswith("xoxe-1-")
     again = await desk.call("oauth.v2.exchange", exchanged["access_token"], **credentials)
     assert again["error"] == "token_already_exchanged"
+
+
+async def test_without_a_redirect_uri_the_first_that_the_app_declares_is_the_way_back(desk: Desk) -> None:
+    """Slack, Installing with OAuth: `redirect_uri` is optional, here and in oauth.v2.access."""
+    form = {"client_id": desk.app.client_id, "scope": "commands", "as": HOME_ADMIN, "decision": "allow"}
+    sent = await desk.post("/oauth/v2/authorize", form)
+    back = urlsplit(sent.headers["location"])
+    assert f"{back.scheme}://{back.netloc}{back.path}" == REDIRECT
+    assert (await desk.access(code=parse_qs(back.query)["code"][0]))["ok"]
 
 
 @ORGANIZED

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import httpx
-from fakes.slack import RunningWorkspace
 
+from slack_emulator.testing import Slack
 from slack_emulator.web_api import METHODS
 
 ODD: list[Any] = [
@@ -23,13 +23,13 @@ ODD: list[Any] = [
 ]
 
 
-def plausible(slack: RunningWorkspace) -> dict[str, Any]:
+def plausible(slack: Slack) -> dict[str, Any]:
     return {
-        "channel": slack.channel("general"),
-        "channel_id": slack.channel("general"),
-        "user": slack.person("ana"),
-        "users": slack.person("ana"),
-        "user_id": slack.person("ana"),
+        "channel": slack.channel_id("general"),
+        "channel_id": slack.channel_id("general"),
+        "user": slack.user_id("ana"),
+        "users": slack.user_id("ana"),
+        "user_id": slack.user_id("ana"),
         "timestamp": "1.000000",
         "ts": "1.000000",
         "message_ts": "1.000000",
@@ -50,9 +50,9 @@ def plausible(slack: RunningWorkspace) -> dict[str, Any]:
     }
 
 
-async def test_odd_arguments_are_refused_and_break_nothing(slack: RunningWorkspace) -> None:
+async def test_odd_arguments_are_refused_and_break_nothing(slack: Slack) -> None:
     usual, broken = plausible(slack), []
-    await slack.workspace.invite(slack.person("ana"), slack.channel("general"), slack.app.bot_user_id)
+    await slack.workspace.invite(slack.user_id("ana"), slack.channel_id("general"), slack.app.bot_user_id)
     async with httpx.AsyncClient(base_url=slack.api_url, trust_env=False, verify=False) as http:
         for name, method in METHODS.items():
             token = slack.app_token if name == "apps.connections.open" else slack.bot_token

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import websockets
 from fakes.bolt import bolt_app, connected
-from fakes.slack import RunningWorkspace
 from slack_sdk.web.async_client import AsyncWebClient
 
 from slack_emulator.server import served
+from slack_emulator.testing import Slack
 from slack_emulator.workspace import Workspace
 
 
-async def ticket(slack: RunningWorkspace, client: AsyncWebClient) -> str:
+async def ticket(slack: Slack, client: AsyncWebClient) -> str:
     return str((await client.apps_connections_open(app_token=slack.app_token))["url"])
 
 
@@ -26,7 +26,7 @@ async def next_of(socket: Any) -> dict[str, Any]:
     return message
 
 
-async def test_a_ticket_is_good_once(slack: RunningWorkspace, client: AsyncWebClient) -> None:
+async def test_a_ticket_is_good_once(slack: Slack, client: AsyncWebClient) -> None:
     url = await ticket(slack, client)
     async with websockets.connect(url) as socket:
         hello = await next_of(socket)
@@ -36,15 +36,13 @@ async def test_a_ticket_is_good_once(slack: RunningWorkspace, client: AsyncWebCl
         await websockets.connect(url)
 
 
-async def test_a_made_up_ticket_is_refused(slack: RunningWorkspace, client: AsyncWebClient) -> None:
+async def test_a_made_up_ticket_is_refused(slack: Slack, client: AsyncWebClient) -> None:
     made_up = (await ticket(slack, client)).replace("ticket=", "ticket=x")
     with pytest.raises(websockets.exceptions.InvalidStatus):
         await websockets.connect(made_up)
 
 
-async def test_the_eleventh_connection_is_one_too_many(
-    slack: RunningWorkspace, client: AsyncWebClient
-) -> None:
+async def test_the_eleventh_connection_is_one_too_many(slack: Slack, client: AsyncWebClient) -> None:
     sockets = [await websockets.connect(await ticket(slack, client)) for _ in range(10)]
     for socket in sockets:
         await next_of(socket)
@@ -54,10 +52,8 @@ async def test_the_eleventh_connection_is_one_too_many(
         await socket.close()
 
 
-async def test_a_late_acknowledgement_counts_for_nothing(
-    slack: RunningWorkspace, client: AsyncWebClient
-) -> None:
-    ana, general = slack.person("ana"), slack.channel("general")
+async def test_a_late_acknowledgement_counts_for_nothing(slack: Slack, client: AsyncWebClient) -> None:
+    ana, general = slack.user_id("ana"), slack.channel_id("general")
     async with websockets.connect(await ticket(slack, client)) as socket:
         await next_of(socket)
         running = asyncio.create_task(slack.workspace.command(ana, general, "/page"))
@@ -75,12 +71,12 @@ async def test_a_late_acknowledgement_counts_for_nothing(
 
 
 async def test_envelopes_say_what_they_are_and_whether_an_answer_may_carry_a_payload(
-    slack: RunningWorkspace, client: AsyncWebClient
+    slack: Slack, client: AsyncWebClient
 ) -> None:
-    ana = slack.person("ana")
+    ana = slack.user_id("ana")
     async with websockets.connect(await ticket(slack, client)) as socket:
         await next_of(socket)
-        running = asyncio.create_task(slack.workspace.command(ana, slack.channel("general"), "/page"))
+        running = asyncio.create_task(slack.workspace.command(ana, slack.channel_id("general"), "/page"))
         command = await next_of(socket)
         await socket.send(json.dumps({"envelope_id": command["envelope_id"]}))
         await running
@@ -91,7 +87,7 @@ async def test_envelopes_say_what_they_are_and_whether_an_answer_may_carry_a_pay
     assert event["retry_attempt"] == 0
 
 
-async def test_a_bolt_app_stays_reachable_through_a_refresh(slack: RunningWorkspace) -> None:
+async def test_a_bolt_app_stays_reachable_through_a_refresh(slack: Slack) -> None:
     app = bolt_app(slack)
 
     @app.command("/page")
@@ -102,24 +98,22 @@ async def test_a_bolt_app_stays_reachable_through_a_refresh(slack: RunningWorksp
         warned = await slack.workspace.sockets.refresh(slack.app.app_id, "warning")
         await slack.workspace.sockets.left(warned)
         await slack.workspace.sockets.connected(slack.app.app_id)
-        outcome = await slack.workspace.command(slack.person("ana"), slack.channel("general"), "/page")
+        outcome = await slack.workspace.command(slack.user_id("ana"), slack.channel_id("general"), "/page")
     assert outcome.ok
 
 
-async def test_dropped_connections_are_seen_as_gone(slack: RunningWorkspace, client: AsyncWebClient) -> None:
+async def test_dropped_connections_are_seen_as_gone(slack: Slack, client: AsyncWebClient) -> None:
     socket = await websockets.connect(await ticket(slack, client))
     await next_of(socket)
     assert slack.workspace.sockets.count(slack.app.app_id) == 1
     slack.workspace.sockets.drop(slack.app.app_id)
     await slack.workspace.sockets.disconnected(slack.app.app_id)
-    outcome = await slack.workspace.command(slack.person("ana"), slack.channel("general"), "/page")
+    outcome = await slack.workspace.command(slack.user_id("ana"), slack.channel_id("general"), "/page")
     assert outcome.error == "app_not_responding"
     await socket.close()
 
 
-async def test_connections_can_be_refused_for_a_while(
-    slack: RunningWorkspace, client: AsyncWebClient
-) -> None:
+async def test_connections_can_be_refused_for_a_while(slack: Slack, client: AsyncWebClient) -> None:
     slack.workspace.sockets.refuse_next(1)
     with pytest.raises(websockets.exceptions.InvalidStatus):
         await websockets.connect(await ticket(slack, client))
@@ -128,9 +122,9 @@ async def test_connections_can_be_refused_for_a_while(
 
 
 async def test_an_answer_counts_over_the_connection_that_it_was_asked_on(
-    slack: RunningWorkspace, client: AsyncWebClient
+    slack: Slack, client: AsyncWebClient
 ) -> None:
-    ana, general = slack.person("ana"), slack.channel("general")
+    ana, general = slack.user_id("ana"), slack.channel_id("general")
     async with (
         websockets.connect(await ticket(slack, client)) as one,
         websockets.connect(await ticket(slack, client)) as other,
@@ -150,12 +144,12 @@ async def test_an_answer_counts_over_the_connection_that_it_was_asked_on(
 
 
 async def test_a_connection_that_is_refreshed_stays_until_its_answers_are_out(
-    slack: RunningWorkspace, client: AsyncWebClient
+    slack: Slack, client: AsyncWebClient
 ) -> None:
     async with websockets.connect(await ticket(slack, client)) as socket:
         await next_of(socket)
         running = asyncio.create_task(
-            slack.workspace.command(slack.person("ana"), slack.channel("general"), "/page")
+            slack.workspace.command(slack.user_id("ana"), slack.channel_id("general"), "/page")
         )
         envelope = await next_of(socket)
         await slack.workspace.sockets.refresh(slack.app.app_id)
@@ -165,16 +159,14 @@ async def test_a_connection_that_is_refreshed_stays_until_its_answers_are_out(
         await asyncio.wait_for(socket.wait_closed(), 30)
 
 
-async def test_a_frozen_connection_is_open_and_silent(
-    slack: RunningWorkspace, client: AsyncWebClient
-) -> None:
+async def test_a_frozen_connection_is_open_and_silent(slack: Slack, client: AsyncWebClient) -> None:
     async with websockets.connect(await ticket(slack, client), close_timeout=0) as socket:
         await next_of(socket)
         await asyncio.wait_for(await socket.ping(), 30)
         slack.workspace.sockets.freeze(slack.app.app_id)
         pong = await socket.ping()
         running = asyncio.create_task(
-            slack.workspace.command(slack.person("ana"), slack.channel("general"), "/page")
+            slack.workspace.command(slack.user_id("ana"), slack.channel_id("general"), "/page")
         )
         await slack.workspace.begun("slash_commands")
         slack.clock.turn(3.1)
@@ -183,8 +175,36 @@ async def test_a_frozen_connection_is_open_and_silent(
         assert slack.workspace.sockets.count(slack.app.app_id) == 1
 
 
-async def test_a_taken_port_is_refused_at_once(slack: RunningWorkspace) -> None:
+async def test_a_taken_port_is_refused_at_once(slack: Slack) -> None:
     port = int(slack.url.rpartition(":")[2])
     with pytest.raises(OSError, match="in use"):
         async with served(Workspace(), port=port):
             pass
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_an_app_that_is_gone_while_its_connection_is_closed_leaves_no_traceback(
+    slack: Slack, client: AsyncWebClient, caplog: pytest.LogCaptureFixture, turns: int
+) -> None:
+    sockets, app_id = slack.workspace.sockets, slack.app.app_id
+    await websockets.connect(await ticket(slack, client))
+    await slack.connected()
+    (connection,) = sockets.connections(app_id)
+    assert connection.transport is not None
+    sockets.drop(app_id)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    connection.transport.abort()
+    await sockets.disconnected(app_id)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_an_app_that_is_gone_is_not_asked_to_reconnect(slack: Slack, client: AsyncWebClient) -> None:
+    sockets, app_id = slack.workspace.sockets, slack.app.app_id
+    await websockets.connect(await ticket(slack, client))
+    await slack.connected()
+    gone = sockets.connections(app_id)
+    assert gone[0].transport is not None
+    gone[0].transport.abort()
+    await sockets.disconnected(app_id)
+    assert await sockets.refresh(app_id, only=gone) == []

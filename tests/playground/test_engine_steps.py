@@ -7,13 +7,15 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+from fakes.clock import fitting_clock
 from fakes.manifests import DECLARED
-from fakes.slack import RunningWorkspace, refused, running_workspace
+from fakes.slack import refused
 from slack_sdk.web.async_client import AsyncWebClient
 
 from slack_emulator.manifest import Manifest
 from slack_emulator.manifest_rules import manifest_errors
 from slack_emulator.model import Refused
+from slack_emulator.testing import Slack, running_slack
 
 STEP = {
     "title": "Greet",
@@ -40,15 +42,15 @@ def declared(**settings: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def slack() -> AsyncIterator[RunningWorkspace]:
-    async with running_workspace(Manifest.from_dict(declared())) as running:
+async def slack() -> AsyncIterator[Slack]:
+    async with running_slack(Manifest.from_dict(declared()), clock=fitting_clock()) as running:
         yield running
 
 
 async def test_a_step_that_runs_is_told_to_its_app_with_inputs_and_both_ids(
-    slack: RunningWorkspace,
+    slack: Slack,
 ) -> None:
-    ana = slack.person("ana")
+    ana = slack.user_id("ana")
     run = slack.workspace.steps.begin(slack.app, "greet", {"who": ana, "loud": True})
     (heard, *_) = await slack.workspace.begun("event.function_executed")
     event = heard.args["event"]
@@ -59,10 +61,8 @@ async def test_a_step_that_runs_is_told_to_its_app_with_inputs_and_both_ids(
     assert event["bot_access_token"] == run.token
 
 
-async def test_a_step_ends_once_with_outputs_as_declared(
-    slack: RunningWorkspace, client: AsyncWebClient
-) -> None:
-    run = slack.workspace.steps.begin(slack.app, "greet", {"who": slack.person("ana")})
+async def test_a_step_ends_once_with_outputs_as_declared(slack: Slack, client: AsyncWebClient) -> None:
+    run = slack.workspace.steps.begin(slack.app, "greet", {"who": slack.user_id("ana")})
     with refused("parameter_validation_failed"):
         await client.functions_completeSuccess(function_execution_id=run.id, outputs={"unheard": "of"})
     with refused("parameter_validation_failed"):
@@ -73,8 +73,8 @@ async def test_a_step_ends_once_with_outputs_as_declared(
         await client.functions_completeError(function_execution_id=run.id, error="too late")
 
 
-async def test_a_step_fails_with_words(slack: RunningWorkspace, client: AsyncWebClient) -> None:
-    run = slack.workspace.steps.begin(slack.app, "greet", {"who": slack.person("ana")})
+async def test_a_step_fails_with_words(slack: Slack, client: AsyncWebClient) -> None:
+    run = slack.workspace.steps.begin(slack.app, "greet", {"who": slack.user_id("ana")})
     with refused("invalid_arguments"):
         await client.functions_completeError(function_execution_id=run.id, error=" ")
     await client.functions_completeError(function_execution_id=run.id, error="Nobody is there.")
@@ -83,8 +83,8 @@ async def test_a_step_fails_with_words(slack: RunningWorkspace, client: AsyncWeb
         await client.functions_completeError(function_execution_id="Fx0", error="Who?")
 
 
-async def test_a_step_is_not_run_without_what_it_needs(slack: RunningWorkspace) -> None:
-    for inputs in ({}, {"who": "U0NOBODY"}, {"who": slack.person("ana"), "loud": "yes"}):
+async def test_a_step_is_not_run_without_what_it_needs(slack: Slack) -> None:
+    for inputs in ({}, {"who": "U0NOBODY"}, {"who": slack.user_id("ana"), "loud": "yes"}):
         with pytest.raises(Refused, match="parameter_validation_failed"):
             slack.workspace.steps.begin(slack.app, "greet", inputs)
     with pytest.raises(Refused, match="function_not_found"):

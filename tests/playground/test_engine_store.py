@@ -8,28 +8,29 @@ import sys
 from pathlib import Path
 
 import pytest
+from fakes.clock import fitting_clock
 from fakes.manifests import manifest
 from fakes.patience import LIMIT
-from fakes.slack import running_workspace
 from slack_sdk.web.async_client import AsyncWebClient
 
 from slack_emulator.store import Store
+from slack_emulator.testing import running_slack
 from slack_emulator.workspace import Workspace
 
 
 async def test_everything_that_lasts_is_there_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "workspace.db"
-    async with running_workspace(manifest(), store=path) as slack:
+    async with running_slack(manifest(), store=Store(path), clock=fitting_clock()) as slack:
         client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
         room = (await client.conversations_create(name="inc-1"))["channel"]["id"]
         ts = (await client.chat_postMessage(channel=room, text="headline"))["ts"]
         await client.pins_add(channel=room, timestamp=ts)
         await client.reactions_add(channel=room, timestamp=ts, name="fire")
         await client.bookmarks_add(channel_id=room, title="Page", type="link", link="https://a.example")
-        ana, alerts = slack.person("ana"), slack.channel("alerts")
+        ana, alerts = slack.user_id("ana"), slack.channel_id("alerts")
         slack.workspace.mark_read(ana, alerts)
         token, before = slack.bot_token, slack.workspace.history(alerts, ana)
-    async with running_workspace(manifest(), store=path) as slack:
+    async with running_slack(manifest(), store=Store(path), clock=fitting_clock()) as slack:
         channel = slack.workspace.channel_by_name("inc-1")
         message = slack.workspace.message(room, ts)
         assert slack.bot_token == token
@@ -43,7 +44,7 @@ async def test_everything_that_lasts_is_there_after_a_restart(tmp_path: Path) ->
 
 async def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "workspace.db"
-    async with running_workspace(manifest(), store=path):
+    async with running_slack(manifest(), store=Store(path), clock=fitting_clock()):
         modes = modes_in(tmp_path)
     assert modes == {0o600}
 

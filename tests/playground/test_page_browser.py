@@ -9,27 +9,29 @@ import pytest
 import pytest_asyncio
 from fakes.bolt import bolt_app, connected
 from fakes.browser import Screen, axe_findings, opened
+from fakes.clock import fitting_clock
 from fakes.form_bot import MANIFEST, Heard, teach
-from fakes.slack import RunningWorkspace, running_workspace
 from playwright.async_api import Browser, expect
+
+from slack_emulator.testing import Slack, running_slack
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 @dataclass
 class Stage:
-    slack: RunningWorkspace
+    slack: Slack
     heard: Heard
 
     def path(self, channel: str) -> str:
-        return f"/client/{self.slack.channel(channel)}"
+        return f"/client/{self.slack.channel_id(channel)}"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def stage() -> AsyncIterator[Stage]:
     heard = Heard()
     async with (
-        running_workspace(MANIFEST, advice="Type `/form`") as slack,
+        running_slack(MANIFEST, advice="Type `/form`", clock=fitting_clock()) as slack,
         connected(slack, teach(bolt_app(slack), heard)),
     ):
         yield Stage(slack, heard)
@@ -144,13 +146,13 @@ async def test_every_kind_of_field_arrives_as_it_was_filled(stage: Stage, screen
     await expect(form).to_contain_text("Filed as F-1.")
     sent = {block: actions[block] for block, actions in stage.heard[-1]["submitted"].items()}
     assert sent["notes"]["value"] == "one\ntwo"
-    assert sent["lead"]["selected_user"] == stage.slack.person("chloe")
+    assert sent["lead"]["selected_user"] == stage.slack.user_id("chloe")
     assert sent["town"]["selected_option"]["value"] == "ghent"
     assert [o["value"] for o in sent["towns"]["selected_options"]] == ["leuven"]
     assert [o["value"] for o in sent["tags"]["selected_options"]] == ["major"]
-    assert set(sent["crew"]["selected_users"]) == {stage.slack.person("ana"), stage.slack.person("darius")}
-    assert sent["where"]["selected_conversation"] == stage.slack.channel("alerts")
-    assert sent["room"]["selected_channel"] == stage.slack.channel("general")
+    assert set(sent["crew"]["selected_users"]) == {stage.slack.user_id("ana"), stage.slack.user_id("darius")}
+    assert sent["where"]["selected_conversation"] == stage.slack.channel_id("alerts")
+    assert sent["room"]["selected_channel"] == stage.slack.channel_id("general")
     assert (sent["count"]["value"], sent["link"]["value"]) == ("12", "https://example.com/a")
     assert sent["mail"]["value"] == "a@example.com"
     assert [o["value"] for o in sent["flags"]["selected_options"]] == ["private"]
@@ -244,7 +246,7 @@ async def test_buttons_menus_and_selects_in_a_message_reach_the_app(stage: Stage
 
 
 async def test_what_others_do_appears_by_itself(stage: Stage, screen: Screen) -> None:
-    slack, ben, alerts = stage.slack, stage.slack.person("ben"), stage.slack.channel("alerts")
+    slack, ben, alerts = stage.slack, stage.slack.user_id("ben"), stage.slack.channel_id("alerts")
     await screen.composer.fill("a draft")
     said = await slack.workspace.say(ben, alerts, "found it")
     await expect(screen.message("found it")).to_contain_text("Ben Okafor")
@@ -253,7 +255,7 @@ async def test_what_others_do_appears_by_itself(stage: Stage, screen: Screen) ->
     await slack.workspace.react(ben, alerts, said.ts or "", "tada")
     await expect(screen.message("found it").get_by_role("button", name="1 tada")).to_be_visible()
     made = await slack.workspace.create_channel(ben, "inc-1-checkout")
-    await slack.workspace.invite(ben, made.channel or "", slack.person("ana"))
+    await slack.workspace.invite(ben, made.channel or "", slack.user_id("ana"))
     await expect(screen.page.get_by_role("link", name="inc-1-checkout")).to_be_visible()
     await expect(screen.composer).to_have_value("a draft")
 

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fakes.clock import fitting_clock
 from fakes.form_bot import MANIFEST
-from fakes.slack import RunningWorkspace, browsing, running_workspace
+from fakes.slack import browsing
 from starlette.routing import Mount, Route, WebSocketRoute
 
 from slack_emulator.page import Authentication
 from slack_emulator.server import playground_app
+from slack_emulator.store import Store
+from slack_emulator.testing import Slack, running_slack
 
 WIRE = {"/api/{method}", "/upload/v1/{key}", "/response/{key}", "/link/"}
 """What apps speak to: tokens of their own, or addresses that nobody can guess."""
@@ -19,15 +22,15 @@ PUBLISHED = {"/openid/connect/keys", "/.well-known/openid-configuration"}
 SENTENCE = "only for the person who started it. Open the address that was printed"
 
 
-def outsider(slack: RunningWorkspace) -> httpx.AsyncClient:
+def outsider(slack: Slack) -> httpx.AsyncClient:
     """A browser that nobody let in."""
     origin = slack.url
     return httpx.AsyncClient(base_url=origin, headers={"origin": origin}, trust_env=False, verify=False)
 
 
-def requests_to(slack: RunningWorkspace) -> list[tuple[str, str]]:
+def requests_to(slack: Slack) -> list[tuple[str, str]]:
     """Every method and path that the app answers, with ids that exist where that matters."""
-    ids = {"channel": slack.channel("general"), "app": slack.app.app_id, "person": slack.person("ben")}
+    ids = {"channel": slack.channel_id("general"), "app": slack.app.app_id, "person": slack.user_id("ben")}
     found = []
     for route in playground_app(slack.workspace).routes:
         assert isinstance(route, Route | Mount | WebSocketRoute)
@@ -42,8 +45,8 @@ def requests_to(slack: RunningWorkspace) -> list[tuple[str, str]]:
     return found
 
 
-async def test_without_the_token_every_page_action_and_stream_is_refused(slack: RunningWorkspace) -> None:
-    general = slack.workspace.state.messages[slack.channel("general")]
+async def test_without_the_token_every_page_action_and_stream_is_refused(slack: Slack) -> None:
+    general = slack.workspace.state.messages[slack.channel_id("general")]
     before = len(general)
     async with outsider(slack) as browser:
         asked = requests_to(slack)
@@ -58,7 +61,7 @@ async def test_without_the_token_every_page_action_and_stream_is_refused(slack: 
     assert len(general) == before
 
 
-async def test_the_address_leads_in_and_the_browser_keeps_the_token(slack: RunningWorkspace) -> None:
+async def test_the_address_leads_in_and_the_browser_keeps_the_token(slack: Slack) -> None:
     token = slack.workspace.state.page_token
     async with outsider(slack) as browser:
         answer = await browser.get(slack.address)
@@ -72,7 +75,7 @@ async def test_the_address_leads_in_and_the_browser_keeps_the_token(slack: Runni
         assert (await browser.get(slack.address)).status_code == 303
 
 
-async def test_the_token_opens_any_page_and_leaves_its_address(slack: RunningWorkspace) -> None:
+async def test_the_token_opens_any_page_and_leaves_its_address(slack: Slack) -> None:
     token = slack.workspace.state.page_token
     async with outsider(slack) as browser:
         answer = await browser.get("/browse", params={"a": "1", "token": token})
@@ -80,7 +83,7 @@ async def test_the_token_opens_any_page_and_leaves_its_address(slack: RunningWor
 
 
 @pytest.mark.parametrize("wrong", ["", "x", "{token}x", "{half}", "\u00e9\u4e2d", "a" * 9_000])
-async def test_no_other_token_leads_in(slack: RunningWorkspace, wrong: str) -> None:
+async def test_no_other_token_leads_in(slack: Slack, wrong: str) -> None:
     token = slack.workspace.state.page_token
     given = wrong.format(token=token, half=token[: len(token) // 2])
     port = slack.url.rpartition(":")[2]
@@ -105,17 +108,17 @@ async def test_an_address_for_one_time_lets_in_the_first_browser_alone() -> None
 
 async def test_a_browser_that_was_let_in_is_known_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "workspace.db"
-    async with running_workspace(MANIFEST, store=path) as slack:
+    async with running_slack(MANIFEST, store=Store(path), clock=fitting_clock()) as slack:
         token = slack.workspace.state.page_token
-    async with running_workspace(MANIFEST, store=path) as slack:
+    async with running_slack(MANIFEST, store=Store(path), clock=fitting_clock()) as slack:
         assert slack.workspace.state.page_token == token
     assert path.stat().st_mode & 0o777 == 0o600
-    async with running_workspace(MANIFEST) as other:
+    async with running_slack(MANIFEST, clock=fitting_clock()) as other:
         assert other.workspace.state.page_token != token
 
 
-async def test_one_browser_may_have_several_workspaces_open(slack: RunningWorkspace) -> None:
-    async with running_workspace(MANIFEST) as other, browsing(slack.workspace) as browser:
+async def test_one_browser_may_have_several_workspaces_open(slack: Slack) -> None:
+    async with running_slack(MANIFEST, clock=fitting_clock()) as other, browsing(slack.workspace) as browser:
         await browser.get(other.address)
         for url in (slack.url, other.url):
             assert (await browser.get(f"{url}/client")).status_code == 200

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.bot import chosen, running_bot
-from fakes.readings import newest, settled
-from fakes.slack import RunningWorkspace, browsing, running_workspace
+from fakes.slack import browsing
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from slack_emulator.limits import CALLS_A_MINUTE
-from slack_emulator.manifest import Manifest
 from slack_emulator.rates import TIER_OF
 from slack_emulator.scopes import SCOPES_OF_METHOD
-from tocsin.slack import routes
+from slack_emulator.testing import Slack
 
 
 async def limited(client: AsyncWebClient, method: str, **given: object) -> str:
@@ -29,15 +25,13 @@ async def limited(client: AsyncWebClient, method: str, **given: object) -> str:
     return wait
 
 
-async def test_nothing_is_limited_until_limits_are_switched_on(
-    slack: RunningWorkspace, client: AsyncWebClient
-) -> None:
+async def test_nothing_is_limited_until_limits_are_switched_on(slack: Slack, client: AsyncWebClient) -> None:
     for _ in range(CALLS_A_MINUTE[2] + 5):
         assert (await client.users_list(limit=1))["ok"]
 
 
 async def test_a_method_may_be_called_as_often_a_minute_as_its_tier_says(
-    slack: RunningWorkspace, client: AsyncWebClient
+    slack: Slack, client: AsyncWebClient
 ) -> None:
     """Slack, rate limits: tier 2 is 20 calls a minute, per method, app and workspace."""
     slack.workspace.rates.on = True
@@ -45,16 +39,16 @@ async def test_a_method_may_be_called_as_often_a_minute_as_its_tier_says(
         assert (await client.users_list(limit=1))["ok"]
     wait = int(await limited(client, "users.list", limit="1"))
     assert 55 <= wait <= 60
-    assert (await client.users_info(user=slack.person("ana")))["ok"], "another method has its own count"
+    assert (await client.users_info(user=slack.user_id("ana")))["ok"], "another method has its own count"
     slack.clock.turn(wait)
     assert (await client.users_list(limit=1))["ok"]
     assert slack.workspace.rates.refused == 1
 
 
-async def test_a_channel_takes_one_message_a_second(slack: RunningWorkspace, client: AsyncWebClient) -> None:
+async def test_a_channel_takes_one_message_a_second(slack: Slack, client: AsyncWebClient) -> None:
     """Slack, chat.postMessage: one message per second per channel; the answer then has `Retry-After`."""
     slack.workspace.rates.on = True
-    general, alerts = slack.channel("general"), slack.channel("alerts")
+    general, alerts = slack.channel_id("general"), slack.channel_id("alerts")
     for place in (general, alerts):
         await client.conversations_join(channel=place)
         assert (await client.chat_postMessage(channel=place, text="one"))["ok"]
@@ -64,7 +58,7 @@ async def test_a_channel_takes_one_message_a_second(slack: RunningWorkspace, cli
 
 
 async def test_a_workspace_that_lives_fast_has_its_limits_scaled(
-    slack: RunningWorkspace, client: AsyncWebClient
+    slack: Slack, client: AsyncWebClient
 ) -> None:
     slack.workspace.rates.on, slack.workspace.rates.scale = True, 2.0
     for _ in range(40):
@@ -76,22 +70,7 @@ def test_every_method_with_a_tier_is_one_of_slacks() -> None:
     assert set(TIER_OF) <= set(SCOPES_OF_METHOD)
 
 
-async def test_a_declaration_comes_to_its_end_within_slacks_own_limits(tmp_path: Path) -> None:
-    async with running_workspace(Manifest.from_dict(routes.manifest())) as slack:
-        slack.workspace.rates.on = True
-        async with running_bot(tmp_path, slack) as bot:
-            for number in range(3):
-                view = await bot.type_command("ana", "general", f"/incident number {number}")
-                await bot.fill("ana", view, severity_id=chosen("major"))
-                assert (await bot.submit("ana", view)).ok
-                await bot.workspace.dismiss(slack.person("ana"), whole_stack=True)
-            await settled(bot)
-            assert (await newest(bot)).slack_channel_id
-    posted = [m for m in slack.workspace.state.lasting(slack.channel("incidents")) if m.app_id]
-    assert len(posted) == 3
-
-
-async def test_a_bad_day_is_made_on_a_page(slack: RunningWorkspace, client: AsyncWebClient) -> None:
+async def test_a_bad_day_is_made_on_a_page(slack: Slack, client: AsyncWebClient) -> None:
     workspace = slack.workspace
     async with browsing(workspace) as page:
         page.headers["origin"] = slack.url
@@ -101,7 +80,7 @@ async def test_a_bad_day_is_made_on_a_page(slack: RunningWorkspace, client: Asyn
         planned = {"method": "pins.add", "fault": "broken", "times": "2"}
         assert "pins.add: the next 2" in (await page.post("/weather/faults", data=planned)).text
         with pytest.raises(SlackApiError) as broken:
-            await client.pins_add(channel=slack.channel("general"), timestamp="1.2")
+            await client.pins_add(channel=slack.channel_id("general"), timestamp="1.2")
         assert broken.value.response.status_code == 500
         assert "pins.add: the next" not in (await page.post("/weather/clear")).text
         before = workspace.clock.now()
@@ -116,11 +95,11 @@ async def test_a_bad_day_is_made_on_a_page(slack: RunningWorkspace, client: Asyn
 
 
 async def test_an_app_from_outside_the_marketplace_looks_once_a_minute_at_fifteen_messages(
-    slack: RunningWorkspace, client: AsyncWebClient
+    slack: Slack, client: AsyncWebClient
 ) -> None:
     """Slack, rate limits (29 May 2025): conversations.history and conversations.replies."""
     slack.workspace.rates.outside_marketplace = True
-    general = slack.channel("general")
+    general = slack.channel_id("general")
     await client.conversations_join(channel=general)
     root = (await client.chat_postMessage(channel=general, text="root"))["ts"]
     for number in range(20):
@@ -138,14 +117,14 @@ async def test_an_app_from_outside_the_marketplace_looks_once_a_minute_at_fiftee
     cursor = shown["response_metadata"]["next_cursor"]
     assert (await client.conversations_history(channel=general, cursor=cursor))["ok"]
     for _ in range(60):
-        assert (await client.users_info(user=slack.person("ana")))["ok"], "nothing else is limited"
+        assert (await client.users_info(user=slack.user_id("ana")))["ok"], "nothing else is limited"
 
 
 async def test_history_with_oldest_alone_begins_with_what_followed_and_shows_each_page_newest_first(
-    slack: RunningWorkspace, client: AsyncWebClient
+    slack: Slack, client: AsyncWebClient
 ) -> None:
     """slackhq/slack-api-docs, issue 4."""
-    general = slack.channel("general")
+    general = slack.channel_id("general")
     await client.conversations_join(channel=general)
     posted = [(await client.chat_postMessage(channel=general, text=f"{n}"))["ts"] for n in range(5)]
 

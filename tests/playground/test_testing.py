@@ -15,10 +15,7 @@ from slack_emulator.clock import TurnableClock
 from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
 from slack_emulator.model import Refused
-from slack_emulator.pytest_plugin import slack, slack_seed
 from slack_emulator.testing import ActionFailed, Slack
-
-__all__ = ["slack", "slack_seed"]
 
 MANIFEST: dict[str, Any] = {
     "display_information": {"name": "Deployer"},

@@ -16,6 +16,7 @@ from slack_emulator.text import (
     parse_mrkdwn,
     plain_of,
     rich_text_of,
+    rich_text_of_mrkdwn,
     unescape,
 )
 
@@ -283,3 +284,35 @@ def test_flattened_links_and_dates_read_back_as_themselves() -> None:
     assert (link.kind, link.text) == ("link", "a¦b <c>")
     assert (date.kind, date.ts, date.target, date.text) == ("date", 5, "https://a.b", "then")
     assert color == text("#aabbcc")
+
+
+def styled(words: str, style: str) -> dict[str, object]:
+    return {"type": "text", "text": words, "style": {style: True}}
+
+
+def words(said: str) -> dict[str, object]:
+    return {"type": "text", "text": said}
+
+
+@pytest.mark.parametrize(
+    ("text", "elements"),
+    [
+        ("Hi *there*", [words("Hi "), styled("there", "bold")]),
+        (
+            "<@U1> in <#C1>",
+            [{"type": "user", "user_id": "U1"}, words(" in "), {"type": "channel", "channel_id": "C1"}],
+        ),
+        ("<!here> @here", [{"type": "broadcast", "range": "here"}, words(" @here")]),
+        ("<https://a.example|the page>", [{"type": "link", "url": "https://a.example", "text": "the page"}]),
+        ("`x < 1`", [styled("x < 1", "code")]),
+    ],
+    ids=["emphasis", "mentions", "broadcast", "link", "code"],
+)
+def test_an_apps_text_becomes_rich_text(text: str, elements: list[dict[str, object]]) -> None:
+    (block,) = rich_text_of_mrkdwn(text)
+    assert block["elements"] == [{"type": "rich_text_section", "elements": elements}]
+
+
+@given(NASTY)
+def test_whatever_an_app_writes_becomes_rich_text_that_slack_takes(text: str) -> None:
+    assert block_errors(rich_text_of_mrkdwn(text), "message") == []

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from fakes.bot import chosen, running_bot
 from fakes.limited import LimitedMethod, TurnedTime, in_turn, paced
+from fakes.readings import newest, settled
+from fakes.slack import running_workspace
 
+from slack_emulator.manifest import Manifest
 from tocsin.incidents.errors import SlackRefused, Unavailable
+from tocsin.slack import routes
 from tocsin.slack.rate_limiter import MOST_LANES, Pace, Urgency
 
 
@@ -234,3 +240,18 @@ async def test_refusals_of_another_kind_count_as_allowed_and_no_lane_stands_stil
 
     await time.run(*(asyncio.create_task(update()) for _ in range(460)))
     assert time.now < 30
+
+
+async def test_a_declaration_comes_to_its_end_within_slacks_own_limits(tmp_path: Path) -> None:
+    async with running_workspace(Manifest.from_dict(routes.manifest())) as slack:
+        slack.workspace.rates.on = True
+        async with running_bot(tmp_path, slack) as bot:
+            for number in range(3):
+                view = await bot.type_command("ana", "general", f"/incident number {number}")
+                await bot.fill("ana", view, severity_id=chosen("major"))
+                assert (await bot.submit("ana", view)).ok
+                await bot.workspace.dismiss(slack.person("ana"), whole_stack=True)
+            await settled(bot)
+            assert (await newest(bot)).slack_channel_id
+    posted = [m for m in slack.workspace.state.lasting(slack.channel("incidents")) if m.app_id]
+    assert len(posted) == 3

@@ -1,4 +1,4 @@
-"""Block Kit as Slack judges it: which blocks, views and messages are refused, and in which words."""
+"""Validation of Block Kit: the blocks, views and messages that Slack refuses, in Slack's words."""
 
 from typing import Literal
 
@@ -22,8 +22,8 @@ __all__ = [
 
 
 def block_errors(blocks: object, surface: Surface) -> list[str]:
-    """What Slack would refuse in these blocks on that surface; [] when they are valid.
+    """Return the errors that Slack would report for these blocks on that surface; [] if they are valid.
 
-    Lines are worded and pointed like `response_metadata.messages` (Slack, block validation errors).
+    Wording and JSON pointers are those of `response_metadata.messages` (Slack, block validation errors).
     """
     return errors_in(blocks, surface, "/blocks" if surface == "message" else "/view/blocks")

@@ -1,4 +1,4 @@
-"""Tables and charts."""
+"""Schemas of the table, data_table and data_visualization blocks."""
 
 from collections.abc import Mapping
 

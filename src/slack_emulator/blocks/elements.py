@@ -1,4 +1,4 @@
-"""The elements that blocks hold: buttons, menus, inputs, and which block takes which."""
+"""Schemas of block elements (buttons, menus, inputs), and the blocks that each works in."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -46,7 +46,7 @@ _ACTING: dict[str, Spec] = {"action_id": ACTION_ID, "confirm": CONFIRM}
 
 
 class _Day:
-    """A date that exists, as YYYY-MM-DD."""
+    """Schema of an existing date written as YYYY-MM-DD."""
 
     def errors(self, value: object, at: str) -> Complaints:
         try:

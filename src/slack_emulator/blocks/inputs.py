@@ -1,4 +1,4 @@
-"""What Slack's own client holds back before it sends a form."""
+"""Client-side validation of a form: the errors for which Slack's client does not send it."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
 
 
 def input_errors(view: Mapping[str, object], state_values: Mapping[str, object]) -> dict[str, str]:
-    """The sentence under each field that keeps the form from being sent, by block_id.
+    """Return the error under each field that keeps the client from sending the form, by block_id.
 
     `state_values` is the `view.state.values` that would be sent: block_id, action_id, state value.
     """

@@ -1,4 +1,4 @@
-"""Every kind of block, what it may hold, and on which surface it may stand."""
+"""Schemas of all block types, and the surfaces that each is available in."""
 
 from collections.abc import Mapping
 

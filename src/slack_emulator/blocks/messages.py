@@ -1,4 +1,4 @@
-"""What a post may carry besides its blocks: text, attachments, metadata."""
+"""Validation of a message: text, blocks, attachments and metadata."""
 
 import json
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ class Refusal:
 
 
 class _Number:
-    """An integer, a float, or either as a string: attachments' `ts` is documented so loosely."""
+    """Schema of an attachment's `ts`, which Slack documents loosely: a number, or a string with one."""
 
     def errors(self, value: object, at: str) -> Complaints:
         if not isinstance(value, str):
@@ -38,7 +38,7 @@ class _Number:
 
 
 class _Blocks:
-    """Blocks inside an attachment."""
+    """Schema of the blocks inside an attachment."""
 
     def errors(self, value: object, at: str) -> Complaints:
         yield from errors_in(value, "message", at)
@@ -53,7 +53,7 @@ _TEXTS: dict[str, Spec] = dict.fromkeys(
     ("fallback", "color", "pretext", "author_name", "title", "text", "footer", "callback_id", "service_name"),
     _WORDS,
 )
-# Slack, legacy attachments reference. Legacy buttons (`actions`) are left to `blocks`.
+# Slack, legacy attachments reference. Legacy buttons (`actions`) are not modelled: apps use `blocks`.
 _ATTACHMENT = Shape(
     {},
     {
@@ -69,9 +69,9 @@ _ATTACHMENT = Shape(
 
 
 def message_refusal(payload: Mapping[str, object]) -> Refusal | None:
-    """The first thing Slack would refuse in a post, with its error code; None when the post is fine.
+    """Return the first error for which Slack would refuse a message. Returns None if Slack would accept it.
 
-    Looks at text, markdown_text, blocks, attachments and metadata (Slack, chat.postMessage reference).
+    Checks text, markdown_text, blocks, attachments and metadata (Slack, chat.postMessage reference).
     """
     for judge in (_text_refusal, _blocks_refusal, _attachments_refusal, _metadata_refusal):
         refusal = judge(payload)
@@ -81,7 +81,7 @@ def message_refusal(payload: Mapping[str, object]) -> Refusal | None:
 
 
 def message_errors(payload: dict[str, object]) -> list[str]:
-    """What is wrong with a post, as lines that point at the places; [] when it is valid."""
+    """Return the errors of a message, each with a JSON pointer; [] if it is valid."""
     judges = (_text_refusal, _blocks_refusal, _attachments_refusal, _metadata_refusal)
     refusals = [refusal for judge in judges if (refusal := judge(payload)) is not None]
     return [line for refusal in refusals for line in refusal.messages or [f"[ERROR] {refusal.error}"]]
@@ -131,7 +131,7 @@ def _metadata_refusal(payload: Mapping[str, object]) -> Refusal | None:
 
 
 class _Payload:
-    """Strings, numbers, booleans, flat objects of these, and lists of them or of flat objects."""
+    """Schema of `event_payload`: strings, numbers, booleans, flat objects of these, lists of any of them."""
 
     def errors(self, value: object, at: str) -> Complaints:
         if not isinstance(value, dict):
@@ -153,14 +153,14 @@ def _flat(value: object) -> bool:
 
 
 class _Object:
-    """An object whose fields are the app's own affair."""
+    """Schema of any JSON object: the app chooses its fields."""
 
     def errors(self, value: object, at: str) -> Complaints:
         if not isinstance(value, dict):
             yield complaint("must provide an object", at)
 
 
-# Slack, Work Objects: the entities that may be told about beside a message.
+# Slack, Work Objects: the entities that an app may attach to a message as metadata.
 _ENTITY = Shape(
     {
         "entity_type": OneOf(

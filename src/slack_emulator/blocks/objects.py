@@ -1,4 +1,4 @@
-"""The small objects that blocks and elements are made of: texts, options, confirmations."""
+"""Schemas of composition objects: text, options, confirmations, filters, files."""
 
 from collections.abc import Mapping
 
@@ -23,12 +23,12 @@ MRKDWN_KEYS: dict[str, Spec] = {"verbatim": Flag()}
 
 
 def plain(most: int) -> Spec:
-    """A plain_text object (Slack, text object)."""
+    """Return the schema of a plain_text object of at most `most` characters (Slack, text object)."""
     return Kinds({"plain_text": Shape({"text": Words(most)}, PLAIN_KEYS)})
 
 
 def worded(most: int) -> Spec:
-    """A text object of either kind (Slack, text object)."""
+    """Return the schema of a text object of at most `most` characters (Slack, text object)."""
     words = {"text": Words(most)}
     return Kinds({"plain_text": Shape(words, PLAIN_KEYS), "mrkdwn": Shape(words, MRKDWN_KEYS)})
 
@@ -36,7 +36,7 @@ def worded(most: int) -> Spec:
 ACTION_ID = Words(MOST["action_id"])
 BLOCK_ID = Words(MOST["block_id"])
 
-# Slack documents the text as plain_text, its own SDK makes mrkdwn: both are taken.
+# Slack documents the text as plain_text, but its own SDK sends mrkdwn: Slack accepts both.
 CONFIRM = Shape(
     {
         "title": plain(MOST["confirmation.title"]),
@@ -49,8 +49,8 @@ CONFIRM = Shape(
 
 _OPTION_VALUE = Words(MOST["option.value"])
 
-# Slack, option object: menus take plain_text only, radio buttons and checkboxes mrkdwn too,
-# and `url` is for overflow menus.
+# Slack, option object: menus accept plain_text only, radio buttons and checkboxes also mrkdwn;
+# only overflow menus accept `url`.
 PLAIN_OPTION = Shape(
     {"text": plain(MOST["option.text"]), "value": _OPTION_VALUE},
     {"description": plain(MOST["option.description"])},
@@ -103,7 +103,7 @@ RAW_TEXT = Shape({"text": Words(MOST["data_table.cell_text"], LEAST["data_table.
 
 
 def options_of(element: Mapping[str, object]) -> list[object]:
-    """Every option of a menu, out of its groups where it has them."""
+    """Return all options of a menu, including those in its option groups."""
     options = element.get("options")
     if isinstance(options, list):
         return list(options)

@@ -1,4 +1,4 @@
-"""Rich text: what the composer makes, and what a rich_text block may hold."""
+"""Schemas of rich text: sections, lists, quotes, preformatted text and their inline elements."""
 
 from collections.abc import Mapping
 
@@ -26,7 +26,7 @@ def _mention(field: str, form: str) -> Shape:
     return Shape({field: Words(form=form, wanted=f"invalid {field}")}, {"style": _MENTION_STYLE})
 
 
-# Slack, rich text block: the element types of a section, and which style flags each takes.
+# Slack, rich text block: the element types of a section, and the style flags of each.
 INLINE: dict[str, Spec] = {
     "text": Shape({"text": Words()}, {"style": _STYLE}),
     "link": Shape({"url": Address(web=False)}, {"text": Words(least=0), "unsafe": Flag(), "style": _STYLE}),
@@ -75,7 +75,7 @@ RICH_TEXT_VALUE = Kinds({"rich_text": RICH_TEXT})
 
 
 def words_in(value: object) -> int:
-    """How many characters of text a payload shows (Slack, data table block: counted over all cells)."""
+    """Return the number of characters of text in a payload (Slack, data table block: over all cells)."""
     if isinstance(value, Mapping):
         own = value.get("text")
         return (len(own) if isinstance(own, str) else 0) + sum(words_in(item) for item in value.values())

@@ -1,4 +1,4 @@
-"""Modals and Home tabs as a whole."""
+"""Validation of modals and Home tabs."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from slack_emulator.limits import MOST, VIEW_BYTES
 
 
 class _Anything:
-    """Judged elsewhere."""
+    """Schema that accepts any value: `errors_in` validates the blocks."""
 
     def errors(self, value: object, at: str) -> Complaints:
         return iter(())
@@ -40,9 +40,9 @@ _VIEW = Kinds(
 
 
 def view_errors(view: object) -> list[str]:
-    """What `views.open`, `push`, `update` and `publish` refuse in a view; [] when it is valid.
+    """Return the errors for which views.open, push, update and publish refuse a view; [] if it is valid.
 
-    Size is judged too, though Slack's own error for it is `view_too_large`.
+    Includes the size, for which Slack's own error code is `view_too_large`.
     """
     found = list(_VIEW.errors(view, "/view"))
     if not isinstance(view, dict) or str(view.get("type")) not in _VIEW.shapes:
@@ -56,7 +56,7 @@ def view_errors(view: object) -> list[str]:
 
 
 def view_too_large(view: object) -> bool:
-    """Whether the view is over 250 KB of JSON (Slack, views.open: `view_too_large`)."""
+    """True if the view is over 250 KB of JSON (Slack, views.open: `view_too_large`)."""
     return len(json.dumps(view, ensure_ascii=False).encode("utf-8", "surrogatepass")) > VIEW_BYTES
 
 

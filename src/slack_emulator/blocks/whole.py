@@ -1,4 +1,4 @@
-"""What is judged over all blocks of a payload at once: identities, focus, totals, places."""
+"""Validation across all blocks of a payload: unique ids, one focus, total sizes, elements per surface."""
 
 from collections.abc import Iterator, Mapping
 
@@ -15,7 +15,7 @@ _ELEMENT_SURFACES = {
 
 
 def errors_in(blocks: object, surface: str, at: str) -> list[str]:
-    """What Slack would refuse in a list of blocks, as lines that point at the places."""
+    """Return the errors that Slack would report for a list of blocks, each with a JSON pointer."""
     most = MOST["message.blocks" if surface == "message" else "view.blocks"]
     least = 0 if surface == "message" else 1
     found = list(Many(KINDS_ON[surface], most, least).errors(blocks, at))
@@ -82,7 +82,7 @@ def _blocks(blocks: object, at: str) -> Iterator[tuple[Mapping[str, object], str
 
 
 def elements_of(block: Mapping[str, object], at: str = "") -> Iterator[tuple[Mapping[str, object], str]]:
-    """The interactive elements of one block, each with its place."""
+    """Yield each interactive element of a block with its JSON pointer."""
     for name in ("element", "accessory"):
         element = block.get(name)
         if isinstance(element, dict):

@@ -1,4 +1,4 @@
-"""The workspace in a browser: channels, messages, forms, as a person of it sees them."""
+"""The workspace as web pages: channels, messages, forms and Home tabs, as one user sees them."""
 
 from slack_emulator.page.authentication import Authentication, TokenRequired
 from slack_emulator.page.consent import consent_routes

@@ -1,4 +1,4 @@
-"""What a person does in channels and with people: say, react, pin, join, invite, switch."""
+"""POST requests of the page for actions in channels and on messages: post, react, pin, join, invite."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Acts:
         self._workspace = desk.workspace
 
     async def act_as(self, request: Request) -> Response:
-        """Become another person; a page that they may not see leads to their front page."""
+        """Act as another user from now on, and go to that user's front page."""
         wanted = str((await request.form()).get("person", ""))
         response = see_other("/")
         if any(p.id == wanted and not p.deleted and not p.is_bot for p in self._workspace.people()):
@@ -29,7 +29,7 @@ class Acts:
     # in a channel
 
     async def say(self, request: Request) -> Response:
-        """Post, or run a command; what went wrong before is forgotten."""
+        """Post a message or run a slash command, and clear the notices of earlier failures."""
         form, person = await request.form(), self._desk.acting(request)
         self._desk.notices.clear(person)
         thread_ts = str(form.get("thread_ts") or "") or None
@@ -77,7 +77,7 @@ class Acts:
     # on a message
 
     async def react(self, request: Request) -> Response:
-        """A second press takes the reaction back."""
+        """Add the reaction, or remove it if the user has already added it."""
         name = str((await request.form()).get("name", ""))
         person, (channel, ts) = self._desk.acting(request), _message(request)
         try:

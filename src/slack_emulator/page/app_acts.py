@@ -1,4 +1,4 @@
-"""What a person does that an app hears of: shortcuts, buttons, selects, forms."""
+"""Requests of the page that an app hears of: shortcuts, block actions, option lists, submissions."""
 
 from __future__ import annotations
 
@@ -41,6 +41,12 @@ class AppActs:
         callback_id = str(form.get("callback_id", ""))
         return self._desk.done(request, await self._workspace.global_shortcut(person, callback_id))
 
+    async def open_assistant(self, request: Request) -> Response:
+        """Start a chat with an app's assistant, and go there."""
+        person = self._desk.acting(request)
+        opened = await self._workspace.open_assistant(person, request.path_params["app"])
+        return self._desk.done(request, opened, f"/client/{opened.channel}/thread/{opened.ts}")
+
     # buttons and selects
 
     async def press_in_message(self, request: Request) -> Response:
@@ -58,7 +64,7 @@ class AppActs:
         return self._desk.done(request, outcome)
 
     async def press_in_view(self, request: Request) -> Response:
-        """What else was typed is kept first, so that the app gets it with the action."""
+        """Send the action, after saving what the user typed in the view so that the app gets it, too."""
         form, person = await request.form(), self._desk.acting(request)
         view = self._find_view(person, request.path_params["view"])
         if view is None:
@@ -82,7 +88,7 @@ class AppActs:
         return value_in(found[1], block_id, form, self._zone(person))
 
     async def suggest(self, request: Request) -> Response:
-        """The list under an external select, drawn."""
+        """Return the options of an external select as HTML."""
         query, person = request.query_params, self._desk.acting(request)
         block_id, action_id, typed = (query.get(k, "") for k in ("block_id", "action_id", "query"))
         view_id, ts = request.path_params.get("view"), request.path_params.get("ts")
@@ -113,7 +119,7 @@ class AppActs:
     # forms
 
     async def typed(self, request: Request) -> Response:
-        """Keep what is in the form so far, so that a reload shows it; the app hears nothing."""
+        """Save the form's values, so that a reload shows them; the app is not told."""
         person = self._desk.acting(request)
         view = self._find_view(person, request.path_params["view"])
         if view is not None:

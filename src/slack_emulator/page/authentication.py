@@ -1,4 +1,4 @@
-"""Whom the pages are for: whoever has the address with the token, which their browser keeps as a cookie."""
+"""Access to the pages by a token in the address, which the browser then keeps as a cookie."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ _NO_STORE = {"cache-control": "no-store"}
 
 
 class Authentication:
-    """Knows the workspace's token, and the browsers that have brought it."""
+    """Checks the workspace's token, and one-time tokens."""
 
     def __init__(self, token: str) -> None:
         self._token = token
         self._one_time: set[str] = set()
 
     def address(self, url: str) -> str:
-        """The address that lets a browser in for as long as the workspace is kept."""
+        """Return the address that lets a browser in for as long as the workspace exists."""
         return f"{url}/?{PARAMETER}={self._token}"
 
     def one_time_address(self, url: str) -> str:
-        """The same for the first browser that opens it.
+        """Return an address that lets in the first browser that opens it.
 
-        What starts a browser has the address among its arguments, which every user of the machine can list.
+        For starting a browser: its arguments, and so the address, are visible to every user of the machine.
         """
         token = secrets.token_urlsafe(32)
         self._one_time.add(token)
         return f"{url}/?{PARAMETER}={token}"
 
     def accepts(self, token: str) -> bool:
-        """Whether this lets a browser in; a token for one time does so now and never again."""
+        """True if the token lets a browser in. Uses up a one-time token."""
         if self._is_token(token):
             return True
         known = token in self._one_time
@@ -45,11 +45,11 @@ class Authentication:
         return known
 
     def knows(self, request: Request) -> bool:
-        """Whether the browser was let in before."""
+        """True if the browser has the cookie."""
         return self._is_token(request.cookies.get(_cookie(request), ""))
 
     def let_in(self, request: Request) -> RedirectResponse:
-        """Lead to the page without the token in its address, and have the browser keep it."""
+        """Redirect to the page without the token in its address, and set the cookie."""
         rest = request.url.remove_query_params(PARAMETER)
         location = "/" + rest.path.lstrip("/") + (f"?{rest.query}" if rest.query else "")
         answer = RedirectResponse(location, 303, _NO_STORE)
@@ -61,13 +61,13 @@ class Authentication:
 
 
 def _cookie(request: Request) -> str:
-    """A name for each port: a browser has one jar for all the ports of a host."""
+    """Return a cookie name for each port, because a browser shares cookies among all ports of a host."""
     _, port = request.scope.get("server") or ("", None)
     return f"playground_token_{port}"
 
 
 class TokenRequired:
-    """Wraps pages: answers 403 to every browser that has not brought the token."""
+    """ASGI middleware that answers 403 to a browser without the token or its cookie."""
 
     def __init__(self, app: ASGIApp, authentication: Authentication) -> None:
         self._app = app

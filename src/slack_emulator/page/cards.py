@@ -1,4 +1,4 @@
-"""A message as the page draws it: who, when, what, and what may be done with it."""
+"""View model of a message: author, time, content, reactions, replies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from slack_emulator.text import broadcasts, parse_mrkdwn, plain_of
 
 Json = dict[str, Any]
 GROUPED_SECONDS = 300
-_SYSTEM = re.compile(r"(channel|group)_\w+")
+_SYSTEM = re.compile(r"(channel|group)_\w+|me_message")
 _LEADING_MENTION = re.compile(r"^<@\w+> ")
 
 
@@ -31,7 +31,7 @@ class Reaction:
 
 @dataclass(frozen=True)
 class Menu:
-    """What every message's menu offers beside the reactions."""
+    """The items of a message's menu: reactions to pick from, and apps' message shortcuts."""
 
     shortcuts: list[Json]
     quick: tuple[str, ...] = QUICK
@@ -69,7 +69,7 @@ class Card:
 
 
 class Cards:
-    """Makes cards for one channel and one person; `prefix` keeps a message's ids unique on the page."""
+    """Cards of one channel for one viewer; `prefix` keeps a message's HTML ids unique on the page."""
 
     def __init__(self, directory: Directory, channel: Channel, now: float, prefix: str = "m-") -> None:
         self._directory = directory
@@ -78,7 +78,7 @@ class Cards:
         self._now = datetime.fromtimestamp(now, directory.tz)
 
     def listed(self, messages: Iterable[Message], *, threads: bool) -> list[Card]:
-        """With day lines, and successive messages of one author drawn as one."""
+        """Return cards with day headings; successive messages of one author are drawn as one."""
         cards: list[Card] = []
         previous: Message | None = None
         for message in messages:
@@ -154,7 +154,7 @@ class Cards:
 
 
 def _shouted(message: Message) -> list[str]:
-    """Whole-channel mentions in an app's text: perhaps something a person typed, not escaped."""
+    """Return an app's @channel, @here and @everyone: perhaps a user's text that the app did not escape."""
     if message.bot_id is None:
         return []
     found = broadcasts(message.text) + broadcasts(message.blocks)
@@ -162,7 +162,7 @@ def _shouted(message: Message) -> list[str]:
 
 
 def excerpt_of(message: Message, limit: int = 140) -> str:
-    """The message in one line, at most `limit` characters."""
+    """Return the message in one line of at most `limit` characters."""
     text = message.text
     if not text and message.attachments:
         first = message.attachments[0]

@@ -1,4 +1,4 @@
-"""The pages where somebody agrees: to an app in their workspace, or to telling it who they are."""
+"""Slack's consent pages: a user installs an app, or signs in to it with Slack."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WORDS = {
 
 
 def consent_routes(estate: Estate, authentication: Authentication) -> list[BaseRoute]:
-    """Slack's `/oauth/v2/authorize` and `/openid/connect/…`, and what is published about the latter."""
+    """Return the routes of `/oauth/v2/authorize` and of OpenID Connect, its discovery document included."""
     consent = Consent(estate)
     guarded = [Middleware(Guard, authentication)]
     pages = {"/oauth/v2/authorize": consent.install, "/openid/connect/authorize": consent.sign_in}
@@ -38,6 +38,14 @@ def consent_routes(estate: Estate, authentication: Authentication) -> list[BaseR
         Route("/openid/connect/keys", consent.keys),
         Route("/.well-known/openid-configuration", consent.configuration),
     ]
+
+
+def _way_back(app: InstalledApp, given: dict[str, str]) -> str:
+    """Return the redirect URL, or "".
+
+    Without a redirect_uri it is the first that the app declares (Slack, Installing with OAuth).
+    """
+    return given.get("redirect_uri") or next(iter(app.manifest.redirect_urls), "")
 
 
 class Consent:
@@ -64,11 +72,11 @@ class Consent:
         )
 
     async def install(self, request: Request) -> Response:
-        """Slack, Installing with OAuth: the scopes must be among those that the app declares."""
+        """Ask for consent to install (Slack, Installing with OAuth: only scopes that the app declares)."""
         return await self._page(request, openid=False)
 
     async def sign_in(self, request: Request) -> Response:
-        """Slack, Sign in with Slack: `openid` among the scopes, a code for an answer."""
+        """Ask for consent to sign in (Slack, Sign in with Slack: scope `openid`, response type `code`)."""
         return await self._page(request, openid=True)
 
     async def _page(self, request: Request, *, openid: bool) -> Response:
@@ -94,15 +102,15 @@ class Consent:
             "org": None if openid or not app.manifest.org_deploy else self._estate.org,
         }
         page = HTMLResponse(self._env.get_template("consent.html").render(**context))
-        # A browser holds a form to this also where it is redirected to.
-        origin = "{0.scheme}://{0.netloc}".format(urlsplit(given["redirect_uri"]))
+        # The CSP's `form-action` also applies to where the form's response redirects.
+        origin = "{0.scheme}://{0.netloc}".format(urlsplit(_way_back(app, given)))
         page.headers[FORM_GOES_TO] = origin
         page.headers["cache-control"] = "no-store"
         return page
 
     def _checked(self, given: dict[str, str], openid: bool) -> InstalledApp:
         app = self._estate.app_of_client(given.get("client_id", ""))
-        back = given.get("redirect_uri", "")
+        back = given.get("redirect_uri", "") if openid else _way_back(app, given)
         if not any(
             back == url or back.startswith(url.rstrip("/") + "/") for url in app.manifest.redirect_urls
         ):
@@ -116,7 +124,7 @@ class Consent:
         return app
 
     def _choices(self, request: Request, openid: bool) -> list[tuple[str, list[tuple[str, str, bool]]]]:
-        """Who may agree, by workspace: anybody for themselves, an admin for everybody."""
+        """Return the users who may consent, by workspace: any user to sign in, only admins to install."""
         acting = request.cookies.get(COOKIE, "")
         return [
             (
@@ -142,12 +150,12 @@ class Consent:
                 app=app,
                 workspace=workspace,
                 person=person,
-                redirect_uri=given["redirect_uri"],
+                redirect_uri=given.get("redirect_uri", ""),
                 born=self._estate.first.clock.now(),
                 nonce=given.get("nonce", ""),
                 openid=openid,
                 wide=bool(given.get("wide")) and app.manifest.org_deploy and self._estate.org is not None,
             )
             answer["code"] = code
-        back = given["redirect_uri"]
+        back = _way_back(app, given)
         return RedirectResponse(f"{back}{'&' if '?' in back else '?'}{urlencode(answer)}", 303)

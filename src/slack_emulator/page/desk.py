@@ -1,4 +1,4 @@
-"""What every request to the page needs: the workspace, who acts, and how to answer."""
+"""Context of a request to the page: the workspace, the acting user, and the response."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class Desk:
     workspace: Workspace
     advice: str = ""
-    """One line for a newcomer, on the page that has no channel open."""
+    """Hint for a new user, on the page that has no channel open."""
     env: Environment = field(default_factory=environment)
     notices: Notices = field(default_factory=Notices)
 
     def acting(self, request: Request) -> str:
-        """The person acted as: the cookie's, else the first active one; "" in an empty workspace."""
+        """Return the acting user: the cookie's, else the first active one; "" in an empty workspace."""
         people = [p for p in self.workspace.people() if not p.is_bot and not p.deleted]
         wanted = request.cookies.get(COOKIE, "")
         return wanted if any(p.id == wanted for p in people) else people[0].id if people else ""
@@ -44,7 +44,7 @@ class Desk:
     def answer(
         self, request: Request, place: Place, template: str, status: int = 200, **context: object
     ) -> Response:
-        """The whole page; to a page that is already open, the regions that changed since it was drawn."""
+        """Return the whole page, or for an htmx request only the regions that changed in the meantime."""
         drawing = self.drawing(request, place)
         headers = {"cache-control": "no-store", "vary": "HX-Request, Cookie"}
         if request.headers.get("hx-request"):
@@ -67,7 +67,7 @@ class Desk:
         )
 
     def done(self, request: Request, outcome: Outcome, goto: str = "") -> Response:
-        """After a change: 204 or 422 with the reason among the person's notices; `goto` opens a page."""
+        """Answer a change with 204, or with 422 and a notice for the user; `goto` opens another page."""
         if not outcome.ok:
             self.notices.tell(self.acting(request), outcome)
             return Response(status_code=422)

@@ -1,4 +1,4 @@
-"""What people, channels and apps are called, and which of them a select lists, for one person who looks."""
+"""Labels of users, channels and apps, and the choices of selects, for one viewer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SIGNS = {"public": "#", "private": "🔒", "mpim": "👥", "im": "@"}
 
 @dataclass(frozen=True)
 class Author:
-    """Whose name and picture stand beside a message."""
+    """The author of a message: name, icon and badges."""
 
     id: str
     name: str
@@ -77,7 +77,7 @@ class Directory:
         )
 
     def author_of(self, message: Message) -> Author:
-        """An app's message is under the name it chose, else under its own."""
+        """Return a message's author, for an app with the name and icon that it chose for this message."""
         icon = glyph(message.icon_emoji) if message.icon_emoji else ""
         person = self._people.get(message.user or "")
         app = self._apps.get(message.bot_id or "")
@@ -90,16 +90,19 @@ class Directory:
         note = author.note if author.note in ("guest", "deactivated") else ""
         return Author(author.id, author.name, note=note)
 
-    # what selects list
+    # choices of selects
 
     def people_choices(self) -> list[Choice]:
-        """Slack, users_select: the active members of the workspace, apps after people."""
+        """Return the choices of a users_select (Slack, users_select: active members), apps last."""
         active = [person for person in self._people.values() if not person.deleted]
         active.sort(key=lambda p: (p.is_bot, p.real_name.casefold()))
         return [(p.id, self.author(p).name, "app" if p.is_bot else p.title) for p in active]
 
     def conversation_choices(self, filter: Mapping[str, Any]) -> list[Choice]:
-        """Slack, conversations_select: theirs and the public ones; `filter.include` names the kinds."""
+        """Return the choices of a conversations_select (Slack, conversations_select).
+
+        They are the viewer's conversations and all public channels; `filter.include` limits the kinds.
+        """
         wanted = filter.get("include") or list(_SIGNS)
         without_apps = bool(filter.get("exclude_bot_users"))
         return [
@@ -114,12 +117,12 @@ class Directory:
         )
 
     def channel_choices(self) -> list[Choice]:
-        """Slack, channels_select: public channels only."""
+        """Return the choices of a channels_select (Slack, channels_select: public channels only)."""
         return self.conversation_choices({"include": ["public"]})
 
 
 def seen_channel(workspace: Workspace, viewer: str, channel_id: str) -> Channel | None:
-    """The channel if this person may see it."""
+    """Return the channel. Returns None if it does not exist or the viewer may not see it."""
     try:
         return workspace.channel(channel_id) if workspace.can_see(viewer, channel_id) else None
     except Refused:

@@ -1,4 +1,4 @@
-"""A canvas or a file by itself: what Markdown says is drawn, everything else is shown as it is."""
+"""Pages of canvases and files: Markdown as HTML, all else as text."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _BOX = '<li class="check"><span role="img" aria-label="{}">{}</span> '
 
 
 def drawn(markdown: str) -> Markup:
-    """Markdown as HTML, in which no HTML of the text's own is left; a list of `[ ]` has boxes."""
+    """Return Markdown as HTML, with checkboxes for `[ ]` items; HTML in the text itself is escaped."""
     html = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
 
     def boxed(found: re.Match[str]) -> str:
         done = found[1] != " "
         return _BOX.format("done" if done else "not done", "☑" if done else "☐")
 
-    return Markup(_CHECK.sub(boxed, html))  # the reader of Markdown escaped it
+    return Markup(_CHECK.sub(boxed, html))  # MarkdownIt has escaped it
 
 
 class Documents:
@@ -38,7 +38,7 @@ class Documents:
         return self._shown(request, canvas=False)
 
     async def download(self, request: Request) -> Response:
-        """The file itself, never for the browser to run."""
+        """Send the file's content as a download, which the browser never runs."""
         file = self._found(request)
         if file is None:
             return self._desk.missing(request)

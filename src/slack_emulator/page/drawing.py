@@ -1,4 +1,4 @@
-"""Draws the regions of the page for one person at one place."""
+"""HTML of the page's regions (sidebar, messages, thread, modal, notices), for one viewer at one location."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from slack_emulator.text import parse_mrkdwn, plain_of
 from slack_emulator.workspace import Workspace
 
 SHOWN = 80
-"""Messages drawn in a channel at first: the newest ones."""
+"""Number of newest messages that a channel shows at first."""
 _WITHOUT_FOCUS = frozenset({"button", "overflow", "image"})
 
 
@@ -30,7 +30,7 @@ Aside = Literal["", "thread", "details"]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a person is on the page."""
+    """Location of the viewer on the page."""
 
     kind: Literal["channel", "home", "steps", "other"]
     channel: Channel | None = None
@@ -52,10 +52,10 @@ class Drawing:
         self._notices = notices
         self.menu = Menu(self.shortcuts("message"))
 
-    # whole
+    # the whole page
 
     def regions(self) -> dict[str, Markup]:
-        """Every region of the place by its element's id, each with a mark that tells it from older ones."""
+        """Return the HTML of every region, by element id, each with a digest that identifies its content."""
         return {name: _marked(name, draw()) for name, draw in self._drawers().items()}
 
     def _drawers(self) -> dict[str, Callable[[], str]]:
@@ -195,7 +195,7 @@ class Drawing:
         )
 
     def message_menu(self, message: Message) -> str:
-        """What may be done with this message, drawn when its menu is opened."""
+        """Return the HTML of a message's menu, which the page loads when the user opens it."""
         card = self._cards().card(message, threads=False)
         return self._draw("message_menu.html", m=card, menu=self.menu)
 
@@ -211,7 +211,19 @@ class Drawing:
         thread = self.workspace.replies(self._here().id, ts, self.viewer)
         parent = cards.card(thread[0], threads=False) if thread and thread[0].ts == ts else None
         replies = cards.listed(thread[1:], threads=False) if parent is not None else []
-        return self._draw("region_thread.html", parent=parent, messages=replies, menu=self.menu)
+        here, assistants = self._here(), self.workspace.assistant_threads
+        beside = assistants.find(here.id, ts)
+        return self._draw(
+            "region_thread.html",
+            parent=parent,
+            messages=replies,
+            menu=self.menu,
+            say=f"/client/{here.id}/say",
+            thread_ts=ts,
+            status=assistants.status_line(here.id, ts),
+            prompts=beside.prompts if beside is not None else [],
+            prompts_title=beside.prompts_title if beside is not None else "",
+        )
 
     def _details(self) -> str:
         channel, cards = self._here(), self._cards("p-")
@@ -266,7 +278,7 @@ class Drawing:
 
 
 def _focused(view: View) -> str:
-    """The element with `focus_on_load`, else the first that takes input."""
+    """Return the field name of the element with `focus_on_load`, else of the first that takes input."""
     elements = list(elements_of(view.payload["blocks"]))
     takers = [pair for pair in elements if pair[1].get("type") not in _WITHOUT_FOCUS]
     wanted = [pair for pair in elements if pair[1].get("focus_on_load")] + takers
@@ -275,11 +287,11 @@ def _focused(view: View) -> str:
 
 def _marked(name: str, html: str) -> Markup:
     mark = f'<i hidden data-region="{name}" data-digest="{digest(html)}"></i>'
-    return Markup(mark + html)  # the templates escaped it
+    return Markup(mark + html)  # the templates have escaped it
 
 
 def changed_regions(regions: dict[str, Markup], have: dict[str, str]) -> str:
-    """Those that differ from what the browser has, each told where it goes."""
+    """Return the htmx partials of the regions whose digest differs from the browser's."""
     return "".join(
         f'<hx-partial hx-target="#{name}" hx-swap="innerMorph">{html}</hx-partial>'
         for name, html in regions.items()

@@ -1,4 +1,4 @@
-"""Emoji by the names Slack gives them; a name not listed stays `:name:`, as it was written."""
+"""Emoji by Slack's names; a name that is not listed is shown as `:name:`."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ GLYPHS: dict[str, str] = {
 }
 _SKIN = {f"skin-tone-{tone}": chr(0x1F3FB + tone - 2) for tone in range(2, 7)}
 QUICK = ("eyes", "+1", "white_check_mark", "tada")
-"""The reactions one press away."""
+"""Reactions that a message shows as buttons."""
 MORE = (
     "pushpin",
     "heart",
@@ -79,7 +79,7 @@ MORE = (
 
 
 def glyph(name: str) -> str:
-    """The emoji itself, or `:name:` where it is not known; a skin tone may follow, as `::skin-tone-3`."""
+    """Return the emoji, or `:name:` for an unknown one; the name may end in a skin tone (`::skin-tone-3`)."""
     name, _, tone = name.strip(":").partition("::")
     found = GLYPHS.get(name)
     return f":{name}:" if found is None else found + _SKIN.get(tone, "")

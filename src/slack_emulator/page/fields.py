@@ -1,4 +1,4 @@
-"""Where an interactive element stands: its ids, its label, what it holds, what is wrong with it."""
+"""View model of an interactive element: its HTML ids, label, value, choices and error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 Choice = tuple[str, str, str]
 """Value, label, description."""
 Choices = list[tuple[str, list[Choice]]]
-"""Groups of choices; the title of the only group may be empty."""
+"""Groups of choices; the title of a single group may be empty."""
 
 _LABELLED_BY_FOR = frozenset(
     {
@@ -44,12 +44,12 @@ _NAMES = {
     "timepicker": "Time",
     "datetimepicker": "Date and time",
 }
-# Slack, dispatch_action_config: enter is the default; the page's script turns keys into these events.
+# Slack, dispatch_action_config: enter is the default. The page's script turns keys into these htmx events.
 _DISPATCHED = {"on_enter_pressed": "entered", "on_character_entered": "input delay:300ms"}
 
 
 class Rooms(Protocol):
-    """The people and conversations that a select may list, for the person who looks."""
+    """Source of the users and conversations that a select lists for the viewer."""
 
     tz: ZoneInfo
 
@@ -71,7 +71,7 @@ class Field:
     error: str
     autofocus: bool
     dispatches: str
-    """The events that send the value to the app at once; "" when it waits for the form's submission."""
+    """The htmx events that send the value to the app at once; "" if only a submission sends it."""
 
     @property
     def action_id(self) -> str:
@@ -132,7 +132,7 @@ def _choice(option: Json) -> Choice:
 
 @dataclass(frozen=True)
 class Surface:
-    """One modal, Home tab or message: `prefix` makes its ids unique on the page."""
+    """A modal, Home tab or message that holds elements; `prefix` keeps their HTML ids unique on the page."""
 
     prefix: str
     press_url: str
@@ -162,7 +162,7 @@ class Surface:
 
 
 def _dispatches(block: Json, element: Json, is_input: bool) -> str:
-    """Slack, input block: only with `dispatch_action` does an input send block_actions by itself."""
+    """Return the events that send the value at once (Slack, input block: only with `dispatch_action`)."""
     if is_input and not block.get("dispatch_action"):
         return ""
     if element.get("type") not in _TYPED:

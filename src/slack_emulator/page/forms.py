@@ -1,4 +1,4 @@
-"""Between an HTML form and Slack's state values: one field for each interactive element that has a value."""
+"""Conversion of submitted HTML forms to Slack's state values, one form field for each element."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Values = dict[str, dict[str, Json]]
 
 
 class Form(Protocol):
-    """What a browser sent: a field may come several times."""
+    """Submitted form; a field may occur several times."""
 
     def get(self, name: str) -> object: ...
 
@@ -33,7 +33,7 @@ def _chosen_options(element: Json, form: Form, name: str) -> list[Json]:
 
 
 def _offered_options(_element: Json, form: Form, name: str) -> list[Json]:
-    """Options an app suggested come back whole, as JSON: only the app knows them all."""
+    """Return options of an external select, which the form sends as JSON because only the app knows them."""
     chosen: list[Json] = []
     for raw in form.getlist(name):
         try:
@@ -112,7 +112,7 @@ _READERS: Mapping[str, Callable[[Json, Form, str, ZoneInfo], Json]] = {
 
 
 def value_in(element: Json, block_id: str, form: Form, tz: ZoneInfo) -> Json | None:
-    """The element's state value (Slack, view state), or None for a button or an overflow, which have none."""
+    """Return the element's state value (Slack, view state). Returns None for a button or an overflow menu."""
     kind = str(element.get("type"))
     read = _READERS.get(kind)
     if read is None:
@@ -121,7 +121,7 @@ def value_in(element: Json, block_id: str, form: Form, tz: ZoneInfo) -> Json | N
 
 
 def values_in(blocks: list[Json], form: Form, tz: ZoneInfo) -> Values:
-    """What the whole form holds, as Slack's `state.values`: fields of blocks that are gone are left out."""
+    """Return the form's values as Slack's `state.values`, without fields of blocks that are gone."""
     values: Values = {}
     for block, element in elements_of(blocks):
         block_id = str(block["block_id"])
@@ -149,7 +149,7 @@ _INITIAL = {
 
 
 def held(element: Json, state: Json | None) -> list[Any]:
-    """What the element shows, as a list: what the person left in it, else what the app started it with."""
+    """Return the element's current value as a list: from its state, or its initial value if it has none."""
     for key, initial in _INITIAL.items():
         value = state.get(key) if state is not None else element.get(initial)
         if value is not None and value != "":

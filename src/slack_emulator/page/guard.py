@@ -1,4 +1,4 @@
-"""Guards the page: for one person's browser on this machine, from the page itself, under a strict policy."""
+"""Protection of the page: only on loopback, only with the token, only from itself, under a strict CSP."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-# `same-origin` and not `no-referrer`: under the latter a browser sends "Origin: null" with a form.
+# Not `no-referrer`: with it, a browser sends "Origin: null" with a form.
 _HEADERS = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
@@ -32,13 +32,13 @@ _HEADERS = {
     "cross-origin-resource-policy": "same-origin",
 }
 FORM_GOES_TO = "x-form-goes-to"
-"""With this header a page says where its form ends up: a browser holds redirects to the policy too."""
+"""Header by which a page names the origin that its form redirects to: the CSP must allow that one, too."""
 
 _SAFE = frozenset({"GET", "HEAD"})
 
 
 def host_of(authority: str) -> str:
-    """The name in a Host header, lower case, without port and brackets; "" when it is none."""
+    """Return the host name of a Host header, lower case, without port; "" if the header is malformed."""
     try:
         return urlsplit(f"//{authority}").hostname or ""
     except ValueError:
@@ -46,7 +46,10 @@ def host_of(authority: str) -> str:
 
 
 def refusal(method: str, headers: Headers) -> str:
-    """Why this request is refused, or "": an unknown host name, or a change asked for by another site."""
+    """Return the reason to refuse a request, or "".
+
+    Refuses host names other than loopback, and changes that a page of another origin sends.
+    """
     host = headers.get("host", "")
     if host_of(host) not in LOOPBACK:
         return "This workspace answers on this machine only: open it as localhost."
@@ -56,7 +59,7 @@ def refusal(method: str, headers: Headers) -> str:
 
 
 class Guard:
-    """Wraps one route: refuses with 403, and gives every answer the page's security headers."""
+    """ASGI middleware that refuses requests with 403 and adds security headers to every response."""
 
     def __init__(self, app: ASGIApp, authentication: Authentication) -> None:
         self.app = TokenRequired(app, authentication)

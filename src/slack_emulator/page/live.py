@@ -1,4 +1,4 @@
-"""Tells an open page that something it may show has changed."""
+"""Server-sent events that tell an open page of changes it may show."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from slack_emulator.page.desk import Desk
 
 
 class Live:
-    """Server-sent events without content: the page then asks for the regions that differ."""
+    """Sends events without content: the page then asks for the regions that differ."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk

@@ -1,4 +1,4 @@
-"""Times as a person reads them, in their own zone."""
+"""Dates and times in the viewer's own time zone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TOKEN = re.compile(r"\{(\w+)\}")
 
 
 def zone(name: str) -> ZoneInfo:
-    """The zone of that name, or UTC where the machine does not know it."""
+    """Return the time zone of that name, or UTC if the machine does not know it."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
@@ -27,7 +27,7 @@ def clock_time(moment: datetime) -> str:
 
 
 def day_words(moment: datetime, now: datetime) -> str:
-    """Today, yesterday, or the date; the year only where it is another one."""
+    """Return "Today", "Yesterday" or the date, with the year if it is not the current one."""
     days = (now.date() - moment.date()) // timedelta(days=1)
     if days in (0, 1):
         return ("Today", "Yesterday")[days]
@@ -65,7 +65,7 @@ def _long(moment: datetime) -> str:
     return f"{moment:%A}, {_date(moment)}"
 
 
-# Slack, formatting text: date tokens. Slack's 12 or 24 hours follow the reader's own setting; here 24.
+# Slack, formatting text: date tokens. Slack shows 12 or 24 hours by the user's setting; here always 24.
 _TOKENS: Mapping[str, Callable[[datetime], str]] = {
     "date_num": lambda m: f"{m:%Y-%m-%d}",
     "date_slash": lambda m: f"{m:%d/%m/%Y}",
@@ -82,5 +82,5 @@ _TOKENS: Mapping[str, Callable[[datetime], str]] = {
 
 
 def date_words(moment: datetime, form: str) -> str:
-    """The token string of Slack's `<!date^…>` filled in; unknown tokens stay as they are."""
+    """Fill in the token string of Slack's `<!date^…>`; unknown tokens stay as they are."""
     return _TOKEN.sub(lambda t: _TOKENS[t[1]](moment) if t[1] in _TOKENS else t[0], form)

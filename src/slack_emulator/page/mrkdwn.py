@@ -1,4 +1,4 @@
-"""Draws mrkdwn and rich text as HTML, as Slack's client shows them to one person."""
+"""HTML of mrkdwn and rich text, as Slack's client shows them to one viewer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LINKABLE = frozenset({"http", "https", "mailto", "tel"})
 
 
 class Names(Protocol):
-    """What ids are called, for the person who looks."""
+    """Labels of ids, for one viewer."""
 
     viewer: str
     tz: ZoneInfo
@@ -29,13 +29,13 @@ class Names(Protocol):
     def person_label(self, person_id: str) -> str: ...
 
     def find_channel_label(self, channel_id: str) -> str | None:
-        """None when the person who looks may not see that channel."""
+        """Return the label. Returns None if the viewer may not see that channel."""
 
     def group_handle(self, group_id: str) -> str: ...
 
 
 def safe_link(url: object) -> str:
-    """The URL if a person may be sent there (http, https, mail, telephone), else "#"."""
+    """Return the URL if its scheme is safe to follow (http, https, mailto, tel), else "#"."""
     text = str(url or "")
     try:
         scheme = urlsplit(text).scheme.lower()
@@ -45,7 +45,7 @@ def safe_link(url: object) -> str:
 
 
 def with_emoji(text: str) -> Markup:
-    """Plain text, escaped, in which `:names:` of known emoji are shown as emoji."""
+    """Return plain text escaped, with the `:names:` of known emoji replaced by the emoji."""
     return escape(_EMOJI.sub(lambda m: glyph(m[1]), text))
 
 
@@ -98,7 +98,7 @@ def _broadcast_html(target: str) -> Markup:
 
 
 def date_html(ts: int, form: str, fallback: str, url: str, names: Names) -> Markup:
-    """A date in the reader's own zone (Slack, date formatting); the fallback is its tooltip."""
+    """Return a date in the viewer's time zone, with the fallback as its tooltip (Slack, date formatting)."""
     try:
         moment = datetime.fromtimestamp(ts, names.tz)
     except (OverflowError, ValueError, OSError):
@@ -133,7 +133,7 @@ _SPANS: Mapping[str, Callable[[Span, Names], Markup]] = {
 
 
 def rich_html(part: Json, names: Names) -> Markup:
-    """One element inside a rich_text section, list item, quote or preformatted block."""
+    """Return the HTML of one inline element of rich text, with its styles."""
     draw = _RICH.get(str(part.get("type")))
     drawn = draw(part, names) if draw is not None else Markup("")
     style = part.get("style")

@@ -1,4 +1,4 @@
-"""What went wrong for a person, kept by the page until it is dismissed or put right."""
+"""Notices of failed actions, kept for each user until dismissed or until a later attempt succeeds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from slack_emulator.model import Outcome
 
 KEPT = 3
-"""How many a person sees at once; the oldest goes first."""
+"""Notices that a user sees at once; the oldest is dropped first."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Notice:
 
 @dataclass
 class FormTrouble:
-    """What is wrong with one open view: a sentence for the whole, and one for each field by block_id."""
+    """The errors of one open view: a sentence for the whole form, and one for each field, by block_id."""
 
     sentence: str = ""
     errors: Mapping[str, str] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Notices:
         self._notices.pop(person, None)
 
     def blame(self, view_id: str, outcome: Outcome) -> None:
-        """Remember how a submission or a press in a view ended; a good end clears it."""
+        """Keep the errors of a submission or an action in a view; a success clears them."""
         if outcome.ok:
             self._troubles.pop(view_id, None)
         else:

@@ -1,4 +1,4 @@
-"""The pages a person may be on, each with its own address."""
+"""GET requests of the page: channels, threads, Home tabs, lists, permalinks."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Pages:
         self._workspace = desk.workspace
 
     async def front(self, request: Request) -> Response:
-        """The channel a newcomer should see first: the general one."""
+        """Redirect to the general channel, the first that a new user should see."""
         rooms = [c for c in self._workspace.channels_for(self._desk.acting(request)) if not c.is_direct]
         general = [c for c in rooms if c.is_general] or rooms
         return see_other(f"/client/{general[0].id}" if general else "/client")
 
     async def index(self, request: Request) -> Response:
-        """The sidebar alone, which is a small screen's first page."""
+        """Show the sidebar alone, the first page on a small screen."""
         return self._desk.answer(
             request,
             ELSEWHERE,
@@ -109,6 +109,7 @@ class Pages:
             app_id=app.app_id,
             app_name=app.name,
             home_tab=manifest.home_tab,
+            assistant=manifest.assistant_view,
             direct=direct.id if direct is not None else "",
             about=manifest.long_description or manifest.description,
         )
@@ -148,7 +149,7 @@ class Pages:
         )
 
     async def permalink(self, request: Request) -> Response:
-        """Slack's own form of a link to a message: /archives/<channel>/p<ts without its dot>."""
+        """Redirect from Slack's form of a permalink, /archives/<channel>/p<ts without its dot>."""
         channel, digits = request.path_params["channel"], str(request.path_params["stamp"])
         ts = f"{digits[:-6]}.{digits[-6:]}"
         root = request.query_params.get("thread_ts", "")

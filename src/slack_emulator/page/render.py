@@ -1,4 +1,4 @@
-"""The templates, and the filters that turn Slack's text objects into HTML."""
+"""Jinja environment, with filters that turn Slack's text objects into HTML."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _names(context: Context) -> Names:
 
 
 def _plain(text: object) -> Markup:
-    """A plain_text object, or a string, with its emoji; Slack shows emoji unless `emoji` is false."""
+    """Return a plain_text object or a string with its emoji (Slack: unless `emoji` is false)."""
     if isinstance(text, Mapping):
         shown = str(text.get("text", ""))
         return Markup.escape(shown) if text.get("emoji") is False else with_emoji(shown)
@@ -36,7 +36,7 @@ def _plain(text: object) -> Markup:
 
 @pass_context
 def _text(context: Context, text: Mapping[str, Any]) -> Markup:
-    """A text object of either kind."""
+    """Return a text object, plain_text or mrkdwn, as HTML."""
     if text.get("type") == "mrkdwn":
         return mrkdwn_html(str(text.get("text", "")), _names(context))
     return _plain(text)
@@ -58,12 +58,12 @@ def _initials(name: str) -> str:
 
 
 def _hue(key: str) -> int:
-    """A colour for a person, an app or a name: always the same one."""
+    """Return the colour number of a user, an app or a name, always the same for the same key."""
     return hashlib.sha256(key.encode()).digest()[0] % HUES
 
 
 def _colour(value: object) -> str:
-    """An attachment's colour: good, warning, danger, or hexadecimal with or without #."""
+    """Return an attachment's colour as CSS: good, warning, danger, or hexadecimal with or without #."""
     text = str(value or "")
     if text in _COLOURS:
         return _COLOURS[text]
@@ -107,5 +107,5 @@ def environment() -> Environment:
 
 
 def digest(html: str) -> str:
-    """What tells one drawing of a region from another."""
+    """Return a short hash that identifies the content of a region."""
     return hashlib.sha256(html.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The addresses of the page."""
+"""Routes of the page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from slack_emulator.workspace import Workspace
 
 
 def routes(workspace: Workspace, authentication: Authentication, *, advice: str = "") -> list[BaseRoute]:
-    """Every route of the page; `advice` is one line for a newcomer."""
+    """Return every route of the page; `advice` is a hint for a new user."""
     desk = Desk(workspace, advice)
     guarded = [Middleware(Guard, authentication)]
     shown = [Route(p, e, methods=["GET"], middleware=guarded) for p, e in _shown(desk).items()]
@@ -65,6 +65,7 @@ def _done(desk: Desk) -> Mapping[str, Endpoint]:
         "/people/{person}/message": acts.message_person,
         "/notices/{notice:int}/dismiss": acts.dismiss_notice,
         "/shortcut": app_acts.global_shortcut,
+        "/home/{app}/chat": app_acts.open_assistant,
         "/workflows/{app}/{step}": Workflows(desk).run,
         "/weather/limits": weather.limit,
         "/weather/faults": weather.plan,

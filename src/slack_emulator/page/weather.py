@@ -1,4 +1,4 @@
-"""Slack on a bad day, made by hand: limits, lost answers, connections that go, and time that passes."""
+"""The fault panel: rate limits, failing calls, lost connections and a clock that a user can advance."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FAULTS = {
 
 
 class Weather:
-    """The page where it is made, and what its buttons do."""
+    """Handlers of the fault panel and its buttons."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -46,14 +46,14 @@ class Weather:
         )
 
     async def limit(self, request: Request) -> Response:
-        """Slack's own rate limits, on or off."""
+        """Switch Slack's own rate limits on or off."""
         rates = self._workspace.rates
         rates.on = not rates.on
         rates.forget()
         return see_other("/weather")
 
     async def plan(self, request: Request) -> Response:
-        """The next calls of a method meet a fault."""
+        """Plan a fault for the next calls of a method."""
         form = await request.form()
         method, kind = str(form.get("method", "")), str(form.get("fault", ""))
         times = _number(str(form.get("times", "1")), MOST_FAULTS)
@@ -62,12 +62,12 @@ class Weather:
         return see_other("/weather")
 
     async def clear(self, request: Request) -> Response:
-        """All is well again."""
+        """Remove all planned faults."""
         self._workspace.faults.clear()
         return see_other("/weather")
 
     async def connections(self, request: Request) -> Response:
-        """Every app's connections are refreshed with a warning, or dropped without a word."""
+        """Refresh every app's Socket Mode connections with a warning, or drop them without one."""
         dropped = (await request.form()).get("how") == "drop"
         for app in self._workspace.apps():
             if dropped:
@@ -77,7 +77,7 @@ class Weather:
         return see_other("/weather")
 
     async def turn(self, request: Request) -> Response:
-        """Time passes in the workspace: triggers and response addresses run out, retries become due."""
+        """Advance the workspace's clock: triggers and response URLs expire, retries become due."""
         minutes = _number(str((await request.form()).get("minutes", "")), MOST_MINUTES)
         if isinstance(self._workspace.clock, TurnableClock):
             self._workspace.clock.turn(minutes * 60)

@@ -1,4 +1,4 @@
-"""Workflow Builder, as far as apps' steps need it: run one with inputs, and see what it gave."""
+"""A minimal Workflow Builder: a user runs an app's step with inputs and sees its outputs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STEPS = Place("steps")
 
 
 class Workflows:
-    """The page of all steps, and the button that runs one."""
+    """Handlers of the page of steps and its run button."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -38,7 +38,7 @@ class Workflows:
         )
 
     async def run(self, request: Request) -> Response:
-        """Run a step once, as a workflow would that somebody has just started."""
+        """Run a step once, as Slack does for a workflow that a user has just started."""
         person, form = self._desk.acting(request), await request.form()
         self._desk.notices.clear(person)
         try:

@@ -1,1 +1,1 @@
-"""How text is written, read and turned from one of Slack's forms into another."""
+"""Conversions between typed text, mrkdwn, rich text and plain text."""

@@ -1,4 +1,4 @@
-"""What the composer makes of what a person types, and the text Slack puts beside it."""
+"""Conversion of typed text and mrkdwn to rich_text blocks, and of these to a message's `text`."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -13,16 +13,22 @@ _NAME = re.compile(r"(?<![\w@#])[@#][^\W_][\w.-]*[\w]|(?<![\w@#])[@#][^\W_]")
 _FENCE = re.compile(r"(```.+?```)", re.DOTALL)
 _STYLED: dict[str, str] = {"bold": "bold", "italic": "italic", "strike": "strike"}
 _MENTIONS = {"U": "user", "W": "user", "S": "usergroup", "C": "channel", "G": "channel", "D": "channel"}
+_POINTING = {
+    "person": ("user", "user_id"),
+    "group": ("usergroup", "usergroup_id"),
+    "channel": ("channel", "channel_id"),
+    "broadcast": ("broadcast", "range"),
+}
 _BROADCASTS = ("here", "channel", "everyone")
 _MARKS = (("strike", "~"), ("italic", "_"), ("bold", "*"))
 
 
 def rich_text_of(text: str, names: Mapping[str, str] | None = None) -> list[dict[str, object]]:
-    """The blocks of a human's message: one rich_text block, none for a blank text.
+    """Return the blocks of a user's message: one rich_text block, none for a blank text.
 
-    `names` says what the composer's suggestions would have turned `@ana`, `@oncall` or `#general`
-    into: the typed token to an id. `@here`, `@channel` and `@everyone` are always live. Angle
-    brackets that a person types are only characters.
+    `names` maps each typed name (`@ana`, `@oncall`, `#general`) to the id that the composer's suggestions
+    would put in its place. `@here`, `@channel` and `@everyone` always become mentions. Angle brackets that a
+    user types stay plain characters.
     """
     if not text.strip():
         return []
@@ -33,6 +39,46 @@ def rich_text_of(text: str, names: Mapping[str, str] | None = None) -> list[dict
         else:
             parts += _parts(chunk.strip("\n"), names or {})
     return [{"type": "rich_text", "elements": parts}] if parts else []
+
+
+def rich_text_of_mrkdwn(text: str) -> list[dict[str, object]]:
+    """Return the blocks that Slack makes of an app's text: one rich_text block, none for a blank text."""
+    if not text.strip():
+        return []
+    parts: list[Element] = []
+    section: list[Element] = []
+    for span in parse_mrkdwn(text):
+        if span.kind not in ("pre", "quote"):
+            section += _of_mrkdwn(span, ())
+            continue
+        if section:
+            parts.append({"type": "rich_text_section", "elements": _joined(section)})
+            section = []
+        if span.kind == "pre":
+            parts.append(_preformatted(span.text))
+        else:
+            quoted = [element for child in span.children for element in _of_mrkdwn(child, ())]
+            parts.append({"type": "rich_text_quote", "elements": _joined(quoted)})
+    if section:
+        parts.append({"type": "rich_text_section", "elements": _joined(section)})
+    return [{"type": "rich_text", "elements": parts}]
+
+
+def _of_mrkdwn(span: Span, styles: tuple[str, ...]) -> list[Element]:
+    if span.kind in _STYLED:
+        inner = (*styles, _STYLED[span.kind])
+        return [element for child in span.children for element in _of_mrkdwn(child, inner)]
+    if span.kind in _POINTING:
+        kind, field = _POINTING[span.kind]
+        return [_styled({"type": kind, field: span.target}, styles)]
+    if span.kind == "link" and span.text != span.target:
+        return [_styled({"type": "link", "url": span.target, "text": span.text}, styles)]
+    if span.kind == "date":
+        date: Element = {"type": "date", "timestamp": span.ts, "format": span.form, "fallback": span.text}
+        return [_styled(date | ({"url": span.target} if span.target else {}), styles)]
+    if span.kind == "text":
+        return [_styled({"type": "text", "text": span.text}, styles)]
+    return _of_span(span, {}, styles)
 
 
 def _preformatted(words: str) -> Element:
@@ -73,7 +119,7 @@ def _line_kind(line: str) -> tuple[str, int]:
 
 
 def _elements(text: str, names: Mapping[str, str]) -> list[Element]:
-    # A space in front keeps a line that begins with `>` from being read as a quote again.
+    # A space in front keeps the parser from reading a line that begins with `>` as a quote again.
     spans = parse_mrkdwn(" " + escape(text).replace("\n", "\n "))
     elements = [element for span in spans for element in _of_span(span, names, ())]
     return _joined(_unindented(elements))
@@ -149,7 +195,7 @@ def _styled(element: Element, styles: tuple[str, ...]) -> Element:
 
 
 def flatten(blocks: Iterable[Mapping[str, object]]) -> str:
-    """The `text` that Slack puts beside rich_text blocks: escaped mrkdwn with live mentions."""
+    """Return the `text` that Slack puts beside rich_text blocks: escaped mrkdwn with its mentions."""
     parts = [_flat_part(part) for block in blocks for part in _list(block.get("elements"))]
     return "\n".join(part.strip("\n") for part in parts)
 

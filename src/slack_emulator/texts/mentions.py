@@ -1,4 +1,4 @@
-"""Finds live mentions, so that a text a person wrote can be shown to make none."""
+"""Search for mentions that notify users, so that tests can assert that an app's message has none."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,10 @@ _RICH = {"broadcast": "range", "usergroup": "usergroup_id", "user": "user_id"}
 
 @dataclass(frozen=True)
 class Mention:
-    """A live mention: of `here`, `channel`, `everyone`, or of an id; `at` points at it in a payload."""
+    """A mention that notifies users, in a payload.
+
+    `target` is `here`, `channel`, `everyone` or an id; `at` is the mention's JSON pointer.
+    """
 
     kind: Literal["broadcast", "group", "person"]
     target: str
@@ -24,9 +27,10 @@ class Mention:
 
 
 def broadcasts(payload: object, at: str = "") -> list[Mention]:
-    """Every live mention in a mrkdwn text, or in blocks or a whole message, wherever it stands.
+    """Return all mentions that notify users in a mrkdwn text, in blocks or in a whole message.
 
-    Also inside code, where Slack still counts some; never in plain_text objects, which are inert.
+    Includes mentions inside code, because Slack notifies for some of them. Excludes plain_text objects: Slack
+    never reads a mention in them.
     """
     if isinstance(payload, str):
         return list(_in_text(payload, at))
@@ -66,7 +70,7 @@ def _is_rich_words(item: Mapping[str, object]) -> bool:
 
 def _of_field(item: Mapping[str, object], name: str, at: str) -> list[Mention]:
     text = item.get(name)
-    # A button's or an option's `value` is the app's own word and is never shown.
+    # A button's or an option's `value` is for the app alone: Slack never shows it.
     if not isinstance(text, str) or (name == "value" and "title" not in item):
         return []
     return list(_in_text(text, f"{at}/{name}"))

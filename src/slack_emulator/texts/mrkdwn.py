@@ -1,4 +1,4 @@
-"""Reads mrkdwn as Slack's clients do: escapes, mentions, links, dates, emphasis, code, quotes."""
+"""Parser of mrkdwn as Slack's clients read it: escapes, mentions, links, dates, emphasis, code, quotes."""
 
 import re
 from collections.abc import Callable
@@ -28,10 +28,10 @@ Kind = Literal[
 class Span:
     """One piece of formatted text.
 
-    `text` is what is shown, unescaped: the words, a link's label, a mention's label if it has one,
-    a date's fallback. `target` is what it points to: a URL, an id, a broadcast's range, an emoji's
-    name. `children` are inside bold, italic, strike and quote. Dates have `ts` (seconds), `form`
-    (the token string) and perhaps a URL as `target`.
+    `text` is the unescaped text that is shown: the words, a link's label, a mention's label if it has one, a
+    date's fallback. `target` is a URL, an id, a broadcast's range or an emoji's name. `children` are the
+    spans inside bold, italic, strike and quote. A date has `ts` (seconds), `form` (its token string) and, if
+    it links, a URL as `target`.
     """
 
     kind: Kind
@@ -61,17 +61,17 @@ _SPECIAL = re.compile(r"[<`\n:h*_~]", re.IGNORECASE)
 
 
 def escape(text: str) -> str:
-    """The three characters that Slack has escapes for (Slack, formatting text)."""
+    """Escape the three characters that Slack has escapes for (Slack, formatting text)."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def unescape(text: str) -> str:
-    """The inverse of `escape`, once."""
+    """Undo `escape`, once."""
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def parse_mrkdwn(text: str) -> list[Span]:
-    """The spans of a mrkdwn text. Any text is valid; what is no markup is shown as it stands."""
+    """Return the spans of a mrkdwn text. Any text is valid: what is no markup is shown as it is."""
     spans: list[Span] = []
     last = 0
     for fence in _PRE.finditer(text):
@@ -84,7 +84,7 @@ def parse_mrkdwn(text: str) -> list[Span]:
 
 
 def plain_of(spans: list[Span] | tuple[Span, ...]) -> str:
-    """What a person reads, without markup; mentions as `@U…` where they carry no label."""
+    """Return the text that a user reads, without markup; a mention without a label as `@U…`."""
     shown = {"newline": "\n", "person": "@", "channel": "#", "group": "@", "broadcast": "@"}
     parts = []
     for span in spans:
@@ -98,7 +98,7 @@ def plain_of(spans: list[Span] | tuple[Span, ...]) -> str:
 
 
 def _shown(text: str) -> str:
-    """Text in which angle tokens stand for what they show, as inside preformatted text."""
+    """Replace each angle-bracket token by the text it is shown as, as Slack does inside preformatted text."""
     return _TOKEN.sub(
         lambda token: escape(plain_of([read])) if (read := _angled(token[1])) else token[0], text
     )
@@ -131,14 +131,14 @@ def _quote(lines: list[str] | None) -> list[Span]:
 
 
 class _Scanner:
-    """Walks once over a text and collects its spans."""
+    """Parser state for one pass over a text."""
 
     def __init__(self, text: str, closed: str) -> None:
         self.text = text
         self.closed = closed
         self.spans: list[Span] = []
         self.words: list[str] = []
-        # A marker without a closing partner has none for the rest of its line either.
+        # By marker, the end of a line that has no closing marker: the rest of that line has none either.
         self.unclosed: dict[str, int] = {}
 
     def read(self) -> list[Span]:
@@ -255,7 +255,7 @@ def _inline(text: str, closed: str = "") -> list[Span]:
 
 
 def _angled(inside: str) -> Span | None:
-    """What `<…>` means; None when it means nothing and is shown as it stands."""
+    """Return the span of the token `<…>`. Returns None if it is no token and is shown as typed."""
     target, _, label = inside.partition("|")
     label = unescape(label)
     if match := _PERSON.fullmatch(target):

@@ -1,4 +1,4 @@
-"""A Web API method: its arguments, who calls it, and what it answers."""
+"""Types of a Web API call: its arguments, the calling app, its result, and pagination."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from slack_emulator.workspace import Workspace
 
 
+NOT_IN_EMULATOR = "not_in_emulator"
+"""Error code of our own, for a method that Slack has and the emulator does not."""
+
+
 def _decoded(value: object) -> object:
-    """Structured arguments come as JSON text in a form or a query, as themselves in a JSON body."""
+    """Parse an argument that a form or a query sends as JSON text; a JSON body sends the value itself."""
     return json.loads(value) if isinstance(value, str) else value
 
 
@@ -28,11 +32,12 @@ def _listed(value: object) -> object:
 
 Blocks = Annotated[list[Any], BeforeValidator(_decoded)]
 Object = Annotated[dict[str, Any], BeforeValidator(_decoded)]
+Texts = Annotated[list[str], BeforeValidator(_decoded)]
 Names = Annotated[list[str], BeforeValidator(_listed)]
 
 
 class Arguments(BaseModel):
-    """Slack ignores arguments it does not know, `team_id` and `token` among them."""
+    """Base of all arguments. Ignores unknown ones, as Slack does; `team_id` and `token` are among these."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -62,7 +67,7 @@ Kinds = Callable[["Workspace", Any], list[str]]
 
 
 def kind_of_channel(workspace: Workspace, arguments: Any) -> list[str]:
-    """The kind of conversation that decides which scope is needed."""
+    """Return the kind of the conversation in `channel`, on which the needed scope depends."""
     channel = workspace.state.channels.get(getattr(arguments, "channel", "") or "")
     return [channel.kind] if channel is not None else []
 
@@ -75,7 +80,10 @@ class Method(Generic[A]):
 
 
 def page_of(items: list[Json], cursor: str | None, limit: int) -> tuple[list[Json], str]:
-    """A page and the cursor of the next, "" at the end; Slack, pagination: an opaque text."""
+    """Return one page and the cursor of the next, "" after the last page (Slack, pagination).
+
+    Raises Refused (`invalid_cursor`) if the cursor is not one of ours.
+    """
     place = (cursor or "next:0").removeprefix("next:")
     if not place.isdecimal():
         raise Refused("invalid_cursor")

@@ -1,4 +1,4 @@
-"""chat.*: messages that an app posts, changes and deletes."""
+"""chat.*: messages that an app posts, updates and deletes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from slack_emulator.typed_text import names_linked
 from slack_emulator.web_api.calls import Arguments, Blocks, Call, Method, Object
 
 UPDATE_LIMIT = 4000
-"""Slack, chat.update: `msg_too_long` over 4,000 characters."""
+"""Characters of text that chat.update takes (Slack, chat.update: `msg_too_long` over 4,000)."""
 
 
 class Content(Arguments):
@@ -23,15 +23,23 @@ class Content(Arguments):
     link_names: bool = False
 
 
-class PostMessage(Content):
-    channel: str
-    thread_ts: str | None = None
-    reply_broadcast: bool = False
+class Customized(Arguments):
     username: str | None = None
     icon_emoji: str | None = None
     icon_url: str | None = None
+
+
+class PostMessage(Content, Customized):
+    channel: str
+    thread_ts: str | None = None
+    reply_broadcast: bool = False
     unfurl_links: bool = False
     unfurl_media: bool = True
+
+
+class MeMessage(Arguments):
+    channel: str
+    text: str
 
 
 class PostEphemeral(Content):
@@ -55,7 +63,8 @@ class PermalinkOf(Arguments):
     message_ts: str
 
 
-def _content(call: Call, given: Content) -> Json:
+def content_of(call: Call, given: Content) -> Json:
+    """Validate the content of a message and return it; `markdown_text` becomes a markdown block."""
     fields = ("text", "blocks", "attachments", "metadata", "markdown_text")
     content: Json = {name: value for name in fields if (value := getattr(given, name))}
     require_message(content)
@@ -67,8 +76,8 @@ def _content(call: Call, given: Content) -> Json:
     return content
 
 
-def _destination(call: Call, channel: str) -> Channel:
-    """By id, by #name, or a person's id for the direct message with them."""
+def destination(call: Call, channel: str) -> Channel:
+    """Return the channel with this id or #name, or the direct message with the user of this id."""
     state = call.workspace.state
     if channel in state.people:
         return call.workspace.conversations.open_direct(call.bot, [channel])
@@ -84,35 +93,51 @@ def _destination(call: Call, channel: str) -> Channel:
 
 
 def post_message(call: Call, given: PostMessage) -> Json:
-    room = _destination(call, given.channel)
-    custom: Json = {k: v for k in ("username", "icon_emoji") if (v := getattr(given, k))}
-    if (custom or given.icon_url) and "chat:write.customize" not in call.app.manifest.bot_scopes:
-        raise Refused("missing_scope", needed="chat:write.customize", provided=provided(call))
-    draft = app_message(call.app, **_content(call, given), **custom)
+    room = destination(call, given.channel)
+    draft = app_message(call.app, **content_of(call, given), **customized(call, given))
     draft.thread_ts = given.thread_ts
     draft.broadcast = given.reply_broadcast and given.thread_ts is not None
     draft.subtype = "bot_message" if given.username else None
     message = call.workspace.messages.post(room, draft)
-    return {"channel": room.id, "ts": message.ts, "message": _shown(call, message)}
+    return {"channel": room.id, "ts": message.ts, "message": shown(call, message)}
+
+
+def customized(call: Call, given: Customized) -> Json:
+    """Return the name and icon that the app chose for one message (Slack: needs chat:write.customize)."""
+    custom: Json = {k: v for k in ("username", "icon_emoji") if (v := getattr(given, k))}
+    if (custom or given.icon_url) and "chat:write.customize" not in call.app.manifest.bot_scopes:
+        raise Refused("missing_scope", needed="chat:write.customize", provided=provided(call))
+    return custom
+
+
+def me_message(call: Call, given: MeMessage) -> Json:
+    """Post a text as `/me` does (Slack, chat.meMessage: text only)."""
+    room = destination(call, given.channel)
+    require_message({"text": given.text})
+    draft = app_message(call.app, text=given.text, subtype="me_message")
+    message = call.workspace.messages.post(room, draft)
+    return {"channel": room.id, "ts": message.ts}
 
 
 def post_ephemeral(call: Call, given: PostEphemeral) -> Json:
-    room = _destination(call, given.channel)
+    room = destination(call, given.channel)
     if given.user not in call.workspace.state.people or given.user not in room.members:
         raise Refused("user_not_in_channel")
     if given.metadata is not None:
         raise Refused("invalid_metadata_format", "[ERROR] ephemeral messages carry no event metadata")
-    draft = app_message(call.app, **_content(call, given))
+    draft = app_message(call.app, **content_of(call, given))
     draft.ephemeral_to, draft.thread_ts = given.user, given.thread_ts
     return {"message_ts": call.workspace.messages.post(room, draft).ts}
 
 
 def update(call: Call, given: Update) -> Json:
-    """Slack, chat.update: blocks, attachments and metadata that are not given stay as they are."""
+    """Update the app's own message (Slack, chat.update: omitted blocks, attachments and metadata stay)."""
     message = _own(call, given.channel, given.ts, "cant_update_message")
+    if call.workspace.streams.is_open(message):
+        raise Refused("streaming_state_conflict")
     if given.text is not None and len(given.text) > UPDATE_LIMIT:
         raise Refused("msg_too_long")
-    changes = _content(call, given)
+    changes = content_of(call, given)
     given_fields = given.model_fields_set & {"blocks", "attachments", "metadata"}
     emptied: dict[str, Any] = {"blocks": [], "attachments": [], "metadata": None}
     changes = {name: emptied[name] for name in given_fields} | changes
@@ -123,7 +148,7 @@ def update(call: Call, given: Update) -> Json:
         "channel": given.channel,
         "ts": message.ts,
         "text": message.text,
-        "message": _shown(call, message),
+        "message": shown(call, message),
     }
 
 
@@ -135,7 +160,7 @@ def delete(call: Call, given: Placed) -> Json:
 
 def permalink(call: Call, given: PermalinkOf) -> Json:
     call.visible(given.channel)
-    message = _lasting(call, given.channel, given.message_ts)
+    message = lasting(call, given.channel, given.message_ts)
     return {"channel": given.channel, "permalink": call.workspace.permalink(given.channel, message.ts)}
 
 
@@ -143,20 +168,20 @@ def _own(call: Call, channel: str, ts: str, otherwise: str) -> Message:
     room = call.visible(channel)
     if room.archived:
         raise Refused("is_archived")
-    message = _lasting(call, channel, ts)
+    message = lasting(call, channel, ts)
     if message.bot_id != call.app.bot_id:
         raise Refused(otherwise)
     return message
 
 
-def _lasting(call: Call, channel: str, ts: str) -> Message:
+def lasting(call: Call, channel: str, ts: str) -> Message:
     message = call.workspace.state.message(channel, ts)
     if message.ephemeral_to is not None:
         raise Refused("message_not_found")
     return message
 
 
-def _shown(call: Call, message: Message) -> Json:
+def shown(call: Call, message: Message) -> Json:
     return message_json(call.workspace.state, message, metadata=True)
 
 
@@ -166,6 +191,7 @@ def provided(call: Call) -> str:
 
 METHODS: dict[str, Method[Any]] = {
     "chat.postMessage": Method(PostMessage, post_message),
+    "chat.meMessage": Method(MeMessage, me_message),
     "chat.postEphemeral": Method(PostEphemeral, post_ephemeral),
     "chat.update": Method(Update, update),
     "chat.delete": Method(Placed, delete),

@@ -1,4 +1,4 @@
-"""conversations.*: channels and direct messages, as an app reads and changes them."""
+"""conversations.*: an app reads, creates and changes channels and direct messages."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from slack_emulator.web_api.calls import Arguments, Call, Method, Names, page_of
 if TYPE_CHECKING:
     from slack_emulator.workspace import Workspace
 
+_TIMESTAMP = re.compile(r"\d{1,12}(\.\d{1,6})?", re.ASCII)
 KINDS = {"public_channel": "public", "private_channel": "private", "im": "im", "mpim": "mpim"}
 
 
@@ -40,6 +41,11 @@ class Of(Arguments):
 class OneChannel(Arguments):
     channel: str
     include_num_members: bool = False
+
+
+class Mark(Arguments):
+    channel: str
+    ts: str
 
 
 class Rename(Arguments):
@@ -128,9 +134,11 @@ def one_channel(call: Call, given: OneChannel) -> Json:
     shown = _shown(call, call.visible(given.channel))
     if not given.include_num_members:
         shown["channel"].pop("num_members", None)
+    if (read := call.workspace.state.reads.get((call.bot, given.channel))) is not None:
+        shown["channel"]["last_read"] = read
     canvas = call.workspace.files.canvas_of(given.channel)
     if canvas is not None:
-        # Slack, conversation object: `properties.canvas`, whoever wrote it.
+        # Slack, conversation object: `properties.canvas`, also one that a user wrote.
         told = {"file_id": canvas.id, "is_empty": not canvas.content, "quip_thread_id": ""}
         shown["channel"]["properties"] = {"canvas": told}
     return shown
@@ -174,10 +182,10 @@ def members(call: Call, given: Members) -> Json:
 
 
 def history(call: Call, given: History) -> Json:
-    """Newest first, without the replies inside threads.
+    """Return messages newest first, without the replies inside threads.
 
-    With `oldest` alone the first page is the one that follows it, and each is newest first all the same
-    (slackhq/slack-api-docs, issue 4).
+    With `oldest` but no `latest`, the first page holds the messages that follow `oldest`; each page is still
+    newest first (slackhq/slack-api-docs, issue 4).
     """
     channel = _readable(call, given.channel)
     found = [m for m in call.workspace.state.lasting(channel.id) if not m.is_reply or m.broadcast]
@@ -193,7 +201,7 @@ def history(call: Call, given: History) -> Json:
 
 
 def replies(call: Call, given: Replies) -> Json:
-    """The parent first, then its replies, oldest first."""
+    """Return the parent message, then its replies, oldest first."""
     channel = _readable(call, given.channel)
     found = list(call.workspace.state.lasting(channel.id))
     asked = next((m for m in found if m.ts == given.ts), None)
@@ -215,7 +223,7 @@ def _readable(call: Call, channel_id: str) -> Channel:
 def _between(messages: list[Message], given: History) -> list[Message]:
     latest = given.latest or "9999999999.999999"
     for name, stamp in (("latest", latest), ("oldest", given.oldest)):
-        if not re.fullmatch(r"\d{1,12}(\.\d{1,6})?", stamp, re.ASCII):
+        if not _TIMESTAMP.fullmatch(stamp):
             raise Refused(f"invalid_ts_{name}")
 
     def inside(ts: str) -> bool:
@@ -264,6 +272,15 @@ def set_purpose(call: Call, given: SetPurpose) -> Json:
     return {"purpose": channel.purpose} | _shown(call, channel)
 
 
+def mark(call: Call, given: Mark) -> Json:
+    """Set the read cursor of the app's own bot user (Slack, conversations.mark)."""
+    channel = _readable(call, given.channel)
+    if not _TIMESTAMP.fullmatch(given.ts):
+        raise Refused("invalid_timestamp")
+    call.workspace.state.mark_read(call.bot, channel.id, given.ts)
+    return {}
+
+
 def archive(call: Call, given: Of) -> Json:
     call.workspace.conversations.archive(call.bot, given.channel)
     return {}
@@ -294,6 +311,7 @@ METHODS: dict[str, Method[Any]] = {
     "conversations.history": Method(History, history),
     "conversations.replies": Method(Replies, replies),
     "conversations.open": Method(Open, open_direct, kinds_opened),
+    "conversations.mark": Method(Mark, mark),
     "conversations.rename": Method(Rename, rename),
     "conversations.setTopic": Method(SetTopic, set_topic),
     "conversations.setPurpose": Method(SetPurpose, set_purpose),

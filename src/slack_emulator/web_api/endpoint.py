@@ -1,8 +1,9 @@
-"""One HTTP endpoint for every Web API method: arguments, token, scope, the call, Slack's answer."""
+"""The HTTP endpoint of the Web API: arguments, token, scopes, the call, the response."""
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,13 +16,16 @@ from slack_emulator.faults import Fault
 from slack_emulator.model import InstalledApp, Json, Refused, Request
 from slack_emulator.scopes import needed_scopes
 from slack_emulator.web_api import METHODS
-from slack_emulator.web_api.calls import Arguments, Call, Method
+from slack_emulator.web_api.calls import NOT_IN_EMULATOR, Arguments, Call, Method
 from slack_emulator.web_api.oauth import OPEN_METHODS, with_basic
+from slack_emulator.web_api.slack_methods import SLACK_METHODS
 from slack_emulator.workspace import Workspace
+
+LOG = logging.getLogger(__name__)
 
 
 async def answer(estate: Estate, request: HttpRequest) -> Response:
-    """HTTP 200 whatever happens, as Slack does, unless a fault was planned."""
+    """Answer a Web API call: with HTTP 200, as Slack does, unless a fault or a rate limit applies."""
     name = request.path_params["method"]
     header = request.headers.get("authorization", "")
     bearer = header.removeprefix("Bearer ").strip() if header.startswith("Bearer ") else ""
@@ -78,7 +82,7 @@ def _body(
     try:
         method = METHODS.get(name)
         if method is None:
-            raise Refused("unknown_method", req_method=name)
+            raise _lacking(workspace, name)
         if name == "api.test" and not token:
             return {"ok": True, "args": entry.args}
         app = _require_app(app, token)
@@ -95,8 +99,26 @@ def _body(
         return refused_body(no)
 
 
+def _lacking(workspace: Workspace, name: str) -> Refused:
+    """Return the error for a method that the emulator lacks, and log it once.
+
+    If Slack has the method, the error is our own. The status is HTTP 200: on any other, Slack's SDK for
+    JavaScript retries for half an hour.
+    """
+    if name not in SLACK_METHODS:
+        return Refused("unknown_method", req_method=name)
+    words = f"slack_emulator does not have Slack's method {name}: see the table in its README"
+    if name not in workspace.lacking:
+        workspace.lacking.add(name)
+        LOG.warning("%s.", words)
+    return Refused(NOT_IN_EMULATOR, f"[ERROR] {words}", req_method=name)
+
+
 def _open_body(estate: Estate, name: str, token: str, request: HttpRequest, given: Json) -> Json:
-    """Slack, oauth.v2.access: the client's id and secret, by HTTP Basic or as arguments, and no token."""
+    """Call a method without an app's token (Slack, oauth.v2.access).
+
+    The client's id and secret come by HTTP Basic or as arguments.
+    """
     try:
         return {
             "ok": True,
@@ -114,9 +136,9 @@ def refused_body(no: Refused) -> Json:
 
 
 async def arguments_of(request: HttpRequest) -> tuple[Json, Json]:
-    """Slack, Using the Web API: arguments from a JSON body, and those from the query or a form.
+    """Return the arguments of a JSON body, and those of the query or a form (Slack, Using the Web API).
 
-    A token counts in the second only: Slack reads none from a JSON body.
+    A token counts only in the second: Slack reads none from a JSON body.
     """
     from_json: Json = {}
     others: Json = dict(request.query_params)
@@ -146,7 +168,7 @@ def _require_app(app: InstalledApp | None, token: str) -> InstalledApp:
 
 
 def _require_connecting(verb: str, header_only: bool) -> None:
-    """Slack, apps.connections.open: POST, with the token in the header."""
+    """Raise Refused unless the call is a POST with its token in the header (Slack, apps.connections.open)."""
     if verb != "POST":
         raise Refused("invalid_request_method")
     if not header_only:
@@ -154,7 +176,7 @@ def _require_connecting(verb: str, header_only: bool) -> None:
 
 
 def _require_token_type(name: str, app: InstalledApp, token: str) -> None:
-    """Slack, token types: the app-level token opens connections, the bot token does the rest."""
+    """Raise Refused for the wrong token (Slack, token types: only the app-level one opens connections)."""
     if (token == app.app_token) != (name == "apps.connections.open"):
         raise Refused("not_allowed_token_type")
 
@@ -197,7 +219,7 @@ def _error_of(fault: Fault) -> str:
 
 
 def broken(fault: Fault) -> Response:
-    """The planned misbehaviour, as it looks on the wire."""
+    """Return the response that the fault asks for."""
     if fault.reset:
         return StreamingResponse(_cut_short(), headers={"content-length": "1000"})
     headers = {"retry-after": str(fault.retry_after)} if fault.retry_after is not None else {}

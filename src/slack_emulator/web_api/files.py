@@ -1,4 +1,4 @@
-"""files.* and canvases: files come in two calls and an upload between them, canvases as Markdown."""
+"""files.* and canvases: an app uploads a file in three requests, or writes a canvas in Markdown."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ class ChannelCanvas(Arguments):
 
 
 def announce(call: Call, given: Upload) -> Json:
-    """The address is good for one upload, and is no secret of the app's: whoever has it may use it."""
+    """Return an upload URL, good once. Slack asks for no token there: the URL itself is the secret."""
     key, file = call.workspace.files.announce(call.bot, given.filename, given.length)
     return {"upload_url": f"{call.workspace.base_url}/upload/v1/{key}", "file_id": file.id}
 
 
 def complete(call: Call, given: Completion) -> Json:
-    """The file is shared in a message of the app; without a channel it stays the app's own."""
+    """Share the uploaded files in a message of the app; without a channel they stay private to the app."""
     channel = _shared_in(call, given.channel_id) if given.channel_id else None
     wanted = [one for one in given.files if isinstance(one, dict)]
     files = call.workspace.files.complete(call.bot, wanted, channel)
@@ -57,6 +57,9 @@ def complete(call: Call, given: Completion) -> Json:
         draft = app_message(call.app, text=given.initial_comment or "", files=shown)
         draft.thread_ts = given.thread_ts
         call.workspace.messages.post(channel, draft)
+        for file in files:
+            event = {"type": "file_shared", "file_id": file.id, "user_id": call.bot, "file": {"id": file.id}}
+            call.workspace.events.emit(event | {"channel_id": channel.id}, channel=channel)
     return {"files": shown}
 
 
@@ -84,7 +87,7 @@ def delete_canvas(call: Call, given: CanvasOf) -> Json:
 
 
 def no_kind(workspace: Workspace, given: Any) -> list[str]:
-    """One scope whatever the channel."""
+    """Return []: the scope that this method needs does not depend on the kind of channel."""
     return []
 
 

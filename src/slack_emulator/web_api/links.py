@@ -1,4 +1,4 @@
-"""chat.unfurl and entity.*: what an app shows of a link that somebody posted."""
+"""chat.unfurl and entity.*: the previews that an app shows for links in messages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ class PresentDetails(Arguments):
 
 
 def unfurl(call: Call, given: Unfurl) -> Json:
-    """Slack, chat.unfurl: one way to name the message, and either `unfurls` or `metadata`."""
+    """Attach previews to a message (Slack, chat.unfurl: either `unfurls` or `metadata`).
+
+    The app names the message either by `channel` and `ts` or by `unfurl_id` and `source`.
+    """
     if given.unfurls is None and given.metadata is None:
         raise Refused("missing_unfurls")
     if given.unfurls is not None and given.metadata is not None:

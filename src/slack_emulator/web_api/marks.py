@@ -1,12 +1,14 @@
-"""bookmarks.*, pins.* and reactions.*: what is put on channels and messages."""
+"""bookmarks.*, pins.* and reactions.*."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
+
 from slack_emulator.model import Channel, Json, Message, Refused
 from slack_emulator.shapes import message_json
-from slack_emulator.web_api.calls import Arguments, Call, Method
+from slack_emulator.web_api.calls import Arguments, Call, Method, page_of
 
 
 class Bookmark(Arguments):
@@ -47,6 +49,14 @@ class Reaction(Arguments):
     channel: str
     timestamp: str
     name: str
+
+
+class ReactionsBy(Arguments):
+    user: str | None = None
+    count: int = Field(default=100, ge=1)
+    page: int = Field(default=1, ge=1)
+    cursor: str | None = None
+    limit: int = 0
 
 
 class ReactionsOf(Arguments):
@@ -128,6 +138,30 @@ def reactions_of(call: Call, given: ReactionsOf) -> Json:
     return {"type": "message", "channel": given.channel, "message": shown}
 
 
+def reactions_by(call: Call, given: ReactionsBy) -> Json:
+    """List a user's reactions, newest message first (Slack, reactions.list).
+
+    A message appears once for each of the user's reactions to it.
+    """
+    state, user = call.workspace.state, given.user or call.bot
+    state.person(user)
+    rooms = [channel for channel in state.channels.values() if call.bot in channel.members]
+    found: list[Json] = [
+        {"type": "message", "channel": room.id, "message": message_json(state, message)}
+        for room in rooms
+        for message in state.lasting(room.id)
+        for _, users in message.reactions
+        if user in users
+    ]
+    found.sort(key=lambda item: item["message"]["ts"], reverse=True)
+    if given.limit or given.cursor:
+        page, cursor = page_of(found, given.cursor, given.limit or 100)
+        return {"items": page, "response_metadata": {"next_cursor": cursor}}
+    start, pages = (given.page - 1) * given.count, -(-len(found) // given.count)
+    paging = {"count": given.count, "total": len(found), "page": given.page, "pages": pages}
+    return {"items": found[start : start + given.count], "paging": paging}
+
+
 METHODS: dict[str, Method[Any]] = {
     "bookmarks.add": Method(Bookmark, add_bookmark),
     "bookmarks.edit": Method(BookmarkEdit, edit_bookmark),
@@ -138,5 +172,6 @@ METHODS: dict[str, Method[Any]] = {
     "pins.list": Method(PinsOf, list_pins),
     "reactions.add": Method(Reaction, add_reaction),
     "reactions.remove": Method(Reaction, remove_reaction),
+    "reactions.list": Method(ReactionsBy, reactions_by),
     "reactions.get": Method(ReactionsOf, reactions_of),
 }

@@ -1,4 +1,4 @@
-"""oauth.v2.* and openid.connect.*: codes and refresh tokens become tokens."""
+"""oauth.v2.* and openid.connect.*: an app exchanges codes and refresh tokens for tokens."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from slack_emulator.estate import Estate, Grant
 
 CODE_SECONDS = 600
-"""Slack, Installing with OAuth: a code is good for ten minutes, once."""
+"""Seconds for which a code is good, once (Slack, Installing with OAuth: ten minutes)."""
 
 ID_TOKEN_SECONDS = 300
 
 
 def with_basic(headers: Mapping[str, str], given: Json) -> Json:
-    """The arguments, with the client's id and secret from HTTP Basic where they are given so."""
+    """Return the arguments with the client id and secret of an HTTP Basic header, if there is one."""
     scheme, _, packed = headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return given
@@ -41,7 +41,10 @@ def _client(estate: Estate, given: Json) -> InstalledApp:
 
 
 def _grant(estate: Estate, app: InstalledApp, given: Json, *, openid: bool) -> Grant:
-    """What was agreed to with this code, which is good once."""
+    """Return the grant of this code and mark it as used.
+
+    Raises Refused if the code is unknown, used, expired, of another app or for another redirect URI.
+    """
     grant = estate.grants.get(str(given.get("code") or ""))
     if grant is None or grant.app.app_id != app.app_id or grant.openid != openid:
         raise Refused("invalid_code")
@@ -56,7 +59,7 @@ def _grant(estate: Estate, app: InstalledApp, given: Json, *, openid: bool) -> G
 
 
 def access(estate: Estate, given: Json) -> Json:
-    """Slack, oauth.v2.access."""
+    """Exchange a code or a refresh token for a bot token (Slack, oauth.v2.access)."""
     client = _client(estate, given)
     kind = given.get("grant_type") or "authorization_code"
     if kind == "refresh_token":
@@ -68,7 +71,7 @@ def access(estate: Estate, given: Json) -> Json:
 
 
 def exchange(estate: Estate, given: Json) -> Json:
-    """Slack, oauth.v2.exchange."""
+    """Exchange a token that never expires for one that rotates (Slack, oauth.v2.exchange)."""
     client = _client(estate, given)
     return _installed(estate, estate.exchange(client, str(given.get("token") or "")))
 
@@ -96,7 +99,7 @@ def _installed(estate: Estate, app: InstalledApp) -> Json:
 
 
 def openid_token(estate: Estate, given: Json) -> Json:
-    """Slack, openid.connect.token: who agreed, in a token that Slack has signed."""
+    """Exchange a code for a signed ID token that names the user (Slack, openid.connect.token)."""
     client = _client(estate, given)
     grant = _grant(estate, client, given, openid=True)
     now = int(estate.first.clock.now())
@@ -115,7 +118,7 @@ def openid_token(estate: Estate, given: Json) -> Json:
 
 
 def user_info(estate: Estate, given: Json) -> Json:
-    """Slack, openid.connect.userInfo."""
+    """Return the claims of the user who signed in (Slack, openid.connect.userInfo)."""
     found = estate.signing.readers.get(str(given.get("token") or ""))
     if found is None:
         raise Refused("invalid_auth" if given.get("token") else "not_authed")
@@ -144,4 +147,4 @@ OPEN_METHODS: dict[str, Callable[[Estate, Json], Json]] = {
     "openid.connect.token": openid_token,
     "openid.connect.userInfo": user_info,
 }
-"""Methods that need no app's token."""
+"""Methods that an app calls without a token of its own."""

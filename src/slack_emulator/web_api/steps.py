@@ -1,4 +1,4 @@
-"""functions.*: how an app ends a step that it was asked to run."""
+"""functions.*: an app reports the result of a workflow step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""auth.test, api.test, team.info, apps.connections.open, blocks.validate and files.*."""
+"""auth.*, api.test, team.info, emoji.list, apps.connections.open, blocks.validate, files.list, files.info."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import Field
 
 from slack_emulator.blocks import block_errors, message_refusal, view_errors
 from slack_emulator.model import Json, Refused
-from slack_emulator.web_api.calls import Arguments, Blocks, Call, Method, NoArguments, Object
+from slack_emulator.web_api.calls import NOT_IN_EMULATOR, Arguments, Blocks, Call, Method, NoArguments, Object
 
 
 class ApiTest(Arguments):
@@ -20,6 +20,10 @@ class Validation(Arguments):
     blocks: Blocks | None = None
     view: Object | None = None
     message: Object | None = None
+
+
+class EmojiList(Arguments):
+    include_categories: bool = False
 
 
 class Files(Arguments):
@@ -62,8 +66,16 @@ def about_team(call: Call, given: NoArguments) -> Json:
     return {"team": {"id": team.id, "name": team.name, "domain": team.domain, "url": url, "icon": {}}}
 
 
+def emoji(call: Call, given: EmojiList) -> Json:
+    """Return the workspace's custom emoji (Slack, emoji.list)."""
+    if given.include_categories:
+        raise Refused(NOT_IN_EMULATOR, "[ERROR] slack_emulator has no list of Unicode's emoji categories")
+    state = call.workspace.state
+    return {"emoji": dict(state.team.emoji), "cache_ts": f"{state.now():.6f}"}
+
+
 def open_connection(call: Call, given: NoArguments) -> Json:
-    """A WebSocket address that is good for one connection."""
+    """Return a WebSocket URL that is good for one connection."""
     if not call.app.manifest.socket_mode:
         raise Refused("forbidden_for_http_mode")
     ticket = call.workspace.sockets.ticket(call.app.app_id)
@@ -72,7 +84,7 @@ def open_connection(call: Call, given: NoArguments) -> Json:
 
 
 def validate_blocks(call: Call, given: Validation) -> Json:
-    """Slack, blocks.validate: one of blocks, a view or a whole message; places come as JSON pointers."""
+    """Validate blocks, a view or a message, one of the three (Slack, blocks.validate)."""
     named = [name for name in ("blocks", "view", "message") if getattr(given, name) is not None]
     if len(named) != 1:
         raise Refused("invalid_arguments", "[ERROR] exactly one of blocks, view and message")
@@ -89,7 +101,7 @@ def validate_blocks(call: Call, given: Validation) -> Json:
 
 
 def _files(call: Call, channel: str | None) -> list[Json]:
-    """Files are listed where messages show them; their content is not kept."""
+    """Return the files in messages of the app's channels."""
     state = call.workspace.state
     rooms = [c for c in state.channels.values() if call.bot in c.members and channel in (None, c.id)]
     return [f for room in rooms for message in state.lasting(room.id) for f in message.files]
@@ -115,7 +127,7 @@ def one_file(call: Call, given: File) -> Json:
 
 
 def revoke(call: Call, given: NoArguments) -> Json:
-    """Whoever keeps the tokens takes it back."""
+    """Return the answer alone: the endpoint then revokes the token."""
     return {"revoked": True}
 
 
@@ -123,6 +135,7 @@ METHODS: dict[str, Method[Any]] = {
     "auth.revoke": Method(NoArguments, revoke),
     "auth.test": Method(NoArguments, auth_test),
     "api.test": Method(ApiTest, api_test),
+    "emoji.list": Method(EmojiList, emoji),
     "team.info": Method(NoArguments, about_team),
     "apps.connections.open": Method(NoArguments, open_connection),
     "blocks.validate": Method(Validation, validate_blocks),

@@ -1,10 +1,10 @@
-"""users.*, usergroups.* and bots.info: who is in the workspace."""
+"""users.*, usergroups.* and bots.info: the members of the workspace."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from slack_emulator.model import Json, Refused
+from slack_emulator.model import Json, Person, Refused
 from slack_emulator.shapes import bot_json, group_json, user_json
 from slack_emulator.web_api.calls import Arguments, Call, Method, page_of
 from slack_emulator.web_api.conversations import KINDS, Listing, kinds_listed
@@ -12,6 +12,19 @@ from slack_emulator.web_api.conversations import KINDS, Listing, kinds_listed
 
 class OnePerson(Arguments):
     user: str
+
+
+class Profile(Arguments):
+    user: str | None = None
+    include_labels: bool = False
+
+
+class PresenceOf(Arguments):
+    user: str | None = None
+
+
+class SetPresence(Arguments):
+    presence: str
 
 
 class ByEmail(Arguments):
@@ -46,12 +59,54 @@ def one_person(call: Call, given: OnePerson) -> Json:
 
 
 def _person(call: Call, user: str) -> Json:
-    """The address only with users:read.email (Slack, users.info)."""
+    """Return a user as JSON; the email address only with users:read.email (Slack, users.info)."""
     state = call.workspace.state
     body = user_json(state, state.person(user))
     if "users:read.email" not in call.app.manifest.bot_scopes:
         body["profile"].pop("email", None)
     return body
+
+
+def profile(call: Call, given: Profile) -> Json:
+    """Return a user's profile (Slack, users.profile.get); the emulator has no custom profile fields."""
+    return {"profile": _person(call, given.user or call.bot)["profile"] | {"fields": {}}}
+
+
+def presence(call: Call, given: PresenceOf) -> Json:
+    """Return a user's presence, for the app's own bot user with details (Slack, users.getPresence)."""
+    person = call.workspace.state.person(given.user or call.bot)
+    active = _is_active(call, person)
+    found = {"presence": "active" if active else "away"}
+    if person.id != call.bot:
+        return found
+    connections = call.workspace.sockets.count(call.app.app_id)
+    return found | {
+        "online": active,
+        "auto_away": False,
+        "manual_away": person.presence == "away",
+        "connection_count": connections,
+        "last_activity": int(call.workspace.state.now()),
+    }
+
+
+def _is_active(call: Call, person: Person) -> bool:
+    """True if Slack shows the user as active (Slack, user presence).
+
+    A bot is active if its manifest has it always online, or if the app set its presence to `auto`.
+    """
+    if person.deleted or person.presence == "away":
+        return False
+    app = call.workspace.state.apps.get(person.app_id or "")
+    return app is None or app.manifest.always_online or person.presence == "auto"
+
+
+def set_presence(call: Call, given: SetPresence) -> Json:
+    if given.presence not in ("auto", "away"):
+        raise Refused("invalid_presence")
+    bot = call.workspace.state.person(call.bot)
+    bot.presence = "away" if given.presence == "away" else "auto"
+    call.workspace.state.keep(bot)
+    return {}
 
 
 def by_email(call: Call, given: ByEmail) -> Json:
@@ -72,7 +127,7 @@ def people(call: Call, given: People) -> Json:
 
 
 def conversations_of(call: Call, given: ConversationsOf) -> Json:
-    """The conversations that both the person and, for private ones, the app are in."""
+    """List the conversations that the user is in; private ones only if the app is in them, too."""
     user = given.user or call.bot
     call.workspace.state.person(user)
     if any(name not in KINDS for name in given.types):
@@ -114,6 +169,9 @@ def one_bot(call: Call, given: OneBot) -> Json:
 
 METHODS: dict[str, Method[Any]] = {
     "users.info": Method(OnePerson, one_person),
+    "users.profile.get": Method(Profile, profile),
+    "users.getPresence": Method(PresenceOf, presence),
+    "users.setPresence": Method(SetPresence, set_presence),
     "users.lookupByEmail": Method(ByEmail, by_email),
     "users.list": Method(People, people),
     "users.conversations": Method(ConversationsOf, conversations_of, kinds_listed),

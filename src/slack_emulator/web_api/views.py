@@ -1,4 +1,4 @@
-"""views.*: modals opened, pushed and updated, and Home tabs published."""
+"""views.*: an app opens, pushes and updates modals, and publishes Home tabs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Publish(Arguments):
 
 
 def _trigger(given: Open) -> str:
-    """Slack, views.open: exactly one of trigger_id and interactivity_pointer."""
+    """Return the trigger (Slack, views.open: exactly one of trigger_id and interactivity_pointer)."""
     if bool(given.trigger_id) == bool(given.interactivity_pointer):
         raise Refused("invalid_arguments", "[ERROR] exactly one of trigger_id and interactivity_pointer")
     return given.trigger_id or given.interactivity_pointer or ""
