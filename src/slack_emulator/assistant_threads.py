@@ -20,7 +20,7 @@ MOST_PROMPTS = 4
 
 @dataclass
 class AssistantThread:
-    """What is shown of a thread beside its messages; `title` is its root message's text."""
+    """The status and prompts beside a thread's messages; its title is its root message's text."""
 
     channel: str
     ts: str

@@ -24,7 +24,7 @@ class Conversations:
     # seeing
 
     def visible(self, actor: str, channel_id: str) -> Channel:
-        """What is private to others does not exist for the actor: channel_not_found."""
+        """A channel that the actor may see; one private to others is channel_not_found."""
         channel = self._state.channel(channel_id)
         person = self._state.person(actor)
         if actor not in channel.members and (channel.kind != "public" or person.is_confined):

@@ -1,4 +1,4 @@
-"""Which of Slack's methods and events are here, as the tables of the README."""
+"""Slack's methods and events, those that are here and those that are not, as tables for the README."""
 
 from __future__ import annotations
 

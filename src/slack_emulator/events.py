@@ -35,7 +35,7 @@ SENT_EVENTS = frozenset(_SENT.split())
 
 
 def unsent_events(manifest: Manifest) -> list[str]:
-    """Events that an app subscribes to and that no workspace here ever sends; those of users are none."""
+    """Returns the events that an app subscribes to and that are never sent here; all of those for users."""
     users = [f"{event} (for users)" for event in manifest.user_events]
     return [*sorted(manifest.bot_events - SENT_EVENTS), *sorted(users)]
 

@@ -84,7 +84,7 @@ class Messages:
         return message
 
     def attach(self, message: Message, attachments: list[Json]) -> None:
-        """What stands below a message changes, which edits nothing of what its author wrote."""
+        """Change the attachments below a message, which edits nothing that its author wrote."""
         numbered = [{**one, "id": number} for number, one in enumerate(attachments, 1)]
         self.revise(message, {"attachments": numbered})
 
@@ -118,7 +118,7 @@ class Messages:
         self._events.emit(event, channel=channel)
 
     def delete(self, message: Message) -> None:
-        """What others replied to stays as a tombstone, so that their thread keeps its head."""
+        """Delete a message; one that has replies stays as a tombstone, so that its thread keeps its head."""
         previous = message_json(self._state, message)
         if any(m.is_reply and m.thread_ts == message.ts for m in self._state.lasting(message.channel)):
             self._bury(message)

@@ -43,7 +43,7 @@ class ScheduledMessages:
         return scheduled
 
     def pending(self, app: InstalledApp, channel: str | None = None) -> list[ScheduledMessage]:
-        """An app's own, in the order in which they will be posted."""
+        """The app's own scheduled messages, in the order in which they will be posted."""
         found = [one for one in self._state.scheduled.values() if one.app_id == app.app_id]
         return sorted((one for one in found if channel in (None, one.channel)), key=lambda one: one.post_at)
 

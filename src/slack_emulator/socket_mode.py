@@ -23,7 +23,7 @@ GRACE_SECONDS = 3.0
 """How long a connection that was refreshed stays for the answers that are due on it."""
 
 GONE = (RuntimeError, WebSocketDisconnect)
-"""What is raised where something is sent to a connection that is there no more."""
+"""The exceptions of sending to a connection that is there no more."""
 
 TRANSPORT = "playground.transport"
 """The extension of a WebSocket's scope by which its TCP connection is reached, where the server has it."""

@@ -168,7 +168,7 @@ class State:
         return found
 
     def interactive_apps(self) -> list[InstalledApp]:
-        """Those whose manifest turns interactivity on: without it no shortcut, button or form works."""
+        """The apps whose manifest turns interactivity on: without it no shortcut, button or form works."""
         return [app for app in self.apps.values() if app.manifest.interactivity]
 
     def channel(self, channel_id: str) -> Channel:

@@ -40,7 +40,7 @@ class Stream:
 
 
 class Streams:
-    """Those that are not stopped yet. Apps that listen hear of a message when it begins and when it stops."""
+    """The streams that are not stopped yet; apps hear of a message when it begins and when it stops."""
 
     def __init__(self, state: State, messages: Messages) -> None:
         self._state = state

@@ -111,7 +111,7 @@ class Slack:
 
 @dataclass
 class User:
-    """What one user does and sees. Each gesture raises ActionFailed where Slack shows an error."""
+    """A user who does and sees things. Each gesture raises ActionFailed where Slack shows an error."""
 
     slack: Slack
     id: str
@@ -178,7 +178,7 @@ class User:
         return AssistantChat(self, opened.channel or "", opened.ts or "")
 
     def messages(self, channel: str) -> list[Message]:
-        """What this user sees at the top level of a channel, their own ephemerals included."""
+        """The messages that this user sees at the top level of a channel, their own ephemerals included."""
         return self.slack.workspace.history(self.slack.channel_id(channel), self.id)
 
 
@@ -196,7 +196,7 @@ class AssistantChat:
 
     @property
     def status(self) -> str:
-        """What the app says that it is doing, "is thinking..." say; "" if it says nothing."""
+        """The app's word on its doings, "is thinking..." say; "" if it says nothing."""
         return self.user.slack.workspace.assistant_threads.status(self.channel, self.ts)
 
     @property

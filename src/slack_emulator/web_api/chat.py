@@ -64,7 +64,7 @@ class PermalinkOf(Arguments):
 
 
 def content_of(call: Call, given: Content) -> Json:
-    """What is said, validated; Markdown becomes a markdown block."""
+    """The message's content, validated; Markdown becomes a markdown block."""
     fields = ("text", "blocks", "attachments", "metadata", "markdown_text")
     content: Json = {name: value for name in fields if (value := getattr(given, name))}
     require_message(content)

@@ -41,7 +41,7 @@ def _client(estate: Estate, given: Json) -> InstalledApp:
 
 
 def _grant(estate: Estate, app: InstalledApp, given: Json, *, openid: bool) -> Grant:
-    """What was agreed to with this code, which is good once."""
+    """The grant of this code, which is good once."""
     grant = estate.grants.get(str(given.get("code") or ""))
     if grant is None or grant.app.app_id != app.app_id or grant.openid != openid:
         raise Refused("invalid_code")

@@ -127,7 +127,7 @@ def one_file(call: Call, given: File) -> Json:
 
 
 def revoke(call: Call, given: NoArguments) -> Json:
-    """Whoever keeps the tokens takes it back."""
+    """Answer that the token is taken back, which the keeper of the tokens does."""
     return {"revoked": True}
 
 
