@@ -78,7 +78,7 @@ def check(
 
 @cli.command()
 def coverage() -> None:
-    """Print which of Slack's methods and events are here, as tables in Markdown."""
+    """Print tables, in Markdown, of Slack's methods and events: those here and those not."""
     for heading, table in readme_tables().items():
         print(f"{heading}\n\n{table}\n")
 

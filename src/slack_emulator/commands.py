@@ -1,4 +1,4 @@
-"""What a person asks of an app by name: slash commands and shortcuts."""
+"""Slash commands and shortcuts, which a user asks of an app by name."""
 
 from __future__ import annotations
 

@@ -18,8 +18,10 @@ TOKEN_SECONDS = 12 * 3600
 
 NEEDS_TEAM = frozenset(
     {
+        "chat.scheduledMessages.list",
         "conversations.create",
         "conversations.list",
+        "reactions.list",
         "usergroups.list",
         "users.conversations",
         "users.list",

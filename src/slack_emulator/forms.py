@@ -1,4 +1,4 @@
-"""What a person does in an app's forms, messages and Home: press, type, search, submit, close."""
+"""Interactions of a user with an app's forms, messages and Home: press, type, search, submit, close."""
 
 from __future__ import annotations
 

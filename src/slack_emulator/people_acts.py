@@ -1,4 +1,4 @@
-"""What a person does by themselves: say, react, pin, edit, join, invite, read."""
+"""Actions of a user that need no app's answer: say, react, pin, edit, join, invite, read."""
 
 from __future__ import annotations
 

@@ -181,7 +181,7 @@ class Workspace:
         self.state.part_with(app_id)
 
     async def verify_endpoint(self, app_id: str) -> bool:
-        """Whether the address that the manifest gives for events answers Slack's challenge."""
+        """Returns True if the address that the manifest gives for events answers Slack's challenge."""
         return await self.delivery.challenge(self.app(app_id))
 
     def _owner(self) -> str:
@@ -229,7 +229,7 @@ class Workspace:
         return channel
 
     def channels_for(self, person_id: str) -> list[Channel]:
-        """What their sidebar lists: rooms they are in by name, then direct messages; nothing archived."""
+        """The channels in their sidebar: rooms by name, then direct messages; nothing archived."""
         mine = [c for c in self.state.channels.values() if person_id in c.members and not c.archived]
         rooms = sorted((c for c in mine if not c.is_direct), key=lambda c: c.name)
         return rooms + [c for c in mine if c.is_direct]
