@@ -26,7 +26,7 @@ from fakes.markdown import DOCS, PAGES, ROOT, Row, anchors, code, links, paragra
 from test_architecture import MAY_IMPORT
 from typer.testing import CliRunner
 
-from slack_emulator.manifest_rules import manifest_errors
+from slack_emulator.manifest import manifest_errors
 from tocsin import manual
 from tocsin.cli import FAILED, MISUSED, cli
 from tocsin.config import KEYS, Catalogue, Category, read_rules

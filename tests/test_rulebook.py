@@ -11,7 +11,7 @@ from fakes.slack import running_workspace
 from fakes.terminal import Terminal
 
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import Person, UserGroup
+from slack_emulator.models import Person, UserGroup
 from tocsin.config import read_rules
 from tocsin.settings import ConfigurationError
 from tocsin.slack import routes

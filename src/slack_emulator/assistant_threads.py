@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from slack_emulator.conversations import Conversations
+from slack_emulator.channels import Conversations
 from slack_emulator.events import Events
 from slack_emulator.messages import Messages, app_message
-from slack_emulator.model import Change, Channel, InstalledApp, Json, Message, Refused
+from slack_emulator.models import Change, Channel, InstalledApp, Json, Message, Refused
 from slack_emulator.state import State
 
 ASSISTANT_THREAD = "assistant_app_thread"

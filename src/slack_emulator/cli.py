@@ -14,11 +14,11 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from slack_emulator.blocks import block_errors, message_errors, view_errors
+from slack_emulator.block_kit import block_errors, message_errors, view_errors
 from slack_emulator.coverage import readme_tables
 from slack_emulator.events import unsent_events
 from slack_emulator.manifest import Manifest, ManifestError, manifest_errors
-from slack_emulator.model import InstalledApp
+from slack_emulator.models import InstalledApp
 from slack_emulator.seed import seed
 from slack_emulator.seed_file import SeedFile, SeedFileError
 
@@ -139,9 +139,9 @@ def _over_http(manifest: Manifest, url: str | None) -> Manifest:
 async def _serve(
     apps: list[Manifest], content: SeedFile | None, store: Path | None, host: str, port: int
 ) -> None:
-    from slack_emulator.page import Authentication
     from slack_emulator.server import served
-    from slack_emulator.store import Store
+    from slack_emulator.state import Store
+    from slack_emulator.ui import Authentication
     from slack_emulator.workspace import Workspace
 
     workspace = Workspace(store=Store(store) if store is not None else None)

@@ -14,9 +14,9 @@ from urllib.parse import urlencode
 import httpx
 
 from slack_emulator.clock import Clock
-from slack_emulator.model import InstalledApp, Json, Request
+from slack_emulator.models import InstalledApp, Json, Request
+from slack_emulator.request_log import WireLog
 from slack_emulator.socket_mode import Sockets
-from slack_emulator.wire_log import WireLog
 
 ACK_SECONDS = 3.0
 """Seconds that an app has to acknowledge (Slack, Handling user interaction: three)."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from slack_emulator.delivery import Delivery
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import Channel, InstalledApp, Json
+from slack_emulator.models import Channel, InstalledApp, Json
 from slack_emulator.scopes import SCOPES_OF_EVENT
 from slack_emulator.state import State, new_id
 

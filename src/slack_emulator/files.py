@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from slack_emulator.limits import CANVAS_CHARACTERS, FILE_BYTES
 from slack_emulator.messages import Messages
-from slack_emulator.model import Change, Channel, Json, Message, Refused, StoredFile
+from slack_emulator.models import Change, Channel, Json, Message, Refused, StoredFile
 from slack_emulator.state import State, new_id
 
 CANVAS_TYPE = "application/vnd.slack-docs"

@@ -1,12 +1,310 @@
-"""The app manifest: an app's declaration of itself to Slack."""
+"""App manifests: parsed, and validated by Slack's rules."""
 
+from __future__ import annotations
+
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, cast
 
 import yaml
 
-from slack_emulator.manifest_rules import manifest_errors
+from slack_emulator.schema import Complaints, Flag, Many, OneOf, Shape, Spec, Whole, Words, complaint
+from slack_emulator.scopes import BOT_SCOPES, SCOPES_OF_EVENT
+
+# Validation of custom workflow steps in a manifest.
+
+Parameters = Mapping[str, Mapping[str, Any]]
+
+# Slack, custom steps: the types that a user can fill in in Workflow Builder.
+TYPES = (
+    "string",
+    "boolean",
+    "integer",
+    "number",
+    "slack#/types/user_id",
+    "slack#/types/channel_id",
+    "slack#/types/usergroup_id",
+    "slack#/types/timestamp",
+    "slack#/types/date",
+    "slack#/types/rich_text",
+    "slack#/types/message_ts",
+)
+
+PARAMETER = Shape(
+    {"type": OneOf(*TYPES), "title": Words(255), "description": Words()},
+    {"is_required": Flag(), "hint": Words(), "name": Words(100)},
+)
+
+
+def fitting_errors(
+    functions: Mapping[str, Any], settings: Mapping[str, Any], bot_events: list[str]
+) -> Complaints:
+    """Yield an error for each setting or event that steps require and the app lacks (Slack, custom steps)."""
+    if not functions:
+        return
+    if settings.get("org_deploy_enabled") is not True:
+        yield complaint("functions require org_deploy_enabled", "/settings/org_deploy_enabled")
+    if settings.get("function_runtime") != "remote":
+        yield complaint("functions require the function_runtime remote", "/settings/function_runtime")
+    if "function_executed" not in bot_events:
+        yield complaint(
+            "functions require the event function_executed", "/settings/event_subscriptions/bot_events"
+        )
+
+
+# Validation of app manifests: Slack's schema, and combinations that it accepts but that cannot work.
+
+_HERE = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/|$)")
+
+
+ENTITIES = tuple(f"slack#/entities/{kind}" for kind in ("task", "file", "item", "incident", "content_item"))
+"""All entity types of Work Objects (Slack, Work Objects)."""
+
+
+class _Endpoint:
+    """Schema of a request URL: https, or http on this machine, which Slack itself could not reach."""
+
+    def errors(self, value: object, at: str) -> Complaints:
+        if not isinstance(value, str):
+            yield complaint("must provide a string", at)
+        elif not re.match(r"https://[^\s/?#]", value) and not _HERE.match(value):
+            yield complaint("must be a valid https url", at)
+
+
+class _Any:
+    """Schema of parts that the emulator accepts unchecked."""
+
+    def errors(self, value: object, at: str) -> Complaints:
+        return iter(())
+
+
+class _Named:
+    """Schema of an object whose names the app chooses and whose values all have one schema."""
+
+    def __init__(self, item: Spec) -> None:
+        self.item = item
+
+    def errors(self, value: object, at: str) -> Complaints:
+        if not isinstance(value, dict):
+            yield complaint("must provide an object", at)
+            return
+        for name, item in value.items():
+            yield from Words(100).errors(name, at)
+            yield from self.item.errors(item, f"{at}/{name}")
+
+
+# Slack, app manifest reference: fields, lengths and counts.
+_DISPLAY = Shape(
+    {"name": Words(35)},
+    {
+        "description": Words(140),
+        "long_description": Words(4000, least=175),
+        "background_color": Words(form=r"#[0-9A-Fa-f]{3}([0-9A-Fa-f]{3})?", wanted="must be a hex color"),
+    },
+)
+_COMMAND = Shape(
+    {
+        "command": Words(
+            32, form=r"/[^\sA-Z/]+", wanted="must start with a '/' and be one lower case word after it"
+        ),
+        "description": Words(2000),
+    },
+    {"url": _Endpoint(), "usage_hint": Words(1000), "should_escape": Flag()},
+)
+_SHORTCUT = Shape(
+    {
+        "name": Words(24),
+        "type": OneOf("message", "global"),
+        "callback_id": Words(255),
+        "description": Words(150),
+    }
+)
+_FEATURES = Shape(
+    optional={
+        "app_home": Shape(
+            optional=dict.fromkeys(
+                ("home_tab_enabled", "messages_tab_enabled", "messages_tab_read_only_enabled"), Flag()
+            )
+        ),
+        "bot_user": Shape({"display_name": Words(80, form=r"[^<>@#]+")}, {"always_online": Flag()}),
+        "shortcuts": Many(_SHORTCUT, 10),
+        "slash_commands": Many(_COMMAND, 50),
+        "unfurl_domains": Many(
+            Words(255, form=r"[a-z0-9][-a-z0-9.]*[a-z0-9]", wanted="invalid domain"), 5, distinct=True
+        ),
+        # Slack, Work Object Previews: the entity types that an app may show.
+        "rich_previews": Shape(
+            {"is_active": Flag()}, {"entity_types": Many(OneOf(*ENTITIES), 5, distinct=True)}
+        ),
+        "functions": _Any(),
+        "workflow_steps": _Any(),
+        "assistant_view": _Any(),
+        "agent_view": _Any(),
+    }
+)
+_SETTINGS = Shape(
+    optional={
+        "allowed_ip_address_ranges": Many(Words(), 50, distinct=True),
+        "event_subscriptions": Shape(
+            optional={
+                "request_url": _Endpoint(),
+                "bot_events": Many(Words(50), 100, least=0, distinct=True),
+                "user_events": Many(Words(50), 100, least=0, distinct=True),
+                "metadata_subscriptions": Many(_Any(), 100, least=0),
+            }
+        ),
+        "interactivity": Shape(
+            {"is_enabled": Flag()}, {"request_url": _Endpoint(), "message_menu_options_url": _Endpoint()}
+        ),
+        "org_deploy_enabled": Flag(),
+        "socket_mode_enabled": Flag(),
+        "token_rotation_enabled": Flag(),
+        "is_hosted": Flag(),
+        "function_runtime": OneOf("remote", "slack"),
+        "hermes_app_type": OneOf("remote"),
+        "is_mcp_enabled": Flag(),
+        "incoming_webhooks": Shape(optional={"incoming_webhooks_enabled": Flag()}),
+    }
+)
+_SCOPES = Many(Words(50), 255, least=0, distinct=True)
+_OAUTH = Shape(
+    optional={
+        "redirect_urls": Many(_Endpoint(), 1000),
+        "scopes": Shape(optional=dict.fromkeys(("bot", "user", "bot_optional", "user_optional"), _SCOPES)),
+        "token_management_enabled": Flag(),
+        "pkce_enabled": Flag(),
+    }
+)
+_MANIFEST = Shape(
+    {"display_information": _DISPLAY},
+    {
+        "$schema": Words(),
+        "_metadata": Shape(
+            optional=dict.fromkeys(
+                ("schema_version", "min_version", "major_version", "minor_version"), Whole()
+            )
+        ),
+        "features": _FEATURES,
+        "settings": _SETTINGS,
+        "oauth_config": _OAUTH,
+        "functions": _Named(
+            Shape(
+                {"title": Words(255), "description": Words()},
+                {"input_parameters": _Named(PARAMETER), "output_parameters": _Named(PARAMETER)},
+            )
+        ),
+        "workflows": _Any(),
+        "types": _Any(),
+        "datastores": _Any(),
+        "outgoing_domains": Many(Words(), 10, least=0),
+    },
+)
+
+
+def manifest_errors(declared: object) -> list[str]:
+    """Return the errors of an app manifest, each with a JSON pointer; [] if it can be installed.
+
+    Besides Slack's schema it checks scopes and events by name, the scopes that commands, shortcuts and events
+    need, and request URLs without which Slack could not deliver.
+    """
+    found = list(_MANIFEST.errors(declared, ""))
+    if found or not isinstance(declared, dict):
+        return found
+    reading = _Reading(declared)
+    steps = fitting_errors(reading.functions, reading.settings, reading.bot_events)
+    return [*reading.scopes(), *reading.events(), *reading.features(), *reading.delivery(), *steps]
+
+
+class _Reading:
+    """A manifest that fits the schema, for the checks across its parts."""
+
+    def __init__(self, declared: Mapping[str, object]) -> None:
+        features, settings = _part(declared, "features"), _part(declared, "settings")
+        self.settings, self.functions = settings, _part(declared, "functions")
+        self.bot = _strings(_part(_part(declared, "oauth_config"), "scopes"), "bot")
+        self.bot_user = "bot_user" in features
+        self.commands = _parts(features, "slash_commands")
+        self.shortcuts = _parts(features, "shortcuts")
+        self.unfurls = bool(features.get("unfurl_domains"))
+        self.previews = bool(_part(features, "rich_previews").get("is_active"))
+        self.subscriptions = _part(settings, "event_subscriptions")
+        self.bot_events = _strings(self.subscriptions, "bot_events")
+        self.interactivity = _part(settings, "interactivity")
+        self.sockets = settings.get("socket_mode_enabled") is True
+
+    def scopes(self) -> Complaints:
+        at = "/oauth_config/scopes/bot"
+        for index, scope in enumerate(self.bot):
+            if scope not in BOT_SCOPES:
+                yield complaint(f"unknown scope: {scope}", f"{at}/{index}")
+        if "chat:write.public" in self.bot and "chat:write" not in self.bot:
+            yield complaint("chat:write.public requires the scope chat:write", at)
+        if "chat:write.customize" in self.bot and "chat:write" not in self.bot:
+            yield complaint("chat:write.customize requires the scope chat:write", at)
+        if "users:read.email" in self.bot and "users:read" not in self.bot:
+            yield complaint("users:read.email requires the scope users:read", at)
+        if self.bot and not self.bot_user:
+            yield complaint("bot scopes require a bot_user", "/features")
+
+    def events(self) -> Complaints:
+        for index, event in enumerate(self.bot_events):
+            at = f"/settings/event_subscriptions/bot_events/{index}"
+            alternatives = SCOPES_OF_EVENT.get(event)
+            if alternatives is None:
+                yield complaint(f"unknown event: {event}", at)
+            elif not any(scopes.issubset(self.bot) for scopes in alternatives):
+                needed = " or ".join(scope for scopes in alternatives for scope in sorted(scopes))
+                yield complaint(f"{event} requires the scope {needed}", at)
+
+    def features(self) -> Complaints:
+        for name, declared in (("slash_commands", self.commands), ("shortcuts", self.shortcuts)):
+            if declared and "commands" not in self.bot:
+                yield complaint(f"{name} require the scope commands", f"/features/{name}")
+        yield from _repeated([str(part["command"]) for part in self.commands], "/features/slash_commands")
+        callbacks = [f"{part['type']} {part['callback_id']}" for part in self.shortcuts]
+        yield from _repeated(callbacks, "/features/shortcuts")
+        if self.shortcuts and self.interactivity.get("is_enabled") is not True:
+            yield complaint("shortcuts require interactivity", "/settings/interactivity")
+        if self.unfurls and "links:read" not in self.bot:
+            yield complaint("unfurl_domains require the scope links:read", "/features/unfurl_domains")
+        if self.previews and "entity_details_requested" not in self.bot_events:
+            yield complaint("rich_previews require entity_details_requested", "/features/rich_previews")
+
+    def delivery(self) -> Complaints:
+        """Yield an error for each missing request URL; Socket Mode needs none."""
+        if self.sockets:
+            return
+        for index, command in enumerate(self.commands):
+            if "url" not in command:
+                yield complaint("missing required field: url", f"/features/slash_commands/{index}")
+        if self.interactivity.get("is_enabled") is True and "request_url" not in self.interactivity:
+            yield complaint("missing required field: request_url", "/settings/interactivity")
+        if self.bot_events and "request_url" not in self.subscriptions:
+            yield complaint("missing required field: request_url", "/settings/event_subscriptions")
+
+
+def _repeated(names: list[str], at: str) -> Complaints:
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield complaint(f"declared more than once: {name}", at)
+
+
+def _part(declared: Mapping[str, object], name: str) -> Mapping[str, object]:
+    value = declared.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _parts(declared: Mapping[str, object], name: str) -> list[Mapping[str, object]]:
+    value = declared.get(name)
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _strings(declared: Mapping[str, object], name: str) -> list[str]:
+    value = declared.get(name)
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+# The app manifest: an app's declaration of itself to Slack.
 
 __all__ = ["Command", "Manifest", "ManifestError", "Shortcut", "manifest_errors"]
 
@@ -107,10 +405,10 @@ class _Part:
     def __init__(self, declared: object) -> None:
         self.declared: dict[str, object] = declared if isinstance(declared, dict) else {}
 
-    def part(self, name: str) -> "_Part":
+    def part(self, name: str) -> _Part:
         return _Part(self.declared.get(name))
 
-    def parts(self, name: str) -> list["_Part"]:
+    def parts(self, name: str) -> list[_Part]:
         return [_Part(item) for item in self._list(name)]
 
     def _list(self, name: str) -> list[object]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from slack_emulator.model import Channel, InstalledApp, Json, Message, Person, View
-from slack_emulator.shapes import enterprise_of, message_json, view_json
+from slack_emulator.models import Channel, InstalledApp, Json, Message, Person, View
+from slack_emulator.serializers import enterprise_of, message_json, view_json
 from slack_emulator.state import State
 
 TEAMLESS = frozenset({"shortcut", "view_submission", "view_closed", "block_actions_in_view"})

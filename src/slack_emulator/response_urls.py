@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 
 from slack_emulator.messages import Messages, app_message, require_message
-from slack_emulator.model import InstalledApp, Json, Refused
+from slack_emulator.models import InstalledApp, Json, Refused
 from slack_emulator.state import State
 
 USES = 5

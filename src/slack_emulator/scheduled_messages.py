@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from slack_emulator.events import Tasks
 from slack_emulator.messages import Messages
-from slack_emulator.model import InstalledApp, Message, Refused, ScheduledMessage
+from slack_emulator.models import InstalledApp, Message, Refused, ScheduledMessage
 from slack_emulator.state import State, new_id
 
 FARTHEST_SECONDS = 120 * 24 * 3600

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import replace
 
-from slack_emulator.model import Channel, ChannelKind, Json, Message, Person, Team, UserGroup
+from slack_emulator.composer import escape, flatten, rich_text_of
+from slack_emulator.messages import names_in
+from slack_emulator.models import Channel, ChannelKind, Json, Message, Person, Team, UserGroup
 from slack_emulator.state import State
-from slack_emulator.text import escape, flatten, rich_text_of
-from slack_emulator.typed_text import names_in
 from slack_emulator.workspace import Workspace
 
 TEAM = Team("T0LUMEN0001", "Lumen Freight", "lumen-freight")

@@ -8,11 +8,11 @@ from typing import Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from slack_emulator.channel_names import require_name
-from slack_emulator.model import Channel, Json, Message, Person, Refused, Role, Team
+from slack_emulator.channels import require_name
+from slack_emulator.composer import flatten, rich_text_of
+from slack_emulator.messages import names_in
+from slack_emulator.models import Channel, Json, Message, Person, Refused, Role, Team
 from slack_emulator.state import new_id
-from slack_emulator.text import flatten, rich_text_of
-from slack_emulator.typed_text import names_in
 from slack_emulator.workspace import Workspace
 
 

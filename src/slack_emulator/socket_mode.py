@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from slack_emulator.model import Json, Request
+from slack_emulator.models import Json, Request
 
 CONNECTION_LIMIT = 10
 """Open connections per app (Slack, Using Socket Mode: up to ten)."""

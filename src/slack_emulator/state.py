@@ -1,15 +1,22 @@
-"""State of a workspace, in memory and in its store."""
+"""State of a workspace, kept in memory or in a file, and the feed of its changes."""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, fields
+from pathlib import Path
 
-from slack_emulator.changes import Feed
+import sqlite_utils
+
 from slack_emulator.clock import Clock
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import (
+from slack_emulator.models import (
+    Change,
     Channel,
     Enterprise,
     InstalledApp,
@@ -23,7 +30,82 @@ from slack_emulator.model import (
     Team,
     UserGroup,
 )
-from slack_emulator.store import Store
+
+# SQLite file that saves a workspace across restarts.
+
+KINDS = (
+    "team",
+    "people",
+    "channels",
+    "messages",
+    "groups",
+    "apps",
+    "reads",
+    "files",
+    "scheduled",
+    "tokens",
+)
+
+
+class Store:
+    """A table for each kind of object, with its id and JSON. Every save is committed before it returns."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        path.chmod(0o600)
+        self.path = path
+        self._db = sqlite_utils.Database(path)
+        self._db.enable_wal()
+        for kind in KINDS:
+            self._db.table(kind).create({"id": str, "body": str}, pk="id", if_not_exists=True)
+
+    def save(self, kind: str, key: str, body: Json) -> None:
+        self._db.table(kind).upsert({"id": key, "body": json.dumps(body)}, pk="id")
+
+    def remove(self, kind: str, key: str) -> None:
+        self._db.table(kind).delete_where("id = ?", [key])
+
+    def load(self, kind: str) -> Iterator[tuple[str, Json]]:
+        for row in self._db.table(kind).rows_where(order_by="rowid"):
+            yield row["id"], json.loads(row["body"])
+
+    def close(self) -> None:
+        self._db.close()
+
+
+# Feed of changes in the workspace, to which the page and tests subscribe.
+
+
+class Feed:
+    def __init__(self) -> None:
+        self._listeners: set[asyncio.Queue[Change | None]] = set()
+
+    def announce(self, change: Change) -> None:
+        for queue in self._listeners:
+            queue.put_nowait(change)
+
+    @contextmanager
+    def subscribe(self) -> Iterator[AsyncIterator[Change]]:
+        """Yield every change from now on; the iterator ends when the workspace closes."""
+        queue: asyncio.Queue[Change | None] = asyncio.Queue()
+        self._listeners.add(queue)
+        try:
+            yield _drain(queue)
+        finally:
+            self._listeners.discard(queue)
+
+    def close(self) -> None:
+        for queue in self._listeners:
+            queue.put_nowait(None)
+
+
+async def _drain(queue: asyncio.Queue[Change | None]) -> AsyncIterator[Change]:
+    while (change := await queue.get()) is not None:
+        yield change
+
+
+# State of a workspace, in memory and in its store.
 
 TOMBSTONE = "tombstone"
 """Subtype of a deleted message that has replies (Slack, conversations.replies)."""

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from slack_emulator.composer import rich_text_of
 from slack_emulator.messages import Messages, require_message
-from slack_emulator.model import Channel, InstalledApp, Json, Message, Refused
+from slack_emulator.models import Channel, InstalledApp, Json, Message, Refused
 from slack_emulator.state import State
-from slack_emulator.text import rich_text_of
 
 MARKDOWN_LIMIT = 12_000
 """Characters of `markdown_text` in a call (Slack, chat.appendStream)."""

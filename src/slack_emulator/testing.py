@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from slack_emulator.clock import TurnableClock
-from slack_emulator.elements import MANY, STATE_FIELDS, elements_of
+from slack_emulator.composer import rich_text_of
 from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import InstalledApp, Json, Message, Outcome, Request, View
-from slack_emulator.page import Authentication
+from slack_emulator.models import InstalledApp, Json, Message, Outcome, Request, View
 from slack_emulator.seed import seed
 from slack_emulator.seed_file import SeedFile
 from slack_emulator.server import served
-from slack_emulator.store import Store
-from slack_emulator.text import rich_text_of
+from slack_emulator.state import Store
+from slack_emulator.ui import Authentication
+from slack_emulator.views import MANY, STATE_FIELDS, elements_of
 from slack_emulator.workspace import Workspace
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""A Slack workspace on this machine: who is in it, what they see, what they and their apps may do."""
+"""A Slack workspace: its users, channels, apps and everything that happens in it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,16 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from slack_emulator.assistant_threads import AssistantThreads
-from slack_emulator.bookmarks import Bookmarks
+from slack_emulator.channels import Bookmarks, Conversations
 from slack_emulator.clock import Clock, TurnableClock
-from slack_emulator.commands import Commands
-from slack_emulator.conversations import Conversations
 from slack_emulator.delivery import Delivery
 from slack_emulator.events import Events, Tasks
-from slack_emulator.faults import Faults
+from slack_emulator.faults import Faults, Rates
 from slack_emulator.files import Files
-from slack_emulator.forms import Interactions
+from slack_emulator.interactions import Commands, Interactions
 from slack_emulator.manifest import Manifest
 from slack_emulator.messages import Messages
-from slack_emulator.modals import Modals
-from slack_emulator.model import (
+from slack_emulator.models import (
     Change,
     Channel,
     InstalledApp,
@@ -32,17 +29,16 @@ from slack_emulator.model import (
     View,
 )
 from slack_emulator.payloads import Payloads
-from slack_emulator.people_acts import UserActions
-from slack_emulator.rates import Rates
+from slack_emulator.request_log import Wanted, WireLog
 from slack_emulator.response_urls import ResponseUrls
 from slack_emulator.scheduled_messages import ScheduledMessages
 from slack_emulator.socket_mode import Sockets
-from slack_emulator.state import State, new_id
-from slack_emulator.step_runs import StepRuns
-from slack_emulator.store import Store
+from slack_emulator.state import State, Store, new_id
 from slack_emulator.streams import Streams
 from slack_emulator.unfurls import Unfurls
-from slack_emulator.wire_log import Wanted, WireLog
+from slack_emulator.user_actions import UserActions
+from slack_emulator.views import Modals
+from slack_emulator.workflow_steps import StepRuns
 
 
 class Workspace:

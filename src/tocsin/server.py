@@ -26,9 +26,9 @@ from tocsin.slack import routes
 from tocsin.web.http_protocol import LimitedProtocol
 
 if TYPE_CHECKING:
-    from slack_emulator.model import InstalledApp
-    from slack_emulator.page import Authentication
-    from slack_emulator.store import Store
+    from slack_emulator.models import InstalledApp
+    from slack_emulator.state import Store
+    from slack_emulator.ui import Authentication
 
 
 GRACE_SECONDS = 2
@@ -137,9 +137,9 @@ def _listening(settings: Settings) -> socket.socket:
 async def play(settings: Settings, *, browser: bool, fresh: bool) -> None:
     """Run the workspace and the bot in one process, for the user who started it; see `read_play_settings`."""
     from slack_emulator.manifest import Manifest
-    from slack_emulator.page import Authentication
     from slack_emulator.seed import seed
     from slack_emulator.server import playground_app
+    from slack_emulator.ui import Authentication
     from slack_emulator.workspace import Workspace
 
     folder = data_dir(settings, "tocsin-playground")
@@ -209,7 +209,7 @@ def _refuse_a_real_bots(folder: Path) -> None:
 
 def _store(folder: Path, *, fresh: bool) -> Store:
     """Create the workspace's file before the bot's, so that the folder is never taken for a real bot's."""
-    from slack_emulator.store import Store
+    from slack_emulator.state import Store
 
     with only_one(folder):
         if fresh:
@@ -219,7 +219,7 @@ def _store(folder: Path, *, fresh: bool) -> Store:
 
 def _front(pages: ASGIApp, workspace: ASGIApp, authentication: Authentication) -> ASGIApp:
     """Serve pages and workspace on one port, both only with the workspace's token; probes need none."""
-    from slack_emulator.page import TokenRequired
+    from slack_emulator.ui import TokenRequired
 
     guarded = TokenRequired(pages, authentication)
 

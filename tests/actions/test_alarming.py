@@ -12,7 +12,7 @@ from fakes.readings import cards, newest, settled, told
 from fakes.slack import running_workspace
 
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import Request
+from slack_emulator.models import Request
 from tocsin.incidents.errors import Unavailable
 from tocsin.slack import routes
 from tocsin.storage.key_value import SqlMemory

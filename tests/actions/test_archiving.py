@@ -17,7 +17,7 @@ from fakes.slack import RunningWorkspace, running_workspace
 
 from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import Message
+from slack_emulator.models import Message
 from tocsin.incidents.model import Incident
 from tocsin.slack import routes
 

@@ -10,7 +10,7 @@ from fakes.bot import RunningBot, chosen
 from fakes.readings import cards, newest, own_channel, post, settled, told, words
 
 from slack_emulator.faults import Fault
-from slack_emulator.model import View
+from slack_emulator.models import View
 
 METHODS = (
     "conversations.create",

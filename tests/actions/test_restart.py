@@ -18,7 +18,7 @@ from fakes.terminal import Terminal
 
 from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import Channel, Message, View
+from slack_emulator.models import Channel, Message, View
 from tocsin.backends.local import LocalBackend
 from tocsin.config import Catalogue
 from tocsin.slack import routes

@@ -22,7 +22,7 @@ from fakes.readings import (
     words,
 )
 
-from slack_emulator.model import View
+from slack_emulator.models import View
 from tocsin.incidents.errors import Refused
 from tocsin.storage.workflow_engine import KEPT
 

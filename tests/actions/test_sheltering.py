@@ -16,7 +16,7 @@ from fakes.readings import cards, settled, told, words
 from fakes.slack import RunningWorkspace, running_workspace
 
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import Channel
+from slack_emulator.models import Channel
 from tocsin.data_dir import now
 from tocsin.slack import routes
 

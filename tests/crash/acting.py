@@ -14,8 +14,8 @@ from history.deeds import Deed, Told, Try
 from crash.lives import Life, first
 from crash.stage import LONGEST_ANSWER, MOST_TRIES, NOBODY_THERE, Gesture, Stage, seen
 from slack_emulator.delivery import ACK_SECONDS
-from slack_emulator.model import Message, Outcome, View
-from slack_emulator.typed_text import command_text
+from slack_emulator.messages import command_text
+from slack_emulator.models import Message, Outcome, View
 
 GLANCE = 0.05
 RETRY_SECONDS = 301.0

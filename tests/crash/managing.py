@@ -12,7 +12,7 @@ from crash.lives import first
 from crash.scenarios import LONGEST_HOLD
 from crash.stage import Stage
 from slack_emulator.faults import Fault
-from slack_emulator.model import Message
+from slack_emulator.models import Message
 
 Scenario = Callable[[Stage], Awaitable[None]]
 

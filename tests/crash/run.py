@@ -29,7 +29,7 @@ from crash.stage import Stage
 from crash.switch import Kill
 from crash.vendors import Scene
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import Refused
+from slack_emulator.models import Refused
 from slack_emulator.seed import seed
 from slack_emulator.server import served
 from slack_emulator.workspace import Workspace

@@ -11,7 +11,7 @@ from fakes.bot import chosen, picked, ticked
 
 from crash.stage import LONGEST_ANSWER, Stage
 from slack_emulator.faults import Fault
-from slack_emulator.model import Message, View
+from slack_emulator.models import Message, View
 from tocsin.incidents.validation import channel_name
 
 Scenario = Callable[[Stage], Awaitable[None]]

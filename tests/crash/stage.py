@@ -17,8 +17,8 @@ from history.history import Press
 from crash.lives import Life, Lives, first
 from crash.vendors import Vendor
 from slack_emulator.delivery import ACK_SECONDS
-from slack_emulator.modals import TRIGGER_SECONDS
-from slack_emulator.model import Message, Outcome, View
+from slack_emulator.models import Message, Outcome, View
+from slack_emulator.views import TRIGGER_SECONDS
 
 NOBODY_THERE = frozenset({"operation_timeout", "app_not_responding", "dispatch_failed"})
 MOST_TRIES = 8

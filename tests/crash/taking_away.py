@@ -15,8 +15,8 @@ from crash.managing import RESOLVED, STATUS, UPDATED, Scenario
 from crash.scenarios import forget_severity
 from crash.stage import Stage
 from slack_emulator.faults import Fault
-from slack_emulator.model import Message
-from slack_emulator.step_runs import StepRun
+from slack_emulator.models import Message
+from slack_emulator.workflow_steps import StepRun
 
 EXPORTED, WRITTEN, ARCHIVED, HIDDEN = (
     "exported it as",

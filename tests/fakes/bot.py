@@ -16,7 +16,7 @@ from typing import Any
 from fakes.autojump import passing
 from fakes.slack import RunningWorkspace, running_workspace
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import Message, Outcome, Request, View
+from slack_emulator.models import Message, Outcome, Request, View
 from slack_emulator.workspace import Workspace
 from tocsin.app import Bot, connected, data_dir, opened
 from tocsin.server import listen, serving

@@ -9,7 +9,7 @@ from typing import Any
 from fakes.bot import RunningBot, chosen
 from fakes.patience import LIMIT
 from fakes.readings import cards, newest, settled, words
-from slack_emulator.model import Message, View
+from slack_emulator.models import Message, View
 from tocsin.incidents.model import Incident
 
 

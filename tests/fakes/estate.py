@@ -17,9 +17,9 @@ from fakes.bot import GLANCE_SECONDS, RunningBot
 from fakes.slack import RunningWorkspace
 from fakes.two_workspaces import AWAY, AWAY_ADMIN, GUEST, HOME, HOME_ADMIN, ORG, registered, served_estate
 from slack_emulator.clock import TurnableClock
-from slack_emulator.estate import Estate
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import InstalledApp
+from slack_emulator.models import InstalledApp
+from slack_emulator.organization import Estate
 from tocsin.app import connected, data_dir, opened
 from tocsin.incidents.model import Incident
 from tocsin.server import listen, serving

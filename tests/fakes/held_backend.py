@@ -11,7 +11,7 @@ from typing import Any
 
 from fakes.bot import RunningBot, chosen, running_bot
 from fakes.slack import RunningWorkspace
-from slack_emulator.model import View
+from slack_emulator.models import View
 from tocsin.incidents.model import Form, Incident
 from tocsin.incidents.requests import Declaration, IncidentChange
 from tocsin.workflows.ports import Backend

@@ -14,7 +14,7 @@ from fakes.incident_io.server import IncidentIoServer, running_incident_io
 from fakes.patience import LIMIT
 from fakes.slack import RunningWorkspace, running_workspace
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import View
+from slack_emulator.models import View
 from tocsin.slack import routes
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from fakes.bot import RunningBot
 from fakes.patience import LIMIT
-from slack_emulator.model import Channel, Message, Request, View
+from slack_emulator.models import Channel, Message, Request, View
 from tocsin.incidents.model import Incident
 
 

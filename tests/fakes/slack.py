@@ -12,9 +12,9 @@ from slack_sdk.errors import SlackApiError
 
 from fakes.clock import fitting_clock
 from slack_emulator.manifest import Manifest
-from slack_emulator.page import Authentication
-from slack_emulator.store import Store
+from slack_emulator.state import Store
 from slack_emulator.testing import Slack, running_slack
+from slack_emulator.ui import Authentication
 from slack_emulator.workspace import Workspace
 
 

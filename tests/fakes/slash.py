@@ -10,7 +10,7 @@ from typing import Any
 from fakes.bot import RunningBot
 from fakes.errands import whispers
 from fakes.readings import deliver, words
-from slack_emulator.model import View
+from slack_emulator.models import View
 from tocsin.incidents.model import Incident
 
 CASES: dict[str, Any] = json.loads((Path(__file__).parent.parent / "data" / "commands.json").read_text())

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 from fakes.clock import fitting_clock
 from slack_emulator.clock import TurnableClock
-from slack_emulator.estate import Estate
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import Channel, Enterprise, InstalledApp, Person, Team
+from slack_emulator.models import Channel, Enterprise, InstalledApp, Person, Team
+from slack_emulator.organization import Estate
 from slack_emulator.seed import seed
 from slack_emulator.server import served
 from slack_emulator.workspace import Workspace

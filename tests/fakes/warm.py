@@ -9,7 +9,7 @@ import tocsin.cli
 import tocsin.data_dir
 import tocsin.doctor
 import tocsin.server  # noqa: F401
-from slack_emulator.page.render import environment
+from slack_emulator.ui.html import environment
 from tocsin.web.app import _templates
 
 for templates in (environment(), _templates().env):

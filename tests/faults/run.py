@@ -17,7 +17,7 @@ from history.checker import violations
 from history.history import History, Press
 
 from slack_emulator.faults import Fault
-from slack_emulator.model import Message, Outcome, View
+from slack_emulator.models import Message, Outcome, View
 from tocsin.workflows.ports import Backend
 
 

@@ -14,7 +14,7 @@ from fakes.slack import running_workspace
 from faults.run import Run, run
 from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import View
+from slack_emulator.models import View
 from tocsin.slack import routes
 
 

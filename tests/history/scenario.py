@@ -17,7 +17,7 @@ from history.managing import MANAGING
 from history.stage import Stage, Zygote, stage
 from history.taking import TAKING
 from slack_emulator.faults import Fault
-from slack_emulator.model import Message, View
+from slack_emulator.models import Message, View
 
 Scenario = Callable[[Stage], Awaitable[None]]
 HOSTILE = "<!channel> <@U0GUS00006> <https://evil.example/login|click> & <#C0GENERAL1>"

@@ -22,7 +22,7 @@ from fakes.slack import RunningWorkspace
 from history.deeds import Deed
 from history.history import History, Page, Press
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import Message, Outcome, Request, View
+from slack_emulator.models import Message, Outcome, Request, View
 from slack_emulator.seed import seed
 from slack_emulator.server import served
 from slack_emulator.workspace import Workspace

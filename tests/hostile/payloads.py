@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from fakes.bot import RunningBot
 
-from slack_emulator.model import Message, View
+from slack_emulator.models import Message, View
 
 Json = dict[str, Any]
 Place = tuple[Any, Any]

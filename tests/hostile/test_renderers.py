@@ -11,10 +11,9 @@ import pytest
 
 from hostile.sizes import sizes
 from hostile.texts import hostile_incident, hostile_text
-from slack_emulator.blocks import view_too_large
-from slack_emulator.blocks.messages import message_errors
-from slack_emulator.blocks.views import view_errors
-from slack_emulator.text import Span, broadcasts, parse_mrkdwn
+from slack_emulator.block_kit import view_too_large
+from slack_emulator.block_kit.surfaces import message_errors, view_errors
+from slack_emulator.composer import Span, broadcasts, parse_mrkdwn
 from tocsin.config import Catalogue
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import DeclareRequest

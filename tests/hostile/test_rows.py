@@ -13,8 +13,7 @@ import pytest
 from fakes.declarations import Ticking, full_declaration
 
 from hostile.sizes import sizes
-from slack_emulator.blocks.messages import message_errors
-from slack_emulator.blocks.views import view_errors
+from slack_emulator.block_kit.surfaces import message_errors, view_errors
 from tocsin.backends.local import LocalBackend
 from tocsin.config import Catalogue
 from tocsin.incidents.errors import TocsinError

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from slack_emulator.manifest_rules import manifest_errors
+from slack_emulator.manifest import manifest_errors
 from slack_emulator.scopes import SCOPES_BY_KIND, SCOPES_OF_EVENT, SCOPES_OF_METHOD
 from slack_emulator.web_api import METHODS
 from tocsin.slack import routes

@@ -9,8 +9,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from slack_emulator.manifest import Manifest
-from slack_emulator.manifest_rules import manifest_errors
+from slack_emulator.manifest import Manifest, manifest_errors
 from tocsin.cli import cli
 from tocsin.slack import routes
 

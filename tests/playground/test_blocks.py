@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from slack_emulator.blocks import (
+from slack_emulator.block_kit import (
     block_errors,
     input_errors,
     message_errors,

@@ -17,7 +17,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import Person
+from slack_emulator.models import Person
 from slack_emulator.testing import Slack, running_slack
 
 OUTSIDE = "T0OUTSIDE01"

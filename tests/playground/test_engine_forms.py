@@ -11,7 +11,7 @@ from fakes.open_form import NAME, PAGE_BUTTON, OpenForm, modal, typed
 from fakes.refusals import error_of
 from slack_sdk.web.async_client import AsyncWebClient
 
-from slack_emulator.model import Refused
+from slack_emulator.models import Refused
 from slack_emulator.testing import Slack
 
 

@@ -14,10 +14,10 @@ from fakes.slack import refused
 from fakes.two_workspaces import AWAY, HOME, ORG, served_estate
 from slack_sdk.web.async_client import AsyncWebClient
 
-from slack_emulator.estate import Estate, Grant
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import InstalledApp
-from slack_emulator.model import Refused as NotAllowed
+from slack_emulator.models import InstalledApp
+from slack_emulator.models import Refused as NotAllowed
+from slack_emulator.organization import Estate, Grant
 
 MAX, NOA, GENERAL = "U0MAX00002", "U0NOA00001", "C0GENERAL1"
 MORE = {"channels:read", "channels:manage", "users:read", "users:read.email"}

@@ -12,9 +12,8 @@ from fakes.manifests import DECLARED
 from fakes.slack import refused
 from slack_sdk.web.async_client import AsyncWebClient
 
-from slack_emulator.manifest import Manifest
-from slack_emulator.manifest_rules import manifest_errors
-from slack_emulator.model import Message
+from slack_emulator.manifest import Manifest, manifest_errors
+from slack_emulator.models import Message
 from slack_emulator.testing import Slack, running_slack
 
 URL = "https://pager.example.com/incidents/1"

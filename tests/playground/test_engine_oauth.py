@@ -16,9 +16,9 @@ from fakes.manifests import DECLARED
 from fakes.slack import browsing
 from fakes.two_workspaces import AWAY, AWAY_ADMIN, HOME, HOME_ADMIN, ORG, registered, served_estate
 
-from slack_emulator.estate import Estate
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import InstalledApp
+from slack_emulator.models import InstalledApp
+from slack_emulator.organization import Estate
 
 BACK = "https://app.example.com"
 REDIRECT = f"{BACK}/slack/oauth_redirect"

@@ -12,7 +12,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from slack_emulator.clock import TurnableClock
 from slack_emulator.manifest import Manifest
-from slack_emulator.store import Store
+from slack_emulator.state import Store
 from slack_emulator.testing import Slack, running_slack
 
 HOUR, DAY = 3600, 24 * 3600

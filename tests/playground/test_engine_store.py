@@ -13,7 +13,7 @@ from fakes.manifests import manifest
 from fakes.patience import LIMIT
 from slack_sdk.web.async_client import AsyncWebClient
 
-from slack_emulator.store import Store
+from slack_emulator.state import Store
 from slack_emulator.testing import running_slack
 from slack_emulator.workspace import Workspace
 
@@ -57,7 +57,7 @@ PROGRAM = """
 import asyncio, os, sys
 from pathlib import Path
 from slack_emulator.seed import seed
-from slack_emulator.store import Store
+from slack_emulator.state import Store
 from slack_emulator.workspace import Workspace
 
 async def main():

@@ -10,7 +10,7 @@ from fakes.refusals import error_of
 from slack_sdk.web.async_client import AsyncWebClient
 
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import Message
+from slack_emulator.models import Message
 from slack_emulator.testing import Slack
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 
-from slack_emulator.blocks import input_errors, message_errors, view_errors
+from slack_emulator.block_kit import input_errors, message_errors, view_errors
 
 Json = dict[str, object]
 GOOD = sorted((Path(__file__).parent / "good").glob("*.json"))

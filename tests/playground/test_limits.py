@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from slackblocks import _limits as registry
 
-from slack_emulator.blocks import block_errors, message_errors, view_errors
+from slack_emulator.block_kit import block_errors, message_errors, view_errors
 from slack_emulator.limits import LEAST, MOST
 
 Json = dict[str, object]

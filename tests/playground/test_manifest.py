@@ -8,13 +8,7 @@ import pytest
 import yaml
 
 from slack_emulator.manifest import Command, Manifest, ManifestError, Shortcut, manifest_errors
-from slack_emulator.scopes import (
-    BOT_SCOPES,
-    SCOPES_BY_KIND,
-    SCOPES_OF_EVENT,
-    SCOPES_OF_METHOD,
-    needed_scopes,
-)
+from slack_emulator.scopes import BOT_SCOPES, SCOPES_BY_KIND, SCOPES_OF_EVENT, SCOPES_OF_METHOD, needed_scopes
 
 GOOD = """
 _metadata: {major_version: 1, minor_version: 1}

@@ -13,15 +13,12 @@ from hypothesis import strategies as st
 from jinja2 import Environment
 from starlette.datastructures import FormData
 
-from slack_emulator.elements import STATE_FIELDS
-from slack_emulator.page.cards import Cards
-from slack_emulator.page.directory import Directory
-from slack_emulator.page.fields import Surface
-from slack_emulator.page.forms import values_in
-from slack_emulator.page.moments import date_words, day_words, moment_of, since_words
-from slack_emulator.page.mrkdwn import mrkdwn_html, safe_link
-from slack_emulator.page.render import environment
 from slack_emulator.seed import seed
+from slack_emulator.ui.format import date_words, day_words, moment_of, since_words
+from slack_emulator.ui.forms import Surface, values_in
+from slack_emulator.ui.html import environment, mrkdwn_html, safe_link
+from slack_emulator.ui.messages import Cards, Directory
+from slack_emulator.views import STATE_FIELDS
 from slack_emulator.workspace import Workspace
 
 ANA = "U0ANA00001"

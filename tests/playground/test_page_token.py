@@ -11,10 +11,10 @@ from fakes.form_bot import MANIFEST
 from fakes.slack import browsing
 from starlette.routing import Mount, Route, WebSocketRoute
 
-from slack_emulator.page import Authentication
 from slack_emulator.server import playground_app
-from slack_emulator.store import Store
+from slack_emulator.state import Store
 from slack_emulator.testing import Slack, running_slack
+from slack_emulator.ui import Authentication
 
 WIRE = {"/api/{method}", "/upload/v1/{key}", "/response/{key}", "/link/"}
 """What apps speak to: tokens of their own, or addresses that nobody can guess."""

@@ -9,8 +9,8 @@ from fakes.slack import browsing
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from slack_emulator.faults import TIER_OF
 from slack_emulator.limits import CALLS_A_MINUTE
-from slack_emulator.rates import TIER_OF
 from slack_emulator.scopes import SCOPES_OF_METHOD
 from slack_emulator.testing import Slack
 

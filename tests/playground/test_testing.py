@@ -14,7 +14,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_emulator.clock import TurnableClock
 from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import Refused
+from slack_emulator.models import Refused
 from slack_emulator.testing import ActionFailed, Slack
 
 MANIFEST: dict[str, Any] = {

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slack_emulator.blocks import block_errors
-from slack_emulator.text import (
+from slack_emulator.block_kit import block_errors
+from slack_emulator.composer import (
     Mention,
     Span,
     broadcasts,

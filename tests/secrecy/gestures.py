@@ -19,9 +19,9 @@ from fakes.patience import LIMIT
 
 from secrecy.kept import Kept
 from secrecy.looked import ANYBODY, Looked
-from slack_emulator.elements import elements_of, options_of
 from slack_emulator.faults import Fault
-from slack_emulator.model import Channel, Json, Message, Outcome, Person, Refused, View
+from slack_emulator.models import Channel, Json, Message, Outcome, Person, Refused, View
+from slack_emulator.views import elements_of, options_of
 
 PLACES = ("general", "alerts", "incidents")
 MEMBERS = ("ana", "ben", "chloe", "darius", "priya")

@@ -12,7 +12,7 @@ from typing import Any
 from fakes.bot import RunningBot
 
 from secrecy.kept import Kept, Register
-from slack_emulator.model import Channel, Message, Request, StoredFile, View
+from slack_emulator.models import Channel, Message, Request, StoredFile, View
 
 ANYBODY = ""
 GIVEN_BACK = "You had typed:"

@@ -10,7 +10,7 @@ from fakes.bot import RunningBot, chosen, ticked
 from fakes.readings import cards, newest, own_channel, pressed, settled, told, words
 
 from slack_emulator.faults import Fault
-from slack_emulator.model import Person, UserGroup
+from slack_emulator.models import Person, UserGroup
 from tocsin.incidents.model import Incident
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -13,7 +13,7 @@ from fakes.readings import block_ids, pressed, settled, words
 from fakes.slack import running_workspace
 
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import View
+from slack_emulator.models import View
 from tocsin.incidents.errors import Refused
 from tocsin.slack import routes
 from tocsin.workflows.ports import loop_time

@@ -22,7 +22,7 @@ from fakes.readings import (
     words,
 )
 
-from slack_emulator.model import View
+from slack_emulator.models import View
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

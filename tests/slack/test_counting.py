@@ -13,7 +13,7 @@ from fakes.readings import settled
 from slack_bolt.request.async_request import AsyncBoltRequest
 
 from slack_emulator.faults import Fault
-from slack_emulator.model import View
+from slack_emulator.models import View
 from tocsin.slack.app import DELIVERY
 from tocsin.slack.context import Delivery
 

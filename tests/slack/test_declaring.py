@@ -25,7 +25,7 @@ from fakes.readings import (
 )
 
 from slack_emulator.faults import Fault
-from slack_emulator.model import Outcome, View
+from slack_emulator.models import Outcome, View
 from tocsin.incidents.model import Incident
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -10,7 +10,7 @@ from fakes.bot import RunningBot, chosen, picked, ticked
 from fakes.errands import declared, opened_by, press_card, press_in_view, typed_verb, until, whispers
 from fakes.readings import settled, value, words
 
-from slack_emulator.model import View
+from slack_emulator.models import View
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -8,7 +8,7 @@ import pytest
 from fakes.bot import RunningBot, asks_whether_sure, chosen, picked, ticked, typed
 from fakes.readings import deliver, how_many, last_delivery, newest, pressed, settled, words
 
-from slack_emulator.model import View
+from slack_emulator.models import View
 from tocsin.slack.context import FLOOD_SECONDS, MOST_DECLARED
 from tocsin.slack.views.declare import read_declare
 

@@ -13,7 +13,7 @@ from fakes.errands import declared, sent, until, whispers
 from fakes.readings import cards, newest, post, settled, value, words
 
 from slack_emulator.faults import Fault
-from slack_emulator.model import Person, View
+from slack_emulator.models import Person, View
 from tocsin.incidents.model import Incident
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -18,7 +18,7 @@ from fakes.readings import cards, deliver, last_delivery, newest, own_channel, s
 from structlog.typing import EventDict
 
 from slack_emulator.faults import Fault
-from slack_emulator.model import Channel, Person, Request, View
+from slack_emulator.models import Channel, Person, Request, View
 from tocsin.incidents.model import Incident
 from tocsin.workflows.ports import loop_time
 

@@ -15,7 +15,7 @@ from fakes.bot import RunningBot, chosen, picked, typed
 from fakes.estate import AWAY, HOME, HOME_ADMIN, Lobby, lobby
 from fakes.readings import cards, settled, words
 
-from slack_emulator.model import Message, Request, View
+from slack_emulator.models import Message, Request, View
 from tocsin.incidents.model import Incident
 
 pytestmark = pytest.mark.asyncio

@@ -14,7 +14,7 @@ from fakes.hosted import Stage, staged
 from fakes.incident_io.server import Fault, failing
 from fakes.readings import block_ids, cards, pressed, told, words
 
-from slack_emulator.model import Message
+from slack_emulator.models import Message
 from tocsin import logs
 
 

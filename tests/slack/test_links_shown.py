@@ -17,7 +17,7 @@ from fakes.slack import running_workspace
 
 from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import Message, Person
+from slack_emulator.models import Message, Person
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import IncidentChange
 from tocsin.slack import routes

@@ -13,7 +13,7 @@ from fakes.errands import declared, typed_verb
 from fakes.readings import cards, newest, settled, words
 
 from slack_emulator.faults import Fault
-from slack_emulator.model import Person as Somebody
+from slack_emulator.models import Person as Somebody
 from tocsin.incidents import export
 from tocsin.incidents.model import Incident, Person, PersonId, TimelineEntry
 

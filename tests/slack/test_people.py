@@ -10,7 +10,7 @@ from fakes.bot import RunningBot, chosen, ticked
 from fakes.readings import deliver, how_many, newest, pressed, settled, told, words
 
 from slack_emulator.faults import Fault
-from slack_emulator.model import Person, Role, View
+from slack_emulator.models import Person, Role, View
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

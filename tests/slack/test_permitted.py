@@ -8,7 +8,7 @@ from fakes.bot import RunningBot
 from fakes.readings import cards, newest, words
 
 from slack_emulator.faults import Fault
-from slack_emulator.model import Message, Person
+from slack_emulator.models import Message, Person
 from tocsin.incidents.model import Incident
 from tocsin.incidents.permissions import VERBS
 from tocsin.slack import routes

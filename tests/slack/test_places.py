@@ -6,7 +6,7 @@ import pytest
 from fakes.bot import RunningBot, chosen
 from fakes.readings import cards, newest, own_channel, post, said, settled, told, words
 
-from slack_emulator.model import Person, View
+from slack_emulator.models import Person, View
 from tocsin.incidents.model import Incident
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -11,7 +11,7 @@ from fakes.bot import RunningBot, chosen, ticked
 from fakes.errands import opened_by, typed_verb
 from fakes.readings import block_ids, deliver, settled
 
-from slack_emulator.model import View
+from slack_emulator.models import View
 from tocsin.incidents.permissions import NOT_SEEN
 from tocsin.slack import routes
 from tocsin.slack.views.metadata import Errand

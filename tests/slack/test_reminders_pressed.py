@@ -10,7 +10,7 @@ from fakes.errands import declared, press_card, until, whispers
 from fakes.managing import somebody, verbs
 from fakes.readings import cards, words
 
-from slack_emulator.model import Message
+from slack_emulator.models import Message
 from tocsin.incidents.model import Incident
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

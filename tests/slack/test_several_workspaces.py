@@ -11,7 +11,7 @@ from fakes.bot import RunningBot, chosen, ticked
 from fakes.estate import AWAY, AWAY_ADMIN, HOME, HOME_ADMIN, Lobby, lobby
 from fakes.readings import cards, settled, words
 
-from slack_emulator.model import UserGroup
+from slack_emulator.models import UserGroup
 from tocsin.incidents.model import Incident
 from tocsin.incidents.permissions import NOT_SEEN
 

@@ -22,7 +22,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import Outcome
+from slack_emulator.models import Outcome
 from slack_emulator.socket_mode import CONNECTION_LIMIT, Connection, Sockets
 from tocsin.incidents.errors import SlackRefused
 from tocsin.slack import routes

@@ -15,7 +15,7 @@ from fakes.errands import opened_by, sent, typed_verb
 from fakes.readings import deliver, how_many, newest, settled, told
 
 from slack_emulator.faults import Fault
-from slack_emulator.model import Person, View
+from slack_emulator.models import Person, View
 from tocsin.incidents.model import Incident
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -16,7 +16,7 @@ from fakes.readings import cards, own_channel, settled, told, words
 from structlog.typing import EventDict
 
 from slack_emulator.faults import Fault
-from slack_emulator.model import Message
+from slack_emulator.models import Message
 from tocsin.incidents.model import Incident
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

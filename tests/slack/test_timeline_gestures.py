@@ -17,7 +17,7 @@ from fakes.errands import (
 )
 from fakes.readings import deliver, last_delivery, settled, words
 
-from slack_emulator.model import Message
+from slack_emulator.models import Message
 from tocsin.incidents.model import Incident, TimelineEntry
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -7,7 +7,7 @@ from fakes.bot import RunningBot, chosen
 from fakes.readings import cards, newest, said, settled, told, value, words
 
 from slack_emulator.faults import Fault
-from slack_emulator.model import Message, View
+from slack_emulator.models import Message, View
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -11,9 +11,9 @@ from fakes.declarations import ANA, DAWN
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slack_emulator.blocks import message_errors, view_errors
-from slack_emulator.elements import initial_values
-from slack_emulator.text import broadcasts
+from slack_emulator.block_kit import message_errors, view_errors
+from slack_emulator.composer import broadcasts
+from slack_emulator.views import initial_values
 from tocsin.config import Catalogue
 from tocsin.incidents.model import (
     ChannelId,

@@ -11,7 +11,7 @@ from fakes.errands import sent
 from fakes.readings import cards, pressed, settled, value, words
 from fakes.slash import CASES, Answered, slash, spelt
 
-from slack_emulator.model import View
+from slack_emulator.models import View
 from tocsin.incidents.model import Incident
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -14,7 +14,7 @@ from fakes.readings import settled, value, words
 from fakes.slash import slash
 
 from slack_emulator.faults import Fault
-from slack_emulator.model import Person
+from slack_emulator.models import Person
 from tocsin.incidents.model import Incident
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

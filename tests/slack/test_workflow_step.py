@@ -15,8 +15,8 @@ from fakes.slack import running_workspace
 
 from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import Message, Person
-from slack_emulator.step_runs import StepRun
+from slack_emulator.models import Message, Person
+from slack_emulator.workflow_steps import StepRun
 from tocsin.incidents.errors import Refused
 from tocsin.slack import routes
 from tocsin.workflows.ports import Backend

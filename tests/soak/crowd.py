@@ -14,7 +14,7 @@ from fakes.bot import chosen, submitted, typed
 from fakes.slack import RunningWorkspace
 from history.history import Press
 
-from slack_emulator.model import Person, View
+from slack_emulator.models import Person, View
 
 FORM_SECONDS = 5.0
 """How long somebody waits for a form before they type the command again."""

@@ -18,7 +18,7 @@ from crash.vendors import OwnFile
 from fakes.patience import LIMIT
 from history.history import History, Press
 
-from slack_emulator.model import Outcome
+from slack_emulator.models import Outcome
 from stateful.scene import Scene
 
 MOST_KILLS = 4

@@ -20,7 +20,7 @@ from hypothesis.errors import StopTest
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from slack_emulator.faults import Fault
-from slack_emulator.model import Message, Outcome, Request, View
+from slack_emulator.models import Message, Outcome, Request, View
 from stateful.scene import Scene
 from tocsin.incidents.validation import channel_name
 

@@ -23,7 +23,7 @@ from history.history import History, Press
 
 from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import Outcome
+from slack_emulator.models import Outcome
 from slack_emulator.seed import seed
 from slack_emulator.server import served
 from slack_emulator.workspace import Workspace

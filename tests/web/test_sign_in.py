@@ -13,7 +13,7 @@ from fakes.declarations import declaration
 from fakes.estate import AWAY, AWAY_ADMIN, GUEST, HOME, HOME_ADMIN, Lobby, heading, lobby
 from starlette.responses import Response
 
-from slack_emulator.model import Enterprise
+from slack_emulator.models import Enterprise
 from tocsin.incidents.model import Person, PersonId
 from tocsin.web.middleware import own_origins
 from tocsin.web.oauth import MOST_UNPROVEN, UNPROVEN_SECONDS, Trips, is_local

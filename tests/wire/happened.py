@@ -10,7 +10,7 @@ from fakes.estate import AWAY, AWAY_ADMIN, HOME, HOME_ADMIN, Lobby, heading
 from fakes.patience import LIMIT
 from fakes.readings import pressed, said, value, words
 
-from slack_emulator.model import Message
+from slack_emulator.models import Message
 from tocsin.incidents.model import Incident
 from tocsin.slack.listeners.workflow_step import DECLARE
 from wire.journey import WRITTEN, Journey, text

@@ -17,7 +17,7 @@ from fakes.patience import LIMIT
 from fakes.readings import cards, told, words
 from fakes.slack import RunningWorkspace
 
-from slack_emulator.model import Message, View
+from slack_emulator.models import Message, View
 from tocsin.backends.local import LocalBackend
 from tocsin.config import Catalogue
 from tocsin.incidents.model import FollowUp, Incident, TimelineEntry

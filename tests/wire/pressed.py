@@ -11,7 +11,7 @@ from fakes.patience import LIMIT
 from fakes.readings import block_ids, pressed, said, told, value, words
 
 from slack_emulator.faults import Fault
-from slack_emulator.model import Message, View
+from slack_emulator.models import Message, View
 from tocsin.incidents.model import Incident
 from wire.journey import WRITTEN, Journey, text
 from wire.rows import row

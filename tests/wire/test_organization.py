@@ -15,9 +15,9 @@ from fakes.operated import Operated, free_port, operated
 from fakes.readings import cards, said, words
 from fakes.slack import RunningWorkspace
 
-from slack_emulator.estate import Estate, Grant
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import Channel, Request, View
+from slack_emulator.models import Channel, Request, View
+from slack_emulator.organization import Estate, Grant
 from tocsin.slack import routes
 
 pytestmark = [pytest.mark.process, pytest.mark.asyncio(loop_scope="module")]

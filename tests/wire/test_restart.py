@@ -14,7 +14,7 @@ from fakes.readings import told, value
 from fakes.slack import running_workspace
 
 from slack_emulator.manifest import Manifest
-from slack_emulator.model import Message, View
+from slack_emulator.models import Message, View
 from tocsin.slack import routes
 from wire.journey import WRITTEN, Journey, over
 

@@ -6,19 +6,17 @@ from typing import Any
 
 from slack_emulator.web_api import (
     assistant,
+    bookmarks_pins_reactions,
     chat,
     chat_schedule,
     chat_streams,
     conversations,
     files,
-    links,
-    marks,
-    steps,
     team,
     users,
     views,
 )
-from slack_emulator.web_api.calls import Method
+from slack_emulator.web_api.arguments import Method
 
 METHODS: dict[str, Method[Any]] = {
     **team.METHODS,
@@ -29,8 +27,8 @@ METHODS: dict[str, Method[Any]] = {
     **chat_streams.METHODS,
     **assistant.METHODS,
     **views.METHODS,
-    **marks.METHODS,
-    **links.METHODS,
-    **steps.METHODS,
+    **bookmarks_pins_reactions.METHODS,
+    **chat.LINK_METHODS,
+    **team.STEP_METHODS,
     **files.METHODS,
 }

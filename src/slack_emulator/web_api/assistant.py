@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from slack_emulator.assistant_threads import MOST_PROMPTS
-from slack_emulator.model import Channel, Json, Refused
-from slack_emulator.web_api.calls import Arguments, Blocks, Call, Method, Texts
+from slack_emulator.models import Channel, Json, Refused
+from slack_emulator.web_api.arguments import Arguments, Blocks, Call, Method, Texts
 
 MOST_LOADING_MESSAGES = 10
 

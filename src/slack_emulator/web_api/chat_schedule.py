@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from slack_emulator.messages import app_message
-from slack_emulator.model import Json, Refused
-from slack_emulator.web_api.calls import Arguments, Call, Method, page_of
+from slack_emulator.models import Json, Refused
+from slack_emulator.web_api.arguments import Arguments, Call, Method, page_of
 from slack_emulator.web_api.chat import Content, content_of, destination
 
 if TYPE_CHECKING:

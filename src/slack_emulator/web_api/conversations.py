@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from slack_emulator.model import Channel, Json, Message, Refused
-from slack_emulator.shapes import message_json
-from slack_emulator.web_api.calls import Arguments, Call, Method, Names, page_of
+from slack_emulator.models import Channel, Json, Message, Refused
+from slack_emulator.serializers import message_json
+from slack_emulator.web_api.arguments import Arguments, Call, Method, Names, page_of
 
 if TYPE_CHECKING:
     from slack_emulator.workspace import Workspace

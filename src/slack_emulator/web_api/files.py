@@ -8,8 +8,8 @@ from pydantic import Field
 
 from slack_emulator.files import file_json
 from slack_emulator.messages import app_message
-from slack_emulator.model import Channel, Json, Refused
-from slack_emulator.web_api.calls import Arguments, Blocks, Call, Method, Object
+from slack_emulator.models import Channel, Json, Refused
+from slack_emulator.web_api.arguments import Arguments, Blocks, Call, Method, Object
 
 if TYPE_CHECKING:
     from slack_emulator.workspace import Workspace

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import jwt
 
-from slack_emulator.model import InstalledApp, Json, Refused
+from slack_emulator.models import InstalledApp, Json, Refused
 
 if TYPE_CHECKING:
-    from slack_emulator.estate import Estate, Grant
+    from slack_emulator.organization import Estate, Grant
 
 CODE_SECONDS = 600
 """Seconds for which a code is good, once (Slack, Installing with OAuth: ten minutes)."""

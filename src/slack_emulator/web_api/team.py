@@ -1,4 +1,4 @@
-"""auth.*, api.test, team.info, emoji.list, apps.connections.open, blocks.validate, files.list, files.info."""
+"""Web API: api.*, auth.*, bots.*, emoji.*, team.* and functions.*."""
 
 from __future__ import annotations
 
@@ -6,9 +6,19 @@ from typing import Any
 
 from pydantic import Field
 
-from slack_emulator.blocks import block_errors, message_refusal, view_errors
-from slack_emulator.model import Json, Refused
-from slack_emulator.web_api.calls import NOT_IN_EMULATOR, Arguments, Blocks, Call, Method, NoArguments, Object
+from slack_emulator.block_kit import block_errors, message_refusal, view_errors
+from slack_emulator.models import Json, Refused
+from slack_emulator.web_api.arguments import (
+    NOT_IN_EMULATOR,
+    Arguments,
+    Blocks,
+    Call,
+    Method,
+    NoArguments,
+    Object,
+)
+
+# auth.*, api.test, team.info, emoji.list, apps.connections.open, blocks.validate, files.list, files.info.
 
 
 class ApiTest(Arguments):
@@ -141,4 +151,35 @@ METHODS: dict[str, Method[Any]] = {
     "blocks.validate": Method(Validation, validate_blocks),
     "files.list": Method(Files, list_files),
     "files.info": Method(File, one_file),
+}
+
+
+# functions.*: an app reports the result of a workflow step.
+
+
+class CompleteSuccess(Arguments):
+    function_execution_id: str
+    outputs: Object
+
+
+class CompleteError(Arguments):
+    function_execution_id: str
+    error: str
+
+
+def complete_success(call: Call, given: CompleteSuccess) -> Json:
+    call.workspace.steps.complete(call.app, given.function_execution_id, given.outputs)
+    return {}
+
+
+def complete_error(call: Call, given: CompleteError) -> Json:
+    if not given.error.strip():
+        raise Refused("invalid_arguments", "[ERROR] missing required field: error")
+    call.workspace.steps.fail(call.app, given.function_execution_id, given.error)
+    return {}
+
+
+STEP_METHODS: dict[str, Method[Any]] = {
+    "functions.completeSuccess": Method(CompleteSuccess, complete_success),
+    "functions.completeError": Method(CompleteError, complete_error),
 }

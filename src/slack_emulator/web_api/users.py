@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from slack_emulator.model import Json, Person, Refused
-from slack_emulator.shapes import bot_json, group_json, user_json
-from slack_emulator.web_api.calls import Arguments, Call, Method, page_of
+from slack_emulator.models import Json, Person, Refused
+from slack_emulator.serializers import bot_json, group_json, user_json
+from slack_emulator.web_api.arguments import Arguments, Call, Method, page_of
 from slack_emulator.web_api.conversations import KINDS, Listing, kinds_listed
 
 

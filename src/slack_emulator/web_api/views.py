@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from slack_emulator.model import Json, Refused, View
-from slack_emulator.shapes import view_json
-from slack_emulator.web_api.calls import Arguments, Call, Method, Object
+from slack_emulator.models import Json, Refused, View
+from slack_emulator.serializers import view_json
+from slack_emulator.web_api.arguments import Arguments, Call, Method, Object
 
 
 class Open(Arguments):

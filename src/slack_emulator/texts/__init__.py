@@ -1,1 +1,0 @@
-"""Conversions between typed text, mrkdwn, rich text and plain text."""

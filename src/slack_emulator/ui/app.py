@@ -1,0 +1,119 @@
+"""Routes of the page, and its server-sent events."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from slack_emulator.models import Change
+from slack_emulator.ui.actions import Acts, AppActs
+from slack_emulator.ui.authentication import Authentication
+from slack_emulator.ui.html import HERE
+from slack_emulator.ui.pages import Documents, Pages, Weather, Workflows
+from slack_emulator.ui.session import Desk, Endpoint, Guard
+from slack_emulator.workspace import Workspace
+
+# Server-sent events that tell an open page of changes it may show.
+
+
+class Live:
+    """Sends events without content: the page then asks for the regions that differ."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def stream(self, request: Request) -> Response:
+        viewer = self._desk.acting(request)
+        return StreamingResponse(
+            self._events(viewer), media_type="text/event-stream", headers={"cache-control": "no-store"}
+        )
+
+    async def _events(self, viewer: str) -> AsyncIterator[str]:
+        with self._desk.workspace.subscribe() as changes:
+            yield "retry: 1000\nevent: hello\ndata: \n\n"
+            async for change in changes:
+                if self._concerns(viewer, change):
+                    yield f"event: change\ndata: {change.kind}\n\n"
+
+    def _concerns(self, viewer: str, change: Change) -> bool:
+        if change.person not in (None, viewer):
+            return False
+        return change.channel is None or change.kind in ("channel", "member") or self._sees(viewer, change)
+
+    def _sees(self, viewer: str, change: Change) -> bool:
+        return self._desk.workspace.can_see(viewer, change.channel or "")
+
+
+# Routes of the page.
+
+
+def routes(workspace: Workspace, authentication: Authentication, *, advice: str = "") -> list[BaseRoute]:
+    """Return every route of the page; `advice` is a hint for a new user."""
+    desk = Desk(workspace, advice)
+    guarded = [Middleware(Guard, authentication)]
+    shown = [Route(p, e, methods=["GET"], middleware=guarded) for p, e in _shown(desk).items()]
+    done = [Route(p, e, methods=["POST"], middleware=guarded) for p, e in _done(desk).items()]
+    files = Mount("/static", StaticFiles(directory=HERE / "static"), middleware=guarded)
+    return [*shown, *done, files]
+
+
+def _shown(desk: Desk) -> Mapping[str, Endpoint]:
+    pages, app_acts, documents = Pages(desk), AppActs(desk), Documents(desk)
+    return {
+        "/": pages.front,
+        "/client": pages.index,
+        "/client/{channel}": pages.channel,
+        "/client/{channel}/thread/{ts}": pages.thread,
+        "/client/{channel}/details": pages.details,
+        "/client/{channel}/messages/{ts}/menu": pages.message_menu,
+        "/client/{channel}/messages/{ts}/suggest": app_acts.suggest,
+        "/archives/{channel}/p{stamp:int}": pages.permalink,
+        "/home/{app}": pages.home,
+        "/home/{app}/about": pages.about,
+        "/docs/{team}/{file}": documents.canvas,
+        "/files/{file}": documents.file,
+        "/files/{file}/download": documents.download,
+        "/browse": pages.browse,
+        "/people": pages.people,
+        "/weather": Weather(desk).show,
+        "/workflows": Workflows(desk).show,
+        "/views/{view}/suggest": app_acts.suggest,
+        "/live": Live(desk).stream,
+    }
+
+
+def _done(desk: Desk) -> Mapping[str, Endpoint]:
+    acts, app_acts, weather = Acts(desk), AppActs(desk), Weather(desk)
+    return {
+        "/act-as": acts.act_as,
+        "/channels": acts.create,
+        "/people/{person}/message": acts.message_person,
+        "/notices/{notice:int}/dismiss": acts.dismiss_notice,
+        "/shortcut": app_acts.global_shortcut,
+        "/home/{app}/chat": app_acts.open_assistant,
+        "/workflows/{app}/{step}": Workflows(desk).run,
+        "/weather/limits": weather.limit,
+        "/weather/faults": weather.plan,
+        "/weather/clear": weather.clear,
+        "/weather/connections": weather.connections,
+        "/weather/clock": weather.turn,
+        "/client/{channel}/say": acts.say,
+        "/client/{channel}/join": acts.join,
+        "/client/{channel}/leave": acts.leave,
+        "/client/{channel}/archive": acts.archive,
+        "/client/{channel}/invite": acts.invite,
+        "/client/{channel}/messages/{ts}/react": acts.react,
+        "/client/{channel}/messages/{ts}/pin": acts.pin,
+        "/client/{channel}/messages/{ts}/delete": acts.delete,
+        "/client/{channel}/messages/{ts}/shortcut": app_acts.message_shortcut,
+        "/client/{channel}/messages/{ts}/press": app_acts.press_in_message,
+        "/views/{view}/press": app_acts.press_in_view,
+        "/views/{view}/typed": app_acts.typed,
+        "/views/{view}/submit": app_acts.submit,
+        "/views/{view}/dismiss": app_acts.dismiss,
+    }
