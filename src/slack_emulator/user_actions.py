@@ -16,7 +16,7 @@ TYPED_LIMIT = 12_000
 
 
 class UserActions:
-    """Acts of users that no app is asked about; each is refused in Slack's words to whoever may not."""
+    """Actions of users that no app is asked about; each is refused in Slack's words if the user may not."""
 
     def __init__(
         self,
@@ -179,7 +179,7 @@ class UserActions:
         return self._attempt(person, act)
 
     async def invite(self, person: str, channel: str, *others: str) -> Outcome:
-        """People, and apps by their bot user; guests invite nobody."""
+        """Invite users, and apps by their bot user. Guests may not invite."""
 
         def act() -> Outcome:
             if self._state.person(person).is_confined:

@@ -127,7 +127,7 @@ class Workspace:
 
     @property
     def base_url(self) -> str:
-        """Where this workspace is served, without a final slash; set it once the port is known."""
+        """Address that this workspace is served at, without a final slash; set once the port is known."""
         return self._base_url
 
     @base_url.setter
@@ -278,7 +278,7 @@ class Workspace:
         return self.state.message(channel_id, ts)
 
     def permalink(self, channel_id: str, ts: str) -> str:
-        """Where the page shows this message; a reply's names its thread."""
+        """Address of a message on the page; that of a reply names its thread."""
         message = self.state.message(channel_id, ts)
         link = f"{self.base_url}/archives/{channel_id}/p{ts.replace('.', '')}"
         return f"{link}?thread_ts={message.thread_ts}&cid={channel_id}" if message.is_reply else link
