@@ -24,7 +24,14 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tocsin.slack import routes
 from tocsin.slack.app import build_app
 from tocsin.slack.context import Delivery, Desk, Desks
-from tocsin.slack.payloads import Command, Happening, Press, Shortcut, Submission, Suggestion
+from tocsin.slack.payloads import (
+    BlockAction,
+    BlockSuggestion,
+    EventCallback,
+    Shortcut,
+    SlashCommand,
+    ViewSubmission,
+)
 
 pytestmark = pytest.mark.house
 
@@ -150,23 +157,23 @@ def test_types_hold_strictly() -> None:
 
 
 GIVEN: dict[type[Any], tuple[type[Any], ...]] = {
-    Command: (AsyncAck, Command, str, Desk),
+    SlashCommand: (AsyncAck, SlashCommand, str, Desk),
     Shortcut: (AsyncAck, Shortcut, Desk),
-    Submission: (AsyncAck, Submission, Desk, Delivery),
-    Press: (AsyncAck, Press, Desk),
-    Suggestion: (AsyncAck, Suggestion, Desk),
-    Happening: (Happening, Desk),
+    ViewSubmission: (AsyncAck, ViewSubmission, Desk, Delivery),
+    BlockAction: (AsyncAck, BlockAction, Desk),
+    BlockSuggestion: (AsyncAck, BlockSuggestion, Desk),
+    EventCallback: (EventCallback, Desk),
 }
 """What the dispatcher in slack/app.py gives the listeners of each table of routes.py, in this order."""
 
 LISTENERS: list[tuple[str, Callable[..., Any], tuple[type[Any], ...]]] = [
-    *((f"verb {word!r}", verb.listener, GIVEN[Command]) for word, verb in routes.VERBS.items()),
-    ("verb '' with a notice", routes.VERBS[""].listener, (*GIVEN[Command], str)),
+    *((f"verb {word!r}", verb.listener, GIVEN[SlashCommand]) for word, verb in routes.VERBS.items()),
+    ("verb '' with a notice", routes.VERBS[""].listener, (*GIVEN[SlashCommand], str)),
     *((f"shortcut {name}", route.listener, GIVEN[Shortcut]) for name, route in routes.SHORTCUTS.items()),
-    *((f"view {name}", listener, GIVEN[Submission]) for name, listener in routes.VIEWS.items()),
-    *((f"press {name}", listener, GIVEN[Press]) for name, listener in routes.PRESSES.items()),
-    *((f"suggestion {name}", listener, GIVEN[Suggestion]) for name, listener in routes.SUGGESTIONS.items()),
-    *((f"event {name}", listener, GIVEN[Happening]) for name, listener in routes.EVENTS.items()),
+    *((f"view {name}", listener, GIVEN[ViewSubmission]) for name, listener in routes.VIEWS.items()),
+    *((f"press {name}", listener, GIVEN[BlockAction]) for name, listener in routes.ACTIONS.items()),
+    *((f"suggestion {name}", listener, GIVEN[BlockSuggestion]) for name, listener in routes.OPTIONS.items()),
+    *((f"event {name}", listener, GIVEN[EventCallback]) for name, listener in routes.EVENTS.items()),
 ]
 
 

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from tocsin.incidents.errors import Unavailable
 from tocsin.slack.app import Heard
-from tocsin.slack.payloads import Happening
+from tocsin.slack.payloads import EventCallback
 
 
 class Work:
@@ -58,8 +58,8 @@ def test_a_message_event_goes_by_the_name_it_is_subscribed_to() -> None:
     rooms = {"channel": "channels", "group": "groups", "im": "im", "mpim": "mpim"}
     for room, name in rooms.items():
         event = {"type": "message", "channel_type": room}
-        assert Happening(event_id="Ev1", event=event).kind == f"message.{name}"
-    assert Happening(event_id="Ev1", event={"type": "pin_added"}).kind == "pin_added"
+        assert EventCallback(event_id="Ev1", event=event).kind == f"message.{name}"
+    assert EventCallback(event_id="Ev1", event={"type": "pin_added"}).kind == "pin_added"
 
 
 async def test_what_fails_after_slack_has_stopped_waiting_is_written_down_once() -> None:

@@ -12,7 +12,7 @@ from tocsin.incidents.parsing import bare, folded, trimmed
 from tocsin.slack import routes
 from tocsin.slack.command_text import as_read, reference_in, references_in
 from tocsin.slack.disambiguation import reads_like_a_name
-from tocsin.slack.payloads import Command
+from tocsin.slack.payloads import SlashCommand
 from tocsin.slack.routes import route_of
 
 SPACES = " \t\n\r\v\f\x85\u00a0\u1680\u2000\u2009\u200a\u2028\u2029\u202f\u205f\u3000\u200b\u2060\ufeff"
@@ -136,7 +136,9 @@ def test_marks_around_a_word_are_no_part_of_it(word: str) -> None:
 
 def counted(text: str) -> str:
     return route_of(
-        Command(command="/incident", text=text, team_id="T1", channel_id="C1", user_id="U1", trigger_id="1")
+        SlashCommand(
+            command="/incident", text=text, team_id="T1", channel_id="C1", user_id="U1", trigger_id="1"
+        )
     )
 
 

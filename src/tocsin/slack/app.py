@@ -27,7 +27,14 @@ from tocsin.slack import routes
 from tocsin.slack.context import Delivery, Desk, Desks, answering
 from tocsin.slack.disclosure import NOTHING
 from tocsin.slack.listeners.choose import ask_whether
-from tocsin.slack.payloads import Command, Happening, Press, Shortcut, Submission, Suggestion
+from tocsin.slack.payloads import (
+    BlockAction,
+    BlockSuggestion,
+    EventCallback,
+    Shortcut,
+    SlashCommand,
+    ViewSubmission,
+)
 from tocsin.slack.routes import UNKNOWN, Counting, Uncounted, route_of
 from tocsin.slack.views.declare import sorry_modal
 from tocsin.workflows.retry import best_effort
@@ -94,8 +101,7 @@ def _note_failure(task: asyncio.Task[None]) -> None:
 # same for ten verbs and for two hundred. Bolt also polls for an acknowledgement every 10 ms unless the
 # listener runs first (`process_before_response`); ours acknowledge at once and leave the rest to a task.
 
-Gesture = Command | Shortcut | Press | Submission | Suggestion
-G = TypeVar("G", Command, Shortcut, Press, Submission, Suggestion)
+G = TypeVar("G", SlashCommand, Shortcut, BlockAction, ViewSubmission, BlockSuggestion)
 Body = dict[str, Any]
 
 ANY = re.compile(".*", re.DOTALL)
@@ -133,11 +139,11 @@ def build_app(desks: Desks, client: AsyncWebClient, counting: Counting | None = 
         signing_secret="checked before",
         attaching_function_token_enabled=False,
     )
-    app.command(ANY)(_listener(Command, desks, _run_command, count))
+    app.command(ANY)(_listener(SlashCommand, desks, _run_command, count))
     app.shortcut(ANY)(_listener(Shortcut, desks, _run_shortcut, count))
-    app.view(ANY)(_listener(Submission, desks, _run_submission, count))
-    app.action(ANY)(_listener(Press, desks, _run_press, count))
-    app.options(ANY)(_listener(Suggestion, desks, _run_suggestion, count))
+    app.view(ANY)(_listener(ViewSubmission, desks, _run_submission, count))
+    app.action(ANY)(_listener(BlockAction, desks, _run_press, count))
+    app.options(ANY)(_listener(BlockSuggestion, desks, _run_suggestion, count))
     app.event(ANY)(_event_listener(desks, count))
     app.error(_malformed)
     return app
@@ -171,22 +177,22 @@ def _listener(
 
     async def listen(ack: AsyncAck, body: Body, context: AsyncBoltContext) -> BoltResponse | None:
         try:
-            gesture = kind.model_validate(body)
+            payload = kind.model_validate(body)
         except ValidationError as error:
             return _unread(kind.__name__, error, count)
-        route, delivery, ours = route_of(gesture), context.get(DELIVERY) or Delivery(), True
+        route, delivery, ours = route_of(payload), context.get(DELIVERY) or Delivery(), True
         delivery.timed = partial(count.acknowledged, route)
-        async with best_effort(f"answer a {kind.__name__.lower()}") as failed:
-            desk = await desks.find(gesture.team_id, gesture.org)
+        async with best_effort(f"answer {route}") as failed:
+            desk = await desks.find(payload.team_id, payload.org)
             if desk is None:
                 ours = False
-                await _apologise(ack, gesture, NOT_OURS)
+                await _apologise(ack, payload, NOT_OURS)
             else:
-                desk.people.meet(gesture.by)
+                desk.people.meet(payload.by)
                 with answering(delivery.acknowledged):
-                    await run(ack, gesture, desk, delivery)
+                    await run(ack, payload, desk, delivery)
         if failed and ack.response is None:
-            await _apologise(ack, gesture, SORRY)
+            await _apologise(ack, payload, SORRY)
         outcome = "failed" if failed else "answered" if ours else "stranger"
         count.requested(route, outcome)
         log.info(outcome, route=route)
@@ -208,39 +214,39 @@ def _event_listener(desks: Desks, count: Counting) -> Callable[..., Awaitable[Bo
 
     async def listen(body: Body, context: AsyncBoltContext) -> BoltResponse:
         try:
-            happening = Happening.model_validate(body)
+            callback = EventCallback.model_validate(body)
         except ValidationError as error:
-            return _unread("Happening", error, count)
-        listener = routes.find_event(happening.kind)
+            return _unread("EventCallback", error, count)
+        listener = routes.find_event(callback.kind)
         if listener is None:
             return BoltResponse(status=200)
-        route = route_of(happening)
+        route = route_of(callback)
         if (delivery := context.get(DELIVERY)) is not None:
             delivery.timed = partial(count.acknowledged, route)
-        async with best_effort(f"heed {happening.kind}") as failed:
-            desk = await desks.find(happening.served_team, happening.org)
+        async with best_effort(f"heed {callback.kind}") as failed:
+            desk = await desks.find(callback.served_team, callback.org)
             if desk is not None:
-                await heard.once(happening.event_id, lambda: listener(happening, desk))
+                await heard.once(callback.event_id, lambda: listener(callback, desk))
         count.requested(route, "failed" if failed else "answered")
         return BoltResponse(status=503 if failed else 200)
 
     return listen
 
 
-async def _apologise(ack: AsyncAck, gesture: Frozen, sentence: str) -> None:
+async def _apologise(ack: AsyncAck, payload: Frozen, sentence: str) -> None:
     """A sentence where the person is looking; what they typed stays."""
-    if isinstance(gesture, Command):
+    if isinstance(payload, SlashCommand):
         await ack(response_type="ephemeral", text=sentence)
-    elif isinstance(gesture, Submission):
-        if gesture.view.values:
-            await ack(response_action="errors", errors={next(iter(gesture.view.values)): sentence})
+    elif isinstance(payload, ViewSubmission):
+        if payload.view.values:
+            await ack(response_action="errors", errors={next(iter(payload.view.values)): sentence})
         else:
             await ack(response_action="update", view=sorry_modal("Not sent", sentence))
     else:
         await ack()
 
 
-async def _run_command(ack: AsyncAck, command: Command, desk: Desk, delivery: Delivery) -> None:
+async def _run_command(ack: AsyncAck, command: SlashCommand, desk: Desk, delivery: Delivery) -> None:
     typed = routes.find_verb(command.text)
     if typed.notice:
         await typed.verb.listener(ack, command, typed.rest, desk, typed.notice)
@@ -258,23 +264,23 @@ async def _run_shortcut(ack: AsyncAck, shortcut: Shortcut, desk: Desk, delivery:
     desk.tasks.begin("say that a shortcut is not known", sorry)
 
 
-async def _run_submission(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
+async def _run_submission(ack: AsyncAck, submission: ViewSubmission, desk: Desk, delivery: Delivery) -> None:
     listener = routes.VIEWS.get(submission.view.callback_id)
     await (listener(ack, submission, desk, delivery) if listener else _apologise(ack, submission, NOT_KNOWN))
 
 
-async def _run_press(ack: AsyncAck, press: Press, desk: Desk, delivery: Delivery) -> None:
-    listener = routes.PRESSES.get(press.control.action_id)
+async def _run_press(ack: AsyncAck, action: BlockAction, desk: Desk, delivery: Delivery) -> None:
+    listener = routes.ACTIONS.get(action.action_id)
     if listener is not None:
-        await listener(ack, press, desk)
+        await listener(ack, action, desk)
         return
     await ack()
-    if press.response_url:
+    if action.response_url:
         desk.tasks.begin(
-            "say that a button is not known", desk.workspace.answer(press.response_url, NOT_KNOWN)
+            "say that a button is not known", desk.workspace.answer(action.response_url, NOT_KNOWN)
         )
 
 
-async def _run_suggestion(ack: AsyncAck, suggestion: Suggestion, desk: Desk, delivery: Delivery) -> None:
-    listener = routes.SUGGESTIONS.get(suggestion.action_id.partition(".")[0], routes.SUGGESTIONS[""])
+async def _run_suggestion(ack: AsyncAck, suggestion: BlockSuggestion, desk: Desk, delivery: Delivery) -> None:
+    listener = routes.OPTIONS.get(suggestion.action_id.partition(".")[0], routes.OPTIONS[""])
     await listener(ack, suggestion, desk)

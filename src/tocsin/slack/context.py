@@ -16,7 +16,7 @@ from tocsin.slack.authorization import ASKING_SECONDS, CHECK_SECONDS, People, Pe
 from tocsin.slack.installations import Installation
 from tocsin.slack.mentions import Mentions
 from tocsin.slack.messages import Marks
-from tocsin.slack.payloads import Command, Happening, Interaction
+from tocsin.slack.payloads import EventCallback, Payload
 from tocsin.slack.shared_channels import Places
 from tocsin.slack.workspace import SlackWorkspace
 from tocsin.workflows.change import ChangeIncident
@@ -190,7 +190,7 @@ class Desk:
 
     async def may(
         self,
-        gesture: Command | Interaction | Happening,
+        payload: Payload | EventCallback,
         verb: Verb,
         incident: Incident | None = None,
         *,
@@ -204,7 +204,7 @@ class Desk:
         Somebody who may not know of a private incident reads `permissions.NOT_SEEN`; say the same, word for
         word, of an incident that is not there. Asks Slack at most `seconds`, and not before a form opens.
         """
-        by = gesture.by.slack_user_id
+        by = payload.by.slack_user_id
         return await self.permits.check(by, verb, incident, private=private, seconds=seconds)
 
     @property

@@ -25,7 +25,15 @@ from tocsin.slack.listeners import (
     workflow_step,
 )
 from tocsin.slack.manifest import SCOPES, Declared, app_manifest
-from tocsin.slack.payloads import Command, Happening, Press, Shortcut, Submission, Suggestion
+from tocsin.slack.payloads import (
+    BlockAction,
+    BlockSuggestion,
+    EventCallback,
+    Payload,
+    Shortcut,
+    SlashCommand,
+    ViewSubmission,
+)
 from tocsin.slack.views.workflow_step import DECLARE_STEP
 
 # Which verb somebody may have meant, found in the same time among ten and among hundreds.
@@ -34,7 +42,7 @@ LONGEST = 40
 """Letters in a word that may be a verb; what is longer is somebody's title."""
 
 
-def find_meant(word: str, verbs: tuple[str, ...]) -> str | None:
+def suggest_verb(word: str, verbs: tuple[str, ...]) -> str | None:
     """The verb that is one edit away from a word."""
     if len(word) > LONGEST:
         return None
@@ -164,11 +172,11 @@ VERBS: dict[str, Verb] = {
     "help": Verb("/incident help", "says what can be done", home.say_help),
 }
 
-ALSO = {"actions": "action", "followup": "follow-up", "follow-ups": "follow-up", "roles": "role"}
-ALSO |= dict.fromkeys(("postmortem", "post-mortem"), "document")
+ALIASES = {"actions": "action", "followup": "follow-up", "follow-ups": "follow-up", "roles": "role"}
+ALIASES |= dict.fromkeys(("postmortem", "post-mortem"), "document")
 """Other words that people type for a verb, and that begin no name of an incident."""
 
-SPELLINGS = {**{word: word for word in VERBS if word}, **ALSO}
+SPELLINGS = {**{word: word for word in VERBS if word}, **ALIASES}
 """Every verb, by each way to spell it."""
 
 SHORTCUTS: dict[str, ShortcutRoute] = {
@@ -201,7 +209,7 @@ VIEWS: dict[str, Listener] = {
     "choose": choose.submit_choose,
 }
 
-PRESSES: dict[str, Listener] = {
+ACTIONS: dict[str, Listener] = {
     "more_fields": declare.more_fields,
     "open_form": declare.open_unopened,
     "fix_and_send": declare.fix_and_send,
@@ -228,7 +236,7 @@ PRESSES: dict[str, Listener] = {
     "first_page": find.turn_page,
 }
 
-SUGGESTIONS: dict[str, Listener] = {
+OPTIONS: dict[str, Listener] = {
     "custom_field_entries": declare.suggest_options,
     # The backend's own fields have whatever names it gives them.
     "": declare.suggest_options,
@@ -239,12 +247,12 @@ EVENTS: dict[str, Listener] = {
     "entity_details_requested": events.show_details,
     "function_executed": workflow_step.run_step,
     "link_shared": events.unfurl_links,
-    "pin_added": timeline.heed_mark,
-    "pin_removed": timeline.heed_mark,
-    "reaction_added": timeline.heed_mark,
-    "reaction_removed": timeline.heed_mark,
+    "pin_added": timeline.on_reaction_or_pin,
+    "pin_removed": timeline.on_reaction_or_pin,
+    "reaction_added": timeline.on_reaction_or_pin,
+    "reaction_removed": timeline.on_reaction_or_pin,
 }
-"""By the name that Slack subscribes us to; each listener takes the Happening and the Desk.
+"""By the name that Slack subscribes us to; each listener takes the EventCallback and the Desk.
 
 It answers once its work is done or safely begun: what it raises has Slack send the event again.
 """
@@ -255,8 +263,8 @@ STEPS: dict[str, dict[str, Any]] = {workflow_step.DECLARE: DECLARE_STEP}
 STEP_EVENTS = {"function_executed"}
 
 INSTALL_EVENTS: dict[str, Listener] = {
-    "app_uninstalled": events.look_whether_gone,
-    "tokens_revoked": events.look_whether_gone,
+    "app_uninstalled": events.on_uninstalled,
+    "tokens_revoked": events.on_uninstalled,
 }
 """What only an app that workspaces install by themselves must hear of."""
 
@@ -273,7 +281,7 @@ def find_verb(text: str) -> Typed:
     first = first_word(text, SPELLINGS)
     if first is not None:
         return Typed(VERBS[first.word], first.rest, first)
-    meant = find_meant(typed_word(text), tuple(VERBS))
+    meant = suggest_verb(typed_word(text), tuple(VERBS))
     notice = f"Did you mean `{COMMAND} {meant}`? Nothing is declared before you submit." if meant else ""
     return Typed(VERBS[""], text, notice=notice)
 
@@ -365,35 +373,37 @@ def every_route() -> Iterator[str]:
     tables: dict[str, Mapping[str, object]] = {
         "shortcut": SHORTCUTS,
         "view": VIEWS,
-        "press": PRESSES,
-        "suggestion": SUGGESTIONS,
+        "press": ACTIONS,
+        "suggestion": OPTIONS,
         "event": {**EVENTS, **INSTALL_EVENTS},
     }
     yield from (f"{kind} {name or OTHER}" for kind, table in tables.items() for name in table)
     yield UNKNOWN
 
 
-def route_of(gesture: Command | Shortcut | Press | Submission | Suggestion | Happening) -> str:
+def route_of(
+    payload: Payload | EventCallback,
+) -> str:
     """The route that this goes to; UNKNOWN where it goes to none."""
-    kind, name, is_known = _found(gesture)
+    kind, name, is_known = _found(payload)
     return f"{kind} {name}" if is_known else UNKNOWN
 
 
 def _found(
-    gesture: Command | Shortcut | Press | Submission | Suggestion | Happening,
+    payload: Payload | EventCallback,
 ) -> tuple[str, str, bool]:
-    match gesture:
-        case Command():
-            first = find_verb(gesture.text).first
+    match payload:
+        case SlashCommand():
+            first = find_verb(payload.text).first
             return "command", first.word if first else DECLARE, True
         case Shortcut():
-            return "shortcut", gesture.callback_id, gesture.callback_id in SHORTCUTS
-        case Submission():
-            return "view", gesture.view.callback_id, gesture.view.callback_id in VIEWS
-        case Press():
-            return "press", gesture.control.action_id, gesture.control.action_id in PRESSES
-        case Suggestion():
-            name = gesture.action_id.partition(".")[0]
-            return "suggestion", name if name and name in SUGGESTIONS else OTHER, True
-        case Happening():
-            return "event", gesture.kind, find_event(gesture.kind) is not None
+            return "shortcut", payload.callback_id, payload.callback_id in SHORTCUTS
+        case ViewSubmission():
+            return "view", payload.view.callback_id, payload.view.callback_id in VIEWS
+        case BlockAction():
+            return "press", payload.action_id, payload.action_id in ACTIONS
+        case BlockSuggestion():
+            name = payload.action_id.partition(".")[0]
+            return "suggestion", name if name and name in OPTIONS else OTHER, True
+        case EventCallback():
+            return "event", payload.kind, find_event(payload.kind) is not None

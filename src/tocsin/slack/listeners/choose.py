@@ -16,10 +16,10 @@ from tocsin.slack.disambiguation import reads_like_a_name
 from tocsin.slack.disclosure import NOTHING
 from tocsin.slack.listeners import close, export, find, followups, home, roles, timeline, update
 from tocsin.slack.listeners.declare import open_form
-from tocsin.slack.listeners.replies import Asked, begin, reason, refuse, said_view, with_words
+from tocsin.slack.listeners.replies import begin, reason, refuse, said_view, with_words
 from tocsin.slack.listeners.targets import Uncertain, aimed, allowed, called
-from tocsin.slack.listeners.verbs import Unclear, Way, ask, press, typed_before
-from tocsin.slack.payloads import Command, Press, ShownView, Submission
+from tocsin.slack.listeners.verbs import Unclear, Way, ask, run_from_card, typed_before
+from tocsin.slack.payloads import BlockAction, OpenView, Payload, SlashCommand, ViewSubmission
 from tocsin.slack.views.blocks import escape, shortened
 from tocsin.slack.views.declare import declare_modal, named
 from tocsin.slack.views.lists import choose_modal, read_choose
@@ -48,7 +48,7 @@ WAYS: dict[str, Way] = {
     )
 }
 
-SHOWING: dict[str, Callable[[Desk, Asked, str], Awaitable[View]]] = {
+SHOWING: dict[str, Callable[[Desk, Payload, str], Awaitable[View]]] = {
     "list": find.listed,
     "find": find.found,
     "show": find.found,
@@ -57,7 +57,7 @@ SHOWING: dict[str, Callable[[Desk, Asked, str], Awaitable[View]]] = {
 """What is only shown, in place of the question."""
 
 
-async def ask_whether(ack: AsyncAck, command: Command, first: First, desk: Desk) -> bool:
+async def ask_whether(ack: AsyncAck, command: SlashCommand, first: First, desk: Desk) -> bool:
     """Ask whether a name is meant by what begins with a verb; False where that is clear, or asked anyway.
 
     In an incident's channel the question says what would be done to which incident.
@@ -95,7 +95,7 @@ def _would(first: First, own: Incident, text: str) -> str:
     )
 
 
-async def submit_choose(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
+async def submit_choose(ack: AsyncAck, submission: ViewSubmission, desk: Desk, delivery: Delivery) -> None:
     """The verb's form of the chosen incident, or what came of the text that was typed with the verb."""
     errand = Errand.read(submission.view.private_metadata)
     person = submission.by.slack_user_id
@@ -122,7 +122,7 @@ async def submit_choose(ack: AsyncAck, submission: Submission, desk: Desk, deliv
 
 
 async def _go_on(
-    ack: AsyncAck, desk: Desk, submission: Submission, incident: Incident, errand: Errand
+    ack: AsyncAck, desk: Desk, submission: ViewSubmission, incident: Incident, errand: Errand
 ) -> None:
     way = WAYS.get(errand.verb, update.UPDATE)
     await allowed(desk, submission, way.verb, incident)
@@ -137,27 +137,29 @@ async def _go_on(
     await ack(response_action="update", view=await opened(desk, submission, incident, trouble))
 
 
-async def _said(ack: AsyncAck, desk: Desk, submission: Submission, incident: Incident, sentence: str) -> None:
+async def _said(
+    ack: AsyncAck, desk: Desk, submission: ViewSubmission, incident: Incident, sentence: str
+) -> None:
     view = await said_view(desk, submission, incident, sentence)
     await ack(response_action="update", view=view)
 
 
-async def declare_instead(ack: AsyncAck, press: Press, desk: Desk) -> None:
+async def declare_instead(ack: AsyncAck, action: BlockAction, desk: Desk) -> None:
     """*Declare a new incident instead*: what was typed was a name after all."""
     await ack()
-    if press.view is not None:
-        begin(desk, press, "open the form", _declare_instead(desk, press.view))
+    if action.view is not None:
+        begin(desk, action, "open the form", _declare_instead(desk, action.view))
 
 
-async def declare_named(ack: AsyncAck, press: Press, desk: Desk) -> None:
+async def declare_named(ack: AsyncAck, action: BlockAction, desk: Desk) -> None:
     """*Declare … instead*, under a list: what was typed was a name after all."""
     await ack()
-    carried = FormContext.read(press.control.value or "")
+    carried = FormContext.read(action.value)
     filled = DeclareRequest(name=carried.name, summary=carried.summary)
-    begin(desk, press, "open the form", open_form(desk, press, FormContext(), filled))
+    begin(desk, action, "open the form", open_form(desk, action, FormContext(), filled))
 
 
-async def _declare_instead(desk: Desk, view: ShownView) -> None:
+async def _declare_instead(desk: Desk, view: OpenView) -> None:
     typed = Errand.read(view.private_metadata).typed
     read, words = (as_read(typed, desk.people.names, addresses=kept) for kept in (True, False))
     modal = declare_modal(await desk.forms.fetch(), FormContext(), named(read, words))
@@ -167,12 +169,11 @@ async def _declare_instead(desk: Desk, view: ShownView) -> None:
 # The menu on a card: what is not pressed often enough for a button of its own.
 
 
-async def press_menu(ack: AsyncAck, pressed: Press, desk: Desk) -> None:
+async def press_menu(ack: AsyncAck, action: BlockAction, desk: Desk) -> None:
     """One line of the menu; its value is the verb and the incident's id."""
-    chosen = pressed.control.selected_option
-    verb, _, incident_id = (chosen.value if chosen else "").partition(" ")
+    verb, _, incident_id = action.selected_value.partition(" ")
     way = WAYS.get(verb)
     if way is None:
         await ack()
         return
-    await press(way, ack, pressed, desk, incident_id)
+    await run_from_card(way, ack, action, desk, incident_id)

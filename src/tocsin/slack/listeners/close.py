@@ -13,7 +13,7 @@ from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FollowUp, Incident
 from tocsin.slack.command_text import as_read, references_in
 from tocsin.slack.context import Delivery, Desk
-from tocsin.slack.listeners.replies import Asked, begin, say_of
+from tocsin.slack.listeners.replies import begin, say_of
 from tocsin.slack.listeners.targets import allowed, called, meant, prefixes
 from tocsin.slack.listeners.verbs import (
     Act,
@@ -23,11 +23,11 @@ from tocsin.slack.listeners.verbs import (
     change,
     changed,
     go,
-    press,
+    run_from_card,
     submit,
     submit_change,
 )
-from tocsin.slack.payloads import Command, Press, Submission
+from tocsin.slack.payloads import BlockAction, Payload, SlashCommand, ViewSubmission
 from tocsin.slack.views.blocks import escape, one
 from tocsin.slack.views.close import close_modal, merge_modal, read_close
 from tocsin.slack.views.metadata import Errand
@@ -41,7 +41,7 @@ FOLLOW_UP_SECONDS = 0.5
 
 
 def _opened(verb: str) -> Opened:
-    async def opened(desk: Desk, asked: Asked, incident: Incident, trouble: str) -> View:
+    async def opened(desk: Desk, asked: Payload, incident: Incident, trouble: str) -> View:
         form = await desk.forms.fetch()
         undone = await unfinished(desk, incident) if verb == "close" else []
         return close_modal(form, incident, verb, unfinished=undone, trouble=escape(trouble))
@@ -50,13 +50,13 @@ def _opened(verb: str) -> Opened:
 
 
 def _act(verb: str) -> Act:
-    async def act(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
+    async def act(desk: Desk, asked: Payload, incident: Incident, text: str) -> str:
         return await changed(desk, asked, incident, message=text, **_asked(verb))
 
     return act
 
 
-async def _confirm(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
+async def _confirm(desk: Desk, asked: Payload, incident: Incident, text: str) -> str:
     raise Unclear("It is not private yet: press the button if you mean it.")
 
 
@@ -80,37 +80,37 @@ PRIVATE = Way("private", _opened("private"), _confirm)
 ENDINGS = {way.verb: way for way in (CLOSE, REOPEN, DECLINE, CANCEL, PRIVATE)}
 
 
-async def close(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+async def close(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
     """`/incident close`, with what resolved it."""
     await go(CLOSE, ack, command, rest, desk)
 
 
-async def reopen(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+async def reopen(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
     """`/incident reopen`, at once."""
     await go(REOPEN, ack, command, rest, desk)
 
 
-async def decline(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+async def decline(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
     """`/incident decline`, with why it is no incident."""
     await go(DECLINE, ack, command, rest, desk)
 
 
-async def cancel(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+async def cancel(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
     """`/incident cancel`: it was declared by mistake."""
     await go(CANCEL, ack, command, rest, desk)
 
 
-async def make_private(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+async def make_private(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
     """`/incident private`, which asks first: it cannot be undone."""
     await go(PRIVATE, ack, command, rest, desk)
 
 
-async def press_reopen(ack: AsyncAck, pressed: Press, desk: Desk) -> None:
+async def press_reopen(ack: AsyncAck, action: BlockAction, desk: Desk) -> None:
     """*Reopen*, on the card of what is closed."""
-    await press(REOPEN, ack, pressed, desk, pressed.control.value or "")
+    await run_from_card(REOPEN, ack, action, desk, action.value)
 
 
-async def submit_close(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
+async def submit_close(ack: AsyncAck, submission: ViewSubmission, desk: Desk, delivery: Delivery) -> None:
     """Any of these forms, sent."""
     message, errand = read_close(submission.view.values), Errand.read(submission.view.private_metadata)
     verb = errand.verb if errand.verb in ENDINGS else "close"
@@ -127,12 +127,12 @@ async def submit_close(ack: AsyncAck, submission: Submission, desk: Desk, delive
 # Say which other incident this one is part of.
 
 
-async def _opened_merge(desk: Desk, asked: Asked, incident: Incident, trouble: str) -> View:
+async def _opened_merge(desk: Desk, asked: Payload, incident: Incident, trouble: str) -> View:
     others = desk.open_to(asked.by.slack_user_id)
     return merge_modal(await desk.forms.fetch(), incident, others, trouble=escape(trouble))
 
 
-async def _merge_into(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
+async def _merge_into(desk: Desk, asked: Payload, incident: Incident, text: str) -> str:
     for _, reference, message in references_in(text, prefixes(desk)):
         target = await meant(desk, reference, asked.by.slack_user_id)
         if target is not None:
@@ -152,7 +152,7 @@ def _other(incident: Incident, target: Incident) -> str:
 MERGE = Way("merge", _opened_merge, _merge_into, names_people=True)
 
 
-async def merge(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+async def merge(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
     """`/incident merge INC-11`, here; or `INC-12 INC-11`: the first is part of the second."""
     named = [reference for _, reference, _ in islice(references_in(rest, prefixes(desk)), 3)]
     own = desk.open_now.of_channel(command.channel_id) or await desk.find.here(command.channel_id)
@@ -164,7 +164,7 @@ async def merge(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
     await go(MERGE, ack, command, rest, desk)
 
 
-async def submit_merge(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
+async def submit_merge(ack: AsyncAck, submission: ViewSubmission, desk: Desk, delivery: Delivery) -> None:
     """The chosen incident, by its id."""
     chosen = one(submission.view.values, "merged_into")
     person = submission.by.slack_user_id
@@ -194,15 +194,15 @@ async def submit_merge(ack: AsyncAck, submission: Submission, desk: Desk, delive
 # The channel of what has ended is to be archived: keep it.
 
 
-async def keep_channel(ack: AsyncAck, press: Press, desk: Desk) -> None:
+async def keep_channel(ack: AsyncAck, action: BlockAction, desk: Desk) -> None:
     """*Keep the channel*, under the notice that it is to be archived."""
     await ack()
-    begin(desk, press, "keep the channel", _keep(desk, press))
+    begin(desk, action, "keep the channel", _keep(desk, action))
 
 
-async def _keep(desk: Desk, press: Press) -> None:
-    incident = await called(desk, press.control.value or "", press.by.slack_user_id)
-    await allowed(desk, press, "keep", incident)
-    kept = await desk.managing.archiving.keep(incident, desk.people.meet(press.by))
+async def _keep(desk: Desk, action: BlockAction) -> None:
+    incident = await called(desk, action.value, action.by.slack_user_id)
+    await allowed(desk, action, "keep", incident)
+    kept = await desk.managing.archiving.keep(incident, desk.people.meet(action.by))
     said = "is kept" if kept else "is not to be archived any more"
-    await say_of(desk, press, incident, f"The channel of {incident.reference} {said}.")
+    await say_of(desk, action, incident, f"The channel of {incident.reference} {said}.")

@@ -21,7 +21,15 @@ from tocsin.slack.context import MOST_DECLARED, Delivery, Desk
 from tocsin.slack.disclosure import NOTHING, Disclosure, listed_to, shown_to
 from tocsin.slack.listeners.replies import is_readable, with_words
 from tocsin.slack.listeners.targets import checked_roles
-from tocsin.slack.payloads import Command, Press, Shortcut, ShownView, Submission, Suggestion
+from tocsin.slack.payloads import (
+    BlockAction,
+    BlockSuggestion,
+    OpenView,
+    Payload,
+    Shortcut,
+    SlashCommand,
+    ViewSubmission,
+)
 from tocsin.slack.views.blocks import OPTIONS_LIMIT, escape, found, option, plain
 from tocsin.slack.views.declare import (
     FIELD,
@@ -52,7 +60,7 @@ WITHHELD = {False: "", True: READ_BY_OTHERS, None: UNKNOWN_READERS}
 """Why there is no card, by what Slack says of a channel's being shared."""
 
 
-async def checked(order: DeclareOrder, submission: Submission, desk: Desk) -> DeclareOrder:
+async def checked(order: DeclareOrder, submission: ViewSubmission, desk: Desk) -> DeclareOrder:
     """The order, with what could not be checked, and without a card where strangers would read it.
 
     Raises Refused when they may not declare, or give a role to somebody who cannot take it on. Asks Slack
@@ -77,16 +85,16 @@ async def checked(order: DeclareOrder, submission: Submission, desk: Desk) -> De
     )
 
 
-def is_learnt(desk: Desk, gesture: Command | Shortcut | Press, context: FormContext) -> bool:
+def is_learnt(desk: Desk, payload: Payload, context: FormContext) -> bool:
     """Whether nothing need be asked for them to send the form."""
     known = all(desk.places.knows(channel) for channel in _places(desk, context))
-    return known and desk.permits.knows(gesture.by.slack_user_id)
+    return known and desk.permits.knows(payload.by.slack_user_id)
 
 
-async def learn(desk: Desk, gesture: Command | Shortcut | Press, context: FormContext) -> None:
+async def learn(desk: Desk, payload: Payload, context: FormContext) -> None:
     """Ask, while somebody fills in the form, what will have to be known when they send it."""
     await asyncio.gather(
-        desk.permits.learn(gesture.by.slack_user_id),
+        desk.permits.learn(payload.by.slack_user_id),
         *(desk.places.is_shared(channel, CHECK_SECONDS) for channel in _places(desk, context)),
     )
 
@@ -99,21 +107,18 @@ def _places(desk: Desk, context: FormContext) -> Iterable[ChannelId]:
 # Slack did not open a form: the person reads why, and gets a button that opens it.
 
 
-async def say_unopened(
-    desk: Desk, gesture: Command | Shortcut | Press, error: TocsinError, carried: FormContext
-) -> None:
+async def say_unopened(desk: Desk, payload: Payload, error: TocsinError, carried: FormContext) -> None:
     """Where the person is looking, else in a direct message; a button's press has a trigger of its own."""
     why = error.sentence if isinstance(error, SlackRefused) else str(error).rstrip(".")
     typed = ""
-    if isinstance(gesture, Command) and gesture.text:
-        typed = f"{gesture.command} {as_read(gesture.text, desk.people.names)}"
-    pressed = gesture.control if isinstance(gesture, Press) else None
-    again = (pressed.action_id, pressed.value or "") if pressed is not None else None
+    if isinstance(payload, SlashCommand) and payload.text:
+        typed = f"{payload.command} {as_read(payload.text, desk.people.names)}"
+    again = (payload.action_id, payload.value) if isinstance(payload, BlockAction) else None
     text, blocks = unopened_message(why, typed, carried, again)
-    if gesture.response_url:
-        await desk.workspace.reply(gesture.response_url, text, NOTHING, blocks)
-    elif gesture.by.slack_user_id:
-        await desk.workspace.say_to(gesture.by.slack_user_id, text, NOTHING, blocks)
+    if payload.response_url:
+        await desk.workspace.reply(payload.response_url, text, NOTHING, blocks)
+    elif payload.by.slack_user_id:
+        await desk.workspace.say_to(payload.by.slack_user_id, text, NOTHING, blocks)
 
 
 # Declare an incident: open the form, keep it filled, take what was filled in.
@@ -128,7 +133,7 @@ MANY = (
 NOT_KEPT = "What was typed then was kept for a month, and is not kept any more. Declare it with /incident."
 
 
-async def open_declare(ack: AsyncAck, command: Command, rest: str, desk: Desk, notice: str = "") -> None:
+async def open_declare(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk, notice: str = "") -> None:
     """`/incident`, alone or with the incident's name."""
     if refusal := desk.permits.refusal(command.user_id, "declare"):
         await ack(response_type="ephemeral", text=escape(with_words(refusal, command, desk)))
@@ -188,25 +193,25 @@ Filling = Callable[[], Awaitable[DeclareRequest]]
 
 
 async def _open_carried(
-    desk: Desk, gesture: Shortcut | Press, context: FormContext, filling: Filling | None = None
+    desk: Desk, payload: Shortcut | BlockAction, context: FormContext, filling: Filling | None = None
 ) -> None:
     """The form with the name and the summary of its context, unless its message has an incident already."""
     source = None if context.another else _source(context, desk)
-    earlier = await _earlier(gesture.team_id, source, gesture.by, desk)
+    earlier = await _earlier(payload.team_id, source, payload.by, desk)
     if earlier is not None:
-        about = shown_to(gesture.by.slack_user_id, earlier)
-        await _shown(desk, gesture, already_modal(earlier, desk.clock(), context), about, context)
+        about = shown_to(payload.by.slack_user_id, earlier)
+        await _shown(desk, payload, already_modal(earlier, desk.clock(), context), about, context)
         return
     filled = DeclareRequest(name=context.name, summary=context.summary)
     context = context.model_copy(update={"name": "", "summary": ""})
-    await open_form(desk, gesture, context, filled, filling=filling)
+    await open_form(desk, payload, context, filled, filling=filling)
 
 
-async def open_unopened(ack: AsyncAck, press: Press, desk: Desk) -> None:
+async def open_unopened(ack: AsyncAck, action: BlockAction, desk: Desk) -> None:
     """*Open the form*, where Slack did not open it at the first gesture."""
     await ack()
-    context = FormContext.read(press.control.value or "")
-    desk.tasks.begin("open the form again", _open_carried(desk, press, context))
+    context = FormContext.read(action.value)
+    desk.tasks.begin("open the form again", _open_carried(desk, action, context))
 
 
 async def _earlier(team: str, source: SourceMessage | None, by: Person, desk: Desk) -> Incident | None:
@@ -219,46 +224,46 @@ async def _earlier(team: str, source: SourceMessage | None, by: Person, desk: De
     return earlier if earlier is not None and visible_to(by.slack_user_id, earlier) else None
 
 
-async def declare_another(ack: AsyncAck, press: Press, desk: Desk) -> None:
+async def declare_another(ack: AsyncAck, action: BlockAction, desk: Desk) -> None:
     """*Declare another*, on a message that has an incident."""
     await ack()
-    if press.view is not None:
-        desk.tasks.begin("open another form", _show_another(desk, press, press.view))
+    if action.view is not None:
+        desk.tasks.begin("open another form", _show_another(desk, action, action.view))
 
 
-async def _show_another(desk: Desk, press: Press, view: ShownView) -> None:
+async def _show_another(desk: Desk, action: BlockAction, view: OpenView) -> None:
     """The form again, with all that was typed in this modal before, else what the message says."""
     context = FormContext.read(view.private_metadata)
-    order = await desk.declare.order(_key(press.team_id, view))
+    order = await desk.declare.order(_key(action.team_id, view))
     filled = (
         order.declaration.request if order else DeclareRequest(name=context.name, summary=context.summary)
     )
     context = context.model_copy(update={"another": True, "sure": False, "name": "", "summary": ""})
-    await _show_form(desk, press, context, filled)
+    await _show_form(desk, action, context, filled)
 
 
-async def more_fields(ack: AsyncAck, press: Press, desk: Desk) -> None:
+async def more_fields(ack: AsyncAck, action: BlockAction, desk: Desk) -> None:
     """*More fields*: the same form with everything on it, and what was typed."""
     await ack()
-    if press.view is not None:
-        context = FormContext.read(press.view.private_metadata).model_copy(update={"expanded": True})
+    if action.view is not None:
+        context = FormContext.read(action.view.private_metadata).model_copy(update={"expanded": True})
         desk.tasks.begin(
-            "show more fields", _show_form(desk, press, context, read_declare(press.view.values))
+            "show more fields", _show_form(desk, action, context, read_declare(action.view.values))
         )
 
 
-async def fix_and_send(ack: AsyncAck, press: Press, desk: Desk) -> None:
+async def fix_and_send(ack: AsyncAck, action: BlockAction, desk: Desk) -> None:
     """*Fix and send*: the form of a refused declaration, with everything that was typed."""
     await ack()
-    desk.tasks.begin("open a refused declaration", _reopen(press, desk))
+    desk.tasks.begin("open a refused declaration", _reopen(action, desk))
 
 
-async def _reopen(press: Press, desk: Desk) -> None:
-    order = await desk.declare.order(press.control.value or "")
+async def _reopen(action: BlockAction, desk: Desk) -> None:
+    order = await desk.declare.order(action.value)
     if order is None:
-        await _shown(desk, press, sorry_modal("Not kept", NOT_KEPT), NOTHING, FormContext())
+        await _shown(desk, action, sorry_modal("Not kept", NOT_KEPT), NOTHING, FormContext())
         return
-    if order.declaration.reporter.slack_user_id != press.user.id:
+    if order.declaration.reporter.slack_user_id != action.user.id:
         return
     source = order.declaration.source
     context = FormContext(
@@ -269,19 +274,19 @@ async def _reopen(press: Press, desk: Desk) -> None:
         source_ts=source.timestamp if source else None,
         expanded=True,
     )
-    await open_form(desk, press, context, order.declaration.request)
+    await open_form(desk, action, context, order.declaration.request)
 
 
-async def _show_form(desk: Desk, press: Press, context: FormContext, filled: DeclareRequest) -> None:
-    assert press.view is not None
+async def _show_form(desk: Desk, action: BlockAction, context: FormContext, filled: DeclareRequest) -> None:
+    assert action.view is not None
     form = await desk.forms.fetch()
-    opened = desk.open_to(press.by.slack_user_id)
+    opened = desk.open_to(action.by.slack_user_id)
     view = declare_modal(form, context, filled, opened=opened)
-    about = listed_to(press.by.slack_user_id, opened)
-    await desk.workspace.update_modal(press.view.id, view, about, seen=press.view.hash)
+    about = listed_to(action.by.slack_user_id, opened)
+    await desk.workspace.update_modal(action.view.id, view, about, seen=action.view.hash)
 
 
-async def submit_declare(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
+async def submit_declare(ack: AsyncAck, submission: ViewSubmission, desk: Desk, delivery: Delivery) -> None:
     """Check what was filled in, commit to it, and answer in the modal."""
     began = loop_time()
     try:
@@ -301,7 +306,7 @@ async def submit_declare(ack: AsyncAck, submission: Submission, desk: Desk, deli
         await _answer_outcome(ack, submission, outcome, desk, private)
 
 
-def _swells(submission: Submission, desk: Desk) -> bool:
+def _swells(submission: ViewSubmission, desk: Desk) -> bool:
     key, context = (
         _key(submission.team_id, submission.view),
         FormContext.read(submission.view.private_metadata),
@@ -309,7 +314,7 @@ def _swells(submission: Submission, desk: Desk) -> bool:
     return desk.floods.swells(submission.user.id, key, sure=context.sure)
 
 
-def _asked_whether_sure(submission: Submission, form: Form, desk: Desk) -> dict[str, Any]:
+def _asked_whether_sure(submission: ViewSubmission, form: Form, desk: Desk) -> dict[str, Any]:
     """The form once more, with everything that was typed, and another word on its button."""
     context = FormContext.read(submission.view.private_metadata).model_copy(update={"sure": True})
     filled, opened = read_declare(submission.view.values), desk.open_to(submission.by.slack_user_id)
@@ -317,7 +322,7 @@ def _asked_whether_sure(submission: Submission, form: Form, desk: Desk) -> dict[
     return {**view, "submit": plain("Declare all the same").to_dict()}
 
 
-def _order(submission: Submission, form: Form, desk: Desk) -> DeclareOrder:
+def _order(submission: ViewSubmission, form: Form, desk: Desk) -> DeclareOrder:
     """The declaration as it will be made. Raises Refused with what is wrong in each field."""
     request = declared(read_declare(submission.view.values), form)
     context = FormContext.read(submission.view.private_metadata)
@@ -343,7 +348,7 @@ def _order(submission: Submission, form: Form, desk: Desk) -> DeclareOrder:
     )
 
 
-def _key(team: str, view: ShownView) -> str:
+def _key(team: str, view: OpenView) -> str:
     """The same for every press of one modal, however often and however late."""
     return str(uuid5(KEYS, f"{team}/{view.id}"))
 
@@ -355,7 +360,7 @@ def _source(context: FormContext, desk: Desk) -> SourceMessage | None:
     return SourceMessage(channel=context.source_channel, timestamp=context.source_ts, permalink=permalink)
 
 
-async def _answer_refusal(ack: AsyncAck, submission: Submission, refusal: Refused, desk: Desk) -> None:
+async def _answer_refusal(ack: AsyncAck, submission: ViewSubmission, refusal: Refused, desk: Desk) -> None:
     """Under the fields that are wrong where they are on the screen, above the name where they are not."""
     shown = submission.view.values
     under = {field: said for field, said in refusal.fields.items() if field in shown}
@@ -368,7 +373,7 @@ async def _answer_refusal(ack: AsyncAck, submission: Submission, refusal: Refuse
 
 
 async def _answer_outcome(
-    ack: AsyncAck, submission: Submission, outcome: AnyOutcome | None, desk: Desk, private: bool
+    ack: AsyncAck, submission: ViewSubmission, outcome: AnyOutcome | None, desk: Desk, private: bool
 ) -> None:
     if outcome is None:
         await ack(response_action="update", view=saved_modal())
@@ -390,7 +395,7 @@ async def _answer_outcome(
 
 async def open_form(
     desk: Desk,
-    gesture: Command | Shortcut | Press,
+    payload: Payload,
     context: FormContext,
     filled: DeclareRequest,
     notice: str = "",
@@ -401,14 +406,14 @@ async def open_form(
     So does `filling`, where what the form is filled with has to be asked for: an input that is shown once
     keeps what stands in it (Slack, views.update), so that a name could not be put into it later.
     """
-    form, opened = desk.forms.now if filling is None else None, desk.open_to(gesture.by.slack_user_id)
+    form, opened = desk.forms.now if filling is None else None, desk.open_to(payload.by.slack_user_id)
     view = (
         declare_modal(form, context, filled, notice=notice, opened=opened) if form else loading_modal(context)
     )
-    about = listed_to(gesture.by.slack_user_id, opened)
-    view_id = await _shown(desk, gesture, view, about, context, filled)
-    if not is_learnt(desk, gesture, context):
-        desk.tasks.begin("learn who declares, and where", learn(desk, gesture, context))
+    about = listed_to(payload.by.slack_user_id, opened)
+    view_id = await _shown(desk, payload, view, about, context, filled)
+    if not is_learnt(desk, payload, context):
+        desk.tasks.begin("learn who declares, and where", learn(desk, payload, context))
     if form is not None or view_id is None:
         return
     if filling is not None:
@@ -427,7 +432,7 @@ async def open_form(
 
 async def _shown(
     desk: Desk,
-    gesture: Command | Shortcut | Press,
+    payload: Payload,
     view: View,
     about: Disclosure,
     context: FormContext,
@@ -438,18 +443,18 @@ async def _shown(
     What it was to be filled with is not lost then.
     """
     try:
-        return await desk.workspace.open_modal(gesture.trigger_id or "", view, about)
+        return await desk.workspace.open_modal(payload.trigger_id or "", view, about)
     except TocsinError as error:
         if filled is not None:
             context = context.model_copy(update={"name": filled.name, "summary": filled.summary})
-        await say_unopened(desk, gesture, error, context)
+        await say_unopened(desk, payload, error, context)
         return None
 
 
 # Suggest the options of a long menu while somebody types.
 
 
-async def suggest_options(ack: AsyncAck, suggestion: Suggestion, desk: Desk) -> None:
+async def suggest_options(ack: AsyncAck, suggestion: BlockSuggestion, desk: Desk) -> None:
     """The options of a long select field that match what is being typed; the backend's own are asked for."""
     form, name = desk.forms.now or Form(), suggestion.action_id
     own = name.removeprefix(FIELD)

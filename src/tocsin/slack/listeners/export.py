@@ -11,9 +11,8 @@ from tocsin.incidents.model import Incident, TeamId
 from tocsin.incidents.parsing import bare, spans
 from tocsin.incidents.validation import in_words
 from tocsin.slack.context import Desk, being_answered
-from tocsin.slack.listeners.replies import Asked
-from tocsin.slack.listeners.verbs import Way, go, key_of, press, sentence_of
-from tocsin.slack.payloads import Command, Press
+from tocsin.slack.listeners.verbs import Way, go, key_of, run_from_card, sentence_of
+from tocsin.slack.payloads import BlockAction, Payload, SlashCommand
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.metadata import said_modal
 from tocsin.workflows.export import ExportOrder
@@ -29,11 +28,11 @@ def read_format(text: str) -> Format:
     raise Refused(f"Incidents are exported as {in_words(ENDINGS)}; {text.strip()[:40]} is none of them.")
 
 
-async def _opened(desk: Desk, asked: Asked, incident: Incident, trouble: str) -> View:
+async def _opened(desk: Desk, asked: Payload, incident: Incident, trouble: str) -> View:
     return said_modal(incident, escape(trouble))
 
 
-async def _export(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
+async def _export(desk: Desk, asked: Payload, incident: Incident, text: str) -> str:
     order = ExportOrder(
         incident_id=incident.id,
         team=TeamId(asked.team_id),
@@ -45,7 +44,7 @@ async def _export(desk: Desk, asked: Asked, incident: Incident, text: str) -> st
     return sentence_of(await desk.managing.exports(order, being_answered()))
 
 
-async def _document(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
+async def _document(desk: Desk, asked: Payload, incident: Incident, text: str) -> str:
     order = DocumentOrder(
         incident_id=incident.id,
         team=TeamId(asked.team_id),
@@ -60,21 +59,21 @@ EXPORT = Way("export", _opened, _export, at_once=True)
 DOCUMENT = Way("document", _opened, _document, at_once=True)
 
 
-async def export(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+async def export(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
     """`/incident export`, with the format."""
     await go(EXPORT, ack, command, rest, desk)
 
 
-async def write_document(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+async def write_document(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
     """`/incident document`."""
     await go(DOCUMENT, ack, command, rest, desk)
 
 
-async def press_export(ack: AsyncAck, pressed: Press, desk: Desk) -> None:
+async def press_export(ack: AsyncAck, action: BlockAction, desk: Desk) -> None:
     """*Export*, on the card of what is closed and under its summary."""
-    await press(EXPORT, ack, pressed, desk, pressed.control.value or "")
+    await run_from_card(EXPORT, ack, action, desk, action.value)
 
 
-async def press_document(ack: AsyncAck, pressed: Press, desk: Desk) -> None:
+async def press_document(ack: AsyncAck, action: BlockAction, desk: Desk) -> None:
     """*Write the document*."""
-    await press(DOCUMENT, ack, pressed, desk, pressed.control.value or "")
+    await run_from_card(DOCUMENT, ack, action, desk, action.value)

@@ -15,9 +15,9 @@ from tocsin.incidents.requests import IncidentFilter
 from tocsin.slack.command_text import as_read
 from tocsin.slack.context import Desk
 from tocsin.slack.disclosure import shown_to
-from tocsin.slack.listeners.replies import Asked, begin, say
+from tocsin.slack.listeners.replies import begin, say
 from tocsin.slack.listeners.targets import Uncertain, aimed, allowed
-from tocsin.slack.payloads import Command, Press
+from tocsin.slack.payloads import BlockAction, Payload, SlashCommand
 from tocsin.slack.views.lists import (
     Listing,
     ListQuery,
@@ -32,36 +32,36 @@ from tocsin.slack.views.lists import (
 PAGE = 8
 
 
-async def list_incidents(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+async def list_incidents(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
     """`/incident list`, with what is to be listed in words."""
     await ack()
     words = as_read(rest, desk.people.names)
     begin(desk, command, "list incidents", _listed(desk, command, ListQuery(words=words[:300])))
 
 
-async def find_incidents(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+async def find_incidents(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
     """`/incident find`, with words of the name, the summary or the reference."""
     await ack()
     query = ListQuery(words=as_read(rest, desk.people.names)[:300], searching=True)
     begin(desk, command, "find incidents", _listed(desk, command, query))
 
 
-async def turn_page(ack: AsyncAck, press: Press, desk: Desk) -> None:
+async def turn_page(ack: AsyncAck, action: BlockAction, desk: Desk) -> None:
     """*Older*, *Back to the newest*, and *List incidents* on Home."""
     await ack()
-    query = ListQuery.read(press.control.value)
-    begin(desk, press, "list incidents", _listed(desk, press, query))
+    query = ListQuery.read(action.value)
+    begin(desk, action, "list incidents", _listed(desk, action, query))
 
 
-async def _listed(desk: Desk, asked: Command | Press, query: ListQuery) -> None:
+async def _listed(desk: Desk, asked: SlashCommand | BlockAction, query: ListQuery) -> None:
     await desk.may(asked, "list")
     listing = await _listing(desk, asked.by.slack_user_id, query)
-    if isinstance(asked, Command) and (query.searching or listing.said):
+    if isinstance(asked, SlashCommand) and (query.searching or listing.said):
         listing = listing.model_copy(update={"typed": as_read(asked.text, desk.people.names).strip()})
     now, about = desk.clock(), shown_to(asked.by.slack_user_id, *listing.incidents)
-    if not isinstance(asked, Press) or asked.response_url:
+    if not isinstance(asked, BlockAction) or asked.response_url:
         blocks = list_blocks(listing, now)
-        await say(desk, asked, list_text(listing), about, blocks, instead=isinstance(asked, Press))
+        await say(desk, asked, list_text(listing), about, blocks, instead=isinstance(asked, BlockAction))
     elif asked.view is not None and asked.view.type == "modal":
         await desk.workspace.update_modal(
             asked.view.id, list_modal(listing, now), about, seen=asked.view.hash
@@ -70,17 +70,17 @@ async def _listed(desk: Desk, asked: Command | Press, query: ListQuery) -> None:
         await desk.workspace.open_modal(asked.trigger_id or "", list_modal(listing, now), about)
 
 
-async def listed(desk: Desk, asked: Asked, text: str) -> View:
+async def listed(desk: Desk, asked: Payload, text: str) -> View:
     """What these words ask to be listed, in a modal."""
     return await _modal(desk, asked, ListQuery(words=text[:300]))
 
 
-async def found(desk: Desk, asked: Asked, text: str) -> View:
+async def found(desk: Desk, asked: Payload, text: str) -> View:
     """The incidents with these words, in a modal."""
     return await _modal(desk, asked, ListQuery(words=text[:300], searching=True))
 
 
-async def _modal(desk: Desk, asked: Asked, query: ListQuery) -> View:
+async def _modal(desk: Desk, asked: Payload, query: ListQuery) -> View:
     await desk.may(asked, "list")
     person = asked.by.slack_user_id
     listing = await _listing(desk, person, query)
@@ -100,13 +100,13 @@ async def _listing(desk: Desk, person: PersonId | None, query: ListQuery) -> Lis
     return Listing(title=title, said=said, incidents=tuple(shown), query=query, more=more)
 
 
-async def show_incident(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+async def show_incident(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
     """`/incident show`, here or with a reference; other words are looked for."""
     await ack()
     begin(desk, command, "show an incident", _show(desk, command, rest))
 
 
-async def _show(desk: Desk, command: Command, rest: str) -> None:
+async def _show(desk: Desk, command: SlashCommand, rest: str) -> None:
     try:
         aim = await aimed(desk, command, rest)
     except Uncertain:
@@ -118,20 +118,20 @@ async def _show(desk: Desk, command: Command, rest: str) -> None:
     await _show_one(desk, command, aim.incident)
 
 
-async def press_show(ack: AsyncAck, press: Press, desk: Desk) -> None:
+async def press_show(ack: AsyncAck, action: BlockAction, desk: Desk) -> None:
     """*Show*, in a list or on Home."""
     await ack()
-    begin(desk, press, "show an incident", _show_pressed(desk, press))
+    begin(desk, action, "show an incident", _show_pressed(desk, action))
 
 
-async def _show_pressed(desk: Desk, press: Press) -> None:
-    found = await desk.find.named(press.control.value or "", press.by.slack_user_id)
+async def _show_pressed(desk: Desk, action: BlockAction) -> None:
+    found = await desk.find.named(action.value, action.by.slack_user_id)
     if found is None:
         raise Refused(NOT_SEEN)
-    await _show_one(desk, press, found)
+    await _show_one(desk, action, found)
 
 
-async def _show_one(desk: Desk, asked: Asked, incident: Incident) -> None:
+async def _show_one(desk: Desk, asked: Payload, incident: Incident) -> None:
     await allowed(desk, asked, "show", incident)
     timeline, follow_ups, (incident,) = await asyncio.gather(
         desk.find.timeline(incident.id),
@@ -139,7 +139,7 @@ async def _show_one(desk: Desk, asked: Asked, incident: Incident) -> None:
         desk.as_seen(asked.by.slack_user_id, [incident]),
     )
     about = shown_to(asked.by.slack_user_id, incident)
-    if isinstance(asked, Press) and not asked.response_url:
+    if isinstance(asked, BlockAction) and not asked.response_url:
         modal = show_modal(incident, timeline, follow_ups)
         if asked.view is not None and asked.view.type == "modal":
             await desk.workspace.push_modal(asked.trigger_id or "", modal, about)

@@ -16,11 +16,11 @@ from tocsin.slack.context import Delivery, Desk, being_answered, patience_left
 from tocsin.slack.disclosure import shown_to
 from tocsin.slack.listeners.close import FOLLOW_UP_SECONDS
 from tocsin.slack.listeners.people import person_called
-from tocsin.slack.listeners.replies import Asked, begin, say_of
+from tocsin.slack.listeners.replies import begin, say_of
 from tocsin.slack.listeners.targets import allowed, called, checked_assignees
 from tocsin.slack.listeners.verbs import Act, Opened, Unclear, Way, go, key_of, sentence_of, submit
 from tocsin.slack.mentions import PERSON
-from tocsin.slack.payloads import Command, Press, Submission
+from tocsin.slack.payloads import BlockAction, Payload, SlashCommand, ViewSubmission
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.followups import follow_up_modal, kind_of, read_follow_up
 from tocsin.slack.views.metadata import Errand
@@ -44,7 +44,7 @@ _LAST_NAME = re.compile(r"\s(@\S+(?:\s+\S+){0,3})$")
 
 
 def _opened(verb: str, text: str = "", person: PersonId | None = None) -> Opened:
-    async def opened(desk: Desk, asked: Asked, incident: Incident, trouble: str) -> View:
+    async def opened(desk: Desk, asked: Payload, incident: Incident, trouble: str) -> View:
         form, listed, said = await desk.forms.fetch(), await _listed(desk, incident), escape(trouble)
         return follow_up_modal(form, incident, verb, listed, text=text, assignee=person, trouble=said)
 
@@ -60,7 +60,7 @@ async def _listed(desk: Desk, incident: Incident) -> list[FollowUp]:
 
 
 def _act(verb: str) -> Act:
-    async def act(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
+    async def act(desk: Desk, asked: Payload, incident: Incident, text: str) -> str:
         what, person = await _read(desk, asked, verb, text.strip())
         if person is not None and not what:
             raise Unclear("Say what is to be done.", _opened(verb, person=person))
@@ -69,7 +69,7 @@ def _act(verb: str) -> Act:
     return act
 
 
-async def _read(desk: Desk, asked: Asked, verb: str, text: str) -> tuple[str, PersonId | None]:
+async def _read(desk: Desk, asked: Payload, verb: str, text: str) -> tuple[str, PersonId | None]:
     """What is to be done, in words, and by whom: somebody mentioned, or named with an @ at either end.
 
     Raises Unclear, with a form that has the words, where that may be one or another.
@@ -107,7 +107,7 @@ def _without(text: str, span: tuple[int, int]) -> str:
 
 
 async def _added(
-    desk: Desk, asked: Asked, incident: Incident, verb: str, text: str, person: PersonId | None
+    desk: Desk, asked: Payload, incident: Incident, verb: str, text: str, person: PersonId | None
 ) -> AnyChange | None:
     assignees = await checked_assignees(desk, {"assignee": person}, private=incident.is_private)
     request = FollowUpRequest(
@@ -126,17 +126,17 @@ ACTION = Way("action", _opened("action"), _act("action"), names_people=True)
 FOLLOW_UP = Way("follow-up", _opened("follow-up"), _act("follow-up"), names_people=True)
 
 
-async def add_action(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+async def add_action(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
     """`/incident action`, with what is to be done now, and perhaps by whom."""
     await go(ACTION, ack, command, rest, desk)
 
 
-async def add_follow_up(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+async def add_follow_up(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
     """`/incident follow-up`, with what is to be done afterwards, and perhaps by whom."""
     await go(FOLLOW_UP, ack, command, rest, desk)
 
 
-async def submit_follow_up(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
+async def submit_follow_up(ack: AsyncAck, submission: ViewSubmission, desk: Desk, delivery: Delivery) -> None:
     """The form, sent: one more thing to do."""
     text, person = read_follow_up(submission.view.values)
     verb = Errand.read(submission.view.private_metadata).verb
@@ -151,33 +151,33 @@ async def submit_follow_up(ack: AsyncAck, submission: Submission, desk: Desk, de
     await submit(ack, submission, desk, again, do)
 
 
-async def press_done(ack: AsyncAck, press: Press, desk: Desk) -> None:
+async def press_done(ack: AsyncAck, action: BlockAction, desk: Desk) -> None:
     """*Done*, beside something to do."""
     await ack()
-    begin(desk, press, "say that something is done", _done(desk, press))
+    begin(desk, action, "say that something is done", _done(desk, action))
 
 
-async def _done(desk: Desk, press: Press) -> None:
-    incident_id, _, follow_up_id = (press.control.value or "").partition(" ")
-    incident = await called(desk, incident_id, press.by.slack_user_id)
-    await allowed(desk, press, "action", incident)
+async def _done(desk: Desk, action: BlockAction) -> None:
+    incident_id, _, follow_up_id = (action.value).partition(" ")
+    incident = await called(desk, incident_id, action.by.slack_user_id)
+    await allowed(desk, action, "action", incident)
     order = CompleteOrder(
         incident_id=incident.id,
-        team=TeamId(press.team_id),
+        team=TeamId(action.team_id),
         follow_up_id=follow_up_id,
-        asked=key_of(press),
-        done_by=desk.people.meet(press.by),
+        asked=key_of(action),
+        done_by=desk.people.meet(action.by),
         at=desk.clock(),
     )
     sentence = sentence_of(await desk.follow_ups.complete(order, being_answered()))
-    view = press.view
+    view = action.view
     if view is None:
-        await say_of(desk, press, incident, sentence)
+        await say_of(desk, action, incident, sentence)
     elif view.callback_id == "follow_up":
         verb = Errand.read(view.private_metadata).verb
         text, person = read_follow_up(view.values)
         listed = await _listed(desk, incident)
         form = await desk.forms.fetch()
         modal = follow_up_modal(form, incident, verb, listed, text=text, assignee=person)
-        about = shown_to(press.by.slack_user_id, incident)
+        about = shown_to(action.by.slack_user_id, incident)
         await desk.workspace.update_modal(view.id, modal, about, seen=view.hash)

@@ -13,8 +13,7 @@ from tocsin.incidents.model import PersonId
 from tocsin.incidents.requests import DeclareRequest, IncidentFilter
 from tocsin.slack.context import Desk
 from tocsin.slack.listeners.declare import open_form
-from tocsin.slack.listeners.replies import Asked
-from tocsin.slack.payloads import Command, Happening, Press
+from tocsin.slack.payloads import BlockAction, EventCallback, Payload, SlashCommand
 from tocsin.slack.views.blocks import plain
 from tocsin.slack.views.home import HomePage, closed_home, help_message, home_view
 from tocsin.slack.views.metadata import FormContext
@@ -28,10 +27,10 @@ TOGETHER_SECONDS = 1.0
 """Changes that come within so many seconds are shown together."""
 
 
-async def show_home(happening: Happening, desk: Desk) -> None:
+async def show_home(callback: EventCallback, desk: Desk) -> None:
     """Somebody looks at Home (Slack, app_home_opened; its other tab is the messages)."""
-    person = happening.user
-    if person is None or happening.event.get("tab", "home") != "home":
+    person = callback.user
+    if person is None or callback.event.get("tab", "home") != "home":
         return
     desk.lookers.looked(person)
     desk.tasks.begin("show Home", publish_home(desk, person))
@@ -71,10 +70,10 @@ async def homes_kept(open_now: OpenIncidents, desks: Callable[[], Iterable[Desk]
                     await publish_home(desk, person)
 
 
-async def declare_here(ack: AsyncAck, press: Press, desk: Desk) -> None:
+async def declare_here(ack: AsyncAck, action: BlockAction, desk: Desk) -> None:
     """*Declare an incident*, on Home."""
     await ack()
-    desk.tasks.begin("open the form", open_form(desk, press, FormContext(), DeclareRequest()))
+    desk.tasks.begin("open the form", open_form(desk, action, FormContext(), DeclareRequest()))
 
 
 # Say what can be done, here and anywhere.
@@ -83,7 +82,7 @@ LOOK_SECONDS = 1.0
 """How long help may look whose channel it is; it says the same in another order without."""
 
 
-async def say_help(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+async def say_help(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
     """`/incident help`, seen only by who asked; it needs no call to Slack."""
     found = [desk.open_now.of_channel(command.channel_id)]
     if found == [None]:
@@ -97,13 +96,13 @@ async def say_help(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> No
     await ack(response_type="ephemeral", text=text, blocks=blocks)
 
 
-async def help_view(desk: Desk, asked: Asked, text: str) -> View:
+async def help_view(desk: Desk, asked: Payload, text: str) -> View:
     """The same in a modal."""
     there = ("In an incident's channel, or with its reference: /incident status INC-12", desk.help.here)
     _, blocks = help_message(("Anywhere", desk.help.anywhere), there)
     return View(type="modal", title=plain("Help"), close=plain("Done"), blocks=blocks)
 
 
-async def just_acknowledge(ack: AsyncAck, press: Press, desk: Desk) -> None:
+async def just_acknowledge(ack: AsyncAck, action: BlockAction, desk: Desk) -> None:
     """A button that is only a link: Slack opens it, and wants a word from us all the same."""
     await ack()

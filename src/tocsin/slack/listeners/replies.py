@@ -15,20 +15,19 @@ from tocsin.incidents.model import Incident
 from tocsin.slack.command_text import as_read
 from tocsin.slack.context import Desk, answering
 from tocsin.slack.disclosure import NOTHING, Disclosure, shown_to
-from tocsin.slack.payloads import Command, Press, Shortcut, Submission
+from tocsin.slack.payloads import Payload, SlashCommand, ViewSubmission
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.declare import sorry_modal
 from tocsin.slack.views.metadata import done_modal, said_modal
 from tocsin.workflows.command import NOT_YOURS_NOW
 from tocsin.workflows.retry import best_effort
 
-Asked = Command | Shortcut | Press | Submission
 SORRY = "Something went wrong on our side, and nothing was done. Please try again."
 
 
 async def say(
     desk: Desk,
-    asked: Asked,
+    asked: Payload,
     text: str,
     about: Disclosure,
     blocks: Sequence[Block] = (),
@@ -46,7 +45,7 @@ async def say(
         await desk.workspace.say_to(asked.by.slack_user_id, text, about, blocks)
 
 
-async def is_readable(desk: Desk, asked: Asked, incident: Incident) -> bool:
+async def is_readable(desk: Desk, asked: Payload, incident: Incident) -> bool:
     """Return whether who asked may still read of an incident, now that the acknowledgement goes out.
 
     Raises Unavailable where that cannot be known.
@@ -58,12 +57,12 @@ async def is_readable(desk: Desk, asked: Asked, incident: Incident) -> bool:
     return True
 
 
-async def readable(desk: Desk, asked: Asked, incident: Incident, sentence: str) -> str:
+async def readable(desk: Desk, asked: Payload, incident: Incident, sentence: str) -> str:
     """The sentence about an incident, or one that says nothing of it. Raises Unavailable."""
     return sentence if await is_readable(desk, asked, incident) else NOT_YOURS_NOW
 
 
-async def said_view(desk: Desk, asked: Asked, incident: Incident, sentence: str) -> View:
+async def said_view(desk: Desk, asked: Payload, incident: Incident, sentence: str) -> View:
     """A modal that says in plain words what was done, if who asked may still read of the incident."""
     sentence = await readable(desk, asked, incident, sentence)
     if sentence == NOT_YOURS_NOW:
@@ -72,7 +71,7 @@ async def said_view(desk: Desk, asked: Asked, incident: Incident, sentence: str)
     return said_modal(shown, escape(sentence))
 
 
-async def say_of(desk: Desk, asked: Asked, incident: Incident, sentence: str) -> None:
+async def say_of(desk: Desk, asked: Payload, incident: Incident, sentence: str) -> None:
     """Answer in plain words about an incident, if who asked may still read of it."""
     try:
         await say(desk, asked, escape(sentence), shown_to(asked.by.slack_user_id, incident))
@@ -80,7 +79,7 @@ async def say_of(desk: Desk, asked: Asked, incident: Incident, sentence: str) ->
         await say(desk, asked, NOT_YOURS_NOW, NOTHING)
 
 
-def begin(desk: Desk, asked: Asked, doing: str, work: Coroutine[Any, Any, Any]) -> None:
+def begin(desk: Desk, asked: Payload, doing: str, work: Coroutine[Any, Any, Any]) -> None:
     """Start work after the acknowledgement; what goes wrong in it is also said to the person."""
 
     async def run() -> None:
@@ -90,7 +89,7 @@ def begin(desk: Desk, asked: Asked, doing: str, work: Coroutine[Any, Any, Any]) 
                 await work
         if failed:
             sentence = reason(failed[0])
-            if isinstance(asked, Command):
+            if isinstance(asked, SlashCommand):
                 sentence = with_words(sentence, asked, desk)
             await say(desk, asked, escape(sentence), NOTHING)
         answered.set()
@@ -98,7 +97,7 @@ def begin(desk: Desk, asked: Asked, doing: str, work: Coroutine[Any, Any, Any]) 
     desk.tasks.begin(doing, run())
 
 
-async def refuse(ack: AsyncAck, submission: Submission, sentence: str, field: str = "") -> None:
+async def refuse(ack: AsyncAck, submission: ViewSubmission, sentence: str, field: str = "") -> None:
     """Answer a form with a sentence: under the field, else under its first input, else in the form's place.
 
     An error for a block that is not in the form is one that nobody reads (Slack, response_action: errors).
@@ -111,7 +110,7 @@ async def refuse(ack: AsyncAck, submission: Submission, sentence: str, field: st
         await ack(response_action="update", view=sorry_modal("Not done", sentence))
 
 
-def with_words(sentence: str, command: Command, desk: Desk) -> str:
+def with_words(sentence: str, command: SlashCommand, desk: Desk) -> str:
     """A refusal in which what was typed is not lost."""
     typed = as_read(command.text, desk.people.names)
     return f"{sentence} You had typed: {command.command} {typed}" if typed else sentence

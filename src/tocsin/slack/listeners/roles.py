@@ -10,28 +10,27 @@ from tocsin.incidents.model import Form, Incident, PersonId, Role
 from tocsin.incidents.parsing import leading, role_spellings
 from tocsin.slack.context import Delivery, Desk
 from tocsin.slack.listeners.people import person_meant
-from tocsin.slack.listeners.replies import Asked
-from tocsin.slack.listeners.verbs import Opened, Unclear, Way, changed, go, press, submit_change
-from tocsin.slack.payloads import Command, Press, Submission
+from tocsin.slack.listeners.verbs import Opened, Unclear, Way, changed, go, run_from_card, submit_change
+from tocsin.slack.payloads import BlockAction, Payload, SlashCommand, ViewSubmission
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.metadata import Errand
 from tocsin.slack.views.update import ROLE, assign_modal, read_assign
 
 
 def _opened(verb: str) -> Opened:
-    async def opened(desk: Desk, asked: Asked, incident: Incident, trouble: str) -> View:
+    async def opened(desk: Desk, asked: Payload, incident: Incident, trouble: str) -> View:
         return assign_modal(await desk.forms.fetch(), incident, verb, trouble=escape(trouble))
 
     return opened
 
 
-async def _set_lead(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
+async def _set_lead(desk: Desk, asked: Payload, incident: Incident, text: str) -> str:
     role = _lead(await desk.forms.fetch())
     person = await person_meant(desk, text, asked.by.slack_user_id)
     return await _assign(desk, asked, incident, role, person)
 
 
-async def _set_role(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
+async def _set_role(desk: Desk, asked: Payload, incident: Incident, text: str) -> str:
     form = await desk.forms.fetch()
     role, rest = leading(text, form.assignable_roles, "role", role_spellings)
     if not rest:
@@ -40,13 +39,13 @@ async def _set_role(desk: Desk, asked: Asked, incident: Incident, text: str) -> 
     return await _assign(desk, asked, incident, role, person)
 
 
-async def _take(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
+async def _take(desk: Desk, asked: Payload, incident: Incident, text: str) -> str:
     form = await desk.forms.fetch()
     role = leading(text, form.assignable_roles, "role", role_spellings)[0] if text else _lead(form)
     return await _assign(desk, asked, incident, role, asked.by.slack_user_id)
 
 
-async def _assign(desk: Desk, asked: Asked, incident: Incident, role: Role, person: PersonId | None) -> str:
+async def _assign(desk: Desk, asked: Payload, incident: Incident, role: Role, person: PersonId | None) -> str:
     held = {a.role.id: a.assignee.slack_user_id for a in incident.incident_role_assignments if a.assignee}
     if held.get(role.id) == person:
         name = desk.people.names.get(person or "", "That person")
@@ -67,27 +66,27 @@ ROLES = Way("role", _opened("role"), _set_role, names_people=True, begins_with_c
 TAKE = Way("take", _opened("role"), _take, at_once=True, names_people=True, begins_with_choice=True)
 
 
-async def set_lead(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+async def set_lead(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
     """`/incident lead`, with a person."""
     await go(LEAD, ack, command, rest, desk)
 
 
-async def set_role(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+async def set_role(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
     """`/incident role`, with a role and a person."""
     await go(ROLES, ack, command, rest, desk)
 
 
-async def take_role(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+async def take_role(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
     """`/incident take`: the lead, or the role that is named, is whoever says so."""
     await go(TAKE, ack, command, rest, desk)
 
 
-async def press_take(ack: AsyncAck, pressed: Press, desk: Desk) -> None:
+async def press_take(ack: AsyncAck, action: BlockAction, desk: Desk) -> None:
     """*Take the lead*, on a card."""
-    await press(TAKE, ack, pressed, desk, pressed.control.value or "")
+    await run_from_card(TAKE, ack, action, desk, action.value)
 
 
-async def submit_assign(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
+async def submit_assign(ack: AsyncAck, submission: ViewSubmission, desk: Desk, delivery: Delivery) -> None:
     """The roles as they were left in the form; who was there before and still is, is not touched."""
     chosen, errand = read_assign(submission.view.values), Errand.read(submission.view.private_metadata)
     seen = errand.changes({f"{ROLE}{role}": person for role, person in chosen.items()})

@@ -25,8 +25,7 @@ from tocsin.slack.command_text import (
     reference_in,
 )
 from tocsin.slack.context import Desk
-from tocsin.slack.listeners.replies import Asked
-from tocsin.slack.payloads import Command
+from tocsin.slack.payloads import Payload, SlashCommand
 from tocsin.slack.users import Account
 
 # Which incident somebody means, and whether they may: asked once, in the same way, for every verb.
@@ -49,7 +48,7 @@ class Aim:
     """They typed which; else it is the one whose channel this is."""
 
 
-async def aimed(desk: Desk, command: Command, rest: str, *, is_choice: bool = False) -> Aim | None:
+async def aimed(desk: Desk, command: SlashCommand, rest: str, *, is_choice: bool = False) -> Aim | None:
     """The incident that is named first in the text, else the one whose channel this is; None without either.
 
     In an incident's own channel a bare number is a number. Raises Refused for a reference to what is not
@@ -182,7 +181,9 @@ GATES: dict[str, Verb] = {"lead": "role", "take": "role", "action": "follow_up",
 """Under which name a verb is permitted, where it is not its own."""
 
 
-async def allowed(desk: Desk, asked: Asked, verb: str, incident: Incident, *, opening: bool = False) -> None:
+async def allowed(
+    desk: Desk, asked: Payload, verb: str, incident: Incident, *, opening: bool = False
+) -> None:
     """Raises Refused where this person may not do this, or where the backend cannot.
 
     With `opening` a form is about to open that shows the incident: who somebody is must be known, and the

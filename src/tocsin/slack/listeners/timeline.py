@@ -17,11 +17,11 @@ from tocsin.incidents.requests import TEXT_LIMIT
 from tocsin.slack.authorization import CHECK_SECONDS
 from tocsin.slack.context import Delivery, Desk, being_answered
 from tocsin.slack.disclosure import listed_to
-from tocsin.slack.listeners.replies import Asked, begin, say_of
+from tocsin.slack.listeners.replies import begin, say_of
 from tocsin.slack.listeners.targets import allowed, incident_of
 from tocsin.slack.listeners.verbs import KEYS, Way, go, key_of, sentence_of, submit
 from tocsin.slack.messages import PIN
-from tocsin.slack.payloads import Command, Happening, Shortcut, Submission
+from tocsin.slack.payloads import EventCallback, Payload, Shortcut, SlashCommand, ViewSubmission
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.followups import note_modal, read_note
 from tocsin.slack.views.lists import choose_modal
@@ -35,15 +35,15 @@ CARRIED = 1400
 """Characters of a message that a form carries until an incident has been chosen."""
 
 
-async def _opened(desk: Desk, asked: Asked, incident: Incident, trouble: str) -> View:
+async def _opened(desk: Desk, asked: Payload, incident: Incident, trouble: str) -> View:
     return note_modal(await desk.forms.fetch(), incident, trouble=escape(trouble))
 
 
-async def _act(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
+async def _act(desk: Desk, asked: Payload, incident: Incident, text: str) -> str:
     return sentence_of(await _noted(desk, asked, incident, text))
 
 
-async def _noted(desk: Desk, asked: Asked, incident: Incident, text: str) -> AnyChange | None:
+async def _noted(desk: Desk, asked: Payload, incident: Incident, text: str) -> AnyChange | None:
     key = key_of(asked)
     entry = TimelineEntry(at=desk.clock(), by=desk.people.meet(asked.by), verb=NOTED, text=text)
     order = NoteOrder(
@@ -55,12 +55,12 @@ async def _noted(desk: Desk, asked: Asked, incident: Incident, text: str) -> Any
 NOTE = Way("note", _opened, _act)
 
 
-async def add_note(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+async def add_note(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
     """`/incident note`, with what happened."""
     await go(NOTE, ack, command, rest, desk)
 
 
-async def submit_note(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
+async def submit_note(ack: AsyncAck, submission: ViewSubmission, desk: Desk, delivery: Delivery) -> None:
     """The note form, sent."""
     text = read_note(submission.view.values)
 
@@ -113,32 +113,32 @@ def _errand(marked: Marked) -> Errand:
     )
 
 
-async def keep_message(desk: Desk, asked: Asked, incident: Incident, errand: Errand) -> str:
+async def keep_message(desk: Desk, asked: Payload, incident: Incident, errand: Errand) -> str:
     """The message of the errand goes into this incident's timeline; answers in a sentence."""
     await allowed(desk, asked, "note", incident)
     message = Marked(ChannelId(errand.channel), MessageTs(errand.ts), errand.rest, errand.edited)
     return sentence_of(await _kept(desk, asked, incident, message))
 
 
-async def heed_mark(happening: Happening, desk: Desk) -> None:
+async def on_reaction_or_pin(callback: EventCallback, desk: Desk) -> None:
     """A pin or a 📌 was put on a message of an incident's channel, or taken off.
 
     What counts is how the message stands now, so events may come late, twice, or in any order.
     """
-    marked = happening.message
-    by = happening.user
+    marked = callback.message
+    by = callback.user
     if marked is None or by is None or by == desk.workspace.bot_user_id:
         return
-    if happening.event.get("reaction", PIN) != PIN:
+    if callback.event.get("reaction", PIN) != PIN:
         return
     channel, ts = marked
     incident = desk.open_now.of_channel(channel) or await desk.find.here(channel)
     if incident is None:
         return
     with contextlib.suppress(Refused):
-        await desk.may(happening, "note", incident)
+        await desk.may(callback, "note", incident)
         stands, message = await desk.marks.marked(channel, ts)
-        await _kept(desk, happening, incident, await _marked(desk, marked, message), removed=not stands)
+        await _kept(desk, callback, incident, await _marked(desk, marked, message), removed=not stands)
 
 
 Where = tuple[ChannelId, MessageTs]
@@ -178,14 +178,14 @@ def _as_known(desk: Desk, where: Where, message: Mapping[str, Any], limit: int) 
 
 async def _kept(
     desk: Desk,
-    asked: Asked | Happening,
+    asked: Payload | EventCallback,
     incident: Incident,
     message: Marked,
     *,
     removed: bool = False,
 ) -> AnyChange | None:
     """Put a message into the timeline, or take it out: one entry, however many people mark it."""
-    if isinstance(asked, Happening):
+    if isinstance(asked, EventCallback):
         key = str(uuid5(KEYS, f"{asked.team_id}/{asked.event_id}"))
     else:
         key = key_of(asked)

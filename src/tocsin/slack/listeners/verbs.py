@@ -22,7 +22,6 @@ from tocsin.slack.context import Delivery, Desk, being_answered, patience_left
 from tocsin.slack.disclosure import listed_to, shown_to
 from tocsin.slack.listeners.declare import open_declare
 from tocsin.slack.listeners.replies import (
-    Asked,
     begin,
     readable,
     reason,
@@ -32,7 +31,7 @@ from tocsin.slack.listeners.replies import (
     with_words,
 )
 from tocsin.slack.listeners.targets import Aim, Uncertain, aimed, allowed, called, checked_roles
-from tocsin.slack.payloads import Command, Press, Submission
+from tocsin.slack.payloads import BlockAction, Payload, SlashCommand, ViewSubmission
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.lists import choose_modal
 from tocsin.slack.views.metadata import Errand, saving_modal
@@ -44,8 +43,8 @@ from tocsin.workflows.command import AnyChange, Changed, NotChanged
 KEYS = UUID("6f1c1c0e-0e0b-5c1f-9a5e-70c51a000002")
 SAVED = "Saved, not through yet. You will be told when it is."
 
-Act = Callable[[Desk, Asked, Incident, str], Awaitable[str]]
-Opened = Callable[[Desk, Asked, Incident, str], Awaitable[View]]
+Act = Callable[[Desk, Payload, Incident, str], Awaitable[str]]
+Opened = Callable[[Desk, Payload, Incident, str], Awaitable[View]]
 
 
 class Unclear(Refused):
@@ -73,13 +72,13 @@ class Way:
     begins_with_choice: bool = False
     """Its text begins with a status, a severity, a role or a person."""
 
-    async def does(self, desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
+    async def does(self, desk: Desk, asked: Payload, incident: Incident, text: str) -> str:
         """Does it with the text as Slack sent it."""
         read = text if self.names_people else await desk.mentions.spell(text, CHECK_SECONDS)
         return await self.act(desk, asked, incident, read)
 
 
-async def go(way: Way, ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+async def go(way: Way, ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
     """A verb that was typed: it acts at once when there is text, else its form opens."""
     try:
         try:
@@ -96,7 +95,7 @@ async def go(way: Way, ack: AsyncAck, command: Command, rest: str, desk: Desk) -
     await _done(way, ack, command, aim, desk)
 
 
-async def _done(way: Way, ack: AsyncAck, command: Command, aim: Aim, desk: Desk) -> None:
+async def _done(way: Way, ack: AsyncAck, command: SlashCommand, aim: Aim, desk: Desk) -> None:
     opening = not aim.rest and not way.at_once
     try:
         await allowed(desk, command, way.verb, aim.incident, opening=opening)
@@ -119,26 +118,26 @@ async def _done(way: Way, ack: AsyncAck, command: Command, aim: Aim, desk: Desk)
 
 
 async def _open(
-    way: Way, ack: AsyncAck, command: Command, desk: Desk, incident: Incident, trouble: str = ""
+    way: Way, ack: AsyncAck, command: SlashCommand, desk: Desk, incident: Incident, trouble: str = ""
 ) -> None:
     await ack()
     begin(desk, command, f"open the form to {way.verb}", open_way(way, desk, command, incident, trouble))
 
 
 async def open_way(
-    way: Way, desk: Desk, asked: Command | Press, incident: Incident, trouble: str = ""
+    way: Way, desk: Desk, asked: SlashCommand | BlockAction, incident: Incident, trouble: str = ""
 ) -> None:
     """Open the form of a verb, on top of the modal that was pressed in, if it was one."""
     view = await way.opened(desk, asked, incident, trouble)
     about = shown_to(asked.by.slack_user_id, incident)
-    if isinstance(asked, Press) and asked.view is not None and asked.view.type == "modal":
+    if isinstance(asked, BlockAction) and asked.view is not None and asked.view.type == "modal":
         await desk.workspace.push_modal(asked.trigger_id or "", view, about)
     else:
         await desk.workspace.open_modal(asked.trigger_id or "", view, about)
 
 
 async def _ask_which(
-    way: Way, ack: AsyncAck, command: Command, rest: str, desk: Desk, uncertain: Uncertain | None = None
+    way: Way, ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk, uncertain: Uncertain | None = None
 ) -> None:
     """The incidents that may be meant; without any, the declare form for who typed a name."""
     known = desk.open_to(command.by.slack_user_id)
@@ -161,7 +160,7 @@ async def _ask_which(
 
 async def ask(
     ack: AsyncAck,
-    command: Command,
+    command: SlashCommand,
     desk: Desk,
     errand: Errand,
     incidents: Sequence[Incident],
@@ -184,26 +183,26 @@ def typed_before(desk: Desk, command: str, errand: Errand) -> str:
     return f"{command} {as_read(errand.typed, desk.people.names)}" if errand.typed else ""
 
 
-async def press(way: Way, ack: AsyncAck, pressed: Press, desk: Desk, incident_id: str) -> None:
+async def run_from_card(way: Way, ack: AsyncAck, action: BlockAction, desk: Desk, incident_id: str) -> None:
     """A button on a card: the verb's form, or the verb itself where it asks nothing."""
     await ack()
-    begin(desk, pressed, f"{way.verb} from a card", _pressed(way, desk, pressed, incident_id))
+    begin(desk, action, f"{way.verb} from a card", _pressed(way, desk, action, incident_id))
 
 
-async def _pressed(way: Way, desk: Desk, pressed: Press, incident_id: str) -> None:
-    incident = await called(desk, incident_id, pressed.by.slack_user_id)
-    await allowed(desk, pressed, way.verb, incident, opening=not way.at_once)
+async def _pressed(way: Way, desk: Desk, action: BlockAction, incident_id: str) -> None:
+    incident = await called(desk, incident_id, action.by.slack_user_id)
+    await allowed(desk, action, way.verb, incident, opening=not way.at_once)
     if not way.at_once:
-        await open_way(way, desk, pressed, incident)
+        await open_way(way, desk, action, incident)
         return
     try:
-        sentence = await way.act(desk, pressed, incident, "")
+        sentence = await way.act(desk, action, incident, "")
     except Refused as refusal:
         sentence = reason(refusal)
-    await say_of(desk, pressed, incident, sentence)
+    await say_of(desk, action, incident, sentence)
 
 
-async def changed(desk: Desk, asked: Asked, incident: Incident, **what: Any) -> str:
+async def changed(desk: Desk, asked: Payload, incident: Incident, **what: Any) -> str:
     """Make a change and say what came of it, in plain text. Raises Refused with what is wrong."""
     return sentence_of(await change(desk, asked, incident, **what))
 
@@ -217,7 +216,7 @@ def sentence_of(outcome: AnyChange | None) -> str:
 
 async def change(
     desk: Desk,
-    asked: Asked,
+    asked: Payload,
     incident: Incident,
     *,
     ending: Ending | None = None,
@@ -241,9 +240,9 @@ async def change(
     return await desk.change(order, acknowledged or being_answered(), patience_left())
 
 
-def key_of(asked: Asked) -> str:
+def key_of(asked: Payload) -> str:
     """The same for every delivery of one gesture, and for every press of a form that says the same."""
-    if isinstance(asked, Submission):
+    if isinstance(asked, ViewSubmission):
         said = json.dumps(asked.view.values, sort_keys=True)
         return str(uuid5(KEYS, f"{asked.team_id}/{asked.view.id}/{said}"))
     return str(uuid5(KEYS, f"{asked.team_id}/{asked.trigger_id}"))
@@ -259,7 +258,7 @@ Do = Callable[[Incident], Awaitable[AnyChange | None]]
 
 async def submit_change(
     ack: AsyncAck,
-    submission: Submission,
+    submission: ViewSubmission,
     desk: Desk,
     delivery: Delivery,
     again: Again,
@@ -290,7 +289,7 @@ async def submit_change(
     await submit(ack, submission, desk, again, do)
 
 
-async def submit(ack: AsyncAck, submission: Submission, desk: Desk, again: Again, do: Do) -> None:
+async def submit(ack: AsyncAck, submission: ViewSubmission, desk: Desk, again: Again, do: Do) -> None:
     """What a form asks for is done, and the form answers: done, saved, or what to put right."""
     errand = Errand.read(submission.view.private_metadata)
     try:
@@ -311,7 +310,7 @@ async def submit(ack: AsyncAck, submission: Submission, desk: Desk, again: Again
 
 
 async def _refuse(
-    ack: AsyncAck, submission: Submission, desk: Desk, refused: NotChanged, again: Again
+    ack: AsyncAck, submission: ViewSubmission, desk: Desk, refused: NotChanged, again: Again
 ) -> None:
     """Under the fields that are wrong where all of them are on the screen, else above a form as it is now."""
     shown = submission.view.values

@@ -16,7 +16,7 @@ from tocsin.slack.authorization import CHECK_SECONDS
 from tocsin.slack.context import Desk
 from tocsin.slack.listeners.declare import KEYS, UNKNOWN_READERS, WITHHELD
 from tocsin.slack.listeners.targets import checked_roles
-from tocsin.slack.payloads import Happening
+from tocsin.slack.payloads import EventCallback
 from tocsin.slack.views.workflow_step import read_step
 from tocsin.workflows.declaration import DeclareOrder
 
@@ -28,25 +28,25 @@ NOT_SEEN = "you and Tocsin do not both see that channel"
 NOT_KNOWN = "This step is from another version of Tocsin, which is gone. Put Tocsin's step in again."
 
 
-async def run_step(happening: Happening, desk: Desk) -> None:
+async def run_step(callback: EventCallback, desk: Desk) -> None:
     """A workflow has come to a step of ours (Slack, function_executed).
 
     Its execution's id is the key: sent again, it declares nothing twice and is answered the same.
     """
-    run, called = str(happening.event.get("function_execution_id") or ""), happening.event.get("function")
+    run, called = str(callback.event.get("function_execution_id") or ""), callback.event.get("function")
     if not run or not isinstance(called, dict):
         return
     if called.get("callback_id") != DECLARE:
         await desk.workspace.fail_step(run, NOT_KNOWN)
         return
-    given = happening.event.get("inputs")
+    given = callback.event.get("inputs")
     inputs: Mapping[str, Any] = given if isinstance(given, dict) else {}
-    key = str(uuid5(KEYS, f"{happening.served_team}/step/{run}"))
+    key = str(uuid5(KEYS, f"{callback.served_team}/step/{run}"))
     if (begun := await desk.declare.order(key)) is not None:
         await _answer_again(begun, desk)
         return
     try:
-        order = await _order(happening, inputs, key, desk)
+        order = await _order(callback, inputs, key, desk)
     except Refused as refusal:
         await desk.workspace.fail_step(run, _in_words(refusal))
     except TocsinError as error:
@@ -67,7 +67,7 @@ async def _answer_again(order: DeclareOrder, desk: Desk) -> None:
         await desk.declare.answer(order, outcome)
 
 
-async def _order(happening: Happening, inputs: Mapping[str, Any], key: str, desk: Desk) -> DeclareOrder:
+async def _order(callback: EventCallback, inputs: Mapping[str, Any], key: str, desk: Desk) -> DeclareOrder:
     """The declaration as it will be made. Raises Refused, and TocsinError where nothing can be checked.
 
     Who built the workflow wrote all of it, and may name anybody as its reporter: so what is wrong is told to
@@ -83,13 +83,13 @@ async def _order(happening: Happening, inputs: Mapping[str, Any], key: str, desk
         _withheld(None if private else asked.channel, asked.reporter, desk),
         checked_roles(desk, request.incident_role_assignments, private=private),
     )
-    declaration = _declaration(happening, request, form, desk.people.meet(by), key, desk)
+    declaration = _declaration(callback, request, form, desk.people.meet(by), key, desk)
     declaration = declaration.model_copy(update={"assignees": assignees})
     return DeclareOrder(
         declaration=declaration,
         origin=None if withheld else asked.channel,
         announcement=announced(desk.rules, declaration, form),
-        run=str(happening.event["function_execution_id"]),
+        run=str(callback.event["function_execution_id"]),
         withheld=withheld,
         unchecked=unchecked,
     )
@@ -130,7 +130,7 @@ async def _withheld(channel: ChannelId | None, person: PersonId, desk: Desk) -> 
 
 
 def _declaration(
-    happening: Happening, request: DeclareRequest, form: Form, by: Person, key: str, desk: Desk
+    callback: EventCallback, request: DeclareRequest, form: Form, by: Person, key: str, desk: Desk
 ) -> Declaration:
     custom, own = answered(request, form, {})
     return Declaration(
@@ -138,7 +138,7 @@ def _declaration(
         **request.model_dump(exclude={"custom_field_entries", "backend_entries", "labels"}),
         custom_field_entries=custom,
         backend_entries=own,
-        slack_team_id=happening.served_team,
+        slack_team_id=callback.served_team,
         slack_enterprise_id=desk.workspace.home.enterprise,
         reporter=by,
         at=desk.clock(),
