@@ -23,7 +23,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.slack import routes
 from tocsin.slack.app import build_app
-from tocsin.slack.context import Delivery, Desk, Desks
+from tocsin.slack.context import AckTracker, WorkspaceContext, WorkspaceRegistry
 from tocsin.slack.payloads import (
     BlockAction,
     BlockSuggestion,
@@ -157,12 +157,12 @@ def test_types_hold_strictly() -> None:
 
 
 GIVEN: dict[type[Any], tuple[type[Any], ...]] = {
-    SlashCommand: (AsyncAck, SlashCommand, str, Desk),
-    Shortcut: (AsyncAck, Shortcut, Desk),
-    ViewSubmission: (AsyncAck, ViewSubmission, Desk, Delivery),
-    BlockAction: (AsyncAck, BlockAction, Desk),
-    BlockSuggestion: (AsyncAck, BlockSuggestion, Desk),
-    EventCallback: (EventCallback, Desk),
+    SlashCommand: (AsyncAck, SlashCommand, str, WorkspaceContext),
+    Shortcut: (AsyncAck, Shortcut, WorkspaceContext),
+    ViewSubmission: (AsyncAck, ViewSubmission, WorkspaceContext, AckTracker),
+    BlockAction: (AsyncAck, BlockAction, WorkspaceContext),
+    BlockSuggestion: (AsyncAck, BlockSuggestion, WorkspaceContext),
+    EventCallback: (EventCallback, WorkspaceContext),
 }
 """What the dispatcher in slack/app.py gives the listeners of each table of routes.py, in this order."""
 
@@ -193,7 +193,7 @@ def _takes(listener: Callable[..., Any], given: tuple[type[Any], ...]) -> bool:
 
 
 def test_bolt_knows_every_argument_that_our_listeners_name() -> None:
-    desks = cast(Desks, SimpleNamespace())
+    desks = cast(WorkspaceRegistry, SimpleNamespace())
     app = build_app(desks, AsyncWebClient(token="xoxb-nobody"))
     known = set(typing.get_type_hints(AsyncArgs)) | {"args"}
     registered: list[Any] = list(app._async_listeners)

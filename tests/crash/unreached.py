@@ -61,7 +61,7 @@ LOCAL = {
     "slack.socket_mode:Connection.finish": CLOSING,
     "slack.socket_mode:Connection.linger": CLOSING,
     "slack.users:WorkspacePeople": READING,
-    "slack.context:Desks": INSTALLED,
+    "slack.context:WorkspaceRegistry": INSTALLED,
     "slack.diagnostics:examine_socket": DOCTOR,
     "slack.diagnostics:_hello": DOCTOR,
     "slack.diagnostics:examine_forms": DOCTOR,
@@ -76,12 +76,12 @@ LOCAL = {
     "slack.listeners.choose:declare_named": UNOPENED,
     "slack.listeners.choose:_declare_instead": UNOPENED,
     "slack.listeners.declare:open_form": HOSTED,
-    "slack.listeners.events:look_whether_gone": INSTALLED,
+    "slack.listeners.events:on_uninstalled": INSTALLED,
     "slack.listeners.declare:suggest_options": HOSTED,
     "slack.workspace:SlackOperator": OPERATOR,
     "slack.authorization:People": READING,
     "slack.authorization:UserGroups": PERMITS,
-    "slack.authorization:Permits": PERMITS,
+    "slack.authorization:Authorizer": PERMITS,
     "slack.oauth:TokenRotation": INSTALLED,
 }
 INCIDENT_IO = {

@@ -15,9 +15,9 @@ from tocsin.incidents.permissions import (
     UNCHECKED,
     VERBS,
     WORKING,
-    Asker,
-    Limits,
-    Standing,
+    Actor,
+    Membership,
+    PermissionLimits,
     Verb,
     permitted,
 )
@@ -25,19 +25,19 @@ from tocsin.incidents.permissions import (
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 REPORTER, LEAD, OTHER = PersonId("U0REP"), PersonId("U0LEAD"), PersonId("U0OTHER")
 
-ROLES: dict[str, tuple[PersonId, Standing]] = {
-    "member": (OTHER, Standing.MEMBER),
-    "reporter": (REPORTER, Standing.MEMBER),
-    "lead": (LEAD, Standing.MEMBER),
-    "guest": (OTHER, Standing.GUEST),
-    "guest with a role": (LEAD, Standing.GUEST),
-    "single-channel guest": (OTHER, Standing.SINGLE_CHANNEL_GUEST),
-    "single-channel guest with a role": (LEAD, Standing.SINGLE_CHANNEL_GUEST),
-    "stranger": (OTHER, Standing.STRANGER),
-    "stranger with a role": (LEAD, Standing.STRANGER),
-    "bot": (OTHER, Standing.BOT),
-    "deactivated": (OTHER, Standing.DEACTIVATED),
-    "deactivated reporter": (REPORTER, Standing.DEACTIVATED),
+ROLES: dict[str, tuple[PersonId, Membership]] = {
+    "member": (OTHER, Membership.MEMBER),
+    "reporter": (REPORTER, Membership.MEMBER),
+    "lead": (LEAD, Membership.MEMBER),
+    "guest": (OTHER, Membership.GUEST),
+    "guest with a role": (LEAD, Membership.GUEST),
+    "single-channel guest": (OTHER, Membership.SINGLE_CHANNEL_GUEST),
+    "single-channel guest with a role": (LEAD, Membership.SINGLE_CHANNEL_GUEST),
+    "stranger": (OTHER, Membership.STRANGER),
+    "stranger with a role": (LEAD, Membership.STRANGER),
+    "bot": (OTHER, Membership.BOT),
+    "deactivated": (OTHER, Membership.DEACTIVATED),
+    "deactivated reporter": (REPORTER, Membership.DEACTIVATED),
 }
 INVOLVED = {"reporter", "lead", "deactivated reporter"} | {role for role in ROLES if "with a role" in role}
 MEMBERS = {"member", "reporter", "lead"}
@@ -68,21 +68,23 @@ def outcome(
     visibility: str,
     *,
     answers: bool = True,
-    limits: Limits | None = None,
+    limits: PermissionLimits | None = None,
     groups: frozenset[str] | None = frozenset(),
 ) -> str:
     """`yes`, `noted`, or the sentence that refuses it."""
     person, standing = ROLES[role]
-    asker = Asker(
+    asker = Actor(
         person=person,
-        standing=standing if answers else Standing.UNKNOWN,
+        standing=standing if answers else Membership.UNKNOWN,
         groups=groups,
         handles={group: group.lower() for group in ("S1", "S2", "S3")},
     )
     about = None if verb in NO_INCIDENT else incident(visibility)
     private = verb == "declare" and visibility == "private"
     try:
-        return "noted" if permitted(asker, verb, about, limits or Limits(), private=private) else "yes"
+        return (
+            "noted" if permitted(asker, verb, about, limits or PermissionLimits(), private=private) else "yes"
+        )
     except Refused as refusal:
         return refusal.sentence
 
@@ -135,7 +137,7 @@ def test_without_slacks_word_only_a_public_declaration_passes_and_is_noted() -> 
     assert UNCHECKED.startswith("could not be checked")
 
 
-LIMITS = Limits(declare=("S1",), close=("S2",), private=("S3",))
+LIMITS = PermissionLimits(declare=("S1",), close=("S2",), private=("S3",))
 
 
 NEEDED: list[tuple[Verb, str, set[str]]] = [
@@ -177,7 +179,7 @@ def test_when_groups_cannot_be_asked_for_what_is_limited_is_refused_but_a_public
 
 
 def test_guests_may_declare_public_incidents_where_the_configuration_says_so() -> None:
-    limits = Limits(guests_may_declare=True)
+    limits = PermissionLimits(guests_may_declare=True)
     for guest in ("guest", "single-channel guest"):
         assert outcome(guest, "declare", "public", limits=limits) == "yes"
         assert " may not " in outcome(guest, "declare", "private", limits=limits)
@@ -185,6 +187,6 @@ def test_guests_may_declare_public_incidents_where_the_configuration_says_so() -
 
 
 def test_a_refusal_calls_groups_by_their_handles() -> None:
-    asker = Asker(person=OTHER, standing=Standing.MEMBER, handles={"S2": "oncall"})
+    asker = Actor(person=OTHER, standing=Membership.MEMBER, handles={"S2": "oncall"})
     with pytest.raises(Refused, match="Only members of @oncall may close incidents here"):
         permitted(asker, "close", incident("public"), LIMITS)

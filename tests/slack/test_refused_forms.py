@@ -14,7 +14,7 @@ from fakes.readings import block_ids, deliver, settled
 from slack_emulator.model import View
 from tocsin.incidents.permissions import NOT_SEEN
 from tocsin.slack import routes
-from tocsin.slack.views.metadata import Errand
+from tocsin.slack.views.metadata import VerbMetadata
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -61,7 +61,7 @@ async def test_a_refusal_is_under_a_field_of_the_form_or_in_its_place(
     bot: RunningBot, name: str, metadata: str, filled: str
 ) -> None:
     view, payload = await form_of(bot, name)
-    errand = Errand.read(view.payload.get("private_metadata") or "")
+    errand = VerbMetadata.read(view.payload.get("private_metadata") or "")
     gone = errand.model_copy(update={"incident_id": "GONE"}).packed()
     payload["view"]["private_metadata"] = {"gone": gone, "forged": "[]{", "none": ""}[metadata]
     if filled == "empty":
@@ -81,7 +81,7 @@ async def test_a_form_without_a_field_says_in_its_place_why_nothing_was_done(
     bot: RunningBot, name: str
 ) -> None:
     _, payload = await form_of(bot, name)
-    packed = Errand(verb=FORMS[name], incident_id="GONE").packed()
+    packed = VerbMetadata(verb=FORMS[name], incident_id="GONE").packed()
     payload["view"] |= {"private_metadata": packed, "state": {"values": {}}}
     answer = await deliver(bot, "interactive", payload)
     assert answer["response_action"] == "update"

@@ -27,7 +27,7 @@ from slack_emulator.socket_mode import CONNECTION_LIMIT, Connection, Sockets
 from tocsin.incidents.errors import SlackRefused
 from tocsin.slack import routes
 from tocsin.slack.app import DELIVERY
-from tocsin.slack.context import Delivery
+from tocsin.slack.context import AckTracker
 from tocsin.slack.socket_mode import (
     CONNECTIONS,
     LONGEST_PAUSE,
@@ -53,7 +53,7 @@ class Stand:
     app: AsyncApp
     door: SocketDoor
     heard: Counter[str] = field(default_factory=Counter)
-    deliveries: list[Delivery] = field(default_factory=list)
+    deliveries: list[AckTracker] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
     held: asyncio.Event = field(default_factory=asyncio.Event)
     """What begins with `hold` is answered once this is set."""

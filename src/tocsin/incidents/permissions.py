@@ -17,7 +17,7 @@ from tocsin.incidents.model import Frozen, Incident, PersonId
 from tocsin.incidents.validation import visible_to
 
 
-class Standing(Enum):
+class Membership(Enum):
     """What somebody is in the workspace (Slack, users.info)."""
 
     MEMBER = "member"
@@ -31,7 +31,7 @@ class Standing(Enum):
 
     @property
     def is_guest(self) -> bool:
-        return self in {Standing.GUEST, Standing.SINGLE_CHANNEL_GUEST}
+        return self in {Membership.GUEST, Membership.SINGLE_CHANNEL_GUEST}
 
 
 Verb = Literal[
@@ -93,28 +93,28 @@ _DOING: dict[Verb, str] = {
     "keep": "keep an incident's channel",
 }
 _STANDINGS = {
-    Standing.GUEST: "Guests of this workspace",
-    Standing.SINGLE_CHANNEL_GUEST: "Guests of this workspace",
-    Standing.STRANGER: "People from another organisation",
-    Standing.BOT: "Bots",
-    Standing.DEACTIVATED: "Deactivated accounts",
+    Membership.GUEST: "Guests of this workspace",
+    Membership.SINGLE_CHANNEL_GUEST: "Guests of this workspace",
+    Membership.STRANGER: "People from another organisation",
+    Membership.BOT: "Bots",
+    Membership.DEACTIVATED: "Deactivated accounts",
 }
 
 
 _UNFIT = {
-    Standing.STRANGER: "{} is from another organisation",
-    Standing.BOT: "{} is a bot",
-    Standing.DEACTIVATED: "{}’s account is deactivated",
+    Membership.STRANGER: "{} is from another organisation",
+    Membership.BOT: "{} is a bot",
+    Membership.DEACTIVATED: "{}’s account is deactivated",
 }
 
 
-def unfit(standing: Standing, name: str) -> str:
+def unfit(standing: Membership, name: str) -> str:
     """Why nothing can be given to somebody of this name to take on; empty where it can."""
     why = _UNFIT.get(standing, "").format(name)
     return f"{why}, so they cannot take this on. Choose another person." if why else ""
 
 
-class Limits(Frozen):
+class PermissionLimits(Frozen):
     """To which user groups some verbs are limited; an empty one limits nothing."""
 
     declare: tuple[str, ...] = ()
@@ -134,11 +134,11 @@ class Limits(Frozen):
         return tuple(groups for groups in found if groups)
 
 
-class Asker(Frozen):
+class Actor(Frozen):
     """Who wants to do something."""
 
     person: PersonId | None
-    standing: Standing
+    standing: Membership
     groups: frozenset[str] | None = frozenset()
     """Those of the limits' user groups that they are in; None where Slack could not be asked."""
     handles: dict[str, str] = Field(default_factory=dict)
@@ -146,7 +146,7 @@ class Asker(Frozen):
 
 
 def permitted(
-    asker: Asker, verb: Verb, incident: Incident | None, limits: Limits, *, private: bool = False
+    asker: Actor, verb: Verb, incident: Incident | None, limits: PermissionLimits, *, private: bool = False
 ) -> str:
     """Whether this may be done: empty where it may, and where it may unchecked, what to note of that.
 
@@ -155,7 +155,7 @@ def permitted(
     if incident is not None and not visible_to(asker.person, incident):
         raise Refused(NOT_SEEN)
     fails_open = verb == "declare" and not private
-    if asker.standing is Standing.UNKNOWN:
+    if asker.standing is Membership.UNKNOWN:
         if fails_open:
             return UNCHECKED
         raise Refused(_unchecked(verb, private))
@@ -171,8 +171,10 @@ def permitted(
     return ""
 
 
-def _has_standing(asker: Asker, verb: Verb, incident: Incident | None, limits: Limits, private: bool) -> bool:
-    if asker.standing is Standing.MEMBER:
+def _has_standing(
+    asker: Actor, verb: Verb, incident: Incident | None, limits: PermissionLimits, private: bool
+) -> bool:
+    if asker.standing is Membership.MEMBER:
         return True
     if not asker.standing.is_guest:
         return False
@@ -181,7 +183,7 @@ def _has_standing(asker: Asker, verb: Verb, incident: Incident | None, limits: L
     return verb in WORKING and incident is not None and asker.person in incident.people
 
 
-def _refused(standing: Standing, verb: Verb) -> str:
+def _refused(standing: Membership, verb: Verb) -> str:
     sentence = f"{_STANDINGS[standing]} may not {_DOING[verb]} here."
     if verb == "declare":
         return f"{sentence} Ask a member of the workspace to declare it for you, now."

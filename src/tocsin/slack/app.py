@@ -24,7 +24,7 @@ from tocsin.incidents.errors import TocsinError, Unavailable
 from tocsin.incidents.model import Frozen
 from tocsin.logs import traced
 from tocsin.slack import routes
-from tocsin.slack.context import Delivery, Desk, Desks, answering
+from tocsin.slack.context import AckTracker, WorkspaceContext, WorkspaceRegistry, answering
 from tocsin.slack.disclosure import NOTHING
 from tocsin.slack.listeners.choose import ask_whether
 from tocsin.slack.payloads import (
@@ -50,7 +50,7 @@ KEPT_SECONDS = 15 * 60.0
 PATIENCE = 2.5
 
 
-class Heard:
+class EventDeduplicator:
     """The events of the last quarter of an hour by their id, which stays the same when one is sent again."""
 
     def __init__(self) -> None:
@@ -111,13 +111,15 @@ NOT_OURS = "Tocsin does not serve this workspace."
 NOT_KNOWN = "This is from another version of Tocsin, which is gone. Type /incident to start again."
 
 
-def build_app(desks: Desks, client: AsyncWebClient, counting: Counting | None = None) -> AsyncApp:
+def build_app(
+    registry: WorkspaceRegistry, client: AsyncWebClient, counting: Counting | None = None
+) -> AsyncApp:
     """The app, with everything that `routes` lists behind it; `client` is what Bolt makes its own from."""
     count = counting or Uncounted()
 
     async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
         """Who we are there, so that Bolt leaves out what our own bot did; nobody, where it is not ours."""
-        ours = desks.serving(team_id or "", enterprise_id or "")
+        ours = registry.serving(team_id or "", enterprise_id or "")
         return AuthorizeResult(
             enterprise_id=enterprise_id,
             team_id=team_id,
@@ -139,12 +141,12 @@ def build_app(desks: Desks, client: AsyncWebClient, counting: Counting | None = 
         signing_secret="checked before",
         attaching_function_token_enabled=False,
     )
-    app.command(ANY)(_listener(SlashCommand, desks, _run_command, count))
-    app.shortcut(ANY)(_listener(Shortcut, desks, _run_shortcut, count))
-    app.view(ANY)(_listener(ViewSubmission, desks, _run_submission, count))
-    app.action(ANY)(_listener(BlockAction, desks, _run_press, count))
-    app.options(ANY)(_listener(BlockSuggestion, desks, _run_suggestion, count))
-    app.event(ANY)(_event_listener(desks, count))
+    app.command(ANY)(_listener(SlashCommand, registry, _run_command, count))
+    app.shortcut(ANY)(_listener(Shortcut, registry, _run_shortcut, count))
+    app.view(ANY)(_listener(ViewSubmission, registry, _run_submission, count))
+    app.action(ANY)(_listener(BlockAction, registry, _run_action, count))
+    app.options(ANY)(_listener(BlockSuggestion, registry, _run_options, count))
+    app.event(ANY)(_event_listener(registry, count))
     app.error(_malformed)
     return app
 
@@ -169,8 +171,8 @@ async def _malformed(error: Exception) -> BoltResponse:
 
 def _listener(
     kind: type[G],
-    desks: Desks,
-    run: Callable[[AsyncAck, G, Desk, Delivery], Awaitable[None]],
+    registry: WorkspaceRegistry,
+    run: Callable[[AsyncAck, G, WorkspaceContext, AckTracker], Awaitable[None]],
     count: Counting,
 ) -> Callable[..., Awaitable[BoltResponse | None]]:
     """Around every listener: read the payload, keep strangers out, leave nobody without an answer."""
@@ -180,20 +182,20 @@ def _listener(
             payload = kind.model_validate(body)
         except ValidationError as error:
             return _unread(kind.__name__, error, count)
-        route, delivery, ours = route_of(payload), context.get(DELIVERY) or Delivery(), True
-        delivery.timed = partial(count.acknowledged, route)
+        route, tracker, outcome = route_of(payload), context.get(DELIVERY) or AckTracker(), "answered"
+        tracker.timed = partial(count.acknowledged, route)
         async with best_effort(f"answer {route}") as failed:
-            desk = await desks.find(payload.team_id, payload.org)
-            if desk is None:
-                ours = False
+            ours = await registry.find(payload.team_id, payload.org)
+            if ours is None:
+                outcome = "stranger"
                 await _apologise(ack, payload, NOT_OURS)
             else:
-                desk.people.meet(payload.by)
-                with answering(delivery.acknowledged):
-                    await run(ack, payload, desk, delivery)
+                ours.people.meet(payload.by)
+                with answering(tracker.acknowledged):
+                    await run(ack, payload, ours, tracker)
         if failed and ack.response is None:
             await _apologise(ack, payload, SORRY)
-        outcome = "failed" if failed else "answered" if ours else "stranger"
+        outcome = "failed" if failed else outcome
         count.requested(route, outcome)
         log.info(outcome, route=route)
         return None
@@ -208,9 +210,9 @@ def _unread(kind: str, error: ValidationError, count: Counting) -> BoltResponse:
     return BoltResponse(status=400, body="malformed payload")
 
 
-def _event_listener(desks: Desks, count: Counting) -> Callable[..., Awaitable[BoltResponse]]:
+def _event_listener(registry: WorkspaceRegistry, count: Counting) -> Callable[..., Awaitable[BoltResponse]]:
     """Events come in here, each once; one that could not be done is not acknowledged, and comes again."""
-    heard = Heard()
+    heard = EventDeduplicator()
 
     async def listen(body: Body, context: AsyncBoltContext) -> BoltResponse:
         try:
@@ -221,12 +223,12 @@ def _event_listener(desks: Desks, count: Counting) -> Callable[..., Awaitable[Bo
         if listener is None:
             return BoltResponse(status=200)
         route = route_of(callback)
-        if (delivery := context.get(DELIVERY)) is not None:
-            delivery.timed = partial(count.acknowledged, route)
+        if (tracker := context.get(DELIVERY)) is not None:
+            tracker.timed = partial(count.acknowledged, route)
         async with best_effort(f"heed {callback.kind}") as failed:
-            desk = await desks.find(callback.served_team, callback.org)
-            if desk is not None:
-                await heard.once(callback.event_id, lambda: listener(callback, desk))
+            ours = await registry.find(callback.served_team, callback.org)
+            if ours is not None:
+                await heard.once(callback.event_id, lambda: listener(callback, ours))
         count.requested(route, "failed" if failed else "answered")
         return BoltResponse(status=503 if failed else 200)
 
@@ -246,41 +248,55 @@ async def _apologise(ack: AsyncAck, payload: Frozen, sentence: str) -> None:
         await ack()
 
 
-async def _run_command(ack: AsyncAck, command: SlashCommand, desk: Desk, delivery: Delivery) -> None:
+async def _run_command(
+    ack: AsyncAck, command: SlashCommand, context: WorkspaceContext, tracker: AckTracker
+) -> None:
     typed = routes.find_verb(command.text)
     if typed.notice:
-        await typed.verb.listener(ack, command, typed.rest, desk, typed.notice)
-    elif typed.first is None or not await ask_whether(ack, command, typed.first, desk):
-        await typed.verb.listener(ack, command, typed.rest, desk)
+        await typed.verb.listener(ack, command, typed.rest, context, typed.notice)
+    elif typed.first is None or not await ask_whether(ack, command, typed.first, context):
+        await typed.verb.listener(ack, command, typed.rest, context)
 
 
-async def _run_shortcut(ack: AsyncAck, shortcut: Shortcut, desk: Desk, delivery: Delivery) -> None:
+async def _run_shortcut(
+    ack: AsyncAck, shortcut: Shortcut, context: WorkspaceContext, tracker: AckTracker
+) -> None:
     route = routes.SHORTCUTS.get(shortcut.callback_id)
     if route is not None:
-        await route.listener(ack, shortcut, desk)
+        await route.listener(ack, shortcut, context)
         return
     await ack()
-    sorry = desk.workspace.open_modal(shortcut.trigger_id or "", sorry_modal("Not known", NOT_KNOWN), NOTHING)
-    desk.tasks.begin("say that a shortcut is not known", sorry)
+    sorry = context.workspace.open_modal(
+        shortcut.trigger_id or "", sorry_modal("Not known", NOT_KNOWN), NOTHING
+    )
+    context.tasks.begin("say that a shortcut is not known", sorry)
 
 
-async def _run_submission(ack: AsyncAck, submission: ViewSubmission, desk: Desk, delivery: Delivery) -> None:
+async def _run_submission(
+    ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
+) -> None:
     listener = routes.VIEWS.get(submission.view.callback_id)
-    await (listener(ack, submission, desk, delivery) if listener else _apologise(ack, submission, NOT_KNOWN))
+    await (
+        listener(ack, submission, context, tracker) if listener else _apologise(ack, submission, NOT_KNOWN)
+    )
 
 
-async def _run_press(ack: AsyncAck, action: BlockAction, desk: Desk, delivery: Delivery) -> None:
+async def _run_action(
+    ack: AsyncAck, action: BlockAction, context: WorkspaceContext, tracker: AckTracker
+) -> None:
     listener = routes.ACTIONS.get(action.action_id)
     if listener is not None:
-        await listener(ack, action, desk)
+        await listener(ack, action, context)
         return
     await ack()
     if action.response_url:
-        desk.tasks.begin(
-            "say that a button is not known", desk.workspace.answer(action.response_url, NOT_KNOWN)
+        context.tasks.begin(
+            "say that a button is not known", context.workspace.answer(action.response_url, NOT_KNOWN)
         )
 
 
-async def _run_suggestion(ack: AsyncAck, suggestion: BlockSuggestion, desk: Desk, delivery: Delivery) -> None:
+async def _run_options(
+    ack: AsyncAck, suggestion: BlockSuggestion, context: WorkspaceContext, tracker: AckTracker
+) -> None:
     listener = routes.OPTIONS.get(suggestion.action_id.partition(".")[0], routes.OPTIONS[""])
-    await listener(ack, suggestion, desk)
+    await listener(ack, suggestion, context)

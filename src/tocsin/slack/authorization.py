@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import Incident, Person, PersonId
 from tocsin.incidents.parsing import people_called
-from tocsin.incidents.permissions import Asker, Limits, Standing, Verb, permitted
+from tocsin.incidents.permissions import Actor, Membership, PermissionLimits, Verb, permitted
 from tocsin.slack.users import Account
 from tocsin.slack.workspace import SlackWorkspace
 from tocsin.workflows.command import Bounded
@@ -105,18 +105,18 @@ class People:
         found = next(((name, ids) for name in names if (ids := people_called(name, called))), (names[-1], []))
         return found[0], [known[person] for person in found[1]], whole
 
-    def known_standing(self, person: PersonId) -> Standing | None:
+    def known_standing(self, person: PersonId) -> Membership | None:
         """How somebody stands, without asking; None where that was never asked, or too long ago."""
         known = self._remembered(person, FRESH_SECONDS)
         return None if known is None else known.standing
 
-    async def standing(self, person: PersonId, seconds: float = ASKING_SECONDS) -> Standing:
+    async def standing(self, person: PersonId, seconds: float = ASKING_SECONDS) -> Membership:
         """How somebody stands, asked of Slack for so many seconds at most where it is not known.
 
         While Slack cannot be asked, what it said within the last hour stands; else it is unknown.
         """
         found = await self.account(person, seconds)
-        return Standing.UNKNOWN if found is None else found.standing
+        return Membership.UNKNOWN if found is None else found.standing
 
     async def account(
         self, person: PersonId, seconds: float = ASKING_SECONDS, *, within: float = FRESH_SECONDS
@@ -143,14 +143,14 @@ class People:
         except (TocsinError, TimeoutError):
             return self._remembered(person, STALE_SECONDS)
         if found is None:
-            return Account(Person(slack_user_id=person), Standing.UNKNOWN, is_known=False)
+            return Account(Person(slack_user_id=person), Membership.UNKNOWN, is_known=False)
         self._learn(found)
         return self._remembered(person, FRESH_SECONDS)
 
-    def last_standing(self, person: PersonId) -> Standing:
+    def last_standing(self, person: PersonId) -> Membership:
         """How somebody stood within the last hour, without asking."""
         known = self._remembered(person, STALE_SECONDS)
-        return Standing.UNKNOWN if known is None else known.standing
+        return Membership.UNKNOWN if known is None else known.standing
 
     def _remembered(self, person: PersonId, seconds: float) -> Account | None:
         account, at = self._accounts.get(person, (None, 0.0))
@@ -164,7 +164,7 @@ class People:
             self.names[str(person)] = account.person.name
         if account.owns_workspace:
             self.owner = person
-        if account.standing is not Standing.UNKNOWN:
+        if account.standing is not Membership.UNKNOWN:
             self._accounts[person] = (account, self._now())
 
 
@@ -214,10 +214,10 @@ class UserGroups:
                 self.handles.update(await self._workspace.group_handles())
 
 
-class Permits:
+class Authorizer:
     """The one place where it is decided who may do what in a workspace."""
 
-    def __init__(self, people: People, groups: UserGroups, limits: Limits) -> None:
+    def __init__(self, people: People, groups: UserGroups, limits: PermissionLimits) -> None:
         self._people = people
         self._groups = groups
         self._limits = limits
@@ -236,12 +236,12 @@ class Permits:
         Asks Slack only what it does not know yet, for so many seconds at most.
         """
         needed = self._needed(verb, private)
-        standing, groups = Standing.UNKNOWN, None
+        standing, groups = Membership.UNKNOWN, None
         if person is not None:
             standing, groups = await asyncio.gather(
                 self._people.standing(person, seconds), self._of(person, needed, seconds)
             )
-        asker = Asker(person=person, standing=standing, groups=groups, handles=self._groups.handles)
+        asker = Actor(person=person, standing=standing, groups=groups, handles=self._groups.handles)
         return permitted(asker, verb, incident, self._limits, private=private)
 
     async def check_opening(self, person: PersonId | None, verb: Verb, incident: Incident) -> None:
@@ -251,12 +251,12 @@ class Permits:
         Of user groups nobody is asked: who is in none of them is told when the form is sent.
         """
         needed = self._needed(verb, False)
-        standing = self._people.last_standing(person) if person else Standing.UNKNOWN
-        if person is not None and standing is Standing.UNKNOWN:
+        standing = self._people.last_standing(person) if person else Membership.UNKNOWN
+        if person is not None and standing is Membership.UNKNOWN:
             standing = await self._people.standing(person, CHECK_SECONDS)
         known = {group: self._groups.known(group) for group in needed}
         groups = frozenset(g for g, members in known.items() if members is None or person in members)
-        asker = Asker(person=person, standing=standing, groups=groups, handles=self._groups.handles)
+        asker = Actor(person=person, standing=standing, groups=groups, handles=self._groups.handles)
         permitted(asker, verb, incident, self._limits)
 
     def refusal(self, person: PersonId | None, verb: Verb, incident: Incident | None = None) -> str:
@@ -265,13 +265,13 @@ class Permits:
         if person is None or standing is None:
             return ""
         needed = self._needed(verb, False)
-        if standing is Standing.MEMBER and incident is None and not needed:
+        if standing is Membership.MEMBER and incident is None and not needed:
             return ""
         known = {group: self._groups.known(group) for group in needed}
         groups = None
         if all(members is not None for members in known.values()):
             groups = frozenset(group for group, members in known.items() if person in (members or ()))
-        asker = Asker(person=person, standing=standing, groups=groups, handles=self._groups.handles)
+        asker = Actor(person=person, standing=standing, groups=groups, handles=self._groups.handles)
         try:
             permitted(asker, verb, incident, self._limits)
         except Refused as refusal:

@@ -11,13 +11,13 @@ from typing import Any
 
 from tocsin.incidents.announcements import AnnouncementRule
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, PersonId, TeamId
-from tocsin.incidents.permissions import Limits, Standing, Verb
-from tocsin.slack.authorization import ASKING_SECONDS, CHECK_SECONDS, People, Permits, UserGroups
+from tocsin.incidents.permissions import Membership, PermissionLimits, Verb
+from tocsin.slack.authorization import ASKING_SECONDS, CHECK_SECONDS, Authorizer, People, UserGroups
 from tocsin.slack.installations import Installation
 from tocsin.slack.mentions import Mentions
 from tocsin.slack.messages import Marks
 from tocsin.slack.payloads import EventCallback, Payload
-from tocsin.slack.shared_channels import Places
+from tocsin.slack.shared_channels import SharedChannels
 from tocsin.slack.workspace import SlackWorkspace
 from tocsin.workflows.change import ChangeIncident
 from tocsin.workflows.channels import seen_by, unnamed
@@ -39,7 +39,7 @@ MOST_VIEWERS = 100
 """People whose Home is kept up to date; Slack takes about a hundred views.publish a minute (Tier 4)."""
 
 
-class Lookers:
+class HomeViewers:
     """The people of one workspace."""
 
     def __init__(self) -> None:
@@ -143,11 +143,11 @@ async def _stays() -> None:
 
 
 @dataclass
-class Desk:
+class WorkspaceContext:
     """Built once for each workspace, handed to every listener."""
 
     declare: DeclareIncident
-    managing: Managing
+    workflows: Managing
     """Every verb on an incident that exists."""
     forms: FormCache
     workspace: SlackWorkspace
@@ -155,27 +155,27 @@ class Desk:
     tasks: Tasks
     clock: Clock
     rules: tuple[AnnouncementRule, ...] = ()
-    limits: Limits = field(default_factory=Limits)
+    limits: PermissionLimits = field(default_factory=PermissionLimits)
     help: Help = field(default_factory=lambda: Help())
     pages: str = ""
     """Where the incidents' pages are, without a final slash; links to them are shown."""
-    lookers: Lookers = field(default_factory=Lookers)
+    home_viewers: HomeViewers = field(default_factory=HomeViewers)
     floods: Floods = field(default_factory=Floods)
-    near: Callable[[], frozenset[TeamId] | None] = lambda: None
+    peer_teams: Callable[[], frozenset[TeamId] | None] = lambda: None
     """The workspaces whose incidents are this one's to see; None, all that there are."""
-    look_whether_gone: Callable[[], Awaitable[None]] = _stays
+    check_uninstalled: Callable[[], Awaitable[None]] = _stays
     """Slack says that Tocsin may have been uninstalled here: find out, and act on it."""
     announce: ChannelId | None = None
     """Where public incidents are announced, whatever the rules say."""
-    permits: Permits = field(init=False)
-    places: Places = field(init=False)
+    authorizer: Authorizer = field(init=False)
+    shared_channels: SharedChannels = field(init=False)
     mentions: Mentions = field(init=False)
     """What whom and what a text mentions are called."""
 
     def __post_init__(self) -> None:
         self.mentions = Mentions(self.workspace, self.people)
-        self.places = Places(self.workspace.readership)
-        self.permits = Permits(self.people, UserGroups(self.workspace), self.limits)
+        self.shared_channels = SharedChannels(self.workspace.readership)
+        self.authorizer = Authorizer(self.people, UserGroups(self.workspace), self.limits)
 
     @property
     def announced_in(self) -> tuple[ChannelId, ...]:
@@ -185,7 +185,7 @@ class Desk:
 
     async def greet(self) -> None:
         """Learn, in a second and a half at most, what most declarations need to know of people and places."""
-        places = (self.places.is_shared(channel, ASKING_SECONDS) for channel in self.announced_in)
+        places = (self.shared_channels.is_shared(channel, ASKING_SECONDS) for channel in self.announced_in)
         await asyncio.gather(self.people.greet(), *places)
 
     async def may(
@@ -205,31 +205,31 @@ class Desk:
         word, of an incident that is not there. Asks Slack at most `seconds`, and not before a form opens.
         """
         by = payload.by.slack_user_id
-        return await self.permits.check(by, verb, incident, private=private, seconds=seconds)
+        return await self.authorizer.check(by, verb, incident, private=private, seconds=seconds)
 
     @property
     def find(self) -> FindIncidents:
-        return self.managing.find.within(self.near())
+        return self.workflows.find.within(self.peer_teams())
 
     @property
     def open_now(self) -> OpenIncidents:
-        return self.managing.open_now.within(self.near())
+        return self.workflows.open_now.within(self.peer_teams())
 
     @property
     def change(self) -> ChangeIncident:
-        return self.managing.change
+        return self.workflows.change
 
     @property
     def notes(self) -> Notes:
-        return self.managing.notes
+        return self.workflows.notes
 
     @property
     def follow_ups(self) -> FollowUps:
-        return self.managing.follow_ups
+        return self.workflows.follow_ups
 
     @property
     def remind(self) -> Remind:
-        return self.managing.remind
+        return self.workflows.remind
 
     @property
     def marks(self) -> Marks:
@@ -240,7 +240,7 @@ class Desk:
         """The open incidents that may be shown to somebody unasked: none to who is not known as a member."""
         if not self.open_now.now:
             return ()
-        known = person is not None and self.people.last_standing(person) is Standing.MEMBER
+        known = person is not None and self.people.last_standing(person) is Membership.MEMBER
         return self.open_now.seen_by(person) if known else ()
 
     async def as_seen(self, person: PersonId | None, incidents: Iterable[Incident]) -> list[Incident]:
@@ -250,7 +250,7 @@ class Desk:
         """
 
         async def one(incident: Incident) -> Incident:
-            if not (self.managing.hosted_channels and incident.is_private and incident.slack_channel_id):
+            if not (self.workflows.hosted_channels and incident.is_private and incident.slack_channel_id):
                 return incident
             async with best_effort("see who is in a channel"), asyncio.timeout(CHECK_SECONDS):
                 return await seen_by(self.workspace, incident, person)
@@ -268,7 +268,7 @@ class Desk:
 
 
 @dataclass
-class Delivery:
+class AckTracker:
     """One payload on its way through, from when it came in until its answer has been written out."""
 
     acknowledged: asyncio.Event = field(default_factory=asyncio.Event)
@@ -305,7 +305,7 @@ def being_answered() -> asyncio.Event | None:
     return _answered.get()
 
 
-# Whose desk it is: each workspace has its own, and who asks from a workspace that is not ours has none.
+# The context of each workspace; one in which Tocsin is not installed has none.
 
 ANY = "*"
 """Among the workspaces that may install: every one there is."""
@@ -317,13 +317,13 @@ async def _not_written(team: TeamId, org: str) -> None:
     """Where there is one installation, every workspace is served through it."""
 
 
-class Desks:
-    """The desks of all workspaces that Tocsin is installed in, made when they are first needed."""
+class WorkspaceRegistry:
+    """The contexts of all workspaces that Tocsin is installed in, made when they are first needed."""
 
     def __init__(
-        self, made: Callable[[TeamId], Desk], *, sole: bool = False, placed: Placed = _not_written
+        self, made: Callable[[TeamId], WorkspaceContext], *, sole: bool = False, placed: Placed = _not_written
     ) -> None:
-        """`made` makes the desk of a workspace, closed; it is opened where Tocsin is installed.
+        """`made` makes the context of a workspace, closed; it is opened where Tocsin is installed.
 
         With `sole` there is one installation, for good: that of a bot token in the settings. `placed` writes
         down which organization a workspace is served through, before anything is done there.
@@ -331,7 +331,7 @@ class Desks:
         self._made = made
         self._sole = sole
         self._placed = placed
-        self._desks: dict[TeamId, Desk] = {}
+        self._contexts: dict[TeamId, WorkspaceContext] = {}
         # Apart, so that no id of an organization is ever taken for that of a workspace.
         self._in_teams: dict[str, Installation] = {}
         self._in_orgs: dict[str, Installation] = {}
@@ -342,9 +342,9 @@ class Desks:
         return [*self._in_teams.values(), *self._in_orgs.values()]
 
     @property
-    def open(self) -> list[Desk]:
+    def open(self) -> list[WorkspaceContext]:
         """Those that serve somebody now."""
-        return [desk for team, desk in self._desks.items() if self.serving(team) is not None]
+        return [context for team, context in self._contexts.items() if self.serving(team) is not None]
 
     def know(self, orgs: Mapping[str, str]) -> None:
         """The organization of each workspace that is served through one."""
@@ -354,14 +354,14 @@ class Desks:
         """Serve a workspace or an organization from now on, or go on with its new token."""
         self._of_its_kind(installation)[installation.home] = installation
         if not installation.is_enterprise_install:
-            self.desk(installation.team_id)
-        for team in list(self._desks):
+            self.context_of(installation.team_id)
+        for team in list(self._contexts):
             self._settle(team)
 
     def uninstall(self, installation: Installation) -> None:
         """Do nothing more there; what is unfinished waits until Tocsin is installed again."""
         self._of_its_kind(installation).pop(installation.home, None)
-        for team in self._desks:
+        for team in self._contexts:
             self._settle(team)
 
     def _of_its_kind(self, installation: Installation) -> dict[str, Installation]:
@@ -380,7 +380,7 @@ class Desks:
             return sole if not team and not org else None
         return own
 
-    def near(self, team: TeamId) -> frozenset[TeamId] | None:
+    def peer_teams(self, team: TeamId) -> frozenset[TeamId] | None:
         """The workspaces that see each other's incidents with this one; None where there is one installation.
 
         Those of one organization do, where it installed the app as a whole. What is of no workspace, since it
@@ -394,8 +394,8 @@ class Desks:
             [team, *map(TeamId, others), *([TeamId("")] if len(self.installations) == 1 else [])]
         )
 
-    async def find(self, team: TeamId, org: str = "") -> Desk | None:
-        """The desk of this workspace, None where it is not ours. Raises Unavailable."""
+    async def find(self, team: TeamId, org: str = "") -> WorkspaceContext | None:
+        """Return the context of this workspace, or None where Tocsin is not installed. Raises Unavailable."""
         installation = self.serving(team, org)
         team = team or (installation.team_id if installation else team)
         if installation is None or not team:
@@ -403,19 +403,19 @@ class Desks:
         if installation.is_enterprise_install and self._orgs.get(team) != installation.home:
             await self._placed(team, installation.home)
             self._orgs[team] = installation.home
-        if team not in self._desks:
-            desk = self.desk(team)
-            desk.tasks.begin("learn names", desk.greet())
-        return self.desk(team)
+        if team not in self._contexts:
+            context = self.context_of(team)
+            context.tasks.begin("learn names", context.greet())
+        return self.context_of(team)
 
-    def desk(self, team: TeamId) -> Desk:
-        """The desk of this workspace, also where Tocsin is installed no more: its stories wait there."""
+    def context_of(self, team: TeamId) -> WorkspaceContext:
+        """Return the context of this workspace, also where Tocsin was uninstalled: workflows wait."""
         if self._sole and self.serving(team) is None:
             team = self._only_team(team)
-        if team not in self._desks:
-            self._desks[team] = self._made(team)
+        if team not in self._contexts:
+            self._contexts[team] = self._made(team)
             self._settle(team)
-        return self._desks[team]
+        return self._contexts[team]
 
     def _only_team(self, team: TeamId) -> TeamId:
         (sole,) = self.installations
@@ -427,9 +427,9 @@ class Desks:
     def _settle(self, team: TeamId) -> None:
         installation = self.serving(team)
         if installation is None:
-            self._desks[team].workspace.leave()
+            self._contexts[team].workspace.leave()
         else:
-            self._desks[team].workspace.enter(installation)
+            self._contexts[team].workspace.enter(installation)
 
 
 def allowed(installation: Installation, teams: Collection[str]) -> bool:

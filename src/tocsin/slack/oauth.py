@@ -12,13 +12,13 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.incidents.errors import Refused, SlackRefused
-from tocsin.slack.context import Desks, allowed
+from tocsin.slack.context import WorkspaceRegistry, allowed
 from tocsin.slack.installations import Installation, Installations
 from tocsin.slack.manifest import SCOPES
 from tocsin.slack.web_api import TOKEN, Answer, asked, told
 from tocsin.workflows.retry import best_effort
 
-# Tocsin is installed in a workspace: Slack's code becomes a token, and the token a desk.
+# Tocsin is installed in a workspace: Slack's code becomes a token, and the token opens its context.
 
 log = structlog.get_logger()
 
@@ -53,14 +53,14 @@ class Installing:
         self,
         app: OAuthApp,
         installations: Installations,
-        desks: Desks,
+        contexts: WorkspaceRegistry,
         *,
         teams: Collection[str],
         clock: Callable[[], datetime],
     ) -> None:
         self._app = app
         self._installations = installations
-        self._desks = desks
+        self._contexts = contexts
         self._teams = teams
         self._clock = clock
 
@@ -96,9 +96,9 @@ class Installing:
             update={"url": url, "bot_id": str(identity.get("bot_id") or "")}
         )
         await self._installations.keep(installation)
-        self._desks.install(installation)
-        if desk := await self._desks.find(installation.team_id):
-            desk.tasks.begin("learn names", desk.greet())
+        self._contexts.install(installation)
+        if context := await self._contexts.find(installation.team_id):
+            context.tasks.begin("learn names", context.greet())
         log.info("installed", home=installation.home, name=installation.name)
         return installation.name or installation.home, url
 
@@ -108,7 +108,7 @@ class Installing:
 
     async def look_whether_gone(self, team: str) -> None:
         """Ask Slack whether the token of this workspace is still good, and leave if it is not."""
-        installation = self._desks.serving(team)
+        installation = self._contexts.serving(team)
         if installation is None:
             return
         try:
@@ -116,7 +116,7 @@ class Installing:
         except SlackRefused as refusal:
             if refusal.code in TOKEN:
                 await self._installations.vault.drop(installation.home)
-                self._desks.uninstall(installation)
+                self._contexts.uninstall(installation)
                 log.info("uninstalled", home=installation.home, name=installation.name)
 
     async def refresh(self, installation: Installation) -> None:
@@ -132,7 +132,7 @@ class Installing:
         )
         fresh = installation.model_copy(update=_tokens(answer, self._clock()))
         # In use before it is written down: the refresh token that we had is spent, whatever the disk says.
-        self._desks.install(fresh)
+        self._contexts.install(fresh)
         await self._installations.keep(fresh)
 
 
@@ -172,15 +172,17 @@ LOOK_SECONDS = 60.0
 class TokenRotation:
     """Looks every minute which tokens are due."""
 
-    def __init__(self, desks: Desks, installing: Installing, clock: Callable[[], datetime]) -> None:
-        self._desks = desks
+    def __init__(
+        self, contexts: WorkspaceRegistry, installing: Installing, clock: Callable[[], datetime]
+    ) -> None:
+        self._contexts = contexts
         self._installing = installing
         self._clock = clock
 
     async def look(self) -> None:
         """Replace what is due; what fails is tried again at the next look."""
         soon = self._clock() + BEFORE
-        for installation in self._desks.installations:
+        for installation in self._contexts.installations:
             if not installation.refresh_token or installation.expires_at is None:
                 continue
             if installation.expires_at > soon:

@@ -252,7 +252,7 @@ EVENTS: dict[str, Listener] = {
     "reaction_added": timeline.on_reaction_or_pin,
     "reaction_removed": timeline.on_reaction_or_pin,
 }
-"""By the name that Slack subscribes us to; each listener takes the EventCallback and the Desk.
+"""By the name that Slack subscribes us to; each listener takes the EventCallback and the WorkspaceContext.
 
 It answers once its work is done or safely begun: what it raises has Slack send the event again.
 """

@@ -27,7 +27,7 @@ class Readership:
     """People of other workspaces of the same organization read it (Enterprise Grid)."""
 
 
-class Places:
+class SharedChannels:
     """What is known of the workspace's channels."""
 
     def __init__(

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
 from tocsin.slack.app import DELIVERY, answered
-from tocsin.slack.context import Delivery
+from tocsin.slack.context import AckTracker
 from tocsin.slack.web_api import asked, told
 from tocsin.workflows.retry import best_effort
 
@@ -132,20 +132,20 @@ class Connection:
     async def handle(self, envelope: Mapping[str, Any]) -> None:
         """Have one payload answered; its delivery knows when the answer has been written."""
         async with best_effort("answer Slack"):
-            delivery = Delivery()
+            tracker = AckTracker()
             given = await answered(
                 self._app,
                 str(envelope["envelope_id"])[:64],
                 mode="socket_mode",
                 body=envelope["payload"],
                 headers=_headers(envelope),
-                context={DELIVERY: delivery},
+                context={DELIVERY: tracker},
             )
             answer = _answer(envelope, given)
             if answer is None:
                 return
             if await self.send(answer) or await self._elsewhere(answer):
-                delivery.written()
+                tracker.written()
             else:
                 log.warning("An answer could not be given: no connection to Slack is open.")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs
-from tocsin.slack.context import Desk
+from tocsin.slack.context import WorkspaceContext
 from tocsin.slack.listeners.targets import called
 from tocsin.slack.payloads import EventCallback
 
@@ -20,7 +20,7 @@ MOST_LINKS = 5
 _REFERENCE = re.compile(r"/incidents/([A-Za-z0-9_-]{1,64})/?(?:[?#].*)?", re.DOTALL)
 
 
-async def unfurl_links(callback: EventCallback, desk: Desk) -> None:
+async def unfurl_links(callback: EventCallback, context: WorkspaceContext) -> None:
     """Somebody posted links to our pages (Slack, link_shared).
 
     Nothing is shown of a private incident, wherever it is: not even in its own channel need everybody have a
@@ -35,53 +35,59 @@ async def unfurl_links(callback: EventCallback, desk: Desk) -> None:
     if not isinstance(channel, str) or not isinstance(ts, str):
         return
     shown: dict[str, Incident] = {}
-    for url, reference in _ours(event, desk)[:MOST_LINKS]:
-        incident = await _readable(callback, reference, desk)
+    for url, reference in _ours(event, context)[:MOST_LINKS]:
+        incident = await _readable(callback, reference, context)
         if incident is not None and not incident.is_private:
             shown[url] = incident
-    if shown and await desk.places.is_for_the_workspace_alone(ChannelId(channel)):
+    if shown and await context.shared_channels.is_for_the_workspace_alone(ChannelId(channel)):
         team = callback.served_team
-        await desk.managing.unfurl(desk.workspace.team_id or team, ChannelId(channel), MessageTs(ts), shown)
+        await context.workflows.unfurl(
+            context.workspace.team_id or team, ChannelId(channel), MessageTs(ts), shown
+        )
 
 
-async def show_details(callback: EventCallback, desk: Desk) -> None:
+async def show_details(callback: EventCallback, context: WorkspaceContext) -> None:
     """Somebody opened an incident below a link (Slack, entity_details_requested): what they may read."""
     event = callback.event
     trigger, ref = event.get("trigger_id"), event.get("external_ref")
     if not isinstance(trigger, str):
         return
     known = ref.get("id") if isinstance(ref, dict) else None
-    named = [str(known)] if known else [reference for _, reference in _ours(event, desk)]
-    incident = await _readable(callback, named[0], desk) if named else None
-    desk.tasks.begin("show what a link leads to", desk.workspace.present(trigger, incident, callback.user))
+    named = [str(known)] if known else [reference for _, reference in _ours(event, context)]
+    incident = await _readable(callback, named[0], context) if named else None
+    context.tasks.begin(
+        "show what a link leads to", context.workspace.present(trigger, incident, callback.user)
+    )
 
 
-async def _readable(callback: EventCallback, reference: str, desk: Desk) -> Incident | None:
+async def _readable(callback: EventCallback, reference: str, context: WorkspaceContext) -> Incident | None:
     """The incident, if this person may read it."""
     with contextlib.suppress(Refused):
-        incident = await called(desk, reference, callback.user)
-        await desk.may(callback, "show", incident)
+        incident = await called(context, reference, callback.user)
+        await context.may(callback, "show", incident)
         return incident
     return None
 
 
-def _ours(event: dict[str, Any], desk: Desk) -> list[tuple[str, str]]:
+def _ours(event: dict[str, Any], context: WorkspaceContext) -> list[tuple[str, str]]:
     """Links that lead to one of our pages, each with the reference in it."""
     links = event.get("links") or [event.get("link")]
     found = [link.get("url") for link in links if isinstance(link, dict)] if isinstance(links, list) else []
-    ours = [url for url in found if isinstance(url, str) and desk.pages and url.startswith(f"{desk.pages}/")]
-    matches = [(url, _REFERENCE.fullmatch(url.removeprefix(desk.pages))) for url in dict.fromkeys(ours)]
+    ours = [
+        url for url in found if isinstance(url, str) and context.pages and url.startswith(f"{context.pages}/")
+    ]
+    matches = [(url, _REFERENCE.fullmatch(url.removeprefix(context.pages))) for url in dict.fromkeys(ours)]
     return [(url, match[1]) for url, match in matches if match]
 
 
 # Tocsin may have been uninstalled.
 
 
-async def on_uninstalled(callback: EventCallback, desk: Desk) -> None:
+async def on_uninstalled(callback: EventCallback, context: WorkspaceContext) -> None:
     """`app_uninstalled`, or a bot token in `tokens_revoked` (Slack, Events API).
 
     Events come late and more than once, also after Tocsin was installed again: so Slack is asked.
     """
     tokens = callback.event.get("tokens")
     if callback.kind == "app_uninstalled" or (isinstance(tokens, dict) and tokens.get("bot")):
-        await desk.look_whether_gone()
+        await context.check_uninstalled()

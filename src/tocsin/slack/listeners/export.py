@@ -10,7 +10,7 @@ from tocsin.incidents.export import ENDINGS, Format
 from tocsin.incidents.model import Incident, TeamId
 from tocsin.incidents.parsing import bare, spans
 from tocsin.incidents.validation import in_words
-from tocsin.slack.context import Desk, being_answered
+from tocsin.slack.context import WorkspaceContext, being_answered
 from tocsin.slack.listeners.verbs import Way, go, key_of, run_from_card, sentence_of
 from tocsin.slack.payloads import BlockAction, Payload, SlashCommand
 from tocsin.slack.views.blocks import escape
@@ -28,52 +28,52 @@ def read_format(text: str) -> Format:
     raise Refused(f"Incidents are exported as {in_words(ENDINGS)}; {text.strip()[:40]} is none of them.")
 
 
-async def _opened(desk: Desk, asked: Payload, incident: Incident, trouble: str) -> View:
+async def _opened(context: WorkspaceContext, asked: Payload, incident: Incident, trouble: str) -> View:
     return said_modal(incident, escape(trouble))
 
 
-async def _export(desk: Desk, asked: Payload, incident: Incident, text: str) -> str:
+async def _export(context: WorkspaceContext, asked: Payload, incident: Incident, text: str) -> str:
     order = ExportOrder(
         incident_id=incident.id,
         team=TeamId(asked.team_id),
         asked=key_of(asked),
-        asked_by=desk.people.meet(asked.by),
+        asked_by=context.people.meet(asked.by),
         wanted=read_format(text),
-        at=desk.clock(),
+        at=context.clock(),
     )
-    return sentence_of(await desk.managing.exports(order, being_answered()))
+    return sentence_of(await context.workflows.exports(order, being_answered()))
 
 
-async def _document(desk: Desk, asked: Payload, incident: Incident, text: str) -> str:
+async def _document(context: WorkspaceContext, asked: Payload, incident: Incident, text: str) -> str:
     order = DocumentOrder(
         incident_id=incident.id,
         team=TeamId(asked.team_id),
         asked=key_of(asked),
-        asked_by=desk.people.meet(asked.by),
-        at=desk.clock(),
+        asked_by=context.people.meet(asked.by),
+        at=context.clock(),
     )
-    return sentence_of(await desk.managing.documents(order, being_answered()))
+    return sentence_of(await context.workflows.documents(order, being_answered()))
 
 
 EXPORT = Way("export", _opened, _export, at_once=True)
 DOCUMENT = Way("document", _opened, _document, at_once=True)
 
 
-async def export(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
+async def export(ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext) -> None:
     """`/incident export`, with the format."""
-    await go(EXPORT, ack, command, rest, desk)
+    await go(EXPORT, ack, command, rest, context)
 
 
-async def write_document(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
+async def write_document(ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext) -> None:
     """`/incident document`."""
-    await go(DOCUMENT, ack, command, rest, desk)
+    await go(DOCUMENT, ack, command, rest, context)
 
 
-async def press_export(ack: AsyncAck, action: BlockAction, desk: Desk) -> None:
+async def press_export(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
     """*Export*, on the card of what is closed and under its summary."""
-    await run_from_card(EXPORT, ack, action, desk, action.value)
+    await run_from_card(EXPORT, ack, action, context, action.value)
 
 
-async def press_document(ack: AsyncAck, action: BlockAction, desk: Desk) -> None:
+async def press_document(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
     """*Write the document*."""
-    await run_from_card(DOCUMENT, ack, action, desk, action.value)
+    await run_from_card(DOCUMENT, ack, action, context, action.value)

@@ -12,7 +12,7 @@ from tocsin.incidents.model import FollowUp, Incident, PersonId, TeamId
 from tocsin.incidents.requests import FollowUpRequest
 from tocsin.slack.authorization import CHECK_SECONDS
 from tocsin.slack.command_text import as_read, mentioned
-from tocsin.slack.context import Delivery, Desk, being_answered, patience_left
+from tocsin.slack.context import AckTracker, WorkspaceContext, being_answered, patience_left
 from tocsin.slack.disclosure import shown_to
 from tocsin.slack.listeners.close import FOLLOW_UP_SECONDS
 from tocsin.slack.listeners.people import person_called
@@ -23,7 +23,7 @@ from tocsin.slack.mentions import PERSON
 from tocsin.slack.payloads import BlockAction, Payload, SlashCommand, ViewSubmission
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.followups import follow_up_modal, kind_of, read_follow_up
-from tocsin.slack.views.metadata import Errand
+from tocsin.slack.views.metadata import VerbMetadata
 from tocsin.workflows.command import AnyChange
 from tocsin.workflows.followups import CompleteOrder, FollowUpOrder
 from tocsin.workflows.retry import best_effort
@@ -44,43 +44,45 @@ _LAST_NAME = re.compile(r"\s(@\S+(?:\s+\S+){0,3})$")
 
 
 def _opened(verb: str, text: str = "", person: PersonId | None = None) -> Opened:
-    async def opened(desk: Desk, asked: Payload, incident: Incident, trouble: str) -> View:
-        form, listed, said = await desk.forms.fetch(), await _listed(desk, incident), escape(trouble)
+    async def opened(context: WorkspaceContext, asked: Payload, incident: Incident, trouble: str) -> View:
+        form, listed, said = await context.forms.fetch(), await _listed(context, incident), escape(trouble)
         return follow_up_modal(form, incident, verb, listed, text=text, assignee=person, trouble=said)
 
     return opened
 
 
-async def _listed(desk: Desk, incident: Incident) -> list[FollowUp]:
+async def _listed(context: WorkspaceContext, incident: Incident) -> list[FollowUp]:
     """What there is to do, if that is known soon: the form opens without it else."""
     found: list[FollowUp] = []
     async with best_effort("list what is to be done"), asyncio.timeout(FOLLOW_UP_SECONDS):
-        found += await desk.follow_ups.of(incident.id)
+        found += await context.follow_ups.of(incident.id)
     return found
 
 
 def _act(verb: str) -> Act:
-    async def act(desk: Desk, asked: Payload, incident: Incident, text: str) -> str:
-        what, person = await _read(desk, asked, verb, text.strip())
+    async def act(context: WorkspaceContext, asked: Payload, incident: Incident, text: str) -> str:
+        what, person = await _read(context, asked, verb, text.strip())
         if person is not None and not what:
             raise Unclear("Say what is to be done.", _opened(verb, person=person))
-        return sentence_of(await _added(desk, asked, incident, verb, what, person))
+        return sentence_of(await _added(context, asked, incident, verb, what, person))
 
     return act
 
 
-async def _read(desk: Desk, asked: Payload, verb: str, text: str) -> tuple[str, PersonId | None]:
+async def _read(
+    context: WorkspaceContext, asked: Payload, verb: str, text: str
+) -> tuple[str, PersonId | None]:
     """What is to be done, in words, and by whom: somebody mentioned, or named with an @ at either end.
 
     Raises Unclear, with a form that has the words, where that may be one or another.
     """
-    names = await desk.mentions.names_of(mentioned(text), CHECK_SECONDS)
+    names = await context.mentions.names_of(mentioned(text), CHECK_SECONDS)
     opened = _opened(verb, as_read(text, names))
     mentions = list(PERSON.finditer(text))
     if not mentions:
         if not (typed := _typed_names(text)):
             return as_read(text, names), None
-        person, name = await person_called(desk, typed, asked.by.slack_user_id, opened)
+        person, name = await person_called(context, typed, asked.by.slack_user_id, opened)
         span = (0, len(name)) if text.startswith(name) else (len(text) - len(name), len(text))
     elif _FIRST.match(text) or len({mention[1] for mention in mentions}) == 1:
         person, span = PersonId(mentions[0][1]), mentions[0].span()
@@ -107,77 +109,84 @@ def _without(text: str, span: tuple[int, int]) -> str:
 
 
 async def _added(
-    desk: Desk, asked: Payload, incident: Incident, verb: str, text: str, person: PersonId | None
+    context: WorkspaceContext,
+    asked: Payload,
+    incident: Incident,
+    verb: str,
+    text: str,
+    person: PersonId | None,
 ) -> AnyChange | None:
-    assignees = await checked_assignees(desk, {"assignee": person}, private=incident.is_private)
+    assignees = await checked_assignees(context, {"assignee": person}, private=incident.is_private)
     request = FollowUpRequest(
         key=key_of(asked),
-        by=desk.people.meet(asked.by),
-        at=desk.clock(),
+        by=context.people.meet(asked.by),
+        at=context.clock(),
         kind=kind_of(verb),
         text=text,
         assignee=next(iter(assignees), None),
     )
     order = FollowUpOrder(incident_id=incident.id, team=TeamId(asked.team_id), request=request)
-    return await desk.follow_ups.add(order, being_answered(), patience_left())
+    return await context.follow_ups.add(order, being_answered(), patience_left())
 
 
 ACTION = Way("action", _opened("action"), _act("action"), names_people=True)
 FOLLOW_UP = Way("follow-up", _opened("follow-up"), _act("follow-up"), names_people=True)
 
 
-async def add_action(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
+async def add_action(ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext) -> None:
     """`/incident action`, with what is to be done now, and perhaps by whom."""
-    await go(ACTION, ack, command, rest, desk)
+    await go(ACTION, ack, command, rest, context)
 
 
-async def add_follow_up(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
+async def add_follow_up(ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext) -> None:
     """`/incident follow-up`, with what is to be done afterwards, and perhaps by whom."""
-    await go(FOLLOW_UP, ack, command, rest, desk)
+    await go(FOLLOW_UP, ack, command, rest, context)
 
 
-async def submit_follow_up(ack: AsyncAck, submission: ViewSubmission, desk: Desk, delivery: Delivery) -> None:
+async def submit_follow_up(
+    ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
+) -> None:
     """The form, sent: one more thing to do."""
     text, person = read_follow_up(submission.view.values)
-    verb = Errand.read(submission.view.private_metadata).verb
+    verb = VerbMetadata.read(submission.view.private_metadata).verb
 
     async def again(incident: Incident, trouble: str) -> View:
-        form, listed = await desk.forms.fetch(), await _listed(desk, incident)
+        form, listed = await context.forms.fetch(), await _listed(context, incident)
         return follow_up_modal(form, incident, verb, listed, text=text, assignee=person, trouble=trouble)
 
     async def do(incident: Incident) -> AnyChange | None:
-        return await _added(desk, submission, incident, verb, text, person)
+        return await _added(context, submission, incident, verb, text, person)
 
-    await submit(ack, submission, desk, again, do)
+    await submit(ack, submission, context, again, do)
 
 
-async def press_done(ack: AsyncAck, action: BlockAction, desk: Desk) -> None:
+async def press_done(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
     """*Done*, beside something to do."""
     await ack()
-    begin(desk, action, "say that something is done", _done(desk, action))
+    begin(context, action, "say that something is done", _done(context, action))
 
 
-async def _done(desk: Desk, action: BlockAction) -> None:
+async def _done(context: WorkspaceContext, action: BlockAction) -> None:
     incident_id, _, follow_up_id = (action.value).partition(" ")
-    incident = await called(desk, incident_id, action.by.slack_user_id)
-    await allowed(desk, action, "action", incident)
+    incident = await called(context, incident_id, action.by.slack_user_id)
+    await allowed(context, action, "action", incident)
     order = CompleteOrder(
         incident_id=incident.id,
         team=TeamId(action.team_id),
         follow_up_id=follow_up_id,
         asked=key_of(action),
-        done_by=desk.people.meet(action.by),
-        at=desk.clock(),
+        done_by=context.people.meet(action.by),
+        at=context.clock(),
     )
-    sentence = sentence_of(await desk.follow_ups.complete(order, being_answered()))
+    sentence = sentence_of(await context.follow_ups.complete(order, being_answered()))
     view = action.view
     if view is None:
-        await say_of(desk, action, incident, sentence)
+        await say_of(context, action, incident, sentence)
     elif view.callback_id == "follow_up":
-        verb = Errand.read(view.private_metadata).verb
+        verb = VerbMetadata.read(view.private_metadata).verb
         text, person = read_follow_up(view.values)
-        listed = await _listed(desk, incident)
-        form = await desk.forms.fetch()
+        listed = await _listed(context, incident)
+        form = await context.forms.fetch()
         modal = follow_up_modal(form, incident, verb, listed, text=text, assignee=person)
         about = shown_to(action.by.slack_user_id, incident)
-        await desk.workspace.update_modal(view.id, modal, about, seen=view.hash)
+        await context.workspace.update_modal(view.id, modal, about, seen=view.hash)

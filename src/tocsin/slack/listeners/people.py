@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from tocsin.incidents.model import PersonId, display_name
 from tocsin.incidents.parsing import folded_name
-from tocsin.incidents.permissions import Standing
+from tocsin.incidents.permissions import Membership
 from tocsin.incidents.validation import in_words
 from tocsin.slack.authorization import CHECK_SECONDS
-from tocsin.slack.context import Desk
+from tocsin.slack.context import WorkspaceContext
 from tocsin.slack.listeners.verbs import Opened, Unclear
 from tocsin.slack.mentions import PERSON
 from tocsin.slack.users import Account
@@ -29,19 +29,19 @@ class Called(NamedTuple):
     name: str
 
 
-async def person_meant(desk: Desk, text: str, by: PersonId | None) -> PersonId:
+async def person_meant(context: WorkspaceContext, text: str, by: PersonId | None) -> PersonId:
     """The one person whom a text means. Raises Unclear where that may be another, or nobody."""
     mentioned = set(PERSON.findall(text))
     if len(mentioned) == 1 and set(map(folded_name, PERSON.sub(" ", text).split())) <= BESIDE:
         return PersonId(mentioned.pop())
-    typed = await desk.mentions.spell(text.strip(), CHECK_SECONDS)
+    typed = await context.mentions.spell(text.strip(), CHECK_SECONDS)
     if mentioned:
         raise Unclear(f"“{typed}” may be meant in several ways. Choose the person here.")
-    return (await person_called(desk, [typed], by)).person
+    return (await person_called(context, [typed], by)).person
 
 
 async def person_called(
-    desk: Desk, names: Sequence[str], by: PersonId | None, opened: Opened | None = None
+    context: WorkspaceContext, names: Sequence[str], by: PersonId | None, opened: Opened | None = None
 ) -> Called:
     """The one person whom Slack calls by the first of these names that anybody has.
 
@@ -49,7 +49,7 @@ async def person_called(
     """
     if by is not None and (own := next((name for name in names if folded_name(name) in MYSELF), None)):
         return Called(by, own)
-    name, found, are_all = await desk.people.called(names, CHECK_SECONDS)
+    name, found, are_all = await context.people.called(names, CHECK_SECONDS)
     if len(found) == 1 and are_all and (who := found[0].person.slack_user_id):
         return Called(who, name)
     raise Unclear(f"{_doubt(name, found)} Choose the person here.", opened)
@@ -69,4 +69,6 @@ def _told_apart(account: Account) -> str:
         if account.handle
         else display_name(account.person)
     )
-    return f"{called}, whose account is deactivated," if account.standing is Standing.DEACTIVATED else called
+    return (
+        f"{called}, whose account is deactivated," if account.standing is Membership.DEACTIVATED else called
+    )

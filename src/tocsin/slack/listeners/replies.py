@@ -13,7 +13,7 @@ from slack_sdk.models.views import View
 from tocsin.incidents.errors import Refused, TocsinError, Withheld
 from tocsin.incidents.model import Incident
 from tocsin.slack.command_text import as_read
-from tocsin.slack.context import Desk, answering
+from tocsin.slack.context import WorkspaceContext, answering
 from tocsin.slack.disclosure import NOTHING, Disclosure, shown_to
 from tocsin.slack.payloads import Payload, SlashCommand, ViewSubmission
 from tocsin.slack.views.blocks import escape
@@ -26,7 +26,7 @@ SORRY = "Something went wrong on our side, and nothing was done. Please try agai
 
 
 async def say(
-    desk: Desk,
+    context: WorkspaceContext,
     asked: Payload,
     text: str,
     about: Disclosure,
@@ -40,46 +40,46 @@ async def say(
     not read what it carries.
     """
     if asked.response_url:
-        await desk.workspace.reply(asked.response_url, text, about, blocks, instead=instead)
+        await context.workspace.reply(asked.response_url, text, about, blocks, instead=instead)
     elif asked.by.slack_user_id:
-        await desk.workspace.say_to(asked.by.slack_user_id, text, about, blocks)
+        await context.workspace.say_to(asked.by.slack_user_id, text, about, blocks)
 
 
-async def is_readable(desk: Desk, asked: Payload, incident: Incident) -> bool:
+async def is_readable(context: WorkspaceContext, asked: Payload, incident: Incident) -> bool:
     """Return whether who asked may still read of an incident, now that the acknowledgement goes out.
 
     Raises Unavailable where that cannot be known.
     """
     try:
-        await desk.workspace.calls.judge(shown_to(asked.by.slack_user_id, incident), "acknowledgement")
+        await context.workspace.calls.judge(shown_to(asked.by.slack_user_id, incident), "acknowledgement")
     except Withheld:
         return False
     return True
 
 
-async def readable(desk: Desk, asked: Payload, incident: Incident, sentence: str) -> str:
+async def readable(context: WorkspaceContext, asked: Payload, incident: Incident, sentence: str) -> str:
     """The sentence about an incident, or one that says nothing of it. Raises Unavailable."""
-    return sentence if await is_readable(desk, asked, incident) else NOT_YOURS_NOW
+    return sentence if await is_readable(context, asked, incident) else NOT_YOURS_NOW
 
 
-async def said_view(desk: Desk, asked: Payload, incident: Incident, sentence: str) -> View:
+async def said_view(context: WorkspaceContext, asked: Payload, incident: Incident, sentence: str) -> View:
     """A modal that says in plain words what was done, if who asked may still read of the incident."""
-    sentence = await readable(desk, asked, incident, sentence)
+    sentence = await readable(context, asked, incident, sentence)
     if sentence == NOT_YOURS_NOW:
         return done_modal(sentence)
-    (shown,) = await desk.as_seen(asked.by.slack_user_id, [incident])
+    (shown,) = await context.as_seen(asked.by.slack_user_id, [incident])
     return said_modal(shown, escape(sentence))
 
 
-async def say_of(desk: Desk, asked: Payload, incident: Incident, sentence: str) -> None:
+async def say_of(context: WorkspaceContext, asked: Payload, incident: Incident, sentence: str) -> None:
     """Answer in plain words about an incident, if who asked may still read of it."""
     try:
-        await say(desk, asked, escape(sentence), shown_to(asked.by.slack_user_id, incident))
+        await say(context, asked, escape(sentence), shown_to(asked.by.slack_user_id, incident))
     except Withheld:
-        await say(desk, asked, NOT_YOURS_NOW, NOTHING)
+        await say(context, asked, NOT_YOURS_NOW, NOTHING)
 
 
-def begin(desk: Desk, asked: Payload, doing: str, work: Coroutine[Any, Any, Any]) -> None:
+def begin(context: WorkspaceContext, asked: Payload, doing: str, work: Coroutine[Any, Any, Any]) -> None:
     """Start work after the acknowledgement; what goes wrong in it is also said to the person."""
 
     async def run() -> None:
@@ -90,11 +90,11 @@ def begin(desk: Desk, asked: Payload, doing: str, work: Coroutine[Any, Any, Any]
         if failed:
             sentence = reason(failed[0])
             if isinstance(asked, SlashCommand):
-                sentence = with_words(sentence, asked, desk)
-            await say(desk, asked, escape(sentence), NOTHING)
+                sentence = with_words(sentence, asked, context)
+            await say(context, asked, escape(sentence), NOTHING)
         answered.set()
 
-    desk.tasks.begin(doing, run())
+    context.tasks.begin(doing, run())
 
 
 async def refuse(ack: AsyncAck, submission: ViewSubmission, sentence: str, field: str = "") -> None:
@@ -110,9 +110,9 @@ async def refuse(ack: AsyncAck, submission: ViewSubmission, sentence: str, field
         await ack(response_action="update", view=sorry_modal("Not done", sentence))
 
 
-def with_words(sentence: str, command: SlashCommand, desk: Desk) -> str:
+def with_words(sentence: str, command: SlashCommand, context: WorkspaceContext) -> str:
     """A refusal in which what was typed is not lost."""
-    typed = as_read(command.text, desk.people.names)
+    typed = as_read(command.text, context.people.names)
     return f"{sentence} You had typed: {command.command} {typed}" if typed else sentence
 
 

@@ -24,7 +24,7 @@ from tocsin.slack.command_text import (
     plain_address,
     reference_in,
 )
-from tocsin.slack.context import Desk
+from tocsin.slack.context import WorkspaceContext
 from tocsin.slack.payloads import Payload, SlashCommand
 from tocsin.slack.users import Account
 
@@ -48,7 +48,9 @@ class Aim:
     """They typed which; else it is the one whose channel this is."""
 
 
-async def aimed(desk: Desk, command: SlashCommand, rest: str, *, is_choice: bool = False) -> Aim | None:
+async def aimed(
+    context: WorkspaceContext, command: SlashCommand, rest: str, *, is_choice: bool = False
+) -> Aim | None:
     """The incident that is named first in the text, else the one whose channel this is; None without either.
 
     In an incident's own channel a bare number is a number. Raises Refused for a reference to what is not
@@ -57,85 +59,87 @@ async def aimed(desk: Desk, command: SlashCommand, rest: str, *, is_choice: bool
     status, a role or the like, and an incident may be named behind it.
     """
     person = command.by.slack_user_id
-    own = await incident_of(desk, command.channel_id, person)
-    found = reference_in(rest, prefixes(desk), bare_number=own is None)
+    own = await incident_of(context, command.channel_id, person)
+    found = reference_in(rest, prefixes(context), bare_number=own is None)
     if found is not None:
         reference, after = found
-        incident = await meant(desk, reference, person)
+        incident = await meant(context, reference, person)
         if incident is not None:
             return Aim(incident, after, is_named=True)
     elif own is not None:
         named = named_after_choice if is_choice else named_in_passing
-        if (passing := named(rest, prefixes(desk))) is not None:
+        if (passing := named(rest, prefixes(context))) is not None:
             raise _unclear(passing)
     return Aim(own, trimmed(rest)) if own is not None else None
 
 
-def prefixes(desk: Desk) -> frozenset[str]:
+def prefixes(context: WorkspaceContext) -> frozenset[str]:
     """What references begin with here, as far as incidents are at hand."""
-    return frozenset(known.reference.rpartition("-")[0] for known in desk.open_now.now) - {""}
+    return frozenset(known.reference.rpartition("-")[0] for known in context.open_now.now) - {""}
 
 
 def _unclear(reference: Reference) -> Uncertain:
     return Uncertain(f"It is not clear which incident “{reference.name or reference.said}” is.")
 
 
-async def meant(desk: Desk, reference: Reference, person: PersonId | None) -> Incident | None:
+async def meant(context: WorkspaceContext, reference: Reference, person: PersonId | None) -> Incident | None:
     """The incident that is named; None where it is an address of something else.
 
     Raises Refused where there is none that they may see, and Uncertain where it may be something else.
     """
     match reference.by:
         case "address":
-            return await _at(desk, reference.said, person)
+            return await _at(context, reference.said, person)
         case "channel":
-            return await _of_room(desk, reference, person)
+            return await _of_room(context, reference, person)
         case "name":
-            return await _of_name(desk, reference, reference.said, person)
+            return await _of_name(context, reference, reference.said, person)
         case "unclear":
             raise _unclear(reference)
     try:
-        return await called(desk, reference.said, person)
+        return await called(context, reference.said, person)
     except Refused as refusal:
         raise refusal if reference.is_usual else _unclear(reference) from refusal
 
 
-async def _of_room(desk: Desk, reference: Reference, person: PersonId | None) -> Incident:
+async def _of_room(context: WorkspaceContext, reference: Reference, person: PersonId | None) -> Incident:
     channel = ChannelId(reference.said)
-    found = desk.open_now.of_channel(channel) or await desk.find.here(channel)
+    found = context.open_now.of_channel(channel) or await context.find.here(channel)
     if found is None:
-        return await _of_name(desk, reference, reference.name, person)
+        return await _of_name(context, reference, reference.name, person)
     if not visible_to(person, found):
         raise Refused(NOT_SEEN)
     return found
 
 
-async def _of_name(desk: Desk, reference: Reference, name: str, person: PersonId | None) -> Incident:
+async def _of_name(
+    context: WorkspaceContext, reference: Reference, name: str, person: PersonId | None
+) -> Incident:
     """The incident whose channel is called so, or was when it was opened: it begins with the reference."""
     wanted = name.casefold()
-    known = (one for one in desk.open_now.seen_by(person) if one.slack_channel_name.casefold() == wanted)
+    known = (one for one in context.open_now.seen_by(person) if one.slack_channel_name.casefold() == wanted)
     if wanted and (found := next(known, None)) is not None:
         return found
     opened = _OPENED_AS.match(wanted)
     if opened is None:
         raise _unclear(reference)
     try:
-        return await called(desk, opened[1], person)
+        return await called(context, opened[1], person)
     except Refused as refusal:
-        raise refusal if opened[2] in _usual(desk) else _unclear(reference) from refusal
+        raise refusal if opened[2] in _usual(context) else _unclear(reference) from refusal
 
 
-def _usual(desk: Desk) -> frozenset[str]:
-    return frozenset(prefix.casefold() for prefix in prefixes(desk)) | {USUAL_PREFIX}
+def _usual(context: WorkspaceContext) -> frozenset[str]:
+    return frozenset(prefix.casefold() for prefix in prefixes(context)) | {USUAL_PREFIX}
 
 
-async def _at(desk: Desk, address: str, person: PersonId | None) -> Incident | None:
+async def _at(context: WorkspaceContext, address: str, person: PersonId | None) -> Incident | None:
     """The incident with this permalink, or with this page; a page below it is its own, too.
 
     Raises Refused for the address of an incident that is not there, or that they may not see.
     """
-    addresses = {plain_address(known.permalink): known for known in desk.open_now.now if known.permalink}
-    places = {known.rpartition("/")[0] for known in addresses} | {plain_address(f"{desk.pages}/incidents")}
+    addresses = {plain_address(known.permalink): known for known in context.open_now.now if known.permalink}
+    places = {known.rpartition("/")[0] for known in addresses} | {plain_address(f"{context.pages}/incidents")}
     for above, last in pages_above(address):
         known = addresses.get(f"{above}/{last}")
         if known is not None and visible_to(person, known):
@@ -143,9 +147,9 @@ async def _at(desk: Desk, address: str, person: PersonId | None) -> Incident | N
         if known is not None:
             raise Refused(NOT_SEEN)
         if above in places:
-            return await called(desk, last.upper(), person)
+            return await called(context, last.upper(), person)
         if names_one(last) and ("-" in last or "incident" in above):
-            found = await desk.find.named(last.upper(), person)
+            found = await context.find.named(last.upper(), person)
             if found is not None and plain_address(found.permalink) == f"{above}/{last}":
                 return found
             if "incident" in above:
@@ -153,25 +157,27 @@ async def _at(desk: Desk, address: str, person: PersonId | None) -> Incident | N
     return None
 
 
-async def called(desk: Desk, reference: str, person: PersonId | None) -> Incident:
+async def called(context: WorkspaceContext, reference: str, person: PersonId | None) -> Incident:
     """The incident with this id or reference. Raises Refused where there is none that they may see."""
-    known = desk.open_now.called(reference)
+    known = context.open_now.called(reference)
     if known is not None and visible_to(person, known):
         return known
-    found = await desk.find.named(reference, person)
+    found = await context.find.named(reference, person)
     if found is None:
         raise Refused(NOT_SEEN)
     return found
 
 
-async def incident_of(desk: Desk, channel: ChannelId | None, person: PersonId | None) -> Incident | None:
+async def incident_of(
+    context: WorkspaceContext, channel: ChannelId | None, person: PersonId | None
+) -> Incident | None:
     """The incident whose own channel this is, if this person may see it.
 
     Raises Refused for who is in a private incident's channel and has no part in the incident.
     """
-    found = desk.open_now.of_channel(channel)
+    found = context.open_now.of_channel(channel)
     if found is None and channel is not None:
-        found = await desk.find.here(channel)
+        found = await context.find.here(channel)
     if found is not None and not visible_to(person, found):
         raise Refused(f"{found.reference} is private: only its reporter and the people with a role may.")
     return found
@@ -182,7 +188,7 @@ GATES: dict[str, Verb] = {"lead": "role", "take": "role", "action": "follow_up",
 
 
 async def allowed(
-    desk: Desk, asked: Payload, verb: str, incident: Incident, *, opening: bool = False
+    context: WorkspaceContext, asked: Payload, verb: str, incident: Incident, *, opening: bool = False
 ) -> None:
     """Raises Refused where this person may not do this, or where the backend cannot.
 
@@ -193,10 +199,10 @@ async def allowed(
     if not visible_to(asked.by.slack_user_id, incident):
         raise Refused(NOT_SEEN)
     if opening:
-        await desk.permits.check_opening(asked.by.slack_user_id, gate, incident)
+        await context.authorizer.check_opening(asked.by.slack_user_id, gate, incident)
     else:
-        await desk.may(asked, gate, incident)
-    lacks = (desk.forms.now or Form()).lacks
+        await context.may(asked, gate, incident)
+    lacks = (context.forms.now or Form()).lacks
     if verb in lacks:
         raise Refused(lacks[verb])
 
@@ -207,15 +213,15 @@ ROLE = "incident_role_assignments."
 
 
 async def checked_roles(
-    desk: Desk, roles: Mapping[str, PersonId | None], *, private: bool, within: float = 0.0
+    context: WorkspaceContext, roles: Mapping[str, PersonId | None], *, private: bool, within: float = 0.0
 ) -> tuple[Person, ...]:
     """The same as `checked_assignees`, for people by the role that each is given."""
     chosen = {f"{ROLE}{role}": person for role, person in roles.items()}
-    return await checked_assignees(desk, chosen, private=private, within=within)
+    return await checked_assignees(context, chosen, private=private, within=within)
 
 
 async def checked_assignees(
-    desk: Desk, chosen: Mapping[str, PersonId | None], *, private: bool, within: float = 0.0
+    context: WorkspaceContext, chosen: Mapping[str, PersonId | None], *, private: bool, within: float = 0.0
 ) -> tuple[Person, ...]:
     """Everybody who is given something, by name; `chosen` says who, by the field of the form.
 
@@ -226,16 +232,16 @@ async def checked_assignees(
     since an alarm cannot wait; a private one does not, since it is shown to everybody with a role in it.
     """
     people = list(dict.fromkeys(person for person in chosen.values() if person))
-    asked = (desk.people.account(person, CHECK_SECONDS, within=within) for person in people)
+    asked = (context.people.account(person, CHECK_SECONDS, within=within) for person in people)
     found = await asyncio.gather(*asked)
     why = {
-        person: _unfit(account, desk.people.names.get(person, ""), private)
+        person: _unfit(account, context.people.names.get(person, ""), private)
         for person, account in zip(people, found, strict=True)
     }
     wrong = {field: why[person] for field, person in chosen.items() if person and why[person]}
     if wrong:
         raise Refused(" ".join(dict.fromkeys(wrong.values())), wrong)
-    return tuple(desk.people.meet(Person(slack_user_id=person)) for person in people)
+    return tuple(context.people.meet(Person(slack_user_id=person)) for person in people)
 
 
 def _unfit(account: Account | None, name: str, private: bool) -> str:

@@ -15,7 +15,7 @@ from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, TeamId, TimelineEntry
 from tocsin.incidents.requests import TEXT_LIMIT
 from tocsin.slack.authorization import CHECK_SECONDS
-from tocsin.slack.context import Delivery, Desk, being_answered
+from tocsin.slack.context import AckTracker, WorkspaceContext, being_answered
 from tocsin.slack.disclosure import listed_to
 from tocsin.slack.listeners.replies import begin, say_of
 from tocsin.slack.listeners.targets import allowed, incident_of
@@ -26,7 +26,7 @@ from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.followups import note_modal, read_note
 from tocsin.slack.views.lists import choose_modal
 from tocsin.slack.views.message_text import kept_text, unnamed, unnamed_author
-from tocsin.slack.views.metadata import Errand
+from tocsin.slack.views.metadata import VerbMetadata
 from tocsin.workflows.command import AnyChange
 from tocsin.workflows.timeline import NoteOrder
 
@@ -35,76 +35,80 @@ CARRIED = 1400
 """Characters of a message that a form carries until an incident has been chosen."""
 
 
-async def _opened(desk: Desk, asked: Payload, incident: Incident, trouble: str) -> View:
-    return note_modal(await desk.forms.fetch(), incident, trouble=escape(trouble))
+async def _opened(context: WorkspaceContext, asked: Payload, incident: Incident, trouble: str) -> View:
+    return note_modal(await context.forms.fetch(), incident, trouble=escape(trouble))
 
 
-async def _act(desk: Desk, asked: Payload, incident: Incident, text: str) -> str:
-    return sentence_of(await _noted(desk, asked, incident, text))
+async def _act(context: WorkspaceContext, asked: Payload, incident: Incident, text: str) -> str:
+    return sentence_of(await _noted(context, asked, incident, text))
 
 
-async def _noted(desk: Desk, asked: Payload, incident: Incident, text: str) -> AnyChange | None:
+async def _noted(
+    context: WorkspaceContext, asked: Payload, incident: Incident, text: str
+) -> AnyChange | None:
     key = key_of(asked)
-    entry = TimelineEntry(at=desk.clock(), by=desk.people.meet(asked.by), verb=NOTED, text=text)
+    entry = TimelineEntry(at=context.clock(), by=context.people.meet(asked.by), verb=NOTED, text=text)
     order = NoteOrder(
         incident_id=incident.id, team=TeamId(asked.team_id), asked=key, entry_key=key, entry=entry
     )
-    return await desk.notes(order, being_answered())
+    return await context.notes(order, being_answered())
 
 
 NOTE = Way("note", _opened, _act)
 
 
-async def add_note(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
+async def add_note(ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext) -> None:
     """`/incident note`, with what happened."""
-    await go(NOTE, ack, command, rest, desk)
+    await go(NOTE, ack, command, rest, context)
 
 
-async def submit_note(ack: AsyncAck, submission: ViewSubmission, desk: Desk, delivery: Delivery) -> None:
+async def submit_note(
+    ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
+) -> None:
     """The note form, sent."""
     text = read_note(submission.view.values)
 
     async def again(incident: Incident, trouble: str) -> View:
-        return note_modal(await desk.forms.fetch(), incident, message=text, trouble=trouble)
+        return note_modal(await context.forms.fetch(), incident, message=text, trouble=trouble)
 
     async def do(incident: Incident) -> AnyChange | None:
-        return await _noted(desk, submission, incident, text)
+        return await _noted(context, submission, incident, text)
 
-    await submit(ack, submission, desk, again, do)
+    await submit(ack, submission, context, again, do)
 
 
-async def keep_from_message(ack: AsyncAck, shortcut: Shortcut, desk: Desk) -> None:
+async def keep_from_message(ack: AsyncAck, shortcut: Shortcut, context: WorkspaceContext) -> None:
     """*Add to incident timeline*, on a message; outside an incident's channel it asks which incident."""
     await ack()
-    begin(desk, shortcut, "keep a message", _keep_from_message(desk, shortcut))
+    begin(context, shortcut, "keep a message", _keep_from_message(context, shortcut))
 
 
-async def _keep_from_message(desk: Desk, shortcut: Shortcut) -> None:
+async def _keep_from_message(context: WorkspaceContext, shortcut: Shortcut) -> None:
     ts = shortcut.message_ts or shortcut.message.get("ts")
     if shortcut.channel is None or not ts:
         raise Refused("That message cannot be kept.")
-    incident = await incident_of(desk, shortcut.channel.id, shortcut.by.slack_user_id)
+    incident = await incident_of(context, shortcut.channel.id, shortcut.by.slack_user_id)
     if incident is not None:
-        await allowed(desk, shortcut, "note", incident)
-        message = await _marked(desk, (shortcut.channel.id, ts), shortcut.message)
-        kept = await _kept(desk, shortcut, incident, message)
-        await say_of(desk, shortcut, incident, sentence_of(kept))
+        await allowed(context, shortcut, "note", incident)
+        message = await _marked(context, (shortcut.channel.id, ts), shortcut.message)
+        kept = await _kept(context, shortcut, incident, message)
+        await say_of(context, shortcut, incident, sentence_of(kept))
         return
-    known = desk.open_to(shortcut.by.slack_user_id)
+    known = context.open_to(shortcut.by.slack_user_id)
     if not known:
         raise Refused("No incident is open that this message could be added to.")
     where, about = (shortcut.channel.id, ts), listed_to(shortcut.by.slack_user_id, known)
-    view = choose_modal(_errand(_as_known(desk, where, shortcut.message, CARRIED)), known)
-    view_id = await desk.workspace.open_modal(shortcut.trigger_id or "", view, about)
-    if _strangers(desk, shortcut.message):
-        errand = _errand(await _marked(desk, where, shortcut.message, CARRIED))
-        known = desk.open_to(shortcut.by.slack_user_id)
+    view = choose_modal(_errand(_as_known(context, where, shortcut.message, CARRIED)), known)
+    view_id = await context.workspace.open_modal(shortcut.trigger_id or "", view, about)
+    if _strangers(context, shortcut.message):
+        metadata = _errand(await _marked(context, where, shortcut.message, CARRIED))
+        known = context.open_to(shortcut.by.slack_user_id)
         about = listed_to(shortcut.by.slack_user_id, known)
-        await desk.workspace.update_modal(view_id, choose_modal(errand, known), about)
+        await context.workspace.update_modal(view_id, choose_modal(metadata, known), about)
 
 
-def _errand(marked: Marked) -> Errand:
-    return Errand(
+def _errand(marked: Marked) -> VerbMetadata:
+    return VerbMetadata(
         verb="note",
         channel=marked.channel,
         ts=marked.ts,
@@ -113,32 +117,34 @@ def _errand(marked: Marked) -> Errand:
     )
 
 
-async def keep_message(desk: Desk, asked: Payload, incident: Incident, errand: Errand) -> str:
-    """The message of the errand goes into this incident's timeline; answers in a sentence."""
-    await allowed(desk, asked, "note", incident)
-    message = Marked(ChannelId(errand.channel), MessageTs(errand.ts), errand.rest, errand.edited)
-    return sentence_of(await _kept(desk, asked, incident, message))
+async def keep_message(
+    context: WorkspaceContext, asked: Payload, incident: Incident, metadata: VerbMetadata
+) -> str:
+    """Put the message that a form carries into this incident's timeline; return what to say of it."""
+    await allowed(context, asked, "note", incident)
+    message = Marked(ChannelId(metadata.channel), MessageTs(metadata.ts), metadata.rest, metadata.edited)
+    return sentence_of(await _kept(context, asked, incident, message))
 
 
-async def on_reaction_or_pin(callback: EventCallback, desk: Desk) -> None:
+async def on_reaction_or_pin(callback: EventCallback, context: WorkspaceContext) -> None:
     """A pin or a 📌 was put on a message of an incident's channel, or taken off.
 
     What counts is how the message stands now, so events may come late, twice, or in any order.
     """
     marked = callback.message
     by = callback.user
-    if marked is None or by is None or by == desk.workspace.bot_user_id:
+    if marked is None or by is None or by == context.workspace.bot_user_id:
         return
     if callback.event.get("reaction", PIN) != PIN:
         return
     channel, ts = marked
-    incident = desk.open_now.of_channel(channel) or await desk.find.here(channel)
+    incident = context.open_now.of_channel(channel) or await context.find.here(channel)
     if incident is None:
         return
     with contextlib.suppress(Refused):
-        await desk.may(callback, "note", incident)
-        stands, message = await desk.marks.marked(channel, ts)
-        await _kept(desk, callback, incident, await _marked(desk, marked, message), removed=not stands)
+        await context.may(callback, "note", incident)
+        stands, message = await context.marks.marked(channel, ts)
+        await _kept(context, callback, incident, await _marked(context, marked, message), removed=not stands)
 
 
 Where = tuple[ChannelId, MessageTs]
@@ -153,31 +159,33 @@ class Marked(NamedTuple):
     edited: str
 
 
-async def _marked(desk: Desk, where: Where, message: Mapping[str, Any], limit: int = TEXT_LIMIT) -> Marked:
+async def _marked(
+    context: WorkspaceContext, where: Where, message: Mapping[str, Any], limit: int = TEXT_LIMIT
+) -> Marked:
     """The message with the names of all whom it mentions, as far as Slack tells them."""
-    if strangers := _strangers(desk, message):
-        await desk.mentions.names_of(strangers, CHECK_SECONDS)
-    return _as_known(desk, where, message, limit)
+    if strangers := _strangers(context, message):
+        await context.mentions.names_of(strangers, CHECK_SECONDS)
+    return _as_known(context, where, message, limit)
 
 
-def _strangers(desk: Desk, message: Mapping[str, Any]) -> frozenset[str]:
+def _strangers(context: WorkspaceContext, message: Mapping[str, Any]) -> frozenset[str]:
     """Ids of all in it who have no name yet."""
-    return unnamed(message, desk.mentions.names) | unnamed_author(message, desk.mentions.names)
+    return unnamed(message, context.mentions.names) | unnamed_author(message, context.mentions.names)
 
 
-def _as_known(desk: Desk, where: Where, message: Mapping[str, Any], limit: int) -> Marked:
+def _as_known(context: WorkspaceContext, where: Where, message: Mapping[str, Any], limit: int) -> Marked:
     """The message with the names that are known now; nothing is said of one that is gone."""
-    permalink = desk.permalink(*where, message.get("thread_ts"))
+    permalink = context.permalink(*where, message.get("thread_ts"))
     edited = message.get("edited")
     return Marked(
         *where,
-        text=kept_text(message, permalink, desk.mentions.names, limit) if message else "",
+        text=kept_text(message, permalink, context.mentions.names, limit) if message else "",
         edited=str(edited.get("ts") or "") if isinstance(edited, dict) else "",
     )
 
 
 async def _kept(
-    desk: Desk,
+    context: WorkspaceContext,
     asked: Payload | EventCallback,
     incident: Incident,
     message: Marked,
@@ -190,7 +198,7 @@ async def _kept(
     else:
         key = key_of(asked)
     entry = TimelineEntry(
-        at=_moment(message.ts), by=desk.people.meet(asked.by), verb=NOTED, text=message.text
+        at=_moment(message.ts), by=context.people.meet(asked.by), verb=NOTED, text=message.text
     )
     order = NoteOrder(
         incident_id=incident.id,
@@ -201,7 +209,7 @@ async def _kept(
         entry=entry,
         removed=removed,
     )
-    return await desk.notes(order, being_answered())
+    return await context.notes(order, being_answered())
 
 
 def _moment(ts: str) -> datetime:

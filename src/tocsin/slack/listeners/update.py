@@ -7,11 +7,11 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.model import Form, Incident
 from tocsin.incidents.parsing import leading
-from tocsin.slack.context import Delivery, Desk
+from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.listeners.verbs import Opened, Way, changed, go, run_from_card, submit_change
 from tocsin.slack.payloads import BlockAction, Payload, SlashCommand, ViewSubmission
 from tocsin.slack.views.blocks import escape
-from tocsin.slack.views.metadata import Errand
+from tocsin.slack.views.metadata import VerbMetadata
 from tocsin.slack.views.update import (
     describe_modal,
     offered_statuses,
@@ -24,26 +24,26 @@ from tocsin.slack.views.update import (
 
 
 def _opened(verb: str) -> Opened:
-    async def opened(desk: Desk, asked: Payload, incident: Incident, trouble: str) -> View:
-        return update_modal(await desk.forms.fetch(), incident, verb, trouble=escape(trouble))
+    async def opened(context: WorkspaceContext, asked: Payload, incident: Incident, trouble: str) -> View:
+        return update_modal(await context.forms.fetch(), incident, verb, trouble=escape(trouble))
 
     return opened
 
 
-async def _tell(desk: Desk, asked: Payload, incident: Incident, text: str) -> str:
-    return await changed(desk, asked, incident, message=text)
+async def _tell(context: WorkspaceContext, asked: Payload, incident: Incident, text: str) -> str:
+    return await changed(context, asked, incident, message=text)
 
 
-async def _set_status(desk: Desk, asked: Payload, incident: Incident, text: str) -> str:
-    form = await desk.forms.fetch()
+async def _set_status(context: WorkspaceContext, asked: Payload, incident: Incident, text: str) -> str:
+    form = await context.forms.fetch()
     status, message = leading(text, offered_statuses(form, incident), "status")
-    return await changed(desk, asked, incident, incident_status_id=status.id, message=message)
+    return await changed(context, asked, incident, incident_status_id=status.id, message=message)
 
 
-async def _set_severity(desk: Desk, asked: Payload, incident: Incident, text: str) -> str:
-    form: Form = await desk.forms.fetch()
+async def _set_severity(context: WorkspaceContext, asked: Payload, incident: Incident, text: str) -> str:
+    form: Form = await context.forms.fetch()
     severity, message = leading(text, form.severities, "severity")
-    return await changed(desk, asked, incident, severity_id=severity.id, message=message)
+    return await changed(context, asked, incident, severity_id=severity.id, message=message)
 
 
 UPDATE = Way("update", _opened("update"), _tell)
@@ -51,41 +51,46 @@ STATUS = Way("status", _opened("status"), _set_status, begins_with_choice=True)
 SEVERITY = Way("severity", _opened("severity"), _set_severity, begins_with_choice=True)
 
 
-async def update(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
+async def update(ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext) -> None:
     """`/incident update`, with what is known now."""
-    await go(UPDATE, ack, command, rest, desk)
+    await go(UPDATE, ack, command, rest, context)
 
 
-async def set_status(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
+async def set_status(ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext) -> None:
     """`/incident status`, with its name, and perhaps a word on it."""
-    await go(STATUS, ack, command, rest, desk)
+    await go(STATUS, ack, command, rest, context)
 
 
-async def set_severity(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
+async def set_severity(ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext) -> None:
     """`/incident severity`, with its name, and perhaps a word on it."""
-    await go(SEVERITY, ack, command, rest, desk)
+    await go(SEVERITY, ack, command, rest, context)
 
 
-async def press_update(ack: AsyncAck, action: BlockAction, desk: Desk) -> None:
+async def press_update(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
     """*Update*, on a card."""
-    await run_from_card(UPDATE, ack, action, desk, action.value)
+    await run_from_card(UPDATE, ack, action, context, action.value)
 
 
-async def submit_update(ack: AsyncAck, submission: ViewSubmission, desk: Desk, delivery: Delivery) -> None:
+async def submit_update(
+    ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
+) -> None:
     """The update form, sent; what was left as it was on the screen changes nothing."""
-    entered, errand = read_update(submission.view.values), Errand.read(submission.view.private_metadata)
+    entered, metadata = (
+        read_update(submission.view.values),
+        VerbMetadata.read(submission.view.private_metadata),
+    )
 
     async def again(incident: Incident, trouble: str) -> View:
-        form = await desk.forms.fetch()
-        return update_modal(form, incident, errand.verb, entered, trouble=trouble)
+        form = await context.forms.fetch()
+        return update_modal(form, incident, metadata.verb, entered, trouble=trouble)
 
     await submit_change(
         ack,
         submission,
-        desk,
-        delivery,
+        context,
+        tracker,
         again,
-        errand.changes(entered.model_dump(include={"incident_status_id", "severity_id"})),
+        metadata.changes(entered.model_dump(include={"incident_status_id", "severity_id"})),
         message=entered.message,
         next_update_minutes=entered.next_update_minutes,
     )
@@ -95,40 +100,45 @@ async def submit_update(ack: AsyncAck, submission: ViewSubmission, desk: Desk, d
 
 
 def _opened_describe(verb: str) -> Opened:
-    async def opened(desk: Desk, asked: Payload, incident: Incident, trouble: str) -> View:
-        return describe_modal(await desk.forms.fetch(), incident, verb, trouble=escape(trouble))
+    async def opened(context: WorkspaceContext, asked: Payload, incident: Incident, trouble: str) -> View:
+        return describe_modal(await context.forms.fetch(), incident, verb, trouble=escape(trouble))
 
     return opened
 
 
-async def _rename(desk: Desk, asked: Payload, incident: Incident, text: str) -> str:
-    return await changed(desk, asked, incident, name=text)
+async def _rename(context: WorkspaceContext, asked: Payload, incident: Incident, text: str) -> str:
+    return await changed(context, asked, incident, name=text)
 
 
-async def _summarise(desk: Desk, asked: Payload, incident: Incident, text: str) -> str:
-    return await changed(desk, asked, incident, summary=text)
+async def _summarise(context: WorkspaceContext, asked: Payload, incident: Incident, text: str) -> str:
+    return await changed(context, asked, incident, summary=text)
 
 
 RENAME = Way("rename", _opened_describe("rename"), _rename)
 SUMMARY = Way("summary", _opened_describe("summary"), _summarise)
 
 
-async def rename(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
+async def rename(ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext) -> None:
     """`/incident rename`, with the new name."""
-    await go(RENAME, ack, command, rest, desk)
+    await go(RENAME, ack, command, rest, context)
 
 
-async def set_summary(ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
+async def set_summary(ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext) -> None:
     """`/incident summary`, with the new summary."""
-    await go(SUMMARY, ack, command, rest, desk)
+    await go(SUMMARY, ack, command, rest, context)
 
 
-async def submit_describe(ack: AsyncAck, submission: ViewSubmission, desk: Desk, delivery: Delivery) -> None:
+async def submit_describe(
+    ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
+) -> None:
     """The name or the summary, as it was left in the form."""
-    entered, errand = read_describe(submission.view.values), Errand.read(submission.view.private_metadata)
+    entered, metadata = (
+        read_describe(submission.view.values),
+        VerbMetadata.read(submission.view.private_metadata),
+    )
 
     async def again(incident: Incident, trouble: str) -> View:
-        form = await desk.forms.fetch()
-        return describe_modal(form, incident, errand.verb, entered, trouble=trouble)
+        form = await context.forms.fetch()
+        return describe_modal(form, incident, metadata.verb, entered, trouble=trouble)
 
-    await submit_change(ack, submission, desk, delivery, again, dict(entered))
+    await submit_change(ack, submission, context, tracker, again, dict(entered))

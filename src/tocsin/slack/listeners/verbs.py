@@ -18,7 +18,7 @@ from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.transitions import Ending
 from tocsin.slack.authorization import CHECK_SECONDS
 from tocsin.slack.command_text import as_read
-from tocsin.slack.context import Delivery, Desk, being_answered, patience_left
+from tocsin.slack.context import AckTracker, WorkspaceContext, being_answered, patience_left
 from tocsin.slack.disclosure import listed_to, shown_to
 from tocsin.slack.listeners.declare import open_declare
 from tocsin.slack.listeners.replies import (
@@ -34,7 +34,7 @@ from tocsin.slack.listeners.targets import Aim, Uncertain, aimed, allowed, calle
 from tocsin.slack.payloads import BlockAction, Payload, SlashCommand, ViewSubmission
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.lists import choose_modal
-from tocsin.slack.views.metadata import Errand, saving_modal
+from tocsin.slack.views.metadata import VerbMetadata, saving_modal
 from tocsin.workflows.change import ChangeOrder
 from tocsin.workflows.command import AnyChange, Changed, NotChanged
 
@@ -43,8 +43,8 @@ from tocsin.workflows.command import AnyChange, Changed, NotChanged
 KEYS = UUID("6f1c1c0e-0e0b-5c1f-9a5e-70c51a000002")
 SAVED = "Saved, not through yet. You will be told when it is."
 
-Act = Callable[[Desk, Payload, Incident, str], Awaitable[str]]
-Opened = Callable[[Desk, Payload, Incident, str], Awaitable[View]]
+Act = Callable[[WorkspaceContext, Payload, Incident, str], Awaitable[str]]
+Opened = Callable[[WorkspaceContext, Payload, Incident, str], Awaitable[View]]
 
 
 class Unclear(Refused):
@@ -72,85 +72,101 @@ class Way:
     begins_with_choice: bool = False
     """Its text begins with a status, a severity, a role or a person."""
 
-    async def does(self, desk: Desk, asked: Payload, incident: Incident, text: str) -> str:
+    async def does(self, context: WorkspaceContext, asked: Payload, incident: Incident, text: str) -> str:
         """Does it with the text as Slack sent it."""
-        read = text if self.names_people else await desk.mentions.spell(text, CHECK_SECONDS)
-        return await self.act(desk, asked, incident, read)
+        read = text if self.names_people else await context.mentions.spell(text, CHECK_SECONDS)
+        return await self.act(context, asked, incident, read)
 
 
-async def go(way: Way, ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk) -> None:
+async def go(way: Way, ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext) -> None:
     """A verb that was typed: it acts at once when there is text, else its form opens."""
     try:
         try:
-            aim = await aimed(desk, command, rest, is_choice=way.begins_with_choice)
+            aim = await aimed(context, command, rest, is_choice=way.begins_with_choice)
         except Uncertain as uncertain:
-            await _ask_which(way, ack, command, rest, desk, uncertain)
+            await _ask_which(way, ack, command, rest, context, uncertain)
             return
         if aim is None:
-            await _ask_which(way, ack, command, rest, desk)
+            await _ask_which(way, ack, command, rest, context)
             return
     except TocsinError as error:
-        await ack(response_type="ephemeral", text=escape(with_words(reason(error), command, desk)))
+        await ack(response_type="ephemeral", text=escape(with_words(reason(error), command, context)))
         return
-    await _done(way, ack, command, aim, desk)
+    await _done(way, ack, command, aim, context)
 
 
-async def _done(way: Way, ack: AsyncAck, command: SlashCommand, aim: Aim, desk: Desk) -> None:
+async def _done(way: Way, ack: AsyncAck, command: SlashCommand, aim: Aim, context: WorkspaceContext) -> None:
     opening = not aim.rest and not way.at_once
     try:
-        await allowed(desk, command, way.verb, aim.incident, opening=opening)
+        await allowed(context, command, way.verb, aim.incident, opening=opening)
         if opening:
-            await _open(way, ack, command, desk, aim.incident)
+            await _open(way, ack, command, context, aim.incident)
             return
     except TocsinError as error:
         await ack(response_type="ephemeral", text=escape(reason(error)))
         return
     try:
-        sentence = await way.does(desk, command, aim.incident, aim.rest)
-        sentence = await readable(desk, command, aim.incident, sentence)
+        sentence = await way.does(context, command, aim.incident, aim.rest)
+        sentence = await readable(context, command, aim.incident, sentence)
     except Unclear as unclear:
         asking = replace(way, opened=unclear.opened or way.opened)
-        await _open(asking, ack, command, desk, aim.incident, unclear.sentence)
+        await _open(asking, ack, command, context, aim.incident, unclear.sentence)
         return
     except TocsinError as error:
-        sentence = with_words(reason(error), command, desk)
+        sentence = with_words(reason(error), command, context)
     await ack(response_type="ephemeral", text=escape(sentence))
 
 
 async def _open(
-    way: Way, ack: AsyncAck, command: SlashCommand, desk: Desk, incident: Incident, trouble: str = ""
+    way: Way,
+    ack: AsyncAck,
+    command: SlashCommand,
+    context: WorkspaceContext,
+    incident: Incident,
+    trouble: str = "",
 ) -> None:
     await ack()
-    begin(desk, command, f"open the form to {way.verb}", open_way(way, desk, command, incident, trouble))
+    begin(
+        context, command, f"open the form to {way.verb}", open_way(way, context, command, incident, trouble)
+    )
 
 
 async def open_way(
-    way: Way, desk: Desk, asked: SlashCommand | BlockAction, incident: Incident, trouble: str = ""
+    way: Way,
+    context: WorkspaceContext,
+    asked: SlashCommand | BlockAction,
+    incident: Incident,
+    trouble: str = "",
 ) -> None:
     """Open the form of a verb, on top of the modal that was pressed in, if it was one."""
-    view = await way.opened(desk, asked, incident, trouble)
+    view = await way.opened(context, asked, incident, trouble)
     about = shown_to(asked.by.slack_user_id, incident)
     if isinstance(asked, BlockAction) and asked.view is not None and asked.view.type == "modal":
-        await desk.workspace.push_modal(asked.trigger_id or "", view, about)
+        await context.workspace.push_modal(asked.trigger_id or "", view, about)
     else:
-        await desk.workspace.open_modal(asked.trigger_id or "", view, about)
+        await context.workspace.open_modal(asked.trigger_id or "", view, about)
 
 
 async def _ask_which(
-    way: Way, ack: AsyncAck, command: SlashCommand, rest: str, desk: Desk, uncertain: Uncertain | None = None
+    way: Way,
+    ack: AsyncAck,
+    command: SlashCommand,
+    rest: str,
+    context: WorkspaceContext,
+    uncertain: Uncertain | None = None,
 ) -> None:
     """The incidents that may be meant; without any, the declare form for who typed a name."""
-    known = desk.open_to(command.by.slack_user_id)
+    known = context.open_to(command.by.slack_user_id)
     if known:
         trouble = escape(uncertain.sentence) if uncertain else ""
-        await ask(ack, command, desk, Errand(verb=way.verb, rest=rest), known, trouble=trouble)
+        await ask(ack, command, context, VerbMetadata(verb=way.verb, rest=rest), known, trouble=trouble)
         return
     example = f"`{command.command} {way.verb} INC-12`"
     if uncertain:
         raise Refused(f"{uncertain.sentence} Name it by its reference, as in {example}.")
     if rest:
         notice = f"No incident is open, so this is taken for a name. For one that is not open: {example}."
-        await open_declare(ack, command, command.text, desk, notice)
+        await open_declare(ack, command, command.text, context, notice)
         return
     raise Refused(
         f"No incident is open, and this is no incident's channel. Name one, as in {example}, "
@@ -161,50 +177,52 @@ async def _ask_which(
 async def ask(
     ack: AsyncAck,
     command: SlashCommand,
-    desk: Desk,
-    errand: Errand,
+    context: WorkspaceContext,
+    metadata: VerbMetadata,
     incidents: Sequence[Incident],
     **shown: str,
 ) -> None:
     """Ask what was meant, in a form that carries all that was typed. Raises Refused where it cannot."""
-    if errand.rest:
-        errand = errand.model_copy(update={"typed": command.text})
-    if not errand.fits:
+    if metadata.rest:
+        metadata = metadata.model_copy(update={"typed": command.text})
+    if not metadata.fits:
         raise Refused("This is too long to ask what you mean; begin with the incident's reference.")
     await ack()
-    modal = choose_modal(errand, incidents, typed=typed_before(desk, command.command, errand), **shown)
+    modal = choose_modal(metadata, incidents, typed=typed_before(context, command.command, metadata), **shown)
     about = listed_to(command.by.slack_user_id, incidents)
-    opening = desk.workspace.open_modal(command.trigger_id, modal, about)
-    begin(desk, command, "ask what was meant", opening)
+    opening = context.workspace.open_modal(command.trigger_id, modal, about)
+    begin(context, command, "ask what was meant", opening)
 
 
-def typed_before(desk: Desk, command: str, errand: Errand) -> str:
+def typed_before(context: WorkspaceContext, command: str, metadata: VerbMetadata) -> str:
     """The command as its sender reads it; empty where nothing but a verb was typed."""
-    return f"{command} {as_read(errand.typed, desk.people.names)}" if errand.typed else ""
+    return f"{command} {as_read(metadata.typed, context.people.names)}" if metadata.typed else ""
 
 
-async def run_from_card(way: Way, ack: AsyncAck, action: BlockAction, desk: Desk, incident_id: str) -> None:
+async def run_from_card(
+    way: Way, ack: AsyncAck, action: BlockAction, context: WorkspaceContext, incident_id: str
+) -> None:
     """A button on a card: the verb's form, or the verb itself where it asks nothing."""
     await ack()
-    begin(desk, action, f"{way.verb} from a card", _pressed(way, desk, action, incident_id))
+    begin(context, action, f"{way.verb} from a card", _pressed(way, context, action, incident_id))
 
 
-async def _pressed(way: Way, desk: Desk, action: BlockAction, incident_id: str) -> None:
-    incident = await called(desk, incident_id, action.by.slack_user_id)
-    await allowed(desk, action, way.verb, incident, opening=not way.at_once)
+async def _pressed(way: Way, context: WorkspaceContext, action: BlockAction, incident_id: str) -> None:
+    incident = await called(context, incident_id, action.by.slack_user_id)
+    await allowed(context, action, way.verb, incident, opening=not way.at_once)
     if not way.at_once:
-        await open_way(way, desk, action, incident)
+        await open_way(way, context, action, incident)
         return
     try:
-        sentence = await way.act(desk, action, incident, "")
+        sentence = await way.act(context, action, incident, "")
     except Refused as refusal:
         sentence = reason(refusal)
-    await say_of(desk, action, incident, sentence)
+    await say_of(context, action, incident, sentence)
 
 
-async def changed(desk: Desk, asked: Payload, incident: Incident, **what: Any) -> str:
+async def changed(context: WorkspaceContext, asked: Payload, incident: Incident, **what: Any) -> str:
     """Make a change and say what came of it, in plain text. Raises Refused with what is wrong."""
-    return sentence_of(await change(desk, asked, incident, **what))
+    return sentence_of(await change(context, asked, incident, **what))
 
 
 def sentence_of(outcome: AnyChange | None) -> str:
@@ -215,7 +233,7 @@ def sentence_of(outcome: AnyChange | None) -> str:
 
 
 async def change(
-    desk: Desk,
+    context: WorkspaceContext,
     asked: Payload,
     incident: Incident,
     *,
@@ -225,11 +243,11 @@ async def change(
     **what: Any,
 ) -> AnyChange | None:
     """Commit to a change as this person asked for it here; None when it is saved and not through yet."""
-    by, roles = desk.people.meet(asked.by), what.get("incident_role_assignments") or {}
+    by, roles = context.people.meet(asked.by), what.get("incident_role_assignments") or {}
     # Whoever takes a role was asked about a moment ago.
     others = {role: person for role, person in roles.items() if person != by.slack_user_id}
-    assignees = await checked_roles(desk, others, private=incident.is_private)
-    wanted = IncidentChange(key=key_of(asked), by=by, at=desk.clock(), assignees=assignees, **what)
+    assignees = await checked_roles(context, others, private=incident.is_private)
+    wanted = IncidentChange(key=key_of(asked), by=by, at=context.clock(), assignees=assignees, **what)
     order = ChangeOrder(
         incident_id=incident.id,
         team=TeamId(asked.team_id),
@@ -237,7 +255,7 @@ async def change(
         ending=ending,
         next_update_minutes=next_update_minutes,
     )
-    return await desk.change(order, acknowledged or being_answered(), patience_left())
+    return await context.change(order, acknowledged or being_answered(), patience_left())
 
 
 def key_of(asked: Payload) -> str:
@@ -259,8 +277,8 @@ Do = Callable[[Incident], Awaitable[AnyChange | None]]
 async def submit_change(
     ack: AsyncAck,
     submission: ViewSubmission,
-    desk: Desk,
-    delivery: Delivery,
+    context: WorkspaceContext,
+    tracker: AckTracker,
     again: Again,
     what: Mapping[str, Any],
     *,
@@ -269,32 +287,34 @@ async def submit_change(
     message: str = "",
 ) -> None:
     """Make the change that a form asks for, unless it asks for none."""
-    seen = Errand.read(submission.view.private_metadata).seen.get("incident_status_id")
+    seen = VerbMetadata.read(submission.view.private_metadata).seen.get("incident_status_id")
 
     async def do(incident: Incident) -> AnyChange | None:
         if not (what or message.strip() or ending or next_update_minutes is not None):
             raise Refused("Nothing was changed in the form.")
         asked = {**what, "seen_status_id": seen} if ending or what.get("incident_status_id") else dict(what)
         return await change(
-            desk,
+            context,
             submission,
             incident,
             ending=ending,
             next_update_minutes=next_update_minutes,
-            acknowledged=delivery.acknowledged,
+            acknowledged=tracker.acknowledged,
             message=message,
             **asked,
         )
 
-    await submit(ack, submission, desk, again, do)
+    await submit(ack, submission, context, again, do)
 
 
-async def submit(ack: AsyncAck, submission: ViewSubmission, desk: Desk, again: Again, do: Do) -> None:
+async def submit(
+    ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, again: Again, do: Do
+) -> None:
     """What a form asks for is done, and the form answers: done, saved, or what to put right."""
-    errand = Errand.read(submission.view.private_metadata)
+    metadata = VerbMetadata.read(submission.view.private_metadata)
     try:
-        incident = await called(desk, errand.incident_id, submission.by.slack_user_id)
-        await allowed(desk, submission, errand.verb, incident)
+        incident = await called(context, metadata.incident_id, submission.by.slack_user_id)
+        await allowed(context, submission, metadata.verb, incident)
         outcome = await do(incident)
     except Refused as refusal:
         outcome = NotChanged(sentence=refusal.sentence, fields=refusal.fields)
@@ -303,22 +323,22 @@ async def submit(ack: AsyncAck, submission: ViewSubmission, desk: Desk, again: A
     if outcome is None:
         await ack(response_action="update", view=saving_modal(incident))
     elif isinstance(outcome, Changed):
-        view = await said_view(desk, submission, outcome.incident, outcome.said)
+        view = await said_view(context, submission, outcome.incident, outcome.said)
         await ack(response_action="update", view=view)
     else:
-        await _refuse(ack, submission, desk, outcome, again)
+        await _refuse(ack, submission, context, outcome, again)
 
 
 async def _refuse(
-    ack: AsyncAck, submission: ViewSubmission, desk: Desk, refused: NotChanged, again: Again
+    ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, refused: NotChanged, again: Again
 ) -> None:
     """Under the fields that are wrong where all of them are on the screen, else above a form as it is now."""
     shown = submission.view.values
     if refused.fields and not refused.overtaken and all(field in shown for field in refused.fields):
         await ack(response_action="errors", errors=dict(refused.fields))
         return
-    errand = Errand.read(submission.view.private_metadata)
-    now = await desk.find.named(errand.incident_id, submission.by.slack_user_id)
+    metadata = VerbMetadata.read(submission.view.private_metadata)
+    now = await context.find.named(metadata.incident_id, submission.by.slack_user_id)
     if now is None:
         await refuse(ack, submission, refused.sentence)
         return

@@ -9,7 +9,7 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.model import FollowUp, Form, Incident
 from tocsin.slack.views.blocks import State, escape, one, paragraph, select_input, shortened, text_input
-from tocsin.slack.views.metadata import Errand, errand_modal, heading, lacking
+from tocsin.slack.views.metadata import VerbMetadata, heading, lacking, verb_modal
 
 CALLBACK_ID = "close"
 NAMED = 5
@@ -48,7 +48,7 @@ def close_modal(
 ) -> View:
     """What ends or begins it again, with a word why where one is useful; nothing in it is required."""
     title, submit, label, placeholder = _WORDS[verb]
-    errand = Errand(
+    metadata = VerbMetadata(
         verb=verb, incident_id=incident.id, seen={"incident_status_id": incident.incident_status.id}
     )
     blocks: list[Block] = [*heading(incident), *lacking(form.lacks, verb)]
@@ -58,7 +58,7 @@ def close_modal(
         blocks += still_open(unfinished)
     if label:
         blocks.append(text_input("message", label, value=message, placeholder=placeholder, lines=True))
-    return errand_modal(CALLBACK_ID, title, errand, blocks, submit=submit, trouble=trouble)
+    return verb_modal(CALLBACK_ID, title, metadata, blocks, submit=submit, trouble=trouble)
 
 
 def still_open(unfinished: Sequence[FollowUp]) -> list[Block]:
@@ -74,7 +74,7 @@ def still_open(unfinished: Sequence[FollowUp]) -> list[Block]:
 
 def merge_modal(form: Form, incident: Incident, others: Sequence[Incident], *, trouble: str = "") -> View:
     """Which open incident this one is part of."""
-    errand = Errand(
+    metadata = VerbMetadata(
         verb="merge", incident_id=incident.id, seen={"incident_status_id": incident.incident_status.id}
     )
     choices = [
@@ -86,7 +86,7 @@ def merge_modal(form: Form, incident: Incident, others: Sequence[Incident], *, t
         else [paragraph("No other incident is open that it could be part of.")]
     )
     blocks = [*heading(incident), *lacking(form.lacks, "merge"), *asked]
-    return errand_modal("merge", "Merge", errand, blocks, submit="Merge", trouble=trouble)
+    return verb_modal("merge", "Merge", metadata, blocks, submit="Merge", trouble=trouble)
 
 
 def read_close(state: State) -> str:

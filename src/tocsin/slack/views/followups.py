@@ -27,7 +27,7 @@ from tocsin.slack.views.blocks import (
     text_input,
 )
 from tocsin.slack.views.card import person
-from tocsin.slack.views.metadata import Errand, errand_modal, heading, lacking
+from tocsin.slack.views.metadata import VerbMetadata, heading, lacking, verb_modal
 
 # What is to be done: while an incident lasts (actions), and after it (follow-ups).
 
@@ -49,14 +49,14 @@ def follow_up_modal(
 ) -> View:
     """What there is to do already, each with a button when it is not done, and room for one more."""
     kind = kind_of(verb)
-    errand = Errand(verb=verb, incident_id=incident.id)
+    metadata = VerbMetadata(verb=verb, incident_id=incident.id)
     placeholder = "Roll back the deploy" if kind == "action" else "Add an alert for it"
     asked: list[Block] = [
         text_input("text", "What is to be done", value=text, placeholder=placeholder, optional=False),
         person_input("assignee", "By whom", value=assignee or ""),
     ]
     blocks = [*heading(incident), *lacking(form.lacks, verb), *asked, *follow_up_blocks(listed, kind)]
-    return errand_modal(FOLLOW_UP_CALLBACK_ID, TITLES[kind], errand, blocks, submit="Add", trouble=trouble)
+    return verb_modal(FOLLOW_UP_CALLBACK_ID, TITLES[kind], metadata, blocks, submit="Add", trouble=trouble)
 
 
 def kind_of(verb: str) -> Kind:
@@ -102,7 +102,7 @@ NOTE_CALLBACK_ID = "note"
 
 def note_modal(form: Form, incident: Incident, *, message: str = "", trouble: str = "") -> View:
     """One entry, with who writes it and when."""
-    errand = Errand(verb="note", incident_id=incident.id)
+    metadata = VerbMetadata(verb="note", incident_id=incident.id)
     asked = text_input(
         "message",
         "What happened",
@@ -113,8 +113,8 @@ def note_modal(form: Form, incident: Incident, *, message: str = "", trouble: st
         focus=True,
     )
     blocks = [*heading(incident), *lacking(form.lacks, "note"), asked]
-    return errand_modal(
-        NOTE_CALLBACK_ID, "Add to the timeline", errand, blocks, submit="Add", trouble=trouble
+    return verb_modal(
+        NOTE_CALLBACK_ID, "Add to the timeline", metadata, blocks, submit="Add", trouble=trouble
     )
 
 

@@ -23,14 +23,14 @@ METADATA_LIMIT = 3000
 VALUE_LIMIT = 2000
 """Characters of a button's value (Slack, button element)."""
 
-SQUEEZED = "z:"
+COMPRESSED = "z:"
 MOST_UNPACKED = 100_000
 
 _CHANNEL = re.compile(r"[CGD]\w{0,39}")
 _TS = re.compile(r"\d{1,16}\.\d{1,9}")
 
 
-class FormContext(Frozen):
+class DeclareMetadata(Frozen):
     """Where a form was opened, carried in its `private_metadata` (Slack: 3000 characters).
 
     `name` and `summary` are what the form will be filled with, while it is not yet shown.
@@ -48,15 +48,17 @@ class FormContext(Frozen):
     summary: str = ""
 
     def packed(self) -> str:
-        """The context as `private_metadata`, with as much of its summary as fits, or no context at all."""
-        return self._fitted(METADATA_LIMIT, FormContext._plainly)
+        """Return `private_metadata` with as much of the summary as fits, or without where it was opened."""
+        return self._fitted(METADATA_LIMIT, DeclareMetadata._plainly)
 
-    def packed_small(self) -> str:
-        """The context as the value of a button, in the same way; `read` reads both."""
+    def to_button_value(self) -> str:
+        """Return the same as the value of a button; `read` reads both."""
         plainly = self._plainly()
-        return plainly if len(plainly) <= VALUE_LIMIT else self._fitted(VALUE_LIMIT, FormContext._squeezed)
+        return (
+            plainly if len(plainly) <= VALUE_LIMIT else self._fitted(VALUE_LIMIT, DeclareMetadata._compressed)
+        )
 
-    def _fitted(self, limit: int, pack: Callable[[FormContext], str]) -> str:
+    def _fitted(self, limit: int, pack: Callable[[DeclareMetadata], str]) -> str:
         whole = pack(self)
         if len(whole) <= limit:
             return whole
@@ -66,40 +68,40 @@ class FormContext(Frozen):
 
         kept = bisect_left(range(len(self.summary) + 1), True, key=too_long) - 1
         if kept < 0:
-            return pack(FormContext(another=self.another, expanded=self.expanded, sure=self.sure))
+            return pack(DeclareMetadata(another=self.another, expanded=self.expanded, sure=self.sure))
         return pack(self.model_copy(update={"summary": self.summary[:kept]}))
 
     def _plainly(self) -> str:
         return self.model_dump_json(exclude_defaults=True)
 
-    def _squeezed(self) -> str:
-        return squeezed(self._plainly())
+    def _compressed(self) -> str:
+        return compressed(self._plainly())
 
     @classmethod
-    def read(cls, metadata: str) -> FormContext:
-        """The context as we wrote it; an empty one when it is stale, forged or not ours."""
+    def read(cls, metadata: str) -> DeclareMetadata:
+        """Return the metadata as we wrote it; an empty one when it is stale, forged or not ours."""
         try:
-            context = cls.model_validate_json(unsqueezed(metadata) or "{}")
+            read = cls.model_validate_json(decompressed(metadata) or "{}")
         except (ValueError, zlib.error):
             return cls()
-        channels = (context.origin, context.source_channel)
-        times = (context.source_ts, context.thread)
+        channels = (read.origin, read.source_channel)
+        times = (read.source_ts, read.thread)
         sound = all(c is None or _CHANNEL.fullmatch(c) for c in channels) and all(
             t is None or _TS.fullmatch(t) for t in times
         )
-        return context if sound else cls()
+        return read if sound else cls()
 
 
-def squeezed(text: str) -> str:
+def compressed(text: str) -> str:
     """The text in fewer characters, where Slack takes only so many."""
-    return SQUEEZED + b85encode(zlib.compress(text.encode(), 9)).decode()
+    return COMPRESSED + b85encode(zlib.compress(text.encode(), 9)).decode()
 
 
-def unsqueezed(packed: str) -> str | bytes:
+def decompressed(packed: str) -> str | bytes:
     """What was squeezed, or the text itself. Raises ValueError or zlib.error for what nobody squeezed."""
-    if not packed.startswith(SQUEEZED):
+    if not packed.startswith(COMPRESSED):
         return packed
-    return zlib.decompressobj().decompress(b85decode(packed.removeprefix(SQUEEZED)), MOST_UNPACKED)
+    return zlib.decompressobj().decompress(b85decode(packed.removeprefix(COMPRESSED)), MOST_UNPACKED)
 
 
 # What every form about an incident shares: which incident it is of, and its frame.
@@ -114,7 +116,7 @@ T = TypeVar("T")
 _ID = re.compile(r"\S{0,300}")
 
 
-class Errand(Frozen):
+class VerbMetadata(Frozen):
     """What a form is about, carried in its `private_metadata` (Slack: 3000 characters)."""
 
     verb: str = Field(default="", max_length=40)
@@ -137,7 +139,7 @@ class Errand(Frozen):
 
     def packed(self) -> str:
         plainly = self.model_dump_json(exclude_defaults=True)
-        return plainly if len(plainly) <= METADATA_LIMIT else squeezed(plainly)
+        return plainly if len(plainly) <= METADATA_LIMIT else compressed(plainly)
 
     @property
     def fits(self) -> bool:
@@ -146,19 +148,19 @@ class Errand(Frozen):
         return typed <= MOST_TYPED and len(self.packed()) <= METADATA_LIMIT
 
     @classmethod
-    def read(cls, metadata: str) -> Errand:
-        """The errand as we wrote it; an empty one when it is stale, forged or not ours."""
+    def read(cls, metadata: str) -> VerbMetadata:
+        """Return the metadata as we wrote it; an empty one when it is stale, forged or not ours."""
         try:
-            errand = cls.model_validate_json(unsqueezed(metadata) or "{}")
+            read = cls.model_validate_json(decompressed(metadata) or "{}")
         except (ValueError, zlib.error):
             return cls()
-        return errand if _ID.fullmatch(errand.incident_id) else cls()
+        return read if _ID.fullmatch(read.incident_id) else cls()
 
 
-def errand_modal(
+def verb_modal(
     callback_id: str,
     title: str,
-    errand: Errand,
+    metadata: VerbMetadata,
     blocks: Sequence[Block],
     *,
     submit: str,
@@ -172,7 +174,7 @@ def errand_modal(
         title=plain(shortened(title, TITLE_LIMIT)),
         submit=plain(submit),
         close=plain("Cancel"),
-        private_metadata=errand.packed(),
+        private_metadata=metadata.packed(),
         blocks=[*above, *blocks],
     )
 

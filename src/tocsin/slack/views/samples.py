@@ -39,7 +39,7 @@ from tocsin.slack.views.declare import (
 from tocsin.slack.views.followups import follow_up_modal, note_modal
 from tocsin.slack.views.home import HomePage, help_message, home_view
 from tocsin.slack.views.lists import Listing, ListQuery, choose_modal, list_modal, show_modal
-from tocsin.slack.views.metadata import Errand, FormContext, said_modal
+from tocsin.slack.views.metadata import DeclareMetadata, VerbMetadata, said_modal
 from tocsin.slack.views.notifications import follow_up_message, news_message, reminder_message
 from tocsin.slack.views.update import assign_modal, describe_modal, update_modal
 
@@ -52,11 +52,11 @@ LONG = "<!channel> & "
 def modals(form: Form) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every modal, by what it is called, with the choices of this form."""
     made: dict[str, View] = {
-        "the declare form": declare_modal(form, FormContext(), DeclareRequest()),
+        "the declare form": declare_modal(form, DeclareMetadata(), DeclareRequest()),
         "the declare form, filled": declare_modal(
             form, _context(), DeclareRequest(name=_filled(NAME_LIMIT), summary=_filled(SUMMARY_LIMIT))
         ),
-        "the form that is loading": loading_modal(FormContext()),
+        "the form that is loading": loading_modal(DeclareMetadata()),
         "the answer": declared_modal(_incident(form), "inc-1", ["The topic could not be set"]),
         "the answer that is still to come": saved_modal(),
         "the answer that there is one": already_modal(_incident(form), AT, _context()),
@@ -83,7 +83,7 @@ def _managing(form: Form) -> dict[str, View]:
         "the form to note": note_modal(form, incident),
         "what is to be done": follow_up_modal(form, incident, "action", [to_do] * 25),
         "the choice of incidents": choose_modal(
-            Errand(verb="status", typed=said), [incident, other], typed=said
+            VerbMetadata(verb="status", typed=said), [incident, other], typed=said
         ),
         "a list": list_modal(listing, AT),
         "one incident": show_modal(incident, happened, [to_do]),
@@ -118,9 +118,9 @@ def messages(form: Form, help_lines: tuple[tuple[str, str], ...]) -> Iterator[tu
     yield from ((name, [block.to_dict() for block in blocks]) for name, blocks in made.items())
 
 
-def _context() -> FormContext:
+def _context() -> DeclareMetadata:
     place, ts = ChannelId("C0000000001"), MessageTs("1767323040.000100")
-    return FormContext(
+    return DeclareMetadata(
         origin=place, source_channel=place, source_ts=ts, thread=ts, expanded=True, name=_filled(NAME_LIMIT)
     )
 

@@ -9,7 +9,7 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.model import Form, Frozen, Incident, PersonId, Role, Status
 from tocsin.slack.views.blocks import State, one, person_input, select_input, text_input
-from tocsin.slack.views.metadata import Errand, errand_modal, heading, lacking
+from tocsin.slack.views.metadata import VerbMetadata, heading, lacking, verb_modal
 
 # The update form: what is known, where it stands, how bad it is, and when there will be more.
 
@@ -37,7 +37,7 @@ def update_modal(
         "incident_status_id": incident.incident_status.id,
         "severity_id": incident.severity.id if incident.severity else "",
     }
-    errand = Errand(verb=verb, incident_id=incident.id, seen=seen)
+    metadata = VerbMetadata(verb=verb, incident_id=incident.id, seen=seen)
     blocks: list[Block] = [*heading(incident), *lacking(form.lacks, "update", "status", "severity", "remind")]
     parts = {
         "status": _status(form, incident, filled),
@@ -48,8 +48,8 @@ def update_modal(
     ordered = [first, *(part for part in parts if part != first)]
     for part in ordered:
         blocks += parts[part]
-    return errand_modal(
-        UPDATE_CALLBACK_ID, _TITLES.get(verb, "Update"), errand, blocks, submit="Send", trouble=trouble
+    return verb_modal(
+        UPDATE_CALLBACK_ID, _TITLES.get(verb, "Update"), metadata, blocks, submit="Send", trouble=trouble
     )
 
 
@@ -110,7 +110,7 @@ def describe_modal(
     form: Form, incident: Incident, verb: str, filled: dict[str, str] | None = None, *, trouble: str = ""
 ) -> View:
     """The name for `rename`, the summary for `summary`."""
-    errand = Errand(verb=verb, incident_id=incident.id)
+    metadata = VerbMetadata(verb=verb, incident_id=incident.id)
     filled = filled or {"name": incident.name, "summary": incident.summary}
     asked: list[Block]
     if verb == "rename":
@@ -120,7 +120,7 @@ def describe_modal(
         asked = [text_input("summary", "Summary", value=filled.get("summary", ""), lines=True, focus=True)]
         title, submit = "Summary", "Save"
     blocks = [*heading(incident), *lacking(form.lacks, verb), *asked]
-    return errand_modal(DESCRIBE_CALLBACK_ID, title, errand, blocks, submit=submit, trouble=trouble)
+    return verb_modal(DESCRIBE_CALLBACK_ID, title, metadata, blocks, submit=submit, trouble=trouble)
 
 
 def read_describe(state: State) -> dict[str, str]:
@@ -144,14 +144,14 @@ def assign_modal(
 ) -> View:
     """A person for each role; `trouble` is mrkdwn."""
     seen = {f"{ROLE}{role}": person or "" for role, person in holders(incident).items()}
-    errand = Errand(verb=verb, incident_id=incident.id, seen=seen)
+    metadata = VerbMetadata(verb=verb, incident_id=incident.id, seen=seen)
     held = {**holders(incident), **(filled or {})}
     inputs = [
         person_input(f"{ROLE}{role.id}", role.name, value=held.get(role.id) or "", hint=role.description)
         for role in lead_first(form)
     ]
     blocks = [*heading(incident), *lacking(form.lacks, "lead", "role"), *inputs]
-    return errand_modal(ASSIGN_CALLBACK_ID, "Who does what", errand, blocks, submit="Assign", trouble=trouble)
+    return verb_modal(ASSIGN_CALLBACK_ID, "Who does what", metadata, blocks, submit="Assign", trouble=trouble)
 
 
 def lead_first(form: Form) -> list[Role]:
