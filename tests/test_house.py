@@ -21,9 +21,11 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_bolt.kwargs_injection.async_args import AsyncArgs
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.slack import routes
+from tocsin.slack import commands, routes
 from tocsin.slack.app import build_app
 from tocsin.slack.context import AckTracker, WorkspaceContext, WorkspaceRegistry
+from tocsin.slack.listeners.declare import open_declare
+from tocsin.slack.listeners.verbs import CommandSpec, VerbSpec
 from tocsin.slack.payloads import (
     BlockAction,
     BlockSuggestion,
@@ -167,11 +169,19 @@ GIVEN: dict[type[Any], tuple[type[Any], ...]] = {
 """What the dispatcher in slack/app.py gives the listeners of each table of routes.py, in this order."""
 
 LISTENERS: list[tuple[str, Callable[..., Any], tuple[type[Any], ...]]] = [
-    *((f"verb {word!r}", verb.listener, GIVEN[SlashCommand]) for word, verb in routes.VERBS.items()),
-    ("verb '' with a notice", routes.VERBS[""].listener, (*GIVEN[SlashCommand], str)),
+    *(
+        (f"verb {word!r}", spec.listener, GIVEN[SlashCommand])
+        for word, spec in commands.VERBS.items()
+        if isinstance(spec, CommandSpec)
+    ),
+    ("the command with a notice", open_declare, (*GIVEN[SlashCommand], str)),
     *((f"shortcut {name}", route.listener, GIVEN[Shortcut]) for name, route in routes.SHORTCUTS.items()),
     *((f"view {name}", listener, GIVEN[ViewSubmission]) for name, listener in routes.VIEWS.items()),
-    *((f"press {name}", listener, GIVEN[BlockAction]) for name, listener in routes.ACTIONS.items()),
+    *(
+        (f"press {name}", route, GIVEN[BlockAction])
+        for name, route in routes.ACTIONS.items()
+        if not isinstance(route, VerbSpec)
+    ),
     *((f"suggestion {name}", listener, GIVEN[BlockSuggestion]) for name, listener in routes.OPTIONS.items()),
     *((f"event {name}", listener, GIVEN[EventCallback]) for name, listener in routes.EVENTS.items()),
 ]

@@ -20,7 +20,7 @@ from tocsin.backends.incident_io import form as incident_io
 from tocsin.cli import cli
 from tocsin.config import KEYS, Catalogue, read_rules
 from tocsin.settings import Settings
-from tocsin.slack import routes
+from tocsin.slack import commands, routes
 from tocsin.slack.views.home import help_message
 
 pytestmark = pytest.mark.house
@@ -69,7 +69,7 @@ def test_the_two_commands_are_on_the_first_screen_as_promised() -> None:
 
 
 def test_readme_lists_every_command_and_shortcut_as_the_bot_has_them() -> None:
-    verbs = [(f"`{verb.usage}`", verb.does) for verb in routes.VERBS.values()]
+    verbs = [(f"`{verb.usage}`", verb.does) for verb in commands.VERBS.values()]
     shortcuts = [(f"*{s.name}* ({DOORS[s.type]})", s.description) for s in routes.SHORTCUTS.values()]
     steps = [
         (f"*{step['title']}* (in Workflow Builder)", step["description"]) for step in routes.STEPS.values()
@@ -98,7 +98,7 @@ def test_readme_says_what_each_backend_cannot_do_in_the_words_people_read() -> N
     assert set(rows) == {*incident_io.LACKS, *devrev.LACKS}
     for verb, said in rows.items():
         assert said == (incident_io.LACKS.get(verb, "yes"), devrev.LACKS.get(verb, "yes"))
-        assert verb in {*routes.VERBS, *NAMED.values()}
+        assert verb in {*commands.VERBS, *NAMED.values()}
     assert Catalogue().form().lacks == {}
 
 
@@ -122,7 +122,7 @@ def test_readme_lists_every_command_of_the_command_line() -> None:
 def test_help_in_slack_names_every_way_in() -> None:
     text, blocks = help_message(("Here", routes.help_here()), ("Anywhere", routes.help_anywhere()))
     shown = json.dumps([block.to_dict() for block in blocks], ensure_ascii=False)
-    for said in [verb.does for verb in routes.VERBS.values()] + [
+    for said in [verb.does for verb in commands.VERBS.values()] + [
         route.description for route in routes.SHORTCUTS.values()
     ]:
         assert said in text

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tocsin.config import Catalogue
 from tocsin.incidents.parsing import bare, folded, trimmed
-from tocsin.slack import routes
+from tocsin.slack import commands
 from tocsin.slack.command_text import as_read, reference_in, references_in
 from tocsin.slack.disambiguation import reads_like_a_name
 from tocsin.slack.payloads import SlashCommand
@@ -75,7 +75,7 @@ def test_a_reference_is_one_in_any_dress_and_its_text_is_whole(
 def test_no_word_of_any_text_is_lost(text: str) -> None:
     """What comes out of the reader is a part of what went in, and nothing but the reference is left out."""
     for typed in (text, f"INC-2: {text}", f"close {text}", f"close\nINC-2 {text}"):
-        first = routes.find_verb(typed)
+        first = commands.find_verb(typed)
         assert first.rest in typed
         found = reference_in(first.rest)
         if found is not None:
@@ -142,12 +142,12 @@ def counted(text: str) -> str:
     )
 
 
-@pytest.mark.parametrize("verb", [verb for verb in routes.VERBS if verb])
+@pytest.mark.parametrize("verb", [verb for verb in commands.VERBS if verb])
 def test_a_verb_is_counted_as_it_is_understood(verb: str) -> None:
     for spelling, template in CASES["verbs"].items():
         typed = template.format(verb=verb, loud=verb.upper(), text="x")
         assert counted(typed) == f"command {verb}", spelling
-        assert routes.find_verb(typed).rest == "x", spelling
+        assert commands.find_verb(typed).rest == "x", spelling
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ FORM = Catalogue().form()
 
 @pytest.mark.parametrize("typed", CASES["asked"])
 def test_a_sentence_that_begins_like_a_verb_reads_like_a_name(typed: str) -> None:
-    first = routes.find_verb(typed).first
+    first = commands.find_verb(typed).first
     assert first is not None
     assert reads_like_a_name(first, FORM, {})
 
@@ -186,6 +186,6 @@ def test_a_sentence_that_begins_like_a_verb_reads_like_a_name(typed: str) -> Non
     ],
 )
 def test_an_order_does_not_read_like_a_name(typed: str) -> None:
-    first = routes.find_verb(typed).first
+    first = commands.find_verb(typed).first
     assert first is not None
     assert not reads_like_a_name(first, FORM, {"U1": "Ben Okafor"})

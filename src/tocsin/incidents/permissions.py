@@ -7,8 +7,7 @@ else fails closed. A private incident is for its members alone, and to others it
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from enum import Enum
-from typing import Literal, get_args
+from enum import Enum, StrEnum
 
 from pydantic import Field
 
@@ -34,64 +33,68 @@ class Membership(Enum):
         return self in {Membership.GUEST, Membership.SINGLE_CHANNEL_GUEST}
 
 
-Verb = Literal[
-    "declare",
-    "list",
-    "show",
-    "update",
-    "status",
-    "severity",
-    "role",
-    "rename",
-    "summary",
-    "private",
-    "note",
-    "follow_up",
-    "close",
-    "reopen",
-    "cancel",
-    "decline",
-    "merge",
-    "export",
-    "document",
-    "keep",
-]
-VERBS: tuple[Verb, ...] = get_args(Verb)
+class Verb(StrEnum):
+    """What a person can do. Its value is what they type after `/incident`, and what forms carry of it."""
 
-READING: frozenset[Verb] = frozenset({"list", "show", "export"})
-ENDING: frozenset[Verb] = frozenset({"close", "cancel", "decline", "merge"})
-"""What takes an incident out of everybody's sight."""
+    doing: str
+    """What may not be done, in a refusal: `Guests of this workspace may not … here.`"""
+    timeline: str
+    """The words of its timeline entry, before the new value; empty where they are others."""
 
-WORKING: frozenset[Verb] = frozenset({"show", "update", "status", "severity", "summary", "note", "follow_up"})
-"""What a guest may do for an incident in which they were given a role."""
+    def __new__(cls, value: str, doing: str, timeline: str = "") -> Verb:
+        verb = str.__new__(cls, value)
+        verb._value_, verb.doing, verb.timeline = value, doing, timeline
+        return verb
+
+    DECLARE = "declare", "declare incidents"
+    LIST = "list", "list incidents"
+    FIND = "find", "list incidents"
+    SHOW = "show", "see incidents"
+    HELP = "help", "read what can be done"
+    UPDATE = "update", "post updates", "gave an update:"
+    STATUS = "status", "change an incident's status", "set the status to"
+    SEVERITY = "severity", "change an incident's severity", "set the severity to"
+    LEAD = "lead", "hand out roles"
+    ROLE = "role", "hand out roles"
+    TAKE = "take", "hand out roles"
+    RENAME = "rename", "rename incidents", "renamed it to"
+    SUMMARY = "summary", "change an incident's summary", "set the summary to"
+    PRIVATE = "private", "make incidents private", "made it private"
+    NOTE = "note", "add to an incident's timeline", "noted:"
+    ACTION = "action", "add follow-ups"
+    FOLLOW_UP = "follow-up", "add follow-ups"
+    CLOSE = "close", "close incidents", "resolved it:"
+    REOPEN = "reopen", "reopen incidents"
+    CANCEL = "cancel", "cancel incidents"
+    DECLINE = "decline", "decline incidents"
+    MERGE = "merge", "merge incidents"
+    EXPORT = "export", "export incidents"
+    DOCUMENT = "document", "write an incident's document"
+    KEEP = "keep", "keep an incident's channel"
+
+
+ENDING = frozenset({Verb.CLOSE, Verb.CANCEL, Verb.DECLINE, Verb.MERGE})
+"""Verbs that take an incident out of everybody's sight."""
+
+WORKING = frozenset(
+    {
+        Verb.SHOW,
+        Verb.UPDATE,
+        Verb.STATUS,
+        Verb.SEVERITY,
+        Verb.SUMMARY,
+        Verb.NOTE,
+        Verb.ACTION,
+        Verb.FOLLOW_UP,
+    }
+)
+"""Verbs that a guest may use on an incident in which they were given a role."""
 
 NOT_SEEN = "There is no such incident, or it is not yours to see."
 """Said of a private incident to those who may not know of it, and of one that never was: word for word."""
 
 UNCHECKED = "could not be checked: Slack did not say who they are"
 
-_DOING: dict[Verb, str] = {
-    "declare": "declare incidents",
-    "list": "list incidents",
-    "show": "see incidents",
-    "update": "post updates",
-    "status": "change an incident's status",
-    "severity": "change an incident's severity",
-    "role": "hand out roles",
-    "rename": "rename incidents",
-    "summary": "change an incident's summary",
-    "private": "make incidents private",
-    "note": "add to an incident's timeline",
-    "follow_up": "add follow-ups",
-    "close": "close incidents",
-    "reopen": "reopen incidents",
-    "cancel": "cancel incidents",
-    "decline": "decline incidents",
-    "merge": "merge incidents",
-    "export": "export incidents",
-    "document": "write an incident's document",
-    "keep": "keep an incident's channel",
-}
 _STANDINGS = {
     Membership.GUEST: "Guests of this workspace",
     Membership.SINGLE_CHANNEL_GUEST: "Guests of this workspace",
@@ -125,11 +128,11 @@ class PermissionLimits(Frozen):
     def groups(self, verb: Verb, *, private: bool = False) -> tuple[tuple[str, ...], ...]:
         """The groups of each limit that stands in the way of this verb; one of each is needed."""
         found = []
-        if verb == "declare":
+        if verb is Verb.DECLARE:
             found.append(self.declare)
         if verb in ENDING:
             found.append(self.close)
-        if verb == "private" or (verb == "declare" and private):
+        if verb is Verb.PRIVATE or (verb is Verb.DECLARE and private):
             found.append(self.private)
         return tuple(groups for groups in found if groups)
 
@@ -154,7 +157,7 @@ def permitted(
     """
     if incident is not None and not visible_to(asker.person, incident):
         raise Refused(NOT_SEEN)
-    fails_open = verb == "declare" and not private
+    fails_open = verb is Verb.DECLARE and not private
     if asker.standing is Membership.UNKNOWN:
         if fails_open:
             return UNCHECKED
@@ -178,14 +181,14 @@ def _has_standing(
         return True
     if not asker.standing.is_guest:
         return False
-    if verb == "declare":
+    if verb is Verb.DECLARE:
         return limits.guests_may_declare and not private
     return verb in WORKING and incident is not None and asker.person in incident.people
 
 
 def _refused(standing: Membership, verb: Verb) -> str:
-    sentence = f"{_STANDINGS[standing]} may not {_DOING[verb]} here."
-    if verb == "declare":
+    sentence = f"{_STANDINGS[standing]} may not {verb.doing} here."
+    if verb is Verb.DECLARE:
         return f"{sentence} Ask a member of the workspace to declare it for you, now."
     return sentence
 
@@ -197,10 +200,10 @@ def _group(group: str, handles: Mapping[str, str]) -> str:
 
 
 def _limited(verb: Verb, groups: Sequence[str], private: bool) -> str:
-    doing = "declare private incidents" if private and verb == "declare" else _DOING[verb]
+    doing = "declare private incidents" if private and verb is Verb.DECLARE else verb.doing
     return f"Only members of {' or '.join(groups)} may {doing} here. Ask one of them."
 
 
 def _unchecked(verb: Verb, private: bool) -> str:
-    doing = "declare private incidents" if private else _DOING[verb]
+    doing = "declare private incidents" if private else verb.doing
     return f"Slack could not be asked whether you may {doing}, and nothing was done. Try again in a minute."

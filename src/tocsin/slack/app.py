@@ -24,9 +24,12 @@ from tocsin.incidents.errors import TocsinError, Unavailable
 from tocsin.incidents.model import Frozen
 from tocsin.logs import traced
 from tocsin.slack import routes
-from tocsin.slack.context import AckTracker, WorkspaceContext, WorkspaceRegistry, answering
+from tocsin.slack.commands import find_verb
+from tocsin.slack.context import AckTracker, WorkspaceContext, WorkspaceRegistry
 from tocsin.slack.disclosure import NOTHING
 from tocsin.slack.listeners.choose import ask_whether
+from tocsin.slack.listeners.declare import open_declare
+from tocsin.slack.listeners.verbs import VerbSpec, run_from_card, run_verb
 from tocsin.slack.payloads import (
     BlockAction,
     BlockSuggestion,
@@ -191,8 +194,7 @@ def _listener(
                 await _apologise(ack, payload, NOT_OURS)
             else:
                 ours.people.meet(payload.by)
-                with answering(tracker.acknowledged):
-                    await run(ack, payload, ours, tracker)
+                await run(ack, payload, ours, tracker)
         if failed and ack.response is None:
             await _apologise(ack, payload, SORRY)
         outcome = "failed" if failed else outcome
@@ -251,11 +253,15 @@ async def _apologise(ack: AsyncAck, payload: Frozen, sentence: str) -> None:
 async def _run_command(
     ack: AsyncAck, command: SlashCommand, context: WorkspaceContext, tracker: AckTracker
 ) -> None:
-    typed = routes.find_verb(command.text)
+    typed = find_verb(command.text)
     if typed.notice:
-        await typed.verb.listener(ack, command, typed.rest, context, typed.notice)
-    elif typed.first is None or not await ask_whether(ack, command, typed.first, context):
-        await typed.verb.listener(ack, command, typed.rest, context)
+        await open_declare(ack, command, typed.rest, context, typed.notice)
+    elif typed.first is not None and await ask_whether(ack, command, typed, typed.first, context):
+        return
+    elif isinstance(typed.spec, VerbSpec):
+        await run_verb(typed.spec, ack, command, typed.rest, context, tracker)
+    else:
+        await typed.spec.listener(ack, command, typed.rest, context)
 
 
 async def _run_shortcut(
@@ -284,9 +290,12 @@ async def _run_submission(
 async def _run_action(
     ack: AsyncAck, action: BlockAction, context: WorkspaceContext, tracker: AckTracker
 ) -> None:
-    listener = routes.ACTIONS.get(action.action_id)
-    if listener is not None:
-        await listener(ack, action, context)
+    route = routes.ACTIONS.get(action.action_id)
+    if isinstance(route, VerbSpec):
+        await run_from_card(route, ack, action, context, action.value)
+        return
+    if route is not None:
+        await route(ack, action, context)
         return
     await ack()
     if action.response_url:

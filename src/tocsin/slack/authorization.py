@@ -282,7 +282,7 @@ class Authorizer:
         """Whether nothing need be asked when they declare."""
         if person is None:
             return True
-        groups = self._needed("declare", bool(self._limits.private))
+        groups = self._needed(Verb.DECLARE, bool(self._limits.private))
         return self._people.known_standing(person) is not None and all(
             self._groups.known(group) is not None for group in groups
         )
@@ -291,7 +291,7 @@ class Authorizer:
         """Ask now what will have to be known when they declare."""
         # A refusal is told when they do it.
         with contextlib.suppress(Refused):
-            await self.check(person, "declare", private=bool(self._limits.private))
+            await self.check(person, Verb.DECLARE, private=bool(self._limits.private))
 
     def _needed(self, verb: Verb, private: bool) -> list[str]:
         limits = self._limits.groups(verb, private=private)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,18 +17,14 @@ from tocsin.slack.messages import Marks
 from tocsin.slack.payloads import EventCallback, Payload
 from tocsin.slack.shared_channels import SharedChannels
 from tocsin.slack.workspace import SlackWorkspace
-from tocsin.workflows.change import ChangeIncident
 from tocsin.workflows.channels import seen_by, unnamed
 from tocsin.workflows.command import PATIENCE, Bounded
 from tocsin.workflows.declare import DeclareIncident
-from tocsin.workflows.followups import FollowUps
 from tocsin.workflows.form_cache import FormCache
 from tocsin.workflows.ports import Clock, loop_time
 from tocsin.workflows.queries import FindIncidents, OpenIncidents
 from tocsin.workflows.registry import Managing
-from tocsin.workflows.reminders import Remind
 from tocsin.workflows.retry import best_effort
-from tocsin.workflows.timeline import Notes
 
 # Who looked at Home lately.
 
@@ -122,8 +116,6 @@ class Floods:
 
 # What the listeners have at hand: the actions, the form's choices, and the people we know.
 
-_answered: ContextVar[asyncio.Event | None] = ContextVar("answered", default=None)
-_since: ContextVar[float | None] = ContextVar("since", default=None)
 LEAST_PATIENCE = 0.5
 """Seconds for what was asked, however long it took to find out whether it may be done."""
 
@@ -216,22 +208,6 @@ class WorkspaceContext:
         return self.workflows.open_now.within(self.peer_teams())
 
     @property
-    def change(self) -> ChangeIncident:
-        return self.workflows.change
-
-    @property
-    def notes(self) -> Notes:
-        return self.workflows.notes
-
-    @property
-    def follow_ups(self) -> FollowUps:
-        return self.workflows.follow_ups
-
-    @property
-    def remind(self) -> Remind:
-        return self.workflows.remind
-
-    @property
     def marks(self) -> Marks:
         """What people put on messages."""
         return Marks(self.workspace.client, self.workspace.calls)
@@ -276,33 +252,15 @@ class AckTracker:
     timed: Callable[[float], None] | None = None
     """Hears how many seconds it took until the answer was written."""
 
+    def patience_left(self) -> float:
+        """Return the seconds that whoever asked can still wait for what is being done."""
+        return max(LEAST_PATIENCE, PATIENCE - (asyncio.get_running_loop().time() - self.began))
+
     def written(self) -> None:
-        """The answer is out."""
+        """Note that the answer is out."""
         self.acknowledged.set()
         if self.timed is not None:
             self.timed(asyncio.get_running_loop().time() - self.began)
-
-
-@contextmanager
-def answering(answered: asyncio.Event) -> Iterator[None]:
-    """What is asked for inside is answered when this is set: until then it may have to be told otherwise."""
-    token, since = _answered.set(answered), _since.set(loop_time())
-    try:
-        yield
-    finally:
-        _answered.reset(token)
-        _since.reset(since)
-
-
-def patience_left() -> float:
-    """Seconds that whoever asked can wait for what is being done: less than since they asked."""
-    began = _since.get()
-    return PATIENCE if began is None else max(LEAST_PATIENCE, PATIENCE - (loop_time() - began))
-
-
-def being_answered() -> asyncio.Event | None:
-    """Set once whoever asked for what is being done has read the answer; None where nobody waits for one."""
-    return _answered.get()
 
 
 # The context of each workspace; one in which Tocsin is not installed has none.

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from tocsin.incidents.errors import Unavailable, Withheld
 from tocsin.incidents.model import ChannelId, Incident, PersonId
-from tocsin.incidents.permissions import NOT_SEEN, Actor, Membership, PermissionLimits, permitted
+from tocsin.incidents.permissions import NOT_SEEN, Actor, Membership, PermissionLimits, Verb, permitted
 from tocsin.incidents.validation import visible_to
 from tocsin.slack.authorization import People
 from tocsin.slack.disclosure import Alone, Anybody, Disclosure, InChannel, Joining, NewChannel
@@ -99,7 +99,7 @@ class Gate:
             standing = await self._people.standing(person, STANDING_SECONDS)
         if standing is Membership.UNKNOWN:
             raise Unavailable("Slack does not say just now who you are.")
-        permitted(Actor(person=person, standing=standing), "show", now, PermissionLimits())
+        permitted(Actor(person=person, standing=standing), Verb.SHOW, now, PermissionLimits())
 
     async def _check_channel(self, now: Incident, channel: ChannelId) -> None:
         is_own = channel == now.slack_channel_id

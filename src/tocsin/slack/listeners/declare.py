@@ -13,6 +13,7 @@ from slack_sdk.models.views import View
 from tocsin.incidents.announcements import announced
 from tocsin.incidents.errors import Refused, SlackRefused, TocsinError
 from tocsin.incidents.model import ChannelId, Form, Incident, Person, SourceMessage
+from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import Declaration, DeclareRequest
 from tocsin.incidents.validation import answered, declared, visible_to
 from tocsin.slack.authorization import CHECK_SECONDS, FRESH_SECONDS, STALE_SECONDS
@@ -70,7 +71,7 @@ async def checked(order: DeclareOrder, submission: ViewSubmission, context: Work
     private = declaration.visibility == "private"
     roles, within = declaration.incident_role_assignments, FRESH_SECONDS if private else STALE_SECONDS
     unchecked, shared, assignees = await asyncio.gather(
-        context.may(submission, "declare", private=private),
+        context.may(submission, Verb.DECLARE, private=private),
         context.shared_channels.is_shared(None if private else order.origin, CHECK_SECONDS),
         # An alarm does not wait for word of somebody who was well within the hour.
         checked_roles(context, roles, private=private, within=within),
@@ -142,7 +143,7 @@ async def open_declare(
     ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext, notice: str = ""
 ) -> None:
     """`/incident`, alone or with the incident's name."""
-    if refusal := context.authorizer.refusal(command.user_id, "declare"):
+    if refusal := context.authorizer.refusal(command.user_id, Verb.DECLARE):
         await ack(response_type="ephemeral", text=escape(with_words(refusal, command, context)))
         return
     await ack()
@@ -165,7 +166,7 @@ async def open_declare_from_message(ack: AsyncAck, shortcut: Shortcut, context: 
 
 async def _open_if_allowed(context: WorkspaceContext, shortcut: Shortcut) -> None:
     """The form, or the sentence why not; what is not known of the person is asked after it opened."""
-    if refusal := context.authorizer.refusal(shortcut.user.id, "declare"):
+    if refusal := context.authorizer.refusal(shortcut.user.id, Verb.DECLARE):
         await _shown(context, shortcut, sorry_modal("Not declared", refusal), NOTHING, DeclareMetadata())
     else:
         await _open_from_message(shortcut, context)

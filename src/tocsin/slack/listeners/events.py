@@ -8,8 +8,9 @@ from typing import Any
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs
+from tocsin.incidents.permissions import Verb
 from tocsin.slack.context import WorkspaceContext
-from tocsin.slack.listeners.targets import called
+from tocsin.slack.listeners.targets import find_incident
 from tocsin.slack.payloads import EventCallback
 
 # Links to incidents: shown below the message where everybody who reads it may know of the incident.
@@ -63,8 +64,8 @@ async def show_details(callback: EventCallback, context: WorkspaceContext) -> No
 async def _readable(callback: EventCallback, reference: str, context: WorkspaceContext) -> Incident | None:
     """The incident, if this person may read it."""
     with contextlib.suppress(Refused):
-        incident = await called(context, reference, callback.user)
-        await context.may(callback, "show", incident)
+        incident = await find_incident(context, reference, callback.user)
+        await context.may(callback, Verb.SHOW, incident)
         return incident
     return None
 

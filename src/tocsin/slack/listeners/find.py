@@ -10,13 +10,14 @@ from slack_sdk.models.views import View
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Form, Incident, PersonId
 from tocsin.incidents.parsing import wanted_by
-from tocsin.incidents.permissions import NOT_SEEN
+from tocsin.incidents.permissions import NOT_SEEN, Verb
 from tocsin.incidents.requests import IncidentFilter
 from tocsin.slack.command_text import as_read
 from tocsin.slack.context import WorkspaceContext
 from tocsin.slack.disclosure import shown_to
 from tocsin.slack.listeners.replies import begin, say
-from tocsin.slack.listeners.targets import Uncertain, aimed, allowed
+from tocsin.slack.listeners.targets import Uncertain, authorize, resolve_target
+from tocsin.slack.listeners.verbs import CommandSpec
 from tocsin.slack.payloads import BlockAction, Payload, SlashCommand
 from tocsin.slack.views.lists import (
     Listing,
@@ -53,36 +54,36 @@ async def turn_page(ack: AsyncAck, action: BlockAction, context: WorkspaceContex
     begin(context, action, "list incidents", _listed(context, action, query))
 
 
-async def _listed(context: WorkspaceContext, asked: SlashCommand | BlockAction, query: ListQuery) -> None:
-    await context.may(asked, "list")
-    listing = await _listing(context, asked.by.slack_user_id, query)
-    if isinstance(asked, SlashCommand) and (query.searching or listing.said):
-        listing = listing.model_copy(update={"typed": as_read(asked.text, context.people.names).strip()})
-    now, about = context.clock(), shown_to(asked.by.slack_user_id, *listing.incidents)
-    if not isinstance(asked, BlockAction) or asked.response_url:
+async def _listed(context: WorkspaceContext, payload: SlashCommand | BlockAction, query: ListQuery) -> None:
+    await context.may(payload, Verb.LIST)
+    listing = await _listing(context, payload.by.slack_user_id, query)
+    if isinstance(payload, SlashCommand) and (query.searching or listing.said):
+        listing = listing.model_copy(update={"typed": as_read(payload.text, context.people.names).strip()})
+    now, about = context.clock(), shown_to(payload.by.slack_user_id, *listing.incidents)
+    if not isinstance(payload, BlockAction) or payload.response_url:
         blocks = list_blocks(listing, now)
-        await say(context, asked, list_text(listing), about, blocks, instead=isinstance(asked, BlockAction))
-    elif asked.view is not None and asked.view.type == "modal":
+        await say(
+            context, payload, list_text(listing), about, blocks, instead=isinstance(payload, BlockAction)
+        )
+    elif payload.view is not None and payload.view.type == "modal":
         await context.workspace.update_modal(
-            asked.view.id, list_modal(listing, now), about, seen=asked.view.hash
+            payload.view.id, list_modal(listing, now), about, seen=payload.view.hash
         )
     else:
-        await context.workspace.open_modal(asked.trigger_id or "", list_modal(listing, now), about)
+        await context.workspace.open_modal(payload.trigger_id or "", list_modal(listing, now), about)
 
 
-async def listed(context: WorkspaceContext, asked: Payload, text: str) -> View:
-    """What these words ask to be listed, in a modal."""
-    return await _modal(context, asked, ListQuery(words=text[:300]))
+async def _build_list(context: WorkspaceContext, payload: Payload, text: str) -> View:
+    return await _modal(context, payload, ListQuery(words=text[:300]))
 
 
-async def found(context: WorkspaceContext, asked: Payload, text: str) -> View:
-    """The incidents with these words, in a modal."""
-    return await _modal(context, asked, ListQuery(words=text[:300], searching=True))
+async def _build_found(context: WorkspaceContext, payload: Payload, text: str) -> View:
+    return await _modal(context, payload, ListQuery(words=text[:300], searching=True))
 
 
-async def _modal(context: WorkspaceContext, asked: Payload, query: ListQuery) -> View:
-    await context.may(asked, "list")
-    person = asked.by.slack_user_id
+async def _modal(context: WorkspaceContext, payload: Payload, query: ListQuery) -> View:
+    await context.may(payload, Verb.LIST)
+    person = payload.by.slack_user_id
     listing = await _listing(context, person, query)
     await context.workspace.calls.judge(shown_to(person, *listing.incidents), "acknowledgement")
     return list_modal(listing, context.clock())
@@ -108,14 +109,14 @@ async def show_incident(ack: AsyncAck, command: SlashCommand, rest: str, context
 
 async def _show(context: WorkspaceContext, command: SlashCommand, rest: str) -> None:
     try:
-        aim = await aimed(context, command, rest)
+        target = await resolve_target(context, command, rest)
     except Uncertain:
-        aim = None
-    if aim is None or (aim.rest and not aim.is_named):
+        target = None
+    if target is None or (target.rest and not target.is_named):
         words = as_read(rest, context.people.names)
         await _listed(context, command, ListQuery(words=words[:300], searching=bool(words)))
         return
-    await _show_one(context, command, aim.incident)
+    await _show_one(context, command, target.incident)
 
 
 async def press_show(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
@@ -131,19 +132,42 @@ async def _show_pressed(context: WorkspaceContext, action: BlockAction) -> None:
     await _show_one(context, action, found)
 
 
-async def _show_one(context: WorkspaceContext, asked: Payload, incident: Incident) -> None:
-    await allowed(context, asked, "show", incident)
+async def _show_one(context: WorkspaceContext, payload: Payload, incident: Incident) -> None:
+    await authorize(context, payload, Verb.SHOW, incident)
     timeline, follow_ups, (incident,) = await asyncio.gather(
         context.find.timeline(incident.id),
-        context.follow_ups.of(incident.id),
-        context.as_seen(asked.by.slack_user_id, [incident]),
+        context.workflows.follow_ups.of(incident.id),
+        context.as_seen(payload.by.slack_user_id, [incident]),
     )
-    about = shown_to(asked.by.slack_user_id, incident)
-    if isinstance(asked, BlockAction) and not asked.response_url:
+    about = shown_to(payload.by.slack_user_id, incident)
+    if isinstance(payload, BlockAction) and not payload.response_url:
         modal = show_modal(incident, timeline, follow_ups)
-        if asked.view is not None and asked.view.type == "modal":
-            await context.workspace.push_modal(asked.trigger_id or "", modal, about)
+        if payload.view is not None and payload.view.type == "modal":
+            await context.workspace.push_modal(payload.trigger_id or "", modal, about)
         else:
-            await context.workspace.open_modal(asked.trigger_id or "", modal, about)
+            await context.workspace.open_modal(payload.trigger_id or "", modal, about)
         return
-    await say(context, asked, show_text(incident), about, show_blocks(incident, timeline, follow_ups))
+    await say(context, payload, show_text(incident), about, show_blocks(incident, timeline, follow_ups))
+
+
+LIST = CommandSpec(
+    Verb.LIST,
+    "/incident list [mine] [closed] [severity] [status]",
+    "lists what is open, or what you ask for",
+    list_incidents,
+    build_view=_build_list,
+)
+FIND = CommandSpec(
+    Verb.FIND,
+    "/incident find [words]",
+    "looks for words in names and summaries",
+    find_incidents,
+    build_view=_build_found,
+)
+SHOW = CommandSpec(
+    Verb.SHOW,
+    "/incident show [INC-12]",
+    "shows one incident and what happened",
+    show_incident,
+    build_view=_build_found,
+)

@@ -10,9 +10,11 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import PersonId
+from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import DeclareRequest, IncidentFilter
 from tocsin.slack.context import WorkspaceContext
 from tocsin.slack.listeners.declare import open_form
+from tocsin.slack.listeners.verbs import CommandSpec
 from tocsin.slack.payloads import BlockAction, EventCallback, Payload, SlashCommand
 from tocsin.slack.views.blocks import plain
 from tocsin.slack.views.home import HomePage, closed_home, help_message, home_view
@@ -39,7 +41,7 @@ async def show_home(callback: EventCallback, context: WorkspaceContext) -> None:
 async def publish_home(context: WorkspaceContext, person: PersonId) -> None:
     """What is at hand is shown; what was lately closed is asked of the backend."""
     try:
-        await context.authorizer.check(person, "list")
+        await context.authorizer.check(person, Verb.LIST)
     except Refused as refusal:
         await context.workspace.publish_home(person, closed_home(refusal.sentence))
         return
@@ -96,11 +98,13 @@ async def say_help(ack: AsyncAck, command: SlashCommand, rest: str, context: Wor
     await ack(response_type="ephemeral", text=text, blocks=blocks)
 
 
-async def help_view(context: WorkspaceContext, asked: Payload, text: str) -> View:
-    """The same in a modal."""
+async def _build_help(context: WorkspaceContext, payload: Payload, text: str) -> View:
     there = ("In an incident's channel, or with its reference: /incident status INC-12", context.help.here)
     _, blocks = help_message(("Anywhere", context.help.anywhere), there)
     return View(type="modal", title=plain("Help"), close=plain("Done"), blocks=blocks)
+
+
+HELP = CommandSpec(Verb.HELP, "/incident help", "says what can be done", say_help, build_view=_build_help)
 
 
 async def just_acknowledge(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:

@@ -11,7 +11,7 @@ from tocsin.incidents.permissions import Membership
 from tocsin.incidents.validation import in_words
 from tocsin.slack.authorization import CHECK_SECONDS
 from tocsin.slack.context import WorkspaceContext
-from tocsin.slack.listeners.verbs import Opened, Unclear
+from tocsin.slack.listeners.verbs import BuildView, NeedsForm
 from tocsin.slack.mentions import PERSON
 from tocsin.slack.users import Account
 
@@ -30,29 +30,29 @@ class Called(NamedTuple):
 
 
 async def person_meant(context: WorkspaceContext, text: str, by: PersonId | None) -> PersonId:
-    """The one person whom a text means. Raises Unclear where that may be another, or nobody."""
+    """The one person whom a text means. Raises NeedsForm where that may be another, or nobody."""
     mentioned = set(PERSON.findall(text))
     if len(mentioned) == 1 and set(map(folded_name, PERSON.sub(" ", text).split())) <= BESIDE:
         return PersonId(mentioned.pop())
     typed = await context.mentions.spell(text.strip(), CHECK_SECONDS)
     if mentioned:
-        raise Unclear(f"“{typed}” may be meant in several ways. Choose the person here.")
+        raise NeedsForm(f"“{typed}” may be meant in several ways. Choose the person here.")
     return (await person_called(context, [typed], by)).person
 
 
 async def person_called(
-    context: WorkspaceContext, names: Sequence[str], by: PersonId | None, opened: Opened | None = None
+    context: WorkspaceContext, names: Sequence[str], by: PersonId | None, build_view: BuildView | None = None
 ) -> Called:
     """The one person whom Slack calls by the first of these names that anybody has.
 
-    Raises Unclear, with the form to open, where it may be another person too, or is nobody's name.
+    Raises NeedsForm, with the form to open, where it may be another person too, or is nobody's name.
     """
     if by is not None and (own := next((name for name in names if folded_name(name) in MYSELF), None)):
         return Called(by, own)
     name, found, are_all = await context.people.called(names, CHECK_SECONDS)
     if len(found) == 1 and are_all and (who := found[0].person.slack_user_id):
         return Called(who, name)
-    raise Unclear(f"{_doubt(name, found)} Choose the person here.", opened)
+    raise NeedsForm(f"{_doubt(name, found)} Choose the person here.", build_view)
 
 
 def _doubt(name: str, found: Sequence[Account]) -> str:

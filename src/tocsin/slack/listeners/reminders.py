@@ -7,9 +7,9 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from tocsin.incidents.model import Incident
 from tocsin.slack.context import WorkspaceContext
 from tocsin.slack.listeners.replies import begin, say_of
-from tocsin.slack.listeners.targets import allowed, called
+from tocsin.slack.listeners.targets import authorize, find_incident
 from tocsin.slack.listeners.update import UPDATE
-from tocsin.slack.listeners.verbs import key_of, open_way
+from tocsin.slack.listeners.verbs import Invocation, key_of, open_view
 from tocsin.slack.payloads import BlockAction
 from tocsin.slack.views.notifications import SNOOZE_MINUTES
 
@@ -21,7 +21,8 @@ async def give_update(ack: AsyncAck, action: BlockAction, context: WorkspaceCont
 
 
 async def _give(context: WorkspaceContext, action: BlockAction) -> None:
-    await open_way(UPDATE, context, action, await _incident(context, action, opening=True))
+    incident = await _incident(context, action, opening=True)
+    await open_view(UPDATE.build_view, Invocation(context, action, UPDATE.verb, incident))
 
 
 async def snooze(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
@@ -33,7 +34,7 @@ async def snooze(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) 
 async def _snooze(context: WorkspaceContext, action: BlockAction) -> None:
     incident = await _incident(context, action)
     by = context.people.meet(action.by)
-    await context.remind.snooze(incident, SNOOZE_MINUTES, by, key_of(action))
+    await context.workflows.remind.snooze(incident, SNOOZE_MINUTES, by, key_of(action))
     said = f"The channel is asked again for an update on {incident.reference} in {SNOOZE_MINUTES} minutes."
     await say_of(context, action, incident, said)
 
@@ -46,7 +47,9 @@ async def take_over(ack: AsyncAck, action: BlockAction, context: WorkspaceContex
 
 async def _take_over(context: WorkspaceContext, action: BlockAction) -> None:
     incident = await _incident(context, action)
-    await context.remind.take_over(incident, SNOOZE_MINUTES, context.people.meet(action.by), key_of(action))
+    await context.workflows.remind.take_over(
+        incident, SNOOZE_MINUTES, context.people.meet(action.by), key_of(action)
+    )
     said = f"You give the next update on {incident.reference}; you are asked in {SNOOZE_MINUTES} minutes."
     await say_of(context, action, incident, said)
 
@@ -59,11 +62,11 @@ async def stop(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) ->
 
 async def _stop(context: WorkspaceContext, action: BlockAction) -> None:
     incident = await _incident(context, action)
-    await context.remind.stop(incident)
+    await context.workflows.remind.stop(incident)
     await say_of(context, action, incident, f"No more updates on {incident.reference} are asked for.")
 
 
 async def _incident(context: WorkspaceContext, action: BlockAction, *, opening: bool = False) -> Incident:
-    incident = await called(context, action.value, action.by.slack_user_id)
-    await allowed(context, action, "update", incident, opening=opening)
+    incident = await find_incident(context, action.value, action.by.slack_user_id)
+    await authorize(context, action, UPDATE.verb, incident, opening=opening)
     return incident

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from slack_sdk.models.views import View
 from tocsin.incidents.errors import Refused, TocsinError, Withheld
 from tocsin.incidents.model import Incident
 from tocsin.slack.command_text import as_read
-from tocsin.slack.context import WorkspaceContext, answering
+from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.disclosure import NOTHING, Disclosure, shown_to
 from tocsin.slack.payloads import Payload, SlashCommand, ViewSubmission
 from tocsin.slack.views.blocks import escape
@@ -79,20 +78,28 @@ async def say_of(context: WorkspaceContext, asked: Payload, incident: Incident, 
         await say(context, asked, NOT_YOURS_NOW, NOTHING)
 
 
-def begin(context: WorkspaceContext, asked: Payload, doing: str, work: Coroutine[Any, Any, Any]) -> None:
-    """Start work after the acknowledgement; what goes wrong in it is also said to the person."""
+def begin(
+    context: WorkspaceContext,
+    payload: Payload,
+    doing: str,
+    work: Coroutine[Any, Any, Any],
+    tracker: AckTracker | None = None,
+) -> None:
+    """Start work after the acknowledgement; what goes wrong in it is also said to the person.
+
+    `tracker` is of the answer that the work itself gives: it is given once the work is done.
+    """
 
     async def run() -> None:
-        answered = asyncio.Event()
-        with answering(answered):
-            async with best_effort(doing) as failed:
-                await work
+        async with best_effort(doing) as failed:
+            await work
         if failed:
             sentence = reason(failed[0])
-            if isinstance(asked, SlashCommand):
-                sentence = with_words(sentence, asked, context)
-            await say(context, asked, escape(sentence), NOTHING)
-        answered.set()
+            if isinstance(payload, SlashCommand):
+                sentence = with_words(sentence, payload, context)
+            await say(context, payload, escape(sentence), NOTHING)
+        if tracker is not None:
+            tracker.written()
 
     context.tasks.begin(doing, run())
 

@@ -6,7 +6,6 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Form, Incident, Person, PersonId
@@ -39,7 +38,7 @@ class Uncertain(Refused):
 
 
 @dataclass(frozen=True)
-class Aim:
+class Target:
     """An incident that somebody means, and what else they typed."""
 
     incident: Incident
@@ -48,9 +47,9 @@ class Aim:
     """They typed which; else it is the one whose channel this is."""
 
 
-async def aimed(
+async def resolve_target(
     context: WorkspaceContext, command: SlashCommand, rest: str, *, is_choice: bool = False
-) -> Aim | None:
+) -> Target | None:
     """The incident that is named first in the text, else the one whose channel this is; None without either.
 
     In an incident's own channel a bare number is a number. Raises Refused for a reference to what is not
@@ -65,12 +64,12 @@ async def aimed(
         reference, after = found
         incident = await meant(context, reference, person)
         if incident is not None:
-            return Aim(incident, after, is_named=True)
+            return Target(incident, after, is_named=True)
     elif own is not None:
         named = named_after_choice if is_choice else named_in_passing
         if (passing := named(rest, prefixes(context))) is not None:
             raise _unclear(passing)
-    return Aim(own, trimmed(rest)) if own is not None else None
+    return Target(own, trimmed(rest)) if own is not None else None
 
 
 def prefixes(context: WorkspaceContext) -> frozenset[str]:
@@ -97,7 +96,7 @@ async def meant(context: WorkspaceContext, reference: Reference, person: PersonI
         case "unclear":
             raise _unclear(reference)
     try:
-        return await called(context, reference.said, person)
+        return await find_incident(context, reference.said, person)
     except Refused as refusal:
         raise refusal if reference.is_usual else _unclear(reference) from refusal
 
@@ -124,7 +123,7 @@ async def _of_name(
     if opened is None:
         raise _unclear(reference)
     try:
-        return await called(context, opened[1], person)
+        return await find_incident(context, opened[1], person)
     except Refused as refusal:
         raise refusal if opened[2] in _usual(context) else _unclear(reference) from refusal
 
@@ -147,7 +146,7 @@ async def _at(context: WorkspaceContext, address: str, person: PersonId | None) 
         if known is not None:
             raise Refused(NOT_SEEN)
         if above in places:
-            return await called(context, last.upper(), person)
+            return await find_incident(context, last.upper(), person)
         if names_one(last) and ("-" in last or "incident" in above):
             found = await context.find.named(last.upper(), person)
             if found is not None and plain_address(found.permalink) == f"{above}/{last}":
@@ -157,7 +156,7 @@ async def _at(context: WorkspaceContext, address: str, person: PersonId | None) 
     return None
 
 
-async def called(context: WorkspaceContext, reference: str, person: PersonId | None) -> Incident:
+async def find_incident(context: WorkspaceContext, reference: str, person: PersonId | None) -> Incident:
     """The incident with this id or reference. Raises Refused where there is none that they may see."""
     known = context.open_now.called(reference)
     if known is not None and visible_to(person, known):
@@ -183,25 +182,20 @@ async def incident_of(
     return found
 
 
-GATES: dict[str, Verb] = {"lead": "role", "take": "role", "action": "follow_up", "follow-up": "follow_up"}
-"""Under which name a verb is permitted, where it is not its own."""
-
-
-async def allowed(
-    context: WorkspaceContext, asked: Payload, verb: str, incident: Incident, *, opening: bool = False
+async def authorize(
+    context: WorkspaceContext, payload: Payload, verb: Verb, incident: Incident, *, opening: bool = False
 ) -> None:
     """Raises Refused where this person may not do this, or where the backend cannot.
 
     With `opening` a form is about to open that shows the incident: who somebody is must be known, and the
     rest is asked when the form is sent.
     """
-    gate = GATES.get(verb, cast(Verb, verb))
-    if not visible_to(asked.by.slack_user_id, incident):
+    if not visible_to(payload.by.slack_user_id, incident):
         raise Refused(NOT_SEEN)
     if opening:
-        await context.authorizer.check_opening(asked.by.slack_user_id, gate, incident)
+        await context.authorizer.check_opening(payload.by.slack_user_id, verb, incident)
     else:
-        await context.may(asked, gate, incident)
+        await context.may(payload, verb, incident)
     lacks = (context.forms.now or Form()).lacks
     if verb in lacks:
         raise Refused(lacks[verb])

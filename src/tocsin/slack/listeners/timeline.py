@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import uuid5
 
@@ -13,15 +15,16 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, TeamId, TimelineEntry
+from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import TEXT_LIMIT
 from tocsin.slack.authorization import CHECK_SECONDS
-from tocsin.slack.context import AckTracker, WorkspaceContext, being_answered
+from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.disclosure import listed_to
 from tocsin.slack.listeners.replies import begin, say_of
-from tocsin.slack.listeners.targets import allowed, incident_of
-from tocsin.slack.listeners.verbs import KEYS, Way, go, key_of, sentence_of, submit
+from tocsin.slack.listeners.targets import authorize, incident_of
+from tocsin.slack.listeners.verbs import KEYS, Invocation, VerbSpec, key_of, sentence_of, submit
 from tocsin.slack.messages import PIN
-from tocsin.slack.payloads import EventCallback, Payload, Shortcut, SlashCommand, ViewSubmission
+from tocsin.slack.payloads import EventCallback, Payload, Shortcut, ViewSubmission
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.followups import note_modal, read_note
 from tocsin.slack.views.lists import choose_modal
@@ -30,68 +33,61 @@ from tocsin.slack.views.metadata import VerbMetadata
 from tocsin.workflows.command import AnyChange
 from tocsin.workflows.timeline import NoteOrder
 
-NOTED = "noted:"
 CARRIED = 1400
 """Characters of a message that a form carries until an incident has been chosen."""
 
 
-async def _opened(context: WorkspaceContext, asked: Payload, incident: Incident, trouble: str) -> View:
-    return note_modal(await context.forms.fetch(), incident, trouble=escape(trouble))
+async def _build_note(call: Invocation, trouble: str, message: str = "") -> View:
+    form = await call.context.forms.fetch()
+    return note_modal(form, call.incident, message=message, trouble=escape(trouble))
 
 
-async def _act(context: WorkspaceContext, asked: Payload, incident: Incident, text: str) -> str:
-    return sentence_of(await _noted(context, asked, incident, text))
-
-
-async def _noted(
-    context: WorkspaceContext, asked: Payload, incident: Incident, text: str
-) -> AnyChange | None:
-    key = key_of(asked)
-    entry = TimelineEntry(at=context.clock(), by=context.people.meet(asked.by), verb=NOTED, text=text)
+async def _note(call: Invocation, text: str | None = None) -> AnyChange | None:
+    by, text = call.context.people.meet(call.payload.by), call.text if text is None else text
     order = NoteOrder(
-        incident_id=incident.id, team=TeamId(asked.team_id), asked=key, entry_key=key, entry=entry
+        incident_id=call.incident.id,
+        team=TeamId(call.payload.team_id),
+        asked=call.key,
+        entry_key=call.key,
+        entry=TimelineEntry(at=call.context.clock(), by=by, verb=Verb.NOTE.timeline, text=text),
     )
-    return await context.notes(order, being_answered())
+    return await call.context.workflows.notes(order, call.tracker.acknowledged)
 
 
-NOTE = Way("note", _opened, _act)
-
-
-async def add_note(ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext) -> None:
-    """`/incident note`, with what happened."""
-    await go(NOTE, ack, command, rest, context)
+NOTE = VerbSpec(
+    Verb.NOTE,
+    "/incident note [what happened]",
+    "adds to the timeline",
+    build_view=_build_note,
+    execute=_note,
+)
 
 
 async def submit_note(
     ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
 ) -> None:
-    """The note form, sent."""
+    """Take the note form."""
     text = read_note(submission.view.values)
-
-    async def again(incident: Incident, trouble: str) -> View:
-        return note_modal(await context.forms.fetch(), incident, message=text, trouble=trouble)
-
-    async def do(incident: Incident) -> AnyChange | None:
-        return await _noted(context, submission, incident, text)
-
-    await submit(ack, submission, context, again, do)
+    again, execute = partial(_build_note, message=text), partial(_note, text=text)
+    await submit(ack, submission, context, tracker, {Verb.NOTE}, again, execute)
 
 
 async def keep_from_message(ack: AsyncAck, shortcut: Shortcut, context: WorkspaceContext) -> None:
     """*Add to incident timeline*, on a message; outside an incident's channel it asks which incident."""
     await ack()
-    begin(context, shortcut, "keep a message", _keep_from_message(context, shortcut))
+    tracker = AckTracker()
+    begin(context, shortcut, "keep a message", _keep_from_message(context, shortcut, tracker), tracker)
 
 
-async def _keep_from_message(context: WorkspaceContext, shortcut: Shortcut) -> None:
+async def _keep_from_message(context: WorkspaceContext, shortcut: Shortcut, tracker: AckTracker) -> None:
     ts = shortcut.message_ts or shortcut.message.get("ts")
     if shortcut.channel is None or not ts:
         raise Refused("That message cannot be kept.")
     incident = await incident_of(context, shortcut.channel.id, shortcut.by.slack_user_id)
     if incident is not None:
-        await allowed(context, shortcut, "note", incident)
+        await authorize(context, shortcut, Verb.NOTE, incident)
         message = await _marked(context, (shortcut.channel.id, ts), shortcut.message)
-        kept = await _kept(context, shortcut, incident, message)
+        kept = await _kept(context, shortcut, incident, message, tracker.acknowledged)
         await say_of(context, shortcut, incident, sentence_of(kept))
         return
     known = context.open_to(shortcut.by.slack_user_id)
@@ -109,7 +105,7 @@ async def _keep_from_message(context: WorkspaceContext, shortcut: Shortcut) -> N
 
 def _errand(marked: Marked) -> VerbMetadata:
     return VerbMetadata(
-        verb="note",
+        verb=Verb.NOTE,
         channel=marked.channel,
         ts=marked.ts,
         rest=marked.text,
@@ -117,13 +113,11 @@ def _errand(marked: Marked) -> VerbMetadata:
     )
 
 
-async def keep_message(
-    context: WorkspaceContext, asked: Payload, incident: Incident, metadata: VerbMetadata
-) -> str:
-    """Put the message that a form carries into this incident's timeline; return what to say of it."""
-    await allowed(context, asked, "note", incident)
+async def keep_message(call: Invocation, metadata: VerbMetadata) -> AnyChange | None:
+    """Put the message that a form carries into this incident's timeline."""
+    await authorize(call.context, call.payload, Verb.NOTE, call.incident)
     message = Marked(ChannelId(metadata.channel), MessageTs(metadata.ts), metadata.rest, metadata.edited)
-    return sentence_of(await _kept(context, asked, incident, message))
+    return await _kept(call.context, call.payload, call.incident, message, call.tracker.acknowledged)
 
 
 async def on_reaction_or_pin(callback: EventCallback, context: WorkspaceContext) -> None:
@@ -142,7 +136,7 @@ async def on_reaction_or_pin(callback: EventCallback, context: WorkspaceContext)
     if incident is None:
         return
     with contextlib.suppress(Refused):
-        await context.may(callback, "note", incident)
+        await context.may(callback, Verb.NOTE, incident)
         stands, message = await context.marks.marked(channel, ts)
         await _kept(context, callback, incident, await _marked(context, marked, message), removed=not stands)
 
@@ -186,30 +180,31 @@ def _as_known(context: WorkspaceContext, where: Where, message: Mapping[str, Any
 
 async def _kept(
     context: WorkspaceContext,
-    asked: Payload | EventCallback,
+    payload: Payload | EventCallback,
     incident: Incident,
     message: Marked,
+    acknowledged: asyncio.Event | None = None,
     *,
     removed: bool = False,
 ) -> AnyChange | None:
     """Put a message into the timeline, or take it out: one entry, however many people mark it."""
-    if isinstance(asked, EventCallback):
-        key = str(uuid5(KEYS, f"{asked.team_id}/{asked.event_id}"))
+    if isinstance(payload, EventCallback):
+        key = str(uuid5(KEYS, f"{payload.team_id}/{payload.event_id}"))
     else:
-        key = key_of(asked)
+        key = key_of(payload)
     entry = TimelineEntry(
-        at=_moment(message.ts), by=context.people.meet(asked.by), verb=NOTED, text=message.text
+        at=_moment(message.ts), by=context.people.meet(payload.by), verb=Verb.NOTE.timeline, text=message.text
     )
     order = NoteOrder(
         incident_id=incident.id,
-        team=TeamId(asked.team_id),
+        team=TeamId(payload.team_id),
         asked=key,
         entry_key=f"message:{message.channel}:{message.ts}",
         edited=message.edited,
         entry=entry,
         removed=removed,
     )
-    return await context.notes(order, being_answered())
+    return await context.workflows.notes(order, acknowledged)
 
 
 def _moment(ts: str) -> datetime:

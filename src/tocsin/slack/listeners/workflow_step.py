@@ -10,6 +10,7 @@ from uuid import uuid5
 from tocsin.incidents.announcements import announced
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import ChannelId, Form, Person, PersonId
+from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import Declaration, DeclareRequest
 from tocsin.incidents.validation import answered, declared
 from tocsin.slack.authorization import CHECK_SECONDS
@@ -99,7 +100,7 @@ async def _order(
 
 async def _may_declare(person: PersonId, private: bool, context: WorkspaceContext) -> str:
     """What to note where Slack could not be asked. Raises Refused; also for who is not there."""
-    unchecked = await context.authorizer.check(person, "declare", private=private)
+    unchecked = await context.authorizer.check(person, Verb.DECLARE, private=private)
     if unchecked:
         await _is_there(person, context)
     return unchecked

@@ -8,6 +8,7 @@ from slack_sdk.models.blocks import Block, ContextBlock, MarkdownTextObject
 from slack_sdk.models.views import View
 
 from tocsin.incidents.model import FollowUp, Form, Incident
+from tocsin.incidents.permissions import Verb
 from tocsin.slack.views.blocks import State, escape, one, paragraph, select_input, shortened, text_input
 from tocsin.slack.views.metadata import VerbMetadata, heading, lacking, verb_modal
 
@@ -16,23 +17,23 @@ NAMED = 5
 """Open actions and follow-ups that are named; more are counted."""
 
 _WORDS = {
-    "close": ("Close", "Close", "What resolved it", "What was wrong, and what put it right"),
-    "reopen": ("Reopen", "Reopen", "Why", "What happened again"),
-    "decline": (
+    Verb.CLOSE: ("Close", "Close", "What resolved it", "What was wrong, and what put it right"),
+    Verb.REOPEN: ("Reopen", "Reopen", "Why", "What happened again"),
+    Verb.DECLINE: (
         "Decline",
         "Decline",
         "Why it is no incident",
         "Seen by whom reported it, and in the timeline",
     ),
-    "cancel": ("Declared by mistake", "Take it back", "Why", ""),
-    "private": ("Make it private", "Make it private", "", ""),
+    Verb.CANCEL: ("Declared by mistake", "Take it back", "Why", ""),
+    Verb.PRIVATE: ("Make it private", "Make it private", "", ""),
 }
 ENDS = tuple(_WORDS)
 
 _WARNINGS = {
-    "cancel": "Within ten minutes of the declaration, what was posted is withdrawn and the channel archived. "
-    "Later the incident is marked as canceled, and the posts stay.",
-    "private": "From then on only its reporter and the people with a role can see it. "
+    Verb.CANCEL: "Within ten minutes of the declaration, what was posted is withdrawn and the channel "
+    "archived. Later the incident is marked as canceled, and the posts stay.",
+    Verb.PRIVATE: "From then on only its reporter and the people with a role can see it. "
     "Its cards elsewhere are withdrawn. It cannot be made public again.",
 }
 
@@ -40,7 +41,7 @@ _WARNINGS = {
 def close_modal(
     form: Form,
     incident: Incident,
-    verb: str,
+    verb: Verb,
     *,
     unfinished: Sequence[FollowUp] = (),
     message: str = "",
@@ -54,7 +55,7 @@ def close_modal(
     blocks: list[Block] = [*heading(incident), *lacking(form.lacks, verb)]
     if verb in _WARNINGS:
         blocks.append(paragraph(_WARNINGS[verb]))
-    if verb == "close":
+    if verb is Verb.CLOSE:
         blocks += still_open(unfinished)
     if label:
         blocks.append(text_input("message", label, value=message, placeholder=placeholder, lines=True))
@@ -75,7 +76,7 @@ def still_open(unfinished: Sequence[FollowUp]) -> list[Block]:
 def merge_modal(form: Form, incident: Incident, others: Sequence[Incident], *, trouble: str = "") -> View:
     """Which open incident this one is part of."""
     metadata = VerbMetadata(
-        verb="merge", incident_id=incident.id, seen={"incident_status_id": incident.incident_status.id}
+        verb=Verb.MERGE, incident_id=incident.id, seen={"incident_status_id": incident.incident_status.id}
     )
     choices = [
         (o.id, f"{o.reference} {o.name}", o.incident_status.name) for o in others if o.id != incident.id

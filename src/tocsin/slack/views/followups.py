@@ -16,6 +16,7 @@ from slack_sdk.models.blocks import (
 from slack_sdk.models.views import View
 
 from tocsin.incidents.model import FollowUp, Form, Incident, PersonId
+from tocsin.incidents.permissions import Verb
 from tocsin.slack.views.blocks import (
     State,
     escape,
@@ -40,7 +41,7 @@ TITLES: dict[Kind, str] = {"action": "Actions", "follow_up": "Follow-ups"}
 def follow_up_modal(
     form: Form,
     incident: Incident,
-    verb: str,
+    verb: Verb,
     listed: Sequence[FollowUp],
     *,
     text: str = "",
@@ -59,8 +60,8 @@ def follow_up_modal(
     return verb_modal(FOLLOW_UP_CALLBACK_ID, TITLES[kind], metadata, blocks, submit="Add", trouble=trouble)
 
 
-def kind_of(verb: str) -> Kind:
-    return "action" if verb == "action" else "follow_up"
+def kind_of(verb: Verb) -> Kind:
+    return "action" if verb is Verb.ACTION else "follow_up"
 
 
 def follow_up_blocks(listed: Sequence[FollowUp], kind: Kind | None = None) -> list[Block]:
@@ -102,7 +103,7 @@ NOTE_CALLBACK_ID = "note"
 
 def note_modal(form: Form, incident: Incident, *, message: str = "", trouble: str = "") -> View:
     """One entry, with who writes it and when."""
-    metadata = VerbMetadata(verb="note", incident_id=incident.id)
+    metadata = VerbMetadata(verb=Verb.NOTE, incident_id=incident.id)
     asked = text_input(
         "message",
         "What happened",

@@ -14,6 +14,7 @@ from slack_sdk.models.blocks import Block, ContextBlock, MarkdownTextObject
 from slack_sdk.models.views import View
 
 from tocsin.incidents.model import ChannelId, Frozen, Incident, MessageTs
+from tocsin.incidents.permissions import Verb
 from tocsin.slack.views.blocks import escape, link, paragraph, plain, shortened
 from tocsin.slack.views.card import channel, facts_line, name_block
 
@@ -119,7 +120,7 @@ _ID = re.compile(r"\S{0,300}")
 class VerbMetadata(Frozen):
     """What a form is about, carried in its `private_metadata` (Slack: 3000 characters)."""
 
-    verb: str = Field(default="", max_length=40)
+    verb: Verb | None = None
     incident_id: str = ""
     seen: dict[str, str] = Field(default_factory=dict)
     """What stood in the fields of the form when it was opened, by field."""

@@ -22,6 +22,7 @@ from tocsin.incidents.model import (
     Status,
     TimelineEntry,
 )
+from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
 from tocsin.incidents.updates import News, Summary
 from tocsin.slack.views.card import card
@@ -74,16 +75,16 @@ def _managing(form: Form) -> dict[str, View]:
     other = incident.model_copy(update={"id": "2"})
     listing = Listing(title=said, incidents=(incident,) * 8, query=ListQuery(after="1"), more=True, said=said)
     return {
-        "the update form": update_modal(form, incident, "update", trouble=said),
-        "the roles": assign_modal(form, incident, "role"),
-        "the form to rename": describe_modal(form, incident, "rename"),
-        "the summary": describe_modal(form, incident, "summary"),
+        "the update form": update_modal(form, incident, Verb.UPDATE, trouble=said),
+        "the roles": assign_modal(form, incident, Verb.ROLE),
+        "the form to rename": describe_modal(form, incident, Verb.RENAME),
+        "the summary": describe_modal(form, incident, Verb.SUMMARY),
         **{f"the form to {verb}": close_modal(form, incident, verb, unfinished=[to_do] * 7) for verb in ENDS},
         "the form to merge": merge_modal(form, incident, [incident, other]),
         "the form to note": note_modal(form, incident),
-        "what is to be done": follow_up_modal(form, incident, "action", [to_do] * 25),
+        "what is to be done": follow_up_modal(form, incident, Verb.ACTION, [to_do] * 25),
         "the choice of incidents": choose_modal(
-            VerbMetadata(verb="status", typed=said), [incident, other], typed=said
+            VerbMetadata(verb=Verb.STATUS, typed=said), [incident, other], typed=said
         ),
         "a list": list_modal(listing, AT),
         "one incident": show_modal(incident, happened, [to_do]),

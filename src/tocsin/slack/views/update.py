@@ -8,6 +8,7 @@ from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 
 from tocsin.incidents.model import Form, Frozen, Incident, PersonId, Role, Status
+from tocsin.incidents.permissions import Verb
 from tocsin.slack.views.blocks import State, one, person_input, select_input, text_input
 from tocsin.slack.views.metadata import VerbMetadata, heading, lacking, verb_modal
 
@@ -16,7 +17,11 @@ from tocsin.slack.views.metadata import VerbMetadata, heading, lacking, verb_mod
 UPDATE_CALLBACK_ID = "update"
 MINUTES = (15, 30, 60)
 NEVER = "0"
-_TITLES = {"update": "Update", "status": "Change the status", "severity": "Change the severity"}
+_TITLES = {
+    Verb.UPDATE: "Update",
+    Verb.STATUS: "Change the status",
+    Verb.SEVERITY: "Change the severity",
+}
 
 
 class UpdateEntered(Frozen):
@@ -29,7 +34,7 @@ class UpdateEntered(Frozen):
 
 
 def update_modal(
-    form: Form, incident: Incident, verb: str, filled: UpdateEntered | None = None, *, trouble: str = ""
+    form: Form, incident: Incident, verb: Verb, filled: UpdateEntered | None = None, *, trouble: str = ""
 ) -> View:
     """One form for all three verbs, since who changes one thing mostly has something to say of it."""
     filled = filled or UpdateEntered()
@@ -40,17 +45,13 @@ def update_modal(
     metadata = VerbMetadata(verb=verb, incident_id=incident.id, seen=seen)
     blocks: list[Block] = [*heading(incident), *lacking(form.lacks, "update", "status", "severity", "remind")]
     parts = {
-        "status": _status(form, incident, filled),
-        "severity": _severity(form, incident, filled),
-        "update": _message(form, filled),
+        Verb.STATUS: _status(form, incident, filled),
+        Verb.SEVERITY: _severity(form, incident, filled),
+        Verb.UPDATE: _message(form, filled),
     }
-    first = "update" if verb not in parts else verb
-    ordered = [first, *(part for part in parts if part != first)]
-    for part in ordered:
+    for part in [verb, *(part for part in parts if part is not verb)]:
         blocks += parts[part]
-    return verb_modal(
-        UPDATE_CALLBACK_ID, _TITLES.get(verb, "Update"), metadata, blocks, submit="Send", trouble=trouble
-    )
+    return verb_modal(UPDATE_CALLBACK_ID, _TITLES[verb], metadata, blocks, submit="Send", trouble=trouble)
 
 
 def offered_statuses(form: Form, incident: Incident) -> tuple[Status, ...]:
@@ -107,13 +108,13 @@ DESCRIBE_CALLBACK_ID = "describe"
 
 
 def describe_modal(
-    form: Form, incident: Incident, verb: str, filled: dict[str, str] | None = None, *, trouble: str = ""
+    form: Form, incident: Incident, verb: Verb, filled: dict[str, str] | None = None, *, trouble: str = ""
 ) -> View:
     """The name for `rename`, the summary for `summary`."""
     metadata = VerbMetadata(verb=verb, incident_id=incident.id)
     filled = filled or {"name": incident.name, "summary": incident.summary}
     asked: list[Block]
-    if verb == "rename":
+    if verb is Verb.RENAME:
         asked = [text_input("name", "Name", value=filled.get("name", ""), optional=False, focus=True)]
         title, submit = "Rename", "Rename"
     else:
@@ -137,7 +138,7 @@ ROLE = "incident_role_assignments."
 def assign_modal(
     form: Form,
     incident: Incident,
-    verb: str,
+    verb: Verb,
     filled: dict[str, PersonId | None] | None = None,
     *,
     trouble: str = "",
