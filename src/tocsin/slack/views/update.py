@@ -49,7 +49,8 @@ def update_modal(
         Verb.SEVERITY: _severity(form, incident, filled),
         Verb.UPDATE: _message(form, filled),
     }
-    for part in [verb, *(part for part in parts if part is not verb)]:
+    first = verb if verb in parts else Verb.UPDATE
+    for part in [first, *(part for part in parts if part is not first)]:
         blocks += parts[part]
     return verb_modal(UPDATE_CALLBACK_ID, _TITLES[verb], metadata, blocks, submit="Send", trouble=trouble)
 
