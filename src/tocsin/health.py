@@ -123,12 +123,12 @@ class Bot:
         desk = await self.desks.find(TeamId(signed.team), signed.org) if self.desks is not None else None
         if desk is None:
             return "Tocsin does not serve the workspace that you signed in with."
-        standing = await desk.people.standing(signed.person)
-        if standing is Membership.UNKNOWN:
+        membership = await desk.people.membership(signed.person)
+        if membership is Membership.UNKNOWN:
             raise Unavailable("Slack cannot say who you are just now; try again in a moment.")
-        if standing.is_guest:
+        if membership.is_guest:
             return "Incidents are for members of the workspace; guests cannot read them here."
-        return "" if standing is Membership.MEMBER else "Incidents are for members of the workspace."
+        return "" if membership is Membership.MEMBER else "Incidents are for members of the workspace."
 
     def _near(self, team: str) -> frozenset[TeamId] | None:
         """The workspaces whose incidents people of this one may see."""

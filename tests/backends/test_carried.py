@@ -12,7 +12,7 @@ from fakes.declarations import ANA, BEN, DAWN, declaration
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Form, Incident, TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
-from tocsin.incidents.transitions import Ending, checked, ended
+from tocsin.incidents.transitions import Ending, apply_transition, validate_change
 from tocsin.slack import commands
 from tocsin.slack.listeners.verbs import VerbSpec
 from tocsin.workflows.command import KeepsIncidents
@@ -33,8 +33,8 @@ class Desk:
     async def change(self, ending: Ending | None = None, **what: Any) -> None:
         asked = IncidentChange(key=f"change-{next(self._keys)}", by=BEN, at=LATER, **what)
         now = await self.now()
-        asked = ended(asked, ending, now, self.form) if ending else asked
-        await self.keeps.change(now.id, checked(asked, now, self.form))
+        asked = apply_transition(asked, ending, now, self.form) if ending else asked
+        await self.keeps.change(now.id, validate_change(asked, now, self.form))
 
     async def now(self) -> Incident:
         found = await self.keeps.find(self.incident.id)

@@ -71,10 +71,10 @@ def outcome(
     groups: frozenset[str] | None = frozenset(),
 ) -> str:
     """`yes`, `noted`, or the sentence that refuses it."""
-    person, standing = ROLES[role]
-    asker = Actor(
+    person, membership = ROLES[role]
+    actor = Actor(
         person=person,
-        standing=standing if answers else Membership.UNKNOWN,
+        membership=membership if answers else Membership.UNKNOWN,
         groups=groups,
         handles={group: group.lower() for group in ("S1", "S2", "S3")},
     )
@@ -82,7 +82,7 @@ def outcome(
     private = verb is Verb.DECLARE and visibility == "private"
     try:
         return (
-            "noted" if permitted(asker, verb, about, limits or PermissionLimits(), private=private) else "yes"
+            "noted" if permitted(actor, verb, about, limits or PermissionLimits(), private=private) else "yes"
         )
     except Refused as refusal:
         return refusal.sentence
@@ -186,6 +186,6 @@ def test_guests_may_declare_public_incidents_where_the_configuration_says_so() -
 
 
 def test_a_refusal_calls_groups_by_their_handles() -> None:
-    asker = Actor(person=OTHER, standing=Membership.MEMBER, handles={"S2": "oncall"})
+    actor = Actor(person=OTHER, membership=Membership.MEMBER, handles={"S2": "oncall"})
     with pytest.raises(Refused, match="Only members of @oncall may close incidents here"):
-        permitted(asker, Verb.CLOSE, incident("public"), LIMITS)
+        permitted(actor, Verb.CLOSE, incident("public"), LIMITS)

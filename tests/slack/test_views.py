@@ -31,7 +31,7 @@ from tocsin.incidents.model import (
     Status,
 )
 from tocsin.incidents.requests import DeclareRequest
-from tocsin.slack.routes import help_anywhere, help_here
+from tocsin.slack.routes import VIEWS, help_anywhere, help_here
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.card import bookmark_title, card, card_text, purpose, topic
 from tocsin.slack.views.declare import (
@@ -46,6 +46,7 @@ from tocsin.slack.views.declare import (
 from tocsin.slack.views.home import help_message
 from tocsin.slack.views.message_text import name_and_summary
 from tocsin.slack.views.metadata import DeclareMetadata
+from tocsin.slack.views.samples import modals
 
 WIDE, LONG = "W" * 75, "<&>" * 700
 KINDS = ("text", "link", "numeric", "single_select", "multi_select")
@@ -277,3 +278,8 @@ def test_any_message_at_all_gives_a_name_and_a_summary_that_fit(message: dict[st
     name, summary = name_and_summary(message, "https://x.example/archives/C1/p1", {})
     assert len(name) <= 200
     assert len(summary) <= 3000
+
+
+def test_the_doctor_looks_at_every_form_that_can_be_sent() -> None:
+    looked_at = {view.get("callback_id") for _, view in modals(Catalogue().form())}
+    assert set(VIEWS) <= looked_at

@@ -95,7 +95,7 @@ NOT_SEEN = "There is no such incident, or it is not yours to see."
 
 UNCHECKED = "could not be checked: Slack did not say who they are"
 
-_STANDINGS = {
+_KINDS = {
     Membership.GUEST: "Guests of this workspace",
     Membership.SINGLE_CHANNEL_GUEST: "Guests of this workspace",
     Membership.STRANGER: "People from another organisation",
@@ -111,9 +111,9 @@ _UNFIT = {
 }
 
 
-def unfit(standing: Membership, name: str) -> str:
+def unfit(membership: Membership, name: str) -> str:
     """Why nothing can be given to somebody of this name to take on; empty where it can."""
-    why = _UNFIT.get(standing, "").format(name)
+    why = _UNFIT.get(membership, "").format(name)
     return f"{why}, so they cannot take this on. Choose another person." if why else ""
 
 
@@ -141,7 +141,7 @@ class Actor(Frozen):
     """Who wants to do something."""
 
     person: PersonId | None
-    standing: Membership
+    membership: Membership
     groups: frozenset[str] | None = frozenset()
     """Those of the limits' user groups that they are in; None where Slack could not be asked."""
     handles: dict[str, str] = Field(default_factory=dict)
@@ -149,45 +149,45 @@ class Actor(Frozen):
 
 
 def permitted(
-    asker: Actor, verb: Verb, incident: Incident | None, limits: PermissionLimits, *, private: bool = False
+    actor: Actor, verb: Verb, incident: Incident | None, limits: PermissionLimits, *, private: bool = False
 ) -> str:
     """Whether this may be done: empty where it may, and where it may unchecked, what to note of that.
 
     `private` is what is about to be declared. Raises Refused with a sentence for the person.
     """
-    if incident is not None and not visible_to(asker.person, incident):
+    if incident is not None and not visible_to(actor.person, incident):
         raise Refused(NOT_SEEN)
     fails_open = verb is Verb.DECLARE and not private
-    if asker.standing is Membership.UNKNOWN:
+    if actor.membership is Membership.UNKNOWN:
         if fails_open:
             return UNCHECKED
         raise Refused(_unchecked(verb, private))
-    if not _has_standing(asker, verb, incident, limits, private):
-        raise Refused(_refused(asker.standing, verb))
+    if not _may_as_member(actor, verb, incident, limits, private):
+        raise Refused(_refused(actor.membership, verb))
     for groups in limits.groups(verb, private=private):
-        if asker.groups is None:
+        if actor.groups is None:
             if fails_open:
                 return "could not be checked: Slack did not say which groups they are in"
             raise Refused(_unchecked(verb, private))
-        if not asker.groups & set(groups):
-            raise Refused(_limited(verb, [_group(g, asker.handles) for g in groups], private))
+        if not actor.groups & set(groups):
+            raise Refused(_limited(verb, [_group(g, actor.handles) for g in groups], private))
     return ""
 
 
-def _has_standing(
-    asker: Actor, verb: Verb, incident: Incident | None, limits: PermissionLimits, private: bool
+def _may_as_member(
+    actor: Actor, verb: Verb, incident: Incident | None, limits: PermissionLimits, private: bool
 ) -> bool:
-    if asker.standing is Membership.MEMBER:
+    if actor.membership is Membership.MEMBER:
         return True
-    if not asker.standing.is_guest:
+    if not actor.membership.is_guest:
         return False
     if verb is Verb.DECLARE:
         return limits.guests_may_declare and not private
-    return verb in WORKING and incident is not None and asker.person in incident.people
+    return verb in WORKING and incident is not None and actor.person in incident.people
 
 
-def _refused(standing: Membership, verb: Verb) -> str:
-    sentence = f"{_STANDINGS[standing]} may not {verb.doing} here."
+def _refused(membership: Membership, verb: Verb) -> str:
+    sentence = f"{_KINDS[membership]} may not {verb.doing} here."
     if verb is Verb.DECLARE:
         return f"{sentence} Ask a member of the workspace to declare it for you, now."
     return sentence

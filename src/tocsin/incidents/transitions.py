@@ -55,7 +55,9 @@ _CATEGORY: dict[Ending, str] = {
 """The category of the status that each ending leads to."""
 
 
-def ended(change: IncidentChange, ending: Ending, incident: Incident, form: Form) -> IncidentChange:
+def apply_transition(
+    change: IncidentChange, ending: Ending, incident: Incident, form: Form
+) -> IncidentChange:
     """The change with the status that `close`, `reopen`, `decline`, `merge`, `cancel` or `accept` leads to.
 
     Raises Refused where the incident is there already, or the backend has no such status.
@@ -76,7 +78,7 @@ def ended(change: IncidentChange, ending: Ending, incident: Incident, form: Form
     return change.model_copy(update={"incident_status_id": found.id})
 
 
-def checked(change: IncidentChange, incident: Incident, form: Form) -> IncidentChange:
+def validate_change(change: IncidentChange, incident: Incident, form: Form) -> IncidentChange:
     """The change as it may be made: cleaned, every choice known, only what really changes.
 
     Raises Refused with a sentence for each field that is wrong, or when nothing would change.
@@ -106,7 +108,7 @@ def checked(change: IncidentChange, incident: Incident, form: Form) -> IncidentC
     return change
 
 
-def follow_up_checked(request: FollowUpRequest) -> FollowUpRequest:
+def validate_follow_up(request: FollowUpRequest) -> FollowUpRequest:
     """What is to be done, cleaned. Raises Refused where it says nothing, or too much."""
     text = cleaned(request.text, lines=True)
     if not is_visible(text):
@@ -126,7 +128,7 @@ def changed_fields(change: IncidentChange) -> tuple[str, ...]:
     )
 
 
-def said(before: Incident, after: Incident, change: IncidentChange) -> str:
+def describe_change(before: Incident, after: Incident, change: IncidentChange) -> str:
     """One sentence for who asked: what is new, and what it was."""
     return f"{after.reference}: {in_words(differences(before, after, change)) or _told(change)}."
 

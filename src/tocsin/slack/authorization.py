@@ -105,18 +105,18 @@ class People:
         found = next(((name, ids) for name in names if (ids := people_called(name, called))), (names[-1], []))
         return found[0], [known[person] for person in found[1]], whole
 
-    def known_standing(self, person: PersonId) -> Membership | None:
+    def known_membership(self, person: PersonId) -> Membership | None:
         """How somebody stands, without asking; None where that was never asked, or too long ago."""
         known = self._remembered(person, FRESH_SECONDS)
-        return None if known is None else known.standing
+        return None if known is None else known.membership
 
-    async def standing(self, person: PersonId, seconds: float = ASKING_SECONDS) -> Membership:
+    async def membership(self, person: PersonId, seconds: float = ASKING_SECONDS) -> Membership:
         """How somebody stands, asked of Slack for so many seconds at most where it is not known.
 
         While Slack cannot be asked, what it said within the last hour stands; else it is unknown.
         """
         found = await self.account(person, seconds)
-        return Membership.UNKNOWN if found is None else found.standing
+        return Membership.UNKNOWN if found is None else found.membership
 
     async def account(
         self, person: PersonId, seconds: float = ASKING_SECONDS, *, within: float = FRESH_SECONDS
@@ -147,10 +147,10 @@ class People:
         self._learn(found)
         return self._remembered(person, FRESH_SECONDS)
 
-    def last_standing(self, person: PersonId) -> Membership:
+    def last_membership(self, person: PersonId) -> Membership:
         """How somebody stood within the last hour, without asking."""
         known = self._remembered(person, STALE_SECONDS)
-        return Membership.UNKNOWN if known is None else known.standing
+        return Membership.UNKNOWN if known is None else known.membership
 
     def _remembered(self, person: PersonId, seconds: float) -> Account | None:
         account, at = self._accounts.get(person, (None, 0.0))
@@ -164,7 +164,7 @@ class People:
             self.names[str(person)] = account.person.name
         if account.owns_workspace:
             self.owner = person
-        if account.standing is not Membership.UNKNOWN:
+        if account.membership is not Membership.UNKNOWN:
             self._accounts[person] = (account, self._now())
 
 
@@ -236,13 +236,13 @@ class Authorizer:
         Asks Slack only what it does not know yet, for so many seconds at most.
         """
         needed = self._needed(verb, private)
-        standing, groups = Membership.UNKNOWN, None
+        membership, groups = Membership.UNKNOWN, None
         if person is not None:
-            standing, groups = await asyncio.gather(
-                self._people.standing(person, seconds), self._of(person, needed, seconds)
+            membership, groups = await asyncio.gather(
+                self._people.membership(person, seconds), self._of(person, needed, seconds)
             )
-        asker = Actor(person=person, standing=standing, groups=groups, handles=self._groups.handles)
-        return permitted(asker, verb, incident, self._limits, private=private)
+        actor = Actor(person=person, membership=membership, groups=groups, handles=self._groups.handles)
+        return permitted(actor, verb, incident, self._limits, private=private)
 
     async def check_opening(self, person: PersonId | None, verb: Verb, incident: Incident) -> None:
         """Raises Refused where a form that shows an incident is not to be opened for a person.
@@ -251,29 +251,29 @@ class Authorizer:
         Of user groups nobody is asked: who is in none of them is told when the form is sent.
         """
         needed = self._needed(verb, False)
-        standing = self._people.last_standing(person) if person else Membership.UNKNOWN
-        if person is not None and standing is Membership.UNKNOWN:
-            standing = await self._people.standing(person, CHECK_SECONDS)
+        membership = self._people.last_membership(person) if person else Membership.UNKNOWN
+        if person is not None and membership is Membership.UNKNOWN:
+            membership = await self._people.membership(person, CHECK_SECONDS)
         known = {group: self._groups.known(group) for group in needed}
         groups = frozenset(g for g, members in known.items() if members is None or person in members)
-        asker = Actor(person=person, standing=standing, groups=groups, handles=self._groups.handles)
-        permitted(asker, verb, incident, self._limits)
+        actor = Actor(person=person, membership=membership, groups=groups, handles=self._groups.handles)
+        permitted(actor, verb, incident, self._limits)
 
     def refusal(self, person: PersonId | None, verb: Verb, incident: Incident | None = None) -> str:
         """Why somebody may not do this, as far as it is known without asking anybody; else nothing."""
-        standing = self._people.known_standing(person) if person is not None else None
-        if person is None or standing is None:
+        membership = self._people.known_membership(person) if person is not None else None
+        if person is None or membership is None:
             return ""
         needed = self._needed(verb, False)
-        if standing is Membership.MEMBER and incident is None and not needed:
+        if membership is Membership.MEMBER and incident is None and not needed:
             return ""
         known = {group: self._groups.known(group) for group in needed}
         groups = None
         if all(members is not None for members in known.values()):
             groups = frozenset(group for group, members in known.items() if person in (members or ()))
-        asker = Actor(person=person, standing=standing, groups=groups, handles=self._groups.handles)
+        actor = Actor(person=person, membership=membership, groups=groups, handles=self._groups.handles)
         try:
-            permitted(asker, verb, incident, self._limits)
+            permitted(actor, verb, incident, self._limits)
         except Refused as refusal:
             return refusal.sentence
         return ""
@@ -283,7 +283,7 @@ class Authorizer:
         if person is None:
             return True
         groups = self._needed(Verb.DECLARE, bool(self._limits.private))
-        return self._people.known_standing(person) is not None and all(
+        return self._people.known_membership(person) is not None and all(
             self._groups.known(group) is not None for group in groups
         )
 

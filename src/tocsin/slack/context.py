@@ -216,7 +216,7 @@ class WorkspaceContext:
         """The open incidents that may be shown to somebody unasked: none to who is not known as a member."""
         if not self.open_now.now:
             return ()
-        known = person is not None and self.people.last_standing(person) is Membership.MEMBER
+        known = person is not None and self.people.last_membership(person) is Membership.MEMBER
         return self.open_now.seen_by(person) if known else ()
 
     async def as_seen(self, person: PersonId | None, incidents: Iterable[Incident]) -> list[Incident]:

@@ -94,12 +94,12 @@ class Gate:
             return
         if not visible_to(person, now):
             raise Withheld(NOT_SEEN)
-        standing = self._people.last_standing(person) if person else Membership.UNKNOWN
-        if person and standing is Membership.UNKNOWN:
-            standing = await self._people.standing(person, STANDING_SECONDS)
-        if standing is Membership.UNKNOWN:
+        membership = self._people.last_membership(person) if person else Membership.UNKNOWN
+        if person and membership is Membership.UNKNOWN:
+            membership = await self._people.membership(person, STANDING_SECONDS)
+        if membership is Membership.UNKNOWN:
             raise Unavailable("Slack does not say just now who you are.")
-        permitted(Actor(person=person, standing=standing), Verb.SHOW, now, PermissionLimits())
+        permitted(Actor(person=person, membership=membership), Verb.SHOW, now, PermissionLimits())
 
     async def _check_channel(self, now: Incident, channel: ChannelId) -> None:
         is_own = channel == now.slack_channel_id

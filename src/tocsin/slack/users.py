@@ -32,7 +32,7 @@ class Account:
     """Somebody as a workspace knows them."""
 
     person: Person
-    standing: Membership
+    membership: Membership
     owns_workspace: bool = False
     names: frozenset[str] = frozenset()
     """All that people may call them by, `folded`: handle, display name and full name, each whole."""
@@ -55,7 +55,7 @@ def account(user: Mapping[str, Any], home: Home) -> Account:
             name=name or user.get("name"),
             email=profile.get("email") or None,
         ),
-        standing=_standing(user, home),
+        membership=_membership(user, home),
         owns_workspace=bool(user.get("is_primary_owner")),
         handle=str(user.get("name") or ""),
         names=frozenset(folded_name(str(name)) for name in _names(user, profile) if name) - {""},
@@ -67,7 +67,7 @@ def _names(user: Mapping[str, Any], profile: Mapping[str, Any]) -> Iterator[Any]
     yield from (profile.get(part) for part in NAMES)
 
 
-def _standing(user: Mapping[str, Any], home: Home) -> Membership:
+def _membership(user: Mapping[str, Any], home: Home) -> Membership:
     """The most cautious of what Slack says; somebody it says nothing about is unknown.
 
     Slack Connect: people of other organisations have another `team_id`, and `is_stranger` where we share no

@@ -70,5 +70,5 @@ def _told_apart(account: Account) -> str:
         else display_name(account.person)
     )
     return (
-        f"{called}, whose account is deactivated," if account.standing is Membership.DEACTIVATED else called
+        f"{called}, whose account is deactivated," if account.membership is Membership.DEACTIVATED else called
     )

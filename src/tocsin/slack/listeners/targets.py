@@ -245,4 +245,4 @@ def _unfit(account: Account | None, name: str, private: bool) -> str:
         return said if private else ""
     if not account.is_known:
         return "Slack knows no such person, so they cannot take this on. Choose another person."
-    return unfit(account.standing, name or "That person")
+    return unfit(account.membership, name or "That person")

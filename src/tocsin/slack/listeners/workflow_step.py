@@ -125,7 +125,7 @@ async def _withheld(channel: ChannelId | None, person: PersonId, context: Worksp
         return why
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            confined = (await context.people.standing(person, CHECK_SECONDS)).is_guest
+            confined = (await context.people.membership(person, CHECK_SECONDS)).is_guest
             seen = await context.workspace.is_seen_by(channel, person, confined=confined)
     except (TocsinError, TimeoutError):
         return UNKNOWN_READERS
