@@ -33,7 +33,7 @@ from tocsin.slack.exposure import Exposure
 from tocsin.slack.gate import Gate
 from tocsin.slack.http import HttpDoor
 from tocsin.slack.installations import Installation, Installations, Seal, SealBroken
-from tocsin.slack.listeners.home import homes_kept
+from tocsin.slack.listeners.home import refresh_homes
 from tocsin.slack.oauth import Installing, OAuthApp, TokenRotation
 from tocsin.slack.routes import every_route
 from tocsin.slack.socket_mode import SocketDoor
@@ -351,7 +351,7 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         stack.push_async_callback(tasks.finish, FINISH_SECONDS)
         await _kept_fresh(forms, stack)
         _kept_up(stack, bot.watch(ledger), forgetting(bot.journal, bot.clock), *verbs.watches())
-        _kept_up(stack, homes_kept(verbs.open_now, lambda: desks.open))
+        _kept_up(stack, refresh_homes(verbs.open_now, lambda: desks.open))
         await asyncio.gather(*(desk.greet() for desk in desks.open))
         await _reaching_the_operator(bot, desks, settings.tocsin_admin_channel, stack)
         bot.app = build_app(desks, new_client(None), bot.meters)

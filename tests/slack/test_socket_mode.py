@@ -26,7 +26,7 @@ from slack_emulator.model import Outcome
 from slack_emulator.socket_mode import CONNECTION_LIMIT, Connection, Sockets
 from tocsin.incidents.errors import SlackRefused
 from tocsin.slack import routes
-from tocsin.slack.app import DELIVERY
+from tocsin.slack.app import ACK_TRACKER
 from tocsin.slack.context import AckTracker
 from tocsin.slack.socket_mode import (
     CONNECTIONS,
@@ -69,7 +69,7 @@ class Stand:
     async def listen(self, ack: Any, command: dict[str, Any], context: dict[str, Any]) -> None:
         self.heard[command["text"]] += 1
         self.news.set()
-        self.deliveries.append(context[DELIVERY])
+        self.deliveries.append(context[ACK_TRACKER])
         if command["text"].startswith("hold"):
             await self.held.wait()
         await ack(text=command["text"])

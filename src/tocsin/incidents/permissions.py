@@ -1,4 +1,4 @@
-"""Who may do what: a person's standing in the workspace, a verb, and an incident, to yes or a sentence.
+"""The verbs, and the rules on who may use them: a person's membership, a verb and an incident decide.
 
 Declaring a public incident fails open: an alarm that is not rung is worse than one too many. Everything
 else fails closed. A private incident is for its members alone, and to others it is as if it were not there.
@@ -17,7 +17,7 @@ from tocsin.incidents.validation import visible_to
 
 
 class Membership(Enum):
-    """What somebody is in the workspace (Slack, users.info)."""
+    """A person's kind of account in the workspace (Slack, users.info)."""
 
     MEMBER = "member"
     GUEST = "guest"
@@ -34,7 +34,7 @@ class Membership(Enum):
 
 
 class Verb(StrEnum):
-    """What a person can do. Its value is what they type after `/incident`, and what forms carry of it."""
+    """An act of a person. Its value is the word typed after `/incident`, and carried by forms."""
 
     doing: str
     """What may not be done, in a refusal: `Guests of this workspace may not … here.`"""
@@ -112,7 +112,7 @@ _UNFIT = {
 
 
 def unfit(membership: Membership, name: str) -> str:
-    """Why nothing can be given to somebody of this name to take on; empty where it can."""
+    """Return why a person of this name can be given nothing to take on; empty where they can."""
     why = _UNFIT.get(membership, "").format(name)
     return f"{why}, so they cannot take this on. Choose another person." if why else ""
 
@@ -138,7 +138,7 @@ class PermissionLimits(Frozen):
 
 
 class Actor(Frozen):
-    """Who wants to do something."""
+    """A person who wants to do something, as far as Slack tells of them."""
 
     person: PersonId | None
     membership: Membership
@@ -151,7 +151,7 @@ class Actor(Frozen):
 def permitted(
     actor: Actor, verb: Verb, incident: Incident | None, limits: PermissionLimits, *, private: bool = False
 ) -> str:
-    """Whether this may be done: empty where it may, and where it may unchecked, what to note of that.
+    """Check that this may be done. Returns empty, or what to note where it may be done unchecked.
 
     `private` is what is about to be declared. Raises Refused with a sentence for the person.
     """

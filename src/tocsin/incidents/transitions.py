@@ -1,4 +1,4 @@
-"""What may become of an incident, and what is said of it: pure functions over a change."""
+"""Validate a change to an incident, apply endings, and describe the difference. Pure functions."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _CATEGORY: dict[Ending, str] = {
 def apply_transition(
     change: IncidentChange, ending: Ending, incident: Incident, form: Form
 ) -> IncidentChange:
-    """The change with the status that `close`, `reopen`, `decline`, `merge`, `cancel` or `accept` leads to.
+    """Return the change with the status that the ending leads to.
 
     Raises Refused where the incident is there already, or the backend has no such status.
     """
@@ -79,7 +79,7 @@ def apply_transition(
 
 
 def validate_change(change: IncidentChange, incident: Incident, form: Form) -> IncidentChange:
-    """The change as it may be made: cleaned, every choice known, only what really changes.
+    """Return the change as it may be made: cleaned, every choice known, only what really changes.
 
     Raises Refused with a sentence for each field that is wrong, or when nothing would change.
     """
@@ -109,7 +109,7 @@ def validate_change(change: IncidentChange, incident: Incident, form: Form) -> I
 
 
 def validate_follow_up(request: FollowUpRequest) -> FollowUpRequest:
-    """What is to be done, cleaned. Raises Refused where it says nothing, or too much."""
+    """Return a follow-up, cleaned. Raises Refused where it is empty or too long."""
     text = cleaned(request.text, lines=True)
     if not is_visible(text):
         raise Refused("Say what is to be done.", {"text": "Say what is to be done."})
@@ -134,7 +134,7 @@ def describe_change(before: Incident, after: Incident, change: IncidentChange) -
 
 
 def differences(before: Incident, after: Incident, change: IncidentChange) -> tuple[str, ...]:
-    """What this change made another, each with the old and the new value in plain words.
+    """Describe each value that this change made another, with the old one, in plain words.
 
     What others changed in the same moment is theirs to tell.
     """
@@ -234,7 +234,7 @@ def _check_status(change: IncidentChange, incident: Incident, form: Form, wrong:
 
 
 def _refused(incident: Incident, to: Status) -> str | None:
-    """Why an incident cannot go from where it is to this status; None where it can.
+    """Return why an incident cannot go from where it is to this status; None where it can.
 
     From an open status everywhere; what has ended can only be opened again.
     """
@@ -245,7 +245,7 @@ def _refused(incident: Incident, to: Status) -> str | None:
 
 
 def unchanged(reference: str, status: str, severity: str) -> str:
-    """What is said when all that was asked for is so already."""
+    """Say that all that was asked for is so already."""
     return f"Nothing would change: {reference} is {status}{severity and f', {severity}'} already."
 
 

@@ -80,7 +80,7 @@ class EventDeduplicator:
         task.result()
 
     def _forget(self) -> None:
-        """What Slack does not send again; never what is still being worked on."""
+        """Forget what Slack does not send again, and never what is still being worked on."""
         oldest = asyncio.get_running_loop().time() - KEPT_SECONDS
         while self._heard:
             at, task = next(iter(self._heard.values()))
@@ -108,7 +108,7 @@ G = TypeVar("G", SlashCommand, Shortcut, BlockAction, ViewSubmission, BlockSugge
 Body = dict[str, Any]
 
 ANY = re.compile(".*", re.DOTALL)
-DELIVERY = "delivery"
+ACK_TRACKER = "delivery"
 SORRY = "Something went wrong on our side, and nothing was done. Please try again."
 NOT_OURS = "Tocsin does not serve this workspace."
 NOT_KNOWN = "This is from another version of Tocsin, which is gone. Type /incident to start again."
@@ -121,7 +121,7 @@ def build_app(
     count = counting or Uncounted()
 
     async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
-        """Who we are there, so that Bolt leaves out what our own bot did; nobody, where it is not ours."""
+        """Name our bot there, so that Bolt leaves out its events; none where Tocsin is not installed."""
         ours = registry.serving(team_id or "", enterprise_id or "")
         return AuthorizeResult(
             enterprise_id=enterprise_id,
@@ -178,14 +178,14 @@ def _listener(
     run: Callable[[AsyncAck, G, WorkspaceContext, AckTracker], Awaitable[None]],
     count: Counting,
 ) -> Callable[..., Awaitable[BoltResponse | None]]:
-    """Around every listener: read the payload, keep strangers out, leave nobody without an answer."""
+    """Wrap a listener: read the payload, turn strangers away, answer always."""
 
     async def listen(ack: AsyncAck, body: Body, context: AsyncBoltContext) -> BoltResponse | None:
         try:
             payload = kind.model_validate(body)
         except ValidationError as error:
             return _unread(kind.__name__, error, count)
-        route, tracker, outcome = route_of(payload), context.get(DELIVERY) or AckTracker(), "answered"
+        route, tracker, outcome = route_of(payload), context.get(ACK_TRACKER) or AckTracker(), "answered"
         tracker.timed = partial(count.acknowledged, route)
         async with best_effort(f"answer {route}") as failed:
             ours = await registry.find(payload.team_id, payload.org)
@@ -225,7 +225,7 @@ def _event_listener(registry: WorkspaceRegistry, count: Counting) -> Callable[..
         if listener is None:
             return BoltResponse(status=200)
         route = route_of(callback)
-        if (tracker := context.get(DELIVERY)) is not None:
+        if (tracker := context.get(ACK_TRACKER)) is not None:
             tracker.timed = partial(count.acknowledged, route)
         async with best_effort(f"heed {callback.kind}") as failed:
             ours = await registry.find(callback.served_team, callback.org)

@@ -16,7 +16,7 @@ from tocsin.workflows.command import Bounded
 from tocsin.workflows.ports import Backend, loop_time
 from tocsin.workflows.retry import best_effort
 
-# Who people are: learnt from what they do, asked of Slack one by one, and never waited for on the way.
+# The directory of people: learnt from payloads, asked of Slack one by one, never waited for on the way.
 
 KEPT = 10_000
 FIRST_NAMES = 200
@@ -27,7 +27,7 @@ ASKED_AT_ONCE = 20
 ASKING_SECONDS = 1.5
 
 FRESH_SECONDS = 300.0
-"""How long somebody's standing is taken for what it was."""
+"""How long a person's membership is taken for what it was."""
 
 STALE_SECONDS = 3600.0
 """The same while Slack cannot be asked."""
@@ -50,7 +50,7 @@ class People:
         """Who owns the workspace, where that is among the first people it tells of."""
 
     def meet(self, person: Person) -> Person:
-        """Somebody did something: remember what Slack calls them; answers them by the best name we know."""
+        """Remember what Slack calls a person who did something; return them by the best name we know."""
         known = self.names.get(person.slack_user_id or "")
         if known is None and person.slack_user_id and person.name:
             self.names[person.slack_user_id] = person.name
@@ -106,12 +106,12 @@ class People:
         return found[0], [known[person] for person in found[1]], whole
 
     def known_membership(self, person: PersonId) -> Membership | None:
-        """How somebody stands, without asking; None where that was never asked, or too long ago."""
+        """Return a person's membership without asking Slack; None where it is not known, or too old."""
         known = self._remembered(person, FRESH_SECONDS)
         return None if known is None else known.membership
 
     async def membership(self, person: PersonId, seconds: float = ASKING_SECONDS) -> Membership:
-        """How somebody stands, asked of Slack for so many seconds at most where it is not known.
+        """Return a person's membership; Slack is asked for so many seconds at most where it is not known.
 
         While Slack cannot be asked, what it said within the last hour stands; else it is unknown.
         """
@@ -121,7 +121,7 @@ class People:
     async def account(
         self, person: PersonId, seconds: float = ASKING_SECONDS, *, within: float = FRESH_SECONDS
     ) -> Account | None:
-        """Somebody's account, asked for as `standing` is; None where Slack does not say.
+        """Return a person's account, asked for as `membership` is; None where Slack does not say.
 
         Slack is not asked where it said so `within` so many seconds.
         """
@@ -148,7 +148,7 @@ class People:
         return self._remembered(person, FRESH_SECONDS)
 
     def last_membership(self, person: PersonId) -> Membership:
-        """How somebody stood within the last hour, without asking."""
+        """Return a person's membership as Slack told it within the last hour, without asking."""
         known = self._remembered(person, STALE_SECONDS)
         return Membership.UNKNOWN if known is None else known.membership
 
@@ -168,14 +168,14 @@ class People:
             self._accounts[person] = (account, self._now())
 
 
-# Whether somebody may do something: the rules, with what Slack says of the person.
+# Authorization: the rules, with what Slack says of the person.
 
 CHECK_SECONDS = 1.0
 """How long somebody who acts is kept waiting for Slack's word on them; an answer is due within three."""
 
 
 class UserGroups:
-    """Who is in the user groups that the rules name, asked of Slack group by group."""
+    """Members of the user groups that the rules name, asked of Slack group by group."""
 
     def __init__(self, workspace: SlackWorkspace, now: Callable[[], float] = loop_time) -> None:
         self._workspace = workspace
@@ -190,7 +190,7 @@ class UserGroups:
         return members if members is not None and self._now() - at < seconds else None
 
     async def of(self, person: PersonId, groups: Iterable[str]) -> frozenset[str] | None:
-        """Those of the groups that somebody is in; None where Slack cannot be asked about one of them."""
+        """Return the groups that a person is in; None where Slack does not answer about one of them."""
         wanted = list(groups)
         await asyncio.gather(*(self._ask(group) for group in wanted if self.known(group) is None))
         found = {group: self.known(group, STALE_SECONDS) for group in wanted}
@@ -215,7 +215,7 @@ class UserGroups:
 
 
 class Authorizer:
-    """The one place where it is decided who may do what in a workspace."""
+    """Decides what a person may do in a workspace; everything asks here."""
 
     def __init__(self, people: People, groups: UserGroups, limits: PermissionLimits) -> None:
         self._people = people
@@ -260,7 +260,7 @@ class Authorizer:
         permitted(actor, verb, incident, self._limits)
 
     def refusal(self, person: PersonId | None, verb: Verb, incident: Incident | None = None) -> str:
-        """Why somebody may not do this, as far as it is known without asking anybody; else nothing."""
+        """Return why a person may not do this, as far as it is known without asking Slack; else nothing."""
         membership = self._people.known_membership(person) if person is not None else None
         if person is None or membership is None:
             return ""
@@ -279,7 +279,7 @@ class Authorizer:
         return ""
 
     def knows(self, person: PersonId | None) -> bool:
-        """Whether nothing need be asked when they declare."""
+        """Return True if Slack need not be asked when they declare."""
         if person is None:
             return True
         groups = self._needed(Verb.DECLARE, bool(self._limits.private))

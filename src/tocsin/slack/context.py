@@ -26,7 +26,7 @@ from tocsin.workflows.queries import FindIncidents, OpenIncidents
 from tocsin.workflows.registry import Managing
 from tocsin.workflows.retry import best_effort
 
-# Who looked at Home lately.
+# Recent viewers of Home.
 
 LATELY_SECONDS = 1800.0
 MOST_VIEWERS = 100
@@ -34,20 +34,20 @@ MOST_VIEWERS = 100
 
 
 class HomeViewers:
-    """The people of one workspace."""
+    """The people of one workspace who looked at Home in the last half hour."""
 
     def __init__(self) -> None:
         self._at: dict[PersonId, float] = {}
 
-    def looked(self, person: PersonId) -> None:
-        """Somebody looks now; who looked longest ago is forgotten first."""
+    def add(self, person: PersonId) -> None:
+        """Note that a person looks now; the one who looked longest ago is forgotten first."""
         self._at.pop(person, None)
         self._at[person] = asyncio.get_running_loop().time()
         while len(self._at) > MOST_VIEWERS:
             self._at.pop(next(iter(self._at)))
 
-    def lately(self) -> list[PersonId]:
-        """Everybody who looked in the last half hour."""
+    def recent(self) -> list[PersonId]:
+        """Return the people who looked in the last half hour."""
         since = asyncio.get_running_loop().time() - LATELY_SECONDS
         self._at = {person: at for person, at in self._at.items() if at >= since}
         return list(self._at)
@@ -57,13 +57,13 @@ class HomeViewers:
 
 
 class Tasks:
-    """A registry of our own: Bolt and asyncio both forget tasks that nobody holds."""
+    """Holds running tasks until they are done; Bolt and asyncio both forget tasks without a reference."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[None]] = set()
 
     def begin(self, doing: str, work: Coroutine[Any, Any, Any]) -> None:
-        """Start work that nobody waits for; what goes wrong in it is written down."""
+        """Start work in the background; what goes wrong in it is logged."""
 
         async def run() -> None:
             async with best_effort(doing):
@@ -94,14 +94,14 @@ REMEMBERED = 10_000
 
 
 class Floods:
-    """What each person declared within the last minute, for as long as the process lives."""
+    """Counts each person's declarations of the last minute, in memory."""
 
     def __init__(self, now: Callable[[], float] = loop_time) -> None:
         self._now = now
         self._lately: Bounded[PersonId, dict[str, float]] = Bounded(REMEMBERED)
 
     def swells(self, person: PersonId, key: str, *, sure: bool) -> bool:
-        """Whether this is one too many, and the person has to say that they are sure; else it is counted.
+        """Return True if this is one too many, and the person has to confirm it; else count it.
 
         The same key is one declaration, however often it comes.
         """
@@ -124,7 +124,7 @@ Lines = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Help:
-    """What to type or pick, and what it does: to one incident, and anywhere."""
+    """Lines of help: things to type or pick, for one incident and anywhere."""
 
     here: Lines = ()
     anywhere: Lines = ()
@@ -189,7 +189,7 @@ class WorkspaceContext:
         private: bool = False,
         seconds: float = CHECK_SECONDS,
     ) -> str:
-        """Check that whoever made this gesture may do this. Raises Refused with a sentence for them.
+        """Check that the person of this payload may do this. Raises Refused with a sentence for them.
 
         `incident` is what it is done to, None for declaring and listing; `private` is what is about to be
         declared. Answers nothing when all is well, and what to note when a declaration goes unchecked.
@@ -209,11 +209,11 @@ class WorkspaceContext:
 
     @property
     def marks(self) -> Marks:
-        """What people put on messages."""
+        """Reactions and pins on messages."""
         return Marks(self.workspace.client, self.workspace.calls)
 
     def open_to(self, person: PersonId | None) -> tuple[Incident, ...]:
-        """The open incidents that may be shown to somebody unasked: none to who is not known as a member."""
+        """Return the open incidents to offer a person; none unless they are known to be a member."""
         if not self.open_now.now:
             return ()
         known = person is not None and self.people.last_membership(person) is Membership.MEMBER
@@ -253,7 +253,7 @@ class AckTracker:
     """Hears how many seconds it took until the answer was written."""
 
     def patience_left(self) -> float:
-        """Return the seconds that whoever asked can still wait for what is being done."""
+        """Return the seconds that the person can still wait for what is being done."""
         return max(LEAST_PATIENCE, PATIENCE - (asyncio.get_running_loop().time() - self.began))
 
     def written(self) -> None:
@@ -301,7 +301,7 @@ class WorkspaceRegistry:
 
     @property
     def open(self) -> list[WorkspaceContext]:
-        """Those that serve somebody now."""
+        """The contexts of workspaces in which Tocsin is installed now."""
         return [context for team, context in self._contexts.items() if self.serving(team) is not None]
 
     def know(self, orgs: Mapping[str, str]) -> None:
@@ -391,7 +391,7 @@ class WorkspaceRegistry:
 
 
 def allowed(installation: Installation, teams: Collection[str]) -> bool:
-    """Whether this workspace, or its organization, is one that we mean to serve; with `*` among them any is.
+    """Return True if this workspace, or its organization, is among those to serve; `*` is any.
 
     Slack's ids say what they are of: those of organizations begin with an E.
     """

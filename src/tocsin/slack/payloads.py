@@ -1,4 +1,4 @@
-"""What a person did in Slack: payloads read into models at the door, so that nothing behind it guesses.
+"""Models of Slack's payloads: commands, shortcuts, actions, submissions, suggestions and events.
 
 Only what is used is read, and everything that Slack may leave out is optional. Field names are Slack's.
 """
@@ -70,7 +70,7 @@ class OpenView(Frozen):
 
     @property
     def team(self) -> TeamId | None:
-        """The workspace that the view is of, whoever has it open."""
+        """The workspace that the view is of, which may be another than its reader's."""
         installed = self.app_installed_team_id
         return TeamId(installed) if installed and not installed.startswith("E") else self.team_id
 
@@ -103,7 +103,7 @@ class SlashCommand(Frozen):
 
 
 class Interaction(Frozen):
-    """What every interactive payload has: who, where, and a trigger to open something with."""
+    """The fields of every interactive payload: user, team, channel, and a trigger to open a view with."""
 
     user: User
     team: Team | None = None
@@ -167,7 +167,7 @@ class BlockAction(Interaction):
 
 
 class BlockSuggestion(Interaction):
-    """What a person types in an external select (Slack, block_suggestion payload)."""
+    """Text typed in an external select (Slack, block_suggestion payload)."""
 
     action_id: str
     value: str = ""
@@ -209,7 +209,7 @@ class EventCallback(Frozen):
 
     @property
     def user(self) -> PersonId | None:
-        """Who did it, where the event names somebody."""
+        """The person that the event names, if it names one."""
         user = self.event.get("user")
         return PersonId(user) if isinstance(user, str) else None
 

@@ -210,7 +210,7 @@ DECLARE, OTHER = "declare", "other"
 
 
 class Counting(Protocol):
-    """Whoever keeps count; `route` is one of `every_route`."""
+    """Counts requests; `route` is one of `every_route`."""
 
     def requested(self, route: str, outcome: str) -> None:
         """A request was answered, failed, came from a stranger, or was malformed."""
@@ -222,7 +222,7 @@ class Counting(Protocol):
 
 
 class Uncounted:
-    """Nobody keeps count."""
+    """Counts nothing."""
 
     def requested(self, route: str, outcome: str) -> None:
         """Let it pass."""

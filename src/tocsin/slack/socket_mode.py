@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
-from tocsin.slack.app import DELIVERY, answered
+from tocsin.slack.app import ACK_TRACKER, answered
 from tocsin.slack.context import AckTracker
 from tocsin.slack.web_api import asked, told
 from tocsin.workflows.retry import best_effort
@@ -139,7 +139,7 @@ class Connection:
                 mode="socket_mode",
                 body=envelope["payload"],
                 headers=_headers(envelope),
-                context={DELIVERY: tracker},
+                context={ACK_TRACKER: tracker},
             )
             answer = _answer(envelope, given)
             if answer is None:

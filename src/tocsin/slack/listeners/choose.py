@@ -70,7 +70,7 @@ async def ask_whether(
 
 
 def _would(first: First, own: Incident, text: str) -> str:
-    """What would be done here, in mrkdwn."""
+    """Say in mrkdwn what the verb would do here."""
     name, said = shortened(own.name, 100), shortened(text, 200)
     return (
         "It may be the name of a new incident. Nothing has been done yet: *Go on* is the command "
@@ -99,7 +99,7 @@ async def submit_choose(
 async def _chosen(
     context: WorkspaceContext, submission: ViewSubmission, metadata: VerbMetadata, tracker: AckTracker
 ) -> View:
-    """What takes the place of the question. Raises TocsinError, and Refused for a form that is not ours."""
+    """Build the view that replaces the question. Raises TocsinError, and Refused for a form not ours."""
     if metadata.verb is None:
         raise Refused(NOT_SEEN)
     spec = VERBS[metadata.verb]

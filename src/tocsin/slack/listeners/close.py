@@ -16,7 +16,7 @@ from tocsin.incidents.transitions import ENDING_OF_VERB
 from tocsin.slack.command_text import as_read, references_in
 from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.listeners.replies import begin, say_of
-from tocsin.slack.listeners.targets import authorize, find_incident, meant, prefixes
+from tocsin.slack.listeners.targets import authorize, find_incident, prefixes, resolve_reference
 from tocsin.slack.listeners.verbs import Invocation, NeedsForm, VerbSpec, change, submit
 from tocsin.slack.payloads import BlockAction, SlashCommand, ViewSubmission
 from tocsin.slack.views.blocks import escape, one
@@ -43,7 +43,7 @@ async def _build_close_again(call: Invocation, trouble: str, message: str) -> Vi
 
 
 async def unfinished(context: WorkspaceContext, incident: Incident) -> list[FollowUp]:
-    """What is not done yet, if that is known soon: the form opens without it else."""
+    """Return the follow-ups not done yet; none where the backend takes longer than half a second."""
     found: list[FollowUp] = []
     async with best_effort("look for what is not done yet"), asyncio.timeout(FOLLOW_UP_SECONDS):
         found += await context.workflows.follow_ups.of(incident.id)
@@ -129,7 +129,7 @@ async def _build_merge(call: Invocation, trouble: str) -> View:
 
 async def _merge(call: Invocation) -> AnyChange | None:
     for _, reference, message in references_in(call.text, prefixes(call.context)):
-        target = await meant(call.context, reference, call.person)
+        target = await resolve_reference(call.context, reference, call.person)
         if target is not None:
             other = _other(call.incident, target)
             said = as_read(message, call.context.people.names)

@@ -87,13 +87,13 @@ async def checked(order: DeclareOrder, submission: ViewSubmission, context: Work
 
 
 def is_learnt(context: WorkspaceContext, payload: Payload, metadata: DeclareMetadata) -> bool:
-    """Whether nothing need be asked for them to send the form."""
+    """Return True if Slack need not be asked for anything when the form is sent."""
     known = all(context.shared_channels.knows(channel) for channel in _places(context, metadata))
     return known and context.authorizer.knows(payload.by.slack_user_id)
 
 
 async def learn(context: WorkspaceContext, payload: Payload, metadata: DeclareMetadata) -> None:
-    """Ask, while somebody fills in the form, what will have to be known when they send it."""
+    """Ask Slack, while the person fills in the form, for all that sending it will need."""
     await asyncio.gather(
         context.authorizer.learn(payload.by.slack_user_id),
         *(

@@ -22,7 +22,7 @@ _REFERENCE = re.compile(r"/incidents/([A-Za-z0-9_-]{1,64})/?(?:[?#].*)?", re.DOT
 
 
 async def unfurl_links(callback: EventCallback, context: WorkspaceContext) -> None:
-    """Somebody posted links to our pages (Slack, link_shared).
+    """Unfurl links to our pages (Slack, link_shared).
 
     Nothing is shown of a private incident, wherever it is: not even in its own channel need everybody have a
     part in it. Nor in a channel that another organisation reads or may read, or that Slack does not let us
@@ -48,7 +48,7 @@ async def unfurl_links(callback: EventCallback, context: WorkspaceContext) -> No
 
 
 async def show_details(callback: EventCallback, context: WorkspaceContext) -> None:
-    """Somebody opened an incident below a link (Slack, entity_details_requested): what they may read."""
+    """Present the incident that a person opened below a link (Slack, entity_details_requested)."""
     event = callback.event
     trigger, ref = event.get("trigger_id"), event.get("external_ref")
     if not isinstance(trigger, str):

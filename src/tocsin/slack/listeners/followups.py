@@ -17,7 +17,7 @@ from tocsin.slack.command_text import as_read, mentioned
 from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.disclosure import shown_to
 from tocsin.slack.listeners.close import FOLLOW_UP_SECONDS
-from tocsin.slack.listeners.people import person_called
+from tocsin.slack.listeners.people import find_person
 from tocsin.slack.listeners.replies import begin, say_of
 from tocsin.slack.listeners.targets import authorize, checked_assignees, find_incident
 from tocsin.slack.listeners.verbs import Invocation, NeedsForm, VerbSpec, key_of, sentence_of, submit
@@ -55,7 +55,7 @@ async def _build_follow_up(
 
 
 async def _listed(context: WorkspaceContext, incident: Incident) -> list[FollowUp]:
-    """What there is to do, if that is known soon: the form opens without it else."""
+    """Return what there is to do; nothing where the backend takes longer than half a second."""
     found: list[FollowUp] = []
     async with best_effort("list what is to be done"), asyncio.timeout(FOLLOW_UP_SECONDS):
         found += await context.workflows.follow_ups.of(incident.id)
@@ -70,7 +70,7 @@ async def _add(call: Invocation) -> AnyChange | None:
 
 
 async def _read(call: Invocation) -> tuple[str, PersonId | None]:
-    """What is to be done, in words, and by whom: somebody mentioned, or named with an @ at either end.
+    """Return the text and its assignee: a person mentioned, or named with an @ at either end.
 
     Raises NeedsForm, with a form that has the words, where that may be one or another.
     """
@@ -81,7 +81,7 @@ async def _read(call: Invocation) -> tuple[str, PersonId | None]:
     if not mentions:
         if not (typed := _typed_names(text)):
             return as_read(text, names), None
-        person, name = await person_called(context, typed, call.person, filled)
+        person, name = await find_person(context, typed, call.person, filled)
         span = (0, len(name)) if text.startswith(name) else (len(text) - len(name), len(text))
     elif _FIRST.match(text) or len({mention[1] for mention in mentions}) == 1:
         person, span = PersonId(mentions[0][1]), mentions[0].span()
@@ -91,7 +91,7 @@ async def _read(call: Invocation) -> tuple[str, PersonId | None]:
 
 
 def _typed_names(text: str) -> list[str]:
-    """What may be a name, from an @ at the beginning of the text or before its end, the longest first."""
+    """Return possible names, from an @ at the beginning of the text or before its end, the longest first."""
     if text.startswith("@"):
         lengths = range(_LONGEST_NAME - 1, -1, -1)
         return [found[0] for more in lengths if (found := re.match(rf"@\S+(\s+\S+){{{more}}}", text))]

@@ -22,7 +22,7 @@ from tocsin.slack.views.metadata import DeclareMetadata
 from tocsin.workflows.queries import OpenIncidents
 from tocsin.workflows.retry import best_effort
 
-# App Home: drawn when it is opened, and again when something changes for who looked at it lately.
+# App Home: published when it is opened, and to its recent viewers when something changes.
 
 CLOSED_SHOWN = 5
 TOGETHER_SECONDS = 1.0
@@ -30,16 +30,16 @@ TOGETHER_SECONDS = 1.0
 
 
 async def show_home(callback: EventCallback, context: WorkspaceContext) -> None:
-    """Somebody looks at Home (Slack, app_home_opened; its other tab is the messages)."""
+    """Show Home (Slack, app_home_opened; its other tab is the messages)."""
     person = callback.user
     if person is None or callback.event.get("tab", "home") != "home":
         return
-    context.home_viewers.looked(person)
+    context.home_viewers.add(person)
     context.tasks.begin("show Home", publish_home(context, person))
 
 
 async def publish_home(context: WorkspaceContext, person: PersonId) -> None:
-    """What is at hand is shown; what was lately closed is asked of the backend."""
+    """Publish Home: open incidents from the cache, recently closed ones from the backend."""
     try:
         await context.authorizer.check(person, Verb.LIST)
     except Refused as refusal:
@@ -58,8 +58,8 @@ async def publish_home(context: WorkspaceContext, person: PersonId) -> None:
     await context.workspace.publish_home(person, home_view(page), *page.open, *page.closed)
 
 
-async def homes_kept(open_now: OpenIncidents, contexts: Callable[[], Iterable[WorkspaceContext]]) -> None:
-    """For ever: draw Home again for who looked at it lately, whenever what is open has changed."""
+async def refresh_homes(open_now: OpenIncidents, contexts: Callable[[], Iterable[WorkspaceContext]]) -> None:
+    """Publish Home again for its recent viewers whenever the open incidents have changed. Never returns."""
     changed = asyncio.Event()
     open_now.hearers.append(changed.set)
     while True:
@@ -67,7 +67,7 @@ async def homes_kept(open_now: OpenIncidents, contexts: Callable[[], Iterable[Wo
         await asyncio.sleep(TOGETHER_SECONDS)
         changed.clear()
         for context in list(contexts()):
-            for person in context.home_viewers.lately():
+            for person in context.home_viewers.recent():
                 async with best_effort("draw Home again"):
                     await publish_home(context, person)
 

@@ -40,7 +40,7 @@ async def _snooze(context: WorkspaceContext, action: BlockAction) -> None:
 
 
 async def take_over(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
-    """*I'll do it*: whoever presses is asked from now on."""
+    """*I'll do it*: ask the person who presses from now on."""
     await ack()
     begin(context, action, "take the update over", _take_over(context, action))
 

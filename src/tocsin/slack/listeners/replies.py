@@ -1,4 +1,4 @@
-"""What only the person who asked reads: an answer in its place, also when something went wrong."""
+"""Replies that only the person who asked reads, also when something went wrong."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SORRY = "Something went wrong on our side, and nothing was done. Please try agai
 
 async def say(
     context: WorkspaceContext,
-    asked: Payload,
+    payload: Payload,
     text: str,
     about: Disclosure,
     blocks: Sequence[Block] = (),
@@ -38,44 +38,44 @@ async def say(
     With `instead` the answer takes the place of the one that was pressed in. Raises Withheld where they may
     not read what it carries.
     """
-    if asked.response_url:
-        await context.workspace.reply(asked.response_url, text, about, blocks, instead=instead)
-    elif asked.by.slack_user_id:
-        await context.workspace.say_to(asked.by.slack_user_id, text, about, blocks)
+    if payload.response_url:
+        await context.workspace.reply(payload.response_url, text, about, blocks, instead=instead)
+    elif payload.by.slack_user_id:
+        await context.workspace.say_to(payload.by.slack_user_id, text, about, blocks)
 
 
-async def is_readable(context: WorkspaceContext, asked: Payload, incident: Incident) -> bool:
+async def is_readable(context: WorkspaceContext, payload: Payload, incident: Incident) -> bool:
     """Return whether who asked may still read of an incident, now that the acknowledgement goes out.
 
     Raises Unavailable where that cannot be known.
     """
     try:
-        await context.workspace.calls.judge(shown_to(asked.by.slack_user_id, incident), "acknowledgement")
+        await context.workspace.calls.judge(shown_to(payload.by.slack_user_id, incident), "acknowledgement")
     except Withheld:
         return False
     return True
 
 
-async def readable(context: WorkspaceContext, asked: Payload, incident: Incident, sentence: str) -> str:
+async def readable(context: WorkspaceContext, payload: Payload, incident: Incident, sentence: str) -> str:
     """The sentence about an incident, or one that says nothing of it. Raises Unavailable."""
-    return sentence if await is_readable(context, asked, incident) else NOT_YOURS_NOW
+    return sentence if await is_readable(context, payload, incident) else NOT_YOURS_NOW
 
 
-async def said_view(context: WorkspaceContext, asked: Payload, incident: Incident, sentence: str) -> View:
+async def said_view(context: WorkspaceContext, payload: Payload, incident: Incident, sentence: str) -> View:
     """A modal that says in plain words what was done, if who asked may still read of the incident."""
-    sentence = await readable(context, asked, incident, sentence)
+    sentence = await readable(context, payload, incident, sentence)
     if sentence == NOT_YOURS_NOW:
         return done_modal(sentence)
-    (shown,) = await context.as_seen(asked.by.slack_user_id, [incident])
+    (shown,) = await context.as_seen(payload.by.slack_user_id, [incident])
     return said_modal(shown, escape(sentence))
 
 
-async def say_of(context: WorkspaceContext, asked: Payload, incident: Incident, sentence: str) -> None:
+async def say_of(context: WorkspaceContext, payload: Payload, incident: Incident, sentence: str) -> None:
     """Answer in plain words about an incident, if who asked may still read of it."""
     try:
-        await say(context, asked, escape(sentence), shown_to(asked.by.slack_user_id, incident))
+        await say(context, payload, escape(sentence), shown_to(payload.by.slack_user_id, incident))
     except Withheld:
-        await say(context, asked, NOT_YOURS_NOW, NOTHING)
+        await say(context, payload, NOT_YOURS_NOW, NOTHING)
 
 
 def begin(
@@ -124,7 +124,7 @@ def with_words(sentence: str, command: SlashCommand, context: WorkspaceContext) 
 
 
 def reason(error: BaseException) -> str:
-    """Why it was not done, in plain words, with what to do where that helps."""
+    """Say why it was not done, in plain words, with what to do where that helps."""
     if isinstance(error, Refused):
         return " ".join([error.sentence, *error.fields.values()])
     if isinstance(error, TocsinError):

@@ -12,7 +12,7 @@ from tocsin.incidents.model import Form, PersonId, Role
 from tocsin.incidents.parsing import leading, role_spellings
 from tocsin.incidents.permissions import Verb
 from tocsin.slack.context import AckTracker, WorkspaceContext
-from tocsin.slack.listeners.people import person_meant
+from tocsin.slack.listeners.people import resolve_person
 from tocsin.slack.listeners.verbs import Invocation, NeedsForm, VerbSpec, change, submit_change
 from tocsin.slack.payloads import ViewSubmission
 from tocsin.slack.views.blocks import escape
@@ -31,7 +31,7 @@ async def _build_assign(
 
 async def _set_lead(call: Invocation) -> AnyChange | None:
     role = _lead(await call.context.forms.fetch())
-    return await _assign(call, role, await person_meant(call.context, call.text, call.person))
+    return await _assign(call, role, await resolve_person(call.context, call.text, call.person))
 
 
 async def _set_role(call: Invocation) -> AnyChange | None:
@@ -39,7 +39,7 @@ async def _set_role(call: Invocation) -> AnyChange | None:
     role, rest = leading(call.text, form.assignable_roles, "role", role_spellings)
     if not rest:
         raise NeedsForm(f"Say who takes the role {role.name}.")
-    return await _assign(call, role, await person_meant(call.context, rest, call.person))
+    return await _assign(call, role, await resolve_person(call.context, rest, call.person))
 
 
 async def _take(call: Invocation) -> AnyChange | None:

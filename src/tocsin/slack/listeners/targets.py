@@ -27,19 +27,19 @@ from tocsin.slack.context import WorkspaceContext
 from tocsin.slack.payloads import Payload, SlashCommand
 from tocsin.slack.users import Account
 
-# Which incident somebody means, and whether they may: asked once, in the same way, for every verb.
+# The target of a verb and the right to it: resolved in the same way for every verb.
 
 _OPENED_AS = re.compile(r"(([a-z][a-z0-9]{0,19})-[0-9]{1,15})(?:-|$)")
 """How the names of channels begin that were opened for an incident."""
 
 
 class Uncertain(Refused):
-    """What was typed may be about another incident than the channel's own: it has to be asked."""
+    """The text may be about another incident than the channel's own: the person has to be asked."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """An incident that somebody means, and what else they typed."""
+    """The incident that a command is about, and the rest of its text."""
 
     incident: Incident
     rest: str
@@ -62,7 +62,7 @@ async def resolve_target(
     found = reference_in(rest, prefixes(context), bare_number=own is None)
     if found is not None:
         reference, after = found
-        incident = await meant(context, reference, person)
+        incident = await resolve_reference(context, reference, person)
         if incident is not None:
             return Target(incident, after, is_named=True)
     elif own is not None:
@@ -73,7 +73,7 @@ async def resolve_target(
 
 
 def prefixes(context: WorkspaceContext) -> frozenset[str]:
-    """What references begin with here, as far as incidents are at hand."""
+    """Return the prefixes of references here, as far as the cached incidents tell."""
     return frozenset(known.reference.rpartition("-")[0] for known in context.open_now.now) - {""}
 
 
@@ -81,7 +81,9 @@ def _unclear(reference: Reference) -> Uncertain:
     return Uncertain(f"It is not clear which incident “{reference.name or reference.said}” is.")
 
 
-async def meant(context: WorkspaceContext, reference: Reference, person: PersonId | None) -> Incident | None:
+async def resolve_reference(
+    context: WorkspaceContext, reference: Reference, person: PersonId | None
+) -> Incident | None:
     """The incident that is named; None where it is an address of something else.
 
     Raises Refused where there is none that they may see, and Uncertain where it may be something else.
@@ -217,7 +219,7 @@ async def checked_roles(
 async def checked_assignees(
     context: WorkspaceContext, chosen: Mapping[str, PersonId | None], *, private: bool, within: float = 0.0
 ) -> tuple[Person, ...]:
-    """Everybody who is given something, by name; `chosen` says who, by the field of the form.
+    """Return the people who are given something, by name; `chosen` has them by the field of the form.
 
     Slack is asked anew, except about those of whom it told `within` so many seconds.
 

@@ -1,4 +1,4 @@
-"""Keep something in an incident's timeline: what somebody writes, pins, or marks with 📌."""
+"""The verb `note`, and messages that people pin or mark with 📌: both go into the timeline."""
 
 from __future__ import annotations
 

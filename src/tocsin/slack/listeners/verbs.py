@@ -229,7 +229,7 @@ async def _ask_which(
     context: WorkspaceContext,
     uncertain: Uncertain | None = None,
 ) -> None:
-    """The incidents that may be meant; without any, the declare form for who typed a name."""
+    """Offer the incidents that may be meant; without any, open the declare form for a typed name."""
     known = context.open_to(command.by.slack_user_id)
     if known:
         trouble = escape(uncertain.sentence) if uncertain else ""
@@ -270,7 +270,7 @@ async def ask(
 
 
 def typed_before(context: WorkspaceContext, command: str, metadata: VerbMetadata) -> str:
-    """The command as its sender reads it; empty where nothing but a verb was typed."""
+    """Return the command as its sender reads it; empty where nothing but a verb was typed."""
     return f"{command} {as_read(metadata.typed, context.people.names)}" if metadata.typed else ""
 
 
@@ -307,7 +307,7 @@ async def _run_from_card(
 
 
 def sentence_of(outcome: AnyChange | None) -> str:
-    """What is said of an outcome. Raises Refused where it was refused."""
+    """Return the sentence about an outcome. Raises Refused where it was refused."""
     if isinstance(outcome, NotChanged):
         raise Refused(outcome.sentence, outcome.fields)
     return outcome.said if outcome else SAVED
@@ -337,7 +337,7 @@ async def change(
 
 
 def key_of(payload: Payload) -> str:
-    """The same for every delivery of one payload, and for every press of a form that says the same."""
+    """Return the same key for every delivery of one payload, and every press of a form that says the same."""
     if isinstance(payload, ViewSubmission):
         said = json.dumps(payload.view.values, sort_keys=True)
         return str(uuid5(KEYS, f"{payload.team_id}/{payload.view.id}/{said}"))
@@ -381,7 +381,7 @@ async def submit(
 async def _read_submission(
     submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker, verbs: Collection[Verb]
 ) -> Invocation:
-    """What a form asks for. Raises Refused where it is not ours, or its incident is not theirs to see."""
+    """Read what a form asks for. Raises Refused where the form is not ours, or the incident not theirs."""
     metadata = VerbMetadata.read(submission.view.private_metadata)
     if metadata.verb is None or metadata.verb not in verbs:
         raise Refused(NOT_SEEN)
@@ -396,7 +396,7 @@ async def _refuse(
     refused: NotChanged,
     build_view: BuildView,
 ) -> None:
-    """Under the fields that are wrong where all of them are on the screen, else above a form as it is now."""
+    """Answer under the wrong fields where all are on the screen, else above the form as it is now."""
     shown = submission.view.values
     if refused.fields and not refused.overtaken and all(field in shown for field in refused.fields):
         await ack(response_action="errors", errors=dict(refused.fields))

@@ -57,12 +57,12 @@ async def run_step(callback: EventCallback, context: WorkspaceContext) -> None:
 
 
 def _in_words(refusal: Refused) -> str:
-    """What is wrong, each thing once; the sentence above a form says nothing where there is no form."""
+    """Say what is wrong, each thing once; the sentence above a form is left out, as there is no form."""
     return " ".join(dict.fromkeys(refusal.fields.values())) or refusal.sentence
 
 
 async def _answer_again(order: DeclareOrder, context: WorkspaceContext) -> None:
-    """What is still being declared answers by itself when it is done."""
+    """Answer a step that runs again; a declaration still under way answers by itself when it is done."""
     outcome = await context.declare.outcome(order.declaration.key)
     if outcome is not None:
         await context.declare.answer(order, outcome)
@@ -99,7 +99,7 @@ async def _order(
 
 
 async def _may_declare(person: PersonId, private: bool, context: WorkspaceContext) -> str:
-    """What to note where Slack could not be asked. Raises Refused; also for who is not there."""
+    """Return what to note where Slack does not answer. Raises Refused, also for a person who is not there."""
     unchecked = await context.authorizer.check(person, Verb.DECLARE, private=private)
     if unchecked:
         await _is_there(person, context)
@@ -107,7 +107,7 @@ async def _may_declare(person: PersonId, private: bool, context: WorkspaceContex
 
 
 async def _is_there(person: PersonId, context: WorkspaceContext) -> None:
-    """Raises Refused where Slack says that nobody has this id; while it says nothing, all are there."""
+    """Raise Refused where Slack knows no person with this id; pass while it does not answer."""
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             found = await context.workspace.knows(person)
@@ -118,7 +118,7 @@ async def _is_there(person: PersonId, context: WorkspaceContext) -> None:
 
 
 async def _withheld(channel: ChannelId | None, person: PersonId, context: WorkspaceContext) -> str:
-    """Why no card goes to this channel; unless it is known to be well, none does."""
+    """Return why no card goes to this channel; empty only where it is known that one may."""
     if channel is None:
         return ""
     if why := WITHHELD[await context.shared_channels.is_shared(channel, CHECK_SECONDS)]:

@@ -94,12 +94,12 @@ class DeclareMetadata(Frozen):
 
 
 def compressed(text: str) -> str:
-    """The text in fewer characters, where Slack takes only so many."""
+    """Return the text in fewer characters, where Slack takes only so many."""
     return COMPRESSED + b85encode(zlib.compress(text.encode(), 9)).decode()
 
 
 def decompressed(packed: str) -> str | bytes:
-    """What was squeezed, or the text itself. Raises ValueError or zlib.error for what nobody squeezed."""
+    """Return what was compressed, or the text itself. Raises ValueError or zlib.error for anything else."""
     if not packed.startswith(COMPRESSED):
         return packed
     return zlib.decompressobj().decompress(b85decode(packed.removeprefix(COMPRESSED)), MOST_UNPACKED)
@@ -118,7 +118,7 @@ _ID = re.compile(r"\S{0,300}")
 
 
 class VerbMetadata(Frozen):
-    """What a form is about, carried in its `private_metadata` (Slack: 3000 characters)."""
+    """The verb and incident of a form, carried in its `private_metadata` (Slack: 3000 characters)."""
 
     verb: Verb | None = None
     incident_id: str = ""
@@ -135,7 +135,7 @@ class VerbMetadata(Frozen):
     """When that message was edited last."""
 
     def changes(self, entered: Mapping[str, T]) -> dict[str, T]:
-        """What is another than it was when the form was opened; what was left alone changes nothing."""
+        """Return the values that differ from those the form was opened with."""
         return {name: value for name, value in entered.items() if (value or "") != self.seen.get(name, "")}
 
     def packed(self) -> str:
@@ -144,7 +144,7 @@ class VerbMetadata(Frozen):
 
     @property
     def fits(self) -> bool:
-        """Whether a form can carry it: most commands of 4000 characters can be squeezed, but not all."""
+        """Return True if a form can carry it: most commands of 4000 characters can be compressed to fit."""
         typed = max(len(self.rest), len(self.typed))
         return typed <= MOST_TYPED and len(self.packed()) <= METADATA_LIMIT
 
@@ -181,7 +181,7 @@ def verb_modal(
 
 
 def heading(incident: Incident) -> list[Block]:
-    """Which incident this is, and where it stands now."""
+    """Name the incident and its state."""
     facts = f"{link(incident.permalink, incident.reference)} · {facts_line(incident)}"
     return [
         name_block(incident),
@@ -190,7 +190,7 @@ def heading(incident: Incident) -> list[Block]:
 
 
 def lacking(form_lacks: dict[str, str], *verbs: str) -> list[Block]:
-    """What this backend cannot do, said before anybody types."""
+    """Say what this backend cannot do, before the person types."""
     said = [form_lacks[verb] for verb in verbs if verb in form_lacks]
     return [
         ContextBlock(elements=[MarkdownTextObject(text=f":information_source: {escape(s)}", verbatim=True)])
@@ -199,7 +199,7 @@ def lacking(form_lacks: dict[str, str], *verbs: str) -> list[Block]:
 
 
 def done_modal(sentence: str) -> View:
-    """What has been done to an incident that the reader may not see any more."""
+    """Say what was done to an incident that the reader may not see any more."""
     return View(
         type="modal",
         title=plain("Done"),
@@ -209,7 +209,7 @@ def done_modal(sentence: str) -> View:
 
 
 def said_modal(incident: Incident, sentence: str) -> View:
-    """What has been done, in a sentence that is escaped already."""
+    """Say what was done, in a sentence that is escaped already."""
     where = f" Carry on in {channel(incident)}." if incident.slack_channel_id else ""
     return View(
         type="modal",

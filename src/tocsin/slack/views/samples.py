@@ -1,4 +1,4 @@
-"""One of each form and card, with a sample incident in it: for whoever must look at all of them."""
+"""A sample of each form and card, which `tocsin doctor` checks against Slack's limits."""
 
 from __future__ import annotations
 
