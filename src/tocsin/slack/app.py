@@ -214,7 +214,7 @@ def _unread(kind: str, error: ValidationError, count: Counting) -> BoltResponse:
 
 def _event_listener(registry: WorkspaceRegistry, count: Counting) -> Callable[..., Awaitable[BoltResponse]]:
     """Events come in here, each once; one that could not be done is not acknowledged, and comes again."""
-    heard = EventDeduplicator()
+    deduplicator = EventDeduplicator()
 
     async def listen(body: Body, context: AsyncBoltContext) -> BoltResponse:
         try:
@@ -230,7 +230,7 @@ def _event_listener(registry: WorkspaceRegistry, count: Counting) -> Callable[..
         async with best_effort(f"heed {callback.kind}") as failed:
             ours = await registry.find(callback.served_team, callback.org)
             if ours is not None:
-                await heard.once(callback.event_id, lambda: listener(callback, ours))
+                await deduplicator.once(callback.event_id, lambda: listener(callback, ours))
         count.requested(route, "failed" if failed else "answered")
         return BoltResponse(status=503 if failed else 200)
 

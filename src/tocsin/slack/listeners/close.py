@@ -100,7 +100,7 @@ PRIVATE = VerbSpec(
     build_view=_build_close,
     execute=_confirm,
 )
-ENDINGS = frozenset(spec.verb for spec in (CLOSE, REOPEN, DECLINE, CANCEL, PRIVATE))
+IN_CLOSE_FORM = frozenset(spec.verb for spec in (CLOSE, REOPEN, DECLINE, CANCEL, PRIVATE))
 
 
 async def submit_close(
@@ -116,7 +116,7 @@ async def submit_close(
         return await _end(call, message, seen)
 
     again = partial(_build_close_again, message=message)
-    await submit(ack, submission, context, tracker, ENDINGS, again, execute)
+    await submit(ack, submission, context, tracker, IN_CLOSE_FORM, again, execute)
 
 
 # Say which other incident this one is part of.

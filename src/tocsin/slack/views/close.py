@@ -86,7 +86,7 @@ def merge_modal(form: Form, incident: Incident, others: Sequence[Incident], *, t
         if choices
         else [paragraph("No other incident is open that it could be part of.")]
     )
-    blocks = [*heading(incident), *lacking(form.lacks, "merge"), *asked]
+    blocks = [*heading(incident), *lacking(form.lacks, Verb.MERGE), *asked]
     return verb_modal("merge", "Merge", metadata, blocks, submit="Merge", trouble=trouble)
 
 

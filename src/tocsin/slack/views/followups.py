@@ -113,7 +113,7 @@ def note_modal(form: Form, incident: Incident, *, message: str = "", trouble: st
         optional=False,
         focus=True,
     )
-    blocks = [*heading(incident), *lacking(form.lacks, "note"), asked]
+    blocks = [*heading(incident), *lacking(form.lacks, Verb.NOTE), asked]
     return verb_modal(
         NOTE_CALLBACK_ID, "Add to the timeline", metadata, blocks, submit="Add", trouble=trouble
     )

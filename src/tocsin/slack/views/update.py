@@ -43,7 +43,10 @@ def update_modal(
         "severity_id": incident.severity.id if incident.severity else "",
     }
     metadata = VerbMetadata(verb=verb, incident_id=incident.id, seen=seen)
-    blocks: list[Block] = [*heading(incident), *lacking(form.lacks, "update", "status", "severity", "remind")]
+    blocks: list[Block] = [
+        *heading(incident),
+        *lacking(form.lacks, Verb.UPDATE, Verb.STATUS, Verb.SEVERITY, "remind"),
+    ]
     parts = {
         Verb.STATUS: _status(form, incident, filled),
         Verb.SEVERITY: _severity(form, incident, filled),
@@ -64,7 +67,7 @@ def offered_statuses(form: Form, incident: Incident) -> tuple[Status, ...]:
 
 
 def _status(form: Form, incident: Incident, filled: UpdateEntered) -> Sequence[Block]:
-    if "status" in form.lacks:
+    if Verb.STATUS in form.lacks:
         return []
     choices = [(s.id, s.name, s.description) for s in offered_statuses(form, incident)]
     chosen = filled.incident_status_id or incident.incident_status.id
@@ -72,7 +75,7 @@ def _status(form: Form, incident: Incident, filled: UpdateEntered) -> Sequence[B
 
 
 def _severity(form: Form, incident: Incident, filled: UpdateEntered) -> Sequence[Block]:
-    if "severity" in form.lacks or not form.severities:
+    if Verb.SEVERITY in form.lacks or not form.severities:
         return []
     choices = [(s.id, s.name, s.description) for s in sorted(form.severities, key=lambda s: s.rank)]
     chosen = filled.severity_id or (incident.severity.id if incident.severity else "")
@@ -81,7 +84,7 @@ def _severity(form: Form, incident: Incident, filled: UpdateEntered) -> Sequence
 
 def _message(form: Form, filled: UpdateEntered) -> Sequence[Block]:
     blocks: list[Block] = []
-    if "update" not in form.lacks:
+    if Verb.UPDATE not in form.lacks:
         asked = "What is known now, what is being done, and what it means for whom"
         blocks.append(text_input("message", "Update", value=filled.message, placeholder=asked, lines=True))
     if "remind" not in form.lacks:
@@ -152,7 +155,7 @@ def assign_modal(
         person_input(f"{ROLE}{role.id}", role.name, value=held.get(role.id) or "", hint=role.description)
         for role in lead_first(form)
     ]
-    blocks = [*heading(incident), *lacking(form.lacks, "lead", "role"), *inputs]
+    blocks = [*heading(incident), *lacking(form.lacks, Verb.LEAD, Verb.ROLE), *inputs]
     return verb_modal(ASSIGN_CALLBACK_ID, "Who does what", metadata, blocks, submit="Assign", trouble=trouble)
 
 
