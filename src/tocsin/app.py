@@ -28,7 +28,7 @@ from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack import routes
 from tocsin.slack.app import build_app
 from tocsin.slack.authorization import People
-from tocsin.slack.context import Help, WorkspaceContext, WorkspaceRegistry, allowed
+from tocsin.slack.context import Help, WorkspaceContext, WorkspaceRegistry, may_install
 from tocsin.slack.exposure import Exposure
 from tocsin.slack.gate import Gate
 from tocsin.slack.http import HttpDoor
@@ -132,7 +132,7 @@ async def _move_in(desks: WorkspaceRegistry, installations: Installations, setti
         raise ConfigurationError(f"TOCSIN_DATABASE_URL: {error}") from None
     for installation in kept:
         # Whoever is taken off the list is served no more.
-        if allowed(installation, settings.teams):
+        if may_install(installation, settings.teams):
             desks.install(installation)
 
 

@@ -68,7 +68,7 @@ LOCAL = {
     "slack.http": HTTP,
     "slack.installations": INSTALLED,
     "slack.oauth:Installing": INSTALLED,
-    "slack.listeners.choose:ask_whether": UNOPENED,
+    "slack.listeners.choose:ask_if_name": UNOPENED,
     "slack.listeners.choose:submit_choose": UNOPENED,
     "slack.listeners.choose:_go_on": UNOPENED,
     "slack.listeners.choose:_chosen": UNOPENED,

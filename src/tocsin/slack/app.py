@@ -27,7 +27,7 @@ from tocsin.slack import routes
 from tocsin.slack.commands import find_verb
 from tocsin.slack.context import AckTracker, WorkspaceContext, WorkspaceRegistry
 from tocsin.slack.disclosure import NOTHING
-from tocsin.slack.listeners.choose import ask_whether
+from tocsin.slack.listeners.choose import ask_if_name
 from tocsin.slack.listeners.declare import open_declare
 from tocsin.slack.listeners.verbs import VerbSpec, run_from_card, run_verb
 from tocsin.slack.payloads import (
@@ -154,7 +154,7 @@ def build_app(
     return app
 
 
-async def answered(app: AsyncApp, trace: str = "", **asked: Any) -> BoltResponse:
+async def dispatch(app: AsyncApp, trace: str = "", **asked: Any) -> BoltResponse:
     """The app's answer to a request with these parts; 400 where its shape is none that Slack sends.
 
     Everything that it sets off carries `trace`, or an id of its own. What goes wrong in a listener ends
@@ -256,7 +256,7 @@ async def _run_command(
     typed = find_verb(command.text)
     if typed.notice:
         await open_declare(ack, command, typed.rest, context, typed.notice)
-    elif typed.first is not None and await ask_whether(ack, command, typed, typed.first, context):
+    elif typed.first is not None and await ask_if_name(ack, command, typed, typed.first, context):
         return
     elif isinstance(typed.spec, VerbSpec):
         await run_verb(typed.spec, ack, command, typed.rest, context, tracker)

@@ -28,7 +28,7 @@ from tocsin.workflows.retry import best_effort
 
 # Recent viewers of Home.
 
-LATELY_SECONDS = 1800.0
+RECENT_SECONDS = 1800.0
 MOST_VIEWERS = 100
 """People whose Home is kept up to date; Slack takes about a hundred views.publish a minute (Tier 4)."""
 
@@ -48,7 +48,7 @@ class HomeViewers:
 
     def recent(self) -> list[PersonId]:
         """Return the people who looked in the last half hour."""
-        since = asyncio.get_running_loop().time() - LATELY_SECONDS
+        since = asyncio.get_running_loop().time() - RECENT_SECONDS
         self._at = {person: at for person, at in self._at.items() if at >= since}
         return list(self._at)
 
@@ -87,26 +87,26 @@ class Tasks:
 # Who declares so many incidents in a minute that it may be a slip, or a script.
 
 MOST_DECLARED = 5
-FLOOD_SECONDS = 60.0
+LIMITED_SECONDS = 60.0
 """So many declarations within so many seconds are a bad day; one more is asked about."""
 
 REMEMBERED = 10_000
 
 
-class Floods:
+class DeclarationLimiter:
     """Counts each person's declarations of the last minute, in memory."""
 
     def __init__(self, now: Callable[[], float] = loop_time) -> None:
         self._now = now
         self._lately: Bounded[PersonId, dict[str, float]] = Bounded(REMEMBERED)
 
-    def swells(self, person: PersonId, key: str, *, sure: bool) -> bool:
+    def exceeds(self, person: PersonId, key: str, *, sure: bool) -> bool:
         """Return True if this is one too many, and the person has to confirm it; else count it.
 
         The same key is one declaration, however often it comes.
         """
         now = self._now()
-        lately = {one: at for one, at in self._lately.get(person, {}).items() if now - at < FLOOD_SECONDS}
+        lately = {one: at for one, at in self._lately.get(person, {}).items() if now - at < LIMITED_SECONDS}
         is_too_many = key not in lately and len(lately) >= MOST_DECLARED and not sure
         if not is_too_many:
             lately.setdefault(key, now)
@@ -130,7 +130,7 @@ class Help:
     anywhere: Lines = ()
 
 
-async def _stays() -> None:
+async def _do_nothing() -> None:
     """A bot token in the settings is the operator's to change."""
 
 
@@ -152,10 +152,10 @@ class WorkspaceContext:
     pages: str = ""
     """Where the incidents' pages are, without a final slash; links to them are shown."""
     home_viewers: HomeViewers = field(default_factory=HomeViewers)
-    floods: Floods = field(default_factory=Floods)
+    declaration_limiter: DeclarationLimiter = field(default_factory=DeclarationLimiter)
     peer_teams: Callable[[], frozenset[TeamId] | None] = lambda: None
     """The workspaces whose incidents are this one's to see; None, all that there are."""
-    check_uninstalled: Callable[[], Awaitable[None]] = _stays
+    check_uninstalled: Callable[[], Awaitable[None]] = _do_nothing
     """Slack says that Tocsin may have been uninstalled here: find out, and act on it."""
     announce: ChannelId | None = None
     """Where public incidents are announced, whatever the rules say."""
@@ -180,7 +180,7 @@ class WorkspaceContext:
         places = (self.shared_channels.is_shared(channel, ASKING_SECONDS) for channel in self.announced_in)
         await asyncio.gather(self.people.greet(), *places)
 
-    async def may(
+    async def check_permission(
         self,
         payload: Payload | EventCallback,
         verb: Verb,
@@ -390,7 +390,7 @@ class WorkspaceRegistry:
             self._contexts[team].workspace.enter(installation)
 
 
-def allowed(installation: Installation, teams: Collection[str]) -> bool:
+def may_install(installation: Installation, teams: Collection[str]) -> bool:
     """Return True if this workspace, or its organization, is among those to serve; `*` is any.
 
     Slack's ids say what they are of: those of organizations begin with an E.

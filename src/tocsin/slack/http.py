@@ -22,7 +22,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from tocsin.slack.app import ACK_TRACKER, answered
+from tocsin.slack.app import ACK_TRACKER, dispatch
 from tocsin.slack.context import AckTracker
 
 EVENTS = "/slack/events"
@@ -105,7 +105,7 @@ class HttpDoor:
     async def _answered(self, payload: dict[str, Any]) -> Response:
         tracker = AckTracker()
         # Read already, as a payload is that comes over a socket: Bolt would read it a second time.
-        given = await answered(self._app, mode="socket_mode", body=payload, context={ACK_TRACKER: tracker})
+        given = await dispatch(self._app, mode="socket_mode", body=payload, context={ACK_TRACKER: tracker})
         if given.status == 404:
             return self._refused(400, "malformed")
         return Response(

@@ -12,7 +12,7 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.incidents.errors import Refused, SlackRefused
-from tocsin.slack.context import WorkspaceRegistry, allowed
+from tocsin.slack.context import WorkspaceRegistry, may_install
 from tocsin.slack.installations import Installation, Installations
 from tocsin.slack.manifest import SCOPES
 from tocsin.slack.web_api import TOKEN, Answer, asked, told
@@ -84,7 +84,7 @@ class Installing:
             client.oauth_v2_access, **self._app.credentials, code=code, redirect_uri=redirect_uri
         )
         installation = _installed(answer, self._clock())
-        if not allowed(installation, self._teams):
+        if not may_install(installation, self._teams):
             await self._hand_back(installation)
             raise Refused(
                 NOT_MEANT.format(name=installation.name or "that workspace", home=installation.home)

@@ -91,7 +91,7 @@ ACTIONS: dict[str, Listener | VerbSpec] = {
     "declare_here": home.declare_here,
     "declare_named": choose.declare_named,
     "declare_instead": choose.declare_instead,
-    "open_incident": home.just_acknowledge,
+    "open_incident": home.acknowledge,
     "update_incident": update.UPDATE,
     "take_lead": roles.TAKE,
     "reopen_incident": close.REOPEN,

@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
-from tocsin.slack.app import ACK_TRACKER, answered
+from tocsin.slack.app import ACK_TRACKER, dispatch
 from tocsin.slack.context import AckTracker
 from tocsin.slack.web_api import asked, told
 from tocsin.workflows.retry import best_effort
@@ -133,7 +133,7 @@ class Connection:
         """Have one payload answered; its delivery knows when the answer has been written."""
         async with best_effort("answer Slack"):
             tracker = AckTracker()
-            given = await answered(
+            given = await dispatch(
                 self._app,
                 str(envelope["envelope_id"])[:64],
                 mode="socket_mode",

@@ -18,7 +18,7 @@ from tocsin.slack.disambiguation import reads_like_a_name
 from tocsin.slack.disclosure import NOTHING
 from tocsin.slack.listeners import timeline
 from tocsin.slack.listeners.declare import open_form
-from tocsin.slack.listeners.replies import begin, reason, refuse, said_view, with_words
+from tocsin.slack.listeners.replies import begin, build_reply_view, explain, refuse, with_typed_text
 from tocsin.slack.listeners.targets import Uncertain, authorize, find_incident, resolve_target
 from tocsin.slack.listeners.verbs import (
     CommandSpec,
@@ -28,7 +28,7 @@ from tocsin.slack.listeners.verbs import (
     ask,
     run_from_card,
     sentence_of,
-    typed_before,
+    typed_command,
 )
 from tocsin.slack.payloads import BlockAction, OpenView, Payload, SlashCommand, ViewSubmission
 from tocsin.slack.views.blocks import escape, shortened
@@ -39,7 +39,7 @@ from tocsin.slack.views.metadata import DeclareMetadata, VerbMetadata
 # What was meant, asked and answered: which incident it is about, or whether it was a name.
 
 
-async def ask_whether(
+async def ask_if_name(
     ack: AsyncAck, command: SlashCommand, typed: Typed, first: First, context: WorkspaceContext
 ) -> bool:
     """Ask whether a name is meant by what begins with a verb; False where that is clear, or asked anyway.
@@ -65,7 +65,7 @@ async def ask_whether(
     except Uncertain:
         return False
     except TocsinError as error:
-        await ack(response_type="ephemeral", text=escape(with_words(reason(error), command, context)))
+        await ack(response_type="ephemeral", text=escape(with_typed_text(explain(error), command, context)))
     return True
 
 
@@ -89,10 +89,10 @@ async def submit_choose(
     except TocsinError as error:
         known = context.open_to(person)
         if not known:
-            await refuse(ack, submission, reason(error), "incident_id")
+            await refuse(ack, submission, explain(error), "incident_id")
             return
-        typed = typed_before(context, COMMAND, metadata)
-        view = choose_modal(metadata, known, typed=typed, trouble=escape(reason(error)))
+        typed = typed_command(context, COMMAND, metadata)
+        view = choose_modal(metadata, known, typed=typed, trouble=escape(explain(error)))
     await ack(response_action="update", view=view)
 
 
@@ -109,7 +109,7 @@ async def _chosen(
     call = Invocation(context, submission, metadata.verb, incident, metadata.rest, tracker)
     if metadata.ts:
         sentence = sentence_of(await timeline.keep_message(call, metadata))
-        return await said_view(context, submission, incident, sentence)
+        return await build_reply_view(context, submission, incident, sentence)
     return await _go_on(spec, call)
 
 
@@ -129,7 +129,7 @@ async def _go_on(spec: VerbSpec, call: Invocation) -> View:
         sentence = sentence_of(await spec.execute(call))
     except NeedsForm as needs:
         return await (needs.build_view or spec.build_view)(call, needs.sentence)
-    return await said_view(call.context, call.payload, call.incident, sentence)
+    return await build_reply_view(call.context, call.payload, call.incident, sentence)
 
 
 async def declare_instead(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:

@@ -15,7 +15,7 @@ from tocsin.incidents.permissions import Verb
 from tocsin.incidents.transitions import ENDING_OF_VERB
 from tocsin.slack.command_text import as_read, references_in
 from tocsin.slack.context import AckTracker, WorkspaceContext
-from tocsin.slack.listeners.replies import begin, say_of
+from tocsin.slack.listeners.replies import begin, reply_about
 from tocsin.slack.listeners.targets import authorize, find_incident, prefixes, resolve_reference
 from tocsin.slack.listeners.verbs import Invocation, NeedsForm, VerbSpec, change, submit
 from tocsin.slack.payloads import BlockAction, SlashCommand, ViewSubmission
@@ -197,4 +197,4 @@ async def _keep(context: WorkspaceContext, action: BlockAction) -> None:
     await authorize(context, action, Verb.KEEP, incident)
     kept = await context.workflows.archiving.keep(incident, context.people.meet(action.by))
     said = "is kept" if kept else "is not to be archived any more"
-    await say_of(context, action, incident, f"The channel of {incident.reference} {said}.")
+    await reply_about(context, action, incident, f"The channel of {incident.reference} {said}.")

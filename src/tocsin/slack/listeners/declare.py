@@ -20,8 +20,8 @@ from tocsin.slack.authorization import CHECK_SECONDS, FRESH_SECONDS, STALE_SECON
 from tocsin.slack.command_text import as_read
 from tocsin.slack.context import MOST_DECLARED, AckTracker, WorkspaceContext
 from tocsin.slack.disclosure import NOTHING, Disclosure, listed_to, shown_to
-from tocsin.slack.listeners.replies import is_readable, with_words
-from tocsin.slack.listeners.targets import checked_roles
+from tocsin.slack.listeners.replies import is_readable, with_typed_text
+from tocsin.slack.listeners.targets import validate_roles
 from tocsin.slack.payloads import (
     BlockAction,
     BlockSuggestion,
@@ -61,8 +61,10 @@ WITHHELD = {False: "", True: READ_BY_OTHERS, None: UNKNOWN_READERS}
 """Why there is no card, by what Slack says of a channel's being shared."""
 
 
-async def checked(order: DeclareOrder, submission: ViewSubmission, context: WorkspaceContext) -> DeclareOrder:
-    """The order, with what could not be checked, and without a card where strangers would read it.
+async def authorize_declaration(
+    order: DeclareOrder, submission: ViewSubmission, context: WorkspaceContext
+) -> DeclareOrder:
+    """Return the order, with what could not be checked, and without a card where strangers would read it.
 
     Raises Refused when they may not declare, or give a role to somebody who cannot take it on. Asks Slack
     nothing that is known, and waits a second at most.
@@ -71,10 +73,10 @@ async def checked(order: DeclareOrder, submission: ViewSubmission, context: Work
     private = declaration.visibility == "private"
     roles, within = declaration.incident_role_assignments, FRESH_SECONDS if private else STALE_SECONDS
     unchecked, shared, assignees = await asyncio.gather(
-        context.may(submission, Verb.DECLARE, private=private),
+        context.check_permission(submission, Verb.DECLARE, private=private),
         context.shared_channels.is_shared(None if private else order.origin, CHECK_SECONDS),
         # An alarm does not wait for word of somebody who was well within the hour.
-        checked_roles(context, roles, private=private, within=within),
+        validate_roles(context, roles, private=private, within=within),
     )
     known = {"reporter": context.people.meet(declaration.reporter), "assignees": assignees}
     return order.model_copy(
@@ -86,13 +88,13 @@ async def checked(order: DeclareOrder, submission: ViewSubmission, context: Work
     )
 
 
-def is_learnt(context: WorkspaceContext, payload: Payload, metadata: DeclareMetadata) -> bool:
+def is_prefetched(context: WorkspaceContext, payload: Payload, metadata: DeclareMetadata) -> bool:
     """Return True if Slack need not be asked for anything when the form is sent."""
     known = all(context.shared_channels.knows(channel) for channel in _places(context, metadata))
     return known and context.authorizer.knows(payload.by.slack_user_id)
 
 
-async def learn(context: WorkspaceContext, payload: Payload, metadata: DeclareMetadata) -> None:
+async def prefetch(context: WorkspaceContext, payload: Payload, metadata: DeclareMetadata) -> None:
     """Ask Slack, while the person fills in the form, for all that sending it will need."""
     await asyncio.gather(
         context.authorizer.learn(payload.by.slack_user_id),
@@ -111,7 +113,7 @@ def _places(context: WorkspaceContext, metadata: DeclareMetadata) -> Iterable[Ch
 # Slack did not open a form: the person reads why, and gets a button that opens it.
 
 
-async def say_unopened(
+async def offer_again(
     context: WorkspaceContext, payload: Payload, error: TocsinError, carried: DeclareMetadata
 ) -> None:
     """Where the person is looking, else in a direct message; a button's press has a trigger of its own."""
@@ -144,7 +146,7 @@ async def open_declare(
 ) -> None:
     """`/incident`, alone or with the incident's name."""
     if refusal := context.authorizer.refusal(command.user_id, Verb.DECLARE):
-        await ack(response_type="ephemeral", text=escape(with_words(refusal, command, context)))
+        await ack(response_type="ephemeral", text=escape(with_typed_text(refusal, command, context)))
         return
     await ack()
     metadata = DeclareMetadata(origin=command.channel_id)
@@ -167,7 +169,7 @@ async def open_declare_from_message(ack: AsyncAck, shortcut: Shortcut, context: 
 async def _open_if_allowed(context: WorkspaceContext, shortcut: Shortcut) -> None:
     """The form, or the sentence why not; what is not known of the person is asked after it opened."""
     if refusal := context.authorizer.refusal(shortcut.user.id, Verb.DECLARE):
-        await _shown(context, shortcut, sorry_modal("Not declared", refusal), NOTHING, DeclareMetadata())
+        await _open_modal(context, shortcut, sorry_modal("Not declared", refusal), NOTHING, DeclareMetadata())
     else:
         await _open_from_message(shortcut, context)
 
@@ -210,10 +212,12 @@ async def _open_carried(
 ) -> None:
     """The form with the name and the summary of its context, unless its message has an incident already."""
     source = None if metadata.another else _source(metadata, context)
-    earlier = await _earlier(payload.team_id, source, payload.by, context)
+    earlier = await _find_earlier(payload.team_id, source, payload.by, context)
     if earlier is not None:
         about = shown_to(payload.by.slack_user_id, earlier)
-        await _shown(context, payload, already_modal(earlier, context.clock(), metadata), about, metadata)
+        await _open_modal(
+            context, payload, already_modal(earlier, context.clock(), metadata), about, metadata
+        )
         return
     filled = DeclareRequest(name=metadata.name, summary=metadata.summary)
     metadata = metadata.model_copy(update={"name": "", "summary": ""})
@@ -227,7 +231,7 @@ async def open_unopened(ack: AsyncAck, action: BlockAction, context: WorkspaceCo
     context.tasks.begin("open the form again", _open_carried(context, action, metadata))
 
 
-async def _earlier(
+async def _find_earlier(
     team: str, source: SourceMessage | None, by: Person, context: WorkspaceContext
 ) -> Incident | None:
     """The incident this message already has, if this person may know of it."""
@@ -276,7 +280,7 @@ async def fix_and_send(ack: AsyncAck, action: BlockAction, context: WorkspaceCon
 async def _reopen(action: BlockAction, context: WorkspaceContext) -> None:
     order = await context.declare.order(action.value)
     if order is None:
-        await _shown(context, action, sorry_modal("Not kept", NOT_KEPT), NOTHING, DeclareMetadata())
+        await _open_modal(context, action, sorry_modal("Not kept", NOT_KEPT), NOTHING, DeclareMetadata())
         return
     if order.declaration.reporter.slack_user_id != action.user.id:
         return
@@ -310,9 +314,9 @@ async def submit_declare(
     began = loop_time()
     try:
         form = await context.forms.fetch()
-        order = await checked(_order(submission, form, context), submission, context)
-        if _swells(submission, context):
-            await ack(response_action="update", view=_asked_whether_sure(submission, form, context))
+        order = await authorize_declaration(_order(submission, form, context), submission, context)
+        if _exceeds_limit(submission, context):
+            await ack(response_action="update", view=_ask_to_confirm(submission, form, context))
             return
         outcome = await context.declare(order, tracker.acknowledged, PATIENCE - (loop_time() - began))
     except Refused as refusal:
@@ -325,15 +329,15 @@ async def submit_declare(
         await _answer_outcome(ack, submission, outcome, context, private)
 
 
-def _swells(submission: ViewSubmission, context: WorkspaceContext) -> bool:
+def _exceeds_limit(submission: ViewSubmission, context: WorkspaceContext) -> bool:
     key, metadata = (
         _key(submission.team_id, submission.view),
         DeclareMetadata.read(submission.view.private_metadata),
     )
-    return context.floods.swells(submission.user.id, key, sure=metadata.sure)
+    return context.declaration_limiter.exceeds(submission.user.id, key, sure=metadata.sure)
 
 
-def _asked_whether_sure(submission: ViewSubmission, form: Form, context: WorkspaceContext) -> dict[str, Any]:
+def _ask_to_confirm(submission: ViewSubmission, form: Form, context: WorkspaceContext) -> dict[str, Any]:
     """The form once more, with everything that was typed, and another word on its button."""
     metadata = DeclareMetadata.read(submission.view.private_metadata).model_copy(update={"sure": True})
     filled, opened = read_declare(submission.view.values), context.open_to(submission.by.slack_user_id)
@@ -438,9 +442,9 @@ async def open_form(
         else loading_modal(metadata)
     )
     about = listed_to(payload.by.slack_user_id, opened)
-    view_id = await _shown(context, payload, view, about, metadata, filled)
-    if not is_learnt(context, payload, metadata):
-        context.tasks.begin("learn who declares, and where", learn(context, payload, metadata))
+    view_id = await _open_modal(context, payload, view, about, metadata, filled)
+    if not is_prefetched(context, payload, metadata):
+        context.tasks.begin("learn who declares, and where", prefetch(context, payload, metadata))
     if form is not None or view_id is None:
         return
     if filling is not None:
@@ -457,7 +461,7 @@ async def open_form(
     await context.workspace.update_modal(view_id, view, NOTHING)
 
 
-async def _shown(
+async def _open_modal(
     context: WorkspaceContext,
     payload: Payload,
     view: View,
@@ -474,7 +478,7 @@ async def _shown(
     except TocsinError as error:
         if filled is not None:
             metadata = metadata.model_copy(update={"name": filled.name, "summary": filled.summary})
-        await say_unopened(context, payload, error, metadata)
+        await offer_again(context, payload, error, metadata)
         return None
 
 

@@ -65,7 +65,7 @@ async def _readable(callback: EventCallback, reference: str, context: WorkspaceC
     """The incident, if this person may read it."""
     with contextlib.suppress(Refused):
         incident = await find_incident(context, reference, callback.user)
-        await context.may(callback, Verb.SHOW, incident)
+        await context.check_permission(callback, Verb.SHOW, incident)
         return incident
     return None
 

@@ -15,7 +15,7 @@ from tocsin.incidents.requests import IncidentFilter
 from tocsin.slack.command_text import as_read
 from tocsin.slack.context import WorkspaceContext
 from tocsin.slack.disclosure import shown_to
-from tocsin.slack.listeners.replies import begin, say
+from tocsin.slack.listeners.replies import begin, reply
 from tocsin.slack.listeners.targets import Uncertain, authorize, resolve_target
 from tocsin.slack.listeners.verbs import CommandSpec
 from tocsin.slack.payloads import BlockAction, Payload, SlashCommand
@@ -55,14 +55,14 @@ async def turn_page(ack: AsyncAck, action: BlockAction, context: WorkspaceContex
 
 
 async def _listed(context: WorkspaceContext, payload: SlashCommand | BlockAction, query: ListQuery) -> None:
-    await context.may(payload, Verb.LIST)
+    await context.check_permission(payload, Verb.LIST)
     listing = await _listing(context, payload.by.slack_user_id, query)
     if isinstance(payload, SlashCommand) and (query.searching or listing.said):
         listing = listing.model_copy(update={"typed": as_read(payload.text, context.people.names).strip()})
     now, about = context.clock(), shown_to(payload.by.slack_user_id, *listing.incidents)
     if not isinstance(payload, BlockAction) or payload.response_url:
         blocks = list_blocks(listing, now)
-        await say(
+        await reply(
             context, payload, list_text(listing), about, blocks, instead=isinstance(payload, BlockAction)
         )
     elif payload.view is not None and payload.view.type == "modal":
@@ -82,7 +82,7 @@ async def _build_found(context: WorkspaceContext, payload: Payload, text: str) -
 
 
 async def _modal(context: WorkspaceContext, payload: Payload, query: ListQuery) -> View:
-    await context.may(payload, Verb.LIST)
+    await context.check_permission(payload, Verb.LIST)
     person = payload.by.slack_user_id
     listing = await _listing(context, person, query)
     await context.workspace.calls.judge(shown_to(person, *listing.incidents), "acknowledgement")
@@ -147,7 +147,7 @@ async def _show_one(context: WorkspaceContext, payload: Payload, incident: Incid
         else:
             await context.workspace.open_modal(payload.trigger_id or "", modal, about)
         return
-    await say(context, payload, show_text(incident), about, show_blocks(incident, timeline, follow_ups))
+    await reply(context, payload, show_text(incident), about, show_blocks(incident, timeline, follow_ups))
 
 
 LIST = CommandSpec(

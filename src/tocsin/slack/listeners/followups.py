@@ -18,8 +18,8 @@ from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.disclosure import shown_to
 from tocsin.slack.listeners.close import FOLLOW_UP_SECONDS
 from tocsin.slack.listeners.people import find_person
-from tocsin.slack.listeners.replies import begin, say_of
-from tocsin.slack.listeners.targets import authorize, checked_assignees, find_incident
+from tocsin.slack.listeners.replies import begin, reply_about
+from tocsin.slack.listeners.targets import authorize, find_incident, validate_assignees
 from tocsin.slack.listeners.verbs import Invocation, NeedsForm, VerbSpec, key_of, sentence_of, submit
 from tocsin.slack.mentions import PERSON
 from tocsin.slack.payloads import BlockAction, ViewSubmission
@@ -109,7 +109,7 @@ def _without(text: str, span: tuple[int, int]) -> str:
 
 async def _added(call: Invocation, text: str, person: PersonId | None) -> AnyChange | None:
     context, incident = call.context, call.incident
-    assignees = await checked_assignees(context, {"assignee": person}, private=incident.is_private)
+    assignees = await validate_assignees(context, {"assignee": person}, private=incident.is_private)
     request = FollowUpRequest(
         key=call.key,
         by=context.people.meet(call.payload.by),
@@ -176,7 +176,7 @@ async def _done(context: WorkspaceContext, action: BlockAction, tracker: AckTrac
     sentence = sentence_of(await context.workflows.follow_ups.complete(order, tracker.acknowledged))
     view = action.view
     if view is None:
-        await say_of(context, action, incident, sentence)
+        await reply_about(context, action, incident, sentence)
     elif view.callback_id == "follow_up" and (verb := VerbMetadata.read(view.private_metadata).verb):
         text, person = read_follow_up(view.values)
         listed = await _listed(context, incident)

@@ -25,7 +25,7 @@ from tocsin.workflows.retry import best_effort
 # App Home: published when it is opened, and to its recent viewers when something changes.
 
 CLOSED_SHOWN = 5
-TOGETHER_SECONDS = 1.0
+DEBOUNCE_SECONDS = 1.0
 """Changes that come within so many seconds are shown together."""
 
 
@@ -64,7 +64,7 @@ async def refresh_homes(open_now: OpenIncidents, contexts: Callable[[], Iterable
     open_now.hearers.append(changed.set)
     while True:
         await changed.wait()
-        await asyncio.sleep(TOGETHER_SECONDS)
+        await asyncio.sleep(DEBOUNCE_SECONDS)
         changed.clear()
         for context in list(contexts()):
             for person in context.home_viewers.recent():
@@ -107,6 +107,6 @@ async def _build_help(context: WorkspaceContext, payload: Payload, text: str) ->
 HELP = CommandSpec(Verb.HELP, "/incident help", "says what can be done", say_help, build_view=_build_help)
 
 
-async def just_acknowledge(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
+async def acknowledge(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
     """A button that is only a link: Slack opens it, and wants a word from us all the same."""
     await ack()

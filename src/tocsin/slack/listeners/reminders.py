@@ -6,7 +6,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 
 from tocsin.incidents.model import Incident
 from tocsin.slack.context import WorkspaceContext
-from tocsin.slack.listeners.replies import begin, say_of
+from tocsin.slack.listeners.replies import begin, reply_about
 from tocsin.slack.listeners.targets import authorize, find_incident
 from tocsin.slack.listeners.update import UPDATE
 from tocsin.slack.listeners.verbs import Invocation, key_of, open_view
@@ -36,7 +36,7 @@ async def _snooze(context: WorkspaceContext, action: BlockAction) -> None:
     by = context.people.meet(action.by)
     await context.workflows.remind.snooze(incident, SNOOZE_MINUTES, by, key_of(action))
     said = f"The channel is asked again for an update on {incident.reference} in {SNOOZE_MINUTES} minutes."
-    await say_of(context, action, incident, said)
+    await reply_about(context, action, incident, said)
 
 
 async def take_over(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
@@ -51,7 +51,7 @@ async def _take_over(context: WorkspaceContext, action: BlockAction) -> None:
         incident, SNOOZE_MINUTES, context.people.meet(action.by), key_of(action)
     )
     said = f"You give the next update on {incident.reference}; you are asked in {SNOOZE_MINUTES} minutes."
-    await say_of(context, action, incident, said)
+    await reply_about(context, action, incident, said)
 
 
 async def stop(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
@@ -63,7 +63,7 @@ async def stop(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) ->
 async def _stop(context: WorkspaceContext, action: BlockAction) -> None:
     incident = await _incident(context, action)
     await context.workflows.remind.stop(incident)
-    await say_of(context, action, incident, f"No more updates on {incident.reference} are asked for.")
+    await reply_about(context, action, incident, f"No more updates on {incident.reference} are asked for.")
 
 
 async def _incident(context: WorkspaceContext, action: BlockAction, *, opening: bool = False) -> Incident:

@@ -24,7 +24,7 @@ from tocsin.workflows.retry import best_effort
 SORRY = "Something went wrong on our side, and nothing was done. Please try again."
 
 
-async def say(
+async def reply(
     context: WorkspaceContext,
     payload: Payload,
     text: str,
@@ -61,7 +61,9 @@ async def readable(context: WorkspaceContext, payload: Payload, incident: Incide
     return sentence if await is_readable(context, payload, incident) else NOT_YOURS_NOW
 
 
-async def said_view(context: WorkspaceContext, payload: Payload, incident: Incident, sentence: str) -> View:
+async def build_reply_view(
+    context: WorkspaceContext, payload: Payload, incident: Incident, sentence: str
+) -> View:
     """A modal that says in plain words what was done, if who asked may still read of the incident."""
     sentence = await readable(context, payload, incident, sentence)
     if sentence == NOT_YOURS_NOW:
@@ -70,12 +72,12 @@ async def said_view(context: WorkspaceContext, payload: Payload, incident: Incid
     return said_modal(shown, escape(sentence))
 
 
-async def say_of(context: WorkspaceContext, payload: Payload, incident: Incident, sentence: str) -> None:
+async def reply_about(context: WorkspaceContext, payload: Payload, incident: Incident, sentence: str) -> None:
     """Answer in plain words about an incident, if who asked may still read of it."""
     try:
-        await say(context, payload, escape(sentence), shown_to(payload.by.slack_user_id, incident))
+        await reply(context, payload, escape(sentence), shown_to(payload.by.slack_user_id, incident))
     except Withheld:
-        await say(context, payload, NOT_YOURS_NOW, NOTHING)
+        await reply(context, payload, NOT_YOURS_NOW, NOTHING)
 
 
 def begin(
@@ -94,10 +96,10 @@ def begin(
         async with best_effort(doing) as failed:
             await work
         if failed:
-            sentence = reason(failed[0])
+            sentence = explain(failed[0])
             if isinstance(payload, SlashCommand):
-                sentence = with_words(sentence, payload, context)
-            await say(context, payload, escape(sentence), NOTHING)
+                sentence = with_typed_text(sentence, payload, context)
+            await reply(context, payload, escape(sentence), NOTHING)
         if tracker is not None:
             tracker.written()
 
@@ -117,13 +119,13 @@ async def refuse(ack: AsyncAck, submission: ViewSubmission, sentence: str, field
         await ack(response_action="update", view=sorry_modal("Not done", sentence))
 
 
-def with_words(sentence: str, command: SlashCommand, context: WorkspaceContext) -> str:
+def with_typed_text(sentence: str, command: SlashCommand, context: WorkspaceContext) -> str:
     """A refusal in which what was typed is not lost."""
     typed = as_read(command.text, context.people.names)
     return f"{sentence} You had typed: {command.command} {typed}" if typed else sentence
 
 
-def reason(error: BaseException) -> str:
+def explain(error: BaseException) -> str:
     """Say why it was not done, in plain words, with what to do where that helps."""
     if isinstance(error, Refused):
         return " ".join([error.sentence, *error.fields.values()])

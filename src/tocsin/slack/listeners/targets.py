@@ -58,7 +58,7 @@ async def resolve_target(
     status, a role or the like, and an incident may be named behind it.
     """
     person = command.by.slack_user_id
-    own = await incident_of(context, command.channel_id, person)
+    own = await find_channel_incident(context, command.channel_id, person)
     found = reference_in(rest, prefixes(context), bare_number=own is None)
     if found is not None:
         reference, after = found
@@ -169,7 +169,7 @@ async def find_incident(context: WorkspaceContext, reference: str, person: Perso
     return found
 
 
-async def incident_of(
+async def find_channel_incident(
     context: WorkspaceContext, channel: ChannelId | None, person: PersonId | None
 ) -> Incident | None:
     """The incident whose own channel this is, if this person may see it.
@@ -197,7 +197,7 @@ async def authorize(
     if opening:
         await context.authorizer.check_opening(payload.by.slack_user_id, verb, incident)
     else:
-        await context.may(payload, verb, incident)
+        await context.check_permission(payload, verb, incident)
     lacks = (context.forms.now or Form()).lacks
     if verb in lacks:
         raise Refused(lacks[verb])
@@ -208,15 +208,15 @@ async def authorize(
 ROLE = "incident_role_assignments."
 
 
-async def checked_roles(
+async def validate_roles(
     context: WorkspaceContext, roles: Mapping[str, PersonId | None], *, private: bool, within: float = 0.0
 ) -> tuple[Person, ...]:
     """The same as `checked_assignees`, for people by the role that each is given."""
     chosen = {f"{ROLE}{role}": person for role, person in roles.items()}
-    return await checked_assignees(context, chosen, private=private, within=within)
+    return await validate_assignees(context, chosen, private=private, within=within)
 
 
-async def checked_assignees(
+async def validate_assignees(
     context: WorkspaceContext, chosen: Mapping[str, PersonId | None], *, private: bool, within: float = 0.0
 ) -> tuple[Person, ...]:
     """Return the people who are given something, by name; `chosen` has them by the field of the form.

@@ -20,8 +20,8 @@ from tocsin.incidents.requests import TEXT_LIMIT
 from tocsin.slack.authorization import CHECK_SECONDS
 from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.disclosure import listed_to
-from tocsin.slack.listeners.replies import begin, say_of
-from tocsin.slack.listeners.targets import authorize, incident_of
+from tocsin.slack.listeners.replies import begin, reply_about
+from tocsin.slack.listeners.targets import authorize, find_channel_incident
 from tocsin.slack.listeners.verbs import KEYS, Invocation, VerbSpec, key_of, sentence_of, submit
 from tocsin.slack.messages import PIN
 from tocsin.slack.payloads import EventCallback, Payload, Shortcut, ViewSubmission
@@ -83,27 +83,27 @@ async def _keep_from_message(context: WorkspaceContext, shortcut: Shortcut, trac
     ts = shortcut.message_ts or shortcut.message.get("ts")
     if shortcut.channel is None or not ts:
         raise Refused("That message cannot be kept.")
-    incident = await incident_of(context, shortcut.channel.id, shortcut.by.slack_user_id)
+    incident = await find_channel_incident(context, shortcut.channel.id, shortcut.by.slack_user_id)
     if incident is not None:
         await authorize(context, shortcut, Verb.NOTE, incident)
         message = await _marked(context, (shortcut.channel.id, ts), shortcut.message)
         kept = await _kept(context, shortcut, incident, message, tracker.acknowledged)
-        await say_of(context, shortcut, incident, sentence_of(kept))
+        await reply_about(context, shortcut, incident, sentence_of(kept))
         return
     known = context.open_to(shortcut.by.slack_user_id)
     if not known:
         raise Refused("No incident is open that this message could be added to.")
     where, about = (shortcut.channel.id, ts), listed_to(shortcut.by.slack_user_id, known)
-    view = choose_modal(_errand(_as_known(context, where, shortcut.message, CARRIED)), known)
+    view = choose_modal(_metadata(_as_known(context, where, shortcut.message, CARRIED)), known)
     view_id = await context.workspace.open_modal(shortcut.trigger_id or "", view, about)
-    if _strangers(context, shortcut.message):
-        metadata = _errand(await _marked(context, where, shortcut.message, CARRIED))
+    if _unknown_people(context, shortcut.message):
+        metadata = _metadata(await _marked(context, where, shortcut.message, CARRIED))
         known = context.open_to(shortcut.by.slack_user_id)
         about = listed_to(shortcut.by.slack_user_id, known)
         await context.workspace.update_modal(view_id, choose_modal(metadata, known), about)
 
 
-def _errand(marked: Marked) -> VerbMetadata:
+def _metadata(marked: KeptMessage) -> VerbMetadata:
     return VerbMetadata(
         verb=Verb.NOTE,
         channel=marked.channel,
@@ -116,7 +116,7 @@ def _errand(marked: Marked) -> VerbMetadata:
 async def keep_message(call: Invocation, metadata: VerbMetadata) -> AnyChange | None:
     """Put the message that a form carries into this incident's timeline."""
     await authorize(call.context, call.payload, Verb.NOTE, call.incident)
-    message = Marked(ChannelId(metadata.channel), MessageTs(metadata.ts), metadata.rest, metadata.edited)
+    message = KeptMessage(ChannelId(metadata.channel), MessageTs(metadata.ts), metadata.rest, metadata.edited)
     return await _kept(call.context, call.payload, call.incident, message, call.tracker.acknowledged)
 
 
@@ -136,7 +136,7 @@ async def on_reaction_or_pin(callback: EventCallback, context: WorkspaceContext)
     if incident is None:
         return
     with contextlib.suppress(Refused):
-        await context.may(callback, Verb.NOTE, incident)
+        await context.check_permission(callback, Verb.NOTE, incident)
         stands, message = await context.marks.marked(channel, ts)
         await _kept(context, callback, incident, await _marked(context, marked, message), removed=not stands)
 
@@ -144,7 +144,7 @@ async def on_reaction_or_pin(callback: EventCallback, context: WorkspaceContext)
 Where = tuple[ChannelId, MessageTs]
 
 
-class Marked(NamedTuple):
+class KeptMessage(NamedTuple):
     """A message that is to be kept, with what the timeline says of it."""
 
     channel: ChannelId
@@ -155,23 +155,23 @@ class Marked(NamedTuple):
 
 async def _marked(
     context: WorkspaceContext, where: Where, message: Mapping[str, Any], limit: int = TEXT_LIMIT
-) -> Marked:
+) -> KeptMessage:
     """The message with the names of all whom it mentions, as far as Slack tells them."""
-    if strangers := _strangers(context, message):
+    if strangers := _unknown_people(context, message):
         await context.mentions.names_of(strangers, CHECK_SECONDS)
     return _as_known(context, where, message, limit)
 
 
-def _strangers(context: WorkspaceContext, message: Mapping[str, Any]) -> frozenset[str]:
+def _unknown_people(context: WorkspaceContext, message: Mapping[str, Any]) -> frozenset[str]:
     """Ids of all in it who have no name yet."""
     return unnamed(message, context.mentions.names) | unnamed_author(message, context.mentions.names)
 
 
-def _as_known(context: WorkspaceContext, where: Where, message: Mapping[str, Any], limit: int) -> Marked:
+def _as_known(context: WorkspaceContext, where: Where, message: Mapping[str, Any], limit: int) -> KeptMessage:
     """The message with the names that are known now; nothing is said of one that is gone."""
     permalink = context.permalink(*where, message.get("thread_ts"))
     edited = message.get("edited")
-    return Marked(
+    return KeptMessage(
         *where,
         text=kept_text(message, permalink, context.mentions.names, limit) if message else "",
         edited=str(edited.get("ts") or "") if isinstance(edited, dict) else "",
@@ -182,7 +182,7 @@ async def _kept(
     context: WorkspaceContext,
     payload: Payload | EventCallback,
     incident: Incident,
-    message: Marked,
+    message: KeptMessage,
     acknowledged: asyncio.Event | None = None,
     *,
     removed: bool = False,

@@ -23,20 +23,20 @@ from tocsin.slack.disclosure import listed_to, shown_to
 from tocsin.slack.listeners.declare import open_declare
 from tocsin.slack.listeners.replies import (
     begin,
+    build_reply_view,
+    explain,
     readable,
-    reason,
     refuse,
-    said_view,
-    say_of,
-    with_words,
+    reply_about,
+    with_typed_text,
 )
 from tocsin.slack.listeners.targets import (
     Target,
     Uncertain,
     authorize,
-    checked_roles,
     find_incident,
     resolve_target,
+    validate_roles,
 )
 from tocsin.slack.payloads import BlockAction, Payload, SlashCommand, ViewSubmission
 from tocsin.slack.views.blocks import escape
@@ -160,7 +160,7 @@ async def run_verb(
         await _open(needs.build_view or spec.build_view, ack, call, needs.sentence)
         return
     except TocsinError as error:
-        sentence = with_words(reason(error), command, context)
+        sentence = with_typed_text(explain(error), command, context)
     await ack(response_type="ephemeral", text=escape(sentence))
 
 
@@ -176,7 +176,7 @@ async def _read_command(
     try:
         target = await _target(spec, ack, command, rest, context)
     except TocsinError as error:
-        await ack(response_type="ephemeral", text=escape(with_words(reason(error), command, context)))
+        await ack(response_type="ephemeral", text=escape(with_typed_text(explain(error), command, context)))
         return None
     if target is None:
         return None
@@ -188,7 +188,7 @@ async def _read_command(
             return call
         await _open(spec.build_view, ack, call)
     except TocsinError as error:
-        await ack(response_type="ephemeral", text=escape(reason(error)))
+        await ack(response_type="ephemeral", text=escape(explain(error)))
     return None
 
 
@@ -262,14 +262,14 @@ async def ask(
     if not metadata.fits:
         raise Refused("This is too long to ask what you mean; begin with the incident's reference.")
     await ack()
-    typed = typed_before(context, command.command, metadata)
+    typed = typed_command(context, command.command, metadata)
     modal = choose_modal(metadata, incidents, typed=typed, **shown)
     about = listed_to(command.by.slack_user_id, incidents)
     opening = context.workspace.open_modal(command.trigger_id, modal, about)
     begin(context, command, "ask what was meant", opening)
 
 
-def typed_before(context: WorkspaceContext, command: str, metadata: VerbMetadata) -> str:
+def typed_command(context: WorkspaceContext, command: str, metadata: VerbMetadata) -> str:
     """Return the command as its sender reads it; empty where nothing but a verb was typed."""
     return f"{command} {as_read(metadata.typed, context.people.names)}" if metadata.typed else ""
 
@@ -299,8 +299,8 @@ async def _run_from_card(
     try:
         sentence = sentence_of(await spec.execute(call))
     except Refused as refusal:
-        sentence = reason(refusal)
-    await say_of(context, action, incident, sentence)
+        sentence = explain(refusal)
+    await reply_about(context, action, incident, sentence)
 
 
 # What a verb asks for: a change, committed to before the person is answered.
@@ -325,7 +325,7 @@ async def change(
     by, roles = context.people.meet(call.payload.by), what.get("incident_role_assignments") or {}
     # Whoever takes a role was asked about a moment ago.
     others = {role: person for role, person in roles.items() if person != by.slack_user_id}
-    assignees = await checked_roles(context, others, private=call.incident.is_private)
+    assignees = await validate_roles(context, others, private=call.incident.is_private)
     order = ChangeOrder(
         incident_id=call.incident.id,
         team=TeamId(call.payload.team_id),
@@ -368,9 +368,9 @@ async def submit(
     except Refused as refusal:
         outcome = NotChanged(sentence=refusal.sentence, fields=refusal.fields)
     except TocsinError as error:
-        outcome = NotChanged(sentence=reason(error))
+        outcome = NotChanged(sentence=explain(error))
     if isinstance(outcome, Changed):
-        view = await said_view(context, submission, outcome.incident, outcome.said)
+        view = await build_reply_view(context, submission, outcome.incident, outcome.said)
         await ack(response_action="update", view=view)
     elif isinstance(outcome, NotChanged):
         await _refuse(ack, submission, call, outcome, build_view)

@@ -16,7 +16,7 @@ from tocsin.incidents.validation import answered, declared
 from tocsin.slack.authorization import CHECK_SECONDS
 from tocsin.slack.context import WorkspaceContext
 from tocsin.slack.listeners.declare import KEYS, UNKNOWN_READERS, WITHHELD
-from tocsin.slack.listeners.targets import checked_roles
+from tocsin.slack.listeners.targets import validate_roles
 from tocsin.slack.payloads import EventCallback
 from tocsin.slack.views.workflow_step import read_step
 from tocsin.workflows.declaration import DeclareOrder
@@ -84,7 +84,7 @@ async def _order(
     unchecked, withheld, assignees = await asyncio.gather(
         _may_declare(asked.reporter, private, context),
         _withheld(None if private else asked.channel, asked.reporter, context),
-        checked_roles(context, request.incident_role_assignments, private=private),
+        validate_roles(context, request.incident_role_assignments, private=private),
     )
     declaration = _declaration(callback, request, form, context.people.meet(by), key, context)
     declaration = declaration.model_copy(update={"assignees": assignees})
