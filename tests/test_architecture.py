@@ -21,10 +21,19 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_bolt.kwargs_injection.async_args import AsyncArgs
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.slack import routes
+from tocsin.slack import commands, routes
 from tocsin.slack.app import build_app
-from tocsin.slack.context import Delivery, Desk, Desks
-from tocsin.slack.payloads import Command, Happening, Press, Shortcut, Submission, Suggestion
+from tocsin.slack.context import AckTracker, WorkspaceContext, WorkspaceRegistry
+from tocsin.slack.listeners.declare import open_declare
+from tocsin.slack.listeners.verbs import CommandSpec, VerbSpec
+from tocsin.slack.payloads import (
+    BlockAction,
+    BlockSuggestion,
+    EventCallback,
+    Shortcut,
+    SlashCommand,
+    ViewSubmission,
+)
 
 pytestmark = pytest.mark.house
 
@@ -151,23 +160,31 @@ def test_types_hold_strictly() -> None:
 
 
 GIVEN: dict[type[Any], tuple[type[Any], ...]] = {
-    Command: (AsyncAck, Command, str, Desk),
-    Shortcut: (AsyncAck, Shortcut, Desk),
-    Submission: (AsyncAck, Submission, Desk, Delivery),
-    Press: (AsyncAck, Press, Desk),
-    Suggestion: (AsyncAck, Suggestion, Desk),
-    Happening: (Happening, Desk),
+    SlashCommand: (AsyncAck, SlashCommand, str, WorkspaceContext),
+    Shortcut: (AsyncAck, Shortcut, WorkspaceContext),
+    ViewSubmission: (AsyncAck, ViewSubmission, WorkspaceContext, AckTracker),
+    BlockAction: (AsyncAck, BlockAction, WorkspaceContext),
+    BlockSuggestion: (AsyncAck, BlockSuggestion, WorkspaceContext),
+    EventCallback: (EventCallback, WorkspaceContext),
 }
 """What the dispatcher in slack/app.py gives the listeners of each table of routes.py, in this order."""
 
 LISTENERS: list[tuple[str, Callable[..., Any], tuple[type[Any], ...]]] = [
-    *((f"verb {word!r}", verb.listener, GIVEN[Command]) for word, verb in routes.VERBS.items()),
-    ("verb '' with a notice", routes.VERBS[""].listener, (*GIVEN[Command], str)),
+    *(
+        (f"verb {word!r}", spec.listener, GIVEN[SlashCommand])
+        for word, spec in commands.VERBS.items()
+        if isinstance(spec, CommandSpec)
+    ),
+    ("the command with a notice", open_declare, (*GIVEN[SlashCommand], str)),
     *((f"shortcut {name}", route.listener, GIVEN[Shortcut]) for name, route in routes.SHORTCUTS.items()),
-    *((f"view {name}", listener, GIVEN[Submission]) for name, listener in routes.VIEWS.items()),
-    *((f"press {name}", listener, GIVEN[Press]) for name, listener in routes.PRESSES.items()),
-    *((f"suggestion {name}", listener, GIVEN[Suggestion]) for name, listener in routes.SUGGESTIONS.items()),
-    *((f"event {name}", listener, GIVEN[Happening]) for name, listener in routes.EVENTS.items()),
+    *((f"view {name}", listener, GIVEN[ViewSubmission]) for name, listener in routes.VIEWS.items()),
+    *(
+        (f"press {name}", route, GIVEN[BlockAction])
+        for name, route in routes.ACTIONS.items()
+        if not isinstance(route, VerbSpec)
+    ),
+    *((f"suggestion {name}", listener, GIVEN[BlockSuggestion]) for name, listener in routes.OPTIONS.items()),
+    *((f"event {name}", listener, GIVEN[EventCallback]) for name, listener in routes.EVENTS.items()),
 ]
 
 
@@ -187,7 +204,7 @@ def _takes(listener: Callable[..., Any], given: tuple[type[Any], ...]) -> bool:
 
 
 def test_bolt_knows_every_argument_that_our_listeners_name() -> None:
-    desks = cast(Desks, SimpleNamespace())
+    desks = cast(WorkspaceRegistry, SimpleNamespace())
     app = build_app(desks, AsyncWebClient(token="xoxb-nobody"))
     known = set(typing.get_type_hints(AsyncArgs)) | {"args"}
     registered: list[Any] = list(app._async_listeners)

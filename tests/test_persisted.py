@@ -275,7 +275,7 @@ async def over_local(folder: Path) -> dict[str, Any]:
             if family.name.startswith("tocsin_")
         }
         kept = {name: tables(folder / name) for name in ("incidents.db", "journal.db")}
-        tabled = (routes.VIEWS, routes.PRESSES, routes.SUGGESTIONS, routes.SHORTCUTS, routes.STEPS)
+        tabled = (routes.VIEWS, routes.ACTIONS, routes.OPTIONS, routes.SHORTCUTS, routes.STEPS)
         return {**taken.all(), **kept, "metrics": metrics, "routes": [sorted(table) for table in tabled]}
 
 

@@ -28,12 +28,12 @@ from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack import routes
 from tocsin.slack.app import build_app
 from tocsin.slack.authorization import People
-from tocsin.slack.context import Desk, Desks, Help, allowed
+from tocsin.slack.context import Help, WorkspaceContext, WorkspaceRegistry, may_install
 from tocsin.slack.exposure import Exposure
 from tocsin.slack.gate import Gate
 from tocsin.slack.http import HttpDoor
 from tocsin.slack.installations import Installation, Installations, Seal, SealBroken
-from tocsin.slack.listeners.home import homes_kept
+from tocsin.slack.listeners.home import refresh_homes
 from tocsin.slack.oauth import Installing, OAuthApp, TokenRotation
 from tocsin.slack.routes import every_route
 from tocsin.slack.socket_mode import SocketDoor
@@ -61,7 +61,9 @@ log = structlog.get_logger()
 NewClient = Callable[[str | None], AsyncWebClient]
 
 
-async def token_desks(made: Callable[[TeamId], Desk], new_client: NewClient, token: str | None) -> Desks:
+async def token_desks(
+    made: Callable[[TeamId], WorkspaceContext], new_client: NewClient, token: str | None
+) -> WorkspaceRegistry:
     """The desks of the one workspace, or organization, that a bot token is for.
 
     Waits for as long as Slack cannot be reached. Raises ConfigurationError when Slack refuses the token.
@@ -74,15 +76,19 @@ async def token_desks(made: Callable[[TeamId], Desk], new_client: NewClient, tok
         raise ConfigurationError(
             f"SLACK_BOT_TOKEN was refused by Slack ({refusal.code}); install the app again, copy its token."
         ) from None
-    desks = Desks(made, sole=True)
+    desks = WorkspaceRegistry(made, sole=True)
     desks.install(Installation.of_token(identity, token or ""))
     return desks
 
 
 @asynccontextmanager
 async def installed_desks(
-    made: Callable[[TeamId], Desk], new_client: NewClient, settings: Settings, url: str, clock: Clock
-) -> AsyncIterator[tuple[Desks, Installing, TokenRotation]]:
+    made: Callable[[TeamId], WorkspaceContext],
+    new_client: NewClient,
+    settings: Settings,
+    url: str,
+    clock: Clock,
+) -> AsyncIterator[tuple[WorkspaceRegistry, Installing, TokenRotation]]:
     """The desks of all workspaces that installed the app, and what lets more of them in.
 
     `url` is the journal's. Raises ConfigurationError where what is kept cannot be read with the keys we have.
@@ -91,10 +97,10 @@ async def installed_desks(
     try:
         installations = Installations(vault, Seal(*settings.installation_keys))
 
-        def placed_desk(team: TeamId) -> Desk:
-            return replace(made(team), look_whether_gone=partial(installing.look_whether_gone, team))
+        def placed_desk(team: TeamId) -> WorkspaceContext:
+            return replace(made(team), check_uninstalled=partial(installing.look_whether_gone, team))
 
-        desks = Desks(placed_desk, placed=vault.place)
+        desks = WorkspaceRegistry(placed_desk, placed=vault.place)
         if not settings.installation_keys:
             log.warning("TOCSIN_INSTALLATION_KEY is not set: tokens of installations are kept in the clear")
         app = OAuthApp(settings.slack_client_id or "", secret(settings.slack_client_secret) or "", new_client)
@@ -111,7 +117,7 @@ async def installed_desks(
         vault.close()
 
 
-async def _move_in(desks: Desks, installations: Installations, settings: Settings) -> None:
+async def _move_in(desks: WorkspaceRegistry, installations: Installations, settings: Settings) -> None:
     try:
         desks.know(await installations.vault.orgs())
         await installations.seal()
@@ -126,11 +132,11 @@ async def _move_in(desks: Desks, installations: Installations, settings: Setting
         raise ConfigurationError(f"TOCSIN_DATABASE_URL: {error}") from None
     for installation in kept:
         # Whoever is taken off the list is served no more.
-        if allowed(installation, settings.teams):
+        if may_install(installation, settings.teams):
             desks.install(installation)
 
 
-def operator_in(desks: Desks, channels: str | None) -> SlackOperator:
+def operator_in(desks: WorkspaceRegistry, channels: str | None) -> SlackOperator:
     """Where the operator is told: their channel, else whoever installed Tocsin first or owns the workspace.
 
     Raises Unavailable while Tocsin is installed nowhere.
@@ -320,18 +326,20 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         def new_client(token: str | None) -> AsyncWebClient:
             return web_client(session, token=token, base_url=base_url)
 
-        def made(team: TeamId) -> Desk:
+        def made(team: TeamId) -> WorkspaceContext:
             calls = Calls(bot.meters.called)
             workspace = SlackWorkspace(new_client(None), clock=bot.clock, team_id=team, calls=calls)
             people, here = People(workspace, bot.backend), bot.rulebook.of(team)
-            desk = Desk(declare, verbs, forms, workspace, people, tasks, bot.clock, here.rules, here.limits)
-            desk.near = lambda: desks.near(team)
+            desk = WorkspaceContext(
+                declare, verbs, forms, workspace, people, tasks, bot.clock, here.rules, here.limits
+            )
+            desk.peer_teams = lambda: desks.peer_teams(team)
             desk.help = Help(routes.help_here(), routes.help_anywhere())
             desk.pages, desk.announce = settings.public_url, announced_in(team, announce)
             return _gated(desk, current, ledger, bot.alarms)
 
         def workspace_of(team: TeamId) -> SlackWorkspace:
-            return desks.desk(team).workspace
+            return desks.context_of(team).workspace
 
         current = CurrentIncidents(bot.backend)
         declare = declaring(bot, workspace_of, ledger, announce, current.saw)
@@ -343,7 +351,7 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         stack.push_async_callback(tasks.finish, FINISH_SECONDS)
         await _kept_fresh(forms, stack)
         _kept_up(stack, bot.watch(ledger), forgetting(bot.journal, bot.clock), *verbs.watches())
-        _kept_up(stack, homes_kept(verbs.open_now, lambda: desks.open))
+        _kept_up(stack, refresh_homes(verbs.open_now, lambda: desks.open))
         await asyncio.gather(*(desk.greet() for desk in desks.open))
         await _reaching_the_operator(bot, desks, settings.tocsin_admin_channel, stack)
         bot.app = build_app(desks, new_client(None), bot.meters)
@@ -353,11 +361,13 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         bot.trouble = "Tocsin is stopping."
 
 
-def _gated(desk: Desk, current: CurrentIncidents, ledger: SqlLedger, operator: Operator) -> Desk:
+def _gated(
+    desk: WorkspaceContext, current: CurrentIncidents, ledger: SqlLedger, operator: Operator
+) -> WorkspaceContext:
     """The desk, with a gate before everything that it sends about incidents."""
     exposure = Exposure(desk.workspace, ledger, operator, desk.tasks)
-    at_hand = desk.managing.open_now.called
-    gate = Gate(current.find, at_hand, desk.workspace, desk.people, desk.places, exposure.heard)
+    at_hand = desk.workflows.open_now.called
+    gate = Gate(current.find, at_hand, desk.workspace, desk.people, desk.shared_channels, exposure.heard)
     desk.workspace.calls.check = gate.check
     return desk
 
@@ -401,11 +411,11 @@ def _kept_up(stack: AsyncExitStack, *watches: Coroutine[Any, Any, None]) -> None
 async def _desks(
     bot: Bot,
     settings: Settings,
-    made: Callable[[TeamId], Desk],
+    made: Callable[[TeamId], WorkspaceContext],
     new_client: NewClient,
     stack: AsyncExitStack,
     token: str | None,
-) -> Desks:
+) -> WorkspaceRegistry:
     """The desks of the workspace of our token, or of all that installed the app."""
     token = token or secret(settings.slack_bot_token)
     if token or not settings.installs:
@@ -416,7 +426,9 @@ async def _desks(
     return desks
 
 
-async def _reaching_the_operator(bot: Bot, desks: Desks, channels: str | None, stack: AsyncExitStack) -> None:
+async def _reaching_the_operator(
+    bot: Bot, desks: WorkspaceRegistry, channels: str | None, stack: AsyncExitStack
+) -> None:
     async def say(sentence: str, key: str, again: bool) -> None:
         await operator_in(desks, channels).say(sentence, key, again)
 

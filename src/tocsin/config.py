@@ -26,7 +26,7 @@ from tocsin.incidents.model import (
     Severity,
     Status,
 )
-from tocsin.incidents.permissions import Limits
+from tocsin.incidents.permissions import PermissionLimits
 from tocsin.incidents.postmortem import STANDARD, Afterwards, wrong_in
 from tocsin.incidents.validation import cleaned, is_visible
 from tocsin.settings import ConfigurationError, Settings, read_config
@@ -415,8 +415,8 @@ class Rulebook(_Table):
         return Afterwards(template=self.template, archive_after_days=days, archive_hosted=hosted)
 
     @property
-    def limits(self) -> Limits:
-        return Limits(**self.permissions.model_dump())
+    def limits(self) -> PermissionLimits:
+        return PermissionLimits(**self.permissions.model_dump())
 
     @property
     def rules(self) -> tuple[AnnouncementRule, ...]:

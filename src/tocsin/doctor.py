@@ -19,7 +19,7 @@ from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
 from tocsin.incidents.model import Form
 from tocsin.settings import ConfigurationError, Settings, read_settings
 from tocsin.slack import diagnostics
-from tocsin.slack.context import ANY, allowed
+from tocsin.slack.context import ANY, may_install
 from tocsin.slack.diagnostics import Access, fetch_access
 from tocsin.slack.installations import Installation, Installations, Seal, SealBroken
 from tocsin.slack.web_api import open_session, web_client
@@ -227,7 +227,7 @@ async def _installation(
     workspaces.
     """
     name = f"Installed in {one.name or one.home}"
-    if not allowed(one, settings.teams):
+    if not may_install(one, settings.teams):
         yield Check(name, False, "it is served no more.", f"Add {one.home} to TOCSIN_TEAMS, or uninstall.")
         return
     client = web_client(session, token=one.bot_token, base_url=settings.slack_api_url)

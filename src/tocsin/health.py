@@ -15,10 +15,10 @@ from tocsin.config import Rulebook
 from tocsin.data_dir import now, secret
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import PersonId, TeamId
-from tocsin.incidents.permissions import Standing
+from tocsin.incidents.permissions import Membership
 from tocsin.metrics import Meters
 from tocsin.settings import Settings
-from tocsin.slack.context import Desks, Tasks
+from tocsin.slack.context import Tasks, WorkspaceRegistry
 from tocsin.slack.http import EVENTS, HttpDoor
 from tocsin.slack.oauth import Installing, TokenRotation
 from tocsin.slack.socket_mode import SocketDoor
@@ -64,7 +64,7 @@ class Bot:
     app: AsyncApp | None = None
     socket: SocketDoor | None = None
     http: HttpDoor | None = None
-    desks: Desks | None = None
+    desks: WorkspaceRegistry | None = None
     verbs: Managing | None = None
     installing: Installing | None = None
     rotation: TokenRotation | None = None
@@ -123,25 +123,25 @@ class Bot:
         desk = await self.desks.find(TeamId(signed.team), signed.org) if self.desks is not None else None
         if desk is None:
             return "Tocsin does not serve the workspace that you signed in with."
-        standing = await desk.people.standing(signed.person)
-        if standing is Standing.UNKNOWN:
+        membership = await desk.people.membership(signed.person)
+        if membership is Membership.UNKNOWN:
             raise Unavailable("Slack cannot say who you are just now; try again in a moment.")
-        if standing.is_guest:
+        if membership.is_guest:
             return "Incidents are for members of the workspace; guests cannot read them here."
-        return "" if standing is Standing.MEMBER else "Incidents are for members of the workspace."
+        return "" if membership is Membership.MEMBER else "Incidents are for members of the workspace."
 
     def _near(self, team: str) -> frozenset[TeamId] | None:
         """The workspaces whose incidents people of this one may see."""
-        return self.desks.near(TeamId(team)) if self.desks is not None else alone(team)
+        return self.desks.peer_teams(TeamId(team)) if self.desks is not None else alone(team)
 
     async def introduce(self, team: str, people: Iterable[PersonId]) -> bool:
         """Find out what people of a workspace are called; whether the backend knows more names now."""
         if self.desks is None:
             return False
-        return await self.desks.desk(TeamId(team)).people.introduce(people)
+        return await self.desks.context_of(TeamId(team)).people.introduce(people)
 
     def _slack_url(self, team: str) -> str | None:
-        return self.desks.desk(TeamId(team)).workspace.home_url if self.desks is not None else None
+        return self.desks.context_of(TeamId(team)).workspace.home_url if self.desks is not None else None
 
     async def settled(self) -> None:
         """Until nothing is in hand: no work after an acknowledgement, no story that has not ended."""

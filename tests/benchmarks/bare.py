@@ -34,12 +34,12 @@ from tocsin.incidents.model import ChannelId
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.server import listen
 from tocsin.slack.views.declare import declare_modal
-from tocsin.slack.views.metadata import FormContext
+from tocsin.slack.views.metadata import DeclareMetadata
 from tocsin.slack.web_api import open_session, web_client
 
 VIEW: dict[str, Any] = declare_modal(
     Catalogue.from_toml({}).form(),
-    FormContext(origin=ChannelId("C0000000001")),
+    DeclareMetadata(origin=ChannelId("C0000000001")),
     DeclareRequest(name="checkout is slow"),
 ).to_dict()
 """The form that Tocsin opens, so that all open the same."""

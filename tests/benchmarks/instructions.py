@@ -23,7 +23,7 @@ from benchmarks.wire import SECRET, command
 from tocsin import logs
 from tocsin.app import connected, opened
 from tocsin.settings import read_settings
-from tocsin.slack import routes
+from tocsin.slack import commands
 from tocsin.slack.web_api import open_session, web_client
 
 FEW, MANY = 5, 45
@@ -119,8 +119,8 @@ async def tocsin(slack: str, folder: Path) -> None:
             return status
 
         await count("tocsin", answer)
-        verb = routes.VERBS["help"]
-        routes.VERBS.update({f"verb{number}": verb for number in range(VERBS - len(routes.VERBS))})
+        verb = commands.VERBS["help"]
+        commands.VERBS.update({f"verb{number}": verb for number in range(VERBS - len(commands.VERBS))})
         await count("tocsin with 200 verbs", answer)
 
 

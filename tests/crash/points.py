@@ -25,7 +25,6 @@ PACKAGES = (
 
 # `with` blocks that open no transaction; any other one in these packages is taken for one.
 NO_TRANSACTION = (
-    "answering(",
     "asking_now(",
     "told(",
     "traced(",

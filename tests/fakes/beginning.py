@@ -15,7 +15,7 @@ from typing import Any
 from fakes.bot import RunningBot
 from fakes.errands import declared
 from tocsin.incidents.model import Incident
-from tocsin.slack.context import Floods
+from tocsin.slack.context import DeclarationLimiter
 
 FILES = ("incidents.db", "journal.db")
 
@@ -43,8 +43,8 @@ class Beginning:
         workspace.faults.clear()
         await asyncio.to_thread(self._restore)
         for desk in bot.desks.open if bot.desks is not None else ():
-            await desk.managing.watching.look()
-            desk.floods = Floods()
+            await desk.workflows.watching.look()
+            desk.declaration_limiter = DeclarationLimiter()
         workspace.clear()
         self._bot.beginning = self
 

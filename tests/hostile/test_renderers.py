@@ -36,7 +36,7 @@ from tocsin.slack.views.declare import (
 )
 from tocsin.slack.views.home import help_message
 from tocsin.slack.views.message_text import name_and_summary
-from tocsin.slack.views.metadata import FormContext
+from tocsin.slack.views.metadata import DeclareMetadata
 
 SOME, MANY = 150, 1_700
 """Incidents with six texts in each: of many, more than 10,000 go through every renderer."""
@@ -64,7 +64,7 @@ def messages(incident: Incident, text: Any) -> Iterator[dict[str, Any]]:
 def views(incident: Incident, text: Any) -> Iterator[dict[str, Any]]:
     """Every window, as views.open gets it."""
     name, summary = name_and_summary(posted(text), "https://lumen.slack.com/archives/C0SOURCE01/p12", {})
-    context = FormContext(origin="C0OURS0001", name=name, summary=summary)
+    context = DeclareMetadata(origin="C0OURS0001", name=name, summary=summary)
     filled = DeclareRequest(name=name, summary=summary, severity_id=text(30))
     yield declare_modal(FORM, context, filled).to_dict()
     yield declared_modal(

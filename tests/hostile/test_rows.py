@@ -21,7 +21,7 @@ from tocsin.incidents.export import ENDINGS, as_csv, as_json, exported
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.slack.views.card import bookmark_title, card, card_text, topic
 from tocsin.slack.views.declare import declare_modal
-from tocsin.slack.views.metadata import FormContext
+from tocsin.slack.views.metadata import DeclareMetadata
 from tocsin.web.app import web_app
 from tocsin.workflows.export import fetch_whole
 
@@ -133,5 +133,5 @@ async def _shown_everywhere(backend: LocalBackend, client: httpx.AsyncClient) ->
         assert not message_errors(message), message_errors(message)
         assert topic(incident)
         assert bookmark_title(incident)
-    view = declare_modal(await backend.form(), FormContext(expanded=True), DeclareRequest()).to_dict()
+    view = declare_modal(await backend.form(), DeclareMetadata(expanded=True), DeclareRequest()).to_dict()
     assert not view_errors(view), view_errors(view)

@@ -13,11 +13,10 @@ from tocsin.incidents.permissions import (
     ENDING,
     NOT_SEEN,
     UNCHECKED,
-    VERBS,
     WORKING,
-    Asker,
-    Limits,
-    Standing,
+    Actor,
+    Membership,
+    PermissionLimits,
     Verb,
     permitted,
 )
@@ -25,24 +24,24 @@ from tocsin.incidents.permissions import (
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 REPORTER, LEAD, OTHER = PersonId("U0REP"), PersonId("U0LEAD"), PersonId("U0OTHER")
 
-ROLES: dict[str, tuple[PersonId, Standing]] = {
-    "member": (OTHER, Standing.MEMBER),
-    "reporter": (REPORTER, Standing.MEMBER),
-    "lead": (LEAD, Standing.MEMBER),
-    "guest": (OTHER, Standing.GUEST),
-    "guest with a role": (LEAD, Standing.GUEST),
-    "single-channel guest": (OTHER, Standing.SINGLE_CHANNEL_GUEST),
-    "single-channel guest with a role": (LEAD, Standing.SINGLE_CHANNEL_GUEST),
-    "stranger": (OTHER, Standing.STRANGER),
-    "stranger with a role": (LEAD, Standing.STRANGER),
-    "bot": (OTHER, Standing.BOT),
-    "deactivated": (OTHER, Standing.DEACTIVATED),
-    "deactivated reporter": (REPORTER, Standing.DEACTIVATED),
+ROLES: dict[str, tuple[PersonId, Membership]] = {
+    "member": (OTHER, Membership.MEMBER),
+    "reporter": (REPORTER, Membership.MEMBER),
+    "lead": (LEAD, Membership.MEMBER),
+    "guest": (OTHER, Membership.GUEST),
+    "guest with a role": (LEAD, Membership.GUEST),
+    "single-channel guest": (OTHER, Membership.SINGLE_CHANNEL_GUEST),
+    "single-channel guest with a role": (LEAD, Membership.SINGLE_CHANNEL_GUEST),
+    "stranger": (OTHER, Membership.STRANGER),
+    "stranger with a role": (LEAD, Membership.STRANGER),
+    "bot": (OTHER, Membership.BOT),
+    "deactivated": (OTHER, Membership.DEACTIVATED),
+    "deactivated reporter": (REPORTER, Membership.DEACTIVATED),
 }
 INVOLVED = {"reporter", "lead", "deactivated reporter"} | {role for role in ROLES if "with a role" in role}
 MEMBERS = {"member", "reporter", "lead"}
 VISIBILITIES = ("public", "private")
-NO_INCIDENT: frozenset[Verb] = frozenset({"declare", "list"})
+NO_INCIDENT: frozenset[Verb] = frozenset({Verb.DECLARE, Verb.LIST, Verb.FIND, Verb.HELP})
 CASES = list(product(ROLES, VISIBILITIES, (True, False)))
 """Of each verb: a role, a visibility, and whether Slack says who that is."""
 
@@ -68,21 +67,23 @@ def outcome(
     visibility: str,
     *,
     answers: bool = True,
-    limits: Limits | None = None,
+    limits: PermissionLimits | None = None,
     groups: frozenset[str] | None = frozenset(),
 ) -> str:
     """`yes`, `noted`, or the sentence that refuses it."""
-    person, standing = ROLES[role]
-    asker = Asker(
+    person, membership = ROLES[role]
+    actor = Actor(
         person=person,
-        standing=standing if answers else Standing.UNKNOWN,
+        membership=membership if answers else Membership.UNKNOWN,
         groups=groups,
         handles={group: group.lower() for group in ("S1", "S2", "S3")},
     )
     about = None if verb in NO_INCIDENT else incident(visibility)
-    private = verb == "declare" and visibility == "private"
+    private = verb is Verb.DECLARE and visibility == "private"
     try:
-        return "noted" if permitted(asker, verb, about, limits or Limits(), private=private) else "yes"
+        return (
+            "noted" if permitted(actor, verb, about, limits or PermissionLimits(), private=private) else "yes"
+        )
     except Refused as refusal:
         return refusal.sentence
 
@@ -92,7 +93,7 @@ def expected(role: str, verb: Verb, visibility: str, answers: bool) -> str:
     if verb not in NO_INCIDENT and visibility == "private" and role not in INVOLVED:
         return "unseen"
     if not answers:
-        return "noted" if (verb, visibility) == ("declare", "public") else "unasked"
+        return "noted" if (verb, visibility) == (Verb.DECLARE, "public") else "unasked"
     if role in MEMBERS:
         return "yes"
     return "yes" if "guest with a role" in role and verb in WORKING else "no"
@@ -110,11 +111,11 @@ def in_a_word(said: str) -> str:
 
 def test_the_matrix_is_whole() -> None:
     assert len(ROLES) >= 8
-    assert len(VERBS) >= 12
-    assert len(CASES) * len(VERBS) // 2 >= 192
+    assert len(Verb) >= 12
+    assert len(CASES) * len(Verb) // 2 >= 192
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", Verb)
 def test_each_may_do_what_the_rules_say_and_reads_why_not(verb: Verb) -> None:
     wrong = [
         f"{role}, {visibility}{'' if answers else ', Slack does not answer'}: {found!r}, not {wanted!r}"
@@ -128,22 +129,22 @@ def test_each_may_do_what_the_rules_say_and_reads_why_not(verb: Verb) -> None:
 def test_without_slacks_word_only_a_public_declaration_passes_and_is_noted() -> None:
     passed = [
         (role, verb, visibility)
-        for role, verb, visibility in product(ROLES, VERBS, VISIBILITIES)
+        for role, verb, visibility in product(ROLES, Verb, VISIBILITIES)
         if outcome(role, verb, visibility, answers=False) in {"yes", "noted"}
     ]
-    assert passed == [(role, "declare", "public") for role in ROLES]
+    assert passed == [(role, Verb.DECLARE, "public") for role in ROLES]
     assert UNCHECKED.startswith("could not be checked")
 
 
-LIMITS = Limits(declare=("S1",), close=("S2",), private=("S3",))
+LIMITS = PermissionLimits(declare=("S1",), close=("S2",), private=("S3",))
 
 
 NEEDED: list[tuple[Verb, str, set[str]]] = [
-    ("declare", "public", {"S1"}),
-    ("declare", "private", {"S1", "S3"}),
-    ("private", "public", {"S3"}),
+    (Verb.DECLARE, "public", {"S1"}),
+    (Verb.DECLARE, "private", {"S1", "S3"}),
+    (Verb.PRIVATE, "public", {"S3"}),
     *((verb, "public", {"S2"}) for verb in sorted(ENDING)),
-    *((verb, "public", set[str]()) for verb in ("show", "list", "update", "reopen", "role")),
+    *((verb, "public", set[str]()) for verb in (Verb.SHOW, Verb.LIST, Verb.UPDATE, Verb.REOPEN, Verb.ROLE)),
 ]
 
 
@@ -161,15 +162,15 @@ def test_a_verb_that_is_limited_needs_a_group_of_each_limit() -> None:
 
 
 def test_when_groups_cannot_be_asked_for_what_is_limited_is_refused_but_a_public_declaration() -> None:
-    refused = [*((verb, visibility) for verb in ENDING | {"private"} for visibility in VISIBILITIES)]
+    refused = [*((verb, visibility) for verb in ENDING | {Verb.PRIVATE} for visibility in VISIBILITIES)]
     wanted = {
-        ("declare", "public"): "noted",
-        ("declare", "private"): "unasked",
+        (Verb.DECLARE, "public"): "noted",
+        (Verb.DECLARE, "private"): "unasked",
         **dict.fromkeys(refused, "unasked"),
     }
     wrong = [
         f"{verb}, {visibility}: {found!r}"
-        for verb, visibility in product(VERBS, VISIBILITIES)
+        for verb, visibility in product(Verb, VISIBILITIES)
         if (found := in_a_word(outcome("lead", verb, visibility, limits=LIMITS, groups=None)))
         != wanted.get((verb, visibility), "yes")
     ]
@@ -177,14 +178,14 @@ def test_when_groups_cannot_be_asked_for_what_is_limited_is_refused_but_a_public
 
 
 def test_guests_may_declare_public_incidents_where_the_configuration_says_so() -> None:
-    limits = Limits(guests_may_declare=True)
+    limits = PermissionLimits(guests_may_declare=True)
     for guest in ("guest", "single-channel guest"):
-        assert outcome(guest, "declare", "public", limits=limits) == "yes"
-        assert " may not " in outcome(guest, "declare", "private", limits=limits)
-    assert " may not " in outcome("stranger", "declare", "public", limits=limits)
+        assert outcome(guest, Verb.DECLARE, "public", limits=limits) == "yes"
+        assert " may not " in outcome(guest, Verb.DECLARE, "private", limits=limits)
+    assert " may not " in outcome("stranger", Verb.DECLARE, "public", limits=limits)
 
 
 def test_a_refusal_calls_groups_by_their_handles() -> None:
-    asker = Asker(person=OTHER, standing=Standing.MEMBER, handles={"S2": "oncall"})
+    actor = Actor(person=OTHER, membership=Membership.MEMBER, handles={"S2": "oncall"})
     with pytest.raises(Refused, match="Only members of @oncall may close incidents here"):
-        permitted(asker, "close", incident("public"), LIMITS)
+        permitted(actor, Verb.CLOSE, incident("public"), LIMITS)

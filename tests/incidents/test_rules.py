@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import CatalogEntry, CustomField, FieldValue, Form, IncidentType
-from tocsin.incidents.requests import DeclareRequest
+from tocsin.incidents.requests import DeclareRequest, IncidentChange
+from tocsin.incidents.transitions import VERB_OF_FIELD
 from tocsin.incidents.validation import (
     ago,
     answered,
@@ -190,3 +191,11 @@ def test_a_summary_is_asked_for_where_it_is_needed() -> None:
     with pytest.raises(Refused) as refusal:
         declared(DeclareRequest(name="x", summary=" \n"), Form(summary_required=True))
     assert list(refusal.value.fields) == ["summary"]
+
+
+BESIDE = {"key", "by", "at", "assignees", "incident_role_assignments", "seen_status_id"}
+"""Fields of a change that are no verb's own: who asks and when, and the roles, which have a name each."""
+
+
+def test_each_field_of_a_change_has_the_verb_that_sets_it() -> None:
+    assert set(VERB_OF_FIELD) == set(IncidentChange.model_fields) - BESIDE

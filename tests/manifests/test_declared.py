@@ -119,4 +119,4 @@ def test_every_way_in_is_in_the_manifest() -> None:
         assert settings["interactivity"]["is_enabled"] is True
         assert settings["socket_mode_enabled"] is (http is None)
         menus = "message_menu_options_url" in settings["interactivity"]
-        assert menus is bool(http and routes.SUGGESTIONS)
+        assert menus is bool(http and routes.OPTIONS)

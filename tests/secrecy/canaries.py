@@ -113,7 +113,7 @@ class Canaries:
         acknowledged = asyncio.Event()
         acknowledged.set()
         assert self.bot.bot.desks is not None
-        outcome = await self.bot.bot.desks.desk(self._team()).declare(order, acknowledged, patience=30)
+        outcome = await self.bot.bot.desks.context_of(self._team()).declare(order, acknowledged, patience=30)
         assert isinstance(outcome, Declared), outcome
         kept.id, kept.reference = outcome.incident.id, outcome.incident.reference
         kept.people.add(self.bot.slack.person(who))

@@ -14,8 +14,8 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 
 from slack_emulator.faults import Fault
 from slack_emulator.models import View
-from tocsin.slack.app import DELIVERY
-from tocsin.slack.context import Delivery
+from tocsin.slack.app import ACK_TRACKER
+from tocsin.slack.context import AckTracker
 
 AFTER_THE_CHANNEL = {
     "conversations.invite": 1,
@@ -100,8 +100,8 @@ async def test_slack_is_left_alone_for_as_long_as_the_answer_is_on_its_way(fresh
     fresh.workspace.clear()
     ana = fresh.workspace.person(fresh.slack.person("ana"))
     payload = fresh.workspace.payloads.submission(fresh.slack.app, ana, forms[0], "1.2.abc", [])
-    delivery = Delivery()
-    unanswered = AsyncBoltRequest(mode="socket_mode", body=payload, context={DELIVERY: delivery})
+    delivery = AckTracker()
+    unanswered = AsyncBoltRequest(mode="socket_mode", body=payload, context={ACK_TRACKER: delivery})
     assert fresh.bot.app is not None
     assert (await fresh.bot.app.async_dispatch(unanswered)).status == 200
     assert (await fresh.submit("ben", forms[1])).ok

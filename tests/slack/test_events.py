@@ -8,8 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from tocsin.incidents.errors import Unavailable
-from tocsin.slack.app import Heard
-from tocsin.slack.payloads import Happening
+from tocsin.slack.app import EventDeduplicator
+from tocsin.slack.payloads import EventCallback
 
 
 class Work:
@@ -28,7 +28,7 @@ class Work:
 
 
 async def test_an_event_that_is_sent_again_does_its_work_once() -> None:
-    heard, work = Heard(), Work()
+    heard, work = EventDeduplicator(), Work()
     for _ in range(4):
         await heard.once("Ev1", work)
     await heard.once("Ev2", work)
@@ -36,7 +36,7 @@ async def test_an_event_that_is_sent_again_does_its_work_once() -> None:
 
 
 async def test_an_event_that_comes_while_it_is_being_worked_on_waits_for_the_same_end() -> None:
-    heard, work = Heard(), Work()
+    heard, work = EventDeduplicator(), Work()
     work.held.clear()
     both = asyncio.gather(heard.once("Ev1", work), heard.once("Ev1", work))
     await asyncio.wait({both}, timeout=0.01)
@@ -47,7 +47,7 @@ async def test_an_event_that_comes_while_it_is_being_worked_on_waits_for_the_sam
 
 
 async def test_an_event_whose_work_failed_is_done_when_slack_sends_it_again() -> None:
-    heard, work = Heard(), Work(fails=1)
+    heard, work = EventDeduplicator(), Work(fails=1)
     with pytest.raises(Unavailable):
         await heard.once("Ev1", work)
     await heard.once("Ev1", work)
@@ -58,12 +58,12 @@ def test_a_message_event_goes_by_the_name_it_is_subscribed_to() -> None:
     rooms = {"channel": "channels", "group": "groups", "im": "im", "mpim": "mpim"}
     for room, name in rooms.items():
         event = {"type": "message", "channel_type": room}
-        assert Happening(event_id="Ev1", event=event).kind == f"message.{name}"
-    assert Happening(event_id="Ev1", event={"type": "pin_added"}).kind == "pin_added"
+        assert EventCallback(event_id="Ev1", event=event).kind == f"message.{name}"
+    assert EventCallback(event_id="Ev1", event={"type": "pin_added"}).kind == "pin_added"
 
 
 async def test_what_fails_after_slack_has_stopped_waiting_is_written_down_once() -> None:
-    heard, work = Heard(), Work(fails=1)
+    heard, work = EventDeduplicator(), Work(fails=1)
     work.held.clear()
     with capture_logs() as logged:
         for _ in range(2):

@@ -9,7 +9,7 @@ from fakes.bot import RunningBot, asks_whether_sure, chosen, picked, ticked, typ
 from fakes.readings import deliver, how_many, last_delivery, newest, pressed, settled, words
 
 from slack_emulator.models import View
-from tocsin.slack.context import FLOOD_SECONDS, MOST_DECLARED
+from tocsin.slack.context import LIMITED_SECONDS, MOST_DECLARED
 from tocsin.slack.views.declare import read_declare
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -84,7 +84,7 @@ async def test_another_person_is_not_asked_and_a_minute_later_nobody_is(bot: Run
     await declared(bot, MOST_DECLARED)
     await declared(bot, 1, "ben")
     await settled(bot)
-    await asyncio.sleep(FLOOD_SECONDS + 1)
+    await asyncio.sleep(LIMITED_SECONDS + 1)
     await declared(bot, 1)
     await settled(bot)
     assert await how_many(bot) == MOST_DECLARED + 2

@@ -103,9 +103,9 @@ def later(bot: RunningBot, seconds: float) -> Iterator[None]:
     """What the bot knows of people and channels is so many seconds older inside."""
     assert bot.bot.desks is not None
     (desk,) = bot.bot.desks.open
-    desk.people._now = desk.places._now = lambda: loop_time() + seconds
+    desk.people._now = desk.shared_channels._now = lambda: loop_time() + seconds
     yield
-    desk.people._now = desk.places._now = loop_time
+    desk.people._now = desk.shared_channels._now = loop_time
 
 
 async def private_one(bot: RunningBot, name: str, **fields: Any) -> Incident:

@@ -16,10 +16,10 @@ from structlog.typing import EventDict
 
 from tocsin.incidents.errors import Withheld
 from tocsin.incidents.model import Incident
-from tocsin.slack.authorization import Permits
+from tocsin.slack.authorization import Authorizer
 from tocsin.slack.disclosure import SAYING_NOTHING, Alone, Disclosure
 from tocsin.slack.gate import Gate
-from tocsin.slack.shared_channels import Places
+from tocsin.slack.shared_channels import SharedChannels
 from tocsin.slack.web_api import Calls, name_of, web_client
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -177,9 +177,9 @@ MUTANTS: dict[str, Mutant] = {
     "the gate knows an incident as it was": (Gate, "_now", as_it_was, cards_wait),
     "anybody may read a direct message": (Gate, "_check_person", lets_pass, export_again),
     "everything may be posted anywhere": (Gate, "_check_channel", lets_pass, cards_wait),
-    "every channel is private": (Places, "is_for_its_members_alone", always, made_public),
-    "no channel is shared": (Places, "read_by_others", never, announced_to_others),
-    "a form opens for anybody": (Permits, "check_opening", lets_pass, form_of_a_guest),
+    "every channel is private": (SharedChannels, "is_for_its_members_alone", always, made_public),
+    "no channel is shared": (SharedChannels, "read_by_others", never, announced_to_others),
+    "a form opens for anybody": (Authorizer, "check_opening", lets_pass, form_of_a_guest),
 }
 
 

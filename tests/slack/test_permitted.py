@@ -10,10 +10,8 @@ from fakes.readings import cards, newest, words
 from slack_emulator.faults import Fault
 from slack_emulator.models import Message, Person
 from tocsin.incidents.model import Incident
-from tocsin.incidents.permissions import VERBS
-from tocsin.slack import routes
-from tocsin.slack.listeners.choose import WAYS
-from tocsin.slack.listeners.targets import GATES
+from tocsin.incidents.permissions import Verb
+from tocsin.slack import commands
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -24,14 +22,15 @@ close = ["S0ONCALL01"]
 OUTSIDE = "T0HAULPART1"
 
 
-WITHOUT_LEAVE = {"help"}
-"""What anybody may have: it says nothing of any incident."""
+PRESSED = {Verb.KEEP}
+"""What is done by a button alone."""
 
 
-async def test_whatever_can_be_typed_is_in_the_matrix_of_who_may_do_what() -> None:
-    names = {"": "declare", "find": "list", **GATES}
-    assert {names.get(word, word) for word in routes.VERBS} - WITHOUT_LEAVE <= set(VERBS)
-    assert {names.get(verb, verb) for verb in WAYS} <= set(VERBS)
+async def test_every_verb_can_be_typed_or_pressed() -> None:
+    assert {spec.verb for spec in commands.VERBS.values()} == set(Verb) - PRESSED
+    assert {word: spec.verb for word, spec in commands.VERBS.items() if word} == {
+        verb.value: verb for verb in Verb if verb not in {Verb.DECLARE, *PRESSED}
+    }
 
 
 def card_in_general(bot: RunningBot, incident: Incident) -> Message:

@@ -10,7 +10,7 @@ from tocsin.incidents.requests import DeclareRequest
 from tocsin.slack.views.blocks import paragraph
 from tocsin.slack.views.card import _card, card
 from tocsin.slack.views.declare import _drawn, declare_modal
-from tocsin.slack.views.metadata import FormContext
+from tocsin.slack.views.metadata import DeclareMetadata
 from tocsin.slack.views.samples import _incident
 
 FORM = Catalogue.from_toml({}).form()
@@ -22,15 +22,15 @@ INCIDENT = _incident(FORM)
 @pytest.mark.parametrize("summary", ["", "Half of it\nfails."])
 def test_a_form_with_texts_in_it_is_as_the_sdk_makes_it(expanded: bool, name: str, summary: str) -> None:
     filled = DeclareRequest(name=name, summary=summary)
-    context = FormContext(origin=ChannelId("C0000000001"), expanded=expanded)
+    context = DeclareMetadata(origin=ChannelId("C0000000001"), expanded=expanded)
     made = _drawn(FORM, filled, context.packed(), expanded, [paragraph("Did you mean it?")], [])
     ready = declare_modal(FORM, context, filled, notice="Did you mean it?")
     assert ready.to_dict() == made.to_dict()
 
 
 def test_what_one_person_typed_is_in_nobody_elses_form() -> None:
-    declare_modal(FORM, FormContext(), DeclareRequest(name="Checkout is slow"))
-    assert "Checkout" not in str(declare_modal(FORM, FormContext(), DeclareRequest()).to_dict())
+    declare_modal(FORM, DeclareMetadata(), DeclareRequest(name="Checkout is slow"))
+    assert "Checkout" not in str(declare_modal(FORM, DeclareMetadata(), DeclareRequest()).to_dict())
 
 
 def test_a_card_is_as_the_sdk_makes_it_and_another_once_the_incident_has_changed() -> None:

@@ -13,8 +13,10 @@ from fakes.readings import block_ids, deliver, settled
 
 from slack_emulator.models import View
 from tocsin.incidents.permissions import NOT_SEEN
-from tocsin.slack import routes
-from tocsin.slack.views.metadata import Errand
+from tocsin.slack import commands, routes
+from tocsin.slack.listeners.verbs import Invocation, VerbSpec
+from tocsin.slack.payloads import ViewSubmission
+from tocsin.slack.views.metadata import VerbMetadata
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -61,7 +63,7 @@ async def test_a_refusal_is_under_a_field_of_the_form_or_in_its_place(
     bot: RunningBot, name: str, metadata: str, filled: str
 ) -> None:
     view, payload = await form_of(bot, name)
-    errand = Errand.read(view.payload.get("private_metadata") or "")
+    errand = VerbMetadata.read(view.payload.get("private_metadata") or "")
     gone = errand.model_copy(update={"incident_id": "GONE"}).packed()
     payload["view"]["private_metadata"] = {"gone": gone, "forged": "[]{", "none": ""}[metadata]
     if filled == "empty":
@@ -81,11 +83,35 @@ async def test_a_form_without_a_field_says_in_its_place_why_nothing_was_done(
     bot: RunningBot, name: str
 ) -> None:
     _, payload = await form_of(bot, name)
-    packed = Errand(verb=FORMS[name], incident_id="GONE").packed()
+    packed = VerbMetadata(verb=FORMS[name], incident_id="GONE").packed()
     payload["view"] |= {"private_metadata": packed, "state": {"values": {}}}
     answer = await deliver(bot, "interactive", payload)
     assert answer["response_action"] == "update"
     assert NOT_SEEN in json.dumps(answer["view"])
+
+
+ABOUT_ONE = [spec for spec in commands.VERBS.values() if isinstance(spec, VerbSpec)]
+
+
+@pytest.mark.parametrize("spec", ABOUT_ONE, ids=[spec.verb for spec in ABOUT_ONE])
+async def test_every_verb_has_a_form_that_says_what_is_wrong_and_may_be_sent(
+    bot: RunningBot, spec: VerbSpec
+) -> None:
+    incident = await declared_before(bot, "checkout is slow")
+    _, payload = await form_of(bot, "update")
+    assert bot.bot.desks is not None
+    (context,) = bot.bot.desks.open
+    call = Invocation(context, ViewSubmission.model_validate(payload), spec.verb, incident)
+    shown = (await spec.build_view(call, "Say *who*.")).to_dict()
+    assert "Say *who*." in json.dumps(shown)
+    if "submit" not in shown:
+        return
+    payload["view"] |= {key: shown[key] for key in ("callback_id", "private_metadata")}
+    payload["view"]["state"] = {"values": {}}
+    answer = await deliver(bot, "interactive", payload)
+    await settled(bot)
+    assert shown["callback_id"] in routes.VIEWS
+    assert NOT_SEEN not in json.dumps(answer)
 
 
 @pytest.mark.parametrize("chosen_as", ["id", "reference"])

@@ -26,8 +26,8 @@ from slack_emulator.models import Outcome
 from slack_emulator.socket_mode import CONNECTION_LIMIT, Connection, Sockets
 from tocsin.incidents.errors import SlackRefused
 from tocsin.slack import routes
-from tocsin.slack.app import DELIVERY
-from tocsin.slack.context import Delivery
+from tocsin.slack.app import ACK_TRACKER
+from tocsin.slack.context import AckTracker
 from tocsin.slack.socket_mode import (
     CONNECTIONS,
     LONGEST_PAUSE,
@@ -53,7 +53,7 @@ class Stand:
     app: AsyncApp
     door: SocketDoor
     heard: Counter[str] = field(default_factory=Counter)
-    deliveries: list[Delivery] = field(default_factory=list)
+    deliveries: list[AckTracker] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
     held: asyncio.Event = field(default_factory=asyncio.Event)
     """What begins with `hold` is answered once this is set."""
@@ -69,7 +69,7 @@ class Stand:
     async def listen(self, ack: Any, command: dict[str, Any], context: dict[str, Any]) -> None:
         self.heard[command["text"]] += 1
         self.news.set()
-        self.deliveries.append(context[DELIVERY])
+        self.deliveries.append(context[ACK_TRACKER])
         if command["text"].startswith("hold"):
             await self.held.wait()
         await ack(text=command["text"])

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from tocsin.config import Catalogue
 from tocsin.incidents.parsing import bare, folded, trimmed
-from tocsin.slack import routes
+from tocsin.slack import commands
 from tocsin.slack.command_text import as_read, reference_in, references_in
 from tocsin.slack.disambiguation import reads_like_a_name
-from tocsin.slack.payloads import Command
+from tocsin.slack.payloads import SlashCommand
 from tocsin.slack.routes import route_of
 
 SPACES = " \t\n\r\v\f\x85\u00a0\u1680\u2000\u2009\u200a\u2028\u2029\u202f\u205f\u3000\u200b\u2060\ufeff"
@@ -75,7 +75,7 @@ def test_a_reference_is_one_in_any_dress_and_its_text_is_whole(
 def test_no_word_of_any_text_is_lost(text: str) -> None:
     """What comes out of the reader is a part of what went in, and nothing but the reference is left out."""
     for typed in (text, f"INC-2: {text}", f"close {text}", f"close\nINC-2 {text}"):
-        first = routes.find_verb(typed)
+        first = commands.find_verb(typed)
         assert first.rest in typed
         found = reference_in(first.rest)
         if found is not None:
@@ -136,16 +136,18 @@ def test_marks_around_a_word_are_no_part_of_it(word: str) -> None:
 
 def counted(text: str) -> str:
     return route_of(
-        Command(command="/incident", text=text, team_id="T1", channel_id="C1", user_id="U1", trigger_id="1")
+        SlashCommand(
+            command="/incident", text=text, team_id="T1", channel_id="C1", user_id="U1", trigger_id="1"
+        )
     )
 
 
-@pytest.mark.parametrize("verb", [verb for verb in routes.VERBS if verb])
+@pytest.mark.parametrize("verb", [verb for verb in commands.VERBS if verb])
 def test_a_verb_is_counted_as_it_is_understood(verb: str) -> None:
     for spelling, template in CASES["verbs"].items():
         typed = template.format(verb=verb, loud=verb.upper(), text="x")
         assert counted(typed) == f"command {verb}", spelling
-        assert routes.find_verb(typed).rest == "x", spelling
+        assert commands.find_verb(typed).rest == "x", spelling
 
 
 @pytest.mark.parametrize(
@@ -160,7 +162,7 @@ FORM = Catalogue().form()
 
 @pytest.mark.parametrize("typed", CASES["asked"])
 def test_a_sentence_that_begins_like_a_verb_reads_like_a_name(typed: str) -> None:
-    first = routes.find_verb(typed).first
+    first = commands.find_verb(typed).first
     assert first is not None
     assert reads_like_a_name(first, FORM, {})
 
@@ -184,6 +186,6 @@ def test_a_sentence_that_begins_like_a_verb_reads_like_a_name(typed: str) -> Non
     ],
 )
 def test_an_order_does_not_read_like_a_name(typed: str) -> None:
-    first = routes.find_verb(typed).first
+    first = commands.find_verb(typed).first
     assert first is not None
     assert not reads_like_a_name(first, FORM, {"U1": "Ben Okafor"})

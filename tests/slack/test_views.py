@@ -31,7 +31,7 @@ from tocsin.incidents.model import (
     Status,
 )
 from tocsin.incidents.requests import DeclareRequest
-from tocsin.slack.routes import help_anywhere, help_here
+from tocsin.slack.routes import VIEWS, help_anywhere, help_here
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.card import bookmark_title, card, card_text, purpose, topic
 from tocsin.slack.views.declare import (
@@ -45,7 +45,8 @@ from tocsin.slack.views.declare import (
 )
 from tocsin.slack.views.home import help_message
 from tocsin.slack.views.message_text import name_and_summary
-from tocsin.slack.views.metadata import FormContext
+from tocsin.slack.views.metadata import DeclareMetadata
+from tocsin.slack.views.samples import modals
 
 WIDE, LONG = "W" * 75, "<&>" * 700
 KINDS = ("text", "link", "numeric", "single_select", "multi_select")
@@ -110,7 +111,7 @@ FULL = DeclareRequest(
     backend_entries={"own0": ("p7",), "own1": ("p1", "p2")},
     labels={"o100": f"100 {WIDE}"[:74] + "…", "p7": "Part 7", "p1": "Part 1", "p2": "Part 2"},
 )
-CONTEXT = FormContext(
+CONTEXT = DeclareMetadata(
     origin=ChannelId("C0GENERAL1"),
     source_channel=ChannelId("C0GENERAL1"),
     source_ts=MessageTs("1700000000.000100"),
@@ -150,19 +151,21 @@ MOST = LEAST.model_copy(
 )
 INCIDENTS = pytest.mark.parametrize("incident", [LEAST, MOST], ids=["least", "most"])
 MODALS: dict[str, Callable[[], Any]] = {
-    "empty form": lambda: declare_modal(Form(), FormContext(), DeclareRequest()),
-    "usual form": lambda: declare_modal(Catalogue().form(), FormContext(), DeclareRequest()),
-    "huge form": lambda: declare_modal(HUGE, FormContext(), FULL, notice="*n*" * 900, trouble="*t*" * 900),
+    "empty form": lambda: declare_modal(Form(), DeclareMetadata(), DeclareRequest()),
+    "usual form": lambda: declare_modal(Catalogue().form(), DeclareMetadata(), DeclareRequest()),
+    "huge form": lambda: declare_modal(
+        HUGE, DeclareMetadata(), FULL, notice="*n*" * 900, trouble="*t*" * 900
+    ),
     "huge form in full": lambda: declare_modal(HUGE, CONTEXT, FULL),
-    "not private": lambda: declare_modal(Form(offers_private=False), FormContext(), DeclareRequest()),
+    "not private": lambda: declare_modal(Form(offers_private=False), DeclareMetadata(), DeclareRequest()),
     "always private": lambda: declare_modal(
         Form(incident_types=(IncidentType(id="t", name="T", private_incidents_only=True),)),
-        FormContext(),
+        DeclareMetadata(),
         DeclareRequest(),
     ),
     "declared": lambda: declared_modal(LEAST, "inc-1"),
     "declared in full": lambda: declared_modal(MOST, "x" * 80, ["It & that failed"] * 8),
-    "already": lambda: already_modal(LEAST, DAWN, FormContext()),
+    "already": lambda: already_modal(LEAST, DAWN, DeclareMetadata()),
     "already in full": lambda: already_modal(MOST, DAWN, CONTEXT),
     "saved": saved_modal,
     "loading": lambda: loading_modal(CONTEXT),
@@ -198,7 +201,7 @@ def test_help_is_a_message_that_slack_takes() -> None:
 
 
 def test_what_the_form_shows_in_full_is_read_back_the_same() -> None:
-    view = declare_modal(HUGE, FormContext(expanded=True), FULL).to_dict()
+    view = declare_modal(HUGE, DeclareMetadata(expanded=True), FULL).to_dict()
     assert read_declare(initial_values(view, None)) == FULL
 
 
@@ -214,37 +217,39 @@ def test_whatever_is_typed_survives_being_drawn_again(
     typed = DeclareRequest(
         name=name, summary=summary, severity_id=severity, visibility="private" if private else "public"
     )
-    view = declare_modal(USUAL, FormContext(expanded=True), typed).to_dict()
+    view = declare_modal(USUAL, DeclareMetadata(expanded=True), typed).to_dict()
     again = read_declare(initial_values(view, None))
     assert again.model_copy(update={"incident_type_id": None}) == typed
 
 
-@given(st.builds(FormContext, origin=st.none(), name=texts, summary=st.text(max_size=3000)))
-def test_a_packed_context_fits_and_is_read_back(context: FormContext) -> None:
+@given(st.builds(DeclareMetadata, origin=st.none(), name=texts, summary=st.text(max_size=3000)))
+def test_a_packed_context_fits_and_is_read_back(context: DeclareMetadata) -> None:
     packed = context.packed()
     assert len(packed) <= 3000
-    read = FormContext.read(packed)
+    read = DeclareMetadata.read(packed)
     assert read.name == context.name
     assert context.summary.startswith(read.summary)
 
 
 @given(st.text(max_size=3000))
 def test_a_button_carries_what_is_to_be_filled_in(summary: str) -> None:
-    packed = FormContext(summary=summary).packed_small()
+    packed = DeclareMetadata(summary=summary).to_button_value()
     assert len(packed) <= 2000
-    assert summary.startswith(FormContext.read(packed).summary)
+    assert summary.startswith(DeclareMetadata.read(packed).summary)
 
 
 def test_of_a_summary_too_long_to_be_carried_as_much_is_kept_as_fits() -> None:
-    context = FormContext(name="n" * 200, summary='"' * 3000)
-    kept = FormContext.read(context.packed()).summary
+    context = DeclareMetadata(name="n" * 200, summary='"' * 3000)
+    kept = DeclareMetadata.read(context.packed()).summary
     assert len(context.packed()) <= 3000
-    assert len(FormContext(name="n" * 200, summary=kept + '"').model_dump_json(exclude_defaults=True)) > 3000
+    assert (
+        len(DeclareMetadata(name="n" * 200, summary=kept + '"').model_dump_json(exclude_defaults=True)) > 3000
+    )
 
 
 @given(st.text(max_size=3100))
 def test_a_context_is_read_from_anything(metadata: str) -> None:
-    assert isinstance(FormContext.read(metadata), FormContext)
+    assert isinstance(DeclareMetadata.read(metadata), DeclareMetadata)
 
 
 @given(st.text())
@@ -273,3 +278,8 @@ def test_any_message_at_all_gives_a_name_and_a_summary_that_fit(message: dict[st
     name, summary = name_and_summary(message, "https://x.example/archives/C1/p1", {})
     assert len(name) <= 200
     assert len(summary) <= 3000
+
+
+def test_the_doctor_looks_at_every_form_that_can_be_sent() -> None:
+    looked_at = {view.get("callback_id") for _, view in modals(Catalogue().form())}
+    assert set(VIEWS) <= looked_at

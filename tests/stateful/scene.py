@@ -30,7 +30,7 @@ from slack_emulator.workspace import Workspace
 from tocsin.app import Bot, connected, data_dir, opened
 from tocsin.settings import read_settings
 from tocsin.slack import routes
-from tocsin.slack.context import Floods
+from tocsin.slack.context import DeclarationLimiter
 from tocsin.workflows.ports import Backend
 
 T = TypeVar("T")
@@ -179,8 +179,8 @@ class OneProcess(Scene):
         _emptied(self.files / "journal.db", JOURNAL)
         # A look of the bot's may be under way, and have found what there was; this one comes after it.
         for desk in self.bot.desks.open if self.bot.desks is not None else ():
-            self.run(desk.managing.watching.look())
-            desk.floods = Floods()
+            self.run(desk.workflows.watching.look())
+            desk.declaration_limiter = DeclarationLimiter()
 
     async def while_held(self, act: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """Do it while the backend answers nothing, until the form says that it is saved."""

@@ -1,4 +1,4 @@
-"""Who may do what: a person's standing in the workspace, a verb, and an incident, to yes or a sentence.
+"""The verbs, and the rules on who may use them: a person's membership, a verb and an incident decide.
 
 Declaring a public incident fails open: an alarm that is not rung is worse than one too many. Everything
 else fails closed. A private incident is for its members alone, and to others it is as if it were not there.
@@ -7,8 +7,7 @@ else fails closed. A private incident is for its members alone, and to others it
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from enum import Enum
-from typing import Literal, get_args
+from enum import Enum, StrEnum
 
 from pydantic import Field
 
@@ -17,8 +16,8 @@ from tocsin.incidents.model import Frozen, Incident, PersonId
 from tocsin.incidents.validation import visible_to
 
 
-class Standing(Enum):
-    """What somebody is in the workspace (Slack, users.info)."""
+class Membership(Enum):
+    """A person's kind of account in the workspace (Slack, users.info)."""
 
     MEMBER = "member"
     GUEST = "guest"
@@ -31,90 +30,94 @@ class Standing(Enum):
 
     @property
     def is_guest(self) -> bool:
-        return self in {Standing.GUEST, Standing.SINGLE_CHANNEL_GUEST}
+        return self in {Membership.GUEST, Membership.SINGLE_CHANNEL_GUEST}
 
 
-Verb = Literal[
-    "declare",
-    "list",
-    "show",
-    "update",
-    "status",
-    "severity",
-    "role",
-    "rename",
-    "summary",
-    "private",
-    "note",
-    "follow_up",
-    "close",
-    "reopen",
-    "cancel",
-    "decline",
-    "merge",
-    "export",
-    "document",
-    "keep",
-]
-VERBS: tuple[Verb, ...] = get_args(Verb)
+class Verb(StrEnum):
+    """An act of a person. Its value is the word typed after `/incident`, and carried by forms."""
 
-READING: frozenset[Verb] = frozenset({"list", "show", "export"})
-ENDING: frozenset[Verb] = frozenset({"close", "cancel", "decline", "merge"})
-"""What takes an incident out of everybody's sight."""
+    doing: str
+    """What may not be done, in a refusal: `Guests of this workspace may not … here.`"""
+    timeline: str
+    """The words of its timeline entry, before the new value; empty where they are others."""
 
-WORKING: frozenset[Verb] = frozenset({"show", "update", "status", "severity", "summary", "note", "follow_up"})
-"""What a guest may do for an incident in which they were given a role."""
+    def __new__(cls, value: str, doing: str, timeline: str = "") -> Verb:
+        verb = str.__new__(cls, value)
+        verb._value_, verb.doing, verb.timeline = value, doing, timeline
+        return verb
+
+    DECLARE = "declare", "declare incidents"
+    LIST = "list", "list incidents"
+    FIND = "find", "list incidents"
+    SHOW = "show", "see incidents"
+    HELP = "help", "read what can be done"
+    UPDATE = "update", "post updates", "gave an update:"
+    STATUS = "status", "change an incident's status", "set the status to"
+    SEVERITY = "severity", "change an incident's severity", "set the severity to"
+    LEAD = "lead", "hand out roles"
+    ROLE = "role", "hand out roles"
+    TAKE = "take", "hand out roles"
+    RENAME = "rename", "rename incidents", "renamed it to"
+    SUMMARY = "summary", "change an incident's summary", "set the summary to"
+    PRIVATE = "private", "make incidents private", "made it private"
+    NOTE = "note", "add to an incident's timeline", "noted:"
+    ACTION = "action", "add follow-ups"
+    FOLLOW_UP = "follow-up", "add follow-ups"
+    CLOSE = "close", "close incidents", "resolved it:"
+    REOPEN = "reopen", "reopen incidents"
+    CANCEL = "cancel", "cancel incidents"
+    DECLINE = "decline", "decline incidents"
+    MERGE = "merge", "merge incidents"
+    EXPORT = "export", "export incidents"
+    DOCUMENT = "document", "write an incident's document"
+    KEEP = "keep", "keep an incident's channel"
+
+
+ENDING = frozenset({Verb.CLOSE, Verb.CANCEL, Verb.DECLINE, Verb.MERGE})
+"""Verbs that take an incident out of everybody's sight."""
+
+WORKING = frozenset(
+    {
+        Verb.SHOW,
+        Verb.UPDATE,
+        Verb.STATUS,
+        Verb.SEVERITY,
+        Verb.SUMMARY,
+        Verb.NOTE,
+        Verb.ACTION,
+        Verb.FOLLOW_UP,
+    }
+)
+"""Verbs that a guest may use on an incident in which they were given a role."""
 
 NOT_SEEN = "There is no such incident, or it is not yours to see."
 """Said of a private incident to those who may not know of it, and of one that never was: word for word."""
 
 UNCHECKED = "could not be checked: Slack did not say who they are"
 
-_DOING: dict[Verb, str] = {
-    "declare": "declare incidents",
-    "list": "list incidents",
-    "show": "see incidents",
-    "update": "post updates",
-    "status": "change an incident's status",
-    "severity": "change an incident's severity",
-    "role": "hand out roles",
-    "rename": "rename incidents",
-    "summary": "change an incident's summary",
-    "private": "make incidents private",
-    "note": "add to an incident's timeline",
-    "follow_up": "add follow-ups",
-    "close": "close incidents",
-    "reopen": "reopen incidents",
-    "cancel": "cancel incidents",
-    "decline": "decline incidents",
-    "merge": "merge incidents",
-    "export": "export incidents",
-    "document": "write an incident's document",
-    "keep": "keep an incident's channel",
-}
-_STANDINGS = {
-    Standing.GUEST: "Guests of this workspace",
-    Standing.SINGLE_CHANNEL_GUEST: "Guests of this workspace",
-    Standing.STRANGER: "People from another organisation",
-    Standing.BOT: "Bots",
-    Standing.DEACTIVATED: "Deactivated accounts",
+_KINDS = {
+    Membership.GUEST: "Guests of this workspace",
+    Membership.SINGLE_CHANNEL_GUEST: "Guests of this workspace",
+    Membership.STRANGER: "People from another organisation",
+    Membership.BOT: "Bots",
+    Membership.DEACTIVATED: "Deactivated accounts",
 }
 
 
 _UNFIT = {
-    Standing.STRANGER: "{} is from another organisation",
-    Standing.BOT: "{} is a bot",
-    Standing.DEACTIVATED: "{}’s account is deactivated",
+    Membership.STRANGER: "{} is from another organisation",
+    Membership.BOT: "{} is a bot",
+    Membership.DEACTIVATED: "{}’s account is deactivated",
 }
 
 
-def unfit(standing: Standing, name: str) -> str:
-    """Why nothing can be given to somebody of this name to take on; empty where it can."""
-    why = _UNFIT.get(standing, "").format(name)
+def unfit(membership: Membership, name: str) -> str:
+    """Return why a person of this name can be given nothing to take on; empty where they can."""
+    why = _UNFIT.get(membership, "").format(name)
     return f"{why}, so they cannot take this on. Choose another person." if why else ""
 
 
-class Limits(Frozen):
+class PermissionLimits(Frozen):
     """To which user groups some verbs are limited; an empty one limits nothing."""
 
     declare: tuple[str, ...] = ()
@@ -125,20 +128,20 @@ class Limits(Frozen):
     def groups(self, verb: Verb, *, private: bool = False) -> tuple[tuple[str, ...], ...]:
         """The groups of each limit that stands in the way of this verb; one of each is needed."""
         found = []
-        if verb == "declare":
+        if verb is Verb.DECLARE:
             found.append(self.declare)
         if verb in ENDING:
             found.append(self.close)
-        if verb == "private" or (verb == "declare" and private):
+        if verb is Verb.PRIVATE or (verb is Verb.DECLARE and private):
             found.append(self.private)
         return tuple(groups for groups in found if groups)
 
 
-class Asker(Frozen):
-    """Who wants to do something."""
+class Actor(Frozen):
+    """A person who wants to do something, as far as Slack tells of them."""
 
     person: PersonId | None
-    standing: Standing
+    membership: Membership
     groups: frozenset[str] | None = frozenset()
     """Those of the limits' user groups that they are in; None where Slack could not be asked."""
     handles: dict[str, str] = Field(default_factory=dict)
@@ -146,44 +149,46 @@ class Asker(Frozen):
 
 
 def permitted(
-    asker: Asker, verb: Verb, incident: Incident | None, limits: Limits, *, private: bool = False
+    actor: Actor, verb: Verb, incident: Incident | None, limits: PermissionLimits, *, private: bool = False
 ) -> str:
-    """Whether this may be done: empty where it may, and where it may unchecked, what to note of that.
+    """Check that this may be done. Returns empty, or what to note where it may be done unchecked.
 
     `private` is what is about to be declared. Raises Refused with a sentence for the person.
     """
-    if incident is not None and not visible_to(asker.person, incident):
+    if incident is not None and not visible_to(actor.person, incident):
         raise Refused(NOT_SEEN)
-    fails_open = verb == "declare" and not private
-    if asker.standing is Standing.UNKNOWN:
+    fails_open = verb is Verb.DECLARE and not private
+    if actor.membership is Membership.UNKNOWN:
         if fails_open:
             return UNCHECKED
         raise Refused(_unchecked(verb, private))
-    if not _has_standing(asker, verb, incident, limits, private):
-        raise Refused(_refused(asker.standing, verb))
+    if not _may_as_member(actor, verb, incident, limits, private):
+        raise Refused(_refused(actor.membership, verb))
     for groups in limits.groups(verb, private=private):
-        if asker.groups is None:
+        if actor.groups is None:
             if fails_open:
                 return "could not be checked: Slack did not say which groups they are in"
             raise Refused(_unchecked(verb, private))
-        if not asker.groups & set(groups):
-            raise Refused(_limited(verb, [_group(g, asker.handles) for g in groups], private))
+        if not actor.groups & set(groups):
+            raise Refused(_limited(verb, [_group(g, actor.handles) for g in groups], private))
     return ""
 
 
-def _has_standing(asker: Asker, verb: Verb, incident: Incident | None, limits: Limits, private: bool) -> bool:
-    if asker.standing is Standing.MEMBER:
+def _may_as_member(
+    actor: Actor, verb: Verb, incident: Incident | None, limits: PermissionLimits, private: bool
+) -> bool:
+    if actor.membership is Membership.MEMBER:
         return True
-    if not asker.standing.is_guest:
+    if not actor.membership.is_guest:
         return False
-    if verb == "declare":
+    if verb is Verb.DECLARE:
         return limits.guests_may_declare and not private
-    return verb in WORKING and incident is not None and asker.person in incident.people
+    return verb in WORKING and incident is not None and actor.person in incident.people
 
 
-def _refused(standing: Standing, verb: Verb) -> str:
-    sentence = f"{_STANDINGS[standing]} may not {_DOING[verb]} here."
-    if verb == "declare":
+def _refused(membership: Membership, verb: Verb) -> str:
+    sentence = f"{_KINDS[membership]} may not {verb.doing} here."
+    if verb is Verb.DECLARE:
         return f"{sentence} Ask a member of the workspace to declare it for you, now."
     return sentence
 
@@ -195,10 +200,10 @@ def _group(group: str, handles: Mapping[str, str]) -> str:
 
 
 def _limited(verb: Verb, groups: Sequence[str], private: bool) -> str:
-    doing = "declare private incidents" if private and verb == "declare" else _DOING[verb]
+    doing = "declare private incidents" if private and verb is Verb.DECLARE else verb.doing
     return f"Only members of {' or '.join(groups)} may {doing} here. Ask one of them."
 
 
 def _unchecked(verb: Verb, private: bool) -> str:
-    doing = "declare private incidents" if private else _DOING[verb]
+    doing = "declare private incidents" if private else verb.doing
     return f"Slack could not be asked whether you may {doing}, and nothing was done. Try again in a minute."

@@ -1,4 +1,4 @@
-"""What may become of an incident, and what is said of it: pure functions over a change."""
+"""Validate a change to an incident, apply endings, and describe the difference. Pure functions."""
 
 from __future__ import annotations
 
@@ -7,28 +7,44 @@ from typing import Any, Literal
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Form, Incident, Status, display_name
+from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, TEXT_LIMIT, FollowUpRequest, IncidentChange
 from tocsin.incidents.validation import cleaned, in_words, is_visible
 
 Ending = Literal["close", "reopen", "accept", "decline", "merge", "cancel"]
 
-VERBS = {
-    "name": "renamed it to",
-    "summary": "set the summary to",
-    "severity_id": "set the severity to",
-    "incident_status_id": "set the status to",
-    "visibility": "made it private",
+VERB_OF_FIELD = {
+    "name": Verb.RENAME,
+    "summary": Verb.SUMMARY,
+    "severity_id": Verb.SEVERITY,
+    "incident_status_id": Verb.STATUS,
+    "visibility": Verb.PRIVATE,
+    "message": Verb.UPDATE,
+    "merged_into": Verb.MERGE,
 }
-"""What the timeline says of each thing that changes; the new value comes after it."""
+"""The verb that sets a field of a change; a backend may say that it lacks that verb (`Form.lacks`)."""
 
-UPDATE_VERBS = {False: "gave an update:", True: "resolved it:"}
+TIMELINE_VERBS = {
+    field: verb.timeline for field, verb in VERB_OF_FIELD.items() if verb.timeline and field != "message"
+}
+"""What the timeline says of each field that changes; the new value comes after it."""
+
+UPDATE_VERBS = {False: Verb.UPDATE.timeline, True: Verb.CLOSE.timeline}
 """What the timeline says of a message: one on the way, and one that closes the incident."""
 
 NAMELESS = "a private incident"
 """How an incident is called where somebody may read of it who may not know of it."""
 
-# What each verb makes of an incident's status: the category it goes to.
-_CATEGORY: dict[str, str] = {
+ENDING_OF_VERB: dict[Verb, Ending] = {
+    Verb.CLOSE: "close",
+    Verb.REOPEN: "reopen",
+    Verb.DECLINE: "decline",
+    Verb.MERGE: "merge",
+    Verb.CANCEL: "cancel",
+}
+"""What a verb makes of an incident; `accept` is a status that is set."""
+
+_CATEGORY: dict[Ending, str] = {
     "close": "closed",
     "reopen": "live",
     "accept": "live",
@@ -36,21 +52,13 @@ _CATEGORY: dict[str, str] = {
     "merge": "merged",
     "cancel": "canceled",
 }
-
-# The verb that a backend may say it lacks (`Form.lacks`), by what is changed.
-_VERB_OF = {
-    "name": "rename",
-    "summary": "summary",
-    "severity_id": "severity",
-    "incident_status_id": "status",
-    "visibility": "private",
-    "message": "update",
-    "merged_into": "merge",
-}
+"""The category of the status that each ending leads to."""
 
 
-def ended(change: IncidentChange, ending: Ending, incident: Incident, form: Form) -> IncidentChange:
-    """The change with the status that `close`, `reopen`, `decline`, `merge`, `cancel` or `accept` leads to.
+def apply_transition(
+    change: IncidentChange, ending: Ending, incident: Incident, form: Form
+) -> IncidentChange:
+    """Return the change with the status that the ending leads to.
 
     Raises Refused where the incident is there already, or the backend has no such status.
     """
@@ -70,8 +78,8 @@ def ended(change: IncidentChange, ending: Ending, incident: Incident, form: Form
     return change.model_copy(update={"incident_status_id": found.id})
 
 
-def checked(change: IncidentChange, incident: Incident, form: Form) -> IncidentChange:
-    """The change as it may be made: cleaned, every choice known, only what really changes.
+def validate_change(change: IncidentChange, incident: Incident, form: Form) -> IncidentChange:
+    """Return the change as it may be made: cleaned, every choice known, only what really changes.
 
     Raises Refused with a sentence for each field that is wrong, or when nothing would change.
     """
@@ -100,8 +108,8 @@ def checked(change: IncidentChange, incident: Incident, form: Form) -> IncidentC
     return change
 
 
-def follow_up_checked(request: FollowUpRequest) -> FollowUpRequest:
-    """What is to be done, cleaned. Raises Refused where it says nothing, or too much."""
+def validate_follow_up(request: FollowUpRequest) -> FollowUpRequest:
+    """Return a follow-up, cleaned. Raises Refused where it is empty or too long."""
     text = cleaned(request.text, lines=True)
     if not is_visible(text):
         raise Refused("Say what is to be done.", {"text": "Say what is to be done."})
@@ -113,20 +121,20 @@ def follow_up_checked(request: FollowUpRequest) -> FollowUpRequest:
 
 def changed_fields(change: IncidentChange) -> tuple[str, ...]:
     """The names of what a change sets, without its message."""
-    names = ("name", "summary", "severity_id", "incident_status_id", "visibility", "merged_into")
+    fields = (field for field in VERB_OF_FIELD if field != "message")
     return (
-        *(name for name in names if getattr(change, name) is not None),
+        *(field for field in fields if getattr(change, field) is not None),
         *(f"incident_role_assignments.{role_id}" for role_id in change.incident_role_assignments),
     )
 
 
-def said(before: Incident, after: Incident, change: IncidentChange) -> str:
+def describe_change(before: Incident, after: Incident, change: IncidentChange) -> str:
     """One sentence for who asked: what is new, and what it was."""
     return f"{after.reference}: {in_words(differences(before, after, change)) or _told(change)}."
 
 
 def differences(before: Incident, after: Incident, change: IncidentChange) -> tuple[str, ...]:
-    """What this change made another, each with the old and the new value in plain words.
+    """Describe each value that this change made another, with the old one, in plain words.
 
     What others changed in the same moment is theirs to tell.
     """
@@ -163,7 +171,7 @@ def _role_differences(before: Incident, after: Incident, changed: Collection[str
 
 
 def _lacking(change: IncidentChange, form: Form) -> Iterator[tuple[str, str]]:
-    for field, verb in _VERB_OF.items():
+    for field, verb in VERB_OF_FIELD.items():
         if getattr(change, field) and verb in form.lacks:
             yield field, form.lacks[verb]
     for role_id in change.incident_role_assignments:
@@ -226,7 +234,7 @@ def _check_status(change: IncidentChange, incident: Incident, form: Form, wrong:
 
 
 def _refused(incident: Incident, to: Status) -> str | None:
-    """Why an incident cannot go from where it is to this status; None where it can.
+    """Return why an incident cannot go from where it is to this status; None where it can.
 
     From an open status everywhere; what has ended can only be opened again.
     """
@@ -237,7 +245,7 @@ def _refused(incident: Incident, to: Status) -> str | None:
 
 
 def unchanged(reference: str, status: str, severity: str) -> str:
-    """What is said when all that was asked for is so already."""
+    """Say that all that was asked for is so already."""
     return f"Nothing would change: {reference} is {status}{severity and f', {severity}'} already."
 
 

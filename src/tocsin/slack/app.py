@@ -24,10 +24,20 @@ from tocsin.incidents.errors import TocsinError, Unavailable
 from tocsin.incidents.model import Frozen
 from tocsin.logs import traced
 from tocsin.slack import routes
-from tocsin.slack.context import Delivery, Desk, Desks, answering
+from tocsin.slack.commands import find_verb
+from tocsin.slack.context import AckTracker, WorkspaceContext, WorkspaceRegistry
 from tocsin.slack.disclosure import NOTHING
-from tocsin.slack.listeners.choose import ask_whether
-from tocsin.slack.payloads import Command, Happening, Press, Shortcut, Submission, Suggestion
+from tocsin.slack.listeners.choose import ask_if_name
+from tocsin.slack.listeners.declare import open_declare
+from tocsin.slack.listeners.verbs import VerbSpec, run_from_card, run_verb
+from tocsin.slack.payloads import (
+    BlockAction,
+    BlockSuggestion,
+    EventCallback,
+    Shortcut,
+    SlashCommand,
+    ViewSubmission,
+)
 from tocsin.slack.routes import UNKNOWN, Counting, Uncounted, route_of
 from tocsin.slack.views.declare import sorry_modal
 from tocsin.workflows.retry import best_effort
@@ -43,7 +53,7 @@ KEPT_SECONDS = 15 * 60.0
 PATIENCE = 2.5
 
 
-class Heard:
+class EventDeduplicator:
     """The events of the last quarter of an hour by their id, which stays the same when one is sent again."""
 
     def __init__(self) -> None:
@@ -70,7 +80,7 @@ class Heard:
         task.result()
 
     def _forget(self) -> None:
-        """What Slack does not send again; never what is still being worked on."""
+        """Forget what Slack does not send again, and never what is still being worked on."""
         oldest = asyncio.get_running_loop().time() - KEPT_SECONDS
         while self._heard:
             at, task = next(iter(self._heard.values()))
@@ -94,24 +104,25 @@ def _note_failure(task: asyncio.Task[None]) -> None:
 # same for ten verbs and for two hundred. Bolt also polls for an acknowledgement every 10 ms unless the
 # listener runs first (`process_before_response`); ours acknowledge at once and leave the rest to a task.
 
-Gesture = Command | Shortcut | Press | Submission | Suggestion
-G = TypeVar("G", Command, Shortcut, Press, Submission, Suggestion)
+G = TypeVar("G", SlashCommand, Shortcut, BlockAction, ViewSubmission, BlockSuggestion)
 Body = dict[str, Any]
 
 ANY = re.compile(".*", re.DOTALL)
-DELIVERY = "delivery"
+ACK_TRACKER = "delivery"
 SORRY = "Something went wrong on our side, and nothing was done. Please try again."
 NOT_OURS = "Tocsin does not serve this workspace."
 NOT_KNOWN = "This is from another version of Tocsin, which is gone. Type /incident to start again."
 
 
-def build_app(desks: Desks, client: AsyncWebClient, counting: Counting | None = None) -> AsyncApp:
+def build_app(
+    registry: WorkspaceRegistry, client: AsyncWebClient, counting: Counting | None = None
+) -> AsyncApp:
     """The app, with everything that `routes` lists behind it; `client` is what Bolt makes its own from."""
     count = counting or Uncounted()
 
     async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
-        """Who we are there, so that Bolt leaves out what our own bot did; nobody, where it is not ours."""
-        ours = desks.serving(team_id or "", enterprise_id or "")
+        """Name our bot there, so that Bolt leaves out its events; none where Tocsin is not installed."""
+        ours = registry.serving(team_id or "", enterprise_id or "")
         return AuthorizeResult(
             enterprise_id=enterprise_id,
             team_id=team_id,
@@ -133,17 +144,17 @@ def build_app(desks: Desks, client: AsyncWebClient, counting: Counting | None = 
         signing_secret="checked before",
         attaching_function_token_enabled=False,
     )
-    app.command(ANY)(_listener(Command, desks, _run_command, count))
-    app.shortcut(ANY)(_listener(Shortcut, desks, _run_shortcut, count))
-    app.view(ANY)(_listener(Submission, desks, _run_submission, count))
-    app.action(ANY)(_listener(Press, desks, _run_press, count))
-    app.options(ANY)(_listener(Suggestion, desks, _run_suggestion, count))
-    app.event(ANY)(_event_listener(desks, count))
+    app.command(ANY)(_listener(SlashCommand, registry, _run_command, count))
+    app.shortcut(ANY)(_listener(Shortcut, registry, _run_shortcut, count))
+    app.view(ANY)(_listener(ViewSubmission, registry, _run_submission, count))
+    app.action(ANY)(_listener(BlockAction, registry, _run_action, count))
+    app.options(ANY)(_listener(BlockSuggestion, registry, _run_options, count))
+    app.event(ANY)(_event_listener(registry, count))
     app.error(_malformed)
     return app
 
 
-async def answered(app: AsyncApp, trace: str = "", **asked: Any) -> BoltResponse:
+async def dispatch(app: AsyncApp, trace: str = "", **asked: Any) -> BoltResponse:
     """The app's answer to a request with these parts; 400 where its shape is none that Slack sends.
 
     Everything that it sets off carries `trace`, or an id of its own. What goes wrong in a listener ends
@@ -163,31 +174,30 @@ async def _malformed(error: Exception) -> BoltResponse:
 
 def _listener(
     kind: type[G],
-    desks: Desks,
-    run: Callable[[AsyncAck, G, Desk, Delivery], Awaitable[None]],
+    registry: WorkspaceRegistry,
+    run: Callable[[AsyncAck, G, WorkspaceContext, AckTracker], Awaitable[None]],
     count: Counting,
 ) -> Callable[..., Awaitable[BoltResponse | None]]:
-    """Around every listener: read the payload, keep strangers out, leave nobody without an answer."""
+    """Wrap a listener: read the payload, turn strangers away, answer always."""
 
     async def listen(ack: AsyncAck, body: Body, context: AsyncBoltContext) -> BoltResponse | None:
         try:
-            gesture = kind.model_validate(body)
+            payload = kind.model_validate(body)
         except ValidationError as error:
             return _unread(kind.__name__, error, count)
-        route, delivery, ours = route_of(gesture), context.get(DELIVERY) or Delivery(), True
-        delivery.timed = partial(count.acknowledged, route)
-        async with best_effort(f"answer a {kind.__name__.lower()}") as failed:
-            desk = await desks.find(gesture.team_id, gesture.org)
-            if desk is None:
-                ours = False
-                await _apologise(ack, gesture, NOT_OURS)
+        route, tracker, outcome = route_of(payload), context.get(ACK_TRACKER) or AckTracker(), "answered"
+        tracker.timed = partial(count.acknowledged, route)
+        async with best_effort(f"answer {route}") as failed:
+            ours = await registry.find(payload.team_id, payload.org)
+            if ours is None:
+                outcome = "stranger"
+                await _apologise(ack, payload, NOT_OURS)
             else:
-                desk.people.meet(gesture.by)
-                with answering(delivery.acknowledged):
-                    await run(ack, gesture, desk, delivery)
+                ours.people.meet(payload.by)
+                await run(ack, payload, ours, tracker)
         if failed and ack.response is None:
-            await _apologise(ack, gesture, SORRY)
-        outcome = "failed" if failed else "answered" if ours else "stranger"
+            await _apologise(ack, payload, SORRY)
+        outcome = "failed" if failed else outcome
         count.requested(route, outcome)
         log.info(outcome, route=route)
         return None
@@ -202,79 +212,100 @@ def _unread(kind: str, error: ValidationError, count: Counting) -> BoltResponse:
     return BoltResponse(status=400, body="malformed payload")
 
 
-def _event_listener(desks: Desks, count: Counting) -> Callable[..., Awaitable[BoltResponse]]:
+def _event_listener(registry: WorkspaceRegistry, count: Counting) -> Callable[..., Awaitable[BoltResponse]]:
     """Events come in here, each once; one that could not be done is not acknowledged, and comes again."""
-    heard = Heard()
+    deduplicator = EventDeduplicator()
 
     async def listen(body: Body, context: AsyncBoltContext) -> BoltResponse:
         try:
-            happening = Happening.model_validate(body)
+            callback = EventCallback.model_validate(body)
         except ValidationError as error:
-            return _unread("Happening", error, count)
-        listener = routes.find_event(happening.kind)
+            return _unread("EventCallback", error, count)
+        listener = routes.find_event(callback.kind)
         if listener is None:
             return BoltResponse(status=200)
-        route = route_of(happening)
-        if (delivery := context.get(DELIVERY)) is not None:
-            delivery.timed = partial(count.acknowledged, route)
-        async with best_effort(f"heed {happening.kind}") as failed:
-            desk = await desks.find(happening.served_team, happening.org)
-            if desk is not None:
-                await heard.once(happening.event_id, lambda: listener(happening, desk))
+        route = route_of(callback)
+        if (tracker := context.get(ACK_TRACKER)) is not None:
+            tracker.timed = partial(count.acknowledged, route)
+        async with best_effort(f"heed {callback.kind}") as failed:
+            ours = await registry.find(callback.served_team, callback.org)
+            if ours is not None:
+                await deduplicator.once(callback.event_id, lambda: listener(callback, ours))
         count.requested(route, "failed" if failed else "answered")
         return BoltResponse(status=503 if failed else 200)
 
     return listen
 
 
-async def _apologise(ack: AsyncAck, gesture: Frozen, sentence: str) -> None:
+async def _apologise(ack: AsyncAck, payload: Frozen, sentence: str) -> None:
     """A sentence where the person is looking; what they typed stays."""
-    if isinstance(gesture, Command):
+    if isinstance(payload, SlashCommand):
         await ack(response_type="ephemeral", text=sentence)
-    elif isinstance(gesture, Submission):
-        if gesture.view.values:
-            await ack(response_action="errors", errors={next(iter(gesture.view.values)): sentence})
+    elif isinstance(payload, ViewSubmission):
+        if payload.view.values:
+            await ack(response_action="errors", errors={next(iter(payload.view.values)): sentence})
         else:
             await ack(response_action="update", view=sorry_modal("Not sent", sentence))
     else:
         await ack()
 
 
-async def _run_command(ack: AsyncAck, command: Command, desk: Desk, delivery: Delivery) -> None:
-    typed = routes.find_verb(command.text)
+async def _run_command(
+    ack: AsyncAck, command: SlashCommand, context: WorkspaceContext, tracker: AckTracker
+) -> None:
+    typed = find_verb(command.text)
     if typed.notice:
-        await typed.verb.listener(ack, command, typed.rest, desk, typed.notice)
-    elif typed.first is None or not await ask_whether(ack, command, typed.first, desk):
-        await typed.verb.listener(ack, command, typed.rest, desk)
+        await open_declare(ack, command, typed.rest, context, typed.notice)
+    elif typed.first is not None and await ask_if_name(ack, command, typed, typed.first, context):
+        return
+    elif isinstance(typed.spec, VerbSpec):
+        await run_verb(typed.spec, ack, command, typed.rest, context, tracker)
+    else:
+        await typed.spec.listener(ack, command, typed.rest, context)
 
 
-async def _run_shortcut(ack: AsyncAck, shortcut: Shortcut, desk: Desk, delivery: Delivery) -> None:
+async def _run_shortcut(
+    ack: AsyncAck, shortcut: Shortcut, context: WorkspaceContext, tracker: AckTracker
+) -> None:
     route = routes.SHORTCUTS.get(shortcut.callback_id)
     if route is not None:
-        await route.listener(ack, shortcut, desk)
+        await route.listener(ack, shortcut, context)
         return
     await ack()
-    sorry = desk.workspace.open_modal(shortcut.trigger_id or "", sorry_modal("Not known", NOT_KNOWN), NOTHING)
-    desk.tasks.begin("say that a shortcut is not known", sorry)
+    sorry = context.workspace.open_modal(
+        shortcut.trigger_id or "", sorry_modal("Not known", NOT_KNOWN), NOTHING
+    )
+    context.tasks.begin("say that a shortcut is not known", sorry)
 
 
-async def _run_submission(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
+async def _run_submission(
+    ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
+) -> None:
     listener = routes.VIEWS.get(submission.view.callback_id)
-    await (listener(ack, submission, desk, delivery) if listener else _apologise(ack, submission, NOT_KNOWN))
+    await (
+        listener(ack, submission, context, tracker) if listener else _apologise(ack, submission, NOT_KNOWN)
+    )
 
 
-async def _run_press(ack: AsyncAck, press: Press, desk: Desk, delivery: Delivery) -> None:
-    listener = routes.PRESSES.get(press.control.action_id)
-    if listener is not None:
-        await listener(ack, press, desk)
+async def _run_action(
+    ack: AsyncAck, action: BlockAction, context: WorkspaceContext, tracker: AckTracker
+) -> None:
+    route = routes.ACTIONS.get(action.action_id)
+    if isinstance(route, VerbSpec):
+        await run_from_card(route, ack, action, context, action.value)
+        return
+    if route is not None:
+        await route(ack, action, context)
         return
     await ack()
-    if press.response_url:
-        desk.tasks.begin(
-            "say that a button is not known", desk.workspace.answer(press.response_url, NOT_KNOWN)
+    if action.response_url:
+        context.tasks.begin(
+            "say that a button is not known", context.workspace.answer(action.response_url, NOT_KNOWN)
         )
 
 
-async def _run_suggestion(ack: AsyncAck, suggestion: Suggestion, desk: Desk, delivery: Delivery) -> None:
-    listener = routes.SUGGESTIONS.get(suggestion.action_id.partition(".")[0], routes.SUGGESTIONS[""])
-    await listener(ack, suggestion, desk)
+async def _run_options(
+    ack: AsyncAck, suggestion: BlockSuggestion, context: WorkspaceContext, tracker: AckTracker
+) -> None:
+    listener = routes.OPTIONS.get(suggestion.action_id.partition(".")[0], routes.OPTIONS[""])
+    await listener(ack, suggestion, context)

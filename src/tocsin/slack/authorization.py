@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import Incident, Person, PersonId
 from tocsin.incidents.parsing import people_called
-from tocsin.incidents.permissions import Asker, Limits, Standing, Verb, permitted
+from tocsin.incidents.permissions import Actor, Membership, PermissionLimits, Verb, permitted
 from tocsin.slack.users import Account
 from tocsin.slack.workspace import SlackWorkspace
 from tocsin.workflows.command import Bounded
 from tocsin.workflows.ports import Backend, loop_time
 from tocsin.workflows.retry import best_effort
 
-# The directory of users: learnt from what they do and from Slack, which is waited for only briefly.
+# The directory of people: learnt from payloads, asked of Slack one by one, never waited for on the way.
 
 KEPT = 10_000
 FIRST_NAMES = 200
@@ -73,7 +73,7 @@ class People:
         for found, who in zip(await asyncio.gather(*map(self.account, unknown)), unknown, strict=True):
             if found is None or not found.is_known:
                 self._in_vain[who] = self._now()
-        # Pages need names. E-mail addresses are stored nowhere.
+        # Pages need names; an e-mail address is kept nowhere.
         known = [Person(slack_user_id=who, name=self.names[who]) for who in wanted if who in self.names]
         if not known:
             return False
@@ -104,18 +104,18 @@ class People:
         found = next(((name, ids) for name in names if (ids := people_called(name, called))), (names[-1], []))
         return found[0], [known[person] for person in found[1]], whole
 
-    def known_standing(self, person: PersonId) -> Standing | None:
+    def known_membership(self, person: PersonId) -> Membership | None:
         """Return a person's membership from the cache; None if Slack was not asked, or too long ago."""
         known = self._remembered(person, FRESH_SECONDS)
-        return None if known is None else known.standing
+        return None if known is None else known.membership
 
-    async def standing(self, person: PersonId, seconds: float = ASKING_SECONDS) -> Standing:
+    async def membership(self, person: PersonId, seconds: float = ASKING_SECONDS) -> Membership:
         """Return a person's membership; asks Slack, for `seconds` at most, if it is not in the cache.
 
         While Slack cannot be asked, its answer counts for an hour; after that the membership is unknown.
         """
         found = await self.account(person, seconds)
-        return Standing.UNKNOWN if found is None else found.standing
+        return Membership.UNKNOWN if found is None else found.membership
 
     async def account(
         self, person: PersonId, seconds: float = ASKING_SECONDS, *, within: float = FRESH_SECONDS
@@ -131,7 +131,7 @@ class People:
         if asking is None:
             asking = self._asking[person] = asyncio.create_task(self._ask(person))
             asking.add_done_callback(lambda _: self._asking.pop(person, None))
-        # A caller that stops waiting does not cancel the lookup: the person's next action finds the answer.
+        # Who stops waiting does not stop the asking: the next gesture finds the answer.
         done, _ = await asyncio.wait({asking}, timeout=seconds)
         return asking.result() if done else self._remembered(person, STALE_SECONDS)
 
@@ -142,14 +142,14 @@ class People:
         except (TocsinError, TimeoutError):
             return self._remembered(person, STALE_SECONDS)
         if found is None:
-            return Account(Person(slack_user_id=person), Standing.UNKNOWN, is_known=False)
+            return Account(Person(slack_user_id=person), Membership.UNKNOWN, is_known=False)
         self._learn(found)
         return self._remembered(person, FRESH_SECONDS)
 
-    def last_standing(self, person: PersonId) -> Standing:
+    def last_membership(self, person: PersonId) -> Membership:
         """Return a person's membership as Slack told it within the last hour, without asking."""
         known = self._remembered(person, STALE_SECONDS)
-        return Standing.UNKNOWN if known is None else known.standing
+        return Membership.UNKNOWN if known is None else known.membership
 
     def _remembered(self, person: PersonId, seconds: float) -> Account | None:
         account, at = self._accounts.get(person, (None, 0.0))
@@ -163,11 +163,11 @@ class People:
             self.names[str(person)] = account.person.name
         if account.owns_workspace:
             self.owner = person
-        if account.standing is not Standing.UNKNOWN:
+        if account.membership is not Membership.UNKNOWN:
             self._accounts[person] = (account, self._now())
 
 
-# Permissions: the rules, applied to what Slack says of a person.
+# Authorization: the rules, with what Slack says of the person.
 
 CHECK_SECONDS = 1.0
 """Seconds that an action waits for Slack's answer about the person; its own answer is due within three."""
@@ -202,21 +202,21 @@ class UserGroups:
         if asking is None:
             asking = self._asking[group] = asyncio.create_task(self._learn(group))
             asking.add_done_callback(lambda _: self._asking.pop(group, None))
-        # A caller that stops waiting does not cancel the lookup: the person's next action finds the answer.
+        # Who stops waiting does not stop the asking: the next gesture finds the answer.
         await asyncio.wait({asking})
 
     async def _learn(self, group: str) -> None:
         async with best_effort(f"ask Slack who is in {group}"):
-            # A group that Slack does not know has no members.
+            # Nobody is in a group that Slack does not know.
             self._members[group] = (frozenset(await self._workspace.group(group) or ()), self._now())
             if group not in self.handles:
                 self.handles.update(await self._workspace.group_handles())
 
 
-class Permits:
+class Authorizer:
     """Authorizer of a workspace: the one place that decides what a person may do."""
 
-    def __init__(self, people: People, groups: UserGroups, limits: Limits) -> None:
+    def __init__(self, people: People, groups: UserGroups, limits: PermissionLimits) -> None:
         self._people = people
         self._groups = groups
         self._limits = limits
@@ -235,13 +235,13 @@ class Permits:
         Raises Refused if it is not granted. Asks Slack only what is not in the cache, for `seconds` at most.
         """
         needed = self._needed(verb, private)
-        standing, groups = Standing.UNKNOWN, None
+        membership, groups = Membership.UNKNOWN, None
         if person is not None:
-            standing, groups = await asyncio.gather(
-                self._people.standing(person, seconds), self._of(person, needed, seconds)
+            membership, groups = await asyncio.gather(
+                self._people.membership(person, seconds), self._of(person, needed, seconds)
             )
-        asker = Asker(person=person, standing=standing, groups=groups, handles=self._groups.handles)
-        return permitted(asker, verb, incident, self._limits, private=private)
+        actor = Actor(person=person, membership=membership, groups=groups, handles=self._groups.handles)
+        return permitted(actor, verb, incident, self._limits, private=private)
 
     async def check_opening(self, person: PersonId | None, verb: Verb, incident: Incident) -> None:
         """Raise Refused if a form that shows an incident may not be opened for a person.
@@ -250,29 +250,29 @@ class Permits:
         User groups are not asked about: a person who is in none of them is told so when they submit the form.
         """
         needed = self._needed(verb, False)
-        standing = self._people.last_standing(person) if person else Standing.UNKNOWN
-        if person is not None and standing is Standing.UNKNOWN:
-            standing = await self._people.standing(person, CHECK_SECONDS)
+        membership = self._people.last_membership(person) if person else Membership.UNKNOWN
+        if person is not None and membership is Membership.UNKNOWN:
+            membership = await self._people.membership(person, CHECK_SECONDS)
         known = {group: self._groups.known(group) for group in needed}
         groups = frozenset(g for g, members in known.items() if members is None or person in members)
-        asker = Asker(person=person, standing=standing, groups=groups, handles=self._groups.handles)
-        permitted(asker, verb, incident, self._limits)
+        actor = Actor(person=person, membership=membership, groups=groups, handles=self._groups.handles)
+        permitted(actor, verb, incident, self._limits)
 
     def refusal(self, person: PersonId | None, verb: Verb, incident: Incident | None = None) -> str:
         """Return the reason why a person may not do this, by the cache alone; empty if there is none."""
-        standing = self._people.known_standing(person) if person is not None else None
-        if person is None or standing is None:
+        membership = self._people.known_membership(person) if person is not None else None
+        if person is None or membership is None:
             return ""
         needed = self._needed(verb, False)
-        if standing is Standing.MEMBER and incident is None and not needed:
+        if membership is Membership.MEMBER and incident is None and not needed:
             return ""
         known = {group: self._groups.known(group) for group in needed}
         groups = None
         if all(members is not None for members in known.values()):
             groups = frozenset(group for group, members in known.items() if person in (members or ()))
-        asker = Asker(person=person, standing=standing, groups=groups, handles=self._groups.handles)
+        actor = Actor(person=person, membership=membership, groups=groups, handles=self._groups.handles)
         try:
-            permitted(asker, verb, incident, self._limits)
+            permitted(actor, verb, incident, self._limits)
         except Refused as refusal:
             return refusal.sentence
         return ""
@@ -281,16 +281,16 @@ class Permits:
         """True if cached membership and groups suffice to authorize a declaration without calling Slack."""
         if person is None:
             return True
-        groups = self._needed("declare", bool(self._limits.private))
-        return self._people.known_standing(person) is not None and all(
+        groups = self._needed(Verb.DECLARE, bool(self._limits.private))
+        return self._people.known_membership(person) is not None and all(
             self._groups.known(group) is not None for group in groups
         )
 
     async def learn(self, person: PersonId | None) -> None:
         """Ask Slack now for what is needed to authorize a declaration."""
-        # The person is told of a refusal when they declare.
+        # A refusal is told when they do it.
         with contextlib.suppress(Refused):
-            await self.check(person, "declare", private=bool(self._limits.private))
+            await self.check(person, Verb.DECLARE, private=bool(self._limits.private))
 
     def _needed(self, verb: Verb, private: bool) -> list[str]:
         limits = self._limits.groups(verb, private=private)

@@ -3,58 +3,52 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tocsin.incidents.announcements import AnnouncementRule
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, PersonId, TeamId
-from tocsin.incidents.permissions import Limits, Standing, Verb
-from tocsin.slack.authorization import ASKING_SECONDS, CHECK_SECONDS, People, Permits, UserGroups
+from tocsin.incidents.permissions import Membership, PermissionLimits, Verb
+from tocsin.slack.authorization import ASKING_SECONDS, CHECK_SECONDS, Authorizer, People, UserGroups
 from tocsin.slack.installations import Installation
 from tocsin.slack.mentions import Mentions
 from tocsin.slack.messages import Marks
-from tocsin.slack.payloads import Command, Happening, Interaction
-from tocsin.slack.shared_channels import Places
+from tocsin.slack.payloads import EventCallback, Payload
+from tocsin.slack.shared_channels import SharedChannels
 from tocsin.slack.workspace import SlackWorkspace
-from tocsin.workflows.change import ChangeIncident
 from tocsin.workflows.channels import seen_by, unnamed
 from tocsin.workflows.command import PATIENCE, Bounded
 from tocsin.workflows.declare import DeclareIncident
-from tocsin.workflows.followups import FollowUps
 from tocsin.workflows.form_cache import FormCache
 from tocsin.workflows.ports import Clock, loop_time
 from tocsin.workflows.queries import FindIncidents, OpenIncidents
 from tocsin.workflows.registry import Managing
-from tocsin.workflows.reminders import Remind
 from tocsin.workflows.retry import best_effort
-from tocsin.workflows.timeline import Notes
 
-# Who looked at Home lately.
+# Recent viewers of Home.
 
-LATELY_SECONDS = 1800.0
+RECENT_SECONDS = 1800.0
 MOST_VIEWERS = 100
 """People whose Home is kept up to date; Slack takes about a hundred views.publish a minute (Tier 4)."""
 
 
-class Lookers:
-    """The people of one workspace."""
+class HomeViewers:
+    """The people of one workspace who looked at Home in the last half hour."""
 
     def __init__(self) -> None:
         self._at: dict[PersonId, float] = {}
 
-    def looked(self, person: PersonId) -> None:
-        """Somebody looks now; who looked longest ago is forgotten first."""
+    def add(self, person: PersonId) -> None:
+        """Note that a person looks now; the one who looked longest ago is forgotten first."""
         self._at.pop(person, None)
         self._at[person] = asyncio.get_running_loop().time()
         while len(self._at) > MOST_VIEWERS:
             self._at.pop(next(iter(self._at)))
 
-    def lately(self) -> list[PersonId]:
-        """Everybody who looked in the last half hour."""
-        since = asyncio.get_running_loop().time() - LATELY_SECONDS
+    def recent(self) -> list[PersonId]:
+        """Return the people who looked in the last half hour."""
+        since = asyncio.get_running_loop().time() - RECENT_SECONDS
         self._at = {person: at for person, at in self._at.items() if at >= since}
         return list(self._at)
 
@@ -63,13 +57,13 @@ class Lookers:
 
 
 class Tasks:
-    """A registry of our own: Bolt and asyncio both forget tasks that nobody holds."""
+    """Holds running tasks until they are done; Bolt and asyncio both forget tasks without a reference."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[None]] = set()
 
     def begin(self, doing: str, work: Coroutine[Any, Any, Any]) -> None:
-        """Start work that nobody waits for; what goes wrong in it is written down."""
+        """Start work in the background; what goes wrong in it is logged."""
 
         async def run() -> None:
             async with best_effort(doing):
@@ -93,26 +87,26 @@ class Tasks:
 # Who declares so many incidents in a minute that it may be a slip, or a script.
 
 MOST_DECLARED = 5
-FLOOD_SECONDS = 60.0
+LIMITED_SECONDS = 60.0
 """So many declarations within so many seconds are a bad day; one more is asked about."""
 
 REMEMBERED = 10_000
 
 
-class Floods:
-    """What each person declared within the last minute, for as long as the process lives."""
+class DeclarationLimiter:
+    """Counts each person's declarations of the last minute, in memory."""
 
     def __init__(self, now: Callable[[], float] = loop_time) -> None:
         self._now = now
         self._lately: Bounded[PersonId, dict[str, float]] = Bounded(REMEMBERED)
 
-    def swells(self, person: PersonId, key: str, *, sure: bool) -> bool:
-        """Whether this is one too many, and the person has to say that they are sure; else it is counted.
+    def exceeds(self, person: PersonId, key: str, *, sure: bool) -> bool:
+        """Return True if this is one too many, and the person has to confirm it; else count it.
 
         The same key is one declaration, however often it comes.
         """
         now = self._now()
-        lately = {one: at for one, at in self._lately.get(person, {}).items() if now - at < FLOOD_SECONDS}
+        lately = {one: at for one, at in self._lately.get(person, {}).items() if now - at < LIMITED_SECONDS}
         is_too_many = key not in lately and len(lately) >= MOST_DECLARED and not sure
         if not is_too_many:
             lately.setdefault(key, now)
@@ -122,8 +116,6 @@ class Floods:
 
 # What the listeners have at hand: the actions, the form's choices, and the people we know.
 
-_answered: ContextVar[asyncio.Event | None] = ContextVar("answered", default=None)
-_since: ContextVar[float | None] = ContextVar("since", default=None)
 LEAST_PATIENCE = 0.5
 """Seconds for what was asked, however long it took to find out whether it may be done."""
 
@@ -132,22 +124,22 @@ Lines = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Help:
-    """What to type or pick, and what it does: to one incident, and anywhere."""
+    """Lines of help: things to type or pick, for one incident and anywhere."""
 
     here: Lines = ()
     anywhere: Lines = ()
 
 
-async def _stays() -> None:
+async def _do_nothing() -> None:
     """A bot token in the settings is the operator's to change."""
 
 
 @dataclass
-class Desk:
+class WorkspaceContext:
     """Built once for each workspace, handed to every listener."""
 
     declare: DeclareIncident
-    managing: Managing
+    workflows: Managing
     """Every verb on an incident that exists."""
     forms: FormCache
     workspace: SlackWorkspace
@@ -155,27 +147,27 @@ class Desk:
     tasks: Tasks
     clock: Clock
     rules: tuple[AnnouncementRule, ...] = ()
-    limits: Limits = field(default_factory=Limits)
+    limits: PermissionLimits = field(default_factory=PermissionLimits)
     help: Help = field(default_factory=lambda: Help())
     pages: str = ""
     """Where the incidents' pages are, without a final slash; links to them are shown."""
-    lookers: Lookers = field(default_factory=Lookers)
-    floods: Floods = field(default_factory=Floods)
-    near: Callable[[], frozenset[TeamId] | None] = lambda: None
+    home_viewers: HomeViewers = field(default_factory=HomeViewers)
+    declaration_limiter: DeclarationLimiter = field(default_factory=DeclarationLimiter)
+    peer_teams: Callable[[], frozenset[TeamId] | None] = lambda: None
     """The workspaces whose incidents are this one's to see; None, all that there are."""
-    look_whether_gone: Callable[[], Awaitable[None]] = _stays
+    check_uninstalled: Callable[[], Awaitable[None]] = _do_nothing
     """Slack says that Tocsin may have been uninstalled here: find out, and act on it."""
     announce: ChannelId | None = None
     """Where public incidents are announced, whatever the rules say."""
-    permits: Permits = field(init=False)
-    places: Places = field(init=False)
+    authorizer: Authorizer = field(init=False)
+    shared_channels: SharedChannels = field(init=False)
     mentions: Mentions = field(init=False)
     """What whom and what a text mentions are called."""
 
     def __post_init__(self) -> None:
         self.mentions = Mentions(self.workspace, self.people)
-        self.places = Places(self.workspace.readership)
-        self.permits = Permits(self.people, UserGroups(self.workspace), self.limits)
+        self.shared_channels = SharedChannels(self.workspace.readership)
+        self.authorizer = Authorizer(self.people, UserGroups(self.workspace), self.limits)
 
     @property
     def announced_in(self) -> tuple[ChannelId, ...]:
@@ -185,62 +177,46 @@ class Desk:
 
     async def greet(self) -> None:
         """Learn, in a second and a half at most, what most declarations need to know of people and places."""
-        places = (self.places.is_shared(channel, ASKING_SECONDS) for channel in self.announced_in)
+        places = (self.shared_channels.is_shared(channel, ASKING_SECONDS) for channel in self.announced_in)
         await asyncio.gather(self.people.greet(), *places)
 
-    async def may(
+    async def check_permission(
         self,
-        gesture: Command | Interaction | Happening,
+        payload: Payload | EventCallback,
         verb: Verb,
         incident: Incident | None = None,
         *,
         private: bool = False,
         seconds: float = CHECK_SECONDS,
     ) -> str:
-        """Check that whoever made this gesture may do this. Raises Refused with a sentence for them.
+        """Check that the person of this payload may do this. Raises Refused with a sentence for them.
 
         `incident` is what it is done to, None for declaring and listing; `private` is what is about to be
         declared. Answers nothing when all is well, and what to note when a declaration goes unchecked.
         Somebody who may not know of a private incident reads `permissions.NOT_SEEN`; say the same, word for
         word, of an incident that is not there. Asks Slack at most `seconds`, and not before a form opens.
         """
-        by = gesture.by.slack_user_id
-        return await self.permits.check(by, verb, incident, private=private, seconds=seconds)
+        by = payload.by.slack_user_id
+        return await self.authorizer.check(by, verb, incident, private=private, seconds=seconds)
 
     @property
     def find(self) -> FindIncidents:
-        return self.managing.find.within(self.near())
+        return self.workflows.find.within(self.peer_teams())
 
     @property
     def open_now(self) -> OpenIncidents:
-        return self.managing.open_now.within(self.near())
-
-    @property
-    def change(self) -> ChangeIncident:
-        return self.managing.change
-
-    @property
-    def notes(self) -> Notes:
-        return self.managing.notes
-
-    @property
-    def follow_ups(self) -> FollowUps:
-        return self.managing.follow_ups
-
-    @property
-    def remind(self) -> Remind:
-        return self.managing.remind
+        return self.workflows.open_now.within(self.peer_teams())
 
     @property
     def marks(self) -> Marks:
-        """What people put on messages."""
+        """Reactions and pins on messages."""
         return Marks(self.workspace.client, self.workspace.calls)
 
     def open_to(self, person: PersonId | None) -> tuple[Incident, ...]:
-        """The open incidents that may be shown to somebody unasked: none to who is not known as a member."""
+        """Return the open incidents to offer a person; none unless they are known to be a member."""
         if not self.open_now.now:
             return ()
-        known = person is not None and self.people.last_standing(person) is Standing.MEMBER
+        known = person is not None and self.people.last_membership(person) is Membership.MEMBER
         return self.open_now.seen_by(person) if known else ()
 
     async def as_seen(self, person: PersonId | None, incidents: Iterable[Incident]) -> list[Incident]:
@@ -250,7 +226,7 @@ class Desk:
         """
 
         async def one(incident: Incident) -> Incident:
-            if not (self.managing.hosted_channels and incident.is_private and incident.slack_channel_id):
+            if not (self.workflows.hosted_channels and incident.is_private and incident.slack_channel_id):
                 return incident
             async with best_effort("see who is in a channel"), asyncio.timeout(CHECK_SECONDS):
                 return await seen_by(self.workspace, incident, person)
@@ -268,7 +244,7 @@ class Desk:
 
 
 @dataclass
-class Delivery:
+class AckTracker:
     """One payload on its way through, from when it came in until its answer has been written out."""
 
     acknowledged: asyncio.Event = field(default_factory=asyncio.Event)
@@ -276,36 +252,18 @@ class Delivery:
     timed: Callable[[float], None] | None = None
     """Hears how many seconds it took until the answer was written."""
 
+    def patience_left(self) -> float:
+        """Return the seconds that the person can still wait for what is being done."""
+        return max(LEAST_PATIENCE, PATIENCE - (asyncio.get_running_loop().time() - self.began))
+
     def written(self) -> None:
-        """The answer is out."""
+        """Note that the answer is out."""
         self.acknowledged.set()
         if self.timed is not None:
             self.timed(asyncio.get_running_loop().time() - self.began)
 
 
-@contextmanager
-def answering(answered: asyncio.Event) -> Iterator[None]:
-    """What is asked for inside is answered when this is set: until then it may have to be told otherwise."""
-    token, since = _answered.set(answered), _since.set(loop_time())
-    try:
-        yield
-    finally:
-        _answered.reset(token)
-        _since.reset(since)
-
-
-def patience_left() -> float:
-    """Seconds that whoever asked can wait for what is being done: less than since they asked."""
-    began = _since.get()
-    return PATIENCE if began is None else max(LEAST_PATIENCE, PATIENCE - (loop_time() - began))
-
-
-def being_answered() -> asyncio.Event | None:
-    """Set once whoever asked for what is being done has read the answer; None where nobody waits for one."""
-    return _answered.get()
-
-
-# Whose desk it is: each workspace has its own, and who asks from a workspace that is not ours has none.
+# The context of each workspace; one in which Tocsin is not installed has none.
 
 ANY = "*"
 """Among the workspaces that may install: every one there is."""
@@ -317,13 +275,13 @@ async def _not_written(team: TeamId, org: str) -> None:
     """Where there is one installation, every workspace is served through it."""
 
 
-class Desks:
-    """The desks of all workspaces that Tocsin is installed in, made when they are first needed."""
+class WorkspaceRegistry:
+    """The contexts of all workspaces that Tocsin is installed in, made when they are first needed."""
 
     def __init__(
-        self, made: Callable[[TeamId], Desk], *, sole: bool = False, placed: Placed = _not_written
+        self, made: Callable[[TeamId], WorkspaceContext], *, sole: bool = False, placed: Placed = _not_written
     ) -> None:
-        """`made` makes the desk of a workspace, closed; it is opened where Tocsin is installed.
+        """`made` makes the context of a workspace, closed; it is opened where Tocsin is installed.
 
         With `sole` there is one installation, for good: that of a bot token in the settings. `placed` writes
         down which organization a workspace is served through, before anything is done there.
@@ -331,7 +289,7 @@ class Desks:
         self._made = made
         self._sole = sole
         self._placed = placed
-        self._desks: dict[TeamId, Desk] = {}
+        self._contexts: dict[TeamId, WorkspaceContext] = {}
         # Apart, so that no id of an organization is ever taken for that of a workspace.
         self._in_teams: dict[str, Installation] = {}
         self._in_orgs: dict[str, Installation] = {}
@@ -342,9 +300,9 @@ class Desks:
         return [*self._in_teams.values(), *self._in_orgs.values()]
 
     @property
-    def open(self) -> list[Desk]:
-        """Those that serve somebody now."""
-        return [desk for team, desk in self._desks.items() if self.serving(team) is not None]
+    def open(self) -> list[WorkspaceContext]:
+        """The contexts of workspaces in which Tocsin is installed now."""
+        return [context for team, context in self._contexts.items() if self.serving(team) is not None]
 
     def know(self, orgs: Mapping[str, str]) -> None:
         """The organization of each workspace that is served through one."""
@@ -354,14 +312,14 @@ class Desks:
         """Serve a workspace or an organization from now on, or go on with its new token."""
         self._of_its_kind(installation)[installation.home] = installation
         if not installation.is_enterprise_install:
-            self.desk(installation.team_id)
-        for team in list(self._desks):
+            self.context_of(installation.team_id)
+        for team in list(self._contexts):
             self._settle(team)
 
     def uninstall(self, installation: Installation) -> None:
         """Do nothing more there; what is unfinished waits until Tocsin is installed again."""
         self._of_its_kind(installation).pop(installation.home, None)
-        for team in self._desks:
+        for team in self._contexts:
             self._settle(team)
 
     def _of_its_kind(self, installation: Installation) -> dict[str, Installation]:
@@ -380,7 +338,7 @@ class Desks:
             return sole if not team and not org else None
         return own
 
-    def near(self, team: TeamId) -> frozenset[TeamId] | None:
+    def peer_teams(self, team: TeamId) -> frozenset[TeamId] | None:
         """The workspaces that see each other's incidents with this one; None where there is one installation.
 
         Those of one organization do, where it installed the app as a whole. What is of no workspace, since it
@@ -394,8 +352,8 @@ class Desks:
             [team, *map(TeamId, others), *([TeamId("")] if len(self.installations) == 1 else [])]
         )
 
-    async def find(self, team: TeamId, org: str = "") -> Desk | None:
-        """The desk of this workspace, None where it is not ours. Raises Unavailable."""
+    async def find(self, team: TeamId, org: str = "") -> WorkspaceContext | None:
+        """Return the context of this workspace, or None where Tocsin is not installed. Raises Unavailable."""
         installation = self.serving(team, org)
         team = team or (installation.team_id if installation else team)
         if installation is None or not team:
@@ -403,19 +361,19 @@ class Desks:
         if installation.is_enterprise_install and self._orgs.get(team) != installation.home:
             await self._placed(team, installation.home)
             self._orgs[team] = installation.home
-        if team not in self._desks:
-            desk = self.desk(team)
-            desk.tasks.begin("learn names", desk.greet())
-        return self.desk(team)
+        if team not in self._contexts:
+            context = self.context_of(team)
+            context.tasks.begin("learn names", context.greet())
+        return self.context_of(team)
 
-    def desk(self, team: TeamId) -> Desk:
-        """The desk of this workspace, also where Tocsin is installed no more: its stories wait there."""
+    def context_of(self, team: TeamId) -> WorkspaceContext:
+        """Return the context of this workspace, also where Tocsin was uninstalled: workflows wait."""
         if self._sole and self.serving(team) is None:
             team = self._only_team(team)
-        if team not in self._desks:
-            self._desks[team] = self._made(team)
+        if team not in self._contexts:
+            self._contexts[team] = self._made(team)
             self._settle(team)
-        return self._desks[team]
+        return self._contexts[team]
 
     def _only_team(self, team: TeamId) -> TeamId:
         (sole,) = self.installations
@@ -427,13 +385,13 @@ class Desks:
     def _settle(self, team: TeamId) -> None:
         installation = self.serving(team)
         if installation is None:
-            self._desks[team].workspace.leave()
+            self._contexts[team].workspace.leave()
         else:
-            self._desks[team].workspace.enter(installation)
+            self._contexts[team].workspace.enter(installation)
 
 
-def allowed(installation: Installation, teams: Collection[str]) -> bool:
-    """Whether this workspace, or its organization, is one that we mean to serve; with `*` among them any is.
+def may_install(installation: Installation, teams: Collection[str]) -> bool:
+    """Return True if this workspace, or its organization, is among those to serve; `*` is any.
 
     Slack's ids say what they are of: those of organizations begin with an E.
     """

@@ -18,6 +18,7 @@ from websockets.exceptions import WebSocketException
 from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import Form
 from tocsin.slack import routes
+from tocsin.slack.commands import COMMAND
 from tocsin.slack.manifest import SCOPES
 from tocsin.slack.views.samples import messages, modals
 from tocsin.slack.web_api import Answer, asked
@@ -116,9 +117,9 @@ def commands(access: Access) -> Finding:
     """Check the command as far as possible: Slack lists an app's commands only to its managers."""
     name = "Commands and shortcuts"
     if access.scopes is not None and "commands" not in access.scopes:
-        said = f"Slack offers nobody {routes.COMMAND}, nor a shortcut: the scope `commands` is not granted."
+        said = f"Slack offers nobody {COMMAND}, nor a shortcut: the scope `commands` is not granted."
         return Finding(name=name, ok=False, said=said, fix=AGAIN)
-    listed = ", ".join([routes.COMMAND, *(f"“{route.name}”" for route in routes.SHORTCUTS.values())])
+    listed = ", ".join([COMMAND, *(f"“{route.name}”" for route in routes.SHORTCUTS.values())])
     said = (
         f"the app may have them. Whether it has {listed}, Slack tells at {APPS} alone; or type the command."
     )

@@ -14,11 +14,11 @@ from typing import Protocol
 
 from tocsin.incidents.errors import Unavailable, Withheld
 from tocsin.incidents.model import ChannelId, Incident, PersonId
-from tocsin.incidents.permissions import NOT_SEEN, Asker, Limits, Standing, permitted
+from tocsin.incidents.permissions import NOT_SEEN, Actor, Membership, PermissionLimits, Verb, permitted
 from tocsin.incidents.validation import visible_to
 from tocsin.slack.authorization import People
 from tocsin.slack.disclosure import Alone, Anybody, Disclosure, InChannel, Joining, NewChannel
-from tocsin.slack.shared_channels import Places
+from tocsin.slack.shared_channels import SharedChannels
 
 STANDING_SECONDS = 1.5
 """Seconds to wait for Slack's answer about a reader, at each attempt."""
@@ -43,7 +43,7 @@ class Gate:
         at_hand: Callable[[str], Incident | None],
         workspace: Populated,
         people: People,
-        places: Places,
+        places: SharedChannels,
         exposed: Callable[[Incident, ChannelId, bool], None],
     ) -> None:
         """Create the gate.
@@ -95,12 +95,12 @@ class Gate:
             return
         if not visible_to(person, now):
             raise Withheld(NOT_SEEN)
-        standing = self._people.last_standing(person) if person else Standing.UNKNOWN
-        if person and standing is Standing.UNKNOWN:
-            standing = await self._people.standing(person, STANDING_SECONDS)
-        if standing is Standing.UNKNOWN:
+        membership = self._people.last_membership(person) if person else Membership.UNKNOWN
+        if person and membership is Membership.UNKNOWN:
+            membership = await self._people.membership(person, STANDING_SECONDS)
+        if membership is Membership.UNKNOWN:
             raise Unavailable("Slack does not say just now who you are.")
-        permitted(Asker(person=person, standing=standing), "show", now, Limits())
+        permitted(Actor(person=person, membership=membership), Verb.SHOW, now, PermissionLimits())
 
     async def _check_channel(self, now: Incident, channel: ChannelId) -> None:
         is_own = channel == now.slack_channel_id

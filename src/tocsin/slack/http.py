@@ -22,8 +22,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from tocsin.slack.app import DELIVERY, answered
-from tocsin.slack.context import Delivery
+from tocsin.slack.app import ACK_TRACKER, dispatch
+from tocsin.slack.context import AckTracker
 
 EVENTS = "/slack/events"
 LARGEST_BODY = 1024 * 1024
@@ -105,16 +105,16 @@ class HttpDoor:
         return PlainTextResponse(word, status, headers=closing)
 
     async def _answered(self, payload: dict[str, Any]) -> Response:
-        delivery = Delivery()
+        tracker = AckTracker()
         # Parsed already, as in Socket Mode: otherwise Bolt would parse it a second time.
-        given = await answered(self._app, mode="socket_mode", body=payload, context={DELIVERY: delivery})
+        given = await dispatch(self._app, mode="socket_mode", body=payload, context={ACK_TRACKER: tracker})
         if given.status == 404:
             return self._refused(400, "malformed")
         return Response(
             given.body,
             given.status,
             headers=dict(given.first_headers_without_set_cookie()),
-            background=BackgroundTask(_written, delivery),
+            background=BackgroundTask(_written, tracker),
         )
 
     def _may_be_signed(self, request: Request) -> bool:
@@ -156,8 +156,8 @@ def _length(request: Request) -> int:
     return int(request.headers.get("content-length") or 0)
 
 
-async def _written(delivery: Delivery) -> None:
-    delivery.written()
+async def _written(tracker: AckTracker) -> None:
+    tracker.written()
 
 
 def _payload(body: bytes, content_type: str) -> dict[str, Any] | None:

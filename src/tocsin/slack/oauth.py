@@ -12,15 +12,15 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.incidents.errors import Refused, SlackRefused
-from tocsin.slack.context import Desks, allowed
+from tocsin.slack.context import WorkspaceRegistry, may_install
 from tocsin.slack.installations import Installation, Installations
 from tocsin.slack.manifest import SCOPES
 from tocsin.slack.web_api import TOKEN, Answer, asked, told
 from tocsin.workflows.retry import best_effort
 
-log = structlog.get_logger()
+# Tocsin is installed in a workspace: Slack's code becomes a token, and the token opens its context.
 
-# The OAuth flow: Slack's code becomes a token, and the token a workspace that is served.
+log = structlog.get_logger()
 
 NOT_MEANT = (
     "This Tocsin is not meant for {name}: whoever runs it has not listed {home} in TOCSIN_TEAMS. "
@@ -53,14 +53,14 @@ class Installing:
         self,
         app: OAuthApp,
         installations: Installations,
-        desks: Desks,
+        contexts: WorkspaceRegistry,
         *,
         teams: Collection[str],
         clock: Callable[[], datetime],
     ) -> None:
         self._app = app
         self._installations = installations
-        self._desks = desks
+        self._contexts = contexts
         self._teams = teams
         self._clock = clock
 
@@ -84,21 +84,21 @@ class Installing:
             client.oauth_v2_access, **self._app.credentials, code=code, redirect_uri=redirect_uri
         )
         installation = _installed(answer, self._clock())
-        if not allowed(installation, self._teams):
+        if not may_install(installation, self._teams):
             await self._hand_back(installation)
             raise Refused(
                 NOT_MEANT.format(name=installation.name or "that workspace", home=installation.home)
             )
-        # Stored with the installation, since it does not change while that lasts.
+        # Asked once, and kept: nothing of it changes while the installation lasts.
         identity = await asked(self._app.client(installation.bot_token).auth_test)
         url = str(identity.get("url") or "")
         installation = installation.model_copy(
             update={"url": url, "bot_id": str(identity.get("bot_id") or "")}
         )
         await self._installations.keep(installation)
-        self._desks.install(installation)
-        if desk := await self._desks.find(installation.team_id):
-            desk.tasks.begin("learn names", desk.greet())
+        self._contexts.install(installation)
+        if context := await self._contexts.find(installation.team_id):
+            context.tasks.begin("learn names", context.greet())
         log.info("installed", home=installation.home, name=installation.name)
         return installation.name or installation.home, url
 
@@ -108,7 +108,7 @@ class Installing:
 
     async def look_whether_gone(self, team: str) -> None:
         """Ask Slack if the token of this workspace is still valid; if not, remove the installation."""
-        installation = self._desks.serving(team)
+        installation = self._contexts.serving(team)
         if installation is None:
             return
         try:
@@ -116,7 +116,7 @@ class Installing:
         except SlackRefused as refusal:
             if refusal.code in TOKEN:
                 await self._installations.vault.drop(installation.home)
-                self._desks.uninstall(installation)
+                self._contexts.uninstall(installation)
                 log.info("uninstalled", home=installation.home, name=installation.name)
 
     async def refresh(self, installation: Installation) -> None:
@@ -131,8 +131,8 @@ class Installing:
             refresh_token=installation.refresh_token,
         )
         fresh = installation.model_copy(update=_tokens(answer, self._clock()))
-        # Used before it is stored: the old refresh token is spent, even if storing fails.
-        self._desks.install(fresh)
+        # In use before it is written down: the refresh token that we had is spent, whatever the disk says.
+        self._contexts.install(fresh)
         await self._installations.keep(fresh)
 
 
@@ -161,7 +161,7 @@ def _tokens(answer: Answer, now: datetime) -> dict[str, Any]:
     }
 
 
-# Rotation of tokens that expire (Slack, "Using token rotation": one lives for twelve hours).
+# Tokens that expire are replaced in time (Slack, "Using token rotation": one lives for twelve hours).
 
 BEFORE = timedelta(hours=2)
 """Time before its end at which a token is replaced: enough for an outage, while the old one is valid."""
@@ -172,15 +172,17 @@ LOOK_SECONDS = 60.0
 class TokenRotation:
     """Rotation of tokens; looks every minute which of them are due."""
 
-    def __init__(self, desks: Desks, installing: Installing, clock: Callable[[], datetime]) -> None:
-        self._desks = desks
+    def __init__(
+        self, contexts: WorkspaceRegistry, installing: Installing, clock: Callable[[], datetime]
+    ) -> None:
+        self._contexts = contexts
         self._installing = installing
         self._clock = clock
 
     async def look(self) -> None:
         """Replace the tokens that are due; a failed replacement is repeated at the next look."""
         soon = self._clock() + BEFORE
-        for installation in self._desks.installations:
+        for installation in self._contexts.installations:
             if not installation.refresh_token or installation.expires_at is None:
                 continue
             if installation.expires_at > soon:

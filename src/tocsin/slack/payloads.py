@@ -1,4 +1,4 @@
-"""What a person did in Slack: payloads read into models at the door, so that nothing behind it guesses.
+"""Models of Slack's payloads: commands, shortcuts, actions, submissions, suggestions and events.
 
 Only what is used is read, and everything that Slack may leave out is optional. Field names are Slack's.
 """
@@ -40,8 +40,8 @@ class Option(Frozen):
     value: str = ""
 
 
-class Control(Frozen):
-    """A button or select that was used."""
+class Action(Frozen):
+    """The button or select that was used (Slack, block_actions payload: an element of `actions`)."""
 
     action_id: str = ""
     block_id: str = ""
@@ -53,7 +53,7 @@ class ViewState(Frozen):
     values: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
 
 
-class ShownView(Frozen):
+class OpenView(Frozen):
     """A modal, or a Home tab, as Slack hands it back."""
 
     id: str
@@ -70,7 +70,7 @@ class ShownView(Frozen):
 
     @property
     def team(self) -> TeamId | None:
-        """The workspace that the view is of, whoever has it open."""
+        """The workspace that the view is of, which may be another than its reader's."""
         installed = self.app_installed_team_id
         return TeamId(installed) if installed and not installed.startswith("E") else self.team_id
 
@@ -79,7 +79,7 @@ class ShownView(Frozen):
         return self.state.values if self.state else {}
 
 
-class Command(Frozen):
+class SlashCommand(Frozen):
     """A slash command (Slack, app command payload: flat, all strings)."""
 
     command: str
@@ -103,7 +103,7 @@ class Command(Frozen):
 
 
 class Interaction(Frozen):
-    """What every interactive payload has: who, where, and a trigger to open something with."""
+    """The fields of every interactive payload: user, team, channel, and a trigger to open a view with."""
 
     user: User
     team: Team | None = None
@@ -111,7 +111,7 @@ class Interaction(Frozen):
     trigger_id: str | None = None
     response_url: str | None = None
     channel: ChannelRef | None = None
-    view: ShownView | None = None
+    view: OpenView | None = None
 
     @cached_property
     def by(self) -> Person:
@@ -140,23 +140,41 @@ class Shortcut(Interaction):
     message: dict[str, Any] = Field(default_factory=dict)
 
 
-class Submission(Interaction):
-    view: ShownView
+class ViewSubmission(Interaction):
+    view: OpenView
 
 
-class Press(Interaction):
-    actions: tuple[Control, ...] = ()
+class BlockAction(Interaction):
+    actions: tuple[Action, ...] = ()
 
     @property
-    def control(self) -> Control:
-        return self.actions[0] if self.actions else Control()
+    def _action(self) -> Action:
+        return self.actions[0] if self.actions else Action()
+
+    @property
+    def action_id(self) -> str:
+        return self._action.action_id
+
+    @property
+    def value(self) -> str:
+        """The value of a button; empty where it has none."""
+        return self._action.value or ""
+
+    @property
+    def selected_value(self) -> str:
+        """The value of the option that was chosen in a menu; empty where none was."""
+        return self._action.selected_option.value if self._action.selected_option else ""
 
 
-class Suggestion(Interaction):
-    """Somebody types in an external select (Slack, block suggestion payload)."""
+class BlockSuggestion(Interaction):
+    """Text typed in an external select (Slack, block_suggestion payload)."""
 
     action_id: str
     value: str = ""
+
+
+Payload = SlashCommand | Shortcut | BlockAction | ViewSubmission | BlockSuggestion
+"""What a person did, and may be answered; an event is told of, and answered with nothing."""
 
 
 class Authorization(Frozen):
@@ -166,7 +184,7 @@ class Authorization(Frozen):
     enterprise_id: str | None = None
 
 
-class Happening(Frozen):
+class EventCallback(Frozen):
     """Something happened in the workspace (Slack, Events API: the envelope, and the event in it)."""
 
     event_id: str
@@ -191,7 +209,7 @@ class Happening(Frozen):
 
     @property
     def user(self) -> PersonId | None:
-        """Who did it, where the event names somebody."""
+        """The person that the event names, if it names one."""
         user = self.event.get("user")
         return PersonId(user) if isinstance(user, str) else None
 

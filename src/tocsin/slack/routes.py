@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal, Protocol
 
-from tocsin.incidents.validation import is_one_edit_away
-from tocsin.slack.command_text import First, first_word, typed_word
+from tocsin.slack.commands import COMMAND, COMMAND_DESCRIPTION, COMMAND_USAGE, VERBS, find_verb
 from tocsin.slack.listeners import (
     choose,
     close,
@@ -24,39 +22,18 @@ from tocsin.slack.listeners import (
     update,
     workflow_step,
 )
+from tocsin.slack.listeners.verbs import CommandSpec, VerbSpec
 from tocsin.slack.manifest import SCOPES, Declared, app_manifest
-from tocsin.slack.payloads import Command, Happening, Press, Shortcut, Submission, Suggestion
+from tocsin.slack.payloads import (
+    BlockAction,
+    BlockSuggestion,
+    EventCallback,
+    Payload,
+    Shortcut,
+    SlashCommand,
+    ViewSubmission,
+)
 from tocsin.slack.views.workflow_step import DECLARE_STEP
-
-# Which verb somebody may have meant, found in the same time among ten and among hundreds.
-
-LONGEST = 40
-"""Letters in a word that may be a verb; what is longer is somebody's title."""
-
-
-def find_meant(word: str, verbs: tuple[str, ...]) -> str | None:
-    """The verb that is one edit away from a word."""
-    if len(word) > LONGEST:
-        return None
-    near = _near(verbs)
-    maybe = {verb for left in _with_a_letter_less(word) for verb in near.get(left, ())}
-    return next((verb for verb in sorted(maybe) if is_one_edit_away(word, verb)), None)
-
-
-@lru_cache(maxsize=4)
-def _near(verbs: tuple[str, ...]) -> Mapping[str, list[str]]:
-    """The verbs by themselves, and by what is left of each without one of its letters."""
-    found: dict[str, list[str]] = {}
-    for verb in filter(None, verbs):
-        for left in _with_a_letter_less(verb):
-            found.setdefault(left, []).append(verb)
-    return found
-
-
-def _with_a_letter_less(word: str) -> frozenset[str]:
-    """The word, and what is left without each letter: two that are one edit apart share one of these."""
-    return frozenset([word, *(word[:at] + word[at + 1 :] for at in range(len(word)))])
-
 
 # Everything Slack may ask of us: verbs, shortcuts, forms, buttons, menus, and what we may do there.
 #
@@ -67,33 +44,6 @@ Listener = Callable[..., Coroutine[Any, Any, None]]
 LONGEST_NAME = 35
 """Characters in an app's name (Slack, app manifest reference: `display_information.name`)."""
 
-COMMAND = "/incident"
-COMMAND_DESCRIPTION = "Declare an incident, or manage one"
-COMMAND_USAGE = "[what is wrong], update, close, list or help"
-
-
-@dataclass(frozen=True)
-class Verb:
-    """The first word after `/incident`; the empty one takes all that is no verb."""
-
-    usage: str
-    does: str
-    listener: Listener
-    here: bool = False
-    """About one incident: it is done in that incident's channel, or with its reference first."""
-
-
-@dataclass(frozen=True)
-class Typed:
-    """The text after the command: a verb and what follows it, or what is wrong."""
-
-    verb: Verb
-    rest: str
-    first: First | None = None
-    """The verb as it was written; None where the text is a name."""
-    notice: str = ""
-    """A question for above the form, where a verb may have been meant."""
-
 
 @dataclass(frozen=True)
 class ShortcutRoute:
@@ -102,74 +52,6 @@ class ShortcutRoute:
     description: str
     listener: Listener
 
-
-VERBS: dict[str, Verb] = {
-    "": Verb(
-        "/incident [what is wrong]",
-        "opens the declare form, with what you typed as the name",
-        declare.open_declare,
-    ),
-    "update": Verb(
-        "/incident update [what is known]",
-        "tells everybody who waits what is known now",
-        update.update,
-        here=True,
-    ),
-    "status": Verb("/incident status [fixing]", "says where it stands", update.set_status, here=True),
-    "severity": Verb("/incident severity [major]", "says how bad it is", update.set_severity, here=True),
-    "lead": Verb("/incident lead [@person]", "says who leads", roles.set_lead, here=True),
-    "role": Verb("/incident role [communications @person]", "says who does what", roles.set_role, here=True),
-    "take": Verb("/incident take [role]", "gives you the lead, or that role", roles.take_role, here=True),
-    "rename": Verb("/incident rename [new name]", "gives it another name", update.rename, here=True),
-    "summary": Verb("/incident summary [text]", "says what it is about", update.set_summary, here=True),
-    "note": Verb("/incident note [what happened]", "adds to the timeline", timeline.add_note, here=True),
-    "action": Verb(
-        "/incident action [what is to be done]",
-        "lists what is to be done now, and adds to it",
-        followups.add_action,
-        here=True,
-    ),
-    "follow-up": Verb(
-        "/incident follow-up [what is to be done]",
-        "the same for afterwards",
-        followups.add_follow_up,
-        here=True,
-    ),
-    "close": Verb("/incident close [what resolved it]", "closes it", close.close, here=True),
-    "reopen": Verb("/incident reopen", "opens it again", close.reopen, here=True),
-    "decline": Verb("/incident decline [why]", "says that it is no incident", close.decline, here=True),
-    "merge": Verb("/incident merge [INC-11]", "makes it part of that other incident", close.merge, here=True),
-    "cancel": Verb(
-        "/incident cancel [why]", "takes back what was declared by mistake", close.cancel, here=True
-    ),
-    "private": Verb(
-        "/incident private",
-        "hides it from all but its reporter and role holders",
-        close.make_private,
-        here=True,
-    ),
-    "export": Verb(
-        "/incident export [markdown|json|csv]", "sends you all of it as a file", export.export, here=True
-    ),
-    "document": Verb(
-        "/incident document", "writes its post-incident document", export.write_document, here=True
-    ),
-    "list": Verb(
-        "/incident list [mine] [closed] [severity] [status]",
-        "lists what is open, or what you ask for",
-        find.list_incidents,
-    ),
-    "find": Verb("/incident find [words]", "looks for words in names and summaries", find.find_incidents),
-    "show": Verb("/incident show [INC-12]", "shows one incident and what happened", find.show_incident),
-    "help": Verb("/incident help", "says what can be done", home.say_help),
-}
-
-ALSO = {"actions": "action", "followup": "follow-up", "follow-ups": "follow-up", "roles": "role"}
-ALSO |= dict.fromkeys(("postmortem", "post-mortem"), "document")
-"""Other words that people type for a verb, and that begin no name of an incident."""
-
-SPELLINGS = {**{word: word for word in VERBS if word}, **ALSO}
-"""Every verb, by each way to spell it."""
 
 SHORTCUTS: dict[str, ShortcutRoute] = {
     "declare_from_message": ShortcutRoute(
@@ -201,7 +83,7 @@ VIEWS: dict[str, Listener] = {
     "choose": choose.submit_choose,
 }
 
-PRESSES: dict[str, Listener] = {
+ACTIONS: dict[str, Listener | VerbSpec] = {
     "more_fields": declare.more_fields,
     "open_form": declare.open_unopened,
     "fix_and_send": declare.fix_and_send,
@@ -209,12 +91,12 @@ PRESSES: dict[str, Listener] = {
     "declare_here": home.declare_here,
     "declare_named": choose.declare_named,
     "declare_instead": choose.declare_instead,
-    "open_incident": home.just_acknowledge,
-    "update_incident": update.press_update,
-    "take_lead": roles.press_take,
-    "reopen_incident": close.press_reopen,
-    "export_incident": export.press_export,
-    "write_document": export.press_document,
+    "open_incident": home.acknowledge,
+    "update_incident": update.UPDATE,
+    "take_lead": roles.TAKE,
+    "reopen_incident": close.REOPEN,
+    "export_incident": export.EXPORT,
+    "write_document": export.DOCUMENT,
     "keep_channel": close.keep_channel,
     "incident_menu": choose.press_menu,
     "complete_follow_up": followups.press_done,
@@ -228,7 +110,7 @@ PRESSES: dict[str, Listener] = {
     "first_page": find.turn_page,
 }
 
-SUGGESTIONS: dict[str, Listener] = {
+OPTIONS: dict[str, Listener] = {
     "custom_field_entries": declare.suggest_options,
     # The backend's own fields have whatever names it gives them.
     "": declare.suggest_options,
@@ -239,12 +121,12 @@ EVENTS: dict[str, Listener] = {
     "entity_details_requested": events.show_details,
     "function_executed": workflow_step.run_step,
     "link_shared": events.unfurl_links,
-    "pin_added": timeline.heed_mark,
-    "pin_removed": timeline.heed_mark,
-    "reaction_added": timeline.heed_mark,
-    "reaction_removed": timeline.heed_mark,
+    "pin_added": timeline.on_reaction_or_pin,
+    "pin_removed": timeline.on_reaction_or_pin,
+    "reaction_added": timeline.on_reaction_or_pin,
+    "reaction_removed": timeline.on_reaction_or_pin,
 }
-"""By the name that Slack subscribes us to; each listener takes the Happening and the Desk.
+"""By the name that Slack subscribes us to; each listener takes the EventCallback and the WorkspaceContext.
 
 It answers once its work is done or safely begun: what it raises has Slack send the event again.
 """
@@ -255,8 +137,8 @@ STEPS: dict[str, dict[str, Any]] = {workflow_step.DECLARE: DECLARE_STEP}
 STEP_EVENTS = {"function_executed"}
 
 INSTALL_EVENTS: dict[str, Listener] = {
-    "app_uninstalled": events.look_whether_gone,
-    "tokens_revoked": events.look_whether_gone,
+    "app_uninstalled": events.on_uninstalled,
+    "tokens_revoked": events.on_uninstalled,
 }
 """What only an app that workspaces install by themselves must hear of."""
 
@@ -268,24 +150,14 @@ def find_event(kind: str) -> Listener | None:
     return EVENTS.get(kind) or INSTALL_EVENTS.get(kind)
 
 
-def find_verb(text: str) -> Typed:
-    """The verb that the text begins with; unknown words are a name."""
-    first = first_word(text, SPELLINGS)
-    if first is not None:
-        return Typed(VERBS[first.word], first.rest, first)
-    meant = find_meant(typed_word(text), tuple(VERBS))
-    notice = f"Did you mean `{COMMAND} {meant}`? Nothing is declared before you submit." if meant else ""
-    return Typed(VERBS[""], text, notice=notice)
-
-
 def help_here() -> tuple[tuple[str, str], ...]:
-    """What can be done to one incident."""
-    return tuple((verb.usage, verb.does) for verb in VERBS.values() if verb.here)
+    """Return what can be done to one incident."""
+    return tuple((spec.usage, spec.does) for spec in VERBS.values() if isinstance(spec, VerbSpec))
 
 
 def help_anywhere() -> tuple[tuple[str, str], ...]:
-    """What can be done anywhere, with every way in."""
-    verbs = [(verb.usage, verb.does) for verb in VERBS.values() if not verb.here]
+    """Return what can be done anywhere, with every way in."""
+    verbs = [(spec.usage, spec.does) for spec in VERBS.values() if isinstance(spec, CommandSpec)]
     doors = {"message": "on a message, under More actions", "global": "in the shortcuts menu"}
     ways = [(route.name, f"{doors[route.type]}: {route.description}") for route in SHORTCUTS.values()]
     return (
@@ -338,7 +210,7 @@ DECLARE, OTHER = "declare", "other"
 
 
 class Counting(Protocol):
-    """Whoever keeps count; `route` is one of `every_route`."""
+    """Counts requests; `route` is one of `every_route`."""
 
     def requested(self, route: str, outcome: str) -> None:
         """A request was answered, failed, came from a stranger, or was malformed."""
@@ -350,7 +222,7 @@ class Counting(Protocol):
 
 
 class Uncounted:
-    """Nobody keeps count."""
+    """Counts nothing."""
 
     def requested(self, route: str, outcome: str) -> None:
         """Let it pass."""
@@ -365,35 +237,37 @@ def every_route() -> Iterator[str]:
     tables: dict[str, Mapping[str, object]] = {
         "shortcut": SHORTCUTS,
         "view": VIEWS,
-        "press": PRESSES,
-        "suggestion": SUGGESTIONS,
+        "press": ACTIONS,
+        "suggestion": OPTIONS,
         "event": {**EVENTS, **INSTALL_EVENTS},
     }
     yield from (f"{kind} {name or OTHER}" for kind, table in tables.items() for name in table)
     yield UNKNOWN
 
 
-def route_of(gesture: Command | Shortcut | Press | Submission | Suggestion | Happening) -> str:
+def route_of(
+    payload: Payload | EventCallback,
+) -> str:
     """The route that this goes to; UNKNOWN where it goes to none."""
-    kind, name, is_known = _found(gesture)
+    kind, name, is_known = _found(payload)
     return f"{kind} {name}" if is_known else UNKNOWN
 
 
 def _found(
-    gesture: Command | Shortcut | Press | Submission | Suggestion | Happening,
+    payload: Payload | EventCallback,
 ) -> tuple[str, str, bool]:
-    match gesture:
-        case Command():
-            first = find_verb(gesture.text).first
+    match payload:
+        case SlashCommand():
+            first = find_verb(payload.text).first
             return "command", first.word if first else DECLARE, True
         case Shortcut():
-            return "shortcut", gesture.callback_id, gesture.callback_id in SHORTCUTS
-        case Submission():
-            return "view", gesture.view.callback_id, gesture.view.callback_id in VIEWS
-        case Press():
-            return "press", gesture.control.action_id, gesture.control.action_id in PRESSES
-        case Suggestion():
-            name = gesture.action_id.partition(".")[0]
-            return "suggestion", name if name and name in SUGGESTIONS else OTHER, True
-        case Happening():
-            return "event", gesture.kind, find_event(gesture.kind) is not None
+            return "shortcut", payload.callback_id, payload.callback_id in SHORTCUTS
+        case ViewSubmission():
+            return "view", payload.view.callback_id, payload.view.callback_id in VIEWS
+        case BlockAction():
+            return "press", payload.action_id, payload.action_id in ACTIONS
+        case BlockSuggestion():
+            name = payload.action_id.partition(".")[0]
+            return "suggestion", name if name and name in OPTIONS else OTHER, True
+        case EventCallback():
+            return "event", payload.kind, find_event(payload.kind) is not None

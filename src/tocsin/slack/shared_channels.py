@@ -27,7 +27,7 @@ class Readership:
     """True if other workspaces of the same organization read it (Enterprise Grid)."""
 
 
-class Places:
+class SharedChannels:
     """Cache of the readers of a workspace's channels."""
 
     def __init__(

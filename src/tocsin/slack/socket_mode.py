@@ -18,8 +18,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
-from tocsin.slack.app import DELIVERY, answered
-from tocsin.slack.context import Delivery
+from tocsin.slack.app import ACK_TRACKER, dispatch
+from tocsin.slack.context import AckTracker
 from tocsin.slack.web_api import asked, told
 from tocsin.workflows.retry import best_effort
 
@@ -133,20 +133,20 @@ class Connection:
     async def handle(self, envelope: Mapping[str, Any]) -> None:
         """Have Bolt answer one payload, and mark its delivery once the answer has been written."""
         async with best_effort("answer Slack"):
-            delivery = Delivery()
-            given = await answered(
+            tracker = AckTracker()
+            given = await dispatch(
                 self._app,
                 str(envelope["envelope_id"])[:64],
                 mode="socket_mode",
                 body=envelope["payload"],
                 headers=_headers(envelope),
-                context={DELIVERY: delivery},
+                context={ACK_TRACKER: tracker},
             )
             answer = _answer(envelope, given)
             if answer is None:
                 return
             if await self.send(answer) or await self._elsewhere(answer):
-                delivery.written()
+                tracker.written()
             else:
                 log.warning("An answer could not be given: no connection to Slack is open.")
 

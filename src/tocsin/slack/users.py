@@ -11,7 +11,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import ChannelId, Person, PersonId
 from tocsin.incidents.parsing import folded_name
-from tocsin.incidents.permissions import Standing
+from tocsin.incidents.permissions import Membership
 from tocsin.slack.rate_limiter import Urgency
 from tocsin.slack.shared_channels import Readership
 from tocsin.slack.web_api import Calls
@@ -32,7 +32,7 @@ class Account:
     """Somebody as a workspace knows them."""
 
     person: Person
-    standing: Standing
+    membership: Membership
     owns_workspace: bool = False
     names: frozenset[str] = frozenset()
     """All that people may call them by, `folded`: handle, display name and full name, each whole."""
@@ -55,7 +55,7 @@ def account(user: Mapping[str, Any], home: Home) -> Account:
             name=name or user.get("name"),
             email=profile.get("email") or None,
         ),
-        standing=_standing(user, home),
+        membership=_membership(user, home),
         owns_workspace=bool(user.get("is_primary_owner")),
         handle=str(user.get("name") or ""),
         names=frozenset(folded_name(str(name)) for name in _names(user, profile) if name) - {""},
@@ -67,25 +67,25 @@ def _names(user: Mapping[str, Any], profile: Mapping[str, Any]) -> Iterator[Any]
     yield from (profile.get(part) for part in NAMES)
 
 
-def _standing(user: Mapping[str, Any], home: Home) -> Standing:
+def _membership(user: Mapping[str, Any], home: Home) -> Membership:
     """The most cautious of what Slack says; somebody it says nothing about is unknown.
 
     Slack Connect: people of other organisations have another `team_id`, and `is_stranger` where we share no
     channel with them. In one organisation the workspaces differ, and the enterprise is the same.
     """
     if "team_id" not in user:
-        return Standing.UNKNOWN
+        return Membership.UNKNOWN
     enterprise = (user.get("enterprise_user") or {}).get("enterprise_id")
     is_ours = user["team_id"] == home.team or bool(home.enterprise and enterprise == home.enterprise)
     if user.get("deleted"):
-        return Standing.DEACTIVATED
+        return Membership.DEACTIVATED
     if user.get("is_bot") or user.get("is_workflow_bot") or user["id"] == "USLACKBOT":
-        return Standing.BOT
+        return Membership.BOT
     if user.get("is_stranger") or not is_ours:
-        return Standing.STRANGER
+        return Membership.STRANGER
     if user.get("is_ultra_restricted"):
-        return Standing.SINGLE_CHANNEL_GUEST
-    return Standing.GUEST if user.get("is_restricted") else Standing.MEMBER
+        return Membership.SINGLE_CHANNEL_GUEST
+    return Membership.GUEST if user.get("is_restricted") else Membership.MEMBER
 
 
 # What the bot asks a workspace about people: one of them, a user group, or who reads a channel.

@@ -27,7 +27,7 @@ from tocsin.slack.users import Home, WorkspacePeople
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.card import bookmark_title, card, card_text, is_purpose_of, purpose, topic
 from tocsin.slack.views.declare import already_modal, declared_modal, refused_message, sorry_modal
-from tocsin.slack.views.metadata import FormContext
+from tocsin.slack.views.metadata import DeclareMetadata
 from tocsin.slack.web_api import Answer, Call, Calls, told
 from tocsin.workflows.ports import Channel
 
@@ -315,7 +315,7 @@ class SlackWorkspace(WorkspaceChanges, WorkspaceSteps, WorkspaceLinks, Workspace
         return await self.update_modal(view_id, view, shown_to(person, incident))
 
     async def show_already_declared(self, view_id: str, person: PersonId | None, incident: Incident) -> bool:
-        view = already_modal(incident, self._clock(), FormContext())
+        view = already_modal(incident, self._clock(), DeclareMetadata())
         return await self.update_modal(view_id, view, shown_to(person, incident))
 
     async def show_not_declared(self, view_id: str, sentence: str) -> bool:

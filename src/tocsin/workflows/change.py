@@ -19,7 +19,7 @@ from tocsin.incidents.model import (
     TimelineEntry,
 )
 from tocsin.incidents.requests import IncidentChange
-from tocsin.incidents.transitions import NAMELESS, Ending, checked, ended, said
+from tocsin.incidents.transitions import NAMELESS, Ending, apply_transition, describe_change, validate_change
 from tocsin.incidents.updates import News, news_of, summary_of
 from tocsin.incidents.validation import in_words, visible_to
 from tocsin.workflows.alerts import Alarms
@@ -419,14 +419,16 @@ class ChangeIncident(Kept[ChangeOrder]):
             form = await self._form()
             change = order.change
             if order.ending is not None:
-                change = ended(change, order.ending, before, form)
-            change = checked(await self._merging(change), before, form)
+                change = apply_transition(change, order.ending, before, form)
+            change = validate_change(await self._merging(change), before, form)
             after = await self._alarms.watched("backend", lambda: self._backend.change(before.id, change))
         except Refused as refusal:
             overtaken = isinstance(refusal, Overtaken)
             return NotChanged(sentence=refusal.sentence, fields=refusal.fields, overtaken=overtaken)
         self._saw(after)
-        return Changed(incident=after, said=said(before, after, change), before=before, change=change)
+        return Changed(
+            incident=after, said=describe_change(before, after, change), before=before, change=change
+        )
 
     async def _merging(self, change: IncidentChange) -> IncidentChange:
         """The change with the reference of the incident that this one is part of, as it is written there."""

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, FollowUp, Incident, MessageTs, Person, TeamId
 from tocsin.incidents.requests import FollowUpRequest
-from tocsin.incidents.transitions import follow_up_checked
+from tocsin.incidents.transitions import validate_follow_up
 from tocsin.incidents.validation import FOLLOW_UP_WORDS
 from tocsin.workflows.channels import Faces, Withdrawing, fitting_channel
 from tocsin.workflows.command import (
@@ -211,4 +211,4 @@ class FollowUps:
 
 
 def _clean(order: FollowUpOrder) -> FollowUpRequest:
-    return follow_up_checked(order.request)
+    return validate_follow_up(order.request)

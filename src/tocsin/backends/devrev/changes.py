@@ -18,7 +18,7 @@ from tocsin.backends.devrev.schemas import EntryTold, IncidentTold, SetIds, Stag
 from tocsin.incidents.errors import OutcomeUnknown, Overtaken, Refused, Unavailable
 from tocsin.incidents.model import Form, Incident, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import IncidentChange
-from tocsin.incidents.transitions import UPDATE_VERBS, VERBS
+from tocsin.incidents.transitions import TIMELINE_VERBS, UPDATE_VERBS
 from tocsin.workflows.ports import Memory
 
 # The timeline: comments in DevRev, each added once for its key.
@@ -284,14 +284,14 @@ class Changing:
     ) -> Iterator[tuple[str, str, str]]:
         """Yield each thing that changed: the suffix of its key, its verb, and its new value."""
         if change.name is not None:
-            yield "name", VERBS["name"], change.name
+            yield "name", TIMELINE_VERBS["name"], change.name
         if change.summary is not None:
-            yield "summary", VERBS["summary"], change.summary
+            yield "summary", TIMELINE_VERBS["summary"], change.summary
         if change.severity_id is not None and (severity := form.severity(change.severity_id)):
-            yield "severity_id", VERBS["severity_id"], severity.name
+            yield "severity_id", TIMELINE_VERBS["severity_id"], severity.name
         status = form.status(change.incident_status_id) if change.incident_status_id else None
         if status is not None:
-            yield "incident_status_id", VERBS["incident_status_id"], status.name
+            yield "incident_status_id", TIMELINE_VERBS["incident_status_id"], status.name
         for role_id, person in change.incident_role_assignments.items():
             role = form.role(role_id)
             name = role.name if role else role_id

@@ -15,7 +15,7 @@ from tocsin.backends.local.queries import incident_row, readable, written, writt
 from tocsin.incidents.errors import Overtaken, Refused
 from tocsin.incidents.model import OPEN_CATEGORIES, FollowUp, Person, TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
-from tocsin.incidents.transitions import NAMELESS, UPDATE_VERBS, VERBS, unchanged
+from tocsin.incidents.transitions import NAMELESS, TIMELINE_VERBS, UPDATE_VERBS, unchanged
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, ago
 
 # A change to an incident, made in one transaction with its timeline entries.
@@ -77,7 +77,7 @@ def _refuse_overtaken(db: Database, row: dict[str, Any], change: IncidentChange,
         return
     status = _name(db, "incident_statuses", row["incident_status_id"])
     sentence = f"{row['reference']} is {status} by now."
-    last = db.execute(_LAST_STATUS, [row["id"], VERBS["incident_status_id"]]).fetchone()
+    last = db.execute(_LAST_STATUS, [row["id"], TIMELINE_VERBS["incident_status_id"]]).fetchone()
     if last is not None:
         when = ago(datetime.fromisoformat(last[0]), now)
         sentence = f"{last[1]} set the status of {row['reference']} to {status} {when}."
@@ -105,7 +105,7 @@ def _refuse_unknown(db: Database, row: dict[str, Any], change: IncidentChange) -
 
 def _columns(db: Database, row: dict[str, Any], change: IncidentChange, now: datetime) -> Iterator[Said]:
     """Update the columns that are set and differ; yield one timeline entry for each."""
-    for column, verb in VERBS.items():
+    for column, verb in TIMELINE_VERBS.items():
         wanted = getattr(change, column)
         if wanted is None or wanted == row[column]:
             continue

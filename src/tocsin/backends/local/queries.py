@@ -31,7 +31,7 @@ from tocsin.incidents.model import (
     TimelineEntry,
 )
 from tocsin.incidents.requests import IncidentFilter
-from tocsin.incidents.transitions import VERBS
+from tocsin.incidents.transitions import TIMELINE_VERBS
 
 # Filtered lists. Each page walks along one index, so its cost depends on the page's size alone.
 
@@ -352,7 +352,7 @@ def timeline(db: Database, incident_id: str) -> list[TimelineEntry]:
 def _text(row: Row) -> str:
     """Return the entry's text; the id of a person who was given a role is replaced by the name."""
     text, verb = str(row["text"]), str(row["verb"])
-    if not _GIVEN.fullmatch(text) or not verb.startswith("set ") or verb in VERBS.values():
+    if not _GIVEN.fullmatch(text) or not verb.startswith("set ") or verb in TIMELINE_VERBS.values():
         return text
     return str(row["given_name"] or SOMEBODY)
 

@@ -1,1 +1,1 @@
-"""What happens on each gesture: acknowledge, then one action or one view."""
+"""Listeners of Slack's payloads: each acknowledges, then starts one workflow or shows one view."""

@@ -2,92 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
-from tocsin.incidents.errors import TocsinError
+from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import Form, Incident
+from tocsin.incidents.permissions import NOT_SEEN
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.slack.command_text import First, as_read
-from tocsin.slack.context import Delivery, Desk
+from tocsin.slack.commands import COMMAND, VERBS, Typed
+from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.disambiguation import reads_like_a_name
 from tocsin.slack.disclosure import NOTHING
-from tocsin.slack.listeners import close, export, find, followups, home, roles, timeline, update
+from tocsin.slack.listeners import timeline
 from tocsin.slack.listeners.declare import open_form
-from tocsin.slack.listeners.replies import Asked, begin, reason, refuse, said_view, with_words
-from tocsin.slack.listeners.targets import Uncertain, aimed, allowed, called
-from tocsin.slack.listeners.verbs import Unclear, Way, ask, press, typed_before
-from tocsin.slack.payloads import Command, Press, ShownView, Submission
+from tocsin.slack.listeners.replies import begin, build_reply_view, explain, refuse, with_typed_text
+from tocsin.slack.listeners.targets import Uncertain, authorize, find_incident, resolve_target
+from tocsin.slack.listeners.verbs import (
+    CommandSpec,
+    Invocation,
+    NeedsForm,
+    VerbSpec,
+    ask,
+    run_from_card,
+    sentence_of,
+    typed_command,
+)
+from tocsin.slack.payloads import BlockAction, OpenView, Payload, SlashCommand, ViewSubmission
 from tocsin.slack.views.blocks import escape, shortened
 from tocsin.slack.views.declare import declare_modal, named
 from tocsin.slack.views.lists import choose_modal, read_choose
-from tocsin.slack.views.metadata import Errand, FormContext
+from tocsin.slack.views.metadata import DeclareMetadata, VerbMetadata
 
 # What was meant, asked and answered: which incident it is about, or whether it was a name.
 
-WAYS: dict[str, Way] = {
-    way.verb: way
-    for way in (
-        update.UPDATE,
-        update.STATUS,
-        update.SEVERITY,
-        roles.LEAD,
-        roles.ROLES,
-        roles.TAKE,
-        update.RENAME,
-        update.SUMMARY,
-        *close.ENDINGS.values(),
-        close.MERGE,
-        export.EXPORT,
-        export.DOCUMENT,
-        timeline.NOTE,
-        followups.ACTION,
-        followups.FOLLOW_UP,
-    )
-}
 
-SHOWING: dict[str, Callable[[Desk, Asked, str], Awaitable[View]]] = {
-    "list": find.listed,
-    "find": find.found,
-    "show": find.found,
-    "help": home.help_view,
-}
-"""What is only shown, in place of the question."""
-
-
-async def ask_whether(ack: AsyncAck, command: Command, first: First, desk: Desk) -> bool:
+async def ask_if_name(
+    ack: AsyncAck, command: SlashCommand, typed: Typed, first: First, context: WorkspaceContext
+) -> bool:
     """Ask whether a name is meant by what begins with a verb; False where that is clear, or asked anyway.
 
     In an incident's channel the question says what would be done to which incident.
     """
-    if not reads_like_a_name(first, desk.forms.now or Form(), desk.people.names):
+    if not reads_like_a_name(first, context.forms.now or Form(), context.people.names):
         return False
-    errand = Errand(verb=first.word, rest=first.rest)
-    way, person = WAYS.get(first.word), command.by.slack_user_id
+    metadata, person = VerbMetadata(verb=typed.spec.verb, rest=first.rest), command.by.slack_user_id
     try:
-        if way is None:
+        if isinstance(typed.spec, CommandSpec):
             nothing = "It may be the name of a new incident. Nothing has been done yet."
-            await ask(ack, command, desk, errand, (), question=nothing)
+            await ask(ack, command, context, metadata, (), question=nothing)
             return True
-        aim = await aimed(desk, command, first.rest)
-        if aim is None or aim.is_named:
+        target = await resolve_target(context, command, first.rest)
+        if target is None or target.is_named:
             return False
-        own = aim.incident
-        await allowed(desk, command, way.verb, own, opening=True)
-        others = [known for known in desk.open_to(person) if known.id != own.id]
-        question = _would(first, own, as_read(first.rest, desk.people.names))
-        await ask(ack, command, desk, errand, (own, *others), question=question, chosen=own.id)
+        own = target.incident
+        await authorize(context, command, typed.spec.verb, own, opening=True)
+        others = [known for known in context.open_to(person) if known.id != own.id]
+        question = _would(first, own, as_read(first.rest, context.people.names))
+        await ask(ack, command, context, metadata, (own, *others), question=question, chosen=own.id)
     except Uncertain:
         return False
     except TocsinError as error:
-        await ack(response_type="ephemeral", text=escape(with_words(reason(error), command, desk)))
+        await ack(response_type="ephemeral", text=escape(with_typed_text(explain(error), command, context)))
     return True
 
 
 def _would(first: First, own: Incident, text: str) -> str:
-    """What would be done here, in mrkdwn."""
+    """Say in mrkdwn what the verb would do here."""
     name, said = shortened(own.name, 100), shortened(text, 200)
     return (
         "It may be the name of a new incident. Nothing has been done yet: *Go on* is the command "
@@ -95,84 +78,90 @@ def _would(first: First, own: Incident, text: str) -> str:
     )
 
 
-async def submit_choose(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
-    """The verb's form of the chosen incident, or what came of the text that was typed with the verb."""
-    errand = Errand.read(submission.view.private_metadata)
+async def submit_choose(
+    ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
+) -> None:
+    """Show the verb's form for the chosen incident, or what came of the text that was typed with the verb."""
+    metadata = VerbMetadata.read(submission.view.private_metadata)
     person = submission.by.slack_user_id
     try:
-        if errand.verb in SHOWING:
-            text = as_read(errand.rest, desk.people.names)
-            view = await SHOWING[errand.verb](desk, submission, text)
-            await ack(response_action="update", view=view)
-            return
-        incident = await called(desk, read_choose(submission.view.values), person)
-        if errand.ts:
-            sentence = await timeline.keep_message(desk, submission, incident, errand)
-            await _said(ack, desk, submission, incident, sentence)
-            return
-        await _go_on(ack, desk, submission, incident, errand)
+        view = await _chosen(context, submission, metadata, tracker)
     except TocsinError as error:
-        known = desk.open_to(person)
+        known = context.open_to(person)
         if not known:
-            await refuse(ack, submission, reason(error), "incident_id")
+            await refuse(ack, submission, explain(error), "incident_id")
             return
-        typed = typed_before(desk, "/incident", errand)
-        view = choose_modal(errand, known, typed=typed, trouble=escape(reason(error)))
-        await ack(response_action="update", view=view)
-
-
-async def _go_on(
-    ack: AsyncAck, desk: Desk, submission: Submission, incident: Incident, errand: Errand
-) -> None:
-    way = WAYS.get(errand.verb, update.UPDATE)
-    await allowed(desk, submission, way.verb, incident)
-    trouble, opened = "", way.opened
-    if errand.rest or way.at_once:
-        try:
-            sentence = await way.does(desk, submission, incident, errand.rest)
-            await _said(ack, desk, submission, incident, sentence)
-            return
-        except Unclear as unclear:
-            trouble, opened = unclear.sentence, unclear.opened or opened
-    await ack(response_action="update", view=await opened(desk, submission, incident, trouble))
-
-
-async def _said(ack: AsyncAck, desk: Desk, submission: Submission, incident: Incident, sentence: str) -> None:
-    view = await said_view(desk, submission, incident, sentence)
+        typed = typed_command(context, COMMAND, metadata)
+        view = choose_modal(metadata, known, typed=typed, trouble=escape(explain(error)))
     await ack(response_action="update", view=view)
 
 
-async def declare_instead(ack: AsyncAck, press: Press, desk: Desk) -> None:
+async def _chosen(
+    context: WorkspaceContext, submission: ViewSubmission, metadata: VerbMetadata, tracker: AckTracker
+) -> View:
+    """Build the view that replaces the question. Raises TocsinError, and Refused for a form not ours."""
+    if metadata.verb is None:
+        raise Refused(NOT_SEEN)
+    spec = VERBS[metadata.verb]
+    if isinstance(spec, CommandSpec):
+        return await _shown(spec, context, submission, as_read(metadata.rest, context.people.names))
+    incident = await find_incident(context, read_choose(submission.view.values), submission.by.slack_user_id)
+    call = Invocation(context, submission, metadata.verb, incident, metadata.rest, tracker)
+    if metadata.ts:
+        sentence = sentence_of(await timeline.keep_message(call, metadata))
+        return await build_reply_view(context, submission, incident, sentence)
+    return await _go_on(spec, call)
+
+
+async def _shown(spec: CommandSpec, context: WorkspaceContext, payload: Payload, text: str) -> View:
+    if spec.build_view is None:
+        raise Refused(NOT_SEEN)
+    return await spec.build_view(context, payload, text)
+
+
+async def _go_on(spec: VerbSpec, call: Invocation) -> View:
+    """Execute the verb where text was typed with it, or build its form."""
+    await authorize(call.context, call.payload, spec.verb, call.incident)
+    if not (call.text or spec.no_argument):
+        return await spec.build_view(call, "")
+    try:
+        call = replace(call, text=await spec.read(call.context, call.text))
+        sentence = sentence_of(await spec.execute(call))
+    except NeedsForm as needs:
+        return await (needs.build_view or spec.build_view)(call, needs.sentence)
+    return await build_reply_view(call.context, call.payload, call.incident, sentence)
+
+
+async def declare_instead(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
     """*Declare a new incident instead*: what was typed was a name after all."""
     await ack()
-    if press.view is not None:
-        begin(desk, press, "open the form", _declare_instead(desk, press.view))
+    if action.view is not None:
+        begin(context, action, "open the form", _declare_instead(context, action.view))
 
 
-async def declare_named(ack: AsyncAck, press: Press, desk: Desk) -> None:
+async def declare_named(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
     """*Declare … instead*, under a list: what was typed was a name after all."""
     await ack()
-    carried = FormContext.read(press.control.value or "")
+    carried = DeclareMetadata.read(action.value)
     filled = DeclareRequest(name=carried.name, summary=carried.summary)
-    begin(desk, press, "open the form", open_form(desk, press, FormContext(), filled))
+    begin(context, action, "open the form", open_form(context, action, DeclareMetadata(), filled))
 
 
-async def _declare_instead(desk: Desk, view: ShownView) -> None:
-    typed = Errand.read(view.private_metadata).typed
-    read, words = (as_read(typed, desk.people.names, addresses=kept) for kept in (True, False))
-    modal = declare_modal(await desk.forms.fetch(), FormContext(), named(read, words))
-    await desk.workspace.update_modal(view.id, modal, NOTHING, seen=view.hash)
+async def _declare_instead(context: WorkspaceContext, view: OpenView) -> None:
+    typed = VerbMetadata.read(view.private_metadata).typed
+    read, words = (as_read(typed, context.people.names, addresses=kept) for kept in (True, False))
+    modal = declare_modal(await context.forms.fetch(), DeclareMetadata(), named(read, words))
+    await context.workspace.update_modal(view.id, modal, NOTHING, seen=view.hash)
 
 
 # The menu on a card: what is not pressed often enough for a button of its own.
 
 
-async def press_menu(ack: AsyncAck, pressed: Press, desk: Desk) -> None:
+async def press_menu(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
     """One line of the menu; its value is the verb and the incident's id."""
-    chosen = pressed.control.selected_option
-    verb, _, incident_id = (chosen.value if chosen else "").partition(" ")
-    way = WAYS.get(verb)
-    if way is None:
+    verb, _, incident_id = action.selected_value.partition(" ")
+    spec = VERBS.get(verb)
+    if not isinstance(spec, VerbSpec):
         await ack()
         return
-    await press(way, ack, pressed, desk, incident_id)
+    await run_from_card(spec, ack, action, context, incident_id)

@@ -1,36 +1,27 @@
-"""Listeners of `close`, `reopen`, `decline`, `cancel`, `private`, `merge`, and of *Keep the channel*."""
+"""The verbs `close`, `reopen`, `decline`, `cancel`, `private` and `merge`, and *Keep the channel*."""
 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from itertools import islice
-from typing import Any
 
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FollowUp, Incident
+from tocsin.incidents.permissions import Verb
+from tocsin.incidents.transitions import ENDING_OF_VERB
 from tocsin.slack.command_text import as_read, references_in
-from tocsin.slack.context import Delivery, Desk
-from tocsin.slack.listeners.replies import Asked, begin, say_of
-from tocsin.slack.listeners.targets import allowed, called, meant, prefixes
-from tocsin.slack.listeners.verbs import (
-    Act,
-    Opened,
-    Unclear,
-    Way,
-    change,
-    changed,
-    go,
-    press,
-    submit,
-    submit_change,
-)
-from tocsin.slack.payloads import Command, Press, Submission
+from tocsin.slack.context import AckTracker, WorkspaceContext
+from tocsin.slack.listeners.replies import begin, reply_about
+from tocsin.slack.listeners.targets import authorize, find_incident, prefixes, resolve_reference
+from tocsin.slack.listeners.verbs import Invocation, NeedsForm, VerbSpec, change, submit
+from tocsin.slack.payloads import BlockAction, SlashCommand, ViewSubmission
 from tocsin.slack.views.blocks import escape, one
 from tocsin.slack.views.close import close_modal, merge_modal, read_close
-from tocsin.slack.views.metadata import Errand
+from tocsin.slack.views.metadata import VerbMetadata
 from tocsin.workflows.command import AnyChange
 from tocsin.workflows.retry import best_effort
 
@@ -40,106 +31,110 @@ FOLLOW_UP_SECONDS = 0.5
 """How long a form may wait to name what is not done yet."""
 
 
-def _opened(verb: str) -> Opened:
-    async def opened(desk: Desk, asked: Asked, incident: Incident, trouble: str) -> View:
-        form = await desk.forms.fetch()
-        undone = await unfinished(desk, incident) if verb == "close" else []
-        return close_modal(form, incident, verb, unfinished=undone, trouble=escape(trouble))
-
-    return opened
+async def _build_close(call: Invocation, trouble: str) -> View:
+    form = await call.context.forms.fetch()
+    undone = await unfinished(call.context, call.incident) if call.verb is Verb.CLOSE else []
+    return close_modal(form, call.incident, call.verb, unfinished=undone, trouble=escape(trouble))
 
 
-def _act(verb: str) -> Act:
-    async def act(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
-        return await changed(desk, asked, incident, message=text, **_asked(verb))
-
-    return act
+async def _build_close_again(call: Invocation, trouble: str, message: str) -> View:
+    form = await call.context.forms.fetch()
+    return close_modal(form, call.incident, call.verb, message=message, trouble=escape(trouble))
 
 
-async def _confirm(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
-    raise Unclear("It is not private yet: press the button if you mean it.")
-
-
-def _asked(verb: str) -> dict[str, Any]:
-    return {"visibility": "private"} if verb == "private" else {"ending": verb}
-
-
-async def unfinished(desk: Desk, incident: Incident) -> list[FollowUp]:
-    """What is not done yet, if that is known soon: the form opens without it else."""
+async def unfinished(context: WorkspaceContext, incident: Incident) -> list[FollowUp]:
+    """Return the follow-ups not done yet; none where the backend takes longer than half a second."""
     found: list[FollowUp] = []
     async with best_effort("look for what is not done yet"), asyncio.timeout(FOLLOW_UP_SECONDS):
-        found += await desk.follow_ups.of(incident.id)
+        found += await context.workflows.follow_ups.of(incident.id)
     return [item for item in found if not item.is_done]
 
 
-CLOSE = Way("close", _opened("close"), _act("close"))
-REOPEN = Way("reopen", _opened("reopen"), _act("reopen"), at_once=True)
-DECLINE = Way("decline", _opened("decline"), _act("decline"))
-CANCEL = Way("cancel", _opened("cancel"), _act("cancel"))
-PRIVATE = Way("private", _opened("private"), _confirm)
-ENDINGS = {way.verb: way for way in (CLOSE, REOPEN, DECLINE, CANCEL, PRIVATE)}
+async def _end(call: Invocation, message: str | None = None, seen: str | None = None) -> AnyChange | None:
+    message = call.text if message is None else message
+    ending = ENDING_OF_VERB[call.verb]
+    return await change(call, ending=ending, message=message, seen_status_id=seen)
 
 
-async def close(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
-    """`/incident close`, with what resolved it."""
-    await go(CLOSE, ack, command, rest, desk)
+async def _make_private(call: Invocation, message: str = "") -> AnyChange | None:
+    return await change(call, visibility="private", message=message)
 
 
-async def reopen(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
-    """`/incident reopen`, at once."""
-    await go(REOPEN, ack, command, rest, desk)
+async def _confirm(call: Invocation) -> AnyChange | None:
+    raise NeedsForm("It is not private yet: press the button if you mean it.")
 
 
-async def decline(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
-    """`/incident decline`, with why it is no incident."""
-    await go(DECLINE, ack, command, rest, desk)
+CLOSE = VerbSpec(
+    Verb.CLOSE,
+    "/incident close [what resolved it]",
+    "closes it",
+    build_view=_build_close,
+    execute=_end,
+)
+REOPEN = VerbSpec(
+    Verb.REOPEN,
+    "/incident reopen",
+    "opens it again",
+    build_view=_build_close,
+    execute=_end,
+    no_argument=True,
+)
+DECLINE = VerbSpec(
+    Verb.DECLINE,
+    "/incident decline [why]",
+    "says that it is no incident",
+    build_view=_build_close,
+    execute=_end,
+)
+CANCEL = VerbSpec(
+    Verb.CANCEL,
+    "/incident cancel [why]",
+    "takes back what was declared by mistake",
+    build_view=_build_close,
+    execute=_end,
+)
+PRIVATE = VerbSpec(
+    Verb.PRIVATE,
+    "/incident private",
+    "hides it from all but its reporter and role holders",
+    build_view=_build_close,
+    execute=_confirm,
+)
+IN_CLOSE_FORM = frozenset(spec.verb for spec in (CLOSE, REOPEN, DECLINE, CANCEL, PRIVATE))
 
 
-async def cancel(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
-    """`/incident cancel`: it was declared by mistake."""
-    await go(CANCEL, ack, command, rest, desk)
+async def submit_close(
+    ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
+) -> None:
+    """Take any of these forms."""
+    message = read_close(submission.view.values)
+    seen = VerbMetadata.read(submission.view.private_metadata).seen.get("incident_status_id")
 
+    async def execute(call: Invocation) -> AnyChange | None:
+        if call.verb is Verb.PRIVATE:
+            return await _make_private(call, message)
+        return await _end(call, message, seen)
 
-async def make_private(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
-    """`/incident private`, which asks first: it cannot be undone."""
-    await go(PRIVATE, ack, command, rest, desk)
-
-
-async def press_reopen(ack: AsyncAck, pressed: Press, desk: Desk) -> None:
-    """*Reopen*, on the card of what is closed."""
-    await press(REOPEN, ack, pressed, desk, pressed.control.value or "")
-
-
-async def submit_close(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
-    """Any of these forms, sent."""
-    message, errand = read_close(submission.view.values), Errand.read(submission.view.private_metadata)
-    verb = errand.verb if errand.verb in ENDINGS else "close"
-
-    async def again(incident: Incident, trouble: str) -> View:
-        form = await desk.forms.fetch()
-        return close_modal(form, incident, verb, message=message, trouble=trouble)
-
-    asked = _asked(verb)
-    ending = asked.pop("ending", None)
-    await submit_change(ack, submission, desk, delivery, again, asked, ending=ending, message=message)
+    again = partial(_build_close_again, message=message)
+    await submit(ack, submission, context, tracker, IN_CLOSE_FORM, again, execute)
 
 
 # Say which other incident this one is part of.
 
 
-async def _opened_merge(desk: Desk, asked: Asked, incident: Incident, trouble: str) -> View:
-    others = desk.open_to(asked.by.slack_user_id)
-    return merge_modal(await desk.forms.fetch(), incident, others, trouble=escape(trouble))
+async def _build_merge(call: Invocation, trouble: str) -> View:
+    others = call.context.open_to(call.person)
+    return merge_modal(await call.context.forms.fetch(), call.incident, others, trouble=escape(trouble))
 
 
-async def _merge_into(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
-    for _, reference, message in references_in(text, prefixes(desk)):
-        target = await meant(desk, reference, asked.by.slack_user_id)
+async def _merge(call: Invocation) -> AnyChange | None:
+    for _, reference, message in references_in(call.text, prefixes(call.context)):
+        target = await resolve_reference(call.context, reference, call.person)
         if target is not None:
-            other = _other(incident, target)
-            said = as_read(message, desk.people.names)
-            return await changed(desk, asked, incident, ending="merge", merged_into=other, message=said)
-    raise Unclear(f"Say which incident {incident.reference} is part of.")
+            other = _other(call.incident, target)
+            said = as_read(message, call.context.people.names)
+            return await change(call, ending="merge", merged_into=other, message=said)
+    raise NeedsForm(f"Say which incident {call.incident.reference} is part of.")
 
 
 def _other(incident: Incident, target: Incident) -> str:
@@ -149,60 +144,57 @@ def _other(incident: Incident, target: Incident) -> str:
     return target.reference
 
 
-MERGE = Way("merge", _opened_merge, _merge_into, names_people=True)
-
-
-async def merge(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
-    """`/incident merge INC-11`, here; or `INC-12 INC-11`: the first is part of the second."""
-    named = [reference for _, reference, _ in islice(references_in(rest, prefixes(desk)), 3)]
-    own = desk.open_now.of_channel(command.channel_id) or await desk.find.here(command.channel_id)
+async def _name_both(context: WorkspaceContext, command: SlashCommand, rest: str) -> str:
+    """Put the channel's own incident first: `INC-11` here is the other one; `INC-12 INC-11` names both."""
+    named = [reference for _, reference, _ in islice(references_in(rest, prefixes(context)), 3)]
+    own = context.open_now.of_channel(command.channel_id) or await context.find.here(command.channel_id)
     if own is not None and len(named) == 1:
         # The reference is the other incident's, not this one's.
-        rest = f"{own.reference} {rest}"
-    elif own is not None and named and named[0].said.isdecimal():
-        rest = f"#{rest}"
-    await go(MERGE, ack, command, rest, desk)
+        return f"{own.reference} {rest}"
+    if own is not None and named and named[0].said.isdecimal():
+        return f"#{rest}"
+    return rest
 
 
-async def submit_merge(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
-    """The chosen incident, by its id."""
+MERGE = VerbSpec(
+    Verb.MERGE,
+    "/incident merge [INC-11]",
+    "makes it part of that other incident",
+    build_view=_build_merge,
+    execute=_merge,
+    names_people=True,
+    prepare=_name_both,
+)
+
+
+async def submit_merge(
+    ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
+) -> None:
+    """Take the chosen incident, by its id."""
     chosen = one(submission.view.values, "merged_into")
-    person = submission.by.slack_user_id
-    seen = Errand.read(submission.view.private_metadata).seen.get("incident_status_id")
+    seen = VerbMetadata.read(submission.view.private_metadata).seen.get("incident_status_id")
 
-    async def again(incident: Incident, trouble: str) -> View:
-        others = desk.open_to(person)
-        return merge_modal(await desk.forms.fetch(), incident, others, trouble=trouble)
-
-    async def do(incident: Incident) -> AnyChange | None:
+    async def execute(call: Invocation) -> AnyChange | None:
         if not chosen:
-            raise Refused(f"Say which incident {incident.reference} is part of.")
-        other = _other(incident, await called(desk, chosen, person))
-        return await change(
-            desk,
-            submission,
-            incident,
-            ending="merge",
-            merged_into=other,
-            seen_status_id=seen,
-            acknowledged=delivery.acknowledged,
-        )
+            raise Refused(f"Say which incident {call.incident.reference} is part of.")
+        other = _other(call.incident, await find_incident(context, chosen, call.person))
+        return await change(call, ending="merge", merged_into=other, seen_status_id=seen)
 
-    await submit(ack, submission, desk, again, do)
+    await submit(ack, submission, context, tracker, {Verb.MERGE}, _build_merge, execute)
 
 
 # The channel of what has ended is to be archived: keep it.
 
 
-async def keep_channel(ack: AsyncAck, press: Press, desk: Desk) -> None:
+async def keep_channel(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
     """*Keep the channel*, under the notice that it is to be archived."""
     await ack()
-    begin(desk, press, "keep the channel", _keep(desk, press))
+    begin(context, action, "keep the channel", _keep(context, action))
 
 
-async def _keep(desk: Desk, press: Press) -> None:
-    incident = await called(desk, press.control.value or "", press.by.slack_user_id)
-    await allowed(desk, press, "keep", incident)
-    kept = await desk.managing.archiving.keep(incident, desk.people.meet(press.by))
+async def _keep(context: WorkspaceContext, action: BlockAction) -> None:
+    incident = await find_incident(context, action.value, action.by.slack_user_id)
+    await authorize(context, action, Verb.KEEP, incident)
+    kept = await context.workflows.archiving.keep(incident, context.people.meet(action.by))
     said = "is kept" if kept else "is not to be archived any more"
-    await say_of(desk, press, incident, f"The channel of {incident.reference} {said}.")
+    await reply_about(context, action, incident, f"The channel of {incident.reference} {said}.")

@@ -13,15 +13,24 @@ from slack_sdk.models.views import View
 from tocsin.incidents.announcements import announced
 from tocsin.incidents.errors import Refused, SlackRefused, TocsinError
 from tocsin.incidents.model import ChannelId, Form, Incident, Person, SourceMessage
+from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import Declaration, DeclareRequest
 from tocsin.incidents.validation import answered, declared, visible_to
 from tocsin.slack.authorization import CHECK_SECONDS, FRESH_SECONDS, STALE_SECONDS
 from tocsin.slack.command_text import as_read
-from tocsin.slack.context import MOST_DECLARED, Delivery, Desk
+from tocsin.slack.context import MOST_DECLARED, AckTracker, WorkspaceContext
 from tocsin.slack.disclosure import NOTHING, Disclosure, listed_to, shown_to
-from tocsin.slack.listeners.replies import is_readable, with_words
-from tocsin.slack.listeners.targets import checked_roles
-from tocsin.slack.payloads import Command, Press, Shortcut, ShownView, Submission, Suggestion
+from tocsin.slack.listeners.replies import is_readable, with_typed_text
+from tocsin.slack.listeners.targets import validate_roles
+from tocsin.slack.payloads import (
+    BlockAction,
+    BlockSuggestion,
+    OpenView,
+    Payload,
+    Shortcut,
+    SlashCommand,
+    ViewSubmission,
+)
 from tocsin.slack.views.blocks import OPTIONS_LIMIT, escape, found, option, plain
 from tocsin.slack.views.declare import (
     FIELD,
@@ -37,7 +46,7 @@ from tocsin.slack.views.declare import (
     unopened_message,
 )
 from tocsin.slack.views.message_text import name_and_summary, unnamed, unnamed_author
-from tocsin.slack.views.metadata import FormContext
+from tocsin.slack.views.metadata import DeclareMetadata
 from tocsin.workflows.declaration import AlreadyDeclared, AnyOutcome, Declared, DeclareOrder
 from tocsin.workflows.declare import PATIENCE
 from tocsin.workflows.notify import too_late
@@ -52,8 +61,10 @@ WITHHELD = {False: "", True: READ_BY_OTHERS, None: UNKNOWN_READERS}
 """Why there is no card, by what Slack says of a channel's being shared."""
 
 
-async def checked(order: DeclareOrder, submission: Submission, desk: Desk) -> DeclareOrder:
-    """The order, with what could not be checked, and without a card where strangers would read it.
+async def authorize_declaration(
+    order: DeclareOrder, submission: ViewSubmission, context: WorkspaceContext
+) -> DeclareOrder:
+    """Return the order, with what could not be checked, and without a card where strangers would read it.
 
     Raises Refused when they may not declare, or give a role to somebody who cannot take it on. Asks Slack
     nothing that is known, and waits a second at most.
@@ -62,12 +73,12 @@ async def checked(order: DeclareOrder, submission: Submission, desk: Desk) -> De
     private = declaration.visibility == "private"
     roles, within = declaration.incident_role_assignments, FRESH_SECONDS if private else STALE_SECONDS
     unchecked, shared, assignees = await asyncio.gather(
-        desk.may(submission, "declare", private=private),
-        desk.places.is_shared(None if private else order.origin, CHECK_SECONDS),
+        context.check_permission(submission, Verb.DECLARE, private=private),
+        context.shared_channels.is_shared(None if private else order.origin, CHECK_SECONDS),
         # An alarm does not wait for word of somebody who was well within the hour.
-        checked_roles(desk, roles, private=private, within=within),
+        validate_roles(context, roles, private=private, within=within),
     )
-    known = {"reporter": desk.people.meet(declaration.reporter), "assignees": assignees}
+    known = {"reporter": context.people.meet(declaration.reporter), "assignees": assignees}
     return order.model_copy(
         update={
             "declaration": declaration.model_copy(update=known),
@@ -77,43 +88,45 @@ async def checked(order: DeclareOrder, submission: Submission, desk: Desk) -> De
     )
 
 
-def is_learnt(desk: Desk, gesture: Command | Shortcut | Press, context: FormContext) -> bool:
-    """Whether nothing need be asked for them to send the form."""
-    known = all(desk.places.knows(channel) for channel in _places(desk, context))
-    return known and desk.permits.knows(gesture.by.slack_user_id)
+def is_prefetched(context: WorkspaceContext, payload: Payload, metadata: DeclareMetadata) -> bool:
+    """Return True if Slack need not be asked for anything when the form is sent."""
+    known = all(context.shared_channels.knows(channel) for channel in _places(context, metadata))
+    return known and context.authorizer.knows(payload.by.slack_user_id)
 
 
-async def learn(desk: Desk, gesture: Command | Shortcut | Press, context: FormContext) -> None:
-    """Ask, while somebody fills in the form, what will have to be known when they send it."""
+async def prefetch(context: WorkspaceContext, payload: Payload, metadata: DeclareMetadata) -> None:
+    """Ask Slack, while the person fills in the form, for all that sending it will need."""
     await asyncio.gather(
-        desk.permits.learn(gesture.by.slack_user_id),
-        *(desk.places.is_shared(channel, CHECK_SECONDS) for channel in _places(desk, context)),
+        context.authorizer.learn(payload.by.slack_user_id),
+        *(
+            context.shared_channels.is_shared(channel, CHECK_SECONDS)
+            for channel in _places(context, metadata)
+        ),
     )
 
 
-def _places(desk: Desk, context: FormContext) -> Iterable[ChannelId]:
+def _places(context: WorkspaceContext, metadata: DeclareMetadata) -> Iterable[ChannelId]:
     """Where a card may go: the channel that it is declared in, and where incidents are announced."""
-    return filter(None, [context.origin, *desk.announced_in])
+    return filter(None, [metadata.origin, *context.announced_in])
 
 
 # Slack did not open a form: the person reads why, and gets a button that opens it.
 
 
-async def say_unopened(
-    desk: Desk, gesture: Command | Shortcut | Press, error: TocsinError, carried: FormContext
+async def offer_again(
+    context: WorkspaceContext, payload: Payload, error: TocsinError, carried: DeclareMetadata
 ) -> None:
     """Where the person is looking, else in a direct message; a button's press has a trigger of its own."""
     why = error.sentence if isinstance(error, SlackRefused) else str(error).rstrip(".")
     typed = ""
-    if isinstance(gesture, Command) and gesture.text:
-        typed = f"{gesture.command} {as_read(gesture.text, desk.people.names)}"
-    pressed = gesture.control if isinstance(gesture, Press) else None
-    again = (pressed.action_id, pressed.value or "") if pressed is not None else None
+    if isinstance(payload, SlashCommand) and payload.text:
+        typed = f"{payload.command} {as_read(payload.text, context.people.names)}"
+    again = (payload.action_id, payload.value) if isinstance(payload, BlockAction) else None
     text, blocks = unopened_message(why, typed, carried, again)
-    if gesture.response_url:
-        await desk.workspace.reply(gesture.response_url, text, NOTHING, blocks)
-    elif gesture.by.slack_user_id:
-        await desk.workspace.say_to(gesture.by.slack_user_id, text, NOTHING, blocks)
+    if payload.response_url:
+        await context.workspace.reply(payload.response_url, text, NOTHING, blocks)
+    elif payload.by.slack_user_id:
+        await context.workspace.say_to(payload.by.slack_user_id, text, NOTHING, blocks)
 
 
 # Declare an incident: open the form, keep it filled, take what was filled in.
@@ -128,140 +141,151 @@ MANY = (
 NOT_KEPT = "What was typed then was kept for a month, and is not kept any more. Declare it with /incident."
 
 
-async def open_declare(ack: AsyncAck, command: Command, rest: str, desk: Desk, notice: str = "") -> None:
+async def open_declare(
+    ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext, notice: str = ""
+) -> None:
     """`/incident`, alone or with the incident's name."""
-    if refusal := desk.permits.refusal(command.user_id, "declare"):
-        await ack(response_type="ephemeral", text=escape(with_words(refusal, command, desk)))
+    if refusal := context.authorizer.refusal(command.user_id, Verb.DECLARE):
+        await ack(response_type="ephemeral", text=escape(with_typed_text(refusal, command, context)))
         return
     await ack()
-    context = FormContext(origin=command.channel_id)
-    filled = named(as_read(rest, desk.people.names), as_read(rest, desk.people.names, addresses=False))
-    desk.tasks.begin("open the form", open_form(desk, command, context, filled, notice))
+    metadata = DeclareMetadata(origin=command.channel_id)
+    filled = named(as_read(rest, context.people.names), as_read(rest, context.people.names, addresses=False))
+    context.tasks.begin("open the form", open_form(context, command, metadata, filled, notice))
 
 
-async def open_declare_anywhere(ack: AsyncAck, shortcut: Shortcut, desk: Desk) -> None:
+async def open_declare_anywhere(ack: AsyncAck, shortcut: Shortcut, context: WorkspaceContext) -> None:
     """The global shortcut, which comes from no channel."""
     await ack()
-    desk.tasks.begin("open the form", _open_if_allowed(desk, shortcut))
+    context.tasks.begin("open the form", _open_if_allowed(context, shortcut))
 
 
-async def open_declare_from_message(ack: AsyncAck, shortcut: Shortcut, desk: Desk) -> None:
+async def open_declare_from_message(ack: AsyncAck, shortcut: Shortcut, context: WorkspaceContext) -> None:
     """The message shortcut: the form is filled from the message, unless that has an incident already."""
     await ack()
-    desk.tasks.begin("open the form from a message", _open_if_allowed(desk, shortcut))
+    context.tasks.begin("open the form from a message", _open_if_allowed(context, shortcut))
 
 
-async def _open_if_allowed(desk: Desk, shortcut: Shortcut) -> None:
+async def _open_if_allowed(context: WorkspaceContext, shortcut: Shortcut) -> None:
     """The form, or the sentence why not; what is not known of the person is asked after it opened."""
-    if refusal := desk.permits.refusal(shortcut.user.id, "declare"):
-        await _shown(desk, shortcut, sorry_modal("Not declared", refusal), NOTHING, FormContext())
+    if refusal := context.authorizer.refusal(shortcut.user.id, Verb.DECLARE):
+        await _open_modal(context, shortcut, sorry_modal("Not declared", refusal), NOTHING, DeclareMetadata())
     else:
-        await _open_from_message(shortcut, desk)
+        await _open_from_message(shortcut, context)
 
 
-async def _open_from_message(shortcut: Shortcut, desk: Desk) -> None:
+async def _open_from_message(shortcut: Shortcut, context: WorkspaceContext) -> None:
     message, channel = shortcut.message, shortcut.channel
     ts = shortcut.message_ts or message.get("ts")
     if channel is None or not ts:
-        await open_form(desk, shortcut, FormContext(), DeclareRequest())
+        await open_form(context, shortcut, DeclareMetadata(), DeclareRequest())
         return
-    context = FormContext(
+    metadata = DeclareMetadata(
         origin=channel.id, source_channel=channel.id, source_ts=ts, thread=message.get("thread_ts") or ts
     )
-    source = _source(context, desk)
+    source = _source(metadata, context)
 
     def read() -> DeclareRequest:
         permalink = source.permalink if source else None
-        name, summary = name_and_summary(message, permalink, desk.mentions.names)
+        name, summary = name_and_summary(message, permalink, context.mentions.names)
         return DeclareRequest(name=name, summary=summary)
 
     async def with_names() -> DeclareRequest:
-        await desk.mentions.names_of(unknown | unnamed_author(message, desk.mentions.names), CHECK_SECONDS)
+        await context.mentions.names_of(
+            unknown | unnamed_author(message, context.mentions.names), CHECK_SECONDS
+        )
         return read()
 
-    unknown, filled = unnamed(message, desk.mentions.names), read()
-    context = context.model_copy(update={"name": filled.name, "summary": filled.summary})
-    await _open_carried(desk, shortcut, context, with_names if unknown else None)
+    unknown, filled = unnamed(message, context.mentions.names), read()
+    metadata = metadata.model_copy(update={"name": filled.name, "summary": filled.summary})
+    await _open_carried(context, shortcut, metadata, with_names if unknown else None)
 
 
 Filling = Callable[[], Awaitable[DeclareRequest]]
 
 
 async def _open_carried(
-    desk: Desk, gesture: Shortcut | Press, context: FormContext, filling: Filling | None = None
+    context: WorkspaceContext,
+    payload: Shortcut | BlockAction,
+    metadata: DeclareMetadata,
+    filling: Filling | None = None,
 ) -> None:
     """The form with the name and the summary of its context, unless its message has an incident already."""
-    source = None if context.another else _source(context, desk)
-    earlier = await _earlier(gesture.team_id, source, gesture.by, desk)
+    source = None if metadata.another else _source(metadata, context)
+    earlier = await _find_earlier(payload.team_id, source, payload.by, context)
     if earlier is not None:
-        about = shown_to(gesture.by.slack_user_id, earlier)
-        await _shown(desk, gesture, already_modal(earlier, desk.clock(), context), about, context)
+        about = shown_to(payload.by.slack_user_id, earlier)
+        await _open_modal(
+            context, payload, already_modal(earlier, context.clock(), metadata), about, metadata
+        )
         return
-    filled = DeclareRequest(name=context.name, summary=context.summary)
-    context = context.model_copy(update={"name": "", "summary": ""})
-    await open_form(desk, gesture, context, filled, filling=filling)
+    filled = DeclareRequest(name=metadata.name, summary=metadata.summary)
+    metadata = metadata.model_copy(update={"name": "", "summary": ""})
+    await open_form(context, payload, metadata, filled, filling=filling)
 
 
-async def open_unopened(ack: AsyncAck, press: Press, desk: Desk) -> None:
+async def open_unopened(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
     """*Open the form*, where Slack did not open it at the first gesture."""
     await ack()
-    context = FormContext.read(press.control.value or "")
-    desk.tasks.begin("open the form again", _open_carried(desk, press, context))
+    metadata = DeclareMetadata.read(action.value)
+    context.tasks.begin("open the form again", _open_carried(context, action, metadata))
 
 
-async def _earlier(team: str, source: SourceMessage | None, by: Person, desk: Desk) -> Incident | None:
+async def _find_earlier(
+    team: str, source: SourceMessage | None, by: Person, context: WorkspaceContext
+) -> Incident | None:
     """The incident this message already has, if this person may know of it."""
     earlier = None
     if source is not None:
         # When our own records cannot be read, opening the form still matters more.
         async with best_effort("look for an earlier declaration"):
-            earlier = await desk.declare.declared_from(team, source, by.slack_user_id)
+            earlier = await context.declare.declared_from(team, source, by.slack_user_id)
     return earlier if earlier is not None and visible_to(by.slack_user_id, earlier) else None
 
 
-async def declare_another(ack: AsyncAck, press: Press, desk: Desk) -> None:
+async def declare_another(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
     """*Declare another*, on a message that has an incident."""
     await ack()
-    if press.view is not None:
-        desk.tasks.begin("open another form", _show_another(desk, press, press.view))
+    if action.view is not None:
+        context.tasks.begin("open another form", _show_another(context, action, action.view))
 
 
-async def _show_another(desk: Desk, press: Press, view: ShownView) -> None:
+async def _show_another(context: WorkspaceContext, action: BlockAction, view: OpenView) -> None:
     """The form again, with all that was typed in this modal before, else what the message says."""
-    context = FormContext.read(view.private_metadata)
-    order = await desk.declare.order(_key(press.team_id, view))
+    metadata = DeclareMetadata.read(view.private_metadata)
+    order = await context.declare.order(_key(action.team_id, view))
     filled = (
-        order.declaration.request if order else DeclareRequest(name=context.name, summary=context.summary)
+        order.declaration.request if order else DeclareRequest(name=metadata.name, summary=metadata.summary)
     )
-    context = context.model_copy(update={"another": True, "sure": False, "name": "", "summary": ""})
-    await _show_form(desk, press, context, filled)
+    metadata = metadata.model_copy(update={"another": True, "sure": False, "name": "", "summary": ""})
+    await _show_form(context, action, metadata, filled)
 
 
-async def more_fields(ack: AsyncAck, press: Press, desk: Desk) -> None:
+async def more_fields(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
     """*More fields*: the same form with everything on it, and what was typed."""
     await ack()
-    if press.view is not None:
-        context = FormContext.read(press.view.private_metadata).model_copy(update={"expanded": True})
-        desk.tasks.begin(
-            "show more fields", _show_form(desk, press, context, read_declare(press.view.values))
+    if action.view is not None:
+        metadata = DeclareMetadata.read(action.view.private_metadata).model_copy(update={"expanded": True})
+        context.tasks.begin(
+            "show more fields", _show_form(context, action, metadata, read_declare(action.view.values))
         )
 
 
-async def fix_and_send(ack: AsyncAck, press: Press, desk: Desk) -> None:
+async def fix_and_send(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
     """*Fix and send*: the form of a refused declaration, with everything that was typed."""
     await ack()
-    desk.tasks.begin("open a refused declaration", _reopen(press, desk))
+    context.tasks.begin("open a refused declaration", _reopen(action, context))
 
 
-async def _reopen(press: Press, desk: Desk) -> None:
-    order = await desk.declare.order(press.control.value or "")
+async def _reopen(action: BlockAction, context: WorkspaceContext) -> None:
+    order = await context.declare.order(action.value)
     if order is None:
-        await _shown(desk, press, sorry_modal("Not kept", NOT_KEPT), NOTHING, FormContext())
+        await _open_modal(context, action, sorry_modal("Not kept", NOT_KEPT), NOTHING, DeclareMetadata())
         return
-    if order.declaration.reporter.slack_user_id != press.user.id:
+    if order.declaration.reporter.slack_user_id != action.user.id:
         return
     source = order.declaration.source
-    context = FormContext(
+    metadata = DeclareMetadata(
         origin=order.origin,
         thread=order.thread,
         another=order.another,
@@ -269,58 +293,62 @@ async def _reopen(press: Press, desk: Desk) -> None:
         source_ts=source.timestamp if source else None,
         expanded=True,
     )
-    await open_form(desk, press, context, order.declaration.request)
+    await open_form(context, action, metadata, order.declaration.request)
 
 
-async def _show_form(desk: Desk, press: Press, context: FormContext, filled: DeclareRequest) -> None:
-    assert press.view is not None
-    form = await desk.forms.fetch()
-    opened = desk.open_to(press.by.slack_user_id)
-    view = declare_modal(form, context, filled, opened=opened)
-    about = listed_to(press.by.slack_user_id, opened)
-    await desk.workspace.update_modal(press.view.id, view, about, seen=press.view.hash)
+async def _show_form(
+    context: WorkspaceContext, action: BlockAction, metadata: DeclareMetadata, filled: DeclareRequest
+) -> None:
+    assert action.view is not None
+    form = await context.forms.fetch()
+    opened = context.open_to(action.by.slack_user_id)
+    view = declare_modal(form, metadata, filled, opened=opened)
+    about = listed_to(action.by.slack_user_id, opened)
+    await context.workspace.update_modal(action.view.id, view, about, seen=action.view.hash)
 
 
-async def submit_declare(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
+async def submit_declare(
+    ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
+) -> None:
     """Check what was filled in, commit to it, and answer in the modal."""
     began = loop_time()
     try:
-        form = await desk.forms.fetch()
-        order = await checked(_order(submission, form, desk), submission, desk)
-        if _swells(submission, desk):
-            await ack(response_action="update", view=_asked_whether_sure(submission, form, desk))
+        form = await context.forms.fetch()
+        order = await authorize_declaration(_order(submission, form, context), submission, context)
+        if _exceeds_limit(submission, context):
+            await ack(response_action="update", view=_ask_to_confirm(submission, form, context))
             return
-        outcome = await desk.declare(order, delivery.acknowledged, PATIENCE - (loop_time() - began))
+        outcome = await context.declare(order, tracker.acknowledged, PATIENCE - (loop_time() - began))
     except Refused as refusal:
-        await _answer_refusal(ack, submission, refusal, desk)
+        await _answer_refusal(ack, submission, refusal, context)
     except TocsinError as error:
         sentence = f"Not saved yet: {error} Press Declare again; it will not be declared twice."
         await ack(response_action="errors", errors={"name": sentence})
     else:
         private = order.declaration.visibility == "private"
-        await _answer_outcome(ack, submission, outcome, desk, private)
+        await _answer_outcome(ack, submission, outcome, context, private)
 
 
-def _swells(submission: Submission, desk: Desk) -> bool:
-    key, context = (
+def _exceeds_limit(submission: ViewSubmission, context: WorkspaceContext) -> bool:
+    key, metadata = (
         _key(submission.team_id, submission.view),
-        FormContext.read(submission.view.private_metadata),
+        DeclareMetadata.read(submission.view.private_metadata),
     )
-    return desk.floods.swells(submission.user.id, key, sure=context.sure)
+    return context.declaration_limiter.exceeds(submission.user.id, key, sure=metadata.sure)
 
 
-def _asked_whether_sure(submission: Submission, form: Form, desk: Desk) -> dict[str, Any]:
+def _ask_to_confirm(submission: ViewSubmission, form: Form, context: WorkspaceContext) -> dict[str, Any]:
     """The form once more, with everything that was typed, and another word on its button."""
-    context = FormContext.read(submission.view.private_metadata).model_copy(update={"sure": True})
-    filled, opened = read_declare(submission.view.values), desk.open_to(submission.by.slack_user_id)
-    view: dict[str, Any] = declare_modal(form, context, filled, trouble=MANY, opened=opened).to_dict()
+    metadata = DeclareMetadata.read(submission.view.private_metadata).model_copy(update={"sure": True})
+    filled, opened = read_declare(submission.view.values), context.open_to(submission.by.slack_user_id)
+    view: dict[str, Any] = declare_modal(form, metadata, filled, trouble=MANY, opened=opened).to_dict()
     return {**view, "submit": plain("Declare all the same").to_dict()}
 
 
-def _order(submission: Submission, form: Form, desk: Desk) -> DeclareOrder:
+def _order(submission: ViewSubmission, form: Form, context: WorkspaceContext) -> DeclareOrder:
     """The declaration as it will be made. Raises Refused with what is wrong in each field."""
     request = declared(read_declare(submission.view.values), form)
-    context = FormContext.read(submission.view.private_metadata)
+    metadata = DeclareMetadata.read(submission.view.private_metadata)
     custom, own = answered(request, form, {})
     declaration = Declaration(
         key=_key(submission.team_id, submission.view),
@@ -328,34 +356,36 @@ def _order(submission: Submission, form: Form, desk: Desk) -> DeclareOrder:
         custom_field_entries=custom,
         backend_entries=own,
         slack_team_id=submission.team_id,
-        slack_enterprise_id=desk.workspace.home.enterprise,
-        source=_source(context, desk),
-        reporter=desk.people.meet(submission.by),
-        at=desk.clock(),
+        slack_enterprise_id=context.workspace.home.enterprise,
+        source=_source(metadata, context),
+        reporter=context.people.meet(submission.by),
+        at=context.clock(),
     )
     return DeclareOrder(
         declaration=declaration,
-        origin=context.origin,
-        thread=context.thread,
+        origin=metadata.origin,
+        thread=metadata.thread,
         view_id=submission.view.id,
-        another=context.another,
-        announcement=announced(desk.rules, declaration, form),
+        another=metadata.another,
+        announcement=announced(context.rules, declaration, form),
     )
 
 
-def _key(team: str, view: ShownView) -> str:
+def _key(team: str, view: OpenView) -> str:
     """The same for every press of one modal, however often and however late."""
     return str(uuid5(KEYS, f"{team}/{view.id}"))
 
 
-def _source(context: FormContext, desk: Desk) -> SourceMessage | None:
-    if context.source_channel is None or context.source_ts is None:
+def _source(metadata: DeclareMetadata, context: WorkspaceContext) -> SourceMessage | None:
+    if metadata.source_channel is None or metadata.source_ts is None:
         return None
-    permalink = desk.permalink(context.source_channel, context.source_ts, context.thread)
-    return SourceMessage(channel=context.source_channel, timestamp=context.source_ts, permalink=permalink)
+    permalink = context.permalink(metadata.source_channel, metadata.source_ts, metadata.thread)
+    return SourceMessage(channel=metadata.source_channel, timestamp=metadata.source_ts, permalink=permalink)
 
 
-async def _answer_refusal(ack: AsyncAck, submission: Submission, refusal: Refused, desk: Desk) -> None:
+async def _answer_refusal(
+    ack: AsyncAck, submission: ViewSubmission, refusal: Refused, context: WorkspaceContext
+) -> None:
     """Under the fields that are wrong where they are on the screen, above the name where they are not."""
     shown = submission.view.values
     under = {field: said for field, said in refusal.fields.items() if field in shown}
@@ -368,30 +398,34 @@ async def _answer_refusal(ack: AsyncAck, submission: Submission, refusal: Refuse
 
 
 async def _answer_outcome(
-    ack: AsyncAck, submission: Submission, outcome: AnyOutcome | None, desk: Desk, private: bool
+    ack: AsyncAck,
+    submission: ViewSubmission,
+    outcome: AnyOutcome | None,
+    context: WorkspaceContext,
+    private: bool,
 ) -> None:
     if outcome is None:
         await ack(response_action="update", view=saved_modal())
     elif isinstance(outcome, Declared):
         incident = outcome.incident
-        name = desk.declare.channel_name(incident)
+        name = context.declare.channel_name(incident)
         await ack(response_action="update", view=declared_modal(incident, name, too_late(incident, private)))
     elif isinstance(outcome, AlreadyDeclared):
-        context = FormContext.read(submission.view.private_metadata)
+        metadata = DeclareMetadata.read(submission.view.private_metadata)
         filled = read_declare(submission.view.values)
-        context = context.model_copy(update={"name": filled.name, "summary": filled.summary})
-        view = already_modal(outcome.incident, desk.clock(), context)
-        if not await is_readable(desk, submission, outcome.incident):
+        metadata = metadata.model_copy(update={"name": filled.name, "summary": filled.summary})
+        view = already_modal(outcome.incident, context.clock(), metadata)
+        if not await is_readable(context, submission, outcome.incident):
             view = sorry_modal("Not declared", "Nothing was declared. Open the form again to declare it.")
         await ack(response_action="update", view=view)
     else:
-        await _answer_refusal(ack, submission, Refused(outcome.sentence, outcome.fields), desk)
+        await _answer_refusal(ack, submission, Refused(outcome.sentence, outcome.fields), context)
 
 
 async def open_form(
-    desk: Desk,
-    gesture: Command | Shortcut | Press,
-    context: FormContext,
+    context: WorkspaceContext,
+    payload: Payload,
+    metadata: DeclareMetadata,
     filled: DeclareRequest,
     notice: str = "",
     filling: Filling | None = None,
@@ -401,36 +435,38 @@ async def open_form(
     So does `filling`, where what the form is filled with has to be asked for: an input that is shown once
     keeps what stands in it (Slack, views.update), so that a name could not be put into it later.
     """
-    form, opened = desk.forms.now if filling is None else None, desk.open_to(gesture.by.slack_user_id)
+    form, opened = context.forms.now if filling is None else None, context.open_to(payload.by.slack_user_id)
     view = (
-        declare_modal(form, context, filled, notice=notice, opened=opened) if form else loading_modal(context)
+        declare_modal(form, metadata, filled, notice=notice, opened=opened)
+        if form
+        else loading_modal(metadata)
     )
-    about = listed_to(gesture.by.slack_user_id, opened)
-    view_id = await _shown(desk, gesture, view, about, context, filled)
-    if not is_learnt(desk, gesture, context):
-        desk.tasks.begin("learn who declares, and where", learn(desk, gesture, context))
+    about = listed_to(payload.by.slack_user_id, opened)
+    view_id = await _open_modal(context, payload, view, about, metadata, filled)
+    if not is_prefetched(context, payload, metadata):
+        context.tasks.begin("learn who declares, and where", prefetch(context, payload, metadata))
     if form is not None or view_id is None:
         return
     if filling is not None:
         filled = await filling()
     try:
-        form = await desk.forms.fetch()
+        form = await context.forms.fetch()
     except TocsinError as error:
         sentence = f"The form could not be fetched: {error} It fills itself in here as soon as it comes."
-        if not await desk.workspace.update_modal(view_id, sorry_modal("Not now", sentence), NOTHING):
+        if not await context.workspace.update_modal(view_id, sorry_modal("Not now", sentence), NOTHING):
             return
-        form = await desk.forms.awaited()
+        form = await context.forms.awaited()
     # The list of open incidents is a courtesy, and may have changed while it was waited for.
-    view = declare_modal(form, context, filled, notice=notice)
-    await desk.workspace.update_modal(view_id, view, NOTHING)
+    view = declare_modal(form, metadata, filled, notice=notice)
+    await context.workspace.update_modal(view_id, view, NOTHING)
 
 
-async def _shown(
-    desk: Desk,
-    gesture: Command | Shortcut | Press,
+async def _open_modal(
+    context: WorkspaceContext,
+    payload: Payload,
     view: View,
     about: Disclosure,
-    context: FormContext,
+    metadata: DeclareMetadata,
     filled: DeclareRequest | None = None,
 ) -> str | None:
     """The id of the opened modal; None when Slack did not open it, which the person is told.
@@ -438,25 +474,25 @@ async def _shown(
     What it was to be filled with is not lost then.
     """
     try:
-        return await desk.workspace.open_modal(gesture.trigger_id or "", view, about)
+        return await context.workspace.open_modal(payload.trigger_id or "", view, about)
     except TocsinError as error:
         if filled is not None:
-            context = context.model_copy(update={"name": filled.name, "summary": filled.summary})
-        await say_unopened(desk, gesture, error, context)
+            metadata = metadata.model_copy(update={"name": filled.name, "summary": filled.summary})
+        await offer_again(context, payload, error, metadata)
         return None
 
 
 # Suggest the options of a long menu while somebody types.
 
 
-async def suggest_options(ack: AsyncAck, suggestion: Suggestion, desk: Desk) -> None:
+async def suggest_options(ack: AsyncAck, suggestion: BlockSuggestion, context: WorkspaceContext) -> None:
     """The options of a long select field that match what is being typed; the backend's own are asked for."""
-    form, name = desk.forms.now or Form(), suggestion.action_id
+    form, name = context.forms.now or Form(), suggestion.action_id
     own = name.removeprefix(FIELD)
     field = form.custom_field(own) if name.startswith(FIELD) else form.backend_field(name)
     if field is None or not field.searched:
         await ack(options=found(field_choices(field) if field else (), suggestion.value))
         return
     beside = read_declare(suggestion.view.values).custom_field_entries if suggestion.view else {}
-    choices = await desk.forms.options(field.id, suggestion.value, beside)
+    choices = await context.forms.options(field.id, suggestion.value, beside)
     await ack(options=[option(choice.id, choice.value) for choice in choices[:OPTIONS_LIMIT]])

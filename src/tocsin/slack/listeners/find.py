@@ -10,14 +10,15 @@ from slack_sdk.models.views import View
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Form, Incident, PersonId
 from tocsin.incidents.parsing import wanted_by
-from tocsin.incidents.permissions import NOT_SEEN
+from tocsin.incidents.permissions import NOT_SEEN, Verb
 from tocsin.incidents.requests import IncidentFilter
 from tocsin.slack.command_text import as_read
-from tocsin.slack.context import Desk
+from tocsin.slack.context import WorkspaceContext
 from tocsin.slack.disclosure import shown_to
-from tocsin.slack.listeners.replies import Asked, begin, say
-from tocsin.slack.listeners.targets import Uncertain, aimed, allowed
-from tocsin.slack.payloads import Command, Press
+from tocsin.slack.listeners.replies import begin, reply
+from tocsin.slack.listeners.targets import Uncertain, authorize, resolve_target
+from tocsin.slack.listeners.verbs import CommandSpec
+from tocsin.slack.payloads import BlockAction, Payload, SlashCommand
 from tocsin.slack.views.lists import (
     Listing,
     ListQuery,
@@ -32,118 +33,141 @@ from tocsin.slack.views.lists import (
 PAGE = 8
 
 
-async def list_incidents(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+async def list_incidents(ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext) -> None:
     """`/incident list`, with what is to be listed in words."""
     await ack()
-    words = as_read(rest, desk.people.names)
-    begin(desk, command, "list incidents", _listed(desk, command, ListQuery(words=words[:300])))
+    words = as_read(rest, context.people.names)
+    begin(context, command, "list incidents", _listed(context, command, ListQuery(words=words[:300])))
 
 
-async def find_incidents(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+async def find_incidents(ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext) -> None:
     """`/incident find`, with words of the name, the summary or the reference."""
     await ack()
-    query = ListQuery(words=as_read(rest, desk.people.names)[:300], searching=True)
-    begin(desk, command, "find incidents", _listed(desk, command, query))
+    query = ListQuery(words=as_read(rest, context.people.names)[:300], searching=True)
+    begin(context, command, "find incidents", _listed(context, command, query))
 
 
-async def turn_page(ack: AsyncAck, press: Press, desk: Desk) -> None:
+async def turn_page(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
     """*Older*, *Back to the newest*, and *List incidents* on Home."""
     await ack()
-    query = ListQuery.read(press.control.value)
-    begin(desk, press, "list incidents", _listed(desk, press, query))
+    query = ListQuery.read(action.value)
+    begin(context, action, "list incidents", _listed(context, action, query))
 
 
-async def _listed(desk: Desk, asked: Command | Press, query: ListQuery) -> None:
-    await desk.may(asked, "list")
-    listing = await _listing(desk, asked.by.slack_user_id, query)
-    if isinstance(asked, Command) and (query.searching or listing.said):
-        listing = listing.model_copy(update={"typed": as_read(asked.text, desk.people.names).strip()})
-    now, about = desk.clock(), shown_to(asked.by.slack_user_id, *listing.incidents)
-    if not isinstance(asked, Press) or asked.response_url:
+async def _listed(context: WorkspaceContext, payload: SlashCommand | BlockAction, query: ListQuery) -> None:
+    await context.check_permission(payload, Verb.LIST)
+    listing = await _listing(context, payload.by.slack_user_id, query)
+    if isinstance(payload, SlashCommand) and (query.searching or listing.said):
+        listing = listing.model_copy(update={"typed": as_read(payload.text, context.people.names).strip()})
+    now, about = context.clock(), shown_to(payload.by.slack_user_id, *listing.incidents)
+    if not isinstance(payload, BlockAction) or payload.response_url:
         blocks = list_blocks(listing, now)
-        await say(desk, asked, list_text(listing), about, blocks, instead=isinstance(asked, Press))
-    elif asked.view is not None and asked.view.type == "modal":
-        await desk.workspace.update_modal(
-            asked.view.id, list_modal(listing, now), about, seen=asked.view.hash
+        await reply(
+            context, payload, list_text(listing), about, blocks, instead=isinstance(payload, BlockAction)
+        )
+    elif payload.view is not None and payload.view.type == "modal":
+        await context.workspace.update_modal(
+            payload.view.id, list_modal(listing, now), about, seen=payload.view.hash
         )
     else:
-        await desk.workspace.open_modal(asked.trigger_id or "", list_modal(listing, now), about)
+        await context.workspace.open_modal(payload.trigger_id or "", list_modal(listing, now), about)
 
 
-async def listed(desk: Desk, asked: Asked, text: str) -> View:
-    """What these words ask to be listed, in a modal."""
-    return await _modal(desk, asked, ListQuery(words=text[:300]))
+async def _build_list(context: WorkspaceContext, payload: Payload, text: str) -> View:
+    return await _modal(context, payload, ListQuery(words=text[:300]))
 
 
-async def found(desk: Desk, asked: Asked, text: str) -> View:
-    """The incidents with these words, in a modal."""
-    return await _modal(desk, asked, ListQuery(words=text[:300], searching=True))
+async def _build_found(context: WorkspaceContext, payload: Payload, text: str) -> View:
+    return await _modal(context, payload, ListQuery(words=text[:300], searching=True))
 
 
-async def _modal(desk: Desk, asked: Asked, query: ListQuery) -> View:
-    await desk.may(asked, "list")
-    person = asked.by.slack_user_id
-    listing = await _listing(desk, person, query)
-    await desk.workspace.calls.judge(shown_to(person, *listing.incidents), "acknowledgement")
-    return list_modal(listing, desk.clock())
+async def _modal(context: WorkspaceContext, payload: Payload, query: ListQuery) -> View:
+    await context.check_permission(payload, Verb.LIST)
+    person = payload.by.slack_user_id
+    listing = await _listing(context, person, query)
+    await context.workspace.calls.judge(shown_to(person, *listing.incidents), "acknowledgement")
+    return list_modal(listing, context.clock())
 
 
-async def _listing(desk: Desk, person: PersonId | None, query: ListQuery) -> Listing:
+async def _listing(context: WorkspaceContext, person: PersonId | None, query: ListQuery) -> Listing:
     if query.searching and query.words:
         wanted, said = IncidentFilter(text=query.words, visible_to=person), ""
         title = f"Incidents with “{query.words}”"
     else:
-        wanted, title, said = wanted_by(query.words, desk.forms.now or Form(), person)
-    found = await desk.find.matching(wanted, after=query.after, limit=PAGE + 1)
+        wanted, title, said = wanted_by(query.words, context.forms.now or Form(), person)
+    found = await context.find.matching(wanted, after=query.after, limit=PAGE + 1)
     more = len(found) > PAGE
-    shown = await desk.as_seen(person, found[:PAGE])
+    shown = await context.as_seen(person, found[:PAGE])
     return Listing(title=title, said=said, incidents=tuple(shown), query=query, more=more)
 
 
-async def show_incident(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
+async def show_incident(ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext) -> None:
     """`/incident show`, here or with a reference; other words are looked for."""
     await ack()
-    begin(desk, command, "show an incident", _show(desk, command, rest))
+    begin(context, command, "show an incident", _show(context, command, rest))
 
 
-async def _show(desk: Desk, command: Command, rest: str) -> None:
+async def _show(context: WorkspaceContext, command: SlashCommand, rest: str) -> None:
     try:
-        aim = await aimed(desk, command, rest)
+        target = await resolve_target(context, command, rest)
     except Uncertain:
-        aim = None
-    if aim is None or (aim.rest and not aim.is_named):
-        words = as_read(rest, desk.people.names)
-        await _listed(desk, command, ListQuery(words=words[:300], searching=bool(words)))
+        target = None
+    if target is None or (target.rest and not target.is_named):
+        words = as_read(rest, context.people.names)
+        await _listed(context, command, ListQuery(words=words[:300], searching=bool(words)))
         return
-    await _show_one(desk, command, aim.incident)
+    await _show_one(context, command, target.incident)
 
 
-async def press_show(ack: AsyncAck, press: Press, desk: Desk) -> None:
+async def press_show(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
     """*Show*, in a list or on Home."""
     await ack()
-    begin(desk, press, "show an incident", _show_pressed(desk, press))
+    begin(context, action, "show an incident", _show_pressed(context, action))
 
 
-async def _show_pressed(desk: Desk, press: Press) -> None:
-    found = await desk.find.named(press.control.value or "", press.by.slack_user_id)
+async def _show_pressed(context: WorkspaceContext, action: BlockAction) -> None:
+    found = await context.find.named(action.value, action.by.slack_user_id)
     if found is None:
         raise Refused(NOT_SEEN)
-    await _show_one(desk, press, found)
+    await _show_one(context, action, found)
 
 
-async def _show_one(desk: Desk, asked: Asked, incident: Incident) -> None:
-    await allowed(desk, asked, "show", incident)
+async def _show_one(context: WorkspaceContext, payload: Payload, incident: Incident) -> None:
+    await authorize(context, payload, Verb.SHOW, incident)
     timeline, follow_ups, (incident,) = await asyncio.gather(
-        desk.find.timeline(incident.id),
-        desk.follow_ups.of(incident.id),
-        desk.as_seen(asked.by.slack_user_id, [incident]),
+        context.find.timeline(incident.id),
+        context.workflows.follow_ups.of(incident.id),
+        context.as_seen(payload.by.slack_user_id, [incident]),
     )
-    about = shown_to(asked.by.slack_user_id, incident)
-    if isinstance(asked, Press) and not asked.response_url:
+    about = shown_to(payload.by.slack_user_id, incident)
+    if isinstance(payload, BlockAction) and not payload.response_url:
         modal = show_modal(incident, timeline, follow_ups)
-        if asked.view is not None and asked.view.type == "modal":
-            await desk.workspace.push_modal(asked.trigger_id or "", modal, about)
+        if payload.view is not None and payload.view.type == "modal":
+            await context.workspace.push_modal(payload.trigger_id or "", modal, about)
         else:
-            await desk.workspace.open_modal(asked.trigger_id or "", modal, about)
+            await context.workspace.open_modal(payload.trigger_id or "", modal, about)
         return
-    await say(desk, asked, show_text(incident), about, show_blocks(incident, timeline, follow_ups))
+    await reply(context, payload, show_text(incident), about, show_blocks(incident, timeline, follow_ups))
+
+
+LIST = CommandSpec(
+    Verb.LIST,
+    "/incident list [mine] [closed] [severity] [status]",
+    "lists what is open, or what you ask for",
+    list_incidents,
+    build_view=_build_list,
+)
+FIND = CommandSpec(
+    Verb.FIND,
+    "/incident find [words]",
+    "looks for words in names and summaries",
+    find_incidents,
+    build_view=_build_found,
+)
+SHOW = CommandSpec(
+    Verb.SHOW,
+    "/incident show [INC-12]",
+    "shows one incident and what happened",
+    show_incident,
+    build_view=_build_found,
+)

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import re
+from functools import partial
 
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
 from tocsin.incidents.model import FollowUp, Incident, PersonId, TeamId
+from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import FollowUpRequest
 from tocsin.slack.authorization import CHECK_SECONDS
 from tocsin.slack.command_text import as_read, mentioned
-from tocsin.slack.context import Delivery, Desk, being_answered, patience_left
+from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.disclosure import shown_to
 from tocsin.slack.listeners.close import FOLLOW_UP_SECONDS
-from tocsin.slack.listeners.people import person_called
-from tocsin.slack.listeners.replies import Asked, begin, say_of
-from tocsin.slack.listeners.targets import allowed, called, checked_assignees
-from tocsin.slack.listeners.verbs import Act, Opened, Unclear, Way, go, key_of, sentence_of, submit
+from tocsin.slack.listeners.people import find_person
+from tocsin.slack.listeners.replies import begin, reply_about
+from tocsin.slack.listeners.targets import authorize, find_incident, validate_assignees
+from tocsin.slack.listeners.verbs import Invocation, NeedsForm, VerbSpec, key_of, sentence_of, submit
 from tocsin.slack.mentions import PERSON
-from tocsin.slack.payloads import Command, Press, Submission
+from tocsin.slack.payloads import BlockAction, ViewSubmission
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.followups import follow_up_modal, kind_of, read_follow_up
-from tocsin.slack.views.metadata import Errand
+from tocsin.slack.views.metadata import VerbMetadata
 from tocsin.workflows.command import AnyChange
 from tocsin.workflows.followups import CompleteOrder, FollowUpOrder
 from tocsin.workflows.retry import best_effort
@@ -43,54 +45,53 @@ _FIRST = re.compile(rf"{PERSON.pattern}(?!\s*(?:[,&+]|and\b)?\s*<@)")
 _LAST_NAME = re.compile(r"\s(@\S+(?:\s+\S+){0,3})$")
 
 
-def _opened(verb: str, text: str = "", person: PersonId | None = None) -> Opened:
-    async def opened(desk: Desk, asked: Asked, incident: Incident, trouble: str) -> View:
-        form, listed, said = await desk.forms.fetch(), await _listed(desk, incident), escape(trouble)
-        return follow_up_modal(form, incident, verb, listed, text=text, assignee=person, trouble=said)
+async def _build_follow_up(
+    call: Invocation, trouble: str, *, text: str = "", person: PersonId | None = None
+) -> View:
+    form, listed = await call.context.forms.fetch(), await _listed(call.context, call.incident)
+    return follow_up_modal(
+        form, call.incident, call.verb, listed, text=text, assignee=person, trouble=escape(trouble)
+    )
 
-    return opened
 
-
-async def _listed(desk: Desk, incident: Incident) -> list[FollowUp]:
-    """What there is to do, if that is known soon: the form opens without it else."""
+async def _listed(context: WorkspaceContext, incident: Incident) -> list[FollowUp]:
+    """Return what there is to do; nothing where the backend takes longer than half a second."""
     found: list[FollowUp] = []
     async with best_effort("list what is to be done"), asyncio.timeout(FOLLOW_UP_SECONDS):
-        found += await desk.follow_ups.of(incident.id)
+        found += await context.workflows.follow_ups.of(incident.id)
     return found
 
 
-def _act(verb: str) -> Act:
-    async def act(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
-        what, person = await _read(desk, asked, verb, text.strip())
-        if person is not None and not what:
-            raise Unclear("Say what is to be done.", _opened(verb, person=person))
-        return sentence_of(await _added(desk, asked, incident, verb, what, person))
-
-    return act
+async def _add(call: Invocation) -> AnyChange | None:
+    what, person = await _read(call)
+    if person is not None and not what:
+        raise NeedsForm("Say what is to be done.", partial(_build_follow_up, person=person))
+    return await _added(call, what, person)
 
 
-async def _read(desk: Desk, asked: Asked, verb: str, text: str) -> tuple[str, PersonId | None]:
-    """What is to be done, in words, and by whom: somebody mentioned, or named with an @ at either end.
+async def _read(call: Invocation) -> tuple[str, PersonId | None]:
+    """Return the text and its assignee: a person mentioned, or named with an @ at either end.
 
-    Raises Unclear, with a form that has the words, where that may be one or another.
+    Raises NeedsForm, with a form that has the words, where that may be one or another.
     """
-    names = await desk.mentions.names_of(mentioned(text), CHECK_SECONDS)
-    opened = _opened(verb, as_read(text, names))
+    context, text = call.context, call.text.strip()
+    names = await context.mentions.names_of(mentioned(text), CHECK_SECONDS)
+    filled = partial(_build_follow_up, text=as_read(text, names))
     mentions = list(PERSON.finditer(text))
     if not mentions:
         if not (typed := _typed_names(text)):
             return as_read(text, names), None
-        person, name = await person_called(desk, typed, asked.by.slack_user_id, opened)
+        person, name = await find_person(context, typed, call.person, filled)
         span = (0, len(name)) if text.startswith(name) else (len(text) - len(name), len(text))
     elif _FIRST.match(text) or len({mention[1] for mention in mentions}) == 1:
         person, span = PersonId(mentions[0][1]), mentions[0].span()
     else:
-        raise Unclear("Several people are named in it. Choose by whom it is done.", opened)
+        raise NeedsForm("Several people are named in it. Choose by whom it is done.", filled)
     return as_read(_without(text, span), names), person
 
 
 def _typed_names(text: str) -> list[str]:
-    """What may be a name, from an @ at the beginning of the text or before its end, the longest first."""
+    """Return possible names, from an @ at the beginning of the text or before its end, the longest first."""
     if text.startswith("@"):
         lengths = range(_LONGEST_NAME - 1, -1, -1)
         return [found[0] for more in lengths if (found := re.match(rf"@\S+(\s+\S+){{{more}}}", text))]
@@ -106,78 +107,80 @@ def _without(text: str, span: tuple[int, int]) -> str:
     return text if after or before.split()[-1].casefold() in _LEADS_ON else before
 
 
-async def _added(
-    desk: Desk, asked: Asked, incident: Incident, verb: str, text: str, person: PersonId | None
-) -> AnyChange | None:
-    assignees = await checked_assignees(desk, {"assignee": person}, private=incident.is_private)
+async def _added(call: Invocation, text: str, person: PersonId | None) -> AnyChange | None:
+    context, incident = call.context, call.incident
+    assignees = await validate_assignees(context, {"assignee": person}, private=incident.is_private)
     request = FollowUpRequest(
-        key=key_of(asked),
-        by=desk.people.meet(asked.by),
-        at=desk.clock(),
-        kind=kind_of(verb),
+        key=call.key,
+        by=context.people.meet(call.payload.by),
+        at=context.clock(),
+        kind=kind_of(call.verb),
         text=text,
         assignee=next(iter(assignees), None),
     )
-    order = FollowUpOrder(incident_id=incident.id, team=TeamId(asked.team_id), request=request)
-    return await desk.follow_ups.add(order, being_answered(), patience_left())
+    order = FollowUpOrder(incident_id=incident.id, team=TeamId(call.payload.team_id), request=request)
+    add = context.workflows.follow_ups.add
+    return await add(order, call.tracker.acknowledged, call.tracker.patience_left())
 
 
-ACTION = Way("action", _opened("action"), _act("action"), names_people=True)
-FOLLOW_UP = Way("follow-up", _opened("follow-up"), _act("follow-up"), names_people=True)
+ACTION = VerbSpec(
+    Verb.ACTION,
+    "/incident action [what is to be done]",
+    "lists what is to be done now, and adds to it",
+    build_view=_build_follow_up,
+    execute=_add,
+    names_people=True,
+)
+FOLLOW_UP = VerbSpec(
+    Verb.FOLLOW_UP,
+    "/incident follow-up [what is to be done]",
+    "the same for afterwards",
+    build_view=_build_follow_up,
+    execute=_add,
+    names_people=True,
+)
 
 
-async def add_action(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
-    """`/incident action`, with what is to be done now, and perhaps by whom."""
-    await go(ACTION, ack, command, rest, desk)
-
-
-async def add_follow_up(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
-    """`/incident follow-up`, with what is to be done afterwards, and perhaps by whom."""
-    await go(FOLLOW_UP, ack, command, rest, desk)
-
-
-async def submit_follow_up(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
-    """The form, sent: one more thing to do."""
+async def submit_follow_up(
+    ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
+) -> None:
+    """Take the form: one more thing to do."""
     text, person = read_follow_up(submission.view.values)
-    verb = Errand.read(submission.view.private_metadata).verb
 
-    async def again(incident: Incident, trouble: str) -> View:
-        form, listed = await desk.forms.fetch(), await _listed(desk, incident)
-        return follow_up_modal(form, incident, verb, listed, text=text, assignee=person, trouble=trouble)
+    async def execute(call: Invocation) -> AnyChange | None:
+        return await _added(call, text, person)
 
-    async def do(incident: Incident) -> AnyChange | None:
-        return await _added(desk, submission, incident, verb, text, person)
-
-    await submit(ack, submission, desk, again, do)
+    again, verbs = partial(_build_follow_up, text=text, person=person), {Verb.ACTION, Verb.FOLLOW_UP}
+    await submit(ack, submission, context, tracker, verbs, again, execute)
 
 
-async def press_done(ack: AsyncAck, press: Press, desk: Desk) -> None:
+async def press_done(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
     """*Done*, beside something to do."""
     await ack()
-    begin(desk, press, "say that something is done", _done(desk, press))
+    tracker = AckTracker()
+    begin(context, action, "say that something is done", _done(context, action, tracker), tracker)
 
 
-async def _done(desk: Desk, press: Press) -> None:
-    incident_id, _, follow_up_id = (press.control.value or "").partition(" ")
-    incident = await called(desk, incident_id, press.by.slack_user_id)
-    await allowed(desk, press, "action", incident)
+async def _done(context: WorkspaceContext, action: BlockAction, tracker: AckTracker) -> None:
+    incident_id, _, follow_up_id = (action.value).partition(" ")
+    incident = await find_incident(context, incident_id, action.by.slack_user_id)
+    await authorize(context, action, Verb.ACTION, incident)
     order = CompleteOrder(
         incident_id=incident.id,
-        team=TeamId(press.team_id),
+        team=TeamId(action.team_id),
         follow_up_id=follow_up_id,
-        asked=key_of(press),
-        done_by=desk.people.meet(press.by),
-        at=desk.clock(),
+        asked=key_of(action),
+        done_by=context.people.meet(action.by),
+        at=context.clock(),
     )
-    sentence = sentence_of(await desk.follow_ups.complete(order, being_answered()))
-    view = press.view
+    sentence = sentence_of(await context.workflows.follow_ups.complete(order, tracker.acknowledged))
+    view = action.view
     if view is None:
-        await say_of(desk, press, incident, sentence)
-    elif view.callback_id == "follow_up":
-        verb = Errand.read(view.private_metadata).verb
+        await reply_about(context, action, incident, sentence)
+    elif view.callback_id == "follow_up" and (verb := VerbMetadata.read(view.private_metadata).verb):
         text, person = read_follow_up(view.values)
-        listed = await _listed(desk, incident)
-        form = await desk.forms.fetch()
+        listed = await _listed(context, incident)
+        form = await context.forms.fetch()
         modal = follow_up_modal(form, incident, verb, listed, text=text, assignee=person)
-        about = shown_to(press.by.slack_user_id, incident)
-        await desk.workspace.update_modal(view.id, modal, about, seen=view.hash)
+        about = shown_to(action.by.slack_user_id, incident)
+        await context.workspace.update_modal(view.id, modal, about, seen=view.hash)

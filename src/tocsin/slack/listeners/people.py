@@ -1,4 +1,4 @@
-"""Which person is meant by what somebody typed: mentioned, `me`, or by a whole name; else it is asked."""
+"""Resolve the person that a text names: by mention, `me`, or a whole name; else a form asks."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from tocsin.incidents.model import PersonId, display_name
 from tocsin.incidents.parsing import folded_name
-from tocsin.incidents.permissions import Standing
+from tocsin.incidents.permissions import Membership
 from tocsin.incidents.validation import in_words
 from tocsin.slack.authorization import CHECK_SECONDS
-from tocsin.slack.context import Desk
-from tocsin.slack.listeners.verbs import Opened, Unclear
+from tocsin.slack.context import WorkspaceContext
+from tocsin.slack.listeners.verbs import BuildView, NeedsForm
 from tocsin.slack.mentions import PERSON
 from tocsin.slack.users import Account
 
@@ -22,37 +22,37 @@ BESIDE = frozenset({"", "to", "is", "now", "please", "thanks"})
 MOST_NAMED = 5
 
 
-class Called(NamedTuple):
+class FoundPerson(NamedTuple):
     """A person, and the name among those that were asked for by which they were found."""
 
     person: PersonId
     name: str
 
 
-async def person_meant(desk: Desk, text: str, by: PersonId | None) -> PersonId:
-    """The one person whom a text means. Raises Unclear where that may be another, or nobody."""
+async def resolve_person(context: WorkspaceContext, text: str, by: PersonId | None) -> PersonId:
+    """Return the one person that a text means. Raises NeedsForm where it may be another, or none."""
     mentioned = set(PERSON.findall(text))
     if len(mentioned) == 1 and set(map(folded_name, PERSON.sub(" ", text).split())) <= BESIDE:
         return PersonId(mentioned.pop())
-    typed = await desk.mentions.spell(text.strip(), CHECK_SECONDS)
+    typed = await context.mentions.spell(text.strip(), CHECK_SECONDS)
     if mentioned:
-        raise Unclear(f"“{typed}” may be meant in several ways. Choose the person here.")
-    return (await person_called(desk, [typed], by)).person
+        raise NeedsForm(f"“{typed}” may be meant in several ways. Choose the person here.")
+    return (await find_person(context, [typed], by)).person
 
 
-async def person_called(
-    desk: Desk, names: Sequence[str], by: PersonId | None, opened: Opened | None = None
-) -> Called:
+async def find_person(
+    context: WorkspaceContext, names: Sequence[str], by: PersonId | None, build_view: BuildView | None = None
+) -> FoundPerson:
     """The one person whom Slack calls by the first of these names that anybody has.
 
-    Raises Unclear, with the form to open, where it may be another person too, or is nobody's name.
+    Raises NeedsForm, with the form to open, where it may be another person too, or is nobody's name.
     """
     if by is not None and (own := next((name for name in names if folded_name(name) in MYSELF), None)):
-        return Called(by, own)
-    name, found, are_all = await desk.people.called(names, CHECK_SECONDS)
+        return FoundPerson(by, own)
+    name, found, are_all = await context.people.called(names, CHECK_SECONDS)
     if len(found) == 1 and are_all and (who := found[0].person.slack_user_id):
-        return Called(who, name)
-    raise Unclear(f"{_doubt(name, found)} Choose the person here.", opened)
+        return FoundPerson(who, name)
+    raise NeedsForm(f"{_doubt(name, found)} Choose the person here.", build_view)
 
 
 def _doubt(name: str, found: Sequence[Account]) -> str:
@@ -69,4 +69,6 @@ def _told_apart(account: Account) -> str:
         if account.handle
         else display_name(account.person)
     )
-    return f"{called}, whose account is deactivated," if account.standing is Standing.DEACTIVATED else called
+    return (
+        f"{called}, whose account is deactivated," if account.membership is Membership.DEACTIVATED else called
+    )

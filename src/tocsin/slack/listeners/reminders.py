@@ -5,65 +5,68 @@ from __future__ import annotations
 from slack_bolt.context.ack.async_ack import AsyncAck
 
 from tocsin.incidents.model import Incident
-from tocsin.slack.context import Desk
-from tocsin.slack.listeners.replies import begin, say_of
-from tocsin.slack.listeners.targets import allowed, called
+from tocsin.slack.context import WorkspaceContext
+from tocsin.slack.listeners.replies import begin, reply_about
+from tocsin.slack.listeners.targets import authorize, find_incident
 from tocsin.slack.listeners.update import UPDATE
-from tocsin.slack.listeners.verbs import key_of, open_way
-from tocsin.slack.payloads import Press
+from tocsin.slack.listeners.verbs import Invocation, key_of, open_view
+from tocsin.slack.payloads import BlockAction
 from tocsin.slack.views.notifications import SNOOZE_MINUTES
 
 
-async def give_update(ack: AsyncAck, press: Press, desk: Desk) -> None:
+async def give_update(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
     """*Give an update*: the form."""
     await ack()
-    begin(desk, press, "open the form to update", _give(desk, press))
+    begin(context, action, "open the form to update", _give(context, action))
 
 
-async def _give(desk: Desk, press: Press) -> None:
-    await open_way(UPDATE, desk, press, await _incident(desk, press, opening=True))
+async def _give(context: WorkspaceContext, action: BlockAction) -> None:
+    incident = await _incident(context, action, opening=True)
+    await open_view(UPDATE.build_view, Invocation(context, action, UPDATE.verb, incident))
 
 
-async def snooze(ack: AsyncAck, press: Press, desk: Desk) -> None:
+async def snooze(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
     """*In 15 minutes*."""
     await ack()
-    begin(desk, press, "put the update off", _snooze(desk, press))
+    begin(context, action, "put the update off", _snooze(context, action))
 
 
-async def _snooze(desk: Desk, press: Press) -> None:
-    incident = await _incident(desk, press)
-    by = desk.people.meet(press.by)
-    await desk.remind.snooze(incident, SNOOZE_MINUTES, by, key_of(press))
+async def _snooze(context: WorkspaceContext, action: BlockAction) -> None:
+    incident = await _incident(context, action)
+    by = context.people.meet(action.by)
+    await context.workflows.remind.snooze(incident, SNOOZE_MINUTES, by, key_of(action))
     said = f"The channel is asked again for an update on {incident.reference} in {SNOOZE_MINUTES} minutes."
-    await say_of(desk, press, incident, said)
+    await reply_about(context, action, incident, said)
 
 
-async def take_over(ack: AsyncAck, press: Press, desk: Desk) -> None:
-    """*I'll do it*: whoever presses is asked from now on."""
+async def take_over(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
+    """*I'll do it*: ask the person who presses from now on."""
     await ack()
-    begin(desk, press, "take the update over", _take_over(desk, press))
+    begin(context, action, "take the update over", _take_over(context, action))
 
 
-async def _take_over(desk: Desk, press: Press) -> None:
-    incident = await _incident(desk, press)
-    await desk.remind.take_over(incident, SNOOZE_MINUTES, desk.people.meet(press.by), key_of(press))
+async def _take_over(context: WorkspaceContext, action: BlockAction) -> None:
+    incident = await _incident(context, action)
+    await context.workflows.remind.take_over(
+        incident, SNOOZE_MINUTES, context.people.meet(action.by), key_of(action)
+    )
     said = f"You give the next update on {incident.reference}; you are asked in {SNOOZE_MINUTES} minutes."
-    await say_of(desk, press, incident, said)
+    await reply_about(context, action, incident, said)
 
 
-async def stop(ack: AsyncAck, press: Press, desk: Desk) -> None:
+async def stop(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
     """*Stop asking*."""
     await ack()
-    begin(desk, press, "stop asking for updates", _stop(desk, press))
+    begin(context, action, "stop asking for updates", _stop(context, action))
 
 
-async def _stop(desk: Desk, press: Press) -> None:
-    incident = await _incident(desk, press)
-    await desk.remind.stop(incident)
-    await say_of(desk, press, incident, f"No more updates on {incident.reference} are asked for.")
+async def _stop(context: WorkspaceContext, action: BlockAction) -> None:
+    incident = await _incident(context, action)
+    await context.workflows.remind.stop(incident)
+    await reply_about(context, action, incident, f"No more updates on {incident.reference} are asked for.")
 
 
-async def _incident(desk: Desk, press: Press, *, opening: bool = False) -> Incident:
-    incident = await called(desk, press.control.value or "", press.by.slack_user_id)
-    await allowed(desk, press, "update", incident, opening=opening)
+async def _incident(context: WorkspaceContext, action: BlockAction, *, opening: bool = False) -> Incident:
+    incident = await find_incident(context, action.value, action.by.slack_user_id)
+    await authorize(context, action, UPDATE.verb, incident, opening=opening)
     return incident

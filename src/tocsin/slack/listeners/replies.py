@@ -1,8 +1,7 @@
-"""What only the person who asked reads: an answer in its place, also when something went wrong."""
+"""Replies that only the person who asked reads, also when something went wrong."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
@@ -13,22 +12,21 @@ from slack_sdk.models.views import View
 from tocsin.incidents.errors import Refused, TocsinError, Withheld
 from tocsin.incidents.model import Incident
 from tocsin.slack.command_text import as_read
-from tocsin.slack.context import Desk, answering
+from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.disclosure import NOTHING, Disclosure, shown_to
-from tocsin.slack.payloads import Command, Press, Shortcut, Submission
+from tocsin.slack.payloads import Payload, SlashCommand, ViewSubmission
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.declare import sorry_modal
 from tocsin.slack.views.metadata import done_modal, said_modal
 from tocsin.workflows.command import NOT_YOURS_NOW
 from tocsin.workflows.retry import best_effort
 
-Asked = Command | Shortcut | Press | Submission
 SORRY = "Something went wrong on our side, and nothing was done. Please try again."
 
 
-async def say(
-    desk: Desk,
-    asked: Asked,
+async def reply(
+    context: WorkspaceContext,
+    payload: Payload,
     text: str,
     about: Disclosure,
     blocks: Sequence[Block] = (),
@@ -40,65 +38,75 @@ async def say(
     With `instead` the answer takes the place of the one that was pressed in. Raises Withheld where they may
     not read what it carries.
     """
-    if asked.response_url:
-        await desk.workspace.reply(asked.response_url, text, about, blocks, instead=instead)
-    elif asked.by.slack_user_id:
-        await desk.workspace.say_to(asked.by.slack_user_id, text, about, blocks)
+    if payload.response_url:
+        await context.workspace.reply(payload.response_url, text, about, blocks, instead=instead)
+    elif payload.by.slack_user_id:
+        await context.workspace.say_to(payload.by.slack_user_id, text, about, blocks)
 
 
-async def is_readable(desk: Desk, asked: Asked, incident: Incident) -> bool:
+async def is_readable(context: WorkspaceContext, payload: Payload, incident: Incident) -> bool:
     """Return whether who asked may still read of an incident, now that the acknowledgement goes out.
 
     Raises Unavailable where that cannot be known.
     """
     try:
-        await desk.workspace.calls.judge(shown_to(asked.by.slack_user_id, incident), "acknowledgement")
+        await context.workspace.calls.judge(shown_to(payload.by.slack_user_id, incident), "acknowledgement")
     except Withheld:
         return False
     return True
 
 
-async def readable(desk: Desk, asked: Asked, incident: Incident, sentence: str) -> str:
+async def readable(context: WorkspaceContext, payload: Payload, incident: Incident, sentence: str) -> str:
     """The sentence about an incident, or one that says nothing of it. Raises Unavailable."""
-    return sentence if await is_readable(desk, asked, incident) else NOT_YOURS_NOW
+    return sentence if await is_readable(context, payload, incident) else NOT_YOURS_NOW
 
 
-async def said_view(desk: Desk, asked: Asked, incident: Incident, sentence: str) -> View:
+async def build_reply_view(
+    context: WorkspaceContext, payload: Payload, incident: Incident, sentence: str
+) -> View:
     """A modal that says in plain words what was done, if who asked may still read of the incident."""
-    sentence = await readable(desk, asked, incident, sentence)
+    sentence = await readable(context, payload, incident, sentence)
     if sentence == NOT_YOURS_NOW:
         return done_modal(sentence)
-    (shown,) = await desk.as_seen(asked.by.slack_user_id, [incident])
+    (shown,) = await context.as_seen(payload.by.slack_user_id, [incident])
     return said_modal(shown, escape(sentence))
 
 
-async def say_of(desk: Desk, asked: Asked, incident: Incident, sentence: str) -> None:
+async def reply_about(context: WorkspaceContext, payload: Payload, incident: Incident, sentence: str) -> None:
     """Answer in plain words about an incident, if who asked may still read of it."""
     try:
-        await say(desk, asked, escape(sentence), shown_to(asked.by.slack_user_id, incident))
+        await reply(context, payload, escape(sentence), shown_to(payload.by.slack_user_id, incident))
     except Withheld:
-        await say(desk, asked, NOT_YOURS_NOW, NOTHING)
+        await reply(context, payload, NOT_YOURS_NOW, NOTHING)
 
 
-def begin(desk: Desk, asked: Asked, doing: str, work: Coroutine[Any, Any, Any]) -> None:
-    """Start work after the acknowledgement; what goes wrong in it is also said to the person."""
+def begin(
+    context: WorkspaceContext,
+    payload: Payload,
+    doing: str,
+    work: Coroutine[Any, Any, Any],
+    tracker: AckTracker | None = None,
+) -> None:
+    """Start work after the acknowledgement; what goes wrong in it is also said to the person.
+
+    `tracker` is of the answer that the work itself gives: it is given once the work is done.
+    """
 
     async def run() -> None:
-        answered = asyncio.Event()
-        with answering(answered):
-            async with best_effort(doing) as failed:
-                await work
+        async with best_effort(doing) as failed:
+            await work
         if failed:
-            sentence = reason(failed[0])
-            if isinstance(asked, Command):
-                sentence = with_words(sentence, asked, desk)
-            await say(desk, asked, escape(sentence), NOTHING)
-        answered.set()
+            sentence = explain(failed[0])
+            if isinstance(payload, SlashCommand):
+                sentence = with_typed_text(sentence, payload, context)
+            await reply(context, payload, escape(sentence), NOTHING)
+        if tracker is not None:
+            tracker.written()
 
-    desk.tasks.begin(doing, run())
+    context.tasks.begin(doing, run())
 
 
-async def refuse(ack: AsyncAck, submission: Submission, sentence: str, field: str = "") -> None:
+async def refuse(ack: AsyncAck, submission: ViewSubmission, sentence: str, field: str = "") -> None:
     """Answer a form with a sentence: under the field, else under its first input, else in the form's place.
 
     An error for a block that is not in the form is one that nobody reads (Slack, response_action: errors).
@@ -111,14 +119,14 @@ async def refuse(ack: AsyncAck, submission: Submission, sentence: str, field: st
         await ack(response_action="update", view=sorry_modal("Not done", sentence))
 
 
-def with_words(sentence: str, command: Command, desk: Desk) -> str:
+def with_typed_text(sentence: str, command: SlashCommand, context: WorkspaceContext) -> str:
     """A refusal in which what was typed is not lost."""
-    typed = as_read(command.text, desk.people.names)
+    typed = as_read(command.text, context.people.names)
     return f"{sentence} You had typed: {command.command} {typed}" if typed else sentence
 
 
-def reason(error: BaseException) -> str:
-    """Why it was not done, in plain words, with what to do where that helps."""
+def explain(error: BaseException) -> str:
+    """Say why it was not done, in plain words, with what to do where that helps."""
     if isinstance(error, Refused):
         return " ".join([error.sentence, *error.fields.values()])
     if isinstance(error, TocsinError):

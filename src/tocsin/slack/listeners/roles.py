@@ -1,58 +1,63 @@
-"""Say who does what: the lead, and the other roles."""
+"""The verbs `lead`, `role` and `take`: who does what."""
 
 from __future__ import annotations
+
+from functools import partial
 
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import Form, Incident, PersonId, Role
+from tocsin.incidents.model import Form, PersonId, Role
 from tocsin.incidents.parsing import leading, role_spellings
-from tocsin.slack.context import Delivery, Desk
-from tocsin.slack.listeners.people import person_meant
-from tocsin.slack.listeners.replies import Asked
-from tocsin.slack.listeners.verbs import Opened, Unclear, Way, changed, go, press, submit_change
-from tocsin.slack.payloads import Command, Press, Submission
+from tocsin.incidents.permissions import Verb
+from tocsin.slack.context import AckTracker, WorkspaceContext
+from tocsin.slack.listeners.people import resolve_person
+from tocsin.slack.listeners.verbs import Invocation, NeedsForm, VerbSpec, change, submit_change
+from tocsin.slack.payloads import ViewSubmission
 from tocsin.slack.views.blocks import escape
-from tocsin.slack.views.metadata import Errand
+from tocsin.slack.views.metadata import VerbMetadata
 from tocsin.slack.views.update import ROLE, assign_modal, read_assign
+from tocsin.workflows.command import AnyChange
 
 
-def _opened(verb: str) -> Opened:
-    async def opened(desk: Desk, asked: Asked, incident: Incident, trouble: str) -> View:
-        return assign_modal(await desk.forms.fetch(), incident, verb, trouble=escape(trouble))
-
-    return opened
-
-
-async def _set_lead(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
-    role = _lead(await desk.forms.fetch())
-    person = await person_meant(desk, text, asked.by.slack_user_id)
-    return await _assign(desk, asked, incident, role, person)
+async def _build_assign(
+    call: Invocation, trouble: str, chosen: dict[str, PersonId | None] | None = None
+) -> View:
+    verb = Verb.ROLE if call.verb is Verb.TAKE else call.verb
+    form = await call.context.forms.fetch()
+    return assign_modal(form, call.incident, verb, chosen, trouble=escape(trouble))
 
 
-async def _set_role(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
-    form = await desk.forms.fetch()
-    role, rest = leading(text, form.assignable_roles, "role", role_spellings)
+async def _set_lead(call: Invocation) -> AnyChange | None:
+    role = _lead(await call.context.forms.fetch())
+    return await _assign(call, role, await resolve_person(call.context, call.text, call.person))
+
+
+async def _set_role(call: Invocation) -> AnyChange | None:
+    form = await call.context.forms.fetch()
+    role, rest = leading(call.text, form.assignable_roles, "role", role_spellings)
     if not rest:
-        raise Unclear(f"Say who takes the role {role.name}.")
-    person = await person_meant(desk, rest, asked.by.slack_user_id)
-    return await _assign(desk, asked, incident, role, person)
+        raise NeedsForm(f"Say who takes the role {role.name}.")
+    return await _assign(call, role, await resolve_person(call.context, rest, call.person))
 
 
-async def _take(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
-    form = await desk.forms.fetch()
-    role = leading(text, form.assignable_roles, "role", role_spellings)[0] if text else _lead(form)
-    return await _assign(desk, asked, incident, role, asked.by.slack_user_id)
+async def _take(call: Invocation) -> AnyChange | None:
+    form = await call.context.forms.fetch()
+    if not call.text:
+        return await _assign(call, _lead(form), call.person)
+    role, _ = leading(call.text, form.assignable_roles, "role", role_spellings)
+    return await _assign(call, role, call.person)
 
 
-async def _assign(desk: Desk, asked: Asked, incident: Incident, role: Role, person: PersonId | None) -> str:
-    held = {a.role.id: a.assignee.slack_user_id for a in incident.incident_role_assignments if a.assignee}
+async def _assign(call: Invocation, role: Role, person: PersonId | None) -> AnyChange | None:
+    roles = call.incident.incident_role_assignments
+    held = {a.role.id: a.assignee.slack_user_id for a in roles if a.assignee}
     if held.get(role.id) == person:
-        name = desk.people.names.get(person or "", "That person")
-        who = "You are" if person == asked.by.slack_user_id else f"{name} is"
-        raise Refused(f"{who} {role.name} of {incident.reference} already.")
-    return await changed(desk, asked, incident, incident_role_assignments={role.id: person})
+        name = call.context.people.names.get(person or "", "That person")
+        who = "You are" if person == call.person else f"{name} is"
+        raise Refused(f"{who} {role.name} of {call.incident.reference} already.")
+    return await change(call, incident_role_assignments={role.id: person})
 
 
 def _lead(form: Form) -> Role:
@@ -62,40 +67,50 @@ def _lead(form: Form) -> Role:
     return found
 
 
-LEAD = Way("lead", _opened("lead"), _set_lead, names_people=True, begins_with_choice=True)
-ROLES = Way("role", _opened("role"), _set_role, names_people=True, begins_with_choice=True)
-TAKE = Way("take", _opened("role"), _take, at_once=True, names_people=True, begins_with_choice=True)
+LEAD = VerbSpec(
+    Verb.LEAD,
+    "/incident lead [@person]",
+    "says who leads",
+    build_view=_build_assign,
+    execute=_set_lead,
+    names_people=True,
+    begins_with_choice=True,
+)
+ROLES = VerbSpec(
+    Verb.ROLE,
+    "/incident role [communications @person]",
+    "says who does what",
+    build_view=_build_assign,
+    execute=_set_role,
+    names_people=True,
+    begins_with_choice=True,
+)
+TAKE = VerbSpec(
+    Verb.TAKE,
+    "/incident take [role]",
+    "gives you the lead, or that role",
+    build_view=_build_assign,
+    execute=_take,
+    no_argument=True,
+    names_people=True,
+    begins_with_choice=True,
+)
 
 
-async def set_lead(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
-    """`/incident lead`, with a person."""
-    await go(LEAD, ack, command, rest, desk)
-
-
-async def set_role(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
-    """`/incident role`, with a role and a person."""
-    await go(ROLES, ack, command, rest, desk)
-
-
-async def take_role(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
-    """`/incident take`: the lead, or the role that is named, is whoever says so."""
-    await go(TAKE, ack, command, rest, desk)
-
-
-async def press_take(ack: AsyncAck, pressed: Press, desk: Desk) -> None:
-    """*Take the lead*, on a card."""
-    await press(TAKE, ack, pressed, desk, pressed.control.value or "")
-
-
-async def submit_assign(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
-    """The roles as they were left in the form; who was there before and still is, is not touched."""
-    chosen, errand = read_assign(submission.view.values), Errand.read(submission.view.private_metadata)
-    seen = errand.changes({f"{ROLE}{role}": person for role, person in chosen.items()})
-
-    async def again(incident: Incident, trouble: str) -> View:
-        return assign_modal(await desk.forms.fetch(), incident, errand.verb, chosen, trouble=trouble)
-
-    assigned = {name.removeprefix(ROLE): person for name, person in seen.items()}
+async def submit_assign(
+    ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
+) -> None:
+    """Take the roles as they were left in the form; who was there before and still is, is not touched."""
+    chosen = read_assign(submission.view.values)
+    metadata = VerbMetadata.read(submission.view.private_metadata)
+    changed = metadata.changes({f"{ROLE}{role}": person for role, person in chosen.items()})
+    assigned = {name.removeprefix(ROLE): person for name, person in changed.items()}
     await submit_change(
-        ack, submission, desk, delivery, again, {"incident_role_assignments": assigned} if assigned else {}
+        ack,
+        submission,
+        context,
+        tracker,
+        {Verb.LEAD, Verb.ROLE},
+        partial(_build_assign, chosen=chosen),
+        {"incident_role_assignments": assigned} if assigned else {},
     )

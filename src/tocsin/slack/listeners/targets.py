@@ -6,7 +6,6 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Form, Incident, Person, PersonId
@@ -24,24 +23,23 @@ from tocsin.slack.command_text import (
     plain_address,
     reference_in,
 )
-from tocsin.slack.context import Desk
-from tocsin.slack.listeners.replies import Asked
-from tocsin.slack.payloads import Command
+from tocsin.slack.context import WorkspaceContext
+from tocsin.slack.payloads import Payload, SlashCommand
 from tocsin.slack.users import Account
 
-# Which incident somebody means, and whether they may: asked once, in the same way, for every verb.
+# The target of a verb and the right to it: resolved in the same way for every verb.
 
 _OPENED_AS = re.compile(r"(([a-z][a-z0-9]{0,19})-[0-9]{1,15})(?:-|$)")
 """How the names of channels begin that were opened for an incident."""
 
 
 class Uncertain(Refused):
-    """What was typed may be about another incident than the channel's own: it has to be asked."""
+    """The text may be about another incident than the channel's own: the person has to be asked."""
 
 
 @dataclass(frozen=True)
-class Aim:
-    """An incident that somebody means, and what else they typed."""
+class Target:
+    """The incident that a command is about, and the rest of its text."""
 
     incident: Incident
     rest: str
@@ -49,7 +47,9 @@ class Aim:
     """They typed which; else it is the one whose channel this is."""
 
 
-async def aimed(desk: Desk, command: Command, rest: str, *, is_choice: bool = False) -> Aim | None:
+async def resolve_target(
+    context: WorkspaceContext, command: SlashCommand, rest: str, *, is_choice: bool = False
+) -> Target | None:
     """The incident that is named first in the text, else the one whose channel this is; None without either.
 
     In an incident's own channel a bare number is a number. Raises Refused for a reference to what is not
@@ -58,85 +58,89 @@ async def aimed(desk: Desk, command: Command, rest: str, *, is_choice: bool = Fa
     status, a role or the like, and an incident may be named behind it.
     """
     person = command.by.slack_user_id
-    own = await incident_of(desk, command.channel_id, person)
-    found = reference_in(rest, prefixes(desk), bare_number=own is None)
+    own = await find_channel_incident(context, command.channel_id, person)
+    found = reference_in(rest, prefixes(context), bare_number=own is None)
     if found is not None:
         reference, after = found
-        incident = await meant(desk, reference, person)
+        incident = await resolve_reference(context, reference, person)
         if incident is not None:
-            return Aim(incident, after, is_named=True)
+            return Target(incident, after, is_named=True)
     elif own is not None:
         named = named_after_choice if is_choice else named_in_passing
-        if (passing := named(rest, prefixes(desk))) is not None:
+        if (passing := named(rest, prefixes(context))) is not None:
             raise _unclear(passing)
-    return Aim(own, trimmed(rest)) if own is not None else None
+    return Target(own, trimmed(rest)) if own is not None else None
 
 
-def prefixes(desk: Desk) -> frozenset[str]:
-    """What references begin with here, as far as incidents are at hand."""
-    return frozenset(known.reference.rpartition("-")[0] for known in desk.open_now.now) - {""}
+def prefixes(context: WorkspaceContext) -> frozenset[str]:
+    """Return the prefixes of references here, as far as the cached incidents tell."""
+    return frozenset(known.reference.rpartition("-")[0] for known in context.open_now.now) - {""}
 
 
 def _unclear(reference: Reference) -> Uncertain:
     return Uncertain(f"It is not clear which incident “{reference.name or reference.said}” is.")
 
 
-async def meant(desk: Desk, reference: Reference, person: PersonId | None) -> Incident | None:
+async def resolve_reference(
+    context: WorkspaceContext, reference: Reference, person: PersonId | None
+) -> Incident | None:
     """The incident that is named; None where it is an address of something else.
 
     Raises Refused where there is none that they may see, and Uncertain where it may be something else.
     """
     match reference.by:
         case "address":
-            return await _at(desk, reference.said, person)
+            return await _at(context, reference.said, person)
         case "channel":
-            return await _of_room(desk, reference, person)
+            return await _of_room(context, reference, person)
         case "name":
-            return await _of_name(desk, reference, reference.said, person)
+            return await _of_name(context, reference, reference.said, person)
         case "unclear":
             raise _unclear(reference)
     try:
-        return await called(desk, reference.said, person)
+        return await find_incident(context, reference.said, person)
     except Refused as refusal:
         raise refusal if reference.is_usual else _unclear(reference) from refusal
 
 
-async def _of_room(desk: Desk, reference: Reference, person: PersonId | None) -> Incident:
+async def _of_room(context: WorkspaceContext, reference: Reference, person: PersonId | None) -> Incident:
     channel = ChannelId(reference.said)
-    found = desk.open_now.of_channel(channel) or await desk.find.here(channel)
+    found = context.open_now.of_channel(channel) or await context.find.here(channel)
     if found is None:
-        return await _of_name(desk, reference, reference.name, person)
+        return await _of_name(context, reference, reference.name, person)
     if not visible_to(person, found):
         raise Refused(NOT_SEEN)
     return found
 
 
-async def _of_name(desk: Desk, reference: Reference, name: str, person: PersonId | None) -> Incident:
+async def _of_name(
+    context: WorkspaceContext, reference: Reference, name: str, person: PersonId | None
+) -> Incident:
     """The incident whose channel is called so, or was when it was opened: it begins with the reference."""
     wanted = name.casefold()
-    known = (one for one in desk.open_now.seen_by(person) if one.slack_channel_name.casefold() == wanted)
+    known = (one for one in context.open_now.seen_by(person) if one.slack_channel_name.casefold() == wanted)
     if wanted and (found := next(known, None)) is not None:
         return found
     opened = _OPENED_AS.match(wanted)
     if opened is None:
         raise _unclear(reference)
     try:
-        return await called(desk, opened[1], person)
+        return await find_incident(context, opened[1], person)
     except Refused as refusal:
-        raise refusal if opened[2] in _usual(desk) else _unclear(reference) from refusal
+        raise refusal if opened[2] in _usual(context) else _unclear(reference) from refusal
 
 
-def _usual(desk: Desk) -> frozenset[str]:
-    return frozenset(prefix.casefold() for prefix in prefixes(desk)) | {USUAL_PREFIX}
+def _usual(context: WorkspaceContext) -> frozenset[str]:
+    return frozenset(prefix.casefold() for prefix in prefixes(context)) | {USUAL_PREFIX}
 
 
-async def _at(desk: Desk, address: str, person: PersonId | None) -> Incident | None:
+async def _at(context: WorkspaceContext, address: str, person: PersonId | None) -> Incident | None:
     """The incident with this permalink, or with this page; a page below it is its own, too.
 
     Raises Refused for the address of an incident that is not there, or that they may not see.
     """
-    addresses = {plain_address(known.permalink): known for known in desk.open_now.now if known.permalink}
-    places = {known.rpartition("/")[0] for known in addresses} | {plain_address(f"{desk.pages}/incidents")}
+    addresses = {plain_address(known.permalink): known for known in context.open_now.now if known.permalink}
+    places = {known.rpartition("/")[0] for known in addresses} | {plain_address(f"{context.pages}/incidents")}
     for above, last in pages_above(address):
         known = addresses.get(f"{above}/{last}")
         if known is not None and visible_to(person, known):
@@ -144,9 +148,9 @@ async def _at(desk: Desk, address: str, person: PersonId | None) -> Incident | N
         if known is not None:
             raise Refused(NOT_SEEN)
         if above in places:
-            return await called(desk, last.upper(), person)
+            return await find_incident(context, last.upper(), person)
         if names_one(last) and ("-" in last or "incident" in above):
-            found = await desk.find.named(last.upper(), person)
+            found = await context.find.named(last.upper(), person)
             if found is not None and plain_address(found.permalink) == f"{above}/{last}":
                 return found
             if "incident" in above:
@@ -154,48 +158,47 @@ async def _at(desk: Desk, address: str, person: PersonId | None) -> Incident | N
     return None
 
 
-async def called(desk: Desk, reference: str, person: PersonId | None) -> Incident:
+async def find_incident(context: WorkspaceContext, reference: str, person: PersonId | None) -> Incident:
     """The incident with this id or reference. Raises Refused where there is none that they may see."""
-    known = desk.open_now.called(reference)
+    known = context.open_now.called(reference)
     if known is not None and visible_to(person, known):
         return known
-    found = await desk.find.named(reference, person)
+    found = await context.find.named(reference, person)
     if found is None:
         raise Refused(NOT_SEEN)
     return found
 
 
-async def incident_of(desk: Desk, channel: ChannelId | None, person: PersonId | None) -> Incident | None:
+async def find_channel_incident(
+    context: WorkspaceContext, channel: ChannelId | None, person: PersonId | None
+) -> Incident | None:
     """The incident whose own channel this is, if this person may see it.
 
     Raises Refused for who is in a private incident's channel and has no part in the incident.
     """
-    found = desk.open_now.of_channel(channel)
+    found = context.open_now.of_channel(channel)
     if found is None and channel is not None:
-        found = await desk.find.here(channel)
+        found = await context.find.here(channel)
     if found is not None and not visible_to(person, found):
         raise Refused(f"{found.reference} is private: only its reporter and the people with a role may.")
     return found
 
 
-GATES: dict[str, Verb] = {"lead": "role", "take": "role", "action": "follow_up", "follow-up": "follow_up"}
-"""Under which name a verb is permitted, where it is not its own."""
-
-
-async def allowed(desk: Desk, asked: Asked, verb: str, incident: Incident, *, opening: bool = False) -> None:
+async def authorize(
+    context: WorkspaceContext, payload: Payload, verb: Verb, incident: Incident, *, opening: bool = False
+) -> None:
     """Raises Refused where this person may not do this, or where the backend cannot.
 
     With `opening` a form is about to open that shows the incident: who somebody is must be known, and the
     rest is asked when the form is sent.
     """
-    gate = GATES.get(verb, cast(Verb, verb))
-    if not visible_to(asked.by.slack_user_id, incident):
+    if not visible_to(payload.by.slack_user_id, incident):
         raise Refused(NOT_SEEN)
     if opening:
-        await desk.permits.check_opening(asked.by.slack_user_id, gate, incident)
+        await context.authorizer.check_opening(payload.by.slack_user_id, verb, incident)
     else:
-        await desk.may(asked, gate, incident)
-    lacks = (desk.forms.now or Form()).lacks
+        await context.check_permission(payload, verb, incident)
+    lacks = (context.forms.now or Form()).lacks
     if verb in lacks:
         raise Refused(lacks[verb])
 
@@ -205,18 +208,18 @@ async def allowed(desk: Desk, asked: Asked, verb: str, incident: Incident, *, op
 ROLE = "incident_role_assignments."
 
 
-async def checked_roles(
-    desk: Desk, roles: Mapping[str, PersonId | None], *, private: bool, within: float = 0.0
+async def validate_roles(
+    context: WorkspaceContext, roles: Mapping[str, PersonId | None], *, private: bool, within: float = 0.0
 ) -> tuple[Person, ...]:
     """The same as `checked_assignees`, for people by the role that each is given."""
     chosen = {f"{ROLE}{role}": person for role, person in roles.items()}
-    return await checked_assignees(desk, chosen, private=private, within=within)
+    return await validate_assignees(context, chosen, private=private, within=within)
 
 
-async def checked_assignees(
-    desk: Desk, chosen: Mapping[str, PersonId | None], *, private: bool, within: float = 0.0
+async def validate_assignees(
+    context: WorkspaceContext, chosen: Mapping[str, PersonId | None], *, private: bool, within: float = 0.0
 ) -> tuple[Person, ...]:
-    """Everybody who is given something, by name; `chosen` says who, by the field of the form.
+    """Return the people who are given something, by name; `chosen` has them by the field of the form.
 
     Slack is asked anew, except about those of whom it told `within` so many seconds.
 
@@ -225,16 +228,16 @@ async def checked_assignees(
     since an alarm cannot wait; a private one does not, since it is shown to everybody with a role in it.
     """
     people = list(dict.fromkeys(person for person in chosen.values() if person))
-    asked = (desk.people.account(person, CHECK_SECONDS, within=within) for person in people)
+    asked = (context.people.account(person, CHECK_SECONDS, within=within) for person in people)
     found = await asyncio.gather(*asked)
     why = {
-        person: _unfit(account, desk.people.names.get(person, ""), private)
+        person: _unfit(account, context.people.names.get(person, ""), private)
         for person, account in zip(people, found, strict=True)
     }
     wrong = {field: why[person] for field, person in chosen.items() if person and why[person]}
     if wrong:
         raise Refused(" ".join(dict.fromkeys(wrong.values())), wrong)
-    return tuple(desk.people.meet(Person(slack_user_id=person)) for person in people)
+    return tuple(context.people.meet(Person(slack_user_id=person)) for person in people)
 
 
 def _unfit(account: Account | None, name: str, private: bool) -> str:
@@ -244,4 +247,4 @@ def _unfit(account: Account | None, name: str, private: bool) -> str:
         return said if private else ""
     if not account.is_known:
         return "Slack knows no such person, so they cannot take this on. Choose another person."
-    return unfit(account.standing, name or "That person")
+    return unfit(account.membership, name or "That person")

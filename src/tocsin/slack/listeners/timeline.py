@@ -1,10 +1,12 @@
-"""Keep something in an incident's timeline: what somebody writes, pins, or marks with 📌."""
+"""The verb `note`, and messages that people pin or mark with 📌: both go into the timeline."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import uuid5
 
@@ -13,99 +15,97 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, TeamId, TimelineEntry
+from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import TEXT_LIMIT
 from tocsin.slack.authorization import CHECK_SECONDS
-from tocsin.slack.context import Delivery, Desk, being_answered
+from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.disclosure import listed_to
-from tocsin.slack.listeners.replies import Asked, begin, say_of
-from tocsin.slack.listeners.targets import allowed, incident_of
-from tocsin.slack.listeners.verbs import KEYS, Way, go, key_of, sentence_of, submit
+from tocsin.slack.listeners.replies import begin, reply_about
+from tocsin.slack.listeners.targets import authorize, find_channel_incident
+from tocsin.slack.listeners.verbs import KEYS, Invocation, VerbSpec, key_of, sentence_of, submit
 from tocsin.slack.messages import PIN
-from tocsin.slack.payloads import Command, Happening, Shortcut, Submission
+from tocsin.slack.payloads import EventCallback, Payload, Shortcut, ViewSubmission
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.followups import note_modal, read_note
 from tocsin.slack.views.lists import choose_modal
 from tocsin.slack.views.message_text import kept_text, unnamed, unnamed_author
-from tocsin.slack.views.metadata import Errand
+from tocsin.slack.views.metadata import VerbMetadata
 from tocsin.workflows.command import AnyChange
 from tocsin.workflows.timeline import NoteOrder
 
-NOTED = "noted:"
 CARRIED = 1400
 """Characters of a message that a form carries until an incident has been chosen."""
 
 
-async def _opened(desk: Desk, asked: Asked, incident: Incident, trouble: str) -> View:
-    return note_modal(await desk.forms.fetch(), incident, trouble=escape(trouble))
+async def _build_note(call: Invocation, trouble: str, message: str = "") -> View:
+    form = await call.context.forms.fetch()
+    return note_modal(form, call.incident, message=message, trouble=escape(trouble))
 
 
-async def _act(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
-    return sentence_of(await _noted(desk, asked, incident, text))
-
-
-async def _noted(desk: Desk, asked: Asked, incident: Incident, text: str) -> AnyChange | None:
-    key = key_of(asked)
-    entry = TimelineEntry(at=desk.clock(), by=desk.people.meet(asked.by), verb=NOTED, text=text)
+async def _note(call: Invocation, text: str | None = None) -> AnyChange | None:
+    by, text = call.context.people.meet(call.payload.by), call.text if text is None else text
     order = NoteOrder(
-        incident_id=incident.id, team=TeamId(asked.team_id), asked=key, entry_key=key, entry=entry
+        incident_id=call.incident.id,
+        team=TeamId(call.payload.team_id),
+        asked=call.key,
+        entry_key=call.key,
+        entry=TimelineEntry(at=call.context.clock(), by=by, verb=Verb.NOTE.timeline, text=text),
     )
-    return await desk.notes(order, being_answered())
+    return await call.context.workflows.notes(order, call.tracker.acknowledged)
 
 
-NOTE = Way("note", _opened, _act)
+NOTE = VerbSpec(
+    Verb.NOTE,
+    "/incident note [what happened]",
+    "adds to the timeline",
+    build_view=_build_note,
+    execute=_note,
+)
 
 
-async def add_note(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
-    """`/incident note`, with what happened."""
-    await go(NOTE, ack, command, rest, desk)
-
-
-async def submit_note(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
-    """The note form, sent."""
+async def submit_note(
+    ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
+) -> None:
+    """Take the note form."""
     text = read_note(submission.view.values)
-
-    async def again(incident: Incident, trouble: str) -> View:
-        return note_modal(await desk.forms.fetch(), incident, message=text, trouble=trouble)
-
-    async def do(incident: Incident) -> AnyChange | None:
-        return await _noted(desk, submission, incident, text)
-
-    await submit(ack, submission, desk, again, do)
+    again, execute = partial(_build_note, message=text), partial(_note, text=text)
+    await submit(ack, submission, context, tracker, {Verb.NOTE}, again, execute)
 
 
-async def keep_from_message(ack: AsyncAck, shortcut: Shortcut, desk: Desk) -> None:
+async def keep_from_message(ack: AsyncAck, shortcut: Shortcut, context: WorkspaceContext) -> None:
     """*Add to incident timeline*, on a message; outside an incident's channel it asks which incident."""
     await ack()
-    begin(desk, shortcut, "keep a message", _keep_from_message(desk, shortcut))
+    tracker = AckTracker()
+    begin(context, shortcut, "keep a message", _keep_from_message(context, shortcut, tracker), tracker)
 
 
-async def _keep_from_message(desk: Desk, shortcut: Shortcut) -> None:
+async def _keep_from_message(context: WorkspaceContext, shortcut: Shortcut, tracker: AckTracker) -> None:
     ts = shortcut.message_ts or shortcut.message.get("ts")
     if shortcut.channel is None or not ts:
         raise Refused("That message cannot be kept.")
-    incident = await incident_of(desk, shortcut.channel.id, shortcut.by.slack_user_id)
+    incident = await find_channel_incident(context, shortcut.channel.id, shortcut.by.slack_user_id)
     if incident is not None:
-        await allowed(desk, shortcut, "note", incident)
-        message = await _marked(desk, (shortcut.channel.id, ts), shortcut.message)
-        kept = await _kept(desk, shortcut, incident, message)
-        await say_of(desk, shortcut, incident, sentence_of(kept))
+        await authorize(context, shortcut, Verb.NOTE, incident)
+        message = await _marked(context, (shortcut.channel.id, ts), shortcut.message)
+        kept = await _kept(context, shortcut, incident, message, tracker.acknowledged)
+        await reply_about(context, shortcut, incident, sentence_of(kept))
         return
-    known = desk.open_to(shortcut.by.slack_user_id)
+    known = context.open_to(shortcut.by.slack_user_id)
     if not known:
         raise Refused("No incident is open that this message could be added to.")
     where, about = (shortcut.channel.id, ts), listed_to(shortcut.by.slack_user_id, known)
-    view = choose_modal(_errand(_as_known(desk, where, shortcut.message, CARRIED)), known)
-    view_id = await desk.workspace.open_modal(shortcut.trigger_id or "", view, about)
-    if _strangers(desk, shortcut.message):
-        errand = _errand(await _marked(desk, where, shortcut.message, CARRIED))
-        known = desk.open_to(shortcut.by.slack_user_id)
+    view = choose_modal(_metadata(_as_known(context, where, shortcut.message, CARRIED)), known)
+    view_id = await context.workspace.open_modal(shortcut.trigger_id or "", view, about)
+    if _unknown_people(context, shortcut.message):
+        metadata = _metadata(await _marked(context, where, shortcut.message, CARRIED))
+        known = context.open_to(shortcut.by.slack_user_id)
         about = listed_to(shortcut.by.slack_user_id, known)
-        await desk.workspace.update_modal(view_id, choose_modal(errand, known), about)
+        await context.workspace.update_modal(view_id, choose_modal(metadata, known), about)
 
 
-def _errand(marked: Marked) -> Errand:
-    return Errand(
-        verb="note",
+def _metadata(marked: KeptMessage) -> VerbMetadata:
+    return VerbMetadata(
+        verb=Verb.NOTE,
         channel=marked.channel,
         ts=marked.ts,
         rest=marked.text,
@@ -113,38 +113,38 @@ def _errand(marked: Marked) -> Errand:
     )
 
 
-async def keep_message(desk: Desk, asked: Asked, incident: Incident, errand: Errand) -> str:
-    """The message of the errand goes into this incident's timeline; answers in a sentence."""
-    await allowed(desk, asked, "note", incident)
-    message = Marked(ChannelId(errand.channel), MessageTs(errand.ts), errand.rest, errand.edited)
-    return sentence_of(await _kept(desk, asked, incident, message))
+async def keep_message(call: Invocation, metadata: VerbMetadata) -> AnyChange | None:
+    """Put the message that a form carries into this incident's timeline."""
+    await authorize(call.context, call.payload, Verb.NOTE, call.incident)
+    message = KeptMessage(ChannelId(metadata.channel), MessageTs(metadata.ts), metadata.rest, metadata.edited)
+    return await _kept(call.context, call.payload, call.incident, message, call.tracker.acknowledged)
 
 
-async def heed_mark(happening: Happening, desk: Desk) -> None:
+async def on_reaction_or_pin(callback: EventCallback, context: WorkspaceContext) -> None:
     """A pin or a 📌 was put on a message of an incident's channel, or taken off.
 
     What counts is how the message stands now, so events may come late, twice, or in any order.
     """
-    marked = happening.message
-    by = happening.user
-    if marked is None or by is None or by == desk.workspace.bot_user_id:
+    marked = callback.message
+    by = callback.user
+    if marked is None or by is None or by == context.workspace.bot_user_id:
         return
-    if happening.event.get("reaction", PIN) != PIN:
+    if callback.event.get("reaction", PIN) != PIN:
         return
     channel, ts = marked
-    incident = desk.open_now.of_channel(channel) or await desk.find.here(channel)
+    incident = context.open_now.of_channel(channel) or await context.find.here(channel)
     if incident is None:
         return
     with contextlib.suppress(Refused):
-        await desk.may(happening, "note", incident)
-        stands, message = await desk.marks.marked(channel, ts)
-        await _kept(desk, happening, incident, await _marked(desk, marked, message), removed=not stands)
+        await context.check_permission(callback, Verb.NOTE, incident)
+        stands, message = await context.marks.marked(channel, ts)
+        await _kept(context, callback, incident, await _marked(context, marked, message), removed=not stands)
 
 
 Where = tuple[ChannelId, MessageTs]
 
 
-class Marked(NamedTuple):
+class KeptMessage(NamedTuple):
     """A message that is to be kept, with what the timeline says of it."""
 
     channel: ChannelId
@@ -153,55 +153,58 @@ class Marked(NamedTuple):
     edited: str
 
 
-async def _marked(desk: Desk, where: Where, message: Mapping[str, Any], limit: int = TEXT_LIMIT) -> Marked:
+async def _marked(
+    context: WorkspaceContext, where: Where, message: Mapping[str, Any], limit: int = TEXT_LIMIT
+) -> KeptMessage:
     """The message with the names of all whom it mentions, as far as Slack tells them."""
-    if strangers := _strangers(desk, message):
-        await desk.mentions.names_of(strangers, CHECK_SECONDS)
-    return _as_known(desk, where, message, limit)
+    if strangers := _unknown_people(context, message):
+        await context.mentions.names_of(strangers, CHECK_SECONDS)
+    return _as_known(context, where, message, limit)
 
 
-def _strangers(desk: Desk, message: Mapping[str, Any]) -> frozenset[str]:
+def _unknown_people(context: WorkspaceContext, message: Mapping[str, Any]) -> frozenset[str]:
     """Ids of all in it who have no name yet."""
-    return unnamed(message, desk.mentions.names) | unnamed_author(message, desk.mentions.names)
+    return unnamed(message, context.mentions.names) | unnamed_author(message, context.mentions.names)
 
 
-def _as_known(desk: Desk, where: Where, message: Mapping[str, Any], limit: int) -> Marked:
+def _as_known(context: WorkspaceContext, where: Where, message: Mapping[str, Any], limit: int) -> KeptMessage:
     """The message with the names that are known now; nothing is said of one that is gone."""
-    permalink = desk.permalink(*where, message.get("thread_ts"))
+    permalink = context.permalink(*where, message.get("thread_ts"))
     edited = message.get("edited")
-    return Marked(
+    return KeptMessage(
         *where,
-        text=kept_text(message, permalink, desk.mentions.names, limit) if message else "",
+        text=kept_text(message, permalink, context.mentions.names, limit) if message else "",
         edited=str(edited.get("ts") or "") if isinstance(edited, dict) else "",
     )
 
 
 async def _kept(
-    desk: Desk,
-    asked: Asked | Happening,
+    context: WorkspaceContext,
+    payload: Payload | EventCallback,
     incident: Incident,
-    message: Marked,
+    message: KeptMessage,
+    acknowledged: asyncio.Event | None = None,
     *,
     removed: bool = False,
 ) -> AnyChange | None:
     """Put a message into the timeline, or take it out: one entry, however many people mark it."""
-    if isinstance(asked, Happening):
-        key = str(uuid5(KEYS, f"{asked.team_id}/{asked.event_id}"))
+    if isinstance(payload, EventCallback):
+        key = str(uuid5(KEYS, f"{payload.team_id}/{payload.event_id}"))
     else:
-        key = key_of(asked)
+        key = key_of(payload)
     entry = TimelineEntry(
-        at=_moment(message.ts), by=desk.people.meet(asked.by), verb=NOTED, text=message.text
+        at=_moment(message.ts), by=context.people.meet(payload.by), verb=Verb.NOTE.timeline, text=message.text
     )
     order = NoteOrder(
         incident_id=incident.id,
-        team=TeamId(asked.team_id),
+        team=TeamId(payload.team_id),
         asked=key,
         entry_key=f"message:{message.channel}:{message.ts}",
         edited=message.edited,
         entry=entry,
         removed=removed,
     )
-    return await desk.notes(order, being_answered())
+    return await context.workflows.notes(order, acknowledged)
 
 
 def _moment(ts: str) -> datetime:

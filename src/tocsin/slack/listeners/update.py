@@ -1,92 +1,92 @@
-"""Listeners of `update`, `status`, `severity`, `rename` and `summary`."""
+"""The verbs `update`, `status`, `severity`, `rename` and `summary`."""
 
 from __future__ import annotations
+
+from functools import partial
 
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
-from tocsin.incidents.model import Form, Incident
 from tocsin.incidents.parsing import leading
-from tocsin.slack.context import Delivery, Desk
-from tocsin.slack.listeners.replies import Asked
-from tocsin.slack.listeners.verbs import Opened, Way, changed, go, press, submit_change
-from tocsin.slack.payloads import Command, Press, Submission
+from tocsin.incidents.permissions import Verb
+from tocsin.slack.context import AckTracker, WorkspaceContext
+from tocsin.slack.listeners.verbs import Invocation, VerbSpec, change, submit_change
+from tocsin.slack.payloads import ViewSubmission
 from tocsin.slack.views.blocks import escape
-from tocsin.slack.views.metadata import Errand
+from tocsin.slack.views.metadata import VerbMetadata
 from tocsin.slack.views.update import (
+    UpdateEntered,
     describe_modal,
     offered_statuses,
     read_describe,
     read_update,
     update_modal,
 )
+from tocsin.workflows.command import AnyChange
 
 # Say what is known, where it stands and how bad it is.
 
 
-def _opened(verb: str) -> Opened:
-    async def opened(desk: Desk, asked: Asked, incident: Incident, trouble: str) -> View:
-        return update_modal(await desk.forms.fetch(), incident, verb, trouble=escape(trouble))
-
-    return opened
+async def _build_update(call: Invocation, trouble: str, entered: UpdateEntered | None = None) -> View:
+    form = await call.context.forms.fetch()
+    return update_modal(form, call.incident, call.verb, entered, trouble=escape(trouble))
 
 
-async def _tell(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
-    return await changed(desk, asked, incident, message=text)
+async def _post_update(call: Invocation) -> AnyChange | None:
+    return await change(call, message=call.text)
 
 
-async def _set_status(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
-    form = await desk.forms.fetch()
-    status, message = leading(text, offered_statuses(form, incident), "status")
-    return await changed(desk, asked, incident, incident_status_id=status.id, message=message)
+async def _set_status(call: Invocation) -> AnyChange | None:
+    form = await call.context.forms.fetch()
+    status, message = leading(call.text, offered_statuses(form, call.incident), "status")
+    return await change(call, incident_status_id=status.id, message=message)
 
 
-async def _set_severity(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
-    form: Form = await desk.forms.fetch()
-    severity, message = leading(text, form.severities, "severity")
-    return await changed(desk, asked, incident, severity_id=severity.id, message=message)
+async def _set_severity(call: Invocation) -> AnyChange | None:
+    form = await call.context.forms.fetch()
+    severity, message = leading(call.text, form.severities, "severity")
+    return await change(call, severity_id=severity.id, message=message)
 
 
-UPDATE = Way("update", _opened("update"), _tell)
-STATUS = Way("status", _opened("status"), _set_status, begins_with_choice=True)
-SEVERITY = Way("severity", _opened("severity"), _set_severity, begins_with_choice=True)
+UPDATE = VerbSpec(
+    Verb.UPDATE,
+    "/incident update [what is known]",
+    "tells everybody who waits what is known now",
+    build_view=_build_update,
+    execute=_post_update,
+)
+STATUS = VerbSpec(
+    Verb.STATUS,
+    "/incident status [fixing]",
+    "says where it stands",
+    build_view=_build_update,
+    execute=_set_status,
+    begins_with_choice=True,
+)
+SEVERITY = VerbSpec(
+    Verb.SEVERITY,
+    "/incident severity [major]",
+    "says how bad it is",
+    build_view=_build_update,
+    execute=_set_severity,
+    begins_with_choice=True,
+)
 
 
-async def update(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
-    """`/incident update`, with what is known now."""
-    await go(UPDATE, ack, command, rest, desk)
-
-
-async def set_status(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
-    """`/incident status`, with its name, and perhaps a word on it."""
-    await go(STATUS, ack, command, rest, desk)
-
-
-async def set_severity(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
-    """`/incident severity`, with its name, and perhaps a word on it."""
-    await go(SEVERITY, ack, command, rest, desk)
-
-
-async def press_update(ack: AsyncAck, pressed: Press, desk: Desk) -> None:
-    """*Update*, on a card."""
-    await press(UPDATE, ack, pressed, desk, pressed.control.value or "")
-
-
-async def submit_update(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
-    """The update form, sent; what was left as it was on the screen changes nothing."""
-    entered, errand = read_update(submission.view.values), Errand.read(submission.view.private_metadata)
-
-    async def again(incident: Incident, trouble: str) -> View:
-        form = await desk.forms.fetch()
-        return update_modal(form, incident, errand.verb, entered, trouble=trouble)
-
+async def submit_update(
+    ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
+) -> None:
+    """Take the update form; what was left as it was on the screen changes nothing."""
+    entered = read_update(submission.view.values)
+    metadata = VerbMetadata.read(submission.view.private_metadata)
     await submit_change(
         ack,
         submission,
-        desk,
-        delivery,
-        again,
-        errand.changes(entered.model_dump(include={"incident_status_id", "severity_id"})),
+        context,
+        tracker,
+        {Verb.UPDATE, Verb.STATUS, Verb.SEVERITY},
+        partial(_build_update, entered=entered),
+        metadata.changes(entered.model_dump(include={"incident_status_id", "severity_id"})),
         message=entered.message,
         next_update_minutes=entered.next_update_minutes,
     )
@@ -95,41 +95,40 @@ async def submit_update(ack: AsyncAck, submission: Submission, desk: Desk, deliv
 # Say what it is called and what it is about.
 
 
-def _opened_describe(verb: str) -> Opened:
-    async def opened(desk: Desk, asked: Asked, incident: Incident, trouble: str) -> View:
-        return describe_modal(await desk.forms.fetch(), incident, verb, trouble=escape(trouble))
-
-    return opened
+async def _build_describe(call: Invocation, trouble: str, entered: dict[str, str] | None = None) -> View:
+    form = await call.context.forms.fetch()
+    return describe_modal(form, call.incident, call.verb, entered, trouble=escape(trouble))
 
 
-async def _rename(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
-    return await changed(desk, asked, incident, name=text)
+async def _rename(call: Invocation) -> AnyChange | None:
+    return await change(call, name=call.text)
 
 
-async def _summarise(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
-    return await changed(desk, asked, incident, summary=text)
+async def _set_summary(call: Invocation) -> AnyChange | None:
+    return await change(call, summary=call.text)
 
 
-RENAME = Way("rename", _opened_describe("rename"), _rename)
-SUMMARY = Way("summary", _opened_describe("summary"), _summarise)
+RENAME = VerbSpec(
+    Verb.RENAME,
+    "/incident rename [new name]",
+    "gives it another name",
+    build_view=_build_describe,
+    execute=_rename,
+)
+SUMMARY = VerbSpec(
+    Verb.SUMMARY,
+    "/incident summary [text]",
+    "says what it is about",
+    build_view=_build_describe,
+    execute=_set_summary,
+)
 
 
-async def rename(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
-    """`/incident rename`, with the new name."""
-    await go(RENAME, ack, command, rest, desk)
-
-
-async def set_summary(ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
-    """`/incident summary`, with the new summary."""
-    await go(SUMMARY, ack, command, rest, desk)
-
-
-async def submit_describe(ack: AsyncAck, submission: Submission, desk: Desk, delivery: Delivery) -> None:
-    """The name or the summary, as it was left in the form."""
-    entered, errand = read_describe(submission.view.values), Errand.read(submission.view.private_metadata)
-
-    async def again(incident: Incident, trouble: str) -> View:
-        form = await desk.forms.fetch()
-        return describe_modal(form, incident, errand.verb, entered, trouble=trouble)
-
-    await submit_change(ack, submission, desk, delivery, again, dict(entered))
+async def submit_describe(
+    ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
+) -> None:
+    """Take the name or the summary, as it was left in the form."""
+    entered = read_describe(submission.view.values)
+    again = partial(_build_describe, entered=entered)
+    verbs = {Verb.RENAME, Verb.SUMMARY}
+    await submit_change(ack, submission, context, tracker, verbs, again, dict(entered))

@@ -1,11 +1,10 @@
-"""The path that every verb shares: resolve the incident, authorize, act or open a form, reply."""
+"""The path that every verb takes: find the incident, authorize, execute or open a form, reply."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -13,145 +12,235 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
 from tocsin.incidents.errors import Refused, TocsinError
-from tocsin.incidents.model import Incident, TeamId
+from tocsin.incidents.model import Incident, PersonId, TeamId
+from tocsin.incidents.permissions import NOT_SEEN, Verb
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.transitions import Ending
 from tocsin.slack.authorization import CHECK_SECONDS
 from tocsin.slack.command_text import as_read
-from tocsin.slack.context import Delivery, Desk, being_answered, patience_left
+from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.disclosure import listed_to, shown_to
 from tocsin.slack.listeners.declare import open_declare
 from tocsin.slack.listeners.replies import (
-    Asked,
     begin,
+    build_reply_view,
+    explain,
     readable,
-    reason,
     refuse,
-    said_view,
-    say_of,
-    with_words,
+    reply_about,
+    with_typed_text,
 )
-from tocsin.slack.listeners.targets import Aim, Uncertain, aimed, allowed, called, checked_roles
-from tocsin.slack.payloads import Command, Press, Submission
+from tocsin.slack.listeners.targets import (
+    Target,
+    Uncertain,
+    authorize,
+    find_incident,
+    resolve_target,
+    validate_roles,
+)
+from tocsin.slack.payloads import BlockAction, Payload, SlashCommand, ViewSubmission
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.lists import choose_modal
-from tocsin.slack.views.metadata import Errand, saving_modal
+from tocsin.slack.views.metadata import VerbMetadata, saving_modal
 from tocsin.workflows.change import ChangeOrder
 from tocsin.workflows.command import AnyChange, Changed, NotChanged
-
-# The way every verb goes: find the incident, ask whether one may, then act at once or open a form.
 
 KEYS = UUID("6f1c1c0e-0e0b-5c1f-9a5e-70c51a000002")
 SAVED = "Saved, not through yet. You will be told when it is."
 
-Act = Callable[[Desk, Asked, Incident, str], Awaitable[str]]
-Opened = Callable[[Desk, Asked, Incident, str], Awaitable[View]]
+
+@dataclass(frozen=True)
+class Invocation:
+    """One use of a verb on an incident: by the person of a payload, with the text that they typed."""
+
+    context: WorkspaceContext
+    payload: Payload
+    verb: Verb
+    incident: Incident
+    text: str = ""
+    tracker: AckTracker = field(default_factory=AckTracker)
+    """Of the answer that the person waits for."""
+
+    @property
+    def person(self) -> PersonId | None:
+        return self.payload.by.slack_user_id
+
+    @property
+    def key(self) -> str:
+        """The key of the command that it becomes."""
+        return key_of(self.payload)
 
 
-class Unclear(Refused):
-    """What was typed leaves something open that a form can ask for: the verb's own, or the one given."""
+BuildView = Callable[[Invocation, str], Awaitable[View]]
+"""Builds the verb's form; its last argument says what is wrong, in plain text."""
 
-    def __init__(self, sentence: str, opened: Opened | None = None) -> None:
-        super().__init__(sentence)
-        self.opened = opened
+Execute = Callable[[Invocation], Awaitable[AnyChange | None]]
+"""Executes the verb with the text; None when it is saved and not through yet.
+
+Raises Refused, or NeedsForm where the text leaves something open.
+"""
+
+Prepare = Callable[[WorkspaceContext, SlashCommand, str], Awaitable[str]]
 
 
 @dataclass(frozen=True)
-class Way:
-    """How a verb is done: at once with what was typed, or in a form."""
+class VerbSpec:
+    """A verb of `/incident` that is about one incident: in its channel, or with its reference first."""
 
-    verb: str
-    opened: Opened
-    """The form; its last argument is a trouble, as plain text."""
-    act: Act
-    """Does it with the text, and answers in a sentence of plain text. Raises Refused, or Unclear."""
-    at_once: bool = False
-    """Also without any text."""
+    verb: Verb
+    usage: str
+    does: str
+    build_view: BuildView
+    execute: Execute
+    no_argument: bool = False
+    """It is executed also without any text."""
     names_people: bool = False
     """Its text is read with the people in it as Slack names them, `<@U1|ana>`."""
-
     begins_with_choice: bool = False
     """Its text begins with a status, a severity, a role or a person."""
+    prepare: Prepare | None = None
+    """Rewrites what was typed, before the incident is looked for in it."""
 
-    async def does(self, desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
-        """Does it with the text as Slack sent it."""
-        read = text if self.names_people else await desk.mentions.spell(text, CHECK_SECONDS)
-        return await self.act(desk, asked, incident, read)
+    async def read(self, context: WorkspaceContext, text: str) -> str:
+        """Return the text as the verb reads it; Slack is asked for names a second at most."""
+        return text if self.names_people else await context.mentions.spell(text, CHECK_SECONDS)
 
 
-async def go(way: Way, ack: AsyncAck, command: Command, rest: str, desk: Desk) -> None:
-    """A verb that was typed: it acts at once when there is text, else its form opens."""
-    try:
-        try:
-            aim = await aimed(desk, command, rest, is_choice=way.begins_with_choice)
-        except Uncertain as uncertain:
-            await _ask_which(way, ack, command, rest, desk, uncertain)
-            return
-        if aim is None:
-            await _ask_which(way, ack, command, rest, desk)
-            return
-    except TocsinError as error:
-        await ack(response_type="ephemeral", text=escape(with_words(reason(error), command, desk)))
+@dataclass(frozen=True)
+class CommandSpec:
+    """A verb of `/incident` that is about no single incident; DECLARE is the command without a verb."""
+
+    verb: Verb
+    usage: str
+    does: str
+    listener: Callable[[AsyncAck, SlashCommand, str, WorkspaceContext], Coroutine[Any, Any, None]]
+    """Takes the text after the verb."""
+    build_view: Callable[[WorkspaceContext, Payload, str], Awaitable[View]] | None = None
+    """Builds what the verb shows in a modal, from the text after it."""
+
+
+DECLARE = CommandSpec(
+    Verb.DECLARE,
+    "/incident [what is wrong]",
+    "opens the declare form, with what you typed as the name",
+    open_declare,
+)
+
+
+class NeedsForm(Refused):
+    """The text leaves something open that a form can ask for: the verb's own, or the one given."""
+
+    def __init__(self, sentence: str, build_view: BuildView | None = None) -> None:
+        super().__init__(sentence)
+        self.build_view = build_view
+
+
+# A verb that was typed.
+
+
+async def run_verb(
+    spec: VerbSpec,
+    ack: AsyncAck,
+    command: SlashCommand,
+    rest: str,
+    context: WorkspaceContext,
+    tracker: AckTracker,
+) -> None:
+    """Run a verb that was typed: execute it where text follows, else open its form."""
+    if spec.prepare is not None:
+        rest = await spec.prepare(context, command, rest)
+    call = await _read_command(spec, ack, command, rest, context, tracker)
+    if call is None:
         return
-    await _done(way, ack, command, aim, desk)
-
-
-async def _done(way: Way, ack: AsyncAck, command: Command, aim: Aim, desk: Desk) -> None:
-    opening = not aim.rest and not way.at_once
     try:
-        await allowed(desk, command, way.verb, aim.incident, opening=opening)
-        if opening:
-            await _open(way, ack, command, desk, aim.incident)
-            return
-    except TocsinError as error:
-        await ack(response_type="ephemeral", text=escape(reason(error)))
-        return
-    try:
-        sentence = await way.does(desk, command, aim.incident, aim.rest)
-        sentence = await readable(desk, command, aim.incident, sentence)
-    except Unclear as unclear:
-        asking = replace(way, opened=unclear.opened or way.opened)
-        await _open(asking, ack, command, desk, aim.incident, unclear.sentence)
+        call = replace(call, text=await spec.read(context, call.text))
+        sentence = sentence_of(await spec.execute(call))
+        sentence = await readable(context, command, call.incident, sentence)
+    except NeedsForm as needs:
+        await _open(needs.build_view or spec.build_view, ack, call, needs.sentence)
         return
     except TocsinError as error:
-        sentence = with_words(reason(error), command, desk)
+        sentence = with_typed_text(explain(error), command, context)
     await ack(response_type="ephemeral", text=escape(sentence))
 
 
-async def _open(
-    way: Way, ack: AsyncAck, command: Command, desk: Desk, incident: Incident, trouble: str = ""
-) -> None:
+async def _read_command(
+    spec: VerbSpec,
+    ack: AsyncAck,
+    command: SlashCommand,
+    rest: str,
+    context: WorkspaceContext,
+    tracker: AckTracker,
+) -> Invocation | None:
+    """Return what is to be executed; None where the command is answered already, with a form or a refusal."""
+    try:
+        target = await _target(spec, ack, command, rest, context)
+    except TocsinError as error:
+        await ack(response_type="ephemeral", text=escape(with_typed_text(explain(error), command, context)))
+        return None
+    if target is None:
+        return None
+    call = Invocation(context, command, spec.verb, target.incident, target.rest, tracker)
+    opening = not target.rest and not spec.no_argument
+    try:
+        await authorize(context, command, spec.verb, target.incident, opening=opening)
+        if not opening:
+            return call
+        await _open(spec.build_view, ack, call)
+    except TocsinError as error:
+        await ack(response_type="ephemeral", text=escape(explain(error)))
+    return None
+
+
+async def _target(
+    spec: VerbSpec, ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext
+) -> Target | None:
+    """Return the incident that is meant; None where the person was asked which."""
+    uncertain = None
+    try:
+        target = await resolve_target(context, command, rest, is_choice=spec.begins_with_choice)
+    except Uncertain as error:
+        target, uncertain = None, error
+    if target is None:
+        await _ask_which(spec.verb, ack, command, rest, context, uncertain)
+    return target
+
+
+async def _open(build_view: BuildView, ack: AsyncAck, call: Invocation, trouble: str = "") -> None:
     await ack()
-    begin(desk, command, f"open the form to {way.verb}", open_way(way, desk, command, incident, trouble))
+    begin(call.context, call.payload, f"open the form to {call.verb}", open_view(build_view, call, trouble))
 
 
-async def open_way(
-    way: Way, desk: Desk, asked: Command | Press, incident: Incident, trouble: str = ""
-) -> None:
-    """Open the form of a verb, on top of the modal that was pressed in, if it was one."""
-    view = await way.opened(desk, asked, incident, trouble)
-    about = shown_to(asked.by.slack_user_id, incident)
-    if isinstance(asked, Press) and asked.view is not None and asked.view.type == "modal":
-        await desk.workspace.push_modal(asked.trigger_id or "", view, about)
+async def open_view(build_view: BuildView, call: Invocation, trouble: str = "") -> None:
+    """Open the form of a verb, on top of the modal that a button was pressed in, if it was one."""
+    view, payload = await build_view(call, trouble), call.payload
+    about = shown_to(call.person, call.incident)
+    if isinstance(payload, BlockAction) and payload.view is not None and payload.view.type == "modal":
+        await call.context.workspace.push_modal(payload.trigger_id or "", view, about)
     else:
-        await desk.workspace.open_modal(asked.trigger_id or "", view, about)
+        await call.context.workspace.open_modal(payload.trigger_id or "", view, about)
 
 
 async def _ask_which(
-    way: Way, ack: AsyncAck, command: Command, rest: str, desk: Desk, uncertain: Uncertain | None = None
+    verb: Verb,
+    ack: AsyncAck,
+    command: SlashCommand,
+    rest: str,
+    context: WorkspaceContext,
+    uncertain: Uncertain | None = None,
 ) -> None:
-    """The incidents that may be meant; without any, the declare form for who typed a name."""
-    known = desk.open_to(command.by.slack_user_id)
+    """Offer the incidents that may be meant; without any, open the declare form for a typed name."""
+    known = context.open_to(command.by.slack_user_id)
     if known:
         trouble = escape(uncertain.sentence) if uncertain else ""
-        await ask(ack, command, desk, Errand(verb=way.verb, rest=rest), known, trouble=trouble)
+        await ask(ack, command, context, VerbMetadata(verb=verb, rest=rest), known, trouble=trouble)
         return
-    example = f"`{command.command} {way.verb} INC-12`"
+    example = f"`{command.command} {verb} INC-12`"
     if uncertain:
         raise Refused(f"{uncertain.sentence} Name it by its reference, as in {example}.")
     if rest:
         notice = f"No incident is open, so this is taken for a name. For one that is not open: {example}."
-        await open_declare(ack, command, command.text, desk, notice)
+        await open_declare(ack, command, command.text, context, notice)
         return
     raise Refused(
         f"No incident is open, and this is no incident's channel. Name one, as in {example}, "
@@ -161,166 +250,184 @@ async def _ask_which(
 
 async def ask(
     ack: AsyncAck,
-    command: Command,
-    desk: Desk,
-    errand: Errand,
+    command: SlashCommand,
+    context: WorkspaceContext,
+    metadata: VerbMetadata,
     incidents: Sequence[Incident],
     **shown: str,
 ) -> None:
     """Ask what was meant, in a form that carries all that was typed. Raises Refused where it cannot."""
-    if errand.rest:
-        errand = errand.model_copy(update={"typed": command.text})
-    if not errand.fits:
+    if metadata.rest:
+        metadata = metadata.model_copy(update={"typed": command.text})
+    if not metadata.fits:
         raise Refused("This is too long to ask what you mean; begin with the incident's reference.")
     await ack()
-    modal = choose_modal(errand, incidents, typed=typed_before(desk, command.command, errand), **shown)
+    typed = typed_command(context, command.command, metadata)
+    modal = choose_modal(metadata, incidents, typed=typed, **shown)
     about = listed_to(command.by.slack_user_id, incidents)
-    opening = desk.workspace.open_modal(command.trigger_id, modal, about)
-    begin(desk, command, "ask what was meant", opening)
+    opening = context.workspace.open_modal(command.trigger_id, modal, about)
+    begin(context, command, "ask what was meant", opening)
 
 
-def typed_before(desk: Desk, command: str, errand: Errand) -> str:
-    """The command as its sender reads it; empty where nothing but a verb was typed."""
-    return f"{command} {as_read(errand.typed, desk.people.names)}" if errand.typed else ""
+def typed_command(context: WorkspaceContext, command: str, metadata: VerbMetadata) -> str:
+    """Return the command as its sender reads it; empty where nothing but a verb was typed."""
+    return f"{command} {as_read(metadata.typed, context.people.names)}" if metadata.typed else ""
 
 
-async def press(way: Way, ack: AsyncAck, pressed: Press, desk: Desk, incident_id: str) -> None:
-    """A button on a card: the verb's form, or the verb itself where it asks nothing."""
+# A verb that was pressed.
+
+
+async def run_from_card(
+    spec: VerbSpec, ack: AsyncAck, action: BlockAction, context: WorkspaceContext, incident_id: str
+) -> None:
+    """Open the form of a verb whose button was pressed on a card, or execute it where it asks nothing."""
     await ack()
-    begin(desk, pressed, f"{way.verb} from a card", _pressed(way, desk, pressed, incident_id))
+    tracker = AckTracker()
+    work = _run_from_card(spec, action, context, incident_id, tracker)
+    begin(context, action, f"{spec.verb} from a card", work, tracker)
 
 
-async def _pressed(way: Way, desk: Desk, pressed: Press, incident_id: str) -> None:
-    incident = await called(desk, incident_id, pressed.by.slack_user_id)
-    await allowed(desk, pressed, way.verb, incident, opening=not way.at_once)
-    if not way.at_once:
-        await open_way(way, desk, pressed, incident)
+async def _run_from_card(
+    spec: VerbSpec, action: BlockAction, context: WorkspaceContext, incident_id: str, tracker: AckTracker
+) -> None:
+    incident = await find_incident(context, incident_id, action.by.slack_user_id)
+    await authorize(context, action, spec.verb, incident, opening=not spec.no_argument)
+    call = Invocation(context, action, spec.verb, incident, tracker=tracker)
+    if not spec.no_argument:
+        await open_view(spec.build_view, call)
         return
     try:
-        sentence = await way.act(desk, pressed, incident, "")
+        sentence = sentence_of(await spec.execute(call))
     except Refused as refusal:
-        sentence = reason(refusal)
-    await say_of(desk, pressed, incident, sentence)
+        sentence = explain(refusal)
+    await reply_about(context, action, incident, sentence)
 
 
-async def changed(desk: Desk, asked: Asked, incident: Incident, **what: Any) -> str:
-    """Make a change and say what came of it, in plain text. Raises Refused with what is wrong."""
-    return sentence_of(await change(desk, asked, incident, **what))
+# What a verb asks for: a change, committed to before the person is answered.
 
 
 def sentence_of(outcome: AnyChange | None) -> str:
-    """What is said of an outcome. Raises Refused where it was refused."""
+    """Return the sentence about an outcome. Raises Refused where it was refused."""
     if isinstance(outcome, NotChanged):
         raise Refused(outcome.sentence, outcome.fields)
     return outcome.said if outcome else SAVED
 
 
 async def change(
-    desk: Desk,
-    asked: Asked,
-    incident: Incident,
+    call: Invocation,
     *,
     ending: Ending | None = None,
     next_update_minutes: int | None = None,
-    acknowledged: asyncio.Event | None = None,
     **what: Any,
 ) -> AnyChange | None:
     """Commit to a change as this person asked for it here; None when it is saved and not through yet."""
-    by, roles = desk.people.meet(asked.by), what.get("incident_role_assignments") or {}
+    context = call.context
+    by, roles = context.people.meet(call.payload.by), what.get("incident_role_assignments") or {}
     # Whoever takes a role was asked about a moment ago.
     others = {role: person for role, person in roles.items() if person != by.slack_user_id}
-    assignees = await checked_roles(desk, others, private=incident.is_private)
-    wanted = IncidentChange(key=key_of(asked), by=by, at=desk.clock(), assignees=assignees, **what)
+    assignees = await validate_roles(context, others, private=call.incident.is_private)
     order = ChangeOrder(
-        incident_id=incident.id,
-        team=TeamId(asked.team_id),
-        change=wanted,
+        incident_id=call.incident.id,
+        team=TeamId(call.payload.team_id),
+        change=IncidentChange(key=call.key, by=by, at=context.clock(), assignees=assignees, **what),
         ending=ending,
         next_update_minutes=next_update_minutes,
     )
-    return await desk.change(order, acknowledged or being_answered(), patience_left())
+    return await context.workflows.change(order, call.tracker.acknowledged, call.tracker.patience_left())
 
 
-def key_of(asked: Asked) -> str:
-    """The same for every delivery of one gesture, and for every press of a form that says the same."""
-    if isinstance(asked, Submission):
-        said = json.dumps(asked.view.values, sort_keys=True)
-        return str(uuid5(KEYS, f"{asked.team_id}/{asked.view.id}/{said}"))
-    return str(uuid5(KEYS, f"{asked.team_id}/{asked.trigger_id}"))
+def key_of(payload: Payload) -> str:
+    """Return the same key for every delivery of one payload, and every press of a form that says the same."""
+    if isinstance(payload, ViewSubmission):
+        said = json.dumps(payload.view.values, sort_keys=True)
+        return str(uuid5(KEYS, f"{payload.team_id}/{payload.view.id}/{said}"))
+    return str(uuid5(KEYS, f"{payload.team_id}/{payload.trigger_id}"))
 
 
 # A form about an incident, sent: committed to, and answered in the form with nothing typed lost.
 
-Again = Callable[[Incident, str], Awaitable[View]]
-"""The form once more, of the incident as it is now, with what was typed and a trouble in mrkdwn."""
 
-Do = Callable[[Incident], Awaitable[AnyChange | None]]
-
-
-async def submit_change(
+async def submit(
     ack: AsyncAck,
-    submission: Submission,
-    desk: Desk,
-    delivery: Delivery,
-    again: Again,
-    what: Mapping[str, Any],
-    *,
-    ending: Ending | None = None,
-    next_update_minutes: int | None = None,
-    message: str = "",
+    submission: ViewSubmission,
+    context: WorkspaceContext,
+    tracker: AckTracker,
+    verbs: Collection[Verb],
+    build_view: BuildView,
+    execute: Execute,
 ) -> None:
-    """Make the change that a form asks for, unless it asks for none."""
-    seen = Errand.read(submission.view.private_metadata).seen.get("incident_status_id")
+    """Do what the form of one of these verbs asks for, and answer in it: done, saved, or what to put right.
 
-    async def do(incident: Incident) -> AnyChange | None:
-        if not (what or message.strip() or ending or next_update_minutes is not None):
-            raise Refused("Nothing was changed in the form.")
-        asked = {**what, "seen_status_id": seen} if ending or what.get("incident_status_id") else dict(what)
-        return await change(
-            desk,
-            submission,
-            incident,
-            ending=ending,
-            next_update_minutes=next_update_minutes,
-            acknowledged=delivery.acknowledged,
-            message=message,
-            **asked,
-        )
-
-    await submit(ack, submission, desk, again, do)
-
-
-async def submit(ack: AsyncAck, submission: Submission, desk: Desk, again: Again, do: Do) -> None:
-    """What a form asks for is done, and the form answers: done, saved, or what to put right."""
-    errand = Errand.read(submission.view.private_metadata)
+    `build_view` builds the form once more, of the incident as it is now, with what was typed.
+    """
+    call: Invocation | None = None
     try:
-        incident = await called(desk, errand.incident_id, submission.by.slack_user_id)
-        await allowed(desk, submission, errand.verb, incident)
-        outcome = await do(incident)
+        call = await _read_submission(submission, context, tracker, verbs)
+        await authorize(context, submission, call.verb, call.incident)
+        outcome = await execute(call)
     except Refused as refusal:
         outcome = NotChanged(sentence=refusal.sentence, fields=refusal.fields)
     except TocsinError as error:
-        outcome = NotChanged(sentence=reason(error))
-    if outcome is None:
-        await ack(response_action="update", view=saving_modal(incident))
-    elif isinstance(outcome, Changed):
-        view = await said_view(desk, submission, outcome.incident, outcome.said)
+        outcome = NotChanged(sentence=explain(error))
+    if isinstance(outcome, Changed):
+        view = await build_reply_view(context, submission, outcome.incident, outcome.said)
         await ack(response_action="update", view=view)
-    else:
-        await _refuse(ack, submission, desk, outcome, again)
+    elif isinstance(outcome, NotChanged):
+        await _refuse(ack, submission, call, outcome, build_view)
+    elif call is not None:
+        await ack(response_action="update", view=saving_modal(call.incident))
+
+
+async def _read_submission(
+    submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker, verbs: Collection[Verb]
+) -> Invocation:
+    """Read what a form asks for. Raises Refused where the form is not ours, or the incident not theirs."""
+    metadata = VerbMetadata.read(submission.view.private_metadata)
+    if metadata.verb is None or metadata.verb not in verbs:
+        raise Refused(NOT_SEEN)
+    incident = await find_incident(context, metadata.incident_id, submission.by.slack_user_id)
+    return Invocation(context, submission, metadata.verb, incident, tracker=tracker)
 
 
 async def _refuse(
-    ack: AsyncAck, submission: Submission, desk: Desk, refused: NotChanged, again: Again
+    ack: AsyncAck,
+    submission: ViewSubmission,
+    call: Invocation | None,
+    refused: NotChanged,
+    build_view: BuildView,
 ) -> None:
-    """Under the fields that are wrong where all of them are on the screen, else above a form as it is now."""
+    """Answer under the wrong fields where all are on the screen, else above the form as it is now."""
     shown = submission.view.values
     if refused.fields and not refused.overtaken and all(field in shown for field in refused.fields):
         await ack(response_action="errors", errors=dict(refused.fields))
         return
-    errand = Errand.read(submission.view.private_metadata)
-    now = await desk.find.named(errand.incident_id, submission.by.slack_user_id)
-    if now is None:
+    now = await call.context.find.named(call.incident.id, call.person) if call else None
+    if call is None or now is None:
         await refuse(ack, submission, refused.sentence)
         return
-    await ack(response_action="update", view=await again(now, escape(refused.sentence)))
+    view = await build_view(replace(call, incident=now), refused.sentence)
+    await ack(response_action="update", view=view)
+
+
+async def submit_change(
+    ack: AsyncAck,
+    submission: ViewSubmission,
+    context: WorkspaceContext,
+    tracker: AckTracker,
+    verbs: Collection[Verb],
+    build_view: BuildView,
+    what: Mapping[str, Any],
+    *,
+    next_update_minutes: int | None = None,
+    message: str = "",
+) -> None:
+    """Make the change that a form asks for, unless it asks for none."""
+    seen = VerbMetadata.read(submission.view.private_metadata).seen.get("incident_status_id")
+
+    async def execute(call: Invocation) -> AnyChange | None:
+        if not (what or message.strip() or next_update_minutes is not None):
+            raise Refused("Nothing was changed in the form.")
+        asked = {**what, "seen_status_id": seen} if what.get("incident_status_id") else dict(what)
+        return await change(call, next_update_minutes=next_update_minutes, message=message, **asked)
+
+    await submit(ack, submission, context, tracker, verbs, build_view, execute)

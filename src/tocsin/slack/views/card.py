@@ -20,6 +20,7 @@ from slack_sdk.models.blocks import (
 )
 
 from tocsin.incidents.model import Incident, Person, display_name
+from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import NAME_LIMIT
 from tocsin.incidents.validation import in_words
 from tocsin.slack.views.blocks import Same, drawn, escape, link, moment, option, plain, shortened
@@ -74,10 +75,18 @@ def _buttons(incident: Incident) -> list[InteractiveElement]:
 
 def _menu(incident: Incident) -> OverflowMenuElement:
     """Build the menu of at most five options (Slack, overflow menu element)."""
-    ends = {"close": "Close"}
+    ends = {Verb.CLOSE: "Close"}
     if incident.incident_status.category == "triage":
-        ends = {"decline": "Decline: it is no incident", "merge": "Merge: it is part of another"}
-    lines = {"role": "Who does what", "action": "Actions", "note": "Add to the timeline", **ends}
+        ends = {
+            Verb.DECLINE: "Decline: it is no incident",
+            Verb.MERGE: "Merge: it is part of another",
+        }
+    lines = {
+        Verb.ROLE: "Who does what",
+        Verb.ACTION: "Actions",
+        Verb.NOTE: "Add to the timeline",
+        **ends,
+    }
     options = [option(f"{verb} {incident.id}", words) for verb, words in lines.items()]
     return OverflowMenuElement(action_id="incident_menu", options=options)
 

@@ -8,31 +8,32 @@ from slack_sdk.models.blocks import Block, ContextBlock, MarkdownTextObject
 from slack_sdk.models.views import View
 
 from tocsin.incidents.model import FollowUp, Form, Incident
+from tocsin.incidents.permissions import Verb
 from tocsin.slack.views.blocks import State, escape, one, paragraph, select_input, shortened, text_input
-from tocsin.slack.views.metadata import Errand, errand_modal, heading, lacking
+from tocsin.slack.views.metadata import VerbMetadata, heading, lacking, verb_modal
 
 CALLBACK_ID = "close"
 NAMED = 5
 """Unfinished actions and follow-ups that are listed; more are only counted."""
 
 _WORDS = {
-    "close": ("Close", "Close", "What resolved it", "What was wrong, and what put it right"),
-    "reopen": ("Reopen", "Reopen", "Why", "What happened again"),
-    "decline": (
+    Verb.CLOSE: ("Close", "Close", "What resolved it", "What was wrong, and what put it right"),
+    Verb.REOPEN: ("Reopen", "Reopen", "Why", "What happened again"),
+    Verb.DECLINE: (
         "Decline",
         "Decline",
         "Why it is no incident",
         "Seen by whom reported it, and in the timeline",
     ),
-    "cancel": ("Declared by mistake", "Take it back", "Why", ""),
-    "private": ("Make it private", "Make it private", "", ""),
+    Verb.CANCEL: ("Declared by mistake", "Take it back", "Why", ""),
+    Verb.PRIVATE: ("Make it private", "Make it private", "", ""),
 }
 ENDS = tuple(_WORDS)
 
 _WARNINGS = {
-    "cancel": "Within ten minutes of the declaration, what was posted is withdrawn and the channel archived. "
-    "Later the incident is marked as canceled, and the posts stay.",
-    "private": "From then on only its reporter and the people with a role can see it. "
+    Verb.CANCEL: "Within ten minutes of the declaration, what was posted is withdrawn and the channel "
+    "archived. Later the incident is marked as canceled, and the posts stay.",
+    Verb.PRIVATE: "From then on only its reporter and the people with a role can see it. "
     "Its cards elsewhere are withdrawn. It cannot be made public again.",
 }
 
@@ -40,7 +41,7 @@ _WARNINGS = {
 def close_modal(
     form: Form,
     incident: Incident,
-    verb: str,
+    verb: Verb,
     *,
     unfinished: Sequence[FollowUp] = (),
     message: str = "",
@@ -48,17 +49,17 @@ def close_modal(
 ) -> View:
     """Build the form of a verb that ends or reopens an incident. No field in it is required."""
     title, submit, label, placeholder = _WORDS[verb]
-    errand = Errand(
+    metadata = VerbMetadata(
         verb=verb, incident_id=incident.id, seen={"incident_status_id": incident.incident_status.id}
     )
     blocks: list[Block] = [*heading(incident), *lacking(form.lacks, verb)]
     if verb in _WARNINGS:
         blocks.append(paragraph(_WARNINGS[verb]))
-    if verb == "close":
+    if verb is Verb.CLOSE:
         blocks += still_open(unfinished)
     if label:
         blocks.append(text_input("message", label, value=message, placeholder=placeholder, lines=True))
-    return errand_modal(CALLBACK_ID, title, errand, blocks, submit=submit, trouble=trouble)
+    return verb_modal(CALLBACK_ID, title, metadata, blocks, submit=submit, trouble=trouble)
 
 
 def still_open(unfinished: Sequence[FollowUp]) -> list[Block]:
@@ -74,8 +75,8 @@ def still_open(unfinished: Sequence[FollowUp]) -> list[Block]:
 
 def merge_modal(form: Form, incident: Incident, others: Sequence[Incident], *, trouble: str = "") -> View:
     """Build the form that asks for the open incident that this one is part of."""
-    errand = Errand(
-        verb="merge", incident_id=incident.id, seen={"incident_status_id": incident.incident_status.id}
+    metadata = VerbMetadata(
+        verb=Verb.MERGE, incident_id=incident.id, seen={"incident_status_id": incident.incident_status.id}
     )
     choices = [
         (o.id, f"{o.reference} {o.name}", o.incident_status.name) for o in others if o.id != incident.id
@@ -85,8 +86,8 @@ def merge_modal(form: Form, incident: Incident, others: Sequence[Incident], *, t
         if choices
         else [paragraph("No other incident is open that it could be part of.")]
     )
-    blocks = [*heading(incident), *lacking(form.lacks, "merge"), *asked]
-    return errand_modal("merge", "Merge", errand, blocks, submit="Merge", trouble=trouble)
+    blocks = [*heading(incident), *lacking(form.lacks, Verb.MERGE), *asked]
+    return verb_modal("merge", "Merge", metadata, blocks, submit="Merge", trouble=trouble)
 
 
 def read_close(state: State) -> str:

@@ -42,7 +42,7 @@ from tocsin.slack.views.blocks import (
     text_input,
 )
 from tocsin.slack.views.card import channel, facts_line, name_block, person, unknown_people
-from tocsin.slack.views.metadata import FormContext
+from tocsin.slack.views.metadata import DeclareMetadata
 
 # The declare form. A block's id is the name of the field in the request.
 
@@ -56,7 +56,7 @@ OURS = frozenset({"name", "summary", "severity_id", "incident_type_id", "visibil
 
 def declare_modal(
     form: Form,
-    context: FormContext,
+    metadata: DeclareMetadata,
     filled: DeclareRequest,
     *,
     notice: str = "",
@@ -70,13 +70,13 @@ def declare_modal(
     open incidents that this person may see.
     """
     above: list[Block] = [paragraph(said) for said in (trouble, notice) if said]
-    below_name, metadata = _open_now(opened), context.packed()
+    below_name, packed = _open_now(opened), metadata.packed()
     texts = {"name": filled.name, "summary": filled.summary}
     only_texts = filled.model_fields_set <= texts.keys()
     if only_texts or filled == DeclareRequest(name=filled.name, summary=filled.summary):
-        unfilled = blank(Same(form, _blank), context.expanded)
-        return filled_in(unfilled, texts, metadata, above=above, below_name=below_name)
-    return _drawn(form, filled, metadata, context.expanded, above, below_name)
+        unfilled = blank(Same(form, _blank), metadata.expanded)
+        return filled_in(unfilled, texts, packed, above=above, below_name=below_name)
+    return _drawn(form, filled, packed, metadata.expanded, above, below_name)
 
 
 def _blank(form: Form, expanded: bool) -> View:
@@ -86,7 +86,7 @@ def _blank(form: Form, expanded: bool) -> View:
 def _drawn(
     form: Form,
     filled: DeclareRequest,
-    metadata: str,
+    packed: str,
     expanded: bool,
     above: Sequence[Block],
     below_name: Sequence[Block],
@@ -126,7 +126,7 @@ def _drawn(
         title=plain("Declare an incident"),
         submit=plain("Declare"),
         close=plain("Cancel"),
-        private_metadata=metadata,
+        private_metadata=packed,
         blocks=blocks,
     )
 
@@ -351,7 +351,7 @@ def saved_modal() -> View:
     return _answer("Saved", [paragraph(said)])
 
 
-def already_modal(incident: Incident, now: datetime, context: FormContext) -> View:
+def already_modal(incident: Incident, now: datetime, metadata: DeclareMetadata) -> View:
     """Build the modal for a message that already has an incident: open that one, or declare another."""
     reference = link(incident.permalink, incident.reference)
     when = ago(incident.created_at, now)
@@ -368,15 +368,15 @@ def already_modal(incident: Incident, now: datetime, context: FormContext) -> Vi
         ContextBlock(elements=[MarkdownTextObject(text=facts, verbatim=True)]),
         ActionsBlock(block_id="already", elements=buttons),
     ]
-    return _answer("Already declared", blocks, private_metadata=context.packed())
+    return _answer("Already declared", blocks, private_metadata=metadata.packed())
 
 
-def loading_modal(context: FormContext) -> View:
+def loading_modal(metadata: DeclareMetadata) -> View:
     """Build the modal that is shown while the form's choices are being fetched."""
     return _answer(
         "Declare an incident",
         [paragraph(":hourglass_flowing_sand: Fetching the form…")],
-        private_metadata=context.packed(),
+        private_metadata=metadata.packed(),
     )
 
 
@@ -399,18 +399,18 @@ MOST_SHOWN = 2900
 
 
 def unopened_message(
-    why: str, typed: str, context: FormContext, again: tuple[str, str] | None = None
+    why: str, typed: str, metadata: DeclareMetadata, again: tuple[str, str] | None = None
 ) -> tuple[str, list[Block]]:
     """Build the message that a form could not be opened, with a button to open it.
 
-    `context` has the name and the summary that the form will be filled with; `typed` is shown in the message.
+    `metadata` has the name and the summary to fill the form with; `typed` is shown in the message.
     `again` is the action and the value of the button that the person pressed, to be offered again.
     """
     said = f":warning: The form could not be opened: {escape(why)}. Nothing was declared."
     shown = f"You had typed: {escape(typed)}" if typed else ""
-    action, value = again or ("open_form", context.packed_small())
-    if not typed and not again and FormContext.read(value).summary != context.summary:
-        shown = f"Not all of this fits into the form again: {escape(context.summary)}"
+    action, value = again or ("open_form", metadata.to_button_value())
+    if not typed and not again and DeclareMetadata.read(value).summary != metadata.summary:
+        shown = f"Not all of this fits into the form again: {escape(metadata.summary)}"
     button = ButtonElement(action_id=action, text=plain("Open the form"), value=value, style="primary")
     blocks: list[Block] = [paragraph(part) for part in (said, shortened(shown, MOST_SHOWN)) if part]
     return " ".join(filter(None, [said, shown])), [

@@ -16,6 +16,7 @@ from slack_sdk.models.blocks import (
 from slack_sdk.models.views import View
 
 from tocsin.incidents.model import FollowUp, Form, Incident, PersonId
+from tocsin.incidents.permissions import Verb
 from tocsin.slack.views.blocks import (
     State,
     escape,
@@ -27,7 +28,7 @@ from tocsin.slack.views.blocks import (
     text_input,
 )
 from tocsin.slack.views.card import person
-from tocsin.slack.views.metadata import Errand, errand_modal, heading, lacking
+from tocsin.slack.views.metadata import VerbMetadata, heading, lacking, verb_modal
 
 # Actions (during an incident) and follow-ups (after it).
 
@@ -40,7 +41,7 @@ TITLES: dict[Kind, str] = {"action": "Actions", "follow_up": "Follow-ups"}
 def follow_up_modal(
     form: Form,
     incident: Incident,
-    verb: str,
+    verb: Verb,
     listed: Sequence[FollowUp],
     *,
     text: str = "",
@@ -49,18 +50,18 @@ def follow_up_modal(
 ) -> View:
     """Build the form: the existing items, with a *Done* button if unfinished, and inputs for a new one."""
     kind = kind_of(verb)
-    errand = Errand(verb=verb, incident_id=incident.id)
+    metadata = VerbMetadata(verb=verb, incident_id=incident.id)
     placeholder = "Roll back the deploy" if kind == "action" else "Add an alert for it"
     asked: list[Block] = [
         text_input("text", "What is to be done", value=text, placeholder=placeholder, optional=False),
         person_input("assignee", "By whom", value=assignee or ""),
     ]
     blocks = [*heading(incident), *lacking(form.lacks, verb), *asked, *follow_up_blocks(listed, kind)]
-    return errand_modal(FOLLOW_UP_CALLBACK_ID, TITLES[kind], errand, blocks, submit="Add", trouble=trouble)
+    return verb_modal(FOLLOW_UP_CALLBACK_ID, TITLES[kind], metadata, blocks, submit="Add", trouble=trouble)
 
 
-def kind_of(verb: str) -> Kind:
-    return "action" if verb == "action" else "follow_up"
+def kind_of(verb: Verb) -> Kind:
+    return "action" if verb is Verb.ACTION else "follow_up"
 
 
 def follow_up_blocks(listed: Sequence[FollowUp], kind: Kind | None = None) -> list[Block]:
@@ -102,7 +103,7 @@ NOTE_CALLBACK_ID = "note"
 
 def note_modal(form: Form, incident: Incident, *, message: str = "", trouble: str = "") -> View:
     """Build the form for one entry of the timeline."""
-    errand = Errand(verb="note", incident_id=incident.id)
+    metadata = VerbMetadata(verb=Verb.NOTE, incident_id=incident.id)
     asked = text_input(
         "message",
         "What happened",
@@ -112,9 +113,9 @@ def note_modal(form: Form, incident: Incident, *, message: str = "", trouble: st
         optional=False,
         focus=True,
     )
-    blocks = [*heading(incident), *lacking(form.lacks, "note"), asked]
-    return errand_modal(
-        NOTE_CALLBACK_ID, "Add to the timeline", errand, blocks, submit="Add", trouble=trouble
+    blocks = [*heading(incident), *lacking(form.lacks, Verb.NOTE), asked]
+    return verb_modal(
+        NOTE_CALLBACK_ID, "Add to the timeline", metadata, blocks, submit="Add", trouble=trouble
     )
 
 

@@ -35,7 +35,7 @@ from tocsin.slack.views.blocks import (
 from tocsin.slack.views.card import card, card_text, channel, facts_line, person
 from tocsin.slack.views.declare import named
 from tocsin.slack.views.followups import follow_up_blocks
-from tocsin.slack.views.metadata import TITLE_LIMIT, Errand, FormContext, errand_modal
+from tocsin.slack.views.metadata import TITLE_LIMIT, DeclareMetadata, VerbMetadata, verb_modal
 
 # Lists, with one section for each incident.
 
@@ -117,7 +117,7 @@ def list_blocks(listing: Listing, now: datetime) -> list[Block]:
     if listing.typed:
         words = plain(f"Declare “{shortened(listing.typed, 40)}” instead")
         filled = named(listing.typed)
-        value = FormContext(name=filled.name, summary=filled.summary).packed_small()
+        value = DeclareMetadata(name=filled.name, summary=filled.summary).to_button_value()
         turns.append(ButtonElement(action_id="declare_named", text=words, value=value))
     return [*blocks, ActionsBlock(elements=turns)] if turns else blocks
 
@@ -183,7 +183,7 @@ CALLBACK_ID = "choose"
 
 
 def choose_modal(
-    errand: Errand,
+    metadata: VerbMetadata,
     incidents: Sequence[Incident],
     *,
     typed: str = "",
@@ -210,7 +210,7 @@ def choose_modal(
         )
         blocks.append(ActionsBlock(block_id="declare_instead", elements=[button]))
     title = "Which incident?" if incidents else "What did you mean?"
-    return errand_modal(CALLBACK_ID, title, errand, blocks, submit="Go on", trouble=trouble)
+    return verb_modal(CALLBACK_ID, title, metadata, blocks, submit="Go on", trouble=trouble)
 
 
 def _select(incidents: Sequence[Incident], chosen: str) -> Block:

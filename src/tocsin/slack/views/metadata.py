@@ -14,23 +14,24 @@ from slack_sdk.models.blocks import Block, ContextBlock, MarkdownTextObject
 from slack_sdk.models.views import View
 
 from tocsin.incidents.model import ChannelId, Frozen, Incident, MessageTs
+from tocsin.incidents.permissions import Verb
 from tocsin.slack.views.blocks import escape, link, paragraph, plain, shortened
 from tocsin.slack.views.card import channel, facts_line, name_block
 
-# Metadata of the declare form: where it was opened, and what it will be filled with.
+# Where a form was opened and what it is to be filled with, carried through Slack and back.
 
 METADATA_LIMIT = 3000
 VALUE_LIMIT = 2000
 """Characters of a button's value (Slack, button element)."""
 
-SQUEEZED = "z:"
+COMPRESSED = "z:"
 MOST_UNPACKED = 100_000
 
 _CHANNEL = re.compile(r"[CGD]\w{0,39}")
 _TS = re.compile(r"\d{1,16}\.\d{1,9}")
 
 
-class FormContext(Frozen):
+class DeclareMetadata(Frozen):
     """Place where a declare form was opened, carried in its `private_metadata` (Slack: 3000 characters).
 
     `name` and `summary` are what the form will be filled with, until it is shown.
@@ -52,14 +53,16 @@ class FormContext(Frozen):
 
         If it does not fit even without the summary, only `another`, `expanded` and `sure` are kept.
         """
-        return self._fitted(METADATA_LIMIT, FormContext._plainly)
+        return self._fitted(METADATA_LIMIT, DeclareMetadata._plainly)
 
-    def packed_small(self) -> str:
+    def to_button_value(self) -> str:
         """Return the context as the value of a button, compressed if it is too long; `read` reads both."""
         plainly = self._plainly()
-        return plainly if len(plainly) <= VALUE_LIMIT else self._fitted(VALUE_LIMIT, FormContext._squeezed)
+        return (
+            plainly if len(plainly) <= VALUE_LIMIT else self._fitted(VALUE_LIMIT, DeclareMetadata._compressed)
+        )
 
-    def _fitted(self, limit: int, pack: Callable[[FormContext], str]) -> str:
+    def _fitted(self, limit: int, pack: Callable[[DeclareMetadata], str]) -> str:
         whole = pack(self)
         if len(whole) <= limit:
             return whole
@@ -69,46 +72,46 @@ class FormContext(Frozen):
 
         kept = bisect_left(range(len(self.summary) + 1), True, key=too_long) - 1
         if kept < 0:
-            return pack(FormContext(another=self.another, expanded=self.expanded, sure=self.sure))
+            return pack(DeclareMetadata(another=self.another, expanded=self.expanded, sure=self.sure))
         return pack(self.model_copy(update={"summary": self.summary[:kept]}))
 
     def _plainly(self) -> str:
         return self.model_dump_json(exclude_defaults=True)
 
-    def _squeezed(self) -> str:
-        return squeezed(self._plainly())
+    def _compressed(self) -> str:
+        return compressed(self._plainly())
 
     @classmethod
-    def read(cls, metadata: str) -> FormContext:
+    def read(cls, metadata: str) -> DeclareMetadata:
         """Parse the metadata. Returns an empty context if it is stale or forged."""
         try:
-            context = cls.model_validate_json(unsqueezed(metadata) or "{}")
+            read = cls.model_validate_json(decompressed(metadata) or "{}")
         except (ValueError, zlib.error):
             return cls()
-        channels = (context.origin, context.source_channel)
-        times = (context.source_ts, context.thread)
+        channels = (read.origin, read.source_channel)
+        times = (read.source_ts, read.thread)
         sound = all(c is None or _CHANNEL.fullmatch(c) for c in channels) and all(
             t is None or _TS.fullmatch(t) for t in times
         )
-        return context if sound else cls()
+        return read if sound else cls()
 
 
-def squeezed(text: str) -> str:
+def compressed(text: str) -> str:
     """Compress text that must fit into a field of limited length."""
-    return SQUEEZED + b85encode(zlib.compress(text.encode(), 9)).decode()
+    return COMPRESSED + b85encode(zlib.compress(text.encode(), 9)).decode()
 
 
-def unsqueezed(packed: str) -> str | bytes:
+def decompressed(packed: str) -> str | bytes:
     """Decompress the text; returns it as it is if it was not compressed.
 
     Raises ValueError or zlib.error if the compressed text is not valid.
     """
-    if not packed.startswith(SQUEEZED):
+    if not packed.startswith(COMPRESSED):
         return packed
-    return zlib.decompressobj().decompress(b85decode(packed.removeprefix(SQUEEZED)), MOST_UNPACKED)
+    return zlib.decompressobj().decompress(b85decode(packed.removeprefix(COMPRESSED)), MOST_UNPACKED)
 
 
-# Metadata and frame of every form about an existing incident.
+# What every form about an incident shares: which incident it is of, and its frame.
 
 MOST_TYPED = 20_000
 """Characters of a command that a form carries, if they can be compressed enough."""
@@ -120,10 +123,10 @@ T = TypeVar("T")
 _ID = re.compile(r"\S{0,300}")
 
 
-class Errand(Frozen):
+class VerbMetadata(Frozen):
     """Verb and incident of a form, carried in its `private_metadata` (Slack: 3000 characters)."""
 
-    verb: str = Field(default="", max_length=40)
+    verb: Verb | None = None
     incident_id: str = ""
     seen: dict[str, str] = Field(default_factory=dict)
     """Values of the form's fields when it was opened, by field."""
@@ -143,7 +146,7 @@ class Errand(Frozen):
 
     def packed(self) -> str:
         plainly = self.model_dump_json(exclude_defaults=True)
-        return plainly if len(plainly) <= METADATA_LIMIT else squeezed(plainly)
+        return plainly if len(plainly) <= METADATA_LIMIT else compressed(plainly)
 
     @property
     def fits(self) -> bool:
@@ -152,19 +155,19 @@ class Errand(Frozen):
         return typed <= MOST_TYPED and len(self.packed()) <= METADATA_LIMIT
 
     @classmethod
-    def read(cls, metadata: str) -> Errand:
+    def read(cls, metadata: str) -> VerbMetadata:
         """Parse the metadata. Returns empty metadata if it is stale or forged."""
         try:
-            errand = cls.model_validate_json(unsqueezed(metadata) or "{}")
+            read = cls.model_validate_json(decompressed(metadata) or "{}")
         except (ValueError, zlib.error):
             return cls()
-        return errand if _ID.fullmatch(errand.incident_id) else cls()
+        return read if _ID.fullmatch(read.incident_id) else cls()
 
 
-def errand_modal(
+def verb_modal(
     callback_id: str,
     title: str,
-    errand: Errand,
+    metadata: VerbMetadata,
     blocks: Sequence[Block],
     *,
     submit: str,
@@ -178,7 +181,7 @@ def errand_modal(
         title=plain(shortened(title, TITLE_LIMIT)),
         submit=plain(submit),
         close=plain("Cancel"),
-        private_metadata=errand.packed(),
+        private_metadata=metadata.packed(),
         blocks=[*above, *blocks],
     )
 

@@ -1,4 +1,4 @@
-"""One of each form and card, with a sample incident in it: for whoever must look at all of them."""
+"""A sample of each form and card, which `tocsin doctor` checks against Slack's limits."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from tocsin.incidents.model import (
     Status,
     TimelineEntry,
 )
+from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
 from tocsin.incidents.updates import News, Summary
 from tocsin.slack.views.card import card
@@ -39,7 +40,7 @@ from tocsin.slack.views.declare import (
 from tocsin.slack.views.followups import follow_up_modal, note_modal
 from tocsin.slack.views.home import HomePage, help_message, home_view
 from tocsin.slack.views.lists import Listing, ListQuery, choose_modal, list_modal, show_modal
-from tocsin.slack.views.metadata import Errand, FormContext, said_modal
+from tocsin.slack.views.metadata import DeclareMetadata, VerbMetadata, said_modal
 from tocsin.slack.views.notifications import follow_up_message, news_message, reminder_message
 from tocsin.slack.views.update import assign_modal, describe_modal, update_modal
 
@@ -52,11 +53,11 @@ LONG = "<!channel> & "
 def modals(form: Form) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every modal, by what it is called, with the choices of this form."""
     made: dict[str, View] = {
-        "the declare form": declare_modal(form, FormContext(), DeclareRequest()),
+        "the declare form": declare_modal(form, DeclareMetadata(), DeclareRequest()),
         "the declare form, filled": declare_modal(
             form, _context(), DeclareRequest(name=_filled(NAME_LIMIT), summary=_filled(SUMMARY_LIMIT))
         ),
-        "the form that is loading": loading_modal(FormContext()),
+        "the form that is loading": loading_modal(DeclareMetadata()),
         "the answer": declared_modal(_incident(form), "inc-1", ["The topic could not be set"]),
         "the answer that is still to come": saved_modal(),
         "the answer that there is one": already_modal(_incident(form), AT, _context()),
@@ -74,16 +75,16 @@ def _managing(form: Form) -> dict[str, View]:
     other = incident.model_copy(update={"id": "2"})
     listing = Listing(title=said, incidents=(incident,) * 8, query=ListQuery(after="1"), more=True, said=said)
     return {
-        "the update form": update_modal(form, incident, "update", trouble=said),
-        "the roles": assign_modal(form, incident, "role"),
-        "the form to rename": describe_modal(form, incident, "rename"),
-        "the summary": describe_modal(form, incident, "summary"),
+        "the update form": update_modal(form, incident, Verb.UPDATE, trouble=said),
+        "the roles": assign_modal(form, incident, Verb.ROLE),
+        "the form to rename": describe_modal(form, incident, Verb.RENAME),
+        "the summary": describe_modal(form, incident, Verb.SUMMARY),
         **{f"the form to {verb}": close_modal(form, incident, verb, unfinished=[to_do] * 7) for verb in ENDS},
         "the form to merge": merge_modal(form, incident, [incident, other]),
         "the form to note": note_modal(form, incident),
-        "what is to be done": follow_up_modal(form, incident, "action", [to_do] * 25),
+        "what is to be done": follow_up_modal(form, incident, Verb.ACTION, [to_do] * 25),
         "the choice of incidents": choose_modal(
-            Errand(verb="status", typed=said), [incident, other], typed=said
+            VerbMetadata(verb=Verb.STATUS, typed=said), [incident, other], typed=said
         ),
         "a list": list_modal(listing, AT),
         "one incident": show_modal(incident, happened, [to_do]),
@@ -118,9 +119,9 @@ def messages(form: Form, help_lines: tuple[tuple[str, str], ...]) -> Iterator[tu
     yield from ((name, [block.to_dict() for block in blocks]) for name, blocks in made.items())
 
 
-def _context() -> FormContext:
+def _context() -> DeclareMetadata:
     place, ts = ChannelId("C0000000001"), MessageTs("1767323040.000100")
-    return FormContext(
+    return DeclareMetadata(
         origin=place, source_channel=place, source_ts=ts, thread=ts, expanded=True, name=_filled(NAME_LIMIT)
     )
 

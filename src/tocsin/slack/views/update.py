@@ -8,15 +8,20 @@ from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 
 from tocsin.incidents.model import Form, Frozen, Incident, PersonId, Role, Status
+from tocsin.incidents.permissions import Verb
 from tocsin.slack.views.blocks import State, one, person_input, select_input, text_input
-from tocsin.slack.views.metadata import Errand, errand_modal, heading, lacking
+from tocsin.slack.views.metadata import VerbMetadata, heading, lacking, verb_modal
 
 # The update form: message, status, severity, and the time of the next update.
 
 UPDATE_CALLBACK_ID = "update"
 MINUTES = (15, 30, 60)
 NEVER = "0"
-_TITLES = {"update": "Update", "status": "Change the status", "severity": "Change the severity"}
+_TITLES = {
+    Verb.UPDATE: "Update",
+    Verb.STATUS: "Change the status",
+    Verb.SEVERITY: "Change the severity",
+}
 
 
 class UpdateEntered(Frozen):
@@ -29,7 +34,7 @@ class UpdateEntered(Frozen):
 
 
 def update_modal(
-    form: Form, incident: Incident, verb: str, filled: UpdateEntered | None = None, *, trouble: str = ""
+    form: Form, incident: Incident, verb: Verb, filled: UpdateEntered | None = None, *, trouble: str = ""
 ) -> View:
     """Build the form of `update`, `status` and `severity`, with the verb's own fields first.
 
@@ -40,20 +45,20 @@ def update_modal(
         "incident_status_id": incident.incident_status.id,
         "severity_id": incident.severity.id if incident.severity else "",
     }
-    errand = Errand(verb=verb, incident_id=incident.id, seen=seen)
-    blocks: list[Block] = [*heading(incident), *lacking(form.lacks, "update", "status", "severity", "remind")]
+    metadata = VerbMetadata(verb=verb, incident_id=incident.id, seen=seen)
+    blocks: list[Block] = [
+        *heading(incident),
+        *lacking(form.lacks, Verb.UPDATE, Verb.STATUS, Verb.SEVERITY, "remind"),
+    ]
     parts = {
-        "status": _status(form, incident, filled),
-        "severity": _severity(form, incident, filled),
-        "update": _message(form, filled),
+        Verb.STATUS: _status(form, incident, filled),
+        Verb.SEVERITY: _severity(form, incident, filled),
+        Verb.UPDATE: _message(form, filled),
     }
-    first = "update" if verb not in parts else verb
-    ordered = [first, *(part for part in parts if part != first)]
-    for part in ordered:
+    first = verb if verb in parts else Verb.UPDATE
+    for part in [first, *(part for part in parts if part is not first)]:
         blocks += parts[part]
-    return errand_modal(
-        UPDATE_CALLBACK_ID, _TITLES.get(verb, "Update"), errand, blocks, submit="Send", trouble=trouble
-    )
+    return verb_modal(UPDATE_CALLBACK_ID, _TITLES[verb], metadata, blocks, submit="Send", trouble=trouble)
 
 
 def offered_statuses(form: Form, incident: Incident) -> tuple[Status, ...]:
@@ -65,7 +70,7 @@ def offered_statuses(form: Form, incident: Incident) -> tuple[Status, ...]:
 
 
 def _status(form: Form, incident: Incident, filled: UpdateEntered) -> Sequence[Block]:
-    if "status" in form.lacks:
+    if Verb.STATUS in form.lacks:
         return []
     choices = [(s.id, s.name, s.description) for s in offered_statuses(form, incident)]
     chosen = filled.incident_status_id or incident.incident_status.id
@@ -73,7 +78,7 @@ def _status(form: Form, incident: Incident, filled: UpdateEntered) -> Sequence[B
 
 
 def _severity(form: Form, incident: Incident, filled: UpdateEntered) -> Sequence[Block]:
-    if "severity" in form.lacks or not form.severities:
+    if Verb.SEVERITY in form.lacks or not form.severities:
         return []
     choices = [(s.id, s.name, s.description) for s in sorted(form.severities, key=lambda s: s.rank)]
     chosen = filled.severity_id or (incident.severity.id if incident.severity else "")
@@ -82,7 +87,7 @@ def _severity(form: Form, incident: Incident, filled: UpdateEntered) -> Sequence
 
 def _message(form: Form, filled: UpdateEntered) -> Sequence[Block]:
     blocks: list[Block] = []
-    if "update" not in form.lacks:
+    if Verb.UPDATE not in form.lacks:
         asked = "What is known now, what is being done, and what it means for whom"
         blocks.append(text_input("message", "Update", value=filled.message, placeholder=asked, lines=True))
     if "remind" not in form.lacks:
@@ -110,20 +115,20 @@ DESCRIBE_CALLBACK_ID = "describe"
 
 
 def describe_modal(
-    form: Form, incident: Incident, verb: str, filled: dict[str, str] | None = None, *, trouble: str = ""
+    form: Form, incident: Incident, verb: Verb, filled: dict[str, str] | None = None, *, trouble: str = ""
 ) -> View:
     """Build the form for the name (`rename`) or the summary (`summary`)."""
-    errand = Errand(verb=verb, incident_id=incident.id)
+    metadata = VerbMetadata(verb=verb, incident_id=incident.id)
     filled = filled or {"name": incident.name, "summary": incident.summary}
     asked: list[Block]
-    if verb == "rename":
+    if verb is Verb.RENAME:
         asked = [text_input("name", "Name", value=filled.get("name", ""), optional=False, focus=True)]
         title, submit = "Rename", "Rename"
     else:
         asked = [text_input("summary", "Summary", value=filled.get("summary", ""), lines=True, focus=True)]
         title, submit = "Summary", "Save"
     blocks = [*heading(incident), *lacking(form.lacks, verb), *asked]
-    return errand_modal(DESCRIBE_CALLBACK_ID, title, errand, blocks, submit=submit, trouble=trouble)
+    return verb_modal(DESCRIBE_CALLBACK_ID, title, metadata, blocks, submit=submit, trouble=trouble)
 
 
 def read_describe(state: State) -> dict[str, str]:
@@ -140,21 +145,21 @@ ROLE = "incident_role_assignments."
 def assign_modal(
     form: Form,
     incident: Incident,
-    verb: str,
+    verb: Verb,
     filled: dict[str, PersonId | None] | None = None,
     *,
     trouble: str = "",
 ) -> View:
     """Build the form with a person select for each role; `trouble` is mrkdwn."""
     seen = {f"{ROLE}{role}": person or "" for role, person in holders(incident).items()}
-    errand = Errand(verb=verb, incident_id=incident.id, seen=seen)
+    metadata = VerbMetadata(verb=verb, incident_id=incident.id, seen=seen)
     held = {**holders(incident), **(filled or {})}
     inputs = [
         person_input(f"{ROLE}{role.id}", role.name, value=held.get(role.id) or "", hint=role.description)
         for role in lead_first(form)
     ]
-    blocks = [*heading(incident), *lacking(form.lacks, "lead", "role"), *inputs]
-    return errand_modal(ASSIGN_CALLBACK_ID, "Who does what", errand, blocks, submit="Assign", trouble=trouble)
+    blocks = [*heading(incident), *lacking(form.lacks, Verb.LEAD, Verb.ROLE), *inputs]
+    return verb_modal(ASSIGN_CALLBACK_ID, "Who does what", metadata, blocks, submit="Assign", trouble=trouble)
 
 
 def lead_first(form: Form) -> list[Role]:

@@ -1,0 +1,108 @@
+"""The `/incident` command: the table of its verbs, and the reading of what was typed after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from tocsin.incidents.validation import is_one_edit_away
+from tocsin.slack.command_text import First, first_word, typed_word
+from tocsin.slack.listeners import close, export, find, followups, home, roles, timeline, update
+from tocsin.slack.listeners.verbs import DECLARE, CommandSpec, VerbSpec
+
+COMMAND = "/incident"
+COMMAND_DESCRIPTION = "Declare an incident, or manage one"
+COMMAND_USAGE = "[what is wrong], update, close, list or help"
+
+VERBS: dict[str, VerbSpec | CommandSpec] = {
+    "": DECLARE,
+    **{
+        spec.verb: spec
+        for spec in (
+            update.UPDATE,
+            update.STATUS,
+            update.SEVERITY,
+            roles.LEAD,
+            roles.ROLES,
+            roles.TAKE,
+            update.RENAME,
+            update.SUMMARY,
+            timeline.NOTE,
+            followups.ACTION,
+            followups.FOLLOW_UP,
+            close.CLOSE,
+            close.REOPEN,
+            close.DECLINE,
+            close.MERGE,
+            close.CANCEL,
+            close.PRIVATE,
+            export.EXPORT,
+            export.DOCUMENT,
+            find.LIST,
+            find.FIND,
+            find.SHOW,
+            home.HELP,
+        )
+    },
+}
+"""Every verb by the first word after the command, in the order of `/incident help`."""
+
+ALIASES = {"actions": "action", "followup": "follow-up", "follow-ups": "follow-up", "roles": "role"}
+ALIASES |= dict.fromkeys(("postmortem", "post-mortem"), "document")
+"""Other words that people type for a verb, and that begin no name of an incident."""
+
+SPELLINGS = {**{word: word for word in VERBS if word}, **ALIASES}
+"""Every verb, by each way to spell it."""
+
+LONGEST = 40
+"""Letters in a word that may be a verb; what is longer is somebody's title."""
+
+
+@dataclass(frozen=True)
+class Typed:
+    """The text after the command: a verb and what follows it, or what is wrong."""
+
+    spec: VerbSpec | CommandSpec
+    rest: str
+    first: First | None = None
+    """The verb as it was written; None where the text is a name."""
+    notice: str = ""
+    """A question for above the form, where a verb may have been meant."""
+
+
+def find_verb(text: str) -> Typed:
+    """Return the verb that the text begins with; unknown words are a name."""
+    first = first_word(text, SPELLINGS)
+    if first is not None:
+        return Typed(VERBS[first.word], first.rest, first)
+    meant = suggest_verb(typed_word(text), tuple(VERBS))
+    notice = f"Did you mean `{COMMAND} {meant}`? Nothing is declared before you submit." if meant else ""
+    return Typed(VERBS[""], text, notice=notice)
+
+
+# Which verb a person may have meant, found in the same time among ten and among hundreds.
+
+
+def suggest_verb(word: str, verbs: tuple[str, ...]) -> str | None:
+    """Return the verb that is one edit away from a word."""
+    if len(word) > LONGEST:
+        return None
+    near = _near(verbs)
+    maybe = {verb for left in _with_a_letter_less(word) for verb in near.get(left, ())}
+    return next((verb for verb in sorted(maybe) if is_one_edit_away(word, verb)), None)
+
+
+@lru_cache(maxsize=4)
+def _near(verbs: tuple[str, ...]) -> Mapping[str, list[str]]:
+    """The verbs by themselves, and by what is left of each without one of its letters."""
+    found: dict[str, list[str]] = {}
+    for verb in filter(None, verbs):
+        for left in _with_a_letter_less(verb):
+            found.setdefault(left, []).append(verb)
+    return found
+
+
+def _with_a_letter_less(word: str) -> frozenset[str]:
+    """The word, and what is left without each letter: two that are one edit apart share one of these."""
+    return frozenset([word, *(word[:at] + word[at + 1 :] for at in range(len(word)))])
