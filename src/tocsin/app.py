@@ -43,7 +43,7 @@ from tocsin.storage.database import cause
 from tocsin.storage.installations import SqlVault
 from tocsin.storage.key_value import SqlMemory
 from tocsin.storage.serialization import json_only
-from tocsin.storage.slack_state import SqlDepartures, SqlLedger, SqlReminders
+from tocsin.storage.slack_state import SqlLedger
 from tocsin.storage.workflow_engine import DurableJournal, Story, forgetting
 from tocsin.workflows.alerts import Alarms
 from tocsin.workflows.declare import DeclareIncident
@@ -231,8 +231,6 @@ def managed(
         backend=bot.backend,
         journal=bot.journal,
         ledger=ledger,
-        reminders=SqlReminders(ledger),
-        departures=SqlDepartures(ledger),
         workspace=workspace,
         form=form,
         clock=bot.clock,

@@ -5,15 +5,17 @@ from __future__ import annotations
 from tocsin.incidents.model import ChannelId, Incident
 from tocsin.slack.context import Tasks
 from tocsin.slack.workspace import SlackWorkspace
-from tocsin.workflows.channels import PRIVATE, Faces
-from tocsin.workflows.ports import Operator
+from tocsin.workflows.channels import PRIVATE
+from tocsin.workflows.ports import Operator, SlackStateStore
 from tocsin.workflows.retry import patiently
 
 
 class Exposure:
     """Tells the reporter and the operator, once for each channel, in one workspace."""
 
-    def __init__(self, workspace: SlackWorkspace, ledger: Faces, operator: Operator, tasks: Tasks) -> None:
+    def __init__(
+        self, workspace: SlackWorkspace, ledger: SlackStateStore, operator: Operator, tasks: Tasks
+    ) -> None:
         self._workspace = workspace
         self._ledger = ledger
         self._operator = operator

@@ -62,7 +62,7 @@ _watched = sa.Table(
     sa.Column("seen", sa.Text, nullable=False),
 )
 
-departures = sa.Table(
+_departures = sa.Table(
     "tocsin_departures",
     _tables,
     sa.Column("incident_id", sa.Text, primary_key=True),
@@ -73,7 +73,7 @@ departures = sa.Table(
     sa.Column("ts", sa.Text, nullable=False),
 )
 
-reminders = sa.Table(
+_reminders = sa.Table(
     "tocsin_reminders",
     _tables,
     sa.Column("incident_id", sa.Text, primary_key=True),
@@ -90,7 +90,7 @@ _pulse = sa.Table("tocsin_pulse", _tables, sa.Column("id", sa.Integer, primary_k
 
 
 class SqlLedger:
-    """The ledger, beside the journal in the same database."""
+    """The SlackStateStore, beside the journal in the same database."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -197,6 +197,60 @@ class SqlLedger:
         gone = _watched.delete().where(_watched.c.incident_id == incident_id)
         await self.do(lambda connection: connection.execute(gone) and None)
 
+    async def find_reminder(self, incident_id: str) -> Reminder | None:
+        asked = sa.select(_reminders).where(_reminders.c.incident_id == incident_id)
+        return next(iter(await self._reminders(asked)), None)
+
+    async def due_reminders(self, now: datetime) -> Sequence[Reminder]:
+        asked = sa.select(_reminders).where(_reminders.c.due_at <= now.timestamp())
+        return await self._reminders(asked.order_by(_reminders.c.due_at).limit(100))
+
+    async def remember_reminder(self, reminder: Reminder) -> None:
+        row = {
+            "incident_id": reminder.incident_id,
+            "due_at": reminder.due_at.timestamp(),
+            "key": reminder.key,
+            "asking": reminder.asking,
+            "by": reminder.by.model_dump_json(),
+        }
+
+        def replace(connection: sa.Connection) -> None:
+            connection.execute(_reminders.delete().where(_reminders.c.incident_id == reminder.incident_id))
+            connection.execute(_reminders.insert().values(row))
+
+        await self.do(replace)
+
+    async def claim_reminder(self, reminder: Reminder) -> bool:
+        mark = _reminders.update().where(_same(reminder.incident_id, reminder.key)).values(asking=True)
+        return await self.do(lambda connection: connection.execute(mark).rowcount == 1)
+
+    async def forget_reminder(self, incident_id: str, key: str | None = None) -> None:
+        gone = _reminders.delete().where(_same(incident_id, key))
+        await self.do(lambda connection: connection.execute(gone) and None)
+
+    async def find_departure(self, incident_id: str) -> Departure | None:
+        asked = sa.select(_departures).where(_departures.c.incident_id == incident_id)
+        return next(iter(await self._departures(asked)), None)
+
+    async def departing(self, until: datetime) -> Sequence[Departure]:
+        asked = sa.select(_departures).where(
+            _departures.c.due_at <= until.timestamp(), _departures.c.stage.not_in(["kept", "gone"])
+        )
+        return await self._departures(asked.order_by(_departures.c.due_at).limit(100))
+
+    async def remember_departure(self, departure: Departure) -> None:
+        row = {
+            **departure.model_dump(exclude={"ended_at", "due_at"}),
+            "ended_at": departure.ended_at.timestamp(),
+            "due_at": departure.due_at.timestamp(),
+        }
+
+        def replace(connection: sa.Connection) -> None:
+            connection.execute(_departures.delete().where(_departures.c.incident_id == departure.incident_id))
+            connection.execute(_departures.insert().values(row))
+
+        await self.do(replace)
+
     async def beat(self) -> None:
         """Write something. Raises Unavailable when nothing can be promised on this journal now.
 
@@ -224,58 +278,8 @@ class SqlLedger:
         """Insert the row; one that is there already stays, unless it is `replacing`."""
         await self.do(lambda connection: put(connection, table, where, what, replacing=replacing))
 
-
-def _owner(team: str, source: SourceMessage) -> sa.Select[tuple[str]]:
-    return sa.select(_sources.c.key).where(
-        _sources.c.team == team,
-        _sources.c.channel == source.channel,
-        _sources.c.timestamp == source.timestamp,
-    )
-
-
-# When the next update on an incident is due, beside the ledger in the same database.
-
-
-class SqlReminders:
-    """One reminder for each incident at most."""
-
-    def __init__(self, ledger: SqlLedger) -> None:
-        self._ledger = ledger
-
-    async def find_reminder(self, incident_id: str) -> Reminder | None:
-        asked = sa.select(reminders).where(reminders.c.incident_id == incident_id)
-        return next(iter(await self._read(asked)), None)
-
-    async def due(self, now: datetime) -> Sequence[Reminder]:
-        """Those whose time has come, the longest due first, 100 at most."""
-        asked = sa.select(reminders).where(reminders.c.due_at <= now.timestamp())
-        return await self._read(asked.order_by(reminders.c.due_at).limit(100))
-
-    async def remember_reminder(self, reminder: Reminder) -> None:
-        row = {
-            "incident_id": reminder.incident_id,
-            "due_at": reminder.due_at.timestamp(),
-            "key": reminder.key,
-            "asking": reminder.asking,
-            "by": reminder.by.model_dump_json(),
-        }
-
-        def put(connection: sa.Connection) -> None:
-            connection.execute(reminders.delete().where(reminders.c.incident_id == reminder.incident_id))
-            connection.execute(reminders.insert().values(row))
-
-        await self._ledger.do(put)
-
-    async def claim_reminder(self, reminder: Reminder) -> bool:
-        mark = reminders.update().where(_same(reminder.incident_id, reminder.key)).values(asking=True)
-        return await self._ledger.do(lambda connection: connection.execute(mark).rowcount == 1)
-
-    async def forget_reminder(self, incident_id: str, key: str | None = None) -> None:
-        gone = reminders.delete().where(_same(incident_id, key))
-        await self._ledger.do(lambda connection: connection.execute(gone) and None)
-
-    async def _read(self, asked: sa.Select[Any]) -> Sequence[Reminder]:
-        rows = await self._ledger.do(lambda connection: connection.execute(asked).all())
+    async def _reminders(self, asked: sa.Select[Any]) -> Sequence[Reminder]:
+        rows = await self.do(lambda connection: connection.execute(asked).all())
         return [
             Reminder(
                 incident_id=row.incident_id,
@@ -287,47 +291,8 @@ class SqlReminders:
             for row in rows
         ]
 
-
-def _same(incident_id: str, key: str | None) -> sa.ColumnElement[bool]:
-    ours = reminders.c.incident_id == incident_id
-    return ours if key is None else sa.and_(ours, reminders.c.key == key)
-
-
-# Which channels are to be archived, beside the ledger in the same database.
-
-
-class SqlDepartures:
-    """One row for each incident at most."""
-
-    def __init__(self, ledger: SqlLedger) -> None:
-        self._ledger = ledger
-
-    async def find_departure(self, incident_id: str) -> Departure | None:
-        asked = sa.select(departures).where(departures.c.incident_id == incident_id)
-        return next(iter(await self._read(asked)), None)
-
-    async def departing(self, until: datetime) -> Sequence[Departure]:
-        """The longest due first, 100 at most."""
-        asked = sa.select(departures).where(
-            departures.c.due_at <= until.timestamp(), departures.c.stage.not_in(["kept", "gone"])
-        )
-        return await self._read(asked.order_by(departures.c.due_at).limit(100))
-
-    async def remember_departure(self, departure: Departure) -> None:
-        row = {
-            **departure.model_dump(exclude={"ended_at", "due_at"}),
-            "ended_at": departure.ended_at.timestamp(),
-            "due_at": departure.due_at.timestamp(),
-        }
-
-        def put(connection: sa.Connection) -> None:
-            connection.execute(departures.delete().where(departures.c.incident_id == departure.incident_id))
-            connection.execute(departures.insert().values(row))
-
-        await self._ledger.do(put)
-
-    async def _read(self, asked: sa.Select[Any]) -> Sequence[Departure]:
-        rows = await self._ledger.do(lambda connection: connection.execute(asked).all())
+    async def _departures(self, asked: sa.Select[Any]) -> Sequence[Departure]:
+        rows = await self.do(lambda connection: connection.execute(asked).all())
         return [
             Departure(
                 incident_id=row.incident_id,
@@ -339,3 +304,16 @@ class SqlDepartures:
             )
             for row in rows
         ]
+
+
+def _owner(team: str, source: SourceMessage) -> sa.Select[tuple[str]]:
+    return sa.select(_sources.c.key).where(
+        _sources.c.team == team,
+        _sources.c.channel == source.channel,
+        _sources.c.timestamp == source.timestamp,
+    )
+
+
+def _same(incident_id: str, key: str | None) -> sa.ColumnElement[bool]:
+    ours = _reminders.c.incident_id == incident_id
+    return ours if key is None else sa.and_(ours, _reminders.c.key == key)

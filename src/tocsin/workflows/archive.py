@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
@@ -12,27 +12,13 @@ import structlog
 from tocsin.incidents.errors import Refused, SlackRefused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, Person, TeamId, TimelineEntry
 from tocsin.incidents.postmortem import NOTICE, Afterwards, Departure, departure
-from tocsin.workflows.channels import Faces, Withdrawing, fitting_channel
-from tocsin.workflows.ports import Backend, Clock
+from tocsin.workflows.channels import Withdrawing, fitting_channel
+from tocsin.workflows.ports import Backend, Clock, SlackStateStore
 from tocsin.workflows.retry import best_effort
 
 log = structlog.get_logger()
 
 LOOK_SECONDS = 5.0
-
-
-class Departures(Protocol):
-    """Which channels are to be archived, kept durably. Every method raises Unavailable."""
-
-    async def find_departure(self, incident_id: str) -> Departure | None: ...
-
-    async def remember_departure(self, departure: Departure) -> None:
-        """In place of the one before: an incident has one."""
-        ...
-
-    async def departing(self, until: datetime) -> Sequence[Departure]:
-        """Those due until then that are neither kept nor gone."""
-        ...
 
 
 class Leaving(Withdrawing, Protocol):
@@ -55,14 +41,12 @@ class Archiving:
     def __init__(
         self,
         backend: Backend,
-        departures: Departures,
-        ledger: Faces,
+        ledger: SlackStateStore,
         workspace: Callable[[TeamId], Leaving],
         clock: Clock,
         afterwards: Afterwards,
     ) -> None:
         self._backend = backend
-        self._departures = departures
         self._ledger = ledger
         self._workspace = workspace
         self._clock = clock
@@ -77,9 +61,9 @@ class Archiving:
         """Note that an incident has ended. One that somebody kept stays kept until it ends again."""
         if self._days is None or incident.incident_status.is_open or not incident.slack_channel_id:
             return
-        known = await self._departures.find_departure(incident.id)
+        known = await self._ledger.find_departure(incident.id)
         if known is None or (incident.closed_at is not None and incident.closed_at > known.ended_at):
-            await self._departures.remember_departure(departure(incident, self._days))
+            await self._ledger.remember_departure(departure(incident, self._days))
 
     async def keep(self, incident: Incident, by: Person) -> bool:
         """The channel stays; False where it was not to be archived. Raises Unavailable.
@@ -87,10 +71,10 @@ class Archiving:
         Asked again it says so again: the notice may be as it was, if a process ended in between.
         """
         async with self._one_by_one:
-            known = await self._departures.find_departure(incident.id)
+            known = await self._ledger.find_departure(incident.id)
             if known is None or known.stage == "gone":
                 return False
-            await self._departures.remember_departure(known.model_copy(update={"stage": "kept"}))
+            await self._ledger.remember_departure(known.model_copy(update={"stage": "kept"}))
         if known.ts:
             async with best_effort("say that the channel is kept"):
                 await self._workspace(TeamId(incident.slack_team_id)).say_kept(known.channel, known.ts, by)
@@ -105,12 +89,12 @@ class Archiving:
 
     async def look(self) -> None:
         """Do what is due now."""
-        for due in await self._departures.departing(self._clock() + NOTICE):
+        for due in await self._ledger.departing(self._clock() + NOTICE):
             async with best_effort("archive a channel"), self._one_by_one:
                 await self._go_on(due.incident_id)
 
     async def _go_on(self, incident_id: str) -> None:
-        due = await self._departures.find_departure(incident_id)
+        due = await self._ledger.find_departure(incident_id)
         if due is None or due.is_over:
             return
         incident = await self._backend.find(incident_id)
@@ -135,11 +119,11 @@ class Archiving:
         at = max(due.due_at, self._clock() + NOTICE)
         telling = due.model_copy(update={"stage": "telling", "due_at": at, "channel": channel})
         # From the moment this is kept, another process looks for the notice before it posts one.
-        await self._departures.remember_departure(telling)
+        await self._ledger.remember_departure(telling)
         key = f"departure:{incident.id}:{due.ended_at.timestamp():.0f}"
         ts = await slack.say_leaving(channel, incident, at, key=key, again=due.stage == "telling")
-        if await self._departures.find_departure(incident.id) == telling:
-            await self._departures.remember_departure(telling.model_copy(update={"stage": "told", "ts": ts}))
+        if await self._ledger.find_departure(incident.id) == telling:
+            await self._ledger.remember_departure(telling.model_copy(update={"stage": "told", "ts": ts}))
 
     async def _archive(self, slack: Leaving, channel: ChannelId, incident: Incident, due: Departure) -> None:
         await slack.archive(channel)
@@ -149,4 +133,4 @@ class Archiving:
         await self._end(due)
 
     async def _end(self, due: Departure) -> None:
-        await self._departures.remember_departure(due.model_copy(update={"stage": "gone"}))
+        await self._ledger.remember_departure(due.model_copy(update={"stage": "gone"}))

@@ -23,7 +23,7 @@ from tocsin.incidents.transitions import NAMELESS, Ending, checked, ended, said
 from tocsin.incidents.updates import News, news_of, summary_of
 from tocsin.incidents.validation import in_words, visible_to
 from tocsin.workflows.alerts import Alarms
-from tocsin.workflows.channels import NEWS, POSTING, Faces, fitting_channel, withdraw_news, withdraw_posts
+from tocsin.workflows.channels import NEWS, POSTING, fitting_channel, withdraw_news, withdraw_posts
 from tocsin.workflows.command import (
     AnyChange,
     Change,
@@ -36,7 +36,7 @@ from tocsin.workflows.command import (
     Telling,
 )
 from tocsin.workflows.make_private import Hiding, Moving
-from tocsin.workflows.ports import Journal
+from tocsin.workflows.ports import Journal, SlackStateStore
 from tocsin.workflows.retry import ALL_DAY, SLACK_ATTEMPTS, Trouble, attempt, sentences, without_end
 from tocsin.workflows.sync import OWN_PLACES, Following
 
@@ -79,7 +79,7 @@ class Aftermath:
         *,
         backend: KeepsIncidents,
         journal: Journal,
-        ledger: Faces,
+        ledger: SlackStateStore,
         workspace: Callable[[TeamId], Speaking],
         following: Following,
         asking: Asking,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Protocol
@@ -13,7 +13,7 @@ from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, PersonId
 from tocsin.incidents.postmortem import document_name
 from tocsin.incidents.validation import channel_name
-from tocsin.workflows.ports import Backend, Channel, Journal, Ledger, Workspace
+from tocsin.workflows.ports import Backend, Channel, Journal, SlackStateStore, Workspace
 from tocsin.workflows.retry import Trouble, attempt
 
 # Open an incident's channel under the first name that is free, and once, however often it is tried.
@@ -98,7 +98,9 @@ def unnamed(incident: Incident) -> Incident:
 class Arrival:
     """Steps of a declaration's story that wait for the channel."""
 
-    def __init__(self, *, backend: Backend, workspace: Workspace, ledger: Ledger, journal: Journal) -> None:
+    def __init__(
+        self, *, backend: Backend, workspace: Workspace, ledger: SlackStateStore, journal: Journal
+    ) -> None:
         self._backend = backend
         self._workspace = workspace
         self._ledger = ledger
@@ -207,26 +209,8 @@ class Withdrawing(Protocol):
         ...
 
 
-class Faces(Ledger, Protocol):
-    """What was shown where, so that what would look the same is left alone."""
-
-    async def faces(self, incident_id: str) -> Mapping[tuple[str, str], str]:
-        """By channel and thing, which is a card's `ts`, or `topic` and the like."""
-        ...
-
-    async def remember_face(self, incident_id: str, channel: str, thing: str, face: str) -> None: ...
-
-    async def forget_face(self, incident_id: str, channel: str, thing: str) -> None: ...
-
-    async def forget_card(self, card: Card) -> None: ...
-
-    async def remember_watched(self, incident_id: str, seen: str | None) -> None:
-        """What an incident was when it was last looked at; None when it need not be watched any more."""
-        ...
-
-
 async def withdraw_posts(
-    slack: Withdrawing, ledger: Faces, incident: Incident, *, kept: Collection[str]
+    slack: Withdrawing, ledger: SlackStateStore, incident: Incident, *, kept: Collection[str]
 ) -> None:
     """Delete news and documents elsewhere, and every card but those in the places that are `kept`.
 
@@ -260,13 +244,15 @@ async def _each(acts: Iterable[Callable[[], Awaitable[None]]]) -> None:
         raise min(failures, key=lambda one: isinstance(one, SlackRefused))
 
 
-async def _fold(slack: Withdrawing, ledger: Faces, incident: Incident, channel: str, thing: str) -> None:
+async def _fold(
+    slack: Withdrawing, ledger: SlackStateStore, incident: Incident, channel: str, thing: str
+) -> None:
     await slack.fold(ChannelId(channel), *unfurled(thing))
     await ledger.forget_face(incident.id, channel, thing)
 
 
 async def _withdraw_card(
-    slack: Withdrawing, ledger: Faces, incident: Incident, card: Card, kept: Collection[str]
+    slack: Withdrawing, ledger: SlackStateStore, incident: Incident, card: Card, kept: Collection[str]
 ) -> None:
     is_kept = card.place in kept
     if is_kept and incident.is_private and card.place == "headline":
@@ -277,7 +263,7 @@ async def _withdraw_card(
         await ledger.forget_card(card)
 
 
-async def withdraw_documents(slack: Withdrawing, ledger: Faces, incident: Incident) -> None:
+async def withdraw_documents(slack: Withdrawing, ledger: SlackStateStore, incident: Incident) -> None:
     """Delete its documents elsewhere, also one that was written by a process that ended before noting so."""
     faces = await ledger.faces(incident.id)
     documents = {where: kind for where, kind in faces.items() if where[1].startswith((DOCUMENT, BEGUN))}
@@ -290,7 +276,7 @@ async def withdraw_documents(slack: Withdrawing, ledger: Faces, incident: Incide
 
 
 async def _withdraw_document(
-    slack: Withdrawing, ledger: Faces, incident: Incident, where: tuple[str, str], face: str
+    slack: Withdrawing, ledger: SlackStateStore, incident: Incident, where: tuple[str, str], face: str
 ) -> None:
     (channel, thing), kind = where, face.partition(" ")[0]
     document = thing.removeprefix(DOCUMENT)
@@ -301,14 +287,14 @@ async def _withdraw_document(
         await ledger.forget_face(incident.id, channel, thing)
 
 
-async def withdraw_news(slack: Withdrawing, ledger: Faces, incident: Incident) -> None:
+async def withdraw_news(slack: Withdrawing, ledger: SlackStateStore, incident: Incident) -> None:
     """Delete what was said of it elsewhere, also what a process posted that ended before it noted so."""
     said = [where for where in await ledger.faces(incident.id) if where[1].startswith((NEWS, POSTING))]
     await _each(partial(_withdraw_news, slack, ledger, incident, ChannelId(c), thing) for c, thing in said)
 
 
 async def _withdraw_news(
-    slack: Withdrawing, ledger: Faces, incident: Incident, channel: ChannelId, thing: str
+    slack: Withdrawing, ledger: SlackStateStore, incident: Incident, channel: ChannelId, thing: str
 ) -> None:
     ts: MessageTs | None = MessageTs(thing.removeprefix(NEWS))
     if thing.startswith(POSTING):
@@ -325,7 +311,9 @@ def unfurled(thing: str) -> tuple[MessageTs, str]:
     return MessageTs(ts), url
 
 
-async def fitting_channel(slack: Withdrawing, ledger: Faces, incident: Incident) -> ChannelId | None:
+async def fitting_channel(
+    slack: Withdrawing, ledger: SlackStateStore, incident: Incident
+) -> ChannelId | None:
     """The incident's own channel; none where it has none, or where a private one's is public still.
 
     That is so between the moment it is made private and the moment it has moved: nothing may be said there.

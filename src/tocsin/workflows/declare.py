@@ -27,7 +27,7 @@ from tocsin.workflows.declaration import (
 from tocsin.workflows.fallback_channel import VERB as SHELTER
 from tocsin.workflows.fallback_channel import Shelter
 from tocsin.workflows.notify import too_late
-from tocsin.workflows.ports import Backend, Journal, Ledger
+from tocsin.workflows.ports import Backend, Journal, SlackStateStore
 from tocsin.workflows.publish import Gathering
 from tocsin.workflows.retry import SLACK_ATTEMPTS, best_effort, patiently, without_end
 
@@ -47,7 +47,7 @@ class DeclareIncident:
         self,
         *,
         backend: Backend,
-        ledger: Ledger,
+        ledger: SlackStateStore,
         journal: Journal,
         gathering: Callable[[TeamId], Gathering],
         alarms: Alarms,

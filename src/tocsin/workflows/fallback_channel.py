@@ -16,7 +16,7 @@ from tocsin.incidents.requests import Declaration
 from tocsin.incidents.validation import channel_name
 from tocsin.workflows.channels import opened_channel
 from tocsin.workflows.declaration import DeclareOrder
-from tocsin.workflows.ports import Backend, Channel, Clock, Journal, Ledger, Memory, Workspace
+from tocsin.workflows.ports import Backend, Channel, Clock, Journal, Memory, SlackStateStore, Workspace
 from tocsin.workflows.retry import ALL_DAY, Trouble, attempt, best_effort, patiently
 
 VERB = "shelter"
@@ -41,7 +41,7 @@ class Shelter:
         *,
         backend: Backend,
         workspace: Callable[[TeamId], Workspace],
-        ledger: Ledger,
+        ledger: SlackStateStore,
         journal: Journal,
         memory: Memory,
         clock: Clock,

@@ -12,7 +12,7 @@ from tocsin.incidents.model import ChannelId, FollowUp, Incident, MessageTs, Per
 from tocsin.incidents.requests import FollowUpRequest
 from tocsin.incidents.transitions import follow_up_checked
 from tocsin.incidents.validation import FOLLOW_UP_WORDS
-from tocsin.workflows.channels import Faces, Withdrawing, fitting_channel
+from tocsin.workflows.channels import Withdrawing, fitting_channel
 from tocsin.workflows.command import (
     PATIENCE,
     AnyChange,
@@ -24,7 +24,7 @@ from tocsin.workflows.command import (
     Promises,
     Telling,
 )
-from tocsin.workflows.ports import Journal
+from tocsin.workflows.ports import Journal, SlackStateStore
 from tocsin.workflows.retry import attempt, without_end
 
 VERB_ADD, VERB_COMPLETE = "add a follow-up", "complete a follow-up"
@@ -98,7 +98,7 @@ class FollowUps:
         *,
         backend: KeepsIncidents,
         journal: Journal,
-        ledger: Faces,
+        ledger: SlackStateStore,
         workspace: Callable[[TeamId], Listing],
     ) -> None:
         self._backend = backend

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from tocsin.incidents.model import Card, ChannelId, Incident, PersonId, TeamId
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.validation import Place
-from tocsin.workflows.channels import PRIVATE, Faces, opened_channel, private_names
-from tocsin.workflows.ports import Backend, Channel, Journal
+from tocsin.workflows.channels import PRIVATE, opened_channel, private_names
+from tocsin.workflows.ports import Backend, Channel, Journal, SlackStateStore
 from tocsin.workflows.retry import ALL_DAY, Trouble, attempt
 from tocsin.workflows.sync import Showing
 
@@ -45,7 +45,7 @@ class Hiding:
         *,
         backend: Backend,
         journal: Journal,
-        ledger: Faces,
+        ledger: SlackStateStore,
         workspace: Callable[[TeamId], Moving],
     ) -> None:
         self._backend = backend

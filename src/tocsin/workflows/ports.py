@@ -21,7 +21,9 @@ from tocsin.incidents.model import (
     SourceMessage,
     TimelineEntry,
 )
+from tocsin.incidents.postmortem import Departure
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
+from tocsin.incidents.updates import Reminder
 from tocsin.incidents.validation import Place
 
 T = TypeVar("T")
@@ -263,29 +265,93 @@ class Workspace(Protocol):
     async def show_not_declared(self, view_id: str, sentence: str) -> bool: ...
 
 
-class Ledger(Protocol):
-    """What Tocsin itself must remember of what it did in Slack, whichever backend keeps the incidents."""
+class SlackStateStore(Protocol):
+    """What Tocsin did in Slack and is to do there, whichever backend keeps the incidents.
+
+    Every method raises Unavailable when the store cannot be asked.
+    """
 
     async def claim_source(self, team: str, source: SourceMessage, key: str) -> str:
-        """Take a message for a declaration; answers the key of whoever took it first."""
+        """Take a message for a declaration; answers the key of the declaration that took it first."""
+        ...
 
     async def release_source(self, team: str, source: SourceMessage, key: str) -> None:
         """Give the message back, when the declaration with this key was refused."""
 
     async def source_key(self, team: str, source: SourceMessage) -> str | None:
-        """The key of the declaration made from this message."""
+        """Return the key of the declaration made from this message."""
 
-    async def remember_incident(self, key: str, incident: Incident) -> None: ...
+    async def remember_incident(self, key: str, incident: Incident) -> None:
+        """Note the incident that the declaration with this key became."""
 
     async def incident_id(self, key: str) -> str | None:
-        """The id of the incident that the declaration with this key became."""
+        """Return the id of the incident that the declaration with this key became."""
 
-    async def remember_card(self, incident_id: str, card: Card) -> None: ...
+    async def remember_card(self, incident_id: str, card: Card) -> None:
+        """Note a card that was posted; one that is known already stays."""
 
-    async def cards(self, incident_id: str) -> Sequence[Card]: ...
+    async def cards(self, incident_id: str) -> Sequence[Card]:
+        """Return every card of the incident, the oldest first."""
+        ...
+
+    async def forget_card(self, card: Card) -> None:
+        """Forget a card that was deleted."""
 
     async def remember_channel(self, channel: ChannelId, incident_id: str) -> None:
-        """Which incident this channel is for."""
+        """Note the incident that a channel is for; the first one stays."""
+
+    async def incident_of_channel(self, channel: ChannelId) -> str | None:
+        """Return the id of the incident that this channel is, or was, for."""
+
+    async def faces(self, incident_id: str) -> Mapping[tuple[str, str], str]:
+        """Return what was shown where, so that what would look the same is left alone.
+
+        By channel and thing, which is a card's `ts`, or `topic` and the like.
+        """
+        ...
+
+    async def remember_face(self, incident_id: str, channel: str, thing: str, face: str) -> None:
+        """Note what a thing shows now."""
+
+    async def forget_face(self, incident_id: str, channel: str, thing: str) -> None:
+        """Forget a thing that shows nothing any more."""
+
+    async def remember_shown(self, incident: Incident, card: Card, face: str, seen: str) -> None:
+        """Note both that a card shows this face, and what the incident was then, or neither."""
+
+    async def watched(self) -> Mapping[str, str]:
+        """Return what each open incident was when last looked at, by its id."""
+        ...
+
+    async def remember_watched(self, incident_id: str, seen: str | None) -> None:
+        """Note what an incident was when it was last looked at; None when it need not be watched any more."""
+
+    async def find_reminder(self, incident_id: str) -> Reminder | None:
+        """Return the incident's reminder; it has one at most."""
+
+    async def due_reminders(self, now: datetime) -> Sequence[Reminder]:
+        """Return those whose time has come, the longest due first, 100 at most."""
+        ...
+
+    async def remember_reminder(self, reminder: Reminder) -> None:
+        """Keep a reminder in place of the one before."""
+
+    async def claim_reminder(self, reminder: Reminder) -> bool:
+        """Note that its message is on its way; False when another reminder has taken its place."""
+        ...
+
+    async def forget_reminder(self, incident_id: str, key: str | None = None) -> None:
+        """Forget a reminder; with a key, only if it is still that one."""
+
+    async def find_departure(self, incident_id: str) -> Departure | None:
+        """Return when the incident's channel is archived, if it is to be."""
+
+    async def departing(self, until: datetime) -> Sequence[Departure]:
+        """Return the channels due until then that are neither kept nor gone, the longest due first."""
+        ...
+
+    async def remember_departure(self, departure: Departure) -> None:
+        """Keep a departure in place of the one before."""
 
 
 class Ended(Frozen):

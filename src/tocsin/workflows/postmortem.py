@@ -11,7 +11,7 @@ import structlog
 from tocsin.incidents.errors import Refused, SlackRefused
 from tocsin.incidents.model import ChannelId, Frozen, Incident, MessageTs, Person, TeamId, TimelineEntry
 from tocsin.incidents.postmortem import CANVAS_LIMIT, document, document_name
-from tocsin.workflows.channels import BEGUN, DOCUMENT, Faces, Withdrawing, fitting_channel, withdraw_documents
+from tocsin.workflows.channels import BEGUN, DOCUMENT, Withdrawing, fitting_channel, withdraw_documents
 from tocsin.workflows.command import (
     AnyChange,
     AskedOrder,
@@ -22,7 +22,7 @@ from tocsin.workflows.command import (
     Promises,
 )
 from tocsin.workflows.export import Filing, fetch_named, in_full
-from tocsin.workflows.ports import Introduce, Journal
+from tocsin.workflows.ports import Introduce, Journal, SlackStateStore
 from tocsin.workflows.retry import Trouble, attempt
 
 log = structlog.get_logger()
@@ -83,7 +83,7 @@ class Documents(Kept[DocumentOrder]):
         self,
         backend: KeepsIncidents,
         journal: Journal,
-        ledger: Faces,
+        ledger: SlackStateStore,
         workspace: Callable[[TeamId], Writing],
         template: str,
         introduce: Introduce,

@@ -22,9 +22,9 @@ from tocsin.workflows.channels import (
 from tocsin.workflows.command import Waiting
 from tocsin.workflows.declaration import AnyOutcome, Declared, DeclareOrder
 from tocsin.workflows.notify import Announcing, Answering, Steps, Telling
-from tocsin.workflows.ports import Backend, Channel, Clock, Journal
+from tocsin.workflows.ports import Backend, Channel, Clock, Journal, SlackStateStore
 from tocsin.workflows.retry import ALL_DAY, Trouble, attempt
-from tocsin.workflows.sync import Showing, Watched, snapshot
+from tocsin.workflows.sync import Showing, snapshot
 
 CHANNEL_NAMES = 9
 CHANNEL_ATTEMPTS = 4
@@ -51,7 +51,7 @@ class Gathering:
         *,
         backend: Backend,
         workspace: Hosting,
-        ledger: Watched,
+        ledger: SlackStateStore,
         journal: Journal,
         clock: Clock,
         announce: str | None,

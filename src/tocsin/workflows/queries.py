@@ -5,26 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from tocsin.incidents.model import ChannelId, Incident, PersonId, TeamId, TimelineEntry
 from tocsin.incidents.requests import IncidentFilter
 from tocsin.incidents.validation import is_of, visible_to
 from tocsin.workflows.command import KeepsIncidents
-from tocsin.workflows.ports import Backend, loop_time
+from tocsin.workflows.ports import Backend, SlackStateStore, loop_time
 
 # Which incident is meant, and which there are, for this person.
-
-
-class Channels(Protocol):
-    async def incident_of_channel(self, channel: ChannelId) -> str | None: ...
 
 
 class FindIncidents:
     """Every way to an incident, in the whole process or in some of its workspaces."""
 
     def __init__(
-        self, *, backend: KeepsIncidents, channels: Channels, teams: frozenset[TeamId] | None = None
+        self, *, backend: KeepsIncidents, channels: SlackStateStore, teams: frozenset[TeamId] | None = None
     ) -> None:
         """`teams` are the workspaces whose incidents are found; None, all of them."""
         self._backend = backend

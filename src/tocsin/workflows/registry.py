@@ -10,25 +10,21 @@ from tocsin.incidents.model import Form, TeamId
 from tocsin.incidents.postmortem import Afterwards
 from tocsin.workflows import change, export, postmortem, timeline
 from tocsin.workflows.alerts import Alarms
-from tocsin.workflows.archive import Archiving, Departures, Leaving
+from tocsin.workflows.archive import Archiving, Leaving
 from tocsin.workflows.change import Aftermath, ChangeIncident, Speaking
 from tocsin.workflows.command import KeepsIncidents
 from tocsin.workflows.export import Exports
 from tocsin.workflows.followups import FollowUps, Listing
-from tocsin.workflows.ports import Backend, Clock, Introduce, Journal
+from tocsin.workflows.ports import Backend, Clock, Introduce, Journal, SlackStateStore
 from tocsin.workflows.postmortem import Documents, Writing
-from tocsin.workflows.queries import Channels, CurrentIncidents, FindIncidents, OpenIncidents
-from tocsin.workflows.reminders import Remind, Reminders, Reminding
-from tocsin.workflows.sync import Following, Unfurl, Watched, Watching
+from tocsin.workflows.queries import CurrentIncidents, FindIncidents, OpenIncidents
+from tocsin.workflows.reminders import Remind, Reminding
+from tocsin.workflows.sync import Following, Unfurl, Watching
 from tocsin.workflows.timeline import Notes
 
 
 class Slack(Speaking, Listing, Reminding, Writing, Leaving, Protocol):
     """All that the verbs ask of a workspace."""
-
-
-class Records(Watched, Channels, Protocol):
-    """All that the verbs ask of the ledger."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +65,7 @@ def managing(
     *,
     backend: Backend,
     journal: Journal,
-    ledger: Records,
-    reminders: Reminders,
-    departures: Departures,
+    ledger: SlackStateStore,
     workspace: Callable[[TeamId], Slack],
     form: Callable[[], Awaitable[Form]],
     clock: Clock,
@@ -82,11 +76,11 @@ def managing(
 ) -> Managing:
     """`form` answers the choices; `current` hears of changed incidents; `introduce` finds out names."""
     keeps, open_now = cast(KeepsIncidents, backend), current.open_now
-    archiving = Archiving(keeps, departures, ledger, workspace, clock, afterwards)
+    archiving = Archiving(keeps, ledger, workspace, clock, afterwards)
     following = Following(
         backend=keeps, ledger=ledger, workspace=workspace, shown=open_now.saw, ended=archiving.plan
     )
-    remind = Remind(backend=keeps, reminders=reminders, workspace=workspace, clock=clock)
+    remind = Remind(backend=keeps, ledger=ledger, workspace=workspace, clock=clock)
     aftermath = Aftermath(
         backend=keeps, journal=journal, ledger=ledger, workspace=workspace, following=following, asking=remind
     )

@@ -16,7 +16,6 @@ from tocsin.workflows.alerts import Alarms
 from tocsin.workflows.channels import (
     UNFURL,
     UNKNOWN,
-    Faces,
     Withdrawing,
     fitting_channel,
     seen_by,
@@ -24,7 +23,7 @@ from tocsin.workflows.channels import (
     withdraw_posts,
 )
 from tocsin.workflows.command import KeepsIncidents
-from tocsin.workflows.ports import Backend, Channel, Workspace
+from tocsin.workflows.ports import Backend, Channel, SlackStateStore, Workspace
 from tocsin.workflows.queries import OpenIncidents
 from tocsin.workflows.retry import ALL_DAY, best_effort, patiently
 
@@ -56,7 +55,9 @@ class Shows(Protocol):
 class Unfurl:
     """One instance serves the whole process."""
 
-    def __init__(self, *, backend: Backend, ledger: Faces, workspace: Callable[[TeamId], Shows]) -> None:
+    def __init__(
+        self, *, backend: Backend, ledger: SlackStateStore, workspace: Callable[[TeamId], Shows]
+    ) -> None:
         self._backend = backend
         self._ledger = ledger
         self._workspace = workspace
@@ -107,7 +108,7 @@ class Unfurl:
 
 
 def edits(
-    workspace: Shows, ledger: Faces, incident: Incident, known: Mapping[tuple[str, str], str]
+    workspace: Shows, ledger: SlackStateStore, incident: Incident, known: Mapping[tuple[str, str], str]
 ) -> list[Awaitable[None]]:
     """What has to be done so that every link that shows the incident shows it as it is now."""
     face = workspace.faces(incident)["card"]
@@ -131,7 +132,11 @@ def edits(
 
 
 async def _show(
-    workspace: Shows, ledger: Faces, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]
+    workspace: Shows,
+    ledger: SlackStateStore,
+    channel: ChannelId,
+    ts: MessageTs,
+    shown: Mapping[str, Incident],
 ) -> None:
     """Show the incidents, and have them followed where nobody knows whether they are shown.
 
@@ -148,7 +153,7 @@ async def _show(
 
 
 async def _may_be_shown(
-    ledger: Faces, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]
+    ledger: SlackStateStore, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]
 ) -> None:
     for url, incident in shown.items():
         await ledger.remember_face(incident.id, channel, f"{UNFURL}{ts} {url}", "")
@@ -156,7 +161,7 @@ async def _may_be_shown(
 
 
 async def _take_back(
-    workspace: Shows, ledger: Faces, incident: Incident, channel: ChannelId, thing: str
+    workspace: Shows, ledger: SlackStateStore, incident: Incident, channel: ChannelId, thing: str
 ) -> None:
     """Show nothing of it any more: tried until it is done, and after a restart by the next look at it.
 
@@ -204,16 +209,6 @@ class Showing(Workspace, Withdrawing, Shows, Protocol):
     async def rename_channel(self, channel: ChannelId, name: str, incident: Incident) -> Channel: ...
 
 
-class Watched(Faces, Protocol):
-    """What open incidents were when last looked at."""
-
-    async def watched(self) -> Mapping[str, str]: ...
-
-    async def remember_shown(self, incident: Incident, card: Card, face: str, seen: str) -> None:
-        """Both that a card shows this face, and what the incident was then, or neither."""
-        ...
-
-
 def snapshot(incident: Incident) -> str:
     """What an incident is, whenever it became so."""
     return incident.model_copy(update={"updated_at": incident.created_at}).model_dump_json()
@@ -226,7 +221,7 @@ class Following:
         self,
         *,
         backend: Backend,
-        ledger: Watched,
+        ledger: SlackStateStore,
         workspace: Callable[[TeamId], Showing],
         shown: Callable[[Incident], None] = lambda incident: None,
         ended: Callable[[Incident], Awaitable[None]] | None = None,
@@ -411,7 +406,7 @@ class Watching:
         self,
         *,
         backend: KeepsIncidents,
-        ledger: Watched,
+        ledger: SlackStateStore,
         following: Following,
         alarms: Alarms,
         open_now: OpenIncidents,
