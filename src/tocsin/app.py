@@ -17,12 +17,11 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy.exc import SQLAlchemyError
 
-from tocsin.backends import Consulting
 from tocsin.config import Rulebook, open_rulebook
 from tocsin.data_dir import api_token, data_dir, journal_url, kept_secret, only_one, open_backend, secret
 from tocsin.health import Bot
 from tocsin.incidents.errors import SlackRefused, Unavailable
-from tocsin.incidents.model import ChannelId, Form, Incident, TeamId
+from tocsin.incidents.model import ChannelId, Form, Incident, Person, PersonId, TeamId
 from tocsin.metrics import Meters
 from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack import routes
@@ -49,7 +48,7 @@ from tocsin.workflows.alerts import Alarms
 from tocsin.workflows.declare import DeclareIncident
 from tocsin.workflows.fallback_channel import Shelter
 from tocsin.workflows.form_cache import FormCache
-from tocsin.workflows.ports import Backend, Clock, Introduce, Operator
+from tocsin.workflows.ports import Clock, IncidentBackend, Introduce, Operator
 from tocsin.workflows.publish import Gathering
 from tocsin.workflows.queries import CurrentIncidents
 from tocsin.workflows.registry import Managing, managing
@@ -163,13 +162,15 @@ WorkspaceOf = Callable[[TeamId], SlackWorkspace]
 class Parts(Protocol):
     """What the verbs need of the bot."""
 
-    backend: Backend
+    backend: IncidentBackend
     journal: DurableJournal
-    clock: Clock
     meters: Meters
     alarms: Alarms
     memory: SqlMemory
     rulebook: Rulebook
+
+    @property
+    def clock(self) -> Clock: ...
 
     @property
     def introduce(self) -> Introduce: ...
@@ -362,8 +363,11 @@ def _gated(desk: Desk, current: CurrentIncidents, ledger: SqlLedger, operator: O
 
 def _go_on(bot: Bot, stories: Mapping[str, Story], workspace_of: Callable[[TeamId], SlackWorkspace]) -> None:
     """Unfinished stories go on from here, with a backend that can ask who people are."""
-    if isinstance(bot.backend, Consulting):
-        bot.backend.consult(workspace_of)
+
+    async def find_person(team: TeamId, person: PersonId) -> Person | None:
+        return await workspace_of(team).person(person)
+
+    bot.backend.consult(find_person)
     for verb, story in stories.items():
         bot.journal.tells(verb, story)
     bot.journal.open()

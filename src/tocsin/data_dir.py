@@ -20,7 +20,7 @@ from tocsin.config import KEYS, Catalogue, CatalogueError
 from tocsin.incidents.errors import Unavailable
 from tocsin.settings import SHORTEST_SECRET, ConfigurationError, Settings, read_config
 from tocsin.storage.key_value import SqlMemory
-from tocsin.workflows.ports import Backend, Operator
+from tocsin.workflows.ports import IncidentBackend, Operator
 
 
 def now() -> datetime:
@@ -119,7 +119,7 @@ def _write_whole(path: Path, text: str) -> None:
 
 async def open_backend(
     settings: Settings, folder: Path, *, reading: bool = False, operator: Operator | None = None
-) -> Backend:
+) -> IncidentBackend:
     """The configured backend. Raises ConfigurationError with a line for each thing that is wrong.
 
     With `reading` nothing is made or changed, so that it can be done beside the running bot.

@@ -30,7 +30,7 @@ from tocsin.web.auth import Sessions, Signed, SignIn, alone
 from tocsin.web.middleware import own_hosts, own_origins
 from tocsin.web.oauth import InstallPages, OpenId, Trips
 from tocsin.workflows.alerts import Alarms
-from tocsin.workflows.ports import Backend, Clock
+from tocsin.workflows.ports import Clock, IncidentBackend
 from tocsin.workflows.registry import Managing
 
 WATCH_SECONDS = 5.0
@@ -52,7 +52,7 @@ RENEW_IN = "Have an admin of {} install Tocsin again."
 class Bot:
     """The running bot, as far as whoever serves it must know."""
 
-    backend: Backend
+    backend: IncidentBackend
     journal: DurableJournal
     token: str
     trip_key: str

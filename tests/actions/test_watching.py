@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from fakes.bot import RunningBot, running_bot
 from fakes.declarations import BEN, DAWN
@@ -21,14 +21,13 @@ from slack_emulator.manifest import Manifest
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import IncidentChange
 from tocsin.slack import routes
-from tocsin.workflows.command import KeepsIncidents
 from tocsin.workflows.queries import OpenIncidents
 
 
 async def elsewhere(bot: RunningBot, incident: Incident, **what: Any) -> None:
     """A change in the backend's own pages, of which nobody tells us."""
     change = IncidentChange(key=f"elsewhere-{what}", by=BEN, at=DAWN, **what)
-    await cast(KeepsIncidents, bot.bot.backend).change(incident.id, change)
+    await bot.bot.backend.change(incident.id, change)
 
 
 def watched(bot: RunningBot) -> set[str]:

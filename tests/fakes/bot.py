@@ -25,7 +25,7 @@ from tocsin.slack import routes
 from tocsin.storage.database import identity
 from tocsin.storage.slack_state import SqlLedger
 from tocsin.storage.workflow_engine import DurableJournal
-from tocsin.workflows.ports import Backend, Clock
+from tocsin.workflows.ports import Clock, IncidentBackend
 
 ALL_POSTED = "chat.postMessage"
 GLANCE_SECONDS = 0.01
@@ -159,7 +159,7 @@ def copied_into(folder: Path, journal: Path) -> None:
 async def running_bot(
     folder: Path,
     slack: RunningWorkspace | None = None,
-    behind: Callable[[Backend], Backend] | None = None,
+    behind: Callable[[IncidentBackend], IncidentBackend] | None = None,
     clock: Clock | None = None,
     can_resume: bool = True,
     **settings: Any,

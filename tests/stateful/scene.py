@@ -31,7 +31,7 @@ from tocsin.app import Bot, connected, data_dir, opened
 from tocsin.settings import read_settings
 from tocsin.slack import routes
 from tocsin.slack.context import Floods
-from tocsin.workflows.ports import Backend
+from tocsin.workflows.ports import IncidentBackend
 
 T = TypeVar("T")
 INCIDENTS = ("incident_timeline_items", "incident_role_assignments", "custom_field_entries", "incidents")
@@ -195,7 +195,7 @@ class OneProcess(Scene):
         super().close()
 
 
-def _as_backend(held: HeldBackend) -> Backend:
+def _as_backend(held: HeldBackend) -> IncidentBackend:
     # It passes on whatever it does not hold, which a type checker cannot see.
     backend: Any = held
     return backend

@@ -6,11 +6,10 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final
 
 from tocsin.config import Catalogue
-from tocsin.incidents.model import TeamId
-from tocsin.workflows.ports import Backend, Clock, Directory, Memory, Operator
+from tocsin.workflows.ports import Clock, IncidentBackend, Memory, Operator
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -18,15 +17,6 @@ if TYPE_CHECKING:
     from tocsin.backends.incident_io.create import Choice
 
 # Each imports what it needs when it is opened: of three, one is, and two need not delay the start.
-
-
-@runtime_checkable
-class Consulting(Protocol):
-    """A backend that must know who people are; told once Slack is connected, before any story goes on."""
-
-    def consult(self, directory: Callable[[TeamId], Directory]) -> None:
-        """From now on, ask in a workspace for its people."""
-        ...
 
 
 @cache
@@ -65,7 +55,7 @@ class Opening:
     """Only to read, perhaps beside the running bot: nothing is made or changed."""
 
 
-async def open_local(opening: Opening) -> Backend:
+async def open_local(opening: Opening) -> IncidentBackend:
     """Raises CatalogueError for a wrong configuration and Unavailable for a file that cannot be used."""
     from tocsin.backends.local import LocalBackend
 
@@ -75,7 +65,7 @@ async def open_local(opening: Opening) -> Backend:
     return await way_in(path, catalogue, public_url=opening.public_url, clock=opening.clock)
 
 
-async def open_devrev(opening: Opening) -> Backend:
+async def open_devrev(opening: Opening) -> IncidentBackend:
     """Roles are as configured, everything else is DevRev's own. Raises CatalogueError."""
     from tocsin.backends.devrev import DevRevBackend, DevRevClient
 
@@ -98,7 +88,7 @@ async def open_devrev(opening: Opening) -> Backend:
 CREATE: Final[Mapping[str, Choice]] = {"auto": "auto", "v1": "v1", "v2": "v2"}
 
 
-async def open_incident_io(opening: Opening) -> Backend:
+async def open_incident_io(opening: Opening) -> IncidentBackend:
     """Raises MissingSetting when there is no key."""
     from tocsin.backends.incident_io import IncidentIo
 
@@ -117,7 +107,7 @@ async def open_incident_io(opening: Opening) -> Backend:
     )
 
 
-BACKENDS: Final[Mapping[str, Callable[[Opening], Awaitable[Backend]]]] = {
+BACKENDS: Final[Mapping[str, Callable[[Opening], Awaitable[IncidentBackend]]]] = {
     "local": open_local,
     "devrev": open_devrev,
     "incident_io": open_incident_io,

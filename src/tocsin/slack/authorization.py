@@ -13,7 +13,7 @@ from tocsin.incidents.permissions import Asker, Limits, Standing, Verb, permitte
 from tocsin.slack.users import Account
 from tocsin.slack.workspace import SlackWorkspace
 from tocsin.workflows.command import Bounded
-from tocsin.workflows.ports import Backend, loop_time
+from tocsin.workflows.ports import IncidentBackend, loop_time
 from tocsin.workflows.retry import best_effort
 
 # Who people are: learnt from what they do, asked of Slack one by one, and never waited for on the way.
@@ -37,7 +37,7 @@ class People:
     """Names and standings by Slack id, for as long as the process lives; the backend keeps the names."""
 
     def __init__(
-        self, workspace: SlackWorkspace, backend: Backend, now: Callable[[], float] = loop_time
+        self, workspace: SlackWorkspace, backend: IncidentBackend, now: Callable[[], float] = loop_time
     ) -> None:
         self._workspace = workspace
         self._backend = backend

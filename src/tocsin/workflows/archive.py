@@ -13,7 +13,7 @@ from tocsin.incidents.errors import Refused, SlackRefused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, Person, TeamId, TimelineEntry
 from tocsin.incidents.postmortem import NOTICE, Afterwards, Departure, departure
 from tocsin.workflows.channels import Withdrawing, fitting_channel
-from tocsin.workflows.ports import Backend, Clock, SlackStateStore
+from tocsin.workflows.ports import Clock, IncidentBackend, SlackStateStore
 from tocsin.workflows.retry import best_effort
 
 log = structlog.get_logger()
@@ -40,7 +40,7 @@ class Archiving:
 
     def __init__(
         self,
-        backend: Backend,
+        backend: IncidentBackend,
         ledger: SlackStateStore,
         workspace: Callable[[TeamId], Leaving],
         clock: Clock,
@@ -53,7 +53,7 @@ class Archiving:
         self._days = afterwards.archive_after_days
         # Somebody who keeps a channel while its notice is on its way waits for the notice.
         self._one_by_one = asyncio.Lock()
-        if getattr(backend, "makes_channel", False) and not afterwards.archive_hosted:
+        if backend.makes_channel and not afterwards.archive_hosted:
             # A channel that the backend made is the backend's.
             self._days = None
 

@@ -28,7 +28,6 @@ from tocsin.workflows.command import (
     AnyChange,
     Change,
     Changed,
-    KeepsIncidents,
     Kept,
     NotChanged,
     Order,
@@ -36,7 +35,7 @@ from tocsin.workflows.command import (
     Telling,
 )
 from tocsin.workflows.make_private import Hiding, Moving
-from tocsin.workflows.ports import Journal, SlackStateStore
+from tocsin.workflows.ports import IncidentBackend, Journal, SlackStateStore
 from tocsin.workflows.retry import ALL_DAY, SLACK_ATTEMPTS, Trouble, attempt, sentences, without_end
 from tocsin.workflows.sync import OWN_PLACES, Following
 
@@ -77,7 +76,7 @@ class Aftermath:
     def __init__(
         self,
         *,
-        backend: KeepsIncidents,
+        backend: IncidentBackend,
         journal: Journal,
         ledger: SlackStateStore,
         workspace: Callable[[TeamId], Speaking],
@@ -167,7 +166,7 @@ class Aftermath:
     def _left(self, before: Incident, incident: Incident) -> list[Awaitable[Any]]:
         """Whoever has no part in a private incident any more is taken out of its channel."""
         gone = [person for person in before.people if person not in incident.people]
-        hosted = getattr(self._backend, "makes_channel", False)
+        hosted = self._backend.makes_channel
         if not gone or not incident.is_private or not incident.slack_channel_id or hosted:
             return []
         return [
@@ -261,7 +260,7 @@ class Aftermath:
         if channel is not None:
             return channel
         said = f"{incident.reference} has no private channel yet, so nothing was said there"
-        if getattr(self._backend, "makes_channel", False):
+        if self._backend.makes_channel:
             raise Refused(said)
         raise OutcomeUnknown(said)
 
@@ -294,7 +293,7 @@ class Aftermath:
         return attempt(self._journal, step, failed, withdraw, attempts=attempts)
 
     async def _put_away(self, incident: Incident) -> list[Any]:
-        if not incident.slack_channel_id or getattr(self._backend, "makes_channel", False):
+        if not incident.slack_channel_id or self._backend.makes_channel:
             return []
         archive = self._slack(incident).archive
         channel = ChannelId(incident.slack_channel_id)
@@ -375,7 +374,7 @@ class ChangeIncident(Kept[ChangeOrder]):
     def __init__(
         self,
         *,
-        backend: KeepsIncidents,
+        backend: IncidentBackend,
         journal: Journal,
         form: Callable[[], Awaitable[Form]],
         workspace: Callable[[TeamId], Telling],

@@ -13,7 +13,7 @@ from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, PersonId
 from tocsin.incidents.postmortem import document_name
 from tocsin.incidents.validation import channel_name
-from tocsin.workflows.ports import Backend, Channel, Journal, SlackStateStore, Workspace
+from tocsin.workflows.ports import Channel, IncidentBackend, Journal, SlackStateStore, Workspace
 from tocsin.workflows.retry import Trouble, attempt
 
 # Open an incident's channel under the first name that is free, and once, however often it is tried.
@@ -99,7 +99,7 @@ class Arrival:
     """Steps of a declaration's story that wait for the channel."""
 
     def __init__(
-        self, *, backend: Backend, workspace: Workspace, ledger: SlackStateStore, journal: Journal
+        self, *, backend: IncidentBackend, workspace: Workspace, ledger: SlackStateStore, journal: Journal
     ) -> None:
         self._backend = backend
         self._workspace = workspace

@@ -16,7 +16,7 @@ from pydantic import Field, TypeAdapter
 from tocsin.incidents.errors import Refused, Unavailable, Withheld
 from tocsin.incidents.model import FollowUp, Frozen, Incident, Person, PersonId, TeamId
 from tocsin.incidents.requests import IncidentChange
-from tocsin.workflows.ports import Backend, Journal, Managing
+from tocsin.workflows.ports import Journal
 from tocsin.workflows.retry import ALL_DAY, attempt
 
 # Who in this process waits to hear what became of what they asked for.
@@ -165,10 +165,6 @@ class Bounded(dict[K, V]):
 
 
 # A verb on an incident that exists: committed to, done once, answered in time or told later.
-
-
-class KeepsIncidents(Backend, Managing, Protocol):
-    """A backend that declares incidents, and changes and finds them too."""
 
 
 NOT_YOURS_NOW = "What you asked for is done. The incident is not yours to see any more."

@@ -27,7 +27,7 @@ from tocsin.workflows.declaration import (
 from tocsin.workflows.fallback_channel import VERB as SHELTER
 from tocsin.workflows.fallback_channel import Shelter
 from tocsin.workflows.notify import too_late
-from tocsin.workflows.ports import Backend, Journal, SlackStateStore
+from tocsin.workflows.ports import IncidentBackend, Journal, SlackStateStore
 from tocsin.workflows.publish import Gathering
 from tocsin.workflows.retry import SLACK_ATTEMPTS, best_effort, patiently, without_end
 
@@ -46,7 +46,7 @@ class DeclareIncident:
     def __init__(
         self,
         *,
-        backend: Backend,
+        backend: IncidentBackend,
         ledger: SlackStateStore,
         journal: Journal,
         gathering: Callable[[TeamId], Gathering],

@@ -13,13 +13,12 @@ from tocsin.workflows.command import (
     AnyChange,
     AskedOrder,
     Changed,
-    KeepsIncidents,
     Kept,
     NotChanged,
     Promises,
     Telling,
 )
-from tocsin.workflows.ports import Introduce, Journal
+from tocsin.workflows.ports import IncidentBackend, Introduce, Journal
 from tocsin.workflows.retry import Trouble, attempt
 
 VERB = "export"
@@ -61,7 +60,7 @@ class Exports(Kept[ExportOrder]):
 
     def __init__(
         self,
-        backend: KeepsIncidents,
+        backend: IncidentBackend,
         journal: Journal,
         workspace: Callable[[TeamId], Filing],
         introduce: Introduce,
@@ -115,7 +114,7 @@ class Exports(Kept[ExportOrder]):
         )
 
 
-async def fetch_whole(backend: KeepsIncidents, incident: Incident) -> Whole:
+async def fetch_whole(backend: IncidentBackend, incident: Incident) -> Whole:
     """The incident with its timeline and what is to be done. Raises Unavailable and Refused."""
     timeline, follow_ups = await asyncio.gather(
         backend.timeline(incident.id), backend.follow_ups(incident.id)
@@ -123,7 +122,7 @@ async def fetch_whole(backend: KeepsIncidents, incident: Incident) -> Whole:
     return Whole(incident=incident, timeline=tuple(timeline), follow_ups=tuple(follow_ups))
 
 
-async def fetch_named(backend: KeepsIncidents, incident: Incident, introduce: Introduce) -> Whole:
+async def fetch_named(backend: IncidentBackend, incident: Incident, introduce: Introduce) -> Whole:
     """The same with everybody's name, as far as it can be found out: it is written down for good."""
     whole = await fetch_whole(backend, incident)
     if whole.nameless and await introduce(incident.slack_team_id, whole.nameless):

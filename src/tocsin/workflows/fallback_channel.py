@@ -16,7 +16,15 @@ from tocsin.incidents.requests import Declaration
 from tocsin.incidents.validation import channel_name
 from tocsin.workflows.channels import opened_channel
 from tocsin.workflows.declaration import DeclareOrder
-from tocsin.workflows.ports import Backend, Channel, Clock, Journal, Memory, SlackStateStore, Workspace
+from tocsin.workflows.ports import (
+    Channel,
+    Clock,
+    IncidentBackend,
+    Journal,
+    Memory,
+    SlackStateStore,
+    Workspace,
+)
 from tocsin.workflows.retry import ALL_DAY, Trouble, attempt, best_effort, patiently
 
 VERB = "shelter"
@@ -39,7 +47,7 @@ class Shelter:
     def __init__(
         self,
         *,
-        backend: Backend,
+        backend: IncidentBackend,
         workspace: Callable[[TeamId], Workspace],
         ledger: SlackStateStore,
         journal: Journal,

@@ -18,13 +18,12 @@ from tocsin.workflows.command import (
     AnyChange,
     Change,
     Changed,
-    KeepsIncidents,
     NotChanged,
     Order,
     Promises,
     Telling,
 )
-from tocsin.workflows.ports import Journal, SlackStateStore
+from tocsin.workflows.ports import IncidentBackend, Journal, SlackStateStore
 from tocsin.workflows.retry import attempt, without_end
 
 VERB_ADD, VERB_COMPLETE = "add a follow-up", "complete a follow-up"
@@ -96,7 +95,7 @@ class FollowUps:
     def __init__(
         self,
         *,
-        backend: KeepsIncidents,
+        backend: IncidentBackend,
         journal: Journal,
         ledger: SlackStateStore,
         workspace: Callable[[TeamId], Listing],

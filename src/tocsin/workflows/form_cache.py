@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from tocsin.incidents.errors import TocsinError, Unavailable
 from tocsin.incidents.model import FieldOption, Form
 from tocsin.workflows.alerts import Alarms
-from tocsin.workflows.ports import Backend, Memory
+from tocsin.workflows.ports import IncidentBackend, Memory
 from tocsin.workflows.retry import best_effort
 
 REFRESH_SECONDS = 60.0
@@ -29,7 +29,7 @@ class FormCache:
 
     def __init__(
         self,
-        backend: Backend,
+        backend: IncidentBackend,
         memory: Memory | None = None,
         kept_as: str = "form",
         alarms: Alarms | None = None,

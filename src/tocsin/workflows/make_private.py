@@ -10,7 +10,7 @@ from tocsin.incidents.model import Card, ChannelId, Incident, PersonId, TeamId
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.validation import Place
 from tocsin.workflows.channels import PRIVATE, opened_channel, private_names
-from tocsin.workflows.ports import Backend, Channel, Journal, SlackStateStore
+from tocsin.workflows.ports import Channel, IncidentBackend, Journal, SlackStateStore
 from tocsin.workflows.retry import ALL_DAY, Trouble, attempt
 from tocsin.workflows.sync import Showing
 
@@ -43,7 +43,7 @@ class Hiding:
     def __init__(
         self,
         *,
-        backend: Backend,
+        backend: IncidentBackend,
         journal: Journal,
         ledger: SlackStateStore,
         workspace: Callable[[TeamId], Moving],
@@ -57,7 +57,7 @@ class Hiding:
         """The incident as it is in a private channel of its own, and what could not be done."""
         slack = self._workspace(TeamId(incident.slack_team_id))
         old = ChannelId(incident.slack_channel_id)
-        if not old or getattr(self._backend, "makes_channel", False):
+        if not old or self._backend.makes_channel:
             return incident, []
         opened = await attempt(
             self._journal,

@@ -13,7 +13,7 @@ from tocsin.incidents.model import Card, ChannelId, Incident, PersonId
 from tocsin.incidents.validation import Place
 from tocsin.workflows.command import Waiting
 from tocsin.workflows.declaration import AlreadyDeclared, AnyOutcome, Declared, DeclareOrder, NotDeclared
-from tocsin.workflows.ports import Backend, Journal, Workspace
+from tocsin.workflows.ports import IncidentBackend, Journal, Workspace
 from tocsin.workflows.retry import (
     ALL_DAY,
     SLACK_ATTEMPTS,
@@ -210,7 +210,7 @@ class Steps(Protocol):
 class Answering:
     """One instance for each workspace."""
 
-    def __init__(self, *, backend: Backend, workspace: Steps, journal: Journal) -> None:
+    def __init__(self, *, backend: IncidentBackend, workspace: Steps, journal: Journal) -> None:
         self._backend = backend
         self._workspace = workspace
         self._journal = journal

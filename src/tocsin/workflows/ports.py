@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar
 
 from tocsin.incidents.model import (
     Card,
@@ -19,6 +19,7 @@ from tocsin.incidents.model import (
     Person,
     PersonId,
     SourceMessage,
+    TeamId,
     TimelineEntry,
 )
 from tocsin.incidents.postmortem import Departure
@@ -30,6 +31,10 @@ T = TypeVar("T")
 
 Introduce = Callable[[str, Iterable[PersonId]], Awaitable[bool]]
 """Finds out what people of a workspace are called; answers whether the backend knows more names now."""
+
+
+Clock = Callable[[], datetime]
+"""The time, as an aware UTC datetime."""
 
 
 def loop_time() -> float:
@@ -44,93 +49,6 @@ class Channel(Frozen):
     name: str
 
 
-class Searching(Protocol):
-    """Fields whose options are too many to list."""
-
-    async def options(
-        self, field_id: str, typed: str, beside: Mapping[str, Sequence[str]]
-    ) -> Sequence[FieldOption]:
-        """The first hundred options that match what somebody types, best first.
-
-        What is chosen `beside`, by custom field, may limit them.
-        """
-
-
-class Backend(Searching, Protocol):
-    """Where incidents are kept.
-
-    Every method raises Unavailable when the backend cannot be asked, OutcomeUnknown when a change may or
-    may not have been made, and Refused when the backend says no.
-    """
-
-    makes_channel: bool
-    """Whether the backend opens an incident's channel itself, some time after it was created."""
-
-    is_remote: bool
-    """Whether it may be out of reach for hours while Tocsin itself is well."""
-
-    async def form(self) -> Form:
-        """What a declaration may choose from, as configured now."""
-
-    async def create(self, declaration: Declaration) -> Incident:
-        """Create the incident, once for each `declaration.key`: a repeat answers with the first one."""
-
-    async def follow_through(self, declaration: Declaration, incident: Incident) -> None:
-        """What an incident needs after its reference is known; repeatable, and nothing for most backends."""
-
-    async def find(self, reference: str) -> Incident | None:
-        """The incident with this id, reference (`INC-12`, any case) or bare number (`12`)."""
-
-    async def incidents(self, *, after: str | None = None, limit: int = 50) -> Sequence[Incident]:
-        """Incidents, newest first; `after` is the id of the last one of the page before."""
-
-    async def set_channel(self, incident_id: str, channel: Channel) -> Incident:
-        """Remember the incident's own Slack channel."""
-
-    async def matching(
-        self, wanted: IncidentFilter, *, after: str | None = None, limit: int = 50
-    ) -> Sequence[Incident]:
-        """The incidents that are wanted, newest first; `after` is the last id of the page before."""
-        ...
-
-    async def note(self, incident_id: str, entry: TimelineEntry, key: str) -> None:
-        """Add to the timeline, once for each `key`."""
-
-    async def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
-        """Everything that happened, oldest first."""
-
-    async def remember_people(self, people: Iterable[Person]) -> None:
-        """Keep what people are called, where the backend does not know it by itself."""
-
-    async def close(self) -> None: ...
-
-
-class Managing(Protocol):
-    """What a backend does for an incident that is open; what it lacks is in `Form.lacks`.
-
-    Raises as Backend does. Every change carries a key, and a repeat of it changes nothing.
-    """
-
-    async def change(self, incident_id: str, change: IncidentChange) -> Incident:
-        """Change what is set, tell `message` as an update, and note who did it in the timeline.
-
-        Raises Refused with the fields that are wrong, and Overtaken when the status is not the one seen.
-        """
-        ...
-
-    async def unnote(self, incident_id: str, key: str) -> None:
-        """Take the entry with this key out of the timeline; nothing happens when there is none."""
-        ...
-
-    async def add_follow_up(self, incident_id: str, request: FollowUpRequest) -> FollowUp: ...
-
-    async def complete_follow_up(self, follow_up_id: str, by: Person, at: datetime, key: str) -> FollowUp: ...
-
-    async def follow_ups(self, incident_id: str) -> Sequence[FollowUp]:
-        """Actions and follow-ups, oldest first."""
-        ...
-
-
 class Finding(Frozen):
     """One thing that was looked at: what it means, and, where it is not well, the one thing to do."""
 
@@ -140,16 +58,105 @@ class Finding(Frozen):
     fix: str = ""
 
 
-@runtime_checkable
-class Examined(Protocol):
-    """A backend that can say what an operator should know: key, rights, what the account lacks."""
+FindPerson = Callable[[TeamId, PersonId], Awaitable[Person | None]]
+"""Asks a workspace for a person's name and e-mail address; None where it does not know them."""
+
+
+class IncidentBackend(Protocol):
+    """Where incidents are kept; what a backend lacks is in `Form.lacks`.
+
+    Every method raises Unavailable when the backend cannot be asked, OutcomeUnknown when a change may or
+    may not have been made, and Refused when the backend says no. Every change carries a key, and a repeat of
+    it changes nothing.
+    """
+
+    makes_channel: bool
+    """The backend opens an incident's channel itself, some time after it was created."""
+
+    is_remote: bool
+    """It may be out of reach for hours while Tocsin itself is well."""
+
+    def consult(self, find_person: FindPerson) -> None:
+        """Ask Slack about people from now on; called once, before any workflow goes on.
+
+        A backend that needs to know nobody does nothing.
+        """
 
     async def examine(self) -> Sequence[Finding]:
-        """Look at everything that declaring needs; nothing is changed, and no secret is told.
+        """Look at everything that declaring needs: key, rights, and what the account lacks.
 
-        What is wrong is a finding, never raised.
+        Nothing is changed, and no secret is told. What is wrong is a finding, never raised. Empty where there
+        is nothing to look at.
         """
         ...
+
+    async def close(self) -> None: ...
+
+    async def form(self) -> Form:
+        """Return what a declaration may choose from, as configured now."""
+        ...
+
+    async def options(
+        self, field_id: str, typed: str, beside: Mapping[str, Sequence[str]]
+    ) -> Sequence[FieldOption]:
+        """Return the first hundred options that match what was typed, best first.
+
+        Asked of a field whose options are too many to list. What is chosen `beside`, by custom field, may
+        limit them.
+        """
+        ...
+
+    async def create(self, declaration: Declaration) -> Incident:
+        """Create the incident, once for each `declaration.key`: a repeat answers with the first one."""
+        ...
+
+    async def follow_through(self, declaration: Declaration, incident: Incident) -> None:
+        """Do what an incident needs after its reference is known; repeatable, and nothing for most."""
+
+    async def find(self, reference: str) -> Incident | None:
+        """Return the incident with this id, reference (`INC-12`, any case) or bare number (`12`)."""
+
+    async def incidents(self, *, after: str | None = None, limit: int = 50) -> Sequence[Incident]:
+        """Return incidents, newest first; `after` is the id of the last one of the page before."""
+        ...
+
+    async def matching(
+        self, wanted: IncidentFilter, *, after: str | None = None, limit: int = 50
+    ) -> Sequence[Incident]:
+        """Return the incidents that are wanted, newest first, page by page as `incidents` does."""
+        ...
+
+    async def change(self, incident_id: str, change: IncidentChange) -> Incident:
+        """Change what is set, tell `message` as an update, and note who did it in the timeline.
+
+        Raises Refused with the fields that are wrong, and Overtaken when the status is not the one seen.
+        """
+        ...
+
+    async def set_channel(self, incident_id: str, channel: Channel) -> Incident:
+        """Remember the incident's own Slack channel."""
+        ...
+
+    async def note(self, incident_id: str, entry: TimelineEntry, key: str) -> None:
+        """Add to the timeline."""
+
+    async def unnote(self, incident_id: str, key: str) -> None:
+        """Take the entry with this key out of the timeline; nothing happens when there is none."""
+
+    async def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
+        """Return everything that happened, oldest first."""
+        ...
+
+    async def add_follow_up(self, incident_id: str, request: FollowUpRequest) -> FollowUp: ...
+
+    async def complete_follow_up(self, follow_up_id: str, by: Person, at: datetime, key: str) -> FollowUp: ...
+
+    async def follow_ups(self, incident_id: str) -> Sequence[FollowUp]:
+        """Return actions and follow-ups, oldest first."""
+        ...
+
+    async def remember_people(self, people: Iterable[Person]) -> None:
+        """Keep what people are called, where the backend does not know it by itself."""
 
 
 class Memory(Protocol):
@@ -180,14 +187,6 @@ class Operator(Protocol):
 
     def rest(self, about: str) -> None:
         """All is well with `about`; nothing happens where no trouble was known."""
-        ...
-
-
-class Directory(Protocol):
-    """Who somebody is, as Slack knows them."""
-
-    async def person(self, person: PersonId) -> Person | None:
-        """With name and e-mail address as far as Slack tells; None for somebody it does not know."""
         ...
 
 
@@ -381,9 +380,3 @@ class Journal(Protocol):
 
     async def ended(self, key: str) -> Ended | None:
         """What became of a story that finished so long ago that its order and its result are not kept."""
-
-
-class Clock(Protocol):
-    """The time, as an aware UTC datetime."""
-
-    def __call__(self) -> datetime: ...

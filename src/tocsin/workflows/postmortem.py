@@ -16,13 +16,12 @@ from tocsin.workflows.command import (
     AnyChange,
     AskedOrder,
     Changed,
-    KeepsIncidents,
     Kept,
     NotChanged,
     Promises,
 )
 from tocsin.workflows.export import Filing, fetch_named, in_full
-from tocsin.workflows.ports import Introduce, Journal, SlackStateStore
+from tocsin.workflows.ports import IncidentBackend, Introduce, Journal, SlackStateStore
 from tocsin.workflows.retry import Trouble, attempt
 
 log = structlog.get_logger()
@@ -81,7 +80,7 @@ class Documents(Kept[DocumentOrder]):
 
     def __init__(
         self,
-        backend: KeepsIncidents,
+        backend: IncidentBackend,
         journal: Journal,
         ledger: SlackStateStore,
         workspace: Callable[[TeamId], Writing],

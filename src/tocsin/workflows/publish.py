@@ -22,7 +22,7 @@ from tocsin.workflows.channels import (
 from tocsin.workflows.command import Waiting
 from tocsin.workflows.declaration import AnyOutcome, Declared, DeclareOrder
 from tocsin.workflows.notify import Announcing, Answering, Steps, Telling
-from tocsin.workflows.ports import Backend, Channel, Clock, Journal, SlackStateStore
+from tocsin.workflows.ports import Channel, Clock, IncidentBackend, Journal, SlackStateStore
 from tocsin.workflows.retry import ALL_DAY, Trouble, attempt
 from tocsin.workflows.sync import Showing, snapshot
 
@@ -49,7 +49,7 @@ class Gathering:
     def __init__(
         self,
         *,
-        backend: Backend,
+        backend: IncidentBackend,
         workspace: Hosting,
         ledger: SlackStateStore,
         journal: Journal,

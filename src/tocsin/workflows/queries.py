@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from tocsin.incidents.model import ChannelId, Incident, PersonId, TeamId, TimelineEntry
 from tocsin.incidents.requests import IncidentFilter
 from tocsin.incidents.validation import is_of, visible_to
-from tocsin.workflows.command import KeepsIncidents
-from tocsin.workflows.ports import Backend, SlackStateStore, loop_time
+from tocsin.workflows.ports import IncidentBackend, SlackStateStore, loop_time
 
 # Which incident is meant, and which there are, for this person.
 
@@ -19,7 +18,7 @@ class FindIncidents:
     """Every way to an incident, in the whole process or in some of its workspaces."""
 
     def __init__(
-        self, *, backend: KeepsIncidents, channels: SlackStateStore, teams: frozenset[TeamId] | None = None
+        self, *, backend: IncidentBackend, channels: SlackStateStore, teams: frozenset[TeamId] | None = None
     ) -> None:
         """`teams` are the workspaces whose incidents are found; None, all of them."""
         self._backend = backend
@@ -169,7 +168,7 @@ class CurrentIncidents:
     at once after a change that it made for us: its answer is what was asked for.
     """
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: IncidentBackend) -> None:
         self._backend = backend
         self.open_now = OpenIncidents()
         """Those that are open, as last seen; it hears of each that is seen here."""

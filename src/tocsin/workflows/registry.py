@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from tocsin.incidents.model import Form, TeamId
 from tocsin.incidents.postmortem import Afterwards
@@ -12,10 +12,9 @@ from tocsin.workflows import change, export, postmortem, timeline
 from tocsin.workflows.alerts import Alarms
 from tocsin.workflows.archive import Archiving, Leaving
 from tocsin.workflows.change import Aftermath, ChangeIncident, Speaking
-from tocsin.workflows.command import KeepsIncidents
 from tocsin.workflows.export import Exports
 from tocsin.workflows.followups import FollowUps, Listing
-from tocsin.workflows.ports import Backend, Clock, Introduce, Journal, SlackStateStore
+from tocsin.workflows.ports import Clock, IncidentBackend, Introduce, Journal, SlackStateStore
 from tocsin.workflows.postmortem import Documents, Writing
 from tocsin.workflows.queries import CurrentIncidents, FindIncidents, OpenIncidents
 from tocsin.workflows.reminders import Remind, Reminding
@@ -63,7 +62,7 @@ class Managing:
 
 def managing(
     *,
-    backend: Backend,
+    backend: IncidentBackend,
     journal: Journal,
     ledger: SlackStateStore,
     workspace: Callable[[TeamId], Slack],
@@ -75,18 +74,23 @@ def managing(
     introduce: Introduce,
 ) -> Managing:
     """`form` answers the choices; `current` hears of changed incidents; `introduce` finds out names."""
-    keeps, open_now = cast(KeepsIncidents, backend), current.open_now
-    archiving = Archiving(keeps, ledger, workspace, clock, afterwards)
+    open_now = current.open_now
+    archiving = Archiving(backend, ledger, workspace, clock, afterwards)
     following = Following(
-        backend=keeps, ledger=ledger, workspace=workspace, shown=open_now.saw, ended=archiving.plan
+        backend=backend, ledger=ledger, workspace=workspace, shown=open_now.saw, ended=archiving.plan
     )
-    remind = Remind(backend=keeps, ledger=ledger, workspace=workspace, clock=clock)
+    remind = Remind(backend=backend, ledger=ledger, workspace=workspace, clock=clock)
     aftermath = Aftermath(
-        backend=keeps, journal=journal, ledger=ledger, workspace=workspace, following=following, asking=remind
+        backend=backend,
+        journal=journal,
+        ledger=ledger,
+        workspace=workspace,
+        following=following,
+        asking=remind,
     )
     return Managing(
         change=ChangeIncident(
-            backend=keeps,
+            backend=backend,
             journal=journal,
             form=form,
             workspace=workspace,
@@ -94,18 +98,18 @@ def managing(
             alarms=alarms,
             saw=current.saw,
         ),
-        follow_ups=FollowUps(backend=keeps, journal=journal, ledger=ledger, workspace=workspace),
-        notes=Notes(backend=keeps, journal=journal, workspace=workspace),
-        exports=Exports(keeps, journal, workspace, introduce),
-        documents=Documents(keeps, journal, ledger, workspace, afterwards.template, introduce),
+        follow_ups=FollowUps(backend=backend, journal=journal, ledger=ledger, workspace=workspace),
+        notes=Notes(backend=backend, journal=journal, workspace=workspace),
+        exports=Exports(backend, journal, workspace, introduce),
+        documents=Documents(backend, journal, ledger, workspace, afterwards.template, introduce),
         archiving=archiving,
-        find=FindIncidents(backend=keeps, channels=ledger),
+        find=FindIncidents(backend=backend, channels=ledger),
         open_now=open_now,
         remind=remind,
         following=following,
         watching=Watching(
-            backend=keeps, ledger=ledger, following=following, alarms=alarms, open_now=open_now
+            backend=backend, ledger=ledger, following=following, alarms=alarms, open_now=open_now
         ),
-        unfurl=Unfurl(backend=keeps, ledger=ledger, workspace=workspace),
-        hosted_channels=getattr(backend, "makes_channel", False),
+        unfurl=Unfurl(backend=backend, ledger=ledger, workspace=workspace),
+        hosted_channels=backend.makes_channel,
     )

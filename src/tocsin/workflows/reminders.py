@@ -11,7 +11,7 @@ from tocsin.incidents.errors import Refused, SlackRefused
 from tocsin.incidents.model import ChannelId, Incident, Person, TeamId
 from tocsin.incidents.updates import Reminder
 from tocsin.workflows.channels import Withdrawing
-from tocsin.workflows.ports import Backend, Clock, SlackStateStore
+from tocsin.workflows.ports import Clock, IncidentBackend, SlackStateStore
 from tocsin.workflows.retry import best_effort
 
 LOOK_SECONDS = 5.0
@@ -30,7 +30,7 @@ class Remind:
     def __init__(
         self,
         *,
-        backend: Backend,
+        backend: IncidentBackend,
         ledger: SlackStateStore,
         workspace: Callable[[TeamId], Reminding],
         clock: Clock,

@@ -22,8 +22,7 @@ from tocsin.workflows.channels import (
     unfurled,
     withdraw_posts,
 )
-from tocsin.workflows.command import KeepsIncidents
-from tocsin.workflows.ports import Backend, Channel, SlackStateStore, Workspace
+from tocsin.workflows.ports import Channel, IncidentBackend, SlackStateStore, Workspace
 from tocsin.workflows.queries import OpenIncidents
 from tocsin.workflows.retry import ALL_DAY, best_effort, patiently
 
@@ -56,7 +55,7 @@ class Unfurl:
     """One instance serves the whole process."""
 
     def __init__(
-        self, *, backend: Backend, ledger: SlackStateStore, workspace: Callable[[TeamId], Shows]
+        self, *, backend: IncidentBackend, ledger: SlackStateStore, workspace: Callable[[TeamId], Shows]
     ) -> None:
         self._backend = backend
         self._ledger = ledger
@@ -220,7 +219,7 @@ class Following:
     def __init__(
         self,
         *,
-        backend: Backend,
+        backend: IncidentBackend,
         ledger: SlackStateStore,
         workspace: Callable[[TeamId], Showing],
         shown: Callable[[Incident], None] = lambda incident: None,
@@ -320,7 +319,7 @@ class Following:
 
         A private channel that the backend opened is named to a reporter who is in it, and to no other.
         """
-        hosted = getattr(self._backend, "makes_channel", False)
+        hosted = self._backend.makes_channel
         if hosted and incident.is_private and card.place == "reporter":
             return await seen_by(workspace, incident, incident.creator.slack_user_id)
         return incident
@@ -341,7 +340,7 @@ class Following:
 
     async def _rename(self, workspace: Showing, incident: Incident) -> None:
         """The channel's name follows the incident's, unless the backend or people named it."""
-        if getattr(self._backend, "makes_channel", False):
+        if self._backend.makes_channel:
             return
         id_ = ChannelId(incident.slack_channel_id)
         names = [channel_name(incident.reference, incident.name, n) for n in range(1, CHANNEL_NAMES + 1)]
@@ -405,7 +404,7 @@ class Watching:
     def __init__(
         self,
         *,
-        backend: KeepsIncidents,
+        backend: IncidentBackend,
         ledger: SlackStateStore,
         following: Following,
         alarms: Alarms,

@@ -13,14 +13,13 @@ from tocsin.workflows.command import (
     AnyChange,
     Change,
     Changed,
-    KeepsIncidents,
     Kept,
     NotChanged,
     Order,
     Promises,
     Telling,
 )
-from tocsin.workflows.ports import Journal
+from tocsin.workflows.ports import IncidentBackend, Journal
 from tocsin.workflows.retry import without_end
 
 VERB = "note"
@@ -64,7 +63,7 @@ class Notes(Kept[NoteOrder]):
     def __init__(
         self,
         *,
-        backend: KeepsIncidents,
+        backend: IncidentBackend,
         journal: Journal,
         workspace: Callable[[TeamId], Telling],
     ) -> None:

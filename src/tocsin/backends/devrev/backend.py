@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -28,11 +28,10 @@ from tocsin.incidents.model import (
     Incident,
     Person,
     Role,
-    TeamId,
     TimelineEntry,
 )
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
-from tocsin.workflows.ports import Channel, Clock, Directory, Finding, Memory, Operator
+from tocsin.workflows.ports import Channel, Clock, Finding, FindPerson, Memory, Operator
 
 PRIVATE_REFUSAL: Final = LACKS["private"]
 SWEEP_SECONDS: Final = 60.0
@@ -42,7 +41,7 @@ log = structlog.get_logger()
 
 
 class DevRevBackend:
-    """The Backend and Managing ports over DevRev's API. Without a memory it only reads."""
+    """The IncidentBackend over DevRev's API. Without a memory it only reads."""
 
     kept_by: Final = "DevRev"
     makes_channel = False
@@ -89,9 +88,8 @@ class DevRevBackend:
             await asyncio.gather(self._sweeper, return_exceptions=True)
         await self._client.close()
 
-    def consult(self, directory: Callable[[TeamId], Directory]) -> None:
-        """From now on, ask in a workspace for its people's names and e-mail addresses."""
-        self._crew.directory = directory
+    def consult(self, find_person: FindPerson) -> None:
+        self._crew.find_person = find_person
 
     async def form(self) -> Form:
         choices = await self._org.fresh_choices()

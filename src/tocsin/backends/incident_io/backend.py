@@ -16,7 +16,7 @@ from tocsin.incidents.errors import Overtaken, Refused
 from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
 from tocsin.incidents.validation import is_of, visible_to
-from tocsin.workflows.ports import Channel, Clock, Finding, Memory, Operator
+from tocsin.workflows.ports import Channel, Clock, Finding, FindPerson, Memory, Operator
 
 MOST_LOOKED_AT = 1000
 """How many incidents are looked through for words, which incident.io does not search."""
@@ -47,6 +47,9 @@ class IncidentIo:
         self._creating = (
             Creating(self._client, self._account, memory, clock, create) if memory is not None else None
         )
+
+    def consult(self, find_person: FindPerson) -> None:
+        """Do nothing: incident.io knows people by their id in Slack."""
 
     async def close(self) -> None:
         await self._client.close()
