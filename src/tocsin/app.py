@@ -356,7 +356,7 @@ def _gated(desk: Desk, current: CurrentIncidents, ledger: SqlLedger, operator: O
     """The desk, with a gate before everything that it sends about incidents."""
     exposure = Exposure(desk.workspace, ledger, operator, desk.tasks)
     at_hand = desk.managing.open_now.called
-    gate = Gate(current.find, at_hand, desk.workspace, desk.people, desk.places, exposure.heard)
+    gate = Gate(current.find, at_hand, desk.workspace.channels, desk.people, desk.places, exposure.heard)
     desk.workspace.calls.check = gate.check
     return desk
 
@@ -365,7 +365,7 @@ def _go_on(bot: Bot, stories: Mapping[str, Story], workspace_of: Callable[[TeamI
     """Unfinished stories go on from here, with a backend that can ask who people are."""
 
     async def find_person(team: TeamId, person: PersonId) -> Person | None:
-        return await workspace_of(team).person(person)
+        return await workspace_of(team).users.person(person)
 
     bot.backend.consult(find_person)
     for verb, story in stories.items():

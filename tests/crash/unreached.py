@@ -60,7 +60,7 @@ LOCAL = {
     "slack.app:_apologise": UNOPENED,
     "slack.socket_mode:Connection.finish": CLOSING,
     "slack.socket_mode:Connection.linger": CLOSING,
-    "slack.users:WorkspacePeople": READING,
+    "slack.users:Users": READING,
     "slack.context:Desks": INSTALLED,
     "slack.diagnostics:examine_socket": DOCTOR,
     "slack.diagnostics:_hello": DOCTOR,

@@ -139,7 +139,7 @@ async def no_post_found(original: Function, *args: Any) -> None:
     "a channel is made again without looking for the first",
     breaks="I3",
     scenario="answers lost",
-    instead_of="tocsin.slack.workspace:SlackWorkspace.find_own_channel",
+    instead_of="tocsin.slack.channels:Channels.find_own",
 )
 async def no_channel_found(original: Function, *args: Any, private: bool) -> None:
     return None
@@ -149,7 +149,7 @@ async def no_channel_found(original: Function, *args: Any, private: bool) -> Non
     "a bookmark is added again without looking for the first",
     breaks="I3",
     scenario="answers lost",
-    instead_of="tocsin.slack.workspace:SlackWorkspace.bookmark",
+    instead_of="tocsin.slack.channels:Channels.bookmark",
 )
 async def bookmarked_anew(original: Function, *args: Any, again: bool) -> None:
     await original(*args, again=False)
@@ -171,7 +171,7 @@ async def always_the_first_time(
     "a stranger's channel of the same name is adopted",
     breaks="I3",
     scenario="name taken",
-    instead_of="tocsin.slack.workspace:SlackWorkspace.create_channel",
+    instead_of="tocsin.slack.channels:Channels.create",
 )
 async def adopted_channel(original: Function, slack: Any, name: str, incident: Any, *, private: bool) -> Any:
     from tocsin.incidents.errors import SlackRefused
@@ -181,7 +181,7 @@ async def adopted_channel(original: Function, slack: Any, name: str, incident: A
     try:
         return await original(slack, name, incident, private=private)
     except SlackRefused:
-        listed = await slack.calls.make(slack.client.conversations_list, about=NOTHING, limit=1000)
+        listed = await slack._calls.make(slack._client.conversations_list, about=NOTHING, limit=1000)
         there = next(channel for channel in listed["channels"] if channel["name"] == name)
         return Channel(id=there["id"], name=name)
 
@@ -242,7 +242,7 @@ async def nothing_pinned_again(
     "the lead is not brought into the channel",
     breaks="I4",
     scenario="by command",
-    instead_of="tocsin.slack.workspace:SlackWorkspace.invite",
+    instead_of="tocsin.slack.channels:Channels.invite",
 )
 async def only_the_first_invited(
     original: Function, slack: Any, channel: Any, people: Any, incident: Any
@@ -274,7 +274,7 @@ def unescaped_topic(original: Function, text: str) -> str:
     "the channel is made public when a private one is refused",
     breaks="I5",
     scenario="private channel refused",
-    instead_of="tocsin.slack.workspace:SlackWorkspace.create_channel",
+    instead_of="tocsin.slack.channels:Channels.create",
 )
 async def public_channel(original: Function, slack: Any, name: str, incident: Any, *, private: bool) -> Any:
     from tocsin.incidents.errors import SlackRefused
@@ -447,7 +447,7 @@ def asked_anew(original: Function, order: Any) -> Any:
     "news has a random key",
     breaks="I3",
     scenario="killed before its news is recorded",
-    instead_of="tocsin.slack.channel_updates:WorkspaceChanges.post_news",
+    instead_of="tocsin.slack.messages:Messages.post_news",
 )
 async def news_anew(original: Function, *args: Any, key: str, **named: Any) -> Any:
     return await original(*args, key=random_key(), **named)
@@ -477,7 +477,7 @@ async def no_file_found(original: Function, *args: Any) -> None:
     "a notice is given again after a restart",
     breaks="I3",
     scenario="killed before a notice is recorded",
-    instead_of="tocsin.slack.channel_updates:WorkspaceChanges.say_leaving",
+    instead_of="tocsin.slack.messages:Messages.say_leaving",
 )
 async def told_anew(original: Function, *args: Any, key: str, again: bool = False) -> Any:
     return await original(*args, key=key, again=False)
@@ -508,7 +508,7 @@ async def documents_left(original: Function, *args: Any) -> None:
     "what became private is still shown below a link",
     breaks="I5",
     scenario="shown, then private",
-    instead_of="tocsin.slack.messages:WorkspaceLinks.fold",
+    instead_of="tocsin.slack.messages:Messages.fold",
 )
 async def left_unfolded(original: Function, *args: Any) -> None:
     return None

@@ -47,13 +47,11 @@ DEATHS = {
         "tocsin.backends.local.backend:LocalBackend.add_follow_up", _after
     ),
     "before its news is recorded": StandIn(
-        "tocsin.slack.channel_updates:WorkspaceChanges.post_news", _after_the_channels_own
+        "tocsin.slack.messages:Messages.post_news", _after_the_channels_own
     ),
     "before a note is answered": StandIn("tocsin.workflows.timeline:Notes._do", _after),
-    "before an export is recorded": StandIn("tocsin.slack.files:WorkspacePapers.send_file", _after),
-    "before a notice is recorded": StandIn(
-        "tocsin.slack.channel_updates:WorkspaceChanges.say_leaving", _after
-    ),
-    "before the archiving is noted": StandIn("tocsin.slack.channel_updates:WorkspaceChanges.archive", _after),
+    "before an export is recorded": StandIn("tocsin.slack.files:Files.send", _after),
+    "before a notice is recorded": StandIn("tocsin.slack.messages:Messages.say_leaving", _after),
+    "before the archiving is noted": StandIn("tocsin.slack.channels:Channels.archive", _after),
 }
 """By name, as a run asks for them; the first pass is the last."""

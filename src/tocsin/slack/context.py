@@ -174,7 +174,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.mentions = Mentions(self.workspace, self.people)
-        self.places = Places(self.workspace.readership)
+        self.places = Places(self.workspace.channels.readership)
         self.permits = Permits(self.people, UserGroups(self.workspace), self.limits)
 
     @property

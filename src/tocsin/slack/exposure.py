@@ -44,7 +44,7 @@ class Exposure:
         reporter = incident.creator.slack_user_id
         if reporter is None:
             return
-        tell, key = self._workspace.tell, f"{incident.id}:exposed:{channel}"
+        tell, key = self._workspace.messages.tell, f"{incident.id}:exposed:{channel}"
         said = (
             f"<#{channel}> is not private any more, and {incident.reference} is: nothing more of it is "
             "posted there. Have an owner make the channel private again."

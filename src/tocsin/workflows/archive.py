@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from datetime import datetime
-from typing import Protocol
 
 import structlog
 
 from tocsin.incidents.errors import Refused, SlackRefused
-from tocsin.incidents.model import ChannelId, Incident, MessageTs, Person, TeamId, TimelineEntry
+from tocsin.incidents.model import ChannelId, Incident, Person, TeamId, TimelineEntry
 from tocsin.incidents.postmortem import NOTICE, Afterwards, Departure, departure
-from tocsin.workflows.channels import Withdrawing, fitting_channel
-from tocsin.workflows.ports import Clock, IncidentBackend, SlackStateStore
+from tocsin.workflows.channels import fitting_channel
+from tocsin.workflows.ports import Clock, IncidentBackend, SlackClient, SlackStateStore, WorkspaceOf
 from tocsin.workflows.retry import best_effort
 
 log = structlog.get_logger()
 
 LOOK_SECONDS = 5.0
-
-
-class Leaving(Withdrawing, Protocol):
-    async def archive(self, channel: ChannelId) -> None: ...
-
-    async def say_leaving(
-        self, channel: ChannelId, incident: Incident, due: datetime, *, key: str, again: bool = False
-    ) -> MessageTs:
-        """When the channel is archived, with a button that keeps it."""
-        ...
-
-    async def say_kept(self, channel: ChannelId, ts: MessageTs, by: Person) -> None:
-        """In place of that."""
-        ...
 
 
 class Archiving:
@@ -42,7 +25,7 @@ class Archiving:
         self,
         backend: IncidentBackend,
         ledger: SlackStateStore,
-        workspace: Callable[[TeamId], Leaving],
+        workspace: WorkspaceOf,
         clock: Clock,
         afterwards: Afterwards,
     ) -> None:
@@ -77,7 +60,8 @@ class Archiving:
             await self._ledger.remember_departure(known.model_copy(update={"stage": "kept"}))
         if known.ts:
             async with best_effort("say that the channel is kept"):
-                await self._workspace(TeamId(incident.slack_team_id)).say_kept(known.channel, known.ts, by)
+                slack = self._workspace(TeamId(incident.slack_team_id))
+                await slack.messages.say_kept(known.channel, known.ts, by)
         return True
 
     async def keep_watch(self) -> None:
@@ -114,19 +98,21 @@ class Archiving:
             log.warning("not done", doing="archive a channel", because=refusal.sentence)
             await self._end(due)
 
-    async def _tell(self, slack: Leaving, channel: ChannelId, incident: Incident, due: Departure) -> None:
+    async def _tell(self, slack: SlackClient, channel: ChannelId, incident: Incident, due: Departure) -> None:
         # A day's notice is a day's, however late it is given.
         at = max(due.due_at, self._clock() + NOTICE)
         telling = due.model_copy(update={"stage": "telling", "due_at": at, "channel": channel})
         # From the moment this is kept, another process looks for the notice before it posts one.
         await self._ledger.remember_departure(telling)
         key = f"departure:{incident.id}:{due.ended_at.timestamp():.0f}"
-        ts = await slack.say_leaving(channel, incident, at, key=key, again=due.stage == "telling")
+        ts = await slack.messages.say_leaving(channel, incident, at, key=key, again=due.stage == "telling")
         if await self._ledger.find_departure(incident.id) == telling:
             await self._ledger.remember_departure(telling.model_copy(update={"stage": "told", "ts": ts}))
 
-    async def _archive(self, slack: Leaving, channel: ChannelId, incident: Incident, due: Departure) -> None:
-        await slack.archive(channel)
+    async def _archive(
+        self, slack: SlackClient, channel: ChannelId, incident: Incident, due: Departure
+    ) -> None:
+        await slack.channels.archive(channel)
         entry = TimelineEntry(at=self._clock(), verb="archived the channel")
         await self._backend.note(incident.id, entry, f"departure:{due.ended_at.timestamp():.0f}")
         # Last: a process that ends before begins here again, and none of it is done twice.

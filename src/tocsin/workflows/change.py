@@ -12,7 +12,6 @@ from tocsin.incidents.model import (
     ChannelId,
     Form,
     Incident,
-    MessageTs,
     Person,
     PersonId,
     TeamId,
@@ -32,10 +31,9 @@ from tocsin.workflows.command import (
     NotChanged,
     Order,
     Promises,
-    Telling,
 )
-from tocsin.workflows.make_private import Hiding, Moving
-from tocsin.workflows.ports import IncidentBackend, Journal, SlackStateStore
+from tocsin.workflows.make_private import Hiding
+from tocsin.workflows.ports import IncidentBackend, Journal, SlackClient, SlackStateStore, WorkspaceOf
 from tocsin.workflows.retry import ALL_DAY, SLACK_ATTEMPTS, Trouble, attempt, sentences, without_end
 from tocsin.workflows.sync import OWN_PLACES, Following
 
@@ -43,21 +41,6 @@ from tocsin.workflows.sync import OWN_PLACES, Following
 
 MISTAKE_TIME = timedelta(minutes=10)
 """How long after a declaration its posts are taken back when it is canceled as a mistake."""
-
-
-class Speaking(Moving, Protocol):
-    """What is said in channels."""
-
-    async def post_news(
-        self,
-        channel: ChannelId,
-        news: News,
-        incident: Incident,
-        *,
-        key: str,
-        thread: MessageTs | None = None,
-        again: bool = False,
-    ) -> MessageTs: ...
 
 
 class Asking(Protocol):
@@ -79,7 +62,7 @@ class Aftermath:
         backend: IncidentBackend,
         journal: Journal,
         ledger: SlackStateStore,
-        workspace: Callable[[TeamId], Speaking],
+        workspace: WorkspaceOf,
         following: Following,
         asking: Asking,
     ) -> None:
@@ -184,15 +167,17 @@ class Aftermath:
         slack, channel = self._slack(incident), ChannelId(incident.slack_channel_id)
         now = await self._backend.find(incident.id) or incident
         gone = [person for person in people if person not in now.people]
-        left = await slack.remove(channel, gone)
+        left = await slack.channels.remove(channel, gone)
         if left:
             names = in_words(f"<@{person}>" for person in left)
             key = f"{incident.id}:reads:{'-'.join(left)}"
             said = f"{names} has no part in this incident any more and still reads this channel."
-            await slack.say_here(channel, incident, said, key=key, again=again)
+            await slack.messages.say_here(channel, incident, said, key=key, again=again)
 
     async def _bring_in(self, incident: Incident, people: Sequence[PersonId]) -> Trouble | None:
-        left_out = await self._slack(incident).invite(ChannelId(incident.slack_channel_id), people, incident)
+        left_out = await self._slack(incident).channels.invite(
+            ChannelId(incident.slack_channel_id), people, incident
+        )
         names = in_words(f"<@{person}>" for person in left_out)
         return Trouble(trouble=f"{names} could not be brought into the channel") if left_out else None
 
@@ -221,7 +206,9 @@ class Aftermath:
 
         async def tell_channel(again: bool) -> None:
             channel = await self._own_channel(incident)
-            await slack.post_news(channel, await news(), incident, key=f"{change.key}:news", again=again)
+            await slack.messages.post_news(
+                channel, await news(), incident, key=f"{change.key}:news", again=again
+            )
 
         async def tell_others(again: bool) -> None:
             for card in await self._ledger.cards(incident.id):
@@ -229,7 +216,7 @@ class Aftermath:
                     key = f"{change.key}:news:{card.channel}"
                     said, posting = await news(), f"{POSTING}{key} {card.ts}"
                     await self._ledger.remember_face(incident.id, card.channel, posting, "news")
-                    ts = await slack.post_news(
+                    ts = await slack.messages.post_news(
                         card.channel, said, incident, key=key, thread=card.ts, again=again
                     )
                     await self._ledger.remember_face(incident.id, card.channel, f"{NEWS}{ts}", "news")
@@ -295,7 +282,7 @@ class Aftermath:
     async def _put_away(self, incident: Incident) -> list[Any]:
         if not incident.slack_channel_id or self._backend.makes_channel:
             return []
-        archive = self._slack(incident).archive
+        archive = self._slack(incident).channels.archive
         channel = ChannelId(incident.slack_channel_id)
         failed = "The channel could not be archived"
         return [await attempt(self._journal, "archive the channel", failed, lambda _: archive(channel))]
@@ -327,11 +314,13 @@ class Aftermath:
             self._journal,
             step,
             "Who asked could not be told",
-            lambda again: slack.tell(person, said, about=incident, key=f"{change.key}:{what}", again=again),
+            lambda again: slack.messages.tell(
+                person, said, about=incident, key=f"{change.key}:{what}", again=again
+            ),
             attempts=ALL_DAY,
         )
 
-    def _slack(self, incident: Incident) -> Speaking:
+    def _slack(self, incident: Incident) -> SlackClient:
         return self._workspace(TeamId(incident.slack_team_id))
 
 
@@ -377,7 +366,7 @@ class ChangeIncident(Kept[ChangeOrder]):
         backend: IncidentBackend,
         journal: Journal,
         form: Callable[[], Awaitable[Form]],
-        workspace: Callable[[TeamId], Telling],
+        workspace: WorkspaceOf,
         aftermath: Aftermath,
         alarms: Alarms,
         saw: Callable[[Incident], None],

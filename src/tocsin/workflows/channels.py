@@ -7,24 +7,15 @@ import random
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Protocol
 
 from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, PersonId
 from tocsin.incidents.postmortem import document_name
 from tocsin.incidents.validation import channel_name
-from tocsin.workflows.ports import Channel, IncidentBackend, Journal, SlackStateStore, Workspace
+from tocsin.workflows.ports import Channel, IncidentBackend, Journal, SlackClient, SlackStateStore
 from tocsin.workflows.retry import Trouble, attempt
 
 # Open an incident's channel under the first name that is free, and once, however often it is tried.
-
-
-class Opening(Protocol):
-    async def create_channel(self, name: str, incident: Incident, *, private: bool) -> Channel: ...
-
-    async def find_own_channel(
-        self, names: Collection[str], incident: Incident, *, private: bool
-    ) -> Channel | None: ...
 
 
 def private_names(incident: Incident) -> list[str]:
@@ -34,7 +25,7 @@ def private_names(incident: Incident) -> list[str]:
 
 
 async def opened_channel(
-    slack: Opening, incident: Incident, names: Iterable[str], *, private: bool, again: bool
+    slack: SlackClient, incident: Incident, names: Iterable[str], *, private: bool, again: bool
 ) -> Channel:
     """A new channel, or with `again` the one that an earlier attempt made whose answer was lost.
 
@@ -43,11 +34,11 @@ async def opened_channel(
     """
     for name in names:
         try:
-            return await slack.create_channel(name, incident, private=private)
+            return await slack.channels.create(name, incident, private=private)
         except SlackRefused as refusal:
             if refusal.code != "name_taken":
                 raise
-        if again and (ours := await slack.find_own_channel([name], incident, private=private)) is not None:
+        if again and (ours := await slack.channels.find_own([name], incident, private=private)) is not None:
             return ours
     raise SlackRefused("conversations.create", "name_taken")
 
@@ -72,11 +63,7 @@ def pauses() -> Iterator[float]:
         yield spread
 
 
-class Membership(Protocol):
-    async def members(self, channel: ChannelId) -> Sequence[PersonId] | None: ...
-
-
-async def seen_by(slack: Membership, incident: Incident, person: PersonId | None) -> Incident:
+async def seen_by(slack: SlackClient, incident: Incident, person: PersonId | None) -> Incident:
     """The incident with its channel if this person is in it, else without. Raises Unavailable.
 
     Where the bot cannot see who is in a channel, nobody is.
@@ -84,7 +71,7 @@ async def seen_by(slack: Membership, incident: Incident, person: PersonId | None
     members: Sequence[PersonId] = ()
     if incident.slack_channel_id:
         with suppress(SlackRefused):
-            members = await slack.members(ChannelId(incident.slack_channel_id)) or ()
+            members = await slack.channels.members(ChannelId(incident.slack_channel_id)) or ()
     if person is not None and person in members:
         return incident
     return unnamed(incident)
@@ -99,7 +86,7 @@ class Arrival:
     """Steps of a declaration's story that wait for the channel."""
 
     def __init__(
-        self, *, backend: IncidentBackend, workspace: Workspace, ledger: SlackStateStore, journal: Journal
+        self, *, backend: IncidentBackend, workspace: SlackClient, ledger: SlackStateStore, journal: Journal
     ) -> None:
         self._backend = backend
         self._workspace = workspace
@@ -144,7 +131,7 @@ class Arrival:
 
         async def look(_: bool) -> list[str]:
             with suppress(SlackRefused):
-                return list(await self._workspace.members(channel.id) or ())
+                return list(await self._workspace.channels.members(channel.id) or ())
             return []
 
         seen = await attempt(
@@ -183,34 +170,8 @@ PRIVATE = "private"
 """What the ledger notes of a channel that is known to be private: it stays so."""
 
 
-class Withdrawing(Protocol):
-    async def is_private(self, channel: ChannelId) -> bool:
-        """Whether a channel is private; False where we cannot see it."""
-        ...
-
-    async def withdraw(self, card: Card) -> None:
-        """Delete a card; nothing happens when it is gone."""
-        ...
-
-    async def find_news(self, channel: ChannelId, key: str, thread: MessageTs) -> MessageTs | None:
-        """The news that was posted with this key; None where there is none."""
-        ...
-
-    async def fold(self, channel: ChannelId, ts: MessageTs, url: str) -> None:
-        """Show nothing of an incident below a link any more; nothing happens when the message is gone."""
-        ...
-
-    async def document_in(self, channel: ChannelId, kind: str, name: str) -> str:
-        """The id of the channel's canvas, or of a file of this name there; empty where there is none."""
-        ...
-
-    async def withdraw_document(self, kind: str, document: str) -> None:
-        """Delete a `canvas` or a `file`; nothing happens when it is gone."""
-        ...
-
-
 async def withdraw_posts(
-    slack: Withdrawing, ledger: SlackStateStore, incident: Incident, *, kept: Collection[str]
+    slack: SlackClient, ledger: SlackStateStore, incident: Incident, *, kept: Collection[str]
 ) -> None:
     """Delete news and documents elsewhere, and every card but those in the places that are `kept`.
 
@@ -245,25 +206,25 @@ async def _each(acts: Iterable[Callable[[], Awaitable[None]]]) -> None:
 
 
 async def _fold(
-    slack: Withdrawing, ledger: SlackStateStore, incident: Incident, channel: str, thing: str
+    slack: SlackClient, ledger: SlackStateStore, incident: Incident, channel: str, thing: str
 ) -> None:
-    await slack.fold(ChannelId(channel), *unfurled(thing))
+    await slack.messages.fold(ChannelId(channel), *unfurled(thing))
     await ledger.forget_face(incident.id, channel, thing)
 
 
 async def _withdraw_card(
-    slack: Withdrawing, ledger: SlackStateStore, incident: Incident, card: Card, kept: Collection[str]
+    slack: SlackClient, ledger: SlackStateStore, incident: Incident, card: Card, kept: Collection[str]
 ) -> None:
     is_kept = card.place in kept
     if is_kept and incident.is_private and card.place == "headline":
         # Its own channel may be public still, until it has moved into another.
         is_kept = card.channel == await fitting_channel(slack, ledger, incident)
     if not is_kept:
-        await slack.withdraw(card)
+        await slack.messages.withdraw(card)
         await ledger.forget_card(card)
 
 
-async def withdraw_documents(slack: Withdrawing, ledger: SlackStateStore, incident: Incident) -> None:
+async def withdraw_documents(slack: SlackClient, ledger: SlackStateStore, incident: Incident) -> None:
     """Delete its documents elsewhere, also one that was written by a process that ended before noting so."""
     faces = await ledger.faces(incident.id)
     documents = {where: kind for where, kind in faces.items() if where[1].startswith((DOCUMENT, BEGUN))}
@@ -276,32 +237,32 @@ async def withdraw_documents(slack: Withdrawing, ledger: SlackStateStore, incide
 
 
 async def _withdraw_document(
-    slack: Withdrawing, ledger: SlackStateStore, incident: Incident, where: tuple[str, str], face: str
+    slack: SlackClient, ledger: SlackStateStore, incident: Incident, where: tuple[str, str], face: str
 ) -> None:
     (channel, thing), kind = where, face.partition(" ")[0]
     document = thing.removeprefix(DOCUMENT)
     if thing == BEGUN:
-        document = await slack.document_in(ChannelId(channel), kind, document_name(incident))
+        document = await slack.files.find_document(ChannelId(channel), kind, document_name(incident))
     if document:
-        await slack.withdraw_document(kind, document)
+        await slack.files.delete_document(kind, document)
         await ledger.forget_face(incident.id, channel, thing)
 
 
-async def withdraw_news(slack: Withdrawing, ledger: SlackStateStore, incident: Incident) -> None:
+async def withdraw_news(slack: SlackClient, ledger: SlackStateStore, incident: Incident) -> None:
     """Delete what was said of it elsewhere, also what a process posted that ended before it noted so."""
     said = [where for where in await ledger.faces(incident.id) if where[1].startswith((NEWS, POSTING))]
     await _each(partial(_withdraw_news, slack, ledger, incident, ChannelId(c), thing) for c, thing in said)
 
 
 async def _withdraw_news(
-    slack: Withdrawing, ledger: SlackStateStore, incident: Incident, channel: ChannelId, thing: str
+    slack: SlackClient, ledger: SlackStateStore, incident: Incident, channel: ChannelId, thing: str
 ) -> None:
     ts: MessageTs | None = MessageTs(thing.removeprefix(NEWS))
     if thing.startswith(POSTING):
         key, _, thread = thing.removeprefix(POSTING).partition(" ")
-        ts = await slack.find_news(channel, key, MessageTs(thread))
+        ts = await slack.messages.find_news(channel, key, MessageTs(thread))
     if ts is not None:
-        await slack.withdraw(Card(channel=channel, ts=ts, place="news"))
+        await slack.messages.withdraw(Card(channel=channel, ts=ts, place="news"))
         await ledger.forget_face(incident.id, channel, thing)
 
 
@@ -312,7 +273,7 @@ def unfurled(thing: str) -> tuple[MessageTs, str]:
 
 
 async def fitting_channel(
-    slack: Withdrawing, ledger: SlackStateStore, incident: Incident
+    slack: SlackClient, ledger: SlackStateStore, incident: Incident
 ) -> ChannelId | None:
     """The incident's own channel; none where it has none, or where a private one's is public still.
 
@@ -323,7 +284,7 @@ async def fitting_channel(
         return channel or None
     if (channel, PRIVATE) in await ledger.faces(incident.id):
         return channel
-    if not await slack.is_private(channel):
+    if not await slack.channels.is_private(channel):
         return None
     await ledger.remember_face(incident.id, channel, PRIVATE, PRIVATE)
     return channel

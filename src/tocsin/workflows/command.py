@@ -8,15 +8,15 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Generic, Literal, Protocol, Self, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 from uuid import NAMESPACE_OID, uuid5
 
 from pydantic import Field, TypeAdapter
 
 from tocsin.incidents.errors import Refused, Unavailable, Withheld
-from tocsin.incidents.model import FollowUp, Frozen, Incident, Person, PersonId, TeamId
+from tocsin.incidents.model import FollowUp, Frozen, Incident, Person, TeamId
 from tocsin.incidents.requests import IncidentChange
-from tocsin.workflows.ports import Journal
+from tocsin.workflows.ports import Journal, WorkspaceOf
 from tocsin.workflows.retry import ALL_DAY, attempt
 
 # Who in this process waits to hear what became of what they asked for.
@@ -178,17 +178,6 @@ REFUSALS = 10_000
 """How many that somebody has read are remembered; each is needed until its story has come to its end."""
 
 
-class Telling(Protocol):
-    async def tell_plainly(
-        self, person: PersonId, sentence: str, *, about: Incident | None, key: str, again: bool = False
-    ) -> None:
-        """A direct message in which nothing that people wrote is a mention or a link.
-
-        Raises Withheld where the person may not read of the incident any more.
-        """
-        ...
-
-
 class Changed(Frozen):
     """It is done: the incident as it is now, as it was, and one sentence for who asked."""
 
@@ -277,7 +266,7 @@ class Promises(Generic[Asked]):
         verb: str,
         order: type[Asked],
         journal: Journal,
-        workspace: Callable[[TeamId], Telling],
+        workspace: WorkspaceOf,
         do: Callable[[Asked], Awaitable[AnyChange]],
         after: Callable[[Asked, Changed], Awaitable[None]],
     ) -> None:
@@ -368,7 +357,7 @@ class Promises(Generic[Asked]):
             return
         incident = outcome.incident if isinstance(outcome, Changed) else None
         sentence = outcome.said if isinstance(outcome, Changed) else _refusal(outcome)
-        tell, key = self._workspace(order.team).tell_plainly, f"{order.key}:late"
+        tell, key = self._workspace(order.team).messages.tell_plainly, f"{order.key}:late"
 
         async def told(again: bool) -> None:
             try:

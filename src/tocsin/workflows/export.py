@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Protocol
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.export import FORMAT_NAMES, Format, Whole, exported, file_name
-from tocsin.incidents.model import Frozen, Incident, PersonId, TeamId, TimelineEntry
+from tocsin.incidents.model import Frozen, Incident, PersonId, TimelineEntry
 from tocsin.workflows.command import (
     AnyChange,
     AskedOrder,
@@ -16,31 +14,11 @@ from tocsin.workflows.command import (
     Kept,
     NotChanged,
     Promises,
-    Telling,
 )
-from tocsin.workflows.ports import IncidentBackend, Introduce, Journal
+from tocsin.workflows.ports import IncidentBackend, Introduce, Journal, WorkspaceOf
 from tocsin.workflows.retry import Trouble, attempt
 
 VERB = "export"
-
-
-class Filing(Telling, Protocol):
-    async def send_file(
-        self,
-        to: str,
-        name: str,
-        text: str,
-        comment: str,
-        *,
-        about: Incident,
-        again: bool = False,
-    ) -> str:
-        """Share a file with a person or in a channel, and answer its id.
-
-        With `again` an earlier attempt may have arrived: one of this name is looked for first. Raises
-        Withheld where who reads it there may not read of the incident any more.
-        """
-        ...
 
 
 class ExportOrder(AskedOrder):
@@ -62,7 +40,7 @@ class Exports(Kept[ExportOrder]):
         self,
         backend: IncidentBackend,
         journal: Journal,
-        workspace: Callable[[TeamId], Filing],
+        workspace: WorkspaceOf,
         introduce: Introduce,
     ) -> None:
         self._backend = backend
@@ -99,7 +77,7 @@ class Exports(Kept[ExportOrder]):
         name = file_name(incident, order.wanted, order.at)
         comment = f"{incident.reference}: {incident.name}"
         to = order.by.slack_user_id or PersonId("")
-        await self._workspace(order.team).send_file(to, name, text, comment, about=incident, again=again)
+        await self._workspace(order.team).files.send(to, name, text, comment, about=incident, again=again)
         return Sent(incident=incident)
 
     async def _after(self, order: ExportOrder, done: Changed) -> None:

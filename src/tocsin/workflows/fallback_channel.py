@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from contextlib import suppress
 from contextvars import Context
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 from tocsin.incidents.errors import Unavailable
-from tocsin.incidents.model import UNDECLARED, Incident, PersonId, Role, RoleAssignment, Status, TeamId
+from tocsin.incidents.model import UNDECLARED, Incident, PersonId, Role, RoleAssignment, Status
 from tocsin.incidents.model import Person as Somebody
 from tocsin.incidents.requests import Declaration
 from tocsin.incidents.validation import channel_name
@@ -22,8 +22,9 @@ from tocsin.workflows.ports import (
     IncidentBackend,
     Journal,
     Memory,
+    SlackClient,
     SlackStateStore,
-    Workspace,
+    WorkspaceOf,
 )
 from tocsin.workflows.retry import ALL_DAY, Trouble, attempt, best_effort, patiently
 
@@ -48,7 +49,7 @@ class Shelter:
         self,
         *,
         backend: IncidentBackend,
-        workspace: Callable[[TeamId], Workspace],
+        workspace: WorkspaceOf,
         ledger: SlackStateStore,
         journal: Journal,
         memory: Memory,
@@ -138,17 +139,17 @@ class Shelter:
         )
         return opened.model_dump(mode="json")
 
-    async def _open(self, slack: Workspace, incident: Incident, key: str, again: bool) -> Channel:
+    async def _open(self, slack: SlackClient, incident: Incident, key: str, again: bool) -> Channel:
         endings = (*range(1, NAMES + 1), key.replace("-", "")[:12])
         names = (channel_name("inc", incident.name, ending) for ending in endings)
         private = incident.is_private
         channel = await opened_channel(slack, incident, names, private=private, again=again)
-        await slack.set_purpose(channel.id, incident)
+        await slack.channels.set_purpose(channel.id, incident)
         await self._memory.remember(_name(key), channel.model_dump_json())
         return channel
 
     def _furnish(
-        self, slack: Workspace, incident: Incident, channel: Channel, declaration: Declaration
+        self, slack: SlackClient, incident: Incident, channel: Channel, declaration: Declaration
     ) -> list[Awaitable[Any]]:
         here, reporter = PersonId(channel.id), declaration.reporter.slack_user_id
         known = (
@@ -172,7 +173,7 @@ class Shelter:
                 self._journal,
                 "set the topic",
                 "The topic could not be set",
-                lambda _: slack.set_topic(channel.id, incident),
+                lambda _: slack.channels.set_topic(channel.id, incident),
             ),
             self._say(slack, here, "say why it is here", known, declaration, "sheltered"),
         ]
@@ -180,12 +181,12 @@ class Shelter:
             furnishing.append(self._say(slack, reporter, "tell the reporter", told, declaration, "shelter"))
         return furnishing
 
-    async def _bring_in(self, slack: Workspace, channel: Channel, incident: Incident) -> list[PersonId]:
-        return list(await slack.invite(channel.id, incident.people, incident))
+    async def _bring_in(self, slack: SlackClient, channel: Channel, incident: Incident) -> list[PersonId]:
+        return list(await slack.channels.invite(channel.id, incident.people, incident))
 
     def _say(
         self,
-        slack: Workspace,
+        slack: SlackClient,
         to: PersonId,
         name: str,
         said: str,
@@ -201,7 +202,7 @@ class Shelter:
             self._journal,
             name,
             "It could not be said",
-            lambda again: slack.tell(to, said, about=became, key=key, again=again),
+            lambda again: slack.messages.tell(to, said, about=became, key=key, again=again),
             attempts=ALL_DAY,
         )
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import ChannelId, FollowUp, Incident, MessageTs, Person, TeamId
+from tocsin.incidents.model import ChannelId, FollowUp, MessageTs, Person
 from tocsin.incidents.requests import FollowUpRequest
 from tocsin.incidents.transitions import follow_up_checked
 from tocsin.incidents.validation import FOLLOW_UP_WORDS
-from tocsin.workflows.channels import Withdrawing, fitting_channel
+from tocsin.workflows.channels import fitting_channel
 from tocsin.workflows.command import (
     PATIENCE,
     AnyChange,
@@ -21,26 +21,13 @@ from tocsin.workflows.command import (
     NotChanged,
     Order,
     Promises,
-    Telling,
 )
-from tocsin.workflows.ports import IncidentBackend, Journal, SlackStateStore
+from tocsin.workflows.ports import IncidentBackend, Journal, SlackStateStore, WorkspaceOf
 from tocsin.workflows.retry import attempt, without_end
 
 VERB_ADD, VERB_COMPLETE = "add a follow-up", "complete a follow-up"
 LACKED = {"action": "action", "follow_up": "follow-up"}
 """The verb that a backend may say it lacks, by the kind."""
-
-
-class Listing(Telling, Withdrawing, Protocol):
-    """Where what is to be done is shown."""
-
-    async def post_follow_up(
-        self, channel: ChannelId, incident: Incident, follow_up: FollowUp, *, key: str, again: bool = False
-    ) -> MessageTs: ...
-
-    async def update_follow_up(
-        self, channel: ChannelId, ts: MessageTs, incident: Incident, follow_up: FollowUp
-    ) -> None: ...
 
 
 class FollowUpOrder(Order):
@@ -98,7 +85,7 @@ class FollowUps:
         backend: IncidentBackend,
         journal: Journal,
         ledger: SlackStateStore,
-        workspace: Callable[[TeamId], Listing],
+        workspace: WorkspaceOf,
     ) -> None:
         self._backend = backend
         self._journal = journal
@@ -197,13 +184,15 @@ class FollowUps:
             posted = next((ts for (_, known), ts in faces.items() if known == thing), None)
             if posted is not None:
                 where = next(place for (place, known) in faces if known == thing)
-                await slack.update_follow_up(ChannelId(where), MessageTs(posted), incident, follow_up)
+                await slack.messages.update_follow_up(
+                    ChannelId(where), MessageTs(posted), incident, follow_up
+                )
                 return
             now = await self._backend.find(incident.id) or incident
             channel = await fitting_channel(slack, self._ledger, now)
             if channel is not None and not follow_up.is_done:
                 key = f"{order.key}:follow-up"
-                ts = await slack.post_follow_up(channel, incident, follow_up, key=key, again=again)
+                ts = await slack.messages.post_follow_up(channel, incident, follow_up, key=key, again=again)
                 await self._ledger.remember_face(incident.id, channel, thing, ts)
 
         await attempt(self._journal, "show the follow-up", "The channel was not told", show)

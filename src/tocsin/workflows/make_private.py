@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
-from tocsin.incidents.model import Card, ChannelId, Incident, PersonId, TeamId
+from tocsin.incidents.model import Card, ChannelId, Incident, TeamId
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.validation import Place
 from tocsin.workflows.channels import PRIVATE, opened_channel, private_names
-from tocsin.workflows.ports import Channel, IncidentBackend, Journal, SlackStateStore
+from tocsin.workflows.ports import (
+    Channel,
+    IncidentBackend,
+    Journal,
+    SlackClient,
+    SlackStateStore,
+    WorkspaceOf,
+)
 from tocsin.workflows.retry import ALL_DAY, Trouble, attempt
-from tocsin.workflows.sync import Showing
-
-
-class Moving(Showing, Protocol):
-    async def remove(self, channel: ChannelId, people: Sequence[PersonId]) -> Sequence[PersonId]:
-        """Take people out of a channel; answers who could not be taken out."""
-        ...
-
-    async def say_here(
-        self, channel: ChannelId, incident: Incident, text: str, *, key: str, again: bool = False
-    ) -> None:
-        """Words about an incident, posted to its own channel; `text` is mrkdwn."""
-        ...
-
-    async def archive(self, channel: ChannelId) -> None: ...
-
-    async def say(self, channel: ChannelId, sentence: str, *, key: str, again: bool = False) -> None:
-        """A sentence in plain words, posted to a channel."""
-        ...
 
 
 class Hiding:
@@ -46,7 +34,7 @@ class Hiding:
         backend: IncidentBackend,
         journal: Journal,
         ledger: SlackStateStore,
-        workspace: Callable[[TeamId], Moving],
+        workspace: WorkspaceOf,
     ) -> None:
         self._backend = backend
         self._journal = journal
@@ -73,29 +61,29 @@ class Hiding:
         troubles = await self._furnish(slack, moved, change)
         return moved, [*troubles, await self._leave(slack, moved, old, change)]
 
-    async def _open(self, slack: Moving, incident: Incident, again: bool) -> Channel:
+    async def _open(self, slack: SlackClient, incident: Incident, again: bool) -> Channel:
         channel = await opened_channel(slack, incident, private_names(incident), private=True, again=again)
         await self._backend.set_channel(incident.id, channel)
         await self._ledger.remember_channel(channel.id, incident.id)
         await self._ledger.remember_face(incident.id, channel.id, PRIVATE, PRIVATE)
         return channel
 
-    async def _furnish(self, slack: Moving, incident: Incident, change: IncidentChange) -> list[Any]:
+    async def _furnish(self, slack: SlackClient, incident: Incident, change: IncidentChange) -> list[Any]:
         channel = ChannelId(incident.slack_channel_id)
 
         async def bring_in(_: bool) -> None:
-            await slack.invite(channel, incident.people, incident)
+            await slack.channels.invite(channel, incident.people, incident)
 
         async def head(again: bool) -> Card:
             spot = Place(place="headline", to=channel)
-            card = await slack.post_card(incident, spot, key=f"{change.key}:headline", again=again)
+            card = await slack.messages.post_card(incident, spot, key=f"{change.key}:headline", again=again)
             await self._ledger.remember_card(incident.id, card)
             return card
 
         async def label(again: bool) -> None:
-            await slack.set_purpose(channel, incident)
-            await slack.set_topic(channel, incident)
-            await slack.bookmark(channel, incident, again=again)
+            await slack.channels.set_purpose(channel, incident)
+            await slack.channels.set_topic(channel, incident)
+            await slack.channels.bookmark(channel, incident, again=again)
 
         done: Sequence[Any] = await asyncio.gather(
             attempt(
@@ -106,7 +94,7 @@ class Hiding:
         )
         headline = next((card for card in done if isinstance(card, Card)), None)
         if headline is not None:
-            pin = slack.pin
+            pin = slack.channels.pin
             pinned = await attempt(
                 self._journal,
                 "pin the headline there",
@@ -116,20 +104,22 @@ class Hiding:
             done = [*done, pinned]
         return [one for one in done if isinstance(one, Trouble)]
 
-    async def _leave(self, slack: Moving, incident: Incident, old: ChannelId, change: IncidentChange) -> Any:
+    async def _leave(
+        self, slack: SlackClient, incident: Incident, old: ChannelId, change: IncidentChange
+    ) -> Any:
         """The public channel loses its card, is told why, and is archived; what was said there stays said."""
 
         async def leave(again: bool) -> None:
             for card in await self._ledger.cards(incident.id):
                 if card.channel == old:
-                    await slack.withdraw(card)
+                    await slack.messages.withdraw(card)
                     await self._ledger.forget_card(card)
             sentence = (
                 "This incident is private now and goes on in a channel of its own, with its reporter and "
                 "role holders. What was written here can still be read by whoever can read this channel."
             )
-            await slack.say(old, sentence, key=f"{change.key}:moved", again=again)
-            await slack.archive(old)
+            await slack.messages.say(old, sentence, key=f"{change.key}:moved", again=again)
+            await slack.channels.archive(old)
 
         failed = f"<#{old}> is still public and could not be archived"
         return await attempt(self._journal, "leave the public channel", failed, leave, None, ALL_DAY)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from tocsin.incidents.errors import Refused, Unavailable, Withheld
 from tocsin.incidents.model import Card, ChannelId, Incident, PersonId
 from tocsin.incidents.validation import Place
 from tocsin.workflows.command import Waiting
 from tocsin.workflows.declaration import AlreadyDeclared, AnyOutcome, Declared, DeclareOrder, NotDeclared
-from tocsin.workflows.ports import IncidentBackend, Journal, Workspace
+from tocsin.workflows.ports import IncidentBackend, Journal, SlackClient
 from tocsin.workflows.retry import (
     ALL_DAY,
     SLACK_ATTEMPTS,
@@ -30,7 +30,7 @@ from tocsin.workflows.retry import (
 class Telling:
     """Everything that is said to the reporter; each is a step of the declaration's story."""
 
-    def __init__(self, *, workspace: Workspace, journal: Journal) -> None:
+    def __init__(self, *, workspace: SlackClient, journal: Journal) -> None:
         self._workspace = workspace
         self._journal = journal
 
@@ -57,7 +57,7 @@ class Telling:
                 key = f"{order.declaration.key}:declared"
                 incident = outcome.incident
                 said = _declared(incident)
-                await self._workspace.tell(reporter, said, about=incident, key=key, again=again)
+                await self._workspace.messages.tell(reporter, said, about=incident, key=key, again=again)
 
         return attempt(self._journal, "show the outcome", "The form could not be updated", show, None)
 
@@ -125,7 +125,7 @@ class Telling:
         """Tell the reporter that *private* came too late; no step of the story, which began without it."""
         reporter, key = order.declaration.reporter.slack_user_id, f"{order.declaration.key}:public"
         if reporter is not None:
-            tell, sentence = self._workspace.tell, f"{said[0]}."
+            tell, sentence = self._workspace.messages.tell, f"{said[0]}."
             async with best_effort("tell that it is public"):
                 await patiently(
                     lambda again: tell(reporter, sentence, about=incident, key=key, again=again),
@@ -142,7 +142,9 @@ class Telling:
             self._journal,
             name,
             "The reporter could not be told",
-            lambda again: self._workspace.tell(person, sentence, about=incident, key=key, again=again),
+            lambda again: self._workspace.messages.tell(
+                person, sentence, about=incident, key=key, again=again
+            ),
             attempts=ALL_DAY,
         )
 
@@ -156,12 +158,14 @@ class Telling:
         async def tell(again: bool) -> None:
             if isinstance(outcome, NotDeclared):
                 name, wrong = order.declaration.name, outcome.in_full
-                await self._workspace.ask_to_fix(reporter, name, wrong, key=key, again=again)
+                await self._workspace.messages.ask_to_fix(reporter, name, wrong, key=key, again=again)
             elif isinstance(outcome, AlreadyDeclared):
                 incident, already = outcome.incident, f"{key}:already"
                 earlier = " ".join(filter(None, [incident.reference, incident.permalink]))
                 sentence = f"Nothing new was declared: that message already has {earlier}"
-                await self._workspace.tell(reporter, sentence, about=incident, key=already, again=again)
+                await self._workspace.messages.tell(
+                    reporter, sentence, about=incident, key=already, again=again
+                )
 
         failed = "The reporter could not be told"
         await attempt(self._journal, "say that nothing was made", failed, tell, attempts=ALL_DAY)
@@ -192,25 +196,10 @@ PAUSES = (0.1, 0.2, 0.5, 1, 2, 4, 8, 15, 30)
 """Seconds between two looks for the incident's channel; a workflow waits no longer for it than a minute."""
 
 
-class Steps(Protocol):
-    """Workflows that wait for the end of a step."""
-
-    async def complete_step(self, run: str, outputs: Mapping[str, str], *, about: Incident | None) -> None:
-        """The step is done; nothing happens when the workflow does not wait for it any more.
-
-        Raises Withheld where the incident that its outputs are about is private.
-        """
-        ...
-
-    async def fail_step(self, run: str, sentence: str) -> None:
-        """The step was not done, and why."""
-        ...
-
-
 class Answering:
     """One instance for each workspace."""
 
-    def __init__(self, *, backend: IncidentBackend, workspace: Steps, journal: Journal) -> None:
+    def __init__(self, *, backend: IncidentBackend, workspace: SlackClient, journal: Journal) -> None:
         self._backend = backend
         self._workspace = workspace
         self._journal = journal
@@ -273,7 +262,7 @@ class Announcing:
     What the rules say was decided when it was declared, so that each life of a story does the same.
     """
 
-    def __init__(self, *, workspace: Workspace, journal: Journal, announce: str | None, post: Post) -> None:
+    def __init__(self, *, workspace: SlackClient, journal: Journal, announce: str | None, post: Post) -> None:
         self._workspace = workspace
         self._journal = journal
         self._announce = announce
@@ -323,11 +312,13 @@ class Announcing:
     async def _bring_in(self, incident: Incident, group: str, _again: bool) -> None:
         if not incident.slack_channel_id:
             return
-        people = await self._workspace.group(group)
+        people = await self._workspace.group_members(group)
         if people is None:
             named = group if group.startswith("@") else "a user group that the rules name"
             raise Refused(f"{named} could not be brought in: Slack knows no such user group")
-        left_out = await self._workspace.invite(ChannelId(incident.slack_channel_id), people, incident)
+        left_out = await self._workspace.channels.invite(
+            ChannelId(incident.slack_channel_id), people, incident
+        )
         if left_out:
             raise Refused(f"{len(left_out)} of {_called(group)} could not be brought into the channel")
 

@@ -24,7 +24,7 @@ from tocsin.incidents.model import (
 )
 from tocsin.incidents.postmortem import Departure
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
-from tocsin.incidents.updates import Reminder
+from tocsin.incidents.updates import News, Reminder
 from tocsin.incidents.validation import Place
 
 T = TypeVar("T")
@@ -190,24 +190,24 @@ class Operator(Protocol):
         ...
 
 
-class Workspace(Protocol):
-    """The Slack workspace, as far as incidents need it.
+class SlackChannels(Protocol):
+    """The channels of a workspace; see SlackClient for what every method raises."""
 
-    Every method raises Unavailable (with Slack's Retry-After in seconds), OutcomeUnknown when the answer was
-    lost, and SlackRefused with Slack's error code. What would show something of an incident raises Withheld
-    where it may not be read at the moment it is to be sent.
-    """
-
-    async def create_channel(self, name: str, incident: Incident, *, private: bool) -> Channel:
+    async def create(self, name: str, incident: Incident, *, private: bool) -> Channel:
         """Make a channel. Raises Unavailable for a public one where the incident is private by now."""
+        ...
 
-    async def find_own_channel(
-        self, names: Collection[str], incident: Incident, *, private: bool
-    ) -> Channel | None:
-        """The channel of one of these names that this bot made for this incident, if there is one.
+    async def find_own(self, names: Collection[str], incident: Incident, *, private: bool) -> Channel | None:
+        """Return the channel of one of these names that this bot made for this incident, if there is one.
 
         No clock is asked: it is one whose purpose is this incident, or that has none yet.
         """
+
+    async def name_of(self, channel: ChannelId) -> str:
+        """Return the name of a channel as it is now, whoever gave it."""
+        ...
+
+    async def rename(self, channel: ChannelId, name: str, incident: Incident) -> Channel: ...
 
     async def set_topic(self, channel: ChannelId, incident: Incident) -> None: ...
 
@@ -216,52 +216,215 @@ class Workspace(Protocol):
     async def bookmark(self, channel: ChannelId, incident: Incident, *, again: bool) -> None:
         """Add the incident's permalink to the channel's bookmarks, where it has one."""
 
-    async def invite(
-        self, channel: ChannelId, people: Sequence[PersonId], incident: Incident
-    ) -> tuple[PersonId, ...]:
-        """Bring people in, 100 at most in one call; answers who could not be brought in.
-
-        Raises Withheld for people without a part in a private incident.
-        """
-
-    async def members(self, channel: ChannelId) -> Sequence[PersonId] | None:
-        """Who is in a channel; None where the bot cannot see it."""
-
-    async def group(self, group: str) -> Sequence[PersonId] | None:
-        """Who is in a user group, given by id or `@handle`; None for one that Slack does not know."""
+    async def rebookmark(self, channel: ChannelId, incident: Incident) -> None:
+        """Give the bookmark with the permalink the incident's name, where there is one."""
 
     async def pin(self, channel: ChannelId, ts: MessageTs) -> None: ...
 
-    async def post_card(self, incident: Incident, spot: Place, *, key: str, again: bool = False) -> Card:
-        """Post the incident's card to a channel or a person.
+    async def archive(self, channel: ChannelId) -> None:
+        """Archive a channel; nothing happens when it is archived already."""
 
-        With `again` an earlier attempt may have arrived: what carries `key` is looked for before anything is
-        posted.
+    async def invite(
+        self, channel: ChannelId, people: Sequence[PersonId], incident: Incident
+    ) -> tuple[PersonId, ...]:
+        """Bring people in, 100 at most in one call; answers those who could not be brought in.
+
+        Raises Withheld for people without a part in a private incident.
         """
+        ...
+
+    async def remove(self, channel: ChannelId, people: Sequence[PersonId]) -> Sequence[PersonId]:
+        """Take people out of a channel; answers those who could not be taken out."""
+        ...
+
+    async def members(self, channel: ChannelId) -> Sequence[PersonId] | None:
+        """Return the people in a channel; None where the bot cannot see it."""
+
+    async def is_private(self, channel: ChannelId) -> bool:
+        """True if a channel is private; False where we cannot see it."""
+        ...
+
+
+class SlackMessages(Protocol):
+    """The bot's messages in a workspace; see SlackClient for what every method raises.
+
+    Each is posted once for its `key`. With `again` an earlier attempt may have arrived: what carries the key
+    is looked for before anything is posted.
+    """
+
+    def faces(self, incident: Incident) -> Mapping[str, str]:
+        """Return hashes of what would be shown of it: `card`, `topic`, `purpose` and `bookmark`."""
+        ...
+
+    async def post_card(self, incident: Incident, spot: Place, *, key: str, again: bool = False) -> Card:
+        """Post the incident's card to a channel or a person."""
+        ...
 
     async def update_card(self, incident: Incident, card: Card) -> None:
         """Have a card say what the incident is now; nothing happens when the card is gone."""
 
+    async def withdraw(self, card: Card) -> None:
+        """Delete a card; nothing happens when it is gone."""
+
     async def tell(
         self, person: PersonId, sentence: str, *, about: Incident | None, key: str, again: bool = False
     ) -> None:
-        """A direct message in plain words, with something of an incident in it or of none."""
+        """Send a direct message in mrkdwn, with something of an incident in it or of none."""
+
+    async def tell_plainly(
+        self, person: PersonId, sentence: str, *, about: Incident | None, key: str, again: bool = False
+    ) -> None:
+        """Send a direct message in which nothing that people wrote is a mention or a link.
+
+        Raises Withheld where the person may not read of the incident any more.
+        """
 
     async def ask_to_fix(
         self, person: PersonId, name: str, sentence: str, *, key: str, again: bool = False
     ) -> None:
-        """Tell somebody that their declaration was refused, with a button that opens it again."""
+        """Tell a person that their declaration was refused, with a button that opens it again."""
+
+    async def say(self, channel: ChannelId, sentence: str, *, key: str, again: bool = False) -> None:
+        """Post a sentence in plain words that says nothing of an incident."""
+
+    async def say_here(
+        self, channel: ChannelId, incident: Incident, text: str, *, key: str, again: bool = False
+    ) -> None:
+        """Post words about an incident to its own channel; `text` is mrkdwn."""
+
+    async def post_news(
+        self,
+        channel: ChannelId,
+        news: News,
+        incident: Incident,
+        *,
+        key: str,
+        thread: MessageTs | None = None,
+        again: bool = False,
+    ) -> MessageTs:
+        """Post what has changed."""
+        ...
+
+    async def find_news(self, channel: ChannelId, key: str, thread: MessageTs) -> MessageTs | None:
+        """Return the news that was posted with this key; None where there is none."""
+
+    async def post_follow_up(
+        self, channel: ChannelId, incident: Incident, follow_up: FollowUp, *, key: str, again: bool = False
+    ) -> MessageTs:
+        """Post what is to be done, with a button that completes it."""
+        ...
+
+    async def update_follow_up(
+        self, channel: ChannelId, ts: MessageTs, incident: Incident, follow_up: FollowUp
+    ) -> None:
+        """Have that message say that it is done."""
+
+    async def remind(
+        self, incident: Incident, asked: Person | None, due: datetime, *, key: str, again: bool = False
+    ) -> None:
+        """Ask for the next update in the incident's channel."""
+
+    async def say_leaving(
+        self, channel: ChannelId, incident: Incident, due: datetime, *, key: str, again: bool = False
+    ) -> MessageTs:
+        """Say when the channel is archived, with a button that keeps it."""
+        ...
+
+    async def say_kept(self, channel: ChannelId, ts: MessageTs, by: Person) -> None:
+        """Say in place of that who keeps it."""
+
+    async def say_written(
+        self, channel: ChannelId, incident: Incident, link: str, by: Person, *, key: str, again: bool = False
+    ) -> MessageTs:
+        """Post a message that leads to the post-incident document."""
+        ...
+
+    async def unfurl(self, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]) -> None:
+        """Show each incident below the message, by the address that was posted.
+
+        Raises SlackRefused where the message is gone, or no link of that address is in it.
+        """
+
+    async def fold(self, channel: ChannelId, ts: MessageTs, url: str) -> None:
+        """Show nothing of an incident below a link any more; nothing happens when the message is gone."""
+
+
+class SlackFiles(Protocol):
+    """The files and canvases of a workspace; see SlackClient for what every method raises."""
+
+    async def send(
+        self, to: str, name: str, text: str, comment: str, *, about: Incident, again: bool = False
+    ) -> str:
+        """Share a text file with a person or in a channel, and answer its id.
+
+        With `again` an earlier attempt may have arrived: one of this name is looked for first.
+        """
+        ...
+
+    async def find_canvas(self, channel: ChannelId) -> str:
+        """Return the id of the channel's own canvas; empty where it has none."""
+        ...
+
+    async def write_canvas(self, channel: ChannelId, title: str, markdown: str, *, about: Incident) -> str:
+        """Give the channel its canvas, and answer its id. Raises SlackRefused where it has one."""
+        ...
+
+    def canvas_link(self, canvas: str) -> str:
+        """Return the address at which Slack's clients open a canvas."""
+        ...
+
+    async def find_document(self, channel: ChannelId, kind: str, name: str) -> str:
+        """Return the id of the channel's canvas, or of a file of this name there; else nothing."""
+        ...
+
+    async def delete_document(self, kind: str, document: str) -> None:
+        """Delete a `canvas` or a `file`; nothing happens when it is gone."""
+
+
+class SlackClient(Protocol):
+    """A Slack workspace, as far as incidents need it.
+
+    Every method raises Unavailable (with Slack's Retry-After in seconds), OutcomeUnknown when the answer was
+    lost, and SlackRefused with Slack's error code. What would show something of an incident raises Withheld
+    where it may not be read at the moment it is to be sent.
+    """
+
+    @property
+    def channels(self) -> SlackChannels: ...
+
+    @property
+    def messages(self) -> SlackMessages: ...
+
+    @property
+    def files(self) -> SlackFiles: ...
+
+    async def group_members(self, group: str) -> Sequence[PersonId] | None:
+        """Return the people of a user group, given by id or `@handle`; None for one Slack does not know."""
 
     async def show_declared(
         self, view_id: str, person: PersonId | None, incident: Incident, trouble: Sequence[str]
     ) -> bool:
-        """Put the outcome into a person's modal; whether they still have it open."""
+        """Put the outcome into a person's modal; False when they have closed it."""
+        ...
 
     async def show_already_declared(
         self, view_id: str, person: PersonId | None, incident: Incident
     ) -> bool: ...
 
     async def show_not_declared(self, view_id: str, sentence: str) -> bool: ...
+
+    async def complete_step(self, run: str, outputs: Mapping[str, str], *, about: Incident | None) -> None:
+        """End a workflow's step; nothing happens when the workflow does not wait for it any more.
+
+        Raises Withheld where the incident that its outputs are about is private.
+        """
+
+    async def fail_step(self, run: str, sentence: str) -> None:
+        """End a workflow's step with the reason why it was not done."""
+
+
+WorkspaceOf = Callable[[TeamId], SlackClient]
+"""The workspace with this id, also where Tocsin is installed no more: then everything waits."""
 
 
 class SlackStateStore(Protocol):

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Literal
 
 import structlog
 
 from tocsin.incidents.errors import Refused, SlackRefused
-from tocsin.incidents.model import ChannelId, Frozen, Incident, MessageTs, Person, TeamId, TimelineEntry
+from tocsin.incidents.model import ChannelId, Frozen, Incident, TimelineEntry
 from tocsin.incidents.postmortem import CANVAS_LIMIT, document, document_name
-from tocsin.workflows.channels import BEGUN, DOCUMENT, Withdrawing, fitting_channel, withdraw_documents
+from tocsin.workflows.channels import BEGUN, DOCUMENT, fitting_channel, withdraw_documents
 from tocsin.workflows.command import (
     AnyChange,
     AskedOrder,
@@ -20,34 +19,13 @@ from tocsin.workflows.command import (
     NotChanged,
     Promises,
 )
-from tocsin.workflows.export import Filing, fetch_named, in_full
-from tocsin.workflows.ports import IncidentBackend, Introduce, Journal, SlackStateStore
+from tocsin.workflows.export import fetch_named, in_full
+from tocsin.workflows.ports import IncidentBackend, Introduce, Journal, SlackStateStore, WorkspaceOf
 from tocsin.workflows.retry import Trouble, attempt
 
 log = structlog.get_logger()
 
 VERB = "document"
-
-
-class Writing(Filing, Withdrawing, Protocol):
-    async def canvas_of(self, channel: ChannelId) -> str:
-        """The id of the channel's own canvas; empty where it has none."""
-        ...
-
-    async def write_canvas(self, channel: ChannelId, title: str, markdown: str, *, about: Incident) -> str:
-        """Give the channel its canvas, and answer its id. Raises SlackRefused where it has one.
-
-        Raises Withheld where nothing of the incident may be written there any more.
-        """
-        ...
-
-    def canvas_link(self, canvas: str) -> str: ...
-
-    async def say_written(
-        self, channel: ChannelId, incident: Incident, link: str, by: Person, *, key: str, again: bool = False
-    ) -> MessageTs:
-        """A message that leads to the document."""
-        ...
 
 
 class DocumentOrder(AskedOrder):
@@ -83,7 +61,7 @@ class Documents(Kept[DocumentOrder]):
         backend: IncidentBackend,
         journal: Journal,
         ledger: SlackStateStore,
-        workspace: Callable[[TeamId], Writing],
+        workspace: WorkspaceOf,
         template: str,
         introduce: Introduce,
     ) -> None:
@@ -141,7 +119,7 @@ class Documents(Kept[DocumentOrder]):
             return Site(incident=incident)
         known = await self._known(incident, channel)
         written, kind = (known.id, known.kind) if known else ("", "")
-        canvas = await slack.canvas_of(channel)
+        canvas = await slack.files.find_canvas(channel)
         return Site(incident=incident, channel=channel, canvas=canvas, written=written, kind=kind)
 
     async def _known(self, incident: Incident, channel: ChannelId) -> Written | None:
@@ -155,7 +133,9 @@ class Documents(Kept[DocumentOrder]):
 
     def _there_already(self, order: DocumentOrder, reference: str, written: str, kind: str) -> NotChanged:
         is_canvas = kind == "canvas"
-        where = self._workspace(order.team).canvas_link(written) if is_canvas else "a file in its channel"
+        where = (
+            self._workspace(order.team).files.canvas_link(written) if is_canvas else "a file in its channel"
+        )
         return NotChanged(sentence=f"{reference} has its document already: {where}.")
 
     async def _write(self, order: DocumentOrder, site: Site, again: bool) -> Written:
@@ -208,7 +188,7 @@ class Documents(Kept[DocumentOrder]):
             return None
         if begun or (again and not taken):
             # There was none when it was begun, so one that is there is ours, whose answer was lost.
-            if there := await slack.canvas_of(channel):
+            if there := await slack.files.find_canvas(channel):
                 return Written(kind="canvas", id=there, asked=asked or order.key)
         elif taken:
             return None
@@ -216,7 +196,7 @@ class Documents(Kept[DocumentOrder]):
         await self._ledger.remember_face(incident.id, channel, BEGUN, f"canvas {asked}")
         try:
             title = f"{incident.reference}: what happened"
-            canvas = await slack.write_canvas(channel, title, text, about=incident)
+            canvas = await slack.files.write_canvas(channel, title, text, about=incident)
         except SlackRefused as refusal:
             log.info("a file in place of a canvas", because=refusal.sentence)
             return None
@@ -228,7 +208,7 @@ class Documents(Kept[DocumentOrder]):
         await self._ledger.remember_face(incident.id, channel, BEGUN, f"file {asked}")
         comment = f"What happened in {incident.reference}, to be completed"
         # Whoever was asked before may have ended before it was noted.
-        file = await self._workspace(order.team).send_file(
+        file = await self._workspace(order.team).files.send(
             channel, document_name(incident), text, comment, about=incident, again=True
         )
         return Written(kind="file", id=file, asked=asked)
@@ -248,8 +228,8 @@ class Documents(Kept[DocumentOrder]):
             known = await self._known(now, channel) if channel else None
             # A file is a message of its own.
             if channel and known and known.kind == "canvas":
-                key, link = f"{order.key}:document", slack.canvas_link(known.id)
-                await slack.say_written(channel, now, link, order.by, key=key, again=again)
+                key, link = f"{order.key}:document", slack.files.canvas_link(known.id)
+                await slack.messages.say_written(channel, now, link, order.by, key=key, again=again)
 
         async def note(_: bool) -> None:
             entry = TimelineEntry(at=order.at, by=order.by, verb="wrote the post-incident document")

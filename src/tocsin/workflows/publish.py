@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Card, ChannelId, Incident, TimelineEntry
@@ -21,10 +21,10 @@ from tocsin.workflows.channels import (
 )
 from tocsin.workflows.command import Waiting
 from tocsin.workflows.declaration import AnyOutcome, Declared, DeclareOrder
-from tocsin.workflows.notify import Announcing, Answering, Steps, Telling
-from tocsin.workflows.ports import Channel, Clock, IncidentBackend, Journal, SlackStateStore
+from tocsin.workflows.notify import Announcing, Answering, Telling
+from tocsin.workflows.ports import Channel, Clock, IncidentBackend, Journal, SlackClient, SlackStateStore
 from tocsin.workflows.retry import ALL_DAY, Trouble, attempt
-from tocsin.workflows.sync import Showing, snapshot
+from tocsin.workflows.sync import snapshot
 
 CHANNEL_NAMES = 9
 CHANNEL_ATTEMPTS = 4
@@ -37,12 +37,6 @@ UNPOSTED = {
 }
 
 
-class Hosting(Showing, Steps, Protocol):
-    """All that a declaration asks of a workspace."""
-
-    async def archive(self, channel: ChannelId) -> None: ...
-
-
 class Gathering:
     """What follows a declaration in Slack; every part of it is a step of the declaration's story."""
 
@@ -50,7 +44,7 @@ class Gathering:
         self,
         *,
         backend: IncidentBackend,
-        workspace: Hosting,
+        workspace: SlackClient,
         ledger: SlackStateStore,
         journal: Journal,
         clock: Clock,
@@ -201,9 +195,9 @@ class Gathering:
         The answer was lost, so nobody was told of it, and nothing was said there.
         """
         names = _names(order, incident.reference)
-        left = await self._workspace.find_own_channel(names, incident, private=False)
+        left = await self._workspace.channels.find_own(names, incident, private=False)
         if left is not None:
-            await self._workspace.archive(left.id)
+            await self._workspace.channels.archive(left.id)
 
     async def _now(self, incident: Incident) -> Incident:
         return await self._backend.find(incident.id) or incident
@@ -222,7 +216,7 @@ class Gathering:
         await self._ledger.remember_face(incident.id, channel.id, PRIVATE, PRIVATE)
         await self._backend.set_channel(incident.id, channel)
         await self._ledger.remember_channel(channel.id, incident.id)
-        await self._workspace.archive(own.id)
+        await self._workspace.channels.archive(own.id)
         return channel
 
     async def _taken(self, incident: Incident, channel: Channel, key: str) -> Channel:
@@ -258,19 +252,19 @@ class Gathering:
                 self._journal,
                 "set the topic",
                 "The topic could not be set",
-                lambda _: slack.set_topic(channel, incident),
+                lambda _: slack.channels.set_topic(channel, incident),
             ),
             attempt(
                 self._journal,
                 "set the purpose",
                 "The purpose could not be set",
-                lambda _: slack.set_purpose(channel, incident),
+                lambda _: slack.channels.set_purpose(channel, incident),
             ),
             attempt(
                 self._journal,
                 "add the bookmark",
                 "The bookmark could not be added",
-                lambda again: slack.bookmark(channel, incident, again=again),
+                lambda again: slack.channels.bookmark(channel, incident, again=again),
             ),
             attempt(
                 self._journal,
@@ -283,7 +277,7 @@ class Gathering:
         ]
 
     async def _bring_in(self, channel: ChannelId, incident: Incident) -> None:
-        left_out = await self._workspace.invite(channel, incident.people, incident)
+        left_out = await self._workspace.channels.invite(channel, incident.people, incident)
         if left_out:
             names = in_words(f"<@{person}>" for person in left_out)
             raise Refused(f"{names} could not be brought into the channel")
@@ -301,14 +295,14 @@ class Gathering:
     async def _card(self, order: DeclareOrder, incident: Incident, spot: Place, again: bool) -> Card:
         # By the declaration, not by the incident: that one is made anew after an older copy was restored.
         key = f"{order.declaration.key}:{spot.place}"
-        card = await self._workspace.post_card(incident, spot, key=key, again=again)
+        card = await self._workspace.messages.post_card(incident, spot, key=key, again=again)
         await self._ledger.remember_card(incident.id, card)
         await self._remember_face(incident, card)
         return card
 
     async def _remember_face(self, incident: Incident, card: Card) -> None:
         """What the card shows, so that it is edited when, and only when, it would show something else."""
-        face = self._workspace.faces(incident)["card"]
+        face = self._workspace.messages.faces(incident)["card"]
         # A change that came before this card did is seen at the next look.
         await self._ledger.remember_shown(incident, card, face, snapshot(incident))
 
@@ -318,7 +312,7 @@ class Gathering:
         async def edit(_: bool) -> None:
             for card in await self._ledger.cards(incident.id):
                 if card.place != "headline":
-                    await self._workspace.update_card(incident, card)
+                    await self._workspace.messages.update_card(incident, card)
                     await self._remember_face(incident, card)
 
         return await attempt(self._journal, "bring the cards up to date", "The cards stay as they are", edit)
@@ -331,7 +325,7 @@ class Gathering:
                 self._journal,
                 "pin the headline",
                 "The headline could not be pinned",
-                lambda _: self._workspace.pin(headline.channel, headline.ts),
+                lambda _: self._workspace.channels.pin(headline.channel, headline.ts),
             )
             done += [pinned]
 

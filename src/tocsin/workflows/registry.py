@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from tocsin.incidents.model import Form, TeamId
+from tocsin.incidents.model import Form
 from tocsin.incidents.postmortem import Afterwards
 from tocsin.workflows import change, export, postmortem, timeline
 from tocsin.workflows.alerts import Alarms
-from tocsin.workflows.archive import Archiving, Leaving
-from tocsin.workflows.change import Aftermath, ChangeIncident, Speaking
+from tocsin.workflows.archive import Archiving
+from tocsin.workflows.change import Aftermath, ChangeIncident
 from tocsin.workflows.export import Exports
-from tocsin.workflows.followups import FollowUps, Listing
-from tocsin.workflows.ports import Clock, IncidentBackend, Introduce, Journal, SlackStateStore
-from tocsin.workflows.postmortem import Documents, Writing
+from tocsin.workflows.followups import FollowUps
+from tocsin.workflows.ports import Clock, IncidentBackend, Introduce, Journal, SlackStateStore, WorkspaceOf
+from tocsin.workflows.postmortem import Documents
 from tocsin.workflows.queries import CurrentIncidents, FindIncidents, OpenIncidents
-from tocsin.workflows.reminders import Remind, Reminding
+from tocsin.workflows.reminders import Remind
 from tocsin.workflows.sync import Following, Unfurl, Watching
 from tocsin.workflows.timeline import Notes
-
-
-class Slack(Speaking, Listing, Reminding, Writing, Leaving, Protocol):
-    """All that the verbs ask of a workspace."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +61,7 @@ def managing(
     backend: IncidentBackend,
     journal: Journal,
     ledger: SlackStateStore,
-    workspace: Callable[[TeamId], Slack],
+    workspace: WorkspaceOf,
     form: Callable[[], Awaitable[Form]],
     clock: Clock,
     alarms: Alarms,

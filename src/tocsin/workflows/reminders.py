@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from tocsin.incidents.errors import Refused, SlackRefused
 from tocsin.incidents.model import ChannelId, Incident, Person, TeamId
 from tocsin.incidents.updates import Reminder
-from tocsin.workflows.channels import Withdrawing
-from tocsin.workflows.ports import Clock, IncidentBackend, SlackStateStore
+from tocsin.workflows.ports import Clock, IncidentBackend, SlackStateStore, WorkspaceOf
 from tocsin.workflows.retry import best_effort
 
 LOOK_SECONDS = 5.0
 MOST_MINUTES = 24 * 60
-
-
-class Reminding(Withdrawing, Protocol):
-    async def remind(
-        self, incident: Incident, asked: Person | None, due: datetime, *, key: str, again: bool = False
-    ) -> None: ...
 
 
 class Remind:
@@ -32,7 +23,7 @@ class Remind:
         *,
         backend: IncidentBackend,
         ledger: SlackStateStore,
-        workspace: Callable[[TeamId], Reminding],
+        workspace: WorkspaceOf,
         clock: Clock,
     ) -> None:
         self._backend = backend
@@ -89,8 +80,9 @@ class Remind:
     async def _ask(self, reminder: Reminder) -> None:
         incident = await self._backend.find(reminder.incident_id)
         if incident is not None and incident.slack_channel_id and incident.incident_status.is_open:
-            workspace = self._workspace(TeamId(incident.slack_team_id))
-            if incident.is_private and not await workspace.is_private(ChannelId(incident.slack_channel_id)):
+            slack = self._workspace(TeamId(incident.slack_team_id))
+            channel = ChannelId(incident.slack_channel_id)
+            if incident.is_private and not await slack.channels.is_private(channel):
                 # It is on its way into a private channel, and asked for there at the next look.
                 return
             # From the moment this is kept, another process looks for the message before it posts one.
@@ -99,7 +91,7 @@ class Remind:
                 return
             async with best_effort("post the reminder") as failed:
                 key = f"{reminder.key}:due"
-                await workspace.remind(incident, reminder.by, reminder.due_at, key=key, again=again)
+                await slack.messages.remind(incident, reminder.by, reminder.due_at, key=key, again=again)
             if failed and not isinstance(failed[0], SlackRefused | Refused):
                 return
         await self._ledger.forget_reminder(reminder.incident_id, reminder.key)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol
 
 import structlog
 
@@ -16,13 +15,12 @@ from tocsin.workflows.alerts import Alarms
 from tocsin.workflows.channels import (
     UNFURL,
     UNKNOWN,
-    Withdrawing,
     fitting_channel,
     seen_by,
     unfurled,
     withdraw_posts,
 )
-from tocsin.workflows.ports import Channel, IncidentBackend, SlackStateStore, Workspace
+from tocsin.workflows.ports import Channel, IncidentBackend, SlackClient, SlackStateStore, WorkspaceOf
 from tocsin.workflows.queries import OpenIncidents
 from tocsin.workflows.retry import ALL_DAY, best_effort, patiently
 
@@ -37,26 +35,10 @@ LATE_SECONDS = 30.0
 """How long after we gave up waiting for its answer Slack may still do what it was asked."""
 
 
-class Shows(Protocol):
-    """A workspace in which people post links."""
-
-    def faces(self, incident: Incident) -> Mapping[str, str]: ...
-
-    async def unfurl(self, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]) -> None:
-        """Show each incident below the message, by the address that was posted."""
-        ...
-
-    async def fold(self, channel: ChannelId, ts: MessageTs, url: str) -> None:
-        """Show nothing of an incident below the message any more."""
-        ...
-
-
 class Unfurl:
     """One instance serves the whole process."""
 
-    def __init__(
-        self, *, backend: IncidentBackend, ledger: SlackStateStore, workspace: Callable[[TeamId], Shows]
-    ) -> None:
+    def __init__(self, *, backend: IncidentBackend, ledger: SlackStateStore, workspace: WorkspaceOf) -> None:
         self._backend = backend
         self._ledger = ledger
         self._workspace = workspace
@@ -94,23 +76,25 @@ class Unfurl:
         faces = await self._ledger.faces(incident.id)
         return not incident.is_private and sum(thing.startswith(UNFURL) for _, thing in faces) < MOST_LINKS
 
-    async def _keep_true(self, workspace: Shows, channel: ChannelId, thing: str, incident: Incident) -> None:
+    async def _keep_true(
+        self, workspace: SlackClient, channel: ChannelId, thing: str, incident: Incident
+    ) -> None:
         """What became of the incident while its link was being shown is shown, too."""
         now = await self._backend.find(incident.id)
         if now is None or now.is_private:
             await _take_back(workspace, self._ledger, incident, channel, thing)
             return
-        if workspace.faces(now)["card"] != workspace.faces(incident)["card"]:
+        if workspace.messages.faces(now)["card"] != workspace.messages.faces(incident)["card"]:
             ts, url = unfurled(thing)
             await _show(workspace, self._ledger, channel, ts, {url: now})
-        await self._ledger.remember_face(now.id, channel, thing, workspace.faces(now)["card"])
+        await self._ledger.remember_face(now.id, channel, thing, workspace.messages.faces(now)["card"])
 
 
 def edits(
-    workspace: Shows, ledger: SlackStateStore, incident: Incident, known: Mapping[tuple[str, str], str]
+    workspace: SlackClient, ledger: SlackStateStore, incident: Incident, known: Mapping[tuple[str, str], str]
 ) -> list[Awaitable[None]]:
     """What has to be done so that every link that shows the incident shows it as it is now."""
-    face = workspace.faces(incident)["card"]
+    face = workspace.messages.faces(incident)["card"]
 
     async def edit(channel: ChannelId, thing: str) -> None:
         ts, url = unfurled(thing)
@@ -131,7 +115,7 @@ def edits(
 
 
 async def _show(
-    workspace: Shows,
+    workspace: SlackClient,
     ledger: SlackStateStore,
     channel: ChannelId,
     ts: MessageTs,
@@ -142,7 +126,7 @@ async def _show(
     Raises OutcomeUnknown, SlackRefused and Withheld.
     """
     try:
-        await workspace.unfurl(channel, ts, shown)
+        await workspace.messages.unfurl(channel, ts, shown)
     except OutcomeUnknown:
         await _may_be_shown(ledger, channel, ts, shown)
         # Whoever took it back meanwhile may have been quicker than Slack, and noted that nothing is shown.
@@ -160,7 +144,7 @@ async def _may_be_shown(
 
 
 async def _take_back(
-    workspace: Shows, ledger: SlackStateStore, incident: Incident, channel: ChannelId, thing: str
+    workspace: SlackClient, ledger: SlackStateStore, incident: Incident, channel: ChannelId, thing: str
 ) -> None:
     """Show nothing of it any more: tried until it is done, and after a restart by the next look at it.
 
@@ -169,7 +153,7 @@ async def _take_back(
     await ledger.remember_face(incident.id, channel, thing, "")
     await ledger.remember_watched(incident.id, UNKNOWN)
     ts, url = unfurled(thing)
-    await patiently(lambda _: workspace.fold(channel, ts, url), again=False, attempts=ALL_DAY)
+    await patiently(lambda _: workspace.messages.fold(channel, ts, url), again=False, attempts=ALL_DAY)
     await ledger.forget_face(incident.id, channel, thing)
 
 
@@ -190,24 +174,6 @@ OWN_PLACES = frozenset({"headline", "reporter"})
 CHANNEL_NAMES = 9
 
 
-class Showing(Workspace, Withdrawing, Shows, Protocol):
-    """What Slack lets us change of what we showed before."""
-
-    def faces(self, incident: Incident) -> Mapping[str, str]:
-        """What would be shown of it: `card`, `topic`, `purpose` and `bookmark`, each in a few characters."""
-        ...
-
-    async def rebookmark(self, channel: ChannelId, incident: Incident) -> None:
-        """Give the bookmark with the permalink its new name."""
-        ...
-
-    async def name_of_channel(self, channel: ChannelId) -> str:
-        """What it is called now, whoever named it."""
-        ...
-
-    async def rename_channel(self, channel: ChannelId, name: str, incident: Incident) -> Channel: ...
-
-
 def snapshot(incident: Incident) -> str:
     """What an incident is, whenever it became so."""
     return incident.model_copy(update={"updated_at": incident.created_at}).model_dump_json()
@@ -221,7 +187,7 @@ class Following:
         *,
         backend: IncidentBackend,
         ledger: SlackStateStore,
-        workspace: Callable[[TeamId], Showing],
+        workspace: WorkspaceOf,
         shown: Callable[[Incident], None] = lambda incident: None,
         ended: Callable[[Incident], Awaitable[None]] | None = None,
     ) -> None:
@@ -288,8 +254,8 @@ class Following:
     async def _show(self, incident: Incident, before: Incident | None) -> None:
         workspace = self._workspace(TeamId(incident.slack_team_id))
         known = await self._ledger.faces(incident.id)
-        were = workspace.faces(before) if before is not None else {}
-        now = workspace.faces(incident)
+        were = workspace.messages.faces(before) if before is not None else {}
+        now = workspace.messages.faces(incident)
         own = await fitting_channel(workspace, self._ledger, incident)
         cards = await self._ledger.cards(incident.id)
         seen = [(card, await self._as_seen(workspace, incident, card)) for card in cards]
@@ -302,7 +268,7 @@ class Following:
         for card, shown in seen:
             if incident.is_private and (card.place != "reporter" and card.channel != own):
                 continue
-            face = now["card"] if shown is incident else workspace.faces(shown)["card"]
+            face = now["card"] if shown is incident else workspace.messages.faces(shown)["card"]
             if known.get((card.channel, card.ts), were.get("card")) != face:
                 changes.append(self._edit(workspace, shown, card, face))
         if own is not None:
@@ -314,7 +280,7 @@ class Following:
         troubles = [done for done in await asyncio.gather(*changes, return_exceptions=True) if done]
         _raise_the_worst(troubles)
 
-    async def _as_seen(self, workspace: Showing, incident: Incident, card: Card) -> Incident:
+    async def _as_seen(self, workspace: SlackClient, incident: Incident, card: Card) -> Incident:
         """The incident as this card may show it.
 
         A private channel that the backend opened is named to a reporter who is in it, and to no other.
@@ -324,28 +290,28 @@ class Following:
             return await seen_by(workspace, incident, incident.creator.slack_user_id)
         return incident
 
-    async def _edit(self, workspace: Showing, incident: Incident, card: Card, face: str) -> None:
-        await _allowed(workspace.update_card(incident, card), "edit a card")
+    async def _edit(self, workspace: SlackClient, incident: Incident, card: Card, face: str) -> None:
+        await _allowed(workspace.messages.update_card(incident, card), "edit a card")
         await self._ledger.remember_face(incident.id, card.channel, card.ts, face)
 
-    async def _furnish(self, workspace: Showing, incident: Incident, thing: str, face: str) -> None:
+    async def _furnish(self, workspace: SlackClient, incident: Incident, thing: str, face: str) -> None:
         channel = ChannelId(incident.slack_channel_id)
         change = {
-            "topic": workspace.set_topic,
-            "purpose": workspace.set_purpose,
-            "bookmark": workspace.rebookmark,
+            "topic": workspace.channels.set_topic,
+            "purpose": workspace.channels.set_purpose,
+            "bookmark": workspace.channels.rebookmark,
         }[thing]
         await _allowed(change(channel, incident), f"set the {thing}")
         await self._ledger.remember_face(incident.id, channel, thing, face)
 
-    async def _rename(self, workspace: Showing, incident: Incident) -> None:
+    async def _rename(self, workspace: SlackClient, incident: Incident) -> None:
         """The channel's name follows the incident's, unless the backend or people named it."""
         if self._backend.makes_channel:
             return
         id_ = ChannelId(incident.slack_channel_id)
         names = [channel_name(incident.reference, incident.name, n) for n in range(1, CHANNEL_NAMES + 1)]
         try:
-            now = await workspace.name_of_channel(id_)
+            now = await workspace.channels.name_of(id_)
             if now in names:
                 # An earlier attempt may have ended before it was noted.
                 if now != incident.slack_channel_name:
@@ -357,16 +323,16 @@ class Following:
 
 
 async def _renamed(
-    workspace: Showing, channel: ChannelId, names: Sequence[str], incident: Incident
+    workspace: SlackClient, channel: ChannelId, names: Sequence[str], incident: Incident
 ) -> Channel:
     """The channel with the first of these names that is free. Raises SlackRefused and Withheld."""
     for name in names[:-1]:
         try:
-            return await workspace.rename_channel(channel, name, incident)
+            return await workspace.channels.rename(channel, name, incident)
         except SlackRefused as refusal:
             if refusal.code != "name_taken":
                 raise
-    return await workspace.rename_channel(channel, names[-1], incident)
+    return await workspace.channels.rename(channel, names[-1], incident)
 
 
 async def _allowed(edit: Awaitable[None], doing: str) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import Person, TeamId, TimelineEntry
+from tocsin.incidents.model import Person, TimelineEntry
 from tocsin.incidents.requests import TEXT_LIMIT
 from tocsin.incidents.validation import cleaned, is_visible
 from tocsin.workflows.command import (
@@ -17,9 +16,8 @@ from tocsin.workflows.command import (
     NotChanged,
     Order,
     Promises,
-    Telling,
 )
-from tocsin.workflows.ports import IncidentBackend, Journal
+from tocsin.workflows.ports import IncidentBackend, Journal, WorkspaceOf
 from tocsin.workflows.retry import without_end
 
 VERB = "note"
@@ -65,7 +63,7 @@ class Notes(Kept[NoteOrder]):
         *,
         backend: IncidentBackend,
         journal: Journal,
-        workspace: Callable[[TeamId], Telling],
+        workspace: WorkspaceOf,
     ) -> None:
         self._backend = backend
         self._journal = journal

@@ -107,7 +107,7 @@ async def _is_there(person: PersonId, desk: Desk) -> None:
     """Raises Refused where Slack says that nobody has this id; while it says nothing, all are there."""
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            found = await desk.workspace.knows(person)
+            found = await desk.workspace.users.knows(person)
     except (TocsinError, TimeoutError):
         return
     if not found:
@@ -123,7 +123,7 @@ async def _withheld(channel: ChannelId | None, person: PersonId, desk: Desk) -> 
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             confined = (await desk.people.standing(person, CHECK_SECONDS)).is_guest
-            seen = await desk.workspace.is_seen_by(channel, person, confined=confined)
+            seen = await desk.workspace.channels.is_seen_by(channel, person, confined=confined)
     except (TocsinError, TimeoutError):
         return UNKNOWN_READERS
     return "" if seen else NOT_SEEN
