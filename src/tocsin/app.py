@@ -45,6 +45,7 @@ from tocsin.storage.serialization import json_only
 from tocsin.storage.slack_state import SqlLedger
 from tocsin.storage.workflow_engine import DurableJournal, Story, forgetting
 from tocsin.workflows.alerts import Alarms
+from tocsin.workflows.channels import ChannelOpener
 from tocsin.workflows.declare import DeclareIncident
 from tocsin.workflows.fallback_channel import Shelter
 from tocsin.workflows.form_cache import FormCache
@@ -52,7 +53,7 @@ from tocsin.workflows.ports import Clock, IncidentBackend, Introduce, Operator
 from tocsin.workflows.publish import Gathering
 from tocsin.workflows.queries import CurrentIncidents
 from tocsin.workflows.registry import Managing, managing
-from tocsin.workflows.retry import patiently
+from tocsin.workflows.retry import retry
 
 # Which workspaces the bot serves: that of its token, or all that installed it.
 
@@ -68,7 +69,7 @@ async def token_desks(made: Callable[[TeamId], Desk], new_client: NewClient, tok
     client = new_client(token)
     try:
         # Asked once, before anything is served.
-        identity = await patiently(lambda _: asked(client.auth_test), again=False, attempts=None)
+        identity = await retry(asked, client.auth_test, attempts=None)
     except SlackRefused as refusal:
         raise ConfigurationError(
             f"SLACK_BOT_TOKEN was refused by Slack ({refusal.code}); install the app again, copy its token."
@@ -201,10 +202,15 @@ def declaring(
                 workspace=slack,
                 ledger=ledger,
                 journal=bot.journal,
-                clock=bot.clock,
                 announce=announced_in(slack.team_id, announce),
-                saw=saw,
-                shelter=shelter.found if bot.backend.is_remote else None,
+                opener=ChannelOpener(
+                    backend=bot.backend,
+                    workspace=slack,
+                    ledger=ledger,
+                    clock=bot.clock,
+                    saw=saw,
+                    shelter=shelter.found if bot.backend.is_remote else None,
+                ),
             )
         return gatherings[slack.team_id]
 

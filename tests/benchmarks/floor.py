@@ -30,7 +30,7 @@ async def journal(folder: Path, stories: int, steps: int) -> None:
 
     async def story(_: dict[str, Any]) -> Any:
         for number in range(steps):
-            await kept.step(f"step {number}", nothing, dict[str, Any])
+            await kept.step(f"step {number}", nothing)
         return RECORD
 
     kept.tells("nothing", story)

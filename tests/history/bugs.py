@@ -161,10 +161,13 @@ async def bookmarked_anew(original: Function, *args: Any, again: bool) -> None:
     scenario="killed before the first post is recorded",
     instead_of="tocsin.storage.workflow_engine:DurableJournal.step",
 )
-async def always_the_first_time(
-    original: Function, journal: Any, name: str, act: Callable[[bool], Awaitable[Any]], returns: Any
+def always_the_first_time(
+    original: Function, journal: Any, name: str, act: Callable[[bool], Awaitable[Any]]
 ) -> Any:
-    return await original(journal, name, lambda again: act(False), returns)
+    async def the_first_time(again: bool) -> Any:
+        return await act(False)
+
+    return original(journal, name, the_first_time)
 
 
 @bug(
@@ -227,15 +230,15 @@ async def pinned(original: Function, *args: Any) -> None:
     scenario="killed before the first post is recorded",
     instead_of="tocsin.storage.workflow_engine:DurableJournal.step",
 )
-async def nothing_pinned_again(
-    original: Function, journal: Any, name: str, act: Callable[[bool], Awaitable[Any]], returns: Any
+def nothing_pinned_again(
+    original: Function, journal: Any, name: str, act: Callable[[bool], Awaitable[Any]]
 ) -> Any:
     pinning = PINNING.get()
 
     async def pin(again: bool) -> Any:
         return None if again and pinning else await act(again)
 
-    return await original(journal, name, pin, returns)
+    return original(journal, name, pin)
 
 
 @bug(
@@ -394,23 +397,20 @@ async def noted_anew(original: Function, backend: Any, incident_id: str, entry: 
     "Slack's refusal of one part ends the whole story",
     breaks="I7",
     scenario="parts refused",
-    instead_of="tocsin.workflows.retry:attempt",
+    instead_of="tocsin.workflows.retry:Steps._run",
 )
 async def without_mercy(
     original: Function,
-    journal: Any,
+    steps: Any,
     name: str,
-    otherwise: str,
     act: Callable[[bool], Awaitable[Any]],
-    returns: Any = None,
-    attempts: int | None = None,
+    on_failure: str,
+    returns: Any,
+    attempts: int,
 ) -> Any:
-    from tocsin.workflows.retry import patiently
+    from tocsin.workflows.retry import retry
 
-    async def attempted(again: bool) -> Any:
-        return await patiently(act, again=again, attempts=attempts)
-
-    return await journal.step(name, attempted, returns or Any)
+    return await steps.record(name, lambda: retry(act, True, attempts=attempts), returns=returns or Any)
 
 
 @bug(
@@ -518,7 +518,7 @@ async def left_unfolded(original: Function, *args: Any) -> None:
     "a workflow is never told that its step is done",
     breaks="I4",
     scenario="by workflow",
-    instead_of="tocsin.workflows.notify:Answering.steps",
+    instead_of="tocsin.workflows.publish:Gathering.answers",
 )
 def no_answer(original: Function, *args: Any) -> list[Any]:
     return []

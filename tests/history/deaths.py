@@ -38,7 +38,9 @@ DEATHS = {
     "before the channel is recorded": StandIn(
         "tocsin.backends.local.backend:LocalBackend.set_channel", _before
     ),
-    "before the channel's step is recorded": StandIn("tocsin.workflows.publish:Gathering._taken", _after),
+    "before the channel's step is recorded": StandIn(
+        "tocsin.workflows.channels:ChannelOpener._taken", _after
+    ),
     "before the first post is recorded": StandIn(
         "tocsin.storage.slack_state:SqlLedger.remember_card", _before
     ),

@@ -80,7 +80,7 @@ class Channels:
             purpose=purpose(incident),
         )
 
-    async def bookmark(self, channel: ChannelId, incident: Incident, *, again: bool) -> None:
+    async def bookmark(self, channel: ChannelId, incident: Incident, again: bool) -> None:
         if not incident.permalink:
             return
         if again:

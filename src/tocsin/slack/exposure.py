@@ -7,7 +7,7 @@ from tocsin.slack.context import Tasks
 from tocsin.slack.workspace import SlackWorkspace
 from tocsin.workflows.channels import PRIVATE
 from tocsin.workflows.ports import Operator, SlackStateStore
-from tocsin.workflows.retry import patiently
+from tocsin.workflows.retry import retry
 
 
 class Exposure:
@@ -44,16 +44,12 @@ class Exposure:
         reporter = incident.creator.slack_user_id
         if reporter is None:
             return
-        tell, key = self._workspace.messages.tell, f"{incident.id}:exposed:{channel}"
+        key = f"{incident.id}:exposed:{channel}"
         said = (
             f"<#{channel}> is not private any more, and {incident.reference} is: nothing more of it is "
             "posted there. Have an owner make the channel private again."
         )
-        await patiently(
-            lambda again: tell(reporter, said, about=incident, key=key, again=again),
-            again=True,
-            attempts=None,
-        )
+        await retry(self._workspace.messages.tell, reporter, said, incident, key, True, attempts=None)
 
 
 def _about(channel: ChannelId) -> str:

@@ -327,12 +327,12 @@ class Messages:
                 raise
 
     async def tell(
-        self, person: PersonId, sentence: str, *, about: Incident | None, key: str, again: bool = False
+        self, person: PersonId, sentence: str, about: Incident | None, key: str, again: bool = False
     ) -> None:
         await self._posts.post(person, sentence, about=posted_to(person, about), key=key, again=again)
 
     async def tell_plainly(
-        self, person: PersonId, sentence: str, *, about: Incident | None, key: str, again: bool = False
+        self, person: PersonId, sentence: str, about: Incident | None, key: str, again: bool = False
     ) -> None:
         """A direct message in which nothing is a mention or a link, whoever wrote it."""
         about_it = posted_to(person, about)

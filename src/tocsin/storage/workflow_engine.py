@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, DBOSConfig, SetWorkflowID, StepInfo, WorkflowHandleAsync, WorkflowStatus
-from pydantic import TypeAdapter
 from sqlalchemy.exc import SQLAlchemyError
 
 from tocsin.incidents.errors import Unavailable
@@ -211,7 +209,6 @@ class SqlEndings:
 # process left behind is begun again at the next start, and its recorded steps answer what they answered
 # before. DBOS keeps one registry for the whole process, so one journal is open at a time.
 
-T = TypeVar("T")
 Story = Callable[[dict[str, Any]], Awaitable[Any]]
 
 # Stories outlive upgrades: a new version must go on with what an old one began.
@@ -361,14 +358,8 @@ class DurableJournal:
         finally:
             _begun_by_this_process.reset(marked)
 
-    async def step(self, name: str, act: Callable[[bool], Awaitable[T]], returns: type[T] | Any) -> T:
-        shape: TypeAdapter[T] = _shape(cast(Hashable, returns))
-        again = not _begun_by_this_process.get()
-
-        async def recorded() -> Any:
-            return shape.dump_python(await act(again), mode="json")
-
-        return shape.validate_python(await DBOS.run_step_async({"name": name}, recorded))
+    def step(self, name: str, act: Callable[[bool], Awaitable[Any]]) -> Awaitable[Any]:
+        return DBOS.run_step_async({"name": name}, act, not _begun_by_this_process.get())
 
     async def order(self, key: str) -> Any:
         with self._told("read"):
@@ -440,12 +431,6 @@ def _ending(output: Any) -> Ended:
     result = output if isinstance(output, dict) else {}
     incident = result.get("incident") or {}
     return Ended(kind=str(result.get("kind", "")), incident_id=str(incident.get("id", "")))
-
-
-@cache
-def _shape(returns: Hashable) -> TypeAdapter[Any]:
-    """How an answer is written down and read again; made once for each kind, since that takes a while."""
-    return TypeAdapter(cast(Any, returns))
 
 
 # How long the journal keeps what people wrote.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, TypeVarTuple
 from uuid import uuid4
 
 import structlog
@@ -13,9 +13,10 @@ from pydantic import TypeAdapter
 
 from tocsin.incidents.errors import Unavailable
 from tocsin.workflows.ports import Memory, loop_time
-from tocsin.workflows.retry import ALL_DAY, best_effort, patiently
+from tocsin.workflows.retry import ALL_DAY, best_effort, retry
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 Say = Callable[[str, str, bool], Awaitable[None]]
 """Says a sentence under a key; told whether an earlier attempt may have arrived."""
 
@@ -36,7 +37,7 @@ class Alarms:
         self._unsaid: dict[str, str] = {}
         """What is to be said, oldest first, by the key that its message will have in Slack."""
         self._perhaps_said: set[str] = set()
-        """Keys of what an earlier process was about to say."""
+        """Keys of what may have been said already, by an earlier process or an earlier attempt."""
         self._more = asyncio.Event()
 
     def sound(self, about: str, sentence: str) -> None:
@@ -62,10 +63,13 @@ class Alarms:
         elif loop_time() - self._since.setdefault(about, loop_time()) >= after:
             self.sound(about, wrong)
 
-    async def watched(self, about: str, act: Callable[[], Awaitable[T]]) -> T:
-        """What `act` answers or raises; a trouble that is the operator's is told, and so is its end."""
+    async def watched(self, about: str, act: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
+        """Return what `act` answers, or raise what it raises.
+
+        A trouble that is the operator's is told, and so is its end.
+        """
         try:
-            answer = await act()
+            answer = await act(*args)
         except Unavailable as error:
             if error.operator:
                 self.sound(about, error.operator)
@@ -98,9 +102,14 @@ class Alarms:
                 await self._keep()
 
     async def _say(self, say: Say, key: str, sentence: str) -> None:
-        perhaps = key in self._perhaps_said
+        async def once() -> None:
+            again = key in self._perhaps_said
+            self._perhaps_said.add(key)
+            await say(sentence, key, again)
+
         async with best_effort("tell the operator"):
-            await patiently(lambda again: say(sentence, key, again), again=perhaps, attempts=ALL_DAY)
+            await retry(once, attempts=ALL_DAY)
+        self._perhaps_said.discard(key)
 
     async def _keep(self) -> None:
         async with best_effort("keep what the operator knows"):

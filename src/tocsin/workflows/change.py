@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from tocsin.incidents.errors import OutcomeUnknown, Overtaken, Refused
 from tocsin.incidents.model import (
@@ -33,8 +34,16 @@ from tocsin.workflows.command import (
     Promises,
 )
 from tocsin.workflows.make_private import Hiding
-from tocsin.workflows.ports import IncidentBackend, Journal, SlackClient, SlackStateStore, WorkspaceOf
-from tocsin.workflows.retry import ALL_DAY, SLACK_ATTEMPTS, Trouble, attempt, sentences, without_end
+from tocsin.workflows.ports import IncidentBackend, SlackClient, SlackStateStore, WorkflowEngine, WorkspaceOf
+from tocsin.workflows.reminders import Remind
+from tocsin.workflows.retry import (
+    ALL_DAY,
+    SLACK_ATTEMPTS,
+    StepFailure,
+    Steps,
+    retry_forever,
+    sentences,
+)
 from tocsin.workflows.sync import OWN_PLACES, Following
 
 # What follows a change in Slack, each part of it a step of the change's story.
@@ -43,14 +52,14 @@ MISTAKE_TIME = timedelta(minutes=10)
 """How long after a declaration its posts are taken back when it is canceled as a mistake."""
 
 
-class Asking(Protocol):
-    """Who asks for the next update."""
+@dataclass(frozen=True)
+class Notice:
+    """A change that people are told of, and when the next update is due."""
 
-    async def plan(
-        self, incident: Incident, minutes: int, by: Person, at: datetime, key: str
-    ) -> datetime | None:
-        """Ask in so many minutes; 0 stops. Answers when."""
-        ...
+    before: Incident
+    incident: Incident
+    change: IncidentChange
+    due: datetime | None
 
 
 class Aftermath:
@@ -60,14 +69,14 @@ class Aftermath:
         self,
         *,
         backend: IncidentBackend,
-        journal: Journal,
+        journal: WorkflowEngine,
         ledger: SlackStateStore,
         workspace: WorkspaceOf,
         following: Following,
-        asking: Asking,
+        asking: Remind,
     ) -> None:
         self._backend = backend
-        self._journal = journal
+        self._steps = Steps(journal)
         self._ledger = ledger
         self._workspace = workspace
         self._following = following
@@ -90,7 +99,7 @@ class Aftermath:
             left.append(await self._withdraw(incident, "withdraw the public cards", OWN_PLACES))
             incident, troubles = await self._hiding.move(incident, change)
         due = await self._plan(incident, change, next_update_minutes)
-        told = self._news(before, incident, change, due)
+        notice = Notice(before, incident, change, due)
         # Whoever has no part in it any more is out of its channel before the next word is said there.
         troubles += await asyncio.gather(*self._left(before, incident))
         mistaken = ending == "cancel" and change.at - incident.created_at <= MISTAKE_TIME
@@ -99,21 +108,22 @@ class Aftermath:
         troubles += await asyncio.gather(
             self._shown(incident, before),
             *self._people(before, incident, change),
-            *self._told(incident, change, told),
+            *self._notify(notice),
             *self._merged(incident, change),
         )
         if mistaken:
             troubles += await self._put_away(incident)
         await self._tell_of_troubles(incident, change, [*left, *troubles])
-        if incident.is_private and any(isinstance(one, Trouble) and one.passing for one in left):
+        if incident.is_private and any(isinstance(one, StepFailure) and one.passing for one in left):
             await self._take_back_the_rest(incident, change)
 
     def _shown(self, incident: Incident, before: Incident) -> Awaitable[Any]:
-        return attempt(
-            self._journal,
+        return self._steps.run(
             "bring what is shown up to date",
-            "The cards stay as they were",
-            lambda _: self._following.bring_up_to_date(incident.id, before),
+            self._following.bring_up_to_date,
+            incident.id,
+            before,
+            on_failure="The cards stay as they were",
         )
 
     async def _plan(self, incident: Incident, change: IncidentChange, minutes: int | None) -> datetime | None:
@@ -122,12 +132,16 @@ class Aftermath:
             minutes = 0
         if minutes is None:
             return None
-        planned = await attempt(
-            self._journal,
+        planned = await self._steps.run(
             "plan the next update",
-            "Nobody will be asked for the next update",
-            lambda _: self._asking.plan(incident, minutes, change.by, change.at, change.key),
-            datetime | None,
+            self._asking.plan,
+            incident,
+            minutes,
+            change.by,
+            change.at,
+            change.key,
+            on_failure="Nobody will be asked for the next update",
+            returns=datetime | None,
         )
         return planned if isinstance(planned, datetime) else None
 
@@ -137,11 +151,12 @@ class Aftermath:
         if not new or not incident.slack_channel_id:
             return []
         return [
-            attempt(
-                self._journal,
+            self._steps.run(
                 "bring people in",
-                "Nobody could be brought into the channel",
-                lambda _: self._bring_in(incident, new),
+                self._bring_in,
+                incident,
+                new,
+                on_failure="Nobody could be brought into the channel",
                 attempts=ALL_DAY,
             )
         ]
@@ -149,15 +164,17 @@ class Aftermath:
     def _left(self, before: Incident, incident: Incident) -> list[Awaitable[Any]]:
         """Whoever has no part in a private incident any more is taken out of its channel."""
         gone = [person for person in before.people if person not in incident.people]
-        hosted = self._backend.makes_channel
-        if not gone or not incident.is_private or not incident.slack_channel_id or hosted:
+        if not gone or not incident.is_private or not incident.slack_channel_id:
+            return []
+        if self._backend.makes_channel:
             return []
         return [
-            attempt(
-                self._journal,
+            self._steps.run_once(
                 "take people out",
-                "Who has no part in it any more may still read its channel",
-                lambda again: self._take_out(incident, gone, again),
+                self._take_out,
+                incident,
+                gone,
+                on_failure="Who has no part in it any more may still read its channel",
                 attempts=ALL_DAY,
             )
         ]
@@ -174,67 +191,70 @@ class Aftermath:
             said = f"{names} has no part in this incident any more and still reads this channel."
             await slack.messages.say_here(channel, incident, said, key=key, again=again)
 
-    async def _bring_in(self, incident: Incident, people: Sequence[PersonId]) -> Trouble | None:
+    async def _bring_in(self, incident: Incident, people: Sequence[PersonId]) -> StepFailure | None:
         left_out = await self._slack(incident).channels.invite(
             ChannelId(incident.slack_channel_id), people, incident
         )
         names = in_words(f"<@{person}>" for person in left_out)
-        return Trouble(trouble=f"{names} could not be brought into the channel") if left_out else None
+        return StepFailure(trouble=f"{names} could not be brought into the channel") if left_out else None
 
-    def _news(
-        self, before: Incident, incident: Incident, change: IncidentChange, due: datetime | None
-    ) -> Callable[[], Awaitable[News]]:
-        async def news() -> News:
-            summary = None
-            if before.incident_status.is_open and not incident.incident_status.is_open:
-                timeline = await self._backend.timeline(incident.id)
-                summary = summary_of(incident, timeline, await self._backend.follow_ups(incident.id))
-            told = change
-            if change.merged_into is not None:
-                other = await self._backend.find(change.merged_into)
-                if other is not None and other.is_private:
-                    told = change.model_copy(update={"merged_into": NAMELESS})
-            return news_of(before, incident, told, due=due, summary=summary)
+    async def _news(self, notice: Notice) -> News:
+        """Return what is told of the change, with a summary where it has ended the incident."""
+        before, incident, change = notice.before, notice.incident, notice.change
+        summary = None
+        if before.incident_status.is_open and not incident.incident_status.is_open:
+            timeline = await self._backend.timeline(incident.id)
+            summary = summary_of(incident, timeline, await self._backend.follow_ups(incident.id))
+        if change.merged_into is not None:
+            other = await self._backend.find(change.merged_into)
+            if other is not None and other.is_private:
+                change = change.model_copy(update={"merged_into": NAMELESS})
+        return news_of(before, incident, change, due=notice.due, summary=summary)
 
-        return news
-
-    def _told(
-        self, incident: Incident, change: IncidentChange, news: Callable[[], Awaitable[News]]
-    ) -> list[Awaitable[Any]]:
-        """The incident's channel hears of every change; those who wait elsewhere, of updates."""
-        slack = self._slack(incident)
-
-        async def tell_channel(again: bool) -> None:
-            channel = await self._own_channel(incident)
-            await slack.messages.post_news(
-                channel, await news(), incident, key=f"{change.key}:news", again=again
-            )
-
-        async def tell_others(again: bool) -> None:
-            for card in await self._ledger.cards(incident.id):
-                if card.place == "announcement":
-                    key = f"{change.key}:news:{card.channel}"
-                    said, posting = await news(), f"{POSTING}{key} {card.ts}"
-                    await self._ledger.remember_face(incident.id, card.channel, posting, "news")
-                    ts = await slack.messages.post_news(
-                        card.channel, said, incident, key=key, thread=card.ts, again=again
-                    )
-                    await self._ledger.remember_face(incident.id, card.channel, f"{NEWS}{ts}", "news")
-                    await self._ledger.forget_face(incident.id, card.channel, posting)
-            # Whoever took the cards back meanwhile may have looked before this was there to be taken back.
-            now = await self._backend.find(incident.id)
-            if now is not None and now.is_private:
-                await withdraw_posts(slack, self._ledger, now, kept=OWN_PLACES)
-            elif not any(card.place == "announcement" for card in await self._ledger.cards(incident.id)):
-                await withdraw_news(slack, self._ledger, incident)
-
+    def _notify(self, notice: Notice) -> list[Awaitable[Any]]:
+        """Tell the incident's channel of every change, and those who wait elsewhere of updates."""
         steps: list[Awaitable[Any]] = []
-        if incident.slack_channel_id:
-            steps.append(attempt(self._journal, "tell the channel", "The channel was not told", tell_channel))
-        if change.message and not incident.is_private:
-            failed = "Where it was announced, the update is missing"
-            steps.append(attempt(self._journal, "tell those who wait", failed, tell_others))
+        if notice.incident.slack_channel_id:
+            steps.append(
+                self._steps.run_once(
+                    "tell the channel", self._notify_channel, notice, on_failure="The channel was not told"
+                )
+            )
+        if notice.change.message and not notice.incident.is_private:
+            steps.append(
+                self._steps.run_once(
+                    "tell those who wait",
+                    self._notify_others,
+                    notice,
+                    on_failure="Where it was announced, the update is missing",
+                )
+            )
         return steps
+
+    async def _notify_channel(self, notice: Notice, again: bool) -> None:
+        incident, key = notice.incident, f"{notice.change.key}:news"
+        channel = await self._own_channel(incident)
+        news = await self._news(notice)
+        await self._slack(incident).messages.post_news(channel, news, incident, key=key, again=again)
+
+    async def _notify_others(self, notice: Notice, again: bool) -> None:
+        incident, slack = notice.incident, self._slack(notice.incident)
+        for card in await self._ledger.cards(incident.id):
+            if card.place == "announcement":
+                key = f"{notice.change.key}:news:{card.channel}"
+                news, posting = await self._news(notice), f"{POSTING}{key} {card.ts}"
+                await self._ledger.remember_face(incident.id, card.channel, posting, "news")
+                ts = await slack.messages.post_news(
+                    card.channel, news, incident, key=key, thread=card.ts, again=again
+                )
+                await self._ledger.remember_face(incident.id, card.channel, f"{NEWS}{ts}", "news")
+                await self._ledger.forget_face(incident.id, card.channel, posting)
+        # Whoever took the cards back meanwhile may have looked before this was there to be taken back.
+        now = await self._backend.find(incident.id)
+        if now is not None and now.is_private:
+            await withdraw_posts(slack, self._ledger, now, kept=OWN_PLACES)
+        elif not any(card.place == "announcement" for card in await self._ledger.cards(incident.id)):
+            await withdraw_news(slack, self._ledger, incident)
 
     async def _own_channel(self, incident: Incident) -> ChannelId:
         """The incident's channel now: it may have been made private since, and be on its way to another.
@@ -255,42 +275,57 @@ class Aftermath:
         """The incident that this one is part of says so too."""
         if change.merged_into is None:
             return []
-        reference = change.merged_into
+        return [
+            self._steps.run(
+                "note it at the other incident",
+                self._note_merged,
+                incident,
+                change,
+                change.merged_into,
+                on_failure=f"{change.merged_into} does not say that this was merged into it",
+            )
+        ]
 
-        async def note(_: bool) -> None:
-            other = await self._backend.find(reference)
-            if other is not None:
-                # A private incident is not named to those who may not know of it.
-                text = NAMELESS if incident.is_private else incident.reference
-                entry = TimelineEntry(at=change.at, by=change.by, verb="merged into it:", text=text)
-                await self._backend.note(other.id, entry, f"{change.key}:merged")
-
-        failed = f"{reference} does not say that this was merged into it"
-        return [attempt(self._journal, "note it at the other incident", failed, note)]
+    async def _note_merged(self, incident: Incident, change: IncidentChange, reference: str) -> None:
+        other = await self._backend.find(reference)
+        if other is not None:
+            # A private incident is not named to those who may not know of it.
+            text = NAMELESS if incident.is_private else incident.reference
+            entry = TimelineEntry(at=change.at, by=change.by, verb="merged into it:", text=text)
+            await self._backend.note(other.id, entry, f"{change.key}:merged")
 
     def _withdraw(
         self, incident: Incident, step: str, kept: Collection[str], attempts: int = SLACK_ATTEMPTS
     ) -> Awaitable[Any]:
         """Take back what was posted, but for the cards in the places that are `kept`."""
 
-        async def withdraw(_: bool) -> None:
-            await withdraw_posts(self._slack(incident), self._ledger, incident, kept=kept)
-
-        failed = "Not every card could be taken back"
-        return attempt(self._journal, step, failed, withdraw, attempts=attempts)
+        return self._steps.run(
+            step,
+            withdraw_posts,
+            self._slack(incident),
+            self._ledger,
+            incident,
+            kept,
+            on_failure="Not every card could be taken back",
+            attempts=attempts,
+        )
 
     async def _put_away(self, incident: Incident) -> list[Any]:
         if not incident.slack_channel_id or self._backend.makes_channel:
             return []
-        archive = self._slack(incident).channels.archive
-        channel = ChannelId(incident.slack_channel_id)
-        failed = "The channel could not be archived"
-        return [await attempt(self._journal, "archive the channel", failed, lambda _: archive(channel))]
+        return [
+            await self._steps.run(
+                "archive the channel",
+                self._slack(incident).channels.archive,
+                ChannelId(incident.slack_channel_id),
+                on_failure="The channel could not be archived",
+            )
+        ]
 
     async def _tell_of_troubles(
         self, incident: Incident, change: IncidentChange, done: Sequence[Any]
     ) -> None:
-        troubles = [one for one in done if isinstance(one, Trouble)]
+        troubles = [one for one in done if isinstance(one, StepFailure)]
         if troubles:
             said = f"{incident.reference} is changed, but not everything went well: "
             said += f"{'. '.join(sentences(troubles))}."
@@ -309,14 +344,14 @@ class Aftermath:
         person = change.by.slack_user_id
         if person is None:
             return
-        slack = self._slack(incident)
-        await attempt(
-            self._journal,
+        await self._steps.run_once(
             step,
-            "Who asked could not be told",
-            lambda again: slack.messages.tell(
-                person, said, about=incident, key=f"{change.key}:{what}", again=again
-            ),
+            self._slack(incident).messages.tell,
+            person,
+            said,
+            incident,
+            f"{change.key}:{what}",
+            on_failure="Who asked could not be told",
             attempts=ALL_DAY,
         )
 
@@ -364,7 +399,7 @@ class ChangeIncident(Kept[ChangeOrder]):
         self,
         *,
         backend: IncidentBackend,
-        journal: Journal,
+        journal: WorkflowEngine,
         form: Callable[[], Awaitable[Form]],
         workspace: WorkspaceOf,
         aftermath: Aftermath,
@@ -373,7 +408,7 @@ class ChangeIncident(Kept[ChangeOrder]):
     ) -> None:
         """`saw` hears of each changed incident at once: what has become private is listed to nobody else."""
         self._backend = backend
-        self._journal = journal
+        self._steps = Steps(journal)
         self._form = form
         self._aftermath = aftermath
         self._alarms = alarms
@@ -388,18 +423,24 @@ class ChangeIncident(Kept[ChangeOrder]):
         )
 
     async def _do(self, order: ChangeOrder) -> AnyChange:
-        find = self._backend.find
-        before: Incident | None = await self._journal.step(
+        before: Incident | None = await self._steps.record(
             "look at the incident",
-            lambda _: without_end(lambda: find(order.incident_id), "look at an incident"),
-            Incident | None,
+            retry_forever,
+            "look at an incident",
+            self._backend.find,
+            order.incident_id,
+            returns=Incident | None,
         )
         if before is None:
             return NotChanged(sentence=GONE)
-        return await self._journal.step(
+        return await self._steps.record(
             "change the incident",
-            lambda _: without_end(lambda: self._change(order, before), "change an incident"),
-            Change,
+            retry_forever,
+            "change an incident",
+            self._change,
+            order,
+            before,
+            returns=Change,
         )
 
     async def _change(self, order: ChangeOrder, before: Incident) -> AnyChange:
@@ -409,7 +450,7 @@ class ChangeIncident(Kept[ChangeOrder]):
             if order.ending is not None:
                 change = ended(change, order.ending, before, form)
             change = checked(await self._merging(change), before, form)
-            after = await self._alarms.watched("backend", lambda: self._backend.change(before.id, change))
+            after = await self._alarms.watched("backend", self._backend.change, before.id, change)
         except Refused as refusal:
             overtaken = isinstance(refusal, Overtaken)
             return NotChanged(sentence=refusal.sentence, fields=refusal.fields, overtaken=overtaken)

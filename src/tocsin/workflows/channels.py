@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 
 from tocsin.incidents.errors import SlackRefused, Unavailable
-from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, PersonId
+from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, PersonId, TimelineEntry
 from tocsin.incidents.postmortem import document_name
+from tocsin.incidents.requests import Declaration
 from tocsin.incidents.validation import channel_name
-from tocsin.workflows.ports import Channel, IncidentBackend, Journal, SlackClient, SlackStateStore
-from tocsin.workflows.retry import Trouble, attempt
+from tocsin.workflows.ports import (
+    Channel,
+    Clock,
+    IncidentBackend,
+    SlackClient,
+    SlackStateStore,
+)
+from tocsin.workflows.retry import StepFailure
 
 # Open an incident's channel under the first name that is free, and once, however often it is tried.
+
+CHANNEL_NAMES = 9
 
 
 def private_names(incident: Incident) -> list[str]:
@@ -24,7 +33,7 @@ def private_names(incident: Incident) -> list[str]:
     return [channel_name(incident.reference, incident.name, ending) for ending in endings]
 
 
-async def opened_channel(
+async def open_channel(
     slack: SlackClient, incident: Incident, names: Iterable[str], *, private: bool, again: bool
 ) -> Channel:
     """A new channel, or with `again` the one that an earlier attempt made whose answer was lost.
@@ -41,6 +50,104 @@ async def opened_channel(
         if again and (ours := await slack.channels.find_own([name], incident, private=private)) is not None:
             return ours
     raise SlackRefused("conversations.create", "name_taken")
+
+
+class ChannelOpener:
+    """Opens the channels of declared incidents, each once, and lets the backend know of it."""
+
+    def __init__(
+        self,
+        *,
+        backend: IncidentBackend,
+        workspace: SlackClient,
+        ledger: SlackStateStore,
+        clock: Clock,
+        saw: Callable[[Incident], None],
+        shelter: Callable[[str], Awaitable[Channel | None]] | None,
+    ) -> None:
+        """`saw` hears of the incident once its channel is known to its backend.
+
+        `shelter` finds the channel in which people work already on what was declared with a key.
+        """
+        self._backend = backend
+        self._workspace = workspace
+        self._ledger = ledger
+        self._clock = clock
+        self._saw = saw
+        self._shelter = shelter
+
+    async def open(self, declaration: Declaration, incident: Incident, again: bool) -> Channel:
+        """Make a channel for the incident as it is now: it may have become private since it was declared."""
+        key = declaration.key
+        if self._shelter is not None and (sheltered := await self._shelter(key)) is not None:
+            return await self._taken(incident, sheltered, key)
+        # Only a backend that is here is asked each time: no other lets an incident become private.
+        incident = incident if self._backend.is_remote else await self._now(incident)
+        private = incident.is_private
+        if private and incident.slack_channel_id:
+            return await self._noted(incident, await self._private_one(incident), key)
+        if again and private and declaration.visibility == "public":
+            await self._leave_public(incident, declaration)
+        names = _names(declaration, incident.reference)
+        channel = await open_channel(self._workspace, incident, names, private=private, again=again)
+        return await self._taken(incident, channel, key)
+
+    async def _leave_public(self, incident: Incident, declaration: Declaration) -> None:
+        """Archive the public channel that Slack made before the incident became private, if it did.
+
+        The answer was lost, so nobody was told of it, and nothing was said there.
+        """
+        names = _names(declaration, incident.reference)
+        left = await self._workspace.channels.find_own(names, incident, private=False)
+        if left is not None:
+            await self._workspace.channels.archive(left.id)
+
+    async def _now(self, incident: Incident) -> Incident:
+        return await self._backend.find(incident.id) or incident
+
+    async def _private_one(self, incident: Incident) -> Channel:
+        """A private channel for an incident that became private while a public one was made for it.
+
+        Nothing has been said in the public one yet, and it is archived. Making the incident private moves it
+        into a channel of the same name, so that there is one whoever comes first.
+        """
+        own = Channel(id=ChannelId(incident.slack_channel_id), name=incident.slack_channel_name)
+        if await fitting_channel(self._workspace, self._ledger, incident) is not None:
+            return own
+        names = private_names(incident)
+        channel = await open_channel(self._workspace, incident, names, private=True, again=True)
+        await self._ledger.remember_face(incident.id, channel.id, PRIVATE, PRIVATE)
+        await self._backend.set_channel(incident.id, channel)
+        await self._ledger.remember_channel(channel.id, incident.id)
+        await self._workspace.channels.archive(own.id)
+        return channel
+
+    async def _taken(self, incident: Incident, channel: Channel, key: str) -> Channel:
+        """The channel as the incident's own, known to its backend; another where that is private by now."""
+        now = await self._backend.set_channel(incident.id, channel)
+        self._saw(now)
+        await self._ledger.remember_channel(channel.id, incident.id)
+        if incident.is_private:
+            await self._ledger.remember_face(incident.id, channel.id, PRIVATE, PRIVATE)
+        elif now.is_private:
+            channel = await self._private_one(now)
+        return await self._noted(incident, channel, key)
+
+    async def _noted(self, incident: Incident, channel: Channel, key: str) -> Channel:
+        """The channel, once the timeline says that it was opened."""
+        entry = TimelineEntry(at=self._clock(), verb="opened the channel", text=f"#{channel.name}")
+        await self._backend.note(incident.id, entry, f"{key}:channel")
+        return channel
+
+
+def _names(declaration: Declaration, reference: str) -> list[str]:
+    """Return what its channel may be called, the best first; the last is one that nobody else can think of.
+
+    They are made of the name that it was declared with: a channel whose answer was lost is found by its name,
+    also when the incident was renamed meanwhile. What shows the incident follows the new name afterwards.
+    """
+    endings = (*range(1, CHANNEL_NAMES + 1), declaration.key.replace("-", "")[:12])
+    return [channel_name(reference, declaration.name, ending) for ending in endings]
 
 
 # The channel of an incident whose backend opens it by itself: asked for until it is there.
@@ -68,10 +175,8 @@ async def seen_by(slack: SlackClient, incident: Incident, person: PersonId | Non
 
     Where the bot cannot see who is in a channel, nobody is.
     """
-    members: Sequence[PersonId] = ()
-    if incident.slack_channel_id:
-        with suppress(SlackRefused):
-            members = await slack.channels.members(ChannelId(incident.slack_channel_id)) or ()
+    channel = ChannelId(incident.slack_channel_id)
+    members = await members_seen(slack, channel) if channel else []
     if person is not None and person in members:
         return incident
     return unnamed(incident)
@@ -82,62 +187,40 @@ def unnamed(incident: Incident) -> Incident:
     return incident.model_copy(update={"slack_channel_id": "", "slack_channel_name": ""})
 
 
-class Arrival:
-    """Steps of a declaration's story that wait for the channel."""
-
-    def __init__(
-        self, *, backend: IncidentBackend, workspace: SlackClient, ledger: SlackStateStore, journal: Journal
-    ) -> None:
-        self._backend = backend
-        self._workspace = workspace
-        self._ledger = ledger
-        self._journal = journal
-
-    def awaited(self, incident: Incident, name: str, seconds: float) -> Awaitable[Channel | Trouble]:
-        """The channel, asked for at most so many seconds in each process."""
-        return self._journal.step(name, lambda _: self._asked_for(incident, seconds), Channel | Trouble)
-
-    async def _asked_for(self, incident: Incident, seconds: float) -> Channel | Trouble:
-        loop = asyncio.get_running_loop()
-        until = loop.time() + seconds
-        if incident.slack_channel_id:
-            return await self._known(incident)
-        for pause in pauses():
-            await asyncio.sleep(pause)
-            found = None
-            # Whoever opens the channel may also be out of reach for a while.
-            with suppress(Unavailable):
-                found = await self._backend.find(incident.id)
-            if found is not None and found.slack_channel_id:
-                return await self._known(found)
-            if loop.time() > until:
-                break
-        minutes = round(seconds / 60)
-        return Trouble(trouble=f"Its channel has not been opened within {minutes} minutes", passing=True)
-
-    async def _known(self, incident: Incident) -> Channel:
-        channel = Channel(id=ChannelId(incident.slack_channel_id), name=incident.slack_channel_name)
+async def await_channel(
+    backend: IncidentBackend, ledger: SlackStateStore, incident: Incident, seconds: float
+) -> Channel | StepFailure:
+    """Return the channel that the backend opens, asked for at most so many seconds in each process."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    if incident.slack_channel_id:
+        return await _known(ledger, incident)
+    for pause in pauses():
+        await asyncio.sleep(pause)
+        found = None
+        # Whoever opens the channel may also be out of reach for a while.
         with suppress(Unavailable):
-            await self._ledger.remember_channel(channel.id, incident.id)
-        return channel
+            found = await backend.find(incident.id)
+        if found is not None and found.slack_channel_id:
+            return await _known(ledger, found)
+        if loop.time() > until:
+            break
+    minutes = round(seconds / 60)
+    return StepFailure(trouble=f"Its channel has not been opened within {minutes} minutes", passing=True)
 
-    async def may_be_named(self, incident: Incident, channel: Channel) -> bool:
-        """Whether the cards may name the channel: a private one only to a reporter who is in it.
 
-        Where the bot cannot see who is in it, nobody is told its name.
-        """
-        if not incident.is_private:
-            return True
+async def _known(ledger: SlackStateStore, incident: Incident) -> Channel:
+    channel = Channel(id=ChannelId(incident.slack_channel_id), name=incident.slack_channel_name)
+    with suppress(Unavailable):
+        await ledger.remember_channel(channel.id, incident.id)
+    return channel
 
-        async def look(_: bool) -> list[str]:
-            with suppress(SlackRefused):
-                return list(await self._workspace.channels.members(channel.id) or ())
-            return []
 
-        seen = await attempt(
-            self._journal, "see who is in the channel", "Its members are not known", look, list[str]
-        )
-        return not isinstance(seen, Trouble) and incident.creator.slack_user_id in seen
+async def members_seen(slack: SlackClient, channel: ChannelId) -> list[PersonId]:
+    """Return the people in a channel; none where the bot cannot see it."""
+    with suppress(SlackRefused):
+        return list(await slack.channels.members(channel) or ())
+    return []
 
 
 # Where an incident may be shown, and taking back what was posted where it does not belong any more.
@@ -171,7 +254,7 @@ PRIVATE = "private"
 
 
 async def withdraw_posts(
-    slack: SlackClient, ledger: SlackStateStore, incident: Incident, *, kept: Collection[str]
+    slack: SlackClient, ledger: SlackStateStore, incident: Incident, kept: Collection[str]
 ) -> None:
     """Delete news and documents elsewhere, and every card but those in the places that are `kept`.
 

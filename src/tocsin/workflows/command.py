@@ -14,10 +14,10 @@ from uuid import NAMESPACE_OID, uuid5
 from pydantic import Field, TypeAdapter
 
 from tocsin.incidents.errors import Refused, Unavailable, Withheld
-from tocsin.incidents.model import FollowUp, Frozen, Incident, Person, TeamId
+from tocsin.incidents.model import FollowUp, Frozen, Incident, Person, PersonId, TeamId
 from tocsin.incidents.requests import IncidentChange
-from tocsin.workflows.ports import Journal, WorkspaceOf
-from tocsin.workflows.retry import ALL_DAY, attempt
+from tocsin.workflows.ports import WorkflowEngine, WorkspaceOf
+from tocsin.workflows.retry import ALL_DAY, Steps
 
 # Who in this process waits to hear what became of what they asked for.
 
@@ -265,7 +265,7 @@ class Promises(Generic[Asked]):
         *,
         verb: str,
         order: type[Asked],
-        journal: Journal,
+        journal: WorkflowEngine,
         workspace: WorkspaceOf,
         do: Callable[[Asked], Awaitable[AnyChange]],
         after: Callable[[Asked, Changed], Awaitable[None]],
@@ -273,6 +273,7 @@ class Promises(Generic[Asked]):
         self._verb = verb
         self._order = order
         self._journal = journal
+        self._steps = Steps(journal)
         self._workspace = workspace
         self._do = do
         self._after = after
@@ -357,15 +358,25 @@ class Promises(Generic[Asked]):
             return
         incident = outcome.incident if isinstance(outcome, Changed) else None
         sentence = outcome.said if isinstance(outcome, Changed) else _refusal(outcome)
+        await self._steps.run_once(
+            "tell who asked",
+            self._tell,
+            order,
+            person,
+            sentence,
+            incident,
+            on_failure="Who asked could not be told",
+            attempts=ALL_DAY,
+        )
+
+    async def _tell(
+        self, order: Asked, person: PersonId, sentence: str, incident: Incident | None, again: bool
+    ) -> None:
         tell, key = self._workspace(order.team).messages.tell_plainly, f"{order.key}:late"
-
-        async def told(again: bool) -> None:
-            try:
-                await tell(person, sentence, about=incident, key=key, again=again)
-            except Withheld:
-                await tell(person, NOT_YOURS_NOW, about=None, key=key, again=again)
-
-        await attempt(self._journal, "tell who asked", "Who asked could not be told", told, attempts=ALL_DAY)
+        try:
+            await tell(person, sentence, incident, key, again)
+        except Withheld:
+            await tell(person, NOT_YOURS_NOW, None, key, again)
 
 
 class Kept(Generic[Asked]):

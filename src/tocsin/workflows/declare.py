@@ -27,9 +27,9 @@ from tocsin.workflows.declaration import (
 from tocsin.workflows.fallback_channel import VERB as SHELTER
 from tocsin.workflows.fallback_channel import Shelter
 from tocsin.workflows.notify import too_late
-from tocsin.workflows.ports import IncidentBackend, Journal, SlackStateStore
+from tocsin.workflows.ports import IncidentBackend, SlackStateStore, WorkflowEngine
 from tocsin.workflows.publish import Gathering
-from tocsin.workflows.retry import SLACK_ATTEMPTS, best_effort, patiently, without_end
+from tocsin.workflows.retry import SLACK_ATTEMPTS, Steps, best_effort, retry, retry_forever
 
 log = structlog.get_logger()
 VERB = "declare"
@@ -48,7 +48,7 @@ class DeclareIncident:
         *,
         backend: IncidentBackend,
         ledger: SlackStateStore,
-        journal: Journal,
+        journal: WorkflowEngine,
         gathering: Callable[[TeamId], Gathering],
         alarms: Alarms,
         shelter: Shelter,
@@ -64,6 +64,7 @@ class DeclareIncident:
         self._backend = backend
         self._ledger = ledger
         self._journal = journal
+        self._steps = Steps(journal)
         self._gathering = gathering
         self._alarms = alarms
         self._shelter = shelter
@@ -167,7 +168,7 @@ class DeclareIncident:
 
     async def answer(self, order: DeclareOrder, outcome: AnyOutcome) -> None:
         """Say to its workflow once more what became of a declaration."""
-        await self._gathering(order.declaration.slack_team_id).answering.answer(order, outcome)
+        await self._gathering(order.declaration.slack_team_id).answer_workflow(order, outcome)
 
     def stories(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
         """What the journal must know how to go on with, by verb."""
@@ -186,8 +187,8 @@ class DeclareIncident:
         waiting = self._room.enter(key)
         gathering = self._gathering(order.declaration.slack_team_id)
         self._shelter.watch(order, waiting.outcome)
-        outcome: AnyOutcome = await self._journal.step(
-            "create the incident", lambda _: self._create(order, waiting), Outcome
+        outcome: AnyOutcome = await self._steps.record(
+            "create the incident", self._create, order, waiting, returns=Outcome
         )
         waiting.tell(outcome)
         # Nothing is asked of Slack before the reference is visible.
@@ -197,11 +198,11 @@ class DeclareIncident:
                 waiting.visible()
             incident, *_ = await asyncio.gather(
                 gathering.everyone(order, outcome.incident, waiting),
-                *gathering.answering.steps(order, outcome),
+                *gathering.answers(order, outcome),
             )
             outcome = Declared(incident=incident)
         else:
-            await asyncio.gather(*gathering.answering.steps(order, outcome))
+            await asyncio.gather(*gathering.answers(order, outcome))
             # A workflow reads what is wrong; its reporter has typed nothing that could be mended.
             if waiting.waited and not order.run:
                 await gathering.telling.late(order, outcome)
@@ -218,21 +219,21 @@ class DeclareIncident:
         declaration = order.declaration
         earlier = await self._claim(order)
         if earlier is not None and visible_to(declaration.reporter.slack_user_id, earlier):
-            await without_end(lambda: self._shelter.declared_before(declaration.key, earlier), DOING)
+            await retry_forever(DOING, self._shelter.declared_before, declaration.key, earlier)
             return AlreadyDeclared(incident=earlier)
         try:
-            incident = await without_end(
-                lambda: self._alarms.watched("backend", lambda: self._backend.create(declaration)), DOING
+            incident = await retry_forever(
+                DOING, self._alarms.watched, "backend", self._backend.create, declaration
             )
         except Refused as refusal:
-            await without_end(lambda: self._release(order), DOING)
-            await without_end(lambda: self._shelter.refused(declaration.key), DOING)
+            await retry_forever(DOING, self._release, order)
+            await retry_forever(DOING, self._shelter.refused, declaration.key)
             return NotDeclared(sentence=refusal.sentence, fields=refusal.fields)
         self._saw(incident)
         waiting.counted = not incident.is_private
         # Whoever waits is told before the step is recorded: the create is repeatable, and they have waited.
         waiting.tell(Declared(incident=incident))
-        await without_end(lambda: self._ledger.remember_incident(declaration.key, incident), DOING)
+        await retry_forever(DOING, self._ledger.remember_incident, declaration.key, incident)
         if order.unchecked:
             await self._note_unchecked(order, incident)
         return Declared(incident=incident)
@@ -241,11 +242,8 @@ class DeclareIncident:
         declaration = order.declaration
         entry = TimelineEntry(at=declaration.at, by=declaration.reporter, verb=order.unchecked)
         async with best_effort("note who was not checked"):
-            await patiently(
-                lambda _: self._backend.note(incident.id, entry, f"{declaration.key}:unchecked"),
-                again=False,
-                attempts=SLACK_ATTEMPTS,
-            )
+            key = f"{declaration.key}:unchecked"
+            await retry(self._backend.note, incident.id, entry, key, attempts=SLACK_ATTEMPTS)
 
     async def _claim(self, order: DeclareOrder) -> Incident | None:
         """Take the source message; the incident of whoever took it first, when that was not us."""
@@ -253,7 +251,7 @@ class DeclareIncident:
         if source is None or order.another:
             return None
         scope = _scope(declaration)
-        owner = await without_end(lambda: self._ledger.claim_source(scope, source, declaration.key), DOING)
+        owner = await retry_forever(DOING, self._ledger.claim_source, scope, source, declaration.key)
         return None if owner == declaration.key else await self._incident_of(owner)
 
     async def _release(self, order: DeclareOrder) -> None:
@@ -270,7 +268,7 @@ class DeclareIncident:
                 raise Unavailable("That message is being declared right now.", retry_after=0.1)
             return found
 
-        return await without_end(look, DOING)
+        return await retry_forever(DOING, look)
 
     async def order(self, key: str) -> DeclareOrder | None:
         """The declaration that was begun with this key, as it was made."""

@@ -15,8 +15,8 @@ from tocsin.workflows.command import (
     NotChanged,
     Promises,
 )
-from tocsin.workflows.ports import IncidentBackend, Introduce, Journal, WorkspaceOf
-from tocsin.workflows.retry import Trouble, attempt
+from tocsin.workflows.ports import IncidentBackend, Introduce, WorkflowEngine, WorkspaceOf
+from tocsin.workflows.retry import StepFailure, Steps
 
 VERB = "export"
 
@@ -39,13 +39,13 @@ class Exports(Kept[ExportOrder]):
     def __init__(
         self,
         backend: IncidentBackend,
-        journal: Journal,
+        journal: WorkflowEngine,
         workspace: WorkspaceOf,
         introduce: Introduce,
     ) -> None:
         self._backend = backend
         self._introduce = introduce
-        self._journal = journal
+        self._steps = Steps(journal)
         self._workspace = workspace
         self._promises = Promises(
             verb=VERB,
@@ -57,14 +57,10 @@ class Exports(Kept[ExportOrder]):
         )
 
     async def _do(self, order: ExportOrder) -> AnyChange:
-        sent = await attempt(
-            self._journal,
-            "send the file",
-            "The file could not be sent",
-            lambda again: self._send(order, again),
-            Sent,
+        sent = await self._steps.run_once(
+            "send the file", self._send, order, on_failure="The file could not be sent", returns=Sent
         )
-        if isinstance(sent, Trouble):
+        if isinstance(sent, StepFailure):
             return NotChanged(sentence=in_full(sent))
         said = f"{sent.incident.reference} is in your messages from Tocsin, as {FORMAT_NAMES[order.wanted]}."
         return Changed(incident=sent.incident, said=said)
@@ -84,11 +80,13 @@ class Exports(Kept[ExportOrder]):
         """Who took it away stands in the timeline."""
         said = FORMAT_NAMES[order.wanted]
         entry = TimelineEntry(at=order.at, by=order.by, verb="exported it as", text=said)
-        await attempt(
-            self._journal,
+        await self._steps.run(
             "note the export",
-            "The timeline does not say so",
-            lambda _: self._backend.note(done.incident.id, entry, f"{order.key}:exported"),
+            self._backend.note,
+            done.incident.id,
+            entry,
+            f"{order.key}:exported",
+            on_failure="The timeline does not say so",
         )
 
 
@@ -108,7 +106,7 @@ async def fetch_named(backend: IncidentBackend, incident: Incident, introduce: I
     return whole
 
 
-def in_full(trouble: Trouble) -> str:
+def in_full(trouble: StepFailure) -> str:
     """A trouble as a sentence."""
     said = f"{trouble.trouble}: {trouble.why}" if trouble.why else trouble.trouble
     return f"{said.rstrip('.')}."

@@ -14,19 +14,25 @@ from tocsin.incidents.model import UNDECLARED, Incident, PersonId, Role, RoleAss
 from tocsin.incidents.model import Person as Somebody
 from tocsin.incidents.requests import Declaration
 from tocsin.incidents.validation import channel_name
-from tocsin.workflows.channels import opened_channel
+from tocsin.workflows.channels import open_channel
 from tocsin.workflows.declaration import DeclareOrder
 from tocsin.workflows.ports import (
     Channel,
     Clock,
     IncidentBackend,
-    Journal,
     Memory,
     SlackClient,
     SlackStateStore,
+    WorkflowEngine,
     WorkspaceOf,
 )
-from tocsin.workflows.retry import ALL_DAY, Trouble, attempt, best_effort, patiently
+from tocsin.workflows.retry import (
+    ALL_DAY,
+    StepFailure,
+    Steps,
+    best_effort,
+    retry,
+)
 
 VERB = "shelter"
 AFTER_SECONDS = 40.0
@@ -51,7 +57,7 @@ class Shelter:
         backend: IncidentBackend,
         workspace: WorkspaceOf,
         ledger: SlackStateStore,
-        journal: Journal,
+        journal: WorkflowEngine,
         memory: Memory,
         clock: Clock,
         after: float = AFTER_SECONDS,
@@ -60,6 +66,7 @@ class Shelter:
         self._workspace = workspace
         self._ledger = ledger
         self._journal = journal
+        self._steps = Steps(journal)
         self._memory = memory
         self._clock = clock
         self._after = after
@@ -80,7 +87,7 @@ class Shelter:
         if done:
             return
         async with best_effort("open a channel to work in"):
-            await patiently(lambda _: self._begin(order), again=False, attempts=None)
+            await retry(self._begin, order, attempts=None)
 
     async def _begin(self, order: DeclareOrder) -> None:
         key = order.declaration.key
@@ -113,20 +120,22 @@ class Shelter:
         order = DeclareOrder.model_validate(raw)
         declaration, slack = order.declaration, self._workspace(order.declaration.slack_team_id)
         incident = _not_yet(declaration)
-        opened = await attempt(
-            self._journal,
+        opened = await self._steps.run_once(
             "open a channel to work in",
-            "No channel could be opened to work in",
-            lambda again: self._open(slack, incident, declaration.key, again),
-            Channel,
-            ALL_DAY,
+            self._open,
+            slack,
+            incident,
+            declaration.key,
+            on_failure="No channel could be opened to work in",
+            returns=Channel,
+            attempts=ALL_DAY,
         )
-        if isinstance(opened, Trouble):
+        if isinstance(opened, StepFailure):
             await self._memory.forget(_name(declaration.key))
             return None
         await asyncio.gather(*self._furnish(slack, incident, opened, declaration))
-        became = await self._journal.step(
-            "wait for the incident", lambda _: self._become(declaration.key), Incident | None
+        became = await self._steps.record(
+            "wait for the incident", self._become, declaration.key, returns=Incident | None
         )
         await self._say(
             slack,
@@ -143,7 +152,7 @@ class Shelter:
         endings = (*range(1, NAMES + 1), key.replace("-", "")[:12])
         names = (channel_name("inc", incident.name, ending) for ending in endings)
         private = incident.is_private
-        channel = await opened_channel(slack, incident, names, private=private, again=again)
+        channel = await open_channel(slack, incident, names, private=private, again=again)
         await slack.channels.set_purpose(channel.id, incident)
         await self._memory.remember(_name(key), channel.model_dump_json())
         return channel
@@ -161,19 +170,22 @@ class Shelter:
             f"Until it can, work in <#{channel.id}>."
         )
         furnishing = [
-            attempt(
-                self._journal,
+            self._steps.run(
                 "bring people in",
-                "Nobody could be brought into the channel",
-                lambda _: self._bring_in(slack, channel, incident),
-                list[PersonId],
-                ALL_DAY,
+                self._bring_in,
+                slack,
+                channel,
+                incident,
+                on_failure="Nobody could be brought into the channel",
+                returns=list[PersonId],
+                attempts=ALL_DAY,
             ),
-            attempt(
-                self._journal,
+            self._steps.run(
                 "set the topic",
-                "The topic could not be set",
-                lambda _: slack.channels.set_topic(channel.id, incident),
+                slack.channels.set_topic,
+                channel.id,
+                incident,
+                on_failure="The topic could not be set",
             ),
             self._say(slack, here, "say why it is here", known, declaration, "sheltered"),
         ]
@@ -194,15 +206,17 @@ class Shelter:
         about: str,
         became: Incident | None = None,
     ) -> Awaitable[Any]:
-        key = f"{declaration.key}:{about}"
         if became is not None and became.is_private and declaration.visibility == "public":
             # Nothing of it is said to those who may not know which it is.
             became = None
-        return attempt(
-            self._journal,
+        return self._steps.run_once(
             name,
-            "It could not be said",
-            lambda again: slack.messages.tell(to, said, about=became, key=key, again=again),
+            slack.messages.tell,
+            to,
+            said,
+            became,
+            f"{declaration.key}:{about}",
+            on_failure="It could not be said",
             attempts=ALL_DAY,
         )
 

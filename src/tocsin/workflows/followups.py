@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import ChannelId, FollowUp, MessageTs, Person
+from tocsin.incidents.model import ChannelId, FollowUp, Incident, MessageTs, Person
 from tocsin.incidents.requests import FollowUpRequest
 from tocsin.incidents.transitions import follow_up_checked
 from tocsin.incidents.validation import FOLLOW_UP_WORDS
@@ -22,8 +23,8 @@ from tocsin.workflows.command import (
     Order,
     Promises,
 )
-from tocsin.workflows.ports import IncidentBackend, Journal, SlackStateStore, WorkspaceOf
-from tocsin.workflows.retry import attempt, without_end
+from tocsin.workflows.ports import IncidentBackend, SlackStateStore, WorkflowEngine, WorkspaceOf
+from tocsin.workflows.retry import Steps, retry_forever
 
 VERB_ADD, VERB_COMPLETE = "add a follow-up", "complete a follow-up"
 LACKED = {"action": "action", "follow_up": "follow-up"}
@@ -83,12 +84,12 @@ class FollowUps:
         self,
         *,
         backend: IncidentBackend,
-        journal: Journal,
+        journal: WorkflowEngine,
         ledger: SlackStateStore,
         workspace: WorkspaceOf,
     ) -> None:
         self._backend = backend
-        self._journal = journal
+        self._steps = Steps(journal)
         self._ledger = ledger
         self._workspace = workspace
         self._adding = Promises(
@@ -129,22 +130,27 @@ class FollowUps:
         return await self._backend.follow_ups(incident_id)
 
     async def _add(self, order: FollowUpOrder) -> AnyChange:
-        async def add() -> AnyChange:
-            word = FOLLOW_UP_WORDS[order.request.kind]
-            return await self._answer(
-                order, f"{word} added", lambda: self._backend.add_follow_up(order.incident_id, _clean(order))
-            )
-
-        return await self._journal.step(
-            "add the follow-up", lambda _: without_end(add, "add a follow-up"), Change
+        return await self._steps.record(
+            "add the follow-up",
+            retry_forever,
+            "add a follow-up",
+            self._answer,
+            order,
+            f"{FOLLOW_UP_WORDS[order.request.kind]} added",
+            lambda: self._backend.add_follow_up(order.incident_id, _clean(order)),
+            returns=Change,
         )
 
     async def _complete(self, order: CompleteOrder) -> AnyChange:
-        async def complete() -> AnyChange:
-            return await self._answer(order, "done", lambda: self._completed(order))
-
-        return await self._journal.step(
-            "complete the follow-up", lambda _: without_end(complete, "complete a follow-up"), Change
+        return await self._steps.record(
+            "complete the follow-up",
+            retry_forever,
+            "complete a follow-up",
+            self._answer,
+            order,
+            "done",
+            partial(self._completed, order),
+            returns=Change,
         )
 
     async def _completed(self, order: CompleteOrder) -> FollowUp:
@@ -172,30 +178,33 @@ class FollowUps:
         )
 
     async def _show(self, order: Order, done: Changed) -> None:
-        """In the incident's channel, with a button; the same message says later that it is done."""
-        incident, follow_up = done.incident, done.follow_up
-        if follow_up is None or not incident.slack_channel_id:
+        if done.follow_up is not None and done.incident.slack_channel_id:
+            await self._steps.run_once(
+                "show the follow-up",
+                self._show_follow_up,
+                order,
+                done.incident,
+                done.follow_up,
+                on_failure="The channel was not told",
+            )
+
+    async def _show_follow_up(
+        self, order: Order, incident: Incident, follow_up: FollowUp, again: bool
+    ) -> None:
+        """Post it in the incident's channel, with a button; the same message says later that it is done."""
+        slack, thing = self._workspace(order.team), f"follow-up {follow_up.id}"
+        faces = await self._ledger.faces(incident.id)
+        posted = next(((place, ts) for (place, known), ts in faces.items() if known == thing), None)
+        if posted is not None:
+            channel, ts = ChannelId(posted[0]), MessageTs(posted[1])
+            await slack.messages.update_follow_up(channel, ts, incident, follow_up)
             return
-        slack = self._workspace(order.team)
-        thing = f"follow-up {follow_up.id}"
-
-        async def show(again: bool) -> None:
-            faces = await self._ledger.faces(incident.id)
-            posted = next((ts for (_, known), ts in faces.items() if known == thing), None)
-            if posted is not None:
-                where = next(place for (place, known) in faces if known == thing)
-                await slack.messages.update_follow_up(
-                    ChannelId(where), MessageTs(posted), incident, follow_up
-                )
-                return
-            now = await self._backend.find(incident.id) or incident
-            channel = await fitting_channel(slack, self._ledger, now)
-            if channel is not None and not follow_up.is_done:
-                key = f"{order.key}:follow-up"
-                ts = await slack.messages.post_follow_up(channel, incident, follow_up, key=key, again=again)
-                await self._ledger.remember_face(incident.id, channel, thing, ts)
-
-        await attempt(self._journal, "show the follow-up", "The channel was not told", show)
+        now = await self._backend.find(incident.id) or incident
+        fitting = await fitting_channel(slack, self._ledger, now)
+        if fitting is not None and not follow_up.is_done:
+            key = f"{order.key}:follow-up"
+            ts = await slack.messages.post_follow_up(fitting, incident, follow_up, key=key, again=again)
+            await self._ledger.remember_face(incident.id, fitting, thing, ts)
 
 
 def _clean(order: FollowUpOrder) -> FollowUpRequest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from tocsin.incidents.model import (
     Card,
@@ -26,8 +26,6 @@ from tocsin.incidents.postmortem import Departure
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
 from tocsin.incidents.updates import News, Reminder
 from tocsin.incidents.validation import Place
-
-T = TypeVar("T")
 
 Introduce = Callable[[str, Iterable[PersonId]], Awaitable[bool]]
 """Finds out what people of a workspace are called; answers whether the backend knows more names now."""
@@ -213,7 +211,7 @@ class SlackChannels(Protocol):
 
     async def set_purpose(self, channel: ChannelId, incident: Incident) -> None: ...
 
-    async def bookmark(self, channel: ChannelId, incident: Incident, *, again: bool) -> None:
+    async def bookmark(self, channel: ChannelId, incident: Incident, again: bool) -> None:
         """Add the incident's permalink to the channel's bookmarks, where it has one."""
 
     async def rebookmark(self, channel: ChannelId, incident: Incident) -> None:
@@ -267,12 +265,12 @@ class SlackMessages(Protocol):
         """Delete a card; nothing happens when it is gone."""
 
     async def tell(
-        self, person: PersonId, sentence: str, *, about: Incident | None, key: str, again: bool = False
+        self, person: PersonId, sentence: str, about: Incident | None, key: str, again: bool = False
     ) -> None:
         """Send a direct message in mrkdwn, with something of an incident in it or of none."""
 
     async def tell_plainly(
-        self, person: PersonId, sentence: str, *, about: Incident | None, key: str, again: bool = False
+        self, person: PersonId, sentence: str, about: Incident | None, key: str, again: bool = False
     ) -> None:
         """Send a direct message in which nothing that people wrote is a mention or a link.
 
@@ -523,17 +521,18 @@ class Ended(Frozen):
     incident_id: str = ""
 
 
-class Journal(Protocol):
-    """Durable stories: what was started is finished, also by the next process."""
+class WorkflowEngine(Protocol):
+    """Durable workflows: what was started is finished, also by the next process."""
 
     async def start(self, verb: str, key: str, order: Mapping[str, Any]) -> None:
         """Commit to a story and begin it; nothing happens when this key was ever started before."""
 
-    async def step(self, name: str, act: Callable[[bool], Awaitable[T]], returns: type[T] | Any) -> T:
-        """Do one step of the running story, or recall what it answered before.
+    def step(self, name: str, act: Callable[[bool], Awaitable[Any]]) -> Awaitable[Any]:
+        """Do one step of the running workflow, or recall what it answered before: plain JSON values.
 
-        `act` is told whether an earlier process may already have done it.
+        `act` is told by its argument that an earlier process may already have done it.
         """
+        ...
 
     async def order(self, key: str) -> Any:
         """What a story was begun with; None when there is none of this key."""

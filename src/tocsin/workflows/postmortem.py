@@ -20,8 +20,8 @@ from tocsin.workflows.command import (
     Promises,
 )
 from tocsin.workflows.export import fetch_named, in_full
-from tocsin.workflows.ports import IncidentBackend, Introduce, Journal, SlackStateStore, WorkspaceOf
-from tocsin.workflows.retry import Trouble, attempt
+from tocsin.workflows.ports import IncidentBackend, Introduce, SlackStateStore, WorkflowEngine, WorkspaceOf
+from tocsin.workflows.retry import StepFailure, Steps
 
 log = structlog.get_logger()
 
@@ -59,7 +59,7 @@ class Documents(Kept[DocumentOrder]):
     def __init__(
         self,
         backend: IncidentBackend,
-        journal: Journal,
+        journal: WorkflowEngine,
         ledger: SlackStateStore,
         workspace: WorkspaceOf,
         template: str,
@@ -67,7 +67,7 @@ class Documents(Kept[DocumentOrder]):
     ) -> None:
         self._introduce = introduce
         self._backend = backend
-        self._journal = journal
+        self._steps = Steps(journal)
         self._ledger = ledger
         self._workspace = workspace
         self._template = template
@@ -84,8 +84,10 @@ class Documents(Kept[DocumentOrder]):
 
     async def _do(self, order: DocumentOrder) -> AnyChange:
         failed = "The document could not be written"
-        site = await attempt(self._journal, "look at the channel", failed, lambda _: self._look(order), Site)
-        if isinstance(site, Trouble):
+        site = await self._steps.run(
+            "look at the channel", self._look, order, on_failure=failed, returns=Site
+        )
+        if isinstance(site, StepFailure):
             return NotChanged(sentence=in_full(site))
         if site.incident is None:
             return NotChanged(sentence="That incident is not here any more.")
@@ -95,14 +97,10 @@ class Documents(Kept[DocumentOrder]):
         if not site.channel:
             said = f"{reference} has no channel of its own to keep a document in; export it in its place."
             return NotChanged(sentence=said)
-        written = await attempt(
-            self._journal,
-            "write the document",
-            failed,
-            lambda again: self._write(order, site, again),
-            Written,
+        written = await self._steps.run_once(
+            "write the document", self._write, order, site, on_failure=failed, returns=Written
         )
-        if isinstance(written, Trouble):
+        if isinstance(written, StepFailure):
             return NotChanged(sentence=in_full(written))
         if written.asked not in {"", order.key}:
             return self._there_already(order, reference, written.id, written.kind)
@@ -219,21 +217,27 @@ class Documents(Kept[DocumentOrder]):
         return kind, asked
 
     async def _after(self, order: DocumentOrder, done: Changed) -> None:
-        incident = done.incident
+        await self._steps.run_once(
+            "lead to the document",
+            self._lead_to_it,
+            order,
+            done.incident,
+            on_failure="The channel was not told of it",
+        )
+        await self._steps.run(
+            "note the document", self._note, order, done.incident, on_failure="The timeline does not say so"
+        )
+
+    async def _lead_to_it(self, order: DocumentOrder, incident: Incident, again: bool) -> None:
         slack = self._workspace(order.team)
+        now = await self._backend.find(incident.id) or incident
+        channel = await fitting_channel(slack, self._ledger, now)
+        known = await self._known(now, channel) if channel else None
+        # A file is a message of its own.
+        if channel and known and known.kind == "canvas":
+            key, link = f"{order.key}:document", slack.files.canvas_link(known.id)
+            await slack.messages.say_written(channel, now, link, order.by, key=key, again=again)
 
-        async def tell(again: bool) -> None:
-            now = await self._backend.find(incident.id) or incident
-            channel = await fitting_channel(slack, self._ledger, now)
-            known = await self._known(now, channel) if channel else None
-            # A file is a message of its own.
-            if channel and known and known.kind == "canvas":
-                key, link = f"{order.key}:document", slack.files.canvas_link(known.id)
-                await slack.messages.say_written(channel, now, link, order.by, key=key, again=again)
-
-        async def note(_: bool) -> None:
-            entry = TimelineEntry(at=order.at, by=order.by, verb="wrote the post-incident document")
-            await self._backend.note(incident.id, entry, f"{order.key}:document")
-
-        await attempt(self._journal, "lead to the document", "The channel was not told of it", tell)
-        await attempt(self._journal, "note the document", "The timeline does not say so", note)
+    async def _note(self, order: DocumentOrder, incident: Incident) -> None:
+        entry = TimelineEntry(at=order.at, by=order.by, verb="wrote the post-incident document")
+        await self._backend.note(incident.id, entry, f"{order.key}:document")

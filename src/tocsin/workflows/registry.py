@@ -14,7 +14,14 @@ from tocsin.workflows.archive import Archiving
 from tocsin.workflows.change import Aftermath, ChangeIncident
 from tocsin.workflows.export import Exports
 from tocsin.workflows.followups import FollowUps
-from tocsin.workflows.ports import Clock, IncidentBackend, Introduce, Journal, SlackStateStore, WorkspaceOf
+from tocsin.workflows.ports import (
+    Clock,
+    IncidentBackend,
+    Introduce,
+    SlackStateStore,
+    WorkflowEngine,
+    WorkspaceOf,
+)
 from tocsin.workflows.postmortem import Documents
 from tocsin.workflows.queries import CurrentIncidents, FindIncidents, OpenIncidents
 from tocsin.workflows.reminders import Remind
@@ -59,7 +66,7 @@ class Managing:
 def managing(
     *,
     backend: IncidentBackend,
-    journal: Journal,
+    journal: WorkflowEngine,
     ledger: SlackStateStore,
     workspace: WorkspaceOf,
     form: Callable[[], Awaitable[Form]],

@@ -22,7 +22,7 @@ from tocsin.workflows.channels import (
 )
 from tocsin.workflows.ports import Channel, IncidentBackend, SlackClient, SlackStateStore, WorkspaceOf
 from tocsin.workflows.queries import OpenIncidents
-from tocsin.workflows.retry import ALL_DAY, best_effort, patiently
+from tocsin.workflows.retry import ALL_DAY, best_effort, retry
 
 # Show an incident below a link to its page, and have that follow the incident as its cards do.
 
@@ -153,7 +153,7 @@ async def _take_back(
     await ledger.remember_face(incident.id, channel, thing, "")
     await ledger.remember_watched(incident.id, UNKNOWN)
     ts, url = unfurled(thing)
-    await patiently(lambda _: workspace.messages.fold(channel, ts, url), again=False, attempts=ALL_DAY)
+    await retry(workspace.messages.fold, channel, ts, url, attempts=ALL_DAY)
     await ledger.forget_face(incident.id, channel, thing)
 
 

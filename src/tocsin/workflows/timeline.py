@@ -17,8 +17,8 @@ from tocsin.workflows.command import (
     Order,
     Promises,
 )
-from tocsin.workflows.ports import IncidentBackend, Journal, WorkspaceOf
-from tocsin.workflows.retry import without_end
+from tocsin.workflows.ports import IncidentBackend, WorkflowEngine, WorkspaceOf
+from tocsin.workflows.retry import Steps, retry_forever
 
 VERB = "note"
 
@@ -62,11 +62,11 @@ class Notes(Kept[NoteOrder]):
         self,
         *,
         backend: IncidentBackend,
-        journal: Journal,
+        journal: WorkflowEngine,
         workspace: WorkspaceOf,
     ) -> None:
         self._backend = backend
-        self._journal = journal
+        self._steps = Steps(journal)
         self._promises = Promises(
             verb=VERB,
             order=NoteOrder,
@@ -77,8 +77,8 @@ class Notes(Kept[NoteOrder]):
         )
 
     async def _do(self, order: NoteOrder) -> AnyChange:
-        return await self._journal.step(
-            "note it", lambda _: without_end(lambda: self._note(order), "note something"), Change
+        return await self._steps.record(
+            "note it", retry_forever, "note something", self._note, order, returns=Change
         )
 
     async def _note(self, order: NoteOrder) -> AnyChange:
