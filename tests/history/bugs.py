@@ -457,7 +457,7 @@ async def news_anew(original: Function, *args: Any, key: str, **named: Any) -> A
     "who was cut off is not told that it is done",
     breaks="I4",
     scenario="killed before a note is answered",
-    instead_of="tocsin.workflows.command:Promises._tell_late",
+    instead_of="tocsin.workflows.command:DurableCommand._tell_late",
 )
 async def not_told_late(original: Function, *args: Any) -> None:
     return None

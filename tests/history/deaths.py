@@ -51,7 +51,7 @@ DEATHS = {
     "before its news is recorded": StandIn(
         "tocsin.slack.messages:Messages.post_news", _after_the_channels_own
     ),
-    "before a note is answered": StandIn("tocsin.workflows.timeline:Notes._do", _after),
+    "before a note is answered": StandIn("tocsin.workflows.timeline:Notes.run", _after),
     "before an export is recorded": StandIn("tocsin.slack.files:Files.send", _after),
     "before a notice is recorded": StandIn("tocsin.slack.messages:Messages.say_leaving", _after),
     "before the archiving is noted": StandIn("tocsin.slack.channels:Channels.archive", _after),

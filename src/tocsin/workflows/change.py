@@ -28,10 +28,9 @@ from tocsin.workflows.command import (
     AnyChange,
     Change,
     Changed,
-    Kept,
+    DurableCommand,
     NotChanged,
     Order,
-    Promises,
 )
 from tocsin.workflows.make_private import Hiding
 from tocsin.workflows.ports import IncidentBackend, SlackClient, SlackStateStore, WorkflowEngine, WorkspaceOf
@@ -392,8 +391,11 @@ class ChangeOrder(Order):
         return self.model_copy(update={"change": self.change.model_copy(update={"key": key})})
 
 
-class ChangeIncident(Kept[ChangeOrder]):
-    """Every verb that changes an incident. One instance serves the whole process."""
+class ChangeIncident(DurableCommand[ChangeOrder]):
+    """Every verb that changes an incident."""
+
+    verb = VERB
+    command = ChangeOrder
 
     def __init__(
         self,
@@ -407,28 +409,20 @@ class ChangeIncident(Kept[ChangeOrder]):
         saw: Callable[[Incident], None],
     ) -> None:
         """`saw` hears of each changed incident at once: what has become private is listed to nobody else."""
+        super().__init__(journal, workspace)
         self._backend = backend
-        self._steps = Steps(journal)
         self._form = form
         self._aftermath = aftermath
         self._alarms = alarms
         self._saw = saw
-        self._promises = Promises(
-            verb=VERB,
-            order=ChangeOrder,
-            journal=journal,
-            workspace=workspace,
-            do=self._do,
-            after=self._after,
-        )
 
-    async def _do(self, order: ChangeOrder) -> AnyChange:
+    async def run(self, command: ChangeOrder) -> AnyChange:
         before: Incident | None = await self._steps.record(
             "look at the incident",
             retry_forever,
             "look at an incident",
             self._backend.find,
-            order.incident_id,
+            command.incident_id,
             returns=Incident | None,
         )
         if before is None:
@@ -438,7 +432,7 @@ class ChangeIncident(Kept[ChangeOrder]):
             retry_forever,
             "change an incident",
             self._change,
-            order,
+            command,
             before,
             returns=Change,
         )
@@ -467,10 +461,10 @@ class ChangeIncident(Kept[ChangeOrder]):
             raise Refused(sentence, {"merged_into": sentence})
         return change.model_copy(update={"merged_into": other.reference})
 
-    async def _after(self, order: ChangeOrder, done: Changed) -> None:
+    async def after(self, command: ChangeOrder, done: Changed) -> None:
         await self._aftermath.of_change(
             done,
-            done.change or order.change,
-            ending=order.ending,
-            next_update_minutes=order.next_update_minutes,
+            done.change or command.change,
+            ending=command.ending,
+            next_update_minutes=command.next_update_minutes,
         )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
 from uuid import NAMESPACE_OID, uuid5
 
 from pydantic import Field, TypeAdapter
@@ -251,39 +251,39 @@ class AskedOrder(Order):
         return self.model_copy(update={"asked": key})
 
 
-Asked = TypeVar("Asked", bound=Order)
+C = TypeVar("C", bound=Order)
 
 
-class Promises(Generic[Asked]):
-    """One verb's orders, each a durable story with its own key.
+class DurableCommand(ABC, Generic[C]):
+    """A verb on an incident that exists: each command of it is a durable workflow with its own key.
 
-    `do` makes the change in recorded steps and answers what became of it; `after` is what follows in Slack.
+    A subclass says what is done (`run`) and what follows in Slack (`after`), in recorded steps. One instance
+    serves the whole process.
     """
 
-    def __init__(
-        self,
-        *,
-        verb: str,
-        order: type[Asked],
-        journal: WorkflowEngine,
-        workspace: WorkspaceOf,
-        do: Callable[[Asked], Awaitable[AnyChange]],
-        after: Callable[[Asked, Changed], Awaitable[None]],
-    ) -> None:
-        self._verb = verb
-        self._order = order
+    verb: ClassVar[str]
+    """The name of the workflow, as it is written down."""
+    command: type[C]
+
+    def __init__(self, journal: WorkflowEngine, workspace: WorkspaceOf) -> None:
         self._journal = journal
         self._steps = Steps(journal)
         self._workspace = workspace
-        self._do = do
-        self._after = after
         self._room: WaitingRoom[AnyChange] = WaitingRoom()
         self._refused: Bounded[str, bool] = Bounded(REFUSALS)
 
-    async def keep(
-        self, order: Asked, acknowledged: asyncio.Event | None = None, patience: float = PATIENCE
+    @abstractmethod
+    async def run(self, command: C) -> AnyChange:
+        """Do what was asked, and answer what became of it."""
+
+    @abstractmethod
+    async def after(self, command: C, done: Changed) -> None:
+        """Do what follows in Slack once it is done."""
+
+    async def __call__(
+        self, command: C, acknowledged: asyncio.Event | None = None, patience: float = PATIENCE
     ) -> AnyChange | None:
-        """Commit to the order and wait up to `patience` seconds for what becomes of it.
+        """Commit to the command and wait up to `patience` seconds for what becomes of it.
 
         None means that it is saved and will be done; the person is told later in a message. The same key
         answers the same outcome, except that what was refused may be put right and sent again. Raises
@@ -293,8 +293,8 @@ class Promises(Generic[Asked]):
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + patience
-        saving = self._save(order, acknowledged or _answered_already())
-        key, waiting = await self._room.saved(order.key, saving, patience)
+        saving = self._save(command, acknowledged or _answered_already())
+        key, waiting = await self._room.saved(command.key, saving, patience)
         outcome = await waiting.heard(until - loop.time())
         if outcome is None:
             waiting.late = True
@@ -303,20 +303,20 @@ class Promises(Generic[Asked]):
             self._refused[key] = True
         return outcome
 
-    async def _save(self, order: Asked, acknowledged: asyncio.Event) -> tuple[str, Waiting[AnyChange]]:
-        finished = await self._finished(order.key)
-        while isinstance(finished, NotChanged) or order.key in self._refused:
+    async def _save(self, command: C, acknowledged: asyncio.Event) -> tuple[str, Waiting[AnyChange]]:
+        finished = await self._finished(command.key)
+        while isinstance(finished, NotChanged) or command.key in self._refused:
             # A refusal changed nothing: the same form put right is a change of its own.
-            order = order.keyed(str(uuid5(NAMESPACE_OID, order.key)))
-            finished = await self._finished(order.key)
-        key = order.key
+            command = command.keyed(str(uuid5(NAMESPACE_OID, command.key)))
+            finished = await self._finished(command.key)
+        key = command.key
         waiting = self._room.enter(key)
         if finished is not None:
             self._room.leave(key)
             waiting.tell(finished)
             return key, waiting
         waiting.answers.append(acknowledged)
-        await self._journal.start(self._verb, key, order.model_dump(mode="json"))
+        await self._journal.start(self.verb, key, command.model_dump(mode="json"))
         return key, waiting
 
     async def _finished(self, key: str) -> AnyChange | None:
@@ -330,73 +330,43 @@ class Promises(Generic[Asked]):
             raise Refused(LONG_AGO)
         return NotChanged(sentence=LONG_AGO)
 
-    async def order(self, key: str) -> Asked | None:
-        """What was asked with this key, as it was asked."""
-        begun = await self._journal.order(key)
-        return None if begun is None else self._order.model_validate(begun)
-
     async def story(self, raw: dict[str, Any]) -> Any:
         """The durable part, from top to bottom; each step is done once, also across a crash."""
-        order = self._order.model_validate(raw)
-        act_for(order.by.slack_user_id, order.asked_at)
-        waiting = self._room.enter(order.key)
-        outcome = await self._do(order)
+        command = self.command.model_validate(raw)
+        act_for(command.by.slack_user_id, command.asked_at)
+        waiting = self._room.enter(command.key)
+        outcome = await self.run(command)
         waiting.tell(outcome)
         if isinstance(outcome, Changed):
-            await self._after(order, outcome)
+            await self.after(command, outcome)
         # Should this process end before the answer is out, the next one finds the story unfinished and tells.
         await waiting.read()
         if waiting.waited:
-            await self._tell_late(order, outcome)
-        self._room.leave(order.key)
+            await self._tell_late(command, outcome)
+        self._room.leave(command.key)
         return outcome.model_dump(mode="json")
 
-    async def _tell_late(self, order: Asked, outcome: AnyChange) -> None:
+    async def _tell_late(self, command: C, outcome: AnyChange) -> None:
         """Nobody waits any more: say it in a message to who asked."""
-        person = order.by.slack_user_id
-        if person is None:
-            return
+        if command.by.slack_user_id is not None:
+            await self._steps.run_once(
+                "tell who asked",
+                self._tell,
+                command,
+                command.by.slack_user_id,
+                outcome,
+                on_failure="Who asked could not be told",
+                attempts=ALL_DAY,
+            )
+
+    async def _tell(self, command: C, person: PersonId, outcome: AnyChange, again: bool) -> None:
         incident = outcome.incident if isinstance(outcome, Changed) else None
         sentence = outcome.said if isinstance(outcome, Changed) else _refusal(outcome)
-        await self._steps.run_once(
-            "tell who asked",
-            self._tell,
-            order,
-            person,
-            sentence,
-            incident,
-            on_failure="Who asked could not be told",
-            attempts=ALL_DAY,
-        )
-
-    async def _tell(
-        self, order: Asked, person: PersonId, sentence: str, incident: Incident | None, again: bool
-    ) -> None:
-        tell, key = self._workspace(order.team).messages.tell_plainly, f"{order.key}:late"
+        tell, key = self._workspace(command.team).messages.tell_plainly, f"{command.key}:late"
         try:
             await tell(person, sentence, incident, key, again)
         except Withheld:
             await tell(person, NOT_YOURS_NOW, None, key, again)
-
-
-class Kept(Generic[Asked]):
-    """An action of one verb: whoever calls it has its promise. One instance serves the whole process."""
-
-    _promises: Promises[Asked]
-
-    async def __call__(
-        self, order: Asked, acknowledged: asyncio.Event | None = None, patience: float = PATIENCE
-    ) -> AnyChange | None:
-        """Commit to the order and wait up to `patience` seconds for what becomes of it, as `keep` does."""
-        return await self._promises.keep(order, acknowledged, patience)
-
-    async def order(self, key: str) -> Asked | None:
-        """What was asked with this key."""
-        return await self._promises.order(key)
-
-    async def story(self, raw: dict[str, Any]) -> Any:
-        """The durable part."""
-        return await self._promises.story(raw)
 
 
 def _answered_already() -> asyncio.Event:

@@ -11,12 +11,11 @@ from tocsin.workflows.command import (
     AnyChange,
     AskedOrder,
     Changed,
-    Kept,
+    DurableCommand,
     NotChanged,
-    Promises,
 )
 from tocsin.workflows.ports import IncidentBackend, Introduce, WorkflowEngine, WorkspaceOf
-from tocsin.workflows.retry import StepFailure, Steps
+from tocsin.workflows.retry import StepFailure
 
 VERB = "export"
 
@@ -33,8 +32,11 @@ class Sent(Frozen):
     incident: Incident
 
 
-class Exports(Kept[ExportOrder]):
+class Exports(DurableCommand[ExportOrder]):
     """Sends the file to who asked, in a direct message."""
+
+    verb = VERB
+    command = ExportOrder
 
     def __init__(
         self,
@@ -43,27 +45,20 @@ class Exports(Kept[ExportOrder]):
         workspace: WorkspaceOf,
         introduce: Introduce,
     ) -> None:
+        super().__init__(journal, workspace)
         self._backend = backend
         self._introduce = introduce
-        self._steps = Steps(journal)
-        self._workspace = workspace
-        self._promises = Promises(
-            verb=VERB,
-            order=ExportOrder,
-            journal=journal,
-            workspace=workspace,
-            do=self._do,
-            after=self._after,
-        )
 
-    async def _do(self, order: ExportOrder) -> AnyChange:
+    async def run(self, command: ExportOrder) -> AnyChange:
         sent = await self._steps.run_once(
-            "send the file", self._send, order, on_failure="The file could not be sent", returns=Sent
+            "send the file", self._send, command, on_failure="The file could not be sent", returns=Sent
         )
         if isinstance(sent, StepFailure):
             return NotChanged(sentence=in_full(sent))
-        said = f"{sent.incident.reference} is in your messages from Tocsin, as {FORMAT_NAMES[order.wanted]}."
-        return Changed(incident=sent.incident, said=said)
+        what, reference = FORMAT_NAMES[command.wanted], sent.incident.reference
+        return Changed(
+            incident=sent.incident, said=f"{reference} is in your messages from Tocsin, as {what}."
+        )
 
     async def _send(self, order: ExportOrder, again: bool) -> Sent:
         incident = await self._backend.find(order.incident_id)
@@ -76,16 +71,16 @@ class Exports(Kept[ExportOrder]):
         await self._workspace(order.team).files.send(to, name, text, comment, about=incident, again=again)
         return Sent(incident=incident)
 
-    async def _after(self, order: ExportOrder, done: Changed) -> None:
+    async def after(self, command: ExportOrder, done: Changed) -> None:
         """Who took it away stands in the timeline."""
-        said = FORMAT_NAMES[order.wanted]
-        entry = TimelineEntry(at=order.at, by=order.by, verb="exported it as", text=said)
+        said = FORMAT_NAMES[command.wanted]
+        entry = TimelineEntry(at=command.at, by=command.by, verb="exported it as", text=said)
         await self._steps.run(
             "note the export",
             self._backend.note,
             done.incident.id,
             entry,
-            f"{order.key}:exported",
+            f"{command.key}:exported",
             on_failure="The timeline does not say so",
         )
 

@@ -15,13 +15,12 @@ from tocsin.workflows.command import (
     AnyChange,
     AskedOrder,
     Changed,
-    Kept,
+    DurableCommand,
     NotChanged,
-    Promises,
 )
 from tocsin.workflows.export import fetch_named, in_full
 from tocsin.workflows.ports import IncidentBackend, Introduce, SlackStateStore, WorkflowEngine, WorkspaceOf
-from tocsin.workflows.retry import StepFailure, Steps
+from tocsin.workflows.retry import StepFailure
 
 log = structlog.get_logger()
 
@@ -53,8 +52,11 @@ class Written(Frozen):
     """The key of who asked for it, which may be another one's."""
 
 
-class Documents(Kept[DocumentOrder]):
+class Documents(DurableCommand[DocumentOrder]):
     """Writes the document where the incident's people are; what is there already is named."""
+
+    verb = VERB
+    command = DocumentOrder
 
     def __init__(
         self,
@@ -65,27 +67,18 @@ class Documents(Kept[DocumentOrder]):
         template: str,
         introduce: Introduce,
     ) -> None:
+        super().__init__(journal, workspace)
         self._introduce = introduce
         self._backend = backend
-        self._steps = Steps(journal)
         self._ledger = ledger
-        self._workspace = workspace
         self._template = template
         # Two who ask at once get one document.
         self._one_by_one = asyncio.Lock()
-        self._promises = Promises(
-            verb=VERB,
-            order=DocumentOrder,
-            journal=journal,
-            workspace=workspace,
-            do=self._do,
-            after=self._after,
-        )
 
-    async def _do(self, order: DocumentOrder) -> AnyChange:
+    async def run(self, command: DocumentOrder) -> AnyChange:
         failed = "The document could not be written"
         site = await self._steps.run(
-            "look at the channel", self._look, order, on_failure=failed, returns=Site
+            "look at the channel", self._look, command, on_failure=failed, returns=Site
         )
         if isinstance(site, StepFailure):
             return NotChanged(sentence=in_full(site))
@@ -93,17 +86,17 @@ class Documents(Kept[DocumentOrder]):
             return NotChanged(sentence="That incident is not here any more.")
         reference = site.incident.reference
         if site.written:
-            return self._there_already(order, reference, site.written, site.kind)
+            return self._there_already(command, reference, site.written, site.kind)
         if not site.channel:
             said = f"{reference} has no channel of its own to keep a document in; export it in its place."
             return NotChanged(sentence=said)
         written = await self._steps.run_once(
-            "write the document", self._write, order, site, on_failure=failed, returns=Written
+            "write the document", self._write, command, site, on_failure=failed, returns=Written
         )
         if isinstance(written, StepFailure):
             return NotChanged(sentence=in_full(written))
-        if written.asked not in {"", order.key}:
-            return self._there_already(order, reference, written.id, written.kind)
+        if written.asked not in {"", command.key}:
+            return self._there_already(command, reference, written.id, written.kind)
         kind = "a canvas" if written.kind == "canvas" else "a file"
         return Changed(incident=site.incident, said=f"The document of {reference} is {kind} in its channel.")
 
@@ -216,16 +209,16 @@ class Documents(Kept[DocumentOrder]):
         kind, _, asked = (await self._ledger.faces(incident.id)).get((channel, BEGUN), "").partition(" ")
         return kind, asked
 
-    async def _after(self, order: DocumentOrder, done: Changed) -> None:
+    async def after(self, command: DocumentOrder, done: Changed) -> None:
         await self._steps.run_once(
             "lead to the document",
             self._lead_to_it,
-            order,
+            command,
             done.incident,
             on_failure="The channel was not told of it",
         )
         await self._steps.run(
-            "note the document", self._note, order, done.incident, on_failure="The timeline does not say so"
+            "note the document", self._note, command, done.incident, on_failure="The timeline does not say so"
         )
 
     async def _lead_to_it(self, order: DocumentOrder, incident: Incident, again: bool) -> None:

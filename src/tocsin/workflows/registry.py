@@ -8,7 +8,6 @@ from typing import Any
 
 from tocsin.incidents.model import Form
 from tocsin.incidents.postmortem import Afterwards
-from tocsin.workflows import change, export, postmortem, timeline
 from tocsin.workflows.alerts import Alarms
 from tocsin.workflows.archive import Archiving
 from tocsin.workflows.change import Aftermath, ChangeIncident
@@ -54,13 +53,15 @@ class Managing:
 
     def stories(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
         """The durable part of each verb, by the name that the journal knows it by."""
-        return {
-            change.VERB: self.change.story,
-            timeline.VERB: self.notes.story,
-            export.VERB: self.exports.story,
-            postmortem.VERB: self.documents.story,
-            **self.follow_ups.stories(),
-        }
+        commands = (
+            self.change,
+            self.notes,
+            self.exports,
+            self.documents,
+            self.follow_ups.add,
+            self.follow_ups.complete,
+        )
+        return {command.verb: command.story for command in commands}
 
 
 def managing(

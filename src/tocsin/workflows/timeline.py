@@ -12,13 +12,12 @@ from tocsin.workflows.command import (
     AnyChange,
     Change,
     Changed,
-    Kept,
+    DurableCommand,
     NotChanged,
     Order,
-    Promises,
 )
 from tocsin.workflows.ports import IncidentBackend, WorkflowEngine, WorkspaceOf
-from tocsin.workflows.retry import Steps, retry_forever
+from tocsin.workflows.retry import retry_forever
 
 VERB = "note"
 
@@ -55,8 +54,11 @@ class NoteOrder(Order):
         return self.model_copy(update={"asked": key})
 
 
-class Notes(Kept[NoteOrder]):
-    """Notes, pins and reactions become entries, each once. One instance serves the whole process."""
+class Notes(DurableCommand[NoteOrder]):
+    """Makes entries of notes, pins and reactions, each once."""
+
+    verb = VERB
+    command = NoteOrder
 
     def __init__(
         self,
@@ -65,20 +67,12 @@ class Notes(Kept[NoteOrder]):
         journal: WorkflowEngine,
         workspace: WorkspaceOf,
     ) -> None:
+        super().__init__(journal, workspace)
         self._backend = backend
-        self._steps = Steps(journal)
-        self._promises = Promises(
-            verb=VERB,
-            order=NoteOrder,
-            journal=journal,
-            workspace=workspace,
-            do=self._do,
-            after=self._after,
-        )
 
-    async def _do(self, order: NoteOrder) -> AnyChange:
+    async def run(self, command: NoteOrder) -> AnyChange:
         return await self._steps.record(
-            "note it", retry_forever, "note something", self._note, order, returns=Change
+            "note it", retry_forever, "note something", self._note, command, returns=Change
         )
 
     async def _note(self, order: NoteOrder) -> AnyChange:
@@ -103,5 +97,5 @@ class Notes(Kept[NoteOrder]):
             return NotChanged(sentence=refusal.sentence, fields=refusal.fields)
         return Changed(incident=incident, said=f"Noted in the timeline of {incident.reference}.")
 
-    async def _after(self, order: NoteOrder, done: Changed) -> None:
+    async def after(self, command: NoteOrder, done: Changed) -> None:
         """The answer is all there is to say: the timeline is read on the incident's page."""
