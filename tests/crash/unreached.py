@@ -40,7 +40,7 @@ LOCAL = {
     "workflows.form_cache": HOSTED,
     "workflows.publish:Gathering._before_its_channel": HOSTED,
     "workflows.publish:Gathering._announce_in": RULES,
-    "workflows.publish:Gathering._bring_group_in": RULES,
+    "workflows.publish:_bring_group_in": RULES,
     "workflows.publish:Gathering._edit_cards": MINUTES,
     "workflows.publish:Gathering._open_after_all": MINUTES,
     "workflows.fallback_channel": HOSTED,

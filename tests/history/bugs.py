@@ -518,7 +518,7 @@ async def left_unfolded(original: Function, *args: Any) -> None:
     "a workflow is never told that its step is done",
     breaks="I4",
     scenario="by workflow",
-    instead_of="tocsin.workflows.publish:Gathering.answers",
+    instead_of="tocsin.workflows.notify:Telling.answers",
 )
 def no_answer(original: Function, *args: Any) -> list[Any]:
     return []

@@ -91,18 +91,18 @@ class Posts:
             "metadata": {"event_type": EVENT, "event_payload": {"key": key}},
         }
         self._tried[to, key] = self._tried.get((to, key), self._now())
-        answer = await self._sent(message, urgency, about)
+        answer = await self._send(message, urgency, about)
         ts = MessageTs(told(answer, "ts"))
         self._fast = max(0.0, self._now() - _seconds(ts))
         return ChannelId(told(answer, "channel")), ts
 
-    async def _sent(self, message: dict[str, Any], urgency: Urgency, about: Disclosure) -> Answer:
+    async def _send(self, message: dict[str, Any], urgency: Urgency, about: Disclosure) -> Answer:
         post = self._client.chat_postMessage
         try:
             return await self._calls.make(post, urgency, about=about, **message)
         except SlackRefused as refusal:
             if refusal.code in UNREADABLE and message["blocks"]:
-                return await self._sent({**message, "blocks": None}, urgency, about)
+                return await self._send({**message, "blocks": None}, urgency, about)
             if refusal.code == "not_in_channel" and await self._joined(message["channel"]):
                 return await self._calls.make(post, urgency, about=about, **message)
             raise

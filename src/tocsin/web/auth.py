@@ -9,7 +9,6 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
@@ -240,10 +239,8 @@ ELSEWHERE = "Another site asked to sign you out, so nothing was done."
 CANCELLED = "Slack says that you did not agree, so you are not signed in."
 
 
-class Said(Protocol):
-    """A page with one sentence, and below it a way to try again."""
-
-    def __call__(self, request: Request, status: int, sentence: str) -> Response: ...
+Said = Callable[[Request, int, str], Response]
+"""Makes a page of a status and one sentence, and below it a way to try again."""
 
 
 class SignIn:

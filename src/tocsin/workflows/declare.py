@@ -168,7 +168,7 @@ class DeclareIncident:
 
     async def answer(self, order: DeclareOrder, outcome: AnyOutcome) -> None:
         """Say to its workflow once more what became of a declaration."""
-        await self._gathering(order.declaration.slack_team_id).answer_workflow(order, outcome)
+        await self._gathering(order.declaration.slack_team_id).telling.answer_workflow(order, outcome)
 
     def stories(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
         """What the journal must know how to go on with, by verb."""
@@ -198,11 +198,11 @@ class DeclareIncident:
                 waiting.visible()
             incident, *_ = await asyncio.gather(
                 gathering.everyone(order, outcome.incident, waiting),
-                *gathering.answers(order, outcome),
+                *gathering.telling.answers(order, outcome),
             )
             outcome = Declared(incident=incident)
         else:
-            await asyncio.gather(*gathering.answers(order, outcome))
+            await asyncio.gather(*gathering.telling.answers(order, outcome))
             # A workflow reads what is wrong; its reporter has typed nothing that could be mended.
             if waiting.waited and not order.run:
                 await gathering.telling.late(order, outcome)

@@ -28,7 +28,8 @@ from tocsin.workflows.retry import (
 class Telling:
     """Everything that is said to the reporter; each is a step of the declaration's story."""
 
-    def __init__(self, *, workspace: SlackClient, journal: WorkflowEngine) -> None:
+    def __init__(self, *, backend: IncidentBackend, workspace: SlackClient, journal: WorkflowEngine) -> None:
+        self._backend = backend
         self._workspace = workspace
         self._steps = Steps(journal)
 
@@ -166,6 +167,39 @@ class Telling:
             sentence = f"Nothing new was declared: that message already has {earlier}"
             await messages.tell(reporter, sentence, about=incident, key=already, again=again)
 
+    def answers(self, order: DeclareOrder, outcome: AnyOutcome) -> list[Awaitable[Any]]:
+        """The step that answers the workflow which declared; none where a person declared."""
+        if not order.run:
+            return []
+        failed = "The workflow could not be answered"
+        answer = self.answer_workflow
+        return [
+            self._steps.run(
+                "answer the workflow", answer, order, outcome, on_failure=failed, attempts=ALL_DAY
+            )
+        ]
+
+    async def answer_workflow(self, order: DeclareOrder, outcome: AnyOutcome) -> None:
+        """Say to its workflow what became of the declaration; saying it again changes nothing.
+
+        What a workflow is told its later steps may post anywhere, and its log is read by whoever may change
+        it. So of a private incident it is told no more than that the step is done.
+        """
+        if isinstance(outcome, NotDeclared):
+            await self._workspace.fail_step(order.run, outcome.in_full)
+            return
+        incident = await _in_its_channel(self._backend, outcome.incident)
+        outputs = {
+            "reference": incident.reference,
+            "permalink": incident.permalink or "",
+            "channel": incident.slack_channel_id,
+        }
+        told = {name: value for name, value in outputs.items() if value}
+        try:
+            await self._workspace.complete_step(order.run, told, about=incident)
+        except Withheld:
+            await self._workspace.complete_step(order.run, {}, about=None)
+
 
 def too_late(incident: Incident, wanted_private: bool) -> list[str]:
     """What to say to somebody who ticked *private* after it was declared public; nothing to anybody else.
@@ -190,30 +224,6 @@ def _declared(incident: Incident) -> str:
 
 PAUSES = (0.1, 0.2, 0.5, 1, 2, 4, 8, 15, 30)
 """Seconds between two looks for the incident's channel; a workflow waits no longer for it than a minute."""
-
-
-async def answer_workflow(
-    backend: IncidentBackend, slack: SlackClient, order: DeclareOrder, outcome: AnyOutcome
-) -> None:
-    """Say to the workflow what became of the declaration; saying it again changes nothing.
-
-    What a workflow is told its later steps may post anywhere, and its log is read by whoever may change
-    it. So of a private incident it is told no more than that the step is done.
-    """
-    if isinstance(outcome, NotDeclared):
-        await slack.fail_step(order.run, outcome.in_full)
-        return
-    incident = await _in_its_channel(backend, outcome.incident)
-    outputs = {
-        "reference": incident.reference,
-        "permalink": incident.permalink or "",
-        "channel": incident.slack_channel_id,
-    }
-    told = {name: value for name, value in outputs.items() if value}
-    try:
-        await slack.complete_step(order.run, told, about=incident)
-    except Withheld:
-        await slack.complete_step(order.run, {}, about=None)
 
 
 async def _in_its_channel(backend: IncidentBackend, incident: Incident) -> Incident:

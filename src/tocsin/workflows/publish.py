@@ -19,7 +19,7 @@ from tocsin.workflows.channels import (
 )
 from tocsin.workflows.command import Waiting
 from tocsin.workflows.declaration import AnyOutcome, Declared, DeclareOrder
-from tocsin.workflows.notify import Telling, answer_workflow
+from tocsin.workflows.notify import Telling
 from tocsin.workflows.ports import Channel, IncidentBackend, SlackClient, SlackStateStore, WorkflowEngine
 from tocsin.workflows.retry import ALL_DAY, StepFailure, Steps
 from tocsin.workflows.sync import snapshot
@@ -55,26 +55,7 @@ class Gathering:
         self._steps = Steps(journal)
         self._announce = announce
         self._opener = opener
-        self.telling = Telling(workspace=workspace, journal=journal)
-
-    def answers(self, order: DeclareOrder, outcome: AnyOutcome) -> list[Awaitable[Any]]:
-        """The step that answers the workflow which declared; none where a person declared."""
-        if not order.run:
-            return []
-        return [
-            self._steps.run(
-                "answer the workflow",
-                self.answer_workflow,
-                order,
-                outcome,
-                on_failure="The workflow could not be answered",
-                attempts=ALL_DAY,
-            )
-        ]
-
-    async def answer_workflow(self, order: DeclareOrder, outcome: AnyOutcome) -> None:
-        """Say to its workflow what became of a declaration; saying it again changes nothing."""
-        await answer_workflow(self._backend, self._workspace, order, outcome)
+        self.telling = Telling(backend=backend, workspace=workspace, journal=journal)
 
     async def everyone(
         self, order: DeclareOrder, incident: Incident, waiting: Waiting[AnyOutcome]
@@ -217,7 +198,9 @@ class Gathering:
         head, nobody = Place(place="headline", to=channel), "Nobody could be brought into the channel"
         unposted, unmarked = "The headline could not be posted", "The bookmark could not be added"
         return [
-            step("bring people in", self._bring_in, channel, incident, on_failure=nobody, attempts=ALL_DAY),
+            step(
+                "bring people in", _bring_in, self._workspace, incident, on_failure=nobody, attempts=ALL_DAY
+            ),
             step(
                 "set the topic", slack.set_topic, channel, incident, on_failure="The topic could not be set"
             ),
@@ -240,12 +223,6 @@ class Gathering:
                 attempts=ALL_DAY,
             ),
         ]
-
-    async def _bring_in(self, channel: ChannelId, incident: Incident) -> None:
-        left_out = await self._workspace.channels.invite(channel, incident.people, incident)
-        if left_out:
-            names = in_words(f"<@{person}>" for person in left_out)
-            raise Refused(f"{names} could not be brought into the channel")
 
     def _post(self, order: DeclareOrder, incident: Incident, spot: Place) -> Awaitable[Any]:
         return self._steps.run_once(
@@ -344,7 +321,8 @@ class Gathering:
         return [
             self._steps.run(
                 f"bring {group} in",
-                self._bring_group_in,
+                _bring_group_in,
+                self._workspace,
                 incident,
                 group,
                 on_failure=f"{_called(group)} could not be brought into the channel",
@@ -353,17 +331,25 @@ class Gathering:
             for group in order.announcement.invite
         ]
 
-    async def _bring_group_in(self, incident: Incident, group: str) -> None:
-        if not incident.slack_channel_id:
-            return
-        people = await self._workspace.group_members(group)
-        if people is None:
-            named = group if group.startswith("@") else "a user group that the rules name"
-            raise Refused(f"{named} could not be brought in: Slack knows no such user group")
-        channel = ChannelId(incident.slack_channel_id)
-        left_out = await self._workspace.channels.invite(channel, people, incident)
-        if left_out:
-            raise Refused(f"{len(left_out)} of {_called(group)} could not be brought into the channel")
+
+async def _bring_in(slack: SlackClient, incident: Incident) -> None:
+    channel = ChannelId(incident.slack_channel_id)
+    left_out = await slack.channels.invite(channel, incident.people, incident)
+    if left_out:
+        names = in_words(f"<@{person}>" for person in left_out)
+        raise Refused(f"{names} could not be brought into the channel")
+
+
+async def _bring_group_in(slack: SlackClient, incident: Incident, group: str) -> None:
+    if not incident.slack_channel_id:
+        return
+    people = await slack.group_members(group)
+    if people is None:
+        named = group if group.startswith("@") else "a user group that the rules name"
+        raise Refused(f"{named} could not be brought in: Slack knows no such user group")
+    left_out = await slack.channels.invite(ChannelId(incident.slack_channel_id), people, incident)
+    if left_out:
+        raise Refused(f"{len(left_out)} of {_called(group)} could not be brought into the channel")
 
 
 def _called(group: str) -> str:

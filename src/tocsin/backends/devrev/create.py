@@ -75,9 +75,11 @@ class Declaring:
         self._key = key_of(declaration.key)
 
     async def marked(self) -> str:
+        """Return where the key goes now."""
         return await self._marks.current()
 
     async def send(self, mark: str) -> IncidentTold:
+        """Create, once. Raises Refused, Unavailable when nothing was made, OutcomeUnknown when perhaps."""
         self._refuse_foreign()
         request = await self._request(mark)
         told = incident_in(await self._org.client.do("incidents.create", request.wire()))
@@ -100,6 +102,7 @@ class Declaring:
             raise Refused("Some fields need another look.", wrong)
 
     async def remarked(self, mark: str, refusal: Refused) -> str | None:
+        """Return where else the key can go, when that is what was refused; None where it is not."""
         if not isinstance(refusal, DevRevRefused):
             return None
         for extra in EXTRAS:
@@ -112,6 +115,7 @@ class Declaring:
         return await self._marks.current()
 
     async def look(self, mark: str, since: datetime) -> Sequence[IncidentTold]:
+        """Return all incidents with this key, oldest first."""
         return await found_by_key(self._org, mark, self._key, since)
 
     async def fetch(self, incident_id: str) -> IncidentTold | None:

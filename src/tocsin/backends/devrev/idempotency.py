@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 from weakref import WeakValueDictionary
 
 import structlog
 from pydantic import TypeAdapter
 
+from tocsin.backends.devrev.create import Declaring
 from tocsin.backends.devrev.schemas import IncidentTold
 from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
 from tocsin.incidents.model import Frozen
@@ -54,28 +55,6 @@ class Sweep(Frozen):
 _SWEEPS: TypeAdapter[list[Sweep]] = TypeAdapter(list[Sweep])
 
 
-class Creating(Protocol):
-    """What is needed of DevRev for one declaration."""
-
-    async def marked(self) -> str:
-        """Where the key goes now."""
-        ...
-
-    async def send(self, mark: str) -> IncidentTold:
-        """Create, once. Raises Refused, Unavailable when nothing was made, OutcomeUnknown when perhaps."""
-        ...
-
-    async def remarked(self, mark: str, refusal: Refused) -> str | None:
-        """Where else the key can go, when that is what was refused; None when it was something else."""
-        ...
-
-    async def look(self, mark: str, since: datetime) -> Sequence[IncidentTold]:
-        """All incidents with this key, oldest first."""
-        ...
-
-    async def fetch(self, incident_id: str) -> IncidentTold | None: ...
-
-
 class Once:
     """The attempts of one organisation, by key. `seconds` is how long an answer is waited for."""
 
@@ -89,7 +68,7 @@ class Once:
         self._looked: dict[str, datetime] = {}
 
     async def create(
-        self, key: str, creating: Creating, keep: Callable[[IncidentTold], Awaitable[None]]
+        self, key: str, declaring: Declaring, keep: Callable[[IncidentTold], Awaitable[None]]
     ) -> IncidentTold:
         """The incident with this key, made now or before; `keep` is called before it counts as made.
 
@@ -99,12 +78,12 @@ class Once:
         async with lock:
             attempt = await self.attempt(key)
             if attempt is None:
-                return await self._send(key, creating, keep, None)
+                return await self._send(key, declaring, keep, None)
             if attempt.incident_id is not None:
-                return await self._made_before(attempt, creating)
+                return await self._made_before(attempt, declaring)
             if attempt.state == "not sent" and not attempt.unsure:
-                return await self._send(key, creating, keep, attempt)
-            return await self._look(key, attempt, creating, keep)
+                return await self._send(key, declaring, keep, attempt)
+            return await self._look(key, attempt, declaring, keep)
 
     async def attempt(self, key: str) -> Attempt | None:
         fact = await self._memory.recall(_name(key))
@@ -113,8 +92,8 @@ class Once:
     async def _put(self, key: str, attempt: Attempt) -> None:
         await self._memory.remember(_name(key), attempt.model_dump_json(exclude_defaults=True))
 
-    async def _made_before(self, attempt: Attempt, creating: Creating) -> IncidentTold:
-        found = await creating.fetch(attempt.incident_id or "")
+    async def _made_before(self, attempt: Attempt, declaring: Declaring) -> IncidentTold:
+        found = await declaring.fetch(attempt.incident_id or "")
         if found is not None:
             return found
         if self._clock() - attempt.since < timedelta(seconds=LOOKS[-1]):
@@ -124,21 +103,21 @@ class Once:
     async def _send(
         self,
         key: str,
-        creating: Creating,
+        declaring: Declaring,
         keep: Callable[[IncidentTold], Awaitable[None]],
         before: Attempt | None,
     ) -> IncidentTold:
         now = self._clock()
         first = before.first if before else now
         unsure = before is not None and before.unsure
-        mark: str | None = await creating.marked()
+        mark: str | None = await declaring.marked()
         while mark is not None:
             sending = Attempt(state="sending", mark=mark, first=first, since=now, unsure=unsure)
             await self._put(key, sending)
             try:
-                told = await creating.send(mark)
+                told = await declaring.send(mark)
             except Refused as refusal:
-                mark = await creating.remarked(mark, refusal)
+                mark = await declaring.remarked(mark, refusal)
                 if mark is None:
                     await self._give_up(key, sending)
                     raise
@@ -183,7 +162,7 @@ class Once:
         self,
         key: str,
         attempt: Attempt,
-        creating: Creating,
+        declaring: Declaring,
         keep: Callable[[IncidentTold], Awaitable[None]],
     ) -> IncidentTold:
         """Ask the list when it is time to; adopt what is there, send again when it has been long enough."""
@@ -198,13 +177,13 @@ class Once:
         now = self._clock()
         if (due := _due(since, self._looked.get(key))) > now:
             raise _later(due - now)
-        found = await creating.look(attempt.mark, attempt.first)
+        found = await declaring.look(attempt.mark, attempt.first)
         now = self._looked[key] = self._clock()
         if found:
             log.info("adopted what an earlier create had made", key=key, incident=found[0].id)
             return await self._made(key, attempt, found[0], keep)
         if attempt.state == "not sent" or now - since >= timedelta(seconds=LOOKS[-1]):
-            return await self._send(key, creating, keep, attempt)
+            return await self._send(key, declaring, keep, attempt)
         raise _later(_due(since, now) - now)
 
     async def _plan_sweeps(self, key: str, since: datetime) -> None:
