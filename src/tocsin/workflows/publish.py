@@ -29,6 +29,7 @@ CHANNEL_ATTEMPTS = 4
 
 UNOPENED = "The channel could not be made"
 UNPOSTED = {
+    "headline": "The headline could not be posted",
     "source": "The card could not be posted where it was declared",
     "announcement": "It could not be announced",
     "reporter": "The card could not be sent to you",
@@ -193,13 +194,16 @@ class Gathering:
 
     def _furnish(self, order: DeclareOrder, incident: Incident) -> list[Awaitable[Any]]:
         """Fill the incident's own channel; all of it is independent."""
-        step, step_once = self._steps.run, self._steps.run_once
-        slack, channel = self._workspace.channels, ChannelId(incident.slack_channel_id)
-        head, nobody = Place(place="headline", to=channel), "Nobody could be brought into the channel"
-        unposted, unmarked = "The headline could not be posted", "The bookmark could not be added"
+        step, slack = self._steps.run, self._workspace.channels
+        channel = ChannelId(incident.slack_channel_id)
         return [
             step(
-                "bring people in", _bring_in, self._workspace, incident, on_failure=nobody, attempts=ALL_DAY
+                "bring people in",
+                _bring_in,
+                self._workspace,
+                incident,
+                on_failure="Nobody could be brought into the channel",
+                attempts=ALL_DAY,
             ),
             step(
                 "set the topic", slack.set_topic, channel, incident, on_failure="The topic could not be set"
@@ -211,22 +215,19 @@ class Gathering:
                 incident,
                 on_failure="The purpose could not be set",
             ),
-            step_once("add the bookmark", slack.bookmark, channel, incident, on_failure=unmarked),
-            step_once(
-                "post the headline",
-                self._card,
-                order,
+            self._steps.run_once(
+                "add the bookmark",
+                slack.bookmark,
+                channel,
                 incident,
-                head,
-                on_failure=unposted,
-                returns=Card,
-                attempts=ALL_DAY,
+                on_failure="The bookmark could not be added",
             ),
+            self._post(order, incident, Place(place="headline", to=channel)),
         ]
 
     def _post(self, order: DeclareOrder, incident: Incident, spot: Place) -> Awaitable[Any]:
         return self._steps.run_once(
-            f"post the {spot.place} card",
+            "post the headline" if spot.place == "headline" else f"post the {spot.place} card",
             self._card,
             order,
             incident,
