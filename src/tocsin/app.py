@@ -38,12 +38,12 @@ from tocsin.slack.routes import every_route
 from tocsin.slack.socket_mode import SocketDoor
 from tocsin.slack.web_api import Calls, asked, open_session, web_client
 from tocsin.slack.workspace import SlackOperator, SlackWorkspace
-from tocsin.storage.database import cause
+from tocsin.storage.database import root_message
 from tocsin.storage.installations import SqlVault
-from tocsin.storage.key_value import SqlMemory
+from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.storage.serialization import json_only
-from tocsin.storage.slack_state import SqlLedger
-from tocsin.storage.workflow_engine import DurableJournal, Story, forgetting
+from tocsin.storage.slack_state import SqlSlackStateStore
+from tocsin.storage.workflow_engine import DbosEngine, Story, forgetting
 from tocsin.workflows.alerts import Alarms
 from tocsin.workflows.channels import ChannelOpener
 from tocsin.workflows.declare import DeclareIncident
@@ -164,10 +164,10 @@ class Parts(Protocol):
     """What the verbs need of the bot."""
 
     backend: IncidentBackend
-    journal: DurableJournal
+    journal: DbosEngine
     meters: Meters
     alarms: Alarms
-    memory: SqlMemory
+    memory: SqlKeyValueStore
     rulebook: Rulebook
 
     @property
@@ -182,7 +182,7 @@ Saw = Callable[[Incident], None]
 
 
 def declaring(
-    bot: Parts, workspace: WorkspaceOf, ledger: SqlLedger, announce: str | None, saw: Saw
+    bot: Parts, workspace: WorkspaceOf, ledger: SqlSlackStateStore, announce: str | None, saw: Saw
 ) -> DeclareIncident:
     gatherings: dict[str, Gathering] = {}
     shelter = Shelter(
@@ -230,7 +230,7 @@ def declaring(
 def managed(
     bot: Parts,
     workspace: WorkspaceOf,
-    ledger: SqlLedger,
+    ledger: SqlSlackStateStore,
     form: Callable[[], Awaitable[Form]],
     current: CurrentIncidents,
 ) -> Managing:
@@ -280,15 +280,15 @@ FINISH_SECONDS = 2.5
 FORM_SECONDS = 2.0
 
 
-def _open_ledger(url: str) -> SqlLedger:
+def _open_ledger(url: str) -> SqlSlackStateStore:
     try:
         json_only(url)
-        return SqlLedger(url)
+        return SqlSlackStateStore(url)
     except Unavailable as error:
         raise ConfigurationError(f"TOCSIN_DATABASE_URL: {error} Restore a backup.") from None
     except (OSError, ImportError, UnicodeDecodeError, sqlite3.Error, SQLAlchemyError) as error:
         raise ConfigurationError(
-            f"TOCSIN_DATABASE_URL: the journal cannot be used ({cause(error)}). Restore a backup."
+            f"TOCSIN_DATABASE_URL: the journal cannot be used ({root_message(error)}). Restore a backup."
         ) from None
 
 
@@ -298,12 +298,12 @@ async def opened(settings: Settings, folder: Path) -> AsyncIterator[Bot]:
     async with AsyncExitStack() as stack:
         stack.enter_context(only_one(folder))
         rulebook = open_rulebook(settings)
-        memory = SqlMemory(journal_url(settings, folder))
+        memory = SqlKeyValueStore(journal_url(settings, folder))
         stack.callback(memory.close)
         alarms = Alarms(memory)
         backend = await open_backend(settings, folder, operator=alarms)
         stack.push_async_callback(backend.close)
-        journal = DurableJournal(journal_url(settings, folder))
+        journal = DbosEngine(journal_url(settings, folder))
         token, trip_key = api_token(settings, folder), kept_secret(folder, "trip-key")
         yield Bot(backend, journal, token, trip_key, memory, alarms, rulebook)
 
@@ -358,7 +358,7 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         bot.trouble = "Tocsin is stopping."
 
 
-def _gated(desk: Desk, current: CurrentIncidents, ledger: SqlLedger, operator: Operator) -> Desk:
+def _gated(desk: Desk, current: CurrentIncidents, ledger: SqlSlackStateStore, operator: Operator) -> Desk:
     """The desk, with a gate before everything that it sends about incidents."""
     exposure = Exposure(desk.workspace, ledger, operator, desk.tasks)
     at_hand = desk.managing.open_now.called

@@ -19,7 +19,7 @@ from tocsin.backends import BACKENDS, MissingSetting, Opening
 from tocsin.config import KEYS, Catalogue, CatalogueError
 from tocsin.incidents.errors import Unavailable
 from tocsin.settings import SHORTEST_SECRET, ConfigurationError, Settings, read_config
-from tocsin.storage.key_value import SqlMemory
+from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.workflows.ports import IncidentBackend, Operator
 
 
@@ -131,7 +131,7 @@ async def open_backend(
         clock=now,
         catalogue=catalogue,
         elsewhere=KEYS,
-        memory=None if reading else SqlMemory(journal_url(settings, folder)),
+        memory=None if reading else SqlKeyValueStore(journal_url(settings, folder)),
         secrets=settings.of_backend(settings.tocsin_backend),
         operator=operator,
         reading=reading,

@@ -22,9 +22,9 @@ from tocsin.slack.context import Desks, Tasks
 from tocsin.slack.http import EVENTS, HttpDoor
 from tocsin.slack.oauth import Installing, TokenRotation
 from tocsin.slack.socket_mode import SocketDoor
-from tocsin.storage.key_value import SqlMemory
-from tocsin.storage.slack_state import SqlLedger
-from tocsin.storage.workflow_engine import DurableJournal
+from tocsin.storage.key_value import SqlKeyValueStore
+from tocsin.storage.slack_state import SqlSlackStateStore
+from tocsin.storage.workflow_engine import DbosEngine
 from tocsin.web.app import web_app
 from tocsin.web.auth import Sessions, Signed, SignIn, alone
 from tocsin.web.middleware import own_hosts, own_origins
@@ -53,11 +53,11 @@ class Bot:
     """The running bot, as far as whoever serves it must know."""
 
     backend: IncidentBackend
-    journal: DurableJournal
+    journal: DbosEngine
     token: str
     trip_key: str
     """Signs what a browser keeps while somebody is at Slack. Nothing else is made with it."""
-    memory: SqlMemory
+    memory: SqlKeyValueStore
     alarms: Alarms
     rulebook: Rulebook
     tasks: Tasks = field(default_factory=Tasks)
@@ -160,7 +160,7 @@ class Bot:
             reasons.append("No connection to Slack is open.")
         return list(dict.fromkeys(filter(None, reasons)))
 
-    async def watch(self, ledger: SqlLedger) -> None:
+    async def watch(self, ledger: SqlSlackStateStore) -> None:
         """Look every few seconds whether something could be declared now, and what is pending."""
         while True:
             reasons = []

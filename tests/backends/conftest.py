@@ -19,7 +19,7 @@ from tocsin.backends.devrev import DevRevBackend, DevRevClient
 from tocsin.backends.incident_io import IncidentIo
 from tocsin.backends.local import LocalBackend
 from tocsin.config import Catalogue
-from tocsin.storage.key_value import SqlMemory
+from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.workflows.ports import IncidentBackend
 
 Reopen = Callable[[], Awaitable[IncidentBackend]]
@@ -44,7 +44,7 @@ async def _local(folder: Path) -> AsyncIterator[Reopen]:
 @asynccontextmanager
 async def _incident_io(folder: Path) -> AsyncIterator[Reopen]:
     opened: list[IncidentIo] = []
-    memory = SqlMemory(f"sqlite:///{folder / 'journal.db'}")
+    memory = SqlKeyValueStore(f"sqlite:///{folder / 'journal.db'}")
     account = Account(clock=Ticking(DAWN - timedelta(seconds=1)))
     async with running_incident_io(account) as server:
 
@@ -64,7 +64,7 @@ async def _incident_io(folder: Path) -> AsyncIterator[Reopen]:
 @asynccontextmanager
 async def _devrev(folder: Path) -> AsyncIterator[Reopen]:
     opened: list[DevRevBackend] = []
-    memory = SqlMemory(f"sqlite:///{folder / 'journal.db'}")
+    memory = SqlKeyValueStore(f"sqlite:///{folder / 'journal.db'}")
     async with running_org(organisation()) as (org, url):
 
         async def reopen() -> IncidentBackend:

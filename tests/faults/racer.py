@@ -12,7 +12,7 @@ from fakes.declarations import Ticking, declaration
 from tocsin.backends.local.backend import LocalBackend
 from tocsin.config import Catalogue
 from tocsin.incidents.model import SourceMessage
-from tocsin.storage.slack_state import SqlLedger
+from tocsin.storage.slack_state import SqlSlackStateStore
 from tocsin.workflows.retry import retry
 
 AT_ONCE = 8
@@ -23,7 +23,7 @@ async def race(folder: Path, me: str, keys: int) -> dict[str, list[str]]:
     backend = await LocalBackend.open(
         folder / "incidents.db", catalogue, public_url="http://127.0.0.1", clock=Ticking()
     )
-    ledger = SqlLedger(f"sqlite:///{folder / 'journal.db'}")
+    ledger = SqlSlackStateStore(f"sqlite:///{folder / 'journal.db'}")
     got: dict[str, list[str]] = {}
 
     async def one(number: int) -> None:

@@ -159,7 +159,7 @@ async def bookmarked_anew(original: Function, *args: Any, again: bool) -> None:
     "a resumed step is not told that it may have been done",
     breaks="I3",
     scenario="killed before the first post is recorded",
-    instead_of="tocsin.storage.workflow_engine:DurableJournal.step",
+    instead_of="tocsin.storage.workflow_engine:DbosEngine.step",
 )
 def always_the_first_time(
     original: Function, journal: Any, name: str, act: Callable[[bool], Awaitable[Any]]
@@ -228,7 +228,7 @@ async def pinned(original: Function, *args: Any) -> None:
     "the pin is lost when the process was killed",
     breaks="I4",
     scenario="killed before the first post is recorded",
-    instead_of="tocsin.storage.workflow_engine:DurableJournal.step",
+    instead_of="tocsin.storage.workflow_engine:DbosEngine.step",
 )
 def nothing_pinned_again(
     original: Function, journal: Any, name: str, act: Callable[[bool], Awaitable[Any]]
@@ -346,7 +346,7 @@ def announced_like_any(original: Function, incident: Any, **named: Any) -> Any:
     "a card is not remembered",
     breaks="I7",
     scenario="by command",
-    instead_of="tocsin.storage.slack_state:SqlLedger.remember_card",
+    instead_of="tocsin.storage.slack_state:SqlSlackStateStore.remember_card",
 )
 async def forgotten_card(original: Function, *args: Any) -> None:
     return None

@@ -33,7 +33,7 @@ async def _after_the_channels_own(original: Any, *args: Any, thread: Any = None,
 
 DEATHS = {
     "before the create is recorded": StandIn(
-        "tocsin.storage.slack_state:SqlLedger.remember_incident", _before
+        "tocsin.storage.slack_state:SqlSlackStateStore.remember_incident", _before
     ),
     "before the channel is recorded": StandIn(
         "tocsin.backends.local.backend:LocalBackend.set_channel", _before
@@ -42,7 +42,7 @@ DEATHS = {
         "tocsin.workflows.channels:ChannelOpener._taken", _after
     ),
     "before the first post is recorded": StandIn(
-        "tocsin.storage.slack_state:SqlLedger.remember_card", _before
+        "tocsin.storage.slack_state:SqlSlackStateStore.remember_card", _before
     ),
     "before a change is recorded": StandIn("tocsin.backends.local.backend:LocalBackend.change", _after),
     "before a follow-up is recorded": StandIn(

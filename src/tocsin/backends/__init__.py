@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tocsin.config import Catalogue
-from tocsin.workflows.ports import Clock, IncidentBackend, Memory, Operator
+from tocsin.workflows.ports import Clock, IncidentBackend, KeyValueStore, Operator
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -42,7 +42,7 @@ class Opening:
     """The part of the configuration file that names severities, statuses, types, roles and fields."""
     elsewhere: Collection[str] = ()
     """Keys in there that are somebody else's."""
-    memory: Memory | None = None
+    memory: KeyValueStore | None = None
     """What must be remembered between starts; None where the backend is only read."""
     secrets: Mapping[str, str] = field(default_factory=dict)
     """Settings of the hosted backends by their variable's name in lower case, such as `devrev_part`."""

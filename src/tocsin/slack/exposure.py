@@ -32,7 +32,7 @@ class Exposure:
             self._tasks.begin("tell that a channel is not private", self._tell(incident, channel))
 
     async def _tell(self, incident: Incident, channel: ChannelId) -> None:
-        if (channel, PRIVATE) not in await self._ledger.faces(incident.id):
+        if (channel, PRIVATE) not in await self._ledger.fingerprints(incident.id):
             # It was public from the beginning, and the incident is on its way into another.
             self._told.discard(channel)
             return

@@ -309,7 +309,7 @@ class Messages:
             about=_card_read_by(card_, incident),
         )
 
-    def faces(self, incident: Incident) -> Mapping[str, str]:
+    def fingerprints(self, incident: Incident) -> Mapping[str, str]:
         """What would be shown of it, in a few characters each: the same face is no reason for an edit."""
         shown = [card_text(incident), *(str(block.to_dict()) for block in card(incident))]
         return {

@@ -28,7 +28,7 @@ from tocsin.incidents.errors import Unavailable
 # Writers to one SQLite file take turns: SQLite has them wait by sleeping, ever longer and in no order.
 
 
-class Turns:
+class WriteQueue:
     """Whose turn it is: first who has somebody waiting for an answer, then in the order they came.
 
     A thread that has the turn may take it again, and gives it back as often.
@@ -68,7 +68,7 @@ class Turns:
                 called.set()
 
 
-_turns: defaultdict[str, Turns] = defaultdict(Turns)
+_turns: defaultdict[str, WriteQueue] = defaultdict(WriteQueue)
 
 
 def in_turns(
@@ -126,7 +126,7 @@ _TAKES_NOTHING = frozenset({3, 5, 6, 7, 8, 10, 13, 14, 15})
 _asks_now: ContextVar[bool] = ContextVar("asks_now", default=False)
 
 
-class Gate:
+class WriteBarrier:
     """The connections of DBOS to an SQLite journal."""
 
     def __init__(self, url: str) -> None:
@@ -194,7 +194,7 @@ class Gate:
 
 
 @contextmanager
-def asking_now() -> Iterator[None]:
+def fail_fast() -> Iterator[None]:
     """Inside, a journal that takes nothing is an error at once: somebody waits for the answer."""
     earlier = _asks_now.set(True)
     try:
@@ -203,7 +203,7 @@ def asking_now() -> Iterator[None]:
         _asks_now.reset(earlier)
 
 
-def in_no_hurry() -> None:
+def wait_for_database() -> None:
     """From here on in this task, a journal that takes nothing is waited for."""
     _asks_now.set(False)
 
@@ -235,7 +235,7 @@ def file_of(url: str) -> Path | None:
     return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
 
 
-def identity(url: str) -> tuple[int, int] | None:
+def file_identity(url: str) -> tuple[int, int] | None:
     """Which file stands there now; None where there is none, or where the journal is no file.
 
     What is written to a file that was deleted is gone with the process: nothing may be promised on it.
@@ -247,13 +247,13 @@ def identity(url: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def cause(error: BaseException) -> str:
+def root_message(error: BaseException) -> str:
     """The first line of what went wrong, without the statement and the address it went wrong with."""
     at_heart = getattr(error, "orig", None) or error
     return (str(at_heart).strip().splitlines() or [type(at_heart).__name__])[0]
 
 
-def through(url: str) -> None:
+def fsync_wal(url: str) -> None:
     """Have everything that was committed to an SQLite journal on the disk, whatever happens to the power.
 
     Raises OSError. Its commits alone leave that to the next checkpoint (SQLite, PRAGMA synchronous: NORMAL).
@@ -278,7 +278,7 @@ def truncate(url: str) -> None:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def make_ready(url: str) -> None:
+def create_file(url: str) -> None:
     """Create the file of an SQLite journal, for its owner's eyes only (0600), in write-ahead mode."""
     path = file_of(url)
     if path is None:
@@ -297,7 +297,7 @@ def make_ready(url: str) -> None:
 T = TypeVar("T")
 
 
-class Tables:
+class Database:
     """Some tables at this SQLAlchemy address; nothing is opened before `open`, or before it is first asked.
 
     With `synchronous` as NORMAL a commit in SQLite reaches the disk at the next `through`, or the next
@@ -316,8 +316,8 @@ class Tables:
         """The engine, with the tables there. Raises SQLAlchemyError or OSError."""
         with self._opening:
             if self._engine is None:
-                make_ready(self._url)
-                self._identity = identity(self._url)
+                create_file(self._url)
+                self._identity = file_identity(self._url)
                 self._engine = _made(_prepared(self._url, self._synchronous), self._tables)
             return self._engine
 
@@ -330,7 +330,7 @@ class Tables:
 
         def transaction() -> T:
             engine = self.open()
-            if identity(self._url) != self._identity:
+            if file_identity(self._url) != self._identity:
                 raise Unavailable(
                     "Tocsin's journal was moved or deleted; put it back and start Tocsin again."
                 )
@@ -345,10 +345,10 @@ class Tables:
                 return await asyncio.to_thread(transaction)
         except sa.exc.SQLAlchemyError as error:
             self.failed = True
-            raise Unavailable(f"Tocsin's journal cannot be used ({cause(error)}).") from error
+            raise Unavailable(f"Tocsin's journal cannot be used ({root_message(error)}).") from error
 
 
-def put(
+def upsert(
     connection: sa.Connection,
     table: sa.Table,
     key: dict[str, str],

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, Person, SourceMessage
 from tocsin.incidents.postmortem import Departure
 from tocsin.incidents.updates import Reminder
-from tocsin.storage.database import Tables, put, through
+from tocsin.storage.database import Database, fsync_wal, upsert
 
 # What Tocsin did in Slack: which message became which incident, and where its cards are.
 
@@ -89,12 +89,12 @@ MANY = 4000
 _pulse = sa.Table("tocsin_pulse", _tables, sa.Column("id", sa.Integer, primary_key=True))
 
 
-class SqlLedger:
+class SqlSlackStateStore:
     """The SlackStateStore, beside the journal in the same database."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._kept = Tables(url, _tables, synchronous="NORMAL")
+        self._kept = Database(url, _tables, synchronous="NORMAL")
         self._kept.open()
         self.do = self._kept.do
 
@@ -111,7 +111,7 @@ class SqlLedger:
 
         taken_by = await self.do(claim)
         if taken_by == key:
-            await asyncio.to_thread(through, self._url)
+            await asyncio.to_thread(fsync_wal, self._url)
         return taken_by
 
     async def release_source(self, team: str, source: SourceMessage, key: str) -> None:
@@ -161,25 +161,25 @@ class SqlLedger:
         pinned = sa.and_(_cards.c.channel == channel, _cards.c.place == "headline")
         return await self._scalar(sa.select(_cards.c.incident_id).where(pinned).limit(1))
 
-    async def faces(self, incident_id: str) -> Mapping[tuple[str, str], str]:
+    async def fingerprints(self, incident_id: str) -> Mapping[tuple[str, str], str]:
         asked = sa.select(_faces).where(_faces.c.incident_id == incident_id)
         rows = await self.do(lambda connection: connection.execute(asked).all())
         return {(row.channel, row.thing): row.face for row in rows}
 
-    async def remember_face(self, incident_id: str, channel: str, thing: str, face: str) -> None:
+    async def save_fingerprint(self, incident_id: str, channel: str, thing: str, face: str) -> None:
         where = {"incident_id": incident_id, "channel": channel, "thing": thing}
         await self._put(_faces, where, {"face": face}, replacing=True)
 
-    async def remember_shown(self, incident: Incident, card: Card, face: str, seen: str) -> None:
+    async def save_rendered(self, incident: Incident, card: Card, face: str, seen: str) -> None:
         where = {"incident_id": incident.id, "channel": card.channel, "thing": card.ts}
 
         def remember(connection: sa.Connection) -> None:
-            put(connection, _faces, where, {"face": face})
-            put(connection, _watched, {"incident_id": incident.id}, {"seen": seen})
+            upsert(connection, _faces, where, {"face": face})
+            upsert(connection, _watched, {"incident_id": incident.id}, {"seen": seen})
 
         await self.do(remember)
 
-    async def forget_face(self, incident_id: str, channel: str, thing: str) -> None:
+    async def delete_fingerprint(self, incident_id: str, channel: str, thing: str) -> None:
         c = _faces.c
         ours = sa.and_(c.incident_id == incident_id, c.channel == channel, c.thing == thing)
         await self.do(lambda connection: connection.execute(_faces.delete().where(ours)) and None)
@@ -276,7 +276,7 @@ class SqlLedger:
         self, table: sa.Table, where: dict[str, str], what: dict[str, str | None], *, replacing: bool = False
     ) -> None:
         """Insert the row; one that is there already stays, unless it is `replacing`."""
-        await self.do(lambda connection: put(connection, table, where, what, replacing=replacing))
+        await self.do(lambda connection: upsert(connection, table, where, what, replacing=replacing))
 
     async def _reminders(self, asked: sa.Select[Any]) -> Sequence[Reminder]:
         rows = await self.do(lambda connection: connection.execute(asked).all())

@@ -22,17 +22,17 @@ from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import SOMEBODY
 from tocsin.logs import trace, traced
 from tocsin.storage.database import (
-    Gate,
-    Tables,
-    asking_now,
-    cause,
+    Database,
+    WriteBarrier,
+    create_file,
+    fail_fast,
+    file_identity,
     file_of,
-    identity,
-    in_no_hurry,
-    make_ready,
-    put,
-    through,
+    fsync_wal,
+    root_message,
     truncate,
+    upsert,
+    wait_for_database,
 )
 from tocsin.storage.installations import uninstalled
 from tocsin.storage.serialization import JSON, NotOurs, read_plainly, refuse_foreign
@@ -77,7 +77,7 @@ def _pending(url: str) -> list[Pending]:
         finally:
             engine.dispose()
     except (OSError, ImportError, NotOurs, sqlite3.Error, sa.exc.SQLAlchemyError) as error:
-        raise Unavailable(f"The journal cannot be used ({cause(error)}).") from error
+        raise Unavailable(f"The journal cannot be used ({root_message(error)}).") from error
 
 
 def _begun(engine: sa.Engine) -> list[Pending]:
@@ -178,11 +178,11 @@ _ended = sa.Table(
 )
 
 
-class SqlEndings:
+class SqlFinishedWorkflows:
     """The keys of forgotten stories, beside the journal in the same database."""
 
     def __init__(self, url: str) -> None:
-        self._kept = Tables(url, _tables)
+        self._kept = Database(url, _tables)
 
     def open(self) -> None:
         self._kept.open()
@@ -198,7 +198,7 @@ class SqlEndings:
     async def remember(self, endings: Mapping[str, Ended]) -> None:
         def keep(connection: sa.Connection) -> None:
             for key, ended in endings.items():
-                put(connection, _ended, {"key": key}, {**ended.model_dump()}, replacing=False)
+                upsert(connection, _ended, {"key": key}, {**ended.model_dump()}, replacing=False)
 
         await self._kept.do(keep)
 
@@ -231,7 +231,7 @@ TRACE = "_trace"
 THREADS = 48
 """For stories that wait for the journal side by side."""
 
-_open: DurableJournal | None = None
+_open: DbosEngine | None = None
 
 # A story that DBOS resumes runs in a context of its own, where this was never set.
 _begun_by_this_process: ContextVar[bool] = ContextVar("begun_by_this_process", default=False)
@@ -241,7 +241,7 @@ _begun_by_this_process: ContextVar[bool] = ContextVar("begun_by_this_process", d
 async def _story(verb: str, order: dict[str, Any]) -> Any:
     if _open is None:
         raise RuntimeError("a story was begun with no journal open")
-    in_no_hurry()
+    wait_for_database()
     _open.in_hand()
     order = dict(order)
     # A story of an older version has none, and goes by its key.
@@ -253,7 +253,7 @@ async def _story(verb: str, order: dict[str, Any]) -> Any:
     raise asyncio.CancelledError
 
 
-class DurableJournal:
+class DbosEngine:
     """The journal of one process; `url` is a SQLAlchemy URL of SQLite or PostgreSQL."""
 
     def __init__(self, url: str, *, executor: str = "tocsin") -> None:
@@ -263,12 +263,12 @@ class DurableJournal:
         """How often DBOS looks for notifications. Tocsin sends none, but `close` waits for the last look."""
         self.stories: dict[str, Story] = {}
         self._identity: tuple[int, int] | None = None
-        self._gate: Gate | None = None
+        self._gate: WriteBarrier | None = None
         self._running: set[asyncio.Task[Any]] = set()
-        self._endings = SqlEndings(url)
+        self._endings = SqlFinishedWorkflows(url)
 
     @property
-    def stories_in_hand(self) -> int:
+    def workflows_in_hand(self) -> int:
         """How many stories run in this process."""
         return len(self._running)
 
@@ -291,9 +291,9 @@ class DurableJournal:
         global _open
         if _open is not None:
             raise RuntimeError("one journal is open in this process already")
-        make_ready(self.url)
+        create_file(self.url)
         self._endings.open()
-        self._identity = identity(self.url)
+        self._identity = file_identity(self.url)
         library = logging.getLogger("dbos")
         library.setLevel(logging.WARNING)
         if not library.handlers:
@@ -311,7 +311,7 @@ class DurableJournal:
             "serializer": JSON,
         }
         if file_of(self.url) is not None:
-            self._gate = Gate(self.url)
+            self._gate = WriteBarrier(self.url)
             config["system_database_engine"] = self._gate.engine
         _open = self
         read_plainly()
@@ -354,7 +354,7 @@ class DurableJournal:
         try:
             with self._told("written to"), SetWorkflowID(key):
                 await DBOS.start_workflow_async(_story, verb, {**order, TRACE: trace()})
-                await asyncio.to_thread(through, self.url)
+                await asyncio.to_thread(fsync_wal, self.url)
         finally:
             _begun_by_this_process.reset(marked)
 
@@ -401,13 +401,13 @@ class DurableJournal:
     @contextmanager
     def _told(self, what: str) -> Iterator[None]:
         """Turn whatever is wrong with the journal into Unavailable; a file that is gone is not used."""
-        if identity(self.url) != self._identity:
+        if file_identity(self.url) != self._identity:
             raise Unavailable("Tocsin's journal was moved or deleted; put it back and start Tocsin again.")
         try:
-            with asking_now():
+            with fail_fast():
                 yield
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
-            raise Unavailable(f"Tocsin's journal cannot be {what} ({cause(error)}).") from error
+            raise Unavailable(f"Tocsin's journal cannot be {what} ({root_message(error)}).") from error
 
     async def settled(self) -> None:
         """Until no story is unfinished: neither one of this process nor one that another left behind."""
@@ -441,7 +441,7 @@ KEPT = timedelta(days=30)
 FORGET_EVERY_SECONDS = 3600.0
 
 
-async def forgetting(journal: DurableJournal, clock: Clock) -> None:
+async def forgetting(journal: DbosEngine, clock: Clock) -> None:
     """Delete finished stories once their time has come, for as long as the bot runs."""
     while True:
         async with best_effort("forget what finished long ago"):

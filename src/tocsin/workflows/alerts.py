@@ -12,7 +12,7 @@ import structlog
 from pydantic import TypeAdapter
 
 from tocsin.incidents.errors import Unavailable
-from tocsin.workflows.ports import Memory, loop_time
+from tocsin.workflows.ports import KeyValueStore, loop_time
 from tocsin.workflows.retry import ALL_DAY, best_effort, retry
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 class Alarms:
     """The operator's bell. What is known to be wrong outlives the process, so that it is told once."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: KeyValueStore) -> None:
         self._memory = memory
         self._known: dict[str, str] = {}
         """What is wrong now, by what it is about."""
@@ -80,7 +80,7 @@ class Alarms:
     async def recall(self) -> None:
         """Know again what the operator was told before the last stop, and what was still to be said."""
         async with best_effort("recall what the operator knows"):
-            kept = _KEPT.validate_json(await self._memory.recall(KEPT_AS) or "{}")
+            kept = _KEPT.validate_json(await self._memory.get(KEPT_AS) or "{}")
             self._known = {**kept.get("known", {}), **self._known}
             earlier = kept.get("unsaid", {})
             self._unsaid = {**earlier, **self._unsaid}
@@ -114,7 +114,7 @@ class Alarms:
     async def _keep(self) -> None:
         async with best_effort("keep what the operator knows"):
             kept = {"known": self._known, "unsaid": self._unsaid}
-            await self._memory.remember(KEPT_AS, json.dumps(kept))
+            await self._memory.set(KEPT_AS, json.dumps(kept))
 
     def _say_soon(self, sentence: str) -> None:
         self._unsaid[str(uuid4())] = sentence

@@ -242,12 +242,12 @@ class Aftermath:
             if card.place == "announcement":
                 key = f"{notice.change.key}:news:{card.channel}"
                 news, posting = await self._news(notice), f"{POSTING}{key} {card.ts}"
-                await self._ledger.remember_face(incident.id, card.channel, posting, "news")
+                await self._ledger.save_fingerprint(incident.id, card.channel, posting, "news")
                 ts = await slack.messages.post_news(
                     card.channel, news, incident, key=key, thread=card.ts, again=again
                 )
-                await self._ledger.remember_face(incident.id, card.channel, f"{NEWS}{ts}", "news")
-                await self._ledger.forget_face(incident.id, card.channel, posting)
+                await self._ledger.save_fingerprint(incident.id, card.channel, f"{NEWS}{ts}", "news")
+                await self._ledger.delete_fingerprint(incident.id, card.channel, posting)
         # Whoever took the cards back meanwhile may have looked before this was there to be taken back.
         now = await self._backend.find(incident.id)
         if now is not None and now.is_private:

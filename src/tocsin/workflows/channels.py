@@ -116,7 +116,7 @@ class ChannelOpener:
             return own
         names = private_names(incident)
         channel = await open_channel(self._workspace, incident, names, private=True, again=True)
-        await self._ledger.remember_face(incident.id, channel.id, PRIVATE, PRIVATE)
+        await self._ledger.save_fingerprint(incident.id, channel.id, PRIVATE, PRIVATE)
         await self._backend.set_channel(incident.id, channel)
         await self._ledger.remember_channel(channel.id, incident.id)
         await self._workspace.channels.archive(own.id)
@@ -128,7 +128,7 @@ class ChannelOpener:
         self._saw(now)
         await self._ledger.remember_channel(channel.id, incident.id)
         if incident.is_private:
-            await self._ledger.remember_face(incident.id, channel.id, PRIVATE, PRIVATE)
+            await self._ledger.save_fingerprint(incident.id, channel.id, PRIVATE, PRIVATE)
         elif now.is_private:
             channel = await self._private_one(now)
         return await self._noted(incident, channel, key)
@@ -261,8 +261,8 @@ async def withdraw_posts(
     News goes first: a message that is deleted before its replies leaves a trace (Slack, `tombstone`). Raises
     Unavailable, or else SlackRefused, once all that could be done is done.
     """
-    faces, cards = await ledger.faces(incident.id), await ledger.cards(incident.id)
-    unfurls = [where for where in faces if where[1].startswith(UNFURL)]
+    fingerprints, cards = await ledger.fingerprints(incident.id), await ledger.cards(incident.id)
+    unfurls = [where for where in fingerprints if where[1].startswith(UNFURL)]
     await _each(
         [
             partial(withdraw_documents, slack, ledger, incident),
@@ -292,7 +292,7 @@ async def _fold(
     slack: SlackClient, ledger: SlackStateStore, incident: Incident, channel: str, thing: str
 ) -> None:
     await slack.messages.fold(ChannelId(channel), *unfurled(thing))
-    await ledger.forget_face(incident.id, channel, thing)
+    await ledger.delete_fingerprint(incident.id, channel, thing)
 
 
 async def _withdraw_card(
@@ -309,8 +309,10 @@ async def _withdraw_card(
 
 async def withdraw_documents(slack: SlackClient, ledger: SlackStateStore, incident: Incident) -> None:
     """Delete its documents elsewhere, also one that was written by a process that ended before noting so."""
-    faces = await ledger.faces(incident.id)
-    documents = {where: kind for where, kind in faces.items() if where[1].startswith((DOCUMENT, BEGUN))}
+    fingerprints = await ledger.fingerprints(incident.id)
+    documents = {
+        where: kind for where, kind in fingerprints.items() if where[1].startswith((DOCUMENT, BEGUN))
+    }
     own = await fitting_channel(slack, ledger, incident) if documents else None
     await _each(
         partial(_withdraw_document, slack, ledger, incident, where, face)
@@ -328,12 +330,12 @@ async def _withdraw_document(
         document = await slack.files.find_document(ChannelId(channel), kind, document_name(incident))
     if document:
         await slack.files.delete_document(kind, document)
-        await ledger.forget_face(incident.id, channel, thing)
+        await ledger.delete_fingerprint(incident.id, channel, thing)
 
 
 async def withdraw_news(slack: SlackClient, ledger: SlackStateStore, incident: Incident) -> None:
     """Delete what was said of it elsewhere, also what a process posted that ended before it noted so."""
-    said = [where for where in await ledger.faces(incident.id) if where[1].startswith((NEWS, POSTING))]
+    said = [where for where in await ledger.fingerprints(incident.id) if where[1].startswith((NEWS, POSTING))]
     await _each(partial(_withdraw_news, slack, ledger, incident, ChannelId(c), thing) for c, thing in said)
 
 
@@ -346,7 +348,7 @@ async def _withdraw_news(
         ts = await slack.messages.find_news(channel, key, MessageTs(thread))
     if ts is not None:
         await slack.messages.withdraw(Card(channel=channel, ts=ts, place="news"))
-        await ledger.forget_face(incident.id, channel, thing)
+        await ledger.delete_fingerprint(incident.id, channel, thing)
 
 
 def unfurled(thing: str) -> tuple[MessageTs, str]:
@@ -365,9 +367,9 @@ async def fitting_channel(
     channel = ChannelId(incident.slack_channel_id)
     if not channel or not incident.is_private:
         return channel or None
-    if (channel, PRIVATE) in await ledger.faces(incident.id):
+    if (channel, PRIVATE) in await ledger.fingerprints(incident.id):
         return channel
     if not await slack.channels.is_private(channel):
         return None
-    await ledger.remember_face(incident.id, channel, PRIVATE, PRIVATE)
+    await ledger.save_fingerprint(incident.id, channel, PRIVATE, PRIVATE)
     return channel

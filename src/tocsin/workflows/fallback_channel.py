@@ -20,7 +20,7 @@ from tocsin.workflows.ports import (
     Channel,
     Clock,
     IncidentBackend,
-    Memory,
+    KeyValueStore,
     SlackClient,
     SlackStateStore,
     WorkflowEngine,
@@ -58,7 +58,7 @@ class Shelter:
         workspace: WorkspaceOf,
         ledger: SlackStateStore,
         journal: WorkflowEngine,
-        memory: Memory,
+        memory: KeyValueStore,
         clock: Clock,
         after: float = AFTER_SECONDS,
     ) -> None:
@@ -91,7 +91,7 @@ class Shelter:
 
     async def _begin(self, order: DeclareOrder) -> None:
         key = order.declaration.key
-        await self._memory.remember_first(_name(key), OPENING)
+        await self._memory.set_if_absent(_name(key), OPENING)
         await self._journal.start(
             VERB, str(uuid5(NAMESPACE_OID, f"{key}:shelter")), order.model_dump(mode="json")
         )
@@ -99,17 +99,17 @@ class Shelter:
     async def refused(self, key: str) -> None:
         """Nothing will come of the declaration."""
         if self._backend.is_remote:
-            await self._memory.remember(f"{_name(key)}:ended", REFUSED)
+            await self._memory.set(f"{_name(key)}:ended", REFUSED)
 
     async def declared_before(self, key: str, earlier: Incident) -> None:
         """Note that the declaration came to an incident that there was already."""
         if self._backend.is_remote:
-            await self._memory.remember(f"{_name(key)}:ended", earlier.id)
+            await self._memory.set(f"{_name(key)}:ended", earlier.id)
 
     async def found(self, key: str) -> Channel | None:
         """The channel people work in already, waited for while it is being opened."""
         for _ in range(int(OPENING_SECONDS)):
-            kept = await self._memory.recall(_name(key))
+            kept = await self._memory.get(_name(key))
             if kept != OPENING:
                 return Channel.model_validate_json(kept) if kept else None
             await asyncio.sleep(1.0)
@@ -131,7 +131,7 @@ class Shelter:
             attempts=ALL_DAY,
         )
         if isinstance(opened, StepFailure):
-            await self._memory.forget(_name(declaration.key))
+            await self._memory.delete(_name(declaration.key))
             return None
         await asyncio.gather(*self._furnish(slack, incident, opened, declaration))
         became = await self._steps.record(
@@ -154,7 +154,7 @@ class Shelter:
         private = incident.is_private
         channel = await open_channel(slack, incident, names, private=private, again=again)
         await slack.channels.set_purpose(channel.id, incident)
-        await self._memory.remember(_name(key), channel.model_dump_json())
+        await self._memory.set(_name(key), channel.model_dump_json())
         return channel
 
     def _furnish(
@@ -224,7 +224,7 @@ class Shelter:
         """The incident in the end, or None when it was refused."""
         while True:
             with suppress(Unavailable):
-                ended = await self._memory.recall(f"{_name(key)}:ended")
+                ended = await self._memory.get(f"{_name(key)}:ended")
                 if ended == REFUSED:
                     return None
                 incident_id = ended or await self._ledger.incident_id(key)

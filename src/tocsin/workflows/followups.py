@@ -175,8 +175,8 @@ class _Board:
     async def _show(self, command: Order, incident: Incident, follow_up: FollowUp, again: bool) -> None:
         """Post the message, or have the one that was posted say that it is done."""
         slack, thing = self._workspace(command.team), f"follow-up {follow_up.id}"
-        faces = await self._ledger.faces(incident.id)
-        posted = next(((place, ts) for (place, known), ts in faces.items() if known == thing), None)
+        fingerprints = await self._ledger.fingerprints(incident.id)
+        posted = next(((place, ts) for (place, known), ts in fingerprints.items() if known == thing), None)
         if posted is not None:
             channel, ts = ChannelId(posted[0]), MessageTs(posted[1])
             await slack.messages.update_follow_up(channel, ts, incident, follow_up)
@@ -186,7 +186,7 @@ class _Board:
         if fitting is not None and not follow_up.is_done:
             key = f"{command.key}:follow-up"
             ts = await slack.messages.post_follow_up(fitting, incident, follow_up, key=key, again=again)
-            await self._ledger.remember_face(incident.id, fitting, thing, ts)
+            await self._ledger.save_fingerprint(incident.id, fitting, thing, ts)
 
 
 class FollowUps:

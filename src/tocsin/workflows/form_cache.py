@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from tocsin.incidents.errors import TocsinError, Unavailable
 from tocsin.incidents.model import FieldOption, Form
 from tocsin.workflows.alerts import Alarms
-from tocsin.workflows.ports import IncidentBackend, Memory
+from tocsin.workflows.ports import IncidentBackend, KeyValueStore
 from tocsin.workflows.retry import best_effort
 
 REFRESH_SECONDS = 60.0
@@ -30,7 +30,7 @@ class FormCache:
     def __init__(
         self,
         backend: IncidentBackend,
-        memory: Memory | None = None,
+        memory: KeyValueStore | None = None,
         kept_as: str = "form",
         alarms: Alarms | None = None,
     ) -> None:
@@ -78,14 +78,14 @@ class FormCache:
         # A backend that can always be asked needs nothing kept.
         if self._memory is not None and form.as_of is not None:
             async with best_effort("keep the form"):
-                await self._memory.remember(self._kept_as, form.model_dump_json())
+                await self._memory.set(self._kept_as, form.model_dump_json())
 
     async def recall(self) -> None:
         """What the backend said before the restart, where it has not answered since."""
         kept = None
         if self._memory is not None:
             async with best_effort("recall the form"):
-                kept = await self._memory.recall(self._kept_as)
+                kept = await self._memory.get(self._kept_as)
         if kept is None or self.now is not None:
             return
         try:

@@ -76,7 +76,7 @@ class Hiding:
         channel = await open_channel(slack, incident, private_names(incident), private=True, again=again)
         await self._backend.set_channel(incident.id, channel)
         await self._ledger.remember_channel(channel.id, incident.id)
-        await self._ledger.remember_face(incident.id, channel.id, PRIVATE, PRIVATE)
+        await self._ledger.save_fingerprint(incident.id, channel.id, PRIVATE, PRIVATE)
         return channel
 
     async def _furnish(self, slack: SlackClient, incident: Incident, change: IncidentChange) -> list[Any]:

@@ -157,23 +157,23 @@ class IncidentBackend(Protocol):
         """Keep what people are called, where the backend does not know it by itself."""
 
 
-class Memory(Protocol):
+class KeyValueStore(Protocol):
     """A few facts that a backend must not forget, such as when it first tried; shared by all replicas.
 
     Every method raises Unavailable when it cannot be asked. Nothing in it is secret.
     """
 
-    async def recall(self, name: str) -> str | None: ...
+    async def get(self, name: str) -> str | None: ...
 
-    async def remember(self, name: str, fact: str) -> None:
+    async def set(self, name: str, fact: str) -> None:
         """Keep a fact durably under this name, in place of the one before."""
         ...
 
-    async def remember_first(self, name: str, fact: str) -> str:
+    async def set_if_absent(self, name: str, fact: str) -> str:
         """Keep a fact unless there is one under this name already; answers the one that is kept."""
         ...
 
-    async def forget(self, name: str) -> None: ...
+    async def delete(self, name: str) -> None: ...
 
 
 class Operator(Protocol):
@@ -250,7 +250,7 @@ class SlackMessages(Protocol):
     is looked for before anything is posted.
     """
 
-    def faces(self, incident: Incident) -> Mapping[str, str]:
+    def fingerprints(self, incident: Incident) -> Mapping[str, str]:
         """Return hashes of what would be shown of it: `card`, `topic`, `purpose` and `bookmark`."""
         ...
 
@@ -463,20 +463,20 @@ class SlackStateStore(Protocol):
     async def incident_of_channel(self, channel: ChannelId) -> str | None:
         """Return the id of the incident that this channel is, or was, for."""
 
-    async def faces(self, incident_id: str) -> Mapping[tuple[str, str], str]:
+    async def fingerprints(self, incident_id: str) -> Mapping[tuple[str, str], str]:
         """Return what was shown where, so that what would look the same is left alone.
 
         By channel and thing, which is a card's `ts`, or `topic` and the like.
         """
         ...
 
-    async def remember_face(self, incident_id: str, channel: str, thing: str, face: str) -> None:
+    async def save_fingerprint(self, incident_id: str, channel: str, thing: str, face: str) -> None:
         """Note what a thing shows now."""
 
-    async def forget_face(self, incident_id: str, channel: str, thing: str) -> None:
+    async def delete_fingerprint(self, incident_id: str, channel: str, thing: str) -> None:
         """Forget a thing that shows nothing any more."""
 
-    async def remember_shown(self, incident: Incident, card: Card, face: str, seen: str) -> None:
+    async def save_rendered(self, incident: Incident, card: Card, face: str, seen: str) -> None:
         """Note both that a card shows this face, and what the incident was then, or neither."""
 
     async def watched(self) -> Mapping[str, str]:

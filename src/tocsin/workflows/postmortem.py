@@ -115,7 +115,7 @@ class Documents(DurableCommand[DocumentOrder]):
 
     async def _known(self, incident: Incident, channel: ChannelId) -> Written | None:
         """The document that was written there."""
-        for (where, thing), face in (await self._ledger.faces(incident.id)).items():
+        for (where, thing), face in (await self._ledger.fingerprints(incident.id)).items():
             if where == channel and thing.startswith(DOCUMENT):
                 kind, _, asked = face.partition(" ")
                 known = thing.removeprefix(DOCUMENT)
@@ -152,8 +152,8 @@ class Documents(DurableCommand[DocumentOrder]):
             if written is None:
                 written = await self._file(order, channel, incident, text)
             face = f"{written.kind} {written.asked}"
-            await self._ledger.remember_face(incident.id, channel, f"{DOCUMENT}{written.id}", face)
-            await self._ledger.forget_face(incident.id, channel, BEGUN)
+            await self._ledger.save_fingerprint(incident.id, channel, f"{DOCUMENT}{written.id}", face)
+            await self._ledger.delete_fingerprint(incident.id, channel, BEGUN)
             try:
                 await still()
             except Refused:
@@ -184,7 +184,7 @@ class Documents(DurableCommand[DocumentOrder]):
         elif taken:
             return None
         asked = asked or order.key
-        await self._ledger.remember_face(incident.id, channel, BEGUN, f"canvas {asked}")
+        await self._ledger.save_fingerprint(incident.id, channel, BEGUN, f"canvas {asked}")
         try:
             title = f"{incident.reference}: what happened"
             canvas = await slack.files.write_canvas(channel, title, text, about=incident)
@@ -196,7 +196,7 @@ class Documents(DurableCommand[DocumentOrder]):
     async def _file(self, order: DocumentOrder, channel: ChannelId, incident: Incident, text: str) -> Written:
         _, asked = await self._begun(incident, channel)
         asked = asked or order.key
-        await self._ledger.remember_face(incident.id, channel, BEGUN, f"file {asked}")
+        await self._ledger.save_fingerprint(incident.id, channel, BEGUN, f"file {asked}")
         comment = f"What happened in {incident.reference}, to be completed"
         # Whoever was asked before may have ended before it was noted.
         file = await self._workspace(order.team).files.send(
@@ -206,7 +206,9 @@ class Documents(DurableCommand[DocumentOrder]):
 
     async def _begun(self, incident: Incident, channel: ChannelId) -> tuple[str, str]:
         """The kind of the document that was begun there, and who asked for it; empty where none was."""
-        kind, _, asked = (await self._ledger.faces(incident.id)).get((channel, BEGUN), "").partition(" ")
+        kind, _, asked = (
+            (await self._ledger.fingerprints(incident.id)).get((channel, BEGUN), "").partition(" ")
+        )
         return kind, asked
 
     async def after(self, command: DocumentOrder, done: Changed) -> None:

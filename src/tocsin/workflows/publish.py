@@ -242,14 +242,14 @@ class Gathering:
         key = f"{order.declaration.key}:{spot.place}"
         card = await self._workspace.messages.post_card(incident, spot, key=key, again=again)
         await self._ledger.remember_card(incident.id, card)
-        await self._remember_face(incident, card)
+        await self._save_fingerprint(incident, card)
         return card
 
-    async def _remember_face(self, incident: Incident, card: Card) -> None:
+    async def _save_fingerprint(self, incident: Incident, card: Card) -> None:
         """What the card shows, so that it is edited when, and only when, it would show something else."""
-        face = self._workspace.messages.faces(incident)["card"]
+        face = self._workspace.messages.fingerprints(incident)["card"]
         # A change that came before this card did is seen at the next look.
-        await self._ledger.remember_shown(incident, card, face, snapshot(incident))
+        await self._ledger.save_rendered(incident, card, face, snapshot(incident))
 
     def _bring_up_to_date(self, incident: Incident) -> Awaitable[Any]:
         """Have the cards that went out without a channel show it."""
@@ -261,7 +261,7 @@ class Gathering:
         for card in await self._ledger.cards(incident.id):
             if card.place != "headline":
                 await self._workspace.messages.update_card(incident, card)
-                await self._remember_face(incident, card)
+                await self._save_fingerprint(incident, card)
 
     async def _pinned(self, done: list[Any]) -> None:
         """Pin the headline, if there is one."""

@@ -56,7 +56,7 @@ class Unfurl:
         if not wanted:
             return
         for url, incident in wanted.items():
-            await self._ledger.remember_face(incident.id, channel, f"{UNFURL}{ts} {url}", "")
+            await self._ledger.save_fingerprint(incident.id, channel, f"{UNFURL}{ts} {url}", "")
         try:
             await _show(workspace, self._ledger, channel, ts, wanted)
         except Withheld as refusal:
@@ -67,14 +67,17 @@ class Unfurl:
         except SlackRefused as refusal:
             _not_shown(refusal)
             for url, incident in wanted.items():
-                await self._ledger.forget_face(incident.id, channel, f"{UNFURL}{ts} {url}")
+                await self._ledger.delete_fingerprint(incident.id, channel, f"{UNFURL}{ts} {url}")
             return
         for url, incident in wanted.items():
             await self._keep_true(workspace, channel, f"{UNFURL}{ts} {url}", incident)
 
     async def _has_room(self, incident: Incident) -> bool:
-        faces = await self._ledger.faces(incident.id)
-        return not incident.is_private and sum(thing.startswith(UNFURL) for _, thing in faces) < MOST_LINKS
+        fingerprints = await self._ledger.fingerprints(incident.id)
+        return (
+            not incident.is_private
+            and sum(thing.startswith(UNFURL) for _, thing in fingerprints) < MOST_LINKS
+        )
 
     async def _keep_true(
         self, workspace: SlackClient, channel: ChannelId, thing: str, incident: Incident
@@ -84,17 +87,19 @@ class Unfurl:
         if now is None or now.is_private:
             await _take_back(workspace, self._ledger, incident, channel, thing)
             return
-        if workspace.messages.faces(now)["card"] != workspace.messages.faces(incident)["card"]:
+        if workspace.messages.fingerprints(now)["card"] != workspace.messages.fingerprints(incident)["card"]:
             ts, url = unfurled(thing)
             await _show(workspace, self._ledger, channel, ts, {url: now})
-        await self._ledger.remember_face(now.id, channel, thing, workspace.messages.faces(now)["card"])
+        await self._ledger.save_fingerprint(
+            now.id, channel, thing, workspace.messages.fingerprints(now)["card"]
+        )
 
 
 def edits(
     workspace: SlackClient, ledger: SlackStateStore, incident: Incident, known: Mapping[tuple[str, str], str]
 ) -> list[Awaitable[None]]:
     """What has to be done so that every link that shows the incident shows it as it is now."""
-    face = workspace.messages.faces(incident)["card"]
+    face = workspace.messages.fingerprints(incident)["card"]
 
     async def edit(channel: ChannelId, thing: str) -> None:
         ts, url = unfurled(thing)
@@ -106,9 +111,9 @@ def edits(
         except SlackRefused as refusal:
             # The message is gone, or its link is.
             _not_shown(refusal)
-            await ledger.forget_face(incident.id, channel, thing)
+            await ledger.delete_fingerprint(incident.id, channel, thing)
         else:
-            await ledger.remember_face(incident.id, channel, thing, face)
+            await ledger.save_fingerprint(incident.id, channel, thing, face)
 
     stale = [place for place, shown in known.items() if place[1].startswith(UNFURL) and shown != face]
     return [edit(ChannelId(channel), thing) for channel, thing in stale]
@@ -139,7 +144,7 @@ async def _may_be_shown(
     ledger: SlackStateStore, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]
 ) -> None:
     for url, incident in shown.items():
-        await ledger.remember_face(incident.id, channel, f"{UNFURL}{ts} {url}", "")
+        await ledger.save_fingerprint(incident.id, channel, f"{UNFURL}{ts} {url}", "")
         await ledger.remember_watched(incident.id, UNKNOWN)
 
 
@@ -150,11 +155,11 @@ async def _take_back(
 
     Also where it was not let pass now: an earlier attempt, or an earlier state of it, may stand there.
     """
-    await ledger.remember_face(incident.id, channel, thing, "")
+    await ledger.save_fingerprint(incident.id, channel, thing, "")
     await ledger.remember_watched(incident.id, UNKNOWN)
     ts, url = unfurled(thing)
     await retry(workspace.messages.fold, channel, ts, url, attempts=ALL_DAY)
-    await ledger.forget_face(incident.id, channel, thing)
+    await ledger.delete_fingerprint(incident.id, channel, thing)
 
 
 def _not_shown(refusal: SlackRefused | Withheld) -> None:
@@ -253,9 +258,9 @@ class Following:
 
     async def _show(self, incident: Incident, before: Incident | None) -> None:
         workspace = self._workspace(TeamId(incident.slack_team_id))
-        known = await self._ledger.faces(incident.id)
-        were = workspace.messages.faces(before) if before is not None else {}
-        now = workspace.messages.faces(incident)
+        known = await self._ledger.fingerprints(incident.id)
+        were = workspace.messages.fingerprints(before) if before is not None else {}
+        now = workspace.messages.fingerprints(incident)
         own = await fitting_channel(workspace, self._ledger, incident)
         cards = await self._ledger.cards(incident.id)
         seen = [(card, await self._as_seen(workspace, incident, card)) for card in cards]
@@ -268,7 +273,7 @@ class Following:
         for card, shown in seen:
             if incident.is_private and (card.place != "reporter" and card.channel != own):
                 continue
-            face = now["card"] if shown is incident else workspace.messages.faces(shown)["card"]
+            face = now["card"] if shown is incident else workspace.messages.fingerprints(shown)["card"]
             if known.get((card.channel, card.ts), were.get("card")) != face:
                 changes.append(self._edit(workspace, shown, card, face))
         if own is not None:
@@ -292,7 +297,7 @@ class Following:
 
     async def _edit(self, workspace: SlackClient, incident: Incident, card: Card, face: str) -> None:
         await _allowed(workspace.messages.update_card(incident, card), "edit a card")
-        await self._ledger.remember_face(incident.id, card.channel, card.ts, face)
+        await self._ledger.save_fingerprint(incident.id, card.channel, card.ts, face)
 
     async def _furnish(self, workspace: SlackClient, incident: Incident, thing: str, face: str) -> None:
         channel = ChannelId(incident.slack_channel_id)
@@ -302,7 +307,7 @@ class Following:
             "bookmark": workspace.channels.rebookmark,
         }[thing]
         await _allowed(change(channel, incident), f"set the {thing}")
-        await self._ledger.remember_face(incident.id, channel, thing, face)
+        await self._ledger.save_fingerprint(incident.id, channel, thing, face)
 
     async def _rename(self, workspace: SlackClient, incident: Incident) -> None:
         """The channel's name follows the incident's, unless the backend or people named it."""

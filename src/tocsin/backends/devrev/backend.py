@@ -31,7 +31,7 @@ from tocsin.incidents.model import (
     TimelineEntry,
 )
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
-from tocsin.workflows.ports import Channel, Clock, Finding, FindPerson, Memory, Operator
+from tocsin.workflows.ports import Channel, Clock, Finding, FindPerson, KeyValueStore, Operator
 
 PRIVATE_REFUSAL: Final = LACKS["private"]
 SWEEP_SECONDS: Final = 60.0
@@ -51,7 +51,7 @@ class DevRevBackend:
         self,
         client: DevRevClient,
         *,
-        memory: Memory | None,
+        memory: KeyValueStore | None,
         clock: Clock,
         roles: Sequence[Role],
         part: str | None = None,

@@ -19,7 +19,7 @@ from tocsin.incidents.errors import OutcomeUnknown, Overtaken, Refused, Unavaila
 from tocsin.incidents.model import Form, Incident, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.transitions import UPDATE_VERBS, VERBS
-from tocsin.workflows.ports import Memory
+from tocsin.workflows.ports import KeyValueStore
 
 # The timeline of an incident as comments in DevRev, each there once for its key.
 
@@ -158,7 +158,7 @@ LACKS = {
 class Changing:
     """The changes to the incidents of one organisation. DevRev has no lock: the last write wins."""
 
-    def __init__(self, org: Org, crew: Crew, memory: Memory) -> None:
+    def __init__(self, org: Org, crew: Crew, memory: KeyValueStore) -> None:
         self._org = org
         self._crew = crew
         self._memory = memory
@@ -167,7 +167,7 @@ class Changing:
         """Change it, once for its key. What was done before an answer was lost is done again with no harm."""
         done = f"devrev/change/{change.key}"
         told = await self._org.fetch_here(incident_id)
-        if await self._memory.recall(done) is not None:
+        if await self._memory.get(done) is not None:
             return await self._org.incident(told)
         _refuse_lacking(change)
         self._refuse_unknown(form, change)
@@ -182,7 +182,7 @@ class Changing:
         for what, verb, text in self._told(form, change, members):
             entry = TimelineEntry(at=change.at, by=change.by, verb=verb, text=text)
             await note(self._org.client, told.id, entry, f"{change.key}:{what}")
-        await self._memory.remember(done, told.id)
+        await self._memory.set(done, told.id)
         return await self._org.incident(told)
 
     async def _updated(self, request: UpdateIncident) -> IncidentTold:

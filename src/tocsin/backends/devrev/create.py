@@ -25,7 +25,7 @@ from tocsin.backends.devrev.schemas import (
 from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.incidents.model import Person, PersonId
 from tocsin.incidents.requests import Declaration
-from tocsin.workflows.ports import Memory
+from tocsin.workflows.ports import KeyValueStore
 
 SYNC: Final = "sync_metadata"
 BODY: Final = "body"
@@ -43,7 +43,7 @@ log = structlog.get_logger()
 class Marks:
     """Where the key of a declaration goes in this organisation, and what was found not to take it."""
 
-    def __init__(self, memory: Memory, key_field: str | None) -> None:
+    def __init__(self, memory: KeyValueStore, key_field: str | None) -> None:
         self._memory = memory
         self.key_field = key_field
 
@@ -55,10 +55,10 @@ class Marks:
     async def refuse(self, mark: str) -> None:
         refused = await self._refused()
         log.warning("DevRev does not take our key there; it goes elsewhere from now on", place=mark)
-        await self._memory.remember(REFUSED_MARKS, _NAMES.dump_json([*refused, mark]).decode())
+        await self._memory.set(REFUSED_MARKS, _NAMES.dump_json([*refused, mark]).decode())
 
     async def _refused(self) -> list[str]:
-        fact = await self._memory.recall(REFUSED_MARKS)
+        fact = await self._memory.get(REFUSED_MARKS)
         return [] if fact is None else _NAMES.validate_json(fact)
 
 

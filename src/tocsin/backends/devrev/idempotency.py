@@ -21,7 +21,7 @@ from tocsin.backends.devrev.create import Declaring
 from tocsin.backends.devrev.schemas import IncidentTold
 from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
 from tocsin.incidents.model import Frozen
-from tocsin.workflows.ports import Clock, Memory
+from tocsin.workflows.ports import Clock, KeyValueStore
 
 LOOKS: Final = (2.0, 5.0, 10.0, 15.0, 22.0, 30.0, 38.0, 46.0, 53.0, 60.0, 68.0, 76.0, 83.0, 90.0)
 """Seconds after the end of the wait for an answer at which the list is asked; never more than 8 s apart, so
@@ -58,7 +58,7 @@ _SWEEPS: TypeAdapter[list[Sweep]] = TypeAdapter(list[Sweep])
 class Once:
     """The attempts of one organisation, by key. `seconds` is how long an answer is waited for."""
 
-    def __init__(self, memory: Memory, clock: Clock, seconds: float) -> None:
+    def __init__(self, memory: KeyValueStore, clock: Clock, seconds: float) -> None:
         self._memory = memory
         self._clock = clock
         self._seconds = timedelta(seconds=seconds)
@@ -86,11 +86,11 @@ class Once:
             return await self._look(key, attempt, declaring, keep)
 
     async def attempt(self, key: str) -> Attempt | None:
-        fact = await self._memory.recall(_name(key))
+        fact = await self._memory.get(_name(key))
         return None if fact is None else Attempt.model_validate_json(fact)
 
     async def _put(self, key: str, attempt: Attempt) -> None:
-        await self._memory.remember(_name(key), attempt.model_dump_json(exclude_defaults=True))
+        await self._memory.set(_name(key), attempt.model_dump_json(exclude_defaults=True))
 
     async def _made_before(self, attempt: Attempt, declaring: Declaring) -> IncidentTold:
         found = await declaring.fetch(attempt.incident_id or "")
@@ -135,7 +135,7 @@ class Once:
         if attempt.unsure:
             await self._put(key, attempt.model_copy(update={"state": "refused"}))
         else:
-            await self._memory.forget(_name(key))
+            await self._memory.delete(_name(key))
 
     async def _unknown(self, key: str, attempt: Attempt, error: OutcomeUnknown) -> OutcomeUnknown:
         log.warning("the outcome of a create is not known", key=key, because=str(error))
@@ -190,10 +190,10 @@ class Once:
         async with self._sweeping:
             planned = [sweep for sweep in await self._sweeps() if sweep.key != key]
             planned += [Sweep(key=key, at=since + after) for after in SWEEPS]
-            await self._memory.remember(SWEPT, _SWEEPS.dump_json(planned).decode())
+            await self._memory.set(SWEPT, _SWEEPS.dump_json(planned).decode())
 
     async def _sweeps(self) -> list[Sweep]:
-        fact = await self._memory.recall(SWEPT)
+        fact = await self._memory.get(SWEPT)
         return [] if fact is None else _SWEEPS.validate_json(fact)
 
     async def due(self) -> Sequence[str]:
@@ -206,7 +206,7 @@ class Once:
         now = self._clock()
         async with self._sweeping:
             left = [s for s in await self._sweeps() if s.key != key or s.at > now]
-            await self._memory.remember(SWEPT, _SWEEPS.dump_json(left).decode())
+            await self._memory.set(SWEPT, _SWEEPS.dump_json(left).decode())
 
 
 def _name(key: str) -> str:

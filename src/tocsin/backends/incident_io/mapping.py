@@ -42,7 +42,7 @@ from tocsin.incidents.model import (
     Status,
     TeamId,
 )
-from tocsin.workflows.ports import Memory
+from tocsin.workflows.ports import KeyValueStore
 
 # incident.io's words and ours: answers of both versions become the same incident.
 
@@ -211,9 +211,9 @@ def completed(incident: Incident, kept: Kept) -> Incident:
     )
 
 
-async def recalled(memory: Memory | None, incident: Incident) -> Incident:
+async def recalled(memory: KeyValueStore | None, incident: Incident) -> Incident:
     """The incident with what is remembered of its declaration, if it was ours."""
-    found = None if memory is None else await memory.recall(kept_name(incident.id))
+    found = None if memory is None else await memory.get(kept_name(incident.id))
     return incident if found is None else completed(incident, Kept.model_validate_json(found))
 
 
