@@ -44,15 +44,15 @@ from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.storage.serialization import json_only
 from tocsin.storage.slack_state import SqlSlackStateStore
 from tocsin.storage.workflow_engine import DbosEngine, Story, forgetting
-from tocsin.workflows.alerts import Alarms
+from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.channels import ChannelOpener
 from tocsin.workflows.declare import DeclareIncident
-from tocsin.workflows.fallback_channel import Shelter
+from tocsin.workflows.fallback_channel import FallbackChannel
 from tocsin.workflows.form_cache import FormCache
-from tocsin.workflows.ports import Clock, IncidentBackend, Introduce, Operator
-from tocsin.workflows.publish import Gathering
+from tocsin.workflows.ports import Alerts, Clock, IncidentBackend, Introduce
+from tocsin.workflows.publish import DeclarationPublisher
 from tocsin.workflows.queries import CurrentIncidents
-from tocsin.workflows.registry import Managing, managing
+from tocsin.workflows.registry import IncidentWorkflows, build_workflows
 from tocsin.workflows.retry import retry
 
 # Which workspaces the bot serves: that of its token, or all that installed it.
@@ -166,7 +166,7 @@ class Parts(Protocol):
     backend: IncidentBackend
     journal: DbosEngine
     meters: Meters
-    alarms: Alarms
+    alarms: OperatorAlerts
     memory: SqlKeyValueStore
     rulebook: Rulebook
 
@@ -184,8 +184,8 @@ Saw = Callable[[Incident], None]
 def declaring(
     bot: Parts, workspace: WorkspaceOf, ledger: SqlSlackStateStore, announce: str | None, saw: Saw
 ) -> DeclareIncident:
-    gatherings: dict[str, Gathering] = {}
-    shelter = Shelter(
+    gatherings: dict[str, DeclarationPublisher] = {}
+    shelter = FallbackChannel(
         backend=bot.backend,
         workspace=workspace,
         ledger=ledger,
@@ -194,10 +194,10 @@ def declaring(
         clock=bot.clock,
     )
 
-    def gathering(team: TeamId) -> Gathering:
+    def gathering(team: TeamId) -> DeclarationPublisher:
         slack = workspace(team)
         if slack.team_id not in gatherings:
-            gatherings[slack.team_id] = Gathering(
+            gatherings[slack.team_id] = DeclarationPublisher(
                 backend=bot.backend,
                 workspace=slack,
                 ledger=ledger,
@@ -233,8 +233,8 @@ def managed(
     ledger: SqlSlackStateStore,
     form: Callable[[], Awaitable[Form]],
     current: CurrentIncidents,
-) -> Managing:
-    return managing(
+) -> IncidentWorkflows:
+    return build_workflows(
         backend=bot.backend,
         journal=bot.journal,
         ledger=ledger,
@@ -300,7 +300,7 @@ async def opened(settings: Settings, folder: Path) -> AsyncIterator[Bot]:
         rulebook = open_rulebook(settings)
         memory = SqlKeyValueStore(journal_url(settings, folder))
         stack.callback(memory.close)
-        alarms = Alarms(memory)
+        alarms = OperatorAlerts(memory)
         backend = await open_backend(settings, folder, operator=alarms)
         stack.push_async_callback(backend.close)
         journal = DbosEngine(journal_url(settings, folder))
@@ -358,7 +358,7 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         bot.trouble = "Tocsin is stopping."
 
 
-def _gated(desk: Desk, current: CurrentIncidents, ledger: SqlSlackStateStore, operator: Operator) -> Desk:
+def _gated(desk: Desk, current: CurrentIncidents, ledger: SqlSlackStateStore, operator: Alerts) -> Desk:
     """The desk, with a gate before everything that it sends about incidents."""
     exposure = Exposure(desk.workspace, ledger, operator, desk.tasks)
     at_hand = desk.managing.open_now.called

@@ -20,7 +20,7 @@ from tocsin.config import KEYS, Catalogue, CatalogueError
 from tocsin.incidents.errors import Unavailable
 from tocsin.settings import SHORTEST_SECRET, ConfigurationError, Settings, read_config
 from tocsin.storage.key_value import SqlKeyValueStore
-from tocsin.workflows.ports import IncidentBackend, Operator
+from tocsin.workflows.ports import Alerts, IncidentBackend
 
 
 def now() -> datetime:
@@ -118,7 +118,7 @@ def _write_whole(path: Path, text: str) -> None:
 
 
 async def open_backend(
-    settings: Settings, folder: Path, *, reading: bool = False, operator: Operator | None = None
+    settings: Settings, folder: Path, *, reading: bool = False, operator: Alerts | None = None
 ) -> IncidentBackend:
     """The configured backend. Raises ConfigurationError with a line for each thing that is wrong.
 

@@ -29,9 +29,9 @@ from tocsin.web.app import web_app
 from tocsin.web.auth import Sessions, Signed, SignIn, alone
 from tocsin.web.middleware import own_hosts, own_origins
 from tocsin.web.oauth import InstallPages, OpenId, Trips
-from tocsin.workflows.alerts import Alarms
+from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.ports import Clock, IncidentBackend
-from tocsin.workflows.registry import Managing
+from tocsin.workflows.registry import IncidentWorkflows
 
 WATCH_SECONDS = 5.0
 """How often our own files are looked at."""
@@ -58,14 +58,14 @@ class Bot:
     trip_key: str
     """Signs what a browser keeps while somebody is at Slack. Nothing else is made with it."""
     memory: SqlKeyValueStore
-    alarms: Alarms
+    alarms: OperatorAlerts
     rulebook: Rulebook
     tasks: Tasks = field(default_factory=Tasks)
     app: AsyncApp | None = None
     socket: SocketDoor | None = None
     http: HttpDoor | None = None
     desks: Desks | None = None
-    verbs: Managing | None = None
+    verbs: IncidentWorkflows | None = None
     installing: Installing | None = None
     rotation: TokenRotation | None = None
     meters: Meters = field(default_factory=Meters)

@@ -16,7 +16,7 @@ from slack_emulator.model import Request
 from tocsin.incidents.errors import Unavailable
 from tocsin.slack import routes
 from tocsin.storage.key_value import SqlKeyValueStore
-from tocsin.workflows.alerts import Alarms
+from tocsin.workflows.alerts import OperatorAlerts
 
 REFUSED = "The backend refuses our key (401). Make a new one, and set INCIDENT_IO_API_KEY to it."
 
@@ -99,17 +99,17 @@ async def test_what_was_said_as_the_process_died_is_looked_for_under_its_key_bef
         said.put_nowait((sentence, key, again))
         await asyncio.Event().wait()
 
-    async def heard_in_a_life(alarms: Alarms) -> tuple[str, str, bool]:
+    async def heard_in_a_life(alarms: OperatorAlerts) -> tuple[str, str, bool]:
         saying_so = asyncio.create_task(alarms.keep_saying(say_and_hear_nothing))
         heard = await asyncio.wait_for(said.get(), 60)
         saying_so.cancel()
         return heard
 
-    first = Alarms(memory)
+    first = OperatorAlerts(memory)
     first.sound("backend", REFUSED)
     sentence, key, again = await heard_in_a_life(first)
     assert (sentence, again) == (REFUSED, False)
-    second = Alarms(memory)
+    second = OperatorAlerts(memory)
     await second.recall()
     assert await heard_in_a_life(second) == (REFUSED, key, True)
 

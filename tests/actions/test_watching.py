@@ -21,7 +21,7 @@ from slack_emulator.manifest import Manifest
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import IncidentChange
 from tocsin.slack import routes
-from tocsin.workflows.queries import OpenIncidents
+from tocsin.workflows.queries import OpenIncidentsCache
 
 
 async def elsewhere(bot: RunningBot, incident: Incident, **what: Any) -> None:
@@ -131,7 +131,7 @@ async def test_an_incident_that_became_private_in_one_second_is_not_public_again
 ) -> None:
     public = await an_incident(bot)
     private = public.model_copy(update={"visibility": "private"})
-    at_hand = OpenIncidents()
+    at_hand = OpenIncidentsCache()
     at_hand.saw(private)
     at_hand.saw(public)
     assert at_hand.now == (private,)

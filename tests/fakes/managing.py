@@ -12,12 +12,12 @@ from tocsin.incidents.model import Incident, Person, PersonId, TeamId
 from tocsin.incidents.requests import IncidentChange
 from tocsin.workflows.change import ChangeOrder
 from tocsin.workflows.command import AnyChange, Changed
-from tocsin.workflows.registry import Managing
+from tocsin.workflows.registry import IncidentWorkflows
 
 _keys = (f"key-{n}" for n in itertools.count())
 
 
-def verbs(bot: RunningBot) -> Managing:
+def verbs(bot: RunningBot) -> IncidentWorkflows:
     assert bot.bot.verbs is not None
     return bot.bot.verbs
 

@@ -193,7 +193,7 @@ async def adopted_channel(original: Function, slack: Any, name: str, incident: A
     "trouble is swallowed",
     breaks="I4",
     scenario="parts refused",
-    instead_of="tocsin.workflows.notify:Telling.troubles",
+    instead_of="tocsin.workflows.notify:DeclarationNotifier.troubles",
 )
 async def untold_troubles(original: Function, *args: Any) -> None:
     return None
@@ -203,7 +203,7 @@ async def untold_troubles(original: Function, *args: Any) -> None:
     "saved was said, and never how it ended",
     breaks="I4",
     scenario="backend busy",
-    instead_of="tocsin.workflows.notify:Telling._shown",
+    instead_of="tocsin.workflows.notify:DeclarationNotifier._shown",
 )
 async def never_shown(original: Function, *args: Any) -> bool:
     return True
@@ -216,7 +216,7 @@ PINNING: ContextVar[bool] = ContextVar("pinning", default=False)
     "the pin is lost when the process was killed",
     breaks="I4",
     scenario="killed before the first post is recorded",
-    instead_of="tocsin.workflows.publish:Gathering._pinned",
+    instead_of="tocsin.workflows.publish:DeclarationPublisher._pinned",
 )
 async def pinned(original: Function, *args: Any) -> None:
     before = PINNING.set(True)
@@ -487,7 +487,7 @@ async def told_anew(original: Function, *args: Any, key: str, again: bool = Fals
     "a channel is taken for gone before that is noted",
     breaks="I6",
     scenario="killed before the archiving is noted",
-    instead_of="tocsin.workflows.archive:Archiving._archive",
+    instead_of="tocsin.workflows.archive:ChannelArchiver._archive",
 )
 async def ended_first(original: Function, archiving: Any, slack: Any, channel: Any, *args: Any) -> None:
     await archiving._end(args[-1])
@@ -518,7 +518,7 @@ async def left_unfolded(original: Function, *args: Any) -> None:
     "a workflow is never told that its step is done",
     breaks="I4",
     scenario="by workflow",
-    instead_of="tocsin.workflows.notify:Telling.answers",
+    instead_of="tocsin.workflows.notify:DeclarationNotifier.answers",
 )
 def no_answer(original: Function, *args: Any) -> list[Any]:
     return []

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tocsin.config import Catalogue
-from tocsin.workflows.ports import Clock, IncidentBackend, KeyValueStore, Operator
+from tocsin.workflows.ports import Alerts, Clock, IncidentBackend, KeyValueStore
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -46,7 +46,7 @@ class Opening:
     """What must be remembered between starts; None where the backend is only read."""
     secrets: Mapping[str, str] = field(default_factory=dict)
     """Settings of the hosted backends by their variable's name in lower case, such as `devrev_part`."""
-    operator: Operator | None = None
+    operator: Alerts | None = None
     """Who is told of what is found by the way, such as an incident that was made twice; None for nobody.
 
     A key that is refused needs no word here: raise `Unavailable` with `operator` set.

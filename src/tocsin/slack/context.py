@@ -26,9 +26,9 @@ from tocsin.workflows.declare import DeclareIncident
 from tocsin.workflows.followups import FollowUps
 from tocsin.workflows.form_cache import FormCache
 from tocsin.workflows.ports import Clock, loop_time
-from tocsin.workflows.queries import FindIncidents, OpenIncidents
-from tocsin.workflows.registry import Managing
-from tocsin.workflows.reminders import Remind
+from tocsin.workflows.queries import FindIncidents, OpenIncidentsCache
+from tocsin.workflows.registry import IncidentWorkflows
+from tocsin.workflows.reminders import ReminderScheduler
 from tocsin.workflows.retry import best_effort
 from tocsin.workflows.timeline import Notes
 
@@ -147,7 +147,7 @@ class Desk:
     """Built once for each workspace, handed to every listener."""
 
     declare: DeclareIncident
-    managing: Managing
+    managing: IncidentWorkflows
     """Every verb on an incident that exists."""
     forms: FormCache
     workspace: SlackWorkspace
@@ -212,7 +212,7 @@ class Desk:
         return self.managing.find.within(self.near())
 
     @property
-    def open_now(self) -> OpenIncidents:
+    def open_now(self) -> OpenIncidentsCache:
         return self.managing.open_now.within(self.near())
 
     @property
@@ -228,7 +228,7 @@ class Desk:
         return self.managing.follow_ups
 
     @property
-    def remind(self) -> Remind:
+    def remind(self) -> ReminderScheduler:
         return self.managing.remind
 
     @property

@@ -6,7 +6,7 @@ from tocsin.incidents.model import ChannelId, Incident
 from tocsin.slack.context import Tasks
 from tocsin.slack.workspace import SlackWorkspace
 from tocsin.workflows.channels import PRIVATE
-from tocsin.workflows.ports import Operator, SlackStateStore
+from tocsin.workflows.ports import Alerts, SlackStateStore
 from tocsin.workflows.retry import retry
 
 
@@ -14,7 +14,7 @@ class Exposure:
     """Tells the reporter and the operator, once for each channel, in one workspace."""
 
     def __init__(
-        self, workspace: SlackWorkspace, ledger: SlackStateStore, operator: Operator, tasks: Tasks
+        self, workspace: SlackWorkspace, ledger: SlackStateStore, operator: Alerts, tasks: Tasks
     ) -> None:
         self._workspace = workspace
         self._ledger = ledger

@@ -25,7 +25,7 @@ _KEPT = TypeAdapter(dict[str, dict[str, str]])
 log = structlog.get_logger()
 
 
-class Alarms:
+class OperatorAlerts:
     """The operator's bell. What is known to be wrong outlives the process, so that it is told once."""
 
     def __init__(self, memory: KeyValueStore) -> None:

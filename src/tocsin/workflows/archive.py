@@ -18,7 +18,7 @@ log = structlog.get_logger()
 LOOK_SECONDS = 5.0
 
 
-class Archiving:
+class ChannelArchiver:
     """One instance serves the whole process; what is planned outlives it."""
 
     def __init__(

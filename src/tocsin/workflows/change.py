@@ -22,19 +22,19 @@ from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.transitions import NAMELESS, Ending, checked, ended, said
 from tocsin.incidents.updates import News, news_of, summary_of
 from tocsin.incidents.validation import in_words, visible_to
-from tocsin.workflows.alerts import Alarms
+from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.channels import NEWS, POSTING, fitting_channel, withdraw_news, withdraw_posts
 from tocsin.workflows.command import (
     AnyChange,
     Change,
     Changed,
+    Command,
     DurableCommand,
     NotChanged,
-    Order,
 )
-from tocsin.workflows.make_private import Hiding
+from tocsin.workflows.make_private import MakePrivate
 from tocsin.workflows.ports import IncidentBackend, SlackClient, SlackStateStore, WorkflowEngine, WorkspaceOf
-from tocsin.workflows.reminders import Remind
+from tocsin.workflows.reminders import ReminderScheduler
 from tocsin.workflows.retry import (
     ALL_DAY,
     SLACK_ATTEMPTS,
@@ -43,7 +43,7 @@ from tocsin.workflows.retry import (
     retry_forever,
     sentences,
 )
-from tocsin.workflows.sync import OWN_PLACES, Following
+from tocsin.workflows.sync import OWN_PLACES, SlackSync
 
 # What follows a change in Slack, each part of it a step of the change's story.
 
@@ -61,7 +61,7 @@ class Notice:
     due: datetime | None
 
 
-class Aftermath:
+class ChangeEffects:
     """The Slack side of every verb that changes an incident."""
 
     def __init__(
@@ -71,8 +71,8 @@ class Aftermath:
         journal: WorkflowEngine,
         ledger: SlackStateStore,
         workspace: WorkspaceOf,
-        following: Following,
-        asking: Remind,
+        following: SlackSync,
+        asking: ReminderScheduler,
     ) -> None:
         self._backend = backend
         self._steps = Steps(journal)
@@ -80,7 +80,7 @@ class Aftermath:
         self._workspace = workspace
         self._following = following
         self._asking = asking
-        self._hiding = Hiding(backend=backend, journal=journal, ledger=ledger, workspace=workspace)
+        self._hiding = MakePrivate(backend=backend, journal=journal, ledger=ledger, workspace=workspace)
 
     async def of_change(
         self,
@@ -364,7 +364,7 @@ VERB = "change"
 GONE = "That incident is not here any more."
 
 
-class ChangeOrder(Order):
+class ChangeOrder(Command):
     """A change, with the verb it was asked with and when the next update is due.
 
     `ending` is `close`, `reopen`, `accept`, `decline`, `merge` or `cancel`: it decides the status.
@@ -387,7 +387,7 @@ class ChangeOrder(Order):
     def asked_at(self) -> datetime:
         return self.change.at
 
-    def keyed(self, key: str) -> ChangeOrder:
+    def with_key(self, key: str) -> ChangeOrder:
         return self.model_copy(update={"change": self.change.model_copy(update={"key": key})})
 
 
@@ -404,8 +404,8 @@ class ChangeIncident(DurableCommand[ChangeOrder]):
         journal: WorkflowEngine,
         form: Callable[[], Awaitable[Form]],
         workspace: WorkspaceOf,
-        aftermath: Aftermath,
-        alarms: Alarms,
+        aftermath: ChangeEffects,
+        alarms: OperatorAlerts,
         saw: Callable[[Incident], None],
     ) -> None:
         """`saw` hears of each changed incident at once: what has become private is listed to nobody else."""

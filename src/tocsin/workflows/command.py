@@ -28,7 +28,7 @@ LONGEST_ANSWER = 3.0
 
 
 @dataclass
-class Waiting(Generic[T]):
+class PendingReply(Generic[T]):
     """One order that somebody may be waiting for."""
 
     outcome: asyncio.Future[T]
@@ -82,22 +82,22 @@ class Waiting(Generic[T]):
         return self.outcome.result() if done else None
 
 
-class WaitingRoom(Generic[T]):
+class PendingReplies(Generic[T]):
     """Everybody who waits, by key; pressing the same modal again joins the same wait."""
 
     def __init__(self, seen: Callable[[float], None] = lambda seconds: None) -> None:
-        self._waiting: dict[str, Waiting[T]] = {}
+        self._waiting: dict[str, PendingReply[T]] = {}
         self._seen = seen
-        self._saving: set[asyncio.Task[tuple[str, Waiting[T]]]] = set()
+        self._saving: set[asyncio.Task[tuple[str, PendingReply[T]]]] = set()
 
-    def enter(self, key: str) -> Waiting[T]:
+    def enter(self, key: str) -> PendingReply[T]:
         if key not in self._waiting:
-            self._waiting[key] = Waiting(asyncio.get_running_loop().create_future(), seen=self._seen)
+            self._waiting[key] = PendingReply(asyncio.get_running_loop().create_future(), seen=self._seen)
         return self._waiting[key]
 
     async def saved(
-        self, key: str, save: Coroutine[Any, Any, tuple[str, Waiting[T]]], patience: float
-    ) -> tuple[str, Waiting[T]]:
+        self, key: str, save: Coroutine[Any, Any, tuple[str, PendingReply[T]]], patience: float
+    ) -> tuple[str, PendingReply[T]]:
         """What `save` answers within `patience` seconds: the key it was saved under, and its wait.
 
         Saving goes on when we stop waiting for it: a half-made promise is worse than a late one. Raises
@@ -204,7 +204,7 @@ Change = Annotated[AnyChange, Field(discriminator="kind")]
 CHANGE: TypeAdapter[AnyChange] = TypeAdapter(Change)
 
 
-class Order(Frozen, ABC):
+class Command(Frozen, ABC):
     """What is asked of an incident: all that is needed to do it, also by the next process."""
 
     incident_id: str
@@ -223,11 +223,11 @@ class Order(Frozen, ABC):
     def asked_at(self) -> datetime: ...
 
     @abstractmethod
-    def keyed(self, key: str) -> Self:
+    def with_key(self, key: str) -> Self:
         """The same under another key."""
 
 
-class AskedOrder(Order):
+class AskedCommand(Command):
     """An order that nothing is typed for."""
 
     asked: str
@@ -247,11 +247,11 @@ class AskedOrder(Order):
     def asked_at(self) -> datetime:
         return self.at
 
-    def keyed(self, key: str) -> Self:
+    def with_key(self, key: str) -> Self:
         return self.model_copy(update={"asked": key})
 
 
-C = TypeVar("C", bound=Order)
+C = TypeVar("C", bound=Command)
 
 
 class DurableCommand(ABC, Generic[C]):
@@ -269,7 +269,7 @@ class DurableCommand(ABC, Generic[C]):
         self._journal = journal
         self._steps = Steps(journal)
         self._workspace = workspace
-        self._room: WaitingRoom[AnyChange] = WaitingRoom()
+        self._room: PendingReplies[AnyChange] = PendingReplies()
         self._refused: Bounded[str, bool] = Bounded(REFUSALS)
 
     @abstractmethod
@@ -303,11 +303,11 @@ class DurableCommand(ABC, Generic[C]):
             self._refused[key] = True
         return outcome
 
-    async def _save(self, command: C, acknowledged: asyncio.Event) -> tuple[str, Waiting[AnyChange]]:
+    async def _save(self, command: C, acknowledged: asyncio.Event) -> tuple[str, PendingReply[AnyChange]]:
         finished = await self._finished(command.key)
         while isinstance(finished, NotChanged) or command.key in self._refused:
             # A refusal changed nothing: the same form put right is a change of its own.
-            command = command.keyed(str(uuid5(NAMESPACE_OID, command.key)))
+            command = command.with_key(str(uuid5(NAMESPACE_OID, command.key)))
             finished = await self._finished(command.key)
         key = command.key
         waiting = self._room.enter(key)

@@ -13,8 +13,8 @@ from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.incidents.model import Incident, PersonId, SourceMessage, TeamId, TimelineEntry
 from tocsin.incidents.requests import Declaration
 from tocsin.incidents.validation import channel_name, visible_to
-from tocsin.workflows.alerts import Alarms
-from tocsin.workflows.command import REFUSALS, Bounded, Waiting, WaitingRoom, act_for
+from tocsin.workflows.alerts import OperatorAlerts
+from tocsin.workflows.command import REFUSALS, Bounded, PendingReplies, PendingReply, act_for
 from tocsin.workflows.declaration import (
     OUTCOME,
     AlreadyDeclared,
@@ -25,10 +25,10 @@ from tocsin.workflows.declaration import (
     Outcome,
 )
 from tocsin.workflows.fallback_channel import VERB as SHELTER
-from tocsin.workflows.fallback_channel import Shelter
+from tocsin.workflows.fallback_channel import FallbackChannel
 from tocsin.workflows.notify import too_late
 from tocsin.workflows.ports import IncidentBackend, SlackStateStore, WorkflowEngine
-from tocsin.workflows.publish import Gathering
+from tocsin.workflows.publish import DeclarationPublisher
 from tocsin.workflows.retry import SLACK_ATTEMPTS, Steps, best_effort, retry, retry_forever
 
 log = structlog.get_logger()
@@ -49,9 +49,9 @@ class DeclareIncident:
         backend: IncidentBackend,
         ledger: SlackStateStore,
         journal: WorkflowEngine,
-        gathering: Callable[[TeamId], Gathering],
-        alarms: Alarms,
-        shelter: Shelter,
+        gathering: Callable[[TeamId], DeclarationPublisher],
+        alarms: OperatorAlerts,
+        shelter: FallbackChannel,
         ended: Callable[[str], None] = lambda outcome: None,
         seen: Callable[[float], None] = lambda seconds: None,
         saw: Callable[[Incident], None] = lambda incident: None,
@@ -70,7 +70,7 @@ class DeclareIncident:
         self._shelter = shelter
         self._ended = ended
         self._saw = saw
-        self._room: WaitingRoom[AnyOutcome] = WaitingRoom(seen)
+        self._room: PendingReplies[AnyOutcome] = PendingReplies(seen)
         # Refusals that somebody has read while their story may not have come to its end yet.
         self._refused: Bounded[str, bool] = Bounded(REFUSALS)
         self._warning: set[asyncio.Task[None]] = set()
@@ -104,7 +104,7 @@ class DeclareIncident:
 
     async def _save(
         self, order: DeclareOrder, acknowledged: asyncio.Event
-    ) -> tuple[str, Waiting[AnyOutcome]]:
+    ) -> tuple[str, PendingReply[AnyOutcome]]:
         order, finished = await self._not_refused_yet(order)
         key = order.declaration.key
         waiting = self._room.enter(key)
@@ -117,7 +117,7 @@ class DeclareIncident:
         await self._journal.start(VERB, key, order.model_dump(mode="json"))
         return key, waiting
 
-    async def _warn(self, order: DeclareOrder, waiting: Waiting[AnyOutcome]) -> None:
+    async def _warn(self, order: DeclareOrder, waiting: PendingReply[AnyOutcome]) -> None:
         """Tell somebody who ticked *private* only when they pressed again that it is public already."""
         await asyncio.wait({waiting.outcome})
         outcome = waiting.outcome.result()
@@ -215,7 +215,7 @@ class DeclareIncident:
         log.info("a declaration came to its end", outcome=outcome.kind, incident=reference)
         return outcome.model_dump(mode="json")
 
-    async def _create(self, order: DeclareOrder, waiting: Waiting[AnyOutcome]) -> AnyOutcome:
+    async def _create(self, order: DeclareOrder, waiting: PendingReply[AnyOutcome]) -> AnyOutcome:
         declaration = order.declaration
         earlier = await self._claim(order)
         if earlier is not None and visible_to(declaration.reporter.slack_user_id, earlier):

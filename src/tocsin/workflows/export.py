@@ -9,7 +9,7 @@ from tocsin.incidents.export import FORMAT_NAMES, Format, Whole, exported, file_
 from tocsin.incidents.model import Frozen, Incident, PersonId, TimelineEntry
 from tocsin.workflows.command import (
     AnyChange,
-    AskedOrder,
+    AskedCommand,
     Changed,
     DurableCommand,
     NotChanged,
@@ -20,7 +20,7 @@ from tocsin.workflows.retry import StepFailure
 VERB = "export"
 
 
-class ExportOrder(AskedOrder):
+class ExportOrder(AskedCommand):
     """A file for one person."""
 
     wanted: Format = "markdown"

@@ -48,7 +48,7 @@ REFUSED = "refused"
 NAMES = 9
 
 
-class Shelter:
+class FallbackChannel:
     """One for all declarations; a declaration has one shelter at most, also across crashes."""
 
     def __init__(

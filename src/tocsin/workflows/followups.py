@@ -15,9 +15,9 @@ from tocsin.workflows.command import (
     AnyChange,
     Change,
     Changed,
+    Command,
     DurableCommand,
     NotChanged,
-    Order,
 )
 from tocsin.workflows.ports import IncidentBackend, SlackStateStore, WorkflowEngine, WorkspaceOf
 from tocsin.workflows.retry import Steps, retry_forever
@@ -29,7 +29,7 @@ LACKED = {"action": "action", "follow_up": "follow-up"}
 GONE = "That incident is not here any more."
 
 
-class FollowUpOrder(Order):
+class FollowUpOrder(Command):
     """Something to be done, asked for."""
 
     request: FollowUpRequest
@@ -46,11 +46,11 @@ class FollowUpOrder(Order):
     def asked_at(self) -> datetime:
         return self.request.at
 
-    def keyed(self, key: str) -> FollowUpOrder:
+    def with_key(self, key: str) -> FollowUpOrder:
         return self.model_copy(update={"request": self.request.model_copy(update={"key": key})})
 
 
-class CompleteOrder(Order):
+class CompleteOrder(Command):
     """Something was done."""
 
     follow_up_id: str
@@ -71,7 +71,7 @@ class CompleteOrder(Order):
     def asked_at(self) -> datetime:
         return self.at
 
-    def keyed(self, key: str) -> CompleteOrder:
+    def with_key(self, key: str) -> CompleteOrder:
         return self.model_copy(update={"asked": key})
 
 
@@ -161,7 +161,7 @@ class _Board:
         self._ledger = ledger
         self._workspace = workspace
 
-    async def show(self, steps: Steps, command: Order, done: Changed) -> None:
+    async def show(self, steps: Steps, command: Command, done: Changed) -> None:
         if done.follow_up is not None and done.incident.slack_channel_id:
             await steps.run_once(
                 "show the follow-up",
@@ -172,7 +172,7 @@ class _Board:
                 on_failure="The channel was not told",
             )
 
-    async def _show(self, command: Order, incident: Incident, follow_up: FollowUp, again: bool) -> None:
+    async def _show(self, command: Command, incident: Incident, follow_up: FollowUp, again: bool) -> None:
         """Post the message, or have the one that was posted say that it is done."""
         slack, thing = self._workspace(command.team), f"follow-up {follow_up.id}"
         fingerprints = await self._ledger.fingerprints(incident.id)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from tocsin.incidents.errors import TocsinError, Unavailable
 from tocsin.incidents.model import FieldOption, Form
-from tocsin.workflows.alerts import Alarms
+from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.ports import IncidentBackend, KeyValueStore
 from tocsin.workflows.retry import best_effort
 
@@ -32,7 +32,7 @@ class FormCache:
         backend: IncidentBackend,
         memory: KeyValueStore | None = None,
         kept_as: str = "form",
-        alarms: Alarms | None = None,
+        alarms: OperatorAlerts | None = None,
     ) -> None:
         self._backend = backend
         self._memory = memory

@@ -21,7 +21,7 @@ from tocsin.workflows.ports import (
 from tocsin.workflows.retry import ALL_DAY, StepFailure, Steps
 
 
-class Hiding:
+class MakePrivate:
     """The steps that move an incident which became private into a channel of its own.
 
     Slack, admin.conversations.convertToPrivate: only an organisation's admin may make a channel private. So a

@@ -9,7 +9,7 @@ from typing import Any
 
 from tocsin.incidents.errors import Unavailable, Withheld
 from tocsin.incidents.model import Incident, PersonId
-from tocsin.workflows.command import Waiting
+from tocsin.workflows.command import PendingReply
 from tocsin.workflows.declaration import AlreadyDeclared, AnyOutcome, Declared, DeclareOrder, NotDeclared
 from tocsin.workflows.ports import IncidentBackend, SlackClient, WorkflowEngine
 from tocsin.workflows.retry import (
@@ -25,7 +25,7 @@ from tocsin.workflows.retry import (
 # What people are told of a declaration: in its window, else in a message to them alone.
 
 
-class Telling:
+class DeclarationNotifier:
     """Everything that is said to the reporter; each is a step of the declaration's story."""
 
     def __init__(self, *, backend: IncidentBackend, workspace: SlackClient, journal: WorkflowEngine) -> None:
@@ -38,7 +38,7 @@ class Telling:
         order: DeclareOrder,
         outcome: AnyOutcome,
         troubles: Sequence[StepFailure] = (),
-        waiting: Waiting[AnyOutcome] | None = None,
+        waiting: PendingReply[AnyOutcome] | None = None,
     ) -> Awaitable[Any]:
         """Put the outcome into the window; who is `waiting` for it and closed the window gets a message."""
 
@@ -65,7 +65,7 @@ class Telling:
         order: DeclareOrder,
         outcome: Declared,
         troubles: Sequence[StepFailure],
-        waiting: Waiting[AnyOutcome],
+        waiting: PendingReply[AnyOutcome],
     ) -> bool:
         """Put the outcome into the window again where an answer that knew less may have come after it.
 

@@ -176,7 +176,7 @@ class KeyValueStore(Protocol):
     async def delete(self, name: str) -> None: ...
 
 
-class Operator(Protocol):
+class Alerts(Protocol):
     """Whoever runs Tocsin, told of each trouble once and when it is mended; nothing in it is secret."""
 
     def sound(self, about: str, sentence: str) -> None:

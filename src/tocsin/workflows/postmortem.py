@@ -13,7 +13,7 @@ from tocsin.incidents.postmortem import CANVAS_LIMIT, document, document_name
 from tocsin.workflows.channels import BEGUN, DOCUMENT, fitting_channel, withdraw_documents
 from tocsin.workflows.command import (
     AnyChange,
-    AskedOrder,
+    AskedCommand,
     Changed,
     DurableCommand,
     NotChanged,
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 VERB = "document"
 
 
-class DocumentOrder(AskedOrder):
+class DocumentOrder(AskedCommand):
     """The document of an incident."""
 
 

@@ -17,9 +17,9 @@ from tocsin.workflows.channels import (
     members_seen,
     unnamed,
 )
-from tocsin.workflows.command import Waiting
+from tocsin.workflows.command import PendingReply
 from tocsin.workflows.declaration import AnyOutcome, Declared, DeclareOrder
-from tocsin.workflows.notify import Telling
+from tocsin.workflows.notify import DeclarationNotifier
 from tocsin.workflows.ports import Channel, IncidentBackend, SlackClient, SlackStateStore, WorkflowEngine
 from tocsin.workflows.retry import ALL_DAY, StepFailure, Steps
 from tocsin.workflows.sync import snapshot
@@ -36,7 +36,7 @@ UNPOSTED = {
 }
 
 
-class Gathering:
+class DeclarationPublisher:
     """What follows a declaration in Slack; every part of it is a step of the declaration's story."""
 
     def __init__(
@@ -56,10 +56,10 @@ class Gathering:
         self._steps = Steps(journal)
         self._announce = announce
         self._opener = opener
-        self.telling = Telling(backend=backend, workspace=workspace, journal=journal)
+        self.telling = DeclarationNotifier(backend=backend, workspace=workspace, journal=journal)
 
     async def everyone(
-        self, order: DeclareOrder, incident: Incident, waiting: Waiting[AnyOutcome]
+        self, order: DeclareOrder, incident: Incident, waiting: PendingReply[AnyOutcome]
     ) -> Incident:
         """Open the channel, then everything else side by side, then the pin: three calls deep.
 
@@ -105,7 +105,7 @@ class Gathering:
         return incident
 
     async def _before_its_channel(
-        self, order: DeclareOrder, incident: Incident, waiting: Waiting[AnyOutcome]
+        self, order: DeclareOrder, incident: Incident, waiting: PendingReply[AnyOutcome]
     ) -> Incident:
         """The cards first; the backend opens the channel some time later, and then they name it."""
         # A create that is repeated may answer with the channel; who may read of it is looked up first.

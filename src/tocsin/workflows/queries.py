@@ -71,16 +71,16 @@ class _AtHand:
     hearers: list[Callable[[], None]] = field(default_factory=list)
 
 
-class OpenIncidents:
+class OpenIncidentsCache:
     """The open incidents as of the last look, newest first; usable while the backend is down."""
 
     def __init__(self, at_hand: _AtHand | None = None, teams: frozenset[TeamId] | None = None) -> None:
         self._at_hand = at_hand or _AtHand()
         self._teams = teams
 
-    def within(self, teams: frozenset[TeamId] | None) -> OpenIncidents:
+    def within(self, teams: frozenset[TeamId] | None) -> OpenIncidentsCache:
         """The same, where only the incidents of these workspaces are seen; None, of all."""
-        return OpenIncidents(self._at_hand, teams)
+        return OpenIncidentsCache(self._at_hand, teams)
 
     @property
     def now(self) -> tuple[Incident, ...]:
@@ -170,7 +170,7 @@ class CurrentIncidents:
 
     def __init__(self, backend: IncidentBackend) -> None:
         self._backend = backend
-        self.open_now = OpenIncidents()
+        self.open_now = OpenIncidentsCache()
         """Those that are open, as last seen; it hears of each that is seen here."""
         self._answers: dict[str, tuple[Incident, float]] = {}
         self._asking: dict[str, asyncio.Task[Incident | None]] = {}

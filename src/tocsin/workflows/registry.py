@@ -8,9 +8,9 @@ from typing import Any
 
 from tocsin.incidents.model import Form
 from tocsin.incidents.postmortem import Afterwards
-from tocsin.workflows.alerts import Alarms
-from tocsin.workflows.archive import Archiving
-from tocsin.workflows.change import Aftermath, ChangeIncident
+from tocsin.workflows.alerts import OperatorAlerts
+from tocsin.workflows.archive import ChannelArchiver
+from tocsin.workflows.change import ChangeEffects, ChangeIncident
 from tocsin.workflows.export import Exports
 from tocsin.workflows.followups import FollowUps
 from tocsin.workflows.ports import (
@@ -22,14 +22,14 @@ from tocsin.workflows.ports import (
     WorkspaceOf,
 )
 from tocsin.workflows.postmortem import Documents
-from tocsin.workflows.queries import CurrentIncidents, FindIncidents, OpenIncidents
-from tocsin.workflows.reminders import Remind
-from tocsin.workflows.sync import Following, Unfurl, Watching
+from tocsin.workflows.queries import CurrentIncidents, FindIncidents, OpenIncidentsCache
+from tocsin.workflows.reminders import ReminderScheduler
+from tocsin.workflows.sync import BackendPoller, SlackSync, Unfurl
 from tocsin.workflows.timeline import Notes
 
 
 @dataclass(frozen=True)
-class Managing:
+class IncidentWorkflows:
     """The verbs, and what keeps Slack true to what they did."""
 
     change: ChangeIncident
@@ -37,12 +37,12 @@ class Managing:
     notes: Notes
     exports: Exports
     documents: Documents
-    archiving: Archiving
+    archiving: ChannelArchiver
     find: FindIncidents
-    open_now: OpenIncidents
-    remind: Remind
-    following: Following
-    watching: Watching
+    open_now: OpenIncidentsCache
+    remind: ReminderScheduler
+    following: SlackSync
+    watching: BackendPoller
     unfurl: Unfurl
     hosted_channels: bool = False
     """The backend opens the channels, so that neither we nor an incident's people need be in them."""
@@ -64,7 +64,7 @@ class Managing:
         return {command.verb: command.story for command in commands}
 
 
-def managing(
+def build_workflows(
     *,
     backend: IncidentBackend,
     journal: WorkflowEngine,
@@ -72,19 +72,19 @@ def managing(
     workspace: WorkspaceOf,
     form: Callable[[], Awaitable[Form]],
     clock: Clock,
-    alarms: Alarms,
+    alarms: OperatorAlerts,
     afterwards: Afterwards,
     current: CurrentIncidents,
     introduce: Introduce,
-) -> Managing:
+) -> IncidentWorkflows:
     """`form` answers the choices; `current` hears of changed incidents; `introduce` finds out names."""
     open_now = current.open_now
-    archiving = Archiving(backend, ledger, workspace, clock, afterwards)
-    following = Following(
+    archiving = ChannelArchiver(backend, ledger, workspace, clock, afterwards)
+    following = SlackSync(
         backend=backend, ledger=ledger, workspace=workspace, shown=open_now.saw, ended=archiving.plan
     )
-    remind = Remind(backend=backend, ledger=ledger, workspace=workspace, clock=clock)
-    aftermath = Aftermath(
+    remind = ReminderScheduler(backend=backend, ledger=ledger, workspace=workspace, clock=clock)
+    aftermath = ChangeEffects(
         backend=backend,
         journal=journal,
         ledger=ledger,
@@ -92,7 +92,7 @@ def managing(
         following=following,
         asking=remind,
     )
-    return Managing(
+    return IncidentWorkflows(
         change=ChangeIncident(
             backend=backend,
             journal=journal,
@@ -111,7 +111,7 @@ def managing(
         open_now=open_now,
         remind=remind,
         following=following,
-        watching=Watching(
+        watching=BackendPoller(
             backend=backend, ledger=ledger, following=following, alarms=alarms, open_now=open_now
         ),
         unfurl=Unfurl(backend=backend, ledger=ledger, workspace=workspace),

@@ -15,7 +15,7 @@ LOOK_SECONDS = 5.0
 MOST_MINUTES = 24 * 60
 
 
-class Remind:
+class ReminderScheduler:
     """One instance serves the whole process."""
 
     def __init__(

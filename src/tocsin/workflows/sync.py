@@ -11,7 +11,7 @@ from tocsin.incidents.errors import OutcomeUnknown, SlackRefused, Unavailable, W
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, TeamId
 from tocsin.incidents.requests import IncidentFilter
 from tocsin.incidents.validation import channel_name
-from tocsin.workflows.alerts import Alarms
+from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.channels import (
     UNFURL,
     UNKNOWN,
@@ -21,7 +21,7 @@ from tocsin.workflows.channels import (
     withdraw_posts,
 )
 from tocsin.workflows.ports import Channel, IncidentBackend, SlackClient, SlackStateStore, WorkspaceOf
-from tocsin.workflows.queries import OpenIncidents
+from tocsin.workflows.queries import OpenIncidentsCache
 from tocsin.workflows.retry import ALL_DAY, best_effort, retry
 
 # Show an incident below a link to its page, and have that follow the incident as its cards do.
@@ -184,7 +184,7 @@ def snapshot(incident: Incident) -> str:
     return incident.model_copy(update={"updated_at": incident.created_at}).model_dump_json()
 
 
-class Following:
+class SlackSync:
     """Brings what is shown up to date; one instance for the whole process."""
 
     def __init__(
@@ -369,7 +369,7 @@ MOST_WATCHED = 2_000
 OPEN = IncidentFilter(is_open=True)
 
 
-class Watching:
+class BackendPoller:
     """One instance serves the whole process; what it saw outlives it."""
 
     def __init__(
@@ -377,9 +377,9 @@ class Watching:
         *,
         backend: IncidentBackend,
         ledger: SlackStateStore,
-        following: Following,
-        alarms: Alarms,
-        open_now: OpenIncidents,
+        following: SlackSync,
+        alarms: OperatorAlerts,
+        open_now: OpenIncidentsCache,
     ) -> None:
         self._backend = backend
         self._ledger = ledger

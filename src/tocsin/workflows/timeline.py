@@ -12,9 +12,9 @@ from tocsin.workflows.command import (
     AnyChange,
     Change,
     Changed,
+    Command,
     DurableCommand,
     NotChanged,
-    Order,
 )
 from tocsin.workflows.ports import IncidentBackend, WorkflowEngine, WorkspaceOf
 from tocsin.workflows.retry import retry_forever
@@ -22,7 +22,7 @@ from tocsin.workflows.retry import retry_forever
 VERB = "note"
 
 
-class NoteOrder(Order):
+class NoteOrder(Command):
     """An entry, or its removal; `entry_key` is the same for both, such as the message's channel and `ts`."""
 
     asked: str
@@ -50,7 +50,7 @@ class NoteOrder(Order):
     def asked_at(self) -> datetime:
         return self.entry.at
 
-    def keyed(self, key: str) -> NoteOrder:
+    def with_key(self, key: str) -> NoteOrder:
         return self.model_copy(update={"asked": key})
 
 

@@ -31,7 +31,7 @@ from tocsin.incidents.model import (
     TimelineEntry,
 )
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
-from tocsin.workflows.ports import Channel, Clock, Finding, FindPerson, KeyValueStore, Operator
+from tocsin.workflows.ports import Alerts, Channel, Clock, Finding, FindPerson, KeyValueStore
 
 PRIVATE_REFUSAL: Final = LACKS["private"]
 SWEEP_SECONDS: Final = 60.0
@@ -57,7 +57,7 @@ class DevRevBackend:
         part: str | None = None,
         permalink: str | None = None,
         key_field: str | None = None,
-        operator: Operator | None = None,
+        operator: Alerts | None = None,
     ) -> None:
         self._operator = operator
         self._client = client

@@ -16,7 +16,7 @@ from tocsin.incidents.errors import Overtaken, Refused
 from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
 from tocsin.incidents.validation import is_of, visible_to
-from tocsin.workflows.ports import Channel, Clock, Finding, FindPerson, KeyValueStore, Operator
+from tocsin.workflows.ports import Alerts, Channel, Clock, Finding, FindPerson, KeyValueStore
 
 MOST_LOOKED_AT = 1000
 """How many incidents are looked through for words, which incident.io does not search."""
@@ -39,7 +39,7 @@ class IncidentIo:
         clock: Clock,
         create: Choice = "auto",
         seconds: float = 10.0,
-        operator: Operator | None = None,
+        operator: Alerts | None = None,
     ) -> None:
         self._client = Client(url, key, seconds=seconds, operator=operator)
         self._memory = memory

@@ -20,7 +20,7 @@ from tocsin.backends import tls_context
 from tocsin.incidents.errors import OutcomeUnknown, TocsinError, Unavailable
 from tocsin.incidents.model import Frozen
 from tocsin.logs import trace
-from tocsin.workflows.ports import Operator, loop_time
+from tocsin.workflows.ports import Alerts, loop_time
 
 # While incident.io refuses our key, it is asked seldom: a few requests, then a pause, then a few again.
 
@@ -241,7 +241,7 @@ class Client:
     """incident.io behind one key; connections are kept and shared. `url` is its base, `key` is a secret."""
 
     def __init__(
-        self, url: str, key: str, *, seconds: float = TIMEOUT_SECONDS, operator: Operator | None = None
+        self, url: str, key: str, *, seconds: float = TIMEOUT_SECONDS, operator: Alerts | None = None
     ) -> None:
         """`operator` is told of each right that the key lacks, once, and when it has it."""
         self._operator = operator

@@ -18,7 +18,7 @@ from tocsin.slack.payloads import Command, Happening, Press
 from tocsin.slack.views.blocks import plain
 from tocsin.slack.views.home import HomePage, closed_home, help_message, home_view
 from tocsin.slack.views.metadata import FormContext
-from tocsin.workflows.queries import OpenIncidents
+from tocsin.workflows.queries import OpenIncidentsCache
 from tocsin.workflows.retry import best_effort
 
 # App Home: drawn when it is opened, and again when something changes for who looked at it lately.
@@ -57,7 +57,7 @@ async def publish_home(desk: Desk, person: PersonId) -> None:
     await desk.workspace.publish_home(person, home_view(page), *page.open, *page.closed)
 
 
-async def homes_kept(open_now: OpenIncidents, desks: Callable[[], Iterable[Desk]]) -> None:
+async def homes_kept(open_now: OpenIncidentsCache, desks: Callable[[], Iterable[Desk]]) -> None:
     """For ever: draw Home again for who looked at it lately, whenever what is open has changed."""
     changed = asyncio.Event()
     open_now.hearers.append(changed.set)
