@@ -43,7 +43,7 @@ from tocsin.storage.installations import SqlVault
 from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.storage.serialization import json_only
 from tocsin.storage.slack_state import SqlSlackStateStore
-from tocsin.storage.workflow_engine import DbosEngine, Story, forgetting
+from tocsin.storage.workflow_engine import DbosEngine, Workflow, forget_old_workflows
 from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.channels import ChannelOpener
 from tocsin.workflows.declare import DeclareIncident
@@ -188,8 +188,8 @@ def declaring(
     shelter = FallbackChannel(
         backend=bot.backend,
         workspace=workspace,
-        ledger=ledger,
-        journal=bot.journal,
+        state=ledger,
+        engine=bot.journal,
         memory=bot.memory,
         clock=bot.clock,
     )
@@ -200,13 +200,13 @@ def declaring(
             gatherings[slack.team_id] = DeclarationPublisher(
                 backend=bot.backend,
                 workspace=slack,
-                ledger=ledger,
-                journal=bot.journal,
+                state=ledger,
+                engine=bot.journal,
                 announce=announced_in(slack.team_id, announce),
                 opener=ChannelOpener(
                     backend=bot.backend,
                     workspace=slack,
-                    ledger=ledger,
+                    state=ledger,
                     clock=bot.clock,
                     saw=saw,
                     shelter=shelter.found if bot.backend.is_remote else None,
@@ -216,8 +216,8 @@ def declaring(
 
     return DeclareIncident(
         backend=bot.backend,
-        ledger=ledger,
-        journal=bot.journal,
+        state=ledger,
+        engine=bot.journal,
         gathering=gathering,
         ended=bot.meters.ended,
         seen=bot.meters.seen,
@@ -236,8 +236,8 @@ def managed(
 ) -> IncidentWorkflows:
     return build_workflows(
         backend=bot.backend,
-        journal=bot.journal,
-        ledger=ledger,
+        engine=bot.journal,
+        state=ledger,
         workspace=workspace,
         form=form,
         clock=bot.clock,
@@ -342,12 +342,12 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         declare = declaring(bot, workspace_of, ledger, announce, current.saw)
         bot.verbs = verbs = managed(bot, workspace_of, ledger, forms.fetch, current)
         bot.desks = desks = await _desks(bot, settings, made, new_client, stack, slack.get("bot_token"))
-        _go_on(bot, {**declare.stories(), **verbs.stories()}, workspace_of)
+        _go_on(bot, {**declare.workflows(), **verbs.workflows()}, workspace_of)
         stack.push_async_callback(bot.journal.close)
         await bot.alarms.recall()
         stack.push_async_callback(tasks.finish, FINISH_SECONDS)
         await _kept_fresh(forms, stack)
-        _kept_up(stack, bot.watch(ledger), forgetting(bot.journal, bot.clock), *verbs.watches())
+        _kept_up(stack, bot.watch(ledger), forget_old_workflows(bot.journal, bot.clock), *verbs.watches())
         _kept_up(stack, homes_kept(verbs.open_now, lambda: desks.open))
         await asyncio.gather(*(desk.greet() for desk in desks.open))
         await _reaching_the_operator(bot, desks, settings.tocsin_admin_channel, stack)
@@ -367,7 +367,9 @@ def _gated(desk: Desk, current: CurrentIncidents, ledger: SqlSlackStateStore, op
     return desk
 
 
-def _go_on(bot: Bot, stories: Mapping[str, Story], workspace_of: Callable[[TeamId], SlackWorkspace]) -> None:
+def _go_on(
+    bot: Bot, stories: Mapping[str, Workflow], workspace_of: Callable[[TeamId], SlackWorkspace]
+) -> None:
     """Unfinished stories go on from here, with a backend that can ask who people are."""
 
     async def find_person(team: TeamId, person: PersonId) -> Person | None:
@@ -375,7 +377,7 @@ def _go_on(bot: Bot, stories: Mapping[str, Story], workspace_of: Callable[[TeamI
 
     bot.backend.consult(find_person)
     for verb, story in stories.items():
-        bot.journal.tells(verb, story)
+        bot.journal.register(verb, story)
     bot.journal.open()
 
 

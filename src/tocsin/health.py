@@ -181,9 +181,9 @@ class Bot:
             refused, about, todo = desk.workspace.calls.trouble, "token", RENEW
             if self.installing is not None:
                 about, todo = f"token of {desk.workspace.team_id}", RENEW_IN.format(desk.workspace.team_id)
-            self.alarms.seen(about, f"{refused} {todo}" if refused else "", after=0.0)
+            self.alarms.observe(about, f"{refused} {todo}" if refused else "", after=0.0)
         lost = self.socket is not None and not self.socket.is_open
-        self.alarms.seen("socket", LOST if lost else "", after=LOST_SECONDS)
+        self.alarms.observe("socket", LOST if lost else "", after=LOST_SECONDS)
 
     async def _keeps_incidents(self) -> None:
         # While a hosted backend is out of reach, what is declared is saved.

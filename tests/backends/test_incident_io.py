@@ -288,11 +288,11 @@ class Bell:
     def __init__(self) -> None:
         self.rung: list[str] = []
 
-    def sound(self, about: str, sentence: str) -> None:
+    def raise_alert(self, about: str, sentence: str) -> None:
         self.rung.append(about)
         assert "(403)" in sentence
 
-    def rest(self, about: str) -> None:
+    def resolve(self, about: str) -> None:
         self.rung = [known for known in self.rung if known != about]
 
 

@@ -33,7 +33,7 @@ async def journal(folder: Path, stories: int, steps: int) -> None:
             await kept.step(f"step {number}", nothing)
         return RECORD
 
-    kept.tells("nothing", story)
+    kept.register("nothing", story)
     kept.open()
     waiting = iter(range(stories))
 

@@ -58,10 +58,10 @@ class Heard:
     def __init__(self) -> None:
         self.told: dict[str, str] = {}
 
-    def sound(self, about: str, sentence: str) -> None:
+    def raise_alert(self, about: str, sentence: str) -> None:
         self.told.setdefault(about, sentence)
 
-    def rest(self, about: str) -> None:
+    def resolve(self, about: str) -> None:
         self.told.pop(about, None)
 
 

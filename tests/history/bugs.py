@@ -216,7 +216,7 @@ PINNING: ContextVar[bool] = ContextVar("pinning", default=False)
     "the pin is lost when the process was killed",
     breaks="I4",
     scenario="killed before the first post is recorded",
-    instead_of="tocsin.workflows.publish:DeclarationPublisher._pinned",
+    instead_of="tocsin.workflows.publish:DeclarationPublisher._pin_headline",
 )
 async def pinned(original: Function, *args: Any) -> None:
     before = PINNING.set(True)

@@ -67,7 +67,7 @@ class Canaries:
         left = iter(range(operations))
         await asyncio.gather(*(self._worker(left) for _ in range(AT_ONCE)))
         await self.bot.bot.settled()
-        await verbs(self.bot).watching.look()
+        await verbs(self.bot).watching.poll()
         await self._http.aclose()
         self._look_at_slack()
 

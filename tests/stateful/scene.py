@@ -179,7 +179,7 @@ class OneProcess(Scene):
         _emptied(self.files / "journal.db", JOURNAL)
         # A look of the bot's may be under way, and have found what there was; this one comes after it.
         for desk in self.bot.desks.open if self.bot.desks is not None else ():
-            self.run(desk.managing.watching.look())
+            self.run(desk.managing.watching.poll())
             desk.floods = Floods()
 
     async def while_held(self, act: Callable[[], Awaitable[Outcome]]) -> Outcome:

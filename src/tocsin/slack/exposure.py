@@ -26,7 +26,7 @@ class Exposure:
         """Take note of what Slack says of a private incident's own channel."""
         if not is_exposed:
             self._told.discard(channel)
-            self._operator.rest(_about(channel))
+            self._operator.resolve(_about(channel))
         elif channel not in self._told:
             self._told.add(channel)
             self._tasks.begin("tell that a channel is not private", self._tell(incident, channel))
@@ -36,7 +36,7 @@ class Exposure:
             # It was public from the beginning, and the incident is on its way into another.
             self._told.discard(channel)
             return
-        self._operator.sound(
+        self._operator.raise_alert(
             _about(channel),
             f"The channel <#{channel}> of a private incident was made public, or is shared with another "
             "organisation. Nothing more is posted there; have an owner make it private again.",

@@ -108,16 +108,16 @@ def in_turns(
     return sa.create_engine(url, poolclass=TurnPool, max_overflow=-1, **options)
 
 
-# A journal that takes nothing, because its disk is full, say: stories wait at a gate until it is well.
+# A journal that takes nothing, because its disk is full, say: workflows wait at a gate until it is well.
 #
-# DBOS calls a story failed when what became of it cannot be written, and so would lose it. What it does
+# DBOS calls a workflow failed when what became of it cannot be written, and so would lose it. What it does
 # with a lost connection is what we want: the step waits, and is written down later. So a file that takes
 # nothing is called a lost connection here, and whoever would try it again is held up until a trial of our
 # own went well. PostgreSQL has connections to lose, and DBOS knows how to wait for them.
 
 TRIAL_SECONDS = 1.0
 TRIAL_SIZE = 32_000
-"""Bytes of a trial: about what the longest step of a story needs."""
+"""Bytes of a trial: about what the longest step of a workflow needs."""
 
 BUSY_SECONDS = 5
 # SQLite, result codes: perm, busy, locked, nomem, readonly, ioerr, full, cantopen, protocol.

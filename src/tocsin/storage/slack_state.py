@@ -84,7 +84,7 @@ _reminders = sa.Table(
 )
 
 MANY = 4000
-"""Rows that take about as much room as the longest step of a story."""
+"""Rows that take about as much room as the longest step of a workflow."""
 
 _pulse = sa.Table("tocsin_pulse", _tables, sa.Column("id", sa.Integer, primary_key=True))
 
@@ -254,7 +254,7 @@ class SqlSlackStateStore:
     async def beat(self) -> None:
         """Write something. Raises Unavailable when nothing can be promised on this journal now.
 
-        A row finds room where a story's does not: once something could not be written, it is tried with many.
+        A row finds room where a workflow's does not: after a failure, it is tried with many.
         """
         beats = [{"id": number} for number in range(MANY if self._kept.failed else 1)]
         await self.do(

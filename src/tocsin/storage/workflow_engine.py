@@ -57,7 +57,7 @@ class Pending:
 
 
 async def fetch_pending(url: str) -> list[Pending]:
-    """The unfinished stories, oldest first; none where there is no journal yet.
+    """The unfinished workflows, oldest first; none where there is no journal yet.
 
     Nothing is made or changed. Raises Unavailable in one line when the journal cannot be used.
     """
@@ -165,7 +165,7 @@ def _refuse_damaged(file: Path) -> None:
         raise sqlite3.DatabaseError(said)
 
 
-# What is left of forgotten stories: their keys, so that nothing is done twice, and what they came to.
+# What is left of forgotten workflows: their keys, so that nothing is done twice, and what they came to.
 
 _tables = sa.MetaData()
 _ended = sa.Table(
@@ -179,7 +179,7 @@ _ended = sa.Table(
 
 
 class SqlFinishedWorkflows:
-    """The keys of forgotten stories, beside the journal in the same database."""
+    """The keys of forgotten workflows, beside the journal in the same database."""
 
     def __init__(self, url: str) -> None:
         self._kept = Database(url, _tables)
@@ -203,37 +203,37 @@ class SqlFinishedWorkflows:
         await self._kept.do(keep)
 
 
-# Durable stories on DBOS, and the only module that knows of it.
+# Durable workflows on DBOS, and the only module that knows of it.
 #
-# A story is committed before it begins; each step is recorded when it is done; a story that a killed
+# A workflow is committed before it begins; each step is recorded when it is done; a workflow that a killed
 # process left behind is begun again at the next start, and its recorded steps answer what they answered
 # before. DBOS keeps one registry for the whole process, so one journal is open at a time.
 
-Story = Callable[[dict[str, Any]], Awaitable[Any]]
+Workflow = Callable[[dict[str, Any]], Awaitable[Any]]
 
-# Stories outlive upgrades: a new version must go on with what an old one began.
+# Workflows outlive upgrades: a new version must go on with what an old one began.
 STORY_FORMAT = "stories-1"
 
-# A story that is to be resumed is first put back into DBOS's queue, and is no less unfinished there.
+# A workflow that is to be resumed is first put back into DBOS's queue, and is no less unfinished there.
 UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
 RESULT_POLL_SECONDS = 0.05
 
 FINISHED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 AT_ONCE = 100
-"""Stories that are forgotten in one transaction, so that nobody waits long for their turn."""
+"""Workflows that are forgotten in one transaction, so that nobody waits long for their turn."""
 
 FINISH_SECONDS = 1.5
-"""How long stories in hand may take to end when the journal is closed; the rest go on at the next start."""
+"""How long workflows in hand may take to end when the journal is closed; the rest go on at the next start."""
 
 TRACE = "_trace"
-"""Beside what was ordered: the id of the gesture, which a resumed story keeps."""
+"""Beside what was ordered: the id of the gesture, which a resumed workflow keeps."""
 
 THREADS = 48
-"""For stories that wait for the journal side by side."""
+"""For workflows that wait for the journal side by side."""
 
 _open: DbosEngine | None = None
 
-# A story that DBOS resumes runs in a context of its own, where this was never set.
+# A workflow that DBOS resumes runs in a context of its own, where this was never set.
 _begun_by_this_process: ContextVar[bool] = ContextVar("begun_by_this_process", default=False)
 
 
@@ -244,12 +244,12 @@ async def _story(verb: str, order: dict[str, Any]) -> Any:
     wait_for_database()
     _open.in_hand()
     order = dict(order)
-    # A story of an older version has none, and goes by its key.
+    # A workflow of an older version has none, and goes by its key.
     with traced(order.pop(TRACE, "") or DBOS.workflow_id or ""):
         async with best_effort(f"{verb}, which stays unfinished"):
-            return await _open.stories[verb](order)
-    # What nobody foresaw ends no story, for then it would be lost: it is seen among what is pending, and goes
-    # on at the next start, of a version that knows better perhaps.
+            return await _open.workflows[verb](order)
+    # What nobody foresaw ends no workflow, for then it would be lost: it is seen among what is pending, and
+    # goes on at the next start, of a version that knows better perhaps.
     raise asyncio.CancelledError
 
 
@@ -261,7 +261,7 @@ class DbosEngine:
         self.executor = executor
         self.poll_seconds = 1.0
         """How often DBOS looks for notifications. Tocsin sends none, but `close` waits for the last look."""
-        self.stories: dict[str, Story] = {}
+        self.workflows: dict[str, Workflow] = {}
         self._identity: tuple[int, int] | None = None
         self._gate: WriteBarrier | None = None
         self._running: set[asyncio.Task[Any]] = set()
@@ -269,24 +269,24 @@ class DbosEngine:
 
     @property
     def workflows_in_hand(self) -> int:
-        """How many stories run in this process."""
+        """How many workflows run in this process."""
         return len(self._running)
 
     def in_hand(self) -> None:
-        """Note that the running task is a story, and that its end is waited for."""
+        """Note that the running task is a workflow, and that its end is waited for."""
         task = asyncio.current_task()
         if task is not None:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
-    def tells(self, verb: str, story: Story) -> None:
-        """Name the story that a verb begins; all verbs must be named before `open`."""
-        self.stories[verb] = story
+    def register(self, verb: str, story: Workflow) -> None:
+        """Name the workflow that a verb begins; all verbs must be named before `open`."""
+        self.workflows[verb] = story
 
     def open(self) -> None:
-        """Open the journal and go on with unfinished stories; call it inside the running event loop.
+        """Open the journal and go on with unfinished workflows; call it inside the running event loop.
 
-        Resumed stories then run on this loop, where the HTTP clients live.
+        Resumed workflows then run on this loop, where the HTTP clients live.
         """
         global _open
         if _open is not None:
@@ -320,13 +320,13 @@ class DbosEngine:
 
     @property
     def trouble(self) -> str:
-        """Why stories cannot go on; empty when they can."""
+        """Why workflows cannot go on; empty when they can."""
         why = self._gate.trouble if self._gate is not None else ""
         said = f"Tocsin's journal cannot be written to ({why}). What is unfinished goes on when it can be."
         return said if why else ""
 
     async def finish(self, seconds: float) -> None:
-        """Wait for the stories in hand, at most so many seconds."""
+        """Wait for the workflows in hand, at most so many seconds."""
         if self._running:
             await asyncio.wait(set(self._running), timeout=seconds)
 
@@ -334,7 +334,7 @@ class DbosEngine:
         """Stop; what is still unfinished after a moment goes on at the next start."""
         global _open
         await self.finish(FINISH_SECONDS)
-        # Cut short, a story is neither done nor failed, which DBOS says at length for each of its steps.
+        # Cut short, a workflow is neither done nor failed, which DBOS says at length for each of its steps.
         logging.getLogger("dbos").setLevel(logging.CRITICAL)
         for story in (cut := set(self._running)):
             story.cancel()
@@ -379,7 +379,7 @@ class DbosEngine:
         return await self._endings.find(key)
 
     async def forget(self, before: datetime) -> None:
-        """Delete the stories that finished before then, all but their keys and what became of them.
+        """Delete the workflows that finished before then, all but their keys and what became of them.
 
         Raises Unavailable. What a process that is killed midway has not deleted, the next one does.
         """
@@ -393,7 +393,7 @@ class DbosEngine:
             await asyncio.to_thread(truncate, self.url)
 
     async def unfinished(self) -> list[str]:
-        """The keys of stories that have begun and not ended, oldest first."""
+        """The keys of workflows that have begun and not ended, oldest first."""
         with self._told("read"):
             found = await DBOS.list_workflows_async(status=UNFINISHED, load_input=False, load_output=False)
         return [status.workflow_id for status in found]
@@ -410,10 +410,10 @@ class DbosEngine:
             raise Unavailable(f"Tocsin's journal cannot be {what} ({root_message(error)}).") from error
 
     async def settled(self) -> None:
-        """Until no story is unfinished: neither one of this process nor one that another left behind."""
+        """Until no workflow is unfinished: neither one of this process nor one that another left behind."""
         while waiting := await self.unfinished():
             story: WorkflowHandleAsync[Any] = await DBOS.retrieve_workflow_async(waiting[0])
-            # How a story ends is told elsewhere; here it only matters that it has.
+            # How a workflow ends is told elsewhere; here it only matters that it has.
             await asyncio.wait(
                 {asyncio.ensure_future(story.get_result(polling_interval_sec=RESULT_POLL_SECONDS))}
             )
@@ -441,8 +441,8 @@ KEPT = timedelta(days=30)
 FORGET_EVERY_SECONDS = 3600.0
 
 
-async def forgetting(journal: DbosEngine, clock: Clock) -> None:
-    """Delete finished stories once their time has come, for as long as the bot runs."""
+async def forget_old_workflows(journal: DbosEngine, clock: Clock) -> None:
+    """Delete finished workflows once their time has come, for as long as the bot runs."""
     while True:
         async with best_effort("forget what finished long ago"):
             await journal.forget(clock() - KEPT)

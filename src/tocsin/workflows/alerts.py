@@ -40,7 +40,7 @@ class OperatorAlerts:
         """Keys of what may have been said already, by an earlier process or an earlier attempt."""
         self._more = asyncio.Event()
 
-    def sound(self, about: str, sentence: str) -> None:
+    def raise_alert(self, about: str, sentence: str) -> None:
         """Have the operator told, unless they know. Anything about something else is another trouble."""
         if about in self._known:
             return
@@ -48,22 +48,22 @@ class OperatorAlerts:
         log.error("for the operator", about=about, what=sentence)
         self._say_soon(sentence)
 
-    def rest(self, about: str) -> None:
+    def resolve(self, about: str) -> None:
         """Have the operator told that it is over, where they were told that it began."""
         sentence = self._known.pop(about, None)
         if sentence is not None:
             log.warning("well again", about=about)
             self._say_soon(f"Well again. Earlier: {sentence}")
 
-    def seen(self, about: str, wrong: str, *, after: float) -> None:
+    def observe(self, about: str, wrong: str, *, after: float) -> None:
         """What a look at something found: nothing `wrong`, or a sentence; told once that lasts `after` s."""
         if not wrong:
             self._since.pop(about, None)
-            self.rest(about)
+            self.resolve(about)
         elif loop_time() - self._since.setdefault(about, loop_time()) >= after:
-            self.sound(about, wrong)
+            self.raise_alert(about, wrong)
 
-    async def watched(self, about: str, act: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
+    async def guard(self, about: str, act: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
         """Return what `act` answers, or raise what it raises.
 
         A trouble that is the operator's is told, and so is its end.
@@ -72,9 +72,9 @@ class OperatorAlerts:
             answer = await act(*args)
         except Unavailable as error:
             if error.operator:
-                self.sound(about, error.operator)
+                self.raise_alert(about, error.operator)
             raise
-        self.rest(about)
+        self.resolve(about)
         return answer
 
     async def recall(self) -> None:

@@ -24,13 +24,13 @@ class ChannelArchiver:
     def __init__(
         self,
         backend: IncidentBackend,
-        ledger: SlackStateStore,
+        state: SlackStateStore,
         workspace: WorkspaceOf,
         clock: Clock,
         afterwards: Afterwards,
     ) -> None:
         self._backend = backend
-        self._ledger = ledger
+        self._state = state
         self._workspace = workspace
         self._clock = clock
         self._days = afterwards.archive_after_days
@@ -44,9 +44,9 @@ class ChannelArchiver:
         """Note that an incident has ended. One that somebody kept stays kept until it ends again."""
         if self._days is None or incident.incident_status.is_open or not incident.slack_channel_id:
             return
-        known = await self._ledger.find_departure(incident.id)
+        known = await self._state.find_departure(incident.id)
         if known is None or (incident.closed_at is not None and incident.closed_at > known.ended_at):
-            await self._ledger.remember_departure(departure(incident, self._days))
+            await self._state.remember_departure(departure(incident, self._days))
 
     async def keep(self, incident: Incident, by: Person) -> bool:
         """The channel stays; False where it was not to be archived. Raises Unavailable.
@@ -54,10 +54,10 @@ class ChannelArchiver:
         Asked again it says so again: the notice may be as it was, if a process ended in between.
         """
         async with self._one_by_one:
-            known = await self._ledger.find_departure(incident.id)
+            known = await self._state.find_departure(incident.id)
             if known is None or known.stage == "gone":
                 return False
-            await self._ledger.remember_departure(known.model_copy(update={"stage": "kept"}))
+            await self._state.remember_departure(known.model_copy(update={"stage": "kept"}))
         if known.ts:
             async with best_effort("say that the channel is kept"):
                 slack = self._workspace(TeamId(incident.slack_team_id))
@@ -73,12 +73,12 @@ class ChannelArchiver:
 
     async def look(self) -> None:
         """Do what is due now."""
-        for due in await self._ledger.departing(self._clock() + NOTICE):
+        for due in await self._state.departing(self._clock() + NOTICE):
             async with best_effort("archive a channel"), self._one_by_one:
                 await self._go_on(due.incident_id)
 
     async def _go_on(self, incident_id: str) -> None:
-        due = await self._ledger.find_departure(incident_id)
+        due = await self._state.find_departure(incident_id)
         if due is None or due.is_over:
             return
         incident = await self._backend.find(incident_id)
@@ -86,7 +86,7 @@ class ChannelArchiver:
             await self._end(due)
             return
         slack = self._workspace(TeamId(incident.slack_team_id))
-        channel = await fitting_channel(slack, self._ledger, incident)
+        channel = await fitting_channel(slack, self._state, incident)
         if channel is None:
             return
         try:
@@ -103,11 +103,11 @@ class ChannelArchiver:
         at = max(due.due_at, self._clock() + NOTICE)
         telling = due.model_copy(update={"stage": "telling", "due_at": at, "channel": channel})
         # From the moment this is kept, another process looks for the notice before it posts one.
-        await self._ledger.remember_departure(telling)
+        await self._state.remember_departure(telling)
         key = f"departure:{incident.id}:{due.ended_at.timestamp():.0f}"
         ts = await slack.messages.say_leaving(channel, incident, at, key=key, again=due.stage == "telling")
-        if await self._ledger.find_departure(incident.id) == telling:
-            await self._ledger.remember_departure(telling.model_copy(update={"stage": "told", "ts": ts}))
+        if await self._state.find_departure(incident.id) == telling:
+            await self._state.remember_departure(telling.model_copy(update={"stage": "told", "ts": ts}))
 
     async def _archive(
         self, slack: SlackClient, channel: ChannelId, incident: Incident, due: Departure
@@ -119,4 +119,4 @@ class ChannelArchiver:
         await self._end(due)
 
     async def _end(self, due: Departure) -> None:
-        await self._ledger.remember_departure(due.model_copy(update={"stage": "gone"}))
+        await self._state.remember_departure(due.model_copy(update={"stage": "gone"}))

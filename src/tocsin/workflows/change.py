@@ -45,7 +45,7 @@ from tocsin.workflows.retry import (
 )
 from tocsin.workflows.sync import OWN_PLACES, SlackSync
 
-# What follows a change in Slack, each part of it a step of the change's story.
+# What follows a change in Slack, each part of it a step of the change's workflow.
 
 MISTAKE_TIME = timedelta(minutes=10)
 """How long after a declaration its posts are taken back when it is canceled as a mistake."""
@@ -68,21 +68,21 @@ class ChangeEffects:
         self,
         *,
         backend: IncidentBackend,
-        journal: WorkflowEngine,
-        ledger: SlackStateStore,
+        engine: WorkflowEngine,
+        state: SlackStateStore,
         workspace: WorkspaceOf,
         following: SlackSync,
         asking: ReminderScheduler,
     ) -> None:
         self._backend = backend
-        self._steps = Steps(journal)
-        self._ledger = ledger
+        self._steps = Steps(engine)
+        self._state = state
         self._workspace = workspace
         self._following = following
         self._asking = asking
-        self._hiding = MakePrivate(backend=backend, journal=journal, ledger=ledger, workspace=workspace)
+        self._hiding = MakePrivate(backend=backend, engine=engine, state=state, workspace=workspace)
 
-    async def of_change(
+    async def apply(
         self,
         done: Changed,
         change: IncidentChange,
@@ -119,7 +119,7 @@ class ChangeEffects:
     def _shown(self, incident: Incident, before: Incident) -> Awaitable[Any]:
         return self._steps.run(
             "bring what is shown up to date",
-            self._following.bring_up_to_date,
+            self._following.sync,
             incident.id,
             before,
             on_failure="The cards stay as they were",
@@ -238,22 +238,22 @@ class ChangeEffects:
 
     async def _notify_others(self, notice: Notice, again: bool) -> None:
         incident, slack = notice.incident, self._slack(notice.incident)
-        for card in await self._ledger.cards(incident.id):
+        for card in await self._state.cards(incident.id):
             if card.place == "announcement":
                 key = f"{notice.change.key}:news:{card.channel}"
                 news, posting = await self._news(notice), f"{POSTING}{key} {card.ts}"
-                await self._ledger.save_fingerprint(incident.id, card.channel, posting, "news")
+                await self._state.save_fingerprint(incident.id, card.channel, posting, "news")
                 ts = await slack.messages.post_news(
                     card.channel, news, incident, key=key, thread=card.ts, again=again
                 )
-                await self._ledger.save_fingerprint(incident.id, card.channel, f"{NEWS}{ts}", "news")
-                await self._ledger.delete_fingerprint(incident.id, card.channel, posting)
+                await self._state.save_fingerprint(incident.id, card.channel, f"{NEWS}{ts}", "news")
+                await self._state.delete_fingerprint(incident.id, card.channel, posting)
         # Whoever took the cards back meanwhile may have looked before this was there to be taken back.
         now = await self._backend.find(incident.id)
         if now is not None and now.is_private:
-            await withdraw_posts(slack, self._ledger, now, kept=OWN_PLACES)
-        elif not any(card.place == "announcement" for card in await self._ledger.cards(incident.id)):
-            await withdraw_news(slack, self._ledger, incident)
+            await withdraw_posts(slack, self._state, now, kept=OWN_PLACES)
+        elif not any(card.place == "announcement" for card in await self._state.cards(incident.id)):
+            await withdraw_news(slack, self._state, incident)
 
     async def _own_channel(self, incident: Incident) -> ChannelId:
         """The incident's channel now: it may have been made private since, and be on its way to another.
@@ -262,7 +262,7 @@ class ChangeEffects:
         answer is that was lost, for a minute or two.
         """
         now = await self._backend.find(incident.id) or incident
-        channel = await fitting_channel(self._slack(incident), self._ledger, now)
+        channel = await fitting_channel(self._slack(incident), self._state, now)
         if channel is not None:
             return channel
         said = f"{incident.reference} has no private channel yet, so nothing was said there"
@@ -302,7 +302,7 @@ class ChangeEffects:
             step,
             withdraw_posts,
             self._slack(incident),
-            self._ledger,
+            self._state,
             incident,
             kept,
             on_failure="Not every card could be taken back",
@@ -401,7 +401,7 @@ class ChangeIncident(DurableCommand[ChangeOrder]):
         self,
         *,
         backend: IncidentBackend,
-        journal: WorkflowEngine,
+        engine: WorkflowEngine,
         form: Callable[[], Awaitable[Form]],
         workspace: WorkspaceOf,
         aftermath: ChangeEffects,
@@ -409,7 +409,7 @@ class ChangeIncident(DurableCommand[ChangeOrder]):
         saw: Callable[[Incident], None],
     ) -> None:
         """`saw` hears of each changed incident at once: what has become private is listed to nobody else."""
-        super().__init__(journal, workspace)
+        super().__init__(engine, workspace)
         self._backend = backend
         self._form = form
         self._aftermath = aftermath
@@ -444,7 +444,7 @@ class ChangeIncident(DurableCommand[ChangeOrder]):
             if order.ending is not None:
                 change = ended(change, order.ending, before, form)
             change = checked(await self._merging(change), before, form)
-            after = await self._alarms.watched("backend", self._backend.change, before.id, change)
+            after = await self._alarms.guard("backend", self._backend.change, before.id, change)
         except Refused as refusal:
             overtaken = isinstance(refusal, Overtaken)
             return NotChanged(sentence=refusal.sentence, fields=refusal.fields, overtaken=overtaken)
@@ -462,7 +462,7 @@ class ChangeIncident(DurableCommand[ChangeOrder]):
         return change.model_copy(update={"merged_into": other.reference})
 
     async def after(self, command: ChangeOrder, done: Changed) -> None:
-        await self._aftermath.of_change(
+        await self._aftermath.apply(
             done,
             done.change or command.change,
             ending=command.ending,

@@ -60,7 +60,7 @@ class ChannelOpener:
         *,
         backend: IncidentBackend,
         workspace: SlackClient,
-        ledger: SlackStateStore,
+        state: SlackStateStore,
         clock: Clock,
         saw: Callable[[Incident], None],
         shelter: Callable[[str], Awaitable[Channel | None]] | None,
@@ -71,7 +71,7 @@ class ChannelOpener:
         """
         self._backend = backend
         self._workspace = workspace
-        self._ledger = ledger
+        self._state = state
         self._clock = clock
         self._saw = saw
         self._shelter = shelter
@@ -112,13 +112,13 @@ class ChannelOpener:
         into a channel of the same name, so that there is one whoever comes first.
         """
         own = Channel(id=ChannelId(incident.slack_channel_id), name=incident.slack_channel_name)
-        if await fitting_channel(self._workspace, self._ledger, incident) is not None:
+        if await fitting_channel(self._workspace, self._state, incident) is not None:
             return own
         names = private_names(incident)
         channel = await open_channel(self._workspace, incident, names, private=True, again=True)
-        await self._ledger.save_fingerprint(incident.id, channel.id, PRIVATE, PRIVATE)
+        await self._state.save_fingerprint(incident.id, channel.id, PRIVATE, PRIVATE)
         await self._backend.set_channel(incident.id, channel)
-        await self._ledger.remember_channel(channel.id, incident.id)
+        await self._state.remember_channel(channel.id, incident.id)
         await self._workspace.channels.archive(own.id)
         return channel
 
@@ -126,9 +126,9 @@ class ChannelOpener:
         """The channel as the incident's own, known to its backend; another where that is private by now."""
         now = await self._backend.set_channel(incident.id, channel)
         self._saw(now)
-        await self._ledger.remember_channel(channel.id, incident.id)
+        await self._state.remember_channel(channel.id, incident.id)
         if incident.is_private:
-            await self._ledger.save_fingerprint(incident.id, channel.id, PRIVATE, PRIVATE)
+            await self._state.save_fingerprint(incident.id, channel.id, PRIVATE, PRIVATE)
         elif now.is_private:
             channel = await self._private_one(now)
         return await self._noted(incident, channel, key)
@@ -188,13 +188,13 @@ def unnamed(incident: Incident) -> Incident:
 
 
 async def await_channel(
-    backend: IncidentBackend, ledger: SlackStateStore, incident: Incident, seconds: float
+    backend: IncidentBackend, state: SlackStateStore, incident: Incident, seconds: float
 ) -> Channel | StepFailure:
     """Return the channel that the backend opens, asked for at most so many seconds in each process."""
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
     if incident.slack_channel_id:
-        return await _known(ledger, incident)
+        return await _known(state, incident)
     for pause in pauses():
         await asyncio.sleep(pause)
         found = None
@@ -202,17 +202,17 @@ async def await_channel(
         with suppress(Unavailable):
             found = await backend.find(incident.id)
         if found is not None and found.slack_channel_id:
-            return await _known(ledger, found)
+            return await _known(state, found)
         if loop.time() > until:
             break
     minutes = round(seconds / 60)
     return StepFailure(trouble=f"Its channel has not been opened within {minutes} minutes", passing=True)
 
 
-async def _known(ledger: SlackStateStore, incident: Incident) -> Channel:
+async def _known(state: SlackStateStore, incident: Incident) -> Channel:
     channel = Channel(id=ChannelId(incident.slack_channel_id), name=incident.slack_channel_name)
     with suppress(Unavailable):
-        await ledger.remember_channel(channel.id, incident.id)
+        await state.remember_channel(channel.id, incident.id)
     return channel
 
 
@@ -226,49 +226,49 @@ async def members_seen(slack: SlackClient, channel: ChannelId) -> list[PersonId]
 # Where an incident may be shown, and taking back what was posted where it does not belong any more.
 
 NEWS = "news:"
-"""What the ledger calls a piece of news outside the incident's own channel; its `ts` comes after it."""
+"""What the store calls a piece of news outside the incident's own channel; its `ts` comes after it."""
 
 POSTING = "posting:"
-"""What the ledger calls news on its way there; its key and the `ts` of its thread come after it."""
+"""What the store calls news on its way there; its key and the `ts` of its thread come after it."""
 
 DOCUMENT = "document:"
-"""What the ledger calls the incident's document; its id comes after it.
+"""What the store calls the incident's document; its id comes after it.
 
 Kept with it are its kind and the key of who asked for it.
 """
 
 BEGUN = "begun-document"
-"""What the ledger notes before a document is written: its kind and the key of who asked.
+"""What the store notes before a document is written: its kind and the key of who asked.
 
 Until its id is known it is found by where it is: a channel whose canvas is begun had none.
 """
 
 UNFURL = "unfurl:"
-"""What the ledger calls an incident that is shown below a link; the message's `ts` and the link follow."""
+"""What the store calls an incident that is shown below a link; the message's `ts` and the link follow."""
 
 UNKNOWN = ""
-"""What the ledger notes of an incident that is to be followed at the next look, whatever it is then."""
+"""What the store notes of an incident that is to be followed at the next look, whatever it is then."""
 
 PRIVATE = "private"
-"""What the ledger notes of a channel that is known to be private: it stays so."""
+"""What the store notes of a channel that is known to be private: it stays so."""
 
 
 async def withdraw_posts(
-    slack: SlackClient, ledger: SlackStateStore, incident: Incident, kept: Collection[str]
+    slack: SlackClient, state: SlackStateStore, incident: Incident, kept: Collection[str]
 ) -> None:
     """Delete news and documents elsewhere, and every card but those in the places that are `kept`.
 
     News goes first: a message that is deleted before its replies leaves a trace (Slack, `tombstone`). Raises
     Unavailable, or else SlackRefused, once all that could be done is done.
     """
-    fingerprints, cards = await ledger.fingerprints(incident.id), await ledger.cards(incident.id)
+    fingerprints, cards = await state.fingerprints(incident.id), await state.cards(incident.id)
     unfurls = [where for where in fingerprints if where[1].startswith(UNFURL)]
     await _each(
         [
-            partial(withdraw_documents, slack, ledger, incident),
-            partial(withdraw_news, slack, ledger, incident),
-            *(partial(_fold, slack, ledger, incident, channel, thing) for channel, thing in unfurls),
-            *(partial(_withdraw_card, slack, ledger, incident, card, kept) for card in cards),
+            partial(withdraw_documents, slack, state, incident),
+            partial(withdraw_news, slack, state, incident),
+            *(partial(_fold, slack, state, incident, channel, thing) for channel, thing in unfurls),
+            *(partial(_withdraw_card, slack, state, incident, card, kept) for card in cards),
         ]
     )
 
@@ -289,40 +289,40 @@ async def _each(acts: Iterable[Callable[[], Awaitable[None]]]) -> None:
 
 
 async def _fold(
-    slack: SlackClient, ledger: SlackStateStore, incident: Incident, channel: str, thing: str
+    slack: SlackClient, state: SlackStateStore, incident: Incident, channel: str, thing: str
 ) -> None:
     await slack.messages.fold(ChannelId(channel), *unfurled(thing))
-    await ledger.delete_fingerprint(incident.id, channel, thing)
+    await state.delete_fingerprint(incident.id, channel, thing)
 
 
 async def _withdraw_card(
-    slack: SlackClient, ledger: SlackStateStore, incident: Incident, card: Card, kept: Collection[str]
+    slack: SlackClient, state: SlackStateStore, incident: Incident, card: Card, kept: Collection[str]
 ) -> None:
     is_kept = card.place in kept
     if is_kept and incident.is_private and card.place == "headline":
         # Its own channel may be public still, until it has moved into another.
-        is_kept = card.channel == await fitting_channel(slack, ledger, incident)
+        is_kept = card.channel == await fitting_channel(slack, state, incident)
     if not is_kept:
         await slack.messages.withdraw(card)
-        await ledger.forget_card(card)
+        await state.forget_card(card)
 
 
-async def withdraw_documents(slack: SlackClient, ledger: SlackStateStore, incident: Incident) -> None:
+async def withdraw_documents(slack: SlackClient, state: SlackStateStore, incident: Incident) -> None:
     """Delete its documents elsewhere, also one that was written by a process that ended before noting so."""
-    fingerprints = await ledger.fingerprints(incident.id)
+    fingerprints = await state.fingerprints(incident.id)
     documents = {
         where: kind for where, kind in fingerprints.items() if where[1].startswith((DOCUMENT, BEGUN))
     }
-    own = await fitting_channel(slack, ledger, incident) if documents else None
+    own = await fitting_channel(slack, state, incident) if documents else None
     await _each(
-        partial(_withdraw_document, slack, ledger, incident, where, face)
+        partial(_withdraw_document, slack, state, incident, where, face)
         for where, face in documents.items()
         if where[0] != own
     )
 
 
 async def _withdraw_document(
-    slack: SlackClient, ledger: SlackStateStore, incident: Incident, where: tuple[str, str], face: str
+    slack: SlackClient, state: SlackStateStore, incident: Incident, where: tuple[str, str], face: str
 ) -> None:
     (channel, thing), kind = where, face.partition(" ")[0]
     document = thing.removeprefix(DOCUMENT)
@@ -330,17 +330,17 @@ async def _withdraw_document(
         document = await slack.files.find_document(ChannelId(channel), kind, document_name(incident))
     if document:
         await slack.files.delete_document(kind, document)
-        await ledger.delete_fingerprint(incident.id, channel, thing)
+        await state.delete_fingerprint(incident.id, channel, thing)
 
 
-async def withdraw_news(slack: SlackClient, ledger: SlackStateStore, incident: Incident) -> None:
+async def withdraw_news(slack: SlackClient, state: SlackStateStore, incident: Incident) -> None:
     """Delete what was said of it elsewhere, also what a process posted that ended before it noted so."""
-    said = [where for where in await ledger.fingerprints(incident.id) if where[1].startswith((NEWS, POSTING))]
-    await _each(partial(_withdraw_news, slack, ledger, incident, ChannelId(c), thing) for c, thing in said)
+    said = [where for where in await state.fingerprints(incident.id) if where[1].startswith((NEWS, POSTING))]
+    await _each(partial(_withdraw_news, slack, state, incident, ChannelId(c), thing) for c, thing in said)
 
 
 async def _withdraw_news(
-    slack: SlackClient, ledger: SlackStateStore, incident: Incident, channel: ChannelId, thing: str
+    slack: SlackClient, state: SlackStateStore, incident: Incident, channel: ChannelId, thing: str
 ) -> None:
     ts: MessageTs | None = MessageTs(thing.removeprefix(NEWS))
     if thing.startswith(POSTING):
@@ -348,18 +348,16 @@ async def _withdraw_news(
         ts = await slack.messages.find_news(channel, key, MessageTs(thread))
     if ts is not None:
         await slack.messages.withdraw(Card(channel=channel, ts=ts, place="news"))
-        await ledger.delete_fingerprint(incident.id, channel, thing)
+        await state.delete_fingerprint(incident.id, channel, thing)
 
 
 def unfurled(thing: str) -> tuple[MessageTs, str]:
-    """The message and the link that an incident is shown below, as the ledger has them."""
+    """The message and the link that an incident is shown below, as the store has them."""
     ts, _, url = thing.removeprefix(UNFURL).partition(" ")
     return MessageTs(ts), url
 
 
-async def fitting_channel(
-    slack: SlackClient, ledger: SlackStateStore, incident: Incident
-) -> ChannelId | None:
+async def fitting_channel(slack: SlackClient, state: SlackStateStore, incident: Incident) -> ChannelId | None:
     """The incident's own channel; none where it has none, or where a private one's is public still.
 
     That is so between the moment it is made private and the moment it has moved: nothing may be said there.
@@ -367,9 +365,9 @@ async def fitting_channel(
     channel = ChannelId(incident.slack_channel_id)
     if not channel or not incident.is_private:
         return channel or None
-    if (channel, PRIVATE) in await ledger.fingerprints(incident.id):
+    if (channel, PRIVATE) in await state.fingerprints(incident.id):
         return channel
     if not await slack.channels.is_private(channel):
         return None
-    await ledger.save_fingerprint(incident.id, channel, PRIVATE, PRIVATE)
+    await state.save_fingerprint(incident.id, channel, PRIVATE, PRIVATE)
     return channel

@@ -57,7 +57,7 @@ class PendingReply(Generic[T]):
         return self.late or not self.answers
 
     @property
-    def has_latecomers(self) -> bool:
+    def has_late_presses(self) -> bool:
         """Whether an answer may have come into the window since it was brought up to date."""
         return self.shown < len(self.answers)
 
@@ -76,7 +76,7 @@ class PendingReply(Generic[T]):
         if not self.outcome.done():
             self.outcome.set_result(outcome)
 
-    async def heard(self, seconds: float) -> T | None:
+    async def wait(self, seconds: float) -> T | None:
         """The outcome, if it is known within so many seconds."""
         done, _ = await asyncio.wait({self.outcome}, timeout=seconds)
         return self.outcome.result() if done else None
@@ -175,7 +175,7 @@ PATIENCE = 2.0
 
 LONG_AGO = "That was asked long ago, and is not known here any more; look at the incident as it is now."
 REFUSALS = 10_000
-"""How many that somebody has read are remembered; each is needed until its story has come to its end."""
+"""How many that somebody has read are remembered; each is needed until its workflow has come to its end."""
 
 
 class Changed(Frozen):
@@ -265,9 +265,9 @@ class DurableCommand(ABC, Generic[C]):
     """The name of the workflow, as it is written down."""
     command: type[C]
 
-    def __init__(self, journal: WorkflowEngine, workspace: WorkspaceOf) -> None:
-        self._journal = journal
-        self._steps = Steps(journal)
+    def __init__(self, engine: WorkflowEngine, workspace: WorkspaceOf) -> None:
+        self._engine = engine
+        self._steps = Steps(engine)
         self._workspace = workspace
         self._room: PendingReplies[AnyChange] = PendingReplies()
         self._refused: Bounded[str, bool] = Bounded(REFUSALS)
@@ -295,7 +295,7 @@ class DurableCommand(ABC, Generic[C]):
         until = loop.time() + patience
         saving = self._save(command, acknowledged or _answered_already())
         key, waiting = await self._room.saved(command.key, saving, patience)
-        outcome = await waiting.heard(until - loop.time())
+        outcome = await waiting.wait(until - loop.time())
         if outcome is None:
             waiting.late = True
             outcome = await self._finished(key)
@@ -316,21 +316,21 @@ class DurableCommand(ABC, Generic[C]):
             waiting.tell(finished)
             return key, waiting
         waiting.answers.append(acknowledged)
-        await self._journal.start(self.verb, key, command.model_dump(mode="json"))
+        await self._engine.start(self.verb, key, command.model_dump(mode="json"))
         return key, waiting
 
     async def _finished(self, key: str) -> AnyChange | None:
-        result = await self._journal.result(key)
+        result = await self._engine.result(key)
         if result is not None:
             return CHANGE.validate_python(result)
-        ended = await self._journal.ended(key)
+        ended = await self._engine.ended(key)
         if ended is None:
             return None
         if ended.kind == "changed":
             raise Refused(LONG_AGO)
         return NotChanged(sentence=LONG_AGO)
 
-    async def story(self, raw: dict[str, Any]) -> Any:
+    async def workflow(self, raw: dict[str, Any]) -> Any:
         """The durable part, from top to bottom; each step is done once, also across a crash."""
         command = self.command.model_validate(raw)
         act_for(command.by.slack_user_id, command.asked_at)
@@ -339,7 +339,7 @@ class DurableCommand(ABC, Generic[C]):
         waiting.tell(outcome)
         if isinstance(outcome, Changed):
             await self.after(command, outcome)
-        # Should this process end before the answer is out, the next one finds the story unfinished and tells.
+        # Should this process end before the answer is out, the next one finds it unfinished, and tells.
         await waiting.read()
         if waiting.waited:
             await self._tell_late(command, outcome)

@@ -20,7 +20,7 @@ class DeclareOrder(Frozen):
     view_id: str | None = None
     another: bool = False
     announcement: Announcement = Announcement()
-    """What the rules say of it; a later change of the rules changes nothing of a story that has begun."""
+    """What the rules say of it; a later change of the rules changes nothing of a workflow that has begun."""
     withheld: str = ""
     """Why no card goes back to where it was declared; empty where one does."""
     unchecked: str = ""

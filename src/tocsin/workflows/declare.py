@@ -47,8 +47,8 @@ class DeclareIncident:
         self,
         *,
         backend: IncidentBackend,
-        ledger: SlackStateStore,
-        journal: WorkflowEngine,
+        state: SlackStateStore,
+        engine: WorkflowEngine,
         gathering: Callable[[TeamId], DeclarationPublisher],
         alarms: OperatorAlerts,
         shelter: FallbackChannel,
@@ -62,16 +62,16 @@ class DeclareIncident:
         came to its end, and `seen` how many seconds after the press its reporter could see the reference.
         """
         self._backend = backend
-        self._ledger = ledger
-        self._journal = journal
-        self._steps = Steps(journal)
+        self._state = state
+        self._engine = engine
+        self._steps = Steps(engine)
         self._gathering = gathering
         self._alarms = alarms
         self._shelter = shelter
         self._ended = ended
         self._saw = saw
         self._room: PendingReplies[AnyOutcome] = PendingReplies(seen)
-        # Refusals that somebody has read while their story may not have come to its end yet.
+        # Refusals that somebody has read while their workflow may not have come to its end yet.
         self._refused: Bounded[str, bool] = Bounded(REFUSALS)
         self._warning: set[asyncio.Task[None]] = set()
 
@@ -94,7 +94,7 @@ class DeclareIncident:
             warning = asyncio.create_task(self._warn(order, waiting))
             self._warning.add(warning)
             warning.add_done_callback(self._warning.discard)
-        outcome = await waiting.heard(until - loop.time())
+        outcome = await waiting.wait(until - loop.time())
         if outcome is None:
             waiting.late = True
             outcome = await self.outcome(key)
@@ -114,7 +114,7 @@ class DeclareIncident:
             waiting.tell(finished)
             return key, waiting
         waiting.answers.append(acknowledged)
-        await self._journal.start(VERB, key, order.model_dump(mode="json"))
+        await self._engine.start(VERB, key, order.model_dump(mode="json"))
         return key, waiting
 
     async def _warn(self, order: DeclareOrder, waiting: PendingReply[AnyOutcome]) -> None:
@@ -146,10 +146,10 @@ class DeclareIncident:
 
         Raises Refused where that was long ago, and may not be told any more.
         """
-        result = await self._journal.result(key)
+        result = await self._engine.result(key)
         if result is not None:
             return OUTCOME.validate_python(result)
-        ended = await self._journal.ended(key)
+        ended = await self._engine.ended(key)
         if ended is None:
             return None
         if ended.kind == "refused":
@@ -164,22 +164,22 @@ class DeclareIncident:
 
         Nothing happens when its key was begun before. Raises Unavailable.
         """
-        await self._journal.start(VERB, order.declaration.key, order.model_dump(mode="json"))
+        await self._engine.start(VERB, order.declaration.key, order.model_dump(mode="json"))
 
     async def answer(self, order: DeclareOrder, outcome: AnyOutcome) -> None:
         """Say to its workflow once more what became of a declaration."""
         await self._gathering(order.declaration.slack_team_id).telling.answer_workflow(order, outcome)
 
-    def stories(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
+    def workflows(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
         """What the journal must know how to go on with, by verb."""
-        return {VERB: self.story, SHELTER: self._shelter.story}
+        return {VERB: self.workflow, SHELTER: self._shelter.workflow}
 
     def channel_name(self, incident: Incident) -> str:
         """What its channel is called, or will be; empty where the backend gives it a name of its own."""
         ours = "" if self._backend.makes_channel else channel_name(incident.reference, incident.name)
         return incident.slack_channel_name or ours
 
-    async def story(self, raw: dict[str, Any]) -> Any:
+    async def workflow(self, raw: dict[str, Any]) -> Any:
         """The durable part, from top to bottom; each step is done once, also across a crash."""
         order = DeclareOrder.model_validate(raw)
         act_for(order.declaration.reporter.slack_user_id, order.declaration.at)
@@ -197,7 +197,7 @@ class DeclareIncident:
             if not waiting.waited:
                 waiting.visible()
             incident, *_ = await asyncio.gather(
-                gathering.everyone(order, outcome.incident, waiting),
+                gathering.publish(order, outcome.incident, waiting),
                 *gathering.telling.answers(order, outcome),
             )
             outcome = Declared(incident=incident)
@@ -223,7 +223,7 @@ class DeclareIncident:
             return AlreadyDeclared(incident=earlier)
         try:
             incident = await retry_forever(
-                DOING, self._alarms.watched, "backend", self._backend.create, declaration
+                DOING, self._alarms.guard, "backend", self._backend.create, declaration
             )
         except Refused as refusal:
             await retry_forever(DOING, self._release, order)
@@ -233,7 +233,7 @@ class DeclareIncident:
         waiting.counted = not incident.is_private
         # Whoever waits is told before the step is recorded: the create is repeatable, and they have waited.
         waiting.tell(Declared(incident=incident))
-        await retry_forever(DOING, self._ledger.remember_incident, declaration.key, incident)
+        await retry_forever(DOING, self._state.remember_incident, declaration.key, incident)
         if order.unchecked:
             await self._note_unchecked(order, incident)
         return Declared(incident=incident)
@@ -251,13 +251,13 @@ class DeclareIncident:
         if source is None or order.another:
             return None
         scope = _scope(declaration)
-        owner = await retry_forever(DOING, self._ledger.claim_source, scope, source, declaration.key)
+        owner = await retry_forever(DOING, self._state.claim_source, scope, source, declaration.key)
         return None if owner == declaration.key else await self._incident_of(owner)
 
     async def _release(self, order: DeclareOrder) -> None:
         declaration = order.declaration
         if declaration.source is not None:
-            await self._ledger.release_source(_scope(declaration), declaration.source, declaration.key)
+            await self._state.release_source(_scope(declaration), declaration.source, declaration.key)
 
     async def _incident_of(self, key: str) -> Incident:
         """The incident of another declaration, which may still be on its way to the backend."""
@@ -272,12 +272,12 @@ class DeclareIncident:
 
     async def order(self, key: str) -> DeclareOrder | None:
         """The declaration that was begun with this key, as it was made."""
-        begun = await self._journal.order(key)
+        begun = await self._engine.order(key)
         return None if begun is None else DeclareOrder.model_validate(begun)
 
     async def declared_as(self, key: str) -> Incident | None:
         """The incident that the declaration with this key became."""
-        incident_id = await self._ledger.incident_id(key)
+        incident_id = await self._state.incident_id(key)
         return None if incident_id is None else await self._backend.find(incident_id)
 
     async def declared_from(
@@ -285,7 +285,7 @@ class DeclareIncident:
     ) -> Incident | None:
         """The incident that was declared from this message, publicly or privately by this person."""
         for scope in (team, f"{team}/{person}"):
-            key = await self._ledger.source_key(scope, source)
+            key = await self._state.source_key(scope, source)
             found = None if key is None else await self.declared_as(key)
             if found is not None and visible_to(person, found):
                 return found

@@ -41,11 +41,11 @@ class Exports(DurableCommand[ExportOrder]):
     def __init__(
         self,
         backend: IncidentBackend,
-        journal: WorkflowEngine,
+        engine: WorkflowEngine,
         workspace: WorkspaceOf,
         introduce: Introduce,
     ) -> None:
-        super().__init__(journal, workspace)
+        super().__init__(engine, workspace)
         self._backend = backend
         self._introduce = introduce
 

@@ -56,17 +56,17 @@ class FallbackChannel:
         *,
         backend: IncidentBackend,
         workspace: WorkspaceOf,
-        ledger: SlackStateStore,
-        journal: WorkflowEngine,
+        state: SlackStateStore,
+        engine: WorkflowEngine,
         memory: KeyValueStore,
         clock: Clock,
         after: float = AFTER_SECONDS,
     ) -> None:
         self._backend = backend
         self._workspace = workspace
-        self._ledger = ledger
-        self._journal = journal
-        self._steps = Steps(journal)
+        self._state = state
+        self._engine = engine
+        self._steps = Steps(engine)
         self._memory = memory
         self._clock = clock
         self._after = after
@@ -75,7 +75,7 @@ class FallbackChannel:
     def watch(self, order: DeclareOrder, outcome: asyncio.Future[Any]) -> None:
         """Open a shelter where the outcome does not come in time; only a remote backend can be away."""
         if self._backend.is_remote:
-            # What a story begins would be counted among its steps, so this one is begun by nobody.
+            # What a workflow begins would be counted among its steps, so this one is begun by nobody.
             task = asyncio.get_running_loop().create_task(self._watched(order, outcome), context=Context())
             self._watching.add(task)
             task.add_done_callback(self._watching.discard)
@@ -92,7 +92,7 @@ class FallbackChannel:
     async def _begin(self, order: DeclareOrder) -> None:
         key = order.declaration.key
         await self._memory.set_if_absent(_name(key), OPENING)
-        await self._journal.start(
+        await self._engine.start(
             VERB, str(uuid5(NAMESPACE_OID, f"{key}:shelter")), order.model_dump(mode="json")
         )
 
@@ -115,7 +115,7 @@ class FallbackChannel:
             await asyncio.sleep(1.0)
         return None
 
-    async def story(self, raw: dict[str, Any]) -> Any:
+    async def workflow(self, raw: dict[str, Any]) -> Any:
         """The durable part, from top to bottom."""
         order = DeclareOrder.model_validate(raw)
         declaration, slack = order.declaration, self._workspace(order.declaration.slack_team_id)
@@ -227,7 +227,7 @@ class FallbackChannel:
                 ended = await self._memory.get(f"{_name(key)}:ended")
                 if ended == REFUSED:
                     return None
-                incident_id = ended or await self._ledger.incident_id(key)
+                incident_id = ended or await self._state.incident_id(key)
                 found = None if incident_id is None else await self._backend.find(incident_id)
                 if found is not None:
                     return found

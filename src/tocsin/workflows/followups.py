@@ -82,9 +82,9 @@ class AddFollowUp(DurableCommand[FollowUpOrder]):
     command = FollowUpOrder
 
     def __init__(
-        self, backend: IncidentBackend, journal: WorkflowEngine, workspace: WorkspaceOf, board: _Board
+        self, backend: IncidentBackend, engine: WorkflowEngine, workspace: WorkspaceOf, board: _Board
     ) -> None:
-        super().__init__(journal, workspace)
+        super().__init__(engine, workspace)
         self._backend = backend
         self._board = board
 
@@ -118,9 +118,9 @@ class CompleteFollowUp(DurableCommand[CompleteOrder]):
     command = CompleteOrder
 
     def __init__(
-        self, backend: IncidentBackend, journal: WorkflowEngine, workspace: WorkspaceOf, board: _Board
+        self, backend: IncidentBackend, engine: WorkflowEngine, workspace: WorkspaceOf, board: _Board
     ) -> None:
-        super().__init__(journal, workspace)
+        super().__init__(engine, workspace)
         self._backend = backend
         self._board = board
 
@@ -156,9 +156,9 @@ class CompleteFollowUp(DurableCommand[CompleteOrder]):
 class _Board:
     """Shows actions and follow-ups in the incident's channel, each in a message with a button."""
 
-    def __init__(self, backend: IncidentBackend, ledger: SlackStateStore, workspace: WorkspaceOf) -> None:
+    def __init__(self, backend: IncidentBackend, state: SlackStateStore, workspace: WorkspaceOf) -> None:
         self._backend = backend
-        self._ledger = ledger
+        self._state = state
         self._workspace = workspace
 
     async def show(self, steps: Steps, command: Command, done: Changed) -> None:
@@ -175,18 +175,18 @@ class _Board:
     async def _show(self, command: Command, incident: Incident, follow_up: FollowUp, again: bool) -> None:
         """Post the message, or have the one that was posted say that it is done."""
         slack, thing = self._workspace(command.team), f"follow-up {follow_up.id}"
-        fingerprints = await self._ledger.fingerprints(incident.id)
+        fingerprints = await self._state.fingerprints(incident.id)
         posted = next(((place, ts) for (place, known), ts in fingerprints.items() if known == thing), None)
         if posted is not None:
             channel, ts = ChannelId(posted[0]), MessageTs(posted[1])
             await slack.messages.update_follow_up(channel, ts, incident, follow_up)
             return
         now = await self._backend.find(incident.id) or incident
-        fitting = await fitting_channel(slack, self._ledger, now)
+        fitting = await fitting_channel(slack, self._state, now)
         if fitting is not None and not follow_up.is_done:
             key = f"{command.key}:follow-up"
             ts = await slack.messages.post_follow_up(fitting, incident, follow_up, key=key, again=again)
-            await self._ledger.save_fingerprint(incident.id, fitting, thing, ts)
+            await self._state.save_fingerprint(incident.id, fitting, thing, ts)
 
 
 class FollowUps:
@@ -196,14 +196,14 @@ class FollowUps:
         self,
         *,
         backend: IncidentBackend,
-        journal: WorkflowEngine,
-        ledger: SlackStateStore,
+        engine: WorkflowEngine,
+        state: SlackStateStore,
         workspace: WorkspaceOf,
     ) -> None:
-        board = _Board(backend, ledger, workspace)
+        board = _Board(backend, state, workspace)
         self._backend = backend
-        self.add = AddFollowUp(backend, journal, workspace, board)
-        self.complete = CompleteFollowUp(backend, journal, workspace, board)
+        self.add = AddFollowUp(backend, engine, workspace, board)
+        self.complete = CompleteFollowUp(backend, engine, workspace, board)
 
     async def of(self, incident_id: str) -> Sequence[FollowUp]:
         """Return actions and follow-ups, oldest first."""

@@ -68,7 +68,7 @@ class FormCache:
     async def refresh(self) -> None:
         ask = self._backend.form
         try:
-            form = await (self._alarms.watched("backend", ask) if self._alarms else ask())
+            form = await (self._alarms.guard("backend", ask) if self._alarms else ask())
         except TocsinError:
             if self.now is not None and self.now.as_of is not None:
                 self.now = self.now.model_copy(update={"is_old": True})

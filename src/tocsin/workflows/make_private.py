@@ -32,13 +32,13 @@ class MakePrivate:
         self,
         *,
         backend: IncidentBackend,
-        journal: WorkflowEngine,
-        ledger: SlackStateStore,
+        engine: WorkflowEngine,
+        state: SlackStateStore,
         workspace: WorkspaceOf,
     ) -> None:
         self._backend = backend
-        self._steps = Steps(journal)
-        self._ledger = ledger
+        self._steps = Steps(engine)
+        self._state = state
         self._workspace = workspace
 
     async def move(self, incident: Incident, change: IncidentChange) -> tuple[Incident, list[Any]]:
@@ -75,8 +75,8 @@ class MakePrivate:
     async def _open(self, slack: SlackClient, incident: Incident, again: bool) -> Channel:
         channel = await open_channel(slack, incident, private_names(incident), private=True, again=again)
         await self._backend.set_channel(incident.id, channel)
-        await self._ledger.remember_channel(channel.id, incident.id)
-        await self._ledger.save_fingerprint(incident.id, channel.id, PRIVATE, PRIVATE)
+        await self._state.remember_channel(channel.id, incident.id)
+        await self._state.save_fingerprint(incident.id, channel.id, PRIVATE, PRIVATE)
         return channel
 
     async def _furnish(self, slack: SlackClient, incident: Incident, change: IncidentChange) -> list[Any]:
@@ -125,7 +125,7 @@ class MakePrivate:
     async def _post_headline(self, slack: SlackClient, incident: Incident, key: str, again: bool) -> Card:
         spot = Place(place="headline", to=incident.slack_channel_id)
         card = await slack.messages.post_card(incident, spot, key=key, again=again)
-        await self._ledger.remember_card(incident.id, card)
+        await self._state.remember_card(incident.id, card)
         return card
 
     async def _label(self, slack: SlackClient, incident: Incident, again: bool) -> None:
@@ -138,10 +138,10 @@ class MakePrivate:
         self, slack: SlackClient, incident: Incident, old: ChannelId, key: str, again: bool
     ) -> None:
         """Take the card out of the public channel, say why, and archive it; what was said there stays."""
-        for card in await self._ledger.cards(incident.id):
+        for card in await self._state.cards(incident.id):
             if card.channel == old:
                 await slack.messages.withdraw(card)
-                await self._ledger.forget_card(card)
+                await self._state.forget_card(card)
         sentence = (
             "This incident is private now and goes on in a channel of its own, with its reporter and "
             "role holders. What was written here can still be read by whoever can read this channel."

@@ -26,12 +26,12 @@ from tocsin.workflows.retry import (
 
 
 class DeclarationNotifier:
-    """Everything that is said to the reporter; each is a step of the declaration's story."""
+    """Everything that is said to the reporter; each is a step of the declaration's workflow."""
 
-    def __init__(self, *, backend: IncidentBackend, workspace: SlackClient, journal: WorkflowEngine) -> None:
+    def __init__(self, *, backend: IncidentBackend, workspace: SlackClient, engine: WorkflowEngine) -> None:
         self._backend = backend
         self._workspace = workspace
-        self._steps = Steps(journal)
+        self._steps = Steps(engine)
 
     def show(
         self,
@@ -60,7 +60,7 @@ class DeclarationNotifier:
 
         return self._steps.run_once("show the outcome", show, on_failure="The form could not be updated")
 
-    async def show_latecomers(
+    async def show_late_presses(
         self,
         order: DeclareOrder,
         outcome: Declared,
@@ -72,10 +72,10 @@ class DeclarationNotifier:
         Answers whether that was needed.
 
         Such an answer is that of a second press, or of a press on the eve of a crash. So this is no step of
-        the story: it is looked at anew in each process.
+        the workflow: it is looked at anew in each process.
         """
-        needed = waiting.has_latecomers
-        while order.view_id is not None and waiting.has_latecomers:
+        needed = waiting.has_late_presses
+        while order.view_id is not None and waiting.has_late_presses:
             await waiting.read()
             waiting.shown = len(waiting.answers)
             async with best_effort("show the outcome again"):
@@ -119,7 +119,7 @@ class DeclarationNotifier:
             await self._tell(order, incident, "tell of the channel", sentence, "mended")
 
     async def too_late(self, order: DeclareOrder, incident: Incident, said: Sequence[str]) -> None:
-        """Tell the reporter that *private* came too late; no step of the story, which began without it."""
+        """Tell the reporter that *private* came too late; no step of the workflow, which began without it."""
         reporter, key = order.declaration.reporter.slack_user_id, f"{order.declaration.key}:public"
         if reporter is not None:
             tell, sentence = self._workspace.messages.tell, f"{said[0]}."

@@ -179,11 +179,11 @@ class KeyValueStore(Protocol):
 class Alerts(Protocol):
     """Whoever runs Tocsin, told of each trouble once and when it is mended; nothing in it is secret."""
 
-    def sound(self, about: str, sentence: str) -> None:
+    def raise_alert(self, about: str, sentence: str) -> None:
         """Something is wrong with `about`: what, and what to do. Nothing happens while that is known."""
         ...
 
-    def rest(self, about: str) -> None:
+    def resolve(self, about: str) -> None:
         """All is well with `about`; nothing happens where no trouble was known."""
         ...
 
@@ -515,7 +515,7 @@ class SlackStateStore(Protocol):
 
 
 class Ended(Frozen):
-    """What became of a story that was forgotten: the kind of its outcome, and the id of its incident."""
+    """What became of a workflow that was forgotten: the kind of its outcome, and the id of its incident."""
 
     kind: str = ""
     incident_id: str = ""
@@ -525,7 +525,7 @@ class WorkflowEngine(Protocol):
     """Durable workflows: what was started is finished, also by the next process."""
 
     async def start(self, verb: str, key: str, order: Mapping[str, Any]) -> None:
-        """Commit to a story and begin it; nothing happens when this key was ever started before."""
+        """Commit to a workflow and begin it; nothing happens when this key was ever started before."""
 
     def step(self, name: str, act: Callable[[bool], Awaitable[Any]]) -> Awaitable[Any]:
         """Do one step of the running workflow, or recall what it answered before: plain JSON values.
@@ -535,10 +535,10 @@ class WorkflowEngine(Protocol):
         ...
 
     async def order(self, key: str) -> Any:
-        """What a story was begun with; None when there is none of this key."""
+        """What a workflow was begun with; None when there is none of this key."""
 
     async def result(self, key: str) -> Any:
-        """What a finished story answered; None while it runs, or when there is none of this key."""
+        """What a finished workflow answered; None while it runs, or when there is none of this key."""
 
     async def ended(self, key: str) -> Ended | None:
-        """What became of a story that finished so long ago that its order and its result are not kept."""
+        """What became of a workflow that finished so long ago that its order and its result are not kept."""

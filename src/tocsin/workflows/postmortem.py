@@ -61,16 +61,16 @@ class Documents(DurableCommand[DocumentOrder]):
     def __init__(
         self,
         backend: IncidentBackend,
-        journal: WorkflowEngine,
-        ledger: SlackStateStore,
+        engine: WorkflowEngine,
+        state: SlackStateStore,
         workspace: WorkspaceOf,
         template: str,
         introduce: Introduce,
     ) -> None:
-        super().__init__(journal, workspace)
+        super().__init__(engine, workspace)
         self._introduce = introduce
         self._backend = backend
-        self._ledger = ledger
+        self._state = state
         self._template = template
         # Two who ask at once get one document.
         self._one_by_one = asyncio.Lock()
@@ -105,7 +105,7 @@ class Documents(DurableCommand[DocumentOrder]):
         if incident is None:
             return Site()
         slack = self._workspace(order.team)
-        channel = await fitting_channel(slack, self._ledger, incident)
+        channel = await fitting_channel(slack, self._state, incident)
         if channel is None:
             return Site(incident=incident)
         known = await self._known(incident, channel)
@@ -115,7 +115,7 @@ class Documents(DurableCommand[DocumentOrder]):
 
     async def _known(self, incident: Incident, channel: ChannelId) -> Written | None:
         """The document that was written there."""
-        for (where, thing), face in (await self._ledger.fingerprints(incident.id)).items():
+        for (where, thing), face in (await self._state.fingerprints(incident.id)).items():
             if where == channel and thing.startswith(DOCUMENT):
                 kind, _, asked = face.partition(" ")
                 known = thing.removeprefix(DOCUMENT)
@@ -133,7 +133,7 @@ class Documents(DurableCommand[DocumentOrder]):
         async with self._one_by_one:
             incident = await self._backend.find(order.incident_id)
             slack = self._workspace(order.team)
-            channel = incident and await fitting_channel(slack, self._ledger, incident)
+            channel = incident and await fitting_channel(slack, self._state, incident)
             if incident is None or not channel:
                 raise Refused("The incident's channel is not there any more")
             known = await self._known(incident, channel)
@@ -143,7 +143,7 @@ class Documents(DurableCommand[DocumentOrder]):
             async def still() -> None:
                 """Slack may keep us waiting, and meanwhile it is made private."""
                 now = await self._backend.find(incident.id)
-                if now is None or await fitting_channel(slack, self._ledger, now) != channel:
+                if now is None or await fitting_channel(slack, self._state, now) != channel:
                     raise Refused(f"{incident.reference} goes on in a private channel now; ask for it there")
 
             has_canvas = bool(site.canvas) and site.channel == channel
@@ -152,13 +152,13 @@ class Documents(DurableCommand[DocumentOrder]):
             if written is None:
                 written = await self._file(order, channel, incident, text)
             face = f"{written.kind} {written.asked}"
-            await self._ledger.save_fingerprint(incident.id, channel, f"{DOCUMENT}{written.id}", face)
-            await self._ledger.delete_fingerprint(incident.id, channel, BEGUN)
+            await self._state.save_fingerprint(incident.id, channel, f"{DOCUMENT}{written.id}", face)
+            await self._state.delete_fingerprint(incident.id, channel, BEGUN)
             try:
                 await still()
             except Refused:
                 now = await self._backend.find(incident.id) or incident
-                await withdraw_documents(slack, self._ledger, now)
+                await withdraw_documents(slack, self._state, now)
                 raise
             return written
 
@@ -184,7 +184,7 @@ class Documents(DurableCommand[DocumentOrder]):
         elif taken:
             return None
         asked = asked or order.key
-        await self._ledger.save_fingerprint(incident.id, channel, BEGUN, f"canvas {asked}")
+        await self._state.save_fingerprint(incident.id, channel, BEGUN, f"canvas {asked}")
         try:
             title = f"{incident.reference}: what happened"
             canvas = await slack.files.write_canvas(channel, title, text, about=incident)
@@ -196,7 +196,7 @@ class Documents(DurableCommand[DocumentOrder]):
     async def _file(self, order: DocumentOrder, channel: ChannelId, incident: Incident, text: str) -> Written:
         _, asked = await self._begun(incident, channel)
         asked = asked or order.key
-        await self._ledger.save_fingerprint(incident.id, channel, BEGUN, f"file {asked}")
+        await self._state.save_fingerprint(incident.id, channel, BEGUN, f"file {asked}")
         comment = f"What happened in {incident.reference}, to be completed"
         # Whoever was asked before may have ended before it was noted.
         file = await self._workspace(order.team).files.send(
@@ -207,7 +207,7 @@ class Documents(DurableCommand[DocumentOrder]):
     async def _begun(self, incident: Incident, channel: ChannelId) -> tuple[str, str]:
         """The kind of the document that was begun there, and who asked for it; empty where none was."""
         kind, _, asked = (
-            (await self._ledger.fingerprints(incident.id)).get((channel, BEGUN), "").partition(" ")
+            (await self._state.fingerprints(incident.id)).get((channel, BEGUN), "").partition(" ")
         )
         return kind, asked
 
@@ -226,7 +226,7 @@ class Documents(DurableCommand[DocumentOrder]):
     async def _lead_to_it(self, order: DocumentOrder, incident: Incident, again: bool) -> None:
         slack = self._workspace(order.team)
         now = await self._backend.find(incident.id) or incident
-        channel = await fitting_channel(slack, self._ledger, now)
+        channel = await fitting_channel(slack, self._state, now)
         known = await self._known(now, channel) if channel else None
         # A file is a message of its own.
         if channel and known and known.kind == "canvas":

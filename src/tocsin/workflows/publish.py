@@ -37,28 +37,28 @@ UNPOSTED = {
 
 
 class DeclarationPublisher:
-    """What follows a declaration in Slack; every part of it is a step of the declaration's story."""
+    """What follows a declaration in Slack; every part of it is a step of the declaration's workflow."""
 
     def __init__(
         self,
         *,
         backend: IncidentBackend,
         workspace: SlackClient,
-        ledger: SlackStateStore,
-        journal: WorkflowEngine,
+        state: SlackStateStore,
+        engine: WorkflowEngine,
         announce: str | None,
         opener: ChannelOpener,
     ) -> None:
         """`opener` opens the incident's own channel, where the backend does not."""
         self._backend = backend
         self._workspace = workspace
-        self._ledger = ledger
-        self._steps = Steps(journal)
+        self._state = state
+        self._steps = Steps(engine)
         self._announce = announce
         self._opener = opener
-        self.telling = DeclarationNotifier(backend=backend, workspace=workspace, journal=journal)
+        self.telling = DeclarationNotifier(backend=backend, workspace=workspace, engine=engine)
 
-    async def everyone(
+    async def publish(
         self, order: DeclareOrder, incident: Incident, waiting: PendingReply[AnyOutcome]
     ) -> Incident:
         """Open the channel, then everything else side by side, then the pin: three calls deep.
@@ -85,23 +85,23 @@ class DeclarationPublisher:
         spots = places(incident, origin=origin, thread=order.thread, announce=self._announce)
         done = await asyncio.gather(
             self.telling.show(order, Declared(incident=incident), troubles, waiting),
-            *(self._furnish(order, incident) if incident.slack_channel_id else ()),
+            *(self._set_up_channel(order, incident) if incident.slack_channel_id else ()),
             *(self._post(order, incident, spot) for spot in spots),
             *self._announcements(order, incident),
             *self._invitations(order, incident),
         )
-        await self._pinned(done)
+        await self._pin_headline(done)
         troubles += [result for result in done if isinstance(result, StepFailure)]
         await self._without_a_card(order, incident, troubles, done)
         await self.telling.troubles(order, incident, troubles)
         unopened = [opened] if isinstance(opened, StepFailure) else []
-        await self.telling.show_latecomers(order, Declared(incident=incident), unopened, waiting)
+        await self.telling.show_late_presses(order, Declared(incident=incident), unopened, waiting)
         if isinstance(opened, StepFailure) and opened.passing:
             incident = await self._open_after_all(order, incident)
             # Also for those who pressed meanwhile.
             waiting.shown = -1
             unopened = [] if incident.slack_channel_id else unopened
-            await self.telling.show_latecomers(order, Declared(incident=incident), unopened, waiting)
+            await self.telling.show_late_presses(order, Declared(incident=incident), unopened, waiting)
         return incident
 
     async def _before_its_channel(
@@ -126,7 +126,7 @@ class DeclarationPublisher:
         troubles = [*_withheld(order), *(result for result in done if isinstance(result, StepFailure))]
         await self._without_a_card(order, incident, troubles, done)
         await self.telling.troubles(order, incident, troubles)
-        late = await self.telling.show_latecomers(order, Declared(incident=incident), (), waiting)
+        late = await self.telling.show_late_presses(order, Declared(incident=incident), (), waiting)
         arrived = await self._await_channel(created, "await the channel", PATIENCE_SECONDS)
         if isinstance(arrived, StepFailure):
             await self.telling.troubles(order, incident, [arrived])
@@ -140,7 +140,7 @@ class DeclarationPublisher:
         if late:
             # In a process after the one that showed the channel, those words knew less and came after it.
             waiting.shown = -1
-        await self.telling.show_latecomers(order, Declared(incident=incident), (), waiting)
+        await self.telling.show_late_presses(order, Declared(incident=incident), (), waiting)
         return incident
 
     async def _open_after_all(self, order: DeclareOrder, incident: Incident) -> Incident:
@@ -159,20 +159,20 @@ class DeclarationPublisher:
             return incident
         incident = _in_channel(incident, opened)
         done = await asyncio.gather(
-            *self._furnish(order, incident),
+            *self._set_up_channel(order, incident),
             self._bring_up_to_date(incident),
             *self._invitations(order, incident),
         )
-        await self._pinned(done)
+        await self._pin_headline(done)
         await self.telling.mended(order, incident)
         return incident
 
     def _await_channel(
         self, incident: Incident, name: str, seconds: float
     ) -> Awaitable[Channel | StepFailure]:
-        backend, ledger = self._backend, self._ledger
+        backend, state = self._backend, self._state
         return self._steps.record(
-            name, await_channel, backend, ledger, incident, seconds, returns=Channel | StepFailure
+            name, await_channel, backend, state, incident, seconds, returns=Channel | StepFailure
         )
 
     async def _may_be_named(self, incident: Incident, channel: Channel) -> bool:
@@ -192,7 +192,7 @@ class DeclarationPublisher:
         )
         return not isinstance(seen, StepFailure) and incident.creator.slack_user_id in seen
 
-    def _furnish(self, order: DeclareOrder, incident: Incident) -> list[Awaitable[Any]]:
+    def _set_up_channel(self, order: DeclareOrder, incident: Incident) -> list[Awaitable[Any]]:
         """Fill the incident's own channel; all of it is independent."""
         step, slack = self._steps.run, self._workspace.channels
         channel = ChannelId(incident.slack_channel_id)
@@ -241,7 +241,7 @@ class DeclarationPublisher:
         # By the declaration, not by the incident: that one is made anew after an older copy was restored.
         key = f"{order.declaration.key}:{spot.place}"
         card = await self._workspace.messages.post_card(incident, spot, key=key, again=again)
-        await self._ledger.remember_card(incident.id, card)
+        await self._state.remember_card(incident.id, card)
         await self._save_fingerprint(incident, card)
         return card
 
@@ -249,7 +249,7 @@ class DeclarationPublisher:
         """What the card shows, so that it is edited when, and only when, it would show something else."""
         face = self._workspace.messages.fingerprints(incident)["card"]
         # A change that came before this card did is seen at the next look.
-        await self._ledger.save_rendered(incident, card, face, snapshot(incident))
+        await self._state.save_rendered(incident, card, face, snapshot(incident))
 
     def _bring_up_to_date(self, incident: Incident) -> Awaitable[Any]:
         """Have the cards that went out without a channel show it."""
@@ -258,12 +258,12 @@ class DeclarationPublisher:
         )
 
     async def _edit_cards(self, incident: Incident) -> None:
-        for card in await self._ledger.cards(incident.id):
+        for card in await self._state.cards(incident.id):
             if card.place != "headline":
                 await self._workspace.messages.update_card(incident, card)
                 await self._save_fingerprint(incident, card)
 
-    async def _pinned(self, done: list[Any]) -> None:
+    async def _pin_headline(self, done: list[Any]) -> None:
         """Pin the headline, if there is one."""
         headline = next((card for card in done if isinstance(card, Card) and card.place == "headline"), None)
         if headline is not None:

@@ -68,7 +68,7 @@ class _AtHand:
     now: tuple[Incident, ...] = ()
     meanwhile: dict[str, Incident] = field(default_factory=dict)
     """What was seen here since the last look began."""
-    hearers: list[Callable[[], None]] = field(default_factory=list)
+    subscribers: list[Callable[[], None]] = field(default_factory=list)
 
 
 class OpenIncidentsCache:
@@ -88,11 +88,11 @@ class OpenIncidentsCache:
         return all_now if self._teams is None else tuple(one for one in all_now if is_of(self._teams, one))
 
     @property
-    def hearers(self) -> list[Callable[[], None]]:
+    def subscribers(self) -> list[Callable[[], None]]:
         """Told whenever what is open has changed."""
-        return self._at_hand.hearers
+        return self._at_hand.subscribers
 
-    def saw(self, incident: Incident) -> None:
+    def put(self, incident: Incident) -> None:
         """An incident was declared or changed here: what is at hand follows at once.
 
         What is older than what is at hand changes nothing.
@@ -102,11 +102,11 @@ class OpenIncidentsCache:
         self._at_hand.meanwhile[incident.id] = known[incident.id] = newest
         self._become(known.values())
 
-    def looks(self) -> None:
+    def begin_refresh(self) -> None:
         """Somebody begins to look at all that is open."""
         self._at_hand.meanwhile.clear()
 
-    def looked(self, incidents: Iterable[Incident]) -> None:
+    def replace_all(self, incidents: Iterable[Incident]) -> None:
         """All that was open at some time since the look began; what is newer at hand stays.
 
         What was declared meanwhile may be missing from what was found, and what was closed still be in it.
@@ -122,7 +122,7 @@ class OpenIncidentsCache:
         now = tuple(sorted(opened, key=lambda known: known.created_at, reverse=True))
         if now != self._at_hand.now:
             self._at_hand.now = now
-            for hear in self.hearers:
+            for hear in self.subscribers:
                 hear()
 
     def seen_by(self, person: PersonId | None) -> tuple[Incident, ...]:
@@ -177,7 +177,7 @@ class CurrentIncidents:
 
     def saw(self, incident: Incident) -> None:
         """Take note of an incident that the backend has just answered with."""
-        self.open_now.saw(incident)
+        self.open_now.put(incident)
         if not self._backend.is_remote:
             return
         self._answers.pop(incident.id, None)

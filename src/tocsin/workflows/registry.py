@@ -51,7 +51,7 @@ class IncidentWorkflows:
         """What goes on for as long as the process does."""
         return self.remind.keep_watch(), self.watching.keep_watch(), self.archiving.keep_watch()
 
-    def stories(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
+    def workflows(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
         """The durable part of each verb, by the name that the journal knows it by."""
         commands = (
             self.change,
@@ -61,14 +61,14 @@ class IncidentWorkflows:
             self.follow_ups.add,
             self.follow_ups.complete,
         )
-        return {command.verb: command.story for command in commands}
+        return {command.verb: command.workflow for command in commands}
 
 
 def build_workflows(
     *,
     backend: IncidentBackend,
-    journal: WorkflowEngine,
-    ledger: SlackStateStore,
+    engine: WorkflowEngine,
+    state: SlackStateStore,
     workspace: WorkspaceOf,
     form: Callable[[], Awaitable[Form]],
     clock: Clock,
@@ -79,15 +79,15 @@ def build_workflows(
 ) -> IncidentWorkflows:
     """`form` answers the choices; `current` hears of changed incidents; `introduce` finds out names."""
     open_now = current.open_now
-    archiving = ChannelArchiver(backend, ledger, workspace, clock, afterwards)
+    archiving = ChannelArchiver(backend, state, workspace, clock, afterwards)
     following = SlackSync(
-        backend=backend, ledger=ledger, workspace=workspace, shown=open_now.saw, ended=archiving.plan
+        backend=backend, state=state, workspace=workspace, shown=open_now.put, ended=archiving.plan
     )
-    remind = ReminderScheduler(backend=backend, ledger=ledger, workspace=workspace, clock=clock)
+    remind = ReminderScheduler(backend=backend, state=state, workspace=workspace, clock=clock)
     aftermath = ChangeEffects(
         backend=backend,
-        journal=journal,
-        ledger=ledger,
+        engine=engine,
+        state=state,
         workspace=workspace,
         following=following,
         asking=remind,
@@ -95,25 +95,25 @@ def build_workflows(
     return IncidentWorkflows(
         change=ChangeIncident(
             backend=backend,
-            journal=journal,
+            engine=engine,
             form=form,
             workspace=workspace,
             aftermath=aftermath,
             alarms=alarms,
             saw=current.saw,
         ),
-        follow_ups=FollowUps(backend=backend, journal=journal, ledger=ledger, workspace=workspace),
-        notes=Notes(backend=backend, journal=journal, workspace=workspace),
-        exports=Exports(backend, journal, workspace, introduce),
-        documents=Documents(backend, journal, ledger, workspace, afterwards.template, introduce),
+        follow_ups=FollowUps(backend=backend, engine=engine, state=state, workspace=workspace),
+        notes=Notes(backend=backend, engine=engine, workspace=workspace),
+        exports=Exports(backend, engine, workspace, introduce),
+        documents=Documents(backend, engine, state, workspace, afterwards.template, introduce),
         archiving=archiving,
-        find=FindIncidents(backend=backend, channels=ledger),
+        find=FindIncidents(backend=backend, channels=state),
         open_now=open_now,
         remind=remind,
         following=following,
         watching=BackendPoller(
-            backend=backend, ledger=ledger, following=following, alarms=alarms, open_now=open_now
+            backend=backend, state=state, following=following, alarms=alarms, open_now=open_now
         ),
-        unfurl=Unfurl(backend=backend, ledger=ledger, workspace=workspace),
+        unfurl=Unfurl(backend=backend, state=state, workspace=workspace),
         hosted_channels=backend.makes_channel,
     )

@@ -22,12 +22,12 @@ class ReminderScheduler:
         self,
         *,
         backend: IncidentBackend,
-        ledger: SlackStateStore,
+        state: SlackStateStore,
         workspace: WorkspaceOf,
         clock: Clock,
     ) -> None:
         self._backend = backend
-        self._ledger = ledger
+        self._state = state
         self._workspace = workspace
         self._clock = clock
 
@@ -36,13 +36,13 @@ class ReminderScheduler:
     ) -> datetime | None:
         """Ask for the next update in so many minutes from `at`, at most a day; 0 stops. Answers when."""
         if minutes <= 0:
-            await self._ledger.forget_reminder(incident.id)
+            await self._state.forget_reminder(incident.id)
             return None
         due = at + timedelta(minutes=min(minutes, MOST_MINUTES))
         # One that is due already may have been asked for, by a process that ended before it could note so.
         late = due <= self._clock()
         planned = Reminder(incident_id=incident.id, due_at=due, by=incident.lead or by, key=key, asking=late)
-        await self._ledger.remember_reminder(planned)
+        await self._state.remember_reminder(planned)
         return due
 
     async def snooze(self, incident: Incident, minutes: int, by: Person, key: str) -> datetime | None:
@@ -53,16 +53,16 @@ class ReminderScheduler:
         """This person gives the next update, and is asked in so many minutes. Raises Unavailable."""
         due = self._clock() + timedelta(minutes=minutes)
         taken = Reminder(incident_id=incident.id, due_at=due, by=by, key=key)
-        await self._ledger.remember_reminder(taken)
+        await self._state.remember_reminder(taken)
         return due
 
     async def stop(self, incident: Incident) -> None:
         """Ask for no more updates. Raises Unavailable."""
-        await self._ledger.forget_reminder(incident.id)
+        await self._state.forget_reminder(incident.id)
 
     async def planned(self, incident_id: str) -> Reminder | None:
         """When the next update is due, if one is. Raises Unavailable."""
-        return await self._ledger.find_reminder(incident_id)
+        return await self._state.find_reminder(incident_id)
 
     async def keep_watch(self) -> None:
         """For ever: ask for what is due; what fails is tried again at the next turn."""
@@ -73,7 +73,7 @@ class ReminderScheduler:
 
     async def look(self) -> None:
         """Ask for every update that is due now."""
-        for reminder in await self._ledger.due_reminders(self._clock()):
+        for reminder in await self._state.due_reminders(self._clock()):
             async with best_effort("ask for an update"):
                 await self._ask(reminder)
 
@@ -87,11 +87,11 @@ class ReminderScheduler:
                 return
             # From the moment this is kept, another process looks for the message before it posts one.
             again = reminder.asking
-            if not await self._ledger.claim_reminder(reminder):
+            if not await self._state.claim_reminder(reminder):
                 return
             async with best_effort("post the reminder") as failed:
                 key = f"{reminder.key}:due"
                 await slack.messages.remind(incident, reminder.by, reminder.due_at, key=key, again=again)
             if failed and not isinstance(failed[0], SlackRefused | Refused):
                 return
-        await self._ledger.forget_reminder(reminder.incident_id, reminder.key)
+        await self._state.forget_reminder(reminder.incident_id, reminder.key)

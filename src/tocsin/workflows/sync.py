@@ -38,9 +38,9 @@ LATE_SECONDS = 30.0
 class Unfurl:
     """One instance serves the whole process."""
 
-    def __init__(self, *, backend: IncidentBackend, ledger: SlackStateStore, workspace: WorkspaceOf) -> None:
+    def __init__(self, *, backend: IncidentBackend, state: SlackStateStore, workspace: WorkspaceOf) -> None:
         self._backend = backend
-        self._ledger = ledger
+        self._state = state
         self._workspace = workspace
 
     async def __call__(
@@ -56,24 +56,24 @@ class Unfurl:
         if not wanted:
             return
         for url, incident in wanted.items():
-            await self._ledger.save_fingerprint(incident.id, channel, f"{UNFURL}{ts} {url}", "")
+            await self._state.save_fingerprint(incident.id, channel, f"{UNFURL}{ts} {url}", "")
         try:
-            await _show(workspace, self._ledger, channel, ts, wanted)
+            await _show(workspace, self._state, channel, ts, wanted)
         except Withheld as refusal:
             _not_shown(refusal)
             for url, incident in wanted.items():
-                await _take_back(workspace, self._ledger, incident, channel, f"{UNFURL}{ts} {url}")
+                await _take_back(workspace, self._state, incident, channel, f"{UNFURL}{ts} {url}")
             return
         except SlackRefused as refusal:
             _not_shown(refusal)
             for url, incident in wanted.items():
-                await self._ledger.delete_fingerprint(incident.id, channel, f"{UNFURL}{ts} {url}")
+                await self._state.delete_fingerprint(incident.id, channel, f"{UNFURL}{ts} {url}")
             return
         for url, incident in wanted.items():
             await self._keep_true(workspace, channel, f"{UNFURL}{ts} {url}", incident)
 
     async def _has_room(self, incident: Incident) -> bool:
-        fingerprints = await self._ledger.fingerprints(incident.id)
+        fingerprints = await self._state.fingerprints(incident.id)
         return (
             not incident.is_private
             and sum(thing.startswith(UNFURL) for _, thing in fingerprints) < MOST_LINKS
@@ -85,18 +85,18 @@ class Unfurl:
         """What became of the incident while its link was being shown is shown, too."""
         now = await self._backend.find(incident.id)
         if now is None or now.is_private:
-            await _take_back(workspace, self._ledger, incident, channel, thing)
+            await _take_back(workspace, self._state, incident, channel, thing)
             return
         if workspace.messages.fingerprints(now)["card"] != workspace.messages.fingerprints(incident)["card"]:
             ts, url = unfurled(thing)
-            await _show(workspace, self._ledger, channel, ts, {url: now})
-        await self._ledger.save_fingerprint(
+            await _show(workspace, self._state, channel, ts, {url: now})
+        await self._state.save_fingerprint(
             now.id, channel, thing, workspace.messages.fingerprints(now)["card"]
         )
 
 
 def edits(
-    workspace: SlackClient, ledger: SlackStateStore, incident: Incident, known: Mapping[tuple[str, str], str]
+    workspace: SlackClient, state: SlackStateStore, incident: Incident, known: Mapping[tuple[str, str], str]
 ) -> list[Awaitable[None]]:
     """What has to be done so that every link that shows the incident shows it as it is now."""
     face = workspace.messages.fingerprints(incident)["card"]
@@ -104,16 +104,16 @@ def edits(
     async def edit(channel: ChannelId, thing: str) -> None:
         ts, url = unfurled(thing)
         try:
-            await _show(workspace, ledger, channel, ts, {url: incident})
+            await _show(workspace, state, channel, ts, {url: incident})
         except Withheld as refusal:
             _not_shown(refusal)
-            await _take_back(workspace, ledger, incident, channel, thing)
+            await _take_back(workspace, state, incident, channel, thing)
         except SlackRefused as refusal:
             # The message is gone, or its link is.
             _not_shown(refusal)
-            await ledger.delete_fingerprint(incident.id, channel, thing)
+            await state.delete_fingerprint(incident.id, channel, thing)
         else:
-            await ledger.save_fingerprint(incident.id, channel, thing, face)
+            await state.save_fingerprint(incident.id, channel, thing, face)
 
     stale = [place for place, shown in known.items() if place[1].startswith(UNFURL) and shown != face]
     return [edit(ChannelId(channel), thing) for channel, thing in stale]
@@ -121,7 +121,7 @@ def edits(
 
 async def _show(
     workspace: SlackClient,
-    ledger: SlackStateStore,
+    state: SlackStateStore,
     channel: ChannelId,
     ts: MessageTs,
     shown: Mapping[str, Incident],
@@ -133,33 +133,33 @@ async def _show(
     try:
         await workspace.messages.unfurl(channel, ts, shown)
     except OutcomeUnknown:
-        await _may_be_shown(ledger, channel, ts, shown)
+        await _may_be_shown(state, channel, ts, shown)
         # Whoever took it back meanwhile may have been quicker than Slack, and noted that nothing is shown.
         await asyncio.sleep(LATE_SECONDS)
-        await _may_be_shown(ledger, channel, ts, shown)
+        await _may_be_shown(state, channel, ts, shown)
         raise
 
 
 async def _may_be_shown(
-    ledger: SlackStateStore, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]
+    state: SlackStateStore, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]
 ) -> None:
     for url, incident in shown.items():
-        await ledger.save_fingerprint(incident.id, channel, f"{UNFURL}{ts} {url}", "")
-        await ledger.remember_watched(incident.id, UNKNOWN)
+        await state.save_fingerprint(incident.id, channel, f"{UNFURL}{ts} {url}", "")
+        await state.remember_watched(incident.id, UNKNOWN)
 
 
 async def _take_back(
-    workspace: SlackClient, ledger: SlackStateStore, incident: Incident, channel: ChannelId, thing: str
+    workspace: SlackClient, state: SlackStateStore, incident: Incident, channel: ChannelId, thing: str
 ) -> None:
     """Show nothing of it any more: tried until it is done, and after a restart by the next look at it.
 
     Also where it was not let pass now: an earlier attempt, or an earlier state of it, may stand there.
     """
-    await ledger.save_fingerprint(incident.id, channel, thing, "")
-    await ledger.remember_watched(incident.id, UNKNOWN)
+    await state.save_fingerprint(incident.id, channel, thing, "")
+    await state.remember_watched(incident.id, UNKNOWN)
     ts, url = unfurled(thing)
     await retry(workspace.messages.fold, channel, ts, url, attempts=ALL_DAY)
-    await ledger.delete_fingerprint(incident.id, channel, thing)
+    await state.delete_fingerprint(incident.id, channel, thing)
 
 
 def _not_shown(refusal: SlackRefused | Withheld) -> None:
@@ -191,7 +191,7 @@ class SlackSync:
         self,
         *,
         backend: IncidentBackend,
-        ledger: SlackStateStore,
+        state: SlackStateStore,
         workspace: WorkspaceOf,
         shown: Callable[[Incident], None] = lambda incident: None,
         ended: Callable[[Incident], Awaitable[None]] | None = None,
@@ -203,13 +203,13 @@ class SlackSync:
         self._told = shown
         self._ended = ended
         self._backend = backend
-        self._ledger = ledger
+        self._state = state
         self._workspace = workspace
         self._soon: dict[str, asyncio.Future[None]] = {}
         self._before: dict[str, Incident] = {}
         self._turns: dict[str, asyncio.Lock] = {}
 
-    async def bring_up_to_date(self, incident_id: str, before: Incident | None = None) -> None:
+    async def sync(self, incident_id: str, before: Incident | None = None) -> None:
         """Have everything show what the incident is now; `before` is what it showed when last we knew.
 
         Raises Unavailable when not everything could be reached; asking again does only what is left.
@@ -220,7 +220,7 @@ class SlackSync:
         if soon is not None:
             await asyncio.shield(soon)
             return
-        # Whoever comes first does it for all who come meanwhile, in their own task: none outlives its story.
+        # The first caller does it for all who come meanwhile, in their own task: none outlives its workflow.
         soon = self._soon[incident_id] = asyncio.get_running_loop().create_future()
         try:
             await self._together(incident_id)
@@ -250,7 +250,7 @@ class SlackSync:
                 if self._ended is not None and not is_open:
                     await self._ended(incident)
                 await self._show(incident, before)
-                await self._ledger.remember_watched(incident.id, snapshot(incident) if is_open else None)
+                await self._state.remember_watched(incident.id, snapshot(incident) if is_open else None)
         if self._before.get(incident_id) is before:
             self._before.pop(incident_id, None)
         if incident_id not in self._soon:
@@ -258,17 +258,17 @@ class SlackSync:
 
     async def _show(self, incident: Incident, before: Incident | None) -> None:
         workspace = self._workspace(TeamId(incident.slack_team_id))
-        known = await self._ledger.fingerprints(incident.id)
+        known = await self._state.fingerprints(incident.id)
         were = workspace.messages.fingerprints(before) if before is not None else {}
         now = workspace.messages.fingerprints(incident)
-        own = await fitting_channel(workspace, self._ledger, incident)
-        cards = await self._ledger.cards(incident.id)
+        own = await fitting_channel(workspace, self._state, incident)
+        cards = await self._state.cards(incident.id)
         seen = [(card, await self._as_seen(workspace, incident, card)) for card in cards]
         # Nothing is waited for from here on until all of it is done: what is begun here is done, too.
-        changes = [] if incident.is_private else edits(workspace, self._ledger, incident, known)
+        changes = [] if incident.is_private else edits(workspace, self._state, incident, known)
         if incident.is_private:
             changes.append(
-                _allowed(withdraw_posts(workspace, self._ledger, incident, kept=OWN_PLACES), "withdraw")
+                _allowed(withdraw_posts(workspace, self._state, incident, kept=OWN_PLACES), "withdraw")
             )
         for card, shown in seen:
             if incident.is_private and (card.place != "reporter" and card.channel != own):
@@ -297,7 +297,7 @@ class SlackSync:
 
     async def _edit(self, workspace: SlackClient, incident: Incident, card: Card, face: str) -> None:
         await _allowed(workspace.messages.update_card(incident, card), "edit a card")
-        await self._ledger.save_fingerprint(incident.id, card.channel, card.ts, face)
+        await self._state.save_fingerprint(incident.id, card.channel, card.ts, face)
 
     async def _furnish(self, workspace: SlackClient, incident: Incident, thing: str, face: str) -> None:
         channel = ChannelId(incident.slack_channel_id)
@@ -307,7 +307,7 @@ class SlackSync:
             "bookmark": workspace.channels.rebookmark,
         }[thing]
         await _allowed(change(channel, incident), f"set the {thing}")
-        await self._ledger.save_fingerprint(incident.id, channel, thing, face)
+        await self._state.save_fingerprint(incident.id, channel, thing, face)
 
     async def _rename(self, workspace: SlackClient, incident: Incident) -> None:
         """The channel's name follows the incident's, unless the backend or people named it."""
@@ -376,13 +376,13 @@ class BackendPoller:
         self,
         *,
         backend: IncidentBackend,
-        ledger: SlackStateStore,
+        state: SlackStateStore,
         following: SlackSync,
         alarms: OperatorAlerts,
         open_now: OpenIncidentsCache,
     ) -> None:
         self._backend = backend
-        self._ledger = ledger
+        self._state = state
         self._following = following
         self._alarms = alarms
         self._open_now = open_now
@@ -393,19 +393,19 @@ class BackendPoller:
         """For ever: look, and have Slack follow; what fails is tried again at the next look."""
         while True:
             async with best_effort("look at the open incidents"):
-                await self.look()
+                await self.poll()
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Bring up to date what is not as it was seen last. Raises Unavailable and Refused."""
         async with self._one_look:
-            await self._look()
+            await self._poll()
 
-    async def _look(self) -> None:
-        self._open_now.looks()
-        seen = await self._ledger.watched()
-        found = await self._alarms.watched("backend", self._open)
-        self._open_now.looked(found)
+    async def _poll(self) -> None:
+        self._open_now.begin_refresh()
+        seen = await self._state.watched()
+        found = await self._alarms.guard("backend", self._open)
+        self._open_now.replace_all(found)
         changed = [incident for incident in found if seen.get(incident.id) != snapshot(incident)]
         for first in range(0, len(changed), AT_ONCE):
             await asyncio.gather(*(self._follow(one, seen) for one in changed[first : first + AT_ONCE]))
@@ -426,7 +426,7 @@ class BackendPoller:
         # One that is new shows what it is: only a card whose face is known to be another is edited.
         was = _was(seen.get(incident.id, UNKNOWN)) or incident
         async with best_effort("follow an incident"):
-            await self._following.bring_up_to_date(incident.id, was)
+            await self._following.sync(incident.id, was)
 
     async def _gone(self, incident_id: str, was: Incident | None) -> None:
         """Has Slack follow an incident that was seen, and is not among those that are looked at any more.
@@ -435,10 +435,10 @@ class BackendPoller:
         follow.
         """
         async with best_effort("follow an incident that is looked at no more"):
-            await self._following.bring_up_to_date(incident_id, was)
+            await self._following.sync(incident_id, was)
             now = await self._backend.find(incident_id)
             if now is None or now.incident_status.is_open:
-                await self._ledger.remember_watched(incident_id, None)
+                await self._state.remember_watched(incident_id, None)
 
 
 def _was(seen: str) -> Incident | None:

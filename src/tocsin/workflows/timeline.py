@@ -64,10 +64,10 @@ class Notes(DurableCommand[NoteOrder]):
         self,
         *,
         backend: IncidentBackend,
-        journal: WorkflowEngine,
+        engine: WorkflowEngine,
         workspace: WorkspaceOf,
     ) -> None:
-        super().__init__(journal, workspace)
+        super().__init__(engine, workspace)
         self._backend = backend
 
     async def run(self, command: NoteOrder) -> AnyChange:

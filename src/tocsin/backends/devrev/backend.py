@@ -269,7 +269,7 @@ class DevRevBackend:
             sentence = (
                 f"DevRev holds {twice} and {of} for one declaration: an answer was lost. Close {twice}."
             )
-            self._operator.sound(f"duplicate:{told.id}", sentence)
+            self._operator.raise_alert(f"duplicate:{told.id}", sentence)
         await self._client.do("incidents.update", UpdateIncident(id=told.id, title=title).wire())
         entry = TimelineEntry(at=self._clock(), by=Person(name="Tocsin"), verb=said)
         await changes.note(self._client, told.id, entry, f"{told.id}:duplicate")

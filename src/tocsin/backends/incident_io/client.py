@@ -281,7 +281,7 @@ class Client:
             except Shut as shut:
                 (self._key if shut.is_key else door).shut(shut)
                 if self._operator is not None and shut.errand and path not in OPTIONAL:
-                    self._operator.sound(f"incident.io {kind}", shut.errand)
+                    self._operator.raise_alert(f"incident.io {kind}", shut.errand)
                 raise
             except Rejected:
                 self._let_in(kind)
@@ -292,7 +292,7 @@ class Client:
     def _let_in(self, kind: str) -> None:
         self._key.is_open = self._doors[kind].is_open = True
         if self._operator is not None:
-            self._operator.rest(f"incident.io {kind}")
+            self._operator.resolve(f"incident.io {kind}")
 
     async def _asked(self, method: str, path: str, query: Query, body: bytes | None) -> Json:
         changes = method != "GET"

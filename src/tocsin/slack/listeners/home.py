@@ -60,7 +60,7 @@ async def publish_home(desk: Desk, person: PersonId) -> None:
 async def homes_kept(open_now: OpenIncidentsCache, desks: Callable[[], Iterable[Desk]]) -> None:
     """For ever: draw Home again for who looked at it lately, whenever what is open has changed."""
     changed = asyncio.Event()
-    open_now.hearers.append(changed.set)
+    open_now.subscribers.append(changed.set)
     while True:
         await changed.wait()
         await asyncio.sleep(TOGETHER_SECONDS)
