@@ -181,7 +181,7 @@ class Channels:
         return [PersonId(str(person)) for person in answer.get("members") or ()]
 
     async def is_private(self, channel: ChannelId) -> bool:
-        """Slack, conversations.info: private, and shared with nobody; False where we cannot see it."""
+        """Slack, conversations.info: private, and not shared; False where we cannot see it."""
         try:
             found = await self.readership(channel)
         except SlackRefused:
@@ -189,7 +189,7 @@ class Channels:
         return found is not None and found.is_private and not found.is_shared
 
     async def readership(self, channel: ChannelId) -> Readership | None:
-        """Who reads a channel (Slack, conversations.info); None for one that the bot cannot see.
+        """Ask who reads a channel (Slack, conversations.info); None for one that the bot cannot see.
 
         Raises Unavailable, and SlackRefused where Slack does not let us ask.
         """

@@ -103,7 +103,7 @@ class Files:
         return told(answer, "canvas_id")
 
     def canvas_link(self, canvas: str) -> str:
-        """Where Slack's clients open a canvas."""
+        """Return the address at which Slack's clients open a canvas."""
         return f"{self.home_url}docs/{self._team_id}/{canvas}"
 
     async def find_document(self, channel: ChannelId, kind: str, name: str) -> str:

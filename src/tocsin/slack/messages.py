@@ -37,10 +37,10 @@ from tocsin.workflows.command import Bounded, behalf
 EVENT = "tocsin_post"
 PAGE = 200
 PAGES = 10
-"""How many pages are looked through for a message of which nobody knows when it may have been posted."""
+"""Pages that are looked through for a message that may have been posted at any time."""
 
 MARGIN_SECONDS = 300.0
-"""How far our clock may be from Slack's (Slack, verifying requests: it allows as much)."""
+"""The most that our clock may be away from Slack's (Slack, verifying requests: it allows as much)."""
 
 REMEMBERED = 10_000
 
@@ -49,18 +49,18 @@ _OUT_OF_SIGHT = frozenset({"not_in_channel", "channel_not_found"})
 
 
 class Posts:
-    """What the bot says in a workspace. A message carries its key in its metadata, where we find it again."""
+    """Posts the bot's messages. Each carries its key in its metadata, by which it is found again."""
 
     def __init__(self, client: AsyncWebClient, calls: Calls, now: Callable[[], float] = time.time) -> None:
         self._client = client
         self._calls = calls
         self._now = now
         self._fast = 0.0
-        """How many seconds our clock is before Slack's, as far as its answers tell."""
+        """Seconds that our clock is before Slack's, as far as its answers tell."""
         self._tried: Bounded[tuple[str, str], float] = Bounded(REMEMBERED)
-        """When a message was first tried to be posted."""
+        """The first time that a message was tried to be posted."""
         self.bot_user_id = ""
-        """Who posts; a message or a file of anybody else's is none of ours, whatever it says."""
+        """The bot itself; a message or a file of anybody else's is none of ours, whatever it says."""
 
     async def post(
         self,
@@ -232,7 +232,7 @@ class Marks:
         self._calls = calls
 
     async def marked(self, channel: ChannelId, ts: MessageTs) -> tuple[bool, Mapping[str, Any]]:
-        """Whether a message is pinned or has the reaction now, and the message; nothing for one that is gone.
+        """Return True if a message is pinned or has the reaction now, and the message; nothing if it is gone.
 
         Slack, reactions.get answers for replies in threads as well; pins.list has up to 100 pins.
         """
@@ -310,7 +310,7 @@ class Messages:
         )
 
     def fingerprints(self, incident: Incident) -> Mapping[str, str]:
-        """What would be shown of it, in a few characters each: the same face is no reason for an edit."""
+        """Return hashes of what would be shown of it: the same hash is no reason for an edit."""
         shown = [card_text(incident), *(str(block.to_dict()) for block in card(incident))]
         return {
             "card": _digest("\n".join(shown)),
@@ -334,7 +334,7 @@ class Messages:
     async def tell_plainly(
         self, person: PersonId, sentence: str, about: Incident | None, key: str, again: bool = False
     ) -> None:
-        """A direct message in which nothing is a mention or a link, whoever wrote it."""
+        """Send a direct message in which nothing is a mention or a link, whatever people wrote."""
         about_it = posted_to(person, about)
         await self._posts.post(person, escape(sentence), about=about_it, key=key, again=again)
 

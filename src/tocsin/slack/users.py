@@ -27,7 +27,7 @@ class Home:
 
 @dataclass(frozen=True)
 class Account:
-    """Somebody as a workspace knows them."""
+    """A person as a workspace knows them."""
 
     person: Person
     standing: Standing
@@ -44,7 +44,7 @@ NAMES = ("display_name", "display_name_normalized", "real_name", "real_name_norm
 
 
 def account(user: Mapping[str, Any], home: Home) -> Account:
-    """Somebody as users.info or users.list tells of them (Slack, user object)."""
+    """Read a person as users.info or users.list tells of them (Slack, user object)."""
     profile = user.get("profile") or {}
     name = profile.get("real_name") or user.get("real_name") or profile.get("display_name")
     return Account(
@@ -66,7 +66,7 @@ def _names(user: Mapping[str, Any], profile: Mapping[str, Any]) -> Iterator[Any]
 
 
 def _standing(user: Mapping[str, Any], home: Home) -> Standing:
-    """The most cautious of what Slack says; somebody it says nothing about is unknown.
+    """Take the most cautious of what Slack says; a person that it says nothing about is unknown.
 
     Slack Connect: people of other organisations have another `team_id`, and `is_stranger` where we share no
     channel with them. In one organisation the workspaces differ, and the enterprise is the same.
@@ -93,7 +93,7 @@ NO_GROUP = frozenset({"no_such_subteam", "subteam_not_found", "invalid_usergroup
 
 
 class Users:
-    """The people of one workspace, looked up and never changed; nobody lists a workspace whole."""
+    """The people of one workspace, looked up and never changed; a workspace is never listed whole."""
 
     def __init__(self, client: AsyncWebClient, calls: Calls, home: Home) -> None:
         self._client = client

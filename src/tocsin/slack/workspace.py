@@ -127,7 +127,7 @@ class SlackWorkspace:
         )
 
     async def present(self, trigger_id: str, incident: Incident | None, person: PersonId | None) -> None:
-        """Show somebody all of an incident; without one, that there is none (Slack, entity.presentDetails).
+        """Show a person all of an incident; without one, that there is none (Slack, entity.presentDetails).
 
         The trigger is good once, for 3 s.
         """
@@ -157,12 +157,12 @@ class SlackWorkspace:
     async def say_to(
         self, person: PersonId, text: str, about: Disclosure, blocks: Sequence[Block] = ()
     ) -> None:
-        """A direct message that may be lost with the process; for answers to what somebody just pressed."""
+        """Send a direct message that may be lost with the process, as an answer to what was just pressed."""
         key = f"answer:{uuid4()}"
         await self._posts.post(person, text, blocks or None, about=about, key=key, urgency=Urgency.ANSWER)
 
     async def answer(self, response_url: str, sentence: str) -> None:
-        """A sentence in plain words that says nothing of an incident, as `reply`."""
+        """Answer as `reply` does, in plain words that say nothing of an incident."""
         await self.reply(response_url, escape(sentence), NOTHING)
 
     async def reply(
@@ -174,7 +174,7 @@ class SlackWorkspace:
         *,
         instead: bool = False,
     ) -> None:
-        """What only the person who asked sees, by the address Slack gave with their request.
+        """Answer so that only the person who asked sees it, by the address Slack gave with their request.
 
         Raises Withheld where they may not read what it carries.
         Good five times within half an hour; with `instead` it takes the place of the message that was pressed
@@ -218,9 +218,9 @@ log = structlog.get_logger()
 
 
 class SlackOperator:
-    """Whoever runs Tocsin, as one workspace reaches them.
+    """The operator of Tocsin, as one workspace reaches them.
 
-    `to` is a channel or a person; None where nobody is known, and then only the log is told.
+    `to` is a channel or a person; None where none is known, and then only the log is told.
     """
 
     def __init__(self, workspace: SlackWorkspace, to: str | None) -> None:

@@ -29,7 +29,7 @@ from tocsin.incidents.errors import Unavailable
 
 
 class WriteQueue:
-    """Whose turn it is: first who has somebody waiting for an answer, then in the order they came.
+    """A queue of writers: first those whose answer is waited for, then in the order they came.
 
     A thread that has the turn may take it again, and gives it back as often.
     """
@@ -43,7 +43,7 @@ class WriteQueue:
 
     @property
     def waiting(self) -> int:
-        """How many are in the row."""
+        """The length of the queue."""
         return len(self._waiting)
 
     def take(self, *, hurried: bool) -> None:
@@ -131,7 +131,7 @@ class WriteBarrier:
 
     def __init__(self, url: str) -> None:
         self.trouble = ""
-        """Why the journal takes nothing; empty when it is well."""
+        """Return why the database takes nothing; empty when it is well."""
         self.engine = in_turns(url, is_hurried=_asks_now.get, hold=self._hold)
         self._own = sa.create_engine(url, poolclass=sa.NullPool)
         self._well = threading.Event()
@@ -143,7 +143,7 @@ class WriteBarrier:
         event.listen(self.engine, "handle_error", self._failed)
 
     def close(self) -> None:
-        """Let nobody through any more, once all who have something to write were told to stop."""
+        """Let no writer through any more, once all who have something to write were told to stop."""
         self._closed.set()
         self._well.set()
         self.engine.dispose()
@@ -195,7 +195,7 @@ class WriteBarrier:
 
 @contextmanager
 def fail_fast() -> Iterator[None]:
-    """Inside, a journal that takes nothing is an error at once: somebody waits for the answer."""
+    """Within this block, a database that takes nothing is an error at once: its answer is waited for."""
     earlier = _asks_now.set(True)
     try:
         yield
@@ -236,7 +236,7 @@ def file_of(url: str) -> Path | None:
 
 
 def file_identity(url: str) -> tuple[int, int] | None:
-    """Which file stands there now; None where there is none, or where the journal is no file.
+    """Return the identity of the file there now; None where there is none, or the database is no file.
 
     What is written to a file that was deleted is gone with the process: nothing may be promised on it.
     """
@@ -326,7 +326,7 @@ class Database:
             self._engine.dispose()
 
     async def do(self, act: Callable[[sa.Connection], T]) -> T:
-        """What `act` answers within one transaction. Raises Unavailable."""
+        """Return what `act` answers within one transaction. Raises Unavailable."""
 
         def transaction() -> T:
             engine = self.open()

@@ -1,4 +1,4 @@
-"""Where installations are kept, beside the journal; what is in them is sealed by whoever hands them over."""
+"""Installations, kept beside the journal; their content is sealed by the caller."""
 
 from __future__ import annotations
 

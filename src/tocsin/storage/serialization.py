@@ -44,7 +44,7 @@ _MALFORMED = (
     pickle.UnpicklingError, ArithmeticError, AttributeError, ImportError, LookupError, MemoryError, OSError,
     EOFError, RecursionError, TypeError, ValueError,
 )  # fmt: skip
-"""What unpickling may raise (Python, pickle)."""
+"""Errors that unpickling may raise (Python, pickle)."""
 
 
 LONGEST_KEY = 100

@@ -150,7 +150,6 @@ class SqlSlackStateStore:
         await self.do(drop)
 
     async def remember_channel(self, channel: ChannelId, incident_id: str) -> None:
-        """Which incident a channel is for; the first one stays."""
         await self._put(_channels, {"channel": channel}, {"incident_id": incident_id})
 
     async def incident_of_channel(self, channel: ChannelId) -> str | None:
@@ -190,7 +189,6 @@ class SqlSlackStateStore:
         return {row.incident_id: row.seen for row in rows}
 
     async def remember_watched(self, incident_id: str, seen: str | None) -> None:
-        """What the incident is now; None when it need not be watched any more."""
         if seen is not None:
             await self._put(_watched, {"incident_id": incident_id}, {"seen": seen}, replacing=True)
             return

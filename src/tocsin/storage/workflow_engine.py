@@ -220,10 +220,10 @@ RESULT_POLL_SECONDS = 0.05
 
 FINISHED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 AT_ONCE = 100
-"""Workflows that are forgotten in one transaction, so that nobody waits long for their turn."""
+"""Workflows that are forgotten in one transaction, so that no writer waits long for its turn."""
 
 FINISH_SECONDS = 1.5
-"""How long workflows in hand may take to end when the journal is closed; the rest go on at the next start."""
+"""Seconds that workflows in hand may take to end at a close; the rest go on at the next start."""
 
 TRACE = "_trace"
 """Beside what was ordered: the id of the gesture, which a resumed workflow keeps."""
@@ -260,7 +260,7 @@ class DbosEngine:
         self.url = url
         self.executor = executor
         self.poll_seconds = 1.0
-        """How often DBOS looks for notifications. Tocsin sends none, but `close` waits for the last look."""
+        """Seconds between DBOS's looks for notifications: Tocsin sends none, but `close` waits for one."""
         self.workflows: dict[str, Workflow] = {}
         self._identity: tuple[int, int] | None = None
         self._gate: WriteBarrier | None = None
@@ -269,7 +269,7 @@ class DbosEngine:
 
     @property
     def workflows_in_hand(self) -> int:
-        """How many workflows run in this process."""
+        """Return the number of workflows that run in this process."""
         return len(self._running)
 
     def in_hand(self) -> None:
@@ -320,7 +320,7 @@ class DbosEngine:
 
     @property
     def trouble(self) -> str:
-        """Why workflows cannot go on; empty when they can."""
+        """Return why workflows cannot go on; empty when they can."""
         why = self._gate.trouble if self._gate is not None else ""
         said = f"Tocsin's journal cannot be written to ({why}). What is unfinished goes on when it can be."
         return said if why else ""
@@ -420,20 +420,20 @@ class DbosEngine:
 
 
 def _understood(kept: Any) -> Any:
-    """What DBOS read in a row, which is text where it could not. Raises Unavailable then."""
+    """Return what DBOS read in a row. Raises Unavailable where it is text: DBOS could not read it."""
     if isinstance(kept, str):
         raise Unavailable("Tocsin's journal has a row that is not Tocsin's, and is not read.")
     return kept
 
 
 def _ending(output: Any) -> Ended:
-    """What is kept of a result."""
+    """Return what is kept of a result."""
     result = output if isinstance(output, dict) else {}
     incident = result.get("incident") or {}
     return Ended(kind=str(result.get("kind", "")), incident_id=str(incident.get("id", "")))
 
 
-# How long the journal keeps what people wrote.
+# The time for which the journal keeps what people wrote.
 
 KEPT = timedelta(days=30)
 """Longer than a form is left open in Slack, or *Fix and send* is put off; incidents are kept elsewhere."""

@@ -18,7 +18,7 @@ from tocsin.workflows.retry import ALL_DAY, best_effort, retry
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 Say = Callable[[str, str, bool], Awaitable[None]]
-"""Says a sentence under a key; told whether an earlier attempt may have arrived."""
+"""Says a sentence under a key; its last argument is True where an earlier attempt may have arrived."""
 
 KEPT_AS = "alarms told and to be told"
 _KEPT = TypeAdapter(dict[str, dict[str, str]])
@@ -31,11 +31,11 @@ class OperatorAlerts:
     def __init__(self, memory: KeyValueStore) -> None:
         self._memory = memory
         self._known: dict[str, str] = {}
-        """What is wrong now, by what it is about."""
+        """All that is wrong now, by what it is about."""
         self._since: dict[str, float] = {}
         """Since when something that may pass by itself has been wrong (seconds of the event loop)."""
         self._unsaid: dict[str, str] = {}
-        """What is to be said, oldest first, by the key that its message will have in Slack."""
+        """All that is to be said, oldest first, by the key that its message will have in Slack."""
         self._perhaps_said: set[str] = set()
         """Keys of what may have been said already, by an earlier process or an earlier attempt."""
         self._more = asyncio.Event()
@@ -56,7 +56,7 @@ class OperatorAlerts:
             self._say_soon(f"Well again. Earlier: {sentence}")
 
     def observe(self, about: str, wrong: str, *, after: float) -> None:
-        """What a look at something found: nothing `wrong`, or a sentence; told once that lasts `after` s."""
+        """Take note of a check: nothing `wrong`, or a sentence, told once that lasts `after` seconds."""
         if not wrong:
             self._since.pop(about, None)
             self.resolve(about)

@@ -1,4 +1,4 @@
-"""Archive the channel of what has ended: after a set time, with a day's notice, unless somebody keeps it."""
+"""Archive the channel of what has ended: after a set time, with a day's notice, unless it is kept."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ChannelArchiver:
             self._days = None
 
     async def plan(self, incident: Incident) -> None:
-        """Note that an incident has ended. One that somebody kept stays kept until it ends again."""
+        """Note that an incident has ended. A channel that was kept stays kept until it ends again."""
         if self._days is None or incident.incident_status.is_open or not incident.slack_channel_id:
             return
         known = await self._state.find_departure(incident.id)

@@ -48,7 +48,7 @@ from tocsin.workflows.sync import OWN_PLACES, SlackSync
 # What follows a change in Slack, each part of it a step of the change's workflow.
 
 MISTAKE_TIME = timedelta(minutes=10)
-"""How long after a declaration its posts are taken back when it is canceled as a mistake."""
+"""The time after a declaration in which a cancel counts as a mistake, and its posts are taken back."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class ChangeEffects:
         ending: Ending | None = None,
         next_update_minutes: int | None = None,
     ) -> None:
-        """Everything that follows, side by side where it is independent; what fails is told to who asked."""
+        """Do everything that follows, side by side where it is independent; tell who asked what failed."""
         before, incident = done.before or done.incident, done.incident
         troubles: list[Any] = []
         left: list[Any] = []
@@ -126,7 +126,7 @@ class ChangeEffects:
         )
 
     async def _plan(self, incident: Incident, change: IncidentChange, minutes: int | None) -> datetime | None:
-        """When the next update is due; nobody is asked for updates on what has ended."""
+        """Plan the next update and return when it is due; none is asked for on what has ended."""
         if not incident.incident_status.is_open:
             minutes = 0
         if minutes is None:
@@ -145,7 +145,7 @@ class ChangeEffects:
         return planned if isinstance(planned, datetime) else None
 
     def _people(self, before: Incident, incident: Incident, change: IncidentChange) -> list[Awaitable[Any]]:
-        """Whoever has a role now is brought into the channel."""
+        """Bring the people who have a role now into the channel."""
         new = [person for person in incident.people if person not in before.people]
         if not new or not incident.slack_channel_id:
             return []
@@ -161,7 +161,7 @@ class ChangeEffects:
         ]
 
     def _left(self, before: Incident, incident: Incident) -> list[Awaitable[Any]]:
-        """Whoever has no part in a private incident any more is taken out of its channel."""
+        """Take the people who have no part in a private incident any more out of its channel."""
         gone = [person for person in before.people if person not in incident.people]
         if not gone or not incident.is_private or not incident.slack_channel_id:
             return []
@@ -179,7 +179,7 @@ class ChangeEffects:
         ]
 
     async def _take_out(self, incident: Incident, people: Sequence[PersonId], again: bool) -> None:
-        """Where Slack does not let us, the channel is told who still reads it."""
+        """Take people out; where Slack does not let us, tell the channel who still reads it."""
         slack, channel = self._slack(incident), ChannelId(incident.slack_channel_id)
         now = await self._backend.find(incident.id) or incident
         gone = [person for person in people if person not in now.people]
@@ -256,7 +256,7 @@ class ChangeEffects:
             await withdraw_news(slack, self._state, incident)
 
     async def _own_channel(self, incident: Incident) -> ChannelId:
-        """The incident's channel now: it may have been made private since, and be on its way to another.
+        """Return the incident's channel now: it may have become private, and be on its way to another.
 
         Raises Refused where it will have none, and OutcomeUnknown while it moves: that is waited for as an
         answer is that was lost, for a minute or two.
@@ -271,7 +271,7 @@ class ChangeEffects:
         raise OutcomeUnknown(said)
 
     def _merged(self, incident: Incident, change: IncidentChange) -> list[Awaitable[Any]]:
-        """The incident that this one is part of says so too."""
+        """Have the incident that this one is part of say so too."""
         if change.merged_into is None:
             return []
         return [
@@ -339,7 +339,7 @@ class ChangeEffects:
     async def _tell_who_asked(
         self, incident: Incident, change: IncidentChange, said: str, step: str, what: str
     ) -> None:
-        """A direct message to whoever asked for the change, if it was a person."""
+        """Send a direct message to the person who asked for the change, if it was a person."""
         person = change.by.slack_user_id
         if person is None:
             return
@@ -395,7 +395,7 @@ class ChangeIncident(DurableCommand[ChangeOrder]):
     """Every verb that changes an incident."""
 
     verb = VERB
-    command = ChangeOrder
+    command_type = ChangeOrder
 
     def __init__(
         self,
@@ -408,7 +408,7 @@ class ChangeIncident(DurableCommand[ChangeOrder]):
         alarms: OperatorAlerts,
         saw: Callable[[Incident], None],
     ) -> None:
-        """`saw` hears of each changed incident at once: what has become private is listed to nobody else."""
+        """`saw` hears of each changed incident at once, so that what has become private is not listed."""
         super().__init__(engine, workspace)
         self._backend = backend
         self._form = form
@@ -452,7 +452,7 @@ class ChangeIncident(DurableCommand[ChangeOrder]):
         return Changed(incident=after, said=said(before, after, change), before=before, change=change)
 
     async def _merging(self, change: IncidentChange) -> IncidentChange:
-        """The change with the reference of the incident that this one is part of, as it is written there."""
+        """Return the change with the reference of the incident that this one is part of, as written there."""
         if change.merged_into is None:
             return change
         other = await self._backend.find(change.merged_into)

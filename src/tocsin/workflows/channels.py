@@ -28,7 +28,7 @@ CHANNEL_NAMES = 9
 
 
 def private_names(incident: Incident) -> list[str]:
-    """Names for the channel into which an incident moves that becomes private; the last one is free."""
+    """Return names for the channel of an incident that becomes private; the last one is free."""
     endings = ("private", f"private-{incident.id[-12:].lower()}")
     return [channel_name(incident.reference, incident.name, ending) for ending in endings]
 
@@ -36,7 +36,7 @@ def private_names(incident: Incident) -> list[str]:
 async def open_channel(
     slack: SlackClient, incident: Incident, names: Iterable[str], *, private: bool, again: bool
 ) -> Channel:
-    """A new channel, or with `again` the one that an earlier attempt made whose answer was lost.
+    """Make a channel, or with `again` find the one that an earlier attempt made whose answer was lost.
 
     A name is given once (Slack, conversations.create: `name_taken`), so asking for it again is safe, and only
     where it is taken does anybody go through the bot's channels. Raises SlackRefused when all are taken.
@@ -141,7 +141,7 @@ class ChannelOpener:
 
 
 def _names(declaration: Declaration, reference: str) -> list[str]:
-    """Return what its channel may be called, the best first; the last is one that nobody else can think of.
+    """Return what its channel may be called, the best first; the last is one that is surely free.
 
     They are made of the name that it was declared with: a channel whose answer was lost is found by its name,
     also when the incident was renamed meanwhile. What shows the incident follows the new name afterwards.
@@ -153,7 +153,7 @@ def _names(declaration: Declaration, reference: str) -> list[str]:
 # The channel of an incident whose backend opens it by itself: asked for until it is there.
 
 PATIENCE_SECONDS = 600.0
-"""When the reporter is told that the channel has not come; it is asked for still."""
+"""Seconds until the reporter is told that the channel has not come; it is asked for still."""
 
 A_DAY = 86_400.0
 LONGEST_PAUSE = 60.0
@@ -226,31 +226,31 @@ async def members_seen(slack: SlackClient, channel: ChannelId) -> list[PersonId]
 # Where an incident may be shown, and taking back what was posted where it does not belong any more.
 
 NEWS = "news:"
-"""What the store calls a piece of news outside the incident's own channel; its `ts` comes after it."""
+"""Marks a piece of news outside the incident's own channel; its `ts` comes after it."""
 
 POSTING = "posting:"
-"""What the store calls news on its way there; its key and the `ts` of its thread come after it."""
+"""Marks news on its way there; its key and the `ts` of its thread come after it."""
 
 DOCUMENT = "document:"
-"""What the store calls the incident's document; its id comes after it.
+"""Marks the incident's document; its id comes after it.
 
 Kept with it are its kind and the key of who asked for it.
 """
 
 BEGUN = "begun-document"
-"""What the store notes before a document is written: its kind and the key of who asked.
+"""Marks a document that is about to be written: its kind and the key of who asked.
 
 Until its id is known it is found by where it is: a channel whose canvas is begun had none.
 """
 
 UNFURL = "unfurl:"
-"""What the store calls an incident that is shown below a link; the message's `ts` and the link follow."""
+"""Marks an incident that is shown below a link; the message's `ts` and the link follow."""
 
 UNKNOWN = ""
-"""What the store notes of an incident that is to be followed at the next look, whatever it is then."""
+"""Noted of an incident that is to be followed at the next poll, whatever it is then."""
 
 PRIVATE = "private"
-"""What the store notes of a channel that is known to be private: it stays so."""
+"""Marks a channel that is known to be private: it stays so."""
 
 
 async def withdraw_posts(

@@ -29,7 +29,7 @@ LONGEST_ANSWER = 3.0
 
 @dataclass
 class PendingReply(Generic[T]):
-    """One order that somebody may be waiting for."""
+    """One command whose outcome a person may be waiting for."""
 
     outcome: asyncio.Future[T]
     answers: list[asyncio.Event] = field(default_factory=list)
@@ -43,32 +43,32 @@ class PendingReply(Generic[T]):
 
     began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
     private: bool = False
-    """Somebody who waits has ticked *private*, which may have come too late to make it so."""
+    """A person who waits has ticked *private*, which may have come too late to make it so."""
 
     counted: bool = True
-    """How long it took may be counted: how many private incidents there are is told to nobody."""
+    """The time that it took may be counted; of private incidents nothing is counted."""
 
     shown: int = -1
-    """How many had their answer when the window was last brought up to date; -1 when we never did so."""
+    """Presses that had their answer when the window was last brought up to date; -1 when it never was."""
 
     @property
     def waited(self) -> bool:
-        """Whether the outcome comes after the answer: it was late, or an earlier process was asked."""
+        """True if the outcome comes after the answer: it was late, or an earlier process was asked."""
         return self.late or not self.answers
 
     @property
     def has_late_presses(self) -> bool:
-        """Whether an answer may have come into the window since it was brought up to date."""
+        """True if an answer may have come into the window since it was brought up to date."""
         return self.shown < len(self.answers)
 
     def visible(self) -> None:
-        """The person can see it now; heard once, and only in the process that they pressed in."""
+        """Note that the person can see it now; counted once, and only in the process that they pressed in."""
         if self.answers and self.counted:
             self.seen(asyncio.get_running_loop().time() - self.began)
         self.seen = lambda seconds: None
 
     async def read(self) -> None:
-        """Until everybody who pressed has the answer."""
+        """Wait until every press has its answer."""
         for answer in list(self.answers):
             await asyncio.wait({asyncio.ensure_future(answer.wait())}, timeout=LONGEST_ANSWER)
 
@@ -77,13 +77,13 @@ class PendingReply(Generic[T]):
             self.outcome.set_result(outcome)
 
     async def wait(self, seconds: float) -> T | None:
-        """The outcome, if it is known within so many seconds."""
+        """Return the outcome, if it is known within so many seconds."""
         done, _ = await asyncio.wait({self.outcome}, timeout=seconds)
         return self.outcome.result() if done else None
 
 
 class PendingReplies(Generic[T]):
-    """Everybody who waits, by key; pressing the same modal again joins the same wait."""
+    """Replies that are waited for in this process, by key; a second press of one modal joins the first."""
 
     def __init__(self, seen: Callable[[float], None] = lambda seconds: None) -> None:
         self._waiting: dict[str, PendingReply[T]] = {}
@@ -98,7 +98,7 @@ class PendingReplies(Generic[T]):
     async def saved(
         self, key: str, save: Coroutine[Any, Any, tuple[str, PendingReply[T]]], patience: float
     ) -> tuple[str, PendingReply[T]]:
-        """What `save` answers within `patience` seconds: the key it was saved under, and its wait.
+        """Return what `save` answers within `patience` seconds: the key it was saved under, and its reply.
 
         Saving goes on when we stop waiting for it: a half-made promise is worse than a late one. Raises
         Unavailable then; who asked hears of it under `key` if it is saved a moment later.
@@ -132,7 +132,7 @@ _behalf: ContextVar[Behalf] = ContextVar("behalf", default=_NOBODY)
 
 
 def behalf() -> Behalf:
-    """On whose behalf the running task acts; on nobody's where that was not said."""
+    """Return the person for whom the running task acts; an empty Behalf where that was not said."""
     return _behalf.get()
 
 
@@ -171,11 +171,11 @@ NOT_YOURS_NOW = "What you asked for is done. The incident is not yours to see an
 """Said in place of a sentence about an incident that has become private meanwhile."""
 
 PATIENCE = 2.0
-"""Seconds that somebody waits for the outcome; an acknowledgement is due at Slack within three."""
+"""Seconds that a person waits for the outcome; an acknowledgement is due at Slack within three."""
 
 LONG_AGO = "That was asked long ago, and is not known here any more; look at the incident as it is now."
 REFUSALS = 10_000
-"""How many that somebody has read are remembered; each is needed until its workflow has come to its end."""
+"""Refusals that were read and are remembered; each is needed until its workflow has come to its end."""
 
 
 class Changed(Frozen):
@@ -191,7 +191,7 @@ class Changed(Frozen):
 
 
 class NotChanged(Frozen):
-    """It was refused and nothing was done; `overtaken` when somebody else changed the incident first."""
+    """It was refused and nothing was done; `overtaken` when the incident was changed by another first."""
 
     kind: Literal["refused"] = "refused"
     sentence: str
@@ -205,7 +205,7 @@ CHANGE: TypeAdapter[AnyChange] = TypeAdapter(Change)
 
 
 class Command(Frozen, ABC):
-    """What is asked of an incident: all that is needed to do it, also by the next process."""
+    """A request about an incident: all that is needed to do it, also by the next process."""
 
     incident_id: str
     team: TeamId = TeamId("")
@@ -224,7 +224,7 @@ class Command(Frozen, ABC):
 
     @abstractmethod
     def with_key(self, key: str) -> Self:
-        """The same under another key."""
+        """Return the same under another key."""
 
 
 class AskedCommand(Command):
@@ -263,7 +263,7 @@ class DurableCommand(ABC, Generic[C]):
 
     verb: ClassVar[str]
     """The name of the workflow, as it is written down."""
-    command: type[C]
+    command_type: type[C]
 
     def __init__(self, engine: WorkflowEngine, workspace: WorkspaceOf) -> None:
         self._engine = engine
@@ -331,8 +331,8 @@ class DurableCommand(ABC, Generic[C]):
         return NotChanged(sentence=LONG_AGO)
 
     async def workflow(self, raw: dict[str, Any]) -> Any:
-        """The durable part, from top to bottom; each step is done once, also across a crash."""
-        command = self.command.model_validate(raw)
+        """Do the durable part, from top to bottom; each step is done once, also across a crash."""
+        command = self.command_type.model_validate(raw)
         act_for(command.by.slack_user_id, command.asked_at)
         waiting = self._room.enter(command.key)
         outcome = await self.run(command)
@@ -347,7 +347,7 @@ class DurableCommand(ABC, Generic[C]):
         return outcome.model_dump(mode="json")
 
     async def _tell_late(self, command: C, outcome: AnyChange) -> None:
-        """Nobody waits any more: say it in a message to who asked."""
+        """Say it in a message to the person who asked, who does not wait any more."""
         if command.by.slack_user_id is not None:
             await self._steps.run_once(
                 "tell who asked",

@@ -118,7 +118,7 @@ class DeclareIncident:
         return key, waiting
 
     async def _warn(self, order: DeclareOrder, waiting: PendingReply[AnyOutcome]) -> None:
-        """Tell somebody who ticked *private* only when they pressed again that it is public already."""
+        """Tell a person who ticked *private* only when they pressed again that it is public already."""
         await asyncio.wait({waiting.outcome})
         outcome = waiting.outcome.result()
         if isinstance(outcome, Declared) and (said := too_late(outcome.incident, waiting.private)):
@@ -127,7 +127,7 @@ class DeclareIncident:
             )
 
     async def _not_refused_yet(self, order: DeclareOrder) -> tuple[DeclareOrder, AnyOutcome | None]:
-        """The order, under a key that nothing was refused for, and what became of that key.
+        """Return the order under a key that nothing was refused for, and what became of that key.
 
         A refusal made nothing, so the same form put right is a declaration of its own; so is the same form
         sent again as another incident from a message that has one.
@@ -142,7 +142,7 @@ class DeclareIncident:
         return order, finished
 
     async def outcome(self, key: str) -> AnyOutcome | None:
-        """What became of the declaration with this key; None while that is not known.
+        """Return what became of the declaration with this key; None while that is not known.
 
         Raises Refused where that was long ago, and may not be told any more.
         """
@@ -160,7 +160,7 @@ class DeclareIncident:
         return Declared(incident=incident)
 
     async def begin(self, order: DeclareOrder) -> None:
-        """Commit to a declaration that nobody waits for at a window; its reporter is told by message.
+        """Commit to a declaration without a window to wait in; its reporter is told by message.
 
         Nothing happens when its key was begun before. Raises Unavailable.
         """
@@ -171,16 +171,16 @@ class DeclareIncident:
         await self._gathering(order.declaration.slack_team_id).telling.answer_workflow(order, outcome)
 
     def workflows(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
-        """What the journal must know how to go on with, by verb."""
+        """Return the workflows that the engine must know how to go on with, by verb."""
         return {VERB: self.workflow, SHELTER: self._shelter.workflow}
 
     def channel_name(self, incident: Incident) -> str:
-        """What its channel is called, or will be; empty where the backend gives it a name of its own."""
+        """Return the name its channel has, or will have; empty where the backend gives it one of its own."""
         ours = "" if self._backend.makes_channel else channel_name(incident.reference, incident.name)
         return incident.slack_channel_name or ours
 
     async def workflow(self, raw: dict[str, Any]) -> Any:
-        """The durable part, from top to bottom; each step is done once, also across a crash."""
+        """Do the durable part, from top to bottom; each step is done once, also across a crash."""
         order = DeclareOrder.model_validate(raw)
         act_for(order.declaration.reporter.slack_user_id, order.declaration.at)
         key = order.declaration.key
@@ -246,7 +246,7 @@ class DeclareIncident:
             await retry(self._backend.note, incident.id, entry, key, attempts=SLACK_ATTEMPTS)
 
     async def _claim(self, order: DeclareOrder) -> Incident | None:
-        """Take the source message; the incident of whoever took it first, when that was not us."""
+        """Take the source message; return the incident of another declaration that took it first."""
         declaration, source = order.declaration, order.declaration.source
         if source is None or order.another:
             return None
@@ -260,7 +260,7 @@ class DeclareIncident:
             await self._state.release_source(_scope(declaration), declaration.source, declaration.key)
 
     async def _incident_of(self, key: str) -> Incident:
-        """The incident of another declaration, which may still be on its way to the backend."""
+        """Return the incident of another declaration, which may still be on its way to the backend."""
 
         async def look() -> Incident:
             found = await self.declared_as(key)
@@ -293,7 +293,7 @@ class DeclareIncident:
 
 
 def _scope(declaration: Declaration) -> str:
-    """Within which a message has one incident: the workspace, or its reporter alone for a private one.
+    """Name the scope in which a message has one incident: the workspace, or its reporter for a private one.
 
     A private incident must not be given away by telling others that the message is taken.
     """

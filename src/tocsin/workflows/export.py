@@ -1,4 +1,4 @@
-"""Take an incident away: everything that belongs to it, as a file for whoever asked and nobody else."""
+"""Export an incident: everything that belongs to it, as a file for the person who asked alone."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Exports(DurableCommand[ExportOrder]):
     """Sends the file to who asked, in a direct message."""
 
     verb = VERB
-    command = ExportOrder
+    command_type = ExportOrder
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Exports(DurableCommand[ExportOrder]):
         return Sent(incident=incident)
 
     async def after(self, command: ExportOrder, done: Changed) -> None:
-        """Who took it away stands in the timeline."""
+        """Note in the timeline who exported it."""
         said = FORMAT_NAMES[command.wanted]
         entry = TimelineEntry(at=command.at, by=command.by, verb="exported it as", text=said)
         await self._steps.run(

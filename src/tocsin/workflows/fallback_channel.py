@@ -36,10 +36,10 @@ from tocsin.workflows.retry import (
 
 VERB = "shelter"
 AFTER_SECONDS = 40.0
-"""How long the backend may be silent before people get a channel to work in; a minute was promised."""
+"""Seconds that the backend may be silent before people get a channel to work in; a minute was promised."""
 
 LEAST_SECONDS = 5.0
-"""How long a declaration from before a restart is given, since the backend may be back."""
+"""Seconds that a declaration from before a restart is given, since the backend may be back."""
 
 LOOK_SECONDS = 2.0
 OPENING_SECONDS = 30.0

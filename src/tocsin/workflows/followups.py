@@ -79,7 +79,7 @@ class AddFollowUp(DurableCommand[FollowUpOrder]):
     """Has something done; the answer has the follow-up."""
 
     verb = VERB_ADD
-    command = FollowUpOrder
+    command_type = FollowUpOrder
 
     def __init__(
         self, backend: IncidentBackend, engine: WorkflowEngine, workspace: WorkspaceOf, board: _Board
@@ -115,7 +115,7 @@ class CompleteFollowUp(DurableCommand[CompleteOrder]):
     """Marks something as done; what is done already stays so."""
 
     verb = VERB_COMPLETE
-    command = CompleteOrder
+    command_type = CompleteOrder
 
     def __init__(
         self, backend: IncidentBackend, engine: WorkflowEngine, workspace: WorkspaceOf, board: _Board
@@ -190,7 +190,7 @@ class _Board:
 
 
 class FollowUps:
-    """What is to be done in and after an incident. One instance serves the whole process."""
+    """Actions and follow-ups of incidents. One instance serves the whole process."""
 
     def __init__(
         self,

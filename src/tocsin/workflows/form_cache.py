@@ -1,4 +1,4 @@
-"""The form's choices, kept at hand so that opening it asks nobody."""
+"""The form's choices, kept at hand so that opening it makes no call."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class FormCache:
                 await self._memory.set(self._kept_as, form.model_dump_json())
 
     async def recall(self) -> None:
-        """What the backend said before the restart, where it has not answered since."""
+        """Take up what the backend said before the restart, where it has not answered since."""
         kept = None
         if self._memory is not None:
             async with best_effort("recall the form"):

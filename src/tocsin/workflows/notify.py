@@ -26,7 +26,7 @@ from tocsin.workflows.retry import (
 
 
 class DeclarationNotifier:
-    """Everything that is said to the reporter; each is a step of the declaration's workflow."""
+    """Tells the reporter, or the workflow that declared; each is a step of the declaration's workflow."""
 
     def __init__(self, *, backend: IncidentBackend, workspace: SlackClient, engine: WorkflowEngine) -> None:
         self._backend = backend
@@ -89,7 +89,7 @@ class DeclarationNotifier:
         troubles: Sequence[StepFailure],
         wanted_private: bool = False,
     ) -> bool:
-        """Put the outcome into the modal; whether the reporter has it open."""
+        """Put the outcome into the modal; False if the reporter has closed it."""
         view_id, reporter = order.view_id, order.declaration.reporter.slack_user_id
         if view_id is None:
             return False
@@ -141,7 +141,7 @@ class DeclarationNotifier:
         )
 
     async def late(self, order: DeclareOrder, outcome: AnyOutcome) -> None:
-        """Nobody waits any more: say in the modal, and to the reporter, that no incident was made."""
+        """Say in the modal, and to the reporter, who does not wait any more, that no incident was made."""
         await self.show(order, outcome)
         if order.declaration.reporter.slack_user_id is not None:
             await self._steps.run_once(
@@ -202,7 +202,7 @@ class DeclarationNotifier:
 
 
 def too_late(incident: Incident, wanted_private: bool) -> list[str]:
-    """What to say to somebody who ticked *private* after it was declared public; nothing to anybody else.
+    """Return what to say to a person who ticked *private* after it was declared public; else nothing.
 
     The first press is what was declared, though its answer was lost: others may have read it by now.
     """

@@ -1,4 +1,4 @@
-"""What the actions need from outside, each port as small as the verbs need it."""
+"""Ports: everything outside that workflows need, one for each thing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tocsin.incidents.updates import News, Reminder
 from tocsin.incidents.validation import Place
 
 Introduce = Callable[[str, Iterable[PersonId]], Awaitable[bool]]
-"""Finds out what people of a workspace are called; answers whether the backend knows more names now."""
+"""Looks up the names of people of a workspace; True if the backend knows more names afterwards."""
 
 
 Clock = Callable[[], datetime]
@@ -61,7 +61,7 @@ FindPerson = Callable[[TeamId, PersonId], Awaitable[Person | None]]
 
 
 class IncidentBackend(Protocol):
-    """Where incidents are kept; what a backend lacks is in `Form.lacks`.
+    """A store of incidents; what it lacks is in `Form.lacks`.
 
     Every method raises Unavailable when the backend cannot be asked, OutcomeUnknown when a change may or
     may not have been made, and Refused when the backend says no. Every change carries a key, and a repeat of
@@ -177,14 +177,14 @@ class KeyValueStore(Protocol):
 
 
 class Alerts(Protocol):
-    """Whoever runs Tocsin, told of each trouble once and when it is mended; nothing in it is secret."""
+    """Alerts to the operator, of each trouble once and when it is mended; nothing in them is secret."""
 
     def raise_alert(self, about: str, sentence: str) -> None:
-        """Something is wrong with `about`: what, and what to do. Nothing happens while that is known."""
+        """Say what is wrong with `about`, and what to do. Nothing happens while that is known."""
         ...
 
     def resolve(self, about: str) -> None:
-        """All is well with `about`; nothing happens where no trouble was known."""
+        """Say that all is well with `about`; nothing happens where no trouble was known."""
         ...
 
 
@@ -202,7 +202,7 @@ class SlackChannels(Protocol):
         """
 
     async def name_of(self, channel: ChannelId) -> str:
-        """Return the name of a channel as it is now, whoever gave it."""
+        """Return the name of a channel as it is now, also where people gave it."""
         ...
 
     async def rename(self, channel: ChannelId, name: str, incident: Incident) -> Channel: ...
@@ -426,7 +426,7 @@ WorkspaceOf = Callable[[TeamId], SlackClient]
 
 
 class SlackStateStore(Protocol):
-    """What Tocsin did in Slack and is to do there, whichever backend keeps the incidents.
+    """A store of what Tocsin did in Slack and is to do there, for any backend.
 
     Every method raises Unavailable when the store cannot be asked.
     """
@@ -515,7 +515,7 @@ class SlackStateStore(Protocol):
 
 
 class Ended(Frozen):
-    """What became of a workflow that was forgotten: the kind of its outcome, and the id of its incident."""
+    """The end of a workflow that was forgotten: the kind of its outcome, and the id of its incident."""
 
     kind: str = ""
     incident_id: str = ""
@@ -535,10 +535,10 @@ class WorkflowEngine(Protocol):
         ...
 
     async def order(self, key: str) -> Any:
-        """What a workflow was begun with; None when there is none of this key."""
+        """Return what a workflow was begun with; None when there is none of this key."""
 
     async def result(self, key: str) -> Any:
-        """What a finished workflow answered; None while it runs, or when there is none of this key."""
+        """Return what a finished workflow answered; None while it runs, or when there is none of this key."""
 
     async def ended(self, key: str) -> Ended | None:
-        """What became of a workflow that finished so long ago that its order and its result are not kept."""
+        """Return the end of a workflow that finished so long ago that its command and result are not kept."""

@@ -32,7 +32,7 @@ class DocumentOrder(AskedCommand):
 
 
 class Site(Frozen):
-    """What is known before anything is written."""
+    """All that is known before anything is written."""
 
     incident: Incident | None = None
     channel: ChannelId = ChannelId("")
@@ -56,7 +56,7 @@ class Documents(DurableCommand[DocumentOrder]):
     """Writes the document where the incident's people are; what is there already is named."""
 
     verb = VERB
-    command = DocumentOrder
+    command_type = DocumentOrder
 
     def __init__(
         self,

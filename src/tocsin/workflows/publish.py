@@ -1,4 +1,4 @@
-"""Bring everybody to an incident: its channel, its cards, and a word on what did not work."""
+"""Publish a declaration in Slack: its channel, its cards, and a word on what did not work."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ UNPOSTED = {
 
 
 class DeclarationPublisher:
-    """What follows a declaration in Slack; every part of it is a step of the declaration's workflow."""
+    """Does what follows a declaration in Slack; each part is a step of the declaration's workflow."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class DeclarationPublisher:
     async def _before_its_channel(
         self, order: DeclareOrder, incident: Incident, waiting: PendingReply[AnyOutcome]
     ) -> Incident:
-        """The cards first; the backend opens the channel some time later, and then they name it."""
+        """Post the cards first; the backend opens the channel some time later, and then they name it."""
         # A create that is repeated may answer with the channel; who may read of it is looked up first.
         created, incident = incident, unnamed(incident) if incident.is_private else incident
         origin = None if order.withheld else order.origin
@@ -246,7 +246,7 @@ class DeclarationPublisher:
         return card
 
     async def _save_fingerprint(self, incident: Incident, card: Card) -> None:
-        """What the card shows, so that it is edited when, and only when, it would show something else."""
+        """Note what the card shows, so that it is edited only when it would show something else."""
         face = self._workspace.messages.fingerprints(incident)["card"]
         # A change that came before this card did is seen at the next look.
         await self._state.save_rendered(incident, card, face, snapshot(incident))
@@ -279,7 +279,7 @@ class DeclarationPublisher:
     async def _without_a_card(
         self, order: DeclareOrder, incident: Incident, troubles: Sequence[StepFailure], done: Sequence[Any]
     ) -> None:
-        """Where no card could go, the incident itself goes to its reporter."""
+        """Send the incident itself to its reporter where no card could go."""
         reporter = incident.creator.slack_user_id
         posted = {card.place for card in done if isinstance(card, Card)}
         if troubles and reporter is not None and not posted & {"source", "reporter"}:
@@ -316,7 +316,7 @@ class DeclarationPublisher:
         return await self._card(order, incident, Place(place="announcement", to=channel), again)
 
     def _invitations(self, order: DeclareOrder, incident: Incident) -> list[Awaitable[Any]]:
-        """One step for each user group that the rules name; nobody comes before there is a channel."""
+        """One step for each user group that the rules name; none comes before there is a channel."""
         if incident.is_private:
             return []
         return [

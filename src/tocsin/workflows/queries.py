@@ -30,7 +30,7 @@ class FindIncidents:
         return FindIncidents(backend=self._backend, channels=self._channels, teams=teams)
 
     async def here(self, channel: ChannelId) -> Incident | None:
-        """The incident whose own channel this is; whoever is in it may know of it. Raises Unavailable."""
+        """Return the incident whose own channel this is; its members may know of it. Raises Unavailable."""
         incident_id = await self._channels.incident_of_channel(channel)
         found = None if incident_id is None else await self._find(incident_id)
         # The public channel that a private incident has left knows nothing of it any more.
@@ -63,11 +63,11 @@ class FindIncidents:
 
 @dataclass
 class _AtHand:
-    """What all workspaces look at."""
+    """The incidents that all workspaces look at."""
 
     now: tuple[Incident, ...] = ()
     meanwhile: dict[str, Incident] = field(default_factory=dict)
-    """What was seen here since the last look began."""
+    """The incidents that were put here since the last refresh began."""
     subscribers: list[Callable[[], None]] = field(default_factory=list)
 
 
@@ -93,7 +93,7 @@ class OpenIncidentsCache:
         return self._at_hand.subscribers
 
     def put(self, incident: Incident) -> None:
-        """An incident was declared or changed here: what is at hand follows at once.
+        """Put an incident that was declared or changed here into the cache at once.
 
         What is older than what is at hand changes nothing.
         """
@@ -103,11 +103,11 @@ class OpenIncidentsCache:
         self._become(known.values())
 
     def begin_refresh(self) -> None:
-        """Somebody begins to look at all that is open."""
+        """Note that a query for all that is open begins."""
         self._at_hand.meanwhile.clear()
 
     def replace_all(self, incidents: Iterable[Incident]) -> None:
-        """All that was open at some time since the look began; what is newer at hand stays.
+        """Replace the cache with a fresh list, keeping entries that changed after the query began.
 
         What was declared meanwhile may be missing from what was found, and what was closed still be in it.
         """
@@ -156,7 +156,7 @@ def _names(incident: Incident) -> tuple[str, str, str]:
 # Incidents as they are now, for what has to know before something of them is sent.
 
 SHARED_SECONDS = 1.0
-"""How long one answer of a remote backend serves all that is sent; most of it goes out at once."""
+"""Seconds that one answer of a remote backend serves all that is sent; most of it goes out at once."""
 
 MOST_KEPT = 1_000
 

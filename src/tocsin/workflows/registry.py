@@ -1,4 +1,4 @@
-"""Every verb on an incident that exists, put together once for the whole process."""
+"""All workflows and background tasks about incidents that exist, built once for the whole process."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class IncidentWorkflows:
     """The backend opens the channels, so that neither we nor an incident's people need be in them."""
 
     def watches(self) -> tuple[Coroutine[Any, Any, None], ...]:
-        """What goes on for as long as the process does."""
+        """Return the loops that run for as long as the process does."""
         return self.remind.keep_watch(), self.watching.keep_watch(), self.archiving.keep_watch()
 
     def workflows(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
-        """The durable part of each verb, by the name that the journal knows it by."""
+        """Return the workflow of each verb, by the name that the engine knows it by."""
         commands = (
             self.change,
             self.notes,

@@ -61,7 +61,7 @@ class ReminderScheduler:
         await self._state.forget_reminder(incident.id)
 
     async def planned(self, incident_id: str) -> Reminder | None:
-        """When the next update is due, if one is. Raises Unavailable."""
+        """Return the next update that is due, if one is. Raises Unavailable."""
         return await self._state.find_reminder(incident_id)
 
     async def keep_watch(self) -> None:

@@ -28,7 +28,7 @@ LONGEST_WAIT = 30.0
 
 @asynccontextmanager
 async def best_effort(doing: str) -> AsyncIterator[list[BaseException]]:
-    """Whatever goes wrong inside is written down and goes no further.
+    """Suppress and log whatever goes wrong in this block.
 
     The list that is handed out holds the exception afterwards, for who wants to tell somebody.
     """
@@ -117,7 +117,7 @@ class StepFailure(Frozen):
     trouble: str
     why: str = ""
     passing: bool = False
-    """Nobody said no: it may still be done when whoever failed is well again."""
+    """It was not refused: it may still be done when the side that failed is well again."""
 
 
 class Steps:

@@ -32,7 +32,7 @@ MOST_LINKS = 30
 """Messages below which one incident is shown; each is edited when it changes, so there is an end to it."""
 
 LATE_SECONDS = 30.0
-"""How long after we gave up waiting for its answer Slack may still do what it was asked."""
+"""Seconds in which Slack may still do what it was asked after we gave up waiting for its answer."""
 
 
 class Unfurl:
@@ -82,7 +82,7 @@ class Unfurl:
     async def _keep_true(
         self, workspace: SlackClient, channel: ChannelId, thing: str, incident: Incident
     ) -> None:
-        """What became of the incident while its link was being shown is shown, too."""
+        """Show, too, what became of the incident while its link was being shown."""
         now = await self._backend.find(incident.id)
         if now is None or now.is_private:
             await _take_back(workspace, self._state, incident, channel, thing)
@@ -98,7 +98,7 @@ class Unfurl:
 def edits(
     workspace: SlackClient, state: SlackStateStore, incident: Incident, known: Mapping[tuple[str, str], str]
 ) -> list[Awaitable[None]]:
-    """What has to be done so that every link that shows the incident shows it as it is now."""
+    """List the edits after which every link that shows the incident shows it as it is now."""
     face = workspace.messages.fingerprints(incident)["card"]
 
     async def edit(channel: ChannelId, thing: str) -> None:
@@ -126,7 +126,7 @@ async def _show(
     ts: MessageTs,
     shown: Mapping[str, Incident],
 ) -> None:
-    """Show the incidents, and have them followed where nobody knows whether they are shown.
+    """Show the incidents, and have them followed where it is not known that they are shown.
 
     Raises OutcomeUnknown, SlackRefused and Withheld.
     """
@@ -174,13 +174,13 @@ TOGETHER_SECONDS = 0.2
 """Changes within so many seconds are shown at once."""
 
 OWN_PLACES = frozenset({"headline", "reporter"})
-"""Where a private incident's card may be: its own channel, and a message to who declared it."""
+"""Places in which a private incident's card may be: its own channel, and a message to its reporter."""
 
 CHANNEL_NAMES = 9
 
 
 def snapshot(incident: Incident) -> str:
-    """What an incident is, whenever it became so."""
+    """Write an incident down as it is, whenever it became so."""
     return incident.model_copy(update={"updated_at": incident.created_at}).model_dump_json()
 
 
@@ -341,7 +341,7 @@ async def _renamed(
 
 
 async def _allowed(edit: Awaitable[None], doing: str) -> None:
-    """What Slack or the gate will not have stays as it is, and is written down: so it would be every time."""
+    """Make an edit; one that Slack or the gate refuses is logged, since it would be refused every time."""
     try:
         await edit
     except (SlackRefused, Withheld) as refusal:
@@ -349,7 +349,7 @@ async def _allowed(edit: Awaitable[None], doing: str) -> None:
 
 
 def _raise_the_worst(troubles: Sequence[object]) -> None:
-    """A mistake of ours before somebody who could not be reached: waiting helps with that alone."""
+    """Raise a mistake of ours before an Unavailable: waiting helps with the latter alone."""
     failed = [trouble for trouble in troubles if isinstance(trouble, BaseException)]
     for trouble in sorted(failed, key=lambda one: isinstance(one, Unavailable)):
         raise trouble

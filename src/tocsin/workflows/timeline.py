@@ -29,7 +29,7 @@ class NoteOrder(Command):
     """The key of this gesture: putting in, taking out and putting in again are three."""
     entry_key: str
     edited: str = ""
-    """When the message was edited last: what it says then is an entry of its own."""
+    """The time at which the message was edited last: what it says then is an entry of its own."""
     entry: TimelineEntry
     removed: bool = False
 
@@ -58,7 +58,7 @@ class Notes(DurableCommand[NoteOrder]):
     """Makes entries of notes, pins and reactions, each once."""
 
     verb = VERB
-    command = NoteOrder
+    command_type = NoteOrder
 
     def __init__(
         self,
