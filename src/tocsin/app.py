@@ -184,7 +184,7 @@ Saw = Callable[[Incident], None]
 def declaring(
     bot: Parts, workspace: WorkspaceOf, ledger: SqlSlackStateStore, announce: str | None, saw: Saw
 ) -> DeclareIncident:
-    gatherings: dict[str, DeclarationPublisher] = {}
+    publishers: dict[str, DeclarationPublisher] = {}
     shelter = FallbackChannel(
         backend=bot.backend,
         workspace=workspace,
@@ -194,10 +194,10 @@ def declaring(
         clock=bot.clock,
     )
 
-    def gathering(team: TeamId) -> DeclarationPublisher:
+    def publisher(team: TeamId) -> DeclarationPublisher:
         slack = workspace(team)
-        if slack.team_id not in gatherings:
-            gatherings[slack.team_id] = DeclarationPublisher(
+        if slack.team_id not in publishers:
+            publishers[slack.team_id] = DeclarationPublisher(
                 backend=bot.backend,
                 workspace=slack,
                 state=ledger,
@@ -212,13 +212,13 @@ def declaring(
                     shelter=shelter.found if bot.backend.is_remote else None,
                 ),
             )
-        return gatherings[slack.team_id]
+        return publishers[slack.team_id]
 
     return DeclareIncident(
         backend=bot.backend,
         state=ledger,
         engine=bot.journal,
-        gathering=gathering,
+        publisher=publisher,
         ended=bot.meters.ended,
         seen=bot.meters.seen,
         saw=saw,

@@ -129,7 +129,7 @@ def repeating_client(original: Function, *args: Any, **named: Any) -> Any:
     "a post is repeated without looking for the first",
     breaks="I3",
     scenario="answers lost",
-    instead_of="tocsin.slack.messages:Posts._find",
+    instead_of="tocsin.slack.messages:MessagePoster._find",
 )
 async def no_post_found(original: Function, *args: Any) -> None:
     return None
@@ -467,7 +467,7 @@ async def not_told_late(original: Function, *args: Any) -> None:
     "an export is sent again after a restart",
     breaks="I3",
     scenario="killed before an export is recorded",
-    instead_of="tocsin.slack.messages:Posts.find_file",
+    instead_of="tocsin.slack.messages:MessagePoster.find_file",
 )
 async def no_file_found(original: Function, *args: Any) -> None:
     return None

@@ -15,7 +15,7 @@ from tocsin.incidents.permissions import Limits, Standing, Verb
 from tocsin.slack.authorization import ASKING_SECONDS, CHECK_SECONDS, People, Permits, UserGroups
 from tocsin.slack.installations import Installation
 from tocsin.slack.mentions import Mentions
-from tocsin.slack.messages import Marks
+from tocsin.slack.messages import ReactionsAndPins
 from tocsin.slack.payloads import Command, Happening, Interaction
 from tocsin.slack.shared_channels import Places
 from tocsin.slack.workspace import SlackWorkspace
@@ -232,9 +232,9 @@ class Desk:
         return self.managing.remind
 
     @property
-    def marks(self) -> Marks:
+    def marks(self) -> ReactionsAndPins:
         """What people put on messages."""
-        return Marks(self.workspace.client, self.workspace.calls)
+        return ReactionsAndPins(self.workspace.client, self.workspace.calls)
 
     def open_to(self, person: PersonId | None) -> tuple[Incident, ...]:
         """The open incidents that may be shown to somebody unasked: none to who is not known as a member."""

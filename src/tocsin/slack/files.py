@@ -10,7 +10,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tocsin.incidents.errors import OutcomeUnknown, SlackRefused
 from tocsin.incidents.model import ChannelId, Incident, TeamId
 from tocsin.slack.disclosure import posted_to
-from tocsin.slack.messages import Posts
+from tocsin.slack.messages import MessagePoster
 from tocsin.slack.rate_limiter import Urgency
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.web_api import Calls, told
@@ -21,7 +21,7 @@ GONE = frozenset({"canvas_not_found", "file_not_found", "file_deleted"})
 class Files:
     """The files and canvases of one workspace (Slack, files.*, canvases.*)."""
 
-    def __init__(self, client: AsyncWebClient, calls: Calls, posts: Posts, team_id: TeamId) -> None:
+    def __init__(self, client: AsyncWebClient, calls: Calls, posts: MessagePoster, team_id: TeamId) -> None:
         self._client = client
         self._calls = calls
         self._posts = posts

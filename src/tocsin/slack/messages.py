@@ -48,7 +48,7 @@ Posted = tuple[ChannelId, MessageTs]
 _OUT_OF_SIGHT = frozenset({"not_in_channel", "channel_not_found"})
 
 
-class Posts:
+class MessagePoster:
     """Posts the bot's messages. Each carries its key in its metadata, by which it is found again."""
 
     def __init__(self, client: AsyncWebClient, calls: Calls, now: Callable[[], float] = time.time) -> None:
@@ -224,7 +224,7 @@ PIN = "pushpin"
 OUT_OF_SIGHT = frozenset({"message_not_found", "channel_not_found", "not_in_channel", "no_item_specified"})
 
 
-class Marks:
+class ReactionsAndPins:
     """The reactions and pins of one workspace."""
 
     def __init__(self, client: AsyncWebClient, calls: Calls) -> None:
@@ -280,7 +280,7 @@ ALREADY_GONE = frozenset({"message_not_found", "channel_not_found"})
 class Messages:
     """The bot's messages in one workspace (Slack, chat.*)."""
 
-    def __init__(self, client: AsyncWebClient, calls: Calls, posts: Posts) -> None:
+    def __init__(self, client: AsyncWebClient, calls: Calls, posts: MessagePoster) -> None:
         self._client = client
         self._calls = calls
         self._posts = posts

@@ -20,7 +20,7 @@ from tocsin.slack.channels import Channels
 from tocsin.slack.disclosure import NOTHING, Anybody, Disclosure, shown_to
 from tocsin.slack.files import Files
 from tocsin.slack.installations import Installation
-from tocsin.slack.messages import Messages, Posts
+from tocsin.slack.messages import MessagePoster, Messages
 from tocsin.slack.rate_limiter import Urgency
 from tocsin.slack.users import Home, Users
 from tocsin.slack.views.blocks import escape
@@ -56,7 +56,7 @@ class SlackWorkspace:
         self.home_url = ""
         self.bot_user_id = ""
         self._clock = clock
-        self._posts = Posts(client, self.calls)
+        self._posts = MessagePoster(client, self.calls)
         self.channels = Channels(client, self.calls)
         self.messages = Messages(client, self.calls, self._posts)
         self.files = Files(client, self.calls, self._posts, team_id)

@@ -72,15 +72,15 @@ class ChangeEffects:
         state: SlackStateStore,
         workspace: WorkspaceOf,
         following: SlackSync,
-        asking: ReminderScheduler,
+        reminders: ReminderScheduler,
     ) -> None:
         self._backend = backend
         self._steps = Steps(engine)
         self._state = state
         self._workspace = workspace
         self._following = following
-        self._asking = asking
-        self._hiding = MakePrivate(backend=backend, engine=engine, state=state, workspace=workspace)
+        self._reminders = reminders
+        self._make_private = MakePrivate(backend=backend, engine=engine, state=state, workspace=workspace)
 
     async def apply(
         self,
@@ -96,7 +96,7 @@ class ChangeEffects:
         left: list[Any] = []
         if incident.is_private and not before.is_private:
             left.append(await self._withdraw(incident, "withdraw the public cards", OWN_PLACES))
-            incident, troubles = await self._hiding.move(incident, change)
+            incident, troubles = await self._make_private.move(incident, change)
         due = await self._plan(incident, change, next_update_minutes)
         notice = Notice(before, incident, change, due)
         # Whoever has no part in it any more is out of its channel before the next word is said there.
@@ -133,7 +133,7 @@ class ChangeEffects:
             return None
         planned = await self._steps.run(
             "plan the next update",
-            self._asking.plan,
+            self._reminders.plan,
             incident,
             minutes,
             change.by,
@@ -404,7 +404,7 @@ class ChangeIncident(DurableCommand[ChangeOrder]):
         engine: WorkflowEngine,
         form: Callable[[], Awaitable[Form]],
         workspace: WorkspaceOf,
-        aftermath: ChangeEffects,
+        effects: ChangeEffects,
         alarms: OperatorAlerts,
         saw: Callable[[Incident], None],
     ) -> None:
@@ -412,7 +412,7 @@ class ChangeIncident(DurableCommand[ChangeOrder]):
         super().__init__(engine, workspace)
         self._backend = backend
         self._form = form
-        self._aftermath = aftermath
+        self._effects = effects
         self._alarms = alarms
         self._saw = saw
 
@@ -462,7 +462,7 @@ class ChangeIncident(DurableCommand[ChangeOrder]):
         return change.model_copy(update={"merged_into": other.reference})
 
     async def after(self, command: ChangeOrder, done: Changed) -> None:
-        await self._aftermath.apply(
+        await self._effects.apply(
             done,
             done.change or command.change,
             ending=command.ending,

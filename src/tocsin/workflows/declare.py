@@ -49,7 +49,7 @@ class DeclareIncident:
         backend: IncidentBackend,
         state: SlackStateStore,
         engine: WorkflowEngine,
-        gathering: Callable[[TeamId], DeclarationPublisher],
+        publisher: Callable[[TeamId], DeclarationPublisher],
         alarms: OperatorAlerts,
         shelter: FallbackChannel,
         ended: Callable[[str], None] = lambda outcome: None,
@@ -65,7 +65,7 @@ class DeclareIncident:
         self._state = state
         self._engine = engine
         self._steps = Steps(engine)
-        self._gathering = gathering
+        self._publisher = publisher
         self._alarms = alarms
         self._shelter = shelter
         self._ended = ended
@@ -122,7 +122,7 @@ class DeclareIncident:
         await asyncio.wait({waiting.outcome})
         outcome = waiting.outcome.result()
         if isinstance(outcome, Declared) and (said := too_late(outcome.incident, waiting.private)):
-            await self._gathering(order.declaration.slack_team_id).telling.too_late(
+            await self._publisher(order.declaration.slack_team_id).notifier.too_late(
                 order, outcome.incident, said
             )
 
@@ -168,7 +168,7 @@ class DeclareIncident:
 
     async def answer(self, order: DeclareOrder, outcome: AnyOutcome) -> None:
         """Say to its workflow once more what became of a declaration."""
-        await self._gathering(order.declaration.slack_team_id).telling.answer_workflow(order, outcome)
+        await self._publisher(order.declaration.slack_team_id).notifier.answer_workflow(order, outcome)
 
     def workflows(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
         """Return the workflows that the engine must know how to go on with, by verb."""
@@ -185,7 +185,7 @@ class DeclareIncident:
         act_for(order.declaration.reporter.slack_user_id, order.declaration.at)
         key = order.declaration.key
         waiting = self._room.enter(key)
-        gathering = self._gathering(order.declaration.slack_team_id)
+        publisher = self._publisher(order.declaration.slack_team_id)
         self._shelter.watch(order, waiting.outcome)
         outcome: AnyOutcome = await self._steps.record(
             "create the incident", self._create, order, waiting, returns=Outcome
@@ -197,15 +197,15 @@ class DeclareIncident:
             if not waiting.waited:
                 waiting.visible()
             incident, *_ = await asyncio.gather(
-                gathering.publish(order, outcome.incident, waiting),
-                *gathering.telling.answers(order, outcome),
+                publisher.publish(order, outcome.incident, waiting),
+                *publisher.notifier.answers(order, outcome),
             )
             outcome = Declared(incident=incident)
         else:
-            await asyncio.gather(*gathering.telling.answers(order, outcome))
+            await asyncio.gather(*publisher.notifier.answers(order, outcome))
             # A workflow reads what is wrong; its reporter has typed nothing that could be mended.
             if waiting.waited and not order.run:
-                await gathering.telling.late(order, outcome)
+                await publisher.notifier.late(order, outcome)
         self._room.leave(key)
         # Logs and figures are read by more people than a private incident is for.
         known = None if isinstance(outcome, NotDeclared) else outcome.incident

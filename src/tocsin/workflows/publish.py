@@ -56,7 +56,7 @@ class DeclarationPublisher:
         self._steps = Steps(engine)
         self._announce = announce
         self._opener = opener
-        self.telling = DeclarationNotifier(backend=backend, workspace=workspace, engine=engine)
+        self.notifier = DeclarationNotifier(backend=backend, workspace=workspace, engine=engine)
 
     async def publish(
         self, order: DeclareOrder, incident: Incident, waiting: PendingReply[AnyOutcome]
@@ -84,7 +84,7 @@ class DeclarationPublisher:
         origin = None if order.withheld else order.origin
         spots = places(incident, origin=origin, thread=order.thread, announce=self._announce)
         done = await asyncio.gather(
-            self.telling.show(order, Declared(incident=incident), troubles, waiting),
+            self.notifier.show(order, Declared(incident=incident), troubles, waiting),
             *(self._set_up_channel(order, incident) if incident.slack_channel_id else ()),
             *(self._post(order, incident, spot) for spot in spots),
             *self._announcements(order, incident),
@@ -93,15 +93,15 @@ class DeclarationPublisher:
         await self._pin_headline(done)
         troubles += [result for result in done if isinstance(result, StepFailure)]
         await self._without_a_card(order, incident, troubles, done)
-        await self.telling.troubles(order, incident, troubles)
+        await self.notifier.troubles(order, incident, troubles)
         unopened = [opened] if isinstance(opened, StepFailure) else []
-        await self.telling.show_late_presses(order, Declared(incident=incident), unopened, waiting)
+        await self.notifier.show_late_presses(order, Declared(incident=incident), unopened, waiting)
         if isinstance(opened, StepFailure) and opened.passing:
             incident = await self._open_after_all(order, incident)
             # Also for those who pressed meanwhile.
             waiting.shown = -1
             unopened = [] if incident.slack_channel_id else unopened
-            await self.telling.show_late_presses(order, Declared(incident=incident), unopened, waiting)
+            await self.notifier.show_late_presses(order, Declared(incident=incident), unopened, waiting)
         return incident
 
     async def _before_its_channel(
@@ -113,7 +113,7 @@ class DeclarationPublisher:
         origin = None if order.withheld else order.origin
         spots = places(incident, origin=origin, thread=order.thread, announce=self._announce)
         done = await asyncio.gather(
-            self.telling.show(order, Declared(incident=incident), (), waiting),
+            self.notifier.show(order, Declared(incident=incident), (), waiting),
             *(self._post(order, incident, spot) for spot in spots),
             self._steps.run(
                 "tell the backend the rest",
@@ -125,22 +125,22 @@ class DeclarationPublisher:
         )
         troubles = [*_withheld(order), *(result for result in done if isinstance(result, StepFailure))]
         await self._without_a_card(order, incident, troubles, done)
-        await self.telling.troubles(order, incident, troubles)
-        late = await self.telling.show_late_presses(order, Declared(incident=incident), (), waiting)
+        await self.notifier.troubles(order, incident, troubles)
+        late = await self.notifier.show_late_presses(order, Declared(incident=incident), (), waiting)
         arrived = await self._await_channel(created, "await the channel", PATIENCE_SECONDS)
         if isinstance(arrived, StepFailure):
-            await self.telling.troubles(order, incident, [arrived])
+            await self.notifier.troubles(order, incident, [arrived])
             arrived = await self._await_channel(created, "await the channel after all", A_DAY)
         if isinstance(arrived, StepFailure) or not await self._may_be_named(incident, arrived):
             return incident
         incident = _in_channel(incident, arrived)
         await asyncio.gather(
-            self._bring_up_to_date(incident), self.telling.show(order, Declared(incident=incident))
+            self._bring_up_to_date(incident), self.notifier.show(order, Declared(incident=incident))
         )
         if late:
             # In a process after the one that showed the channel, those words knew less and came after it.
             waiting.shown = -1
-        await self.telling.show_late_presses(order, Declared(incident=incident), (), waiting)
+        await self.notifier.show_late_presses(order, Declared(incident=incident), (), waiting)
         return incident
 
     async def _open_after_all(self, order: DeclareOrder, incident: Incident) -> Incident:
@@ -164,7 +164,7 @@ class DeclarationPublisher:
             *self._invitations(order, incident),
         )
         await self._pin_headline(done)
-        await self.telling.mended(order, incident)
+        await self.notifier.mended(order, incident)
         return incident
 
     def _await_channel(

@@ -84,13 +84,13 @@ def build_workflows(
         backend=backend, state=state, workspace=workspace, shown=open_now.put, ended=archiving.plan
     )
     remind = ReminderScheduler(backend=backend, state=state, workspace=workspace, clock=clock)
-    aftermath = ChangeEffects(
+    effects = ChangeEffects(
         backend=backend,
         engine=engine,
         state=state,
         workspace=workspace,
         following=following,
-        asking=remind,
+        reminders=remind,
     )
     return IncidentWorkflows(
         change=ChangeIncident(
@@ -98,7 +98,7 @@ def build_workflows(
             engine=engine,
             form=form,
             workspace=workspace,
-            aftermath=aftermath,
+            effects=effects,
             alarms=alarms,
             saw=current.saw,
         ),
