@@ -364,7 +364,7 @@ VERB = "change"
 GONE = "That incident is not here any more."
 
 
-class ChangeOrder(Command):
+class ChangeCommand(Command):
     """A change, with the verb it was asked with and when the next update is due.
 
     `ending` is `close`, `reopen`, `accept`, `decline`, `merge` or `cancel`: it decides the status.
@@ -387,15 +387,15 @@ class ChangeOrder(Command):
     def asked_at(self) -> datetime:
         return self.change.at
 
-    def with_key(self, key: str) -> ChangeOrder:
+    def with_key(self, key: str) -> ChangeCommand:
         return self.model_copy(update={"change": self.change.model_copy(update={"key": key})})
 
 
-class ChangeIncident(DurableCommand[ChangeOrder]):
+class ChangeIncident(DurableCommand[ChangeCommand]):
     """Every verb that changes an incident."""
 
     verb = VERB
-    command_type = ChangeOrder
+    command_type = ChangeCommand
 
     def __init__(
         self,
@@ -416,7 +416,7 @@ class ChangeIncident(DurableCommand[ChangeOrder]):
         self._alarms = alarms
         self._saw = saw
 
-    async def run(self, command: ChangeOrder) -> AnyChange:
+    async def run(self, command: ChangeCommand) -> AnyChange:
         before: Incident | None = await self._steps.record(
             "look at the incident",
             retry_forever,
@@ -437,7 +437,7 @@ class ChangeIncident(DurableCommand[ChangeOrder]):
             returns=Change,
         )
 
-    async def _change(self, order: ChangeOrder, before: Incident) -> AnyChange:
+    async def _change(self, order: ChangeCommand, before: Incident) -> AnyChange:
         try:
             form = await self._form()
             change = order.change
@@ -461,7 +461,7 @@ class ChangeIncident(DurableCommand[ChangeOrder]):
             raise Refused(sentence, {"merged_into": sentence})
         return change.model_copy(update={"merged_into": other.reference})
 
-    async def after(self, command: ChangeOrder, done: Changed) -> None:
+    async def after(self, command: ChangeCommand, done: Changed) -> None:
         await self._effects.apply(
             done,
             done.change or command.change,

@@ -11,7 +11,7 @@ from tocsin.incidents.model import ChannelId, Frozen, Incident, MessageTs
 from tocsin.incidents.requests import Declaration
 
 
-class DeclareOrder(Frozen):
+class DeclareCommand(Frozen):
     """A declaration with where it came from and the modal it was made in."""
 
     declaration: Declaration

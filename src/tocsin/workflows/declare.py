@@ -19,8 +19,8 @@ from tocsin.workflows.declaration import (
     OUTCOME,
     AlreadyDeclared,
     AnyOutcome,
+    DeclareCommand,
     Declared,
-    DeclareOrder,
     NotDeclared,
     Outcome,
 )
@@ -56,7 +56,7 @@ class DeclareIncident:
         seen: Callable[[float], None] = lambda seconds: None,
         saw: Callable[[Incident], None] = lambda incident: None,
     ) -> None:
-        """`gathering` brings people together in one workspace.
+        """`publisher` publishes a declaration in one workspace.
 
         `saw` hears of each incident as it was created, `ended` the kind of outcome of each declaration that
         came to its end, and `seen` how many seconds after the press its reporter could see the reference.
@@ -76,7 +76,7 @@ class DeclareIncident:
         self._warning: set[asyncio.Task[None]] = set()
 
     async def __call__(
-        self, order: DeclareOrder, acknowledged: asyncio.Event, patience: float = PATIENCE
+        self, order: DeclareCommand, acknowledged: asyncio.Event, patience: float = PATIENCE
     ) -> AnyOutcome | None:
         """Commit to the declaration and wait up to `patience` seconds for what becomes of it.
 
@@ -103,7 +103,7 @@ class DeclareIncident:
         return outcome
 
     async def _save(
-        self, order: DeclareOrder, acknowledged: asyncio.Event
+        self, order: DeclareCommand, acknowledged: asyncio.Event
     ) -> tuple[str, PendingReply[AnyOutcome]]:
         order, finished = await self._not_refused_yet(order)
         key = order.declaration.key
@@ -117,7 +117,7 @@ class DeclareIncident:
         await self._engine.start(VERB, key, order.model_dump(mode="json"))
         return key, waiting
 
-    async def _warn(self, order: DeclareOrder, waiting: PendingReply[AnyOutcome]) -> None:
+    async def _warn(self, order: DeclareCommand, waiting: PendingReply[AnyOutcome]) -> None:
         """Tell a person who ticked *private* only when they pressed again that it is public already."""
         await asyncio.wait({waiting.outcome})
         outcome = waiting.outcome.result()
@@ -126,7 +126,7 @@ class DeclareIncident:
                 order, outcome.incident, said
             )
 
-    async def _not_refused_yet(self, order: DeclareOrder) -> tuple[DeclareOrder, AnyOutcome | None]:
+    async def _not_refused_yet(self, order: DeclareCommand) -> tuple[DeclareCommand, AnyOutcome | None]:
         """Return the order under a key that nothing was refused for, and what became of that key.
 
         A refusal made nothing, so the same form put right is a declaration of its own; so is the same form
@@ -159,14 +159,14 @@ class DeclareIncident:
             raise Refused(LONG_AGO)
         return Declared(incident=incident)
 
-    async def begin(self, order: DeclareOrder) -> None:
+    async def begin(self, order: DeclareCommand) -> None:
         """Commit to a declaration without a window to wait in; its reporter is told by message.
 
         Nothing happens when its key was begun before. Raises Unavailable.
         """
         await self._engine.start(VERB, order.declaration.key, order.model_dump(mode="json"))
 
-    async def answer(self, order: DeclareOrder, outcome: AnyOutcome) -> None:
+    async def answer(self, order: DeclareCommand, outcome: AnyOutcome) -> None:
         """Say to its workflow once more what became of a declaration."""
         await self._publisher(order.declaration.slack_team_id).notifier.answer_workflow(order, outcome)
 
@@ -181,7 +181,7 @@ class DeclareIncident:
 
     async def workflow(self, raw: dict[str, Any]) -> Any:
         """Do the durable part, from top to bottom; each step is done once, also across a crash."""
-        order = DeclareOrder.model_validate(raw)
+        order = DeclareCommand.model_validate(raw)
         act_for(order.declaration.reporter.slack_user_id, order.declaration.at)
         key = order.declaration.key
         waiting = self._room.enter(key)
@@ -215,7 +215,7 @@ class DeclareIncident:
         log.info("a declaration came to its end", outcome=outcome.kind, incident=reference)
         return outcome.model_dump(mode="json")
 
-    async def _create(self, order: DeclareOrder, waiting: PendingReply[AnyOutcome]) -> AnyOutcome:
+    async def _create(self, order: DeclareCommand, waiting: PendingReply[AnyOutcome]) -> AnyOutcome:
         declaration = order.declaration
         earlier = await self._claim(order)
         if earlier is not None and visible_to(declaration.reporter.slack_user_id, earlier):
@@ -238,14 +238,14 @@ class DeclareIncident:
             await self._note_unchecked(order, incident)
         return Declared(incident=incident)
 
-    async def _note_unchecked(self, order: DeclareOrder, incident: Incident) -> None:
+    async def _note_unchecked(self, order: DeclareCommand, incident: Incident) -> None:
         declaration = order.declaration
         entry = TimelineEntry(at=declaration.at, by=declaration.reporter, verb=order.unchecked)
         async with best_effort("note who was not checked"):
             key = f"{declaration.key}:unchecked"
             await retry(self._backend.note, incident.id, entry, key, attempts=SLACK_ATTEMPTS)
 
-    async def _claim(self, order: DeclareOrder) -> Incident | None:
+    async def _claim(self, order: DeclareCommand) -> Incident | None:
         """Take the source message; return the incident of another declaration that took it first."""
         declaration, source = order.declaration, order.declaration.source
         if source is None or order.another:
@@ -254,7 +254,7 @@ class DeclareIncident:
         owner = await retry_forever(DOING, self._state.claim_source, scope, source, declaration.key)
         return None if owner == declaration.key else await self._incident_of(owner)
 
-    async def _release(self, order: DeclareOrder) -> None:
+    async def _release(self, order: DeclareCommand) -> None:
         declaration = order.declaration
         if declaration.source is not None:
             await self._state.release_source(_scope(declaration), declaration.source, declaration.key)
@@ -270,10 +270,10 @@ class DeclareIncident:
 
         return await retry_forever(DOING, look)
 
-    async def order(self, key: str) -> DeclareOrder | None:
+    async def order(self, key: str) -> DeclareCommand | None:
         """The declaration that was begun with this key, as it was made."""
         begun = await self._engine.order(key)
-        return None if begun is None else DeclareOrder.model_validate(begun)
+        return None if begun is None else DeclareCommand.model_validate(begun)
 
     async def declared_as(self, key: str) -> Incident | None:
         """The incident that the declaration with this key became."""

@@ -20,7 +20,7 @@ from tocsin.workflows.retry import StepFailure
 VERB = "export"
 
 
-class ExportOrder(AskedCommand):
+class ExportCommand(AskedCommand):
     """A file for one person."""
 
     wanted: Format = "markdown"
@@ -32,11 +32,11 @@ class Sent(Frozen):
     incident: Incident
 
 
-class Exports(DurableCommand[ExportOrder]):
+class Exports(DurableCommand[ExportCommand]):
     """Sends the file to who asked, in a direct message."""
 
     verb = VERB
-    command_type = ExportOrder
+    command_type = ExportCommand
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Exports(DurableCommand[ExportOrder]):
         self._backend = backend
         self._introduce = introduce
 
-    async def run(self, command: ExportOrder) -> AnyChange:
+    async def run(self, command: ExportCommand) -> AnyChange:
         sent = await self._steps.run_once(
             "send the file", self._send, command, on_failure="The file could not be sent", returns=Sent
         )
@@ -60,7 +60,7 @@ class Exports(DurableCommand[ExportOrder]):
             incident=sent.incident, said=f"{reference} is in your messages from Tocsin, as {what}."
         )
 
-    async def _send(self, order: ExportOrder, again: bool) -> Sent:
+    async def _send(self, order: ExportCommand, again: bool) -> Sent:
         incident = await self._backend.find(order.incident_id)
         if incident is None:
             raise Refused("That incident is not here any more.")
@@ -71,7 +71,7 @@ class Exports(DurableCommand[ExportOrder]):
         await self._workspace(order.team).files.send(to, name, text, comment, about=incident, again=again)
         return Sent(incident=incident)
 
-    async def after(self, command: ExportOrder, done: Changed) -> None:
+    async def after(self, command: ExportCommand, done: Changed) -> None:
         """Note in the timeline who exported it."""
         said = FORMAT_NAMES[command.wanted]
         entry = TimelineEntry(at=command.at, by=command.by, verb="exported it as", text=said)

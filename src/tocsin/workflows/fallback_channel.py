@@ -15,7 +15,7 @@ from tocsin.incidents.model import Person as Somebody
 from tocsin.incidents.requests import Declaration
 from tocsin.incidents.validation import channel_name
 from tocsin.workflows.channels import open_channel
-from tocsin.workflows.declaration import DeclareOrder
+from tocsin.workflows.declaration import DeclareCommand
 from tocsin.workflows.ports import (
     Channel,
     Clock,
@@ -72,7 +72,7 @@ class FallbackChannel:
         self._after = after
         self._watching: set[asyncio.Task[None]] = set()
 
-    def watch(self, order: DeclareOrder, outcome: asyncio.Future[Any]) -> None:
+    def watch(self, order: DeclareCommand, outcome: asyncio.Future[Any]) -> None:
         """Open a shelter where the outcome does not come in time; only a remote backend can be away."""
         if self._backend.is_remote:
             # What a workflow begins would be counted among its steps, so this one is begun by nobody.
@@ -80,7 +80,7 @@ class FallbackChannel:
             self._watching.add(task)
             task.add_done_callback(self._watching.discard)
 
-    async def _watched(self, order: DeclareOrder, outcome: asyncio.Future[Any]) -> None:
+    async def _watched(self, order: DeclareCommand, outcome: asyncio.Future[Any]) -> None:
         passed = (self._clock() - order.declaration.at).total_seconds()
         least = min(LEAST_SECONDS, self._after)
         done, _ = await asyncio.wait({outcome}, timeout=max(self._after - passed, least))
@@ -89,7 +89,7 @@ class FallbackChannel:
         async with best_effort("open a channel to work in"):
             await retry(self._begin, order, attempts=None)
 
-    async def _begin(self, order: DeclareOrder) -> None:
+    async def _begin(self, order: DeclareCommand) -> None:
         key = order.declaration.key
         await self._memory.set_if_absent(_name(key), OPENING)
         await self._engine.start(
@@ -117,7 +117,7 @@ class FallbackChannel:
 
     async def workflow(self, raw: dict[str, Any]) -> Any:
         """The durable part, from top to bottom."""
-        order = DeclareOrder.model_validate(raw)
+        order = DeclareCommand.model_validate(raw)
         declaration, slack = order.declaration, self._workspace(order.declaration.slack_team_id)
         incident = _not_yet(declaration)
         opened = await self._steps.run_once(

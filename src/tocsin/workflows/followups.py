@@ -29,7 +29,7 @@ LACKED = {"action": "action", "follow_up": "follow-up"}
 GONE = "That incident is not here any more."
 
 
-class FollowUpOrder(Command):
+class AddFollowUpCommand(Command):
     """Something to be done, asked for."""
 
     request: FollowUpRequest
@@ -46,11 +46,11 @@ class FollowUpOrder(Command):
     def asked_at(self) -> datetime:
         return self.request.at
 
-    def with_key(self, key: str) -> FollowUpOrder:
+    def with_key(self, key: str) -> AddFollowUpCommand:
         return self.model_copy(update={"request": self.request.model_copy(update={"key": key})})
 
 
-class CompleteOrder(Command):
+class CompleteFollowUpCommand(Command):
     """Something was done."""
 
     follow_up_id: str
@@ -71,15 +71,15 @@ class CompleteOrder(Command):
     def asked_at(self) -> datetime:
         return self.at
 
-    def with_key(self, key: str) -> CompleteOrder:
+    def with_key(self, key: str) -> CompleteFollowUpCommand:
         return self.model_copy(update={"asked": key})
 
 
-class AddFollowUp(DurableCommand[FollowUpOrder]):
+class AddFollowUp(DurableCommand[AddFollowUpCommand]):
     """Has something done; the answer has the follow-up."""
 
     verb = VERB_ADD
-    command_type = FollowUpOrder
+    command_type = AddFollowUpCommand
 
     def __init__(
         self, backend: IncidentBackend, engine: WorkflowEngine, workspace: WorkspaceOf, board: _Board
@@ -88,12 +88,12 @@ class AddFollowUp(DurableCommand[FollowUpOrder]):
         self._backend = backend
         self._board = board
 
-    async def run(self, command: FollowUpOrder) -> AnyChange:
+    async def run(self, command: AddFollowUpCommand) -> AnyChange:
         return await self._steps.record(
             "add the follow-up", retry_forever, "add a follow-up", self._add, command, returns=Change
         )
 
-    async def _add(self, command: FollowUpOrder) -> AnyChange:
+    async def _add(self, command: AddFollowUpCommand) -> AnyChange:
         kind = command.request.kind
         try:
             form = await self._backend.form()
@@ -107,15 +107,15 @@ class AddFollowUp(DurableCommand[FollowUpOrder]):
             return NotChanged(sentence=refusal.sentence, fields=refusal.fields)
         return _changed(incident, f"{FOLLOW_UP_WORDS[kind]} added", added)
 
-    async def after(self, command: FollowUpOrder, done: Changed) -> None:
+    async def after(self, command: AddFollowUpCommand, done: Changed) -> None:
         await self._board.show(self._steps, command, done)
 
 
-class CompleteFollowUp(DurableCommand[CompleteOrder]):
+class CompleteFollowUp(DurableCommand[CompleteFollowUpCommand]):
     """Marks something as done; what is done already stays so."""
 
     verb = VERB_COMPLETE
-    command_type = CompleteOrder
+    command_type = CompleteFollowUpCommand
 
     def __init__(
         self, backend: IncidentBackend, engine: WorkflowEngine, workspace: WorkspaceOf, board: _Board
@@ -124,7 +124,7 @@ class CompleteFollowUp(DurableCommand[CompleteOrder]):
         self._backend = backend
         self._board = board
 
-    async def run(self, command: CompleteOrder) -> AnyChange:
+    async def run(self, command: CompleteFollowUpCommand) -> AnyChange:
         return await self._steps.record(
             "complete the follow-up",
             retry_forever,
@@ -134,7 +134,7 @@ class CompleteFollowUp(DurableCommand[CompleteOrder]):
             returns=Change,
         )
 
-    async def _complete(self, command: CompleteOrder) -> AnyChange:
+    async def _complete(self, command: CompleteFollowUpCommand) -> AnyChange:
         try:
             incident = await self._backend.find(command.incident_id)
             if incident is None:
@@ -149,7 +149,7 @@ class CompleteFollowUp(DurableCommand[CompleteOrder]):
             return NotChanged(sentence=refusal.sentence, fields=refusal.fields)
         return _changed(incident, "done", done)
 
-    async def after(self, command: CompleteOrder, done: Changed) -> None:
+    async def after(self, command: CompleteFollowUpCommand, done: Changed) -> None:
         await self._board.show(self._steps, command, done)
 
 
@@ -215,5 +215,5 @@ def _changed(incident: Incident, did: str, follow_up: FollowUp) -> Changed:
     return Changed(incident=incident, said=said, follow_up=follow_up)
 
 
-def _clean(order: FollowUpOrder) -> FollowUpRequest:
+def _clean(order: AddFollowUpCommand) -> FollowUpRequest:
     return follow_up_checked(order.request)

@@ -10,7 +10,7 @@ from typing import Any
 from tocsin.incidents.errors import Unavailable, Withheld
 from tocsin.incidents.model import Incident, PersonId
 from tocsin.workflows.command import PendingReply
-from tocsin.workflows.declaration import AlreadyDeclared, AnyOutcome, Declared, DeclareOrder, NotDeclared
+from tocsin.workflows.declaration import AlreadyDeclared, AnyOutcome, DeclareCommand, Declared, NotDeclared
 from tocsin.workflows.ports import IncidentBackend, SlackClient, WorkflowEngine
 from tocsin.workflows.retry import (
     ALL_DAY,
@@ -35,7 +35,7 @@ class DeclarationNotifier:
 
     def show(
         self,
-        order: DeclareOrder,
+        order: DeclareCommand,
         outcome: AnyOutcome,
         troubles: Sequence[StepFailure] = (),
         waiting: PendingReply[AnyOutcome] | None = None,
@@ -62,7 +62,7 @@ class DeclarationNotifier:
 
     async def show_late_presses(
         self,
-        order: DeclareOrder,
+        order: DeclareCommand,
         outcome: Declared,
         troubles: Sequence[StepFailure],
         waiting: PendingReply[AnyOutcome],
@@ -84,7 +84,7 @@ class DeclarationNotifier:
 
     async def _shown(
         self,
-        order: DeclareOrder,
+        order: DeclareCommand,
         outcome: AnyOutcome,
         troubles: Sequence[StepFailure],
         wanted_private: bool = False,
@@ -101,7 +101,7 @@ class DeclarationNotifier:
         return await self._workspace.show_not_declared(view_id, outcome.in_full)
 
     async def troubles(
-        self, order: DeclareOrder, incident: Incident, troubles: Sequence[StepFailure]
+        self, order: DeclareCommand, incident: Incident, troubles: Sequence[StepFailure]
     ) -> None:
         """Tell the reporter what could not be done."""
         reporter = incident.creator.slack_user_id
@@ -111,14 +111,14 @@ class DeclarationNotifier:
         sentence = f"{incident.reference} is declared, but not everything went well: {said}."
         await self._tell(order, incident, "tell the reporter", sentence, "trouble")
 
-    async def mended(self, order: DeclareOrder, incident: Incident) -> None:
+    async def mended(self, order: DeclareCommand, incident: Incident) -> None:
         """Tell the reporter that the channel, which could not be made, has been made after all."""
         reporter = incident.creator.slack_user_id
         if reporter is not None:
             sentence = f"{incident.reference} has its channel now: <#{incident.slack_channel_id}>"
             await self._tell(order, incident, "tell of the channel", sentence, "mended")
 
-    async def too_late(self, order: DeclareOrder, incident: Incident, said: Sequence[str]) -> None:
+    async def too_late(self, order: DeclareCommand, incident: Incident, said: Sequence[str]) -> None:
         """Tell the reporter that *private* came too late; no step of the workflow, which began without it."""
         reporter, key = order.declaration.reporter.slack_user_id, f"{order.declaration.key}:public"
         if reporter is not None:
@@ -127,7 +127,7 @@ class DeclarationNotifier:
                 await retry(tell, reporter, sentence, incident, key, True, attempts=ALL_DAY)
 
     async def _tell(
-        self, order: DeclareOrder, incident: Incident, name: str, sentence: str, about: str
+        self, order: DeclareCommand, incident: Incident, name: str, sentence: str, about: str
     ) -> None:
         await self._steps.run_once(
             name,
@@ -140,7 +140,7 @@ class DeclarationNotifier:
             attempts=ALL_DAY,
         )
 
-    async def late(self, order: DeclareOrder, outcome: AnyOutcome) -> None:
+    async def late(self, order: DeclareCommand, outcome: AnyOutcome) -> None:
         """Say in the modal, and to the reporter, who does not wait any more, that no incident was made."""
         await self.show(order, outcome)
         if order.declaration.reporter.slack_user_id is not None:
@@ -155,7 +155,7 @@ class DeclarationNotifier:
             )
 
     async def _say_that_nothing_was_made(
-        self, order: DeclareOrder, reporter: PersonId, outcome: AnyOutcome, again: bool
+        self, order: DeclareCommand, reporter: PersonId, outcome: AnyOutcome, again: bool
     ) -> None:
         messages, key = self._workspace.messages, order.declaration.key
         if isinstance(outcome, NotDeclared):
@@ -167,7 +167,7 @@ class DeclarationNotifier:
             sentence = f"Nothing new was declared: that message already has {earlier}"
             await messages.tell(reporter, sentence, about=incident, key=already, again=again)
 
-    def answers(self, order: DeclareOrder, outcome: AnyOutcome) -> list[Awaitable[Any]]:
+    def answers(self, order: DeclareCommand, outcome: AnyOutcome) -> list[Awaitable[Any]]:
         """The step that answers the workflow which declared; none where a person declared."""
         if not order.run:
             return []
@@ -179,7 +179,7 @@ class DeclarationNotifier:
             )
         ]
 
-    async def answer_workflow(self, order: DeclareOrder, outcome: AnyOutcome) -> None:
+    async def answer_workflow(self, order: DeclareCommand, outcome: AnyOutcome) -> None:
         """Say to its workflow what became of the declaration; saying it again changes nothing.
 
         What a workflow is told its later steps may post anywhere, and its log is read by whoever may change

@@ -27,7 +27,7 @@ log = structlog.get_logger()
 VERB = "document"
 
 
-class DocumentOrder(AskedCommand):
+class DocumentCommand(AskedCommand):
     """The document of an incident."""
 
 
@@ -52,11 +52,11 @@ class Written(Frozen):
     """The key of who asked for it, which may be another one's."""
 
 
-class Documents(DurableCommand[DocumentOrder]):
+class Documents(DurableCommand[DocumentCommand]):
     """Writes the document where the incident's people are; what is there already is named."""
 
     verb = VERB
-    command_type = DocumentOrder
+    command_type = DocumentCommand
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Documents(DurableCommand[DocumentOrder]):
         # Two who ask at once get one document.
         self._one_by_one = asyncio.Lock()
 
-    async def run(self, command: DocumentOrder) -> AnyChange:
+    async def run(self, command: DocumentCommand) -> AnyChange:
         failed = "The document could not be written"
         site = await self._steps.run(
             "look at the channel", self._look, command, on_failure=failed, returns=Site
@@ -100,7 +100,7 @@ class Documents(DurableCommand[DocumentOrder]):
         kind = "a canvas" if written.kind == "canvas" else "a file"
         return Changed(incident=site.incident, said=f"The document of {reference} is {kind} in its channel.")
 
-    async def _look(self, order: DocumentOrder) -> Site:
+    async def _look(self, order: DocumentCommand) -> Site:
         incident = await self._backend.find(order.incident_id)
         if incident is None:
             return Site()
@@ -122,14 +122,14 @@ class Documents(DurableCommand[DocumentOrder]):
                 return Written(kind="canvas" if kind == "canvas" else "file", id=known, asked=asked)
         return None
 
-    def _there_already(self, order: DocumentOrder, reference: str, written: str, kind: str) -> NotChanged:
+    def _there_already(self, order: DocumentCommand, reference: str, written: str, kind: str) -> NotChanged:
         is_canvas = kind == "canvas"
         where = (
             self._workspace(order.team).files.canvas_link(written) if is_canvas else "a file in its channel"
         )
         return NotChanged(sentence=f"{reference} has its document already: {where}.")
 
-    async def _write(self, order: DocumentOrder, site: Site, again: bool) -> Written:
+    async def _write(self, order: DocumentCommand, site: Site, again: bool) -> Written:
         async with self._one_by_one:
             incident = await self._backend.find(order.incident_id)
             slack = self._workspace(order.team)
@@ -164,7 +164,7 @@ class Documents(DurableCommand[DocumentOrder]):
 
     async def _canvas(
         self,
-        order: DocumentOrder,
+        order: DocumentCommand,
         channel: ChannelId,
         incident: Incident,
         text: str,
@@ -193,7 +193,9 @@ class Documents(DurableCommand[DocumentOrder]):
             return None
         return Written(kind="canvas", id=canvas, asked=asked)
 
-    async def _file(self, order: DocumentOrder, channel: ChannelId, incident: Incident, text: str) -> Written:
+    async def _file(
+        self, order: DocumentCommand, channel: ChannelId, incident: Incident, text: str
+    ) -> Written:
         _, asked = await self._begun(incident, channel)
         asked = asked or order.key
         await self._state.save_fingerprint(incident.id, channel, BEGUN, f"file {asked}")
@@ -211,7 +213,7 @@ class Documents(DurableCommand[DocumentOrder]):
         )
         return kind, asked
 
-    async def after(self, command: DocumentOrder, done: Changed) -> None:
+    async def after(self, command: DocumentCommand, done: Changed) -> None:
         await self._steps.run_once(
             "lead to the document",
             self._lead_to_it,
@@ -223,7 +225,7 @@ class Documents(DurableCommand[DocumentOrder]):
             "note the document", self._note, command, done.incident, on_failure="The timeline does not say so"
         )
 
-    async def _lead_to_it(self, order: DocumentOrder, incident: Incident, again: bool) -> None:
+    async def _lead_to_it(self, order: DocumentCommand, incident: Incident, again: bool) -> None:
         slack = self._workspace(order.team)
         now = await self._backend.find(incident.id) or incident
         channel = await fitting_channel(slack, self._state, now)
@@ -233,6 +235,6 @@ class Documents(DurableCommand[DocumentOrder]):
             key, link = f"{order.key}:document", slack.files.canvas_link(known.id)
             await slack.messages.say_written(channel, now, link, order.by, key=key, again=again)
 
-    async def _note(self, order: DocumentOrder, incident: Incident) -> None:
+    async def _note(self, order: DocumentCommand, incident: Incident) -> None:
         entry = TimelineEntry(at=order.at, by=order.by, verb="wrote the post-incident document")
         await self._backend.note(incident.id, entry, f"{order.key}:document")

@@ -18,7 +18,7 @@ from tocsin.workflows.channels import (
     unnamed,
 )
 from tocsin.workflows.command import PendingReply
-from tocsin.workflows.declaration import AnyOutcome, Declared, DeclareOrder
+from tocsin.workflows.declaration import AnyOutcome, DeclareCommand, Declared
 from tocsin.workflows.notify import DeclarationNotifier
 from tocsin.workflows.ports import Channel, IncidentBackend, SlackClient, SlackStateStore, WorkflowEngine
 from tocsin.workflows.retry import ALL_DAY, StepFailure, Steps
@@ -59,7 +59,7 @@ class DeclarationPublisher:
         self.notifier = DeclarationNotifier(backend=backend, workspace=workspace, engine=engine)
 
     async def publish(
-        self, order: DeclareOrder, incident: Incident, waiting: PendingReply[AnyOutcome]
+        self, order: DeclareCommand, incident: Incident, waiting: PendingReply[AnyOutcome]
     ) -> Incident:
         """Open the channel, then everything else side by side, then the pin: three calls deep.
 
@@ -105,7 +105,7 @@ class DeclarationPublisher:
         return incident
 
     async def _before_its_channel(
-        self, order: DeclareOrder, incident: Incident, waiting: PendingReply[AnyOutcome]
+        self, order: DeclareCommand, incident: Incident, waiting: PendingReply[AnyOutcome]
     ) -> Incident:
         """Post the cards first; the backend opens the channel some time later, and then they name it."""
         # A create that is repeated may answer with the channel; who may read of it is looked up first.
@@ -143,7 +143,7 @@ class DeclarationPublisher:
         await self.notifier.show_late_presses(order, Declared(incident=incident), (), waiting)
         return incident
 
-    async def _open_after_all(self, order: DeclareOrder, incident: Incident) -> Incident:
+    async def _open_after_all(self, order: DeclareCommand, incident: Incident) -> Incident:
         opened = await self._steps.run(
             "open the channel after all",
             self._opener.open,
@@ -192,7 +192,7 @@ class DeclarationPublisher:
         )
         return not isinstance(seen, StepFailure) and incident.creator.slack_user_id in seen
 
-    def _set_up_channel(self, order: DeclareOrder, incident: Incident) -> list[Awaitable[Any]]:
+    def _set_up_channel(self, order: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
         """Fill the incident's own channel; all of it is independent."""
         step, slack = self._steps.run, self._workspace.channels
         channel = ChannelId(incident.slack_channel_id)
@@ -225,7 +225,7 @@ class DeclarationPublisher:
             self._post(order, incident, Place(place="headline", to=channel)),
         ]
 
-    def _post(self, order: DeclareOrder, incident: Incident, spot: Place) -> Awaitable[Any]:
+    def _post(self, order: DeclareCommand, incident: Incident, spot: Place) -> Awaitable[Any]:
         return self._steps.run_once(
             "post the headline" if spot.place == "headline" else f"post the {spot.place} card",
             self._card,
@@ -237,7 +237,7 @@ class DeclarationPublisher:
             attempts=ALL_DAY,
         )
 
-    async def _card(self, order: DeclareOrder, incident: Incident, spot: Place, again: bool) -> Card:
+    async def _card(self, order: DeclareCommand, incident: Incident, spot: Place, again: bool) -> Card:
         # By the declaration, not by the incident: that one is made anew after an older copy was restored.
         key = f"{order.declaration.key}:{spot.place}"
         card = await self._workspace.messages.post_card(incident, spot, key=key, again=again)
@@ -277,7 +277,7 @@ class DeclarationPublisher:
             done += [pinned]
 
     async def _without_a_card(
-        self, order: DeclareOrder, incident: Incident, troubles: Sequence[StepFailure], done: Sequence[Any]
+        self, order: DeclareCommand, incident: Incident, troubles: Sequence[StepFailure], done: Sequence[Any]
     ) -> None:
         """Send the incident itself to its reporter where no card could go."""
         reporter = incident.creator.slack_user_id
@@ -288,7 +288,7 @@ class DeclarationPublisher:
     # What the rules say of an incident besides the usual: decided when it was declared, so that each life of
     # a workflow does the same.
 
-    def _announcements(self, order: DeclareOrder, incident: Incident) -> list[Awaitable[Any]]:
+    def _announcements(self, order: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
         """One step for each channel that the rules name; none for a private incident."""
         if incident.is_private:
             return []
@@ -307,7 +307,7 @@ class DeclarationPublisher:
         ]
 
     async def _announce_in(
-        self, order: DeclareOrder, incident: Incident, channel: str, again: bool
+        self, order: DeclareCommand, incident: Incident, channel: str, again: bool
     ) -> Card | None:
         """Post the card, unless this channel has it already."""
         declared_here = channel == order.origin and order.thread is None and not order.withheld
@@ -315,7 +315,7 @@ class DeclarationPublisher:
             return None
         return await self._card(order, incident, Place(place="announcement", to=channel), again)
 
-    def _invitations(self, order: DeclareOrder, incident: Incident) -> list[Awaitable[Any]]:
+    def _invitations(self, order: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
         """One step for each user group that the rules name; none comes before there is a channel."""
         if incident.is_private:
             return []
@@ -362,7 +362,7 @@ def _in_channel(incident: Incident, channel: Channel) -> Incident:
     return incident.model_copy(update={"slack_channel_id": channel.id, "slack_channel_name": channel.name})
 
 
-def _withheld(order: DeclareOrder) -> list[StepFailure]:
+def _withheld(order: DeclareCommand) -> list[StepFailure]:
     if not order.withheld:
         return []
     return [StepFailure(trouble="No card was posted where it was declared", why=order.withheld)]

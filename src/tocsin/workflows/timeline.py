@@ -22,7 +22,7 @@ from tocsin.workflows.retry import retry_forever
 VERB = "note"
 
 
-class NoteOrder(Command):
+class NoteCommand(Command):
     """An entry, or its removal; `entry_key` is the same for both, such as the message's channel and `ts`."""
 
     asked: str
@@ -50,15 +50,15 @@ class NoteOrder(Command):
     def asked_at(self) -> datetime:
         return self.entry.at
 
-    def with_key(self, key: str) -> NoteOrder:
+    def with_key(self, key: str) -> NoteCommand:
         return self.model_copy(update={"asked": key})
 
 
-class Notes(DurableCommand[NoteOrder]):
+class Notes(DurableCommand[NoteCommand]):
     """Makes entries of notes, pins and reactions, each once."""
 
     verb = VERB
-    command_type = NoteOrder
+    command_type = NoteCommand
 
     def __init__(
         self,
@@ -70,12 +70,12 @@ class Notes(DurableCommand[NoteOrder]):
         super().__init__(engine, workspace)
         self._backend = backend
 
-    async def run(self, command: NoteOrder) -> AnyChange:
+    async def run(self, command: NoteCommand) -> AnyChange:
         return await self._steps.record(
             "note it", retry_forever, "note something", self._note, command, returns=Change
         )
 
-    async def _note(self, order: NoteOrder) -> AnyChange:
+    async def _note(self, order: NoteCommand) -> AnyChange:
         try:
             form, incident = await self._backend.form(), await self._backend.find(order.incident_id)
             if incident is None:
@@ -97,5 +97,5 @@ class Notes(DurableCommand[NoteOrder]):
             return NotChanged(sentence=refusal.sentence, fields=refusal.fields)
         return Changed(incident=incident, said=f"Noted in the timeline of {incident.reference}.")
 
-    async def after(self, command: NoteOrder, done: Changed) -> None:
+    async def after(self, command: NoteCommand, done: Changed) -> None:
         """The answer is all there is to say: the timeline is read on the incident's page."""

@@ -38,7 +38,7 @@ from tocsin.slack.views.declare import (
 )
 from tocsin.slack.views.message_text import name_and_summary, unnamed, unnamed_author
 from tocsin.slack.views.metadata import FormContext
-from tocsin.workflows.declaration import AlreadyDeclared, AnyOutcome, Declared, DeclareOrder
+from tocsin.workflows.declaration import AlreadyDeclared, AnyOutcome, DeclareCommand, Declared
 from tocsin.workflows.declare import PATIENCE
 from tocsin.workflows.notify import too_late
 from tocsin.workflows.ports import loop_time
@@ -52,7 +52,7 @@ WITHHELD = {False: "", True: READ_BY_OTHERS, None: UNKNOWN_READERS}
 """Why there is no card, by what Slack says of a channel's being shared."""
 
 
-async def checked(order: DeclareOrder, submission: Submission, desk: Desk) -> DeclareOrder:
+async def checked(order: DeclareCommand, submission: Submission, desk: Desk) -> DeclareCommand:
     """The order, with what could not be checked, and without a card where strangers would read it.
 
     Raises Refused when they may not declare, or give a role to somebody who cannot take it on. Asks Slack
@@ -317,7 +317,7 @@ def _asked_whether_sure(submission: Submission, form: Form, desk: Desk) -> dict[
     return {**view, "submit": plain("Declare all the same").to_dict()}
 
 
-def _order(submission: Submission, form: Form, desk: Desk) -> DeclareOrder:
+def _order(submission: Submission, form: Form, desk: Desk) -> DeclareCommand:
     """The declaration as it will be made. Raises Refused with what is wrong in each field."""
     request = declared(read_declare(submission.view.values), form)
     context = FormContext.read(submission.view.private_metadata)
@@ -333,7 +333,7 @@ def _order(submission: Submission, form: Form, desk: Desk) -> DeclareOrder:
         reporter=desk.people.meet(submission.by),
         at=desk.clock(),
     )
-    return DeclareOrder(
+    return DeclareCommand(
         declaration=declaration,
         origin=context.origin,
         thread=context.thread,

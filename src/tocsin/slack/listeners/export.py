@@ -16,8 +16,8 @@ from tocsin.slack.listeners.verbs import Way, go, key_of, press, sentence_of
 from tocsin.slack.payloads import Command, Press
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.metadata import said_modal
-from tocsin.workflows.export import ExportOrder
-from tocsin.workflows.postmortem import DocumentOrder
+from tocsin.workflows.export import ExportCommand
+from tocsin.workflows.postmortem import DocumentCommand
 
 
 def read_format(text: str) -> Format:
@@ -34,7 +34,7 @@ async def _opened(desk: Desk, asked: Asked, incident: Incident, trouble: str) ->
 
 
 async def _export(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
-    order = ExportOrder(
+    order = ExportCommand(
         incident_id=incident.id,
         team=TeamId(asked.team_id),
         asked=key_of(asked),
@@ -46,7 +46,7 @@ async def _export(desk: Desk, asked: Asked, incident: Incident, text: str) -> st
 
 
 async def _document(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
-    order = DocumentOrder(
+    order = DocumentCommand(
         incident_id=incident.id,
         team=TeamId(asked.team_id),
         asked=key_of(asked),

@@ -25,7 +25,7 @@ from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.followups import follow_up_modal, kind_of, read_follow_up
 from tocsin.slack.views.metadata import Errand
 from tocsin.workflows.command import AnyChange
-from tocsin.workflows.followups import CompleteOrder, FollowUpOrder
+from tocsin.workflows.followups import AddFollowUpCommand, CompleteFollowUpCommand
 from tocsin.workflows.retry import best_effort
 
 _GAP = " \t\n,:;.–—-"
@@ -118,7 +118,7 @@ async def _added(
         text=text,
         assignee=next(iter(assignees), None),
     )
-    order = FollowUpOrder(incident_id=incident.id, team=TeamId(asked.team_id), request=request)
+    order = AddFollowUpCommand(incident_id=incident.id, team=TeamId(asked.team_id), request=request)
     return await desk.follow_ups.add(order, being_answered(), patience_left())
 
 
@@ -161,7 +161,7 @@ async def _done(desk: Desk, press: Press) -> None:
     incident_id, _, follow_up_id = (press.control.value or "").partition(" ")
     incident = await called(desk, incident_id, press.by.slack_user_id)
     await allowed(desk, press, "action", incident)
-    order = CompleteOrder(
+    order = CompleteFollowUpCommand(
         incident_id=incident.id,
         team=TeamId(press.team_id),
         follow_up_id=follow_up_id,

@@ -28,7 +28,7 @@ from tocsin.slack.views.lists import choose_modal
 from tocsin.slack.views.message_text import kept_text, unnamed, unnamed_author
 from tocsin.slack.views.metadata import Errand
 from tocsin.workflows.command import AnyChange
-from tocsin.workflows.timeline import NoteOrder
+from tocsin.workflows.timeline import NoteCommand
 
 NOTED = "noted:"
 CARRIED = 1400
@@ -46,7 +46,7 @@ async def _act(desk: Desk, asked: Asked, incident: Incident, text: str) -> str:
 async def _noted(desk: Desk, asked: Asked, incident: Incident, text: str) -> AnyChange | None:
     key = key_of(asked)
     entry = TimelineEntry(at=desk.clock(), by=desk.people.meet(asked.by), verb=NOTED, text=text)
-    order = NoteOrder(
+    order = NoteCommand(
         incident_id=incident.id, team=TeamId(asked.team_id), asked=key, entry_key=key, entry=entry
     )
     return await desk.notes(order, being_answered())
@@ -192,7 +192,7 @@ async def _kept(
     entry = TimelineEntry(
         at=_moment(message.ts), by=desk.people.meet(asked.by), verb=NOTED, text=message.text
     )
-    order = NoteOrder(
+    order = NoteCommand(
         incident_id=incident.id,
         team=TeamId(asked.team_id),
         asked=key,

@@ -36,7 +36,7 @@ from tocsin.slack.payloads import Command, Press, Submission
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.lists import choose_modal
 from tocsin.slack.views.metadata import Errand, saving_modal
-from tocsin.workflows.change import ChangeOrder
+from tocsin.workflows.change import ChangeCommand
 from tocsin.workflows.command import AnyChange, Changed, NotChanged
 
 # The way every verb goes: find the incident, ask whether one may, then act at once or open a form.
@@ -231,7 +231,7 @@ async def change(
     others = {role: person for role, person in roles.items() if person != by.slack_user_id}
     assignees = await checked_roles(desk, others, private=incident.is_private)
     wanted = IncidentChange(key=key_of(asked), by=by, at=desk.clock(), assignees=assignees, **what)
-    order = ChangeOrder(
+    order = ChangeCommand(
         incident_id=incident.id,
         team=TeamId(asked.team_id),
         change=wanted,

@@ -18,7 +18,7 @@ from tocsin.slack.listeners.declare import KEYS, UNKNOWN_READERS, WITHHELD
 from tocsin.slack.listeners.targets import checked_roles
 from tocsin.slack.payloads import Happening
 from tocsin.slack.views.workflow_step import read_step
-from tocsin.workflows.declaration import DeclareOrder
+from tocsin.workflows.declaration import DeclareCommand
 
 DECLARE = "declare_incident"
 """What Slack knows the step by (Slack, custom steps: the callback id)."""
@@ -60,14 +60,14 @@ def _in_words(refusal: Refused) -> str:
     return " ".join(dict.fromkeys(refusal.fields.values())) or refusal.sentence
 
 
-async def _answer_again(order: DeclareOrder, desk: Desk) -> None:
+async def _answer_again(order: DeclareCommand, desk: Desk) -> None:
     """What is still being declared answers by itself when it is done."""
     outcome = await desk.declare.outcome(order.declaration.key)
     if outcome is not None:
         await desk.declare.answer(order, outcome)
 
 
-async def _order(happening: Happening, inputs: Mapping[str, Any], key: str, desk: Desk) -> DeclareOrder:
+async def _order(happening: Happening, inputs: Mapping[str, Any], key: str, desk: Desk) -> DeclareCommand:
     """The declaration as it will be made. Raises Refused, and TocsinError where nothing can be checked.
 
     Who built the workflow wrote all of it, and may name anybody as its reporter: so what is wrong is told to
@@ -85,7 +85,7 @@ async def _order(happening: Happening, inputs: Mapping[str, Any], key: str, desk
     )
     declaration = _declaration(happening, request, form, desk.people.meet(by), key, desk)
     declaration = declaration.model_copy(update={"assignees": assignees})
-    return DeclareOrder(
+    return DeclareCommand(
         declaration=declaration,
         origin=None if withheld else asked.channel,
         announcement=announced(desk.rules, declaration, form),
