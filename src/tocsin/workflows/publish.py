@@ -81,12 +81,10 @@ class DeclarationPublisher:
         troubles += _withheld(order)
         if isinstance(opened, Channel):
             incident = _in_channel(incident, opened)
-        origin = None if order.withheld else order.origin
-        spots = places(incident, origin=origin, thread=order.thread, announce=self._announce)
         done = await asyncio.gather(
             self.notifier.show(order, Declared(incident=incident), troubles, waiting),
             *(self._set_up_channel(order, incident) if incident.slack_channel_id else ()),
-            *(self._post(order, incident, spot) for spot in spots),
+            *self._posts(order, incident),
             *self._announcements(order, incident),
             *self._invitations(order, incident),
         )
@@ -110,11 +108,9 @@ class DeclarationPublisher:
         """Post the cards first; the backend opens the channel some time later, and then they name it."""
         # A create that is repeated may answer with the channel; who may read of it is looked up first.
         created, incident = incident, unnamed(incident) if incident.is_private else incident
-        origin = None if order.withheld else order.origin
-        spots = places(incident, origin=origin, thread=order.thread, announce=self._announce)
         done = await asyncio.gather(
             self.notifier.show(order, Declared(incident=incident), (), waiting),
-            *(self._post(order, incident, spot) for spot in spots),
+            *self._posts(order, incident),
             self._steps.run(
                 "tell the backend the rest",
                 self._backend.follow_through,
@@ -224,6 +220,12 @@ class DeclarationPublisher:
             ),
             self._post(order, incident, Place(place="headline", to=channel)),
         ]
+
+    def _posts(self, order: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
+        """One step for each place where the incident has a card from the beginning."""
+        origin = None if order.withheld else order.origin
+        spots = places(incident, origin=origin, thread=order.thread, announce=self._announce)
+        return [self._post(order, incident, spot) for spot in spots]
 
     def _post(self, order: DeclareCommand, incident: Incident, spot: Place) -> Awaitable[Any]:
         return self._steps.run_once(
