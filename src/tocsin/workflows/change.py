@@ -66,7 +66,6 @@ class ChangeEffects:
 
     def __init__(
         self,
-        *,
         backend: IncidentBackend,
         engine: WorkflowEngine,
         state: SlackStateStore,

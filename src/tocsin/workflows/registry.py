@@ -84,14 +84,7 @@ def build_workflows(
         backend=backend, state=state, workspace=workspace, shown=open_now.put, ended=archiving.plan
     )
     remind = ReminderScheduler(backend=backend, state=state, workspace=workspace, clock=clock)
-    effects = ChangeEffects(
-        backend=backend,
-        engine=engine,
-        state=state,
-        workspace=workspace,
-        following=following,
-        reminders=remind,
-    )
+    effects = ChangeEffects(backend, engine, state, workspace, following, remind)
     return IncidentWorkflows(
         change=ChangeIncident(
             backend=backend,
