@@ -25,6 +25,7 @@ PACKAGES = (
 
 # `with` blocks that open no transaction; any other one in these packages is taken for one.
 NO_TRANSACTION = (
+    "_logging_refusals(",
     "answering(",
     "fail_fast(",
     "told(",

@@ -81,7 +81,7 @@ class MessagePoster:
         """
         if again and (there := await self._find(to, key, thread)) is not None:
             return there
-        message = {
+        message: dict[str, Any] = {
             "channel": to,
             "text": text,
             "blocks": [block.to_dict() for block in blocks] if blocks else None,
@@ -91,21 +91,28 @@ class MessagePoster:
             "metadata": {"event_type": EVENT, "event_payload": {"key": key}},
         }
         self._tried[to, key] = self._tried.get((to, key), self._now())
-        answer = await self._send(message, urgency, about)
+        try:
+            answer = await self._calls.make(self._client.chat_postMessage, urgency, about=about, **message)
+        except SlackRefused as refusal:
+            answer = await self._post_otherwise(message, refusal, urgency, about)
         ts = MessageTs(told(answer, "ts"))
         self._fast = max(0.0, self._now() - _seconds(ts))
         return ChannelId(told(answer, "channel")), ts
 
-    async def _send(self, message: dict[str, Any], urgency: Urgency, about: Disclosure) -> Answer:
+    async def _post_otherwise(
+        self, message: dict[str, Any], refusal: SlackRefused, urgency: Urgency, about: Disclosure
+    ) -> Answer:
+        """Post without blocks that Slack does not take, or once the bot has joined the channel."""
         post = self._client.chat_postMessage
-        try:
-            return await self._calls.make(post, urgency, about=about, **message)
-        except SlackRefused as refusal:
-            if refusal.code in UNREADABLE and message["blocks"]:
-                return await self._send({**message, "blocks": None}, urgency, about)
-            if refusal.code == "not_in_channel" and await self._joined(message["channel"]):
+        if refusal.code in UNREADABLE and message["blocks"]:
+            message = {**message, "blocks": None}
+            try:
                 return await self._calls.make(post, urgency, about=about, **message)
-            raise
+            except SlackRefused as another:
+                refusal = another
+        if refusal.code == "not_in_channel" and await self._joined(message["channel"]):
+            return await self._calls.make(post, urgency, about=about, **message)
+        raise refusal
 
     async def edit(self, posted: Posted, text: str, blocks: Sequence[Block], *, about: Disclosure) -> None:
         """Change a message; nothing happens when it is gone (Slack, chat.update: `message_not_found`)."""

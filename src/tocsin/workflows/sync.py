@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import structlog
 
@@ -267,9 +268,7 @@ class SlackSync:
         # Nothing is waited for from here on until all of it is done: what is begun here is done, too.
         changes = [] if incident.is_private else edits(workspace, self._state, incident, known)
         if incident.is_private:
-            changes.append(
-                _allowed(withdraw_posts(workspace, self._state, incident, kept=OWN_PLACES), "withdraw")
-            )
+            changes.append(self._withdraw(workspace, incident))
         for card, shown in seen:
             if incident.is_private and (card.place != "reporter" and card.channel != own):
                 continue
@@ -295,8 +294,13 @@ class SlackSync:
             return await seen_by(workspace, incident, incident.creator.slack_user_id)
         return incident
 
+    async def _withdraw(self, workspace: SlackClient, incident: Incident) -> None:
+        with _logging_refusals("withdraw"):
+            await withdraw_posts(workspace, self._state, incident, kept=OWN_PLACES)
+
     async def _edit(self, workspace: SlackClient, incident: Incident, card: Card, face: str) -> None:
-        await _allowed(workspace.messages.update_card(incident, card), "edit a card")
+        with _logging_refusals("edit a card"):
+            await workspace.messages.update_card(incident, card)
         await self._state.save_fingerprint(incident.id, card.channel, card.ts, face)
 
     async def _furnish(self, workspace: SlackClient, incident: Incident, thing: str, face: str) -> None:
@@ -306,7 +310,8 @@ class SlackSync:
             "purpose": workspace.channels.set_purpose,
             "bookmark": workspace.channels.rebookmark,
         }[thing]
-        await _allowed(change(channel, incident), f"set the {thing}")
+        with _logging_refusals(f"set the {thing}"):
+            await change(channel, incident)
         await self._state.save_fingerprint(incident.id, channel, thing, face)
 
     async def _rename(self, workspace: SlackClient, incident: Incident) -> None:
@@ -340,10 +345,11 @@ async def _renamed(
     return await workspace.channels.rename(channel, names[-1], incident)
 
 
-async def _allowed(edit: Awaitable[None], doing: str) -> None:
-    """Make an edit; one that Slack or the gate refuses is logged, since it would be refused every time."""
+@contextmanager
+def _logging_refusals(doing: str) -> Iterator[None]:
+    """Log what Slack or the gate refuses in this block, and go on: it would be refused every time."""
     try:
-        await edit
+        yield
     except (SlackRefused, Withheld) as refusal:
         log.warning("not done", doing=doing, because=refusal.sentence)
 
