@@ -17,12 +17,11 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy.exc import SQLAlchemyError
 
-from tocsin.backends import Consulting
 from tocsin.config import Rulebook, open_rulebook
 from tocsin.data_dir import api_token, data_dir, journal_url, kept_secret, only_one, open_backend, secret
 from tocsin.health import Bot
 from tocsin.incidents.errors import SlackRefused, Unavailable
-from tocsin.incidents.model import ChannelId, Form, Incident, TeamId
+from tocsin.incidents.model import ChannelId, Form, Incident, Person, PersonId, TeamId
 from tocsin.metrics import Meters
 from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack import routes
@@ -39,21 +38,22 @@ from tocsin.slack.routes import every_route
 from tocsin.slack.socket_mode import SocketDoor
 from tocsin.slack.web_api import Calls, asked, open_session, web_client
 from tocsin.slack.workspace import SlackOperator, SlackWorkspace
-from tocsin.storage.database import cause
+from tocsin.storage.database import root_message
 from tocsin.storage.installations import SqlVault
-from tocsin.storage.key_value import SqlMemory
+from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.storage.serialization import json_only
-from tocsin.storage.slack_state import SqlDepartures, SqlLedger, SqlReminders
-from tocsin.storage.workflow_engine import DurableJournal, Story, forgetting
-from tocsin.workflows.alerts import Alarms
+from tocsin.storage.slack_state import SqlSlackStateStore
+from tocsin.storage.workflow_engine import DbosEngine, Workflow, forget_old_workflows
+from tocsin.workflows.alerts import OperatorAlerts
+from tocsin.workflows.channels import ChannelOpener
 from tocsin.workflows.declare import DeclareIncident
-from tocsin.workflows.fallback_channel import Shelter
+from tocsin.workflows.fallback_channel import FallbackChannel
 from tocsin.workflows.form_cache import FormCache
-from tocsin.workflows.ports import Backend, Clock, Introduce, Operator
-from tocsin.workflows.publish import Gathering
+from tocsin.workflows.ports import Alerts, Clock, IncidentBackend, Introduce
+from tocsin.workflows.publish import DeclarationPublisher
 from tocsin.workflows.queries import CurrentIncidents
-from tocsin.workflows.registry import Managing, managing
-from tocsin.workflows.retry import patiently
+from tocsin.workflows.registry import IncidentWorkflows, build_workflows
+from tocsin.workflows.retry import retry
 
 # Which workspaces the bot serves: that of its token, or all that installed it.
 
@@ -71,7 +71,7 @@ async def token_desks(
     client = new_client(token)
     try:
         # Asked once, before anything is served.
-        identity = await patiently(lambda _: asked(client.auth_test), again=False, attempts=None)
+        identity = await retry(asked, client.auth_test, attempts=None)
     except SlackRefused as refusal:
         raise ConfigurationError(
             f"SLACK_BOT_TOKEN was refused by Slack ({refusal.code}); install the app again, copy its token."
@@ -169,13 +169,15 @@ WorkspaceOf = Callable[[TeamId], SlackWorkspace]
 class Parts(Protocol):
     """What the verbs need of the bot."""
 
-    backend: Backend
-    journal: DurableJournal
-    clock: Clock
+    backend: IncidentBackend
+    journal: DbosEngine
     meters: Meters
-    alarms: Alarms
-    memory: SqlMemory
+    alarms: OperatorAlerts
+    memory: SqlKeyValueStore
     rulebook: Rulebook
+
+    @property
+    def clock(self) -> Clock: ...
 
     @property
     def introduce(self) -> Introduce: ...
@@ -186,38 +188,43 @@ Saw = Callable[[Incident], None]
 
 
 def declaring(
-    bot: Parts, workspace: WorkspaceOf, ledger: SqlLedger, announce: str | None, saw: Saw
+    bot: Parts, workspace: WorkspaceOf, ledger: SqlSlackStateStore, announce: str | None, saw: Saw
 ) -> DeclareIncident:
-    gatherings: dict[str, Gathering] = {}
-    shelter = Shelter(
+    publishers: dict[str, DeclarationPublisher] = {}
+    shelter = FallbackChannel(
         backend=bot.backend,
         workspace=workspace,
-        ledger=ledger,
-        journal=bot.journal,
+        state=ledger,
+        engine=bot.journal,
         memory=bot.memory,
         clock=bot.clock,
     )
 
-    def gathering(team: TeamId) -> Gathering:
+    def publisher(team: TeamId) -> DeclarationPublisher:
         slack = workspace(team)
-        if slack.team_id not in gatherings:
-            gatherings[slack.team_id] = Gathering(
+        if slack.team_id not in publishers:
+            publishers[slack.team_id] = DeclarationPublisher(
                 backend=bot.backend,
                 workspace=slack,
-                ledger=ledger,
-                journal=bot.journal,
-                clock=bot.clock,
+                state=ledger,
+                engine=bot.journal,
                 announce=announced_in(slack.team_id, announce),
-                saw=saw,
-                shelter=shelter.found if bot.backend.is_remote else None,
+                opener=ChannelOpener(
+                    backend=bot.backend,
+                    workspace=slack,
+                    state=ledger,
+                    clock=bot.clock,
+                    saw=saw,
+                    shelter=shelter.found if bot.backend.is_remote else None,
+                ),
             )
-        return gatherings[slack.team_id]
+        return publishers[slack.team_id]
 
     return DeclareIncident(
         backend=bot.backend,
-        ledger=ledger,
-        journal=bot.journal,
-        gathering=gathering,
+        state=ledger,
+        engine=bot.journal,
+        publisher=publisher,
         ended=bot.meters.ended,
         seen=bot.meters.seen,
         saw=saw,
@@ -229,16 +236,14 @@ def declaring(
 def managed(
     bot: Parts,
     workspace: WorkspaceOf,
-    ledger: SqlLedger,
+    ledger: SqlSlackStateStore,
     form: Callable[[], Awaitable[Form]],
     current: CurrentIncidents,
-) -> Managing:
-    return managing(
+) -> IncidentWorkflows:
+    return build_workflows(
         backend=bot.backend,
-        journal=bot.journal,
-        ledger=ledger,
-        reminders=SqlReminders(ledger),
-        departures=SqlDepartures(ledger),
+        engine=bot.journal,
+        state=ledger,
         workspace=workspace,
         form=form,
         clock=bot.clock,
@@ -281,15 +286,15 @@ FINISH_SECONDS = 2.5
 FORM_SECONDS = 2.0
 
 
-def _open_ledger(url: str) -> SqlLedger:
+def _open_ledger(url: str) -> SqlSlackStateStore:
     try:
         json_only(url)
-        return SqlLedger(url)
+        return SqlSlackStateStore(url)
     except Unavailable as error:
         raise ConfigurationError(f"TOCSIN_DATABASE_URL: {error} Restore a backup.") from None
     except (OSError, ImportError, UnicodeDecodeError, sqlite3.Error, SQLAlchemyError) as error:
         raise ConfigurationError(
-            f"TOCSIN_DATABASE_URL: the journal cannot be used ({cause(error)}). Restore a backup."
+            f"TOCSIN_DATABASE_URL: the journal cannot be used ({root_message(error)}). Restore a backup."
         ) from None
 
 
@@ -299,12 +304,12 @@ async def opened(settings: Settings, folder: Path) -> AsyncIterator[Bot]:
     async with AsyncExitStack() as stack:
         stack.enter_context(only_one(folder))
         rulebook = open_rulebook(settings)
-        memory = SqlMemory(journal_url(settings, folder))
+        memory = SqlKeyValueStore(journal_url(settings, folder))
         stack.callback(memory.close)
-        alarms = Alarms(memory)
+        alarms = OperatorAlerts(memory)
         backend = await open_backend(settings, folder, operator=alarms)
         stack.push_async_callback(backend.close)
-        journal = DurableJournal(journal_url(settings, folder))
+        journal = DbosEngine(journal_url(settings, folder))
         token, trip_key = api_token(settings, folder), kept_secret(folder, "trip-key")
         yield Bot(backend, journal, token, trip_key, memory, alarms, rulebook)
 
@@ -345,12 +350,12 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         declare = declaring(bot, workspace_of, ledger, announce, current.saw)
         bot.verbs = verbs = managed(bot, workspace_of, ledger, forms.fetch, current)
         bot.desks = desks = await _desks(bot, settings, made, new_client, stack, slack.get("bot_token"))
-        _go_on(bot, {**declare.stories(), **verbs.stories()}, workspace_of)
+        _go_on(bot, {**declare.workflows(), **verbs.workflows()}, workspace_of)
         stack.push_async_callback(bot.journal.close)
         await bot.alarms.recall()
         stack.push_async_callback(tasks.finish, FINISH_SECONDS)
         await _kept_fresh(forms, stack)
-        _kept_up(stack, bot.watch(ledger), forgetting(bot.journal, bot.clock), *verbs.watches())
+        _kept_up(stack, bot.watch(ledger), forget_old_workflows(bot.journal, bot.clock), *verbs.watches())
         _kept_up(stack, refresh_homes(verbs.open_now, lambda: desks.open))
         await asyncio.gather(*(desk.greet() for desk in desks.open))
         await _reaching_the_operator(bot, desks, settings.tocsin_admin_channel, stack)
@@ -362,22 +367,29 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
 
 
 def _gated(
-    desk: WorkspaceContext, current: CurrentIncidents, ledger: SqlLedger, operator: Operator
+    desk: WorkspaceContext, current: CurrentIncidents, ledger: SqlSlackStateStore, operator: Alerts
 ) -> WorkspaceContext:
     """The desk, with a gate before everything that it sends about incidents."""
     exposure = Exposure(desk.workspace, ledger, operator, desk.tasks)
     at_hand = desk.workflows.open_now.called
-    gate = Gate(current.find, at_hand, desk.workspace, desk.people, desk.shared_channels, exposure.heard)
+    gate = Gate(
+        current.find, at_hand, desk.workspace.channels, desk.people, desk.shared_channels, exposure.heard
+    )
     desk.workspace.calls.check = gate.check
     return desk
 
 
-def _go_on(bot: Bot, stories: Mapping[str, Story], workspace_of: Callable[[TeamId], SlackWorkspace]) -> None:
+def _go_on(
+    bot: Bot, stories: Mapping[str, Workflow], workspace_of: Callable[[TeamId], SlackWorkspace]
+) -> None:
     """Unfinished stories go on from here, with a backend that can ask who people are."""
-    if isinstance(bot.backend, Consulting):
-        bot.backend.consult(workspace_of)
+
+    async def find_person(team: TeamId, person: PersonId) -> Person | None:
+        return await workspace_of(team).users.person(person)
+
+    bot.backend.consult(find_person)
     for verb, story in stories.items():
-        bot.journal.tells(verb, story)
+        bot.journal.register(verb, story)
     bot.journal.open()
 
 

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 import yaml
@@ -23,8 +23,7 @@ from tocsin.settings import ConfigurationError, Settings, read_play_settings, re
 if TYPE_CHECKING:
     from tocsin.incidents.export import Whole
     from tocsin.incidents.model import Incident
-    from tocsin.workflows.command import KeepsIncidents
-    from tocsin.workflows.ports import Backend
+    from tocsin.workflows.ports import IncidentBackend
 
 
 T = TypeVar("T")
@@ -170,7 +169,7 @@ def _one(reference: str) -> Whole:
     return found
 
 
-def _read(ask: Callable[[Backend], Coroutine[Any, Any, T]]) -> T:
+def _read(ask: Callable[[IncidentBackend], Coroutine[Any, Any, T]]) -> T:
     """Return the result of `ask` on the backend, opened for reading only, so that the bot may run on.
 
     Raises ConfigurationError and typer.Exit.
@@ -204,7 +203,7 @@ def folder_to_read(settings: Settings) -> Path:
     return folder
 
 
-async def _newest(backend: Backend, limit: int | None = None) -> list[Incident]:
+async def _newest(backend: IncidentBackend, limit: int | None = None) -> list[Incident]:
     """Fetch `limit` incidents, or all of them, page by page."""
     found: list[Incident] = []
     while limit is None or len(found) < limit:
@@ -216,19 +215,19 @@ async def _newest(backend: Backend, limit: int | None = None) -> list[Incident]:
     return found
 
 
-async def _find(backend: Backend, reference: str) -> Whole | None:
+async def _find(backend: IncidentBackend, reference: str) -> Whole | None:
     incident = await backend.find(reference)
     return None if incident is None else await _whole(backend, incident)
 
 
-async def _everything(backend: Backend) -> list[Whole]:
+async def _everything(backend: IncidentBackend) -> list[Whole]:
     return [await _whole(backend, incident) for incident in await _newest(backend)]
 
 
-async def _whole(backend: Backend, incident: Incident) -> Whole:
+async def _whole(backend: IncidentBackend, incident: Incident) -> Whole:
     from tocsin.workflows.export import fetch_whole
 
-    return await fetch_whole(cast("KeepsIncidents", backend), incident)
+    return await fetch_whole(backend, incident)
 
 
 def _print_table(incidents: Sequence[Incident]) -> None:

@@ -19,8 +19,8 @@ from tocsin.backends import BACKENDS, MissingSetting, Opening
 from tocsin.config import KEYS, Catalogue, CatalogueError
 from tocsin.incidents.errors import Unavailable
 from tocsin.settings import SHORTEST_SECRET, ConfigurationError, Settings, read_config
-from tocsin.storage.key_value import SqlMemory
-from tocsin.workflows.ports import Backend, Operator
+from tocsin.storage.key_value import SqlKeyValueStore
+from tocsin.workflows.ports import Alerts, IncidentBackend
 
 
 def now() -> datetime:
@@ -121,8 +121,8 @@ def _write_whole(path: Path, text: str) -> None:
 
 
 async def open_backend(
-    settings: Settings, folder: Path, *, reading: bool = False, operator: Operator | None = None
-) -> Backend:
+    settings: Settings, folder: Path, *, reading: bool = False, operator: Alerts | None = None
+) -> IncidentBackend:
     """Open the configured backend. Raises ConfigurationError with a line for each problem.
 
     With `reading` nothing is created or changed, so that it is safe beside the running bot.
@@ -134,7 +134,7 @@ async def open_backend(
         clock=now,
         catalogue=catalogue,
         elsewhere=KEYS,
-        memory=None if reading else SqlMemory(journal_url(settings, folder)),
+        memory=None if reading else SqlKeyValueStore(journal_url(settings, folder)),
         secrets=settings.of_backend(settings.tocsin_backend),
         operator=operator,
         reading=reading,

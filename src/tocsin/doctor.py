@@ -26,7 +26,6 @@ from tocsin.slack.web_api import open_session, web_client
 from tocsin.storage.database import file_of
 from tocsin.storage.installations import SqlVault
 from tocsin.storage.workflow_engine import Pending, fetch_pending
-from tocsin.workflows.ports import Examined
 
 STUCK = timedelta(minutes=10)
 SKEW = timedelta(seconds=60)
@@ -143,8 +142,7 @@ async def _incidents(settings: Settings, folder: Path) -> tuple[list[Check], For
     try:
         backend = await open_backend(settings, folder, reading=True)
         try:
-            if isinstance(backend, Examined):
-                found = [Check(**finding.model_dump()) for finding in await backend.examine()]
+            found = [Check(**finding.model_dump()) for finding in await backend.examine()]
             newest = await backend.incidents(limit=1)
             form = await backend.form()
         finally:

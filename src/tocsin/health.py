@@ -22,16 +22,16 @@ from tocsin.slack.context import Tasks, WorkspaceRegistry
 from tocsin.slack.http import EVENTS, HttpDoor
 from tocsin.slack.oauth import Installing, TokenRotation
 from tocsin.slack.socket_mode import SocketDoor
-from tocsin.storage.key_value import SqlMemory
-from tocsin.storage.slack_state import SqlLedger
-from tocsin.storage.workflow_engine import DurableJournal
+from tocsin.storage.key_value import SqlKeyValueStore
+from tocsin.storage.slack_state import SqlSlackStateStore
+from tocsin.storage.workflow_engine import DbosEngine
 from tocsin.web.app import web_app
 from tocsin.web.auth import Sessions, Signed, SignIn, alone
 from tocsin.web.middleware import own_hosts, own_origins
 from tocsin.web.oauth import InstallPages, OpenId, Trips
-from tocsin.workflows.alerts import Alarms
-from tocsin.workflows.ports import Backend, Clock
-from tocsin.workflows.registry import Managing
+from tocsin.workflows.alerts import OperatorAlerts
+from tocsin.workflows.ports import Clock, IncidentBackend
+from tocsin.workflows.registry import IncidentWorkflows
 
 WATCH_SECONDS = 5.0
 """How often our own files are looked at."""
@@ -52,20 +52,20 @@ RENEW_IN = "Have an admin of {} install Tocsin again."
 class Bot:
     """The running bot, as far as whoever serves it must know."""
 
-    backend: Backend
-    journal: DurableJournal
+    backend: IncidentBackend
+    journal: DbosEngine
     token: str
     trip_key: str
     """Signs what a browser keeps while somebody is at Slack. Nothing else is made with it."""
-    memory: SqlMemory
-    alarms: Alarms
+    memory: SqlKeyValueStore
+    alarms: OperatorAlerts
     rulebook: Rulebook
     tasks: Tasks = field(default_factory=Tasks)
     app: AsyncApp | None = None
     socket: SocketDoor | None = None
     http: HttpDoor | None = None
     desks: WorkspaceRegistry | None = None
-    verbs: Managing | None = None
+    verbs: IncidentWorkflows | None = None
     installing: Installing | None = None
     rotation: TokenRotation | None = None
     meters: Meters = field(default_factory=Meters)
@@ -160,7 +160,7 @@ class Bot:
             reasons.append("No connection to Slack is open.")
         return list(dict.fromkeys(filter(None, reasons)))
 
-    async def watch(self, ledger: SqlLedger) -> None:
+    async def watch(self, ledger: SqlSlackStateStore) -> None:
         """Look every few seconds whether something could be declared now, and what is pending."""
         while True:
             reasons = []
@@ -181,9 +181,9 @@ class Bot:
             refused, about, todo = desk.workspace.calls.trouble, "token", RENEW
             if self.installing is not None:
                 about, todo = f"token of {desk.workspace.team_id}", RENEW_IN.format(desk.workspace.team_id)
-            self.alarms.seen(about, f"{refused} {todo}" if refused else "", after=0.0)
+            self.alarms.observe(about, f"{refused} {todo}" if refused else "", after=0.0)
         lost = self.socket is not None and not self.socket.is_open
-        self.alarms.seen("socket", LOST if lost else "", after=LOST_SECONDS)
+        self.alarms.observe("socket", LOST if lost else "", after=LOST_SECONDS)
 
     async def _keeps_incidents(self) -> None:
         # While a hosted backend is out of reach, what is declared is saved.

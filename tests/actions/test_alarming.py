@@ -15,8 +15,8 @@ from slack_emulator.manifest import Manifest
 from slack_emulator.models import Request
 from tocsin.incidents.errors import Unavailable
 from tocsin.slack import routes
-from tocsin.storage.key_value import SqlMemory
-from tocsin.workflows.alerts import Alarms
+from tocsin.storage.key_value import SqlKeyValueStore
+from tocsin.workflows.alerts import OperatorAlerts
 
 REFUSED = "The backend refuses our key (401). Make a new one, and set INCIDENT_IO_API_KEY to it."
 
@@ -65,7 +65,7 @@ async def test_the_admin_channel_is_told_in_place_of_the_owner_and_nothing_in_it
     tmp_path: Path,
 ) -> None:
     async with running_bot(tmp_path, tocsin_admin_channel="C0ALERTS02") as bot:
-        bot.bot.alarms.sound("duplicate", "INC-7 was made twice <!channel>: close one.")
+        bot.bot.alarms.raise_alert("duplicate", "INC-7 was made twice <!channel>: close one.")
         await bot.workspace.heard(saying("made twice"))
         (said,) = warnings(bot, "alerts")
         assert said == ":warning: INC-7 was made twice &lt;!channel&gt;: close one."
@@ -77,7 +77,7 @@ async def test_what_the_operator_was_told_is_not_told_again_after_a_restart_but_
 ) -> None:
     async with running_workspace(Manifest.from_dict(routes.manifest())) as slack:
         async with held_bot(tmp_path, slack) as held:
-            held.bot.bot.alarms.sound("backend", REFUSED)
+            held.bot.bot.alarms.raise_alert("backend", REFUSED)
             await slack.workspace.heard(saying("refuses our key"))
         async with held_bot(tmp_path, slack, with_form=False) as held:
             held.backend.failing = [refused()]
@@ -92,36 +92,36 @@ async def test_what_the_operator_was_told_is_not_told_again_after_a_restart_but_
 async def test_what_was_said_as_the_process_died_is_looked_for_under_its_key_before_it_is_said_again(
     tmp_path: Path,
 ) -> None:
-    memory = SqlMemory(f"sqlite:///{tmp_path / 'journal.db'}")
+    memory = SqlKeyValueStore(f"sqlite:///{tmp_path / 'journal.db'}")
     said: asyncio.Queue[tuple[str, str, bool]] = asyncio.Queue()
 
     async def say_and_hear_nothing(sentence: str, key: str, again: bool) -> None:
         said.put_nowait((sentence, key, again))
         await asyncio.Event().wait()
 
-    async def heard_in_a_life(alarms: Alarms) -> tuple[str, str, bool]:
+    async def heard_in_a_life(alarms: OperatorAlerts) -> tuple[str, str, bool]:
         saying_so = asyncio.create_task(alarms.keep_saying(say_and_hear_nothing))
         heard = await asyncio.wait_for(said.get(), 60)
         saying_so.cancel()
         return heard
 
-    first = Alarms(memory)
-    first.sound("backend", REFUSED)
+    first = OperatorAlerts(memory)
+    first.raise_alert("backend", REFUSED)
     sentence, key, again = await heard_in_a_life(first)
     assert (sentence, again) == (REFUSED, False)
-    second = Alarms(memory)
+    second = OperatorAlerts(memory)
     await second.recall()
     assert await heard_in_a_life(second) == (REFUSED, key, True)
 
 
 async def test_a_lost_connection_is_told_when_it_lasts_and_not_when_it_passes(held: Held) -> None:
     alarms = held.bot.bot.alarms
-    alarms.seen("connection", "No connection.", after=60.0)
-    alarms.seen("connection", "", after=60.0)
-    alarms.seen("connection", "No connection.", after=0.0)
-    alarms.seen("connection", "No connection.", after=0.0)
+    alarms.observe("connection", "No connection.", after=60.0)
+    alarms.observe("connection", "", after=60.0)
+    alarms.observe("connection", "No connection.", after=0.0)
+    alarms.observe("connection", "No connection.", after=0.0)
     await held.bot.workspace.heard(saying("No connection."))
-    alarms.seen("connection", "", after=60.0)
+    alarms.observe("connection", "", after=60.0)
     await held.bot.workspace.heard(saying("Well again."))
     assert warnings(held.bot, "owner") == [
         ":warning: No connection.",

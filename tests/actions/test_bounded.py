@@ -22,6 +22,7 @@ class Unknown:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.users = self
 
     async def account(self, person: str) -> None:
         self.asked.append(person)

@@ -21,8 +21,8 @@ from tocsin.incidents.requests import FollowUpRequest, IncidentFilter
 from tocsin.slack import routes
 from tocsin.storage.workflow_engine import fetch_pending
 from tocsin.workflows.command import Changed, NotChanged
-from tocsin.workflows.followups import CompleteOrder, FollowUpOrder
-from tocsin.workflows.timeline import NoteOrder
+from tocsin.workflows.followups import AddFollowUpCommand, CompleteFollowUpCommand
+from tocsin.workflows.timeline import NoteCommand
 
 
 def everywhere(bot: RunningBot, room: str) -> list[str]:
@@ -179,7 +179,7 @@ async def test_an_incident_is_closed_with_a_summary_and_what_is_open_is_named(bo
     request = FollowUpRequest(
         key="todo", by=somebody(bot, "ben"), at=incident.created_at, text="Add an alert"
     )
-    await verbs(bot).follow_ups.add(FollowUpOrder(incident_id=incident.id, request=request))
+    await verbs(bot).follow_ups.add(AddFollowUpCommand(incident_id=incident.id, request=request))
     await settled(bot)
     closed = await changed(
         bot,
@@ -298,14 +298,14 @@ async def test_something_to_be_done_is_completed_where_it_was_posted(bot: Runnin
         text="Add an *alert* <!here>",
         assignee=somebody(bot, "ben"),
     )
-    added = await verbs(bot).follow_ups.add(FollowUpOrder(incident_id=incident.id, request=request))
+    added = await verbs(bot).follow_ups.add(AddFollowUpCommand(incident_id=incident.id, request=request))
     await settled(bot)
     assert isinstance(added, Changed)
     assert added.follow_up is not None
     posted = cards(bot, incident.slack_channel_id)[-1]
     assert "Add an *alert* &lt;!here&gt;" in words(posted)
     assert f"<@{bot.slack.person('ben')}>" in words(posted)
-    done = CompleteOrder(
+    done = CompleteFollowUpCommand(
         incident_id=incident.id,
         follow_up_id=added.follow_up.id,
         asked="press",
@@ -323,7 +323,7 @@ async def test_a_note_is_an_entry_once_and_can_be_taken_out(bot: RunningBot) -> 
     incident = await an_incident(bot)
     entry = TimelineEntry(at=incident.created_at, by=somebody(bot, "ben"), verb="noted", text="Disk at 99 %.")
     orders = [
-        NoteOrder(incident_id=incident.id, asked=f"e{n}", entry_key="C1/1.2", entry=entry, removed=n == 2)
+        NoteCommand(incident_id=incident.id, asked=f"e{n}", entry_key="C1/1.2", entry=entry, removed=n == 2)
         for n in range(3)
     ]
     counts = []

@@ -8,7 +8,7 @@ from fakes.bot import RunningBot, running_bot
 from fakes.declarations import declaration
 
 from tocsin.incidents.model import Person, PersonId, TeamId
-from tocsin.workflows.declaration import DeclareOrder
+from tocsin.workflows.declaration import DeclareCommand
 
 
 async def declares(bot: RunningBot, who: str, number: int) -> None:
@@ -24,7 +24,7 @@ async def declares(bot: RunningBot, who: str, number: int) -> None:
                 "at": bot.bot.clock(),
             }
         )
-        await desk.declare.begin(DeclareOrder(declaration=declared))
+        await desk.declare.begin(DeclareCommand(declaration=declared))
 
 
 async def test_one_persons_channel_does_not_wait_behind_another_persons_thirty(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ async def chatter(slack: RunningWorkspace, messages: int) -> None:
 
 
 async def posted(workspace: SlackWorkspace, slack: RunningWorkspace, *, again: bool) -> str:
-    await workspace.say(ChannelId(slack.channel("alerts")), TEXT, key=KEY, again=again)
+    await workspace.messages.say(ChannelId(slack.channel("alerts")), TEXT, key=KEY, again=again)
     return TEXT
 
 
@@ -130,8 +130,10 @@ async def test_many_lost_answers_wait_in_one_lane_and_hardly_any_look_is_refused
     slack.workspace.faults.plan("chat.postMessage", *[LOST] * 10)
     for room in rooms:
         with pytest.raises(OutcomeUnknown):
-            await workspace.say(ChannelId(room), TEXT, key=KEY)
-    await asyncio.gather(*(workspace.say(ChannelId(room), TEXT, key=KEY, again=True) for room in rooms))
+            await workspace.messages.say(ChannelId(room), TEXT, key=KEY)
+    await asyncio.gather(
+        *(workspace.messages.say(ChannelId(room), TEXT, key=KEY, again=True) for room in rooms)
+    )
     shown = [slack.workspace.history(room, slack.app.bot_user_id) for room in rooms]
     assert [sum(m.text == TEXT for m in messages) for messages in shown] == [1] * 10
     assert looks(slack) <= 10 + 10
@@ -165,8 +167,8 @@ async def test_a_file_of_somebody_else_by_the_documents_name_is_not_taken_for_ou
 ) -> None:
     copycat, room = await other_app(slack), ChannelId(slack.channel("alerts"))
     await copycat.files_upload_v2(channel=room, filename="inc-1-what-happened.md", content="theirs")
-    assert await workspace.document_in(room, "file", "inc-1-what-happened.md") == ""
-    ours = await workspace.send_file(
+    assert await workspace.files.find_document(room, "file", "inc-1-what-happened.md") == ""
+    ours = await workspace.files.send(
         room, "inc-1-what-happened.md", "ours", "INC-1", about=INCIDENT, again=True
     )
-    assert await workspace.document_in(room, "file", "inc-1-what-happened.md") == ours
+    assert await workspace.files.find_document(room, "file", "inc-1-what-happened.md") == ours

@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from fakes.bot import RunningBot, running_bot
 from fakes.declarations import BEN, DAWN
@@ -21,14 +21,13 @@ from slack_emulator.manifest import Manifest
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import IncidentChange
 from tocsin.slack import routes
-from tocsin.workflows.command import KeepsIncidents
-from tocsin.workflows.queries import OpenIncidents
+from tocsin.workflows.queries import OpenIncidentsCache
 
 
 async def elsewhere(bot: RunningBot, incident: Incident, **what: Any) -> None:
     """A change in the backend's own pages, of which nobody tells us."""
     change = IncidentChange(key=f"elsewhere-{what}", by=BEN, at=DAWN, **what)
-    await cast(KeepsIncidents, bot.bot.backend).change(incident.id, change)
+    await bot.bot.backend.change(incident.id, change)
 
 
 def watched(bot: RunningBot) -> set[str]:
@@ -39,7 +38,7 @@ def watched(bot: RunningBot) -> set[str]:
 async def test_a_change_made_elsewhere_shows_at_the_next_look(bot: RunningBot) -> None:
     incident = await an_incident(bot)
     await elsewhere(bot, incident, severity_id="critical", name="Payments fail")
-    await verbs(bot).watching.look()
+    await verbs(bot).watching.poll()
     for channel in (incident.slack_channel_id, bot.slack.channel("general"), bot.slack.channel("incidents")):
         assert "Payments fail" in words(cards(bot, channel)[0])
     assert own_channel(bot, incident).topic == "Critical · Investigating · Payments fail"
@@ -53,7 +52,7 @@ async def test_what_changed_together_elsewhere_is_shown_together(bot: RunningBot
     bot.workspace.clear()
     answered = asyncio.Event()
     bot.workspace.faults.plan("conversations.setTopic", *[Fault(until=answered)] * 3)
-    looking = asyncio.create_task(verbs(bot).watching.look())
+    looking = asyncio.create_task(verbs(bot).watching.poll())
     await bot.workspace.begun("conversations.setTopic", 3, timeout=8)
     answered.set()
     await looking
@@ -64,10 +63,10 @@ async def test_what_changed_together_elsewhere_is_shown_together(bot: RunningBot
 async def test_an_incident_that_ended_elsewhere_shows_it_and_is_watched_no_more(bot: RunningBot) -> None:
     incident = await an_incident(bot)
     await elsewhere(bot, incident, incident_status_id="closed")
-    await verbs(bot).watching.look()
+    await verbs(bot).watching.poll()
     assert "Closed" in words(cards(bot, incident.slack_channel_id)[0])
     bot.workspace.clear()
-    await verbs(bot).watching.look()
+    await verbs(bot).watching.poll()
     assert not bot.calls()
 
 
@@ -77,10 +76,10 @@ async def test_where_too_many_are_open_the_oldest_are_left_alone_and_the_newest_
     oldest, middle, newest_one = [await an_incident(bot) for _ in range(3)]
     watching = verbs(bot).watching
     watching.most = 2
-    await watching.look()
+    await watching.poll()
     assert watched(bot) == {middle.id, newest_one.id}
     await elsewhere(bot, newest_one, incident_status_id="closed")
-    await watching.look()
+    await watching.poll()
     assert "Closed" in words(cards(bot, newest_one.slack_channel_id)[0])
     assert watched(bot) == {oldest.id, middle.id}
 
@@ -89,7 +88,7 @@ async def test_a_look_at_incidents_that_did_not_change_asks_slack_nothing(bot: R
     for _ in range(3):
         await an_incident(bot)
     bot.workspace.clear()
-    await verbs(bot).watching.look()
+    await verbs(bot).watching.poll()
     assert not bot.calls()
 
 
@@ -99,7 +98,7 @@ async def test_what_is_declared_and_closed_during_a_look_is_open_and_closed_on_f
         closed = await an_incident(held.bot)
         held.backend.found.clear()
         held.backend.may_find.clear()
-        look = asyncio.create_task(verbs(held.bot).watching.look())
+        look = asyncio.create_task(verbs(held.bot).watching.poll())
         await held.backend.found.wait()
         declared = await an_incident(held.bot)
         await changed(held.bot, closed, "ana", incident_status_id="closed")
@@ -122,7 +121,7 @@ async def test_what_changed_elsewhere_while_the_bot_was_down_shows_after_the_sta
 async def test_an_incident_made_private_elsewhere_is_taken_back_here(bot: RunningBot) -> None:
     incident = await an_incident(bot)
     await elsewhere(bot, incident, visibility="private")
-    await verbs(bot).watching.look()
+    await verbs(bot).watching.poll()
     for channel in ("general", "incidents"):
         assert not [m for m in cards(bot, bot.slack.channel(channel)) if "checkout" in words(m)]
 
@@ -132,15 +131,15 @@ async def test_an_incident_that_became_private_in_one_second_is_not_public_again
 ) -> None:
     public = await an_incident(bot)
     private = public.model_copy(update={"visibility": "private"})
-    at_hand = OpenIncidents()
-    at_hand.saw(private)
-    at_hand.saw(public)
+    at_hand = OpenIncidentsCache()
+    at_hand.put(private)
+    at_hand.put(public)
     assert at_hand.now == (private,)
-    at_hand.looks()
-    at_hand.looked([public])
+    at_hand.begin_refresh()
+    at_hand.replace_all([public])
     assert at_hand.now == (private,)
     later = public.model_copy(update={"updated_at": public.updated_at + timedelta(seconds=1)})
-    at_hand.looked([later])
+    at_hand.replace_all([later])
     assert at_hand.now == (later,)
-    at_hand.saw(private)
+    at_hand.put(private)
     assert at_hand.now == (later,)

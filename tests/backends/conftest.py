@@ -19,17 +19,17 @@ from tocsin.backends.devrev import DevRevBackend, DevRevClient
 from tocsin.backends.incident_io import IncidentIo
 from tocsin.backends.local import LocalBackend
 from tocsin.config import Catalogue
-from tocsin.storage.key_value import SqlMemory
-from tocsin.workflows.ports import Backend
+from tocsin.storage.key_value import SqlKeyValueStore
+from tocsin.workflows.ports import IncidentBackend
 
-Reopen = Callable[[], Awaitable[Backend]]
+Reopen = Callable[[], Awaitable[IncidentBackend]]
 
 
 @asynccontextmanager
 async def _local(folder: Path) -> AsyncIterator[Reopen]:
     opened: list[LocalBackend] = []
 
-    async def reopen() -> Backend:
+    async def reopen() -> IncidentBackend:
         for earlier in opened:
             await earlier.close()
         backend = await LocalBackend.open(
@@ -44,11 +44,11 @@ async def _local(folder: Path) -> AsyncIterator[Reopen]:
 @asynccontextmanager
 async def _incident_io(folder: Path) -> AsyncIterator[Reopen]:
     opened: list[IncidentIo] = []
-    memory = SqlMemory(f"sqlite:///{folder / 'journal.db'}")
+    memory = SqlKeyValueStore(f"sqlite:///{folder / 'journal.db'}")
     account = Account(clock=Ticking(DAWN - timedelta(seconds=1)))
     async with running_incident_io(account) as server:
 
-        async def reopen() -> Backend:
+        async def reopen() -> IncidentBackend:
             for earlier in opened:
                 await earlier.close()
             backend = IncidentIo(server.url, account.key, memory=memory, clock=Ticking())
@@ -64,10 +64,10 @@ async def _incident_io(folder: Path) -> AsyncIterator[Reopen]:
 @asynccontextmanager
 async def _devrev(folder: Path) -> AsyncIterator[Reopen]:
     opened: list[DevRevBackend] = []
-    memory = SqlMemory(f"sqlite:///{folder / 'journal.db'}")
+    memory = SqlKeyValueStore(f"sqlite:///{folder / 'journal.db'}")
     async with running_org(organisation()) as (org, url):
 
-        async def reopen() -> Backend:
+        async def reopen() -> IncidentBackend:
             for earlier in opened:
                 await earlier.close()
             client = DevRevClient(org.token, url)
@@ -75,7 +75,7 @@ async def _devrev(folder: Path) -> AsyncIterator[Reopen]:
             roles = Catalogue().form().roles
             backend = DevRevBackend(client, memory=memory, clock=Ticking(), roles=roles, permalink=link)
             opened.append(backend)
-            return cast(Backend, InDevRev(backend))
+            return cast(IncidentBackend, InDevRev(backend))
 
         yield reopen
         for earlier in opened:
@@ -98,10 +98,10 @@ async def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 
 
 @pytest.fixture
-async def backend(reopen: Reopen) -> AsyncIterator[Backend]:
+async def backend(reopen: Reopen) -> AsyncIterator[IncidentBackend]:
     opened = await reopen()
     yield opened
-    await opened.close()  # type: ignore[attr-defined]
+    await opened.close()
 
 
 @pytest.fixture

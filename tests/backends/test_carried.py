@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from fakes.declarations import ANA, BEN, DAWN, declaration
@@ -15,7 +15,7 @@ from tocsin.incidents.requests import FollowUpRequest, IncidentChange
 from tocsin.incidents.transitions import Ending, apply_transition, validate_change
 from tocsin.slack import commands
 from tocsin.slack.listeners.verbs import VerbSpec
-from tocsin.workflows.command import KeepsIncidents
+from tocsin.workflows.ports import IncidentBackend
 
 pytestmark = pytest.mark.asyncio
 
@@ -26,7 +26,7 @@ NOTE = TimelineEntry(at=LATER, by=ANA, verb="noted:", text="The door was open.")
 class Desk:
     """One incident, and the verbs as the actions ask a backend for them."""
 
-    def __init__(self, keeps: KeepsIncidents, form: Form, incident: Incident) -> None:
+    def __init__(self, keeps: IncidentBackend, form: Form, incident: Incident) -> None:
         self.keeps, self.form, self.incident = keeps, form, incident
         self._keys = iter(range(100))
 
@@ -178,10 +178,10 @@ async def test_every_verb_about_an_incident_is_tried() -> None:
 
 @pytest.mark.parametrize("verb", CARRIED)
 async def test_a_verb_does_what_it_says_or_the_form_says_before_that_it_cannot(
-    backend: KeepsIncidents, verb: str
+    backend: IncidentBackend, verb: str
 ) -> None:
     incident = await backend.create(declaration())
-    desk = Desk(cast(KeepsIncidents, backend), await backend.form(), incident)
+    desk = Desk(backend, await backend.form(), incident)
     if verb not in desk.form.lacks:
         assert await CARRIED[verb](desk)
         return
@@ -193,5 +193,5 @@ async def test_a_verb_does_what_it_says_or_the_form_says_before_that_it_cannot(
     assert sentence.endswith(".")
 
 
-async def test_a_backend_lacks_nothing_but_verbs(backend: KeepsIncidents) -> None:
+async def test_a_backend_lacks_nothing_but_verbs(backend: IncidentBackend) -> None:
     assert set((await backend.form()).lacks) <= set(CARRIED)

@@ -33,7 +33,7 @@ from tocsin.backends.incident_io.schemas import IncidentAnswer
 from tocsin.incidents.errors import OutcomeUnknown, Overtaken, Refused, Unavailable
 from tocsin.incidents.model import CatalogEntry, FieldValue, SourceMessage
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange, IncidentFilter
-from tocsin.storage.key_value import SqlMemory
+from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.workflows.ports import loop_time
 
 DATA = Path(__file__).parents[1] / "data" / "incident_io"
@@ -59,7 +59,7 @@ class Turned:
 @asynccontextmanager
 async def opened(folder: Path, account: Account | None = None, **more: Any) -> AsyncIterator[Any]:
     clock = Turned()
-    memory = SqlMemory(f"sqlite:///{folder / 'journal.db'}")
+    memory = SqlKeyValueStore(f"sqlite:///{folder / 'journal.db'}")
     async with running_incident_io(account or Account(clock=clock)) as server:
         backend = IncidentIo(server.url, "a-key", memory=memory, clock=clock, **more)
         yield backend, server, clock
@@ -288,11 +288,11 @@ class Bell:
     def __init__(self) -> None:
         self.rung: list[str] = []
 
-    def sound(self, about: str, sentence: str) -> None:
+    def raise_alert(self, about: str, sentence: str) -> None:
         self.rung.append(about)
         assert "(403)" in sentence
 
-    def rest(self, about: str) -> None:
+    def resolve(self, about: str) -> None:
         self.rung = [known for known in self.rung if known != about]
 
 
@@ -568,7 +568,7 @@ async def test_a_follow_up_that_was_made_before_the_process_died_is_found_by_the
         incident = await backend.create(declaration())
         made = await backend.add_follow_up(incident.id, wanted)
         # Nothing but the journal's file is left of the first process.
-        memory = SqlMemory(f"sqlite:///{tmp_path / 'journal.db'}")
+        memory = SqlKeyValueStore(f"sqlite:///{tmp_path / 'journal.db'}")
         again = IncidentIo(server.url, "a-key", memory=memory, clock=Turned(), seconds=2.0)
         assert await again.add_follow_up(incident.id, wanted) == made
         assert [f.id for f in await again.follow_ups(incident.id)] == [made.id]

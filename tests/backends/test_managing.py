@@ -13,15 +13,14 @@ from tocsin.backends.local import LocalBackend
 from tocsin.incidents.errors import Overtaken, Refused
 from tocsin.incidents.model import ChannelId, Incident, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange, IncidentFilter
-from tocsin.workflows.command import KeepsIncidents
-from tocsin.workflows.ports import Channel
+from tocsin.workflows.ports import Channel, IncidentBackend
 
 LATER = DAWN + timedelta(minutes=5)
 CHLOE = PersonId("U0CHLOE")
 
 
 @pytest.fixture
-def keeps(local: LocalBackend) -> KeepsIncidents:
+def keeps(local: LocalBackend) -> IncidentBackend:
     return local
 
 
@@ -29,14 +28,14 @@ def change(key: str = "change-1", by: Person = ANA, **what: Any) -> IncidentChan
     return IncidentChange(key=key, by=by, at=LATER, **what)
 
 
-async def said(keeps: KeepsIncidents, incident: Incident) -> list[str]:
+async def said(keeps: IncidentBackend, incident: Incident) -> list[str]:
     """The timeline as a page has it, without the first entry."""
     entries = await keeps.timeline(incident.id)
     return [f"{entry.by.name if entry.by else ''} {entry.verb} {entry.text}".strip() for entry in entries[1:]]
 
 
 async def test_a_change_sets_what_it_names_and_the_timeline_says_who_set_it_to_what(
-    keeps: KeepsIncidents,
+    keeps: IncidentBackend,
 ) -> None:
     incident = await keeps.create(full_declaration())
     changed = await keeps.change(
@@ -70,7 +69,7 @@ async def test_a_change_sets_what_it_names_and_the_timeline_says_who_set_it_to_w
 
 
 async def test_a_change_repeated_with_its_key_changes_nothing_and_says_nothing_twice(
-    keeps: KeepsIncidents,
+    keeps: IncidentBackend,
 ) -> None:
     incident = await keeps.create(declaration())
     first = await keeps.change(incident.id, change("once", incident_status_id="fixing", message="On it."))
@@ -81,7 +80,7 @@ async def test_a_change_repeated_with_its_key_changes_nothing_and_says_nothing_t
     assert len(await said(keeps, incident)) == 3
 
 
-async def test_what_is_set_already_is_refused_and_is_no_news(keeps: KeepsIncidents) -> None:
+async def test_what_is_set_already_is_refused_and_is_no_news(keeps: IncidentBackend) -> None:
     incident = await keeps.create(declaration())
     with pytest.raises(Refused, match="Nothing would change: INC-1 is Investigating, Major already"):
         await keeps.change(incident.id, change(name=incident.name, severity_id="major"))
@@ -89,7 +88,7 @@ async def test_what_is_set_already_is_refused_and_is_no_news(keeps: KeepsInciden
     assert await said(keeps, incident) == []
 
 
-async def test_who_saw_another_status_is_told_who_changed_it_and_to_what(keeps: KeepsIncidents) -> None:
+async def test_who_saw_another_status_is_told_who_changed_it_and_to_what(keeps: IncidentBackend) -> None:
     incident = await keeps.create(declaration())
     seen = incident.incident_status.id
     await keeps.change(incident.id, change("bens", BEN, incident_status_id="fixing", seen_status_id=seen))
@@ -101,7 +100,7 @@ async def test_who_saw_another_status_is_told_who_changed_it_and_to_what(keeps: 
     assert found.incident_status.name == "Fixing"
 
 
-async def test_twenty_who_saw_the_same_status_make_one_change(keeps: KeepsIncidents) -> None:
+async def test_twenty_who_saw_the_same_status_make_one_change(keeps: IncidentBackend) -> None:
     incident = await keeps.create(declaration())
     seen = incident.incident_status.id
     asked = [
@@ -124,7 +123,7 @@ async def test_twenty_who_saw_the_same_status_make_one_change(keeps: KeepsIncide
     ],
 )
 async def test_a_choice_that_is_not_there_is_refused_and_nothing_of_the_change_is_kept(
-    keeps: KeepsIncidents, wrong: dict[str, Any]
+    keeps: IncidentBackend, wrong: dict[str, Any]
 ) -> None:
     incident = await keeps.create(declaration())
     with pytest.raises(Refused) as refused:
@@ -135,7 +134,7 @@ async def test_a_choice_that_is_not_there_is_refused_and_nothing_of_the_change_i
     assert await said(keeps, incident) == []
 
 
-async def test_a_role_is_taken_given_and_given_up(keeps: KeepsIncidents) -> None:
+async def test_a_role_is_taken_given_and_given_up(keeps: IncidentBackend) -> None:
     incident = await keeps.create(declaration())
     for n, person in enumerate([ANA.slack_user_id, BEN.slack_user_id, None]):
         roles = {"lead": person}
@@ -149,7 +148,7 @@ async def test_a_role_is_taken_given_and_given_up(keeps: KeepsIncidents) -> None
 
 
 async def test_somebody_whose_name_is_learnt_later_is_read_by_it_in_what_happened_before(
-    keeps: KeepsIncidents,
+    keeps: IncidentBackend,
 ) -> None:
     incident = await keeps.create(declaration())
     await keeps.change(incident.id, change(incident_role_assignments={"lead": BEN.slack_user_id}))
@@ -166,7 +165,7 @@ async def test_somebody_whose_name_is_learnt_later_is_read_by_it_in_what_happene
     ]
 
 
-async def test_an_incident_is_made_private_once_and_stays_so(keeps: KeepsIncidents) -> None:
+async def test_an_incident_is_made_private_once_and_stays_so(keeps: IncidentBackend) -> None:
     incident = await keeps.create(declaration())
     for _ in range(2):
         changed = await keeps.change(incident.id, change("first", visibility="private"))
@@ -176,7 +175,7 @@ async def test_an_incident_is_made_private_once_and_stays_so(keeps: KeepsInciden
     assert await said(keeps, incident) == ["Ana Torres made it private"]
 
 
-async def test_closing_says_when_and_reopening_forgets_it(keeps: KeepsIncidents) -> None:
+async def test_closing_says_when_and_reopening_forgets_it(keeps: IncidentBackend) -> None:
     incident = await keeps.create(declaration())
     assert incident.closed_at is None
     closed = await keeps.change(
@@ -189,7 +188,7 @@ async def test_closing_says_when_and_reopening_forgets_it(keeps: KeepsIncidents)
     assert "Ana Torres resolved it: A restart helped." in await said(keeps, incident)
 
 
-async def test_the_timeline_says_what_an_incident_was_merged_into(keeps: KeepsIncidents) -> None:
+async def test_the_timeline_says_what_an_incident_was_merged_into(keeps: IncidentBackend) -> None:
     first, second = [await keeps.create(declaration(f"key-{n}")) for n in range(2)]
     merged = change(incident_status_id="merged", merged_into=first.reference)
     changed = await keeps.change(second.id, merged)
@@ -197,7 +196,7 @@ async def test_the_timeline_says_what_an_incident_was_merged_into(keeps: KeepsIn
     assert f"Ana Torres merged it into {first.reference}" in await said(keeps, second)
 
 
-async def test_an_entry_is_taken_out_of_the_timeline_by_its_key(keeps: KeepsIncidents) -> None:
+async def test_an_entry_is_taken_out_of_the_timeline_by_its_key(keeps: IncidentBackend) -> None:
     incident = await keeps.create(declaration())
     entry = (await keeps.timeline(incident.id))[0].model_copy(update={"verb": "noted", "text": "Odd."})
     await keeps.note(incident.id, entry, "message")
@@ -211,7 +210,7 @@ def asked_for(key: str = "todo-1", **more: Any) -> FollowUpRequest:
     return FollowUpRequest(**{"key": key, "by": ANA, "at": LATER, "text": "Add an alert", **more})
 
 
-async def test_what_is_to_be_done_is_added_once_assigned_and_listed_in_order(keeps: KeepsIncidents) -> None:
+async def test_what_is_to_be_done_is_added_once_assigned_and_listed_in_order(keeps: IncidentBackend) -> None:
     incident = await keeps.create(declaration())
     first = await keeps.add_follow_up(incident.id, asked_for(assignee=BEN))
     assert await keeps.add_follow_up(incident.id, asked_for(assignee=BEN)) == first
@@ -225,7 +224,7 @@ async def test_what_is_to_be_done_is_added_once_assigned_and_listed_in_order(kee
     ]
 
 
-async def test_what_is_done_is_done_once(keeps: KeepsIncidents) -> None:
+async def test_what_is_done_is_done_once(keeps: IncidentBackend) -> None:
     incident = await keeps.create(declaration())
     added = await keeps.add_follow_up(incident.id, asked_for())
     for key in ("pressed", "pressed", "pressed by another"):
@@ -237,11 +236,11 @@ async def test_what_is_done_is_done_once(keeps: KeepsIncidents) -> None:
         await keeps.complete_follow_up("01ARZ3NDEKTSV4RRFFQ69G5FAV", BEN, LATER, "nothing")
 
 
-async def references(keeps: KeepsIncidents, **wanted: Any) -> list[str]:
+async def references(keeps: IncidentBackend, **wanted: Any) -> list[str]:
     return [incident.reference for incident in await keeps.matching(IncidentFilter(**wanted))]
 
 
-async def test_incidents_are_found_by_what_is_asked_newest_first(keeps: KeepsIncidents) -> None:
+async def test_incidents_are_found_by_what_is_asked_newest_first(keeps: IncidentBackend) -> None:
     made = [
         await keeps.create(declaration("a", name="Checkout is slow")),
         await keeps.create(declaration("b", name="Login fails", severity_id="critical", reporter=BEN)),
@@ -264,7 +263,7 @@ async def test_incidents_are_found_by_what_is_asked_newest_first(keeps: KeepsInc
     assert await references(keeps, involving=ANA.slack_user_id, text="checkout") == ["INC-3", "INC-1"]
 
 
-async def test_pages_follow_each_other_without_a_gap_or_a_repeat(keeps: KeepsIncidents) -> None:
+async def test_pages_follow_each_other_without_a_gap_or_a_repeat(keeps: IncidentBackend) -> None:
     made = [await keeps.create(declaration(f"key-{n}")) for n in range(7)]
     found: list[Incident] = []
     while page := await keeps.matching(
@@ -274,7 +273,7 @@ async def test_pages_follow_each_other_without_a_gap_or_a_repeat(keeps: KeepsInc
     assert [incident.id for incident in found] == [incident.id for incident in reversed(made)]
 
 
-async def test_private_incidents_are_listed_for_their_people_alone(keeps: KeepsIncidents) -> None:
+async def test_private_incidents_are_listed_for_their_people_alone(keeps: IncidentBackend) -> None:
     incident = await keeps.create(declaration("secret", visibility="private"))
     await keeps.create(declaration("open", reporter=BEN))
     both, public = ["INC-2", "INC-1"], ["INC-2"]

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tocsin.storage.workflow_engine import DurableJournal
+from tocsin.storage.workflow_engine import DbosEngine
 
 AT_ONCE = 20
 RECORD = {"kind": "declared", "words": "x" * 400}
@@ -23,17 +23,17 @@ RECORD = {"kind": "declared", "words": "x" * 400}
 
 async def journal(folder: Path, stories: int, steps: int) -> None:
     """So many stories, twenty at a time, each begun as a declaration is."""
-    kept = DurableJournal(f"sqlite:///{folder / 'journal.db'}")
+    kept = DbosEngine(f"sqlite:///{folder / 'journal.db'}")
 
     async def nothing(_: bool) -> dict[str, Any]:
         return RECORD
 
     async def story(_: dict[str, Any]) -> Any:
         for number in range(steps):
-            await kept.step(f"step {number}", nothing, dict[str, Any])
+            await kept.step(f"step {number}", nothing)
         return RECORD
 
-    kept.tells("nothing", story)
+    kept.register("nothing", story)
     kept.open()
     waiting = iter(range(stories))
 

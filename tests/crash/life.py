@@ -20,7 +20,7 @@ from crash.clock import BOT_TIME, Hurried, Hurry
 from crash.switch import Kill, Switch
 from tocsin.app import connected, data_dir, opened
 from tocsin.settings import read_settings
-from tocsin.storage.workflow_engine import DurableJournal
+from tocsin.storage.workflow_engine import DbosEngine
 
 GLANCE_SECONDS = 0.05
 
@@ -63,7 +63,7 @@ async def _live(order: dict[str, Any], line: socket.socket, switches: Switch) ->
     os._exit(0)
 
 
-async def _quiet(journal: DurableJournal) -> None:
+async def _quiet(journal: DbosEngine) -> None:
     """Until no story is unfinished, also none that waits to be begun again."""
     while await journal.unfinished():
         await journal.finish(GLANCE_SECONDS)

@@ -25,7 +25,8 @@ PACKAGES = (
 
 # `with` blocks that open no transaction; any other one in these packages is taken for one.
 NO_TRANSACTION = (
-    "asking_now(",
+    "_logging_refusals(",
+    "fail_fast(",
     "told(",
     "traced(",
     "SetWorkflowID(",
@@ -102,8 +103,8 @@ def _points_in(module: str, path: Path) -> list[Point]:
 
 
 def around_call(called: str, edge: str, backend: str = "local") -> str:
-    """The name of the one point at this edge of an await in which a function of this name is called."""
-    calls = re.compile(rf"(?<!\w){re.escape(called)}\(")
+    """Name the one point at this edge of an await that calls this function, or hands it on to be called."""
+    calls = re.compile(rf"(?<!\w){re.escape(called)}(?!\w)")
     found = [point.name for point in found_points(backend) if calls.search(point.code)]
     edges = [name for name in found if name.endswith(f":{edge}")]
     assert len(edges) == 1, f"{called} is awaited at {len(edges)} places: {edges}"

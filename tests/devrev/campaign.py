@@ -23,7 +23,7 @@ from tocsin.config import Catalogue
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import Declaration
-from tocsin.storage.key_value import SqlMemory
+from tocsin.storage.key_value import SqlKeyValueStore
 
 T = TypeVar("T")
 CREATE, LIST = "incidents.create", "incidents.list"
@@ -57,21 +57,21 @@ class Fate:
 class DoomedMemory:
     """A memory in a file, in a process that may die before or after it writes."""
 
-    def __init__(self, memory: SqlMemory, fate: Fate) -> None:
+    def __init__(self, memory: SqlKeyValueStore, fate: Fate) -> None:
         self._memory = memory
         self._fate = fate
 
-    async def recall(self, name: str) -> str | None:
-        return await self._fate.meet(lambda: self._memory.recall(name))
+    async def get(self, name: str) -> str | None:
+        return await self._fate.meet(lambda: self._memory.get(name))
 
-    async def remember(self, name: str, fact: str) -> None:
-        await self._fate.meet(lambda: self._memory.remember(name, fact))
+    async def set(self, name: str, fact: str) -> None:
+        await self._fate.meet(lambda: self._memory.set(name, fact))
 
-    async def remember_first(self, name: str, fact: str) -> str:
-        return await self._fate.meet(lambda: self._memory.remember_first(name, fact))
+    async def set_if_absent(self, name: str, fact: str) -> str:
+        return await self._fate.meet(lambda: self._memory.set_if_absent(name, fact))
 
-    async def forget(self, name: str) -> None:
-        await self._fate.meet(lambda: self._memory.forget(name))
+    async def delete(self, name: str) -> None:
+        await self._fate.meet(lambda: self._memory.delete(name))
 
 
 class DoomedClient(DevRevClient):
@@ -93,7 +93,7 @@ class Rig:
     """What all processes of a campaign are made with."""
 
     client: DoomedClient
-    memory: SqlMemory
+    memory: SqlKeyValueStore
     choices: Choices
 
 
@@ -132,7 +132,7 @@ async def campaign(folder: Path, *, runs: int, lags: tuple[float, float], seed: 
     """So many declarations, each with a lag of the list drawn from between the two, in seconds."""
     chance, tally = Random(seed), Tally()
     async with devrev_desk(folder) as desk:
-        memory = SqlMemory(f"sqlite:///{folder / 'journal.db'}")
+        memory = SqlKeyValueStore(f"sqlite:///{folder / 'journal.db'}")
         client = DoomedClient(desk.org.token, desk.url)
         rig = Rig(client, memory, await fetch_choices(client))
         for number in range(runs):

@@ -18,7 +18,7 @@ from tocsin.config import Catalogue
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import Incident, Person, PersonId
 from tocsin.incidents.requests import Declaration
-from tocsin.storage.key_value import SqlMemory
+from tocsin.storage.key_value import SqlKeyValueStore
 
 ANA = Person(slack_user_id=PersonId("U0ANA"), name="Ana Torres", email="ana@northwind.example")
 BEN = Person(slack_user_id=PersonId("U0BEN"), name="Ben Okafor", email="ben@northwind.example")
@@ -58,10 +58,10 @@ class Heard:
     def __init__(self) -> None:
         self.told: dict[str, str] = {}
 
-    def sound(self, about: str, sentence: str) -> None:
+    def raise_alert(self, about: str, sentence: str) -> None:
         self.told.setdefault(about, sentence)
 
-    def rest(self, about: str) -> None:
+    def resolve(self, about: str) -> None:
         self.told.pop(about, None)
 
 
@@ -72,7 +72,7 @@ class DevRevDesk:
     folder: Path
     clock: Turned
     operator: Heard = field(default_factory=Heard)
-    backends: list[tuple[DevRevBackend, SqlMemory]] = field(default_factory=list)
+    backends: list[tuple[DevRevBackend, SqlKeyValueStore]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -84,7 +84,7 @@ class DevRevDesk:
         self.settings |= settings
         given = {"seconds": 10.0, "token": self.org.token} | self.settings
         client = DevRevClient(given.pop("token"), self.url, seconds=given.pop("seconds"))
-        memory = SqlMemory(f"sqlite:///{self.folder / 'journal.db'}")
+        memory = SqlKeyValueStore(f"sqlite:///{self.folder / 'journal.db'}")
         backend = DevRevBackend(
             client,
             memory=memory,
@@ -94,7 +94,7 @@ class DevRevDesk:
             **{"permalink": PERMALINK, **given},
         )
         slack = Slack(ANA, BEN)
-        backend.consult(lambda team: slack)
+        backend.consult(lambda team, person: slack.person(person))
         self.backends.append((backend, memory))
         return backend
 

@@ -9,7 +9,7 @@ from fakes.devrev.org import DON, PEOPLE
 from devrev.desk import BEN, PERMALINK, SEV0, SEV1, STAGE, DevRevDesk, declared
 from tocsin.backends.devrev.schemas import CreateIncident
 from tocsin.incidents.errors import Refused, Unavailable
-from tocsin.incidents.model import FieldOption, FieldValue, PersonId, SourceMessage
+from tocsin.incidents.model import FieldOption, FieldValue, PersonId, SourceMessage, TeamId
 
 SOURCE = SourceMessage(
     channel="C0ALERTS",
@@ -167,11 +167,10 @@ async def test_another_owner_in_devrev_is_another_lead_in_slack(desk: DevRevDesk
 
 
 async def test_slack_being_slow_or_down_does_not_keep_a_declaration(desk: DevRevDesk) -> None:
-    class Down:
-        async def person(self, person: PersonId) -> None:
-            raise Unavailable("Slack cannot be reached.")
+    async def out_of_reach(team: TeamId, person: PersonId) -> None:
+        raise Unavailable("Slack cannot be reached.")
 
-    desk.backend.consult(lambda team: Down())
+    desk.backend.consult(out_of_reach)
     await desk.backend.create(declared(incident_role_assignments={"lead": BEN.slack_user_id}))
     assert "Incident Lead: somebody in Slack" in desk.sent("incidents.create")[0]["body"]
 

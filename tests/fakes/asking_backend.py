@@ -10,7 +10,7 @@ from fakes.declarations import DAWN
 from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.incidents.model import CustomField, FieldOption, Form, Incident
 from tocsin.incidents.requests import Declaration
-from tocsin.workflows.ports import Backend
+from tocsin.workflows.ports import IncidentBackend
 
 PARTS = tuple(FieldOption(id=f"part-{n}", value=f"Part {n}") for n in range(1, 500))
 PARTS_FIELD = CustomField(
@@ -23,7 +23,7 @@ TEAM = CustomField(id="team", name="Team", field_type="single_select", searched=
 class AskingBackend:
     """Keeps what was declared; asks for a part (searched), an impact, and a team of the catalogue."""
 
-    def __init__(self, behind: Backend) -> None:
+    def __init__(self, behind: IncidentBackend) -> None:
         self._behind = behind
         self.declared: list[Declaration] = []
         self.beside: list[Mapping[str, Sequence[str]]] = []

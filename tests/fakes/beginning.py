@@ -43,7 +43,7 @@ class Beginning:
         workspace.faults.clear()
         await asyncio.to_thread(self._restore)
         for desk in bot.desks.open if bot.desks is not None else ():
-            await desk.workflows.watching.look()
+            await desk.workflows.watching.poll()
             desk.declaration_limiter = DeclarationLimiter()
         workspace.clear()
         self._bot.beginning = self

@@ -22,10 +22,10 @@ from tocsin.app import Bot, connected, data_dir, opened
 from tocsin.server import listen, serving
 from tocsin.settings import read_settings
 from tocsin.slack import routes
-from tocsin.storage.database import identity
-from tocsin.storage.slack_state import SqlLedger
-from tocsin.storage.workflow_engine import DurableJournal
-from tocsin.workflows.ports import Backend, Clock
+from tocsin.storage.database import file_identity
+from tocsin.storage.slack_state import SqlSlackStateStore
+from tocsin.storage.workflow_engine import DbosEngine
+from tocsin.workflows.ports import Clock, IncidentBackend
 
 ALL_POSTED = "chat.postMessage"
 GLANCE_SECONDS = 0.01
@@ -128,7 +128,7 @@ async def resumed(bot: Bot) -> None:
     """
     with passing():
         while True:
-            if len(await bot.journal.unfinished()) <= bot.journal.stories_in_hand:
+            if len(await bot.journal.unfinished()) <= bot.journal.workflows_in_hand:
                 return
             await asyncio.sleep(GLANCE_SECONDS)
 
@@ -136,10 +136,10 @@ async def resumed(bot: Bot) -> None:
 async def first_journal() -> Path:
     """A journal as a first start leaves it; its tables are made once for each test process."""
     made = Path(_first.name) / "journal.db"
-    journal = DurableJournal(f"sqlite:///{made}")
-    if identity(journal.url) is None:
+    journal = DbosEngine(f"sqlite:///{made}")
+    if file_identity(journal.url) is None:
         journal.poll_seconds = GLANCE_SECONDS
-        SqlLedger(journal.url).close()
+        SqlSlackStateStore(journal.url).close()
         journal.open()
         await journal.close()
         # It is copied without its log.
@@ -159,7 +159,7 @@ def copied_into(folder: Path, journal: Path) -> None:
 async def running_bot(
     folder: Path,
     slack: RunningWorkspace | None = None,
-    behind: Callable[[Backend], Backend] | None = None,
+    behind: Callable[[IncidentBackend], IncidentBackend] | None = None,
     clock: Clock | None = None,
     can_resume: bool = True,
     **settings: Any,

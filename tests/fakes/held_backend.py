@@ -14,7 +14,7 @@ from fakes.slack import RunningWorkspace
 from slack_emulator.models import View
 from tocsin.incidents.model import Form, Incident
 from tocsin.incidents.requests import Declaration, IncidentChange
-from tocsin.workflows.ports import Backend
+from tocsin.workflows.ports import IncidentBackend
 
 
 class HeldBackend:
@@ -23,7 +23,7 @@ class HeldBackend:
     What is in `failing` is raised before that, one for each create; `refusal` is raised after it.
     """
 
-    def __init__(self, behind: Backend) -> None:
+    def __init__(self, behind: IncidentBackend) -> None:
         self._behind = behind
         self.asked = asyncio.Event()
         self.go_on = asyncio.Event()
@@ -89,7 +89,7 @@ async def held_bot(
     """A bot whose backend is held; without `with_form` even the form's choices do not come."""
     backends: list[HeldBackend] = []
 
-    def behind(real: Backend) -> Backend:
+    def behind(real: IncidentBackend) -> IncidentBackend:
         backends.append(HeldBackend(real))
         if not with_form:
             backends[0].form_may_come.clear()

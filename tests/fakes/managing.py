@@ -10,14 +10,14 @@ from fakes.bot import RunningBot, chosen, picked, ticked
 from fakes.readings import newest, settled
 from tocsin.incidents.model import Incident, Person, PersonId, TeamId
 from tocsin.incidents.requests import IncidentChange
-from tocsin.workflows.change import ChangeOrder
+from tocsin.workflows.change import ChangeCommand
 from tocsin.workflows.command import AnyChange, Changed
-from tocsin.workflows.registry import Managing
+from tocsin.workflows.registry import IncidentWorkflows
 
 _keys = (f"key-{n}" for n in itertools.count())
 
 
-def verbs(bot: RunningBot) -> Managing:
+def verbs(bot: RunningBot) -> IncidentWorkflows:
     assert bot.bot.verbs is not None
     return bot.bot.verbs
 
@@ -26,13 +26,13 @@ def somebody(bot: RunningBot, name: str) -> Person:
     return Person(slack_user_id=PersonId(bot.slack.person(name)), name=name.capitalize())
 
 
-def order(bot: RunningBot, incident: Incident, by: str, **what: Any) -> ChangeOrder:
+def order(bot: RunningBot, incident: Incident, by: str, **what: Any) -> ChangeCommand:
     """A change as a listener would ask for it; `ending`, `next_update_minutes` and `key` are apart."""
     apart = {name: what.pop(name) for name in ("ending", "next_update_minutes") if name in what}
     key = what.pop("key", next(_keys))
     at = what.pop("at", datetime.now(UTC))
     change = IncidentChange(key=key, by=somebody(bot, by), at=at, **what)
-    return ChangeOrder(incident_id=incident.id, team=TeamId(incident.slack_team_id), change=change, **apart)
+    return ChangeCommand(incident_id=incident.id, team=TeamId(incident.slack_team_id), change=change, **apart)
 
 
 async def asked(bot: RunningBot, incident: Incident, by: str, **what: Any) -> AnyChange | None:

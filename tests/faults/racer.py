@@ -12,8 +12,8 @@ from fakes.declarations import Ticking, declaration
 from tocsin.backends.local.backend import LocalBackend
 from tocsin.config import Catalogue
 from tocsin.incidents.model import SourceMessage
-from tocsin.storage.slack_state import SqlLedger
-from tocsin.workflows.retry import patiently
+from tocsin.storage.slack_state import SqlSlackStateStore
+from tocsin.workflows.retry import retry
 
 AT_ONCE = 8
 
@@ -23,17 +23,13 @@ async def race(folder: Path, me: str, keys: int) -> dict[str, list[str]]:
     backend = await LocalBackend.open(
         folder / "incidents.db", catalogue, public_url="http://127.0.0.1", clock=Ticking()
     )
-    ledger = SqlLedger(f"sqlite:///{folder / 'journal.db'}")
+    ledger = SqlSlackStateStore(f"sqlite:///{folder / 'journal.db'}")
     got: dict[str, list[str]] = {}
 
     async def one(number: int) -> None:
         source = SourceMessage(channel="C0ALERTS001", timestamp=f"1772334000.{number:06}")
-        owner = await patiently(
-            lambda _: ledger.claim_source("T0NORTH", source, me), again=False, attempts=None
-        )
-        made = await patiently(
-            lambda _: backend.create(declaration(f"key-{number}")), again=False, attempts=None
-        )
+        owner = await retry(ledger.claim_source, "T0NORTH", source, me, attempts=None)
+        made = await retry(backend.create, declaration(f"key-{number}"), attempts=None)
         got[f"key-{number}"] = [owner, made.reference]
 
     for start in range(0, keys, AT_ONCE):

@@ -18,7 +18,7 @@ from history.history import History, Press
 
 from slack_emulator.faults import Fault
 from slack_emulator.models import Message, Outcome, View
-from tocsin.workflows.ports import Backend
+from tocsin.workflows.ports import IncidentBackend
 
 
 @dataclass
@@ -86,7 +86,7 @@ class Run:
 async def run(
     folder: Path,
     slack: RunningWorkspace | None = None,
-    behind: Callable[[Backend], Backend] | None = None,
+    behind: Callable[[IncidentBackend], IncidentBackend] | None = None,
     presses: list[Press] | None = None,
     can_resume: bool = True,
     **settings: Any,

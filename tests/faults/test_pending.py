@@ -25,7 +25,7 @@ from faults.run import Run, run
 from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
 from tocsin.slack import routes
-from tocsin.workflows.ports import Backend
+from tocsin.workflows.ports import IncidentBackend
 
 GLANCE_SECONDS = 0.05
 RECORDED = Path(__file__).parents[1] / "data"
@@ -86,7 +86,7 @@ async def first_life(tmp_path: Path, slack: RunningWorkspace, moment: str) -> li
     """A declaration made from beginning to end, with a copy of the folder taken in between."""
     held: list[HeldBackend] = []
 
-    def behind(real: Backend) -> Backend:
+    def behind(real: IncidentBackend) -> IncidentBackend:
         held.append(HeldBackend(real))
         return held[0]  # type: ignore[return-value]
 

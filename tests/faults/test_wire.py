@@ -119,10 +119,10 @@ async def test_a_call_that_hangs_is_given_up_and_its_message_is_found_before_it_
         ana, for_ever = PersonId(slack.person("ana")), asyncio.Event()
         slack.workspace.faults.plan("chat.postMessage", Fault(until=for_ever))
         with pytest.raises(OutcomeUnknown):
-            await workspace.tell(ana, "It is through.", about=None, key="k")
+            await workspace.messages.tell(ana, "It is through.", about=None, key="k")
         for_ever.set()
         await slack.workspace.heard("chat.postMessage")
-        await workspace.tell(ana, "It is through.", about=None, key="k", again=True)
+        await workspace.messages.tell(ana, "It is through.", about=None, key="k", again=True)
         assert len(slack.workspace.wire.matching("chat.postMessage")) == 1
 
 

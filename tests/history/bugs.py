@@ -129,7 +129,7 @@ def repeating_client(original: Function, *args: Any, **named: Any) -> Any:
     "a post is repeated without looking for the first",
     breaks="I3",
     scenario="answers lost",
-    instead_of="tocsin.slack.messages:Posts._find",
+    instead_of="tocsin.slack.messages:MessagePoster._find",
 )
 async def no_post_found(original: Function, *args: Any) -> None:
     return None
@@ -139,7 +139,7 @@ async def no_post_found(original: Function, *args: Any) -> None:
     "a channel is made again without looking for the first",
     breaks="I3",
     scenario="answers lost",
-    instead_of="tocsin.slack.workspace:SlackWorkspace.find_own_channel",
+    instead_of="tocsin.slack.channels:Channels.find_own",
 )
 async def no_channel_found(original: Function, *args: Any, private: bool) -> None:
     return None
@@ -149,7 +149,7 @@ async def no_channel_found(original: Function, *args: Any, private: bool) -> Non
     "a bookmark is added again without looking for the first",
     breaks="I3",
     scenario="answers lost",
-    instead_of="tocsin.slack.workspace:SlackWorkspace.bookmark",
+    instead_of="tocsin.slack.channels:Channels.bookmark",
 )
 async def bookmarked_anew(original: Function, *args: Any, again: bool) -> None:
     await original(*args, again=False)
@@ -159,19 +159,22 @@ async def bookmarked_anew(original: Function, *args: Any, again: bool) -> None:
     "a resumed step is not told that it may have been done",
     breaks="I3",
     scenario="killed before the first post is recorded",
-    instead_of="tocsin.storage.workflow_engine:DurableJournal.step",
+    instead_of="tocsin.storage.workflow_engine:DbosEngine.step",
 )
-async def always_the_first_time(
-    original: Function, journal: Any, name: str, act: Callable[[bool], Awaitable[Any]], returns: Any
+def always_the_first_time(
+    original: Function, journal: Any, name: str, act: Callable[[bool], Awaitable[Any]]
 ) -> Any:
-    return await original(journal, name, lambda again: act(False), returns)
+    async def the_first_time(again: bool) -> Any:
+        return await act(False)
+
+    return original(journal, name, the_first_time)
 
 
 @bug(
     "a stranger's channel of the same name is adopted",
     breaks="I3",
     scenario="name taken",
-    instead_of="tocsin.slack.workspace:SlackWorkspace.create_channel",
+    instead_of="tocsin.slack.channels:Channels.create",
 )
 async def adopted_channel(original: Function, slack: Any, name: str, incident: Any, *, private: bool) -> Any:
     from tocsin.incidents.errors import SlackRefused
@@ -181,7 +184,7 @@ async def adopted_channel(original: Function, slack: Any, name: str, incident: A
     try:
         return await original(slack, name, incident, private=private)
     except SlackRefused:
-        listed = await slack.calls.make(slack.client.conversations_list, about=NOTHING, limit=1000)
+        listed = await slack._calls.make(slack._client.conversations_list, about=NOTHING, limit=1000)
         there = next(channel for channel in listed["channels"] if channel["name"] == name)
         return Channel(id=there["id"], name=name)
 
@@ -190,7 +193,7 @@ async def adopted_channel(original: Function, slack: Any, name: str, incident: A
     "trouble is swallowed",
     breaks="I4",
     scenario="parts refused",
-    instead_of="tocsin.workflows.notify:Telling.troubles",
+    instead_of="tocsin.workflows.notify:DeclarationNotifier.troubles",
 )
 async def untold_troubles(original: Function, *args: Any) -> None:
     return None
@@ -200,7 +203,7 @@ async def untold_troubles(original: Function, *args: Any) -> None:
     "saved was said, and never how it ended",
     breaks="I4",
     scenario="backend busy",
-    instead_of="tocsin.workflows.notify:Telling._shown",
+    instead_of="tocsin.workflows.notify:DeclarationNotifier._shown",
 )
 async def never_shown(original: Function, *args: Any) -> bool:
     return True
@@ -213,7 +216,7 @@ PINNING: ContextVar[bool] = ContextVar("pinning", default=False)
     "the pin is lost when the process was killed",
     breaks="I4",
     scenario="killed before the first post is recorded",
-    instead_of="tocsin.workflows.publish:Gathering._pinned",
+    instead_of="tocsin.workflows.publish:DeclarationPublisher._pin_headline",
 )
 async def pinned(original: Function, *args: Any) -> None:
     before = PINNING.set(True)
@@ -225,24 +228,24 @@ async def pinned(original: Function, *args: Any) -> None:
     "the pin is lost when the process was killed",
     breaks="I4",
     scenario="killed before the first post is recorded",
-    instead_of="tocsin.storage.workflow_engine:DurableJournal.step",
+    instead_of="tocsin.storage.workflow_engine:DbosEngine.step",
 )
-async def nothing_pinned_again(
-    original: Function, journal: Any, name: str, act: Callable[[bool], Awaitable[Any]], returns: Any
+def nothing_pinned_again(
+    original: Function, journal: Any, name: str, act: Callable[[bool], Awaitable[Any]]
 ) -> Any:
     pinning = PINNING.get()
 
     async def pin(again: bool) -> Any:
         return None if again and pinning else await act(again)
 
-    return await original(journal, name, pin, returns)
+    return original(journal, name, pin)
 
 
 @bug(
     "the lead is not brought into the channel",
     breaks="I4",
     scenario="by command",
-    instead_of="tocsin.slack.workspace:SlackWorkspace.invite",
+    instead_of="tocsin.slack.channels:Channels.invite",
 )
 async def only_the_first_invited(
     original: Function, slack: Any, channel: Any, people: Any, incident: Any
@@ -274,7 +277,7 @@ def unescaped_topic(original: Function, text: str) -> str:
     "the channel is made public when a private one is refused",
     breaks="I5",
     scenario="private channel refused",
-    instead_of="tocsin.slack.workspace:SlackWorkspace.create_channel",
+    instead_of="tocsin.slack.channels:Channels.create",
 )
 async def public_channel(original: Function, slack: Any, name: str, incident: Any, *, private: bool) -> Any:
     from tocsin.incidents.errors import SlackRefused
@@ -343,7 +346,7 @@ def announced_like_any(original: Function, incident: Any, **named: Any) -> Any:
     "a card is not remembered",
     breaks="I7",
     scenario="by command",
-    instead_of="tocsin.storage.slack_state:SqlLedger.remember_card",
+    instead_of="tocsin.storage.slack_state:SqlSlackStateStore.remember_card",
 )
 async def forgotten_card(original: Function, *args: Any) -> None:
     return None
@@ -394,23 +397,20 @@ async def noted_anew(original: Function, backend: Any, incident_id: str, entry: 
     "Slack's refusal of one part ends the whole story",
     breaks="I7",
     scenario="parts refused",
-    instead_of="tocsin.workflows.retry:attempt",
+    instead_of="tocsin.workflows.retry:Steps._run",
 )
 async def without_mercy(
     original: Function,
-    journal: Any,
+    steps: Any,
     name: str,
-    otherwise: str,
     act: Callable[[bool], Awaitable[Any]],
-    returns: Any = None,
-    attempts: int | None = None,
+    on_failure: str,
+    returns: Any,
+    attempts: int,
 ) -> Any:
-    from tocsin.workflows.retry import patiently
+    from tocsin.workflows.retry import retry
 
-    async def attempted(again: bool) -> Any:
-        return await patiently(act, again=again, attempts=attempts)
-
-    return await journal.step(name, attempted, returns or Any)
+    return await steps.record(name, lambda: retry(act, True, attempts=attempts), returns=returns or Any)
 
 
 @bug(
@@ -447,7 +447,7 @@ def asked_anew(original: Function, order: Any) -> Any:
     "news has a random key",
     breaks="I3",
     scenario="killed before its news is recorded",
-    instead_of="tocsin.slack.channel_updates:WorkspaceChanges.post_news",
+    instead_of="tocsin.slack.messages:Messages.post_news",
 )
 async def news_anew(original: Function, *args: Any, key: str, **named: Any) -> Any:
     return await original(*args, key=random_key(), **named)
@@ -457,7 +457,7 @@ async def news_anew(original: Function, *args: Any, key: str, **named: Any) -> A
     "who was cut off is not told that it is done",
     breaks="I4",
     scenario="killed before a note is answered",
-    instead_of="tocsin.workflows.command:Promises._tell_late",
+    instead_of="tocsin.workflows.command:DurableCommand._tell_late",
 )
 async def not_told_late(original: Function, *args: Any) -> None:
     return None
@@ -467,7 +467,7 @@ async def not_told_late(original: Function, *args: Any) -> None:
     "an export is sent again after a restart",
     breaks="I3",
     scenario="killed before an export is recorded",
-    instead_of="tocsin.slack.messages:Posts.find_file",
+    instead_of="tocsin.slack.messages:MessagePoster.find_file",
 )
 async def no_file_found(original: Function, *args: Any) -> None:
     return None
@@ -477,7 +477,7 @@ async def no_file_found(original: Function, *args: Any) -> None:
     "a notice is given again after a restart",
     breaks="I3",
     scenario="killed before a notice is recorded",
-    instead_of="tocsin.slack.channel_updates:WorkspaceChanges.say_leaving",
+    instead_of="tocsin.slack.messages:Messages.say_leaving",
 )
 async def told_anew(original: Function, *args: Any, key: str, again: bool = False) -> Any:
     return await original(*args, key=key, again=False)
@@ -487,7 +487,7 @@ async def told_anew(original: Function, *args: Any, key: str, again: bool = Fals
     "a channel is taken for gone before that is noted",
     breaks="I6",
     scenario="killed before the archiving is noted",
-    instead_of="tocsin.workflows.archive:Archiving._archive",
+    instead_of="tocsin.workflows.archive:ChannelArchiver._archive",
 )
 async def ended_first(original: Function, archiving: Any, slack: Any, channel: Any, *args: Any) -> None:
     await archiving._end(args[-1])
@@ -508,7 +508,7 @@ async def documents_left(original: Function, *args: Any) -> None:
     "what became private is still shown below a link",
     breaks="I5",
     scenario="shown, then private",
-    instead_of="tocsin.slack.messages:WorkspaceLinks.fold",
+    instead_of="tocsin.slack.messages:Messages.fold",
 )
 async def left_unfolded(original: Function, *args: Any) -> None:
     return None
@@ -518,7 +518,7 @@ async def left_unfolded(original: Function, *args: Any) -> None:
     "a workflow is never told that its step is done",
     breaks="I4",
     scenario="by workflow",
-    instead_of="tocsin.workflows.notify:Answering.steps",
+    instead_of="tocsin.workflows.notify:DeclarationNotifier.answers",
 )
 def no_answer(original: Function, *args: Any) -> list[Any]:
     return []

@@ -33,27 +33,27 @@ async def _after_the_channels_own(original: Any, *args: Any, thread: Any = None,
 
 DEATHS = {
     "before the create is recorded": StandIn(
-        "tocsin.storage.slack_state:SqlLedger.remember_incident", _before
+        "tocsin.storage.slack_state:SqlSlackStateStore.remember_incident", _before
     ),
     "before the channel is recorded": StandIn(
         "tocsin.backends.local.backend:LocalBackend.set_channel", _before
     ),
-    "before the channel's step is recorded": StandIn("tocsin.workflows.publish:Gathering._taken", _after),
+    "before the channel's step is recorded": StandIn(
+        "tocsin.workflows.channels:ChannelOpener._taken", _after
+    ),
     "before the first post is recorded": StandIn(
-        "tocsin.storage.slack_state:SqlLedger.remember_card", _before
+        "tocsin.storage.slack_state:SqlSlackStateStore.remember_card", _before
     ),
     "before a change is recorded": StandIn("tocsin.backends.local.backend:LocalBackend.change", _after),
     "before a follow-up is recorded": StandIn(
         "tocsin.backends.local.backend:LocalBackend.add_follow_up", _after
     ),
     "before its news is recorded": StandIn(
-        "tocsin.slack.channel_updates:WorkspaceChanges.post_news", _after_the_channels_own
+        "tocsin.slack.messages:Messages.post_news", _after_the_channels_own
     ),
-    "before a note is answered": StandIn("tocsin.workflows.timeline:Notes._do", _after),
-    "before an export is recorded": StandIn("tocsin.slack.files:WorkspacePapers.send_file", _after),
-    "before a notice is recorded": StandIn(
-        "tocsin.slack.channel_updates:WorkspaceChanges.say_leaving", _after
-    ),
-    "before the archiving is noted": StandIn("tocsin.slack.channel_updates:WorkspaceChanges.archive", _after),
+    "before a note is answered": StandIn("tocsin.workflows.timeline:Notes.run", _after),
+    "before an export is recorded": StandIn("tocsin.slack.files:Files.send", _after),
+    "before a notice is recorded": StandIn("tocsin.slack.messages:Messages.say_leaving", _after),
+    "before the archiving is noted": StandIn("tocsin.slack.channels:Channels.archive", _after),
 }
 """By name, as a run asks for them; the first pass is the last."""

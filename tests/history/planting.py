@@ -23,7 +23,7 @@ class StandIn:
     """A function that is called in place of another one, which it is given before all other arguments."""
 
     target: str
-    """The module and the qualified name of the function, as in `tocsin.slack.messages:Posts.post`."""
+    """The module and the qualified name of the function, as in `tocsin.slack.messages:MessagePoster.post`."""
     function: Callable[..., Any]
 
     @property

@@ -120,7 +120,7 @@ async def test_what_is_planted_stands_in_for_a_function_that_there_is(stand_in: 
     function_in(importlib.import_module(stand_in.module), stand_in.target)
 
 
-@pytest.mark.parametrize("function", ["Posts.nothing", "Nothing.post", "nothing", "EVENT"])
+@pytest.mark.parametrize("function", ["MessagePoster.nothing", "Nothing.post", "nothing", "EVENT"])
 async def test_what_stands_in_for_no_function_is_an_error(function: str) -> None:
     module = importlib.import_module("tocsin.slack.messages")
     with pytest.raises(NotPlanted):

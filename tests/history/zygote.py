@@ -54,7 +54,7 @@ def _in_hand(original: Callable[..., None], journal: Any) -> None:
         task.add_done_callback(lambda _: ENDED.add(key))
 
 
-IN_HAND = StandIn("tocsin.storage.workflow_engine:DurableJournal.in_hand", _in_hand)
+IN_HAND = StandIn("tocsin.storage.workflow_engine:DbosEngine.in_hand", _in_hand)
 IMPORTED = (
     aiohttp,
     dbos,

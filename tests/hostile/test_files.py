@@ -18,7 +18,7 @@ from tocsin.app import _open_ledger, opened
 from tocsin.backends.local import LocalBackend
 from tocsin.config import Catalogue
 from tocsin.settings import ConfigurationError, read_settings
-from tocsin.storage.slack_state import SqlLedger
+from tocsin.storage.slack_state import SqlSlackStateStore
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
         await backend.close()
 
     asyncio.run(fill())
-    SqlLedger(f"sqlite:///{folder / 'journal.db'}").close()
+    SqlSlackStateStore(f"sqlite:///{folder / 'journal.db'}").close()
     for name in ("incidents.db", "journal.db"):
         with closing(sqlite3.connect(folder / name)) as file:
             file.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -194,9 +194,9 @@ async def test_an_error_that_a_step_met_is_written_down_in_words(folder: Path) -
                 begun.set()
                 raise KeyError("nobody foresaw it")
 
-            await journal.step("break", broken, None)
+            await journal.step("break", broken)
 
-        journal.tells("break", story)
+        journal.register("break", story)
         await journal.start("break", KEY, {})
         await begun.wait()
         await journal.finish(LIMIT)

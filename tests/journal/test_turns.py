@@ -6,10 +6,10 @@ import threading
 
 from fakes.patience import LIMIT
 
-from tocsin.storage.database import Turns
+from tocsin.storage.database import WriteQueue
 
 
-def asked_for(turns: Turns, name: str, told: list[str], *, hurried: bool) -> threading.Thread:
+def asked_for(turns: WriteQueue, name: str, told: list[str], *, hurried: bool) -> threading.Thread:
     """A thread that waits for its turn, once it is in the row."""
 
     def wait() -> None:
@@ -26,7 +26,7 @@ def asked_for(turns: Turns, name: str, told: list[str], *, hurried: bool) -> thr
 
 
 def test_who_has_somebody_waiting_goes_first_and_the_others_in_the_order_they_came() -> None:
-    turns, told = Turns(), list[str]()
+    turns, told = WriteQueue(), list[str]()
     turns.take(hurried=False)
     row = [
         asked_for(turns, "a step", told, hurried=False),
@@ -40,7 +40,7 @@ def test_who_has_somebody_waiting_goes_first_and_the_others_in_the_order_they_ca
 
 
 def test_a_thread_that_has_the_turn_may_take_it_again() -> None:
-    turns = Turns()
+    turns = WriteQueue()
     turns.take(hurried=False)
     turns.take(hurried=False)
     turns.give_back()

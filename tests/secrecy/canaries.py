@@ -22,11 +22,11 @@ from fakes.managing import verbs
 
 from tocsin.incidents.model import ChannelId, Person, PersonId, TeamId, TimelineEntry
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
-from tocsin.workflows.change import ChangeOrder
+from tocsin.workflows.change import ChangeCommand
 from tocsin.workflows.command import AnyChange, Changed
-from tocsin.workflows.declaration import Declared, DeclareOrder
-from tocsin.workflows.followups import FollowUpOrder
-from tocsin.workflows.timeline import NoteOrder
+from tocsin.workflows.declaration import DeclareCommand, Declared
+from tocsin.workflows.followups import AddFollowUpCommand
+from tocsin.workflows.timeline import NoteCommand
 
 NAMES = ("ana", "ben", "chloe", "darius", "priya")
 PLACES = ("general", "alerts", "haulpartner")
@@ -67,7 +67,7 @@ class Canaries:
         left = iter(range(operations))
         await asyncio.gather(*(self._worker(left) for _ in range(AT_ONCE)))
         await self.bot.bot.settled()
-        await verbs(self.bot).watching.look()
+        await verbs(self.bot).watching.poll()
         await self._http.aclose()
         self._look_at_slack()
 
@@ -97,7 +97,7 @@ class Canaries:
         kept = Kept("", "", f"openword{n}x", f"secretword{n}x", private, private)
         self.kept.append(kept)
         word = kept.secret_word if private else kept.open_word
-        order = DeclareOrder(
+        order = DeclareCommand(
             declaration=Declaration(
                 key=self._key(),
                 name=f"Trouble with {word}",
@@ -155,7 +155,7 @@ class Canaries:
         if not await self._may(kept, who):
             return
         change = IncidentChange(key=self._key(), by=self._person(who), at=datetime.now(UTC), **what)
-        order = ChangeOrder(incident_id=kept.id, team=self._team(), change=change, ending=ending)
+        order = ChangeCommand(incident_id=kept.id, team=self._team(), change=change, ending=ending)
         outcome = await verbs(self.bot).change(order, patience=30)
         self._heard(who, _said(outcome), f"{what}")
 
@@ -165,7 +165,7 @@ class Canaries:
             entry = TimelineEntry(
                 at=datetime.now(UTC), by=self._person(who), verb="noted", text=f"Seen at {self._word(kept)}"
             )
-            order = NoteOrder(
+            order = NoteCommand(
                 incident_id=kept.id, team=self._team(), asked=self._key(), entry_key=self._key(), entry=entry
             )
             self._heard(who, _said(await verbs(self.bot).notes(order, patience=30)), "note")
@@ -176,7 +176,7 @@ class Canaries:
             request = FollowUpRequest(
                 key=self._key(), by=self._person(who), at=datetime.now(UTC), text=f"Mend {self._word(kept)}"
             )
-            order = FollowUpOrder(incident_id=kept.id, team=self._team(), request=request)
+            order = AddFollowUpCommand(incident_id=kept.id, team=self._team(), request=request)
             self._heard(who, _said(await verbs(self.bot).follow_ups.add(order, patience=30)), "follow-up")
 
     # what people see

@@ -153,7 +153,7 @@ async def _lived(people: People, calendar: Calendar, gestures: int, minutes: flo
         await _a_day_goes_by(people.bot, calendar)
     async with asyncio.timeout(LIMIT):
         await people.bot.bot.settled()
-        await verbs(people.bot).watching.look()
+        await verbs(people.bot).watching.poll()
         await people.bot.bot.settled()
     watching.cancel()
     return begun

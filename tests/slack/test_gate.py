@@ -253,7 +253,7 @@ async def test_renamed_while_its_channels_answer_is_lost_it_has_one_channel_by_i
     await asked(bot, await newest(bot), "ana", name="the roof leaks")
     goes_on.set()
     await settled(bot)
-    await verbs(bot).watching.look()
+    await verbs(bot).watching.poll()
     incident = await newest(bot)
     assert own_channel(bot, incident).name == f"{incident.reference.lower()}-the-roof-leaks"
     assert len(bot.workspace.state.channels) == before + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from fakes.bot import RunningBot, chosen, running_bot, ticked
@@ -22,7 +22,6 @@ from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import IncidentChange
 from tocsin.slack import routes
 from tocsin.workflows.change import Changed
-from tocsin.workflows.command import KeepsIncidents
 from tocsin.workflows.sync import LATE_SECONDS
 
 HOST = "http://127.0.0.1"
@@ -132,7 +131,7 @@ async def test_what_is_shown_is_taken_back_also_when_it_became_private_while_it_
     editing = asyncio.create_task(changed(bot, incident, "ben", incident_status_id="fixing"))
     await bot.workspace.begun("chat.unfurl", 2)
     hidden = IncidentChange(key="hidden", by=BEN, at=DAWN, visibility="private")
-    await cast(KeepsIncidents, bot.bot.backend).change(incident.id, hidden)
+    await bot.bot.backend.change(incident.id, hidden)
     goes_on.set()
     await editing
     await bot.bot.settled()

@@ -19,7 +19,7 @@ from slack_emulator.models import Message, Person
 from slack_emulator.workflow_steps import StepRun
 from tocsin.incidents.errors import Refused
 from tocsin.slack import routes
-from tocsin.workflows.ports import Backend
+from tocsin.workflows.ports import IncidentBackend
 
 CALLBACK = "declare_incident"
 
@@ -130,7 +130,7 @@ async def test_what_is_wrong_is_said_to_the_workflow_and_to_nobody_else(
 async def test_what_the_backend_refuses_is_said_to_the_workflow_and_to_nobody_else(tmp_path: Path) -> None:
     made: list[AskingBackend] = []
 
-    def asking(behind: Backend) -> AskingBackend:
+    def asking(behind: IncidentBackend) -> AskingBackend:
         made.append(AskingBackend(behind))
         return made[0]
 

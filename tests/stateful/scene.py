@@ -31,7 +31,7 @@ from tocsin.app import Bot, connected, data_dir, opened
 from tocsin.settings import read_settings
 from tocsin.slack import routes
 from tocsin.slack.context import DeclarationLimiter
-from tocsin.workflows.ports import Backend
+from tocsin.workflows.ports import IncidentBackend
 
 T = TypeVar("T")
 INCIDENTS = ("incident_timeline_items", "incident_role_assignments", "custom_field_entries", "incidents")
@@ -179,7 +179,7 @@ class OneProcess(Scene):
         _emptied(self.files / "journal.db", JOURNAL)
         # A look of the bot's may be under way, and have found what there was; this one comes after it.
         for desk in self.bot.desks.open if self.bot.desks is not None else ():
-            self.run(desk.workflows.watching.look())
+            self.run(desk.workflows.watching.poll())
             desk.declaration_limiter = DeclarationLimiter()
 
     async def while_held(self, act: Callable[[], Awaitable[Outcome]]) -> Outcome:
@@ -195,7 +195,7 @@ class OneProcess(Scene):
         super().close()
 
 
-def _as_backend(held: HeldBackend) -> Backend:
+def _as_backend(held: HeldBackend) -> IncidentBackend:
     # It passes on whatever it does not hold, which a type checker cannot see.
     backend: Any = held
     return backend

@@ -6,11 +6,10 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final
 
 from tocsin.config import Catalogue
-from tocsin.incidents.model import TeamId
-from tocsin.workflows.ports import Backend, Clock, Directory, Memory, Operator
+from tocsin.workflows.ports import Alerts, Clock, IncidentBackend, KeyValueStore
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -18,15 +17,6 @@ if TYPE_CHECKING:
     from tocsin.backends.incident_io.create import Choice
 
 # Each function imports its backend when it is called: only one is used, and the others would delay the start.
-
-
-@runtime_checkable
-class Consulting(Protocol):
-    """A backend that looks up people in Slack; connected once Slack is, before any workflow resumes."""
-
-    def consult(self, directory: Callable[[TeamId], Directory]) -> None:
-        """Set the function that returns the user directory of a workspace."""
-        ...
 
 
 @cache
@@ -52,11 +42,11 @@ class Opening:
     """Part of the configuration file that defines severities, statuses, types, roles and custom fields."""
     elsewhere: Collection[str] = ()
     """Keys of `catalogue` that other parts of the bot read."""
-    memory: Memory | None = None
+    memory: KeyValueStore | None = None
     """Store for values that outlast a restart; None if the backend is only read."""
     secrets: Mapping[str, str] = field(default_factory=dict)
     """Settings of the hosted backends by their variable's name in lower case, such as `devrev_part`."""
-    operator: Operator | None = None
+    operator: Alerts | None = None
     """Alerts for the operator, such as an incident that was created twice; None for no alerts.
 
     A refused key needs no alert here: raise `Unavailable` with `operator` set.
@@ -65,7 +55,7 @@ class Opening:
     """True to open for reading only, perhaps beside the running bot: nothing is created or changed."""
 
 
-async def open_local(opening: Opening) -> Backend:
+async def open_local(opening: Opening) -> IncidentBackend:
     """Open the local backend.
 
     Raises CatalogueError if the configuration is wrong, and Unavailable if the file cannot be used.
@@ -78,7 +68,7 @@ async def open_local(opening: Opening) -> Backend:
     return await way_in(path, catalogue, public_url=opening.public_url, clock=opening.clock)
 
 
-async def open_devrev(opening: Opening) -> Backend:
+async def open_devrev(opening: Opening) -> IncidentBackend:
     """Open the DevRev backend; only its roles come from the configuration. Raises CatalogueError."""
     from tocsin.backends.devrev import DevRevBackend, DevRevClient
 
@@ -101,7 +91,7 @@ async def open_devrev(opening: Opening) -> Backend:
 CREATE: Final[Mapping[str, Choice]] = {"auto": "auto", "v1": "v1", "v2": "v2"}
 
 
-async def open_incident_io(opening: Opening) -> Backend:
+async def open_incident_io(opening: Opening) -> IncidentBackend:
     """Open the incident.io backend. Raises MissingSetting without an API key."""
     from tocsin.backends.incident_io import IncidentIo
 
@@ -120,7 +110,7 @@ async def open_incident_io(opening: Opening) -> Backend:
     )
 
 
-BACKENDS: Final[Mapping[str, Callable[[Opening], Awaitable[Backend]]]] = {
+BACKENDS: Final[Mapping[str, Callable[[Opening], Awaitable[IncidentBackend]]]] = {
     "local": open_local,
     "devrev": open_devrev,
     "incident_io": open_incident_io,

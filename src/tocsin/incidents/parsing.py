@@ -6,10 +6,10 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import Form, PersonId, Role
+from tocsin.incidents.model import Form, IncidentType, PersonId, Role, Severity, Status
 from tocsin.incidents.requests import IncidentFilter
 from tocsin.incidents.validation import cleaned, in_words
 
@@ -87,17 +87,10 @@ def trimmed(text: str) -> str:
 # Matching of a typed severity, status or role: its name in any case, or the beginning of its name.
 
 
-class Named(Protocol):
-    """An object with an id and a name that people type, such as a severity."""
+Choice = Severity | Status | Role | IncidentType
+"""What people type the name of."""
 
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def name(self) -> str: ...
-
-
-N = TypeVar("N", bound=Named)
+N = TypeVar("N", bound=Choice)
 SHORTEST_BEFORE_MORE = 3
 """Fewest letters of an abbreviated name if more words follow: `in the EU` is not *Investigating*."""
 
@@ -127,7 +120,7 @@ def leading(
     raise Refused(f"There is no {what} “{' '.join(cleaned(text).split())}”. {there_is(things)}")
 
 
-def there_is(things: Sequence[Named]) -> str:
+def there_is(things: Sequence[Choice]) -> str:
     """Return a sentence that lists the names: `There are Minor, Major and Critical.`"""
     names = [thing.name for thing in things]
     if not names:

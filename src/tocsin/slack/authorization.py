@@ -13,7 +13,7 @@ from tocsin.incidents.permissions import Actor, Membership, PermissionLimits, Ve
 from tocsin.slack.users import Account
 from tocsin.slack.workspace import SlackWorkspace
 from tocsin.workflows.command import Bounded
-from tocsin.workflows.ports import Backend, loop_time
+from tocsin.workflows.ports import IncidentBackend, loop_time
 from tocsin.workflows.retry import best_effort
 
 # The directory of people: learnt from payloads, asked of Slack one by one, never waited for on the way.
@@ -37,7 +37,7 @@ class People:
     """Cache of names and memberships by Slack id; the backend stores the names."""
 
     def __init__(
-        self, workspace: SlackWorkspace, backend: Backend, now: Callable[[], float] = loop_time
+        self, workspace: SlackWorkspace, backend: IncidentBackend, now: Callable[[], float] = loop_time
     ) -> None:
         self._workspace = workspace
         self._backend = backend
@@ -59,7 +59,7 @@ class People:
     async def greet(self) -> None:
         """Learn the first users in one call: all of a small workspace, some of a large one."""
         async with best_effort("ask Slack for names"), asyncio.timeout(ASKING_SECONDS):
-            for found in (await self._workspace.some_accounts(FIRST_NAMES))[0]:
+            for found in (await self._workspace.users.some_accounts(FIRST_NAMES))[0]:
                 self._learn(found)
 
     async def introduce(self, people: Iterable[PersonId]) -> bool:
@@ -96,7 +96,7 @@ class People:
         async with best_effort("look for somebody by name"):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
-                    listed, whole = await self._workspace.some_accounts(MOST_LISTED)
+                    listed, whole = await self._workspace.users.some_accounts(MOST_LISTED)
                     for account in listed:
                         self._learn(account)
         known = {person: account for person, (account, _) in self._accounts.items()}
@@ -138,7 +138,7 @@ class People:
     async def _ask(self, person: PersonId) -> Account | None:
         try:
             async with asyncio.timeout(2 * ASKING_SECONDS):
-                found = await self._workspace.account(person)
+                found = await self._workspace.users.account(person)
         except (TocsinError, TimeoutError):
             return self._remembered(person, STALE_SECONDS)
         if found is None:
@@ -208,9 +208,9 @@ class UserGroups:
     async def _learn(self, group: str) -> None:
         async with best_effort(f"ask Slack who is in {group}"):
             # Nobody is in a group that Slack does not know.
-            self._members[group] = (frozenset(await self._workspace.group(group) or ()), self._now())
+            self._members[group] = (frozenset(await self._workspace.users.group(group) or ()), self._now())
             if group not in self.handles:
-                self.handles.update(await self._workspace.group_handles())
+                self.handles.update(await self._workspace.users.group_handles())
 
 
 class Authorizer:

@@ -13,7 +13,7 @@ from tocsin.incidents.permissions import Membership, PermissionLimits, Verb
 from tocsin.slack.authorization import ASKING_SECONDS, CHECK_SECONDS, Authorizer, People, UserGroups
 from tocsin.slack.installations import Installation
 from tocsin.slack.mentions import Mentions
-from tocsin.slack.messages import Marks
+from tocsin.slack.messages import ReactionsAndPins
 from tocsin.slack.payloads import EventCallback, Payload
 from tocsin.slack.shared_channels import SharedChannels
 from tocsin.slack.workspace import SlackWorkspace
@@ -22,8 +22,8 @@ from tocsin.workflows.command import PATIENCE, Bounded
 from tocsin.workflows.declare import DeclareIncident
 from tocsin.workflows.form_cache import FormCache
 from tocsin.workflows.ports import Clock, loop_time
-from tocsin.workflows.queries import FindIncidents, OpenIncidents
-from tocsin.workflows.registry import Managing
+from tocsin.workflows.queries import FindIncidents, OpenIncidentsCache
+from tocsin.workflows.registry import IncidentWorkflows
 from tocsin.workflows.retry import best_effort
 
 # Recent viewers of Home.
@@ -139,7 +139,7 @@ class WorkspaceContext:
     """Built once for each workspace, handed to every listener."""
 
     declare: DeclareIncident
-    workflows: Managing
+    workflows: IncidentWorkflows
     """Every verb on an incident that exists."""
     forms: FormCache
     workspace: SlackWorkspace
@@ -166,7 +166,7 @@ class WorkspaceContext:
 
     def __post_init__(self) -> None:
         self.mentions = Mentions(self.workspace, self.people)
-        self.shared_channels = SharedChannels(self.workspace.readership)
+        self.shared_channels = SharedChannels(self.workspace.channels.readership)
         self.authorizer = Authorizer(self.people, UserGroups(self.workspace), self.limits)
 
     @property
@@ -204,13 +204,13 @@ class WorkspaceContext:
         return self.workflows.find.within(self.peer_teams())
 
     @property
-    def open_now(self) -> OpenIncidents:
+    def open_now(self) -> OpenIncidentsCache:
         return self.workflows.open_now.within(self.peer_teams())
 
     @property
-    def marks(self) -> Marks:
+    def marks(self) -> ReactionsAndPins:
         """Reactions and pins on messages."""
-        return Marks(self.workspace.client, self.workspace.calls)
+        return ReactionsAndPins(self.workspace.client, self.workspace.calls)
 
     def open_to(self, person: PersonId | None) -> tuple[Incident, ...]:
         """Return the open incidents to offer a person; none unless they are known to be a member."""

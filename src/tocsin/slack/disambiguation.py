@@ -26,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.export import ENDINGS
 from tocsin.incidents.model import Form
-from tocsin.incidents.parsing import Named, bare, leading, role_spellings, spans, these, wanted_by
+from tocsin.incidents.parsing import Choice, bare, leading, role_spellings, spans, these, wanted_by
 from tocsin.slack.command_text import First, as_read, named_in_passing, reference_in, references_in
 
 ENDING = these("close decline cancel reopen")
@@ -144,7 +144,7 @@ def _says_it_is_done(said: Sequence[str]) -> bool:
     return done and _UNDONE.isdisjoint(said)
 
 
-def _is_no_choice(text: str, choices: Sequence[Named], doubtful: bool) -> bool:
+def _is_no_choice(text: str, choices: Sequence[Choice], doubtful: bool) -> bool:
     """True if the text begins with no choice and is `doubtful`, or goes on like a sentence about a choice."""
     if not choices:
         return False

@@ -5,15 +5,17 @@ from __future__ import annotations
 from tocsin.incidents.model import ChannelId, Incident
 from tocsin.slack.context import Tasks
 from tocsin.slack.workspace import SlackWorkspace
-from tocsin.workflows.channels import PRIVATE, Faces
-from tocsin.workflows.ports import Operator
-from tocsin.workflows.retry import patiently
+from tocsin.workflows.channels import PRIVATE
+from tocsin.workflows.ports import Alerts, SlackStateStore
+from tocsin.workflows.retry import retry
 
 
 class Exposure:
     """Tells the reporter and the operator, once for each channel, in one workspace."""
 
-    def __init__(self, workspace: SlackWorkspace, ledger: Faces, operator: Operator, tasks: Tasks) -> None:
+    def __init__(
+        self, workspace: SlackWorkspace, ledger: SlackStateStore, operator: Alerts, tasks: Tasks
+    ) -> None:
         self._workspace = workspace
         self._ledger = ledger
         self._operator = operator
@@ -24,17 +26,17 @@ class Exposure:
         """Take note of what Slack says of a private incident's own channel."""
         if not is_exposed:
             self._told.discard(channel)
-            self._operator.rest(_about(channel))
+            self._operator.resolve(_about(channel))
         elif channel not in self._told:
             self._told.add(channel)
             self._tasks.begin("tell that a channel is not private", self._tell(incident, channel))
 
     async def _tell(self, incident: Incident, channel: ChannelId) -> None:
-        if (channel, PRIVATE) not in await self._ledger.faces(incident.id):
+        if (channel, PRIVATE) not in await self._ledger.fingerprints(incident.id):
             # It was public from the beginning, and the incident is on its way into another.
             self._told.discard(channel)
             return
-        self._operator.sound(
+        self._operator.raise_alert(
             _about(channel),
             f"The channel <#{channel}> of a private incident was made public, or is shared with another "
             "organisation. Nothing more is posted there; have an owner make it private again.",
@@ -42,16 +44,12 @@ class Exposure:
         reporter = incident.creator.slack_user_id
         if reporter is None:
             return
-        tell, key = self._workspace.tell, f"{incident.id}:exposed:{channel}"
+        key = f"{incident.id}:exposed:{channel}"
         said = (
             f"<#{channel}> is not private any more, and {incident.reference} is: nothing more of it is "
             "posted there. Have an owner make the channel private again."
         )
-        await patiently(
-            lambda again: tell(reporter, said, about=incident, key=key, again=again),
-            again=True,
-            attempts=None,
-        )
+        await retry(self._workspace.messages.tell, reporter, said, incident, key, True, attempts=None)
 
 
 def _about(channel: ChannelId) -> str:

@@ -8,27 +8,27 @@ import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.incidents.errors import OutcomeUnknown, SlackRefused
-from tocsin.incidents.model import ChannelId, Incident, MessageTs, Person, TeamId
+from tocsin.incidents.model import ChannelId, Incident, TeamId
 from tocsin.slack.disclosure import posted_to
-from tocsin.slack.messages import Posts
+from tocsin.slack.messages import MessagePoster
 from tocsin.slack.rate_limiter import Urgency
 from tocsin.slack.views.blocks import escape
-from tocsin.slack.views.notifications import written_message
 from tocsin.slack.web_api import Calls, told
 
 GONE = frozenset({"canvas_not_found", "file_not_found", "file_deleted"})
 
 
-class WorkspacePapers:
-    """The part of SlackWorkspace that writes documents."""
+class Files:
+    """The files and canvases of one workspace (Slack, files.*, canvases.*)."""
 
-    client: AsyncWebClient
-    calls: Calls
-    home_url: str
-    team_id: TeamId
-    _posts: Posts
+    def __init__(self, client: AsyncWebClient, calls: Calls, posts: MessagePoster, team_id: TeamId) -> None:
+        self._client = client
+        self._calls = calls
+        self._posts = posts
+        self._team_id = team_id
+        self.home_url = ""
 
-    async def send_file(
+    async def send(
         self,
         to: str,
         name: str,
@@ -47,18 +47,18 @@ class WorkspacePapers:
             return there
         content = text.encode()
         carried = posted_to(to, about)
-        answer = await self.calls.make(
-            self.client.files_getUploadURLExternal,
+        answer = await self._calls.make(
+            self._client.files_getUploadURLExternal,
             Urgency.CARD,
             about=carried,
             filename=name,
             length=len(content),
         )
         file = told(answer, "file_id")
-        await self.calls.judge(carried, "upload_url")
+        await self._calls.judge(carried, "upload_url")
         await self._upload(told(answer, "upload_url"), content)
-        await self.calls.make(
-            self.client.files_completeUploadExternal,
+        await self._calls.make(
+            self._client.files_completeUploadExternal,
             Urgency.CARD,
             about=carried,
             files=[{"id": file, "title": name}],
@@ -69,31 +69,31 @@ class WorkspacePapers:
 
     async def _upload(self, address: str, content: bytes) -> None:
         """To Slack's own host, or to the one that our calls go to; the address is good without a token."""
-        parts, ours = urlsplit(address), urlsplit(self.client.base_url)
+        parts, ours = urlsplit(address), urlsplit(self._client.base_url)
         is_slacks = parts.scheme == "https" and (parts.hostname or "").endswith(
             (".slack.com", ".slack-gov.com")
         )
         if not is_slacks and parts.netloc != ours.netloc:
             raise SlackRefused("upload_url", "invalid_url")
-        assert self.client.session is not None
+        assert self._client.session is not None
         try:
-            async with self.client.session.post(address, data=content) as answered:
+            async with self._client.session.post(address, data=content) as answered:
                 if answered.status != 200:
                     raise OutcomeUnknown(f"Slack did not take the file (HTTP {answered.status}).")
         except (TimeoutError, aiohttp.ClientError) as error:
             raise OutcomeUnknown("Slack did not take the file.") from error
 
-    async def canvas_of(self, channel: ChannelId) -> str:
+    async def find_canvas(self, channel: ChannelId) -> str:
         """Slack, conversations.info: `properties.canvas`."""
-        answer = await self.calls.make(self.client.conversations_info, Urgency.CARD, channel=channel)
+        answer = await self._calls.make(self._client.conversations_info, Urgency.CARD, channel=channel)
         properties = (answer.get("channel") or {}).get("properties") or {}
         canvas = properties.get("canvas") if isinstance(properties, dict) else None
         return str(canvas.get("file_id") or "") if isinstance(canvas, dict) else ""
 
     async def write_canvas(self, channel: ChannelId, title: str, markdown: str, *, about: Incident) -> str:
         """Slack, conversations.canvases.create: a channel has one, and a free workspace none."""
-        answer = await self.calls.make(
-            self.client.conversations_canvases_create,
+        answer = await self._calls.make(
+            self._client.conversations_canvases_create,
             Urgency.CARD,
             about=posted_to(channel, about),
             channel_id=channel,
@@ -103,31 +103,23 @@ class WorkspacePapers:
         return told(answer, "canvas_id")
 
     def canvas_link(self, canvas: str) -> str:
-        """Where Slack's clients open a canvas."""
-        return f"{self.home_url}docs/{self.team_id}/{canvas}"
+        """Return the address at which Slack's clients open a canvas."""
+        return f"{self.home_url}docs/{self._team_id}/{canvas}"
 
-    async def document_in(self, channel: ChannelId, kind: str, name: str) -> str:
+    async def find_document(self, channel: ChannelId, kind: str, name: str) -> str:
         try:
             if kind == "canvas":
-                return await self.canvas_of(channel)
+                return await self.find_canvas(channel)
             return await self._posts.find_file(channel, name) or ""
         except SlackRefused:
             return ""
 
-    async def withdraw_document(self, kind: str, document: str) -> None:
+    async def delete_document(self, kind: str, document: str) -> None:
         try:
             if kind == "canvas":
-                await self.calls.make(self.client.canvases_delete, Urgency.CARD, canvas_id=document)
+                await self._calls.make(self._client.canvases_delete, Urgency.CARD, canvas_id=document)
             else:
-                await self.calls.make(self.client.files_delete, Urgency.CARD, file=document)
+                await self._calls.make(self._client.files_delete, Urgency.CARD, file=document)
         except SlackRefused as refusal:
             if refusal.code not in GONE:
                 raise
-
-    async def say_written(
-        self, channel: ChannelId, incident: Incident, link: str, by: Person, *, key: str, again: bool = False
-    ) -> MessageTs:
-        text, blocks = written_message(incident, link, by)
-        about = posted_to(channel, incident)
-        _, ts = await self._posts.post(channel, text, blocks, about=about, key=key, again=again)
-        return ts

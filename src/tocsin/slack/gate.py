@@ -9,14 +9,14 @@ again at each attempt, and it reads the present state. If that cannot be known, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable
 
 from tocsin.incidents.errors import Unavailable, Withheld
 from tocsin.incidents.model import ChannelId, Incident, PersonId
 from tocsin.incidents.permissions import NOT_SEEN, Actor, Membership, PermissionLimits, Verb, permitted
 from tocsin.incidents.validation import visible_to
 from tocsin.slack.authorization import People
+from tocsin.slack.channels import Channels
 from tocsin.slack.disclosure import Alone, Anybody, Disclosure, InChannel, Joining, NewChannel
 from tocsin.slack.shared_channels import SharedChannels
 
@@ -26,14 +26,6 @@ STANDING_SECONDS = 1.5
 GONE = "That incident is not here any more."
 
 
-class Populated(Protocol):
-    """Workspace, as far as it tells the members of a channel."""
-
-    bot_user_id: str
-
-    async def members(self, channel: ChannelId) -> Sequence[PersonId] | None: ...
-
-
 class Gate:
     """Gate of one workspace."""
 
@@ -41,7 +33,7 @@ class Gate:
         self,
         find: Callable[[str], Awaitable[Incident | None]],
         at_hand: Callable[[str], Incident | None],
-        workspace: Populated,
+        channels: Channels,
         people: People,
         places: SharedChannels,
         exposed: Callable[[Incident, ChannelId, bool], None],
@@ -54,7 +46,7 @@ class Gate:
         """
         self._find = find
         self._at_hand = at_hand
-        self._workspace = workspace
+        self._channels = channels
         self._people = people
         self._places = places
         self._exposed = exposed
@@ -120,8 +112,8 @@ class Gate:
             raise Withheld(f"The channel of {now.reference} is not private any more: nothing is posted there")
 
     async def _all_have_a_part(self, now: Incident, channel: ChannelId) -> bool:
-        members = await self._workspace.members(channel)
-        return members is not None and set(members) <= {*now.people, self._workspace.bot_user_id}
+        members = await self._channels.members(channel)
+        return members is not None and set(members) <= {*now.people, self._channels.bot_user_id}
 
     async def _check_joining(self, now: Incident, channel: ChannelId, people: frozenset[PersonId]) -> None:
         if not now.is_private:

@@ -65,7 +65,7 @@ class Mentions:
 
     async def _learn_channel(self, channel: ChannelId) -> None:
         async with best_effort("ask Slack for a channel's name"):
-            if name := await self._workspace.public_name(channel):
+            if name := await self._workspace.channels.public_name(channel):
                 self._channels[channel] = name
         if len(self._channels) > KEPT:
             del self._channels[next(iter(self._channels))]
@@ -73,5 +73,5 @@ class Mentions:
     async def _learn_groups(self) -> None:
         if self._now() - self._groups_at >= FRESH_SECONDS:
             async with best_effort("ask Slack for the names of user groups"):
-                self._groups = dict(await self._workspace.group_handles())
+                self._groups = dict(await self._workspace.users.group_handles())
                 self._groups_at = self._now()

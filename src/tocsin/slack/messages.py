@@ -1,19 +1,34 @@
-"""Messages posted exactly once, and reactions, pins and link previews."""
+"""Messages: posted exactly once, edited, taken back; reactions and pins; link previews."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
+from hashlib import blake2b
 from typing import Any
 
 from slack_sdk.models.blocks import Block
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.incidents.errors import SlackRefused
-from tocsin.incidents.model import ChannelId, Incident, MessageTs, PersonId
-from tocsin.slack.disclosure import NOTHING, Disclosure, InChannel, is_person, shown_to
+from tocsin.incidents.model import Card, ChannelId, FollowUp, Incident, MessageTs, Person, PersonId
+from tocsin.incidents.updates import News
+from tocsin.incidents.validation import Place
+from tocsin.slack.disclosure import NOTHING, Disclosure, InChannel, is_person, posted_to, shown_to
 from tocsin.slack.rate_limiter import Urgency
-from tocsin.slack.views.unfurl import FOLDED, details, folded_object, unfurl_blocks, work_object
+from tocsin.slack.views.blocks import escape
+from tocsin.slack.views.card import bookmark_title, card, card_text, purpose, topic
+from tocsin.slack.views.declare import refused_message
+from tocsin.slack.views.notifications import (
+    follow_up_message,
+    kept_message,
+    leaving_message,
+    news_message,
+    reminder_message,
+    written_message,
+)
+from tocsin.slack.views.unfurl import FOLDED, folded_object, unfurl_blocks, work_object
 from tocsin.slack.web_api import UNREADABLE, Answer, Calls, told
 from tocsin.workflows.command import Bounded, behalf
 
@@ -22,10 +37,10 @@ from tocsin.workflows.command import Bounded, behalf
 EVENT = "tocsin_post"
 PAGE = 200
 PAGES = 10
-"""How many pages are looked through for a message of which nobody knows when it may have been posted."""
+"""Pages that are looked through for a message that may have been posted at any time."""
 
 MARGIN_SECONDS = 300.0
-"""How far our clock may be from Slack's (Slack, verifying requests: it allows as much)."""
+"""The most that our clock may be away from Slack's (Slack, verifying requests: it allows as much)."""
 
 REMEMBERED = 10_000
 
@@ -33,19 +48,19 @@ Posted = tuple[ChannelId, MessageTs]
 _OUT_OF_SIGHT = frozenset({"not_in_channel", "channel_not_found"})
 
 
-class Posts:
-    """What the bot says in a workspace. A message carries its key in its metadata, where we find it again."""
+class MessagePoster:
+    """Posts the bot's messages. Each carries its key in its metadata, by which it is found again."""
 
     def __init__(self, client: AsyncWebClient, calls: Calls, now: Callable[[], float] = time.time) -> None:
         self._client = client
         self._calls = calls
         self._now = now
         self._fast = 0.0
-        """How many seconds our clock is before Slack's, as far as its answers tell."""
+        """Seconds that our clock is before Slack's, as far as its answers tell."""
         self._tried: Bounded[tuple[str, str], float] = Bounded(REMEMBERED)
-        """When a message was first tried to be posted."""
+        """The first time that a message was tried to be posted."""
         self.bot_user_id = ""
-        """Who posts; a message or a file of anybody else's is none of ours, whatever it says."""
+        """The bot itself; a message or a file of anybody else's is none of ours, whatever it says."""
 
     async def post(
         self,
@@ -66,7 +81,7 @@ class Posts:
         """
         if again and (there := await self._find(to, key, thread)) is not None:
             return there
-        message = {
+        message: dict[str, Any] = {
             "channel": to,
             "text": text,
             "blocks": [block.to_dict() for block in blocks] if blocks else None,
@@ -76,21 +91,28 @@ class Posts:
             "metadata": {"event_type": EVENT, "event_payload": {"key": key}},
         }
         self._tried[to, key] = self._tried.get((to, key), self._now())
-        answer = await self._sent(message, urgency, about)
+        try:
+            answer = await self._calls.make(self._client.chat_postMessage, urgency, about=about, **message)
+        except SlackRefused as refusal:
+            answer = await self._post_otherwise(message, refusal, urgency, about)
         ts = MessageTs(told(answer, "ts"))
         self._fast = max(0.0, self._now() - _seconds(ts))
         return ChannelId(told(answer, "channel")), ts
 
-    async def _sent(self, message: dict[str, Any], urgency: Urgency, about: Disclosure) -> Answer:
+    async def _post_otherwise(
+        self, message: dict[str, Any], refusal: SlackRefused, urgency: Urgency, about: Disclosure
+    ) -> Answer:
+        """Post without blocks that Slack does not take, or once the bot has joined the channel."""
         post = self._client.chat_postMessage
-        try:
-            return await self._calls.make(post, urgency, about=about, **message)
-        except SlackRefused as refusal:
-            if refusal.code in UNREADABLE and message["blocks"]:
-                return await self._sent({**message, "blocks": None}, urgency, about)
-            if refusal.code == "not_in_channel" and await self._joined(message["channel"]):
+        if refusal.code in UNREADABLE and message["blocks"]:
+            message = {**message, "blocks": None}
+            try:
                 return await self._calls.make(post, urgency, about=about, **message)
-            raise
+            except SlackRefused as another:
+                refusal = another
+        if refusal.code == "not_in_channel" and await self._joined(message["channel"]):
+            return await self._calls.make(post, urgency, about=about, **message)
+        raise refusal
 
     async def edit(self, posted: Posted, text: str, blocks: Sequence[Block], *, about: Disclosure) -> None:
         """Change a message; nothing happens when it is gone (Slack, chat.update: `message_not_found`)."""
@@ -209,7 +231,7 @@ PIN = "pushpin"
 OUT_OF_SIGHT = frozenset({"message_not_found", "channel_not_found", "not_in_channel", "no_item_specified"})
 
 
-class Marks:
+class ReactionsAndPins:
     """The reactions and pins of one workspace."""
 
     def __init__(self, client: AsyncWebClient, calls: Calls) -> None:
@@ -217,7 +239,7 @@ class Marks:
         self._calls = calls
 
     async def marked(self, channel: ChannelId, ts: MessageTs) -> tuple[bool, Mapping[str, Any]]:
-        """Whether a message is pinned or has the reaction now, and the message; nothing for one that is gone.
+        """Return True if a message is pinned or has the reaction now, and the message; nothing if it is gone.
 
         Slack, reactions.get answers for replies in threads as well; pins.list has up to 100 pins.
         """
@@ -249,7 +271,7 @@ def _dict(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-# Links to incidents in people's messages: what is shown below them, and to who opens it.
+# What the bot says of incidents: cards, news, questions and notices, and what is shown below links.
 
 UNAVAILABLE = frozenset(
     {"feature_not_enabled", "invalid_arguments", "invalid_metadata", "invalid_metadata_format"}
@@ -259,13 +281,150 @@ UNAVAILABLE = frozenset(
 GONE = frozenset({"cannot_find_channel", "cannot_find_message", "cannot_unfurl_message", "cannot_unfurl_url"})
 
 
-class WorkspaceLinks:
-    """The part of SlackWorkspace that shows what a link leads to."""
+ALREADY_GONE = frozenset({"message_not_found", "channel_not_found"})
 
-    client: AsyncWebClient
-    calls: Calls
-    without_objects: bool = False
-    """Slack has said that it shows no Work Objects for this app; a card is shown instead from then on."""
+
+class Messages:
+    """The bot's messages in one workspace (Slack, chat.*)."""
+
+    def __init__(self, client: AsyncWebClient, calls: Calls, posts: MessagePoster) -> None:
+        self._client = client
+        self._calls = calls
+        self._posts = posts
+        self._without_objects = False
+        """Slack has said that it shows no Work Objects for this app; a card is shown instead from then on."""
+
+    async def post_card(self, incident: Incident, spot: Place, *, key: str, again: bool = False) -> Card:
+        urgency = Urgency.ANNOUNCEMENT if spot.place == "announcement" else Urgency.CARD
+        channel, ts = await self._posts.post(
+            spot.to,
+            card_text(incident),
+            card(incident),
+            about=posted_to(spot.to, incident),
+            key=key,
+            urgency=urgency,
+            thread=spot.thread,
+            again=again,
+        )
+        return Card(channel=channel, ts=ts, place=spot.place)
+
+    async def update_card(self, incident: Incident, card_: Card) -> None:
+        await self._posts.edit(
+            (card_.channel, card_.ts),
+            card_text(incident),
+            card(incident),
+            about=_card_read_by(card_, incident),
+        )
+
+    def fingerprints(self, incident: Incident) -> Mapping[str, str]:
+        """Return hashes of what would be shown of it: the same hash is no reason for an edit."""
+        shown = [card_text(incident), *(str(block.to_dict()) for block in card(incident))]
+        return {
+            "card": _digest("\n".join(shown)),
+            "topic": _digest(topic(incident)),
+            "purpose": _digest(purpose(incident)),
+            "bookmark": _digest(bookmark_title(incident)),
+        }
+
+    async def withdraw(self, card_: Card) -> None:
+        try:
+            await self._calls.make(self._client.chat_delete, Urgency.CARD, channel=card_.channel, ts=card_.ts)
+        except SlackRefused as refusal:
+            if refusal.code not in ALREADY_GONE:
+                raise
+
+    async def tell(
+        self, person: PersonId, sentence: str, about: Incident | None, key: str, again: bool = False
+    ) -> None:
+        await self._posts.post(person, sentence, about=posted_to(person, about), key=key, again=again)
+
+    async def tell_plainly(
+        self, person: PersonId, sentence: str, about: Incident | None, key: str, again: bool = False
+    ) -> None:
+        """Send a direct message in which nothing is a mention or a link, whatever people wrote."""
+        about_it = posted_to(person, about)
+        await self._posts.post(person, escape(sentence), about=about_it, key=key, again=again)
+
+    async def ask_to_fix(
+        self, person: PersonId, name: str, sentence: str, *, key: str, again: bool = False
+    ) -> None:
+        text, blocks = refused_message(name, sentence, key)
+        # They are told of what they typed themselves, and nothing came of it.
+        await self._posts.post(person, text, blocks, about=NOTHING, key=f"{key}:refused", again=again)
+
+    async def say(self, channel: ChannelId, sentence: str, *, key: str, again: bool = False) -> None:
+        """A sentence that says nothing of an incident."""
+        await self._posts.post(channel, escape(sentence), about=NOTHING, key=key, again=again)
+
+    async def say_here(
+        self, channel: ChannelId, incident: Incident, text: str, *, key: str, again: bool = False
+    ) -> None:
+        await self._posts.post(channel, text, about=posted_to(channel, incident), key=key, again=again)
+
+    async def post_news(
+        self,
+        channel: ChannelId,
+        news: News,
+        incident: Incident,
+        *,
+        key: str,
+        thread: MessageTs | None = None,
+        again: bool = False,
+    ) -> MessageTs:
+        text, blocks = news_message(news)
+        about = posted_to(channel, incident)
+        _, ts = await self._posts.post(
+            channel, text, blocks, about=about, key=key, thread=thread, again=again
+        )
+        return ts
+
+    async def find_news(self, channel: ChannelId, key: str, thread: MessageTs) -> MessageTs | None:
+        return await self._posts.find(channel, key, thread)
+
+    async def post_follow_up(
+        self, channel: ChannelId, incident: Incident, follow_up: FollowUp, *, key: str, again: bool = False
+    ) -> MessageTs:
+        text, blocks = follow_up_message(incident, follow_up)
+        about = posted_to(channel, incident)
+        _, ts = await self._posts.post(channel, text, blocks, about=about, key=key, again=again)
+        return ts
+
+    async def update_follow_up(
+        self, channel: ChannelId, ts: MessageTs, incident: Incident, follow_up: FollowUp
+    ) -> None:
+        text, blocks = follow_up_message(incident, follow_up)
+        await self._posts.edit((channel, ts), text, blocks, about=posted_to(channel, incident))
+
+    async def remind(
+        self, incident: Incident, asked: Person | None, due: datetime, *, key: str, again: bool = False
+    ) -> None:
+        text, blocks = reminder_message(incident, asked, due)
+        channel = ChannelId(incident.slack_channel_id)
+        about = posted_to(channel, incident)
+        await self._posts.post(channel, text, blocks, about=about, key=key, again=again)
+
+    async def say_leaving(
+        self, channel: ChannelId, incident: Incident, due: datetime, *, key: str, again: bool = False
+    ) -> MessageTs:
+        text, blocks = leaving_message(incident, due)
+        about = posted_to(channel, incident)
+        _, ts = await self._posts.post(channel, text, blocks, about=about, key=key, again=again)
+        if again:
+            # One that is found may name an earlier time.
+            await self._posts.edit((channel, ts), text, blocks, about=about)
+        return ts
+
+    async def say_kept(self, channel: ChannelId, ts: MessageTs, by: Person) -> None:
+        text, blocks = kept_message(by)
+        await self._posts.edit((channel, ts), text, blocks, about=NOTHING)
+
+    async def say_written(
+        self, channel: ChannelId, incident: Incident, link: str, by: Person, *, key: str, again: bool = False
+    ) -> MessageTs:
+        text, blocks = written_message(incident, link, by)
+        about = posted_to(channel, incident)
+        _, ts = await self._posts.post(channel, text, blocks, about=about, key=key, again=again)
+        return ts
 
     async def unfurl(self, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]) -> None:
         """Show incidents below a message: as Work Objects where there are any, else as cards.
@@ -293,29 +452,28 @@ class WorkspaceLinks:
         blocks: dict[str, Any],
         about: Disclosure,
     ) -> None:
-        if not self.without_objects:
+        if not self._without_objects:
             try:
                 await self._unfurled(channel, ts, about, metadata={"entities": objects})
             except SlackRefused as refusal:
                 if refusal.code not in UNAVAILABLE:
                     raise
-                self.without_objects = True
+                self._without_objects = True
             else:
                 return
         await self._unfurled(channel, ts, about, unfurls=blocks)
 
     async def _unfurled(self, channel: ChannelId, ts: MessageTs, about: Disclosure, **shown: Any) -> None:
-        unfurl = self.client.chat_unfurl
-        await self.calls.make(unfurl, Urgency.CARD, about=about, channel=channel, ts=ts, **shown)
+        unfurl = self._client.chat_unfurl
+        await self._calls.make(unfurl, Urgency.CARD, about=about, channel=channel, ts=ts, **shown)
 
-    async def present(self, trigger_id: str, incident: Incident | None, person: PersonId | None) -> None:
-        """Show somebody all of an incident; without one, that there is none (Slack, entity.presentDetails).
 
-        The trigger is good once, for 3 s.
-        """
-        shown: dict[str, Any] = (
-            {"metadata": details(incident)} if incident else {"error": {"status": "not_found"}}
-        )
-        about = shown_to(person, incident) if incident else NOTHING
-        present = self.client.entity_presentDetails
-        await self.calls.once(present, about=about, trigger_id=trigger_id, **shown)
+def _card_read_by(card_: Card, incident: Incident) -> Disclosure:
+    """Name the readers of a card: the reporter's own is in their direct messages with Tocsin."""
+    if card_.place == "reporter":
+        return shown_to(incident.creator.slack_user_id, incident)
+    return posted_to(card_.channel, incident)
+
+
+def _digest(shown: str) -> str:
+    return blake2b(shown.encode(), digest_size=12).hexdigest()

@@ -1,1 +1,1 @@
-"""What must survive the process: stories that are not finished, and what Tocsin did in Slack."""
+"""Durable state: workflows that are not finished, and what Tocsin did in Slack."""

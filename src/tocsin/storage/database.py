@@ -28,8 +28,8 @@ from tocsin.incidents.errors import Unavailable
 # Writers to one SQLite file take turns: SQLite has them wait by sleeping, ever longer and in no order.
 
 
-class Turns:
-    """Whose turn it is: first who has somebody waiting for an answer, then in the order they came.
+class WriteQueue:
+    """A queue of writers: first those whose answer is waited for, then in the order they came.
 
     A thread that has the turn may take it again, and gives it back as often.
     """
@@ -43,7 +43,7 @@ class Turns:
 
     @property
     def waiting(self) -> int:
-        """How many are in the row."""
+        """The length of the queue."""
         return len(self._waiting)
 
     def take(self, *, hurried: bool) -> None:
@@ -68,7 +68,7 @@ class Turns:
                 called.set()
 
 
-_turns: defaultdict[str, Turns] = defaultdict(Turns)
+_turns: defaultdict[str, WriteQueue] = defaultdict(WriteQueue)
 
 
 def in_turns(
@@ -108,16 +108,16 @@ def in_turns(
     return sa.create_engine(url, poolclass=TurnPool, max_overflow=-1, **options)
 
 
-# A journal that takes nothing, because its disk is full, say: stories wait at a gate until it is well.
+# A journal that takes nothing, because its disk is full, say: workflows wait at a gate until it is well.
 #
-# DBOS calls a story failed when what became of it cannot be written, and so would lose it. What it does
+# DBOS calls a workflow failed when what became of it cannot be written, and so would lose it. What it does
 # with a lost connection is what we want: the step waits, and is written down later. So a file that takes
 # nothing is called a lost connection here, and whoever would try it again is held up until a trial of our
 # own went well. PostgreSQL has connections to lose, and DBOS knows how to wait for them.
 
 TRIAL_SECONDS = 1.0
 TRIAL_SIZE = 32_000
-"""Bytes of a trial: about what the longest step of a story needs."""
+"""Bytes of a trial: about what the longest step of a workflow needs."""
 
 BUSY_SECONDS = 5
 # SQLite, result codes: perm, busy, locked, nomem, readonly, ioerr, full, cantopen, protocol.
@@ -126,12 +126,12 @@ _TAKES_NOTHING = frozenset({3, 5, 6, 7, 8, 10, 13, 14, 15})
 _asks_now: ContextVar[bool] = ContextVar("asks_now", default=False)
 
 
-class Gate:
+class WriteBarrier:
     """The connections of DBOS to an SQLite journal."""
 
     def __init__(self, url: str) -> None:
         self.trouble = ""
-        """Why the journal takes nothing; empty when it is well."""
+        """Return why the database takes nothing; empty when it is well."""
         self.engine = in_turns(url, is_hurried=_asks_now.get, hold=self._hold)
         self._own = sa.create_engine(url, poolclass=sa.NullPool)
         self._well = threading.Event()
@@ -143,7 +143,7 @@ class Gate:
         event.listen(self.engine, "handle_error", self._failed)
 
     def close(self) -> None:
-        """Let nobody through any more, once all who have something to write were told to stop."""
+        """Let no writer through any more, once all who have something to write were told to stop."""
         self._closed.set()
         self._well.set()
         self.engine.dispose()
@@ -194,8 +194,8 @@ class Gate:
 
 
 @contextmanager
-def asking_now() -> Iterator[None]:
-    """Inside, a journal that takes nothing is an error at once: somebody waits for the answer."""
+def fail_fast() -> Iterator[None]:
+    """Within this block, a database that takes nothing is an error at once: its answer is waited for."""
     earlier = _asks_now.set(True)
     try:
         yield
@@ -203,7 +203,7 @@ def asking_now() -> Iterator[None]:
         _asks_now.reset(earlier)
 
 
-def in_no_hurry() -> None:
+def wait_for_database() -> None:
     """From here on in this task, a journal that takes nothing is waited for."""
     _asks_now.set(False)
 
@@ -235,8 +235,8 @@ def file_of(url: str) -> Path | None:
     return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
 
 
-def identity(url: str) -> tuple[int, int] | None:
-    """Which file stands there now; None where there is none, or where the journal is no file.
+def file_identity(url: str) -> tuple[int, int] | None:
+    """Return the identity of the file there now; None where there is none, or the database is no file.
 
     What is written to a file that was deleted is gone with the process: nothing may be promised on it.
     """
@@ -247,13 +247,13 @@ def identity(url: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def cause(error: BaseException) -> str:
+def root_message(error: BaseException) -> str:
     """The first line of what went wrong, without the statement and the address it went wrong with."""
     at_heart = getattr(error, "orig", None) or error
     return (str(at_heart).strip().splitlines() or [type(at_heart).__name__])[0]
 
 
-def through(url: str) -> None:
+def fsync_wal(url: str) -> None:
     """Have everything that was committed to an SQLite journal on the disk, whatever happens to the power.
 
     Raises OSError. Its commits alone leave that to the next checkpoint (SQLite, PRAGMA synchronous: NORMAL).
@@ -278,7 +278,7 @@ def truncate(url: str) -> None:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def make_ready(url: str) -> None:
+def create_file(url: str) -> None:
     """Create the file of an SQLite journal, for its owner's eyes only (0600), in write-ahead mode."""
     path = file_of(url)
     if path is None:
@@ -297,7 +297,7 @@ def make_ready(url: str) -> None:
 T = TypeVar("T")
 
 
-class Tables:
+class Database:
     """Some tables at this SQLAlchemy address; nothing is opened before `open`, or before it is first asked.
 
     With `synchronous` as NORMAL a commit in SQLite reaches the disk at the next `through`, or the next
@@ -316,8 +316,8 @@ class Tables:
         """The engine, with the tables there. Raises SQLAlchemyError or OSError."""
         with self._opening:
             if self._engine is None:
-                make_ready(self._url)
-                self._identity = identity(self._url)
+                create_file(self._url)
+                self._identity = file_identity(self._url)
                 self._engine = _made(_prepared(self._url, self._synchronous), self._tables)
             return self._engine
 
@@ -326,11 +326,11 @@ class Tables:
             self._engine.dispose()
 
     async def do(self, act: Callable[[sa.Connection], T]) -> T:
-        """What `act` answers within one transaction. Raises Unavailable."""
+        """Return what `act` answers within one transaction. Raises Unavailable."""
 
         def transaction() -> T:
             engine = self.open()
-            if identity(self._url) != self._identity:
+            if file_identity(self._url) != self._identity:
                 raise Unavailable(
                     "Tocsin's journal was moved or deleted; put it back and start Tocsin again."
                 )
@@ -345,10 +345,10 @@ class Tables:
                 return await asyncio.to_thread(transaction)
         except sa.exc.SQLAlchemyError as error:
             self.failed = True
-            raise Unavailable(f"Tocsin's journal cannot be used ({cause(error)}).") from error
+            raise Unavailable(f"Tocsin's journal cannot be used ({root_message(error)}).") from error
 
 
-def put(
+def upsert(
     connection: sa.Connection,
     table: sa.Table,
     key: dict[str, str],

@@ -1,4 +1,4 @@
-"""Where installations are kept, beside the journal; what is in them is sealed by whoever hands them over."""
+"""Installations, kept beside the journal; their content is sealed by the caller."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import sqlalchemy as sa
 
-from tocsin.storage.database import Tables, put
+from tocsin.storage.database import Database, upsert
 
 _tables = sa.MetaData()
 _installations = sa.Table(
@@ -30,7 +30,7 @@ class SqlVault:
     """Installations by the id of their workspace or organization."""
 
     def __init__(self, url: str) -> None:
-        self._kept = Tables(url, _tables)
+        self._kept = Database(url, _tables)
 
     def close(self) -> None:
         self._kept.close()
@@ -42,13 +42,13 @@ class SqlVault:
 
     async def keep(self, home: str, body: str) -> None:
         await self._kept.do(
-            lambda connection: put(connection, _installations, {"home": home}, {"body": body})
+            lambda connection: upsert(connection, _installations, {"home": home}, {"body": body})
         )
 
     async def drop(self, home: str) -> None:
         """Forget the installation, but not that there was one."""
         await self._kept.do(
-            lambda connection: put(connection, _installations, {"home": home}, {"body": None})
+            lambda connection: upsert(connection, _installations, {"home": home}, {"body": None})
         )
 
     async def orgs(self) -> Mapping[str, str]:
@@ -57,7 +57,7 @@ class SqlVault:
 
     async def place(self, team: str, org: str) -> None:
         """Remember that a workspace is served through its organization."""
-        await self._kept.do(lambda connection: put(connection, _orgs, {"team": team}, {"org": org}))
+        await self._kept.do(lambda connection: upsert(connection, _orgs, {"team": team}, {"org": org}))
 
     async def seal(self, closed: Callable[[str], str] | None) -> None:
         """Have every body as `closed` answers, once and all in one transaction; None forgets that it was."""

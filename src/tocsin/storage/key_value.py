@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from tocsin.storage.database import Tables, put
+from tocsin.storage.database import Database, upsert
 
 _tables = sa.MetaData()
 _facts = sa.Table(
@@ -15,26 +15,26 @@ _facts = sa.Table(
 )
 
 
-class SqlMemory:
-    """The memory of whoever is to remember; nothing is opened before it is first asked."""
+class SqlKeyValueStore:
+    """The KeyValueStore in our database; nothing is opened before it is first asked."""
 
     def __init__(self, url: str) -> None:
-        self._kept = Tables(url, _tables)
+        self._kept = Database(url, _tables)
 
     def close(self) -> None:
         self._kept.close()
 
-    async def recall(self, name: str) -> str | None:
+    async def get(self, name: str) -> str | None:
         def look(connection: sa.Connection) -> str | None:
             found = connection.scalar(_fact(name))
             return None if found is None else str(found)
 
         return await self._kept.do(look)
 
-    async def remember(self, name: str, fact: str) -> None:
-        await self._kept.do(lambda connection: put(connection, _facts, {"name": name}, {"fact": fact}))
+    async def set(self, name: str, fact: str) -> None:
+        await self._kept.do(lambda connection: upsert(connection, _facts, {"name": name}, {"fact": fact}))
 
-    async def remember_first(self, name: str, fact: str) -> str:
+    async def set_if_absent(self, name: str, fact: str) -> str:
         def look_and_put(connection: sa.Connection) -> str:
             there = connection.scalar(_fact(name))
             if there is None:
@@ -43,7 +43,7 @@ class SqlMemory:
 
         return await self._kept.do(look_and_put)
 
-    async def forget(self, name: str) -> None:
+    async def delete(self, name: str) -> None:
         def drop(connection: sa.Connection) -> None:
             connection.execute(_facts.delete().where(_facts.c.name == name))
 

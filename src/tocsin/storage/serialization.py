@@ -22,7 +22,7 @@ from dbos._serialization import DefaultSerializer
 
 from tocsin.incidents import errors
 from tocsin.incidents.errors import Unavailable
-from tocsin.storage.database import make_ready
+from tocsin.storage.database import create_file
 
 JSON = DBOSPortableJSONSerializer()
 PICKLE = DefaultSerializer().name()
@@ -44,7 +44,7 @@ _MALFORMED = (
     pickle.UnpicklingError, ArithmeticError, AttributeError, ImportError, LookupError, MemoryError, OSError,
     EOFError, RecursionError, TypeError, ValueError,
 )  # fmt: skip
-"""What unpickling may raise (Python, pickle)."""
+"""Errors that unpickling may raise (Python, pickle)."""
 
 
 LONGEST_KEY = 100
@@ -88,7 +88,7 @@ def read_plainly() -> None:
 
 def json_only(url: str) -> None:
     """Have JSON in every row before anything goes on. Raises Unavailable where a row is not Tocsin's."""
-    make_ready(url)
+    create_file(url)
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     with engine.begin() as connection:
         if engine.dialect.name == "sqlite":

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, Person, SourceMessage
 from tocsin.incidents.postmortem import Departure
 from tocsin.incidents.updates import Reminder
-from tocsin.storage.database import Tables, put, through
+from tocsin.storage.database import Database, fsync_wal, upsert
 
 # What Tocsin did in Slack: which message became which incident, and where its cards are.
 
@@ -62,7 +62,7 @@ _watched = sa.Table(
     sa.Column("seen", sa.Text, nullable=False),
 )
 
-departures = sa.Table(
+_departures = sa.Table(
     "tocsin_departures",
     _tables,
     sa.Column("incident_id", sa.Text, primary_key=True),
@@ -73,7 +73,7 @@ departures = sa.Table(
     sa.Column("ts", sa.Text, nullable=False),
 )
 
-reminders = sa.Table(
+_reminders = sa.Table(
     "tocsin_reminders",
     _tables,
     sa.Column("incident_id", sa.Text, primary_key=True),
@@ -84,17 +84,17 @@ reminders = sa.Table(
 )
 
 MANY = 4000
-"""Rows that take about as much room as the longest step of a story."""
+"""Rows that take about as much room as the longest step of a workflow."""
 
 _pulse = sa.Table("tocsin_pulse", _tables, sa.Column("id", sa.Integer, primary_key=True))
 
 
-class SqlLedger:
-    """The ledger, beside the journal in the same database."""
+class SqlSlackStateStore:
+    """The SlackStateStore, beside the journal in the same database."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._kept = Tables(url, _tables, synchronous="NORMAL")
+        self._kept = Database(url, _tables, synchronous="NORMAL")
         self._kept.open()
         self.do = self._kept.do
 
@@ -111,7 +111,7 @@ class SqlLedger:
 
         taken_by = await self.do(claim)
         if taken_by == key:
-            await asyncio.to_thread(through, self._url)
+            await asyncio.to_thread(fsync_wal, self._url)
         return taken_by
 
     async def release_source(self, team: str, source: SourceMessage, key: str) -> None:
@@ -150,7 +150,6 @@ class SqlLedger:
         await self.do(drop)
 
     async def remember_channel(self, channel: ChannelId, incident_id: str) -> None:
-        """Which incident a channel is for; the first one stays."""
         await self._put(_channels, {"channel": channel}, {"incident_id": incident_id})
 
     async def incident_of_channel(self, channel: ChannelId) -> str | None:
@@ -161,25 +160,25 @@ class SqlLedger:
         pinned = sa.and_(_cards.c.channel == channel, _cards.c.place == "headline")
         return await self._scalar(sa.select(_cards.c.incident_id).where(pinned).limit(1))
 
-    async def faces(self, incident_id: str) -> Mapping[tuple[str, str], str]:
+    async def fingerprints(self, incident_id: str) -> Mapping[tuple[str, str], str]:
         asked = sa.select(_faces).where(_faces.c.incident_id == incident_id)
         rows = await self.do(lambda connection: connection.execute(asked).all())
         return {(row.channel, row.thing): row.face for row in rows}
 
-    async def remember_face(self, incident_id: str, channel: str, thing: str, face: str) -> None:
+    async def save_fingerprint(self, incident_id: str, channel: str, thing: str, face: str) -> None:
         where = {"incident_id": incident_id, "channel": channel, "thing": thing}
         await self._put(_faces, where, {"face": face}, replacing=True)
 
-    async def remember_shown(self, incident: Incident, card: Card, face: str, seen: str) -> None:
+    async def save_rendered(self, incident: Incident, card: Card, face: str, seen: str) -> None:
         where = {"incident_id": incident.id, "channel": card.channel, "thing": card.ts}
 
         def remember(connection: sa.Connection) -> None:
-            put(connection, _faces, where, {"face": face})
-            put(connection, _watched, {"incident_id": incident.id}, {"seen": seen})
+            upsert(connection, _faces, where, {"face": face})
+            upsert(connection, _watched, {"incident_id": incident.id}, {"seen": seen})
 
         await self.do(remember)
 
-    async def forget_face(self, incident_id: str, channel: str, thing: str) -> None:
+    async def delete_fingerprint(self, incident_id: str, channel: str, thing: str) -> None:
         c = _faces.c
         ours = sa.and_(c.incident_id == incident_id, c.channel == channel, c.thing == thing)
         await self.do(lambda connection: connection.execute(_faces.delete().where(ours)) and None)
@@ -190,17 +189,70 @@ class SqlLedger:
         return {row.incident_id: row.seen for row in rows}
 
     async def remember_watched(self, incident_id: str, seen: str | None) -> None:
-        """What the incident is now; None when it need not be watched any more."""
         if seen is not None:
             await self._put(_watched, {"incident_id": incident_id}, {"seen": seen}, replacing=True)
             return
         gone = _watched.delete().where(_watched.c.incident_id == incident_id)
         await self.do(lambda connection: connection.execute(gone) and None)
 
+    async def find_reminder(self, incident_id: str) -> Reminder | None:
+        asked = sa.select(_reminders).where(_reminders.c.incident_id == incident_id)
+        return next(iter(await self._reminders(asked)), None)
+
+    async def due_reminders(self, now: datetime) -> Sequence[Reminder]:
+        asked = sa.select(_reminders).where(_reminders.c.due_at <= now.timestamp())
+        return await self._reminders(asked.order_by(_reminders.c.due_at).limit(100))
+
+    async def remember_reminder(self, reminder: Reminder) -> None:
+        row = {
+            "incident_id": reminder.incident_id,
+            "due_at": reminder.due_at.timestamp(),
+            "key": reminder.key,
+            "asking": reminder.asking,
+            "by": reminder.by.model_dump_json(),
+        }
+
+        def replace(connection: sa.Connection) -> None:
+            connection.execute(_reminders.delete().where(_reminders.c.incident_id == reminder.incident_id))
+            connection.execute(_reminders.insert().values(row))
+
+        await self.do(replace)
+
+    async def claim_reminder(self, reminder: Reminder) -> bool:
+        mark = _reminders.update().where(_same(reminder.incident_id, reminder.key)).values(asking=True)
+        return await self.do(lambda connection: connection.execute(mark).rowcount == 1)
+
+    async def forget_reminder(self, incident_id: str, key: str | None = None) -> None:
+        gone = _reminders.delete().where(_same(incident_id, key))
+        await self.do(lambda connection: connection.execute(gone) and None)
+
+    async def find_departure(self, incident_id: str) -> Departure | None:
+        asked = sa.select(_departures).where(_departures.c.incident_id == incident_id)
+        return next(iter(await self._departures(asked)), None)
+
+    async def departing(self, until: datetime) -> Sequence[Departure]:
+        asked = sa.select(_departures).where(
+            _departures.c.due_at <= until.timestamp(), _departures.c.stage.not_in(["kept", "gone"])
+        )
+        return await self._departures(asked.order_by(_departures.c.due_at).limit(100))
+
+    async def remember_departure(self, departure: Departure) -> None:
+        row = {
+            **departure.model_dump(exclude={"ended_at", "due_at"}),
+            "ended_at": departure.ended_at.timestamp(),
+            "due_at": departure.due_at.timestamp(),
+        }
+
+        def replace(connection: sa.Connection) -> None:
+            connection.execute(_departures.delete().where(_departures.c.incident_id == departure.incident_id))
+            connection.execute(_departures.insert().values(row))
+
+        await self.do(replace)
+
     async def beat(self) -> None:
         """Write something. Raises Unavailable when nothing can be promised on this journal now.
 
-        A row finds room where a story's does not: once something could not be written, it is tried with many.
+        A row finds room where a workflow's does not: after a failure, it is tried with many.
         """
         beats = [{"id": number} for number in range(MANY if self._kept.failed else 1)]
         await self.do(
@@ -222,60 +274,10 @@ class SqlLedger:
         self, table: sa.Table, where: dict[str, str], what: dict[str, str | None], *, replacing: bool = False
     ) -> None:
         """Insert the row; one that is there already stays, unless it is `replacing`."""
-        await self.do(lambda connection: put(connection, table, where, what, replacing=replacing))
+        await self.do(lambda connection: upsert(connection, table, where, what, replacing=replacing))
 
-
-def _owner(team: str, source: SourceMessage) -> sa.Select[tuple[str]]:
-    return sa.select(_sources.c.key).where(
-        _sources.c.team == team,
-        _sources.c.channel == source.channel,
-        _sources.c.timestamp == source.timestamp,
-    )
-
-
-# When the next update on an incident is due, beside the ledger in the same database.
-
-
-class SqlReminders:
-    """One reminder for each incident at most."""
-
-    def __init__(self, ledger: SqlLedger) -> None:
-        self._ledger = ledger
-
-    async def find_reminder(self, incident_id: str) -> Reminder | None:
-        asked = sa.select(reminders).where(reminders.c.incident_id == incident_id)
-        return next(iter(await self._read(asked)), None)
-
-    async def due(self, now: datetime) -> Sequence[Reminder]:
-        """Those whose time has come, the longest due first, 100 at most."""
-        asked = sa.select(reminders).where(reminders.c.due_at <= now.timestamp())
-        return await self._read(asked.order_by(reminders.c.due_at).limit(100))
-
-    async def remember_reminder(self, reminder: Reminder) -> None:
-        row = {
-            "incident_id": reminder.incident_id,
-            "due_at": reminder.due_at.timestamp(),
-            "key": reminder.key,
-            "asking": reminder.asking,
-            "by": reminder.by.model_dump_json(),
-        }
-
-        def put(connection: sa.Connection) -> None:
-            connection.execute(reminders.delete().where(reminders.c.incident_id == reminder.incident_id))
-            connection.execute(reminders.insert().values(row))
-
-        await self._ledger.do(put)
-
-    async def claim_reminder(self, reminder: Reminder) -> bool:
-        mark = reminders.update().where(_same(reminder.incident_id, reminder.key)).values(asking=True)
-        return await self._ledger.do(lambda connection: connection.execute(mark).rowcount == 1)
-
-    async def forget_reminder(self, incident_id: str, key: str | None = None) -> None:
-        gone = reminders.delete().where(_same(incident_id, key))
-        await self._ledger.do(lambda connection: connection.execute(gone) and None)
-
-    async def _read(self, asked: sa.Select[Any]) -> Sequence[Reminder]:
-        rows = await self._ledger.do(lambda connection: connection.execute(asked).all())
+    async def _reminders(self, asked: sa.Select[Any]) -> Sequence[Reminder]:
+        rows = await self.do(lambda connection: connection.execute(asked).all())
         return [
             Reminder(
                 incident_id=row.incident_id,
@@ -287,47 +289,8 @@ class SqlReminders:
             for row in rows
         ]
 
-
-def _same(incident_id: str, key: str | None) -> sa.ColumnElement[bool]:
-    ours = reminders.c.incident_id == incident_id
-    return ours if key is None else sa.and_(ours, reminders.c.key == key)
-
-
-# Which channels are to be archived, beside the ledger in the same database.
-
-
-class SqlDepartures:
-    """One row for each incident at most."""
-
-    def __init__(self, ledger: SqlLedger) -> None:
-        self._ledger = ledger
-
-    async def find_departure(self, incident_id: str) -> Departure | None:
-        asked = sa.select(departures).where(departures.c.incident_id == incident_id)
-        return next(iter(await self._read(asked)), None)
-
-    async def departing(self, until: datetime) -> Sequence[Departure]:
-        """The longest due first, 100 at most."""
-        asked = sa.select(departures).where(
-            departures.c.due_at <= until.timestamp(), departures.c.stage.not_in(["kept", "gone"])
-        )
-        return await self._read(asked.order_by(departures.c.due_at).limit(100))
-
-    async def remember_departure(self, departure: Departure) -> None:
-        row = {
-            **departure.model_dump(exclude={"ended_at", "due_at"}),
-            "ended_at": departure.ended_at.timestamp(),
-            "due_at": departure.due_at.timestamp(),
-        }
-
-        def put(connection: sa.Connection) -> None:
-            connection.execute(departures.delete().where(departures.c.incident_id == departure.incident_id))
-            connection.execute(departures.insert().values(row))
-
-        await self._ledger.do(put)
-
-    async def _read(self, asked: sa.Select[Any]) -> Sequence[Departure]:
-        rows = await self._ledger.do(lambda connection: connection.execute(asked).all())
+    async def _departures(self, asked: sa.Select[Any]) -> Sequence[Departure]:
+        rows = await self.do(lambda connection: connection.execute(asked).all())
         return [
             Departure(
                 incident_id=row.incident_id,
@@ -339,3 +302,16 @@ class SqlDepartures:
             )
             for row in rows
         ]
+
+
+def _owner(team: str, source: SourceMessage) -> sa.Select[tuple[str]]:
+    return sa.select(_sources.c.key).where(
+        _sources.c.team == team,
+        _sources.c.channel == source.channel,
+        _sources.c.timestamp == source.timestamp,
+    )
+
+
+def _same(incident_id: str, key: str | None) -> sa.ColumnElement[bool]:
+    ours = _reminders.c.incident_id == incident_id
+    return ours if key is None else sa.and_(ours, _reminders.c.key == key)

@@ -5,36 +5,34 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, DBOSConfig, SetWorkflowID, StepInfo, WorkflowHandleAsync, WorkflowStatus
-from pydantic import TypeAdapter
 from sqlalchemy.exc import SQLAlchemyError
 
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import SOMEBODY
 from tocsin.logs import trace, traced
 from tocsin.storage.database import (
-    Gate,
-    Tables,
-    asking_now,
-    cause,
+    Database,
+    WriteBarrier,
+    create_file,
+    fail_fast,
+    file_identity,
     file_of,
-    identity,
-    in_no_hurry,
-    make_ready,
-    put,
-    through,
+    fsync_wal,
+    root_message,
     truncate,
+    upsert,
+    wait_for_database,
 )
 from tocsin.storage.installations import uninstalled
 from tocsin.storage.serialization import JSON, NotOurs, read_plainly, refuse_foreign
@@ -59,7 +57,7 @@ class Pending:
 
 
 async def fetch_pending(url: str) -> list[Pending]:
-    """The unfinished stories, oldest first; none where there is no journal yet.
+    """The unfinished workflows, oldest first; none where there is no journal yet.
 
     Nothing is made or changed. Raises Unavailable in one line when the journal cannot be used.
     """
@@ -79,7 +77,7 @@ def _pending(url: str) -> list[Pending]:
         finally:
             engine.dispose()
     except (OSError, ImportError, NotOurs, sqlite3.Error, sa.exc.SQLAlchemyError) as error:
-        raise Unavailable(f"The journal cannot be used ({cause(error)}).") from error
+        raise Unavailable(f"The journal cannot be used ({root_message(error)}).") from error
 
 
 def _begun(engine: sa.Engine) -> list[Pending]:
@@ -167,7 +165,7 @@ def _refuse_damaged(file: Path) -> None:
         raise sqlite3.DatabaseError(said)
 
 
-# What is left of forgotten stories: their keys, so that nothing is done twice, and what they came to.
+# What is left of forgotten workflows: their keys, so that nothing is done twice, and what they came to.
 
 _tables = sa.MetaData()
 _ended = sa.Table(
@@ -180,11 +178,11 @@ _ended = sa.Table(
 )
 
 
-class SqlEndings:
-    """The keys of forgotten stories, beside the journal in the same database."""
+class SqlFinishedWorkflows:
+    """The keys of forgotten workflows, beside the journal in the same database."""
 
     def __init__(self, url: str) -> None:
-        self._kept = Tables(url, _tables)
+        self._kept = Database(url, _tables)
 
     def open(self) -> None:
         self._kept.open()
@@ -200,43 +198,42 @@ class SqlEndings:
     async def remember(self, endings: Mapping[str, Ended]) -> None:
         def keep(connection: sa.Connection) -> None:
             for key, ended in endings.items():
-                put(connection, _ended, {"key": key}, {**ended.model_dump()}, replacing=False)
+                upsert(connection, _ended, {"key": key}, {**ended.model_dump()}, replacing=False)
 
         await self._kept.do(keep)
 
 
-# Durable stories on DBOS, and the only module that knows of it.
+# Durable workflows on DBOS, and the only module that knows of it.
 #
-# A story is committed before it begins; each step is recorded when it is done; a story that a killed
+# A workflow is committed before it begins; each step is recorded when it is done; a workflow that a killed
 # process left behind is begun again at the next start, and its recorded steps answer what they answered
 # before. DBOS keeps one registry for the whole process, so one journal is open at a time.
 
-T = TypeVar("T")
-Story = Callable[[dict[str, Any]], Awaitable[Any]]
+Workflow = Callable[[dict[str, Any]], Awaitable[Any]]
 
-# Stories outlive upgrades: a new version must go on with what an old one began.
+# Workflows outlive upgrades: a new version must go on with what an old one began.
 STORY_FORMAT = "stories-1"
 
-# A story that is to be resumed is first put back into DBOS's queue, and is no less unfinished there.
+# A workflow that is to be resumed is first put back into DBOS's queue, and is no less unfinished there.
 UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
 RESULT_POLL_SECONDS = 0.05
 
 FINISHED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 AT_ONCE = 100
-"""Stories that are forgotten in one transaction, so that nobody waits long for their turn."""
+"""Workflows that are forgotten in one transaction, so that no writer waits long for its turn."""
 
 FINISH_SECONDS = 1.5
-"""How long stories in hand may take to end when the journal is closed; the rest go on at the next start."""
+"""Seconds that workflows in hand may take to end at a close; the rest go on at the next start."""
 
 TRACE = "_trace"
-"""Beside what was ordered: the id of the gesture, which a resumed story keeps."""
+"""Beside what was ordered: the id of the gesture, which a resumed workflow keeps."""
 
 THREADS = 48
-"""For stories that wait for the journal side by side."""
+"""For workflows that wait for the journal side by side."""
 
-_open: DurableJournal | None = None
+_open: DbosEngine | None = None
 
-# A story that DBOS resumes runs in a context of its own, where this was never set.
+# A workflow that DBOS resumes runs in a context of its own, where this was never set.
 _begun_by_this_process: ContextVar[bool] = ContextVar("begun_by_this_process", default=False)
 
 
@@ -244,59 +241,59 @@ _begun_by_this_process: ContextVar[bool] = ContextVar("begun_by_this_process", d
 async def _story(verb: str, order: dict[str, Any]) -> Any:
     if _open is None:
         raise RuntimeError("a story was begun with no journal open")
-    in_no_hurry()
+    wait_for_database()
     _open.in_hand()
     order = dict(order)
-    # A story of an older version has none, and goes by its key.
+    # A workflow of an older version has none, and goes by its key.
     with traced(order.pop(TRACE, "") or DBOS.workflow_id or ""):
         async with best_effort(f"{verb}, which stays unfinished"):
-            return await _open.stories[verb](order)
-    # What nobody foresaw ends no story, for then it would be lost: it is seen among what is pending, and goes
-    # on at the next start, of a version that knows better perhaps.
+            return await _open.workflows[verb](order)
+    # What nobody foresaw ends no workflow, for then it would be lost: it is seen among what is pending, and
+    # goes on at the next start, of a version that knows better perhaps.
     raise asyncio.CancelledError
 
 
-class DurableJournal:
+class DbosEngine:
     """The journal of one process; `url` is a SQLAlchemy URL of SQLite or PostgreSQL."""
 
     def __init__(self, url: str, *, executor: str = "tocsin") -> None:
         self.url = url
         self.executor = executor
         self.poll_seconds = 1.0
-        """How often DBOS looks for notifications. Tocsin sends none, but `close` waits for the last look."""
-        self.stories: dict[str, Story] = {}
+        """Seconds between DBOS's looks for notifications: Tocsin sends none, but `close` waits for one."""
+        self.workflows: dict[str, Workflow] = {}
         self._identity: tuple[int, int] | None = None
-        self._gate: Gate | None = None
+        self._gate: WriteBarrier | None = None
         self._running: set[asyncio.Task[Any]] = set()
-        self._endings = SqlEndings(url)
+        self._endings = SqlFinishedWorkflows(url)
 
     @property
-    def stories_in_hand(self) -> int:
-        """How many stories run in this process."""
+    def workflows_in_hand(self) -> int:
+        """Return the number of workflows that run in this process."""
         return len(self._running)
 
     def in_hand(self) -> None:
-        """Note that the running task is a story, and that its end is waited for."""
+        """Note that the running task is a workflow, and that its end is waited for."""
         task = asyncio.current_task()
         if task is not None:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
-    def tells(self, verb: str, story: Story) -> None:
-        """Name the story that a verb begins; all verbs must be named before `open`."""
-        self.stories[verb] = story
+    def register(self, verb: str, story: Workflow) -> None:
+        """Name the workflow that a verb begins; all verbs must be named before `open`."""
+        self.workflows[verb] = story
 
     def open(self) -> None:
-        """Open the journal and go on with unfinished stories; call it inside the running event loop.
+        """Open the journal and go on with unfinished workflows; call it inside the running event loop.
 
-        Resumed stories then run on this loop, where the HTTP clients live.
+        Resumed workflows then run on this loop, where the HTTP clients live.
         """
         global _open
         if _open is not None:
             raise RuntimeError("one journal is open in this process already")
-        make_ready(self.url)
+        create_file(self.url)
         self._endings.open()
-        self._identity = identity(self.url)
+        self._identity = file_identity(self.url)
         library = logging.getLogger("dbos")
         library.setLevel(logging.WARNING)
         if not library.handlers:
@@ -314,7 +311,7 @@ class DurableJournal:
             "serializer": JSON,
         }
         if file_of(self.url) is not None:
-            self._gate = Gate(self.url)
+            self._gate = WriteBarrier(self.url)
             config["system_database_engine"] = self._gate.engine
         _open = self
         read_plainly()
@@ -323,13 +320,13 @@ class DurableJournal:
 
     @property
     def trouble(self) -> str:
-        """Why stories cannot go on; empty when they can."""
+        """Return why workflows cannot go on; empty when they can."""
         why = self._gate.trouble if self._gate is not None else ""
         said = f"Tocsin's journal cannot be written to ({why}). What is unfinished goes on when it can be."
         return said if why else ""
 
     async def finish(self, seconds: float) -> None:
-        """Wait for the stories in hand, at most so many seconds."""
+        """Wait for the workflows in hand, at most so many seconds."""
         if self._running:
             await asyncio.wait(set(self._running), timeout=seconds)
 
@@ -337,7 +334,7 @@ class DurableJournal:
         """Stop; what is still unfinished after a moment goes on at the next start."""
         global _open
         await self.finish(FINISH_SECONDS)
-        # Cut short, a story is neither done nor failed, which DBOS says at length for each of its steps.
+        # Cut short, a workflow is neither done nor failed, which DBOS says at length for each of its steps.
         logging.getLogger("dbos").setLevel(logging.CRITICAL)
         for story in (cut := set(self._running)):
             story.cancel()
@@ -357,18 +354,12 @@ class DurableJournal:
         try:
             with self._told("written to"), SetWorkflowID(key):
                 await DBOS.start_workflow_async(_story, verb, {**order, TRACE: trace()})
-                await asyncio.to_thread(through, self.url)
+                await asyncio.to_thread(fsync_wal, self.url)
         finally:
             _begun_by_this_process.reset(marked)
 
-    async def step(self, name: str, act: Callable[[bool], Awaitable[T]], returns: type[T] | Any) -> T:
-        shape: TypeAdapter[T] = _shape(cast(Hashable, returns))
-        again = not _begun_by_this_process.get()
-
-        async def recorded() -> Any:
-            return shape.dump_python(await act(again), mode="json")
-
-        return shape.validate_python(await DBOS.run_step_async({"name": name}, recorded))
+    def step(self, name: str, act: Callable[[bool], Awaitable[Any]]) -> Awaitable[Any]:
+        return DBOS.run_step_async({"name": name}, act, not _begun_by_this_process.get())
 
     async def order(self, key: str) -> Any:
         with self._told("read"):
@@ -388,7 +379,7 @@ class DurableJournal:
         return await self._endings.find(key)
 
     async def forget(self, before: datetime) -> None:
-        """Delete the stories that finished before then, all but their keys and what became of them.
+        """Delete the workflows that finished before then, all but their keys and what became of them.
 
         Raises Unavailable. What a process that is killed midway has not deleted, the next one does.
         """
@@ -402,7 +393,7 @@ class DurableJournal:
             await asyncio.to_thread(truncate, self.url)
 
     async def unfinished(self) -> list[str]:
-        """The keys of stories that have begun and not ended, oldest first."""
+        """The keys of workflows that have begun and not ended, oldest first."""
         with self._told("read"):
             found = await DBOS.list_workflows_async(status=UNFINISHED, load_input=False, load_output=False)
         return [status.workflow_id for status in found]
@@ -410,45 +401,39 @@ class DurableJournal:
     @contextmanager
     def _told(self, what: str) -> Iterator[None]:
         """Turn whatever is wrong with the journal into Unavailable; a file that is gone is not used."""
-        if identity(self.url) != self._identity:
+        if file_identity(self.url) != self._identity:
             raise Unavailable("Tocsin's journal was moved or deleted; put it back and start Tocsin again.")
         try:
-            with asking_now():
+            with fail_fast():
                 yield
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
-            raise Unavailable(f"Tocsin's journal cannot be {what} ({cause(error)}).") from error
+            raise Unavailable(f"Tocsin's journal cannot be {what} ({root_message(error)}).") from error
 
     async def settled(self) -> None:
-        """Until no story is unfinished: neither one of this process nor one that another left behind."""
+        """Until no workflow is unfinished: neither one of this process nor one that another left behind."""
         while waiting := await self.unfinished():
             story: WorkflowHandleAsync[Any] = await DBOS.retrieve_workflow_async(waiting[0])
-            # How a story ends is told elsewhere; here it only matters that it has.
+            # How a workflow ends is told elsewhere; here it only matters that it has.
             await asyncio.wait(
                 {asyncio.ensure_future(story.get_result(polling_interval_sec=RESULT_POLL_SECONDS))}
             )
 
 
 def _understood(kept: Any) -> Any:
-    """What DBOS read in a row, which is text where it could not. Raises Unavailable then."""
+    """Return what DBOS read in a row. Raises Unavailable where it is text: DBOS could not read it."""
     if isinstance(kept, str):
         raise Unavailable("Tocsin's journal has a row that is not Tocsin's, and is not read.")
     return kept
 
 
 def _ending(output: Any) -> Ended:
-    """What is kept of a result."""
+    """Return what is kept of a result."""
     result = output if isinstance(output, dict) else {}
     incident = result.get("incident") or {}
     return Ended(kind=str(result.get("kind", "")), incident_id=str(incident.get("id", "")))
 
 
-@cache
-def _shape(returns: Hashable) -> TypeAdapter[Any]:
-    """How an answer is written down and read again; made once for each kind, since that takes a while."""
-    return TypeAdapter(cast(Any, returns))
-
-
-# How long the journal keeps what people wrote.
+# The time for which the journal keeps what people wrote.
 
 KEPT = timedelta(days=30)
 """Longer than a form is left open in Slack, or *Fix and send* is put off; incidents are kept elsewhere."""
@@ -456,8 +441,8 @@ KEPT = timedelta(days=30)
 FORGET_EVERY_SECONDS = 3600.0
 
 
-async def forgetting(journal: DurableJournal, clock: Clock) -> None:
-    """Delete finished stories once their time has come, for as long as the bot runs."""
+async def forget_old_workflows(journal: DbosEngine, clock: Clock) -> None:
+    """Delete finished workflows once their time has come, for as long as the bot runs."""
     while True:
         async with best_effort("forget what finished long ago"):
             await journal.forget(clock() - KEPT)

@@ -26,7 +26,7 @@ from tocsin.web.auth import Access, Near, SignIn, alone
 from tocsin.web.middleware import HEADERS, Guard
 from tocsin.web.oauth import InstallPages
 from tocsin.web.pages import Endpoint, Pages
-from tocsin.workflows.ports import Backend, Clock, Introduce
+from tocsin.workflows.ports import Clock, IncidentBackend, Introduce
 
 Ready = Callable[[], Sequence[str]]
 
@@ -46,7 +46,7 @@ async def _nobody(team: str, people: Iterable[PersonId]) -> bool:
 
 def web_app(
     *,
-    backend: Backend,
+    backend: IncidentBackend,
     api_token: str,
     hosts: Collection[str],
     public: bool,

@@ -9,7 +9,6 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
@@ -22,7 +21,7 @@ from tocsin.incidents.requests import NOBODY, IncidentFilter
 from tocsin.incidents.validation import is_of, visible_to
 from tocsin.web.middleware import is_from_here, is_own
 from tocsin.web.oauth import OpenId, Trips
-from tocsin.workflows.ports import Clock, Memory
+from tocsin.workflows.ports import Clock, KeyValueStore
 
 # Sessions. They are stored on the server, so that signing out ends one even if its cookie was copied.
 
@@ -58,7 +57,7 @@ _KEPT = TypeAdapter(tuple[_Kept, ...])
 class Sessions:
     """Store of sessions by person; a session ends after a working day or at *Sign out*."""
 
-    def __init__(self, memory: Memory, *, secure: bool, clock: Clock) -> None:
+    def __init__(self, memory: KeyValueStore, *, secure: bool, clock: Clock) -> None:
         self._memory = memory
         self._secure = secure
         self._clock = clock
@@ -108,7 +107,7 @@ class Sessions:
         return next((one for one in kept if hmac.compare_digest(one.id, given)), None)
 
     async def _kept(self, signed: Signed) -> list[_Kept]:
-        written = await self._memory.recall(_name(signed))
+        written = await self._memory.get(_name(signed))
         try:
             kept = _KEPT.validate_json(written or "[]")
         except ValidationError:
@@ -118,9 +117,9 @@ class Sessions:
     async def _keep(self, signed: Signed, kept: Sequence[_Kept]) -> None:
         if kept:
             written = json.dumps([one.model_dump(mode="json") for one in kept])
-            await self._memory.remember(_name(signed), written)
+            await self._memory.set(_name(signed), written)
         else:
-            await self._memory.forget(_name(signed))
+            await self._memory.delete(_name(signed))
 
     def _now(self) -> int:
         return int(self._clock().timestamp())
@@ -246,10 +245,8 @@ ELSEWHERE = "Another site asked to sign you out, so nothing was done."
 CANCELLED = "Slack says that you did not agree, so you are not signed in."
 
 
-class Said(Protocol):
-    """Function that renders a page with one sentence and a button to try again."""
-
-    def __call__(self, request: Request, status: int, sentence: str) -> Response: ...
+Said = Callable[[Request, int, str], Response]
+"""Function that renders a page of a status and one sentence and a button to try again."""
 
 
 class SignIn:

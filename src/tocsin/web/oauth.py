@@ -256,12 +256,8 @@ class Installs(Protocol):
     async def finish(self, code: str, redirect_uri: str) -> tuple[str, str]: ...
 
 
-class Told(Protocol):
-    """Function that renders a page with a heading, a sentence, and a link if there is one."""
-
-    def __call__(
-        self, request: Request, status: int, heading: str, sentence: str, link: tuple[str, str] | None
-    ) -> Response: ...
+Told = Callable[[Request, int, str, str, tuple[str, str] | None], Response]
+"""Makes a page of a status, a heading, a sentence, and a link where there is one."""
 
 
 class InstallPages:

@@ -19,7 +19,7 @@ from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.export import as_record, holders, nameless
 from tocsin.incidents.model import Form, Incident, PersonId, Severity, Status, TimelineEntry
 from tocsin.web.auth import Access, Reader, SignIn
-from tocsin.workflows.ports import Backend, Clock, Introduce
+from tocsin.workflows.ports import Clock, IncidentBackend, Introduce
 
 # The pages, as HTML for people and JSON for programs.
 
@@ -50,7 +50,7 @@ INTO_SLACK = Door("Sign in with Slack", f"?{SIGN_IN}", slack=True)
 class Pages:
     """Endpoints of the pages, one method for each route."""
 
-    backend: Backend
+    backend: IncidentBackend
     access: Access
     templates: Jinja2Templates
     clock: Clock

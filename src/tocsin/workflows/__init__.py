@@ -1,1 +1,1 @@
-"""What a responder can make happen: one file per verb, durable stories that read top to bottom."""
+"""Verbs that a responder can use: one file per verb, durable workflows that read top to bottom."""

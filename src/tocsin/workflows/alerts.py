@@ -5,41 +5,42 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, TypeVarTuple
 from uuid import uuid4
 
 import structlog
 from pydantic import TypeAdapter
 
 from tocsin.incidents.errors import Unavailable
-from tocsin.workflows.ports import Memory, loop_time
-from tocsin.workflows.retry import ALL_DAY, best_effort, patiently
+from tocsin.workflows.ports import KeyValueStore, loop_time
+from tocsin.workflows.retry import ALL_DAY, best_effort, retry
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 Say = Callable[[str, str, bool], Awaitable[None]]
-"""Says a sentence under a key; told whether an earlier attempt may have arrived."""
+"""Says a sentence under a key; its last argument is True where an earlier attempt may have arrived."""
 
 KEPT_AS = "alarms told and to be told"
 _KEPT = TypeAdapter(dict[str, dict[str, str]])
 log = structlog.get_logger()
 
 
-class Alarms:
+class OperatorAlerts:
     """The operator's bell. What is known to be wrong outlives the process, so that it is told once."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: KeyValueStore) -> None:
         self._memory = memory
         self._known: dict[str, str] = {}
-        """What is wrong now, by what it is about."""
+        """All that is wrong now, by what it is about."""
         self._since: dict[str, float] = {}
         """Since when something that may pass by itself has been wrong (seconds of the event loop)."""
         self._unsaid: dict[str, str] = {}
-        """What is to be said, oldest first, by the key that its message will have in Slack."""
+        """All that is to be said, oldest first, by the key that its message will have in Slack."""
         self._perhaps_said: set[str] = set()
-        """Keys of what an earlier process was about to say."""
+        """Keys of what may have been said already, by an earlier process or an earlier attempt."""
         self._more = asyncio.Event()
 
-    def sound(self, about: str, sentence: str) -> None:
+    def raise_alert(self, about: str, sentence: str) -> None:
         """Have the operator told, unless they know. Anything about something else is another trouble."""
         if about in self._known:
             return
@@ -47,36 +48,39 @@ class Alarms:
         log.error("for the operator", about=about, what=sentence)
         self._say_soon(sentence)
 
-    def rest(self, about: str) -> None:
+    def resolve(self, about: str) -> None:
         """Have the operator told that it is over, where they were told that it began."""
         sentence = self._known.pop(about, None)
         if sentence is not None:
             log.warning("well again", about=about)
             self._say_soon(f"Well again. Earlier: {sentence}")
 
-    def seen(self, about: str, wrong: str, *, after: float) -> None:
-        """What a look at something found: nothing `wrong`, or a sentence; told once that lasts `after` s."""
+    def observe(self, about: str, wrong: str, *, after: float) -> None:
+        """Take note of a check: nothing `wrong`, or a sentence, told once that lasts `after` seconds."""
         if not wrong:
             self._since.pop(about, None)
-            self.rest(about)
+            self.resolve(about)
         elif loop_time() - self._since.setdefault(about, loop_time()) >= after:
-            self.sound(about, wrong)
+            self.raise_alert(about, wrong)
 
-    async def watched(self, about: str, act: Callable[[], Awaitable[T]]) -> T:
-        """What `act` answers or raises; a trouble that is the operator's is told, and so is its end."""
+    async def guard(self, about: str, act: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
+        """Return what `act` answers, or raise what it raises.
+
+        A trouble that is the operator's is told, and so is its end.
+        """
         try:
-            answer = await act()
+            answer = await act(*args)
         except Unavailable as error:
             if error.operator:
-                self.sound(about, error.operator)
+                self.raise_alert(about, error.operator)
             raise
-        self.rest(about)
+        self.resolve(about)
         return answer
 
     async def recall(self) -> None:
         """Know again what the operator was told before the last stop, and what was still to be said."""
         async with best_effort("recall what the operator knows"):
-            kept = _KEPT.validate_json(await self._memory.recall(KEPT_AS) or "{}")
+            kept = _KEPT.validate_json(await self._memory.get(KEPT_AS) or "{}")
             self._known = {**kept.get("known", {}), **self._known}
             earlier = kept.get("unsaid", {})
             self._unsaid = {**earlier, **self._unsaid}
@@ -98,14 +102,19 @@ class Alarms:
                 await self._keep()
 
     async def _say(self, say: Say, key: str, sentence: str) -> None:
-        perhaps = key in self._perhaps_said
+        async def once() -> None:
+            again = key in self._perhaps_said
+            self._perhaps_said.add(key)
+            await say(sentence, key, again)
+
         async with best_effort("tell the operator"):
-            await patiently(lambda again: say(sentence, key, again), again=perhaps, attempts=ALL_DAY)
+            await retry(once, attempts=ALL_DAY)
+        self._perhaps_said.discard(key)
 
     async def _keep(self) -> None:
         async with best_effort("keep what the operator knows"):
             kept = {"known": self._known, "unsaid": self._unsaid}
-            await self._memory.remember(KEPT_AS, json.dumps(kept))
+            await self._memory.set(KEPT_AS, json.dumps(kept))
 
     def _say_soon(self, sentence: str) -> None:
         self._unsaid[str(uuid4())] = sentence

@@ -1,19 +1,16 @@
-"""Archive the channel of what has ended: after a set time, with a day's notice, unless somebody keeps it."""
+"""Archive the channel of what has ended: after a set time, with a day's notice, unless it is kept."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import Protocol
 
 import structlog
 
 from tocsin.incidents.errors import Refused, SlackRefused
-from tocsin.incidents.model import ChannelId, Incident, MessageTs, Person, TeamId, TimelineEntry
+from tocsin.incidents.model import ChannelId, Incident, Person, TeamId, TimelineEntry
 from tocsin.incidents.postmortem import NOTICE, Afterwards, Departure, departure
-from tocsin.workflows.channels import Faces, Withdrawing, fitting_channel
-from tocsin.workflows.ports import Backend, Clock
+from tocsin.workflows.channels import fitting_channel
+from tocsin.workflows.ports import Clock, IncidentBackend, SlackClient, SlackStateStore, WorkspaceOf
 from tocsin.workflows.retry import best_effort
 
 log = structlog.get_logger()
@@ -21,65 +18,35 @@ log = structlog.get_logger()
 LOOK_SECONDS = 5.0
 
 
-class Departures(Protocol):
-    """Which channels are to be archived, kept durably. Every method raises Unavailable."""
-
-    async def find_departure(self, incident_id: str) -> Departure | None: ...
-
-    async def remember_departure(self, departure: Departure) -> None:
-        """In place of the one before: an incident has one."""
-        ...
-
-    async def departing(self, until: datetime) -> Sequence[Departure]:
-        """Those due until then that are neither kept nor gone."""
-        ...
-
-
-class Leaving(Withdrawing, Protocol):
-    async def archive(self, channel: ChannelId) -> None: ...
-
-    async def say_leaving(
-        self, channel: ChannelId, incident: Incident, due: datetime, *, key: str, again: bool = False
-    ) -> MessageTs:
-        """When the channel is archived, with a button that keeps it."""
-        ...
-
-    async def say_kept(self, channel: ChannelId, ts: MessageTs, by: Person) -> None:
-        """In place of that."""
-        ...
-
-
-class Archiving:
+class ChannelArchiver:
     """One instance serves the whole process; what is planned outlives it."""
 
     def __init__(
         self,
-        backend: Backend,
-        departures: Departures,
-        ledger: Faces,
-        workspace: Callable[[TeamId], Leaving],
+        backend: IncidentBackend,
+        state: SlackStateStore,
+        workspace: WorkspaceOf,
         clock: Clock,
         afterwards: Afterwards,
     ) -> None:
         self._backend = backend
-        self._departures = departures
-        self._ledger = ledger
+        self._state = state
         self._workspace = workspace
         self._clock = clock
         self._days = afterwards.archive_after_days
         # Somebody who keeps a channel while its notice is on its way waits for the notice.
         self._one_by_one = asyncio.Lock()
-        if getattr(backend, "makes_channel", False) and not afterwards.archive_hosted:
+        if backend.makes_channel and not afterwards.archive_hosted:
             # A channel that the backend made is the backend's.
             self._days = None
 
     async def plan(self, incident: Incident) -> None:
-        """Note that an incident has ended. One that somebody kept stays kept until it ends again."""
+        """Note that an incident has ended. A channel that was kept stays kept until it ends again."""
         if self._days is None or incident.incident_status.is_open or not incident.slack_channel_id:
             return
-        known = await self._departures.find_departure(incident.id)
+        known = await self._state.find_departure(incident.id)
         if known is None or (incident.closed_at is not None and incident.closed_at > known.ended_at):
-            await self._departures.remember_departure(departure(incident, self._days))
+            await self._state.remember_departure(departure(incident, self._days))
 
     async def keep(self, incident: Incident, by: Person) -> bool:
         """The channel stays; False where it was not to be archived. Raises Unavailable.
@@ -87,13 +54,14 @@ class Archiving:
         Asked again it says so again: the notice may be as it was, if a process ended in between.
         """
         async with self._one_by_one:
-            known = await self._departures.find_departure(incident.id)
+            known = await self._state.find_departure(incident.id)
             if known is None or known.stage == "gone":
                 return False
-            await self._departures.remember_departure(known.model_copy(update={"stage": "kept"}))
+            await self._state.remember_departure(known.model_copy(update={"stage": "kept"}))
         if known.ts:
             async with best_effort("say that the channel is kept"):
-                await self._workspace(TeamId(incident.slack_team_id)).say_kept(known.channel, known.ts, by)
+                slack = self._workspace(TeamId(incident.slack_team_id))
+                await slack.messages.say_kept(known.channel, known.ts, by)
         return True
 
     async def keep_watch(self) -> None:
@@ -105,12 +73,12 @@ class Archiving:
 
     async def look(self) -> None:
         """Do what is due now."""
-        for due in await self._departures.departing(self._clock() + NOTICE):
+        for due in await self._state.departing(self._clock() + NOTICE):
             async with best_effort("archive a channel"), self._one_by_one:
                 await self._go_on(due.incident_id)
 
     async def _go_on(self, incident_id: str) -> None:
-        due = await self._departures.find_departure(incident_id)
+        due = await self._state.find_departure(incident_id)
         if due is None or due.is_over:
             return
         incident = await self._backend.find(incident_id)
@@ -118,7 +86,7 @@ class Archiving:
             await self._end(due)
             return
         slack = self._workspace(TeamId(incident.slack_team_id))
-        channel = await fitting_channel(slack, self._ledger, incident)
+        channel = await fitting_channel(slack, self._state, incident)
         if channel is None:
             return
         try:
@@ -130,23 +98,25 @@ class Archiving:
             log.warning("not done", doing="archive a channel", because=refusal.sentence)
             await self._end(due)
 
-    async def _tell(self, slack: Leaving, channel: ChannelId, incident: Incident, due: Departure) -> None:
+    async def _tell(self, slack: SlackClient, channel: ChannelId, incident: Incident, due: Departure) -> None:
         # A day's notice is a day's, however late it is given.
         at = max(due.due_at, self._clock() + NOTICE)
         telling = due.model_copy(update={"stage": "telling", "due_at": at, "channel": channel})
         # From the moment this is kept, another process looks for the notice before it posts one.
-        await self._departures.remember_departure(telling)
+        await self._state.remember_departure(telling)
         key = f"departure:{incident.id}:{due.ended_at.timestamp():.0f}"
-        ts = await slack.say_leaving(channel, incident, at, key=key, again=due.stage == "telling")
-        if await self._departures.find_departure(incident.id) == telling:
-            await self._departures.remember_departure(telling.model_copy(update={"stage": "told", "ts": ts}))
+        ts = await slack.messages.say_leaving(channel, incident, at, key=key, again=due.stage == "telling")
+        if await self._state.find_departure(incident.id) == telling:
+            await self._state.remember_departure(telling.model_copy(update={"stage": "told", "ts": ts}))
 
-    async def _archive(self, slack: Leaving, channel: ChannelId, incident: Incident, due: Departure) -> None:
-        await slack.archive(channel)
+    async def _archive(
+        self, slack: SlackClient, channel: ChannelId, incident: Incident, due: Departure
+    ) -> None:
+        await slack.channels.archive(channel)
         entry = TimelineEntry(at=self._clock(), verb="archived the channel")
         await self._backend.note(incident.id, entry, f"departure:{due.ended_at.timestamp():.0f}")
         # Last: a process that ends before begins here again, and none of it is done twice.
         await self._end(due)
 
     async def _end(self, due: Departure) -> None:
-        await self._departures.remember_departure(due.model_copy(update={"stage": "gone"}))
+        await self._state.remember_departure(due.model_copy(update={"stage": "gone"}))

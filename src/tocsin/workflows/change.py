@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from tocsin.incidents.errors import OutcomeUnknown, Overtaken, Refused
 from tocsin.incidents.model import (
     ChannelId,
     Form,
     Incident,
-    MessageTs,
     Person,
     PersonId,
     TeamId,
@@ -22,77 +22,66 @@ from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.transitions import NAMELESS, Ending, apply_transition, describe_change, validate_change
 from tocsin.incidents.updates import News, news_of, summary_of
 from tocsin.incidents.validation import in_words, visible_to
-from tocsin.workflows.alerts import Alarms
-from tocsin.workflows.channels import NEWS, POSTING, Faces, fitting_channel, withdraw_news, withdraw_posts
+from tocsin.workflows.alerts import OperatorAlerts
+from tocsin.workflows.channels import NEWS, POSTING, fitting_channel, withdraw_news, withdraw_posts
 from tocsin.workflows.command import (
     AnyChange,
     Change,
     Changed,
-    KeepsIncidents,
-    Kept,
+    Command,
+    DurableCommand,
     NotChanged,
-    Order,
-    Promises,
-    Telling,
 )
-from tocsin.workflows.make_private import Hiding, Moving
-from tocsin.workflows.ports import Journal
-from tocsin.workflows.retry import ALL_DAY, SLACK_ATTEMPTS, Trouble, attempt, sentences, without_end
-from tocsin.workflows.sync import OWN_PLACES, Following
+from tocsin.workflows.make_private import MakePrivate
+from tocsin.workflows.ports import IncidentBackend, SlackClient, SlackStateStore, WorkflowEngine, WorkspaceOf
+from tocsin.workflows.reminders import ReminderScheduler
+from tocsin.workflows.retry import (
+    ALL_DAY,
+    SLACK_ATTEMPTS,
+    StepFailure,
+    Steps,
+    retry_forever,
+    sentences,
+)
+from tocsin.workflows.sync import OWN_PLACES, SlackSync
 
-# What follows a change in Slack, each part of it a step of the change's story.
+# What follows a change in Slack, each part of it a step of the change's workflow.
 
 MISTAKE_TIME = timedelta(minutes=10)
-"""How long after a declaration its posts are taken back when it is canceled as a mistake."""
+"""The time after a declaration in which a cancel counts as a mistake, and its posts are taken back."""
 
 
-class Speaking(Moving, Protocol):
-    """What is said in channels."""
+@dataclass(frozen=True)
+class Notice:
+    """A change that people are told of, and when the next update is due."""
 
-    async def post_news(
-        self,
-        channel: ChannelId,
-        news: News,
-        incident: Incident,
-        *,
-        key: str,
-        thread: MessageTs | None = None,
-        again: bool = False,
-    ) -> MessageTs: ...
+    before: Incident
+    incident: Incident
+    change: IncidentChange
+    due: datetime | None
 
 
-class Asking(Protocol):
-    """Who asks for the next update."""
-
-    async def plan(
-        self, incident: Incident, minutes: int, by: Person, at: datetime, key: str
-    ) -> datetime | None:
-        """Ask in so many minutes; 0 stops. Answers when."""
-        ...
-
-
-class Aftermath:
+class ChangeEffects:
     """The Slack side of every verb that changes an incident."""
 
     def __init__(
         self,
-        *,
-        backend: KeepsIncidents,
-        journal: Journal,
-        ledger: Faces,
-        workspace: Callable[[TeamId], Speaking],
-        following: Following,
-        asking: Asking,
+        backend: IncidentBackend,
+        engine: WorkflowEngine,
+        state: SlackStateStore,
+        workspace: WorkspaceOf,
+        following: SlackSync,
+        reminders: ReminderScheduler,
     ) -> None:
         self._backend = backend
-        self._journal = journal
-        self._ledger = ledger
+        self._steps = Steps(engine)
+        self._state = state
         self._workspace = workspace
         self._following = following
-        self._asking = asking
-        self._hiding = Hiding(backend=backend, journal=journal, ledger=ledger, workspace=workspace)
+        self._reminders = reminders
+        self._make_private = MakePrivate(backend=backend, engine=engine, state=state, workspace=workspace)
 
-    async def of_change(
+    async def apply(
         self,
         done: Changed,
         change: IncidentChange,
@@ -100,15 +89,15 @@ class Aftermath:
         ending: Ending | None = None,
         next_update_minutes: int | None = None,
     ) -> None:
-        """Everything that follows, side by side where it is independent; what fails is told to who asked."""
+        """Do everything that follows, side by side where it is independent; tell who asked what failed."""
         before, incident = done.before or done.incident, done.incident
         troubles: list[Any] = []
         left: list[Any] = []
         if incident.is_private and not before.is_private:
             left.append(await self._withdraw(incident, "withdraw the public cards", OWN_PLACES))
-            incident, troubles = await self._hiding.move(incident, change)
+            incident, troubles = await self._make_private.move(incident, change)
         due = await self._plan(incident, change, next_update_minutes)
-        told = self._news(before, incident, change, due)
+        notice = Notice(before, incident, change, due)
         # Whoever has no part in it any more is out of its channel before the next word is said there.
         troubles += await asyncio.gather(*self._left(before, incident))
         mistaken = ending == "cancel" and change.at - incident.created_at <= MISTAKE_TIME
@@ -117,194 +106,224 @@ class Aftermath:
         troubles += await asyncio.gather(
             self._shown(incident, before),
             *self._people(before, incident, change),
-            *self._told(incident, change, told),
+            *self._notify(notice),
             *self._merged(incident, change),
         )
         if mistaken:
             troubles += await self._put_away(incident)
         await self._tell_of_troubles(incident, change, [*left, *troubles])
-        if incident.is_private and any(isinstance(one, Trouble) and one.passing for one in left):
+        if incident.is_private and any(isinstance(one, StepFailure) and one.passing for one in left):
             await self._take_back_the_rest(incident, change)
 
     def _shown(self, incident: Incident, before: Incident) -> Awaitable[Any]:
-        return attempt(
-            self._journal,
+        return self._steps.run(
             "bring what is shown up to date",
-            "The cards stay as they were",
-            lambda _: self._following.bring_up_to_date(incident.id, before),
+            self._following.sync,
+            incident.id,
+            before,
+            on_failure="The cards stay as they were",
         )
 
     async def _plan(self, incident: Incident, change: IncidentChange, minutes: int | None) -> datetime | None:
-        """When the next update is due; nobody is asked for updates on what has ended."""
+        """Plan the next update and return when it is due; none is asked for on what has ended."""
         if not incident.incident_status.is_open:
             minutes = 0
         if minutes is None:
             return None
-        planned = await attempt(
-            self._journal,
+        planned = await self._steps.run(
             "plan the next update",
-            "Nobody will be asked for the next update",
-            lambda _: self._asking.plan(incident, minutes, change.by, change.at, change.key),
-            datetime | None,
+            self._reminders.plan,
+            incident,
+            minutes,
+            change.by,
+            change.at,
+            change.key,
+            on_failure="Nobody will be asked for the next update",
+            returns=datetime | None,
         )
         return planned if isinstance(planned, datetime) else None
 
     def _people(self, before: Incident, incident: Incident, change: IncidentChange) -> list[Awaitable[Any]]:
-        """Whoever has a role now is brought into the channel."""
+        """Bring the people who have a role now into the channel."""
         new = [person for person in incident.people if person not in before.people]
         if not new or not incident.slack_channel_id:
             return []
         return [
-            attempt(
-                self._journal,
+            self._steps.run(
                 "bring people in",
-                "Nobody could be brought into the channel",
-                lambda _: self._bring_in(incident, new),
+                self._bring_in,
+                incident,
+                new,
+                on_failure="Nobody could be brought into the channel",
                 attempts=ALL_DAY,
             )
         ]
 
     def _left(self, before: Incident, incident: Incident) -> list[Awaitable[Any]]:
-        """Whoever has no part in a private incident any more is taken out of its channel."""
+        """Take the people who have no part in a private incident any more out of its channel."""
         gone = [person for person in before.people if person not in incident.people]
-        hosted = getattr(self._backend, "makes_channel", False)
-        if not gone or not incident.is_private or not incident.slack_channel_id or hosted:
+        if not gone or not incident.is_private or not incident.slack_channel_id:
+            return []
+        if self._backend.makes_channel:
             return []
         return [
-            attempt(
-                self._journal,
+            self._steps.run_once(
                 "take people out",
-                "Who has no part in it any more may still read its channel",
-                lambda again: self._take_out(incident, gone, again),
+                self._take_out,
+                incident,
+                gone,
+                on_failure="Who has no part in it any more may still read its channel",
                 attempts=ALL_DAY,
             )
         ]
 
     async def _take_out(self, incident: Incident, people: Sequence[PersonId], again: bool) -> None:
-        """Where Slack does not let us, the channel is told who still reads it."""
+        """Take people out; where Slack does not let us, tell the channel who still reads it."""
         slack, channel = self._slack(incident), ChannelId(incident.slack_channel_id)
         now = await self._backend.find(incident.id) or incident
         gone = [person for person in people if person not in now.people]
-        left = await slack.remove(channel, gone)
+        left = await slack.channels.remove(channel, gone)
         if left:
             names = in_words(f"<@{person}>" for person in left)
             key = f"{incident.id}:reads:{'-'.join(left)}"
             said = f"{names} has no part in this incident any more and still reads this channel."
-            await slack.say_here(channel, incident, said, key=key, again=again)
+            await slack.messages.say_here(channel, incident, said, key=key, again=again)
 
-    async def _bring_in(self, incident: Incident, people: Sequence[PersonId]) -> Trouble | None:
-        left_out = await self._slack(incident).invite(ChannelId(incident.slack_channel_id), people, incident)
+    async def _bring_in(self, incident: Incident, people: Sequence[PersonId]) -> StepFailure | None:
+        left_out = await self._slack(incident).channels.invite(
+            ChannelId(incident.slack_channel_id), people, incident
+        )
         names = in_words(f"<@{person}>" for person in left_out)
-        return Trouble(trouble=f"{names} could not be brought into the channel") if left_out else None
+        return StepFailure(trouble=f"{names} could not be brought into the channel") if left_out else None
 
-    def _news(
-        self, before: Incident, incident: Incident, change: IncidentChange, due: datetime | None
-    ) -> Callable[[], Awaitable[News]]:
-        async def news() -> News:
-            summary = None
-            if before.incident_status.is_open and not incident.incident_status.is_open:
-                timeline = await self._backend.timeline(incident.id)
-                summary = summary_of(incident, timeline, await self._backend.follow_ups(incident.id))
-            told = change
-            if change.merged_into is not None:
-                other = await self._backend.find(change.merged_into)
-                if other is not None and other.is_private:
-                    told = change.model_copy(update={"merged_into": NAMELESS})
-            return news_of(before, incident, told, due=due, summary=summary)
+    async def _news(self, notice: Notice) -> News:
+        """Return what is told of the change, with a summary where it has ended the incident."""
+        before, incident, change = notice.before, notice.incident, notice.change
+        summary = None
+        if before.incident_status.is_open and not incident.incident_status.is_open:
+            timeline = await self._backend.timeline(incident.id)
+            summary = summary_of(incident, timeline, await self._backend.follow_ups(incident.id))
+        if change.merged_into is not None:
+            other = await self._backend.find(change.merged_into)
+            if other is not None and other.is_private:
+                change = change.model_copy(update={"merged_into": NAMELESS})
+        return news_of(before, incident, change, due=notice.due, summary=summary)
 
-        return news
-
-    def _told(
-        self, incident: Incident, change: IncidentChange, news: Callable[[], Awaitable[News]]
-    ) -> list[Awaitable[Any]]:
-        """The incident's channel hears of every change; those who wait elsewhere, of updates."""
-        slack = self._slack(incident)
-
-        async def tell_channel(again: bool) -> None:
-            channel = await self._own_channel(incident)
-            await slack.post_news(channel, await news(), incident, key=f"{change.key}:news", again=again)
-
-        async def tell_others(again: bool) -> None:
-            for card in await self._ledger.cards(incident.id):
-                if card.place == "announcement":
-                    key = f"{change.key}:news:{card.channel}"
-                    said, posting = await news(), f"{POSTING}{key} {card.ts}"
-                    await self._ledger.remember_face(incident.id, card.channel, posting, "news")
-                    ts = await slack.post_news(
-                        card.channel, said, incident, key=key, thread=card.ts, again=again
-                    )
-                    await self._ledger.remember_face(incident.id, card.channel, f"{NEWS}{ts}", "news")
-                    await self._ledger.forget_face(incident.id, card.channel, posting)
-            # Whoever took the cards back meanwhile may have looked before this was there to be taken back.
-            now = await self._backend.find(incident.id)
-            if now is not None and now.is_private:
-                await withdraw_posts(slack, self._ledger, now, kept=OWN_PLACES)
-            elif not any(card.place == "announcement" for card in await self._ledger.cards(incident.id)):
-                await withdraw_news(slack, self._ledger, incident)
-
+    def _notify(self, notice: Notice) -> list[Awaitable[Any]]:
+        """Tell the incident's channel of every change, and those who wait elsewhere of updates."""
         steps: list[Awaitable[Any]] = []
-        if incident.slack_channel_id:
-            steps.append(attempt(self._journal, "tell the channel", "The channel was not told", tell_channel))
-        if change.message and not incident.is_private:
-            failed = "Where it was announced, the update is missing"
-            steps.append(attempt(self._journal, "tell those who wait", failed, tell_others))
+        if notice.incident.slack_channel_id:
+            steps.append(
+                self._steps.run_once(
+                    "tell the channel", self._notify_channel, notice, on_failure="The channel was not told"
+                )
+            )
+        if notice.change.message and not notice.incident.is_private:
+            steps.append(
+                self._steps.run_once(
+                    "tell those who wait",
+                    self._notify_others,
+                    notice,
+                    on_failure="Where it was announced, the update is missing",
+                )
+            )
         return steps
 
+    async def _notify_channel(self, notice: Notice, again: bool) -> None:
+        incident, key = notice.incident, f"{notice.change.key}:news"
+        channel = await self._own_channel(incident)
+        news = await self._news(notice)
+        await self._slack(incident).messages.post_news(channel, news, incident, key=key, again=again)
+
+    async def _notify_others(self, notice: Notice, again: bool) -> None:
+        incident, slack = notice.incident, self._slack(notice.incident)
+        for card in await self._state.cards(incident.id):
+            if card.place == "announcement":
+                key = f"{notice.change.key}:news:{card.channel}"
+                news, posting = await self._news(notice), f"{POSTING}{key} {card.ts}"
+                await self._state.save_fingerprint(incident.id, card.channel, posting, "news")
+                ts = await slack.messages.post_news(
+                    card.channel, news, incident, key=key, thread=card.ts, again=again
+                )
+                await self._state.save_fingerprint(incident.id, card.channel, f"{NEWS}{ts}", "news")
+                await self._state.delete_fingerprint(incident.id, card.channel, posting)
+        # Whoever took the cards back meanwhile may have looked before this was there to be taken back.
+        now = await self._backend.find(incident.id)
+        if now is not None and now.is_private:
+            await withdraw_posts(slack, self._state, now, kept=OWN_PLACES)
+        elif not any(card.place == "announcement" for card in await self._state.cards(incident.id)):
+            await withdraw_news(slack, self._state, incident)
+
     async def _own_channel(self, incident: Incident) -> ChannelId:
-        """The incident's channel now: it may have been made private since, and be on its way to another.
+        """Return the incident's channel now: it may have become private, and be on its way to another.
 
         Raises Refused where it will have none, and OutcomeUnknown while it moves: that is waited for as an
         answer is that was lost, for a minute or two.
         """
         now = await self._backend.find(incident.id) or incident
-        channel = await fitting_channel(self._slack(incident), self._ledger, now)
+        channel = await fitting_channel(self._slack(incident), self._state, now)
         if channel is not None:
             return channel
         said = f"{incident.reference} has no private channel yet, so nothing was said there"
-        if getattr(self._backend, "makes_channel", False):
+        if self._backend.makes_channel:
             raise Refused(said)
         raise OutcomeUnknown(said)
 
     def _merged(self, incident: Incident, change: IncidentChange) -> list[Awaitable[Any]]:
-        """The incident that this one is part of says so too."""
+        """Have the incident that this one is part of say so too."""
         if change.merged_into is None:
             return []
-        reference = change.merged_into
+        return [
+            self._steps.run(
+                "note it at the other incident",
+                self._note_merged,
+                incident,
+                change,
+                change.merged_into,
+                on_failure=f"{change.merged_into} does not say that this was merged into it",
+            )
+        ]
 
-        async def note(_: bool) -> None:
-            other = await self._backend.find(reference)
-            if other is not None:
-                # A private incident is not named to those who may not know of it.
-                text = NAMELESS if incident.is_private else incident.reference
-                entry = TimelineEntry(at=change.at, by=change.by, verb="merged into it:", text=text)
-                await self._backend.note(other.id, entry, f"{change.key}:merged")
-
-        failed = f"{reference} does not say that this was merged into it"
-        return [attempt(self._journal, "note it at the other incident", failed, note)]
+    async def _note_merged(self, incident: Incident, change: IncidentChange, reference: str) -> None:
+        other = await self._backend.find(reference)
+        if other is not None:
+            # A private incident is not named to those who may not know of it.
+            text = NAMELESS if incident.is_private else incident.reference
+            entry = TimelineEntry(at=change.at, by=change.by, verb="merged into it:", text=text)
+            await self._backend.note(other.id, entry, f"{change.key}:merged")
 
     def _withdraw(
         self, incident: Incident, step: str, kept: Collection[str], attempts: int = SLACK_ATTEMPTS
     ) -> Awaitable[Any]:
         """Take back what was posted, but for the cards in the places that are `kept`."""
 
-        async def withdraw(_: bool) -> None:
-            await withdraw_posts(self._slack(incident), self._ledger, incident, kept=kept)
-
-        failed = "Not every card could be taken back"
-        return attempt(self._journal, step, failed, withdraw, attempts=attempts)
+        return self._steps.run(
+            step,
+            withdraw_posts,
+            self._slack(incident),
+            self._state,
+            incident,
+            kept,
+            on_failure="Not every card could be taken back",
+            attempts=attempts,
+        )
 
     async def _put_away(self, incident: Incident) -> list[Any]:
-        if not incident.slack_channel_id or getattr(self._backend, "makes_channel", False):
+        if not incident.slack_channel_id or self._backend.makes_channel:
             return []
-        archive = self._slack(incident).archive
-        channel = ChannelId(incident.slack_channel_id)
-        failed = "The channel could not be archived"
-        return [await attempt(self._journal, "archive the channel", failed, lambda _: archive(channel))]
+        return [
+            await self._steps.run(
+                "archive the channel",
+                self._slack(incident).channels.archive,
+                ChannelId(incident.slack_channel_id),
+                on_failure="The channel could not be archived",
+            )
+        ]
 
     async def _tell_of_troubles(
         self, incident: Incident, change: IncidentChange, done: Sequence[Any]
     ) -> None:
-        troubles = [one for one in done if isinstance(one, Trouble)]
+        troubles = [one for one in done if isinstance(one, StepFailure)]
         if troubles:
             said = f"{incident.reference} is changed, but not everything went well: "
             said += f"{'. '.join(sentences(troubles))}."
@@ -319,20 +338,22 @@ class Aftermath:
     async def _tell_who_asked(
         self, incident: Incident, change: IncidentChange, said: str, step: str, what: str
     ) -> None:
-        """A direct message to whoever asked for the change, if it was a person."""
+        """Send a direct message to the person who asked for the change, if it was a person."""
         person = change.by.slack_user_id
         if person is None:
             return
-        slack = self._slack(incident)
-        await attempt(
-            self._journal,
+        await self._steps.run_once(
             step,
-            "Who asked could not be told",
-            lambda again: slack.tell(person, said, about=incident, key=f"{change.key}:{what}", again=again),
+            self._slack(incident).messages.tell,
+            person,
+            said,
+            incident,
+            f"{change.key}:{what}",
+            on_failure="Who asked could not be told",
             attempts=ALL_DAY,
         )
 
-    def _slack(self, incident: Incident) -> Speaking:
+    def _slack(self, incident: Incident) -> SlackClient:
         return self._workspace(TeamId(incident.slack_team_id))
 
 
@@ -342,7 +363,7 @@ VERB = "change"
 GONE = "That incident is not here any more."
 
 
-class ChangeOrder(Order):
+class ChangeCommand(Command):
     """A change, with the verb it was asked with and when the next update is due.
 
     `ending` is `close`, `reopen`, `accept`, `decline`, `merge` or `cancel`: it decides the status.
@@ -365,63 +386,64 @@ class ChangeOrder(Order):
     def asked_at(self) -> datetime:
         return self.change.at
 
-    def keyed(self, key: str) -> ChangeOrder:
+    def with_key(self, key: str) -> ChangeCommand:
         return self.model_copy(update={"change": self.change.model_copy(update={"key": key})})
 
 
-class ChangeIncident(Kept[ChangeOrder]):
-    """Every verb that changes an incident. One instance serves the whole process."""
+class ChangeIncident(DurableCommand[ChangeCommand]):
+    """Every verb that changes an incident."""
+
+    verb = VERB
+    command_type = ChangeCommand
 
     def __init__(
         self,
         *,
-        backend: KeepsIncidents,
-        journal: Journal,
+        backend: IncidentBackend,
+        engine: WorkflowEngine,
         form: Callable[[], Awaitable[Form]],
-        workspace: Callable[[TeamId], Telling],
-        aftermath: Aftermath,
-        alarms: Alarms,
+        workspace: WorkspaceOf,
+        effects: ChangeEffects,
+        alarms: OperatorAlerts,
         saw: Callable[[Incident], None],
     ) -> None:
-        """`saw` hears of each changed incident at once: what has become private is listed to nobody else."""
+        """`saw` hears of each changed incident at once, so that what has become private is not listed."""
+        super().__init__(engine, workspace)
         self._backend = backend
-        self._journal = journal
         self._form = form
-        self._aftermath = aftermath
+        self._effects = effects
         self._alarms = alarms
         self._saw = saw
-        self._promises = Promises(
-            verb=VERB,
-            order=ChangeOrder,
-            journal=journal,
-            workspace=workspace,
-            do=self._do,
-            after=self._after,
-        )
 
-    async def _do(self, order: ChangeOrder) -> AnyChange:
-        find = self._backend.find
-        before: Incident | None = await self._journal.step(
+    async def run(self, command: ChangeCommand) -> AnyChange:
+        before: Incident | None = await self._steps.record(
             "look at the incident",
-            lambda _: without_end(lambda: find(order.incident_id), "look at an incident"),
-            Incident | None,
+            retry_forever,
+            "look at an incident",
+            self._backend.find,
+            command.incident_id,
+            returns=Incident | None,
         )
         if before is None:
             return NotChanged(sentence=GONE)
-        return await self._journal.step(
+        return await self._steps.record(
             "change the incident",
-            lambda _: without_end(lambda: self._change(order, before), "change an incident"),
-            Change,
+            retry_forever,
+            "change an incident",
+            self._change,
+            command,
+            before,
+            returns=Change,
         )
 
-    async def _change(self, order: ChangeOrder, before: Incident) -> AnyChange:
+    async def _change(self, order: ChangeCommand, before: Incident) -> AnyChange:
         try:
             form = await self._form()
             change = order.change
             if order.ending is not None:
                 change = apply_transition(change, order.ending, before, form)
             change = validate_change(await self._merging(change), before, form)
-            after = await self._alarms.watched("backend", lambda: self._backend.change(before.id, change))
+            after = await self._alarms.guard("backend", self._backend.change, before.id, change)
         except Refused as refusal:
             overtaken = isinstance(refusal, Overtaken)
             return NotChanged(sentence=refusal.sentence, fields=refusal.fields, overtaken=overtaken)
@@ -431,7 +453,7 @@ class ChangeIncident(Kept[ChangeOrder]):
         )
 
     async def _merging(self, change: IncidentChange) -> IncidentChange:
-        """The change with the reference of the incident that this one is part of, as it is written there."""
+        """Return the change with the reference of the incident that this one is part of, as written there."""
         if change.merged_into is None:
             return change
         other = await self._backend.find(change.merged_into)
@@ -440,10 +462,10 @@ class ChangeIncident(Kept[ChangeOrder]):
             raise Refused(sentence, {"merged_into": sentence})
         return change.model_copy(update={"merged_into": other.reference})
 
-    async def _after(self, order: ChangeOrder, done: Changed) -> None:
-        await self._aftermath.of_change(
+    async def after(self, command: ChangeCommand, done: Changed) -> None:
+        await self._effects.apply(
             done,
-            done.change or order.change,
-            ending=order.ending,
-            next_update_minutes=order.next_update_minutes,
+            done.change or command.change,
+            ending=command.ending,
+            next_update_minutes=command.next_update_minutes,
         )

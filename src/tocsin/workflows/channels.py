@@ -4,58 +4,156 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import Protocol
 
 from tocsin.incidents.errors import SlackRefused, Unavailable
-from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, PersonId
+from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, PersonId, TimelineEntry
 from tocsin.incidents.postmortem import document_name
+from tocsin.incidents.requests import Declaration
 from tocsin.incidents.validation import channel_name
-from tocsin.workflows.ports import Backend, Channel, Journal, Ledger, Workspace
-from tocsin.workflows.retry import Trouble, attempt
+from tocsin.workflows.ports import (
+    Channel,
+    Clock,
+    IncidentBackend,
+    SlackClient,
+    SlackStateStore,
+)
+from tocsin.workflows.retry import StepFailure
 
 # Open an incident's channel under the first name that is free, and once, however often it is tried.
 
-
-class Opening(Protocol):
-    async def create_channel(self, name: str, incident: Incident, *, private: bool) -> Channel: ...
-
-    async def find_own_channel(
-        self, names: Collection[str], incident: Incident, *, private: bool
-    ) -> Channel | None: ...
+CHANNEL_NAMES = 9
 
 
 def private_names(incident: Incident) -> list[str]:
-    """Names for the channel into which an incident moves that becomes private; the last one is free."""
+    """Return names for the channel of an incident that becomes private; the last one is free."""
     endings = ("private", f"private-{incident.id[-12:].lower()}")
     return [channel_name(incident.reference, incident.name, ending) for ending in endings]
 
 
-async def opened_channel(
-    slack: Opening, incident: Incident, names: Iterable[str], *, private: bool, again: bool
+async def open_channel(
+    slack: SlackClient, incident: Incident, names: Iterable[str], *, private: bool, again: bool
 ) -> Channel:
-    """A new channel, or with `again` the one that an earlier attempt made whose answer was lost.
+    """Make a channel, or with `again` find the one that an earlier attempt made whose answer was lost.
 
     A name is given once (Slack, conversations.create: `name_taken`), so asking for it again is safe, and only
     where it is taken does anybody go through the bot's channels. Raises SlackRefused when all are taken.
     """
     for name in names:
         try:
-            return await slack.create_channel(name, incident, private=private)
+            return await slack.channels.create(name, incident, private=private)
         except SlackRefused as refusal:
             if refusal.code != "name_taken":
                 raise
-        if again and (ours := await slack.find_own_channel([name], incident, private=private)) is not None:
+        if again and (ours := await slack.channels.find_own([name], incident, private=private)) is not None:
             return ours
     raise SlackRefused("conversations.create", "name_taken")
+
+
+class ChannelOpener:
+    """Opens the channels of declared incidents, each once, and lets the backend know of it."""
+
+    def __init__(
+        self,
+        *,
+        backend: IncidentBackend,
+        workspace: SlackClient,
+        state: SlackStateStore,
+        clock: Clock,
+        saw: Callable[[Incident], None],
+        shelter: Callable[[str], Awaitable[Channel | None]] | None,
+    ) -> None:
+        """`saw` hears of the incident once its channel is known to its backend.
+
+        `shelter` finds the channel in which people work already on what was declared with a key.
+        """
+        self._backend = backend
+        self._workspace = workspace
+        self._state = state
+        self._clock = clock
+        self._saw = saw
+        self._shelter = shelter
+
+    async def open(self, declaration: Declaration, incident: Incident, again: bool) -> Channel:
+        """Make a channel for the incident as it is now: it may have become private since it was declared."""
+        key = declaration.key
+        if self._shelter is not None and (sheltered := await self._shelter(key)) is not None:
+            return await self._taken(incident, sheltered, key)
+        # Only a backend that is here is asked each time: no other lets an incident become private.
+        incident = incident if self._backend.is_remote else await self._now(incident)
+        private = incident.is_private
+        if private and incident.slack_channel_id:
+            return await self._noted(incident, await self._private_one(incident), key)
+        if again and private and declaration.visibility == "public":
+            await self._leave_public(incident, declaration)
+        names = _names(declaration, incident.reference)
+        channel = await open_channel(self._workspace, incident, names, private=private, again=again)
+        return await self._taken(incident, channel, key)
+
+    async def _leave_public(self, incident: Incident, declaration: Declaration) -> None:
+        """Archive the public channel that Slack made before the incident became private, if it did.
+
+        The answer was lost, so nobody was told of it, and nothing was said there.
+        """
+        names = _names(declaration, incident.reference)
+        left = await self._workspace.channels.find_own(names, incident, private=False)
+        if left is not None:
+            await self._workspace.channels.archive(left.id)
+
+    async def _now(self, incident: Incident) -> Incident:
+        return await self._backend.find(incident.id) or incident
+
+    async def _private_one(self, incident: Incident) -> Channel:
+        """A private channel for an incident that became private while a public one was made for it.
+
+        Nothing has been said in the public one yet, and it is archived. Making the incident private moves it
+        into a channel of the same name, so that there is one whoever comes first.
+        """
+        own = Channel(id=ChannelId(incident.slack_channel_id), name=incident.slack_channel_name)
+        if await fitting_channel(self._workspace, self._state, incident) is not None:
+            return own
+        names = private_names(incident)
+        channel = await open_channel(self._workspace, incident, names, private=True, again=True)
+        await self._state.save_fingerprint(incident.id, channel.id, PRIVATE, PRIVATE)
+        await self._backend.set_channel(incident.id, channel)
+        await self._state.remember_channel(channel.id, incident.id)
+        await self._workspace.channels.archive(own.id)
+        return channel
+
+    async def _taken(self, incident: Incident, channel: Channel, key: str) -> Channel:
+        """The channel as the incident's own, known to its backend; another where that is private by now."""
+        now = await self._backend.set_channel(incident.id, channel)
+        self._saw(now)
+        await self._state.remember_channel(channel.id, incident.id)
+        if incident.is_private:
+            await self._state.save_fingerprint(incident.id, channel.id, PRIVATE, PRIVATE)
+        elif now.is_private:
+            channel = await self._private_one(now)
+        return await self._noted(incident, channel, key)
+
+    async def _noted(self, incident: Incident, channel: Channel, key: str) -> Channel:
+        """The channel, once the timeline says that it was opened."""
+        entry = TimelineEntry(at=self._clock(), verb="opened the channel", text=f"#{channel.name}")
+        await self._backend.note(incident.id, entry, f"{key}:channel")
+        return channel
+
+
+def _names(declaration: Declaration, reference: str) -> list[str]:
+    """Return what its channel may be called, the best first; the last is one that is surely free.
+
+    They are made of the name that it was declared with: a channel whose answer was lost is found by its name,
+    also when the incident was renamed meanwhile. What shows the incident follows the new name afterwards.
+    """
+    endings = (*range(1, CHANNEL_NAMES + 1), declaration.key.replace("-", "")[:12])
+    return [channel_name(reference, declaration.name, ending) for ending in endings]
 
 
 # The channel of an incident whose backend opens it by itself: asked for until it is there.
 
 PATIENCE_SECONDS = 600.0
-"""When the reporter is told that the channel has not come; it is asked for still."""
+"""Seconds until the reporter is told that the channel has not come; it is asked for still."""
 
 A_DAY = 86_400.0
 LONGEST_PAUSE = 60.0
@@ -72,19 +170,13 @@ def pauses() -> Iterator[float]:
         yield spread
 
 
-class Membership(Protocol):
-    async def members(self, channel: ChannelId) -> Sequence[PersonId] | None: ...
-
-
-async def seen_by(slack: Membership, incident: Incident, person: PersonId | None) -> Incident:
+async def seen_by(slack: SlackClient, incident: Incident, person: PersonId | None) -> Incident:
     """The incident with its channel if this person is in it, else without. Raises Unavailable.
 
     Where the bot cannot see who is in a channel, nobody is.
     """
-    members: Sequence[PersonId] = ()
-    if incident.slack_channel_id:
-        with suppress(SlackRefused):
-            members = await slack.members(ChannelId(incident.slack_channel_id)) or ()
+    channel = ChannelId(incident.slack_channel_id)
+    members = await members_seen(slack, channel) if channel else []
     if person is not None and person in members:
         return incident
     return unnamed(incident)
@@ -95,152 +187,88 @@ def unnamed(incident: Incident) -> Incident:
     return incident.model_copy(update={"slack_channel_id": "", "slack_channel_name": ""})
 
 
-class Arrival:
-    """Steps of a declaration's story that wait for the channel."""
-
-    def __init__(self, *, backend: Backend, workspace: Workspace, ledger: Ledger, journal: Journal) -> None:
-        self._backend = backend
-        self._workspace = workspace
-        self._ledger = ledger
-        self._journal = journal
-
-    def awaited(self, incident: Incident, name: str, seconds: float) -> Awaitable[Channel | Trouble]:
-        """The channel, asked for at most so many seconds in each process."""
-        return self._journal.step(name, lambda _: self._asked_for(incident, seconds), Channel | Trouble)
-
-    async def _asked_for(self, incident: Incident, seconds: float) -> Channel | Trouble:
-        loop = asyncio.get_running_loop()
-        until = loop.time() + seconds
-        if incident.slack_channel_id:
-            return await self._known(incident)
-        for pause in pauses():
-            await asyncio.sleep(pause)
-            found = None
-            # Whoever opens the channel may also be out of reach for a while.
-            with suppress(Unavailable):
-                found = await self._backend.find(incident.id)
-            if found is not None and found.slack_channel_id:
-                return await self._known(found)
-            if loop.time() > until:
-                break
-        minutes = round(seconds / 60)
-        return Trouble(trouble=f"Its channel has not been opened within {minutes} minutes", passing=True)
-
-    async def _known(self, incident: Incident) -> Channel:
-        channel = Channel(id=ChannelId(incident.slack_channel_id), name=incident.slack_channel_name)
+async def await_channel(
+    backend: IncidentBackend, state: SlackStateStore, incident: Incident, seconds: float
+) -> Channel | StepFailure:
+    """Return the channel that the backend opens, asked for at most so many seconds in each process."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    if incident.slack_channel_id:
+        return await _known(state, incident)
+    for pause in pauses():
+        await asyncio.sleep(pause)
+        found = None
+        # Whoever opens the channel may also be out of reach for a while.
         with suppress(Unavailable):
-            await self._ledger.remember_channel(channel.id, incident.id)
-        return channel
+            found = await backend.find(incident.id)
+        if found is not None and found.slack_channel_id:
+            return await _known(state, found)
+        if loop.time() > until:
+            break
+    minutes = round(seconds / 60)
+    return StepFailure(trouble=f"Its channel has not been opened within {minutes} minutes", passing=True)
 
-    async def may_be_named(self, incident: Incident, channel: Channel) -> bool:
-        """Whether the cards may name the channel: a private one only to a reporter who is in it.
 
-        Where the bot cannot see who is in it, nobody is told its name.
-        """
-        if not incident.is_private:
-            return True
+async def _known(state: SlackStateStore, incident: Incident) -> Channel:
+    channel = Channel(id=ChannelId(incident.slack_channel_id), name=incident.slack_channel_name)
+    with suppress(Unavailable):
+        await state.remember_channel(channel.id, incident.id)
+    return channel
 
-        async def look(_: bool) -> list[str]:
-            with suppress(SlackRefused):
-                return list(await self._workspace.members(channel.id) or ())
-            return []
 
-        seen = await attempt(
-            self._journal, "see who is in the channel", "Its members are not known", look, list[str]
-        )
-        return not isinstance(seen, Trouble) and incident.creator.slack_user_id in seen
+async def members_seen(slack: SlackClient, channel: ChannelId) -> list[PersonId]:
+    """Return the people in a channel; none where the bot cannot see it."""
+    with suppress(SlackRefused):
+        return list(await slack.channels.members(channel) or ())
+    return []
 
 
 # Where an incident may be shown, and taking back what was posted where it does not belong any more.
 
 NEWS = "news:"
-"""What the ledger calls a piece of news outside the incident's own channel; its `ts` comes after it."""
+"""Marks a piece of news outside the incident's own channel; its `ts` comes after it."""
 
 POSTING = "posting:"
-"""What the ledger calls news on its way there; its key and the `ts` of its thread come after it."""
+"""Marks news on its way there; its key and the `ts` of its thread come after it."""
 
 DOCUMENT = "document:"
-"""What the ledger calls the incident's document; its id comes after it.
+"""Marks the incident's document; its id comes after it.
 
 Kept with it are its kind and the key of who asked for it.
 """
 
 BEGUN = "begun-document"
-"""What the ledger notes before a document is written: its kind and the key of who asked.
+"""Marks a document that is about to be written: its kind and the key of who asked.
 
 Until its id is known it is found by where it is: a channel whose canvas is begun had none.
 """
 
 UNFURL = "unfurl:"
-"""What the ledger calls an incident that is shown below a link; the message's `ts` and the link follow."""
+"""Marks an incident that is shown below a link; the message's `ts` and the link follow."""
 
 UNKNOWN = ""
-"""What the ledger notes of an incident that is to be followed at the next look, whatever it is then."""
+"""Noted of an incident that is to be followed at the next poll, whatever it is then."""
 
 PRIVATE = "private"
-"""What the ledger notes of a channel that is known to be private: it stays so."""
-
-
-class Withdrawing(Protocol):
-    async def is_private(self, channel: ChannelId) -> bool:
-        """Whether a channel is private; False where we cannot see it."""
-        ...
-
-    async def withdraw(self, card: Card) -> None:
-        """Delete a card; nothing happens when it is gone."""
-        ...
-
-    async def find_news(self, channel: ChannelId, key: str, thread: MessageTs) -> MessageTs | None:
-        """The news that was posted with this key; None where there is none."""
-        ...
-
-    async def fold(self, channel: ChannelId, ts: MessageTs, url: str) -> None:
-        """Show nothing of an incident below a link any more; nothing happens when the message is gone."""
-        ...
-
-    async def document_in(self, channel: ChannelId, kind: str, name: str) -> str:
-        """The id of the channel's canvas, or of a file of this name there; empty where there is none."""
-        ...
-
-    async def withdraw_document(self, kind: str, document: str) -> None:
-        """Delete a `canvas` or a `file`; nothing happens when it is gone."""
-        ...
-
-
-class Faces(Ledger, Protocol):
-    """What was shown where, so that what would look the same is left alone."""
-
-    async def faces(self, incident_id: str) -> Mapping[tuple[str, str], str]:
-        """By channel and thing, which is a card's `ts`, or `topic` and the like."""
-        ...
-
-    async def remember_face(self, incident_id: str, channel: str, thing: str, face: str) -> None: ...
-
-    async def forget_face(self, incident_id: str, channel: str, thing: str) -> None: ...
-
-    async def forget_card(self, card: Card) -> None: ...
-
-    async def remember_watched(self, incident_id: str, seen: str | None) -> None:
-        """What an incident was when it was last looked at; None when it need not be watched any more."""
-        ...
+"""Marks a channel that is known to be private: it stays so."""
 
 
 async def withdraw_posts(
-    slack: Withdrawing, ledger: Faces, incident: Incident, *, kept: Collection[str]
+    slack: SlackClient, state: SlackStateStore, incident: Incident, kept: Collection[str]
 ) -> None:
     """Delete news and documents elsewhere, and every card but those in the places that are `kept`.
 
     News goes first: a message that is deleted before its replies leaves a trace (Slack, `tombstone`). Raises
     Unavailable, or else SlackRefused, once all that could be done is done.
     """
-    faces, cards = await ledger.faces(incident.id), await ledger.cards(incident.id)
-    unfurls = [where for where in faces if where[1].startswith(UNFURL)]
+    fingerprints, cards = await state.fingerprints(incident.id), await state.cards(incident.id)
+    unfurls = [where for where in fingerprints if where[1].startswith(UNFURL)]
     await _each(
         [
-            partial(withdraw_documents, slack, ledger, incident),
-            partial(withdraw_news, slack, ledger, incident),
-            *(partial(_fold, slack, ledger, incident, channel, thing) for channel, thing in unfurls),
-            *(partial(_withdraw_card, slack, ledger, incident, card, kept) for card in cards),
+            partial(withdraw_documents, slack, state, incident),
+            partial(withdraw_news, slack, state, incident),
+            *(partial(_fold, slack, state, incident, channel, thing) for channel, thing in unfurls),
+            *(partial(_withdraw_card, slack, state, incident, card, kept) for card in cards),
         ]
     )
 
@@ -260,72 +288,76 @@ async def _each(acts: Iterable[Callable[[], Awaitable[None]]]) -> None:
         raise min(failures, key=lambda one: isinstance(one, SlackRefused))
 
 
-async def _fold(slack: Withdrawing, ledger: Faces, incident: Incident, channel: str, thing: str) -> None:
-    await slack.fold(ChannelId(channel), *unfurled(thing))
-    await ledger.forget_face(incident.id, channel, thing)
+async def _fold(
+    slack: SlackClient, state: SlackStateStore, incident: Incident, channel: str, thing: str
+) -> None:
+    await slack.messages.fold(ChannelId(channel), *unfurled(thing))
+    await state.delete_fingerprint(incident.id, channel, thing)
 
 
 async def _withdraw_card(
-    slack: Withdrawing, ledger: Faces, incident: Incident, card: Card, kept: Collection[str]
+    slack: SlackClient, state: SlackStateStore, incident: Incident, card: Card, kept: Collection[str]
 ) -> None:
     is_kept = card.place in kept
     if is_kept and incident.is_private and card.place == "headline":
         # Its own channel may be public still, until it has moved into another.
-        is_kept = card.channel == await fitting_channel(slack, ledger, incident)
+        is_kept = card.channel == await fitting_channel(slack, state, incident)
     if not is_kept:
-        await slack.withdraw(card)
-        await ledger.forget_card(card)
+        await slack.messages.withdraw(card)
+        await state.forget_card(card)
 
 
-async def withdraw_documents(slack: Withdrawing, ledger: Faces, incident: Incident) -> None:
+async def withdraw_documents(slack: SlackClient, state: SlackStateStore, incident: Incident) -> None:
     """Delete its documents elsewhere, also one that was written by a process that ended before noting so."""
-    faces = await ledger.faces(incident.id)
-    documents = {where: kind for where, kind in faces.items() if where[1].startswith((DOCUMENT, BEGUN))}
-    own = await fitting_channel(slack, ledger, incident) if documents else None
+    fingerprints = await state.fingerprints(incident.id)
+    documents = {
+        where: kind for where, kind in fingerprints.items() if where[1].startswith((DOCUMENT, BEGUN))
+    }
+    own = await fitting_channel(slack, state, incident) if documents else None
     await _each(
-        partial(_withdraw_document, slack, ledger, incident, where, face)
+        partial(_withdraw_document, slack, state, incident, where, face)
         for where, face in documents.items()
         if where[0] != own
     )
 
 
 async def _withdraw_document(
-    slack: Withdrawing, ledger: Faces, incident: Incident, where: tuple[str, str], face: str
+    slack: SlackClient, state: SlackStateStore, incident: Incident, where: tuple[str, str], face: str
 ) -> None:
     (channel, thing), kind = where, face.partition(" ")[0]
     document = thing.removeprefix(DOCUMENT)
     if thing == BEGUN:
-        document = await slack.document_in(ChannelId(channel), kind, document_name(incident))
+        document = await slack.files.find_document(ChannelId(channel), kind, document_name(incident))
     if document:
-        await slack.withdraw_document(kind, document)
-        await ledger.forget_face(incident.id, channel, thing)
+        await slack.files.delete_document(kind, document)
+        await state.delete_fingerprint(incident.id, channel, thing)
 
 
-async def withdraw_news(slack: Withdrawing, ledger: Faces, incident: Incident) -> None:
+async def withdraw_news(slack: SlackClient, state: SlackStateStore, incident: Incident) -> None:
     """Delete what was said of it elsewhere, also what a process posted that ended before it noted so."""
-    said = [where for where in await ledger.faces(incident.id) if where[1].startswith((NEWS, POSTING))]
-    await _each(partial(_withdraw_news, slack, ledger, incident, ChannelId(c), thing) for c, thing in said)
+    said = [where for where in await state.fingerprints(incident.id) if where[1].startswith((NEWS, POSTING))]
+    await _each(partial(_withdraw_news, slack, state, incident, ChannelId(c), thing) for c, thing in said)
 
 
 async def _withdraw_news(
-    slack: Withdrawing, ledger: Faces, incident: Incident, channel: ChannelId, thing: str
+    slack: SlackClient, state: SlackStateStore, incident: Incident, channel: ChannelId, thing: str
 ) -> None:
     ts: MessageTs | None = MessageTs(thing.removeprefix(NEWS))
     if thing.startswith(POSTING):
         key, _, thread = thing.removeprefix(POSTING).partition(" ")
-        ts = await slack.find_news(channel, key, MessageTs(thread))
+        ts = await slack.messages.find_news(channel, key, MessageTs(thread))
     if ts is not None:
-        await slack.withdraw(Card(channel=channel, ts=ts, place="news"))
-        await ledger.forget_face(incident.id, channel, thing)
+        await slack.messages.withdraw(Card(channel=channel, ts=ts, place="news"))
+        await state.delete_fingerprint(incident.id, channel, thing)
 
 
 def unfurled(thing: str) -> tuple[MessageTs, str]:
-    """The message and the link that an incident is shown below, as the ledger has them."""
+    """The message and the link that an incident is shown below, as the store has them."""
     ts, _, url = thing.removeprefix(UNFURL).partition(" ")
     return MessageTs(ts), url
 
 
-async def fitting_channel(slack: Withdrawing, ledger: Faces, incident: Incident) -> ChannelId | None:
+async def fitting_channel(slack: SlackClient, state: SlackStateStore, incident: Incident) -> ChannelId | None:
     """The incident's own channel; none where it has none, or where a private one's is public still.
 
     That is so between the moment it is made private and the moment it has moved: nothing may be said there.
@@ -333,9 +365,9 @@ async def fitting_channel(slack: Withdrawing, ledger: Faces, incident: Incident)
     channel = ChannelId(incident.slack_channel_id)
     if not channel or not incident.is_private:
         return channel or None
-    if (channel, PRIVATE) in await ledger.faces(incident.id):
+    if (channel, PRIVATE) in await state.fingerprints(incident.id):
         return channel
-    if not await slack.is_private(channel):
+    if not await slack.channels.is_private(channel):
         return None
-    await ledger.remember_face(incident.id, channel, PRIVATE, PRIVATE)
+    await state.save_fingerprint(incident.id, channel, PRIVATE, PRIVATE)
     return channel

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Generic, Literal, Protocol, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
 from uuid import NAMESPACE_OID, uuid5
 
 from pydantic import Field, TypeAdapter
@@ -16,8 +16,8 @@ from pydantic import Field, TypeAdapter
 from tocsin.incidents.errors import Refused, Unavailable, Withheld
 from tocsin.incidents.model import FollowUp, Frozen, Incident, Person, PersonId, TeamId
 from tocsin.incidents.requests import IncidentChange
-from tocsin.workflows.ports import Backend, Journal, Managing
-from tocsin.workflows.retry import ALL_DAY, attempt
+from tocsin.workflows.ports import WorkflowEngine, WorkspaceOf
+from tocsin.workflows.retry import ALL_DAY, Steps
 
 # Who in this process waits to hear what became of what they asked for.
 
@@ -28,8 +28,8 @@ LONGEST_ANSWER = 3.0
 
 
 @dataclass
-class Waiting(Generic[T]):
-    """One order that somebody may be waiting for."""
+class PendingReply(Generic[T]):
+    """One command whose outcome a person may be waiting for."""
 
     outcome: asyncio.Future[T]
     answers: list[asyncio.Event] = field(default_factory=list)
@@ -43,32 +43,32 @@ class Waiting(Generic[T]):
 
     began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
     private: bool = False
-    """Somebody who waits has ticked *private*, which may have come too late to make it so."""
+    """A person who waits has ticked *private*, which may have come too late to make it so."""
 
     counted: bool = True
-    """How long it took may be counted: how many private incidents there are is told to nobody."""
+    """The time that it took may be counted; of private incidents nothing is counted."""
 
     shown: int = -1
-    """How many had their answer when the window was last brought up to date; -1 when we never did so."""
+    """Presses that had their answer when the window was last brought up to date; -1 when it never was."""
 
     @property
     def waited(self) -> bool:
-        """Whether the outcome comes after the answer: it was late, or an earlier process was asked."""
+        """True if the outcome comes after the answer: it was late, or an earlier process was asked."""
         return self.late or not self.answers
 
     @property
-    def has_latecomers(self) -> bool:
-        """Whether an answer may have come into the window since it was brought up to date."""
+    def has_late_presses(self) -> bool:
+        """True if an answer may have come into the window since it was brought up to date."""
         return self.shown < len(self.answers)
 
     def visible(self) -> None:
-        """The person can see it now; heard once, and only in the process that they pressed in."""
+        """Note that the person can see it now; counted once, and only in the process that they pressed in."""
         if self.answers and self.counted:
             self.seen(asyncio.get_running_loop().time() - self.began)
         self.seen = lambda seconds: None
 
     async def read(self) -> None:
-        """Until everybody who pressed has the answer."""
+        """Wait until every press has its answer."""
         for answer in list(self.answers):
             await asyncio.wait({asyncio.ensure_future(answer.wait())}, timeout=LONGEST_ANSWER)
 
@@ -76,29 +76,29 @@ class Waiting(Generic[T]):
         if not self.outcome.done():
             self.outcome.set_result(outcome)
 
-    async def heard(self, seconds: float) -> T | None:
-        """The outcome, if it is known within so many seconds."""
+    async def wait(self, seconds: float) -> T | None:
+        """Return the outcome, if it is known within so many seconds."""
         done, _ = await asyncio.wait({self.outcome}, timeout=seconds)
         return self.outcome.result() if done else None
 
 
-class WaitingRoom(Generic[T]):
-    """Everybody who waits, by key; pressing the same modal again joins the same wait."""
+class PendingReplies(Generic[T]):
+    """Replies that are waited for in this process, by key; a second press of one modal joins the first."""
 
     def __init__(self, seen: Callable[[float], None] = lambda seconds: None) -> None:
-        self._waiting: dict[str, Waiting[T]] = {}
+        self._waiting: dict[str, PendingReply[T]] = {}
         self._seen = seen
-        self._saving: set[asyncio.Task[tuple[str, Waiting[T]]]] = set()
+        self._saving: set[asyncio.Task[tuple[str, PendingReply[T]]]] = set()
 
-    def enter(self, key: str) -> Waiting[T]:
+    def enter(self, key: str) -> PendingReply[T]:
         if key not in self._waiting:
-            self._waiting[key] = Waiting(asyncio.get_running_loop().create_future(), seen=self._seen)
+            self._waiting[key] = PendingReply(asyncio.get_running_loop().create_future(), seen=self._seen)
         return self._waiting[key]
 
     async def saved(
-        self, key: str, save: Coroutine[Any, Any, tuple[str, Waiting[T]]], patience: float
-    ) -> tuple[str, Waiting[T]]:
-        """What `save` answers within `patience` seconds: the key it was saved under, and its wait.
+        self, key: str, save: Coroutine[Any, Any, tuple[str, PendingReply[T]]], patience: float
+    ) -> tuple[str, PendingReply[T]]:
+        """Return what `save` answers within `patience` seconds: the key it was saved under, and its reply.
 
         Saving goes on when we stop waiting for it: a half-made promise is worse than a late one. Raises
         Unavailable then; who asked hears of it under `key` if it is saved a moment later.
@@ -132,7 +132,7 @@ _behalf: ContextVar[Behalf] = ContextVar("behalf", default=_NOBODY)
 
 
 def behalf() -> Behalf:
-    """On whose behalf the running task acts; on nobody's where that was not said."""
+    """Return the person for whom the running task acts; an empty Behalf where that was not said."""
     return _behalf.get()
 
 
@@ -167,30 +167,15 @@ class Bounded(dict[K, V]):
 # A verb on an incident that exists: committed to, done once, answered in time or told later.
 
 
-class KeepsIncidents(Backend, Managing, Protocol):
-    """A backend that declares incidents, and changes and finds them too."""
-
-
 NOT_YOURS_NOW = "What you asked for is done. The incident is not yours to see any more."
 """Said in place of a sentence about an incident that has become private meanwhile."""
 
 PATIENCE = 2.0
-"""Seconds that somebody waits for the outcome; an acknowledgement is due at Slack within three."""
+"""Seconds that a person waits for the outcome; an acknowledgement is due at Slack within three."""
 
 LONG_AGO = "That was asked long ago, and is not known here any more; look at the incident as it is now."
 REFUSALS = 10_000
-"""How many that somebody has read are remembered; each is needed until its story has come to its end."""
-
-
-class Telling(Protocol):
-    async def tell_plainly(
-        self, person: PersonId, sentence: str, *, about: Incident | None, key: str, again: bool = False
-    ) -> None:
-        """A direct message in which nothing that people wrote is a mention or a link.
-
-        Raises Withheld where the person may not read of the incident any more.
-        """
-        ...
+"""Refusals that were read and are remembered; each is needed until its workflow has come to its end."""
 
 
 class Changed(Frozen):
@@ -206,7 +191,7 @@ class Changed(Frozen):
 
 
 class NotChanged(Frozen):
-    """It was refused and nothing was done; `overtaken` when somebody else changed the incident first."""
+    """It was refused and nothing was done; `overtaken` when the incident was changed by another first."""
 
     kind: Literal["refused"] = "refused"
     sentence: str
@@ -219,8 +204,8 @@ Change = Annotated[AnyChange, Field(discriminator="kind")]
 CHANGE: TypeAdapter[AnyChange] = TypeAdapter(Change)
 
 
-class Order(Frozen, ABC):
-    """What is asked of an incident: all that is needed to do it, also by the next process."""
+class Command(Frozen, ABC):
+    """A request about an incident: all that is needed to do it, also by the next process."""
 
     incident_id: str
     team: TeamId = TeamId("")
@@ -238,11 +223,11 @@ class Order(Frozen, ABC):
     def asked_at(self) -> datetime: ...
 
     @abstractmethod
-    def keyed(self, key: str) -> Self:
-        """The same under another key."""
+    def with_key(self, key: str) -> Self:
+        """Return the same under another key."""
 
 
-class AskedOrder(Order):
+class AskedCommand(Command):
     """An order that nothing is typed for."""
 
     asked: str
@@ -262,42 +247,43 @@ class AskedOrder(Order):
     def asked_at(self) -> datetime:
         return self.at
 
-    def keyed(self, key: str) -> Self:
+    def with_key(self, key: str) -> Self:
         return self.model_copy(update={"asked": key})
 
 
-Asked = TypeVar("Asked", bound=Order)
+C = TypeVar("C", bound=Command)
 
 
-class Promises(Generic[Asked]):
-    """One verb's orders, each a durable story with its own key.
+class DurableCommand(ABC, Generic[C]):
+    """A verb on an incident that exists: each command of it is a durable workflow with its own key.
 
-    `do` makes the change in recorded steps and answers what became of it; `after` is what follows in Slack.
+    A subclass says what is done (`run`) and what follows in Slack (`after`), in recorded steps. One instance
+    serves the whole process.
     """
 
-    def __init__(
-        self,
-        *,
-        verb: str,
-        order: type[Asked],
-        journal: Journal,
-        workspace: Callable[[TeamId], Telling],
-        do: Callable[[Asked], Awaitable[AnyChange]],
-        after: Callable[[Asked, Changed], Awaitable[None]],
-    ) -> None:
-        self._verb = verb
-        self._order = order
-        self._journal = journal
+    verb: ClassVar[str]
+    """The name of the workflow, as it is written down."""
+    command_type: type[C]
+
+    def __init__(self, engine: WorkflowEngine, workspace: WorkspaceOf) -> None:
+        self._engine = engine
+        self._steps = Steps(engine)
         self._workspace = workspace
-        self._do = do
-        self._after = after
-        self._room: WaitingRoom[AnyChange] = WaitingRoom()
+        self._room: PendingReplies[AnyChange] = PendingReplies()
         self._refused: Bounded[str, bool] = Bounded(REFUSALS)
 
-    async def keep(
-        self, order: Asked, acknowledged: asyncio.Event | None = None, patience: float = PATIENCE
+    @abstractmethod
+    async def run(self, command: C) -> AnyChange:
+        """Do what was asked, and answer what became of it."""
+
+    @abstractmethod
+    async def after(self, command: C, done: Changed) -> None:
+        """Do what follows in Slack once it is done."""
+
+    async def __call__(
+        self, command: C, acknowledged: asyncio.Event | None = None, patience: float = PATIENCE
     ) -> AnyChange | None:
-        """Commit to the order and wait up to `patience` seconds for what becomes of it.
+        """Commit to the command and wait up to `patience` seconds for what becomes of it.
 
         None means that it is saved and will be done; the person is told later in a message. The same key
         answers the same outcome, except that what was refused may be put right and sent again. Raises
@@ -307,9 +293,9 @@ class Promises(Generic[Asked]):
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + patience
-        saving = self._save(order, acknowledged or _answered_already())
-        key, waiting = await self._room.saved(order.key, saving, patience)
-        outcome = await waiting.heard(until - loop.time())
+        saving = self._save(command, acknowledged or _answered_already())
+        key, waiting = await self._room.saved(command.key, saving, patience)
+        outcome = await waiting.wait(until - loop.time())
         if outcome is None:
             waiting.late = True
             outcome = await self._finished(key)
@@ -317,90 +303,70 @@ class Promises(Generic[Asked]):
             self._refused[key] = True
         return outcome
 
-    async def _save(self, order: Asked, acknowledged: asyncio.Event) -> tuple[str, Waiting[AnyChange]]:
-        finished = await self._finished(order.key)
-        while isinstance(finished, NotChanged) or order.key in self._refused:
+    async def _save(self, command: C, acknowledged: asyncio.Event) -> tuple[str, PendingReply[AnyChange]]:
+        finished = await self._finished(command.key)
+        while isinstance(finished, NotChanged) or command.key in self._refused:
             # A refusal changed nothing: the same form put right is a change of its own.
-            order = order.keyed(str(uuid5(NAMESPACE_OID, order.key)))
-            finished = await self._finished(order.key)
-        key = order.key
+            command = command.with_key(str(uuid5(NAMESPACE_OID, command.key)))
+            finished = await self._finished(command.key)
+        key = command.key
         waiting = self._room.enter(key)
         if finished is not None:
             self._room.leave(key)
             waiting.tell(finished)
             return key, waiting
         waiting.answers.append(acknowledged)
-        await self._journal.start(self._verb, key, order.model_dump(mode="json"))
+        await self._engine.start(self.verb, key, command.model_dump(mode="json"))
         return key, waiting
 
     async def _finished(self, key: str) -> AnyChange | None:
-        result = await self._journal.result(key)
+        result = await self._engine.result(key)
         if result is not None:
             return CHANGE.validate_python(result)
-        ended = await self._journal.ended(key)
+        ended = await self._engine.ended(key)
         if ended is None:
             return None
         if ended.kind == "changed":
             raise Refused(LONG_AGO)
         return NotChanged(sentence=LONG_AGO)
 
-    async def order(self, key: str) -> Asked | None:
-        """What was asked with this key, as it was asked."""
-        begun = await self._journal.order(key)
-        return None if begun is None else self._order.model_validate(begun)
-
-    async def story(self, raw: dict[str, Any]) -> Any:
-        """The durable part, from top to bottom; each step is done once, also across a crash."""
-        order = self._order.model_validate(raw)
-        act_for(order.by.slack_user_id, order.asked_at)
-        waiting = self._room.enter(order.key)
-        outcome = await self._do(order)
+    async def workflow(self, raw: dict[str, Any]) -> Any:
+        """Do the durable part, from top to bottom; each step is done once, also across a crash."""
+        command = self.command_type.model_validate(raw)
+        act_for(command.by.slack_user_id, command.asked_at)
+        waiting = self._room.enter(command.key)
+        outcome = await self.run(command)
         waiting.tell(outcome)
         if isinstance(outcome, Changed):
-            await self._after(order, outcome)
-        # Should this process end before the answer is out, the next one finds the story unfinished and tells.
+            await self.after(command, outcome)
+        # Should this process end before the answer is out, the next one finds it unfinished, and tells.
         await waiting.read()
         if waiting.waited:
-            await self._tell_late(order, outcome)
-        self._room.leave(order.key)
+            await self._tell_late(command, outcome)
+        self._room.leave(command.key)
         return outcome.model_dump(mode="json")
 
-    async def _tell_late(self, order: Asked, outcome: AnyChange) -> None:
-        """Nobody waits any more: say it in a message to who asked."""
-        person = order.by.slack_user_id
-        if person is None:
-            return
+    async def _tell_late(self, command: C, outcome: AnyChange) -> None:
+        """Say it in a message to the person who asked, who does not wait any more."""
+        if command.by.slack_user_id is not None:
+            await self._steps.run_once(
+                "tell who asked",
+                self._tell,
+                command,
+                command.by.slack_user_id,
+                outcome,
+                on_failure="Who asked could not be told",
+                attempts=ALL_DAY,
+            )
+
+    async def _tell(self, command: C, person: PersonId, outcome: AnyChange, again: bool) -> None:
         incident = outcome.incident if isinstance(outcome, Changed) else None
         sentence = outcome.said if isinstance(outcome, Changed) else _refusal(outcome)
-        tell, key = self._workspace(order.team).tell_plainly, f"{order.key}:late"
-
-        async def told(again: bool) -> None:
-            try:
-                await tell(person, sentence, about=incident, key=key, again=again)
-            except Withheld:
-                await tell(person, NOT_YOURS_NOW, about=None, key=key, again=again)
-
-        await attempt(self._journal, "tell who asked", "Who asked could not be told", told, attempts=ALL_DAY)
-
-
-class Kept(Generic[Asked]):
-    """An action of one verb: whoever calls it has its promise. One instance serves the whole process."""
-
-    _promises: Promises[Asked]
-
-    async def __call__(
-        self, order: Asked, acknowledged: asyncio.Event | None = None, patience: float = PATIENCE
-    ) -> AnyChange | None:
-        """Commit to the order and wait up to `patience` seconds for what becomes of it, as `keep` does."""
-        return await self._promises.keep(order, acknowledged, patience)
-
-    async def order(self, key: str) -> Asked | None:
-        """What was asked with this key."""
-        return await self._promises.order(key)
-
-    async def story(self, raw: dict[str, Any]) -> Any:
-        """The durable part."""
-        return await self._promises.story(raw)
+        tell, key = self._workspace(command.team).messages.tell_plainly, f"{command.key}:late"
+        try:
+            await tell(person, sentence, incident, key, again)
+        except Withheld:
+            await tell(person, NOT_YOURS_NOW, None, key, again)
 
 
 def _answered_already() -> asyncio.Event:

@@ -1,4 +1,4 @@
-"""What is asked of a declaration, and what becomes of it."""
+"""The declare command, and its outcomes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tocsin.incidents.model import ChannelId, Frozen, Incident, MessageTs
 from tocsin.incidents.requests import Declaration
 
 
-class DeclareOrder(Frozen):
+class DeclareCommand(Frozen):
     """A declaration with where it came from and the modal it was made in."""
 
     declaration: Declaration
@@ -20,11 +20,11 @@ class DeclareOrder(Frozen):
     view_id: str | None = None
     another: bool = False
     announcement: Announcement = Announcement()
-    """What the rules say of it; a later change of the rules changes nothing of a story that has begun."""
+    """All that the rules say of it: a later change of the rules changes no workflow that has begun."""
     withheld: str = ""
-    """Why no card goes back to where it was declared; empty where one does."""
+    """The reason why no card goes back to where it was declared; empty where one does."""
     unchecked: str = ""
-    """Why it is not known whether the reporter may declare; empty where it is."""
+    """The reason why it is not known that the reporter may declare; empty where it is."""
     run: str = ""
     """The run of a workflow's step that declares it (Slack, `function_execution_id`); empty for none."""
 
@@ -35,7 +35,7 @@ class Declared(Frozen):
 
 
 class AlreadyDeclared(Frozen):
-    """Somebody else declared an incident from the same message first."""
+    """Another person declared an incident from the same message first."""
 
     kind: Literal["already"] = "already"
     incident: Incident

@@ -13,23 +13,23 @@ from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.incidents.model import Incident, PersonId, SourceMessage, TeamId, TimelineEntry
 from tocsin.incidents.requests import Declaration
 from tocsin.incidents.validation import channel_name, visible_to
-from tocsin.workflows.alerts import Alarms
-from tocsin.workflows.command import REFUSALS, Bounded, Waiting, WaitingRoom, act_for
+from tocsin.workflows.alerts import OperatorAlerts
+from tocsin.workflows.command import REFUSALS, Bounded, PendingReplies, PendingReply, act_for
 from tocsin.workflows.declaration import (
     OUTCOME,
     AlreadyDeclared,
     AnyOutcome,
+    DeclareCommand,
     Declared,
-    DeclareOrder,
     NotDeclared,
     Outcome,
 )
 from tocsin.workflows.fallback_channel import VERB as SHELTER
-from tocsin.workflows.fallback_channel import Shelter
+from tocsin.workflows.fallback_channel import FallbackChannel
 from tocsin.workflows.notify import too_late
-from tocsin.workflows.ports import Backend, Journal, Ledger
-from tocsin.workflows.publish import Gathering
-from tocsin.workflows.retry import SLACK_ATTEMPTS, best_effort, patiently, without_end
+from tocsin.workflows.ports import IncidentBackend, SlackStateStore, WorkflowEngine
+from tocsin.workflows.publish import DeclarationPublisher
+from tocsin.workflows.retry import SLACK_ATTEMPTS, Steps, best_effort, retry, retry_forever
 
 log = structlog.get_logger()
 VERB = "declare"
@@ -46,36 +46,37 @@ class DeclareIncident:
     def __init__(
         self,
         *,
-        backend: Backend,
-        ledger: Ledger,
-        journal: Journal,
-        gathering: Callable[[TeamId], Gathering],
-        alarms: Alarms,
-        shelter: Shelter,
+        backend: IncidentBackend,
+        state: SlackStateStore,
+        engine: WorkflowEngine,
+        publisher: Callable[[TeamId], DeclarationPublisher],
+        alarms: OperatorAlerts,
+        shelter: FallbackChannel,
         ended: Callable[[str], None] = lambda outcome: None,
         seen: Callable[[float], None] = lambda seconds: None,
         saw: Callable[[Incident], None] = lambda incident: None,
     ) -> None:
-        """`gathering` brings people together in one workspace.
+        """`publisher` publishes a declaration in one workspace.
 
         `saw` hears of each incident as it was created, `ended` the kind of outcome of each declaration that
         came to its end, and `seen` how many seconds after the press its reporter could see the reference.
         """
         self._backend = backend
-        self._ledger = ledger
-        self._journal = journal
-        self._gathering = gathering
+        self._state = state
+        self._engine = engine
+        self._steps = Steps(engine)
+        self._publisher = publisher
         self._alarms = alarms
         self._shelter = shelter
         self._ended = ended
         self._saw = saw
-        self._room: WaitingRoom[AnyOutcome] = WaitingRoom(seen)
-        # Refusals that somebody has read while their story may not have come to its end yet.
+        self._room: PendingReplies[AnyOutcome] = PendingReplies(seen)
+        # Refusals that somebody has read while their workflow may not have come to its end yet.
         self._refused: Bounded[str, bool] = Bounded(REFUSALS)
         self._warning: set[asyncio.Task[None]] = set()
 
     async def __call__(
-        self, order: DeclareOrder, acknowledged: asyncio.Event, patience: float = PATIENCE
+        self, order: DeclareCommand, acknowledged: asyncio.Event, patience: float = PATIENCE
     ) -> AnyOutcome | None:
         """Commit to the declaration and wait up to `patience` seconds for what becomes of it.
 
@@ -93,7 +94,7 @@ class DeclareIncident:
             warning = asyncio.create_task(self._warn(order, waiting))
             self._warning.add(warning)
             warning.add_done_callback(self._warning.discard)
-        outcome = await waiting.heard(until - loop.time())
+        outcome = await waiting.wait(until - loop.time())
         if outcome is None:
             waiting.late = True
             outcome = await self.outcome(key)
@@ -102,8 +103,8 @@ class DeclareIncident:
         return outcome
 
     async def _save(
-        self, order: DeclareOrder, acknowledged: asyncio.Event
-    ) -> tuple[str, Waiting[AnyOutcome]]:
+        self, order: DeclareCommand, acknowledged: asyncio.Event
+    ) -> tuple[str, PendingReply[AnyOutcome]]:
         order, finished = await self._not_refused_yet(order)
         key = order.declaration.key
         waiting = self._room.enter(key)
@@ -113,20 +114,20 @@ class DeclareIncident:
             waiting.tell(finished)
             return key, waiting
         waiting.answers.append(acknowledged)
-        await self._journal.start(VERB, key, order.model_dump(mode="json"))
+        await self._engine.start(VERB, key, order.model_dump(mode="json"))
         return key, waiting
 
-    async def _warn(self, order: DeclareOrder, waiting: Waiting[AnyOutcome]) -> None:
-        """Tell somebody who ticked *private* only when they pressed again that it is public already."""
+    async def _warn(self, order: DeclareCommand, waiting: PendingReply[AnyOutcome]) -> None:
+        """Tell a person who ticked *private* only when they pressed again that it is public already."""
         await asyncio.wait({waiting.outcome})
         outcome = waiting.outcome.result()
         if isinstance(outcome, Declared) and (said := too_late(outcome.incident, waiting.private)):
-            await self._gathering(order.declaration.slack_team_id).telling.too_late(
+            await self._publisher(order.declaration.slack_team_id).notifier.too_late(
                 order, outcome.incident, said
             )
 
-    async def _not_refused_yet(self, order: DeclareOrder) -> tuple[DeclareOrder, AnyOutcome | None]:
-        """The order, under a key that nothing was refused for, and what became of that key.
+    async def _not_refused_yet(self, order: DeclareCommand) -> tuple[DeclareCommand, AnyOutcome | None]:
+        """Return the order under a key that nothing was refused for, and what became of that key.
 
         A refusal made nothing, so the same form put right is a declaration of its own; so is the same form
         sent again as another incident from a message that has one.
@@ -141,14 +142,14 @@ class DeclareIncident:
         return order, finished
 
     async def outcome(self, key: str) -> AnyOutcome | None:
-        """What became of the declaration with this key; None while that is not known.
+        """Return what became of the declaration with this key; None while that is not known.
 
         Raises Refused where that was long ago, and may not be told any more.
         """
-        result = await self._journal.result(key)
+        result = await self._engine.result(key)
         if result is not None:
             return OUTCOME.validate_python(result)
-        ended = await self._journal.ended(key)
+        ended = await self._engine.ended(key)
         if ended is None:
             return None
         if ended.kind == "refused":
@@ -158,36 +159,36 @@ class DeclareIncident:
             raise Refused(LONG_AGO)
         return Declared(incident=incident)
 
-    async def begin(self, order: DeclareOrder) -> None:
-        """Commit to a declaration that nobody waits for at a window; its reporter is told by message.
+    async def begin(self, order: DeclareCommand) -> None:
+        """Commit to a declaration without a window to wait in; its reporter is told by message.
 
         Nothing happens when its key was begun before. Raises Unavailable.
         """
-        await self._journal.start(VERB, order.declaration.key, order.model_dump(mode="json"))
+        await self._engine.start(VERB, order.declaration.key, order.model_dump(mode="json"))
 
-    async def answer(self, order: DeclareOrder, outcome: AnyOutcome) -> None:
+    async def answer(self, order: DeclareCommand, outcome: AnyOutcome) -> None:
         """Say to its workflow once more what became of a declaration."""
-        await self._gathering(order.declaration.slack_team_id).answering.answer(order, outcome)
+        await self._publisher(order.declaration.slack_team_id).notifier.answer_workflow(order, outcome)
 
-    def stories(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
-        """What the journal must know how to go on with, by verb."""
-        return {VERB: self.story, SHELTER: self._shelter.story}
+    def workflows(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
+        """Return the workflows that the engine must know how to go on with, by verb."""
+        return {VERB: self.workflow, SHELTER: self._shelter.workflow}
 
     def channel_name(self, incident: Incident) -> str:
-        """What its channel is called, or will be; empty where the backend gives it a name of its own."""
+        """Return the name its channel has, or will have; empty where the backend gives it one of its own."""
         ours = "" if self._backend.makes_channel else channel_name(incident.reference, incident.name)
         return incident.slack_channel_name or ours
 
-    async def story(self, raw: dict[str, Any]) -> Any:
-        """The durable part, from top to bottom; each step is done once, also across a crash."""
-        order = DeclareOrder.model_validate(raw)
+    async def workflow(self, raw: dict[str, Any]) -> Any:
+        """Do the durable part, from top to bottom; each step is done once, also across a crash."""
+        order = DeclareCommand.model_validate(raw)
         act_for(order.declaration.reporter.slack_user_id, order.declaration.at)
         key = order.declaration.key
         waiting = self._room.enter(key)
-        gathering = self._gathering(order.declaration.slack_team_id)
+        publisher = self._publisher(order.declaration.slack_team_id)
         self._shelter.watch(order, waiting.outcome)
-        outcome: AnyOutcome = await self._journal.step(
-            "create the incident", lambda _: self._create(order, waiting), Outcome
+        outcome: AnyOutcome = await self._steps.record(
+            "create the incident", self._create, order, waiting, returns=Outcome
         )
         waiting.tell(outcome)
         # Nothing is asked of Slack before the reference is visible.
@@ -196,15 +197,15 @@ class DeclareIncident:
             if not waiting.waited:
                 waiting.visible()
             incident, *_ = await asyncio.gather(
-                gathering.everyone(order, outcome.incident, waiting),
-                *gathering.answering.steps(order, outcome),
+                publisher.publish(order, outcome.incident, waiting),
+                *publisher.notifier.answers(order, outcome),
             )
             outcome = Declared(incident=incident)
         else:
-            await asyncio.gather(*gathering.answering.steps(order, outcome))
+            await asyncio.gather(*publisher.notifier.answers(order, outcome))
             # A workflow reads what is wrong; its reporter has typed nothing that could be mended.
             if waiting.waited and not order.run:
-                await gathering.telling.late(order, outcome)
+                await publisher.notifier.late(order, outcome)
         self._room.leave(key)
         # Logs and figures are read by more people than a private incident is for.
         known = None if isinstance(outcome, NotDeclared) else outcome.incident
@@ -214,55 +215,52 @@ class DeclareIncident:
         log.info("a declaration came to its end", outcome=outcome.kind, incident=reference)
         return outcome.model_dump(mode="json")
 
-    async def _create(self, order: DeclareOrder, waiting: Waiting[AnyOutcome]) -> AnyOutcome:
+    async def _create(self, order: DeclareCommand, waiting: PendingReply[AnyOutcome]) -> AnyOutcome:
         declaration = order.declaration
         earlier = await self._claim(order)
         if earlier is not None and visible_to(declaration.reporter.slack_user_id, earlier):
-            await without_end(lambda: self._shelter.declared_before(declaration.key, earlier), DOING)
+            await retry_forever(DOING, self._shelter.declared_before, declaration.key, earlier)
             return AlreadyDeclared(incident=earlier)
         try:
-            incident = await without_end(
-                lambda: self._alarms.watched("backend", lambda: self._backend.create(declaration)), DOING
+            incident = await retry_forever(
+                DOING, self._alarms.guard, "backend", self._backend.create, declaration
             )
         except Refused as refusal:
-            await without_end(lambda: self._release(order), DOING)
-            await without_end(lambda: self._shelter.refused(declaration.key), DOING)
+            await retry_forever(DOING, self._release, order)
+            await retry_forever(DOING, self._shelter.refused, declaration.key)
             return NotDeclared(sentence=refusal.sentence, fields=refusal.fields)
         self._saw(incident)
         waiting.counted = not incident.is_private
         # Whoever waits is told before the step is recorded: the create is repeatable, and they have waited.
         waiting.tell(Declared(incident=incident))
-        await without_end(lambda: self._ledger.remember_incident(declaration.key, incident), DOING)
+        await retry_forever(DOING, self._state.remember_incident, declaration.key, incident)
         if order.unchecked:
             await self._note_unchecked(order, incident)
         return Declared(incident=incident)
 
-    async def _note_unchecked(self, order: DeclareOrder, incident: Incident) -> None:
+    async def _note_unchecked(self, order: DeclareCommand, incident: Incident) -> None:
         declaration = order.declaration
         entry = TimelineEntry(at=declaration.at, by=declaration.reporter, verb=order.unchecked)
         async with best_effort("note who was not checked"):
-            await patiently(
-                lambda _: self._backend.note(incident.id, entry, f"{declaration.key}:unchecked"),
-                again=False,
-                attempts=SLACK_ATTEMPTS,
-            )
+            key = f"{declaration.key}:unchecked"
+            await retry(self._backend.note, incident.id, entry, key, attempts=SLACK_ATTEMPTS)
 
-    async def _claim(self, order: DeclareOrder) -> Incident | None:
-        """Take the source message; the incident of whoever took it first, when that was not us."""
+    async def _claim(self, order: DeclareCommand) -> Incident | None:
+        """Take the source message; return the incident of another declaration that took it first."""
         declaration, source = order.declaration, order.declaration.source
         if source is None or order.another:
             return None
         scope = _scope(declaration)
-        owner = await without_end(lambda: self._ledger.claim_source(scope, source, declaration.key), DOING)
+        owner = await retry_forever(DOING, self._state.claim_source, scope, source, declaration.key)
         return None if owner == declaration.key else await self._incident_of(owner)
 
-    async def _release(self, order: DeclareOrder) -> None:
+    async def _release(self, order: DeclareCommand) -> None:
         declaration = order.declaration
         if declaration.source is not None:
-            await self._ledger.release_source(_scope(declaration), declaration.source, declaration.key)
+            await self._state.release_source(_scope(declaration), declaration.source, declaration.key)
 
     async def _incident_of(self, key: str) -> Incident:
-        """The incident of another declaration, which may still be on its way to the backend."""
+        """Return the incident of another declaration, which may still be on its way to the backend."""
 
         async def look() -> Incident:
             found = await self.declared_as(key)
@@ -270,16 +268,16 @@ class DeclareIncident:
                 raise Unavailable("That message is being declared right now.", retry_after=0.1)
             return found
 
-        return await without_end(look, DOING)
+        return await retry_forever(DOING, look)
 
-    async def order(self, key: str) -> DeclareOrder | None:
+    async def order(self, key: str) -> DeclareCommand | None:
         """The declaration that was begun with this key, as it was made."""
-        begun = await self._journal.order(key)
-        return None if begun is None else DeclareOrder.model_validate(begun)
+        begun = await self._engine.order(key)
+        return None if begun is None else DeclareCommand.model_validate(begun)
 
     async def declared_as(self, key: str) -> Incident | None:
         """The incident that the declaration with this key became."""
-        incident_id = await self._ledger.incident_id(key)
+        incident_id = await self._state.incident_id(key)
         return None if incident_id is None else await self._backend.find(incident_id)
 
     async def declared_from(
@@ -287,7 +285,7 @@ class DeclareIncident:
     ) -> Incident | None:
         """The incident that was declared from this message, publicly or privately by this person."""
         for scope in (team, f"{team}/{person}"):
-            key = await self._ledger.source_key(scope, source)
+            key = await self._state.source_key(scope, source)
             found = None if key is None else await self.declared_as(key)
             if found is not None and visible_to(person, found):
                 return found
@@ -295,7 +293,7 @@ class DeclareIncident:
 
 
 def _scope(declaration: Declaration) -> str:
-    """Within which a message has one incident: the workspace, or its reporter alone for a private one.
+    """Name the scope in which a message has one incident: the workspace, or its reporter for a private one.
 
     A private incident must not be given away by telling others that the message is taken.
     """

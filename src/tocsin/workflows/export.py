@@ -1,50 +1,26 @@
-"""Take an incident away: everything that belongs to it, as a file for whoever asked and nobody else."""
+"""Export an incident: everything that belongs to it, as a file for the person who asked alone."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Protocol
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.export import FORMAT_NAMES, Format, Whole, exported, file_name
-from tocsin.incidents.model import Frozen, Incident, PersonId, TeamId, TimelineEntry
+from tocsin.incidents.model import Frozen, Incident, PersonId, TimelineEntry
 from tocsin.workflows.command import (
     AnyChange,
-    AskedOrder,
+    AskedCommand,
     Changed,
-    KeepsIncidents,
-    Kept,
+    DurableCommand,
     NotChanged,
-    Promises,
-    Telling,
 )
-from tocsin.workflows.ports import Introduce, Journal
-from tocsin.workflows.retry import Trouble, attempt
+from tocsin.workflows.ports import IncidentBackend, Introduce, WorkflowEngine, WorkspaceOf
+from tocsin.workflows.retry import StepFailure
 
 VERB = "export"
 
 
-class Filing(Telling, Protocol):
-    async def send_file(
-        self,
-        to: str,
-        name: str,
-        text: str,
-        comment: str,
-        *,
-        about: Incident,
-        again: bool = False,
-    ) -> str:
-        """Share a file with a person or in a channel, and answer its id.
-
-        With `again` an earlier attempt may have arrived: one of this name is looked for first. Raises
-        Withheld where who reads it there may not read of the incident any more.
-        """
-        ...
-
-
-class ExportOrder(AskedOrder):
+class ExportCommand(AskedCommand):
     """A file for one person."""
 
     wanted: Format = "markdown"
@@ -56,43 +32,35 @@ class Sent(Frozen):
     incident: Incident
 
 
-class Exports(Kept[ExportOrder]):
+class Exports(DurableCommand[ExportCommand]):
     """Sends the file to who asked, in a direct message."""
+
+    verb = VERB
+    command_type = ExportCommand
 
     def __init__(
         self,
-        backend: KeepsIncidents,
-        journal: Journal,
-        workspace: Callable[[TeamId], Filing],
+        backend: IncidentBackend,
+        engine: WorkflowEngine,
+        workspace: WorkspaceOf,
         introduce: Introduce,
     ) -> None:
+        super().__init__(engine, workspace)
         self._backend = backend
         self._introduce = introduce
-        self._journal = journal
-        self._workspace = workspace
-        self._promises = Promises(
-            verb=VERB,
-            order=ExportOrder,
-            journal=journal,
-            workspace=workspace,
-            do=self._do,
-            after=self._after,
-        )
 
-    async def _do(self, order: ExportOrder) -> AnyChange:
-        sent = await attempt(
-            self._journal,
-            "send the file",
-            "The file could not be sent",
-            lambda again: self._send(order, again),
-            Sent,
+    async def run(self, command: ExportCommand) -> AnyChange:
+        sent = await self._steps.run_once(
+            "send the file", self._send, command, on_failure="The file could not be sent", returns=Sent
         )
-        if isinstance(sent, Trouble):
+        if isinstance(sent, StepFailure):
             return NotChanged(sentence=in_full(sent))
-        said = f"{sent.incident.reference} is in your messages from Tocsin, as {FORMAT_NAMES[order.wanted]}."
-        return Changed(incident=sent.incident, said=said)
+        what, reference = FORMAT_NAMES[command.wanted], sent.incident.reference
+        return Changed(
+            incident=sent.incident, said=f"{reference} is in your messages from Tocsin, as {what}."
+        )
 
-    async def _send(self, order: ExportOrder, again: bool) -> Sent:
+    async def _send(self, order: ExportCommand, again: bool) -> Sent:
         incident = await self._backend.find(order.incident_id)
         if incident is None:
             raise Refused("That incident is not here any more.")
@@ -100,22 +68,24 @@ class Exports(Kept[ExportOrder]):
         name = file_name(incident, order.wanted, order.at)
         comment = f"{incident.reference}: {incident.name}"
         to = order.by.slack_user_id or PersonId("")
-        await self._workspace(order.team).send_file(to, name, text, comment, about=incident, again=again)
+        await self._workspace(order.team).files.send(to, name, text, comment, about=incident, again=again)
         return Sent(incident=incident)
 
-    async def _after(self, order: ExportOrder, done: Changed) -> None:
-        """Who took it away stands in the timeline."""
-        said = FORMAT_NAMES[order.wanted]
-        entry = TimelineEntry(at=order.at, by=order.by, verb="exported it as", text=said)
-        await attempt(
-            self._journal,
+    async def after(self, command: ExportCommand, done: Changed) -> None:
+        """Note in the timeline who exported it."""
+        said = FORMAT_NAMES[command.wanted]
+        entry = TimelineEntry(at=command.at, by=command.by, verb="exported it as", text=said)
+        await self._steps.run(
             "note the export",
-            "The timeline does not say so",
-            lambda _: self._backend.note(done.incident.id, entry, f"{order.key}:exported"),
+            self._backend.note,
+            done.incident.id,
+            entry,
+            f"{command.key}:exported",
+            on_failure="The timeline does not say so",
         )
 
 
-async def fetch_whole(backend: KeepsIncidents, incident: Incident) -> Whole:
+async def fetch_whole(backend: IncidentBackend, incident: Incident) -> Whole:
     """The incident with its timeline and what is to be done. Raises Unavailable and Refused."""
     timeline, follow_ups = await asyncio.gather(
         backend.timeline(incident.id), backend.follow_ups(incident.id)
@@ -123,7 +93,7 @@ async def fetch_whole(backend: KeepsIncidents, incident: Incident) -> Whole:
     return Whole(incident=incident, timeline=tuple(timeline), follow_ups=tuple(follow_ups))
 
 
-async def fetch_named(backend: KeepsIncidents, incident: Incident, introduce: Introduce) -> Whole:
+async def fetch_named(backend: IncidentBackend, incident: Incident, introduce: Introduce) -> Whole:
     """The same with everybody's name, as far as it can be found out: it is written down for good."""
     whole = await fetch_whole(backend, incident)
     if whole.nameless and await introduce(incident.slack_team_id, whole.nameless):
@@ -131,7 +101,7 @@ async def fetch_named(backend: KeepsIncidents, incident: Incident, introduce: In
     return whole
 
 
-def in_full(trouble: Trouble) -> str:
+def in_full(trouble: StepFailure) -> str:
     """A trouble as a sentence."""
     said = f"{trouble.trouble}: {trouble.why}" if trouble.why else trouble.trouble
     return f"{said.rstrip('.')}."

@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from contextlib import suppress
 from contextvars import Context
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 from tocsin.incidents.errors import Unavailable
-from tocsin.incidents.model import UNDECLARED, Incident, PersonId, Role, RoleAssignment, Status, TeamId
+from tocsin.incidents.model import UNDECLARED, Incident, PersonId, Role, RoleAssignment, Status
 from tocsin.incidents.model import Person as Somebody
 from tocsin.incidents.requests import Declaration
 from tocsin.incidents.validation import channel_name
-from tocsin.workflows.channels import opened_channel
-from tocsin.workflows.declaration import DeclareOrder
-from tocsin.workflows.ports import Backend, Channel, Clock, Journal, Ledger, Memory, Workspace
-from tocsin.workflows.retry import ALL_DAY, Trouble, attempt, best_effort, patiently
+from tocsin.workflows.channels import open_channel
+from tocsin.workflows.declaration import DeclareCommand
+from tocsin.workflows.ports import (
+    Channel,
+    Clock,
+    IncidentBackend,
+    KeyValueStore,
+    SlackClient,
+    SlackStateStore,
+    WorkflowEngine,
+    WorkspaceOf,
+)
+from tocsin.workflows.retry import (
+    ALL_DAY,
+    StepFailure,
+    Steps,
+    best_effort,
+    retry,
+)
 
 VERB = "shelter"
 AFTER_SECONDS = 40.0
-"""How long the backend may be silent before people get a channel to work in; a minute was promised."""
+"""Seconds that the backend may be silent before people get a channel to work in; a minute was promised."""
 
 LEAST_SECONDS = 5.0
-"""How long a declaration from before a restart is given, since the backend may be back."""
+"""Seconds that a declaration from before a restart is given, since the backend may be back."""
 
 LOOK_SECONDS = 2.0
 OPENING_SECONDS = 30.0
@@ -33,91 +48,94 @@ REFUSED = "refused"
 NAMES = 9
 
 
-class Shelter:
+class FallbackChannel:
     """One for all declarations; a declaration has one shelter at most, also across crashes."""
 
     def __init__(
         self,
         *,
-        backend: Backend,
-        workspace: Callable[[TeamId], Workspace],
-        ledger: Ledger,
-        journal: Journal,
-        memory: Memory,
+        backend: IncidentBackend,
+        workspace: WorkspaceOf,
+        state: SlackStateStore,
+        engine: WorkflowEngine,
+        memory: KeyValueStore,
         clock: Clock,
         after: float = AFTER_SECONDS,
     ) -> None:
         self._backend = backend
         self._workspace = workspace
-        self._ledger = ledger
-        self._journal = journal
+        self._state = state
+        self._engine = engine
+        self._steps = Steps(engine)
         self._memory = memory
         self._clock = clock
         self._after = after
         self._watching: set[asyncio.Task[None]] = set()
 
-    def watch(self, order: DeclareOrder, outcome: asyncio.Future[Any]) -> None:
+    def watch(self, order: DeclareCommand, outcome: asyncio.Future[Any]) -> None:
         """Open a shelter where the outcome does not come in time; only a remote backend can be away."""
         if self._backend.is_remote:
-            # What a story begins would be counted among its steps, so this one is begun by nobody.
+            # What a workflow begins would be counted among its steps, so this one is begun by nobody.
             task = asyncio.get_running_loop().create_task(self._watched(order, outcome), context=Context())
             self._watching.add(task)
             task.add_done_callback(self._watching.discard)
 
-    async def _watched(self, order: DeclareOrder, outcome: asyncio.Future[Any]) -> None:
+    async def _watched(self, order: DeclareCommand, outcome: asyncio.Future[Any]) -> None:
         passed = (self._clock() - order.declaration.at).total_seconds()
         least = min(LEAST_SECONDS, self._after)
         done, _ = await asyncio.wait({outcome}, timeout=max(self._after - passed, least))
         if done:
             return
         async with best_effort("open a channel to work in"):
-            await patiently(lambda _: self._begin(order), again=False, attempts=None)
+            await retry(self._begin, order, attempts=None)
 
-    async def _begin(self, order: DeclareOrder) -> None:
+    async def _begin(self, order: DeclareCommand) -> None:
         key = order.declaration.key
-        await self._memory.remember_first(_name(key), OPENING)
-        await self._journal.start(
+        await self._memory.set_if_absent(_name(key), OPENING)
+        await self._engine.start(
             VERB, str(uuid5(NAMESPACE_OID, f"{key}:shelter")), order.model_dump(mode="json")
         )
 
     async def refused(self, key: str) -> None:
         """Nothing will come of the declaration."""
         if self._backend.is_remote:
-            await self._memory.remember(f"{_name(key)}:ended", REFUSED)
+            await self._memory.set(f"{_name(key)}:ended", REFUSED)
 
     async def declared_before(self, key: str, earlier: Incident) -> None:
         """Note that the declaration came to an incident that there was already."""
         if self._backend.is_remote:
-            await self._memory.remember(f"{_name(key)}:ended", earlier.id)
+            await self._memory.set(f"{_name(key)}:ended", earlier.id)
 
     async def found(self, key: str) -> Channel | None:
         """The channel people work in already, waited for while it is being opened."""
         for _ in range(int(OPENING_SECONDS)):
-            kept = await self._memory.recall(_name(key))
+            kept = await self._memory.get(_name(key))
             if kept != OPENING:
                 return Channel.model_validate_json(kept) if kept else None
             await asyncio.sleep(1.0)
         return None
 
-    async def story(self, raw: dict[str, Any]) -> Any:
+    async def workflow(self, raw: dict[str, Any]) -> Any:
         """The durable part, from top to bottom."""
-        order = DeclareOrder.model_validate(raw)
+        order = DeclareCommand.model_validate(raw)
         declaration, slack = order.declaration, self._workspace(order.declaration.slack_team_id)
         incident = _not_yet(declaration)
-        opened = await attempt(
-            self._journal,
+        opened = await self._steps.run_once(
             "open a channel to work in",
-            "No channel could be opened to work in",
-            lambda again: self._open(slack, incident, declaration.key, again),
-            Channel,
-            ALL_DAY,
+            self._open,
+            slack,
+            incident,
+            declaration.key,
+            on_failure="No channel could be opened to work in",
+            returns=Channel,
+            attempts=ALL_DAY,
         )
-        if isinstance(opened, Trouble):
-            await self._memory.forget(_name(declaration.key))
+        if isinstance(opened, StepFailure):
+            await self._memory.delete(_name(declaration.key))
             return None
         await asyncio.gather(*self._furnish(slack, incident, opened, declaration))
-        became = await self._journal.step(
-            "wait for the incident", lambda _: self._become(declaration.key), Incident | None
+        became = await self._steps.record(
+            "wait for the incident", self._become, declaration.key, returns=Incident | None
         )
         await self._say(
             slack,
@@ -130,17 +148,17 @@ class Shelter:
         )
         return opened.model_dump(mode="json")
 
-    async def _open(self, slack: Workspace, incident: Incident, key: str, again: bool) -> Channel:
+    async def _open(self, slack: SlackClient, incident: Incident, key: str, again: bool) -> Channel:
         endings = (*range(1, NAMES + 1), key.replace("-", "")[:12])
         names = (channel_name("inc", incident.name, ending) for ending in endings)
         private = incident.is_private
-        channel = await opened_channel(slack, incident, names, private=private, again=again)
-        await slack.set_purpose(channel.id, incident)
-        await self._memory.remember(_name(key), channel.model_dump_json())
+        channel = await open_channel(slack, incident, names, private=private, again=again)
+        await slack.channels.set_purpose(channel.id, incident)
+        await self._memory.set(_name(key), channel.model_dump_json())
         return channel
 
     def _furnish(
-        self, slack: Workspace, incident: Incident, channel: Channel, declaration: Declaration
+        self, slack: SlackClient, incident: Incident, channel: Channel, declaration: Declaration
     ) -> list[Awaitable[Any]]:
         here, reporter = PersonId(channel.id), declaration.reporter.slack_user_id
         known = (
@@ -152,19 +170,22 @@ class Shelter:
             f"Until it can, work in <#{channel.id}>."
         )
         furnishing = [
-            attempt(
-                self._journal,
+            self._steps.run(
                 "bring people in",
-                "Nobody could be brought into the channel",
-                lambda _: self._bring_in(slack, channel, incident),
-                list[PersonId],
-                ALL_DAY,
+                self._bring_in,
+                slack,
+                channel,
+                incident,
+                on_failure="Nobody could be brought into the channel",
+                returns=list[PersonId],
+                attempts=ALL_DAY,
             ),
-            attempt(
-                self._journal,
+            self._steps.run(
                 "set the topic",
-                "The topic could not be set",
-                lambda _: slack.set_topic(channel.id, incident),
+                slack.channels.set_topic,
+                channel.id,
+                incident,
+                on_failure="The topic could not be set",
             ),
             self._say(slack, here, "say why it is here", known, declaration, "sheltered"),
         ]
@@ -172,12 +193,12 @@ class Shelter:
             furnishing.append(self._say(slack, reporter, "tell the reporter", told, declaration, "shelter"))
         return furnishing
 
-    async def _bring_in(self, slack: Workspace, channel: Channel, incident: Incident) -> list[PersonId]:
-        return list(await slack.invite(channel.id, incident.people, incident))
+    async def _bring_in(self, slack: SlackClient, channel: Channel, incident: Incident) -> list[PersonId]:
+        return list(await slack.channels.invite(channel.id, incident.people, incident))
 
     def _say(
         self,
-        slack: Workspace,
+        slack: SlackClient,
         to: PersonId,
         name: str,
         said: str,
@@ -185,15 +206,17 @@ class Shelter:
         about: str,
         became: Incident | None = None,
     ) -> Awaitable[Any]:
-        key = f"{declaration.key}:{about}"
         if became is not None and became.is_private and declaration.visibility == "public":
             # Nothing of it is said to those who may not know which it is.
             became = None
-        return attempt(
-            self._journal,
+        return self._steps.run_once(
             name,
-            "It could not be said",
-            lambda again: slack.tell(to, said, about=became, key=key, again=again),
+            slack.messages.tell,
+            to,
+            said,
+            became,
+            f"{declaration.key}:{about}",
+            on_failure="It could not be said",
             attempts=ALL_DAY,
         )
 
@@ -201,10 +224,10 @@ class Shelter:
         """The incident in the end, or None when it was refused."""
         while True:
             with suppress(Unavailable):
-                ended = await self._memory.recall(f"{_name(key)}:ended")
+                ended = await self._memory.get(f"{_name(key)}:ended")
                 if ended == REFUSED:
                     return None
-                incident_id = ended or await self._ledger.incident_id(key)
+                incident_id = ended or await self._state.incident_id(key)
                 found = None if incident_id is None else await self._backend.find(incident_id)
                 if found is not None:
                     return found

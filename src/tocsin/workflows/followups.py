@@ -2,49 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Protocol
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import ChannelId, FollowUp, Incident, MessageTs, Person, TeamId
+from tocsin.incidents.model import ChannelId, FollowUp, Incident, MessageTs, Person
 from tocsin.incidents.requests import FollowUpRequest
 from tocsin.incidents.transitions import validate_follow_up
 from tocsin.incidents.validation import FOLLOW_UP_WORDS
-from tocsin.workflows.channels import Faces, Withdrawing, fitting_channel
+from tocsin.workflows.channels import fitting_channel
 from tocsin.workflows.command import (
-    PATIENCE,
     AnyChange,
     Change,
     Changed,
-    KeepsIncidents,
+    Command,
+    DurableCommand,
     NotChanged,
-    Order,
-    Promises,
-    Telling,
 )
-from tocsin.workflows.ports import Journal
-from tocsin.workflows.retry import attempt, without_end
+from tocsin.workflows.ports import IncidentBackend, SlackStateStore, WorkflowEngine, WorkspaceOf
+from tocsin.workflows.retry import Steps, retry_forever
 
 VERB_ADD, VERB_COMPLETE = "add a follow-up", "complete a follow-up"
 LACKED = {"action": "action", "follow_up": "follow-up"}
 """The verb that a backend may say it lacks, by the kind."""
 
-
-class Listing(Telling, Withdrawing, Protocol):
-    """Where what is to be done is shown."""
-
-    async def post_follow_up(
-        self, channel: ChannelId, incident: Incident, follow_up: FollowUp, *, key: str, again: bool = False
-    ) -> MessageTs: ...
-
-    async def update_follow_up(
-        self, channel: ChannelId, ts: MessageTs, incident: Incident, follow_up: FollowUp
-    ) -> None: ...
+GONE = "That incident is not here any more."
 
 
-class FollowUpOrder(Order):
+class AddFollowUpCommand(Command):
     """Something to be done, asked for."""
 
     request: FollowUpRequest
@@ -61,11 +46,11 @@ class FollowUpOrder(Order):
     def asked_at(self) -> datetime:
         return self.request.at
 
-    def keyed(self, key: str) -> FollowUpOrder:
+    def with_key(self, key: str) -> AddFollowUpCommand:
         return self.model_copy(update={"request": self.request.model_copy(update={"key": key})})
 
 
-class CompleteOrder(Order):
+class CompleteFollowUpCommand(Command):
     """Something was done."""
 
     follow_up_id: str
@@ -86,129 +71,149 @@ class CompleteOrder(Order):
     def asked_at(self) -> datetime:
         return self.at
 
-    def keyed(self, key: str) -> CompleteOrder:
+    def with_key(self, key: str) -> CompleteFollowUpCommand:
         return self.model_copy(update={"asked": key})
 
 
+class AddFollowUp(DurableCommand[AddFollowUpCommand]):
+    """Has something done; the answer has the follow-up."""
+
+    verb = VERB_ADD
+    command_type = AddFollowUpCommand
+
+    def __init__(
+        self, backend: IncidentBackend, engine: WorkflowEngine, workspace: WorkspaceOf, board: _Board
+    ) -> None:
+        super().__init__(engine, workspace)
+        self._backend = backend
+        self._board = board
+
+    async def run(self, command: AddFollowUpCommand) -> AnyChange:
+        return await self._steps.record(
+            "add the follow-up", retry_forever, "add a follow-up", self._add, command, returns=Change
+        )
+
+    async def _add(self, command: AddFollowUpCommand) -> AnyChange:
+        kind = command.request.kind
+        try:
+            form = await self._backend.form()
+            if lacking := form.lacks.get(LACKED[kind]):
+                return NotChanged(sentence=lacking)
+            incident = await self._backend.find(command.incident_id)
+            if incident is None:
+                return NotChanged(sentence=GONE)
+            added = await self._backend.add_follow_up(command.incident_id, _clean(command))
+        except Refused as refusal:
+            return NotChanged(sentence=refusal.sentence, fields=refusal.fields)
+        return _changed(incident, f"{FOLLOW_UP_WORDS[kind]} added", added)
+
+    async def after(self, command: AddFollowUpCommand, done: Changed) -> None:
+        await self._board.show(self._steps, command, done)
+
+
+class CompleteFollowUp(DurableCommand[CompleteFollowUpCommand]):
+    """Marks something as done; what is done already stays so."""
+
+    verb = VERB_COMPLETE
+    command_type = CompleteFollowUpCommand
+
+    def __init__(
+        self, backend: IncidentBackend, engine: WorkflowEngine, workspace: WorkspaceOf, board: _Board
+    ) -> None:
+        super().__init__(engine, workspace)
+        self._backend = backend
+        self._board = board
+
+    async def run(self, command: CompleteFollowUpCommand) -> AnyChange:
+        return await self._steps.record(
+            "complete the follow-up",
+            retry_forever,
+            "complete a follow-up",
+            self._complete,
+            command,
+            returns=Change,
+        )
+
+    async def _complete(self, command: CompleteFollowUpCommand) -> AnyChange:
+        try:
+            incident = await self._backend.find(command.incident_id)
+            if incident is None:
+                return NotChanged(sentence=GONE)
+            known = await self._backend.follow_ups(command.incident_id)
+            if all(one.id != command.follow_up_id for one in known):
+                return NotChanged(sentence="That is not to be done in this incident.")
+            done = await self._backend.complete_follow_up(
+                command.follow_up_id, command.done_by, command.at, command.asked
+            )
+        except Refused as refusal:
+            return NotChanged(sentence=refusal.sentence, fields=refusal.fields)
+        return _changed(incident, "done", done)
+
+    async def after(self, command: CompleteFollowUpCommand, done: Changed) -> None:
+        await self._board.show(self._steps, command, done)
+
+
+class _Board:
+    """Shows actions and follow-ups in the incident's channel, each in a message with a button."""
+
+    def __init__(self, backend: IncidentBackend, state: SlackStateStore, workspace: WorkspaceOf) -> None:
+        self._backend = backend
+        self._state = state
+        self._workspace = workspace
+
+    async def show(self, steps: Steps, command: Command, done: Changed) -> None:
+        if done.follow_up is not None and done.incident.slack_channel_id:
+            await steps.run_once(
+                "show the follow-up",
+                self._show,
+                command,
+                done.incident,
+                done.follow_up,
+                on_failure="The channel was not told",
+            )
+
+    async def _show(self, command: Command, incident: Incident, follow_up: FollowUp, again: bool) -> None:
+        """Post the message, or have the one that was posted say that it is done."""
+        slack, thing = self._workspace(command.team), f"follow-up {follow_up.id}"
+        fingerprints = await self._state.fingerprints(incident.id)
+        posted = next(((place, ts) for (place, known), ts in fingerprints.items() if known == thing), None)
+        if posted is not None:
+            channel, ts = ChannelId(posted[0]), MessageTs(posted[1])
+            await slack.messages.update_follow_up(channel, ts, incident, follow_up)
+            return
+        now = await self._backend.find(incident.id) or incident
+        fitting = await fitting_channel(slack, self._state, now)
+        if fitting is not None and not follow_up.is_done:
+            key = f"{command.key}:follow-up"
+            ts = await slack.messages.post_follow_up(fitting, incident, follow_up, key=key, again=again)
+            await self._state.save_fingerprint(incident.id, fitting, thing, ts)
+
+
 class FollowUps:
-    """What is to be done in and after an incident. One instance serves the whole process."""
+    """Actions and follow-ups of incidents. One instance serves the whole process."""
 
     def __init__(
         self,
         *,
-        backend: KeepsIncidents,
-        journal: Journal,
-        ledger: Faces,
-        workspace: Callable[[TeamId], Listing],
+        backend: IncidentBackend,
+        engine: WorkflowEngine,
+        state: SlackStateStore,
+        workspace: WorkspaceOf,
     ) -> None:
+        board = _Board(backend, state, workspace)
         self._backend = backend
-        self._journal = journal
-        self._ledger = ledger
-        self._workspace = workspace
-        self._adding = Promises(
-            verb=VERB_ADD,
-            order=FollowUpOrder,
-            journal=journal,
-            workspace=workspace,
-            do=self._add,
-            after=self._show,
-        )
-        self._completing = Promises(
-            verb=VERB_COMPLETE,
-            order=CompleteOrder,
-            journal=journal,
-            workspace=workspace,
-            do=self._complete,
-            after=self._show,
-        )
-
-    def stories(self) -> dict[str, Any]:
-        """The durable part of each verb, by the verb."""
-        return {VERB_ADD: self._adding.story, VERB_COMPLETE: self._completing.story}
-
-    async def add(
-        self, order: FollowUpOrder, acknowledged: asyncio.Event | None = None, patience: float = PATIENCE
-    ) -> AnyChange | None:
-        """Have something done; the answer has the follow-up. Waits and raises as ChangeIncident does."""
-        return await self._adding.keep(order, acknowledged, patience)
-
-    async def complete(
-        self, order: CompleteOrder, acknowledged: asyncio.Event | None = None, patience: float = PATIENCE
-    ) -> AnyChange | None:
-        """Mark something as done; what is done already stays so. Waits and raises as ChangeIncident does."""
-        return await self._completing.keep(order, acknowledged, patience)
+        self.add = AddFollowUp(backend, engine, workspace, board)
+        self.complete = CompleteFollowUp(backend, engine, workspace, board)
 
     async def of(self, incident_id: str) -> Sequence[FollowUp]:
-        """Actions and follow-ups, oldest first."""
+        """Return actions and follow-ups, oldest first."""
         return await self._backend.follow_ups(incident_id)
 
-    async def _add(self, order: FollowUpOrder) -> AnyChange:
-        async def add() -> AnyChange:
-            word = FOLLOW_UP_WORDS[order.request.kind]
-            return await self._answer(
-                order, f"{word} added", lambda: self._backend.add_follow_up(order.incident_id, _clean(order))
-            )
 
-        return await self._journal.step(
-            "add the follow-up", lambda _: without_end(add, "add a follow-up"), Change
-        )
-
-    async def _complete(self, order: CompleteOrder) -> AnyChange:
-        async def complete() -> AnyChange:
-            return await self._answer(order, "done", lambda: self._completed(order))
-
-        return await self._journal.step(
-            "complete the follow-up", lambda _: without_end(complete, "complete a follow-up"), Change
-        )
-
-    async def _completed(self, order: CompleteOrder) -> FollowUp:
-        """Complete it. Raises Refused where it is not of the incident that was asked about."""
-        if all(known.id != order.follow_up_id for known in await self.of(order.incident_id)):
-            raise Refused("That is not to be done in this incident.")
-        return await self._backend.complete_follow_up(
-            order.follow_up_id, order.done_by, order.at, order.asked
-        )
-
-    async def _answer(self, order: Order, did: str, act: Callable[[], Any]) -> AnyChange:
-        try:
-            form = await self._backend.form()
-            lacking = isinstance(order, FollowUpOrder) and form.lacks.get(LACKED[order.request.kind])
-            if lacking:
-                return NotChanged(sentence=lacking)
-            incident = await self._backend.find(order.incident_id)
-            if incident is None:
-                return NotChanged(sentence="That incident is not here any more.")
-            follow_up: FollowUp = await act()
-        except Refused as refusal:
-            return NotChanged(sentence=refusal.sentence, fields=refusal.fields)
-        return Changed(
-            incident=incident, said=f"{incident.reference}: {did}: {follow_up.text}", follow_up=follow_up
-        )
-
-    async def _show(self, order: Order, done: Changed) -> None:
-        """In the incident's channel, with a button; the same message says later that it is done."""
-        incident, follow_up = done.incident, done.follow_up
-        if follow_up is None or not incident.slack_channel_id:
-            return
-        slack = self._workspace(order.team)
-        thing = f"follow-up {follow_up.id}"
-
-        async def show(again: bool) -> None:
-            faces = await self._ledger.faces(incident.id)
-            posted = next((ts for (_, known), ts in faces.items() if known == thing), None)
-            if posted is not None:
-                where = next(place for (place, known) in faces if known == thing)
-                await slack.update_follow_up(ChannelId(where), MessageTs(posted), incident, follow_up)
-                return
-            now = await self._backend.find(incident.id) or incident
-            channel = await fitting_channel(slack, self._ledger, now)
-            if channel is not None and not follow_up.is_done:
-                key = f"{order.key}:follow-up"
-                ts = await slack.post_follow_up(channel, incident, follow_up, key=key, again=again)
-                await self._ledger.remember_face(incident.id, channel, thing, ts)
-
-        await attempt(self._journal, "show the follow-up", "The channel was not told", show)
+def _changed(incident: Incident, did: str, follow_up: FollowUp) -> Changed:
+    said = f"{incident.reference}: {did}: {follow_up.text}"
+    return Changed(incident=incident, said=said, follow_up=follow_up)
 
 
-def _clean(order: FollowUpOrder) -> FollowUpRequest:
+def _clean(order: AddFollowUpCommand) -> FollowUpRequest:
     return validate_follow_up(order.request)

@@ -1,4 +1,4 @@
-"""The form's choices, kept at hand so that opening it asks nobody."""
+"""The form's choices, kept at hand so that opening it makes no call."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from tocsin.incidents.errors import TocsinError, Unavailable
 from tocsin.incidents.model import FieldOption, Form
-from tocsin.workflows.alerts import Alarms
-from tocsin.workflows.ports import Backend, Memory
+from tocsin.workflows.alerts import OperatorAlerts
+from tocsin.workflows.ports import IncidentBackend, KeyValueStore
 from tocsin.workflows.retry import best_effort
 
 REFRESH_SECONDS = 60.0
@@ -29,10 +29,10 @@ class FormCache:
 
     def __init__(
         self,
-        backend: Backend,
-        memory: Memory | None = None,
+        backend: IncidentBackend,
+        memory: KeyValueStore | None = None,
         kept_as: str = "form",
-        alarms: Alarms | None = None,
+        alarms: OperatorAlerts | None = None,
     ) -> None:
         self._backend = backend
         self._memory = memory
@@ -68,7 +68,7 @@ class FormCache:
     async def refresh(self) -> None:
         ask = self._backend.form
         try:
-            form = await (self._alarms.watched("backend", ask) if self._alarms else ask())
+            form = await (self._alarms.guard("backend", ask) if self._alarms else ask())
         except TocsinError:
             if self.now is not None and self.now.as_of is not None:
                 self.now = self.now.model_copy(update={"is_old": True})
@@ -78,14 +78,14 @@ class FormCache:
         # A backend that can always be asked needs nothing kept.
         if self._memory is not None and form.as_of is not None:
             async with best_effort("keep the form"):
-                await self._memory.remember(self._kept_as, form.model_dump_json())
+                await self._memory.set(self._kept_as, form.model_dump_json())
 
     async def recall(self) -> None:
-        """What the backend said before the restart, where it has not answered since."""
+        """Take up what the backend said before the restart, where it has not answered since."""
         kept = None
         if self._memory is not None:
             async with best_effort("recall the form"):
-                kept = await self._memory.recall(self._kept_as)
+                kept = await self._memory.get(self._kept_as)
         if kept is None or self.now is not None:
             return
         try:

@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
-from tocsin.incidents.model import Card, ChannelId, Incident, PersonId, TeamId
+from tocsin.incidents.model import Card, ChannelId, Incident, TeamId
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.validation import Place
-from tocsin.workflows.channels import PRIVATE, Faces, opened_channel, private_names
-from tocsin.workflows.ports import Backend, Channel, Journal
-from tocsin.workflows.retry import ALL_DAY, Trouble, attempt
-from tocsin.workflows.sync import Showing
+from tocsin.workflows.channels import PRIVATE, open_channel, private_names
+from tocsin.workflows.ports import (
+    Channel,
+    IncidentBackend,
+    SlackClient,
+    SlackStateStore,
+    WorkflowEngine,
+    WorkspaceOf,
+)
+from tocsin.workflows.retry import ALL_DAY, StepFailure, Steps
 
 
-class Moving(Showing, Protocol):
-    async def remove(self, channel: ChannelId, people: Sequence[PersonId]) -> Sequence[PersonId]:
-        """Take people out of a channel; answers who could not be taken out."""
-        ...
-
-    async def say_here(
-        self, channel: ChannelId, incident: Incident, text: str, *, key: str, again: bool = False
-    ) -> None:
-        """Words about an incident, posted to its own channel; `text` is mrkdwn."""
-        ...
-
-    async def archive(self, channel: ChannelId) -> None: ...
-
-    async def say(self, channel: ChannelId, sentence: str, *, key: str, again: bool = False) -> None:
-        """A sentence in plain words, posted to a channel."""
-        ...
-
-
-class Hiding:
+class MakePrivate:
     """The steps that move an incident which became private into a channel of its own.
 
     Slack, admin.conversations.convertToPrivate: only an organisation's admin may make a channel private. So a
@@ -43,93 +31,120 @@ class Hiding:
     def __init__(
         self,
         *,
-        backend: Backend,
-        journal: Journal,
-        ledger: Faces,
-        workspace: Callable[[TeamId], Moving],
+        backend: IncidentBackend,
+        engine: WorkflowEngine,
+        state: SlackStateStore,
+        workspace: WorkspaceOf,
     ) -> None:
         self._backend = backend
-        self._journal = journal
-        self._ledger = ledger
+        self._steps = Steps(engine)
+        self._state = state
         self._workspace = workspace
 
     async def move(self, incident: Incident, change: IncidentChange) -> tuple[Incident, list[Any]]:
         """The incident as it is in a private channel of its own, and what could not be done."""
         slack = self._workspace(TeamId(incident.slack_team_id))
         old = ChannelId(incident.slack_channel_id)
-        if not old or getattr(self._backend, "makes_channel", False):
+        if not old or self._backend.makes_channel:
             return incident, []
-        opened = await attempt(
-            self._journal,
+        opened = await self._steps.run_once(
             "open a private channel",
-            f"No private channel could be made; <#{old}> is still public",
-            lambda again: self._open(slack, incident, again),
-            Channel,
-            ALL_DAY,
+            self._open,
+            slack,
+            incident,
+            on_failure=f"No private channel could be made; <#{old}> is still public",
+            returns=Channel,
+            attempts=ALL_DAY,
         )
         if not isinstance(opened, Channel):
             return incident, [opened]
         moved = incident.model_copy(update={"slack_channel_id": opened.id, "slack_channel_name": opened.name})
         troubles = await self._furnish(slack, moved, change)
-        return moved, [*troubles, await self._leave(slack, moved, old, change)]
+        left = await self._steps.run_once(
+            "leave the public channel",
+            self._leave,
+            slack,
+            moved,
+            old,
+            f"{change.key}:moved",
+            on_failure=f"<#{old}> is still public and could not be archived",
+            attempts=ALL_DAY,
+        )
+        return moved, [*troubles, left]
 
-    async def _open(self, slack: Moving, incident: Incident, again: bool) -> Channel:
-        channel = await opened_channel(slack, incident, private_names(incident), private=True, again=again)
+    async def _open(self, slack: SlackClient, incident: Incident, again: bool) -> Channel:
+        channel = await open_channel(slack, incident, private_names(incident), private=True, again=again)
         await self._backend.set_channel(incident.id, channel)
-        await self._ledger.remember_channel(channel.id, incident.id)
-        await self._ledger.remember_face(incident.id, channel.id, PRIVATE, PRIVATE)
+        await self._state.remember_channel(channel.id, incident.id)
+        await self._state.save_fingerprint(incident.id, channel.id, PRIVATE, PRIVATE)
         return channel
 
-    async def _furnish(self, slack: Moving, incident: Incident, change: IncidentChange) -> list[Any]:
-        channel = ChannelId(incident.slack_channel_id)
-
-        async def bring_in(_: bool) -> None:
-            await slack.invite(channel, incident.people, incident)
-
-        async def head(again: bool) -> Card:
-            spot = Place(place="headline", to=channel)
-            card = await slack.post_card(incident, spot, key=f"{change.key}:headline", again=again)
-            await self._ledger.remember_card(incident.id, card)
-            return card
-
-        async def label(again: bool) -> None:
-            await slack.set_purpose(channel, incident)
-            await slack.set_topic(channel, incident)
-            await slack.bookmark(channel, incident, again=again)
-
+    async def _furnish(self, slack: SlackClient, incident: Incident, change: IncidentChange) -> list[Any]:
         done: Sequence[Any] = await asyncio.gather(
-            attempt(
-                self._journal, "bring people in there", "Nobody could be brought in", bring_in, None, ALL_DAY
+            self._steps.run(
+                "bring people in there",
+                self._bring_in,
+                slack,
+                incident,
+                on_failure="Nobody could be brought in",
+                attempts=ALL_DAY,
             ),
-            attempt(self._journal, "post the headline there", "It has no card yet", head, Card, ALL_DAY),
-            attempt(self._journal, "label the private channel", "Its topic could not be set", label),
+            self._steps.run_once(
+                "post the headline there",
+                self._post_headline,
+                slack,
+                incident,
+                f"{change.key}:headline",
+                on_failure="It has no card yet",
+                returns=Card,
+                attempts=ALL_DAY,
+            ),
+            self._steps.run_once(
+                "label the private channel",
+                self._label,
+                slack,
+                incident,
+                on_failure="Its topic could not be set",
+            ),
         )
         headline = next((card for card in done if isinstance(card, Card)), None)
         if headline is not None:
-            pin = slack.pin
-            pinned = await attempt(
-                self._journal,
+            pinned = await self._steps.run(
                 "pin the headline there",
-                "The headline could not be pinned",
-                lambda _: pin(headline.channel, headline.ts),
+                slack.channels.pin,
+                headline.channel,
+                headline.ts,
+                on_failure="The headline could not be pinned",
             )
             done = [*done, pinned]
-        return [one for one in done if isinstance(one, Trouble)]
+        return [one for one in done if isinstance(one, StepFailure)]
 
-    async def _leave(self, slack: Moving, incident: Incident, old: ChannelId, change: IncidentChange) -> Any:
-        """The public channel loses its card, is told why, and is archived; what was said there stays said."""
+    async def _bring_in(self, slack: SlackClient, incident: Incident) -> None:
+        await slack.channels.invite(ChannelId(incident.slack_channel_id), incident.people, incident)
 
-        async def leave(again: bool) -> None:
-            for card in await self._ledger.cards(incident.id):
-                if card.channel == old:
-                    await slack.withdraw(card)
-                    await self._ledger.forget_card(card)
-            sentence = (
-                "This incident is private now and goes on in a channel of its own, with its reporter and "
-                "role holders. What was written here can still be read by whoever can read this channel."
-            )
-            await slack.say(old, sentence, key=f"{change.key}:moved", again=again)
-            await slack.archive(old)
+    async def _post_headline(self, slack: SlackClient, incident: Incident, key: str, again: bool) -> Card:
+        spot = Place(place="headline", to=incident.slack_channel_id)
+        card = await slack.messages.post_card(incident, spot, key=key, again=again)
+        await self._state.remember_card(incident.id, card)
+        return card
 
-        failed = f"<#{old}> is still public and could not be archived"
-        return await attempt(self._journal, "leave the public channel", failed, leave, None, ALL_DAY)
+    async def _label(self, slack: SlackClient, incident: Incident, again: bool) -> None:
+        channel = ChannelId(incident.slack_channel_id)
+        await slack.channels.set_purpose(channel, incident)
+        await slack.channels.set_topic(channel, incident)
+        await slack.channels.bookmark(channel, incident, again=again)
+
+    async def _leave(
+        self, slack: SlackClient, incident: Incident, old: ChannelId, key: str, again: bool
+    ) -> None:
+        """Take the card out of the public channel, say why, and archive it; what was said there stays."""
+        for card in await self._state.cards(incident.id):
+            if card.channel == old:
+                await slack.messages.withdraw(card)
+                await self._state.forget_card(card)
+        sentence = (
+            "This incident is private now and goes on in a channel of its own, with its reporter and "
+            "role holders. What was written here can still be read by whoever can read this channel."
+        )
+        await slack.messages.say(old, sentence, key=key, again=again)
+        await slack.channels.archive(old)

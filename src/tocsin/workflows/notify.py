@@ -3,43 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
-from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
-from tocsin.incidents.errors import Refused, Unavailable, Withheld
-from tocsin.incidents.model import Card, ChannelId, Incident, PersonId
-from tocsin.incidents.validation import Place
-from tocsin.workflows.command import Waiting
-from tocsin.workflows.declaration import AlreadyDeclared, AnyOutcome, Declared, DeclareOrder, NotDeclared
-from tocsin.workflows.ports import Backend, Journal, Workspace
+from tocsin.incidents.errors import Unavailable, Withheld
+from tocsin.incidents.model import Incident, PersonId
+from tocsin.workflows.command import PendingReply
+from tocsin.workflows.declaration import AlreadyDeclared, AnyOutcome, DeclareCommand, Declared, NotDeclared
+from tocsin.workflows.ports import IncidentBackend, SlackClient, WorkflowEngine
 from tocsin.workflows.retry import (
     ALL_DAY,
     SLACK_ATTEMPTS,
-    Trouble,
-    attempt,
+    StepFailure,
+    Steps,
     best_effort,
-    patiently,
+    retry,
     sentences,
 )
 
 # What people are told of a declaration: in its window, else in a message to them alone.
 
 
-class Telling:
-    """Everything that is said to the reporter; each is a step of the declaration's story."""
+class DeclarationNotifier:
+    """Tells the reporter, or the workflow that declared; each is a step of the declaration's workflow."""
 
-    def __init__(self, *, workspace: Workspace, journal: Journal) -> None:
+    def __init__(self, *, backend: IncidentBackend, workspace: SlackClient, engine: WorkflowEngine) -> None:
+        self._backend = backend
         self._workspace = workspace
-        self._journal = journal
+        self._steps = Steps(engine)
 
     def show(
         self,
-        order: DeclareOrder,
+        order: DeclareCommand,
         outcome: AnyOutcome,
-        troubles: Sequence[Trouble] = (),
-        waiting: Waiting[AnyOutcome] | None = None,
+        troubles: Sequence[StepFailure] = (),
+        waiting: PendingReply[AnyOutcome] | None = None,
     ) -> Awaitable[Any]:
         """Put the outcome into the window; who is `waiting` for it and closed the window gets a message."""
 
@@ -57,44 +56,40 @@ class Telling:
                 key = f"{order.declaration.key}:declared"
                 incident = outcome.incident
                 said = _declared(incident)
-                await self._workspace.tell(reporter, said, about=incident, key=key, again=again)
+                await self._workspace.messages.tell(reporter, said, about=incident, key=key, again=again)
 
-        return attempt(self._journal, "show the outcome", "The form could not be updated", show, None)
+        return self._steps.run_once("show the outcome", show, on_failure="The form could not be updated")
 
-    async def show_latecomers(
+    async def show_late_presses(
         self,
-        order: DeclareOrder,
+        order: DeclareCommand,
         outcome: Declared,
-        troubles: Sequence[Trouble],
-        waiting: Waiting[AnyOutcome],
+        troubles: Sequence[StepFailure],
+        waiting: PendingReply[AnyOutcome],
     ) -> bool:
         """Put the outcome into the window again where an answer that knew less may have come after it.
 
         Answers whether that was needed.
 
         Such an answer is that of a second press, or of a press on the eve of a crash. So this is no step of
-        the story: it is looked at anew in each process.
+        the workflow: it is looked at anew in each process.
         """
-        needed = waiting.has_latecomers
-        while order.view_id is not None and waiting.has_latecomers:
+        needed = waiting.has_late_presses
+        while order.view_id is not None and waiting.has_late_presses:
             await waiting.read()
             waiting.shown = len(waiting.answers)
             async with best_effort("show the outcome again"):
-                await patiently(
-                    lambda _: self._shown(order, outcome, troubles, waiting.private),
-                    again=True,
-                    attempts=SLACK_ATTEMPTS,
-                )
+                await retry(self._shown, order, outcome, troubles, waiting.private, attempts=SLACK_ATTEMPTS)
         return needed
 
     async def _shown(
         self,
-        order: DeclareOrder,
+        order: DeclareCommand,
         outcome: AnyOutcome,
-        troubles: Sequence[Trouble],
+        troubles: Sequence[StepFailure],
         wanted_private: bool = False,
     ) -> bool:
-        """Put the outcome into the modal; whether the reporter has it open."""
+        """Put the outcome into the modal; False if the reporter has closed it."""
         view_id, reporter = order.view_id, order.declaration.reporter.slack_user_id
         if view_id is None:
             return False
@@ -105,7 +100,9 @@ class Telling:
             return await self._workspace.show_already_declared(view_id, reporter, outcome.incident)
         return await self._workspace.show_not_declared(view_id, outcome.in_full)
 
-    async def troubles(self, order: DeclareOrder, incident: Incident, troubles: Sequence[Trouble]) -> None:
+    async def troubles(
+        self, order: DeclareCommand, incident: Incident, troubles: Sequence[StepFailure]
+    ) -> None:
         """Tell the reporter what could not be done."""
         reporter = incident.creator.slack_user_id
         if not troubles or reporter is None:
@@ -114,61 +111,98 @@ class Telling:
         sentence = f"{incident.reference} is declared, but not everything went well: {said}."
         await self._tell(order, incident, "tell the reporter", sentence, "trouble")
 
-    async def mended(self, order: DeclareOrder, incident: Incident) -> None:
+    async def mended(self, order: DeclareCommand, incident: Incident) -> None:
         """Tell the reporter that the channel, which could not be made, has been made after all."""
         reporter = incident.creator.slack_user_id
         if reporter is not None:
             sentence = f"{incident.reference} has its channel now: <#{incident.slack_channel_id}>"
             await self._tell(order, incident, "tell of the channel", sentence, "mended")
 
-    async def too_late(self, order: DeclareOrder, incident: Incident, said: Sequence[str]) -> None:
-        """Tell the reporter that *private* came too late; no step of the story, which began without it."""
+    async def too_late(self, order: DeclareCommand, incident: Incident, said: Sequence[str]) -> None:
+        """Tell the reporter that *private* came too late; no step of the workflow, which began without it."""
         reporter, key = order.declaration.reporter.slack_user_id, f"{order.declaration.key}:public"
         if reporter is not None:
-            tell, sentence = self._workspace.tell, f"{said[0]}."
+            tell, sentence = self._workspace.messages.tell, f"{said[0]}."
             async with best_effort("tell that it is public"):
-                await patiently(
-                    lambda again: tell(reporter, sentence, about=incident, key=key, again=again),
-                    again=True,
-                    attempts=ALL_DAY,
-                )
+                await retry(tell, reporter, sentence, incident, key, True, attempts=ALL_DAY)
 
     async def _tell(
-        self, order: DeclareOrder, incident: Incident, name: str, sentence: str, about: str
+        self, order: DeclareCommand, incident: Incident, name: str, sentence: str, about: str
     ) -> None:
-        key = f"{order.declaration.key}:{about}"
-        person = PersonId(incident.creator.slack_user_id or "")
-        await attempt(
-            self._journal,
+        await self._steps.run_once(
             name,
-            "The reporter could not be told",
-            lambda again: self._workspace.tell(person, sentence, about=incident, key=key, again=again),
+            self._workspace.messages.tell,
+            PersonId(incident.creator.slack_user_id or ""),
+            sentence,
+            incident,
+            f"{order.declaration.key}:{about}",
+            on_failure="The reporter could not be told",
             attempts=ALL_DAY,
         )
 
-    async def late(self, order: DeclareOrder, outcome: AnyOutcome) -> None:
-        """Nobody waits any more: say in the modal, and to the reporter, that no incident was made."""
-        reporter, key = order.declaration.reporter.slack_user_id, order.declaration.key
+    async def late(self, order: DeclareCommand, outcome: AnyOutcome) -> None:
+        """Say in the modal, and to the reporter, who does not wait any more, that no incident was made."""
         await self.show(order, outcome)
-        if reporter is None:
+        if order.declaration.reporter.slack_user_id is not None:
+            await self._steps.run_once(
+                "say that nothing was made",
+                self._say_that_nothing_was_made,
+                order,
+                order.declaration.reporter.slack_user_id,
+                outcome,
+                on_failure="The reporter could not be told",
+                attempts=ALL_DAY,
+            )
+
+    async def _say_that_nothing_was_made(
+        self, order: DeclareCommand, reporter: PersonId, outcome: AnyOutcome, again: bool
+    ) -> None:
+        messages, key = self._workspace.messages, order.declaration.key
+        if isinstance(outcome, NotDeclared):
+            name, wrong = order.declaration.name, outcome.in_full
+            await messages.ask_to_fix(reporter, name, wrong, key=key, again=again)
+        elif isinstance(outcome, AlreadyDeclared):
+            incident, already = outcome.incident, f"{key}:already"
+            earlier = " ".join(filter(None, [incident.reference, incident.permalink]))
+            sentence = f"Nothing new was declared: that message already has {earlier}"
+            await messages.tell(reporter, sentence, about=incident, key=already, again=again)
+
+    def answers(self, order: DeclareCommand, outcome: AnyOutcome) -> list[Awaitable[Any]]:
+        """The step that answers the workflow which declared; none where a person declared."""
+        if not order.run:
+            return []
+        failed = "The workflow could not be answered"
+        answer = self.answer_workflow
+        return [
+            self._steps.run(
+                "answer the workflow", answer, order, outcome, on_failure=failed, attempts=ALL_DAY
+            )
+        ]
+
+    async def answer_workflow(self, order: DeclareCommand, outcome: AnyOutcome) -> None:
+        """Say to its workflow what became of the declaration; saying it again changes nothing.
+
+        What a workflow is told its later steps may post anywhere, and its log is read by whoever may change
+        it. So of a private incident it is told no more than that the step is done.
+        """
+        if isinstance(outcome, NotDeclared):
+            await self._workspace.fail_step(order.run, outcome.in_full)
             return
-
-        async def tell(again: bool) -> None:
-            if isinstance(outcome, NotDeclared):
-                name, wrong = order.declaration.name, outcome.in_full
-                await self._workspace.ask_to_fix(reporter, name, wrong, key=key, again=again)
-            elif isinstance(outcome, AlreadyDeclared):
-                incident, already = outcome.incident, f"{key}:already"
-                earlier = " ".join(filter(None, [incident.reference, incident.permalink]))
-                sentence = f"Nothing new was declared: that message already has {earlier}"
-                await self._workspace.tell(reporter, sentence, about=incident, key=already, again=again)
-
-        failed = "The reporter could not be told"
-        await attempt(self._journal, "say that nothing was made", failed, tell, attempts=ALL_DAY)
+        incident = await _in_its_channel(self._backend, outcome.incident)
+        outputs = {
+            "reference": incident.reference,
+            "permalink": incident.permalink or "",
+            "channel": incident.slack_channel_id,
+        }
+        told = {name: value for name, value in outputs.items() if value}
+        try:
+            await self._workspace.complete_step(order.run, told, about=incident)
+        except Withheld:
+            await self._workspace.complete_step(order.run, {}, about=None)
 
 
 def too_late(incident: Incident, wanted_private: bool) -> list[str]:
-    """What to say to somebody who ticked *private* after it was declared public; nothing to anybody else.
+    """Return what to say to a person who ticked *private* after it was declared public; else nothing.
 
     The first press is what was declared, though its answer was lost: others may have read it by now.
     """
@@ -192,146 +226,12 @@ PAUSES = (0.1, 0.2, 0.5, 1, 2, 4, 8, 15, 30)
 """Seconds between two looks for the incident's channel; a workflow waits no longer for it than a minute."""
 
 
-class Steps(Protocol):
-    """Workflows that wait for the end of a step."""
-
-    async def complete_step(self, run: str, outputs: Mapping[str, str], *, about: Incident | None) -> None:
-        """The step is done; nothing happens when the workflow does not wait for it any more.
-
-        Raises Withheld where the incident that its outputs are about is private.
-        """
-        ...
-
-    async def fail_step(self, run: str, sentence: str) -> None:
-        """The step was not done, and why."""
-        ...
-
-
-class Answering:
-    """One instance for each workspace."""
-
-    def __init__(self, *, backend: Backend, workspace: Steps, journal: Journal) -> None:
-        self._backend = backend
-        self._workspace = workspace
-        self._journal = journal
-
-    def steps(self, order: DeclareOrder, outcome: AnyOutcome) -> list[Awaitable[Any]]:
-        """The step of a declaration's story that answers its workflow; none where a person declared."""
-        if not order.run:
-            return []
-        return [
-            attempt(
-                self._journal,
-                "answer the workflow",
-                "The workflow could not be answered",
-                lambda _: self.answer(order, outcome),
-                attempts=ALL_DAY,
-            )
-        ]
-
-    async def answer(self, order: DeclareOrder, outcome: AnyOutcome) -> None:
-        """Say to the workflow what became of the declaration; saying it again changes nothing.
-
-        What a workflow is told its later steps may post anywhere, and its log is read by whoever may change
-        it. So of a private incident it is told no more than that the step is done.
-        """
-        if isinstance(outcome, NotDeclared):
-            await self._workspace.fail_step(order.run, outcome.in_full)
-            return
-        incident = await self._in_its_channel(outcome.incident)
-        outputs = {
-            "reference": incident.reference,
-            "permalink": incident.permalink or "",
-            "channel": incident.slack_channel_id,
-        }
-        told = {name: value for name, value in outputs.items() if value}
-        try:
-            await self._workspace.complete_step(order.run, told, about=incident)
-        except Withheld:
-            await self._workspace.complete_step(order.run, {}, about=None)
-
-    async def _in_its_channel(self, incident: Incident) -> Incident:
-        """The incident with its channel; without one where that has not come within a minute."""
-        for pause in PAUSES:
-            if incident.slack_channel_id or incident.is_private:
-                break
-            await asyncio.sleep(pause)
-            with suppress(Unavailable):
-                incident = await self._backend.find(incident.id) or incident
-        return incident
-
-
-# What the rules say of an incident besides the usual: where else it is announced, which groups come.
-
-Post = Callable[[DeclareOrder, Incident, Place, bool], Awaitable[Card]]
-"""Posts the card in a place, and remembers where it is; told whether it may be there already."""
-
-
-class Announcing:
-    """Each announcement and each user group is a step of the declaration's story.
-
-    What the rules say was decided when it was declared, so that each life of a story does the same.
-    """
-
-    def __init__(self, *, workspace: Workspace, journal: Journal, announce: str | None, post: Post) -> None:
-        self._workspace = workspace
-        self._journal = journal
-        self._announce = announce
-        self._post = post
-
-    def steps(self, order: DeclareOrder, incident: Incident) -> list[Awaitable[Any]]:
-        """All of them, to be done side by side; none for a private incident."""
-        if incident.is_private:
-            return []
-        announced = [self._announced(order, incident, channel) for channel in order.announcement.channels]
-        return announced + self.invitations(order, incident)
-
-    def invitations(self, order: DeclareOrder, incident: Incident) -> list[Awaitable[Any]]:
-        """The user groups alone, for a channel that came late; nobody comes before there is one."""
-        if incident.is_private:
-            return []
-        return [self._brought_in(incident, group) for group in order.announcement.invite]
-
-    def _announced(self, order: DeclareOrder, incident: Incident, channel: str) -> Awaitable[Any]:
-        return attempt(
-            self._journal,
-            f"announce it in {channel}",
-            f"It could not be announced in <#{channel}>",
-            partial(self._announce_in, order, incident, channel),
-            Card | None,
-            ALL_DAY,
-        )
-
-    async def _announce_in(
-        self, order: DeclareOrder, incident: Incident, channel: str, again: bool
-    ) -> Card | None:
-        """The card, unless this channel has it already."""
-        declared_here = channel == order.origin and order.thread is None and not order.withheld
-        if channel == self._announce or declared_here:
-            return None
-        return await self._post(order, incident, Place(place="announcement", to=channel), again)
-
-    def _brought_in(self, incident: Incident, group: str) -> Awaitable[Any]:
-        return attempt(
-            self._journal,
-            f"bring {group} in",
-            f"{_called(group)} could not be brought into the channel",
-            partial(self._bring_in, incident, group),
-            attempts=ALL_DAY,
-        )
-
-    async def _bring_in(self, incident: Incident, group: str, _again: bool) -> None:
-        if not incident.slack_channel_id:
-            return
-        people = await self._workspace.group(group)
-        if people is None:
-            named = group if group.startswith("@") else "a user group that the rules name"
-            raise Refused(f"{named} could not be brought in: Slack knows no such user group")
-        left_out = await self._workspace.invite(ChannelId(incident.slack_channel_id), people, incident)
-        if left_out:
-            raise Refused(f"{len(left_out)} of {_called(group)} could not be brought into the channel")
-
-
-def _called(group: str) -> str:
-    """A user group in mrkdwn; Slack shows an id as the group's handle (Slack, mentioning groups)."""
-    return group if group.startswith("@") else f"<!subteam^{group}>"
+async def _in_its_channel(backend: IncidentBackend, incident: Incident) -> Incident:
+    """Return the incident with its channel; without one where that has not come within a minute."""
+    for pause in PAUSES:
+        if incident.slack_channel_id or incident.is_private:
+            break
+        await asyncio.sleep(pause)
+        with suppress(Unavailable):
+            incident = await backend.find(incident.id) or incident
+    return incident

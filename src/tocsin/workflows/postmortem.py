@@ -3,60 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Literal
 
 import structlog
 
 from tocsin.incidents.errors import Refused, SlackRefused
-from tocsin.incidents.model import ChannelId, Frozen, Incident, MessageTs, Person, TeamId, TimelineEntry
+from tocsin.incidents.model import ChannelId, Frozen, Incident, TimelineEntry
 from tocsin.incidents.postmortem import CANVAS_LIMIT, document, document_name
-from tocsin.workflows.channels import BEGUN, DOCUMENT, Faces, Withdrawing, fitting_channel, withdraw_documents
+from tocsin.workflows.channels import BEGUN, DOCUMENT, fitting_channel, withdraw_documents
 from tocsin.workflows.command import (
     AnyChange,
-    AskedOrder,
+    AskedCommand,
     Changed,
-    KeepsIncidents,
-    Kept,
+    DurableCommand,
     NotChanged,
-    Promises,
 )
-from tocsin.workflows.export import Filing, fetch_named, in_full
-from tocsin.workflows.ports import Introduce, Journal
-from tocsin.workflows.retry import Trouble, attempt
+from tocsin.workflows.export import fetch_named, in_full
+from tocsin.workflows.ports import IncidentBackend, Introduce, SlackStateStore, WorkflowEngine, WorkspaceOf
+from tocsin.workflows.retry import StepFailure
 
 log = structlog.get_logger()
 
 VERB = "document"
 
 
-class Writing(Filing, Withdrawing, Protocol):
-    async def canvas_of(self, channel: ChannelId) -> str:
-        """The id of the channel's own canvas; empty where it has none."""
-        ...
-
-    async def write_canvas(self, channel: ChannelId, title: str, markdown: str, *, about: Incident) -> str:
-        """Give the channel its canvas, and answer its id. Raises SlackRefused where it has one.
-
-        Raises Withheld where nothing of the incident may be written there any more.
-        """
-        ...
-
-    def canvas_link(self, canvas: str) -> str: ...
-
-    async def say_written(
-        self, channel: ChannelId, incident: Incident, link: str, by: Person, *, key: str, again: bool = False
-    ) -> MessageTs:
-        """A message that leads to the document."""
-        ...
-
-
-class DocumentOrder(AskedOrder):
+class DocumentCommand(AskedCommand):
     """The document of an incident."""
 
 
 class Site(Frozen):
-    """What is known before anything is written."""
+    """All that is known before anything is written."""
 
     incident: Incident | None = None
     channel: ChannelId = ChannelId("")
@@ -76,94 +52,88 @@ class Written(Frozen):
     """The key of who asked for it, which may be another one's."""
 
 
-class Documents(Kept[DocumentOrder]):
+class Documents(DurableCommand[DocumentCommand]):
     """Writes the document where the incident's people are; what is there already is named."""
+
+    verb = VERB
+    command_type = DocumentCommand
 
     def __init__(
         self,
-        backend: KeepsIncidents,
-        journal: Journal,
-        ledger: Faces,
-        workspace: Callable[[TeamId], Writing],
+        backend: IncidentBackend,
+        engine: WorkflowEngine,
+        state: SlackStateStore,
+        workspace: WorkspaceOf,
         template: str,
         introduce: Introduce,
     ) -> None:
+        super().__init__(engine, workspace)
         self._introduce = introduce
         self._backend = backend
-        self._journal = journal
-        self._ledger = ledger
-        self._workspace = workspace
+        self._state = state
         self._template = template
         # Two who ask at once get one document.
         self._one_by_one = asyncio.Lock()
-        self._promises = Promises(
-            verb=VERB,
-            order=DocumentOrder,
-            journal=journal,
-            workspace=workspace,
-            do=self._do,
-            after=self._after,
-        )
 
-    async def _do(self, order: DocumentOrder) -> AnyChange:
+    async def run(self, command: DocumentCommand) -> AnyChange:
         failed = "The document could not be written"
-        site = await attempt(self._journal, "look at the channel", failed, lambda _: self._look(order), Site)
-        if isinstance(site, Trouble):
+        site = await self._steps.run(
+            "look at the channel", self._look, command, on_failure=failed, returns=Site
+        )
+        if isinstance(site, StepFailure):
             return NotChanged(sentence=in_full(site))
         if site.incident is None:
             return NotChanged(sentence="That incident is not here any more.")
         reference = site.incident.reference
         if site.written:
-            return self._there_already(order, reference, site.written, site.kind)
+            return self._there_already(command, reference, site.written, site.kind)
         if not site.channel:
             said = f"{reference} has no channel of its own to keep a document in; export it in its place."
             return NotChanged(sentence=said)
-        written = await attempt(
-            self._journal,
-            "write the document",
-            failed,
-            lambda again: self._write(order, site, again),
-            Written,
+        written = await self._steps.run_once(
+            "write the document", self._write, command, site, on_failure=failed, returns=Written
         )
-        if isinstance(written, Trouble):
+        if isinstance(written, StepFailure):
             return NotChanged(sentence=in_full(written))
-        if written.asked not in {"", order.key}:
-            return self._there_already(order, reference, written.id, written.kind)
+        if written.asked not in {"", command.key}:
+            return self._there_already(command, reference, written.id, written.kind)
         kind = "a canvas" if written.kind == "canvas" else "a file"
         return Changed(incident=site.incident, said=f"The document of {reference} is {kind} in its channel.")
 
-    async def _look(self, order: DocumentOrder) -> Site:
+    async def _look(self, order: DocumentCommand) -> Site:
         incident = await self._backend.find(order.incident_id)
         if incident is None:
             return Site()
         slack = self._workspace(order.team)
-        channel = await fitting_channel(slack, self._ledger, incident)
+        channel = await fitting_channel(slack, self._state, incident)
         if channel is None:
             return Site(incident=incident)
         known = await self._known(incident, channel)
         written, kind = (known.id, known.kind) if known else ("", "")
-        canvas = await slack.canvas_of(channel)
+        canvas = await slack.files.find_canvas(channel)
         return Site(incident=incident, channel=channel, canvas=canvas, written=written, kind=kind)
 
     async def _known(self, incident: Incident, channel: ChannelId) -> Written | None:
         """The document that was written there."""
-        for (where, thing), face in (await self._ledger.faces(incident.id)).items():
+        for (where, thing), face in (await self._state.fingerprints(incident.id)).items():
             if where == channel and thing.startswith(DOCUMENT):
                 kind, _, asked = face.partition(" ")
                 known = thing.removeprefix(DOCUMENT)
                 return Written(kind="canvas" if kind == "canvas" else "file", id=known, asked=asked)
         return None
 
-    def _there_already(self, order: DocumentOrder, reference: str, written: str, kind: str) -> NotChanged:
+    def _there_already(self, order: DocumentCommand, reference: str, written: str, kind: str) -> NotChanged:
         is_canvas = kind == "canvas"
-        where = self._workspace(order.team).canvas_link(written) if is_canvas else "a file in its channel"
+        where = (
+            self._workspace(order.team).files.canvas_link(written) if is_canvas else "a file in its channel"
+        )
         return NotChanged(sentence=f"{reference} has its document already: {where}.")
 
-    async def _write(self, order: DocumentOrder, site: Site, again: bool) -> Written:
+    async def _write(self, order: DocumentCommand, site: Site, again: bool) -> Written:
         async with self._one_by_one:
             incident = await self._backend.find(order.incident_id)
             slack = self._workspace(order.team)
-            channel = incident and await fitting_channel(slack, self._ledger, incident)
+            channel = incident and await fitting_channel(slack, self._state, incident)
             if incident is None or not channel:
                 raise Refused("The incident's channel is not there any more")
             known = await self._known(incident, channel)
@@ -173,7 +143,7 @@ class Documents(Kept[DocumentOrder]):
             async def still() -> None:
                 """Slack may keep us waiting, and meanwhile it is made private."""
                 now = await self._backend.find(incident.id)
-                if now is None or await fitting_channel(slack, self._ledger, now) != channel:
+                if now is None or await fitting_channel(slack, self._state, now) != channel:
                     raise Refused(f"{incident.reference} goes on in a private channel now; ask for it there")
 
             has_canvas = bool(site.canvas) and site.channel == channel
@@ -182,19 +152,19 @@ class Documents(Kept[DocumentOrder]):
             if written is None:
                 written = await self._file(order, channel, incident, text)
             face = f"{written.kind} {written.asked}"
-            await self._ledger.remember_face(incident.id, channel, f"{DOCUMENT}{written.id}", face)
-            await self._ledger.forget_face(incident.id, channel, BEGUN)
+            await self._state.save_fingerprint(incident.id, channel, f"{DOCUMENT}{written.id}", face)
+            await self._state.delete_fingerprint(incident.id, channel, BEGUN)
             try:
                 await still()
             except Refused:
                 now = await self._backend.find(incident.id) or incident
-                await withdraw_documents(slack, self._ledger, now)
+                await withdraw_documents(slack, self._state, now)
                 raise
             return written
 
     async def _canvas(
         self,
-        order: DocumentOrder,
+        order: DocumentCommand,
         channel: ChannelId,
         incident: Incident,
         text: str,
@@ -209,52 +179,62 @@ class Documents(Kept[DocumentOrder]):
             return None
         if begun or (again and not taken):
             # There was none when it was begun, so one that is there is ours, whose answer was lost.
-            if there := await slack.canvas_of(channel):
+            if there := await slack.files.find_canvas(channel):
                 return Written(kind="canvas", id=there, asked=asked or order.key)
         elif taken:
             return None
         asked = asked or order.key
-        await self._ledger.remember_face(incident.id, channel, BEGUN, f"canvas {asked}")
+        await self._state.save_fingerprint(incident.id, channel, BEGUN, f"canvas {asked}")
         try:
             title = f"{incident.reference}: what happened"
-            canvas = await slack.write_canvas(channel, title, text, about=incident)
+            canvas = await slack.files.write_canvas(channel, title, text, about=incident)
         except SlackRefused as refusal:
             log.info("a file in place of a canvas", because=refusal.sentence)
             return None
         return Written(kind="canvas", id=canvas, asked=asked)
 
-    async def _file(self, order: DocumentOrder, channel: ChannelId, incident: Incident, text: str) -> Written:
+    async def _file(
+        self, order: DocumentCommand, channel: ChannelId, incident: Incident, text: str
+    ) -> Written:
         _, asked = await self._begun(incident, channel)
         asked = asked or order.key
-        await self._ledger.remember_face(incident.id, channel, BEGUN, f"file {asked}")
+        await self._state.save_fingerprint(incident.id, channel, BEGUN, f"file {asked}")
         comment = f"What happened in {incident.reference}, to be completed"
         # Whoever was asked before may have ended before it was noted.
-        file = await self._workspace(order.team).send_file(
+        file = await self._workspace(order.team).files.send(
             channel, document_name(incident), text, comment, about=incident, again=True
         )
         return Written(kind="file", id=file, asked=asked)
 
     async def _begun(self, incident: Incident, channel: ChannelId) -> tuple[str, str]:
         """The kind of the document that was begun there, and who asked for it; empty where none was."""
-        kind, _, asked = (await self._ledger.faces(incident.id)).get((channel, BEGUN), "").partition(" ")
+        kind, _, asked = (
+            (await self._state.fingerprints(incident.id)).get((channel, BEGUN), "").partition(" ")
+        )
         return kind, asked
 
-    async def _after(self, order: DocumentOrder, done: Changed) -> None:
-        incident = done.incident
+    async def after(self, command: DocumentCommand, done: Changed) -> None:
+        await self._steps.run_once(
+            "lead to the document",
+            self._lead_to_it,
+            command,
+            done.incident,
+            on_failure="The channel was not told of it",
+        )
+        await self._steps.run(
+            "note the document", self._note, command, done.incident, on_failure="The timeline does not say so"
+        )
+
+    async def _lead_to_it(self, order: DocumentCommand, incident: Incident, again: bool) -> None:
         slack = self._workspace(order.team)
+        now = await self._backend.find(incident.id) or incident
+        channel = await fitting_channel(slack, self._state, now)
+        known = await self._known(now, channel) if channel else None
+        # A file is a message of its own.
+        if channel and known and known.kind == "canvas":
+            key, link = f"{order.key}:document", slack.files.canvas_link(known.id)
+            await slack.messages.say_written(channel, now, link, order.by, key=key, again=again)
 
-        async def tell(again: bool) -> None:
-            now = await self._backend.find(incident.id) or incident
-            channel = await fitting_channel(slack, self._ledger, now)
-            known = await self._known(now, channel) if channel else None
-            # A file is a message of its own.
-            if channel and known and known.kind == "canvas":
-                key, link = f"{order.key}:document", slack.canvas_link(known.id)
-                await slack.say_written(channel, now, link, order.by, key=key, again=again)
-
-        async def note(_: bool) -> None:
-            entry = TimelineEntry(at=order.at, by=order.by, verb="wrote the post-incident document")
-            await self._backend.note(incident.id, entry, f"{order.key}:document")
-
-        await attempt(self._journal, "lead to the document", "The channel was not told of it", tell)
-        await attempt(self._journal, "note the document", "The timeline does not say so", note)
+    async def _note(self, order: DocumentCommand, incident: Incident) -> None:
+        entry = TimelineEntry(at=order.at, by=order.by, verb="wrote the post-incident document")
+        await self._backend.note(incident.id, entry, f"{order.key}:document")

@@ -5,26 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from tocsin.incidents.model import ChannelId, Incident, PersonId, TeamId, TimelineEntry
 from tocsin.incidents.requests import IncidentFilter
 from tocsin.incidents.validation import is_of, visible_to
-from tocsin.workflows.command import KeepsIncidents
-from tocsin.workflows.ports import Backend, loop_time
+from tocsin.workflows.ports import IncidentBackend, SlackStateStore, loop_time
 
 # Which incident is meant, and which there are, for this person.
-
-
-class Channels(Protocol):
-    async def incident_of_channel(self, channel: ChannelId) -> str | None: ...
 
 
 class FindIncidents:
     """Every way to an incident, in the whole process or in some of its workspaces."""
 
     def __init__(
-        self, *, backend: KeepsIncidents, channels: Channels, teams: frozenset[TeamId] | None = None
+        self, *, backend: IncidentBackend, channels: SlackStateStore, teams: frozenset[TeamId] | None = None
     ) -> None:
         """`teams` are the workspaces whose incidents are found; None, all of them."""
         self._backend = backend
@@ -36,7 +30,7 @@ class FindIncidents:
         return FindIncidents(backend=self._backend, channels=self._channels, teams=teams)
 
     async def here(self, channel: ChannelId) -> Incident | None:
-        """The incident whose own channel this is; whoever is in it may know of it. Raises Unavailable."""
+        """Return the incident whose own channel this is; its members may know of it. Raises Unavailable."""
         incident_id = await self._channels.incident_of_channel(channel)
         found = None if incident_id is None else await self._find(incident_id)
         # The public channel that a private incident has left knows nothing of it any more.
@@ -69,24 +63,24 @@ class FindIncidents:
 
 @dataclass
 class _AtHand:
-    """What all workspaces look at."""
+    """The incidents that all workspaces look at."""
 
     now: tuple[Incident, ...] = ()
     meanwhile: dict[str, Incident] = field(default_factory=dict)
-    """What was seen here since the last look began."""
-    hearers: list[Callable[[], None]] = field(default_factory=list)
+    """The incidents that were put here since the last refresh began."""
+    subscribers: list[Callable[[], None]] = field(default_factory=list)
 
 
-class OpenIncidents:
+class OpenIncidentsCache:
     """The open incidents as of the last look, newest first; usable while the backend is down."""
 
     def __init__(self, at_hand: _AtHand | None = None, teams: frozenset[TeamId] | None = None) -> None:
         self._at_hand = at_hand or _AtHand()
         self._teams = teams
 
-    def within(self, teams: frozenset[TeamId] | None) -> OpenIncidents:
+    def within(self, teams: frozenset[TeamId] | None) -> OpenIncidentsCache:
         """The same, where only the incidents of these workspaces are seen; None, of all."""
-        return OpenIncidents(self._at_hand, teams)
+        return OpenIncidentsCache(self._at_hand, teams)
 
     @property
     def now(self) -> tuple[Incident, ...]:
@@ -94,12 +88,12 @@ class OpenIncidents:
         return all_now if self._teams is None else tuple(one for one in all_now if is_of(self._teams, one))
 
     @property
-    def hearers(self) -> list[Callable[[], None]]:
+    def subscribers(self) -> list[Callable[[], None]]:
         """Told whenever what is open has changed."""
-        return self._at_hand.hearers
+        return self._at_hand.subscribers
 
-    def saw(self, incident: Incident) -> None:
-        """An incident was declared or changed here: what is at hand follows at once.
+    def put(self, incident: Incident) -> None:
+        """Put an incident that was declared or changed here into the cache at once.
 
         What is older than what is at hand changes nothing.
         """
@@ -108,12 +102,12 @@ class OpenIncidents:
         self._at_hand.meanwhile[incident.id] = known[incident.id] = newest
         self._become(known.values())
 
-    def looks(self) -> None:
-        """Somebody begins to look at all that is open."""
+    def begin_refresh(self) -> None:
+        """Note that a query for all that is open begins."""
         self._at_hand.meanwhile.clear()
 
-    def looked(self, incidents: Iterable[Incident]) -> None:
-        """All that was open at some time since the look began; what is newer at hand stays.
+    def replace_all(self, incidents: Iterable[Incident]) -> None:
+        """Replace the cache with a fresh list, keeping entries that changed after the query began.
 
         What was declared meanwhile may be missing from what was found, and what was closed still be in it.
         """
@@ -128,7 +122,7 @@ class OpenIncidents:
         now = tuple(sorted(opened, key=lambda known: known.created_at, reverse=True))
         if now != self._at_hand.now:
             self._at_hand.now = now
-            for hear in self.hearers:
+            for hear in self.subscribers:
                 hear()
 
     def seen_by(self, person: PersonId | None) -> tuple[Incident, ...]:
@@ -162,7 +156,7 @@ def _names(incident: Incident) -> tuple[str, str, str]:
 # Incidents as they are now, for what has to know before something of them is sent.
 
 SHARED_SECONDS = 1.0
-"""How long one answer of a remote backend serves all that is sent; most of it goes out at once."""
+"""Seconds that one answer of a remote backend serves all that is sent; most of it goes out at once."""
 
 MOST_KEPT = 1_000
 
@@ -174,16 +168,16 @@ class CurrentIncidents:
     at once after a change that it made for us: its answer is what was asked for.
     """
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: IncidentBackend) -> None:
         self._backend = backend
-        self.open_now = OpenIncidents()
+        self.open_now = OpenIncidentsCache()
         """Those that are open, as last seen; it hears of each that is seen here."""
         self._answers: dict[str, tuple[Incident, float]] = {}
         self._asking: dict[str, asyncio.Task[Incident | None]] = {}
 
     def saw(self, incident: Incident) -> None:
         """Take note of an incident that the backend has just answered with."""
-        self.open_now.saw(incident)
+        self.open_now.put(incident)
         if not self._backend.is_remote:
             return
         self._answers.pop(incident.id, None)

@@ -1,38 +1,35 @@
-"""Every verb on an incident that exists, put together once for the whole process."""
+"""All workflows and background tasks about incidents that exist, built once for the whole process."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any
 
-from tocsin.incidents.model import Form, TeamId
+from tocsin.incidents.model import Form
 from tocsin.incidents.postmortem import Afterwards
-from tocsin.workflows import change, export, postmortem, timeline
-from tocsin.workflows.alerts import Alarms
-from tocsin.workflows.archive import Archiving, Departures, Leaving
-from tocsin.workflows.change import Aftermath, ChangeIncident, Speaking
-from tocsin.workflows.command import KeepsIncidents
+from tocsin.workflows.alerts import OperatorAlerts
+from tocsin.workflows.archive import ChannelArchiver
+from tocsin.workflows.change import ChangeEffects, ChangeIncident
 from tocsin.workflows.export import Exports
-from tocsin.workflows.followups import FollowUps, Listing
-from tocsin.workflows.ports import Backend, Clock, Introduce, Journal
-from tocsin.workflows.postmortem import Documents, Writing
-from tocsin.workflows.queries import Channels, CurrentIncidents, FindIncidents, OpenIncidents
-from tocsin.workflows.reminders import Remind, Reminders, Reminding
-from tocsin.workflows.sync import Following, Unfurl, Watched, Watching
+from tocsin.workflows.followups import FollowUps
+from tocsin.workflows.ports import (
+    Clock,
+    IncidentBackend,
+    Introduce,
+    SlackStateStore,
+    WorkflowEngine,
+    WorkspaceOf,
+)
+from tocsin.workflows.postmortem import Documents
+from tocsin.workflows.queries import CurrentIncidents, FindIncidents, OpenIncidentsCache
+from tocsin.workflows.reminders import ReminderScheduler
+from tocsin.workflows.sync import BackendPoller, SlackSync, Unfurl
 from tocsin.workflows.timeline import Notes
 
 
-class Slack(Speaking, Listing, Reminding, Writing, Leaving, Protocol):
-    """All that the verbs ask of a workspace."""
-
-
-class Records(Watched, Channels, Protocol):
-    """All that the verbs ask of the ledger."""
-
-
 @dataclass(frozen=True)
-class Managing:
+class IncidentWorkflows:
     """The verbs, and what keeps Slack true to what they did."""
 
     change: ChangeIncident
@@ -40,78 +37,76 @@ class Managing:
     notes: Notes
     exports: Exports
     documents: Documents
-    archiving: Archiving
+    archiving: ChannelArchiver
     find: FindIncidents
-    open_now: OpenIncidents
-    remind: Remind
-    following: Following
-    watching: Watching
+    open_now: OpenIncidentsCache
+    remind: ReminderScheduler
+    following: SlackSync
+    watching: BackendPoller
     unfurl: Unfurl
     hosted_channels: bool = False
     """The backend opens the channels, so that neither we nor an incident's people need be in them."""
 
     def watches(self) -> tuple[Coroutine[Any, Any, None], ...]:
-        """What goes on for as long as the process does."""
+        """Return the loops that run for as long as the process does."""
         return self.remind.keep_watch(), self.watching.keep_watch(), self.archiving.keep_watch()
 
-    def stories(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
-        """The durable part of each verb, by the name that the journal knows it by."""
-        return {
-            change.VERB: self.change.story,
-            timeline.VERB: self.notes.story,
-            export.VERB: self.exports.story,
-            postmortem.VERB: self.documents.story,
-            **self.follow_ups.stories(),
-        }
+    def workflows(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
+        """Return the workflow of each verb, by the name that the engine knows it by."""
+        commands = (
+            self.change,
+            self.notes,
+            self.exports,
+            self.documents,
+            self.follow_ups.add,
+            self.follow_ups.complete,
+        )
+        return {command.verb: command.workflow for command in commands}
 
 
-def managing(
+def build_workflows(
     *,
-    backend: Backend,
-    journal: Journal,
-    ledger: Records,
-    reminders: Reminders,
-    departures: Departures,
-    workspace: Callable[[TeamId], Slack],
+    backend: IncidentBackend,
+    engine: WorkflowEngine,
+    state: SlackStateStore,
+    workspace: WorkspaceOf,
     form: Callable[[], Awaitable[Form]],
     clock: Clock,
-    alarms: Alarms,
+    alarms: OperatorAlerts,
     afterwards: Afterwards,
     current: CurrentIncidents,
     introduce: Introduce,
-) -> Managing:
+) -> IncidentWorkflows:
     """`form` answers the choices; `current` hears of changed incidents; `introduce` finds out names."""
-    keeps, open_now = cast(KeepsIncidents, backend), current.open_now
-    archiving = Archiving(keeps, departures, ledger, workspace, clock, afterwards)
-    following = Following(
-        backend=keeps, ledger=ledger, workspace=workspace, shown=open_now.saw, ended=archiving.plan
+    open_now = current.open_now
+    archiving = ChannelArchiver(backend, state, workspace, clock, afterwards)
+    following = SlackSync(
+        backend=backend, state=state, workspace=workspace, shown=open_now.put, ended=archiving.plan
     )
-    remind = Remind(backend=keeps, reminders=reminders, workspace=workspace, clock=clock)
-    aftermath = Aftermath(
-        backend=keeps, journal=journal, ledger=ledger, workspace=workspace, following=following, asking=remind
-    )
-    return Managing(
+    remind = ReminderScheduler(backend=backend, state=state, workspace=workspace, clock=clock)
+    effects = ChangeEffects(backend, engine, state, workspace, following, remind)
+    return IncidentWorkflows(
         change=ChangeIncident(
-            backend=keeps,
-            journal=journal,
+            backend=backend,
+            engine=engine,
             form=form,
             workspace=workspace,
-            aftermath=aftermath,
+            effects=effects,
             alarms=alarms,
             saw=current.saw,
         ),
-        follow_ups=FollowUps(backend=keeps, journal=journal, ledger=ledger, workspace=workspace),
-        notes=Notes(backend=keeps, journal=journal, workspace=workspace),
-        exports=Exports(keeps, journal, workspace, introduce),
-        documents=Documents(keeps, journal, ledger, workspace, afterwards.template, introduce),
+        follow_ups=FollowUps(backend=backend, engine=engine, state=state, workspace=workspace),
+        notes=Notes(backend=backend, engine=engine, workspace=workspace),
+        exports=Exports(backend, engine, workspace, introduce),
+        documents=Documents(backend, engine, state, workspace, afterwards.template, introduce),
         archiving=archiving,
-        find=FindIncidents(backend=keeps, channels=ledger),
+        find=FindIncidents(backend=backend, channels=state),
         open_now=open_now,
         remind=remind,
         following=following,
-        watching=Watching(
-            backend=keeps, ledger=ledger, following=following, alarms=alarms, open_now=open_now
+        watching=BackendPoller(
+            backend=backend, state=state, following=following, alarms=alarms, open_now=open_now
         ),
-        unfurl=Unfurl(backend=keeps, ledger=ledger, workspace=workspace),
-        hosted_channels=getattr(backend, "makes_channel", False),
+        unfurl=Unfurl(backend=backend, state=state, workspace=workspace),
+        hosted_channels=backend.makes_channel,
     )

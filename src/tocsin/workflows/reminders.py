@@ -3,60 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from tocsin.incidents.errors import Refused, SlackRefused
 from tocsin.incidents.model import ChannelId, Incident, Person, TeamId
 from tocsin.incidents.updates import Reminder
-from tocsin.workflows.channels import Withdrawing
-from tocsin.workflows.ports import Backend, Clock
+from tocsin.workflows.ports import Clock, IncidentBackend, SlackStateStore, WorkspaceOf
 from tocsin.workflows.retry import best_effort
 
 LOOK_SECONDS = 5.0
 MOST_MINUTES = 24 * 60
 
 
-class Reminders(Protocol):
-    """What is due, kept durably. Every method raises Unavailable when it cannot be asked."""
-
-    async def find_reminder(self, incident_id: str) -> Reminder | None: ...
-
-    async def remember_reminder(self, reminder: Reminder) -> None:
-        """In place of the one before: an incident has one."""
-        ...
-
-    async def claim_reminder(self, reminder: Reminder) -> bool:
-        """Note that its message is on its way; False when another reminder has taken its place."""
-        ...
-
-    async def forget_reminder(self, incident_id: str, key: str | None = None) -> None:
-        """Forget it; with a key, only if it is still that one."""
-        ...
-
-    async def due(self, now: datetime) -> Sequence[Reminder]: ...
-
-
-class Reminding(Withdrawing, Protocol):
-    async def remind(
-        self, incident: Incident, asked: Person | None, due: datetime, *, key: str, again: bool = False
-    ) -> None: ...
-
-
-class Remind:
+class ReminderScheduler:
     """One instance serves the whole process."""
 
     def __init__(
         self,
         *,
-        backend: Backend,
-        reminders: Reminders,
-        workspace: Callable[[TeamId], Reminding],
+        backend: IncidentBackend,
+        state: SlackStateStore,
+        workspace: WorkspaceOf,
         clock: Clock,
     ) -> None:
         self._backend = backend
-        self._reminders = reminders
+        self._state = state
         self._workspace = workspace
         self._clock = clock
 
@@ -65,13 +36,13 @@ class Remind:
     ) -> datetime | None:
         """Ask for the next update in so many minutes from `at`, at most a day; 0 stops. Answers when."""
         if minutes <= 0:
-            await self._reminders.forget_reminder(incident.id)
+            await self._state.forget_reminder(incident.id)
             return None
         due = at + timedelta(minutes=min(minutes, MOST_MINUTES))
         # One that is due already may have been asked for, by a process that ended before it could note so.
         late = due <= self._clock()
         planned = Reminder(incident_id=incident.id, due_at=due, by=incident.lead or by, key=key, asking=late)
-        await self._reminders.remember_reminder(planned)
+        await self._state.remember_reminder(planned)
         return due
 
     async def snooze(self, incident: Incident, minutes: int, by: Person, key: str) -> datetime | None:
@@ -82,16 +53,16 @@ class Remind:
         """This person gives the next update, and is asked in so many minutes. Raises Unavailable."""
         due = self._clock() + timedelta(minutes=minutes)
         taken = Reminder(incident_id=incident.id, due_at=due, by=by, key=key)
-        await self._reminders.remember_reminder(taken)
+        await self._state.remember_reminder(taken)
         return due
 
     async def stop(self, incident: Incident) -> None:
         """Ask for no more updates. Raises Unavailable."""
-        await self._reminders.forget_reminder(incident.id)
+        await self._state.forget_reminder(incident.id)
 
     async def planned(self, incident_id: str) -> Reminder | None:
-        """When the next update is due, if one is. Raises Unavailable."""
-        return await self._reminders.find_reminder(incident_id)
+        """Return the next update that is due, if one is. Raises Unavailable."""
+        return await self._state.find_reminder(incident_id)
 
     async def keep_watch(self) -> None:
         """For ever: ask for what is due; what fails is tried again at the next turn."""
@@ -102,24 +73,25 @@ class Remind:
 
     async def look(self) -> None:
         """Ask for every update that is due now."""
-        for reminder in await self._reminders.due(self._clock()):
+        for reminder in await self._state.due_reminders(self._clock()):
             async with best_effort("ask for an update"):
                 await self._ask(reminder)
 
     async def _ask(self, reminder: Reminder) -> None:
         incident = await self._backend.find(reminder.incident_id)
         if incident is not None and incident.slack_channel_id and incident.incident_status.is_open:
-            workspace = self._workspace(TeamId(incident.slack_team_id))
-            if incident.is_private and not await workspace.is_private(ChannelId(incident.slack_channel_id)):
+            slack = self._workspace(TeamId(incident.slack_team_id))
+            channel = ChannelId(incident.slack_channel_id)
+            if incident.is_private and not await slack.channels.is_private(channel):
                 # It is on its way into a private channel, and asked for there at the next look.
                 return
             # From the moment this is kept, another process looks for the message before it posts one.
             again = reminder.asking
-            if not await self._reminders.claim_reminder(reminder):
+            if not await self._state.claim_reminder(reminder):
                 return
             async with best_effort("post the reminder") as failed:
                 key = f"{reminder.key}:due"
-                await workspace.remind(incident, reminder.by, reminder.due_at, key=key, again=again)
+                await slack.messages.remind(incident, reminder.by, reminder.due_at, key=key, again=again)
             if failed and not isinstance(failed[0], SlackRefused | Refused):
                 return
-        await self._reminders.forget_reminder(reminder.incident_id, reminder.key)
+        await self._state.forget_reminder(reminder.incident_id, reminder.key)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import structlog
 
@@ -12,21 +12,18 @@ from tocsin.incidents.errors import OutcomeUnknown, SlackRefused, Unavailable, W
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, TeamId
 from tocsin.incidents.requests import IncidentFilter
 from tocsin.incidents.validation import channel_name
-from tocsin.workflows.alerts import Alarms
+from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.channels import (
     UNFURL,
     UNKNOWN,
-    Faces,
-    Withdrawing,
     fitting_channel,
     seen_by,
     unfurled,
     withdraw_posts,
 )
-from tocsin.workflows.command import KeepsIncidents
-from tocsin.workflows.ports import Backend, Channel, Workspace
-from tocsin.workflows.queries import OpenIncidents
-from tocsin.workflows.retry import ALL_DAY, best_effort, patiently
+from tocsin.workflows.ports import Channel, IncidentBackend, SlackClient, SlackStateStore, WorkspaceOf
+from tocsin.workflows.queries import OpenIncidentsCache
+from tocsin.workflows.retry import ALL_DAY, best_effort, retry
 
 # Show an incident below a link to its page, and have that follow the incident as its cards do.
 
@@ -36,29 +33,15 @@ MOST_LINKS = 30
 """Messages below which one incident is shown; each is edited when it changes, so there is an end to it."""
 
 LATE_SECONDS = 30.0
-"""How long after we gave up waiting for its answer Slack may still do what it was asked."""
-
-
-class Shows(Protocol):
-    """A workspace in which people post links."""
-
-    def faces(self, incident: Incident) -> Mapping[str, str]: ...
-
-    async def unfurl(self, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]) -> None:
-        """Show each incident below the message, by the address that was posted."""
-        ...
-
-    async def fold(self, channel: ChannelId, ts: MessageTs, url: str) -> None:
-        """Show nothing of an incident below the message any more."""
-        ...
+"""Seconds in which Slack may still do what it was asked after we gave up waiting for its answer."""
 
 
 class Unfurl:
     """One instance serves the whole process."""
 
-    def __init__(self, *, backend: Backend, ledger: Faces, workspace: Callable[[TeamId], Shows]) -> None:
+    def __init__(self, *, backend: IncidentBackend, state: SlackStateStore, workspace: WorkspaceOf) -> None:
         self._backend = backend
-        self._ledger = ledger
+        self._state = state
         self._workspace = workspace
 
     async def __call__(
@@ -74,99 +57,110 @@ class Unfurl:
         if not wanted:
             return
         for url, incident in wanted.items():
-            await self._ledger.remember_face(incident.id, channel, f"{UNFURL}{ts} {url}", "")
+            await self._state.save_fingerprint(incident.id, channel, f"{UNFURL}{ts} {url}", "")
         try:
-            await _show(workspace, self._ledger, channel, ts, wanted)
+            await _show(workspace, self._state, channel, ts, wanted)
         except Withheld as refusal:
             _not_shown(refusal)
             for url, incident in wanted.items():
-                await _take_back(workspace, self._ledger, incident, channel, f"{UNFURL}{ts} {url}")
+                await _take_back(workspace, self._state, incident, channel, f"{UNFURL}{ts} {url}")
             return
         except SlackRefused as refusal:
             _not_shown(refusal)
             for url, incident in wanted.items():
-                await self._ledger.forget_face(incident.id, channel, f"{UNFURL}{ts} {url}")
+                await self._state.delete_fingerprint(incident.id, channel, f"{UNFURL}{ts} {url}")
             return
         for url, incident in wanted.items():
             await self._keep_true(workspace, channel, f"{UNFURL}{ts} {url}", incident)
 
     async def _has_room(self, incident: Incident) -> bool:
-        faces = await self._ledger.faces(incident.id)
-        return not incident.is_private and sum(thing.startswith(UNFURL) for _, thing in faces) < MOST_LINKS
+        fingerprints = await self._state.fingerprints(incident.id)
+        return (
+            not incident.is_private
+            and sum(thing.startswith(UNFURL) for _, thing in fingerprints) < MOST_LINKS
+        )
 
-    async def _keep_true(self, workspace: Shows, channel: ChannelId, thing: str, incident: Incident) -> None:
-        """What became of the incident while its link was being shown is shown, too."""
+    async def _keep_true(
+        self, workspace: SlackClient, channel: ChannelId, thing: str, incident: Incident
+    ) -> None:
+        """Show, too, what became of the incident while its link was being shown."""
         now = await self._backend.find(incident.id)
         if now is None or now.is_private:
-            await _take_back(workspace, self._ledger, incident, channel, thing)
+            await _take_back(workspace, self._state, incident, channel, thing)
             return
-        if workspace.faces(now)["card"] != workspace.faces(incident)["card"]:
+        if workspace.messages.fingerprints(now)["card"] != workspace.messages.fingerprints(incident)["card"]:
             ts, url = unfurled(thing)
-            await _show(workspace, self._ledger, channel, ts, {url: now})
-        await self._ledger.remember_face(now.id, channel, thing, workspace.faces(now)["card"])
+            await _show(workspace, self._state, channel, ts, {url: now})
+        await self._state.save_fingerprint(
+            now.id, channel, thing, workspace.messages.fingerprints(now)["card"]
+        )
 
 
 def edits(
-    workspace: Shows, ledger: Faces, incident: Incident, known: Mapping[tuple[str, str], str]
+    workspace: SlackClient, state: SlackStateStore, incident: Incident, known: Mapping[tuple[str, str], str]
 ) -> list[Awaitable[None]]:
-    """What has to be done so that every link that shows the incident shows it as it is now."""
-    face = workspace.faces(incident)["card"]
+    """List the edits after which every link that shows the incident shows it as it is now."""
+    face = workspace.messages.fingerprints(incident)["card"]
 
     async def edit(channel: ChannelId, thing: str) -> None:
         ts, url = unfurled(thing)
         try:
-            await _show(workspace, ledger, channel, ts, {url: incident})
+            await _show(workspace, state, channel, ts, {url: incident})
         except Withheld as refusal:
             _not_shown(refusal)
-            await _take_back(workspace, ledger, incident, channel, thing)
+            await _take_back(workspace, state, incident, channel, thing)
         except SlackRefused as refusal:
             # The message is gone, or its link is.
             _not_shown(refusal)
-            await ledger.forget_face(incident.id, channel, thing)
+            await state.delete_fingerprint(incident.id, channel, thing)
         else:
-            await ledger.remember_face(incident.id, channel, thing, face)
+            await state.save_fingerprint(incident.id, channel, thing, face)
 
     stale = [place for place, shown in known.items() if place[1].startswith(UNFURL) and shown != face]
     return [edit(ChannelId(channel), thing) for channel, thing in stale]
 
 
 async def _show(
-    workspace: Shows, ledger: Faces, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]
+    workspace: SlackClient,
+    state: SlackStateStore,
+    channel: ChannelId,
+    ts: MessageTs,
+    shown: Mapping[str, Incident],
 ) -> None:
-    """Show the incidents, and have them followed where nobody knows whether they are shown.
+    """Show the incidents, and have them followed where it is not known that they are shown.
 
     Raises OutcomeUnknown, SlackRefused and Withheld.
     """
     try:
-        await workspace.unfurl(channel, ts, shown)
+        await workspace.messages.unfurl(channel, ts, shown)
     except OutcomeUnknown:
-        await _may_be_shown(ledger, channel, ts, shown)
+        await _may_be_shown(state, channel, ts, shown)
         # Whoever took it back meanwhile may have been quicker than Slack, and noted that nothing is shown.
         await asyncio.sleep(LATE_SECONDS)
-        await _may_be_shown(ledger, channel, ts, shown)
+        await _may_be_shown(state, channel, ts, shown)
         raise
 
 
 async def _may_be_shown(
-    ledger: Faces, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]
+    state: SlackStateStore, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]
 ) -> None:
     for url, incident in shown.items():
-        await ledger.remember_face(incident.id, channel, f"{UNFURL}{ts} {url}", "")
-        await ledger.remember_watched(incident.id, UNKNOWN)
+        await state.save_fingerprint(incident.id, channel, f"{UNFURL}{ts} {url}", "")
+        await state.remember_watched(incident.id, UNKNOWN)
 
 
 async def _take_back(
-    workspace: Shows, ledger: Faces, incident: Incident, channel: ChannelId, thing: str
+    workspace: SlackClient, state: SlackStateStore, incident: Incident, channel: ChannelId, thing: str
 ) -> None:
     """Show nothing of it any more: tried until it is done, and after a restart by the next look at it.
 
     Also where it was not let pass now: an earlier attempt, or an earlier state of it, may stand there.
     """
-    await ledger.remember_face(incident.id, channel, thing, "")
-    await ledger.remember_watched(incident.id, UNKNOWN)
+    await state.save_fingerprint(incident.id, channel, thing, "")
+    await state.remember_watched(incident.id, UNKNOWN)
     ts, url = unfurled(thing)
-    await patiently(lambda _: workspace.fold(channel, ts, url), again=False, attempts=ALL_DAY)
-    await ledger.forget_face(incident.id, channel, thing)
+    await retry(workspace.messages.fold, channel, ts, url, attempts=ALL_DAY)
+    await state.delete_fingerprint(incident.id, channel, thing)
 
 
 def _not_shown(refusal: SlackRefused | Withheld) -> None:
@@ -181,53 +175,25 @@ TOGETHER_SECONDS = 0.2
 """Changes within so many seconds are shown at once."""
 
 OWN_PLACES = frozenset({"headline", "reporter"})
-"""Where a private incident's card may be: its own channel, and a message to who declared it."""
+"""Places in which a private incident's card may be: its own channel, and a message to its reporter."""
 
 CHANNEL_NAMES = 9
 
 
-class Showing(Workspace, Withdrawing, Shows, Protocol):
-    """What Slack lets us change of what we showed before."""
-
-    def faces(self, incident: Incident) -> Mapping[str, str]:
-        """What would be shown of it: `card`, `topic`, `purpose` and `bookmark`, each in a few characters."""
-        ...
-
-    async def rebookmark(self, channel: ChannelId, incident: Incident) -> None:
-        """Give the bookmark with the permalink its new name."""
-        ...
-
-    async def name_of_channel(self, channel: ChannelId) -> str:
-        """What it is called now, whoever named it."""
-        ...
-
-    async def rename_channel(self, channel: ChannelId, name: str, incident: Incident) -> Channel: ...
-
-
-class Watched(Faces, Protocol):
-    """What open incidents were when last looked at."""
-
-    async def watched(self) -> Mapping[str, str]: ...
-
-    async def remember_shown(self, incident: Incident, card: Card, face: str, seen: str) -> None:
-        """Both that a card shows this face, and what the incident was then, or neither."""
-        ...
-
-
 def snapshot(incident: Incident) -> str:
-    """What an incident is, whenever it became so."""
+    """Write an incident down as it is, whenever it became so."""
     return incident.model_copy(update={"updated_at": incident.created_at}).model_dump_json()
 
 
-class Following:
+class SlackSync:
     """Brings what is shown up to date; one instance for the whole process."""
 
     def __init__(
         self,
         *,
-        backend: Backend,
-        ledger: Watched,
-        workspace: Callable[[TeamId], Showing],
+        backend: IncidentBackend,
+        state: SlackStateStore,
+        workspace: WorkspaceOf,
         shown: Callable[[Incident], None] = lambda incident: None,
         ended: Callable[[Incident], Awaitable[None]] | None = None,
     ) -> None:
@@ -238,13 +204,13 @@ class Following:
         self._told = shown
         self._ended = ended
         self._backend = backend
-        self._ledger = ledger
+        self._state = state
         self._workspace = workspace
         self._soon: dict[str, asyncio.Future[None]] = {}
         self._before: dict[str, Incident] = {}
         self._turns: dict[str, asyncio.Lock] = {}
 
-    async def bring_up_to_date(self, incident_id: str, before: Incident | None = None) -> None:
+    async def sync(self, incident_id: str, before: Incident | None = None) -> None:
         """Have everything show what the incident is now; `before` is what it showed when last we knew.
 
         Raises Unavailable when not everything could be reached; asking again does only what is left.
@@ -255,7 +221,7 @@ class Following:
         if soon is not None:
             await asyncio.shield(soon)
             return
-        # Whoever comes first does it for all who come meanwhile, in their own task: none outlives its story.
+        # The first caller does it for all who come meanwhile, in their own task: none outlives its workflow.
         soon = self._soon[incident_id] = asyncio.get_running_loop().create_future()
         try:
             await self._together(incident_id)
@@ -285,7 +251,7 @@ class Following:
                 if self._ended is not None and not is_open:
                     await self._ended(incident)
                 await self._show(incident, before)
-                await self._ledger.remember_watched(incident.id, snapshot(incident) if is_open else None)
+                await self._state.remember_watched(incident.id, snapshot(incident) if is_open else None)
         if self._before.get(incident_id) is before:
             self._before.pop(incident_id, None)
         if incident_id not in self._soon:
@@ -293,22 +259,20 @@ class Following:
 
     async def _show(self, incident: Incident, before: Incident | None) -> None:
         workspace = self._workspace(TeamId(incident.slack_team_id))
-        known = await self._ledger.faces(incident.id)
-        were = workspace.faces(before) if before is not None else {}
-        now = workspace.faces(incident)
-        own = await fitting_channel(workspace, self._ledger, incident)
-        cards = await self._ledger.cards(incident.id)
+        known = await self._state.fingerprints(incident.id)
+        were = workspace.messages.fingerprints(before) if before is not None else {}
+        now = workspace.messages.fingerprints(incident)
+        own = await fitting_channel(workspace, self._state, incident)
+        cards = await self._state.cards(incident.id)
         seen = [(card, await self._as_seen(workspace, incident, card)) for card in cards]
         # Nothing is waited for from here on until all of it is done: what is begun here is done, too.
-        changes = [] if incident.is_private else edits(workspace, self._ledger, incident, known)
+        changes = [] if incident.is_private else edits(workspace, self._state, incident, known)
         if incident.is_private:
-            changes.append(
-                _allowed(withdraw_posts(workspace, self._ledger, incident, kept=OWN_PLACES), "withdraw")
-            )
+            changes.append(self._withdraw(workspace, incident))
         for card, shown in seen:
             if incident.is_private and (card.place != "reporter" and card.channel != own):
                 continue
-            face = now["card"] if shown is incident else workspace.faces(shown)["card"]
+            face = now["card"] if shown is incident else workspace.messages.fingerprints(shown)["card"]
             if known.get((card.channel, card.ts), were.get("card")) != face:
                 changes.append(self._edit(workspace, shown, card, face))
         if own is not None:
@@ -320,38 +284,44 @@ class Following:
         troubles = [done for done in await asyncio.gather(*changes, return_exceptions=True) if done]
         _raise_the_worst(troubles)
 
-    async def _as_seen(self, workspace: Showing, incident: Incident, card: Card) -> Incident:
+    async def _as_seen(self, workspace: SlackClient, incident: Incident, card: Card) -> Incident:
         """The incident as this card may show it.
 
         A private channel that the backend opened is named to a reporter who is in it, and to no other.
         """
-        hosted = getattr(self._backend, "makes_channel", False)
+        hosted = self._backend.makes_channel
         if hosted and incident.is_private and card.place == "reporter":
             return await seen_by(workspace, incident, incident.creator.slack_user_id)
         return incident
 
-    async def _edit(self, workspace: Showing, incident: Incident, card: Card, face: str) -> None:
-        await _allowed(workspace.update_card(incident, card), "edit a card")
-        await self._ledger.remember_face(incident.id, card.channel, card.ts, face)
+    async def _withdraw(self, workspace: SlackClient, incident: Incident) -> None:
+        with _logging_refusals("withdraw"):
+            await withdraw_posts(workspace, self._state, incident, kept=OWN_PLACES)
 
-    async def _furnish(self, workspace: Showing, incident: Incident, thing: str, face: str) -> None:
+    async def _edit(self, workspace: SlackClient, incident: Incident, card: Card, face: str) -> None:
+        with _logging_refusals("edit a card"):
+            await workspace.messages.update_card(incident, card)
+        await self._state.save_fingerprint(incident.id, card.channel, card.ts, face)
+
+    async def _furnish(self, workspace: SlackClient, incident: Incident, thing: str, face: str) -> None:
         channel = ChannelId(incident.slack_channel_id)
         change = {
-            "topic": workspace.set_topic,
-            "purpose": workspace.set_purpose,
-            "bookmark": workspace.rebookmark,
+            "topic": workspace.channels.set_topic,
+            "purpose": workspace.channels.set_purpose,
+            "bookmark": workspace.channels.rebookmark,
         }[thing]
-        await _allowed(change(channel, incident), f"set the {thing}")
-        await self._ledger.remember_face(incident.id, channel, thing, face)
+        with _logging_refusals(f"set the {thing}"):
+            await change(channel, incident)
+        await self._state.save_fingerprint(incident.id, channel, thing, face)
 
-    async def _rename(self, workspace: Showing, incident: Incident) -> None:
+    async def _rename(self, workspace: SlackClient, incident: Incident) -> None:
         """The channel's name follows the incident's, unless the backend or people named it."""
-        if getattr(self._backend, "makes_channel", False):
+        if self._backend.makes_channel:
             return
         id_ = ChannelId(incident.slack_channel_id)
         names = [channel_name(incident.reference, incident.name, n) for n in range(1, CHANNEL_NAMES + 1)]
         try:
-            now = await workspace.name_of_channel(id_)
+            now = await workspace.channels.name_of(id_)
             if now in names:
                 # An earlier attempt may have ended before it was noted.
                 if now != incident.slack_channel_name:
@@ -363,28 +333,29 @@ class Following:
 
 
 async def _renamed(
-    workspace: Showing, channel: ChannelId, names: Sequence[str], incident: Incident
+    workspace: SlackClient, channel: ChannelId, names: Sequence[str], incident: Incident
 ) -> Channel:
     """The channel with the first of these names that is free. Raises SlackRefused and Withheld."""
     for name in names[:-1]:
         try:
-            return await workspace.rename_channel(channel, name, incident)
+            return await workspace.channels.rename(channel, name, incident)
         except SlackRefused as refusal:
             if refusal.code != "name_taken":
                 raise
-    return await workspace.rename_channel(channel, names[-1], incident)
+    return await workspace.channels.rename(channel, names[-1], incident)
 
 
-async def _allowed(edit: Awaitable[None], doing: str) -> None:
-    """What Slack or the gate will not have stays as it is, and is written down: so it would be every time."""
+@contextmanager
+def _logging_refusals(doing: str) -> Iterator[None]:
+    """Log what Slack or the gate refuses in this block, and go on: it would be refused every time."""
     try:
-        await edit
+        yield
     except (SlackRefused, Withheld) as refusal:
         log.warning("not done", doing=doing, because=refusal.sentence)
 
 
 def _raise_the_worst(troubles: Sequence[object]) -> None:
-    """A mistake of ours before somebody who could not be reached: waiting helps with that alone."""
+    """Raise a mistake of ours before an Unavailable: waiting helps with the latter alone."""
     failed = [trouble for trouble in troubles if isinstance(trouble, BaseException)]
     for trouble in sorted(failed, key=lambda one: isinstance(one, Unavailable)):
         raise trouble
@@ -404,20 +375,20 @@ MOST_WATCHED = 2_000
 OPEN = IncidentFilter(is_open=True)
 
 
-class Watching:
+class BackendPoller:
     """One instance serves the whole process; what it saw outlives it."""
 
     def __init__(
         self,
         *,
-        backend: KeepsIncidents,
-        ledger: Watched,
-        following: Following,
-        alarms: Alarms,
-        open_now: OpenIncidents,
+        backend: IncidentBackend,
+        state: SlackStateStore,
+        following: SlackSync,
+        alarms: OperatorAlerts,
+        open_now: OpenIncidentsCache,
     ) -> None:
         self._backend = backend
-        self._ledger = ledger
+        self._state = state
         self._following = following
         self._alarms = alarms
         self._open_now = open_now
@@ -428,19 +399,19 @@ class Watching:
         """For ever: look, and have Slack follow; what fails is tried again at the next look."""
         while True:
             async with best_effort("look at the open incidents"):
-                await self.look()
+                await self.poll()
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Bring up to date what is not as it was seen last. Raises Unavailable and Refused."""
         async with self._one_look:
-            await self._look()
+            await self._poll()
 
-    async def _look(self) -> None:
-        self._open_now.looks()
-        seen = await self._ledger.watched()
-        found = await self._alarms.watched("backend", self._open)
-        self._open_now.looked(found)
+    async def _poll(self) -> None:
+        self._open_now.begin_refresh()
+        seen = await self._state.watched()
+        found = await self._alarms.guard("backend", self._open)
+        self._open_now.replace_all(found)
         changed = [incident for incident in found if seen.get(incident.id) != snapshot(incident)]
         for first in range(0, len(changed), AT_ONCE):
             await asyncio.gather(*(self._follow(one, seen) for one in changed[first : first + AT_ONCE]))
@@ -461,7 +432,7 @@ class Watching:
         # One that is new shows what it is: only a card whose face is known to be another is edited.
         was = _was(seen.get(incident.id, UNKNOWN)) or incident
         async with best_effort("follow an incident"):
-            await self._following.bring_up_to_date(incident.id, was)
+            await self._following.sync(incident.id, was)
 
     async def _gone(self, incident_id: str, was: Incident | None) -> None:
         """Has Slack follow an incident that was seen, and is not among those that are looked at any more.
@@ -470,10 +441,10 @@ class Watching:
         follow.
         """
         async with best_effort("follow an incident that is looked at no more"):
-            await self._following.bring_up_to_date(incident_id, was)
+            await self._following.sync(incident_id, was)
             now = await self._backend.find(incident_id)
             if now is None or now.incident_status.is_open:
-                await self._ledger.remember_watched(incident_id, None)
+                await self._state.remember_watched(incident_id, None)
 
 
 def _was(seen: str) -> Incident | None:

@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import Person, TeamId, TimelineEntry
+from tocsin.incidents.model import Person, TimelineEntry
 from tocsin.incidents.requests import TEXT_LIMIT
 from tocsin.incidents.validation import cleaned, is_visible
 from tocsin.workflows.command import (
     AnyChange,
     Change,
     Changed,
-    KeepsIncidents,
-    Kept,
+    Command,
+    DurableCommand,
     NotChanged,
-    Order,
-    Promises,
-    Telling,
 )
-from tocsin.workflows.ports import Journal
-from tocsin.workflows.retry import without_end
+from tocsin.workflows.ports import IncidentBackend, WorkflowEngine, WorkspaceOf
+from tocsin.workflows.retry import retry_forever
 
 VERB = "note"
 
 
-class NoteOrder(Order):
+class NoteCommand(Command):
     """An entry, or its removal; `entry_key` is the same for both, such as the message's channel and `ts`."""
 
     asked: str
     """The key of this gesture: putting in, taking out and putting in again are three."""
     entry_key: str
     edited: str = ""
-    """When the message was edited last: what it says then is an entry of its own."""
+    """The time at which the message was edited last: what it says then is an entry of its own."""
     entry: TimelineEntry
     removed: bool = False
 
@@ -54,37 +50,32 @@ class NoteOrder(Order):
     def asked_at(self) -> datetime:
         return self.entry.at
 
-    def keyed(self, key: str) -> NoteOrder:
+    def with_key(self, key: str) -> NoteCommand:
         return self.model_copy(update={"asked": key})
 
 
-class Notes(Kept[NoteOrder]):
-    """Notes, pins and reactions become entries, each once. One instance serves the whole process."""
+class Notes(DurableCommand[NoteCommand]):
+    """Makes entries of notes, pins and reactions, each once."""
+
+    verb = VERB
+    command_type = NoteCommand
 
     def __init__(
         self,
         *,
-        backend: KeepsIncidents,
-        journal: Journal,
-        workspace: Callable[[TeamId], Telling],
+        backend: IncidentBackend,
+        engine: WorkflowEngine,
+        workspace: WorkspaceOf,
     ) -> None:
+        super().__init__(engine, workspace)
         self._backend = backend
-        self._journal = journal
-        self._promises = Promises(
-            verb=VERB,
-            order=NoteOrder,
-            journal=journal,
-            workspace=workspace,
-            do=self._do,
-            after=self._after,
+
+    async def run(self, command: NoteCommand) -> AnyChange:
+        return await self._steps.record(
+            "note it", retry_forever, "note something", self._note, command, returns=Change
         )
 
-    async def _do(self, order: NoteOrder) -> AnyChange:
-        return await self._journal.step(
-            "note it", lambda _: without_end(lambda: self._note(order), "note something"), Change
-        )
-
-    async def _note(self, order: NoteOrder) -> AnyChange:
+    async def _note(self, order: NoteCommand) -> AnyChange:
         try:
             form, incident = await self._backend.form(), await self._backend.find(order.incident_id)
             if incident is None:
@@ -106,5 +97,5 @@ class Notes(Kept[NoteOrder]):
             return NotChanged(sentence=refusal.sentence, fields=refusal.fields)
         return Changed(incident=incident, said=f"Noted in the timeline of {incident.reference}.")
 
-    async def _after(self, order: NoteOrder, done: Changed) -> None:
+    async def after(self, command: NoteCommand, done: Changed) -> None:
         """The answer is all there is to say: the timeline is read on the incident's page."""

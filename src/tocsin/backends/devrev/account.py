@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -17,7 +17,7 @@ from tocsin.backends.devrev.mapping import Keeper, Told, incident_of, permalink_
 from tocsin.backends.devrev.schemas import IncidentTold, User
 from tocsin.incidents.errors import OutcomeUnknown, Refused, TocsinError, Unavailable
 from tocsin.incidents.model import Frozen, Incident, Person, PersonId, Role, TeamId
-from tocsin.workflows.ports import Clock, Directory
+from tocsin.workflows.ports import Clock, FindPerson
 
 log = structlog.get_logger()
 
@@ -126,7 +126,7 @@ class Crew:
         self._client = client
         self._clock = clock
         self._known: dict[PersonId, tuple[datetime, Member]] = {}
-        self.directory: Callable[[TeamId], Directory] | None = None
+        self.find_person: FindPerson | None = None
 
     async def members(self, people: Mapping[PersonId, Person], team: str) -> dict[PersonId, Member]:
         """Return a Member for each person of a workspace.
@@ -154,8 +154,8 @@ class Crew:
         return member
 
     async def _asked(self, person: Person, team: TeamId) -> Member:
-        if self.directory is not None and person.slack_user_id and not (person.name and person.email):
-            told = await self.directory(team).person(person.slack_user_id)
+        if self.find_person is not None and person.slack_user_id and not (person.name and person.email):
+            told = await self.find_person(team, person.slack_user_id)
             if told is not None:
                 person = person.model_copy(
                     update={"name": person.name or told.name, "email": told.email or person.email}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -28,11 +28,10 @@ from tocsin.incidents.model import (
     Incident,
     Person,
     Role,
-    TeamId,
     TimelineEntry,
 )
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
-from tocsin.workflows.ports import Channel, Clock, Directory, Finding, Memory, Operator
+from tocsin.workflows.ports import Alerts, Channel, Clock, Finding, FindPerson, KeyValueStore
 
 PRIVATE_REFUSAL: Final = LACKS["private"]
 SWEEP_SECONDS: Final = 60.0
@@ -52,13 +51,13 @@ class DevRevBackend:
         self,
         client: DevRevClient,
         *,
-        memory: Memory | None,
+        memory: KeyValueStore | None,
         clock: Clock,
         roles: Sequence[Role],
         part: str | None = None,
         permalink: str | None = None,
         key_field: str | None = None,
-        operator: Operator | None = None,
+        operator: Alerts | None = None,
     ) -> None:
         self._operator = operator
         self._client = client
@@ -89,9 +88,9 @@ class DevRevBackend:
             await asyncio.gather(self._sweeper, return_exceptions=True)
         await self._client.close()
 
-    def consult(self, directory: Callable[[TeamId], Directory]) -> None:
+    def consult(self, find_person: FindPerson) -> None:
         """Set the function that returns a workspace's user directory, for names and e-mail addresses."""
-        self._crew.directory = directory
+        self._crew.find_person = find_person
 
     async def form(self) -> Form:
         choices = await self._org.fresh_choices()
@@ -274,7 +273,7 @@ class DevRevBackend:
             sentence = (
                 f"DevRev holds {twice} and {of} for one declaration: an answer was lost. Close {twice}."
             )
-            self._operator.sound(f"duplicate:{told.id}", sentence)
+            self._operator.raise_alert(f"duplicate:{told.id}", sentence)
         await self._client.do("incidents.update", UpdateIncident(id=told.id, title=title).wire())
         entry = TimelineEntry(at=self._clock(), by=Person(name="Tocsin"), verb=said)
         await changes.note(self._client, told.id, entry, f"{told.id}:duplicate")

@@ -19,7 +19,7 @@ from tocsin.incidents.errors import OutcomeUnknown, Overtaken, Refused, Unavaila
 from tocsin.incidents.model import Form, Incident, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.transitions import TIMELINE_VERBS, UPDATE_VERBS
-from tocsin.workflows.ports import Memory
+from tocsin.workflows.ports import KeyValueStore
 
 # The timeline: comments in DevRev, each added once for its key.
 
@@ -161,7 +161,7 @@ LACKS = {
 class Changing:
     """Changes to the incidents of one organisation. DevRev has no lock: the last write wins."""
 
-    def __init__(self, org: Org, crew: Crew, memory: Memory) -> None:
+    def __init__(self, org: Org, crew: Crew, memory: KeyValueStore) -> None:
         self._org = org
         self._crew = crew
         self._memory = memory
@@ -170,7 +170,7 @@ class Changing:
         """Apply the change, once for its key. Steps repeated after a lost answer have no further effect."""
         done = f"devrev/change/{change.key}"
         told = await self._org.fetch_here(incident_id)
-        if await self._memory.recall(done) is not None:
+        if await self._memory.get(done) is not None:
             return await self._org.incident(told)
         _refuse_lacking(change)
         self._refuse_unknown(form, change)
@@ -185,7 +185,7 @@ class Changing:
         for what, verb, text in self._told(form, change, members):
             entry = TimelineEntry(at=change.at, by=change.by, verb=verb, text=text)
             await note(self._org.client, told.id, entry, f"{change.key}:{what}")
-        await self._memory.remember(done, told.id)
+        await self._memory.set(done, told.id)
         return await self._org.incident(told)
 
     async def _updated(self, request: UpdateIncident) -> IncidentTold:

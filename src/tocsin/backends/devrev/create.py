@@ -25,7 +25,7 @@ from tocsin.backends.devrev.schemas import (
 from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.incidents.model import Person, PersonId
 from tocsin.incidents.requests import Declaration
-from tocsin.workflows.ports import Memory
+from tocsin.workflows.ports import KeyValueStore
 
 SYNC: Final = "sync_metadata"
 BODY: Final = "body"
@@ -43,7 +43,7 @@ log = structlog.get_logger()
 class Marks:
     """Field that carries the key of a declaration; fields that DevRev refused are remembered."""
 
-    def __init__(self, memory: Memory, key_field: str | None) -> None:
+    def __init__(self, memory: KeyValueStore, key_field: str | None) -> None:
         self._memory = memory
         self.key_field = key_field
 
@@ -55,10 +55,10 @@ class Marks:
     async def refuse(self, mark: str) -> None:
         refused = await self._refused()
         log.warning("DevRev does not take our key there; it goes elsewhere from now on", place=mark)
-        await self._memory.remember(REFUSED_MARKS, _NAMES.dump_json([*refused, mark]).decode())
+        await self._memory.set(REFUSED_MARKS, _NAMES.dump_json([*refused, mark]).decode())
 
     async def _refused(self) -> list[str]:
-        fact = await self._memory.recall(REFUSED_MARKS)
+        fact = await self._memory.get(REFUSED_MARKS)
         return [] if fact is None else _NAMES.validate_json(fact)
 
 
@@ -75,9 +75,11 @@ class Declaring:
         self._key = key_of(declaration.key)
 
     async def marked(self) -> str:
+        """Return where the key goes now."""
         return await self._marks.current()
 
     async def send(self, mark: str) -> IncidentTold:
+        """Create, once. Raises Refused, Unavailable when nothing was made, OutcomeUnknown when perhaps."""
         self._refuse_foreign()
         request = await self._request(mark)
         told = incident_in(await self._org.client.do("incidents.create", request.wire()))
@@ -100,6 +102,7 @@ class Declaring:
             raise Refused("Some fields need another look.", wrong)
 
     async def remarked(self, mark: str, refusal: Refused) -> str | None:
+        """Return where else the key can go, when that is what was refused; None where it is not."""
         if not isinstance(refusal, DevRevRefused):
             return None
         for extra in EXTRAS:
@@ -112,6 +115,7 @@ class Declaring:
         return await self._marks.current()
 
     async def look(self, mark: str, since: datetime) -> Sequence[IncidentTold]:
+        """Return all incidents with this key, oldest first."""
         return await found_by_key(self._org, mark, self._key, since)
 
     async def fetch(self, incident_id: str) -> IncidentTold | None:

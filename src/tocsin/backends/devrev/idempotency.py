@@ -11,16 +11,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 from weakref import WeakValueDictionary
 
 import structlog
 from pydantic import TypeAdapter
 
+from tocsin.backends.devrev.create import Declaring
 from tocsin.backends.devrev.schemas import IncidentTold
 from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
 from tocsin.incidents.model import Frozen
-from tocsin.workflows.ports import Clock, Memory
+from tocsin.workflows.ports import Clock, KeyValueStore
 
 LOOKS: Final = (2.0, 5.0, 10.0, 15.0, 22.0, 30.0, 38.0, 46.0, 53.0, 60.0, 68.0, 76.0, 83.0, 90.0)
 """Seconds after the timeout at which the list is searched.
@@ -57,39 +58,10 @@ class Sweep(Frozen):
 _SWEEPS: TypeAdapter[list[Sweep]] = TypeAdapter(list[Sweep])
 
 
-class Creating(Protocol):
-    """Requests to DevRev for one declaration."""
-
-    async def marked(self) -> str:
-        """Return the field that carries the key now."""
-        ...
-
-    async def send(self, mark: str) -> IncidentTold:
-        """Create the incident with one request.
-
-        Raises Refused, Unavailable if nothing was made, and OutcomeUnknown if it may have been made.
-        """
-        ...
-
-    async def remarked(self, mark: str, refusal: Refused) -> str | None:
-        """Return the field for the key in the next attempt, or None if no attempt can help.
-
-        It is another field if this one was refused, and the same if an optional field was, which is then left
-        out.
-        """
-        ...
-
-    async def look(self, mark: str, since: datetime) -> Sequence[IncidentTold]:
-        """Return all incidents with this key, oldest first."""
-        ...
-
-    async def fetch(self, incident_id: str) -> IncidentTold | None: ...
-
-
 class Once:
     """Idempotent creation in one organisation. `seconds` is the timeout of a request."""
 
-    def __init__(self, memory: Memory, clock: Clock, seconds: float) -> None:
+    def __init__(self, memory: KeyValueStore, clock: Clock, seconds: float) -> None:
         self._memory = memory
         self._clock = clock
         self._seconds = timedelta(seconds=seconds)
@@ -99,7 +71,7 @@ class Once:
         self._looked: dict[str, datetime] = {}
 
     async def create(
-        self, key: str, creating: Creating, keep: Callable[[IncidentTold], Awaitable[None]]
+        self, key: str, declaring: Declaring, keep: Callable[[IncidentTold], Awaitable[None]]
     ) -> IncidentTold:
         """Return the incident with this key, created now or before; call `keep` before recording it as made.
 
@@ -109,22 +81,22 @@ class Once:
         async with lock:
             attempt = await self.attempt(key)
             if attempt is None:
-                return await self._send(key, creating, keep, None)
+                return await self._send(key, declaring, keep, None)
             if attempt.incident_id is not None:
-                return await self._made_before(attempt, creating)
+                return await self._made_before(attempt, declaring)
             if attempt.state == "not sent" and not attempt.unsure:
-                return await self._send(key, creating, keep, attempt)
-            return await self._look(key, attempt, creating, keep)
+                return await self._send(key, declaring, keep, attempt)
+            return await self._look(key, attempt, declaring, keep)
 
     async def attempt(self, key: str) -> Attempt | None:
-        fact = await self._memory.recall(_name(key))
+        fact = await self._memory.get(_name(key))
         return None if fact is None else Attempt.model_validate_json(fact)
 
     async def _put(self, key: str, attempt: Attempt) -> None:
-        await self._memory.remember(_name(key), attempt.model_dump_json(exclude_defaults=True))
+        await self._memory.set(_name(key), attempt.model_dump_json(exclude_defaults=True))
 
-    async def _made_before(self, attempt: Attempt, creating: Creating) -> IncidentTold:
-        found = await creating.fetch(attempt.incident_id or "")
+    async def _made_before(self, attempt: Attempt, declaring: Declaring) -> IncidentTold:
+        found = await declaring.fetch(attempt.incident_id or "")
         if found is not None:
             return found
         if self._clock() - attempt.since < timedelta(seconds=LOOKS[-1]):
@@ -134,21 +106,21 @@ class Once:
     async def _send(
         self,
         key: str,
-        creating: Creating,
+        declaring: Declaring,
         keep: Callable[[IncidentTold], Awaitable[None]],
         before: Attempt | None,
     ) -> IncidentTold:
         now = self._clock()
         first = before.first if before else now
         unsure = before is not None and before.unsure
-        mark: str | None = await creating.marked()
+        mark: str | None = await declaring.marked()
         while mark is not None:
             sending = Attempt(state="sending", mark=mark, first=first, since=now, unsure=unsure)
             await self._put(key, sending)
             try:
-                told = await creating.send(mark)
+                told = await declaring.send(mark)
             except Refused as refusal:
-                mark = await creating.remarked(mark, refusal)
+                mark = await declaring.remarked(mark, refusal)
                 if mark is None:
                     await self._give_up(key, sending)
                     raise
@@ -169,7 +141,7 @@ class Once:
         if attempt.unsure:
             await self._put(key, attempt.model_copy(update={"state": "refused"}))
         else:
-            await self._memory.forget(_name(key))
+            await self._memory.delete(_name(key))
 
     async def _unknown(self, key: str, attempt: Attempt, error: OutcomeUnknown) -> OutcomeUnknown:
         log.warning("the outcome of a create is not known", key=key, because=str(error))
@@ -196,7 +168,7 @@ class Once:
         self,
         key: str,
         attempt: Attempt,
-        creating: Creating,
+        declaring: Declaring,
         keep: Callable[[IncidentTold], Awaitable[None]],
     ) -> IncidentTold:
         """Search by key once that is due; adopt an incident found, or send again after the last search."""
@@ -211,23 +183,23 @@ class Once:
         now = self._clock()
         if (due := _due(since, self._looked.get(key))) > now:
             raise _later(due - now)
-        found = await creating.look(attempt.mark, attempt.first)
+        found = await declaring.look(attempt.mark, attempt.first)
         now = self._looked[key] = self._clock()
         if found:
             log.info("adopted what an earlier create had made", key=key, incident=found[0].id)
             return await self._made(key, attempt, found[0], keep)
         if attempt.state == "not sent" or now - since >= timedelta(seconds=LOOKS[-1]):
-            return await self._send(key, creating, keep, attempt)
+            return await self._send(key, declaring, keep, attempt)
         raise _later(_due(since, now) - now)
 
     async def _plan_sweeps(self, key: str, since: datetime) -> None:
         async with self._sweeping:
             planned = [sweep for sweep in await self._sweeps() if sweep.key != key]
             planned += [Sweep(key=key, at=since + after) for after in SWEEPS]
-            await self._memory.remember(SWEPT, _SWEEPS.dump_json(planned).decode())
+            await self._memory.set(SWEPT, _SWEEPS.dump_json(planned).decode())
 
     async def _sweeps(self) -> list[Sweep]:
-        fact = await self._memory.recall(SWEPT)
+        fact = await self._memory.get(SWEPT)
         return [] if fact is None else _SWEEPS.validate_json(fact)
 
     async def due(self) -> Sequence[str]:
@@ -240,7 +212,7 @@ class Once:
         now = self._clock()
         async with self._sweeping:
             left = [s for s in await self._sweeps() if s.key != key or s.at > now]
-            await self._memory.remember(SWEPT, _SWEEPS.dump_json(left).decode())
+            await self._memory.set(SWEPT, _SWEEPS.dump_json(left).decode())
 
 
 def _name(key: str) -> str:

@@ -24,7 +24,7 @@ from tocsin.incidents.model import (
     SourceMessage,
     Status,
 )
-from tocsin.workflows.ports import Memory
+from tocsin.workflows.ports import KeyValueStore
 
 # Data that DevRev has no field for; the bot stores it itself.
 
@@ -46,16 +46,16 @@ class Kept(Frozen):
 class Keeper:
     """Store of this data by the incident's DevRev id; empty without a `memory`, as when only reading."""
 
-    def __init__(self, memory: Memory | None) -> None:
+    def __init__(self, memory: KeyValueStore | None) -> None:
         self._memory = memory
 
     async def of(self, incident_id: str) -> Kept:
-        fact = None if self._memory is None else await self._memory.recall(_name(incident_id))
+        fact = None if self._memory is None else await self._memory.get(_name(incident_id))
         return Kept() if fact is None else Kept.model_validate_json(fact)
 
     async def keep(self, incident_id: str, kept: Kept) -> None:
         if self._memory is not None:
-            await self._memory.remember(_name(incident_id), kept.model_dump_json(exclude_defaults=True))
+            await self._memory.set(_name(incident_id), kept.model_dump_json(exclude_defaults=True))
 
 
 def _name(incident_id: str) -> str:

@@ -16,7 +16,7 @@ from tocsin.incidents.errors import Overtaken, Refused
 from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
 from tocsin.incidents.validation import is_of, visible_to
-from tocsin.workflows.ports import Channel, Clock, Finding, Memory, Operator
+from tocsin.workflows.ports import Alerts, Channel, Clock, Finding, FindPerson, KeyValueStore
 
 MOST_LOOKED_AT = 1000
 """Most incidents that `matching` reads; filters that incident.io does not have are applied to these."""
@@ -35,11 +35,11 @@ class IncidentIo:
         url: str,
         key: str,
         *,
-        memory: Memory | None,
+        memory: KeyValueStore | None,
         clock: Clock,
         create: Choice = "auto",
         seconds: float = 10.0,
-        operator: Operator | None = None,
+        operator: Alerts | None = None,
     ) -> None:
         self._client = Client(url, key, seconds=seconds, operator=operator)
         self._memory = memory
@@ -47,6 +47,9 @@ class IncidentIo:
         self._creating = (
             Creating(self._client, self._account, memory, clock, create) if memory is not None else None
         )
+
+    def consult(self, find_person: FindPerson) -> None:
+        """Do nothing: incident.io knows people by their id in Slack."""
 
     async def close(self) -> None:
         await self._client.close()
@@ -65,13 +68,13 @@ class IncidentIo:
     async def create(self, declaration: Declaration) -> Incident:
         creating, memory = self._writing()
         answer, kept = await creating(declaration)
-        await memory.remember_first(kept_name(answer.id), kept.model_dump_json())
+        await memory.set_if_absent(kept_name(answer.id), kept.model_dump_json())
         return completed(incident_of(answer, self._account.form), kept)
 
     async def follow_through(self, declaration: Declaration, incident: Incident) -> None:
         """Attach the source message, which V2 does not take at creation, and delete the stored request."""
         creating, memory = self._writing()
-        found = await memory.recall(kept_name(incident.id))
+        found = await memory.get(kept_name(incident.id))
         kept = Kept.model_validate_json(found) if found else None
         source = declaration.source
         if kept is not None and kept.version == "v2" and source is not None:
@@ -165,7 +168,7 @@ class IncidentIo:
         """
         return await examined(self._client, self._account)
 
-    def _writing(self) -> tuple[Creating, Memory]:
+    def _writing(self) -> tuple[Creating, KeyValueStore]:
         if self._creating is None or self._memory is None:
             raise Refused("incident.io is only read here.")
         return self._creating, self._memory

@@ -14,7 +14,7 @@ from tocsin.backends.incident_io.schemas import AttachmentAnswer, ToDoAnswer, Us
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FollowUp, Form, Person, SourceMessage, TimelineEntry, display_name
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
-from tocsin.workflows.ports import Memory
+from tocsin.workflows.ports import KeyValueStore
 
 SENT = "sent"
 """Value stored for an action or follow-up while it is being created; its id replaces it."""
@@ -118,7 +118,9 @@ async def attach_source(
     await note(client, incident_id, entry, "source")
 
 
-async def add_to_do(client: Client, memory: Memory, incident_id: str, request: FollowUpRequest) -> FollowUp:
+async def add_to_do(
+    client: Client, memory: KeyValueStore, incident_id: str, request: FollowUpRequest
+) -> FollowUp:
     """Create an action or a follow-up, once for each key.
 
     incident.io takes no idempotency key for these (Actions V3 and Follow-ups V3, Create). So `SENT` is stored
@@ -126,7 +128,7 @@ async def add_to_do(client: Client, memory: Memory, incident_id: str, request: F
     """
     path, _, one = KINDS[request.kind]
     name = f"incident_io/to_do/{request.key}"
-    if (became := await memory.recall(name)) is not None:
+    if (became := await memory.get(name)) is not None:
         for found in await _to_dos(client, request.kind, incident_id):
             if found.id == became or (became == SENT and found.text == request.text):
                 return found
@@ -136,10 +138,10 @@ async def add_to_do(client: Client, memory: Memory, incident_id: str, request: F
         body = schemas.ActionPayload(incident_id=incident_id, description=request.text, assignee_id=assignee)
     else:
         body = schemas.FollowUpPayload(incident_id=incident_id, title=request.text, assignee_id=assignee)
-    await memory.remember(name, SENT)
+    await memory.set(name, SENT)
     answer = await _sent(client, path, body)
     made = follow_up_of(ToDoAnswer.model_validate(answer.get(one) or {}), request.kind)
-    await memory.remember(name, made.id)
+    await memory.set(name, made.id)
     return made
 
 

@@ -20,7 +20,7 @@ from tocsin.backends import tls_context
 from tocsin.incidents.errors import OutcomeUnknown, TocsinError, Unavailable
 from tocsin.incidents.model import Frozen
 from tocsin.logs import trace
-from tocsin.workflows.ports import Operator, loop_time
+from tocsin.workflows.ports import Alerts, loop_time
 
 # Circuit breaker: while incident.io refuses our key, a few requests are tried, then none for a pause.
 
@@ -253,7 +253,7 @@ class Client:
     """Client for one API key, with a shared connection pool. `url` is the API's base; `key` is a secret."""
 
     def __init__(
-        self, url: str, key: str, *, seconds: float = TIMEOUT_SECONDS, operator: Operator | None = None
+        self, url: str, key: str, *, seconds: float = TIMEOUT_SECONDS, operator: Alerts | None = None
     ) -> None:
         """Alert `operator` once to each permission that the key lacks; resolve the alert once it has it."""
         self._operator = operator
@@ -296,7 +296,7 @@ class Client:
             except Shut as shut:
                 (self._key if shut.is_key else door).shut(shut)
                 if self._operator is not None and shut.errand and path not in OPTIONAL:
-                    self._operator.sound(f"incident.io {kind}", shut.errand)
+                    self._operator.raise_alert(f"incident.io {kind}", shut.errand)
                 raise
             except Rejected:
                 self._let_in(kind)
@@ -307,7 +307,7 @@ class Client:
     def _let_in(self, kind: str) -> None:
         self._key.is_open = self._doors[kind].is_open = True
         if self._operator is not None:
-            self._operator.rest(f"incident.io {kind}")
+            self._operator.resolve(f"incident.io {kind}")
 
     async def _asked(self, method: str, path: str, query: Query, body: bytes | None) -> Json:
         changes = method != "GET"

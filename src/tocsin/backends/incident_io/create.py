@@ -16,7 +16,7 @@ from tocsin.backends.incident_io.schemas import IncidentAnswer
 from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
 from tocsin.incidents.model import FieldValue, Frozen, PersonId
 from tocsin.incidents.requests import Declaration
-from tocsin.workflows.ports import Clock, Memory
+from tocsin.workflows.ports import Clock, KeyValueStore
 
 Version = Literal["v1", "v2"]
 Choice = Literal["auto", "v1", "v2"]
@@ -56,7 +56,7 @@ class Creating:
     """Creation of incidents; `choice` is INCIDENT_IO_CREATE."""
 
     def __init__(
-        self, client: Client, account: Account, memory: Memory, clock: Clock, choice: Choice
+        self, client: Client, account: Account, memory: KeyValueStore, clock: Clock, choice: Choice
     ) -> None:
         self._client = client
         self._account = account
@@ -71,7 +71,7 @@ class Creating:
         Raises Refused with the fields that are wrong, Unavailable, and OutcomeUnknown.
         """
         fresh = await self._prepared(declaration)
-        kept = await self._memory.remember_first(_name(declaration), fresh.model_dump_json())
+        kept = await self._memory.set_if_absent(_name(declaration), fresh.model_dump_json())
         sent = Sent.model_validate_json(kept)
         if self._clock() - sent.first > LOOK_AFTER:
             found = await self._look(declaration, sent)
@@ -86,7 +86,7 @@ class Creating:
 
     async def forget(self, declaration: Declaration) -> None:
         """Delete the stored request: the incident has its id, or the declaration was refused."""
-        await self._memory.forget(_name(declaration))
+        await self._memory.delete(_name(declaration))
 
     async def _mended(self, declaration: Declaration, sent: Sent, rejected: Rejected) -> Sent:
         """Return the request to send instead: as V2, or without a person unknown to incident.io.
@@ -110,7 +110,7 @@ class Creating:
                 await self.forget(declaration)
                 raise refusal(rejected, sent.body, await self._account.reporter_role()) from rejected
             mended = without
-        await self._memory.remember(_name(declaration), mended.model_dump_json())
+        await self._memory.set(_name(declaration), mended.model_dump_json())
         return mended
 
     async def _look(self, declaration: Declaration, sent: Sent) -> IncidentAnswer | None:
@@ -130,7 +130,7 @@ class Creating:
                 answer = IncidentAnswer.model_validate(item)
                 if answer.name != declaration.name:
                     continue
-                taken = await self._memory.recall(kept_name(answer.id))
+                taken = await self._memory.get(kept_name(answer.id))
                 if taken is None or Kept.model_validate_json(taken).key == declaration.key:
                     return answer
         except Rejected as rejected:

@@ -42,7 +42,7 @@ from tocsin.incidents.model import (
     Status,
     TeamId,
 )
-from tocsin.workflows.ports import Memory
+from tocsin.workflows.ports import KeyValueStore
 
 # Answers of both API versions as models.
 
@@ -217,9 +217,9 @@ def completed(incident: Incident, kept: Kept) -> Incident:
     )
 
 
-async def recalled(memory: Memory | None, incident: Incident) -> Incident:
+async def recalled(memory: KeyValueStore | None, incident: Incident) -> Incident:
     """Return the incident with the stored parts of its declaration, if the bot declared it."""
-    found = None if memory is None else await memory.recall(kept_name(incident.id))
+    found = None if memory is None else await memory.get(kept_name(incident.id))
     return incident if found is None else completed(incident, Kept.model_validate_json(found))
 
 

@@ -15,13 +15,13 @@ from tocsin.backends.local.queries import incident_row, written, written_after
 from tocsin.config import Catalogue
 from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
-from tocsin.workflows.ports import Channel, Clock
+from tocsin.workflows.ports import Channel, Clock, Finding, FindPerson
 
 MOST_ON_A_PAGE = 250  # incident.io, Incidents V2 List: page_size is at most 250
 
 
 class LocalBackend:
-    """The ports Backend and Managing over an incident file."""
+    """The IncidentBackend over an incident file."""
 
     makes_channel = False
     is_remote = False
@@ -56,6 +56,13 @@ class LocalBackend:
         Raises Unavailable with a one-line sentence if the file cannot be used.
         """
         return cls(await IncidentFile.read(path), catalogue, public_url=public_url, clock=clock)
+
+    def consult(self, find_person: FindPerson) -> None:
+        """Do nothing: people are kept as they were told of."""
+
+    async def examine(self) -> Sequence[Finding]:
+        """Find nothing: what is wrong with the file is said when it is opened."""
+        return ()
 
     async def close(self) -> None:
         await self.file.close()

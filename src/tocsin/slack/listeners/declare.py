@@ -47,7 +47,7 @@ from tocsin.slack.views.declare import (
 )
 from tocsin.slack.views.message_text import name_and_summary, unnamed, unnamed_author
 from tocsin.slack.views.metadata import DeclareMetadata
-from tocsin.workflows.declaration import AlreadyDeclared, AnyOutcome, Declared, DeclareOrder
+from tocsin.workflows.declaration import AlreadyDeclared, AnyOutcome, DeclareCommand, Declared
 from tocsin.workflows.declare import PATIENCE
 from tocsin.workflows.notify import too_late
 from tocsin.workflows.ports import loop_time
@@ -62,8 +62,8 @@ WITHHELD = {False: "", True: READ_BY_OTHERS, None: UNKNOWN_READERS}
 
 
 async def authorize_declaration(
-    order: DeclareOrder, submission: ViewSubmission, context: WorkspaceContext
-) -> DeclareOrder:
+    order: DeclareCommand, submission: ViewSubmission, context: WorkspaceContext
+) -> DeclareCommand:
     """Return the order, with what could not be checked, and without a card where strangers would read it.
 
     Raises Refused when they may not declare, or give a role to somebody who cannot take it on. Asks Slack
@@ -345,7 +345,7 @@ def _ask_to_confirm(submission: ViewSubmission, form: Form, context: WorkspaceCo
     return {**view, "submit": plain("Declare all the same").to_dict()}
 
 
-def _order(submission: ViewSubmission, form: Form, context: WorkspaceContext) -> DeclareOrder:
+def _order(submission: ViewSubmission, form: Form, context: WorkspaceContext) -> DeclareCommand:
     """The declaration as it will be made. Raises Refused with what is wrong in each field."""
     request = declared(read_declare(submission.view.values), form)
     metadata = DeclareMetadata.read(submission.view.private_metadata)
@@ -361,7 +361,7 @@ def _order(submission: ViewSubmission, form: Form, context: WorkspaceContext) ->
         reporter=context.people.meet(submission.by),
         at=context.clock(),
     )
-    return DeclareOrder(
+    return DeclareCommand(
         declaration=declaration,
         origin=metadata.origin,
         thread=metadata.thread,

@@ -14,8 +14,8 @@ from tocsin.slack.listeners.verbs import Invocation, VerbSpec
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.metadata import said_modal
 from tocsin.workflows.command import AnyChange
-from tocsin.workflows.export import ExportOrder
-from tocsin.workflows.postmortem import DocumentOrder
+from tocsin.workflows.export import ExportCommand
+from tocsin.workflows.postmortem import DocumentCommand
 
 
 def read_format(text: str) -> Format:
@@ -32,7 +32,7 @@ async def _build_refusal(call: Invocation, trouble: str) -> View:
 
 
 async def _export(call: Invocation) -> AnyChange | None:
-    order = ExportOrder(
+    order = ExportCommand(
         incident_id=call.incident.id,
         team=TeamId(call.payload.team_id),
         asked=call.key,
@@ -44,7 +44,7 @@ async def _export(call: Invocation) -> AnyChange | None:
 
 
 async def _write_document(call: Invocation) -> AnyChange | None:
-    order = DocumentOrder(
+    order = DocumentCommand(
         incident_id=call.incident.id,
         team=TeamId(call.payload.team_id),
         asked=call.key,

@@ -27,7 +27,7 @@ from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.followups import follow_up_modal, kind_of, read_follow_up
 from tocsin.slack.views.metadata import VerbMetadata
 from tocsin.workflows.command import AnyChange
-from tocsin.workflows.followups import CompleteOrder, FollowUpOrder
+from tocsin.workflows.followups import AddFollowUpCommand, CompleteFollowUpCommand
 from tocsin.workflows.retry import best_effort
 
 _GAP = " \t\n,:;.–—-"
@@ -118,7 +118,7 @@ async def _added(call: Invocation, text: str, person: PersonId | None) -> AnyCha
         text=text,
         assignee=next(iter(assignees), None),
     )
-    order = FollowUpOrder(incident_id=incident.id, team=TeamId(call.payload.team_id), request=request)
+    order = AddFollowUpCommand(incident_id=incident.id, team=TeamId(call.payload.team_id), request=request)
     add = context.workflows.follow_ups.add
     return await add(order, call.tracker.acknowledged, call.tracker.patience_left())
 
@@ -165,7 +165,7 @@ async def _done(context: WorkspaceContext, action: BlockAction, tracker: AckTrac
     incident_id, _, follow_up_id = (action.value).partition(" ")
     incident = await find_incident(context, incident_id, action.by.slack_user_id)
     await authorize(context, action, Verb.ACTION, incident)
-    order = CompleteOrder(
+    order = CompleteFollowUpCommand(
         incident_id=incident.id,
         team=TeamId(action.team_id),
         follow_up_id=follow_up_id,

@@ -19,7 +19,7 @@ from tocsin.slack.payloads import BlockAction, EventCallback, Payload, SlashComm
 from tocsin.slack.views.blocks import plain
 from tocsin.slack.views.home import HomePage, closed_home, help_message, home_view
 from tocsin.slack.views.metadata import DeclareMetadata
-from tocsin.workflows.queries import OpenIncidents
+from tocsin.workflows.queries import OpenIncidentsCache
 from tocsin.workflows.retry import best_effort
 
 # App Home: published when it is opened, and to its recent viewers when something changes.
@@ -58,10 +58,12 @@ async def publish_home(context: WorkspaceContext, person: PersonId) -> None:
     await context.workspace.publish_home(person, home_view(page), *page.open, *page.closed)
 
 
-async def refresh_homes(open_now: OpenIncidents, contexts: Callable[[], Iterable[WorkspaceContext]]) -> None:
+async def refresh_homes(
+    open_now: OpenIncidentsCache, contexts: Callable[[], Iterable[WorkspaceContext]]
+) -> None:
     """Publish Home again for its recent viewers whenever the open incidents have changed. Never returns."""
     changed = asyncio.Event()
-    open_now.hearers.append(changed.set)
+    open_now.subscribers.append(changed.set)
     while True:
         await changed.wait()
         await asyncio.sleep(DEBOUNCE_SECONDS)

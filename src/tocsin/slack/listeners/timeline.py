@@ -31,7 +31,7 @@ from tocsin.slack.views.lists import choose_modal
 from tocsin.slack.views.message_text import kept_text, unnamed, unnamed_author
 from tocsin.slack.views.metadata import VerbMetadata
 from tocsin.workflows.command import AnyChange
-from tocsin.workflows.timeline import NoteOrder
+from tocsin.workflows.timeline import NoteCommand
 
 CARRIED = 1400
 """Characters of a message that a form carries until an incident has been chosen."""
@@ -44,7 +44,7 @@ async def _build_note(call: Invocation, trouble: str, message: str = "") -> View
 
 async def _note(call: Invocation, text: str | None = None) -> AnyChange | None:
     by, text = call.context.people.meet(call.payload.by), call.text if text is None else text
-    order = NoteOrder(
+    order = NoteCommand(
         incident_id=call.incident.id,
         team=TeamId(call.payload.team_id),
         asked=call.key,
@@ -195,7 +195,7 @@ async def _kept(
     entry = TimelineEntry(
         at=_moment(message.ts), by=context.people.meet(payload.by), verb=Verb.NOTE.timeline, text=message.text
     )
-    order = NoteOrder(
+    order = NoteCommand(
         incident_id=incident.id,
         team=TeamId(payload.team_id),
         asked=key,

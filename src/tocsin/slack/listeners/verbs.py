@@ -42,7 +42,7 @@ from tocsin.slack.payloads import BlockAction, Payload, SlashCommand, ViewSubmis
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.lists import choose_modal
 from tocsin.slack.views.metadata import VerbMetadata, saving_modal
-from tocsin.workflows.change import ChangeOrder
+from tocsin.workflows.change import ChangeCommand
 from tocsin.workflows.command import AnyChange, Changed, NotChanged
 
 KEYS = UUID("6f1c1c0e-0e0b-5c1f-9a5e-70c51a000002")
@@ -326,7 +326,7 @@ async def change(
     # Whoever takes a role was asked about a moment ago.
     others = {role: person for role, person in roles.items() if person != by.slack_user_id}
     assignees = await validate_roles(context, others, private=call.incident.is_private)
-    order = ChangeOrder(
+    order = ChangeCommand(
         incident_id=call.incident.id,
         team=TeamId(call.payload.team_id),
         change=IncidentChange(key=call.key, by=by, at=context.clock(), assignees=assignees, **what),

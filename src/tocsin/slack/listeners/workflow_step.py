@@ -19,7 +19,7 @@ from tocsin.slack.listeners.declare import KEYS, UNKNOWN_READERS, WITHHELD
 from tocsin.slack.listeners.targets import validate_roles
 from tocsin.slack.payloads import EventCallback
 from tocsin.slack.views.workflow_step import read_step
-from tocsin.workflows.declaration import DeclareOrder
+from tocsin.workflows.declaration import DeclareCommand
 
 DECLARE = "declare_incident"
 """What Slack knows the step by (Slack, custom steps: the callback id)."""
@@ -61,7 +61,7 @@ def _in_words(refusal: Refused) -> str:
     return " ".join(dict.fromkeys(refusal.fields.values())) or refusal.sentence
 
 
-async def _answer_again(order: DeclareOrder, context: WorkspaceContext) -> None:
+async def _answer_again(order: DeclareCommand, context: WorkspaceContext) -> None:
     """Answer a step that runs again; a declaration still under way answers by itself when it is done."""
     outcome = await context.declare.outcome(order.declaration.key)
     if outcome is not None:
@@ -70,7 +70,7 @@ async def _answer_again(order: DeclareOrder, context: WorkspaceContext) -> None:
 
 async def _order(
     callback: EventCallback, inputs: Mapping[str, Any], key: str, context: WorkspaceContext
-) -> DeclareOrder:
+) -> DeclareCommand:
     """The declaration as it will be made. Raises Refused, and TocsinError where nothing can be checked.
 
     Who built the workflow wrote all of it, and may name anybody as its reporter: so what is wrong is told to
@@ -88,7 +88,7 @@ async def _order(
     )
     declaration = _declaration(callback, request, form, context.people.meet(by), key, context)
     declaration = declaration.model_copy(update={"assignees": assignees})
-    return DeclareOrder(
+    return DeclareCommand(
         declaration=declaration,
         origin=None if withheld else asked.channel,
         announcement=announced(context.rules, declaration, form),
@@ -110,7 +110,7 @@ async def _is_there(person: PersonId, context: WorkspaceContext) -> None:
     """Raise Refused where Slack knows no person with this id; pass while it does not answer."""
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            found = await context.workspace.knows(person)
+            found = await context.workspace.users.knows(person)
     except (TocsinError, TimeoutError):
         return
     if not found:
@@ -126,7 +126,7 @@ async def _withheld(channel: ChannelId | None, person: PersonId, context: Worksp
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             confined = (await context.people.membership(person, CHECK_SECONDS)).is_guest
-            seen = await context.workspace.is_seen_by(channel, person, confined=confined)
+            seen = await context.workspace.channels.is_seen_by(channel, person, confined=confined)
     except (TocsinError, TimeoutError):
         return UNKNOWN_READERS
     return "" if seen else NOT_SEEN

@@ -1,0 +1,116 @@
+"""A step of a workflow: tried again while that may help, and answered with its failure where it does not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn
+
+import pytest
+
+from tocsin.incidents.errors import OutcomeUnknown, Refused, SlackRefused, Unavailable
+from tocsin.incidents.model import ChannelId
+from tocsin.workflows.ports import Channel
+from tocsin.workflows.retry import StepFailure, Steps
+
+ROOM = Channel(id=ChannelId("C0ROOM00001"), name="inc-1")
+FAILED = "The channel could not be made"
+
+
+class Recorder:
+    """An engine that writes down what each step answers, as an earlier process may have begun it."""
+
+    def __init__(self, *, resumes: bool = False) -> None:
+        self.resumes = resumes
+        self.written: dict[str, str] = {}
+
+    async def start(self, verb: str, key: str, order: Any) -> NoReturn:
+        raise AssertionError("Nothing is started here.")
+
+    async def order(self, key: str) -> None:
+        """Nothing was begun."""
+
+    async def result(self, key: str) -> None:
+        """Nothing is finished."""
+
+    async def ended(self, key: str) -> None:
+        """Nothing has ended."""
+
+    async def step(self, name: str, act: Callable[[bool], Awaitable[Any]]) -> Any:
+        if name not in self.written:
+            self.written[name] = json.dumps(await act(self.resumes))
+        return json.loads(self.written[name])
+
+
+async def opened(room: Channel) -> Channel:
+    return room
+
+
+async def test_a_step_answers_what_was_written_down_and_is_not_done_again() -> None:
+    engine = Recorder()
+    first = await Steps(engine).run("open", opened, ROOM, on_failure=FAILED, returns=Channel)
+    other = ROOM.model_copy(update={"name": "inc-2"})
+    assert first == ROOM
+    assert await Steps(engine).run("open", opened, other, on_failure=FAILED, returns=Channel) == ROOM
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        (Refused("Nobody may."), StepFailure(trouble="Nobody may.")),
+        (
+            SlackRefused("conversations.create", "restricted_action"),
+            StepFailure(trouble=FAILED, why="Slack refused it (restricted_action)"),
+        ),
+        (
+            OutcomeUnknown("Slack's answer was lost."),
+            StepFailure(trouble=FAILED, why="Slack's answer was lost", passing=True),
+        ),
+        (
+            KeyError("nobody foresaw it"),
+            StepFailure(trouble=FAILED, why="something went wrong on Tocsin's side; its log says what"),
+        ),
+    ],
+)
+async def test_a_step_that_fails_answers_why_and_the_workflow_goes_on(
+    error: Exception, failure: StepFailure
+) -> None:
+    async def broken() -> Channel:
+        raise error
+
+    assert await Steps(Recorder()).run("open", broken, on_failure=FAILED, returns=Channel) == failure
+
+
+async def test_what_cannot_be_reached_is_waited_for_and_lost_answers_are_counted() -> None:
+    tried: list[bool] = []
+
+    async def comes_back(room: Channel, again: bool) -> Channel:
+        tried.append(again)
+        if len(tried) <= 100:
+            raise Unavailable("Slack cannot be reached.")
+        if len(tried) <= 103:
+            raise OutcomeUnknown("Slack's answer was lost.")
+        return room
+
+    steps = Steps(Recorder())
+    done = await steps.run_once("open", comes_back, ROOM, on_failure=FAILED, returns=Channel, attempts=4)
+    assert done == ROOM
+    assert tried == [False] + [True] * 103
+
+
+async def test_a_step_that_an_earlier_process_began_is_told_that_it_may_be_done() -> None:
+    tried: list[bool] = []
+
+    async def note(again: bool) -> None:
+        tried.append(again)
+
+    assert await Steps(Recorder(resumes=True)).run_once("note", note, on_failure=FAILED) is None
+    assert tried == [True]
+
+
+async def test_what_a_recorded_step_raises_ends_the_workflow() -> None:
+    async def broken() -> Channel:
+        raise Refused("Nobody may.")
+
+    with pytest.raises(Refused, match="Nobody may"):
+        await Steps(Recorder()).record("open", broken, returns=Channel)
