@@ -34,7 +34,7 @@ from tocsin.incidents.model import FieldKind
 from tocsin.incidents.permissions import ENDING
 from tocsin.incidents.postmortem import PLACEHOLDERS
 from tocsin.settings import Settings
-from tocsin.slack import routes
+from tocsin.slack import commands, routes
 from tocsin.slack.views.home import help_message
 
 pytestmark = pytest.mark.house
@@ -198,7 +198,7 @@ def test_tocsins_own_backend_can_do_everything() -> None:
     assert Catalogue().form().lacks == {}
     lacking = [*documented.lacking_in_incident_io(), *documented.lacking_in_devrev()]
     verbs = {row[0].strip("`").removeprefix("/incident ") for row in lacking} - {*documented.LACKING.values()}
-    assert verbs <= set(routes.VERBS)
+    assert verbs <= set(commands.VERBS)
 
 
 # Every page
@@ -310,7 +310,7 @@ def test_each_slack_manifest_is_made_as_its_row_says() -> None:
 def test_help_in_slack_names_every_way_in() -> None:
     text, blocks = help_message(("Here", routes.help_here()), ("Anywhere", routes.help_anywhere()))
     shown = json.dumps([block.to_dict() for block in blocks], ensure_ascii=False)
-    for said in [verb.does for verb in routes.VERBS.values()] + [
+    for said in [verb.does for verb in commands.VERBS.values()] + [
         route.description for route in routes.SHORTCUTS.values()
     ]:
         assert said in text

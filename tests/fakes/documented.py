@@ -16,10 +16,11 @@ from tocsin.backends.incident_io import form as incident_io
 from tocsin.cli import cli
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Incident, Person, PersonId, Role, RoleAssignment, Status
-from tocsin.incidents.permissions import VERBS, Asker, Limits, Standing, Verb, permitted
+from tocsin.incidents.permissions import Actor, Membership, PermissionLimits, Verb, permitted
 from tocsin.metrics import Meters
 from tocsin.settings import Settings
-from tocsin.slack import routes
+from tocsin.slack import commands, routes
+from tocsin.slack.manifest import SCOPES
 
 PLACES = {"message": "on a message", "global": "in the shortcuts menu"}
 HOSTED = ("incident_io_", "devrev_")
@@ -29,7 +30,7 @@ LACKING = {"unnote": "removing a pin or a 📌", "accept": "accepting an inciden
 
 def ways_in() -> list[Row]:
     """The commands, shortcuts and workflow steps in Slack."""
-    verbs = [(f"`{verb.usage}`", verb.does) for verb in routes.VERBS.values()]
+    verbs = [(f"`{verb.usage}`", verb.does) for verb in commands.VERBS.values()]
     shortcuts = [(f"*{s.name}* ({PLACES[s.type]})", s.description) for s in routes.SHORTCUTS.values()]
     steps = [(f"*{s['title']}* (in Workflow Builder)", s["description"]) for s in routes.STEPS.values()]
     return [*verbs, *shortcuts, *steps]
@@ -42,7 +43,7 @@ def manual_pages() -> list[Row]:
 
 
 def scopes() -> list[Row]:
-    return [(f"`{scope}`", reason) for scope, reason in routes.SCOPES.items()]
+    return [(f"`{scope}`", reason) for scope, reason in SCOPES.items()]
 
 
 def settings(kept: Sequence[Row], *prefixes: str) -> list[Row]:
@@ -134,38 +135,40 @@ def figures() -> list[Row]:
 
 
 LEAD, OTHER = PersonId("U0LEAD"), PersonId("U0OTHER")
-WHO: dict[str, tuple[PersonId, tuple[Standing, ...]]] = {
-    "members of the workspace": (OTHER, (Standing.MEMBER,)),
-    "guests with a role in the incident": (LEAD, (Standing.GUEST, Standing.SINGLE_CHANNEL_GUEST)),
-    "other guests": (OTHER, (Standing.GUEST, Standing.SINGLE_CHANNEL_GUEST)),
-    "people of another organization (Slack Connect)": (LEAD, (Standing.STRANGER,)),
-    "bots and deactivated accounts": (LEAD, (Standing.BOT, Standing.DEACTIVATED)),
+WHO: dict[str, tuple[PersonId, tuple[Membership, ...]]] = {
+    "members of the workspace": (OTHER, (Membership.MEMBER,)),
+    "guests with a role in the incident": (LEAD, (Membership.GUEST, Membership.SINGLE_CHANNEL_GUEST)),
+    "other guests": (OTHER, (Membership.GUEST, Membership.SINGLE_CHANNEL_GUEST)),
+    "people of another organization (Slack Connect)": (LEAD, (Membership.STRANGER,)),
+    "bots and deactivated accounts": (LEAD, (Membership.BOT, Membership.DEACTIVATED)),
 }
 
 
 def permissions() -> list[Row]:
     """The verbs that each kind of person may use on a public incident, as the rules answer."""
-    return [(who, _granted(person, standings)) for who, (person, standings) in WHO.items()]
+    return [(who, _granted(person, memberships)) for who, (person, memberships) in WHO.items()]
 
 
-def _granted(person: PersonId, standings: Iterable[Standing]) -> str:
-    (usual,) = {_allowed(person, standing, Limits()) for standing in standings}
-    (opened,) = {_allowed(person, standing, Limits(guests_may_declare=True)) for standing in standings}
+def _granted(person: PersonId, memberships: Iterable[Membership]) -> str:
+    (usual,) = {_allowed(person, membership, PermissionLimits()) for membership in memberships}
+    (opened,) = {
+        _allowed(person, membership, PermissionLimits(guests_may_declare=True)) for membership in memberships
+    }
     more = "".join(f"; `{verb}` if `guests_may_declare` is true" for verb in opened if verb not in usual)
-    if usual == VERBS:
+    if set(usual) == set(Verb):
         return "everything"
     return (", ".join(f"`{verb}`" for verb in usual) or "nothing") + more
 
 
-def _allowed(person: PersonId, standing: Standing, limits: Limits) -> tuple[Verb, ...]:
+def _allowed(person: PersonId, membership: Membership, limits: PermissionLimits) -> tuple[Verb, ...]:
     def may(verb: Verb) -> bool:
-        asker = Asker(person=person, standing=standing)
+        actor = Actor(person=person, membership=membership)
         try:
-            return not permitted(asker, verb, None if verb in {"declare", "list"} else _incident(), limits)
+            return not permitted(actor, verb, None if verb in {"declare", "list"} else _incident(), limits)
         except Refused:
             return False
 
-    return tuple(verb for verb in VERBS if may(verb))
+    return tuple(verb for verb in Verb if may(verb))
 
 
 def _incident() -> Incident:
