@@ -271,7 +271,7 @@ async def over_local(folder: Path) -> dict[str, Any]:
             taken.down(ending)
         metrics = {
             family.name: {label for sample in family.samples for label in sample.labels}
-            for family in bot.bot.meters.registry.collect()
+            for family in bot.app.resources.metrics.registry.collect()
             if family.name.startswith("tocsin_")
         }
         kept = {name: tables(folder / name) for name in ("incidents.db", "journal.db")}
@@ -289,7 +289,7 @@ async def by_commands(bot: RunningBot, taken: Taken, here: str) -> None:
     await press_card(bot, "ana", posted, "complete_follow_up")
     await settled(bot)
     while not taken.down("complete a follow-up"):
-        await bot.bot.settled()
+        await bot.app.settled()
     for verb in OPENED:
         await slash(bot, "ana", here, verb)
         taken.down(verb)
@@ -299,7 +299,7 @@ async def by_commands(bot: RunningBot, taken: Taken, here: str) -> None:
 
 async def by_forms(bot: RunningBot, taken: Taken, own: Incident, other: Incident) -> None:
     for verb, fields in (SENT | {"merge": {"merged_into": chosen(other.id)}}).items():
-        now = await bot.bot.backend.find(own.id)
+        now = await bot.backend.find(own.id)
         assert now is not None
         answered = await slash(bot, "ana", now.slack_channel_id, verb)
         assert answered.view is not None, (verb, answered.said)

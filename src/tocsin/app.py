@@ -1,40 +1,48 @@
-"""The composition root: everything that Tocsin is made of, built once from its settings."""
+"""The composition root: everything that Tocsin is made of, built once from its settings.
+
+`open_resources` opens files and databases, `open_app` builds every object from them without asking Slack for
+anything, and `connected` starts it all: it asks Slack, resumes workflows, and takes payloads.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
 
 from tocsin.config import Rulebook, open_rulebook
-from tocsin.data_dir import api_token, data_dir, journal_url, kept_secret, only_one, open_backend, secret
-from tocsin.health import Bot
+from tocsin.data_dir import api_token, journal_url, kept_secret, now, only_one, open_backend, secret
+from tocsin.health import Health
 from tocsin.incidents.errors import SlackRefused, Unavailable
-from tocsin.incidents.model import ChannelId, Form, Incident, Person, PersonId, TeamId
+from tocsin.incidents.model import Person, PersonId, TeamId
+from tocsin.incidents.permissions import Membership
 from tocsin.metrics import Meters
 from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack import routes
 from tocsin.slack.app import build_app
 from tocsin.slack.authorization import People
-from tocsin.slack.context import Help, WorkspaceContext, WorkspaceRegistry, may_install
+from tocsin.slack.context import Help, Tasks, WorkspaceContext, WorkspaceContexts
 from tocsin.slack.exposure import Exposure
 from tocsin.slack.gate import Gate
-from tocsin.slack.http import HttpDoor
+from tocsin.slack.http import EVENTS, HttpDoor
 from tocsin.slack.installations import Installation, Installations, Seal, SealBroken
 from tocsin.slack.listeners.home import refresh_homes
-from tocsin.slack.oauth import Installing, OAuthApp, TokenRotation
+from tocsin.slack.oauth import Installing, OAuthApp, TokenRotation, UninstallCheck
+from tocsin.slack.registry import WorkspaceRegistry, channel_in, may_install
 from tocsin.slack.routes import every_route
+from tocsin.slack.shared_channels import SharedChannels
 from tocsin.slack.socket_mode import SocketDoor
 from tocsin.slack.web_api import Calls, asked, open_session, web_client
 from tocsin.slack.workspace import SlackOperator, SlackWorkspace
@@ -43,250 +51,314 @@ from tocsin.storage.installations import SqlVault
 from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.storage.serialization import json_only
 from tocsin.storage.slack_state import SqlSlackStateStore
-from tocsin.storage.workflow_engine import DbosEngine, Workflow, forget_old_workflows
+from tocsin.storage.workflow_engine import DbosEngine, forget_old_workflows
+from tocsin.web.app import web_app
+from tocsin.web.auth import Sessions, Signed, SignIn
+from tocsin.web.middleware import own_hosts, own_origins
+from tocsin.web.oauth import InstallPages, OpenId, Trips
 from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.channels import ChannelOpener
 from tocsin.workflows.declare import DeclareIncident
 from tocsin.workflows.fallback_channel import FallbackChannel
 from tocsin.workflows.form_cache import FormCache
-from tocsin.workflows.ports import Alerts, Clock, IncidentBackend, Introduce
+from tocsin.workflows.ports import Clock, IncidentBackend
 from tocsin.workflows.publish import DeclarationPublisher
 from tocsin.workflows.queries import CurrentIncidents
 from tocsin.workflows.registry import IncidentWorkflows, build_workflows
 from tocsin.workflows.retry import retry
 
-# Which workspaces the bot serves: that of its token, or all that installed it.
-
 log = structlog.get_logger()
 NewClient = Callable[[str | None], AsyncWebClient]
+PeopleOf = Callable[[SlackWorkspace], People]
+SharedChannelsOf = Callable[[SlackWorkspace], SharedChannels]
+
+FINISH_SECONDS = 2.5
+"""Seconds for running requests to end when the process is to stop; the rest resumes at the next start."""
+
+FORM_SECONDS = 2.0
+"""Seconds that a start waits for the backend's choices; else the form opens with those of last time."""
 
 
-async def token_desks(
-    made: Callable[[TeamId], WorkspaceContext], new_client: NewClient, token: str | None
-) -> WorkspaceRegistry:
-    """The desks of the one workspace, or organization, that a bot token is for.
+@dataclass
+class Resources:
+    """Files, databases and the backend: everything that is opened before Slack is asked for anything."""
 
-    Waits for as long as Slack cannot be reached. Raises ConfigurationError when Slack refuses the token.
-    """
-    client = new_client(token)
-    try:
-        # Asked once, before anything is served.
-        identity = await retry(asked, client.auth_test, attempts=None)
-    except SlackRefused as refusal:
-        raise ConfigurationError(
-            f"SLACK_BOT_TOKEN was refused by Slack ({refusal.code}); install the app again, copy its token."
-        ) from None
-    desks = WorkspaceRegistry(made, sole=True)
-    desks.install(Installation.of_token(identity, token or ""))
-    return desks
+    settings: Settings
+    config: Rulebook
+    backend: IncidentBackend
+    engine: DbosEngine
+    key_value: SqlKeyValueStore
+    alerts: OperatorAlerts
+    api_token: str
+    state_key: str
+    """Signs the OAuth state that a browser keeps while its user is at Slack. Signs nothing else."""
+    clock: Clock = now
+    metrics: Meters = field(default_factory=Meters)
+    tasks: Tasks = field(default_factory=Tasks)
 
 
 @asynccontextmanager
-async def installed_desks(
-    made: Callable[[TeamId], WorkspaceContext],
-    new_client: NewClient,
-    settings: Settings,
-    url: str,
-    clock: Clock,
-) -> AsyncIterator[tuple[WorkspaceRegistry, Installing, TokenRotation]]:
-    """The desks of all workspaces that installed the app, and what lets more of them in.
-
-    `url` is the journal's. Raises ConfigurationError where what is kept cannot be read with the keys we have.
-    """
-    vault = SqlVault(url)
-    try:
-        installations = Installations(vault, Seal(*settings.installation_keys))
-
-        def placed_desk(team: TeamId) -> WorkspaceContext:
-            return replace(made(team), check_uninstalled=partial(installing.look_whether_gone, team))
-
-        desks = WorkspaceRegistry(placed_desk, placed=vault.place)
-        if not settings.installation_keys:
-            log.warning("TOCSIN_INSTALLATION_KEY is not set: tokens of installations are kept in the clear")
-        app = OAuthApp(settings.slack_client_id or "", secret(settings.slack_client_secret) or "", new_client)
-        installing = Installing(app, installations, desks, teams=settings.teams, clock=clock)
-        await _move_in(desks, installations, settings)
-        rotation = TokenRotation(desks, installing, clock)
-        rotating = asyncio.create_task(rotation.go_on())
-        try:
-            yield desks, installing, rotation
-        finally:
-            rotating.cancel()
-            await asyncio.gather(rotating, return_exceptions=True)
-    finally:
-        vault.close()
+async def open_resources(settings: Settings, folder: Path) -> AsyncIterator[Resources]:
+    """Open the files and databases in this data folder, and the backend. Raises ConfigurationError."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(only_one(folder))
+        config = open_rulebook(settings)
+        url = journal_url(settings, folder)
+        key_value = SqlKeyValueStore(url)
+        stack.callback(key_value.close)
+        alerts = OperatorAlerts(key_value)
+        backend = await open_backend(settings, folder, operator=alerts)
+        stack.push_async_callback(backend.close)
+        token, state_key = api_token(settings, folder), kept_secret(folder, "trip-key")
+        yield Resources(settings, config, backend, DbosEngine(url), key_value, alerts, token, state_key)
 
 
-async def _move_in(desks: WorkspaceRegistry, installations: Installations, settings: Settings) -> None:
-    try:
-        desks.know(await installations.vault.orgs())
-        await installations.seal()
-        kept = await installations.all()
-    except SealBroken as broken:
-        raise ConfigurationError(
-            f"TOCSIN_INSTALLATION_KEY is not the key that the installation of {broken} was encrypted with: "
-            "set that one, or both with the new one first and a comma between. Where they were not changed, "
-            "somebody else wrote it: delete its row, and have it installed again."
-        ) from None
-    except Unavailable as error:
-        raise ConfigurationError(f"TOCSIN_DATABASE_URL: {error}") from None
-    for installation in kept:
-        # Whoever is taken off the list is served no more.
-        if may_install(installation, settings.teams):
-            desks.install(installation)
+@dataclass(frozen=True)
+class OAuth:
+    """Installation in several workspaces: the flow, the rotation of tokens, and where they are stored."""
+
+    flow: Installing
+    rotation: TokenRotation
+    installations: Installations
 
 
-def operator_in(desks: WorkspaceRegistry, channels: str | None) -> SlackOperator:
-    """Where the operator is told: their channel, else whoever installed Tocsin first or owns the workspace.
+@dataclass(frozen=True)
+class App:
+    """Everything that Tocsin is made of. It does nothing before it is `connected`."""
 
-    Raises Unavailable while Tocsin is installed nowhere.
-    """
-    if not desks.open:
-        raise Unavailable("Tocsin is installed in no workspace yet.")
-    for desk in desks.open:
-        if channel := announced_in(desk.workspace.team_id, channels):
-            return SlackOperator(desk.workspace, channel)
-    first = desks.open[0]
-    serving = desks.serving(first.workspace.team_id)
-    installer = serving.installer if serving else None
-    return SlackOperator(first.workspace, installer or first.people.owner)
+    resources: Resources
+    new_client: NewClient
+    forms: FormCache
+    registry: WorkspaceRegistry
+    people_of: PeopleOf
+    declare: DeclareIncident
+    workflows: IncidentWorkflows
+    contexts: WorkspaceContexts
+    bolt: AsyncApp
+    receiver: SocketDoor | HttpDoor
+    oauth: OAuth | None
+    """None where the bot token of one workspace is in the settings."""
+    health: Health
 
+    async def settled(self) -> None:
+        """Return once no request is being worked on and no workflow is unfinished."""
+        await self.resources.tasks.settled()
+        await self.resources.engine.settled()
 
-def announced_in(team: str, channels: str | None) -> ChannelId | None:
-    """The channel of this workspace among `T…/C…`, with commas between; one alone is that of the only one."""
-    for entry in (channels or "").split(","):
-        home, _, channel = entry.strip().rpartition("/")
-        if channel and home in ("", team):
-            return ChannelId(channel)
-    return None
+    def pages(self) -> Starlette:
+        """Return the web application; it answers before Slack can be reached."""
+        parts, settings = self.resources, self.resources.settings
+        trips = Trips(
+            parts.state_key.encode(), secure=settings.public_url.startswith("https:"), clock=parts.clock
+        )
+        return web_app(
+            backend=parts.backend,
+            api_token=parts.api_token,
+            hosts=own_hosts(settings.tocsin_port, settings.tocsin_public_url),
+            public=settings.is_on_loopback,
+            ready=self.health.not_ready,
+            registry=parts.metrics.registry,
+            slack_url=self._slack_url,
+            introduce=partial(_introduce, self.registry, self.people_of),
+            clock=parts.clock,
+            sign_in=self._sign_in(trips),
+            install=self._install_pages(trips) if settings.installs else None,
+            near=lambda team: self.registry.peer_teams(TeamId(team)),
+            events=self.receiver.answer if isinstance(self.receiver, HttpDoor) else None,
+            any_host=() if settings.tocsin_public_url else (EVENTS,),
+        )
 
+    def _install_pages(self, trips: Trips) -> InstallPages:
+        def flow() -> Installing | None:
+            return self.oauth.flow if self.oauth is not None and self.health.is_started else None
 
-# What people can make happen, put together from the parts that this process has.
+        return InstallPages(trips, flow, lambda: self.resources.settings.public_url)
 
-WorkspaceOf = Callable[[TeamId], SlackWorkspace]
+    def _sign_in(self, trips: Trips) -> SignIn | None:
+        """Return the sign-in with Slack; None where the settings name no app to sign in to."""
+        settings = self.resources.settings
+        client_id, client_secret = settings.slack_client_id, secret(settings.slack_client_secret)
+        if not client_id or not client_secret:
+            return None
+        return SignIn(
+            OpenId(client_id, client_secret, settings.slack_api_url),
+            Sessions(self.resources.key_value, secure=trips.secure, clock=self.resources.clock),
+            trips,
+            refusal=self._refusal,
+            public_url=lambda: settings.public_url,
+            origins=own_origins(settings.tocsin_port, settings.tocsin_public_url),
+        )
 
+    async def _refusal(self, signed: Signed) -> str:
+        """Return why a person who signed in may not read; empty for a member of a workspace that we serve."""
+        workspace = await self.registry.find(TeamId(signed.team), signed.org)
+        if workspace is None:
+            return "Tocsin does not serve the workspace that you signed in with."
+        membership = await self.people_of(workspace).membership(signed.person)
+        if membership is Membership.UNKNOWN:
+            raise Unavailable("Slack cannot say who you are just now; try again in a moment.")
+        if membership.is_guest:
+            return "Incidents are for members of the workspace; guests cannot read them here."
+        return "" if membership is Membership.MEMBER else "Incidents are for members of the workspace."
 
-class Parts(Protocol):
-    """What the verbs need of the bot."""
-
-    backend: IncidentBackend
-    journal: DbosEngine
-    meters: Meters
-    alarms: OperatorAlerts
-    memory: SqlKeyValueStore
-    rulebook: Rulebook
-
-    @property
-    def clock(self) -> Clock: ...
-
-    @property
-    def introduce(self) -> Introduce: ...
-
-
-Saw = Callable[[Incident], None]
-"""Hears of each incident as its backend has just answered with it."""
-
-
-def declaring(
-    bot: Parts, workspace: WorkspaceOf, ledger: SqlSlackStateStore, announce: str | None, saw: Saw
-) -> DeclareIncident:
-    publishers: dict[str, DeclarationPublisher] = {}
-    shelter = FallbackChannel(
-        backend=bot.backend,
-        workspace=workspace,
-        state=ledger,
-        engine=bot.journal,
-        memory=bot.memory,
-        clock=bot.clock,
-    )
-
-    def publisher(team: TeamId) -> DeclarationPublisher:
-        slack = workspace(team)
-        if slack.team_id not in publishers:
-            publishers[slack.team_id] = DeclarationPublisher(
-                backend=bot.backend,
-                workspace=slack,
-                state=ledger,
-                engine=bot.journal,
-                announce=announced_in(slack.team_id, announce),
-                opener=ChannelOpener(
-                    backend=bot.backend,
-                    workspace=slack,
-                    state=ledger,
-                    clock=bot.clock,
-                    saw=saw,
-                    shelter=shelter.found if bot.backend.is_remote else None,
-                ),
-            )
-        return publishers[slack.team_id]
-
-    return DeclareIncident(
-        backend=bot.backend,
-        state=ledger,
-        engine=bot.journal,
-        publisher=publisher,
-        ended=bot.meters.ended,
-        seen=bot.meters.seen,
-        saw=saw,
-        alarms=bot.alarms,
-        shelter=shelter,
-    )
+    def _slack_url(self, team: str) -> str | None:
+        if not self.registry.installations:
+            return None
+        return self.registry.workspace_of(TeamId(team)).home_url
 
 
-def managed(
-    bot: Parts,
-    workspace: WorkspaceOf,
-    ledger: SqlSlackStateStore,
-    form: Callable[[], Awaitable[Form]],
-    current: CurrentIncidents,
-) -> IncidentWorkflows:
-    return build_workflows(
-        backend=bot.backend,
-        engine=bot.journal,
-        state=ledger,
-        workspace=workspace,
-        form=form,
-        clock=bot.clock,
-        alarms=bot.alarms,
-        afterwards=bot.rulebook.afterwards,
+@asynccontextmanager
+async def open_app(parts: Resources) -> AsyncIterator[App]:
+    """Build the app. Nothing is asked of Slack. Raises ConfigurationError if the database cannot be used."""
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(open_session())
+        state = open_state(parts.engine.url)
+        stack.callback(state.close)
+        vault = None
+        if parts.settings.installs and not parts.settings.slack_bot_token:
+            vault = _open_vault(parts, stack)
+        yield _build(parts, partial(_new_client, session, parts.settings), state, vault)
+
+
+def _build(parts: Resources, new_client: NewClient, state: SqlSlackStateStore, vault: SqlVault | None) -> App:
+    """Build every object, from the clients of workspaces over workflows to listeners."""
+    settings = parts.settings
+    forms = FormCache(parts.backend, parts.key_value, f"form:{settings.tocsin_backend}", parts.alerts)
+    current = CurrentIncidents(parts.backend)
+    people_of, channels_of = cache(partial(_people_of, parts)), cache(_shared_channels_of)
+    new_workspace = NewWorkspace(parts, new_client, state, current, people_of, channels_of)
+    if vault is None:
+        registry = WorkspaceRegistry(new_workspace, sole=True)
+    else:
+        registry = WorkspaceRegistry(new_workspace, save_org=vault.place)
+    declare = _build_declare(parts, registry, state, current)
+    workflows = build_workflows(
+        backend=parts.backend,
+        engine=parts.engine,
+        state=state,
+        workspace=registry.workspace_of,
+        form=forms.fetch,
+        clock=parts.clock,
+        alarms=parts.alerts,
+        afterwards=parts.config.afterwards,
         current=current,
-        introduce=bot.introduce,
+        introduce=partial(_introduce, registry, people_of),
+    )
+    oauth_app = OAuthApp(
+        settings.slack_client_id or "", secret(settings.slack_client_secret) or "", new_client
+    )
+    check = UninstallCheck(oauth_app, vault, registry) if vault is not None else None
+    new_context = NewContext(parts, forms, registry, people_of, channels_of, declare, workflows, check)
+    contexts = WorkspaceContexts(registry, new_context)
+    bolt = build_app(contexts, new_client(None), parts.metrics)
+    receiver = _build_receiver(parts, bolt, new_client)
+    return App(
+        resources=parts,
+        new_client=new_client,
+        forms=forms,
+        registry=registry,
+        people_of=people_of,
+        declare=declare,
+        workflows=workflows,
+        contexts=contexts,
+        bolt=bolt,
+        receiver=receiver,
+        oauth=_build_oauth(parts, oauth_app, vault, contexts) if vault is not None else None,
+        health=Health(parts.backend, parts.engine, state, registry, receiver, parts.alerts, parts.metrics),
     )
 
 
-# How Slack's payloads come in when the bot asks for them itself.
+@dataclass(frozen=True)
+class NewWorkspace:
+    """Factory of the clients of workspaces, each with a gate before everything that it sends."""
+
+    parts: Resources
+    new_client: NewClient
+    state: SqlSlackStateStore
+    current: CurrentIncidents
+    people_of: PeopleOf
+    channels_of: SharedChannelsOf
+
+    def __call__(self, team: TeamId) -> SlackWorkspace:
+        """Return the client of this workspace; it can call Slack once it has entered."""
+        parts = self.parts
+        calls = Calls(parts.metrics.called)
+        workspace = SlackWorkspace(self.new_client(None), clock=parts.clock, team_id=team, calls=calls)
+        exposure = Exposure(workspace, self.state, parts.alerts, parts.tasks)
+        calls.check = Gate(
+            self.current.find,
+            self.current.open_now.called,
+            workspace.channels,
+            self.people_of(workspace),
+            self.channels_of(workspace),
+            exposure.heard,
+        ).check
+        return workspace
 
 
-async def socket_door(
-    app: AsyncApp, app_token: str, client: AsyncWebClient, stack: AsyncExitStack
-) -> SocketDoor:
-    door = SocketDoor(app, app_token, client)
-    await _connect(door)
-    stack.push_async_callback(door.close)
-    return door
+@dataclass(frozen=True)
+class NewContext:
+    """Factory of the contexts of workspaces."""
+
+    parts: Resources
+    forms: FormCache
+    registry: WorkspaceRegistry
+    people_of: PeopleOf
+    channels_of: SharedChannelsOf
+    declare: DeclareIncident
+    workflows: IncidentWorkflows
+    check_uninstalled: UninstallCheck | None
+
+    def __call__(self, workspace: SlackWorkspace) -> WorkspaceContext:
+        """Return the context of this workspace."""
+        parts, team = self.parts, workspace.team_id
+        rules = parts.config.of(team)
+        context = WorkspaceContext(
+            declare=self.declare,
+            workflows=self.workflows,
+            forms=self.forms,
+            workspace=workspace,
+            people=self.people_of(workspace),
+            shared_channels=self.channels_of(workspace),
+            tasks=parts.tasks,
+            clock=parts.clock,
+            rules=rules.rules,
+            limits=rules.limits,
+            help=Help(routes.help_here(), routes.help_anywhere()),
+            pages=parts.settings.public_url,
+            peer_teams=partial(self.registry.peer_teams, team),
+            announce=channel_in(team, parts.settings.tocsin_announce_channel),
+        )
+        if self.check_uninstalled is not None:
+            context.check_uninstalled = partial(self.check_uninstalled, team)
+        return context
 
 
-async def _connect(socket: SocketDoor) -> None:
-    try:
-        await socket.open()
-    except SlackRefused as refusal:
-        raise ConfigurationError(
-            f"SLACK_APP_TOKEN was refused by Slack ({refusal.code}); copy it again from the app's settings, "
-            "Basic Information, App-Level Tokens, with the scope connections:write."
-        ) from None
+def _people_of(parts: Resources, workspace: SlackWorkspace) -> People:
+    return People(workspace, parts.backend)
 
 
-# How the parts go together: folder, backend, journal, Slack, pages, each opened and closed in its turn.
-
-__all__ = ["Bot", "connected", "data_dir", "opened"]
-
-FINISH_SECONDS = 2.5
-"""How long what is in hand may take when the process is told to stop; the rest goes on at the next start."""
-
-FORM_SECONDS = 2.0
+def _shared_channels_of(workspace: SlackWorkspace) -> SharedChannels:
+    return SharedChannels(workspace.channels.readership)
 
 
-def _open_ledger(url: str) -> SqlSlackStateStore:
+def _new_client(session: Any, settings: Settings, token: str | None) -> AsyncWebClient:
+    return web_client(session, token=token, base_url=settings.slack_api_url)
+
+
+async def _introduce(
+    registry: WorkspaceRegistry,
+    people_of: PeopleOf,
+    team: str,
+    people: Iterable[PersonId],
+) -> bool:
+    """Look up the names of a workspace's people; True if the backend knows more names now."""
+    if not registry.installations:
+        return False
+    return await people_of(registry.workspace_of(TeamId(team))).introduce(people)
+
+
+def open_state(url: str) -> SqlSlackStateStore:
     try:
         json_only(url)
         return SqlSlackStateStore(url)
@@ -298,161 +370,210 @@ def _open_ledger(url: str) -> SqlSlackStateStore:
         ) from None
 
 
-@asynccontextmanager
-async def opened(settings: Settings, folder: Path) -> AsyncIterator[Bot]:
-    """The bot's own parts, before Slack is asked for anything."""
-    async with AsyncExitStack() as stack:
-        stack.enter_context(only_one(folder))
-        rulebook = open_rulebook(settings)
-        memory = SqlKeyValueStore(journal_url(settings, folder))
-        stack.callback(memory.close)
-        alarms = OperatorAlerts(memory)
-        backend = await open_backend(settings, folder, operator=alarms)
-        stack.push_async_callback(backend.close)
-        journal = DbosEngine(journal_url(settings, folder))
-        token, trip_key = api_token(settings, folder), kept_secret(folder, "trip-key")
-        yield Bot(backend, journal, token, trip_key, memory, alarms, rulebook)
+def _open_vault(parts: Resources, stack: AsyncExitStack) -> SqlVault:
+    vault = SqlVault(parts.engine.url)
+    stack.callback(vault.close)
+    if not parts.settings.installation_keys:
+        log.warning("TOCSIN_INSTALLATION_KEY is not set: tokens of installations are kept in the clear")
+    return vault
 
 
-@asynccontextmanager
-async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator[Bot]:
-    """The bot, talking to Slack; unfinished declarations go on from here.
-
-    Raises ConfigurationError when Slack refuses the token. Waits for as long as Slack cannot be reached.
-    """
-    async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(open_session())
-        base_url = slack.get("api_url") or settings.slack_api_url
-        stack.callback((ledger := _open_ledger(bot.journal.url)).close)
-        announce = settings.tocsin_announce_channel or slack.get("announce")
-        kept_as = f"form:{settings.tocsin_backend}"
-        forms, tasks = FormCache(bot.backend, bot.memory, kept_as, bot.alarms), bot.tasks
-
-        def new_client(token: str | None) -> AsyncWebClient:
-            return web_client(session, token=token, base_url=base_url)
-
-        def made(team: TeamId) -> WorkspaceContext:
-            calls = Calls(bot.meters.called)
-            workspace = SlackWorkspace(new_client(None), clock=bot.clock, team_id=team, calls=calls)
-            people, here = People(workspace, bot.backend), bot.rulebook.of(team)
-            desk = WorkspaceContext(
-                declare, verbs, forms, workspace, people, tasks, bot.clock, here.rules, here.limits
-            )
-            desk.peer_teams = lambda: desks.peer_teams(team)
-            desk.help = Help(routes.help_here(), routes.help_anywhere())
-            desk.pages, desk.announce = settings.public_url, announced_in(team, announce)
-            return _gated(desk, current, ledger, bot.alarms)
-
-        def workspace_of(team: TeamId) -> SlackWorkspace:
-            return desks.context_of(team).workspace
-
-        current = CurrentIncidents(bot.backend)
-        declare = declaring(bot, workspace_of, ledger, announce, current.saw)
-        bot.verbs = verbs = managed(bot, workspace_of, ledger, forms.fetch, current)
-        bot.desks = desks = await _desks(bot, settings, made, new_client, stack, slack.get("bot_token"))
-        _go_on(bot, {**declare.workflows(), **verbs.workflows()}, workspace_of)
-        stack.push_async_callback(bot.journal.close)
-        await bot.alarms.recall()
-        stack.push_async_callback(tasks.finish, FINISH_SECONDS)
-        await _kept_fresh(forms, stack)
-        _kept_up(stack, bot.watch(ledger), forget_old_workflows(bot.journal, bot.clock), *verbs.watches())
-        _kept_up(stack, refresh_homes(verbs.open_now, lambda: desks.open))
-        await asyncio.gather(*(desk.greet() for desk in desks.open))
-        await _reaching_the_operator(bot, desks, settings.tocsin_admin_channel, stack)
-        bot.app = build_app(desks, new_client(None), bot.meters)
-        await _let_in(bot, bot.app, settings, slack.get("app_token"), new_client, stack)
-        bot.trouble = ""
-        yield bot
-        bot.trouble = "Tocsin is stopping."
+def _build_oauth(parts: Resources, app: OAuthApp, vault: SqlVault, contexts: WorkspaceContexts) -> OAuth:
+    installations = Installations(vault, Seal(*parts.settings.installation_keys))
+    flow = Installing(app, installations, contexts, teams=parts.settings.teams, clock=parts.clock)
+    return OAuth(flow, TokenRotation(contexts.registry, flow, parts.clock), installations)
 
 
-def _gated(
-    desk: WorkspaceContext, current: CurrentIncidents, ledger: SqlSlackStateStore, operator: Alerts
-) -> WorkspaceContext:
-    """The desk, with a gate before everything that it sends about incidents."""
-    exposure = Exposure(desk.workspace, ledger, operator, desk.tasks)
-    at_hand = desk.workflows.open_now.called
-    gate = Gate(
-        current.find, at_hand, desk.workspace.channels, desk.people, desk.shared_channels, exposure.heard
+def _build_declare(
+    parts: Resources, registry: WorkspaceRegistry, state: SqlSlackStateStore, current: CurrentIncidents
+) -> DeclareIncident:
+    shelter = FallbackChannel(
+        backend=parts.backend,
+        workspace=registry.workspace_of,
+        state=state,
+        engine=parts.engine,
+        memory=parts.key_value,
+        clock=parts.clock,
     )
-    desk.workspace.calls.check = gate.check
-    return desk
 
-
-def _go_on(
-    bot: Bot, stories: Mapping[str, Workflow], workspace_of: Callable[[TeamId], SlackWorkspace]
-) -> None:
-    """Unfinished stories go on from here, with a backend that can ask who people are."""
-
-    async def find_person(team: TeamId, person: PersonId) -> Person | None:
-        return await workspace_of(team).users.person(person)
-
-    bot.backend.consult(find_person)
-    for verb, story in stories.items():
-        bot.journal.register(verb, story)
-    bot.journal.open()
-
-
-async def _let_in(
-    bot: Bot,
-    app: AsyncApp,
-    settings: Settings,
-    app_token: str | None,
-    new_client: NewClient,
-    stack: AsyncExitStack,
-) -> None:
-    """Payloads come in from here on: over Socket Mode with an app token, else over HTTP."""
-    bot.meters.routes(every_route())
-    if app_token := app_token or secret(settings.slack_app_token):
-        bot.socket = await socket_door(app, app_token, new_client(app_token), stack)
-    else:
-        bot.http = HttpDoor(
-            app,
-            secret(settings.slack_signing_secret) or "",
-            now=lambda: bot.clock().timestamp(),
-            turned_away=bot.meters.turned_away,
+    @cache
+    def publisher_in(workspace: SlackWorkspace) -> DeclarationPublisher:
+        return DeclarationPublisher(
+            backend=parts.backend,
+            workspace=workspace,
+            state=state,
+            engine=parts.engine,
+            announce=channel_in(workspace.team_id, parts.settings.tocsin_announce_channel),
+            opener=ChannelOpener(
+                backend=parts.backend,
+                workspace=workspace,
+                state=state,
+                clock=parts.clock,
+                saw=current.saw,
+                shelter=shelter.found if parts.backend.is_remote else None,
+            ),
         )
 
-
-def _kept_up(stack: AsyncExitStack, *watches: Coroutine[Any, Any, None]) -> None:
-    """What goes on for as long as the bot does."""
-    for watch in watches:
-        stack.callback(asyncio.create_task(watch).cancel)
-
-
-async def _desks(
-    bot: Bot,
-    settings: Settings,
-    made: Callable[[TeamId], WorkspaceContext],
-    new_client: NewClient,
-    stack: AsyncExitStack,
-    token: str | None,
-) -> WorkspaceRegistry:
-    """The desks of the workspace of our token, or of all that installed the app."""
-    token = token or secret(settings.slack_bot_token)
-    if token or not settings.installs:
-        return await token_desks(made, new_client, token)
-    desks, bot.installing, bot.rotation = await stack.enter_async_context(
-        installed_desks(made, new_client, settings, bot.journal.url, bot.clock)
+    return DeclareIncident(
+        backend=parts.backend,
+        state=state,
+        engine=parts.engine,
+        publisher=lambda team: publisher_in(registry.workspace_of(team)),
+        ended=parts.metrics.ended,
+        seen=parts.metrics.seen,
+        saw=current.saw,
+        alarms=parts.alerts,
+        shelter=shelter,
     )
-    return desks
 
 
-async def _reaching_the_operator(
-    bot: Bot, desks: WorkspaceRegistry, channels: str | None, stack: AsyncExitStack
+def _build_receiver(parts: Resources, bolt: AsyncApp, new_client: NewClient) -> SocketDoor | HttpDoor:
+    """Return the receiver of payloads: over Socket Mode if there is an app token, else over HTTP."""
+    parts.metrics.routes(every_route())
+    if app_token := secret(parts.settings.slack_app_token):
+        return SocketDoor(bolt, app_token, new_client(app_token))
+    return HttpDoor(
+        bolt,
+        secret(parts.settings.slack_signing_secret) or "",
+        now=lambda: parts.clock().timestamp(),
+        turned_away=parts.metrics.turned_away,
+    )
+
+
+@asynccontextmanager
+async def connected(app: App) -> AsyncIterator[None]:
+    """Start the app: ask Slack where it is installed, resume unfinished workflows, take payloads.
+
+    Raises ConfigurationError if Slack refuses a token. Waits for as long as Slack cannot be reached.
+    """
+    parts = app.resources
+    async with AsyncExitStack() as stack:
+        if app.oauth is None:
+            await _enter_sole_workspace(app)
+        else:
+            await _enter_installed_workspaces(app.registry, app.oauth.installations, parts.settings)
+            await stack.enter_async_context(_going_on(app.oauth.rotation.go_on()))
+        _resume_workflows(app)
+        stack.push_async_callback(parts.engine.close)
+        await parts.alerts.recall()
+        stack.push_async_callback(parts.tasks.finish, FINISH_SECONDS)
+        await _keep_forms_fresh(app.forms, stack)
+        _keep_going(
+            stack,
+            app.health.watch(),
+            forget_old_workflows(parts.engine, parts.clock),
+            *app.workflows.watches(),
+            refresh_homes(app.workflows.open_now, lambda: app.contexts.open),
+        )
+        await asyncio.gather(*(context.greet() for context in app.contexts.open))
+        _keep_going(stack, parts.alerts.keep_saying(partial(_tell_operator, app)))
+        await _open_receiver(app.receiver)
+        stack.push_async_callback(app.receiver.close)
+        app.health.trouble = ""
+        yield
+        app.health.trouble = "Tocsin is stopping."
+
+
+async def _enter_sole_workspace(app: App) -> None:
+    """Enter the workspace, or the organization, of the bot token in the settings."""
+    token = secret(app.resources.settings.slack_bot_token)
+    try:
+        identity = await retry(asked, app.new_client(token).auth_test, attempts=None)
+    except SlackRefused as refusal:
+        raise ConfigurationError(
+            f"SLACK_BOT_TOKEN was refused by Slack ({refusal.code}); install the app again, copy its token."
+        ) from None
+    app.registry.install(Installation.of_token(identity, token or ""))
+
+
+async def _enter_installed_workspaces(
+    registry: WorkspaceRegistry, installations: Installations, settings: Settings
 ) -> None:
-    async def say(sentence: str, key: str, again: bool) -> None:
-        await operator_in(desks, channels).say(sentence, key, again)
+    """Enter every workspace that installed the app. Raises ConfigurationError if a key does not fit."""
+    try:
+        registry.know_orgs(await installations.vault.orgs())
+        await installations.seal()
+        kept = await installations.all()
+    except SealBroken as broken:
+        raise ConfigurationError(
+            f"TOCSIN_INSTALLATION_KEY is not the key that the installation of {broken} was encrypted with: "
+            "set that one, or both with the new one first and a comma between. Where they were not changed, "
+            "somebody else wrote it: delete its row, and have it installed again."
+        ) from None
+    except Unavailable as error:
+        raise ConfigurationError(f"TOCSIN_DATABASE_URL: {error}") from None
+    for installation in kept:
+        # A workspace that was taken off the list is served no more.
+        if may_install(installation, settings.teams):
+            registry.install(installation)
 
-    _kept_up(stack, bot.alarms.keep_saying(say))
+
+@asynccontextmanager
+async def _going_on(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run this in the background, and end it before going on."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
-async def _kept_fresh(forms: FormCache, stack: AsyncExitStack) -> None:
-    """Have the choices at hand before anybody asks, if the backend answers soon, and fresh from then on."""
-    refreshing = asyncio.create_task(forms.keep_fresh())
-    stack.callback(refreshing.cancel)
+def _resume_workflows(app: App) -> None:
+    """Start the workflow engine, with a backend that can ask Slack for the names of people."""
+
+    async def find_person(team: TeamId, person: PersonId) -> Person | None:
+        return await app.registry.workspace_of(team).users.person(person)
+
+    engine = app.resources.engine
+    app.resources.backend.consult(find_person)
+    for verb, workflow in {**app.declare.workflows(), **app.workflows.workflows()}.items():
+        engine.register(verb, workflow)
+    engine.open()
+
+
+async def _open_receiver(receiver: SocketDoor | HttpDoor) -> None:
+    try:
+        await receiver.open()
+    except SlackRefused as refusal:
+        raise ConfigurationError(
+            f"SLACK_APP_TOKEN was refused by Slack ({refusal.code}); copy it again from the app's settings, "
+            "Basic Information, App-Level Tokens, with the scope connections:write."
+        ) from None
+
+
+def _keep_going(stack: AsyncExitStack, *work: Coroutine[Any, Any, None]) -> None:
+    """Run these in the background until the stack is closed."""
+    for one in work:
+        stack.callback(asyncio.create_task(one).cancel)
+
+
+async def _keep_forms_fresh(forms: FormCache, stack: AsyncExitStack) -> None:
+    """Fetch the form's choices now, if the backend answers soon, and refresh them from then on."""
+    _keep_going(stack, forms.keep_fresh())
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(FORM_SECONDS):
             await forms.came.wait()
     if forms.now is None:
         await forms.recall()
+
+
+async def _tell_operator(app: App, sentence: str, key: str, again: bool) -> None:
+    await _operator_of(app).say(sentence, key, again)
+
+
+def _operator_of(app: App) -> SlackOperator:
+    """Return the operator: their channel, else the person who installed Tocsin, or owns the workspace.
+
+    Raises Unavailable while Tocsin is installed nowhere.
+    """
+    installed = app.registry.installed
+    if not installed:
+        raise Unavailable("Tocsin is installed in no workspace yet.")
+    for workspace in installed:
+        if channel := channel_in(workspace.team_id, app.resources.settings.tocsin_admin_channel):
+            return SlackOperator(workspace, channel)
+    first = installed[0]
+    serving = app.registry.serving(first.team_id)
+    installer = serving.installer if serving else None
+    return SlackOperator(first, installer or app.people_of(first).owner)

@@ -12,16 +12,15 @@ from pathlib import Path
 from aiohttp import ClientSession
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.app import announced_in
 from tocsin.config import Rulebook, open_rulebook
 from tocsin.data_dir import folder_of, journal_url, now, open_backend, open_catalogue, secret
 from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
 from tocsin.incidents.model import Form
 from tocsin.settings import ConfigurationError, Settings, read_settings
 from tocsin.slack import diagnostics
-from tocsin.slack.context import ANY, may_install
 from tocsin.slack.diagnostics import Access, fetch_access
 from tocsin.slack.installations import Installation, Installations, Seal, SealBroken
+from tocsin.slack.registry import ANY, channel_in, may_install
 from tocsin.slack.web_api import open_session, web_client
 from tocsin.storage.database import file_of
 from tocsin.storage.installations import SqlVault
@@ -279,10 +278,10 @@ def _clock(access: Access, at: datetime) -> Check:
 
 async def _addresses(client: AsyncWebClient, settings: Settings, team: str) -> AsyncIterator[Check]:
     """Yield the checks of the channels and user groups that settings and rules name in this workspace."""
-    channel = announced_in(team, settings.tocsin_announce_channel)
+    channel = channel_in(team, settings.tocsin_announce_channel)
     if not channel:
         yield Check("TOCSIN_ANNOUNCE_CHANNEL", True, "not set; only what a rule names is announced.")
-    admin = announced_in(team, settings.tocsin_admin_channel)
+    admin = channel_in(team, settings.tocsin_admin_channel)
     named: list[tuple[str, str | None]] = [
         ("TOCSIN_ANNOUNCE_CHANNEL", channel),
         ("TOCSIN_ADMIN_CHANNEL", admin),

@@ -19,8 +19,8 @@ from pydantic import SecretStr
 from rich.console import Console
 from starlette.types import ASGIApp
 
-from tocsin.app import connected, data_dir, opened
-from tocsin.data_dir import only_one
+from tocsin.app import connected, open_app, open_resources
+from tocsin.data_dir import data_dir, only_one
 from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack import routes
 from tocsin.web.http_protocol import LimitedProtocol
@@ -149,29 +149,20 @@ async def play(settings: Settings, *, browser: bool, fresh: bool) -> None:
     settings = settings.model_copy(update={"tocsin_port": port})
     async with AsyncExitStack() as stack:
         store = _store(folder, fresh=fresh)
-        bot = await stack.enter_async_context(opened(settings, folder))
         workspace = Workspace(store=store, base_url=settings.public_url)
+        stack.push_async_callback(workspace.close)
         if not workspace.people():
             seed(workspace, advice=ADVICE)
-        app = workspace.install(Manifest.from_dict(_played(settings.public_url)))
-        settings = settings.model_copy(update=_as_installed(app, settings.public_url))
+        installed = workspace.install(Manifest.from_dict(_played(settings.public_url)))
         authentication = Authentication(workspace.state.page_token)
-        slack = playground_app(workspace, authentication)
-        front = _front(bot.pages(settings, port), slack, authentication)
+        incidents = workspace.channel_by_name("incidents").id
+        settings = settings.model_copy(update=_as_installed(installed, settings, incidents))
+        parts = await stack.enter_async_context(open_resources(settings, folder))
+        app = await stack.enter_async_context(open_app(parts))
+        front = _front(app.pages(), playground_app(workspace, authentication), authentication)
         await stack.enter_async_context(serving(front, listening))
-        stack.push_async_callback(workspace.close)
+        await stack.enter_async_context(connected(app))
         url = settings.public_url
-        incidents = workspace.channel_by_name("incidents")
-        await stack.enter_async_context(
-            connected(
-                bot,
-                settings,
-                bot_token=app.bot_token,
-                app_token=app.app_token,
-                api_url=f"{url}/api/",
-                announce=incidents.id,
-            )
-        )
         screen.print(
             f"The workspace is at [bold]{authentication.address(url)}[/bold] for you alone. "
             "Ctrl-C stops it; it is as you left it next time."
@@ -189,13 +180,15 @@ def _played(url: str) -> dict[str, Any]:
     return declared
 
 
-def _as_installed(app: InstalledApp, url: str) -> dict[str, Any]:
+def _as_installed(app: InstalledApp, settings: Settings, announce: str) -> dict[str, Any]:
     """Return the settings that an operator would copy from the app's page at Slack."""
     return {
         "slack_bot_token": SecretStr(app.bot_token),
+        "slack_app_token": SecretStr(app.app_token),
         "slack_client_id": app.client_id,
         "slack_client_secret": SecretStr(app.client_secret),
-        "slack_api_url": f"{url}/api/",
+        "slack_api_url": f"{settings.public_url}/api/",
+        "tocsin_announce_channel": settings.tocsin_announce_channel or announce,
     }
 
 
@@ -244,10 +237,11 @@ async def serve(settings: Settings) -> None:
     port = listening.getsockname()[1]
     settings = settings.model_copy(update={"tocsin_port": port})
     async with AsyncExitStack() as stack:
-        bot = await stack.enter_async_context(opened(settings, folder))
-        await stack.enter_async_context(serving(bot.pages(settings, port), listening))
+        parts = await stack.enter_async_context(open_resources(settings, folder))
+        app = await stack.enter_async_context(open_app(parts))
+        await stack.enter_async_context(serving(app.pages(), listening))
         stopped = asyncio.create_task(_stopped())
-        connecting = asyncio.create_task(stack.enter_async_context(connected(bot, settings)))
+        connecting = asyncio.create_task(stack.enter_async_context(connected(app)))
         await asyncio.wait({stopped, connecting}, return_when=asyncio.FIRST_COMPLETED)
         if not connecting.done():
             connecting.cancel()

@@ -65,7 +65,7 @@ async def test_the_admin_channel_is_told_in_place_of_the_owner_and_nothing_in_it
     tmp_path: Path,
 ) -> None:
     async with running_bot(tmp_path, tocsin_admin_channel="C0ALERTS02") as bot:
-        bot.bot.alarms.raise_alert("duplicate", "INC-7 was made twice <!channel>: close one.")
+        bot.app.resources.alerts.raise_alert("duplicate", "INC-7 was made twice <!channel>: close one.")
         await bot.workspace.heard(saying("made twice"))
         (said,) = warnings(bot, "alerts")
         assert said == ":warning: INC-7 was made twice &lt;!channel&gt;: close one."
@@ -77,7 +77,7 @@ async def test_what_the_operator_was_told_is_not_told_again_after_a_restart_but_
 ) -> None:
     async with running_workspace(Manifest.from_dict(routes.manifest())) as slack:
         async with held_bot(tmp_path, slack) as held:
-            held.bot.bot.alarms.raise_alert("backend", REFUSED)
+            held.bot.app.resources.alerts.raise_alert("backend", REFUSED)
             await slack.workspace.heard(saying("refuses our key"))
         async with held_bot(tmp_path, slack, with_form=False) as held:
             held.backend.failing = [refused()]
@@ -115,7 +115,7 @@ async def test_what_was_said_as_the_process_died_is_looked_for_under_its_key_bef
 
 
 async def test_a_lost_connection_is_told_when_it_lasts_and_not_when_it_passes(held: Held) -> None:
-    alarms = held.bot.bot.alarms
+    alarms = held.bot.app.resources.alerts
     alarms.observe("connection", "No connection.", after=60.0)
     alarms.observe("connection", "", after=60.0)
     alarms.observe("connection", "No connection.", after=0.0)

@@ -87,7 +87,7 @@ async def test_a_day_before_the_channel_reads_of_it_and_then_it_is_archived(
     assert not own_channel(bot, incident).archived
     await passed(bot, clock, 1)
     assert own_channel(bot, incident).archived
-    timeline = await bot.bot.backend.timeline(incident.id)
+    timeline = await bot.backend.timeline(incident.id)
     assert [entry.verb for entry in timeline][-1] == "archived the channel"
     bot.workspace.clear()
     await passed(bot, clock, 10)
@@ -133,7 +133,7 @@ async def test_an_archiving_that_could_not_be_noted_is_noted_later(
         held.execute("ROLLBACK")
     assert own_channel(bot, incident).archived
     await passed(bot, clock, 0.1)
-    timeline = await bot.bot.backend.timeline(incident.id)
+    timeline = await bot.backend.timeline(incident.id)
     assert [entry.verb for entry in timeline][-1] == "archived the channel"
 
 

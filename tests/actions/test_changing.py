@@ -126,7 +126,7 @@ async def test_two_at_the_same_moment_end_in_one_status_and_each_reads_what_beca
     ]
     outcomes = await asyncio.gather(*(verbs(bot).change(one) for one in both))
     await settled(bot)
-    found = await bot.bot.backend.find(incident.id)
+    found = await bot.backend.find(incident.id)
     assert found is not None
     for outcome in outcomes:
         assert outcome is not None
@@ -141,7 +141,7 @@ async def test_one_press_sent_again_is_one_change_with_the_same_answer(bot: Runn
     answers = [await verbs(bot).change(pressed) for _ in range(3)]
     await settled(bot)
     assert answers[0] == answers[1] == answers[2]
-    timeline = await bot.bot.backend.timeline(incident.id)
+    timeline = await bot.backend.timeline(incident.id)
     assert [entry.text for entry in timeline if entry.verb == "gave an update:"] == ["On it."]
     said = [m for m in cards(bot, incident.slack_channel_id) if "On it." in words(m)]
     assert len(said) == 1
@@ -209,7 +209,7 @@ async def test_a_merged_incident_is_named_at_both(bot: RunningBot) -> None:
     merged = await changed(bot, second, "ana", ending="merge", merged_into="1")
     assert merged.incident_status.name == "Merged"
     here, there = [
-        [f"{entry.verb} {entry.text}" for entry in await bot.bot.backend.timeline(one.id)]
+        [f"{entry.verb} {entry.text}" for entry in await bot.backend.timeline(one.id)]
         for one in (second, first)
     ]
     assert "merged it into INC-1" in here
@@ -219,7 +219,7 @@ async def test_a_merged_incident_is_named_at_both(bot: RunningBot) -> None:
 async def test_what_is_part_of_a_private_incident_does_not_name_it(bot: RunningBot) -> None:
     secret, public = await an_incident(bot, private=True), await an_incident(bot, "payments fail")
     await changed(bot, public, "ana", ending="merge", merged_into=secret.reference)
-    timeline = [f"{entry.verb} {entry.text}" for entry in await bot.bot.backend.timeline(public.id)]
+    timeline = [f"{entry.verb} {entry.text}" for entry in await bot.backend.timeline(public.id)]
     assert "merged it into a private incident" in timeline
     said = " ".join(words(message) for message in cards(bot, public.slack_channel_id))
     assert "it is part of a private incident" in said
@@ -329,7 +329,7 @@ async def test_a_note_is_an_entry_once_and_can_be_taken_out(bot: RunningBot) -> 
     counts = []
     for one in orders:
         assert isinstance(await verbs(bot).notes(one), Changed)
-        timeline = await bot.bot.backend.timeline(incident.id)
+        timeline = await bot.backend.timeline(incident.id)
         counts.append(sum(entry.verb == "noted" for entry in timeline))
     assert counts == [1, 1, 0]
 
@@ -363,12 +363,12 @@ async def test_a_change_that_waits_is_listed_with_who_asked_and_what_it_waits_fo
     held.backend.may_change.clear()
     waiting = order(held.bot, incident, "ben", incident_status_id="fixing")
     assert await verbs(held.bot).change(waiting, patience=0.2) is None
-    (pending,) = await fetch_pending(held.bot.bot.journal.url)
+    (pending,) = await fetch_pending(held.bot.engine.url)
     assert (pending.reference, pending.name, pending.by) == ("INC-1", "checkout is slow", "Ben")
     assert pending.waits_for == "the backend has not changed it"
     held.backend.may_change.set()
     await settled(held.bot)
-    assert await fetch_pending(held.bot.bot.journal.url) == []
+    assert await fetch_pending(held.bot.engine.url) == []
 
 
 async def test_a_change_that_a_stop_cut_short_is_shown_and_told_once_after_the_start(tmp_path: Path) -> None:
@@ -383,7 +383,7 @@ async def test_a_change_that_a_stop_cut_short_is_shown_and_told_once_after_the_s
         never.set()
         async with running_bot(tmp_path, slack) as bot:
             async with asyncio.timeout(60):
-                await bot.bot.settled()
+                await bot.app.settled()
             assert isinstance(await verbs(bot).change(asked_for), Changed)
             assert all("Fixing" in card for card in everywhere(bot, incident.slack_channel_id))
             for channel in (incident.slack_channel_id, bot.slack.channel("incidents")):

@@ -14,14 +14,14 @@ from tocsin.workflows.declaration import DeclareCommand
 async def declares(bot: RunningBot, who: str, number: int) -> None:
     """So many declarations by one person, begun in one moment."""
     reporter = Person(slack_user_id=PersonId(bot.slack.person(who)), name=who)
-    desk = bot.bot.desks.open[0] if bot.bot.desks is not None else None
+    desk = bot.app.contexts.open[0]
     assert desk is not None
     for one in range(number):
         declared = declaration(f"{who} {one}", name=f"{who} {one}").model_copy(
             update={
                 "reporter": reporter,
                 "slack_team_id": TeamId(bot.slack.workspace.state.team.id),
-                "at": bot.bot.clock(),
+                "at": bot.app.resources.clock(),
             }
         )
         await desk.declare.begin(DeclareCommand(declaration=declared))
@@ -33,7 +33,7 @@ async def test_one_persons_channel_does_not_wait_behind_another_persons_thirty(t
         await declares(bot, "ben", 30)
         await bot.workspace.heard("conversations.create", 20)
         await declares(bot, "ana", 1)
-        await bot.bot.settled()
+        await bot.app.settled()
         asked = bot.calls("conversations.create")
         made = [str(call.args["name"]) for call in asked if (call.response or {}).get("ok")]
         assert len(made) == 31

@@ -34,7 +34,7 @@ DAY = timedelta(days=1)
 async def forgotten(bot: RunningBot, later: timedelta = KEPT + DAY) -> None:
     """So long after everything that was done."""
     bot.slack.clock.turn(later.total_seconds())
-    await bot.bot.journal.forget(bot.bot.clock() - KEPT)
+    await bot.engine.forget(bot.app.resources.clock() - KEPT)
 
 
 def rows(folder: Path) -> dict[str, int]:
@@ -117,11 +117,11 @@ async def test_an_update_that_is_pressed_again_after_a_month_is_not_told_again(b
     assert (await bot.submit("ana", update)).ok
     await settled(bot)
     await forgotten(bot)
-    entries, posts = len(await bot.bot.backend.timeline((await newest(bot)).id)), len(bot.calls())
+    entries, posts = len(await bot.backend.timeline((await newest(bot)).id)), len(bot.calls())
     answer = await pressed_again(bot)
     assert "asked long ago" in str(answer["view"])
     await settled(bot)
-    assert len(await bot.bot.backend.timeline((await newest(bot)).id)) == entries
+    assert len(await bot.backend.timeline((await newest(bot)).id)) == entries
     assert len(bot.calls()) == posts
 
 
@@ -153,8 +153,8 @@ async def test_a_start_forgets_what_finished_long_ago(tmp_path: Path) -> None:
     async with running_bot(folder) as bot:
         assert (await bot.submit("ana", await filled(bot))).ok
         await settled(bot)
-        later = bot.bot.clock() + KEPT + DAY
+        later = bot.app.resources.clock() + KEPT + DAY
     async with running_bot(folder, clock=lambda: later) as again:
         while rows(folder)["workflow_status"]:
-            await again.bot.journal.unfinished()
+            await again.engine.unfinished()
     assert rows(folder) == dict.fromkeys(STORIES, 0)

@@ -27,7 +27,7 @@ from tocsin.workflows.queries import OpenIncidentsCache
 async def elsewhere(bot: RunningBot, incident: Incident, **what: Any) -> None:
     """A change in the backend's own pages, of which nobody tells us."""
     change = IncidentChange(key=f"elsewhere-{what}", by=BEN, at=DAWN, **what)
-    await bot.bot.backend.change(incident.id, change)
+    await bot.backend.change(incident.id, change)
 
 
 def watched(bot: RunningBot) -> set[str]:

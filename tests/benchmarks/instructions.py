@@ -21,9 +21,10 @@ from starlette.types import ASGIApp, Message, Scope
 from benchmarks import bare
 from benchmarks.wire import SECRET, command
 from tocsin import logs
-from tocsin.app import connected, opened
+from tocsin.app import connected, open_app, open_resources
 from tocsin.settings import read_settings
 from tocsin.slack import commands
+from tocsin.slack.http import HttpDoor
 from tocsin.slack.web_api import open_session, web_client
 
 FEW, MANY = 5, 45
@@ -109,13 +110,13 @@ async def tocsin(slack: str, folder: Path) -> None:
     settings = read_settings(
         slack_api_url=slack, slack_bot_token="xoxb-1", slack_signing_secret=SECRET, tocsin_data_dir=folder
     )
-    async with opened(settings, folder) as bot, connected(bot, settings):
-        assert bot.http is not None
-        served = Starlette(routes=[bot.http.route])
+    async with open_resources(settings, folder) as parts, open_app(parts) as app, connected(app):
+        assert isinstance(app.receiver, HttpDoor)
+        served = Starlette(routes=[app.receiver.route])
 
         async def answer(scope: Scope, body: bytes) -> int:
             status = await answered(served, scope, body)
-            await bot.tasks.settled()
+            await parts.tasks.settled()
             return status
 
         await count("tocsin", answer)

@@ -18,7 +18,8 @@ import uvloop
 
 from crash.clock import BOT_TIME, Hurried, Hurry
 from crash.switch import Kill, Switch
-from tocsin.app import connected, data_dir, opened
+from tocsin.app import connected, open_app, open_resources
+from tocsin.data_dir import data_dir
 from tocsin.settings import read_settings
 from tocsin.storage.workflow_engine import DbosEngine
 
@@ -52,12 +53,13 @@ def _new_loop(clock: str | None) -> Callable[[], asyncio.AbstractEventLoop]:
 async def _live(order: dict[str, Any], line: socket.socket, switches: Switch) -> None:
     settings = read_settings(**order["settings"])
     async with AsyncExitStack() as stack:
-        bot = await stack.enter_async_context(opened(settings, data_dir(settings)))
-        await stack.enter_async_context(connected(bot, settings))
+        parts = await stack.enter_async_context(open_resources(settings, data_dir(settings)))
+        app = await stack.enter_async_context(open_app(parts))
+        await stack.enter_async_context(connected(app))
         _say(line, {"event": "up"})
         reader, _ = await asyncio.open_connection(sock=line.dup())
         while await reader.readline():
-            await _quiet(bot.journal)
+            await _quiet(parts.engine)
             _say(line, {"event": "quiet", "passed": dict(switches.passed)})
     # Nobody listens any more.
     os._exit(0)

@@ -64,7 +64,7 @@ LOCAL = {
     "slack.socket_mode:Connection.finish": CLOSING,
     "slack.socket_mode:Connection.linger": CLOSING,
     "slack.users:Users": READING,
-    "slack.context:WorkspaceRegistry": INSTALLED,
+    "slack.registry": INSTALLED,
     "slack.diagnostics:examine_socket": DOCTOR,
     "slack.diagnostics:_hello": DOCTOR,
     "slack.diagnostics:examine_forms": DOCTOR,

@@ -29,7 +29,7 @@ async def test_a_choice_that_devrev_dropped_meanwhile_is_marked_in_the_open_form
         assert "18 is not an allowed value of severity" in outcome.errors["severity_id"]
         await bot.fill("ana", view, severity_id=chosen("11"))
         await bot.submit("ana", view)
-        await bot.bot.settled()
+        await bot.app.settled()
         assert [incident["severity"]["id"] for incident in org.incidents.values()] == [11]
 
 
@@ -38,11 +38,11 @@ async def test_the_channel_carries_devrevs_reference_and_the_source_is_noted_the
         view = await bot.type_command("ana", "general", "/incident checkout is slow")
         await bot.fill("ana", view, severity_id=chosen("18"))
         await bot.submit("ana", view)
-        await bot.bot.settled()
+        await bot.app.settled()
         assert bot.workspace.channel_by_name("inc-1-checkout-is-slow")
         (kept,) = org.incidents.values()
         assert kept["body"].startswith("---\nDeclared in Slack by Ana Ferreira.")
-        found = await bot.bot.backend.find("INC-1")
+        found = await bot.backend.find("INC-1")
         assert found is not None
         assert found.slack_channel_name == "inc-1-checkout-is-slow"
         assert any("inc-1-checkout-is-slow" in entry["body"] for entry in org.entries)
@@ -59,5 +59,5 @@ async def test_a_token_that_devrev_refuses_is_told_the_operator_and_the_declarat
         await bot.workspace.heard("chat.postMessage")
         said = [str(request.args.get("text")) for request in bot.calls("chat.postMessage")]
         assert any("Make a new personal access token there, set DEVREV_TOKEN" in text for text in said)
-        assert len(await bot.bot.journal.unfinished()) == 1
+        assert len(await bot.engine.unfinished()) == 1
         assert not org.incidents

@@ -35,16 +35,16 @@ class Beginning:
 
     async def again(self) -> None:
         """Finish what is in hand, and have everything as it was."""
-        bot, workspace = self._bot.bot, self._bot.workspace
-        await bot.settled()
+        app, workspace = self._bot.app, self._bot.workspace
+        await app.settled()
         for person in workspace.people():
             workspace.modals.close_all(person.id)
         workspace.state.channels, workspace.state.messages = copy.deepcopy(self._said)
         workspace.faults.clear()
         await asyncio.to_thread(self._restore)
-        for desk in bot.desks.open if bot.desks is not None else ():
-            await desk.workflows.watching.poll()
-            desk.declaration_limiter = DeclarationLimiter()
+        for context in app.contexts.open:
+            await context.workflows.watching.poll()
+            context.declaration_limiter = DeclarationLimiter()
         workspace.clear()
         self._bot.beginning = self
 

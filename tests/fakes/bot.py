@@ -18,7 +18,8 @@ from fakes.slack import RunningWorkspace, running_workspace
 from slack_emulator.manifest import Manifest
 from slack_emulator.models import Message, Outcome, Request, View
 from slack_emulator.workspace import Workspace
-from tocsin.app import Bot, connected, data_dir, opened
+from tocsin.app import App, connected, open_app, open_resources
+from tocsin.data_dir import data_dir
 from tocsin.server import listen, serving
 from tocsin.settings import read_settings
 from tocsin.slack import routes
@@ -66,7 +67,7 @@ def asks_whether_sure(view: View) -> bool:
 class RunningBot:
     """The bot and the workspace it serves, with words for what a responder does there."""
 
-    bot: Bot
+    app: App
     slack: RunningWorkspace
     folder: Path
     url: str
@@ -76,6 +77,14 @@ class RunningBot:
     @property
     def workspace(self) -> Workspace:
         return self.slack.workspace
+
+    @property
+    def backend(self) -> IncidentBackend:
+        return self.app.resources.backend
+
+    @property
+    def engine(self) -> DbosEngine:
+        return self.app.resources.engine
 
     async def opened_form(self, person: str, *, since: int = 0) -> View:
         """The modal on top of this person's stack, once the bot has opened it."""
@@ -121,14 +130,14 @@ class RunningBot:
         ]
 
 
-async def resumed(bot: Bot) -> None:
+async def resumed(engine: DbosEngine) -> None:
     """Until this process has taken up every story that another one left behind.
 
     Threads of DBOS's own do that, as the machine's time passes.
     """
     with passing():
         while True:
-            if len(await bot.journal.unfinished()) <= bot.journal.workflows_in_hand:
+            if len(await engine.unfinished()) <= engine.workflows_in_hand:
                 return
             await asyncio.sleep(GLANCE_SECONDS)
 
@@ -185,13 +194,14 @@ async def running_bot(
         }
         read = read_settings(**{**given, **settings})
         copied_into(folder, await first_journal())
-        bot = await stack.enter_async_context(opened(read, data_dir(read)))
-        bot.clock = clock or (lambda: datetime.fromtimestamp(slack.clock.now(), UTC))
-        bot.journal.poll_seconds = GLANCE_SECONDS
+        parts = await stack.enter_async_context(open_resources(read, data_dir(read)))
+        parts.clock = clock or (lambda: datetime.fromtimestamp(slack.clock.now(), UTC))
+        parts.engine.poll_seconds = GLANCE_SECONDS
         if behind is not None:
-            bot.backend = behind(bot.backend)
-        await stack.enter_async_context(serving(bot.pages(read, port), listening))
-        await stack.enter_async_context(connected(bot, read))
+            parts.backend = behind(parts.backend)
+        app = await stack.enter_async_context(open_app(parts))
+        await stack.enter_async_context(serving(app.pages(), listening))
+        await stack.enter_async_context(connected(app))
         if can_resume:
-            await resumed(bot)
-        yield RunningBot(bot, slack, folder, read.public_url)
+            await resumed(parts.engine)
+        yield RunningBot(app, slack, folder, read.public_url)

@@ -20,7 +20,8 @@ from slack_emulator.clock import TurnableClock
 from slack_emulator.manifest import Manifest
 from slack_emulator.models import InstalledApp
 from slack_emulator.organization import Estate
-from tocsin.app import connected, data_dir, opened
+from tocsin.app import connected, open_app, open_resources
+from tocsin.data_dir import data_dir
 from tocsin.incidents.model import Incident
 from tocsin.server import listen, serving
 from tocsin.settings import read_settings
@@ -100,7 +101,7 @@ class Lobby:
         return browser, await self.agree(browser, begun.headers["location"], who)
 
     async def incident(self, name: str) -> Incident:
-        found = await self.bot.bot.backend.incidents(limit=50)
+        found = await self.bot.backend.incidents(limit=50)
         return next(incident for incident in found if incident.name == name)
 
 
@@ -140,11 +141,12 @@ async def lobby(
             "tocsin_teams": f"{HOME}, {AWAY}, {ORG.id}",
         }
         read = read_settings(**{**given, **settings})
-        bot = await stack.enter_async_context(opened(read, data_dir(read)))
-        bot.clock = lambda: datetime.fromtimestamp(clock.now(), UTC)
-        bot.journal.poll_seconds = GLANCE_SECONDS
-        await stack.enter_async_context(serving(bot.pages(read, port), listening))
-        await stack.enter_async_context(connected(bot, read))
+        parts = await stack.enter_async_context(open_resources(read, data_dir(read)))
+        parts.clock = lambda: datetime.fromtimestamp(clock.now(), UTC)
+        parts.engine.poll_seconds = GLANCE_SECONDS
+        bot = await stack.enter_async_context(open_app(parts))
+        await stack.enter_async_context(serving(bot.pages(), listening))
+        await stack.enter_async_context(connected(bot))
         first = RunningWorkspace(estate.first, app, estate.base_url, clock)
         running = Lobby(estate, app, RunningBot(bot, first, folder, read.public_url), clock, read)
         yield running

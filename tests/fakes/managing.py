@@ -18,8 +18,8 @@ _keys = (f"key-{n}" for n in itertools.count())
 
 
 def verbs(bot: RunningBot) -> IncidentWorkflows:
-    assert bot.bot.verbs is not None
-    return bot.bot.verbs
+    assert bot.app.workflows is not None
+    return bot.app.workflows
 
 
 def somebody(bot: RunningBot, name: str) -> Person:
@@ -46,7 +46,7 @@ async def changed(bot: RunningBot, incident: Incident, by: str, **what: Any) -> 
     """The incident after a change that went through."""
     outcome = await asked(bot, incident, by, **what)
     assert isinstance(outcome, Changed), outcome
-    found = await bot.bot.backend.find(incident.id)
+    found = await bot.backend.find(incident.id)
     assert found is not None
     return found
 

@@ -86,18 +86,18 @@ def told(bot: RunningBot, person: str) -> list[Message]:
 async def settled(bot: RunningBot) -> None:
     """Everything that was declared has been followed through."""
     # A press is acknowledged before its story has begun, and a story begins tasks.
-    await bot.bot.tasks.settled()
-    await bot.bot.journal.finish(LIMIT)
-    await bot.bot.tasks.settled()
-    assert await bot.bot.journal.unfinished() == []
+    await bot.app.resources.tasks.settled()
+    await bot.engine.finish(LIMIT)
+    await bot.app.resources.tasks.settled()
+    assert await bot.engine.unfinished() == []
 
 
 async def newest(bot: RunningBot) -> Incident:
-    return (await bot.bot.backend.incidents(limit=1))[0]
+    return (await bot.backend.incidents(limit=1))[0]
 
 
 async def how_many(bot: RunningBot) -> int:
-    return len(await bot.bot.backend.incidents(limit=200))
+    return len(await bot.backend.incidents(limit=200))
 
 
 def own_channel(bot: RunningBot, incident: Incident) -> Channel:

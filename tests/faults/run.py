@@ -70,7 +70,7 @@ class Run:
     async def settled(self) -> None:
         """Until nothing is in hand and no story is unfinished, also one that an earlier life left behind."""
         async with asyncio.timeout(LIMIT):
-            await self.bot.bot.settled()
+            await self.bot.app.settled()
 
     def told(self, who: str = "ana") -> str:
         """All that was said to somebody alone."""

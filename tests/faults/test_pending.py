@@ -63,7 +63,7 @@ async def test_a_declaration_that_waits_is_listed_counted_and_gone_when_it_is_th
     goes_on.set()
     await day.settled()
     assert await listed(day.bot.folder) == []
-    registry = day.bot.bot.meters.registry
+    registry = day.bot.app.resources.metrics.registry
     assert registry.get_sample_value("tocsin_declarations_total", {"outcome": "declared"}) == 1
     posted = {"method": "chat.postMessage", "outcome": "ok"}
     assert registry.get_sample_value("tocsin_slack_calls_total", posted) == 3
@@ -182,7 +182,7 @@ async def test_a_declaration_that_this_version_cannot_read_waits_for_one_that_ca
                 changed(made, dict[str, Any].clear)
     with noted_failures() as noted:
         async with run(folder, can_resume=False) as day, asyncio.timeout(LIMIT):
-            await day.bot.bot.journal.finish(LIMIT)
+            await day.bot.engine.finish(LIMIT)
             while True:
                 await asyncio.sleep(GLANCE_SECONDS)
                 if noted:

@@ -162,10 +162,10 @@ async def test_a_token_revoked_midway_is_waited_for_and_seen_from_outside(day: R
     _, press = await day.filled()
     assert (await day.submit(press)).ok
     await day.bot.workspace.heard(lambda call: call.error == code, sum(AFTER_THE_CHANNEL.values()))
-    seen = day.bot.bot.not_ready()
+    seen = day.bot.app.health.not_ready()
     await settled(day.bot)
     assert seen == [f"Slack refuses the bot token ({code})."]
-    assert day.bot.bot.not_ready() == []
+    assert day.bot.app.health.not_ready() == []
     assert day.broken() == []
 
 
@@ -173,7 +173,7 @@ async def test_whoever_closed_the_window_while_it_waited_is_told_by_message(day:
     goes_on = asyncio.Event()
     view, press = await day.filled()
     day.fail("views.update", Fault(error="not_found"))
-    day.bot.bot.backend.file._thread.submit(_held_until(goes_on))  # type: ignore[attr-defined]
+    day.bot.backend.file._thread.submit(_held_until(goes_on))  # type: ignore[attr-defined]
     with passing():
         assert (await day.submit(press)).ok
     assert "Saved, still declaring" in words(view)

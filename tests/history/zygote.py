@@ -103,7 +103,8 @@ async def _serve(request: dict[str, Any]) -> None:
     listening_to_parent = asyncio.create_task(_listen(reader, asked))
     plant(_planted(request["bug"], request["death"]))
 
-    from tocsin.app import connected, data_dir, opened
+    from tocsin.app import connected, open_app, open_resources
+    from tocsin.data_dir import data_dir
     from tocsin.server import listen, serving
     from tocsin.settings import read_settings
 
@@ -111,16 +112,17 @@ async def _serve(request: dict[str, Any]) -> None:
     port = listening.getsockname()[1]
     settings = read_settings(tocsin_port=port, **request["settings"])
     async with AsyncExitStack() as stack:
-        bot = await stack.enter_async_context(opened(settings, data_dir(settings)))
-        await stack.enter_async_context(serving(bot.pages(settings, port), listening))
-        await stack.enter_async_context(connected(bot, settings))
-        hello = {"pid": os.getpid(), "url": settings.public_url, "token": bot.token}
+        parts = await stack.enter_async_context(open_resources(settings, data_dir(settings)))
+        app = await stack.enter_async_context(open_app(parts))
+        await stack.enter_async_context(serving(app.pages(), listening))
+        await stack.enter_async_context(connected(app))
+        hello = {"pid": os.getpid(), "url": settings.public_url, "token": parts.api_token}
         writer.write(json.dumps(hello).encode() + b"\n")
         while not listening_to_parent.done():
             await asked.get()
-            await bot.tasks.settled()
-            while set(await bot.journal.unfinished()) - ENDED:
-                await bot.journal.finish(LOOK_SECONDS)
+            await parts.tasks.settled()
+            while set(await parts.engine.unfinished()) - ENDED:
+                await parts.engine.finish(LOOK_SECONDS)
                 await asyncio.sleep(LOOK_SECONDS)
             writer.write(b"quiet\n")
 

@@ -14,7 +14,7 @@ from fakes.declarations import Ticking, full_declaration
 from fakes.terminal import Terminal
 
 from hostile.sizes import sizes
-from tocsin.app import _open_ledger, opened
+from tocsin.app import open_resources, open_state
 from tocsin.backends.local import LocalBackend
 from tocsin.config import Catalogue
 from tocsin.settings import ConfigurationError, read_settings
@@ -64,7 +64,7 @@ async def start(folder: Path) -> str:
     """The first line of why it cannot start, or nothing where it can."""
     settings = read_settings(tocsin_data_dir=folder)
     try:
-        async with opened(settings, folder):
+        async with open_resources(settings, folder):
             return ""
     except ConfigurationError as error:
         return str(error)
@@ -73,7 +73,7 @@ async def start(folder: Path) -> str:
 def ledger_refusal(path: Path) -> str:
     """Why the journal's file cannot be used, in the words an operator reads; nothing where it can."""
     try:
-        _open_ledger(f"sqlite:///{path}").close()
+        open_state(f"sqlite:///{path}").close()
     except ConfigurationError as error:
         return str(error)
     return ""

@@ -28,6 +28,7 @@ from hostile.sizes import sizes
 from slack_emulator.manifest import Manifest
 from tocsin.server import listen, serving
 from tocsin.slack import routes
+from tocsin.slack.http import HttpDoor
 
 AT_ONCE = 4
 MANIFEST = Manifest.from_dict(routes.manifest())
@@ -53,9 +54,9 @@ async def behind_http(folder: Path) -> AsyncIterator[tuple[RunningBot, str, dict
             kinds = await valid(bot)
         secret = {"slack_app_token": None, "slack_signing_secret": slack.signing_secret}
         async with running_bot(folder / "second", slack, **secret) as bot:
-            assert bot.bot.http is not None
+            assert isinstance(bot.app.receiver, HttpDoor)
             listening = listen("127.0.0.1", 0)
-            async with serving(Starlette(routes=[bot.bot.http.route]), listening):
+            async with serving(Starlette(routes=[bot.app.receiver.route]), listening):
                 yield bot, f"http://127.0.0.1:{listening.getsockname()[1]}/slack/events", kinds
 
 
@@ -125,7 +126,7 @@ async def test_nothing_signed_that_comes_in_by_http_breaks_the_bot(tmp_path: Pat
                     for body, kind in hostile(kinds, rng, count)
                 ),
             )
-            await bot.bot.settled()
+            await bot.app.settled()
         counted = Counter(statuses)
         assert not failures, "\n".join(dict.fromkeys(failures))
         # On a machine that stands still for three seconds, 408 is right.
@@ -148,7 +149,7 @@ async def test_what_slack_did_not_sign_is_answered_401_and_does_nothing(tmp_path
             statuses = await answers(
                 url, ((body, {"content-type": kind, **forged(secret, body, rng)}) for body, kind in bodies)
             )
-            await bot.bot.settled()
+            await bot.app.settled()
         assert not failures, "\n".join(dict.fromkeys(failures))
         assert {401} <= set(statuses) <= {401, 408}
         assert await how_many(bot) == before
@@ -166,7 +167,7 @@ async def test_nothing_that_comes_in_by_socket_breaks_the_bot(tmp_path: Path, co
         with every_failure() as failures:
             for start in range(0, count, 50):
                 await _delivered(bot, kinds, rng, start, 50)
-            await bot.bot.settled()
+            await bot.app.settled()
         assert not failures, "\n".join(dict.fromkeys(failures))
 
 

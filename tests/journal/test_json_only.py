@@ -157,7 +157,7 @@ async def test_a_row_that_is_planted_while_the_bot_runs_runs_nothing_either(
 ) -> None:
     async with running_bot(folder) as bot:
         plant(folder / "journal.db", PLANTED[where], tmp_path / "made")
-        journal = bot.bot.journal
+        journal = bot.engine
         if where == "order":
             with pytest.raises(Unavailable, match="not Tocsin's"):
                 await journal.order(KEY)
@@ -187,7 +187,7 @@ async def test_everything_that_a_declaration_writes_down_is_json(tmp_path: Path)
 async def test_an_error_that_a_step_met_is_written_down_in_words(folder: Path) -> None:
     begun = asyncio.Event()
     async with running_bot(folder) as bot:
-        journal = bot.bot.journal
+        journal = bot.engine
 
         async def story(order: dict[str, Any]) -> None:
             async def broken(again: bool) -> None:

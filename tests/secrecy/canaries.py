@@ -66,7 +66,7 @@ class Canaries:
             await self._declare()
         left = iter(range(operations))
         await asyncio.gather(*(self._worker(left) for _ in range(AT_ONCE)))
-        await self.bot.bot.settled()
+        await self.bot.app.settled()
         await verbs(self.bot).watching.poll()
         await self._http.aclose()
         self._look_at_slack()
@@ -112,8 +112,8 @@ class Canaries:
         )
         acknowledged = asyncio.Event()
         acknowledged.set()
-        assert self.bot.bot.desks is not None
-        outcome = await self.bot.bot.desks.context_of(self._team()).declare(order, acknowledged, patience=30)
+        context = self.bot.app.contexts.context_of(self._team())
+        outcome = await context.declare(order, acknowledged, patience=30)
         assert isinstance(outcome, Declared), outcome
         kept.id, kept.reference = outcome.incident.id, outcome.incident.reference
         kept.people.add(self.bot.slack.person(who))

@@ -288,7 +288,7 @@ class People:
         if room.kind != "private" or room.archived:
             return await self._show(who)
         # Nothing is on its way there: what is judged before it becomes public may still arrive.
-        await self.bot.bot.settled()
+        await self.bot.app.settled()
         self.looked.sweep()
         spy = Person(SPY, "spy", "Somebody Else", "")
         if self.rng.random() < 0.5:
@@ -298,7 +298,7 @@ class People:
         word = self._word(kept, who)
         for verb in self.rng.sample(["update", "note", "action", "rename", "severity critical"], 2):
             await self._typed(who, f"{verb} {kept.reference} {word} {self._number()}")
-        await self.bot.bot.settled()
+        await self.bot.app.settled()
         self.looked.sweep()
         room.kind, room.shared_with = "private", []
         room.members = [member for member in room.members if member != SPY]
@@ -477,7 +477,8 @@ class People:
                     if not left:
                         return
 
-        either = {asyncio.ensure_future(others()), asyncio.ensure_future(self.bot.bot.tasks.settled())}
+        settled = self.bot.app.resources.tasks.settled()
+        either = {asyncio.ensure_future(others()), asyncio.ensure_future(settled)}
         _, pending = await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         for one in pending:
             one.cancel()

@@ -152,9 +152,9 @@ async def _lived(people: People, calendar: Calendar, gestures: int, minutes: flo
     for _ in range(3):
         await _a_day_goes_by(people.bot, calendar)
     async with asyncio.timeout(LIMIT):
-        await people.bot.bot.settled()
+        await people.bot.app.settled()
         await verbs(people.bot).watching.poll()
-        await people.bot.bot.settled()
+        await people.bot.app.settled()
     watching.cancel()
     return begun
 
@@ -176,7 +176,7 @@ async def _looked_at_the_end(people: People, http: httpx.AsyncClient, patience: 
     with suppress(TimeoutError):
         await until(bot, looked.homes_are_true, patience)
     async with asyncio.timeout(LIMIT):
-        await bot.bot.settled()
+        await bot.app.settled()
     looked.sweep()
     looked.look_at_what_is_left()
 

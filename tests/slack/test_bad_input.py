@@ -261,7 +261,7 @@ async def test_somebody_whom_slack_does_not_know_declares_and_the_timeline_says_
     assert answer["response_action"] == "update"
     await settled(bot)
     assert await how_many(bot) == before + 1
-    timeline = await bot.bot.backend.timeline((await newest(bot)).id)
+    timeline = await bot.backend.timeline((await newest(bot)).id)
     assert "could not be checked: Slack did not say who they are" in [entry.verb for entry in timeline]
 
 

@@ -102,8 +102,8 @@ async def test_slack_is_left_alone_for_as_long_as_the_answer_is_on_its_way(fresh
     payload = fresh.workspace.payloads.submission(fresh.slack.app, ana, forms[0], "1.2.abc", [])
     delivery = AckTracker()
     unanswered = AsyncBoltRequest(mode="socket_mode", body=payload, context={ACK_TRACKER: delivery})
-    assert fresh.bot.app is not None
-    assert (await fresh.bot.app.async_dispatch(unanswered)).status == 200
+    assert fresh.app.bolt is not None
+    assert (await fresh.app.bolt.async_dispatch(unanswered)).status == 200
     assert (await fresh.submit("ben", forms[1])).ok
     await fresh.workspace.heard("conversations.create")
     (made,) = fresh.calls("conversations.create")

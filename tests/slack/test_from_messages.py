@@ -44,7 +44,7 @@ async def filled(bot: RunningBot, **message: Any) -> View:
 
 async def noted(bot: RunningBot, incident: Incident) -> list[str]:
     await settled(bot)
-    return [entry.text for entry in await bot.bot.backend.timeline(incident.id) if entry.verb == "noted:"]
+    return [entry.text for entry in await bot.backend.timeline(incident.id) if entry.verb == "noted:"]
 
 
 @pytest.mark.parametrize("case", WIRED)

@@ -101,8 +101,7 @@ def made_public(bot: RunningBot, incident: Incident) -> Channel:
 @contextmanager
 def later(bot: RunningBot, seconds: float) -> Iterator[None]:
     """What the bot knows of people and channels is so many seconds older inside."""
-    assert bot.bot.desks is not None
-    (desk,) = bot.bot.desks.open
+    (desk,) = bot.app.contexts.open
     desk.people._now = desk.shared_channels._now = lambda: loop_time() + seconds
     yield
     desk.people._now = desk.shared_channels._now = loop_time
@@ -307,7 +306,7 @@ async def test_a_private_channel_that_was_made_public_is_not_written_to_and_two_
         await settled(bot)
     assert SECRET not in read_by_all(bot, sent_so_far)
     assert "is not private any more" in " ".join(map(words, told(bot, "ana")))
-    alarms = bot.bot.alarms
+    alarms = bot.app.resources.alerts
     assert any("was made public" in said for said in alarms._known.values())
     channel.kind = "private"
     await typed_verb(bot, "ana", room, f"/incident update the {SECRET} again")
@@ -423,8 +422,8 @@ async def test_what_is_to_be_done_in_a_private_incident_is_not_done_from_another
     await typed_verb(bot, "ana", rooms[hidden.id], f"/incident action mend the {SECRET}")
     await typed_verb(bot, "ben", rooms[open_one.id], "/incident action grow the pool")
     await settled(bot)
-    (theirs,) = await bot.bot.backend.follow_ups(hidden.id)  # type: ignore[attr-defined]
-    (mine,) = await bot.bot.backend.follow_ups(open_one.id)  # type: ignore[attr-defined]
+    (theirs,) = await bot.backend.follow_ups(hidden.id)  # type: ignore[attr-defined]
+    (mine,) = await bot.backend.follow_ups(open_one.id)  # type: ignore[attr-defined]
     await press_card(bot, "ben", cards(bot, rooms[open_one.id])[-1], "complete_follow_up")
     await settled(bot)
     forged = json.dumps(last_delivery(bot, "block_actions")).replace(mine.id, theirs.id)
@@ -433,5 +432,5 @@ async def test_what_is_to_be_done_in_a_private_incident_is_not_done_from_another
     await settled(bot)
     said = " ".join(map(words, [*whispers(bot, "ben", rooms[open_one.id]), *told(bot, "ben")]))
     assert SECRET not in said
-    (theirs,) = await bot.bot.backend.follow_ups(hidden.id)  # type: ignore[attr-defined]
+    (theirs,) = await bot.backend.follow_ups(hidden.id)  # type: ignore[attr-defined]
     assert not theirs.is_done

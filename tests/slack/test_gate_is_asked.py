@@ -105,7 +105,7 @@ async def test_what_goes_to_slack_past_its_methods_goes_from_two_places_that_ask
 
 async def test_a_call_that_does_not_say_what_it_carries_is_not_made(bot: RunningBot) -> None:
     calls = Calls()
-    session = bot.bot.desks.open[0].workspace.client.session  # type: ignore[union-attr]
+    session = bot.app.contexts.open[0].workspace.client.session  # type: ignore[union-attr]
     assert session is not None
     client = web_client(session, token="xoxb-1", base_url=bot.slack.api_url)
     with pytest.raises(TypeError, match=r"chat\.postMessage may carry"):

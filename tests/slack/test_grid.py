@@ -55,7 +55,7 @@ async def opened(seen: RunningBot, card: Message, action: str, value: Any = None
     )
     assert pressed.ok, pressed
     await seen.workspace.heard("views.open", before + 1)
-    await seen.bot.tasks.settled()
+    await seen.app.resources.tasks.settled()
     return seen.workspace.stack(who)[-1]
 
 
@@ -96,9 +96,9 @@ async def test_a_button_in_a_form_is_pressed_in_the_workspace_of_the_form(tmp_pa
         await settled(home)
         view = await opened(home, card, "incident_menu", line)
         assert (await press_in(home, view, "complete_follow_up")).ok
-        await home.bot.settled()
+        await home.app.settled()
         await settled(home)
-        (done,) = await running.bot.bot.backend.follow_ups(incident.id)
+        (done,) = await running.bot.backend.follow_ups(incident.id)
         assert done.is_done
 
 
@@ -146,5 +146,5 @@ async def press_in(seen: RunningBot, view: View, action: str) -> Any:
 
 
 async def actors(running: Lobby, incident: Incident) -> set[str]:
-    timeline = await running.bot.bot.backend.timeline(incident.id)
+    timeline = await running.bot.backend.timeline(incident.id)
     return {str(entry.by.slack_user_id) for entry in timeline if entry.by is not None}

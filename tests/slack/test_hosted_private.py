@@ -20,7 +20,7 @@ async def private(stage: Stage) -> Incident:
     view = await stage.filled(visibility=ticked("private"))
     assert (await stage.bot.submit("ana", view)).ok
     await stage.until(lambda: told(stage.bot, "ana"))
-    return (await stage.bot.bot.backend.incidents(limit=1))[0]
+    return (await stage.bot.backend.incidents(limit=1))[0]
 
 
 async def sent(stage: Stage, form: str, **fields: dict[str, object]) -> str:

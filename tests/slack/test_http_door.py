@@ -23,11 +23,11 @@ from fakes.slack import running_workspace
 from starlette.applications import Starlette
 
 from slack_emulator.manifest import Manifest
-from tocsin.app import connected, opened
+from tocsin.app import connected, open_app, open_resources
 from tocsin.server import listen, serving
 from tocsin.settings import read_settings
 from tocsin.slack import routes
-from tocsin.slack.http import LARGEST_BODY, MOST_HELD
+from tocsin.slack.http import LARGEST_BODY, MOST_HELD, HttpDoor
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -73,12 +73,13 @@ async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
             slack_signing_secret=slack.signing_secret,
             slack_api_url=slack.api_url,
         )
-        bot = await stack.enter_async_context(opened(settings, folder))
-        await stack.enter_async_context(connected(bot, settings))
-        assert bot.http is not None
-        await stack.enter_async_context(serving(Starlette(routes=[bot.http.route]), listening))
+        parts = await stack.enter_async_context(open_resources(settings, folder))
+        app = await stack.enter_async_context(open_app(parts))
+        await stack.enter_async_context(connected(app))
+        assert isinstance(app.receiver, HttpDoor)
+        await stack.enter_async_context(serving(Starlette(routes=[app.receiver.route]), listening))
         client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, verify=False))
-        yield Door(RunningBot(bot, slack, folder, base), f"{base}/slack/events", client)
+        yield Door(RunningBot(app, slack, folder, base), f"{base}/slack/events", client)
 
 
 def command(door: Door, **changed: str) -> bytes:

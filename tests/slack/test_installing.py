@@ -162,8 +162,7 @@ async def test_a_workspace_that_is_not_on_the_list_gets_a_sentence_and_its_token
         assert page.status_code == 403
         assert "This Tocsin is not meant for Northwind" in page.text
         assert running.of(AWAY).workspace.apps() == []
-        assert running.bot.bot.desks is not None
-        assert running.bot.bot.desks.installations == []
+        assert running.bot.app.registry.installations == []
 
 
 async def test_who_does_not_agree_reads_that_nothing_was_installed(open_lobby: Lobby) -> None:
@@ -175,13 +174,12 @@ async def test_who_does_not_agree_reads_that_nothing_was_installed(open_lobby: L
 async def test_a_workspace_that_has_uninstalled_is_served_no_more(open_lobby: Lobby) -> None:
     await open_lobby.install(HOME_ADMIN)
     await open_lobby.install(AWAY_ADMIN)
-    desks = open_lobby.bot.bot.desks
-    assert desks is not None
+    registry = open_lobby.bot.app.registry
     away = open_lobby.of(AWAY)
     open_lobby.estate.uninstall(away.workspace, open_lobby.app.app_id)
     await away.workspace.heard("event.app_uninstalled")
     await away.workspace.heard("event.tokens_revoked")
-    assert [found.home for found in desks.installations] == [HOME]
+    assert [found.home for found in registry.installations] == [HOME]
     assert heading(await open_lobby.install(AWAY_ADMIN)) == "Tocsin is in Northwind"
     incident = await declared(open_lobby, open_lobby.of(AWAY), "noa", "general", "Back again")
     assert incident.slack_team_id == AWAY
@@ -192,9 +190,8 @@ async def test_an_event_of_an_older_uninstall_takes_nothing_away(open_lobby: Lob
     home = open_lobby.of(HOME)
     home.workspace.events.emit({"type": "app_uninstalled"})
     await home.workspace.heard("event.app_uninstalled")
-    desks = open_lobby.bot.bot.desks
-    assert desks is not None
-    assert [found.home for found in desks.installations] == [HOME]
+    registry = open_lobby.bot.app.registry
+    assert [found.home for found in registry.installations] == [HOME]
 
 
 async def test_tokens_are_not_in_the_clear_where_there_is_a_key(tmp_path: Path) -> None:
@@ -206,7 +203,7 @@ async def test_tokens_are_not_in_the_clear_where_there_is_a_key(tmp_path: Path) 
             (body,) = journal.execute("SELECT body FROM tocsin_installations").fetchone()
         journal.close()
         assert token not in body
-        assert token not in str(running.bot.bot.desks and running.bot.bot.desks.installations)
+        assert token not in str(running.bot.app.registry.installations)
 
 
 async def test_the_bot_does_not_start_with_another_key_and_starts_with_both(tmp_path: Path) -> None:
@@ -219,8 +216,7 @@ async def test_the_bot_does_not_start_with_another_key_and_starts_with_both(tmp_
                 pass
         both = f"{new},{old}"
         async with lobby(tmp_path / "data", estate=estate, tocsin_installation_key=both) as running:
-            assert running.bot.bot.desks is not None
-            assert [found.home for found in running.bot.bot.desks.installations] == [HOME]
+            assert [found.home for found in running.bot.app.registry.installations] == [HOME]
 
 
 def kept_bodies(folder: Path) -> dict[str, str]:
@@ -245,8 +241,7 @@ async def test_what_was_kept_before_there_was_a_key_is_encrypted_at_the_first_st
         assert token in kept_bodies(folder)[HOME]
         for _ in range(2):
             async with lobby(folder, estate=estate, tocsin_installation_key="a" * 43 + "=") as running:
-                assert running.bot.bot.desks is not None
-                assert [found.home for found in running.bot.bot.desks.installations] == [HOME]
+                assert [found.home for found in running.bot.app.registry.installations] == [HOME]
             assert token not in kept_bodies(folder)[HOME]
 
 
@@ -280,7 +275,7 @@ async def test_a_token_that_ends_soon_is_renewed_and_the_old_one_works_until_the
     async with lobby(tmp_path / "data", rotates=True) as running:
         await running.install(HOME_ADMIN)
         before = running.of(HOME).slack.bot_token
-        rotation = running.bot.bot.rotation
+        rotation = running.bot.app.oauth.rotation
         assert rotation is not None
         await rotation.look()
         assert running.of(HOME).slack.bot_token == before
@@ -330,14 +325,14 @@ async def test_what_is_unfinished_where_it_was_uninstalled_waits_says_so_and_goe
     await home.workspace.heard("conversations.create")
     open_lobby.estate.uninstall(home.workspace, open_lobby.app.app_id)
     await home.workspace.heard("event.app_uninstalled")
-    (pending,) = await fetch_pending(open_lobby.bot.bot.journal.url)
+    (pending,) = await fetch_pending(open_lobby.bot.engine.url)
     assert pending.waits_for.startswith(f"Tocsin was uninstalled from its workspace ({HOME})")
     home.workspace.faults.clear()
     await open_lobby.install(HOME_ADMIN)
     await settled(open_lobby.of(HOME))
     incident = await open_lobby.incident("Checkout is slow")
     assert incident.slack_channel_id in home.workspace.state.channels
-    assert await fetch_pending(open_lobby.bot.bot.journal.url) == []
+    assert await fetch_pending(open_lobby.bot.engine.url) == []
 
 
 @pytest.mark.process

@@ -38,7 +38,7 @@ async def declared(bot: RunningBot, name: str = "checkout is slow", **fields: di
     view = await bot.type_command("ana", "general", f"/incident {name}")
     await bot.fill("ana", view, severity_id=chosen("major"), **fields)
     assert (await bot.submit("ana", view)).ok
-    await bot.bot.settled()
+    await bot.app.settled()
     await bot.workspace.dismiss(bot.slack.person("ana"), whole_stack=True)
     return await newest(bot)
 
@@ -46,7 +46,7 @@ async def declared(bot: RunningBot, name: str = "checkout is slow", **fields: di
 async def heeded(bot: RunningBot, count: int = 1) -> None:
     """Every link so far has been heard of, and what was to be done is done."""
     await bot.workspace.heard("event.link_shared", count)
-    await bot.bot.settled()
+    await bot.app.settled()
 
 
 def entity(message: Message) -> dict[str, Any]:
@@ -115,7 +115,7 @@ async def test_what_is_shown_after_it_was_taken_back_is_taken_back_also_when_sla
     goes_on.set()
     await heeded(bot)
     await bot.workspace.heard("chat.unfurl", 4)
-    await bot.bot.settled()
+    await bot.app.settled()
     assert incident.name not in str(message.attachments)
 
 
@@ -131,10 +131,10 @@ async def test_what_is_shown_is_taken_back_also_when_it_became_private_while_it_
     editing = asyncio.create_task(changed(bot, incident, "ben", incident_status_id="fixing"))
     await bot.workspace.begun("chat.unfurl", 2)
     hidden = IncidentChange(key="hidden", by=BEN, at=DAWN, visibility="private")
-    await bot.bot.backend.change(incident.id, hidden)
+    await bot.backend.change(incident.id, hidden)
     goes_on.set()
     await editing
-    await bot.bot.settled()
+    await bot.app.settled()
     assert incident.name not in str(message.attachments)
 
 
@@ -158,7 +158,7 @@ async def test_what_slack_shows_after_we_gave_up_waiting_is_taken_back(
     goes_on.set()
     await asyncio.sleep(2 * LATE_SECONDS)
     await hidden
-    await bot.bot.settled()
+    await bot.app.settled()
     assert incident.name not in str(message.attachments)
 
 
@@ -168,8 +168,8 @@ async def test_what_slack_fails_to_take_back_for_long_is_taken_back_in_the_end(b
     await heeded(bot)
     bot.workspace.faults.plan("chat.unfurl", *[Fault(status=500)] * 24)
     assert isinstance(await verbs(bot).change(order(bot, incident, "ana", visibility="private")), Changed)
-    while await bot.bot.journal.unfinished():
-        await bot.bot.journal.finish(LIMIT)
+    while await bot.engine.unfinished():
+        await bot.engine.finish(LIMIT)
     assert incident.name not in str(link.attachments)
     for room in ("general", "incidents"):
         assert incident.name not in " ".join(map(words, cards(bot, bot.slack.channel(room))))
@@ -201,7 +201,7 @@ async def test_what_was_to_be_taken_back_when_the_bot_ended_is_taken_back_after_
         slack.workspace.clear()
         async with running_bot(tmp_path, slack, tocsin_public_url=HOST) as bot:
             await bot.workspace.heard("chat.unfurl")
-            await bot.bot.settled()
+            await bot.app.settled()
             assert incident.name not in str(message.attachments)
 
 

@@ -85,10 +85,10 @@ async def printed(bot: RunningBot, incident: Incident) -> str:
     """What the command line prints of an incident, in a list and alone."""
     whole = export.Whole(
         incident=incident,
-        timeline=tuple(await bot.bot.backend.timeline(incident.id)),
-        follow_ups=tuple(await bot.bot.verbs.follow_ups.of(incident.id)),
+        timeline=tuple(await bot.backend.timeline(incident.id)),
+        follow_ups=tuple(await bot.app.workflows.follow_ups.of(incident.id)),
     )
-    rows = [" ".join(row) for row in export.as_rows([incident], bot.bot.clock())]
+    rows = [" ".join(row) for row in export.as_rows([incident], bot.app.resources.clock())]
     return "\n".join([*rows, export.as_document(whole)])
 
 
@@ -148,8 +148,8 @@ async def test_a_page_asks_slack_once_for_people_whom_nobody_named(bot: RunningB
     incident = await declared(bot, "checkout is slow")
     quiet = Somebody("U0OLDTIMER", "sid", "Sid Vane", "")
     bot.workspace.state.keep(quiet)
-    sat = TimelineEntry(at=bot.bot.clock(), by=Person(slack_user_id=PersonId(quiet.id)), verb="sat")
-    await bot.bot.backend.note(incident.id, sat, "old")
+    sat = TimelineEntry(at=bot.app.resources.clock(), by=Person(slack_user_id=PersonId(quiet.id)), verb="sat")
+    await bot.backend.note(incident.id, sat, "old")
     bot.workspace.clear()
     assert "Sid Vane" in await pages(bot, incident)
     assert "Sid Vane" in await pages(bot, incident)

@@ -47,7 +47,7 @@ async def kept_private(bot: RunningBot, person: str, view: View) -> None:
 
 
 async def verbs_of_the_newest(bot: RunningBot) -> list[str]:
-    return [entry.verb for entry in await bot.bot.backend.timeline((await newest(bot)).id)]
+    return [entry.verb for entry in await bot.backend.timeline((await newest(bot)).id)]
 
 
 async def test_who_is_not_known_yet_is_asked_for_after_the_form_opened_and_once(bot: RunningBot) -> None:

@@ -22,7 +22,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 
 async def severities(bot: RunningBot) -> list[str]:
-    found = [await bot.bot.backend.find(f"INC-{number}") for number in (1, 2)]
+    found = [await bot.backend.find(f"INC-{number}") for number in (1, 2)]
     return [incident.severity.name for incident in found if incident and incident.severity]
 
 
@@ -59,8 +59,8 @@ async def test_the_address_of_devrev_means_its_incident_in_anothers_channel(tmp_
             view = await bot.type_command("ana", "general", f"/incident {name}")
             await bot.fill("ana", view, severity_id=chosen("18"))
             assert (await bot.submit("ana", view)).ok
-            await bot.bot.settled()
-        own = await bot.bot.backend.find("INC-1")
+            await bot.app.settled()
+        own = await bot.backend.find("INC-1")
         assert own is not None
         for number, tail in enumerate(TAILS):
             address = template.format(display_id="INC-2") + tail
@@ -69,4 +69,4 @@ async def test_the_address_of_devrev_means_its_incident_in_anothers_channel(tmp_
         absent = template.format(display_id="INC-99")
         said = (await slash(bot, "ana", own.slack_channel_id, f"update {absent} told")).said
         assert "There is no such incident" in said
-        assert not [entry for entry in await bot.bot.backend.timeline(own.id) if "told" in entry.text]
+        assert not [entry for entry in await bot.backend.timeline(own.id) if "told" in entry.text]

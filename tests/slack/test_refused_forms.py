@@ -99,8 +99,7 @@ async def test_every_verb_has_a_form_that_says_what_is_wrong_and_may_be_sent(
 ) -> None:
     incident = await declared_before(bot, "checkout is slow")
     _, payload = await form_of(bot, "update")
-    assert bot.bot.desks is not None
-    (context,) = bot.bot.desks.open
+    (context,) = bot.app.contexts.open
     call = Invocation(context, ViewSubmission.model_validate(payload), spec.verb, incident)
     shown = (await spec.build_view(call, "Say *who*.")).to_dict()
     assert "Say *who*." in json.dumps(shown)
@@ -121,7 +120,7 @@ async def test_no_incident_becomes_part_of_one_that_is_not_ones_to_see(
     own = await declared_before(bot, "checkout is slow", "ben")
     secret = await declared_before(bot, "keys were read", "ana", visibility=ticked("private"))
     await declared_before(bot, "payments down")
-    before = await bot.bot.backend.find(own.id)
+    before = await bot.backend.find(own.id)
     said = {}
     for forged in (getattr(secret, chosen_as), "INC-99", "01JZZZZZZZZZZZZZZZZZZZZZZZ", ""):
         view = await opened_by(bot, "ben", own.slack_channel_id, "/incident merge")
@@ -133,7 +132,7 @@ async def test_no_incident_becomes_part_of_one_that_is_not_ones_to_see(
         said[forged] = json.dumps(await deliver(bot, "interactive", payload))
         await bot.workspace.dismiss(ben.id, whole_stack=True)
         await settled(bot)
-    assert await bot.bot.backend.find(own.id) == before
+    assert await bot.backend.find(own.id) == before
     *unseen, nothing = said.values()
     assert all(NOT_SEEN in answer for answer in unseen)
     assert "Say which incident" in nothing
@@ -144,6 +143,6 @@ async def test_a_merge_that_names_no_incident_ends_nothing(bot: RunningBot) -> N
     own = await declared_before(bot, "checkout is slow")
     said = await typed_verb(bot, "ana", own.slack_channel_id, "/incident merge INC-99")
     assert NOT_SEEN in said
-    found = await bot.bot.backend.find(own.id)
+    found = await bot.backend.find(own.id)
     assert found is not None
     assert found.incident_status.is_open

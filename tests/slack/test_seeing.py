@@ -72,7 +72,7 @@ async def test_another_word_for_a_verb_counts_as_that_verb(tmp_path: Path) -> No
         command = last_delivery(bot, "slash_commands")
         await deliver(bot, "slash_commands", command | {"text": "roles"})
         await deliver(bot, "slash_commands", command | {"text": "Followup INC-1 write an alert"})
-        await bot.bot.settled()
+        await bot.app.settled()
         seen = await figures(bot.url)
     for route in ("command role", "command follow-up", "command declare"):
         assert seen[f'tocsin_requests_total{{outcome="answered",route="{route}"}}'] == 1
@@ -104,7 +104,7 @@ async def test_what_strangers_make_up_never_becomes_a_label(tmp_path: Path) -> N
         await deliver(bot, "interactive", shortcut)
         event = {"type": "made-up-by-a-stranger"}
         await deliver(bot, "events_api", {"type": "event_callback", "event_id": "Ev1", "event": event})
-        await bot.bot.settled()
+        await bot.app.settled()
         seen = await figures(bot.url)
     known = {f'"{route}"' for route in every_route()}
     routes = {found[1] for series in seen if (found := re.search(r'route=("[^"]*")', series))}

@@ -52,9 +52,9 @@ def deactivate(bot: RunningBot, person: str, *, again: bool = False) -> None:
 async def untouched(bot: RunningBot, incident: Incident) -> bool:
     """Nothing was promised: no role, nothing to do, no word of it in the timeline."""
     await settled(bot)
-    found = await bot.bot.backend.find(incident.id)
+    found = await bot.backend.find(incident.id)
     assert found is not None
-    return found == incident and not await bot.bot.verbs.follow_ups.of(incident.id)
+    return found == incident and not await bot.app.workflows.follow_ups.of(incident.id)
 
 
 @each
@@ -115,7 +115,7 @@ async def test_a_workflows_step_declares_nothing_and_the_workflow_alone_is_told(
     given = {"name": "api is down", "reporter": bot.slack.person("ana"), "severity": "major", "lead": who}
     run = bot.workspace.steps.begin(bot.slack.app, "declare_incident", given)
     await run.ended.wait()
-    await bot.bot.settled()
+    await bot.app.settled()
     assert run.state == "failed"
     assert why in (run.error or "")
     assert told(bot, "ana") == []

@@ -38,7 +38,7 @@ async def closed(bot: RunningBot, name: str, **fields: Any) -> Incident:
     for said in ("action grow the pool", "update A <!channel> lock.", "close Restarted it."):
         await typed_verb(bot, "ana", room, f"/incident {said}")
     await settled(bot)
-    found = await bot.bot.backend.find(incident.id)
+    found = await bot.backend.find(incident.id)
     assert found is not None
     return found
 
@@ -59,7 +59,7 @@ async def test_an_export_comes_as_a_file_to_who_asked_and_nobody_else(bot: Runni
     assert len(cards(bot, incident.slack_channel_id)) == before
     assert not any(message.files for message in told(bot, "ana"))
     await settled(bot)
-    took = [entry for entry in await bot.bot.backend.timeline(incident.id) if entry.verb == "exported it as"]
+    took = [entry for entry in await bot.backend.timeline(incident.id) if entry.verb == "exported it as"]
     assert [entry.text for entry in took] == ["Markdown", "JSON", "CSV"]
 
 
@@ -193,7 +193,7 @@ async def test_a_document_does_not_stay_behind_where_everybody_reads(bot: Runnin
     await sent(bot, "ana", view)
     await settled(bot)
     assert bot.workspace.files.canvas_of(old) is None
-    moved = await bot.bot.backend.find(incident.id)
+    moved = await bot.backend.find(incident.id)
     assert moved is not None
     await typed_verb(bot, "ana", moved.slack_channel_id, "/incident document")
     await typed_verb(bot, "ana", moved.slack_channel_id, "/incident rename a leak of keys")
@@ -231,7 +231,7 @@ async def test_a_document_that_arrived_too_late_is_taken_back(bot: RunningBot) -
     now = asyncio.Event()
     incident = await made_private_while_written(bot, "a fast leak", Fault(until=now, after_effect=True), now)
     assert bot.workspace.files.canvas_of(incident.slack_channel_id) is None
-    moved = await bot.bot.backend.find(incident.id)
+    moved = await bot.backend.find(incident.id)
     assert moved is not None
     await typed_verb(bot, "ana", moved.slack_channel_id, "/incident document")
     assert bot.workspace.files.canvas_of(moved.slack_channel_id) is not None

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def kept(bot: RunningBot, incident: Incident) -> list[TimelineEntry]:
     """What people put into the timeline."""
     await settled(bot)
-    return [entry for entry in await bot.bot.backend.timeline(incident.id) if entry.verb == "noted:"]
+    return [entry for entry in await bot.backend.timeline(incident.id) if entry.verb == "noted:"]
 
 
 async def said_here(bot: RunningBot, incident: Incident, person: str, text: str) -> Message:
@@ -220,8 +220,8 @@ async def test_what_is_to_be_done_is_done_with_a_button(bot: RunningBot) -> None
     await press_card(bot, "ben", posted, "complete_follow_up")
     await until(bot, lambda: len(whispers(bot, "ben", here)) > before)
     await settled(bot)
-    assert bot.bot.verbs is not None
-    (item,) = await bot.bot.verbs.follow_ups.of(incident.id)
+    assert bot.app.workflows is not None
+    (item,) = await bot.app.workflows.follow_ups.of(incident.id)
     assert item.is_done
 
 

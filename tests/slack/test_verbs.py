@@ -19,7 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def now(bot: RunningBot, incident: Incident) -> Incident:
     """The incident as the backend has it, once everything has followed."""
     await settled(bot)
-    found = await bot.bot.backend.find(incident.id)
+    found = await bot.backend.find(incident.id)
     assert found is not None
     return found
 
@@ -47,7 +47,7 @@ async def test_a_reference_says_which_incident_is_meant_anywhere(bot: RunningBot
 async def test_a_bare_number_in_an_incidents_channel_is_part_of_what_is_said(bot: RunningBot) -> None:
     incident = await declared(bot, "login fails")
     await typed_verb(bot, "ana", incident.slack_channel_id, "/incident note 1 customer in 5 is affected")
-    timeline = await bot.bot.backend.timeline(incident.id)
+    timeline = await bot.backend.timeline(incident.id)
     assert timeline[-1].text == "1 customer in 5 is affected"
 
 
@@ -225,7 +225,7 @@ async def test_merge_names_the_other_incident_here_or_asks_for_it(bot: RunningBo
     view = await opened_by(bot, "ana", third.slack_channel_id, "/incident merge")
     await sent(bot, "ana", view, merged_into=chosen(first.id))
     assert (await now(bot, third)).incident_status.name == "Merged"
-    noted = [entry.text for entry in await bot.bot.backend.timeline(first.id)]
+    noted = [entry.text for entry in await bot.backend.timeline(first.id)]
     assert {second.reference, third.reference} <= set(noted)
 
 
@@ -273,7 +273,7 @@ async def test_a_note_alone_opens_a_form(bot: RunningBot) -> None:
     incident = await declared(bot, "dns is wrong")
     view = await opened_by(bot, "ana", incident.slack_channel_id, "/incident note")
     await sent(bot, "ana", view, message=typed("The zone was changed at noon."))
-    entry = (await bot.bot.backend.timeline(incident.id))[-1]
+    entry = (await bot.backend.timeline(incident.id))[-1]
     assert entry.text == "The zone was changed at noon."
     assert entry.by is not None
     assert entry.by.slack_user_id == bot.slack.person("ana")

@@ -37,7 +37,7 @@ async def two(bot: RunningBot) -> tuple[Incident, Incident]:
 async def all_of(bot: RunningBot, incident: Incident) -> tuple[Any, ...]:
     """Everything that is kept of an incident."""
     await settled(bot)
-    backend = bot.bot.backend
+    backend = bot.backend
     timeline = await backend.timeline(incident.id)
     return (await backend.find(incident.id), timeline, await backend.follow_ups(incident.id))
 

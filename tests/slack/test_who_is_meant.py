@@ -42,7 +42,7 @@ async def crowd(bot: RunningBot) -> AsyncIterator[None]:
 
 async def now(bot: RunningBot, incident: Incident) -> Incident:
     await settled(bot)
-    found = await bot.bot.backend.find(incident.id)
+    found = await bot.backend.find(incident.id)
     assert found is not None
     return found
 
@@ -79,7 +79,7 @@ async def test_a_whole_name_that_one_person_has_means_that_person(
 ) -> None:
     incident = await declared_before(bot, "api is down")
     # A name in small letters is known to be one where the bot knows who has it.
-    await asyncio.gather(*(desk.people.greet() for desk in bot.bot.desks.open))
+    await asyncio.gather(*(desk.people.greet() for desk in bot.app.contexts.open))
     await typed_verb(bot, "ana", incident.slack_channel_id, f"/incident lead {typed}")
     assert await lead(bot, incident) == meant.id
 
@@ -170,7 +170,7 @@ async def test_by_whom_something_is_done_stands_at_either_end_and_other_names_ar
     incident = await declared_before(bot, "the disk is full")
     await typed_verb(bot, "ana", incident.slack_channel_id, f"/incident action {typed}")
     await settled(bot)
-    (added,) = await bot.bot.verbs.follow_ups.of(incident.id)
+    (added,) = await bot.app.workflows.follow_ups.of(incident.id)
     assert added.text == text
     assert (added.assignee.slack_user_id if added.assignee else None) == (by.id if by else None)
     assert added.assignee is None or added.assignee.name == by.real_name
@@ -193,4 +193,4 @@ async def test_by_whom_is_asked_where_it_is_not_certain_and_what_was_typed_is_in
     assert view is not None
     assert value(view, "text") == kept
     assert value(view, "assignee") is None
-    assert await bot.bot.verbs.follow_ups.of(incident.id) == []
+    assert await bot.app.workflows.follow_ups.of(incident.id) == []

@@ -53,7 +53,7 @@ def posts_in(bot: RunningBot, channel: str) -> list[Message]:
 
 async def direct(bot: RunningBot, person: str) -> str:
     """What the bot wrote to this person alone."""
-    await bot.bot.settled()
+    await bot.app.settled()
     return "\n".join(f"{message.text} {words(message.blocks)}" for message in told(bot, person))
 
 
@@ -68,8 +68,8 @@ async def test_a_step_declares_and_gives_reference_permalink_and_channel(bot: Ru
         )
     )
     assert run.state == "completed", run.error
-    await bot.bot.settled()
-    (incident,) = await bot.bot.backend.incidents()
+    await bot.app.settled()
+    (incident,) = await bot.backend.incidents()
     assert run.outputs == {
         "reference": incident.reference,
         "permalink": incident.permalink,
@@ -92,11 +92,11 @@ async def test_a_step_that_is_sent_again_declares_nothing_twice_and_is_answered_
     run = begun(bot)
     bot.workspace.steps.deliver(bot.slack.app, run)
     await ended(run)
-    await bot.bot.settled()
+    await bot.app.settled()
     answers = len(bot.calls("functions.completeSuccess"))
     bot.workspace.steps.deliver(bot.slack.app, run)
     await bot.workspace.heard("functions.completeSuccess", answers + 1)
-    assert len(await bot.bot.backend.incidents()) == 1
+    assert len(await bot.backend.incidents()) == 1
     assert run.state == "completed"
 
 
@@ -122,9 +122,9 @@ async def test_what_is_wrong_is_said_to_the_workflow_and_to_nobody_else(
     run = await ended(begun(bot, summary="It began at noon", **inputs))
     assert run.state == "failed"
     assert said in run.error
-    await bot.bot.settled()
+    await bot.app.settled()
     assert bot.calls("chat.postMessage") == []
-    assert await bot.bot.backend.incidents() == []
+    assert await bot.backend.incidents() == []
 
 
 async def test_what_the_backend_refuses_is_said_to_the_workflow_and_to_nobody_else(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ async def test_what_the_backend_refuses_is_said_to_the_workflow_and_to_nobody_el
         made[0].refusal = Refused("Keeper is closed on Sundays.")
         run = await ended(begun(bot, fields="Parts: part-1"))
         assert (run.state, run.error) == ("failed", "Keeper is closed on Sundays.")
-        await bot.bot.settled()
+        await bot.app.settled()
         assert bot.calls("chat.postMessage") == []
 
 
@@ -154,14 +154,14 @@ async def test_who_may_not_declare_may_not_by_a_workflow(bot: RunningBot, person
     assert run.state == "failed"
     assert said in run.error
     assert await direct(bot, person) == ""
-    assert await bot.bot.backend.incidents() == []
+    assert await bot.backend.incidents() == []
 
 
 async def test_of_a_private_incident_the_workflow_learns_only_that_it_is_done(bot: RunningBot) -> None:
     run = await ended(begun(bot, private=True, channel=bot.slack.channel("alerts")))
     assert (run.state, run.outputs) == ("completed", {})
-    await bot.bot.settled()
-    (incident,) = await bot.bot.backend.incidents()
+    await bot.app.settled()
+    (incident,) = await bot.backend.incidents()
     assert incident.is_private
     assert cards(bot, bot.slack.channel("alerts")) == []
     assert incident.reference in await direct(bot, "ana")
@@ -227,7 +227,7 @@ async def test_what_is_no_channel_is_refused_and_nobody_is_written_to(bot: Runni
     run = await ended(from_a_webhook(bot, channel=channel))
     assert run.state == "failed"
     assert "The channel “" in run.error
-    await bot.bot.settled()
+    await bot.app.settled()
     assert bot.calls("chat.postMessage") == []
     assert await how_many(bot) == 0
 
@@ -274,7 +274,7 @@ async def bot_in(bot: RunningBot, channel: str, member: str) -> None:
 async def test_the_card_goes_to_a_private_channel_that_the_reporter_is_in(bot: RunningBot) -> None:
     await bot_in(bot, "leads", "ana")
     run = await ended(begun(bot, channel=bot.slack.channel("leads")))
-    await bot.bot.settled()
+    await bot.app.settled()
     assert run.outputs["reference"] in words(posts_in(bot, "leads")[-1])
 
 
@@ -300,7 +300,7 @@ async def test_a_guest_who_may_declare_gets_the_card_of_a_channel_they_are_not_i
         gus = bot.slack.person("gus")
         for channel, posted in (("alerts", 0), ("haulpartner", 1)):
             await ended(begun(bot, reporter=gus, channel=bot.slack.channel(channel)))
-            await bot.bot.settled()
+            await bot.app.settled()
             assert len(posts_in(bot, channel)) == posted
         assert "you and Tocsin do not both see that channel" in await direct(bot, "gus")
 
@@ -324,5 +324,5 @@ async def test_a_member_of_a_large_private_channel_is_found_on_its_last_page(bot
     leads = bot.workspace.channel(bot.slack.channel("leads"))
     leads.members[:0] = [f"U0CROWD{number:05}" for number in range(1500)]
     run = await ended(begun(bot, channel=leads.id))
-    await bot.bot.settled()
+    await bot.app.settled()
     assert run.outputs["reference"] in words(posts_in(bot, "leads")[-1])

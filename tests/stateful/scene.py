@@ -27,7 +27,8 @@ from slack_emulator.models import Outcome
 from slack_emulator.seed import seed
 from slack_emulator.server import served
 from slack_emulator.workspace import Workspace
-from tocsin.app import Bot, connected, data_dir, opened
+from tocsin.app import App, connected, open_app, open_resources
+from tocsin.data_dir import data_dir
 from tocsin.settings import read_settings
 from tocsin.slack import routes
 from tocsin.slack.context import DeclarationLimiter
@@ -147,29 +148,30 @@ class OneProcess(Scene):
     async def _start(self) -> None:
         read = read_settings(**self.settings)
         self._life = AsyncExitStack()
-        self.bot: Bot = await self._life.enter_async_context(opened(read, data_dir(read)))
-        self.held = HeldBackend(self.bot.backend)
+        parts = await self._life.enter_async_context(open_resources(read, data_dir(read)))
+        self.held = HeldBackend(parts.backend)
         self.held.go_on.set()
-        self.bot.backend = _as_backend(self.held)
-        await self._life.enter_async_context(connected(self.bot, read))
+        parts.backend = _as_backend(self.held)
+        self.app: App = await self._life.enter_async_context(open_app(parts))
+        await self._life.enter_async_context(connected(self.app))
         await self.workspace.sockets.connected(self.slack.app.app_id, 2)
 
     async def tried(self, method: str, count: int) -> None:
         # A kept-alive connection may end as it is used again: then Slack never hears of the call.
-        await self.bot.tasks.settled()
+        await self.app.resources.tasks.settled()
 
     async def restart(self) -> None:
         """Stopped as an operator stops it, perhaps in the middle of something, and started again."""
         await self._life.aclose()
         await self._start()
         # The loop stands still between two gestures here, and what is resumed then would run on another.
-        await resumed(self.bot)
+        await resumed(self.app.resources.engine)
 
     async def quiet(self) -> None:
         """Until nothing is in hand any more."""
         self.recover()
         self.held.go_on.set()
-        await self.bot.settled()
+        await self.app.settled()
 
     def fresh(self) -> None:
         """As after the very first start."""
@@ -178,9 +180,9 @@ class OneProcess(Scene):
         _emptied(self.files / "incidents.db", INCIDENTS)
         _emptied(self.files / "journal.db", JOURNAL)
         # A look of the bot's may be under way, and have found what there was; this one comes after it.
-        for desk in self.bot.desks.open if self.bot.desks is not None else ():
-            self.run(desk.workflows.watching.poll())
-            desk.declaration_limiter = DeclarationLimiter()
+        for context in self.app.contexts.open:
+            self.run(context.workflows.watching.poll())
+            context.declaration_limiter = DeclarationLimiter()
 
     async def while_held(self, act: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """Do it while the backend answers nothing, until the form says that it is saved."""

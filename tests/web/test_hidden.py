@@ -71,7 +71,7 @@ async def test_a_hidden_incident_takes_the_steps_of_one_that_is_not_there(site: 
 async def test_it_does_so_for_who_is_signed_in_too(tmp_path: Path) -> None:
     async with lobby(tmp_path / "data", tocsin_host="0.0.0.0") as street:
         await street.install(HOME_ADMIN)
-        backend = street.bot.bot.backend
+        backend = street.bot.backend
         assert isinstance(backend, LocalBackend)
         await hidden(backend)
         browser, _ = await street.sign_in(f"{HOME}/U0CHLOE003")
@@ -94,7 +94,7 @@ async def test_nothing_hidden_is_read_for_who_may_not_see_it(tmp_path: Path) -> 
     """Another workspace's, and private ones of others."""
     async with lobby(tmp_path / "data", tocsin_host="0.0.0.0") as street:
         await street.install(HOME_ADMIN)
-        backend = street.bot.bot.backend
+        backend = street.bot.backend
         assert isinstance(backend, LocalBackend)
         ana = Person(slack_user_id=PersonId("U0ANA00001"))
         await backend.create(declaration("mine", slack_team_id=HOME, visibility="private", reporter=ana))

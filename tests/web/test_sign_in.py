@@ -34,7 +34,7 @@ async def street(tmp_path: Path) -> AsyncIterator[Lobby]:
 async def private_incident(street: Lobby, team: str = HOME, lead: str | None = None) -> None:
     """INC-1, declared by Ana in one of the workspaces."""
     roles = {"lead": lead} if lead else {}
-    await street.bot.bot.backend.create(
+    await street.bot.backend.create(
         declaration(
             name=CANARY,
             visibility="private",
@@ -45,7 +45,7 @@ async def private_incident(street: Lobby, team: str = HOME, lead: str | None = N
 
 
 async def test_who_is_not_signed_in_is_shown_the_way_in_and_nothing_else(street: Lobby) -> None:
-    await street.bot.bot.backend.create(declaration(name=CANARY))
+    await street.bot.backend.create(declaration(name=CANARY))
     pages = [await street.browser().get(path) for path in ("/incidents", "/incidents/1", "/incidents/9")]
     assert [page.status_code for page in pages] == [401, 401, 401]
     assert len({page.content for page in pages}) == 1
@@ -57,7 +57,7 @@ async def test_who_is_not_signed_in_is_shown_the_way_in_and_nothing_else(street:
 
 
 async def test_a_member_signs_in_and_comes_back_to_the_page_they_wanted(street: Lobby) -> None:
-    await street.bot.bot.backend.create(declaration(name="Checkout is slow", slack_team_id=HOME))
+    await street.bot.backend.create(declaration(name="Checkout is slow", slack_team_id=HOME))
     browser, back = await street.sign_in(CHLOE, "/incidents/1")
     assert (back.status_code, back.headers["location"]) == (303, "/incidents/1")
     page = await browser.get("/incidents/1")
@@ -69,7 +69,7 @@ async def test_a_member_signs_in_and_comes_back_to_the_page_they_wanted(street: 
 
 
 async def test_members_of_every_workspace_that_is_served_may_read(street: Lobby) -> None:
-    await street.bot.bot.backend.create(declaration())
+    await street.bot.backend.create(declaration())
     browser, _ = await street.sign_in(AWAY_ADMIN)
     assert (await browser.get("/incidents")).status_code == 200
 
@@ -129,7 +129,7 @@ async def test_an_id_of_another_workspace_opens_no_private_incident(street: Lobb
 
 async def test_the_token_of_the_operator_still_opens_everything(street: Lobby) -> None:
     await private_incident(street)
-    headers = {"Authorization": f"Bearer {street.bot.bot.token}"}
+    headers = {"Authorization": f"Bearer {street.bot.app.resources.api_token}"}
     assert CANARY in (await street.browser().get("/incidents/INC-1", headers=headers)).text
 
 

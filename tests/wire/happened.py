@@ -187,9 +187,7 @@ async def who_opens_what_is_shown_reads_more_of_it(way: Journey) -> None:
 
 
 def served(installed: Lobby) -> list[str]:
-    desks = installed.bot.bot.desks
-    assert desks is not None
-    return [found.home for found in desks.installations]
+    return [found.home for found in installed.bot.app.registry.installations]
 
 
 @row("event app_uninstalled")

@@ -25,7 +25,7 @@ from tocsin.incidents.model import Frozen
 from tocsin.logs import traced
 from tocsin.slack import routes
 from tocsin.slack.commands import find_verb
-from tocsin.slack.context import AckTracker, WorkspaceContext, WorkspaceRegistry
+from tocsin.slack.context import AckTracker, WorkspaceContext, WorkspaceContexts
 from tocsin.slack.disclosure import NOTHING
 from tocsin.slack.listeners.choose import ask_if_name
 from tocsin.slack.listeners.declare import open_declare
@@ -115,14 +115,14 @@ NOT_KNOWN = "This is from another version of Tocsin, which is gone. Type /incide
 
 
 def build_app(
-    registry: WorkspaceRegistry, client: AsyncWebClient, counting: Counting | None = None
+    contexts: WorkspaceContexts, client: AsyncWebClient, counting: Counting | None = None
 ) -> AsyncApp:
     """The app, with everything that `routes` lists behind it; `client` is what Bolt makes its own from."""
     count = counting or Uncounted()
 
     async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
         """Name our bot there, so that Bolt leaves out its events; none where Tocsin is not installed."""
-        ours = registry.serving(team_id or "", enterprise_id or "")
+        ours = contexts.registry.serving(team_id or "", enterprise_id or "")
         return AuthorizeResult(
             enterprise_id=enterprise_id,
             team_id=team_id,
@@ -144,12 +144,12 @@ def build_app(
         signing_secret="checked before",
         attaching_function_token_enabled=False,
     )
-    app.command(ANY)(_listener(SlashCommand, registry, _run_command, count))
-    app.shortcut(ANY)(_listener(Shortcut, registry, _run_shortcut, count))
-    app.view(ANY)(_listener(ViewSubmission, registry, _run_submission, count))
-    app.action(ANY)(_listener(BlockAction, registry, _run_action, count))
-    app.options(ANY)(_listener(BlockSuggestion, registry, _run_options, count))
-    app.event(ANY)(_event_listener(registry, count))
+    app.command(ANY)(_listener(SlashCommand, contexts, _run_command, count))
+    app.shortcut(ANY)(_listener(Shortcut, contexts, _run_shortcut, count))
+    app.view(ANY)(_listener(ViewSubmission, contexts, _run_submission, count))
+    app.action(ANY)(_listener(BlockAction, contexts, _run_action, count))
+    app.options(ANY)(_listener(BlockSuggestion, contexts, _run_options, count))
+    app.event(ANY)(_event_listener(contexts, count))
     app.error(_malformed)
     return app
 
@@ -174,7 +174,7 @@ async def _malformed(error: Exception) -> BoltResponse:
 
 def _listener(
     kind: type[G],
-    registry: WorkspaceRegistry,
+    contexts: WorkspaceContexts,
     run: Callable[[AsyncAck, G, WorkspaceContext, AckTracker], Awaitable[None]],
     count: Counting,
 ) -> Callable[..., Awaitable[BoltResponse | None]]:
@@ -188,7 +188,7 @@ def _listener(
         route, tracker, outcome = route_of(payload), context.get(ACK_TRACKER) or AckTracker(), "answered"
         tracker.timed = partial(count.acknowledged, route)
         async with best_effort(f"answer {route}") as failed:
-            ours = await registry.find(payload.team_id, payload.org)
+            ours = await contexts.find(payload.team_id, payload.org)
             if ours is None:
                 outcome = "stranger"
                 await _apologise(ack, payload, NOT_OURS)
@@ -212,7 +212,7 @@ def _unread(kind: str, error: ValidationError, count: Counting) -> BoltResponse:
     return BoltResponse(status=400, body="malformed payload")
 
 
-def _event_listener(registry: WorkspaceRegistry, count: Counting) -> Callable[..., Awaitable[BoltResponse]]:
+def _event_listener(contexts: WorkspaceContexts, count: Counting) -> Callable[..., Awaitable[BoltResponse]]:
     """Events come in here, each once; one that could not be done is not acknowledged, and comes again."""
     deduplicator = EventDeduplicator()
 
@@ -228,7 +228,7 @@ def _event_listener(registry: WorkspaceRegistry, count: Counting) -> Callable[..
         if (tracker := context.get(ACK_TRACKER)) is not None:
             tracker.timed = partial(count.acknowledged, route)
         async with best_effort(f"heed {callback.kind}") as failed:
-            ours = await registry.find(callback.served_team, callback.org)
+            ours = await contexts.find(callback.served_team, callback.org)
             if ours is not None:
                 await deduplicator.once(callback.event_id, lambda: listener(callback, ours))
         count.requested(route, "failed" if failed else "answered")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +11,10 @@ from tocsin.incidents.announcements import AnnouncementRule
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, PersonId, TeamId
 from tocsin.incidents.permissions import Membership, PermissionLimits, Verb
 from tocsin.slack.authorization import ASKING_SECONDS, CHECK_SECONDS, Authorizer, People, UserGroups
-from tocsin.slack.installations import Installation
 from tocsin.slack.mentions import Mentions
 from tocsin.slack.messages import ReactionsAndPins
 from tocsin.slack.payloads import EventCallback, Payload
+from tocsin.slack.registry import WorkspaceRegistry
 from tocsin.slack.shared_channels import SharedChannels
 from tocsin.slack.workspace import SlackWorkspace
 from tocsin.workflows.channels import seen_by, unnamed
@@ -144,6 +144,7 @@ class WorkspaceContext:
     forms: FormCache
     workspace: SlackWorkspace
     people: People
+    shared_channels: SharedChannels
     tasks: Tasks
     clock: Clock
     rules: tuple[AnnouncementRule, ...] = ()
@@ -160,13 +161,11 @@ class WorkspaceContext:
     announce: ChannelId | None = None
     """Where public incidents are announced, whatever the rules say."""
     authorizer: Authorizer = field(init=False)
-    shared_channels: SharedChannels = field(init=False)
     mentions: Mentions = field(init=False)
     """What whom and what a text mentions are called."""
 
     def __post_init__(self) -> None:
         self.mentions = Mentions(self.workspace, self.people)
-        self.shared_channels = SharedChannels(self.workspace.channels.readership)
         self.authorizer = Authorizer(self.people, UserGroups(self.workspace), self.limits)
 
     @property
@@ -263,138 +262,37 @@ class AckTracker:
             self.timed(asyncio.get_running_loop().time() - self.began)
 
 
-# The context of each workspace; one in which Tocsin is not installed has none.
-
-ANY = "*"
-"""Among the workspaces that may install: every one there is."""
-
-Placed = Callable[[TeamId, str], Awaitable[None]]
-
-
-async def _not_written(team: TeamId, org: str) -> None:
-    """Where there is one installation, every workspace is served through it."""
-
-
-class WorkspaceRegistry:
-    """The contexts of all workspaces that Tocsin is installed in, made when they are first needed."""
+class WorkspaceContexts:
+    """The context of each workspace in the registry, made when it is first needed."""
 
     def __init__(
-        self, made: Callable[[TeamId], WorkspaceContext], *, sole: bool = False, placed: Placed = _not_written
+        self, registry: WorkspaceRegistry, new_context: Callable[[SlackWorkspace], WorkspaceContext]
     ) -> None:
-        """`made` makes the context of a workspace, closed; it is opened where Tocsin is installed.
-
-        With `sole` there is one installation, for good: that of a bot token in the settings. `placed` writes
-        down which organization a workspace is served through, before anything is done there.
-        """
-        self._made = made
-        self._sole = sole
-        self._placed = placed
+        self.registry = registry
+        self._new_context = new_context
         self._contexts: dict[TeamId, WorkspaceContext] = {}
-        # Apart, so that no id of an organization is ever taken for that of a workspace.
-        self._in_teams: dict[str, Installation] = {}
-        self._in_orgs: dict[str, Installation] = {}
-        self._orgs: dict[str, str] = {}
-
-    @property
-    def installations(self) -> list[Installation]:
-        return [*self._in_teams.values(), *self._in_orgs.values()]
 
     @property
     def open(self) -> list[WorkspaceContext]:
         """The contexts of workspaces in which Tocsin is installed now."""
-        return [context for team, context in self._contexts.items() if self.serving(team) is not None]
-
-    def know(self, orgs: Mapping[str, str]) -> None:
-        """The organization of each workspace that is served through one."""
-        self._orgs.update(orgs)
-
-    def install(self, installation: Installation) -> None:
-        """Serve a workspace or an organization from now on, or go on with its new token."""
-        self._of_its_kind(installation)[installation.home] = installation
-        if not installation.is_enterprise_install:
-            self.context_of(installation.team_id)
-        for team in list(self._contexts):
-            self._settle(team)
-
-    def uninstall(self, installation: Installation) -> None:
-        """Do nothing more there; what is unfinished waits until Tocsin is installed again."""
-        self._of_its_kind(installation).pop(installation.home, None)
-        for team in self._contexts:
-            self._settle(team)
-
-    def _of_its_kind(self, installation: Installation) -> dict[str, Installation]:
-        return self._in_orgs if installation.is_enterprise_install else self._in_teams
-
-    def serving(self, team: str, org: str = "") -> Installation | None:
-        """The installation that serves this workspace: its own, else that of its organization.
-
-        `org` is the organization of whoever asks, who may be of another than the workspace.
-        """
-        known = self._orgs.get(team, "")
-        own = self._in_teams.get(team) or self._in_orgs.get(known) or self._in_orgs.get(org)
-        if own is None and self._sole:
-            (sole,) = self.installations
-            # Slack names the workspace of all but a few gestures; these come from where the token is good.
-            return sole if not team and not org else None
-        return own
-
-    def peer_teams(self, team: TeamId) -> frozenset[TeamId] | None:
-        """The workspaces that see each other's incidents with this one; None where there is one installation.
-
-        Those of one organization do, where it installed the app as a whole. What is of no workspace, since it
-        was made at the backend itself, is seen while Tocsin is installed once.
-        """
-        if self._sole:
-            return None
-        own = self.serving(team)
-        others = [known for known in self._orgs if own is not None and self.serving(known) is own]
-        return frozenset(
-            [team, *map(TeamId, others), *([TeamId("")] if len(self.installations) == 1 else [])]
-        )
+        return [self._of(workspace) for workspace in self.registry.installed]
 
     async def find(self, team: TeamId, org: str = "") -> WorkspaceContext | None:
         """Return the context of this workspace, or None where Tocsin is not installed. Raises Unavailable."""
-        installation = self.serving(team, org)
-        team = team or (installation.team_id if installation else team)
-        if installation is None or not team:
+        workspace = await self.registry.find(team, org)
+        if workspace is None:
             return None
-        if installation.is_enterprise_install and self._orgs.get(team) != installation.home:
-            await self._placed(team, installation.home)
-            self._orgs[team] = installation.home
-        if team not in self._contexts:
-            context = self.context_of(team)
+        is_new = workspace.team_id not in self._contexts
+        context = self._of(workspace)
+        if is_new:
             context.tasks.begin("learn names", context.greet())
-        return self.context_of(team)
+        return context
 
     def context_of(self, team: TeamId) -> WorkspaceContext:
-        """Return the context of this workspace, also where Tocsin was uninstalled: workflows wait."""
-        if self._sole and self.serving(team) is None:
-            team = self._only_team(team)
-        if team not in self._contexts:
-            self._contexts[team] = self._made(team)
-            self._settle(team)
-        return self._contexts[team]
+        """Return the context of this workspace, also where Tocsin was uninstalled."""
+        return self._of(self.registry.workspace_of(team))
 
-    def _only_team(self, team: TeamId) -> TeamId:
-        (sole,) = self.installations
-        if not sole.is_enterprise_install:
-            return sole.team_id
-        self._orgs[team] = sole.home
-        return team
-
-    def _settle(self, team: TeamId) -> None:
-        installation = self.serving(team)
-        if installation is None:
-            self._contexts[team].workspace.leave()
-        else:
-            self._contexts[team].workspace.enter(installation)
-
-
-def may_install(installation: Installation, teams: Collection[str]) -> bool:
-    """Return True if this workspace, or its organization, is among those to serve; `*` is any.
-
-    Slack's ids say what they are of: those of organizations begin with an E.
-    """
-    orgs = {home for home in teams if home.startswith("E")}
-    own = not installation.is_enterprise_install and installation.team_id in set(teams) - orgs
-    return ANY in teams or own or installation.enterprise_id in orgs
+    def _of(self, workspace: SlackWorkspace) -> WorkspaceContext:
+        if workspace.team_id not in self._contexts:
+            self._contexts[workspace.team_id] = self._new_context(workspace)
+        return self._contexts[workspace.team_id]

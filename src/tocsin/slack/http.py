@@ -63,6 +63,15 @@ class HttpDoor:
         self._secret = signing_secret.encode()
         self._now = now
         self._held = 0
+        self.is_open = False
+        """True once payloads are taken; before, Slack is told to come again."""
+
+    async def open(self) -> None:
+        """Take payloads from now on."""
+        self.is_open = True
+
+    async def close(self) -> None:
+        """Do nothing: the server closes the connections."""
 
     @property
     def route(self) -> Route:
@@ -75,6 +84,8 @@ class HttpDoor:
         if Slack did not sign it, 400 if Slack does not send such a shape. A body is not read if its headers
         are not those of a signed request, or announce that it is too large.
         """
+        if not self.is_open:
+            return PlainTextResponse("not yet", 503, headers={"Retry-After": "1"})
         if not self._may_be_signed(request):
             return self._refused(401, "not signed by Slack")
         if _length(request) > LARGEST_BODY:

@@ -12,9 +12,10 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.incidents.errors import Refused, SlackRefused
-from tocsin.slack.context import WorkspaceRegistry, may_install
-from tocsin.slack.installations import Installation, Installations
+from tocsin.slack.context import WorkspaceContexts
+from tocsin.slack.installations import Installation, Installations, Vault
 from tocsin.slack.manifest import SCOPES
+from tocsin.slack.registry import WorkspaceRegistry, may_install
 from tocsin.slack.web_api import TOKEN, Answer, asked, told
 from tocsin.workflows.retry import best_effort
 
@@ -53,7 +54,7 @@ class Installing:
         self,
         app: OAuthApp,
         installations: Installations,
-        contexts: WorkspaceRegistry,
+        contexts: WorkspaceContexts,
         *,
         teams: Collection[str],
         clock: Callable[[], datetime],
@@ -96,8 +97,9 @@ class Installing:
             update={"url": url, "bot_id": str(identity.get("bot_id") or "")}
         )
         await self._installations.keep(installation)
-        self._contexts.install(installation)
-        if context := await self._contexts.find(installation.team_id):
+        self._contexts.registry.install(installation)
+        if installation.team_id:
+            context = self._contexts.context_of(installation.team_id)
             context.tasks.begin("learn names", context.greet())
         log.info("installed", home=installation.home, name=installation.name)
         return installation.name or installation.home, url
@@ -105,19 +107,6 @@ class Installing:
     async def _hand_back(self, installation: Installation) -> None:
         async with best_effort("give back a token that is not meant for us"):
             await asked(self._app.client(installation.bot_token).auth_revoke)
-
-    async def look_whether_gone(self, team: str) -> None:
-        """Ask Slack if the token of this workspace is still valid; if not, remove the installation."""
-        installation = self._contexts.serving(team)
-        if installation is None:
-            return
-        try:
-            await asked(self._app.client(installation.bot_token).auth_test)
-        except SlackRefused as refusal:
-            if refusal.code in TOKEN:
-                await self._installations.vault.drop(installation.home)
-                self._contexts.uninstall(installation)
-                log.info("uninstalled", home=installation.home, name=installation.name)
 
     async def refresh(self, installation: Installation) -> None:
         """Get a new token in place of one that expires; the old one is valid until then.
@@ -132,8 +121,30 @@ class Installing:
         )
         fresh = installation.model_copy(update=_tokens(answer, self._clock()))
         # In use before it is written down: the refresh token that we had is spent, whatever the disk says.
-        self._contexts.install(fresh)
+        self._contexts.registry.install(fresh)
         await self._installations.keep(fresh)
+
+
+class UninstallCheck:
+    """Removes the installation of a workspace whose token Slack does not take any more."""
+
+    def __init__(self, app: OAuthApp, vault: Vault, registry: WorkspaceRegistry) -> None:
+        self._app = app
+        self._vault = vault
+        self._registry = registry
+
+    async def __call__(self, team: str) -> None:
+        """Ask Slack if the token of this workspace is still valid; if not, remove the installation."""
+        installation = self._registry.serving(team)
+        if installation is None:
+            return
+        try:
+            await asked(self._app.client(installation.bot_token).auth_test)
+        except SlackRefused as refusal:
+            if refusal.code in TOKEN:
+                await self._vault.drop(installation.home)
+                self._registry.uninstall(installation)
+                log.info("uninstalled", home=installation.home, name=installation.name)
 
 
 def _installed(answer: Answer, now: datetime) -> Installation:
@@ -173,16 +184,16 @@ class TokenRotation:
     """Rotation of tokens; looks every minute which of them are due."""
 
     def __init__(
-        self, contexts: WorkspaceRegistry, installing: Installing, clock: Callable[[], datetime]
+        self, registry: WorkspaceRegistry, installing: Installing, clock: Callable[[], datetime]
     ) -> None:
-        self._contexts = contexts
+        self._registry = registry
         self._installing = installing
         self._clock = clock
 
     async def look(self) -> None:
         """Replace the tokens that are due; a failed replacement is repeated at the next look."""
         soon = self._clock() + BEFORE
-        for installation in self._contexts.installations:
+        for installation in self._registry.installations:
             if not installation.refresh_token or installation.expires_at is None:
                 continue
             if installation.expires_at > soon:
