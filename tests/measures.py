@@ -14,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src"
+PACKAGES = ("tocsin", "slack_emulator")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 RELATIVE = re.compile(
@@ -64,12 +65,33 @@ def length_of(node: Function | ast.ClassDef) -> int:
 
 
 def bases_of(node: ast.ClassDef) -> list[str]:
-    """Names of the classes it inherits from, without packages and type arguments."""
-    return [ast.unparse(base).partition("[")[0].rpartition(".")[2] for base in node.bases]
+    """Names of the classes it inherits from, without type arguments; those of a package keep its name."""
+    return [ast.unparse(base).partition("[")[0] for base in node.bases]
 
 
 def is_protocol(node: ast.ClassDef) -> bool:
-    return "Protocol" in bases_of(node)
+    return any(base.rpartition(".")[2] == "Protocol" for base in bases_of(node))
+
+
+ROOTS = frozenset({"BaseModel", "BaseSettings", "Exception", "NamedTuple", "ABC", "Protocol"})
+"""Classes of libraries whose subclasses are models, errors or abstract bases."""
+
+
+def is_base(name: str, ours: Mapping[str, ast.ClassDef]) -> bool:
+    """True if a class of ours is meant to be inherited from: a model, an error, or an abstract base."""
+    bases = bases_of(ours[name])
+    return any(base.rpartition(".")[2] in ROOTS or (base in ours and is_base(base, ours)) for base in bases)
+
+
+def names_of_libraries(path: Path) -> set[str]:
+    """Names that the file imports from a library, and the libraries themselves."""
+    found = set[str]()
+    for node in nodes_of(path):
+        if isinstance(node, ast.Import) or (
+            isinstance(node, ast.ImportFrom) and not str(node.module).startswith(PACKAGES)
+        ):
+            found |= {(alias.asname or alias.name) for alias in node.names}
+    return found
 
 
 def docstrings_of(path: Path) -> Iterator[tuple[int, str]]:

@@ -11,12 +11,13 @@ import sys
 import typing
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import measures
 import pytest
+from measures import nodes_of, tree_of
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_bolt.kwargs_injection.async_args import AsyncArgs
 from slack_sdk.web.async_client import AsyncWebClient
@@ -38,10 +39,11 @@ from tocsin.slack.payloads import (
 pytestmark = pytest.mark.house
 
 ROOT = Path(__file__).parent.parent
-SOURCES = sorted((ROOT / "src").rglob("*.py"))
+SOURCES = measures.sources()
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
-LONGEST_FILE, LONGEST_FUNCTION = 600, 50
+SHORTEST_FILE, LONGEST_FILE, LONGEST_CLASS, LONGEST_FUNCTION = 40, 600, 300, 50
+MOST_PROTOCOLS = 15
 
 FRONT = {"__main__", "app", "cli", "data_dir", "doctor", "health", "server"}
 """The front door: it may import everything, and nothing but the front door may import it."""
@@ -62,28 +64,15 @@ MAY_IMPORT = {
     "logs": set[str](),
     "metrics": {"incidents"},
 }
-BANNED = {"utils", "helpers", "common", "core", "base", "manager", "handler", "service", "data", "info"}
-BANNED |= {"process", "util", "helper", "managers", "handlers", "services", "misc"}
+BANNED = {"utils", "util", "helpers", "helper", "common", "misc"}
 PACKAGES = ("tocsin.", "slack_emulator.")
 TOP_LEVEL = {"pyproject.toml", "README.md", "LICENSE", "app_manifest.yml", "src", "tests", "manifests"}
 
 
-@cache
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
-
-
-@cache
-def nodes_of(path: Path) -> tuple[ast.AST, ...]:
-    """Every node of the file, as `ast.walk` finds them."""
-    return tuple(ast.walk(tree_of(path)))
-
-
 def module_of(path: Path) -> str:
-    """`slack.views.card`, without the name of the bot's own package."""
-    package, *parts = path.relative_to(ROOT / "src").with_suffix("").parts
-    inside = parts if package == "tocsin" else [package, *parts]
-    return ".".join(part for part in inside if part != "__init__")
+    """`slack.views.card`, without the name of the bot's own package; empty for the package itself."""
+    name = measures.module_of(path)
+    return "" if name == "tocsin" else name.removeprefix("tocsin.")
 
 
 def is_in(module: str, room: str) -> bool:
@@ -257,21 +246,74 @@ def _is_vague(name: str) -> bool:
 
 def _is_slacks_own(path: Path) -> bool:
     """The functions there are named for Slack's methods, such as `conversations.info`."""
-    return module_of(path).startswith("playground.web_api.")
+    return module_of(path).startswith("slack_emulator.web_api.")
 
 
-def test_files_and_functions_stay_short_enough_to_read() -> None:
+def test_files_classes_and_functions_stay_short_enough_to_read() -> None:
     long = [
         f"{path.relative_to(ROOT)} has {lines} lines"
         for path in [*SOURCES, *TESTS]
-        if (lines := len(path.read_text().splitlines())) > LONGEST_FILE
+        if (lines := measures.lines_of(path)) > LONGEST_FILE
     ]
     long += [
         f"{path.relative_to(ROOT)}: {node.name} has {lines} lines"
         for path, node in functions()
-        if (lines := (node.end_lineno or 0) - node.lineno + 1) > LONGEST_FUNCTION
+        if (lines := measures.length_of(node)) > LONGEST_FUNCTION
+    ]
+    long += [
+        f"{path.relative_to(ROOT)}: {node.name} has {lines} lines"
+        for path in SOURCES
+        for node in measures.classes_of(path)
+        if (lines := measures.length_of(node)) > LONGEST_CLASS
     ]
     assert not long, "\n".join(long)
+
+
+def test_a_module_is_an_idea_and_no_shred_of_one() -> None:
+    short = [
+        f"{path.relative_to(ROOT)} has {lines} lines"
+        for path in SOURCES
+        if path.stem not in ("__init__", "__main__") and (lines := measures.lines_of(path)) < SHORTEST_FILE
+    ]
+    assert not short, "\n".join(short)
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert measures.cycles() == []
+
+
+def test_no_class_of_ours_inherits_from_a_concrete_one_of_ours() -> None:
+    """Composition instead; models and errors share what they are, and abstract bases are there for it."""
+    ours = {node.name: node for path in SOURCES for node in measures.classes_of(path)}
+    wrong = [
+        f"{path.relative_to(ROOT)}: {node.name} inherits from {base}"
+        for path in SOURCES
+        for node in measures.classes_of(path)
+        for base in measures.bases_of(node)
+        if base in ours and base not in measures.names_of_libraries(path)
+        if not measures.is_base(base, ours)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_there_is_a_protocol_for_each_thing_outside_and_no_more() -> None:
+    protocols = [
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path in SOURCES
+        for node in measures.classes_of(path)
+        if measures.is_protocol(node)
+    ]
+    assert len(protocols) <= MOST_PROTOCOLS, "\n".join(protocols)
+
+
+def test_a_docstring_begins_with_a_verb_or_a_noun_and_names_who_acts() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}: {text.splitlines()[0]}"
+        for path in SOURCES
+        for line, text in measures.docstrings_of(path)
+        if measures.names_no_actor(text)
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_every_module_says_in_a_sentence_what_it_is_for() -> None:
