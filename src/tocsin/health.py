@@ -46,7 +46,7 @@ class Health:
         metrics: Meters,
     ) -> None:
         self.trouble = STARTING
-        """Why nothing can be declared while the bot starts or stops; empty in between."""
+        """Reason for which nothing can be declared while the bot starts or stops; empty in between."""
         self._backend = backend
         self._engine = engine
         self._state = state

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn
 
 import pytest
+import structlog.testing
 
 from tocsin.incidents.errors import OutcomeUnknown, Refused, SlackRefused, Unavailable
 from tocsin.incidents.model import ChannelId
 from tocsin.workflows.ports import Channel
-from tocsin.workflows.retry import StepFailure, Steps
+from tocsin.workflows.retry import StepFailure, Steps, best_effort
 
 ROOM = Channel(id=ChannelId("C0ROOM00001"), name="inc-1")
 FAILED = "The channel could not be made"
@@ -114,3 +116,13 @@ async def test_what_a_recorded_step_raises_ends_the_workflow() -> None:
 
     with pytest.raises(Refused, match="Nobody may"):
         await Steps(Recorder()).record("open", broken, returns=Channel)
+
+
+async def test_a_look_that_takes_too_long_is_left_out_with_a_line_and_no_traceback() -> None:
+    with structlog.testing.capture_logs() as lines:
+        async with best_effort("look for what is not done yet") as failed, asyncio.timeout(0.5):
+            await asyncio.Event().wait()
+    assert [type(error) for error in failed] == [TimeoutError]
+    assert lines == [
+        {"event": "not done in time", "doing": "look for what is not done yet", "log_level": "warning"}
+    ]

@@ -30,7 +30,9 @@ async def playground(
 ) -> AsyncIterator[Playground]:
     async with running_playground(tmp_path_factory.mktemp("playground")) as running:
         yield running
-    assert len(running.said) == 1, "\n".join(["It says where it is, and nothing else.", *running.said])
+    # On a busy machine a look that may be left out is left out, and logged.
+    said = [line for line in running.said if "not done in time" not in line]
+    assert len(said) == 1, "\n".join(["It says where it is, and nothing else.", *said])
 
 
 @pytest.fixture(scope="session")

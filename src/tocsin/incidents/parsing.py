@@ -88,7 +88,7 @@ def trimmed(text: str) -> str:
 
 
 Choice = Severity | Status | Role | IncidentType
-"""What people type the name of."""
+"""Anything that people choose by typing its name."""
 
 N = TypeVar("N", bound=Choice)
 SHORTEST_BEFORE_MORE = 3

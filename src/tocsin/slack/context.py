@@ -151,7 +151,7 @@ class WorkspaceContext:
     limits: PermissionLimits = field(default_factory=PermissionLimits)
     help: Help = field(default_factory=lambda: Help())
     pages: str = ""
-    """Where the incidents' pages are, without a final slash; links to them are shown."""
+    """Address of the incidents' pages, without a final slash; links to them are unfurled."""
     home_viewers: HomeViewers = field(default_factory=HomeViewers)
     declaration_limiter: DeclarationLimiter = field(default_factory=DeclarationLimiter)
     peer_teams: Callable[[], frozenset[TeamId] | None] = lambda: None
@@ -159,10 +159,10 @@ class WorkspaceContext:
     check_uninstalled: Callable[[], Awaitable[None]] = _do_nothing
     """Slack says that Tocsin may have been uninstalled here: find out, and act on it."""
     announce: ChannelId | None = None
-    """Where public incidents are announced, whatever the rules say."""
+    """Channel in which every public incident is announced, beside those of the rules."""
     authorizer: Authorizer = field(init=False)
     mentions: Mentions = field(init=False)
-    """What whom and what a text mentions are called."""
+    """Names of the people, user groups and channels that a text mentions."""
 
     def __post_init__(self) -> None:
         self.mentions = Mentions(self.workspace, self.people)
@@ -192,7 +192,7 @@ class WorkspaceContext:
 
         `incident` is what it is done to, None for declaring and listing; `private` is what is about to be
         declared. Answers nothing when all is well, and what to note when a declaration goes unchecked.
-        Somebody who may not know of a private incident reads `permissions.NOT_SEEN`; say the same, word for
+        A person who may not know of a private incident reads `permissions.NOT_SEEN`; say the same, word for
         word, of an incident that is not there. Asks Slack at most `seconds`, and not before a form opens.
         """
         by = payload.by.slack_user_id
