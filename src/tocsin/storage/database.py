@@ -1,4 +1,4 @@
-"""The journal's SQLAlchemy engine, its write queue, and the barrier before a full disk."""
+"""SQLAlchemy engines for DBOS and our own tables: write queue, barrier for a full disk, SQLite files."""
 
 from __future__ import annotations
 
