@@ -245,7 +245,7 @@ class ReactionsAndPins:
         """Return True if a message is pinned or has the reaction now, with the message.
 
         Returns False and an empty message if it is gone. Slack's reactions.get also finds replies in threads;
-        pins.list returns at most 100 pins.
+        pins.list returns all pins of a channel, which has at most 100.
         """
         message = await self.message(channel, ts)
         if not message:

@@ -282,7 +282,7 @@ def truncate(url: str) -> None:
 
 
 def create_file(url: str) -> None:
-    """Create the file of an SQLite database with mode 0600 and in write-ahead mode, unless it exists."""
+    """Create the file of an SQLite database (mode 0600) unless it exists, and set write-ahead mode."""
     path = file_of(url)
     if path is None:
         return

@@ -257,7 +257,7 @@ UNKNOWN = ""
 """Stored instead of a snapshot: the next poll syncs the incident even if it has not changed."""
 
 PRIVATE = "private"
-"""Mark of a channel that is known to be private; it stays private."""
+"""Mark of a channel that was created as private or found to be; `fitting_channel` does not check it again."""
 
 
 async def withdraw_posts(
@@ -265,7 +265,7 @@ async def withdraw_posts(
 ) -> None:
     """Delete updates, documents and link previews elsewhere, and every card not in the places in `kept`.
 
-    Updates go first: a message that is deleted before its replies leaves a trace (Slack, `tombstone`).
+    Updates go before cards: a message that is deleted before its replies leaves a trace (Slack, `tombstone`).
     Raises Unavailable, or else SlackRefused, after every post has been tried.
     """
     fingerprints, cards = await state.fingerprints(incident.id), await state.cards(incident.id)

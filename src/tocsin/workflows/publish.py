@@ -284,7 +284,7 @@ class DeclarationPublisher:
     async def _without_a_card(
         self, order: DeclareCommand, incident: Incident, troubles: Sequence[StepFailure], done: Sequence[Any]
     ) -> None:
-        """Send the card to the reporter if steps failed and neither they nor the origin got one."""
+        """Send the card to the reporter if steps failed and neither the reporter nor the origin got one."""
         reporter = incident.creator.slack_user_id
         posted = {card.place for card in done if isinstance(card, Card)}
         if troubles and reporter is not None and not posted & {"source", "reporter"}:

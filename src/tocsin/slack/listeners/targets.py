@@ -134,9 +134,10 @@ def _usual(context: WorkspaceContext) -> frozenset[str]:
 
 
 async def _at(context: WorkspaceContext, address: str, person: PersonId | None) -> Incident | None:
-    """Return the incident with this permalink or page, or with a page above this URL; None for other URLs.
+    """Return the incident whose permalink or page is this URL or one above it; None for other URLs.
 
-    Raises Refused if the incident does not exist or the person may not see it.
+    Raises Refused if the incident does not exist or the person may not see it, and Uncertain if the URL may
+    be an incident's but is not known.
     """
     addresses = {plain_address(known.permalink): known for known in context.open_now.now if known.permalink}
     places = {known.rpartition("/")[0] for known in addresses} | {plain_address(f"{context.pages}/incidents")}
