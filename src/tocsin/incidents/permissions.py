@@ -1,7 +1,7 @@
-"""The verbs, and the rules on who may use them: a person's membership, a verb and an incident decide.
+"""The verbs, and the rules by which a person's membership and groups permit them on an incident.
 
-Declaring a public incident fails open: an alarm that is not rung is worse than one too many. Everything
-else fails closed. A private incident is for its members alone, and to others it is as if it were not there.
+Declaring a public incident fails open, since a missing alarm is worse than a needless one. Everything else
+fails closed. To people without a part in it, a private incident looks as if it did not exist.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Membership(Enum):
     BOT = "bot"
     DEACTIVATED = "deactivated"
     UNKNOWN = "unknown"
-    """Slack could not be asked, or says nothing about this person."""
+    """Membership is not known: Slack could not be reached, or says nothing about this person."""
 
     @property
     def is_guest(self) -> bool:
@@ -34,12 +34,12 @@ class Membership(Enum):
 
 
 class Verb(StrEnum):
-    """An act of a person. Its value is the word typed after `/incident`, and carried by forms."""
+    """Action of a person on incidents. Its value is the word typed after `/incident`; forms carry it."""
 
     doing: str
-    """What may not be done, in a refusal: `Guests of this workspace may not … here.`"""
+    """Words for a refusal: `Guests of this workspace may not … here.`"""
     timeline: str
-    """The words of its timeline entry, before the new value; empty where they are others."""
+    """Words of its timeline entry before the new value; empty if it has no entry or writes its own."""
 
     def __new__(cls, value: str, doing: str, timeline: str = "") -> Verb:
         verb = str.__new__(cls, value)
@@ -74,7 +74,7 @@ class Verb(StrEnum):
 
 
 ENDING = frozenset({Verb.CLOSE, Verb.CANCEL, Verb.DECLINE, Verb.MERGE})
-"""Verbs that take an incident out of everybody's sight."""
+"""Verbs that end an incident, so that it is no longer listed as open."""
 
 WORKING = frozenset(
     {
@@ -91,7 +91,7 @@ WORKING = frozenset(
 """Verbs that a guest may use on an incident in which they were given a role."""
 
 NOT_SEEN = "There is no such incident, or it is not yours to see."
-"""Said of a private incident to those who may not know of it, and of one that never was: word for word."""
+"""Refusal for a private incident that the person may not see; the same as for one that does not exist."""
 
 UNCHECKED = "could not be checked: Slack did not say who they are"
 
@@ -112,13 +112,13 @@ _UNFIT = {
 
 
 def unfit(membership: Membership, name: str) -> str:
-    """Return why a person of this name can be given nothing to take on; empty where they can."""
+    """Return the reason why a person cannot be given a role or follow-up; empty if they can."""
     why = _UNFIT.get(membership, "").format(name)
     return f"{why}, so they cannot take this on. Choose another person." if why else ""
 
 
 class PermissionLimits(Frozen):
-    """To which user groups some verbs are limited; an empty one limits nothing."""
+    """User groups to which some verbs are limited; an empty tuple is no limit."""
 
     declare: tuple[str, ...] = ()
     close: tuple[str, ...] = ()
@@ -126,7 +126,7 @@ class PermissionLimits(Frozen):
     guests_may_declare: bool = False
 
     def groups(self, verb: Verb, *, private: bool = False) -> tuple[tuple[str, ...], ...]:
-        """The groups of each limit that stands in the way of this verb; one of each is needed."""
+        """Return the groups of each limit on this verb; a person must be in one group of each limit."""
         found = []
         if verb is Verb.DECLARE:
             found.append(self.declare)
@@ -138,22 +138,23 @@ class PermissionLimits(Frozen):
 
 
 class Actor(Frozen):
-    """A person who wants to do something, as far as Slack tells of them."""
+    """Person who wants to use a verb, with their membership and groups according to Slack."""
 
     person: PersonId | None
     membership: Membership
     groups: frozenset[str] | None = frozenset()
-    """Those of the limits' user groups that they are in; None where Slack could not be asked."""
+    """The limits' user groups of which they are a member; None if Slack could not be reached."""
     handles: dict[str, str] = Field(default_factory=dict)
-    """What people call the user groups, by id, as far as it is known."""
+    """Handles of the user groups by id, as far as known."""
 
 
 def permitted(
     actor: Actor, verb: Verb, incident: Incident | None, limits: PermissionLimits, *, private: bool = False
 ) -> str:
-    """Check that this may be done. Returns empty, or what to note where it may be done unchecked.
+    """Check that a person may use a verb; return an empty string, or a note that this could not be checked.
 
-    `private` is what is about to be declared. Raises Refused with a sentence for the person.
+    `private` is True for the declaration of a private incident. Raises Refused with a sentence for the
+    person.
     """
     if incident is not None and not visible_to(actor.person, incident):
         raise Refused(NOT_SEEN)
@@ -194,7 +195,7 @@ def _refused(membership: Membership, verb: Verb) -> str:
 
 
 def _group(group: str, handles: Mapping[str, str]) -> str:
-    """A user group by its handle; the rules name it by that or by its id."""
+    """Return a user group's `@handle`; the limits name a group by its handle or its id."""
     handle = group.removeprefix("@") if group.startswith("@") else handles.get(group, "")
     return f"@{handle}" if handle else "a user group"
 

@@ -1,4 +1,4 @@
-"""Validate a change to an incident, apply endings, and describe the difference. Pure functions."""
+"""Validate a change to an incident, apply status transitions, and describe differences. Pure functions."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ VERB_OF_FIELD = {
     "message": Verb.UPDATE,
     "merged_into": Verb.MERGE,
 }
-"""The verb that sets a field of a change; a backend may say that it lacks that verb (`Form.lacks`)."""
+"""Verb that sets each field of a change; a backend lists the verbs that it lacks in `Form.lacks`."""
 
 TIMELINE_VERBS = {
     field: verb.timeline for field, verb in VERB_OF_FIELD.items() if verb.timeline and field != "message"
 }
-"""What the timeline says of each field that changes; the new value comes after it."""
+"""Words of the timeline entry for each changed field, before the new value."""
 
 UPDATE_VERBS = {False: Verb.UPDATE.timeline, True: Verb.CLOSE.timeline}
-"""What the timeline says of a message: one on the way, and one that closes the incident."""
+"""Words of the timeline entry for an update, by whether it closes the incident."""
 
 NAMELESS = "a private incident"
-"""How an incident is called where somebody may read of it who may not know of it."""
+"""Stand-in for the reference of a private incident in text for people who may not see it."""
 
 ENDING_OF_VERB: dict[Verb, Ending] = {
     Verb.CLOSE: "close",
@@ -42,7 +42,7 @@ ENDING_OF_VERB: dict[Verb, Ending] = {
     Verb.MERGE: "merge",
     Verb.CANCEL: "cancel",
 }
-"""What a verb makes of an incident; `accept` is a status that is set."""
+"""Transition of each verb; `accept` has none, since it comes from setting a status."""
 
 _CATEGORY: dict[Ending, str] = {
     "close": "closed",
@@ -52,15 +52,16 @@ _CATEGORY: dict[Ending, str] = {
     "merge": "merged",
     "cancel": "canceled",
 }
-"""The category of the status that each ending leads to."""
+"""Category of the status to which each transition leads."""
 
 
 def apply_transition(
     change: IncidentChange, ending: Ending, incident: Incident, form: Form
 ) -> IncidentChange:
-    """Return the change with the status that the ending leads to.
+    """Return the change with the status to which the transition leads.
 
-    Raises Refused where the incident is there already, or the backend has no such status.
+    Raises Refused if the transition is not possible from the present status, or if the backend has no status
+    of the category.
     """
     if ending in form.lacks:
         raise Refused(form.lacks[ending])
@@ -79,9 +80,9 @@ def apply_transition(
 
 
 def validate_change(change: IncidentChange, incident: Incident, form: Form) -> IncidentChange:
-    """Return the change as it may be made: cleaned, every choice known, only what really changes.
+    """Return the change with cleaned text, valid choices, and only the values that differ.
 
-    Raises Refused with a sentence for each field that is wrong, or when nothing would change.
+    Raises Refused with a sentence for each invalid field, or if nothing would change.
     """
     wrong: dict[str, str] = dict(_lacking(change, form))
     change = _cleaned(change, wrong)
@@ -109,7 +110,7 @@ def validate_change(change: IncidentChange, incident: Incident, form: Form) -> I
 
 
 def validate_follow_up(request: FollowUpRequest) -> FollowUpRequest:
-    """Return a follow-up, cleaned. Raises Refused where it is empty or too long."""
+    """Return a follow-up with cleaned text. Raises Refused if it is empty or too long."""
     text = cleaned(request.text, lines=True)
     if not is_visible(text):
         raise Refused("Say what is to be done.", {"text": "Say what is to be done."})
@@ -120,7 +121,7 @@ def validate_follow_up(request: FollowUpRequest) -> FollowUpRequest:
 
 
 def changed_fields(change: IncidentChange) -> tuple[str, ...]:
-    """The names of what a change sets, without its message."""
+    """Return the names of the fields that a change sets, without its message."""
     fields = (field for field in VERB_OF_FIELD if field != "message")
     return (
         *(field for field in fields if getattr(change, field) is not None),
@@ -129,14 +130,14 @@ def changed_fields(change: IncidentChange) -> tuple[str, ...]:
 
 
 def describe_change(before: Incident, after: Incident, change: IncidentChange) -> str:
-    """One sentence for who asked: what is new, and what it was."""
+    """Return a sentence for the requester with each new value and the old one."""
     return f"{after.reference}: {in_words(differences(before, after, change)) or _told(change)}."
 
 
 def differences(before: Incident, after: Incident, change: IncidentChange) -> tuple[str, ...]:
-    """Describe each value that this change made another, with the old one, in plain words.
+    """Describe each value that this change replaced, with the old one.
 
-    What others changed in the same moment is theirs to tell.
+    Fields that another change set in the same moment are left out.
     """
     return tuple(_differences(before, after, changed_fields(change)))
 
@@ -197,7 +198,10 @@ def _cleaned(change: IncidentChange, wrong: dict[str, str]) -> IncidentChange:
 
 
 def _different(change: IncidentChange, incident: Incident) -> IncidentChange:
-    """Only what is not so already; a status that was seen to be another is left for the backend to judge."""
+    """Return the change without values that the incident has already.
+
+    The status stays in it if the person saw another one than the present: the backend then detects that.
+    """
     update: dict[str, Any] = {}
     if change.name == incident.name:
         update["name"] = None
@@ -227,16 +231,16 @@ def _check_status(change: IncidentChange, incident: Incident, form: Form, wrong:
     if status is None:
         wrong["incident_status_id"] = f"That status is not here. The ones there are: {_listed(form)}."
     elif change.seen_status_id not in {None, incident.incident_status.id}:
-        # Somebody else was first: the backend says who, and what it is now.
+        # Another change came first: the backend refuses with that person's name and the present status.
         return
     elif (said := _refused(incident, status)) is not None:
         wrong["incident_status_id"] = said
 
 
 def _refused(incident: Incident, to: Status) -> str | None:
-    """Return why an incident cannot go from where it is to this status; None where it can.
+    """Return the reason why an incident cannot change to this status; None if it can.
 
-    From an open status everywhere; what has ended can only be opened again.
+    An open incident can change to every status; an ended one can only be reopened.
     """
     now = incident.incident_status
     if now.is_open or to.is_open:
@@ -245,7 +249,7 @@ def _refused(incident: Incident, to: Status) -> str | None:
 
 
 def unchanged(reference: str, status: str, severity: str) -> str:
-    """Say that all that was asked for is so already."""
+    """Return the sentence for a change whose values the incident has already."""
     return f"Nothing would change: {reference} is {status}{severity and f', {severity}'} already."
 
 

@@ -1,4 +1,4 @@
-"""The Bolt app: one catch-all for each kind of payload, dispatched by the table of routes."""
+"""The Bolt app: one catch-all listener for each kind of payload, dispatched by the table of routes."""
 
 from __future__ import annotations
 
@@ -42,28 +42,28 @@ from tocsin.slack.routes import UNKNOWN, Counting, Uncounted, route_of
 from tocsin.slack.views.declare import sorry_modal
 from tocsin.workflows.retry import best_effort
 
-# What happens in the workspace, each thing once: Slack sends an event again until it was acknowledged.
+# Deduplication of events: Slack sends an event again until it is acknowledged.
 
 log = structlog.get_logger()
 
 KEPT = 20_000
 KEPT_SECONDS = 15 * 60.0
-"""Slack tries again at once, after a minute, and after five (Slack, Events API: retries)."""
+"""Seconds to remember an event: Slack retries at once, after one minute, and after five (Events API)."""
 
 PATIENCE = 2.5
 
 
 class EventDeduplicator:
-    """The events of the last quarter of an hour by their id, which stays the same when one is sent again."""
+    """Register of the events of the last 15 minutes by their id, which is the same in a retry."""
 
     def __init__(self) -> None:
         self._heard: OrderedDict[str, tuple[float, asyncio.Task[None]]] = OrderedDict()
 
     async def once(self, event_id: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Do the work, unless it was done for this id; who comes meanwhile waits for the same end.
+        """Run the work, unless it ran for this id before; concurrent calls await the same run.
 
-        Raises what the work raises, and forgets the id then, so that Slack's next try is a new one. Raises
-        Unavailable after two and a half seconds, while the work goes on.
+        Raises the work's exception and forgets the id then, so that Slack's retry runs it again. Raises
+        Unavailable after 2.5 s, while the work continues.
         """
         self._forget()
         if event_id not in self._heard:
@@ -71,7 +71,7 @@ class EventDeduplicator:
         task = self._heard[event_id][1]
         await asyncio.wait({task}, timeout=PATIENCE)
         if not task.done():
-            # Slack may not come again before it ends: then nobody else hears how.
+            # Slack may not retry before the work ends, so a failure is logged here.
             task.remove_done_callback(_note_failure)
             task.add_done_callback(_note_failure)
             raise Unavailable("It takes longer than Slack waits.")
@@ -80,7 +80,7 @@ class EventDeduplicator:
         task.result()
 
     def _forget(self) -> None:
-        """Forget what Slack does not send again, and never what is still being worked on."""
+        """Forget old events, which Slack does not send again, but none that is still running."""
         oldest = asyncio.get_running_loop().time() - KEPT_SECONDS
         while self._heard:
             at, task = next(iter(self._heard.values()))
@@ -90,7 +90,7 @@ class EventDeduplicator:
 
 
 def _note_failure(task: asyncio.Task[None]) -> None:
-    """Write down what became of an event that took longer than Slack waits, where it failed."""
+    """Log the failure of an event that took longer than Slack waits."""
     error = None if task.cancelled() else task.exception()
     if isinstance(error, TocsinError):
         log.warning("not done", doing="what an event asked for", because=str(error))
@@ -98,11 +98,11 @@ def _note_failure(task: asyncio.Task[None]) -> None:
         log.error("failed", doing="what an event asked for", exc_info=error)
 
 
-# The Bolt app: one listener for each kind of payload, and a dictionary behind it.
+# The Bolt app has one listener for each kind of payload, which looks up ours in a dictionary.
 #
-# Bolt asks its listeners one by one whether a payload is theirs, so with one of each kind the time is the
-# same for ten verbs and for two hundred. Bolt also polls for an acknowledgement every 10 ms unless the
-# listener runs first (`process_before_response`); ours acknowledge at once and leave the rest to a task.
+# Bolt tries its listeners one after the other, so with one for each kind the time does not depend on the
+# number of verbs. Bolt also polls for an acknowledgement every 10 ms unless the listener runs first
+# (`process_before_response`); our listeners acknowledge at once and leave the rest to a task.
 
 G = TypeVar("G", SlashCommand, Shortcut, BlockAction, ViewSubmission, BlockSuggestion)
 Body = dict[str, Any]
@@ -117,11 +117,14 @@ NOT_KNOWN = "This is from another version of Tocsin, which is gone. Type /incide
 def build_app(
     contexts: WorkspaceContexts, client: AsyncWebClient, counting: Counting | None = None
 ) -> AsyncApp:
-    """The app, with everything that `routes` lists behind it; `client` is what Bolt makes its own from."""
+    """Return the app with all routes; Bolt makes its own clients as copies of `client`."""
     count = counting or Uncounted()
 
     async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
-        """Name our bot there, so that Bolt leaves out its events; none where Tocsin is not installed."""
+        """Return our bot in that workspace, so that Bolt ignores the bot's own events.
+
+        The bot is None if Tocsin is not installed there.
+        """
         ours = contexts.registry.serving(team_id or "", enterprise_id or "")
         return AuthorizeResult(
             enterprise_id=enterprise_id,
@@ -132,10 +135,10 @@ def build_app(
         )
 
     app = AsyncApp(
-        # Without one, Bolt looks through the whole stack for it, a tenth of a second long.
+        # Without a name, Bolt searches the call stack for one, which takes a tenth of a second.
         name="tocsin",
         client=client,
-        # Without one, Bolt's own loggers would not heed the level that is set for them all.
+        # Without a logger, Bolt makes its own, which would ignore the configured level.
         logger=logging.getLogger("slack_bolt"),
         authorize=authorize,
         process_before_response=True,
@@ -155,10 +158,10 @@ def build_app(
 
 
 async def dispatch(app: AsyncApp, trace: str = "", **asked: Any) -> BoltResponse:
-    """The app's answer to a request with these parts; 400 where its shape is none that Slack sends.
+    """Return the app's response to a request with these parts; 400 if its shape is not one of Slack's.
 
-    Everything that it sets off carries `trace`, or an id of its own. What goes wrong in a listener ends
-    there: over these only Bolt trips, before a listener has seen them.
+    `trace`, or else a new id, is in all log lines that the request causes. Listeners suppress their own
+    exceptions, so those caught here come from Bolt's parsing of the request.
     """
     with traced(trace):
         try:
@@ -178,7 +181,7 @@ def _listener(
     run: Callable[[AsyncAck, G, WorkspaceContext, AckTracker], Awaitable[None]],
     count: Counting,
 ) -> Callable[..., Awaitable[BoltResponse | None]]:
-    """Wrap a listener: read the payload, turn strangers away, answer always."""
+    """Wrap a listener: parse the payload, refuse workspaces that are not served, and always answer."""
 
     async def listen(ack: AsyncAck, body: Body, context: AsyncBoltContext) -> BoltResponse | None:
         try:
@@ -206,14 +209,14 @@ def _listener(
 
 
 def _unread(kind: str, error: ValidationError, count: Counting) -> BoltResponse:
-    """Our own names of the fields are told, never a word of what was sent."""
+    """Return 400 and log the names of the invalid fields, but nothing that was sent."""
     log.warning("malformed payload", kind=kind, fields=sorted({str(e["loc"][0]) for e in error.errors()}))
     count.requested(UNKNOWN, "malformed")
     return BoltResponse(status=400, body="malformed payload")
 
 
 def _event_listener(contexts: WorkspaceContexts, count: Counting) -> Callable[..., Awaitable[BoltResponse]]:
-    """Events come in here, each once; one that could not be done is not acknowledged, and comes again."""
+    """Return Bolt's listener of all events; a failed event is not acknowledged, so Slack sends it again."""
     deduplicator = EventDeduplicator()
 
     async def listen(body: Body, context: AsyncBoltContext) -> BoltResponse:
@@ -238,7 +241,7 @@ def _event_listener(contexts: WorkspaceContexts, count: Counting) -> Callable[..
 
 
 async def _apologise(ack: AsyncAck, payload: Frozen, sentence: str) -> None:
-    """A sentence where the person is looking; what they typed stays."""
+    """Show a sentence in place of an answer; a form keeps everything that was typed."""
     if isinstance(payload, SlashCommand):
         await ack(response_type="ephemeral", text=sentence)
     elif isinstance(payload, ViewSubmission):

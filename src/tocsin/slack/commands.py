@@ -1,4 +1,4 @@
-"""The `/incident` command: the table of its verbs, and the reading of what was typed after it."""
+"""The `/incident` command: the table of its verbs, and the parsing of the text after it."""
 
 from __future__ import annotations
 
@@ -46,33 +46,33 @@ VERBS: dict[str, VerbSpec | CommandSpec] = {
         )
     },
 }
-"""Every verb by the first word after the command, in the order of `/incident help`."""
+"""All verbs by the first word after the command, in the order of `/incident help`."""
 
 ALIASES = {"actions": "action", "followup": "follow-up", "follow-ups": "follow-up", "roles": "role"}
 ALIASES |= dict.fromkeys(("postmortem", "post-mortem"), "document")
-"""Other words that people type for a verb, and that begin no name of an incident."""
+"""Other words that people type for a verb; none of them begins a likely name of an incident."""
 
 SPELLINGS = {**{word: word for word in VERBS if word}, **ALIASES}
-"""Every verb, by each way to spell it."""
+"""Verbs by each of their spellings."""
 
 LONGEST = 40
-"""Letters in a word that may be a verb; what is longer is somebody's title."""
+"""Most letters in a misspelled verb; a longer word is part of an incident's name."""
 
 
 @dataclass(frozen=True)
 class Typed:
-    """The text after the command: a verb and what follows it, or what is wrong."""
+    """The parsed text after the command: a verb and the rest of the text, or a name."""
 
     spec: VerbSpec | CommandSpec
     rest: str
     first: First | None = None
-    """The verb as it was written; None where the text is a name."""
+    """The first word as it was typed; None if the text is a name."""
     notice: str = ""
-    """A question for above the form, where a verb may have been meant."""
+    """A question to show above the form if the person may have meant a verb."""
 
 
 def find_verb(text: str) -> Typed:
-    """Return the verb that the text begins with; unknown words are a name."""
+    """Parse the verb at the start of the text; without a known verb the text is a name."""
     first = first_word(text, SPELLINGS)
     if first is not None:
         return Typed(VERBS[first.word], first.rest, first)
@@ -81,11 +81,11 @@ def find_verb(text: str) -> Typed:
     return Typed(VERBS[""], text, notice=notice)
 
 
-# Which verb a person may have meant, found in the same time among ten and among hundreds.
+# Suggestion of a misspelled verb, found by an index whose speed does not depend on the number of verbs.
 
 
 def suggest_verb(word: str, verbs: tuple[str, ...]) -> str | None:
-    """Return the verb that is one edit away from a word."""
+    """Return the verb that is one edit away from a word; None if there is none."""
     if len(word) > LONGEST:
         return None
     near = _near(verbs)
@@ -95,7 +95,7 @@ def suggest_verb(word: str, verbs: tuple[str, ...]) -> str | None:
 
 @lru_cache(maxsize=4)
 def _near(verbs: tuple[str, ...]) -> Mapping[str, list[str]]:
-    """The verbs by themselves, and by what is left of each without one of its letters."""
+    """Return an index of the verbs: by the verb itself, and by the verb without each one of its letters."""
     found: dict[str, list[str]] = {}
     for verb in filter(None, verbs):
         for left in _with_a_letter_less(verb):
@@ -104,5 +104,5 @@ def _near(verbs: tuple[str, ...]) -> Mapping[str, list[str]]:
 
 
 def _with_a_letter_less(word: str) -> frozenset[str]:
-    """The word, and what is left without each letter: two that are one edit apart share one of these."""
+    """Return the word, and the word without each letter; two words one edit apart share one of these."""
     return frozenset([word, *(word[:at] + word[at + 1 :] for at in range(len(word)))])

@@ -1,4 +1,4 @@
-"""A private incident's channel that is read by more people than the incident is for."""
+"""Alerts about a private incident's channel that was made public or shared with another organisation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tocsin.workflows.retry import retry
 
 
 class Exposure:
-    """Tells the reporter and the operator, once for each channel, in one workspace."""
+    """Sender of one alert per exposed channel, to the reporter and the operator, in one workspace."""
 
     def __init__(
         self, workspace: SlackWorkspace, ledger: SlackStateStore, operator: Alerts, tasks: Tasks
@@ -23,7 +23,7 @@ class Exposure:
         self._told: set[ChannelId] = set()
 
     def heard(self, incident: Incident, channel: ChannelId, is_exposed: bool) -> None:
-        """Take note of what Slack says of a private incident's own channel."""
+        """Record Slack's answer about a private incident's channel; send the alert once if it is exposed."""
         if not is_exposed:
             self._told.discard(channel)
             self._operator.resolve(_about(channel))
@@ -33,7 +33,7 @@ class Exposure:
 
     async def _tell(self, incident: Incident, channel: ChannelId) -> None:
         if (channel, PRIVATE) not in await self._ledger.fingerprints(incident.id):
-            # It was public from the beginning, and the incident is on its way into another.
+            # The channel was always public: the incident is just moving to a private one.
             self._told.discard(channel)
             return
         self._operator.raise_alert(

@@ -1,4 +1,4 @@
-"""Files and canvases of the bot: each is made once, also when an answer was lost."""
+"""Files and canvases of the bot, each created once, even if an answer was lost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GONE = frozenset({"canvas_not_found", "file_not_found", "file_deleted"})
 
 
 class Files:
-    """The files and canvases of one workspace (Slack, files.*, canvases.*)."""
+    """SlackFiles of one workspace (Slack, files.*, canvases.*)."""
 
     def __init__(self, client: AsyncWebClient, calls: Calls, posts: MessagePoster, team_id: TeamId) -> None:
         self._client = client
@@ -38,9 +38,9 @@ class Files:
         about: Incident,
         again: bool = False,
     ) -> str:
-        """Share a text file, in two calls and an upload between them (Slack, files.getUploadURLExternal).
+        """Share a text file with two calls and an upload between them (Slack, files.getUploadURLExternal).
 
-        Its name is what it is found by, in what was written last there.
+        With `again`, it is searched for by its name in the latest messages.
         """
         channel = await self._posts.room(to)
         if again and (there := await self._posts.find_file(channel, name)) is not None:
@@ -68,7 +68,7 @@ class Files:
         return file
 
     async def _upload(self, address: str, content: bytes) -> None:
-        """To Slack's own host, or to the one that our calls go to; the address is good without a token."""
+        """Upload to a URL that needs no token; it must be on Slack's own host or that of our Slack API."""
         parts, ours = urlsplit(address), urlsplit(self._client.base_url)
         is_slacks = parts.scheme == "https" and (parts.hostname or "").endswith(
             (".slack.com", ".slack-gov.com")
@@ -84,14 +84,14 @@ class Files:
             raise OutcomeUnknown("Slack did not take the file.") from error
 
     async def find_canvas(self, channel: ChannelId) -> str:
-        """Slack, conversations.info: `properties.canvas`."""
+        """Return the id in `properties.canvas` (Slack, conversations.info); empty if there is none."""
         answer = await self._calls.make(self._client.conversations_info, Urgency.CARD, channel=channel)
         properties = (answer.get("channel") or {}).get("properties") or {}
         canvas = properties.get("canvas") if isinstance(properties, dict) else None
         return str(canvas.get("file_id") or "") if isinstance(canvas, dict) else ""
 
     async def write_canvas(self, channel: ChannelId, title: str, markdown: str, *, about: Incident) -> str:
-        """Slack, conversations.canvases.create: a channel has one, and a free workspace none."""
+        """Create the channel's only canvas; refused in a free workspace (conversations.canvases.create)."""
         answer = await self._calls.make(
             self._client.conversations_canvases_create,
             Urgency.CARD,
@@ -103,7 +103,6 @@ class Files:
         return told(answer, "canvas_id")
 
     def canvas_link(self, canvas: str) -> str:
-        """Return the address at which Slack's clients open a canvas."""
         return f"{self.home_url}docs/{self._team_id}/{canvas}"
 
     async def find_document(self, channel: ChannelId, kind: str, name: str) -> str:

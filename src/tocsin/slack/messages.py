@@ -1,4 +1,4 @@
-"""Messages: posted exactly once, edited, taken back; reactions and pins; link previews."""
+"""Messages of the bot: posted exactly once, edited, deleted; link previews; reactions and pins."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from tocsin.slack.views.unfurl import FOLDED, folded_object, unfurl_blocks, work
 from tocsin.slack.web_api import UNREADABLE, Answer, Calls, told
 from tocsin.workflows.command import Bounded, behalf
 
-# Messages of the bot: each is posted once, also when an answer was lost, and in plain words if need be.
+# Posting exactly once: a message whose answer was lost is searched for by its metadata before a repeat.
 
 EVENT = "tocsin_post"
 PAGE = 200
 PAGES = 10
-"""Pages that are looked through for a message that may have been posted at any time."""
+"""Most pages to search for a message that may have been posted at any time."""
 
 MARGIN_SECONDS = 300.0
-"""The most that our clock may be away from Slack's (Slack, verifying requests: it allows as much)."""
+"""Seconds by which our clock may differ from Slack's (Slack, verifying requests, allows the same)."""
 
 REMEMBERED = 10_000
 
@@ -49,18 +49,18 @@ _OUT_OF_SIGHT = frozenset({"not_in_channel", "channel_not_found"})
 
 
 class MessagePoster:
-    """Posts the bot's messages. Each carries its key in its metadata, by which it is found again."""
+    """Poster of the bot's messages. Each carries its key in its metadata, by which it is found again."""
 
     def __init__(self, client: AsyncWebClient, calls: Calls, now: Callable[[], float] = time.time) -> None:
         self._client = client
         self._calls = calls
         self._now = now
         self._fast = 0.0
-        """Seconds that our clock is before Slack's, as far as its answers tell."""
+        """Seconds by which our clock is ahead of Slack's, measured by the last message's `ts`."""
         self._tried: Bounded[tuple[str, str], float] = Bounded(REMEMBERED)
-        """The first time that a message was tried to be posted."""
+        """Time of the first attempt to post each message, by recipient and key."""
         self.bot_user_id = ""
-        """The bot itself; a message or a file of anybody else's is none of ours, whatever it says."""
+        """The bot's own user id; only messages and files of this user count as ours."""
 
     async def post(
         self,
@@ -74,10 +74,10 @@ class MessagePoster:
         thread: MessageTs | None = None,
         again: bool = False,
     ) -> Posted:
-        """Post to a channel or a person; with `again`, what was posted with this key before is looked for.
+        """Post to a channel or a person; with `again`, search first for a message with this key.
 
-        `about` is what the message carries. Raises Withheld where its readers may not read it. Blocks that
-        Slack does not take are left out: the text says the same in plain words.
+        Raises Withheld if its readers may not read the incidents that it is `about`. Blocks that Slack
+        rejects are left out, since the text says the same.
         """
         if again and (there := await self._find(to, key, thread)) is not None:
             return there
@@ -102,7 +102,7 @@ class MessagePoster:
     async def _post_otherwise(
         self, message: dict[str, Any], refusal: SlackRefused, urgency: Urgency, about: Disclosure
     ) -> Answer:
-        """Post without blocks that Slack does not take, or once the bot has joined the channel."""
+        """Post again without the blocks that Slack rejected, or after the bot has joined the channel."""
         post = self._client.chat_postMessage
         if refusal.code in UNREADABLE and message["blocks"]:
             message = {**message, "blocks": None}
@@ -115,7 +115,7 @@ class MessagePoster:
         raise refusal
 
     async def edit(self, posted: Posted, text: str, blocks: Sequence[Block], *, about: Disclosure) -> None:
-        """Change a message; nothing happens when it is gone (Slack, chat.update: `message_not_found`)."""
+        """Edit a message; does nothing if it is gone (Slack, chat.update: `message_not_found`)."""
         channel, ts = posted
         try:
             await self._calls.make(
@@ -139,14 +139,14 @@ class MessagePoster:
         return True
 
     async def room(self, to: str) -> ChannelId:
-        """A channel as it is; the direct message with a person."""
+        """Return a channel's id as it is, or the id of the direct message with a person."""
         if not is_person(to):
             return ChannelId(to)
         opened = await self._calls.make(self._client.conversations_open, users=to)
         return ChannelId(told(opened, "channel", "id"))
 
     async def find_file(self, channel: ChannelId, name: str) -> str | None:
-        """The id of a file of this name that was shared there lately."""
+        """Return the id of the bot's file of this name in the channel's recent messages; None if none."""
         async for message in self._recent(channel, None, None):
             for file in message.get("files") or ():
                 if isinstance(file, dict) and file.get("name") == name and self._is_ours(file):
@@ -157,12 +157,12 @@ class MessagePoster:
         return bool(self.bot_user_id) and found.get("user") == self.bot_user_id
 
     async def find(self, to: str, key: str, thread: MessageTs | None = None) -> MessageTs | None:
-        """The message that was posted with this key; None where there is none, or none to be seen."""
+        """Return the `ts` of the message with this key; None if there is none."""
         found = await self._find(to, key, thread)
         return None if found is None else found[1]
 
     async def _find(self, to: str, key: str, thread: MessageTs | None) -> Posted | None:
-        """The message that carries this key, so that one whose answer was lost is not posted again."""
+        """Return the channel and `ts` of the message with this key; None if there is none."""
         channel, oldest = await self.room(to), self._oldest(to, key)
         try:
             return await self._look(channel, key, thread, oldest)
@@ -171,13 +171,16 @@ class MessagePoster:
                 return None
             if refusal.code not in _OUT_OF_SIGHT:
                 raise
-            # Where we may post without being a member we may not look; in a public channel we may join.
+            # A bot may post in a public channel without being a member, but may not read it; it may join.
             if not await self._joined(channel):
                 raise
             return await self._look(channel, key, thread, oldest)
 
     def _oldest(self, to: str, key: str) -> str | None:
-        """The `ts` before which it was not posted: no process tried sooner than it was asked to."""
+        """Return the `ts` before which the message cannot have been posted; None if that is not known.
+
+        It is the first attempt of this process, or the time of the request, less the clocks' difference.
+        """
         since, now = behalf().since, self._now()
         first = self._tried.get((to, key), min(since.timestamp(), now) if since else None)
         return None if first is None else f"{max(0.0, first - self._fast - MARGIN_SECONDS):.6f}"
@@ -196,9 +199,10 @@ class MessagePoster:
     async def _recent(
         self, channel: str, thread: MessageTs | None, oldest: str | None
     ) -> AsyncIterator[Answer]:
-        """All messages since `oldest`, those that followed it first; without it, the last of them.
+        """Yield the messages since `oldest`, those nearest to it first; without it, the latest ones.
 
-        So what was tried then is found at once, whatever was said since (Slack, conversations.history).
+        A message that was posted then is so found at once, however many followed it (Slack,
+        conversations.history).
         """
         look = self._client.conversations_replies if thread else self._client.conversations_history
         asked: dict[str, Any] = {"channel": channel, "limit": PAGE, "include_all_metadata": True}
@@ -215,33 +219,33 @@ class MessagePoster:
 
 
 def _seconds(ts: MessageTs) -> float:
-    """A `ts` as seconds since the epoch; Slack's are never anything else."""
+    """Return a `ts` as seconds since the epoch; 0 if it is no number, which Slack never sends."""
     try:
         return float(ts)
     except ValueError:
         return 0.0
 
 
-# What people put on a message: read from Slack as it stands, so that no event counts twice.
+# Reactions and pins are read from Slack as they are now, since events may be repeated or out of order.
 
 PIN = "pushpin"
-"""The reaction that keeps a message in the timeline: 📌."""
-
+"""Name of the reaction that adds a message to the timeline: 📌."""
 
 OUT_OF_SIGHT = frozenset({"message_not_found", "channel_not_found", "not_in_channel", "no_item_specified"})
 
 
 class ReactionsAndPins:
-    """The reactions and pins of one workspace."""
+    """Reader of the reactions and pins on messages of one workspace."""
 
     def __init__(self, client: AsyncWebClient, calls: Calls) -> None:
         self._client = client
         self._calls = calls
 
     async def marked(self, channel: ChannelId, ts: MessageTs) -> tuple[bool, Mapping[str, Any]]:
-        """Return True if a message is pinned or has the reaction now, and the message; nothing if it is gone.
+        """Return True if a message is pinned or has the reaction now, with the message.
 
-        Slack, reactions.get answers for replies in threads as well; pins.list has up to 100 pins.
+        Returns False and an empty message if it is gone. Slack's reactions.get also finds replies in threads;
+        pins.list returns all pins of a channel, which has at most 100.
         """
         message = await self.message(channel, ts)
         if not message:
@@ -251,7 +255,7 @@ class ReactionsAndPins:
         return await self._is_pinned(channel, ts), message
 
     async def message(self, channel: ChannelId, ts: MessageTs) -> Mapping[str, Any]:
-        """A message with its reactions; empty where it is gone or cannot be read."""
+        """Return a message with its reactions; empty if it is gone or cannot be read."""
         try:
             answer = await self._calls.make(
                 self._client.reactions_get, Urgency.CARD, channel=channel, timestamp=ts, full=True
@@ -271,12 +275,12 @@ def _dict(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-# What the bot says of incidents: cards, news, questions and notices, and what is shown below links.
+# Messages about incidents: cards, changes, reminders, notices and link previews.
 
 UNAVAILABLE = frozenset(
     {"feature_not_enabled", "invalid_arguments", "invalid_metadata", "invalid_metadata_format"}
 )
-"""Slack, chat.unfurl: it shows no Work Objects for this app."""
+"""Errors of chat.unfurl that mean that Slack shows no Work Objects for this app."""
 
 GONE = frozenset({"cannot_find_channel", "cannot_find_message", "cannot_unfurl_message", "cannot_unfurl_url"})
 
@@ -285,14 +289,14 @@ ALREADY_GONE = frozenset({"message_not_found", "channel_not_found"})
 
 
 class Messages:
-    """The bot's messages in one workspace (Slack, chat.*)."""
+    """SlackMessages of one workspace (Slack, chat.*)."""
 
     def __init__(self, client: AsyncWebClient, calls: Calls, posts: MessagePoster) -> None:
         self._client = client
         self._calls = calls
         self._posts = posts
         self._without_objects = False
-        """Slack has said that it shows no Work Objects for this app; a card is shown instead from then on."""
+        """True once Slack has refused Work Objects for this app; cards are shown instead from then on."""
 
     async def post_card(self, incident: Incident, spot: Place, *, key: str, again: bool = False) -> Card:
         urgency = Urgency.ANNOUNCEMENT if spot.place == "announcement" else Urgency.CARD
@@ -317,7 +321,6 @@ class Messages:
         )
 
     def fingerprints(self, incident: Incident) -> Mapping[str, str]:
-        """Return hashes of what would be shown of it: the same hash is no reason for an edit."""
         shown = [card_text(incident), *(str(block.to_dict()) for block in card(incident))]
         return {
             "card": _digest("\n".join(shown)),
@@ -341,7 +344,6 @@ class Messages:
     async def tell_plainly(
         self, person: PersonId, sentence: str, about: Incident | None, key: str, again: bool = False
     ) -> None:
-        """Send a direct message in which nothing is a mention or a link, whatever people wrote."""
         about_it = posted_to(person, about)
         await self._posts.post(person, escape(sentence), about=about_it, key=key, again=again)
 
@@ -349,11 +351,10 @@ class Messages:
         self, person: PersonId, name: str, sentence: str, *, key: str, again: bool = False
     ) -> None:
         text, blocks = refused_message(name, sentence, key)
-        # They are told of what they typed themselves, and nothing came of it.
+        # The message repeats only what the person typed, and there is no incident.
         await self._posts.post(person, text, blocks, about=NOTHING, key=f"{key}:refused", again=again)
 
     async def say(self, channel: ChannelId, sentence: str, *, key: str, again: bool = False) -> None:
-        """A sentence that says nothing of an incident."""
         await self._posts.post(channel, escape(sentence), about=NOTHING, key=key, again=again)
 
     async def say_here(
@@ -410,7 +411,7 @@ class Messages:
         about = posted_to(channel, incident)
         _, ts = await self._posts.post(channel, text, blocks, about=about, key=key, again=again)
         if again:
-            # One that is found may name an earlier time.
+            # A notice of an earlier attempt may show an earlier time.
             await self._posts.edit((channel, ts), text, blocks, about=about)
         return ts
 
@@ -427,9 +428,9 @@ class Messages:
         return ts
 
     async def unfurl(self, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]) -> None:
-        """Show incidents below a message: as Work Objects where there are any, else as cards.
+        """Show previews below a message: as Work Objects if Slack supports them, else as cards.
 
-        Raises SlackRefused where the message is gone, or no link of that address is in it.
+        Raises SlackRefused if the message is gone or contains no such link.
         """
         objects = [work_object(incident, url) for url, incident in shown.items()]
         blocks = {url: {"blocks": unfurl_blocks(incident)} for url, incident in shown.items()}
@@ -469,7 +470,7 @@ class Messages:
 
 
 def _card_read_by(card_: Card, incident: Incident) -> Disclosure:
-    """Name the readers of a card: the reporter's own is in their direct messages with Tocsin."""
+    """Return the disclosure of a card; the reporter's own card is read only by the reporter."""
     if card_.place == "reporter":
         return shown_to(incident.creator.slack_user_id, incident)
     return posted_to(card_.channel, incident)

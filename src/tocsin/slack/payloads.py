@@ -1,6 +1,6 @@
 """Models of Slack's payloads: commands, shortcuts, actions, submissions, suggestions and events.
 
-Only what is used is read, and everything that Slack may leave out is optional. Field names are Slack's.
+The models have only the fields that Tocsin uses, by Slack's names; fields that Slack may omit are optional.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class ViewState(Frozen):
 
 
 class OpenView(Frozen):
-    """A modal, or a Home tab, as Slack hands it back."""
+    """A modal or Home tab in a payload."""
 
     id: str
     type: str = "modal"
@@ -65,12 +65,11 @@ class OpenView(Frozen):
     root_view_id: str | None = None
     team_id: TeamId | None = None
     app_installed_team_id: str | None = None
-    """The workspace that the app is installed in, and that the view is of; with an org-wide install it may
-    be the organization."""
+    """Workspace in which the app that opened the view is installed; the organization if it is org-wide."""
 
     @property
     def team(self) -> TeamId | None:
-        """The workspace that the view is of, which may be another than its reader's."""
+        """Workspace in which the view was opened; its reader may belong to another one."""
         installed = self.app_installed_team_id
         return TeamId(installed) if installed and not installed.startswith("E") else self.team_id
 
@@ -80,7 +79,7 @@ class OpenView(Frozen):
 
 
 class SlashCommand(Frozen):
-    """A slash command (Slack, app command payload: flat, all strings)."""
+    """A slash command (Slack, app command payload: a flat object of strings)."""
 
     command: str
     text: str = ""
@@ -98,12 +97,12 @@ class SlashCommand(Frozen):
 
     @property
     def org(self) -> str:
-        """The organization of the workspace, where it is in one."""
+        """Id of the workspace's organization; empty if it has none."""
         return self.enterprise_id or ""
 
 
 class Interaction(Frozen):
-    """The fields of every interactive payload: user, team, channel, and a trigger to open a view with."""
+    """Fields of every interactive payload: user, team, channel, and a trigger for opening a view."""
 
     user: User
     team: Team | None = None
@@ -119,8 +118,11 @@ class Interaction(Frozen):
 
     @property
     def team_id(self) -> TeamId:
-        """The workspace: in a view that of the view, also for a person of another one who has it open from a
-        shared channel; elsewhere an org-wide install leaves `team` out, and the person's own stands in.
+        """Workspace of the interaction.
+
+        For a view it is the view's, since a person of another workspace may have opened it in a shared
+        channel. Otherwise it is `team`, or the person's own workspace, because Slack omits `team` for an
+        org-wide installation.
         """
         if self.view is not None and self.view.team:
             return self.view.team
@@ -128,7 +130,7 @@ class Interaction(Frozen):
 
     @property
     def org(self) -> str:
-        """The organization of the workspace, where it is in one."""
+        """Id of the workspace's organization; empty if it has none."""
         return self.enterprise.id if self.enterprise else ""
 
 
@@ -157,12 +159,12 @@ class BlockAction(Interaction):
 
     @property
     def value(self) -> str:
-        """The value of a button; empty where it has none."""
+        """Value of the pressed button; empty if it has none."""
         return self._action.value or ""
 
     @property
     def selected_value(self) -> str:
-        """The value of the option that was chosen in a menu; empty where none was."""
+        """Value of the option chosen in a menu; empty if none was."""
         return self._action.selected_option.value if self._action.selected_option else ""
 
 
@@ -174,18 +176,18 @@ class BlockSuggestion(Interaction):
 
 
 Payload = SlashCommand | Shortcut | BlockAction | ViewSubmission | BlockSuggestion
-"""What a person did, and may be answered; an event is told of, and answered with nothing."""
+"""A payload of a person's interaction, which is answered; an event is only acknowledged."""
 
 
 class Authorization(Frozen):
-    """An installation that an event is meant for (Slack, Events API)."""
+    """An installation that an event was sent to (Slack, Events API: `authorizations`)."""
 
     team_id: TeamId | None = None
     enterprise_id: str | None = None
 
 
 class EventCallback(Frozen):
-    """Something happened in the workspace (Slack, Events API: the envelope, and the event in it)."""
+    """An event with its envelope (Slack, Events API)."""
 
     event_id: str
     event: dict[str, Any]
@@ -193,23 +195,23 @@ class EventCallback(Frozen):
     authorizations: tuple[Authorization, ...] = ()
     enterprise_id: str | None = None
     is_ext_shared_channel: bool = False
-    """It happened in a channel that another organisation reads."""
+    """True if it happened in a channel that is shared with another organisation."""
 
     @property
     def kind(self) -> str:
-        """The name it is subscribed to by: `reaction_added`, or `message.im` for a message in one."""
+        """Name of the event's subscription: `reaction_added`, or `message.im` for a direct message."""
         kind = str(self.event.get("type") or "")
         return f"message.{self._room}" if kind == "message" else kind
 
     @property
     def _room(self) -> str:
-        """Slack, message event: `channel_type` is channel, group, im or mpim."""
+        """Last part of a message event's name, from its `channel_type`: channel, group, im or mpim."""
         room = str(self.event.get("channel_type") or "")
         return {"channel": "channels", "group": "groups"}.get(room, room)
 
     @property
     def user(self) -> PersonId | None:
-        """The person that the event names, if it names one."""
+        """User of the event; None if it has none."""
         user = self.event.get("user")
         return PersonId(user) if isinstance(user, str) else None
 
@@ -219,19 +221,19 @@ class EventCallback(Frozen):
 
     @property
     def served_team(self) -> TeamId:
-        """The workspace that hears of it: in a channel shared with others, the one where Tocsin is."""
+        """Workspace to which the event was sent; in a shared channel it may happen in another one."""
         ours = next((found.team_id for found in self.authorizations if found.team_id), None)
         return ours or self.team_id
 
     @property
     def org(self) -> str:
-        """The organization of the workspace, where it is in one."""
+        """Id of the workspace's organization; empty if it has none."""
         ours = next((found.enterprise_id for found in self.authorizations if found.enterprise_id), None)
         return ours or self.enterprise_id or ""
 
     @property
     def message(self) -> tuple[ChannelId, MessageTs] | None:
-        """The message that was reacted to or pinned; None where it was something else."""
+        """Channel and `ts` of the message with the reaction or pin; None for other items."""
         item = self.event.get("item")
         if not isinstance(item, dict) or item.get("type") != "message":
             return None

@@ -1,4 +1,4 @@
-"""The table of everything that Slack may ask: commands, shortcuts, views, buttons, events."""
+"""Routes of all of Slack's payloads: commands, shortcuts, views, actions, options and events."""
 
 from __future__ import annotations
 
@@ -35,9 +35,8 @@ from tocsin.slack.payloads import (
 )
 from tocsin.slack.views.workflow_step import DECLARE_STEP
 
-# Everything Slack may ask of us: verbs, shortcuts, forms, buttons, menus, and what we may do there.
-#
-# The app manifest, `/incident help` and README's tables are made from this page or held against it.
+# The tables from payload to listener. The app manifest and `/incident help` are generated from them, and
+# tests compare the documentation's tables with them.
 
 Listener = Callable[..., Coroutine[Any, Any, None]]
 
@@ -112,7 +111,7 @@ ACTIONS: dict[str, Listener | VerbSpec] = {
 
 OPTIONS: dict[str, Listener] = {
     "custom_field_entries": declare.suggest_options,
-    # The backend's own fields have whatever names it gives them.
+    # Fields of the backend's own, whose names only the backend knows.
     "": declare.suggest_options,
 }
 
@@ -126,13 +125,13 @@ EVENTS: dict[str, Listener] = {
     "reaction_added": timeline.on_reaction_or_pin,
     "reaction_removed": timeline.on_reaction_or_pin,
 }
-"""By the name that Slack subscribes us to; each listener takes the EventCallback and the WorkspaceContext.
+"""Listeners by the name of the event's subscription; each takes the EventCallback and the WorkspaceContext.
 
-It answers once its work is done or safely begun: what it raises has Slack send the event again.
+A listener returns once its work is done or safely started. If it raises, Slack sends the event again.
 """
 
 STEPS: dict[str, dict[str, Any]] = {workflow_step.DECLARE: DECLARE_STEP}
-"""What people may put into a workflow (Slack, custom steps), by its callback id."""
+"""Steps for Workflow Builder (Slack, custom steps), by callback id."""
 
 STEP_EVENTS = {"function_executed"}
 
@@ -140,10 +139,10 @@ INSTALL_EVENTS: dict[str, Listener] = {
     "app_uninstalled": events.on_uninstalled,
     "tokens_revoked": events.on_uninstalled,
 }
-"""What only an app that workspaces install by themselves must hear of."""
+"""Events that only an app with OAuth installation needs."""
 
 REDIRECTS = ("/slack/oauth_redirect", "/sign-in/done")
-"""Where Slack may send people back to: after an install, and after a sign-in to the pages."""
+"""Paths to which Slack may redirect people: after an installation, and after a sign-in to the pages."""
 
 
 def find_event(kind: str) -> Listener | None:
@@ -151,12 +150,12 @@ def find_event(kind: str) -> Listener | None:
 
 
 def help_here() -> tuple[tuple[str, str], ...]:
-    """Return what can be done to one incident."""
+    """Return usage and description of each verb about one incident."""
     return tuple((spec.usage, spec.does) for spec in VERBS.values() if isinstance(spec, VerbSpec))
 
 
 def help_anywhere() -> tuple[tuple[str, str], ...]:
-    """Return what can be done anywhere, with every way in."""
+    """Return usage and description of everything that works anywhere: verbs, shortcuts, steps and Home."""
     verbs = [(spec.usage, spec.does) for spec in VERBS.values() if isinstance(spec, CommandSpec)]
     doors = {"message": "on a message, under More actions", "global": "in the shortcuts menu"}
     ways = [(route.name, f"{doors[route.type]}: {route.description}") for route in SHORTCUTS.values()]
@@ -176,7 +175,7 @@ def manifest(
     steps: bool = True,
     pages: str | None = None,
 ) -> dict[str, Any]:
-    """The Slack app manifest, as `app_manifest` says; without `steps` it has none of Workflow Builder's."""
+    """Return the Slack app manifest, built by `app_manifest`; without `steps` it has no custom steps."""
     events = {*EVENTS, *(INSTALL_EVENTS if http else ())} - (set() if steps else STEP_EVENTS)
     declared = Declared(
         command={
@@ -202,37 +201,37 @@ def manifest(
     return app_manifest(declared, http=http, name=name, org=org, pages=pages)
 
 
-# What each gesture counts as: one of the routes, whatever strangers may send.
+# Route labels of the metrics: always one of the routes, whatever other people send.
 
 UNKNOWN = "unknown"
 DECLARE, OTHER = "declare", "other"
-"""What the command without a verb counts as, and a field that the backend named."""
+"""Labels of the command without a verb, and of options for a field that the backend named."""
 
 
 class Counting(Protocol):
-    """Counts requests; `route` is one of `every_route`."""
+    """Counter of requests; `route` is one of `every_route`."""
 
     def requested(self, route: str, outcome: str) -> None:
-        """A request was answered, failed, came from a stranger, or was malformed."""
+        """Count a request whose outcome is `answered`, `failed`, `stranger` or `malformed`."""
         ...
 
     def acknowledged(self, route: str, seconds: float) -> None:
-        """The answer to a request was written out so many seconds after it came."""
+        """Record that a request's answer was written out so many seconds after it arrived."""
         ...
 
 
 class Uncounted:
-    """Counts nothing."""
+    """Counter that counts nothing."""
 
     def requested(self, route: str, outcome: str) -> None:
-        """Let it pass."""
+        """Do nothing."""
 
     def acknowledged(self, route: str, seconds: float) -> None:
-        """Let it pass."""
+        """Do nothing."""
 
 
 def every_route() -> Iterator[str]:
-    """All that may be counted, so that there are never more series than routes."""
+    """Yield every route label, so that the metrics have no more series than that."""
     yield from (f"command {word or DECLARE}" for word in VERBS)
     tables: dict[str, Mapping[str, object]] = {
         "shortcut": SHORTCUTS,
@@ -248,7 +247,7 @@ def every_route() -> Iterator[str]:
 def route_of(
     payload: Payload | EventCallback,
 ) -> str:
-    """The route that this goes to; UNKNOWN where it goes to none."""
+    """Return the route label of a payload; UNKNOWN if it has no route."""
     kind, name, is_known = _found(payload)
     return f"{kind} {name}" if is_known else UNKNOWN
 

@@ -1,4 +1,4 @@
-"""Users of a workspace: their accounts and user groups, asked of Slack."""
+"""Users of a workspace: accounts and user groups, read from Slack."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tocsin.incidents.parsing import folded_name
 from tocsin.incidents.permissions import Membership
 from tocsin.slack.web_api import Calls
 
-# Who somebody is in a workspace, read from what Slack says of them.
+# An account and its membership, read from a user object.
 
 
 @dataclass(frozen=True)
 class Home:
-    """The workspace that is ours, and the organisation it belongs to, if any."""
+    """Ids of the bot's own workspace and of its organisation; the latter is empty if it has none."""
 
     team: str
     enterprise: str = ""
@@ -27,24 +27,24 @@ class Home:
 
 @dataclass(frozen=True)
 class Account:
-    """A person as a workspace knows them."""
+    """A person's account in a workspace."""
 
     person: Person
     membership: Membership
     owns_workspace: bool = False
     names: frozenset[str] = frozenset()
-    """All that people may call them by, `folded`: handle, display name and full name, each whole."""
+    """Names that people may call them by, folded for comparison: handle, display name and full name."""
     handle: str = ""
     is_known: bool = True
-    """Slack knows such an account."""
+    """True if Slack has such an account."""
 
 
 NAMES = ("display_name", "display_name_normalized", "real_name", "real_name_normalized")
-"""Of a profile (Slack, user object); the normalized ones are without accents."""
+"""Fields of a profile with names (Slack, user object); the normalized ones are without accents."""
 
 
 def account(user: Mapping[str, Any], home: Home) -> Account:
-    """Read a person as users.info or users.list tells of them (Slack, user object)."""
+    """Return the account from a user object of users.info or users.list (Slack, user object)."""
     profile = user.get("profile") or {}
     name = profile.get("real_name") or user.get("real_name") or profile.get("display_name")
     return Account(
@@ -66,10 +66,10 @@ def _names(user: Mapping[str, Any], profile: Mapping[str, Any]) -> Iterator[Any]
 
 
 def _membership(user: Mapping[str, Any], home: Home) -> Membership:
-    """Take the most cautious of what Slack says; a person that it says nothing about is unknown.
+    """Return the most restrictive membership that fits; UNKNOWN if the user object has no `team_id`.
 
-    Slack Connect: people of other organisations have another `team_id`, and `is_stranger` where we share no
-    channel with them. In one organisation the workspaces differ, and the enterprise is the same.
+    People of other organisations (Slack Connect) have another `team_id`, and `is_stranger` if we share no
+    channel with them. People of other workspaces in our own organisation have its `enterprise_id`.
     """
     if "team_id" not in user:
         return Membership.UNKNOWN
@@ -86,14 +86,14 @@ def _membership(user: Mapping[str, Any], home: Home) -> Membership:
     return Membership.GUEST if user.get("is_restricted") else Membership.MEMBER
 
 
-# People and user groups, looked up.
+# Lookup of people and user groups.
 
 NOBODY = frozenset({"user_not_found", "user_not_visible", "users_not_found"})
 NO_GROUP = frozenset({"no_such_subteam", "subteam_not_found", "invalid_usergroup"})
 
 
 class Users:
-    """The people of one workspace, looked up and never changed; a workspace is never listed whole."""
+    """Reader of one workspace's people and user groups; it never lists a whole workspace."""
 
     def __init__(self, client: AsyncWebClient, calls: Calls, home: Home) -> None:
         self._client = client
@@ -101,12 +101,12 @@ class Users:
         self.home = home
 
     async def person(self, person: PersonId) -> Person | None:
-        """Return a person as Slack shows them; None for one that it does not know."""
+        """Return a person's name and e-mail address; None if Slack does not know them."""
         found = await self.account(person)
         return found.person if found is not None else None
 
     async def account(self, person: PersonId) -> Account | None:
-        """Return an account with its standing (Slack, users.info); None for one that it does not know."""
+        """Return an account with its membership (Slack, users.info); None if Slack does not know it."""
         try:
             answer = await self._calls.once(self._client.users_info, user=person)
         except SlackRefused as refusal:
@@ -116,7 +116,7 @@ class Users:
         return account(answer.get("user") or {"id": person}, self.home)
 
     async def knows(self, person: PersonId) -> bool:
-        """True if there is an account with this id (Slack, users.info)."""
+        """True if Slack has an account with this id (Slack, users.info)."""
         try:
             await self._calls.once(self._client.users_info, user=person)
         except SlackRefused as refusal:
@@ -124,7 +124,7 @@ class Users:
         return True
 
     async def some_accounts(self, limit: int) -> tuple[Sequence[Account], bool]:
-        """Return the first so many people, in one call, and True if those are all.
+        """Return the first `limit` people, in one call, and True if those are all.
 
         A large workspace is never listed whole.
         """
@@ -133,9 +133,9 @@ class Users:
         return found, not (answer.get("response_metadata") or {}).get("next_cursor")
 
     async def group(self, group: str) -> Sequence[PersonId] | None:
-        """Return the people of a user group, asked now (Slack, usergroups.users.list).
+        """Return the current members of a user group by its id or `@handle` (usergroups.users.list).
 
-        It is given by id or `@handle`; None for one that Slack does not know.
+        Returns None if Slack does not know the group.
         """
         if group.startswith("@"):
             handles = await self.group_handles()
@@ -151,6 +151,6 @@ class Users:
         return [PersonId(str(person)) for person in answer.get("users") or ()]
 
     async def group_handles(self) -> Mapping[str, str]:
-        """Return the handles of the workspace's user groups, by id (Slack, usergroups.list)."""
+        """Return the handles of the workspace's user groups by id (Slack, usergroups.list)."""
         answer = await self._calls.make(self._client.usergroups_list)
         return {str(g.get("id")): str(g.get("handle") or "") for g in answer.get("usergroups") or ()}

@@ -1,4 +1,7 @@
-"""One Slack workspace: its channels, messages, files and users; modals, answers and workflow steps."""
+"""Client of one Slack workspace: modals, the Home tab, ephemeral replies and Workflow Builder steps.
+
+Its channels, messages, files and users have modules of their own.
+"""
 
 from __future__ import annotations
 
@@ -29,16 +32,18 @@ from tocsin.slack.views.metadata import DeclareMetadata
 from tocsin.slack.views.unfurl import details
 from tocsin.slack.web_api import Call, Calls, told
 
+log = structlog.get_logger()
+
 ENDED = frozenset({"execution_not_in_running_state", "function_execution_not_found"})
-"""Slack, functions.completeSuccess: it was answered before, or the workflow was stopped."""
+"""Errors for a step that was completed before or whose workflow was stopped (functions.completeSuccess)."""
 
 NOT_INSTALLED = "Tocsin is not installed in this workspace; an admin can install it again."
 
 
 class SlackWorkspace:
-    """The SlackClient of one workspace, as its bot sees it.
+    """SlackClient of one workspace, with the permissions of its bot.
 
-    What is about a channel, a message, a file or a person is in `channels`, `messages`, `files` and `users`.
+    Calls about channels, messages, files and people are in `channels`, `messages`, `files` and `users`.
     """
 
     def __init__(
@@ -49,7 +54,7 @@ class SlackWorkspace:
         team_id: TeamId,
         calls: Calls | None = None,
     ) -> None:
-        """Nothing can be done in it before the bot has entered."""
+        """Every call raises Unavailable until `enter` is called."""
         self.client = client
         self.calls = calls or Calls()
         self.team_id = team_id
@@ -62,17 +67,18 @@ class SlackWorkspace:
         self.files = Files(client, self.calls, self._posts, team_id)
         self.users = Users(client, self.calls, Home(team_id))
         if team_id:
-            # An org-wide token is good for many workspaces; other tokens ignore it (Slack, org-ready apps).
+            # An org-wide token serves many workspaces and needs this argument; other tokens ignore it
+            # (Slack, org-ready apps).
             client.default_params["team_id"] = team_id
         self.leave()
 
     @property
     def home(self) -> Home:
-        """The workspace and its organization, which tell our people from others."""
+        """Ids of the workspace and its organization, by which its own people are recognized."""
         return self.users.home
 
     def enter(self, installation: Installation) -> None:
-        """Tocsin is installed here, or has a new token."""
+        """Use this installation from now on: Tocsin was installed here, or has a new token."""
         self.client.token = installation.bot_token
         self.home_url = self.files.home_url = installation.url
         self.bot_user_id = installation.bot_user_id
@@ -81,18 +87,18 @@ class SlackWorkspace:
         self.calls.closed = ""
 
     def leave(self) -> None:
-        """Tocsin is not installed here: nothing is asked of Slack, and what is to be done waits."""
+        """Stop all calls, since Tocsin is not installed here: they raise Unavailable, and workflows wait."""
         self.client.token = None
         self.calls.closed = NOT_INSTALLED
 
     async def open_modal(self, trigger_id: str, view: View, about: Disclosure) -> str:
-        """Open a modal and answer its id; the trigger is good once, for 3 s (Slack, views.open)."""
+        """Open a modal and return its id; a trigger works once, within 3 s (Slack, views.open)."""
         opened = self.client.views_open
         answer = await self.calls.once(opened, about=about, trigger_id=trigger_id, view=view.to_dict())
         return told(answer, "view", "id")
 
     async def push_modal(self, trigger_id: str, view: View, about: Disclosure) -> str:
-        """Put a modal on top of the open one; three at most (Slack, views.push)."""
+        """Put a modal on top of the open one and return its id; at most three (Slack, views.push)."""
         pushed = self.client.views_push
         answer = await self.calls.once(pushed, about=about, trigger_id=trigger_id, view=view.to_dict())
         return told(answer, "view", "id")
@@ -100,7 +106,7 @@ class SlackWorkspace:
     async def update_modal(
         self, view_id: str, view: View, about: Disclosure, *, seen: str | None = None
     ) -> bool:
-        """Change an open modal; False when it was closed, or has changed since it was `seen`."""
+        """Replace an open modal; return False if it was closed, or if its hash is not the one `seen`."""
         try:
             await self.calls.make(
                 self.client.views_update,
@@ -117,7 +123,7 @@ class SlackWorkspace:
         return True
 
     async def publish_home(self, person: PersonId, view: View, *shown: Incident) -> None:
-        """Show a person their Home tab, with the incidents that are `shown` there (Slack, views.publish)."""
+        """Publish a person's Home tab, which contains the incidents `shown` (Slack, views.publish)."""
         await self.calls.make(
             self.client.views_publish,
             Urgency.CARD,
@@ -127,9 +133,9 @@ class SlackWorkspace:
         )
 
     async def present(self, trigger_id: str, incident: Incident | None, person: PersonId | None) -> None:
-        """Show a person all of an incident; without one, that there is none (Slack, entity.presentDetails).
+        """Show a person the details of an incident; without one, an error (Slack, entity.presentDetails).
 
-        The trigger is good once, for 3 s.
+        A trigger works once, within 3 s.
         """
         shown: dict[str, Any] = (
             {"metadata": details(incident)} if incident else {"error": {"status": "not_found"}}
@@ -157,12 +163,12 @@ class SlackWorkspace:
     async def say_to(
         self, person: PersonId, text: str, about: Disclosure, blocks: Sequence[Block] = ()
     ) -> None:
-        """Send a direct message that may be lost with the process, as an answer to what was just pressed."""
+        """Send a direct message as the reply to an interaction; it is lost if the process dies first."""
         key = f"answer:{uuid4()}"
         await self._posts.post(person, text, blocks or None, about=about, key=key, urgency=Urgency.ANSWER)
 
     async def answer(self, response_url: str, sentence: str) -> None:
-        """Answer as `reply` does, in plain words that say nothing of an incident."""
+        """Reply as `reply` does, with an escaped sentence that shows nothing of an incident."""
         await self.reply(response_url, escape(sentence), NOTHING)
 
     async def reply(
@@ -174,12 +180,11 @@ class SlackWorkspace:
         *,
         instead: bool = False,
     ) -> None:
-        """Answer so that only the person who asked sees it, by the address Slack gave with their request.
+        """Reply by the request's `response_url`, in a message that only the person who asked can see.
 
-        Raises Withheld where they may not read what it carries.
-        Good five times within half an hour; with `instead` it takes the place of the message that was pressed
-        in (Slack, handling interactions: response_url). The address must be Slack's own, or of the host that
-        our Slack calls go to.
+        The URL works five times within half an hour (Slack, handling interactions: response_url). It must be
+        Slack's own, or on the host of our Slack API. With `instead` the reply replaces the message whose
+        button was pressed. Raises Withheld if the person may not read an incident that it is `about`.
         """
         parts = urlsplit(response_url)
         ours = parts.netloc == urlsplit(self.client.base_url).netloc
@@ -212,15 +217,13 @@ class SlackWorkspace:
                 raise
 
 
-# Where the operator is reached: the channel they chose, else whoever owns the workspace.
-
-log = structlog.get_logger()
+# Messages to the operator.
 
 
 class SlackOperator:
-    """The operator of Tocsin, as one workspace reaches them.
+    """Sender of messages to Tocsin's operator in one workspace.
 
-    `to` is a channel or a person; None where none is known, and then only the log is told.
+    `to` is a channel or a person; with None the messages go only to the log.
     """
 
     def __init__(self, workspace: SlackWorkspace, to: str | None) -> None:
@@ -228,7 +231,7 @@ class SlackOperator:
         self._to = to
 
     async def say(self, sentence: str, key: str, again: bool) -> None:
-        """Post it, once for each key. Raises Unavailable while Slack cannot be asked."""
+        """Post a sentence once for each key. Raises Unavailable while Slack cannot be reached."""
         if not self._to:
             log.warning("nobody to tell; set TOCSIN_ADMIN_CHANNEL", what=sentence)
             return

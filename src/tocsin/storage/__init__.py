@@ -1,1 +1,1 @@
-"""Durable state: workflows that are not finished, and what Tocsin did in Slack."""
+"""Durable state: the workflow engine, posts in Slack, installations, and a key-value store."""

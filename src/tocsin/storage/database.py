@@ -1,4 +1,4 @@
-"""The journal's SQLAlchemy engine, its write queue, and the barrier before a full disk."""
+"""SQLAlchemy engines for DBOS and our own tables: write queue, barrier for a full disk, SQLite files."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from sqlalchemy.engine import make_url
 
 from tocsin.incidents.errors import Unavailable
 
-# Writers to one SQLite file take turns: SQLite has them wait by sleeping, ever longer and in no order.
+# A queue for writers to one SQLite file: SQLite itself makes them sleep and retry, ever longer, in no order.
 
 
 class WriteQueue:
-    """A queue of writers: first those whose answer is waited for, then in the order they came.
+    """Reentrant lock for writer threads: hurried ones first, then in the order of arrival.
 
-    A thread that has the turn may take it again, and gives it back as often.
+    The thread that holds it may take it again and must give it back as often.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class WriteQueue:
 
     @property
     def waiting(self) -> int:
-        """The length of the queue."""
+        """Number of threads in the queue."""
         return len(self._waiting)
 
     def take(self, *, hurried: bool) -> None:
@@ -78,10 +78,10 @@ def in_turns(
     hold: Callable[[], None] = lambda: None,
     **options: Any,
 ) -> sa.Engine:
-    """An engine that lets one thread of this process at a time have a connection to an SQLite file.
+    """Return an engine that gives a connection to an SQLite file to one thread of this process at a time.
 
-    `hold` may keep a thread waiting before it gets in the row. Nothing changes for other processes, nor for
-    a database that is no file of SQLite's.
+    `hold` may block a thread before it joins the queue. Other processes are not affected, and other
+    databases get a plain engine.
     """
     database = sa.make_url(url).database
     if not url.startswith("sqlite") or not database:
@@ -104,20 +104,20 @@ def in_turns(
             finally:
                 turns.give_back()
 
-    # Only a thread that has its turn already takes another connection.
+    # No limit on connections is needed: only the thread that holds the queue takes another one.
     return sa.create_engine(url, poolclass=TurnPool, max_overflow=-1, **options)
 
 
-# A journal that takes nothing, because its disk is full, say: workflows wait at a gate until it is well.
+# A barrier for the time in which SQLite cannot be written, because the disk is full, for example.
 #
-# DBOS calls a workflow failed when what became of it cannot be written, and so would lose it. What it does
-# with a lost connection is what we want: the step waits, and is written down later. So a file that takes
-# nothing is called a lost connection here, and whoever would try it again is held up until a trial of our
-# own went well. PostgreSQL has connections to lose, and DBOS knows how to wait for them.
+# DBOS marks a workflow as failed if its result cannot be written, and the workflow would be lost. After a
+# lost connection, however, it retries the write later, as we need. So an SQLite file that cannot be written
+# is reported to DBOS as a lost connection, and its next attempts block until a test write of ours succeeds.
+# PostgreSQL has real connections, and DBOS waits for them itself.
 
 TRIAL_SECONDS = 1.0
 TRIAL_SIZE = 32_000
-"""Bytes of a trial: about what the longest step of a workflow needs."""
+"""Bytes of a test write: about as much as the largest step of a workflow."""
 
 BUSY_SECONDS = 5
 # SQLite, result codes: perm, busy, locked, nomem, readonly, ioerr, full, cantopen, protocol.
@@ -127,11 +127,11 @@ _asks_now: ContextVar[bool] = ContextVar("asks_now", default=False)
 
 
 class WriteBarrier:
-    """The connections of DBOS to an SQLite journal."""
+    """Engine for DBOS that blocks its threads while the SQLite file cannot be written."""
 
     def __init__(self, url: str) -> None:
         self.trouble = ""
-        """Return why the database takes nothing; empty when it is well."""
+        """Error with which the database cannot be written; empty if it can."""
         self.engine = in_turns(url, is_hurried=_asks_now.get, hold=self._hold)
         self._own = sa.create_engine(url, poolclass=sa.NullPool)
         self._well = threading.Event()
@@ -143,7 +143,7 @@ class WriteBarrier:
         event.listen(self.engine, "handle_error", self._failed)
 
     def close(self) -> None:
-        """Let no writer through any more, once all who have something to write were told to stop."""
+        """Release blocked writers with an error; call it once all workflows have been told to stop."""
         self._closed.set()
         self._well.set()
         self.engine.dispose()
@@ -172,7 +172,7 @@ class WriteBarrier:
             self.trouble = why
 
     def _try(self) -> None:
-        """Until something can be written."""
+        """Test once a second until a write succeeds, then open the barrier."""
         while not self._closed.wait(TRIAL_SECONDS):
             try:
                 self._write()
@@ -185,7 +185,10 @@ class WriteBarrier:
                 return
 
     def _write(self) -> None:
-        """Have room for a step, and give it back. What is added and removed at once would need none."""
+        """Write as much as a large step and delete it again.
+
+        In one transaction, the file would not need to grow, and the test would prove nothing.
+        """
         with self._own.begin() as connection:
             connection.execute(sa.text("CREATE TABLE IF NOT EXISTS tocsin_trials (said BLOB)"))
             connection.execute(sa.text(f"INSERT INTO tocsin_trials VALUES (zeroblob({TRIAL_SIZE}))"))
@@ -195,7 +198,7 @@ class WriteBarrier:
 
 @contextmanager
 def fail_fast() -> Iterator[None]:
-    """Within this block, a database that takes nothing is an error at once: its answer is waited for."""
+    """Within this block, an unwritable database raises at once, since a person waits for the answer."""
     earlier = _asks_now.set(True)
     try:
         yield
@@ -204,41 +207,41 @@ def fail_fast() -> Iterator[None]:
 
 
 def wait_for_database() -> None:
-    """From here on in this task, a journal that takes nothing is waited for."""
+    """End `fail_fast` for this task: from here on it waits until the database can be written."""
     _asks_now.set(False)
 
 
 def _on_connect(seconds: float) -> Any:
     def prepare(connection: Any, _record: Any) -> None:
-        # As DBOS does with the connections that it makes itself.
+        # The settings that DBOS gives to its own connections.
         connection.isolation_level = "IMMEDIATE"
         connection.execute(f"PRAGMA busy_timeout={int(1000 * seconds)}")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA temp_store=MEMORY")
-        # What people wrote is not to be read in the file once it is deleted.
+        # Deleted rows contain what people wrote, so they are overwritten in the file.
         connection.execute("PRAGMA secure_delete=ON")
-        # What must outlive a power cut is written through by itself (see `through`): a step that is not
-        # recorded is looked for in Slack and at the backend before it is done again.
+        # Data that must survive a power cut is synced separately (see `fsync_wal`). Losing the record of a
+        # step is harmless: its effect is searched for in Slack and at the backend before it is repeated.
         connection.execute("PRAGMA synchronous=NORMAL")
 
     return prepare
 
 
-# The file of an SQLite journal: made for its owner alone, known again, and through to the disk.
+# The file of an SQLite database: created for its owner only, checked for replacement, and synced to disk.
 
 TRUNCATING_SECONDS = 5
 
 
 def file_of(url: str) -> Path | None:
-    """The file of an SQLite journal."""
+    """Return the path of an SQLite database; None for other databases."""
     parsed = make_url(url)
     return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
 
 
 def file_identity(url: str) -> tuple[int, int] | None:
-    """Return the identity of the file there now; None where there is none, or the database is no file.
+    """Return the device and inode of the SQLite file; None if there is none.
 
-    What is written to a file that was deleted is gone with the process: nothing may be promised on it.
+    Data written to a deleted file is lost when the process ends, so commands must not be accepted then.
     """
     path = file_of(url)
     if path is None or not path.exists():
@@ -248,20 +251,20 @@ def file_identity(url: str) -> tuple[int, int] | None:
 
 
 def root_message(error: BaseException) -> str:
-    """The first line of what went wrong, without the statement and the address it went wrong with."""
+    """Return the first line of the original error, without the SQL statement and the database URL."""
     at_heart = getattr(error, "orig", None) or error
     return (str(at_heart).strip().splitlines() or [type(at_heart).__name__])[0]
 
 
 def fsync_wal(url: str) -> None:
-    """Have everything that was committed to an SQLite journal on the disk, whatever happens to the power.
+    """Sync all commits to disk, so that they survive a power cut. Raises OSError.
 
-    Raises OSError. Its commits alone leave that to the next checkpoint (SQLite, PRAGMA synchronous: NORMAL).
+    Commits alone leave that to the next checkpoint (SQLite, PRAGMA synchronous: NORMAL).
     """
     path = file_of(url)
     if path is None:
         return
-    # No locks are held on the log itself, so that it may be opened and closed beside SQLite.
+    # SQLite holds no locks on the write-ahead log itself, so closing it here releases none.
     with suppress(FileNotFoundError):
         log = os.open(f"{path}-wal", os.O_RDWR)
         try:
@@ -271,7 +274,7 @@ def fsync_wal(url: str) -> None:
 
 
 def truncate(url: str) -> None:
-    """Leave nothing in the log of an SQLite journal: what was deleted would stay there to be read."""
+    """Empty the write-ahead log of an SQLite database, in which deleted data would still be readable."""
     path = file_of(url)
     if path is not None:
         with closing(sqlite3.connect(path, timeout=TRUNCATING_SECONDS)) as connection:
@@ -279,12 +282,12 @@ def truncate(url: str) -> None:
 
 
 def create_file(url: str) -> None:
-    """Create the file of an SQLite journal, for its owner's eyes only (0600), in write-ahead mode."""
+    """Create the file of an SQLite database (mode 0600) unless it exists, and set write-ahead mode."""
     path = file_of(url)
     if path is None:
         return
-    # Only a new file is opened here: closing one that SQLite has open would drop its locks (POSIX locks are
-    # the process's), and the next program to look into the journal would take its write-ahead log away.
+    # Only a new file is opened here. Closing a file that SQLite has open would drop SQLite's locks on it
+    # (POSIX locks belong to the process), and the next program to open it would delete its write-ahead log.
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     with sqlite3.connect(path) as connection:
@@ -292,16 +295,16 @@ def create_file(url: str) -> None:
     connection.close()
 
 
-# Tables of ours beside the journal, in the same database.
+# Tables of our own in the same database as DBOS's.
 
 T = TypeVar("T")
 
 
 class Database:
-    """Some tables at this SQLAlchemy address; nothing is opened before `open`, or before it is first asked.
+    """Tables at this SQLAlchemy URL, opened by `open` or at the first query.
 
-    With `synchronous` as NORMAL a commit in SQLite reaches the disk at the next `through`, or the next
-    checkpoint; with FULL before it is answered.
+    With `synchronous` NORMAL, an SQLite commit reaches the disk at the next `fsync_wal` or checkpoint; with
+    FULL, before `do` returns.
     """
 
     def __init__(self, url: str, tables: sa.MetaData, *, synchronous: str = "FULL") -> None:
@@ -310,10 +313,10 @@ class Database:
         self._identity: tuple[int, int] | None = None
         self._opening = Lock()
         self.failed = False
-        """A transaction failed since this was last set to False."""
+        """True if a transaction has failed since this was last set to False."""
 
     def open(self) -> sa.Engine:
-        """The engine, with the tables there. Raises SQLAlchemyError or OSError."""
+        """Return the engine, creating the tables at first. Raises SQLAlchemyError or OSError."""
         with self._opening:
             if self._engine is None:
                 create_file(self._url)
@@ -326,7 +329,7 @@ class Database:
             self._engine.dispose()
 
     async def do(self, act: Callable[[sa.Connection], T]) -> T:
-        """Return what `act` answers within one transaction. Raises Unavailable."""
+        """Return the result of `act`, run within one transaction in a thread. Raises Unavailable."""
 
         def transaction() -> T:
             engine = self.open()
@@ -341,7 +344,7 @@ class Database:
             try:
                 return await asyncio.to_thread(transaction)
             except sa.exc.IntegrityError:
-                # Another replica wrote the same row first; asking again finds it.
+                # Another replica wrote the same row first; a second attempt finds it.
                 return await asyncio.to_thread(transaction)
         except sa.exc.SQLAlchemyError as error:
             self.failed = True
@@ -356,7 +359,7 @@ def upsert(
     *,
     replacing: bool = True,
 ) -> None:
-    """Write the row with this primary key; one that is there already stays, unless it is `replacing`."""
+    """Insert the row with this primary key; an existing one is updated if `replacing`, else it stays."""
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     row = insert(table).values({**key, **rest})
     if replacing:
@@ -366,7 +369,7 @@ def upsert(
 
 
 def _prepared(url: str, synchronous: str) -> sa.Engine:
-    """An engine whose SQLite connections wait for each other."""
+    """Return an engine whose SQLite writers are queued and whose connections are configured."""
     engine = in_turns(url)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", partial(_prepare_sqlite, synchronous))
@@ -375,7 +378,8 @@ def _prepared(url: str, synchronous: str) -> sa.Engine:
 
 def _made(engine: sa.Engine, tables: sa.MetaData) -> sa.Engine:
     for _ in tables.sorted_tables:
-        # Another process may make a table between our looking and our making; what is wrong stays so.
+        # Another process may create a table between our check and our own CREATE. A lasting error is raised
+        # by the last attempt, below.
         with contextlib.suppress(sa.exc.DBAPIError):
             tables.create_all(engine)
     tables.create_all(engine)

@@ -1,4 +1,4 @@
-"""Installations, kept beside the journal; their content is sealed by the caller."""
+"""Installations of the app in workspaces and organizations; the caller encrypts their contents."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _installations = sa.Table(
     "tocsin_installations",
     _tables,
     sa.Column("home", sa.Text, primary_key=True),
-    # Without a body: Tocsin was uninstalled there.
+    # NULL once Tocsin has been uninstalled there.
     sa.Column("body", sa.Text),
 )
 _orgs = sa.Table(
@@ -23,11 +23,11 @@ _orgs = sa.Table(
     sa.Column("org", sa.Text, nullable=False),
 )
 _seals = sa.Table("tocsin_seals", _tables, sa.Column("id", sa.Integer, primary_key=True))
-"""One row once all that was kept in the clear was sealed."""
+"""One row once all plain-text installations have been encrypted."""
 
 
 class SqlVault:
-    """Installations by the id of their workspace or organization."""
+    """Store of installations by the id of their workspace or organization."""
 
     def __init__(self, url: str) -> None:
         self._kept = Database(url, _tables)
@@ -46,7 +46,7 @@ class SqlVault:
         )
 
     async def drop(self, home: str) -> None:
-        """Forget the installation, but not that there was one."""
+        """Delete the installation's contents but keep its row, which marks it as uninstalled."""
         await self._kept.do(
             lambda connection: upsert(connection, _installations, {"home": home}, {"body": None})
         )
@@ -56,11 +56,14 @@ class SqlVault:
         return {row.team: row.org for row in rows}
 
     async def place(self, team: str, org: str) -> None:
-        """Remember that a workspace is served through its organization."""
+        """Store that a workspace is served through its organization's installation."""
         await self._kept.do(lambda connection: upsert(connection, _orgs, {"team": team}, {"org": org}))
 
     async def seal(self, closed: Callable[[str], str] | None) -> None:
-        """Have every body as `closed` answers, once and all in one transaction; None forgets that it was."""
+        """Encrypt every installation with `closed` in one transaction, unless that was done before.
+
+        With None, only deletes the mark that it was done.
+        """
 
         def act(connection: sa.Connection) -> None:
             if closed is None:
@@ -79,7 +82,7 @@ class SqlVault:
 
 
 def uninstalled(connection: sa.Connection) -> set[str]:
-    """The workspaces that Tocsin was in and is in no longer, those of an organization among them."""
+    """Return ids of workspaces and organizations that uninstalled Tocsin, and the latter's workspaces."""
     inspector = sa.inspect(connection)
     if not inspector.has_table(_installations.name):
         return set()

@@ -1,4 +1,4 @@
-"""A few facts that outlive the process, beside the journal in the same database."""
+"""Key-value store for a few durable facts, in the same database as the workflows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _facts = sa.Table(
 
 
 class SqlKeyValueStore:
-    """The KeyValueStore in our database; nothing is opened before it is first asked."""
+    """KeyValueStore in SQLite or PostgreSQL; the database is opened at the first query."""
 
     def __init__(self, url: str) -> None:
         self._kept = Database(url, _tables)

@@ -1,8 +1,9 @@
-"""Rows of the journal are JSON, and nothing in one is ever run.
+"""Serialization of DBOS's rows: JSON only, so that no row can run code.
 
-DBOS reads each row as the row's own word says, and where that is its pickle, whoever can write a row could
-run a program here. So that word has it read by us: as plain values and nothing else. What earlier versions
-wrote is such, and is rewritten as JSON before anything goes on; a row that is not is somebody else's.
+Each row names the serializer to read it with, and DBOS would read a row marked as pickle with Python's
+unpickler: a person who can write a row could run a program here. So rows marked as pickle are read by our own
+unpickler, which builds only plain values. Earlier versions of Tocsin wrote only such rows; they are rewritten
+as JSON before any workflow is resumed. Any other row is not Tocsin's and is refused.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ _PAYLOADS = {
     "workflow_events_history": ("value",),
     "streams": ("value",),
 }
-"""The tables whose rows say how they are to be read, and what is in them."""
+"""Serialized columns of each table whose rows name their serializer."""
 
 _BESIDE = {"workflow_input": ("inputs",), "workflow_output": ("output", "error")}
-"""The tables whose rows are read as that of the workflow says."""
+"""Serialized columns of the tables whose serializer is named by the workflow's row in `workflow_status`."""
 
 _MALFORMED = (
     pickle.UnpicklingError, ArithmeticError, AttributeError, ImportError, LookupError, MemoryError, OSError,
@@ -51,7 +52,7 @@ LONGEST_KEY = 100
 
 
 class NotOurs(ValueError):
-    """A row is no plain values: Tocsin did not write it."""
+    """A row holds more than plain values, so Tocsin did not write it."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -60,19 +61,19 @@ class NotOurs(ValueError):
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Builds texts, numbers, lists, dictionaries, and errors (Python, pickle: restricting globals)."""
+    """Unpickler of plain values and exceptions (Python, pickle: restricting globals)."""
 
     def find_class(self, module: str, name: str) -> Any:
         known: dict[str, ModuleType] = {"builtins": builtins, errors.__name__: errors}
         found = getattr(known.get(module), name, None)
         if isinstance(found, type) and issubclass(found, Exception):
-            # One of the same name, which is made of anything and does nothing.
+            # A new class of the same name, whose constructor takes anything and does nothing.
             return type(name, (Exception,), {})
         raise NotOurs
 
 
 class PlainSerializer(DefaultSerializer):
-    """DBOS's own, but that it reads plain values only."""
+    """DBOS's pickle serializer, restricted to reading plain values."""
 
     def deserialize(self, serialized_data: str) -> Any:
         try:
@@ -82,12 +83,12 @@ class PlainSerializer(DefaultSerializer):
 
 
 def read_plainly() -> None:
-    """Have DBOS read no row, in this process, but as JSON or as plain values."""
+    """Make DBOS in this process read rows only as JSON or as plain values."""
     dbos._serialization.DBOSDefaultSerializer = PlainSerializer()
 
 
 def json_only(url: str) -> None:
-    """Have JSON in every row before anything goes on. Raises Unavailable where a row is not Tocsin's."""
+    """Rewrite all rows of this database as JSON. Raises Unavailable if a row is not Tocsin's."""
     create_file(url)
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     with engine.begin() as connection:
@@ -98,19 +99,19 @@ def json_only(url: str) -> None:
 
 
 def rewrite_as_json(connection: sa.Connection) -> None:
-    """Rewrite what earlier versions left as pickle. Raises Unavailable where a row is not Tocsin's."""
+    """Rewrite pickled rows of earlier versions as JSON. Raises Unavailable if a row is not Tocsin's."""
     for rewriting in _rewritten(connection):
         connection.execute(rewriting)
 
 
 def refuse_foreign(connection: sa.Connection) -> None:
-    """Change nothing. Raises Unavailable where a row is neither JSON nor of an earlier version of Tocsin."""
+    """Raise Unavailable if a row is neither JSON nor of an earlier version of Tocsin; change nothing."""
     for _ in _rewritten(connection):
         pass
 
 
 def _rewritten(connection: sa.Connection) -> Iterator[sa.Update]:
-    """Make JSON of every row that is none."""
+    """Yield the updates that rewrite every row that is not JSON."""
     tables = sa.MetaData(schema=None if connection.dialect.name == "sqlite" else "dbos")
     tables.reflect(connection, only=lambda name, _: name in _PAYLOADS or name in _BESIDE)
     by_name = {table.name: table for table in tables.tables.values()}
@@ -140,7 +141,7 @@ def _row_rewritten(connection: sa.Connection, table: sa.Table, row: sa.RowMappin
 
 
 def _as_json(column: str, text: str) -> str:
-    """The same value as DBOS writes it in this column. Raises NotOurs."""
+    """Return a pickled value as the JSON that DBOS writes in this column. Raises NotOurs."""
     value = PlainSerializer().deserialize(text)
     try:
         if column == "inputs":

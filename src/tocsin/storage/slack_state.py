@@ -1,4 +1,4 @@
-"""State of each incident in Slack: what was posted where, reminders due, archiving due."""
+"""State of each incident in Slack: posted cards and their contents, channels, reminders, archiving."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, Person,
 from tocsin.incidents.postmortem import Departure
 from tocsin.incidents.updates import Reminder
 from tocsin.storage.database import Database, fsync_wal, upsert
-
-# What Tocsin did in Slack: which message became which incident, and where its cards are.
 
 _tables = sa.MetaData()
 
@@ -84,13 +82,13 @@ _reminders = sa.Table(
 )
 
 MANY = 4000
-"""Rows that take about as much room as the longest step of a workflow."""
+"""Rows that take about as much space as the largest step of a workflow."""
 
 _pulse = sa.Table("tocsin_pulse", _tables, sa.Column("id", sa.Integer, primary_key=True))
 
 
 class SqlSlackStateStore:
-    """The SlackStateStore, beside the journal in the same database."""
+    """SlackStateStore in the same database as the workflows."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -153,7 +151,6 @@ class SqlSlackStateStore:
         await self._put(_channels, {"channel": channel}, {"incident_id": incident_id})
 
     async def incident_of_channel(self, channel: ChannelId) -> str | None:
-        """The id of the incident that this channel is, or was, for."""
         found = await self._scalar(sa.select(_channels.c.incident_id).where(_channels.c.channel == channel))
         if found is not None:
             return found
@@ -184,7 +181,6 @@ class SqlSlackStateStore:
         await self.do(lambda connection: connection.execute(_faces.delete().where(ours)) and None)
 
     async def watched(self) -> Mapping[str, str]:
-        """By id, what every incident that was open when last looked at was then."""
         rows = await self.do(lambda connection: connection.execute(sa.select(_watched)).all())
         return {row.incident_id: row.seen for row in rows}
 
@@ -250,9 +246,9 @@ class SqlSlackStateStore:
         await self.do(replace)
 
     async def beat(self) -> None:
-        """Write something. Raises Unavailable when nothing can be promised on this journal now.
+        """Write a row to test the database. Raises Unavailable if commands cannot be saved now.
 
-        A row finds room where a workflow's does not: after a failure, it is tried with many.
+        On a full disk one row may fit where a workflow does not, so many are written after a failure.
         """
         beats = [{"id": number} for number in range(MANY if self._kept.failed else 1)]
         await self.do(
@@ -273,7 +269,7 @@ class SqlSlackStateStore:
     async def _put(
         self, table: sa.Table, where: dict[str, str], what: dict[str, str | None], *, replacing: bool = False
     ) -> None:
-        """Insert the row; one that is there already stays, unless it is `replacing`."""
+        """Insert the row; an existing one is updated if `replacing`, else it stays."""
         await self.do(lambda connection: upsert(connection, table, where, what, replacing=replacing))
 
     async def _reminders(self, asked: sa.Select[Any]) -> Sequence[Reminder]:

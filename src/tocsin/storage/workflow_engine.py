@@ -1,4 +1,4 @@
-"""The workflow engine: the only module that knows DBOS."""
+"""Workflow engine on DBOS, which only this module and `serialization` import."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ from tocsin.storage.serialization import JSON, NotOurs, read_plainly, refuse_for
 from tocsin.workflows.ports import Clock, Ended
 from tocsin.workflows.retry import best_effort
 
-# What a journal still has in hand, asked from outside, whether or not the bot runs.
+# List of unfinished workflows, read from the database whether or not the bot runs.
 
 STARTED_OR_QUEUED = ["PENDING", "ENQUEUED"]
 
 
 @dataclass(frozen=True)
 class Pending:
-    """A declaration or a change that is saved and not finished: whose, since when, and what it waits for."""
+    """An unfinished declaration or change: its person (`by`), its start, and the reason why it waits."""
 
     key: str
     begun: datetime
@@ -57,9 +57,9 @@ class Pending:
 
 
 async def fetch_pending(url: str) -> list[Pending]:
-    """The unfinished workflows, oldest first; none where there is no journal yet.
+    """Return the unfinished workflows, oldest first; none if there is no database yet.
 
-    Nothing is made or changed. Raises Unavailable in one line when the journal cannot be used.
+    Creates and changes nothing. Raises Unavailable, with a one-line reason, if the database cannot be used.
     """
     return await asyncio.to_thread(_pending, url)
 
@@ -125,7 +125,7 @@ def _first(found: Iterable[Any]) -> dict[str, Any] | None:
 
 
 def _incident(outputs: Iterable[Any]) -> dict[str, Any]:
-    """The incident, as the first step that answered one tells it."""
+    """Return the incident from the first step result that has one; empty if none has."""
     for output in outputs:
         if isinstance(output, dict):
             found = output.get("incident", output)
@@ -141,7 +141,7 @@ _KEEPING = {
     "add a follow-up": ("add the follow-up", "the backend has not added what is to be done"),
     "complete a follow-up": ("complete the follow-up", "the backend has not marked it as done"),
 }
-"""The step of each verb that the backend does, and what is said while it is not done."""
+"""The step of each verb that changes the backend, and the reason to show while it is not done."""
 
 
 def _not_past(verb: str, done: set[str], team: str, left: Collection[str]) -> str:
@@ -165,21 +165,21 @@ def _refuse_damaged(file: Path) -> None:
         raise sqlite3.DatabaseError(said)
 
 
-# What is left of forgotten workflows: their keys, so that nothing is done twice, and what they came to.
+# Keys and outcomes of deleted workflows: a late repeat of the same key must not run again.
 
 _tables = sa.MetaData()
 _ended = sa.Table(
     "tocsin_ended",
     _tables,
     sa.Column("key", sa.Text, primary_key=True),
-    # The kind of its outcome, and the incident's id; of what people wrote, nothing.
+    # The kind of its outcome and the incident's id, but nothing that people wrote.
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("incident_id", sa.Text, nullable=False),
 )
 
 
 class SqlFinishedWorkflows:
-    """The keys of forgotten workflows, beside the journal in the same database."""
+    """Store of the keys and outcomes of deleted workflows, in the same database as the workflows."""
 
     def __init__(self, url: str) -> None:
         self._kept = Database(url, _tables)
@@ -203,37 +203,37 @@ class SqlFinishedWorkflows:
         await self._kept.do(keep)
 
 
-# Durable workflows on DBOS, and the only module that knows of it.
+# Durable workflows on DBOS.
 #
-# A workflow is committed before it begins; each step is recorded when it is done; a workflow that a killed
-# process left behind is begun again at the next start, and its recorded steps answer what they answered
-# before. DBOS keeps one registry for the whole process, so one journal is open at a time.
+# A workflow is committed before it starts, and each step is recorded when it is done. A workflow of a killed
+# process is run again at the next start; its recorded steps return their recorded results. DBOS has one
+# registry for the whole process, so only one engine can be open at a time.
 
 Workflow = Callable[[dict[str, Any]], Awaitable[Any]]
 
-# Workflows outlive upgrades: a new version must go on with what an old one began.
+# The same for all versions of Tocsin: a new version must resume the workflows of an old one.
 STORY_FORMAT = "stories-1"
 
-# A workflow that is to be resumed is first put back into DBOS's queue, and is no less unfinished there.
+# DBOS puts a workflow that it resumes back into its queue first; it is unfinished there, too.
 UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
 RESULT_POLL_SECONDS = 0.05
 
 FINISHED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 AT_ONCE = 100
-"""Workflows that are forgotten in one transaction, so that no writer waits long for its turn."""
+"""Workflows to delete in one transaction, so that other writers do not wait for long."""
 
 FINISH_SECONDS = 1.5
-"""Seconds that workflows in hand may take to end at a close; the rest go on at the next start."""
+"""Seconds to wait at `close` for running workflows; the others are resumed at the next start."""
 
 TRACE = "_trace"
-"""Beside what was ordered: the id of the gesture, which a resumed workflow keeps."""
+"""Key in a stored command of the trace id of its Slack request, which a resumed workflow logs, too."""
 
 THREADS = 48
-"""For workflows that wait for the journal side by side."""
+"""Threads in which workflows wait concurrently for the database."""
 
 _open: DbosEngine | None = None
 
-# A workflow that DBOS resumes runs in a context of its own, where this was never set.
+# True in workflows that this process started; a resumed workflow runs in another context without it.
 _begun_by_this_process: ContextVar[bool] = ContextVar("begun_by_this_process", default=False)
 
 
@@ -244,23 +244,23 @@ async def _story(verb: str, order: dict[str, Any]) -> Any:
     wait_for_database()
     _open.in_hand()
     order = dict(order)
-    # A workflow of an older version has none, and goes by its key.
+    # A workflow of an older version has no trace id; its key stands in.
     with traced(order.pop(TRACE, "") or DBOS.workflow_id or ""):
         async with best_effort(f"{verb}, which stays unfinished"):
             return await _open.workflows[verb](order)
-    # What nobody foresaw ends no workflow, for then it would be lost: it is seen among what is pending, and
-    # goes on at the next start, of a version that knows better perhaps.
+    # An unexpected exception must not end the workflow, which would lose it. It stays among the unfinished
+    # ones and is resumed at the next start, perhaps by a version with the bug fixed.
     raise asyncio.CancelledError
 
 
 class DbosEngine:
-    """The journal of one process; `url` is a SQLAlchemy URL of SQLite or PostgreSQL."""
+    """WorkflowEngine of one process; `url` is a SQLAlchemy URL of SQLite or PostgreSQL."""
 
     def __init__(self, url: str, *, executor: str = "tocsin") -> None:
         self.url = url
         self.executor = executor
         self.poll_seconds = 1.0
-        """Seconds between DBOS's looks for notifications: Tocsin sends none, but `close` waits for one."""
+        """Seconds between DBOS's polls for notifications: Tocsin sends none, but `close` waits for a poll."""
         self.workflows: dict[str, Workflow] = {}
         self._identity: tuple[int, int] | None = None
         self._gate: WriteBarrier | None = None
@@ -269,24 +269,24 @@ class DbosEngine:
 
     @property
     def workflows_in_hand(self) -> int:
-        """Return the number of workflows that run in this process."""
+        """Number of workflows that run in this process."""
         return len(self._running)
 
     def in_hand(self) -> None:
-        """Note that the running task is a workflow, and that its end is waited for."""
+        """Record that the current task runs a workflow, for `finish` and `close` to wait for."""
         task = asyncio.current_task()
         if task is not None:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
     def register(self, verb: str, story: Workflow) -> None:
-        """Name the workflow that a verb begins; all verbs must be named before `open`."""
+        """Register the workflow of a verb; all verbs must be registered before `open`."""
         self.workflows[verb] = story
 
     def open(self) -> None:
-        """Open the journal and go on with unfinished workflows; call it inside the running event loop.
+        """Open the database and resume unfinished workflows; call it inside the running event loop.
 
-        Resumed workflows then run on this loop, where the HTTP clients live.
+        Resumed workflows run on this loop, to which the HTTP clients belong.
         """
         global _open
         if _open is not None:
@@ -297,7 +297,7 @@ class DbosEngine:
         library = logging.getLogger("dbos")
         library.setLevel(logging.WARNING)
         if not library.handlers:
-            # Where it finds none it adds one of its own, past the door where secrets are hidden.
+            # Without a handler DBOS adds its own, which would bypass the redaction of secrets.
             library.addHandler(logging.NullHandler())
         config: DBOSConfig = {
             "name": "tocsin",
@@ -320,21 +320,21 @@ class DbosEngine:
 
     @property
     def trouble(self) -> str:
-        """Return why workflows cannot go on; empty when they can."""
+        """Reason why workflows cannot continue; empty if they can."""
         why = self._gate.trouble if self._gate is not None else ""
         said = f"Tocsin's journal cannot be written to ({why}). What is unfinished goes on when it can be."
         return said if why else ""
 
     async def finish(self, seconds: float) -> None:
-        """Wait for the workflows in hand, at most so many seconds."""
+        """Wait for the running workflows, at most so many seconds."""
         if self._running:
             await asyncio.wait(set(self._running), timeout=seconds)
 
     async def close(self) -> None:
-        """Stop; what is still unfinished after a moment goes on at the next start."""
+        """Stop the engine; workflows that do not end within FINISH_SECONDS are resumed at the next start."""
         global _open
         await self.finish(FINISH_SECONDS)
-        # Cut short, a workflow is neither done nor failed, which DBOS says at length for each of its steps.
+        # DBOS would log each step of a cancelled workflow at length, though it is resumed later.
         logging.getLogger("dbos").setLevel(logging.CRITICAL)
         for story in (cut := set(self._running)):
             story.cancel()
@@ -343,7 +343,7 @@ class DbosEngine:
             self._gate.close()
         await asyncio.to_thread(DBOS.destroy)
         self._endings.close()
-        # DBOS made its own threads the loop's, and has just ended them.
+        # DBOS had replaced the loop's default executor by its own, which it has just shut down.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
         _open = None
 
@@ -379,9 +379,9 @@ class DbosEngine:
         return await self._endings.find(key)
 
     async def forget(self, before: datetime) -> None:
-        """Delete the workflows that finished before then, all but their keys and what became of them.
+        """Delete the workflows that finished before then, except their keys and outcomes.
 
-        Raises Unavailable. What a process that is killed midway has not deleted, the next one does.
+        Raises Unavailable. If the process is killed midway, the next call deletes the rest.
         """
         with self._told("written to"):
             while found := await DBOS.list_workflows_async(
@@ -393,14 +393,14 @@ class DbosEngine:
             await asyncio.to_thread(truncate, self.url)
 
     async def unfinished(self) -> list[str]:
-        """The keys of workflows that have begun and not ended, oldest first."""
+        """Return the keys of the unfinished workflows, oldest first."""
         with self._told("read"):
             found = await DBOS.list_workflows_async(status=UNFINISHED, load_input=False, load_output=False)
         return [status.workflow_id for status in found]
 
     @contextmanager
     def _told(self, what: str) -> Iterator[None]:
-        """Turn whatever is wrong with the journal into Unavailable; a file that is gone is not used."""
+        """Convert database errors in this block into Unavailable; raise it also if the file was replaced."""
         if file_identity(self.url) != self._identity:
             raise Unavailable("Tocsin's journal was moved or deleted; put it back and start Tocsin again.")
         try:
@@ -410,39 +410,39 @@ class DbosEngine:
             raise Unavailable(f"Tocsin's journal cannot be {what} ({root_message(error)}).") from error
 
     async def settled(self) -> None:
-        """Until no workflow is unfinished: neither one of this process nor one that another left behind."""
+        """Wait until no workflow is unfinished, including those that an earlier process left behind."""
         while waiting := await self.unfinished():
             story: WorkflowHandleAsync[Any] = await DBOS.retrieve_workflow_async(waiting[0])
-            # How a workflow ends is told elsewhere; here it only matters that it has.
+            # The result is reported elsewhere; `wait` ignores an exception, which is an end as well.
             await asyncio.wait(
                 {asyncio.ensure_future(story.get_result(polling_interval_sec=RESULT_POLL_SECONDS))}
             )
 
 
 def _understood(kept: Any) -> Any:
-    """Return what DBOS read in a row. Raises Unavailable where it is text: DBOS could not read it."""
+    """Return a value that DBOS read from a row. Raises Unavailable if it is text: DBOS could not parse it."""
     if isinstance(kept, str):
         raise Unavailable("Tocsin's journal has a row that is not Tocsin's, and is not read.")
     return kept
 
 
 def _ending(output: Any) -> Ended:
-    """Return what is kept of a result."""
+    """Return the part of a workflow's result that is kept after its deletion."""
     result = output if isinstance(output, dict) else {}
     incident = result.get("incident") or {}
     return Ended(kind=str(result.get("kind", "")), incident_id=str(incident.get("id", "")))
 
 
-# The time for which the journal keeps what people wrote.
+# Retention: finished workflows, which contain what people wrote, are deleted after a while.
 
 KEPT = timedelta(days=30)
-"""Longer than a form is left open in Slack, or *Fix and send* is put off; incidents are kept elsewhere."""
+"""Longer than a person leaves a form open or waits with *Fix and send*; incidents are stored elsewhere."""
 
 FORGET_EVERY_SECONDS = 3600.0
 
 
 async def forget_old_workflows(journal: DbosEngine, clock: Clock) -> None:
-    """Delete finished workflows once their time has come, for as long as the bot runs."""
+    """Delete finished workflows of more than 30 days ago, once an hour, forever."""
     while True:
         async with best_effort("forget what finished long ago"):
             await journal.forget(clock() - KEPT)

@@ -1,1 +1,1 @@
-"""Verbs that a responder can use: one file per verb, durable workflows that read top to bottom."""
+"""Commands that responders give, as durable workflows: one file per verb, and the ports that they need."""

@@ -1,4 +1,4 @@
-"""Tell the operator what only they can mend: once when it begins, and once when it is well again."""
+"""Alerts to the operator about problems that only they can fix: one message at the start, one at the end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tocsin.workflows.retry import ALL_DAY, best_effort, retry
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 Say = Callable[[str, str, bool], Awaitable[None]]
-"""Says a sentence under a key; its last argument is True where an earlier attempt may have arrived."""
+"""Sends a sentence with a key; the last argument is True if an earlier attempt may have arrived."""
 
 KEPT_AS = "alarms told and to be told"
 _KEPT = TypeAdapter(dict[str, dict[str, str]])
@@ -26,22 +26,22 @@ log = structlog.get_logger()
 
 
 class OperatorAlerts:
-    """The operator's bell. What is known to be wrong outlives the process, so that it is told once."""
+    """Alerts to the operator. Known problems are stored, so that a restart does not report them again."""
 
     def __init__(self, memory: KeyValueStore) -> None:
         self._memory = memory
         self._known: dict[str, str] = {}
-        """All that is wrong now, by what it is about."""
+        """Sentences about the problems that exist now, by subject."""
         self._since: dict[str, float] = {}
-        """Since when something that may pass by itself has been wrong (seconds of the event loop)."""
+        """Time (event loop's clock) since which each check has failed, by subject."""
         self._unsaid: dict[str, str] = {}
-        """All that is to be said, oldest first, by the key that its message will have in Slack."""
+        """Messages still to be sent, oldest first, by the key that each will have in Slack."""
         self._perhaps_said: set[str] = set()
-        """Keys of what may have been said already, by an earlier process or an earlier attempt."""
+        """Keys of messages that an earlier process or an earlier attempt may have sent already."""
         self._more = asyncio.Event()
 
     def raise_alert(self, about: str, sentence: str) -> None:
-        """Have the operator told, unless they know. Anything about something else is another trouble."""
+        """Queue a message to the operator, unless a problem about this subject is known already."""
         if about in self._known:
             return
         self._known[about] = sentence
@@ -49,14 +49,17 @@ class OperatorAlerts:
         self._say_soon(sentence)
 
     def resolve(self, about: str) -> None:
-        """Have the operator told that it is over, where they were told that it began."""
+        """Queue a message that the problem is over, if the operator was told of it."""
         sentence = self._known.pop(about, None)
         if sentence is not None:
             log.warning("well again", about=about)
             self._say_soon(f"Well again. Earlier: {sentence}")
 
     def observe(self, about: str, wrong: str, *, after: float) -> None:
-        """Take note of a check: nothing `wrong`, or a sentence, told once that lasts `after` seconds."""
+        """Record the result of a check: `wrong` is empty, or a sentence.
+
+        The sentence is sent to the operator once the check has failed for `after` seconds.
+        """
         if not wrong:
             self._since.pop(about, None)
             self.resolve(about)
@@ -64,9 +67,9 @@ class OperatorAlerts:
             self.raise_alert(about, wrong)
 
     async def guard(self, about: str, act: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
-        """Return what `act` answers, or raise what it raises.
+        """Return the result of `act`, or raise its error.
 
-        A trouble that is the operator's is told, and so is its end.
+        An Unavailable that carries a sentence for the operator raises an alert; a later success resolves it.
         """
         try:
             answer = await act(*args)
@@ -78,7 +81,7 @@ class OperatorAlerts:
         return answer
 
     async def recall(self) -> None:
-        """Know again what the operator was told before the last stop, and what was still to be said."""
+        """Load the known problems and the unsent messages that the last process stored."""
         async with best_effort("recall what the operator knows"):
             kept = _KEPT.validate_json(await self._memory.get(KEPT_AS) or "{}")
             self._known = {**kept.get("known", {}), **self._known}
@@ -89,13 +92,14 @@ class OperatorAlerts:
                 self._more.set()
 
     async def keep_saying(self, say: Say) -> None:
-        """Say one thing after the other, for ever; while Slack cannot be reached, they wait."""
+        """Send the queued messages one after the other, forever; they wait while Slack cannot be reached."""
         while True:
             await self._more.wait()
             self._more.clear()
             while self._unsaid:
                 key, sentence = next(iter(self._unsaid.items()))
-                # Kept before it is said, with its key: a restart then finds it in Slack, and says it no more.
+                # Stored with its key before it is sent: after a restart the message is found in Slack by that
+                # key and is not sent twice.
                 await self._keep()
                 await self._say(say, key, sentence)
                 del self._unsaid[key]

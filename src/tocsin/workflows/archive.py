@@ -1,4 +1,4 @@
-"""Archive the channel of what has ended: after a set time, with a day's notice, unless it is kept."""
+"""Archive channels of ended incidents: after a set time, with a day's notice, unless a person keeps them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOOK_SECONDS = 5.0
 
 
 class ChannelArchiver:
-    """One instance serves the whole process; what is planned outlives it."""
+    """Archiver for the whole process. Its plans are stored, so they survive a restart."""
 
     def __init__(
         self,
@@ -34,14 +34,17 @@ class ChannelArchiver:
         self._workspace = workspace
         self._clock = clock
         self._days = afterwards.archive_after_days
-        # Somebody who keeps a channel while its notice is on its way waits for the notice.
+        # A person may press *keep* while the notice is being posted: their press waits for the notice.
         self._one_by_one = asyncio.Lock()
         if backend.makes_channel and not afterwards.archive_hosted:
-            # A channel that the backend made is the backend's.
+            # A channel that the backend created is the backend's to archive.
             self._days = None
 
     async def plan(self, incident: Incident) -> None:
-        """Note that an incident has ended. A channel that was kept stays kept until it ends again."""
+        """Plan the archiving of an ended incident's channel.
+
+        A channel that a person kept stays kept until the incident ends again.
+        """
         if self._days is None or incident.incident_status.is_open or not incident.slack_channel_id:
             return
         known = await self._state.find_departure(incident.id)
@@ -49,9 +52,9 @@ class ChannelArchiver:
             await self._state.remember_departure(departure(incident, self._days))
 
     async def keep(self, incident: Incident, by: Person) -> bool:
-        """The channel stays; False where it was not to be archived. Raises Unavailable.
+        """Keep the channel; return False if it was not planned to be archived. Raises Unavailable.
 
-        Asked again it says so again: the notice may be as it was, if a process ended in between.
+        Every call edits the notice again: an earlier process may have died before it could.
         """
         async with self._one_by_one:
             known = await self._state.find_departure(incident.id)
@@ -65,14 +68,14 @@ class ChannelArchiver:
         return True
 
     async def keep_watch(self) -> None:
-        """For ever: give notice, and archive what is due; what fails is tried again at the next turn."""
+        """Give notice and archive channels, forever. A failure is tried again in the next round."""
         while self._days is not None:
             async with best_effort("archive channels"):
                 await self.look()
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        """Do what is due now."""
+        """Give every notice and archive every channel that is due now."""
         for due in await self._state.departing(self._clock() + NOTICE):
             async with best_effort("archive a channel"), self._one_by_one:
                 await self._go_on(due.incident_id)
@@ -99,10 +102,10 @@ class ChannelArchiver:
             await self._end(due)
 
     async def _tell(self, slack: SlackClient, channel: ChannelId, incident: Incident, due: Departure) -> None:
-        # A day's notice is a day's, however late it is given.
+        # The notice is a full day, even if it is posted late.
         at = max(due.due_at, self._clock() + NOTICE)
         telling = due.model_copy(update={"stage": "telling", "due_at": at, "channel": channel})
-        # From the moment this is kept, another process looks for the notice before it posts one.
+        # Once this is stored, the next process searches for the notice before it posts one.
         await self._state.remember_departure(telling)
         key = f"departure:{incident.id}:{due.ended_at.timestamp():.0f}"
         ts = await slack.messages.say_leaving(channel, incident, at, key=key, again=due.stage == "telling")
@@ -115,7 +118,7 @@ class ChannelArchiver:
         await slack.channels.archive(channel)
         entry = TimelineEntry(at=self._clock(), verb="archived the channel")
         await self._backend.note(incident.id, entry, f"departure:{due.ended_at.timestamp():.0f}")
-        # Last: a process that ends before begins here again, and none of it is done twice.
+        # Stored last: a process that died before this repeats both calls, which is harmless.
         await self._end(due)
 
     async def _end(self, due: Departure) -> None:

@@ -1,4 +1,4 @@
-"""Changes of an incident, and what each changes in Slack."""
+"""The workflow that changes an incident, and the effects of the change in Slack."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ from tocsin.workflows.retry import (
 )
 from tocsin.workflows.sync import OWN_PLACES, SlackSync
 
-# What follows a change in Slack, each part of it a step of the change's workflow.
+# Effects of a change in Slack: each is a step of the change's workflow.
 
 MISTAKE_TIME = timedelta(minutes=10)
-"""The time after a declaration in which a cancel counts as a mistake, and its posts are taken back."""
+"""Time after a declaration in which a cancel counts as a mistake: the bot deletes the incident's posts."""
 
 
 @dataclass(frozen=True)
 class Notice:
-    """A change that people are told of, and when the next update is due."""
+    """A change to be posted, with the incident before and after it, and the time of the next update."""
 
     before: Incident
     incident: Incident
@@ -62,7 +62,7 @@ class Notice:
 
 
 class ChangeEffects:
-    """The Slack side of every verb that changes an incident."""
+    """Slack effects of every verb that changes an incident."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class ChangeEffects:
         ending: Ending | None = None,
         next_update_minutes: int | None = None,
     ) -> None:
-        """Do everything that follows, side by side where it is independent; tell who asked what failed."""
+        """Apply all effects of a change, independent ones concurrently; report failures to its requester."""
         before, incident = done.before or done.incident, done.incident
         troubles: list[Any] = []
         left: list[Any] = []
@@ -98,7 +98,7 @@ class ChangeEffects:
             incident, troubles = await self._make_private.move(incident, change)
         due = await self._plan(incident, change, next_update_minutes)
         notice = Notice(before, incident, change, due)
-        # Whoever has no part in it any more is out of its channel before the next word is said there.
+        # People who lost their part in a private incident leave its channel before anything is posted there.
         troubles += await asyncio.gather(*self._left(before, incident))
         mistaken = ending == "cancel" and change.at - incident.created_at <= MISTAKE_TIME
         if mistaken:
@@ -125,7 +125,10 @@ class ChangeEffects:
         )
 
     async def _plan(self, incident: Incident, change: IncidentChange, minutes: int | None) -> datetime | None:
-        """Plan the next update and return when it is due; none is asked for on what has ended."""
+        """Plan the reminder for the next update and return when it is due.
+
+        Returns None if the change leaves the reminder alone, or if the incident has ended, which stops it.
+        """
         if not incident.incident_status.is_open:
             minutes = 0
         if minutes is None:
@@ -144,7 +147,7 @@ class ChangeEffects:
         return planned if isinstance(planned, datetime) else None
 
     def _people(self, before: Incident, incident: Incident, change: IncidentChange) -> list[Awaitable[Any]]:
-        """Bring the people who have a role now into the channel."""
+        """Return the step that invites people with a new role to the channel."""
         new = [person for person in incident.people if person not in before.people]
         if not new or not incident.slack_channel_id:
             return []
@@ -160,7 +163,7 @@ class ChangeEffects:
         ]
 
     def _left(self, before: Incident, incident: Incident) -> list[Awaitable[Any]]:
-        """Take the people who have no part in a private incident any more out of its channel."""
+        """Return the step that removes people who lost their part in a private incident from its channel."""
         gone = [person for person in before.people if person not in incident.people]
         if not gone or not incident.is_private or not incident.slack_channel_id:
             return []
@@ -178,7 +181,7 @@ class ChangeEffects:
         ]
 
     async def _take_out(self, incident: Incident, people: Sequence[PersonId], again: bool) -> None:
-        """Take people out; where Slack does not let us, tell the channel who still reads it."""
+        """Remove people from the channel; name those whom Slack does not let the bot remove in a message."""
         slack, channel = self._slack(incident), ChannelId(incident.slack_channel_id)
         now = await self._backend.find(incident.id) or incident
         gone = [person for person in people if person not in now.people]
@@ -197,7 +200,7 @@ class ChangeEffects:
         return StepFailure(trouble=f"{names} could not be brought into the channel") if left_out else None
 
     async def _news(self, notice: Notice) -> News:
-        """Return what is told of the change, with a summary where it has ended the incident."""
+        """Return the message about the change, with a summary if the change ended the incident."""
         before, incident, change = notice.before, notice.incident, notice.change
         summary = None
         if before.incident_status.is_open and not incident.incident_status.is_open:
@@ -210,7 +213,7 @@ class ChangeEffects:
         return news_of(before, incident, change, due=notice.due, summary=summary)
 
     def _notify(self, notice: Notice) -> list[Awaitable[Any]]:
-        """Tell the incident's channel of every change, and those who wait elsewhere of updates."""
+        """Return the steps that post the change in the incident's channel and updates below announcements."""
         steps: list[Awaitable[Any]] = []
         if notice.incident.slack_channel_id:
             steps.append(
@@ -247,7 +250,7 @@ class ChangeEffects:
                 )
                 await self._state.save_fingerprint(incident.id, card.channel, f"{NEWS}{ts}", "news")
                 await self._state.delete_fingerprint(incident.id, card.channel, posting)
-        # Whoever took the cards back meanwhile may have looked before this was there to be taken back.
+        # A workflow that withdrew the cards meanwhile may have listed the posts before these were stored.
         now = await self._backend.find(incident.id)
         if now is not None and now.is_private:
             await withdraw_posts(slack, self._state, now, kept=OWN_PLACES)
@@ -255,10 +258,10 @@ class ChangeEffects:
             await withdraw_news(slack, self._state, incident)
 
     async def _own_channel(self, incident: Incident) -> ChannelId:
-        """Return the incident's channel now: it may have become private, and be on its way to another.
+        """Return the incident's channel now; an incident that became private may be moving to another one.
 
-        Raises Refused where it will have none, and OutcomeUnknown while it moves: that is waited for as an
-        answer is that was lost, for a minute or two.
+        Raises Refused if it will have none, and OutcomeUnknown while it moves: the step then retries for a
+        minute or two, as it does after a lost answer.
         """
         now = await self._backend.find(incident.id) or incident
         channel = await fitting_channel(self._slack(incident), self._state, now)
@@ -270,7 +273,7 @@ class ChangeEffects:
         raise OutcomeUnknown(said)
 
     def _merged(self, incident: Incident, change: IncidentChange) -> list[Awaitable[Any]]:
-        """Have the incident that this one is part of say so too."""
+        """Return the step that adds a merge to the timeline of the incident merged into."""
         if change.merged_into is None:
             return []
         return [
@@ -287,7 +290,7 @@ class ChangeEffects:
     async def _note_merged(self, incident: Incident, change: IncidentChange, reference: str) -> None:
         other = await self._backend.find(reference)
         if other is not None:
-            # A private incident is not named to those who may not know of it.
+            # Readers of the other incident may not know of a private one, so its reference is left out.
             text = NAMELESS if incident.is_private else incident.reference
             entry = TimelineEntry(at=change.at, by=change.by, verb="merged into it:", text=text)
             await self._backend.note(other.id, entry, f"{change.key}:merged")
@@ -295,7 +298,7 @@ class ChangeEffects:
     def _withdraw(
         self, incident: Incident, step: str, kept: Collection[str], attempts: int = SLACK_ATTEMPTS
     ) -> Awaitable[Any]:
-        """Take back what was posted, but for the cards in the places that are `kept`."""
+        """Delete the incident's posts, except the cards in the places in `kept`."""
 
         return self._steps.run(
             step,
@@ -330,7 +333,7 @@ class ChangeEffects:
             await self._tell_who_asked(incident, change, said, "tell of the troubles", "trouble")
 
     async def _take_back_the_rest(self, incident: Incident, change: IncidentChange) -> None:
-        """Take back what others can still read of a private incident, for a day if it must be, and say so."""
+        """Delete the remaining public posts of a private incident, retrying for a day; tell the requester."""
         if await self._withdraw(incident, "take back the rest", OWN_PLACES, ALL_DAY) is None:
             said = f"Everything that was shown of {incident.reference} elsewhere is taken back now."
             await self._tell_who_asked(incident, change, said, "tell that all is taken back", "back")
@@ -338,7 +341,7 @@ class ChangeEffects:
     async def _tell_who_asked(
         self, incident: Incident, change: IncidentChange, said: str, step: str, what: str
     ) -> None:
-        """Send a direct message to the person who asked for the change, if it was a person."""
+        """Send a direct message to the person who asked for the change; none if no person did."""
         person = change.by.slack_user_id
         if person is None:
             return
@@ -357,17 +360,17 @@ class ChangeEffects:
         return self._workspace(TeamId(incident.slack_team_id))
 
 
-# Change an incident: commit to it, change it where it is kept, and have everything in Slack follow.
+# The workflow: change the incident at the backend, then apply the effects in Slack.
 
 VERB = "change"
 GONE = "That incident is not here any more."
 
 
 class ChangeCommand(Command):
-    """A change, with the verb it was asked with and when the next update is due.
+    """A change of an incident, with its transition and the time until the next update.
 
     `ending` is `close`, `reopen`, `accept`, `decline`, `merge` or `cancel`: it decides the status.
-    `next_update_minutes` asks for an update in so many minutes; 0 stops asking, None leaves it as it is.
+    `next_update_minutes` sets the reminder for the next update; 0 removes it, None leaves it as it is.
     """
 
     change: IncidentChange
@@ -391,7 +394,7 @@ class ChangeCommand(Command):
 
 
 class ChangeIncident(DurableCommand[ChangeCommand]):
-    """Every verb that changes an incident."""
+    """Workflow of every verb that changes an incident's fields or status."""
 
     verb = VERB
     command_type = ChangeCommand
@@ -407,7 +410,7 @@ class ChangeIncident(DurableCommand[ChangeCommand]):
         alarms: OperatorAlerts,
         saw: Callable[[Incident], None],
     ) -> None:
-        """`saw` hears of each changed incident at once, so that what has become private is not listed."""
+        """`saw` is called with each changed incident at once, so that a newly private one is not listed."""
         super().__init__(engine, workspace)
         self._backend = backend
         self._form = form
@@ -453,7 +456,10 @@ class ChangeIncident(DurableCommand[ChangeCommand]):
         )
 
     async def _merging(self, change: IncidentChange) -> IncidentChange:
-        """Return the change with the reference of the incident that this one is part of, as written there."""
+        """Return the change with `merged_into` as the backend writes that incident's reference.
+
+        Raises Refused if there is no such incident, or if the requester may not see it.
+        """
         if change.merged_into is None:
             return change
         other = await self._backend.find(change.merged_into)

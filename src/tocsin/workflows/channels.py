@@ -1,4 +1,4 @@
-"""Channels of incidents: created or awaited, and posts in them taken back."""
+"""Channels of incidents: create one, wait for the backend's, and delete posts that may not stay."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from tocsin.workflows.ports import (
 )
 from tocsin.workflows.retry import StepFailure
 
-# Open an incident's channel under the first name that is free, and once, however often it is tried.
+# Create an incident's channel under the first free name; a repeat finds the channel that exists.
 
 CHANNEL_NAMES = 9
 
 
 def private_names(incident: Incident) -> list[str]:
-    """Return names for the channel of an incident that becomes private; the last one is free."""
+    """Return names for the channel of an incident that becomes private; the last one is always free."""
     endings = ("private", f"private-{incident.id[-12:].lower()}")
     return [channel_name(incident.reference, incident.name, ending) for ending in endings]
 
@@ -36,10 +36,10 @@ def private_names(incident: Incident) -> list[str]:
 async def open_channel(
     slack: SlackClient, incident: Incident, names: Iterable[str], *, private: bool, again: bool
 ) -> Channel:
-    """Make a channel, or with `again` find the one that an earlier attempt made whose answer was lost.
+    """Create a channel; with `again`, return the one that an attempt whose answer was lost has created.
 
-    A name is given once (Slack, conversations.create: `name_taken`), so asking for it again is safe, and only
-    where it is taken does anybody go through the bot's channels. Raises SlackRefused when all are taken.
+    Slack gives a name only once (conversations.create: `name_taken`), so a repeat is safe, and the bot's
+    channels are searched only if the name is taken. Raises SlackRefused if all names are taken.
     """
     for name in names:
         try:
@@ -53,7 +53,7 @@ async def open_channel(
 
 
 class ChannelOpener:
-    """Opens the channels of declared incidents, each once, and lets the backend know of it."""
+    """Creator of the channels of declared incidents, one for each; it tells the backend of each channel."""
 
     def __init__(
         self,
@@ -65,9 +65,9 @@ class ChannelOpener:
         saw: Callable[[Incident], None],
         shelter: Callable[[str], Awaitable[Channel | None]] | None,
     ) -> None:
-        """`saw` hears of the incident once its channel is known to its backend.
+        """`saw` is called with the incident once the backend knows its channel.
 
-        `shelter` finds the channel in which people work already on what was declared with a key.
+        `shelter` finds the fallback channel of the declaration with a key, in which people work already.
         """
         self._backend = backend
         self._workspace = workspace
@@ -77,11 +77,11 @@ class ChannelOpener:
         self._shelter = shelter
 
     async def open(self, declaration: Declaration, incident: Incident, again: bool) -> Channel:
-        """Make a channel for the incident as it is now: it may have become private since it was declared."""
+        """Create the channel of the incident, which may have become private since it was declared."""
         key = declaration.key
         if self._shelter is not None and (sheltered := await self._shelter(key)) is not None:
             return await self._taken(incident, sheltered, key)
-        # Only a backend that is here is asked each time: no other lets an incident become private.
+        # Only the local backend lets an incident become private, so a remote one need not be asked.
         incident = incident if self._backend.is_remote else await self._now(incident)
         private = incident.is_private
         if private and incident.slack_channel_id:
@@ -93,9 +93,9 @@ class ChannelOpener:
         return await self._taken(incident, channel, key)
 
     async def _leave_public(self, incident: Incident, declaration: Declaration) -> None:
-        """Archive the public channel that Slack made before the incident became private, if it did.
+        """Archive the public channel that Slack created before the incident became private, if there is one.
 
-        The answer was lost, so nobody was told of it, and nothing was said there.
+        Its answer was lost, so no person was told of it and nothing was posted there.
         """
         names = _names(declaration, incident.reference)
         left = await self._workspace.channels.find_own(names, incident, private=False)
@@ -106,10 +106,10 @@ class ChannelOpener:
         return await self._backend.find(incident.id) or incident
 
     async def _private_one(self, incident: Incident) -> Channel:
-        """A private channel for an incident that became private while a public one was made for it.
+        """Return a private channel for an incident that became private while its public one was created.
 
-        Nothing has been said in the public one yet, and it is archived. Making the incident private moves it
-        into a channel of the same name, so that there is one whoever comes first.
+        Nothing has been posted in the public one, which is archived. MakePrivate uses the same names, so
+        that only one private channel is created, whichever workflow comes first.
         """
         own = Channel(id=ChannelId(incident.slack_channel_id), name=incident.slack_channel_name)
         if await fitting_channel(self._workspace, self._state, incident) is not None:
@@ -123,7 +123,10 @@ class ChannelOpener:
         return channel
 
     async def _taken(self, incident: Incident, channel: Channel, key: str) -> Channel:
-        """The channel as the incident's own, known to its backend; another where that is private by now."""
+        """Store the channel as the incident's own and return it.
+
+        Returns a private one instead if the incident has become private in the meantime.
+        """
         now = await self._backend.set_channel(incident.id, channel)
         self._saw(now)
         await self._state.remember_channel(channel.id, incident.id)
@@ -134,33 +137,33 @@ class ChannelOpener:
         return await self._noted(incident, channel, key)
 
     async def _noted(self, incident: Incident, channel: Channel, key: str) -> Channel:
-        """The channel, once the timeline says that it was opened."""
+        """Add the opening of the channel to the timeline, and return the channel."""
         entry = TimelineEntry(at=self._clock(), verb="opened the channel", text=f"#{channel.name}")
         await self._backend.note(incident.id, entry, f"{key}:channel")
         return channel
 
 
 def _names(declaration: Declaration, reference: str) -> list[str]:
-    """Return what its channel may be called, the best first; the last is one that is surely free.
+    """Return names for the incident's channel, best first; the last is always free.
 
-    They are made of the name that it was declared with: a channel whose answer was lost is found by its name,
-    also when the incident was renamed meanwhile. What shows the incident follows the new name afterwards.
+    They contain the name at declaration: a channel whose answer was lost is then found by its name, even if
+    the incident has been renamed. SlackSync renames the channel afterwards.
     """
     endings = (*range(1, CHANNEL_NAMES + 1), declaration.key.replace("-", "")[:12])
     return [channel_name(reference, declaration.name, ending) for ending in endings]
 
 
-# The channel of an incident whose backend opens it by itself: asked for until it is there.
+# Poll a hosted backend until it has created the incident's channel.
 
 PATIENCE_SECONDS = 600.0
-"""Seconds until the reporter is told that the channel has not come; it is asked for still."""
+"""Seconds until the reporter is told that there is no channel yet; the polling goes on."""
 
 A_DAY = 86_400.0
 LONGEST_PAUSE = 60.0
 
 
 def pauses() -> Iterator[float]:
-    """Seconds between two looks: one within the first second, then every five at most for a minute."""
+    """Yield the seconds before each poll: first 0.5 s, then at most 4.5 s for a minute, then at most 60 s."""
     passed = pause = 0.5
     yield pause
     while True:
@@ -171,9 +174,9 @@ def pauses() -> Iterator[float]:
 
 
 async def seen_by(slack: SlackClient, incident: Incident, person: PersonId | None) -> Incident:
-    """The incident with its channel if this person is in it, else without. Raises Unavailable.
+    """Return the incident with its channel if this person is a member, else without. Raises Unavailable.
 
-    Where the bot cannot see who is in a channel, nobody is.
+    A channel whose members the bot cannot read counts as one without members.
     """
     channel = ChannelId(incident.slack_channel_id)
     members = await members_seen(slack, channel) if channel else []
@@ -183,14 +186,17 @@ async def seen_by(slack: SlackClient, incident: Incident, person: PersonId | Non
 
 
 def unnamed(incident: Incident) -> Incident:
-    """The incident without its channel."""
+    """Return the incident without its channel."""
     return incident.model_copy(update={"slack_channel_id": "", "slack_channel_name": ""})
 
 
 async def await_channel(
     backend: IncidentBackend, state: SlackStateStore, incident: Incident, seconds: float
 ) -> Channel | StepFailure:
-    """Return the channel that the backend opens, asked for at most so many seconds in each process."""
+    """Return the channel that the backend creates, polled for at most so many seconds in each process.
+
+    Returns a StepFailure if it has not been created by then.
+    """
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
     if incident.slack_channel_id:
@@ -198,7 +204,7 @@ async def await_channel(
     for pause in pauses():
         await asyncio.sleep(pause)
         found = None
-        # Whoever opens the channel may also be out of reach for a while.
+        # The backend may also be unavailable for a while.
         with suppress(Unavailable):
             found = await backend.find(incident.id)
         if found is not None and found.slack_channel_id:
@@ -217,49 +223,50 @@ async def _known(state: SlackStateStore, incident: Incident) -> Channel:
 
 
 async def members_seen(slack: SlackClient, channel: ChannelId) -> list[PersonId]:
-    """Return the people in a channel; none where the bot cannot see it."""
+    """Return the members of a channel; an empty list if the bot cannot see it."""
     with suppress(SlackRefused):
         return list(await slack.channels.members(channel) or ())
     return []
 
 
-# Where an incident may be shown, and taking back what was posted where it does not belong any more.
+# Delete posts that may not stay, for example after an incident has become private. These prefixes mark the
+# kinds of posts in the table of fingerprints.
 
 NEWS = "news:"
-"""Marks a piece of news outside the incident's own channel; its `ts` comes after it."""
+"""Prefix of an update that was posted outside the incident's own channel; the message's `ts` follows."""
 
 POSTING = "posting:"
-"""Marks news on its way there; its key and the `ts` of its thread come after it."""
+"""Prefix of an update that is being posted there; its key and the `ts` of its thread follow."""
 
 DOCUMENT = "document:"
-"""Marks the incident's document; its id comes after it.
+"""Prefix of the post-incident document; its id follows.
 
-Kept with it are its kind and the key of who asked for it.
+The value stored with it is the document's kind and the key of the command that asked for it.
 """
 
 BEGUN = "begun-document"
-"""Marks a document that is about to be written: its kind and the key of who asked.
+"""Mark of a document that is about to be written; the value is its kind and the key of the command.
 
-Until its id is known it is found by where it is: a channel whose canvas is begun had none.
+Until its id is known, a canvas is found by its channel, which had none before, and a file by its name.
 """
 
 UNFURL = "unfurl:"
-"""Marks an incident that is shown below a link; the message's `ts` and the link follow."""
+"""Prefix of a link preview (unfurl) of the incident; the message's `ts` and the link follow."""
 
 UNKNOWN = ""
-"""Noted of an incident that is to be followed at the next poll, whatever it is then."""
+"""Stored instead of a snapshot: the next poll syncs the incident even if it has not changed."""
 
 PRIVATE = "private"
-"""Marks a channel that is known to be private: it stays so."""
+"""Mark of a channel that was created as private or found to be; `fitting_channel` does not check it again."""
 
 
 async def withdraw_posts(
     slack: SlackClient, state: SlackStateStore, incident: Incident, kept: Collection[str]
 ) -> None:
-    """Delete news and documents elsewhere, and every card but those in the places that are `kept`.
+    """Delete updates, documents and link previews elsewhere, and every card not in the places in `kept`.
 
-    News goes first: a message that is deleted before its replies leaves a trace (Slack, `tombstone`). Raises
-    Unavailable, or else SlackRefused, once all that could be done is done.
+    Updates go before cards: a message that is deleted before its replies leaves a trace (Slack, `tombstone`).
+    Raises Unavailable, or else SlackRefused, after every post has been tried.
     """
     fingerprints, cards = await state.fingerprints(incident.id), await state.cards(incident.id)
     unfurls = [where for where in fingerprints if where[1].startswith(UNFURL)]
@@ -274,9 +281,9 @@ async def withdraw_posts(
 
 
 async def _each(acts: Iterable[Callable[[], Awaitable[None]]]) -> None:
-    """Do all of them, whatever Slack refuses, as it does in an archived channel, and whatever it fails at.
+    """Call all of them, even if some fail: Slack refuses edits in an archived channel, for example.
 
-    Raises the first failure that may pass, or else the first refusal.
+    Raises the first Unavailable, or else the first SlackRefused, at the end.
     """
     failures: list[SlackRefused | Unavailable] = []
     for act in acts:
@@ -300,7 +307,7 @@ async def _withdraw_card(
 ) -> None:
     is_kept = card.place in kept
     if is_kept and incident.is_private and card.place == "headline":
-        # Its own channel may be public still, until it has moved into another.
+        # Its channel may still be public until the incident has moved to a private one.
         is_kept = card.channel == await fitting_channel(slack, state, incident)
     if not is_kept:
         await slack.messages.withdraw(card)
@@ -308,7 +315,7 @@ async def _withdraw_card(
 
 
 async def withdraw_documents(slack: SlackClient, state: SlackStateStore, incident: Incident) -> None:
-    """Delete its documents elsewhere, also one that was written by a process that ended before noting so."""
+    """Delete documents outside the incident's channel, also one whose id a dead process did not store."""
     fingerprints = await state.fingerprints(incident.id)
     documents = {
         where: kind for where, kind in fingerprints.items() if where[1].startswith((DOCUMENT, BEGUN))
@@ -334,7 +341,10 @@ async def _withdraw_document(
 
 
 async def withdraw_news(slack: SlackClient, state: SlackStateStore, incident: Incident) -> None:
-    """Delete what was said of it elsewhere, also what a process posted that ended before it noted so."""
+    """Delete updates posted outside the incident's channel.
+
+    Includes an update whose `ts` was not stored because the process died: it is found by its key.
+    """
     said = [where for where in await state.fingerprints(incident.id) if where[1].startswith((NEWS, POSTING))]
     await _each(partial(_withdraw_news, slack, state, incident, ChannelId(c), thing) for c, thing in said)
 
@@ -352,15 +362,16 @@ async def _withdraw_news(
 
 
 def unfurled(thing: str) -> tuple[MessageTs, str]:
-    """The message and the link that an incident is shown below, as the store has them."""
+    """Parse the stored mark of a link preview; return the message's `ts` and the link."""
     ts, _, url = thing.removeprefix(UNFURL).partition(" ")
     return MessageTs(ts), url
 
 
 async def fitting_channel(slack: SlackClient, state: SlackStateStore, incident: Incident) -> ChannelId | None:
-    """The incident's own channel; none where it has none, or where a private one's is public still.
+    """Return the incident's own channel; None if it has none, or if a private incident's is still public.
 
-    That is so between the moment it is made private and the moment it has moved: nothing may be said there.
+    The latter holds between the moment an incident is made private and the moment it has moved to a private
+    channel: nothing may be posted in the public one.
     """
     channel = ChannelId(incident.slack_channel_id)
     if not channel or not incident.is_private:

@@ -1,4 +1,4 @@
-"""Durable commands: committed first, done exactly once, answered in time or told later."""
+"""Durable commands: persisted first, run exactly once, answered within 2 s or by direct message later."""
 
 from __future__ import annotations
 
@@ -19,56 +19,56 @@ from tocsin.incidents.requests import IncidentChange
 from tocsin.workflows.ports import WorkflowEngine, WorkspaceOf
 from tocsin.workflows.retry import ALL_DAY, Steps
 
-# Who in this process waits to hear what became of what they asked for.
+# In-memory futures for commands that are still running, so that a modal or a message can show the outcome.
 
 T = TypeVar("T")
 
 LONGEST_ANSWER = 3.0
-"""An answer that is not written out within so many seconds is too late for Slack, and not waited for."""
+"""Seconds to wait for an answer to be written out; a later one is too late for Slack."""
 
 
 @dataclass
 class PendingReply(Generic[T]):
-    """One command whose outcome a person may be waiting for."""
+    """Reply to one command, for which a person may be waiting."""
 
     outcome: asyncio.Future[T]
     answers: list[asyncio.Event] = field(default_factory=list)
-    """One for each press that came to this process, set once its answer has been written out."""
+    """One event per press that reached this process, set once its answer has been written out."""
 
     late: bool = False
-    """The person was told *saved* before the outcome was known."""
+    """True once the person has been told *saved*, before the outcome was known."""
 
     seen: Callable[[float], None] = lambda seconds: None
-    """Hears how long it took until the person could see the outcome."""
+    """Called with the seconds until the person could see the outcome."""
 
     began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
     private: bool = False
-    """A person who waits has ticked *private*, which may have come too late to make it so."""
+    """True if a press had *private* ticked; a later press may be too late to make the incident private."""
 
     counted: bool = True
-    """The time that it took may be counted; of private incidents nothing is counted."""
+    """True if the time may go into the metrics; private incidents are not measured."""
 
     shown: int = -1
-    """Presses that had their answer when the window was last brought up to date; -1 when it never was."""
+    """Number of answered presses when the modal was last updated; -1 if it never was."""
 
     @property
     def waited(self) -> bool:
-        """True if the outcome comes after the answer: it was late, or an earlier process was asked."""
+        """True if the outcome came after the answer: too late, or the press reached an earlier process."""
         return self.late or not self.answers
 
     @property
     def has_late_presses(self) -> bool:
-        """True if an answer may have come into the window since it was brought up to date."""
+        """True if an answer to a press may have replaced the modal's content since its last update."""
         return self.shown < len(self.answers)
 
     def visible(self) -> None:
-        """Note that the person can see it now; counted once, and only in the process that they pressed in."""
+        """Record that the person can see the outcome: once, and only in the process that got the press."""
         if self.answers and self.counted:
             self.seen(asyncio.get_running_loop().time() - self.began)
         self.seen = lambda seconds: None
 
     async def read(self) -> None:
-        """Wait until every press has its answer."""
+        """Wait until every press has been answered, at most LONGEST_ANSWER seconds for each."""
         for answer in list(self.answers):
             await asyncio.wait({asyncio.ensure_future(answer.wait())}, timeout=LONGEST_ANSWER)
 
@@ -77,13 +77,13 @@ class PendingReply(Generic[T]):
             self.outcome.set_result(outcome)
 
     async def wait(self, seconds: float) -> T | None:
-        """Return the outcome, if it is known within so many seconds."""
+        """Return the outcome; None if it is not known within so many seconds."""
         done, _ = await asyncio.wait({self.outcome}, timeout=seconds)
         return self.outcome.result() if done else None
 
 
 class PendingReplies(Generic[T]):
-    """Replies that are waited for in this process, by key; a second press of one modal joins the first."""
+    """Pending replies of this process by key; a second press of one modal shares the first one's reply."""
 
     def __init__(self, seen: Callable[[float], None] = lambda seconds: None) -> None:
         self._waiting: dict[str, PendingReply[T]] = {}
@@ -98,10 +98,10 @@ class PendingReplies(Generic[T]):
     async def saved(
         self, key: str, save: Coroutine[Any, Any, tuple[str, PendingReply[T]]], patience: float
     ) -> tuple[str, PendingReply[T]]:
-        """Return what `save` answers within `patience` seconds: the key it was saved under, and its reply.
+        """Return the result of `save` within `patience` seconds: the key it was saved under, and its reply.
 
-        Saving goes on when we stop waiting for it: a half-made promise is worse than a late one. Raises
-        Unavailable then; who asked hears of it under `key` if it is saved a moment later.
+        Raises Unavailable after that. Saving is not cancelled then, since a command that is half saved is
+        worse than a late one; the reply of `key` counts as late, so the person gets a direct message.
         """
         saving = asyncio.create_task(save)
         self._saving.add(saving)
@@ -116,12 +116,12 @@ class PendingReplies(Generic[T]):
         self._waiting.pop(key, None)
 
 
-# Whose errand the running task is on, and since when: known to every call to Slack that is made for it.
+# The person for whom the running task acts, for all calls to Slack that are made by it.
 
 
 @dataclass(frozen=True)
 class Behalf:
-    """The person, by their id in Slack, and the moment before which nothing was done for this."""
+    """A person by their Slack id, and when they asked: nothing was done for the request before that."""
 
     person: str = ""
     since: datetime | None = None
@@ -132,25 +132,25 @@ _behalf: ContextVar[Behalf] = ContextVar("behalf", default=_NOBODY)
 
 
 def behalf() -> Behalf:
-    """Return the person for whom the running task acts; an empty Behalf where that was not said."""
+    """Return the person for whom the running task acts; an empty Behalf if none was set."""
     return _behalf.get()
 
 
 def act_for(person: str | None, since: datetime | None) -> None:
-    """From here on this task, and those that it begins, are for this person, who asked for it then."""
+    """Set the person for whom this task and the tasks that it starts act, and when they asked."""
     _behalf.set(Behalf(person or "", since))
 
 
-# What a process may remember without growing for as long as it lives.
+# A bounded dictionary, so that memory does not grow for as long as the process runs.
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 
 class Bounded(dict[K, V]):
-    """A dictionary of so many entries at most: what was set longest ago is forgotten.
+    """Dictionary of at most so many entries; a new one replaces the one that was set longest ago.
 
-    `update` and `setdefault` know no bound.
+    `update` and `setdefault` do not keep the bound.
     """
 
     def __init__(self, most: int) -> None:
@@ -164,22 +164,22 @@ class Bounded(dict[K, V]):
             del self[next(iter(self))]
 
 
-# A verb on an incident that exists: committed to, done once, answered in time or told later.
+# Commands about incidents that exist. `declare.py` has a workflow of its own.
 
 
 NOT_YOURS_NOW = "What you asked for is done. The incident is not yours to see any more."
-"""Said in place of a sentence about an incident that has become private meanwhile."""
+"""Replaces a sentence about an incident that has become private in the meantime."""
 
 PATIENCE = 2.0
-"""Seconds that a person waits for the outcome; an acknowledgement is due at Slack within three."""
+"""Seconds to wait for the outcome before the answer; Slack must be answered within 3 s."""
 
 LONG_AGO = "That was asked long ago, and is not known here any more; look at the incident as it is now."
 REFUSALS = 10_000
-"""Refusals that were read and are remembered; each is needed until its workflow has come to its end."""
+"""Keys of refused commands to keep in memory; each is needed until its workflow has ended."""
 
 
 class Changed(Frozen):
-    """It is done: the incident as it is now, as it was, and one sentence for who asked."""
+    """Outcome of a command that was done: the incident after and before, and a sentence for the requester."""
 
     kind: Literal["changed"] = "changed"
     incident: Incident
@@ -187,11 +187,11 @@ class Changed(Frozen):
     before: Incident | None = None
     follow_up: FollowUp | None = None
     change: IncidentChange | None = None
-    """The change as it was made: without what was so already."""
+    """The change without the values that the incident had already."""
 
 
 class NotChanged(Frozen):
-    """It was refused and nothing was done; `overtaken` when the incident was changed by another first."""
+    """Outcome of a refused command: nothing was changed. `overtaken` if another change came first."""
 
     kind: Literal["refused"] = "refused"
     sentence: str
@@ -205,7 +205,7 @@ CHANGE: TypeAdapter[AnyChange] = TypeAdapter(Change)
 
 
 class Command(Frozen, ABC):
-    """A request about an incident: all that is needed to do it, also by the next process."""
+    """A request about an incident, with everything that any process needs to carry it out."""
 
     incident_id: str
     team: TeamId = TeamId("")
@@ -224,11 +224,11 @@ class Command(Frozen, ABC):
 
     @abstractmethod
     def with_key(self, key: str) -> Self:
-        """Return the same under another key."""
+        """Return the same command with another key."""
 
 
 class AskedCommand(Command):
-    """An order that nothing is typed for."""
+    """A command without any input of its own: only the person, the time and the key."""
 
     asked: str
     """The key."""
@@ -255,14 +255,14 @@ C = TypeVar("C", bound=Command)
 
 
 class DurableCommand(ABC, Generic[C]):
-    """A verb on an incident that exists: each command of it is a durable workflow with its own key.
+    """Base class of the verbs on existing incidents: each command is a durable workflow with its own key.
 
-    A subclass says what is done (`run`) and what follows in Slack (`after`), in recorded steps. One instance
-    serves the whole process.
+    Subclasses implement the change (`run`) and its effects in Slack (`after`) as recorded steps. One
+    instance serves the whole process.
     """
 
     verb: ClassVar[str]
-    """The name of the workflow, as it is written down."""
+    """Persisted name of the workflow."""
     command_type: type[C]
 
     def __init__(self, engine: WorkflowEngine, workspace: WorkspaceOf) -> None:
@@ -274,22 +274,22 @@ class DurableCommand(ABC, Generic[C]):
 
     @abstractmethod
     async def run(self, command: C) -> AnyChange:
-        """Do what was asked, and answer what became of it."""
+        """Carry out the command and return its outcome."""
 
     @abstractmethod
     async def after(self, command: C, done: Changed) -> None:
-        """Do what follows in Slack once it is done."""
+        """Apply the effects of the command in Slack."""
 
     async def __call__(
         self, command: C, acknowledged: asyncio.Event | None = None, patience: float = PATIENCE
     ) -> AnyChange | None:
-        """Commit to the command and wait up to `patience` seconds for what becomes of it.
+        """Save the command and wait up to `patience` seconds for its outcome.
 
-        None means that it is saved and will be done; the person is told later in a message. The same key
-        answers the same outcome, except that what was refused may be put right and sent again. Raises
-        Unavailable when it could not be saved in time: asking again is safe; and Refused where it was done so
-        long ago that nothing is known of it. `acknowledged` is set once the person has read the answer;
-        without it nobody waits for one.
+        Returns None if it is saved and still running; the person is then told by direct message. The same
+        key returns the same outcome, but a refused command may be corrected and sent again. Raises
+        Unavailable if it could not be saved in time, after which a repeat is safe, and Refused if it was done
+        so long ago that its outcome is not stored any more. `acknowledged` is set once the answer has been
+        written out; None if no person waits for one.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + patience
@@ -306,7 +306,7 @@ class DurableCommand(ABC, Generic[C]):
     async def _save(self, command: C, acknowledged: asyncio.Event) -> tuple[str, PendingReply[AnyChange]]:
         finished = await self._finished(command.key)
         while isinstance(finished, NotChanged) or command.key in self._refused:
-            # A refusal changed nothing: the same form put right is a change of its own.
+            # A refusal changed nothing, so the corrected form is a command of its own.
             command = command.with_key(str(uuid5(NAMESPACE_OID, command.key)))
             finished = await self._finished(command.key)
         key = command.key
@@ -331,7 +331,7 @@ class DurableCommand(ABC, Generic[C]):
         return NotChanged(sentence=LONG_AGO)
 
     async def workflow(self, raw: dict[str, Any]) -> Any:
-        """Do the durable part, from top to bottom; each step is done once, also across a crash."""
+        """Run the durable workflow; recorded steps are not repeated after a crash."""
         command = self.command_type.model_validate(raw)
         act_for(command.by.slack_user_id, command.asked_at)
         waiting = self._room.enter(command.key)
@@ -339,7 +339,8 @@ class DurableCommand(ABC, Generic[C]):
         waiting.tell(outcome)
         if isinstance(outcome, Changed):
             await self.after(command, outcome)
-        # Should this process end before the answer is out, the next one finds it unfinished, and tells.
+        # If this process dies before the answer is written out, the workflow is unfinished: the next process
+        # resumes it and tells the person by direct message.
         await waiting.read()
         if waiting.waited:
             await self._tell_late(command, outcome)
@@ -347,7 +348,7 @@ class DurableCommand(ABC, Generic[C]):
         return outcome.model_dump(mode="json")
 
     async def _tell_late(self, command: C, outcome: AnyChange) -> None:
-        """Say it in a message to the person who asked, who does not wait any more."""
+        """Send the outcome by direct message to the person, whose request has been answered already."""
         if command.by.slack_user_id is not None:
             await self._steps.run_once(
                 "tell who asked",

@@ -1,4 +1,4 @@
-"""The declare command, and its outcomes."""
+"""The declare command and its possible outcomes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tocsin.incidents.requests import Declaration
 
 
 class DeclareCommand(Frozen):
-    """A declaration with where it came from and the modal it was made in."""
+    """A declaration, with the channel and thread that it came from and the modal it was submitted in."""
 
     declaration: Declaration
     origin: ChannelId | None = None
@@ -20,13 +20,13 @@ class DeclareCommand(Frozen):
     view_id: str | None = None
     another: bool = False
     announcement: Announcement = Announcement()
-    """All that the rules say of it: a later change of the rules changes no workflow that has begun."""
+    """Result of the announcement rules, stored so that a change of the rules changes no running workflow."""
     withheld: str = ""
-    """The reason why no card goes back to where it was declared; empty where one does."""
+    """Reason why no card is posted where it was declared; empty if one is."""
     unchecked: str = ""
-    """The reason why it is not known that the reporter may declare; empty where it is."""
+    """Reason why the reporter's permission could not be checked; empty if it was."""
     run: str = ""
-    """The run of a workflow's step that declares it (Slack, `function_execution_id`); empty for none."""
+    """Run of the Workflow Builder step that declares it (Slack, `function_execution_id`); empty if none."""
 
 
 class Declared(Frozen):
@@ -48,7 +48,7 @@ class NotDeclared(Frozen):
 
     @property
     def in_full(self) -> str:
-        """All that is wrong, for where no field can be marked."""
+        """The sentence and all field errors in one text, for places that cannot mark a field."""
         return " ".join([self.sentence, *self.fields.values()])
 
 

@@ -1,4 +1,4 @@
-"""Declare an incident: commit to it, create it, open its channel, and say so where it came from."""
+"""Declare an incident: save the command, create the incident, open its channel, and reply to its origin."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ VERB = "declare"
 DOING = "declare an incident"
 LONG_AGO = "That was asked long ago, and is not known here any more."
 
-# An acknowledgement is due at Slack within 3 s; this leaves a second for the way back.
+# Slack must be answered within 3 s; this leaves a second for the way back.
 PATIENCE = 2.0
 
 
 class DeclareIncident:
-    """The verb. One instance serves the whole process."""
+    """Durable workflow of the verb `declare`. One instance serves the whole process."""
 
     def __init__(
         self,
@@ -56,10 +56,10 @@ class DeclareIncident:
         seen: Callable[[float], None] = lambda seconds: None,
         saw: Callable[[Incident], None] = lambda incident: None,
     ) -> None:
-        """`publisher` publishes a declaration in one workspace.
+        """`publisher` returns the publisher of declarations in one workspace.
 
-        `saw` hears of each incident as it was created, `ended` the kind of outcome of each declaration that
-        came to its end, and `seen` how many seconds after the press its reporter could see the reference.
+        Callbacks: `saw` gets each created incident, `ended` the kind of outcome of each finished declaration,
+        and `seen` the seconds from the press until the reporter could see the reference.
         """
         self._backend = backend
         self._state = state
@@ -71,19 +71,19 @@ class DeclareIncident:
         self._ended = ended
         self._saw = saw
         self._room: PendingReplies[AnyOutcome] = PendingReplies(seen)
-        # Refusals that somebody has read while their workflow may not have come to its end yet.
+        # Keys of refusals that have been answered; their workflows may not have ended yet.
         self._refused: Bounded[str, bool] = Bounded(REFUSALS)
         self._warning: set[asyncio.Task[None]] = set()
 
     async def __call__(
         self, order: DeclareCommand, acknowledged: asyncio.Event, patience: float = PATIENCE
     ) -> AnyOutcome | None:
-        """Commit to the declaration and wait up to `patience` seconds for what becomes of it.
+        """Save the declaration and wait up to `patience` seconds for its outcome.
 
-        None means that it is saved and still being declared; the modal is updated when it is done. The same
-        key answers the same outcome, however often and however late it comes, except that what was refused
-        may be put right and sent again. Raises Unavailable when it could not be saved in time: nothing was
-        promised then, and asking again is safe.
+        Returns None if it is saved and still running; the modal is updated at its end. The same key always
+        returns the same outcome, but a refused declaration may be corrected and sent again. Raises
+        Unavailable if it could not be saved in time: the person has been promised nothing, and a repeat is
+        safe.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + patience
@@ -118,7 +118,7 @@ class DeclareIncident:
         return key, waiting
 
     async def _warn(self, order: DeclareCommand, waiting: PendingReply[AnyOutcome]) -> None:
-        """Tell a person who ticked *private* only when they pressed again that it is public already."""
+        """Tell a person who ticked *private* only for a second press that the incident is public already."""
         await asyncio.wait({waiting.outcome})
         outcome = waiting.outcome.result()
         if isinstance(outcome, Declared) and (said := too_late(outcome.incident, waiting.private)):
@@ -127,10 +127,10 @@ class DeclareIncident:
             )
 
     async def _not_refused_yet(self, order: DeclareCommand) -> tuple[DeclareCommand, AnyOutcome | None]:
-        """Return the order under a key that nothing was refused for, and what became of that key.
+        """Return the command with a key that has not been refused, and that key's outcome so far.
 
-        A refusal made nothing, so the same form put right is a declaration of its own; so is the same form
-        sent again as another incident from a message that has one.
+        A refusal created nothing, so the corrected form is a declaration of its own. So is a form sent again
+        with *Declare another* from a message that has an incident already.
         """
         made_nothing = (NotDeclared, AlreadyDeclared) if order.another else NotDeclared
         while isinstance(finished := await self.outcome(order.declaration.key), made_nothing) or (
@@ -142,9 +142,9 @@ class DeclareIncident:
         return order, finished
 
     async def outcome(self, key: str) -> AnyOutcome | None:
-        """Return what became of the declaration with this key; None while that is not known.
+        """Return the outcome of the declaration with this key; None while it is not known.
 
-        Raises Refused where that was long ago, and may not be told any more.
+        Raises Refused if the workflow was deleted long ago and its incident cannot be found.
         """
         result = await self._engine.result(key)
         if result is not None:
@@ -160,27 +160,27 @@ class DeclareIncident:
         return Declared(incident=incident)
 
     async def begin(self, order: DeclareCommand) -> None:
-        """Commit to a declaration without a window to wait in; its reporter is told by message.
+        """Start a declaration that has no modal; its reporter is told by direct message.
 
-        Nothing happens when its key was begun before. Raises Unavailable.
+        Does nothing if this key was started before. Raises Unavailable.
         """
         await self._engine.start(VERB, order.declaration.key, order.model_dump(mode="json"))
 
     async def answer(self, order: DeclareCommand, outcome: AnyOutcome) -> None:
-        """Say to its workflow once more what became of a declaration."""
+        """Report the outcome to the Workflow Builder workflow again, which started the declaration."""
         await self._publisher(order.declaration.slack_team_id).notifier.answer_workflow(order, outcome)
 
     def workflows(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
-        """Return the workflows that the engine must know how to go on with, by verb."""
+        """Return the durable workflows to register with the engine, by verb."""
         return {VERB: self.workflow, SHELTER: self._shelter.workflow}
 
     def channel_name(self, incident: Incident) -> str:
-        """Return the name its channel has, or will have; empty where the backend gives it one of its own."""
+        """Return the name that the channel has or will get; empty if the backend chooses it later."""
         ours = "" if self._backend.makes_channel else channel_name(incident.reference, incident.name)
         return incident.slack_channel_name or ours
 
     async def workflow(self, raw: dict[str, Any]) -> Any:
-        """Do the durable part, from top to bottom; each step is done once, also across a crash."""
+        """Run the durable workflow; recorded steps are not repeated after a crash."""
         order = DeclareCommand.model_validate(raw)
         act_for(order.declaration.reporter.slack_user_id, order.declaration.at)
         key = order.declaration.key
@@ -191,7 +191,7 @@ class DeclareIncident:
             "create the incident", self._create, order, waiting, returns=Outcome
         )
         waiting.tell(outcome)
-        # Nothing is asked of Slack before the reference is visible.
+        # No call to Slack is made before the reporter's modal has been answered.
         await waiting.read()
         if isinstance(outcome, Declared):
             if not waiting.waited:
@@ -203,11 +203,11 @@ class DeclareIncident:
             outcome = Declared(incident=incident)
         else:
             await asyncio.gather(*publisher.notifier.answers(order, outcome))
-            # A workflow reads what is wrong; its reporter has typed nothing that could be mended.
+            # A Workflow Builder step gets the error itself; its reporter has no form to correct.
             if waiting.waited and not order.run:
                 await publisher.notifier.late(order, outcome)
         self._room.leave(key)
-        # Logs and figures are read by more people than a private incident is for.
+        # More people read logs and metrics than may know of a private incident.
         known = None if isinstance(outcome, NotDeclared) else outcome.incident
         reference = known.reference if known is not None and not known.is_private else None
         if known is None or not known.is_private:
@@ -231,7 +231,7 @@ class DeclareIncident:
             return NotDeclared(sentence=refusal.sentence, fields=refusal.fields)
         self._saw(incident)
         waiting.counted = not incident.is_private
-        # Whoever waits is told before the step is recorded: the create is repeatable, and they have waited.
+        # The modal is answered before the step is recorded: the create is idempotent, and people wait.
         waiting.tell(Declared(incident=incident))
         await retry_forever(DOING, self._state.remember_incident, declaration.key, incident)
         if order.unchecked:
@@ -246,7 +246,7 @@ class DeclareIncident:
             await retry(self._backend.note, incident.id, entry, key, attempts=SLACK_ATTEMPTS)
 
     async def _claim(self, order: DeclareCommand) -> Incident | None:
-        """Take the source message; return the incident of another declaration that took it first."""
+        """Claim the source message; return the incident of the declaration that claimed it first, or None."""
         declaration, source = order.declaration, order.declaration.source
         if source is None or order.another:
             return None
@@ -260,7 +260,7 @@ class DeclareIncident:
             await self._state.release_source(_scope(declaration), declaration.source, declaration.key)
 
     async def _incident_of(self, key: str) -> Incident:
-        """Return the incident of another declaration, which may still be on its way to the backend."""
+        """Return the incident of another declaration; waits while the backend is still creating it."""
 
         async def look() -> Incident:
             found = await self.declared_as(key)
@@ -271,19 +271,19 @@ class DeclareIncident:
         return await retry_forever(DOING, look)
 
     async def order(self, key: str) -> DeclareCommand | None:
-        """The declaration that was begun with this key, as it was made."""
+        """Return the command that was started with this key; None if there is none."""
         begun = await self._engine.order(key)
         return None if begun is None else DeclareCommand.model_validate(begun)
 
     async def declared_as(self, key: str) -> Incident | None:
-        """The incident that the declaration with this key became."""
+        """Return the incident that the declaration with this key created; None if there is none."""
         incident_id = await self._state.incident_id(key)
         return None if incident_id is None else await self._backend.find(incident_id)
 
     async def declared_from(
         self, team: str, source: SourceMessage, person: PersonId | None
     ) -> Incident | None:
-        """The incident that was declared from this message, publicly or privately by this person."""
+        """Return the incident declared from this message: a public one, or this person's own private one."""
         for scope in (team, f"{team}/{person}"):
             key = await self._state.source_key(scope, source)
             found = None if key is None else await self.declared_as(key)
@@ -293,9 +293,10 @@ class DeclareIncident:
 
 
 def _scope(declaration: Declaration) -> str:
-    """Name the scope in which a message has one incident: the workspace, or its reporter for a private one.
+    """Return the scope within which a message has one incident.
 
-    A private incident must not be given away by telling others that the message is taken.
+    For a public declaration it is the workspace, for a private one the reporter: otherwise other people
+    would learn of the private incident, because the message is claimed already.
     """
     team = declaration.slack_team_id
     return team if declaration.visibility == "public" else f"{team}/{declaration.reporter.slack_user_id}"

@@ -1,4 +1,4 @@
-"""Export an incident: everything that belongs to it, as a file for the person who asked alone."""
+"""Export an incident: a file with all of its content, sent to the person who asked and to no other."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ VERB = "export"
 
 
 class ExportCommand(AskedCommand):
-    """A file for one person."""
+    """A request for an incident's file in the format `wanted`."""
 
     wanted: Format = "markdown"
 
 
 class Sent(Frozen):
-    """It was handed to Slack."""
+    """The file was handed to Slack; with the incident as it was exported."""
 
     incident: Incident
 
 
 class Exports(DurableCommand[ExportCommand]):
-    """Sends the file to who asked, in a direct message."""
+    """Workflow that sends the file to the person who asked, by direct message."""
 
     verb = VERB
     command_type = ExportCommand
@@ -72,7 +72,7 @@ class Exports(DurableCommand[ExportCommand]):
         return Sent(incident=incident)
 
     async def after(self, command: ExportCommand, done: Changed) -> None:
-        """Note in the timeline who exported it."""
+        """Add the export, with the person and the format, to the timeline."""
         said = FORMAT_NAMES[command.wanted]
         entry = TimelineEntry(at=command.at, by=command.by, verb="exported it as", text=said)
         await self._steps.run(
@@ -86,7 +86,7 @@ class Exports(DurableCommand[ExportCommand]):
 
 
 async def fetch_whole(backend: IncidentBackend, incident: Incident) -> Whole:
-    """The incident with its timeline and what is to be done. Raises Unavailable and Refused."""
+    """Return the incident with its timeline, actions and follow-ups. Raises Unavailable and Refused."""
     timeline, follow_ups = await asyncio.gather(
         backend.timeline(incident.id), backend.follow_ups(incident.id)
     )
@@ -94,7 +94,10 @@ async def fetch_whole(backend: IncidentBackend, incident: Incident) -> Whole:
 
 
 async def fetch_named(backend: IncidentBackend, incident: Incident, introduce: Introduce) -> Whole:
-    """The same with everybody's name, as far as it can be found out: it is written down for good."""
+    """Do as `fetch_whole`, but first look up the names of people that the backend does not know.
+
+    A file is permanent, so it should hold every name that Slack can tell.
+    """
     whole = await fetch_whole(backend, incident)
     if whole.nameless and await introduce(incident.slack_team_id, whole.nameless):
         whole = await fetch_whole(backend, await backend.find(incident.id) or incident)
@@ -102,6 +105,6 @@ async def fetch_named(backend: IncidentBackend, incident: Incident, introduce: I
 
 
 def in_full(trouble: StepFailure) -> str:
-    """A trouble as a sentence."""
+    """Return a failure and its reason as a sentence."""
     said = f"{trouble.trouble}: {trouble.why}" if trouble.why else trouble.trouble
     return f"{said.rstrip('.')}."

@@ -1,4 +1,4 @@
-"""Somewhere to work while the backend is out of reach: a channel of our own, until the incident exists."""
+"""Fallback channel: while the backend is unavailable, people work in a channel that the bot creates."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ from tocsin.workflows.retry import (
 
 VERB = "shelter"
 AFTER_SECONDS = 40.0
-"""Seconds that the backend may be silent before people get a channel to work in; a minute was promised."""
+"""Seconds without an answer of the backend before the channel is created; a minute is promised to people."""
 
 LEAST_SECONDS = 5.0
-"""Seconds that a declaration from before a restart is given, since the backend may be back."""
+"""Seconds that a declaration from before a restart waits at least, since the backend may be back."""
 
 LOOK_SECONDS = 2.0
 OPENING_SECONDS = 30.0
@@ -49,7 +49,10 @@ NAMES = 9
 
 
 class FallbackChannel:
-    """One for all declarations; a declaration has one shelter at most, also across crashes."""
+    """Workflow of the fallback channels, at most one for each declaration, also across crashes.
+
+    One instance serves the whole process.
+    """
 
     def __init__(
         self,
@@ -73,9 +76,13 @@ class FallbackChannel:
         self._watching: set[asyncio.Task[None]] = set()
 
     def watch(self, order: DeclareCommand, outcome: asyncio.Future[Any]) -> None:
-        """Open a shelter where the outcome does not come in time; only a remote backend can be away."""
+        """Create a fallback channel if the outcome does not come in time.
+
+        Does nothing for the local backend, which cannot be unavailable by itself.
+        """
         if self._backend.is_remote:
-            # What a workflow begins would be counted among its steps, so this one is begun by nobody.
+            # DBOS would count a workflow that is started here as a child of the running one, and so among
+            # its steps. A fresh context starts it on its own.
             task = asyncio.get_running_loop().create_task(self._watched(order, outcome), context=Context())
             self._watching.add(task)
             task.add_done_callback(self._watching.discard)
@@ -97,17 +104,17 @@ class FallbackChannel:
         )
 
     async def refused(self, key: str) -> None:
-        """Nothing will come of the declaration."""
+        """Record that the declaration was refused, so that no incident will exist."""
         if self._backend.is_remote:
             await self._memory.set(f"{_name(key)}:ended", REFUSED)
 
     async def declared_before(self, key: str, earlier: Incident) -> None:
-        """Note that the declaration came to an incident that there was already."""
+        """Record that an incident from the same message exists already."""
         if self._backend.is_remote:
             await self._memory.set(f"{_name(key)}:ended", earlier.id)
 
     async def found(self, key: str) -> Channel | None:
-        """The channel people work in already, waited for while it is being opened."""
+        """Return the declaration's fallback channel, if it has one; waits while it is being created."""
         for _ in range(int(OPENING_SECONDS)):
             kept = await self._memory.get(_name(key))
             if kept != OPENING:
@@ -116,7 +123,7 @@ class FallbackChannel:
         return None
 
     async def workflow(self, raw: dict[str, Any]) -> Any:
-        """The durable part, from top to bottom."""
+        """Run the durable workflow; recorded steps are not repeated after a crash."""
         order = DeclareCommand.model_validate(raw)
         declaration, slack = order.declaration, self._workspace(order.declaration.slack_team_id)
         incident = _not_yet(declaration)
@@ -207,7 +214,7 @@ class FallbackChannel:
         became: Incident | None = None,
     ) -> Awaitable[Any]:
         if became is not None and became.is_private and declaration.visibility == "public":
-            # Nothing of it is said to those who may not know which it is.
+            # The members of the channel may not all know of the private incident: the message is about none.
             became = None
         return self._steps.run_once(
             name,
@@ -221,7 +228,7 @@ class FallbackChannel:
         )
 
     async def _become(self, key: str) -> Incident | None:
-        """The incident in the end, or None when it was refused."""
+        """Wait until the incident exists and return it; None if the declaration was refused."""
         while True:
             with suppress(Unavailable):
                 ended = await self._memory.get(f"{_name(key)}:ended")
@@ -247,7 +254,7 @@ def _became(incident: Incident | None, declaration: Declaration) -> str:
 
 
 def _not_yet(declaration: Declaration) -> Incident:
-    """The incident as far as it is known before it exists; its people, its name, and who may see it."""
+    """Return the incident as far as the declaration tells: its people, name and visibility."""
     held = [
         RoleAssignment(role=Role(id=role, name=role), assignee=Somebody(slack_user_id=who))
         for role, who in declaration.incident_role_assignments.items()

@@ -1,4 +1,4 @@
-"""Actions and follow-ups: add one, complete it with a button, list what is open."""
+"""Actions and follow-ups: add one, complete it with a button, list them."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from tocsin.workflows.retry import Steps, retry_forever
 
 VERB_ADD, VERB_COMPLETE = "add a follow-up", "complete a follow-up"
 LACKED = {"action": "action", "follow_up": "follow-up"}
-"""The verb that a backend may say it lacks, by the kind."""
+"""Name in `Form.lacks` of the verb that a backend may lack, by kind of follow-up."""
 
 GONE = "That incident is not here any more."
 
 
 class AddFollowUpCommand(Command):
-    """Something to be done, asked for."""
+    """A request to add an action or follow-up."""
 
     request: FollowUpRequest
 
@@ -51,7 +51,7 @@ class AddFollowUpCommand(Command):
 
 
 class CompleteFollowUpCommand(Command):
-    """Something was done."""
+    """A request to complete an action or follow-up."""
 
     follow_up_id: str
     asked: str
@@ -76,7 +76,7 @@ class CompleteFollowUpCommand(Command):
 
 
 class AddFollowUp(DurableCommand[AddFollowUpCommand]):
-    """Has something done; the answer has the follow-up."""
+    """Workflow that adds an action or follow-up; its outcome carries it."""
 
     verb = VERB_ADD
     command_type = AddFollowUpCommand
@@ -112,7 +112,7 @@ class AddFollowUp(DurableCommand[AddFollowUpCommand]):
 
 
 class CompleteFollowUp(DurableCommand[CompleteFollowUpCommand]):
-    """Marks something as done; what is done already stays so."""
+    """Workflow that completes an action or follow-up; completing it again changes nothing."""
 
     verb = VERB_COMPLETE
     command_type = CompleteFollowUpCommand
@@ -154,7 +154,7 @@ class CompleteFollowUp(DurableCommand[CompleteFollowUpCommand]):
 
 
 class _Board:
-    """Shows actions and follow-ups in the incident's channel, each in a message with a button."""
+    """Messages about actions and follow-ups in the incident's channel, each with a button."""
 
     def __init__(self, backend: IncidentBackend, state: SlackStateStore, workspace: WorkspaceOf) -> None:
         self._backend = backend
@@ -173,7 +173,7 @@ class _Board:
             )
 
     async def _show(self, command: Command, incident: Incident, follow_up: FollowUp, again: bool) -> None:
-        """Post the message, or have the one that was posted say that it is done."""
+        """Post the message, or edit the one that was posted so that it shows the completion."""
         slack, thing = self._workspace(command.team), f"follow-up {follow_up.id}"
         fingerprints = await self._state.fingerprints(incident.id)
         posted = next(((place, ts) for (place, known), ts in fingerprints.items() if known == thing), None)
@@ -190,7 +190,7 @@ class _Board:
 
 
 class FollowUps:
-    """Actions and follow-ups of incidents. One instance serves the whole process."""
+    """The two workflows and the list of follow-ups. One instance serves the whole process."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The form's choices, kept at hand so that opening it makes no call."""
+"""Cache of the form's choices, so that opening the form makes no call to the backend."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from tocsin.workflows.retry import best_effort
 
 REFRESH_SECONDS = 60.0
 COLD_SECONDS = 5.0
-"""The same while there are no choices at all."""
+"""Seconds between two refreshes while the cache is empty."""
 
 SEARCH_SECONDS = 2.0
 """Slack waits 3 s for the options of a menu (Slack, external select)."""
 
 
 class FormCache:
-    """The choices as of the last refresh; usable while the backend is down, also after a restart.
+    """Choices as of the last refresh, usable while the backend is down, also after a restart.
 
-    What a hosted backend said last is kept in `memory`, under `kept_as`.
+    The last answer of a hosted backend is stored in `memory` under `kept_as`.
     """
 
     def __init__(
@@ -42,21 +42,21 @@ class FormCache:
         self.came = asyncio.Event()
 
     async def fetch(self) -> Form:
-        """The choices, asked for now if they never were. Raises Unavailable when they never came."""
+        """Return the choices, asking the backend if there are none yet. Raises Unavailable if that fails."""
         if self.now is None:
             await self.refresh()
         assert self.now is not None
         return self.now
 
     async def awaited(self) -> Form:
-        """The choices, however long they take to come."""
+        """Return the choices once the backend has answered since the start, however long that takes."""
         await self.came.wait()
         return await self.fetch()
 
     async def options(
         self, field_id: str, typed: str, beside: Mapping[str, Sequence[str]]
     ) -> Sequence[FieldOption]:
-        """The options of a searched field; none when the backend does not answer in time."""
+        """Return the options of a searched field; none if the backend does not answer in time."""
         async with best_effort("search for options"):
             try:
                 async with asyncio.timeout(SEARCH_SECONDS):
@@ -75,13 +75,13 @@ class FormCache:
             raise
         self.now = form
         self.came.set()
-        # A backend that can always be asked needs nothing kept.
+        # Only a hosted backend dates its form; the local one can always be asked, so nothing is stored.
         if self._memory is not None and form.as_of is not None:
             async with best_effort("keep the form"):
                 await self._memory.set(self._kept_as, form.model_dump_json())
 
     async def recall(self) -> None:
-        """Take up what the backend said before the restart, where it has not answered since."""
+        """Load the choices that the last process stored, unless the backend has answered meanwhile."""
         kept = None
         if self._memory is not None:
             async with best_effort("recall the form"):
@@ -91,11 +91,11 @@ class FormCache:
         try:
             self.now = Form.model_validate_json(kept).model_copy(update={"is_old": True})
         except ValidationError:
-            # Kept by another version; the next answer replaces it.
+            # Stored by another version; the next answer of the backend replaces it.
             return
 
     async def keep_fresh(self) -> None:
-        """Refresh for ever, once a minute; what fails is tried again at the next turn."""
+        """Refresh once a minute, forever. A failure is tried again in the next round."""
         while True:
             async with best_effort("refresh the form"):
                 await self.refresh()

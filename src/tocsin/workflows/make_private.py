@@ -1,4 +1,4 @@
-"""Move an incident that became private into a channel of its own."""
+"""Move an incident that became private into a private channel."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from tocsin.workflows.retry import ALL_DAY, StepFailure, Steps
 
 
 class MakePrivate:
-    """The steps that move an incident which became private into a channel of its own.
+    """Steps that move an incident which became private into a private channel.
 
-    Slack, admin.conversations.convertToPrivate: only an organisation's admin may make a channel private. So a
-    new private channel is made for the incident's people, and the old one is archived.
+    Only an organisation's admin may make a channel private (Slack, admin.conversations.convertToPrivate). So
+    the bot creates a new private channel for the incident's people and archives the old one.
     """
 
     def __init__(
@@ -42,7 +42,10 @@ class MakePrivate:
         self._workspace = workspace
 
     async def move(self, incident: Incident, change: IncidentChange) -> tuple[Incident, list[Any]]:
-        """The incident as it is in a private channel of its own, and what could not be done."""
+        """Move the incident; return it with its new channel, and the steps that failed.
+
+        Does nothing if it has no channel, or if the backend created its channel.
+        """
         slack = self._workspace(TeamId(incident.slack_team_id))
         old = ChannelId(incident.slack_channel_id)
         if not old or self._backend.makes_channel:
@@ -137,7 +140,7 @@ class MakePrivate:
     async def _leave(
         self, slack: SlackClient, incident: Incident, old: ChannelId, key: str, again: bool
     ) -> None:
-        """Take the card out of the public channel, say why, and archive it; what was said there stays."""
+        """Delete the card in the public channel, post the reason, and archive it; its messages stay."""
         for card in await self._state.cards(incident.id):
             if card.channel == old:
                 await slack.messages.withdraw(card)

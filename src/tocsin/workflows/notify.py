@@ -1,4 +1,4 @@
-"""Messages about a declaration: in the modal, in private, in its channel, in announcement channels."""
+"""Messages about a declaration's outcome: in its modal, by direct message, to its Workflow Builder step."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from tocsin.workflows.retry import (
     sentences,
 )
 
-# What people are told of a declaration: in its window, else in a message to them alone.
+# Messages to the reporter: in the modal, or by direct message if the modal is closed.
 
 
 class DeclarationNotifier:
-    """Tells the reporter, or the workflow that declared; each is a step of the declaration's workflow."""
+    """Notifier of the reporter or the Workflow Builder step; most messages are steps of the workflow."""
 
     def __init__(self, *, backend: IncidentBackend, workspace: SlackClient, engine: WorkflowEngine) -> None:
         self._backend = backend
@@ -40,7 +40,10 @@ class DeclarationNotifier:
         troubles: Sequence[StepFailure] = (),
         waiting: PendingReply[AnyOutcome] | None = None,
     ) -> Awaitable[Any]:
-        """Put the outcome into the window; who is `waiting` for it and closed the window gets a message."""
+        """Return the step that shows the outcome in the modal.
+
+        A reporter who was told *saved* and has closed the modal gets a direct message instead.
+        """
 
         reporter = order.declaration.reporter.slack_user_id
 
@@ -67,12 +70,10 @@ class DeclarationNotifier:
         troubles: Sequence[StepFailure],
         waiting: PendingReply[AnyOutcome],
     ) -> bool:
-        """Put the outcome into the window again where an answer that knew less may have come after it.
+        """Show the outcome in the modal again if the answer to a press may have replaced it since.
 
-        Answers whether that was needed.
-
-        Such an answer is that of a second press, or of a press on the eve of a crash. So this is no step of
-        the workflow: it is looked at anew in each process.
+        Returns True if that was necessary. It happens after a second press, or a press just before a crash.
+        So this is no step of the workflow: each process checks it anew.
         """
         needed = waiting.has_late_presses
         while order.view_id is not None and waiting.has_late_presses:
@@ -89,7 +90,7 @@ class DeclarationNotifier:
         troubles: Sequence[StepFailure],
         wanted_private: bool = False,
     ) -> bool:
-        """Put the outcome into the modal; False if the reporter has closed it."""
+        """Show the outcome in the modal; return False if the reporter has closed it."""
         view_id, reporter = order.view_id, order.declaration.reporter.slack_user_id
         if view_id is None:
             return False
@@ -103,7 +104,7 @@ class DeclarationNotifier:
     async def troubles(
         self, order: DeclareCommand, incident: Incident, troubles: Sequence[StepFailure]
     ) -> None:
-        """Tell the reporter what could not be done."""
+        """Tell the reporter which steps failed."""
         reporter = incident.creator.slack_user_id
         if not troubles or reporter is None:
             return
@@ -112,14 +113,17 @@ class DeclarationNotifier:
         await self._tell(order, incident, "tell the reporter", sentence, "trouble")
 
     async def mended(self, order: DeclareCommand, incident: Incident) -> None:
-        """Tell the reporter that the channel, which could not be made, has been made after all."""
+        """Tell the reporter that the channel, which could not be created at first, now exists."""
         reporter = incident.creator.slack_user_id
         if reporter is not None:
             sentence = f"{incident.reference} has its channel now: <#{incident.slack_channel_id}>"
             await self._tell(order, incident, "tell of the channel", sentence, "mended")
 
     async def too_late(self, order: DeclareCommand, incident: Incident, said: Sequence[str]) -> None:
-        """Tell the reporter that *private* came too late; no step of the workflow, which began without it."""
+        """Tell the reporter that *private* was ticked too late.
+
+        It is no step, since the workflow was started without it.
+        """
         reporter, key = order.declaration.reporter.slack_user_id, f"{order.declaration.key}:public"
         if reporter is not None:
             tell, sentence = self._workspace.messages.tell, f"{said[0]}."
@@ -141,7 +145,7 @@ class DeclarationNotifier:
         )
 
     async def late(self, order: DeclareCommand, outcome: AnyOutcome) -> None:
-        """Say in the modal, and to the reporter, who does not wait any more, that no incident was made."""
+        """Tell the reporter in the modal and by direct message that no incident was created."""
         await self.show(order, outcome)
         if order.declaration.reporter.slack_user_id is not None:
             await self._steps.run_once(
@@ -168,7 +172,7 @@ class DeclarationNotifier:
             await messages.tell(reporter, sentence, about=incident, key=already, again=again)
 
     def answers(self, order: DeclareCommand, outcome: AnyOutcome) -> list[Awaitable[Any]]:
-        """The step that answers the workflow which declared; none where a person declared."""
+        """Return the step that answers the Workflow Builder step; empty if a person declared."""
         if not order.run:
             return []
         failed = "The workflow could not be answered"
@@ -180,10 +184,10 @@ class DeclarationNotifier:
         ]
 
     async def answer_workflow(self, order: DeclareCommand, outcome: AnyOutcome) -> None:
-        """Say to its workflow what became of the declaration; saying it again changes nothing.
+        """Report the outcome to the Workflow Builder step; a repeat changes nothing.
 
-        What a workflow is told its later steps may post anywhere, and its log is read by whoever may change
-        it. So of a private incident it is told no more than that the step is done.
+        Later steps of that workflow may post its outputs anywhere, and all its editors read its log. So for a
+        private incident it learns only that the step is done.
         """
         if isinstance(outcome, NotDeclared):
             await self._workspace.fail_step(order.run, outcome.in_full)
@@ -202,9 +206,9 @@ class DeclarationNotifier:
 
 
 def too_late(incident: Incident, wanted_private: bool) -> list[str]:
-    """Return what to say to a person who ticked *private* after it was declared public; else nothing.
+    """Return the sentence for a person who ticked *private* after a public declaration; else an empty list.
 
-    The first press is what was declared, though its answer was lost: others may have read it by now.
+    The first press counts, even if its answer was lost: other people may have read the incident by now.
     """
     if not wanted_private or incident.is_private:
         return []
@@ -220,14 +224,14 @@ def _declared(incident: Incident) -> str:
     return f"What you declared is through: it is {incident.reference}{at}{where}."
 
 
-# Answer the workflow whose step has declared: with what became of it, so that its next steps may go on.
+# Answers to a Workflow Builder step, whose outputs include the incident's channel.
 
 PAUSES = (0.1, 0.2, 0.5, 1, 2, 4, 8, 15, 30)
-"""Seconds between two looks for the incident's channel; a workflow waits no longer for it than a minute."""
+"""Seconds before each poll for the incident's channel; a Workflow Builder step waits about a minute."""
 
 
 async def _in_its_channel(backend: IncidentBackend, incident: Incident) -> Incident:
-    """Return the incident with its channel; without one where that has not come within a minute."""
+    """Return the incident with its channel; without one if it does not exist within a minute."""
     for pause in PAUSES:
         if incident.slack_channel_id or incident.is_private:
             break

@@ -1,4 +1,4 @@
-"""Ports: everything outside that workflows need, one for each thing."""
+"""Ports: protocols of the backend, the Slack client, the stores and the engine that workflows call."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from tocsin.incidents.updates import News, Reminder
 from tocsin.incidents.validation import Place
 
 Introduce = Callable[[str, Iterable[PersonId]], Awaitable[bool]]
-"""Looks up the names of people of a workspace; True if the backend knows more names afterwards."""
+"""Looks up the names of people in a workspace; returns True if the backend knows more names afterwards."""
 
 
 Clock = Callable[[], datetime]
-"""The time, as an aware UTC datetime."""
+"""Returns the current time as an aware UTC datetime."""
 
 
 def loop_time() -> float:
-    """Seconds of the running event loop's clock, as all its timers count them (monotonic)."""
+    """Return the time of the running event loop's clock in seconds (monotonic)."""
     return asyncio.get_running_loop().time()
 
 
@@ -48,7 +48,7 @@ class Channel(Frozen):
 
 
 class Finding(Frozen):
-    """One thing that was looked at: what it means, and, where it is not well, the one thing to do."""
+    """Result of one diagnostic check: what was found and, if it is not `ok`, the fix."""
 
     name: str
     ok: bool
@@ -57,92 +57,92 @@ class Finding(Frozen):
 
 
 FindPerson = Callable[[TeamId, PersonId], Awaitable[Person | None]]
-"""Asks a workspace for a person's name and e-mail address; None where it does not know them."""
+"""Asks a workspace for a person's name and e-mail address; returns None if it does not know them."""
 
 
 class IncidentBackend(Protocol):
-    """A store of incidents; what it lacks is in `Form.lacks`.
+    """A system that stores incidents; the verbs that it lacks are in `Form.lacks`.
 
-    Every method raises Unavailable when the backend cannot be asked, OutcomeUnknown when a change may or
-    may not have been made, and Refused when the backend says no. Every change carries a key, and a repeat of
-    it changes nothing.
+    Every method raises Unavailable if the backend cannot be reached, OutcomeUnknown if a change may or may
+    not have been made, and Refused if the backend rejects it. Every change carries an idempotency key: a
+    repeat changes nothing.
     """
 
     makes_channel: bool
-    """The backend opens an incident's channel itself, some time after it was created."""
+    """True if the backend creates an incident's channel itself, some time after the incident."""
 
     is_remote: bool
-    """It may be out of reach for hours while Tocsin itself is well."""
+    """True if the backend may be unavailable for hours while Tocsin itself works."""
 
     def consult(self, find_person: FindPerson) -> None:
-        """Ask Slack about people from now on; called once, before any workflow goes on.
+        """Set the function that looks up people in Slack; called once, before any workflow is resumed.
 
-        A backend that needs to know nobody does nothing.
+        A backend that needs no names does nothing.
         """
 
     async def examine(self) -> Sequence[Finding]:
-        """Look at everything that declaring needs: key, rights, and what the account lacks.
+        """Check everything that declaring needs: the key, its permissions, the account's settings.
 
-        Nothing is changed, and no secret is told. What is wrong is a finding, never raised. Empty where there
-        is nothing to look at.
+        Changes nothing and shows no secret. Problems are findings and never raised. Returns an empty list if
+        there is nothing to check.
         """
         ...
 
     async def close(self) -> None: ...
 
     async def form(self) -> Form:
-        """Return what a declaration may choose from, as configured now."""
+        """Return the choices of the declare form, as configured now."""
         ...
 
     async def options(
         self, field_id: str, typed: str, beside: Mapping[str, Sequence[str]]
     ) -> Sequence[FieldOption]:
-        """Return the first hundred options that match what was typed, best first.
+        """Return the best hundred options that match the `typed` text, best first.
 
-        Asked of a field whose options are too many to list. What is chosen `beside`, by custom field, may
-        limit them.
+        For a field with too many options to list. The values chosen in other custom fields (`beside`, by
+        field) may limit them.
         """
         ...
 
     async def create(self, declaration: Declaration) -> Incident:
-        """Create the incident, once for each `declaration.key`: a repeat answers with the first one."""
+        """Create the incident, once for each `declaration.key`: a repeat returns the first one."""
         ...
 
     async def follow_through(self, declaration: Declaration, incident: Incident) -> None:
-        """Do what an incident needs after its reference is known; repeatable, and nothing for most."""
+        """Add to the incident what can wait until its reference is known; repeatable. Most do nothing."""
 
     async def find(self, reference: str) -> Incident | None:
         """Return the incident with this id, reference (`INC-12`, any case) or bare number (`12`)."""
 
     async def incidents(self, *, after: str | None = None, limit: int = 50) -> Sequence[Incident]:
-        """Return incidents, newest first; `after` is the id of the last one of the page before."""
+        """Return a page of incidents, newest first; `after` is the id of the last one of the page before."""
         ...
 
     async def matching(
         self, wanted: IncidentFilter, *, after: str | None = None, limit: int = 50
     ) -> Sequence[Incident]:
-        """Return the incidents that are wanted, newest first, page by page as `incidents` does."""
+        """Return a page of the incidents that match the filter, newest first, as `incidents` does."""
         ...
 
     async def change(self, incident_id: str, change: IncidentChange) -> Incident:
-        """Change what is set, tell `message` as an update, and note who did it in the timeline.
+        """Change the fields that are set, add `message` as an update, and add the person to the timeline.
 
-        Raises Refused with the fields that are wrong, and Overtaken when the status is not the one seen.
+        Raises Refused with the invalid fields, and Overtaken if the status is not the one the person saw.
         """
         ...
 
     async def set_channel(self, incident_id: str, channel: Channel) -> Incident:
-        """Remember the incident's own Slack channel."""
+        """Store the incident's own Slack channel."""
         ...
 
     async def note(self, incident_id: str, entry: TimelineEntry, key: str) -> None:
-        """Add to the timeline."""
+        """Add an entry to the timeline."""
 
     async def unnote(self, incident_id: str, key: str) -> None:
-        """Take the entry with this key out of the timeline; nothing happens when there is none."""
+        """Remove the entry with this key from the timeline; does nothing if there is none."""
 
     async def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
-        """Return everything that happened, oldest first."""
+        """Return the timeline's entries, oldest first."""
         ...
 
     async def add_follow_up(self, incident_id: str, request: FollowUpRequest) -> FollowUp: ...
@@ -154,55 +154,55 @@ class IncidentBackend(Protocol):
         ...
 
     async def remember_people(self, people: Iterable[Person]) -> None:
-        """Keep what people are called, where the backend does not know it by itself."""
+        """Store people's names, if the backend does not know them by itself."""
 
 
 class KeyValueStore(Protocol):
-    """A few facts that a backend must not forget, such as when it first tried; shared by all replicas.
+    """Durable key-value store shared by all replicas, for a few facts such as the time of a first attempt.
 
-    Every method raises Unavailable when it cannot be asked. Nothing in it is secret.
+    Every method raises Unavailable if the store cannot be reached. It holds no secrets.
     """
 
     async def get(self, name: str) -> str | None: ...
 
     async def set(self, name: str, fact: str) -> None:
-        """Keep a fact durably under this name, in place of the one before."""
+        """Store a fact durably under this name, replacing the one before."""
         ...
 
     async def set_if_absent(self, name: str, fact: str) -> str:
-        """Keep a fact unless there is one under this name already; answers the one that is kept."""
+        """Store a fact unless there is one under this name; return the stored one."""
         ...
 
     async def delete(self, name: str) -> None: ...
 
 
 class Alerts(Protocol):
-    """Alerts to the operator, of each trouble once and when it is mended; nothing in them is secret."""
+    """Alerts to the operator, one for each problem and one for its end; they contain no secrets."""
 
     def raise_alert(self, about: str, sentence: str) -> None:
-        """Say what is wrong with `about`, and what to do. Nothing happens while that is known."""
+        """Report a problem with `about`, and what to do; does nothing while it is known."""
         ...
 
     def resolve(self, about: str) -> None:
-        """Say that all is well with `about`; nothing happens where no trouble was known."""
+        """Report that the problem with `about` is over; does nothing if none was known."""
         ...
 
 
 class SlackChannels(Protocol):
-    """The channels of a workspace; see SlackClient for what every method raises."""
+    """Channels of a workspace; SlackClient lists the errors that every method raises."""
 
     async def create(self, name: str, incident: Incident, *, private: bool) -> Channel:
-        """Make a channel. Raises Unavailable for a public one where the incident is private by now."""
+        """Create a channel. Raises Unavailable for a public one if the incident is private by now."""
         ...
 
     async def find_own(self, names: Collection[str], incident: Incident, *, private: bool) -> Channel | None:
-        """Return the channel of one of these names that this bot made for this incident, if there is one.
+        """Return the channel with one of these names that this bot created for this incident, or None.
 
-        No clock is asked: it is one whose purpose is this incident, or that has none yet.
+        It is recognized by its purpose, which is this incident's or still empty; no clock is used.
         """
 
     async def name_of(self, channel: ChannelId) -> str:
-        """Return the name of a channel as it is now, also where people gave it."""
+        """Return the current name of a channel, which people may have changed."""
         ...
 
     async def rename(self, channel: ChannelId, name: str, incident: Incident) -> Channel: ...
@@ -212,46 +212,46 @@ class SlackChannels(Protocol):
     async def set_purpose(self, channel: ChannelId, incident: Incident) -> None: ...
 
     async def bookmark(self, channel: ChannelId, incident: Incident, again: bool) -> None:
-        """Add the incident's permalink to the channel's bookmarks, where it has one."""
+        """Add the incident's permalink to the channel's bookmarks, if it has a permalink."""
 
     async def rebookmark(self, channel: ChannelId, incident: Incident) -> None:
-        """Give the bookmark with the permalink the incident's name, where there is one."""
+        """Rename the bookmark with the permalink after the incident, if there is one."""
 
     async def pin(self, channel: ChannelId, ts: MessageTs) -> None: ...
 
     async def archive(self, channel: ChannelId) -> None:
-        """Archive a channel; nothing happens when it is archived already."""
+        """Archive a channel; does nothing if it is archived already."""
 
     async def invite(
         self, channel: ChannelId, people: Sequence[PersonId], incident: Incident
     ) -> tuple[PersonId, ...]:
-        """Bring people in, 100 at most in one call; answers those who could not be brought in.
+        """Invite people, at most 100 in one call; return those who could not be invited.
 
         Raises Withheld for people without a part in a private incident.
         """
         ...
 
     async def remove(self, channel: ChannelId, people: Sequence[PersonId]) -> Sequence[PersonId]:
-        """Take people out of a channel; answers those who could not be taken out."""
+        """Remove people from a channel; return those who could not be removed."""
         ...
 
     async def members(self, channel: ChannelId) -> Sequence[PersonId] | None:
-        """Return the people in a channel; None where the bot cannot see it."""
+        """Return the members of a channel; None if the bot cannot see it."""
 
     async def is_private(self, channel: ChannelId) -> bool:
-        """True if a channel is private; False where we cannot see it."""
+        """True if a channel is private; False if the bot cannot see it."""
         ...
 
 
 class SlackMessages(Protocol):
-    """The bot's messages in a workspace; see SlackClient for what every method raises.
+    """The bot's messages in a workspace; SlackClient lists the errors that every method raises.
 
-    Each is posted once for its `key`. With `again` an earlier attempt may have arrived: what carries the key
-    is looked for before anything is posted.
+    Each message is posted once for its `key`. With `again` an earlier attempt may have arrived: the message
+    with this key in its metadata is searched for before anything is posted.
     """
 
     def fingerprints(self, incident: Incident) -> Mapping[str, str]:
-        """Return hashes of what would be shown of it: `card`, `topic`, `purpose` and `bookmark`."""
+        """Return hashes of the incident's rendered `card`, `topic`, `purpose` and `bookmark`."""
         ...
 
     async def post_card(self, incident: Incident, spot: Place, *, key: str, again: bool = False) -> Card:
@@ -259,36 +259,36 @@ class SlackMessages(Protocol):
         ...
 
     async def update_card(self, incident: Incident, card: Card) -> None:
-        """Have a card say what the incident is now; nothing happens when the card is gone."""
+        """Edit a card so that it shows the incident as it is now; does nothing if the card is gone."""
 
     async def withdraw(self, card: Card) -> None:
-        """Delete a card; nothing happens when it is gone."""
+        """Delete a card; does nothing if it is gone."""
 
     async def tell(
         self, person: PersonId, sentence: str, about: Incident | None, key: str, again: bool = False
     ) -> None:
-        """Send a direct message in mrkdwn, with something of an incident in it or of none."""
+        """Send a direct message in mrkdwn; `about` is the incident that it shows something of, if any."""
 
     async def tell_plainly(
         self, person: PersonId, sentence: str, about: Incident | None, key: str, again: bool = False
     ) -> None:
-        """Send a direct message in which nothing that people wrote is a mention or a link.
+        """Send a direct message that is escaped, so that people's words become no mention and no link.
 
-        Raises Withheld where the person may not read of the incident any more.
+        Raises Withheld if the person may no longer read about the incident.
         """
 
     async def ask_to_fix(
         self, person: PersonId, name: str, sentence: str, *, key: str, again: bool = False
     ) -> None:
-        """Tell a person that their declaration was refused, with a button that opens it again."""
+        """Tell a person that their declaration was refused, with a button that opens the filled form."""
 
     async def say(self, channel: ChannelId, sentence: str, *, key: str, again: bool = False) -> None:
-        """Post a sentence in plain words that says nothing of an incident."""
+        """Post a plain sentence that shows nothing of an incident."""
 
     async def say_here(
         self, channel: ChannelId, incident: Incident, text: str, *, key: str, again: bool = False
     ) -> None:
-        """Post words about an incident to its own channel; `text` is mrkdwn."""
+        """Post a text about an incident in its own channel; `text` is mrkdwn."""
 
     async def post_news(
         self,
@@ -300,22 +300,22 @@ class SlackMessages(Protocol):
         thread: MessageTs | None = None,
         again: bool = False,
     ) -> MessageTs:
-        """Post what has changed."""
+        """Post a change of the incident."""
         ...
 
     async def find_news(self, channel: ChannelId, key: str, thread: MessageTs) -> MessageTs | None:
-        """Return the news that was posted with this key; None where there is none."""
+        """Return the `ts` of the update that was posted with this key; None if there is none."""
 
     async def post_follow_up(
         self, channel: ChannelId, incident: Incident, follow_up: FollowUp, *, key: str, again: bool = False
     ) -> MessageTs:
-        """Post what is to be done, with a button that completes it."""
+        """Post an action or follow-up, with a button that completes it."""
         ...
 
     async def update_follow_up(
         self, channel: ChannelId, ts: MessageTs, incident: Incident, follow_up: FollowUp
     ) -> None:
-        """Have that message say that it is done."""
+        """Edit that message so that it shows the follow-up as done."""
 
     async def remind(
         self, incident: Incident, asked: Person | None, due: datetime, *, key: str, again: bool = False
@@ -325,66 +325,66 @@ class SlackMessages(Protocol):
     async def say_leaving(
         self, channel: ChannelId, incident: Incident, due: datetime, *, key: str, again: bool = False
     ) -> MessageTs:
-        """Say when the channel is archived, with a button that keeps it."""
+        """Post the time at which the channel will be archived, with a button that keeps it."""
         ...
 
     async def say_kept(self, channel: ChannelId, ts: MessageTs, by: Person) -> None:
-        """Say in place of that who keeps it."""
+        """Replace that notice by the name of the person who keeps the channel."""
 
     async def say_written(
         self, channel: ChannelId, incident: Incident, link: str, by: Person, *, key: str, again: bool = False
     ) -> MessageTs:
-        """Post a message that leads to the post-incident document."""
+        """Post a message with a link to the post-incident document."""
         ...
 
     async def unfurl(self, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]) -> None:
-        """Show each incident below the message, by the address that was posted.
+        """Show a preview of each incident below the message, by the URL that was posted.
 
-        Raises SlackRefused where the message is gone, or no link of that address is in it.
+        Raises SlackRefused if the message is gone or contains no such link.
         """
 
     async def fold(self, channel: ChannelId, ts: MessageTs, url: str) -> None:
-        """Show nothing of an incident below a link any more; nothing happens when the message is gone."""
+        """Remove the preview below a link; does nothing if the message is gone."""
 
 
 class SlackFiles(Protocol):
-    """The files and canvases of a workspace; see SlackClient for what every method raises."""
+    """Files and canvases of a workspace; SlackClient lists the errors that every method raises."""
 
     async def send(
         self, to: str, name: str, text: str, comment: str, *, about: Incident, again: bool = False
     ) -> str:
-        """Share a text file with a person or in a channel, and answer its id.
+        """Share a text file with a person or in a channel; return its id.
 
-        With `again` an earlier attempt may have arrived: one of this name is looked for first.
+        With `again` an earlier attempt may have arrived: a file of this name is searched for first.
         """
         ...
 
     async def find_canvas(self, channel: ChannelId) -> str:
-        """Return the id of the channel's own canvas; empty where it has none."""
+        """Return the id of the channel's own canvas; empty if it has none."""
         ...
 
     async def write_canvas(self, channel: ChannelId, title: str, markdown: str, *, about: Incident) -> str:
-        """Give the channel its canvas, and answer its id. Raises SlackRefused where it has one."""
+        """Create the channel's canvas; return its id. Raises SlackRefused if it has one already."""
         ...
 
     def canvas_link(self, canvas: str) -> str:
-        """Return the address at which Slack's clients open a canvas."""
+        """Return the URL at which Slack's clients open a canvas."""
         ...
 
     async def find_document(self, channel: ChannelId, kind: str, name: str) -> str:
-        """Return the id of the channel's canvas, or of a file of this name there; else nothing."""
+        """Return the id of the channel's canvas, or of a file of this name there; empty if there is none."""
         ...
 
     async def delete_document(self, kind: str, document: str) -> None:
-        """Delete a `canvas` or a `file`; nothing happens when it is gone."""
+        """Delete a `canvas` or a `file`; does nothing if it is gone."""
 
 
 class SlackClient(Protocol):
-    """A Slack workspace, as far as incidents need it.
+    """Client of one Slack workspace, with the calls that workflows need.
 
-    Every method raises Unavailable (with Slack's Retry-After in seconds), OutcomeUnknown when the answer was
-    lost, and SlackRefused with Slack's error code. What would show something of an incident raises Withheld
-    where it may not be read at the moment it is to be sent.
+    Every method raises Unavailable (with Slack's Retry-After in seconds), OutcomeUnknown if the answer was
+    lost, and SlackRefused with Slack's error code. A method that shows something of an incident raises
+    Withheld if its readers may not see the incident at the moment of sending.
     """
 
     @property
@@ -397,12 +397,12 @@ class SlackClient(Protocol):
     def files(self) -> SlackFiles: ...
 
     async def group_members(self, group: str) -> Sequence[PersonId] | None:
-        """Return the people of a user group, given by id or `@handle`; None for one Slack does not know."""
+        """Return the members of a user group by its id or `@handle`; None if Slack does not know it."""
 
     async def show_declared(
         self, view_id: str, person: PersonId | None, incident: Incident, trouble: Sequence[str]
     ) -> bool:
-        """Put the outcome into a person's modal; False when they have closed it."""
+        """Show the outcome in a person's modal; return False if they have closed it."""
         ...
 
     async def show_already_declared(
@@ -412,133 +412,133 @@ class SlackClient(Protocol):
     async def show_not_declared(self, view_id: str, sentence: str) -> bool: ...
 
     async def complete_step(self, run: str, outputs: Mapping[str, str], *, about: Incident | None) -> None:
-        """End a workflow's step; nothing happens when the workflow does not wait for it any more.
+        """Complete a Workflow Builder step; does nothing if its workflow no longer waits for it.
 
-        Raises Withheld where the incident that its outputs are about is private.
+        Raises Withheld if the incident that its outputs are `about` is private.
         """
 
     async def fail_step(self, run: str, sentence: str) -> None:
-        """End a workflow's step with the reason why it was not done."""
+        """Fail a Workflow Builder step with the reason."""
 
 
 WorkspaceOf = Callable[[TeamId], SlackClient]
-"""The workspace with this id, also where Tocsin is installed no more: then everything waits."""
+"""Returns the client of a workspace, also after Tocsin was uninstalled there: its calls then wait."""
 
 
 class SlackStateStore(Protocol):
-    """A store of what Tocsin did in Slack and is to do there, for any backend.
+    """Store of the bot's posts in Slack and of its scheduled actions there, for any backend.
 
-    Every method raises Unavailable when the store cannot be asked.
+    Every method raises Unavailable if the store cannot be reached.
     """
 
     async def claim_source(self, team: str, source: SourceMessage, key: str) -> str:
-        """Take a message for a declaration; answers the key of the declaration that took it first."""
+        """Claim a message for a declaration; return the key of the declaration that claimed it first."""
         ...
 
     async def release_source(self, team: str, source: SourceMessage, key: str) -> None:
-        """Give the message back, when the declaration with this key was refused."""
+        """Release the message if the declaration with this key holds it: that declaration was refused."""
 
     async def source_key(self, team: str, source: SourceMessage) -> str | None:
-        """Return the key of the declaration made from this message."""
+        """Return the key of the declaration from this message; None if there is none."""
 
     async def remember_incident(self, key: str, incident: Incident) -> None:
-        """Note the incident that the declaration with this key became."""
+        """Store the incident that the declaration with this key created."""
 
     async def incident_id(self, key: str) -> str | None:
-        """Return the id of the incident that the declaration with this key became."""
+        """Return the id of the incident that the declaration with this key created; None if there is none."""
 
     async def remember_card(self, incident_id: str, card: Card) -> None:
-        """Note a card that was posted; one that is known already stays."""
+        """Store a card that was posted; a known one stays as it is."""
 
     async def cards(self, incident_id: str) -> Sequence[Card]:
-        """Return every card of the incident, the oldest first."""
+        """Return all cards of the incident, oldest first."""
         ...
 
     async def forget_card(self, card: Card) -> None:
         """Forget a card that was deleted."""
 
     async def remember_channel(self, channel: ChannelId, incident_id: str) -> None:
-        """Note the incident that a channel is for; the first one stays."""
+        """Store the incident that a channel belongs to; a channel's first incident stays."""
 
     async def incident_of_channel(self, channel: ChannelId) -> str | None:
-        """Return the id of the incident that this channel is, or was, for."""
+        """Return the id of the incident that this channel belongs to, or did; None if there is none."""
 
     async def fingerprints(self, incident_id: str) -> Mapping[tuple[str, str], str]:
-        """Return what was shown where, so that what would look the same is left alone.
+        """Return the hashes of the rendered posts, so that a post that would look the same is not edited.
 
-        By channel and thing, which is a card's `ts`, or `topic` and the like.
+        By channel and thing, which is a card's `ts`, `topic`, or a prefix from `channels.py` with an id.
         """
         ...
 
     async def save_fingerprint(self, incident_id: str, channel: str, thing: str, face: str) -> None:
-        """Note what a thing shows now."""
+        """Store the hash of the content that a thing shows now."""
 
     async def delete_fingerprint(self, incident_id: str, channel: str, thing: str) -> None:
-        """Forget a thing that shows nothing any more."""
+        """Forget a thing that is no longer shown."""
 
     async def save_rendered(self, incident: Incident, card: Card, face: str, seen: str) -> None:
-        """Note both that a card shows this face, and what the incident was then, or neither."""
+        """Store a card's hash and the incident's snapshot at that time, both in one transaction."""
 
     async def watched(self) -> Mapping[str, str]:
-        """Return what each open incident was when last looked at, by its id."""
+        """Return the snapshot of each open incident as of the last poll, by id."""
         ...
 
     async def remember_watched(self, incident_id: str, seen: str | None) -> None:
-        """Note what an incident was when it was last looked at; None when it need not be watched any more."""
+        """Store the incident's snapshot as of the last poll; None ends the polling of it."""
 
     async def find_reminder(self, incident_id: str) -> Reminder | None:
-        """Return the incident's reminder; it has one at most."""
+        """Return the incident's only reminder; None if it has none."""
 
     async def due_reminders(self, now: datetime) -> Sequence[Reminder]:
-        """Return those whose time has come, the longest due first, 100 at most."""
+        """Return at most 100 reminders that are due, longest due first."""
         ...
 
     async def remember_reminder(self, reminder: Reminder) -> None:
-        """Keep a reminder in place of the one before."""
+        """Store a reminder, replacing the incident's earlier one."""
 
     async def claim_reminder(self, reminder: Reminder) -> bool:
-        """Note that its message is on its way; False when another reminder has taken its place."""
+        """Record that its message is being posted; return False if another reminder has replaced it."""
         ...
 
     async def forget_reminder(self, incident_id: str, key: str | None = None) -> None:
-        """Forget a reminder; with a key, only if it is still that one."""
+        """Delete the incident's reminder; with a key, only if it still has that key."""
 
     async def find_departure(self, incident_id: str) -> Departure | None:
-        """Return when the incident's channel is archived, if it is to be."""
+        """Return the planned archiving of the incident's channel; None if there is none."""
 
     async def departing(self, until: datetime) -> Sequence[Departure]:
-        """Return the channels due until then that are neither kept nor gone, the longest due first."""
+        """Return the archivings due until then that are neither cancelled nor done, longest due first."""
         ...
 
     async def remember_departure(self, departure: Departure) -> None:
-        """Keep a departure in place of the one before."""
+        """Store a planned archiving, replacing the incident's earlier one."""
 
 
 class Ended(Frozen):
-    """The end of a workflow that was forgotten: the kind of its outcome, and the id of its incident."""
+    """Outcome of a deleted workflow: its kind and the id of its incident."""
 
     kind: str = ""
     incident_id: str = ""
 
 
 class WorkflowEngine(Protocol):
-    """Durable workflows: what was started is finished, also by the next process."""
+    """Engine of durable workflows: a started workflow is finished, if need be by the next process."""
 
     async def start(self, verb: str, key: str, order: Mapping[str, Any]) -> None:
-        """Commit to a workflow and begin it; nothing happens when this key was ever started before."""
+        """Persist a workflow and start it; does nothing if this key was ever started before."""
 
     def step(self, name: str, act: Callable[[bool], Awaitable[Any]]) -> Awaitable[Any]:
-        """Do one step of the running workflow, or recall what it answered before: plain JSON values.
+        """Run one step of the running workflow, or return its recorded result, which is plain JSON.
 
-        `act` is told by its argument that an earlier process may already have done it.
+        The argument of `act` is True if an earlier process may have run it already.
         """
         ...
 
     async def order(self, key: str) -> Any:
-        """Return what a workflow was begun with; None when there is none of this key."""
+        """Return the command that a workflow was started with; None if there is none with this key."""
 
     async def result(self, key: str) -> Any:
-        """Return what a finished workflow answered; None while it runs, or when there is none of this key."""
+        """Return the result of a finished workflow; None while it runs, or if there is none with this key."""
 
     async def ended(self, key: str) -> Ended | None:
-        """Return the end of a workflow that finished so long ago that its command and result are not kept."""
+        """Return the outcome of a workflow that was deleted long after its end; None if there is none."""

@@ -1,4 +1,4 @@
-"""Write the post-incident document: a canvas in the incident's channel, else a file there; once."""
+"""Write the post-incident document once: a canvas in the incident's channel, or else a file there."""
 
 from __future__ import annotations
 
@@ -28,32 +28,32 @@ VERB = "document"
 
 
 class DocumentCommand(AskedCommand):
-    """The document of an incident."""
+    """A request for the incident's post-incident document."""
 
 
 class Site(Frozen):
-    """All that is known before anything is written."""
+    """State of the incident's channel before the document is written."""
 
     incident: Incident | None = None
     channel: ChannelId = ChannelId("")
     canvas: str = ""
-    """A canvas that the channel has already; empty where it has none."""
+    """Id of the canvas that the channel has already; empty if it has none."""
     written: str = ""
-    """The document, where there is one."""
+    """Id of the document, if it exists already."""
     kind: str = ""
 
 
 class Written(Frozen):
-    """The document is there."""
+    """A document that exists."""
 
     kind: Literal["canvas", "file"]
     id: str
     asked: str = ""
-    """The key of who asked for it, which may be another one's."""
+    """Key of the command that asked for it, which may be an earlier one."""
 
 
 class Documents(DurableCommand[DocumentCommand]):
-    """Writes the document where the incident's people are; what is there already is named."""
+    """Workflow that writes the document; if one exists, it answers with a link to that one."""
 
     verb = VERB
     command_type = DocumentCommand
@@ -72,7 +72,7 @@ class Documents(DurableCommand[DocumentCommand]):
         self._backend = backend
         self._state = state
         self._template = template
-        # Two who ask at once get one document.
+        # Two people who ask at the same time get one document.
         self._one_by_one = asyncio.Lock()
 
     async def run(self, command: DocumentCommand) -> AnyChange:
@@ -114,7 +114,7 @@ class Documents(DurableCommand[DocumentCommand]):
         return Site(incident=incident, channel=channel, canvas=canvas, written=written, kind=kind)
 
     async def _known(self, incident: Incident, channel: ChannelId) -> Written | None:
-        """The document that was written there."""
+        """Return the document that was written in this channel; None if there is none."""
         for (where, thing), face in (await self._state.fingerprints(incident.id)).items():
             if where == channel and thing.startswith(DOCUMENT):
                 kind, _, asked = face.partition(" ")
@@ -141,7 +141,7 @@ class Documents(DurableCommand[DocumentCommand]):
                 return known
 
             async def still() -> None:
-                """Slack may keep us waiting, and meanwhile it is made private."""
+                """Raise Refused if the incident was made private while the bot waited for Slack."""
                 now = await self._backend.find(incident.id)
                 if now is None or await fitting_channel(slack, self._state, now) != channel:
                     raise Refused(f"{incident.reference} goes on in a private channel now; ask for it there")
@@ -172,13 +172,13 @@ class Documents(DurableCommand[DocumentCommand]):
         taken: bool,
         again: bool,
     ) -> Written | None:
-        """The channel's canvas with the document in it; None where it cannot have one, or has another."""
+        """Write the document as the channel's canvas; return None if it cannot have one or has another."""
         slack = self._workspace(order.team)
         begun, asked = await self._begun(incident, channel)
         if len(text) > CANVAS_LIMIT or begun == "file":
             return None
         if begun or (again and not taken):
-            # There was none when it was begun, so one that is there is ours, whose answer was lost.
+            # The channel had no canvas before, so an existing one is ours: only its answer was lost.
             if there := await slack.files.find_canvas(channel):
                 return Written(kind="canvas", id=there, asked=asked or order.key)
         elif taken:
@@ -200,14 +200,14 @@ class Documents(DurableCommand[DocumentCommand]):
         asked = asked or order.key
         await self._state.save_fingerprint(incident.id, channel, BEGUN, f"file {asked}")
         comment = f"What happened in {incident.reference}, to be completed"
-        # Whoever was asked before may have ended before it was noted.
+        # An earlier process may have sent the file and died before it could store that.
         file = await self._workspace(order.team).files.send(
             channel, document_name(incident), text, comment, about=incident, again=True
         )
         return Written(kind="file", id=file, asked=asked)
 
     async def _begun(self, incident: Incident, channel: ChannelId) -> tuple[str, str]:
-        """The kind of the document that was begun there, and who asked for it; empty where none was."""
+        """Return the kind of the document that was begun there and its command's key; empty if none was."""
         kind, _, asked = (
             (await self._state.fingerprints(incident.id)).get((channel, BEGUN), "").partition(" ")
         )
@@ -230,7 +230,7 @@ class Documents(DurableCommand[DocumentCommand]):
         now = await self._backend.find(incident.id) or incident
         channel = await fitting_channel(slack, self._state, now)
         known = await self._known(now, channel) if channel else None
-        # A file is a message of its own.
+        # A file appears in the channel as a message, so only a canvas needs a link.
         if channel and known and known.kind == "canvas":
             key, link = f"{order.key}:document", slack.files.canvas_link(known.id)
             await slack.messages.say_written(channel, now, link, order.by, key=key, again=again)

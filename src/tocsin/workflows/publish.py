@@ -1,4 +1,4 @@
-"""Publish a declaration in Slack: its channel, its cards, and a word on what did not work."""
+"""Publish a declared incident in Slack: its channel, its cards, and a message about steps that failed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tocsin.workflows.retry import ALL_DAY, StepFailure, Steps
 from tocsin.workflows.sync import snapshot
 
 CHANNEL_ATTEMPTS = 4
-"""Lost answers, a few seconds of them, after which the cards go out first and the channel is made later."""
+"""Lost answers (a few seconds) after which the cards are posted first and the channel is created later."""
 
 UNOPENED = "The channel could not be made"
 UNPOSTED = {
@@ -37,7 +37,7 @@ UNPOSTED = {
 
 
 class DeclarationPublisher:
-    """Does what follows a declaration in Slack; each part is a step of the declaration's workflow."""
+    """Effects of a declaration in Slack; each is a step of the declaration's workflow."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class DeclarationPublisher:
         announce: str | None,
         opener: ChannelOpener,
     ) -> None:
-        """`opener` opens the incident's own channel, where the backend does not."""
+        """`opener` creates the incident's channel if the backend does not."""
         self._backend = backend
         self._workspace = workspace
         self._state = state
@@ -61,10 +61,10 @@ class DeclarationPublisher:
     async def publish(
         self, order: DeclareCommand, incident: Incident, waiting: PendingReply[AnyOutcome]
     ) -> Incident:
-        """Open the channel, then everything else side by side, then the pin: three calls deep.
+        """Create the channel, then do everything else concurrently, then pin the card: three calls in a row.
 
-        Who is `waiting` sees what became of it in the window. When the channel cannot be made just now, the
-        cards go out without it, and it is made when Slack is well again.
+        The modal of the person who is `waiting` shows the outcome. If the channel cannot be created now, the
+        cards are posted without it, and it is created once Slack works again.
         """
         if self._backend.makes_channel:
             return await self._before_its_channel(order, incident, waiting)
@@ -96,7 +96,7 @@ class DeclarationPublisher:
         await self.notifier.show_late_presses(order, Declared(incident=incident), unopened, waiting)
         if isinstance(opened, StepFailure) and opened.passing:
             incident = await self._open_after_all(order, incident)
-            # Also for those who pressed meanwhile.
+            # Show the channel also in modals that were submitted again in the meantime.
             waiting.shown = -1
             unopened = [] if incident.slack_channel_id else unopened
             await self.notifier.show_late_presses(order, Declared(incident=incident), unopened, waiting)
@@ -105,8 +105,9 @@ class DeclarationPublisher:
     async def _before_its_channel(
         self, order: DeclareCommand, incident: Incident, waiting: PendingReply[AnyOutcome]
     ) -> Incident:
-        """Post the cards first; the backend opens the channel some time later, and then they name it."""
-        # A create that is repeated may answer with the channel; who may read of it is looked up first.
+        """Post the cards first; add the channel to them once the backend has created it."""
+        # A repeated create may return the private channel, but the cards may name it only to its members,
+        # who are looked up below.
         created, incident = incident, unnamed(incident) if incident.is_private else incident
         done = await asyncio.gather(
             self.notifier.show(order, Declared(incident=incident), (), waiting),
@@ -134,7 +135,8 @@ class DeclarationPublisher:
             self._bring_up_to_date(incident), self.notifier.show(order, Declared(incident=incident))
         )
         if late:
-            # In a process after the one that showed the channel, those words knew less and came after it.
+            # The step that showed the channel may have run in an earlier process; this process then replaced
+            # the modal's content by one without the channel, above.
             waiting.shown = -1
         await self.notifier.show_late_presses(order, Declared(incident=incident), (), waiting)
         return incident
@@ -145,7 +147,7 @@ class DeclarationPublisher:
             self._opener.open,
             order.declaration,
             incident,
-            # What was tried before may have made it, and only the answer was lost.
+            # An earlier attempt may have created it, with only the answer lost.
             True,
             on_failure=UNOPENED,
             returns=Channel,
@@ -172,9 +174,9 @@ class DeclarationPublisher:
         )
 
     async def _may_be_named(self, incident: Incident, channel: Channel) -> bool:
-        """True if the cards may name the channel: a private one only to a reporter who is in it.
+        """True if the cards may name the channel: a private one only if the reporter is a member.
 
-        Where the bot cannot see who is in it, nobody is told its name.
+        False if the bot cannot read the members of a private channel.
         """
         if not incident.is_private:
             return True
@@ -189,7 +191,7 @@ class DeclarationPublisher:
         return not isinstance(seen, StepFailure) and incident.creator.slack_user_id in seen
 
     def _set_up_channel(self, order: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
-        """Fill the incident's own channel; all of it is independent."""
+        """Return the independent steps that set up the incident's own channel."""
         step, slack = self._steps.run, self._workspace.channels
         channel = ChannelId(incident.slack_channel_id)
         return [
@@ -222,7 +224,7 @@ class DeclarationPublisher:
         ]
 
     def _posts(self, order: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
-        """One step for each place where the incident has a card from the beginning."""
+        """Return one step for each place that gets a card at once."""
         origin = None if order.withheld else order.origin
         spots = places(incident, origin=origin, thread=order.thread, announce=self._announce)
         return [self._post(order, incident, spot) for spot in spots]
@@ -240,7 +242,8 @@ class DeclarationPublisher:
         )
 
     async def _card(self, order: DeclareCommand, incident: Incident, spot: Place, again: bool) -> Card:
-        # By the declaration, not by the incident: that one is made anew after an older copy was restored.
+        # The key is the declaration's, not the incident's: after a restore from an older backup the incident
+        # is created again, with another id.
         key = f"{order.declaration.key}:{spot.place}"
         card = await self._workspace.messages.post_card(incident, spot, key=key, again=again)
         await self._state.remember_card(incident.id, card)
@@ -248,13 +251,13 @@ class DeclarationPublisher:
         return card
 
     async def _save_fingerprint(self, incident: Incident, card: Card) -> None:
-        """Note what the card shows, so that it is edited only when it would show something else."""
+        """Store the card's hash, so that it is edited only if its content changes."""
         face = self._workspace.messages.fingerprints(incident)["card"]
-        # A change that came before this card did is seen at the next look.
+        # The snapshot lets the next poll notice a change that was made before this card was posted.
         await self._state.save_rendered(incident, card, face, snapshot(incident))
 
     def _bring_up_to_date(self, incident: Incident) -> Awaitable[Any]:
-        """Have the cards that went out without a channel show it."""
+        """Return the step that adds the channel to the cards that were posted without it."""
         return self._steps.run(
             "bring the cards up to date", self._edit_cards, incident, on_failure="The cards stay as they are"
         )
@@ -266,7 +269,7 @@ class DeclarationPublisher:
                 await self._save_fingerprint(incident, card)
 
     async def _pin_headline(self, done: list[Any]) -> None:
-        """Pin the headline, if there is one."""
+        """Pin the headline card, if it was posted."""
         headline = next((card for card in done if isinstance(card, Card) and card.place == "headline"), None)
         if headline is not None:
             pinned = await self._steps.run(
@@ -281,17 +284,17 @@ class DeclarationPublisher:
     async def _without_a_card(
         self, order: DeclareCommand, incident: Incident, troubles: Sequence[StepFailure], done: Sequence[Any]
     ) -> None:
-        """Send the incident itself to its reporter where no card could go."""
+        """Send the card to the reporter if steps failed and neither the reporter nor the origin got one."""
         reporter = incident.creator.slack_user_id
         posted = {card.place for card in done if isinstance(card, Card)}
         if troubles and reporter is not None and not posted & {"source", "reporter"}:
             await self._post(order, incident, Place(place="reporter", to=reporter))
 
-    # What the rules say of an incident besides the usual: decided when it was declared, so that each life of
-    # a workflow does the same.
+    # Announcements and invitations of the operator's rules. They are stored with the command, so that a
+    # resumed workflow does the same as before.
 
     def _announcements(self, order: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
-        """One step for each channel that the rules name; none for a private incident."""
+        """Return one step for each channel that the rules name; none for a private incident."""
         if incident.is_private:
             return []
         return [
@@ -311,14 +314,17 @@ class DeclarationPublisher:
     async def _announce_in(
         self, order: DeclareCommand, incident: Incident, channel: str, again: bool
     ) -> Card | None:
-        """Post the card, unless this channel has it already."""
+        """Post the card in a channel that the rules name; None if the channel has a card anyway."""
         declared_here = channel == order.origin and order.thread is None and not order.withheld
         if channel == self._announce or declared_here:
             return None
         return await self._card(order, incident, Place(place="announcement", to=channel), again)
 
     def _invitations(self, order: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
-        """One step for each user group that the rules name; none comes before there is a channel."""
+        """Return one step for each user group that the rules name; none for a private incident.
+
+        A step does nothing while there is no channel.
+        """
         if incident.is_private:
             return []
         return [
@@ -356,7 +362,7 @@ async def _bring_group_in(slack: SlackClient, incident: Incident, group: str) ->
 
 
 def _called(group: str) -> str:
-    """A user group in mrkdwn; Slack shows an id as the group's handle (Slack, mentioning groups)."""
+    """Return a user group in mrkdwn; Slack shows an id as the group's handle (Slack, mentioning groups)."""
     return group if group.startswith("@") else f"<!subteam^{group}>"
 
 

@@ -1,4 +1,4 @@
-"""Incidents found and listed, and a cache of those that are open."""
+"""Queries for incidents, and caches of the open ones and of the backend's latest answers."""
 
 from __future__ import annotations
 
@@ -11,41 +11,47 @@ from tocsin.incidents.requests import IncidentFilter
 from tocsin.incidents.validation import is_of, visible_to
 from tocsin.workflows.ports import IncidentBackend, SlackStateStore, loop_time
 
-# Which incident is meant, and which there are, for this person.
+# Finding and listing incidents, as far as a person may see them.
 
 
 class FindIncidents:
-    """Every way to an incident, in the whole process or in some of its workspaces."""
+    """Lookup of incidents by channel, reference or filter, in all workspaces or in some of them."""
 
     def __init__(
         self, *, backend: IncidentBackend, channels: SlackStateStore, teams: frozenset[TeamId] | None = None
     ) -> None:
-        """`teams` are the workspaces whose incidents are found; None, all of them."""
+        """`teams` are the workspaces whose incidents are found; None means all."""
         self._backend = backend
         self._channels = channels
         self._teams = teams
 
     def within(self, teams: frozenset[TeamId] | None) -> FindIncidents:
-        """The same, where only the incidents of these workspaces are there."""
+        """Return the same lookup, limited to the incidents of these workspaces."""
         return FindIncidents(backend=self._backend, channels=self._channels, teams=teams)
 
     async def here(self, channel: ChannelId) -> Incident | None:
-        """Return the incident whose own channel this is; its members may know of it. Raises Unavailable."""
+        """Return the incident of its own channel, whose members may all see it; None if there is none.
+
+        Raises Unavailable.
+        """
         incident_id = await self._channels.incident_of_channel(channel)
         found = None if incident_id is None else await self._find(incident_id)
-        # The public channel that a private incident has left knows nothing of it any more.
+        # A private incident has moved out of its former public channel, whose members may not see it.
         left = found is not None and found.is_private and found.slack_channel_id != channel
         return None if left else found
 
     async def named(self, reference: str, person: PersonId | None) -> Incident | None:
-        """The incident with this reference, id or number; a private one as if there were none."""
+        """Return the incident with this reference, id or number; None if the person may not see it."""
         found = await self._find(reference)
         return found if found is not None and visible_to(person, found) else None
 
     async def matching(
         self, wanted: IncidentFilter, *, after: str | None = None, limit: int = 20
     ) -> Sequence[Incident]:
-        """Newest first; set `visible_to` unless the asker may know of everything. Raises Unavailable."""
+        """Return a page of the incidents that match the filter, newest first. Raises Unavailable.
+
+        Set `visible_to` in the filter unless the reader may see every incident.
+        """
         wanted = wanted.model_copy(update={"teams": self._teams})
         return await self._backend.matching(wanted, after=after, limit=limit)
 
@@ -54,32 +60,32 @@ class FindIncidents:
         return found if found is not None and is_of(self._teams, found) else None
 
     async def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
-        """Everything that happened, oldest first."""
+        """Return the timeline's entries, oldest first."""
         return await self._backend.timeline(incident_id)
 
 
-# The open incidents, kept at hand so that forms and Home ask nobody.
+# A cache of the open incidents, so that forms and the Home tab need no call to the backend.
 
 
 @dataclass
 class _AtHand:
-    """The incidents that all workspaces look at."""
+    """Contents of the cache, shared by the views of all workspaces."""
 
     now: tuple[Incident, ...] = ()
     meanwhile: dict[str, Incident] = field(default_factory=dict)
-    """The incidents that were put here since the last refresh began."""
+    """Incidents that were put into the cache since the last refresh began, by id."""
     subscribers: list[Callable[[], None]] = field(default_factory=list)
 
 
 class OpenIncidentsCache:
-    """The open incidents as of the last look, newest first; usable while the backend is down."""
+    """Open incidents as of the last poll, newest first; usable while the backend is down."""
 
     def __init__(self, at_hand: _AtHand | None = None, teams: frozenset[TeamId] | None = None) -> None:
         self._at_hand = at_hand or _AtHand()
         self._teams = teams
 
     def within(self, teams: frozenset[TeamId] | None) -> OpenIncidentsCache:
-        """The same, where only the incidents of these workspaces are seen; None, of all."""
+        """Return a view of the same cache, limited to these workspaces; None means all."""
         return OpenIncidentsCache(self._at_hand, teams)
 
     @property
@@ -89,13 +95,13 @@ class OpenIncidentsCache:
 
     @property
     def subscribers(self) -> list[Callable[[], None]]:
-        """Told whenever what is open has changed."""
+        """Callbacks for every change of the open incidents."""
         return self._at_hand.subscribers
 
     def put(self, incident: Incident) -> None:
         """Put an incident that was declared or changed here into the cache at once.
 
-        What is older than what is at hand changes nothing.
+        Does nothing if the cached version is newer.
         """
         known = {one.id: one for one in self._at_hand.now}
         newest = _newest(incident, known.get(incident.id))
@@ -103,13 +109,13 @@ class OpenIncidentsCache:
         self._become(known.values())
 
     def begin_refresh(self) -> None:
-        """Note that a query for all that is open begins."""
+        """Record that a query for all open incidents begins."""
         self._at_hand.meanwhile.clear()
 
     def replace_all(self, incidents: Iterable[Incident]) -> None:
         """Replace the cache with a fresh list, keeping entries that changed after the query began.
 
-        What was declared meanwhile may be missing from what was found, and what was closed still be in it.
+        Such an incident may have been declared or closed too late for the list.
         """
         known = {one.id: one for one in self._at_hand.now}
         found = {one.id: _newest(one, known.get(one.id)) for one in incidents}
@@ -126,22 +132,25 @@ class OpenIncidentsCache:
                 hear()
 
     def seen_by(self, person: PersonId | None) -> tuple[Incident, ...]:
-        """Those that this person may know of."""
+        """Return the open incidents that this person may see."""
         return tuple(incident for incident in self.now if visible_to(person, incident))
 
     def of_channel(self, channel: str | None) -> Incident | None:
-        """The open incident whose own channel this is."""
+        """Return the open incident whose own channel this is; None if there is none."""
         return next((known for known in self.now if channel and known.slack_channel_id == channel), None)
 
     def called(self, reference: str) -> Incident | None:
-        """The open incident with this id or reference, in any case, or with this bare number."""
+        """Return the open incident with this id, reference (any case) or bare number; None if none has it."""
         wanted = reference.strip().lstrip("#").casefold()
         return next((known for known in self.now if wanted in _names(known)), None)
 
 
 def _newest(one: Incident, other: Incident | None) -> Incident:
-    """Return the one updated last; of two updated at the same time, which a vendor may tell in whole seconds,
-    the private one: a public copy would give away what has just become private."""
+    """Return the version that was updated last; of two with the same time, the private one.
+
+    A vendor may give times in whole seconds, and a public version could be from before the incident was made
+    private.
+    """
     if other is None or one.updated_at > other.updated_at:
         return one
     is_tied = one.updated_at == other.updated_at
@@ -153,30 +162,30 @@ def _names(incident: Incident) -> tuple[str, str, str]:
     return incident.id.casefold(), reference, reference.rpartition("-")[2]
 
 
-# Incidents as they are now, for what has to know before something of them is sent.
+# Current incidents, for checks just before something of them is sent.
 
 SHARED_SECONDS = 1.0
-"""Seconds that one answer of a remote backend serves all that is sent; most of it goes out at once."""
+"""Seconds for which one answer of a remote backend is reused; most messages are sent within that time."""
 
 MOST_KEPT = 1_000
 
 
 class CurrentIncidents:
-    """Reads incidents where they are kept; one instance serves the whole process.
+    """Reader of incidents at the backend; one instance serves the whole process.
 
-    Our own database is asked each time. A remote backend is asked for one incident once a second at most, and
-    at once after a change that it made for us: its answer is what was asked for.
+    The local backend is asked each time. A remote backend is asked at most once a second for each incident;
+    the incident that it returns for a change counts as such an answer.
     """
 
     def __init__(self, backend: IncidentBackend) -> None:
         self._backend = backend
         self.open_now = OpenIncidentsCache()
-        """Those that are open, as last seen; it hears of each that is seen here."""
+        """Cache of the open incidents; every incident read here updates it."""
         self._answers: dict[str, tuple[Incident, float]] = {}
         self._asking: dict[str, asyncio.Task[Incident | None]] = {}
 
     def saw(self, incident: Incident) -> None:
-        """Take note of an incident that the backend has just answered with."""
+        """Store an incident that the backend has just returned."""
         self.open_now.put(incident)
         if not self._backend.is_remote:
             return
@@ -186,7 +195,7 @@ class CurrentIncidents:
             del self._answers[next(iter(self._answers))]
 
     async def find(self, incident_id: str) -> Incident | None:
-        """Return the incident with this id; None where there is none. Raises Unavailable and Refused."""
+        """Return the incident with this id; None if there is none. Raises Unavailable and Refused."""
         if not self._backend.is_remote:
             return await self._backend.find(incident_id)
         answer, at = self._answers.get(incident_id, (None, 0.0))

@@ -1,4 +1,4 @@
-"""All workflows and background tasks about incidents that exist, built once for the whole process."""
+"""All workflows and background loops for existing incidents, built once for the whole process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tocsin.workflows.timeline import Notes
 
 @dataclass(frozen=True)
 class IncidentWorkflows:
-    """The verbs, and what keeps Slack true to what they did."""
+    """The workflows, the queries, and the background loops that keep Slack up to date."""
 
     change: ChangeIncident
     follow_ups: FollowUps
@@ -45,14 +45,14 @@ class IncidentWorkflows:
     watching: BackendPoller
     unfurl: Unfurl
     hosted_channels: bool = False
-    """The backend opens the channels, so that neither we nor an incident's people need be in them."""
+    """True if the backend creates the channels: the bot and the incident's people may not be members."""
 
     def watches(self) -> tuple[Coroutine[Any, Any, None], ...]:
-        """Return the loops that run for as long as the process does."""
+        """Return the background loops, which run as long as the process."""
         return self.remind.keep_watch(), self.watching.keep_watch(), self.archiving.keep_watch()
 
     def workflows(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
-        """Return the workflow of each verb, by the name that the engine knows it by."""
+        """Return the durable workflows to register with the engine, by persisted name."""
         commands = (
             self.change,
             self.notes,
@@ -77,7 +77,7 @@ def build_workflows(
     current: CurrentIncidents,
     introduce: Introduce,
 ) -> IncidentWorkflows:
-    """`form` answers the choices; `current` hears of changed incidents; `introduce` finds out names."""
+    """`form` returns the form's choices, `current` gets changed incidents, `introduce` looks up names."""
     open_now = current.open_now
     archiving = ChannelArchiver(backend, state, workspace, clock, afterwards)
     following = SlackSync(

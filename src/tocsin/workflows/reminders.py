@@ -1,4 +1,4 @@
-"""Ask for the next update when it is due: in the incident's channel, once, also across restarts."""
+"""Reminders for the next update: posted once in the incident's channel when due, also across restarts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_MINUTES = 24 * 60
 
 
 class ReminderScheduler:
-    """One instance serves the whole process."""
+    """Reminders of all incidents, at most one each. One instance serves the whole process."""
 
     def __init__(
         self,
@@ -34,45 +34,51 @@ class ReminderScheduler:
     async def plan(
         self, incident: Incident, minutes: int, by: Person, at: datetime, key: str
     ) -> datetime | None:
-        """Ask for the next update in so many minutes from `at`, at most a day; 0 stops. Answers when."""
+        """Plan the reminder so many minutes after `at`, at most a day; return when it is due.
+
+        With 0 minutes, deletes the reminder and returns None.
+        """
         if minutes <= 0:
             await self._state.forget_reminder(incident.id)
             return None
         due = at + timedelta(minutes=min(minutes, MOST_MINUTES))
-        # One that is due already may have been asked for, by a process that ended before it could note so.
+        # If it is due already, an earlier process may have posted it and died before it could store that.
         late = due <= self._clock()
         planned = Reminder(incident_id=incident.id, due_at=due, by=incident.lead or by, key=key, asking=late)
         await self._state.remember_reminder(planned)
         return due
 
     async def snooze(self, incident: Incident, minutes: int, by: Person, key: str) -> datetime | None:
-        """Ask again in so many minutes. Raises Unavailable."""
+        """Plan the reminder so many minutes from now; return when it is due. Raises Unavailable."""
         return await self.plan(incident, minutes, by, self._clock(), key)
 
     async def take_over(self, incident: Incident, minutes: int, by: Person, key: str) -> datetime:
-        """This person gives the next update, and is asked in so many minutes. Raises Unavailable."""
+        """Plan the reminder for this person, so many minutes from now; return when it is due.
+
+        Raises Unavailable.
+        """
         due = self._clock() + timedelta(minutes=minutes)
         taken = Reminder(incident_id=incident.id, due_at=due, by=by, key=key)
         await self._state.remember_reminder(taken)
         return due
 
     async def stop(self, incident: Incident) -> None:
-        """Ask for no more updates. Raises Unavailable."""
+        """Delete the incident's reminder. Raises Unavailable."""
         await self._state.forget_reminder(incident.id)
 
     async def planned(self, incident_id: str) -> Reminder | None:
-        """Return the next update that is due, if one is. Raises Unavailable."""
+        """Return the incident's reminder; None if it has none. Raises Unavailable."""
         return await self._state.find_reminder(incident_id)
 
     async def keep_watch(self) -> None:
-        """For ever: ask for what is due; what fails is tried again at the next turn."""
+        """Post due reminders, forever. A failure is tried again in the next round."""
         while True:
             async with best_effort("ask for the updates that are due"):
                 await self.look()
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        """Ask for every update that is due now."""
+        """Post every reminder that is due now."""
         for reminder in await self._state.due_reminders(self._clock()):
             async with best_effort("ask for an update"):
                 await self._ask(reminder)
@@ -83,9 +89,9 @@ class ReminderScheduler:
             slack = self._workspace(TeamId(incident.slack_team_id))
             channel = ChannelId(incident.slack_channel_id)
             if incident.is_private and not await slack.channels.is_private(channel):
-                # It is on its way into a private channel, and asked for there at the next look.
+                # The incident is moving to a private channel; a later round posts the reminder there.
                 return
-            # From the moment this is kept, another process looks for the message before it posts one.
+            # Once the claim is stored, another process searches for the message before it posts one.
             again = reminder.asking
             if not await self._state.claim_reminder(reminder):
                 return

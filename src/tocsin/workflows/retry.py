@@ -1,4 +1,4 @@
-"""Retries with backoff, and one workflow step whose failure is returned instead of raised."""
+"""Retries with backoff, and workflow steps that return their failure instead of raising it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tocsin.incidents.errors import OutcomeUnknown, Refused, SlackRefused, Tocsi
 from tocsin.incidents.model import Frozen
 from tocsin.workflows.ports import WorkflowEngine
 
-# The one place that catches Exception, and how long we try before we give up.
+# Retries. `best_effort` is the only place that catches Exception.
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -28,9 +28,9 @@ LONGEST_WAIT = 30.0
 
 @asynccontextmanager
 async def best_effort(doing: str) -> AsyncIterator[list[BaseException]]:
-    """Suppress and log whatever goes wrong in this block.
+    """Suppress and log any exception that is raised in this block.
 
-    The list that is handed out holds the exception afterwards, for who wants to tell somebody.
+    The list that it yields contains the exception afterwards, for callers that report it.
     """
     failed: list[BaseException] = []
     try:
@@ -48,22 +48,23 @@ async def best_effort(doing: str) -> AsyncIterator[list[BaseException]]:
 
 
 class Backoff:
-    """The pauses between attempts: as long as the other side asks, else twice as long each time.
+    """Pauses between attempts: as long as the other side asks, or else doubled each time.
 
-    From half a second to 30 s with jitter, so that many who wait do not all come back at once.
+    From half a second to 30 s, with jitter, so that many callers do not all retry at the same moment.
     """
 
     def __init__(self, attempts: int | None) -> None:
-        """Give up after so many lost answers, or never when None: that may be one request's own fault.
+        """Give up after `attempts` lost answers (OutcomeUnknown), or never if that is None.
 
-        A side that cannot be reached is waited for without end.
+        Answers may be lost because of the request itself. A side that cannot be reached at all is retried
+        without limit.
         """
         self._attempts = attempts
         self._tried = 0
         self._lost = 0
 
     async def wait(self, error: Unavailable) -> None:
-        """Wait before the next attempt. Raises the error where there is none."""
+        """Wait before the next attempt. Raises `error` if no attempt is left."""
         self._tried += 1
         self._lost += isinstance(error, OutcomeUnknown)
         if self._attempts is not None and self._lost >= self._attempts:
@@ -77,7 +78,7 @@ class Backoff:
 
 
 async def retry(act: Callable[[*Ts], Awaitable[T]], *args: *Ts, attempts: int | None) -> T:
-    """Return what `act` answers, tried until it is available, or until `attempts` answers were lost."""
+    """Return the result of `act`, retried while it is unavailable, until `attempts` answers were lost."""
     backoff = Backoff(attempts)
     while True:
         try:
@@ -87,9 +88,9 @@ async def retry(act: Callable[[*Ts], Awaitable[T]], *args: *Ts, attempts: int | 
 
 
 async def retry_forever(doing: str, act: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
-    """Return what `act` answers in the end: what was promised is given up for nothing but a refusal.
+    """Return the result of `act`, retried until it succeeds: it was promised to a person.
 
-    What nobody foresaw is written down, and tried again as if it had been foreseen.
+    Raises only a refusal. An unexpected exception is logged and retried like an expected one.
     """
     backoff = Backoff(None)
     while True:
@@ -104,30 +105,30 @@ async def retry_forever(doing: str, act: Callable[[*Ts], Awaitable[T]], *args: *
         await backoff.wait(expected)
 
 
-# The steps of workflows: each is done once, also across a crash, and a failure of one does not undo others.
+# Workflow steps: each is recorded, so that a crash does not repeat it; a failed step stops no other step.
 
 SLACK_ATTEMPTS = 8
-"""Lost answers in a row, about two minutes of them, after which the rest goes on without this step."""
+"""Lost answers (about two minutes) after which the workflow goes on without this step."""
 
 ALL_DAY = 3_000
-"""The same for what an incident is nothing without: a day of lost answers."""
+"""Lost answers (about a day) after which the workflow goes on without an essential step."""
 
 OUR_FAULT = "something went wrong on Tocsin's side; its log says what"
 
 
 class StepFailure(Frozen):
-    """Something that could not be done, and why: two halves of a sentence for the reporter."""
+    """Failure of a step and its reason: two halves of a sentence for the person who asked."""
 
     trouble: str
     why: str = ""
     passing: bool = False
-    """It was not refused: it may still be done when the side that failed is well again."""
+    """True if the step was not refused, so that it may succeed once the other side works again."""
 
 
 class Steps:
-    """Runs the steps of a workflow: each is done once, also across a crash, and recorded by its name.
+    """Runner of workflow steps, which are recorded by name and not repeated after a crash.
 
-    `returns` is always the type of what `act` answers, where it answers something: so it is written down.
+    `returns` is the type of the result of `act`, by which the result is recorded; None if it has none.
     """
 
     def __init__(self, engine: WorkflowEngine) -> None:
@@ -142,9 +143,10 @@ class Steps:
         returns: Any = None,
         attempts: int = SLACK_ATTEMPTS,
     ) -> Coroutine[Any, Any, T | StepFailure]:
-        """Do one step, tried again while that may help; answers its failure instead of raising it.
+        """Run one step with retries; return its result, or a StepFailure instead of raising.
 
-        Waits for as long as Slack or our own files cannot be reached at all, and for `attempts` lost answers.
+        It retries as long as Slack or our own files cannot be reached at all, and up to `attempts` lost
+        answers.
         """
         return self._run(name, lambda _again: act(*args), on_failure, returns, attempts)
 
@@ -157,9 +159,9 @@ class Steps:
         returns: Any = None,
         attempts: int = SLACK_ATTEMPTS,
     ) -> Coroutine[Any, Any, T | StepFailure]:
-        """Do one step as `run` does, where simply doing it again would do it twice.
+        """Run one step that is not idempotent, as `run` does.
 
-        The last argument of `act` is True where an earlier attempt, or an earlier process, may have done it.
+        The last argument of `act` is True if an earlier attempt or an earlier process may have done it.
         """
         return self._run(name, lambda again: act(*args, again), on_failure, returns, attempts)
 
@@ -175,7 +177,7 @@ class Steps:
 
         async def attempted(again: bool) -> Any:
             failure, backoff = StepFailure(trouble=on_failure, why=OUR_FAULT), Backoff(attempts)
-            # One broken step must not take the others with it.
+            # A bug in one step must not stop the other steps.
             async with best_effort(name):
                 try:
                     while True:
@@ -183,7 +185,7 @@ class Steps:
                             return shape.dump_python(await act(again), mode="json")
                         except Unavailable as error:
                             await backoff.wait(error)
-                            # Also what could not be asked at its end may have been done in part.
+                            # An unavailable call may also have come after other calls of the same step.
                             again = True
                 except (Refused, SlackRefused, Unavailable) as error:
                     failure = _failure(on_failure, error)
@@ -192,7 +194,7 @@ class Steps:
         return shape.validate_python(await self._engine.step(name, attempted))
 
     async def record(self, name: str, act: Callable[[*Ts], Awaitable[T]], *args: *Ts, returns: Any) -> T:
-        """Do one step whose failure is not answered: what `act` raises ends the workflow."""
+        """Run one step and return its result. Raises any exception of `act`, which stops the workflow."""
         shape: TypeAdapter[T] = _shape(returns)
 
         async def recorded(_again: bool) -> Any:
@@ -211,12 +213,12 @@ def _failure(on_failure: str, error: TocsinError) -> StepFailure:
 
 @cache
 def _shape(returns: Any) -> TypeAdapter[Any]:
-    """Return the adapter that writes an answer down and reads it again; making one takes a while."""
+    """Return the adapter that serializes results of this type; cached because building one is slow."""
     return TypeAdapter(returns)
 
 
 def sentences(failures: Iterable[StepFailure]) -> list[str]:
-    """Put the failures in words, without full stops; those with one reason together, so it is read once."""
+    """Return the failures as sentences without full stops; failures with the same reason share one."""
     by_reason: dict[str, list[str]] = {}
     for failure in failures:
         by_reason.setdefault(failure.why, []).append(failure.trouble)

@@ -1,4 +1,4 @@
-"""Cards, topics and link previews kept equal to the backend, which is polled."""
+"""Keep cards, topics and link previews in Slack equal to the backend, which is polled."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from tocsin.workflows.ports import Channel, IncidentBackend, SlackClient, SlackS
 from tocsin.workflows.queries import OpenIncidentsCache
 from tocsin.workflows.retry import ALL_DAY, best_effort, retry
 
-# Show an incident below a link to its page, and have that follow the incident as its cards do.
+# Link previews (Slack, chat.unfurl), which are updated like cards.
 
 log = structlog.get_logger()
 
 MOST_LINKS = 30
-"""Messages below which one incident is shown; each is edited when it changes, so there is an end to it."""
+"""Most previews of one incident: each costs an edit whenever the incident changes."""
 
 LATE_SECONDS = 30.0
-"""Seconds in which Slack may still do what it was asked after we gave up waiting for its answer."""
+"""Seconds in which Slack may still carry out a call after the bot gave up waiting for its answer."""
 
 
 class Unfurl:
-    """One instance serves the whole process."""
+    """Poster of previews below links to incidents. One instance serves the whole process."""
 
     def __init__(self, *, backend: IncidentBackend, state: SlackStateStore, workspace: WorkspaceOf) -> None:
         self._backend = backend
@@ -47,10 +47,10 @@ class Unfurl:
     async def __call__(
         self, team: TeamId, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]
     ) -> None:
-        """Show public incidents below the message in which these addresses were posted.
+        """Show previews of public incidents below the message in which these URLs were posted.
 
-        Where it is shown is kept before it is shown, so that it can be taken back whatever happens meanwhile.
-        Raises Unavailable; asking again shows nothing twice.
+        Each preview is stored before it is shown, so that it can be removed whatever happens in between.
+        Raises Unavailable; a repeat shows nothing twice.
         """
         workspace = self._workspace(team)
         wanted = {url: one for url, one in shown.items() if await self._has_room(one)}
@@ -83,7 +83,7 @@ class Unfurl:
     async def _keep_true(
         self, workspace: SlackClient, channel: ChannelId, thing: str, incident: Incident
     ) -> None:
-        """Show, too, what became of the incident while its link was being shown."""
+        """Update or remove the preview if the incident changed while it was being posted."""
         now = await self._backend.find(incident.id)
         if now is None or now.is_private:
             await _take_back(workspace, self._state, incident, channel, thing)
@@ -99,7 +99,7 @@ class Unfurl:
 def edits(
     workspace: SlackClient, state: SlackStateStore, incident: Incident, known: Mapping[tuple[str, str], str]
 ) -> list[Awaitable[None]]:
-    """List the edits after which every link that shows the incident shows it as it is now."""
+    """Return the edits that bring every outdated preview of the incident up to date."""
     face = workspace.messages.fingerprints(incident)["card"]
 
     async def edit(channel: ChannelId, thing: str) -> None:
@@ -127,7 +127,7 @@ async def _show(
     ts: MessageTs,
     shown: Mapping[str, Incident],
 ) -> None:
-    """Show the incidents, and have them followed where it is not known that they are shown.
+    """Show the previews; if the answer is lost, mark the incidents so that the next poll syncs them.
 
     Raises OutcomeUnknown, SlackRefused and Withheld.
     """
@@ -135,7 +135,8 @@ async def _show(
         await workspace.messages.unfurl(channel, ts, shown)
     except OutcomeUnknown:
         await _may_be_shown(state, channel, ts, shown)
-        # Whoever took it back meanwhile may have been quicker than Slack, and noted that nothing is shown.
+        # Another task may have removed the preview before Slack showed it, and deleted the stored mark. The
+        # mark is stored again once Slack can no longer show it.
         await asyncio.sleep(LATE_SECONDS)
         await _may_be_shown(state, channel, ts, shown)
         raise
@@ -152,9 +153,9 @@ async def _may_be_shown(
 async def _take_back(
     workspace: SlackClient, state: SlackStateStore, incident: Incident, channel: ChannelId, thing: str
 ) -> None:
-    """Show nothing of it any more: tried until it is done, and after a restart by the next look at it.
+    """Remove a preview: retried until it succeeds, and after a restart by the next poll.
 
-    Also where it was not let pass now: an earlier attempt, or an earlier state of it, may stand there.
+    It is also called for a preview that was withheld: one of an earlier attempt may be shown.
     """
     await state.save_fingerprint(incident.id, channel, thing, "")
     await state.remember_watched(incident.id, UNKNOWN)
@@ -167,26 +168,25 @@ def _not_shown(refusal: SlackRefused | Withheld) -> None:
     log.warning("not done", doing="show a link", because=refusal.sentence)
 
 
-# Everything that shows an incident follows it: its cards, and its channel's topic, bookmark and name.
-#
-# Changes that come together are one edit, and what would look the same is not edited at all.
+# Sync of everything in Slack that shows an incident: cards, previews, and the channel's topic, purpose,
+# bookmark and name. Changes within a moment become one edit; content that would look the same is not edited.
 
 TOGETHER_SECONDS = 0.2
-"""Changes within so many seconds are shown at once."""
+"""Seconds to wait for further changes, which are then shown in one edit."""
 
 OWN_PLACES = frozenset({"headline", "reporter"})
-"""Places in which a private incident's card may be: its own channel, and a message to its reporter."""
+"""Places of a private incident's card: its own channel, and a direct message to its reporter."""
 
 CHANNEL_NAMES = 9
 
 
 def snapshot(incident: Incident) -> str:
-    """Write an incident down as it is, whenever it became so."""
+    """Return the incident as JSON without the time of its last update, to compare with an earlier one."""
     return incident.model_copy(update={"updated_at": incident.created_at}).model_dump_json()
 
 
 class SlackSync:
-    """Brings what is shown up to date; one instance for the whole process."""
+    """Debounced sync of what Slack shows of an incident. One instance serves the whole process."""
 
     def __init__(
         self,
@@ -197,10 +197,7 @@ class SlackSync:
         shown: Callable[[Incident], None] = lambda incident: None,
         ended: Callable[[Incident], Awaitable[None]] | None = None,
     ) -> None:
-        """`shown` hears of each incident as it is now, before what shows it is brought up to date.
-
-        `ended` hears of those that have ended.
-        """
+        """`shown` is called with each incident before its posts are updated, `ended` with each ended one."""
         self._told = shown
         self._ended = ended
         self._backend = backend
@@ -211,9 +208,9 @@ class SlackSync:
         self._turns: dict[str, asyncio.Lock] = {}
 
     async def sync(self, incident_id: str, before: Incident | None = None) -> None:
-        """Have everything show what the incident is now; `before` is what it showed when last we knew.
+        """Update everything in Slack that shows the incident; `before` is the last version known to be shown.
 
-        Raises Unavailable when not everything could be reached; asking again does only what is left.
+        Raises Unavailable if something could not be updated; a repeat does only the rest.
         """
         if before is not None:
             self._before.setdefault(incident_id, before)
@@ -221,14 +218,14 @@ class SlackSync:
         if soon is not None:
             await asyncio.shield(soon)
             return
-        # The first caller does it for all who come meanwhile, in their own task: none outlives its workflow.
+        # The first caller syncs for later callers, in its own task: no task outlives its workflow.
         soon = self._soon[incident_id] = asyncio.get_running_loop().create_future()
         try:
             await self._together(incident_id)
         except BaseException as error:
             cut_short = not isinstance(error, Exception)
             soon.set_exception(Unavailable("Tocsin is stopping.") if cut_short else error)
-            # Perhaps nobody else waited for it.
+            # Marks the exception as retrieved, since there may be no other caller.
             soon.exception()
             raise
         else:
@@ -239,7 +236,7 @@ class SlackSync:
 
     async def _together(self, incident_id: str) -> None:
         await asyncio.sleep(TOGETHER_SECONDS)
-        # Whoever comes from now on waits for the next turn: this one may have read the incident already.
+        # Later callers start a new sync: this one may have read the incident before their change.
         self._soon.pop(incident_id, None)
         before = self._before.get(incident_id)
         turn = self._turns.setdefault(incident_id, asyncio.Lock())
@@ -265,7 +262,7 @@ class SlackSync:
         own = await fitting_channel(workspace, self._state, incident)
         cards = await self._state.cards(incident.id)
         seen = [(card, await self._as_seen(workspace, incident, card)) for card in cards]
-        # Nothing is waited for from here on until all of it is done: what is begun here is done, too.
+        # From here on nothing is awaited before the gather below, so that no coroutine is left unawaited.
         changes = [] if incident.is_private else edits(workspace, self._state, incident, known)
         if incident.is_private:
             changes.append(self._withdraw(workspace, incident))
@@ -285,9 +282,9 @@ class SlackSync:
         _raise_the_worst(troubles)
 
     async def _as_seen(self, workspace: SlackClient, incident: Incident, card: Card) -> Incident:
-        """The incident as this card may show it.
+        """Return the incident as this card may show it.
 
-        A private channel that the backend opened is named to a reporter who is in it, and to no other.
+        A card for the reporter names a private channel that the backend created only if they are a member.
         """
         hosted = self._backend.makes_channel
         if hosted and incident.is_private and card.place == "reporter":
@@ -315,7 +312,7 @@ class SlackSync:
         await self._state.save_fingerprint(incident.id, channel, thing, face)
 
     async def _rename(self, workspace: SlackClient, incident: Incident) -> None:
-        """The channel's name follows the incident's, unless the backend or people named it."""
+        """Rename the channel after the incident, unless the backend created it or people renamed it."""
         if self._backend.makes_channel:
             return
         id_ = ChannelId(incident.slack_channel_id)
@@ -323,7 +320,7 @@ class SlackSync:
         try:
             now = await workspace.channels.name_of(id_)
             if now in names:
-                # An earlier attempt may have ended before it was noted.
+                # An earlier attempt may have renamed it and died before it could store that.
                 if now != incident.slack_channel_name:
                     await self._backend.set_channel(incident.id, Channel(id=id_, name=now))
             elif now == incident.slack_channel_name:
@@ -335,7 +332,7 @@ class SlackSync:
 async def _renamed(
     workspace: SlackClient, channel: ChannelId, names: Sequence[str], incident: Incident
 ) -> Channel:
-    """The channel with the first of these names that is free. Raises SlackRefused and Withheld."""
+    """Rename the channel to the first free name and return it. Raises SlackRefused and Withheld."""
     for name in names[:-1]:
         try:
             return await workspace.channels.rename(channel, name, incident)
@@ -347,7 +344,7 @@ async def _renamed(
 
 @contextmanager
 def _logging_refusals(doing: str) -> Iterator[None]:
-    """Log what Slack or the gate refuses in this block, and go on: it would be refused every time."""
+    """Suppress and log refusals of Slack or of our own gate in this block: a retry would be refused, too."""
     try:
         yield
     except (SlackRefused, Withheld) as refusal:
@@ -355,28 +352,28 @@ def _logging_refusals(doing: str) -> Iterator[None]:
 
 
 def _raise_the_worst(troubles: Sequence[object]) -> None:
-    """Raise a mistake of ours before an Unavailable: waiting helps with the latter alone."""
+    """Raise the first error that is no Unavailable, else the first Unavailable, which a retry may solve."""
     failed = [trouble for trouble in troubles if isinstance(trouble, BaseException)]
     for trouble in sorted(failed, key=lambda one: isinstance(one, Unavailable)):
         raise trouble
 
 
-# Look at open incidents where they are kept: what changed there shows in Slack within a minute.
+# Poll the backend for open incidents, so that changes made there show in Slack within a minute.
 
 LOOK_SECONDS = 20.0
-"""Three looks a minute: one may fail, and a change still shows within the minute."""
+"""Seconds between two polls: one in three may fail, and a change still shows within a minute."""
 
 PAGE = 100
 AT_ONCE = 20
-"""Each waits a moment for changes that come together: one after the other, many would take minutes."""
+"""Incidents synced concurrently: each sync waits a moment, so one after the other would take minutes."""
 MOST_WATCHED = 2_000
-"""The newest of the open incidents, where there are more."""
+"""Most open incidents to poll, newest first."""
 
 OPEN = IncidentFilter(is_open=True)
 
 
 class BackendPoller:
-    """One instance serves the whole process; what it saw outlives it."""
+    """Poller of the open incidents for the whole process. What it saw last is stored across restarts."""
 
     def __init__(
         self,
@@ -396,14 +393,14 @@ class BackendPoller:
         self.most = MOST_WATCHED
 
     async def keep_watch(self) -> None:
-        """For ever: look, and have Slack follow; what fails is tried again at the next look."""
+        """Poll forever. A failure is tried again at the next poll."""
         while True:
             async with best_effort("look at the open incidents"):
                 await self.poll()
             await asyncio.sleep(LOOK_SECONDS)
 
     async def poll(self) -> None:
-        """Bring up to date what is not as it was seen last. Raises Unavailable and Refused."""
+        """Sync the incidents that changed since the last poll. Raises Unavailable and Refused."""
         async with self._one_look:
             await self._poll()
 
@@ -429,16 +426,17 @@ class BackendPoller:
         return found
 
     async def _follow(self, incident: Incident, seen: Mapping[str, str]) -> None:
-        # One that is new shows what it is: only a card whose face is known to be another is edited.
+        # A new incident's posts are taken to show its present state: only a card whose stored hash differs
+        # is edited.
         was = _was(seen.get(incident.id, UNKNOWN)) or incident
         async with best_effort("follow an incident"):
             await self._following.sync(incident.id, was)
 
     async def _gone(self, incident_id: str, was: Incident | None) -> None:
-        """Has Slack follow an incident that was seen, and is not among those that are looked at any more.
+        """Sync an incident that is no longer in the list of polled incidents.
 
-        It has ended, or is older than as many as are looked at: then whoever changes it here has its cards
-        follow.
+        It has ended, or there are more newer ones than are polled. In the latter case its posts are updated
+        only after changes made through the bot.
         """
         async with best_effort("follow an incident that is looked at no more"):
             await self._following.sync(incident_id, was)

@@ -1,4 +1,4 @@
-"""Put something into an incident's timeline, and take it out again."""
+"""Add entries to an incident's timeline, and remove them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ VERB = "note"
 
 
 class NoteCommand(Command):
-    """An entry, or its removal; `entry_key` is the same for both, such as the message's channel and `ts`."""
+    """An entry to add or remove; both use the same `entry_key`, such as the message's channel and `ts`."""
 
     asked: str
-    """The key of this gesture: putting in, taking out and putting in again are three."""
+    """Key of this command: adding, removing and adding again are three commands."""
     entry_key: str
     edited: str = ""
-    """The time at which the message was edited last: what it says then is an entry of its own."""
+    """Time of the message's last edit: the edited text is an entry of its own."""
     entry: TimelineEntry
     removed: bool = False
 
@@ -39,7 +39,7 @@ class NoteCommand(Command):
 
     @property
     def entry_keys(self) -> tuple[str, ...]:
-        """The key of the message as it was written, and of what it says since it was edited."""
+        """Keys of the entry for the original message and, if it was edited, for the edited one."""
         return (self.entry_key, f"{self.entry_key}:{self.edited}") if self.edited else (self.entry_key,)
 
     @property
@@ -55,7 +55,7 @@ class NoteCommand(Command):
 
 
 class Notes(DurableCommand[NoteCommand]):
-    """Makes entries of notes, pins and reactions, each once."""
+    """Workflow that adds notes, pinned messages and messages with a reaction to the timeline, each once."""
 
     verb = VERB
     command_type = NoteCommand
@@ -98,4 +98,4 @@ class Notes(DurableCommand[NoteCommand]):
         return Changed(incident=incident, said=f"Noted in the timeline of {incident.reference}.")
 
     async def after(self, command: NoteCommand, done: Changed) -> None:
-        """The answer is all there is to say: the timeline is read on the incident's page."""
+        """Do nothing: the timeline is shown on the incident's page and not in Slack."""

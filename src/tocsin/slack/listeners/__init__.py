@@ -1,1 +1,1 @@
-"""Listeners of Slack's payloads: each acknowledges, then starts one workflow or shows one view."""
+"""Listeners of Slack's payloads: each acknowledges and starts one workflow or shows one view."""

@@ -1,4 +1,4 @@
-"""Choices: an incident picked where none was named, a name or a verb, and the card's menu."""
+"""Questions about an unclear command (incident, or verb or name?), and the menu on a card."""
 
 from __future__ import annotations
 
@@ -36,15 +36,16 @@ from tocsin.slack.views.declare import declare_modal, named
 from tocsin.slack.views.lists import choose_modal, read_choose
 from tocsin.slack.views.metadata import DeclareMetadata, VerbMetadata
 
-# What was meant, asked and answered: which incident it is about, or whether it was a name.
+# The modal that asks for the incident of a command, or if its text is the name of a new incident.
 
 
 async def ask_if_name(
     ack: AsyncAck, command: SlashCommand, typed: Typed, first: First, context: WorkspaceContext
 ) -> bool:
-    """Ask whether a name is meant by what begins with a verb; False where that is clear, or asked anyway.
+    """Ask if a text that begins with a verb is meant as a name; return True if the command is answered.
 
-    In an incident's channel the question says what would be done to which incident.
+    Returns False if the text is clearly a command, or if the verb itself asks for its incident. In an
+    incident's channel the question shows the command and the incident.
     """
     if not reads_like_a_name(first, context.forms.now or Form(), context.people.names):
         return False
@@ -70,7 +71,7 @@ async def ask_if_name(
 
 
 def _would(first: First, own: Incident, text: str) -> str:
-    """Say in mrkdwn what the verb would do here."""
+    """Return the question in mrkdwn, with the command and the incident that it would be about."""
     name, said = shortened(own.name, 100), shortened(text, 200)
     return (
         "It may be the name of a new incident. Nothing has been done yet: *Go on* is the command "
@@ -81,7 +82,7 @@ def _would(first: First, own: Incident, text: str) -> str:
 async def submit_choose(
     ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
 ) -> None:
-    """Show the verb's form for the chosen incident, or what came of the text that was typed with the verb."""
+    """Show the verb's form for the chosen incident, or the outcome if text was typed with the verb."""
     metadata = VerbMetadata.read(submission.view.private_metadata)
     person = submission.by.slack_user_id
     try:
@@ -99,7 +100,7 @@ async def submit_choose(
 async def _chosen(
     context: WorkspaceContext, submission: ViewSubmission, metadata: VerbMetadata, tracker: AckTracker
 ) -> View:
-    """Build the view that replaces the question. Raises TocsinError, and Refused for a form not ours."""
+    """Return the view that replaces the question. Raises TocsinError; Refused for a forged form."""
     if metadata.verb is None:
         raise Refused(NOT_SEEN)
     spec = VERBS[metadata.verb]
@@ -120,7 +121,7 @@ async def _shown(spec: CommandSpec, context: WorkspaceContext, payload: Payload,
 
 
 async def _go_on(spec: VerbSpec, call: Invocation) -> View:
-    """Execute the verb where text was typed with it, or build its form."""
+    """Execute the verb if text was typed with it, or build its form; return the view to show."""
     await authorize(call.context, call.payload, spec.verb, call.incident)
     if not (call.text or spec.no_argument):
         return await spec.build_view(call, "")
@@ -133,14 +134,14 @@ async def _go_on(spec: VerbSpec, call: Invocation) -> View:
 
 
 async def declare_instead(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
-    """*Declare a new incident instead*: what was typed was a name after all."""
+    """Handle *Declare a new incident instead*: open the declare form with the typed text as the name."""
     await ack()
     if action.view is not None:
         begin(context, action, "open the form", _declare_instead(context, action.view))
 
 
 async def declare_named(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
-    """*Declare … instead*, under a list: what was typed was a name after all."""
+    """Handle *Declare … instead* below a list: open the declare form with the typed text as the name."""
     await ack()
     carried = DeclareMetadata.read(action.value)
     filled = DeclareRequest(name=carried.name, summary=carried.summary)
@@ -154,11 +155,11 @@ async def _declare_instead(context: WorkspaceContext, view: OpenView) -> None:
     await context.workspace.update_modal(view.id, modal, NOTHING, seen=view.hash)
 
 
-# The menu on a card: what is not pressed often enough for a button of its own.
+# The menu on a card, with the less frequent actions.
 
 
 async def press_menu(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
-    """One line of the menu; its value is the verb and the incident's id."""
+    """Handle a choice in the menu, whose value is the verb and the incident's id."""
     verb, _, incident_id = action.selected_value.partition(" ")
     spec = VERBS.get(verb)
     if not isinstance(spec, VerbSpec):

@@ -25,10 +25,10 @@ from tocsin.slack.views.metadata import VerbMetadata
 from tocsin.workflows.command import AnyChange
 from tocsin.workflows.retry import best_effort
 
-# End an incident: close, decline, cancel or merge it, make it private; or open it again.
+# The verbs with one form: close, reopen, decline, cancel, and make private.
 
 FOLLOW_UP_SECONDS = 0.5
-"""How long a form may wait to name what is not done yet."""
+"""Seconds that a form may wait for the list of follow-ups."""
 
 
 async def _build_close(call: Invocation, trouble: str) -> View:
@@ -43,7 +43,7 @@ async def _build_close_again(call: Invocation, trouble: str, message: str) -> Vi
 
 
 async def unfinished(context: WorkspaceContext, incident: Incident) -> list[FollowUp]:
-    """Return the follow-ups not done yet; none where the backend takes longer than half a second."""
+    """Return the open follow-ups; an empty list if the backend takes longer than half a second."""
     found: list[FollowUp] = []
     async with best_effort("look for what is not done yet"), asyncio.timeout(FOLLOW_UP_SECONDS):
         found += await context.workflows.follow_ups.of(incident.id)
@@ -106,7 +106,7 @@ IN_CLOSE_FORM = frozenset(spec.verb for spec in (CLOSE, REOPEN, DECLINE, CANCEL,
 async def submit_close(
     ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
 ) -> None:
-    """Take any of these forms."""
+    """Handle the submission of the form of any of these verbs."""
     message = read_close(submission.view.values)
     seen = VerbMetadata.read(submission.view.private_metadata).seen.get("incident_status_id")
 
@@ -119,7 +119,7 @@ async def submit_close(
     await submit(ack, submission, context, tracker, IN_CLOSE_FORM, again, execute)
 
 
-# Say which other incident this one is part of.
+# Merging into another incident.
 
 
 async def _build_merge(call: Invocation, trouble: str) -> View:
@@ -138,18 +138,21 @@ async def _merge(call: Invocation) -> AnyChange | None:
 
 
 def _other(incident: Incident, target: Incident) -> str:
-    """The reference of the other incident. Raises Refused where it is the same one."""
+    """Return the reference of the other incident. Raises Refused if it is the same one."""
     if target.id == incident.id:
         raise Refused(f"{incident.reference} cannot be part of itself.")
     return target.reference
 
 
 async def _name_both(context: WorkspaceContext, command: SlashCommand, rest: str) -> str:
-    """Put the channel's own incident first: `INC-11` here is the other one; `INC-12 INC-11` names both."""
+    """Put the reference of the channel's own incident before a text that names only the other one.
+
+    In the channel of INC-12, `INC-11` is the incident to merge into; `INC-12 INC-11` names both.
+    """
     named = [reference for _, reference, _ in islice(references_in(rest, prefixes(context)), 3)]
     own = context.open_now.of_channel(command.channel_id) or await context.find.here(command.channel_id)
     if own is not None and len(named) == 1:
-        # The reference is the other incident's, not this one's.
+        # The only reference is the other incident's.
         return f"{own.reference} {rest}"
     if own is not None and named and named[0].said.isdecimal():
         return f"#{rest}"
@@ -170,7 +173,7 @@ MERGE = VerbSpec(
 async def submit_merge(
     ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
 ) -> None:
-    """Take the chosen incident, by its id."""
+    """Handle the submission of the merge form, whose choice is the other incident's id."""
     chosen = one(submission.view.values, "merged_into")
     seen = VerbMetadata.read(submission.view.private_metadata).seen.get("incident_status_id")
 
@@ -183,11 +186,11 @@ async def submit_merge(
     await submit(ack, submission, context, tracker, {Verb.MERGE}, _build_merge, execute)
 
 
-# The channel of what has ended is to be archived: keep it.
+# The button below the notice that an ended incident's channel will be archived.
 
 
 async def keep_channel(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
-    """*Keep the channel*, under the notice that it is to be archived."""
+    """Handle *Keep the channel* below the notice."""
     await ack()
     begin(context, action, "keep the channel", _keep(context, action))
 

@@ -1,4 +1,4 @@
-"""Declaring: the form opened, filled, checked and submitted."""
+"""Listeners of the declare form: open it, fill it, check its submission, and start the workflow."""
 
 from __future__ import annotations
 
@@ -53,21 +53,21 @@ from tocsin.workflows.notify import too_late
 from tocsin.workflows.ports import loop_time
 from tocsin.workflows.retry import best_effort
 
-# What has to be known before a declaration is committed to: who declares, and who reads the place.
+# Checks before a declaration is saved: the reporter's permission, the assignees, and the origin's readers.
 
 READ_BY_OTHERS = "people of another organisation read that channel"
 UNKNOWN_READERS = "Slack does not say just now who reads that channel"
 WITHHELD = {False: "", True: READ_BY_OTHERS, None: UNKNOWN_READERS}
-"""Why there is no card, by what Slack says of a channel's being shared."""
+"""Reason for posting no card at the origin, by whether its channel is shared; None if that is not known."""
 
 
 async def authorize_declaration(
     order: DeclareCommand, submission: ViewSubmission, context: WorkspaceContext
 ) -> DeclareCommand:
-    """Return the order, with what could not be checked, and without a card where strangers would read it.
+    """Return the command with notes on checks that failed, and without a card in a shared channel.
 
-    Raises Refused when they may not declare, or give a role to somebody who cannot take it on. Asks Slack
-    nothing that is known, and waits a second at most.
+    Raises Refused if the reporter may not declare, or if a person cannot be given their role. Asks Slack only
+    for facts that are not cached, and for at most a second.
     """
     declaration = order.declaration
     private = declaration.visibility == "private"
@@ -75,7 +75,7 @@ async def authorize_declaration(
     unchecked, shared, assignees = await asyncio.gather(
         context.check_permission(submission, Verb.DECLARE, private=private),
         context.shared_channels.is_shared(None if private else order.origin, CHECK_SECONDS),
-        # An alarm does not wait for word of somebody who was well within the hour.
+        # A public declaration accepts cached accounts of the last hour, so that it need not wait for Slack.
         validate_roles(context, roles, private=private, within=within),
     )
     known = {"reporter": context.people.meet(declaration.reporter), "assignees": assignees}
@@ -89,13 +89,13 @@ async def authorize_declaration(
 
 
 def is_prefetched(context: WorkspaceContext, payload: Payload, metadata: DeclareMetadata) -> bool:
-    """Return True if Slack need not be asked for anything when the form is sent."""
+    """True if the submission of the form will need no call to Slack."""
     known = all(context.shared_channels.knows(channel) for channel in _places(context, metadata))
     return known and context.authorizer.knows(payload.by.slack_user_id)
 
 
 async def prefetch(context: WorkspaceContext, payload: Payload, metadata: DeclareMetadata) -> None:
-    """Ask Slack, while the person fills in the form, for all that sending it will need."""
+    """Fetch from Slack what the form's submission will need, while the person fills it in."""
     await asyncio.gather(
         context.authorizer.learn(payload.by.slack_user_id),
         *(
@@ -106,17 +106,20 @@ async def prefetch(context: WorkspaceContext, payload: Payload, metadata: Declar
 
 
 def _places(context: WorkspaceContext, metadata: DeclareMetadata) -> Iterable[ChannelId]:
-    """Where a card may go: the channel that it is declared in, and where incidents are announced."""
+    """Return the channels that may get a card: the origin and the announcement channels."""
     return filter(None, [metadata.origin, *context.announced_in])
 
 
-# Slack did not open a form: the person reads why, and gets a button that opens it.
+# The message to a person for whom Slack did not open a form.
 
 
 async def offer_again(
     context: WorkspaceContext, payload: Payload, error: TocsinError, carried: DeclareMetadata
 ) -> None:
-    """Where the person is looking, else in a direct message; a button's press has a trigger of its own."""
+    """Send the reason and a button that opens the form: as a reply, or else as a direct message.
+
+    Pressing the button gives a new trigger, with which the form can be opened.
+    """
     why = error.sentence if isinstance(error, SlackRefused) else str(error).rstrip(".")
     typed = ""
     if isinstance(payload, SlashCommand) and payload.text:
@@ -129,9 +132,9 @@ async def offer_again(
         await context.workspace.say_to(payload.by.slack_user_id, text, NOTHING, blocks)
 
 
-# Declare an incident: open the form, keep it filled, take what was filled in.
+# The form and its submission.
 
-# Every key of ours descends from this name; changing it would make two of what is pending.
+# Namespace of the keys of declarations. Changing it would declare unfinished ones a second time.
 KEYS = UUID("6f1c1c0e-0e0b-5c1f-9a5e-70c51a000001")
 
 MANY = (
@@ -144,7 +147,7 @@ NOT_KEPT = "What was typed then was kept for a month, and is not kept any more. 
 async def open_declare(
     ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext, notice: str = ""
 ) -> None:
-    """`/incident`, alone or with the incident's name."""
+    """Handle `/incident`, alone or with the incident's name."""
     if refusal := context.authorizer.refusal(command.user_id, Verb.DECLARE):
         await ack(response_type="ephemeral", text=escape(with_typed_text(refusal, command, context)))
         return
@@ -155,19 +158,22 @@ async def open_declare(
 
 
 async def open_declare_anywhere(ack: AsyncAck, shortcut: Shortcut, context: WorkspaceContext) -> None:
-    """The global shortcut, which comes from no channel."""
+    """Handle the global shortcut, which has no channel."""
     await ack()
     context.tasks.begin("open the form", _open_if_allowed(context, shortcut))
 
 
 async def open_declare_from_message(ack: AsyncAck, shortcut: Shortcut, context: WorkspaceContext) -> None:
-    """The message shortcut: the form is filled from the message, unless that has an incident already."""
+    """Handle the message shortcut: fill the form from the message, unless it has an incident already."""
     await ack()
     context.tasks.begin("open the form from a message", _open_if_allowed(context, shortcut))
 
 
 async def _open_if_allowed(context: WorkspaceContext, shortcut: Shortcut) -> None:
-    """The form, or the sentence why not; what is not known of the person is asked after it opened."""
+    """Open the form, or a modal with the refusal if the person is known not to be allowed to declare.
+
+    Facts about the person that are not cached are fetched after the form has opened.
+    """
     if refusal := context.authorizer.refusal(shortcut.user.id, Verb.DECLARE):
         await _open_modal(context, shortcut, sorry_modal("Not declared", refusal), NOTHING, DeclareMetadata())
     else:
@@ -210,7 +216,7 @@ async def _open_carried(
     metadata: DeclareMetadata,
     filling: Filling | None = None,
 ) -> None:
-    """The form with the name and the summary of its context, unless its message has an incident already."""
+    """Open the form filled from its metadata, or a modal that shows the incident of its source message."""
     source = None if metadata.another else _source(metadata, context)
     earlier = await _find_earlier(payload.team_id, source, payload.by, context)
     if earlier is not None:
@@ -225,7 +231,7 @@ async def _open_carried(
 
 
 async def open_unopened(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
-    """*Open the form*, where Slack did not open it at the first gesture."""
+    """Handle *Open the form*, the button for a form that Slack did not open at first."""
     await ack()
     metadata = DeclareMetadata.read(action.value)
     context.tasks.begin("open the form again", _open_carried(context, action, metadata))
@@ -234,24 +240,24 @@ async def open_unopened(ack: AsyncAck, action: BlockAction, context: WorkspaceCo
 async def _find_earlier(
     team: str, source: SourceMessage | None, by: Person, context: WorkspaceContext
 ) -> Incident | None:
-    """The incident this message already has, if this person may know of it."""
+    """Return the incident declared from this message, if this person may see it."""
     earlier = None
     if source is not None:
-        # When our own records cannot be read, opening the form still matters more.
+        # If our own database cannot be read, the form must open all the same.
         async with best_effort("look for an earlier declaration"):
             earlier = await context.declare.declared_from(team, source, by.slack_user_id)
     return earlier if earlier is not None and visible_to(by.slack_user_id, earlier) else None
 
 
 async def declare_another(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
-    """*Declare another*, on a message that has an incident."""
+    """Handle *Declare another*, for a message that has an incident already."""
     await ack()
     if action.view is not None:
         context.tasks.begin("open another form", _show_another(context, action, action.view))
 
 
 async def _show_another(context: WorkspaceContext, action: BlockAction, view: OpenView) -> None:
-    """The form again, with all that was typed in this modal before, else what the message says."""
+    """Show the form with what was submitted in this modal before, or else filled from the message."""
     metadata = DeclareMetadata.read(view.private_metadata)
     order = await context.declare.order(_key(action.team_id, view))
     filled = (
@@ -262,7 +268,7 @@ async def _show_another(context: WorkspaceContext, action: BlockAction, view: Op
 
 
 async def more_fields(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
-    """*More fields*: the same form with everything on it, and what was typed."""
+    """Handle *More fields*: show the form with all fields, keeping what was typed."""
     await ack()
     if action.view is not None:
         metadata = DeclareMetadata.read(action.view.private_metadata).model_copy(update={"expanded": True})
@@ -272,7 +278,7 @@ async def more_fields(ack: AsyncAck, action: BlockAction, context: WorkspaceCont
 
 
 async def fix_and_send(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
-    """*Fix and send*: the form of a refused declaration, with everything that was typed."""
+    """Handle *Fix and send*: open the form of a refused declaration with everything that was typed."""
     await ack()
     context.tasks.begin("open a refused declaration", _reopen(action, context))
 
@@ -310,7 +316,7 @@ async def _show_form(
 async def submit_declare(
     ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
 ) -> None:
-    """Check what was filled in, commit to it, and answer in the modal."""
+    """Handle the submission of the form: validate it, start the workflow, and answer in the modal."""
     began = loop_time()
     try:
         form = await context.forms.fetch()
@@ -338,7 +344,7 @@ def _exceeds_limit(submission: ViewSubmission, context: WorkspaceContext) -> boo
 
 
 def _ask_to_confirm(submission: ViewSubmission, form: Form, context: WorkspaceContext) -> dict[str, Any]:
-    """The form once more, with everything that was typed, and another word on its button."""
+    """Return the form with everything that was typed, a question, and another label on its button."""
     metadata = DeclareMetadata.read(submission.view.private_metadata).model_copy(update={"sure": True})
     filled, opened = read_declare(submission.view.values), context.open_to(submission.by.slack_user_id)
     view: dict[str, Any] = declare_modal(form, metadata, filled, trouble=MANY, opened=opened).to_dict()
@@ -346,7 +352,7 @@ def _ask_to_confirm(submission: ViewSubmission, form: Form, context: WorkspaceCo
 
 
 def _order(submission: ViewSubmission, form: Form, context: WorkspaceContext) -> DeclareCommand:
-    """The declaration as it will be made. Raises Refused with what is wrong in each field."""
+    """Return the declare command from a submission. Raises Refused with an error for each invalid field."""
     request = declared(read_declare(submission.view.values), form)
     metadata = DeclareMetadata.read(submission.view.private_metadata)
     custom, own = answered(request, form, {})
@@ -372,7 +378,7 @@ def _order(submission: ViewSubmission, form: Form, context: WorkspaceContext) ->
 
 
 def _key(team: str, view: OpenView) -> str:
-    """The same for every press of one modal, however often and however late."""
+    """Return the key of a declaration, which is the same for every press in one modal."""
     return str(uuid5(KEYS, f"{team}/{view.id}"))
 
 
@@ -386,7 +392,7 @@ def _source(metadata: DeclareMetadata, context: WorkspaceContext) -> SourceMessa
 async def _answer_refusal(
     ack: AsyncAck, submission: ViewSubmission, refusal: Refused, context: WorkspaceContext
 ) -> None:
-    """Under the fields that are wrong where they are on the screen, above the name where they are not."""
+    """Show errors under their fields; errors of fields that the form does not show go under the name."""
     shown = submission.view.values
     under = {field: said for field, said in refusal.fields.items() if field in shown}
     hidden = [said for field, said in refusal.fields.items() if field not in shown]
@@ -430,10 +436,10 @@ async def open_form(
     notice: str = "",
     filling: Filling | None = None,
 ) -> None:
-    """Open the form with nothing asked before; a cold cache shows *loading* first, and fills it.
+    """Open the form without any other call before; with an empty cache, open a *loading* view and fill it.
 
-    So does `filling`, where what the form is filled with has to be asked for: an input that is shown once
-    keeps what stands in it (Slack, views.update), so that a name could not be put into it later.
+    It does the same if `filling` must first fetch names for the form's initial values: an input that has
+    been shown keeps its content (Slack, views.update), so the values could not be set later.
     """
     form, opened = context.forms.now if filling is None else None, context.open_to(payload.by.slack_user_id)
     view = (
@@ -456,7 +462,7 @@ async def open_form(
         if not await context.workspace.update_modal(view_id, sorry_modal("Not now", sentence), NOTHING):
             return
         form = await context.forms.awaited()
-    # The list of open incidents is a courtesy, and may have changed while it was waited for.
+    # Without the list of open incidents, which is optional and may have changed during the wait.
     view = declare_modal(form, metadata, filled, notice=notice)
     await context.workspace.update_modal(view_id, view, NOTHING)
 
@@ -469,9 +475,9 @@ async def _open_modal(
     metadata: DeclareMetadata,
     filled: DeclareRequest | None = None,
 ) -> str | None:
-    """The id of the opened modal; None when Slack did not open it, which the person is told.
+    """Open a modal and return its id; None if Slack did not open it.
 
-    What it was to be filled with is not lost then.
+    The person is then sent a button that opens the form with the same values.
     """
     try:
         return await context.workspace.open_modal(payload.trigger_id or "", view, about)
@@ -482,11 +488,11 @@ async def _open_modal(
         return None
 
 
-# Suggest the options of a long menu while somebody types.
+# Options of an external select, while the person types.
 
 
 async def suggest_options(ack: AsyncAck, suggestion: BlockSuggestion, context: WorkspaceContext) -> None:
-    """The options of a long select field that match what is being typed; the backend's own are asked for."""
+    """Answer with the options that match the typed text; searched fields are asked from the backend."""
     form, name = context.forms.now or Form(), suggestion.action_id
     own = name.removeprefix(FIELD)
     field = form.custom_field(own) if name.startswith(FIELD) else form.backend_field(name)

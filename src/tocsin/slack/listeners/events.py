@@ -1,4 +1,4 @@
-"""Listeners of events: links shared, entity details asked for, the app uninstalled."""
+"""Listeners of the events `link_shared`, `entity_details_requested` and `app_uninstalled`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tocsin.slack.context import WorkspaceContext
 from tocsin.slack.listeners.targets import find_incident
 from tocsin.slack.payloads import EventCallback
 
-# Links to incidents: shown below the message where everybody who reads it may know of the incident.
+# Previews below links to incidents, shown only if all readers of the message may see the incident.
 
 MOST_LINKS = 5
-"""Links of one message that are shown."""
+"""Most previews below one message."""
 
 _REFERENCE = re.compile(r"/incidents/([A-Za-z0-9_-]{1,64})/?(?:[?#].*)?", re.DOTALL)
 
@@ -24,10 +24,11 @@ _REFERENCE = re.compile(r"/incidents/([A-Za-z0-9_-]{1,64})/?(?:[?#].*)?", re.DOT
 async def unfurl_links(callback: EventCallback, context: WorkspaceContext) -> None:
     """Unfurl links to our pages (Slack, link_shared).
 
-    Nothing is shown of a private incident, wherever it is: not even in its own channel need everybody have a
-    part in it. Nor in a channel that another organisation reads or may read, or that Slack does not let us
-    see; nor for somebody who could not read the page. Nor before a message is sent, since Slack does not say
-    where it will go: once it is sent we are told again.
+    No preview is shown:
+    - of a private incident, not even in its own channel, whose members may not all have a part in it;
+    - in a channel that is or may be shared with another organisation, or that the bot cannot see;
+    - for a sender who may not read the page;
+    - before the message is sent, since Slack does not tell its channel; it sends the event again then.
     """
     event = callback.event
     channel, ts = event.get("channel"), event.get("message_ts")
@@ -48,7 +49,7 @@ async def unfurl_links(callback: EventCallback, context: WorkspaceContext) -> No
 
 
 async def show_details(callback: EventCallback, context: WorkspaceContext) -> None:
-    """Present the incident that a person opened below a link (Slack, entity_details_requested)."""
+    """Show the details of the incident whose preview a person opened (Slack, entity_details_requested)."""
     event = callback.event
     trigger, ref = event.get("trigger_id"), event.get("external_ref")
     if not isinstance(trigger, str):
@@ -62,7 +63,7 @@ async def show_details(callback: EventCallback, context: WorkspaceContext) -> No
 
 
 async def _readable(callback: EventCallback, reference: str, context: WorkspaceContext) -> Incident | None:
-    """The incident, if this person may read it."""
+    """Return the incident; None if the event's user may not see it."""
     with contextlib.suppress(Refused):
         incident = await find_incident(context, reference, callback.user)
         await context.check_permission(callback, Verb.SHOW, incident)
@@ -71,7 +72,7 @@ async def _readable(callback: EventCallback, reference: str, context: WorkspaceC
 
 
 def _ours(event: dict[str, Any], context: WorkspaceContext) -> list[tuple[str, str]]:
-    """Links that lead to one of our pages, each with the reference in it."""
+    """Return the event's links to our pages, each with the incident's reference."""
     links = event.get("links") or [event.get("link")]
     found = [link.get("url") for link in links if isinstance(link, dict)] if isinstance(links, list) else []
     ours = [
@@ -81,13 +82,13 @@ def _ours(event: dict[str, Any], context: WorkspaceContext) -> list[tuple[str, s
     return [(url, match[1]) for url, match in matches if match]
 
 
-# Tocsin may have been uninstalled.
+# Uninstallation.
 
 
 async def on_uninstalled(callback: EventCallback, context: WorkspaceContext) -> None:
-    """`app_uninstalled`, or a bot token in `tokens_revoked` (Slack, Events API).
+    """Handle `app_uninstalled`, or `tokens_revoked` with a bot token (Slack, Events API).
 
-    Events come late and more than once, also after Tocsin was installed again: so Slack is asked.
+    Events may come late, repeatedly, or after a new installation, so Slack is asked for the present state.
     """
     tokens = callback.event.get("tokens")
     if callback.kind == "app_uninstalled" or (isinstance(tokens, dict) and tokens.get("bot")):

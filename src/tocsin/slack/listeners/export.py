@@ -1,4 +1,4 @@
-"""The verbs `export` and `document`: take an incident away as a file, or have its document written."""
+"""The verbs `export` (an incident as a file) and `document` (its post-incident document)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from tocsin.workflows.postmortem import DocumentCommand
 
 
 def read_format(text: str) -> Format:
-    """The format that is meant, in any case, by its name or the end of a file's; Markdown by itself."""
+    """Return the format by its name or file extension, in any case; Markdown if the text is empty.
+
+    Raises Refused for any other word.
+    """
     *_, word = ["markdown", *(bare(text[start:end]) for start, end in spans(text))]
     for name, ending in ENDINGS.items():
         if word in {name, ending}:

@@ -1,4 +1,4 @@
-"""Find incidents: lists, pages, words, and one incident in full."""
+"""The verbs `list`, `find` and `show`, and the buttons that turn pages and show one incident."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ PAGE = 8
 
 
 async def list_incidents(ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext) -> None:
-    """`/incident list`, with what is to be listed in words."""
+    """Handle `/incident list`, with words that filter the list."""
     await ack()
     words = as_read(rest, context.people.names)
     begin(context, command, "list incidents", _listed(context, command, ListQuery(words=words[:300])))
 
 
 async def find_incidents(ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext) -> None:
-    """`/incident find`, with words of the name, the summary or the reference."""
+    """Handle `/incident find`, with words of the name, the summary or the reference."""
     await ack()
     query = ListQuery(words=as_read(rest, context.people.names)[:300], searching=True)
     begin(context, command, "find incidents", _listed(context, command, query))
 
 
 async def turn_page(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
-    """*Older*, *Back to the newest*, and *List incidents* on Home."""
+    """Handle *Older*, *Back to the newest*, and *List incidents* on Home."""
     await ack()
     query = ListQuery.read(action.value)
     begin(context, action, "list incidents", _listed(context, action, query))
@@ -102,7 +102,7 @@ async def _listing(context: WorkspaceContext, person: PersonId | None, query: Li
 
 
 async def show_incident(ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext) -> None:
-    """`/incident show`, here or with a reference; other words are looked for."""
+    """Handle `/incident show`, in an incident's channel or with a reference; other words are searched for."""
     await ack()
     begin(context, command, "show an incident", _show(context, command, rest))
 
@@ -120,7 +120,7 @@ async def _show(context: WorkspaceContext, command: SlashCommand, rest: str) -> 
 
 
 async def press_show(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
-    """*Show*, in a list or on Home."""
+    """Handle *Show* in a list or on Home."""
     await ack()
     begin(context, action, "show an incident", _show_pressed(context, action))
 

@@ -1,4 +1,4 @@
-"""Say what is to be done, now and afterwards, and that it is done."""
+"""The verbs `action` and `follow-up`, and the button *Done*."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from tocsin.workflows.followups import AddFollowUpCommand, CompleteFollowUpComma
 from tocsin.workflows.retry import best_effort
 
 _GAP = " \t\n,:;.–—-"
-"""What may stand between what is to be done and by whom."""
+"""Characters that may separate the text of a follow-up from its assignee."""
 
 _LEADS_ON = frozenset({"and", "ask", "by", "call", "for", "from", "of", "or", "tell", "to", "via", "with"})
-"""Words that need the name after them."""
+"""Words that need the name after them, so that the name stays in the text."""
 
 _LONGEST_NAME = 4
-"""Words of a name that is typed with an @."""
+"""Most words of a name that is typed with an @."""
 
 _FIRST = re.compile(rf"{PERSON.pattern}(?!\s*(?:[,&+]|and\b)?\s*<@)")
-"""One person at the beginning, and not several."""
+"""A mention at the beginning that is not followed by another one."""
 
 _LAST_NAME = re.compile(r"\s(@\S+(?:\s+\S+){0,3})$")
 
@@ -55,7 +55,7 @@ async def _build_follow_up(
 
 
 async def _listed(context: WorkspaceContext, incident: Incident) -> list[FollowUp]:
-    """Return what there is to do; nothing where the backend takes longer than half a second."""
+    """Return the incident's follow-ups; an empty list if the backend takes longer than half a second."""
     found: list[FollowUp] = []
     async with best_effort("list what is to be done"), asyncio.timeout(FOLLOW_UP_SECONDS):
         found += await context.workflows.follow_ups.of(incident.id)
@@ -70,9 +70,9 @@ async def _add(call: Invocation) -> AnyChange | None:
 
 
 async def _read(call: Invocation) -> tuple[str, PersonId | None]:
-    """Return the text and its assignee: a person mentioned, or named with an @ at either end.
+    """Return the text and its assignee, who is mentioned, or named with an @ at the beginning or the end.
 
-    Raises NeedsForm, with a form that has the words, where that may be one or another.
+    Raises NeedsForm, with a form that contains the text, if the assignee is not clear.
     """
     context, text = call.context, call.text.strip()
     names = await context.mentions.names_of(mentioned(text), CHECK_SECONDS)
@@ -91,7 +91,7 @@ async def _read(call: Invocation) -> tuple[str, PersonId | None]:
 
 
 def _typed_names(text: str) -> list[str]:
-    """Return possible names, from an @ at the beginning of the text or before its end, the longest first."""
+    """Return possible names after an @ at the beginning or near the end of the text, longest first."""
     if text.startswith("@"):
         lengths = range(_LONGEST_NAME - 1, -1, -1)
         return [found[0] for more in lengths if (found := re.match(rf"@\S+(\s+\S+){{{more}}}", text))]
@@ -100,7 +100,7 @@ def _typed_names(text: str) -> list[str]:
 
 
 def _without(text: str, span: tuple[int, int]) -> str:
-    """The text without a name at its beginning, or at its end where the words before it do without."""
+    """Remove a name at the text's beginning, or at its end unless the word before needs it."""
     before, after = text[: span[0]].rstrip(_GAP), text[span[1] :].lstrip(_GAP)
     if not before:
         return after
@@ -144,7 +144,7 @@ FOLLOW_UP = VerbSpec(
 async def submit_follow_up(
     ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
 ) -> None:
-    """Take the form: one more thing to do."""
+    """Handle the submission of the form, which adds one action or follow-up."""
     text, person = read_follow_up(submission.view.values)
 
     async def execute(call: Invocation) -> AnyChange | None:
@@ -155,7 +155,7 @@ async def submit_follow_up(
 
 
 async def press_done(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
-    """*Done*, beside something to do."""
+    """Handle *Done* beside an action or follow-up."""
     await ack()
     tracker = AckTracker()
     begin(context, action, "say that something is done", _done(context, action, tracker), tracker)

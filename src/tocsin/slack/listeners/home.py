@@ -22,15 +22,15 @@ from tocsin.slack.views.metadata import DeclareMetadata
 from tocsin.workflows.queries import OpenIncidentsCache
 from tocsin.workflows.retry import best_effort
 
-# App Home: published when it is opened, and to its recent viewers when something changes.
+# The Home tab: published when a person opens it, and again for recent viewers when something changes.
 
 CLOSED_SHOWN = 5
 DEBOUNCE_SECONDS = 1.0
-"""Changes that come within so many seconds are shown together."""
+"""Seconds to wait for further changes before publishing Home again."""
 
 
 async def show_home(callback: EventCallback, context: WorkspaceContext) -> None:
-    """Show Home (Slack, app_home_opened; its other tab is the messages)."""
+    """Publish Home when a person opens it (Slack, app_home_opened; `tab` may also be `messages`)."""
     person = callback.user
     if person is None or callback.event.get("tab", "home") != "home":
         return
@@ -61,7 +61,7 @@ async def publish_home(context: WorkspaceContext, person: PersonId) -> None:
 async def refresh_homes(
     open_now: OpenIncidentsCache, contexts: Callable[[], Iterable[WorkspaceContext]]
 ) -> None:
-    """Publish Home again for its recent viewers whenever the open incidents have changed. Never returns."""
+    """Publish Home again for its recent viewers whenever the open incidents change. Never returns."""
     changed = asyncio.Event()
     open_now.subscribers.append(changed.set)
     while True:
@@ -75,19 +75,19 @@ async def refresh_homes(
 
 
 async def declare_here(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
-    """*Declare an incident*, on Home."""
+    """Handle *Declare an incident* on Home."""
     await ack()
     context.tasks.begin("open the form", open_form(context, action, DeclareMetadata(), DeclareRequest()))
 
 
-# Say what can be done, here and anywhere.
+# The verb `help`.
 
 LOOK_SECONDS = 1.0
-"""How long help may look whose channel it is; it says the same in another order without."""
+"""Seconds to find the channel's incident; without it, help has the same content in another order."""
 
 
 async def say_help(ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext) -> None:
-    """`/incident help`, seen only by who asked; it needs no call to Slack."""
+    """Handle `/incident help`: answer with a list of commands that only the person who asked can see."""
     found = [context.open_now.of_channel(command.channel_id)]
     if found == [None]:
         async with best_effort("look whose channel this is"), asyncio.timeout(LOOK_SECONDS):
@@ -110,5 +110,5 @@ HELP = CommandSpec(Verb.HELP, "/incident help", "says what can be done", say_hel
 
 
 async def acknowledge(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
-    """A button that is only a link: Slack opens it, and wants a word from us all the same."""
+    """Acknowledge a link button: Slack opens the link itself but needs an acknowledgement."""
     await ack()

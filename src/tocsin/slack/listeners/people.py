@@ -1,4 +1,4 @@
-"""Resolve the person that a text names: by mention, `me`, or a whole name; else a form asks."""
+"""Resolve the person that a text names: by mention, `me`, or a whole name; otherwise a form asks."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from tocsin.slack.users import Account
 
 MYSELF = frozenset({"me", "myself"})
 BESIDE = frozenset({"", "to", "is", "now", "please", "thanks"})
-"""Words beside a mention that leave no doubt about who is meant."""
+"""Words that may stand beside a mention; with any other word, the person is asked."""
 
 MOST_NAMED = 5
 
 
 class FoundPerson(NamedTuple):
-    """A person, and the name among those that were asked for by which they were found."""
+    """A person, and the candidate name by which they were found."""
 
     person: PersonId
     name: str
 
 
 async def resolve_person(context: WorkspaceContext, text: str, by: PersonId | None) -> PersonId:
-    """Return the one person that a text means. Raises NeedsForm where it may be another, or none."""
+    """Return the person that a text names. Raises NeedsForm if there may be another, or none."""
     mentioned = set(PERSON.findall(text))
     if len(mentioned) == 1 and set(map(folded_name, PERSON.sub(" ", text).split())) <= BESIDE:
         return PersonId(mentioned.pop())
@@ -43,9 +43,9 @@ async def resolve_person(context: WorkspaceContext, text: str, by: PersonId | No
 async def find_person(
     context: WorkspaceContext, names: Sequence[str], by: PersonId | None, build_view: BuildView | None = None
 ) -> FoundPerson:
-    """The one person whom Slack calls by the first of these names that anybody has.
+    """Return the only person with the first of these names that exists in the workspace.
 
-    Raises NeedsForm, with the form to open, where it may be another person too, or is nobody's name.
+    Raises NeedsForm, with the form to open, if another person may have the name, or if no person has it.
     """
     if by is not None and (own := next((name for name in names if folded_name(name) in MYSELF), None)):
         return FoundPerson(by, own)

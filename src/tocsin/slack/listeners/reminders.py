@@ -1,4 +1,4 @@
-"""The next update is due: give it, put it off, take it over, or be asked no more."""
+"""Buttons on the reminder for the next update: give it, put it off, take it over, or stop reminders."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tocsin.slack.views.notifications import SNOOZE_MINUTES
 
 
 async def give_update(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
-    """*Give an update*: the form."""
+    """Handle *Give an update*: open the form."""
     await ack()
     begin(context, action, "open the form to update", _give(context, action))
 
@@ -26,7 +26,7 @@ async def _give(context: WorkspaceContext, action: BlockAction) -> None:
 
 
 async def snooze(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
-    """*In 15 minutes*."""
+    """Handle *In 15 minutes*: remind again then."""
     await ack()
     begin(context, action, "put the update off", _snooze(context, action))
 
@@ -40,7 +40,7 @@ async def _snooze(context: WorkspaceContext, action: BlockAction) -> None:
 
 
 async def take_over(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
-    """*I'll do it*: ask the person who presses from now on."""
+    """Handle *I'll do it*: address the next reminder to the person who pressed."""
     await ack()
     begin(context, action, "take the update over", _take_over(context, action))
 
@@ -55,7 +55,7 @@ async def _take_over(context: WorkspaceContext, action: BlockAction) -> None:
 
 
 async def stop(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
-    """*Stop asking*."""
+    """Handle *Stop asking*: delete the reminder."""
     await ack()
     begin(context, action, "stop asking for updates", _stop(context, action))
 

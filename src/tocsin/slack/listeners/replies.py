@@ -1,4 +1,4 @@
-"""Replies that only the person who asked reads, also when something went wrong."""
+"""Replies that only the person who asked can read, including error messages."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ async def reply(
     *,
     instead: bool = False,
 ) -> None:
-    """Answer where the person is looking, else in a direct message; `text` is escaped already.
+    """Reply by the payload's `response_url`, or else by direct message; `text` is mrkdwn, escaped already.
 
-    With `instead` the answer takes the place of the one that was pressed in. Raises Withheld where they may
-    not read what it carries.
+    With `instead` the reply replaces the message whose button was pressed. Raises Withheld if the person may
+    not read an incident that it is `about`.
     """
     if payload.response_url:
         await context.workspace.reply(payload.response_url, text, about, blocks, instead=instead)
@@ -45,9 +45,9 @@ async def reply(
 
 
 async def is_readable(context: WorkspaceContext, payload: Payload, incident: Incident) -> bool:
-    """Return whether who asked may still read of an incident, now that the acknowledgement goes out.
+    """True if the person may still see an incident now that the acknowledgement is sent.
 
-    Raises Unavailable where that cannot be known.
+    Raises Unavailable if that cannot be checked.
     """
     try:
         await context.workspace.calls.judge(shown_to(payload.by.slack_user_id, incident), "acknowledgement")
@@ -57,14 +57,14 @@ async def is_readable(context: WorkspaceContext, payload: Payload, incident: Inc
 
 
 async def readable(context: WorkspaceContext, payload: Payload, incident: Incident, sentence: str) -> str:
-    """The sentence about an incident, or one that says nothing of it. Raises Unavailable."""
+    """Return the sentence if the person may see the incident, or else one without it. Raises Unavailable."""
     return sentence if await is_readable(context, payload, incident) else NOT_YOURS_NOW
 
 
 async def build_reply_view(
     context: WorkspaceContext, payload: Payload, incident: Incident, sentence: str
 ) -> View:
-    """A modal that says in plain words what was done, if who asked may still read of the incident."""
+    """Return a modal with an escaped sentence about an incident, as far as the person may see it."""
     sentence = await readable(context, payload, incident, sentence)
     if sentence == NOT_YOURS_NOW:
         return done_modal(sentence)
@@ -73,7 +73,7 @@ async def build_reply_view(
 
 
 async def reply_about(context: WorkspaceContext, payload: Payload, incident: Incident, sentence: str) -> None:
-    """Answer in plain words about an incident, if who asked may still read of it."""
+    """Reply with an escaped sentence about an incident, as far as the person may see it."""
     try:
         await reply(context, payload, escape(sentence), shown_to(payload.by.slack_user_id, incident))
     except Withheld:
@@ -87,9 +87,9 @@ def begin(
     work: Coroutine[Any, Any, Any],
     tracker: AckTracker | None = None,
 ) -> None:
-    """Start work after the acknowledgement; what goes wrong in it is also said to the person.
+    """Start a background task after the acknowledgement; its failure is also reported to the person.
 
-    `tracker` is of the answer that the work itself gives: it is given once the work is done.
+    `tracker` is for the reply that the work itself sends: it counts as written at the end of the work.
     """
 
     async def run() -> None:
@@ -107,9 +107,9 @@ def begin(
 
 
 async def refuse(ack: AsyncAck, submission: ViewSubmission, sentence: str, field: str = "") -> None:
-    """Answer a form with a sentence: under the field, else under its first input, else in the form's place.
+    """Answer a submission with an error under its field, or under its first input, or in place of the form.
 
-    An error for a block that is not in the form is one that nobody reads (Slack, response_action: errors).
+    Slack does not show an error for a block that is not in the form (response_action: errors).
     """
     shown = submission.view.values
     under = field if field in shown else next(iter(shown), "")
@@ -120,13 +120,13 @@ async def refuse(ack: AsyncAck, submission: ViewSubmission, sentence: str, field
 
 
 def with_typed_text(sentence: str, command: SlashCommand, context: WorkspaceContext) -> str:
-    """A refusal in which what was typed is not lost."""
+    """Return the sentence with the typed command added, so that the person can copy it."""
     typed = as_read(command.text, context.people.names)
     return f"{sentence} You had typed: {command.command} {typed}" if typed else sentence
 
 
 def explain(error: BaseException) -> str:
-    """Say why it was not done, in plain words, with what to do where that helps."""
+    """Return the reason of a failure as sentences, with advice if there is any."""
     if isinstance(error, Refused):
         return " ".join([error.sentence, *error.fields.values()])
     if isinstance(error, TocsinError):

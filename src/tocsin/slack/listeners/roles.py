@@ -1,4 +1,4 @@
-"""The verbs `lead`, `role` and `take`: who does what."""
+"""The verbs `lead`, `role` and `take`, which assign roles."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ TAKE = VerbSpec(
 async def submit_assign(
     ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
 ) -> None:
-    """Take the roles as they were left in the form; who was there before and still is, is not touched."""
+    """Handle the submission of the roles form; only roles that the person changed are assigned."""
     chosen = read_assign(submission.view.values)
     metadata = VerbMetadata.read(submission.view.private_metadata)
     changed = metadata.changes({f"{ROLE}{role}": person for role, person in chosen.items()})

@@ -1,4 +1,4 @@
-"""The incident that a verb is about, found and authorized, and checks of those who get a role."""
+"""Resolve the target incident of a verb, check permissions, and validate assignees."""
 
 from __future__ import annotations
 
@@ -27,14 +27,12 @@ from tocsin.slack.context import WorkspaceContext
 from tocsin.slack.payloads import Payload, SlashCommand
 from tocsin.slack.users import Account
 
-# The target of a verb and the right to it: resolved in the same way for every verb.
-
 _OPENED_AS = re.compile(r"(([a-z][a-z0-9]{0,19})-[0-9]{1,15})(?:-|$)")
-"""How the names of channels begin that were opened for an incident."""
+"""Beginning of the names of channels that were created for incidents: a reference."""
 
 
 class Uncertain(Refused):
-    """The text may be about another incident than the channel's own: the person has to be asked."""
+    """The text may be about another incident than the channel's own, so the person must be asked."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +42,18 @@ class Target:
     incident: Incident
     rest: str
     is_named: bool = False
-    """They typed which; else it is the one whose channel this is."""
+    """True if the text names the incident; otherwise it is the channel's own."""
 
 
 async def resolve_target(
     context: WorkspaceContext, command: SlashCommand, rest: str, *, is_choice: bool = False
 ) -> Target | None:
-    """The incident that is named first in the text, else the one whose channel this is; None without either.
+    """Return the incident named at the beginning of the text, or else the channel's own; None without either.
 
-    In an incident's own channel a bare number is a number. Raises Refused for a reference to what is not
-    there, in the same words as to what this person may not see; and Uncertain where it is not clear which
-    incident is named. The channel's own is never meant then. With `is_choice` the text begins with a
-    status, a role or the like, and an incident may be named behind it.
+    In an incident's own channel a bare number is no reference. Raises Refused for an incident that does not
+    exist or that this person may not see, in the same words; and Uncertain if it is not clear which incident
+    is named, so that the channel's own is never changed by mistake. With `is_choice` the text begins with a
+    status, a role or the like, and the incident may be named after it.
     """
     person = command.by.slack_user_id
     own = await find_channel_incident(context, command.channel_id, person)
@@ -73,7 +71,7 @@ async def resolve_target(
 
 
 def prefixes(context: WorkspaceContext) -> frozenset[str]:
-    """Return the prefixes of references here, as far as the cached incidents tell."""
+    """Return the prefixes of the references of all cached open incidents, such as `INC`."""
     return frozenset(known.reference.rpartition("-")[0] for known in context.open_now.now) - {""}
 
 
@@ -84,9 +82,10 @@ def _unclear(reference: Reference) -> Uncertain:
 async def resolve_reference(
     context: WorkspaceContext, reference: Reference, person: PersonId | None
 ) -> Incident | None:
-    """The incident that is named; None where it is an address of something else.
+    """Return the incident of a reference; None if it is the URL of something else.
 
-    Raises Refused where there is none that they may see, and Uncertain where it may be something else.
+    Raises Refused if there is no such incident that the person may see, and Uncertain if the reference may
+    mean something else.
     """
     match reference.by:
         case "address":
@@ -116,7 +115,7 @@ async def _of_room(context: WorkspaceContext, reference: Reference, person: Pers
 async def _of_name(
     context: WorkspaceContext, reference: Reference, name: str, person: PersonId | None
 ) -> Incident:
-    """The incident whose channel is called so, or was when it was opened: it begins with the reference."""
+    """Return the incident of a channel name: its present name, or one that begins with a reference."""
     wanted = name.casefold()
     known = (one for one in context.open_now.seen_by(person) if one.slack_channel_name.casefold() == wanted)
     if wanted and (found := next(known, None)) is not None:
@@ -135,9 +134,10 @@ def _usual(context: WorkspaceContext) -> frozenset[str]:
 
 
 async def _at(context: WorkspaceContext, address: str, person: PersonId | None) -> Incident | None:
-    """The incident with this permalink, or with this page; a page below it is its own, too.
+    """Return the incident whose permalink or page is this URL or one above it; None for other URLs.
 
-    Raises Refused for the address of an incident that is not there, or that they may not see.
+    Raises Refused if the incident does not exist or the person may not see it, and Uncertain if the URL may
+    be an incident's but is not known.
     """
     addresses = {plain_address(known.permalink): known for known in context.open_now.now if known.permalink}
     places = {known.rpartition("/")[0] for known in addresses} | {plain_address(f"{context.pages}/incidents")}
@@ -159,7 +159,7 @@ async def _at(context: WorkspaceContext, address: str, person: PersonId | None) 
 
 
 async def find_incident(context: WorkspaceContext, reference: str, person: PersonId | None) -> Incident:
-    """The incident with this id or reference. Raises Refused where there is none that they may see."""
+    """Return the incident with this id or reference. Raises Refused if the person may see none."""
     known = context.open_now.called(reference)
     if known is not None and visible_to(person, known):
         return known
@@ -172,9 +172,9 @@ async def find_incident(context: WorkspaceContext, reference: str, person: Perso
 async def find_channel_incident(
     context: WorkspaceContext, channel: ChannelId | None, person: PersonId | None
 ) -> Incident | None:
-    """The incident whose own channel this is, if this person may see it.
+    """Return the incident whose own channel this is; None if it is no incident's.
 
-    Raises Refused for who is in a private incident's channel and has no part in the incident.
+    Raises Refused for a member of a private incident's channel who has no part in the incident.
     """
     found = context.open_now.of_channel(channel)
     if found is None and channel is not None:
@@ -187,10 +187,10 @@ async def find_channel_incident(
 async def authorize(
     context: WorkspaceContext, payload: Payload, verb: Verb, incident: Incident, *, opening: bool = False
 ) -> None:
-    """Raises Refused where this person may not do this, or where the backend cannot.
+    """Raise Refused if this person may not use the verb, or if the backend lacks it.
 
-    With `opening` a form is about to open that shows the incident: who somebody is must be known, and the
-    rest is asked when the form is sent.
+    With `opening`, a form that shows the incident is about to open: only the membership must be known, and
+    the rest is checked when the form is submitted.
     """
     if not visible_to(payload.by.slack_user_id, incident):
         raise Refused(NOT_SEEN)
@@ -203,7 +203,7 @@ async def authorize(
         raise Refused(lacks[verb])
 
 
-# Whether those who are given a role, or something to do, can take it on.
+# Validation of people who are given a role or a follow-up.
 
 ROLE = "incident_role_assignments."
 
@@ -211,7 +211,7 @@ ROLE = "incident_role_assignments."
 async def validate_roles(
     context: WorkspaceContext, roles: Mapping[str, PersonId | None], *, private: bool, within: float = 0.0
 ) -> tuple[Person, ...]:
-    """The same as `checked_assignees`, for people by the role that each is given."""
+    """Do as `validate_assignees`, for people by the id of the role that each is given."""
     chosen = {f"{ROLE}{role}": person for role, person in roles.items()}
     return await validate_assignees(context, chosen, private=private, within=within)
 
@@ -219,13 +219,13 @@ async def validate_roles(
 async def validate_assignees(
     context: WorkspaceContext, chosen: Mapping[str, PersonId | None], *, private: bool, within: float = 0.0
 ) -> tuple[Person, ...]:
-    """Return the people who are given something, by name; `chosen` has them by the field of the form.
+    """Return the assignees with their names; `chosen` has them by the field of the form.
 
-    Slack is asked anew, except about those of whom it told `within` so many seconds.
+    Slack is asked about each, except about accounts that were fetched `within` so many seconds.
 
     Raises Refused, with a sentence for each field, for bots, deactivated accounts, people of another
-    organisation, and people whom Slack does not know. While Slack does not say, a public incident takes them,
-    since an alarm cannot wait; a private one does not, since it is shown to everybody with a role in it.
+    organisation, and unknown people. If Slack does not answer, a public incident accepts them, since an alarm
+    cannot wait; a private one does not, since it is shown to all people with a role in it.
     """
     people = list(dict.fromkeys(person for person in chosen.values() if person))
     asked = (context.people.account(person, CHECK_SECONDS, within=within) for person in people)

@@ -1,4 +1,4 @@
-"""The verb `note`, and messages that people pin or mark with 📌: both go into the timeline."""
+"""The verb `note`, and messages that people add to the timeline by a shortcut, a pin or 📌."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ NOTE = VerbSpec(
 async def submit_note(
     ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
 ) -> None:
-    """Take the note form."""
+    """Handle the submission of the note form."""
     text = read_note(submission.view.values)
     again, execute = partial(_build_note, message=text), partial(_note, text=text)
     await submit(ack, submission, context, tracker, {Verb.NOTE}, again, execute)
 
 
 async def keep_from_message(ack: AsyncAck, shortcut: Shortcut, context: WorkspaceContext) -> None:
-    """*Add to incident timeline*, on a message; outside an incident's channel it asks which incident."""
+    """Handle the message shortcut *Add to incident timeline*; a modal asks for the incident if need be."""
     await ack()
     tracker = AckTracker()
     begin(context, shortcut, "keep a message", _keep_from_message(context, shortcut, tracker), tracker)
@@ -114,16 +114,16 @@ def _metadata(marked: KeptMessage) -> VerbMetadata:
 
 
 async def keep_message(call: Invocation, metadata: VerbMetadata) -> AnyChange | None:
-    """Put the message that a form carries into this incident's timeline."""
+    """Add the message in a form's metadata to this incident's timeline."""
     await authorize(call.context, call.payload, Verb.NOTE, call.incident)
     message = KeptMessage(ChannelId(metadata.channel), MessageTs(metadata.ts), metadata.rest, metadata.edited)
     return await _kept(call.context, call.payload, call.incident, message, call.tracker.acknowledged)
 
 
 async def on_reaction_or_pin(callback: EventCallback, context: WorkspaceContext) -> None:
-    """A pin or a 📌 was put on a message of an incident's channel, or taken off.
+    """Handle a pin or a 📌 reaction that was added to or removed from a message in an incident's channel.
 
-    What counts is how the message stands now, so events may come late, twice, or in any order.
+    The message's present state decides, so events may come late, twice, or in any order.
     """
     marked = callback.message
     by = callback.user
@@ -145,7 +145,7 @@ Where = tuple[ChannelId, MessageTs]
 
 
 class KeptMessage(NamedTuple):
-    """A message that is to be kept, with what the timeline says of it."""
+    """A message for the timeline, with the text of its entry."""
 
     channel: ChannelId
     ts: MessageTs
@@ -156,19 +156,19 @@ class KeptMessage(NamedTuple):
 async def _marked(
     context: WorkspaceContext, where: Where, message: Mapping[str, Any], limit: int = TEXT_LIMIT
 ) -> KeptMessage:
-    """The message with the names of all whom it mentions, as far as Slack tells them."""
+    """Return the message with the names of mentioned people, which are fetched from Slack if need be."""
     if strangers := _unknown_people(context, message):
         await context.mentions.names_of(strangers, CHECK_SECONDS)
     return _as_known(context, where, message, limit)
 
 
 def _unknown_people(context: WorkspaceContext, message: Mapping[str, Any]) -> frozenset[str]:
-    """Ids of all in it who have no name yet."""
+    """Return the ids in a message whose names are not cached."""
     return unnamed(message, context.mentions.names) | unnamed_author(message, context.mentions.names)
 
 
 def _as_known(context: WorkspaceContext, where: Where, message: Mapping[str, Any], limit: int) -> KeptMessage:
-    """The message with the names that are known now; nothing is said of one that is gone."""
+    """Return the message with the cached names; its text is empty if the message is gone."""
     permalink = context.permalink(*where, message.get("thread_ts"))
     edited = message.get("edited")
     return KeptMessage(
@@ -187,7 +187,7 @@ async def _kept(
     *,
     removed: bool = False,
 ) -> AnyChange | None:
-    """Put a message into the timeline, or take it out: one entry, however many people mark it."""
+    """Add a message to the timeline, or remove it; a message has one entry, however many people mark it."""
     if isinstance(payload, EventCallback):
         key = str(uuid5(KEYS, f"{payload.team_id}/{payload.event_id}"))
     else:
@@ -208,5 +208,5 @@ async def _kept(
 
 
 def _moment(ts: str) -> datetime:
-    """When a message was written: its `ts` is in seconds (Slack, message object)."""
+    """Return the time at which a message was written: its `ts` is in seconds (Slack, message object)."""
     return datetime.fromtimestamp(float(ts), UTC)

@@ -24,7 +24,7 @@ from tocsin.slack.views.update import (
 )
 from tocsin.workflows.command import AnyChange
 
-# Say what is known, where it stands and how bad it is.
+# The verbs `update`, `status` and `severity`, which share a form.
 
 
 async def _build_update(call: Invocation, trouble: str, entered: UpdateEntered | None = None) -> View:
@@ -76,7 +76,7 @@ SEVERITY = VerbSpec(
 async def submit_update(
     ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
 ) -> None:
-    """Take the update form; what was left as it was on the screen changes nothing."""
+    """Handle the submission of the update form; fields that were left alone change nothing."""
     entered = read_update(submission.view.values)
     metadata = VerbMetadata.read(submission.view.private_metadata)
     await submit_change(
@@ -92,7 +92,7 @@ async def submit_update(
     )
 
 
-# Say what it is called and what it is about.
+# The verbs `rename` and `summary`.
 
 
 async def _build_describe(call: Invocation, trouble: str, entered: dict[str, str] | None = None) -> View:
@@ -127,7 +127,7 @@ SUMMARY = VerbSpec(
 async def submit_describe(
     ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
 ) -> None:
-    """Take the name or the summary, as it was left in the form."""
+    """Handle the submission of the form for the name or the summary."""
     entered = read_describe(submission.view.values)
     again = partial(_build_describe, entered=entered)
     verbs = {Verb.RENAME, Verb.SUMMARY}

@@ -1,4 +1,4 @@
-"""The path that every verb takes: find the incident, authorize, execute or open a form, reply."""
+"""Common flow of all verbs: find the incident, authorize, execute or open a form, and reply."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ SAVED = "Saved, not through yet. You will be told when it is."
 
 @dataclass(frozen=True)
 class Invocation:
-    """One use of a verb on an incident: by the person of a payload, with the text that they typed."""
+    """One use of a verb on an incident, by the person of a payload, with the text that they typed."""
 
     context: WorkspaceContext
     payload: Payload
@@ -59,7 +59,7 @@ class Invocation:
     incident: Incident
     text: str = ""
     tracker: AckTracker = field(default_factory=AckTracker)
-    """Of the answer that the person waits for."""
+    """Tracks the answer for which the person waits."""
 
     @property
     def person(self) -> PersonId | None:
@@ -67,17 +67,17 @@ class Invocation:
 
     @property
     def key(self) -> str:
-        """The key of the command that it becomes."""
+        """Key of the durable command."""
         return key_of(self.payload)
 
 
 BuildView = Callable[[Invocation, str], Awaitable[View]]
-"""Builds the verb's form; its last argument says what is wrong, in plain text."""
+"""Builds the verb's form; the last argument is an error to show above it, as plain text."""
 
 Execute = Callable[[Invocation], Awaitable[AnyChange | None]]
-"""Executes the verb with the text; None when it is saved and not through yet.
+"""Executes the verb with the typed text; returns None if the command is saved and still running.
 
-Raises Refused, or NeedsForm where the text leaves something open.
+Raises Refused, or NeedsForm if the text is not enough.
 """
 
 Prepare = Callable[[WorkspaceContext, SlashCommand, str], Awaitable[str]]
@@ -85,7 +85,7 @@ Prepare = Callable[[WorkspaceContext, SlashCommand, str], Awaitable[str]]
 
 @dataclass(frozen=True)
 class VerbSpec:
-    """A verb of `/incident` that is about one incident: in its channel, or with its reference first."""
+    """A verb of `/incident` about one incident, which is the channel's own or named first in the text."""
 
     verb: Verb
     usage: str
@@ -93,22 +93,22 @@ class VerbSpec:
     build_view: BuildView
     execute: Execute
     no_argument: bool = False
-    """It is executed also without any text."""
+    """True if the verb is executed even without text."""
     names_people: bool = False
-    """Its text is read with the people in it as Slack names them, `<@U1|ana>`."""
+    """True if the verb gets its text with Slack's mentions (`<@U1|ana>`), not with names."""
     begins_with_choice: bool = False
-    """Its text begins with a status, a severity, a role or a person."""
+    """True if its text begins with a status, a severity, a role or a person."""
     prepare: Prepare | None = None
-    """Rewrites what was typed, before the incident is looked for in it."""
+    """Rewrites the typed text before the incident is searched for in it."""
 
     async def read(self, context: WorkspaceContext, text: str) -> str:
-        """Return the text as the verb reads it; Slack is asked for names a second at most."""
+        """Return the text as the verb needs it; fetches names from Slack for at most a second."""
         return text if self.names_people else await context.mentions.spell(text, CHECK_SECONDS)
 
 
 @dataclass(frozen=True)
 class CommandSpec:
-    """A verb of `/incident` that is about no single incident; DECLARE is the command without a verb."""
+    """A verb of `/incident` that is not about one incident; DECLARE is the command without a verb."""
 
     verb: Verb
     usage: str
@@ -116,7 +116,7 @@ class CommandSpec:
     listener: Callable[[AsyncAck, SlashCommand, str, WorkspaceContext], Coroutine[Any, Any, None]]
     """Takes the text after the verb."""
     build_view: Callable[[WorkspaceContext, Payload, str], Awaitable[View]] | None = None
-    """Builds what the verb shows in a modal, from the text after it."""
+    """Builds the verb's modal from the text after it."""
 
 
 DECLARE = CommandSpec(
@@ -128,14 +128,14 @@ DECLARE = CommandSpec(
 
 
 class NeedsForm(Refused):
-    """The text leaves something open that a form can ask for: the verb's own, or the one given."""
+    """The text is not enough, so a form must be opened: `build_view`, or else the verb's own."""
 
     def __init__(self, sentence: str, build_view: BuildView | None = None) -> None:
         super().__init__(sentence)
         self.build_view = build_view
 
 
-# A verb that was typed.
+# Typed verbs.
 
 
 async def run_verb(
@@ -146,7 +146,7 @@ async def run_verb(
     context: WorkspaceContext,
     tracker: AckTracker,
 ) -> None:
-    """Run a verb that was typed: execute it where text follows, else open its form."""
+    """Run a typed verb: execute it if text follows, or else open its form."""
     if spec.prepare is not None:
         rest = await spec.prepare(context, command, rest)
     call = await _read_command(spec, ack, command, rest, context, tracker)
@@ -172,7 +172,7 @@ async def _read_command(
     context: WorkspaceContext,
     tracker: AckTracker,
 ) -> Invocation | None:
-    """Return what is to be executed; None where the command is answered already, with a form or a refusal."""
+    """Return the invocation to execute; None if the command has been answered by a form or a refusal."""
     try:
         target = await _target(spec, ack, command, rest, context)
     except TocsinError as error:
@@ -195,7 +195,7 @@ async def _read_command(
 async def _target(
     spec: VerbSpec, ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext
 ) -> Target | None:
-    """Return the incident that is meant; None where the person was asked which."""
+    """Return the target incident; None if the person has been asked for it."""
     uncertain = None
     try:
         target = await resolve_target(context, command, rest, is_choice=spec.begins_with_choice)
@@ -212,7 +212,7 @@ async def _open(build_view: BuildView, ack: AsyncAck, call: Invocation, trouble:
 
 
 async def open_view(build_view: BuildView, call: Invocation, trouble: str = "") -> None:
-    """Open the form of a verb, on top of the modal that a button was pressed in, if it was one."""
+    """Open the form of a verb; if its button was pressed in a modal, on top of that modal."""
     view, payload = await build_view(call, trouble), call.payload
     about = shown_to(call.person, call.incident)
     if isinstance(payload, BlockAction) and payload.view is not None and payload.view.type == "modal":
@@ -229,7 +229,7 @@ async def _ask_which(
     context: WorkspaceContext,
     uncertain: Uncertain | None = None,
 ) -> None:
-    """Offer the incidents that may be meant; without any, open the declare form for a typed name."""
+    """Ask for the incident in a modal; if none is open, open the declare form with the text as the name."""
     known = context.open_to(command.by.slack_user_id)
     if known:
         trouble = escape(uncertain.sentence) if uncertain else ""
@@ -256,7 +256,7 @@ async def ask(
     incidents: Sequence[Incident],
     **shown: str,
 ) -> None:
-    """Ask what was meant, in a form that carries all that was typed. Raises Refused where it cannot."""
+    """Ask what was meant in a form that carries the typed text. Raises Refused if the text is too long."""
     if metadata.rest:
         metadata = metadata.model_copy(update={"typed": command.text})
     if not metadata.fits:
@@ -270,17 +270,17 @@ async def ask(
 
 
 def typed_command(context: WorkspaceContext, command: str, metadata: VerbMetadata) -> str:
-    """Return the command as its sender reads it; empty where nothing but a verb was typed."""
+    """Return the command as its sender would read it; empty if only a verb was typed."""
     return f"{command} {as_read(metadata.typed, context.people.names)}" if metadata.typed else ""
 
 
-# A verb that was pressed.
+# Verbs of buttons and menus.
 
 
 async def run_from_card(
     spec: VerbSpec, ack: AsyncAck, action: BlockAction, context: WorkspaceContext, incident_id: str
 ) -> None:
-    """Open the form of a verb whose button was pressed on a card, or execute it where it asks nothing."""
+    """Open the form of a verb whose button was pressed on a card, or execute it if it needs no form."""
     await ack()
     tracker = AckTracker()
     work = _run_from_card(spec, action, context, incident_id, tracker)
@@ -303,11 +303,11 @@ async def _run_from_card(
     await reply_about(context, action, incident, sentence)
 
 
-# What a verb asks for: a change, committed to before the person is answered.
+# Changes, which are saved before the person is answered.
 
 
 def sentence_of(outcome: AnyChange | None) -> str:
-    """Return the sentence about an outcome. Raises Refused where it was refused."""
+    """Return the sentence about an outcome. Raises Refused if the command was refused."""
     if isinstance(outcome, NotChanged):
         raise Refused(outcome.sentence, outcome.fields)
     return outcome.said if outcome else SAVED
@@ -320,10 +320,10 @@ async def change(
     next_update_minutes: int | None = None,
     **what: Any,
 ) -> AnyChange | None:
-    """Commit to a change as this person asked for it here; None when it is saved and not through yet."""
+    """Run the durable command for a change; returns None if it is saved and still running."""
     context = call.context
     by, roles = context.people.meet(call.payload.by), what.get("incident_role_assignments") or {}
-    # Whoever takes a role was asked about a moment ago.
+    # The person's own account was checked a moment ago, for their permission.
     others = {role: person for role, person in roles.items() if person != by.slack_user_id}
     assignees = await validate_roles(context, others, private=call.incident.is_private)
     order = ChangeCommand(
@@ -337,14 +337,14 @@ async def change(
 
 
 def key_of(payload: Payload) -> str:
-    """Return the same key for every delivery of one payload, and every press of a form that says the same."""
+    """Return the key of a payload: the same for each delivery of it and each press of an unchanged form."""
     if isinstance(payload, ViewSubmission):
         said = json.dumps(payload.view.values, sort_keys=True)
         return str(uuid5(KEYS, f"{payload.team_id}/{payload.view.id}/{said}"))
     return str(uuid5(KEYS, f"{payload.team_id}/{payload.trigger_id}"))
 
 
-# A form about an incident, sent: committed to, and answered in the form with nothing typed lost.
+# Submissions of forms about an incident, answered in the form so that nothing typed is lost.
 
 
 async def submit(
@@ -356,9 +356,9 @@ async def submit(
     build_view: BuildView,
     execute: Execute,
 ) -> None:
-    """Do what the form of one of these verbs asks for, and answer in it: done, saved, or what to put right.
+    """Execute the submission of one of these verbs' forms; answer in it with *done*, *saved* or errors.
 
-    `build_view` builds the form once more, of the incident as it is now, with what was typed.
+    `build_view` builds the form again, for the incident as it is now, with everything that was typed.
     """
     call: Invocation | None = None
     try:
@@ -381,7 +381,7 @@ async def submit(
 async def _read_submission(
     submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker, verbs: Collection[Verb]
 ) -> Invocation:
-    """Read what a form asks for. Raises Refused where the form is not ours, or the incident not theirs."""
+    """Read the verb and incident of a submission. Raises Refused for a forged form or an unseen incident."""
     metadata = VerbMetadata.read(submission.view.private_metadata)
     if metadata.verb is None or metadata.verb not in verbs:
         raise Refused(NOT_SEEN)
@@ -396,7 +396,7 @@ async def _refuse(
     refused: NotChanged,
     build_view: BuildView,
 ) -> None:
-    """Answer under the wrong fields where all are on the screen, else above the form as it is now."""
+    """Show errors under their fields if the form shows them all, or else above the rebuilt form."""
     shown = submission.view.values
     if refused.fields and not refused.overtaken and all(field in shown for field in refused.fields):
         await ack(response_action="errors", errors=dict(refused.fields))
@@ -421,7 +421,7 @@ async def submit_change(
     next_update_minutes: int | None = None,
     message: str = "",
 ) -> None:
-    """Make the change that a form asks for, unless it asks for none."""
+    """Execute the submission of a form that changes fields. Refuses it if nothing was changed."""
     seen = VerbMetadata.read(submission.view.private_metadata).seen.get("incident_status_id")
 
     async def execute(call: Invocation) -> AnyChange | None:

@@ -1,4 +1,4 @@
-"""Declare from a workflow: its step is checked as a form is, committed to, and answered when it is done."""
+"""Workflow Builder step that declares: validated like the form, saved, and completed at the end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tocsin.slack.views.workflow_step import read_step
 from tocsin.workflows.declaration import DeclareCommand
 
 DECLARE = "declare_incident"
-"""What Slack knows the step by (Slack, custom steps: the callback id)."""
+"""Callback id of the step (Slack, custom steps)."""
 
 NOT_SEEN = "you and Tocsin do not both see that channel"
 
@@ -30,9 +30,9 @@ NOT_KNOWN = "This step is from another version of Tocsin, which is gone. Put Toc
 
 
 async def run_step(callback: EventCallback, context: WorkspaceContext) -> None:
-    """A workflow has come to a step of ours (Slack, function_executed).
+    """Run our step of a Workflow Builder workflow (Slack, function_executed).
 
-    Its execution's id is the key: sent again, it declares nothing twice and is answered the same.
+    The execution's id is the key, so a repeated event declares nothing twice and gets the same answer.
     """
     run, called = str(callback.event.get("function_execution_id") or ""), callback.event.get("function")
     if not run or not isinstance(called, dict):
@@ -57,12 +57,12 @@ async def run_step(callback: EventCallback, context: WorkspaceContext) -> None:
 
 
 def _in_words(refusal: Refused) -> str:
-    """Say what is wrong, each thing once; the sentence above a form is left out, as there is no form."""
+    """Return the field errors of a refusal, each once; its general sentence only if there are none."""
     return " ".join(dict.fromkeys(refusal.fields.values())) or refusal.sentence
 
 
 async def _answer_again(order: DeclareCommand, context: WorkspaceContext) -> None:
-    """Answer a step that runs again; a declaration still under way answers by itself when it is done."""
+    """Answer a repeated event; a declaration that is still running answers the step itself at its end."""
     outcome = await context.declare.outcome(order.declaration.key)
     if outcome is not None:
         await context.declare.answer(order, outcome)
@@ -71,10 +71,10 @@ async def _answer_again(order: DeclareCommand, context: WorkspaceContext) -> Non
 async def _order(
     callback: EventCallback, inputs: Mapping[str, Any], key: str, context: WorkspaceContext
 ) -> DeclareCommand:
-    """The declaration as it will be made. Raises Refused, and TocsinError where nothing can be checked.
+    """Return the declare command. Raises Refused, and TocsinError if it cannot be checked.
 
-    Who built the workflow wrote all of it, and may name anybody as its reporter: so what is wrong is told to
-    the workflow alone.
+    All inputs come from the workflow's author, who may name any person as the reporter. So errors are
+    reported only to the workflow.
     """
     form = await context.forms.fetch()
     asked = read_step(inputs, form)
@@ -99,7 +99,10 @@ async def _order(
 
 
 async def _may_declare(person: PersonId, private: bool, context: WorkspaceContext) -> str:
-    """Return what to note where Slack does not answer. Raises Refused, also for a person who is not there."""
+    """Check the reporter's permission; return a note for the timeline if Slack does not answer.
+
+    Raises Refused if the reporter may not declare, or if Slack knows no such person.
+    """
     unchecked = await context.authorizer.check(person, Verb.DECLARE, private=private)
     if unchecked:
         await _is_there(person, context)
@@ -107,7 +110,7 @@ async def _may_declare(person: PersonId, private: bool, context: WorkspaceContex
 
 
 async def _is_there(person: PersonId, context: WorkspaceContext) -> None:
-    """Raise Refused where Slack knows no person with this id; pass while it does not answer."""
+    """Raise Refused if Slack knows no person with this id; do nothing if Slack does not answer."""
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             found = await context.workspace.users.knows(person)
@@ -118,7 +121,7 @@ async def _is_there(person: PersonId, context: WorkspaceContext) -> None:
 
 
 async def _withheld(channel: ChannelId | None, person: PersonId, context: WorkspaceContext) -> str:
-    """Return why no card goes to this channel; empty only where it is known that one may."""
+    """Return the reason for posting no card in this channel; empty if a card may be posted."""
     if channel is None:
         return ""
     if why := WITHHELD[await context.shared_channels.is_shared(channel, CHECK_SECONDS)]:

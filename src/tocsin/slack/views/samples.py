@@ -1,4 +1,4 @@
-"""A sample of each form and card, which `tocsin doctor` checks against Slack's limits."""
+"""Samples of every form and message, which `tocsin doctor` checks against Slack's limits."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ from tocsin.slack.views.update import assign_modal, describe_modal, update_modal
 AT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 SOMEBODY = Person(slack_user_id=PersonId("U0000000001"), name="Somebody")
 LONG = "<!channel> & "
-"""What people may write, over and over until nothing more fits."""
+"""Text to fill fields to their limits: each character needs escaping or may be a mention."""
 
 
 def modals(form: Form) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every modal, by what it is called, with the choices of this form."""
+    """Yield the name and JSON of every modal, with the choices of this form."""
     made: dict[str, View] = {
         "the declare form": declare_modal(form, DeclareMetadata(), DeclareRequest()),
         "the declare form, filled": declare_modal(
@@ -68,7 +68,7 @@ def modals(form: Form) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _managing(form: Form) -> dict[str, View]:
-    """The forms about an incident that exists, and Home."""
+    """Return the forms about an existing incident, and the Home tab, by name."""
     incident, said = _incident(form), _filled(300)
     to_do = FollowUp(id="1", incident_id="1", text=_filled(200), assignee=SOMEBODY, created_at=AT)
     happened = [TimelineEntry(at=AT, by=SOMEBODY, verb="noted", text=said)] * 12
@@ -94,7 +94,7 @@ def _managing(form: Form) -> dict[str, View]:
 
 
 def messages(form: Form, help_lines: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, list[Any]]]:
-    """The blocks of every message, by what it is called."""
+    """Yield the name and blocks of every message."""
     incident = _incident(form)
     summary = Summary(lasted=timedelta(hours=3), people=(PersonId("U0000000001"),), entries=9)
     news = News(
