@@ -16,6 +16,7 @@ from slack_emulator.faults import Faults, Rates
 from slack_emulator.files import Files
 from slack_emulator.interactions import Commands, Interactions
 from slack_emulator.manifest import Manifest
+from slack_emulator.message_streams import Streams
 from slack_emulator.messages import Messages
 from slack_emulator.models import (
     Change,
@@ -34,7 +35,6 @@ from slack_emulator.response_urls import ResponseUrls
 from slack_emulator.scheduled_messages import ScheduledMessages
 from slack_emulator.socket_mode import Sockets
 from slack_emulator.state import State, Store, new_id
-from slack_emulator.streams import Streams
 from slack_emulator.unfurls import Unfurls
 from slack_emulator.user_actions import UserActions
 from slack_emulator.views import Modals

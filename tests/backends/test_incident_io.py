@@ -25,11 +25,11 @@ from fakes.incident_io.server import (
 )
 from starlette.responses import JSONResponse
 
-from tocsin.backends.incident_io import IncidentIo, schemas
+from tocsin.backends.incident_io import IncidentIo, api_models
+from tocsin.backends.incident_io.api_models import IncidentAnswer
 from tocsin.backends.incident_io.client import Pace, Rejected, asked_to_wait
 from tocsin.backends.incident_io.mapping import incident_of, refusal
 from tocsin.backends.incident_io.queries import incident_in
-from tocsin.backends.incident_io.schemas import IncidentAnswer
 from tocsin.incidents.errors import OutcomeUnknown, Overtaken, Refused, Unavailable
 from tocsin.incidents.model import CatalogEntry, FieldValue, SourceMessage
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange, IncidentFilter
@@ -78,7 +78,7 @@ Both = tuple[IncidentIo, IncidentIoServer]
 
 def test_the_documented_v1_request_is_one_that_we_may_send_and_the_stand_in_takes() -> None:
     example = told("v1-create-request")
-    assert json.loads(schemas.CreateV1.model_validate(example).written()) == example
+    assert json.loads(api_models.CreateV1.model_validate(example).written()) == example
     assert list(shapes.wrongs(shapes.CREATE_V1, example)) == []
 
 

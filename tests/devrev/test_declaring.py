@@ -7,7 +7,7 @@ from fakes.devrev import Field
 from fakes.devrev.org import DON, PEOPLE
 
 from devrev.desk import BEN, PERMALINK, SEV0, SEV1, STAGE, DevRevDesk, declared
-from tocsin.backends.devrev.schemas import CreateIncident
+from tocsin.backends.devrev.api_models import CreateIncident
 from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.incidents.model import FieldOption, FieldValue, PersonId, SourceMessage, TeamId
 

@@ -11,9 +11,9 @@ from tocsin.config import Catalogue
 from tocsin.incidents.parsing import bare, folded, trimmed
 from tocsin.slack import commands
 from tocsin.slack.command_text import as_read, reference_in, references_in
-from tocsin.slack.disambiguation import reads_like_a_name
 from tocsin.slack.payloads import SlashCommand
 from tocsin.slack.routes import route_of
+from tocsin.slack.verb_or_name import reads_like_a_name
 
 SPACES = " \t\n\r\v\f\x85\u00a0\u1680\u2000\u2009\u200a\u2028\u2029\u202f\u205f\u3000\u200b\u2060\ufeff"
 DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d\u30fc\u02d7\u2796"

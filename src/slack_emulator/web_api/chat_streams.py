@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from slack_emulator.message_streams import MARKDOWN_LIMIT, Mode
 from slack_emulator.messages import app_message
 from slack_emulator.models import Channel, Json, Message, Refused
-from slack_emulator.streams import MARKDOWN_LIMIT, Mode
 from slack_emulator.web_api.arguments import Arguments, Blocks, Call, Method, Object
 from slack_emulator.web_api.chat import Customized, customized, destination, lasting, shown
 

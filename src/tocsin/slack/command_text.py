@@ -9,7 +9,7 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from tocsin.incidents.parsing import NOTHING, after, folded, spans, these, trimmed
-from tocsin.slack.views.mrkdwn import unescaped
+from tocsin.slack.views.mrkdwn_text import unescaped
 
 # URLs of incidents, as people copy them: with a trailing slash, a query or a fragment.
 

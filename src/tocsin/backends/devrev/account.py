@@ -11,10 +11,10 @@ from typing import Any, Final
 import structlog
 from pydantic import ValidationError
 
+from tocsin.backends.devrev.api_models import IncidentTold, User
 from tocsin.backends.devrev.client import DevRevClient, DevRevRefused
 from tocsin.backends.devrev.form import Choices, fetch_choices
 from tocsin.backends.devrev.mapping import Keeper, Told, incident_of, permalink_of
-from tocsin.backends.devrev.schemas import IncidentTold, User
 from tocsin.incidents.errors import OutcomeUnknown, Refused, TocsinError, Unavailable
 from tocsin.incidents.model import Frozen, Incident, Person, PersonId, Role, TeamId
 from tocsin.workflows.ports import Clock, FindPerson

@@ -11,6 +11,7 @@ import structlog
 
 from tocsin.backends.devrev import changes, mapping
 from tocsin.backends.devrev.account import Crew, Org
+from tocsin.backends.devrev.api_models import IncidentTold, UpdateIncident
 from tocsin.backends.devrev.changes import LACKS, Changing
 from tocsin.backends.devrev.client import DevRevClient, DevRevRefused
 from tocsin.backends.devrev.create import Declaring, Marks, found_by_key, key_of
@@ -18,7 +19,6 @@ from tocsin.backends.devrev.diagnostics import examined
 from tocsin.backends.devrev.idempotency import Attempt, Once
 from tocsin.backends.devrev.mapping import Keeper
 from tocsin.backends.devrev.queries import Reading
-from tocsin.backends.devrev.schemas import IncidentTold, UpdateIncident
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import (
     CustomField,

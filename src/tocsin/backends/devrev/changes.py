@@ -11,10 +11,10 @@ from pydantic import ValidationError
 
 from tocsin.backends.devrev import mapping
 from tocsin.backends.devrev.account import Crew, Member, Org, incident_in
+from tocsin.backends.devrev.api_models import EntryTold, IncidentTold, SetIds, StageChange, UpdateIncident
 from tocsin.backends.devrev.client import DevRevClient, DevRevRefused
 from tocsin.backends.devrev.create import key_of, number_of
 from tocsin.backends.devrev.mapping import Kept, as_typed, inert
-from tocsin.backends.devrev.schemas import EntryTold, IncidentTold, SetIds, StageChange, UpdateIncident
 from tocsin.incidents.errors import OutcomeUnknown, Overtaken, Refused, Unavailable
 from tocsin.incidents.model import Form, Incident, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import IncidentChange

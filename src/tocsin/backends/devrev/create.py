@@ -11,9 +11,7 @@ from pydantic import TypeAdapter
 
 from tocsin.backends.devrev import mapping
 from tocsin.backends.devrev.account import Crew, Member, Org, incident_in
-from tocsin.backends.devrev.client import DevRevRefused
-from tocsin.backends.devrev.mapping import Kept
-from tocsin.backends.devrev.schemas import (
+from tocsin.backends.devrev.api_models import (
     CreateIncident,
     Impact,
     IncidentTold,
@@ -22,6 +20,8 @@ from tocsin.backends.devrev.schemas import (
     StageChoice,
     TagChoice,
 )
+from tocsin.backends.devrev.client import DevRevRefused
+from tocsin.backends.devrev.mapping import Kept
 from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.incidents.model import Person, PersonId
 from tocsin.incidents.requests import Declaration

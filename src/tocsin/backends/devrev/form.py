@@ -10,9 +10,9 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
+from tocsin.backends.devrev.api_models import EnumValue, FieldTold, Stage
 from tocsin.backends.devrev.client import DevRevClient, DevRevRefused, NotAllowed
 from tocsin.backends.devrev.mapping import category_of, severity_of
-from tocsin.backends.devrev.schemas import EnumValue, FieldTold, Stage
 from tocsin.incidents.model import CustomField, FieldKind, FieldOption, FieldValue, Severity, Status
 
 LEAF = "incident"

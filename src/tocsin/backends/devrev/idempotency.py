@@ -17,8 +17,8 @@ from weakref import WeakValueDictionary
 import structlog
 from pydantic import TypeAdapter
 
+from tocsin.backends.devrev.api_models import IncidentTold
 from tocsin.backends.devrev.create import Declaring
-from tocsin.backends.devrev.schemas import IncidentTold
 from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
 from tocsin.incidents.model import Frozen
 from tocsin.workflows.ports import Clock, KeyValueStore

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import Field
 
-from tocsin.backends.devrev.schemas import EnumValue, IncidentTold, StageOn, State
+from tocsin.backends.devrev.api_models import EnumValue, IncidentTold, StageOn, State
 from tocsin.incidents.model import (
     CustomField,
     FieldEntry,

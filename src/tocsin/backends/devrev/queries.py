@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from tocsin.backends.devrev.account import Org, incident_in
+from tocsin.backends.devrev.api_models import IncidentTold, Part, Tag
 from tocsin.backends.devrev.client import DevRevRefused, NotAllowed
 from tocsin.backends.devrev.create import number_of
-from tocsin.backends.devrev.schemas import IncidentTold, Part, Tag
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import FieldOption, Incident
 from tocsin.incidents.requests import IncidentFilter

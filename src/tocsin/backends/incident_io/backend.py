@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from tocsin.backends.incident_io import changes, queries
+from tocsin.backends.incident_io.api_models import IncidentAnswer
 from tocsin.backends.incident_io.client import Client, Rejected
 from tocsin.backends.incident_io.create import Choice, Creating
 from tocsin.backends.incident_io.diagnostics import examined
 from tocsin.backends.incident_io.form import LACKS, Account
 from tocsin.backends.incident_io.mapping import Kept, completed, incident_of, kept_name, recalled
-from tocsin.backends.incident_io.schemas import IncidentAnswer
 from tocsin.incidents.errors import Overtaken, Refused
 from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter

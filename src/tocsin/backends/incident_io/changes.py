@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tocsin.backends.incident_io import schemas
+from tocsin.backends.incident_io import api_models
+from tocsin.backends.incident_io.api_models import AttachmentAnswer, ToDoAnswer, User
 from tocsin.backends.incident_io.client import Client, Rejected
 from tocsin.backends.incident_io.form import LACKS, read_all
 from tocsin.backends.incident_io.mapping import follow_up_of, refusal
 from tocsin.backends.incident_io.queries import pages, written
-from tocsin.backends.incident_io.schemas import AttachmentAnswer, ToDoAnswer, User
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FollowUp, Form, Person, SourceMessage, TimelineEntry, display_name
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
@@ -35,20 +35,20 @@ async def change(client: Client, incident_id: str, asked: IncidentChange, form: 
         raise Refused(LACKS["private"], {"visibility": LACKS["private"]})
     if asked.merged_into is not None:
         raise Refused(LACKS["merge"])
-    edited = schemas.EditedIncident(
+    edited = api_models.EditedIncident(
         name=asked.name,
         summary=asked.summary,
         incident_role_assignments=_roles(asked, form) or None,
     )
-    if edited != schemas.EditedIncident():
-        payload = schemas.EditPayload(incident=edited, notify_incident_channel=True)
+    if edited != api_models.EditedIncident():
+        payload = api_models.EditPayload(incident=edited, notify_incident_channel=True)
         await _sent(client, f"/v2/incidents/{incident_id}/actions/edit", payload)
         if not _tells(asked):
             done = TimelineEntry(at=asked.at, by=asked.by, verb="changed", text=_changed(asked, form))
             await note(client, incident_id, done, f"{asked.key}:edit")
     if _tells(asked):
         said = "\n\n".join(filter(None, [asked.message, f"({display_name(asked.by)}, from Slack)"]))
-        update = schemas.UpdatePayload(
+        update = api_models.UpdatePayload(
             idempotency_key=asked.key,
             incident_id=incident_id,
             message=said,
@@ -69,14 +69,15 @@ def _changed(asked: IncidentChange, form: Form) -> str:
     )
 
 
-def _roles(asked: IncidentChange, form: Form) -> list[schemas.RolePayload]:
+def _roles(asked: IncidentChange, form: Form) -> list[api_models.RolePayload]:
     reporters = {role.id for role in form.roles if role.role_type == "reporter"}
     for role in asked.incident_role_assignments.keys() & reporters:
         said = "incident.io sets the reporter when an incident is declared, and never after."
         raise Refused(said, {f"incident_role_assignments.{role}": said})
     return [
-        schemas.RolePayload(
-            incident_role_id=role, assignee=schemas.Reference(slack_user_id=who) if who is not None else None
+        api_models.RolePayload(
+            incident_role_id=role,
+            assignee=api_models.Reference(slack_user_id=who) if who is not None else None,
         )
         for role, who in asked.incident_role_assignments.items()
     ]
@@ -85,7 +86,7 @@ def _roles(asked: IncidentChange, form: Form) -> list[schemas.RolePayload]:
 async def note(client: Client, incident_id: str, entry: TimelineEntry, key: str) -> None:
     """Add an item to the timeline, once for each key (Incident Timeline Items V2, Create)."""
     title = " ".join(filter(None, [display_name(entry.by), entry.verb]))
-    payload = schemas.TimelinePayload(
+    payload = api_models.TimelinePayload(
         idempotency_key=f"{incident_id}:{key}",
         incident_id=incident_id,
         timestamp=written(entry.at),
@@ -101,11 +102,11 @@ async def attach(client: Client, incident_id: str, url: str, title: str) -> None
     there = read_all(answer.get("incident_attachments"), AttachmentAnswer)
     if any(found.resource.permalink == url for found in there):
         return
-    resource = schemas.ResourcePayload(url=url, title=title)
+    resource = api_models.ResourcePayload(url=url, title=title)
     await _sent(
         client,
         "/v1/incident_attachments",
-        schemas.AttachmentPayload(incident_id=incident_id, resource=resource),
+        api_models.AttachmentPayload(incident_id=incident_id, resource=resource),
     )
 
 
@@ -133,11 +134,13 @@ async def add_to_do(
             if found.id == became or (became == SENT and found.text == request.text):
                 return found
     assignee = await _user_id(client, request.assignee)
-    body: schemas.Payload
+    body: api_models.Payload
     if request.kind == "action":
-        body = schemas.ActionPayload(incident_id=incident_id, description=request.text, assignee_id=assignee)
+        body = api_models.ActionPayload(
+            incident_id=incident_id, description=request.text, assignee_id=assignee
+        )
     else:
-        body = schemas.FollowUpPayload(incident_id=incident_id, title=request.text, assignee_id=assignee)
+        body = api_models.FollowUpPayload(incident_id=incident_id, title=request.text, assignee_id=assignee)
     await memory.set(name, SENT)
     answer = await _sent(client, path, body)
     made = follow_up_of(ToDoAnswer.model_validate(answer.get(one) or {}), request.kind)
@@ -155,11 +158,11 @@ async def complete_to_do(client: Client, follow_up_id: str) -> FollowUp:
     if found is None:
         raise Refused("That follow-up is not there any more.")
     path, _, one = KINDS[kind]
-    body: schemas.Payload
+    body: api_models.Payload
     if kind == "action":
-        body = schemas.ActionChange(description=found.text, status="completed")
+        body = api_models.ActionChange(description=found.text, status="completed")
     else:
-        body = schemas.FollowUpChange(title=found.text, status="completed")
+        body = api_models.FollowUpChange(title=found.text, status="completed")
     answer = await _sent(client, f"{path}/{own_id}", body, "PUT")
     return follow_up_of(ToDoAnswer.model_validate(answer.get(one) or {}), kind)
 
@@ -194,7 +197,7 @@ async def _asked(client: Client, path: str, query: Sequence[tuple[str, str]]) ->
         raise Refused(str(rejected)) from rejected
 
 
-async def _sent(client: Client, path: str, payload: schemas.Payload, method: str = "POST") -> Any:
+async def _sent(client: Client, path: str, payload: api_models.Payload, method: str = "POST") -> Any:
     try:
         return await client.send(method, path, payload.written())
     except Rejected as rejected:

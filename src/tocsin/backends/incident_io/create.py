@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 from pydantic_core import PydanticSerializationError
 
-from tocsin.backends.incident_io import schemas
+from tocsin.backends.incident_io import api_models
+from tocsin.backends.incident_io.api_models import IncidentAnswer
 from tocsin.backends.incident_io.client import Client, Rejected
 from tocsin.backends.incident_io.form import Account
 from tocsin.backends.incident_io.mapping import Kept, kept_name, refusal, stranger
 from tocsin.backends.incident_io.queries import incident_in, pages
-from tocsin.backends.incident_io.schemas import IncidentAnswer
 from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
 from tocsin.incidents.model import FieldValue, Frozen, PersonId
 from tocsin.incidents.requests import Declaration
@@ -43,8 +43,8 @@ class Sent(Frozen):
     strangers: tuple[PersonId, ...] = ()
 
     @property
-    def payload(self) -> schemas.CreatePayload:
-        kind = schemas.CreateV1 if self.version == "v1" else schemas.CreateV2
+    def payload(self) -> api_models.CreatePayload:
+        kind = api_models.CreateV1 if self.version == "v1" else api_models.CreateV2
         return kind.model_validate(self.body)
 
     @property
@@ -165,7 +165,7 @@ class Creating:
             "slack_team_id": (declaration.slack_team_id or None) if in_grid else None,
             "incident_role_assignments": await self._roles(declaration) or None,
             "custom_field_entries": [
-                schemas.EntryPayload(custom_field_id=field, values=[_value(v) for v in values])
+                api_models.EntryPayload(custom_field_id=field, values=[_value(v) for v in values])
                 for field, values in declaration.custom_field_entries.items()
             ]
             or None,
@@ -178,20 +178,20 @@ class Creating:
         kind = chosen or form.usual_type
         return "private" if kind is not None and kind.private_incidents_only else declaration.visibility
 
-    async def _roles(self, declaration: Declaration) -> list[schemas.RolePayload]:
+    async def _roles(self, declaration: Declaration) -> list[api_models.RolePayload]:
         """Return all role assignments by Slack id, and the reporter, who can be set at creation only."""
         holders = dict(declaration.incident_role_assignments)
         reporter, role = declaration.reporter.slack_user_id, await self._account.reporter_role()
         if role and reporter:
             holders = {role: reporter, **{r: who for r, who in holders.items() if r != role}}
         return [
-            schemas.RolePayload(incident_role_id=r, assignee=schemas.Reference(slack_user_id=who))
+            api_models.RolePayload(incident_role_id=r, assignee=api_models.Reference(slack_user_id=who))
             for r, who in holders.items()
         ]
 
-    async def _as_v1(self, declaration: Declaration, plain: dict[str, Any]) -> schemas.CreateV1:
+    async def _as_v1(self, declaration: Declaration, plain: dict[str, Any]) -> api_models.CreateV1:
         source = declaration.source
-        return schemas.CreateV1(
+        return api_models.CreateV1(
             **plain,
             mode="test" if declaration.mode == "test" else "real",
             status="triage" if await self._in_triage(declaration) else None,
@@ -199,10 +199,10 @@ class Creating:
             source_message_timestamp=source.timestamp if source else None,
         )
 
-    async def _as_v2(self, declaration: Declaration, plain: dict[str, Any]) -> schemas.CreateV2:
+    async def _as_v2(self, declaration: Declaration, plain: dict[str, Any]) -> api_models.CreateV2:
         form = await self._account.known()
         triage = next((s.id for s in form.statuses if s.category == "triage"), None)
-        return schemas.CreateV2(
+        return api_models.CreateV2(
             **{**plain, "summary": _summary(declaration) or None},
             mode=declaration.mode,
             incident_status_id=triage if await self._in_triage(declaration) else None,
@@ -242,8 +242,8 @@ def _summary(declaration: Declaration) -> str:
     return "\n\n".join(filter(None, [declaration.summary, f"Declared from {link}"]))
 
 
-def _value(value: FieldValue) -> schemas.ValuePayload:
-    return schemas.ValuePayload(
+def _value(value: FieldValue) -> api_models.ValuePayload:
+    return api_models.ValuePayload(
         value_text=value.value_text,
         value_link=value.value_link,
         value_numeric=value.value_numeric,

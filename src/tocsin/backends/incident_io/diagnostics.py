@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from uuid import NAMESPACE_URL, uuid5
 
-from tocsin.backends.incident_io import schemas
+from tocsin.backends.incident_io import api_models
+from tocsin.backends.incident_io.api_models import IdentityAnswer
 from tocsin.backends.incident_io.client import Client, Rejected
 from tocsin.backends.incident_io.form import Account
 from tocsin.backends.incident_io.queries import incident_in
-from tocsin.backends.incident_io.schemas import IdentityAnswer
 from tocsin.incidents.errors import TocsinError, Unavailable
 from tocsin.incidents.validation import in_words
 from tocsin.workflows.ports import Finding
@@ -59,7 +59,7 @@ async def _twice(client: Client, account: Account) -> Finding:
     """Send one idempotency key twice in test mode: incident.io does not document the answer to the second."""
     form = await account.known()
     mildest = min(form.severities, key=lambda s: s.rank, default=None)
-    payload = schemas.CreateV2(
+    payload = api_models.CreateV2(
         idempotency_key=PROBE,
         visibility="private" if form.usual_type and form.usual_type.private_incidents_only else "public",
         mode="test",

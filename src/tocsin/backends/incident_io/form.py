@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 import structlog
 from pydantic import ValidationError
 
-from tocsin.backends.incident_io import mapping, schemas
+from tocsin.backends.incident_io import api_models, mapping
 from tocsin.backends.incident_io.client import Client, Rejected, Shut
 from tocsin.backends.incident_io.queries import pages
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import CustomField, FieldOption, Form, IncidentType, Role, Severity
 from tocsin.workflows.ports import Clock, loop_time
 
-T = TypeVar("T", bound=schemas.Answer)
+T = TypeVar("T", bound=api_models.Answer)
 log = structlog.get_logger()
 
 SELECTS = frozenset({"single_select", "multi_select"})
@@ -41,9 +41,9 @@ class Account:
         self._client = client
         self._clock = clock
         self.form: Form | None = None
-        self.types: tuple[schemas.TypeAnswer, ...] = ()
+        self.types: tuple[api_models.TypeAnswer, ...] = ()
         self._options: dict[tuple[str, str], tuple[float, tuple[_Offered, ...]]] = {}
-        self._fields: dict[str, schemas.FieldAnswer] = {}
+        self._fields: dict[str, api_models.FieldAnswer] = {}
 
     async def known(self) -> Form:
         """Return the cached form, or fetch it if there is none yet."""
@@ -57,12 +57,12 @@ class Account:
             raise Unavailable(f"incident.io did not tell its configuration: {rejected}") from rejected
 
     async def _refreshed(self) -> Form:
-        severities = await self._listed("/v1/severities", "severities", schemas.SeverityAnswer)
+        severities = await self._listed("/v1/severities", "severities", api_models.SeverityAnswer)
         statuses, types, roles, fields, forms = await asyncio.gather(
-            self._listed("/v1/incident_statuses", "incident_statuses", schemas.StatusAnswer),
-            self._listed("/v1/incident_types", "incident_types", schemas.TypeAnswer),
-            self._listed("/v2/incident_roles", "incident_roles", schemas.RoleAnswer),
-            self._listed("/v2/custom_fields", "custom_fields", schemas.FieldAnswer),
+            self._listed("/v1/incident_statuses", "incident_statuses", api_models.StatusAnswer),
+            self._listed("/v1/incident_types", "incident_types", api_models.TypeAnswer),
+            self._listed("/v2/incident_roles", "incident_roles", api_models.RoleAnswer),
+            self._listed("/v2/custom_fields", "custom_fields", api_models.FieldAnswer),
             self._forms(),
         )
         elements = next((form.lifecycle_elements for form in forms if form.form_type == "declare"), None)
@@ -87,10 +87,10 @@ class Account:
         answer = await self._client.fetch(path)
         return read_all(answer.get(name), kind)
 
-    async def _forms(self) -> list[schemas.FormAnswer]:
+    async def _forms(self) -> list[api_models.FormAnswer]:
         """Return the organisation's forms; none if the account has none or the key may not read them."""
         try:
-            return await self._listed("/v3/incident_forms", "incident_forms", schemas.FormAnswer)
+            return await self._listed("/v3/incident_forms", "incident_forms", api_models.FormAnswer)
         except Rejected:
             return []
         except Shut as shut:
@@ -99,7 +99,7 @@ class Account:
             return []
 
     async def _in_order(
-        self, fields: Sequence[schemas.FieldAnswer], elements: Sequence[schemas.ElementAnswer] | None
+        self, fields: Sequence[api_models.FieldAnswer], elements: Sequence[api_models.ElementAnswer] | None
     ) -> tuple[CustomField, ...]:
         """Return the fields in the order of the declare form; without a form, V1 tells the required ones."""
         if elements is None:
@@ -119,12 +119,12 @@ class Account:
 
     async def _needed_by_v1(self) -> set[str | None]:
         try:
-            told = await self._listed("/v1/custom_fields", "custom_fields", schemas.FieldAnswer)
+            told = await self._listed("/v1/custom_fields", "custom_fields", api_models.FieldAnswer)
         except Rejected:
             return set()
         return {field.id for field in told if field.required_v2 == "always"}
 
-    async def _options_of(self, field: schemas.FieldAnswer) -> tuple[FieldOption, ...]:
+    async def _options_of(self, field: api_models.FieldAnswer) -> tuple[FieldOption, ...]:
         if field.field_type not in SELECTS or field.catalog_type_id:
             return ()
         query = ("custom_field_id", field.id)
@@ -219,7 +219,7 @@ def _literals(binding: object) -> Iterator[str]:
             yield one["literal"]
 
 
-def _needed(elements: Sequence[schemas.ElementAnswer], kind: str, *, default: bool) -> bool:
+def _needed(elements: Sequence[api_models.ElementAnswer], kind: str, *, default: bool) -> bool:
     found = next((element for element in elements if element.element_type == kind), None)
     return default if found is None else found.is_needed
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
-from tocsin.backends.incident_io.client import Rejected, Wrong
-from tocsin.backends.incident_io.schemas import (
+from tocsin.backends.incident_io.api_models import (
     Actor,
     EntryAnswer,
     FieldAnswer,
@@ -20,6 +19,7 @@ from tocsin.backends.incident_io.schemas import (
     User,
     ValueAnswer,
 )
+from tocsin.backends.incident_io.client import Rejected, Wrong
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import (
     CatalogEntry,

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from tocsin.backends.incident_io.api_models import IncidentAnswer, TimelineAnswer, UpdateAnswer
 from tocsin.backends.incident_io.client import Client, Rejected
 from tocsin.backends.incident_io.mapping import DAWN, actor_of
-from tocsin.backends.incident_io.schemas import IncidentAnswer, TimelineAnswer, UpdateAnswer
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import OPEN_CATEGORIES, TimelineEntry
 from tocsin.incidents.requests import IncidentFilter

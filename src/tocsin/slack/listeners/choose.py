@@ -14,7 +14,6 @@ from tocsin.incidents.requests import DeclareRequest
 from tocsin.slack.command_text import First, as_read
 from tocsin.slack.commands import COMMAND, VERBS, Typed
 from tocsin.slack.context import AckTracker, WorkspaceContext
-from tocsin.slack.disambiguation import reads_like_a_name
 from tocsin.slack.disclosure import NOTHING
 from tocsin.slack.listeners import timeline
 from tocsin.slack.listeners.declare import open_form
@@ -31,6 +30,7 @@ from tocsin.slack.listeners.verbs import (
     typed_command,
 )
 from tocsin.slack.payloads import BlockAction, OpenView, Payload, SlashCommand, ViewSubmission
+from tocsin.slack.verb_or_name import reads_like_a_name
 from tocsin.slack.views.blocks import escape, shortened
 from tocsin.slack.views.declare import declare_modal, named
 from tocsin.slack.views.lists import choose_modal, read_choose

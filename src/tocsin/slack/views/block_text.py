@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from tocsin.slack.views.mrkdwn import (
+from tocsin.slack.views.mrkdwn_text import (
     Line,
     Names,
     Span,

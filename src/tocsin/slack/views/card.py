@@ -24,7 +24,7 @@ from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import NAME_LIMIT
 from tocsin.incidents.validation import in_words
 from tocsin.slack.views.blocks import Same, drawn, escape, link, moment, option, plain, shortened
-from tocsin.slack.views.mrkdwn import FENCE, called
+from tocsin.slack.views.mrkdwn_text import FENCE, called
 
 # The incident's card, the same wherever it is posted.
 

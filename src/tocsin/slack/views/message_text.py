@@ -9,7 +9,7 @@ from typing import Any
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, TEXT_LIMIT
 from tocsin.incidents.validation import cleaned, is_visible
 from tocsin.slack.views.block_text import ASIDE, BODY, DETAIL, dicts, of_blocks, of_text, pair
-from tocsin.slack.views.mrkdwn import (
+from tocsin.slack.views.mrkdwn_text import (
     SAID_BY,
     Line,
     Names,
