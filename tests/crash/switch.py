@@ -26,7 +26,8 @@ from crash.clock import BOT_TIME
 from crash.points import MODULES, ROOM, SWITCH, rewritten
 
 T = TypeVar("T")
-CLOCK = f"{ROOM}.keeping"
+CLOCK = f"{ROOM}.data_dir"
+"""The module that defines `now`, by which the bot knows the date."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 from collections.abc import AsyncIterator
 
@@ -13,7 +14,7 @@ from crash.backends import BACKENDS
 from crash.lives import Zygote, warm
 from crash.points import MODULES, around_call, found_points, rewritten
 from crash.run import Plan, Runner
-from crash.switch import Kill
+from crash.switch import CLOCK, Kill
 from crash.unreached import LEAST_REACHED, UNREACHED, is_in
 
 KILLED = {
@@ -74,3 +75,9 @@ async def test_a_new_await_is_a_new_point() -> None:
 async def test_a_turn_of_a_loop_in_a_list_is_a_point_too() -> None:
     _, points = rewritten("async def f(xs):\n    return [x async for x in xs]\n", "workflows.declare")
     assert [point.name.rpartition(":")[2] for point in points] == ["before", "after"]
+
+
+def test_the_bots_date_is_asked_where_the_tests_turn_it() -> None:
+    """Else days would not go by, and what is only wrong after a day would not be seen."""
+    now = importlib.import_module(CLOCK).now
+    assert now().tzinfo is not None

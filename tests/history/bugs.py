@@ -151,8 +151,9 @@ async def no_channel_found(original: Function, *args: Any, private: bool) -> Non
     scenario="answers lost",
     instead_of="tocsin.slack.channels:Channels.bookmark",
 )
-async def bookmarked_anew(original: Function, *args: Any, again: bool) -> None:
-    await original(*args, again=False)
+async def bookmarked_anew(original: Function, *args: Any) -> None:
+    *given, _ = args
+    await original(*given, False)
 
 
 @bug(
