@@ -9,7 +9,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, PersonId
 from tocsin.slack.disclosure import Disclosure, Joining, NewChannel, posted_to
-from tocsin.slack.rate_limiter import Urgency
+from tocsin.slack.rate_limiter import Priority
 from tocsin.slack.shared_channels import Readership
 from tocsin.slack.views.card import bookmark_title, is_purpose_of, purpose, topic
 from tocsin.slack.web_api import Answer, Calls, told
@@ -31,7 +31,7 @@ class Channels:
     async def create(self, name: str, incident: Incident, *, private: bool) -> Channel:
         answer = await self._calls.make(
             self._client.conversations_create,
-            Urgency.ANSWER,
+            Priority.ANSWER,
             about=Disclosure((incident,), NewChannel(private)),
             name=name,
             is_private=private,
@@ -55,7 +55,7 @@ class Channels:
                 return None
 
     async def name_of(self, channel: ChannelId) -> str:
-        answer = await self._calls.make(self._client.conversations_info, Urgency.CARD, channel=channel)
+        answer = await self._calls.make(self._client.conversations_info, Priority.CARD, channel=channel)
         return told(answer, "channel", "name")
 
     async def rename(self, channel: ChannelId, name: str, incident: Incident) -> Channel:
@@ -119,7 +119,7 @@ class Channels:
 
     async def archive(self, channel: ChannelId) -> None:
         try:
-            await self._calls.make(self._client.conversations_archive, Urgency.CARD, channel=channel)
+            await self._calls.make(self._client.conversations_archive, Priority.CARD, channel=channel)
         except SlackRefused as refusal:
             if refusal.code != "already_archived":
                 raise
@@ -139,7 +139,7 @@ class Channels:
         try:
             answer = await self._calls.make(
                 self._client.conversations_invite,
-                Urgency.CARD,
+                Priority.CARD,
                 about=Disclosure((incident,), Joining(channel, frozenset(people))),
                 channel=channel,
                 users=",".join(people),
@@ -163,7 +163,7 @@ class Channels:
         for person in people:
             try:
                 await self._calls.make(
-                    self._client.conversations_kick, Urgency.CARD, channel=channel, user=person
+                    self._client.conversations_kick, Priority.CARD, channel=channel, user=person
                 )
             except SlackRefused as refusal:
                 if refusal.code not in NOT_TO_BE_REMOVED:
@@ -194,7 +194,7 @@ class Channels:
         Raises Unavailable, and SlackRefused where Slack does not let us ask.
         """
         try:
-            answer = await self._calls.make(self._client.conversations_info, Urgency.ANSWER, channel=channel)
+            answer = await self._calls.make(self._client.conversations_info, Priority.ANSWER, channel=channel)
         except SlackRefused as refusal:
             needed = str(refusal.details.get("needed") or "")
             # Without a scope for direct messages, the bot cannot be in one of somebody else's.

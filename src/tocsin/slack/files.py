@@ -11,7 +11,7 @@ from tocsin.incidents.errors import OutcomeUnknown, SlackRefused
 from tocsin.incidents.model import ChannelId, Incident, TeamId
 from tocsin.slack.disclosure import posted_to
 from tocsin.slack.messages import MessagePoster
-from tocsin.slack.rate_limiter import Urgency
+from tocsin.slack.rate_limiter import Priority
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.web_api import Calls, told
 
@@ -49,7 +49,7 @@ class Files:
         carried = posted_to(to, about)
         answer = await self._calls.make(
             self._client.files_getUploadURLExternal,
-            Urgency.CARD,
+            Priority.CARD,
             about=carried,
             filename=name,
             length=len(content),
@@ -59,7 +59,7 @@ class Files:
         await self._upload(told(answer, "upload_url"), content)
         await self._calls.make(
             self._client.files_completeUploadExternal,
-            Urgency.CARD,
+            Priority.CARD,
             about=carried,
             files=[{"id": file, "title": name}],
             channel_id=channel,
@@ -85,7 +85,7 @@ class Files:
 
     async def find_canvas(self, channel: ChannelId) -> str:
         """Slack, conversations.info: `properties.canvas`."""
-        answer = await self._calls.make(self._client.conversations_info, Urgency.CARD, channel=channel)
+        answer = await self._calls.make(self._client.conversations_info, Priority.CARD, channel=channel)
         properties = (answer.get("channel") or {}).get("properties") or {}
         canvas = properties.get("canvas") if isinstance(properties, dict) else None
         return str(canvas.get("file_id") or "") if isinstance(canvas, dict) else ""
@@ -94,7 +94,7 @@ class Files:
         """Slack, conversations.canvases.create: a channel has one, and a free workspace none."""
         answer = await self._calls.make(
             self._client.conversations_canvases_create,
-            Urgency.CARD,
+            Priority.CARD,
             about=posted_to(channel, about),
             channel_id=channel,
             title=title,
@@ -117,9 +117,9 @@ class Files:
     async def delete_document(self, kind: str, document: str) -> None:
         try:
             if kind == "canvas":
-                await self._calls.make(self._client.canvases_delete, Urgency.CARD, canvas_id=document)
+                await self._calls.make(self._client.canvases_delete, Priority.CARD, canvas_id=document)
             else:
-                await self._calls.make(self._client.files_delete, Urgency.CARD, file=document)
+                await self._calls.make(self._client.files_delete, Priority.CARD, file=document)
         except SlackRefused as refusal:
             if refusal.code not in GONE:
                 raise

@@ -16,7 +16,7 @@ from tocsin.incidents.model import Card, ChannelId, FollowUp, Incident, MessageT
 from tocsin.incidents.updates import News
 from tocsin.incidents.validation import Place
 from tocsin.slack.disclosure import NOTHING, Disclosure, InChannel, is_person, posted_to, shown_to
-from tocsin.slack.rate_limiter import Urgency
+from tocsin.slack.rate_limiter import Priority
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.card import bookmark_title, card, card_text, purpose, topic
 from tocsin.slack.views.declare import refused_message
@@ -70,7 +70,7 @@ class MessagePoster:
         *,
         about: Disclosure,
         key: str,
-        urgency: Urgency = Urgency.CARD,
+        priority: Priority = Priority.CARD,
         thread: MessageTs | None = None,
         again: bool = False,
     ) -> Posted:
@@ -92,26 +92,26 @@ class MessagePoster:
         }
         self._tried[to, key] = self._tried.get((to, key), self._now())
         try:
-            answer = await self._calls.make(self._client.chat_postMessage, urgency, about=about, **message)
+            answer = await self._calls.make(self._client.chat_postMessage, priority, about=about, **message)
         except SlackRefused as refusal:
-            answer = await self._post_otherwise(message, refusal, urgency, about)
+            answer = await self._post_otherwise(message, refusal, priority, about)
         ts = MessageTs(told(answer, "ts"))
         self._fast = max(0.0, self._now() - _seconds(ts))
         return ChannelId(told(answer, "channel")), ts
 
     async def _post_otherwise(
-        self, message: dict[str, Any], refusal: SlackRefused, urgency: Urgency, about: Disclosure
+        self, message: dict[str, Any], refusal: SlackRefused, priority: Priority, about: Disclosure
     ) -> Answer:
         """Post without blocks that Slack does not take, or once the bot has joined the channel."""
         post = self._client.chat_postMessage
         if refusal.code in UNREADABLE and message["blocks"]:
             message = {**message, "blocks": None}
             try:
-                return await self._calls.make(post, urgency, about=about, **message)
+                return await self._calls.make(post, priority, about=about, **message)
             except SlackRefused as another:
                 refusal = another
         if refusal.code == "not_in_channel" and await self._joined(message["channel"]):
-            return await self._calls.make(post, urgency, about=about, **message)
+            return await self._calls.make(post, priority, about=about, **message)
         raise refusal
 
     async def edit(self, posted: Posted, text: str, blocks: Sequence[Block], *, about: Disclosure) -> None:
@@ -120,7 +120,7 @@ class MessagePoster:
         try:
             await self._calls.make(
                 self._client.chat_update,
-                Urgency.CARD,
+                Priority.CARD,
                 about=about,
                 channel=channel,
                 ts=ts,
@@ -254,7 +254,7 @@ class ReactionsAndPins:
         """A message with its reactions; empty where it is gone or cannot be read."""
         try:
             answer = await self._calls.make(
-                self._client.reactions_get, Urgency.CARD, channel=channel, timestamp=ts, full=True
+                self._client.reactions_get, Priority.CARD, channel=channel, timestamp=ts, full=True
             )
         except SlackRefused as refusal:
             if refusal.code not in OUT_OF_SIGHT:
@@ -263,7 +263,7 @@ class ReactionsAndPins:
         return _dict(answer.get("message"))
 
     async def _is_pinned(self, channel: ChannelId, ts: MessageTs) -> bool:
-        pins: Answer = await self._calls.make(self._client.pins_list, Urgency.CARD, channel=channel)
+        pins: Answer = await self._calls.make(self._client.pins_list, Priority.CARD, channel=channel)
         return any(_dict(_dict(item).get("message")).get("ts") == ts for item in pins.get("items") or ())
 
 
@@ -295,14 +295,14 @@ class Messages:
         """Slack has said that it shows no Work Objects for this app; a card is shown instead from then on."""
 
     async def post_card(self, incident: Incident, spot: Place, *, key: str, again: bool = False) -> Card:
-        urgency = Urgency.ANNOUNCEMENT if spot.place == "announcement" else Urgency.CARD
+        priority = Priority.ANNOUNCEMENT if spot.place == "announcement" else Priority.CARD
         channel, ts = await self._posts.post(
             spot.to,
             card_text(incident),
             card(incident),
             about=posted_to(spot.to, incident),
             key=key,
-            urgency=urgency,
+            priority=priority,
             thread=spot.thread,
             again=again,
         )
@@ -328,7 +328,9 @@ class Messages:
 
     async def withdraw(self, card_: Card) -> None:
         try:
-            await self._calls.make(self._client.chat_delete, Urgency.CARD, channel=card_.channel, ts=card_.ts)
+            await self._calls.make(
+                self._client.chat_delete, Priority.CARD, channel=card_.channel, ts=card_.ts
+            )
         except SlackRefused as refusal:
             if refusal.code not in ALREADY_GONE:
                 raise
@@ -465,7 +467,7 @@ class Messages:
 
     async def _unfurled(self, channel: ChannelId, ts: MessageTs, about: Disclosure, **shown: Any) -> None:
         unfurl = self._client.chat_unfurl
-        await self._calls.make(unfurl, Urgency.CARD, about=about, channel=channel, ts=ts, **shown)
+        await self._calls.make(unfurl, Priority.CARD, about=about, channel=channel, ts=ts, **shown)
 
 
 def _card_read_by(card_: Card, incident: Incident) -> Disclosure:

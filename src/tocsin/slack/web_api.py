@@ -15,7 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.incidents.errors import OutcomeUnknown, SlackRefused, TocsinError, Unavailable, Withheld
 from tocsin.slack.disclosure import SAYING_NOTHING, Disclosure
-from tocsin.slack.rate_limiter import Pace, Urgency
+from tocsin.slack.rate_limiter import Priority, RateLimiter
 from tocsin.workflows.command import behalf
 
 # Slack's error codes in words, with the person who can mend the cause.
@@ -133,7 +133,7 @@ class Calls:
     """
 
     def __init__(self, noted: Noted = lambda method, outcome: None) -> None:
-        self._pace = Pace()
+        self._limiter = RateLimiter()
         self._noted = noted
         self.check: Check = _closed
         self.trouble = ""
@@ -144,7 +144,7 @@ class Calls:
     async def make(
         self,
         method: Call,
-        urgency: Urgency = Urgency.FURNITURE,
+        priority: Priority = Priority.BACKGROUND,
         *,
         about: Disclosure | None = None,
         **arguments: Any,
@@ -156,8 +156,8 @@ class Calls:
         instead of being given up.
         """
         given = {name: value for name, value in arguments.items() if value is not None}
-        lane = (method.__name__, None if method.__name__ in LOOKS else given.get("channel"))
-        turn = self._pace.place(lane, urgency, whose=behalf().person)
+        bucket = (method.__name__, None if method.__name__ in LOOKS else given.get("channel"))
+        turn = self._limiter.enqueue(bucket, priority, user=behalf().person)
         try:
             while True:
                 async with turn:

@@ -21,7 +21,7 @@ from tocsin.slack.disclosure import NOTHING, Anybody, Disclosure, shown_to
 from tocsin.slack.files import Files
 from tocsin.slack.installations import Installation
 from tocsin.slack.messages import MessagePoster, Messages
-from tocsin.slack.rate_limiter import Urgency
+from tocsin.slack.rate_limiter import Priority
 from tocsin.slack.users import Home, Users
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.declare import already_modal, declared_modal, sorry_modal
@@ -104,7 +104,7 @@ class SlackWorkspace:
         try:
             await self.calls.make(
                 self.client.views_update,
-                Urgency.ANSWER,
+                Priority.ANSWER,
                 about=about,
                 view_id=view_id,
                 view=view.to_dict(),
@@ -120,7 +120,7 @@ class SlackWorkspace:
         """Show a person their Home tab, with the incidents that are `shown` there (Slack, views.publish)."""
         await self.calls.make(
             self.client.views_publish,
-            Urgency.CARD,
+            Priority.CARD,
             about=shown_to(person, *shown),
             user_id=person,
             view=view.to_dict(),
@@ -159,7 +159,7 @@ class SlackWorkspace:
     ) -> None:
         """Send a direct message that may be lost with the process, as an answer to what was just pressed."""
         key = f"answer:{uuid4()}"
-        await self._posts.post(person, text, blocks or None, about=about, key=key, urgency=Urgency.ANSWER)
+        await self._posts.post(person, text, blocks or None, about=about, key=key, priority=Priority.ANSWER)
 
     async def answer(self, response_url: str, sentence: str) -> None:
         """Answer as `reply` does, in plain words that say nothing of an incident."""
@@ -206,7 +206,7 @@ class SlackWorkspace:
 
     async def _end_step(self, method: Call, run: str, about: Disclosure, **said: Any) -> None:
         try:
-            await self.calls.make(method, Urgency.ANSWER, about=about, function_execution_id=run, **said)
+            await self.calls.make(method, Priority.ANSWER, about=about, function_execution_id=run, **said)
         except SlackRefused as refusal:
             if refusal.code not in ENDED:
                 raise
