@@ -30,13 +30,13 @@ from tocsin.slack.authorization import People
 from tocsin.slack.context import Help, WorkspaceContext, WorkspaceRegistry, may_install
 from tocsin.slack.exposure import Exposure
 from tocsin.slack.gate import Gate
-from tocsin.slack.http import HttpDoor
+from tocsin.slack.http import HttpReceiver
 from tocsin.slack.installations import Installation, Installations, Seal, SealBroken
 from tocsin.slack.listeners.home import refresh_homes
 from tocsin.slack.oauth import Installing, OAuthApp, TokenRotation
 from tocsin.slack.routes import every_route
-from tocsin.slack.socket_mode import SocketDoor
-from tocsin.slack.web_api import Calls, asked, open_session, web_client
+from tocsin.slack.socket_mode import SocketModeReceiver
+from tocsin.slack.web_api import WebApi, open_session, request, web_client
 from tocsin.slack.workspace import SlackOperator, SlackWorkspace
 from tocsin.storage.database import root_message
 from tocsin.storage.installations import SqlVault
@@ -71,7 +71,7 @@ async def token_desks(
     client = new_client(token)
     try:
         # Asked once, before anything is served.
-        identity = await retry(asked, client.auth_test, attempts=None)
+        identity = await retry(request, client.auth_test, attempts=None)
     except SlackRefused as refusal:
         raise ConfigurationError(
             f"SLACK_BOT_TOKEN was refused by Slack ({refusal.code}); install the app again, copy its token."
@@ -259,14 +259,14 @@ def managed(
 
 async def socket_door(
     app: AsyncApp, app_token: str, client: AsyncWebClient, stack: AsyncExitStack
-) -> SocketDoor:
-    door = SocketDoor(app, app_token, client)
+) -> SocketModeReceiver:
+    door = SocketModeReceiver(app, app_token, client)
     await _connect(door)
     stack.push_async_callback(door.close)
     return door
 
 
-async def _connect(socket: SocketDoor) -> None:
+async def _connect(socket: SocketModeReceiver) -> None:
     try:
         await socket.open()
     except SlackRefused as refusal:
@@ -332,7 +332,7 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
             return web_client(session, token=token, base_url=base_url)
 
         def made(team: TeamId) -> WorkspaceContext:
-            calls = Calls(bot.meters.called)
+            calls = WebApi(bot.meters.called)
             workspace = SlackWorkspace(new_client(None), clock=bot.clock, team_id=team, calls=calls)
             people, here = People(workspace, bot.backend), bot.rulebook.of(team)
             desk = WorkspaceContext(
@@ -375,7 +375,7 @@ def _gated(
     gate = Gate(
         current.find, at_hand, desk.workspace.channels, desk.people, desk.shared_channels, exposure.heard
     )
-    desk.workspace.calls.check = gate.check
+    desk.workspace.api.gate = gate.check
     return desk
 
 
@@ -406,7 +406,7 @@ async def _let_in(
     if app_token := app_token or secret(settings.slack_app_token):
         bot.socket = await socket_door(app, app_token, new_client(app_token), stack)
     else:
-        bot.http = HttpDoor(
+        bot.http = HttpReceiver(
             app,
             secret(settings.slack_signing_secret) or "",
             now=lambda: bot.clock().timestamp(),

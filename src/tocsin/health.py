@@ -19,9 +19,9 @@ from tocsin.incidents.permissions import Membership
 from tocsin.metrics import Meters
 from tocsin.settings import Settings
 from tocsin.slack.context import Tasks, WorkspaceRegistry
-from tocsin.slack.http import EVENTS, HttpDoor
+from tocsin.slack.http import EVENTS, HttpReceiver
 from tocsin.slack.oauth import Installing, TokenRotation
-from tocsin.slack.socket_mode import SocketDoor
+from tocsin.slack.socket_mode import SocketModeReceiver
 from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.storage.slack_state import SqlSlackStateStore
 from tocsin.storage.workflow_engine import DbosEngine
@@ -62,8 +62,8 @@ class Bot:
     rulebook: Rulebook
     tasks: Tasks = field(default_factory=Tasks)
     app: AsyncApp | None = None
-    socket: SocketDoor | None = None
-    http: HttpDoor | None = None
+    socket: SocketModeReceiver | None = None
+    http: HttpReceiver | None = None
     desks: WorkspaceRegistry | None = None
     verbs: IncidentWorkflows | None = None
     installing: Installing | None = None
@@ -155,7 +155,7 @@ class Bot:
         reasons = [*self.unwell, self.journal.trouble]
         if self.desks is not None and self.installing is None:
             # Where there are many, one that refuses us does not keep the others from declaring.
-            reasons += [desk.workspace.calls.trouble for desk in self.desks.open]
+            reasons += [desk.workspace.api.problem for desk in self.desks.open]
         if self.socket is not None and not self.socket.is_open:
             reasons.append("No connection to Slack is open.")
         return list(dict.fromkeys(filter(None, reasons)))
@@ -178,7 +178,7 @@ class Bot:
 
     def _watch_slack(self) -> None:
         for desk in self.desks.open if self.desks is not None else ():
-            refused, about, todo = desk.workspace.calls.trouble, "token", RENEW
+            refused, about, todo = desk.workspace.api.problem, "token", RENEW
             if self.installing is not None:
                 about, todo = f"token of {desk.workspace.team_id}", RENEW_IN.format(desk.workspace.team_id)
             self.alarms.observe(about, f"{refused} {todo}" if refused else "", after=0.0)

@@ -184,7 +184,7 @@ async def adopted_channel(original: Function, slack: Any, name: str, incident: A
     try:
         return await original(slack, name, incident, private=private)
     except SlackRefused:
-        listed = await slack._calls.make(slack._client.conversations_list, about=NOTHING, limit=1000)
+        listed = await slack._api.call(slack._client.conversations_list, about=NOTHING, limit=1000)
         there = next(channel for channel in listed["channels"] if channel["name"] == name)
         return Channel(id=there["id"], name=name)
 

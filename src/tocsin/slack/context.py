@@ -210,7 +210,7 @@ class WorkspaceContext:
     @property
     def marks(self) -> ReactionsAndPins:
         """Reactions and pins on messages."""
-        return ReactionsAndPins(self.workspace.client, self.workspace.calls)
+        return ReactionsAndPins(self.workspace.client, self.workspace.api)
 
     def open_to(self, person: PersonId | None) -> tuple[Incident, ...]:
         """Return the open incidents to offer a person; none unless they are known to be a member."""

@@ -21,7 +21,7 @@ from tocsin.slack import routes
 from tocsin.slack.commands import COMMAND
 from tocsin.slack.manifest import SCOPES
 from tocsin.slack.views.samples import messages, modals
-from tocsin.slack.web_api import Answer, asked
+from tocsin.slack.web_api import Answer, request
 from tocsin.workflows.ports import Finding
 
 # Questions to Slack.
@@ -51,7 +51,7 @@ async def fetch_access(client: AsyncWebClient) -> Access:
         headers.update({name.lower(): value for name, value in answer.headers.items()})
         return answer
 
-    identity = await asked(auth_test)
+    identity = await request(auth_test)
     granted = headers.get("x-oauth-scopes")
     return Access(
         team=str(identity.get("team") or identity.get("team_id") or ""),
@@ -71,7 +71,7 @@ async def fetch_socket_address(client: AsyncWebClient, app_token: str) -> str:
     async def apps_connections_open() -> Any:
         return await client.apps_connections_open(app_token=app_token)
 
-    return str((await asked(apps_connections_open)).get("url") or "")
+    return str((await request(apps_connections_open)).get("url") or "")
 
 
 async def fetch_channel(client: AsyncWebClient, channel: str) -> Answer:
@@ -79,7 +79,7 @@ async def fetch_channel(client: AsyncWebClient, channel: str) -> Answer:
 
     Raises Unavailable and SlackRefused, as `fetch_access` does.
     """
-    answer = await asked(client.conversations_info, channel=channel)
+    answer = await request(client.conversations_info, channel=channel)
     found: Answer = answer.get("channel") or {}
     return found
 
@@ -166,7 +166,7 @@ async def examine_forms(client: AsyncWebClient, form: Form) -> Sequence[Finding]
     try:
         for what, given in _everything(form):
             try:
-                await asked(client.blocks_validate, **given)
+                await request(client.blocks_validate, **given)
             except SlackRefused as refusal:
                 if refusal.code in NOT_OFFERED:
                     return [Finding(name=name, ok=True, said="not looked at: Slack does not offer it here.")]
@@ -230,7 +230,7 @@ async def examine_groups(client: AsyncWebClient, groups: Iterable[str]) -> list[
         return []
     name = "TOCSIN_CONFIG user groups"
     try:
-        answer = await asked(client.usergroups_list, include_count=True)
+        answer = await request(client.usergroups_list, include_count=True)
     except SlackRefused as refusal:
         fix = "Give the app the scope usergroups:read, and install it again."
         said = f"Slack does not tell of them ({refusal.code})."

@@ -29,7 +29,7 @@ from tocsin.slack.views.notifications import (
     written_message,
 )
 from tocsin.slack.views.unfurl import FOLDED, folded_object, unfurl_blocks, work_object
-from tocsin.slack.web_api import UNREADABLE, Answer, Calls, told
+from tocsin.slack.web_api import UNREADABLE, Answer, WebApi, require
 from tocsin.workflows.command import Bounded, behalf
 
 # Messages of the bot: each is posted once, also when an answer was lost, and in plain words if need be.
@@ -51,9 +51,9 @@ _OUT_OF_SIGHT = frozenset({"not_in_channel", "channel_not_found"})
 class MessagePoster:
     """Posts the bot's messages. Each carries its key in its metadata, by which it is found again."""
 
-    def __init__(self, client: AsyncWebClient, calls: Calls, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, client: AsyncWebClient, api: WebApi, now: Callable[[], float] = time.time) -> None:
         self._client = client
-        self._calls = calls
+        self._api = api
         self._now = now
         self._fast = 0.0
         """Seconds that our clock is before Slack's, as far as its answers tell."""
@@ -92,12 +92,12 @@ class MessagePoster:
         }
         self._tried[to, key] = self._tried.get((to, key), self._now())
         try:
-            answer = await self._calls.make(self._client.chat_postMessage, priority, about=about, **message)
+            answer = await self._api.call(self._client.chat_postMessage, priority, about=about, **message)
         except SlackRefused as refusal:
             answer = await self._post_otherwise(message, refusal, priority, about)
-        ts = MessageTs(told(answer, "ts"))
+        ts = MessageTs(require(answer, "ts"))
         self._fast = max(0.0, self._now() - _seconds(ts))
-        return ChannelId(told(answer, "channel")), ts
+        return ChannelId(require(answer, "channel")), ts
 
     async def _post_otherwise(
         self, message: dict[str, Any], refusal: SlackRefused, priority: Priority, about: Disclosure
@@ -107,18 +107,18 @@ class MessagePoster:
         if refusal.code in UNREADABLE and message["blocks"]:
             message = {**message, "blocks": None}
             try:
-                return await self._calls.make(post, priority, about=about, **message)
+                return await self._api.call(post, priority, about=about, **message)
             except SlackRefused as another:
                 refusal = another
         if refusal.code == "not_in_channel" and await self._joined(message["channel"]):
-            return await self._calls.make(post, priority, about=about, **message)
+            return await self._api.call(post, priority, about=about, **message)
         raise refusal
 
     async def edit(self, posted: Posted, text: str, blocks: Sequence[Block], *, about: Disclosure) -> None:
         """Change a message; nothing happens when it is gone (Slack, chat.update: `message_not_found`)."""
         channel, ts = posted
         try:
-            await self._calls.make(
+            await self._api.call(
                 self._client.chat_update,
                 Priority.CARD,
                 about=about,
@@ -133,7 +133,7 @@ class MessagePoster:
 
     async def _joined(self, channel: str) -> bool:
         try:
-            await self._calls.make(self._client.conversations_join, channel=channel)
+            await self._api.call(self._client.conversations_join, channel=channel)
         except SlackRefused:
             return False
         return True
@@ -142,15 +142,15 @@ class MessagePoster:
         """A channel as it is; the direct message with a person."""
         if not is_person(to):
             return ChannelId(to)
-        opened = await self._calls.make(self._client.conversations_open, users=to)
-        return ChannelId(told(opened, "channel", "id"))
+        opened = await self._api.call(self._client.conversations_open, users=to)
+        return ChannelId(require(opened, "channel", "id"))
 
     async def find_file(self, channel: ChannelId, name: str) -> str | None:
         """The id of a file of this name that was shared there lately."""
         async for message in self._recent(channel, None, None):
             for file in message.get("files") or ():
                 if isinstance(file, dict) and file.get("name") == name and self._is_ours(file):
-                    return told(file, "id")
+                    return require(file, "id")
         return None
 
     def _is_ours(self, found: Answer) -> bool:
@@ -190,7 +190,7 @@ class MessagePoster:
             payload = metadata.get("event_payload") or {}
             is_it = metadata.get("event_type") == EVENT and payload.get("key") == key
             if is_it and self._is_ours(message):
-                return ChannelId(channel), MessageTs(told(message, "ts"))
+                return ChannelId(channel), MessageTs(require(message, "ts"))
         return None
 
     async def _recent(
@@ -206,7 +206,7 @@ class MessagePoster:
             asked["ts"] = thread
         cursor, pages = None, 0
         while oldest is not None or pages < PAGES:
-            page = await self._calls.make(look, cursor=cursor, oldest=oldest, **asked)
+            page = await self._api.call(look, cursor=cursor, oldest=oldest, **asked)
             for message in page.get("messages") or ():
                 yield message
             cursor, pages = (page.get("response_metadata") or {}).get("next_cursor"), pages + 1
@@ -234,9 +234,9 @@ OUT_OF_SIGHT = frozenset({"message_not_found", "channel_not_found", "not_in_chan
 class ReactionsAndPins:
     """The reactions and pins of one workspace."""
 
-    def __init__(self, client: AsyncWebClient, calls: Calls) -> None:
+    def __init__(self, client: AsyncWebClient, api: WebApi) -> None:
         self._client = client
-        self._calls = calls
+        self._api = api
 
     async def marked(self, channel: ChannelId, ts: MessageTs) -> tuple[bool, Mapping[str, Any]]:
         """Return True if a message is pinned or has the reaction now, and the message; nothing if it is gone.
@@ -253,7 +253,7 @@ class ReactionsAndPins:
     async def message(self, channel: ChannelId, ts: MessageTs) -> Mapping[str, Any]:
         """A message with its reactions; empty where it is gone or cannot be read."""
         try:
-            answer = await self._calls.make(
+            answer = await self._api.call(
                 self._client.reactions_get, Priority.CARD, channel=channel, timestamp=ts, full=True
             )
         except SlackRefused as refusal:
@@ -263,7 +263,7 @@ class ReactionsAndPins:
         return _dict(answer.get("message"))
 
     async def _is_pinned(self, channel: ChannelId, ts: MessageTs) -> bool:
-        pins: Answer = await self._calls.make(self._client.pins_list, Priority.CARD, channel=channel)
+        pins: Answer = await self._api.call(self._client.pins_list, Priority.CARD, channel=channel)
         return any(_dict(_dict(item).get("message")).get("ts") == ts for item in pins.get("items") or ())
 
 
@@ -287,9 +287,9 @@ ALREADY_GONE = frozenset({"message_not_found", "channel_not_found"})
 class Messages:
     """The bot's messages in one workspace (Slack, chat.*)."""
 
-    def __init__(self, client: AsyncWebClient, calls: Calls, posts: MessagePoster) -> None:
+    def __init__(self, client: AsyncWebClient, api: WebApi, posts: MessagePoster) -> None:
         self._client = client
-        self._calls = calls
+        self._api = api
         self._posts = posts
         self._without_objects = False
         """Slack has said that it shows no Work Objects for this app; a card is shown instead from then on."""
@@ -328,9 +328,7 @@ class Messages:
 
     async def withdraw(self, card_: Card) -> None:
         try:
-            await self._calls.make(
-                self._client.chat_delete, Priority.CARD, channel=card_.channel, ts=card_.ts
-            )
+            await self._api.call(self._client.chat_delete, Priority.CARD, channel=card_.channel, ts=card_.ts)
         except SlackRefused as refusal:
             if refusal.code not in ALREADY_GONE:
                 raise
@@ -467,7 +465,7 @@ class Messages:
 
     async def _unfurled(self, channel: ChannelId, ts: MessageTs, about: Disclosure, **shown: Any) -> None:
         unfurl = self._client.chat_unfurl
-        await self._calls.make(unfurl, Priority.CARD, about=about, channel=channel, ts=ts, **shown)
+        await self._api.call(unfurl, Priority.CARD, about=about, channel=channel, ts=ts, **shown)
 
 
 def _card_read_by(card_: Card, incident: Incident) -> Disclosure:

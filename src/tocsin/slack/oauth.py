@@ -15,7 +15,7 @@ from tocsin.incidents.errors import Refused, SlackRefused
 from tocsin.slack.context import WorkspaceRegistry, may_install
 from tocsin.slack.installations import Installation, Installations
 from tocsin.slack.manifest import SCOPES
-from tocsin.slack.web_api import TOKEN, Answer, asked, told
+from tocsin.slack.web_api import TOKEN_ERRORS, Answer, request, require
 from tocsin.workflows.retry import best_effort
 
 # Tocsin is installed in a workspace: Slack's code becomes a token, and the token opens its context.
@@ -80,7 +80,7 @@ class Installing:
         Raises Refused if this workspace is not to be served, SlackRefused and Unavailable.
         """
         client = self._app.client(None)
-        answer = await asked(
+        answer = await request(
             client.oauth_v2_access, **self._app.credentials, code=code, redirect_uri=redirect_uri
         )
         installation = _installed(answer, self._clock())
@@ -90,7 +90,7 @@ class Installing:
                 NOT_MEANT.format(name=installation.name or "that workspace", home=installation.home)
             )
         # Asked once, and kept: nothing of it changes while the installation lasts.
-        identity = await asked(self._app.client(installation.bot_token).auth_test)
+        identity = await request(self._app.client(installation.bot_token).auth_test)
         url = str(identity.get("url") or "")
         installation = installation.model_copy(
             update={"url": url, "bot_id": str(identity.get("bot_id") or "")}
@@ -104,7 +104,7 @@ class Installing:
 
     async def _hand_back(self, installation: Installation) -> None:
         async with best_effort("give back a token that is not meant for us"):
-            await asked(self._app.client(installation.bot_token).auth_revoke)
+            await request(self._app.client(installation.bot_token).auth_revoke)
 
     async def look_whether_gone(self, team: str) -> None:
         """Ask Slack if the token of this workspace is still valid; if not, remove the installation."""
@@ -112,9 +112,9 @@ class Installing:
         if installation is None:
             return
         try:
-            await asked(self._app.client(installation.bot_token).auth_test)
+            await request(self._app.client(installation.bot_token).auth_test)
         except SlackRefused as refusal:
-            if refusal.code in TOKEN:
+            if refusal.code in TOKEN_ERRORS:
                 await self._installations.vault.drop(installation.home)
                 self._contexts.uninstall(installation)
                 log.info("uninstalled", home=installation.home, name=installation.name)
@@ -124,7 +124,7 @@ class Installing:
 
         Raises SlackRefused and Unavailable. Source: Slack, "Using token rotation".
         """
-        answer = await asked(
+        answer = await request(
             self._app.client(None).oauth_v2_access,
             **self._app.credentials,
             grant_type="refresh_token",
@@ -142,11 +142,11 @@ def _installed(answer: Answer, now: datetime) -> Installation:
     wide = answer.get("is_enterprise_install") is True
     where: dict[str, Any] = {
         "is_enterprise_install": wide,
-        "team_id": "" if wide else told(answer, "team", "id"),
-        "enterprise_id": told(answer, "enterprise", "id") if wide else str(enterprise.get("id") or ""),
+        "team_id": "" if wide else require(answer, "team", "id"),
+        "enterprise_id": require(answer, "enterprise", "id") if wide else str(enterprise.get("id") or ""),
         "name": str((enterprise if wide else team).get("name") or ""),
         "app_id": str(answer.get("app_id") or ""),
-        "bot_user_id": told(answer, "bot_user_id"),
+        "bot_user_id": require(answer, "bot_user_id"),
         "installer": str((answer.get("authed_user") or {}).get("id") or ""),
     }
     return Installation.model_validate({**where, **_tokens(answer, now)})
@@ -155,7 +155,7 @@ def _installed(answer: Answer, now: datetime) -> Installation:
 def _tokens(answer: Answer, now: datetime) -> dict[str, Any]:
     seconds = answer.get("expires_in")
     return {
-        "bot_token": told(answer, "access_token"),
+        "bot_token": require(answer, "access_token"),
         "refresh_token": str(answer.get("refresh_token") or ""),
         "expires_at": now + timedelta(seconds=float(seconds)) if seconds else None,
     }

@@ -12,7 +12,7 @@ from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import Person, PersonId
 from tocsin.incidents.parsing import folded_name
 from tocsin.incidents.permissions import Membership
-from tocsin.slack.web_api import Calls
+from tocsin.slack.web_api import WebApi
 
 # Who somebody is in a workspace, read from what Slack says of them.
 
@@ -95,9 +95,9 @@ NO_GROUP = frozenset({"no_such_subteam", "subteam_not_found", "invalid_usergroup
 class Users:
     """The people of one workspace, looked up and never changed; a workspace is never listed whole."""
 
-    def __init__(self, client: AsyncWebClient, calls: Calls, home: Home) -> None:
+    def __init__(self, client: AsyncWebClient, api: WebApi, home: Home) -> None:
         self._client = client
-        self._calls = calls
+        self._api = api
         self.home = home
 
     async def person(self, person: PersonId) -> Person | None:
@@ -108,7 +108,7 @@ class Users:
     async def account(self, person: PersonId) -> Account | None:
         """Return an account with its standing (Slack, users.info); None for one that it does not know."""
         try:
-            answer = await self._calls.once(self._client.users_info, user=person)
+            answer = await self._api.call_now(self._client.users_info, user=person)
         except SlackRefused as refusal:
             if refusal.code not in NOBODY:
                 raise
@@ -118,7 +118,7 @@ class Users:
     async def knows(self, person: PersonId) -> bool:
         """True if there is an account with this id (Slack, users.info)."""
         try:
-            await self._calls.once(self._client.users_info, user=person)
+            await self._api.call_now(self._client.users_info, user=person)
         except SlackRefused as refusal:
             return refusal.code not in NOBODY
         return True
@@ -128,7 +128,7 @@ class Users:
 
         A large workspace is never listed whole.
         """
-        answer = await self._calls.once(self._client.users_list, limit=limit)
+        answer = await self._api.call_now(self._client.users_list, limit=limit)
         found = [account(user, self.home) for user in answer.get("members") or () if user.get("id")]
         return found, not (answer.get("response_metadata") or {}).get("next_cursor")
 
@@ -143,7 +143,7 @@ class Users:
         if not group:
             return None
         try:
-            answer = await self._calls.make(self._client.usergroups_users_list, usergroup=group)
+            answer = await self._api.call(self._client.usergroups_users_list, usergroup=group)
         except SlackRefused as refusal:
             if refusal.code not in NO_GROUP:
                 raise
@@ -152,5 +152,5 @@ class Users:
 
     async def group_handles(self) -> Mapping[str, str]:
         """Return the handles of the workspace's user groups, by id (Slack, usergroups.list)."""
-        answer = await self._calls.make(self._client.usergroups_list)
+        answer = await self._api.call(self._client.usergroups_list)
         return {str(g.get("id")): str(g.get("handle") or "") for g in answer.get("usergroups") or ()}

@@ -27,7 +27,7 @@ from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.declare import already_modal, declared_modal, sorry_modal
 from tocsin.slack.views.metadata import DeclareMetadata
 from tocsin.slack.views.unfurl import details
-from tocsin.slack.web_api import Call, Calls, told
+from tocsin.slack.web_api import Method, WebApi, require
 
 ENDED = frozenset({"execution_not_in_running_state", "function_execution_not_found"})
 """Slack, functions.completeSuccess: it was answered before, or the workflow was stopped."""
@@ -47,20 +47,20 @@ class SlackWorkspace:
         *,
         clock: Callable[[], datetime],
         team_id: TeamId,
-        calls: Calls | None = None,
+        calls: WebApi | None = None,
     ) -> None:
         """Nothing can be done in it before the bot has entered."""
         self.client = client
-        self.calls = calls or Calls()
+        self.api = calls or WebApi()
         self.team_id = team_id
         self.home_url = ""
         self.bot_user_id = ""
         self._clock = clock
-        self._posts = MessagePoster(client, self.calls)
-        self.channels = Channels(client, self.calls)
-        self.messages = Messages(client, self.calls, self._posts)
-        self.files = Files(client, self.calls, self._posts, team_id)
-        self.users = Users(client, self.calls, Home(team_id))
+        self._posts = MessagePoster(client, self.api)
+        self.channels = Channels(client, self.api)
+        self.messages = Messages(client, self.api, self._posts)
+        self.files = Files(client, self.api, self._posts, team_id)
+        self.users = Users(client, self.api, Home(team_id))
         if team_id:
             # An org-wide token is good for many workspaces; other tokens ignore it (Slack, org-ready apps).
             client.default_params["team_id"] = team_id
@@ -78,31 +78,31 @@ class SlackWorkspace:
         self.bot_user_id = installation.bot_user_id
         self._posts.bot_user_id = self.channels.bot_user_id = installation.bot_user_id
         self.users.home = Home(self.team_id, installation.enterprise_id)
-        self.calls.closed = ""
+        self.api.closed = ""
 
     def leave(self) -> None:
         """Tocsin is not installed here: nothing is asked of Slack, and what is to be done waits."""
         self.client.token = None
-        self.calls.closed = NOT_INSTALLED
+        self.api.closed = NOT_INSTALLED
 
     async def open_modal(self, trigger_id: str, view: View, about: Disclosure) -> str:
         """Open a modal and answer its id; the trigger is good once, for 3 s (Slack, views.open)."""
         opened = self.client.views_open
-        answer = await self.calls.once(opened, about=about, trigger_id=trigger_id, view=view.to_dict())
-        return told(answer, "view", "id")
+        answer = await self.api.call_now(opened, about=about, trigger_id=trigger_id, view=view.to_dict())
+        return require(answer, "view", "id")
 
     async def push_modal(self, trigger_id: str, view: View, about: Disclosure) -> str:
         """Put a modal on top of the open one; three at most (Slack, views.push)."""
         pushed = self.client.views_push
-        answer = await self.calls.once(pushed, about=about, trigger_id=trigger_id, view=view.to_dict())
-        return told(answer, "view", "id")
+        answer = await self.api.call_now(pushed, about=about, trigger_id=trigger_id, view=view.to_dict())
+        return require(answer, "view", "id")
 
     async def update_modal(
         self, view_id: str, view: View, about: Disclosure, *, seen: str | None = None
     ) -> bool:
         """Change an open modal; False when it was closed, or has changed since it was `seen`."""
         try:
-            await self.calls.make(
+            await self.api.call(
                 self.client.views_update,
                 Priority.ANSWER,
                 about=about,
@@ -118,7 +118,7 @@ class SlackWorkspace:
 
     async def publish_home(self, person: PersonId, view: View, *shown: Incident) -> None:
         """Show a person their Home tab, with the incidents that are `shown` there (Slack, views.publish)."""
-        await self.calls.make(
+        await self.api.call(
             self.client.views_publish,
             Priority.CARD,
             about=shown_to(person, *shown),
@@ -136,7 +136,7 @@ class SlackWorkspace:
         )
         about = shown_to(person, incident) if incident else NOTHING
         present = self.client.entity_presentDetails
-        await self.calls.once(present, about=about, trigger_id=trigger_id, **shown)
+        await self.api.call_now(present, about=about, trigger_id=trigger_id, **shown)
 
     async def group_members(self, group: str) -> Sequence[PersonId] | None:
         return await self.users.group(group)
@@ -185,7 +185,7 @@ class SlackWorkspace:
         ours = parts.netloc == urlsplit(self.client.base_url).netloc
         if not ours and (parts.scheme, parts.hostname) != ("https", "hooks.slack.com"):
             raise SlackRefused("response_url", "invalid_url")
-        await self.calls.judge(about, "response_url")
+        await self.api.check_disclosure(about, "response_url")
         assert self.client.session is not None
         said: dict[str, Any] = {"response_type": "ephemeral", "text": text, "replace_original": instead}
         if blocks:
@@ -204,9 +204,9 @@ class SlackWorkspace:
     async def fail_step(self, run: str, sentence: str) -> None:
         await self._end_step(self.client.functions_completeError, run, NOTHING, error=escape(sentence))
 
-    async def _end_step(self, method: Call, run: str, about: Disclosure, **said: Any) -> None:
+    async def _end_step(self, method: Method, run: str, about: Disclosure, **said: Any) -> None:
         try:
-            await self.calls.make(method, Priority.ANSWER, about=about, function_execution_id=run, **said)
+            await self.api.call(method, Priority.ANSWER, about=about, function_execution_id=run, **said)
         except SlackRefused as refusal:
             if refusal.code not in ENDED:
                 raise

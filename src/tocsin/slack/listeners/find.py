@@ -85,7 +85,7 @@ async def _modal(context: WorkspaceContext, payload: Payload, query: ListQuery) 
     await context.check_permission(payload, Verb.LIST)
     person = payload.by.slack_user_id
     listing = await _listing(context, person, query)
-    await context.workspace.calls.judge(shown_to(person, *listing.incidents), "acknowledgement")
+    await context.workspace.api.check_disclosure(shown_to(person, *listing.incidents), "acknowledgement")
     return list_modal(listing, context.clock())
 
 

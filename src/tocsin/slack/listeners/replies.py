@@ -50,7 +50,9 @@ async def is_readable(context: WorkspaceContext, payload: Payload, incident: Inc
     Raises Unavailable where that cannot be known.
     """
     try:
-        await context.workspace.calls.judge(shown_to(payload.by.slack_user_id, incident), "acknowledgement")
+        await context.workspace.api.check_disclosure(
+            shown_to(payload.by.slack_user_id, incident), "acknowledgement"
+        )
     except Withheld:
         return False
     return True
