@@ -271,7 +271,7 @@ async def over_local(folder: Path) -> dict[str, Any]:
             taken.down(ending)
         metrics = {
             family.name: {label for sample in family.samples for label in sample.labels}
-            for family in bot.bot.meters.registry.collect()
+            for family in bot.bot.metrics.registry.collect()
             if family.name.startswith("tocsin_")
         }
         kept = {name: tables(folder / name) for name in ("incidents.db", "journal.db")}

@@ -22,7 +22,7 @@ from tocsin.data_dir import api_token, data_dir, journal_url, kept_secret, only_
 from tocsin.health import Bot
 from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import ChannelId, Form, Incident, Person, PersonId, TeamId
-from tocsin.metrics import Meters
+from tocsin.metrics import Metrics
 from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack import routes
 from tocsin.slack.app import build_app
@@ -171,7 +171,7 @@ class Parts(Protocol):
 
     backend: IncidentBackend
     journal: DbosEngine
-    meters: Meters
+    metrics: Metrics
     alarms: OperatorAlerts
     memory: SqlKeyValueStore
     rulebook: Rulebook
@@ -225,8 +225,8 @@ def declaring(
         state=ledger,
         engine=bot.journal,
         publisher=publisher,
-        ended=bot.meters.ended,
-        seen=bot.meters.seen,
+        ended=bot.metrics.count_declaration,
+        seen=bot.metrics.observe_reference,
         saw=saw,
         alarms=bot.alarms,
         shelter=shelter,
@@ -332,7 +332,7 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
             return web_client(session, token=token, base_url=base_url)
 
         def made(team: TeamId) -> WorkspaceContext:
-            calls = WebApi(bot.meters.called)
+            calls = WebApi(bot.metrics.count_call)
             workspace = SlackWorkspace(new_client(None), clock=bot.clock, team_id=team, calls=calls)
             people, here = People(workspace, bot.backend), bot.rulebook.of(team)
             desk = WorkspaceContext(
@@ -359,7 +359,7 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         _kept_up(stack, refresh_homes(verbs.open_now, lambda: desks.open))
         await asyncio.gather(*(desk.greet() for desk in desks.open))
         await _reaching_the_operator(bot, desks, settings.tocsin_admin_channel, stack)
-        bot.app = build_app(desks, new_client(None), bot.meters)
+        bot.app = build_app(desks, new_client(None), bot.metrics)
         await _let_in(bot, bot.app, settings, slack.get("app_token"), new_client, stack)
         bot.trouble = ""
         yield bot
@@ -402,7 +402,7 @@ async def _let_in(
     stack: AsyncExitStack,
 ) -> None:
     """Payloads come in from here on: over Socket Mode with an app token, else over HTTP."""
-    bot.meters.routes(every_route())
+    bot.metrics.create_series(every_route())
     if app_token := app_token or secret(settings.slack_app_token):
         bot.socket = await socket_door(app, app_token, new_client(app_token), stack)
     else:
@@ -410,7 +410,7 @@ async def _let_in(
             app,
             secret(settings.slack_signing_secret) or "",
             now=lambda: bot.clock().timestamp(),
-            turned_away=bot.meters.turned_away,
+            turned_away=bot.metrics.count_turned_away,
         )
 
 

@@ -16,7 +16,7 @@ from tocsin.data_dir import now, secret
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import PersonId, TeamId
 from tocsin.incidents.permissions import Membership
-from tocsin.metrics import Meters
+from tocsin.metrics import Metrics
 from tocsin.settings import Settings
 from tocsin.slack.context import Tasks, WorkspaceRegistry
 from tocsin.slack.http import EVENTS, HttpReceiver
@@ -68,7 +68,7 @@ class Bot:
     verbs: IncidentWorkflows | None = None
     installing: Installing | None = None
     rotation: TokenRotation | None = None
-    meters: Meters = field(default_factory=Meters)
+    metrics: Metrics = field(default_factory=Metrics)
     clock: Clock = now
     trouble: str = "Slack has not been reached yet."
     unwell: Sequence[str] = ()
@@ -87,7 +87,7 @@ class Bot:
             hosts=own_hosts(port, settings.tocsin_public_url),
             public=settings.is_on_loopback,
             ready=self.not_ready,
-            registry=self.meters.registry,
+            registry=self.metrics.registry,
             slack_url=self._slack_url,
             introduce=self.introduce,
             clock=self.clock,
@@ -192,4 +192,4 @@ class Bot:
             await self.backend.incidents(limit=1)
 
     async def _count_pending(self) -> None:
-        self.meters.pending(len(await self.journal.unfinished()))
+        self.metrics.set_pending(len(await self.journal.unfinished()))

@@ -63,7 +63,7 @@ async def test_a_declaration_that_waits_is_listed_counted_and_gone_when_it_is_th
     goes_on.set()
     await day.settled()
     assert await listed(day.bot.folder) == []
-    registry = day.bot.bot.meters.registry
+    registry = day.bot.bot.metrics.registry
     assert registry.get_sample_value("tocsin_declarations_total", {"outcome": "declared"}) == 1
     posted = {"method": "chat.postMessage", "outcome": "ok"}
     assert registry.get_sample_value("tocsin_slack_calls_total", posted) == 3

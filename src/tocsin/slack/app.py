@@ -23,6 +23,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tocsin.incidents.errors import TocsinError, Unavailable
 from tocsin.incidents.model import Frozen
 from tocsin.logs import traced
+from tocsin.metrics import Metrics
 from tocsin.slack import routes
 from tocsin.slack.commands import find_verb
 from tocsin.slack.context import AckTracker, WorkspaceContext, WorkspaceRegistry
@@ -38,7 +39,7 @@ from tocsin.slack.payloads import (
     SlashCommand,
     ViewSubmission,
 )
-from tocsin.slack.routes import UNKNOWN, Counting, Uncounted, route_of
+from tocsin.slack.routes import UNKNOWN, route_of
 from tocsin.slack.views.declare import sorry_modal
 from tocsin.workflows.retry import best_effort
 
@@ -115,10 +116,10 @@ NOT_KNOWN = "This is from another version of Tocsin, which is gone. Type /incide
 
 
 def build_app(
-    registry: WorkspaceRegistry, client: AsyncWebClient, counting: Counting | None = None
+    registry: WorkspaceRegistry, client: AsyncWebClient, metrics: Metrics | None = None
 ) -> AsyncApp:
     """The app, with everything that `routes` lists behind it; `client` is what Bolt makes its own from."""
-    count = counting or Uncounted()
+    metrics = metrics or Metrics()
 
     async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
         """Name our bot there, so that Bolt leaves out its events; none where Tocsin is not installed."""
@@ -144,12 +145,12 @@ def build_app(
         signing_secret="checked before",
         attaching_function_token_enabled=False,
     )
-    app.command(ANY)(_listener(SlashCommand, registry, _run_command, count))
-    app.shortcut(ANY)(_listener(Shortcut, registry, _run_shortcut, count))
-    app.view(ANY)(_listener(ViewSubmission, registry, _run_submission, count))
-    app.action(ANY)(_listener(BlockAction, registry, _run_action, count))
-    app.options(ANY)(_listener(BlockSuggestion, registry, _run_options, count))
-    app.event(ANY)(_event_listener(registry, count))
+    app.command(ANY)(_listener(SlashCommand, registry, _run_command, metrics))
+    app.shortcut(ANY)(_listener(Shortcut, registry, _run_shortcut, metrics))
+    app.view(ANY)(_listener(ViewSubmission, registry, _run_submission, metrics))
+    app.action(ANY)(_listener(BlockAction, registry, _run_action, metrics))
+    app.options(ANY)(_listener(BlockSuggestion, registry, _run_options, metrics))
+    app.event(ANY)(_event_listener(registry, metrics))
     app.error(_malformed)
     return app
 
@@ -176,7 +177,7 @@ def _listener(
     kind: type[G],
     registry: WorkspaceRegistry,
     run: Callable[[AsyncAck, G, WorkspaceContext, AckTracker], Awaitable[None]],
-    count: Counting,
+    metrics: Metrics,
 ) -> Callable[..., Awaitable[BoltResponse | None]]:
     """Wrap a listener: read the payload, turn strangers away, answer always."""
 
@@ -184,9 +185,9 @@ def _listener(
         try:
             payload = kind.model_validate(body)
         except ValidationError as error:
-            return _unread(kind.__name__, error, count)
+            return _unread(kind.__name__, error, metrics)
         route, tracker, outcome = route_of(payload), context.get(ACK_TRACKER) or AckTracker(), "answered"
-        tracker.timed = partial(count.acknowledged, route)
+        tracker.timed = partial(metrics.observe_acknowledgement, route)
         async with best_effort(f"answer {route}") as failed:
             ours = await registry.find(payload.team_id, payload.org)
             if ours is None:
@@ -198,21 +199,21 @@ def _listener(
         if failed and ack.response is None:
             await _apologise(ack, payload, SORRY)
         outcome = "failed" if failed else outcome
-        count.requested(route, outcome)
+        metrics.count_request(route, outcome)
         log.info(outcome, route=route)
         return None
 
     return listen
 
 
-def _unread(kind: str, error: ValidationError, count: Counting) -> BoltResponse:
+def _unread(kind: str, error: ValidationError, metrics: Metrics) -> BoltResponse:
     """Our own names of the fields are told, never a word of what was sent."""
     log.warning("malformed payload", kind=kind, fields=sorted({str(e["loc"][0]) for e in error.errors()}))
-    count.requested(UNKNOWN, "malformed")
+    metrics.count_request(UNKNOWN, "malformed")
     return BoltResponse(status=400, body="malformed payload")
 
 
-def _event_listener(registry: WorkspaceRegistry, count: Counting) -> Callable[..., Awaitable[BoltResponse]]:
+def _event_listener(registry: WorkspaceRegistry, metrics: Metrics) -> Callable[..., Awaitable[BoltResponse]]:
     """Events come in here, each once; one that could not be done is not acknowledged, and comes again."""
     deduplicator = EventDeduplicator()
 
@@ -220,18 +221,18 @@ def _event_listener(registry: WorkspaceRegistry, count: Counting) -> Callable[..
         try:
             callback = EventCallback.model_validate(body)
         except ValidationError as error:
-            return _unread("EventCallback", error, count)
+            return _unread("EventCallback", error, metrics)
         listener = routes.find_event(callback.kind)
         if listener is None:
             return BoltResponse(status=200)
         route = route_of(callback)
         if (tracker := context.get(ACK_TRACKER)) is not None:
-            tracker.timed = partial(count.acknowledged, route)
+            tracker.timed = partial(metrics.observe_acknowledgement, route)
         async with best_effort(f"heed {callback.kind}") as failed:
             ours = await registry.find(callback.served_team, callback.org)
             if ours is not None:
                 await deduplicator.once(callback.event_id, lambda: listener(callback, ours))
-        count.requested(route, "failed" if failed else "answered")
+        metrics.count_request(route, "failed" if failed else "answered")
         return BoltResponse(status=503 if failed else 200)
 
     return listen

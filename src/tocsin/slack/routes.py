@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from tocsin.slack.commands import COMMAND, COMMAND_DESCRIPTION, COMMAND_USAGE, VERBS, find_verb
 from tocsin.slack.listeners import (
@@ -207,28 +207,6 @@ def manifest(
 UNKNOWN = "unknown"
 DECLARE, OTHER = "declare", "other"
 """What the command without a verb counts as, and a field that the backend named."""
-
-
-class Counting(Protocol):
-    """Counts requests; `route` is one of `every_route`."""
-
-    def requested(self, route: str, outcome: str) -> None:
-        """A request was answered, failed, came from a stranger, or was malformed."""
-        ...
-
-    def acknowledged(self, route: str, seconds: float) -> None:
-        """The answer to a request was written out so many seconds after it came."""
-        ...
-
-
-class Uncounted:
-    """Counts nothing."""
-
-    def requested(self, route: str, outcome: str) -> None:
-        """Let it pass."""
-
-    def acknowledged(self, route: str, seconds: float) -> None:
-        """Let it pass."""
 
 
 def every_route() -> Iterator[str]:
