@@ -51,7 +51,7 @@ async def _incident_io(folder: Path) -> AsyncIterator[Reopen]:
         async def reopen() -> IncidentBackend:
             for earlier in opened:
                 await earlier.close()
-            backend = IncidentIo(server.url, account.key, memory=memory, clock=Ticking())
+            backend = IncidentIo(server.url, account.key, store=memory, clock=Ticking())
             opened.append(backend)
             return backend
 

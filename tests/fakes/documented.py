@@ -77,7 +77,7 @@ def lacking(lacks: Mapping[str, str]) -> list[Row]:
 
 
 def lacking_in_incident_io() -> list[Row]:
-    return lacking(incident_io.LACKS)
+    return lacking(incident_io.UNSUPPORTED)
 
 
 def lacking_in_devrev() -> list[Row]:

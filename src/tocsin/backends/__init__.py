@@ -103,7 +103,7 @@ async def open_incident_io(opening: Opening) -> IncidentBackend:
     return IncidentIo(
         opening.secrets["incident_io_url"],
         key,
-        memory=None if opening.reading else opening.memory,
+        store=None if opening.reading else opening.memory,
         clock=opening.clock,
         create=CREATE[opening.secrets.get("incident_io_create", "auto")],
         operator=opening.operator,

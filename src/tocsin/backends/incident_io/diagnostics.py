@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Sequence
 from uuid import NAMESPACE_URL, uuid5
 
 from tocsin.backends.incident_io import schemas
-from tocsin.backends.incident_io.client import Client, Rejected
+from tocsin.backends.incident_io.client import ApiError, Client
 from tocsin.backends.incident_io.form import Account
 from tocsin.backends.incident_io.queries import incident_in
-from tocsin.backends.incident_io.schemas import IdentityAnswer
+from tocsin.backends.incident_io.schemas import IdentityResponse
 from tocsin.incidents.errors import TocsinError, Unavailable
 from tocsin.incidents.validation import in_words
 from tocsin.workflows.ports import Finding
@@ -33,10 +33,10 @@ async def examined(client: Client, account: Account) -> Sequence[Finding]:
 async def _findings(client: Client, account: Account) -> AsyncIterator[Finding]:
     try:
         answer = await client.fetch("/v1/identity")
-    except (Rejected, Unavailable) as error:
+    except (ApiError, Unavailable) as error:
         yield Finding(name=KEY, ok=False, said=str(error), fix=NEW_KEY)
         return
-    identity = IdentityAnswer.model_validate(answer.get("identity") or {})
+    identity = IdentityResponse.model_validate(answer.get("identity") or {})
     missing = [right for right in RIGHTS if identity.roles and right not in identity.roles]
     said = f"incident.io knows it as {identity.name} at {identity.dashboard_url}"
     if missing:
@@ -69,7 +69,7 @@ async def _twice(client: Client, account: Account) -> Finding:
     try:
         first = incident_in(await client.send("POST", "/v2/incidents", payload.written()))
         again = incident_in(await client.send("POST", "/v2/incidents", payload.written()))
-    except (Rejected, Unavailable) as error:
+    except (ApiError, Unavailable) as error:
         return Finding(name=TWICE, ok=False, said=f"it could not be tried: {error}", fix=NEW_KEY)
     if first.id == again.id:
         return Finding(name=TWICE, ok=True, said=f"it made one incident, the test {first.reference}.")
