@@ -17,7 +17,7 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy.exc import SQLAlchemyError
 
-from tocsin.config import Rulebook, open_rulebook
+from tocsin.config import Config, open_config
 from tocsin.data_dir import api_token, data_dir, journal_url, kept_secret, only_one, open_backend, secret
 from tocsin.health import Bot
 from tocsin.incidents.errors import SlackRefused, Unavailable
@@ -174,7 +174,7 @@ class Parts(Protocol):
     metrics: Metrics
     alarms: OperatorAlerts
     memory: SqlKeyValueStore
-    rulebook: Rulebook
+    config: Config
 
     @property
     def clock(self) -> Clock: ...
@@ -248,7 +248,7 @@ def managed(
         form=form,
         clock=bot.clock,
         alarms=bot.alarms,
-        afterwards=bot.rulebook.afterwards,
+        afterwards=bot.config.post_incident,
         current=current,
         introduce=bot.introduce,
     )
@@ -303,7 +303,7 @@ async def opened(settings: Settings, folder: Path) -> AsyncIterator[Bot]:
     """The bot's own parts, before Slack is asked for anything."""
     async with AsyncExitStack() as stack:
         stack.enter_context(only_one(folder))
-        rulebook = open_rulebook(settings)
+        config = open_config(settings)
         memory = SqlKeyValueStore(journal_url(settings, folder))
         stack.callback(memory.close)
         alarms = OperatorAlerts(memory)
@@ -311,7 +311,7 @@ async def opened(settings: Settings, folder: Path) -> AsyncIterator[Bot]:
         stack.push_async_callback(backend.close)
         journal = DbosEngine(journal_url(settings, folder))
         token, trip_key = api_token(settings, folder), kept_secret(folder, "trip-key")
-        yield Bot(backend, journal, token, trip_key, memory, alarms, rulebook)
+        yield Bot(backend, journal, token, trip_key, memory, alarms, config)
 
 
 @asynccontextmanager
@@ -334,7 +334,7 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         def made(team: TeamId) -> WorkspaceContext:
             calls = WebApi(bot.metrics.count_call)
             workspace = SlackWorkspace(new_client(None), clock=bot.clock, team_id=team, calls=calls)
-            people, here = People(workspace, bot.backend), bot.rulebook.of(team)
+            people, here = People(workspace, bot.backend), bot.config.for_team(team)
             desk = WorkspaceContext(
                 declare, verbs, forms, workspace, people, tasks, bot.clock, here.rules, here.limits
             )

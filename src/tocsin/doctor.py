@@ -13,8 +13,8 @@ from aiohttp import ClientSession
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.app import announced_in
-from tocsin.config import Rulebook, open_rulebook
-from tocsin.data_dir import folder_of, journal_url, now, open_backend, open_catalogue, secret
+from tocsin.config import Config, open_config
+from tocsin.data_dir import folder_of, journal_url, now, open_backend, open_incident_config, secret
 from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
 from tocsin.incidents.model import Form
 from tocsin.settings import ConfigurationError, Settings, read_settings
@@ -69,7 +69,7 @@ def _configuration(settings: Settings) -> list[Check]:
     if settings.tocsin_config is None:
         return [Check("TOCSIN_CONFIG", True, "not set; the default severities, roles and fields are used.")]
     wrong: dict[str, None] = {}
-    for look in (open_catalogue, open_rulebook):
+    for look in (open_incident_config, open_config):
         try:
             look(settings)
         except ConfigurationError as error:
@@ -288,10 +288,10 @@ async def _addresses(client: AsyncWebClient, settings: Settings, team: str) -> A
         ("TOCSIN_ADMIN_CHANNEL", admin),
     ]
     try:
-        rules = open_rulebook(settings).of(team)
+        rules = open_config(settings).for_team(team)
     except ConfigurationError:
         # The check of the configuration file has reported it already.
-        rules = Rulebook()
+        rules = Config()
     named += [("TOCSIN_CONFIG announcements", channel) for channel in rules.channels]
     for name, wanted in named:
         if wanted:

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from tocsin.config import Rulebook
+from tocsin.config import Config
 from tocsin.data_dir import now, secret
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import PersonId, TeamId
@@ -59,7 +59,7 @@ class Bot:
     """Signs what a browser keeps while somebody is at Slack. Nothing else is made with it."""
     memory: SqlKeyValueStore
     alarms: OperatorAlerts
-    rulebook: Rulebook
+    config: Config
     tasks: Tasks = field(default_factory=Tasks)
     app: AsyncApp | None = None
     socket: SocketModeReceiver | None = None

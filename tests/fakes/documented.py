@@ -81,7 +81,7 @@ def lacking_in_incident_io() -> list[Row]:
 
 
 def lacking_in_devrev() -> list[Row]:
-    return lacking(devrev.LACKS)
+    return lacking(devrev.UNSUPPORTED)
 
 
 def command_line() -> list[Row]:

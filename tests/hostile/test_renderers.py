@@ -14,7 +14,7 @@ from hostile.texts import hostile_incident, hostile_text
 from slack_emulator.block_kit import view_too_large
 from slack_emulator.block_kit.surfaces import message_errors, view_errors
 from slack_emulator.composer import Span, broadcasts, parse_mrkdwn
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.incidents.validation import channel_name, cleaned
@@ -49,7 +49,7 @@ OURS = {
     "https://lumen.slack.com/archives/C0SOURCE01/p12",
     "!date^1772334000^{date_short_pretty} at {time}",
 }
-FORM = Catalogue().form()
+FORM = IncidentConfig().form()
 
 
 def messages(incident: Incident, text: Any) -> Iterator[dict[str, Any]]:

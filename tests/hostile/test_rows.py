@@ -15,7 +15,7 @@ from fakes.declarations import Ticking, full_declaration
 from hostile.sizes import sizes
 from slack_emulator.block_kit.surfaces import message_errors, view_errors
 from tocsin.backends.local import LocalBackend
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.export import ENDINGS, as_csv, as_json, exported
 from tocsin.incidents.requests import DeclareRequest
@@ -54,7 +54,7 @@ EDITED = {
 async def edited(tmp_path: Path) -> Any:
     """A backend with incidents, a client of its pages, and its file."""
     path = tmp_path / "incidents.db"
-    backend = await LocalBackend.open(path, Catalogue(), public_url=f"http://{HOST}", clock=Ticking())
+    backend = await LocalBackend.open(path, IncidentConfig(), public_url=f"http://{HOST}", clock=Ticking())
     for number in range(3):
         await backend.create(full_declaration(f"key-{number}"))
     app = web_app(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.parsing import leading, wanted_by
 
-FORM = Catalogue().form()
+FORM = IncidentConfig().form()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.incidents.model import ChannelId
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.slack.views.blocks import paragraph
@@ -13,7 +13,7 @@ from tocsin.slack.views.declare import _drawn, declare_modal
 from tocsin.slack.views.metadata import DeclareMetadata
 from tocsin.slack.views.samples import _incident
 
-FORM = Catalogue.from_toml({}).form()
+FORM = IncidentConfig.from_toml({}).form()
 INCIDENT = _incident(FORM)
 
 

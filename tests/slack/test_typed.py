@@ -7,7 +7,7 @@ from fakes.slash import CASES
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.incidents.parsing import bare, folded, trimmed
 from tocsin.slack import commands
 from tocsin.slack.command_text import as_read, reference_in, references_in
@@ -157,7 +157,7 @@ def test_what_is_no_verb_is_counted_as_a_declaration(text: str) -> None:
     assert counted(text) == "command declare"
 
 
-FORM = Catalogue().form()
+FORM = IncidentConfig().form()
 
 
 @pytest.mark.parametrize("typed", CASES["asked"])

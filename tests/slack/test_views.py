@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from slack_emulator.block_kit import message_errors, view_errors
 from slack_emulator.composer import broadcasts
 from slack_emulator.views import initial_values
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.incidents.model import (
     ChannelId,
     CustomField,
@@ -92,7 +92,7 @@ HUGE = Form(
     is_old=True,
     kept_by="<" * 75,
 )
-USUAL = Catalogue().form()
+USUAL = IncidentConfig().form()
 FULL = DeclareRequest(
     name="N" * 200,
     summary="<!channel>" * 300,
@@ -152,7 +152,7 @@ MOST = LEAST.model_copy(
 INCIDENTS = pytest.mark.parametrize("incident", [LEAST, MOST], ids=["least", "most"])
 MODALS: dict[str, Callable[[], Any]] = {
     "empty form": lambda: declare_modal(Form(), DeclareMetadata(), DeclareRequest()),
-    "usual form": lambda: declare_modal(Catalogue().form(), DeclareMetadata(), DeclareRequest()),
+    "usual form": lambda: declare_modal(IncidentConfig().form(), DeclareMetadata(), DeclareRequest()),
     "huge form": lambda: declare_modal(
         HUGE, DeclareMetadata(), FULL, notice="*n*" * 900, trouble="*t*" * 900
     ),
@@ -281,5 +281,5 @@ def test_any_message_at_all_gives_a_name_and_a_summary_that_fit(message: dict[st
 
 
 def test_the_doctor_looks_at_every_form_that_can_be_sent() -> None:
-    looked_at = {view.get("callback_id") for _, view in modals(Catalogue().form())}
+    looked_at = {view.get("callback_id") for _, view in modals(IncidentConfig().form())}
     assert set(VIEWS) <= looked_at
