@@ -248,7 +248,7 @@ def managed(
         form=form,
         clock=bot.clock,
         alarms=bot.alarms,
-        afterwards=bot.config.post_incident,
+        policy=bot.config.post_incident,
         current=current,
         introduce=bot.introduce,
     )

@@ -1,4 +1,4 @@
-"""The configuration file (TOCSIN_CONFIG, TOML): choices of the forms, permissions, announcements, `[after]`."""
+"""The configuration file (TOCSIN_CONFIG, TOML): forms, permissions, announcements, `[after]`."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from tocsin.incidents.model import (
     Status,
 )
 from tocsin.incidents.permissions import PermissionLimits
-from tocsin.incidents.postmortem import STANDARD, Afterwards, wrong_in
-from tocsin.incidents.validation import cleaned, is_visible
+from tocsin.incidents.postmortem import STANDARD, PostIncidentPolicy, template_error
+from tocsin.incidents.validation import clean_text, is_visible
 from tocsin.settings import ConfigurationError, Settings, read_config
 
 # Default severities, statuses, types, roles and custom fields.
@@ -156,7 +156,7 @@ class _Entry(BaseModel):
         name = given.get("name") if isinstance(given, Mapping) else None
         if not isinstance(name, str):
             return given
-        name = cleaned(name) if is_visible(cleaned(name)) else ""
+        name = clean_text(name) if is_visible(clean_text(name)) else ""
         return {**({"id": slug(name)} if name else {}), **given, "name": name}
 
 
@@ -295,7 +295,7 @@ def slug(name: str) -> str:
 
     A name in another script ends in a checksum instead of the letters that an id cannot have.
     """
-    name = cleaned(name)
+    name = clean_text(name)
     folded = unicodedata.normalize("NFKD", name.lower())
     words = re.sub(r"[^a-z0-9]+", "_", folded.encode("ascii", "ignore").decode()).strip("_")[:50].rstrip("_")
     if any(letter.isalnum() and not letter.isascii() for letter in folded):
@@ -410,9 +410,9 @@ class Config(_Table):
         return self.model_copy(update={"permissions": permissions, "announcements": announcements})
 
     @property
-    def post_incident(self) -> Afterwards:
+    def post_incident(self) -> PostIncidentPolicy:
         days, hosted = self.after.archive_after_days, self.after.archive_hosted
-        return Afterwards(template=self.template, archive_after_days=days, archive_hosted=hosted)
+        return PostIncidentPolicy(template=self.template, archive_after_days=days, archive_hosted=hosted)
 
     @property
     def limits(self) -> PermissionLimits:
@@ -464,7 +464,7 @@ def _template(path: Path) -> str:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"TOCSIN_CONFIG: after.template cannot be read ({path}): {error}.") from None
-    if wrong := wrong_in(text):
+    if wrong := template_error(text):
         raise ConfigurationError(f"TOCSIN_CONFIG: after.template ({path}) {wrong}.")
     return text
 

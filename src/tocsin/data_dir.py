@@ -140,7 +140,7 @@ async def open_backend(
         read_only=reading,
     )
     try:
-        with _catalogue_lines():
+        with _config_problems():
             return await BACKENDS[settings.tocsin_backend](options)
     except MissingSetting as error:
         raise ConfigurationError(str(error)) from None
@@ -153,12 +153,12 @@ def open_incident_config(settings: Settings) -> IncidentConfig:
 
     Raises ConfigurationError with a line for each problem.
     """
-    with _catalogue_lines():
+    with _config_problems():
         return IncidentConfig.from_toml(read_config(settings.tocsin_config), other_keys=CONFIG_KEYS)
 
 
 @contextmanager
-def _catalogue_lines() -> Iterator[None]:
+def _config_problems() -> Iterator[None]:
     try:
         yield
     except IncidentConfigError as error:

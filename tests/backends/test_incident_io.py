@@ -30,7 +30,7 @@ from tocsin.backends.incident_io.client import ApiError, TokenBucket, retry_afte
 from tocsin.backends.incident_io.mapping import incident_of, to_refused
 from tocsin.backends.incident_io.queries import incident_in
 from tocsin.backends.incident_io.schemas import IncidentResponse
-from tocsin.incidents.errors import OutcomeUnknown, Overtaken, Refused, Unavailable
+from tocsin.incidents.errors import Conflict, OutcomeUnknown, Refused, Unavailable
 from tocsin.incidents.model import CatalogEntry, FieldValue, SourceMessage
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange, IncidentFilter
 from tocsin.storage.key_value import SqlKeyValueStore
@@ -493,7 +493,7 @@ async def test_an_incident_is_changed_and_told_once(both: Both) -> None:
     assert update["message"] == "Rolled back\n\n(Ben Okafor, from Slack)"
     given_up = IncidentChange(key="c2", by=BEN, at=DAWN, incident_role_assignments={"lead": None})
     assert (await backend.change(made.id, given_up)).lead is None
-    with pytest.raises(Overtaken, match="Fixing by now"):
+    with pytest.raises(Conflict, match="Fixing by now"):
         await backend.change(made.id, change.model_copy(update={"incident_status_id": "closed"}))
 
 

@@ -292,7 +292,7 @@ async def public_channel(original: Function, slack: Any, name: str, incident: An
     "a private card goes to where it was declared",
     breaks="I5",
     scenario="in private",
-    instead_of="tocsin.incidents.validation:places",
+    instead_of="tocsin.incidents.validation:card_destinations",
 )
 def card_at_its_origin(original: Function, incident: Any, **named: Any) -> Any:
     return original(made_public(incident), **{**named, "announce": None})
@@ -302,7 +302,7 @@ def card_at_its_origin(original: Function, incident: Any, **named: Any) -> Any:
     "a private incident is announced",
     breaks="I5",
     scenario="in private",
-    instead_of="tocsin.incidents.validation:places",
+    instead_of="tocsin.incidents.validation:card_destinations",
 )
 def announced_in_any_case(original: Function, incident: Any, **named: Any) -> Any:
     elsewhere = original(made_public(incident), **named)
@@ -336,7 +336,7 @@ def trusted_without_a_token(original: Function, *args: Any) -> bool:
     "a test is announced",
     breaks="I3",
     scenario="only a test",
-    instead_of="tocsin.incidents.validation:places",
+    instead_of="tocsin.incidents.validation:card_destinations",
 )
 def announced_like_any(original: Function, incident: Any, **named: Any) -> Any:
     return original(incident.model_copy(update={"mode": "standard"}), **named)

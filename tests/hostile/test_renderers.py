@@ -17,7 +17,7 @@ from slack_emulator.composer import Span, broadcasts, parse_mrkdwn
 from tocsin.config import IncidentConfig
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import DeclareRequest
-from tocsin.incidents.validation import channel_name, cleaned
+from tocsin.incidents.validation import channel_name, clean_text
 from tocsin.slack.views.card import (
     BOOKMARK_LIMIT,
     TOPIC_LIMIT,
@@ -135,7 +135,7 @@ def incidents(request: pytest.FixtureRequest) -> list[tuple[Incident, Any]]:
     def text(most: int) -> str:
         # What people type is cleaned before it is kept; what a backend or an operator named is not.
         said = hostile_text(rng, most)
-        return cleaned(said, lines=True) or "x" if rng.random() < 0.5 else said
+        return clean_text(said, lines=True) or "x" if rng.random() < 0.5 else said
 
     return [(hostile_incident(rng, text), text) for _ in range(request.param)]
 

@@ -83,7 +83,7 @@ async def pages(bot: RunningBot, incident: Incident) -> str:
 
 async def printed(bot: RunningBot, incident: Incident) -> str:
     """What the command line prints of an incident, in a list and alone."""
-    whole = export.Whole(
+    whole = export.IncidentReport(
         incident=incident,
         timeline=tuple(await bot.bot.backend.timeline(incident.id)),
         follow_ups=tuple(await bot.bot.verbs.follow_ups.of(incident.id)),

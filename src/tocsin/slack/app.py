@@ -21,7 +21,7 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.incidents.errors import TocsinError, Unavailable
-from tocsin.incidents.model import Frozen
+from tocsin.incidents.model import FrozenModel
 from tocsin.logs import traced
 from tocsin.metrics import Metrics
 from tocsin.slack import routes
@@ -238,7 +238,7 @@ def _event_listener(registry: WorkspaceRegistry, metrics: Metrics) -> Callable[.
     return listen
 
 
-async def _apologise(ack: AsyncAck, payload: Frozen, sentence: str) -> None:
+async def _apologise(ack: AsyncAck, payload: FrozenModel, sentence: str) -> None:
     """A sentence where the person is looking; what they typed stays."""
     if isinstance(payload, SlashCommand):
         await ack(response_type="ephemeral", text=sentence)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from tocsin.incidents.parsing import NOTHING, after, folded, spans, these, trimmed
+from tocsin.incidents.parsing import NOTHING, after, fold, spans, these, trimmed
 from tocsin.slack.views.mrkdwn import unescaped
 
 # URLs of incidents, as people copy them: with a trailing slash, a query or a fragment.
@@ -127,7 +127,7 @@ def first_word(text: str, verbs: Mapping[str, str]) -> First | None:
     After a verb comes white space of any kind, or a mark that ends a word: `help-desk`, `close/open` and
     `status.example` are not verbs.
     """
-    plain = folded(text)
+    plain = fold(text)
     found = _VERB.match(plain)
     if found is None:
         return None
@@ -150,7 +150,7 @@ def first_word(text: str, verbs: Mapping[str, str]) -> First | None:
 def typed_word(text: str) -> str:
     """Return the first word, which may be a mistyped verb."""
     words = spans(text)
-    return folded(text[words[0][0] : words[0][1]]) if words else ""
+    return fold(text[words[0][0] : words[0][1]]) if words else ""
 
 
 def reference_in(
@@ -161,7 +161,7 @@ def reference_in(
     `prefixes` are the prefixes of references here, besides `INC`. With `bare_number`, `12` is a reference,
     too.
     """
-    plain = folded(text)
+    plain = fold(text)
     for read in (_of_channel, _of_link, _of_name, _of_prefix, _of_any):
         if (found := read(text, plain, _known(prefixes))) is not None:
             reference, start, end = found
@@ -270,7 +270,7 @@ def references_in(text: str, prefixes: Collection[str] = ()) -> Iterator[tuple[s
             before = []
             continue
         (start, end), *_ = spans(text) or [(0, len(text))]
-        before.append(folded(text[start:end]))
+        before.append(fold(text[start:end]))
         text = trimmed(text[end:])
 
 
@@ -302,12 +302,12 @@ def _is_surely_one(reference: Reference, prefixes: Collection[str]) -> bool:
             return False
         case "channel" | "name":
             name = reference.name if reference.by == "channel" else reference.said
-            return not name or _of_prefix(name, folded(name), _known(prefixes)) is not None
+            return not name or _of_prefix(name, fold(name), _known(prefixes)) is not None
     return True
 
 
 def _known(prefixes: Collection[str]) -> frozenset[str]:
-    return frozenset({USUAL_PREFIX, *map(folded, prefixes)})
+    return frozenset({USUAL_PREFIX, *map(fold, prefixes)})
 
 
 def as_read(text: str, names: Mapping[str, str], *, addresses: bool = True) -> str:

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from pydantic import Field, ValidationError
 
-from tocsin.incidents.model import Frozen, PersonId, TeamId
+from tocsin.incidents.model import FrozenModel, PersonId, TeamId
 
 
-class Installation(Frozen):
+class Installation(FrozenModel):
     """Installation (Slack, oauth.v2.access); an org-wide one serves all workspaces of its organization."""
 
     team_id: TeamId = TeamId("")

@@ -13,8 +13,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import Card, ChannelId, FollowUp, Incident, MessageTs, Person, PersonId
-from tocsin.incidents.updates import News
-from tocsin.incidents.validation import Place
+from tocsin.incidents.updates import ChangeNotification
+from tocsin.incidents.validation import CardDestination
 from tocsin.slack.disclosure import NOTHING, Disclosure, InChannel, is_person, posted_to, shown_to
 from tocsin.slack.rate_limiter import Priority
 from tocsin.slack.views.blocks import escape
@@ -294,7 +294,9 @@ class Messages:
         self._without_objects = False
         """Slack has said that it shows no Work Objects for this app; a card is shown instead from then on."""
 
-    async def post_card(self, incident: Incident, spot: Place, *, key: str, again: bool = False) -> Card:
+    async def post_card(
+        self, incident: Incident, spot: CardDestination, *, key: str, again: bool = False
+    ) -> Card:
         priority = Priority.ANNOUNCEMENT if spot.place == "announcement" else Priority.CARD
         channel, ts = await self._posts.post(
             spot.to,
@@ -364,7 +366,7 @@ class Messages:
     async def post_news(
         self,
         channel: ChannelId,
-        news: News,
+        news: ChangeNotification,
         incident: Incident,
         *,
         key: str,

@@ -10,37 +10,37 @@ from typing import Any
 
 from pydantic import Field
 
-from tocsin.incidents.model import ChannelId, Frozen, MessageTs, Person, PersonId, TeamId
+from tocsin.incidents.model import ChannelId, FrozenModel, MessageTs, Person, PersonId, TeamId
 
 
-class Team(Frozen):
+class Team(FrozenModel):
     id: TeamId
     domain: str | None = None
 
 
-class Enterprise(Frozen):
+class Enterprise(FrozenModel):
     """An organization of several workspaces."""
 
     id: str = ""
 
 
-class User(Frozen):
+class User(FrozenModel):
     id: PersonId
     name: str | None = None
     username: str | None = None
     team_id: TeamId | None = None
 
 
-class ChannelRef(Frozen):
+class ChannelRef(FrozenModel):
     id: ChannelId
     name: str | None = None
 
 
-class Option(Frozen):
+class Option(FrozenModel):
     value: str = ""
 
 
-class Action(Frozen):
+class Action(FrozenModel):
     """The button or select that was used (Slack, block_actions payload: an element of `actions`)."""
 
     action_id: str = ""
@@ -49,11 +49,11 @@ class Action(Frozen):
     selected_option: Option | None = None
 
 
-class ViewState(Frozen):
+class ViewState(FrozenModel):
     values: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
 
 
-class OpenView(Frozen):
+class OpenView(FrozenModel):
     """A modal, or a Home tab, as Slack hands it back."""
 
     id: str
@@ -79,7 +79,7 @@ class OpenView(Frozen):
         return self.state.values if self.state else {}
 
 
-class SlashCommand(Frozen):
+class SlashCommand(FrozenModel):
     """A slash command (Slack, app command payload: flat, all strings)."""
 
     command: str
@@ -102,7 +102,7 @@ class SlashCommand(Frozen):
         return self.enterprise_id or ""
 
 
-class Interaction(Frozen):
+class Interaction(FrozenModel):
     """The fields of every interactive payload: user, team, channel, and a trigger to open a view with."""
 
     user: User
@@ -177,14 +177,14 @@ Payload = SlashCommand | Shortcut | BlockAction | ViewSubmission | BlockSuggesti
 """What a person did, and may be answered; an event is told of, and answered with nothing."""
 
 
-class Authorization(Frozen):
+class Authorization(FrozenModel):
     """An installation that an event is meant for (Slack, Events API)."""
 
     team_id: TeamId | None = None
     enterprise_id: str | None = None
 
 
-class EventCallback(Frozen):
+class EventCallback(FrozenModel):
     """Something happened in the workspace (Slack, Events API: the envelope, and the event in it)."""
 
     event_id: str

@@ -10,7 +10,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import Person, PersonId
-from tocsin.incidents.parsing import folded_name
+from tocsin.incidents.parsing import fold_name
 from tocsin.incidents.permissions import Membership
 from tocsin.slack.web_api import WebApi
 
@@ -56,7 +56,7 @@ def account(user: Mapping[str, Any], home: Home) -> Account:
         membership=_membership(user, home),
         owns_workspace=bool(user.get("is_primary_owner")),
         handle=str(user.get("name") or ""),
-        names=frozenset(folded_name(str(name)) for name in _names(user, profile) if name) - {""},
+        names=frozenset(fold_name(str(name)) for name in _names(user, profile) if name) - {""},
     )
 
 

@@ -16,9 +16,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from tocsin.incidents.errors import Refused, TocsinError, Unavailable
-from tocsin.incidents.model import Frozen, Incident, PersonId, TeamId
+from tocsin.incidents.model import FrozenModel, Incident, PersonId, TeamId
 from tocsin.incidents.requests import NOBODY, IncidentFilter
-from tocsin.incidents.validation import is_of, visible_to
+from tocsin.incidents.validation import is_in_teams, is_visible_to
 from tocsin.web.middleware import is_from_here, is_own
 from tocsin.web.oauth import OpenId, Trips
 from tocsin.workflows.ports import Clock, KeyValueStore
@@ -34,7 +34,7 @@ MOST = 10
 _ID = re.compile(r"[A-Z0-9]{1,32}")
 
 
-class Signed(Frozen):
+class Signed(FrozenModel):
     """A person who signed in with Slack, their workspace, and its organization if it has one."""
 
     person: PersonId
@@ -43,7 +43,7 @@ class Signed(Frozen):
     name: str = ""
 
 
-class _Kept(Frozen):
+class _Kept(FrozenModel):
     """One stored session; of its cookie's key only the hash is stored."""
 
     id: str
@@ -179,8 +179,8 @@ class Reader:
         signed = self.signed
         return (
             signed is not None
-            and visible_to(signed.person, incident)
-            and is_of(self.near(signed.team), incident)
+            and is_visible_to(signed.person, incident)
+            and is_in_teams(self.near(signed.team), incident)
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from tocsin.incidents.errors import OutcomeUnknown, Overtaken, Refused
+from tocsin.incidents.errors import Conflict, OutcomeUnknown, Refused
 from tocsin.incidents.model import (
     ChannelId,
     Form,
@@ -20,8 +20,8 @@ from tocsin.incidents.model import (
 )
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.transitions import NAMELESS, Ending, apply_transition, describe_change, validate_change
-from tocsin.incidents.updates import News, news_of, summary_of
-from tocsin.incidents.validation import in_words, visible_to
+from tocsin.incidents.updates import ChangeNotification, notification_of, summary_of
+from tocsin.incidents.validation import is_visible_to, join_names
 from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.channels import NEWS, POSTING, fitting_channel, withdraw_news, withdraw_posts
 from tocsin.workflows.command import (
@@ -184,7 +184,7 @@ class ChangeEffects:
         gone = [person for person in people if person not in now.people]
         left = await slack.channels.remove(channel, gone)
         if left:
-            names = in_words(f"<@{person}>" for person in left)
+            names = join_names(f"<@{person}>" for person in left)
             key = f"{incident.id}:reads:{'-'.join(left)}"
             said = f"{names} has no part in this incident any more and still reads this channel."
             await slack.messages.say_here(channel, incident, said, key=key, again=again)
@@ -193,10 +193,10 @@ class ChangeEffects:
         left_out = await self._slack(incident).channels.invite(
             ChannelId(incident.slack_channel_id), people, incident
         )
-        names = in_words(f"<@{person}>" for person in left_out)
+        names = join_names(f"<@{person}>" for person in left_out)
         return StepFailure(trouble=f"{names} could not be brought into the channel") if left_out else None
 
-    async def _news(self, notice: Notice) -> News:
+    async def _news(self, notice: Notice) -> ChangeNotification:
         """Return what is told of the change, with a summary where it has ended the incident."""
         before, incident, change = notice.before, notice.incident, notice.change
         summary = None
@@ -207,7 +207,7 @@ class ChangeEffects:
             other = await self._backend.find(change.merged_into)
             if other is not None and other.is_private:
                 change = change.model_copy(update={"merged_into": NAMELESS})
-        return news_of(before, incident, change, due=notice.due, summary=summary)
+        return notification_of(before, incident, change, due=notice.due, summary=summary)
 
     def _notify(self, notice: Notice) -> list[Awaitable[Any]]:
         """Tell the incident's channel of every change, and those who wait elsewhere of updates."""
@@ -445,7 +445,7 @@ class ChangeIncident(DurableCommand[ChangeCommand]):
             change = validate_change(await self._merging(change), before, form)
             after = await self._alarms.guard("backend", self._backend.change, before.id, change)
         except Refused as refusal:
-            overtaken = isinstance(refusal, Overtaken)
+            overtaken = isinstance(refusal, Conflict)
             return NotChanged(sentence=refusal.sentence, fields=refusal.fields, overtaken=overtaken)
         self._saw(after)
         return Changed(
@@ -457,7 +457,7 @@ class ChangeIncident(DurableCommand[ChangeCommand]):
         if change.merged_into is None:
             return change
         other = await self._backend.find(change.merged_into)
-        if other is None or not visible_to(change.by.slack_user_id, other):
+        if other is None or not is_visible_to(change.by.slack_user_id, other):
             sentence = f"There is no incident {change.merged_into}."
             raise Refused(sentence, {"merged_into": sentence})
         return change.model_copy(update={"merged_into": other.reference})

@@ -14,7 +14,7 @@ from uuid import NAMESPACE_OID, uuid5
 from pydantic import Field, TypeAdapter
 
 from tocsin.incidents.errors import Refused, Unavailable, Withheld
-from tocsin.incidents.model import FollowUp, Frozen, Incident, Person, PersonId, TeamId
+from tocsin.incidents.model import FollowUp, FrozenModel, Incident, Person, PersonId, TeamId
 from tocsin.incidents.requests import IncidentChange
 from tocsin.workflows.ports import WorkflowEngine, WorkspaceOf
 from tocsin.workflows.retry import ALL_DAY, Steps
@@ -178,7 +178,7 @@ REFUSALS = 10_000
 """Refusals that were read and are remembered; each is needed until its workflow has come to its end."""
 
 
-class Changed(Frozen):
+class Changed(FrozenModel):
     """It is done: the incident as it is now, as it was, and one sentence for who asked."""
 
     kind: Literal["changed"] = "changed"
@@ -190,7 +190,7 @@ class Changed(Frozen):
     """The change as it was made: without what was so already."""
 
 
-class NotChanged(Frozen):
+class NotChanged(FrozenModel):
     """It was refused and nothing was done; `overtaken` when the incident was changed by another first."""
 
     kind: Literal["refused"] = "refused"
@@ -204,7 +204,7 @@ Change = Annotated[AnyChange, Field(discriminator="kind")]
 CHANGE: TypeAdapter[AnyChange] = TypeAdapter(Change)
 
 
-class Command(Frozen, ABC):
+class Command(FrozenModel, ABC):
     """A request about an incident: all that is needed to do it, also by the next process."""
 
     incident_id: str

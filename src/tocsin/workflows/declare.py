@@ -12,7 +12,7 @@ import structlog
 from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.incidents.model import Incident, PersonId, SourceMessage, TeamId, TimelineEntry
 from tocsin.incidents.requests import Declaration
-from tocsin.incidents.validation import channel_name, visible_to
+from tocsin.incidents.validation import channel_name, is_visible_to
 from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.command import REFUSALS, Bounded, PendingReplies, PendingReply, act_for
 from tocsin.workflows.declaration import (
@@ -218,7 +218,7 @@ class DeclareIncident:
     async def _create(self, order: DeclareCommand, waiting: PendingReply[AnyOutcome]) -> AnyOutcome:
         declaration = order.declaration
         earlier = await self._claim(order)
-        if earlier is not None and visible_to(declaration.reporter.slack_user_id, earlier):
+        if earlier is not None and is_visible_to(declaration.reporter.slack_user_id, earlier):
             await retry_forever(DOING, self._shelter.declared_before, declaration.key, earlier)
             return AlreadyDeclared(incident=earlier)
         try:
@@ -287,7 +287,7 @@ class DeclareIncident:
         for scope in (team, f"{team}/{person}"):
             key = await self._state.source_key(scope, source)
             found = None if key is None else await self.declared_as(key)
-            if found is not None and visible_to(person, found):
+            if found is not None and is_visible_to(person, found):
                 return found
         return None
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.export import FORMAT_NAMES, Format, Whole, exported, file_name
-from tocsin.incidents.model import Frozen, Incident, PersonId, TimelineEntry
+from tocsin.incidents.export import FORMAT_NAMES, Format, IncidentReport, file_name, render_export
+from tocsin.incidents.model import FrozenModel, Incident, PersonId, TimelineEntry
 from tocsin.workflows.command import (
     AnyChange,
     AskedCommand,
@@ -26,7 +26,7 @@ class ExportCommand(AskedCommand):
     wanted: Format = "markdown"
 
 
-class Sent(Frozen):
+class Sent(FrozenModel):
     """It was handed to Slack."""
 
     incident: Incident
@@ -64,7 +64,9 @@ class Exports(DurableCommand[ExportCommand]):
         incident = await self._backend.find(order.incident_id)
         if incident is None:
             raise Refused("That incident is not here any more.")
-        text = exported([await fetch_named(self._backend, incident, self._introduce)], order.wanted)
+        text = render_export(
+            [await fetch_report_with_names(self._backend, incident, self._introduce)], order.wanted
+        )
         name = file_name(incident, order.wanted, order.at)
         comment = f"{incident.reference}: {incident.name}"
         to = order.by.slack_user_id or PersonId("")
@@ -85,20 +87,22 @@ class Exports(DurableCommand[ExportCommand]):
         )
 
 
-async def fetch_whole(backend: IncidentBackend, incident: Incident) -> Whole:
+async def fetch_report(backend: IncidentBackend, incident: Incident) -> IncidentReport:
     """The incident with its timeline and what is to be done. Raises Unavailable and Refused."""
     timeline, follow_ups = await asyncio.gather(
         backend.timeline(incident.id), backend.follow_ups(incident.id)
     )
-    return Whole(incident=incident, timeline=tuple(timeline), follow_ups=tuple(follow_ups))
+    return IncidentReport(incident=incident, timeline=tuple(timeline), follow_ups=tuple(follow_ups))
 
 
-async def fetch_named(backend: IncidentBackend, incident: Incident, introduce: Introduce) -> Whole:
+async def fetch_report_with_names(
+    backend: IncidentBackend, incident: Incident, introduce: Introduce
+) -> IncidentReport:
     """The same with everybody's name, as far as it can be found out: it is written down for good."""
-    whole = await fetch_whole(backend, incident)
-    if whole.nameless and await introduce(incident.slack_team_id, whole.nameless):
-        whole = await fetch_whole(backend, await backend.find(incident.id) or incident)
-    return whole
+    report = await fetch_report(backend, incident)
+    if report.nameless and await introduce(incident.slack_team_id, report.nameless):
+        report = await fetch_report(backend, await backend.find(incident.id) or incident)
+    return report
 
 
 def in_full(trouble: StepFailure) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tocsin.incidents.model import Card, ChannelId, Incident, TeamId
 from tocsin.incidents.requests import IncidentChange
-from tocsin.incidents.validation import Place
+from tocsin.incidents.validation import CardDestination
 from tocsin.workflows.channels import PRIVATE, open_channel, private_names
 from tocsin.workflows.ports import (
     Channel,
@@ -123,7 +123,7 @@ class MakePrivate:
         await slack.channels.invite(ChannelId(incident.slack_channel_id), incident.people, incident)
 
     async def _post_headline(self, slack: SlackClient, incident: Incident, key: str, again: bool) -> Card:
-        spot = Place(place="headline", to=incident.slack_channel_id)
+        spot = CardDestination(place="headline", to=incident.slack_channel_id)
         card = await slack.messages.post_card(incident, spot, key=key, again=again)
         await self._state.remember_card(incident.id, card)
         return card

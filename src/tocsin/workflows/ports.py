@@ -13,7 +13,7 @@ from tocsin.incidents.model import (
     FieldOption,
     FollowUp,
     Form,
-    Frozen,
+    FrozenModel,
     Incident,
     MessageTs,
     Person,
@@ -22,10 +22,10 @@ from tocsin.incidents.model import (
     TeamId,
     TimelineEntry,
 )
-from tocsin.incidents.postmortem import Departure
+from tocsin.incidents.postmortem import ScheduledArchive
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
-from tocsin.incidents.updates import News, Reminder
-from tocsin.incidents.validation import Place
+from tocsin.incidents.updates import ChangeNotification, Reminder
+from tocsin.incidents.validation import CardDestination
 
 Introduce = Callable[[str, Iterable[PersonId]], Awaitable[bool]]
 """Looks up the names of people of a workspace; True if the backend knows more names afterwards."""
@@ -40,14 +40,14 @@ def loop_time() -> float:
     return asyncio.get_running_loop().time()
 
 
-class Channel(Frozen):
+class Channel(FrozenModel):
     """A Slack channel: its id, and the name Slack gave it."""
 
     id: ChannelId
     name: str
 
 
-class Finding(Frozen):
+class Finding(FrozenModel):
     """One thing that was looked at: what it means, and, where it is not well, the one thing to do."""
 
     name: str
@@ -127,7 +127,7 @@ class IncidentBackend(Protocol):
     async def change(self, incident_id: str, change: IncidentChange) -> Incident:
         """Change what is set, tell `message` as an update, and note who did it in the timeline.
 
-        Raises Refused with the fields that are wrong, and Overtaken when the status is not the one seen.
+        Raises Refused with the fields that are wrong, and Conflict when the status is not the one seen.
         """
         ...
 
@@ -254,7 +254,9 @@ class SlackMessages(Protocol):
         """Return hashes of what would be shown of it: `card`, `topic`, `purpose` and `bookmark`."""
         ...
 
-    async def post_card(self, incident: Incident, spot: Place, *, key: str, again: bool = False) -> Card:
+    async def post_card(
+        self, incident: Incident, spot: CardDestination, *, key: str, again: bool = False
+    ) -> Card:
         """Post the incident's card to a channel or a person."""
         ...
 
@@ -293,7 +295,7 @@ class SlackMessages(Protocol):
     async def post_news(
         self,
         channel: ChannelId,
-        news: News,
+        news: ChangeNotification,
         incident: Incident,
         *,
         key: str,
@@ -503,18 +505,18 @@ class SlackStateStore(Protocol):
     async def forget_reminder(self, incident_id: str, key: str | None = None) -> None:
         """Forget a reminder; with a key, only if it is still that one."""
 
-    async def find_departure(self, incident_id: str) -> Departure | None:
+    async def find_scheduled_archive(self, incident_id: str) -> ScheduledArchive | None:
         """Return when the incident's channel is archived, if it is to be."""
 
-    async def departing(self, until: datetime) -> Sequence[Departure]:
+    async def archives_due(self, until: datetime) -> Sequence[ScheduledArchive]:
         """Return the channels due until then that are neither kept nor gone, the longest due first."""
         ...
 
-    async def remember_departure(self, departure: Departure) -> None:
+    async def save_scheduled_archive(self, archive: ScheduledArchive) -> None:
         """Keep a departure in place of the one before."""
 
 
-class Ended(Frozen):
+class Ended(FrozenModel):
     """The end of a workflow that was forgotten: the kind of its outcome, and the id of its incident."""
 
     kind: str = ""

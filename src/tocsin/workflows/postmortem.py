@@ -8,8 +8,8 @@ from typing import Literal
 import structlog
 
 from tocsin.incidents.errors import Refused, SlackRefused
-from tocsin.incidents.model import ChannelId, Frozen, Incident, TimelineEntry
-from tocsin.incidents.postmortem import CANVAS_LIMIT, document, document_name
+from tocsin.incidents.model import ChannelId, FrozenModel, Incident, TimelineEntry
+from tocsin.incidents.postmortem import CANVAS_LIMIT, document_name, render_document
 from tocsin.workflows.channels import BEGUN, DOCUMENT, fitting_channel, withdraw_documents
 from tocsin.workflows.command import (
     AnyChange,
@@ -18,7 +18,7 @@ from tocsin.workflows.command import (
     DurableCommand,
     NotChanged,
 )
-from tocsin.workflows.export import fetch_named, in_full
+from tocsin.workflows.export import fetch_report_with_names, in_full
 from tocsin.workflows.ports import IncidentBackend, Introduce, SlackStateStore, WorkflowEngine, WorkspaceOf
 from tocsin.workflows.retry import StepFailure
 
@@ -31,7 +31,7 @@ class DocumentCommand(AskedCommand):
     """The document of an incident."""
 
 
-class Site(Frozen):
+class Site(FrozenModel):
     """All that is known before anything is written."""
 
     incident: Incident | None = None
@@ -43,7 +43,7 @@ class Site(Frozen):
     kind: str = ""
 
 
-class Written(Frozen):
+class Written(FrozenModel):
     """The document is there."""
 
     kind: Literal["canvas", "file"]
@@ -147,7 +147,9 @@ class Documents(DurableCommand[DocumentCommand]):
                     raise Refused(f"{incident.reference} goes on in a private channel now; ask for it there")
 
             has_canvas = bool(site.canvas) and site.channel == channel
-            text = document(self._template, await fetch_named(self._backend, incident, self._introduce))
+            text = render_document(
+                self._template, await fetch_report_with_names(self._backend, incident, self._introduce)
+            )
             written = await self._canvas(order, channel, incident, text, taken=has_canvas, again=again)
             if written is None:
                 written = await self._file(order, channel, incident, text)

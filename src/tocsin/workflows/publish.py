@@ -8,7 +8,7 @@ from typing import Any
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Card, ChannelId, Incident, PersonId
-from tocsin.incidents.validation import Place, in_words, places
+from tocsin.incidents.validation import CardDestination, card_destinations, join_names
 from tocsin.workflows.channels import (
     A_DAY,
     PATIENCE_SECONDS,
@@ -218,16 +218,16 @@ class DeclarationPublisher:
                 incident,
                 on_failure="The bookmark could not be added",
             ),
-            self._post(order, incident, Place(place="headline", to=channel)),
+            self._post(order, incident, CardDestination(place="headline", to=channel)),
         ]
 
     def _posts(self, order: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
         """One step for each place where the incident has a card from the beginning."""
         origin = None if order.withheld else order.origin
-        spots = places(incident, origin=origin, thread=order.thread, announce=self._announce)
+        spots = card_destinations(incident, origin=origin, thread=order.thread, announce=self._announce)
         return [self._post(order, incident, spot) for spot in spots]
 
-    def _post(self, order: DeclareCommand, incident: Incident, spot: Place) -> Awaitable[Any]:
+    def _post(self, order: DeclareCommand, incident: Incident, spot: CardDestination) -> Awaitable[Any]:
         return self._steps.run_once(
             "post the headline" if spot.place == "headline" else f"post the {spot.place} card",
             self._card,
@@ -239,7 +239,9 @@ class DeclarationPublisher:
             attempts=ALL_DAY,
         )
 
-    async def _card(self, order: DeclareCommand, incident: Incident, spot: Place, again: bool) -> Card:
+    async def _card(
+        self, order: DeclareCommand, incident: Incident, spot: CardDestination, again: bool
+    ) -> Card:
         # By the declaration, not by the incident: that one is made anew after an older copy was restored.
         key = f"{order.declaration.key}:{spot.place}"
         card = await self._workspace.messages.post_card(incident, spot, key=key, again=again)
@@ -285,7 +287,7 @@ class DeclarationPublisher:
         reporter = incident.creator.slack_user_id
         posted = {card.place for card in done if isinstance(card, Card)}
         if troubles and reporter is not None and not posted & {"source", "reporter"}:
-            await self._post(order, incident, Place(place="reporter", to=reporter))
+            await self._post(order, incident, CardDestination(place="reporter", to=reporter))
 
     # What the rules say of an incident besides the usual: decided when it was declared, so that each life of
     # a workflow does the same.
@@ -315,7 +317,7 @@ class DeclarationPublisher:
         declared_here = channel == order.origin and order.thread is None and not order.withheld
         if channel == self._announce or declared_here:
             return None
-        return await self._card(order, incident, Place(place="announcement", to=channel), again)
+        return await self._card(order, incident, CardDestination(place="announcement", to=channel), again)
 
     def _invitations(self, order: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
         """One step for each user group that the rules name; none comes before there is a channel."""
@@ -339,7 +341,7 @@ async def _bring_in(slack: SlackClient, incident: Incident) -> None:
     channel = ChannelId(incident.slack_channel_id)
     left_out = await slack.channels.invite(channel, incident.people, incident)
     if left_out:
-        names = in_words(f"<@{person}>" for person in left_out)
+        names = join_names(f"<@{person}>" for person in left_out)
         raise Refused(f"{names} could not be brought into the channel")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tocsin.incidents.model import ChannelId, Incident, PersonId, TeamId, TimelineEntry
 from tocsin.incidents.requests import IncidentFilter
-from tocsin.incidents.validation import is_of, visible_to
+from tocsin.incidents.validation import is_in_teams, is_visible_to
 from tocsin.workflows.ports import IncidentBackend, SlackStateStore, loop_time
 
 # Which incident is meant, and which there are, for this person.
@@ -40,7 +40,7 @@ class FindIncidents:
     async def named(self, reference: str, person: PersonId | None) -> Incident | None:
         """The incident with this reference, id or number; a private one as if there were none."""
         found = await self._find(reference)
-        return found if found is not None and visible_to(person, found) else None
+        return found if found is not None and is_visible_to(person, found) else None
 
     async def matching(
         self, wanted: IncidentFilter, *, after: str | None = None, limit: int = 20
@@ -51,7 +51,7 @@ class FindIncidents:
 
     async def _find(self, reference: str) -> Incident | None:
         found = await self._backend.find(reference)
-        return found if found is not None and is_of(self._teams, found) else None
+        return found if found is not None and is_in_teams(self._teams, found) else None
 
     async def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
         """Everything that happened, oldest first."""
@@ -85,7 +85,9 @@ class OpenIncidentsCache:
     @property
     def now(self) -> tuple[Incident, ...]:
         all_now = self._at_hand.now
-        return all_now if self._teams is None else tuple(one for one in all_now if is_of(self._teams, one))
+        return (
+            all_now if self._teams is None else tuple(one for one in all_now if is_in_teams(self._teams, one))
+        )
 
     @property
     def subscribers(self) -> list[Callable[[], None]]:
@@ -127,7 +129,7 @@ class OpenIncidentsCache:
 
     def seen_by(self, person: PersonId | None) -> tuple[Incident, ...]:
         """Those that this person may know of."""
-        return tuple(incident for incident in self.now if visible_to(person, incident))
+        return tuple(incident for incident in self.now if is_visible_to(person, incident))
 
     def of_channel(self, channel: str | None) -> Incident | None:
         """The open incident whose own channel this is."""

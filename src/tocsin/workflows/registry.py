@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tocsin.incidents.model import Form
-from tocsin.incidents.postmortem import Afterwards
+from tocsin.incidents.postmortem import PostIncidentPolicy
 from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.archive import ChannelArchiver
 from tocsin.workflows.change import ChangeEffects, ChangeIncident
@@ -73,13 +73,13 @@ def build_workflows(
     form: Callable[[], Awaitable[Form]],
     clock: Clock,
     alarms: OperatorAlerts,
-    afterwards: Afterwards,
+    policy: PostIncidentPolicy,
     current: CurrentIncidents,
     introduce: Introduce,
 ) -> IncidentWorkflows:
     """`form` answers the choices; `current` hears of changed incidents; `introduce` finds out names."""
     open_now = current.open_now
-    archiving = ChannelArchiver(backend, state, workspace, clock, afterwards)
+    archiving = ChannelArchiver(backend, state, workspace, clock, policy)
     following = SlackSync(
         backend=backend, state=state, workspace=workspace, shown=open_now.put, ended=archiving.plan
     )
@@ -98,7 +98,7 @@ def build_workflows(
         follow_ups=FollowUps(backend=backend, engine=engine, state=state, workspace=workspace),
         notes=Notes(backend=backend, engine=engine, workspace=workspace),
         exports=Exports(backend, engine, workspace, introduce),
-        documents=Documents(backend, engine, state, workspace, afterwards.template, introduce),
+        documents=Documents(backend, engine, state, workspace, policy.template, introduce),
         archiving=archiving,
         find=FindIncidents(backend=backend, channels=state),
         open_now=open_now,

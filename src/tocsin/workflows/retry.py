@@ -13,7 +13,7 @@ import structlog
 from pydantic import TypeAdapter
 
 from tocsin.incidents.errors import OutcomeUnknown, Refused, SlackRefused, TocsinError, Unavailable
-from tocsin.incidents.model import Frozen
+from tocsin.incidents.model import FrozenModel
 from tocsin.workflows.ports import WorkflowEngine
 
 # The one place that catches Exception, and how long we try before we give up.
@@ -111,7 +111,7 @@ ALL_DAY = 3_000
 OUR_FAULT = "something went wrong on Tocsin's side; its log says what"
 
 
-class StepFailure(Frozen):
+class StepFailure(FrozenModel):
     """Something that could not be done, and why: two halves of a sentence for the reporter."""
 
     trouble: str

@@ -7,7 +7,7 @@ from datetime import datetime
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Person, TimelineEntry
 from tocsin.incidents.requests import TEXT_LIMIT
-from tocsin.incidents.validation import cleaned, is_visible
+from tocsin.incidents.validation import clean_text, is_visible
 from tocsin.workflows.command import (
     AnyChange,
     Change,
@@ -86,7 +86,7 @@ class Notes(DurableCommand[NoteCommand]):
                 for key in order.entry_keys:
                     await self._backend.unnote(incident.id, key)
                 return Changed(incident=incident, said=f"Taken out of the timeline of {incident.reference}.")
-            text = cleaned(order.entry.text, lines=True)
+            text = clean_text(order.entry.text, lines=True)
             if not is_visible(text):
                 return NotChanged(sentence="Say what is to be noted.")
             if len(text) > TEXT_LIMIT:

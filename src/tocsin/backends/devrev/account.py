@@ -16,7 +16,7 @@ from tocsin.backends.devrev.form import Choices, fetch_choices
 from tocsin.backends.devrev.mapping import ExtrasStore, MappingContext, incident_of, permalink_of
 from tocsin.backends.devrev.schemas import IncidentResponse, User
 from tocsin.incidents.errors import OutcomeUnknown, Refused, TocsinError, Unavailable
-from tocsin.incidents.model import Frozen, Incident, Person, PersonId, Role, TeamId
+from tocsin.incidents.model import FrozenModel, Incident, Person, PersonId, Role, TeamId
 from tocsin.workflows.ports import Clock, FindPerson
 
 log = structlog.get_logger()
@@ -110,7 +110,7 @@ KNOWN_FOR: Final = timedelta(minutes=10)
 MOST_KNOWN: Final = 5_000
 
 
-class Member(Frozen):
+class Member(FrozenModel):
     """A person in Slack, and their DevRev id if they have one."""
 
     person: Person

@@ -21,7 +21,7 @@ from tocsin.backends.devrev.schemas import (
     StageChange,
     UpdateIncident,
 )
-from tocsin.incidents.errors import OutcomeUnknown, Overtaken, Refused, Unavailable
+from tocsin.incidents.errors import Conflict, OutcomeUnknown, Refused, Unavailable
 from tocsin.incidents.model import Form, Incident, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.transitions import TIMELINE_VERBS, UPDATE_VERBS
@@ -332,7 +332,7 @@ def _refuse_lacking(change: IncidentChange) -> None:
 
 
 def _refuse_conflict(response: IncidentResponse, form: Form, change: IncidentChange) -> None:
-    """Raise Overtaken if the status is no longer the one the person saw.
+    """Raise Conflict if the status is no longer the one the person saw.
 
     Another person may still change it between this look and the update.
     """
@@ -342,4 +342,4 @@ def _refuse_conflict(response: IncidentResponse, form: Form, change: IncidentCha
     by = response.modified_by.name if response.modified_by else ""
     reference = mapping.reference_of(response)
     sentence = f"{reference} is {status.name} by now{f', last changed by {by}' if by else ''}."
-    raise Overtaken(f"{sentence} Nothing was changed: look again.", {"incident_status_id": sentence})
+    raise Conflict(f"{sentence} Nothing was changed: look again.", {"incident_status_id": sentence})

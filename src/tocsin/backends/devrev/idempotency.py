@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 from tocsin.backends.devrev.create import IncidentCreation
 from tocsin.backends.devrev.schemas import IncidentResponse
 from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
-from tocsin.incidents.model import Frozen
+from tocsin.incidents.model import FrozenModel
 from tocsin.workflows.ports import Clock, KeyValueStore
 
 SEARCHES: Final = (2.0, 5.0, 10.0, 15.0, 22.0, 30.0, 38.0, 46.0, 53.0, 60.0, 68.0, 76.0, 83.0, 90.0)
@@ -36,7 +36,7 @@ SWEPT = "devrev/sweeps"
 log = structlog.get_logger()
 
 
-class CreateAttempt(Frozen):
+class CreateAttempt(FrozenModel):
     """State of one create."""
 
     state: Literal["sending", "unknown", "not sent", "refused", "made"]
@@ -50,7 +50,7 @@ class CreateAttempt(Frozen):
     incident_id: str | None = None
 
 
-class DuplicateSweep(Frozen):
+class DuplicateSweep(FrozenModel):
     key: str
     at: datetime
 

@@ -15,7 +15,7 @@ from tocsin.incidents.model import (
     CustomField,
     FieldEntry,
     FieldValue,
-    Frozen,
+    FrozenModel,
     Incident,
     Person,
     Role,
@@ -29,7 +29,7 @@ from tocsin.workflows.ports import KeyValueStore
 # Data that DevRev has no field for; the bot stores it itself.
 
 
-class StoredExtras(Frozen):
+class StoredExtras(FrozenModel):
     """Stored data of one incident: reporter, workspace, source message, role holders, channel."""
 
     reporter: Person = Person()

@@ -15,7 +15,7 @@ from tocsin.backends.devrev.schemas import IncidentResponse, Part, Tag
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import FieldOption, Incident
 from tocsin.incidents.requests import IncidentFilter
-from tocsin.incidents.validation import is_of, visible_to
+from tocsin.incidents.validation import is_in_teams, is_visible_to
 
 MOST_ON_A_PAGE: Final = 100
 MOST_PAGES: Final = 20
@@ -194,7 +194,7 @@ def _fits(incident: Incident, wanted: IncidentFilter) -> bool:
     return (
         all(word in within for word in words)
         and (wanted.is_open is None or incident.incident_status.is_open is wanted.is_open)
-        and (wanted.visible_to is None or visible_to(wanted.visible_to, incident))
-        and is_of(wanted.teams, incident)
+        and (wanted.visible_to is None or is_visible_to(wanted.visible_to, incident))
+        and is_in_teams(wanted.teams, incident)
         and (wanted.involving is None or wanted.involving in incident.people)
     )

@@ -18,10 +18,10 @@ from tocsin.backends.incident_io.mapping import (
     with_stored_parts,
 )
 from tocsin.backends.incident_io.schemas import IncidentResponse
-from tocsin.incidents.errors import Overtaken, Refused
+from tocsin.incidents.errors import Conflict, Refused
 from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
-from tocsin.incidents.validation import is_of, visible_to
+from tocsin.incidents.validation import is_in_teams, is_visible_to
 from tocsin.workflows.ports import Alerts, Channel, Clock, Finding, FindPerson, KeyValueStore
 
 MOST_LOOKED_AT = 1000
@@ -152,7 +152,7 @@ class IncidentIo:
         if change.seen_status_id is not None:
             before = await self._one(incident_id)
             if before.incident_status.id not in {change.seen_status_id, change.incident_status_id}:
-                raise Overtaken(f"{before.reference} is {before.incident_status.name} by now.")
+                raise Conflict(f"{before.reference} is {before.incident_status.name} by now.")
         await changes.change(self._client, incident_id, change, await self._account.known())
         return await self._one(incident_id)
 
@@ -193,8 +193,8 @@ def _matches(incident: Incident, wanted: IncidentFilter) -> bool:
     said = f"{incident.reference} {incident.name} {incident.summary}".casefold()
     return (
         all(word in said for word in wanted.text.casefold().split())
-        and (wanted.visible_to is None or visible_to(wanted.visible_to, incident))
-        and is_of(wanted.teams, incident)
+        and (wanted.visible_to is None or is_visible_to(wanted.visible_to, incident))
+        and is_in_teams(wanted.teams, incident)
         and (wanted.involving is None or wanted.involving in incident.people)
         and (wanted.is_open is None or incident.incident_status.is_open is wanted.is_open)
     )

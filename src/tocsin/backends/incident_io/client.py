@@ -18,7 +18,7 @@ import httpx
 
 from tocsin.backends import tls_context
 from tocsin.incidents.errors import OutcomeUnknown, TocsinError, Unavailable
-from tocsin.incidents.model import Frozen
+from tocsin.incidents.model import FrozenModel
 from tocsin.logs import trace
 from tocsin.workflows.ports import Alerts, loop_time
 
@@ -150,7 +150,7 @@ The limit of incidents an hour gives none; a few tries a minute do no harm.
 """
 
 
-class FieldError(Frozen):
+class FieldError(FrozenModel):
     """One error of a rejected request: the field as a dotted path with indexes, and a sentence."""
 
     path: str = ""

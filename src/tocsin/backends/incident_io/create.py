@@ -14,7 +14,7 @@ from tocsin.backends.incident_io.mapping import StoredDeclaration, storage_key, 
 from tocsin.backends.incident_io.queries import incident_in, pages
 from tocsin.backends.incident_io.schemas import IncidentResponse
 from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
-from tocsin.incidents.model import FieldValue, Frozen, PersonId
+from tocsin.incidents.model import FieldValue, FrozenModel, PersonId
 from tocsin.incidents.requests import Declaration
 from tocsin.workflows.ports import Clock, KeyValueStore
 
@@ -31,7 +31,7 @@ incident.io does not document how long it remembers a key.
 SKEW = timedelta(minutes=2)
 
 
-class PendingCreate(Frozen):
+class PendingCreate(FrozenModel):
     """The request of a declaration and the time of its first attempt.
 
     It is stored, because a later attempt must be the same to the byte.

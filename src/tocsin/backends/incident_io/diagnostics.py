@@ -11,7 +11,7 @@ from tocsin.backends.incident_io.form import Account
 from tocsin.backends.incident_io.queries import incident_in
 from tocsin.backends.incident_io.schemas import IdentityResponse
 from tocsin.incidents.errors import TocsinError, Unavailable
-from tocsin.incidents.validation import in_words
+from tocsin.incidents.validation import join_names
 from tocsin.workflows.ports import Finding
 
 KEY, FORM, TWICE = "INCIDENT_IO_API_KEY", "incident.io's configuration", "The same key twice"
@@ -40,7 +40,7 @@ async def _findings(client: Client, account: Account) -> AsyncIterator[Finding]:
     missing = [right for right in RIGHTS if identity.roles and right not in identity.roles]
     said = f"incident.io knows it as {identity.name} at {identity.dashboard_url}"
     if missing:
-        yield Finding(name=KEY, ok=False, said=f"{said}, without {in_words(missing)}.", fix=NEW_KEY)
+        yield Finding(name=KEY, ok=False, said=f"{said}, without {join_names(missing)}.", fix=NEW_KEY)
     else:
         yield Finding(name=KEY, ok=True, said=f"{said}.")
     try:
@@ -50,7 +50,7 @@ async def _findings(client: Client, account: Account) -> AsyncIterator[Finding]:
         return
     counts = (len(form.severities), len(form.incident_types), len(form.roles), len(form.custom_fields))
     words = ("severities", "types", "roles", "fields")
-    offered = in_words(f"{count} {word}" for count, word in zip(counts, words, strict=True))
+    offered = join_names(f"{count} {word}" for count, word in zip(counts, words, strict=True))
     yield Finding(name=FORM, ok=True, said=f"it offers {offered}.")
     yield await _twice(client, account)
 

@@ -30,7 +30,7 @@ from tocsin.incidents.model import (
     FieldValue,
     FollowUp,
     Form,
-    Frozen,
+    FrozenModel,
     Incident,
     IncidentType,
     Person,
@@ -187,7 +187,7 @@ def follow_up_of(answer: ToDoResponse, kind: str) -> FollowUp:
 # Parts of a declaration that incident.io does not return; the bot stores them itself.
 
 
-class StoredDeclaration(Frozen):
+class StoredDeclaration(FrozenModel):
     """Stored parts of a declaration."""
 
     key: str

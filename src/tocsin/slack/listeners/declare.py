@@ -10,12 +10,12 @@ from uuid import UUID, uuid5
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
-from tocsin.incidents.announcements import announced
+from tocsin.incidents.announcements import announcement_for
 from tocsin.incidents.errors import Refused, SlackRefused, TocsinError
 from tocsin.incidents.model import ChannelId, Form, Incident, Person, SourceMessage
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import Declaration, DeclareRequest
-from tocsin.incidents.validation import answered, declared, visible_to
+from tocsin.incidents.validation import is_visible_to, parse_custom_fields, validate_declaration
 from tocsin.slack.authorization import CHECK_SECONDS, FRESH_SECONDS, STALE_SECONDS
 from tocsin.slack.command_text import as_read
 from tocsin.slack.context import MOST_DECLARED, AckTracker, WorkspaceContext
@@ -240,7 +240,7 @@ async def _find_earlier(
         # When our own records cannot be read, opening the form still matters more.
         async with best_effort("look for an earlier declaration"):
             earlier = await context.declare.declared_from(team, source, by.slack_user_id)
-    return earlier if earlier is not None and visible_to(by.slack_user_id, earlier) else None
+    return earlier if earlier is not None and is_visible_to(by.slack_user_id, earlier) else None
 
 
 async def declare_another(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
@@ -347,9 +347,9 @@ def _ask_to_confirm(submission: ViewSubmission, form: Form, context: WorkspaceCo
 
 def _order(submission: ViewSubmission, form: Form, context: WorkspaceContext) -> DeclareCommand:
     """The declaration as it will be made. Raises Refused with what is wrong in each field."""
-    request = declared(read_declare(submission.view.values), form)
+    request = validate_declaration(read_declare(submission.view.values), form)
     metadata = DeclareMetadata.read(submission.view.private_metadata)
-    custom, own = answered(request, form, {})
+    custom, own = parse_custom_fields(request, form, {})
     declaration = Declaration(
         key=_key(submission.team_id, submission.view),
         **request.model_dump(exclude={"custom_field_entries", "backend_entries", "labels"}),
@@ -367,7 +367,7 @@ def _order(submission: ViewSubmission, form: Form, context: WorkspaceContext) ->
         thread=metadata.thread,
         view_id=submission.view.id,
         another=metadata.another,
-        announcement=announced(context.rules, declaration, form),
+        announcement=announcement_for(context.rules, declaration, form),
     )
 
 

@@ -9,7 +9,7 @@ from tocsin.incidents.export import ENDINGS, Format
 from tocsin.incidents.model import TeamId
 from tocsin.incidents.parsing import bare, spans
 from tocsin.incidents.permissions import Verb
-from tocsin.incidents.validation import in_words
+from tocsin.incidents.validation import join_names
 from tocsin.slack.listeners.verbs import Invocation, VerbSpec
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.metadata import said_modal
@@ -24,7 +24,7 @@ def read_format(text: str) -> Format:
     for name, ending in ENDINGS.items():
         if word in {name, ending}:
             return name
-    raise Refused(f"Incidents are exported as {in_words(ENDINGS)}; {text.strip()[:40]} is none of them.")
+    raise Refused(f"Incidents are exported as {join_names(ENDINGS)}; {text.strip()[:40]} is none of them.")
 
 
 async def _build_refusal(call: Invocation, trouble: str) -> View:

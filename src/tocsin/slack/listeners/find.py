@@ -9,7 +9,7 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Form, Incident, PersonId
-from tocsin.incidents.parsing import wanted_by
+from tocsin.incidents.parsing import parse_filter
 from tocsin.incidents.permissions import NOT_SEEN, Verb
 from tocsin.incidents.requests import IncidentFilter
 from tocsin.slack.command_text import as_read
@@ -94,7 +94,7 @@ async def _listing(context: WorkspaceContext, person: PersonId | None, query: Li
         wanted, said = IncidentFilter(text=query.words, visible_to=person), ""
         title = f"Incidents with “{query.words}”"
     else:
-        wanted, title, said = wanted_by(query.words, context.forms.now or Form(), person)
+        wanted, title, said = parse_filter(query.words, context.forms.now or Form(), person)
     found = await context.find.matching(wanted, after=query.after, limit=PAGE + 1)
     more = len(found) > PAGE
     shown = await context.as_seen(person, found[:PAGE])

@@ -9,7 +9,7 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Form, PersonId, Role
-from tocsin.incidents.parsing import leading, role_spellings
+from tocsin.incidents.parsing import match_prefix, role_spellings
 from tocsin.incidents.permissions import Verb
 from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.listeners.people import resolve_person
@@ -36,7 +36,7 @@ async def _set_lead(call: Invocation) -> AnyChange | None:
 
 async def _set_role(call: Invocation) -> AnyChange | None:
     form = await call.context.forms.fetch()
-    role, rest = leading(call.text, form.assignable_roles, "role", role_spellings)
+    role, rest = match_prefix(call.text, form.assignable_roles, "role", role_spellings)
     if not rest:
         raise NeedsForm(f"Say who takes the role {role.name}.")
     return await _assign(call, role, await resolve_person(call.context, rest, call.person))
@@ -46,7 +46,7 @@ async def _take(call: Invocation) -> AnyChange | None:
     form = await call.context.forms.fetch()
     if not call.text:
         return await _assign(call, _lead(form), call.person)
-    role, _ = leading(call.text, form.assignable_roles, "role", role_spellings)
+    role, _ = match_prefix(call.text, form.assignable_roles, "role", role_spellings)
     return await _assign(call, role, call.person)
 
 

@@ -11,7 +11,7 @@ from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Form, Incident, Person, PersonId
 from tocsin.incidents.parsing import trimmed
 from tocsin.incidents.permissions import NOT_SEEN, Verb, unfit
-from tocsin.incidents.validation import visible_to
+from tocsin.incidents.validation import is_visible_to
 from tocsin.slack.authorization import CHECK_SECONDS
 from tocsin.slack.command_text import (
     USUAL_PREFIX,
@@ -108,7 +108,7 @@ async def _of_room(context: WorkspaceContext, reference: Reference, person: Pers
     found = context.open_now.of_channel(channel) or await context.find.here(channel)
     if found is None:
         return await _of_name(context, reference, reference.name, person)
-    if not visible_to(person, found):
+    if not is_visible_to(person, found):
         raise Refused(NOT_SEEN)
     return found
 
@@ -143,7 +143,7 @@ async def _at(context: WorkspaceContext, address: str, person: PersonId | None) 
     places = {known.rpartition("/")[0] for known in addresses} | {plain_address(f"{context.pages}/incidents")}
     for above, last in pages_above(address):
         known = addresses.get(f"{above}/{last}")
-        if known is not None and visible_to(person, known):
+        if known is not None and is_visible_to(person, known):
             return known
         if known is not None:
             raise Refused(NOT_SEEN)
@@ -161,7 +161,7 @@ async def _at(context: WorkspaceContext, address: str, person: PersonId | None) 
 async def find_incident(context: WorkspaceContext, reference: str, person: PersonId | None) -> Incident:
     """The incident with this id or reference. Raises Refused where there is none that they may see."""
     known = context.open_now.called(reference)
-    if known is not None and visible_to(person, known):
+    if known is not None and is_visible_to(person, known):
         return known
     found = await context.find.named(reference, person)
     if found is None:
@@ -179,7 +179,7 @@ async def find_channel_incident(
     found = context.open_now.of_channel(channel)
     if found is None and channel is not None:
         found = await context.find.here(channel)
-    if found is not None and not visible_to(person, found):
+    if found is not None and not is_visible_to(person, found):
         raise Refused(f"{found.reference} is private: only its reporter and the people with a role may.")
     return found
 
@@ -192,7 +192,7 @@ async def authorize(
     With `opening` a form is about to open that shows the incident: who somebody is must be known, and the
     rest is asked when the form is sent.
     """
-    if not visible_to(payload.by.slack_user_id, incident):
+    if not is_visible_to(payload.by.slack_user_id, incident):
         raise Refused(NOT_SEEN)
     if opening:
         await context.authorizer.check_opening(payload.by.slack_user_id, verb, incident)

@@ -7,7 +7,7 @@ from functools import partial
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
-from tocsin.incidents.parsing import leading
+from tocsin.incidents.parsing import match_prefix
 from tocsin.incidents.permissions import Verb
 from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.listeners.verbs import Invocation, VerbSpec, change, submit_change
@@ -38,13 +38,13 @@ async def _post_update(call: Invocation) -> AnyChange | None:
 
 async def _set_status(call: Invocation) -> AnyChange | None:
     form = await call.context.forms.fetch()
-    status, message = leading(call.text, offered_statuses(form, call.incident), "status")
+    status, message = match_prefix(call.text, offered_statuses(form, call.incident), "status")
     return await change(call, incident_status_id=status.id, message=message)
 
 
 async def _set_severity(call: Invocation) -> AnyChange | None:
     form = await call.context.forms.fetch()
-    severity, message = leading(call.text, form.severities, "severity")
+    severity, message = match_prefix(call.text, form.severities, "severity")
     return await change(call, severity_id=severity.id, message=message)
 
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid5
 
-from tocsin.incidents.announcements import announced
+from tocsin.incidents.announcements import announcement_for
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import ChannelId, Form, Person, PersonId
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import Declaration, DeclareRequest
-from tocsin.incidents.validation import answered, declared
+from tocsin.incidents.validation import parse_custom_fields, validate_declaration
 from tocsin.slack.authorization import CHECK_SECONDS
 from tocsin.slack.context import WorkspaceContext
 from tocsin.slack.listeners.declare import KEYS, UNKNOWN_READERS, WITHHELD
@@ -79,7 +79,7 @@ async def _order(
     form = await context.forms.fetch()
     asked = read_step(inputs, form)
     by = context.people.meet(Person(slack_user_id=asked.reporter))
-    request = declared(asked.declaration, form)
+    request = validate_declaration(asked.declaration, form)
     private = request.visibility == "private"
     unchecked, withheld, assignees = await asyncio.gather(
         _may_declare(asked.reporter, private, context),
@@ -91,7 +91,7 @@ async def _order(
     return DeclareCommand(
         declaration=declaration,
         origin=None if withheld else asked.channel,
-        announcement=announced(context.rules, declaration, form),
+        announcement=announcement_for(context.rules, declaration, form),
         run=str(callback.event["function_execution_id"]),
         withheld=withheld,
         unchecked=unchecked,
@@ -140,7 +140,7 @@ def _declaration(
     key: str,
     context: WorkspaceContext,
 ) -> Declaration:
-    custom, own = answered(request, form, {})
+    custom, own = parse_custom_fields(request, form, {})
     return Declaration(
         key=key,
         **request.model_dump(exclude={"custom_field_entries", "backend_entries", "labels"}),

@@ -22,7 +22,7 @@ from slack_sdk.models.blocks import (
 from tocsin.incidents.model import Incident, Person, display_name
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import NAME_LIMIT
-from tocsin.incidents.validation import in_words
+from tocsin.incidents.validation import join_names
 from tocsin.slack.views.blocks import Same, drawn, escape, link, moment, option, plain, shortened
 from tocsin.slack.views.mrkdwn import FENCE, called
 
@@ -190,7 +190,7 @@ def _facts(incident: Incident) -> SectionBlock:
 
 def unknown_people(incident: Incident) -> list[str]:
     """Return a sentence on people who could not get their role because the backend does not know them."""
-    named = in_words(person(Person(slack_user_id=who)) for who in incident.strangers)
+    named = join_names(person(Person(slack_user_id=who)) for who in incident.strangers)
     return [f"{named} could not be given a role: not known where incidents are kept."] if named else []
 
 

@@ -18,7 +18,7 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.model import CustomField, Form, Incident, PersonId
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
-from tocsin.incidents.validation import ago, cleaned
+from tocsin.incidents.validation import ago, clean_text
 from tocsin.slack.views.blocks import (
     Choice,
     Same,
@@ -298,11 +298,11 @@ def named(text: str, words: str = "") -> DeclareRequest:
     `words` is the same text without the addresses of links, which a name does not need. If the first line
     does not fit into the name unchanged, the summary keeps the whole text.
     """
-    lines = cleaned(text, lines=True)
+    lines = clean_text(text, lines=True)
     first, _, more = lines.partition("\n")
-    name = cleaned(cleaned(words or text, lines=True).partition("\n")[0])
-    whole = len(name) <= NAME_LIMIT and name == cleaned(first)
-    summary = cleaned(more, lines=True) if whole else lines
+    name = clean_text(clean_text(words or text, lines=True).partition("\n")[0])
+    whole = len(name) <= NAME_LIMIT and name == clean_text(first)
+    summary = clean_text(more, lines=True) if whole else lines
     return DeclareRequest(name=shortened(name, NAME_LIMIT), summary=shortened(summary, SUMMARY_LIMIT))
 
 

@@ -16,7 +16,7 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.views import View
 
-from tocsin.incidents.model import Frozen, Incident
+from tocsin.incidents.model import FrozenModel, Incident
 from tocsin.slack.views.blocks import escape, moment, paragraph, plain, sections_of
 from tocsin.slack.views.lists import ListQuery, rows
 
@@ -26,7 +26,7 @@ SHOWN = 10
 """Incidents in each part; the list has the rest. Slack allows 100 blocks and 250 KB on a Home tab."""
 
 
-class HomePage(Frozen):
+class HomePage(FrozenModel):
     """Content of one person's Home tab; it has only incidents that this person may see."""
 
     mine: tuple[Incident, ...] = ()

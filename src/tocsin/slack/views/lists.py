@@ -17,7 +17,7 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.views import View
 
-from tocsin.incidents.model import FollowUp, Frozen, Incident, TimelineEntry
+from tocsin.incidents.model import FollowUp, FrozenModel, Incident, TimelineEntry
 from tocsin.incidents.validation import ago
 from tocsin.slack.views.blocks import (
     OPTIONS_LIMIT,
@@ -43,7 +43,7 @@ ROW_NAME = 120
 """Characters of a name in a list; the card has the whole name."""
 
 
-class ListQuery(Frozen):
+class ListQuery(FrozenModel):
     """Query of a list, carried in the values of the buttons that turn its pages (Slack: 2000 characters)."""
 
     words: str = Field(default="", max_length=300)
@@ -63,7 +63,7 @@ class ListQuery(Frozen):
             return cls()
 
 
-class Listing(Frozen):
+class Listing(FrozenModel):
     """Page of incidents, with its title."""
 
     title: str
@@ -145,10 +145,10 @@ def show_blocks(
     incident: Incident, timeline: Sequence[TimelineEntry], follow_ups: Sequence[FollowUp]
 ) -> list[Block]:
     undone = [item for item in follow_ups if not item.is_done]
-    return [*card(incident), *follow_up_blocks(undone), DividerBlock(), *happenings(incident, timeline)]
+    return [*card(incident), *follow_up_blocks(undone), DividerBlock(), *timeline_blocks(incident, timeline)]
 
 
-def happenings(incident: Incident, timeline: Sequence[TimelineEntry]) -> list[Block]:
+def timeline_blocks(incident: Incident, timeline: Sequence[TimelineEntry]) -> list[Block]:
     """Build the latest entries of the timeline, newest last."""
     if not timeline:
         return [paragraph("Nothing has happened yet.")]

@@ -13,7 +13,7 @@ from pydantic import Field
 from slack_sdk.models.blocks import Block, ContextBlock, MarkdownTextObject
 from slack_sdk.models.views import View
 
-from tocsin.incidents.model import ChannelId, Frozen, Incident, MessageTs
+from tocsin.incidents.model import ChannelId, FrozenModel, Incident, MessageTs
 from tocsin.incidents.permissions import Verb
 from tocsin.slack.views.blocks import escape, link, paragraph, plain, shortened
 from tocsin.slack.views.card import channel, facts_line, name_block
@@ -31,7 +31,7 @@ _CHANNEL = re.compile(r"[CGD]\w{0,39}")
 _TS = re.compile(r"\d{1,16}\.\d{1,9}")
 
 
-class DeclareMetadata(Frozen):
+class DeclareMetadata(FrozenModel):
     """Place where a declare form was opened, carried in its `private_metadata` (Slack: 3000 characters).
 
     `name` and `summary` are what the form will be filled with, until it is shown.
@@ -123,7 +123,7 @@ T = TypeVar("T")
 _ID = re.compile(r"\S{0,300}")
 
 
-class VerbMetadata(Frozen):
+class VerbMetadata(FrozenModel):
     """Verb and incident of a form, carried in its `private_metadata` (Slack: 3000 characters)."""
 
     verb: Verb | None = None

@@ -17,7 +17,7 @@ from slack_sdk.models.blocks import (
 
 from tocsin.incidents.export import duration
 from tocsin.incidents.model import FollowUp, Incident, Person, PersonId
-from tocsin.incidents.updates import News, Summary
+from tocsin.incidents.updates import ChangeNotification, Summary
 from tocsin.incidents.validation import FOLLOW_UP_WORDS
 from tocsin.slack.views.blocks import escape, link, moment, paragraph, plain, shortened
 from tocsin.slack.views.card import person
@@ -77,7 +77,7 @@ MOST_NAMED = 20
 SNOOZE_MINUTES = 15
 
 
-def news_message(news: News) -> Message:
+def news_message(news: ChangeNotification) -> Message:
     """Build the message on a change: by whom, what changed, their words, and when the next update is due."""
     said = _line(news)
     blocks: list[Block] = [paragraph(said)]
@@ -93,7 +93,7 @@ def news_message(news: News) -> Message:
     return heard, blocks
 
 
-def _line(news: News) -> str:
+def _line(news: ChangeNotification) -> str:
     reference = link(news.incident.permalink, news.incident.reference)
     sign = ":mega:" if news.message else ":pencil2:"
     if news.summary is not None:

@@ -24,7 +24,7 @@ from tocsin.incidents.model import (
 )
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
-from tocsin.incidents.updates import News, Summary
+from tocsin.incidents.updates import ChangeNotification, Summary
 from tocsin.slack.views.card import card
 from tocsin.slack.views.close import ENDS, close_modal, merge_modal
 from tocsin.slack.views.declare import (
@@ -97,7 +97,7 @@ def messages(form: Form, help_lines: tuple[tuple[str, str], ...]) -> Iterator[tu
     """The blocks of every message, by what it is called."""
     incident = _incident(form)
     summary = Summary(lasted=timedelta(hours=3), people=(PersonId("U0000000001"),), entries=9)
-    news = News(
+    news = ChangeNotification(
         incident=incident,
         by=SOMEBODY,
         at=AT,

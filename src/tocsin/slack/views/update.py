@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 
-from tocsin.incidents.model import Form, Frozen, Incident, PersonId, Role, Status
+from tocsin.incidents.model import Form, FrozenModel, Incident, PersonId, Role, Status
 from tocsin.incidents.permissions import Verb
 from tocsin.slack.views.blocks import State, one, person_input, select_input, text_input
 from tocsin.slack.views.metadata import VerbMetadata, heading, lacking, verb_modal
@@ -24,7 +24,7 @@ _TITLES = {
 }
 
 
-class UpdateEntered(Frozen):
+class UpdateEntered(FrozenModel):
     """Submitted update form; a field that is None or empty was left alone."""
 
     incident_status_id: str | None = None
