@@ -310,8 +310,8 @@ async def opened(settings: Settings, folder: Path) -> AsyncIterator[Bot]:
         backend = await open_backend(settings, folder, operator=alarms)
         stack.push_async_callback(backend.close)
         journal = DbosEngine(journal_url(settings, folder))
-        token, trip_key = api_token(settings, folder), kept_secret(folder, "trip-key")
-        yield Bot(backend, journal, token, trip_key, memory, alarms, config)
+        token, state_key = api_token(settings, folder), kept_secret(folder, "trip-key")
+        yield Bot(backend, journal, token, state_key, memory, alarms, config)
 
 
 @asynccontextmanager

@@ -26,9 +26,9 @@ from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.storage.slack_state import SqlSlackStateStore
 from tocsin.storage.workflow_engine import DbosEngine
 from tocsin.web.app import web_app
-from tocsin.web.auth import Sessions, Signed, SignIn, alone
+from tocsin.web.auth import Sessions, SessionUser, SignIn, alone
 from tocsin.web.middleware import own_hosts, own_origins
-from tocsin.web.oauth import InstallPages, OpenId, Trips
+from tocsin.web.oauth import InstallPages, OAuthStates, OpenId
 from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.ports import Clock, IncidentBackend
 from tocsin.workflows.registry import IncidentWorkflows
@@ -55,7 +55,7 @@ class Bot:
     backend: IncidentBackend
     journal: DbosEngine
     token: str
-    trip_key: str
+    state_key: str
     """Signs what a browser keeps while somebody is at Slack. Nothing else is made with it."""
     memory: SqlKeyValueStore
     alarms: OperatorAlerts
@@ -80,7 +80,7 @@ class Bot:
 
         over_http = settings.slack_app_token is None and settings.slack_signing_secret is not None
 
-        trips = Trips(self.trip_key.encode(), secure=address().startswith("https:"), clock=self.clock)
+        trips = OAuthStates(self.state_key.encode(), secure=address().startswith("https:"), clock=self.clock)
         return web_app(
             backend=self.backend,
             api_token=self.token,
@@ -93,7 +93,7 @@ class Bot:
             clock=self.clock,
             sign_in=self._sign_in(settings, trips, port),
             install=InstallPages(trips, lambda: self.installing, address) if settings.installs else None,
-            near=self._near,
+            peer_teams=self._near,
             events=self._events if over_http else None,
             any_host=() if settings.tocsin_public_url else (EVENTS,),
         )
@@ -104,7 +104,7 @@ class Bot:
             return PlainTextResponse("not yet", 503, headers={"Retry-After": "1"})
         return await self.http.answer(request)
 
-    def _sign_in(self, settings: Settings, trips: Trips, port: int) -> SignIn | None:
+    def _sign_in(self, settings: Settings, trips: OAuthStates, port: int) -> SignIn | None:
         """Where there is an app to sign in to."""
         client_id, client_secret = settings.slack_client_id, secret(settings.slack_client_secret)
         if not client_id or not client_secret:
@@ -113,12 +113,12 @@ class Bot:
             OpenId(client_id, client_secret, settings.slack_api_url),
             Sessions(self.memory, secure=trips.secure, clock=self.clock),
             trips,
-            refusal=self._refusal,
+            check_membership=self._refusal,
             public_url=lambda: settings.public_url,
             origins=own_origins(port, settings.tocsin_public_url),
         )
 
-    async def _refusal(self, signed: Signed) -> str:
+    async def _refusal(self, signed: SessionUser) -> str:
         """Why somebody who signed in may not read; empty for a member of a workspace that we serve."""
         desk = await self.desks.find(TeamId(signed.team), signed.org) if self.desks is not None else None
         if desk is None:
