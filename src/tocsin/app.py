@@ -29,17 +29,17 @@ from tocsin.slack.app import build_app
 from tocsin.slack.authorization import People
 from tocsin.slack.context import Help, WorkspaceContext, WorkspaceRegistry, may_install
 from tocsin.slack.exposure import Exposure
-from tocsin.slack.gate import Gate
+from tocsin.slack.gate import DisclosureGate
 from tocsin.slack.http import HttpReceiver
-from tocsin.slack.installations import Installation, Installations, Seal, SealBroken
+from tocsin.slack.installations import DecryptionError, Installation, Installations, TokenCipher
 from tocsin.slack.listeners.home import refresh_homes
-from tocsin.slack.oauth import Installing, OAuthApp, TokenRotation
+from tocsin.slack.oauth import OAuthApp, OAuthFlow, TokenRotation
 from tocsin.slack.routes import every_route
 from tocsin.slack.socket_mode import SocketModeReceiver
 from tocsin.slack.web_api import WebApi, open_session, request, web_client
 from tocsin.slack.workspace import SlackOperator, SlackWorkspace
 from tocsin.storage.database import root_message
-from tocsin.storage.installations import SqlVault
+from tocsin.storage.installations import SqlInstallationStore
 from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.storage.serialization import json_only
 from tocsin.storage.slack_state import SqlSlackStateStore
@@ -88,41 +88,41 @@ async def installed_desks(
     settings: Settings,
     url: str,
     clock: Clock,
-) -> AsyncIterator[tuple[WorkspaceRegistry, Installing, TokenRotation]]:
+) -> AsyncIterator[tuple[WorkspaceRegistry, OAuthFlow, TokenRotation]]:
     """The desks of all workspaces that installed the app, and what lets more of them in.
 
     `url` is the journal's. Raises ConfigurationError where what is kept cannot be read with the keys we have.
     """
-    vault = SqlVault(url)
+    store = SqlInstallationStore(url)
     try:
-        installations = Installations(vault, Seal(*settings.installation_keys))
+        installations = Installations(store, TokenCipher(*settings.installation_keys))
 
         def placed_desk(team: TeamId) -> WorkspaceContext:
-            return replace(made(team), check_uninstalled=partial(installing.look_whether_gone, team))
+            return replace(made(team), check_uninstalled=partial(installing.check_uninstalled, team))
 
-        desks = WorkspaceRegistry(placed_desk, placed=vault.place)
+        desks = WorkspaceRegistry(placed_desk, placed=store.save_org)
         if not settings.installation_keys:
             log.warning("TOCSIN_INSTALLATION_KEY is not set: tokens of installations are kept in the clear")
         app = OAuthApp(settings.slack_client_id or "", secret(settings.slack_client_secret) or "", new_client)
-        installing = Installing(app, installations, desks, teams=settings.teams, clock=clock)
+        installing = OAuthFlow(app, installations, desks, teams=settings.teams, clock=clock)
         await _move_in(desks, installations, settings)
         rotation = TokenRotation(desks, installing, clock)
-        rotating = asyncio.create_task(rotation.go_on())
+        rotating = asyncio.create_task(rotation.run())
         try:
             yield desks, installing, rotation
         finally:
             rotating.cancel()
             await asyncio.gather(rotating, return_exceptions=True)
     finally:
-        vault.close()
+        store.close()
 
 
 async def _move_in(desks: WorkspaceRegistry, installations: Installations, settings: Settings) -> None:
     try:
-        desks.know(await installations.vault.orgs())
-        await installations.seal()
+        desks.know(await installations.store.orgs())
+        await installations.encrypt_stored()
         kept = await installations.all()
-    except SealBroken as broken:
+    except DecryptionError as broken:
         raise ConfigurationError(
             f"TOCSIN_INSTALLATION_KEY is not the key that the installation of {broken} was encrypted with: "
             "set that one, or both with the new one first and a comma between. Where they were not changed, "
@@ -361,9 +361,9 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
         await _reaching_the_operator(bot, desks, settings.tocsin_admin_channel, stack)
         bot.app = build_app(desks, new_client(None), bot.metrics)
         await _let_in(bot, bot.app, settings, slack.get("app_token"), new_client, stack)
-        bot.trouble = ""
+        bot.problem = ""
         yield bot
-        bot.trouble = "Tocsin is stopping."
+        bot.problem = "Tocsin is stopping."
 
 
 def _gated(
@@ -372,7 +372,7 @@ def _gated(
     """The desk, with a gate before everything that it sends about incidents."""
     exposure = Exposure(desk.workspace, ledger, operator, desk.tasks)
     at_hand = desk.workflows.open_now.called
-    gate = Gate(
+    gate = DisclosureGate(
         current.find, at_hand, desk.workspace.channels, desk.people, desk.shared_channels, exposure.heard
     )
     desk.workspace.api.gate = gate.check
@@ -432,7 +432,7 @@ async def _desks(
     token = token or secret(settings.slack_bot_token)
     if token or not settings.installs:
         return await token_desks(made, new_client, token)
-    desks, bot.installing, bot.rotation = await stack.enter_async_context(
+    desks, bot.oauth, bot.rotation = await stack.enter_async_context(
         installed_desks(made, new_client, settings, bot.journal.url, bot.clock)
     )
     return desks

@@ -21,10 +21,10 @@ from tocsin.settings import ConfigurationError, Settings, read_settings
 from tocsin.slack import diagnostics
 from tocsin.slack.context import ANY, may_install
 from tocsin.slack.diagnostics import Access, fetch_access
-from tocsin.slack.installations import Installation, Installations, Seal, SealBroken
+from tocsin.slack.installations import DecryptionError, Installation, Installations, TokenCipher
 from tocsin.slack.web_api import open_session, web_client
 from tocsin.storage.database import file_of
-from tocsin.storage.installations import SqlVault
+from tocsin.storage.installations import SqlInstallationStore
 from tocsin.storage.workflow_engine import Pending, fetch_pending
 
 STUCK = timedelta(minutes=10)
@@ -201,16 +201,16 @@ async def _installed(settings: Settings, session: ClientSession) -> list[Check]:
     name, journal = "Installations", journal_url(settings, folder_of(settings))
     if (file := file_of(journal)) is not None and not file.exists():
         return [Check(name, True, f"none yet. Install at {settings.public_url}/slack/install.")]
-    vault = SqlVault(journal)
+    store = SqlInstallationStore(journal)
     try:
-        found = await Installations(vault, Seal(*settings.installation_keys)).all()
-    except SealBroken:
+        found = await Installations(store, TokenCipher(*settings.installation_keys)).all()
+    except DecryptionError:
         fix = "Set the key they were encrypted with, or both, with a comma between and the new one first."
         return [Check("TOCSIN_INSTALLATION_KEY", False, "does not open what is kept.", fix)]
     except Unavailable as error:
         return [Check(name, False, str(error), "Check TOCSIN_DATABASE_URL.")]
     finally:
-        vault.close()
+        store.close()
     if not found:
         return [Check(name, True, f"none yet. Install at {settings.public_url}/slack/install.")]
     return [check for one in found async for check in _installation(one, settings, session)]

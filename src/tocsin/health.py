@@ -20,7 +20,7 @@ from tocsin.metrics import Metrics
 from tocsin.settings import Settings
 from tocsin.slack.context import Tasks, WorkspaceRegistry
 from tocsin.slack.http import EVENTS, HttpReceiver
-from tocsin.slack.oauth import Installing, TokenRotation
+from tocsin.slack.oauth import OAuthFlow, TokenRotation
 from tocsin.slack.socket_mode import SocketModeReceiver
 from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.storage.slack_state import SqlSlackStateStore
@@ -66,11 +66,11 @@ class Bot:
     http: HttpReceiver | None = None
     desks: WorkspaceRegistry | None = None
     verbs: IncidentWorkflows | None = None
-    installing: Installing | None = None
+    oauth: OAuthFlow | None = None
     rotation: TokenRotation | None = None
     metrics: Metrics = field(default_factory=Metrics)
     clock: Clock = now
-    trouble: str = "Slack has not been reached yet."
+    problem: str = "Slack has not been reached yet."
     unwell: Sequence[str] = ()
     """What was wrong with our own files when we last looked."""
 
@@ -92,7 +92,7 @@ class Bot:
             introduce=self.introduce,
             clock=self.clock,
             sign_in=self._sign_in(settings, trips, port),
-            install=InstallPages(trips, lambda: self.installing, address) if settings.installs else None,
+            install=InstallPages(trips, lambda: self.oauth, address) if settings.installs else None,
             peer_teams=self._near,
             events=self._events if over_http else None,
             any_host=() if settings.tocsin_public_url else (EVENTS,),
@@ -150,10 +150,10 @@ class Bot:
 
     def not_ready(self) -> Sequence[str]:
         """Why nothing can be declared right now; nothing when all is well."""
-        if self.trouble:
-            return [self.trouble]
-        reasons = [*self.unwell, self.journal.trouble]
-        if self.desks is not None and self.installing is None:
+        if self.problem:
+            return [self.problem]
+        reasons = [*self.unwell, self.journal.problem]
+        if self.desks is not None and self.oauth is None:
             # Where there are many, one that refuses us does not keep the others from declaring.
             reasons += [desk.workspace.api.problem for desk in self.desks.open]
         if self.socket is not None and not self.socket.is_open:
@@ -179,7 +179,7 @@ class Bot:
     def _watch_slack(self) -> None:
         for desk in self.desks.open if self.desks is not None else ():
             refused, about, todo = desk.workspace.api.problem, "token", RENEW
-            if self.installing is not None:
+            if self.oauth is not None:
                 about, todo = f"token of {desk.workspace.team_id}", RENEW_IN.format(desk.workspace.team_id)
             self.alarms.observe(about, f"{refused} {todo}" if refused else "", after=0.0)
         lost = self.socket is not None and not self.socket.is_open

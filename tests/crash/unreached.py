@@ -70,7 +70,7 @@ LOCAL = {
     "slack.diagnostics:examine_forms": DOCTOR,
     "slack.http": HTTP,
     "slack.installations": INSTALLED,
-    "slack.oauth:Installing": INSTALLED,
+    "slack.oauth:OAuthFlow": INSTALLED,
     "slack.listeners.choose:ask_if_name": UNOPENED,
     "slack.listeners.choose:submit_choose": UNOPENED,
     "slack.listeners.choose:_go_on": UNOPENED,

@@ -193,7 +193,7 @@ async def adopted_channel(original: Function, slack: Any, name: str, incident: A
     "trouble is swallowed",
     breaks="I4",
     scenario="parts refused",
-    instead_of="tocsin.workflows.notify:DeclarationNotifier.troubles",
+    instead_of="tocsin.workflows.notify:DeclarationNotifier.tell_failures",
 )
 async def untold_troubles(original: Function, *args: Any) -> None:
     return None
@@ -317,7 +317,7 @@ for name, scenario in (
     ("a private incident is announced", "in private"),
 ):
 
-    @bug(name, breaks="I5", scenario=scenario, instead_of="tocsin.slack.gate:Gate.check")
+    @bug(name, breaks="I5", scenario=scenario, instead_of="tocsin.slack.gate:DisclosureGate.check")
     async def ungated(original: Function, gate: Any, about: Any) -> None:
         """Lets everything pass."""
 

@@ -31,8 +31,8 @@ from tocsin.slack.views.declare import (
     already_modal,
     declare_modal,
     declared_modal,
+    error_modal,
     refused_message,
-    sorry_modal,
 )
 from tocsin.slack.views.home import help_message
 from tocsin.slack.views.message_text import name_and_summary
@@ -72,7 +72,7 @@ def views(incident: Incident, text: Any) -> Iterator[dict[str, Any]]:
     ).to_dict()
     yield declared_modal(incident, text(80), [text(300), text(300)]).to_dict()
     yield already_modal(incident, NOW, context).to_dict()
-    yield sorry_modal("Not declared", text(1000)).to_dict()
+    yield error_modal("Not declared", text(1000)).to_dict()
 
 
 def posted(text: Any) -> dict[str, Any]:

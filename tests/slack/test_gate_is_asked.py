@@ -18,7 +18,7 @@ from tocsin.incidents.errors import Withheld
 from tocsin.incidents.model import Incident
 from tocsin.slack.authorization import Authorizer
 from tocsin.slack.disclosure import SAYING_NOTHING, Alone, Disclosure
-from tocsin.slack.gate import Gate
+from tocsin.slack.gate import DisclosureGate
 from tocsin.slack.shared_channels import SharedChannels
 from tocsin.slack.web_api import WebApi, name_of, web_client
 
@@ -138,7 +138,7 @@ async def never(*_: Any, **__: Any) -> bool:
     return False
 
 
-async def as_it_was(_: Gate, incident: Incident, at_hand: bool) -> Incident:
+async def as_it_was(_: DisclosureGate, incident: Incident, at_hand: bool) -> Incident:
     """Stands in for reading an incident again."""
     return incident
 
@@ -174,9 +174,9 @@ async def form_of_a_guest(bot: RunningBot, _: list[EventDict]) -> None:
 Mutant = tuple[type, str, Callable[..., Any], Callable[..., Awaitable[None]]]
 MUTANTS: dict[str, Mutant] = {
     "nobody asks the gate": (WebApi, "judge", lets_pass, cards_wait),
-    "the gate knows an incident as it was": (Gate, "_now", as_it_was, cards_wait),
-    "anybody may read a direct message": (Gate, "_check_person", lets_pass, export_again),
-    "everything may be posted anywhere": (Gate, "_check_channel", lets_pass, cards_wait),
+    "the gate knows an incident as it was": (DisclosureGate, "_now", as_it_was, cards_wait),
+    "anybody may read a direct message": (DisclosureGate, "_check_person", lets_pass, export_again),
+    "everything may be posted anywhere": (DisclosureGate, "_check_channel", lets_pass, cards_wait),
     "every channel is private": (SharedChannels, "is_for_its_members_alone", always, made_public),
     "no channel is shared": (SharedChannels, "read_by_others", never, announced_to_others),
     "a form opens for anybody": (Authorizer, "check_opening", lets_pass, form_of_a_guest),

@@ -63,8 +63,8 @@ async def test_a_refusal_is_under_a_field_of_the_form_or_in_its_place(
     bot: RunningBot, name: str, metadata: str, filled: str
 ) -> None:
     view, payload = await form_of(bot, name)
-    errand = VerbMetadata.read(view.payload.get("private_metadata") or "")
-    gone = errand.model_copy(update={"incident_id": "GONE"}).packed()
+    errand = VerbMetadata.from_text(view.payload.get("private_metadata") or "")
+    gone = errand.model_copy(update={"incident_id": "GONE"}).to_json()
     payload["view"]["private_metadata"] = {"gone": gone, "forged": "[]{", "none": ""}[metadata]
     if filled == "empty":
         payload["view"]["state"] = {"values": {}}
@@ -83,7 +83,7 @@ async def test_a_form_without_a_field_says_in_its_place_why_nothing_was_done(
     bot: RunningBot, name: str
 ) -> None:
     _, payload = await form_of(bot, name)
-    packed = VerbMetadata(verb=FORMS[name], incident_id="GONE").packed()
+    packed = VerbMetadata(verb=FORMS[name], incident_id="GONE").to_json()
     payload["view"] |= {"private_metadata": packed, "state": {"values": {}}}
     answer = await deliver(bot, "interactive", payload)
     assert answer["response_action"] == "update"

@@ -40,7 +40,7 @@ from tocsin.slack.payloads import (
     ViewSubmission,
 )
 from tocsin.slack.routes import UNKNOWN, route_of
-from tocsin.slack.views.declare import sorry_modal
+from tocsin.slack.views.declare import error_modal
 from tocsin.workflows.retry import best_effort
 
 # What happens in the workspace, each thing once: Slack sends an event again until it was acknowledged.
@@ -246,7 +246,7 @@ async def _apologise(ack: AsyncAck, payload: FrozenModel, sentence: str) -> None
         if payload.view.values:
             await ack(response_action="errors", errors={next(iter(payload.view.values)): sentence})
         else:
-            await ack(response_action="update", view=sorry_modal("Not sent", sentence))
+            await ack(response_action="update", view=error_modal("Not sent", sentence))
     else:
         await ack()
 
@@ -274,7 +274,7 @@ async def _run_shortcut(
         return
     await ack()
     sorry = context.workspace.open_modal(
-        shortcut.trigger_id or "", sorry_modal("Not known", NOT_KNOWN), NOTHING
+        shortcut.trigger_id or "", error_modal("Not known", NOT_KNOWN), NOTHING
     )
     context.tasks.begin("say that a shortcut is not known", sorry)
 

@@ -20,13 +20,13 @@ from tocsin.slack.channels import Channels
 from tocsin.slack.disclosure import Alone, Anybody, Disclosure, InChannel, Joining, NewChannel
 from tocsin.slack.shared_channels import SharedChannels
 
-STANDING_SECONDS = 1.5
+MEMBERSHIP_SECONDS = 1.5
 """Seconds to wait for Slack's answer about a reader, at each attempt."""
 
 GONE = "That incident is not here any more."
 
 
-class Gate:
+class DisclosureGate:
     """Gate of one workspace."""
 
     def __init__(
@@ -89,7 +89,7 @@ class Gate:
             raise Withheld(NOT_SEEN)
         membership = self._people.last_membership(person) if person else Membership.UNKNOWN
         if person and membership is Membership.UNKNOWN:
-            membership = await self._people.membership(person, STANDING_SECONDS)
+            membership = await self._people.membership(person, MEMBERSHIP_SECONDS)
         if membership is Membership.UNKNOWN:
             raise Unavailable("Slack does not say just now who you are.")
         permitted(Actor(person=person, membership=membership), Verb.SHOW, now, PermissionLimits())

@@ -46,7 +46,7 @@ class OAuthApp:
         return f"{parts.scheme}://{parts.netloc}"
 
 
-class Installing:
+class OAuthFlow:
     """OAuth flow, from Slack's page of consent to a workspace that is served."""
 
     def __init__(
@@ -85,7 +85,7 @@ class Installing:
         )
         installation = _installed(answer, self._clock())
         if not may_install(installation, self._teams):
-            await self._hand_back(installation)
+            await self._revoke(installation)
             raise Refused(
                 NOT_MEANT.format(name=installation.name or "that workspace", home=installation.home)
             )
@@ -95,18 +95,18 @@ class Installing:
         installation = installation.model_copy(
             update={"url": url, "bot_id": str(identity.get("bot_id") or "")}
         )
-        await self._installations.keep(installation)
+        await self._installations.save(installation)
         self._contexts.install(installation)
         if context := await self._contexts.find(installation.team_id):
             context.tasks.begin("learn names", context.greet())
         log.info("installed", home=installation.home, name=installation.name)
         return installation.name or installation.home, url
 
-    async def _hand_back(self, installation: Installation) -> None:
+    async def _revoke(self, installation: Installation) -> None:
         async with best_effort("give back a token that is not meant for us"):
             await request(self._app.client(installation.bot_token).auth_revoke)
 
-    async def look_whether_gone(self, team: str) -> None:
+    async def check_uninstalled(self, team: str) -> None:
         """Ask Slack if the token of this workspace is still valid; if not, remove the installation."""
         installation = self._contexts.serving(team)
         if installation is None:
@@ -115,7 +115,7 @@ class Installing:
             await request(self._app.client(installation.bot_token).auth_test)
         except SlackRefused as refusal:
             if refusal.code in TOKEN_ERRORS:
-                await self._installations.vault.drop(installation.home)
+                await self._installations.store.mark_uninstalled(installation.home)
                 self._contexts.uninstall(installation)
                 log.info("uninstalled", home=installation.home, name=installation.name)
 
@@ -133,7 +133,7 @@ class Installing:
         fresh = installation.model_copy(update=_tokens(answer, self._clock()))
         # In use before it is written down: the refresh token that we had is spent, whatever the disk says.
         self._contexts.install(fresh)
-        await self._installations.keep(fresh)
+        await self._installations.save(fresh)
 
 
 def _installed(answer: Answer, now: datetime) -> Installation:
@@ -166,20 +166,18 @@ def _tokens(answer: Answer, now: datetime) -> dict[str, Any]:
 BEFORE = timedelta(hours=2)
 """Time before its end at which a token is replaced: enough for an outage, while the old one is valid."""
 
-LOOK_SECONDS = 60.0
+ROTATION_SECONDS = 60.0
 
 
 class TokenRotation:
     """Rotation of tokens; looks every minute which of them are due."""
 
-    def __init__(
-        self, contexts: WorkspaceRegistry, installing: Installing, clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, contexts: WorkspaceRegistry, flow: OAuthFlow, clock: Callable[[], datetime]) -> None:
         self._contexts = contexts
-        self._installing = installing
+        self._flow = flow
         self._clock = clock
 
-    async def look(self) -> None:
+    async def rotate_due(self) -> None:
         """Replace the tokens that are due; a failed replacement is repeated at the next look."""
         soon = self._clock() + BEFORE
         for installation in self._contexts.installations:
@@ -189,7 +187,7 @@ class TokenRotation:
                 continue
             async with best_effort(f"renew the token of {installation.home}"):
                 try:
-                    await self._installing.refresh(installation)
+                    await self._flow.refresh(installation)
                 except SlackRefused as refusal:
                     log.error(
                         "Slack gives no new token; have an admin install Tocsin again.",
@@ -197,7 +195,7 @@ class TokenRotation:
                         why=refusal.sentence,
                     )
 
-    async def go_on(self) -> None:
+    async def run(self) -> None:
         while True:
-            await self.look()
-            await asyncio.sleep(LOOK_SECONDS)
+            await self.rotate_due()
+            await asyncio.sleep(ROTATION_SECONDS)

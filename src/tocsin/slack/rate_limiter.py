@@ -144,7 +144,7 @@ class _Bucket:
             elif self._is_still_flaky(now):
                 self._set_flaky(now)
             elif self.interval:
-                # A bucket with longer pauses than Slack asks for is not too fast, whatever the trouble is.
+                # A bucket with longer pauses than Slack asks for is not too fast, whatever the cause is.
                 self.interval = max(self.interval, min(self.interval * 1.1, seconds))
             elif self.allowed or now - self.refused_at < CHANCE_SECONDS:
                 learnt = 1.02 * (now + seconds - self.counted_from) / max(self.allowed, 1)

@@ -23,7 +23,7 @@ from tocsin.slack.listeners import (
     workflow_step,
 )
 from tocsin.slack.listeners.verbs import CommandSpec, VerbSpec
-from tocsin.slack.manifest import SCOPES, Declared, app_manifest
+from tocsin.slack.manifest import SCOPES, ManifestInput, app_manifest
 from tocsin.slack.payloads import (
     BlockAction,
     BlockSuggestion,
@@ -178,7 +178,7 @@ def manifest(
 ) -> dict[str, Any]:
     """The Slack app manifest, as `app_manifest` says; without `steps` it has none of Workflow Builder's."""
     events = {*EVENTS, *(INSTALL_EVENTS if http else ())} - (set() if steps else STEP_EVENTS)
-    declared = Declared(
+    declared = ManifestInput(
         command={
             "command": COMMAND,
             "description": COMMAND_DESCRIPTION,

@@ -18,7 +18,7 @@ from tocsin.slack.web_api import WebApi
 
 
 @dataclass(frozen=True)
-class Home:
+class HomeTeam:
     """The workspace that is ours, and the organisation it belongs to, if any."""
 
     team: str
@@ -26,7 +26,7 @@ class Home:
 
 
 @dataclass(frozen=True)
-class Account:
+class WorkspaceUser:
     """A person as a workspace knows them."""
 
     person: Person
@@ -43,11 +43,11 @@ NAMES = ("display_name", "display_name_normalized", "real_name", "real_name_norm
 """Of a profile (Slack, user object); the normalized ones are without accents."""
 
 
-def account(user: Mapping[str, Any], home: Home) -> Account:
+def user_of(user: Mapping[str, Any], home: HomeTeam) -> WorkspaceUser:
     """Read a person as users.info or users.list tells of them (Slack, user object)."""
     profile = user.get("profile") or {}
     name = profile.get("real_name") or user.get("real_name") or profile.get("display_name")
-    return Account(
+    return WorkspaceUser(
         person=Person(
             slack_user_id=PersonId(str(user["id"])),
             name=name or user.get("name"),
@@ -65,7 +65,7 @@ def _names(user: Mapping[str, Any], profile: Mapping[str, Any]) -> Iterator[Any]
     yield from (profile.get(part) for part in NAMES)
 
 
-def _membership(user: Mapping[str, Any], home: Home) -> Membership:
+def _membership(user: Mapping[str, Any], home: HomeTeam) -> Membership:
     """Take the most cautious of what Slack says; a person that it says nothing about is unknown.
 
     Slack Connect: people of other organisations have another `team_id`, and `is_stranger` where we share no
@@ -95,7 +95,7 @@ NO_GROUP = frozenset({"no_such_subteam", "subteam_not_found", "invalid_usergroup
 class Users:
     """The people of one workspace, looked up and never changed; a workspace is never listed whole."""
 
-    def __init__(self, client: AsyncWebClient, api: WebApi, home: Home) -> None:
+    def __init__(self, client: AsyncWebClient, api: WebApi, home: HomeTeam) -> None:
         self._client = client
         self._api = api
         self.home = home
@@ -105,7 +105,7 @@ class Users:
         found = await self.account(person)
         return found.person if found is not None else None
 
-    async def account(self, person: PersonId) -> Account | None:
+    async def account(self, person: PersonId) -> WorkspaceUser | None:
         """Return an account with its standing (Slack, users.info); None for one that it does not know."""
         try:
             answer = await self._api.call_now(self._client.users_info, user=person)
@@ -113,7 +113,7 @@ class Users:
             if refusal.code not in NOBODY:
                 raise
             return None
-        return account(answer.get("user") or {"id": person}, self.home)
+        return user_of(answer.get("user") or {"id": person}, self.home)
 
     async def knows(self, person: PersonId) -> bool:
         """True if there is an account with this id (Slack, users.info)."""
@@ -123,13 +123,13 @@ class Users:
             return refusal.code not in NOBODY
         return True
 
-    async def some_accounts(self, limit: int) -> tuple[Sequence[Account], bool]:
+    async def some_accounts(self, limit: int) -> tuple[Sequence[WorkspaceUser], bool]:
         """Return the first so many people, in one call, and True if those are all.
 
         A large workspace is never listed whole.
         """
         answer = await self._api.call_now(self._client.users_list, limit=limit)
-        found = [account(user, self.home) for user in answer.get("members") or () if user.get("id")]
+        found = [user_of(user, self.home) for user in answer.get("members") or () if user.get("id")]
         return found, not (answer.get("response_metadata") or {}).get("next_cursor")
 
     async def group(self, group: str) -> Sequence[PersonId] | None:

@@ -22,9 +22,9 @@ from tocsin.slack.files import Files
 from tocsin.slack.installations import Installation
 from tocsin.slack.messages import MessagePoster, Messages
 from tocsin.slack.rate_limiter import Priority
-from tocsin.slack.users import Home, Users
+from tocsin.slack.users import HomeTeam, Users
 from tocsin.slack.views.blocks import escape
-from tocsin.slack.views.declare import already_modal, declared_modal, sorry_modal
+from tocsin.slack.views.declare import already_modal, declared_modal, error_modal
 from tocsin.slack.views.metadata import DeclareMetadata
 from tocsin.slack.views.unfurl import details
 from tocsin.slack.web_api import Method, WebApi, require
@@ -60,14 +60,14 @@ class SlackWorkspace:
         self.channels = Channels(client, self.api)
         self.messages = Messages(client, self.api, self._posts)
         self.files = Files(client, self.api, self._posts, team_id)
-        self.users = Users(client, self.api, Home(team_id))
+        self.users = Users(client, self.api, HomeTeam(team_id))
         if team_id:
             # An org-wide token is good for many workspaces; other tokens ignore it (Slack, org-ready apps).
             client.default_params["team_id"] = team_id
         self.leave()
 
     @property
-    def home(self) -> Home:
+    def home(self) -> HomeTeam:
         """The workspace and its organization, which tell our people from others."""
         return self.users.home
 
@@ -77,7 +77,7 @@ class SlackWorkspace:
         self.home_url = self.files.home_url = installation.url
         self.bot_user_id = installation.bot_user_id
         self._posts.bot_user_id = self.channels.bot_user_id = installation.bot_user_id
-        self.users.home = Home(self.team_id, installation.enterprise_id)
+        self.users.home = HomeTeam(self.team_id, installation.enterprise_id)
         self.api.closed = ""
 
     def leave(self) -> None:
@@ -142,9 +142,9 @@ class SlackWorkspace:
         return await self.users.group(group)
 
     async def show_declared(
-        self, view_id: str, person: PersonId | None, incident: Incident, trouble: Sequence[str]
+        self, view_id: str, person: PersonId | None, incident: Incident, problems: Sequence[str]
     ) -> bool:
-        view = declared_modal(incident, incident.slack_channel_name, trouble)
+        view = declared_modal(incident, incident.slack_channel_name, problems)
         return await self.update_modal(view_id, view, shown_to(person, incident))
 
     async def show_already_declared(self, view_id: str, person: PersonId | None, incident: Incident) -> bool:
@@ -152,7 +152,7 @@ class SlackWorkspace:
         return await self.update_modal(view_id, view, shown_to(person, incident))
 
     async def show_not_declared(self, view_id: str, sentence: str) -> bool:
-        return await self.update_modal(view_id, sorry_modal("Not declared", sentence), NOTHING)
+        return await self.update_modal(view_id, error_modal("Not declared", sentence), NOTHING)
 
     async def say_to(
         self, person: PersonId, text: str, about: Disclosure, blocks: Sequence[Block] = ()

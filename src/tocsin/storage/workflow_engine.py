@@ -319,9 +319,9 @@ class DbosEngine:
         DBOS.launch()
 
     @property
-    def trouble(self) -> str:
+    def problem(self) -> str:
         """Return why workflows cannot go on; empty when they can."""
-        why = self._gate.trouble if self._gate is not None else ""
+        why = self._gate.problem if self._gate is not None else ""
         said = f"Tocsin's journal cannot be written to ({why}). What is unfinished goes on when it can be."
         return said if why else ""
 

@@ -91,27 +91,27 @@ class ChangeEffects:
     ) -> None:
         """Do everything that follows, side by side where it is independent; tell who asked what failed."""
         before, incident = done.before or done.incident, done.incident
-        troubles: list[Any] = []
+        failures: list[Any] = []
         left: list[Any] = []
         if incident.is_private and not before.is_private:
             left.append(await self._withdraw(incident, "withdraw the public cards", OWN_PLACES))
-            incident, troubles = await self._make_private.move(incident, change)
+            incident, failures = await self._make_private.move(incident, change)
         due = await self._plan(incident, change, next_update_minutes)
         notice = Notice(before, incident, change, due)
         # Whoever has no part in it any more is out of its channel before the next word is said there.
-        troubles += await asyncio.gather(*self._left(before, incident))
+        failures += await asyncio.gather(*self._left(before, incident))
         mistaken = ending == "cancel" and change.at - incident.created_at <= MISTAKE_TIME
         if mistaken:
             left.append(await self._withdraw(incident, "withdraw the cards", {"headline"}))
-        troubles += await asyncio.gather(
+        failures += await asyncio.gather(
             self._shown(incident, before),
             *self._people(before, incident, change),
             *self._notify(notice),
             *self._merged(incident, change),
         )
         if mistaken:
-            troubles += await self._put_away(incident)
-        await self._tell_of_troubles(incident, change, [*left, *troubles])
+            failures += await self._put_away(incident)
+        await self._tell_failures(incident, change, [*left, *failures])
         if incident.is_private and any(isinstance(one, StepFailure) and one.passing for one in left):
             await self._take_back_the_rest(incident, change)
 
@@ -320,13 +320,11 @@ class ChangeEffects:
             )
         ]
 
-    async def _tell_of_troubles(
-        self, incident: Incident, change: IncidentChange, done: Sequence[Any]
-    ) -> None:
-        troubles = [one for one in done if isinstance(one, StepFailure)]
-        if troubles:
+    async def _tell_failures(self, incident: Incident, change: IncidentChange, done: Sequence[Any]) -> None:
+        failures = [one for one in done if isinstance(one, StepFailure)]
+        if failures:
             said = f"{incident.reference} is changed, but not everything went well: "
-            said += f"{'. '.join(sentences(troubles))}."
+            said += f"{'. '.join(sentences(failures))}."
             await self._tell_who_asked(incident, change, said, "tell of the troubles", "trouble")
 
     async def _take_back_the_rest(self, incident: Incident, change: IncidentChange) -> None:

@@ -105,7 +105,7 @@ async def fetch_report_with_names(
     return report
 
 
-def in_full(trouble: StepFailure) -> str:
+def in_full(failure: StepFailure) -> str:
     """A trouble as a sentence."""
-    said = f"{trouble.trouble}: {trouble.why}" if trouble.why else trouble.trouble
+    said = f"{failure.trouble}: {failure.why}" if failure.why else failure.trouble
     return f"{said.rstrip('.')}."

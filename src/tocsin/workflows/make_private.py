@@ -59,7 +59,7 @@ class MakePrivate:
         if not isinstance(opened, Channel):
             return incident, [opened]
         moved = incident.model_copy(update={"slack_channel_id": opened.id, "slack_channel_name": opened.name})
-        troubles = await self._furnish(slack, moved, change)
+        failures = await self._furnish(slack, moved, change)
         left = await self._steps.run_once(
             "leave the public channel",
             self._leave,
@@ -70,7 +70,7 @@ class MakePrivate:
             on_failure=f"<#{old}> is still public and could not be archived",
             attempts=ALL_DAY,
         )
-        return moved, [*troubles, left]
+        return moved, [*failures, left]
 
     async def _open(self, slack: SlackClient, incident: Incident, again: bool) -> Channel:
         channel = await open_channel(slack, incident, private_names(incident), private=True, again=again)

@@ -37,7 +37,7 @@ class DeclarationNotifier:
         self,
         order: DeclareCommand,
         outcome: AnyOutcome,
-        troubles: Sequence[StepFailure] = (),
+        failures: Sequence[StepFailure] = (),
         waiting: PendingReply[AnyOutcome] | None = None,
     ) -> Awaitable[Any]:
         """Put the outcome into the window; who is `waiting` for it and closed the window gets a message."""
@@ -48,7 +48,7 @@ class DeclarationNotifier:
             if waiting is not None:
                 waiting.shown = sum(answer.is_set() for answer in waiting.answers)
             wanted = waiting is not None and waiting.private
-            seen = await self._shown(order, outcome, troubles, wanted)
+            seen = await self._shown(order, outcome, failures, wanted)
             missed = waiting is not None and waiting.waited and not seen
             if seen and waiting is not None:
                 waiting.visible()
@@ -64,7 +64,7 @@ class DeclarationNotifier:
         self,
         order: DeclareCommand,
         outcome: Declared,
-        troubles: Sequence[StepFailure],
+        failures: Sequence[StepFailure],
         waiting: PendingReply[AnyOutcome],
     ) -> bool:
         """Put the outcome into the window again where an answer that knew less may have come after it.
@@ -79,14 +79,14 @@ class DeclarationNotifier:
             await waiting.read()
             waiting.shown = len(waiting.answers)
             async with best_effort("show the outcome again"):
-                await retry(self._shown, order, outcome, troubles, waiting.private, attempts=SLACK_ATTEMPTS)
+                await retry(self._shown, order, outcome, failures, waiting.private, attempts=SLACK_ATTEMPTS)
         return needed
 
     async def _shown(
         self,
         order: DeclareCommand,
         outcome: AnyOutcome,
-        troubles: Sequence[StepFailure],
+        failures: Sequence[StepFailure],
         wanted_private: bool = False,
     ) -> bool:
         """Put the outcome into the modal; False if the reporter has closed it."""
@@ -94,20 +94,20 @@ class DeclarationNotifier:
         if view_id is None:
             return False
         if isinstance(outcome, Declared):
-            said = [*too_late(outcome.incident, wanted_private), *sentences(troubles)]
+            said = [*too_late(outcome.incident, wanted_private), *sentences(failures)]
             return await self._workspace.show_declared(view_id, reporter, outcome.incident, said)
         if isinstance(outcome, AlreadyDeclared):
             return await self._workspace.show_already_declared(view_id, reporter, outcome.incident)
         return await self._workspace.show_not_declared(view_id, outcome.in_full)
 
-    async def troubles(
-        self, order: DeclareCommand, incident: Incident, troubles: Sequence[StepFailure]
+    async def tell_failures(
+        self, order: DeclareCommand, incident: Incident, failures: Sequence[StepFailure]
     ) -> None:
         """Tell the reporter what could not be done."""
         reporter = incident.creator.slack_user_id
-        if not troubles or reporter is None:
+        if not failures or reporter is None:
             return
-        said = ". ".join(sentences(troubles))
+        said = ". ".join(sentences(failures))
         sentence = f"{incident.reference} is declared, but not everything went well: {said}."
         await self._tell(order, incident, "tell the reporter", sentence, "trouble")
 

@@ -402,7 +402,7 @@ class SlackClient(Protocol):
         """Return the people of a user group, given by id or `@handle`; None for one Slack does not know."""
 
     async def show_declared(
-        self, view_id: str, person: PersonId | None, incident: Incident, trouble: Sequence[str]
+        self, view_id: str, person: PersonId | None, incident: Incident, problems: Sequence[str]
     ) -> bool:
         """Put the outcome into a person's modal; False when they have closed it."""
         ...

@@ -77,21 +77,21 @@ class DeclarationPublisher:
             returns=Channel,
             attempts=CHANNEL_ATTEMPTS,
         )
-        troubles = [opened] if isinstance(opened, StepFailure) else []
-        troubles += _withheld(order)
+        failures = [opened] if isinstance(opened, StepFailure) else []
+        failures += _withheld(order)
         if isinstance(opened, Channel):
             incident = _in_channel(incident, opened)
         done = await asyncio.gather(
-            self.notifier.show(order, Declared(incident=incident), troubles, waiting),
+            self.notifier.show(order, Declared(incident=incident), failures, waiting),
             *(self._set_up_channel(order, incident) if incident.slack_channel_id else ()),
             *self._posts(order, incident),
             *self._announcements(order, incident),
             *self._invitations(order, incident),
         )
         await self._pin_headline(done)
-        troubles += [result for result in done if isinstance(result, StepFailure)]
-        await self._without_a_card(order, incident, troubles, done)
-        await self.notifier.troubles(order, incident, troubles)
+        failures += [result for result in done if isinstance(result, StepFailure)]
+        await self._without_a_card(order, incident, failures, done)
+        await self.notifier.tell_failures(order, incident, failures)
         unopened = [opened] if isinstance(opened, StepFailure) else []
         await self.notifier.show_late_presses(order, Declared(incident=incident), unopened, waiting)
         if isinstance(opened, StepFailure) and opened.passing:
@@ -119,13 +119,13 @@ class DeclarationPublisher:
                 on_failure="The message it was declared from could not be added",
             ),
         )
-        troubles = [*_withheld(order), *(result for result in done if isinstance(result, StepFailure))]
-        await self._without_a_card(order, incident, troubles, done)
-        await self.notifier.troubles(order, incident, troubles)
+        failures = [*_withheld(order), *(result for result in done if isinstance(result, StepFailure))]
+        await self._without_a_card(order, incident, failures, done)
+        await self.notifier.tell_failures(order, incident, failures)
         late = await self.notifier.show_late_presses(order, Declared(incident=incident), (), waiting)
         arrived = await self._await_channel(created, "await the channel", PATIENCE_SECONDS)
         if isinstance(arrived, StepFailure):
-            await self.notifier.troubles(order, incident, [arrived])
+            await self.notifier.tell_failures(order, incident, [arrived])
             arrived = await self._await_channel(created, "await the channel after all", A_DAY)
         if isinstance(arrived, StepFailure) or not await self._may_be_named(incident, arrived):
             return incident
@@ -281,12 +281,12 @@ class DeclarationPublisher:
             done += [pinned]
 
     async def _without_a_card(
-        self, order: DeclareCommand, incident: Incident, troubles: Sequence[StepFailure], done: Sequence[Any]
+        self, order: DeclareCommand, incident: Incident, failures: Sequence[StepFailure], done: Sequence[Any]
     ) -> None:
         """Send the incident itself to its reporter where no card could go."""
         reporter = incident.creator.slack_user_id
         posted = {card.place for card in done if isinstance(card, Card)}
-        if troubles and reporter is not None and not posted & {"source", "reporter"}:
+        if failures and reporter is not None and not posted & {"source", "reporter"}:
             await self._post(order, incident, CardDestination(place="reporter", to=reporter))
 
     # What the rules say of an incident besides the usual: decided when it was declared, so that each life of

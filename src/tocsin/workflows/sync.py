@@ -281,8 +281,8 @@ class SlackSync:
                     changes.append(self._furnish(workspace, incident, thing, now[thing]))
             if before is not None and before.name != incident.name:
                 changes.append(self._rename(workspace, incident))
-        troubles = [done for done in await asyncio.gather(*changes, return_exceptions=True) if done]
-        _raise_the_worst(troubles)
+        errors = [done for done in await asyncio.gather(*changes, return_exceptions=True) if done]
+        _raise_worst(errors)
 
     async def _as_seen(self, workspace: SlackClient, incident: Incident, card: Card) -> Incident:
         """The incident as this card may show it.
@@ -354,11 +354,11 @@ def _logging_refusals(doing: str) -> Iterator[None]:
         log.warning("not done", doing=doing, because=refusal.sentence)
 
 
-def _raise_the_worst(troubles: Sequence[object]) -> None:
+def _raise_worst(errors: Sequence[object]) -> None:
     """Raise a mistake of ours before an Unavailable: waiting helps with the latter alone."""
-    failed = [trouble for trouble in troubles if isinstance(trouble, BaseException)]
-    for trouble in sorted(failed, key=lambda one: isinstance(one, Unavailable)):
-        raise trouble
+    failed = [error for error in errors if isinstance(error, BaseException)]
+    for error in sorted(failed, key=lambda one: isinstance(one, Unavailable)):
+        raise error
 
 
 # Look at open incidents where they are kept: what changed there shows in Slack within a minute.

@@ -31,18 +31,18 @@ from tocsin.slack.payloads import (
     SlashCommand,
     ViewSubmission,
 )
-from tocsin.slack.views.blocks import OPTIONS_LIMIT, escape, found, option, plain
+from tocsin.slack.views.blocks import OPTIONS_LIMIT, escape, matching_options, option, plain
 from tocsin.slack.views.declare import (
     FIELD,
     already_modal,
     declare_modal,
     declared_modal,
+    error_modal,
     field_choices,
     loading_modal,
-    named,
+    prefill,
     read_declare,
     saved_modal,
-    sorry_modal,
     unopened_message,
 )
 from tocsin.slack.views.message_text import name_and_summary, unnamed, unnamed_author
@@ -150,7 +150,9 @@ async def open_declare(
         return
     await ack()
     metadata = DeclareMetadata(origin=command.channel_id)
-    filled = named(as_read(rest, context.people.names), as_read(rest, context.people.names, addresses=False))
+    filled = prefill(
+        as_read(rest, context.people.names), as_read(rest, context.people.names, addresses=False)
+    )
     context.tasks.begin("open the form", open_form(context, command, metadata, filled, notice))
 
 
@@ -169,7 +171,7 @@ async def open_declare_from_message(ack: AsyncAck, shortcut: Shortcut, context: 
 async def _open_if_allowed(context: WorkspaceContext, shortcut: Shortcut) -> None:
     """The form, or the sentence why not; what is not known of the person is asked after it opened."""
     if refusal := context.authorizer.refusal(shortcut.user.id, Verb.DECLARE):
-        await _open_modal(context, shortcut, sorry_modal("Not declared", refusal), NOTHING, DeclareMetadata())
+        await _open_modal(context, shortcut, error_modal("Not declared", refusal), NOTHING, DeclareMetadata())
     else:
         await _open_from_message(shortcut, context)
 
@@ -227,7 +229,7 @@ async def _open_carried(
 async def open_unopened(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
     """*Open the form*, where Slack did not open it at the first gesture."""
     await ack()
-    metadata = DeclareMetadata.read(action.value)
+    metadata = DeclareMetadata.from_text(action.value)
     context.tasks.begin("open the form again", _open_carried(context, action, metadata))
 
 
@@ -252,7 +254,7 @@ async def declare_another(ack: AsyncAck, action: BlockAction, context: Workspace
 
 async def _show_another(context: WorkspaceContext, action: BlockAction, view: OpenView) -> None:
     """The form again, with all that was typed in this modal before, else what the message says."""
-    metadata = DeclareMetadata.read(view.private_metadata)
+    metadata = DeclareMetadata.from_text(view.private_metadata)
     order = await context.declare.order(_key(action.team_id, view))
     filled = (
         order.declaration.request if order else DeclareRequest(name=metadata.name, summary=metadata.summary)
@@ -265,7 +267,9 @@ async def more_fields(ack: AsyncAck, action: BlockAction, context: WorkspaceCont
     """*More fields*: the same form with everything on it, and what was typed."""
     await ack()
     if action.view is not None:
-        metadata = DeclareMetadata.read(action.view.private_metadata).model_copy(update={"expanded": True})
+        metadata = DeclareMetadata.from_text(action.view.private_metadata).model_copy(
+            update={"expanded": True}
+        )
         context.tasks.begin(
             "show more fields", _show_form(context, action, metadata, read_declare(action.view.values))
         )
@@ -280,7 +284,7 @@ async def fix_and_send(ack: AsyncAck, action: BlockAction, context: WorkspaceCon
 async def _reopen(action: BlockAction, context: WorkspaceContext) -> None:
     order = await context.declare.order(action.value)
     if order is None:
-        await _open_modal(context, action, sorry_modal("Not kept", NOT_KEPT), NOTHING, DeclareMetadata())
+        await _open_modal(context, action, error_modal("Not kept", NOT_KEPT), NOTHING, DeclareMetadata())
         return
     if order.declaration.reporter.slack_user_id != action.user.id:
         return
@@ -332,23 +336,23 @@ async def submit_declare(
 def _exceeds_limit(submission: ViewSubmission, context: WorkspaceContext) -> bool:
     key, metadata = (
         _key(submission.team_id, submission.view),
-        DeclareMetadata.read(submission.view.private_metadata),
+        DeclareMetadata.from_text(submission.view.private_metadata),
     )
     return context.declaration_limiter.exceeds(submission.user.id, key, sure=metadata.sure)
 
 
 def _ask_to_confirm(submission: ViewSubmission, form: Form, context: WorkspaceContext) -> dict[str, Any]:
     """The form once more, with everything that was typed, and another word on its button."""
-    metadata = DeclareMetadata.read(submission.view.private_metadata).model_copy(update={"sure": True})
+    metadata = DeclareMetadata.from_text(submission.view.private_metadata).model_copy(update={"sure": True})
     filled, opened = read_declare(submission.view.values), context.open_to(submission.by.slack_user_id)
-    view: dict[str, Any] = declare_modal(form, metadata, filled, trouble=MANY, opened=opened).to_dict()
+    view: dict[str, Any] = declare_modal(form, metadata, filled, problem=MANY, opened=opened).to_dict()
     return {**view, "submit": plain("Declare all the same").to_dict()}
 
 
 def _order(submission: ViewSubmission, form: Form, context: WorkspaceContext) -> DeclareCommand:
     """The declaration as it will be made. Raises Refused with what is wrong in each field."""
     request = validate_declaration(read_declare(submission.view.values), form)
-    metadata = DeclareMetadata.read(submission.view.private_metadata)
+    metadata = DeclareMetadata.from_text(submission.view.private_metadata)
     custom, own = parse_custom_fields(request, form, {})
     declaration = Declaration(
         key=_key(submission.team_id, submission.view),
@@ -411,12 +415,12 @@ async def _answer_outcome(
         name = context.declare.channel_name(incident)
         await ack(response_action="update", view=declared_modal(incident, name, too_late(incident, private)))
     elif isinstance(outcome, AlreadyDeclared):
-        metadata = DeclareMetadata.read(submission.view.private_metadata)
+        metadata = DeclareMetadata.from_text(submission.view.private_metadata)
         filled = read_declare(submission.view.values)
         metadata = metadata.model_copy(update={"name": filled.name, "summary": filled.summary})
         view = already_modal(outcome.incident, context.clock(), metadata)
         if not await is_readable(context, submission, outcome.incident):
-            view = sorry_modal("Not declared", "Nothing was declared. Open the form again to declare it.")
+            view = error_modal("Not declared", "Nothing was declared. Open the form again to declare it.")
         await ack(response_action="update", view=view)
     else:
         await _answer_refusal(ack, submission, Refused(outcome.sentence, outcome.fields), context)
@@ -453,7 +457,7 @@ async def open_form(
         form = await context.forms.fetch()
     except TocsinError as error:
         sentence = f"The form could not be fetched: {error} It fills itself in here as soon as it comes."
-        if not await context.workspace.update_modal(view_id, sorry_modal("Not now", sentence), NOTHING):
+        if not await context.workspace.update_modal(view_id, error_modal("Not now", sentence), NOTHING):
             return
         form = await context.forms.awaited()
     # The list of open incidents is a courtesy, and may have changed while it was waited for.
@@ -491,7 +495,7 @@ async def suggest_options(ack: AsyncAck, suggestion: BlockSuggestion, context: W
     own = name.removeprefix(FIELD)
     field = form.custom_field(own) if name.startswith(FIELD) else form.backend_field(name)
     if field is None or not field.searched:
-        await ack(options=found(field_choices(field) if field else (), suggestion.value))
+        await ack(options=matching_options(field_choices(field) if field else (), suggestion.value))
         return
     beside = read_declare(suggestion.view.values).custom_field_entries if suggestion.view else {}
     choices = await context.forms.options(field.id, suggestion.value, beside)

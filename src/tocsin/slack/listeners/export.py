@@ -12,7 +12,7 @@ from tocsin.incidents.permissions import Verb
 from tocsin.incidents.validation import join_names
 from tocsin.slack.listeners.verbs import Invocation, VerbSpec
 from tocsin.slack.views.blocks import escape
-from tocsin.slack.views.metadata import said_modal
+from tocsin.slack.views.metadata import sentence_modal
 from tocsin.workflows.command import AnyChange
 from tocsin.workflows.export import ExportCommand
 from tocsin.workflows.postmortem import DocumentCommand
@@ -27,8 +27,8 @@ def read_format(text: str) -> Format:
     raise Refused(f"Incidents are exported as {join_names(ENDINGS)}; {text.strip()[:40]} is none of them.")
 
 
-async def _build_refusal(call: Invocation, trouble: str) -> View:
-    return said_modal(call.incident, escape(trouble))
+async def _build_refusal(call: Invocation, problem: str) -> View:
+    return sentence_modal(call.incident, escape(problem))
 
 
 async def _export(call: Invocation) -> AnyChange | None:

@@ -50,7 +50,7 @@ async def find_incidents(ack: AsyncAck, command: SlashCommand, rest: str, contex
 async def turn_page(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
     """*Older*, *Back to the newest*, and *List incidents* on Home."""
     await ack()
-    query = ListQuery.read(action.value)
+    query = ListQuery.from_text(action.value)
     begin(context, action, "list incidents", _listed(context, action, query))
 
 

@@ -46,11 +46,11 @@ _LAST_NAME = re.compile(r"\s(@\S+(?:\s+\S+){0,3})$")
 
 
 async def _build_follow_up(
-    call: Invocation, trouble: str, *, text: str = "", person: PersonId | None = None
+    call: Invocation, problem: str, *, text: str = "", person: PersonId | None = None
 ) -> View:
     form, listed = await call.context.forms.fetch(), await _listed(call.context, call.incident)
     return follow_up_modal(
-        form, call.incident, call.verb, listed, text=text, assignee=person, trouble=escape(trouble)
+        form, call.incident, call.verb, listed, text=text, assignee=person, problem=escape(problem)
     )
 
 
@@ -177,7 +177,7 @@ async def _done(context: WorkspaceContext, action: BlockAction, tracker: AckTrac
     view = action.view
     if view is None:
         await reply_about(context, action, incident, sentence)
-    elif view.callback_id == "follow_up" and (verb := VerbMetadata.read(view.private_metadata).verb):
+    elif view.callback_id == "follow_up" and (verb := VerbMetadata.from_text(view.private_metadata).verb):
         text, person = read_follow_up(view.values)
         listed = await _listed(context, incident)
         form = await context.forms.fetch()

@@ -13,7 +13,7 @@ from tocsin.slack.authorization import CHECK_SECONDS
 from tocsin.slack.context import WorkspaceContext
 from tocsin.slack.listeners.verbs import BuildView, NeedsForm
 from tocsin.slack.mentions import PERSON
-from tocsin.slack.users import Account
+from tocsin.slack.users import WorkspaceUser
 
 MYSELF = frozenset({"me", "myself"})
 BESIDE = frozenset({"", "to", "is", "now", "please", "thanks"})
@@ -55,7 +55,7 @@ async def find_person(
     raise NeedsForm(f"{_doubt(name, found)} Choose the person here.", build_view)
 
 
-def _doubt(name: str, found: Sequence[Account]) -> str:
+def _doubt(name: str, found: Sequence[WorkspaceUser]) -> str:
     if len(found) > 1:
         return f"“{name}” may be {join_names(map(_told_apart, found[:MOST_NAMED]), 'or')}."
     if found:
@@ -63,7 +63,7 @@ def _doubt(name: str, found: Sequence[Account]) -> str:
     return f"“{name}” is nobody that Tocsin knows by that name, whole."
 
 
-def _told_apart(account: Account) -> str:
+def _told_apart(account: WorkspaceUser) -> str:
     called = (
         f"{display_name(account.person)} (@{account.handle})"
         if account.handle

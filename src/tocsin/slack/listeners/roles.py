@@ -22,11 +22,11 @@ from tocsin.workflows.command import AnyChange
 
 
 async def _build_assign(
-    call: Invocation, trouble: str, chosen: dict[str, PersonId | None] | None = None
+    call: Invocation, problem: str, chosen: dict[str, PersonId | None] | None = None
 ) -> View:
     verb = Verb.ROLE if call.verb is Verb.TAKE else call.verb
     form = await call.context.forms.fetch()
-    return assign_modal(form, call.incident, verb, chosen, trouble=escape(trouble))
+    return assign_modal(form, call.incident, verb, chosen, problem=escape(problem))
 
 
 async def _set_lead(call: Invocation) -> AnyChange | None:
@@ -102,7 +102,7 @@ async def submit_assign(
 ) -> None:
     """Take the roles as they were left in the form; who was there before and still is, is not touched."""
     chosen = read_assign(submission.view.values)
-    metadata = VerbMetadata.read(submission.view.private_metadata)
+    metadata = VerbMetadata.from_text(submission.view.private_metadata)
     changed = metadata.changes({f"{ROLE}{role}": person for role, person in chosen.items()})
     assigned = {name.removeprefix(ROLE): person for name, person in changed.items()}
     await submit_change(

@@ -25,7 +25,7 @@ from tocsin.slack.command_text import (
 )
 from tocsin.slack.context import WorkspaceContext
 from tocsin.slack.payloads import Payload, SlashCommand
-from tocsin.slack.users import Account
+from tocsin.slack.users import WorkspaceUser
 
 # The target of a verb and the right to it: resolved in the same way for every verb.
 
@@ -240,7 +240,7 @@ async def validate_assignees(
     return tuple(context.people.meet(Person(slack_user_id=person)) for person in people)
 
 
-def _unfit(account: Account | None, name: str, private: bool) -> str:
+def _unfit(account: WorkspaceUser | None, name: str, private: bool) -> str:
     if account is None:
         who = name or "that person"
         said = f"The incident is private, and Slack could not be asked who {who} is. Try again in a minute."

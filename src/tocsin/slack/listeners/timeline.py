@@ -37,9 +37,9 @@ CARRIED = 1400
 """Characters of a message that a form carries until an incident has been chosen."""
 
 
-async def _build_note(call: Invocation, trouble: str, message: str = "") -> View:
+async def _build_note(call: Invocation, problem: str, message: str = "") -> View:
     form = await call.context.forms.fetch()
-    return note_modal(form, call.incident, message=message, trouble=escape(trouble))
+    return note_modal(form, call.incident, message=message, problem=escape(problem))
 
 
 async def _note(call: Invocation, text: str | None = None) -> AnyChange | None:

@@ -27,9 +27,9 @@ from tocsin.workflows.command import AnyChange
 # Say what is known, where it stands and how bad it is.
 
 
-async def _build_update(call: Invocation, trouble: str, entered: UpdateEntered | None = None) -> View:
+async def _build_update(call: Invocation, problem: str, entered: UpdateEntered | None = None) -> View:
     form = await call.context.forms.fetch()
-    return update_modal(form, call.incident, call.verb, entered, trouble=escape(trouble))
+    return update_modal(form, call.incident, call.verb, entered, problem=escape(problem))
 
 
 async def _post_update(call: Invocation) -> AnyChange | None:
@@ -78,7 +78,7 @@ async def submit_update(
 ) -> None:
     """Take the update form; what was left as it was on the screen changes nothing."""
     entered = read_update(submission.view.values)
-    metadata = VerbMetadata.read(submission.view.private_metadata)
+    metadata = VerbMetadata.from_text(submission.view.private_metadata)
     await submit_change(
         ack,
         submission,
@@ -95,9 +95,9 @@ async def submit_update(
 # Say what it is called and what it is about.
 
 
-async def _build_describe(call: Invocation, trouble: str, entered: dict[str, str] | None = None) -> View:
+async def _build_describe(call: Invocation, problem: str, entered: dict[str, str] | None = None) -> View:
     form = await call.context.forms.fetch()
-    return describe_modal(form, call.incident, call.verb, entered, trouble=escape(trouble))
+    return describe_modal(form, call.incident, call.verb, entered, problem=escape(problem))
 
 
 async def _rename(call: Invocation) -> AnyChange | None:

@@ -11,7 +11,7 @@ from tocsin.incidents.model import ChannelId, CustomField, FieldOption, Form, Fr
 from tocsin.incidents.parsing import list_choices, match_prefix
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.incidents.validation import clean_text, join_names
-from tocsin.slack.views.blocks import shortened
+from tocsin.slack.views.blocks import shorten
 
 PERSON, CHANNEL = "slack#/types/user_id", "slack#/types/channel_id"
 
@@ -107,7 +107,7 @@ def _id(inputs: Mapping[str, Any], name: str, shape: re.Pattern[str], wrong: dic
         return ""
     if isinstance(given, str) and shape.fullmatch(given):
         return given
-    wrong[name] = f"The {name} “{shortened(clean_text(str(given)), 40)}” is none; choose one in the step."
+    wrong[name] = f"The {name} “{shorten(clean_text(str(given)), 40)}” is none; choose one in the step."
     return ""
 
 
