@@ -104,7 +104,7 @@ async def test_the_doctor_looks_at_every_channel_and_group_that_the_rules_name(
     async with running_workspace(Manifest.from_dict(routes.manifest())) as slack:
         shared = slack.channel("haulpartner")
         slack.workspace.share(shared, "T0HAULPART1", Person("U0X1", "x", "Stranger", ""))
-        slack.workspace.state.keep(UserGroup("S0EMPTY001", "nobody", "Nobody"))
+        slack.workspace.state.save(UserGroup("S0EMPTY001", "nobody", "Nobody"))
         config.write_text(
             "[permissions]\nclose = ['S0ONCALL01', 'S0NOSUCH01']\n"
             f"[[announcements]]\nchannels = ['{slack.channel('alerts')}', 'C0NOWHERE', '{shared}']\n"

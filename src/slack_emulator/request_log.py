@@ -14,7 +14,7 @@ MOST_KEPT = 20_000
 Wanted = str | Callable[[Request], bool]
 
 
-class WireLog:
+class RequestLog:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._news = asyncio.Event()

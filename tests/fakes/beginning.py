@@ -38,7 +38,7 @@ class Beginning:
         bot, workspace = self._bot.bot, self._bot.workspace
         await bot.settled()
         for person in workspace.people():
-            workspace.modals.close_all(person.id)
+            workspace.views.close_all(person.id)
         workspace.state.channels, workspace.state.messages = copy.deepcopy(self._said)
         workspace.faults.clear()
         await asyncio.to_thread(self._restore)

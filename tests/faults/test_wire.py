@@ -123,7 +123,7 @@ async def test_a_call_that_hangs_is_given_up_and_its_message_is_found_before_it_
         for_ever.set()
         await slack.workspace.heard("chat.postMessage")
         await workspace.messages.tell(ana, "It is through.", about=None, key="k", again=True)
-        assert len(slack.workspace.wire.matching("chat.postMessage")) == 1
+        assert len(slack.workspace.request_log.matching("chat.postMessage")) == 1
 
 
 @pytest.mark.parametrize(

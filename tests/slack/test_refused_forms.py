@@ -47,7 +47,7 @@ async def form_of(bot: RunningBot, name: str) -> tuple[View, dict[str, Any]]:
     where = bot.slack.channel("general") if name in {"declare", "choose"} else incident.slack_channel_id
     view = await opened_by(bot, "ana", where, f"/incident {FORMS[name]}")
     ana = bot.workspace.person(bot.slack.person("ana"))
-    trigger = bot.workspace.modals.trigger(bot.slack.app, ana.id)
+    trigger = bot.workspace.views.trigger(bot.slack.app, ana.id)
     payload = bot.workspace.payloads.submission(bot.slack.app, ana, view, trigger, [])
     return view, payload
 
@@ -126,7 +126,7 @@ async def test_no_incident_becomes_part_of_one_that_is_not_ones_to_see(
     for forged in (getattr(secret, chosen_as), "INC-99", "01JZZZZZZZZZZZZZZZZZZZZZZZ", ""):
         view = await opened_by(bot, "ben", own.slack_channel_id, "/incident merge")
         ben = bot.workspace.person(bot.slack.person("ben"))
-        trigger = bot.workspace.modals.trigger(bot.slack.app, ben.id)
+        trigger = bot.workspace.views.trigger(bot.slack.app, ben.id)
         payload = bot.workspace.payloads.submission(bot.slack.app, ben, view, trigger, [])
         select = chosen(forged) if forged else {"type": "static_select", "selected_option": None}
         payload["view"]["state"]["values"]["merged_into"]["merged_into"] = select

@@ -120,7 +120,7 @@ async def test_an_id_of_another_workspace_opens_no_private_incident(street: Lobb
     away = street.of(AWAY).workspace.state
     twin = away.people["U0MAX00002"]
     twin.id = "U0ANA00001"
-    away.keep(twin)
+    away.save(twin)
     await private_incident(street)
     browser, back = await street.sign_in(f"{AWAY}/U0ANA00001")
     assert back.status_code == 303

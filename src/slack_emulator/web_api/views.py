@@ -36,24 +36,24 @@ def _trigger(given: Open) -> str:
 
 
 def open_modal(call: Call, given: Open) -> Json:
-    return _shown(call, call.workspace.modals.open(call.app, _trigger(given), given.view))
+    return _shown(call, call.workspace.views.open(call.app, _trigger(given), given.view))
 
 
 def push(call: Call, given: Open) -> Json:
-    return _shown(call, call.workspace.modals.push(call.app, _trigger(given), given.view))
+    return _shown(call, call.workspace.views.push(call.app, _trigger(given), given.view))
 
 
 def update(call: Call, given: Update) -> Json:
     if bool(given.view_id) == bool(given.external_id):
         raise Refused("invalid_arguments", "[ERROR] exactly one of view_id and external_id")
-    view = call.workspace.modals.update(
+    view = call.workspace.views.update(
         call.app, given.view, view_id=given.view_id, external_id=given.external_id, hash=given.hash
     )
     return _shown(call, view)
 
 
 def publish(call: Call, given: Publish) -> Json:
-    return _shown(call, call.workspace.modals.publish(call.app, given.user_id, given.view, given.hash))
+    return _shown(call, call.workspace.views.publish(call.app, given.user_id, given.view, given.hash))
 
 
 def _shown(call: Call, view: View) -> Json:
