@@ -196,7 +196,7 @@ def declaring(
         workspace=workspace,
         state=ledger,
         engine=bot.journal,
-        memory=bot.memory,
+        store=bot.memory,
         clock=bot.clock,
     )
 
@@ -228,7 +228,7 @@ def declaring(
         ended=bot.metrics.count_declaration,
         seen=bot.metrics.observe_reference,
         saw=saw,
-        alarms=bot.alarms,
+        alerts=bot.alarms,
         shelter=shelter,
     )
 
@@ -247,7 +247,7 @@ def managed(
         workspace=workspace,
         form=form,
         clock=bot.clock,
-        alarms=bot.alarms,
+        alerts=bot.alarms,
         policy=bot.config.post_incident,
         current=current,
         introduce=bot.introduce,
@@ -387,7 +387,7 @@ def _go_on(
     async def find_person(team: TeamId, person: PersonId) -> Person | None:
         return await workspace_of(team).users.person(person)
 
-    bot.backend.consult(find_person)
+    bot.backend.set_directory(find_person)
     for verb, story in stories.items():
         bot.journal.register(verb, story)
     bot.journal.open()

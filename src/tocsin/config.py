@@ -139,7 +139,7 @@ class IncidentConfigError(Exception):
         self.problems = tuple(problems)
 
 
-class _Entry(BaseModel):
+class _ChoiceConfig(BaseModel):
     """Entry with an id, which is made from its name if the file gives none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
@@ -160,24 +160,24 @@ class _Entry(BaseModel):
         return {**({"id": slug(name)} if name else {}), **given, "name": name}
 
 
-class SeverityEntry(_Entry):
+class SeverityConfig(_ChoiceConfig):
     """`[[severities]]`, mildest first."""
 
 
-class StatusEntry(_Entry):
+class StatusConfig(_ChoiceConfig):
     """`[[statuses]]`, in the order in which an incident goes through them."""
 
     category: Category = "live"
 
 
-class TypeEntry(_Entry):
+class TypeConfig(_ChoiceConfig):
     """`[[incident_types]]`."""
 
     is_default: bool = False
     private_incidents_only: bool = False
 
 
-class RoleEntry(_Entry):
+class RoleConfig(_ChoiceConfig):
     """`[[roles]]`; one is the lead, one may be the reporter, the others are custom."""
 
     role_type: Literal["lead", "reporter", "custom"] = "custom"
@@ -185,19 +185,19 @@ class RoleEntry(_Entry):
     shortform: str = Field(default="", max_length=CHOICE_LIMIT)
 
 
-class OptionEntry(_Entry):
+class OptionConfig(_ChoiceConfig):
     """One of the `options` of a select field: its text, or a table with `id` and `name`."""
 
 
-class FieldEntry(_Entry):
+class FieldConfig(_ChoiceConfig):
     """`[[custom_fields]]`."""
 
     field_type: FieldKind = "text"
     required: bool = False
-    options: tuple[OptionEntry, ...] = Field(default=(), max_length=10_000)
+    options: tuple[OptionConfig, ...] = Field(default=(), max_length=10_000)
 
     @model_validator(mode="after")
-    def _options_where_chosen(self) -> FieldEntry:
+    def _options_where_chosen(self) -> FieldConfig:
         if self.field_type.endswith("_select") and not self.options:
             raise ValueError("a select field needs options, such as options = ['Website', 'API']")
         if self.options and not self.field_type.endswith("_select"):
@@ -211,20 +211,20 @@ class IncidentConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    severities: tuple[SeverityEntry, ...] = Field(
-        default_factory=lambda: _read(SeverityEntry, SEVERITIES), max_length=MOST_CHOICES
+    severities: tuple[SeverityConfig, ...] = Field(
+        default_factory=lambda: _read(SeverityConfig, SEVERITIES), max_length=MOST_CHOICES
     )
-    statuses: tuple[StatusEntry, ...] = Field(
-        default_factory=lambda: _read(StatusEntry, STATUSES), max_length=MOST_CHOICES
+    statuses: tuple[StatusConfig, ...] = Field(
+        default_factory=lambda: _read(StatusConfig, STATUSES), max_length=MOST_CHOICES
     )
-    incident_types: tuple[TypeEntry, ...] = Field(
-        default_factory=lambda: _read(TypeEntry, INCIDENT_TYPES),
+    incident_types: tuple[TypeConfig, ...] = Field(
+        default_factory=lambda: _read(TypeConfig, INCIDENT_TYPES),
         min_length=1,
         max_length=MOST_CHOICES,
     )
-    roles: tuple[RoleEntry, ...] = Field(default_factory=lambda: _read(RoleEntry, ROLES), max_length=20)
-    custom_fields: tuple[FieldEntry, ...] = Field(
-        default_factory=lambda: _read(FieldEntry, CUSTOM_FIELDS), max_length=40
+    roles: tuple[RoleConfig, ...] = Field(default_factory=lambda: _read(RoleConfig, ROLES), max_length=20)
+    custom_fields: tuple[FieldConfig, ...] = Field(
+        default_factory=lambda: _read(FieldConfig, CUSTOM_FIELDS), max_length=40
     )
 
     @model_validator(mode="after")
@@ -261,12 +261,12 @@ class IncidentConfig(BaseModel):
             ) from None
 
     @property
-    def first_status(self) -> StatusEntry:
+    def first_status(self) -> StatusConfig:
         """Status of a new incident: the first of category `live`."""
         return next(status for status in self.statuses if status.category == "live")
 
     @property
-    def default_type(self) -> TypeEntry:
+    def default_type(self) -> TypeConfig:
         """Type of a declaration that names none."""
         return next((kind for kind in self.incident_types if kind.is_default), self.incident_types[0])
 
@@ -303,7 +303,7 @@ def slug(name: str) -> str:
     return words
 
 
-def _custom_field(entry: FieldEntry) -> CustomField:
+def _custom_field(entry: FieldConfig) -> CustomField:
     options = (
         FieldOption(id=option.id, value=option.name, sort_key=position)
         for position, option in enumerate(entry.options)
@@ -315,7 +315,7 @@ def _read(kind: type[Any], entries: Iterable[Mapping[str, Any]]) -> tuple[Any, .
     return tuple(kind.model_validate(entry) for entry in entries)
 
 
-def _refuse_repeats(key: str, entries: Sequence[_Entry]) -> None:
+def _refuse_repeats(key: str, entries: Sequence[_ChoiceConfig]) -> None:
     for what, values in (("id", [e.id for e in entries]), ("name", [e.name.casefold() for e in entries])):
         repeated = [value for value, times in Counter(values).items() if times > 1]
         if repeated:

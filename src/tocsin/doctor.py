@@ -20,7 +20,7 @@ from tocsin.incidents.model import Form
 from tocsin.settings import ConfigurationError, Settings, read_settings
 from tocsin.slack import diagnostics
 from tocsin.slack.context import ANY, may_install
-from tocsin.slack.diagnostics import Access, fetch_access
+from tocsin.slack.diagnostics import TokenAccess, fetch_access
 from tocsin.slack.installations import DecryptionError, Installation, Installations, TokenCipher
 from tocsin.slack.web_api import open_session, web_client
 from tocsin.storage.database import file_of
@@ -142,7 +142,7 @@ async def _incidents(settings: Settings, folder: Path) -> tuple[list[Check], For
     try:
         backend = await open_backend(settings, folder, reading=True)
         try:
-            found = [Check(**finding.model_dump()) for finding in await backend.examine()]
+            found = [Check(**finding.model_dump()) for finding in await backend.diagnose()]
             newest = await backend.incidents(limit=1)
             form = await backend.form()
         finally:
@@ -267,7 +267,7 @@ async def _bot(
         yield Check(**finding.model_dump())
 
 
-def _clock(access: Access, at: datetime) -> Check:
+def _clock(access: TokenAccess, at: datetime) -> Check:
     if access.at is None:
         return Check("Clock", True, "not compared: Slack did not say the time.")
     off = abs(at - access.at)

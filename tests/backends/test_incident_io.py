@@ -579,14 +579,14 @@ async def test_a_follow_up_that_was_made_before_the_process_died_is_found_by_the
 async def test_doctor_is_told_of_the_key_the_account_and_a_key_used_twice(both: Both) -> None:
     backend, server = both
     for _ in range(2):
-        findings = await backend.examine()
+        findings = await backend.diagnose()
         assert [f.ok for f in findings] == [True, True, True]
     assert len(server.account.incidents) == 1
     assert server.account.incidents[0]["mode"] == "test"
     server.account.dedupes = False
-    assert [f.ok for f in await backend.examine()] == [True, True, False]
+    assert [f.ok for f in await backend.diagnose()] == [True, True, False]
     server.account.rights = ["viewer"]
-    assert "without incident_creator" in (await backend.examine())[0].said
+    assert "without incident_creator" in (await backend.diagnose())[0].said
 
 
 @pytest.mark.parametrize("status", [200, 301])

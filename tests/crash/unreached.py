@@ -91,7 +91,7 @@ LOCAL = {
 INCIDENT_IO = {
     "backends.incident_io.backend:IncidentIo.change": VERBS,
     "backends.incident_io.backend:IncidentIo.close": CLOSING,
-    "backends.incident_io.backend:IncidentIo.examine": DOCTOR,
+    "backends.incident_io.backend:IncidentIo.diagnose": DOCTOR,
     "backends.incident_io.backend:IncidentIo.incidents": READING,
     "backends.incident_io.backend:IncidentIo.options": SEARCH,
     "backends.incident_io.backend:IncidentIo.timeline": READING,
@@ -110,7 +110,7 @@ DEVREV = {
     "backends.devrev.backend:DevRevBackend._marked_duplicates": TOO_SOON,
     "backends.devrev.backend:DevRevBackend.change": VERBS,
     "backends.devrev.backend:DevRevBackend.close": CLOSING,
-    "backends.devrev.backend:DevRevBackend.examine": DOCTOR,
+    "backends.devrev.backend:DevRevBackend.diagnose": DOCTOR,
     "backends.devrev.backend:DevRevBackend.incidents": READING,
     "backends.devrev.backend:DevRevBackend.options": SEARCH,
     "backends.devrev.backend:DevRevBackend.sweep": TOO_SOON,

@@ -94,7 +94,7 @@ class DevRevDesk:
             **{"permalink": PERMALINK, **given},
         )
         slack = Slack(ANA, BEN)
-        backend.consult(lambda team, person: slack.person(person))
+        backend.set_directory(lambda team, person: slack.person(person))
         self.backends.append((backend, memory))
         return backend
 

@@ -14,10 +14,10 @@ class Exposure:
     """Tells the reporter and the operator, once for each channel, in one workspace."""
 
     def __init__(
-        self, workspace: SlackWorkspace, ledger: SlackStateStore, operator: Alerts, tasks: Tasks
+        self, workspace: SlackWorkspace, state: SlackStateStore, operator: Alerts, tasks: Tasks
     ) -> None:
         self._workspace = workspace
-        self._ledger = ledger
+        self._state = state
         self._operator = operator
         self._tasks = tasks
         self._told: set[ChannelId] = set()
@@ -32,7 +32,7 @@ class Exposure:
             self._tasks.begin("tell that a channel is not private", self._tell(incident, channel))
 
     async def _tell(self, incident: Incident, channel: ChannelId) -> None:
-        if (channel, PRIVATE) not in await self._ledger.fingerprints(incident.id):
+        if (channel, PRIVATE) not in await self._state.fingerprints(incident.id):
             # It was public from the beginning, and the incident is on its way into another.
             self._told.discard(channel)
             return

@@ -93,27 +93,29 @@ def _begun(engine: sa.Engine) -> list[Pending]:
         found = client.list_workflows(status=STARTED_OR_QUEUED, load_output=False)
         with engine.connect() as connection:
             left = uninstalled(connection)
-        pending = [_read(story, client.list_workflow_steps(story.workflow_id), left) for story in found]
+        pending = [
+            _read(workflow, client.list_workflow_steps(workflow.workflow_id), left) for workflow in found
+        ]
     finally:
         client.destroy()
     return sorted(pending, key=lambda one: one.begun)
 
 
-def _read(story: WorkflowStatus, steps: Sequence[StepInfo], left: Collection[str]) -> Pending:
-    if isinstance(story.input, str):
+def _read(workflow: WorkflowStatus, steps: Sequence[StepInfo], left: Collection[str]) -> Pending:
+    if isinstance(workflow.input, str):
         raise NotOurs
-    arguments: Sequence[Any] = (story.input or {"args": ()})["args"]
+    arguments: Sequence[Any] = (workflow.input or {"args": ()})["args"]
     verb = str(arguments[0]) if arguments else ""
-    order: dict[str, Any] = arguments[1] if len(arguments) > 1 else {}
+    command: dict[str, Any] = arguments[1] if len(arguments) > 1 else {}
     done = {step["function_name"]: step["output"] for step in steps}
     incident = _incident(done.values())
-    by = _first(order.get(part) for part in ("declaration", "change", "request", "entry")) or order
-    team = str(by.get("slack_team_id") or order.get("team") or "")
+    by = _first(command.get(part) for part in ("declaration", "change", "request", "entry")) or command
+    team = str(by.get("slack_team_id") or command.get("team") or "")
     person = _first(by.get(part) for part in ("reporter", "by", "done_by")) or {}
     return Pending(
-        key=story.workflow_id,
-        begun=datetime.fromtimestamp((story.created_at or 0) / 1000, UTC),
-        name=str((order.get("declaration") or incident).get("name") or ""),
+        key=workflow.workflow_id,
+        begun=datetime.fromtimestamp((workflow.created_at or 0) / 1000, UTC),
+        name=str((command.get("declaration") or incident).get("name") or ""),
         by=str(person.get("name") or (SOMEBODY if person.get("slack_user_id") else "")),
         reference=str(incident.get("reference") or ""),
         waits_for=_not_past(verb, set(done), team, left),
@@ -212,7 +214,7 @@ class SqlFinishedWorkflows:
 Workflow = Callable[[dict[str, Any]], Awaitable[Any]]
 
 # Workflows outlive upgrades: a new version must go on with what an old one began.
-STORY_FORMAT = "stories-1"
+WORKFLOW_FORMAT = "stories-1"
 
 # A workflow that is to be resumed is first put back into DBOS's queue, and is no less unfinished there.
 UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
@@ -238,16 +240,16 @@ _begun_by_this_process: ContextVar[bool] = ContextVar("begun_by_this_process", d
 
 
 @DBOS.workflow(name="story", max_recovery_attempts=1_000_000)
-async def _story(verb: str, order: dict[str, Any]) -> Any:
+async def _run_workflow(verb: str, command: dict[str, Any]) -> Any:
     if _open is None:
         raise RuntimeError("a story was begun with no journal open")
     wait_for_database()
     _open.in_hand()
-    order = dict(order)
+    command = dict(command)
     # A workflow of an older version has none, and goes by its key.
-    with traced(order.pop(TRACE, "") or DBOS.workflow_id or ""):
+    with traced(command.pop(TRACE, "") or DBOS.workflow_id or ""):
         async with best_effort(f"{verb}, which stays unfinished"):
-            return await _open.workflows[verb](order)
+            return await _open.workflows[verb](command)
     # What nobody foresaw ends no workflow, for then it would be lost: it is seen among what is pending, and
     # goes on at the next start, of a version that knows better perhaps.
     raise asyncio.CancelledError
@@ -279,9 +281,9 @@ class DbosEngine:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
-    def register(self, verb: str, story: Workflow) -> None:
+    def register(self, verb: str, workflow: Workflow) -> None:
         """Name the workflow that a verb begins; all verbs must be named before `open`."""
-        self.workflows[verb] = story
+        self.workflows[verb] = workflow
 
     def open(self) -> None:
         """Open the journal and go on with unfinished workflows; call it inside the running event loop.
@@ -302,7 +304,7 @@ class DbosEngine:
         config: DBOSConfig = {
             "name": "tocsin",
             "system_database_url": self.url,
-            "application_version": STORY_FORMAT,
+            "application_version": WORKFLOW_FORMAT,
             "executor_id": self.executor,
             "enable_otlp": False,
             "log_level": "WARNING",
@@ -336,8 +338,8 @@ class DbosEngine:
         await self.finish(FINISH_SECONDS)
         # Cut short, a workflow is neither done nor failed, which DBOS says at length for each of its steps.
         logging.getLogger("dbos").setLevel(logging.CRITICAL)
-        for story in (cut := set(self._running)):
-            story.cancel()
+        for workflow in (cut := set(self._running)):
+            workflow.cancel()
         await asyncio.gather(*cut, return_exceptions=True)
         if self._gate is not None:
             self._gate.close()
@@ -347,13 +349,13 @@ class DbosEngine:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
         _open = None
 
-    async def start(self, verb: str, key: str, order: Mapping[str, Any]) -> None:
+    async def start(self, verb: str, key: str, command: Mapping[str, Any]) -> None:
         if await self.ended(key) is not None:
             return
         marked = _begun_by_this_process.set(True)
         try:
             with self._told("written to"), SetWorkflowID(key):
-                await DBOS.start_workflow_async(_story, verb, {**order, TRACE: trace()})
+                await DBOS.start_workflow_async(_run_workflow, verb, {**command, TRACE: trace()})
                 await asyncio.to_thread(fsync_wal, self.url)
         finally:
             _begun_by_this_process.reset(marked)
@@ -361,7 +363,7 @@ class DbosEngine:
     def step(self, name: str, act: Callable[[bool], Awaitable[Any]]) -> Awaitable[Any]:
         return DBOS.run_step_async({"name": name}, act, not _begun_by_this_process.get())
 
-    async def order(self, key: str) -> Any:
+    async def find_command(self, key: str) -> Any:
         with self._told("read"):
             status = await DBOS.get_workflow_status_async(key)
         if status is None or not status.input:
@@ -387,9 +389,11 @@ class DbosEngine:
             while found := await DBOS.list_workflows_async(
                 status=FINISHED, completed_before=before.isoformat(), limit=AT_ONCE, load_input=False
             ):
-                done = [story for story in found if story.status == "SUCCESS"]
-                await self._endings.remember({story.workflow_id: _ending(story.output) for story in done})
-                await DBOS.delete_workflows_async([story.workflow_id for story in found])
+                done = [workflow for workflow in found if workflow.status == "SUCCESS"]
+                await self._endings.remember(
+                    {workflow.workflow_id: _ending(workflow.output) for workflow in done}
+                )
+                await DBOS.delete_workflows_async([workflow.workflow_id for workflow in found])
             await asyncio.to_thread(truncate, self.url)
 
     async def unfinished(self) -> list[str]:
@@ -412,10 +416,10 @@ class DbosEngine:
     async def settled(self) -> None:
         """Until no workflow is unfinished: neither one of this process nor one that another left behind."""
         while waiting := await self.unfinished():
-            story: WorkflowHandleAsync[Any] = await DBOS.retrieve_workflow_async(waiting[0])
+            workflow: WorkflowHandleAsync[Any] = await DBOS.retrieve_workflow_async(waiting[0])
             # How a workflow ends is told elsewhere; here it only matters that it has.
             await asyncio.wait(
-                {asyncio.ensure_future(story.get_result(polling_interval_sec=RESULT_POLL_SECONDS))}
+                {asyncio.ensure_future(workflow.get_result(polling_interval_sec=RESULT_POLL_SECONDS))}
             )
 
 

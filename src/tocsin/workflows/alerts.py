@@ -28,8 +28,8 @@ log = structlog.get_logger()
 class OperatorAlerts:
     """The operator's bell. What is known to be wrong outlives the process, so that it is told once."""
 
-    def __init__(self, memory: KeyValueStore) -> None:
-        self._memory = memory
+    def __init__(self, store: KeyValueStore) -> None:
+        self._store = store
         self._known: dict[str, str] = {}
         """All that is wrong now, by what it is about."""
         self._since: dict[str, float] = {}
@@ -80,7 +80,7 @@ class OperatorAlerts:
     async def recall(self) -> None:
         """Know again what the operator was told before the last stop, and what was still to be said."""
         async with best_effort("recall what the operator knows"):
-            kept = _KEPT.validate_json(await self._memory.get(KEPT_AS) or "{}")
+            kept = _KEPT.validate_json(await self._store.get(KEPT_AS) or "{}")
             self._known = {**kept.get("known", {}), **self._known}
             earlier = kept.get("unsaid", {})
             self._unsaid = {**earlier, **self._unsaid}
@@ -114,7 +114,7 @@ class OperatorAlerts:
     async def _keep(self) -> None:
         async with best_effort("keep what the operator knows"):
             kept = {"known": self._known, "unsaid": self._unsaid}
-            await self._memory.set(KEPT_AS, json.dumps(kept))
+            await self._store.set(KEPT_AS, json.dumps(kept))
 
     def _say_soon(self, sentence: str) -> None:
         self._unsaid[str(uuid4())] = sentence

@@ -402,7 +402,7 @@ class ChangeIncident(DurableCommand[ChangeCommand]):
         form: Callable[[], Awaitable[Form]],
         workspace: WorkspaceOf,
         effects: ChangeEffects,
-        alarms: OperatorAlerts,
+        alerts: OperatorAlerts,
         saw: Callable[[Incident], None],
     ) -> None:
         """`saw` hears of each changed incident at once, so that what has become private is not listed."""
@@ -410,7 +410,7 @@ class ChangeIncident(DurableCommand[ChangeCommand]):
         self._backend = backend
         self._form = form
         self._effects = effects
-        self._alarms = alarms
+        self._alerts = alerts
         self._saw = saw
 
     async def run(self, command: ChangeCommand) -> AnyChange:
@@ -434,14 +434,14 @@ class ChangeIncident(DurableCommand[ChangeCommand]):
             returns=Change,
         )
 
-    async def _change(self, order: ChangeCommand, before: Incident) -> AnyChange:
+    async def _change(self, command: ChangeCommand, before: Incident) -> AnyChange:
         try:
             form = await self._form()
-            change = order.change
-            if order.ending is not None:
-                change = apply_transition(change, order.ending, before, form)
+            change = command.change
+            if command.ending is not None:
+                change = apply_transition(change, command.ending, before, form)
             change = validate_change(await self._merging(change), before, form)
-            after = await self._alarms.guard("backend", self._backend.change, before.id, change)
+            after = await self._alerts.guard("backend", self._backend.change, before.id, change)
         except Refused as refusal:
             overtaken = isinstance(refusal, Conflict)
             return NotChanged(sentence=refusal.sentence, fields=refusal.fields, overtaken=overtaken)

@@ -60,17 +60,17 @@ class Exports(DurableCommand[ExportCommand]):
             incident=sent.incident, said=f"{reference} is in your messages from Tocsin, as {what}."
         )
 
-    async def _send(self, order: ExportCommand, again: bool) -> Sent:
-        incident = await self._backend.find(order.incident_id)
+    async def _send(self, command: ExportCommand, again: bool) -> Sent:
+        incident = await self._backend.find(command.incident_id)
         if incident is None:
             raise Refused("That incident is not here any more.")
         text = render_export(
-            [await fetch_report_with_names(self._backend, incident, self._introduce)], order.wanted
+            [await fetch_report_with_names(self._backend, incident, self._introduce)], command.wanted
         )
-        name = file_name(incident, order.wanted, order.at)
+        name = file_name(incident, command.wanted, command.at)
         comment = f"{incident.reference}: {incident.name}"
-        to = order.by.slack_user_id or PersonId("")
-        await self._workspace(order.team).files.send(to, name, text, comment, about=incident, again=again)
+        to = command.by.slack_user_id or PersonId("")
+        await self._workspace(command.team).files.send(to, name, text, comment, about=incident, again=again)
         return Sent(incident=incident)
 
     async def after(self, command: ExportCommand, done: Changed) -> None:

@@ -47,7 +47,7 @@ class Channel(FrozenModel):
     name: str
 
 
-class Finding(FrozenModel):
+class CheckResult(FrozenModel):
     """One thing that was looked at: what it means, and, where it is not well, the one thing to do."""
 
     name: str
@@ -74,13 +74,13 @@ class IncidentBackend(Protocol):
     is_remote: bool
     """It may be out of reach for hours while Tocsin itself is well."""
 
-    def consult(self, find_person: FindPerson) -> None:
+    def set_directory(self, find_person: FindPerson) -> None:
         """Ask Slack about people from now on; called once, before any workflow goes on.
 
         A backend that needs to know nobody does nothing.
         """
 
-    async def examine(self) -> Sequence[Finding]:
+    async def diagnose(self) -> Sequence[CheckResult]:
         """Look at everything that declaring needs: key, rights, and what the account lacks.
 
         Nothing is changed, and no secret is told. What is wrong is a finding, never raised. Empty where there
@@ -526,7 +526,7 @@ class Ended(FrozenModel):
 class WorkflowEngine(Protocol):
     """Durable workflows: what was started is finished, also by the next process."""
 
-    async def start(self, verb: str, key: str, order: Mapping[str, Any]) -> None:
+    async def start(self, verb: str, key: str, command: Mapping[str, Any]) -> None:
         """Commit to a workflow and begin it; nothing happens when this key was ever started before."""
 
     def step(self, name: str, act: Callable[[bool], Awaitable[Any]]) -> Awaitable[Any]:
@@ -536,7 +536,7 @@ class WorkflowEngine(Protocol):
         """
         ...
 
-    async def order(self, key: str) -> Any:
+    async def find_command(self, key: str) -> Any:
         """Return what a workflow was begun with; None when there is none of this key."""
 
     async def result(self, key: str) -> Any:

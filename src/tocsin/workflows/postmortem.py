@@ -100,11 +100,11 @@ class Documents(DurableCommand[DocumentCommand]):
         kind = "a canvas" if written.kind == "canvas" else "a file"
         return Changed(incident=site.incident, said=f"The document of {reference} is {kind} in its channel.")
 
-    async def _look(self, order: DocumentCommand) -> Site:
-        incident = await self._backend.find(order.incident_id)
+    async def _look(self, command: DocumentCommand) -> Site:
+        incident = await self._backend.find(command.incident_id)
         if incident is None:
             return Site()
-        slack = self._workspace(order.team)
+        slack = self._workspace(command.team)
         channel = await fitting_channel(slack, self._state, incident)
         if channel is None:
             return Site(incident=incident)
@@ -122,17 +122,17 @@ class Documents(DurableCommand[DocumentCommand]):
                 return Written(kind="canvas" if kind == "canvas" else "file", id=known, asked=asked)
         return None
 
-    def _there_already(self, order: DocumentCommand, reference: str, written: str, kind: str) -> NotChanged:
+    def _there_already(self, command: DocumentCommand, reference: str, written: str, kind: str) -> NotChanged:
         is_canvas = kind == "canvas"
         where = (
-            self._workspace(order.team).files.canvas_link(written) if is_canvas else "a file in its channel"
+            self._workspace(command.team).files.canvas_link(written) if is_canvas else "a file in its channel"
         )
         return NotChanged(sentence=f"{reference} has its document already: {where}.")
 
-    async def _write(self, order: DocumentCommand, site: Site, again: bool) -> Written:
+    async def _write(self, command: DocumentCommand, site: Site, again: bool) -> Written:
         async with self._one_by_one:
-            incident = await self._backend.find(order.incident_id)
-            slack = self._workspace(order.team)
+            incident = await self._backend.find(command.incident_id)
+            slack = self._workspace(command.team)
             channel = incident and await fitting_channel(slack, self._state, incident)
             if incident is None or not channel:
                 raise Refused("The incident's channel is not there any more")
@@ -150,9 +150,9 @@ class Documents(DurableCommand[DocumentCommand]):
             text = render_document(
                 self._template, await fetch_report_with_names(self._backend, incident, self._introduce)
             )
-            written = await self._canvas(order, channel, incident, text, taken=has_canvas, again=again)
+            written = await self._canvas(command, channel, incident, text, taken=has_canvas, again=again)
             if written is None:
-                written = await self._file(order, channel, incident, text)
+                written = await self._file(command, channel, incident, text)
             face = f"{written.kind} {written.asked}"
             await self._state.save_fingerprint(incident.id, channel, f"{DOCUMENT}{written.id}", face)
             await self._state.delete_fingerprint(incident.id, channel, BEGUN)
@@ -166,7 +166,7 @@ class Documents(DurableCommand[DocumentCommand]):
 
     async def _canvas(
         self,
-        order: DocumentCommand,
+        command: DocumentCommand,
         channel: ChannelId,
         incident: Incident,
         text: str,
@@ -175,17 +175,17 @@ class Documents(DurableCommand[DocumentCommand]):
         again: bool,
     ) -> Written | None:
         """The channel's canvas with the document in it; None where it cannot have one, or has another."""
-        slack = self._workspace(order.team)
+        slack = self._workspace(command.team)
         begun, asked = await self._begun(incident, channel)
         if len(text) > CANVAS_LIMIT or begun == "file":
             return None
         if begun or (again and not taken):
             # There was none when it was begun, so one that is there is ours, whose answer was lost.
             if there := await slack.files.find_canvas(channel):
-                return Written(kind="canvas", id=there, asked=asked or order.key)
+                return Written(kind="canvas", id=there, asked=asked or command.key)
         elif taken:
             return None
-        asked = asked or order.key
+        asked = asked or command.key
         await self._state.save_fingerprint(incident.id, channel, BEGUN, f"canvas {asked}")
         try:
             title = f"{incident.reference}: what happened"
@@ -196,14 +196,14 @@ class Documents(DurableCommand[DocumentCommand]):
         return Written(kind="canvas", id=canvas, asked=asked)
 
     async def _file(
-        self, order: DocumentCommand, channel: ChannelId, incident: Incident, text: str
+        self, command: DocumentCommand, channel: ChannelId, incident: Incident, text: str
     ) -> Written:
         _, asked = await self._begun(incident, channel)
-        asked = asked or order.key
+        asked = asked or command.key
         await self._state.save_fingerprint(incident.id, channel, BEGUN, f"file {asked}")
         comment = f"What happened in {incident.reference}, to be completed"
         # Whoever was asked before may have ended before it was noted.
-        file = await self._workspace(order.team).files.send(
+        file = await self._workspace(command.team).files.send(
             channel, document_name(incident), text, comment, about=incident, again=True
         )
         return Written(kind="file", id=file, asked=asked)
@@ -227,16 +227,16 @@ class Documents(DurableCommand[DocumentCommand]):
             "note the document", self._note, command, done.incident, on_failure="The timeline does not say so"
         )
 
-    async def _lead_to_it(self, order: DocumentCommand, incident: Incident, again: bool) -> None:
-        slack = self._workspace(order.team)
+    async def _lead_to_it(self, command: DocumentCommand, incident: Incident, again: bool) -> None:
+        slack = self._workspace(command.team)
         now = await self._backend.find(incident.id) or incident
         channel = await fitting_channel(slack, self._state, now)
         known = await self._known(now, channel) if channel else None
         # A file is a message of its own.
         if channel and known and known.kind == "canvas":
-            key, link = f"{order.key}:document", slack.files.canvas_link(known.id)
-            await slack.messages.say_written(channel, now, link, order.by, key=key, again=again)
+            key, link = f"{command.key}:document", slack.files.canvas_link(known.id)
+            await slack.messages.say_written(channel, now, link, command.by, key=key, again=again)
 
-    async def _note(self, order: DocumentCommand, incident: Incident) -> None:
-        entry = TimelineEntry(at=order.at, by=order.by, verb="wrote the post-incident document")
-        await self._backend.note(incident.id, entry, f"{order.key}:document")
+    async def _note(self, command: DocumentCommand, incident: Incident) -> None:
+        entry = TimelineEntry(at=command.at, by=command.by, verb="wrote the post-incident document")
+        await self._backend.note(incident.id, entry, f"{command.key}:document")

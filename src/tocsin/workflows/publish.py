@@ -59,7 +59,7 @@ class DeclarationPublisher:
         self.notifier = DeclarationNotifier(backend=backend, workspace=workspace, engine=engine)
 
     async def publish(
-        self, order: DeclareCommand, incident: Incident, waiting: PendingReply[AnyOutcome]
+        self, command: DeclareCommand, incident: Incident, waiting: PendingReply[AnyOutcome]
     ) -> Incident:
         """Open the channel, then everything else side by side, then the pin: three calls deep.
 
@@ -67,83 +67,83 @@ class DeclarationPublisher:
         cards go out without it, and it is made when Slack is well again.
         """
         if self._backend.makes_channel:
-            return await self._before_its_channel(order, incident, waiting)
+            return await self._before_its_channel(command, incident, waiting)
         opened = await self._steps.run_once(
             "open the channel",
             self._opener.open,
-            order.declaration,
+            command.declaration,
             incident,
             on_failure=UNOPENED,
             returns=Channel,
             attempts=CHANNEL_ATTEMPTS,
         )
         failures = [opened] if isinstance(opened, StepFailure) else []
-        failures += _withheld(order)
+        failures += _withheld(command)
         if isinstance(opened, Channel):
             incident = _in_channel(incident, opened)
         done = await asyncio.gather(
-            self.notifier.show(order, Declared(incident=incident), failures, waiting),
-            *(self._set_up_channel(order, incident) if incident.slack_channel_id else ()),
-            *self._posts(order, incident),
-            *self._announcements(order, incident),
-            *self._invitations(order, incident),
+            self.notifier.show(command, Declared(incident=incident), failures, waiting),
+            *(self._set_up_channel(command, incident) if incident.slack_channel_id else ()),
+            *self._posts(command, incident),
+            *self._announcements(command, incident),
+            *self._invitations(command, incident),
         )
         await self._pin_headline(done)
         failures += [result for result in done if isinstance(result, StepFailure)]
-        await self._without_a_card(order, incident, failures, done)
-        await self.notifier.tell_failures(order, incident, failures)
+        await self._without_a_card(command, incident, failures, done)
+        await self.notifier.tell_failures(command, incident, failures)
         unopened = [opened] if isinstance(opened, StepFailure) else []
-        await self.notifier.show_late_presses(order, Declared(incident=incident), unopened, waiting)
+        await self.notifier.show_late_presses(command, Declared(incident=incident), unopened, waiting)
         if isinstance(opened, StepFailure) and opened.passing:
-            incident = await self._open_after_all(order, incident)
+            incident = await self._open_after_all(command, incident)
             # Also for those who pressed meanwhile.
             waiting.shown = -1
             unopened = [] if incident.slack_channel_id else unopened
-            await self.notifier.show_late_presses(order, Declared(incident=incident), unopened, waiting)
+            await self.notifier.show_late_presses(command, Declared(incident=incident), unopened, waiting)
         return incident
 
     async def _before_its_channel(
-        self, order: DeclareCommand, incident: Incident, waiting: PendingReply[AnyOutcome]
+        self, command: DeclareCommand, incident: Incident, waiting: PendingReply[AnyOutcome]
     ) -> Incident:
         """Post the cards first; the backend opens the channel some time later, and then they name it."""
         # A create that is repeated may answer with the channel; who may read of it is looked up first.
         created, incident = incident, unnamed(incident) if incident.is_private else incident
         done = await asyncio.gather(
-            self.notifier.show(order, Declared(incident=incident), (), waiting),
-            *self._posts(order, incident),
+            self.notifier.show(command, Declared(incident=incident), (), waiting),
+            *self._posts(command, incident),
             self._steps.run(
                 "tell the backend the rest",
                 self._backend.follow_through,
-                order.declaration,
+                command.declaration,
                 incident,
                 on_failure="The message it was declared from could not be added",
             ),
         )
-        failures = [*_withheld(order), *(result for result in done if isinstance(result, StepFailure))]
-        await self._without_a_card(order, incident, failures, done)
-        await self.notifier.tell_failures(order, incident, failures)
-        late = await self.notifier.show_late_presses(order, Declared(incident=incident), (), waiting)
+        failures = [*_withheld(command), *(result for result in done if isinstance(result, StepFailure))]
+        await self._without_a_card(command, incident, failures, done)
+        await self.notifier.tell_failures(command, incident, failures)
+        late = await self.notifier.show_late_presses(command, Declared(incident=incident), (), waiting)
         arrived = await self._await_channel(created, "await the channel", PATIENCE_SECONDS)
         if isinstance(arrived, StepFailure):
-            await self.notifier.tell_failures(order, incident, [arrived])
+            await self.notifier.tell_failures(command, incident, [arrived])
             arrived = await self._await_channel(created, "await the channel after all", A_DAY)
         if isinstance(arrived, StepFailure) or not await self._may_be_named(incident, arrived):
             return incident
         incident = _in_channel(incident, arrived)
         await asyncio.gather(
-            self._bring_up_to_date(incident), self.notifier.show(order, Declared(incident=incident))
+            self._bring_up_to_date(incident), self.notifier.show(command, Declared(incident=incident))
         )
         if late:
             # In a process after the one that showed the channel, those words knew less and came after it.
             waiting.shown = -1
-        await self.notifier.show_late_presses(order, Declared(incident=incident), (), waiting)
+        await self.notifier.show_late_presses(command, Declared(incident=incident), (), waiting)
         return incident
 
-    async def _open_after_all(self, order: DeclareCommand, incident: Incident) -> Incident:
+    async def _open_after_all(self, command: DeclareCommand, incident: Incident) -> Incident:
         opened = await self._steps.run(
             "open the channel after all",
             self._opener.open,
-            order.declaration,
+            command.declaration,
             incident,
             # What was tried before may have made it, and only the answer was lost.
             True,
@@ -155,12 +155,12 @@ class DeclarationPublisher:
             return incident
         incident = _in_channel(incident, opened)
         done = await asyncio.gather(
-            *self._set_up_channel(order, incident),
+            *self._set_up_channel(command, incident),
             self._bring_up_to_date(incident),
-            *self._invitations(order, incident),
+            *self._invitations(command, incident),
         )
         await self._pin_headline(done)
-        await self.notifier.mended(order, incident)
+        await self.notifier.mended(command, incident)
         return incident
 
     def _await_channel(
@@ -188,7 +188,7 @@ class DeclarationPublisher:
         )
         return not isinstance(seen, StepFailure) and incident.creator.slack_user_id in seen
 
-    def _set_up_channel(self, order: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
+    def _set_up_channel(self, command: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
         """Fill the incident's own channel; all of it is independent."""
         step, slack = self._steps.run, self._workspace.channels
         channel = ChannelId(incident.slack_channel_id)
@@ -218,20 +218,20 @@ class DeclarationPublisher:
                 incident,
                 on_failure="The bookmark could not be added",
             ),
-            self._post(order, incident, CardDestination(place="headline", to=channel)),
+            self._post(command, incident, CardDestination(place="headline", to=channel)),
         ]
 
-    def _posts(self, order: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
+    def _posts(self, command: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
         """One step for each place where the incident has a card from the beginning."""
-        origin = None if order.withheld else order.origin
-        spots = card_destinations(incident, origin=origin, thread=order.thread, announce=self._announce)
-        return [self._post(order, incident, spot) for spot in spots]
+        origin = None if command.withheld else command.origin
+        spots = card_destinations(incident, origin=origin, thread=command.thread, announce=self._announce)
+        return [self._post(command, incident, spot) for spot in spots]
 
-    def _post(self, order: DeclareCommand, incident: Incident, spot: CardDestination) -> Awaitable[Any]:
+    def _post(self, command: DeclareCommand, incident: Incident, spot: CardDestination) -> Awaitable[Any]:
         return self._steps.run_once(
             "post the headline" if spot.place == "headline" else f"post the {spot.place} card",
             self._card,
-            order,
+            command,
             incident,
             spot,
             on_failure=UNPOSTED[spot.place],
@@ -240,10 +240,10 @@ class DeclarationPublisher:
         )
 
     async def _card(
-        self, order: DeclareCommand, incident: Incident, spot: CardDestination, again: bool
+        self, command: DeclareCommand, incident: Incident, spot: CardDestination, again: bool
     ) -> Card:
         # By the declaration, not by the incident: that one is made anew after an older copy was restored.
-        key = f"{order.declaration.key}:{spot.place}"
+        key = f"{command.declaration.key}:{spot.place}"
         card = await self._workspace.messages.post_card(incident, spot, key=key, again=again)
         await self._state.remember_card(incident.id, card)
         await self._save_fingerprint(incident, card)
@@ -281,18 +281,22 @@ class DeclarationPublisher:
             done += [pinned]
 
     async def _without_a_card(
-        self, order: DeclareCommand, incident: Incident, failures: Sequence[StepFailure], done: Sequence[Any]
+        self,
+        command: DeclareCommand,
+        incident: Incident,
+        failures: Sequence[StepFailure],
+        done: Sequence[Any],
     ) -> None:
         """Send the incident itself to its reporter where no card could go."""
         reporter = incident.creator.slack_user_id
         posted = {card.place for card in done if isinstance(card, Card)}
         if failures and reporter is not None and not posted & {"source", "reporter"}:
-            await self._post(order, incident, CardDestination(place="reporter", to=reporter))
+            await self._post(command, incident, CardDestination(place="reporter", to=reporter))
 
     # What the rules say of an incident besides the usual: decided when it was declared, so that each life of
     # a workflow does the same.
 
-    def _announcements(self, order: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
+    def _announcements(self, command: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
         """One step for each channel that the rules name; none for a private incident."""
         if incident.is_private:
             return []
@@ -300,26 +304,26 @@ class DeclarationPublisher:
             self._steps.run_once(
                 f"announce it in {channel}",
                 self._announce_in,
-                order,
+                command,
                 incident,
                 channel,
                 on_failure=f"It could not be announced in <#{channel}>",
                 returns=Card | None,
                 attempts=ALL_DAY,
             )
-            for channel in order.announcement.channels
+            for channel in command.announcement.channels
         ]
 
     async def _announce_in(
-        self, order: DeclareCommand, incident: Incident, channel: str, again: bool
+        self, command: DeclareCommand, incident: Incident, channel: str, again: bool
     ) -> Card | None:
         """Post the card, unless this channel has it already."""
-        declared_here = channel == order.origin and order.thread is None and not order.withheld
+        declared_here = channel == command.origin and command.thread is None and not command.withheld
         if channel == self._announce or declared_here:
             return None
-        return await self._card(order, incident, CardDestination(place="announcement", to=channel), again)
+        return await self._card(command, incident, CardDestination(place="announcement", to=channel), again)
 
-    def _invitations(self, order: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
+    def _invitations(self, command: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
         """One step for each user group that the rules name; none comes before there is a channel."""
         if incident.is_private:
             return []
@@ -333,7 +337,7 @@ class DeclarationPublisher:
                 on_failure=f"{_called(group)} could not be brought into the channel",
                 attempts=ALL_DAY,
             )
-            for group in order.announcement.invite
+            for group in command.announcement.invite
         ]
 
 
@@ -366,7 +370,7 @@ def _in_channel(incident: Incident, channel: Channel) -> Incident:
     return incident.model_copy(update={"slack_channel_id": channel.id, "slack_channel_name": channel.name})
 
 
-def _withheld(order: DeclareCommand) -> list[StepFailure]:
-    if not order.withheld:
+def _withheld(command: DeclareCommand) -> list[StepFailure]:
+    if not command.withheld:
         return []
-    return [StepFailure(trouble="No card was posted where it was declared", why=order.withheld)]
+    return [StepFailure(trouble="No card was posted where it was declared", why=command.withheld)]

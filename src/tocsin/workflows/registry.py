@@ -72,7 +72,7 @@ def build_workflows(
     workspace: WorkspaceOf,
     form: Callable[[], Awaitable[Form]],
     clock: Clock,
-    alarms: OperatorAlerts,
+    alerts: OperatorAlerts,
     policy: PostIncidentPolicy,
     current: CurrentIncidents,
     introduce: Introduce,
@@ -92,7 +92,7 @@ def build_workflows(
             form=form,
             workspace=workspace,
             effects=effects,
-            alarms=alarms,
+            alerts=alerts,
             saw=current.saw,
         ),
         follow_ups=FollowUps(backend=backend, engine=engine, state=state, workspace=workspace),
@@ -105,7 +105,7 @@ def build_workflows(
         remind=remind,
         following=following,
         watching=BackendPoller(
-            backend=backend, state=state, following=following, alarms=alarms, open_now=open_now
+            backend=backend, state=state, following=following, alerts=alerts, open_now=open_now
         ),
         unfurl=Unfurl(backend=backend, state=state, workspace=workspace),
         hosted_channels=backend.makes_channel,

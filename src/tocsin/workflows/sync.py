@@ -384,13 +384,13 @@ class BackendPoller:
         backend: IncidentBackend,
         state: SlackStateStore,
         following: SlackSync,
-        alarms: OperatorAlerts,
+        alerts: OperatorAlerts,
         open_now: OpenIncidentsCache,
     ) -> None:
         self._backend = backend
         self._state = state
         self._following = following
-        self._alarms = alarms
+        self._alerts = alerts
         self._open_now = open_now
         self._one_look = asyncio.Lock()
         self.most = MOST_WATCHED
@@ -410,7 +410,7 @@ class BackendPoller:
     async def _poll(self) -> None:
         self._open_now.begin_refresh()
         seen = await self._state.watched()
-        found = await self._alarms.guard("backend", self._open)
+        found = await self._alerts.guard("backend", self._open)
         self._open_now.replace_all(found)
         changed = [incident for incident in found if seen.get(incident.id) != snapshot(incident)]
         for first in range(0, len(changed), AT_ONCE):

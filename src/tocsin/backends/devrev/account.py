@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from tocsin.backends.devrev.client import DevRevClient, DevRevRefused
 from tocsin.backends.devrev.form import Choices, fetch_choices
 from tocsin.backends.devrev.mapping import ExtrasStore, MappingContext, incident_of, permalink_of
-from tocsin.backends.devrev.schemas import IncidentResponse, User
+from tocsin.backends.devrev.schemas import IncidentResponse, UserResponse
 from tocsin.incidents.errors import OutcomeUnknown, Refused, TocsinError, Unavailable
 from tocsin.incidents.model import FrozenModel, Incident, Person, PersonId, Role, TeamId
 from tocsin.workflows.ports import Clock, FindPerson
@@ -37,7 +37,7 @@ class DevRevAccount:
     key_field: str | None = None
     choices: Choices | None = None
     """Choices as last fetched; None before the first fetch."""
-    _me: User | None = None
+    _me: UserResponse | None = None
     _fetching: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -53,14 +53,14 @@ class DevRevAccount:
         async with self._fetching:
             return self.choices if self.choices is not None else await self.fresh_choices()
 
-    async def me(self) -> User | None:
+    async def me(self) -> UserResponse | None:
         """Return the user of our token; None if it belongs to no person (Dev Users, Self)."""
         if self._me is None:
             try:
                 response = (await self.client.ask("dev-users.self")).get("dev_user")
             except DevRevRefused:
                 return None
-            self._me = User.model_validate(response or {})
+            self._me = UserResponse.model_validate(response or {})
         return self._me if self._me.id else None
 
     async def incident(self, response: IncidentResponse) -> Incident:
@@ -172,6 +172,6 @@ class UserDirectory:
         if not email:
             return None
         answer = await self._client.ask("dev-users.list", {"email": [email], "state": ["active"], "limit": 5})
-        users = [User.model_validate(user) for user in answer.get("dev_users") or ()]
+        users = [UserResponse.model_validate(user) for user in answer.get("dev_users") or ()]
         wanted = email.casefold()
         return next((user.id for user in users if (user.email or "").casefold() == wanted and user.id), None)

@@ -14,7 +14,7 @@ from tocsin.backends.devrev.account import DevRevAccount, UserDirectory
 from tocsin.backends.devrev.changes import UNSUPPORTED, IncidentEditor
 from tocsin.backends.devrev.client import DevRevClient, DevRevRefused
 from tocsin.backends.devrev.create import IncidentCreation, KeyLocation, found_by_key, key_of
-from tocsin.backends.devrev.diagnostics import examined
+from tocsin.backends.devrev.diagnostics import diagnose
 from tocsin.backends.devrev.idempotency import CreateAttempt, IdempotentCreate
 from tocsin.backends.devrev.mapping import ExtrasStore
 from tocsin.backends.devrev.queries import IncidentReader
@@ -31,7 +31,7 @@ from tocsin.incidents.model import (
     TimelineEntry,
 )
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
-from tocsin.workflows.ports import Alerts, Channel, Clock, Finding, FindPerson, KeyValueStore
+from tocsin.workflows.ports import Alerts, Channel, CheckResult, Clock, FindPerson, KeyValueStore
 
 PRIVATE_REFUSAL: Final = UNSUPPORTED["private"]
 SWEEP_SECONDS: Final = 60.0
@@ -88,7 +88,7 @@ class DevRevBackend:
             await asyncio.gather(self._sweeper, return_exceptions=True)
         await self._client.close()
 
-    def consult(self, find_person: FindPerson) -> None:
+    def set_directory(self, find_person: FindPerson) -> None:
         """Set the function that returns a workspace's user directory, for names and e-mail addresses."""
         self._directory.find_person = find_person
 
@@ -236,8 +236,8 @@ class DevRevBackend:
     async def follow_ups(self, incident_id: str) -> Sequence[FollowUp]:
         return ()
 
-    async def examine(self) -> Sequence[Finding]:
-        return await examined(self._account)
+    async def diagnose(self) -> Sequence[CheckResult]:
+        return await diagnose(self._account)
 
     async def sweep(self) -> Sequence[Incident]:
         """Look for duplicates, and mark all but the incident that Slack shows.

@@ -132,7 +132,7 @@ class EnumValue(Response):
 Enum = Annotated[EnumValue | None, BeforeValidator(_number_or_value)]
 
 
-class User(Response):
+class UserResponse(Response):
     """A person or an account, as in summaries and lists."""
 
     id: str = ""
@@ -198,7 +198,7 @@ def _entries(given: Any) -> Any:
     return given if isinstance(given, list) else []
 
 
-Users = Annotated[tuple[User, ...], BeforeValidator(_entries)]
+Users = Annotated[tuple[UserResponse, ...], BeforeValidator(_entries)]
 
 
 class IncidentResponse(Response):
@@ -216,8 +216,8 @@ class IncidentResponse(Response):
     impact: ImpactResponse | None = None
     custom_fields: Annotated[Empty, BeforeValidator(lambda given: given or {})] = Field(default_factory=dict)
     sync_metadata: OriginResponse | None = None
-    created_by: User | None = None
-    modified_by: User | None = None
+    created_by: UserResponse | None = None
+    modified_by: UserResponse | None = None
     created_date: datetime | None = None
     modified_date: datetime | None = None
     actual_close_date: datetime | None = None
@@ -229,7 +229,7 @@ class EntryResponse(Response):
     id: str
     type: str = ""
     body: str = ""
-    created_by: User | None = None
+    created_by: UserResponse | None = None
     created_date: datetime | None = None
     labels: Annotated[tuple[str, ...], BeforeValidator(_entries)] = ()
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from tocsin.backends.incident_io import changes, queries
 from tocsin.backends.incident_io.client import ApiError, Client
 from tocsin.backends.incident_io.create import Choice, IncidentCreator
-from tocsin.backends.incident_io.diagnostics import examined
+from tocsin.backends.incident_io.diagnostics import diagnose
 from tocsin.backends.incident_io.form import UNSUPPORTED, Account
 from tocsin.backends.incident_io.mapping import (
     StoredDeclaration,
@@ -22,7 +22,7 @@ from tocsin.incidents.errors import Conflict, Refused
 from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
 from tocsin.incidents.validation import is_in_teams, is_visible_to
-from tocsin.workflows.ports import Alerts, Channel, Clock, Finding, FindPerson, KeyValueStore
+from tocsin.workflows.ports import Alerts, Channel, CheckResult, Clock, FindPerson, KeyValueStore
 
 MOST_LOOKED_AT = 1000
 """Most incidents that `matching` reads; filters that incident.io does not have are applied to these."""
@@ -54,7 +54,7 @@ class IncidentIo:
             IncidentCreator(self._client, self._account, store, clock, create) if store is not None else None
         )
 
-    def consult(self, find_person: FindPerson) -> None:
+    def set_directory(self, find_person: FindPerson) -> None:
         """Do nothing: incident.io knows people by their id in Slack."""
 
     async def close(self) -> None:
@@ -166,13 +166,13 @@ class IncidentIo:
     async def follow_ups(self, incident_id: str) -> Sequence[FollowUp]:
         return await changes.to_dos(self._client, incident_id)
 
-    async def examine(self) -> Sequence[Finding]:
+    async def diagnose(self) -> Sequence[CheckResult]:
         """Check the key's permissions, the configuration, and that one idempotency key makes one incident.
 
         For the last check the same test incident is declared twice, because incident.io does not document the
         answer to a repeated key.
         """
-        return await examined(self._client, self._account)
+        return await diagnose(self._client, self._account)
 
     def _writing(self) -> tuple[IncidentCreator, KeyValueStore]:
         if self._creating is None or self._store is None:

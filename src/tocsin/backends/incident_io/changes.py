@@ -10,7 +10,7 @@ from tocsin.backends.incident_io.client import ApiError, Client
 from tocsin.backends.incident_io.form import UNSUPPORTED, read_all
 from tocsin.backends.incident_io.mapping import follow_up_of, to_refused
 from tocsin.backends.incident_io.queries import pages, written
-from tocsin.backends.incident_io.schemas import AttachmentResponse, ToDoResponse, User
+from tocsin.backends.incident_io.schemas import AttachmentResponse, ToDoResponse, UserResponse
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FollowUp, Form, Person, SourceMessage, TimelineEntry, display_name
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
@@ -76,7 +76,8 @@ def _roles(asked: IncidentChange, form: Form) -> list[schemas.RolePayload]:
         raise Refused(said, {f"incident_role_assignments.{role}": said})
     return [
         schemas.RolePayload(
-            incident_role_id=role, assignee=schemas.Reference(slack_user_id=who) if who is not None else None
+            incident_role_id=role,
+            assignee=schemas.ReferencePayload(slack_user_id=who) if who is not None else None,
         )
         for role, who in asked.incident_role_assignments.items()
     ]
@@ -186,7 +187,7 @@ async def _user_id(client: Client, person: Person | None) -> str | None:
     if person is None or not person.slack_user_id:
         return None
     answer = await _asked(client, "/v2/users", [("slack_user_id", person.slack_user_id)])
-    return next((user.id for user in read_all(answer.get("users"), User) if user.is_active), None)
+    return next((user.id for user in read_all(answer.get("users"), UserResponse) if user.is_active), None)
 
 
 async def _asked(client: Client, path: str, query: Sequence[tuple[str, str]]) -> Any:

@@ -187,7 +187,7 @@ class IncidentCreator:
         if role and reporter:
             holders = {role: reporter, **{r: who for r, who in holders.items() if r != role}}
         return [
-            schemas.RolePayload(incident_role_id=r, assignee=schemas.Reference(slack_user_id=who))
+            schemas.RolePayload(incident_role_id=r, assignee=schemas.ReferencePayload(slack_user_id=who))
             for r, who in holders.items()
         ]
 

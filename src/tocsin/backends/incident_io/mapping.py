@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from tocsin.backends.incident_io.client import ApiError, FieldError
 from tocsin.backends.incident_io.schemas import (
-    Actor,
+    ActorResponse,
     EntryResponse,
     FieldResponse,
     IncidentResponse,
@@ -17,7 +17,7 @@ from tocsin.backends.incident_io.schemas import (
     StatusResponse,
     ToDoResponse,
     TypeResponse,
-    User,
+    UserResponse,
     ValueResponse,
 )
 from tocsin.incidents.errors import Refused
@@ -114,14 +114,14 @@ def role_of(answer: RoleResponse) -> Role:
     return Role(**answer.model_dump())
 
 
-def person_of(user: User | None) -> Person | None:
+def person_of(user: UserResponse | None) -> Person | None:
     if user is None:
         return None
     slack = PersonId(user.slack_user_id) if user.slack_user_id else None
     return Person(slack_user_id=slack, name=user.name, email=user.email)
 
 
-def actor_of(actor: Actor) -> Person | None:
+def actor_of(actor: ActorResponse) -> Person | None:
     return person_of(actor.user)
 
 

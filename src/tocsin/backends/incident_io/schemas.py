@@ -32,7 +32,7 @@ class Payload(BaseModel):
         return self.model_dump_json(exclude_none=True).encode()
 
 
-class Reference(Payload):
+class ReferencePayload(Payload):
     """A user of incident.io's by one of three ids; the bot knows Slack ids."""
 
     id: str | None = None
@@ -42,7 +42,7 @@ class Reference(Payload):
 
 class RolePayload(Payload):
     incident_role_id: str
-    assignee: Reference | None = None
+    assignee: ReferencePayload | None = None
 
 
 class ValuePayload(Payload):
@@ -210,7 +210,7 @@ class Response(BaseModel):
         return {n: [x for x in v if x is not None] if isinstance(v, list) else v for n, v in present.items()}
 
 
-class User(Response):
+class UserResponse(Response):
     id: str = ""
     name: str | None = None
     email: str | None = None
@@ -218,8 +218,8 @@ class User(Response):
     is_active: bool = True
 
 
-class Actor(Response):
-    user: User | None = None
+class ActorResponse(Response):
+    user: UserResponse | None = None
 
 
 class SeverityResponse(Response):
@@ -257,7 +257,7 @@ class RoleResponse(Response):
 
 class AssignmentResponse(Response):
     role: RoleResponse
-    assignee: User | None = None
+    assignee: UserResponse | None = None
 
 
 class OptionResponse(Response):
@@ -346,7 +346,7 @@ class IncidentResponse(Response):
     slack_team_id: str = ""
     slack_channel_id: str = ""
     slack_channel_name: str = ""
-    creator: Actor = Actor()
+    creator: ActorResponse = ActorResponse()
     incident_role_assignments: list[AssignmentResponse] = Field(default_factory=list)
     custom_field_entries: list[EntryResponse] = Field(default_factory=list)
     incident_timestamp_values: list[TimestampResponse] = Field(default_factory=list)
@@ -359,7 +359,7 @@ class UpdateResponse(Response):
     message: str = ""
     new_incident_status: StatusResponse | None = None
     new_severity: SeverityResponse | None = None
-    updater: Actor = Actor()
+    updater: ActorResponse = ActorResponse()
     created_at: Moment = None
 
 
@@ -368,7 +368,7 @@ class TimelineResponse(Response):
     title: str = ""
     description: str = ""
     timestamp: Moment = None
-    creator: Actor = Actor()
+    creator: ActorResponse = ActorResponse()
 
 
 class ToDoResponse(Response):
@@ -379,7 +379,7 @@ class ToDoResponse(Response):
     title: str = ""
     description: str = ""
     status: str = "outstanding"
-    assignee: User | None = None
+    assignee: UserResponse | None = None
     created_at: Moment = None
     completed_at: Moment = None
 

@@ -15,7 +15,7 @@ from tocsin.backends.local.queries import incident_row, written, written_after
 from tocsin.config import IncidentConfig
 from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
-from tocsin.workflows.ports import Channel, Clock, Finding, FindPerson
+from tocsin.workflows.ports import Channel, CheckResult, Clock, FindPerson
 
 MOST_ON_A_PAGE = 250  # incident.io, Incidents V2 List: page_size is at most 250
 
@@ -57,10 +57,10 @@ class LocalBackend:
         """
         return cls(await IncidentFile.read(path), config, public_url=public_url, clock=clock)
 
-    def consult(self, find_person: FindPerson) -> None:
+    def set_directory(self, find_person: FindPerson) -> None:
         """Do nothing: people are kept as they were told of."""
 
-    async def examine(self) -> Sequence[Finding]:
+    async def diagnose(self) -> Sequence[CheckResult]:
         """Find nothing: what is wrong with the file is said when it is opened."""
         return ()
 

@@ -62,24 +62,24 @@ WITHHELD = {False: "", True: READ_BY_OTHERS, None: UNKNOWN_READERS}
 
 
 async def authorize_declaration(
-    order: DeclareCommand, submission: ViewSubmission, context: WorkspaceContext
+    command: DeclareCommand, submission: ViewSubmission, context: WorkspaceContext
 ) -> DeclareCommand:
     """Return the order, with what could not be checked, and without a card where strangers would read it.
 
     Raises Refused when they may not declare, or give a role to somebody who cannot take it on. Asks Slack
     nothing that is known, and waits a second at most.
     """
-    declaration = order.declaration
+    declaration = command.declaration
     private = declaration.visibility == "private"
     roles, within = declaration.incident_role_assignments, FRESH_SECONDS if private else STALE_SECONDS
     unchecked, shared, assignees = await asyncio.gather(
         context.check_permission(submission, Verb.DECLARE, private=private),
-        context.shared_channels.is_shared(None if private else order.origin, CHECK_SECONDS),
+        context.shared_channels.is_shared(None if private else command.origin, CHECK_SECONDS),
         # An alarm does not wait for word of somebody who was well within the hour.
         validate_roles(context, roles, private=private, within=within),
     )
     known = {"reporter": context.people.meet(declaration.reporter), "assignees": assignees}
-    return order.model_copy(
+    return command.model_copy(
         update={
             "declaration": declaration.model_copy(update=known),
             "unchecked": unchecked,
@@ -255,9 +255,11 @@ async def declare_another(ack: AsyncAck, action: BlockAction, context: Workspace
 async def _show_another(context: WorkspaceContext, action: BlockAction, view: OpenView) -> None:
     """The form again, with all that was typed in this modal before, else what the message says."""
     metadata = DeclareMetadata.from_text(view.private_metadata)
-    order = await context.declare.order(_key(action.team_id, view))
+    command = await context.declare.find_command(_key(action.team_id, view))
     filled = (
-        order.declaration.request if order else DeclareRequest(name=metadata.name, summary=metadata.summary)
+        command.declaration.request
+        if command
+        else DeclareRequest(name=metadata.name, summary=metadata.summary)
     )
     metadata = metadata.model_copy(update={"another": True, "sure": False, "name": "", "summary": ""})
     await _show_form(context, action, metadata, filled)
@@ -282,22 +284,22 @@ async def fix_and_send(ack: AsyncAck, action: BlockAction, context: WorkspaceCon
 
 
 async def _reopen(action: BlockAction, context: WorkspaceContext) -> None:
-    order = await context.declare.order(action.value)
-    if order is None:
+    command = await context.declare.find_command(action.value)
+    if command is None:
         await _open_modal(context, action, error_modal("Not kept", NOT_KEPT), NOTHING, DeclareMetadata())
         return
-    if order.declaration.reporter.slack_user_id != action.user.id:
+    if command.declaration.reporter.slack_user_id != action.user.id:
         return
-    source = order.declaration.source
+    source = command.declaration.source
     metadata = DeclareMetadata(
-        origin=order.origin,
-        thread=order.thread,
-        another=order.another,
+        origin=command.origin,
+        thread=command.thread,
+        another=command.another,
         source_channel=source.channel if source else None,
         source_ts=source.timestamp if source else None,
         expanded=True,
     )
-    await open_form(context, action, metadata, order.declaration.request)
+    await open_form(context, action, metadata, command.declaration.request)
 
 
 async def _show_form(
@@ -318,18 +320,18 @@ async def submit_declare(
     began = loop_time()
     try:
         form = await context.forms.fetch()
-        order = await authorize_declaration(_order(submission, form, context), submission, context)
+        command = await authorize_declaration(_order(submission, form, context), submission, context)
         if _exceeds_limit(submission, context):
             await ack(response_action="update", view=_ask_to_confirm(submission, form, context))
             return
-        outcome = await context.declare(order, tracker.acknowledged, PATIENCE - (loop_time() - began))
+        outcome = await context.declare(command, tracker.acknowledged, PATIENCE - (loop_time() - began))
     except Refused as refusal:
         await _answer_refusal(ack, submission, refusal, context)
     except TocsinError as error:
         sentence = f"Not saved yet: {error} Press Declare again; it will not be declared twice."
         await ack(response_action="errors", errors={"name": sentence})
     else:
-        private = order.declaration.visibility == "private"
+        private = command.declaration.visibility == "private"
         await _answer_outcome(ack, submission, outcome, context, private)
 
 

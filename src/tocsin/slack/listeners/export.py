@@ -32,7 +32,7 @@ async def _build_refusal(call: Invocation, problem: str) -> View:
 
 
 async def _export(call: Invocation) -> AnyChange | None:
-    order = ExportCommand(
+    command = ExportCommand(
         incident_id=call.incident.id,
         team=TeamId(call.payload.team_id),
         asked=call.key,
@@ -40,18 +40,18 @@ async def _export(call: Invocation) -> AnyChange | None:
         wanted=read_format(call.text),
         at=call.context.clock(),
     )
-    return await call.context.workflows.exports(order, call.tracker.acknowledged)
+    return await call.context.workflows.exports(command, call.tracker.acknowledged)
 
 
 async def _write_document(call: Invocation) -> AnyChange | None:
-    order = DocumentCommand(
+    command = DocumentCommand(
         incident_id=call.incident.id,
         team=TeamId(call.payload.team_id),
         asked=call.key,
         asked_by=call.context.people.meet(call.payload.by),
         at=call.context.clock(),
     )
-    return await call.context.workflows.documents(order, call.tracker.acknowledged)
+    return await call.context.workflows.documents(command, call.tracker.acknowledged)
 
 
 EXPORT = VerbSpec(

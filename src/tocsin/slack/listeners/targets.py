@@ -15,7 +15,7 @@ from tocsin.incidents.validation import is_visible_to
 from tocsin.slack.authorization import CHECK_SECONDS
 from tocsin.slack.command_text import (
     USUAL_PREFIX,
-    Reference,
+    FoundReference,
     named_after_choice,
     named_in_passing,
     names_one,
@@ -77,12 +77,12 @@ def prefixes(context: WorkspaceContext) -> frozenset[str]:
     return frozenset(known.reference.rpartition("-")[0] for known in context.open_now.now) - {""}
 
 
-def _unclear(reference: Reference) -> Uncertain:
+def _unclear(reference: FoundReference) -> Uncertain:
     return Uncertain(f"It is not clear which incident “{reference.name or reference.said}” is.")
 
 
 async def resolve_reference(
-    context: WorkspaceContext, reference: Reference, person: PersonId | None
+    context: WorkspaceContext, reference: FoundReference, person: PersonId | None
 ) -> Incident | None:
     """The incident that is named; None where it is an address of something else.
 
@@ -103,7 +103,7 @@ async def resolve_reference(
         raise refusal if reference.is_usual else _unclear(reference) from refusal
 
 
-async def _of_room(context: WorkspaceContext, reference: Reference, person: PersonId | None) -> Incident:
+async def _of_room(context: WorkspaceContext, reference: FoundReference, person: PersonId | None) -> Incident:
     channel = ChannelId(reference.said)
     found = context.open_now.of_channel(channel) or await context.find.here(channel)
     if found is None:
@@ -114,7 +114,7 @@ async def _of_room(context: WorkspaceContext, reference: Reference, person: Pers
 
 
 async def _of_name(
-    context: WorkspaceContext, reference: Reference, name: str, person: PersonId | None
+    context: WorkspaceContext, reference: FoundReference, name: str, person: PersonId | None
 ) -> Incident:
     """The incident whose channel is called so, or was when it was opened: it begins with the reference."""
     wanted = name.casefold()

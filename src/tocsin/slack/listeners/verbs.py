@@ -326,14 +326,14 @@ async def change(
     # Whoever takes a role was asked about a moment ago.
     others = {role: person for role, person in roles.items() if person != by.slack_user_id}
     assignees = await validate_roles(context, others, private=call.incident.is_private)
-    order = ChangeCommand(
+    command = ChangeCommand(
         incident_id=call.incident.id,
         team=TeamId(call.payload.team_id),
         change=IncidentChange(key=call.key, by=by, at=context.clock(), assignees=assignees, **what),
         ending=ending,
         next_update_minutes=next_update_minutes,
     )
-    return await context.workflows.change(order, call.tracker.acknowledged, call.tracker.patience_left())
+    return await context.workflows.change(command, call.tracker.acknowledged, call.tracker.patience_left())
 
 
 def key_of(payload: Payload) -> str:

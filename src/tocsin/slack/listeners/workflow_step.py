@@ -43,17 +43,17 @@ async def run_step(callback: EventCallback, context: WorkspaceContext) -> None:
     given = callback.event.get("inputs")
     inputs: Mapping[str, Any] = given if isinstance(given, dict) else {}
     key = str(uuid5(KEYS, f"{callback.served_team}/step/{run}"))
-    if (begun := await context.declare.order(key)) is not None:
+    if (begun := await context.declare.find_command(key)) is not None:
         await _answer_again(begun, context)
         return
     try:
-        order = await _order(callback, inputs, key, context)
+        command = await _order(callback, inputs, key, context)
     except Refused as refusal:
         await context.workspace.fail_step(run, _in_words(refusal))
     except TocsinError as error:
         await context.workspace.fail_step(run, f"{error} Nothing was declared; run it again.")
     else:
-        await context.declare.begin(order)
+        await context.declare.begin(command)
 
 
 def _in_words(refusal: Refused) -> str:
@@ -61,11 +61,11 @@ def _in_words(refusal: Refused) -> str:
     return " ".join(dict.fromkeys(refusal.fields.values())) or refusal.sentence
 
 
-async def _answer_again(order: DeclareCommand, context: WorkspaceContext) -> None:
+async def _answer_again(command: DeclareCommand, context: WorkspaceContext) -> None:
     """Answer a step that runs again; a declaration still under way answers by itself when it is done."""
-    outcome = await context.declare.outcome(order.declaration.key)
+    outcome = await context.declare.outcome(command.declaration.key)
     if outcome is not None:
-        await context.declare.answer(order, outcome)
+        await context.declare.answer(command, outcome)
 
 
 async def _order(
