@@ -7,7 +7,7 @@ from slack_emulator.channels import Conversations
 from slack_emulator.delivery import Answer, Delivery
 from slack_emulator.error_messages import FORM_TROUBLE, refusal_words, unanswered_words
 from slack_emulator.events import Events, Tasks
-from slack_emulator.manifest import Command
+from slack_emulator.manifest import SlashCommand
 from slack_emulator.messages import command_text
 from slack_emulator.models import (
     Channel,
@@ -76,7 +76,7 @@ class Commands:
             return unanswered(answer, name, app)
         return self._show_answer(app, actor, room, answer)
 
-    def _find_command(self, name: str) -> tuple[InstalledApp, Command]:
+    def _find_command(self, name: str) -> tuple[InstalledApp, SlashCommand]:
         for app in self._state.apps.values():
             command = app.manifest.command(name)
             if command is not None and "commands" in app.manifest.bot_scopes:

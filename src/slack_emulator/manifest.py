@@ -308,7 +308,7 @@ def _strings(declared: Mapping[str, object], name: str) -> list[str]:
 
 # The app manifest: an app's declaration of itself to Slack.
 
-__all__ = ["Command", "Manifest", "ManifestError", "Shortcut", "manifest_errors"]
+__all__ = ["Manifest", "ManifestError", "Shortcut", "SlashCommand", "manifest_errors"]
 
 
 class ManifestError(ValueError):
@@ -320,7 +320,7 @@ class ManifestError(ValueError):
 
 
 @dataclass(frozen=True)
-class Command:
+class SlashCommand:
     """A slash command; `name` includes the slash, `url` is its request URL for HTTP."""
 
     name: str
@@ -350,7 +350,7 @@ class Manifest:
     background_color: str = ""
     bot_name: str = ""
     always_online: bool = False
-    commands: tuple[Command, ...] = ()
+    commands: tuple[SlashCommand, ...] = ()
     shortcuts: tuple[Shortcut, ...] = ()
     bot_scopes: frozenset[str] = frozenset()
     user_scopes: frozenset[str] = frozenset()
@@ -391,7 +391,7 @@ class Manifest:
             raise ManifestError(errors)
         return cls(**_read(_Part(declared)), declared=cast(Mapping[str, object], declared))
 
-    def command(self, name: str) -> Command | None:
+    def command(self, name: str) -> SlashCommand | None:
         """Return the declared command of that name, slash included. Returns None if there is none."""
         return next((command for command in self.commands if command.name == name), None)
 
@@ -464,8 +464,8 @@ def _features(features: _Part, app_name: str) -> dict[str, object]:
     }
 
 
-def _command(part: _Part) -> Command:
-    return Command(
+def _command(part: _Part) -> SlashCommand:
+    return SlashCommand(
         part.words("command"),
         part.words("description"),
         part.words("usage_hint"),

@@ -218,7 +218,7 @@ class Organization:
 
     # requests
 
-    def holding(self, token: str) -> list[tuple[Workspace, InstalledApp]]:
+    def apps_of_token(self, token: str) -> list[tuple[Workspace, InstalledApp]]:
         """Return the installations of this token. Raises Refused if it was revoked or has expired."""
         if token in self.revoked:
             raise Refused(self.revoked[token])
@@ -231,7 +231,7 @@ class Organization:
 
     def workspace_for(self, method: str, token: str, given: Json) -> Workspace:
         """Return the workspace of a call; for an org-wide token by `team_id`, or by ids in the arguments."""
-        found = [workspace for workspace, _ in self.holding(token)]
+        found = [workspace for workspace, _ in self.apps_of_token(token)]
         if len(found) < 2 or method == "apps.connections.open":
             return found[0] if found else self.first
         team = str(given.get("team_id") or "")

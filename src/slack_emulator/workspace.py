@@ -72,7 +72,7 @@ class Workspace:
         self.scheduled = ScheduledMessages(self.state, self.messages, self.tasks)
         self.streams = Streams(self.state, self.messages)
         self.assistant_threads = AssistantThreads(self.state, self.events, self.messages, self.conversations)
-        self.messages.listeners.append(self.assistant_threads.heed)
+        self.messages.listeners.append(self.assistant_threads.on_message)
         self.lacking: set[str] = set()
         """Methods of Slack's that an app called and that are not here."""
         self.response_urls = ResponseUrls(self.state, self.messages)
@@ -305,11 +305,11 @@ class Workspace:
 
     async def heard(self, wanted: Wanted, count: int = 1, timeout: float = 120.0) -> list[Request]:  # noqa: ASYNC109
         """The finished exchanges of that method, or that match; TimeoutError after `timeout` seconds."""
-        return await self.request_log.heard(wanted, count, timeout)
+        return await self.request_log.wait_finished(wanted, count, timeout)
 
     async def begun(self, wanted: Wanted, count: int = 1, timeout: float = 120.0) -> list[Request]:  # noqa: ASYNC109
         """As `heard`, but an exchange counts as soon as it began."""
-        return await self.request_log.begun(wanted, count, timeout)
+        return await self.request_log.wait_begun(wanted, count, timeout)
 
     def clear(self) -> None:
         """Forget what went over the wire."""

@@ -347,12 +347,12 @@ async def connected(bot: Bot, settings: Settings, **slack: str) -> AsyncIterator
             return desks.context_of(team).workspace
 
         current = CurrentIncidents(bot.backend)
-        declare = declaring(bot, workspace_of, ledger, announce, current.saw)
+        declare = declaring(bot, workspace_of, ledger, announce, current.observe)
         bot.verbs = verbs = managed(bot, workspace_of, ledger, forms.fetch, current)
         bot.desks = desks = await _desks(bot, settings, made, new_client, stack, slack.get("bot_token"))
         _go_on(bot, {**declare.workflows(), **verbs.workflows()}, workspace_of)
         stack.push_async_callback(bot.journal.close)
-        await bot.alarms.recall()
+        await bot.alarms.load()
         stack.push_async_callback(tasks.finish, FINISH_SECONDS)
         await _kept_fresh(forms, stack)
         _kept_up(stack, bot.watch(ledger), forget_old_workflows(bot.journal, bot.clock), *verbs.watches())
@@ -371,9 +371,9 @@ def _gated(
 ) -> WorkspaceContext:
     """The desk, with a gate before everything that it sends about incidents."""
     exposure = Exposure(desk.workspace, ledger, operator, desk.tasks)
-    at_hand = desk.workflows.open_now.called
+    at_hand = desk.workflows.open_now.find
     gate = DisclosureGate(
-        current.find, at_hand, desk.workspace.channels, desk.people, desk.shared_channels, exposure.heard
+        current.find, at_hand, desk.workspace.channels, desk.people, desk.shared_channels, exposure.observe
     )
     desk.workspace.api.gate = gate.check
     return desk
@@ -455,4 +455,4 @@ async def _kept_fresh(forms: FormCache, stack: AsyncExitStack) -> None:
         async with asyncio.timeout(FORM_SECONDS):
             await forms.came.wait()
     if forms.now is None:
-        await forms.recall()
+        await forms.load()

@@ -34,7 +34,7 @@ DAY = timedelta(days=1)
 async def forgotten(bot: RunningBot, later: timedelta = KEPT + DAY) -> None:
     """So long after everything that was done."""
     bot.slack.clock.turn(later.total_seconds())
-    await bot.bot.journal.forget(bot.bot.clock() - KEPT)
+    await bot.bot.journal.delete_finished(bot.bot.clock() - KEPT)
 
 
 def rows(folder: Path) -> dict[str, int]:

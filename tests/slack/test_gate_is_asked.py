@@ -173,7 +173,7 @@ async def form_of_a_guest(bot: RunningBot, _: list[EventDict]) -> None:
 
 Mutant = tuple[type, str, Callable[..., Any], Callable[..., Awaitable[None]]]
 MUTANTS: dict[str, Mutant] = {
-    "nobody asks the gate": (WebApi, "judge", lets_pass, cards_wait),
+    "nobody asks the gate": (WebApi, "check_disclosure", lets_pass, cards_wait),
     "the gate knows an incident as it was": (DisclosureGate, "_now", as_it_was, cards_wait),
     "anybody may read a direct message": (DisclosureGate, "_check_person", lets_pass, export_again),
     "everything may be posted anywhere": (DisclosureGate, "_check_channel", lets_pass, cards_wait),

@@ -174,7 +174,7 @@ _CHECK = re.compile(r"<li>\[([ xX])\] ")
 _BOX = '<li class="check"><span role="img" aria-label="{}">{}</span> '
 
 
-def drawn(markdown: str) -> Markup:
+def render_markdown(markdown: str) -> Markup:
     """Return Markdown as HTML, with checkboxes for `[ ]` items; HTML in the text itself is escaped."""
     html = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
 
@@ -225,7 +225,7 @@ class Documents:
             title=file.title,
             showing="main",
             file=file,
-            html=drawn(file.content) if is_markdown else "",
+            html=render_markdown(file.content) if is_markdown else "",
         )
 
 

@@ -60,7 +60,7 @@ class EventDeduplicator:
     def __init__(self) -> None:
         self._heard: OrderedDict[str, tuple[float, asyncio.Task[None]]] = OrderedDict()
 
-    async def once(self, event_id: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def run_once(self, event_id: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Do the work, unless it was done for this id; who comes meanwhile waits for the same end.
 
         Raises what the work raises, and forgets the id then, so that Slack's next try is a new one. Raises
@@ -231,7 +231,7 @@ def _event_listener(registry: WorkspaceRegistry, metrics: Metrics) -> Callable[.
         async with best_effort(f"heed {callback.kind}") as failed:
             ours = await registry.find(callback.served_team, callback.org)
             if ours is not None:
-                await deduplicator.once(callback.event_id, lambda: listener(callback, ours))
+                await deduplicator.run_once(callback.event_id, lambda: listener(callback, ours))
         metrics.count_request(route, "failed" if failed else "answered")
         return BoltResponse(status=503 if failed else 200)
 

@@ -84,7 +84,7 @@ class People:
     def _asked_in_vain(self, person: PersonId) -> bool:
         return self._now() - self._in_vain.get(person, -FRESH_SECONDS) < FRESH_SECONDS
 
-    async def called(
+    async def find_by_name(
         self, names: Sequence[str], seconds: float = ASKING_SECONDS
     ) -> tuple[str, list[WorkspaceUser], bool]:
         """Return the first of these names that users have, these users, and True if there are no others.

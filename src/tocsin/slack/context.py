@@ -17,7 +17,7 @@ from tocsin.slack.messages import ReactionsAndPins
 from tocsin.slack.payloads import EventCallback, Payload
 from tocsin.slack.shared_channels import SharedChannels
 from tocsin.slack.workspace import SlackWorkspace
-from tocsin.workflows.channels import seen_by, unnamed
+from tocsin.workflows.channels import seen_by, without_channel
 from tocsin.workflows.command import PATIENCE, Bounded
 from tocsin.workflows.declare import DeclareIncident
 from tocsin.workflows.form_cache import FormCache
@@ -230,7 +230,7 @@ class WorkspaceContext:
                 return incident
             async with best_effort("see who is in a channel"), asyncio.timeout(CHECK_SECONDS):
                 return await seen_by(self.workspace, incident, person)
-            return unnamed(incident)
+            return without_channel(incident)
 
         return list(await asyncio.gather(*map(one, incidents)))
 

@@ -22,7 +22,7 @@ class Exposure:
         self._tasks = tasks
         self._told: set[ChannelId] = set()
 
-    def heard(self, incident: Incident, channel: ChannelId, is_exposed: bool) -> None:
+    def observe(self, incident: Incident, channel: ChannelId, is_exposed: bool) -> None:
         """Take note of what Slack says of a private incident's own channel."""
         if not is_exposed:
             self._told.discard(channel)

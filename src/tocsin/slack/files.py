@@ -42,7 +42,7 @@ class Files:
 
         Its name is what it is found by, in what was written last there.
         """
-        channel = await self._posts.room(to)
+        channel = await self._posts.open_dm(to)
         if again and (there := await self._posts.find_file(channel, name)) is not None:
             return there
         content = text.encode()

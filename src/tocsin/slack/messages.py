@@ -138,7 +138,7 @@ class MessagePoster:
             return False
         return True
 
-    async def room(self, to: str) -> ChannelId:
+    async def open_dm(self, to: str) -> ChannelId:
         """A channel as it is; the direct message with a person."""
         if not is_person(to):
             return ChannelId(to)
@@ -163,7 +163,7 @@ class MessagePoster:
 
     async def _find(self, to: str, key: str, thread: MessageTs | None) -> Posted | None:
         """The message that carries this key, so that one whose answer was lost is not posted again."""
-        channel, oldest = await self.room(to), self._oldest(to, key)
+        channel, oldest = await self.open_dm(to), self._oldest(to, key)
         try:
             return await self._look(channel, key, thread, oldest)
         except SlackRefused as refusal:

@@ -36,7 +36,7 @@ from tocsin.storage.database import (
 )
 from tocsin.storage.installations import uninstalled
 from tocsin.storage.serialization import JSON, NotOurs, read_plainly, refuse_foreign
-from tocsin.workflows.ports import Clock, Ended
+from tocsin.workflows.ports import Clock, FinishedWorkflow
 from tocsin.workflows.retry import best_effort
 
 # What a journal still has in hand, asked from outside, whether or not the bot runs.
@@ -192,12 +192,12 @@ class SqlFinishedWorkflows:
     def close(self) -> None:
         self._kept.close()
 
-    async def find(self, key: str) -> Ended | None:
+    async def find(self, key: str) -> FinishedWorkflow | None:
         asked = sa.select(_ended).where(_ended.c.key == key)
         row = await self._kept.do(lambda connection: connection.execute(asked).first())
-        return None if row is None else Ended(kind=row.kind, incident_id=row.incident_id)
+        return None if row is None else FinishedWorkflow(kind=row.kind, incident_id=row.incident_id)
 
-    async def remember(self, endings: Mapping[str, Ended]) -> None:
+    async def save(self, endings: Mapping[str, FinishedWorkflow]) -> None:
         def keep(connection: sa.Connection) -> None:
             for key, ended in endings.items():
                 upsert(connection, _ended, {"key": key}, {**ended.model_dump()}, replacing=False)
@@ -267,7 +267,7 @@ class DbosEngine:
         self._identity: tuple[int, int] | None = None
         self._gate: WriteBarrier | None = None
         self._running: set[asyncio.Task[Any]] = set()
-        self._endings = SqlFinishedWorkflows(url)
+        self._finished = SqlFinishedWorkflows(url)
 
     @property
     def workflows_in_hand(self) -> int:
@@ -294,7 +294,7 @@ class DbosEngine:
         if _open is not None:
             raise RuntimeError("one journal is open in this process already")
         create_file(self.url)
-        self._endings.open()
+        self._finished.open()
         self._identity = file_identity(self.url)
         library = logging.getLogger("dbos")
         library.setLevel(logging.WARNING)
@@ -344,13 +344,13 @@ class DbosEngine:
         if self._gate is not None:
             self._gate.close()
         await asyncio.to_thread(DBOS.destroy)
-        self._endings.close()
+        self._finished.close()
         # DBOS made its own threads the loop's, and has just ended them.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
         _open = None
 
     async def start(self, verb: str, key: str, command: Mapping[str, Any]) -> None:
-        if await self.ended(key) is not None:
+        if await self.find_finished(key) is not None:
             return
         marked = _begun_by_this_process.set(True)
         try:
@@ -377,10 +377,10 @@ class DbosEngine:
             status = await DBOS.get_workflow_status_async(key)
         return _understood(status.output) if status is not None and status.status == "SUCCESS" else None
 
-    async def ended(self, key: str) -> Ended | None:
-        return await self._endings.find(key)
+    async def find_finished(self, key: str) -> FinishedWorkflow | None:
+        return await self._finished.find(key)
 
-    async def forget(self, before: datetime) -> None:
+    async def delete_finished(self, before: datetime) -> None:
         """Delete the workflows that finished before then, all but their keys and what became of them.
 
         Raises Unavailable. What a process that is killed midway has not deleted, the next one does.
@@ -390,7 +390,7 @@ class DbosEngine:
                 status=FINISHED, completed_before=before.isoformat(), limit=AT_ONCE, load_input=False
             ):
                 done = [workflow for workflow in found if workflow.status == "SUCCESS"]
-                await self._endings.remember(
+                await self._finished.save(
                     {workflow.workflow_id: _ending(workflow.output) for workflow in done}
                 )
                 await DBOS.delete_workflows_async([workflow.workflow_id for workflow in found])
@@ -430,11 +430,11 @@ def _understood(kept: Any) -> Any:
     return kept
 
 
-def _ending(output: Any) -> Ended:
+def _ending(output: Any) -> FinishedWorkflow:
     """Return what is kept of a result."""
     result = output if isinstance(output, dict) else {}
     incident = result.get("incident") or {}
-    return Ended(kind=str(result.get("kind", "")), incident_id=str(incident.get("id", "")))
+    return FinishedWorkflow(kind=str(result.get("kind", "")), incident_id=str(incident.get("id", "")))
 
 
 # The time for which the journal keeps what people wrote.
@@ -449,5 +449,5 @@ async def forget_old_workflows(journal: DbosEngine, clock: Clock) -> None:
     """Delete finished workflows once their time has come, for as long as the bot runs."""
     while True:
         async with best_effort("forget what finished long ago"):
-            await journal.forget(clock() - KEPT)
+            await journal.delete_finished(clock() - KEPT)
         await asyncio.sleep(FORGET_EVERY_SECONDS)

@@ -77,7 +77,7 @@ class OperatorAlerts:
         self.resolve(about)
         return answer
 
-    async def recall(self) -> None:
+    async def load(self) -> None:
         """Know again what the operator was told before the last stop, and what was still to be said."""
         async with best_effort("recall what the operator knows"):
             kept = _KEPT.validate_json(await self._store.get(KEPT_AS) or "{}")

@@ -68,10 +68,10 @@ class ChannelArchiver:
         """For ever: give notice, and archive what is due; what fails is tried again at the next turn."""
         while self._days is not None:
             async with best_effort("archive channels"):
-                await self.look()
+                await self.archive_due()
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def look(self) -> None:
+    async def archive_due(self) -> None:
         """Do what is due now."""
         for due in await self._state.archives_due(self._clock() + NOTICE):
             async with best_effort("archive a channel"), self._one_by_one:

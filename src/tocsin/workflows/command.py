@@ -323,7 +323,7 @@ class DurableCommand(ABC, Generic[C]):
         result = await self._engine.result(key)
         if result is not None:
             return CHANGE.validate_python(result)
-        ended = await self._engine.ended(key)
+        ended = await self._engine.find_finished(key)
         if ended is None:
             return None
         if ended.kind == "changed":

@@ -149,7 +149,7 @@ class DeclareIncident:
         result = await self._engine.result(key)
         if result is not None:
             return OUTCOME.validate_python(result)
-        ended = await self._engine.ended(key)
+        ended = await self._engine.find_finished(key)
         if ended is None:
             return None
         if ended.kind == "refused":

@@ -26,7 +26,7 @@ class ExportCommand(AskedCommand):
     wanted: Format = "markdown"
 
 
-class Sent(FrozenModel):
+class ExportSent(FrozenModel):
     """It was handed to Slack."""
 
     incident: Incident
@@ -51,7 +51,7 @@ class Exports(DurableCommand[ExportCommand]):
 
     async def run(self, command: ExportCommand) -> AnyChange:
         sent = await self._steps.run_once(
-            "send the file", self._send, command, on_failure="The file could not be sent", returns=Sent
+            "send the file", self._send, command, on_failure="The file could not be sent", returns=ExportSent
         )
         if isinstance(sent, StepFailure):
             return NotChanged(sentence=in_full(sent))
@@ -60,7 +60,7 @@ class Exports(DurableCommand[ExportCommand]):
             incident=sent.incident, said=f"{reference} is in your messages from Tocsin, as {what}."
         )
 
-    async def _send(self, command: ExportCommand, again: bool) -> Sent:
+    async def _send(self, command: ExportCommand, again: bool) -> ExportSent:
         incident = await self._backend.find(command.incident_id)
         if incident is None:
             raise Refused("That incident is not here any more.")
@@ -71,7 +71,7 @@ class Exports(DurableCommand[ExportCommand]):
         comment = f"{incident.reference}: {incident.name}"
         to = command.by.slack_user_id or PersonId("")
         await self._workspace(command.team).files.send(to, name, text, comment, about=incident, again=again)
-        return Sent(incident=incident)
+        return ExportSent(incident=incident)
 
     async def after(self, command: ExportCommand, done: Changed) -> None:
         """Note in the timeline who exported it."""

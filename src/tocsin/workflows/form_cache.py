@@ -48,7 +48,7 @@ class FormCache:
         assert self.now is not None
         return self.now
 
-    async def awaited(self) -> Form:
+    async def wait(self) -> Form:
         """The choices, however long they take to come."""
         await self.came.wait()
         return await self.fetch()
@@ -80,7 +80,7 @@ class FormCache:
             async with best_effort("keep the form"):
                 await self._store.set(self._kept_as, form.model_dump_json())
 
-    async def recall(self) -> None:
+    async def load(self) -> None:
         """Take up what the backend said before the restart, where it has not answered since."""
         kept = None
         if self._store is not None:

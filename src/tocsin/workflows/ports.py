@@ -516,7 +516,7 @@ class SlackStateStore(Protocol):
         """Keep a departure in place of the one before."""
 
 
-class Ended(FrozenModel):
+class FinishedWorkflow(FrozenModel):
     """The end of a workflow that was forgotten: the kind of its outcome, and the id of its incident."""
 
     kind: str = ""
@@ -542,5 +542,5 @@ class WorkflowEngine(Protocol):
     async def result(self, key: str) -> Any:
         """Return what a finished workflow answered; None while it runs, or when there is none of this key."""
 
-    async def ended(self, key: str) -> Ended | None:
+    async def find_finished(self, key: str) -> FinishedWorkflow | None:
         """Return the end of a workflow that finished so long ago that its command and result are not kept."""

@@ -43,7 +43,7 @@ class Site(FrozenModel):
     kind: str = ""
 
 
-class Written(FrozenModel):
+class DocumentWritten(FrozenModel):
     """The document is there."""
 
     kind: Literal["canvas", "file"]
@@ -91,7 +91,7 @@ class Documents(DurableCommand[DocumentCommand]):
             said = f"{reference} has no channel of its own to keep a document in; export it in its place."
             return NotChanged(sentence=said)
         written = await self._steps.run_once(
-            "write the document", self._write, command, site, on_failure=failed, returns=Written
+            "write the document", self._write, command, site, on_failure=failed, returns=DocumentWritten
         )
         if isinstance(written, StepFailure):
             return NotChanged(sentence=in_full(written))
@@ -113,13 +113,13 @@ class Documents(DurableCommand[DocumentCommand]):
         canvas = await slack.files.find_canvas(channel)
         return Site(incident=incident, channel=channel, canvas=canvas, written=written, kind=kind)
 
-    async def _known(self, incident: Incident, channel: ChannelId) -> Written | None:
+    async def _known(self, incident: Incident, channel: ChannelId) -> DocumentWritten | None:
         """The document that was written there."""
         for (where, thing), face in (await self._state.fingerprints(incident.id)).items():
             if where == channel and thing.startswith(DOCUMENT):
                 kind, _, asked = face.partition(" ")
                 known = thing.removeprefix(DOCUMENT)
-                return Written(kind="canvas" if kind == "canvas" else "file", id=known, asked=asked)
+                return DocumentWritten(kind="canvas" if kind == "canvas" else "file", id=known, asked=asked)
         return None
 
     def _there_already(self, command: DocumentCommand, reference: str, written: str, kind: str) -> NotChanged:
@@ -129,7 +129,7 @@ class Documents(DurableCommand[DocumentCommand]):
         )
         return NotChanged(sentence=f"{reference} has its document already: {where}.")
 
-    async def _write(self, command: DocumentCommand, site: Site, again: bool) -> Written:
+    async def _write(self, command: DocumentCommand, site: Site, again: bool) -> DocumentWritten:
         async with self._one_by_one:
             incident = await self._backend.find(command.incident_id)
             slack = self._workspace(command.team)
@@ -173,7 +173,7 @@ class Documents(DurableCommand[DocumentCommand]):
         *,
         taken: bool,
         again: bool,
-    ) -> Written | None:
+    ) -> DocumentWritten | None:
         """The channel's canvas with the document in it; None where it cannot have one, or has another."""
         slack = self._workspace(command.team)
         begun, asked = await self._begun(incident, channel)
@@ -182,7 +182,7 @@ class Documents(DurableCommand[DocumentCommand]):
         if begun or (again and not taken):
             # There was none when it was begun, so one that is there is ours, whose answer was lost.
             if there := await slack.files.find_canvas(channel):
-                return Written(kind="canvas", id=there, asked=asked or command.key)
+                return DocumentWritten(kind="canvas", id=there, asked=asked or command.key)
         elif taken:
             return None
         asked = asked or command.key
@@ -193,11 +193,11 @@ class Documents(DurableCommand[DocumentCommand]):
         except SlackRefused as refusal:
             log.info("a file in place of a canvas", because=refusal.sentence)
             return None
-        return Written(kind="canvas", id=canvas, asked=asked)
+        return DocumentWritten(kind="canvas", id=canvas, asked=asked)
 
     async def _file(
         self, command: DocumentCommand, channel: ChannelId, incident: Incident, text: str
-    ) -> Written:
+    ) -> DocumentWritten:
         _, asked = await self._begun(incident, channel)
         asked = asked or command.key
         await self._state.save_fingerprint(incident.id, channel, BEGUN, f"file {asked}")
@@ -206,7 +206,7 @@ class Documents(DurableCommand[DocumentCommand]):
         file = await self._workspace(command.team).files.send(
             channel, document_name(incident), text, comment, about=incident, again=True
         )
-        return Written(kind="file", id=file, asked=asked)
+        return DocumentWritten(kind="file", id=file, asked=asked)
 
     async def _begun(self, incident: Incident, channel: ChannelId) -> tuple[str, str]:
         """The kind of the document that was begun there, and who asked for it; empty where none was."""

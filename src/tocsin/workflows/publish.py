@@ -15,7 +15,7 @@ from tocsin.workflows.channels import (
     ChannelOpener,
     await_channel,
     members_seen,
-    unnamed,
+    without_channel,
 )
 from tocsin.workflows.command import PendingReply
 from tocsin.workflows.declaration import AnyOutcome, DeclareCommand, Declared
@@ -107,7 +107,7 @@ class DeclarationPublisher:
     ) -> Incident:
         """Post the cards first; the backend opens the channel some time later, and then they name it."""
         # A create that is repeated may answer with the channel; who may read of it is looked up first.
-        created, incident = incident, unnamed(incident) if incident.is_private else incident
+        created, incident = incident, without_channel(incident) if incident.is_private else incident
         done = await asyncio.gather(
             self.notifier.show(command, Declared(incident=incident), (), waiting),
             *self._posts(command, incident),

@@ -135,7 +135,7 @@ class OpenIncidentsCache:
         """The open incident whose own channel this is."""
         return next((known for known in self.now if channel and known.slack_channel_id == channel), None)
 
-    def called(self, reference: str) -> Incident | None:
+    def find(self, reference: str) -> Incident | None:
         """The open incident with this id or reference, in any case, or with this bare number."""
         wanted = reference.strip().lstrip("#").casefold()
         return next((known for known in self.now if wanted in _names(known)), None)
@@ -177,7 +177,7 @@ class CurrentIncidents:
         self._answers: dict[str, tuple[Incident, float]] = {}
         self._asking: dict[str, asyncio.Task[Incident | None]] = {}
 
-    def saw(self, incident: Incident) -> None:
+    def observe(self, incident: Incident) -> None:
         """Take note of an incident that the backend has just answered with."""
         self.open_now.put(incident)
         if not self._backend.is_remote:
@@ -204,5 +204,5 @@ class CurrentIncidents:
     async def _ask(self, incident_id: str) -> Incident | None:
         found = await self._backend.find(incident_id)
         if found is not None:
-            self.saw(found)
+            self.observe(found)
         return found

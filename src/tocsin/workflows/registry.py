@@ -93,7 +93,7 @@ def build_workflows(
             workspace=workspace,
             effects=effects,
             alerts=alerts,
-            saw=current.saw,
+            saw=current.observe,
         ),
         follow_ups=FollowUps(backend=backend, engine=engine, state=state, workspace=workspace),
         notes=Notes(backend=backend, engine=engine, workspace=workspace),

@@ -68,10 +68,10 @@ class ReminderScheduler:
         """For ever: ask for what is due; what fails is tried again at the next turn."""
         while True:
             async with best_effort("ask for the updates that are due"):
-                await self.look()
+                await self.ask_due()
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def look(self) -> None:
+    async def ask_due(self) -> None:
         """Ask for every update that is due now."""
         for reminder in await self._state.due_reminders(self._clock()):
             async with best_effort("ask for an update"):

@@ -10,7 +10,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from tocsin.backends.local import changes, create, queries
-from tocsin.backends.local.database import IncidentFile, bring_up_to_date, transaction
+from tocsin.backends.local.database import IncidentFile, transaction, update_choices
 from tocsin.backends.local.queries import incident_row, written, written_after
 from tocsin.config import IncidentConfig
 from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
@@ -43,7 +43,7 @@ class LocalBackend:
         backend = cls(file, config, public_url=public_url, clock=clock)
         try:
             now = written(clock())
-            await file.run(lambda db: bring_up_to_date(db, backend._form, now))
+            await file.run(lambda db: update_choices(db, backend._form, now))
         except BaseException:
             await file.close()
             raise

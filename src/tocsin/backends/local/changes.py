@@ -136,7 +136,7 @@ def _roles(db: Database, incident_id: str, change: IncidentChange) -> Iterator[S
         if person is None:
             yield role_id, "gave up the role", role
             continue
-        holder = create.called([change.by, *change.assignees], person)
+        holder = create.person_with_id([change.by, *change.assignees], person)
         db.execute(_PUT_ROLE, [incident_id, role_id, holder.slack_user_id, holder.name, holder.email])
         taken = person == change.by.slack_user_id
         # The timeline shows the person's name in place of the id once the name is known (queries.timeline).

@@ -159,11 +159,11 @@ def _insert_roles(db: Database, declaration: Declaration, config: IncidentConfig
     holders: dict[str, PersonId | None] = dict(declaration.incident_role_assignments)
     holders |= {role.id: reporter.slack_user_id for role in config.roles if role.role_type == "reporter"}
     for role_id, person in holders.items():
-        known = called([reporter, *declaration.assignees], person)
+        known = person_with_id([reporter, *declaration.assignees], person)
         db.execute(_INSERT_ROLE, [incident_id, role_id, known.slack_user_id, known.name, known.email])
 
 
-def called(known: Iterable[Person], person: PersonId | None) -> Person:
+def person_with_id(known: Iterable[Person], person: PersonId | None) -> Person:
     """Return the person with this Slack id from `known`, or a Person with the id alone."""
     return next((one for one in known if one.slack_user_id == person), Person(slack_user_id=person))
 

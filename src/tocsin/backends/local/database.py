@@ -263,7 +263,7 @@ ELSEWHERE = {"options", "searched", "catalog_type_id"}
 """Properties of a custom field that are no columns: options have their own table, the others are unused."""
 
 
-def bring_up_to_date(db: Database, form: Form, now: str) -> None:
+def update_choices(db: Database, form: Form, now: str) -> None:
     """Update the tables to match the form; rows that the form lacks are archived, never deleted."""
     if not list(_changes(db, form, now)):
         return

@@ -461,7 +461,7 @@ async def open_form(
         sentence = f"The form could not be fetched: {error} It fills itself in here as soon as it comes."
         if not await context.workspace.update_modal(view_id, error_modal("Not now", sentence), NOTHING):
             return
-        form = await context.forms.awaited()
+        form = await context.forms.wait()
     # The list of open incidents is a courtesy, and may have changed while it was waited for.
     view = declare_modal(form, metadata, filled, notice=notice)
     await context.workspace.update_modal(view_id, view, NOTHING)

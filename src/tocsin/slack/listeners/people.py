@@ -49,7 +49,7 @@ async def find_person(
     """
     if by is not None and (own := next((name for name in names if fold_name(name) in MYSELF), None)):
         return FoundPerson(by, own)
-    name, found, are_all = await context.people.called(names, CHECK_SECONDS)
+    name, found, are_all = await context.people.find_by_name(names, CHECK_SECONDS)
     if len(found) == 1 and are_all and (who := found[0].person.slack_user_id):
         return FoundPerson(who, name)
     raise NeedsForm(f"{_doubt(name, found)} Choose the person here.", build_view)

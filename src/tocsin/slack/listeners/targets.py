@@ -160,7 +160,7 @@ async def _at(context: WorkspaceContext, address: str, person: PersonId | None) 
 
 async def find_incident(context: WorkspaceContext, reference: str, person: PersonId | None) -> Incident:
     """The incident with this id or reference. Raises Refused where there is none that they may see."""
-    known = context.open_now.called(reference)
+    known = context.open_now.find(reference)
     if known is not None and is_visible_to(person, known):
         return known
     found = await context.find.named(reference, person)

@@ -14,7 +14,7 @@ from tocsin.slack.views.mrkdwn import (
     Line,
     Names,
     Span,
-    called,
+    as_name,
     linked,
     of_code,
     of_mrkdwn,
@@ -226,7 +226,7 @@ def _preview(file: Json, names: Names) -> list[Line]:
 
 def _of_email(file: Json, names: Names) -> list[Line]:
     """Return subject, sender and text of an e-mail that was sent into a channel (Slack, file object)."""
-    subject = called(
+    subject = as_name(
         re.sub(r"^(?:(?:re|fwd?|aw|wg)\s*:\s*)+", "", _first(file, "subject", "title"), flags=re.I)
     )
     senders = [
