@@ -55,7 +55,7 @@ MAY_IMPORT = {
     "storage": {"incidents", "workflows.ports", "workflows.retry", "logs"},
     "backends": {"incidents", "workflows.ports", "config", "logs"},
     "web": {"workflows.ports", "incidents"},
-    "slack": {"workflows", "incidents", "logs"},
+    "slack": {"workflows", "incidents", "metrics", "logs"},
     "slack.views": {"incidents"},
     "slack_emulator": set[str](),
     "config": {"incidents", "settings"},

@@ -22,7 +22,7 @@ from fakes.terminal import Ended, Terminal
 from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
 from tocsin.backends.local import LocalBackend
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.slack import routes
 
 pytestmark = pytest.mark.process
@@ -52,7 +52,7 @@ async def kept_incidents(folder: Path, *names: str) -> AsyncIterator[LocalBacken
     """A data folder with incidents of these names, the last one private, held open as by the bot."""
     _make(folder)
     backend = await LocalBackend.open(
-        folder / "incidents.db", Catalogue(), public_url="http://127.0.0.1:8080", clock=Ticking()
+        folder / "incidents.db", IncidentConfig(), public_url="http://127.0.0.1:8080", clock=Ticking()
     )
     for name in names[:-1]:
         await backend.create(full_declaration(name, name=name))

@@ -29,7 +29,7 @@ from typer.testing import CliRunner
 from slack_emulator.manifest import manifest_errors
 from tocsin import manual
 from tocsin.cli import FAILED, MISUSED, cli
-from tocsin.config import KEYS, Catalogue, Category, read_rules
+from tocsin.config import CONFIG_KEYS, Category, IncidentConfig, read_rules
 from tocsin.incidents.model import FieldKind
 from tocsin.incidents.permissions import ENDING
 from tocsin.incidents.postmortem import PLACEHOLDERS
@@ -176,9 +176,9 @@ def _in_code(found: Sequence[str]) -> set[str]:
 def test_the_example_configuration_can_be_used_as_it_stands() -> None:
     examples = re.findall(r"^```toml\n(.*?)^```", read(DOCS / "configure.md"), re.MULTILINE | re.DOTALL)
     whole = tomllib.loads("\n".join(examples))
-    form = Catalogue.from_toml(whole, elsewhere=KEYS).form()
+    form = IncidentConfig.from_toml(whole, other_keys=CONFIG_KEYS).form()
     rules = read_rules(whole)
-    assert set(whole) == {*Catalogue.model_fields, *KEYS}
+    assert set(whole) == {*IncidentConfig.model_fields, *CONFIG_KEYS}
     assert rules.limits.close
     assert "@oncall" in rules.groups
     for rule in rules.rules:
@@ -195,7 +195,7 @@ def test_the_plot_is_of_the_run_that_the_manual_has() -> None:
 
 
 def test_tocsins_own_backend_can_do_everything() -> None:
-    assert Catalogue().form().lacks == {}
+    assert IncidentConfig().form().lacks == {}
     lacking = [*documented.lacking_in_incident_io(), *documented.lacking_in_devrev()]
     verbs = {row[0].strip("`").removeprefix("/incident ") for row in lacking} - {*documented.LACKING.values()}
     assert verbs <= set(commands.VERBS)

@@ -70,7 +70,7 @@ def test_what_names_another_workspace_is_not_for_this_one_and_what_names_none_is
             "[[announcements]]\nchannels = ['T0ONE/C0ONE', 'C0ALL']\ninvite = ['T0TWO/@night', '@oncall']\n"
         )
     )
-    one, two = rules.of("T0ONE"), rules.of("T0TWO")
+    one, two = rules.for_team("T0ONE"), rules.for_team("T0TWO")
     assert (one.limits.close, two.limits.close) == (("S0ONE", "S0ALL"), ("S0TWO", "S0ALL"))
     assert (one.limits.private, two.limits.private) == (("S0ONE",), ())
     assert (one.channels, two.channels) == (("C0ONE", "C0ALL"), ("C0ALL",))
@@ -104,7 +104,7 @@ async def test_the_doctor_looks_at_every_channel_and_group_that_the_rules_name(
     async with running_workspace(Manifest.from_dict(routes.manifest())) as slack:
         shared = slack.channel("haulpartner")
         slack.workspace.share(shared, "T0HAULPART1", Person("U0X1", "x", "Stranger", ""))
-        slack.workspace.state.keep(UserGroup("S0EMPTY001", "nobody", "Nobody"))
+        slack.workspace.state.save(UserGroup("S0EMPTY001", "nobody", "Nobody"))
         config.write_text(
             "[permissions]\nclose = ['S0ONCALL01', 'S0NOSUCH01']\n"
             f"[[announcements]]\nchannels = ['{slack.channel('alerts')}', 'C0NOWHERE', '{shared}']\n"

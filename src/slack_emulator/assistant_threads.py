@@ -127,7 +127,7 @@ class AssistantThreads:
 
     # display
 
-    def heed(self, channel: Channel, message: Message) -> None:
+    def on_message(self, channel: Channel, message: Message) -> None:
         """Clear the app's status once the app has posted a message in the thread."""
         thread = self._threads.get((channel.id, message.thread_ts or ""))
         if thread is not None and message.bot_id is not None:

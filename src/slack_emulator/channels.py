@@ -264,7 +264,7 @@ class Conversations:
     # internals
 
     def _keep(self, channel: Channel) -> None:
-        self._state.keep(channel)
+        self._state.save(channel)
         self._state.feed.announce(Change("channel", channel=channel.id))
 
     def _require_room(self, channel: Channel) -> None:
@@ -400,5 +400,5 @@ class Bookmarks:
             raise Refused("invalid_link")
 
     def _keep(self, channel: Channel) -> None:
-        self._state.keep(channel)
+        self._state.save(channel)
         self._state.feed.announce(Change("channel", channel=channel.id))

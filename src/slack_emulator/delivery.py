@@ -15,7 +15,7 @@ import httpx
 
 from slack_emulator.clock import Clock
 from slack_emulator.models import InstalledApp, Json, Request
-from slack_emulator.request_log import WireLog
+from slack_emulator.request_log import RequestLog
 from slack_emulator.socket_mode import Sockets
 
 ACK_SECONDS = 3.0
@@ -39,7 +39,7 @@ class Answer:
 
 
 class Delivery:
-    def __init__(self, clock: Clock, sockets: Sockets, log: WireLog) -> None:
+    def __init__(self, clock: Clock, sockets: Sockets, log: RequestLog) -> None:
         self._clock = clock
         self.sockets = sockets
         self._log = log

@@ -82,7 +82,7 @@ class Files:
             file = self._uploads.pop(found[file_id]).file
             file.title = title or file.name
             file.channels = [channel.id] if channel is not None else []
-            self._state.keep(file)
+            self._state.save(file)
             files.append(file)
         return files
 
@@ -113,7 +113,7 @@ class Files:
             tab_of=channel.id,
             content=markdown,
         )
-        self._state.keep(canvas)
+        self._state.save(canvas)
         self._state.feed.announce(Change("channel", channel=channel.id))
         return canvas
 
@@ -145,7 +145,7 @@ class Files:
     def _without(self, message: Message, file_id: str) -> None:
         message.files = [one for one in message.files if one["id"] != file_id]
         if message.text or message.blocks or message.files:
-            self._state.keep(message)
+            self._state.save(message)
             self._state.feed.announce(Change("message_changed", message.channel, None, message.ts))
         else:
             self._messages.delete(message)

@@ -7,7 +7,7 @@ from slack_emulator.channels import Conversations
 from slack_emulator.delivery import Answer, Delivery
 from slack_emulator.error_messages import FORM_TROUBLE, refusal_words, unanswered_words
 from slack_emulator.events import Events, Tasks
-from slack_emulator.manifest import Command
+from slack_emulator.manifest import SlashCommand
 from slack_emulator.messages import command_text
 from slack_emulator.models import (
     Channel,
@@ -25,7 +25,7 @@ from slack_emulator.response_urls import ResponseUrl, ResponseUrls, is_message
 from slack_emulator.state import State
 from slack_emulator.views import (
     STATE_FIELDS,
-    Modals,
+    Views,
     action_of,
     completed_state,
     elements_of,
@@ -44,14 +44,14 @@ class Commands:
         self,
         state: State,
         conversations: Conversations,
-        modals: Modals,
+        views: Views,
         response_urls: ResponseUrls,
         delivery: Delivery,
         payloads: Payloads,
     ) -> None:
         self._state = state
         self._conversations = conversations
-        self._modals = modals
+        self._views = views
         self._response_urls = response_urls
         self._delivery = delivery
         self._payloads = payloads
@@ -69,14 +69,14 @@ class Commands:
             return refusal(no, name)
         text = command_text(self._state, person, text.strip(), should_escape=declared.should_escape)
         url = self._response_urls.mint(app, actor.id, room.id)
-        trigger = self._modals.trigger(app, actor.id, channel=room.id)
+        trigger = self._views.trigger(app, actor.id, channel=room.id)
         payload = self._payloads.command(app, actor, room, name, text, trigger, url)
         answer = await self._delivery.deliver(app, "slash_commands", payload, "slash_commands")
         if not answer.ok:
             return unanswered(answer, name, app)
         return self._show_answer(app, actor, room, answer)
 
-    def _find_command(self, name: str) -> tuple[InstalledApp, Command]:
+    def _find_command(self, name: str) -> tuple[InstalledApp, SlashCommand]:
         for app in self._state.apps.values():
             command = app.manifest.command(name)
             if command is not None and "commands" in app.manifest.bot_scopes:
@@ -103,7 +103,7 @@ class Commands:
         except Refused as no:
             return refusal(no, callback_id)
         url = self._response_urls.mint(app, actor.id, room.id, thread_ts=message.thread_ts)
-        trigger = self._modals.trigger(app, actor.id, channel=room.id)
+        trigger = self._views.trigger(app, actor.id, channel=room.id)
         payload = self._payloads.message_shortcut(app, actor, callback_id, room, message, trigger, url)
         answer = await self._delivery.deliver(app, "interactive", payload, "message_action")
         return Outcome(True) if answer.ok else unanswered(answer, callback_id, app)
@@ -116,7 +116,7 @@ class Commands:
             self._require_ours(app, actor)
         except Refused as no:
             return refusal(no, callback_id)
-        trigger = self._modals.trigger(app, actor.id)
+        trigger = self._views.trigger(app, actor.id)
         payload = self._payloads.global_shortcut(app, actor, callback_id, trigger)
         answer = await self._delivery.deliver(app, "interactive", payload, "shortcut")
         return Outcome(True) if answer.ok else unanswered(answer, callback_id, app)
@@ -178,7 +178,7 @@ class Interactions:
         self,
         state: State,
         conversations: Conversations,
-        modals: Modals,
+        views: Views,
         response_urls: ResponseUrls,
         delivery: Delivery,
         events: Events,
@@ -187,7 +187,7 @@ class Interactions:
     ) -> None:
         self._state = state
         self._conversations = conversations
-        self._modals = modals
+        self._views = views
         self._response_urls = response_urls
         self._delivery = delivery
         self._events = events
@@ -197,7 +197,7 @@ class Interactions:
     # what stands where
 
     def _view(self, person: str, view_id: str) -> View:
-        view = self._modals.find(person, view_id)
+        view = self._views.find(person, view_id)
         if view is None:
             raise Refused("view_not_found")
         return view
@@ -224,7 +224,7 @@ class Interactions:
         self._state.active_person(person)
         view = self._view(person, view_id)
         _, element = self._element(view.payload["blocks"], block_id, action_id)
-        self._modals.type_into(view, block_id, action_id, completed_state(element, value))
+        self._views.type_into(view, block_id, action_id, completed_state(element, value))
 
     async def press(
         self,
@@ -259,10 +259,10 @@ class Interactions:
         block, element = self._element(view.payload["blocks"], block_id, action_id)
         action = action_of(block, element, given, self._state.next_ts())
         if element["type"] in STATE_FIELDS:
-            self._modals.type_into(view, block_id, action_id, completed_state(element, given))
+            self._views.type_into(view, block_id, action_id, completed_state(element, given))
         if block["type"] == "input" and not block.get("dispatch_action"):
             return Outcome(True, view=view)
-        trigger = self._modals.trigger(app, person.id, view if view.type == "modal" else None)
+        trigger = self._views.trigger(app, person.id, view if view.type == "modal" else None)
         payload = self._payloads.view_action(app, person, view, [action], trigger)
         answer = await self._delivery.deliver(app, "interactive", payload, "block_actions")
         return Outcome(True, view=view) if answer.ok else unanswered(answer, action_id, app)
@@ -276,7 +276,7 @@ class Interactions:
         values = initial_values({"blocks": message.blocks})
         if element["type"] in STATE_FIELDS:
             values[block_id][action_id] = completed_state(element, given)
-        trigger = self._modals.trigger(app, person.id, channel=message.channel)
+        trigger = self._views.trigger(app, person.id, channel=message.channel)
         url = self._response_urls.mint(
             app, person.id, message.channel, message_ts=message.ts, thread_ts=message.thread_ts
         )
@@ -341,7 +341,7 @@ class Interactions:
         if errors := input_errors(view.payload, view.values):
             words = refusal_words("missing_fields")
             return Outcome(False, "invalid_input", errors, view, message=words)
-        trigger = self._modals.trigger(app, actor.id, view)
+        trigger = self._views.trigger(app, actor.id, view)
         urls = self._response_urls_of(app, actor, view)
         payload = self._payloads.submission(app, actor, view, trigger, urls)
         answer = await self._delivery.deliver(app, "interactive", payload, "view_submission")
@@ -354,18 +354,18 @@ class Interactions:
         try:
             match response.get("response_action"):
                 case None:
-                    self._modals.close_view(view)
+                    self._views.close_view(view)
                     return Outcome(True)
                 case "errors":
                     return self._field_errors(view, response.get("errors"))
                 case "update":
-                    self._modals.changed(view, response.get("view") or {})
+                    self._views.changed(view, response.get("view") or {})
                     return Outcome(True, view=view)
                 case "push":
-                    pushed = self._modals.pushed(app, person.id, response.get("view") or {})
+                    pushed = self._views.pushed(app, person.id, response.get("view") or {})
                     return Outcome(True, view=pushed)
                 case "clear":
-                    self._modals.close_all(person.id)
+                    self._views.close_all(person.id)
                     return Outcome(True)
                 case _:
                     raise Refused("invalid_response_action")
@@ -399,11 +399,11 @@ class Interactions:
 
     async def dismiss(self, person: str, view_id: str | None = None, whole_stack: bool = False) -> None:
         """Cancel, the cross or Esc: the top view, or every open one; the app hears if it asked to."""
-        actor, stack = self._state.active_person(person), self._modals.stack(person)
+        actor, stack = self._state.active_person(person), self._views.stack(person)
         if not stack or (view_id is not None and stack[-1].id != view_id and not whole_stack):
             return
         everything = whole_stack or stack[-1].payload.get("clear_on_close", False)
-        closed = self._modals.close_all(person) if everything else [self._modals.close_top(person)]
+        closed = self._views.close_all(person) if everything else [self._views.close_top(person)]
         for view in closed:
             if view is None or not view.payload.get("notify_on_close"):
                 continue
@@ -420,7 +420,7 @@ class Interactions:
         app = self._state.apps[app_id]
         direct = self._conversations.open_direct(actor.id, [app.bot_user_id])
         event: Json = {"type": "app_home_opened", "user": actor.id, "channel": direct.id, "tab": tab}
-        view = self._modals.home(actor.id, app_id)
+        view = self._views.home(actor.id, app_id)
         if view is not None and tab == "home":
             event["view"] = self._payloads.view_container(app, view)["view"]
         self._events.emit(event, only=app)

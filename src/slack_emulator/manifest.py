@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, cast
 
 import yaml
 
-from slack_emulator.schema import Complaints, Flag, Many, OneOf, Shape, Spec, Whole, Words, complaint
+from slack_emulator.schema import Array, Boolean, Enum, Errors, Integer, Object, Schema, String, error_line
 from slack_emulator.scopes import BOT_SCOPES, SCOPES_OF_EVENT
 
 # Validation of custom workflow steps in a manifest.
@@ -31,24 +31,24 @@ TYPES = (
     "slack#/types/message_ts",
 )
 
-PARAMETER = Shape(
-    {"type": OneOf(*TYPES), "title": Words(255), "description": Words()},
-    {"is_required": Flag(), "hint": Words(), "name": Words(100)},
+PARAMETER = Object(
+    {"type": Enum(*TYPES), "title": String(255), "description": String()},
+    {"is_required": Boolean(), "hint": String(), "name": String(100)},
 )
 
 
 def fitting_errors(
     functions: Mapping[str, Any], settings: Mapping[str, Any], bot_events: list[str]
-) -> Complaints:
+) -> Errors:
     """Yield an error for each setting or event that steps require and the app lacks (Slack, custom steps)."""
     if not functions:
         return
     if settings.get("org_deploy_enabled") is not True:
-        yield complaint("functions require org_deploy_enabled", "/settings/org_deploy_enabled")
+        yield error_line("functions require org_deploy_enabled", "/settings/org_deploy_enabled")
     if settings.get("function_runtime") != "remote":
-        yield complaint("functions require the function_runtime remote", "/settings/function_runtime")
+        yield error_line("functions require the function_runtime remote", "/settings/function_runtime")
     if "function_executed" not in bot_events:
-        yield complaint(
+        yield error_line(
             "functions require the event function_executed", "/settings/event_subscriptions/bot_events"
         )
 
@@ -65,77 +65,79 @@ ENTITIES = tuple(f"slack#/entities/{kind}" for kind in ("task", "file", "item", 
 class _Endpoint:
     """Schema of a request URL: https, or http on this machine, which Slack itself could not reach."""
 
-    def errors(self, value: object, at: str) -> Complaints:
+    def errors(self, value: object, at: str) -> Errors:
         if not isinstance(value, str):
-            yield complaint("must provide a string", at)
+            yield error_line("must provide a string", at)
         elif not re.match(r"https://[^\s/?#]", value) and not _HERE.match(value):
-            yield complaint("must be a valid https url", at)
+            yield error_line("must be a valid https url", at)
 
 
 class _Any:
     """Schema of parts that the emulator accepts unchecked."""
 
-    def errors(self, value: object, at: str) -> Complaints:
+    def errors(self, value: object, at: str) -> Errors:
         return iter(())
 
 
 class _Named:
     """Schema of an object whose names the app chooses and whose values all have one schema."""
 
-    def __init__(self, item: Spec) -> None:
+    def __init__(self, item: Schema) -> None:
         self.item = item
 
-    def errors(self, value: object, at: str) -> Complaints:
+    def errors(self, value: object, at: str) -> Errors:
         if not isinstance(value, dict):
-            yield complaint("must provide an object", at)
+            yield error_line("must provide an object", at)
             return
         for name, item in value.items():
-            yield from Words(100).errors(name, at)
+            yield from String(100).errors(name, at)
             yield from self.item.errors(item, f"{at}/{name}")
 
 
 # Slack, app manifest reference: fields, lengths and counts.
-_DISPLAY = Shape(
-    {"name": Words(35)},
+_DISPLAY = Object(
+    {"name": String(35)},
     {
-        "description": Words(140),
-        "long_description": Words(4000, least=175),
-        "background_color": Words(form=r"#[0-9A-Fa-f]{3}([0-9A-Fa-f]{3})?", wanted="must be a hex color"),
-    },
-)
-_COMMAND = Shape(
-    {
-        "command": Words(
-            32, form=r"/[^\sA-Z/]+", wanted="must start with a '/' and be one lower case word after it"
+        "description": String(140),
+        "long_description": String(4000, min_length=175),
+        "background_color": String(
+            pattern=r"#[0-9A-Fa-f]{3}([0-9A-Fa-f]{3})?", message="must be a hex color"
         ),
-        "description": Words(2000),
     },
-    {"url": _Endpoint(), "usage_hint": Words(1000), "should_escape": Flag()},
 )
-_SHORTCUT = Shape(
+_COMMAND = Object(
     {
-        "name": Words(24),
-        "type": OneOf("message", "global"),
-        "callback_id": Words(255),
-        "description": Words(150),
+        "command": String(
+            32, pattern=r"/[^\sA-Z/]+", message="must start with a '/' and be one lower case word after it"
+        ),
+        "description": String(2000),
+    },
+    {"url": _Endpoint(), "usage_hint": String(1000), "should_escape": Boolean()},
+)
+_SHORTCUT = Object(
+    {
+        "name": String(24),
+        "type": Enum("message", "global"),
+        "callback_id": String(255),
+        "description": String(150),
     }
 )
-_FEATURES = Shape(
+_FEATURES = Object(
     optional={
-        "app_home": Shape(
+        "app_home": Object(
             optional=dict.fromkeys(
-                ("home_tab_enabled", "messages_tab_enabled", "messages_tab_read_only_enabled"), Flag()
+                ("home_tab_enabled", "messages_tab_enabled", "messages_tab_read_only_enabled"), Boolean()
             )
         ),
-        "bot_user": Shape({"display_name": Words(80, form=r"[^<>@#]+")}, {"always_online": Flag()}),
-        "shortcuts": Many(_SHORTCUT, 10),
-        "slash_commands": Many(_COMMAND, 50),
-        "unfurl_domains": Many(
-            Words(255, form=r"[a-z0-9][-a-z0-9.]*[a-z0-9]", wanted="invalid domain"), 5, distinct=True
+        "bot_user": Object({"display_name": String(80, pattern=r"[^<>@#]+")}, {"always_online": Boolean()}),
+        "shortcuts": Array(_SHORTCUT, 10),
+        "slash_commands": Array(_COMMAND, 50),
+        "unfurl_domains": Array(
+            String(255, pattern=r"[a-z0-9][-a-z0-9.]*[a-z0-9]", message="invalid domain"), 5, distinct=True
         ),
         # Slack, Work Object Previews: the entity types that an app may show.
-        "rich_previews": Shape(
-            {"is_active": Flag()}, {"entity_types": Many(OneOf(*ENTITIES), 5, distinct=True)}
+        "rich_previews": Object(
+            {"is_active": Boolean()}, {"entity_types": Array(Enum(*ENTITIES), 5, distinct=True)}
         ),
         "functions": _Any(),
         "workflow_steps": _Any(),
@@ -143,61 +145,61 @@ _FEATURES = Shape(
         "agent_view": _Any(),
     }
 )
-_SETTINGS = Shape(
+_SETTINGS = Object(
     optional={
-        "allowed_ip_address_ranges": Many(Words(), 50, distinct=True),
-        "event_subscriptions": Shape(
+        "allowed_ip_address_ranges": Array(String(), 50, distinct=True),
+        "event_subscriptions": Object(
             optional={
                 "request_url": _Endpoint(),
-                "bot_events": Many(Words(50), 100, least=0, distinct=True),
-                "user_events": Many(Words(50), 100, least=0, distinct=True),
-                "metadata_subscriptions": Many(_Any(), 100, least=0),
+                "bot_events": Array(String(50), 100, min_items=0, distinct=True),
+                "user_events": Array(String(50), 100, min_items=0, distinct=True),
+                "metadata_subscriptions": Array(_Any(), 100, min_items=0),
             }
         ),
-        "interactivity": Shape(
-            {"is_enabled": Flag()}, {"request_url": _Endpoint(), "message_menu_options_url": _Endpoint()}
+        "interactivity": Object(
+            {"is_enabled": Boolean()}, {"request_url": _Endpoint(), "message_menu_options_url": _Endpoint()}
         ),
-        "org_deploy_enabled": Flag(),
-        "socket_mode_enabled": Flag(),
-        "token_rotation_enabled": Flag(),
-        "is_hosted": Flag(),
-        "function_runtime": OneOf("remote", "slack"),
-        "hermes_app_type": OneOf("remote"),
-        "is_mcp_enabled": Flag(),
-        "incoming_webhooks": Shape(optional={"incoming_webhooks_enabled": Flag()}),
+        "org_deploy_enabled": Boolean(),
+        "socket_mode_enabled": Boolean(),
+        "token_rotation_enabled": Boolean(),
+        "is_hosted": Boolean(),
+        "function_runtime": Enum("remote", "slack"),
+        "hermes_app_type": Enum("remote"),
+        "is_mcp_enabled": Boolean(),
+        "incoming_webhooks": Object(optional={"incoming_webhooks_enabled": Boolean()}),
     }
 )
-_SCOPES = Many(Words(50), 255, least=0, distinct=True)
-_OAUTH = Shape(
+_SCOPES = Array(String(50), 255, min_items=0, distinct=True)
+_OAUTH = Object(
     optional={
-        "redirect_urls": Many(_Endpoint(), 1000),
-        "scopes": Shape(optional=dict.fromkeys(("bot", "user", "bot_optional", "user_optional"), _SCOPES)),
-        "token_management_enabled": Flag(),
-        "pkce_enabled": Flag(),
+        "redirect_urls": Array(_Endpoint(), 1000),
+        "scopes": Object(optional=dict.fromkeys(("bot", "user", "bot_optional", "user_optional"), _SCOPES)),
+        "token_management_enabled": Boolean(),
+        "pkce_enabled": Boolean(),
     }
 )
-_MANIFEST = Shape(
+_MANIFEST = Object(
     {"display_information": _DISPLAY},
     {
-        "$schema": Words(),
-        "_metadata": Shape(
+        "$schema": String(),
+        "_metadata": Object(
             optional=dict.fromkeys(
-                ("schema_version", "min_version", "major_version", "minor_version"), Whole()
+                ("schema_version", "min_version", "major_version", "minor_version"), Integer()
             )
         ),
         "features": _FEATURES,
         "settings": _SETTINGS,
         "oauth_config": _OAUTH,
         "functions": _Named(
-            Shape(
-                {"title": Words(255), "description": Words()},
+            Object(
+                {"title": String(255), "description": String()},
                 {"input_parameters": _Named(PARAMETER), "output_parameters": _Named(PARAMETER)},
             )
         ),
         "workflows": _Any(),
         "types": _Any(),
         "datastores": _Any(),
-        "outgoing_domains": Many(Words(), 10, least=0),
+        "outgoing_domains": Array(String(), 10, min_items=0),
     },
 )
 
@@ -233,60 +235,60 @@ class _Reading:
         self.interactivity = _part(settings, "interactivity")
         self.sockets = settings.get("socket_mode_enabled") is True
 
-    def scopes(self) -> Complaints:
+    def scopes(self) -> Errors:
         at = "/oauth_config/scopes/bot"
         for index, scope in enumerate(self.bot):
             if scope not in BOT_SCOPES:
-                yield complaint(f"unknown scope: {scope}", f"{at}/{index}")
+                yield error_line(f"unknown scope: {scope}", f"{at}/{index}")
         if "chat:write.public" in self.bot and "chat:write" not in self.bot:
-            yield complaint("chat:write.public requires the scope chat:write", at)
+            yield error_line("chat:write.public requires the scope chat:write", at)
         if "chat:write.customize" in self.bot and "chat:write" not in self.bot:
-            yield complaint("chat:write.customize requires the scope chat:write", at)
+            yield error_line("chat:write.customize requires the scope chat:write", at)
         if "users:read.email" in self.bot and "users:read" not in self.bot:
-            yield complaint("users:read.email requires the scope users:read", at)
+            yield error_line("users:read.email requires the scope users:read", at)
         if self.bot and not self.bot_user:
-            yield complaint("bot scopes require a bot_user", "/features")
+            yield error_line("bot scopes require a bot_user", "/features")
 
-    def events(self) -> Complaints:
+    def events(self) -> Errors:
         for index, event in enumerate(self.bot_events):
             at = f"/settings/event_subscriptions/bot_events/{index}"
             alternatives = SCOPES_OF_EVENT.get(event)
             if alternatives is None:
-                yield complaint(f"unknown event: {event}", at)
+                yield error_line(f"unknown event: {event}", at)
             elif not any(scopes.issubset(self.bot) for scopes in alternatives):
                 needed = " or ".join(scope for scopes in alternatives for scope in sorted(scopes))
-                yield complaint(f"{event} requires the scope {needed}", at)
+                yield error_line(f"{event} requires the scope {needed}", at)
 
-    def features(self) -> Complaints:
+    def features(self) -> Errors:
         for name, declared in (("slash_commands", self.commands), ("shortcuts", self.shortcuts)):
             if declared and "commands" not in self.bot:
-                yield complaint(f"{name} require the scope commands", f"/features/{name}")
+                yield error_line(f"{name} require the scope commands", f"/features/{name}")
         yield from _repeated([str(part["command"]) for part in self.commands], "/features/slash_commands")
         callbacks = [f"{part['type']} {part['callback_id']}" for part in self.shortcuts]
         yield from _repeated(callbacks, "/features/shortcuts")
         if self.shortcuts and self.interactivity.get("is_enabled") is not True:
-            yield complaint("shortcuts require interactivity", "/settings/interactivity")
+            yield error_line("shortcuts require interactivity", "/settings/interactivity")
         if self.unfurls and "links:read" not in self.bot:
-            yield complaint("unfurl_domains require the scope links:read", "/features/unfurl_domains")
+            yield error_line("unfurl_domains require the scope links:read", "/features/unfurl_domains")
         if self.previews and "entity_details_requested" not in self.bot_events:
-            yield complaint("rich_previews require entity_details_requested", "/features/rich_previews")
+            yield error_line("rich_previews require entity_details_requested", "/features/rich_previews")
 
-    def delivery(self) -> Complaints:
+    def delivery(self) -> Errors:
         """Yield an error for each missing request URL; Socket Mode needs none."""
         if self.sockets:
             return
         for index, command in enumerate(self.commands):
             if "url" not in command:
-                yield complaint("missing required field: url", f"/features/slash_commands/{index}")
+                yield error_line("missing required field: url", f"/features/slash_commands/{index}")
         if self.interactivity.get("is_enabled") is True and "request_url" not in self.interactivity:
-            yield complaint("missing required field: request_url", "/settings/interactivity")
+            yield error_line("missing required field: request_url", "/settings/interactivity")
         if self.bot_events and "request_url" not in self.subscriptions:
-            yield complaint("missing required field: request_url", "/settings/event_subscriptions")
+            yield error_line("missing required field: request_url", "/settings/event_subscriptions")
 
 
-def _repeated(names: list[str], at: str) -> Complaints:
+def _repeated(names: list[str], at: str) -> Errors:
     for name in sorted({name for name in names if names.count(name) > 1}):
-        yield complaint(f"declared more than once: {name}", at)
+        yield error_line(f"declared more than once: {name}", at)
 
 
 def _part(declared: Mapping[str, object], name: str) -> Mapping[str, object]:
@@ -306,7 +308,7 @@ def _strings(declared: Mapping[str, object], name: str) -> list[str]:
 
 # The app manifest: an app's declaration of itself to Slack.
 
-__all__ = ["Command", "Manifest", "ManifestError", "Shortcut", "manifest_errors"]
+__all__ = ["Manifest", "ManifestError", "Shortcut", "SlashCommand", "manifest_errors"]
 
 
 class ManifestError(ValueError):
@@ -318,7 +320,7 @@ class ManifestError(ValueError):
 
 
 @dataclass(frozen=True)
-class Command:
+class SlashCommand:
     """A slash command; `name` includes the slash, `url` is its request URL for HTTP."""
 
     name: str
@@ -348,7 +350,7 @@ class Manifest:
     background_color: str = ""
     bot_name: str = ""
     always_online: bool = False
-    commands: tuple[Command, ...] = ()
+    commands: tuple[SlashCommand, ...] = ()
     shortcuts: tuple[Shortcut, ...] = ()
     bot_scopes: frozenset[str] = frozenset()
     user_scopes: frozenset[str] = frozenset()
@@ -389,7 +391,7 @@ class Manifest:
             raise ManifestError(errors)
         return cls(**_read(_Part(declared)), declared=cast(Mapping[str, object], declared))
 
-    def command(self, name: str) -> Command | None:
+    def command(self, name: str) -> SlashCommand | None:
         """Return the declared command of that name, slash included. Returns None if there is none."""
         return next((command for command in self.commands if command.name == name), None)
 
@@ -462,8 +464,8 @@ def _features(features: _Part, app_name: str) -> dict[str, object]:
     }
 
 
-def _command(part: _Part) -> Command:
-    return Command(
+def _command(part: _Part) -> SlashCommand:
+    return SlashCommand(
         part.words("command"),
         part.words("description"),
         part.words("usage_hint"),

@@ -23,7 +23,7 @@ class Messages:
     def __init__(self, state: State, events: Events) -> None:
         self._state = state
         self._events = events
-        self.heeded: list[Callable[[Channel, Message], None]] = []
+        self.listeners: list[Callable[[Channel, Message], None]] = []
         """Callbacks for each posted message that is not ephemeral."""
 
     # posting
@@ -37,13 +37,13 @@ class Messages:
         draft.blocks = with_block_ids(draft.blocks)
         if draft.bot_id is not None:
             draft.mentions_unescaped = _calls(draft)
-        self._state.keep(draft)
+        self._state.save(draft)
         self._state.feed.announce(Change("message", draft.channel, draft.ephemeral_to, draft.ts))
         if draft.ephemeral_to is None:
             if draft.user is not None and draft.bot_id is None:
                 self._state.mark_read(draft.user, channel.id, draft.ts)
             self._emit(channel, draft)
-            for heed in self.heeded:
+            for heed in self.listeners:
                 heed(channel, draft)
         return draft
 
@@ -55,7 +55,7 @@ class Messages:
             draft.thread_ts = parent.thread_ts
         elif draft.ephemeral_to is None and parent.thread_ts is None:
             parent.thread_ts = parent.ts
-            self._state.keep(parent)
+            self._state.save(parent)
             self._state.feed.announce(Change("message_changed", channel.id, None, parent.ts))
 
     def system(self, channel: Channel, actor: str, subtype: str, text: str) -> None:
@@ -101,7 +101,7 @@ class Messages:
         self._changed(message, previous, told=told)
 
     def _changed(self, message: Message, previous: Json, *, told: bool = True) -> None:
-        self._state.keep(message)
+        self._state.save(message)
         change = Change("message_changed", message.channel, message.ephemeral_to, message.ts)
         self._state.feed.announce(change)
         if message.ephemeral_to is not None or not told:
@@ -128,7 +128,7 @@ class Messages:
             self._bury(message)
         else:
             message.deleted = True
-            self._state.forget(message)
+            self._state.delete_message(message)
         change = Change("message_deleted", message.channel, message.ephemeral_to, message.ts)
         self._state.feed.announce(change)
         if message.ephemeral_to is not None:
@@ -136,7 +136,7 @@ class Messages:
         channel = self._state.channel(message.channel)
         if message.ts in channel.pins:
             channel.pins.remove(message.ts)
-            self._state.keep(channel)
+            self._state.save(channel)
         stamp = self._state.next_ts()
         event = {
             "type": "message",
@@ -155,7 +155,7 @@ class Messages:
         message.subtype, message.text = TOMBSTONE, "This message was deleted."
         message.blocks, message.attachments, message.files, message.reactions = [], [], [], []
         message.metadata = message.user = message.bot_id = message.app_id = message.username = None
-        self._state.keep(message)
+        self._state.save(message)
 
     # reactions
 
@@ -184,7 +184,7 @@ class Messages:
         raise Refused("no_reaction")
 
     def _reacted(self, kind: str, actor: str, message: Message, name: str) -> None:
-        self._state.keep(message)
+        self._state.save(message)
         self._state.feed.announce(Change("reaction", message.channel, None, message.ts))
         event = {
             "type": kind,
@@ -213,7 +213,7 @@ class Messages:
         self._pinned("pin_removed", actor, channel, message)
 
     def _pinned(self, kind: str, actor: str, channel: Channel, message: Message) -> None:
-        self._state.keep(channel)
+        self._state.save(channel)
         self._state.feed.announce(Change("message_changed", channel.id, None, message.ts))
         self._state.feed.announce(Change("channel", channel=channel.id))
         event = {

@@ -74,7 +74,7 @@ class Grant:
 
 
 @dataclass
-class Estate:
+class Organization:
     """One Slack. With `org`, its workspaces belong to one organization."""
 
     workspaces: Sequence[Workspace]
@@ -115,9 +115,9 @@ class Estate:
         if team not in channel.shared_in_org:
             channel.shared_in_org.append(team)
         for person in people:
-            host.state.keep(replace(sister.person(person), team_id=team, org=self.org.id))
+            host.state.save(replace(sister.person(person), team_id=team, org=self.org.id))
             channel.members.append(person)
-        host.state.keep(channel)
+        host.state.save(channel)
 
     # apps
 
@@ -156,7 +156,7 @@ class Estate:
         )
         self._issue(installed)
         for workspace in where:
-            workspace.move_in(installed, bot_user(installed))
+            workspace.add_app(installed, bot_user(installed))
         return installed
 
     def _issue(self, app: InstalledApp) -> None:
@@ -179,7 +179,7 @@ class Estate:
         renewed.old_tokens = {**renewed.old_tokens, renewed.bot_token: renewed.expires_at or 0.0}
         self._issue(renewed)
         for workspace, _ in found:
-            workspace.move_in(renewed, bot_user(renewed))
+            workspace.add_app(renewed, bot_user(renewed))
         return renewed
 
     def exchange(self, client: InstalledApp, token: str) -> InstalledApp:
@@ -194,7 +194,7 @@ class Estate:
         renewed = replace(found[0][1])
         self._issue(renewed)
         for workspace, _ in found:
-            workspace.move_in(renewed, bot_user(renewed))
+            workspace.add_app(renewed, bot_user(renewed))
         return renewed
 
     def uninstall(self, workspace: Workspace, app_id: str) -> None:
@@ -207,18 +207,18 @@ class Estate:
         )
         workspace.events.emit({"type": "app_uninstalled"}, only=app)
         for one in there:
-            one.move_out(app_id)
+            one.remove_app(app_id)
 
     def revoke(self, app: InstalledApp) -> None:
         """Revoke a bot's only token, which uninstalls the app (Slack, auth.revoke)."""
         for workspace, there in self.installed(app):
             if there.bot_token == app.bot_token:
-                workspace.move_out(app.app_id)
+                workspace.remove_app(app.app_id)
         self.revoked[app.bot_token] = "token_revoked"
 
     # requests
 
-    def holding(self, token: str) -> list[tuple[Workspace, InstalledApp]]:
+    def apps_of_token(self, token: str) -> list[tuple[Workspace, InstalledApp]]:
         """Return the installations of this token. Raises Refused if it was revoked or has expired."""
         if token in self.revoked:
             raise Refused(self.revoked[token])
@@ -231,7 +231,7 @@ class Estate:
 
     def workspace_for(self, method: str, token: str, given: Json) -> Workspace:
         """Return the workspace of a call; for an org-wide token by `team_id`, or by ids in the arguments."""
-        found = [workspace for workspace, _ in self.holding(token)]
+        found = [workspace for workspace, _ in self.apps_of_token(token)]
         if len(found) < 2 or method == "apps.connections.open":
             return found[0] if found else self.first
         team = str(given.get("team_id") or "")
@@ -258,4 +258,4 @@ class Estate:
 def _knows(workspace: Workspace, given: Json) -> bool:
     named = {str(given.get(name) or "") for name in ("channel", "channel_id", "user", "user_id")}
     known = not named.isdisjoint({*workspace.state.channels, *workspace.state.people})
-    return known or workspace.modals.knows(given.get("view_id"), given.get("trigger_id"))
+    return known or workspace.views.knows(given.get("view_id"), given.get("trigger_id"))

@@ -14,7 +14,7 @@ MOST_KEPT = 20_000
 Wanted = str | Callable[[Request], bool]
 
 
-class WireLog:
+class RequestLog:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._news = asyncio.Event()
@@ -43,14 +43,14 @@ class WireLog:
     def matching(self, wanted: Wanted) -> list[Request]:
         return [r for r in self.requests if (r.method == wanted if isinstance(wanted, str) else wanted(r))]
 
-    async def heard(self, wanted: Wanted, count: int = 1, timeout: float = 120.0) -> list[Request]:  # noqa: ASYNC109
+    async def wait_finished(self, wanted: Wanted, count: int = 1, timeout: float = 120.0) -> list[Request]:  # noqa: ASYNC109
         """Return the finished requests that match, once there are `count` of them.
 
         Raises TimeoutError, with the requests there were instead, after `timeout` seconds of the event loop.
         """
         return await self._once(lambda r: r.finished, wanted, count, timeout)
 
-    async def begun(self, wanted: Wanted, count: int = 1, timeout: float = 120.0) -> list[Request]:  # noqa: ASYNC109
+    async def wait_begun(self, wanted: Wanted, count: int = 1, timeout: float = 120.0) -> list[Request]:  # noqa: ASYNC109
         """Return the requests that match, finished or not, once there are `count` of them."""
         return await self._once(lambda r: True, wanted, count, timeout)
 

@@ -38,7 +38,7 @@ class ScheduledMessages:
         if len(near) >= MOST_IN_WINDOW:
             raise Refused("restricted_too_many")
         scheduled = ScheduledMessage(new_id("Q"), app.app_id, draft.channel, post_at, int(now), asdict(draft))
-        self._state.keep(scheduled)
+        self._state.save(scheduled)
         self._tasks.start(self._post_when_due(scheduled))
         return scheduled
 

@@ -50,12 +50,12 @@ class _Planting:
 
     def people(self) -> None:
         # Copies, so that a change in one workspace does not reach the next.
-        self.state.keep(deepcopy(TEAM))
+        self.state.save(deepcopy(TEAM))
         for person in PEOPLE:
-            self.state.keep(replace(person))
+            self.state.save(replace(person))
         oncall = UserGroup("S0ONCALL01", "oncall", "On call", [self.ids["chloe"], self.ids["darius"]])
         oncall.description = "Whoever holds the pager this week"
-        self.state.keep(oncall)
+        self.state.save(oncall)
 
     def channels(self) -> None:
         self._room("C0GENERAL1", "general", "public", (*STAFF, "gus"), "Company-wide news", general=True)
@@ -73,7 +73,7 @@ class _Planting:
         created = int(self.state.now() - 400 * 24 * 3600)
         channel = Channel(id, name, kind, members[0], created, members, purpose=purpose, is_general=general)
         self.rooms[name or id] = id
-        self.state.keep(channel)
+        self.state.save(channel)
 
     def _said(self, room: str, who: str, ago: float, text: str, thread_ts: str | None = None) -> Message:
         blocks = rich_text_of(text, names_in(self.state))
@@ -83,7 +83,7 @@ class _Planting:
     def _post(self, room: str, ago: float, fields: Json) -> Message:
         ts = self.state.next_ts(self.state.now() - ago * MINUTE)
         message = Message(self.rooms[room], ts, **fields)
-        self.state.keep(message)
+        self.state.save(message)
         return message
 
     def conversation(self) -> None:
@@ -92,7 +92,7 @@ class _Planting:
             "general", "ben", 1490, "Route planner 4.2 is out, release notes are in the wiki"
         )
         welcome.reactions = [("rocket", [self.ids["chloe"], self.ids["priya"]]), ("eyes", [self.ids["ana"]])]
-        self.state.keep(welcome)
+        self.state.save(welcome)
         self._said(
             "general", "priya", 310, "@gus the carrier feed from HaulPartner looks right again, thanks!"
         )
@@ -109,7 +109,7 @@ class _Planting:
         self._post("alerts", 12, MONITOR | {"attachments": ATTACHMENT_ALERT})
         rich.thread_ts = rich.ts
         rich.reactions = [("eyes", [self.ids["chloe"], self.ids["darius"]])]
-        self.state.keep(rich)
+        self.state.save(rich)
         for who, ago, text in THREAD:
             self._said("alerts", who, ago, text, rich.ts)
 

@@ -82,10 +82,10 @@ class SeedFile(_Strict):
     def fill(self, workspace: Workspace) -> None:
         """Add the content to an empty workspace."""
         state = workspace.state
-        state.keep(Team(state.team.id, self.team.name, self.team.domain, emoji=self.team.emoji))
+        state.save(Team(state.team.id, self.team.name, self.team.domain, emoji=self.team.emoji))
         people = {user.name: self._person(user) for user in self.users}
         for person in people.values():
-            state.keep(person)
+            state.save(person)
         owner = next((p for p in people.values() if p.role == "owner"), next(iter(people.values())))
         for number, declared in enumerate(self.channels):
             room = Channel(
@@ -98,11 +98,11 @@ class SeedFile(_Strict):
                 purpose=declared.purpose,
                 is_general=number == 0,
             )
-            state.keep(room)
+            state.save(room)
             for message in declared.messages:
                 blocks = rich_text_of(message.text, names_in(state))
                 said: Json = {"user": people[message.user].id, "text": flatten(blocks), "blocks": blocks}
-                state.keep(Message(room.id, state.next_ts(), **said))
+                state.save(Message(room.id, state.next_ts(), **said))
 
     def _person(self, user: SeedUser) -> Person:
         email = user.email or f"{user.name}@{self.team.domain}.example"

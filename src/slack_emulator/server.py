@@ -21,7 +21,7 @@ from websockets.http11 import Request as HandshakeRequest
 
 from slack_emulator import ui
 from slack_emulator.models import Json, Refused, Request
-from slack_emulator.organization import Estate
+from slack_emulator.organization import Organization
 from slack_emulator.socket_mode import TRANSPORT
 from slack_emulator.web_api.dispatch import answer, broken
 from slack_emulator.workspace import Workspace
@@ -29,21 +29,21 @@ from slack_emulator.workspace import Workspace
 # Routes for apps: the Web API, Socket Mode's WebSocket, response URLs and uploads.
 
 
-def wire_routes(estate: Estate) -> list[BaseRoute]:
+def wire_routes(organization: Organization) -> list[BaseRoute]:
     """Return the routes `/api/<method>`, `/link/`, `/response/<key>` and `/upload/v1/<key>`."""
 
     async def call(request: HttpRequest) -> Response:
-        return await answer(estate, request)
+        return await answer(organization, request)
 
     async def respond(request: HttpRequest) -> Response:
-        found = estate.response_url(request.path_params["key"])
-        return await answer_response_url(found[0] if found else estate.first, request)
+        found = organization.response_url(request.path_params["key"])
+        return await answer_response_url(found[0] if found else organization.first, request)
 
     async def link(socket: WebSocket) -> None:
-        await estate.first.sockets.serve(socket)
+        await organization.first.sockets.serve(socket)
 
     async def upload(request: HttpRequest) -> Response:
-        return await take_upload(estate, request)
+        return await take_upload(organization, request)
 
     return [
         Route("/upload/v1/{key}", upload, methods=["POST"]),
@@ -53,11 +53,11 @@ def wire_routes(estate: Estate) -> list[BaseRoute]:
     ]
 
 
-async def take_upload(estate: Estate, request: HttpRequest) -> Response:
+async def take_upload(organization: Organization, request: HttpRequest) -> Response:
     """Store the bytes of a file, raw or as the one file of a form (Slack, files.getUploadURLExternal)."""
     key = request.path_params["key"]
-    workspace = next((one for one in estate.workspaces if one.files.expects(key)), estate.first)
-    entry = workspace.wire.begin(Request("call", "upload", {}, workspace.clock.now()))
+    workspace = next((one for one in organization.workspaces if one.files.expects(key)), organization.first)
+    entry = workspace.request_log.begin(Request("call", "upload", {}, workspace.clock.now()))
     fault = workspace.faults.next_for("upload")
     content = await request.body()
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
@@ -69,7 +69,7 @@ async def take_upload(estate: Estate, request: HttpRequest) -> Response:
             workspace.files.receive(key, content)
         except Refused as no:
             error = no.error
-    workspace.wire.finish(entry, ok=error is None, error=error, response=None)
+    workspace.request_log.finish(entry, ok=error is None, error=error, response=None)
     if fault is not None and fault.spoils:
         return broken(fault)
     return PlainTextResponse(error or f"OK - {len(content)}", status_code=400 if error else 200)
@@ -86,15 +86,17 @@ async def answer_response_url(workspace: Workspace, request: HttpRequest) -> Res
     except ValueError:
         return JSONResponse({"ok": False, "error": "invalid_payload"}, status_code=400)
     app_id = url.app.app_id if url is not None else None
-    entry = workspace.wire.begin(Request("response_url", "response_url", body, workspace.clock.now(), app_id))
+    entry = workspace.request_log.begin(
+        Request("response_url", "response_url", body, workspace.clock.now(), app_id)
+    )
     try:
         workspace.response_urls.answer(key, body)
     except Refused as no:
-        workspace.wire.finish(entry, ok=False, error=no.error, response=None)
+        workspace.request_log.finish(entry, ok=False, error=no.error, response=None)
         gone = no.error in ("invalid_url", "expired_url", "used_url")
         body = {"ok": False, "error": no.error, "response_metadata": {"messages": no.messages}}
         return JSONResponse(body, status_code=404 if gone else 400)
-    workspace.wire.finish(entry, ok=True, error=None, response=None)
+    workspace.request_log.finish(entry, ok=True, error=None, response=None)
     return PlainTextResponse("ok")
 
 
@@ -104,13 +106,13 @@ KEEP_ALIVE_SECONDS = 75
 
 
 def playground_app(
-    workspace: Workspace | Estate, authentication: ui.Authentication | None = None
+    workspace: Workspace | Organization, authentication: ui.Authentication | None = None
 ) -> Starlette:
     """Return the app with Slack's APIs and the page; of several workspaces, only the first has a page."""
-    estate = workspace if isinstance(workspace, Estate) else Estate([workspace])
-    authentication = authentication or ui.Authentication(estate.first.state.page_token)
-    pages = [*ui.consent_routes(estate, authentication), *ui.routes(estate.first, authentication)]
-    return Starlette(routes=[*wire_routes(estate), *pages])
+    organization = workspace if isinstance(workspace, Organization) else Organization([workspace])
+    authentication = authentication or ui.Authentication(organization.first.state.page_token)
+    pages = [*ui.consent_routes(organization, authentication), *ui.routes(organization.first, authentication)]
+    return Starlette(routes=[*wire_routes(organization), *pages])
 
 
 class _WebSocket(WebSocketsSansIOProtocol):
@@ -153,7 +155,9 @@ def listening_on(host: str, port: int) -> socket.socket:
 
 
 @asynccontextmanager
-async def served(workspace: Workspace | Estate, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+async def served(
+    workspace: Workspace | Organization, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[str]:
     """Serve until the block ends, on a free port for `port=0`; yield the URL, also set as `base_url`.
 
     Raises OSError if the port is taken. Closes the workspace at the end.
@@ -172,7 +176,7 @@ async def served(workspace: Workspace | Estate, host: str = "127.0.0.1", port: i
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
-    several = workspace.workspaces if isinstance(workspace, Estate) else [workspace]
+    several = workspace.workspaces if isinstance(workspace, Organization) else [workspace]
     for one in several:
         one.scheduled.resume()
     try:

@@ -77,7 +77,7 @@ class Store:
 # Feed of changes in the workspace, to which the page and tests subscribe.
 
 
-class Feed:
+class ChangeFeed:
     def __init__(self) -> None:
         self._listeners: set[asyncio.Queue[Change | None]] = set()
 
@@ -120,7 +120,7 @@ class State:
     def __init__(self, store: Store | None, clock: Clock) -> None:
         self._store = store
         self.clock = clock
-        self.feed = Feed()
+        self.feed = ChangeFeed()
         self.team = Team(new_id("T"), "Workspace", "workspace")
         self.org: Enterprise | None = None
         self.people: dict[str, Person] = {}
@@ -139,7 +139,7 @@ class State:
 
     # saving
 
-    def keep(self, thing: Kept) -> None:
+    def save(self, thing: Kept) -> None:
         """Keep a new or changed object, and save it. Ephemeral messages are kept but not saved."""
         kind, key = self._place(thing)
         if self._store is None or (isinstance(thing, Message) and thing.ephemeral_to is not None):
@@ -174,7 +174,7 @@ class State:
                 self.scheduled[thing.id] = thing
                 return "scheduled", thing.id
 
-    def forget(self, message: Message) -> None:
+    def delete_message(self, message: Message) -> None:
         self.messages[message.channel].pop(message.ts, None)
         if self._store is not None:
             self._store.remove("messages", f"{message.channel}/{message.ts}")
@@ -189,7 +189,7 @@ class State:
         if self._store is not None:
             self._store.remove("scheduled", scheduled.id)
 
-    def part_with(self, app_id: str) -> None:
+    def remove_app(self, app_id: str) -> None:
         """Remove an app."""
         self.apps.pop(app_id, None)
         if self._store is not None:

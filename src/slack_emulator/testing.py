@@ -238,7 +238,7 @@ class Modal:
     @property
     def view(self) -> View:
         """The view as it is now. Raises ActionFailed if it was closed."""
-        view = self.user.slack.workspace.modals.find(self.user.id, self.view_id)
+        view = self.user.slack.workspace.views.find(self.user.id, self.view_id)
         if view is None:
             raise ActionFailed("The view was closed.")
         return view

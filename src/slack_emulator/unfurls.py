@@ -15,33 +15,33 @@ from slack_emulator.events import Events
 from slack_emulator.manifest import ENTITIES
 from slack_emulator.messages import Messages, with_block_ids
 from slack_emulator.models import Change, Channel, InstalledApp, Json, Message, Refused
-from slack_emulator.schema import Address, Complaints, Flag, Many, OneOf, Shape, Whole, Words, complaint
+from slack_emulator.schema import Array, Boolean, Enum, Errors, Integer, Object, String, Url, error_line
 from slack_emulator.state import State
-from slack_emulator.views import Modals
+from slack_emulator.views import Views
 
 # Validation of link previews: the links of a message, the app's domains, unfurls and Work Objects.
 
 _LINK = re.compile(r"<(https?://[^|>\s]+)(?:\|[^>]*)?>")
 
-_USER = Shape(optional={"user_id": Words(), "text": Words(), "url": Address(), "email": Words()})
-_TEXT = Shape(
-    {"value": Words(3000)},
+_USER = Object(optional={"user_id": String(), "text": String(), "url": Url(), "email": String()})
+_TEXT = Object(
+    {"value": String(3000)},
     {
-        "label": Words(255),
-        "type": OneOf("string", "slack#/types/link", "slack#/types/channel_id"),
-        "format": OneOf("markdown"),
-        "link": Address(),
-        "long": Flag(),
-        "tag_color": OneOf("red", "yellow", "green", "gray", "blue"),
+        "label": String(255),
+        "type": Enum("string", "slack#/types/link", "slack#/types/channel_id"),
+        "format": Enum("markdown"),
+        "link": Url(),
+        "long": Boolean(),
+        "tag_color": Enum("red", "yellow", "green", "gray", "blue"),
     },
 )
-_MOMENT = Shape(
-    {"value": Whole(0)}, {"label": Words(255), "type": OneOf("slack#/types/timestamp", "slack#/types/date")}
+_MOMENT = Object(
+    {"value": Integer(0)}, {"label": String(255), "type": Enum("slack#/types/timestamp", "slack#/types/date")}
 )
-_SOMEBODY = Shape(
-    {"type": OneOf("slack#/types/user", "string")}, {"user": _USER, "value": Words(), "label": Words(255)}
+_SOMEBODY = Object(
+    {"type": Enum("slack#/types/user", "string")}, {"user": _USER, "value": String(), "label": String(255)}
 )
-_FIELDS = Shape(
+_FIELDS = Object(
     optional={
         "status": _TEXT,
         "priority": _TEXT,
@@ -54,32 +54,32 @@ _FIELDS = Shape(
         "service": _TEXT,
     }
 )
-_CUSTOM = Shape(
-    {"key": Words(255), "label": Words(255), "type": Words(), "value": Words(3000)},
-    {"link": Address(), "long": Flag(), "format": OneOf("markdown"), "tag_color": Words()},
+_CUSTOM = Object(
+    {"key": String(255), "label": String(255), "type": String(), "value": String(3000)},
+    {"link": Url(), "long": Boolean(), "format": Enum("markdown"), "tag_color": String()},
 )
-_ATTRIBUTES = Shape(
-    {"title": Shape({"text": Words(3000)})},
+_ATTRIBUTES = Object(
+    {"title": Object({"text": String(3000)})},
     {
-        "display_type": Words(255),
-        "display_id": Words(255),
-        "product_name": Words(255),
-        "metadata_last_modified": Whole(0),
+        "display_type": String(255),
+        "display_id": String(255),
+        "product_name": String(255),
+        "metadata_last_modified": Integer(0),
     },
 )
-_PAYLOAD = Shape(
+_PAYLOAD = Object(
     {"attributes": _ATTRIBUTES, "fields": _FIELDS},
-    {"custom_fields": Many(_CUSTOM, 100, least=0), "display_order": Many(Words(), 100, least=0)},
+    {"custom_fields": Array(_CUSTOM, 100, min_items=0), "display_order": Array(String(), 100, min_items=0)},
 )
-_REF = Shape({"id": Words(255)}, {"type": Words(255)})
+_REF = Object({"id": String(255)}, {"type": String(255)})
 _ENTITY: dict[str, Any] = {
-    "entity_type": OneOf(*ENTITIES),
-    "url": Address(),
+    "entity_type": Enum(*ENTITIES),
+    "url": Url(),
     "external_ref": _REF,
     "entity_payload": _PAYLOAD,
 }
-UNFURLED = Shape({**_ENTITY, "app_unfurl_url": Address()})
-PRESENTED = Shape(_ENTITY, {"app_unfurl_url": Address()})
+UNFURLED = Object({**_ENTITY, "app_unfurl_url": Url()})
+PRESENTED = Object(_ENTITY, {"app_unfurl_url": Url()})
 
 
 def links_in(text: str) -> list[str]:
@@ -124,7 +124,7 @@ def require_entities(metadata: Mapping[str, Any], links: list[str], app: Install
     return entities
 
 
-def require_entity(entity: Any, app: InstalledApp, shape: Shape, at: str = "/metadata") -> None:
+def require_entity(entity: Any, app: InstalledApp, shape: Object, at: str = "/metadata") -> None:
     if not app.manifest.rich_previews:
         raise Refused("feature_not_enabled")
     wrong = [*shape.errors(entity, at), *_unordered(entity, at)]
@@ -134,14 +134,14 @@ def require_entity(entity: Any, app: InstalledApp, shape: Shape, at: str = "/met
         raise Refused("invalid_metadata", f"[ERROR] {entity['entity_type']} is not enabled for the app")
 
 
-def _unordered(entity: Any, at: str) -> Complaints:
+def _unordered(entity: Any, at: str) -> Errors:
     payload = entity.get("entity_payload") if isinstance(entity, dict) else None
     if not isinstance(payload, dict):
         return
     known = {*_names(payload.get("fields")), *_keys(payload.get("custom_fields"))}
     for name in payload.get("display_order") or ():
         if name not in known:
-            yield complaint(f"no such field: {name}", f"{at}/entity_payload/display_order")
+            yield error_line(f"no such field: {name}", f"{at}/entity_payload/display_order")
 
 
 def _names(fields: Any) -> Iterator[str]:
@@ -160,7 +160,7 @@ Source = Literal["composer", "conversations_history"]
 
 
 @dataclass
-class Look:
+class EntityView:
     """A user's view of a Work Object's details (Slack, Work Objects: the flexpane)."""
 
     person: str
@@ -173,17 +173,17 @@ class Look:
 
 
 class Unfurls:
-    def __init__(self, state: State, events: Events, messages: Messages, modals: Modals) -> None:
+    def __init__(self, state: State, events: Events, messages: Messages, views: Views) -> None:
         self._state = state
         self._events = events
         self._messages = messages
-        self._modals = modals
+        self._views = views
         self._shared: dict[str, tuple[str, str, str]] = {}
-        self._looks: dict[str, Look] = {}
-        self.looks: list[Look] = []
+        self._looks: dict[str, EntityView] = {}
+        self.looks: list[EntityView] = []
         """Details that users have opened, the newest last."""
 
-    def heed(self, channel: Channel, message: Message) -> None:
+    def on_message(self, channel: Channel, message: Message) -> None:
         """Tell apps of links in their domains (Slack, link_shared: also in channels they are not in)."""
         links = links_in(message.text)
         for app in self._state.apps.values() if links else ():
@@ -265,14 +265,14 @@ class Unfurls:
         ]
         self._messages.attach(message, [*kept, *added])
 
-    def open(self, person: str, message: Message, url: str) -> Look:
+    def open(self, person: str, message: Message, url: str) -> EntityView:
         """Open a Work Object's details and ask the app for them (Slack, entity_details_requested)."""
         found = next((a for a in message.attachments if a.get("app_unfurl_url") == url), None)
         if found is None or "entity" not in found:
             raise Refused("entity_not_found")
         app, entity = self._state.apps[found["app_id"]], found["entity"]
-        look = Look(person, app.app_id, entity["url"], entity["external_ref"])
-        trigger_id = self._modals.trigger(app, person, channel=message.channel)
+        look = EntityView(person, app.app_id, entity["url"], entity["external_ref"])
+        trigger_id = self._views.trigger(app, person, channel=message.channel)
         self._looks[trigger_id] = look
         self.looks.append(look)
         event: Json = {

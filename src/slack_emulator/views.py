@@ -186,7 +186,7 @@ class Trigger:
     spent: bool = False
 
 
-class Modals:
+class Views:
     def __init__(self, state: State) -> None:
         self._state = state
         self._triggers: dict[str, Trigger] = {}

@@ -30,14 +30,14 @@ from slack_emulator.models import (
     View,
 )
 from slack_emulator.payloads import Payloads
-from slack_emulator.request_log import Wanted, WireLog
+from slack_emulator.request_log import RequestLog, Wanted
 from slack_emulator.response_urls import ResponseUrls
 from slack_emulator.scheduled_messages import ScheduledMessages
 from slack_emulator.socket_mode import Sockets
 from slack_emulator.state import State, Store, new_id
 from slack_emulator.unfurls import Unfurls
 from slack_emulator.user_actions import UserActions
-from slack_emulator.views import Modals
+from slack_emulator.views import Views
 from slack_emulator.workflow_steps import StepRuns
 
 
@@ -54,31 +54,31 @@ class Workspace:
         self.clock: Clock = clock or TurnableClock()
         self.store = store
         self.state = State(store, self.clock)
-        self.wire = WireLog(self.clock)
+        self.request_log = RequestLog(self.clock)
         self.faults = Faults()
         self.rates = Rates(self.clock)
         self.tasks = Tasks()
         self.sockets = Sockets()
-        self.delivery = Delivery(self.clock, self.sockets, self.wire)
+        self.delivery = Delivery(self.clock, self.sockets, self.request_log)
         self.events = Events(self.state, self.delivery, self.tasks)
         self.messages = Messages(self.state, self.events)
         self.conversations = Conversations(self.state, self.events, self.messages)
         self.bookmarks = Bookmarks(self.state)
         self.files = Files(self.state, self.messages)
-        self.modals = Modals(self.state)
+        self.views = Views(self.state)
         self.steps = StepRuns(self.state, self.events)
-        self.unfurls = Unfurls(self.state, self.events, self.messages, self.modals)
-        self.messages.heeded.append(self.unfurls.heed)
+        self.unfurls = Unfurls(self.state, self.events, self.messages, self.views)
+        self.messages.listeners.append(self.unfurls.on_message)
         self.scheduled = ScheduledMessages(self.state, self.messages, self.tasks)
         self.streams = Streams(self.state, self.messages)
         self.assistant_threads = AssistantThreads(self.state, self.events, self.messages, self.conversations)
-        self.messages.heeded.append(self.assistant_threads.heed)
+        self.messages.listeners.append(self.assistant_threads.on_message)
         self.lacking: set[str] = set()
         """Methods of Slack's that an app called and that are not here."""
         self.response_urls = ResponseUrls(self.state, self.messages)
         self.base_url = base_url
         self.payloads = Payloads(self.state)
-        shared = self.state, self.conversations, self.modals, self.response_urls, self.delivery
+        shared = self.state, self.conversations, self.views, self.response_urls, self.delivery
         self.commands = Commands(*shared, self.payloads)
         self.interactions = Interactions(*shared, self.events, self.tasks, self.payloads)
         self.actions = UserActions(
@@ -145,10 +145,10 @@ class Workspace:
         known = next((a for a in self.state.apps.values() if a.name == manifest.name), None)
         if known is not None:
             known.manifest = manifest
-            self.state.keep(known)
+            self.state.save(known)
             bot = self.person(known.bot_user_id)
             bot.name, bot.real_name = bot_name(manifest), manifest.bot_name
-            self.state.keep(bot)
+            self.state.save(bot)
             return known
         app = replace(
             new_app(manifest),
@@ -157,24 +157,24 @@ class Workspace:
             bot_token="xoxb-" + secrets.token_hex(16),
             installer=installer or self._owner(),
         )
-        self.state.keep(bot_user(app))
-        self.state.keep(app)
+        self.state.save(bot_user(app))
+        self.state.save(app)
         return app
 
-    def move_in(self, app: InstalledApp, bot: Person) -> None:
+    def add_app(self, app: InstalledApp, bot: Person) -> None:
         """An app that was agreed to elsewhere is installed here, or has other tokens."""
         known = self.state.people.get(bot.id)
         if known is None or known.deleted:
-            self.state.keep(bot)
-        self.state.keep(replace(app))
+            self.state.save(bot)
+        self.state.save(replace(app))
 
-    def move_out(self, app_id: str) -> None:
+    def remove_app(self, app_id: str) -> None:
         """An app is here no more; what its bot wrote stays."""
         bot = self.state.people.get(self.app(app_id).bot_user_id)
         if bot is not None:
             bot.deleted = True
-            self.state.keep(bot)
-        self.state.part_with(app_id)
+            self.state.save(bot)
+        self.state.remove_app(app_id)
 
     async def verify_endpoint(self, app_id: str) -> bool:
         """Returns True if the address that the manifest gives for events answers Slack's challenge."""
@@ -250,9 +250,9 @@ class Workspace:
             channel.shared_with.append(team_id)
         for person in people:
             person.team_id = team_id
-            self.state.keep(person)
+            self.state.save(person)
             channel.members.append(person.id)
-        self.state.keep(channel)
+        self.state.save(channel)
 
     def can_see(self, person_id: str, channel_id: str) -> bool:
         try:
@@ -287,10 +287,10 @@ class Workspace:
 
     def stack(self, person_id: str) -> list[View]:
         """The modals they have open, the one on top last."""
-        return self.modals.stack(person_id)
+        return self.views.stack(person_id)
 
     def home(self, person_id: str, app_id: str) -> View | None:
-        return self.modals.home(person_id, app_id)
+        return self.views.home(person_id, app_id)
 
     # listening
 
@@ -301,19 +301,19 @@ class Workspace:
     @property
     def requests(self) -> list[Request]:
         """Everything that went over the wire, in the order in which it began."""
-        return self.wire.requests
+        return self.request_log.requests
 
     async def heard(self, wanted: Wanted, count: int = 1, timeout: float = 120.0) -> list[Request]:  # noqa: ASYNC109
         """The finished exchanges of that method, or that match; TimeoutError after `timeout` seconds."""
-        return await self.wire.heard(wanted, count, timeout)
+        return await self.request_log.wait_finished(wanted, count, timeout)
 
     async def begun(self, wanted: Wanted, count: int = 1, timeout: float = 120.0) -> list[Request]:  # noqa: ASYNC109
         """As `heard`, but an exchange counts as soon as it began."""
-        return await self.wire.begun(wanted, count, timeout)
+        return await self.request_log.wait_begun(wanted, count, timeout)
 
     def clear(self) -> None:
         """Forget what went over the wire."""
-        self.wire.clear()
+        self.request_log.clear()
 
     async def hang_up(self) -> None:
         """End every connection and whatever is still being delivered."""

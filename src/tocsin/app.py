@@ -22,40 +22,40 @@ from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 
-from tocsin.config import Rulebook, open_rulebook
+from tocsin.config import Config, open_config
 from tocsin.data_dir import api_token, journal_url, kept_secret, now, only_one, open_backend, secret
 from tocsin.health import Health
 from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import Person, PersonId, TeamId
 from tocsin.incidents.permissions import Membership
-from tocsin.metrics import Meters
+from tocsin.metrics import Metrics
 from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack import routes
 from tocsin.slack.app import build_app
 from tocsin.slack.authorization import People
 from tocsin.slack.context import Help, Tasks, WorkspaceContext, WorkspaceContexts
 from tocsin.slack.exposure import Exposure
-from tocsin.slack.gate import Gate
-from tocsin.slack.http import EVENTS, HttpDoor
-from tocsin.slack.installations import Installation, Installations, Seal, SealBroken
+from tocsin.slack.gate import DisclosureGate
+from tocsin.slack.http import EVENTS, HttpReceiver
+from tocsin.slack.installations import DecryptionError, Installation, Installations, TokenCipher
 from tocsin.slack.listeners.home import refresh_homes
-from tocsin.slack.oauth import Installing, OAuthApp, TokenRotation, UninstallCheck
+from tocsin.slack.oauth import OAuthApp, OAuthFlow, TokenRotation, UninstallCheck
 from tocsin.slack.registry import WorkspaceRegistry, channel_in, may_install
 from tocsin.slack.routes import every_route
 from tocsin.slack.shared_channels import SharedChannels
-from tocsin.slack.socket_mode import SocketDoor
-from tocsin.slack.web_api import Calls, asked, open_session, web_client
+from tocsin.slack.socket_mode import SocketModeReceiver
+from tocsin.slack.web_api import WebApi, open_session, request, web_client
 from tocsin.slack.workspace import SlackOperator, SlackWorkspace
 from tocsin.storage.database import root_message
-from tocsin.storage.installations import SqlVault
+from tocsin.storage.installations import SqlInstallationStore
 from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.storage.serialization import json_only
 from tocsin.storage.slack_state import SqlSlackStateStore
 from tocsin.storage.workflow_engine import DbosEngine, forget_old_workflows
 from tocsin.web.app import web_app
-from tocsin.web.auth import Sessions, Signed, SignIn
+from tocsin.web.auth import Sessions, SessionUser, SignIn
 from tocsin.web.middleware import own_hosts, own_origins
-from tocsin.web.oauth import InstallPages, OpenId, Trips
+from tocsin.web.oauth import InstallPages, OAuthStates, OpenId
 from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.channels import ChannelOpener
 from tocsin.workflows.declare import DeclareIncident
@@ -84,7 +84,7 @@ class Resources:
     """Files, databases and the backend: everything that is opened before Slack is asked for anything."""
 
     settings: Settings
-    config: Rulebook
+    config: Config
     backend: IncidentBackend
     engine: DbosEngine
     key_value: SqlKeyValueStore
@@ -93,7 +93,7 @@ class Resources:
     state_key: str
     """Signs the OAuth state that a browser keeps while its user is at Slack. Signs nothing else."""
     clock: Clock = now
-    metrics: Meters = field(default_factory=Meters)
+    metrics: Metrics = field(default_factory=Metrics)
     tasks: Tasks = field(default_factory=Tasks)
 
 
@@ -102,7 +102,7 @@ async def open_resources(settings: Settings, folder: Path) -> AsyncIterator[Reso
     """Open the files and databases in this data folder, and the backend. Raises ConfigurationError."""
     async with AsyncExitStack() as stack:
         stack.enter_context(only_one(folder))
-        config = open_rulebook(settings)
+        config = open_config(settings)
         url = journal_url(settings, folder)
         key_value = SqlKeyValueStore(url)
         stack.callback(key_value.close)
@@ -117,7 +117,7 @@ async def open_resources(settings: Settings, folder: Path) -> AsyncIterator[Reso
 class OAuth:
     """Installation in several workspaces: the flow, the rotation of tokens, and where they are stored."""
 
-    flow: Installing
+    flow: OAuthFlow
     rotation: TokenRotation
     installations: Installations
 
@@ -135,7 +135,7 @@ class App:
     workflows: IncidentWorkflows
     contexts: WorkspaceContexts
     bolt: AsyncApp
-    receiver: SocketDoor | HttpDoor
+    receiver: SocketModeReceiver | HttpReceiver
     oauth: OAuth | None
     """None where the bot token of one workspace is in the settings."""
     health: Health
@@ -148,7 +148,7 @@ class App:
     def pages(self) -> Starlette:
         """Return the web application; it answers before Slack can be reached."""
         parts, settings = self.resources, self.resources.settings
-        trips = Trips(
+        trips = OAuthStates(
             parts.state_key.encode(), secure=settings.public_url.startswith("https:"), clock=parts.clock
         )
         return web_app(
@@ -163,18 +163,18 @@ class App:
             clock=parts.clock,
             sign_in=self._sign_in(trips),
             install=self._install_pages(trips) if settings.installs else None,
-            near=lambda team: self.registry.peer_teams(TeamId(team)),
-            events=self.receiver.answer if isinstance(self.receiver, HttpDoor) else None,
+            peer_teams=lambda team: self.registry.peer_teams(TeamId(team)),
+            events=self.receiver.answer if isinstance(self.receiver, HttpReceiver) else None,
             any_host=() if settings.tocsin_public_url else (EVENTS,),
         )
 
-    def _install_pages(self, trips: Trips) -> InstallPages:
-        def flow() -> Installing | None:
+    def _install_pages(self, trips: OAuthStates) -> InstallPages:
+        def flow() -> OAuthFlow | None:
             return self.oauth.flow if self.oauth is not None and self.health.is_started else None
 
         return InstallPages(trips, flow, lambda: self.resources.settings.public_url)
 
-    def _sign_in(self, trips: Trips) -> SignIn | None:
+    def _sign_in(self, trips: OAuthStates) -> SignIn | None:
         """Return the sign-in with Slack; None where the settings name no app to sign in to."""
         settings = self.resources.settings
         client_id, client_secret = settings.slack_client_id, secret(settings.slack_client_secret)
@@ -184,12 +184,12 @@ class App:
             OpenId(client_id, client_secret, settings.slack_api_url),
             Sessions(self.resources.key_value, secure=trips.secure, clock=self.resources.clock),
             trips,
-            refusal=self._refusal,
+            check_membership=self._refusal,
             public_url=lambda: settings.public_url,
             origins=own_origins(settings.tocsin_port, settings.tocsin_public_url),
         )
 
-    async def _refusal(self, signed: Signed) -> str:
+    async def _refusal(self, signed: SessionUser) -> str:
         """Return why a person who signed in may not read; empty for a member of a workspace that we serve."""
         workspace = await self.registry.find(TeamId(signed.team), signed.org)
         if workspace is None:
@@ -220,7 +220,9 @@ async def open_app(parts: Resources) -> AsyncIterator[App]:
         yield _build(parts, partial(_new_client, session, parts.settings), state, vault)
 
 
-def _build(parts: Resources, new_client: NewClient, state: SqlSlackStateStore, vault: SqlVault | None) -> App:
+def _build(
+    parts: Resources, new_client: NewClient, state: SqlSlackStateStore, vault: SqlInstallationStore | None
+) -> App:
     """Build every object, from the clients of workspaces over workflows to listeners."""
     settings = parts.settings
     forms = FormCache(parts.backend, parts.key_value, f"form:{settings.tocsin_backend}", parts.alerts)
@@ -230,7 +232,7 @@ def _build(parts: Resources, new_client: NewClient, state: SqlSlackStateStore, v
     if vault is None:
         registry = WorkspaceRegistry(new_workspace, sole=True)
     else:
-        registry = WorkspaceRegistry(new_workspace, save_org=vault.place)
+        registry = WorkspaceRegistry(new_workspace, save_org=vault.save_org)
     declare = _build_declare(parts, registry, state, current)
     workflows = build_workflows(
         backend=parts.backend,
@@ -239,8 +241,8 @@ def _build(parts: Resources, new_client: NewClient, state: SqlSlackStateStore, v
         workspace=registry.workspace_of,
         form=forms.fetch,
         clock=parts.clock,
-        alarms=parts.alerts,
-        afterwards=parts.config.afterwards,
+        alerts=parts.alerts,
+        policy=parts.config.post_incident,
         current=current,
         introduce=partial(_introduce, registry, people_of),
     )
@@ -282,16 +284,16 @@ class NewWorkspace:
     def __call__(self, team: TeamId) -> SlackWorkspace:
         """Return the client of this workspace; it can call Slack once it has entered."""
         parts = self.parts
-        calls = Calls(parts.metrics.called)
+        calls = WebApi(parts.metrics.count_call)
         workspace = SlackWorkspace(self.new_client(None), clock=parts.clock, team_id=team, calls=calls)
         exposure = Exposure(workspace, self.state, parts.alerts, parts.tasks)
-        calls.check = Gate(
+        calls.gate = DisclosureGate(
             self.current.find,
-            self.current.open_now.called,
+            self.current.open_now.find,
             workspace.channels,
             self.people_of(workspace),
             self.channels_of(workspace),
-            exposure.heard,
+            exposure.observe,
         ).check
         return workspace
 
@@ -312,7 +314,7 @@ class NewContext:
     def __call__(self, workspace: SlackWorkspace) -> WorkspaceContext:
         """Return the context of this workspace."""
         parts, team = self.parts, workspace.team_id
-        rules = parts.config.of(team)
+        rules = parts.config.for_team(team)
         context = WorkspaceContext(
             declare=self.declare,
             workflows=self.workflows,
@@ -370,17 +372,19 @@ def open_state(url: str) -> SqlSlackStateStore:
         ) from None
 
 
-def _open_vault(parts: Resources, stack: AsyncExitStack) -> SqlVault:
-    vault = SqlVault(parts.engine.url)
+def _open_vault(parts: Resources, stack: AsyncExitStack) -> SqlInstallationStore:
+    vault = SqlInstallationStore(parts.engine.url)
     stack.callback(vault.close)
     if not parts.settings.installation_keys:
         log.warning("TOCSIN_INSTALLATION_KEY is not set: tokens of installations are kept in the clear")
     return vault
 
 
-def _build_oauth(parts: Resources, app: OAuthApp, vault: SqlVault, contexts: WorkspaceContexts) -> OAuth:
-    installations = Installations(vault, Seal(*parts.settings.installation_keys))
-    flow = Installing(app, installations, contexts, teams=parts.settings.teams, clock=parts.clock)
+def _build_oauth(
+    parts: Resources, app: OAuthApp, vault: SqlInstallationStore, contexts: WorkspaceContexts
+) -> OAuth:
+    installations = Installations(vault, TokenCipher(*parts.settings.installation_keys))
+    flow = OAuthFlow(app, installations, contexts, teams=parts.settings.teams, clock=parts.clock)
     return OAuth(flow, TokenRotation(contexts.registry, flow, parts.clock), installations)
 
 
@@ -392,7 +396,7 @@ def _build_declare(
         workspace=registry.workspace_of,
         state=state,
         engine=parts.engine,
-        memory=parts.key_value,
+        store=parts.key_value,
         clock=parts.clock,
     )
 
@@ -409,7 +413,7 @@ def _build_declare(
                 workspace=workspace,
                 state=state,
                 clock=parts.clock,
-                saw=current.saw,
+                saw=current.observe,
                 shelter=shelter.found if parts.backend.is_remote else None,
             ),
         )
@@ -419,24 +423,26 @@ def _build_declare(
         state=state,
         engine=parts.engine,
         publisher=lambda team: publisher_in(registry.workspace_of(team)),
-        ended=parts.metrics.ended,
-        seen=parts.metrics.seen,
-        saw=current.saw,
-        alarms=parts.alerts,
+        ended=parts.metrics.count_declaration,
+        seen=parts.metrics.observe_reference,
+        saw=current.observe,
+        alerts=parts.alerts,
         shelter=shelter,
     )
 
 
-def _build_receiver(parts: Resources, bolt: AsyncApp, new_client: NewClient) -> SocketDoor | HttpDoor:
+def _build_receiver(
+    parts: Resources, bolt: AsyncApp, new_client: NewClient
+) -> SocketModeReceiver | HttpReceiver:
     """Return the receiver of payloads: over Socket Mode if there is an app token, else over HTTP."""
-    parts.metrics.routes(every_route())
+    parts.metrics.create_series(every_route())
     if app_token := secret(parts.settings.slack_app_token):
-        return SocketDoor(bolt, app_token, new_client(app_token))
-    return HttpDoor(
+        return SocketModeReceiver(bolt, app_token, new_client(app_token))
+    return HttpReceiver(
         bolt,
         secret(parts.settings.slack_signing_secret) or "",
         now=lambda: parts.clock().timestamp(),
-        turned_away=parts.metrics.turned_away,
+        turned_away=parts.metrics.count_turned_away,
     )
 
 
@@ -452,10 +458,10 @@ async def connected(app: App) -> AsyncIterator[None]:
             await _enter_sole_workspace(app)
         else:
             await _enter_installed_workspaces(app.registry, app.oauth.installations, parts.settings)
-            await stack.enter_async_context(_going_on(app.oauth.rotation.go_on()))
+            await stack.enter_async_context(_going_on(app.oauth.rotation.run()))
         _resume_workflows(app)
         stack.push_async_callback(parts.engine.close)
-        await parts.alerts.recall()
+        await parts.alerts.load()
         stack.push_async_callback(parts.tasks.finish, FINISH_SECONDS)
         await _keep_forms_fresh(app.forms, stack)
         _keep_going(
@@ -469,16 +475,16 @@ async def connected(app: App) -> AsyncIterator[None]:
         _keep_going(stack, parts.alerts.keep_saying(partial(_tell_operator, app)))
         await _open_receiver(app.receiver)
         stack.push_async_callback(app.receiver.close)
-        app.health.trouble = ""
+        app.health.problem = ""
         yield
-        app.health.trouble = "Tocsin is stopping."
+        app.health.problem = "Tocsin is stopping."
 
 
 async def _enter_sole_workspace(app: App) -> None:
     """Enter the workspace, or the organization, of the bot token in the settings."""
     token = secret(app.resources.settings.slack_bot_token)
     try:
-        identity = await retry(asked, app.new_client(token).auth_test, attempts=None)
+        identity = await retry(request, app.new_client(token).auth_test, attempts=None)
     except SlackRefused as refusal:
         raise ConfigurationError(
             f"SLACK_BOT_TOKEN was refused by Slack ({refusal.code}); install the app again, copy its token."
@@ -491,10 +497,10 @@ async def _enter_installed_workspaces(
 ) -> None:
     """Enter every workspace that installed the app. Raises ConfigurationError if a key does not fit."""
     try:
-        registry.know_orgs(await installations.vault.orgs())
-        await installations.seal()
+        registry.know_orgs(await installations.store.orgs())
+        await installations.encrypt_stored()
         kept = await installations.all()
-    except SealBroken as broken:
+    except DecryptionError as broken:
         raise ConfigurationError(
             f"TOCSIN_INSTALLATION_KEY is not the key that the installation of {broken} was encrypted with: "
             "set that one, or both with the new one first and a comma between. Where they were not changed, "
@@ -526,13 +532,13 @@ def _resume_workflows(app: App) -> None:
         return await app.registry.workspace_of(team).users.person(person)
 
     engine = app.resources.engine
-    app.resources.backend.consult(find_person)
+    app.resources.backend.set_directory(find_person)
     for verb, workflow in {**app.declare.workflows(), **app.workflows.workflows()}.items():
         engine.register(verb, workflow)
     engine.open()
 
 
-async def _open_receiver(receiver: SocketDoor | HttpDoor) -> None:
+async def _open_receiver(receiver: SocketModeReceiver | HttpReceiver) -> None:
     try:
         await receiver.open()
     except SlackRefused as refusal:
@@ -555,7 +561,7 @@ async def _keep_forms_fresh(forms: FormCache, stack: AsyncExitStack) -> None:
         async with asyncio.timeout(FORM_SECONDS):
             await forms.came.wait()
     if forms.now is None:
-        await forms.recall()
+        await forms.load()
 
 
 async def _tell_operator(app: App, sentence: str, key: str, again: bool) -> None:

@@ -21,7 +21,7 @@ from tocsin.incidents.errors import TocsinError
 from tocsin.settings import ConfigurationError, Settings, read_play_settings, read_settings, settle_home
 
 if TYPE_CHECKING:
-    from tocsin.incidents.export import Whole
+    from tocsin.incidents.export import IncidentReport
     from tocsin.incidents.model import Incident
     from tocsin.workflows.ports import IncidentBackend
 
@@ -71,18 +71,18 @@ def show(
     from tocsin.incidents import export
 
     _one_form(as_json, as_csv)
-    whole = _one(reference)
+    report = _one(reference)
     if as_json:
-        print(json.dumps(export.as_whole(whole), indent=2, ensure_ascii=False))
+        print(json.dumps(export.report_record(report), indent=2, ensure_ascii=False))
     elif as_csv:
-        print(export.exported([whole], "csv"), end="")
+        print(export.render_export([report], "csv"), end="")
     elif sys.stdout.isatty():
         from rich.console import Console
         from rich.markdown import Markdown
 
-        Console().print(Markdown(export.as_document(whole)))
+        Console().print(Markdown(export.as_document(report)))
     else:
-        print(export.as_document(whole), end="")
+        print(export.as_document(report), end="")
 
 
 @incidents_cli.command()
@@ -103,8 +103,8 @@ def export(
 
     _one_form(as_json, as_csv, wanted is not None)
     chosen: export.Format = wanted or ("json" if as_json else "csv" if as_csv else "markdown")
-    wholes = [_one(reference)] if reference else _read(_everything)
-    text = export.exported(wholes, chosen)
+    reports = [_one(reference)] if reference else _read(_everything)
+    text = export.render_export(reports, chosen)
     if to is not None:
         _write(to, text)
     else:
@@ -160,7 +160,7 @@ def _write(path: Path, text: str) -> None:
         raise typer.Exit(FAILED) from None
 
 
-def _one(reference: str) -> Whole:
+def _one(reference: str) -> IncidentReport:
     """Return the incident with its timeline. Raises typer.Exit, with a printed sentence, if there is none."""
     found = _read(lambda backend: _find(backend, reference))
     if found is None:
@@ -215,19 +215,19 @@ async def _newest(backend: IncidentBackend, limit: int | None = None) -> list[In
     return found
 
 
-async def _find(backend: IncidentBackend, reference: str) -> Whole | None:
+async def _find(backend: IncidentBackend, reference: str) -> IncidentReport | None:
     incident = await backend.find(reference)
-    return None if incident is None else await _whole(backend, incident)
+    return None if incident is None else await _report(backend, incident)
 
 
-async def _everything(backend: IncidentBackend) -> list[Whole]:
-    return [await _whole(backend, incident) for incident in await _newest(backend)]
+async def _everything(backend: IncidentBackend) -> list[IncidentReport]:
+    return [await _report(backend, incident) for incident in await _newest(backend)]
 
 
-async def _whole(backend: IncidentBackend, incident: Incident) -> Whole:
-    from tocsin.workflows.export import fetch_whole
+async def _report(backend: IncidentBackend, incident: Incident) -> IncidentReport:
+    from tocsin.workflows.export import fetch_report
 
-    return await fetch_whole(backend, incident)
+    return await fetch_report(backend, incident)
 
 
 def _print_table(incidents: Sequence[Incident]) -> None:

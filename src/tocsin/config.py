@@ -1,4 +1,4 @@
-"""The configuration file (TOCSIN_CONFIG, TOML): the catalogue, permissions, announcements, `[after]`."""
+"""The configuration file (TOCSIN_CONFIG, TOML): forms, permissions, announcements, `[after]`."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from tocsin.incidents.model import (
     Status,
 )
 from tocsin.incidents.permissions import PermissionLimits
-from tocsin.incidents.postmortem import STANDARD, Afterwards, wrong_in
-from tocsin.incidents.validation import cleaned, is_visible
+from tocsin.incidents.postmortem import STANDARD, PostIncidentPolicy, template_error
+from tocsin.incidents.validation import clean_text, is_visible
 from tocsin.settings import ConfigurationError, Settings, read_config
 
 # Default severities, statuses, types, roles and custom fields.
@@ -131,7 +131,7 @@ _WORDS = {
 }
 
 
-class CatalogueError(Exception):
+class IncidentConfigError(Exception):
     """The configuration is not valid; `problems` has one line for each error."""
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -139,7 +139,7 @@ class CatalogueError(Exception):
         self.problems = tuple(problems)
 
 
-class _Entry(BaseModel):
+class _ChoiceConfig(BaseModel):
     """Entry with an id, which is made from its name if the file gives none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
@@ -156,28 +156,28 @@ class _Entry(BaseModel):
         name = given.get("name") if isinstance(given, Mapping) else None
         if not isinstance(name, str):
             return given
-        name = cleaned(name) if is_visible(cleaned(name)) else ""
+        name = clean_text(name) if is_visible(clean_text(name)) else ""
         return {**({"id": slug(name)} if name else {}), **given, "name": name}
 
 
-class SeverityEntry(_Entry):
+class SeverityConfig(_ChoiceConfig):
     """`[[severities]]`, mildest first."""
 
 
-class StatusEntry(_Entry):
+class StatusConfig(_ChoiceConfig):
     """`[[statuses]]`, in the order in which an incident goes through them."""
 
     category: Category = "live"
 
 
-class TypeEntry(_Entry):
+class TypeConfig(_ChoiceConfig):
     """`[[incident_types]]`."""
 
     is_default: bool = False
     private_incidents_only: bool = False
 
 
-class RoleEntry(_Entry):
+class RoleConfig(_ChoiceConfig):
     """`[[roles]]`; one is the lead, one may be the reporter, the others are custom."""
 
     role_type: Literal["lead", "reporter", "custom"] = "custom"
@@ -185,19 +185,19 @@ class RoleEntry(_Entry):
     shortform: str = Field(default="", max_length=CHOICE_LIMIT)
 
 
-class OptionEntry(_Entry):
+class OptionConfig(_ChoiceConfig):
     """One of the `options` of a select field: its text, or a table with `id` and `name`."""
 
 
-class FieldEntry(_Entry):
+class FieldConfig(_ChoiceConfig):
     """`[[custom_fields]]`."""
 
     field_type: FieldKind = "text"
     required: bool = False
-    options: tuple[OptionEntry, ...] = Field(default=(), max_length=10_000)
+    options: tuple[OptionConfig, ...] = Field(default=(), max_length=10_000)
 
     @model_validator(mode="after")
-    def _options_where_chosen(self) -> FieldEntry:
+    def _options_where_chosen(self) -> FieldConfig:
         if self.field_type.endswith("_select") and not self.options:
             raise ValueError("a select field needs options, such as options = ['Website', 'API']")
         if self.options and not self.field_type.endswith("_select"):
@@ -206,29 +206,29 @@ class FieldEntry(_Entry):
         return self
 
 
-class Catalogue(BaseModel):
+class IncidentConfig(BaseModel):
     """Severities, statuses, types, roles and custom fields, each in the order in which forms offer them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    severities: tuple[SeverityEntry, ...] = Field(
-        default_factory=lambda: _read(SeverityEntry, SEVERITIES), max_length=MOST_CHOICES
+    severities: tuple[SeverityConfig, ...] = Field(
+        default_factory=lambda: _read(SeverityConfig, SEVERITIES), max_length=MOST_CHOICES
     )
-    statuses: tuple[StatusEntry, ...] = Field(
-        default_factory=lambda: _read(StatusEntry, STATUSES), max_length=MOST_CHOICES
+    statuses: tuple[StatusConfig, ...] = Field(
+        default_factory=lambda: _read(StatusConfig, STATUSES), max_length=MOST_CHOICES
     )
-    incident_types: tuple[TypeEntry, ...] = Field(
-        default_factory=lambda: _read(TypeEntry, INCIDENT_TYPES),
+    incident_types: tuple[TypeConfig, ...] = Field(
+        default_factory=lambda: _read(TypeConfig, INCIDENT_TYPES),
         min_length=1,
         max_length=MOST_CHOICES,
     )
-    roles: tuple[RoleEntry, ...] = Field(default_factory=lambda: _read(RoleEntry, ROLES), max_length=20)
-    custom_fields: tuple[FieldEntry, ...] = Field(
-        default_factory=lambda: _read(FieldEntry, CUSTOM_FIELDS), max_length=40
+    roles: tuple[RoleConfig, ...] = Field(default_factory=lambda: _read(RoleConfig, ROLES), max_length=20)
+    custom_fields: tuple[FieldConfig, ...] = Field(
+        default_factory=lambda: _read(FieldConfig, CUSTOM_FIELDS), max_length=40
     )
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Catalogue:
+    def _fits_together(self) -> IncidentConfig:
         for key in type(self).model_fields:
             _refuse_repeats(key, getattr(self, key))
         for category in ("live", "closed"):
@@ -242,31 +242,31 @@ class Catalogue(BaseModel):
         return self
 
     @classmethod
-    def from_toml(cls, given: str | Mapping[str, Any], *, elsewhere: Collection[str] = ()) -> Catalogue:
+    def from_toml(cls, given: str | Mapping[str, Any], *, other_keys: Collection[str] = ()) -> IncidentConfig:
         """Parse a TOML text, or a table that was parsed before; keys in `elsewhere` are ignored.
 
-        Raises CatalogueError with one line for each problem, naming the key.
+        Raises IncidentConfigError with one line for each problem, naming the key.
         """
         try:
             table = tomllib.loads(given) if isinstance(given, str) else given
         except tomllib.TOMLDecodeError as error:
-            raise CatalogueError([f"not a TOML file: {error}"]) from error
+            raise IncidentConfigError([f"not a TOML file: {error}"]) from error
         try:
-            return cls.model_validate({key: table[key] for key in table if key not in elsewhere})
+            return cls.model_validate({key: table[key] for key in table if key not in other_keys})
         except ValidationError as error:
-            known = [*cls.model_fields, *elsewhere]
-            troubles = error.errors()
-            raise CatalogueError(
-                [problem(t, known if len(t["loc"]) == 1 else ()) for t in troubles]
+            known = [*cls.model_fields, *other_keys]
+            errors = error.errors()
+            raise IncidentConfigError(
+                [problem(t, known if len(t["loc"]) == 1 else ()) for t in errors]
             ) from None
 
     @property
-    def first_status(self) -> StatusEntry:
+    def first_status(self) -> StatusConfig:
         """Status of a new incident: the first of category `live`."""
         return next(status for status in self.statuses if status.category == "live")
 
     @property
-    def default_type(self) -> TypeEntry:
+    def default_type(self) -> TypeConfig:
         """Type of a declaration that names none."""
         return next((kind for kind in self.incident_types if kind.is_default), self.incident_types[0])
 
@@ -295,7 +295,7 @@ def slug(name: str) -> str:
 
     A name in another script ends in a checksum instead of the letters that an id cannot have.
     """
-    name = cleaned(name)
+    name = clean_text(name)
     folded = unicodedata.normalize("NFKD", name.lower())
     words = re.sub(r"[^a-z0-9]+", "_", folded.encode("ascii", "ignore").decode()).strip("_")[:50].rstrip("_")
     if any(letter.isalnum() and not letter.isascii() for letter in folded):
@@ -303,7 +303,7 @@ def slug(name: str) -> str:
     return words
 
 
-def _custom_field(entry: FieldEntry) -> CustomField:
+def _custom_field(entry: FieldConfig) -> CustomField:
     options = (
         FieldOption(id=option.id, value=option.name, sort_key=position)
         for position, option in enumerate(entry.options)
@@ -315,28 +315,28 @@ def _read(kind: type[Any], entries: Iterable[Mapping[str, Any]]) -> tuple[Any, .
     return tuple(kind.model_validate(entry) for entry in entries)
 
 
-def _refuse_repeats(key: str, entries: Sequence[_Entry]) -> None:
+def _refuse_repeats(key: str, entries: Sequence[_ChoiceConfig]) -> None:
     for what, values in (("id", [e.id for e in entries]), ("name", [e.name.casefold() for e in entries])):
         repeated = [value for value, times in Counter(values).items() if times > 1]
         if repeated:
             raise ValueError(f"{key}: two have the {what} {repeated[0]!r}; each needs its own")
 
 
-def problem(trouble: Any, known: Sequence[str]) -> str:
+def problem(error: Any, known: Sequence[str]) -> str:
     """Return one of pydantic's errors as a line that names the key.
 
     An unknown key gets a suggestion from the keys in `known`.
     """
     place = ""
-    for part in trouble["loc"]:
+    for part in error["loc"]:
         place += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if place else str(part)
-    if trouble["type"] == "extra_forbidden":
-        near = get_close_matches(str(trouble["loc"][-1]), known, 1)
+    if error["type"] == "extra_forbidden":
+        near = get_close_matches(str(error["loc"][-1]), known, 1)
         return f"{place}: no such key" + (f"; did you mean {near[0]}?" if near else "")
-    if trouble["type"] == "string_pattern_mismatch" and place.endswith(".id"):
+    if error["type"] == "string_pattern_mismatch" and place.endswith(".id"):
         return f"{place}: give an id of lower-case letters, digits, _ and -, such as 'sev_1'"
-    words = _WORDS.get(trouble["type"], "").format(**trouble.get("ctx", {}))
-    words = words or str(trouble["msg"]).removeprefix("Value error, ")
+    words = _WORDS.get(error["type"], "").format(**error.get("ctx", {}))
+    words = words or str(error["msg"]).removeprefix("Value error, ")
     return f"{place}: {words[:1].lower()}{words[1:]}" if place else words
 
 
@@ -369,7 +369,7 @@ class Permissions(_Table):
     guests_may_declare: bool = False
 
 
-class Announcing(_Table):
+class AnnouncementTable(_Table):
     """`[[announcements]]`."""
 
     severities: Names = ()
@@ -380,13 +380,13 @@ class Announcing(_Table):
     invite: tuple[Invited, ...] = ()
 
     @model_validator(mode="after")
-    def _does_something(self) -> Announcing:
+    def _does_something(self) -> AnnouncementTable:
         if not self.channels and not self.invite:
             raise ValueError("says nothing to do; give channels, invite, or both")
         return self
 
 
-class After(_Table):
+class PostIncidentTable(_Table):
     """`[after]`: settings for closed incidents."""
 
     template: str | None = None
@@ -394,25 +394,25 @@ class After(_Table):
     archive_hosted: bool = False
 
 
-class Rulebook(_Table):
-    """All parts of the configuration file except the catalogue."""
+class Config(_Table):
+    """All parts of the configuration file except the choices of the forms."""
 
     permissions: Permissions = Permissions()
-    announcements: tuple[Announcing, ...] = Field(default=(), max_length=50)
+    announcements: tuple[AnnouncementTable, ...] = Field(default=(), max_length=50)
 
-    after: After = After()
+    after: PostIncidentTable = PostIncidentTable()
     template: str = Field(default=STANDARD, exclude=True)
 
-    def of(self, team: str) -> Rulebook:
+    def for_team(self, team: str) -> Config:
         """Return the rules of one workspace: entries that name another workspace are left out."""
-        permissions = _of(self.permissions, team, "declare", "close", "private")
-        announcements = tuple(_of(rule, team, "channels", "invite") for rule in self.announcements)
+        permissions = _entries_of(self.permissions, team, "declare", "close", "private")
+        announcements = tuple(_entries_of(rule, team, "channels", "invite") for rule in self.announcements)
         return self.model_copy(update={"permissions": permissions, "announcements": announcements})
 
     @property
-    def afterwards(self) -> Afterwards:
+    def post_incident(self) -> PostIncidentPolicy:
         days, hosted = self.after.archive_after_days, self.after.archive_hosted
-        return Afterwards(template=self.template, archive_after_days=days, archive_hosted=hosted)
+        return PostIncidentPolicy(template=self.template, archive_after_days=days, archive_hosted=hosted)
 
     @property
     def limits(self) -> PermissionLimits:
@@ -436,7 +436,7 @@ class Rulebook(_Table):
 T = TypeVar("T", bound=_Table)
 
 
-def _of(table: T, team: str, *named: str) -> T:
+def _entries_of(table: T, team: str, *named: str) -> T:
     """Return the table with the entries of this workspace, without the workspace's id."""
     found = {}
     for name in named:
@@ -445,10 +445,10 @@ def _of(table: T, team: str, *named: str) -> T:
     return table.model_copy(update=found)
 
 
-KEYS = frozenset(Rulebook.model_fields) - {"template"}
+CONFIG_KEYS = frozenset(Config.model_fields) - {"template"}
 
 
-def open_rulebook(settings: Settings) -> Rulebook:
+def open_config(settings: Settings) -> Config:
     """Return the rules, none without a file. Raises ConfigurationError with a line for each problem."""
     rules = read_rules(read_config(settings.tocsin_config))
     if rules.after.template is None or settings.tocsin_config is None:
@@ -464,23 +464,23 @@ def _template(path: Path) -> str:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"TOCSIN_CONFIG: after.template cannot be read ({path}): {error}.") from None
-    if wrong := wrong_in(text):
+    if wrong := template_error(text):
         raise ConfigurationError(f"TOCSIN_CONFIG: after.template ({path}) {wrong}.")
     return text
 
 
-def read_rules(config: Mapping[str, Any]) -> Rulebook:
+def read_rules(config: Mapping[str, Any]) -> Config:
     try:
-        return Rulebook.model_validate({key: config[key] for key in KEYS if key in config})
+        return Config.model_validate({key: config[key] for key in CONFIG_KEYS if key in config})
     except ValidationError as error:
-        lines = [_line(trouble) for trouble in error.errors()]
+        lines = [_line(one) for one in error.errors()]
         raise ConfigurationError("\n".join(f"TOCSIN_CONFIG: {line}" for line in lines)) from None
 
 
-def _line(trouble: Any) -> str:
-    told: str = problem(trouble, _known(trouble["loc"]))
-    shape = next((_SHAPES[part] for part in reversed(trouble["loc"]) if part in _SHAPES), "")
-    if trouble["type"] == "string_pattern_mismatch" and shape:
+def _line(error: Any) -> str:
+    told: str = problem(error, _known(error["loc"]))
+    shape = next((_SHAPES[part] for part in reversed(error["loc"]) if part in _SHAPES), "")
+    if error["type"] == "string_pattern_mismatch" and shape:
         return f"{told.partition(': ')[0]}: {shape}"
     return told
 
@@ -488,7 +488,7 @@ def _line(trouble: Any) -> str:
 def _known(place: Sequence[Any]) -> list[str]:
     tables: dict[str, type[BaseModel]] = {
         "permissions": Permissions,
-        "announcements": Announcing,
-        "after": After,
+        "announcements": AnnouncementTable,
+        "after": PostIncidentTable,
     }
     return list(tables[str(place[0])].model_fields)

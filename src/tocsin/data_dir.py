@@ -15,8 +15,8 @@ from typing import IO
 from platformdirs import user_data_path
 from pydantic import SecretStr
 
-from tocsin.backends import BACKENDS, MissingSetting, Opening
-from tocsin.config import KEYS, Catalogue, CatalogueError
+from tocsin.backends import BACKENDS, BackendOptions, MissingSetting
+from tocsin.config import CONFIG_KEYS, IncidentConfig, IncidentConfigError
 from tocsin.incidents.errors import Unavailable
 from tocsin.settings import SHORTEST_SECRET, ConfigurationError, Settings, read_config
 from tocsin.storage.key_value import SqlKeyValueStore
@@ -127,41 +127,41 @@ async def open_backend(
 
     With `reading` nothing is created or changed, so that it is safe beside the running bot.
     """
-    catalogue = read_config(settings.tocsin_config)
-    opening = Opening(
+    config = read_config(settings.tocsin_config)
+    options = BackendOptions(
         data_dir=folder,
         public_url=settings.public_url,
         clock=now,
-        catalogue=catalogue,
-        elsewhere=KEYS,
-        memory=None if reading else SqlKeyValueStore(journal_url(settings, folder)),
+        config=config,
+        other_keys=CONFIG_KEYS,
+        store=None if reading else SqlKeyValueStore(journal_url(settings, folder)),
         secrets=settings.of_backend(settings.tocsin_backend),
         operator=operator,
-        reading=reading,
+        read_only=reading,
     )
     try:
-        with _catalogue_lines():
-            return await BACKENDS[settings.tocsin_backend](opening)
+        with _config_problems():
+            return await BACKENDS[settings.tocsin_backend](options)
     except MissingSetting as error:
         raise ConfigurationError(str(error)) from None
     except Unavailable as error:
         raise ConfigurationError(f"TOCSIN_DATA_DIR: {error}") from None
 
 
-def open_catalogue(settings: Settings) -> Catalogue:
-    """Return the catalogue of the configuration file.
+def open_incident_config(settings: Settings) -> IncidentConfig:
+    """Return the choices of the forms from the configuration file.
 
     Raises ConfigurationError with a line for each problem.
     """
-    with _catalogue_lines():
-        return Catalogue.from_toml(read_config(settings.tocsin_config), elsewhere=KEYS)
+    with _config_problems():
+        return IncidentConfig.from_toml(read_config(settings.tocsin_config), other_keys=CONFIG_KEYS)
 
 
 @contextmanager
-def _catalogue_lines() -> Iterator[None]:
+def _config_problems() -> Iterator[None]:
     try:
         yield
-    except CatalogueError as error:
+    except IncidentConfigError as error:
         raise ConfigurationError("\n".join(f"TOCSIN_CONFIG: {said}" for said in error.problems)) from None
 
 

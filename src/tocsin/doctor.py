@@ -12,18 +12,18 @@ from pathlib import Path
 from aiohttp import ClientSession
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.config import Rulebook, open_rulebook
-from tocsin.data_dir import folder_of, journal_url, now, open_backend, open_catalogue, secret
+from tocsin.config import Config, open_config
+from tocsin.data_dir import folder_of, journal_url, now, open_backend, open_incident_config, secret
 from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
 from tocsin.incidents.model import Form
 from tocsin.settings import ConfigurationError, Settings, read_settings
 from tocsin.slack import diagnostics
-from tocsin.slack.diagnostics import Access, fetch_access
-from tocsin.slack.installations import Installation, Installations, Seal, SealBroken
+from tocsin.slack.diagnostics import TokenAccess, fetch_access
+from tocsin.slack.installations import DecryptionError, Installation, Installations, TokenCipher
 from tocsin.slack.registry import ANY, channel_in, may_install
 from tocsin.slack.web_api import open_session, web_client
 from tocsin.storage.database import file_of
-from tocsin.storage.installations import SqlVault
+from tocsin.storage.installations import SqlInstallationStore
 from tocsin.storage.workflow_engine import Pending, fetch_pending
 
 STUCK = timedelta(minutes=10)
@@ -68,7 +68,7 @@ def _configuration(settings: Settings) -> list[Check]:
     if settings.tocsin_config is None:
         return [Check("TOCSIN_CONFIG", True, "not set; the default severities, roles and fields are used.")]
     wrong: dict[str, None] = {}
-    for look in (open_catalogue, open_rulebook):
+    for look in (open_incident_config, open_config):
         try:
             look(settings)
         except ConfigurationError as error:
@@ -141,7 +141,7 @@ async def _incidents(settings: Settings, folder: Path) -> tuple[list[Check], For
     try:
         backend = await open_backend(settings, folder, reading=True)
         try:
-            found = [Check(**finding.model_dump()) for finding in await backend.examine()]
+            found = [Check(**finding.model_dump()) for finding in await backend.diagnose()]
             newest = await backend.incidents(limit=1)
             form = await backend.form()
         finally:
@@ -200,16 +200,16 @@ async def _installed(settings: Settings, session: ClientSession) -> list[Check]:
     name, journal = "Installations", journal_url(settings, folder_of(settings))
     if (file := file_of(journal)) is not None and not file.exists():
         return [Check(name, True, f"none yet. Install at {settings.public_url}/slack/install.")]
-    vault = SqlVault(journal)
+    store = SqlInstallationStore(journal)
     try:
-        found = await Installations(vault, Seal(*settings.installation_keys)).all()
-    except SealBroken:
+        found = await Installations(store, TokenCipher(*settings.installation_keys)).all()
+    except DecryptionError:
         fix = "Set the key they were encrypted with, or both, with a comma between and the new one first."
         return [Check("TOCSIN_INSTALLATION_KEY", False, "does not open what is kept.", fix)]
     except Unavailable as error:
         return [Check(name, False, str(error), "Check TOCSIN_DATABASE_URL.")]
     finally:
-        vault.close()
+        store.close()
     if not found:
         return [Check(name, True, f"none yet. Install at {settings.public_url}/slack/install.")]
     return [check for one in found async for check in _installation(one, settings, session)]
@@ -266,7 +266,7 @@ async def _bot(
         yield Check(**finding.model_dump())
 
 
-def _clock(access: Access, at: datetime) -> Check:
+def _clock(access: TokenAccess, at: datetime) -> Check:
     if access.at is None:
         return Check("Clock", True, "not compared: Slack did not say the time.")
     off = abs(at - access.at)
@@ -287,10 +287,10 @@ async def _addresses(client: AsyncWebClient, settings: Settings, team: str) -> A
         ("TOCSIN_ADMIN_CHANNEL", admin),
     ]
     try:
-        rules = open_rulebook(settings).of(team)
+        rules = open_config(settings).for_team(team)
     except ConfigurationError:
         # The check of the configuration file has reported it already.
-        rules = Rulebook()
+        rules = Config()
     named += [("TOCSIN_CONFIG announcements", channel) for channel in rules.channels]
     for name, wanted in named:
         if wanted:

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Sequence
 
 from tocsin.incidents.errors import Unavailable
-from tocsin.metrics import Meters
-from tocsin.slack.http import HttpDoor
+from tocsin.metrics import Metrics
+from tocsin.slack.http import HttpReceiver
 from tocsin.slack.registry import WorkspaceRegistry
-from tocsin.slack.socket_mode import SocketDoor
+from tocsin.slack.socket_mode import SocketModeReceiver
 from tocsin.storage.slack_state import SqlSlackStateStore
 from tocsin.storage.workflow_engine import DbosEngine
 from tocsin.workflows.alerts import OperatorAlerts
@@ -41,11 +41,11 @@ class Health:
         engine: DbosEngine,
         state: SqlSlackStateStore,
         registry: WorkspaceRegistry,
-        receiver: SocketDoor | HttpDoor,
+        receiver: SocketModeReceiver | HttpReceiver,
         alerts: OperatorAlerts,
-        metrics: Meters,
+        metrics: Metrics,
     ) -> None:
-        self.trouble = STARTING
+        self.problem = STARTING
         """Reason for which nothing can be declared while the bot starts or stops; empty in between."""
         self._backend = backend
         self._engine = engine
@@ -58,16 +58,16 @@ class Health:
 
     @property
     def is_started(self) -> bool:
-        return self.trouble != STARTING
+        return self.problem != STARTING
 
     def not_ready(self) -> Sequence[str]:
         """Return the reasons why nothing can be declared now; none if all is well."""
-        if self.trouble:
-            return [self.trouble]
-        reasons = [*self._failed, self._engine.trouble]
+        if self.problem:
+            return [self.problem]
+        reasons = [*self._failed, self._engine.problem]
         if self._registry.sole:
             # Where there are many workspaces, one that refuses us does not keep the others from declaring.
-            reasons += [workspace.calls.trouble for workspace in self._registry.installed]
+            reasons += [workspace.api.problem for workspace in self._registry.installed]
         if not self._receiver.is_open:
             reasons.append("No connection to Slack is open.")
         return list(dict.fromkeys(filter(None, reasons)))
@@ -90,7 +90,7 @@ class Health:
 
     def _check_slack(self) -> None:
         for workspace in self._registry.installed:
-            refused, about, remedy = workspace.calls.trouble, "token", RENEW
+            refused, about, remedy = workspace.api.problem, "token", RENEW
             if not self._registry.sole:
                 about, remedy = f"token of {workspace.team_id}", RENEW_IN.format(workspace.team_id)
             self._alerts.observe(about, f"{refused} {remedy}" if refused else "", after=0.0)
@@ -104,4 +104,4 @@ class Health:
             await self._backend.incidents(limit=1)
 
     async def _count_pending(self) -> None:
-        self._metrics.pending(len(await self._engine.unfinished()))
+        self._metrics.set_pending(len(await self._engine.unfinished()))

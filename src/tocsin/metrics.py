@@ -14,7 +14,7 @@ REFERENCES = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 10.0, 30.0, 60.0
 OUTCOMES = ("answered", "failed", "stranger", "malformed")
 
 
-class Meters:
+class Metrics:
     """Metrics of one process, in a registry of their own."""
 
     def __init__(self) -> None:
@@ -70,32 +70,32 @@ class Meters:
     def _counter(self, name: str, says: str, labels: list[str]) -> Counter:
         return Counter(name, says, labels, registry=self.registry)
 
-    def routes(self, routes: Iterable[str]) -> None:
+    def create_series(self, routes: Iterable[str]) -> None:
         """Create the series of every route, so that an unused one is exported as zero."""
         for route in routes:
             self._answers.labels(route)
             for outcome in OUTCOMES[:2]:
                 self._requests.labels(route, outcome)
 
-    def requested(self, route: str, outcome: str) -> None:
+    def count_request(self, route: str, outcome: str) -> None:
         self._request(route, outcome).inc()
 
-    def acknowledged(self, route: str, seconds: float) -> None:
+    def observe_acknowledgement(self, route: str, seconds: float) -> None:
         self._answer(route).observe(seconds)
 
-    def seen(self, seconds: float) -> None:
+    def observe_reference(self, seconds: float) -> None:
         self._references.observe(seconds)
 
-    def turned_away(self, status: int) -> None:
+    def count_turned_away(self, status: int) -> None:
         self._turned_away.labels(str(status)).inc()
 
-    def pending(self, count: int) -> None:
+    def set_pending(self, count: int) -> None:
         self._pending.set(count)
 
-    def ended(self, outcome: str) -> None:
+    def count_declaration(self, outcome: str) -> None:
         self._declarations.labels(outcome).inc()
 
-    def called(self, method: str, outcome: str) -> None:
+    def count_call(self, method: str, outcome: str) -> None:
         self._call(method, outcome).inc()
         if outcome == "limited":
             self._limited.labels(method).inc()

@@ -110,7 +110,7 @@ async def test_what_was_said_as_the_process_died_is_looked_for_under_its_key_bef
     sentence, key, again = await heard_in_a_life(first)
     assert (sentence, again) == (REFUSED, False)
     second = OperatorAlerts(memory)
-    await second.recall()
+    await second.load()
     assert await heard_in_a_life(second) == (REFUSED, key, True)
 
 

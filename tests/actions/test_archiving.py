@@ -71,7 +71,7 @@ async def closed(bot: RunningBot) -> Incident:
 
 async def passed(bot: RunningBot, clock: Turned, days: float) -> None:
     clock.turn(days)
-    await verbs(bot).archiving.look()
+    await verbs(bot).archiving.archive_due()
 
 
 async def test_a_day_before_the_channel_reads_of_it_and_then_it_is_archived(

@@ -60,7 +60,7 @@ async def entered(slack: RunningWorkspace) -> AsyncIterator[SlackWorkspace]:
         workspace = SlackWorkspace(client, clock=lambda: now(slack), team_id=team)
         bot = PersonId(slack.app.bot_user_id)
         workspace.enter(Installation(team_id=team, bot_token=slack.bot_token, bot_user_id=bot))
-        workspace.calls.check = anybody
+        workspace.api.gate = anybody
         yield workspace
 
 

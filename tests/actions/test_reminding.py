@@ -64,11 +64,11 @@ async def test_an_update_is_asked_for_of_the_lead_when_it_is_due_and_once(
     incident = await planned(bot, clock)
     assert "Next update due" in words(cards(bot, incident.slack_channel_id)[-1])
     clock.turn(14.9)
-    await verbs(bot).remind.look()
+    await verbs(bot).remind.ask_due()
     assert asked_for(bot, incident) == []
     clock.turn(0.2)
     for _ in range(3):
-        await verbs(bot).remind.look()
+        await verbs(bot).remind.ask_due()
     (asked,) = asked_for(bot, incident)
     assert f"<@{bot.slack.person('ben')}>: an update on" in asked
     assert "In 15 minutes" in asked
@@ -79,10 +79,10 @@ async def test_an_update_given_in_time_moves_the_next_one(bot: RunningBot, clock
     clock.turn(10)
     await changed(bot, incident, "ana", message="Still on it.", next_update_minutes=30, at=clock.now)
     clock.turn(20)
-    await verbs(bot).remind.look()
+    await verbs(bot).remind.ask_due()
     assert asked_for(bot, incident) == []
     clock.turn(11)
-    await verbs(bot).remind.look()
+    await verbs(bot).remind.ask_due()
     assert len(asked_for(bot, incident)) == 1
 
 
@@ -91,16 +91,16 @@ async def test_an_update_can_be_put_off_handed_over_and_stopped(bot: RunningBot,
     remind = verbs(bot).remind
     await remind.snooze(incident, 15, chloe, "snooze")
     clock.turn(14)
-    await remind.look()
+    await remind.ask_due()
     assert asked_for(bot, incident) == []
     await remind.take_over(incident, 5, chloe, "mine")
     clock.turn(6)
-    await remind.look()
+    await remind.ask_due()
     assert f"<@{chloe.slack_user_id}>: an update on" in asked_for(bot, incident)[-1]
     await remind.snooze(incident, 15, chloe, "again")
     await remind.stop(incident)
     clock.turn(100)
-    await remind.look()
+    await remind.ask_due()
     assert len(asked_for(bot, incident)) == 1
 
 
@@ -109,7 +109,7 @@ async def test_nobody_is_asked_for_updates_on_what_has_ended(bot: RunningBot, cl
     await changed(bot, incident, "ana", ending="close")
     assert await verbs(bot).remind.planned(incident.id) is None
     clock.turn(100)
-    await verbs(bot).remind.look()
+    await verbs(bot).remind.ask_due()
     assert asked_for(bot, incident) == []
 
 
@@ -129,8 +129,8 @@ async def test_a_reminder_whose_answer_was_lost_is_not_posted_twice(bot: Running
     incident = await planned(bot, clock)
     clock.turn(16)
     bot.workspace.faults.plan("chat.postMessage", Fault(status=500, after_effect=True))
-    await verbs(bot).remind.look()
-    await verbs(bot).remind.look()
+    await verbs(bot).remind.ask_due()
+    await verbs(bot).remind.ask_due()
     assert len(asked_for(bot, incident)) == 1
     assert await verbs(bot).remind.planned(incident.id) is None
 
@@ -144,9 +144,9 @@ async def test_a_reminder_that_was_asked_for_before_its_plan_was_recorded_is_not
     assert waiting is not None
     planned_at = clock.now
     clock.turn(16)
-    await remind.look()
+    await remind.ask_due()
     # The story that planned it is begun again by a process that came late, and plans it once more.
     await remind.plan(incident, 15, somebody(bot, "ana"), planned_at, waiting.key)
-    await remind.look()
+    await remind.ask_due()
     assert len(asked_for(bot, incident)) == 1
     assert await remind.planned(incident.id) is None

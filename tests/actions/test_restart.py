@@ -20,7 +20,7 @@ from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
 from slack_emulator.models import Channel, Message, View
 from tocsin.backends.local import LocalBackend
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.slack import routes
 
 
@@ -95,7 +95,10 @@ async def test_a_bot_killed_between_creating_and_posting_finishes_after_the_rest
     async with operated(slack, tmp_path, free_port()):
         await workspace.heard("pins.add")
         backend = await LocalBackend.open(
-            tmp_path / "data" / "incidents.db", Catalogue(), public_url="http://127.0.0.1", clock=Ticking()
+            tmp_path / "data" / "incidents.db",
+            IncidentConfig(),
+            public_url="http://127.0.0.1",
+            clock=Ticking(),
         )
         incidents = await backend.incidents()
         await backend.close()

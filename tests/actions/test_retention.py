@@ -34,7 +34,7 @@ DAY = timedelta(days=1)
 async def forgotten(bot: RunningBot, later: timedelta = KEPT + DAY) -> None:
     """So long after everything that was done."""
     bot.slack.clock.turn(later.total_seconds())
-    await bot.engine.forget(bot.app.resources.clock() - KEPT)
+    await bot.engine.delete_finished(bot.app.resources.clock() - KEPT)
 
 
 def rows(folder: Path) -> dict[str, int]:

@@ -18,7 +18,7 @@ from fakes.incident_io.server import running_incident_io
 from tocsin.backends.devrev import DevRevBackend, DevRevClient
 from tocsin.backends.incident_io import IncidentIo
 from tocsin.backends.local import LocalBackend
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.workflows.ports import IncidentBackend
 
@@ -33,7 +33,7 @@ async def _local(folder: Path) -> AsyncIterator[Reopen]:
         for earlier in opened:
             await earlier.close()
         backend = await LocalBackend.open(
-            folder / "incidents.db", Catalogue(), public_url="http://127.0.0.1:8080", clock=Ticking()
+            folder / "incidents.db", IncidentConfig(), public_url="http://127.0.0.1:8080", clock=Ticking()
         )
         opened.append(backend)
         return backend
@@ -51,7 +51,7 @@ async def _incident_io(folder: Path) -> AsyncIterator[Reopen]:
         async def reopen() -> IncidentBackend:
             for earlier in opened:
                 await earlier.close()
-            backend = IncidentIo(server.url, account.key, memory=memory, clock=Ticking())
+            backend = IncidentIo(server.url, account.key, store=memory, clock=Ticking())
             opened.append(backend)
             return backend
 
@@ -72,8 +72,8 @@ async def _devrev(folder: Path) -> AsyncIterator[Reopen]:
                 await earlier.close()
             client = DevRevClient(org.token, url)
             link = "https://app.devrev.example/incidents/{display_id}"
-            roles = Catalogue().form().roles
-            backend = DevRevBackend(client, memory=memory, clock=Ticking(), roles=roles, permalink=link)
+            roles = IncidentConfig().form().roles
+            backend = DevRevBackend(client, store=memory, clock=Ticking(), roles=roles, permalink=link)
             opened.append(backend)
             return cast(IncidentBackend, InDevRev(backend))
 
@@ -108,7 +108,7 @@ async def backend(reopen: Reopen) -> AsyncIterator[IncidentBackend]:
 async def local(tmp_path: Path) -> AsyncIterator[LocalBackend]:
     opened = await LocalBackend.open(
         tmp_path / "kept" / "incidents.db",
-        Catalogue(),
+        IncidentConfig(),
         public_url="http://127.0.0.1:8080",
         clock=Ticking(),
     )

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tocsin.backends.local import LocalBackend
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.incidents.model import Person
 from tocsin.incidents.requests import Declaration
 
@@ -17,7 +17,9 @@ from fakes.declarations import DAWN, Ticking
 
 
 async def main(path: Path, first: int, count: int) -> None:
-    backend = await LocalBackend.open(path, Catalogue(), public_url="http://127.0.0.1:8080", clock=Ticking())
+    backend = await LocalBackend.open(
+        path, IncidentConfig(), public_url="http://127.0.0.1:8080", clock=Ticking()
+    )
     for number in range(first, first + count):
         for key in (f"key-{number}", "raced"):
             await backend.create(Declaration(key=key, name=key, reporter=Person(name="Ana"), at=DAWN))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.config import ID, Catalogue, CatalogueError, slug
+from tocsin.config import ID, IncidentConfig, IncidentConfigError, slug
 
 EVERYTHING = """
 severities = [
@@ -42,7 +42,7 @@ channel = "C1"
 
 
 def test_without_a_file_there_is_a_catalogue_worth_having() -> None:
-    form = Catalogue.from_toml("").form()
+    form = IncidentConfig.from_toml("").form()
     assert [(s.id, s.rank) for s in form.severities] == [("minor", 0), ("major", 1), ("critical", 2)]
     assert [(s.name, s.category) for s in form.statuses] == [
         ("Triage", "triage"),
@@ -66,7 +66,7 @@ def test_without_a_file_there_is_a_catalogue_worth_having() -> None:
 
 
 def test_everything_can_be_configured() -> None:
-    catalogue = Catalogue.from_toml(EVERYTHING, elsewhere={"announcements"})
+    catalogue = IncidentConfig.from_toml(EVERYTHING, other_keys={"announcements"})
     form = catalogue.form()
     assert [(s.id, s.name, s.rank) for s in form.severities] == [("sev3", "SEV3", 0), ("sev1", "SEV1", 1)]
     assert catalogue.first_status.id == "looking"
@@ -81,7 +81,7 @@ def test_everything_can_be_configured() -> None:
 
 
 def test_the_first_type_is_the_default_where_none_says_so() -> None:
-    catalogue = Catalogue.from_toml("incident_types = ['Security', 'Production']")
+    catalogue = IncidentConfig.from_toml("incident_types = ['Security', 'Production']")
     assert [kind.is_default for kind in catalogue.form().incident_types] == [True, False]
 
 
@@ -124,14 +124,14 @@ def test_the_first_type_is_the_default_where_none_says_so() -> None:
     ],
 )
 def test_what_is_wrong_is_said_in_one_line_that_names_the_key(toml: str, problem: str) -> None:
-    with pytest.raises(CatalogueError) as told:
-        Catalogue.from_toml(toml)
+    with pytest.raises(IncidentConfigError) as told:
+        IncidentConfig.from_toml(toml)
     assert told.value.problems == (problem,)
 
 
 def test_every_problem_is_told_at_once() -> None:
-    with pytest.raises(CatalogueError) as told:
-        Catalogue.from_toml("severites = []\n[[roles]]\n[[roles]]\nname = 1")
+    with pytest.raises(IncidentConfigError) as told:
+        IncidentConfig.from_toml("severites = []\n[[roles]]\n[[roles]]\nname = 1")
     assert len(told.value.problems) == 3
 
 
@@ -139,14 +139,16 @@ def test_every_problem_is_told_at_once() -> None:
 def test_an_id_made_from_a_name_is_one_or_is_asked_for(name: str) -> None:
     made = slug(name)
     if re.fullmatch(ID, made):
-        assert Catalogue.from_toml({"severities": [name]}).severities[0].id == made
+        assert IncidentConfig.from_toml({"severities": [name]}).severities[0].id == made
     else:
         assert not made
-        with pytest.raises(CatalogueError, match=r"^severities\[1\]\.(id: give an id|name: write)[^\n]*$"):
-            Catalogue.from_toml({"severities": [name]})
+        with pytest.raises(
+            IncidentConfigError, match=r"^severities\[1\]\.(id: give an id|name: write)[^\n]*$"
+        ):
+            IncidentConfig.from_toml({"severities": [name]})
 
 
 def test_names_in_other_scripts_get_ids_of_their_own() -> None:
     first, second = slug("重大"), slug("軽微")
     assert first != second
-    assert Catalogue.from_toml("severities = ['軽微', '重大']").form().severities[1].name == "重大"
+    assert IncidentConfig.from_toml("severities = ['軽微', '重大']").form().severities[1].name == "重大"

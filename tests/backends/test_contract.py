@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Person, PersonId, TeamId, TimelineEntry
 from tocsin.incidents.requests import NOBODY, IncidentFilter
-from tocsin.incidents.validation import cleaned, is_visible
+from tocsin.incidents.validation import clean_text, is_visible
 from tocsin.workflows.ports import Channel, IncidentBackend
 
 CHANNEL = Channel(id=ChannelId("C0INC"), name="inc-1-checkout-is-slow")
@@ -252,7 +252,7 @@ HOSTILE = st.text(min_size=1, max_size=80) | st.sampled_from(
 async def test_any_text_that_passed_the_rules_comes_back_as_it_was(
     backend: IncidentBackend, name: str, summary: str, who: str
 ) -> None:
-    name, summary, who = cleaned(name), cleaned(summary, lines=True), cleaned(who)
+    name, summary, who = clean_text(name), clean_text(summary, lines=True), clean_text(who)
     if not is_visible(name):
         return
     reporter = Person(slack_user_id=PersonId(f"U{abs(hash(who))}"), name=who or None)

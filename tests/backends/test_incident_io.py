@@ -26,11 +26,11 @@ from fakes.incident_io.server import (
 from starlette.responses import JSONResponse
 
 from tocsin.backends.incident_io import IncidentIo, api_models
-from tocsin.backends.incident_io.api_models import IncidentAnswer
-from tocsin.backends.incident_io.client import Pace, Rejected, asked_to_wait
-from tocsin.backends.incident_io.mapping import incident_of, refusal
+from tocsin.backends.incident_io.api_models import IncidentResponse
+from tocsin.backends.incident_io.client import ApiError, TokenBucket, retry_after_of
+from tocsin.backends.incident_io.mapping import incident_of, to_refused
 from tocsin.backends.incident_io.queries import incident_in
-from tocsin.incidents.errors import OutcomeUnknown, Overtaken, Refused, Unavailable
+from tocsin.incidents.errors import Conflict, OutcomeUnknown, Refused, Unavailable
 from tocsin.incidents.model import CatalogEntry, FieldValue, SourceMessage
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange, IncidentFilter
 from tocsin.storage.key_value import SqlKeyValueStore
@@ -61,7 +61,7 @@ async def opened(folder: Path, account: Account | None = None, **more: Any) -> A
     clock = Turned()
     memory = SqlKeyValueStore(f"sqlite:///{folder / 'journal.db'}")
     async with running_incident_io(account or Account(clock=clock)) as server:
-        backend = IncidentIo(server.url, "a-key", memory=memory, clock=clock, **more)
+        backend = IncidentIo(server.url, "a-key", store=memory, clock=clock, **more)
         yield backend, server, clock
         await backend.close()
     memory.close()
@@ -111,7 +111,7 @@ def test_an_answer_with_unknown_null_and_missing_fields_is_still_an_incident() -
         "created_at": "yesterday",
         "novelty": {"a": []},
     }
-    incident = incident_of(IncidentAnswer.model_validate(odd))
+    incident = incident_of(IncidentResponse.model_validate(odd))
     assert incident.is_private
     assert (incident.mode, incident.incident_status.category) == ("rehearsal", "frozen")
 
@@ -333,7 +333,7 @@ def test_however_incident_io_says_how_long_to_wait(
     header: str | None, body: Callable[[], str] | None, least: float, most: float
 ) -> None:
     said = {"rate_limit": {"retry_after": body()}} if body else {}
-    assert least <= asked_to_wait({"retry-after": header} if header else {}, said) <= most
+    assert least <= retry_after_of({"retry-after": header} if header else {}, said) <= most
 
 
 @pytest.mark.parametrize(
@@ -356,7 +356,7 @@ def test_a_refusal_underlines_the_field_that_was_sent_there(source: dict[str, st
         "incident_role_assignments": [{"incident_role_id": "r"}],
     }
     errors = [{"code": "is_required", "message": "Say more", "source": source}]
-    refused = refusal(Rejected.of(422, {"errors": errors}), body)
+    refused = to_refused(ApiError.from_body(422, {"errors": errors}), body)
     assert refused.fields == {field: "Say more."}
 
 
@@ -364,30 +364,30 @@ def test_a_refusal_underlines_the_field_that_was_sent_there(source: dict[str, st
     "errors", [[], [{"message": "No"}], [{"message": "No", "source": {"field": "weather"}}], None, "odd"]
 )
 def test_what_has_no_field_is_said_at_the_top(errors: Any) -> None:
-    refused = refusal(Rejected.of(422, {"errors": errors}), {})
+    refused = to_refused(ApiError.from_body(422, {"errors": errors}), {})
     assert refused.fields == {}
     assert refused.sentence
 
 
 def test_the_documented_errors_are_understood() -> None:
-    wrong = refusal(Rejected.of(422, told("error-422")), {})
+    wrong = to_refused(ApiError.from_body(422, told("error-422")), {})
     assert wrong.fields == {"severity_id": "A severity is required to open an incident."}
-    assert asked_to_wait({}, told("error-429")) == 1.0
+    assert retry_after_of({}, told("error-429")) == 1.0
 
 
 async def test_what_somebody_waits_for_goes_before_a_crowd_that_must_keep_the_limit() -> None:
-    pace = Pace(per_minute=60, at_once=10)
+    pace = TokenBucket(per_minute=60, burst=10)
     sent = 0
 
     async def send() -> None:
         nonlocal sent
-        await pace.turn()
+        await pace.acquire()
         sent += 1
 
     sending = [asyncio.create_task(send()) for _ in range(30)]
     began = loop_time()
     for _ in range(3):
-        await pace.turn(urgent=True)
+        await pace.acquire(urgent=True)
     assert loop_time() == began
     assert sent <= 6
     for task in sending:
@@ -493,7 +493,7 @@ async def test_an_incident_is_changed_and_told_once(both: Both) -> None:
     assert update["message"] == "Rolled back\n\n(Ben Okafor, from Slack)"
     given_up = IncidentChange(key="c2", by=BEN, at=DAWN, incident_role_assignments={"lead": None})
     assert (await backend.change(made.id, given_up)).lead is None
-    with pytest.raises(Overtaken, match="Fixing by now"):
+    with pytest.raises(Conflict, match="Fixing by now"):
         await backend.change(made.id, change.model_copy(update={"incident_status_id": "closed"}))
 
 
@@ -569,7 +569,7 @@ async def test_a_follow_up_that_was_made_before_the_process_died_is_found_by_the
         made = await backend.add_follow_up(incident.id, wanted)
         # Nothing but the journal's file is left of the first process.
         memory = SqlKeyValueStore(f"sqlite:///{tmp_path / 'journal.db'}")
-        again = IncidentIo(server.url, "a-key", memory=memory, clock=Turned(), seconds=2.0)
+        again = IncidentIo(server.url, "a-key", store=memory, clock=Turned(), seconds=2.0)
         assert await again.add_follow_up(incident.id, wanted) == made
         assert [f.id for f in await again.follow_ups(incident.id)] == [made.id]
         await again.close()
@@ -579,14 +579,14 @@ async def test_a_follow_up_that_was_made_before_the_process_died_is_found_by_the
 async def test_doctor_is_told_of_the_key_the_account_and_a_key_used_twice(both: Both) -> None:
     backend, server = both
     for _ in range(2):
-        findings = await backend.examine()
+        findings = await backend.diagnose()
         assert [f.ok for f in findings] == [True, True, True]
     assert len(server.account.incidents) == 1
     assert server.account.incidents[0]["mode"] == "test"
     server.account.dedupes = False
-    assert [f.ok for f in await backend.examine()] == [True, True, False]
+    assert [f.ok for f in await backend.diagnose()] == [True, True, False]
     server.account.rights = ["viewer"]
-    assert "without incident_creator" in (await backend.examine())[0].said
+    assert "without incident_creator" in (await backend.diagnose())[0].said
 
 
 @pytest.mark.parametrize("status", [200, 301])

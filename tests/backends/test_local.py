@@ -17,11 +17,11 @@ from fakes.declarations import ANA, BEN, DAWN, Ticking, declaration, full_declar
 from fakes.patience import LIMIT
 from sqlite_utils import Database
 
-from tocsin.backends import BACKENDS, Opening
+from tocsin.backends import BACKENDS, BackendOptions
 from tocsin.backends.local import LocalBackend, queries
 from tocsin.backends.local.database import PATIENCE, IncidentFile
 from tocsin.backends.local.schema import migrations
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.requests import IncidentFilter
 
@@ -30,7 +30,9 @@ PERMALINKS = "http://127.0.0.1:8080"
 
 
 async def opened(path: Path, toml: str = "", public_url: str = PERMALINKS) -> LocalBackend:
-    return await LocalBackend.open(path, Catalogue.from_toml(toml), public_url=public_url, clock=Ticking())
+    return await LocalBackend.open(
+        path, IncidentConfig.from_toml(toml), public_url=public_url, clock=Ticking()
+    )
 
 
 @pytest.fixture
@@ -324,7 +326,7 @@ async def test_the_file_of_a_newer_version_is_not_touched_by_an_older_one(tmp_pa
 
 
 async def test_the_local_backend_opens_by_its_name(tmp_path: Path) -> None:
-    opening = Opening(data_dir=tmp_path / "data", public_url=PERMALINKS, clock=Ticking())
+    opening = BackendOptions(data_dir=tmp_path / "data", public_url=PERMALINKS, clock=Ticking())
     backend = await BACKENDS["local"](opening)
     made = await backend.create(declaration())
     assert made.creator == ANA

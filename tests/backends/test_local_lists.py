@@ -14,7 +14,7 @@ from sqlite_utils import Database
 
 from tocsin.backends.local import LocalBackend
 from tocsin.backends.local.queries import matching_numbers
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.incidents.model import PersonId
 from tocsin.incidents.requests import IncidentFilter
 
@@ -55,7 +55,7 @@ WANTED: dict[str, dict[str, Any]] = {
 
 async def opened(folder: Path, number: int) -> LocalBackend:
     backend = await LocalBackend.open(
-        folder / f"{number}.db", Catalogue(), public_url="http://127.0.0.1:8080", clock=Ticking()
+        folder / f"{number}.db", IncidentConfig(), public_url="http://127.0.0.1:8080", clock=Ticking()
     )
     for key in ("one", "two"):
         await backend.create(declaration(key, reporter=ANA if key == "one" else BEN))

@@ -10,7 +10,7 @@ import pytest
 from fakes.declarations import ANA, BEN, DAWN, declaration, full_declaration
 
 from tocsin.backends.local import LocalBackend
-from tocsin.incidents.errors import Overtaken, Refused
+from tocsin.incidents.errors import Conflict, Refused
 from tocsin.incidents.model import ChannelId, Incident, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange, IncidentFilter
 from tocsin.workflows.ports import Channel, IncidentBackend
@@ -92,7 +92,7 @@ async def test_who_saw_another_status_is_told_who_changed_it_and_to_what(keeps: 
     incident = await keeps.create(declaration())
     seen = incident.incident_status.id
     await keeps.change(incident.id, change("bens", BEN, incident_status_id="fixing", seen_status_id=seen))
-    with pytest.raises(Overtaken, match="Ben Okafor set the status of INC-1 to Fixing") as refused:
+    with pytest.raises(Conflict, match="Ben Okafor set the status of INC-1 to Fixing") as refused:
         await keeps.change(incident.id, change("anas", incident_status_id="monitoring", seen_status_id=seen))
     assert "incident_status_id" in refused.value.fields
     found = await keeps.find(incident.id)
@@ -109,7 +109,7 @@ async def test_twenty_who_saw_the_same_status_make_one_change(keeps: IncidentBac
     ]
     done = await asyncio.gather(*(keeps.change(incident.id, one) for one in asked), return_exceptions=True)
     assert sum(isinstance(one, Incident) for one in done) == 1
-    assert sum(isinstance(one, Overtaken) for one in done) == 19
+    assert sum(isinstance(one, Conflict) for one in done) == 19
     assert len(await said(keeps, incident)) == 1
 
 

@@ -29,7 +29,7 @@ from starlette.routing import Route
 
 from benchmarks.stub_slack import BOT, TEAM
 from benchmarks.wire import SECRET
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.incidents.model import ChannelId
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.server import listen
@@ -38,7 +38,7 @@ from tocsin.slack.views.metadata import DeclareMetadata
 from tocsin.slack.web_api import open_session, web_client
 
 VIEW: dict[str, Any] = declare_modal(
-    Catalogue.from_toml({}).form(),
+    IncidentConfig.from_toml({}).form(),
     DeclareMetadata(origin=ChannelId("C0000000001")),
     DeclareRequest(name="checkout is slow"),
 ).to_dict()

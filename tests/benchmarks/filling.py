@@ -8,7 +8,7 @@ from sqlite_utils import Database
 
 from tocsin.backends.local import LocalBackend
 from tocsin.backends.local.database import transaction
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.data_dir import now
 
 OPEN_EACH = 50
@@ -46,7 +46,9 @@ ENTRIES = 1_000
 
 async def kept_incidents(path: Path) -> LocalBackend:
     """The local backend over this file."""
-    return await LocalBackend.open(path, Catalogue.from_toml({}), public_url="http://127.0.0.1", clock=now)
+    return await LocalBackend.open(
+        path, IncidentConfig.from_toml({}), public_url="http://127.0.0.1", clock=now
+    )
 
 
 async def fill(path: Path, size: int) -> None:

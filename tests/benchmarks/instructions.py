@@ -24,7 +24,7 @@ from tocsin import logs
 from tocsin.app import connected, open_app, open_resources
 from tocsin.settings import read_settings
 from tocsin.slack import commands
-from tocsin.slack.http import HttpDoor
+from tocsin.slack.http import HttpReceiver
 from tocsin.slack.web_api import open_session, web_client
 
 FEW, MANY = 5, 45
@@ -111,7 +111,7 @@ async def tocsin(slack: str, folder: Path) -> None:
         slack_api_url=slack, slack_bot_token="xoxb-1", slack_signing_secret=SECRET, tocsin_data_dir=folder
     )
     async with open_resources(settings, folder) as parts, open_app(parts) as app, connected(app):
-        assert isinstance(app.receiver, HttpDoor)
+        assert isinstance(app.receiver, HttpReceiver)
         served = Starlette(routes=[app.receiver.route])
 
         async def answer(scope: Scope, body: bytes) -> int:

@@ -12,7 +12,7 @@ from fakes.readings import settled
 
 from benchmarks.servers import counted, forget, module, pressed, tocsin, until_asked
 from benchmarks.table import Row, at_most
-from tocsin.slack.rate_limiter import Urgency
+from tocsin.slack.rate_limiter import Priority
 
 pytestmark = pytest.mark.benchmark
 Measure = Callable[[Row], None]
@@ -106,7 +106,7 @@ async def test_a_hundred_first_commands_ask_who_we_are_once_and_calls_share_a_co
 
 
 async def test_a_hundred_posts_into_a_limit_lose_nothing_and_waste_little(measured: Measure) -> None:
-    posts = [(f"post {number}", Urgency.CARD) for number in range(POSTS)]
+    posts = [(f"post {number}", Priority.CARD) for number in range(POSTS)]
     method = await paced(LIMIT, posts)
     lost, late = POSTS - len(set(method.delivered)), method.time.now / (POSTS / LIMIT)
     peer = "a peer: {}"

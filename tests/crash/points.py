@@ -27,7 +27,7 @@ PACKAGES = (
 NO_TRANSACTION = (
     "_logging_refusals(",
     "fail_fast(",
-    "told(",
+    "translate_errors(",
     "traced(",
     "SetWorkflowID(",
     "sqlite3.connect(",

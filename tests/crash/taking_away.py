@@ -79,7 +79,7 @@ async def written_up(stage: Stage) -> None:
 async def written_up_in_a_file(stage: Stage) -> None:
     """A workspace without canvases: a file, which goes with the public channel."""
     state = stage.workspace.state
-    state.keep(replace(state.team, plan="free"))
+    state.save(replace(state.team, plan="free"))
     case = await Case.by_command(stage)
     await closed(case)
     await joined_by(case, "ben")

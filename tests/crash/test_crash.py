@@ -21,7 +21,7 @@ KILLED = {
     "the incident exists, and that is not recorded": ("by_command", "remember_incident", "before", "local"),
     "its lead was changed, and that is not recorded": ("who_does_what", "_backend.change", "after", "local"),
     "incident.io's window was finished": ("by_command", "publisher.publish", "after", "incident_io"),
-    "DevRev made it, and its answer is not recorded": ("from_a_message", "declaring.send", "after", "devrev"),
+    "DevRev made it, and its answer is not recorded": ("from_a_message", "creation.send", "after", "devrev"),
 }
 """When a bot is killed: the scenario, the call of a function before or after which it is, and the backend."""
 

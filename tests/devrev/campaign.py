@@ -19,7 +19,7 @@ from devrev.desk import DevRevDesk, declared, devrev_desk
 from slack_emulator.faults import Fault
 from tocsin.backends.devrev import DevRevBackend, DevRevClient
 from tocsin.backends.devrev.form import Choices, fetch_choices
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import Declaration
@@ -204,11 +204,11 @@ def _process(desk: DevRevDesk, rig: Rig, chance: Random, crashes: int) -> DevRev
     """The next process: it knows nothing but what is in the file. The sockets are shared to save time."""
     fate = Fate(chance.randint(1, 12) if crashes else 0, chance.random() < 0.5)
     rig.client.fate = fate
-    roles = Catalogue().form().roles
+    roles = IncidentConfig().form().roles
     memory = DoomedMemory(rig.memory, fate)
-    backend = DevRevBackend(rig.client, memory=memory, clock=desk.clock, roles=roles)
+    backend = DevRevBackend(rig.client, store=memory, clock=desk.clock, roles=roles)
     # What the organisation offers is the same in all of them, and not what this is about.
-    backend._org.choices = rig.choices
+    backend._account.choices = rig.choices
     return backend
 
 

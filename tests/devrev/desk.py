@@ -14,7 +14,7 @@ from fakes.devrev import FakeOrg, running_org
 from fakes.devrev.org import DON
 
 from tocsin.backends.devrev import DevRevBackend, DevRevClient
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import Incident, Person, PersonId
 from tocsin.incidents.requests import Declaration
@@ -87,14 +87,14 @@ class DevRevDesk:
         memory = SqlKeyValueStore(f"sqlite:///{self.folder / 'journal.db'}")
         backend = DevRevBackend(
             client,
-            memory=memory,
+            store=memory,
             clock=self.clock,
-            roles=Catalogue().form().roles,
+            roles=IncidentConfig().form().roles,
             operator=self.operator,
             **{"permalink": PERMALINK, **given},
         )
         slack = Slack(ANA, BEN)
-        backend.consult(lambda team, person: slack.person(person))
+        backend.set_directory(lambda team, person: slack.person(person))
         self.backends.append((backend, memory))
         return backend
 

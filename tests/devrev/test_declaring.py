@@ -170,7 +170,7 @@ async def test_slack_being_slow_or_down_does_not_keep_a_declaration(desk: DevRev
     async def out_of_reach(team: TeamId, person: PersonId) -> None:
         raise Unavailable("Slack cannot be reached.")
 
-    desk.backend.consult(out_of_reach)
+    desk.backend.set_directory(out_of_reach)
     await desk.backend.create(declared(incident_role_assignments={"lead": BEN.slack_user_id}))
     assert "Incident Lead: somebody in Slack" in desk.sent("incidents.create")[0]["body"]
 

@@ -98,7 +98,7 @@ async def test_tags_are_found_by_what_their_name_contains(desk: DevRevDesk) -> N
 
 async def test_all_is_well_in_an_organisation_that_is(desk: DevRevDesk) -> None:
     backend = await desk.reopen(part="PROD-1", key_field="tnt__tocsin_key")
-    findings = await backend.examine()
+    findings = await backend.diagnose()
     assert [finding.ok for finding in findings] == [True] * 5
     said = " ".join(finding.said for finding in findings)
     assert "Tocsin Bot" in said
@@ -108,7 +108,7 @@ async def test_all_is_well_in_an_organisation_that_is(desk: DevRevDesk) -> None:
 
 async def test_a_token_that_is_refused_is_the_operators_to_mend(desk: DevRevDesk) -> None:
     backend = await desk.reopen(token="another")
-    (finding,) = await backend.examine()
+    (finding,) = await backend.diagnose()
     assert not finding.ok
     assert "does not accept our token" in finding.said
     with pytest.raises(Unavailable) as refused:
@@ -121,7 +121,7 @@ async def test_each_thing_that_is_not_well_is_found_with_what_to_do(desk: DevRev
     desk.org.missing = {"incidents.list"}
     desk.org.unreadable = {"schemas.stock.get"}
     backend = await desk.reopen(part="PROD-99", key_field="tnt__typo")
-    wrong = {f.name: f for f in await backend.examine() if not f.ok}
+    wrong = {f.name: f for f in await backend.diagnose() if not f.ok}
     assert set(wrong) == {"DevRev's beta API", "DevRev's schema", "DEVREV_PART", "DEVREV_KEY_FIELD"}
     assert all(finding.fix and finding.said for finding in wrong.values())
 

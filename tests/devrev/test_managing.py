@@ -10,7 +10,7 @@ from fakes.devrev.org import PEOPLE
 
 from devrev.desk import ANA, BEN, SEV0, SEV1, STAGE, DevRevDesk, declared
 from slack_emulator.faults import Fault
-from tocsin.incidents.errors import Overtaken, Refused
+from tocsin.incidents.errors import Conflict, Refused
 from tocsin.incidents.model import ChannelId, Incident, PersonId, SourceMessage, TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange, IncidentFilter
 from tocsin.workflows.ports import Channel
@@ -183,7 +183,7 @@ async def test_a_change_on_a_stale_screen_is_refused_with_what_it_is_now(desk: D
     incident = await made(desk)
     await desk.backend.change(incident.id, change("first", incident_status_id=f"{STAGE}/3"))
     stale = change("second", incident_status_id=f"{STAGE}/2", seen_status_id=f"{STAGE}/1")
-    with pytest.raises(Overtaken, match="INC-1 is Mitigated by now, last changed by Tocsin Bot"):
+    with pytest.raises(Conflict, match="INC-1 is Mitigated by now, last changed by Tocsin Bot"):
         await desk.backend.change(incident.id, stale)
     assert len(desk.sent(UPDATE)) == 1
 

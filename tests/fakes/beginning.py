@@ -38,7 +38,7 @@ class Beginning:
         app, workspace = self._bot.app, self._bot.workspace
         await app.settled()
         for person in workspace.people():
-            workspace.modals.close_all(person.id)
+            workspace.views.close_all(person.id)
         workspace.state.channels, workspace.state.messages = copy.deepcopy(self._said)
         workspace.faults.clear()
         await asyncio.to_thread(self._restore)

@@ -17,7 +17,7 @@ from tocsin.cli import cli
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Incident, Person, PersonId, Role, RoleAssignment, Status
 from tocsin.incidents.permissions import Actor, Membership, PermissionLimits, Verb, permitted
-from tocsin.metrics import Meters
+from tocsin.metrics import Metrics
 from tocsin.settings import Settings
 from tocsin.slack import commands, routes
 from tocsin.slack.manifest import SCOPES
@@ -77,11 +77,11 @@ def lacking(lacks: Mapping[str, str]) -> list[Row]:
 
 
 def lacking_in_incident_io() -> list[Row]:
-    return lacking(incident_io.LACKS)
+    return lacking(incident_io.UNSUPPORTED)
 
 
 def lacking_in_devrev() -> list[Row]:
-    return lacking(devrev.LACKS)
+    return lacking(devrev.UNSUPPORTED)
 
 
 def command_line() -> list[Row]:
@@ -112,15 +112,15 @@ def _parameter(parameter: Any) -> str:
 
 def metrics() -> list[Row]:
     """The series at `/metrics`, once each figure was counted or measured."""
-    meters = Meters()
-    meters.requested("route", "answered")
-    meters.acknowledged("route", 0)
-    meters.seen(0)
-    meters.turned_away(400)
-    meters.ended("declared")
-    meters.called("method", "limited")
+    metrics = Metrics()
+    metrics.count_request("route", "answered")
+    metrics.observe_acknowledgement("route", 0)
+    metrics.observe_reference(0)
+    metrics.count_turned_away(400)
+    metrics.count_declaration("declared")
+    metrics.count_call("method", "limited")
     rows = []
-    for metric in meters.registry.collect():
+    for metric in metrics.registry.collect():
         labels = [f"`{label}`" for label in metric.samples[0].labels if label != "le"]
         name = f"{metric.name}_total" if metric.type == "counter" else metric.name
         rows.append((f"`{name}`", ", ".join(labels), metric.documentation))

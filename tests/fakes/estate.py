@@ -19,7 +19,7 @@ from fakes.two_workspaces import AWAY, AWAY_ADMIN, GUEST, HOME, HOME_ADMIN, ORG,
 from slack_emulator.clock import TurnableClock
 from slack_emulator.manifest import Manifest
 from slack_emulator.models import InstalledApp
-from slack_emulator.organization import Estate
+from slack_emulator.organization import Organization
 from tocsin.app import connected, open_app, open_resources
 from tocsin.data_dir import data_dir
 from tocsin.incidents.model import Incident
@@ -45,7 +45,7 @@ __all__ = [
 class Lobby:
     """The bot's address, with words for what an admin does in their browser."""
 
-    estate: Estate
+    estate: Organization
     app: InstalledApp
     bot: RunningBot
     clock: TurnableClock
@@ -110,7 +110,7 @@ def heading(page: httpx.Response) -> str:
     return found[1] if found else ""
 
 
-def app_for(estate: Estate, url: str, *, org: bool, rotates: bool) -> InstalledApp:
+def app_for(estate: Organization, url: str, *, org: bool, rotates: bool) -> InstalledApp:
     """The app in this Slack, with its addresses at `url`; made when there is none."""
     declared = routes.manifest(url, org=org)
     declared["settings"]["token_rotation_enabled"] = rotates
@@ -119,7 +119,12 @@ def app_for(estate: Estate, url: str, *, org: bool, rotates: bool) -> InstalledA
 
 @asynccontextmanager
 async def lobby(
-    folder: Path, *, org: bool = False, rotates: bool = False, estate: Estate | None = None, **settings: Any
+    folder: Path,
+    *,
+    org: bool = False,
+    rotates: bool = False,
+    estate: Organization | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Lobby]:
     """The bot with client id and secret and no bot token; in a fresh Slack, or in the one that is given."""
     async with AsyncExitStack() as stack:

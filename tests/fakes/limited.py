@@ -9,16 +9,21 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tocsin.incidents.errors import Unavailable
-from tocsin.slack.rate_limiter import Pace, Urgency
+from tocsin.slack.rate_limiter import Priority, RateLimiter
 
 T = TypeVar("T")
 
 
 async def in_turn(
-    pace: Pace, lane: Hashable, urgency: Urgency, call: Callable[[], Awaitable[T]], *, whose: str = ""
+    limiter: RateLimiter,
+    bucket: Hashable,
+    priority: Priority,
+    call: Callable[[], Awaitable[T]],
+    *,
+    user: str = "",
 ) -> T:
     """Make a call in its turn, as often as it is told to slow down."""
-    turn = pace.place(lane, urgency, whose=whose)
+    turn = limiter.enqueue(bucket, priority, user=user)
     while True:
         async with turn:
             return await call()
@@ -71,14 +76,14 @@ class LimitedMethod:
         return what
 
 
-async def paced(a_second: int, posts: list[tuple[str, Urgency]]) -> LimitedMethod:
+async def paced(a_second: int, posts: list[tuple[str, Priority]]) -> LimitedMethod:
     """What came of posts that were all sent in one moment."""
     time = TurnedTime()
     method = LimitedMethod(time, a_second)
-    pace = Pace(now=lambda: time.now, sleep=time.sleep)
+    limiter = RateLimiter(now=lambda: time.now, sleep=time.sleep)
 
-    async def post(what: str, urgency: Urgency) -> None:
-        assert await in_turn(pace, "chat.postMessage", urgency, lambda: method.call(what)) == what
+    async def post(what: str, priority: Priority) -> None:
+        assert await in_turn(limiter, "chat.postMessage", priority, lambda: method.call(what)) == what
 
-    await time.run(*(asyncio.create_task(post(what, urgency)) for what, urgency in posts))
+    await time.run(*(asyncio.create_task(post(what, priority)) for what, priority in posts))
     return method

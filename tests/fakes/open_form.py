@@ -46,11 +46,11 @@ class OpenForm:
         self.ana = slack.user_id("ana")
 
     def trigger(self) -> str:
-        return self.slack.workspace.modals.trigger(self.slack.app, self.ana)
+        return self.slack.workspace.views.trigger(self.slack.app, self.ana)
 
     def trigger_in(self, view_id: str) -> str:
-        view = self.slack.workspace.modals.find(self.ana, view_id)
-        return self.slack.workspace.modals.trigger(self.slack.app, self.ana, view)
+        view = self.slack.workspace.views.find(self.ana, view_id)
+        return self.slack.workspace.views.trigger(self.slack.app, self.ana, view)
 
     async def open(self, view: dict[str, Any]) -> dict[str, Any]:
         opened = await self.client.views_open(trigger_id=self.trigger(), view=view)

@@ -64,7 +64,7 @@ async def pressed(bot: RunningBot, view: View, action: str, block: str) -> None:
         # Another form may be changing at the same time, such as one that was just sent.
         return call.method == "views.update" and call.args.get("view_id") == view.id
 
-    updates = len(bot.workspace.wire.matching(is_update))
+    updates = len(bot.workspace.request_log.matching(is_update))
     outcome = await bot.workspace.press(view.user, action, block, view_id=view.id)
     assert outcome.ok, outcome
     await bot.workspace.heard(is_update, updates + 1)

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from fakes.declarations import DAWN, Ticking
 from tocsin.backends.local import LocalBackend
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.server import listen, serving
 from tocsin.web.app import web_app
 from tocsin.web.middleware import own_hosts
@@ -52,7 +52,7 @@ async def served(folder: Path, *, public: bool, slack_url: str | None = None) ->
     port = listening.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
     backend = await LocalBackend.open(
-        folder / "incidents.db", Catalogue(), public_url=address, clock=Ticking()
+        folder / "incidents.db", IncidentConfig(), public_url=address, clock=Ticking()
     )
     registry = CollectorRegistry()
     Counter("incidents_declared", "Incidents declared", registry=registry).inc()

@@ -31,7 +31,7 @@ async def slash(bot: RunningBot, person: str, channel: str, text: str) -> Answer
     bot.workspace.clear()
     room = bot.workspace.channel(channel)
     url = bot.workspace.response_urls.mint(app, who.id, room.id)
-    trigger = bot.workspace.modals.trigger(app, who.id, channel=room.id)
+    trigger = bot.workspace.views.trigger(app, who.id, channel=room.id)
     payload = bot.workspace.payloads.command(app, who, room, "/incident", text, trigger, url)
     answer = await deliver(bot, "slash_commands", payload, "slash_commands")
     if answer:

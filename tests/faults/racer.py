@@ -10,7 +10,7 @@ from pathlib import Path
 from fakes.declarations import Ticking, declaration
 
 from tocsin.backends.local.backend import LocalBackend
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.incidents.model import SourceMessage
 from tocsin.storage.slack_state import SqlSlackStateStore
 from tocsin.workflows.retry import retry
@@ -19,7 +19,7 @@ AT_ONCE = 8
 
 
 async def race(folder: Path, me: str, keys: int) -> dict[str, list[str]]:
-    catalogue = Catalogue.from_toml({})
+    catalogue = IncidentConfig.from_toml({})
     backend = await LocalBackend.open(
         folder / "incidents.db", catalogue, public_url="http://127.0.0.1", clock=Ticking()
     )

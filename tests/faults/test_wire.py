@@ -20,7 +20,7 @@ from tocsin.incidents.errors import OutcomeUnknown
 from tocsin.incidents.model import PersonId, TeamId
 from tocsin.slack import routes
 from tocsin.slack.installations import Installation
-from tocsin.slack.web_api import Calls, open_session, web_client
+from tocsin.slack.web_api import WebApi, open_session, web_client
 from tocsin.slack.workspace import SlackWorkspace
 
 WRITES = (
@@ -123,7 +123,7 @@ async def test_a_call_that_hangs_is_given_up_and_its_message_is_found_before_it_
         for_ever.set()
         await slack.workspace.heard("chat.postMessage")
         await workspace.messages.tell(ana, "It is through.", about=None, key="k", again=True)
-        assert len(slack.workspace.wire.matching("chat.postMessage")) == 1
+        assert len(slack.workspace.request_log.matching("chat.postMessage")) == 1
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ async def test_whatever_retry_after_says_the_pause_is_neither_nothing_nor_withou
         client = web_client(session, token=slack.bot_token, base_url=slack.api_url)
         slack.workspace.faults.plan("users.info", Fault(retry_after=asked_for))
         with pytest.raises(Exception, match="slow down") as limited:
-            await Calls().once(client.users_info, user=slack.person("ana"))
+            await WebApi().call_now(client.users_info, user=slack.person("ana"))
         assert 1.0 <= limited.value.retry_after <= 300.0  # type: ignore[attr-defined]
 
 

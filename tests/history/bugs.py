@@ -185,7 +185,7 @@ async def adopted_channel(original: Function, slack: Any, name: str, incident: A
     try:
         return await original(slack, name, incident, private=private)
     except SlackRefused:
-        listed = await slack._calls.make(slack._client.conversations_list, about=NOTHING, limit=1000)
+        listed = await slack._api.call(slack._client.conversations_list, about=NOTHING, limit=1000)
         there = next(channel for channel in listed["channels"] if channel["name"] == name)
         return Channel(id=there["id"], name=name)
 
@@ -194,7 +194,7 @@ async def adopted_channel(original: Function, slack: Any, name: str, incident: A
     "trouble is swallowed",
     breaks="I4",
     scenario="parts refused",
-    instead_of="tocsin.workflows.notify:DeclarationNotifier.troubles",
+    instead_of="tocsin.workflows.notify:DeclarationNotifier.tell_failures",
 )
 async def untold_troubles(original: Function, *args: Any) -> None:
     return None
@@ -293,7 +293,7 @@ async def public_channel(original: Function, slack: Any, name: str, incident: An
     "a private card goes to where it was declared",
     breaks="I5",
     scenario="in private",
-    instead_of="tocsin.incidents.validation:places",
+    instead_of="tocsin.incidents.validation:card_destinations",
 )
 def card_at_its_origin(original: Function, incident: Any, **named: Any) -> Any:
     return original(made_public(incident), **{**named, "announce": None})
@@ -303,7 +303,7 @@ def card_at_its_origin(original: Function, incident: Any, **named: Any) -> Any:
     "a private incident is announced",
     breaks="I5",
     scenario="in private",
-    instead_of="tocsin.incidents.validation:places",
+    instead_of="tocsin.incidents.validation:card_destinations",
 )
 def announced_in_any_case(original: Function, incident: Any, **named: Any) -> Any:
     elsewhere = original(made_public(incident), **named)
@@ -318,7 +318,7 @@ for name, scenario in (
     ("a private incident is announced", "in private"),
 ):
 
-    @bug(name, breaks="I5", scenario=scenario, instead_of="tocsin.slack.gate:Gate.check")
+    @bug(name, breaks="I5", scenario=scenario, instead_of="tocsin.slack.gate:DisclosureGate.check")
     async def ungated(original: Function, gate: Any, about: Any) -> None:
         """Lets everything pass."""
 
@@ -337,7 +337,7 @@ def trusted_without_a_token(original: Function, *args: Any) -> bool:
     "a test is announced",
     breaks="I3",
     scenario="only a test",
-    instead_of="tocsin.incidents.validation:places",
+    instead_of="tocsin.incidents.validation:card_destinations",
 )
 def announced_like_any(original: Function, incident: Any, **named: Any) -> Any:
     return original(incident.model_copy(update={"mode": "standard"}), **named)

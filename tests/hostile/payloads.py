@@ -58,7 +58,7 @@ def valid_payloads(bot: RunningBot, form: View, message: Message) -> dict[str, J
     ana, room = workspace.person_by_name("ana"), workspace.channel_by_name("general")
     made = workspace.payloads
     url = workspace.response_urls.mint(app, ana.id, room.id)
-    trigger = workspace.modals.trigger(app, ana.id)
+    trigger = workspace.views.trigger(app, ana.id)
     button = {"type": "button", "action_id": "more_fields", "block_id": "more_fields", "value": "more"}
     fix = {"type": "button", "action_id": "fix_and_send", "block_id": "refused", "value": "no-such-key"}
     where = made.view_container(app, form)

@@ -16,7 +16,7 @@ from fakes.terminal import Terminal
 from hostile.sizes import sizes
 from tocsin.app import open_resources, open_state
 from tocsin.backends.local import LocalBackend
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.settings import ConfigurationError, read_settings
 from tocsin.storage.slack_state import SqlSlackStateStore
 
@@ -28,7 +28,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     async def fill() -> None:
         path = folder / "incidents.db"
-        backend = await LocalBackend.open(path, Catalogue(), public_url="http://x", clock=Ticking())
+        backend = await LocalBackend.open(path, IncidentConfig(), public_url="http://x", clock=Ticking())
         for number in range(3):
             await backend.create(full_declaration(f"key-{number}"))
         await backend.close()

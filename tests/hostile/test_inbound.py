@@ -28,7 +28,7 @@ from hostile.sizes import sizes
 from slack_emulator.manifest import Manifest
 from tocsin.server import listen, serving
 from tocsin.slack import routes
-from tocsin.slack.http import HttpDoor
+from tocsin.slack.http import HttpReceiver
 
 AT_ONCE = 4
 MANIFEST = Manifest.from_dict(routes.manifest())
@@ -54,7 +54,7 @@ async def behind_http(folder: Path) -> AsyncIterator[tuple[RunningBot, str, dict
             kinds = await valid(bot)
         secret = {"slack_app_token": None, "slack_signing_secret": slack.signing_secret}
         async with running_bot(folder / "second", slack, **secret) as bot:
-            assert isinstance(bot.app.receiver, HttpDoor)
+            assert isinstance(bot.app.receiver, HttpReceiver)
             listening = listen("127.0.0.1", 0)
             async with serving(Starlette(routes=[bot.app.receiver.route]), listening):
                 yield bot, f"http://127.0.0.1:{listening.getsockname()[1]}/slack/events", kinds

@@ -14,10 +14,10 @@ from hostile.texts import hostile_incident, hostile_text
 from slack_emulator.block_kit import view_too_large
 from slack_emulator.block_kit.surfaces import message_errors, view_errors
 from slack_emulator.composer import Span, broadcasts, parse_mrkdwn
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import DeclareRequest
-from tocsin.incidents.validation import channel_name, cleaned
+from tocsin.incidents.validation import channel_name, clean_text
 from tocsin.slack.views.card import (
     BOOKMARK_LIMIT,
     TOPIC_LIMIT,
@@ -31,8 +31,8 @@ from tocsin.slack.views.declare import (
     already_modal,
     declare_modal,
     declared_modal,
+    error_modal,
     refused_message,
-    sorry_modal,
 )
 from tocsin.slack.views.home import help_message
 from tocsin.slack.views.message_text import name_and_summary
@@ -49,7 +49,7 @@ OURS = {
     "https://lumen.slack.com/archives/C0SOURCE01/p12",
     "!date^1772334000^{date_short_pretty} at {time}",
 }
-FORM = Catalogue().form()
+FORM = IncidentConfig().form()
 
 
 def messages(incident: Incident, text: Any) -> Iterator[dict[str, Any]]:
@@ -72,7 +72,7 @@ def views(incident: Incident, text: Any) -> Iterator[dict[str, Any]]:
     ).to_dict()
     yield declared_modal(incident, text(80), [text(300), text(300)]).to_dict()
     yield already_modal(incident, NOW, context).to_dict()
-    yield sorry_modal("Not declared", text(1000)).to_dict()
+    yield error_modal("Not declared", text(1000)).to_dict()
 
 
 def posted(text: Any) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def incidents(request: pytest.FixtureRequest) -> list[tuple[Incident, Any]]:
     def text(most: int) -> str:
         # What people type is cleaned before it is kept; what a backend or an operator named is not.
         said = hostile_text(rng, most)
-        return cleaned(said, lines=True) or "x" if rng.random() < 0.5 else said
+        return clean_text(said, lines=True) or "x" if rng.random() < 0.5 else said
 
     return [(hostile_incident(rng, text), text) for _ in range(request.param)]
 

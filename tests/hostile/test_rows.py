@@ -15,15 +15,15 @@ from fakes.declarations import Ticking, full_declaration
 from hostile.sizes import sizes
 from slack_emulator.block_kit.surfaces import message_errors, view_errors
 from tocsin.backends.local import LocalBackend
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.incidents.errors import TocsinError
-from tocsin.incidents.export import ENDINGS, as_csv, as_json, exported
+from tocsin.incidents.export import ENDINGS, as_csv, as_json, render_export
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.slack.views.card import bookmark_title, card, card_text, topic
 from tocsin.slack.views.declare import declare_modal
 from tocsin.slack.views.metadata import DeclareMetadata
 from tocsin.web.app import web_app
-from tocsin.workflows.export import fetch_whole
+from tocsin.workflows.export import fetch_report
 
 HOST = "localhost:8080"
 VALUES: tuple[Any, ...] = (
@@ -54,7 +54,7 @@ EDITED = {
 async def edited(tmp_path: Path) -> Any:
     """A backend with incidents, a client of its pages, and its file."""
     path = tmp_path / "incidents.db"
-    backend = await LocalBackend.open(path, Catalogue(), public_url=f"http://{HOST}", clock=Ticking())
+    backend = await LocalBackend.open(path, IncidentConfig(), public_url=f"http://{HOST}", clock=Ticking())
     for number in range(3):
         await backend.create(full_declaration(f"key-{number}"))
     app = web_app(
@@ -127,8 +127,8 @@ async def _shown_everywhere(backend: LocalBackend, client: httpx.AsyncClient) ->
     assert len(listed) == 3
     as_json(listed), as_csv(listed)
     for incident in listed:
-        whole = await fetch_whole(backend, incident)
-        assert all(exported([whole], wanted) for wanted in ENDINGS)
+        whole = await fetch_report(backend, incident)
+        assert all(render_export([whole], wanted) for wanted in ENDINGS)
         message = {"text": card_text(incident), "blocks": [block.to_dict() for block in card(incident)]}
         assert not message_errors(message), message_errors(message)
         assert topic(incident)

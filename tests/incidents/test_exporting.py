@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from tocsin.incidents import export
-from tocsin.incidents.export import Whole
+from tocsin.incidents.export import IncidentReport
 from tocsin.incidents.model import FollowUp, Person, PersonId, Status, TimelineEntry
 
 CLOSED = Status(id="closed", name="Closed", category="closed")
@@ -40,10 +40,10 @@ def to_do(text: str, *, done: bool = False, kind: Any = "action") -> FollowUp:
     )
 
 
-def whole(**changes: Any) -> Whole:
+def whole(**changes: Any) -> IncidentReport:
     """Closed after two hours, with an update after ten minutes."""
     ended = {"incident_status": CLOSED, "closed_at": DAWN + timedelta(hours=2)}
-    return Whole(
+    return IncidentReport(
         incident=incident(**{**ended, **changes}),
         timeline=(
             entry(0, "declared", "Checkout is slow, Major"),
@@ -87,7 +87,7 @@ def shown(text: str) -> list[str]:
 
 
 def test_markdown_tells_facts_summary_what_is_to_be_done_and_the_timeline() -> None:
-    text = export.exported(
+    text = export.render_export(
         [whole(summary="Payments take 40 s.\n\n# not a heading\n- not a list <b>")], "markdown"
     )
     headings = [
@@ -118,14 +118,14 @@ def test_each_duration_counts_from_the_declaration_and_a_status_from_its_first_t
 
 
 def test_what_is_open_has_not_lasted_yet_and_what_nobody_told_is_not_made_up() -> None:
-    durations = Whole(incident=incident()).durations
+    durations = IncidentReport(incident=incident()).durations
     assert (durations.lasted, durations.first_update, durations.reached) == (None, None, ())
-    record = export.as_whole(Whole(incident=incident()))
+    record = export.report_record(IncidentReport(incident=incident()))
     assert record["durations"] == {"lasted_seconds": None, "first_update_seconds": None, "reached": []}
 
 
 def test_json_is_incident_ios_object_with_timeline_follow_ups_and_durations() -> None:
-    (record,) = json.loads(export.exported([whole()], "json"))["incidents"]
+    (record,) = json.loads(export.render_export([whole()], "json"))["incidents"]
     assert record["reference"] == "INC-12"
     assert record["closed_at"] == "2026-03-01T05:00:00Z"
     assert record["durations"]["lasted_seconds"] == 7200
@@ -138,7 +138,9 @@ def test_json_is_incident_ios_object_with_timeline_follow_ups_and_durations() ->
 
 
 def test_csv_has_a_row_for_each_incident_with_its_sums() -> None:
-    first, second = csv.DictReader(io.StringIO(export.exported([whole(), Whole(incident=incident())], "csv")))
+    first, second = csv.DictReader(
+        io.StringIO(export.render_export([whole(), IncidentReport(incident=incident())], "csv"))
+    )
     assert (first["lasted_seconds"], first["first_update_seconds"]) == ("7200", "600")
     assert (first["timeline_entries"], first["follow_ups"], first["open_follow_ups"]) == ("6", "2", "1")
     assert first["people"] == "Ana Torres; Ben Okafor"
@@ -149,9 +151,9 @@ def test_csv_has_a_row_for_each_incident_with_its_sums() -> None:
 
 def test_an_incident_without_anything_optional_can_be_taken_away() -> None:
     bare = incident(severity=None, permalink=None, creator=Person(), incident_role_assignments=())
-    assert export.as_document(Whole(incident=bare)).startswith("# INC-12: Checkout is slow\n")
+    assert export.as_document(IncidentReport(incident=bare)).startswith("# INC-12: Checkout is slow\n")
     for wanted in export.ENDINGS:
-        assert export.exported([Whole(incident=bare)], wanted)
+        assert export.render_export([IncidentReport(incident=bare)], wanted)
     assert len(export.as_csv([bare]).splitlines()) == 2
 
 
@@ -160,12 +162,12 @@ OPENINGS = st.sampled_from(["", "=", "+", "-", "@", "\t=", " =", "\r", "\n+"])
 
 @given(st.text(max_size=60), OPENINGS)
 def test_no_cell_of_a_csv_is_a_formula_and_every_cell_is_there(text: str, opening: str) -> None:
-    hostile = Whole(
+    hostile = IncidentReport(
         incident=incident(name=opening + text, summary=text),
         timeline=(entry(1, "noted:", text, Person(name=opening + text)),),
         follow_ups=(to_do(opening + text),),
     )
-    for written in (export.as_csv([hostile.incident]), export.exported([hostile], "csv")):
+    for written in (export.as_csv([hostile.incident]), export.render_export([hostile], "csv")):
         header, row = csv.reader(io.StringIO(written, newline=""))
         assert tuple(header) == export.CSV_COLUMNS
         assert len(row) == len(header)
@@ -198,8 +200,8 @@ def test_what_begins_no_formula_is_written_as_it_is(name: str) -> None:
 
 @given(st.text(max_size=80))
 def test_no_text_breaks_out_of_its_line_in_markdown(text: str) -> None:
-    def told(said: str) -> Whole:
-        return Whole(
+    def told(said: str) -> IncidentReport:
+        return IncidentReport(
             incident=incident(name=said), timeline=(entry(1, "noted:", said),), follow_ups=(to_do(said),)
         )
 
@@ -213,7 +215,7 @@ def test_no_text_breaks_out_of_its_line_in_markdown(text: str) -> None:
     "said", ["![](@U0BEN)", "[now](http://evil)", "<!channel>", "**loud**", "`code`", "a|b"]
 )
 def test_what_people_wrote_is_no_markup_link_or_mention(said: str) -> None:
-    text = export.as_document(Whole(incident=incident(), timeline=(entry(1, "noted:", said),)))
+    text = export.as_document(IncidentReport(incident=incident(), timeline=(entry(1, "noted:", said),)))
     assert shown(text)[-1].endswith(said)
 
 
@@ -222,7 +224,7 @@ def test_what_people_wrote_is_no_markup_link_or_mention(said: str) -> None:
     [("1200.5 orders lost", "1200.5 orders lost"), ("1. Orders", "1\\. Orders"), ("- Orders", "\\- Orders")],
 )
 def test_a_number_in_markdown_stays_a_number_and_never_starts_a_list(name: str, escaped: str) -> None:
-    text = export.as_document(Whole(incident=incident(summary=name)))
+    text = export.as_document(IncidentReport(incident=incident(summary=name)))
     assert f"{escaped}\n" in text.replace("  \n", "\n")
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.parsing import leading, wanted_by
+from tocsin.incidents.parsing import match_prefix, parse_filter
 
-FORM = Catalogue().form()
+FORM = IncidentConfig().form()
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ FORM = Catalogue().form()
     ],
 )
 def test_quotes_and_a_full_stop_are_no_part_of_a_choice(typed: str) -> None:
-    status, rest = leading(typed, FORM.statuses, "status")
+    status, rest = match_prefix(typed, FORM.statuses, "status")
     assert (status.name, rest) == ("Monitoring", "")
 
 
@@ -39,17 +39,17 @@ def test_quotes_and_a_full_stop_are_no_part_of_a_choice(typed: str) -> None:
     ],
 )
 def test_what_follows_a_choice_is_said_of_it(typed: str) -> None:
-    status, rest = leading(typed, FORM.statuses, "status")
+    status, rest = match_prefix(typed, FORM.statuses, "status")
     assert (status.name, rest) == ("Fixing", "a rollback")
 
 
 def test_what_is_no_choice_is_answered_with_those_there_are() -> None:
     with pytest.raises(Refused, match="There are Minor, Major and Critical"):
-        leading("sev9", FORM.severities, "severity")
+        match_prefix("sev9", FORM.severities, "severity")
 
 
 def test_a_list_may_be_asked_for_with_commas_and_quotes() -> None:
-    wanted, title, said = wanted_by("“closed”, critical.", FORM, None)
+    wanted, title, said = parse_filter("“closed”, critical.", FORM, None)
     assert (wanted.is_open, wanted.severity_id, title, said) == (
         False,
         "critical",

@@ -18,13 +18,13 @@ from tocsin.incidents.requests import DeclareRequest, IncidentChange
 from tocsin.incidents.transitions import VERB_OF_FIELD
 from tocsin.incidents.validation import (
     ago,
-    answered,
     channel_name,
-    cleaned,
-    declared,
-    in_words,
+    clean_text,
     is_one_edit_away,
     is_visible,
+    join_names,
+    parse_custom_fields,
+    validate_declaration,
 )
 
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -36,7 +36,7 @@ WORDS = st.text(alphabet="helpx", max_size=6)
 
 @given(NASTY)
 def test_cleaned_text_has_no_control_character_and_no_direction_mark(text: str) -> None:
-    clean = cleaned(text)
+    clean = clean_text(text)
     assert not any(unicodedata.category(c) in {"Cc", "Cs"} or c in BIDI for c in clean)
     assert "  " not in clean
     assert clean == clean.strip()
@@ -44,24 +44,24 @@ def test_cleaned_text_has_no_control_character_and_no_direction_mark(text: str) 
 
 @given(NASTY)
 def test_cleaning_twice_changes_nothing_more(text: str) -> None:
-    assert cleaned(cleaned(text)) == cleaned(text)
-    assert cleaned(cleaned(text, lines=True), lines=True) == cleaned(text, lines=True)
+    assert clean_text(clean_text(text)) == clean_text(text)
+    assert clean_text(clean_text(text, lines=True), lines=True) == clean_text(text, lines=True)
 
 
 @given(NASTY)
 def test_line_breaks_stay_where_lines_are_wanted_and_no_other_control_does(text: str) -> None:
-    assert not any(unicodedata.category(c) == "Cc" and c != "\n" for c in cleaned(text, lines=True))
-    assert "\n" not in cleaned(text)
+    assert not any(unicodedata.category(c) == "Cc" and c != "\n" for c in clean_text(text, lines=True))
+    assert "\n" not in clean_text(text)
 
 
 @given(st.text(alphabet=st.characters(categories=("L", "N", "P", "S", "M"), exclude_characters=BIDI)))
 def test_what_people_can_read_is_left_as_it_is(text: str) -> None:
-    assert cleaned(text) == text.strip()
+    assert clean_text(text) == text.strip()
 
 
 def test_joiners_that_emoji_and_scripts_need_stay() -> None:
     for text in ("\U0001f468\u200d\U0001f469\u200d\U0001f467", "می\u200cخواهم", "क्\u200dष"):
-        assert cleaned(text) == text
+        assert clean_text(text) == text
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_every_kind_of_slip_is_one_edit(word: str) -> None:
 
 @given(st.lists(st.text(alphabet="abc", min_size=1), max_size=5))
 def test_names_in_words_name_everybody_once_and_end_with_and(names: list[str]) -> None:
-    said = in_words(names)
+    said = join_names(names)
     assert re.split(r", | and ", said) == (names or [""])
     assert said.count(" and ") == (1 if len(names) > 1 else 0)
 
@@ -167,7 +167,9 @@ ASKING = Form(
 
 def test_what_is_wrong_with_a_field_of_the_backend_is_said_under_the_fields_own_name() -> None:
     with pytest.raises(Refused) as refusal:
-        declared(DeclareRequest(name="x", backend_entries={"impact": ("many",), "gone": ("1",)}), ASKING)
+        validate_declaration(
+            DeclareRequest(name="x", backend_entries={"impact": ("many",), "gone": ("1",)}), ASKING
+        )
     assert refusal.value.fields == {
         "part": "Part is needed to declare an incident.",
         "impact": "Write a number, such as 42 or 0.5.",
@@ -177,19 +179,21 @@ def test_what_is_wrong_with_a_field_of_the_backend_is_said_under_the_fields_own_
 
 def test_a_searched_choice_is_kept_with_the_name_it_had_and_else_with_its_id() -> None:
     entries = {"custom_field_entries": {"team": ("c1",)}, "backend_entries": {"part": ("p1", "p2")}}
-    custom, own = answered(DeclareRequest(**entries, labels={"c1": "Checkout", "p2": "Two"}), ASKING, {})
+    custom, own = parse_custom_fields(
+        DeclareRequest(**entries, labels={"c1": "Checkout", "p2": "Two"}), ASKING, {}
+    )
     assert custom == {"team": (FieldValue(value_catalog_entry=CatalogEntry(id="c1", name="Checkout")),)}
     assert [value.shown for value in own["part"]] == ["p1", "Two"]
 
 
 def test_where_every_incident_is_private_one_without_a_type_is_private_too() -> None:
     hidden = Form(incident_types=(IncidentType(id="s", name="Security", private_incidents_only=True),))
-    assert declared(DeclareRequest(name="x"), hidden).visibility == "private"
+    assert validate_declaration(DeclareRequest(name="x"), hidden).visibility == "private"
 
 
 def test_a_summary_is_asked_for_where_it_is_needed() -> None:
     with pytest.raises(Refused) as refusal:
-        declared(DeclareRequest(name="x", summary=" \n"), Form(summary_required=True))
+        validate_declaration(DeclareRequest(name="x", summary=" \n"), Form(summary_required=True))
     assert list(refusal.value.fields) == ["summary"]
 
 

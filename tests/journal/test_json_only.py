@@ -160,7 +160,7 @@ async def test_a_row_that_is_planted_while_the_bot_runs_runs_nothing_either(
         journal = bot.engine
         if where == "order":
             with pytest.raises(Unavailable, match="not Tocsin's"):
-                await journal.order(KEY)
+                await journal.find_command(KEY)
         elif where == "output":
             with pytest.raises(Unavailable, match="not Tocsin's"):
                 await journal.result(KEY)

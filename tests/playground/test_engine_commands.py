@@ -51,7 +51,7 @@ async def test_a_deactivated_person_runs_nothing(slack: Slack) -> None:
 async def test_names_in_the_text_are_escaped_when_the_manifest_says_so(slack: Slack) -> None:
     await run(slack, "ana", "general", "/page @ben in #alerts now")
     await run(slack, "ana", "general", "/raw @ben")
-    escaped, raw = (r.args["text"] for r in slack.workspace.wire.matching("slash_commands"))
+    escaped, raw = (r.args["text"] for r in slack.workspace.request_log.matching("slash_commands"))
     assert escaped == f"<@{slack.user_id('ben')}|ben> in <#{slack.channel_id('alerts')}|alerts> now"
     assert raw == "@ben"
 
@@ -61,7 +61,7 @@ async def test_the_text_is_escaped_as_slack_escapes_it(slack: Slack) -> None:
     typed = "@oncall <b> & #leads https://a.example/x?a=1&b=2, #nowhere\n@nobody"
     for command in ("/page", "/raw"):
         await run(slack, "ana", "general", f"{command} {typed}")
-    escaped, raw = (r.args["text"] for r in slack.workspace.wire.matching("slash_commands"))
+    escaped, raw = (r.args["text"] for r in slack.workspace.request_log.matching("slash_commands"))
     group = next(group for group in slack.workspace.state.groups.values() if group.handle == "oncall")
     address = "https://a.example/x?a=1&amp;b=2"
     leads = f"<#{slack.channel_id('leads')}|>"
@@ -73,19 +73,19 @@ async def test_the_text_is_escaped_as_slack_escapes_it(slack: Slack) -> None:
 async def test_what_was_picked_in_the_composer_goes_out_as_it_is(slack: Slack) -> None:
     picked = "<@U0BEN00002> <#C0GENERAL1|general> <!subteam^S0ONCALL01> <https://a.example|the graph>"
     await run(slack, "ana", "general", f"/page {picked} <@nobody> 1 < 2")
-    (heard,) = slack.workspace.wire.matching("slash_commands")
+    (heard,) = slack.workspace.request_log.matching("slash_commands")
     assert heard.args["text"] == f"{picked} &lt;@nobody&gt; 1 &lt; 2"
 
 
 async def test_a_private_channel_is_no_channel_for_who_is_not_in_it(slack: Slack) -> None:
     await run(slack, "gus", "general", "/page #leads")
-    (heard,) = slack.workspace.wire.matching("slash_commands")
+    (heard,) = slack.workspace.request_log.matching("slash_commands")
     assert heard.args["text"] == "#leads"
 
 
 async def test_a_command_tells_only_strings_and_hides_private_channel_names(slack: Slack) -> None:
     await run(slack, "ana", "leads", "/page")
-    (heard,) = slack.workspace.wire.matching("slash_commands")
+    (heard,) = slack.workspace.request_log.matching("slash_commands")
     assert all(isinstance(value, str) for value in heard.args.values())
     assert heard.args["channel_name"] == "privategroup"
     assert heard.args["is_enterprise_install"] == "false"
@@ -111,12 +111,12 @@ async def test_an_acknowledgement_with_text_is_seen_by_its_sender_only(
 
 async def test_a_response_url_answers_five_times_within_thirty_minutes(slack: Slack) -> None:
     await run(slack, "ana", "leads", "/page")
-    (heard,) = slack.workspace.wire.matching("slash_commands")
+    (heard,) = slack.workspace.request_log.matching("slash_commands")
     async with httpx.AsyncClient(trust_env=False, verify=False) as http:
         body = {"text": "Working", "response_type": "in_channel"}
         statuses = [(await http.post(heard.args["response_url"], json=body)).status_code for _ in range(6)]
         await run(slack, "ana", "leads", "/page")
-        later = slack.workspace.wire.matching("slash_commands")[1].args["response_url"]
+        later = slack.workspace.request_log.matching("slash_commands")[1].args["response_url"]
         slack.clock.turn(30 * 60 + 1)
         expired = await http.post(later, json=body)
     assert statuses == [200] * 5 + [404]
@@ -130,7 +130,7 @@ async def test_a_response_url_may_take_its_own_message_away(slack: Slack, client
     await client.chat_postEphemeral(channel=general, user=ana, text="Only you", blocks=BUTTON)
     secret = slack.workspace.history(general, ana)[-1]
     await slack.workspace.press(ana, "take", "row", channel=general, ts=secret.ts)
-    (heard,) = slack.workspace.wire.matching("block_actions")
+    (heard,) = slack.workspace.request_log.matching("block_actions")
     async with httpx.AsyncClient(trust_env=False, verify=False) as http:
         body = {"replace_original": True, "text": "Taken"}
         assert (await http.post(heard.args["response_url"], json=body)).text == "ok"
@@ -180,7 +180,7 @@ async def test_a_message_shortcut_brings_the_message_even_where_the_app_is_no_me
 
 async def test_a_global_shortcut_has_neither_channel_nor_response_url(slack: Slack) -> None:
     await slack.workspace.global_shortcut(slack.user_id("ana"), "page")
-    (heard,) = slack.workspace.wire.matching("shortcut")
+    (heard,) = slack.workspace.request_log.matching("shortcut")
     assert "channel" not in heard.args
     assert "response_url" not in heard.args
 
@@ -224,7 +224,7 @@ async def test_a_button_in_an_ephemeral_tells_the_app_no_message(
     await client.chat_postEphemeral(channel=general, user=ana, text="Only you", blocks=BUTTON)
     secret = slack.workspace.history(general, ana)[-1]
     await slack.workspace.press(ana, "take", "row", channel=general, ts=secret.ts)
-    (heard,) = slack.workspace.wire.matching("block_actions")
+    (heard,) = slack.workspace.request_log.matching("block_actions")
     assert "message" not in heard.args
     assert heard.args["container"]["is_ephemeral"] is True
     other = await slack.workspace.press(slack.user_id("ben"), "take", "row", channel=general, ts=secret.ts)

@@ -105,7 +105,7 @@ async def test_a_form_that_they_send_names_their_workspace_and_its_view_names_ou
 ) -> None:
     """Slack, views: `app_installed_team_id` is where the app is; `team` is where the person is."""
     workspace, app = shared.workspace, shared.app
-    trigger = workspace.modals.trigger(app, "U0XENIA", channel=shared.channel_id("haulpartner"))
+    trigger = workspace.views.trigger(app, "U0XENIA", channel=shared.channel_id("haulpartner"))
     words = {"type": "plain_text", "text": "A form"}
     blocks = [{"type": "section", "text": words}]
     shown = {"type": "modal", "title": words, "submit": words, "blocks": blocks}

@@ -53,7 +53,7 @@ async def test_nothing_is_heard_from_where_the_app_is_not(slack: Slack) -> None:
     await join_general(slack)
     await slack.workspace.say(slack.user_id("ana"), slack.channel_id("general"), "heard")
     await slack.workspace.heard("event.message", 1)
-    texts = [r.args["event"]["text"] for r in slack.workspace.wire.matching("event.message")]
+    texts = [r.args["event"]["text"] for r in slack.workspace.request_log.matching("event.message")]
     assert "unheard" not in texts
     assert "heard" in texts
 
@@ -65,7 +65,7 @@ async def test_nothing_is_heard_that_the_manifest_does_not_subscribe_to() -> Non
         message = slack.workspace.history(general, slack.user_id("ana"))[-1]
         await slack.workspace.react(slack.user_id("ana"), general, message.ts, "eyes")
         await slack.workspace.heard("event.reaction_added")
-        assert slack.workspace.wire.matching("event.message") == []
+        assert slack.workspace.request_log.matching("event.message") == []
 
 
 async def test_a_mention_of_the_bot_is_an_event_of_its_own(slack: Slack) -> None:

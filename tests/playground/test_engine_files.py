@@ -109,7 +109,7 @@ async def test_a_canvas_is_markdown_of_a_mebibyte_at_most(client: AsyncWebClient
 async def test_a_free_workspace_and_an_app_without_the_scope_have_no_canvases(
     slack: Slack, client: AsyncWebClient, room: str
 ) -> None:
-    slack.workspace.state.keep(replace(slack.workspace.state.team, plan="free"))
+    slack.workspace.state.save(replace(slack.workspace.state.team, plan="free"))
     asked = client.conversations_canvases_create(channel_id=room, document_content=content("x"))
     assert await error_of(asked) == "team_tier_cannot_create_channel_canvases"
     async with running_slack(

@@ -75,7 +75,7 @@ async def test_the_client_refuses_empty_and_short_fields_before_the_app_hears(fo
     empty = await form.slack.workspace.submit(form.ana, view["id"])
     short = await form.slack.workspace.submit(form.ana, view["id"], typed("ab"))
     assert set(empty.errors) == set(short.errors) == {"name"}
-    assert form.slack.workspace.wire.matching("view_submission") == []
+    assert form.slack.workspace.request_log.matching("view_submission") == []
     assert len(form.slack.workspace.stack(form.ana)) == 1
 
 
@@ -162,7 +162,7 @@ async def test_a_button_in_a_modal_can_push_with_its_own_trigger(form: OpenForm)
     async with connected(form.slack, app):
         assert (await form.slack.workspace.press(form.ana, "more", "more", view_id=view["id"])).ok
         await form.slack.workspace.heard("views.push")
-    (pressed,) = form.slack.workspace.wire.matching("block_actions")
+    (pressed,) = form.slack.workspace.request_log.matching("block_actions")
     assert pressed.args["actions"][0]["value"] == "1"
     assert pressed.args["container"] == {"type": "view", "view_id": view["id"]}
     assert len(form.slack.workspace.stack(form.ana)) == 2
@@ -223,11 +223,11 @@ async def test_a_form_may_start_with_the_channel_it_was_opened_from(form: OpenFo
     }
     block = {**NAME, "block_id": "where", "element": element}
     workspace, alerts = form.slack.workspace, form.slack.channel_id("alerts")
-    trigger = workspace.modals.trigger(form.slack.app, form.ana, channel=alerts)
+    trigger = workspace.views.trigger(form.slack.app, form.ana, channel=alerts)
     await form.client.views_open(trigger_id=trigger, view=modal("Page", block))
     (view,) = workspace.stack(form.ana)
     await workspace.submit(form.ana, view.id)
-    (heard,) = workspace.wire.matching("view_submission")
+    (heard,) = workspace.request_log.matching("view_submission")
     assert heard.args["view"]["state"]["values"]["where"]["where"]["selected_conversation"] == alerts
     assert heard.args["response_urls"][0]["channel_id"] == alerts
 

@@ -17,14 +17,14 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_emulator.manifest import Manifest
 from slack_emulator.models import InstalledApp
 from slack_emulator.models import Refused as NotAllowed
-from slack_emulator.organization import Estate, Grant
+from slack_emulator.organization import Grant, Organization
 
 MAX, NOA, GENERAL = "U0MAX00002", "U0NOA00001", "C0GENERAL1"
 MORE = {"channels:read", "channels:manage", "users:read", "users:read.email"}
 
 
 @pytest.fixture
-async def estate() -> AsyncIterator[Estate]:
+async def estate() -> AsyncIterator[Organization]:
     """#general of Lumen Freight is shared with Northwind, of which Max is in it."""
     async with served_estate(org=True) as estate:
         home, away = estate.workspaces
@@ -32,7 +32,7 @@ async def estate() -> AsyncIterator[Estate]:
         yield estate
 
 
-def installed(estate: Estate, *, wide: bool) -> tuple[InstalledApp, AsyncWebClient]:
+def installed(estate: Organization, *, wide: bool) -> tuple[InstalledApp, AsyncWebClient]:
     scopes = sorted({*DECLARED["oauth_config"]["scopes"]["bot"], *MORE})
     declared = DECLARED | {"oauth_config": {"scopes": {"bot": scopes}}}
     declared["settings"] = DECLARED["settings"] | {"org_deploy_enabled": True}
@@ -41,14 +41,14 @@ def installed(estate: Estate, *, wide: bool) -> tuple[InstalledApp, AsyncWebClie
     return app, AsyncWebClient(token=app.bot_token, base_url=f"{estate.base_url}/api/")
 
 
-async def test_a_channel_of_the_organization_is_shared_with_nobody_outside(estate: Estate) -> None:
+async def test_a_channel_of_the_organization_is_shared_with_nobody_outside(estate: Organization) -> None:
     _, client = installed(estate, wide=False)
     room = (await client.conversations_info(channel=GENERAL))["channel"]
     assert (room["is_shared"], room["is_org_shared"], room["is_ext_shared"]) == (True, True, False)
     assert room["shared_team_ids"] == [HOME, AWAY]
 
 
-async def test_a_member_of_a_sister_workspace_has_its_team_and_our_organization(estate: Estate) -> None:
+async def test_a_member_of_a_sister_workspace_has_its_team_and_our_organization(estate: Organization) -> None:
     _, client = installed(estate, wide=False)
     user = (await client.users_info(user=MAX))["user"]
     assert (user["team_id"], user["enterprise_user"]["enterprise_id"]) == (AWAY, ORG.id)
@@ -56,7 +56,7 @@ async def test_a_member_of_a_sister_workspace_has_its_team_and_our_organization(
     assert MAX not in {user["id"] for user in (await client.users_list())["members"]}
 
 
-async def test_they_come_into_no_channel_that_their_workspace_has_no_part_in(estate: Estate) -> None:
+async def test_they_come_into_no_channel_that_their_workspace_has_no_part_in(estate: Organization) -> None:
     _, client = installed(estate, wide=False)
     made = (await client.conversations_create(name="inc-1"))["channel"]["id"]
     with refused("org_user_not_in_team"):
@@ -65,7 +65,7 @@ async def test_they_come_into_no_channel_that_their_workspace_has_no_part_in(est
 
 @pytest.mark.parametrize("wide", [False, True])
 async def test_commands_are_theirs_only_where_the_whole_organization_has_the_app(
-    estate: Estate, wide: bool
+    estate: Organization, wide: bool
 ) -> None:
     installed(estate, wide=wide)
     outcome = await estate.first.command(MAX, GENERAL, "/form")

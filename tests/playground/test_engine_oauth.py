@@ -18,7 +18,7 @@ from fakes.two_workspaces import AWAY, AWAY_ADMIN, HOME, HOME_ADMIN, ORG, regist
 
 from slack_emulator.manifest import Manifest
 from slack_emulator.models import InstalledApp
-from slack_emulator.organization import Estate
+from slack_emulator.organization import Organization
 
 BACK = "https://app.example.com"
 REDIRECT = f"{BACK}/slack/oauth_redirect"
@@ -42,7 +42,7 @@ def manifest(*, org: bool, rotates: bool) -> Manifest:
 class Desk:
     """Slack as an app's server sees it."""
 
-    estate: Estate
+    estate: Organization
     app: InstalledApp
     http: httpx.AsyncClient
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from slack_emulator.manifest import Command, Manifest, ManifestError, Shortcut, manifest_errors
+from slack_emulator.manifest import Manifest, ManifestError, Shortcut, SlashCommand, manifest_errors
 from slack_emulator.scopes import BOT_SCOPES, SCOPES_BY_KIND, SCOPES_OF_EVENT, SCOPES_OF_METHOD, needed_scopes
 
 GOOD = """
@@ -44,7 +44,7 @@ def test_a_manifest_is_read_whole() -> None:
     manifest = Manifest.from_yaml(GOOD)
     assert manifest.name == "Bell"
     assert manifest.bot_name == "bell"
-    assert manifest.commands == (Command("/ring", "Ring the bell", "[name]", should_escape=True),)
+    assert manifest.commands == (SlashCommand("/ring", "Ring the bell", "[name]", should_escape=True),)
     assert manifest.shortcuts == (
         Shortcut("Ring", "global", "ring", "Ring the bell"),
         Shortcut("Ring for this", "message", "ring", "Ring for a message"),

@@ -354,7 +354,7 @@ class People:
     async def _document(self, who: str) -> None:
         """A canvas, or a file where the workspace has none at the time."""
         state = self.bot.workspace.state
-        state.keep(replace(state.team, plan="pro" if self.rng.random() < 0.6 else "free"))
+        state.save(replace(state.team, plan="pro" if self.rng.random() < 0.6 else "free"))
         await self._typed(who, f"document {self._one().reference}")
 
     async def _press(self, who: str) -> None:

@@ -162,8 +162,8 @@ async def _lived(people: People, calendar: Calendar, gestures: int, minutes: flo
 async def _a_day_goes_by(bot: RunningBot, calendar: Calendar) -> None:
     """Updates become due, notices are given and channels archived."""
     calendar.ahead += timedelta(days=1)
-    await verbs(bot).remind.look()
-    await verbs(bot).archiving.look()
+    await verbs(bot).remind.ask_due()
+    await verbs(bot).archiving.archive_due()
 
 
 async def _looked_at_the_end(people: People, http: httpx.AsyncClient, patience: float) -> None:

@@ -14,7 +14,7 @@ from secrecy.run import canaries
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import IncidentFilter
 from tocsin.slack.disclosure import Disclosure
-from tocsin.slack.gate import Gate
+from tocsin.slack.gate import DisclosureGate
 
 CAMPAIGN = pytest.mark.campaign("python -m tests.secrecy --gestures 20000")
 FEW, SAMPLE = 80, 700
@@ -61,14 +61,14 @@ class Forgetful:
 def ungated() -> Iterator[None]:
     """Inside, the gate lets everything pass: it would hold back what the backend gives away."""
 
-    async def passes(_: Gate, about: Disclosure) -> None:
+    async def passes(_: DisclosureGate, about: Disclosure) -> None:
         """Asks nothing."""
 
-    asked, Gate.check = Gate.check, passes  # type: ignore[method-assign]
+    asked, DisclosureGate.check = DisclosureGate.check, passes  # type: ignore[method-assign]
     try:
         yield
     finally:
-        Gate.check = asked  # type: ignore[method-assign]
+        DisclosureGate.check = asked  # type: ignore[method-assign]
 
 
 async def test_no_word_of_a_private_incident_is_where_others_read_it(

@@ -93,8 +93,8 @@ async def test_a_large_group_is_brought_in_a_hundred_at_a_time_and_an_unknown_on
 ) -> None:
     crowd = [Person(f"U0CROWD{n:04}", f"crowd{n}", f"Crowd {n}", "") for n in range(250)]
     for person in crowd:
-        bot.workspace.state.keep(person)
-    bot.workspace.state.keep(UserGroup("S0EVERYONE", "everybody", "All", [person.id for person in crowd]))
+        bot.workspace.state.save(person)
+    bot.workspace.state.save(UserGroup("S0EVERYONE", "everybody", "All", [person.id for person in crowd]))
     area = {"custom_field_entries__affected_area": chosen("payments")}
     incident = await declared(bot, incident_type_id=chosen("outage"), **area)
     assert {person.id for person in crowd} <= set(own_channel(bot, incident).members)

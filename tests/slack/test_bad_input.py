@@ -311,7 +311,7 @@ async def test_another_workspace_is_not_served(bot: RunningBot) -> None:
 
 async def test_a_shortcut_that_is_not_known_says_so(bot: RunningBot) -> None:
     app, ana = bot.slack.app, bot.workspace.person(bot.slack.person("ana"))
-    trigger = bot.workspace.modals.trigger(app, ana.id)
+    trigger = bot.workspace.views.trigger(app, ana.id)
     payload = bot.workspace.payloads.global_shortcut(app, ana, "from_the_past", trigger)
     await deliver(bot, "interactive", payload)
     await bot.workspace.heard("views.open")

@@ -30,15 +30,15 @@ class Work:
 async def test_an_event_that_is_sent_again_does_its_work_once() -> None:
     heard, work = EventDeduplicator(), Work()
     for _ in range(4):
-        await heard.once("Ev1", work)
-    await heard.once("Ev2", work)
+        await heard.run_once("Ev1", work)
+    await heard.run_once("Ev2", work)
     assert work.done == 2
 
 
 async def test_an_event_that_comes_while_it_is_being_worked_on_waits_for_the_same_end() -> None:
     heard, work = EventDeduplicator(), Work()
     work.held.clear()
-    both = asyncio.gather(heard.once("Ev1", work), heard.once("Ev1", work))
+    both = asyncio.gather(heard.run_once("Ev1", work), heard.run_once("Ev1", work))
     await asyncio.wait({both}, timeout=0.01)
     assert not both.done()
     work.held.set()
@@ -49,8 +49,8 @@ async def test_an_event_that_comes_while_it_is_being_worked_on_waits_for_the_sam
 async def test_an_event_whose_work_failed_is_done_when_slack_sends_it_again() -> None:
     heard, work = EventDeduplicator(), Work(fails=1)
     with pytest.raises(Unavailable):
-        await heard.once("Ev1", work)
-    await heard.once("Ev1", work)
+        await heard.run_once("Ev1", work)
+    await heard.run_once("Ev1", work)
     assert work.done == 1
 
 
@@ -68,8 +68,8 @@ async def test_what_fails_after_slack_has_stopped_waiting_is_written_down_once()
     with capture_logs() as logged:
         for _ in range(2):
             with pytest.raises(Unavailable, match="longer than Slack waits"):
-                await heard.once("Ev1", work)
+                await heard.run_once("Ev1", work)
         work.held.set()
         with pytest.raises(Unavailable, match="Not just now"):
-            await heard.once("Ev1", work)
+            await heard.run_once("Ev1", work)
     assert [entry["because"] for entry in logged] == ["Not just now."]

@@ -30,7 +30,7 @@ WIRED = ("grafana mention here", "aws chatbot", "forwarded bot alert (message_bl
 def newcomer(bot: RunningBot, number: int, name: str) -> str:
     """Somebody of whom the bot knows nothing yet."""
     person = Person(f"U0MENTION{number}", f"mention{number}", name, "")
-    bot.workspace.state.keep(person)
+    bot.workspace.state.save(person)
     return person.id
 
 

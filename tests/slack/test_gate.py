@@ -44,7 +44,7 @@ def somebody(bot: RunningBot, **more: Any) -> Person:
     """A person of whom the bot knows nothing yet."""
     number = next(numbers)
     person = Person(f"U0GATE{number:04}", f"gate{number}", f"Gate {number}", "", **more)
-    bot.workspace.state.keep(person)
+    bot.workspace.state.save(person)
     bot.workspace.channel_by_name("general").members.append(person.id)
     return person
 

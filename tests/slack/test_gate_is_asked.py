@@ -18,9 +18,9 @@ from tocsin.incidents.errors import Withheld
 from tocsin.incidents.model import Incident
 from tocsin.slack.authorization import Authorizer
 from tocsin.slack.disclosure import SAYING_NOTHING, Alone, Disclosure
-from tocsin.slack.gate import Gate
+from tocsin.slack.gate import DisclosureGate
 from tocsin.slack.shared_channels import SharedChannels
-from tocsin.slack.web_api import Calls, name_of, web_client
+from tocsin.slack.web_api import WebApi, name_of, web_client
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -104,18 +104,18 @@ async def test_what_goes_to_slack_past_its_methods_goes_from_two_places_that_ask
 
 
 async def test_a_call_that_does_not_say_what_it_carries_is_not_made(bot: RunningBot) -> None:
-    calls = Calls()
+    calls = WebApi()
     session = bot.app.contexts.open[0].workspace.client.session  # type: ignore[union-attr]
     assert session is not None
     client = web_client(session, token="xoxb-1", base_url=bot.slack.api_url)
     with pytest.raises(TypeError, match=r"chat\.postMessage may carry"):
-        await calls.make(client.chat_postMessage, channel="C0GENERAL1", text="hello")
+        await calls.call(client.chat_postMessage, channel="C0GENERAL1", text="hello")
 
 
 async def test_before_there_is_a_gate_nothing_of_an_incident_passes(bot: RunningBot) -> None:
     incident = await gate_tests.declared(bot, "checkout is slow")
     with pytest.raises(Withheld):
-        await Calls().judge(
+        await WebApi().check_disclosure(
             Disclosure((incident,), Alone(incident.creator.slack_user_id)), "chat.postMessage"
         )
 
@@ -138,7 +138,7 @@ async def never(*_: Any, **__: Any) -> bool:
     return False
 
 
-async def as_it_was(_: Gate, incident: Incident, at_hand: bool) -> Incident:
+async def as_it_was(_: DisclosureGate, incident: Incident, at_hand: bool) -> Incident:
     """Stands in for reading an incident again."""
     return incident
 
@@ -173,10 +173,10 @@ async def form_of_a_guest(bot: RunningBot, _: list[EventDict]) -> None:
 
 Mutant = tuple[type, str, Callable[..., Any], Callable[..., Awaitable[None]]]
 MUTANTS: dict[str, Mutant] = {
-    "nobody asks the gate": (Calls, "judge", lets_pass, cards_wait),
-    "the gate knows an incident as it was": (Gate, "_now", as_it_was, cards_wait),
-    "anybody may read a direct message": (Gate, "_check_person", lets_pass, export_again),
-    "everything may be posted anywhere": (Gate, "_check_channel", lets_pass, cards_wait),
+    "nobody asks the gate": (WebApi, "check_disclosure", lets_pass, cards_wait),
+    "the gate knows an incident as it was": (DisclosureGate, "_now", as_it_was, cards_wait),
+    "anybody may read a direct message": (DisclosureGate, "_check_person", lets_pass, export_again),
+    "everything may be posted anywhere": (DisclosureGate, "_check_channel", lets_pass, cards_wait),
     "every channel is private": (SharedChannels, "is_for_its_members_alone", always, made_public),
     "no channel is shared": (SharedChannels, "read_by_others", never, announced_to_others),
     "a form opens for anybody": (Authorizer, "check_opening", lets_pass, form_of_a_guest),

@@ -27,7 +27,7 @@ from tocsin.app import connected, open_app, open_resources
 from tocsin.server import listen, serving
 from tocsin.settings import read_settings
 from tocsin.slack import routes
-from tocsin.slack.http import LARGEST_BODY, MOST_HELD, HttpDoor
+from tocsin.slack.http import LARGEST_BODY, MOST_HELD, HttpReceiver
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -76,7 +76,7 @@ async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
         parts = await stack.enter_async_context(open_resources(settings, folder))
         app = await stack.enter_async_context(open_app(parts))
         await stack.enter_async_context(connected(app))
-        assert isinstance(app.receiver, HttpDoor)
+        assert isinstance(app.receiver, HttpReceiver)
         await stack.enter_async_context(serving(Starlette(routes=[app.receiver.route]), listening))
         client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, verify=False))
         yield Door(RunningBot(app, slack, folder, base), f"{base}/slack/events", client)

@@ -277,10 +277,10 @@ async def test_a_token_that_ends_soon_is_renewed_and_the_old_one_works_until_the
         before = running.of(HOME).slack.bot_token
         rotation = running.bot.app.oauth.rotation
         assert rotation is not None
-        await rotation.look()
+        await rotation.rotate_due()
         assert running.of(HOME).slack.bot_token == before
         running.clock.turn(10.5 * 3600)
-        await rotation.look()
+        await rotation.rotate_due()
         after = running.of(HOME).slack.bot_token
         assert after != before
         incident = await declared(running, running.of(HOME), "ana", "general", "Checkout is slow")

@@ -37,7 +37,7 @@ _READ = ("text", "title", "label", "placeholder", "hint", "description", "alt_te
 async def crowd(bot: RunningBot) -> AsyncIterator[None]:
     """People who never did anything, and of whom the bot has never heard."""
     for person in QUIET:
-        bot.workspace.state.keep(person)
+        bot.workspace.state.save(person)
     yield
     bot.workspace.faults.clear()
 
@@ -83,7 +83,7 @@ async def pages(bot: RunningBot, incident: Incident) -> str:
 
 async def printed(bot: RunningBot, incident: Incident) -> str:
     """What the command line prints of an incident, in a list and alone."""
-    whole = export.Whole(
+    whole = export.IncidentReport(
         incident=incident,
         timeline=tuple(await bot.backend.timeline(incident.id)),
         follow_ups=tuple(await bot.app.workflows.follow_ups.of(incident.id)),
@@ -131,7 +131,7 @@ async def test_nobody_reads_an_id_though_nobody_of_those_who_have_a_part_ever_ac
 async def test_while_slack_says_nothing_they_are_somebody_and_named_once_it_is_known(bot: RunningBot) -> None:
     bot.workspace.faults.plan("users.info", *(Fault(status=503) for _ in range(500)))
     late = Somebody("U0LATECOME", "rae", "Rae Moss", "")
-    bot.workspace.state.keep(late)
+    bot.workspace.state.save(late)
     incident = await declared(bot, "checkout is slow")
     await typed_verb(bot, "ana", incident.slack_channel_id, f"/incident lead <@{late.id}>")
     await settled(bot)
@@ -147,7 +147,7 @@ async def test_while_slack_says_nothing_they_are_somebody_and_named_once_it_is_k
 async def test_a_page_asks_slack_once_for_people_whom_nobody_named(bot: RunningBot) -> None:
     incident = await declared(bot, "checkout is slow")
     quiet = Somebody("U0OLDTIMER", "sid", "Sid Vane", "")
-    bot.workspace.state.keep(quiet)
+    bot.workspace.state.save(quiet)
     sat = TimelineEntry(at=bot.app.resources.clock(), by=Person(slack_user_id=PersonId(quiet.id)), verb="sat")
     await bot.backend.note(incident.id, sat, "old")
     bot.workspace.clear()

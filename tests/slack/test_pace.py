@@ -17,22 +17,22 @@ from fakes.slack import running_workspace
 from slack_emulator.manifest import Manifest
 from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.slack import routes
-from tocsin.slack.rate_limiter import MOST_LANES, Pace, Urgency
+from tocsin.slack.rate_limiter import MOST_BUCKETS, Priority, RateLimiter
 
 
 @pytest.mark.parametrize("a_second", [1, 5, 20, 50])
 async def test_a_hundred_posts_into_a_limit_are_all_delivered_and_few_are_refused(
     a_second: int,
 ) -> None:
-    method = await paced(a_second, [(f"post {n}", Urgency.CARD) for n in range(100)])
+    method = await paced(a_second, [(f"post {n}", Priority.CARD) for n in range(100)])
     assert sorted(method.delivered) == sorted(f"post {n}" for n in range(100))
     assert method.calls <= 105
     assert method.time.now <= 100 / a_second * 1.05 + 1.0
 
 
 async def test_when_not_all_can_go_the_most_urgent_go_first() -> None:
-    announcements = [(f"announcement {n}", Urgency.ANNOUNCEMENT) for n in range(50)]
-    cards = [(f"card {n}", Urgency.CARD) for n in range(10)]
+    announcements = [(f"announcement {n}", Priority.ANNOUNCEMENT) for n in range(50)]
+    cards = [(f"card {n}", Priority.CARD) for n in range(10)]
     method = await paced(10, [*announcements, *cards])
     places = [method.delivered.index(f"card {n}") for n in range(10)]
     assert max(places) < 10 + 4, "only what was under way already may come before a card"
@@ -41,12 +41,12 @@ async def test_when_not_all_can_go_the_most_urgent_go_first() -> None:
 async def test_who_asks_for_little_does_not_wait_behind_who_asks_for_much() -> None:
     time = TurnedTime()
     method = LimitedMethod(time, 1)
-    pace = Pace(now=lambda: time.now, sleep=time.sleep)
+    limiter = RateLimiter(now=lambda: time.now, sleep=time.sleep)
 
-    async def create(whose: str, number: int) -> None:
-        called = f"{whose} {number}"
+    async def create(user: str, number: int) -> None:
+        called = f"{user} {number}"
         assert await in_turn(
-            pace, "conversations.create", Urgency.ANSWER, lambda: method.call(called), whose=whose
+            limiter, "conversations.create", Priority.ANSWER, lambda: method.call(called), user=user
         )
 
     bens = [asyncio.create_task(create("ben", number)) for number in range(45)]
@@ -66,13 +66,13 @@ async def test_who_asks_for_little_does_not_wait_behind_who_asks_for_much() -> N
 async def test_what_is_more_urgent_goes_first_whoever_asked_for_more() -> None:
     time = TurnedTime()
     method = LimitedMethod(time, 1)
-    pace = Pace(now=lambda: time.now, sleep=time.sleep)
+    limiter = RateLimiter(now=lambda: time.now, sleep=time.sleep)
 
-    async def call(what: str, urgency: Urgency, whose: str) -> None:
-        await in_turn(pace, "chat.postMessage", urgency, lambda: method.call(what), whose=whose)
+    async def call(what: str, priority: Priority, user: str) -> None:
+        await in_turn(limiter, "chat.postMessage", priority, lambda: method.call(what), user=user)
 
-    calls = [asyncio.create_task(call(f"ana's card {n}", Urgency.CARD, "ana")) for n in range(3)]
-    calls += [asyncio.create_task(call(f"ben's answer {n}", Urgency.ANSWER, "ben")) for n in range(20)]
+    calls = [asyncio.create_task(call(f"ana's card {n}", Priority.CARD, "ana")) for n in range(3)]
+    calls += [asyncio.create_task(call(f"ben's answer {n}", Priority.ANSWER, "ben")) for n in range(20)]
     await time.run(*calls)
     assert max(method.delivered.index(f"ben's answer {n}") for n in range(20)) < 20 + 3
 
@@ -80,7 +80,7 @@ async def test_what_is_more_urgent_goes_first_whoever_asked_for_more() -> None:
 async def test_a_lane_that_waits_has_one_alarm_however_many_wait_in_it() -> None:
     time = TurnedTime()
     method = LimitedMethod(time, 1)
-    pace = Pace(now=lambda: time.now, sleep=time.sleep)
+    limiter = RateLimiter(now=lambda: time.now, sleep=time.sleep)
     made = 0
     loop = asyncio.get_running_loop()
 
@@ -92,13 +92,13 @@ async def test_a_lane_that_waits_has_one_alarm_however_many_wait_in_it() -> None
     loop.set_task_factory(counted)  # type: ignore[arg-type]
     try:
         waiting = [
-            asyncio.create_task(in_turn(pace, "lane", Urgency.CARD, lambda: method.call("post")))
+            asyncio.create_task(in_turn(limiter, "bucket", Priority.CARD, lambda: method.call("post")))
             for _ in range(100)
         ]
         await time.run(*(asyncio.create_task(_done(task)) for task in waiting))
     finally:
         loop.set_task_factory(None)
-    # Two for each call, and one alarm for each time that the lane opens.
+    # Two for each call, and one alarm for each time that the bucket opens.
     assert made <= 100 * 2 + 110
 
 
@@ -107,7 +107,7 @@ async def _done(task: asyncio.Task[str]) -> None:
 
 
 async def test_a_refusal_is_answered_at_once_and_holds_nobody_up() -> None:
-    pace = Pace()
+    limiter = RateLimiter()
 
     async def refused() -> None:
         raise SlackRefused("pins.add", "missing_scope")
@@ -116,14 +116,14 @@ async def test_a_refusal_is_answered_at_once_and_holds_nobody_up() -> None:
         return "fine"
 
     with pytest.raises(SlackRefused):
-        await in_turn(pace, "pins.add", Urgency.FURNITURE, refused)
+        await in_turn(limiter, "pins.add", Priority.BACKGROUND, refused)
     async with asyncio.timeout(30):
-        assert await in_turn(pace, "pins.add", Urgency.FURNITURE, fine) == "fine"
+        assert await in_turn(limiter, "pins.add", Priority.BACKGROUND, fine) == "fine"
 
 
 async def test_who_gives_up_waiting_leaves_their_place_to_the_next() -> None:
     time = TurnedTime()
-    pace = Pace(now=lambda: time.now, sleep=time.sleep)
+    limiter = RateLimiter(now=lambda: time.now, sleep=time.sleep)
     gates = [asyncio.Event() for _ in range(4)]
 
     async def held(gate: asyncio.Event) -> None:
@@ -132,9 +132,11 @@ async def test_who_gives_up_waiting_leaves_their_place_to_the_next() -> None:
     async def nothing() -> None:
         return None
 
-    busy = [asyncio.create_task(in_turn(pace, "lane", Urgency.CARD, lambda g=g: held(g))) for g in gates]
-    gone = asyncio.create_task(in_turn(pace, "lane", Urgency.CARD, nothing))
-    waits = asyncio.create_task(in_turn(pace, "lane", Urgency.CARD, nothing))
+    busy = [
+        asyncio.create_task(in_turn(limiter, "bucket", Priority.CARD, lambda g=g: held(g))) for g in gates
+    ]
+    gone = asyncio.create_task(in_turn(limiter, "bucket", Priority.CARD, nothing))
+    waits = asyncio.create_task(in_turn(limiter, "bucket", Priority.CARD, nothing))
     await asyncio.sleep(0)
     gone.cancel()
     for gate in gates:
@@ -145,7 +147,7 @@ async def test_who_gives_up_waiting_leaves_their_place_to_the_next() -> None:
 
 async def test_one_refusal_out_of_the_blue_is_waited_out_and_slows_nobody_down() -> None:
     time, calls = TurnedTime(), 0
-    pace = Pace(now=lambda: time.now, sleep=time.sleep)
+    limiter = RateLimiter(now=lambda: time.now, sleep=time.sleep)
 
     async def opened() -> None:
         nonlocal calls
@@ -155,7 +157,7 @@ async def test_one_refusal_out_of_the_blue_is_waited_out_and_slows_nobody_down()
 
     async def ten_forms() -> None:
         for _ in range(10):
-            await in_turn(pace, "views.open", Urgency.ANSWER, opened)
+            await in_turn(limiter, "views.open", Priority.ANSWER, opened)
 
     await time.run(asyncio.create_task(ten_forms()))
     assert calls == 11
@@ -164,7 +166,7 @@ async def test_one_refusal_out_of_the_blue_is_waited_out_and_slows_nobody_down()
 
 async def test_refusals_that_have_nothing_to_do_with_our_rate_slow_us_down_only_so_far() -> None:
     time, calls = TurnedTime(), 0
-    pace = Pace(now=lambda: time.now, sleep=time.sleep)
+    limiter = RateLimiter(now=lambda: time.now, sleep=time.sleep)
 
     async def moody() -> None:
         nonlocal calls
@@ -174,7 +176,7 @@ async def test_refusals_that_have_nothing_to_do_with_our_rate_slow_us_down_only_
 
     posts = 60
     await time.run(
-        *(asyncio.create_task(in_turn(pace, "pins.add", Urgency.CARD, moody)) for _ in range(posts))
+        *(asyncio.create_task(in_turn(limiter, "pins.add", Priority.CARD, moody)) for _ in range(posts))
     )
     # A second after each call, and one more for each that was refused.
     assert time.now < 1.6 * posts
@@ -183,7 +185,7 @@ async def test_refusals_that_have_nothing_to_do_with_our_rate_slow_us_down_only_
 async def test_what_is_refused_at_any_rate_only_stands_still_for_as_long_as_it_was_asked_to() -> None:
     """A fifth of all calls is refused, whatever we do: five a second get through all the same."""
     time, dice, calls = TurnedTime(), Random(3), 0
-    pace = Pace(now=lambda: time.now, sleep=time.sleep)
+    limiter = RateLimiter(now=lambda: time.now, sleep=time.sleep)
 
     async def moody() -> None:
         nonlocal calls
@@ -194,7 +196,7 @@ async def test_what_is_refused_at_any_rate_only_stands_still_for_as_long_as_it_w
 
     posts = 600
     await time.run(
-        *(asyncio.create_task(in_turn(pace, "pins.add", Urgency.CARD, moody)) for _ in range(posts))
+        *(asyncio.create_task(in_turn(limiter, "pins.add", Priority.CARD, moody)) for _ in range(posts))
     )
     assert time.now < posts / 5
     assert calls < 1.4 * posts
@@ -202,7 +204,7 @@ async def test_what_is_refused_at_any_rate_only_stands_still_for_as_long_as_it_w
 
 async def test_lanes_that_nobody_needs_any_more_are_forgotten() -> None:
     time, refused = TurnedTime(), set[int]()
-    pace = Pace(now=lambda: time.now, sleep=time.sleep)
+    limiter = RateLimiter(now=lambda: time.now, sleep=time.sleep)
 
     async def limited_once(channel: int) -> None:
         if channel not in refused:
@@ -210,19 +212,19 @@ async def test_lanes_that_nobody_needs_any_more_are_forgotten() -> None:
             raise Unavailable("Slack asks us to slow down.", retry_after=1.0)
 
     async def many() -> None:
-        for channel in range(MOST_LANES * 2):
+        for channel in range(MOST_BUCKETS * 2):
             await in_turn(
-                pace, ("chat.postMessage", channel), Urgency.CARD, lambda c=channel: limited_once(c)
+                limiter, ("chat.postMessage", channel), Priority.CARD, lambda c=channel: limited_once(c)
             )
 
     await time.run(asyncio.create_task(many()))
-    assert pace.known <= MOST_LANES
+    assert limiter.bucket_count <= MOST_BUCKETS
 
 
 async def test_refusals_of_another_kind_count_as_allowed_and_no_lane_stands_still_for_minutes() -> None:
     """Windows that were closed meanwhile: each update is refused for that, and one by chance with 429."""
     time, calls = TurnedTime(), 0
-    pace = Pace(now=lambda: time.now, sleep=time.sleep)
+    limiter = RateLimiter(now=lambda: time.now, sleep=time.sleep)
 
     async def gone() -> None:
         nonlocal calls
@@ -236,7 +238,7 @@ async def test_refusals_of_another_kind_count_as_allowed_and_no_lane_stands_stil
 
     async def update() -> None:
         with suppress(SlackRefused):
-            await in_turn(pace, "views.update", Urgency.ANSWER, gone)
+            await in_turn(limiter, "views.update", Priority.ANSWER, gone)
 
     await time.run(*(asyncio.create_task(update()) for _ in range(460)))
     assert time.now < 30

@@ -26,7 +26,7 @@ def newcomer(bot: RunningBot, role: Role = "member", **more: Any) -> str:
     """Somebody who came after the bot was started: it knows nothing of them."""
     number = next(numbers)
     person = Person(f"U0NEW{number:05}", f"new{number}", f"New {number}", "", role, **more)
-    bot.workspace.state.keep(person)
+    bot.workspace.state.save(person)
     bot.workspace.channel_by_name("general").members.append(person.id)
     return person.id
 

@@ -87,7 +87,7 @@ async def test_a_stranger_who_presses_a_card_changes_nothing_and_is_told(bot: Ru
 async def test_while_slack_says_nothing_of_somebody_they_close_nothing(bot: RunningBot) -> None:
     incident = await declared_before(bot, "checkout is slow")
     person = Person("U0NEWHERE", "newhere", "New Here", "")
-    bot.workspace.state.keep(person)
+    bot.workspace.state.save(person)
     bot.workspace.channel_by_name("general").members.append(person.id)
     bot.workspace.faults.plan("users.info", *(Fault(status=503) for _ in range(3)))
     said = await typed(bot, person.id, f"/incident update {incident.reference} it is over")

@@ -47,7 +47,7 @@ async def form_of(bot: RunningBot, name: str) -> tuple[View, dict[str, Any]]:
     where = bot.slack.channel("general") if name in {"declare", "choose"} else incident.slack_channel_id
     view = await opened_by(bot, "ana", where, f"/incident {FORMS[name]}")
     ana = bot.workspace.person(bot.slack.person("ana"))
-    trigger = bot.workspace.modals.trigger(bot.slack.app, ana.id)
+    trigger = bot.workspace.views.trigger(bot.slack.app, ana.id)
     payload = bot.workspace.payloads.submission(bot.slack.app, ana, view, trigger, [])
     return view, payload
 
@@ -63,8 +63,8 @@ async def test_a_refusal_is_under_a_field_of_the_form_or_in_its_place(
     bot: RunningBot, name: str, metadata: str, filled: str
 ) -> None:
     view, payload = await form_of(bot, name)
-    errand = VerbMetadata.read(view.payload.get("private_metadata") or "")
-    gone = errand.model_copy(update={"incident_id": "GONE"}).packed()
+    errand = VerbMetadata.from_text(view.payload.get("private_metadata") or "")
+    gone = errand.model_copy(update={"incident_id": "GONE"}).to_json()
     payload["view"]["private_metadata"] = {"gone": gone, "forged": "[]{", "none": ""}[metadata]
     if filled == "empty":
         payload["view"]["state"] = {"values": {}}
@@ -83,7 +83,7 @@ async def test_a_form_without_a_field_says_in_its_place_why_nothing_was_done(
     bot: RunningBot, name: str
 ) -> None:
     _, payload = await form_of(bot, name)
-    packed = VerbMetadata(verb=FORMS[name], incident_id="GONE").packed()
+    packed = VerbMetadata(verb=FORMS[name], incident_id="GONE").to_json()
     payload["view"] |= {"private_metadata": packed, "state": {"values": {}}}
     answer = await deliver(bot, "interactive", payload)
     assert answer["response_action"] == "update"
@@ -125,7 +125,7 @@ async def test_no_incident_becomes_part_of_one_that_is_not_ones_to_see(
     for forged in (getattr(secret, chosen_as), "INC-99", "01JZZZZZZZZZZZZZZZZZZZZZZZ", ""):
         view = await opened_by(bot, "ben", own.slack_channel_id, "/incident merge")
         ben = bot.workspace.person(bot.slack.person("ben"))
-        trigger = bot.workspace.modals.trigger(bot.slack.app, ben.id)
+        trigger = bot.workspace.views.trigger(bot.slack.app, ben.id)
         payload = bot.workspace.payloads.submission(bot.slack.app, ben, view, trigger, [])
         select = chosen(forged) if forged else {"type": "static_select", "selected_option": None}
         payload["view"]["state"]["values"]["merged_into"]["merged_into"] = select

@@ -20,7 +20,7 @@ async def asked(bot: RunningBot, incident: Incident) -> Message:
     """The question in the incident's channel, which was due an hour ago."""
     since = datetime.now(UTC) - timedelta(hours=1)
     await verbs(bot).remind.plan(incident, 15, somebody(bot, "ana"), since, f"key-{incident.id}")
-    await verbs(bot).remind.look()
+    await verbs(bot).remind.ask_due()
     return cards(bot, incident.slack_channel_id)[-1]
 
 

@@ -135,7 +135,7 @@ async def test_each_workspace_has_the_user_groups_and_channels_that_the_rules_na
         await running.install(HOME_ADMIN)
         await running.install(AWAY_ADMIN)
         home, away = running.of(HOME), running.of(AWAY)
-        away.workspace.state.keep(UserGroup("S0NIGHT001", "night", "Night", ["U0NOA00001"]))
+        away.workspace.state.save(UserGroup("S0NIGHT001", "night", "Night", ["U0NOA00001"]))
         theirs = await declared(running, home, "ana", "general", SECRET)
         ours = await declared(running, away, "max", "general", "Orders are stuck")
         for seen, channel, incident, other in (

@@ -33,7 +33,7 @@ from tocsin.slack.socket_mode import (
     LONGEST_PAUSE,
     PING_SECONDS,
     PONG_SECONDS,
-    SocketDoor,
+    SocketModeReceiver,
     pause_after,
 )
 from tocsin.slack.web_api import open_session, web_client
@@ -51,7 +51,7 @@ class Stand:
 
     slack: RunningWorkspace
     app: AsyncApp
-    door: SocketDoor
+    door: SocketModeReceiver
     heard: Counter[str] = field(default_factory=Counter)
     deliveries: list[AckTracker] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -122,7 +122,7 @@ async def stand(slack: RunningWorkspace) -> AsyncIterator[Stand]:
     app = bolt(slack)
     async with open_session() as session:
         client = web_client(session, token=None, base_url=slack.api_url)
-        stand = Stand(slack, app, SocketDoor(app, slack.app_token, client))
+        stand = Stand(slack, app, SocketModeReceiver(app, slack.app_token, client))
         app.command("/incident")(stand.listen)
         yield stand
         stand.held.set()
@@ -292,7 +292,7 @@ async def test_a_switched_off_socket_mode_is_tried_again(connected: Stand) -> No
 async def test_a_token_that_slack_refuses_is_said_at_once(slack: RunningWorkspace) -> None:
     async with open_session() as session:
         client = web_client(session, token=None, base_url=slack.api_url)
-        door = SocketDoor(bolt(slack), "xapp-of-nobody", client)
+        door = SocketModeReceiver(bolt(slack), "xapp-of-nobody", client)
         with pytest.raises(SlackRefused, match="invalid_auth"):
             await door.open()
 

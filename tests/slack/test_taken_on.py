@@ -38,7 +38,7 @@ each = pytest.mark.parametrize(("who", "why"), UNFIT.items())
 @pytest_asyncio.fixture(loop_scope="module", autouse=True)
 async def crowd(bot: RunningBot) -> AsyncIterator[None]:
     for person in PEOPLE:
-        bot.workspace.state.keep(person)
+        bot.workspace.state.save(person)
     yield
     bot.workspace.faults.clear()
 

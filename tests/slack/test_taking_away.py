@@ -169,10 +169,10 @@ async def test_a_canvas_whose_answer_was_lost_is_found_again(bot: RunningBot) ->
 async def test_where_a_canvas_cannot_be_the_document_is_a_file(bot: RunningBot) -> None:
     state = bot.workspace.state
     free = await declared(bot, "cart is empty")
-    state.keep(replace(state.team, plan="free"))
+    state.save(replace(state.team, plan="free"))
     said = await typed_verb(bot, "ana", free.slack_channel_id, "/incident document")
     assert "is a file in its channel" in said
-    state.keep(replace(state.team, plan="pro"))
+    state.save(replace(state.team, plan="pro"))
     taken = await declared(bot, "prices are wrong")
     theirs = {"type": "markdown", "markdown": "what people wrote"}
     room = own_channel(bot, taken)

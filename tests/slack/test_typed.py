@@ -7,8 +7,8 @@ from fakes.slash import CASES
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.config import Catalogue
-from tocsin.incidents.parsing import bare, folded, trimmed
+from tocsin.config import IncidentConfig
+from tocsin.incidents.parsing import bare, fold, trimmed
 from tocsin.slack import commands
 from tocsin.slack.command_text import as_read, reference_in, references_in
 from tocsin.slack.payloads import SlashCommand
@@ -82,15 +82,15 @@ def test_no_word_of_any_text_is_lost(text: str) -> None:
             reference, rest = found
             assert rest in first.rest
             left_out = first.rest[: len(first.rest) - len(rest)] if first.rest.endswith(rest) else first.rest
-            words = "".join(filter(str.isalnum, folded(left_out)))
-            known = folded(f"{reference.said}{reference.name}{rest}")
+            words = "".join(filter(str.isalnum, fold(left_out)))
+            known = fold(f"{reference.said}{reference.name}{rest}")
             assert sum(map(str.isalnum, words)) <= len(known) + 4 * left_out.count("&") + 40
             assert reference.by != "reference" or "".join(filter(str.isdigit, reference.said)) in words
 
 
 @given(st.text())
 def test_a_folded_text_is_as_long_as_the_text(text: str) -> None:
-    assert len(folded(text)) == len(text)
+    assert len(fold(text)) == len(text)
     assert trimmed(text) in text
 
 
@@ -157,7 +157,7 @@ def test_what_is_no_verb_is_counted_as_a_declaration(text: str) -> None:
     assert counted(text) == "command declare"
 
 
-FORM = Catalogue().form()
+FORM = IncidentConfig().form()
 
 
 @pytest.mark.parametrize("typed", CASES["asked"])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from slack_emulator.block_kit import message_errors, view_errors
 from slack_emulator.composer import broadcasts
 from slack_emulator.views import initial_values
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.incidents.model import (
     ChannelId,
     CustomField,
@@ -38,10 +38,10 @@ from tocsin.slack.views.declare import (
     already_modal,
     declare_modal,
     declared_modal,
+    error_modal,
     loading_modal,
     read_declare,
     saved_modal,
-    sorry_modal,
 )
 from tocsin.slack.views.home import help_message
 from tocsin.slack.views.message_text import name_and_summary
@@ -92,7 +92,7 @@ HUGE = Form(
     is_old=True,
     kept_by="<" * 75,
 )
-USUAL = Catalogue().form()
+USUAL = IncidentConfig().form()
 FULL = DeclareRequest(
     name="N" * 200,
     summary="<!channel>" * 300,
@@ -152,9 +152,9 @@ MOST = LEAST.model_copy(
 INCIDENTS = pytest.mark.parametrize("incident", [LEAST, MOST], ids=["least", "most"])
 MODALS: dict[str, Callable[[], Any]] = {
     "empty form": lambda: declare_modal(Form(), DeclareMetadata(), DeclareRequest()),
-    "usual form": lambda: declare_modal(Catalogue().form(), DeclareMetadata(), DeclareRequest()),
+    "usual form": lambda: declare_modal(IncidentConfig().form(), DeclareMetadata(), DeclareRequest()),
     "huge form": lambda: declare_modal(
-        HUGE, DeclareMetadata(), FULL, notice="*n*" * 900, trouble="*t*" * 900
+        HUGE, DeclareMetadata(), FULL, notice="*n*" * 900, problem="*t*" * 900
     ),
     "huge form in full": lambda: declare_modal(HUGE, CONTEXT, FULL),
     "not private": lambda: declare_modal(Form(offers_private=False), DeclareMetadata(), DeclareRequest()),
@@ -169,7 +169,7 @@ MODALS: dict[str, Callable[[], Any]] = {
     "already in full": lambda: already_modal(MOST, DAWN, CONTEXT),
     "saved": saved_modal,
     "loading": lambda: loading_modal(CONTEXT),
-    "sorry": lambda: sorry_modal("Not declared", "<!channel> no"),
+    "sorry": lambda: error_modal("Not declared", "<!channel> no"),
 }
 
 
@@ -224,9 +224,9 @@ def test_whatever_is_typed_survives_being_drawn_again(
 
 @given(st.builds(DeclareMetadata, origin=st.none(), name=texts, summary=st.text(max_size=3000)))
 def test_a_packed_context_fits_and_is_read_back(context: DeclareMetadata) -> None:
-    packed = context.packed()
+    packed = context.to_json()
     assert len(packed) <= 3000
-    read = DeclareMetadata.read(packed)
+    read = DeclareMetadata.from_text(packed)
     assert read.name == context.name
     assert context.summary.startswith(read.summary)
 
@@ -235,13 +235,13 @@ def test_a_packed_context_fits_and_is_read_back(context: DeclareMetadata) -> Non
 def test_a_button_carries_what_is_to_be_filled_in(summary: str) -> None:
     packed = DeclareMetadata(summary=summary).to_button_value()
     assert len(packed) <= 2000
-    assert summary.startswith(DeclareMetadata.read(packed).summary)
+    assert summary.startswith(DeclareMetadata.from_text(packed).summary)
 
 
 def test_of_a_summary_too_long_to_be_carried_as_much_is_kept_as_fits() -> None:
     context = DeclareMetadata(name="n" * 200, summary='"' * 3000)
-    kept = DeclareMetadata.read(context.packed()).summary
-    assert len(context.packed()) <= 3000
+    kept = DeclareMetadata.from_text(context.to_json()).summary
+    assert len(context.to_json()) <= 3000
     assert (
         len(DeclareMetadata(name="n" * 200, summary=kept + '"').model_dump_json(exclude_defaults=True)) > 3000
     )
@@ -249,7 +249,7 @@ def test_of_a_summary_too_long_to_be_carried_as_much_is_kept_as_fits() -> None:
 
 @given(st.text(max_size=3100))
 def test_a_context_is_read_from_anything(metadata: str) -> None:
-    assert isinstance(DeclareMetadata.read(metadata), DeclareMetadata)
+    assert isinstance(DeclareMetadata.from_text(metadata), DeclareMetadata)
 
 
 @given(st.text())
@@ -281,5 +281,5 @@ def test_any_message_at_all_gives_a_name_and_a_summary_that_fit(message: dict[st
 
 
 def test_the_doctor_looks_at_every_form_that_can_be_sent() -> None:
-    looked_at = {view.get("callback_id") for _, view in modals(Catalogue().form())}
+    looked_at = {view.get("callback_id") for _, view in modals(IncidentConfig().form())}
     assert set(VIEWS) <= looked_at

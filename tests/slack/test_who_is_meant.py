@@ -35,7 +35,7 @@ CROWD = (DAN, DAN_KIM, RAJ_PATEL, RAJ_KUMAR, ZOE, ZOE_TOO, MIA, TED, TED_TOO)
 async def crowd(bot: RunningBot) -> AsyncIterator[None]:
     """People who came after the bot was started: it knows nothing of them."""
     for person in CROWD:
-        bot.workspace.state.keep(person)
+        bot.workspace.state.save(person)
     yield
     bot.workspace.faults.clear()
 

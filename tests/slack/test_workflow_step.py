@@ -171,7 +171,7 @@ async def test_a_private_one_is_not_declared_while_slack_does_not_say_who_asks(b
     # Whoever came after the bot looked who is here is asked for one by one.
     bot.workspace.faults.plan("users.info", *[Fault(status=500)] * 20)
     nora = Person("U0NORA00009", "nora", "Nora Lind", "nora@lumen.example")
-    bot.workspace.state.keep(nora)
+    bot.workspace.state.save(nora)
     run = await ended(begun(bot, private=True, reporter=nora.id))
     assert run.state == "failed"
     assert "Slack could not be asked" in run.error

@@ -46,7 +46,7 @@ class Crowd:
         """Bring the people into the workspace and its channels."""
         for number in range(self.size):
             person = Person(f"USOAK{number:05}", f"soak{number}", f"Soak {number}", f"s{number}@example.com")
-            self.slack.workspace.state.keep(person)
+            self.slack.workspace.state.save(person)
             for place in PLACES:
                 assert (await self.slack.workspace.join(person.id, self.slack.channel(place))).ok
             self._idle.put_nowait(person.id)

@@ -39,8 +39,8 @@ async def soak(
     figures = Figures()
     loop = asyncio.get_running_loop()
     async with running_workspace(Manifest.from_dict(manifest)) as slack:
-        slack.workspace.wire.most_kept = 10_000_000
-        slack.workspace.wire.unkept = LISTS
+        slack.workspace.request_log.most_kept = 10_000_000
+        slack.workspace.request_log.unkept = LISTS
         weather = slack.workspace.faults = Weather(seed)
         crowd = Crowd(slack, rate)
         await crowd.gather()

@@ -97,7 +97,7 @@ class Scene:
         """The workspace as it was seeded: nothing said, nothing made, nothing on the wire."""
         state = self.workspace.state
         for person in self.workspace.people():
-            self.workspace.modals.close_all(person.id)
+            self.workspace.views.close_all(person.id)
         state.channels, state.messages = copy.deepcopy(self._seeded)
         self.workspace.clear()
         self.workspace.faults.clear()

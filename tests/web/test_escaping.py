@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tocsin.backends.local import LocalBackend
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.incidents.model import FieldValue, Person, TimelineEntry
 from tocsin.incidents.requests import Declaration
 from tocsin.web.app import web_app
@@ -70,7 +70,7 @@ class Structure(HTMLParser):
 @pytest.fixture
 async def shop(tmp_path: Path) -> Any:
     backend = await LocalBackend.open(
-        tmp_path / "incidents.db", Catalogue(), public_url=f"http://{HOST}", clock=Ticking()
+        tmp_path / "incidents.db", IncidentConfig(), public_url=f"http://{HOST}", clock=Ticking()
     )
     app = web_app(
         backend=backend, api_token="t", hosts={HOST}, public=True, ready=lambda: [], clock=Ticking()

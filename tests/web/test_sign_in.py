@@ -16,7 +16,7 @@ from starlette.responses import Response
 from slack_emulator.models import Enterprise
 from tocsin.incidents.model import Person, PersonId
 from tocsin.web.middleware import own_origins
-from tocsin.web.oauth import MOST_UNPROVEN, UNPROVEN_SECONDS, Trips, is_local
+from tocsin.web.oauth import MOST_UNCONFIRMED, UNCONFIRMED_SECONDS, OAuthStates, is_local
 
 ANA, BEN, CHLOE = (f"{HOME}/U0{rest}" for rest in ("ANA00001", "BEN00002", "CHLOE003"))
 CANARY = "Canary 7f3a"
@@ -120,7 +120,7 @@ async def test_an_id_of_another_workspace_opens_no_private_incident(street: Lobb
     away = street.of(AWAY).workspace.state
     twin = away.people["U0MAX00002"]
     twin.id = "U0ANA00001"
-    away.keep(twin)
+    away.save(twin)
     await private_incident(street)
     browser, back = await street.sign_in(f"{AWAY}/U0ANA00001")
     assert back.status_code == 303
@@ -237,19 +237,19 @@ async def test_who_comes_back_with_nothing_that_slack_knows_asks_slack_only_so_o
 ) -> None:
     asked = len(street.of(HOME).calls(method))
     statuses, browser = [], street.browser()
-    for _ in range(MOST_UNPROVEN + 5):
+    for _ in range(MOST_UNCONFIRMED + 5):
         state = parse_qs(urlsplit((await browser.get(begin)).headers["location"]).query)["state"][0]
         statuses.append((await browser.get(f"{done}?code=made-up&state={state}")).status_code)
-    assert len(street.of(HOME).calls(method)) - asked == MOST_UNPROVEN
-    assert set(statuses[MOST_UNPROVEN:]) == {503}
-    street.clock.turn(UNPROVEN_SECONDS + 1)
+    assert len(street.of(HOME).calls(method)) - asked == MOST_UNCONFIRMED
+    assert set(statuses[MOST_UNCONFIRMED:]) == {503}
+    street.clock.turn(UNCONFIRMED_SECONDS + 1)
     _, back = await street.sign_in(CHLOE)
     assert back.status_code == 303
 
 
 async def test_any_number_of_members_may_sign_in(street: Lobby) -> None:
     browser = street.browser()
-    for _ in range(MOST_UNPROVEN + 5):
+    for _ in range(MOST_UNCONFIRMED + 5):
         begun = await browser.get("/sign-in")
         assert (await street.agree(browser, begun.headers["location"], CHLOE)).status_code == 303
 
@@ -280,8 +280,8 @@ async def test_on_loopback_a_private_incident_opens_for_its_reporter_who_signs_i
 
 
 def test_over_https_cookies_are_for_this_host_alone() -> None:
-    trips = Trips(b"secret", secure=True, clock=lambda: datetime.now(UTC))
-    answer = trips.send("sign-in", trips.begin("sign-in"), Response())
+    trips = OAuthStates(b"secret", secure=True, clock=lambda: datetime.now(UTC))
+    answer = trips.start("sign-in", trips.create("sign-in"), Response())
     cookie = answer.headers["set-cookie"]
     assert cookie.startswith("__Host-tocsin-sign-in=")
     for said in ("; Secure", "; HttpOnly", "; SameSite=lax", "; Path=/", "; Max-Age=600"):

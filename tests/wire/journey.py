@@ -19,7 +19,7 @@ from fakes.slack import RunningWorkspace
 
 from slack_emulator.models import Message, View
 from tocsin.backends.local import LocalBackend
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.incidents.model import FollowUp, Incident, TimelineEntry
 
 NOT_THROUGH = "not through yet"
@@ -45,7 +45,10 @@ class Journey:
         """The incidents, once everything that was asked for is done."""
         assert await self.bot.quiet() == 0
         backend = await LocalBackend.read(
-            self.bot.folder / "data" / "incidents.db", Catalogue(), public_url=self.bot.url, clock=Ticking()
+            self.bot.folder / "data" / "incidents.db",
+            IncidentConfig(),
+            public_url=self.bot.url,
+            clock=Ticking(),
         )
         try:
             yield backend

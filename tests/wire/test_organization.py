@@ -17,7 +17,7 @@ from fakes.slack import RunningWorkspace
 
 from slack_emulator.manifest import Manifest
 from slack_emulator.models import Channel, Request, View
-from slack_emulator.organization import Estate, Grant
+from slack_emulator.organization import Grant, Organization
 from tocsin.slack import routes
 
 pytestmark = [pytest.mark.process, pytest.mark.asyncio(loop_scope="module")]
@@ -27,10 +27,10 @@ OF_NO_TEAM = frozenset({"auth.test", "apps.connections.open"})
 
 
 @dataclass
-class Organization:
+class ServedOrganization:
     """Lumen Freight and Northwind, and one process that serves both."""
 
-    estate: Estate
+    estate: Organization
     bot: Operated
     seen: dict[str, RunningBot]
 
@@ -52,7 +52,7 @@ class Organization:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def organization(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Organization]:
+async def organization(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ServedOrganization]:
     folder: Path = tmp_path_factory.mktemp("tocsin")
     async with served_estate(org=True) as estate:
         app = estate.register(Manifest.from_dict(routes.manifest(org=True)))
@@ -69,12 +69,14 @@ async def organization(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
         }
         announce = f"{HOME}/{seen[HOME].slack.channel('incidents')}"
         async with operated(seen[HOME].slack, folder, free_port(), TOCSIN_ANNOUNCE_CHANNEL=announce) as bot:
-            yield Organization(estate, bot, seen)
+            yield ServedOrganization(estate, bot, seen)
             assert await bot.stopped() == 0
             assert "Traceback" not in bot.log
 
 
-async def test_a_command_is_answered_in_the_workspace_it_was_typed_in(organization: Organization) -> None:
+async def test_a_command_is_answered_in_the_workspace_it_was_typed_in(
+    organization: ServedOrganization,
+) -> None:
     """Slack, slash commands: an org-wide install is told by `is_enterprise_install`, a text."""
     away = organization.seen[AWAY]
     view = await away.type_command("max", "ops", "/incident Orders are stuck")
@@ -88,7 +90,7 @@ async def test_a_command_is_answered_in_the_workspace_it_was_typed_in(organizati
 
 
 async def test_a_shortcut_that_comes_without_a_team_is_that_of_its_person(
-    organization: Organization,
+    organization: ServedOrganization,
 ) -> None:
     """Slack, shortcuts: with an org-wide install `team` is null, and `user.team_id` says which."""
     away, opened = organization.seen[AWAY], organization.seen[AWAY].opened_so_far
@@ -101,7 +103,7 @@ async def test_a_shortcut_that_comes_without_a_team_is_that_of_its_person(
 
 
 async def test_a_message_shortcut_answers_in_the_thread_of_its_own_workspace(
-    organization: Organization,
+    organization: ServedOrganization,
 ) -> None:
     home = organization.seen[HOME]
     message = await said(home, "ben", "general", "Payments fail")
@@ -112,7 +114,7 @@ async def test_a_message_shortcut_answers_in_the_thread_of_its_own_workspace(
     assert "Payments fail" in words(cards(home, home.slack.channel("incidents"))[-1])
 
 
-async def test_every_call_says_which_workspace_it_means(organization: Organization) -> None:
+async def test_every_call_says_which_workspace_it_means(organization: ServedOrganization) -> None:
     """Slack, org-ready apps: with an org-wide token, pass `team_id` wherever it is taken."""
     for team, person, channel in ((HOME, "ana", "general"), (AWAY, "max", "ops")):
         view = await organization.seen[team].type_command(person, channel, "/incident A third of it is gone")

@@ -4,7 +4,7 @@ from typing import Literal
 
 from slack_emulator.block_kit.inputs import input_errors
 from slack_emulator.block_kit.surfaces import (
-    Refusal,
+    MessageError,
     errors_in,
     message_errors,
     message_refusal,
@@ -15,7 +15,7 @@ from slack_emulator.block_kit.surfaces import (
 Surface = Literal["modal", "home", "message"]
 
 __all__ = [
-    "Refusal",
+    "MessageError",
     "Surface",
     "block_errors",
     "input_errors",

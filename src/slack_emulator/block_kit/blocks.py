@@ -23,66 +23,66 @@ from slack_emulator.block_kit.objects import (
 )
 from slack_emulator.limits import LEAST, MOST
 from slack_emulator.schema import (
-    Address,
-    Amount,
-    Complaints,
-    Flag,
-    Kinds,
-    Many,
-    OneOf,
-    Shape,
-    Spec,
-    Whole,
-    Words,
+    Array,
+    Boolean,
+    Enum,
+    Errors,
+    Integer,
+    Number,
+    Object,
+    Schema,
+    String,
+    Union,
+    Url,
     at_least_one,
     at_most_one,
-    complaint,
+    error_line,
     exactly_one,
 )
 
 # Schemas of the table, data_table and data_visualization blocks.
 
-_ID: dict[str, Spec] = {"block_id": BLOCK_ID}
-_RAW_NUMBER = Shape({"value": Amount()}, {"text": Words()})
+_ID: dict[str, Schema] = {"block_id": BLOCK_ID}
+_RAW_NUMBER = Object({"value": Number()}, {"text": String()})
 
-TABLE = Shape(
+TABLE = Object(
     {
-        "rows": Many(
-            Many(Kinds({"raw_text": RAW_TEXT, "rich_text": RICH_TEXT}), MOST["table.columns"]),
+        "rows": Array(
+            Array(Union({"raw_text": RAW_TEXT, "rich_text": RICH_TEXT}), MOST["table.columns"]),
             MOST["table.rows"],
         )
     },
     {
         **_ID,
-        "column_settings": Many(
-            Shape(optional={"align": OneOf("left", "center", "right"), "is_wrapped": Flag()}),
+        "column_settings": Array(
+            Object(optional={"align": Enum("left", "center", "right"), "is_wrapped": Boolean()}),
             MOST["table.column_settings"],
         ),
     },
 )
 
 
-def _square(block: Mapping[str, object], at: str) -> Complaints:
+def _square(block: Mapping[str, object], at: str) -> Errors:
     rows = block["rows"]
     if not isinstance(rows, list):
         return
     if len({len(row) for row in rows}) > 1:
-        yield complaint("all rows must have the same number of columns", f"{at}/rows")
+        yield error_line("all rows must have the same number of columns", f"{at}/rows")
     if any(cell.get("type") == "rich_text" for cell in rows[0]):
-        yield complaint("header cells cannot contain rich text", f"{at}/rows/0")
+        yield error_line("header cells cannot contain rich text", f"{at}/rows/0")
     if words_in(rows) > MOST["data_table.content"]:
-        yield complaint(f"must be less than {MOST['data_table.content'] + 1} characters", f"{at}/rows")
+        yield error_line(f"must be less than {MOST['data_table.content'] + 1} characters", f"{at}/rows")
     header = block.get("row_header_column_index", 0)
     if isinstance(header, int) and header >= len(rows[0]):
-        yield complaint(f"must be less than or equal to {len(rows[0]) - 1}", f"{at}/row_header_column_index")
+        yield error_line(f"must be less than or equal to {len(rows[0]) - 1}", f"{at}/row_header_column_index")
 
 
-DATA_TABLE = Shape(
+DATA_TABLE = Object(
     {
-        "caption": Words(),
-        "rows": Many(
-            Many(
-                Kinds({"raw_text": RAW_TEXT, "raw_number": _RAW_NUMBER, "rich_text": RICH_TEXT}),
+        "caption": String(),
+        "rows": Array(
+            Array(
+                Union({"raw_text": RAW_TEXT, "raw_number": _RAW_NUMBER, "rich_text": RICH_TEXT}),
                 MOST["data_table.columns"],
                 LEAST["data_table.columns"],
             ),
@@ -92,70 +92,72 @@ DATA_TABLE = Shape(
     },
     {
         **_ID,
-        "page_size": Whole(LEAST["data_table.page_size"], MOST["data_table.page_size"]),
-        "row_header_column_index": Whole(LEAST["data_table.row_header_column_index"]),
+        "page_size": Integer(LEAST["data_table.page_size"], MOST["data_table.page_size"]),
+        "row_header_column_index": Integer(LEAST["data_table.row_header_column_index"]),
     },
     (_square,),
 )
 
-_PIE = Shape(
+_PIE = Object(
     {
-        "segments": Many(
-            Shape({"label": Words(MOST["data_visualization.segment.label"]), "value": Amount(positive=True)}),
+        "segments": Array(
+            Object(
+                {"label": String(MOST["data_visualization.segment.label"]), "value": Number(positive=True)}
+            ),
             MOST["data_visualization.segments"],
             LEAST["data_visualization.segments"],
         )
     }
 )
-_SERIES = Shape(
+_SERIES = Object(
     {
-        "name": Words(MOST["data_visualization.series_name"]),
-        "data": Many(
-            Shape({"label": Words(MOST["data_visualization.point_label"]), "value": Amount()}),
+        "name": String(MOST["data_visualization.series_name"]),
+        "data": Array(
+            Object({"label": String(MOST["data_visualization.point_label"]), "value": Number()}),
             MOST["data_visualization.data"],
             LEAST["data_visualization.data"],
         ),
     }
 )
-_AXES = Shape(
+_AXES = Object(
     {
-        "categories": Many(
-            Words(MOST["data_visualization.category_label"]),
+        "categories": Array(
+            String(MOST["data_visualization.category_label"]),
             MOST["data_visualization.categories"],
             LEAST["data_visualization.categories"],
             distinct=True,
         )
     },
     {
-        "x_label": Words(MOST["data_visualization.axis_label"]),
-        "y_label": Words(MOST["data_visualization.axis_label"]),
+        "x_label": String(MOST["data_visualization.axis_label"]),
+        "y_label": String(MOST["data_visualization.axis_label"]),
     },
 )
 
 
-def _points_meet_categories(chart: Mapping[str, object], at: str) -> Complaints:
+def _points_meet_categories(chart: Mapping[str, object], at: str) -> Errors:
     series, axes = chart["series"], chart["axis_config"]
     if not isinstance(series, list) or not isinstance(axes, dict):
         return
     names = [line["name"] for line in series]
     if len(set(names)) != len(names):
-        yield complaint("series names must be unique", f"{at}/series")
+        yield error_line("series names must be unique", f"{at}/series")
     for index, line in enumerate(series):
         if sorted(point["label"] for point in line["data"]) != sorted(axes["categories"]):
-            yield complaint("must have one point for every category", f"{at}/series/{index}/data")
+            yield error_line("must have one point for every category", f"{at}/series/{index}/data")
 
 
-_LINES = Shape(
+_LINES = Object(
     {
-        "series": Many(_SERIES, MOST["data_visualization.series"], LEAST["data_visualization.series"]),
+        "series": Array(_SERIES, MOST["data_visualization.series"], LEAST["data_visualization.series"]),
         "axis_config": _AXES,
     },
     rules=(_points_meet_categories,),
 )
-DATA_VISUALIZATION = Shape(
+DATA_VISUALIZATION = Object(
     {
-        "title": Words(MOST["data_visualization.title"]),
-        "chart": Kinds({"pie": _PIE, "line": _LINES, "bar": _LINES, "area": _LINES}),
+        "title": String(MOST["data_visualization.title"]),
+        "chart": Union({"pie": _PIE, "line": _LINES, "bar": _LINES, "area": _LINES}),
     },
     _ID,
 )
@@ -163,113 +165,114 @@ DATA_VISUALIZATION = Shape(
 
 # Schemas of all block types, and the surfaces that each is available in.
 
-_SECTION = Shape(
+_SECTION = Object(
     {},
     {
         **_ID,
         "text": worded(MOST["section.text"]),
-        "fields": Many(worded(MOST["section.fields.item"]), MOST["section.fields"]),
+        "fields": Array(worded(MOST["section.fields.item"]), MOST["section.fields"]),
         "accessory": IN_SECTION,
-        "expand": Flag(),
+        "expand": Boolean(),
     },
     (at_least_one("text", "fields"),),
 )
 _TEXT = worded(MOST["text"])
-_CONTEXT_ITEMS = Kinds({"plain_text": _TEXT, "mrkdwn": _TEXT, "image": IMAGE})
-_IMAGE = Shape(
-    {"alt_text": Words(MOST["image.alt_text"])},
+_CONTEXT_ITEMS = Union({"plain_text": _TEXT, "mrkdwn": _TEXT, "image": IMAGE})
+_IMAGE = Object(
+    {"alt_text": String(MOST["image.alt_text"])},
     {
         **_ID,
-        "image_url": Address(MOST["image.image_url"]),
+        "image_url": Url(MOST["image.image_url"]),
         "slack_file": SLACK_FILE,
         "title": plain(MOST["image.title"]),
     },
     (exactly_one("image_url", "slack_file"),),
 )
-_INPUT = Shape(
+_INPUT = Object(
     {"label": plain(MOST["input.label"]), "element": IN_INPUT},
-    {**_ID, "hint": plain(MOST["input.hint"]), "optional": Flag(), "dispatch_action": Flag()},
+    {**_ID, "hint": plain(MOST["input.hint"]), "optional": Boolean(), "dispatch_action": Boolean()},
 )
-_VIDEO = Shape(
+_VIDEO = Object(
     {
-        "alt_text": Words(MOST["video.alt_text"]),
+        "alt_text": String(MOST["video.alt_text"]),
         "title": plain(MOST["video.title"]),
-        "thumbnail_url": Address(MOST["video.thumbnail_url"]),
-        "video_url": Address(MOST["video.video_url"]),
+        "thumbnail_url": Url(MOST["video.thumbnail_url"]),
+        "video_url": Url(MOST["video.video_url"]),
     },
     {
         **_ID,
-        "author_name": Words(MOST["video.author_name"]),
+        "author_name": String(MOST["video.author_name"]),
         "description": plain(MOST["video.description"]),
-        "provider_icon_url": Address(MOST["video.provider_icon_url"]),
-        "provider_name": Words(MOST["video.provider_name"]),
-        "title_url": Address(MOST["video.title_url"]),
+        "provider_icon_url": Url(MOST["video.provider_icon_url"]),
+        "provider_name": String(MOST["video.provider_name"]),
+        "title_url": Url(MOST["video.title_url"]),
     },
 )
-_CARD = Shape(
+_CARD = Object(
     {},
     {
         **_ID,
-        "hero_image": Kinds({"image": IMAGE}),
-        "icon": Kinds({"image": IMAGE}),
+        "hero_image": Union({"image": IMAGE}),
+        "icon": Union({"image": IMAGE}),
         "slack_icon": SLACK_ICON,
         "title": worded(MOST["card.title"]),
         "subtitle": worded(MOST["card.subtitle"]),
         "body": worded(MOST["card.body"]),
         "subtext": worded(MOST["card.subtext"]),
-        "actions": Many(Kinds({"button": BUTTON}), MOST["card.actions"]),
+        "actions": Array(Union({"button": BUTTON}), MOST["card.actions"]),
     },
     (at_least_one("hero_image", "title", "actions", "body"), at_most_one("icon", "slack_icon")),
 )
 _TASK_STATUS = ("in_progress", "complete", "error")
-_TASK_KEYS: dict[str, Spec] = {
+_TASK_KEYS: dict[str, Schema] = {
     "details": RICH_TEXT_VALUE,
     "output": RICH_TEXT_VALUE,
-    "sources": Many(Kinds({"url": Shape({"url": Address(), "text": Words()})})),
+    "sources": Array(Union({"url": Object({"url": Url(), "text": String()})})),
 }
 
 
-def _task(*statuses: str) -> Shape:
-    return Shape({"task_id": Words(), "title": Words(), "status": OneOf(*statuses)}, {**_ID, **_TASK_KEYS})
+def _task(*statuses: str) -> Object:
+    return Object({"task_id": String(), "title": String(), "status": Enum(*statuses)}, {**_ID, **_TASK_KEYS})
 
 
-def _distinct_tasks(plan: Mapping[str, object], at: str) -> Complaints:
+def _distinct_tasks(plan: Mapping[str, object], at: str) -> Errors:
     tasks = plan["tasks"]
     ids = [task["task_id"] for task in tasks if isinstance(task, dict)] if isinstance(tasks, list) else []
     if len(set(ids)) != len(ids):
-        yield complaint("task_id must be unique within a plan", f"{at}/tasks")
+        yield error_line("task_id must be unique within a plan", f"{at}/tasks")
 
 
-def _folds_or_divides(container: Mapping[str, object], at: str) -> Complaints:
+def _folds_or_divides(container: Mapping[str, object], at: str) -> Errors:
     folds = container.get("is_collapsible", False)
     if container.get("default_collapsed") and not folds:
-        yield complaint("default_collapsed requires is_collapsible", at)
+        yield error_line("default_collapsed requires is_collapsible", at)
     if container.get("has_header_divider") and folds:
-        yield complaint("has_header_divider excludes is_collapsible", at)
+        yield error_line("has_header_divider excludes is_collapsible", at)
 
 
-_BLOCKS: dict[str, Spec] = {
-    "actions": Shape({"elements": Many(IN_ACTIONS, MOST["actions.elements"])}, _ID),
-    "alert": Shape(
+_BLOCKS: dict[str, Schema] = {
+    "actions": Object({"elements": Array(IN_ACTIONS, MOST["actions.elements"])}, _ID),
+    "alert": Object(
         {"text": worded(MOST["alert.text"])},
-        {**_ID, "level": OneOf("default", "info", "warning", "error", "success")},
+        {**_ID, "level": Enum("default", "info", "warning", "error", "success")},
     ),
     "card": _CARD,
-    "carousel": Shape(
-        {"elements": Many(Kinds({"card": _CARD}), MOST["carousel.elements"], LEAST["carousel.elements"])}, _ID
+    "carousel": Object(
+        {"elements": Array(Union({"card": _CARD}), MOST["carousel.elements"], LEAST["carousel.elements"])},
+        _ID,
     ),
-    "context": Shape({"elements": Many(_CONTEXT_ITEMS, MOST["context.elements"])}, _ID),
-    "context_actions": Shape({"elements": Many(IN_CONTEXT_ACTIONS, MOST["context_actions.elements"])}, _ID),
+    "context": Object({"elements": Array(_CONTEXT_ITEMS, MOST["context.elements"])}, _ID),
+    "context_actions": Object({"elements": Array(IN_CONTEXT_ACTIONS, MOST["context_actions.elements"])}, _ID),
     "data_table": DATA_TABLE,
     "data_visualization": DATA_VISUALIZATION,
-    "divider": Shape({}, _ID),
-    "file": Shape({"external_id": Words(), "source": OneOf("remote")}, _ID),
-    "header": Shape({"text": plain(MOST["header.text"])}, _ID),
+    "divider": Object({}, _ID),
+    "file": Object({"external_id": String(), "source": Enum("remote")}, _ID),
+    "header": Object({"text": plain(MOST["header.text"])}, _ID),
     "image": _IMAGE,
     "input": _INPUT,
-    "markdown": Shape({"text": Words(MOST["markdown.text"])}, _ID),
-    "plan": Shape(
-        {"title": Words(), "tasks": Many(_task("pending", *_TASK_STATUS), MOST["plan.tasks"])},
+    "markdown": Object({"text": String(MOST["markdown.text"])}, _ID),
+    "plan": Object(
+        {"title": String(), "tasks": Array(_task("pending", *_TASK_STATUS), MOST["plan.tasks"])},
         _ID,
         (_distinct_tasks,),
     ),
@@ -280,10 +283,10 @@ _BLOCKS: dict[str, Spec] = {
     "video": _VIDEO,
 }
 _CHILDREN = ("actions", "context", "divider", "file", "header", "image", "input", "rich_text", "section")
-_BLOCKS["container"] = Shape(
+_BLOCKS["container"] = Object(
     {
-        "child_blocks": Many(
-            Kinds({name: _BLOCKS[name] for name in (*_CHILDREN, "table", "video")}),
+        "child_blocks": Array(
+            Union({name: _BLOCKS[name] for name in (*_CHILDREN, "table", "video")}),
             MOST["container.child_blocks"],
             LEAST["container.child_blocks"],
         )
@@ -293,11 +296,11 @@ _BLOCKS["container"] = Shape(
         "title": plain(MOST["container.title"]),
         "rich_text_title": RICH_TEXT_VALUE,
         "subtitle": worded(MOST["container.subtitle"]),
-        "width": OneOf("narrow", "standard", "wide", "full"),
-        "icon": Kinds({"image": IMAGE}),
-        "is_collapsible": Flag(),
-        "default_collapsed": Flag(),
-        "has_header_divider": Flag(),
+        "width": Enum("narrow", "standard", "wide", "full"),
+        "icon": Union({"image": IMAGE}),
+        "is_collapsible": Boolean(),
+        "default_collapsed": Boolean(),
+        "has_header_divider": Boolean(),
     },
     (at_least_one("title", "rich_text_title"), _folds_or_divides),
 )
@@ -323,4 +326,4 @@ SURFACES: dict[str, frozenset[str]] = {
         _EVERYWHERE | _TABULAR | {"context_actions", "file", "markdown", "plan", "task_card"}
     ),
 }
-KINDS_ON = {surface: Kinds(_BLOCKS).only(*names) for surface, names in SURFACES.items()}
+KINDS_ON = {surface: Union(_BLOCKS).only(*names) for surface, names in SURFACES.items()}

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from slack_emulator.block_kit.objects import options_of
 
-Judge = Callable[[Mapping[str, object], Mapping[str, object]], str | None]
+Validator = Callable[[Mapping[str, object], Mapping[str, object]], str | None]
 
 REQUIRED = "Please complete this required field."
 _EMAIL = re.compile(r"[^\s@<>]+@[^\s@<>.]+(\.[^\s@<>.]+)+")
@@ -46,7 +46,7 @@ def _judged(block: Mapping[str, object], state: Mapping[str, object]) -> str | N
         return None
     if not _filled(state):
         return None if block.get("optional") else REQUIRED
-    judge = _JUDGES.get(str(element.get("type")))
+    judge = _VALIDATORS.get(str(element.get("type")))
     return judge(element, state) if judge else _chosen(element, state)
 
 
@@ -109,7 +109,7 @@ def _files(element: Mapping[str, object], state: Mapping[str, object]) -> str | 
     return None
 
 
-_JUDGES: dict[str, Judge] = {
+_VALIDATORS: dict[str, Validator] = {
     "plain_text_input": _text,
     "email_text_input": _email,
     "url_text_input": _url,

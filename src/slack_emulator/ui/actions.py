@@ -14,7 +14,7 @@ from slack_emulator.interactions import MIN_QUERY
 from slack_emulator.models import Outcome, Refused, View
 from slack_emulator.ui.format import zone
 from slack_emulator.ui.forms import value_in, values_in
-from slack_emulator.ui.session import COOKIE, Desk, refused, see_other
+from slack_emulator.ui.session import COOKIE, Session, refused, see_other
 from slack_emulator.views import find_element
 
 # POST requests of the page for actions in channels and on messages: post, react, pin, join, invite.
@@ -23,9 +23,9 @@ YEAR = 365 * 24 * 3600
 
 
 class Acts:
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._workspace = desk.workspace
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._workspace = session.workspace
 
     async def act_as(self, request: Request) -> Response:
         """Act as another user from now on, and go to that user's front page."""
@@ -39,19 +39,19 @@ class Acts:
 
     async def say(self, request: Request) -> Response:
         """Post a message or run a slash command, and clear the notices of earlier failures."""
-        form, person = await request.form(), self._desk.acting(request)
-        self._desk.notices.clear(person)
+        form, person = await request.form(), self._session.acting(request)
+        self._session.notices.clear(person)
         thread_ts = str(form.get("thread_ts") or "") or None
         text = str(form.get("text", "")).replace("\r\n", "\n").strip()
         outcome = await self._workspace.say(person, request.path_params["channel"], text, thread_ts)
-        return self._desk.done(request, outcome)
+        return self._session.done(request, outcome)
 
     async def _in_channel(
         self, request: Request, act: Callable[[str, str], Awaitable[Outcome]], goto: str = ""
     ) -> Response:
         channel = request.path_params["channel"]
-        outcome = await act(self._desk.acting(request), channel)
-        return self._desk.done(request, outcome, goto.format(channel=channel))
+        outcome = await act(self._session.acting(request), channel)
+        return self._session.done(request, outcome, goto.format(channel=channel))
 
     async def join(self, request: Request) -> Response:
         return await self._in_channel(request, self._workspace.join, "/client/{channel}")
@@ -71,15 +71,15 @@ class Acts:
     async def create(self, request: Request) -> Response:
         form = await request.form()
         name = str(form.get("name", "")).strip().removeprefix("#")
-        person = self._desk.acting(request)
+        person = self._session.acting(request)
         outcome = await self._workspace.create_channel(person, name, private=bool(form.get("private")))
-        return self._desk.done(request, outcome, f"/client/{outcome.channel}")
+        return self._session.done(request, outcome, f"/client/{outcome.channel}")
 
     async def message_person(self, request: Request) -> Response:
-        person, other = self._desk.acting(request), request.path_params["person"]
+        person, other = self._session.acting(request), request.path_params["person"]
         outcome = await self._workspace.open_dm(person, *([] if other == person else [other]))
         if not outcome.ok:
-            self._desk.notices.tell(person, outcome)
+            self._session.notices.add(person, outcome)
             return see_other("/people")
         return see_other(f"/client/{outcome.channel}")
 
@@ -88,26 +88,28 @@ class Acts:
     async def react(self, request: Request) -> Response:
         """Add the reaction, or remove it if the user has already added it."""
         name = str((await request.form()).get("name", ""))
-        person, (channel, ts) = self._desk.acting(request), _message(request)
+        person, (channel, ts) = self._session.acting(request), _message(request)
         try:
             reactions = dict(self._workspace.message(channel, ts).reactions)
         except Refused as no:
-            return self._desk.done(request, refused(no))
+            return self._session.done(request, refused(no))
         act = self._workspace.unreact if person in reactions.get(name, []) else self._workspace.react
-        return self._desk.done(request, await act(person, channel, ts, name))
+        return self._session.done(request, await act(person, channel, ts, name))
 
     async def pin(self, request: Request) -> Response:
-        person, (channel, ts) = self._desk.acting(request), _message(request)
-        found = self._desk.channel(request)
+        person, (channel, ts) = self._session.acting(request), _message(request)
+        found = self._session.channel(request)
         act = self._workspace.unpin if found is not None and ts in found.pins else self._workspace.pin
-        return self._desk.done(request, await act(person, channel, ts))
+        return self._session.done(request, await act(person, channel, ts))
 
     async def delete(self, request: Request) -> Response:
         channel, ts = _message(request)
-        return self._desk.done(request, await self._workspace.delete(self._desk.acting(request), channel, ts))
+        return self._session.done(
+            request, await self._workspace.delete(self._session.acting(request), channel, ts)
+        )
 
     async def dismiss_notice(self, request: Request) -> Response:
-        self._desk.notices.dismiss(self._desk.acting(request), int(request.path_params["notice"]))
+        self._session.notices.dismiss(self._session.acting(request), int(request.path_params["notice"]))
         return Response(status_code=204)
 
 
@@ -121,52 +123,52 @@ Json = dict[str, Any]
 
 
 class AppActs:
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._workspace = desk.workspace
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._workspace = session.workspace
 
     # shortcuts
 
     async def message_shortcut(self, request: Request) -> Response:
-        form, person = await request.form(), self._desk.acting(request)
-        self._desk.notices.clear(person)
+        form, person = await request.form(), self._session.acting(request)
+        self._session.notices.clear(person)
         channel, ts = request.path_params["channel"], request.path_params["ts"]
         callback_id = str(form.get("callback_id", ""))
-        return self._desk.done(
+        return self._session.done(
             request, await self._workspace.message_shortcut(person, callback_id, channel, ts)
         )
 
     async def global_shortcut(self, request: Request) -> Response:
-        form, person = await request.form(), self._desk.acting(request)
-        self._desk.notices.clear(person)
+        form, person = await request.form(), self._session.acting(request)
+        self._session.notices.clear(person)
         callback_id = str(form.get("callback_id", ""))
-        return self._desk.done(request, await self._workspace.global_shortcut(person, callback_id))
+        return self._session.done(request, await self._workspace.global_shortcut(person, callback_id))
 
     async def open_assistant(self, request: Request) -> Response:
         """Start a chat with an app's assistant, and go there."""
-        person = self._desk.acting(request)
+        person = self._session.acting(request)
         opened = await self._workspace.open_assistant(person, request.path_params["app"])
-        return self._desk.done(request, opened, f"/client/{opened.channel}/thread/{opened.ts}")
+        return self._session.done(request, opened, f"/client/{opened.channel}/thread/{opened.ts}")
 
     # buttons and selects
 
     async def press_in_message(self, request: Request) -> Response:
-        form, person = await request.form(), self._desk.acting(request)
+        form, person = await request.form(), self._session.acting(request)
         channel, ts = request.path_params["channel"], request.path_params["ts"]
         block_id, action_id = str(form.get("block_id", "")), str(form.get("action_id", ""))
         try:
             blocks = self._workspace.message(channel, ts).blocks
         except Refused as no:
-            return self._desk.done(request, refused(no))
+            return self._session.done(request, refused(no))
         value = self._pressed(person, blocks, block_id, action_id, form)
         outcome = await self._workspace.press(
             person, action_id, block_id, channel=channel, ts=ts, value=value
         )
-        return self._desk.done(request, outcome)
+        return self._session.done(request, outcome)
 
     async def press_in_view(self, request: Request) -> Response:
         """Send the action, after saving what the user typed in the view so that the app gets it, too."""
-        form, person = await request.form(), self._desk.acting(request)
+        form, person = await request.form(), self._session.acting(request)
         view = self._find_view(person, request.path_params["view"])
         if view is None:
             return Response(status_code=204)
@@ -175,7 +177,7 @@ class AppActs:
         value = self._pressed(person, view.payload["blocks"], block_id, action_id, form)
         outcome = await self._workspace.press(person, action_id, block_id, view_id=view.id, value=value)
         if view.type == "home":
-            return self._desk.done(request, outcome)
+            return self._session.done(request, outcome)
         return self._blamed(view.id, outcome)
 
     def _pressed(
@@ -190,7 +192,7 @@ class AppActs:
 
     async def suggest(self, request: Request) -> Response:
         """Return the options of an external select as HTML."""
-        query, person = request.query_params, self._desk.acting(request)
+        query, person = request.query_params, self._session.acting(request)
         block_id, action_id, typed = (query.get(k, "") for k in ("block_id", "action_id", "query"))
         view_id, ts = request.path_params.get("view"), request.path_params.get("ts")
         channel = request.path_params.get("channel")
@@ -201,7 +203,7 @@ class AppActs:
         found = find_element(blocks, block_id, action_id)
         least = int(found[1].get("min_query_length", MIN_QUERY)) if found else MIN_QUERY
         nothing = "No matching options" if len(typed) >= least else f"Type {least} or more letters to search"
-        html = self._desk.env.get_template("suggestions.html").render(
+        html = self._session.env.get_template("suggestions.html").render(
             choices=[("", outcome.options or [])],
             list_id=f"{view_id or ts}-{block_id}-{action_id}",
             nothing=nothing if outcome.ok else outcome.message,
@@ -221,14 +223,14 @@ class AppActs:
 
     async def typed(self, request: Request) -> Response:
         """Save the form's values, so that a reload shows them; the app is not told."""
-        person = self._desk.acting(request)
+        person = self._session.acting(request)
         view = self._find_view(person, request.path_params["view"])
         if view is not None:
             self._type(person, view, await request.form())
         return Response(status_code=204)
 
     async def submit(self, request: Request) -> Response:
-        person = self._desk.acting(request)
+        person = self._session.acting(request)
         view = self._find_view(person, request.path_params["view"])
         if view is None:
             return Response(status_code=204)
@@ -236,13 +238,13 @@ class AppActs:
         return self._blamed(view.id, await self._workspace.submit(person, view.id, values))
 
     async def dismiss(self, request: Request) -> Response:
-        form, person = await request.form(), self._desk.acting(request)
+        form, person = await request.form(), self._session.acting(request)
         whole = bool(form.get("whole_stack"))
         await self._workspace.dismiss(person, request.path_params["view"], whole_stack=whole)
         return Response(status_code=204)
 
     def _blamed(self, view_id: str, outcome: Outcome) -> Response:
-        self._desk.notices.blame(view_id, outcome)
+        self._session.notices.reject(view_id, outcome)
         return Response(status_code=204 if outcome.ok else 422)
 
     def _zone(self, person: str) -> ZoneInfo:

@@ -14,8 +14,8 @@ from slack_emulator.models import Change
 from slack_emulator.ui.actions import Acts, AppActs
 from slack_emulator.ui.authentication import Authentication
 from slack_emulator.ui.html import HERE
-from slack_emulator.ui.pages import Documents, Pages, Weather, Workflows
-from slack_emulator.ui.session import Desk, Endpoint, Guard
+from slack_emulator.ui.pages import Documents, FaultPanel, Pages, Workflows
+from slack_emulator.ui.session import Endpoint, PageProtection, Session
 from slack_emulator.workspace import Workspace
 
 # Server-sent events that tell an open page of changes it may show.
@@ -24,17 +24,17 @@ from slack_emulator.workspace import Workspace
 class Live:
     """Sends events without content: the page then asks for the regions that differ."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
     async def stream(self, request: Request) -> Response:
-        viewer = self._desk.acting(request)
+        viewer = self._session.acting(request)
         return StreamingResponse(
             self._events(viewer), media_type="text/event-stream", headers={"cache-control": "no-store"}
         )
 
     async def _events(self, viewer: str) -> AsyncIterator[str]:
-        with self._desk.workspace.subscribe() as changes:
+        with self._session.workspace.subscribe() as changes:
             yield "retry: 1000\nevent: hello\ndata: \n\n"
             async for change in changes:
                 if self._concerns(viewer, change):
@@ -46,7 +46,7 @@ class Live:
         return change.channel is None or change.kind in ("channel", "member") or self._sees(viewer, change)
 
     def _sees(self, viewer: str, change: Change) -> bool:
-        return self._desk.workspace.can_see(viewer, change.channel or "")
+        return self._session.workspace.can_see(viewer, change.channel or "")
 
 
 # Routes of the page.
@@ -54,16 +54,16 @@ class Live:
 
 def routes(workspace: Workspace, authentication: Authentication, *, advice: str = "") -> list[BaseRoute]:
     """Return every route of the page; `advice` is a hint for a new user."""
-    desk = Desk(workspace, advice)
-    guarded = [Middleware(Guard, authentication)]
-    shown = [Route(p, e, methods=["GET"], middleware=guarded) for p, e in _shown(desk).items()]
-    done = [Route(p, e, methods=["POST"], middleware=guarded) for p, e in _done(desk).items()]
+    session = Session(workspace, advice)
+    guarded = [Middleware(PageProtection, authentication)]
+    shown = [Route(p, e, methods=["GET"], middleware=guarded) for p, e in _shown(session).items()]
+    done = [Route(p, e, methods=["POST"], middleware=guarded) for p, e in _done(session).items()]
     files = Mount("/static", StaticFiles(directory=HERE / "static"), middleware=guarded)
     return [*shown, *done, files]
 
 
-def _shown(desk: Desk) -> Mapping[str, Endpoint]:
-    pages, app_acts, documents = Pages(desk), AppActs(desk), Documents(desk)
+def _shown(session: Session) -> Mapping[str, Endpoint]:
+    pages, app_acts, documents = Pages(session), AppActs(session), Documents(session)
     return {
         "/": pages.front,
         "/client": pages.index,
@@ -80,15 +80,15 @@ def _shown(desk: Desk) -> Mapping[str, Endpoint]:
         "/files/{file}/download": documents.download,
         "/browse": pages.browse,
         "/people": pages.people,
-        "/weather": Weather(desk).show,
-        "/workflows": Workflows(desk).show,
+        "/weather": FaultPanel(session).show,
+        "/workflows": Workflows(session).show,
         "/views/{view}/suggest": app_acts.suggest,
-        "/live": Live(desk).stream,
+        "/live": Live(session).stream,
     }
 
 
-def _done(desk: Desk) -> Mapping[str, Endpoint]:
-    acts, app_acts, weather = Acts(desk), AppActs(desk), Weather(desk)
+def _done(session: Session) -> Mapping[str, Endpoint]:
+    acts, app_acts, fault_panel = Acts(session), AppActs(session), FaultPanel(session)
     return {
         "/act-as": acts.act_as,
         "/channels": acts.create,
@@ -96,12 +96,12 @@ def _done(desk: Desk) -> Mapping[str, Endpoint]:
         "/notices/{notice:int}/dismiss": acts.dismiss_notice,
         "/shortcut": app_acts.global_shortcut,
         "/home/{app}/chat": app_acts.open_assistant,
-        "/workflows/{app}/{step}": Workflows(desk).run,
-        "/weather/limits": weather.limit,
-        "/weather/faults": weather.plan,
-        "/weather/clear": weather.clear,
-        "/weather/connections": weather.connections,
-        "/weather/clock": weather.turn,
+        "/workflows/{app}/{step}": Workflows(session).run,
+        "/weather/limits": fault_panel.limit,
+        "/weather/faults": fault_panel.plan,
+        "/weather/clear": fault_panel.clear,
+        "/weather/connections": fault_panel.connections,
+        "/weather/clock": fault_panel.turn,
         "/client/{channel}/say": acts.say,
         "/client/{channel}/join": acts.join,
         "/client/{channel}/leave": acts.leave,

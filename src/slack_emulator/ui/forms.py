@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
+
+from starlette.datastructures import FormData
 
 from slack_emulator.composer import rich_text_of
 from slack_emulator.views import elements_of, options_of
@@ -18,24 +20,16 @@ Json = dict[str, Any]
 Values = dict[str, dict[str, Json]]
 
 
-class Form(Protocol):
-    """Submitted form; a field may occur several times."""
-
-    def get(self, name: str) -> object: ...
-
-    def getlist(self, name: str) -> Sequence[object]: ...
-
-
 def field_name(block_id: str, action_id: str) -> str:
     return f"{block_id}/{action_id}"
 
 
-def _chosen_options(element: Json, form: Form, name: str) -> list[Json]:
+def _chosen_options(element: Json, form: FormData, name: str) -> list[Json]:
     wanted = [str(value) for value in form.getlist(name)]
     return [option for option in options_of(element) if option["value"] in wanted]
 
 
-def _offered_options(_element: Json, form: Form, name: str) -> list[Json]:
+def _offered_options(_element: Json, form: FormData, name: str) -> list[Json]:
     """Return options of an external select, which the form sends as JSON because only the app knows them."""
     chosen: list[Json] = []
     for raw in form.getlist(name):
@@ -48,22 +42,22 @@ def _offered_options(_element: Json, form: Form, name: str) -> list[Json]:
     return chosen
 
 
-def _one(key: str, pick: Callable[[Json, Form, str], list[Json]]) -> Callable[..., Json]:
-    def read(element: Json, form: Form, name: str, _tz: ZoneInfo) -> Json:
+def _one(key: str, pick: Callable[[Json, FormData, str], list[Json]]) -> Callable[..., Json]:
+    def read(element: Json, form: FormData, name: str, _tz: ZoneInfo) -> Json:
         return {key: next(iter(pick(element, form, name)), None)}
 
     return read
 
 
-def _several(pick: Callable[[Json, Form, str], list[Json]]) -> Callable[..., Json]:
-    def read(element: Json, form: Form, name: str, _tz: ZoneInfo) -> Json:
+def _several(pick: Callable[[Json, FormData, str], list[Json]]) -> Callable[..., Json]:
+    def read(element: Json, form: FormData, name: str, _tz: ZoneInfo) -> Json:
         return {"selected_options": pick(element, form, name)}
 
     return read
 
 
 def _text(key: str) -> Callable[..., Json]:
-    def read(_element: Json, form: Form, name: str, _tz: ZoneInfo) -> Json:
+    def read(_element: Json, form: FormData, name: str, _tz: ZoneInfo) -> Json:
         # Browsers send a textarea's line ends as CRLF; Slack's client sends LF.
         return {key: str(form.get(name) or "").replace("\r\n", "\n") or None}
 
@@ -71,13 +65,13 @@ def _text(key: str) -> Callable[..., Json]:
 
 
 def _ids(key: str) -> Callable[..., Json]:
-    def read(_element: Json, form: Form, name: str, _tz: ZoneInfo) -> Json:
+    def read(_element: Json, form: FormData, name: str, _tz: ZoneInfo) -> Json:
         return {key: [str(value) for value in form.getlist(name) if value]}
 
     return read
 
 
-def _moment(_element: Json, form: Form, name: str, tz: ZoneInfo) -> Json:
+def _moment(_element: Json, form: FormData, name: str, tz: ZoneInfo) -> Json:
     try:
         local = datetime.fromisoformat(str(form.get(name) or ""))
     except ValueError:
@@ -85,12 +79,12 @@ def _moment(_element: Json, form: Form, name: str, tz: ZoneInfo) -> Json:
     return {"selected_date_time": int(local.replace(tzinfo=tz).timestamp())}
 
 
-def _rich_text(_element: Json, form: Form, name: str, _tz: ZoneInfo) -> Json:
+def _rich_text(_element: Json, form: FormData, name: str, _tz: ZoneInfo) -> Json:
     typed = str(form.get(name) or "").replace("\r\n", "\n")
     return {"rich_text_value": rich_text_of(typed)[0] if typed.strip() else None}
 
 
-_READERS: Mapping[str, Callable[[Json, Form, str, ZoneInfo], Json]] = {
+_READERS: Mapping[str, Callable[[Json, FormData, str, ZoneInfo], Json]] = {
     "plain_text_input": _text("value"),
     "email_text_input": _text("value"),
     "url_text_input": _text("value"),
@@ -114,7 +108,7 @@ _READERS: Mapping[str, Callable[[Json, Form, str, ZoneInfo], Json]] = {
 }
 
 
-def value_in(element: Json, block_id: str, form: Form, tz: ZoneInfo) -> Json | None:
+def value_in(element: Json, block_id: str, form: FormData, tz: ZoneInfo) -> Json | None:
     """Return the element's state value (Slack, view state). Returns None for a button or an overflow menu."""
     kind = str(element.get("type"))
     read = _READERS.get(kind)
@@ -123,7 +117,7 @@ def value_in(element: Json, block_id: str, form: Form, tz: ZoneInfo) -> Json | N
     return {"type": kind} | read(element, form, field_name(block_id, str(element["action_id"])), tz)
 
 
-def values_in(blocks: list[Json], form: Form, tz: ZoneInfo) -> Values:
+def values_in(blocks: list[Json], form: FormData, tz: ZoneInfo) -> Values:
     """Return the form's values as Slack's `state.values`, without fields of blocks that are gone."""
     values: Values = {}
     for block, element in elements_of(blocks):
@@ -198,7 +192,7 @@ _NAMES = {
 _DISPATCHED = {"on_enter_pressed": "entered", "on_character_entered": "input delay:300ms"}
 
 
-class Rooms(Protocol):
+class ChoiceSource(Protocol):
     """Source of the users and conversations that a select lists for the viewer."""
 
     tz: ZoneInfo
@@ -286,7 +280,7 @@ class Surface:
 
     prefix: str
     press_url: str
-    rooms: Rooms
+    rooms: ChoiceSource
     suggest_url: str = ""
     values: Values = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)

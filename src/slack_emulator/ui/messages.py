@@ -142,7 +142,7 @@ _LEADING_MENTION = re.compile(r"^<@\w+> ")
 
 
 @dataclass(frozen=True)
-class Reaction:
+class ReactionCount:
     name: str
     count: int
     mine: bool
@@ -177,7 +177,7 @@ class Card:
     pinned: bool
     own: bool
     system: str
-    reactions: list[Reaction]
+    reactions: list[ReactionCount]
     flagged: list[str]
     excerpt: str = ""
     thread_url: str = ""
@@ -256,9 +256,9 @@ class Cards:
             return ""
         return _LEADING_MENTION.sub("", message.text)
 
-    def _reaction(self, name: str, people: list[str]) -> Reaction:
+    def _reaction(self, name: str, people: list[str]) -> ReactionCount:
         who = ", ".join(self._directory.person_label(person) for person in people)
-        return Reaction(name, len(people), self._directory.viewer in people, who)
+        return ReactionCount(name, len(people), self._directory.viewer in people, who)
 
     def _add_replies(self, card: Card, message: Message) -> None:
         if message.thread_ts != message.ts:

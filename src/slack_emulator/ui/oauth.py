@@ -12,10 +12,10 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Route
 
 from slack_emulator.models import InstalledApp, Refused
-from slack_emulator.organization import Estate, Grant
+from slack_emulator.organization import Grant, Organization
 from slack_emulator.ui.authentication import Authentication
 from slack_emulator.ui.html import environment
-from slack_emulator.ui.session import COOKIE, FORM_GOES_TO, Guard
+from slack_emulator.ui.session import COOKIE, FORM_GOES_TO, PageProtection
 
 ADMINS = ("owner", "admin")
 OPENID_SCOPES = frozenset({"openid", "profile", "email"})
@@ -27,10 +27,10 @@ WORDS = {
 }
 
 
-def consent_routes(estate: Estate, authentication: Authentication) -> list[BaseRoute]:
+def consent_routes(organization: Organization, authentication: Authentication) -> list[BaseRoute]:
     """Return the routes of `/oauth/v2/authorize` and of OpenID Connect, its discovery document included."""
-    consent = Consent(estate)
-    guarded = [Middleware(Guard, authentication)]
+    consent = Consent(organization)
+    guarded = [Middleware(PageProtection, authentication)]
     pages = {"/oauth/v2/authorize": consent.install, "/openid/connect/authorize": consent.sign_in}
     return [
         *(Route(path, page, methods=["GET", "POST"], middleware=guarded) for path, page in pages.items()),
@@ -48,15 +48,15 @@ def _way_back(app: InstalledApp, given: dict[str, str]) -> str:
 
 
 class Consent:
-    def __init__(self, estate: Estate) -> None:
-        self._estate = estate
+    def __init__(self, organization: Organization) -> None:
+        self._organization = organization
         self._env = environment()
 
     async def keys(self, request: Request) -> Response:
-        return JSONResponse(self._estate.signing.published)
+        return JSONResponse(self._organization.signing.published)
 
     async def configuration(self, request: Request) -> Response:
-        base = self._estate.base_url
+        base = self._organization.base_url
         return JSONResponse(
             {
                 "issuer": base,
@@ -98,7 +98,7 @@ class Consent:
             "given": given,
             "choices": self._choices(request, openid),
             "scopes": [] if openid else sorted(app.manifest.bot_scopes),
-            "org": None if openid or not app.manifest.org_deploy else self._estate.org,
+            "org": None if openid or not app.manifest.org_deploy else self._organization.org,
         }
         page = HTMLResponse(self._env.get_template("consent.html").render(**context))
         # The CSP's `form-action` also applies to where the form's response redirects.
@@ -108,7 +108,7 @@ class Consent:
         return page
 
     def _checked(self, given: dict[str, str], openid: bool) -> InstalledApp:
-        app = self._estate.app_of_client(given.get("client_id", ""))
+        app = self._organization.app_of_client(given.get("client_id", ""))
         back = given.get("redirect_uri", "") if openid else _way_back(app, given)
         if not any(
             back == url or back.startswith(url.rstrip("/") + "/") for url in app.manifest.redirect_urls
@@ -134,26 +134,28 @@ class Consent:
                     if not person.is_bot and not person.deleted and (openid or person.role in ADMINS)
                 ],
             )
-            for workspace in self._estate.workspaces
+            for workspace in self._organization.workspaces
         ]
 
     def _decided(self, app: InstalledApp, given: dict[str, str], openid: bool) -> Response:
         answer = {"state": given.get("state", "")}
         team, _, person = given.get("as", "").partition("/")
-        workspace = next((w for w in self._estate.workspaces if w.state.team.id == team), None)
+        workspace = next((w for w in self._organization.workspaces if w.state.team.id == team), None)
         if given.get("decision") != "allow" or workspace is None or person not in workspace.state.people:
             answer["error"] = "access_denied"
         else:
             code = f"{secrets.randbelow(10**10)}.{secrets.token_hex(24)}"
-            self._estate.grants[code] = Grant(
+            self._organization.grants[code] = Grant(
                 app=app,
                 workspace=workspace,
                 person=person,
                 redirect_uri=given.get("redirect_uri", ""),
-                born=self._estate.first.clock.now(),
+                born=self._organization.first.clock.now(),
                 nonce=given.get("nonce", ""),
                 openid=openid,
-                wide=bool(given.get("wide")) and app.manifest.org_deploy and self._estate.org is not None,
+                wide=bool(given.get("wide"))
+                and app.manifest.org_deploy
+                and self._organization.org is not None,
             )
             answer["code"] = code
         back = _way_back(app, given)

@@ -13,34 +13,34 @@ from starlette.responses import HTMLResponse, Response
 from slack_emulator.clock import TurnableClock
 from slack_emulator.faults import Fault
 from slack_emulator.models import Channel, InstalledApp, Json, Refused, StoredFile
-from slack_emulator.ui.regions import SHOWN, Aside, Place
-from slack_emulator.ui.session import ELSEWHERE, Desk, refused, see_other
+from slack_emulator.ui.regions import SHOWN, Aside, Location
+from slack_emulator.ui.session import ELSEWHERE, Session, refused, see_other
 from slack_emulator.web_api import METHODS
 
 # GET requests of the page: channels, threads, Home tabs, lists, permalinks.
 
 
 class Pages:
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._workspace = desk.workspace
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._workspace = session.workspace
 
     async def front(self, request: Request) -> Response:
         """Redirect to the general channel, the first that a new user should see."""
-        rooms = [c for c in self._workspace.channels_for(self._desk.acting(request)) if not c.is_direct]
+        rooms = [c for c in self._workspace.channels_for(self._session.acting(request)) if not c.is_direct]
         general = [c for c in rooms if c.is_general] or rooms
         return see_other(f"/client/{general[0].id}" if general else "/client")
 
     async def index(self, request: Request) -> Response:
         """Show the sidebar alone, the first page on a small screen."""
-        return self._desk.answer(
+        return self._session.answer(
             request,
             ELSEWHERE,
             "welcome.html",
             title="Home",
             showing="sidebar",
             heading=self._workspace.team_name,
-            sentence=self._desk.advice or "Choose a channel to begin.",
+            sentence=self._session.advice or "Choose a channel to begin.",
         )
 
     async def channel(self, request: Request) -> Response:
@@ -53,23 +53,23 @@ class Pages:
         return self._channel_page(request, "details")
 
     def _channel_page(self, request: Request, aside: Aside) -> Response:
-        channel = self._desk.channel(request)
+        channel = self._session.channel(request)
         if channel is None:
-            return self._desk.missing(request)
-        viewer = self._desk.acting(request)
+            return self._session.missing(request)
+        viewer = self._session.acting(request)
         if request.headers.get("x-visible", "yes") == "yes":
             self._workspace.mark_read(viewer, channel.id)
         shown = request.query_params.get("shown", "")
-        place = Place(
+        place = Location(
             "channel",
             channel,
             aside,
             request.path_params.get("ts", ""),
             shown=max(SHOWN, int(shown)) if shown.isdecimal() else SHOWN,
         )
-        drawing = self._desk.drawing(request, place)
-        facts = drawing.channel_facts(channel)
-        return self._desk.answer(
+        renderer = self._session.renderer(request, place)
+        facts = renderer.channel_facts(channel)
+        return self._session.answer(
             request,
             place,
             "channel.html",
@@ -83,33 +83,33 @@ class Pages:
         )
 
     async def message_menu(self, request: Request) -> Response:
-        channel = self._desk.channel(request)
+        channel = self._session.channel(request)
         if channel is None:
             return Response(status_code=404)
         try:
             message = self._workspace.message(channel.id, request.path_params["ts"])
         except Refused:
             return Response(status_code=404)
-        drawing = self._desk.drawing(request, Place("channel", channel))
-        return HTMLResponse(drawing.message_menu(message), headers={"cache-control": "no-store"})
+        renderer = self._session.renderer(request, Location("channel", channel))
+        return HTMLResponse(renderer.message_menu(message), headers={"cache-control": "no-store"})
 
     async def home(self, request: Request) -> Response:
         app = self._app(request)
         if app is None or not app.manifest.home_tab:
-            return self._desk.missing(request)
+            return self._session.missing(request)
         if not request.headers.get("hx-request"):
-            await self._workspace.open_home(self._desk.acting(request), app.app_id)
+            await self._workspace.open_home(self._session.acting(request), app.app_id)
         return self._home_page(request, app, "home")
 
     async def about(self, request: Request) -> Response:
         app = self._app(request)
-        return self._desk.missing(request) if app is None else self._home_page(request, app, "about")
+        return self._session.missing(request) if app is None else self._home_page(request, app, "about")
 
     def _home_page(self, request: Request, app: InstalledApp, tab: str) -> Response:
         manifest = app.manifest
-        place = Place("home", app_id=app.app_id) if tab == "home" else ELSEWHERE
+        place = Location("home", app_id=app.app_id) if tab == "home" else ELSEWHERE
         direct = self._direct_with(request, app) if manifest.messages_tab else None
-        return self._desk.answer(
+        return self._session.answer(
             request,
             place,
             "home.html",
@@ -131,30 +131,30 @@ class Pages:
             return None
 
     def _direct_with(self, request: Request, app: InstalledApp) -> Channel | None:
-        pair = {self._desk.acting(request), app.bot_user_id}
-        rooms = self._workspace.channels_for(self._desk.acting(request))
+        pair = {self._session.acting(request), app.bot_user_id}
+        rooms = self._workspace.channels_for(self._session.acting(request))
         return next((c for c in rooms if c.is_direct and set(c.members) == pair), None)
 
     async def browse(self, request: Request) -> Response:
-        viewer = self._desk.acting(request)
-        drawing = self._desk.drawing(request, ELSEWHERE)
+        viewer = self._session.acting(request)
+        renderer = self._session.renderer(request, ELSEWHERE)
         rooms = [c for c in self._workspace.channels_for(viewer) if not c.is_direct]
         rooms = sorted([*rooms, *self._workspace.joinable(viewer)], key=lambda c: c.name)
-        return self._desk.answer(
+        return self._session.answer(
             request,
             ELSEWHERE,
             "browse.html",
             title="All channels",
             showing="main",
-            browsable=[drawing.channel_facts(c) for c in rooms],
+            browsable=[renderer.channel_facts(c) for c in rooms],
             may_create=not self._workspace.person(viewer).is_guest,
         )
 
     async def people(self, request: Request) -> Response:
-        drawing = self._desk.drawing(request, ELSEWHERE)
+        renderer = self._session.renderer(request, ELSEWHERE)
         active = [p for p in self._workspace.people() if not p.deleted]
-        authors = sorted((drawing.directory.author(p) for p in active), key=lambda a: (a.is_app, a.name))
-        return self._desk.answer(
+        authors = sorted((renderer.directory.author(p) for p in active), key=lambda a: (a.is_app, a.name))
+        return self._session.answer(
             request, ELSEWHERE, "browse.html", title="People", showing="main", people=authors
         )
 
@@ -174,7 +174,7 @@ _CHECK = re.compile(r"<li>\[([ xX])\] ")
 _BOX = '<li class="check"><span role="img" aria-label="{}">{}</span> '
 
 
-def drawn(markdown: str) -> Markup:
+def render_markdown(markdown: str) -> Markup:
     """Return Markdown as HTML, with checkboxes for `[ ]` items; HTML in the text itself is escaped."""
     html = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
 
@@ -186,8 +186,8 @@ def drawn(markdown: str) -> Markup:
 
 
 class Documents:
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
     async def canvas(self, request: Request) -> Response:
         return self._shown(request, canvas=True)
@@ -199,7 +199,7 @@ class Documents:
         """Send the file's content as a download, which the browser never runs."""
         file = self._found(request)
         if file is None:
-            return self._desk.missing(request)
+            return self._session.missing(request)
         return Response(
             file.content.encode("utf-8", "surrogateescape"),
             media_type="application/octet-stream",
@@ -210,40 +210,40 @@ class Documents:
         )
 
     def _found(self, request: Request) -> StoredFile | None:
-        viewer = self._desk.acting(request)
-        return self._desk.workspace.files.seen_by(viewer, request.path_params["file"])
+        viewer = self._session.acting(request)
+        return self._session.workspace.files.seen_by(viewer, request.path_params["file"])
 
     def _shown(self, request: Request, *, canvas: bool) -> Response:
         file = self._found(request)
         if file is None or file.is_canvas != canvas:
-            return self._desk.missing(request)
+            return self._session.missing(request)
         is_markdown = canvas or file.filetype == "markdown"
-        return self._desk.answer(
+        return self._session.answer(
             request,
             ELSEWHERE,
             "document.html",
             title=file.title,
             showing="main",
             file=file,
-            html=drawn(file.content) if is_markdown else "",
+            html=render_markdown(file.content) if is_markdown else "",
         )
 
 
 # A minimal Workflow Builder: a user runs an app's step with inputs and sees its outputs.
 
-STEPS = Place("steps")
+STEPS = Location("steps")
 
 
 class Workflows:
     """Handlers of the page of steps and its run button."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._workspace = desk.workspace
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._workspace = session.workspace
 
     async def show(self, request: Request) -> Response:
-        drawing = self._desk.drawing(request, STEPS)
-        return self._desk.answer(
+        renderer = self._session.renderer(request, STEPS)
+        return self._session.answer(
             request,
             STEPS,
             "workflows.html",
@@ -254,20 +254,20 @@ class Workflows:
                 for app in self._workspace.apps()
                 for callback, step in app.manifest.functions.items()
             ],
-            people=[c for c in drawing.directory.people_choices() if c[2] != "app"],
-            rooms=drawing.directory.conversation_choices({"include": ["public", "private"]}),
+            people=[c for c in renderer.directory.people_choices() if c[2] != "app"],
+            rooms=renderer.directory.conversation_choices({"include": ["public", "private"]}),
         )
 
     async def run(self, request: Request) -> Response:
         """Run a step once, as Slack does for a workflow that a user has just started."""
-        person, form = self._desk.acting(request), await request.form()
-        self._desk.notices.clear(person)
+        person, form = self._session.acting(request), await request.form()
+        self._session.notices.clear(person)
         try:
             app = self._workspace.app(request.path_params["app"])
             callback = request.path_params["step"]
             self._workspace.steps.begin(app, callback, _inputs(app, callback, form))
         except Refused as no:
-            self._desk.notices.tell(person, refused(no))
+            self._session.notices.add(person, refused(no))
         return see_other("/workflows")
 
 
@@ -293,16 +293,16 @@ FAULTS = {
 }
 
 
-class Weather:
+class FaultPanel:
     """Handlers of the fault panel and its buttons."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._workspace = desk.workspace
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._workspace = session.workspace
 
     async def show(self, request: Request) -> Response:
         faults, rates = self._workspace.faults, self._workspace.rates
-        return self._desk.answer(
+        return self._session.answer(
             request,
             ELSEWHERE,
             "weather.html",

@@ -30,7 +30,7 @@ class Notice:
 
 
 @dataclass
-class FormTrouble:
+class FormErrors:
     """The errors of one open view: a sentence for the whole form, and one for each field, by block_id."""
 
     sentence: str = ""
@@ -41,32 +41,32 @@ class Notices:
     def __init__(self) -> None:
         self._last = 0
         self._notices: dict[str, list[Notice]] = {}
-        self._troubles: dict[str, FormTrouble] = {}
+        self._troubles: dict[str, FormErrors] = {}
 
-    def tell(self, person: str, outcome: Outcome) -> None:
+    def add(self, person: str, outcome: Outcome) -> None:
         self._last += 1
         text = outcome.message or f"That didn't work: {outcome.error}."
         self._notices[person] = [*self._notices.get(person, []), Notice(self._last, text)][-KEPT:]
 
-    def told(self, person: str) -> list[Notice]:
+    def of(self, person: str) -> list[Notice]:
         return list(self._notices.get(person, []))
 
     def dismiss(self, person: str, notice_id: int) -> None:
-        self._notices[person] = [n for n in self.told(person) if n.id != notice_id]
+        self._notices[person] = [n for n in self.of(person) if n.id != notice_id]
 
     def clear(self, person: str) -> None:
         self._notices.pop(person, None)
 
-    def blame(self, view_id: str, outcome: Outcome) -> None:
+    def reject(self, view_id: str, outcome: Outcome) -> None:
         """Keep the errors of a submission or an action in a view; a success clears them."""
         if outcome.ok:
             self._troubles.pop(view_id, None)
         else:
             sentence = "" if outcome.errors else outcome.message or f"That didn't work: {outcome.error}."
-            self._troubles[view_id] = FormTrouble(sentence, dict(outcome.errors))
+            self._troubles[view_id] = FormErrors(sentence, dict(outcome.errors))
 
-    def trouble(self, view_id: str) -> FormTrouble:
-        return self._troubles.get(view_id, FormTrouble())
+    def form_errors(self, view_id: str) -> FormErrors:
+        return self._troubles.get(view_id, FormErrors())
 
 
 # HTML of the page's regions (sidebar, messages, thread, modal, notices), for one viewer at one location.
@@ -80,7 +80,7 @@ Aside = Literal["", "thread", "details"]
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """Location of the viewer on the page."""
 
     kind: Literal["channel", "home", "steps", "other"]
@@ -91,13 +91,13 @@ class Place:
     shown: int = SHOWN
 
 
-class Drawing:
+class RegionRenderer:
     def __init__(
-        self, workspace: Workspace, env: Environment, notices: Notices, viewer: str, place: Place
+        self, workspace: Workspace, env: Environment, notices: Notices, viewer: str, location: Location
     ) -> None:
         self.workspace = workspace
         self.viewer = viewer
-        self.place = place
+        self.location = location
         self.directory = Directory(workspace, viewer)
         self._env = env
         self._notices = notices
@@ -107,29 +107,29 @@ class Drawing:
 
     def regions(self) -> dict[str, Markup]:
         """Return the HTML of every region, by element id, each with a digest that identifies its content."""
-        return {name: _marked(name, draw()) for name, draw in self._drawers().items()}
+        return {name: _marked(name, draw()) for name, draw in self._renderers().items()}
 
-    def _drawers(self) -> dict[str, Callable[[], str]]:
+    def _renderers(self) -> dict[str, Callable[[], str]]:
         drawers: dict[str, Callable[[], str]] = {
             "sidebar": self._sidebar,
             "layer": self._layer,
             "notices": self._told,
         }
-        if self.place.kind == "home":
+        if self.location.kind == "home":
             drawers["home"] = self._home
-        if self.place.kind == "steps":
+        if self.location.kind == "steps":
             drawers["runs"] = self._runs
-        if self.place.channel is not None:
+        if self.location.channel is not None:
             drawers |= {"head": self._head, "messages": self._messages}
             asides = {"thread": self._thread, "details": self._details}
-            if self.place.aside:
-                drawers[self.place.aside] = asides[self.place.aside]
+            if self.location.aside:
+                drawers[self.location.aside] = asides[self.location.aside]
         return drawers
 
     def page(self, template: str, **context: Any) -> str:
-        return self._draw(template, **self._frame(), **context)
+        return self._render(template, **self._frame(), **context)
 
-    def _draw(self, template: str, **context: Any) -> str:
+    def _render(self, template: str, **context: Any) -> str:
         return self._env.get_template(template).render(directory=self.directory, **context)
 
     def _frame(self) -> dict[str, Any]:
@@ -176,7 +176,7 @@ class Drawing:
     def _sidebar(self) -> str:
         channels = self.workspace.channels_for(self.viewer)
         guest = self.workspace.person(self.viewer).is_guest
-        return self._draw(
+        return self._render(
             "region_sidebar.html",
             channels=[self._row(c) for c in channels if not c.is_direct],
             directs=[self._row(c) for c in channels if c.is_direct],
@@ -185,7 +185,7 @@ class Drawing:
         )
 
     def _row(self, channel: Channel) -> dict[str, Any]:
-        here = self.place.channel is not None and self.place.channel.id == channel.id
+        here = self.location.channel is not None and self.location.channel.id == channel.id
         return {
             "id": channel.id,
             "label": self.directory.channel_label(channel),
@@ -196,7 +196,7 @@ class Drawing:
         }
 
     def _app_row(self, app: InstalledApp) -> dict[str, Any]:
-        here = self.place.kind == "home" and self.place.app_id == app.app_id
+        here = self.location.kind == "home" and self.location.app_id == app.app_id
         tab = "" if app.manifest.home_tab else "/about"
         return {"name": app.name, "url": f"/home/{app.app_id}{tab}", "current": here}
 
@@ -222,21 +222,21 @@ class Drawing:
         return None if canvas is None else {"title": canvas.title, "url": f"{address}{canvas.id}"}
 
     def _here(self) -> Channel:
-        assert self.place.channel is not None
-        return self.place.channel
+        assert self.location.channel is not None
+        return self.location.channel
 
     def _cards(self, prefix: str = "m-") -> Cards:
         return Cards(self.directory, self._here(), self.workspace.clock.now(), prefix)
 
     def _head(self) -> str:
-        return self._draw("region_head.html", channel=self.channel_facts(self._here()))
+        return self._render("region_head.html", channel=self.channel_facts(self._here()))
 
     def _messages(self) -> str:
         channel = self._here()
         history = self.workspace.history(channel.id, self.viewer)
-        shown = self.place.shown
+        shown = self.location.shown
         more = len(history) > shown
-        return self._draw(
+        return self._render(
             "region_messages.html",
             channel=self.channel_facts(channel),
             messages=self._cards().listed(history[-shown:], threads=True),
@@ -248,7 +248,7 @@ class Drawing:
     def message_menu(self, message: Message) -> str:
         """Return the HTML of a message's menu, which the page loads when the user opens it."""
         card = self._cards().card(message, threads=False)
-        return self._draw("message_menu.html", m=card, menu=self.menu)
+        return self._render("message_menu.html", m=card, menu=self.menu)
 
     def _intro(self, channel: Channel) -> str:
         if channel.is_direct:
@@ -258,13 +258,13 @@ class Drawing:
         return "This is the very beginning of the channel."
 
     def _thread(self) -> str:
-        ts, cards = self.place.thread_ts, self._cards("t-")
+        ts, cards = self.location.thread_ts, self._cards("t-")
         thread = self.workspace.replies(self._here().id, ts, self.viewer)
         parent = cards.card(thread[0], threads=False) if thread and thread[0].ts == ts else None
         replies = cards.listed(thread[1:], threads=False) if parent is not None else []
         here, assistants = self._here(), self.workspace.assistant_threads
         beside = assistants.find(here.id, ts)
-        return self._draw(
+        return self._render(
             "region_thread.html",
             parent=parent,
             messages=replies,
@@ -280,7 +280,7 @@ class Drawing:
         channel, cards = self._here(), self._cards("p-")
         people = {person.id: self.directory.author(person) for person in self.workspace.people()}
         kept = {m.ts: m for m in self.workspace.history(channel.id, self.viewer)}
-        return self._draw(
+        return self._render(
             "region_details.html",
             channel=self.channel_facts(channel),
             members=[people[member] for member in channel.members if member in people],
@@ -291,29 +291,29 @@ class Drawing:
         )
 
     def _told(self) -> str:
-        return self._draw("region_notices.html", notices=self._notices.told(self.viewer))
+        return self._render("region_notices.html", notices=self._notices.of(self.viewer))
 
     def _runs(self) -> str:
-        return self._draw("region_runs.html", runs=self.workspace.steps.runs[:20])
+        return self._render("region_runs.html", runs=self.workspace.steps.runs[:20])
 
     def _home(self) -> str:
-        view = self.workspace.home(self.viewer, self.place.app_id)
-        app = self.workspace.app(self.place.app_id)
+        view = self.workspace.home(self.viewer, self.location.app_id)
+        app = self.workspace.app(self.location.app_id)
         surface = self._surface(view) if view is not None else None
-        return self._draw("region_home.html", view=view, surface=surface, app_name=app.name)
+        return self._render("region_home.html", view=view, surface=surface, app_name=app.name)
 
     def _layer(self) -> str:
         stack = self.workspace.stack(self.viewer)
         if not stack:
             return ""
         view = stack[-1]
-        return self._draw(
+        return self._render(
             "modal.html",
             view=view,
             depth=len(stack),
             surface=self._surface(view),
             app_name=self.workspace.app(view.app_id).name,
-            trouble=self._notices.trouble(view.id).sentence,
+            trouble=self._notices.form_errors(view.id).sentence,
         )
 
     def _surface(self, view: View) -> Surface:
@@ -323,7 +323,7 @@ class Drawing:
             suggest_url=f"/views/{view.id}/suggest",
             rooms=self.directory,
             values=view.values,
-            errors=self._notices.trouble(view.id).errors,
+            errors=self._notices.form_errors(view.id).errors,
             focus=_focused(view) if view.type == "modal" else "",
         )
 

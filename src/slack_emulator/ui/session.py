@@ -16,18 +16,18 @@ from slack_emulator.models import Channel, Outcome, Refused
 from slack_emulator.ui.authentication import Authentication, TokenRequired
 from slack_emulator.ui.html import environment
 from slack_emulator.ui.messages import seen_channel
-from slack_emulator.ui.regions import Drawing, Notices, Place, changed_regions
+from slack_emulator.ui.regions import Location, Notices, RegionRenderer, changed_regions
 from slack_emulator.workspace import Workspace
 
 # Context of a request to the page: the workspace, the acting user, and the response.
 
 COOKIE = "playground_person"
-ELSEWHERE = Place("other")
+ELSEWHERE = Location("other")
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass
-class Desk:
+class Session:
     workspace: Workspace
     advice: str = ""
     """Hint for a new user, on the page that has no channel open."""
@@ -43,21 +43,21 @@ class Desk:
     def channel(self, request: Request) -> Channel | None:
         return seen_channel(self.workspace, self.acting(request), request.path_params["channel"])
 
-    def drawing(self, request: Request, place: Place) -> Drawing:
-        return Drawing(self.workspace, self.env, self.notices, self.acting(request), place)
+    def renderer(self, request: Request, location: Location) -> RegionRenderer:
+        return RegionRenderer(self.workspace, self.env, self.notices, self.acting(request), location)
 
     def answer(
-        self, request: Request, place: Place, template: str, status: int = 200, **context: object
+        self, request: Request, location: Location, template: str, status: int = 200, **context: object
     ) -> Response:
         """Return the whole page, or for an htmx request only the regions that changed in the meantime."""
-        drawing = self.drawing(request, place)
+        renderer = self.renderer(request, location)
         headers = {"cache-control": "no-store", "vary": "HX-Request, Cookie"}
         if request.headers.get("hx-request"):
             marks = request.headers.get("x-have", "").split(",")
             have = dict(mark.split(":", 1) for mark in marks if ":" in mark)
-            body = changed_regions(drawing.regions(), have)
+            body = changed_regions(renderer.regions(), have)
             return HTMLResponse(body, 200 if body else 204, headers=headers)
-        return HTMLResponse(drawing.page(template, **context), status, headers=headers)
+        return HTMLResponse(renderer.page(template, **context), status, headers=headers)
 
     def missing(self, request: Request) -> Response:
         return self.answer(
@@ -74,7 +74,7 @@ class Desk:
     def done(self, request: Request, outcome: Outcome, goto: str = "") -> Response:
         """Answer a change with 204, or with 422 and a notice for the user; `goto` opens another page."""
         if not outcome.ok:
-            self.notices.tell(self.acting(request), outcome)
+            self.notices.add(self.acting(request), outcome)
             return Response(status_code=422)
         return Response(status_code=204, headers={"HX-Redirect": goto} if goto else {})
 
@@ -137,7 +137,7 @@ def refusal(method: str, headers: Headers) -> str:
     return ""
 
 
-class Guard:
+class PageProtection:
     """ASGI middleware that refuses requests with 403 and adds security headers to every response."""
 
     def __init__(self, app: ASGIApp, authentication: Authentication) -> None:

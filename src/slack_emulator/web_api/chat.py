@@ -49,7 +49,7 @@ class PostEphemeral(Content):
     thread_ts: str | None = None
 
 
-class Update(Content):
+class UpdateMessage(Content):
     channel: str
     ts: str
 
@@ -131,7 +131,7 @@ def post_ephemeral(call: Call, given: PostEphemeral) -> Json:
     return {"message_ts": call.workspace.messages.post(room, draft).ts}
 
 
-def update(call: Call, given: Update) -> Json:
+def update(call: Call, given: UpdateMessage) -> Json:
     """Update the app's own message (Slack, chat.update: omitted blocks, attachments and metadata stay)."""
     message = _own(call, given.channel, given.ts, "cant_update_message")
     if call.workspace.streams.is_open(message):
@@ -194,7 +194,7 @@ METHODS: dict[str, Method[Any]] = {
     "chat.postMessage": Method(PostMessage, post_message),
     "chat.meMessage": Method(MeMessage, me_message),
     "chat.postEphemeral": Method(PostEphemeral, post_ephemeral),
-    "chat.update": Method(Update, update),
+    "chat.update": Method(UpdateMessage, update),
     "chat.delete": Method(Placed, delete),
     "chat.getPermalink": Method(PermalinkOf, permalink),
 }

@@ -25,7 +25,7 @@ class Scheduled(Arguments):
     scheduled_message_id: str
 
 
-class Listing(Arguments):
+class ScheduledListing(Arguments):
     channel: str | None = None
     cursor: str | None = None
     latest: float | None = None
@@ -63,7 +63,7 @@ def delete_scheduled(call: Call, given: Scheduled) -> Json:
     return {}
 
 
-def list_scheduled(call: Call, given: Listing) -> Json:
+def list_scheduled(call: Call, given: ScheduledListing) -> Json:
     if given.channel is not None and given.channel not in call.workspace.state.channels:
         raise Refused("invalid_channel")
     latest = float("inf") if given.latest is None else given.latest
@@ -90,5 +90,5 @@ def no_kind(workspace: Workspace, given: Any) -> list[str]:
 METHODS: dict[str, Method[Any]] = {
     "chat.scheduleMessage": Method(Schedule, schedule_message),
     "chat.deleteScheduledMessage": Method(Scheduled, delete_scheduled),
-    "chat.scheduledMessages.list": Method(Listing, list_scheduled, no_kind),
+    "chat.scheduledMessages.list": Method(ScheduledListing, list_scheduled, no_kind),
 }

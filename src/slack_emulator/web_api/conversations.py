@@ -63,7 +63,7 @@ class SetPurpose(Arguments):
     purpose: str
 
 
-class Open(Arguments):
+class OpenConversation(Arguments):
     users: Names = Field(default_factory=list)
     channel: str | None = None
     return_im: bool = False
@@ -244,7 +244,7 @@ def _messages(call: Call, given: History, found: list[Message]) -> Json:
     return body | {"response_metadata": {"next_cursor": cursor}} if cursor else body
 
 
-def open_direct(call: Call, given: Open) -> Json:
+def open_direct(call: Call, given: OpenConversation) -> Json:
     if given.channel:
         channel = call.visible(given.channel)
     elif given.users:
@@ -310,7 +310,7 @@ METHODS: dict[str, Method[Any]] = {
     "conversations.members": Method(Members, members),
     "conversations.history": Method(History, history),
     "conversations.replies": Method(Replies, replies),
-    "conversations.open": Method(Open, open_direct, kinds_opened),
+    "conversations.open": Method(OpenConversation, open_direct, kinds_opened),
     "conversations.mark": Method(Mark, mark),
     "conversations.rename": Method(Rename, rename),
     "conversations.setTopic": Method(SetTopic, set_topic),

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from slack_emulator.faults import Fault
 from slack_emulator.models import InstalledApp, Json, Refused, Request
-from slack_emulator.organization import Estate
+from slack_emulator.organization import Organization
 from slack_emulator.scopes import needed_scopes
 from slack_emulator.web_api import METHODS
 from slack_emulator.web_api.arguments import NOT_IN_EMULATOR, Arguments, Call, Method
@@ -24,7 +24,7 @@ from slack_emulator.workspace import Workspace
 LOG = logging.getLogger(__name__)
 
 
-async def answer(estate: Estate, request: HttpRequest) -> Response:
+async def answer(organization: Organization, request: HttpRequest) -> Response:
     """Answer a Web API call: with HTTP 200, as Slack does, unless a fault or a rate limit applies."""
     name = request.path_params["method"]
     header = request.headers.get("authorization", "")
@@ -32,36 +32,36 @@ async def answer(estate: Estate, request: HttpRequest) -> Response:
     given, in_form = await arguments_of(request)
     token = bearer or str(in_form.pop("token", "") or "")
     given |= in_form
-    workspace, stray = estate.first, None
+    workspace, stray = organization.first, None
     try:
-        workspace = estate.workspace_for(name, token, given)
+        workspace = organization.workspace_for(name, token, given)
     except Refused as no:
         stray = no
     app = _app_with(workspace, token)
     begun = Request("call", name, dict(given), workspace.clock.now(), app.app_id if app else None, token)
     begun.team_id = str(given.get("team_id") or "")
-    entry = workspace.wire.begin(begun)
+    entry = workspace.request_log.begin(begun)
     fault = workspace.faults.next_for(name)
     if fault is not None and fault.until is not None and not fault.after_effect:
         await fault.until.wait()
     if fault is not None and fault.spoils and not fault.after_effect:
-        workspace.wire.finish(entry, ok=False, error=_error_of(fault), response=None)
+        workspace.request_log.finish(entry, ok=False, error=_error_of(fault), response=None)
         return broken(fault)
     wait = workspace.rates.take(app.app_id, name, str(given.get("channel") or "")) if app else None
     if wait is not None:
-        workspace.wire.finish(entry, ok=False, error="ratelimited", response=None)
+        workspace.request_log.finish(entry, ok=False, error="ratelimited", response=None)
         return broken(Fault(status=429, retry_after=wait))
     if stray is None and name in OPEN_METHODS:
-        body = _open_body(estate, name, token, request, given)
+        body = _open_body(organization, name, token, request, given)
     elif stray is None:
         body = _body(workspace, name, app, token, entry, header_only=bool(bearer), verb=request.method)
         if name == "auth.revoke" and app is not None and body["ok"]:
-            estate.revoke(app)
+            organization.revoke(app)
     else:
         body = refused_body(stray)
     if fault is not None and fault.until is not None and fault.after_effect:
         await fault.until.wait()
-    workspace.wire.finish(entry, ok=body["ok"], error=body.get("error"), response=body)
+    workspace.request_log.finish(entry, ok=body["ok"], error=body.get("error"), response=body)
     if fault is not None and fault.spoils:
         entry.lost = True
         return broken(fault)
@@ -114,7 +114,7 @@ def _lacking(workspace: Workspace, name: str) -> Refused:
     return Refused(NOT_IN_EMULATOR, f"[ERROR] {words}", req_method=name)
 
 
-def _open_body(estate: Estate, name: str, token: str, request: HttpRequest, given: Json) -> Json:
+def _open_body(organization: Organization, name: str, token: str, request: HttpRequest, given: Json) -> Json:
     """Call a method without an app's token (Slack, oauth.v2.access).
 
     The client's id and secret come by HTTP Basic or as arguments.
@@ -122,7 +122,7 @@ def _open_body(estate: Estate, name: str, token: str, request: HttpRequest, give
     try:
         return {
             "ok": True,
-            **OPEN_METHODS[name](estate, with_basic(request.headers, given | {"token": token})),
+            **OPEN_METHODS[name](organization, with_basic(request.headers, given | {"token": token})),
         }
     except Refused as no:
         return refused_body(no)

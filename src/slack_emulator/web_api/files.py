@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from slack_emulator.workspace import Workspace
 
 
-class Upload(Arguments):
+class UploadRequest(Arguments):
     filename: str
     length: int = Field(ge=0)
 
@@ -41,7 +41,7 @@ class ChannelCanvas(Arguments):
     document_content: Object | None = None
 
 
-def announce(call: Call, given: Upload) -> Json:
+def announce(call: Call, given: UploadRequest) -> Json:
     """Return an upload URL, good once. Slack asks for no token there: the URL itself is the secret."""
     key, file = call.workspace.files.announce(call.bot, given.filename, given.length)
     return {"upload_url": f"{call.workspace.base_url}/upload/v1/{key}", "file_id": file.id}
@@ -92,7 +92,7 @@ def no_kind(workspace: Workspace, given: Any) -> list[str]:
 
 
 METHODS: dict[str, Method[Any]] = {
-    "files.getUploadURLExternal": Method(Upload, announce, no_kind),
+    "files.getUploadURLExternal": Method(UploadRequest, announce, no_kind),
     "files.completeUploadExternal": Method(Completion, complete, no_kind),
     "files.delete": Method(FileOf, delete_file, no_kind),
     "conversations.canvases.create": Method(ChannelCanvas, create_channel_canvas, no_kind),

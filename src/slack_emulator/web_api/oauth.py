@@ -13,7 +13,7 @@ import jwt
 from slack_emulator.models import InstalledApp, Json, Refused
 
 if TYPE_CHECKING:
-    from slack_emulator.organization import Estate, Grant
+    from slack_emulator.organization import Grant, Organization
 
 CODE_SECONDS = 600
 """Seconds for which a code is good, once (Slack, Installing with OAuth: ten minutes)."""
@@ -33,24 +33,24 @@ def with_basic(headers: Mapping[str, str], given: Json) -> Json:
     return given | {"client_id": client_id, "client_secret": secret}
 
 
-def _client(estate: Estate, given: Json) -> InstalledApp:
-    app = estate.app_of_client(str(given.get("client_id") or ""))
+def _client(organization: Organization, given: Json) -> InstalledApp:
+    app = organization.app_of_client(str(given.get("client_id") or ""))
     if not secrets.compare_digest(str(given.get("client_secret") or ""), app.client_secret):
         raise Refused("bad_client_secret")
     return app
 
 
-def _grant(estate: Estate, app: InstalledApp, given: Json, *, openid: bool) -> Grant:
+def _grant(organization: Organization, app: InstalledApp, given: Json, *, openid: bool) -> Grant:
     """Return the grant of this code and mark it as used.
 
     Raises Refused if the code is unknown, used, expired, of another app or for another redirect URI.
     """
-    grant = estate.grants.get(str(given.get("code") or ""))
+    grant = organization.grants.get(str(given.get("code") or ""))
     if grant is None or grant.app.app_id != app.app_id or grant.openid != openid:
         raise Refused("invalid_code")
     if grant.used:
         raise Refused("code_already_used")
-    if estate.first.clock.now() - grant.born > CODE_SECONDS:
+    if organization.first.clock.now() - grant.born > CODE_SECONDS:
         raise Refused("invalid_code")
     if str(given.get("redirect_uri") or "") != grant.redirect_uri:
         raise Refused("bad_redirect_uri")
@@ -58,29 +58,29 @@ def _grant(estate: Estate, app: InstalledApp, given: Json, *, openid: bool) -> G
     return grant
 
 
-def access(estate: Estate, given: Json) -> Json:
+def access(organization: Organization, given: Json) -> Json:
     """Exchange a code or a refresh token for a bot token (Slack, oauth.v2.access)."""
-    client = _client(estate, given)
+    client = _client(organization, given)
     kind = given.get("grant_type") or "authorization_code"
     if kind == "refresh_token":
-        app = estate.refresh(client, str(given.get("refresh_token") or ""))
-        return _installed(estate, app)
+        app = organization.refresh(client, str(given.get("refresh_token") or ""))
+        return _installed(organization, app)
     if kind != "authorization_code":
         raise Refused("invalid_grant_type")
-    return _installed(estate, estate.install(_grant(estate, client, given, openid=False)))
+    return _installed(organization, organization.install(_grant(organization, client, given, openid=False)))
 
 
-def exchange(estate: Estate, given: Json) -> Json:
+def exchange(organization: Organization, given: Json) -> Json:
     """Exchange a token that never expires for one that rotates (Slack, oauth.v2.exchange)."""
-    client = _client(estate, given)
-    return _installed(estate, estate.exchange(client, str(given.get("token") or "")))
+    client = _client(organization, given)
+    return _installed(organization, organization.exchange(client, str(given.get("token") or "")))
 
 
-def _installed(estate: Estate, app: InstalledApp) -> Json:
-    workspace = estate.installed(app)[0][0]
+def _installed(organization: Organization, app: InstalledApp) -> Json:
+    workspace = organization.installed(app)[0][0]
     if not app.org:
-        workspace = next(w for w, a in estate.installed(app) if a.bot_token == app.bot_token)
-    team, org = workspace.state.team, estate.org
+        workspace = next(w for w, a in organization.installed(app) if a.bot_token == app.bot_token)
+    team, org = workspace.state.team, organization.org
     body: Json = {
         "app_id": app.app_id,
         "authed_user": {"id": app.installer},
@@ -93,39 +93,41 @@ def _installed(estate: Estate, app: InstalledApp) -> Json:
         "is_enterprise_install": bool(app.org),
     }
     if app.refresh_token and app.expires_at is not None:
-        seconds = math.ceil(app.expires_at - estate.first.clock.now())
+        seconds = math.ceil(app.expires_at - organization.first.clock.now())
         body |= {"refresh_token": app.refresh_token, "expires_in": seconds}
     return body
 
 
-def openid_token(estate: Estate, given: Json) -> Json:
+def openid_token(organization: Organization, given: Json) -> Json:
     """Exchange a code for a signed ID token that names the user (Slack, openid.connect.token)."""
-    client = _client(estate, given)
-    grant = _grant(estate, client, given, openid=True)
-    now = int(estate.first.clock.now())
-    claims = _claims(estate, grant) | {
-        "iss": estate.base_url,
+    client = _client(organization, given)
+    grant = _grant(organization, client, given, openid=True)
+    now = int(organization.first.clock.now())
+    claims = _claims(organization, grant) | {
+        "iss": organization.base_url,
         "aud": client.client_id,
         "iat": now,
         "exp": now + ID_TOKEN_SECONDS,
         "auth_time": now,
         "nonce": grant.nonce,
     }
-    signed = jwt.encode(claims, estate.signing.key, algorithm="RS256", headers={"kid": estate.signing.id})
+    signed = jwt.encode(
+        claims, organization.signing.key, algorithm="RS256", headers={"kid": organization.signing.id}
+    )
     token = "xoxp-" + secrets.token_hex(16)
-    estate.signing.readers[token] = _claims(estate, grant)
+    organization.signing.readers[token] = _claims(organization, grant)
     return {"access_token": token, "token_type": "Bearer", "id_token": signed}
 
 
-def user_info(estate: Estate, given: Json) -> Json:
+def user_info(organization: Organization, given: Json) -> Json:
     """Return the claims of the user who signed in (Slack, openid.connect.userInfo)."""
-    found = estate.signing.readers.get(str(given.get("token") or ""))
+    found = organization.signing.readers.get(str(given.get("token") or ""))
     if found is None:
         raise Refused("invalid_auth" if given.get("token") else "not_authed")
     return found
 
 
-def _claims(estate: Estate, grant: Grant) -> Json:
+def _claims(organization: Organization, grant: Grant) -> Json:
     person, team = grant.workspace.person(grant.person), grant.workspace.state.team
     claims: Json = {
         "sub": person.id,
@@ -136,12 +138,12 @@ def _claims(estate: Estate, grant: Grant) -> Json:
         "name": person.real_name,
         "locale": "en-GB",
     }
-    if estate.org:
-        claims |= {"https://slack.com/enterprise_id": estate.org.id}
+    if organization.org:
+        claims |= {"https://slack.com/enterprise_id": organization.org.id}
     return claims
 
 
-OPEN_METHODS: dict[str, Callable[[Estate, Json], Json]] = {
+OPEN_METHODS: dict[str, Callable[[Organization, Json], Json]] = {
     "oauth.v2.access": access,
     "oauth.v2.exchange": exchange,
     "openid.connect.token": openid_token,

@@ -36,7 +36,7 @@ class EmojiList(Arguments):
     include_categories: bool = False
 
 
-class Files(Arguments):
+class ListFiles(Arguments):
     channel: str | None = None
     count: int = Field(default=100, ge=1)
     page: int = Field(default=1, ge=1)
@@ -117,7 +117,7 @@ def _files(call: Call, channel: str | None) -> list[Json]:
     return [f for room in rooms for message in state.lasting(room.id) for f in message.files]
 
 
-def list_files(call: Call, given: Files) -> Json:
+def list_files(call: Call, given: ListFiles) -> Json:
     found = _files(call, given.channel)
     start = (given.page - 1) * given.count
     paging = {
@@ -149,7 +149,7 @@ METHODS: dict[str, Method[Any]] = {
     "team.info": Method(NoArguments, about_team),
     "apps.connections.open": Method(NoArguments, open_connection),
     "blocks.validate": Method(Validation, validate_blocks),
-    "files.list": Method(Files, list_files),
+    "files.list": Method(ListFiles, list_files),
     "files.info": Method(File, one_file),
 }
 

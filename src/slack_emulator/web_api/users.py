@@ -105,7 +105,7 @@ def set_presence(call: Call, given: SetPresence) -> Json:
         raise Refused("invalid_presence")
     bot = call.workspace.state.person(call.bot)
     bot.presence = "away" if given.presence == "away" else "auto"
-    call.workspace.state.keep(bot)
+    call.workspace.state.save(bot)
     return {}
 
 

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.workflows.ports import Alerts, Clock, IncidentBackend, KeyValueStore
 
 if TYPE_CHECKING:
@@ -32,17 +32,17 @@ class MissingSetting(Exception):
 
 
 @dataclass(frozen=True)
-class Opening:
+class BackendOptions:
     """Options for opening a backend; each backend takes those that concern it."""
 
     data_dir: Path
     public_url: str
     clock: Clock
-    catalogue: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
     """Part of the configuration file that defines severities, statuses, types, roles and custom fields."""
-    elsewhere: Collection[str] = ()
-    """Keys of `catalogue` that other parts of the bot read."""
-    memory: KeyValueStore | None = None
+    other_keys: Collection[str] = ()
+    """Keys of `config` that other parts of the bot read."""
+    store: KeyValueStore | None = None
     """Store for values that outlast a restart; None if the backend is only read."""
     secrets: Mapping[str, str] = field(default_factory=dict)
     """Settings of the hosted backends by their variable's name in lower case, such as `devrev_part`."""
@@ -51,39 +51,39 @@ class Opening:
 
     A refused key needs no alert here: raise `Unavailable` with `operator` set.
     """
-    reading: bool = False
+    read_only: bool = False
     """True to open for reading only, perhaps beside the running bot: nothing is created or changed."""
 
 
-async def open_local(opening: Opening) -> IncidentBackend:
+async def open_local(options: BackendOptions) -> IncidentBackend:
     """Open the local backend.
 
-    Raises CatalogueError if the configuration is wrong, and Unavailable if the file cannot be used.
+    Raises IncidentConfigError if the configuration is wrong, and Unavailable if the file cannot be used.
     """
     from tocsin.backends.local import LocalBackend
 
-    catalogue = Catalogue.from_toml(opening.catalogue, elsewhere=opening.elsewhere)
-    path = opening.data_dir / "incidents.db"
-    way_in = LocalBackend.read if opening.reading else LocalBackend.open
-    return await way_in(path, catalogue, public_url=opening.public_url, clock=opening.clock)
+    config = IncidentConfig.from_toml(options.config, other_keys=options.other_keys)
+    path = options.data_dir / "incidents.db"
+    open_backend = LocalBackend.read if options.read_only else LocalBackend.open
+    return await open_backend(path, config, public_url=options.public_url, clock=options.clock)
 
 
-async def open_devrev(opening: Opening) -> IncidentBackend:
-    """Open the DevRev backend; only its roles come from the configuration. Raises CatalogueError."""
+async def open_devrev(options: BackendOptions) -> IncidentBackend:
+    """Open the DevRev backend; only its roles come from the configuration. Raises IncidentConfigError."""
     from tocsin.backends.devrev import DevRevBackend, DevRevClient
 
-    form, given = Catalogue.from_toml(opening.catalogue).form(), opening.secrets
+    form, given = IncidentConfig.from_toml(options.config).form(), options.secrets
     backend = DevRevBackend(
         DevRevClient(given["devrev_token"], given["devrev_url"]),
-        memory=opening.memory,
-        clock=opening.clock,
+        store=options.store,
+        clock=options.clock,
         roles=form.roles,
         part=given.get("devrev_part"),
         permalink=given.get("devrev_permalink"),
         key_field=given.get("devrev_key_field"),
-        operator=opening.operator,
+        operator=options.operator,
     )
-    if not opening.reading:
+    if not options.read_only:
         backend.begin()
     return backend
 
@@ -91,26 +91,26 @@ async def open_devrev(opening: Opening) -> IncidentBackend:
 CREATE: Final[Mapping[str, Choice]] = {"auto": "auto", "v1": "v1", "v2": "v2"}
 
 
-async def open_incident_io(opening: Opening) -> IncidentBackend:
+async def open_incident_io(options: BackendOptions) -> IncidentBackend:
     """Open the incident.io backend. Raises MissingSetting without an API key."""
     from tocsin.backends.incident_io import IncidentIo
 
-    key = opening.secrets.get("incident_io_api_key", "").strip()
+    key = options.secrets.get("incident_io_api_key", "").strip()
     if not key:
         raise MissingSetting(
             "INCIDENT_IO_API_KEY is not set: make a key under Settings, API keys, at incident.io, and set it."
         )
     return IncidentIo(
-        opening.secrets["incident_io_url"],
+        options.secrets["incident_io_url"],
         key,
-        memory=None if opening.reading else opening.memory,
-        clock=opening.clock,
-        create=CREATE[opening.secrets.get("incident_io_create", "auto")],
-        operator=opening.operator,
+        store=None if options.read_only else options.store,
+        clock=options.clock,
+        create=CREATE[options.secrets.get("incident_io_create", "auto")],
+        operator=options.operator,
     )
 
 
-BACKENDS: Final[Mapping[str, Callable[[Opening], Awaitable[IncidentBackend]]]] = {
+BACKENDS: Final[Mapping[str, Callable[[BackendOptions], Awaitable[IncidentBackend]]]] = {
     "local": open_local,
     "devrev": open_devrev,
     "incident_io": open_incident_io,

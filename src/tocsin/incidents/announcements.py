@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import Field
 
-from tocsin.incidents.model import CustomField, FieldValue, Form, Frozen, Mode
+from tocsin.incidents.model import CustomField, FieldValue, Form, FrozenModel, Mode
 from tocsin.incidents.requests import Declaration
 
 
-class AnnouncementRule(Frozen):
+class AnnouncementRule(FrozenModel):
     """Conditions on a declaration, each choice by id or by name, and its channels and user groups.
 
     A condition that is left empty matches every declaration.
@@ -45,14 +45,14 @@ class AnnouncementRule(Frozen):
         )
 
 
-class Announcement(Frozen):
+class Announcement(FrozenModel):
     """Further channels for the incident's card, and user groups to invite to the incident's channel."""
 
     channels: tuple[str, ...] = ()
     invite: tuple[str, ...] = ()
 
 
-def announced(rules: Iterable[AnnouncementRule], declaration: Declaration, form: Form) -> Announcement:
+def announcement_for(rules: Iterable[AnnouncementRule], declaration: Declaration, form: Form) -> Announcement:
     """Merge the matching rules: each channel and user group once, in the order of the rules.
 
     Called once, when the declaration is saved. Rules that the operator changes later do not affect it.

@@ -2,7 +2,7 @@
 
 TocsinError
 ├── Refused              a rule or a backend said no; the same request would be refused again
-│   ├── Overtaken        another person changed the incident first
+│   ├── Conflict         another person changed the incident first
 │   └── Withheld         the readers may not know of the incident
 ├── SlackRefused         Slack refused a call; `code` is Slack's error
 └── Unavailable          no answer, or a request to wait; trying again may help
@@ -28,8 +28,8 @@ class Refused(TocsinError):
         self.fields = dict(fields or {})
 
 
-class Overtaken(Refused):
-    """Conflict: another person changed the incident first.
+class Conflict(Refused):
+    """Another person changed the incident first.
 
     The sentence gives the present value, and who set it where that is known.
     """

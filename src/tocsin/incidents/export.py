@@ -15,7 +15,7 @@ from tocsin.incidents.model import (
     SOMEBODY,
     FieldEntry,
     FollowUp,
-    Frozen,
+    FrozenModel,
     Incident,
     Person,
     PersonId,
@@ -23,7 +23,7 @@ from tocsin.incidents.model import (
     display_name,
 )
 from tocsin.incidents.transitions import TIMELINE_VERBS, UPDATE_VERBS
-from tocsin.incidents.validation import FOLLOW_UP_WORDS, cleaned, in_words, is_visible
+from tocsin.incidents.validation import FOLLOW_UP_WORDS, clean_text, is_visible, join_names
 
 # Incidents as table rows and JSON records, the same for every backend.
 
@@ -69,7 +69,7 @@ def as_rows(incidents: Iterable[Incident], now: datetime) -> Iterator[tuple[str,
         name = incident.name + "".join(f" [{mark}]" for mark in marks(incident))
         severity = incident.severity.name if incident.severity else ""
         row = (incident.reference, name, severity, incident.incident_status.name, display_name(incident.lead))
-        yield (*(cleaned(cell) for cell in row), age(incident.created_at, now))
+        yield (*(clean_text(cell) for cell in row), age(incident.created_at, now))
 
 
 def as_record(incident: Incident, timeline: Sequence[TimelineEntry] | None = None) -> dict[str, Any]:
@@ -99,13 +99,13 @@ def as_record(incident: Incident, timeline: Sequence[TimelineEntry] | None = Non
     }
     record = {key: value for key, value in record.items() if value is not None}
     if timeline is not None:
-        record["timeline"] = [as_happening(entry) for entry in timeline]
+        record["timeline"] = [timeline_record(entry) for entry in timeline]
     return record
 
 
 def facts(incident: Incident) -> list[tuple[str, str]]:
     """Return the incident's main properties as label and value, without the empty ones."""
-    apart = in_words(marks(incident))
+    apart = join_names(marks(incident))
     listed = [
         ("Status", incident.incident_status.name),
         ("Severity", incident.severity.name if incident.severity else ""),
@@ -123,7 +123,7 @@ def facts(incident: Incident) -> list[tuple[str, str]]:
 
 def answers(entry: FieldEntry) -> str:
     """Join the answers to one custom field with commas and "and"."""
-    return in_words(value.shown for value in entry.values)
+    return join_names(value.shown for value in entry.values)
 
 
 def as_written(text: str) -> str:
@@ -131,7 +131,7 @@ def as_written(text: str) -> str:
 
     A text that is one address becomes a link.
     """
-    one_line = cleaned(text)
+    one_line = clean_text(text)
     if re.fullmatch(r"https?://[^\s<>]+", one_line):
         return f"<{one_line}>"
     escaped = re.sub(r"([\\`*_\[\]<>#|~!&])", r"\\\1", one_line)
@@ -154,7 +154,7 @@ def _field_entry(entry: FieldEntry) -> dict[str, Any]:
     }
 
 
-def as_happening(entry: TimelineEntry) -> dict[str, Any]:
+def timeline_record(entry: TimelineEntry) -> dict[str, Any]:
     """Return one timeline entry, ready for JSON."""
     by = {"actor": {"user": as_user(entry.by)}} if entry.by else {}
     return {"timestamp": moment(entry.at), **by, "verb": entry.verb, "text": entry.text}
@@ -163,7 +163,7 @@ def as_happening(entry: TimelineEntry) -> dict[str, Any]:
 # Durations of an incident, computed from its timeline.
 
 
-class Durations(Frozen):
+class Durations(FrozenModel):
     """Times measured from the declaration; None, or left out, if unknown."""
 
     lasted: timedelta | None = None
@@ -255,7 +255,7 @@ SUMS = 6
 """Number of columns from `lasted_seconds` to `open_follow_ups`, which `as_csv` leaves empty."""
 
 
-class Whole(Frozen):
+class IncidentReport(FrozenModel):
     """An incident with its timeline and its follow-ups."""
 
     incident: Incident
@@ -283,13 +283,15 @@ class Whole(Frozen):
         return tuple(one for one in self.follow_ups if not one.is_done)
 
 
-def exported(wholes: Iterable[Whole], wanted: Format) -> str:
+def render_export(reports: Iterable[IncidentReport], wanted: Format) -> str:
     """Render all incidents as one text: Markdown documents in a row, one JSON object, or one CSV table."""
     if wanted == "json":
-        return json.dumps({"incidents": [as_whole(one) for one in wholes]}, indent=2, ensure_ascii=False)
+        return json.dumps(
+            {"incidents": [report_record(one) for one in reports]}, indent=2, ensure_ascii=False
+        )
     if wanted == "csv":
-        return _table(_cells(one.incident) + _sums(one) for one in wholes)
-    return "\n".join(as_document(one) for one in wholes)
+        return _table(_cells(one.incident) + _sums(one) for one in reports)
+    return "\n".join(as_document(one) for one in reports)
 
 
 def file_name(incident: Incident, wanted: Format, at: datetime) -> str:
@@ -314,13 +316,13 @@ def as_csv(incidents: Iterable[Incident]) -> str:
     return _table([*_cells(incident), *[""] * SUMS, _fields(incident)] for incident in incidents)
 
 
-def as_whole(whole: Whole) -> dict[str, Any]:
+def report_record(report: IncidentReport) -> dict[str, Any]:
     """Return incident.io's V2 object with our own `timeline`, `follow_ups` and `durations` (in seconds)."""
-    durations = whole.durations
+    durations = report.durations
     return {
-        **as_record(whole.incident),
-        "timeline": [as_happening(entry) for entry in whole.timeline],
-        "follow_ups": [_to_do(one) for one in whole.follow_ups],
+        **as_record(report.incident),
+        "timeline": [timeline_record(entry) for entry in report.timeline],
+        "follow_ups": [_to_do(one) for one in report.follow_ups],
         "durations": {
             "lasted_seconds": _seconds(durations.lasted),
             "first_update_seconds": _seconds(durations.first_update),
@@ -332,23 +334,23 @@ def as_whole(whole: Whole) -> dict[str, Any]:
     }
 
 
-def as_document(whole: Whole) -> str:
+def as_document(report: IncidentReport) -> str:
     """Render one incident as Markdown: properties, summary, actions and follow-ups, timeline."""
-    incident = whole.incident
-    lines = [f"# {as_written(incident.reference)}: {as_written(incident.name)}", "", listed_facts(whole)]
+    incident = report.incident
+    lines = [f"# {as_written(incident.reference)}: {as_written(incident.name)}", "", listed_facts(report)]
     for heading, text in (
         ("Summary", summary_lines(incident)),
-        ("Actions and follow-ups", to_do_lines(whole.follow_ups)),
-        ("Timeline", happening_lines(whole.timeline)),
+        ("Actions and follow-ups", to_do_lines(report.follow_ups)),
+        ("Timeline", timeline_lines(report.timeline)),
     ):
         if text:
             lines += ["", f"## {heading}", "", text]
     return "\n".join(lines) + "\n"
 
 
-def listed_facts(whole: Whole) -> str:
+def listed_facts(report: IncidentReport) -> str:
     """Render the main properties and durations as a Markdown list."""
-    known = [*facts(whole.incident), *in_sentences(whole.durations)]
+    known = [*facts(report.incident), *in_sentences(report.durations)]
     return "\n".join(f"- **{as_written(label)}**: {as_written(value)}" for label, value in known)
 
 
@@ -365,7 +367,7 @@ def to_do_lines(follow_ups: Iterable[FollowUp]) -> str:
     return "\n".join(_check(one) for one in follow_ups)
 
 
-def happening_lines(timeline: Iterable[TimelineEntry]) -> str:
+def timeline_lines(timeline: Iterable[TimelineEntry]) -> str:
     """Render the timeline as a Markdown list."""
     return "\n".join(f"- {moment(entry.at)} {as_written(_said(entry))}" for entry in timeline)
 
@@ -438,16 +440,16 @@ def _cells(incident: Incident) -> list[str]:
     ]
 
 
-def _sums(whole: Whole) -> list[str]:
-    durations = whole.durations
+def _sums(report: IncidentReport) -> list[str]:
+    durations = report.durations
     return [
         _count(_seconds(durations.lasted)),
         _count(_seconds(durations.first_update)),
-        "; ".join(whole.people),
-        str(len(whole.timeline)),
-        str(len(whole.follow_ups)),
-        str(len(whole.open_follow_ups)),
-        _fields(whole.incident),
+        "; ".join(report.people),
+        str(len(report.timeline)),
+        str(len(report.follow_ups)),
+        str(len(report.open_follow_ups)),
+        _fields(report.incident),
     ]
 
 

@@ -24,13 +24,13 @@ FieldKind = Literal["text", "link", "numeric", "single_select", "multi_select"]
 OPEN_CATEGORIES = frozenset({"triage", "live", "learning", "paused"})
 
 
-class Frozen(BaseModel):
+class FrozenModel(BaseModel):
     """Immutable model that ignores unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Person(Frozen):
+class Person(FrozenModel):
     """A person: a Slack user id, a name, an email address, or several of them."""
 
     slack_user_id: PersonId | None = None
@@ -49,7 +49,7 @@ def display_name(person: Person | None) -> str:
     return person.name or (SOMEBODY if person.slack_user_id else person.email or "")
 
 
-class Severity(Frozen):
+class Severity(FrozenModel):
     """Severity of an incident; a higher rank is worse."""
 
     id: str
@@ -58,7 +58,7 @@ class Severity(Frozen):
     rank: int = 0
 
 
-class Status(Frozen):
+class Status(FrozenModel):
     """Status of an incident. `category` decides if it is open; people read the name."""
 
     id: str
@@ -72,7 +72,7 @@ class Status(Frozen):
         return self.category in OPEN_CATEGORIES
 
 
-class IncidentType(Frozen):
+class IncidentType(FrozenModel):
     """Incident type that the organisation has configured."""
 
     id: str
@@ -82,7 +82,7 @@ class IncidentType(Frozen):
     private_incidents_only: bool = False
 
 
-class Role(Frozen):
+class Role(FrozenModel):
     """Incident role: one lead, one reporter, any number of custom ones."""
 
     id: str
@@ -93,7 +93,7 @@ class Role(Frozen):
     shortform: str = ""
 
 
-class FieldOption(Frozen):
+class FieldOption(FrozenModel):
     """One choice of a select field."""
 
     id: str
@@ -101,14 +101,14 @@ class FieldOption(Frozen):
     sort_key: int = 0
 
 
-class CatalogEntry(Frozen):
+class CatalogEntry(FrozenModel):
     """Entry of the organisation's catalog, such as a team, that a custom field points to."""
 
     id: str
     name: str
 
 
-class CustomField(Frozen):
+class CustomField(FrozenModel):
     """Custom field: a question that the organisation asks about its incidents."""
 
     id: str
@@ -127,7 +127,7 @@ class CustomField(Frozen):
         return next((option for option in self.options if option.id == option_id), None)
 
 
-class FieldValue(Frozen):
+class FieldValue(FrozenModel):
     """One answer to a custom field; exactly one of the values is set."""
 
     value_text: str | None = None
@@ -151,21 +151,21 @@ class FieldValue(Frozen):
         return chosen.id if chosen is not None else self.shown
 
 
-class FieldEntry(Frozen):
+class FieldEntry(FrozenModel):
     """A custom field with its answers."""
 
     custom_field: CustomField
     values: tuple[FieldValue, ...] = ()
 
 
-class RoleAssignment(Frozen):
+class RoleAssignment(FrozenModel):
     """A role and the person who holds it."""
 
     role: Role
     assignee: Person | None = None
 
 
-class SourceMessage(Frozen):
+class SourceMessage(FrozenModel):
     """The message that an incident was declared from."""
 
     channel: ChannelId
@@ -173,7 +173,7 @@ class SourceMessage(Frozen):
     permalink: str | None = None
 
 
-class TimelineEntry(Frozen):
+class TimelineEntry(FrozenModel):
     """One event of the timeline: its actor, its verb, and the new value in words."""
 
     at: datetime
@@ -182,7 +182,7 @@ class TimelineEntry(Frozen):
     text: str = ""
 
 
-class FollowUp(Frozen):
+class FollowUp(FrozenModel):
     """Something to do: an `action` during the incident, a `follow_up` after it."""
 
     id: str
@@ -199,7 +199,7 @@ UNDECLARED = "saved"
 """Status id of a declaration that is saved and not yet created at the backend; no backend has this id."""
 
 
-class Incident(Frozen):
+class Incident(FrozenModel):
     """An incident as its backend describes it."""
 
     id: str
@@ -250,7 +250,7 @@ class Incident(Frozen):
         return tuple(dict.fromkeys(person for person in found if person))
 
 
-class Form(Frozen):
+class Form(FrozenModel):
     """Fields and choices of the declare and update forms, as the backend is configured now."""
 
     severities: tuple[Severity, ...] = ()
@@ -304,7 +304,7 @@ class Form(Frozen):
         return next((f for f in self.backend_fields if f.id == field_id), None)
 
 
-class Card(Frozen):
+class Card(FrozenModel):
     """A message of the bot that shows an incident and is edited when the incident changes."""
 
     channel: ChannelId

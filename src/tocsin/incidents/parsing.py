@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Form, IncidentType, PersonId, Role, Severity, Status
 from tocsin.incidents.requests import IncidentFilter
-from tocsin.incidents.validation import cleaned, in_words
+from tocsin.incidents.validation import clean_text, join_names
 
 # Words as people type and paste them: with any white space, any kind of dash, and punctuation around them.
 
@@ -32,7 +32,7 @@ def these(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-def folded(text: str) -> str:
+def fold(text: str) -> str:
     """Lower-case the text character by character, with normal width and one kind of dash and space.
 
     The result is as long as the text, so that positions found in it hold for the text. Line breaks stay line
@@ -62,19 +62,19 @@ def _folded(character: str) -> str:
 
 def bare(word: str) -> str:
     """Fold a word and strip the marks around it: `“Fixing”.` becomes `fixing`; marks alone stay."""
-    plain = folded(word).replace(NOTHING, "")
+    plain = fold(word).replace(NOTHING, "")
     outer = [at for at, character in enumerate(plain) if character.isalnum()]
     return plain[outer[0] : outer[-1] + 1] if outer else plain
 
 
 def spans(text: str) -> list[tuple[int, int]]:
     """Return the start and end of each word."""
-    return [found.span() for found in _WORD.finditer(folded(text))]
+    return [found.span() for found in _WORD.finditer(fold(text))]
 
 
 def after(text: str, end: int) -> str:
     """Return the text after position `end`, without leading space and a dash or colon that stands alone."""
-    lone = _LONE_SEPARATOR.match(folded(text), end)
+    lone = _LONE_SEPARATOR.match(fold(text), end)
     return trimmed(text[lone.end() if lone else end :])
 
 
@@ -95,7 +95,7 @@ SHORTEST_BEFORE_MORE = 3
 """Fewest letters of an abbreviated name if more words follow: `in the EU` is not *Investigating*."""
 
 
-def leading(
+def match_prefix(
     text: str, things: Sequence[N], what: str, also: Callable[[N], Iterable[str]] | None = None
 ) -> tuple[N, str]:
     """Return the thing whose name begins the text, and the rest of the text.
@@ -117,15 +117,15 @@ def leading(
             found = [thing for thing in things if match(said, spelt[thing.id])]
             if len(found) == 1:
                 return found[0], after(text, words[count - 1][1])
-    raise Refused(f"There is no {what} “{' '.join(cleaned(text).split())}”. {there_is(things)}")
+    raise Refused(f"There is no {what} “{' '.join(clean_text(text).split())}”. {list_choices(things)}")
 
 
-def there_is(things: Sequence[Choice]) -> str:
+def list_choices(things: Sequence[Choice]) -> str:
     """Return a sentence that lists the names: `There are Minor, Major and Critical.`"""
     names = [thing.name for thing in things]
     if not names:
         return "There are none here."
-    return f"There {'is' if len(names) == 1 else 'are'} {in_words(names)}."
+    return f"There {'is' if len(names) == 1 else 'are'} {join_names(names)}."
 
 
 def role_spellings(role: Role) -> tuple[str, ...]:
@@ -150,9 +150,9 @@ _AROUND = "\"'“”‘’«»‹›„()[]{}*_~`.,;:!?"
 """Characters that may surround a name in a sentence without being part of it."""
 
 
-def folded_name(name: str) -> str:
+def fold_name(name: str) -> str:
     """Normalise a name for comparison: without case, width, outer punctuation, and a leading @."""
-    even = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", cleaned(name)).casefold())
+    even = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", clean_text(name)).casefold())
     return " ".join(even.split()).strip(f"{_AROUND} ").removeprefix("@").strip(f"{_AROUND} ")
 
 
@@ -161,11 +161,11 @@ def people_called(text: str, names: Mapping[PersonId, Collection[str]]) -> list[
 
     `names` maps each person to their names, each as `folded_name` returns it.
     """
-    wanted = folded_name(text)
+    wanted = fold_name(text)
     return [who for who, known in names.items() if wanted in known]
 
 
-def wanted_by(text: str, form: Form, person: PersonId | None) -> tuple[IncidentFilter, str, str]:
+def parse_filter(text: str, form: Form, person: PersonId | None) -> tuple[IncidentFilter, str, str]:
     """Parse the words after `list` into a filter, a title, and a sentence about the words not understood.
 
     Understood are `open`, `closed`, `all`, `mine`, and the names of severities and statuses, in any order.
@@ -173,7 +173,7 @@ def wanted_by(text: str, form: Form, person: PersonId | None) -> tuple[IncidentF
     wanted: dict[str, Any] = {"is_open": True, "visible_to": person}
     titles: list[str] = []
     unknown: list[str] = []
-    words = trimmed(cleaned(text))
+    words = trimmed(clean_text(text))
     while words:
         first, rest = _first(words)
         match bare(first):
@@ -190,8 +190,12 @@ def wanted_by(text: str, form: Form, person: PersonId | None) -> tuple[IncidentF
                 (titles if asked else unknown).append(title)
         words = rest
     stands = {True: "Open", False: "Closed", None: "All"}[wanted["is_open"]]
-    said = f"Left out, because Tocsin does not know it: {in_words(unknown)}." if unknown else ""
-    return IncidentFilter(**wanted), ": ".join(filter(None, [f"{stands} incidents", in_words(titles)])), said
+    said = f"Left out, because Tocsin does not know it: {join_names(unknown)}." if unknown else ""
+    return (
+        IncidentFilter(**wanted),
+        ": ".join(filter(None, [f"{stands} incidents", join_names(titles)])),
+        said,
+    )
 
 
 def _asked(words: str, form: Form) -> tuple[str, str, dict[str, Any]]:
@@ -200,13 +204,13 @@ def _asked(words: str, form: Form) -> tuple[str, str, dict[str, Any]]:
     Returns the first word, quoted, and no filter fields if it is neither.
     """
     try:
-        severity, rest = leading(words, form.severities, "severity")
+        severity, rest = match_prefix(words, form.severities, "severity")
     except Refused:
         pass
     else:
         return rest, severity.name, {"severity_id": severity.id}
     try:
-        status, rest = leading(words, form.statuses, "status")
+        status, rest = match_prefix(words, form.statuses, "status")
     except Refused:
         first, rest = _first(words)
         return rest, f"“{first}”", {}

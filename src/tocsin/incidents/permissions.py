@@ -12,8 +12,8 @@ from enum import Enum, StrEnum
 from pydantic import Field
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import Frozen, Incident, PersonId
-from tocsin.incidents.validation import visible_to
+from tocsin.incidents.model import FrozenModel, Incident, PersonId
+from tocsin.incidents.validation import is_visible_to
 
 
 class Membership(Enum):
@@ -117,7 +117,7 @@ def unfit(membership: Membership, name: str) -> str:
     return f"{why}, so they cannot take this on. Choose another person." if why else ""
 
 
-class PermissionLimits(Frozen):
+class PermissionLimits(FrozenModel):
     """User groups to which some verbs are limited; an empty tuple is no limit."""
 
     declare: tuple[str, ...] = ()
@@ -137,7 +137,7 @@ class PermissionLimits(Frozen):
         return tuple(groups for groups in found if groups)
 
 
-class Actor(Frozen):
+class Actor(FrozenModel):
     """Person who wants to use a verb, with their membership and groups according to Slack."""
 
     person: PersonId | None
@@ -156,7 +156,7 @@ def permitted(
     `private` is True for the declaration of a private incident. Raises Refused with a sentence for the
     person.
     """
-    if incident is not None and not visible_to(actor.person, incident):
+    if incident is not None and not is_visible_to(actor.person, incident):
         raise Refused(NOT_SEEN)
     fails_open = verb is Verb.DECLARE and not private
     if actor.membership is Membership.UNKNOWN:

@@ -6,16 +6,16 @@ from datetime import datetime, timedelta
 from string import Template
 
 from tocsin.incidents.export import (
-    Whole,
+    IncidentReport,
     as_written,
     file_stem,
-    happening_lines,
     listed_facts,
     summary_lines,
+    timeline_lines,
     to_do_lines,
 )
-from tocsin.incidents.model import ChannelId, Frozen, Incident, MessageTs
-from tocsin.incidents.validation import in_words
+from tocsin.incidents.model import ChannelId, FrozenModel, Incident, MessageTs
+from tocsin.incidents.validation import join_names
 
 NOTICE = timedelta(days=1)
 """Time between the notice in a channel and its archiving."""
@@ -54,7 +54,7 @@ $timeline
 NOTHING = "*Nothing was written down.*"
 
 
-class Afterwards(Frozen):
+class PostIncidentPolicy(FrozenModel):
     """Post-incident settings: the document's template, and when channels are archived."""
 
     template: str = STANDARD
@@ -65,7 +65,7 @@ class Afterwards(Frozen):
     """True to archive channels that the backend created, too."""
 
 
-def wrong_in(template: str) -> str:
+def template_error(template: str) -> str:
     """Return the error of a template as a sentence for the operator; empty if it is valid."""
     found = Template(template)
     if not found.is_valid():
@@ -73,21 +73,21 @@ def wrong_in(template: str) -> str:
     unknown = [name for name in found.get_identifiers() if name not in PLACEHOLDERS]
     if not unknown:
         return ""
-    known = in_words(f"${name}" for name in PLACEHOLDERS)
-    return f"names {in_words(f'${name}' for name in unknown)}; there are {known}"
+    known = join_names(f"${name}" for name in PLACEHOLDERS)
+    return f"names {join_names(f'${name}' for name in unknown)}; there are {known}"
 
 
-def document(template: str, whole: Whole) -> str:
+def render_document(template: str, report: IncidentReport) -> str:
     """Render the post-incident document as Markdown; text that people wrote is escaped."""
-    incident = whole.incident
+    incident = report.incident
     known = {
         "reference": as_written(incident.reference),
         "name": as_written(incident.name),
-        "facts": listed_facts(whole),
+        "facts": listed_facts(report),
         "summary": summary_lines(incident),
-        "timeline": happening_lines(whole.timeline),
-        "follow_ups": to_do_lines(whole.follow_ups),
-        "people": as_written(in_words(whole.people)),
+        "timeline": timeline_lines(report.timeline),
+        "follow_ups": to_do_lines(report.follow_ups),
+        "people": as_written(join_names(report.people)),
     }
     return Template(template).substitute({name: text or NOTHING for name, text in known.items()})
 
@@ -97,7 +97,7 @@ def document_name(incident: Incident) -> str:
     return f"{file_stem(incident)}-what-happened.md"
 
 
-class Departure(Frozen):
+class ScheduledArchive(FrozenModel):
     """Scheduled archiving of an incident's channel."""
 
     incident_id: str
@@ -115,6 +115,6 @@ class Departure(Frozen):
         return self.stage in {"kept", "gone"}
 
 
-def departure(incident: Incident, days: int) -> Departure:
+def scheduled_archive(incident: Incident, days: int) -> ScheduledArchive:
     ended = incident.closed_at or incident.updated_at
-    return Departure(incident_id=incident.id, ended_at=ended, due_at=ended + timedelta(days=days))
+    return ScheduledArchive(incident_id=incident.id, ended_at=ended, due_at=ended + timedelta(days=days))

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from tocsin.incidents.model import (
     FieldValue,
-    Frozen,
+    FrozenModel,
     Mode,
     Person,
     PersonId,
@@ -28,7 +28,7 @@ TEXT_LIMIT = 3000
 LINK_LIMIT = 2048
 
 
-class DeclareRequest(Frozen):
+class DeclareRequest(FrozenModel):
     """Values of the declare form, not yet validated."""
 
     name: str = ""
@@ -45,7 +45,7 @@ class DeclareRequest(Frozen):
     """Labels of the chosen options of searched fields, by option id."""
 
 
-class Declaration(Frozen):
+class Declaration(FrozenModel):
     """A validated declaration, saved durably: everything that a backend needs to create the incident.
 
     `key` is the idempotency key: the same key never creates a second incident.
@@ -94,7 +94,7 @@ def _labels(entries: dict[str, tuple[FieldValue, ...]]) -> dict[str, str]:
     return {value.entered: value.shown for value in chosen}
 
 
-class IncidentChange(Frozen):
+class IncidentChange(FrozenModel):
     """A validated change to an incident; fields that are None stay as they are.
 
     `key` is the idempotency key: a repeat changes nothing and notifies once. `message` is the text of an
@@ -119,7 +119,7 @@ class IncidentChange(Frozen):
     """Reference of the incident that this one is merged into."""
 
 
-class FollowUpRequest(Frozen):
+class FollowUpRequest(FrozenModel):
     """A request for an action or follow-up; the same `key` never creates a second one."""
 
     key: str
@@ -134,7 +134,7 @@ NOBODY = PersonId("")
 """Viewer who may see public incidents only."""
 
 
-class IncidentFilter(Frozen):
+class IncidentFilter(FrozenModel):
     """Filter for incidents; fields that are not set match every incident."""
 
     reference: str = ""

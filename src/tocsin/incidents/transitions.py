@@ -9,7 +9,7 @@ from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Form, Incident, Status, display_name
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, TEXT_LIMIT, FollowUpRequest, IncidentChange
-from tocsin.incidents.validation import cleaned, in_words, is_visible
+from tocsin.incidents.validation import clean_text, is_visible, join_names
 
 Ending = Literal["close", "reopen", "accept", "decline", "merge", "cancel"]
 
@@ -84,23 +84,23 @@ def validate_change(change: IncidentChange, incident: Incident, form: Form) -> I
 
     Raises Refused with a sentence for each invalid field, or if nothing would change.
     """
-    wrong: dict[str, str] = dict(_lacking(change, form))
-    change = _cleaned(change, wrong)
-    change = _different(change, incident)
+    errors: dict[str, str] = dict(_unsupported(change, form))
+    change = _clean(change, errors)
+    change = _without_no_ops(change, incident)
     if change.severity_id is not None and form.severity(change.severity_id) is None:
-        wrong["severity_id"] = "That severity no longer exists. Choose another."
+        errors["severity_id"] = "That severity no longer exists. Choose another."
     if change.incident_status_id is not None:
-        _check_status(change, incident, form, wrong)
+        _check_status(change, incident, form, errors)
     if change.visibility == "private" and not form.offers_private:
-        wrong["visibility"] = form.private_refusal
+        errors["visibility"] = form.private_refusal
     for role_id in change.incident_role_assignments:
         role = form.role(role_id)
         if role is None or role.role_type == "reporter":
-            wrong[f"incident_role_assignments.{role_id}"] = "That role cannot be given to anybody here."
+            errors[f"incident_role_assignments.{role_id}"] = "That role cannot be given to anybody here."
     if change.merged_into is not None and change.merged_into.casefold() == incident.reference.casefold():
-        wrong["merged_into"] = f"{incident.reference} cannot be merged into itself."
-    if wrong:
-        raise Refused(" ".join(dict.fromkeys(wrong.values())), wrong)
+        errors["merged_into"] = f"{incident.reference} cannot be merged into itself."
+    if errors:
+        raise Refused(" ".join(dict.fromkeys(errors.values())), errors)
     if not (changed_fields(change) or change.message):
         severity = incident.severity.name if incident.severity else ""
         raise Refused(unchanged(incident.reference, incident.incident_status.name, severity))
@@ -111,7 +111,7 @@ def validate_change(change: IncidentChange, incident: Incident, form: Form) -> I
 
 def validate_follow_up(request: FollowUpRequest) -> FollowUpRequest:
     """Return a follow-up with cleaned text. Raises Refused if it is empty or too long."""
-    text = cleaned(request.text, lines=True)
+    text = clean_text(request.text, lines=True)
     if not is_visible(text):
         raise Refused("Say what is to be done.", {"text": "Say what is to be done."})
     if len(text) > TEXT_LIMIT:
@@ -131,28 +131,28 @@ def changed_fields(change: IncidentChange) -> tuple[str, ...]:
 
 def describe_change(before: Incident, after: Incident, change: IncidentChange) -> str:
     """Return a sentence for the requester with each new value and the old one."""
-    return f"{after.reference}: {in_words(differences(before, after, change)) or _told(change)}."
+    return f"{after.reference}: {join_names(diff(before, after, change)) or _describe_message(change)}."
 
 
-def differences(before: Incident, after: Incident, change: IncidentChange) -> tuple[str, ...]:
+def diff(before: Incident, after: Incident, change: IncidentChange) -> tuple[str, ...]:
     """Describe each value that this change replaced, with the old one.
 
     Fields that another change set in the same moment are left out.
     """
-    return tuple(_differences(before, after, changed_fields(change)))
+    return tuple(_diff(before, after, changed_fields(change)))
 
 
-def _told(change: IncidentChange) -> str:
+def _describe_message(change: IncidentChange) -> str:
     return "the update is told" if change.message else "nothing changed"
 
 
-def _differences(before: Incident, after: Incident, changed: Collection[str]) -> Iterator[str]:
+def _diff(before: Incident, after: Incident, changed: Collection[str]) -> Iterator[str]:
     if "incident_status_id" in changed and after.incident_status != before.incident_status:
         yield f"status is {after.incident_status.name} (was {before.incident_status.name})"
     if "severity_id" in changed and after.severity != before.severity:
         was = before.severity.name if before.severity else "not set"
         yield f"severity is {after.severity.name if after.severity else 'not set'} (was {was})"
-    yield from _role_differences(before, after, changed)
+    yield from _diff_roles(before, after, changed)
     if "name" in changed and after.name != before.name:
         yield f"it is called {after.name} (was {before.name})"
     if "summary" in changed and after.summary != before.summary:
@@ -161,7 +161,7 @@ def _differences(before: Incident, after: Incident, changed: Collection[str]) ->
         yield "it is private"
 
 
-def _role_differences(before: Incident, after: Incident, changed: Collection[str]) -> Iterator[str]:
+def _diff_roles(before: Incident, after: Incident, changed: Collection[str]) -> Iterator[str]:
     held = {a.role.id: display_name(a.assignee) for a in before.incident_role_assignments}
     holds = {a.role.id: display_name(a.assignee) for a in after.incident_role_assignments}
     assignments = (*before.incident_role_assignments, *after.incident_role_assignments)
@@ -171,7 +171,7 @@ def _role_differences(before: Incident, after: Incident, changed: Collection[str
             yield f"{role} is {new} (was {old})"
 
 
-def _lacking(change: IncidentChange, form: Form) -> Iterator[tuple[str, str]]:
+def _unsupported(change: IncidentChange, form: Form) -> Iterator[tuple[str, str]]:
     for field, verb in VERB_OF_FIELD.items():
         if getattr(change, field) and verb in form.lacks:
             yield field, form.lacks[verb]
@@ -180,24 +180,24 @@ def _lacking(change: IncidentChange, form: Form) -> Iterator[tuple[str, str]]:
             yield f"incident_role_assignments.{role_id}", form.lacks["role"]
 
 
-def _cleaned(change: IncidentChange, wrong: dict[str, str]) -> IncidentChange:
-    update: dict[str, Any] = {"message": cleaned(change.message, lines=True)}
+def _clean(change: IncidentChange, errors: dict[str, str]) -> IncidentChange:
+    update: dict[str, Any] = {"message": clean_text(change.message, lines=True)}
     if len(update["message"]) > TEXT_LIMIT:
-        wrong["message"] = f"Shorten this to {TEXT_LIMIT} characters; it has {len(update['message'])}."
+        errors["message"] = f"Shorten this to {TEXT_LIMIT} characters; it has {len(update['message'])}."
     if change.name is not None:
-        update["name"] = cleaned(change.name)
+        update["name"] = clean_text(change.name)
         if not is_visible(update["name"]):
-            wrong["name"] = "Give the incident a name: a few words that say what is wrong."
+            errors["name"] = "Give the incident a name: a few words that say what is wrong."
         elif len(update["name"]) > NAME_LIMIT:
-            wrong["name"] = f"Shorten the name to {NAME_LIMIT} characters; it has {len(update['name'])}."
+            errors["name"] = f"Shorten the name to {NAME_LIMIT} characters; it has {len(update['name'])}."
     if change.summary is not None:
-        update["summary"] = cleaned(change.summary, lines=True)
+        update["summary"] = clean_text(change.summary, lines=True)
         if len(update["summary"]) > SUMMARY_LIMIT:
-            wrong["summary"] = f"Shorten the summary to {SUMMARY_LIMIT} characters."
+            errors["summary"] = f"Shorten the summary to {SUMMARY_LIMIT} characters."
     return change.model_copy(update=update)
 
 
-def _different(change: IncidentChange, incident: Incident) -> IncidentChange:
+def _without_no_ops(change: IncidentChange, incident: Incident) -> IncidentChange:
     """Return the change without values that the incident has already.
 
     The status stays in it if the person saw another one than the present: the backend then detects that.
@@ -226,15 +226,15 @@ def _different(change: IncidentChange, incident: Incident) -> IncidentChange:
     return change.model_copy(update=update)
 
 
-def _check_status(change: IncidentChange, incident: Incident, form: Form, wrong: dict[str, str]) -> None:
+def _check_status(change: IncidentChange, incident: Incident, form: Form, errors: dict[str, str]) -> None:
     status = form.status(change.incident_status_id or "")
     if status is None:
-        wrong["incident_status_id"] = f"That status is not here. The ones there are: {_listed(form)}."
+        errors["incident_status_id"] = f"That status is not here. The ones there are: {_listed(form)}."
     elif change.seen_status_id not in {None, incident.incident_status.id}:
         # Another change came first: the backend refuses with that person's name and the present status.
         return
     elif (said := _refused(incident, status)) is not None:
-        wrong["incident_status_id"] = said
+        errors["incident_status_id"] = said
 
 
 def _refused(incident: Incident, to: Status) -> str | None:
@@ -254,4 +254,4 @@ def unchanged(reference: str, status: str, severity: str) -> str:
 
 
 def _listed(form: Form) -> str:
-    return in_words(status.name for status in form.statuses)
+    return join_names(status.name for status in form.statuses)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from tocsin.incidents.export import durations_of, in_sentences, lasted
-from tocsin.incidents.model import FollowUp, Frozen, Incident, Person, PersonId, TimelineEntry
+from tocsin.incidents.model import FollowUp, FrozenModel, Incident, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import IncidentChange
-from tocsin.incidents.transitions import differences
+from tocsin.incidents.transitions import diff
 
 
-class Summary(Frozen):
+class Summary(FrozenModel):
     """Summary of a closed incident."""
 
     lasted: timedelta
@@ -27,7 +27,7 @@ class Summary(Frozen):
     """Durations before the end, such as the time to the first update, as label and words."""
 
 
-class News(Frozen):
+class ChangeNotification(FrozenModel):
     """Notification of a change, as posted in a channel."""
 
     incident: Incident
@@ -40,7 +40,7 @@ class News(Frozen):
     summary: Summary | None = None
 
 
-class Reminder(Frozen):
+class Reminder(FrozenModel):
     """Reminder of the next update: its due time, the person it is for, and its state."""
 
     incident_id: str
@@ -52,19 +52,19 @@ class Reminder(Frozen):
     """True once posting of the reminder message has begun; it stays set if the process dies meanwhile."""
 
 
-def news_of(
+def notification_of(
     before: Incident,
     incident: Incident,
     change: IncidentChange,
     *,
     due: datetime | None = None,
     summary: Summary | None = None,
-) -> News:
-    return News(
+) -> ChangeNotification:
+    return ChangeNotification(
         incident=incident,
         by=change.by,
         at=change.at,
-        differences=differences(before, incident, change),
+        differences=diff(before, incident, change),
         message=change.message,
         merged_into=change.merged_into,
         next_update_at=due,

@@ -18,7 +18,7 @@ from tocsin.incidents.model import (
     FieldOption,
     FieldValue,
     Form,
-    Frozen,
+    FrozenModel,
     Incident,
     MessageTs,
     PersonId,
@@ -33,7 +33,7 @@ FOLLOW_UP_WORDS = {"action": "action", "follow_up": "follow-up"}
 _JOINERS = frozenset("\u200c\u200d")
 
 
-def cleaned(text: str, *, lines: bool = False) -> str:
+def clean_text(text: str, *, lines: bool = False) -> str:
     """Remove control characters and bidirectional marks, and strip outer white space.
 
     Zero-width joiners stay, since emoji and several scripts need them. Line breaks stay only if `lines`.
@@ -63,94 +63,96 @@ def is_visible(text: str) -> bool:
 _BLANKS = frozenset("\u2800\u3164\uffa0\u115f\u1160\u034f\ufe0e\ufe0f")
 
 
-def declared(request: DeclareRequest, form: Form) -> DeclareRequest:
+def validate_declaration(request: DeclareRequest, form: Form) -> DeclareRequest:
     """Validate a declaration: clean its texts, check every choice and every required field.
 
     Raises Refused with a sentence for each field that is wrong, all of them at once.
     """
-    wrong: dict[str, str] = {}
-    name = _checked_name(request.name, wrong)
-    summary = cleaned(request.summary, lines=True)
+    errors: dict[str, str] = {}
+    name = _validate_name(request.name, errors)
+    summary = clean_text(request.summary, lines=True)
     if form.summary_required and not is_visible(summary):
-        wrong["summary"] = "Say what you see: a summary is needed to declare an incident."
+        errors["summary"] = "Say what you see: a summary is needed to declare an incident."
     elif len(summary) > SUMMARY_LIMIT:
-        wrong["summary"] = f"Shorten the summary to {SUMMARY_LIMIT} characters; it has {len(summary)}."
+        errors["summary"] = f"Shorten the summary to {SUMMARY_LIMIT} characters; it has {len(summary)}."
     if form.severities and (form.severity_required or request.severity_id):
         if not request.severity_id:
-            wrong["severity_id"] = "Choose a severity."
+            errors["severity_id"] = "Choose a severity."
         elif form.severity(request.severity_id) is None:
-            wrong["severity_id"] = "That severity no longer exists. Choose another."
-    visibility = _checked_type(request, form, wrong)
+            errors["severity_id"] = "That severity no longer exists. Choose another."
+    visibility = _validate_type(request, form, errors)
     if visibility == "private" and not form.offers_private:
-        wrong["visibility"] = f"{form.private_refusal} Declare it elsewhere, or make it public."
+        errors["visibility"] = f"{form.private_refusal} Declare it elsewhere, or make it public."
     for role_id in request.incident_role_assignments:
         if form.role(role_id) is None:
-            wrong[f"incident_role_assignments.{role_id}"] = "That role no longer exists. Leave it empty."
-    answered(request, form, wrong)
-    if wrong:
-        raise Refused("Some fields need another look.", wrong)
+            errors[f"incident_role_assignments.{role_id}"] = "That role no longer exists. Leave it empty."
+    parse_custom_fields(request, form, errors)
+    if errors:
+        raise Refused("Some fields need another look.", errors)
     return request.model_copy(update={"name": name, "summary": summary, "visibility": visibility})
 
 
-def _checked_name(given: str, wrong: dict[str, str]) -> str:
-    name = cleaned(given)
+def _validate_name(given: str, errors: dict[str, str]) -> str:
+    name = clean_text(given)
     if not is_visible(name):
-        wrong["name"] = "Give the incident a name: a few words that say what is wrong."
+        errors["name"] = "Give the incident a name: a few words that say what is wrong."
     elif len(name) > NAME_LIMIT:
-        wrong["name"] = f"Shorten the name to {NAME_LIMIT} characters; it has {len(name)}."
+        errors["name"] = f"Shorten the name to {NAME_LIMIT} characters; it has {len(name)}."
     return name
 
 
-def _checked_type(request: DeclareRequest, form: Form, wrong: dict[str, str]) -> Visibility:
+def _validate_type(request: DeclareRequest, form: Form, errors: dict[str, str]) -> Visibility:
     chosen = form.incident_type(request.incident_type_id) if request.incident_type_id else form.usual_type
     if chosen is None and request.incident_type_id:
-        wrong["incident_type_id"] = "That incident type no longer exists. Choose another."
+        errors["incident_type_id"] = "That incident type no longer exists. Choose another."
     return "private" if chosen is not None and chosen.private_incidents_only else request.visibility
 
 
 Answers = dict[str, tuple[FieldValue, ...]]
 
 
-def answered(request: DeclareRequest, form: Form, wrong: dict[str, str]) -> tuple[Answers, Answers]:
+def parse_custom_fields(
+    request: DeclareRequest, form: Form, errors: dict[str, str]
+) -> tuple[Answers, Answers]:
     """Parse the answers to custom fields and backend fields; put error sentences into `wrong`."""
     custom, own = request.custom_field_entries, request.backend_entries
     return (
-        _answers(form.custom_fields, custom, request.labels, wrong, "custom_field_entries."),
-        _answers(form.backend_fields, own, request.labels, wrong, ""),
+        _parse_fields(form.custom_fields, custom, request.labels, errors, "custom_field_entries."),
+        _parse_fields(form.backend_fields, own, request.labels, errors, ""),
     )
 
 
-def _answers(
+def _parse_fields(
     fields: Sequence[CustomField],
     entries: Mapping[str, tuple[str, ...]],
     labels: Mapping[str, str],
-    wrong: dict[str, str],
+    errors: dict[str, str],
     prefix: str,
 ) -> Answers:
     values: Answers = {}
     for field in fields:
-        given = [text for text in (cleaned(t, lines=True) for t in entries.get(field.id, ())) if text]
+        given = [text for text in (clean_text(t, lines=True) for t in entries.get(field.id, ())) if text]
         if not given:
             if field.required:
-                wrong[f"{prefix}{field.id}"] = f"{field.name} is needed to declare an incident."
+                errors[f"{prefix}{field.id}"] = f"{field.name} is needed to declare an incident."
             continue
         try:
-            values[field.id] = tuple(_answer(field, text, labels) for text in given)
+            values[field.id] = tuple(_parse_field(field, text, labels) for text in given)
         except Refused as refusal:
-            wrong[f"{prefix}{field.id}"] = refusal.sentence
+            errors[f"{prefix}{field.id}"] = refusal.sentence
     for field_id in entries.keys() - {field.id for field in fields}:
         if any(entries[field_id]):
-            wrong[f"{prefix}{field_id}"] = "That field no longer exists. Leave it empty."
+            errors[f"{prefix}{field_id}"] = "That field no longer exists. Leave it empty."
     return values
 
 
-def _answer(field: CustomField, text: str, labels: Mapping[str, str]) -> FieldValue:
+def _parse_field(field: CustomField, text: str, labels: Mapping[str, str]) -> FieldValue:
     if field.field_type == "numeric":
-        return FieldValue(value_numeric=_number(text))
+        return FieldValue(value_numeric=_parse_number(text))
     if field.field_type == "link":
-        return FieldValue(value_link=_link(text))
+        return FieldValue(value_link=_parse_link(text))
     if field.field_type in {"single_select", "multi_select"}:
-        option = _chosen(field, text, labels)
+        option = _parse_option(field, text, labels)
         if field.catalog_type_id is None:
             return FieldValue(value_option=option)
         return FieldValue(value_catalog_entry=CatalogEntry(id=option.id, name=option.value))
@@ -159,7 +161,7 @@ def _answer(field: CustomField, text: str, labels: Mapping[str, str]) -> FieldVa
     return FieldValue(value_text=text)
 
 
-def _chosen(field: CustomField, text: str, labels: Mapping[str, str]) -> FieldOption:
+def _parse_option(field: CustomField, text: str, labels: Mapping[str, str]) -> FieldOption:
     """Return the chosen option.
 
     Of a searched field only the backend knows all options, so an unknown id is accepted. Raises Refused for
@@ -167,13 +169,13 @@ def _chosen(field: CustomField, text: str, labels: Mapping[str, str]) -> FieldOp
     """
     option = field.option(text)
     if option is None and field.searched:
-        option = FieldOption(id=text, value=cleaned(labels.get(text, "")) or text)
+        option = FieldOption(id=text, value=clean_text(labels.get(text, "")) or text)
     if option is None:
         raise Refused("That choice no longer exists. Choose another.")
     return option
 
 
-def _number(text: str) -> str:
+def _parse_number(text: str) -> str:
     """Return the number as incident.io takes it: a string of digits, such as `123.456`."""
     try:
         number = Decimal(text.replace(" ", "").replace("_", ""))
@@ -184,7 +186,7 @@ def _number(text: str) -> str:
     return f"{number:f}"
 
 
-def _link(text: str) -> str:
+def _parse_link(text: str) -> str:
     try:
         parts = urlsplit(text)
         usable = (
@@ -250,7 +252,7 @@ _LATIN = {
 _WITH_MARK = re.compile(r"LATIN SMALL LETTER (?:DOTLESS )?([A-Z]) WITH ")
 
 
-def in_words(names: Iterable[str], last: str = "and") -> str:
+def join_names(names: Iterable[str], last: str = "and") -> str:
     """Join names to `Ana`, `Ana and Ben`, `Ana, Ben and Cleo`; with another `last` word, `Ana or Ben`."""
     listed = list(names)
     if len(listed) < 2:
@@ -258,7 +260,7 @@ def in_words(names: Iterable[str], last: str = "and") -> str:
     return f"{', '.join(listed[:-1])} {last} {listed[-1]}"
 
 
-class Place(Frozen):
+class CardDestination(FrozenModel):
     """Destination of an incident's card: a channel or user id, and the thread in it."""
 
     place: Literal["source", "announcement", "reporter", "headline"]
@@ -266,31 +268,31 @@ class Place(Frozen):
     thread: MessageTs | None = None
 
 
-def places(
+def card_destinations(
     incident: Incident, *, origin: ChannelId | None, thread: MessageTs | None, announce: str | None
-) -> tuple[Place, ...]:
+) -> tuple[CardDestination, ...]:
     """Return the destinations of the card besides the incident's own channel.
 
     A public incident goes back to the channel where it was declared, and to the announcement channel unless
     it is a test. A private one, and one declared outside any channel, goes only to its reporter.
     """
-    found: list[Place] = []
+    found: list[CardDestination] = []
     if origin and not incident.is_private:
-        found.append(Place(place="source", to=origin, thread=thread))
+        found.append(CardDestination(place="source", to=origin, thread=thread))
     elif incident.creator.slack_user_id:
-        found.append(Place(place="reporter", to=incident.creator.slack_user_id))
+        found.append(CardDestination(place="reporter", to=incident.creator.slack_user_id))
     announced = announce and not incident.is_private and incident.mode != "test"
     if announced and announce and not (announce == origin and thread is None):
-        found.append(Place(place="announcement", to=announce))
+        found.append(CardDestination(place="announcement", to=announce))
     return tuple(found)
 
 
-def visible_to(person: PersonId | None, incident: Incident) -> bool:
+def is_visible_to(person: PersonId | None, incident: Incident) -> bool:
     """True if this person may see the incident: only its reporter and role holders see a private one."""
     return not incident.is_private or (person is not None and person in incident.people)
 
 
-def is_of(teams: Collection[TeamId] | None, incident: Incident) -> bool:
+def is_in_teams(teams: Collection[TeamId] | None, incident: Incident) -> bool:
     """True if the incident belongs to one of these workspaces; None stands for all workspaces."""
     return teams is None or incident.slack_team_id in teams
 

@@ -21,8 +21,9 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.incidents.errors import TocsinError, Unavailable
-from tocsin.incidents.model import Frozen
+from tocsin.incidents.model import FrozenModel
 from tocsin.logs import traced
+from tocsin.metrics import Metrics
 from tocsin.slack import routes
 from tocsin.slack.commands import find_verb
 from tocsin.slack.context import AckTracker, WorkspaceContext, WorkspaceContexts
@@ -38,8 +39,8 @@ from tocsin.slack.payloads import (
     SlashCommand,
     ViewSubmission,
 )
-from tocsin.slack.routes import UNKNOWN, Counting, Uncounted, route_of
-from tocsin.slack.views.declare import sorry_modal
+from tocsin.slack.routes import UNKNOWN, route_of
+from tocsin.slack.views.declare import error_modal
 from tocsin.workflows.retry import best_effort
 
 # Deduplication of events: Slack sends an event again until it is acknowledged.
@@ -59,7 +60,7 @@ class EventDeduplicator:
     def __init__(self) -> None:
         self._heard: OrderedDict[str, tuple[float, asyncio.Task[None]]] = OrderedDict()
 
-    async def once(self, event_id: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def run_once(self, event_id: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run the work, unless it ran for this id before; concurrent calls await the same run.
 
         Raises the work's exception and forgets the id then, so that Slack's retry runs it again. Raises
@@ -115,10 +116,10 @@ NOT_KNOWN = "This is from another version of Tocsin, which is gone. Type /incide
 
 
 def build_app(
-    contexts: WorkspaceContexts, client: AsyncWebClient, counting: Counting | None = None
+    contexts: WorkspaceContexts, client: AsyncWebClient, metrics: Metrics | None = None
 ) -> AsyncApp:
     """Return the app with all routes; Bolt makes its own clients as copies of `client`."""
-    count = counting or Uncounted()
+    metrics = metrics or Metrics()
 
     async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
         """Return our bot in that workspace, so that Bolt ignores the bot's own events.
@@ -147,12 +148,12 @@ def build_app(
         signing_secret="checked before",
         attaching_function_token_enabled=False,
     )
-    app.command(ANY)(_listener(SlashCommand, contexts, _run_command, count))
-    app.shortcut(ANY)(_listener(Shortcut, contexts, _run_shortcut, count))
-    app.view(ANY)(_listener(ViewSubmission, contexts, _run_submission, count))
-    app.action(ANY)(_listener(BlockAction, contexts, _run_action, count))
-    app.options(ANY)(_listener(BlockSuggestion, contexts, _run_options, count))
-    app.event(ANY)(_event_listener(contexts, count))
+    app.command(ANY)(_listener(SlashCommand, contexts, _run_command, metrics))
+    app.shortcut(ANY)(_listener(Shortcut, contexts, _run_shortcut, metrics))
+    app.view(ANY)(_listener(ViewSubmission, contexts, _run_submission, metrics))
+    app.action(ANY)(_listener(BlockAction, contexts, _run_action, metrics))
+    app.options(ANY)(_listener(BlockSuggestion, contexts, _run_options, metrics))
+    app.event(ANY)(_event_listener(contexts, metrics))
     app.error(_malformed)
     return app
 
@@ -179,7 +180,7 @@ def _listener(
     kind: type[G],
     contexts: WorkspaceContexts,
     run: Callable[[AsyncAck, G, WorkspaceContext, AckTracker], Awaitable[None]],
-    count: Counting,
+    metrics: Metrics,
 ) -> Callable[..., Awaitable[BoltResponse | None]]:
     """Wrap a listener: parse the payload, refuse workspaces that are not served, and always answer."""
 
@@ -187,9 +188,9 @@ def _listener(
         try:
             payload = kind.model_validate(body)
         except ValidationError as error:
-            return _unread(kind.__name__, error, count)
+            return _unread(kind.__name__, error, metrics)
         route, tracker, outcome = route_of(payload), context.get(ACK_TRACKER) or AckTracker(), "answered"
-        tracker.timed = partial(count.acknowledged, route)
+        tracker.timed = partial(metrics.observe_acknowledgement, route)
         async with best_effort(f"answer {route}") as failed:
             ours = await contexts.find(payload.team_id, payload.org)
             if ours is None:
@@ -201,21 +202,21 @@ def _listener(
         if failed and ack.response is None:
             await _apologise(ack, payload, SORRY)
         outcome = "failed" if failed else outcome
-        count.requested(route, outcome)
+        metrics.count_request(route, outcome)
         log.info(outcome, route=route)
         return None
 
     return listen
 
 
-def _unread(kind: str, error: ValidationError, count: Counting) -> BoltResponse:
+def _unread(kind: str, error: ValidationError, metrics: Metrics) -> BoltResponse:
     """Return 400 and log the names of the invalid fields, but nothing that was sent."""
     log.warning("malformed payload", kind=kind, fields=sorted({str(e["loc"][0]) for e in error.errors()}))
-    count.requested(UNKNOWN, "malformed")
+    metrics.count_request(UNKNOWN, "malformed")
     return BoltResponse(status=400, body="malformed payload")
 
 
-def _event_listener(contexts: WorkspaceContexts, count: Counting) -> Callable[..., Awaitable[BoltResponse]]:
+def _event_listener(contexts: WorkspaceContexts, metrics: Metrics) -> Callable[..., Awaitable[BoltResponse]]:
     """Return Bolt's listener of all events; a failed event is not acknowledged, so Slack sends it again."""
     deduplicator = EventDeduplicator()
 
@@ -223,24 +224,24 @@ def _event_listener(contexts: WorkspaceContexts, count: Counting) -> Callable[..
         try:
             callback = EventCallback.model_validate(body)
         except ValidationError as error:
-            return _unread("EventCallback", error, count)
+            return _unread("EventCallback", error, metrics)
         listener = routes.find_event(callback.kind)
         if listener is None:
             return BoltResponse(status=200)
         route = route_of(callback)
         if (tracker := context.get(ACK_TRACKER)) is not None:
-            tracker.timed = partial(count.acknowledged, route)
+            tracker.timed = partial(metrics.observe_acknowledgement, route)
         async with best_effort(f"heed {callback.kind}") as failed:
             ours = await contexts.find(callback.served_team, callback.org)
             if ours is not None:
-                await deduplicator.once(callback.event_id, lambda: listener(callback, ours))
-        count.requested(route, "failed" if failed else "answered")
+                await deduplicator.run_once(callback.event_id, lambda: listener(callback, ours))
+        metrics.count_request(route, "failed" if failed else "answered")
         return BoltResponse(status=503 if failed else 200)
 
     return listen
 
 
-async def _apologise(ack: AsyncAck, payload: Frozen, sentence: str) -> None:
+async def _apologise(ack: AsyncAck, payload: FrozenModel, sentence: str) -> None:
     """Show a sentence in place of an answer; a form keeps everything that was typed."""
     if isinstance(payload, SlashCommand):
         await ack(response_type="ephemeral", text=sentence)
@@ -248,7 +249,7 @@ async def _apologise(ack: AsyncAck, payload: Frozen, sentence: str) -> None:
         if payload.view.values:
             await ack(response_action="errors", errors={next(iter(payload.view.values)): sentence})
         else:
-            await ack(response_action="update", view=sorry_modal("Not sent", sentence))
+            await ack(response_action="update", view=error_modal("Not sent", sentence))
     else:
         await ack()
 
@@ -276,7 +277,7 @@ async def _run_shortcut(
         return
     await ack()
     sorry = context.workspace.open_modal(
-        shortcut.trigger_id or "", sorry_modal("Not known", NOT_KNOWN), NOTHING
+        shortcut.trigger_id or "", error_modal("Not known", NOT_KNOWN), NOTHING
     )
     context.tasks.begin("say that a shortcut is not known", sorry)
 

@@ -10,7 +10,7 @@ from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import Incident, Person, PersonId
 from tocsin.incidents.parsing import people_called
 from tocsin.incidents.permissions import Actor, Membership, PermissionLimits, Verb, permitted
-from tocsin.slack.users import Account
+from tocsin.slack.users import WorkspaceUser
 from tocsin.slack.workspace import SlackWorkspace
 from tocsin.workflows.command import Bounded
 from tocsin.workflows.ports import IncidentBackend, loop_time
@@ -42,8 +42,8 @@ class People:
         self._workspace = workspace
         self._backend = backend
         self._now = now
-        self._accounts: Bounded[PersonId, tuple[Account, float]] = Bounded(KEPT)
-        self._asking: dict[PersonId, asyncio.Task[Account | None]] = {}
+        self._accounts: Bounded[PersonId, tuple[WorkspaceUser, float]] = Bounded(KEPT)
+        self._asking: dict[PersonId, asyncio.Task[WorkspaceUser | None]] = {}
         self._in_vain: Bounded[PersonId, float] = Bounded(KEPT)
         self.names: Bounded[str, str] = Bounded(KEPT)
         self.owner: PersonId | None = None
@@ -84,9 +84,9 @@ class People:
     def _asked_in_vain(self, person: PersonId) -> bool:
         return self._now() - self._in_vain.get(person, -FRESH_SECONDS) < FRESH_SECONDS
 
-    async def called(
+    async def find_by_name(
         self, names: Sequence[str], seconds: float = ASKING_SECONDS
-    ) -> tuple[str, list[Account], bool]:
+    ) -> tuple[str, list[WorkspaceUser], bool]:
         """Return the first of these names that users have, these users, and True if there are no others.
 
         A name is a whole handle, display name or full name. Lists the workspace's users in one call, for
@@ -119,7 +119,7 @@ class People:
 
     async def account(
         self, person: PersonId, seconds: float = ASKING_SECONDS, *, within: float = FRESH_SECONDS
-    ) -> Account | None:
+    ) -> WorkspaceUser | None:
         """Return a person's account, looked up as in `standing`; None if Slack does not tell.
 
         Slack is not asked if its last answer is less than `within` seconds old.
@@ -135,14 +135,14 @@ class People:
         done, _ = await asyncio.wait({asking}, timeout=seconds)
         return asking.result() if done else self._remembered(person, STALE_SECONDS)
 
-    async def _ask(self, person: PersonId) -> Account | None:
+    async def _ask(self, person: PersonId) -> WorkspaceUser | None:
         try:
             async with asyncio.timeout(2 * ASKING_SECONDS):
                 found = await self._workspace.users.account(person)
         except (TocsinError, TimeoutError):
             return self._remembered(person, STALE_SECONDS)
         if found is None:
-            return Account(Person(slack_user_id=person), Membership.UNKNOWN, is_known=False)
+            return WorkspaceUser(Person(slack_user_id=person), Membership.UNKNOWN, is_known=False)
         self._learn(found)
         return self._remembered(person, FRESH_SECONDS)
 
@@ -151,11 +151,11 @@ class People:
         known = self._remembered(person, STALE_SECONDS)
         return Membership.UNKNOWN if known is None else known.membership
 
-    def _remembered(self, person: PersonId, seconds: float) -> Account | None:
+    def _remembered(self, person: PersonId, seconds: float) -> WorkspaceUser | None:
         account, at = self._accounts.get(person, (None, 0.0))
         return account if account is not None and self._now() - at < seconds else None
 
-    def _learn(self, account: Account) -> None:
+    def _learn(self, account: WorkspaceUser) -> None:
         person = account.person.slack_user_id
         if person is None:
             return

@@ -9,10 +9,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, PersonId
 from tocsin.slack.disclosure import Disclosure, Joining, NewChannel, posted_to
-from tocsin.slack.rate_limiter import Urgency
+from tocsin.slack.rate_limiter import Priority
 from tocsin.slack.shared_channels import Readership
 from tocsin.slack.views.card import bookmark_title, is_purpose_of, purpose, topic
-from tocsin.slack.web_api import Answer, Calls, told
+from tocsin.slack.web_api import Answer, WebApi, require
 from tocsin.workflows.ports import Channel
 
 INVITED_AT_ONCE = 100
@@ -23,15 +23,15 @@ NOT_TO_BE_REMOVED = frozenset({"not_in_channel", "user_not_found", "cant_kick_se
 class Channels:
     """The channels of one workspace (Slack, conversations.*, bookmarks.*, pins.*)."""
 
-    def __init__(self, client: AsyncWebClient, calls: Calls) -> None:
+    def __init__(self, client: AsyncWebClient, api: WebApi) -> None:
         self._client = client
-        self._calls = calls
+        self._api = api
         self.bot_user_id = ""
 
     async def create(self, name: str, incident: Incident, *, private: bool) -> Channel:
-        answer = await self._calls.make(
+        answer = await self._api.call(
             self._client.conversations_create,
-            Urgency.ANSWER,
+            Priority.ANSWER,
             about=Disclosure((incident,), NewChannel(private)),
             name=name,
             is_private=private,
@@ -42,7 +42,7 @@ class Channels:
         """Slack, users.conversations: at most 999 on a page; a bot of some years is in thousands."""
         kind, cursor = "private_channel" if private else "public_channel", ""
         while True:
-            page = await self._calls.make(
+            page = await self._api.call(
                 self._client.users_conversations, types=kind, limit=999, cursor=cursor or None
             )
             for found in page.get("channels") or ():
@@ -55,17 +55,17 @@ class Channels:
                 return None
 
     async def name_of(self, channel: ChannelId) -> str:
-        answer = await self._calls.make(self._client.conversations_info, Urgency.CARD, channel=channel)
-        return told(answer, "channel", "name")
+        answer = await self._api.call(self._client.conversations_info, Priority.CARD, channel=channel)
+        return require(answer, "channel", "name")
 
     async def rename(self, channel: ChannelId, name: str, incident: Incident) -> Channel:
-        answer = await self._calls.make(
+        answer = await self._api.call(
             self._client.conversations_rename, about=posted_to(channel, incident), channel=channel, name=name
         )
-        return Channel(id=channel, name=told(answer, "channel", "name"))
+        return Channel(id=channel, name=require(answer, "channel", "name"))
 
     async def set_topic(self, channel: ChannelId, incident: Incident) -> None:
-        await self._calls.make(
+        await self._api.call(
             self._client.conversations_setTopic,
             about=posted_to(channel, incident),
             channel=channel,
@@ -73,7 +73,7 @@ class Channels:
         )
 
     async def set_purpose(self, channel: ChannelId, incident: Incident) -> None:
-        await self._calls.make(
+        await self._api.call(
             self._client.conversations_setPurpose,
             about=posted_to(channel, incident),
             channel=channel,
@@ -84,10 +84,10 @@ class Channels:
         if not incident.permalink:
             return
         if again:
-            there = await self._calls.make(self._client.bookmarks_list, channel_id=channel)
+            there = await self._api.call(self._client.bookmarks_list, channel_id=channel)
             if any(mark.get("link") == incident.permalink for mark in there.get("bookmarks") or ()):
                 return
-        await self._calls.make(
+        await self._api.call(
             self._client.bookmarks_add,
             about=posted_to(channel, incident),
             channel_id=channel,
@@ -99,27 +99,27 @@ class Channels:
     async def rebookmark(self, channel: ChannelId, incident: Incident) -> None:
         if not incident.permalink:
             return
-        there = await self._calls.make(self._client.bookmarks_list, channel_id=channel)
+        there = await self._api.call(self._client.bookmarks_list, channel_id=channel)
         for mark in there.get("bookmarks") or ():
             if mark.get("link") == incident.permalink:
-                await self._calls.make(
+                await self._api.call(
                     self._client.bookmarks_edit,
                     about=posted_to(channel, incident),
-                    bookmark_id=told(mark, "id"),
+                    bookmark_id=require(mark, "id"),
                     channel_id=channel,
                     title=bookmark_title(incident),
                 )
 
     async def pin(self, channel: ChannelId, ts: MessageTs) -> None:
         try:
-            await self._calls.make(self._client.pins_add, channel=channel, timestamp=ts)
+            await self._api.call(self._client.pins_add, channel=channel, timestamp=ts)
         except SlackRefused as refusal:
             if refusal.code not in FINE_ALREADY:
                 raise
 
     async def archive(self, channel: ChannelId) -> None:
         try:
-            await self._calls.make(self._client.conversations_archive, Urgency.CARD, channel=channel)
+            await self._api.call(self._client.conversations_archive, Priority.CARD, channel=channel)
         except SlackRefused as refusal:
             if refusal.code != "already_archived":
                 raise
@@ -137,9 +137,9 @@ class Channels:
         self, channel: ChannelId, people: Sequence[PersonId], incident: Incident
     ) -> list[PersonId]:
         try:
-            answer = await self._calls.make(
+            answer = await self._api.call(
                 self._client.conversations_invite,
-                Urgency.CARD,
+                Priority.CARD,
                 about=Disclosure((incident,), Joining(channel, frozenset(people))),
                 channel=channel,
                 users=",".join(people),
@@ -162,8 +162,8 @@ class Channels:
         left: list[PersonId] = []
         for person in people:
             try:
-                await self._calls.make(
-                    self._client.conversations_kick, Urgency.CARD, channel=channel, user=person
+                await self._api.call(
+                    self._client.conversations_kick, Priority.CARD, channel=channel, user=person
                 )
             except SlackRefused as refusal:
                 if refusal.code not in NOT_TO_BE_REMOVED:
@@ -173,7 +173,7 @@ class Channels:
     async def members(self, channel: ChannelId) -> Sequence[PersonId] | None:
         """Slack, conversations.members: the first thousand of them."""
         try:
-            answer = await self._calls.make(self._client.conversations_members, channel=channel, limit=1000)
+            answer = await self._api.call(self._client.conversations_members, channel=channel, limit=1000)
         except SlackRefused as refusal:
             if refusal.code not in {"channel_not_found", "fetch_members_failed"}:
                 raise
@@ -194,7 +194,7 @@ class Channels:
         Raises Unavailable, and SlackRefused where Slack does not let us ask.
         """
         try:
-            answer = await self._calls.make(self._client.conversations_info, Urgency.ANSWER, channel=channel)
+            answer = await self._api.call(self._client.conversations_info, Priority.ANSWER, channel=channel)
         except SlackRefused as refusal:
             needed = str(refusal.details.get("needed") or "")
             # Without a scope for direct messages, the bot cannot be in one of somebody else's.
@@ -212,7 +212,7 @@ class Channels:
     async def public_name(self, channel: ChannelId) -> str:
         """Return the name of a public channel; empty for any other, whose name not everybody may know."""
         try:
-            answer = await self._calls.once(self._client.conversations_info, channel=channel)
+            answer = await self._api.call_now(self._client.conversations_info, channel=channel)
         except SlackRefused:
             return ""
         found = answer.get("channel") or {}
@@ -224,7 +224,7 @@ class Channels:
         False also where the bot does not see it (Slack, conversations.info).
         """
         try:
-            answer = await self._calls.once(self._client.conversations_info, channel=channel)
+            answer = await self._api.call_now(self._client.conversations_info, channel=channel)
             is_public = (answer.get("channel") or {}).get("is_private") is False
             return (is_public and not confined) or await self._has_member(channel, person)
         except SlackRefused:
@@ -233,7 +233,7 @@ class Channels:
     async def _has_member(self, channel: ChannelId, person: PersonId) -> bool:
         cursor = ""
         while True:
-            page = await self._calls.once(
+            page = await self._api.call_now(
                 self._client.conversations_members, channel=channel, limit=1000, cursor=cursor or None
             )
             if person in (page.get("members") or ()):
@@ -245,4 +245,4 @@ class Channels:
 
 def _channel(answer: Answer) -> Channel:
     name = (answer.get("channel") or {}).get("name") if isinstance(answer.get("channel"), dict) else ""
-    return Channel(id=ChannelId(told(answer, "channel", "id")), name=str(name or ""))
+    return Channel(id=ChannelId(require(answer, "channel", "id")), name=str(name or ""))

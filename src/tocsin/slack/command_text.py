@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from tocsin.incidents.parsing import NOTHING, after, folded, spans, these, trimmed
+from tocsin.incidents.parsing import NOTHING, after, fold, spans, these, trimmed
 from tocsin.slack.views.mrkdwn_text import unescaped
 
 # URLs of incidents, as people copy them: with a trailing slash, a query or a fragment.
@@ -93,7 +93,7 @@ _SET_OFF = frozenset(":;,=|-….")
 
 
 @dataclass(frozen=True)
-class Reference:
+class FoundReference:
     """Reference to an incident: by its reference, its channel or its URL."""
 
     by: Literal["reference", "channel", "name", "address", "unclear"]
@@ -127,7 +127,7 @@ def first_word(text: str, verbs: Mapping[str, str]) -> First | None:
     After a verb comes white space of any kind, or a mark that ends a word: `help-desk`, `close/open` and
     `status.example` are not verbs.
     """
-    plain = folded(text)
+    plain = fold(text)
     found = _VERB.match(plain)
     if found is None:
         return None
@@ -150,18 +150,18 @@ def first_word(text: str, verbs: Mapping[str, str]) -> First | None:
 def typed_word(text: str) -> str:
     """Return the first word, which may be a mistyped verb."""
     words = spans(text)
-    return folded(text[words[0][0] : words[0][1]]) if words else ""
+    return fold(text[words[0][0] : words[0][1]]) if words else ""
 
 
 def reference_in(
     text: str, prefixes: Collection[str] = (), *, bare_number: bool = True
-) -> tuple[Reference, str] | None:
+) -> tuple[FoundReference, str] | None:
     """Return the incident that the text begins with, and the text after it; None if there is none.
 
     `prefixes` are the prefixes of references here, besides `INC`. With `bare_number`, `12` is a reference,
     too.
     """
-    plain = folded(text)
+    plain = fold(text)
     for read in (_of_channel, _of_link, _of_name, _of_prefix, _of_any):
         if (found := read(text, plain, _known(prefixes))) is not None:
             reference, start, end = found
@@ -169,10 +169,12 @@ def reference_in(
     number = (_NUMBER.match(plain) if bare_number else None) or _HASHED.match(plain)
     if number is None or _GOES_ON.match(plain, number.end()):
         return None
-    return Reference("reference", number["number"]), _rest(text, plain, number.start("number"), number.end())
+    return FoundReference("reference", number["number"]), _rest(
+        text, plain, number.start("number"), number.end()
+    )
 
 
-Found = tuple[Reference, int, int]
+Found = tuple[FoundReference, int, int]
 
 
 def _of_channel(text: str, plain: str, prefixes: frozenset[str]) -> Found | None:
@@ -181,7 +183,7 @@ def _of_channel(text: str, plain: str, prefixes: frozenset[str]) -> Found | None
         return None
     name = text[slice(*found.span("name"))] if found["name"] else ""
     start = found.start("id") - 1
-    return Reference("channel", found["id"].upper(), trimmed(name).lower()), start, found.end()
+    return FoundReference("channel", found["id"].upper(), trimmed(name).lower()), start, found.end()
 
 
 def _of_link(text: str, plain: str, prefixes: frozenset[str]) -> Found | None:
@@ -192,7 +194,7 @@ def _of_link(text: str, plain: str, prefixes: frozenset[str]) -> Found | None:
         end = found.start("at") + len(address)
     else:
         return None
-    return Reference("address", unescaped(address)), found.start("at"), end
+    return FoundReference("address", unescaped(address)), found.start("at"), end
 
 
 def _of_name(text: str, plain: str, prefixes: frozenset[str]) -> Found | None:
@@ -202,7 +204,7 @@ def _of_name(text: str, plain: str, prefixes: frozenset[str]) -> Found | None:
         return None
     if (as_reference := _of_prefix(text, plain, prefixes)) and as_reference[0].by == "reference":
         return as_reference
-    return Reference("name", found["name"]), found.start("name"), found.end()
+    return FoundReference("name", found["name"]), found.start("name"), found.end()
 
 
 def _of_prefix(text: str, plain: str, prefixes: frozenset[str]) -> Found | None:
@@ -220,11 +222,11 @@ def _of_prefix(text: str, plain: str, prefixes: frozenset[str]) -> Found | None:
     if plain[end : end + 1] == "-" and plain[end + 1 : end + 2].isalnum() and text[end] in _HYPHENS:
         whole = _WHOLE_NAME.match(plain, start)
         if whole is not None and not plain[end : whole.end()].replace("-", "").isdecimal():
-            return Reference("name", whole[0]), start, whole.end()
-        return Reference("unclear", said), start, end
+            return FoundReference("name", whole[0]), start, whole.end()
+        return FoundReference("unclear", said), start, end
     if _GOES_ON.match(plain, end) or _OPEN_TO_DOUBT.match(plain, end):
-        return Reference("unclear", said), start, end
-    return Reference("reference", said), start, end
+        return FoundReference("unclear", said), start, end
+    return FoundReference("reference", said), start, end
 
 
 def _of_any(text: str, plain: str, prefixes: frozenset[str]) -> Found | None:
@@ -233,7 +235,7 @@ def _of_any(text: str, plain: str, prefixes: frozenset[str]) -> Found | None:
     if found is None or _GOES_ON.match(plain, found.end()) or plain[found.end() : found.end() + 1] == "-":
         return None
     said = f"{found['prefix']}-{found['number']}".upper()
-    return Reference("reference", said, is_usual=False), found.start("prefix"), found.end()
+    return FoundReference("reference", said, is_usual=False), found.start("prefix"), found.end()
 
 
 def _rest(text: str, plain: str, start: int, end: int) -> str:
@@ -259,7 +261,7 @@ def _is_left_over(rest: str, closer: str) -> bool:
     return rest.count(closer) % 2 == 1 if opener == closer else rest.count(closer) > rest.count(opener)
 
 
-def references_in(text: str, prefixes: Collection[str] = ()) -> Iterator[tuple[str, Reference, str]]:
+def references_in(text: str, prefixes: Collection[str] = ()) -> Iterator[tuple[str, FoundReference, str]]:
     """Yield each incident named near the beginning, with the words before it and the text after it."""
     before: list[str] = []
     while text and len(before) <= MOST_WORDS_BEFORE:
@@ -270,11 +272,11 @@ def references_in(text: str, prefixes: Collection[str] = ()) -> Iterator[tuple[s
             before = []
             continue
         (start, end), *_ = spans(text) or [(0, len(text))]
-        before.append(folded(text[start:end]))
+        before.append(fold(text[start:end]))
         text = trimmed(text[end:])
 
 
-def named_in_passing(text: str, prefixes: Collection[str] = ()) -> Reference | None:
+def named_in_passing(text: str, prefixes: Collection[str] = ()) -> FoundReference | None:
     """Return an incident that is named after a few small words, as in `update on INC-2: …`.
 
     Of channels, only one with the name of an incident's channel counts, or one whose name Slack did not send.
@@ -286,7 +288,7 @@ def named_in_passing(text: str, prefixes: Collection[str] = ()) -> Reference | N
     return None
 
 
-def named_after_choice(text: str, prefixes: Collection[str] = ()) -> Reference | None:
+def named_after_choice(text: str, prefixes: Collection[str] = ()) -> FoundReference | None:
     """Return an incident that is named right after a choice: `severity critical INC-2`, `lead @dan INC-2`."""
     for before, reference, _ in references_in(text, prefixes):
         is_near = len(before.split()) <= MOST_WORDS_OF_A_CHOICE
@@ -294,7 +296,7 @@ def named_after_choice(text: str, prefixes: Collection[str] = ()) -> Reference |
     return None
 
 
-def _is_surely_one(reference: Reference, prefixes: Collection[str]) -> bool:
+def _is_surely_one(reference: FoundReference, prefixes: Collection[str]) -> bool:
     match reference.by:
         case "reference":
             return reference.is_usual and not reference.said.isdecimal()
@@ -302,12 +304,12 @@ def _is_surely_one(reference: Reference, prefixes: Collection[str]) -> bool:
             return False
         case "channel" | "name":
             name = reference.name if reference.by == "channel" else reference.said
-            return not name or _of_prefix(name, folded(name), _known(prefixes)) is not None
+            return not name or _of_prefix(name, fold(name), _known(prefixes)) is not None
     return True
 
 
 def _known(prefixes: Collection[str]) -> frozenset[str]:
-    return frozenset({USUAL_PREFIX, *map(folded, prefixes)})
+    return frozenset({USUAL_PREFIX, *map(fold, prefixes)})
 
 
 def as_read(text: str, names: Mapping[str, str], *, addresses: bool = True) -> str:

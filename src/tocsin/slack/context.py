@@ -17,7 +17,7 @@ from tocsin.slack.payloads import EventCallback, Payload
 from tocsin.slack.registry import WorkspaceRegistry
 from tocsin.slack.shared_channels import SharedChannels
 from tocsin.slack.workspace import SlackWorkspace
-from tocsin.workflows.channels import seen_by, unnamed
+from tocsin.workflows.channels import seen_by, without_channel
 from tocsin.workflows.command import PATIENCE, Bounded
 from tocsin.workflows.declare import DeclareIncident
 from tocsin.workflows.form_cache import FormCache
@@ -209,7 +209,7 @@ class WorkspaceContext:
     @property
     def marks(self) -> ReactionsAndPins:
         """Reactions and pins on messages."""
-        return ReactionsAndPins(self.workspace.client, self.workspace.calls)
+        return ReactionsAndPins(self.workspace.client, self.workspace.api)
 
     def open_to(self, person: PersonId | None) -> tuple[Incident, ...]:
         """Return the open incidents to offer a person; none unless they are known to be a member."""
@@ -229,7 +229,7 @@ class WorkspaceContext:
                 return incident
             async with best_effort("see who is in a channel"), asyncio.timeout(CHECK_SECONDS):
                 return await seen_by(self.workspace, incident, person)
-            return unnamed(incident)
+            return without_channel(incident)
 
         return list(await asyncio.gather(*map(one, incidents)))
 

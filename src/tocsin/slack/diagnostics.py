@@ -21,14 +21,14 @@ from tocsin.slack import routes
 from tocsin.slack.commands import COMMAND
 from tocsin.slack.manifest import SCOPES
 from tocsin.slack.views.samples import messages, modals
-from tocsin.slack.web_api import Answer, asked
-from tocsin.workflows.ports import Finding
+from tocsin.slack.web_api import Answer, request
+from tocsin.workflows.ports import CheckResult
 
 # Questions to Slack.
 
 
 @dataclass(frozen=True)
-class Access:
+class TokenAccess:
     """Identity and scopes of a bot token, and the time at Slack (aware, to the second)."""
 
     team: str
@@ -38,7 +38,7 @@ class Access:
     at: datetime | None
 
 
-async def fetch_access(client: AsyncWebClient) -> Access:
+async def fetch_access(client: AsyncWebClient) -> TokenAccess:
     """Return the access of the client's token.
 
     Slack, auth.test: granted scopes are in the `x-oauth-scopes` header. Raises Unavailable if Slack cannot be
@@ -51,9 +51,9 @@ async def fetch_access(client: AsyncWebClient) -> Access:
         headers.update({name.lower(): value for name, value in answer.headers.items()})
         return answer
 
-    identity = await asked(auth_test)
+    identity = await request(auth_test)
     granted = headers.get("x-oauth-scopes")
-    return Access(
+    return TokenAccess(
         team=str(identity.get("team") or identity.get("team_id") or ""),
         team_id=str(identity.get("team_id") or ""),
         bot=str(identity.get("user") or identity.get("user_id") or ""),
@@ -71,7 +71,7 @@ async def fetch_socket_address(client: AsyncWebClient, app_token: str) -> str:
     async def apps_connections_open() -> Any:
         return await client.apps_connections_open(app_token=app_token)
 
-    return str((await asked(apps_connections_open)).get("url") or "")
+    return str((await request(apps_connections_open)).get("url") or "")
 
 
 async def fetch_channel(client: AsyncWebClient, channel: str) -> Answer:
@@ -79,7 +79,7 @@ async def fetch_channel(client: AsyncWebClient, channel: str) -> Answer:
 
     Raises Unavailable and SlackRefused, as `fetch_access` does.
     """
-    answer = await asked(client.conversations_info, channel=channel)
+    answer = await request(client.conversations_info, channel=channel)
     found: Answer = answer.get("channel") or {}
     return found
 
@@ -99,34 +99,34 @@ AGAIN = "Paste `tocsin manifest` into the app's manifest, and install the app ag
 APPS = "https://api.slack.com/apps"
 
 
-def scopes(access: Access) -> Iterator[Finding]:
+def scopes(access: TokenAccess) -> Iterator[CheckResult]:
     """Check the granted scopes; the finding on a missing one says what will not work."""
     if access.scopes is None:
         said = "Slack did not say which were granted."
-        yield Finding(name="Scopes", ok=False, said=said, fix="Check SLACK_API_URL.")
+        yield CheckResult(name="Scopes", ok=False, said=said, fix="Check SLACK_API_URL.")
         return
     missing = [scope for scope in SCOPES if scope not in access.scopes]
     if not missing:
-        yield Finding(name="Scopes", ok=True, said=f"all {len(SCOPES)} are granted.")
+        yield CheckResult(name="Scopes", ok=True, said=f"all {len(SCOPES)} are granted.")
     for scope in missing:
         said = f"{scope} is not granted; it is for {SCOPES[scope]}."
-        yield Finding(name="Scopes", ok=False, said=said, fix=AGAIN)
+        yield CheckResult(name="Scopes", ok=False, said=said, fix=AGAIN)
 
 
-def commands(access: Access) -> Finding:
+def commands(access: TokenAccess) -> CheckResult:
     """Check the command as far as possible: Slack lists an app's commands only to its managers."""
     name = "Commands and shortcuts"
     if access.scopes is not None and "commands" not in access.scopes:
         said = f"Slack offers nobody {COMMAND}, nor a shortcut: the scope `commands` is not granted."
-        return Finding(name=name, ok=False, said=said, fix=AGAIN)
+        return CheckResult(name=name, ok=False, said=said, fix=AGAIN)
     listed = ", ".join([COMMAND, *(f"“{route.name}”" for route in routes.SHORTCUTS.values())])
     said = (
         f"the app may have them. Whether it has {listed}, Slack tells at {APPS} alone; or type the command."
     )
-    return Finding(name=name, ok=True, said=said)
+    return CheckResult(name=name, ok=True, said=said)
 
 
-async def examine_socket(client: AsyncWebClient, app_token: str, *, running: bool) -> Finding:
+async def examine_socket(client: AsyncWebClient, app_token: str, *, running: bool) -> CheckResult:
     """Check that Socket Mode opens, up to Slack's `hello`.
 
     Beside a `running` bot no connection is opened: Slack might send it a payload that the bot should get.
@@ -136,18 +136,18 @@ async def examine_socket(client: AsyncWebClient, app_token: str, *, running: boo
         address = await fetch_socket_address(client, app_token)
         if running:
             said = "Slack takes it; the running bot holds the connections (see /readyz)."
-            return Finding(name=name, ok=True, said=said)
+            return CheckResult(name=name, ok=True, said=said)
         await _hello(address)
     except SlackRefused as refusal:
         fix = "Make an app-level token with connections:write under Basic Information; turn Socket Mode on."
-        return Finding(name=name, ok=False, said=f"Slack refuses it ({refusal.code}).", fix=fix)
+        return CheckResult(name=name, ok=False, said=f"Slack refuses it ({refusal.code}).", fix=fix)
     except Unavailable as error:
-        return Finding(name=name, ok=False, said=str(error), fix="Check the network and SLACK_API_URL.")
+        return CheckResult(name=name, ok=False, said=str(error), fix="Check the network and SLACK_API_URL.")
     except (OSError, TimeoutError, ValueError, WebSocketException) as error:
         said = f"Slack takes it, but no connection opens ({type(error).__name__})."
         fix = "Let WebSockets (wss) out to Slack: a proxy or a firewall may stop them."
-        return Finding(name=name, ok=False, said=said, fix=fix)
-    return Finding(name=name, ok=True, said="a Socket Mode connection opens.")
+        return CheckResult(name=name, ok=False, said=said, fix=fix)
+    return CheckResult(name=name, ok=True, said="a Socket Mode connection opens.")
 
 
 async def _hello(address: str) -> None:
@@ -159,22 +159,24 @@ async def _hello(address: str) -> None:
             raise ValueError("no hello")
 
 
-async def examine_forms(client: AsyncWebClient, form: Form) -> Sequence[Finding]:
+async def examine_forms(client: AsyncWebClient, form: Form) -> Sequence[CheckResult]:
     """Check that Slack takes every form and card, filled to the limit (Slack, blocks.validate)."""
     name = "Forms and cards"
     looked_at, wrong = 0, []
     try:
         for what, given in _everything(form):
             try:
-                await asked(client.blocks_validate, **given)
+                await request(client.blocks_validate, **given)
             except SlackRefused as refusal:
                 if refusal.code in NOT_OFFERED:
-                    return [Finding(name=name, ok=True, said="not looked at: Slack does not offer it here.")]
-                wrong.append(Finding(name=name, ok=False, said=_complaint(what, refusal), fix=_MEND))
+                    return [
+                        CheckResult(name=name, ok=True, said="not looked at: Slack does not offer it here.")
+                    ]
+                wrong.append(CheckResult(name=name, ok=False, said=_complaint(what, refusal), fix=_MEND))
             looked_at += 1
     except Unavailable as error:
-        return [Finding(name=name, ok=False, said=str(error), fix="Try again in a moment.")]
-    return wrong or [Finding(name=name, ok=True, said=f"Slack takes all {looked_at} of them.")]
+        return [CheckResult(name=name, ok=False, said=str(error), fix="Try again in a moment.")]
+    return wrong or [CheckResult(name=name, ok=True, said=f"Slack takes all {looked_at} of them.")]
 
 
 _MEND = "If TOCSIN_CONFIG names it, shorten it there; else tell who maintains Tocsin."
@@ -201,26 +203,26 @@ def _complaint(what: str, refusal: SlackRefused) -> str:
 LATER = "Try again in a moment."
 
 
-async def examine_channel(client: AsyncWebClient, name: str, channel: str) -> Finding:
+async def examine_channel(client: AsyncWebClient, name: str, channel: str) -> CheckResult:
     """Check that the bot can post to the channel that the setting `name` names."""
     try:
         found = await fetch_channel(client, channel)
     except SlackRefused as refusal:
         said = f"the bot cannot see {channel} ({refusal.code})."
         fix = "Give the channel's id (it begins with C), and invite the bot there if it is private."
-        return Finding(name=name, ok=False, said=said, fix=fix)
+        return CheckResult(name=name, ok=False, said=said, fix=fix)
     except Unavailable as error:
-        return Finding(name=name, ok=False, said=str(error), fix=LATER)
+        return CheckResult(name=name, ok=False, said=str(error), fix=LATER)
     shown = f"#{found.get('name')}"
     if found.get("is_archived"):
-        return Finding(name=name, ok=False, said=f"{shown} is archived.", fix="Choose another channel.")
+        return CheckResult(name=name, ok=False, said=f"{shown} is archived.", fix="Choose another channel.")
     if found.get("is_ext_shared") or found.get("is_pending_ext_shared"):
         said = f"people of another organisation read {shown}."
-        return Finding(name=name, ok=False, said=said, fix="Choose a channel of your own.")
-    return Finding(name=name, ok=True, said=f"{shown} can be reached.")
+        return CheckResult(name=name, ok=False, said=said, fix="Choose a channel of your own.")
+    return CheckResult(name=name, ok=True, said=f"{shown} can be reached.")
 
 
-async def examine_groups(client: AsyncWebClient, groups: Iterable[str]) -> list[Finding]:
+async def examine_groups(client: AsyncWebClient, groups: Iterable[str]) -> list[CheckResult]:
     """Check that each user group, given by id or `@handle`, exists and has members.
 
     Slack, usergroups.list: disabled groups are not listed.
@@ -230,13 +232,13 @@ async def examine_groups(client: AsyncWebClient, groups: Iterable[str]) -> list[
         return []
     name = "TOCSIN_CONFIG user groups"
     try:
-        answer = await asked(client.usergroups_list, include_count=True)
+        answer = await request(client.usergroups_list, include_count=True)
     except SlackRefused as refusal:
         fix = "Give the app the scope usergroups:read, and install it again."
         said = f"Slack does not tell of them ({refusal.code})."
-        return [Finding(name=name, ok=False, said=said, fix=fix)]
+        return [CheckResult(name=name, ok=False, said=said, fix=fix)]
     except Unavailable as error:
-        return [Finding(name=name, ok=False, said=str(error), fix=LATER)]
+        return [CheckResult(name=name, ok=False, said=str(error), fix=LATER)]
     known = {}
     for group in answer.get("usergroups") or ():
         known[str(group.get("id"))] = known[f"@{group.get('handle')}"] = group
@@ -245,15 +247,15 @@ async def examine_groups(client: AsyncWebClient, groups: Iterable[str]) -> list[
 
 def _findings(
     wanted: Iterable[str], known: Mapping[str, Mapping[str, object]], name: str
-) -> Iterator[Finding]:
+) -> Iterator[CheckResult]:
     for called in wanted:
         group = known.get(called)
         if group is None:
             said = f"{called} is no user group of this workspace."
             fix = "Give its id (it begins with S) or its handle, as under More, User groups in Slack."
-            yield Finding(name=name, ok=False, said=said, fix=fix)
+            yield CheckResult(name=name, ok=False, said=said, fix=fix)
         elif str(group.get("user_count")) == "0":
             said = f"nobody is in @{group.get('handle')}."
-            yield Finding(name=name, ok=False, said=said, fix="Add somebody, or name another group.")
+            yield CheckResult(name=name, ok=False, said=said, fix="Add somebody, or name another group.")
         else:
-            yield Finding(name=name, ok=True, said=f"@{group.get('handle')} is there.")
+            yield CheckResult(name=name, ok=True, said=f"@{group.get('handle')} is there.")

@@ -14,15 +14,15 @@ class Exposure:
     """Sender of one alert per exposed channel, to the reporter and the operator, in one workspace."""
 
     def __init__(
-        self, workspace: SlackWorkspace, ledger: SlackStateStore, operator: Alerts, tasks: Tasks
+        self, workspace: SlackWorkspace, state: SlackStateStore, operator: Alerts, tasks: Tasks
     ) -> None:
         self._workspace = workspace
-        self._ledger = ledger
+        self._state = state
         self._operator = operator
         self._tasks = tasks
         self._told: set[ChannelId] = set()
 
-    def heard(self, incident: Incident, channel: ChannelId, is_exposed: bool) -> None:
+    def observe(self, incident: Incident, channel: ChannelId, is_exposed: bool) -> None:
         """Record Slack's answer about a private incident's channel; send the alert once if it is exposed."""
         if not is_exposed:
             self._told.discard(channel)
@@ -32,7 +32,7 @@ class Exposure:
             self._tasks.begin("tell that a channel is not private", self._tell(incident, channel))
 
     async def _tell(self, incident: Incident, channel: ChannelId) -> None:
-        if (channel, PRIVATE) not in await self._ledger.fingerprints(incident.id):
+        if (channel, PRIVATE) not in await self._state.fingerprints(incident.id):
             # The channel was always public: the incident is just moving to a private one.
             self._told.discard(channel)
             return

@@ -11,9 +11,9 @@ from tocsin.incidents.errors import OutcomeUnknown, SlackRefused
 from tocsin.incidents.model import ChannelId, Incident, TeamId
 from tocsin.slack.disclosure import posted_to
 from tocsin.slack.messages import MessagePoster
-from tocsin.slack.rate_limiter import Urgency
+from tocsin.slack.rate_limiter import Priority
 from tocsin.slack.views.blocks import escape
-from tocsin.slack.web_api import Calls, told
+from tocsin.slack.web_api import WebApi, require
 
 GONE = frozenset({"canvas_not_found", "file_not_found", "file_deleted"})
 
@@ -21,9 +21,9 @@ GONE = frozenset({"canvas_not_found", "file_not_found", "file_deleted"})
 class Files:
     """SlackFiles of one workspace (Slack, files.*, canvases.*)."""
 
-    def __init__(self, client: AsyncWebClient, calls: Calls, posts: MessagePoster, team_id: TeamId) -> None:
+    def __init__(self, client: AsyncWebClient, api: WebApi, posts: MessagePoster, team_id: TeamId) -> None:
         self._client = client
-        self._calls = calls
+        self._api = api
         self._posts = posts
         self._team_id = team_id
         self.home_url = ""
@@ -42,24 +42,24 @@ class Files:
 
         With `again`, it is searched for by its name in the latest messages.
         """
-        channel = await self._posts.room(to)
+        channel = await self._posts.open_dm(to)
         if again and (there := await self._posts.find_file(channel, name)) is not None:
             return there
         content = text.encode()
         carried = posted_to(to, about)
-        answer = await self._calls.make(
+        answer = await self._api.call(
             self._client.files_getUploadURLExternal,
-            Urgency.CARD,
+            Priority.CARD,
             about=carried,
             filename=name,
             length=len(content),
         )
-        file = told(answer, "file_id")
-        await self._calls.judge(carried, "upload_url")
-        await self._upload(told(answer, "upload_url"), content)
-        await self._calls.make(
+        file = require(answer, "file_id")
+        await self._api.check_disclosure(carried, "upload_url")
+        await self._upload(require(answer, "upload_url"), content)
+        await self._api.call(
             self._client.files_completeUploadExternal,
-            Urgency.CARD,
+            Priority.CARD,
             about=carried,
             files=[{"id": file, "title": name}],
             channel_id=channel,
@@ -85,22 +85,22 @@ class Files:
 
     async def find_canvas(self, channel: ChannelId) -> str:
         """Return the id in `properties.canvas` (Slack, conversations.info); empty if there is none."""
-        answer = await self._calls.make(self._client.conversations_info, Urgency.CARD, channel=channel)
+        answer = await self._api.call(self._client.conversations_info, Priority.CARD, channel=channel)
         properties = (answer.get("channel") or {}).get("properties") or {}
         canvas = properties.get("canvas") if isinstance(properties, dict) else None
         return str(canvas.get("file_id") or "") if isinstance(canvas, dict) else ""
 
     async def write_canvas(self, channel: ChannelId, title: str, markdown: str, *, about: Incident) -> str:
         """Create the channel's only canvas; refused in a free workspace (conversations.canvases.create)."""
-        answer = await self._calls.make(
+        answer = await self._api.call(
             self._client.conversations_canvases_create,
-            Urgency.CARD,
+            Priority.CARD,
             about=posted_to(channel, about),
             channel_id=channel,
             title=title,
             document_content={"type": "markdown", "markdown": markdown},
         )
-        return told(answer, "canvas_id")
+        return require(answer, "canvas_id")
 
     def canvas_link(self, canvas: str) -> str:
         return f"{self.home_url}docs/{self._team_id}/{canvas}"
@@ -116,9 +116,9 @@ class Files:
     async def delete_document(self, kind: str, document: str) -> None:
         try:
             if kind == "canvas":
-                await self._calls.make(self._client.canvases_delete, Urgency.CARD, canvas_id=document)
+                await self._api.call(self._client.canvases_delete, Priority.CARD, canvas_id=document)
             else:
-                await self._calls.make(self._client.files_delete, Urgency.CARD, file=document)
+                await self._api.call(self._client.files_delete, Priority.CARD, file=document)
         except SlackRefused as refusal:
             if refusal.code not in GONE:
                 raise

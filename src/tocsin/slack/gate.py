@@ -14,19 +14,19 @@ from collections.abc import Awaitable, Callable
 from tocsin.incidents.errors import Unavailable, Withheld
 from tocsin.incidents.model import ChannelId, Incident, PersonId
 from tocsin.incidents.permissions import NOT_SEEN, Actor, Membership, PermissionLimits, Verb, permitted
-from tocsin.incidents.validation import visible_to
+from tocsin.incidents.validation import is_visible_to
 from tocsin.slack.authorization import People
 from tocsin.slack.channels import Channels
 from tocsin.slack.disclosure import Alone, Anybody, Disclosure, InChannel, Joining, NewChannel
 from tocsin.slack.shared_channels import SharedChannels
 
-STANDING_SECONDS = 1.5
+MEMBERSHIP_SECONDS = 1.5
 """Seconds to wait for Slack's answer about a reader, at each attempt."""
 
 GONE = "That incident is not here any more."
 
 
-class Gate:
+class DisclosureGate:
     """Gate of one workspace."""
 
     def __init__(
@@ -85,11 +85,11 @@ class Gate:
         """Check one person: people with a part in the incident may read it, and members if it is public."""
         if person is not None and person in now.people:
             return
-        if not visible_to(person, now):
+        if not is_visible_to(person, now):
             raise Withheld(NOT_SEEN)
         membership = self._people.last_membership(person) if person else Membership.UNKNOWN
         if person and membership is Membership.UNKNOWN:
-            membership = await self._people.membership(person, STANDING_SECONDS)
+            membership = await self._people.membership(person, MEMBERSHIP_SECONDS)
         if membership is Membership.UNKNOWN:
             raise Unavailable("Slack does not say just now who you are.")
         permitted(Actor(person=person, membership=membership), Verb.SHOW, now, PermissionLimits())

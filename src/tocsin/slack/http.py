@@ -46,7 +46,7 @@ _OBJECTS = ("user", "team", "enterprise", "channel", "view", "message", "contain
 _SIGNATURE = re.compile(r"v0=[0-9a-f]{64}")
 
 
-class HttpDoor:
+class HttpReceiver:
     """Receiver of payloads at `POST /slack/events`."""
 
     def __init__(
@@ -97,7 +97,7 @@ class HttpDoor:
             return self._refused(408, "too slow")
         except ClientDisconnect:
             return self._refused(400, "broken off")
-        except _Crowded:
+        except _Overloaded:
             return self._refused(503, "too much at once")
         if body is None:
             return self._refused(413, "too large")
@@ -152,13 +152,13 @@ class HttpDoor:
                 if len(body) > LARGEST_BODY:
                     return None
                 if len(body) > SMALL_BODY and self._held > MOST_HELD:
-                    raise _Crowded
+                    raise _Overloaded
             return bytes(body)
         finally:
             self._held -= len(body)
 
 
-class _Crowded(Exception):
+class _Overloaded(Exception):
     """Raised if all bodies that are arriving are too large together."""
 
 

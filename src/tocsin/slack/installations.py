@@ -10,10 +10,10 @@ from typing import Any, Protocol
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from pydantic import Field, ValidationError
 
-from tocsin.incidents.model import Frozen, PersonId, TeamId
+from tocsin.incidents.model import FrozenModel, PersonId, TeamId
 
 
-class Installation(Frozen):
+class Installation(FrozenModel):
     """Installation (Slack, oauth.v2.access); an org-wide one serves all workspaces of its organization."""
 
     team_id: TeamId = TeamId("")
@@ -55,16 +55,16 @@ class Installation(Frozen):
         return cls.model_validate({**given, "is_enterprise_install": wide, "bot_token": bot_token})
 
 
-class Vault(Protocol):
+class InstallationStore(Protocol):
     """Store of installations. Every method raises Unavailable if the store cannot be used."""
 
     async def bodies(self) -> Mapping[str, str]:
         """Return the stored bodies, by the id of the workspace or the organization."""
         ...
 
-    async def keep(self, home: str, body: str) -> None: ...
+    async def save(self, home: str, body: str) -> None: ...
 
-    async def drop(self, home: str) -> None:
+    async def mark_uninstalled(self, home: str) -> None:
         """Delete a body, but remember that there was one."""
         ...
 
@@ -72,25 +72,25 @@ class Vault(Protocol):
         """Return the organization of each workspace that is served through one."""
         ...
 
-    async def place(self, team: str, org: str) -> None: ...
+    async def save_org(self, team: str, org: str) -> None: ...
 
-    async def seal(self, closed: Callable[[str], str] | None) -> None:
-        """Replace each stored body by `closed` of it, and note that; None drops the note.
+    async def encrypt_all(self, encrypt: Callable[[str], str] | None) -> None:
+        """Replace each stored body by `encrypt` of it, and note that; None drops the note.
 
         All or nothing; does nothing if the note is there already.
         """
         ...
 
-    async def is_sealed(self) -> bool:
+    async def is_encrypted(self) -> bool:
         """True if all bodies that were stored in the clear have been encrypted."""
         ...
 
 
-class SealBroken(Exception):
+class DecryptionError(Exception):
     """Raised if a stored body cannot be decrypted with our keys, or was not stored there by us."""
 
 
-class Seal:
+class TokenCipher:
     """Cipher that encrypts with the first Fernet key and decrypts with any; without keys it does neither."""
 
     def __init__(self, *keys: str) -> None:
@@ -100,19 +100,19 @@ class Seal:
     def has_key(self) -> bool:
         return self._fernet is not None
 
-    def closed(self, text: str) -> str:
+    def encrypt(self, text: str) -> str:
         return self._fernet.encrypt(text.encode()).decode() if self._fernet else text
 
-    def opened(self, text: str) -> str:
-        """Return the decrypted text. Raises SealBroken."""
+    def decrypt(self, text: str) -> str:
+        """Return the decrypted text. Raises DecryptionError."""
         if self._fernet is None:
             if is_plain(text):
                 return text
-            raise SealBroken
+            raise DecryptionError
         try:
             return self._fernet.decrypt(text.encode()).decode()
         except InvalidToken:
-            raise SealBroken from None
+            raise DecryptionError from None
 
 
 def is_plain(text: str) -> bool:
@@ -123,34 +123,34 @@ def is_plain(text: str) -> bool:
 class Installations:
     """All installations, encrypted in their store."""
 
-    def __init__(self, vault: Vault, seal: Seal) -> None:
-        self.vault = vault
-        self._seal = seal
+    def __init__(self, store: InstallationStore, cipher: TokenCipher) -> None:
+        self.store = store
+        self._cipher = cipher
 
-    async def seal(self) -> None:
+    async def encrypt_stored(self) -> None:
         """With a key, encrypt once what was stored without one; plain bodies are not read from then on."""
 
-        def closed(body: str) -> str:
-            return self._seal.closed(body) if is_plain(body) else body
+        def encrypted(body: str) -> str:
+            return self._cipher.encrypt(body) if is_plain(body) else body
 
-        await self.vault.seal(closed if self._seal.has_key else None)
+        await self.store.encrypt_all(encrypted if self._cipher.has_key else None)
 
     async def all(self) -> list[Installation]:
-        """Return every installation. Raises Unavailable, and SealBroken if one cannot be decrypted."""
-        plain_too = not await self.vault.is_sealed()
-        bodies = await self.vault.bodies()
-        return [self._opened(home, body, plain_too) for home, body in bodies.items()]
+        """Return every installation. Raises Unavailable, and DecryptionError if one cannot be decrypted."""
+        plain_too = not await self.store.is_encrypted()
+        bodies = await self.store.bodies()
+        return [self._decrypt(home, body, plain_too) for home, body in bodies.items()]
 
-    def _opened(self, home: str, body: str, plain_too: bool) -> Installation:
+    def _decrypt(self, home: str, body: str, plain_too: bool) -> Installation:
         try:
-            text = body if plain_too and is_plain(body) else self._seal.opened(body)
+            text = body if plain_too and is_plain(body) else self._cipher.decrypt(body)
             found = Installation.model_validate(json.loads(text))
-        except (SealBroken, ValidationError, ValueError):
-            raise SealBroken(home) from None
+        except (DecryptionError, ValidationError, ValueError):
+            raise DecryptionError(home) from None
         if found.home != home:
             # A body that was encrypted for one workspace is not valid for another.
-            raise SealBroken(home)
+            raise DecryptionError(home)
         return found
 
-    async def keep(self, installation: Installation) -> None:
-        await self.vault.keep(installation.home, self._seal.closed(installation.model_dump_json()))
+    async def save(self, installation: Installation) -> None:
+        await self.store.save(installation.home, self._cipher.encrypt(installation.model_dump_json()))

@@ -21,7 +21,7 @@ APP_HOME = {
 
 
 @dataclass(frozen=True)
-class Declared:
+class ManifestInput:
     """Features of the app, in the manifest's own terms."""
 
     command: Mapping[str, Any]
@@ -33,7 +33,7 @@ class Declared:
 
 
 def app_manifest(
-    app: Declared, *, http: str | None, name: str, org: bool, pages: str | None
+    features: ManifestInput, *, http: str | None, name: str, org: bool, pages: str | None
 ) -> dict[str, Any]:
     """Build the manifest for Socket Mode, or for HTTP with `http` as the URL that Slack can reach.
 
@@ -47,14 +47,16 @@ def app_manifest(
         interactivity |= {"request_url": url, "message_menu_options_url": url}
     settings: dict[str, Any] = {
         "interactivity": interactivity,
-        "org_deploy_enabled": org or bool(app.steps),
+        "org_deploy_enabled": org or bool(features.steps),
         "socket_mode_enabled": url is None,
         "token_rotation_enabled": False,
-        **({"function_runtime": "remote"} if app.steps else {}),
+        **({"function_runtime": "remote"} if features.steps else {}),
     }
-    heard = {"bot_events": sorted(app.events)}
+    heard = {"bot_events": sorted(features.events)}
     settings["event_subscriptions"] = ({"request_url": url} if url else {}) | heard
-    redirects = {"redirect_urls": [f"{http.rstrip('/')}{path}" for path in app.redirects]} if http else {}
+    redirects = (
+        {"redirect_urls": [f"{http.rstrip('/')}{path}" for path in features.redirects]} if http else {}
+    )
     return {
         "display_information": {
             "name": name,
@@ -64,14 +66,16 @@ def app_manifest(
         "features": {
             "app_home": APP_HOME,
             "bot_user": {"display_name": name, "always_online": True},
-            "shortcuts": [dict(one) for one in app.shortcuts],
-            "slash_commands": [{**app.command, **({"url": url} if url else {})}],
+            "shortcuts": [dict(one) for one in features.shortcuts],
+            "slash_commands": [{**features.command, **({"url": url} if url else {})}],
             **_linked(pages or http),
         },
-        "oauth_config": {**redirects, "scopes": {"bot": list(app.scopes)}},
+        "oauth_config": {**redirects, "scopes": {"bot": list(features.scopes)}},
         "settings": settings,
         **(
-            {"functions": {callback: dict(step) for callback, step in app.steps.items()}} if app.steps else {}
+            {"functions": {callback: dict(step) for callback, step in features.steps.items()}}
+            if features.steps
+            else {}
         ),
     }
 

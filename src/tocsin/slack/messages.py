@@ -13,10 +13,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import Card, ChannelId, FollowUp, Incident, MessageTs, Person, PersonId
-from tocsin.incidents.updates import News
-from tocsin.incidents.validation import Place
+from tocsin.incidents.updates import ChangeNotification
+from tocsin.incidents.validation import CardDestination
 from tocsin.slack.disclosure import NOTHING, Disclosure, InChannel, is_person, posted_to, shown_to
-from tocsin.slack.rate_limiter import Urgency
+from tocsin.slack.rate_limiter import Priority
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.card import bookmark_title, card, card_text, purpose, topic
 from tocsin.slack.views.declare import refused_message
@@ -29,7 +29,7 @@ from tocsin.slack.views.notifications import (
     written_message,
 )
 from tocsin.slack.views.unfurl import FOLDED, folded_object, unfurl_blocks, work_object
-from tocsin.slack.web_api import UNREADABLE, Answer, Calls, told
+from tocsin.slack.web_api import UNREADABLE, Answer, WebApi, require
 from tocsin.workflows.command import Bounded, behalf
 
 # Posting exactly once: a message whose answer was lost is searched for by its metadata before a repeat.
@@ -51,9 +51,9 @@ _OUT_OF_SIGHT = frozenset({"not_in_channel", "channel_not_found"})
 class MessagePoster:
     """Poster of the bot's messages. Each carries its key in its metadata, by which it is found again."""
 
-    def __init__(self, client: AsyncWebClient, calls: Calls, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, client: AsyncWebClient, api: WebApi, now: Callable[[], float] = time.time) -> None:
         self._client = client
-        self._calls = calls
+        self._api = api
         self._now = now
         self._fast = 0.0
         """Seconds by which our clock is ahead of Slack's, measured by the last message's `ts`."""
@@ -70,7 +70,7 @@ class MessagePoster:
         *,
         about: Disclosure,
         key: str,
-        urgency: Urgency = Urgency.CARD,
+        priority: Priority = Priority.CARD,
         thread: MessageTs | None = None,
         again: bool = False,
     ) -> Posted:
@@ -92,35 +92,35 @@ class MessagePoster:
         }
         self._tried[to, key] = self._tried.get((to, key), self._now())
         try:
-            answer = await self._calls.make(self._client.chat_postMessage, urgency, about=about, **message)
+            answer = await self._api.call(self._client.chat_postMessage, priority, about=about, **message)
         except SlackRefused as refusal:
-            answer = await self._post_otherwise(message, refusal, urgency, about)
-        ts = MessageTs(told(answer, "ts"))
+            answer = await self._post_otherwise(message, refusal, priority, about)
+        ts = MessageTs(require(answer, "ts"))
         self._fast = max(0.0, self._now() - _seconds(ts))
-        return ChannelId(told(answer, "channel")), ts
+        return ChannelId(require(answer, "channel")), ts
 
     async def _post_otherwise(
-        self, message: dict[str, Any], refusal: SlackRefused, urgency: Urgency, about: Disclosure
+        self, message: dict[str, Any], refusal: SlackRefused, priority: Priority, about: Disclosure
     ) -> Answer:
         """Post again without the blocks that Slack rejected, or after the bot has joined the channel."""
         post = self._client.chat_postMessage
         if refusal.code in UNREADABLE and message["blocks"]:
             message = {**message, "blocks": None}
             try:
-                return await self._calls.make(post, urgency, about=about, **message)
+                return await self._api.call(post, priority, about=about, **message)
             except SlackRefused as another:
                 refusal = another
         if refusal.code == "not_in_channel" and await self._joined(message["channel"]):
-            return await self._calls.make(post, urgency, about=about, **message)
+            return await self._api.call(post, priority, about=about, **message)
         raise refusal
 
     async def edit(self, posted: Posted, text: str, blocks: Sequence[Block], *, about: Disclosure) -> None:
         """Edit a message; does nothing if it is gone (Slack, chat.update: `message_not_found`)."""
         channel, ts = posted
         try:
-            await self._calls.make(
+            await self._api.call(
                 self._client.chat_update,
-                Urgency.CARD,
+                Priority.CARD,
                 about=about,
                 channel=channel,
                 ts=ts,
@@ -133,24 +133,24 @@ class MessagePoster:
 
     async def _joined(self, channel: str) -> bool:
         try:
-            await self._calls.make(self._client.conversations_join, channel=channel)
+            await self._api.call(self._client.conversations_join, channel=channel)
         except SlackRefused:
             return False
         return True
 
-    async def room(self, to: str) -> ChannelId:
+    async def open_dm(self, to: str) -> ChannelId:
         """Return a channel's id as it is, or the id of the direct message with a person."""
         if not is_person(to):
             return ChannelId(to)
-        opened = await self._calls.make(self._client.conversations_open, users=to)
-        return ChannelId(told(opened, "channel", "id"))
+        opened = await self._api.call(self._client.conversations_open, users=to)
+        return ChannelId(require(opened, "channel", "id"))
 
     async def find_file(self, channel: ChannelId, name: str) -> str | None:
         """Return the id of the bot's file of this name in the channel's recent messages; None if none."""
         async for message in self._recent(channel, None, None):
             for file in message.get("files") or ():
                 if isinstance(file, dict) and file.get("name") == name and self._is_ours(file):
-                    return told(file, "id")
+                    return require(file, "id")
         return None
 
     def _is_ours(self, found: Answer) -> bool:
@@ -163,7 +163,7 @@ class MessagePoster:
 
     async def _find(self, to: str, key: str, thread: MessageTs | None) -> Posted | None:
         """Return the channel and `ts` of the message with this key; None if there is none."""
-        channel, oldest = await self.room(to), self._oldest(to, key)
+        channel, oldest = await self.open_dm(to), self._oldest(to, key)
         try:
             return await self._look(channel, key, thread, oldest)
         except SlackRefused as refusal:
@@ -193,7 +193,7 @@ class MessagePoster:
             payload = metadata.get("event_payload") or {}
             is_it = metadata.get("event_type") == EVENT and payload.get("key") == key
             if is_it and self._is_ours(message):
-                return ChannelId(channel), MessageTs(told(message, "ts"))
+                return ChannelId(channel), MessageTs(require(message, "ts"))
         return None
 
     async def _recent(
@@ -210,7 +210,7 @@ class MessagePoster:
             asked["ts"] = thread
         cursor, pages = None, 0
         while oldest is not None or pages < PAGES:
-            page = await self._calls.make(look, cursor=cursor, oldest=oldest, **asked)
+            page = await self._api.call(look, cursor=cursor, oldest=oldest, **asked)
             for message in page.get("messages") or ():
                 yield message
             cursor, pages = (page.get("response_metadata") or {}).get("next_cursor"), pages + 1
@@ -237,9 +237,9 @@ OUT_OF_SIGHT = frozenset({"message_not_found", "channel_not_found", "not_in_chan
 class ReactionsAndPins:
     """Reader of the reactions and pins on messages of one workspace."""
 
-    def __init__(self, client: AsyncWebClient, calls: Calls) -> None:
+    def __init__(self, client: AsyncWebClient, api: WebApi) -> None:
         self._client = client
-        self._calls = calls
+        self._api = api
 
     async def marked(self, channel: ChannelId, ts: MessageTs) -> tuple[bool, Mapping[str, Any]]:
         """Return True if a message is pinned or has the reaction now, with the message.
@@ -257,8 +257,8 @@ class ReactionsAndPins:
     async def message(self, channel: ChannelId, ts: MessageTs) -> Mapping[str, Any]:
         """Return a message with its reactions; empty if it is gone or cannot be read."""
         try:
-            answer = await self._calls.make(
-                self._client.reactions_get, Urgency.CARD, channel=channel, timestamp=ts, full=True
+            answer = await self._api.call(
+                self._client.reactions_get, Priority.CARD, channel=channel, timestamp=ts, full=True
             )
         except SlackRefused as refusal:
             if refusal.code not in OUT_OF_SIGHT:
@@ -267,7 +267,7 @@ class ReactionsAndPins:
         return _dict(answer.get("message"))
 
     async def _is_pinned(self, channel: ChannelId, ts: MessageTs) -> bool:
-        pins: Answer = await self._calls.make(self._client.pins_list, Urgency.CARD, channel=channel)
+        pins: Answer = await self._api.call(self._client.pins_list, Priority.CARD, channel=channel)
         return any(_dict(_dict(item).get("message")).get("ts") == ts for item in pins.get("items") or ())
 
 
@@ -291,22 +291,24 @@ ALREADY_GONE = frozenset({"message_not_found", "channel_not_found"})
 class Messages:
     """SlackMessages of one workspace (Slack, chat.*)."""
 
-    def __init__(self, client: AsyncWebClient, calls: Calls, posts: MessagePoster) -> None:
+    def __init__(self, client: AsyncWebClient, api: WebApi, posts: MessagePoster) -> None:
         self._client = client
-        self._calls = calls
+        self._api = api
         self._posts = posts
         self._without_objects = False
         """True once Slack has refused Work Objects for this app; cards are shown instead from then on."""
 
-    async def post_card(self, incident: Incident, spot: Place, *, key: str, again: bool = False) -> Card:
-        urgency = Urgency.ANNOUNCEMENT if spot.place == "announcement" else Urgency.CARD
+    async def post_card(
+        self, incident: Incident, spot: CardDestination, *, key: str, again: bool = False
+    ) -> Card:
+        priority = Priority.ANNOUNCEMENT if spot.place == "announcement" else Priority.CARD
         channel, ts = await self._posts.post(
             spot.to,
             card_text(incident),
             card(incident),
             about=posted_to(spot.to, incident),
             key=key,
-            urgency=urgency,
+            priority=priority,
             thread=spot.thread,
             again=again,
         )
@@ -331,7 +333,7 @@ class Messages:
 
     async def withdraw(self, card_: Card) -> None:
         try:
-            await self._calls.make(self._client.chat_delete, Urgency.CARD, channel=card_.channel, ts=card_.ts)
+            await self._api.call(self._client.chat_delete, Priority.CARD, channel=card_.channel, ts=card_.ts)
         except SlackRefused as refusal:
             if refusal.code not in ALREADY_GONE:
                 raise
@@ -365,7 +367,7 @@ class Messages:
     async def post_news(
         self,
         channel: ChannelId,
-        news: News,
+        news: ChangeNotification,
         incident: Incident,
         *,
         key: str,
@@ -466,7 +468,7 @@ class Messages:
 
     async def _unfurled(self, channel: ChannelId, ts: MessageTs, about: Disclosure, **shown: Any) -> None:
         unfurl = self._client.chat_unfurl
-        await self._calls.make(unfurl, Urgency.CARD, about=about, channel=channel, ts=ts, **shown)
+        await self._api.call(unfurl, Priority.CARD, about=about, channel=channel, ts=ts, **shown)
 
 
 def _card_read_by(card_: Card, incident: Incident) -> Disclosure:

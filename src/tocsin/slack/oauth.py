@@ -13,10 +13,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.incidents.errors import Refused, SlackRefused
 from tocsin.slack.context import WorkspaceContexts
-from tocsin.slack.installations import Installation, Installations, Vault
+from tocsin.slack.installations import Installation, Installations, InstallationStore
 from tocsin.slack.manifest import SCOPES
 from tocsin.slack.registry import WorkspaceRegistry, may_install
-from tocsin.slack.web_api import TOKEN, Answer, asked, told
+from tocsin.slack.web_api import TOKEN_ERRORS, Answer, request, require
 from tocsin.workflows.retry import best_effort
 
 # Tocsin is installed in a workspace: Slack's code becomes a token, and the token opens its context.
@@ -47,7 +47,7 @@ class OAuthApp:
         return f"{parts.scheme}://{parts.netloc}"
 
 
-class Installing:
+class OAuthFlow:
     """OAuth flow, from Slack's page of consent to a workspace that is served."""
 
     def __init__(
@@ -81,22 +81,22 @@ class Installing:
         Raises Refused if this workspace is not to be served, SlackRefused and Unavailable.
         """
         client = self._app.client(None)
-        answer = await asked(
+        answer = await request(
             client.oauth_v2_access, **self._app.credentials, code=code, redirect_uri=redirect_uri
         )
         installation = _installed(answer, self._clock())
         if not may_install(installation, self._teams):
-            await self._hand_back(installation)
+            await self._revoke(installation)
             raise Refused(
                 NOT_MEANT.format(name=installation.name or "that workspace", home=installation.home)
             )
         # Asked once, and kept: nothing of it changes while the installation lasts.
-        identity = await asked(self._app.client(installation.bot_token).auth_test)
+        identity = await request(self._app.client(installation.bot_token).auth_test)
         url = str(identity.get("url") or "")
         installation = installation.model_copy(
             update={"url": url, "bot_id": str(identity.get("bot_id") or "")}
         )
-        await self._installations.keep(installation)
+        await self._installations.save(installation)
         self._contexts.registry.install(installation)
         if installation.team_id:
             context = self._contexts.context_of(installation.team_id)
@@ -104,16 +104,16 @@ class Installing:
         log.info("installed", home=installation.home, name=installation.name)
         return installation.name or installation.home, url
 
-    async def _hand_back(self, installation: Installation) -> None:
+    async def _revoke(self, installation: Installation) -> None:
         async with best_effort("give back a token that is not meant for us"):
-            await asked(self._app.client(installation.bot_token).auth_revoke)
+            await request(self._app.client(installation.bot_token).auth_revoke)
 
     async def refresh(self, installation: Installation) -> None:
         """Get a new token in place of one that expires; the old one is valid until then.
 
         Raises SlackRefused and Unavailable. Source: Slack, "Using token rotation".
         """
-        answer = await asked(
+        answer = await request(
             self._app.client(None).oauth_v2_access,
             **self._app.credentials,
             grant_type="refresh_token",
@@ -122,15 +122,15 @@ class Installing:
         fresh = installation.model_copy(update=_tokens(answer, self._clock()))
         # In use before it is written down: the refresh token that we had is spent, whatever the disk says.
         self._contexts.registry.install(fresh)
-        await self._installations.keep(fresh)
+        await self._installations.save(fresh)
 
 
 class UninstallCheck:
     """Removes the installation of a workspace whose token Slack does not take any more."""
 
-    def __init__(self, app: OAuthApp, vault: Vault, registry: WorkspaceRegistry) -> None:
+    def __init__(self, app: OAuthApp, store: InstallationStore, registry: WorkspaceRegistry) -> None:
         self._app = app
-        self._vault = vault
+        self._store = store
         self._registry = registry
 
     async def __call__(self, team: str) -> None:
@@ -139,10 +139,10 @@ class UninstallCheck:
         if installation is None:
             return
         try:
-            await asked(self._app.client(installation.bot_token).auth_test)
+            await request(self._app.client(installation.bot_token).auth_test)
         except SlackRefused as refusal:
-            if refusal.code in TOKEN:
-                await self._vault.drop(installation.home)
+            if refusal.code in TOKEN_ERRORS:
+                await self._store.mark_uninstalled(installation.home)
                 self._registry.uninstall(installation)
                 log.info("uninstalled", home=installation.home, name=installation.name)
 
@@ -153,11 +153,11 @@ def _installed(answer: Answer, now: datetime) -> Installation:
     wide = answer.get("is_enterprise_install") is True
     where: dict[str, Any] = {
         "is_enterprise_install": wide,
-        "team_id": "" if wide else told(answer, "team", "id"),
-        "enterprise_id": told(answer, "enterprise", "id") if wide else str(enterprise.get("id") or ""),
+        "team_id": "" if wide else require(answer, "team", "id"),
+        "enterprise_id": require(answer, "enterprise", "id") if wide else str(enterprise.get("id") or ""),
         "name": str((enterprise if wide else team).get("name") or ""),
         "app_id": str(answer.get("app_id") or ""),
-        "bot_user_id": told(answer, "bot_user_id"),
+        "bot_user_id": require(answer, "bot_user_id"),
         "installer": str((answer.get("authed_user") or {}).get("id") or ""),
     }
     return Installation.model_validate({**where, **_tokens(answer, now)})
@@ -166,7 +166,7 @@ def _installed(answer: Answer, now: datetime) -> Installation:
 def _tokens(answer: Answer, now: datetime) -> dict[str, Any]:
     seconds = answer.get("expires_in")
     return {
-        "bot_token": told(answer, "access_token"),
+        "bot_token": require(answer, "access_token"),
         "refresh_token": str(answer.get("refresh_token") or ""),
         "expires_at": now + timedelta(seconds=float(seconds)) if seconds else None,
     }
@@ -177,20 +177,18 @@ def _tokens(answer: Answer, now: datetime) -> dict[str, Any]:
 BEFORE = timedelta(hours=2)
 """Time before its end at which a token is replaced: enough for an outage, while the old one is valid."""
 
-LOOK_SECONDS = 60.0
+ROTATION_SECONDS = 60.0
 
 
 class TokenRotation:
     """Rotation of tokens; looks every minute which of them are due."""
 
-    def __init__(
-        self, registry: WorkspaceRegistry, installing: Installing, clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, registry: WorkspaceRegistry, flow: OAuthFlow, clock: Callable[[], datetime]) -> None:
         self._registry = registry
-        self._installing = installing
+        self._flow = flow
         self._clock = clock
 
-    async def look(self) -> None:
+    async def rotate_due(self) -> None:
         """Replace the tokens that are due; a failed replacement is repeated at the next look."""
         soon = self._clock() + BEFORE
         for installation in self._registry.installations:
@@ -200,7 +198,7 @@ class TokenRotation:
                 continue
             async with best_effort(f"renew the token of {installation.home}"):
                 try:
-                    await self._installing.refresh(installation)
+                    await self._flow.refresh(installation)
                 except SlackRefused as refusal:
                     log.error(
                         "Slack gives no new token; have an admin install Tocsin again.",
@@ -208,7 +206,7 @@ class TokenRotation:
                         why=refusal.sentence,
                     )
 
-    async def go_on(self) -> None:
+    async def run(self) -> None:
         while True:
-            await self.look()
-            await asyncio.sleep(LOOK_SECONDS)
+            await self.rotate_due()
+            await asyncio.sleep(ROTATION_SECONDS)

@@ -10,37 +10,37 @@ from typing import Any
 
 from pydantic import Field
 
-from tocsin.incidents.model import ChannelId, Frozen, MessageTs, Person, PersonId, TeamId
+from tocsin.incidents.model import ChannelId, FrozenModel, MessageTs, Person, PersonId, TeamId
 
 
-class Team(Frozen):
+class Team(FrozenModel):
     id: TeamId
     domain: str | None = None
 
 
-class Enterprise(Frozen):
+class Enterprise(FrozenModel):
     """An organization of several workspaces."""
 
     id: str = ""
 
 
-class User(Frozen):
+class User(FrozenModel):
     id: PersonId
     name: str | None = None
     username: str | None = None
     team_id: TeamId | None = None
 
 
-class ChannelRef(Frozen):
+class ChannelRef(FrozenModel):
     id: ChannelId
     name: str | None = None
 
 
-class Option(Frozen):
+class Option(FrozenModel):
     value: str = ""
 
 
-class Action(Frozen):
+class Action(FrozenModel):
     """The button or select that was used (Slack, block_actions payload: an element of `actions`)."""
 
     action_id: str = ""
@@ -49,11 +49,11 @@ class Action(Frozen):
     selected_option: Option | None = None
 
 
-class ViewState(Frozen):
+class ViewState(FrozenModel):
     values: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
 
 
-class OpenView(Frozen):
+class OpenView(FrozenModel):
     """A modal or Home tab in a payload."""
 
     id: str
@@ -78,7 +78,7 @@ class OpenView(Frozen):
         return self.state.values if self.state else {}
 
 
-class SlashCommand(Frozen):
+class SlashCommand(FrozenModel):
     """A slash command (Slack, app command payload: a flat object of strings)."""
 
     command: str
@@ -101,7 +101,7 @@ class SlashCommand(Frozen):
         return self.enterprise_id or ""
 
 
-class Interaction(Frozen):
+class Interaction(FrozenModel):
     """Fields of every interactive payload: user, team, channel, and a trigger for opening a view."""
 
     user: User
@@ -179,14 +179,14 @@ Payload = SlashCommand | Shortcut | BlockAction | ViewSubmission | BlockSuggesti
 """A payload of a person's interaction, which is answered; an event is only acknowledged."""
 
 
-class Authorization(Frozen):
+class Authorization(FrozenModel):
     """An installation that an event was sent to (Slack, Events API: `authorizations`)."""
 
     team_id: TeamId | None = None
     enterprise_id: str | None = None
 
 
-class EventCallback(Frozen):
+class EventCallback(FrozenModel):
     """An event with its envelope (Slack, Events API)."""
 
     event_id: str

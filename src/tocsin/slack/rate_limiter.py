@@ -31,99 +31,99 @@ CAREFUL_SECONDS = 300.0
 CHANCE_SECONDS = 60.0
 """Seconds within which two 429s are no coincidence (Slack, rate limits: the lowest is one a minute)."""
 
-MOODY, MOODY_SHARE = 6, 0.08
+FLAKY, FLAKY_SHARE = 6, 0.08
 """Number of 429s at a learnt rate, and their share of the calls, that rule the rate out as the cause."""
 
-MOODY_SECONDS = 120.0
-MOODY_SIDE_BY_SIDE = 16
+FLAKY_SECONDS = 120.0
+FLAKY_SIDE_BY_SIDE = 16
 """Calls in flight while 429s do not depend on the rate: the bucket pauses as asked, and goes on."""
 
 RATE_SHARE = 0.3
 """Share of 429s meanwhile above which the rate may be their cause after all."""
 
 
-MOST_LANES = 1000
+MOST_BUCKETS = 1000
 """Buckets that are kept. Each channel has buckets of its own, and most are never needed again."""
 
 
-class Urgency(IntEnum):
+class Priority(IntEnum):
     """Priority of a call, the most urgent first."""
 
     ANSWER = 0
     CARD = 1
     ANNOUNCEMENT = 2
-    FURNITURE = 3
+    BACKGROUND = 3
 
 
-class _Place(NamedTuple):
+class _QueuePosition(NamedTuple):
     """Position of a call in the queue of its bucket; the lowest goes first."""
 
-    urgency: int
+    priority: int
     turn: int
     """Rank among the person's waiting calls: each person's first goes before any person's second."""
     number: int
 
 
 @dataclass
-class _Lane:
+class _Bucket:
     """Bucket of calls that share a limit."""
 
-    waiting: list[tuple[_Place, asyncio.Future[None]]] = field(default_factory=list)
+    waiting: list[tuple[_QueuePosition, asyncio.Future[None]]] = field(default_factory=list)
     turn: dict[int, int] = field(default_factory=dict)
-    """Present turn, by urgency: a call that comes now does not go before calls that wait already."""
+    """Present turn, by priority: a call that comes now does not go before calls that wait already."""
     last: dict[tuple[int, str], int] = field(default_factory=dict)
-    """Turn of the last waiting call, by urgency and person."""
-    alarm: asyncio.Future[None] | None = None
+    """Turn of the last waiting call, by priority and person."""
+    timer: asyncio.Future[None] | None = None
     """Timer for the time at which the bucket opens; one is enough for all waiting calls."""
-    under_way: int = 0
+    in_flight: int = 0
     opens_at: float = 0.0
     interval: float = 0.0
     counted_from: float = 0.0
     allowed: int = 0
     refused_at: float = -CAREFUL_SECONDS
 
-    kept_to: int = 0
+    allowed_at_rate: int = 0
     """Calls that were allowed at the learnt rate; `refused_at_rate` counts those refused at it."""
     refused_at_rate: int = 0
-    moody_until: float = 0.0
-    moody_allowed: int = 0
-    moody_refused: int = 0
+    flaky_until: float = 0.0
+    flaky_allowed: int = 0
+    flaky_refused: int = 0
 
-    def place(self, urgency: int, whose: str, number: int) -> _Place:
+    def position(self, priority: int, user: str, number: int) -> _QueuePosition:
         """Return the position of a call that has just come."""
-        turn = max(self.turn.get(urgency, 0), self.last.get((urgency, whose), -1) + 1)
-        self.last[urgency, whose] = turn
-        return _Place(urgency, turn, number)
+        turn = max(self.turn.get(priority, 0), self.last.get((priority, user), -1) + 1)
+        self.last[priority, user] = turn
+        return _QueuePosition(priority, turn, number)
 
-    def left(self, place: _Place, whose: str) -> None:
+    def leave(self, position: _QueuePosition, user: str) -> None:
         """Note that the call at this position does not wait any more."""
-        if self.last.get((place.urgency, whose)) == place.turn:
-            del self.last[place.urgency, whose]
+        if self.last.get((position.priority, user)) == position.turn:
+            del self.last[position.priority, user]
 
     def may_start(self, now: float) -> bool:
-        most = MOODY_SIDE_BY_SIDE if now < self.moody_until else 1 if self.interval else SIDE_BY_SIDE
-        return self.under_way < most and now >= self.opens_at
+        most = FLAKY_SIDE_BY_SIDE if now < self.flaky_until else 1 if self.interval else SIDE_BY_SIDE
+        return self.in_flight < most and now >= self.opens_at
 
     @property
     def is_idle(self) -> bool:
-        return not self.under_way and not self.waiting
+        return not self.in_flight and not self.waiting
 
-    def went_well(self) -> None:
+    def on_success(self) -> None:
         self.allowed += 1
-        self.moody_allowed += 1
-        self.kept_to += bool(self.interval)
+        self.flaky_allowed += 1
+        self.allowed_at_rate += bool(self.interval)
 
-    def is_forgettable(self, now: float) -> bool:
+    def may_be_dropped(self, now: float) -> bool:
         """True if the bucket is not in use, and has learnt nothing that a later call needs."""
-        remembers = self.interval or now < self.moody_until or now - self.refused_at < CHANCE_SECONDS
+        remembers = self.interval or now < self.flaky_until or now - self.refused_at < CHANCE_SECONDS
         return self.is_idle and not remembers
 
-    def started(self, now: float) -> None:
+    def on_start(self, now: float) -> None:
         if self.interval and now - self.refused_at > CAREFUL_SECONDS:
             self.interval = 0.0
-        if not self.allowed and not self.under_way:
+        if not self.allowed and not self.in_flight:
             self.counted_from = now
-        self.under_way += 1
+        self.in_flight += 1
         self.opens_at = max(self.opens_at, now + self.interval)
 
     def slow_down(self, started: float, now: float, seconds: float) -> None:
@@ -134,17 +134,17 @@ class _Lane:
         nothing had been allowed before, and the last 429 was more than a minute ago, the rate is not the
         cause: the pause is only waited out.
         """
-        self.moody_refused += 1
-        if started > self.refused_at and now >= self.moody_until:
+        self.flaky_refused += 1
+        if started > self.refused_at and now >= self.flaky_until:
             self.refused_at_rate += bool(self.interval)
-            tried = self.kept_to + self.refused_at_rate
-            if self.refused_at_rate >= MOODY and self.refused_at_rate >= MOODY_SHARE * tried:
-                self.interval, self.kept_to, self.refused_at_rate = 0.0, 0, 0
-                self._is_moody(now)
-            elif self._is_still_moody(now):
-                self._is_moody(now)
+            tried = self.allowed_at_rate + self.refused_at_rate
+            if self.refused_at_rate >= FLAKY and self.refused_at_rate >= FLAKY_SHARE * tried:
+                self.interval, self.allowed_at_rate, self.refused_at_rate = 0.0, 0, 0
+                self._set_flaky(now)
+            elif self._is_still_flaky(now):
+                self._set_flaky(now)
             elif self.interval:
-                # A bucket with longer pauses than Slack asks for is not too fast, whatever the trouble is.
+                # A bucket with longer pauses than Slack asks for is not too fast, whatever the cause is.
                 self.interval = max(self.interval, min(self.interval * 1.1, seconds))
             elif self.allowed or now - self.refused_at < CHANCE_SECONDS:
                 learnt = 1.02 * (now + seconds - self.counted_from) / max(self.allowed, 1)
@@ -154,14 +154,14 @@ class _Lane:
             self.refused_at = now
         self.opens_at = max(self.opens_at, now + seconds)
 
-    def _is_moody(self, now: float) -> None:
-        self.moody_until, self.moody_allowed, self.moody_refused = now + MOODY_SECONDS, 0, 0
+    def _set_flaky(self, now: float) -> None:
+        self.flaky_until, self.flaky_allowed, self.flaky_refused = now + FLAKY_SECONDS, 0, 0
 
-    def _is_still_moody(self, now: float) -> bool:
+    def _is_still_flaky(self, now: float) -> bool:
         """True if about as many calls were refused as before, while the bucket was not slowed down."""
-        share = self.moody_refused / (self.moody_allowed + self.moody_refused)
-        was_moody = self.moody_until > 0 and now - self.moody_until < MOODY_SECONDS
-        return was_moody and MOODY_SHARE <= share <= RATE_SHARE
+        share = self.flaky_refused / (self.flaky_allowed + self.flaky_refused)
+        was_flaky = self.flaky_until > 0 and now - self.flaky_until < FLAKY_SECONDS
+        return was_flaky and FLAKY_SHARE <= share <= RATE_SHARE
 
 
 class Turn:
@@ -170,21 +170,21 @@ class Turn:
     A call that is repeated keeps its position.
     """
 
-    def __init__(self, pace: Pace, lane: Hashable, place: _Place, whose: str) -> None:
-        self._pace = pace
-        self._name = lane
-        self._place = place
-        self._whose = whose
+    def __init__(self, limiter: RateLimiter, bucket: Hashable, position: _QueuePosition, user: str) -> None:
+        self._limiter = limiter
+        self._name = bucket
+        self._position = position
+        self._user = user
 
     async def __aenter__(self) -> None:
-        self._lane = await self._pace.start(self._name, self._place, self._whose)
-        self._started = self._pace.now()
+        self._bucket = await self._limiter.start(self._name, self._position, self._user)
+        self._started = self._limiter.now()
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
-        return self._pace.end(self._name, self._lane, self._started, error)
+        return self._limiter.end(self._name, self._bucket, self._started, error)
 
 
-class Pace:
+class RateLimiter:
     """Rate limiter of one workspace. `now` and `sleep` are in seconds, and a test may replace them."""
 
     def __init__(
@@ -195,76 +195,78 @@ class Pace:
     ) -> None:
         self.now = now or (lambda: asyncio.get_running_loop().time())
         self._sleep = sleep
-        self._lanes: dict[Hashable, _Lane] = {}
+        self._buckets: dict[Hashable, _Bucket] = {}
         self._order = itertools.count()
 
-    def place(self, lane: Hashable, urgency: Urgency, *, whose: str = "") -> Turn:
-        """Return the turn of a call that has just come; `whose` is the id of the person it is for."""
-        place = self._lane(lane).place(int(urgency), whose, next(self._order))
-        return Turn(self, lane, place, whose)
+    def enqueue(self, bucket: Hashable, priority: Priority, *, user: str = "") -> Turn:
+        """Return the turn of a call that has just come; `user` is the id of the person it is for."""
+        position = self._bucket(bucket).position(int(priority), user, next(self._order))
+        return Turn(self, bucket, position, user)
 
     @property
-    def known(self) -> int:
+    def bucket_count(self) -> int:
         """Number of buckets that are kept."""
-        return len(self._lanes)
+        return len(self._buckets)
 
-    def _lane(self, name: Hashable) -> _Lane:
+    def _bucket(self, name: Hashable) -> _Bucket:
         """Return the bucket of this name; if there are too many, half of the unused ones are dropped."""
-        if name not in self._lanes and len(self._lanes) >= MOST_LANES:
+        if name not in self._buckets and len(self._buckets) >= MOST_BUCKETS:
             now = self.now()
-            idle = [known for known, lane in self._lanes.items() if lane.is_idle and now >= lane.opens_at]
-            for known in idle[: MOST_LANES // 2]:
-                del self._lanes[known]
-        return self._lanes.setdefault(name, _Lane())
+            idle = [
+                known for known, bucket in self._buckets.items() if bucket.is_idle and now >= bucket.opens_at
+            ]
+            for known in idle[: MOST_BUCKETS // 2]:
+                del self._buckets[known]
+        return self._buckets.setdefault(name, _Bucket())
 
-    async def start(self, name: Hashable, place: _Place, whose: str) -> _Lane:
+    async def start(self, name: Hashable, position: _QueuePosition, user: str) -> _Bucket:
         """Wait for the turn of the call at this position; returns the bucket that it runs in."""
-        lane = self._lane(name)
+        bucket = self._bucket(name)
         try:
-            await self._wait(lane, place)
+            await self._wait(bucket, position)
         finally:
-            lane.left(place, whose)
-        return lane
+            bucket.leave(position, user)
+        return bucket
 
-    def end(self, name: Hashable, lane: _Lane, started: float, error: BaseException | None) -> bool:
+    def end(self, name: Hashable, bucket: _Bucket, started: float, error: BaseException | None) -> bool:
         """Learn from the outcome of a call; returns True if it was a 429."""
         pause = error.retry_after if isinstance(error, Unavailable) else None
         if pause is not None:
-            lane.slow_down(started, self.now(), pause)
+            bucket.slow_down(started, self.now(), pause)
         elif error is None or isinstance(error, TocsinError):
             # With any other answer, the rate was not too fast.
-            lane.went_well()
-        lane.under_way -= 1
-        self._pump(lane)
-        if lane.is_forgettable(self.now()):
-            self._lanes.pop(name, None)
+            bucket.on_success()
+        bucket.in_flight -= 1
+        self._pump(bucket)
+        if bucket.may_be_dropped(self.now()):
+            self._buckets.pop(name, None)
         return pause is not None
 
-    async def _wait(self, lane: _Lane, place: _Place) -> None:
+    async def _wait(self, bucket: _Bucket, position: _QueuePosition) -> None:
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(lane.waiting, (place, mine))
-        self._pump(lane)
+        heapq.heappush(bucket.waiting, (position, mine))
+        self._pump(bucket)
         try:
             await mine
         except asyncio.CancelledError:
             if mine.done() and not mine.cancelled():
-                lane.under_way -= 1
-                self._pump(lane)
+                bucket.in_flight -= 1
+                self._pump(bucket)
             raise
 
-    def _pump(self, lane: _Lane) -> None:
+    def _pump(self, bucket: _Bucket) -> None:
         now = self.now()
-        while lane.waiting and lane.may_start(now):
-            place, called = heapq.heappop(lane.waiting)
+        while bucket.waiting and bucket.may_start(now):
+            position, called = heapq.heappop(bucket.waiting)
             if not called.done():
-                lane.turn[place.urgency] = max(lane.turn.get(place.urgency, 0), place.turn)
-                lane.started(now)
+                bucket.turn[position.priority] = max(bucket.turn.get(position.priority, 0), position.turn)
+                bucket.on_start(now)
                 called.set_result(None)
-        if lane.waiting and now < lane.opens_at and lane.alarm is None:
-            lane.alarm = asyncio.ensure_future(self._wake(lane, lane.opens_at - now))
+        if bucket.waiting and now < bucket.opens_at and bucket.timer is None:
+            bucket.timer = asyncio.ensure_future(self._wake(bucket, bucket.opens_at - now))
 
-    async def _wake(self, lane: _Lane, seconds: float) -> None:
+    async def _wake(self, bucket: _Bucket, seconds: float) -> None:
         await self._sleep(seconds)
         # The bucket may open later by now; in that case `_pump` sets another timer.
-        lane.alarm = None
-        self._pump(lane)
+        bucket.timer = None
+        self._pump(bucket)

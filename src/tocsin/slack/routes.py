@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from tocsin.slack.commands import COMMAND, COMMAND_DESCRIPTION, COMMAND_USAGE, VERBS, find_verb
 from tocsin.slack.listeners import (
@@ -23,7 +23,7 @@ from tocsin.slack.listeners import (
     workflow_step,
 )
 from tocsin.slack.listeners.verbs import CommandSpec, VerbSpec
-from tocsin.slack.manifest import SCOPES, Declared, app_manifest
+from tocsin.slack.manifest import SCOPES, ManifestInput, app_manifest
 from tocsin.slack.payloads import (
     BlockAction,
     BlockSuggestion,
@@ -177,7 +177,7 @@ def manifest(
 ) -> dict[str, Any]:
     """Return the Slack app manifest, built by `app_manifest`; without `steps` it has no custom steps."""
     events = {*EVENTS, *(INSTALL_EVENTS if http else ())} - (set() if steps else STEP_EVENTS)
-    declared = Declared(
+    declared = ManifestInput(
         command={
             "command": COMMAND,
             "description": COMMAND_DESCRIPTION,
@@ -206,28 +206,6 @@ def manifest(
 UNKNOWN = "unknown"
 DECLARE, OTHER = "declare", "other"
 """Labels of the command without a verb, and of options for a field that the backend named."""
-
-
-class Counting(Protocol):
-    """Counter of requests; `route` is one of `every_route`."""
-
-    def requested(self, route: str, outcome: str) -> None:
-        """Count a request whose outcome is `answered`, `failed`, `stranger` or `malformed`."""
-        ...
-
-    def acknowledged(self, route: str, seconds: float) -> None:
-        """Record that a request's answer was written out so many seconds after it arrived."""
-        ...
-
-
-class Uncounted:
-    """Counter that counts nothing."""
-
-    def requested(self, route: str, outcome: str) -> None:
-        """Do nothing."""
-
-    def acknowledged(self, route: str, seconds: float) -> None:
-        """Do nothing."""
 
 
 def every_route() -> Iterator[str]:

@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
 from tocsin.slack.app import ACK_TRACKER, dispatch
 from tocsin.slack.context import AckTracker
-from tocsin.slack.web_api import asked, told
+from tocsin.slack.web_api import request, require
 from tocsin.workflows.retry import best_effort
 
 log = structlog.get_logger()
@@ -45,20 +45,20 @@ ANSWER_SECONDS = 3.0
 PLANNED = frozenset({"warning", "refresh_requested"})
 """Slack's reasons for asking for a new connection every few hours, when nothing is wrong."""
 
-Elsewhere = Callable[[str], Awaitable[bool]]
+SendElsewhere = Callable[[str], Awaitable[bool]]
 
 
 class Connection:
     """One WebSocket, from `hello` to its end."""
 
-    def __init__(self, socket: ClientConnection, app: AsyncApp, elsewhere: Elsewhere) -> None:
+    def __init__(self, socket: ClientConnection, app: AsyncApp, elsewhere: SendElsewhere) -> None:
         self._socket = socket
         self._app = app
         self._elsewhere = elsewhere
         self._in_hand: set[asyncio.Task[None]] = set()
         self._began = asyncio.get_running_loop().time()
-        self.standing = False
-        self.takes = True
+        self.is_ready = False
+        self.accepts = True
         self.reason = ""
         """Slack's reason for replacing it, such as `warning` or `refresh_requested`; empty until then."""
         self.changed = asyncio.Event()
@@ -87,13 +87,13 @@ class Connection:
         pinging = asyncio.create_task(self._ping())
         try:
             async for frame in self._socket:
-                self._hear(frame)
+                self._on_frame(frame)
         except ConnectionClosed:
             # It is replaced, however it ended.
             return
         finally:
             pinging.cancel()
-            self.standing = False
+            self.is_ready = False
 
     async def _ping(self) -> None:
         while True:
@@ -112,7 +112,7 @@ class Connection:
         with contextlib.suppress(ConnectionClosed):
             await (await self._socket.ping())
 
-    def _hear(self, frame: str | bytes) -> None:
+    def _on_frame(self, frame: str | bytes) -> None:
         try:
             said = json.loads(frame)
         except ValueError:
@@ -120,12 +120,12 @@ class Connection:
         if not isinstance(said, dict):
             log.warning("Slack sent what is no JSON object", size=len(frame))
         elif said.get("type") == "hello":
-            self.standing = True
+            self.is_ready = True
             self.changed.set()
         elif said.get("type") == "disconnect":
             self.reason = str(said.get("reason") or "unknown")
             self.changed.set()
-        elif said.get("envelope_id") and isinstance(said.get("payload"), dict) and self.takes:
+        elif said.get("envelope_id") and isinstance(said.get("payload"), dict) and self.accepts:
             task = asyncio.create_task(self.handle(said))
             self._in_hand.add(task)
             task.add_done_callback(self._in_hand.discard)
@@ -207,7 +207,7 @@ def pause_after(failures: int) -> float:
     return longest * random.uniform(0.5, 1.0)
 
 
-class Tickets:
+class ConnectionUrls:
     """Source of connection URLs for one app, fetched one at a time.
 
     Slack limits apps.connections.open to about one call a minute. Every caller waits out its `Retry-After`.
@@ -225,12 +225,12 @@ class Tickets:
         async with self._turn:
             await asyncio.sleep(self._opens_at - loop.time())
             try:
-                answer = await asked(self._client.apps_connections_open, app_token=self._app_token)
+                answer = await request(self._client.apps_connections_open, app_token=self._app_token)
             except Unavailable as error:
                 if error.retry_after is not None:
                     self._opens_at = loop.time() + error.retry_after
                 raise
-            return told(answer, "url")
+            return require(answer, "url")
 
 
 # The receiver: two connections. Each is replaced before it ends if Slack gives notice, else at once.
@@ -245,17 +245,17 @@ MOST_LINGERING = 4
 LARGEST_ENVELOPE = 16 * 1024 * 1024
 
 
-class SocketDoor:
+class SocketModeReceiver:
     """Receiver of payloads over Socket Mode."""
 
     def __init__(self, app: AsyncApp, app_token: str, web_client: AsyncWebClient) -> None:
         self._app = app
-        self._tickets = Tickets(web_client, app_token)
+        self._urls = ConnectionUrls(web_client, app_token)
         self._open: list[Connection] = []
         """Connections that have not ended, the oldest first, with those that are being replaced."""
-        self._keeping: list[asyncio.Task[None]] = []
+        self._maintaining: list[asyncio.Task[None]] = []
         self._lingering: dict[Connection, asyncio.Task[None]] = {}
-        self._stood = asyncio.Event()
+        self._first_ready = asyncio.Event()
         self._refused: SlackRefused | None = None
 
     async def open(self) -> None:
@@ -263,9 +263,9 @@ class SocketDoor:
 
         Raises SlackRefused if Slack refuses the token. Waits for as long as Slack cannot be reached.
         """
-        self._keeping = [asyncio.create_task(self._keep()) for _ in range(CONNECTIONS)]
+        self._maintaining = [asyncio.create_task(self._maintain()) for _ in range(CONNECTIONS)]
         try:
-            await self._stood.wait()
+            await self._first_ready.wait()
             if self._refused is not None:
                 raise self._refused
         except BaseException:
@@ -275,22 +275,22 @@ class SocketDoor:
     @property
     def is_open(self) -> bool:
         """True if a connection is ready, as far as its last ping has told."""
-        return any(connection.standing for connection in self._open)
+        return any(connection.is_ready for connection in self._open)
 
     async def close(self) -> None:
         """Take nothing more, send the answers that are due within three seconds, and hang up.
 
         Payloads that come in meanwhile stay unanswered, so that Slack can send them to another process.
         """
-        stopping = [*self._keeping, *self._lingering.values()]
+        stopping = [*self._maintaining, *self._lingering.values()]
         for connection in self._open:
-            connection.takes = False
+            connection.accepts = False
         for task in stopping:
             task.cancel()
         await asyncio.gather(*stopping, return_exceptions=True)
         await asyncio.gather(*(connection.finish() for connection in list(self._open)))
 
-    async def _keep(self) -> None:
+    async def _maintain(self) -> None:
         """Hold one connection after another; the next one is ready before the last one is let go."""
         last: Connection | None = None
         short = 0
@@ -320,14 +320,14 @@ class SocketDoor:
 
     def _refuse(self, refusal: SlackRefused) -> None:
         """Pass a refusal of the first connection to `open`; log later ones, as their cause may be mended."""
-        if not self._stood.is_set():
+        if not self._first_ready.is_set():
             self._refused = refusal
-            self._stood.set()
+            self._first_ready.set()
         else:
             log.error("Slack refuses a connection.", why=refusal.sentence, again_in=LONGEST_PAUSE)
 
     async def _attempt(self) -> Connection:
-        url = await self._tickets.fetch()
+        url = await self._urls.fetch()
         socket = await connect(
             url,
             proxy=None,
@@ -344,16 +344,16 @@ class SocketDoor:
         connection.life.add_done_callback(lambda _: self._open.remove(connection))
         try:
             async with asyncio.timeout(HELLO_SECONDS):
-                await connection.until(lambda: connection.standing or connection.needs_replacing)
+                await connection.until(lambda: connection.is_ready or connection.needs_replacing)
         except BaseException:
             socket.transport.abort()
             raise
-        if not connection.standing:
+        if not connection.is_ready:
             socket.transport.abort()
             if connection.reason == "too_many_websockets":
                 self._give_way()
             raise Unavailable(f"Slack ended it at once ({connection.reason or 'without a word'}).")
-        self._stood.set()
+        self._first_ready.set()
         return connection
 
     def _let_go(self, connection: Connection) -> None:
@@ -375,6 +375,6 @@ class SocketDoor:
         Slack does not say that it accepts this; nothing else is left to try.
         """
         for connection in list(self._open):
-            if connection.standing and await connection.send(answer):
+            if connection.is_ready and await connection.send(answer):
                 return True
         return False

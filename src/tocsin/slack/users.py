@@ -10,15 +10,15 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import Person, PersonId
-from tocsin.incidents.parsing import folded_name
+from tocsin.incidents.parsing import fold_name
 from tocsin.incidents.permissions import Membership
-from tocsin.slack.web_api import Calls
+from tocsin.slack.web_api import WebApi
 
 # An account and its membership, read from a user object.
 
 
 @dataclass(frozen=True)
-class Home:
+class HomeTeam:
     """Ids of the bot's own workspace and of its organisation; the latter is empty if it has none."""
 
     team: str
@@ -26,7 +26,7 @@ class Home:
 
 
 @dataclass(frozen=True)
-class Account:
+class WorkspaceUser:
     """A person's account in a workspace."""
 
     person: Person
@@ -43,11 +43,11 @@ NAMES = ("display_name", "display_name_normalized", "real_name", "real_name_norm
 """Fields of a profile with names (Slack, user object); the normalized ones are without accents."""
 
 
-def account(user: Mapping[str, Any], home: Home) -> Account:
+def user_of(user: Mapping[str, Any], home: HomeTeam) -> WorkspaceUser:
     """Return the account from a user object of users.info or users.list (Slack, user object)."""
     profile = user.get("profile") or {}
     name = profile.get("real_name") or user.get("real_name") or profile.get("display_name")
-    return Account(
+    return WorkspaceUser(
         person=Person(
             slack_user_id=PersonId(str(user["id"])),
             name=name or user.get("name"),
@@ -56,7 +56,7 @@ def account(user: Mapping[str, Any], home: Home) -> Account:
         membership=_membership(user, home),
         owns_workspace=bool(user.get("is_primary_owner")),
         handle=str(user.get("name") or ""),
-        names=frozenset(folded_name(str(name)) for name in _names(user, profile) if name) - {""},
+        names=frozenset(fold_name(str(name)) for name in _names(user, profile) if name) - {""},
     )
 
 
@@ -65,7 +65,7 @@ def _names(user: Mapping[str, Any], profile: Mapping[str, Any]) -> Iterator[Any]
     yield from (profile.get(part) for part in NAMES)
 
 
-def _membership(user: Mapping[str, Any], home: Home) -> Membership:
+def _membership(user: Mapping[str, Any], home: HomeTeam) -> Membership:
     """Return the most restrictive membership that fits; UNKNOWN if the user object has no `team_id`.
 
     People of other organisations (Slack Connect) have another `team_id`, and `is_stranger` if we share no
@@ -95,9 +95,9 @@ NO_GROUP = frozenset({"no_such_subteam", "subteam_not_found", "invalid_usergroup
 class Users:
     """Reader of one workspace's people and user groups; it never lists a whole workspace."""
 
-    def __init__(self, client: AsyncWebClient, calls: Calls, home: Home) -> None:
+    def __init__(self, client: AsyncWebClient, api: WebApi, home: HomeTeam) -> None:
         self._client = client
-        self._calls = calls
+        self._api = api
         self.home = home
 
     async def person(self, person: PersonId) -> Person | None:
@@ -105,31 +105,31 @@ class Users:
         found = await self.account(person)
         return found.person if found is not None else None
 
-    async def account(self, person: PersonId) -> Account | None:
+    async def account(self, person: PersonId) -> WorkspaceUser | None:
         """Return an account with its membership (Slack, users.info); None if Slack does not know it."""
         try:
-            answer = await self._calls.once(self._client.users_info, user=person)
+            answer = await self._api.call_now(self._client.users_info, user=person)
         except SlackRefused as refusal:
             if refusal.code not in NOBODY:
                 raise
             return None
-        return account(answer.get("user") or {"id": person}, self.home)
+        return user_of(answer.get("user") or {"id": person}, self.home)
 
     async def knows(self, person: PersonId) -> bool:
         """True if Slack has an account with this id (Slack, users.info)."""
         try:
-            await self._calls.once(self._client.users_info, user=person)
+            await self._api.call_now(self._client.users_info, user=person)
         except SlackRefused as refusal:
             return refusal.code not in NOBODY
         return True
 
-    async def some_accounts(self, limit: int) -> tuple[Sequence[Account], bool]:
+    async def some_accounts(self, limit: int) -> tuple[Sequence[WorkspaceUser], bool]:
         """Return the first `limit` people, in one call, and True if those are all.
 
         A large workspace is never listed whole.
         """
-        answer = await self._calls.once(self._client.users_list, limit=limit)
-        found = [account(user, self.home) for user in answer.get("members") or () if user.get("id")]
+        answer = await self._api.call_now(self._client.users_list, limit=limit)
+        found = [user_of(user, self.home) for user in answer.get("members") or () if user.get("id")]
         return found, not (answer.get("response_metadata") or {}).get("next_cursor")
 
     async def group(self, group: str) -> Sequence[PersonId] | None:
@@ -143,7 +143,7 @@ class Users:
         if not group:
             return None
         try:
-            answer = await self._calls.make(self._client.usergroups_users_list, usergroup=group)
+            answer = await self._api.call(self._client.usergroups_users_list, usergroup=group)
         except SlackRefused as refusal:
             if refusal.code not in NO_GROUP:
                 raise
@@ -152,5 +152,5 @@ class Users:
 
     async def group_handles(self) -> Mapping[str, str]:
         """Return the handles of the workspace's user groups by id (Slack, usergroups.list)."""
-        answer = await self._calls.make(self._client.usergroups_list)
+        answer = await self._api.call(self._client.usergroups_list)
         return {str(g.get("id")): str(g.get("handle") or "") for g in answer.get("usergroups") or ()}

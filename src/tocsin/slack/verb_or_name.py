@@ -26,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.export import ENDINGS
 from tocsin.incidents.model import Form
-from tocsin.incidents.parsing import Choice, bare, leading, role_spellings, spans, these, wanted_by
+from tocsin.incidents.parsing import Choice, bare, match_prefix, parse_filter, role_spellings, spans, these
 from tocsin.slack.command_text import First, as_read, named_in_passing, reference_in, references_in
 
 ENDING = these("close decline cancel reopen")
@@ -114,7 +114,7 @@ def _asks_too_much(first: First, text: str, said: Sequence[str], form: Form) -> 
         case "list":
             has_choices = bool(form.severities or form.statuses)
             several = len(said) > 1 or _is_a_beginning(first)
-            return has_choices and several and bool(wanted_by(text, form, None)[2])
+            return has_choices and several and bool(parse_filter(text, form, None)[2])
         case "find" | "show":
             return first.quoted or (_is_a_beginning(first) and len(said) > 1)
     return not (_POLITE | ENDING | _TELLING).issuperset(said)
@@ -149,7 +149,7 @@ def _is_no_choice(text: str, choices: Sequence[Choice], doubtful: bool) -> bool:
     if not choices:
         return False
     try:
-        _, rest = leading(text, choices, "choice")
+        _, rest = match_prefix(text, choices, "choice")
     except Refused:
         return doubtful
     return _begins_with(rest, _FINITE)
@@ -157,7 +157,7 @@ def _is_no_choice(text: str, choices: Sequence[Choice], doubtful: bool) -> bool:
 
 def _is_no_role(first: First, form: Form, names: Mapping[str, str], doubtful: bool) -> bool:
     try:
-        _, rest = leading(first.rest, form.assignable_roles, "role", role_spellings)
+        _, rest = match_prefix(first.rest, form.assignable_roles, "role", role_spellings)
     except Refused:
         return doubtful and "<@" not in first.rest and "@" not in first.rest
     return bool(rest) and first.word == "role" and _is_nobody(rest, names)

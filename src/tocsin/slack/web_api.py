@@ -15,12 +15,12 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.incidents.errors import OutcomeUnknown, SlackRefused, TocsinError, Unavailable, Withheld
 from tocsin.slack.disclosure import SAYING_NOTHING, Disclosure
-from tocsin.slack.rate_limiter import Pace, Urgency
+from tocsin.slack.rate_limiter import Priority, RateLimiter
 from tocsin.workflows.command import behalf
 
 # Slack's error codes in words, with the person who can mend the cause.
 
-TOKEN = frozenset(
+TOKEN_ERRORS = frozenset(
     {
         "account_inactive",
         "app_uninstalled",
@@ -77,7 +77,7 @@ def meaning(code: str, body: Mapping[str, Any]) -> str:
 
 TIMEOUT_SECONDS = 10.0
 LONGEST_PAUSE = 300.0
-LOOKS = frozenset({"conversations_history", "conversations_replies"})
+LIMITED_AS_A_WHOLE = frozenset({"conversations_history", "conversations_replies"})
 """Methods that are limited for a workspace as a whole, to one a minute for some apps (Slack, rate limits)."""
 BUSY = frozenset({"ratelimited", "rate_limited"})
 BROKEN = frozenset(
@@ -85,8 +85,8 @@ BROKEN = frozenset(
 )
 
 Answer = Mapping[str, Any]
-Call = Callable[..., Coroutine[Any, Any, Any]]
-Noted = Callable[[str, str], None]
+Method = Callable[..., Coroutine[Any, Any, Any]]
+CountCall = Callable[[str, str], None]
 """Callback for each call: Slack's method name, and `ok`, `limited`, `refused`, `unavailable` or `lost`."""
 
 
@@ -116,35 +116,35 @@ def web_client(session: aiohttp.ClientSession, *, token: str | None, base_url: s
     return client
 
 
-Check = Callable[[Disclosure], Awaitable[None]]
+CheckDisclosure = Callable[[Disclosure], Awaitable[None]]
 """Callable that asks the gate. Raises Withheld and Unavailable."""
 
 
-async def _closed(about: Disclosure) -> None:
+async def _refuse_all(about: Disclosure) -> None:
     """Refuse every disclosure of an incident."""
     if about.incidents:
         raise Withheld("Nobody is known here who may read it.")
 
 
-class Calls:
+class WebApi:
     """Client for all calls of one workspace; `noted` is told how each ended.
 
     Nothing about an incident is sent until the gate is set.
     """
 
-    def __init__(self, noted: Noted = lambda method, outcome: None) -> None:
-        self._pace = Pace()
-        self._noted = noted
-        self.check: Check = _closed
-        self.trouble = ""
+    def __init__(self, count: CountCall = lambda method, outcome: None) -> None:
+        self._limiter = RateLimiter()
+        self._count = count
+        self.gate: CheckDisclosure = _refuse_all
+        self.problem = ""
         """Reason why Slack refuses every call of the bot; empty if it does not."""
         self.closed = ""
         """Reason why Slack is not called at all; empty if it is."""
 
-    async def make(
+    async def call(
         self,
-        method: Call,
-        urgency: Urgency = Urgency.FURNITURE,
+        method: Method,
+        priority: Priority = Priority.BACKGROUND,
         *,
         about: Disclosure | None = None,
         **arguments: Any,
@@ -156,49 +156,49 @@ class Calls:
         instead of being given up.
         """
         given = {name: value for name, value in arguments.items() if value is not None}
-        lane = (method.__name__, None if method.__name__ in LOOKS else given.get("channel"))
-        turn = self._pace.place(lane, urgency, whose=behalf().person)
+        bucket = (method.__name__, None if method.__name__ in LIMITED_AS_A_WHOLE else given.get("channel"))
+        turn = self._limiter.enqueue(bucket, priority, user=behalf().person)
         try:
             while True:
                 async with turn:
-                    return await self.once(method, about=about, **given)
+                    return await self.call_now(method, about=about, **given)
         except SlackRefused as refusal:
-            if refusal.code not in TOKEN:
+            if refusal.code not in TOKEN_ERRORS:
                 raise
-            self.trouble = f"Slack refuses the bot token ({refusal.code})."
-            raise Unavailable(self.trouble) from refusal
+            self.problem = f"Slack refuses the bot token ({refusal.code})."
+            raise Unavailable(self.problem) from refusal
 
-    async def once(self, method: Call, *, about: Disclosure | None = None, **arguments: Any) -> Answer:
+    async def call_now(self, method: Method, *, about: Disclosure | None = None, **arguments: Any) -> Answer:
         """Make one call now, if its readers may see what it discloses (`about`).
 
         Raises Unavailable, OutcomeUnknown or SlackRefused, and Withheld if they may not see it.
         """
         if self.closed:
             raise Unavailable(self.closed)
-        await self.judge(about, name_of(method))
+        await self.check_disclosure(about, name_of(method))
         try:
-            answer = await asked(method, **arguments)
+            answer = await request(method, **arguments)
         except TocsinError as error:
-            self._noted(name_of(method), outcome_of(error))
+            self._count(name_of(method), outcome_of(error))
             raise
-        self._noted(name_of(method), "ok")
-        self.trouble = ""
+        self._count(name_of(method), "ok")
+        self.problem = ""
         return answer
 
-    async def judge(self, about: Disclosure | None, method: str) -> None:
+    async def check_disclosure(self, about: Disclosure | None, method: str) -> None:
         """Ask the gate. Raises Withheld and Unavailable, or TypeError if a needed disclosure is missing."""
         if about is None:
             if method not in SAYING_NOTHING:
                 raise TypeError(f"{method} may carry something of an incident, and does not say so")
             return
         try:
-            await self.check(about)
+            await self.gate(about)
         except Unavailable as error:
             # The backend's `retry_after` must not be taken for a limit of Slack's.
             raise Unavailable(str(error)) from error
 
 
-def name_of(method: Call) -> str:
+def name_of(method: Method) -> str:
     """Return Slack's name of a method, which the SDK writes with underscores instead of dots."""
     return method.__name__.replace("_", ".")
 
@@ -211,12 +211,12 @@ def outcome_of(error: TocsinError) -> str:
     return "refused"
 
 
-async def asked(method: Call, **arguments: Any) -> Answer:
+async def request(method: Method, **arguments: Any) -> Answer:
     """Make one call, once. Raises Unavailable, OutcomeUnknown or SlackRefused."""
     try:
         answer = await method(**arguments)
     except SlackApiError as error:
-        raise _refusal(name_of(method), error) from error
+        raise _error_of(name_of(method), error) from error
     except aiohttp.ClientConnectorError as error:
         raise Unavailable("Slack cannot be reached.") from error
     # The SDK expects a JSON object, and raises one of these for anything else.
@@ -227,7 +227,7 @@ async def asked(method: Call, **arguments: Any) -> Answer:
     return answer.data
 
 
-def told(answer: Answer, *path: str) -> str:
+def require(answer: Answer, *path: str) -> str:
     """Return a value that Slack's answer must have. Raises OutcomeUnknown if it is missing."""
     found: Any = answer
     for key in path:
@@ -237,7 +237,7 @@ def told(answer: Answer, *path: str) -> str:
     return found
 
 
-def _refusal(method: str, error: SlackApiError) -> SlackRefused | Unavailable:
+def _error_of(method: str, error: SlackApiError) -> SlackRefused | Unavailable:
     response: Any = error.response
     # If the body is not JSON, this is aiohttp's response, which has `status` instead.
     status = getattr(response, "status_code", None) or getattr(response, "status", None) or 200

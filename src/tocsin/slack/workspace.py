@@ -24,13 +24,13 @@ from tocsin.slack.disclosure import NOTHING, Anybody, Disclosure, shown_to
 from tocsin.slack.files import Files
 from tocsin.slack.installations import Installation
 from tocsin.slack.messages import MessagePoster, Messages
-from tocsin.slack.rate_limiter import Urgency
-from tocsin.slack.users import Home, Users
+from tocsin.slack.rate_limiter import Priority
+from tocsin.slack.users import HomeTeam, Users
 from tocsin.slack.views.blocks import escape
-from tocsin.slack.views.declare import already_modal, declared_modal, sorry_modal
+from tocsin.slack.views.declare import already_modal, declared_modal, error_modal
 from tocsin.slack.views.metadata import DeclareMetadata
 from tocsin.slack.views.unfurl import details
-from tocsin.slack.web_api import Call, Calls, told
+from tocsin.slack.web_api import Method, WebApi, require
 
 log = structlog.get_logger()
 
@@ -52,20 +52,20 @@ class SlackWorkspace:
         *,
         clock: Callable[[], datetime],
         team_id: TeamId,
-        calls: Calls | None = None,
+        calls: WebApi | None = None,
     ) -> None:
         """Every call raises Unavailable until `enter` is called."""
         self.client = client
-        self.calls = calls or Calls()
+        self.api = calls or WebApi()
         self.team_id = team_id
         self.home_url = ""
         self.bot_user_id = ""
         self._clock = clock
-        self._posts = MessagePoster(client, self.calls)
-        self.channels = Channels(client, self.calls)
-        self.messages = Messages(client, self.calls, self._posts)
-        self.files = Files(client, self.calls, self._posts, team_id)
-        self.users = Users(client, self.calls, Home(team_id))
+        self._posts = MessagePoster(client, self.api)
+        self.channels = Channels(client, self.api)
+        self.messages = Messages(client, self.api, self._posts)
+        self.files = Files(client, self.api, self._posts, team_id)
+        self.users = Users(client, self.api, HomeTeam(team_id))
         if team_id:
             # An org-wide token serves many workspaces and needs this argument; other tokens ignore it
             # (Slack, org-ready apps).
@@ -73,7 +73,7 @@ class SlackWorkspace:
         self.leave()
 
     @property
-    def home(self) -> Home:
+    def home(self) -> HomeTeam:
         """Ids of the workspace and its organization, by which its own people are recognized."""
         return self.users.home
 
@@ -83,34 +83,34 @@ class SlackWorkspace:
         self.home_url = self.files.home_url = installation.url
         self.bot_user_id = installation.bot_user_id
         self._posts.bot_user_id = self.channels.bot_user_id = installation.bot_user_id
-        self.users.home = Home(self.team_id, installation.enterprise_id)
-        self.calls.closed = ""
+        self.users.home = HomeTeam(self.team_id, installation.enterprise_id)
+        self.api.closed = ""
 
     def leave(self) -> None:
         """Stop all calls, since Tocsin is not installed here: they raise Unavailable, and workflows wait."""
         self.client.token = None
-        self.calls.closed = NOT_INSTALLED
+        self.api.closed = NOT_INSTALLED
 
     async def open_modal(self, trigger_id: str, view: View, about: Disclosure) -> str:
         """Open a modal and return its id; a trigger works once, within 3 s (Slack, views.open)."""
         opened = self.client.views_open
-        answer = await self.calls.once(opened, about=about, trigger_id=trigger_id, view=view.to_dict())
-        return told(answer, "view", "id")
+        answer = await self.api.call_now(opened, about=about, trigger_id=trigger_id, view=view.to_dict())
+        return require(answer, "view", "id")
 
     async def push_modal(self, trigger_id: str, view: View, about: Disclosure) -> str:
         """Put a modal on top of the open one and return its id; at most three (Slack, views.push)."""
         pushed = self.client.views_push
-        answer = await self.calls.once(pushed, about=about, trigger_id=trigger_id, view=view.to_dict())
-        return told(answer, "view", "id")
+        answer = await self.api.call_now(pushed, about=about, trigger_id=trigger_id, view=view.to_dict())
+        return require(answer, "view", "id")
 
     async def update_modal(
         self, view_id: str, view: View, about: Disclosure, *, seen: str | None = None
     ) -> bool:
         """Replace an open modal; return False if it was closed, or if its hash is not the one `seen`."""
         try:
-            await self.calls.make(
+            await self.api.call(
                 self.client.views_update,
-                Urgency.ANSWER,
+                Priority.ANSWER,
                 about=about,
                 view_id=view_id,
                 view=view.to_dict(),
@@ -124,9 +124,9 @@ class SlackWorkspace:
 
     async def publish_home(self, person: PersonId, view: View, *shown: Incident) -> None:
         """Publish a person's Home tab, which contains the incidents `shown` (Slack, views.publish)."""
-        await self.calls.make(
+        await self.api.call(
             self.client.views_publish,
-            Urgency.CARD,
+            Priority.CARD,
             about=shown_to(person, *shown),
             user_id=person,
             view=view.to_dict(),
@@ -142,15 +142,15 @@ class SlackWorkspace:
         )
         about = shown_to(person, incident) if incident else NOTHING
         present = self.client.entity_presentDetails
-        await self.calls.once(present, about=about, trigger_id=trigger_id, **shown)
+        await self.api.call_now(present, about=about, trigger_id=trigger_id, **shown)
 
     async def group_members(self, group: str) -> Sequence[PersonId] | None:
         return await self.users.group(group)
 
     async def show_declared(
-        self, view_id: str, person: PersonId | None, incident: Incident, trouble: Sequence[str]
+        self, view_id: str, person: PersonId | None, incident: Incident, problems: Sequence[str]
     ) -> bool:
-        view = declared_modal(incident, incident.slack_channel_name, trouble)
+        view = declared_modal(incident, incident.slack_channel_name, problems)
         return await self.update_modal(view_id, view, shown_to(person, incident))
 
     async def show_already_declared(self, view_id: str, person: PersonId | None, incident: Incident) -> bool:
@@ -158,14 +158,14 @@ class SlackWorkspace:
         return await self.update_modal(view_id, view, shown_to(person, incident))
 
     async def show_not_declared(self, view_id: str, sentence: str) -> bool:
-        return await self.update_modal(view_id, sorry_modal("Not declared", sentence), NOTHING)
+        return await self.update_modal(view_id, error_modal("Not declared", sentence), NOTHING)
 
     async def say_to(
         self, person: PersonId, text: str, about: Disclosure, blocks: Sequence[Block] = ()
     ) -> None:
         """Send a direct message as the reply to an interaction; it is lost if the process dies first."""
         key = f"answer:{uuid4()}"
-        await self._posts.post(person, text, blocks or None, about=about, key=key, urgency=Urgency.ANSWER)
+        await self._posts.post(person, text, blocks or None, about=about, key=key, priority=Priority.ANSWER)
 
     async def answer(self, response_url: str, sentence: str) -> None:
         """Reply as `reply` does, with an escaped sentence that shows nothing of an incident."""
@@ -190,7 +190,7 @@ class SlackWorkspace:
         ours = parts.netloc == urlsplit(self.client.base_url).netloc
         if not ours and (parts.scheme, parts.hostname) != ("https", "hooks.slack.com"):
             raise SlackRefused("response_url", "invalid_url")
-        await self.calls.judge(about, "response_url")
+        await self.api.check_disclosure(about, "response_url")
         assert self.client.session is not None
         said: dict[str, Any] = {"response_type": "ephemeral", "text": text, "replace_original": instead}
         if blocks:
@@ -209,9 +209,9 @@ class SlackWorkspace:
     async def fail_step(self, run: str, sentence: str) -> None:
         await self._end_step(self.client.functions_completeError, run, NOTHING, error=escape(sentence))
 
-    async def _end_step(self, method: Call, run: str, about: Disclosure, **said: Any) -> None:
+    async def _end_step(self, method: Method, run: str, about: Disclosure, **said: Any) -> None:
         try:
-            await self.calls.make(method, Urgency.ANSWER, about=about, function_execution_id=run, **said)
+            await self.api.call(method, Priority.ANSWER, about=about, function_execution_id=run, **said)
         except SlackRefused as refusal:
             if refusal.code not in ENDED:
                 raise

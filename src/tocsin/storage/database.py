@@ -130,7 +130,7 @@ class WriteBarrier:
     """Engine for DBOS that blocks its threads while the SQLite file cannot be written."""
 
     def __init__(self, url: str) -> None:
-        self.trouble = ""
+        self.problem = ""
         """Error with which the database cannot be written; empty if it can."""
         self.engine = in_turns(url, is_hurried=_asks_now.get, hold=self._hold)
         self._own = sa.create_engine(url, poolclass=sa.NullPool)
@@ -151,7 +151,7 @@ class WriteBarrier:
     def _hold(self) -> None:
         if not _asks_now.get():
             self._well.wait()
-            if self._closed.is_set() and self.trouble:
+            if self._closed.is_set() and self.problem:
                 raise sqlite3.OperationalError("the journal is closed")
 
     def _failed(self, context: sa.ExceptionContext) -> None:
@@ -166,10 +166,10 @@ class WriteBarrier:
 
     def _shut(self, why: str) -> None:
         with self._one_at_a_time:
-            if not self.trouble:
+            if not self.problem:
                 self._well.clear()
                 threading.Thread(target=self._try, name="journal trial", daemon=True).start()
-            self.trouble = why
+            self.problem = why
 
     def _try(self) -> None:
         """Test once a second until a write succeeds, then open the barrier."""
@@ -177,10 +177,10 @@ class WriteBarrier:
             try:
                 self._write()
             except (sa.exc.SQLAlchemyError, sqlite3.Error) as error:
-                self.trouble = str(getattr(error, "orig", None) or error)
+                self.problem = str(getattr(error, "orig", None) or error)
             else:
                 with self._one_at_a_time:
-                    self.trouble = ""
+                    self.problem = ""
                     self._well.set()
                 return
 

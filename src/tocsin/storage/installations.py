@@ -26,59 +26,59 @@ _seals = sa.Table("tocsin_seals", _tables, sa.Column("id", sa.Integer, primary_k
 """One row once all plain-text installations have been encrypted."""
 
 
-class SqlVault:
+class SqlInstallationStore:
     """Store of installations by the id of their workspace or organization."""
 
     def __init__(self, url: str) -> None:
-        self._kept = Database(url, _tables)
+        self._database = Database(url, _tables)
 
     def close(self) -> None:
-        self._kept.close()
+        self._database.close()
 
     async def bodies(self) -> Mapping[str, str]:
         asked = sa.select(_installations).where(_installations.c.body.is_not(None))
-        rows = await self._kept.do(lambda connection: connection.execute(asked).all())
+        rows = await self._database.do(lambda connection: connection.execute(asked).all())
         return {row.home: row.body for row in rows}
 
-    async def keep(self, home: str, body: str) -> None:
-        await self._kept.do(
+    async def save(self, home: str, body: str) -> None:
+        await self._database.do(
             lambda connection: upsert(connection, _installations, {"home": home}, {"body": body})
         )
 
-    async def drop(self, home: str) -> None:
+    async def mark_uninstalled(self, home: str) -> None:
         """Delete the installation's contents but keep its row, which marks it as uninstalled."""
-        await self._kept.do(
+        await self._database.do(
             lambda connection: upsert(connection, _installations, {"home": home}, {"body": None})
         )
 
     async def orgs(self) -> Mapping[str, str]:
-        rows = await self._kept.do(lambda connection: connection.execute(sa.select(_orgs)).all())
+        rows = await self._database.do(lambda connection: connection.execute(sa.select(_orgs)).all())
         return {row.team: row.org for row in rows}
 
-    async def place(self, team: str, org: str) -> None:
+    async def save_org(self, team: str, org: str) -> None:
         """Store that a workspace is served through its organization's installation."""
-        await self._kept.do(lambda connection: upsert(connection, _orgs, {"team": team}, {"org": org}))
+        await self._database.do(lambda connection: upsert(connection, _orgs, {"team": team}, {"org": org}))
 
-    async def seal(self, closed: Callable[[str], str] | None) -> None:
+    async def encrypt_all(self, encrypt: Callable[[str], str] | None) -> None:
         """Encrypt every installation with `closed` in one transaction, unless that was done before.
 
         With None, only deletes the mark that it was done.
         """
 
         def act(connection: sa.Connection) -> None:
-            if closed is None:
+            if encrypt is None:
                 connection.execute(_seals.delete())
             elif not connection.scalar(sa.select(_seals.c.id)):
-                kept = _installations
-                for row in connection.execute(sa.select(kept).where(kept.c.body.is_not(None))).all():
-                    sealed = kept.update().where(kept.c.home == row.home).values(body=closed(row.body))
+                table = _installations
+                for row in connection.execute(sa.select(table).where(table.c.body.is_not(None))).all():
+                    sealed = table.update().where(table.c.home == row.home).values(body=encrypt(row.body))
                     connection.execute(sealed)
                 connection.execute(_seals.insert().values(id=1))
 
-        await self._kept.do(act)
+        await self._database.do(act)
 
-    async def is_sealed(self) -> bool:
-        return bool(await self._kept.do(lambda connection: connection.scalar(sa.select(_seals.c.id))))
+    async def is_encrypted(self) -> bool:
+        return bool(await self._database.do(lambda connection: connection.scalar(sa.select(_seals.c.id))))
 
 
 def uninstalled(connection: sa.Connection) -> set[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, Person, SourceMessage
-from tocsin.incidents.postmortem import Departure
+from tocsin.incidents.postmortem import ScheduledArchive
 from tocsin.incidents.updates import Reminder
 from tocsin.storage.database import Database, fsync_wal, upsert
 
@@ -222,25 +222,25 @@ class SqlSlackStateStore:
         gone = _reminders.delete().where(_same(incident_id, key))
         await self.do(lambda connection: connection.execute(gone) and None)
 
-    async def find_departure(self, incident_id: str) -> Departure | None:
+    async def find_scheduled_archive(self, incident_id: str) -> ScheduledArchive | None:
         asked = sa.select(_departures).where(_departures.c.incident_id == incident_id)
-        return next(iter(await self._departures(asked)), None)
+        return next(iter(await self._scheduled_archives(asked)), None)
 
-    async def departing(self, until: datetime) -> Sequence[Departure]:
+    async def archives_due(self, until: datetime) -> Sequence[ScheduledArchive]:
         asked = sa.select(_departures).where(
             _departures.c.due_at <= until.timestamp(), _departures.c.stage.not_in(["kept", "gone"])
         )
-        return await self._departures(asked.order_by(_departures.c.due_at).limit(100))
+        return await self._scheduled_archives(asked.order_by(_departures.c.due_at).limit(100))
 
-    async def remember_departure(self, departure: Departure) -> None:
+    async def save_scheduled_archive(self, archive: ScheduledArchive) -> None:
         row = {
-            **departure.model_dump(exclude={"ended_at", "due_at"}),
-            "ended_at": departure.ended_at.timestamp(),
-            "due_at": departure.due_at.timestamp(),
+            **archive.model_dump(exclude={"ended_at", "due_at"}),
+            "ended_at": archive.ended_at.timestamp(),
+            "due_at": archive.due_at.timestamp(),
         }
 
         def replace(connection: sa.Connection) -> None:
-            connection.execute(_departures.delete().where(_departures.c.incident_id == departure.incident_id))
+            connection.execute(_departures.delete().where(_departures.c.incident_id == archive.incident_id))
             connection.execute(_departures.insert().values(row))
 
         await self.do(replace)
@@ -285,10 +285,10 @@ class SqlSlackStateStore:
             for row in rows
         ]
 
-    async def _departures(self, asked: sa.Select[Any]) -> Sequence[Departure]:
+    async def _scheduled_archives(self, asked: sa.Select[Any]) -> Sequence[ScheduledArchive]:
         rows = await self.do(lambda connection: connection.execute(asked).all())
         return [
-            Departure(
+            ScheduledArchive(
                 incident_id=row.incident_id,
                 ended_at=datetime.fromtimestamp(row.ended_at, UTC),
                 due_at=datetime.fromtimestamp(row.due_at, UTC),

@@ -36,7 +36,7 @@ from tocsin.storage.database import (
 )
 from tocsin.storage.installations import uninstalled
 from tocsin.storage.serialization import JSON, NotOurs, read_plainly, refuse_foreign
-from tocsin.workflows.ports import Clock, Ended
+from tocsin.workflows.ports import Clock, FinishedWorkflow
 from tocsin.workflows.retry import best_effort
 
 # List of unfinished workflows, read from the database whether or not the bot runs.
@@ -93,27 +93,29 @@ def _begun(engine: sa.Engine) -> list[Pending]:
         found = client.list_workflows(status=STARTED_OR_QUEUED, load_output=False)
         with engine.connect() as connection:
             left = uninstalled(connection)
-        pending = [_read(story, client.list_workflow_steps(story.workflow_id), left) for story in found]
+        pending = [
+            _read(workflow, client.list_workflow_steps(workflow.workflow_id), left) for workflow in found
+        ]
     finally:
         client.destroy()
     return sorted(pending, key=lambda one: one.begun)
 
 
-def _read(story: WorkflowStatus, steps: Sequence[StepInfo], left: Collection[str]) -> Pending:
-    if isinstance(story.input, str):
+def _read(workflow: WorkflowStatus, steps: Sequence[StepInfo], left: Collection[str]) -> Pending:
+    if isinstance(workflow.input, str):
         raise NotOurs
-    arguments: Sequence[Any] = (story.input or {"args": ()})["args"]
+    arguments: Sequence[Any] = (workflow.input or {"args": ()})["args"]
     verb = str(arguments[0]) if arguments else ""
-    order: dict[str, Any] = arguments[1] if len(arguments) > 1 else {}
+    command: dict[str, Any] = arguments[1] if len(arguments) > 1 else {}
     done = {step["function_name"]: step["output"] for step in steps}
     incident = _incident(done.values())
-    by = _first(order.get(part) for part in ("declaration", "change", "request", "entry")) or order
-    team = str(by.get("slack_team_id") or order.get("team") or "")
+    by = _first(command.get(part) for part in ("declaration", "change", "request", "entry")) or command
+    team = str(by.get("slack_team_id") or command.get("team") or "")
     person = _first(by.get(part) for part in ("reporter", "by", "done_by")) or {}
     return Pending(
-        key=story.workflow_id,
-        begun=datetime.fromtimestamp((story.created_at or 0) / 1000, UTC),
-        name=str((order.get("declaration") or incident).get("name") or ""),
+        key=workflow.workflow_id,
+        begun=datetime.fromtimestamp((workflow.created_at or 0) / 1000, UTC),
+        name=str((command.get("declaration") or incident).get("name") or ""),
         by=str(person.get("name") or (SOMEBODY if person.get("slack_user_id") else "")),
         reference=str(incident.get("reference") or ""),
         waits_for=_not_past(verb, set(done), team, left),
@@ -190,12 +192,12 @@ class SqlFinishedWorkflows:
     def close(self) -> None:
         self._kept.close()
 
-    async def find(self, key: str) -> Ended | None:
+    async def find(self, key: str) -> FinishedWorkflow | None:
         asked = sa.select(_ended).where(_ended.c.key == key)
         row = await self._kept.do(lambda connection: connection.execute(asked).first())
-        return None if row is None else Ended(kind=row.kind, incident_id=row.incident_id)
+        return None if row is None else FinishedWorkflow(kind=row.kind, incident_id=row.incident_id)
 
-    async def remember(self, endings: Mapping[str, Ended]) -> None:
+    async def save(self, endings: Mapping[str, FinishedWorkflow]) -> None:
         def keep(connection: sa.Connection) -> None:
             for key, ended in endings.items():
                 upsert(connection, _ended, {"key": key}, {**ended.model_dump()}, replacing=False)
@@ -212,7 +214,7 @@ class SqlFinishedWorkflows:
 Workflow = Callable[[dict[str, Any]], Awaitable[Any]]
 
 # The same for all versions of Tocsin: a new version must resume the workflows of an old one.
-STORY_FORMAT = "stories-1"
+WORKFLOW_FORMAT = "stories-1"
 
 # DBOS puts a workflow that it resumes back into its queue first; it is unfinished there, too.
 UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
@@ -238,16 +240,16 @@ _begun_by_this_process: ContextVar[bool] = ContextVar("begun_by_this_process", d
 
 
 @DBOS.workflow(name="story", max_recovery_attempts=1_000_000)
-async def _story(verb: str, order: dict[str, Any]) -> Any:
+async def _run_workflow(verb: str, command: dict[str, Any]) -> Any:
     if _open is None:
         raise RuntimeError("a story was begun with no journal open")
     wait_for_database()
     _open.in_hand()
-    order = dict(order)
+    command = dict(command)
     # A workflow of an older version has no trace id; its key stands in.
-    with traced(order.pop(TRACE, "") or DBOS.workflow_id or ""):
+    with traced(command.pop(TRACE, "") or DBOS.workflow_id or ""):
         async with best_effort(f"{verb}, which stays unfinished"):
-            return await _open.workflows[verb](order)
+            return await _open.workflows[verb](command)
     # An unexpected exception must not end the workflow, which would lose it. It stays among the unfinished
     # ones and is resumed at the next start, perhaps by a version with the bug fixed.
     raise asyncio.CancelledError
@@ -265,7 +267,7 @@ class DbosEngine:
         self._identity: tuple[int, int] | None = None
         self._gate: WriteBarrier | None = None
         self._running: set[asyncio.Task[Any]] = set()
-        self._endings = SqlFinishedWorkflows(url)
+        self._finished = SqlFinishedWorkflows(url)
 
     @property
     def workflows_in_hand(self) -> int:
@@ -279,9 +281,9 @@ class DbosEngine:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
-    def register(self, verb: str, story: Workflow) -> None:
+    def register(self, verb: str, workflow: Workflow) -> None:
         """Register the workflow of a verb; all verbs must be registered before `open`."""
-        self.workflows[verb] = story
+        self.workflows[verb] = workflow
 
     def open(self) -> None:
         """Open the database and resume unfinished workflows; call it inside the running event loop.
@@ -292,7 +294,7 @@ class DbosEngine:
         if _open is not None:
             raise RuntimeError("one journal is open in this process already")
         create_file(self.url)
-        self._endings.open()
+        self._finished.open()
         self._identity = file_identity(self.url)
         library = logging.getLogger("dbos")
         library.setLevel(logging.WARNING)
@@ -302,7 +304,7 @@ class DbosEngine:
         config: DBOSConfig = {
             "name": "tocsin",
             "system_database_url": self.url,
-            "application_version": STORY_FORMAT,
+            "application_version": WORKFLOW_FORMAT,
             "executor_id": self.executor,
             "enable_otlp": False,
             "log_level": "WARNING",
@@ -319,9 +321,9 @@ class DbosEngine:
         DBOS.launch()
 
     @property
-    def trouble(self) -> str:
+    def problem(self) -> str:
         """Reason why workflows cannot continue; empty if they can."""
-        why = self._gate.trouble if self._gate is not None else ""
+        why = self._gate.problem if self._gate is not None else ""
         said = f"Tocsin's journal cannot be written to ({why}). What is unfinished goes on when it can be."
         return said if why else ""
 
@@ -336,24 +338,24 @@ class DbosEngine:
         await self.finish(FINISH_SECONDS)
         # DBOS would log each step of a cancelled workflow at length, though it is resumed later.
         logging.getLogger("dbos").setLevel(logging.CRITICAL)
-        for story in (cut := set(self._running)):
-            story.cancel()
+        for workflow in (cut := set(self._running)):
+            workflow.cancel()
         await asyncio.gather(*cut, return_exceptions=True)
         if self._gate is not None:
             self._gate.close()
         await asyncio.to_thread(DBOS.destroy)
-        self._endings.close()
+        self._finished.close()
         # DBOS had replaced the loop's default executor by its own, which it has just shut down.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
         _open = None
 
-    async def start(self, verb: str, key: str, order: Mapping[str, Any]) -> None:
-        if await self.ended(key) is not None:
+    async def start(self, verb: str, key: str, command: Mapping[str, Any]) -> None:
+        if await self.find_finished(key) is not None:
             return
         marked = _begun_by_this_process.set(True)
         try:
             with self._told("written to"), SetWorkflowID(key):
-                await DBOS.start_workflow_async(_story, verb, {**order, TRACE: trace()})
+                await DBOS.start_workflow_async(_run_workflow, verb, {**command, TRACE: trace()})
                 await asyncio.to_thread(fsync_wal, self.url)
         finally:
             _begun_by_this_process.reset(marked)
@@ -361,7 +363,7 @@ class DbosEngine:
     def step(self, name: str, act: Callable[[bool], Awaitable[Any]]) -> Awaitable[Any]:
         return DBOS.run_step_async({"name": name}, act, not _begun_by_this_process.get())
 
-    async def order(self, key: str) -> Any:
+    async def find_command(self, key: str) -> Any:
         with self._told("read"):
             status = await DBOS.get_workflow_status_async(key)
         if status is None or not status.input:
@@ -375,10 +377,10 @@ class DbosEngine:
             status = await DBOS.get_workflow_status_async(key)
         return _understood(status.output) if status is not None and status.status == "SUCCESS" else None
 
-    async def ended(self, key: str) -> Ended | None:
-        return await self._endings.find(key)
+    async def find_finished(self, key: str) -> FinishedWorkflow | None:
+        return await self._finished.find(key)
 
-    async def forget(self, before: datetime) -> None:
+    async def delete_finished(self, before: datetime) -> None:
         """Delete the workflows that finished before then, except their keys and outcomes.
 
         Raises Unavailable. If the process is killed midway, the next call deletes the rest.
@@ -387,9 +389,11 @@ class DbosEngine:
             while found := await DBOS.list_workflows_async(
                 status=FINISHED, completed_before=before.isoformat(), limit=AT_ONCE, load_input=False
             ):
-                done = [story for story in found if story.status == "SUCCESS"]
-                await self._endings.remember({story.workflow_id: _ending(story.output) for story in done})
-                await DBOS.delete_workflows_async([story.workflow_id for story in found])
+                done = [workflow for workflow in found if workflow.status == "SUCCESS"]
+                await self._finished.save(
+                    {workflow.workflow_id: _ending(workflow.output) for workflow in done}
+                )
+                await DBOS.delete_workflows_async([workflow.workflow_id for workflow in found])
             await asyncio.to_thread(truncate, self.url)
 
     async def unfinished(self) -> list[str]:
@@ -412,10 +416,10 @@ class DbosEngine:
     async def settled(self) -> None:
         """Wait until no workflow is unfinished, including those that an earlier process left behind."""
         while waiting := await self.unfinished():
-            story: WorkflowHandleAsync[Any] = await DBOS.retrieve_workflow_async(waiting[0])
+            workflow: WorkflowHandleAsync[Any] = await DBOS.retrieve_workflow_async(waiting[0])
             # The result is reported elsewhere; `wait` ignores an exception, which is an end as well.
             await asyncio.wait(
-                {asyncio.ensure_future(story.get_result(polling_interval_sec=RESULT_POLL_SECONDS))}
+                {asyncio.ensure_future(workflow.get_result(polling_interval_sec=RESULT_POLL_SECONDS))}
             )
 
 
@@ -426,11 +430,11 @@ def _understood(kept: Any) -> Any:
     return kept
 
 
-def _ending(output: Any) -> Ended:
+def _ending(output: Any) -> FinishedWorkflow:
     """Return the part of a workflow's result that is kept after its deletion."""
     result = output if isinstance(output, dict) else {}
     incident = result.get("incident") or {}
-    return Ended(kind=str(result.get("kind", "")), incident_id=str(incident.get("id", "")))
+    return FinishedWorkflow(kind=str(result.get("kind", "")), incident_id=str(incident.get("id", "")))
 
 
 # Retention: finished workflows, which contain what people wrote, are deleted after a while.
@@ -445,5 +449,5 @@ async def forget_old_workflows(journal: DbosEngine, clock: Clock) -> None:
     """Delete finished workflows of more than 30 days ago, once an hour, forever."""
     while True:
         async with best_effort("forget what finished long ago"):
-            await journal.forget(clock() - KEPT)
+            await journal.delete_finished(clock() - KEPT)
         await asyncio.sleep(FORGET_EVERY_SECONDS)

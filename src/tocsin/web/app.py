@@ -22,8 +22,8 @@ from tocsin.incidents import export
 from tocsin.incidents.model import PersonId, display_name
 from tocsin.incidents.validation import ago
 from tocsin.web import pages
-from tocsin.web.auth import Access, Near, SignIn, alone
-from tocsin.web.middleware import HEADERS, Guard
+from tocsin.web.auth import Access, PeerTeams, SignIn, alone
+from tocsin.web.middleware import HEADERS, SecurityMiddleware
 from tocsin.web.oauth import InstallPages
 from tocsin.web.pages import Endpoint, Pages
 from tocsin.workflows.ports import Clock, IncidentBackend, Introduce
@@ -57,7 +57,7 @@ def web_app(
     clock: Clock = _now,
     sign_in: SignIn | None = None,
     install: InstallPages | None = None,
-    near: Near = alone,
+    peer_teams: PeerTeams = alone,
     events: Endpoint | None = None,
     any_host: Collection[str] = (),
     routes: Sequence[BaseRoute] = (),
@@ -72,15 +72,15 @@ def web_app(
     handles Slack's requests. `routes` are served beside these, behind the same middleware; `any_host` are
     paths that are served under any host name.
     """
-    sessions, refusal = (sign_in.sessions, sign_in.refusal) if sign_in else (None, None)
-    access = Access(api_token, public, sessions, refusal, near)
+    sessions, refusal = (sign_in.sessions, sign_in.check_membership) if sign_in else (None, None)
+    access = Access(api_token, public, sessions, refusal, peer_teams)
     pages = Pages(backend, access, _templates(), clock, slack_url, introduce, sign_in)
     return Starlette(
         routes=[
             *([Route("/slack/events", events, methods=["POST"])] if events else []),
             Route("/", _home),
-            Route("/incidents", pages.entered(pages.incidents)),
-            Route("/incidents/{reference}", pages.entered(pages.incident)),
+            Route("/incidents", pages.require_access(pages.incidents)),
+            Route("/incidents/{reference}", pages.require_access(pages.incident)),
             *(sign_in.routes(pages.not_signed_in) if sign_in else []),
             *(install.routes(pages.installed) if install else []),
             Route("/healthz", _healthz),
@@ -89,7 +89,7 @@ def web_app(
             Mount("/static/incidents", StaticFiles(directory=_HERE / "static"), name="static"),
             *routes,
         ],
-        middleware=[Middleware(Guard, hosts=hosts, any_host=any_host)],
+        middleware=[Middleware(SecurityMiddleware, hosts=hosts, any_host=any_host)],
         exception_handlers={HTTPException: _refused(pages), 500: _broken},
     )
 

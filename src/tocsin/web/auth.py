@@ -16,11 +16,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from tocsin.incidents.errors import Refused, TocsinError, Unavailable
-from tocsin.incidents.model import Frozen, Incident, PersonId, TeamId
+from tocsin.incidents.model import FrozenModel, Incident, PersonId, TeamId
 from tocsin.incidents.requests import NOBODY, IncidentFilter
-from tocsin.incidents.validation import is_of, visible_to
+from tocsin.incidents.validation import is_in_teams, is_visible_to
 from tocsin.web.middleware import is_from_here, is_own
-from tocsin.web.oauth import OpenId, Trips
+from tocsin.web.oauth import OAuthStates, OpenId
 from tocsin.workflows.ports import Clock, KeyValueStore
 
 # Sessions. They are stored on the server, so that signing out ends one even if its cookie was copied.
@@ -34,7 +34,7 @@ MOST = 10
 _ID = re.compile(r"[A-Z0-9]{1,32}")
 
 
-class Signed(Frozen):
+class SessionUser(FrozenModel):
     """A person who signed in with Slack, their workspace, and its organization if it has one."""
 
     person: PersonId
@@ -43,22 +43,22 @@ class Signed(Frozen):
     name: str = ""
 
 
-class _Kept(Frozen):
+class _StoredSession(FrozenModel):
     """One stored session; of its cookie's key only the hash is stored."""
 
     id: str
     ends: int
-    signed: Signed
+    signed: SessionUser
 
 
-_KEPT = TypeAdapter(tuple[_Kept, ...])
+_STORED = TypeAdapter(tuple[_StoredSession, ...])
 
 
 class Sessions:
     """Store of sessions by person; a session ends after a working day or at *Sign out*."""
 
-    def __init__(self, memory: KeyValueStore, *, secure: bool, clock: Clock) -> None:
-        self._memory = memory
+    def __init__(self, store: KeyValueStore, *, secure: bool, clock: Clock) -> None:
+        self._store = store
         self._secure = secure
         self._clock = clock
 
@@ -66,11 +66,11 @@ class Sessions:
     def cookie_name(self) -> str:
         return f"{'__Host-' if self._secure else ''}tocsin-session"
 
-    async def begin(self, signed: Signed, response: Response) -> Response:
+    async def create(self, signed: SessionUser, response: Response) -> Response:
         """Start a session and set its cookie on the response. Raises Unavailable."""
         key = secrets.token_urlsafe(32)
-        kept = _Kept(id=_hashed(key), ends=self._now() + SECONDS, signed=signed)
-        await self._keep(signed, [*await self._kept(signed), kept][-MOST:])
+        kept = _StoredSession(id=_hashed(key), ends=self._now() + SECONDS, signed=signed)
+        await self._save(signed, [*await self._load(signed), kept][-MOST:])
         response.set_cookie(
             self.cookie_name,
             f"{signed.team}.{signed.person}.{key}",
@@ -81,7 +81,7 @@ class Sessions:
         )
         return response
 
-    async def find(self, request: Request) -> Signed | None:
+    async def find(self, request: Request) -> SessionUser | None:
         """Return the person who is signed in with this request, or None. Raises Unavailable."""
         found = await self._of(request)
         return found.signed if found else None
@@ -90,42 +90,42 @@ class Sessions:
         """End the session of this request and delete its cookie. Raises Unavailable."""
         found = await self._of(request)
         if found is not None:
-            kept = [one for one in await self._kept(found.signed) if one.id != found.id]
-            await self._keep(found.signed, kept)
+            kept = [one for one in await self._load(found.signed) if one.id != found.id]
+            await self._save(found.signed, kept)
         # A request without the cookie may come from another site, where browsers withhold it: keep it then.
         if self.cookie_name in request.cookies:
             response.delete_cookie(self.cookie_name, secure=self._secure, httponly=True, samesite="lax")
         return response
 
-    async def _of(self, request: Request) -> _Kept | None:
+    async def _of(self, request: Request) -> _StoredSession | None:
         team, _, rest = request.cookies.get(self.cookie_name, "").partition(".")
         person, _, key = rest.partition(".")
         if not _ID.fullmatch(team) or not _ID.fullmatch(person) or not key:
             return None
-        claimed, given = Signed(team=team, person=PersonId(person)), _hashed(key)
-        kept = await self._kept(claimed)
+        claimed, given = SessionUser(team=team, person=PersonId(person)), _hashed(key)
+        kept = await self._load(claimed)
         return next((one for one in kept if hmac.compare_digest(one.id, given)), None)
 
-    async def _kept(self, signed: Signed) -> list[_Kept]:
-        written = await self._memory.get(_name(signed))
+    async def _load(self, signed: SessionUser) -> list[_StoredSession]:
+        written = await self._store.get(_name(signed))
         try:
-            kept = _KEPT.validate_json(written or "[]")
+            kept = _STORED.validate_json(written or "[]")
         except ValidationError:
             return []
         return [one for one in kept if one.ends > self._now()]
 
-    async def _keep(self, signed: Signed, kept: Sequence[_Kept]) -> None:
+    async def _save(self, signed: SessionUser, kept: Sequence[_StoredSession]) -> None:
         if kept:
             written = json.dumps([one.model_dump(mode="json") for one in kept])
-            await self._memory.set(_name(signed), written)
+            await self._store.set(_name(signed), written)
         else:
-            await self._memory.delete(_name(signed))
+            await self._store.delete(_name(signed))
 
     def _now(self) -> int:
         return int(self._clock().timestamp())
 
 
-def _name(signed: Signed) -> str:
+def _name(signed: SessionUser) -> str:
     return f"signed in: {signed.team} {signed.person}"
 
 
@@ -135,13 +135,13 @@ def _hashed(key: str) -> str:
 
 # Access: the bearer token opens everything, loopback what is public, a sign-in what the person may see.
 
-Membership = Callable[[Signed], Awaitable[str]]
+CheckMembership = Callable[[SessionUser], Awaitable[str]]
 """Membership check: returns the reason a signed-in person may not read, or "" for a member.
 
 Raises Unavailable if Slack cannot be asked.
 """
 
-Near = Callable[[str], frozenset[TeamId] | None]
+PeerTeams = Callable[[str], frozenset[TeamId] | None]
 """Function that returns the workspaces whose incidents a member may see; None for all."""
 
 
@@ -151,26 +151,26 @@ def alone(team: str) -> frozenset[TeamId] | None:
 
 
 @dataclass(frozen=True)
-class Reader:
+class Viewer:
     """The sender of a request, and what they may see."""
 
     trusted: bool = False
     public: bool = False
-    signed: Signed | None = None
-    near: Near = alone
+    signed: SessionUser | None = None
+    peer_teams: PeerTeams = alone
 
     @property
     def may_enter(self) -> bool:
         return self.public or self.trusted or self.signed is not None
 
     @property
-    def wanted(self) -> IncidentFilter:
+    def filter(self) -> IncidentFilter:
         """Return the filter for the backend, so that hidden incidents are not even read."""
         if self.trusted:
             return IncidentFilter()
         person = self.signed.person if self.signed is not None else NOBODY
         # Public incidents of every workspace are open on this machine; `may_see` decides about the others.
-        near = None if self.public or self.signed is None else self.near(self.signed.team)
+        near = None if self.public or self.signed is None else self.peer_teams(self.signed.team)
         return IncidentFilter(visible_to=person, teams=near)
 
     def may_see(self, incident: Incident) -> bool:
@@ -179,8 +179,8 @@ class Reader:
         signed = self.signed
         return (
             signed is not None
-            and visible_to(signed.person, incident)
-            and is_of(self.near(signed.team), incident)
+            and is_visible_to(signed.person, incident)
+            and is_in_teams(self.peer_teams(signed.team), incident)
         )
 
 
@@ -191,8 +191,8 @@ class Access:
     api_token: str
     public: bool
     sessions: Sessions | None = None
-    refusal: Membership | None = None
-    near: Near = alone
+    check_membership: CheckMembership | None = None
+    peer_teams: PeerTeams = alone
 
     def is_open(self, request: Request) -> bool:
         """True if the sender may read public incidents because they are on this machine."""
@@ -212,8 +212,8 @@ class Access:
             token.strip().encode(), self.api_token.encode()
         )
 
-    async def reader(self, request: Request) -> Reader:
-        """Return the reader, and store it in `request.state`.
+    async def viewer(self, request: Request) -> Viewer:
+        """Return the viewer, and store it in `request.state`.
 
         Raises Unavailable if it cannot be checked that a signed-in person is still a member.
         """
@@ -224,14 +224,14 @@ class Access:
             except Unavailable:
                 if not public:
                     raise
-        reader = Reader(trusted, public, signed, self.near)
-        request.state.reader = reader
-        return reader
+        viewer = Viewer(trusted, public, signed, self.peer_teams)
+        request.state.viewer = viewer
+        return viewer
 
-    async def _signed(self, request: Request) -> Signed | None:
+    async def _signed(self, request: Request) -> SessionUser | None:
         signed = await self.sessions.find(request) if self.sessions else None
         # Checked at each request, so that a person who has left the workspace can read nothing more.
-        if signed is None or self.refusal is None or await self.refusal(signed):
+        if signed is None or self.check_membership is None or await self.check_membership(signed):
             return None
         return signed
 
@@ -245,7 +245,7 @@ ELSEWHERE = "Another site asked to sign you out, so nothing was done."
 CANCELLED = "Slack says that you did not agree, so you are not signed in."
 
 
-Said = Callable[[Request, int, str], Response]
+RenderProblem = Callable[[Request, int, str], Response]
 """Function that renders a page of a status and one sentence and a button to try again."""
 
 
@@ -256,40 +256,40 @@ class SignIn:
         self,
         openid: OpenId,
         sessions: Sessions,
-        trips: Trips,
+        states: OAuthStates,
         *,
-        refusal: Membership,
+        check_membership: CheckMembership,
         public_url: Callable[[], str],
         origins: Collection[str],
     ) -> None:
         """Only pages of `origins`, our own, can sign a person out."""
         self.sessions = sessions
-        self.refusal = refusal
+        self.check_membership = check_membership
         self._openid = openid
-        self._trips = trips
+        self._states = states
         self._public_url = public_url
         self._origins = origins
 
-    def routes(self, said: Said) -> list[Route]:
+    def routes(self, render: RenderProblem) -> list[Route]:
         async def begin(request: Request) -> Response:
-            return self.begin("/incidents")
+            return self.redirect("/incidents")
 
         async def done(request: Request) -> Response:
             try:
                 answer = await self._done(request)
             except Refused as refusal:
-                answer = said(request, 403, refusal.sentence)
-            except TocsinError as trouble:
-                answer = said(request, 503, str(trouble))
-            return self._trips.forget(KIND, answer)
+                answer = render(request, 403, refusal.sentence)
+            except TocsinError as error:
+                answer = render(request, 503, str(error))
+            return self._states.forget(KIND, answer)
 
         async def leave(request: Request) -> Response:
             if not is_own(request, self._origins):
-                return said(request, 403, ELSEWHERE)
+                return render(request, 403, ELSEWHERE)
             try:
                 return await self.sessions.end(request, RedirectResponse("/incidents", 303))
-            except TocsinError as trouble:
-                return said(request, 503, str(trouble))
+            except TocsinError as error:
+                return render(request, 503, str(error))
 
         return [
             Route("/sign-in", begin, methods=["GET"]),
@@ -297,26 +297,26 @@ class SignIn:
             Route("/sign-out", leave, methods=["POST"]),
         ]
 
-    def begin(self, goal: str) -> Response:
+    def redirect(self, goal: str) -> Response:
         """Redirect to Slack's consent page; afterwards the browser returns to the path `goal`."""
-        trip = self._trips.begin(KIND, goal)
-        url = self._openid.consent_url(trip.state, trip.nonce, self._back)
-        return self._trips.send(KIND, trip, RedirectResponse(url, 303))
+        begun = self._states.create(KIND, goal)
+        url = self._openid.consent_url(begun.state, begun.nonce, self._back)
+        return self._states.start(KIND, begun, RedirectResponse(url, 303))
 
     @property
     def _back(self) -> str:
         return f"{self._public_url()}{DONE}"
 
     async def _done(self, request: Request) -> Response:
-        trip = self._trips.end(KIND, request)
-        if trip is None:
+        begun = self._states.finish(KIND, request)
+        if begun is None:
             raise Refused(STRANGE)
         code = request.query_params.get("code")
         if not code:
             raise Refused(CANCELLED)
-        found = await self._openid.identify(code, trip.nonce, self._back)
-        self._trips.arrived(KIND)
-        signed = Signed(person=PersonId(found.person), team=found.team, org=found.org, name=found.name)
-        if why := await self.refusal(signed):
+        found = await self._openid.identify(code, begun.nonce, self._back)
+        self._states.confirm(KIND)
+        signed = SessionUser(person=PersonId(found.person), team=found.team, org=found.org, name=found.name)
+        if why := await self.check_membership(signed):
             raise Refused(why)
-        return await self.sessions.begin(signed, RedirectResponse(trip.goal, 303))
+        return await self.sessions.create(signed, RedirectResponse(begun.goal, 303))

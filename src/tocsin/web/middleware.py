@@ -73,7 +73,7 @@ def is_own(request: Request, origins: Collection[str]) -> bool:
     return site in ("", "same-origin") and (origin in ("", *origins) or bool(site and origin == "null"))
 
 
-class Guard:
+class SecurityMiddleware:
     """Middleware that refuses requests for other hosts (DNS rebinding) and adds the security headers.
 
     Responds 400 without exactly one Host header, and 421 for a host that is not ours.

@@ -140,24 +140,24 @@ SECONDS = 600
 """Seconds until a state expires; Slack's own code lives as long (Slack, "Installing with OAuth")."""
 
 
-MOST_UNPROVEN, UNPROVEN_SECONDS = 10, 30
+MOST_UNCONFIRMED, UNCONFIRMED_SECONDS = 10, 30
 """Most unconfirmed redirects of one kind in so many seconds: each costs a request to Slack."""
 
 CROWDED = "Too many came back from Slack just now with nothing that Slack knows; try again in a minute."
 
 
 @dataclass(frozen=True)
-class Trip:
+class OAuthState:
     """One redirect to Slack and back: `state` and `nonce` for Slack, `goal` is the path to open after it."""
 
     state: str
     nonce: str
     goal: str
     cookie: str
-    ends: int
+    expires_at: int
 
 
-class Trips:
+class OAuthStates:
     """OAuth states, kept in the browser's signed cookie, so that no client can fill our memory."""
 
     def __init__(self, secret: bytes, *, secure: bool, clock: Clock) -> None:
@@ -165,22 +165,22 @@ class Trips:
         self._secret = secret
         self.secure = secure
         self._clock = clock
-        self._ended: dict[str, int] = {}
-        self._unproven: dict[str, list[int]] = {}
+        self._used: dict[str, int] = {}
+        self._unconfirmed: dict[str, list[int]] = {}
 
     def cookie_name(self, kind: str) -> str:
         return f"{'__Host-' if self.secure else ''}tocsin-{kind}"
 
-    def begin(self, kind: str, goal: str = "/") -> Trip:
+    def create(self, kind: str, goal: str = "/") -> OAuthState:
         ends = int(self._clock().timestamp()) + SECONDS
         packed = json.dumps([secrets.token_urlsafe(16), ends, goal if is_local(goal) else "/"])
-        return self._trip(kind, base64.urlsafe_b64encode(packed.encode()).decode().rstrip("="))
+        return self._parse(kind, base64.urlsafe_b64encode(packed.encode()).decode().rstrip("="))
 
-    def send(self, kind: str, trip: Trip, response: Response) -> Response:
+    def start(self, kind: str, begun: OAuthState, response: Response) -> Response:
         """Set the cookie. `Lax`, because Slack's redirect back is a link from another site."""
         response.set_cookie(
             self.cookie_name(kind),
-            f"{trip.cookie}.{self._signed(kind, 'cookie', trip.cookie)}",
+            f"{begun.cookie}.{self._sign(kind, 'cookie', begun.cookie)}",
             max_age=SECONDS,
             secure=self.secure,
             httponly=True,
@@ -189,44 +189,44 @@ class Trips:
         response.headers["Cache-Control"] = "no-store"
         return response
 
-    def end(self, kind: str, request: Request) -> Trip | None:
+    def finish(self, kind: str, request: Request) -> OAuthState | None:
         """Return the redirect that ends with this request, or None.
 
         It is None for a redirect that began in another browser, expired, or ended before. A returned one
         counts as unconfirmed until `arrived`. Raises Unavailable if too many are.
         """
         packed, _, signature = request.cookies.get(self.cookie_name(kind), "").partition(".")
-        if not hmac.compare_digest(signature.encode(), self._signed(kind, "cookie", packed).encode()):
+        if not hmac.compare_digest(signature.encode(), self._sign(kind, "cookie", packed).encode()):
             return None
-        trip = self._trip(kind, packed)
+        begun = self._parse(kind, packed)
         now = int(self._clock().timestamp())
         states = request.query_params.getlist("state")
-        if len(states) != 1 or not hmac.compare_digest(states[0].encode(), trip.state.encode()):
+        if len(states) != 1 or not hmac.compare_digest(states[0].encode(), begun.state.encode()):
             return None
-        self._ended = {state: ends for state, ends in self._ended.items() if ends > now}
-        if trip.ends <= now or trip.state in self._ended:
+        self._used = {state: ends for state, ends in self._used.items() if ends > now}
+        if begun.expires_at <= now or begun.state in self._used:
             return None
-        unproven = [at for at in self._unproven.get(kind, ()) if at > now - UNPROVEN_SECONDS]
-        if len(unproven) >= MOST_UNPROVEN:
+        unconfirmed = [at for at in self._unconfirmed.get(kind, ()) if at > now - UNCONFIRMED_SECONDS]
+        if len(unconfirmed) >= MOST_UNCONFIRMED:
             raise Unavailable(CROWDED)
-        self._unproven[kind] = [*unproven, now]
-        self._ended[trip.state] = trip.ends
-        return trip
+        self._unconfirmed[kind] = [*unconfirmed, now]
+        self._used[begun.state] = begun.expires_at
+        return begun
 
-    def arrived(self, kind: str) -> None:
+    def confirm(self, kind: str) -> None:
         """Record that Slack confirmed a redirect, so that it no longer counts towards the limit."""
-        self._unproven[kind] = self._unproven.get(kind, [])[:-1]
+        self._unconfirmed[kind] = self._unconfirmed.get(kind, [])[:-1]
 
     def forget(self, kind: str, response: Response) -> Response:
         response.delete_cookie(self.cookie_name(kind), secure=self.secure, httponly=True, samesite="lax")
         return response
 
-    def _trip(self, kind: str, packed: str) -> Trip:
+    def _parse(self, kind: str, packed: str) -> OAuthState:
         _, ends, goal = json.loads(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
-        state, nonce = (self._signed(kind, use, packed) for use in ("state", "nonce"))
-        return Trip(state=state, nonce=nonce, goal=goal, cookie=packed, ends=ends)
+        state, nonce = (self._sign(kind, use, packed) for use in ("state", "nonce"))
+        return OAuthState(state=state, nonce=nonce, goal=goal, cookie=packed, expires_at=ends)
 
-    def _signed(self, kind: str, use: str, packed: str) -> str:
+    def _sign(self, kind: str, use: str, packed: str) -> str:
         return hmac.new(self._secret, f"{kind} {use} {packed}".encode(), hashlib.sha256).hexdigest()
 
 
@@ -256,43 +256,43 @@ class Installs(Protocol):
     async def finish(self, code: str, redirect_uri: str) -> tuple[str, str]: ...
 
 
-Told = Callable[[Request, int, str, str, tuple[str, str] | None], Response]
+RenderPage = Callable[[Request, int, str, str, tuple[str, str] | None], Response]
 """Makes a page of a status, a heading, a sentence, and a link where there is one."""
 
 
 class InstallPages:
     def __init__(
-        self, trips: Trips, installs: Callable[[], Installs | None], public_url: Callable[[], str]
+        self, states: OAuthStates, installs: Callable[[], Installs | None], public_url: Callable[[], str]
     ) -> None:
         """`installs` returns None while the bot is still starting."""
-        self._trips = trips
+        self._states = states
         self._installs = installs
         self._public_url = public_url
 
-    def routes(self, told: Told) -> list[Route]:
+    def routes(self, render: RenderPage) -> list[Route]:
         async def begin(request: Request) -> Response:
             installs = self._installs()
             if installs is None:
-                return told(request, 503, "Not yet", NOT_YET, None)
-            trip = self._trips.begin(KIND)
-            url = installs.consent_url(trip.state, self._back)
-            return self._trips.send(KIND, trip, RedirectResponse(url, 303))
+                return render(request, 503, "Not yet", NOT_YET, None)
+            begun = self._states.create(KIND)
+            url = installs.consent_url(begun.state, self._back)
+            return self._states.start(KIND, begun, RedirectResponse(url, 303))
 
         async def done(request: Request) -> Response:
             try:
                 name, url = await self._done(request)
             except Refused as refusal:
-                answer = told(request, 403, "Not installed", refusal.sentence, None)
+                answer = render(request, 403, "Not installed", refusal.sentence, None)
             except SlackRefused as refusal:
                 said = f"Slack did not install it: {refusal.sentence}. Begin again at /slack/install."
-                answer = told(request, 400, "Not installed", said, None)
-            except TocsinError as trouble:
-                said = f"{trouble} Begin again at /slack/install."
-                answer = told(request, 503, "Not installed", said, None)
+                answer = render(request, 400, "Not installed", said, None)
+            except TocsinError as error:
+                said = f"{error} Begin again at /slack/install."
+                answer = render(request, 503, "Not installed", said, None)
             else:
                 link = (f"Open {name}", url) if url else None
-                answer = told(request, 200, f"Tocsin is in {name}", "Type /incident there to begin.", link)
-            return self._trips.forget(KIND, answer)
+                answer = render(request, 200, f"Tocsin is in {name}", "Type /incident there to begin.", link)
+            return self._states.forget(KIND, answer)
 
         return [
             Route("/slack/install", begin, methods=["GET"]),
@@ -305,11 +305,11 @@ class InstallPages:
 
     async def _done(self, request: Request) -> tuple[str, str]:
         installs = self._installs()
-        if installs is None or self._trips.end(KIND, request) is None:
+        if installs is None or self._states.finish(KIND, request) is None:
             raise Refused(STRANGE)
         code = request.query_params.get("code")
         if not code:
             raise Refused(CANCELLED.format(request.query_params.get("error") or "no reason given"))
         installed = await installs.finish(code, self._back)
-        self._trips.arrived(KIND)
+        self._states.confirm(KIND)
         return installed

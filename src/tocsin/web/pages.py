@@ -18,7 +18,7 @@ from starlette.templating import Jinja2Templates
 from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.export import as_record, holders, nameless
 from tocsin.incidents.model import Form, Incident, PersonId, Severity, Status, TimelineEntry
-from tocsin.web.auth import Access, Reader, SignIn
+from tocsin.web.auth import Access, SignIn, Viewer
 from tocsin.workflows.ports import Clock, IncidentBackend, Introduce
 
 # The pages, as HTML for people and JSON for programs.
@@ -35,15 +35,15 @@ SIGN_IN = "sign-in"
 
 
 @dataclass(frozen=True)
-class Door:
+class Link:
     """A link shown as a button; `slack` styles it as Slack's."""
 
-    words: str
+    text: str
     url: str
     slack: bool = False
 
 
-INTO_SLACK = Door("Sign in with Slack", f"?{SIGN_IN}", slack=True)
+INTO_SLACK = Link("Sign in with Slack", f"?{SIGN_IN}", slack=True)
 
 
 @dataclass(frozen=True)
@@ -58,29 +58,29 @@ class Pages:
     introduce: Introduce
     sign_in: SignIn | None = None
 
-    def entered(self, endpoint: Callable[[Request, Reader], Awaitable[Response]]) -> Endpoint:
+    def require_access(self, endpoint: Callable[[Request, Viewer], Awaitable[Response]]) -> Endpoint:
         """Wrap an endpoint: readers without access get the sign-in page, and return here after signing in."""
 
         async def enter(request: Request) -> Response:
             if self.sign_in is not None and SIGN_IN in request.query_params:
-                return self.sign_in.begin(request.url.path)
+                return self.sign_in.redirect(request.url.path)
             try:
-                reader = await self.access.reader(request)
-            except TocsinError as trouble:
-                return self.unavailable(request, trouble)
-            return await endpoint(request, reader) if reader.may_enter else self.needs_token(request)
+                viewer = await self.access.viewer(request)
+            except TocsinError as error:
+                return self.unavailable(request, error)
+            return await endpoint(request, viewer) if viewer.may_enter else self.needs_token(request)
 
         return enter
 
-    async def incidents(self, request: Request, reader: Reader) -> Response:
+    async def incidents(self, request: Request, viewer: Viewer) -> Response:
         after = request.query_params.get("after") or None
         try:
-            listed, more = await self._page(reader, after)
+            listed, more = await self._page(viewer, after)
             if await self._introduced(listed):
-                listed, more = await self._page(reader, after)
+                listed, more = await self._page(viewer, after)
             form = await self.backend.form()
-        except TocsinError as trouble:
-            return self.unavailable(request, trouble)
+        except TocsinError as error:
+            return self.unavailable(request, error)
         last = listed[-1].id if more and listed else None
         if wants_json(request):
             records = [as_record(incident) for incident in listed]
@@ -95,19 +95,19 @@ class Pages:
         }
         return self._html(request, "incidents.html", found)
 
-    async def incident(self, request: Request, reader: Reader) -> Response:
+    async def incident(self, request: Request, viewer: Viewer) -> Response:
         try:
-            wanted = reader.wanted.model_copy(update={"reference": request.path_params["reference"]})
+            wanted = viewer.filter.model_copy(update={"reference": request.path_params["reference"]})
             incident = next(iter(await self.backend.matching(wanted, limit=1)), None)
-            if incident is None or not reader.may_see(incident):
+            if incident is None or not viewer.may_see(incident):
                 return self.not_found(request)
             timeline = await self.backend.timeline(incident.id)
             if await self._introduced([incident], timeline):
                 incident = await self.backend.find(incident.id) or incident
                 timeline = await self.backend.timeline(incident.id)
             form = await self.backend.form()
-        except TocsinError as trouble:
-            return self.unavailable(request, trouble)
+        except TocsinError as error:
+            return self.unavailable(request, error)
         if wants_json(request):
             return self._answer(JSONResponse({"incident": as_record(incident, timeline)}))
         found = {
@@ -120,44 +120,44 @@ class Pages:
 
     def not_found(self, request: Request) -> Response:
         """Respond 404, with the same bytes for an unknown incident as for a private one."""
-        signed = self.reader(request).signed is not None
+        signed = self.viewer(request).signed is not None
         words = "There is no such page, or it is not for everyone."
         if signed:
             words = "There is no such page, or it is not for you."
         elif self.sign_in is None:
             words += " A private incident is in its own channel in Slack."
-        doors = [] if signed or self.sign_in is None else [INTO_SLACK]
-        return self.plain(request, 404, "not_found", words, doors)
+        links = [] if signed or self.sign_in is None else [INTO_SLACK]
+        return self.plain(request, 404, "not_found", words, links)
 
     def needs_token(self, request: Request) -> Response:
         """Respond 401: a button to sign in with Slack if that is set up, else a sentence on the token."""
         words = "These pages need the API token, sent as “Authorization: Bearer …”."
-        doors: list[Door] = []
+        links: list[Link] = []
         heading = None
         if self.sign_in is not None and not wants_json(request):
-            words, doors, heading = "Incidents are for members of the workspace.", [INTO_SLACK], "Sign in"
-        answer = self.plain(request, 401, "authentication_error", words, doors, heading)
+            words, links, heading = "Incidents are for members of the workspace.", [INTO_SLACK], "Sign in"
+        answer = self.plain(request, 401, "authentication_error", words, links, heading)
         answer.headers["WWW-Authenticate"] = "Bearer"
         return answer
 
     def not_signed_in(self, request: Request, status: int, sentence: str) -> Response:
         """Respond with the reason for which a sign-in failed."""
-        again = Door("Sign in with Slack", "/sign-in", slack=True)
+        again = Link("Sign in with Slack", "/sign-in", slack=True)
         return self.plain(request, status, "authentication_error", sentence, [again], "Not signed in")
 
     def installed(
         self, request: Request, status: int, heading: str, sentence: str, link: tuple[str, str] | None
     ) -> Response:
         """Respond with the result of an installation."""
-        return self.plain(request, status, "install", sentence, [Door(*link)] if link else [], heading)
+        return self.plain(request, status, "install", sentence, [Link(*link)] if link else [], heading)
 
-    def reader(self, request: Request) -> Reader:
-        """Return the reader found for this request; before that, one who can see what is public here."""
-        found = getattr(request.state, "reader", None)
-        return found if isinstance(found, Reader) else Reader(public=self.access.is_open(request))
+    def viewer(self, request: Request) -> Viewer:
+        """Return the viewer found for this request; before that, one who can see what is public here."""
+        found = getattr(request.state, "viewer", None)
+        return found if isinstance(found, Viewer) else Viewer(public=self.access.is_open(request))
 
-    def unavailable(self, request: Request, trouble: TocsinError) -> Response:
-        return self.plain(request, 503, "api_error", str(trouble))
+    def unavailable(self, request: Request, error: TocsinError) -> Response:
+        return self.plain(request, 503, "api_error", str(error))
 
     def plain(
         self,
@@ -165,14 +165,14 @@ class Pages:
         status: int,
         kind: str,
         sentence: str,
-        doors: Sequence[Door] = (),
+        links: Sequence[Link] = (),
         heading: str | None = None,
     ) -> Response:
         """Respond with one sentence and buttons, or as JSON in the shape of incident.io's errors."""
         if wants_json(request):
             error = {"code": kind, "message": sentence}
             return self._answer(JSONResponse({"type": kind, "status": status, "errors": [error]}, status))
-        found = {"heading": heading or HTTPStatus(status).phrase, "sentence": sentence, "doors": doors}
+        found = {"heading": heading or HTTPStatus(status).phrase, "sentence": sentence, "links": links}
         return self._html(request, "plain.html", found, status)
 
     async def _introduced(
@@ -185,19 +185,19 @@ class Pages:
             unknown.setdefault(incident.slack_team_id, []).extend(found)
         return any([await self.introduce(team, people) for team, people in unknown.items() if people])
 
-    async def _page(self, reader: Reader, after: str | None) -> tuple[list[Incident], bool]:
-        """Return the next incidents that this reader may see, and True if more follow."""
+    async def _page(self, viewer: Viewer, after: str | None) -> tuple[list[Incident], bool]:
+        """Return the next incidents that this viewer may see, and True if more follow."""
         seen: list[Incident] = []
         while len(seen) <= PAGE:
-            batch = await self.backend.matching(reader.wanted, after=after, limit=PAGE + 1)
-            seen += [incident for incident in batch if reader.may_see(incident)]
+            batch = await self.backend.matching(viewer.filter, after=after, limit=PAGE + 1)
+            seen += [incident for incident in batch if viewer.may_see(incident)]
             if len(batch) <= PAGE:
                 break
             after = batch[-1].id
         return seen[:PAGE], len(seen) > PAGE
 
     def _html(self, request: Request, name: str, found: Mapping[str, Any], status: int = 200) -> Response:
-        context = {**found, "now": self.clock(), "signed": self.reader(request).signed}
+        context = {**found, "now": self.clock(), "signed": self.viewer(request).signed}
         drawn = _parts(self.templates.get_template(name).generate({**context, "request": request}))
         first = next(drawn)
         if len(first) < PART:

@@ -28,8 +28,8 @@ log = structlog.get_logger()
 class OperatorAlerts:
     """Alerts to the operator. Known problems are stored, so that a restart does not report them again."""
 
-    def __init__(self, memory: KeyValueStore) -> None:
-        self._memory = memory
+    def __init__(self, store: KeyValueStore) -> None:
+        self._store = store
         self._known: dict[str, str] = {}
         """Sentences about the problems that exist now, by subject."""
         self._since: dict[str, float] = {}
@@ -80,10 +80,10 @@ class OperatorAlerts:
         self.resolve(about)
         return answer
 
-    async def recall(self) -> None:
+    async def load(self) -> None:
         """Load the known problems and the unsent messages that the last process stored."""
         async with best_effort("recall what the operator knows"):
-            kept = _KEPT.validate_json(await self._memory.get(KEPT_AS) or "{}")
+            kept = _KEPT.validate_json(await self._store.get(KEPT_AS) or "{}")
             self._known = {**kept.get("known", {}), **self._known}
             earlier = kept.get("unsaid", {})
             self._unsaid = {**earlier, **self._unsaid}
@@ -118,7 +118,7 @@ class OperatorAlerts:
     async def _keep(self) -> None:
         async with best_effort("keep what the operator knows"):
             kept = {"known": self._known, "unsaid": self._unsaid}
-            await self._memory.set(KEPT_AS, json.dumps(kept))
+            await self._store.set(KEPT_AS, json.dumps(kept))
 
     def _say_soon(self, sentence: str) -> None:
         self._unsaid[str(uuid4())] = sentence

@@ -8,7 +8,7 @@ import structlog
 
 from tocsin.incidents.errors import Refused, SlackRefused
 from tocsin.incidents.model import ChannelId, Incident, Person, TeamId, TimelineEntry
-from tocsin.incidents.postmortem import NOTICE, Afterwards, Departure, departure
+from tocsin.incidents.postmortem import NOTICE, PostIncidentPolicy, ScheduledArchive, scheduled_archive
 from tocsin.workflows.channels import fitting_channel
 from tocsin.workflows.ports import Clock, IncidentBackend, SlackClient, SlackStateStore, WorkspaceOf
 from tocsin.workflows.retry import best_effort
@@ -27,16 +27,16 @@ class ChannelArchiver:
         state: SlackStateStore,
         workspace: WorkspaceOf,
         clock: Clock,
-        afterwards: Afterwards,
+        policy: PostIncidentPolicy,
     ) -> None:
         self._backend = backend
         self._state = state
         self._workspace = workspace
         self._clock = clock
-        self._days = afterwards.archive_after_days
+        self._days = policy.archive_after_days
         # A person may press *keep* while the notice is being posted: their press waits for the notice.
         self._one_by_one = asyncio.Lock()
-        if backend.makes_channel and not afterwards.archive_hosted:
+        if backend.makes_channel and not policy.archive_hosted:
             # A channel that the backend created is the backend's to archive.
             self._days = None
 
@@ -47,9 +47,9 @@ class ChannelArchiver:
         """
         if self._days is None or incident.incident_status.is_open or not incident.slack_channel_id:
             return
-        known = await self._state.find_departure(incident.id)
+        known = await self._state.find_scheduled_archive(incident.id)
         if known is None or (incident.closed_at is not None and incident.closed_at > known.ended_at):
-            await self._state.remember_departure(departure(incident, self._days))
+            await self._state.save_scheduled_archive(scheduled_archive(incident, self._days))
 
     async def keep(self, incident: Incident, by: Person) -> bool:
         """Keep the channel; return False if it was not planned to be archived. Raises Unavailable.
@@ -57,10 +57,10 @@ class ChannelArchiver:
         Every call edits the notice again: an earlier process may have died before it could.
         """
         async with self._one_by_one:
-            known = await self._state.find_departure(incident.id)
+            known = await self._state.find_scheduled_archive(incident.id)
             if known is None or known.stage == "gone":
                 return False
-            await self._state.remember_departure(known.model_copy(update={"stage": "kept"}))
+            await self._state.save_scheduled_archive(known.model_copy(update={"stage": "kept"}))
         if known.ts:
             async with best_effort("say that the channel is kept"):
                 slack = self._workspace(TeamId(incident.slack_team_id))
@@ -71,17 +71,17 @@ class ChannelArchiver:
         """Give notice and archive channels, forever. A failure is tried again in the next round."""
         while self._days is not None:
             async with best_effort("archive channels"):
-                await self.look()
+                await self.archive_due()
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def look(self) -> None:
+    async def archive_due(self) -> None:
         """Give every notice and archive every channel that is due now."""
-        for due in await self._state.departing(self._clock() + NOTICE):
+        for due in await self._state.archives_due(self._clock() + NOTICE):
             async with best_effort("archive a channel"), self._one_by_one:
                 await self._go_on(due.incident_id)
 
     async def _go_on(self, incident_id: str) -> None:
-        due = await self._state.find_departure(incident_id)
+        due = await self._state.find_scheduled_archive(incident_id)
         if due is None or due.is_over:
             return
         incident = await self._backend.find(incident_id)
@@ -101,19 +101,21 @@ class ChannelArchiver:
             log.warning("not done", doing="archive a channel", because=refusal.sentence)
             await self._end(due)
 
-    async def _tell(self, slack: SlackClient, channel: ChannelId, incident: Incident, due: Departure) -> None:
+    async def _tell(
+        self, slack: SlackClient, channel: ChannelId, incident: Incident, due: ScheduledArchive
+    ) -> None:
         # The notice is a full day, even if it is posted late.
         at = max(due.due_at, self._clock() + NOTICE)
         telling = due.model_copy(update={"stage": "telling", "due_at": at, "channel": channel})
         # Once this is stored, the next process searches for the notice before it posts one.
-        await self._state.remember_departure(telling)
+        await self._state.save_scheduled_archive(telling)
         key = f"departure:{incident.id}:{due.ended_at.timestamp():.0f}"
         ts = await slack.messages.say_leaving(channel, incident, at, key=key, again=due.stage == "telling")
-        if await self._state.find_departure(incident.id) == telling:
-            await self._state.remember_departure(telling.model_copy(update={"stage": "told", "ts": ts}))
+        if await self._state.find_scheduled_archive(incident.id) == telling:
+            await self._state.save_scheduled_archive(telling.model_copy(update={"stage": "told", "ts": ts}))
 
     async def _archive(
-        self, slack: SlackClient, channel: ChannelId, incident: Incident, due: Departure
+        self, slack: SlackClient, channel: ChannelId, incident: Incident, due: ScheduledArchive
     ) -> None:
         await slack.channels.archive(channel)
         entry = TimelineEntry(at=self._clock(), verb="archived the channel")
@@ -121,5 +123,5 @@ class ChannelArchiver:
         # Stored last: a process that died before this repeats both calls, which is harmless.
         await self._end(due)
 
-    async def _end(self, due: Departure) -> None:
-        await self._state.remember_departure(due.model_copy(update={"stage": "gone"}))
+    async def _end(self, due: ScheduledArchive) -> None:
+        await self._state.save_scheduled_archive(due.model_copy(update={"stage": "gone"}))

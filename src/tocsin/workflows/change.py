@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from tocsin.incidents.errors import OutcomeUnknown, Overtaken, Refused
+from tocsin.incidents.errors import Conflict, OutcomeUnknown, Refused
 from tocsin.incidents.model import (
     ChannelId,
     Form,
@@ -20,8 +20,8 @@ from tocsin.incidents.model import (
 )
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.transitions import NAMELESS, Ending, apply_transition, describe_change, validate_change
-from tocsin.incidents.updates import News, news_of, summary_of
-from tocsin.incidents.validation import in_words, visible_to
+from tocsin.incidents.updates import ChangeNotification, notification_of, summary_of
+from tocsin.incidents.validation import is_visible_to, join_names
 from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.channels import NEWS, POSTING, fitting_channel, withdraw_news, withdraw_posts
 from tocsin.workflows.command import (
@@ -91,27 +91,27 @@ class ChangeEffects:
     ) -> None:
         """Apply all effects of a change, independent ones concurrently; report failures to its requester."""
         before, incident = done.before or done.incident, done.incident
-        troubles: list[Any] = []
+        failures: list[Any] = []
         left: list[Any] = []
         if incident.is_private and not before.is_private:
             left.append(await self._withdraw(incident, "withdraw the public cards", OWN_PLACES))
-            incident, troubles = await self._make_private.move(incident, change)
+            incident, failures = await self._make_private.move(incident, change)
         due = await self._plan(incident, change, next_update_minutes)
         notice = Notice(before, incident, change, due)
         # People who lost their part in a private incident leave its channel before anything is posted there.
-        troubles += await asyncio.gather(*self._left(before, incident))
+        failures += await asyncio.gather(*self._left(before, incident))
         mistaken = ending == "cancel" and change.at - incident.created_at <= MISTAKE_TIME
         if mistaken:
             left.append(await self._withdraw(incident, "withdraw the cards", {"headline"}))
-        troubles += await asyncio.gather(
+        failures += await asyncio.gather(
             self._shown(incident, before),
             *self._people(before, incident, change),
             *self._notify(notice),
             *self._merged(incident, change),
         )
         if mistaken:
-            troubles += await self._put_away(incident)
-        await self._tell_of_troubles(incident, change, [*left, *troubles])
+            failures += await self._put_away(incident)
+        await self._tell_failures(incident, change, [*left, *failures])
         if incident.is_private and any(isinstance(one, StepFailure) and one.passing for one in left):
             await self._take_back_the_rest(incident, change)
 
@@ -187,7 +187,7 @@ class ChangeEffects:
         gone = [person for person in people if person not in now.people]
         left = await slack.channels.remove(channel, gone)
         if left:
-            names = in_words(f"<@{person}>" for person in left)
+            names = join_names(f"<@{person}>" for person in left)
             key = f"{incident.id}:reads:{'-'.join(left)}"
             said = f"{names} has no part in this incident any more and still reads this channel."
             await slack.messages.say_here(channel, incident, said, key=key, again=again)
@@ -196,10 +196,10 @@ class ChangeEffects:
         left_out = await self._slack(incident).channels.invite(
             ChannelId(incident.slack_channel_id), people, incident
         )
-        names = in_words(f"<@{person}>" for person in left_out)
+        names = join_names(f"<@{person}>" for person in left_out)
         return StepFailure(trouble=f"{names} could not be brought into the channel") if left_out else None
 
-    async def _news(self, notice: Notice) -> News:
+    async def _news(self, notice: Notice) -> ChangeNotification:
         """Return the message about the change, with a summary if the change ended the incident."""
         before, incident, change = notice.before, notice.incident, notice.change
         summary = None
@@ -210,7 +210,7 @@ class ChangeEffects:
             other = await self._backend.find(change.merged_into)
             if other is not None and other.is_private:
                 change = change.model_copy(update={"merged_into": NAMELESS})
-        return news_of(before, incident, change, due=notice.due, summary=summary)
+        return notification_of(before, incident, change, due=notice.due, summary=summary)
 
     def _notify(self, notice: Notice) -> list[Awaitable[Any]]:
         """Return the steps that post the change in the incident's channel and updates below announcements."""
@@ -323,13 +323,11 @@ class ChangeEffects:
             )
         ]
 
-    async def _tell_of_troubles(
-        self, incident: Incident, change: IncidentChange, done: Sequence[Any]
-    ) -> None:
-        troubles = [one for one in done if isinstance(one, StepFailure)]
-        if troubles:
+    async def _tell_failures(self, incident: Incident, change: IncidentChange, done: Sequence[Any]) -> None:
+        failures = [one for one in done if isinstance(one, StepFailure)]
+        if failures:
             said = f"{incident.reference} is changed, but not everything went well: "
-            said += f"{'. '.join(sentences(troubles))}."
+            said += f"{'. '.join(sentences(failures))}."
             await self._tell_who_asked(incident, change, said, "tell of the troubles", "trouble")
 
     async def _take_back_the_rest(self, incident: Incident, change: IncidentChange) -> None:
@@ -407,7 +405,7 @@ class ChangeIncident(DurableCommand[ChangeCommand]):
         form: Callable[[], Awaitable[Form]],
         workspace: WorkspaceOf,
         effects: ChangeEffects,
-        alarms: OperatorAlerts,
+        alerts: OperatorAlerts,
         saw: Callable[[Incident], None],
     ) -> None:
         """`saw` is called with each changed incident at once, so that a newly private one is not listed."""
@@ -415,7 +413,7 @@ class ChangeIncident(DurableCommand[ChangeCommand]):
         self._backend = backend
         self._form = form
         self._effects = effects
-        self._alarms = alarms
+        self._alerts = alerts
         self._saw = saw
 
     async def run(self, command: ChangeCommand) -> AnyChange:
@@ -439,16 +437,16 @@ class ChangeIncident(DurableCommand[ChangeCommand]):
             returns=Change,
         )
 
-    async def _change(self, order: ChangeCommand, before: Incident) -> AnyChange:
+    async def _change(self, command: ChangeCommand, before: Incident) -> AnyChange:
         try:
             form = await self._form()
-            change = order.change
-            if order.ending is not None:
-                change = apply_transition(change, order.ending, before, form)
+            change = command.change
+            if command.ending is not None:
+                change = apply_transition(change, command.ending, before, form)
             change = validate_change(await self._merging(change), before, form)
-            after = await self._alarms.guard("backend", self._backend.change, before.id, change)
+            after = await self._alerts.guard("backend", self._backend.change, before.id, change)
         except Refused as refusal:
-            overtaken = isinstance(refusal, Overtaken)
+            overtaken = isinstance(refusal, Conflict)
             return NotChanged(sentence=refusal.sentence, fields=refusal.fields, overtaken=overtaken)
         self._saw(after)
         return Changed(
@@ -463,7 +461,7 @@ class ChangeIncident(DurableCommand[ChangeCommand]):
         if change.merged_into is None:
             return change
         other = await self._backend.find(change.merged_into)
-        if other is None or not visible_to(change.by.slack_user_id, other):
+        if other is None or not is_visible_to(change.by.slack_user_id, other):
             sentence = f"There is no incident {change.merged_into}."
             raise Refused(sentence, {"merged_into": sentence})
         return change.model_copy(update={"merged_into": other.reference})

@@ -182,10 +182,10 @@ async def seen_by(slack: SlackClient, incident: Incident, person: PersonId | Non
     members = await members_seen(slack, channel) if channel else []
     if person is not None and person in members:
         return incident
-    return unnamed(incident)
+    return without_channel(incident)
 
 
-def unnamed(incident: Incident) -> Incident:
+def without_channel(incident: Incident) -> Incident:
     """Return the incident without its channel."""
     return incident.model_copy(update={"slack_channel_id": "", "slack_channel_name": ""})
 

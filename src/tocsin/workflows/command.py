@@ -14,7 +14,7 @@ from uuid import NAMESPACE_OID, uuid5
 from pydantic import Field, TypeAdapter
 
 from tocsin.incidents.errors import Refused, Unavailable, Withheld
-from tocsin.incidents.model import FollowUp, Frozen, Incident, Person, PersonId, TeamId
+from tocsin.incidents.model import FollowUp, FrozenModel, Incident, Person, PersonId, TeamId
 from tocsin.incidents.requests import IncidentChange
 from tocsin.workflows.ports import WorkflowEngine, WorkspaceOf
 from tocsin.workflows.retry import ALL_DAY, Steps
@@ -178,7 +178,7 @@ REFUSALS = 10_000
 """Keys of refused commands to keep in memory; each is needed until its workflow has ended."""
 
 
-class Changed(Frozen):
+class Changed(FrozenModel):
     """Outcome of a command that was done: the incident after and before, and a sentence for the requester."""
 
     kind: Literal["changed"] = "changed"
@@ -190,7 +190,7 @@ class Changed(Frozen):
     """The change without the values that the incident had already."""
 
 
-class NotChanged(Frozen):
+class NotChanged(FrozenModel):
     """Outcome of a refused command: nothing was changed. `overtaken` if another change came first."""
 
     kind: Literal["refused"] = "refused"
@@ -204,7 +204,7 @@ Change = Annotated[AnyChange, Field(discriminator="kind")]
 CHANGE: TypeAdapter[AnyChange] = TypeAdapter(Change)
 
 
-class Command(Frozen, ABC):
+class Command(FrozenModel, ABC):
     """A request about an incident, with everything that any process needs to carry it out."""
 
     incident_id: str
@@ -323,7 +323,7 @@ class DurableCommand(ABC, Generic[C]):
         result = await self._engine.result(key)
         if result is not None:
             return CHANGE.validate_python(result)
-        ended = await self._engine.ended(key)
+        ended = await self._engine.find_finished(key)
         if ended is None:
             return None
         if ended.kind == "changed":

@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from tocsin.incidents.announcements import Announcement
-from tocsin.incidents.model import ChannelId, Frozen, Incident, MessageTs
+from tocsin.incidents.model import ChannelId, FrozenModel, Incident, MessageTs
 from tocsin.incidents.requests import Declaration
 
 
-class DeclareCommand(Frozen):
+class DeclareCommand(FrozenModel):
     """A declaration, with the channel and thread that it came from and the modal it was submitted in."""
 
     declaration: Declaration
@@ -29,19 +29,19 @@ class DeclareCommand(Frozen):
     """Run of the Workflow Builder step that declares it (Slack, `function_execution_id`); empty if none."""
 
 
-class Declared(Frozen):
+class Declared(FrozenModel):
     kind: Literal["declared"] = "declared"
     incident: Incident
 
 
-class AlreadyDeclared(Frozen):
+class AlreadyDeclared(FrozenModel):
     """Another person declared an incident from the same message first."""
 
     kind: Literal["already"] = "already"
     incident: Incident
 
 
-class NotDeclared(Frozen):
+class NotDeclared(FrozenModel):
     kind: Literal["refused"] = "refused"
     sentence: str
     fields: dict[str, str] = Field(default_factory=dict)

@@ -12,7 +12,7 @@ import structlog
 from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.incidents.model import Incident, PersonId, SourceMessage, TeamId, TimelineEntry
 from tocsin.incidents.requests import Declaration
-from tocsin.incidents.validation import channel_name, visible_to
+from tocsin.incidents.validation import channel_name, is_visible_to
 from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.command import REFUSALS, Bounded, PendingReplies, PendingReply, act_for
 from tocsin.workflows.declaration import (
@@ -50,7 +50,7 @@ class DeclareIncident:
         state: SlackStateStore,
         engine: WorkflowEngine,
         publisher: Callable[[TeamId], DeclarationPublisher],
-        alarms: OperatorAlerts,
+        alerts: OperatorAlerts,
         shelter: FallbackChannel,
         ended: Callable[[str], None] = lambda outcome: None,
         seen: Callable[[float], None] = lambda seconds: None,
@@ -66,7 +66,7 @@ class DeclareIncident:
         self._engine = engine
         self._steps = Steps(engine)
         self._publisher = publisher
-        self._alarms = alarms
+        self._alerts = alerts
         self._shelter = shelter
         self._ended = ended
         self._saw = saw
@@ -76,7 +76,7 @@ class DeclareIncident:
         self._warning: set[asyncio.Task[None]] = set()
 
     async def __call__(
-        self, order: DeclareCommand, acknowledged: asyncio.Event, patience: float = PATIENCE
+        self, command: DeclareCommand, acknowledged: asyncio.Event, patience: float = PATIENCE
     ) -> AnyOutcome | None:
         """Save the declaration and wait up to `patience` seconds for its outcome.
 
@@ -88,10 +88,10 @@ class DeclareIncident:
         loop = asyncio.get_running_loop()
         until = loop.time() + patience
         key, waiting = await self._room.saved(
-            order.declaration.key, self._save(order, acknowledged), patience
+            command.declaration.key, self._save(command, acknowledged), patience
         )
         if waiting.private:
-            warning = asyncio.create_task(self._warn(order, waiting))
+            warning = asyncio.create_task(self._warn(command, waiting))
             self._warning.add(warning)
             warning.add_done_callback(self._warning.discard)
         outcome = await waiting.wait(until - loop.time())
@@ -103,43 +103,43 @@ class DeclareIncident:
         return outcome
 
     async def _save(
-        self, order: DeclareCommand, acknowledged: asyncio.Event
+        self, command: DeclareCommand, acknowledged: asyncio.Event
     ) -> tuple[str, PendingReply[AnyOutcome]]:
-        order, finished = await self._not_refused_yet(order)
-        key = order.declaration.key
+        command, finished = await self._not_refused_yet(command)
+        key = command.declaration.key
         waiting = self._room.enter(key)
-        waiting.private |= order.declaration.visibility == "private"
+        waiting.private |= command.declaration.visibility == "private"
         if finished is not None:
             self._room.leave(key)
             waiting.tell(finished)
             return key, waiting
         waiting.answers.append(acknowledged)
-        await self._engine.start(VERB, key, order.model_dump(mode="json"))
+        await self._engine.start(VERB, key, command.model_dump(mode="json"))
         return key, waiting
 
-    async def _warn(self, order: DeclareCommand, waiting: PendingReply[AnyOutcome]) -> None:
+    async def _warn(self, command: DeclareCommand, waiting: PendingReply[AnyOutcome]) -> None:
         """Tell a person who ticked *private* only for a second press that the incident is public already."""
         await asyncio.wait({waiting.outcome})
         outcome = waiting.outcome.result()
         if isinstance(outcome, Declared) and (said := too_late(outcome.incident, waiting.private)):
-            await self._publisher(order.declaration.slack_team_id).notifier.too_late(
-                order, outcome.incident, said
+            await self._publisher(command.declaration.slack_team_id).notifier.too_late(
+                command, outcome.incident, said
             )
 
-    async def _not_refused_yet(self, order: DeclareCommand) -> tuple[DeclareCommand, AnyOutcome | None]:
+    async def _not_refused_yet(self, command: DeclareCommand) -> tuple[DeclareCommand, AnyOutcome | None]:
         """Return the command with a key that has not been refused, and that key's outcome so far.
 
         A refusal created nothing, so the corrected form is a declaration of its own. So is a form sent again
         with *Declare another* from a message that has an incident already.
         """
-        made_nothing = (NotDeclared, AlreadyDeclared) if order.another else NotDeclared
-        while isinstance(finished := await self.outcome(order.declaration.key), made_nothing) or (
-            order.declaration.key in self._refused
+        made_nothing = (NotDeclared, AlreadyDeclared) if command.another else NotDeclared
+        while isinstance(finished := await self.outcome(command.declaration.key), made_nothing) or (
+            command.declaration.key in self._refused
         ):
-            key = str(uuid5(NAMESPACE_OID, order.declaration.key))
-            declaration = order.declaration.model_copy(update={"key": key})
-            order = order.model_copy(update={"declaration": declaration})
-        return order, finished
+            key = str(uuid5(NAMESPACE_OID, command.declaration.key))
+            declaration = command.declaration.model_copy(update={"key": key})
+            command = command.model_copy(update={"declaration": declaration})
+        return command, finished
 
     async def outcome(self, key: str) -> AnyOutcome | None:
         """Return the outcome of the declaration with this key; None while it is not known.
@@ -149,7 +149,7 @@ class DeclareIncident:
         result = await self._engine.result(key)
         if result is not None:
             return OUTCOME.validate_python(result)
-        ended = await self._engine.ended(key)
+        ended = await self._engine.find_finished(key)
         if ended is None:
             return None
         if ended.kind == "refused":
@@ -159,16 +159,16 @@ class DeclareIncident:
             raise Refused(LONG_AGO)
         return Declared(incident=incident)
 
-    async def begin(self, order: DeclareCommand) -> None:
+    async def begin(self, command: DeclareCommand) -> None:
         """Start a declaration that has no modal; its reporter is told by direct message.
 
         Does nothing if this key was started before. Raises Unavailable.
         """
-        await self._engine.start(VERB, order.declaration.key, order.model_dump(mode="json"))
+        await self._engine.start(VERB, command.declaration.key, command.model_dump(mode="json"))
 
-    async def answer(self, order: DeclareCommand, outcome: AnyOutcome) -> None:
+    async def answer(self, command: DeclareCommand, outcome: AnyOutcome) -> None:
         """Report the outcome to the Workflow Builder workflow again, which started the declaration."""
-        await self._publisher(order.declaration.slack_team_id).notifier.answer_workflow(order, outcome)
+        await self._publisher(command.declaration.slack_team_id).notifier.answer_workflow(command, outcome)
 
     def workflows(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
         """Return the durable workflows to register with the engine, by verb."""
@@ -181,14 +181,14 @@ class DeclareIncident:
 
     async def workflow(self, raw: dict[str, Any]) -> Any:
         """Run the durable workflow; recorded steps are not repeated after a crash."""
-        order = DeclareCommand.model_validate(raw)
-        act_for(order.declaration.reporter.slack_user_id, order.declaration.at)
-        key = order.declaration.key
+        command = DeclareCommand.model_validate(raw)
+        act_for(command.declaration.reporter.slack_user_id, command.declaration.at)
+        key = command.declaration.key
         waiting = self._room.enter(key)
-        publisher = self._publisher(order.declaration.slack_team_id)
-        self._shelter.watch(order, waiting.outcome)
+        publisher = self._publisher(command.declaration.slack_team_id)
+        self._shelter.watch(command, waiting.outcome)
         outcome: AnyOutcome = await self._steps.record(
-            "create the incident", self._create, order, waiting, returns=Outcome
+            "create the incident", self._create, command, waiting, returns=Outcome
         )
         waiting.tell(outcome)
         # No call to Slack is made before the reporter's modal has been answered.
@@ -197,15 +197,15 @@ class DeclareIncident:
             if not waiting.waited:
                 waiting.visible()
             incident, *_ = await asyncio.gather(
-                publisher.publish(order, outcome.incident, waiting),
-                *publisher.notifier.answers(order, outcome),
+                publisher.publish(command, outcome.incident, waiting),
+                *publisher.notifier.answers(command, outcome),
             )
             outcome = Declared(incident=incident)
         else:
-            await asyncio.gather(*publisher.notifier.answers(order, outcome))
+            await asyncio.gather(*publisher.notifier.answers(command, outcome))
             # A Workflow Builder step gets the error itself; its reporter has no form to correct.
-            if waiting.waited and not order.run:
-                await publisher.notifier.late(order, outcome)
+            if waiting.waited and not command.run:
+                await publisher.notifier.late(command, outcome)
         self._room.leave(key)
         # More people read logs and metrics than may know of a private incident.
         known = None if isinstance(outcome, NotDeclared) else outcome.incident
@@ -215,18 +215,18 @@ class DeclareIncident:
         log.info("a declaration came to its end", outcome=outcome.kind, incident=reference)
         return outcome.model_dump(mode="json")
 
-    async def _create(self, order: DeclareCommand, waiting: PendingReply[AnyOutcome]) -> AnyOutcome:
-        declaration = order.declaration
-        earlier = await self._claim(order)
-        if earlier is not None and visible_to(declaration.reporter.slack_user_id, earlier):
+    async def _create(self, command: DeclareCommand, waiting: PendingReply[AnyOutcome]) -> AnyOutcome:
+        declaration = command.declaration
+        earlier = await self._claim(command)
+        if earlier is not None and is_visible_to(declaration.reporter.slack_user_id, earlier):
             await retry_forever(DOING, self._shelter.declared_before, declaration.key, earlier)
             return AlreadyDeclared(incident=earlier)
         try:
             incident = await retry_forever(
-                DOING, self._alarms.guard, "backend", self._backend.create, declaration
+                DOING, self._alerts.guard, "backend", self._backend.create, declaration
             )
         except Refused as refusal:
-            await retry_forever(DOING, self._release, order)
+            await retry_forever(DOING, self._release, command)
             await retry_forever(DOING, self._shelter.refused, declaration.key)
             return NotDeclared(sentence=refusal.sentence, fields=refusal.fields)
         self._saw(incident)
@@ -234,28 +234,28 @@ class DeclareIncident:
         # The modal is answered before the step is recorded: the create is idempotent, and people wait.
         waiting.tell(Declared(incident=incident))
         await retry_forever(DOING, self._state.remember_incident, declaration.key, incident)
-        if order.unchecked:
-            await self._note_unchecked(order, incident)
+        if command.unchecked:
+            await self._note_unchecked(command, incident)
         return Declared(incident=incident)
 
-    async def _note_unchecked(self, order: DeclareCommand, incident: Incident) -> None:
-        declaration = order.declaration
-        entry = TimelineEntry(at=declaration.at, by=declaration.reporter, verb=order.unchecked)
+    async def _note_unchecked(self, command: DeclareCommand, incident: Incident) -> None:
+        declaration = command.declaration
+        entry = TimelineEntry(at=declaration.at, by=declaration.reporter, verb=command.unchecked)
         async with best_effort("note who was not checked"):
             key = f"{declaration.key}:unchecked"
             await retry(self._backend.note, incident.id, entry, key, attempts=SLACK_ATTEMPTS)
 
-    async def _claim(self, order: DeclareCommand) -> Incident | None:
+    async def _claim(self, command: DeclareCommand) -> Incident | None:
         """Claim the source message; return the incident of the declaration that claimed it first, or None."""
-        declaration, source = order.declaration, order.declaration.source
-        if source is None or order.another:
+        declaration, source = command.declaration, command.declaration.source
+        if source is None or command.another:
             return None
         scope = _scope(declaration)
         owner = await retry_forever(DOING, self._state.claim_source, scope, source, declaration.key)
         return None if owner == declaration.key else await self._incident_of(owner)
 
-    async def _release(self, order: DeclareCommand) -> None:
-        declaration = order.declaration
+    async def _release(self, command: DeclareCommand) -> None:
+        declaration = command.declaration
         if declaration.source is not None:
             await self._state.release_source(_scope(declaration), declaration.source, declaration.key)
 
@@ -270,9 +270,9 @@ class DeclareIncident:
 
         return await retry_forever(DOING, look)
 
-    async def order(self, key: str) -> DeclareCommand | None:
+    async def find_command(self, key: str) -> DeclareCommand | None:
         """Return the command that was started with this key; None if there is none."""
-        begun = await self._engine.order(key)
+        begun = await self._engine.find_command(key)
         return None if begun is None else DeclareCommand.model_validate(begun)
 
     async def declared_as(self, key: str) -> Incident | None:
@@ -287,7 +287,7 @@ class DeclareIncident:
         for scope in (team, f"{team}/{person}"):
             key = await self._state.source_key(scope, source)
             found = None if key is None else await self.declared_as(key)
-            if found is not None and visible_to(person, found):
+            if found is not None and is_visible_to(person, found):
                 return found
         return None
 

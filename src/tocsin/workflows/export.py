@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.export import FORMAT_NAMES, Format, Whole, exported, file_name
-from tocsin.incidents.model import Frozen, Incident, PersonId, TimelineEntry
+from tocsin.incidents.export import FORMAT_NAMES, Format, IncidentReport, file_name, render_export
+from tocsin.incidents.model import FrozenModel, Incident, PersonId, TimelineEntry
 from tocsin.workflows.command import (
     AnyChange,
     AskedCommand,
@@ -26,7 +26,7 @@ class ExportCommand(AskedCommand):
     wanted: Format = "markdown"
 
 
-class Sent(Frozen):
+class ExportSent(FrozenModel):
     """The file was handed to Slack; with the incident as it was exported."""
 
     incident: Incident
@@ -51,7 +51,7 @@ class Exports(DurableCommand[ExportCommand]):
 
     async def run(self, command: ExportCommand) -> AnyChange:
         sent = await self._steps.run_once(
-            "send the file", self._send, command, on_failure="The file could not be sent", returns=Sent
+            "send the file", self._send, command, on_failure="The file could not be sent", returns=ExportSent
         )
         if isinstance(sent, StepFailure):
             return NotChanged(sentence=in_full(sent))
@@ -60,16 +60,18 @@ class Exports(DurableCommand[ExportCommand]):
             incident=sent.incident, said=f"{reference} is in your messages from Tocsin, as {what}."
         )
 
-    async def _send(self, order: ExportCommand, again: bool) -> Sent:
-        incident = await self._backend.find(order.incident_id)
+    async def _send(self, command: ExportCommand, again: bool) -> ExportSent:
+        incident = await self._backend.find(command.incident_id)
         if incident is None:
             raise Refused("That incident is not here any more.")
-        text = exported([await fetch_named(self._backend, incident, self._introduce)], order.wanted)
-        name = file_name(incident, order.wanted, order.at)
+        text = render_export(
+            [await fetch_report_with_names(self._backend, incident, self._introduce)], command.wanted
+        )
+        name = file_name(incident, command.wanted, command.at)
         comment = f"{incident.reference}: {incident.name}"
-        to = order.by.slack_user_id or PersonId("")
-        await self._workspace(order.team).files.send(to, name, text, comment, about=incident, again=again)
-        return Sent(incident=incident)
+        to = command.by.slack_user_id or PersonId("")
+        await self._workspace(command.team).files.send(to, name, text, comment, about=incident, again=again)
+        return ExportSent(incident=incident)
 
     async def after(self, command: ExportCommand, done: Changed) -> None:
         """Add the export, with the person and the format, to the timeline."""
@@ -85,26 +87,28 @@ class Exports(DurableCommand[ExportCommand]):
         )
 
 
-async def fetch_whole(backend: IncidentBackend, incident: Incident) -> Whole:
+async def fetch_report(backend: IncidentBackend, incident: Incident) -> IncidentReport:
     """Return the incident with its timeline, actions and follow-ups. Raises Unavailable and Refused."""
     timeline, follow_ups = await asyncio.gather(
         backend.timeline(incident.id), backend.follow_ups(incident.id)
     )
-    return Whole(incident=incident, timeline=tuple(timeline), follow_ups=tuple(follow_ups))
+    return IncidentReport(incident=incident, timeline=tuple(timeline), follow_ups=tuple(follow_ups))
 
 
-async def fetch_named(backend: IncidentBackend, incident: Incident, introduce: Introduce) -> Whole:
+async def fetch_report_with_names(
+    backend: IncidentBackend, incident: Incident, introduce: Introduce
+) -> IncidentReport:
     """Do as `fetch_whole`, but first look up the names of people that the backend does not know.
 
     A file is permanent, so it should hold every name that Slack can tell.
     """
-    whole = await fetch_whole(backend, incident)
-    if whole.nameless and await introduce(incident.slack_team_id, whole.nameless):
-        whole = await fetch_whole(backend, await backend.find(incident.id) or incident)
-    return whole
+    report = await fetch_report(backend, incident)
+    if report.nameless and await introduce(incident.slack_team_id, report.nameless):
+        report = await fetch_report(backend, await backend.find(incident.id) or incident)
+    return report
 
 
-def in_full(trouble: StepFailure) -> str:
+def in_full(failure: StepFailure) -> str:
     """Return a failure and its reason as a sentence."""
-    said = f"{trouble.trouble}: {trouble.why}" if trouble.why else trouble.trouble
+    said = f"{failure.trouble}: {failure.why}" if failure.why else failure.trouble
     return f"{said.rstrip('.')}."

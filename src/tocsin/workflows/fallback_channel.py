@@ -61,7 +61,7 @@ class FallbackChannel:
         workspace: WorkspaceOf,
         state: SlackStateStore,
         engine: WorkflowEngine,
-        memory: KeyValueStore,
+        store: KeyValueStore,
         clock: Clock,
         after: float = AFTER_SECONDS,
     ) -> None:
@@ -70,12 +70,12 @@ class FallbackChannel:
         self._state = state
         self._engine = engine
         self._steps = Steps(engine)
-        self._memory = memory
+        self._store = store
         self._clock = clock
         self._after = after
         self._watching: set[asyncio.Task[None]] = set()
 
-    def watch(self, order: DeclareCommand, outcome: asyncio.Future[Any]) -> None:
+    def watch(self, command: DeclareCommand, outcome: asyncio.Future[Any]) -> None:
         """Create a fallback channel if the outcome does not come in time.
 
         Does nothing for the local backend, which cannot be unavailable by itself.
@@ -83,40 +83,40 @@ class FallbackChannel:
         if self._backend.is_remote:
             # DBOS would count a workflow that is started here as a child of the running one, and so among
             # its steps. A fresh context starts it on its own.
-            task = asyncio.get_running_loop().create_task(self._watched(order, outcome), context=Context())
+            task = asyncio.get_running_loop().create_task(self._watched(command, outcome), context=Context())
             self._watching.add(task)
             task.add_done_callback(self._watching.discard)
 
-    async def _watched(self, order: DeclareCommand, outcome: asyncio.Future[Any]) -> None:
-        passed = (self._clock() - order.declaration.at).total_seconds()
+    async def _watched(self, command: DeclareCommand, outcome: asyncio.Future[Any]) -> None:
+        passed = (self._clock() - command.declaration.at).total_seconds()
         least = min(LEAST_SECONDS, self._after)
         done, _ = await asyncio.wait({outcome}, timeout=max(self._after - passed, least))
         if done:
             return
         async with best_effort("open a channel to work in"):
-            await retry(self._begin, order, attempts=None)
+            await retry(self._begin, command, attempts=None)
 
-    async def _begin(self, order: DeclareCommand) -> None:
-        key = order.declaration.key
-        await self._memory.set_if_absent(_name(key), OPENING)
+    async def _begin(self, command: DeclareCommand) -> None:
+        key = command.declaration.key
+        await self._store.set_if_absent(_name(key), OPENING)
         await self._engine.start(
-            VERB, str(uuid5(NAMESPACE_OID, f"{key}:shelter")), order.model_dump(mode="json")
+            VERB, str(uuid5(NAMESPACE_OID, f"{key}:shelter")), command.model_dump(mode="json")
         )
 
     async def refused(self, key: str) -> None:
         """Record that the declaration was refused, so that no incident will exist."""
         if self._backend.is_remote:
-            await self._memory.set(f"{_name(key)}:ended", REFUSED)
+            await self._store.set(f"{_name(key)}:ended", REFUSED)
 
     async def declared_before(self, key: str, earlier: Incident) -> None:
         """Record that an incident from the same message exists already."""
         if self._backend.is_remote:
-            await self._memory.set(f"{_name(key)}:ended", earlier.id)
+            await self._store.set(f"{_name(key)}:ended", earlier.id)
 
     async def found(self, key: str) -> Channel | None:
         """Return the declaration's fallback channel, if it has one; waits while it is being created."""
         for _ in range(int(OPENING_SECONDS)):
-            kept = await self._memory.get(_name(key))
+            kept = await self._store.get(_name(key))
             if kept != OPENING:
                 return Channel.model_validate_json(kept) if kept else None
             await asyncio.sleep(1.0)
@@ -124,8 +124,8 @@ class FallbackChannel:
 
     async def workflow(self, raw: dict[str, Any]) -> Any:
         """Run the durable workflow; recorded steps are not repeated after a crash."""
-        order = DeclareCommand.model_validate(raw)
-        declaration, slack = order.declaration, self._workspace(order.declaration.slack_team_id)
+        command = DeclareCommand.model_validate(raw)
+        declaration, slack = command.declaration, self._workspace(command.declaration.slack_team_id)
         incident = _not_yet(declaration)
         opened = await self._steps.run_once(
             "open a channel to work in",
@@ -138,7 +138,7 @@ class FallbackChannel:
             attempts=ALL_DAY,
         )
         if isinstance(opened, StepFailure):
-            await self._memory.delete(_name(declaration.key))
+            await self._store.delete(_name(declaration.key))
             return None
         await asyncio.gather(*self._furnish(slack, incident, opened, declaration))
         became = await self._steps.record(
@@ -161,7 +161,7 @@ class FallbackChannel:
         private = incident.is_private
         channel = await open_channel(slack, incident, names, private=private, again=again)
         await slack.channels.set_purpose(channel.id, incident)
-        await self._memory.set(_name(key), channel.model_dump_json())
+        await self._store.set(_name(key), channel.model_dump_json())
         return channel
 
     def _furnish(
@@ -231,7 +231,7 @@ class FallbackChannel:
         """Wait until the incident exists and return it; None if the declaration was refused."""
         while True:
             with suppress(Unavailable):
-                ended = await self._memory.get(f"{_name(key)}:ended")
+                ended = await self._store.get(f"{_name(key)}:ended")
                 if ended == REFUSED:
                     return None
                 incident_id = ended or await self._state.incident_id(key)

@@ -215,5 +215,5 @@ def _changed(incident: Incident, did: str, follow_up: FollowUp) -> Changed:
     return Changed(incident=incident, said=said, follow_up=follow_up)
 
 
-def _clean(order: AddFollowUpCommand) -> FollowUpRequest:
-    return validate_follow_up(order.request)
+def _clean(command: AddFollowUpCommand) -> FollowUpRequest:
+    return validate_follow_up(command.request)

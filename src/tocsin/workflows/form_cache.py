@@ -30,14 +30,14 @@ class FormCache:
     def __init__(
         self,
         backend: IncidentBackend,
-        memory: KeyValueStore | None = None,
+        store: KeyValueStore | None = None,
         kept_as: str = "form",
-        alarms: OperatorAlerts | None = None,
+        alerts: OperatorAlerts | None = None,
     ) -> None:
         self._backend = backend
-        self._memory = memory
+        self._store = store
         self._kept_as = kept_as
-        self._alarms = alarms
+        self._alerts = alerts
         self.now: Form | None = None
         self.came = asyncio.Event()
 
@@ -48,7 +48,7 @@ class FormCache:
         assert self.now is not None
         return self.now
 
-    async def awaited(self) -> Form:
+    async def wait(self) -> Form:
         """Return the choices once the backend has answered since the start, however long that takes."""
         await self.came.wait()
         return await self.fetch()
@@ -68,7 +68,7 @@ class FormCache:
     async def refresh(self) -> None:
         ask = self._backend.form
         try:
-            form = await (self._alarms.guard("backend", ask) if self._alarms else ask())
+            form = await (self._alerts.guard("backend", ask) if self._alerts else ask())
         except TocsinError:
             if self.now is not None and self.now.as_of is not None:
                 self.now = self.now.model_copy(update={"is_old": True})
@@ -76,16 +76,16 @@ class FormCache:
         self.now = form
         self.came.set()
         # Only a hosted backend dates its form; the local one can always be asked, so nothing is stored.
-        if self._memory is not None and form.as_of is not None:
+        if self._store is not None and form.as_of is not None:
             async with best_effort("keep the form"):
-                await self._memory.set(self._kept_as, form.model_dump_json())
+                await self._store.set(self._kept_as, form.model_dump_json())
 
-    async def recall(self) -> None:
+    async def load(self) -> None:
         """Load the choices that the last process stored, unless the backend has answered meanwhile."""
         kept = None
-        if self._memory is not None:
+        if self._store is not None:
             async with best_effort("recall the form"):
-                kept = await self._memory.get(self._kept_as)
+                kept = await self._store.get(self._kept_as)
         if kept is None or self.now is not None:
             return
         try:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tocsin.incidents.model import Card, ChannelId, Incident, TeamId
 from tocsin.incidents.requests import IncidentChange
-from tocsin.incidents.validation import Place
+from tocsin.incidents.validation import CardDestination
 from tocsin.workflows.channels import PRIVATE, open_channel, private_names
 from tocsin.workflows.ports import (
     Channel,
@@ -62,7 +62,7 @@ class MakePrivate:
         if not isinstance(opened, Channel):
             return incident, [opened]
         moved = incident.model_copy(update={"slack_channel_id": opened.id, "slack_channel_name": opened.name})
-        troubles = await self._furnish(slack, moved, change)
+        failures = await self._furnish(slack, moved, change)
         left = await self._steps.run_once(
             "leave the public channel",
             self._leave,
@@ -73,7 +73,7 @@ class MakePrivate:
             on_failure=f"<#{old}> is still public and could not be archived",
             attempts=ALL_DAY,
         )
-        return moved, [*troubles, left]
+        return moved, [*failures, left]
 
     async def _open(self, slack: SlackClient, incident: Incident, again: bool) -> Channel:
         channel = await open_channel(slack, incident, private_names(incident), private=True, again=again)
@@ -126,7 +126,7 @@ class MakePrivate:
         await slack.channels.invite(ChannelId(incident.slack_channel_id), incident.people, incident)
 
     async def _post_headline(self, slack: SlackClient, incident: Incident, key: str, again: bool) -> Card:
-        spot = Place(place="headline", to=incident.slack_channel_id)
+        spot = CardDestination(place="headline", to=incident.slack_channel_id)
         card = await slack.messages.post_card(incident, spot, key=key, again=again)
         await self._state.remember_card(incident.id, card)
         return card

@@ -35,9 +35,9 @@ class DeclarationNotifier:
 
     def show(
         self,
-        order: DeclareCommand,
+        command: DeclareCommand,
         outcome: AnyOutcome,
-        troubles: Sequence[StepFailure] = (),
+        failures: Sequence[StepFailure] = (),
         waiting: PendingReply[AnyOutcome] | None = None,
     ) -> Awaitable[Any]:
         """Return the step that shows the outcome in the modal.
@@ -45,18 +45,18 @@ class DeclarationNotifier:
         A reporter who was told *saved* and has closed the modal gets a direct message instead.
         """
 
-        reporter = order.declaration.reporter.slack_user_id
+        reporter = command.declaration.reporter.slack_user_id
 
         async def show(again: bool) -> None:
             if waiting is not None:
                 waiting.shown = sum(answer.is_set() for answer in waiting.answers)
             wanted = waiting is not None and waiting.private
-            seen = await self._shown(order, outcome, troubles, wanted)
+            seen = await self._shown(command, outcome, failures, wanted)
             missed = waiting is not None and waiting.waited and not seen
             if seen and waiting is not None:
                 waiting.visible()
             if missed and reporter is not None and isinstance(outcome, Declared):
-                key = f"{order.declaration.key}:declared"
+                key = f"{command.declaration.key}:declared"
                 incident = outcome.incident
                 said = _declared(incident)
                 await self._workspace.messages.tell(reporter, said, about=incident, key=key, again=again)
@@ -65,9 +65,9 @@ class DeclarationNotifier:
 
     async def show_late_presses(
         self,
-        order: DeclareCommand,
+        command: DeclareCommand,
         outcome: Declared,
-        troubles: Sequence[StepFailure],
+        failures: Sequence[StepFailure],
         waiting: PendingReply[AnyOutcome],
     ) -> bool:
         """Show the outcome in the modal again if the answer to a press may have replaced it since.
@@ -76,62 +76,62 @@ class DeclarationNotifier:
         So this is no step of the workflow: each process checks it anew.
         """
         needed = waiting.has_late_presses
-        while order.view_id is not None and waiting.has_late_presses:
+        while command.view_id is not None and waiting.has_late_presses:
             await waiting.read()
             waiting.shown = len(waiting.answers)
             async with best_effort("show the outcome again"):
-                await retry(self._shown, order, outcome, troubles, waiting.private, attempts=SLACK_ATTEMPTS)
+                await retry(self._shown, command, outcome, failures, waiting.private, attempts=SLACK_ATTEMPTS)
         return needed
 
     async def _shown(
         self,
-        order: DeclareCommand,
+        command: DeclareCommand,
         outcome: AnyOutcome,
-        troubles: Sequence[StepFailure],
+        failures: Sequence[StepFailure],
         wanted_private: bool = False,
     ) -> bool:
         """Show the outcome in the modal; return False if the reporter has closed it."""
-        view_id, reporter = order.view_id, order.declaration.reporter.slack_user_id
+        view_id, reporter = command.view_id, command.declaration.reporter.slack_user_id
         if view_id is None:
             return False
         if isinstance(outcome, Declared):
-            said = [*too_late(outcome.incident, wanted_private), *sentences(troubles)]
+            said = [*too_late(outcome.incident, wanted_private), *sentences(failures)]
             return await self._workspace.show_declared(view_id, reporter, outcome.incident, said)
         if isinstance(outcome, AlreadyDeclared):
             return await self._workspace.show_already_declared(view_id, reporter, outcome.incident)
         return await self._workspace.show_not_declared(view_id, outcome.in_full)
 
-    async def troubles(
-        self, order: DeclareCommand, incident: Incident, troubles: Sequence[StepFailure]
+    async def tell_failures(
+        self, command: DeclareCommand, incident: Incident, failures: Sequence[StepFailure]
     ) -> None:
         """Tell the reporter which steps failed."""
         reporter = incident.creator.slack_user_id
-        if not troubles or reporter is None:
+        if not failures or reporter is None:
             return
-        said = ". ".join(sentences(troubles))
+        said = ". ".join(sentences(failures))
         sentence = f"{incident.reference} is declared, but not everything went well: {said}."
-        await self._tell(order, incident, "tell the reporter", sentence, "trouble")
+        await self._tell(command, incident, "tell the reporter", sentence, "trouble")
 
-    async def mended(self, order: DeclareCommand, incident: Incident) -> None:
+    async def mended(self, command: DeclareCommand, incident: Incident) -> None:
         """Tell the reporter that the channel, which could not be created at first, now exists."""
         reporter = incident.creator.slack_user_id
         if reporter is not None:
             sentence = f"{incident.reference} has its channel now: <#{incident.slack_channel_id}>"
-            await self._tell(order, incident, "tell of the channel", sentence, "mended")
+            await self._tell(command, incident, "tell of the channel", sentence, "mended")
 
-    async def too_late(self, order: DeclareCommand, incident: Incident, said: Sequence[str]) -> None:
+    async def too_late(self, command: DeclareCommand, incident: Incident, said: Sequence[str]) -> None:
         """Tell the reporter that *private* was ticked too late.
 
         It is no step, since the workflow was started without it.
         """
-        reporter, key = order.declaration.reporter.slack_user_id, f"{order.declaration.key}:public"
+        reporter, key = command.declaration.reporter.slack_user_id, f"{command.declaration.key}:public"
         if reporter is not None:
             tell, sentence = self._workspace.messages.tell, f"{said[0]}."
             async with best_effort("tell that it is public"):
                 await retry(tell, reporter, sentence, incident, key, True, attempts=ALL_DAY)
 
     async def _tell(
-        self, order: DeclareCommand, incident: Incident, name: str, sentence: str, about: str
+        self, command: DeclareCommand, incident: Incident, name: str, sentence: str, about: str
     ) -> None:
         await self._steps.run_once(
             name,
@@ -139,31 +139,31 @@ class DeclarationNotifier:
             PersonId(incident.creator.slack_user_id or ""),
             sentence,
             incident,
-            f"{order.declaration.key}:{about}",
+            f"{command.declaration.key}:{about}",
             on_failure="The reporter could not be told",
             attempts=ALL_DAY,
         )
 
-    async def late(self, order: DeclareCommand, outcome: AnyOutcome) -> None:
+    async def late(self, command: DeclareCommand, outcome: AnyOutcome) -> None:
         """Tell the reporter in the modal and by direct message that no incident was created."""
-        await self.show(order, outcome)
-        if order.declaration.reporter.slack_user_id is not None:
+        await self.show(command, outcome)
+        if command.declaration.reporter.slack_user_id is not None:
             await self._steps.run_once(
                 "say that nothing was made",
                 self._say_that_nothing_was_made,
-                order,
-                order.declaration.reporter.slack_user_id,
+                command,
+                command.declaration.reporter.slack_user_id,
                 outcome,
                 on_failure="The reporter could not be told",
                 attempts=ALL_DAY,
             )
 
     async def _say_that_nothing_was_made(
-        self, order: DeclareCommand, reporter: PersonId, outcome: AnyOutcome, again: bool
+        self, command: DeclareCommand, reporter: PersonId, outcome: AnyOutcome, again: bool
     ) -> None:
-        messages, key = self._workspace.messages, order.declaration.key
+        messages, key = self._workspace.messages, command.declaration.key
         if isinstance(outcome, NotDeclared):
-            name, wrong = order.declaration.name, outcome.in_full
+            name, wrong = command.declaration.name, outcome.in_full
             await messages.ask_to_fix(reporter, name, wrong, key=key, again=again)
         elif isinstance(outcome, AlreadyDeclared):
             incident, already = outcome.incident, f"{key}:already"
@@ -171,26 +171,26 @@ class DeclarationNotifier:
             sentence = f"Nothing new was declared: that message already has {earlier}"
             await messages.tell(reporter, sentence, about=incident, key=already, again=again)
 
-    def answers(self, order: DeclareCommand, outcome: AnyOutcome) -> list[Awaitable[Any]]:
+    def answers(self, command: DeclareCommand, outcome: AnyOutcome) -> list[Awaitable[Any]]:
         """Return the step that answers the Workflow Builder step; empty if a person declared."""
-        if not order.run:
+        if not command.run:
             return []
         failed = "The workflow could not be answered"
         answer = self.answer_workflow
         return [
             self._steps.run(
-                "answer the workflow", answer, order, outcome, on_failure=failed, attempts=ALL_DAY
+                "answer the workflow", answer, command, outcome, on_failure=failed, attempts=ALL_DAY
             )
         ]
 
-    async def answer_workflow(self, order: DeclareCommand, outcome: AnyOutcome) -> None:
+    async def answer_workflow(self, command: DeclareCommand, outcome: AnyOutcome) -> None:
         """Report the outcome to the Workflow Builder step; a repeat changes nothing.
 
         Later steps of that workflow may post its outputs anywhere, and all its editors read its log. So for a
         private incident it learns only that the step is done.
         """
         if isinstance(outcome, NotDeclared):
-            await self._workspace.fail_step(order.run, outcome.in_full)
+            await self._workspace.fail_step(command.run, outcome.in_full)
             return
         incident = await _in_its_channel(self._backend, outcome.incident)
         outputs = {
@@ -200,9 +200,9 @@ class DeclarationNotifier:
         }
         told = {name: value for name, value in outputs.items() if value}
         try:
-            await self._workspace.complete_step(order.run, told, about=incident)
+            await self._workspace.complete_step(command.run, told, about=incident)
         except Withheld:
-            await self._workspace.complete_step(order.run, {}, about=None)
+            await self._workspace.complete_step(command.run, {}, about=None)
 
 
 def too_late(incident: Incident, wanted_private: bool) -> list[str]:

@@ -13,7 +13,7 @@ from tocsin.incidents.model import (
     FieldOption,
     FollowUp,
     Form,
-    Frozen,
+    FrozenModel,
     Incident,
     MessageTs,
     Person,
@@ -22,10 +22,10 @@ from tocsin.incidents.model import (
     TeamId,
     TimelineEntry,
 )
-from tocsin.incidents.postmortem import Departure
+from tocsin.incidents.postmortem import ScheduledArchive
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
-from tocsin.incidents.updates import News, Reminder
-from tocsin.incidents.validation import Place
+from tocsin.incidents.updates import ChangeNotification, Reminder
+from tocsin.incidents.validation import CardDestination
 
 Introduce = Callable[[str, Iterable[PersonId]], Awaitable[bool]]
 """Looks up the names of people in a workspace; returns True if the backend knows more names afterwards."""
@@ -40,14 +40,14 @@ def loop_time() -> float:
     return asyncio.get_running_loop().time()
 
 
-class Channel(Frozen):
+class Channel(FrozenModel):
     """A Slack channel: its id, and the name Slack gave it."""
 
     id: ChannelId
     name: str
 
 
-class Finding(Frozen):
+class CheckResult(FrozenModel):
     """Result of one diagnostic check: what was found and, if it is not `ok`, the fix."""
 
     name: str
@@ -74,13 +74,13 @@ class IncidentBackend(Protocol):
     is_remote: bool
     """True if the backend may be unavailable for hours while Tocsin itself works."""
 
-    def consult(self, find_person: FindPerson) -> None:
+    def set_directory(self, find_person: FindPerson) -> None:
         """Set the function that looks up people in Slack; called once, before any workflow is resumed.
 
         A backend that needs no names does nothing.
         """
 
-    async def examine(self) -> Sequence[Finding]:
+    async def diagnose(self) -> Sequence[CheckResult]:
         """Check everything that declaring needs: the key, its permissions, the account's settings.
 
         Changes nothing and shows no secret. Problems are findings and never raised. Returns an empty list if
@@ -127,7 +127,7 @@ class IncidentBackend(Protocol):
     async def change(self, incident_id: str, change: IncidentChange) -> Incident:
         """Change the fields that are set, add `message` as an update, and add the person to the timeline.
 
-        Raises Refused with the invalid fields, and Overtaken if the status is not the one the person saw.
+        Raises Refused with the invalid fields, and Conflict if the status is not the one the person saw.
         """
         ...
 
@@ -254,7 +254,9 @@ class SlackMessages(Protocol):
         """Return hashes of the incident's rendered `card`, `topic`, `purpose` and `bookmark`."""
         ...
 
-    async def post_card(self, incident: Incident, spot: Place, *, key: str, again: bool = False) -> Card:
+    async def post_card(
+        self, incident: Incident, spot: CardDestination, *, key: str, again: bool = False
+    ) -> Card:
         """Post the incident's card to a channel or a person."""
         ...
 
@@ -293,7 +295,7 @@ class SlackMessages(Protocol):
     async def post_news(
         self,
         channel: ChannelId,
-        news: News,
+        news: ChangeNotification,
         incident: Incident,
         *,
         key: str,
@@ -400,7 +402,7 @@ class SlackClient(Protocol):
         """Return the members of a user group by its id or `@handle`; None if Slack does not know it."""
 
     async def show_declared(
-        self, view_id: str, person: PersonId | None, incident: Incident, trouble: Sequence[str]
+        self, view_id: str, person: PersonId | None, incident: Incident, problems: Sequence[str]
     ) -> bool:
         """Show the outcome in a person's modal; return False if they have closed it."""
         ...
@@ -503,18 +505,18 @@ class SlackStateStore(Protocol):
     async def forget_reminder(self, incident_id: str, key: str | None = None) -> None:
         """Delete the incident's reminder; with a key, only if it still has that key."""
 
-    async def find_departure(self, incident_id: str) -> Departure | None:
+    async def find_scheduled_archive(self, incident_id: str) -> ScheduledArchive | None:
         """Return the planned archiving of the incident's channel; None if there is none."""
 
-    async def departing(self, until: datetime) -> Sequence[Departure]:
+    async def archives_due(self, until: datetime) -> Sequence[ScheduledArchive]:
         """Return the archivings due until then that are neither cancelled nor done, longest due first."""
         ...
 
-    async def remember_departure(self, departure: Departure) -> None:
+    async def save_scheduled_archive(self, archive: ScheduledArchive) -> None:
         """Store a planned archiving, replacing the incident's earlier one."""
 
 
-class Ended(Frozen):
+class FinishedWorkflow(FrozenModel):
     """Outcome of a deleted workflow: its kind and the id of its incident."""
 
     kind: str = ""
@@ -524,7 +526,7 @@ class Ended(Frozen):
 class WorkflowEngine(Protocol):
     """Engine of durable workflows: a started workflow is finished, if need be by the next process."""
 
-    async def start(self, verb: str, key: str, order: Mapping[str, Any]) -> None:
+    async def start(self, verb: str, key: str, command: Mapping[str, Any]) -> None:
         """Persist a workflow and start it; does nothing if this key was ever started before."""
 
     def step(self, name: str, act: Callable[[bool], Awaitable[Any]]) -> Awaitable[Any]:
@@ -534,11 +536,11 @@ class WorkflowEngine(Protocol):
         """
         ...
 
-    async def order(self, key: str) -> Any:
+    async def find_command(self, key: str) -> Any:
         """Return the command that a workflow was started with; None if there is none with this key."""
 
     async def result(self, key: str) -> Any:
         """Return the result of a finished workflow; None while it runs, or if there is none with this key."""
 
-    async def ended(self, key: str) -> Ended | None:
+    async def find_finished(self, key: str) -> FinishedWorkflow | None:
         """Return the outcome of a workflow that was deleted long after its end; None if there is none."""

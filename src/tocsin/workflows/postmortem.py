@@ -8,8 +8,8 @@ from typing import Literal
 import structlog
 
 from tocsin.incidents.errors import Refused, SlackRefused
-from tocsin.incidents.model import ChannelId, Frozen, Incident, TimelineEntry
-from tocsin.incidents.postmortem import CANVAS_LIMIT, document, document_name
+from tocsin.incidents.model import ChannelId, FrozenModel, Incident, TimelineEntry
+from tocsin.incidents.postmortem import CANVAS_LIMIT, document_name, render_document
 from tocsin.workflows.channels import BEGUN, DOCUMENT, fitting_channel, withdraw_documents
 from tocsin.workflows.command import (
     AnyChange,
@@ -18,7 +18,7 @@ from tocsin.workflows.command import (
     DurableCommand,
     NotChanged,
 )
-from tocsin.workflows.export import fetch_named, in_full
+from tocsin.workflows.export import fetch_report_with_names, in_full
 from tocsin.workflows.ports import IncidentBackend, Introduce, SlackStateStore, WorkflowEngine, WorkspaceOf
 from tocsin.workflows.retry import StepFailure
 
@@ -31,7 +31,7 @@ class DocumentCommand(AskedCommand):
     """A request for the incident's post-incident document."""
 
 
-class Site(Frozen):
+class Site(FrozenModel):
     """State of the incident's channel before the document is written."""
 
     incident: Incident | None = None
@@ -43,7 +43,7 @@ class Site(Frozen):
     kind: str = ""
 
 
-class Written(Frozen):
+class DocumentWritten(FrozenModel):
     """A document that exists."""
 
     kind: Literal["canvas", "file"]
@@ -91,7 +91,7 @@ class Documents(DurableCommand[DocumentCommand]):
             said = f"{reference} has no channel of its own to keep a document in; export it in its place."
             return NotChanged(sentence=said)
         written = await self._steps.run_once(
-            "write the document", self._write, command, site, on_failure=failed, returns=Written
+            "write the document", self._write, command, site, on_failure=failed, returns=DocumentWritten
         )
         if isinstance(written, StepFailure):
             return NotChanged(sentence=in_full(written))
@@ -100,11 +100,11 @@ class Documents(DurableCommand[DocumentCommand]):
         kind = "a canvas" if written.kind == "canvas" else "a file"
         return Changed(incident=site.incident, said=f"The document of {reference} is {kind} in its channel.")
 
-    async def _look(self, order: DocumentCommand) -> Site:
-        incident = await self._backend.find(order.incident_id)
+    async def _look(self, command: DocumentCommand) -> Site:
+        incident = await self._backend.find(command.incident_id)
         if incident is None:
             return Site()
-        slack = self._workspace(order.team)
+        slack = self._workspace(command.team)
         channel = await fitting_channel(slack, self._state, incident)
         if channel is None:
             return Site(incident=incident)
@@ -113,26 +113,26 @@ class Documents(DurableCommand[DocumentCommand]):
         canvas = await slack.files.find_canvas(channel)
         return Site(incident=incident, channel=channel, canvas=canvas, written=written, kind=kind)
 
-    async def _known(self, incident: Incident, channel: ChannelId) -> Written | None:
+    async def _known(self, incident: Incident, channel: ChannelId) -> DocumentWritten | None:
         """Return the document that was written in this channel; None if there is none."""
         for (where, thing), face in (await self._state.fingerprints(incident.id)).items():
             if where == channel and thing.startswith(DOCUMENT):
                 kind, _, asked = face.partition(" ")
                 known = thing.removeprefix(DOCUMENT)
-                return Written(kind="canvas" if kind == "canvas" else "file", id=known, asked=asked)
+                return DocumentWritten(kind="canvas" if kind == "canvas" else "file", id=known, asked=asked)
         return None
 
-    def _there_already(self, order: DocumentCommand, reference: str, written: str, kind: str) -> NotChanged:
+    def _there_already(self, command: DocumentCommand, reference: str, written: str, kind: str) -> NotChanged:
         is_canvas = kind == "canvas"
         where = (
-            self._workspace(order.team).files.canvas_link(written) if is_canvas else "a file in its channel"
+            self._workspace(command.team).files.canvas_link(written) if is_canvas else "a file in its channel"
         )
         return NotChanged(sentence=f"{reference} has its document already: {where}.")
 
-    async def _write(self, order: DocumentCommand, site: Site, again: bool) -> Written:
+    async def _write(self, command: DocumentCommand, site: Site, again: bool) -> DocumentWritten:
         async with self._one_by_one:
-            incident = await self._backend.find(order.incident_id)
-            slack = self._workspace(order.team)
+            incident = await self._backend.find(command.incident_id)
+            slack = self._workspace(command.team)
             channel = incident and await fitting_channel(slack, self._state, incident)
             if incident is None or not channel:
                 raise Refused("The incident's channel is not there any more")
@@ -147,10 +147,12 @@ class Documents(DurableCommand[DocumentCommand]):
                     raise Refused(f"{incident.reference} goes on in a private channel now; ask for it there")
 
             has_canvas = bool(site.canvas) and site.channel == channel
-            text = document(self._template, await fetch_named(self._backend, incident, self._introduce))
-            written = await self._canvas(order, channel, incident, text, taken=has_canvas, again=again)
+            text = render_document(
+                self._template, await fetch_report_with_names(self._backend, incident, self._introduce)
+            )
+            written = await self._canvas(command, channel, incident, text, taken=has_canvas, again=again)
             if written is None:
-                written = await self._file(order, channel, incident, text)
+                written = await self._file(command, channel, incident, text)
             face = f"{written.kind} {written.asked}"
             await self._state.save_fingerprint(incident.id, channel, f"{DOCUMENT}{written.id}", face)
             await self._state.delete_fingerprint(incident.id, channel, BEGUN)
@@ -164,26 +166,26 @@ class Documents(DurableCommand[DocumentCommand]):
 
     async def _canvas(
         self,
-        order: DocumentCommand,
+        command: DocumentCommand,
         channel: ChannelId,
         incident: Incident,
         text: str,
         *,
         taken: bool,
         again: bool,
-    ) -> Written | None:
+    ) -> DocumentWritten | None:
         """Write the document as the channel's canvas; return None if it cannot have one or has another."""
-        slack = self._workspace(order.team)
+        slack = self._workspace(command.team)
         begun, asked = await self._begun(incident, channel)
         if len(text) > CANVAS_LIMIT or begun == "file":
             return None
         if begun or (again and not taken):
             # The channel had no canvas before, so an existing one is ours: only its answer was lost.
             if there := await slack.files.find_canvas(channel):
-                return Written(kind="canvas", id=there, asked=asked or order.key)
+                return DocumentWritten(kind="canvas", id=there, asked=asked or command.key)
         elif taken:
             return None
-        asked = asked or order.key
+        asked = asked or command.key
         await self._state.save_fingerprint(incident.id, channel, BEGUN, f"canvas {asked}")
         try:
             title = f"{incident.reference}: what happened"
@@ -191,20 +193,20 @@ class Documents(DurableCommand[DocumentCommand]):
         except SlackRefused as refusal:
             log.info("a file in place of a canvas", because=refusal.sentence)
             return None
-        return Written(kind="canvas", id=canvas, asked=asked)
+        return DocumentWritten(kind="canvas", id=canvas, asked=asked)
 
     async def _file(
-        self, order: DocumentCommand, channel: ChannelId, incident: Incident, text: str
-    ) -> Written:
+        self, command: DocumentCommand, channel: ChannelId, incident: Incident, text: str
+    ) -> DocumentWritten:
         _, asked = await self._begun(incident, channel)
-        asked = asked or order.key
+        asked = asked or command.key
         await self._state.save_fingerprint(incident.id, channel, BEGUN, f"file {asked}")
         comment = f"What happened in {incident.reference}, to be completed"
         # An earlier process may have sent the file and died before it could store that.
-        file = await self._workspace(order.team).files.send(
+        file = await self._workspace(command.team).files.send(
             channel, document_name(incident), text, comment, about=incident, again=True
         )
-        return Written(kind="file", id=file, asked=asked)
+        return DocumentWritten(kind="file", id=file, asked=asked)
 
     async def _begun(self, incident: Incident, channel: ChannelId) -> tuple[str, str]:
         """Return the kind of the document that was begun there and its command's key; empty if none was."""
@@ -225,16 +227,16 @@ class Documents(DurableCommand[DocumentCommand]):
             "note the document", self._note, command, done.incident, on_failure="The timeline does not say so"
         )
 
-    async def _lead_to_it(self, order: DocumentCommand, incident: Incident, again: bool) -> None:
-        slack = self._workspace(order.team)
+    async def _lead_to_it(self, command: DocumentCommand, incident: Incident, again: bool) -> None:
+        slack = self._workspace(command.team)
         now = await self._backend.find(incident.id) or incident
         channel = await fitting_channel(slack, self._state, now)
         known = await self._known(now, channel) if channel else None
         # A file appears in the channel as a message, so only a canvas needs a link.
         if channel and known and known.kind == "canvas":
-            key, link = f"{order.key}:document", slack.files.canvas_link(known.id)
-            await slack.messages.say_written(channel, now, link, order.by, key=key, again=again)
+            key, link = f"{command.key}:document", slack.files.canvas_link(known.id)
+            await slack.messages.say_written(channel, now, link, command.by, key=key, again=again)
 
-    async def _note(self, order: DocumentCommand, incident: Incident) -> None:
-        entry = TimelineEntry(at=order.at, by=order.by, verb="wrote the post-incident document")
-        await self._backend.note(incident.id, entry, f"{order.key}:document")
+    async def _note(self, command: DocumentCommand, incident: Incident) -> None:
+        entry = TimelineEntry(at=command.at, by=command.by, verb="wrote the post-incident document")
+        await self._backend.note(incident.id, entry, f"{command.key}:document")

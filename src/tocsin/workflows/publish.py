@@ -8,14 +8,14 @@ from typing import Any
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Card, ChannelId, Incident, PersonId
-from tocsin.incidents.validation import Place, in_words, places
+from tocsin.incidents.validation import CardDestination, card_destinations, join_names
 from tocsin.workflows.channels import (
     A_DAY,
     PATIENCE_SECONDS,
     ChannelOpener,
     await_channel,
     members_seen,
-    unnamed,
+    without_channel,
 )
 from tocsin.workflows.command import PendingReply
 from tocsin.workflows.declaration import AnyOutcome, DeclareCommand, Declared
@@ -59,7 +59,7 @@ class DeclarationPublisher:
         self.notifier = DeclarationNotifier(backend=backend, workspace=workspace, engine=engine)
 
     async def publish(
-        self, order: DeclareCommand, incident: Incident, waiting: PendingReply[AnyOutcome]
+        self, command: DeclareCommand, incident: Incident, waiting: PendingReply[AnyOutcome]
     ) -> Incident:
         """Create the channel, then do everything else concurrently, then pin the card: three calls in a row.
 
@@ -67,85 +67,85 @@ class DeclarationPublisher:
         cards are posted without it, and it is created once Slack works again.
         """
         if self._backend.makes_channel:
-            return await self._before_its_channel(order, incident, waiting)
+            return await self._before_its_channel(command, incident, waiting)
         opened = await self._steps.run_once(
             "open the channel",
             self._opener.open,
-            order.declaration,
+            command.declaration,
             incident,
             on_failure=UNOPENED,
             returns=Channel,
             attempts=CHANNEL_ATTEMPTS,
         )
-        troubles = [opened] if isinstance(opened, StepFailure) else []
-        troubles += _withheld(order)
+        failures = [opened] if isinstance(opened, StepFailure) else []
+        failures += _withheld(command)
         if isinstance(opened, Channel):
             incident = _in_channel(incident, opened)
         done = await asyncio.gather(
-            self.notifier.show(order, Declared(incident=incident), troubles, waiting),
-            *(self._set_up_channel(order, incident) if incident.slack_channel_id else ()),
-            *self._posts(order, incident),
-            *self._announcements(order, incident),
-            *self._invitations(order, incident),
+            self.notifier.show(command, Declared(incident=incident), failures, waiting),
+            *(self._set_up_channel(command, incident) if incident.slack_channel_id else ()),
+            *self._posts(command, incident),
+            *self._announcements(command, incident),
+            *self._invitations(command, incident),
         )
         await self._pin_headline(done)
-        troubles += [result for result in done if isinstance(result, StepFailure)]
-        await self._without_a_card(order, incident, troubles, done)
-        await self.notifier.troubles(order, incident, troubles)
+        failures += [result for result in done if isinstance(result, StepFailure)]
+        await self._without_a_card(command, incident, failures, done)
+        await self.notifier.tell_failures(command, incident, failures)
         unopened = [opened] if isinstance(opened, StepFailure) else []
-        await self.notifier.show_late_presses(order, Declared(incident=incident), unopened, waiting)
+        await self.notifier.show_late_presses(command, Declared(incident=incident), unopened, waiting)
         if isinstance(opened, StepFailure) and opened.passing:
-            incident = await self._open_after_all(order, incident)
+            incident = await self._open_after_all(command, incident)
             # Show the channel also in modals that were submitted again in the meantime.
             waiting.shown = -1
             unopened = [] if incident.slack_channel_id else unopened
-            await self.notifier.show_late_presses(order, Declared(incident=incident), unopened, waiting)
+            await self.notifier.show_late_presses(command, Declared(incident=incident), unopened, waiting)
         return incident
 
     async def _before_its_channel(
-        self, order: DeclareCommand, incident: Incident, waiting: PendingReply[AnyOutcome]
+        self, command: DeclareCommand, incident: Incident, waiting: PendingReply[AnyOutcome]
     ) -> Incident:
         """Post the cards first; add the channel to them once the backend has created it."""
         # A repeated create may return the private channel, but the cards may name it only to its members,
         # who are looked up below.
-        created, incident = incident, unnamed(incident) if incident.is_private else incident
+        created, incident = incident, without_channel(incident) if incident.is_private else incident
         done = await asyncio.gather(
-            self.notifier.show(order, Declared(incident=incident), (), waiting),
-            *self._posts(order, incident),
+            self.notifier.show(command, Declared(incident=incident), (), waiting),
+            *self._posts(command, incident),
             self._steps.run(
                 "tell the backend the rest",
                 self._backend.follow_through,
-                order.declaration,
+                command.declaration,
                 incident,
                 on_failure="The message it was declared from could not be added",
             ),
         )
-        troubles = [*_withheld(order), *(result for result in done if isinstance(result, StepFailure))]
-        await self._without_a_card(order, incident, troubles, done)
-        await self.notifier.troubles(order, incident, troubles)
-        late = await self.notifier.show_late_presses(order, Declared(incident=incident), (), waiting)
+        failures = [*_withheld(command), *(result for result in done if isinstance(result, StepFailure))]
+        await self._without_a_card(command, incident, failures, done)
+        await self.notifier.tell_failures(command, incident, failures)
+        late = await self.notifier.show_late_presses(command, Declared(incident=incident), (), waiting)
         arrived = await self._await_channel(created, "await the channel", PATIENCE_SECONDS)
         if isinstance(arrived, StepFailure):
-            await self.notifier.troubles(order, incident, [arrived])
+            await self.notifier.tell_failures(command, incident, [arrived])
             arrived = await self._await_channel(created, "await the channel after all", A_DAY)
         if isinstance(arrived, StepFailure) or not await self._may_be_named(incident, arrived):
             return incident
         incident = _in_channel(incident, arrived)
         await asyncio.gather(
-            self._bring_up_to_date(incident), self.notifier.show(order, Declared(incident=incident))
+            self._bring_up_to_date(incident), self.notifier.show(command, Declared(incident=incident))
         )
         if late:
             # The step that showed the channel may have run in an earlier process; this process then replaced
             # the modal's content by one without the channel, above.
             waiting.shown = -1
-        await self.notifier.show_late_presses(order, Declared(incident=incident), (), waiting)
+        await self.notifier.show_late_presses(command, Declared(incident=incident), (), waiting)
         return incident
 
-    async def _open_after_all(self, order: DeclareCommand, incident: Incident) -> Incident:
+    async def _open_after_all(self, command: DeclareCommand, incident: Incident) -> Incident:
         opened = await self._steps.run(
             "open the channel after all",
             self._opener.open,
-            order.declaration,
+            command.declaration,
             incident,
             # An earlier attempt may have created it, with only the answer lost.
             True,
@@ -157,12 +157,12 @@ class DeclarationPublisher:
             return incident
         incident = _in_channel(incident, opened)
         done = await asyncio.gather(
-            *self._set_up_channel(order, incident),
+            *self._set_up_channel(command, incident),
             self._bring_up_to_date(incident),
-            *self._invitations(order, incident),
+            *self._invitations(command, incident),
         )
         await self._pin_headline(done)
-        await self.notifier.mended(order, incident)
+        await self.notifier.mended(command, incident)
         return incident
 
     def _await_channel(
@@ -190,7 +190,7 @@ class DeclarationPublisher:
         )
         return not isinstance(seen, StepFailure) and incident.creator.slack_user_id in seen
 
-    def _set_up_channel(self, order: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
+    def _set_up_channel(self, command: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
         """Return the independent steps that set up the incident's own channel."""
         step, slack = self._steps.run, self._workspace.channels
         channel = ChannelId(incident.slack_channel_id)
@@ -220,20 +220,20 @@ class DeclarationPublisher:
                 incident,
                 on_failure="The bookmark could not be added",
             ),
-            self._post(order, incident, Place(place="headline", to=channel)),
+            self._post(command, incident, CardDestination(place="headline", to=channel)),
         ]
 
-    def _posts(self, order: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
+    def _posts(self, command: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
         """Return one step for each place that gets a card at once."""
-        origin = None if order.withheld else order.origin
-        spots = places(incident, origin=origin, thread=order.thread, announce=self._announce)
-        return [self._post(order, incident, spot) for spot in spots]
+        origin = None if command.withheld else command.origin
+        spots = card_destinations(incident, origin=origin, thread=command.thread, announce=self._announce)
+        return [self._post(command, incident, spot) for spot in spots]
 
-    def _post(self, order: DeclareCommand, incident: Incident, spot: Place) -> Awaitable[Any]:
+    def _post(self, command: DeclareCommand, incident: Incident, spot: CardDestination) -> Awaitable[Any]:
         return self._steps.run_once(
             "post the headline" if spot.place == "headline" else f"post the {spot.place} card",
             self._card,
-            order,
+            command,
             incident,
             spot,
             on_failure=UNPOSTED[spot.place],
@@ -241,10 +241,12 @@ class DeclarationPublisher:
             attempts=ALL_DAY,
         )
 
-    async def _card(self, order: DeclareCommand, incident: Incident, spot: Place, again: bool) -> Card:
+    async def _card(
+        self, command: DeclareCommand, incident: Incident, spot: CardDestination, again: bool
+    ) -> Card:
         # The key is the declaration's, not the incident's: after a restore from an older backup the incident
         # is created again, with another id.
-        key = f"{order.declaration.key}:{spot.place}"
+        key = f"{command.declaration.key}:{spot.place}"
         card = await self._workspace.messages.post_card(incident, spot, key=key, again=again)
         await self._state.remember_card(incident.id, card)
         await self._save_fingerprint(incident, card)
@@ -282,18 +284,22 @@ class DeclarationPublisher:
             done += [pinned]
 
     async def _without_a_card(
-        self, order: DeclareCommand, incident: Incident, troubles: Sequence[StepFailure], done: Sequence[Any]
+        self,
+        command: DeclareCommand,
+        incident: Incident,
+        failures: Sequence[StepFailure],
+        done: Sequence[Any],
     ) -> None:
         """Send the card to the reporter if steps failed and neither the reporter nor the origin got one."""
         reporter = incident.creator.slack_user_id
         posted = {card.place for card in done if isinstance(card, Card)}
-        if troubles and reporter is not None and not posted & {"source", "reporter"}:
-            await self._post(order, incident, Place(place="reporter", to=reporter))
+        if failures and reporter is not None and not posted & {"source", "reporter"}:
+            await self._post(command, incident, CardDestination(place="reporter", to=reporter))
 
     # Announcements and invitations of the operator's rules. They are stored with the command, so that a
     # resumed workflow does the same as before.
 
-    def _announcements(self, order: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
+    def _announcements(self, command: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
         """Return one step for each channel that the rules name; none for a private incident."""
         if incident.is_private:
             return []
@@ -301,26 +307,26 @@ class DeclarationPublisher:
             self._steps.run_once(
                 f"announce it in {channel}",
                 self._announce_in,
-                order,
+                command,
                 incident,
                 channel,
                 on_failure=f"It could not be announced in <#{channel}>",
                 returns=Card | None,
                 attempts=ALL_DAY,
             )
-            for channel in order.announcement.channels
+            for channel in command.announcement.channels
         ]
 
     async def _announce_in(
-        self, order: DeclareCommand, incident: Incident, channel: str, again: bool
+        self, command: DeclareCommand, incident: Incident, channel: str, again: bool
     ) -> Card | None:
         """Post the card in a channel that the rules name; None if the channel has a card anyway."""
-        declared_here = channel == order.origin and order.thread is None and not order.withheld
+        declared_here = channel == command.origin and command.thread is None and not command.withheld
         if channel == self._announce or declared_here:
             return None
-        return await self._card(order, incident, Place(place="announcement", to=channel), again)
+        return await self._card(command, incident, CardDestination(place="announcement", to=channel), again)
 
-    def _invitations(self, order: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
+    def _invitations(self, command: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
         """Return one step for each user group that the rules name; none for a private incident.
 
         A step does nothing while there is no channel.
@@ -337,7 +343,7 @@ class DeclarationPublisher:
                 on_failure=f"{_called(group)} could not be brought into the channel",
                 attempts=ALL_DAY,
             )
-            for group in order.announcement.invite
+            for group in command.announcement.invite
         ]
 
 
@@ -345,7 +351,7 @@ async def _bring_in(slack: SlackClient, incident: Incident) -> None:
     channel = ChannelId(incident.slack_channel_id)
     left_out = await slack.channels.invite(channel, incident.people, incident)
     if left_out:
-        names = in_words(f"<@{person}>" for person in left_out)
+        names = join_names(f"<@{person}>" for person in left_out)
         raise Refused(f"{names} could not be brought into the channel")
 
 
@@ -370,7 +376,7 @@ def _in_channel(incident: Incident, channel: Channel) -> Incident:
     return incident.model_copy(update={"slack_channel_id": channel.id, "slack_channel_name": channel.name})
 
 
-def _withheld(order: DeclareCommand) -> list[StepFailure]:
-    if not order.withheld:
+def _withheld(command: DeclareCommand) -> list[StepFailure]:
+    if not command.withheld:
         return []
-    return [StepFailure(trouble="No card was posted where it was declared", why=order.withheld)]
+    return [StepFailure(trouble="No card was posted where it was declared", why=command.withheld)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tocsin.incidents.model import ChannelId, Incident, PersonId, TeamId, TimelineEntry
 from tocsin.incidents.requests import IncidentFilter
-from tocsin.incidents.validation import is_of, visible_to
+from tocsin.incidents.validation import is_in_teams, is_visible_to
 from tocsin.workflows.ports import IncidentBackend, SlackStateStore, loop_time
 
 # Finding and listing incidents, as far as a person may see them.
@@ -43,7 +43,7 @@ class FindIncidents:
     async def named(self, reference: str, person: PersonId | None) -> Incident | None:
         """Return the incident with this reference, id or number; None if the person may not see it."""
         found = await self._find(reference)
-        return found if found is not None and visible_to(person, found) else None
+        return found if found is not None and is_visible_to(person, found) else None
 
     async def matching(
         self, wanted: IncidentFilter, *, after: str | None = None, limit: int = 20
@@ -57,7 +57,7 @@ class FindIncidents:
 
     async def _find(self, reference: str) -> Incident | None:
         found = await self._backend.find(reference)
-        return found if found is not None and is_of(self._teams, found) else None
+        return found if found is not None and is_in_teams(self._teams, found) else None
 
     async def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
         """Return the timeline's entries, oldest first."""
@@ -91,7 +91,9 @@ class OpenIncidentsCache:
     @property
     def now(self) -> tuple[Incident, ...]:
         all_now = self._at_hand.now
-        return all_now if self._teams is None else tuple(one for one in all_now if is_of(self._teams, one))
+        return (
+            all_now if self._teams is None else tuple(one for one in all_now if is_in_teams(self._teams, one))
+        )
 
     @property
     def subscribers(self) -> list[Callable[[], None]]:
@@ -133,13 +135,13 @@ class OpenIncidentsCache:
 
     def seen_by(self, person: PersonId | None) -> tuple[Incident, ...]:
         """Return the open incidents that this person may see."""
-        return tuple(incident for incident in self.now if visible_to(person, incident))
+        return tuple(incident for incident in self.now if is_visible_to(person, incident))
 
     def of_channel(self, channel: str | None) -> Incident | None:
         """Return the open incident whose own channel this is; None if there is none."""
         return next((known for known in self.now if channel and known.slack_channel_id == channel), None)
 
-    def called(self, reference: str) -> Incident | None:
+    def find(self, reference: str) -> Incident | None:
         """Return the open incident with this id, reference (any case) or bare number; None if none has it."""
         wanted = reference.strip().lstrip("#").casefold()
         return next((known for known in self.now if wanted in _names(known)), None)
@@ -184,7 +186,7 @@ class CurrentIncidents:
         self._answers: dict[str, tuple[Incident, float]] = {}
         self._asking: dict[str, asyncio.Task[Incident | None]] = {}
 
-    def saw(self, incident: Incident) -> None:
+    def observe(self, incident: Incident) -> None:
         """Store an incident that the backend has just returned."""
         self.open_now.put(incident)
         if not self._backend.is_remote:
@@ -211,5 +213,5 @@ class CurrentIncidents:
     async def _ask(self, incident_id: str) -> Incident | None:
         found = await self._backend.find(incident_id)
         if found is not None:
-            self.saw(found)
+            self.observe(found)
         return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tocsin.incidents.model import Form
-from tocsin.incidents.postmortem import Afterwards
+from tocsin.incidents.postmortem import PostIncidentPolicy
 from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.archive import ChannelArchiver
 from tocsin.workflows.change import ChangeEffects, ChangeIncident
@@ -72,14 +72,14 @@ def build_workflows(
     workspace: WorkspaceOf,
     form: Callable[[], Awaitable[Form]],
     clock: Clock,
-    alarms: OperatorAlerts,
-    afterwards: Afterwards,
+    alerts: OperatorAlerts,
+    policy: PostIncidentPolicy,
     current: CurrentIncidents,
     introduce: Introduce,
 ) -> IncidentWorkflows:
     """`form` returns the form's choices, `current` gets changed incidents, `introduce` looks up names."""
     open_now = current.open_now
-    archiving = ChannelArchiver(backend, state, workspace, clock, afterwards)
+    archiving = ChannelArchiver(backend, state, workspace, clock, policy)
     following = SlackSync(
         backend=backend, state=state, workspace=workspace, shown=open_now.put, ended=archiving.plan
     )
@@ -92,20 +92,20 @@ def build_workflows(
             form=form,
             workspace=workspace,
             effects=effects,
-            alarms=alarms,
-            saw=current.saw,
+            alerts=alerts,
+            saw=current.observe,
         ),
         follow_ups=FollowUps(backend=backend, engine=engine, state=state, workspace=workspace),
         notes=Notes(backend=backend, engine=engine, workspace=workspace),
         exports=Exports(backend, engine, workspace, introduce),
-        documents=Documents(backend, engine, state, workspace, afterwards.template, introduce),
+        documents=Documents(backend, engine, state, workspace, policy.template, introduce),
         archiving=archiving,
         find=FindIncidents(backend=backend, channels=state),
         open_now=open_now,
         remind=remind,
         following=following,
         watching=BackendPoller(
-            backend=backend, state=state, following=following, alarms=alarms, open_now=open_now
+            backend=backend, state=state, following=following, alerts=alerts, open_now=open_now
         ),
         unfurl=Unfurl(backend=backend, state=state, workspace=workspace),
         hosted_channels=backend.makes_channel,

@@ -74,10 +74,10 @@ class ReminderScheduler:
         """Post due reminders, forever. A failure is tried again in the next round."""
         while True:
             async with best_effort("ask for the updates that are due"):
-                await self.look()
+                await self.ask_due()
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def look(self) -> None:
+    async def ask_due(self) -> None:
         """Post every reminder that is due now."""
         for reminder in await self._state.due_reminders(self._clock()):
             async with best_effort("ask for an update"):

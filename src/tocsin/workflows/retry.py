@@ -13,7 +13,7 @@ import structlog
 from pydantic import TypeAdapter
 
 from tocsin.incidents.errors import OutcomeUnknown, Refused, SlackRefused, TocsinError, Unavailable
-from tocsin.incidents.model import Frozen
+from tocsin.incidents.model import FrozenModel
 from tocsin.workflows.ports import WorkflowEngine
 
 # Retries. `best_effort` is the only place that catches Exception.
@@ -116,7 +116,7 @@ ALL_DAY = 3_000
 OUR_FAULT = "something went wrong on Tocsin's side; its log says what"
 
 
-class StepFailure(Frozen):
+class StepFailure(FrozenModel):
     """Failure of a step and its reason: two halves of a sentence for the person who asked."""
 
     trouble: str

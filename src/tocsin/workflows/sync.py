@@ -278,8 +278,8 @@ class SlackSync:
                     changes.append(self._furnish(workspace, incident, thing, now[thing]))
             if before is not None and before.name != incident.name:
                 changes.append(self._rename(workspace, incident))
-        troubles = [done for done in await asyncio.gather(*changes, return_exceptions=True) if done]
-        _raise_the_worst(troubles)
+        errors = [done for done in await asyncio.gather(*changes, return_exceptions=True) if done]
+        _raise_worst(errors)
 
     async def _as_seen(self, workspace: SlackClient, incident: Incident, card: Card) -> Incident:
         """Return the incident as this card may show it.
@@ -351,11 +351,11 @@ def _logging_refusals(doing: str) -> Iterator[None]:
         log.warning("not done", doing=doing, because=refusal.sentence)
 
 
-def _raise_the_worst(troubles: Sequence[object]) -> None:
+def _raise_worst(errors: Sequence[object]) -> None:
     """Raise the first error that is no Unavailable, else the first Unavailable, which a retry may solve."""
-    failed = [trouble for trouble in troubles if isinstance(trouble, BaseException)]
-    for trouble in sorted(failed, key=lambda one: isinstance(one, Unavailable)):
-        raise trouble
+    failed = [error for error in errors if isinstance(error, BaseException)]
+    for error in sorted(failed, key=lambda one: isinstance(one, Unavailable)):
+        raise error
 
 
 # Poll the backend for open incidents, so that changes made there show in Slack within a minute.
@@ -381,13 +381,13 @@ class BackendPoller:
         backend: IncidentBackend,
         state: SlackStateStore,
         following: SlackSync,
-        alarms: OperatorAlerts,
+        alerts: OperatorAlerts,
         open_now: OpenIncidentsCache,
     ) -> None:
         self._backend = backend
         self._state = state
         self._following = following
-        self._alarms = alarms
+        self._alerts = alerts
         self._open_now = open_now
         self._one_look = asyncio.Lock()
         self.most = MOST_WATCHED
@@ -407,7 +407,7 @@ class BackendPoller:
     async def _poll(self) -> None:
         self._open_now.begin_refresh()
         seen = await self._state.watched()
-        found = await self._alarms.guard("backend", self._open)
+        found = await self._alerts.guard("backend", self._open)
         self._open_now.replace_all(found)
         changed = [incident for incident in found if seen.get(incident.id) != snapshot(incident)]
         for first in range(0, len(changed), AT_ONCE):

@@ -7,7 +7,7 @@ from datetime import datetime
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Person, TimelineEntry
 from tocsin.incidents.requests import TEXT_LIMIT
-from tocsin.incidents.validation import cleaned, is_visible
+from tocsin.incidents.validation import clean_text, is_visible
 from tocsin.workflows.command import (
     AnyChange,
     Change,
@@ -75,24 +75,24 @@ class Notes(DurableCommand[NoteCommand]):
             "note it", retry_forever, "note something", self._note, command, returns=Change
         )
 
-    async def _note(self, order: NoteCommand) -> AnyChange:
+    async def _note(self, command: NoteCommand) -> AnyChange:
         try:
-            form, incident = await self._backend.form(), await self._backend.find(order.incident_id)
+            form, incident = await self._backend.form(), await self._backend.find(command.incident_id)
             if incident is None:
                 return NotChanged(sentence="That incident is not here any more.")
             if "note" in form.lacks:
                 return NotChanged(sentence=form.lacks["note"])
-            if order.removed:
-                for key in order.entry_keys:
+            if command.removed:
+                for key in command.entry_keys:
                     await self._backend.unnote(incident.id, key)
                 return Changed(incident=incident, said=f"Taken out of the timeline of {incident.reference}.")
-            text = cleaned(order.entry.text, lines=True)
+            text = clean_text(command.entry.text, lines=True)
             if not is_visible(text):
                 return NotChanged(sentence="Say what is to be noted.")
             if len(text) > TEXT_LIMIT:
                 return NotChanged(sentence=f"Shorten this to {TEXT_LIMIT} characters; it has {len(text)}.")
-            entry = order.entry.model_copy(update={"text": text})
-            await self._backend.note(incident.id, entry, order.entry_keys[-1])
+            entry = command.entry.model_copy(update={"text": text})
+            await self._backend.note(incident.id, entry, command.entry_keys[-1])
         except Refused as refusal:
             return NotChanged(sentence=refusal.sentence, fields=refusal.fields)
         return Changed(incident=incident, said=f"Noted in the timeline of {incident.reference}.")

@@ -12,12 +12,12 @@ from typing import Any
 from fakes.declarations import DAWN
 from fakes.devrev import FakeOrg, Field
 from tocsin.backends.devrev import DevRevBackend
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FieldEntry, FieldValue, Form, Incident
 from tocsin.incidents.requests import Declaration
 
-FORM = Catalogue().form()
+FORM = IncidentConfig().form()
 NUMBERS = {severity.id: str(number) for number, severity in enumerate(FORM.severities, 1)}
 KINDS = {"numeric": "double", "single_select": "enum", "multi_select": "array"}
 PREFIX, ENTRY = "tnt__", "custom_field_entries."

@@ -11,12 +11,12 @@ from typing import Any, Final
 import structlog
 from pydantic import ValidationError
 
-from tocsin.backends.devrev.api_models import IncidentTold, User
+from tocsin.backends.devrev.api_models import IncidentResponse, UserResponse
 from tocsin.backends.devrev.client import DevRevClient, DevRevRefused
 from tocsin.backends.devrev.form import Choices, fetch_choices
-from tocsin.backends.devrev.mapping import Keeper, Told, incident_of, permalink_of
+from tocsin.backends.devrev.mapping import ExtrasStore, MappingContext, incident_of, permalink_of
 from tocsin.incidents.errors import OutcomeUnknown, Refused, TocsinError, Unavailable
-from tocsin.incidents.model import Frozen, Incident, Person, PersonId, Role, TeamId
+from tocsin.incidents.model import FrozenModel, Incident, Person, PersonId, Role, TeamId
 from tocsin.workflows.ports import Clock, FindPerson
 
 log = structlog.get_logger()
@@ -27,9 +27,9 @@ GONE = "That incident is not in DevRev any more."
 
 
 @dataclass
-class Org:
+class DevRevAccount:
     client: DevRevClient
-    keeper: Keeper
+    extras: ExtrasStore
     clock: Clock
     roles: Sequence[Role]
     part: str | None = None
@@ -37,8 +37,8 @@ class Org:
     key_field: str | None = None
     choices: Choices | None = None
     """Choices as last fetched; None before the first fetch."""
-    _me: User | None = None
-    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _me: UserResponse | None = None
+    _fetching: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def lead(self) -> Role | None:
@@ -50,30 +50,32 @@ class Org:
 
     async def known_choices(self) -> Choices:
         """Return the cached choices, or fetch them if there are none yet."""
-        async with self._asking:
+        async with self._fetching:
             return self.choices if self.choices is not None else await self.fresh_choices()
 
-    async def me(self) -> User | None:
+    async def me(self) -> UserResponse | None:
         """Return the user of our token; None if it belongs to no person (Dev Users, Self)."""
         if self._me is None:
             try:
-                told = (await self.client.ask("dev-users.self")).get("dev_user")
+                response = (await self.client.ask("dev-users.self")).get("dev_user")
             except DevRevRefused:
                 return None
-            self._me = User.model_validate(told or {})
+            self._me = UserResponse.model_validate(response or {})
         return self._me if self._me.id else None
 
-    async def incident(self, told: IncidentTold) -> Incident:
+    async def incident(self, response: IncidentResponse) -> Incident:
         """Return the incident, with what the bot stores beside it."""
         try:
             fields = (await self.known_choices()).fields
         except Unavailable:
             # Without the choices its custom fields are left out, but the incident itself is returned.
             fields = ()
-        known = Told(permalink=permalink_of(self.permalink, told), roles=self.roles, fields=fields)
-        return incident_of(told, await self.keeper.of(told.id), known)
+        known = MappingContext(
+            permalink=permalink_of(self.permalink, response), roles=self.roles, fields=fields
+        )
+        return incident_of(response, await self.extras.get(response.id), known)
 
-    async def fetch(self, incident_id: str) -> IncidentTold | None:
+    async def fetch(self, incident_id: str) -> IncidentResponse | None:
         """Return the incident with this DevRev id or `display_id`, or None (Incidents, Get)."""
         try:
             answer = await self.client.ask("incidents.get", {"id": incident_id})
@@ -83,32 +85,32 @@ class Org:
             raise
         return incident_in(answer, Unavailable)
 
-    async def fetch_here(self, incident_id: str) -> IncidentTold:
+    async def fetch_here(self, incident_id: str) -> IncidentResponse:
         """Return the incident with this id. Raises Refused if it is gone."""
-        told = await self.fetch(incident_id)
-        if told is None:
+        response = await self.fetch(incident_id)
+        if response is None:
             raise Refused(GONE)
-        return told
+        return response
 
 
-def incident_in(answer: dict[str, Any], unsure: type[Unavailable] = OutcomeUnknown) -> IncidentTold:
+def incident_in(answer: dict[str, Any], unsure: type[Unavailable] = OutcomeUnknown) -> IncidentResponse:
     """Return the incident of an answer. Raises `unsure` if it has no id or no title."""
     try:
-        return IncidentTold.model_validate(answer.get("incident"))
+        return IncidentResponse.model_validate(answer.get("incident"))
     except ValidationError:
         raise unsure("DevRev's answer could not be read.") from None
 
 
 # Mapping of people in Slack to DevRev users, by e-mail address.
 
-ASKING_SECONDS: Final = 1.5
+LOOKUP_SECONDS: Final = 1.5
 """Seconds that a declaration waits for each look-up; it continues without the answer."""
 
 KNOWN_FOR: Final = timedelta(minutes=10)
 MOST_KNOWN: Final = 5_000
 
 
-class Member(Frozen):
+class Member(FrozenModel):
     """A person in Slack, and their DevRev id if they have one."""
 
     person: Person
@@ -119,7 +121,7 @@ class Member(Frozen):
         return self.person.name or "somebody in Slack"
 
 
-class Crew:
+class UserDirectory:
     """User directory: asks Slack for e-mail addresses and DevRev for their owners. Caches for ten minutes."""
 
     def __init__(self, client: DevRevClient, clock: Clock) -> None:
@@ -142,8 +144,8 @@ class Crew:
         if known is not None and at is not None and self._clock() - at < KNOWN_FOR:
             return known
         try:
-            async with asyncio.timeout(ASKING_SECONDS):
-                member = await self._asked(person, team)
+            async with asyncio.timeout(LOOKUP_SECONDS):
+                member = await self._look_up(person, team)
         except (TocsinError, TimeoutError) as error:
             log.warning(
                 "somebody could not be looked up", person=who, because=str(error) or "no answer in time"
@@ -153,12 +155,12 @@ class Crew:
             self._known[who] = (self._clock(), member)
         return member
 
-    async def _asked(self, person: Person, team: TeamId) -> Member:
+    async def _look_up(self, person: Person, team: TeamId) -> Member:
         if self.find_person is not None and person.slack_user_id and not (person.name and person.email):
-            told = await self.find_person(team, person.slack_user_id)
-            if told is not None:
+            response = await self.find_person(team, person.slack_user_id)
+            if response is not None:
                 person = person.model_copy(
-                    update={"name": person.name or told.name, "email": told.email or person.email}
+                    update={"name": person.name or response.name, "email": response.email or person.email}
                 )
         return Member(person=person, devrev_id=await self._devrev_id(person.email))
 
@@ -170,6 +172,6 @@ class Crew:
         if not email:
             return None
         answer = await self._client.ask("dev-users.list", {"email": [email], "state": ["active"], "limit": 5})
-        users = [User.model_validate(user) for user in answer.get("dev_users") or ()]
+        users = [UserResponse.model_validate(user) for user in answer.get("dev_users") or ()]
         wanted = email.casefold()
         return next((user.id for user in users if (user.email or "").casefold() == wanted and user.id), None)

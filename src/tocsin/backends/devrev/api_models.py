@@ -110,7 +110,7 @@ class UpdateIncident(Request):
     owned_by: SetIds | None = None
 
 
-class Answer(BaseModel):
+class Response(BaseModel):
     """Part of a response: unknown fields are ignored, missing ones are empty."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -121,7 +121,7 @@ def _number_or_value(given: Any) -> Any:
     return {"id": given} if isinstance(given, int) else given
 
 
-class EnumValue(Answer):
+class EnumValue(Response):
     id: int
     label: str = ""
     ordinal: int = 0
@@ -132,7 +132,7 @@ class EnumValue(Answer):
 Enum = Annotated[EnumValue | None, BeforeValidator(_number_or_value)]
 
 
-class User(Answer):
+class UserResponse(Response):
     """A person or an account, as in summaries and lists."""
 
     id: str = ""
@@ -148,48 +148,48 @@ class User(Answer):
         return self.full_name or self.display_name or self.display_id
 
 
-class Part(Answer):
+class Part(Response):
     id: str
     display_id: str = ""
     name: str = ""
 
 
-class Tag(Answer):
+class Tag(Response):
     id: str
     display_id: str = ""
     name: str = ""
 
 
-class TagOn(Answer):
+class TagOn(Response):
     tag: Tag
     value: str | None = None
 
 
-class State(Answer):
+class State(Response):
     id: str = ""
     name: str = ""
     is_final: bool | None = None
 
 
-class Stage(Answer):
+class Stage(Response):
     id: str
     name: str = ""
     ordinal: int = 0
     state: State | None = None
 
 
-class StageOn(Answer):
+class StageOn(Response):
     """The stage of an incident with its state beside it."""
 
     stage: Stage | None = None
     state: State | None = None
 
 
-class ImpactTold(Answer):
+class ImpactResponse(Response):
     count: Enum = None
 
 
-class OriginTold(Answer):
+class OriginResponse(Response):
     external_reference: str | None = None
     origin_system: str | None = None
 
@@ -198,10 +198,10 @@ def _entries(given: Any) -> Any:
     return given if isinstance(given, list) else []
 
 
-Users = Annotated[tuple[User, ...], BeforeValidator(_entries)]
+Users = Annotated[tuple[UserResponse, ...], BeforeValidator(_entries)]
 
 
-class IncidentTold(Answer):
+class IncidentResponse(Response):
     """`incident`, in every response that has one."""
 
     id: str
@@ -213,28 +213,28 @@ class IncidentTold(Answer):
     owned_by: Users = ()
     applies_to_parts: Annotated[tuple[Part, ...], BeforeValidator(_entries)] = ()
     tags: Annotated[tuple[TagOn, ...], BeforeValidator(_entries)] = ()
-    impact: ImpactTold | None = None
+    impact: ImpactResponse | None = None
     custom_fields: Annotated[Empty, BeforeValidator(lambda given: given or {})] = Field(default_factory=dict)
-    sync_metadata: OriginTold | None = None
-    created_by: User | None = None
-    modified_by: User | None = None
+    sync_metadata: OriginResponse | None = None
+    created_by: UserResponse | None = None
+    modified_by: UserResponse | None = None
     created_date: datetime | None = None
     modified_date: datetime | None = None
     actual_close_date: datetime | None = None
 
 
-class EntryTold(Answer):
+class EntryResponse(Response):
     """`timeline_entry`: a comment, or an event without a body."""
 
     id: str
     type: str = ""
     body: str = ""
-    created_by: User | None = None
+    created_by: UserResponse | None = None
     created_date: datetime | None = None
     labels: Annotated[tuple[str, ...], BeforeValidator(_entries)] = ()
 
 
-class FieldUi(Answer):
+class FieldUi(Response):
     display_name: str = ""
     is_hidden: bool = False
     is_hidden_during_create: bool = False
@@ -244,7 +244,7 @@ class FieldUi(Answer):
     tooltip: str = ""
 
 
-class FieldTold(Answer):
+class FieldResponse(Response):
     """One field of a schema (`schema-field-descriptor`)."""
 
     name: str

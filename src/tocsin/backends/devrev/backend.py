@@ -10,15 +10,15 @@ from typing import Final
 import structlog
 
 from tocsin.backends.devrev import changes, mapping
-from tocsin.backends.devrev.account import Crew, Org
-from tocsin.backends.devrev.api_models import IncidentTold, UpdateIncident
-from tocsin.backends.devrev.changes import LACKS, Changing
+from tocsin.backends.devrev.account import DevRevAccount, UserDirectory
+from tocsin.backends.devrev.api_models import IncidentResponse, UpdateIncident
+from tocsin.backends.devrev.changes import UNSUPPORTED, IncidentEditor
 from tocsin.backends.devrev.client import DevRevClient, DevRevRefused
-from tocsin.backends.devrev.create import Declaring, Marks, found_by_key, key_of
-from tocsin.backends.devrev.diagnostics import examined
-from tocsin.backends.devrev.idempotency import Attempt, Once
-from tocsin.backends.devrev.mapping import Keeper
-from tocsin.backends.devrev.queries import Reading
+from tocsin.backends.devrev.create import IncidentCreation, KeyLocation, found_by_key, key_of
+from tocsin.backends.devrev.diagnostics import diagnose
+from tocsin.backends.devrev.idempotency import CreateAttempt, IdempotentCreate
+from tocsin.backends.devrev.mapping import ExtrasStore
+from tocsin.backends.devrev.queries import IncidentReader
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import (
     CustomField,
@@ -31,9 +31,9 @@ from tocsin.incidents.model import (
     TimelineEntry,
 )
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
-from tocsin.workflows.ports import Alerts, Channel, Clock, Finding, FindPerson, KeyValueStore
+from tocsin.workflows.ports import Alerts, Channel, CheckResult, Clock, FindPerson, KeyValueStore
 
-PRIVATE_REFUSAL: Final = LACKS["private"]
+PRIVATE_REFUSAL: Final = UNSUPPORTED["private"]
 SWEEP_SECONDS: Final = 60.0
 READ_ONLY: Final = "Incidents can only be read here."
 
@@ -41,7 +41,7 @@ log = structlog.get_logger()
 
 
 class DevRevBackend:
-    """Incidents in DevRev. Without a `memory` they can only be read."""
+    """Incidents in DevRev. Without a `store` they can only be read."""
 
     kept_by: Final = "DevRev"
     makes_channel = False
@@ -51,7 +51,7 @@ class DevRevBackend:
         self,
         client: DevRevClient,
         *,
-        memory: KeyValueStore | None,
+        store: KeyValueStore | None,
         clock: Clock,
         roles: Sequence[Role],
         part: str | None = None,
@@ -61,21 +61,21 @@ class DevRevBackend:
     ) -> None:
         self._operator = operator
         self._client = client
-        self._memory = memory
+        self._store = store
         self._clock = clock
-        self._org = Org(
+        self._account = DevRevAccount(
             client=client,
-            keeper=Keeper(memory),
+            extras=ExtrasStore(store),
             clock=clock,
             roles=roles,
             part=part,
             permalink=permalink,
             key_field=key_field,
         )
-        self._crew = Crew(client, clock)
-        self._reading = Reading(self._org)
+        self._directory = UserDirectory(client, clock)
+        self._reader = IncidentReader(self._account)
         self._form: Form | None = None
-        self._once = Once(memory, clock, client.seconds) if memory is not None else None
+        self._create = IdempotentCreate(store, clock, client.seconds) if store is not None else None
         self._sweeper: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
@@ -88,12 +88,12 @@ class DevRevBackend:
             await asyncio.gather(self._sweeper, return_exceptions=True)
         await self._client.close()
 
-    def consult(self, find_person: FindPerson) -> None:
+    def set_directory(self, find_person: FindPerson) -> None:
         """Set the function that returns a workspace's user directory, for names and e-mail addresses."""
-        self._crew.find_person = find_person
+        self._directory.find_person = find_person
 
     async def form(self) -> Form:
-        choices = await self._org.fresh_choices()
+        choices = await self._account.fresh_choices()
         parts = CustomField(
             id="applies_to_parts",
             name="Parts",
@@ -117,14 +117,14 @@ class DevRevBackend:
         self._form = Form(
             severities=choices.severities,
             statuses=choices.statuses,
-            roles=tuple(self._org.roles),
+            roles=tuple(self._account.roles),
             # People never fill the field that carries the key.
-            custom_fields=tuple(field for field in choices.fields if field.id != self._org.key_field),
+            custom_fields=tuple(field for field in choices.fields if field.id != self._account.key_field),
             backend_fields=asked,
             severity_required=choices.severity_required,
             offers_private=False,
             private_refusal=PRIVATE_REFUSAL,
-            lacks=LACKS,
+            lacks=UNSUPPORTED,
             as_of=self._clock(),
             kept_by=self.kept_by,
         )
@@ -134,68 +134,70 @@ class DevRevBackend:
         self, field_id: str, typed: str, beside: Mapping[str, Sequence[str]]
     ) -> Sequence[FieldOption]:
         """Return the matching options; the choices `beside` do not restrict options in DevRev."""
-        return await self._reading.options(field_id, typed)
+        return await self._reader.options(field_id, typed)
 
     async def create(self, declaration: Declaration) -> Incident:
         """Create the incident; after an unknown outcome, look before sending again (see `idempotency`)."""
-        if self._once is None or self._memory is None:
+        if self._create is None or self._store is None:
             raise Refused(READ_ONLY)
         if declaration.visibility == "private":
             raise Refused(PRIVATE_REFUSAL, {"visibility": PRIVATE_REFUSAL})
-        declaring = Declaring(self._org, Marks(self._memory, self._org.key_field), self._crew, declaration)
+        creation = IncidentCreation(
+            self._account, KeyLocation(self._store, self._account.key_field), self._directory, declaration
+        )
 
-        async def keep(told: IncidentTold) -> None:
-            await self._org.keeper.keep(told.id, await declaring.kept())
+        async def keep(response: IncidentResponse) -> None:
+            await self._account.extras.set(response.id, await creation.extras())
 
         try:
-            told = await self._once.create(declaration.key, declaring, keep)
+            response = await self._create.create(declaration.key, creation, keep)
         except DevRevRefused as refusal:
             raise self._in_the_form(refusal) from None
-        return await self._org.incident(told)
+        return await self._account.incident(response)
 
     def _in_the_form(self, refusal: DevRevRefused) -> Refused:
         """Attach the refusal to the field it is about; without such a field the sentence alone names it."""
         first, _, rest = refusal.field.partition(".")
         block = mapping.BLOCKS.get(first)
         own = rest if first == "custom_fields" else first
-        if self._org.choices is not None and self._org.choices.field(own) is not None:
+        if self._account.choices is not None and self._account.choices.field(own) is not None:
             block = f"{mapping.FIELD}{own}"
-        if block == mapping.BLOCKS["owned_by"] and self._org.lead is not None:
-            block = f"incident_role_assignments.{self._org.lead.id}"
+        if block == mapping.BLOCKS["owned_by"] and self._account.lead is not None:
+            block = f"incident_role_assignments.{self._account.lead.id}"
         return Refused(refusal.sentence, {block: refusal.sentence} if block else {})
 
     async def follow_through(self, declaration: Declaration, incident: Incident) -> None:
         """Do nothing: `create` has sent everything already."""
 
     async def find(self, reference: str) -> Incident | None:
-        return await self._reading.find(reference)
+        return await self._reader.find(reference)
 
     async def incidents(self, *, after: str | None = None, limit: int = 50) -> Sequence[Incident]:
-        return await self._reading.matching(IncidentFilter(), after=after, limit=limit)
+        return await self._reader.matching(IncidentFilter(), after=after, limit=limit)
 
     async def matching(
         self, wanted: IncidentFilter, *, after: str | None = None, limit: int = 50
     ) -> Sequence[Incident]:
-        return await self._reading.matching(wanted, after=after, limit=limit)
+        return await self._reader.matching(wanted, after=after, limit=limit)
 
     async def set_channel(self, incident_id: str, channel: Channel) -> Incident:
         """Store the channel, for which DevRev has no field, and comment where it was declared from."""
-        told = await self._org.fetch_here(incident_id)
-        kept = await self._org.keeper.of(told.id)
+        response = await self._account.fetch_here(incident_id)
+        kept = await self._account.extras.get(response.id)
         if (kept.channel_id, kept.channel_name) != (channel.id, channel.name):
             kept = kept.model_copy(
                 update={"channel_id": channel.id, "channel_name": channel.name, "channel_at": self._clock()}
             )
-            await self._org.keeper.keep(told.id, kept)
+            await self._account.extras.set(response.id, kept)
         if kept.source is not None and kept.source.permalink:
             entry = TimelineEntry(
-                at=told.created_date or self._clock(),
+                at=response.created_date or self._clock(),
                 by=kept.reporter,
                 verb="declared it from the message",
                 text=kept.source.permalink,
             )
-            await changes.note(self._client, told.id, entry, f"{told.id}:source")
-        return await self._org.incident(told)
+            await changes.note(self._client, response.id, entry, f"{response.id}:source")
+        return await self._account.incident(response)
 
     async def note(self, incident_id: str, entry: TimelineEntry, key: str) -> None:
         try:
@@ -207,29 +209,35 @@ class DevRevBackend:
         await changes.unnote(self._client, incident_id, key)
 
     async def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
-        told = await self._org.fetch(incident_id)
-        return [] if told is None else await changes.timeline(self._client, await self._org.incident(told))
+        response = await self._account.fetch(incident_id)
+        return (
+            []
+            if response is None
+            else await changes.timeline(self._client, await self._account.incident(response))
+        )
 
     async def remember_people(self, people: Iterable[Person]) -> None:
         """Do nothing: DevRev has its own users' names; names from Slack are stored with the incident."""
 
     async def change(self, incident_id: str, change: IncidentChange) -> Incident:
-        if self._memory is None:
+        if self._store is None:
             raise Refused(READ_ONLY)
         form = self._form or await self.form()
-        return await Changing(self._org, self._crew, self._memory).change(form, incident_id, change)
+        return await IncidentEditor(self._account, self._directory, self._store).change(
+            form, incident_id, change
+        )
 
     async def add_follow_up(self, incident_id: str, request: FollowUpRequest) -> FollowUp:
-        raise Refused(LACKS["action" if request.kind == "action" else "follow-up"])
+        raise Refused(UNSUPPORTED["action" if request.kind == "action" else "follow-up"])
 
     async def complete_follow_up(self, follow_up_id: str, by: Person, at: datetime, key: str) -> FollowUp:
-        raise Refused(LACKS["follow-up"])
+        raise Refused(UNSUPPORTED["follow-up"])
 
     async def follow_ups(self, incident_id: str) -> Sequence[FollowUp]:
         return ()
 
-    async def examine(self) -> Sequence[Finding]:
-        return await examined(self._org)
+    async def diagnose(self) -> Sequence[CheckResult]:
+        return await diagnose(self._account)
 
     async def sweep(self) -> Sequence[Incident]:
         """Look for duplicates, and mark all but the incident that Slack shows.
@@ -237,47 +245,47 @@ class DevRevBackend:
         Returns the incidents that were marked.
         """
         marked: list[Incident] = []
-        if self._once is None:
+        if self._create is None:
             return marked
-        for key in await self._once.due():
-            attempt = await self._once.attempt(key)
+        for key in await self._create.due():
+            attempt = await self._create.attempt(key)
             if attempt is not None:
                 marked += await self._marked_duplicates(key, attempt)
             if attempt is None or attempt.state in {"made", "refused"}:
-                await self._once.swept(key)
+                await self._create.swept(key)
         return marked
 
-    async def _marked_duplicates(self, key: str, attempt: Attempt) -> list[Incident]:
-        found = await found_by_key(self._org, attempt.mark, key_of(key), attempt.first)
-        kept = next((told for told in found if told.id == attempt.incident_id), None)
+    async def _marked_duplicates(self, key: str, attempt: CreateAttempt) -> list[Incident]:
+        found = await found_by_key(self._account, attempt.mark, key_of(key), attempt.first)
+        kept = next((response for response in found if response.id == attempt.incident_id), None)
         if kept is None and attempt.state == "made":
-            kept = await self._org.fetch(attempt.incident_id or "")
+            kept = await self._account.fetch(attempt.incident_id or "")
         marked = []
-        for told in found:
-            if attempt.state not in {"made", "refused"} or told.id == attempt.incident_id:
+        for response in found:
+            if attempt.state not in {"made", "refused"} or response.id == attempt.incident_id:
                 continue
-            if not told.title.startswith(mapping.DUPLICATE):
-                marked.append(await self._org.incident(await self._mark(told, kept)))
+            if not response.title.startswith(mapping.DUPLICATE):
+                marked.append(await self._account.incident(await self._mark(response, kept)))
         return marked
 
-    async def _mark(self, told: IncidentTold, kept: IncidentTold | None) -> IncidentTold:
+    async def _mark(self, response: IncidentResponse, kept: IncidentResponse | None) -> IncidentResponse:
         """Name the incident to keep in the title and in a comment, and alert the operator.
 
         People decide about the duplicate's stage.
         """
         of = mapping.reference_of(kept) if kept else "a declaration that was refused"
-        title = f"{mapping.DUPLICATE}{of}: {told.title}"
+        title = f"{mapping.DUPLICATE}{of}: {response.title}"
         said = f"made this and {of} from one declaration, because an answer was lost. Close this one."
-        twice = mapping.reference_of(told)
+        twice = mapping.reference_of(response)
         if self._operator is not None:
             sentence = (
                 f"DevRev holds {twice} and {of} for one declaration: an answer was lost. Close {twice}."
             )
-            self._operator.raise_alert(f"duplicate:{told.id}", sentence)
-        await self._client.do("incidents.update", UpdateIncident(id=told.id, title=title).wire())
+            self._operator.raise_alert(f"duplicate:{response.id}", sentence)
+        await self._client.do("incidents.update", UpdateIncident(id=response.id, title=title).wire())
         entry = TimelineEntry(at=self._clock(), by=Person(name="Tocsin"), verb=said)
-        await changes.note(self._client, told.id, entry, f"{told.id}:duplicate")
-        return told.model_copy(update={"title": title})
+        await changes.note(self._client, response.id, entry, f"{response.id}:duplicate")
+        return response.model_copy(update={"title": title})
 
     async def _sweep_for_ever(self) -> None:
         while True:

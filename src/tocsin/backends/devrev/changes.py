@@ -10,12 +10,18 @@ from typing import Any
 from pydantic import ValidationError
 
 from tocsin.backends.devrev import mapping
-from tocsin.backends.devrev.account import Crew, Member, Org, incident_in
-from tocsin.backends.devrev.api_models import EntryTold, IncidentTold, SetIds, StageChange, UpdateIncident
+from tocsin.backends.devrev.account import DevRevAccount, Member, UserDirectory, incident_in
+from tocsin.backends.devrev.api_models import (
+    EntryResponse,
+    IncidentResponse,
+    SetIds,
+    StageChange,
+    UpdateIncident,
+)
 from tocsin.backends.devrev.client import DevRevClient, DevRevRefused
 from tocsin.backends.devrev.create import key_of, number_of
-from tocsin.backends.devrev.mapping import Kept, as_typed, inert
-from tocsin.incidents.errors import OutcomeUnknown, Overtaken, Refused, Unavailable
+from tocsin.backends.devrev.mapping import StoredExtras, as_typed, inert
+from tocsin.incidents.errors import Conflict, OutcomeUnknown, Refused, Unavailable
 from tocsin.incidents.model import Form, Incident, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.transitions import TIMELINE_VERBS, UPDATE_VERBS
@@ -97,8 +103,8 @@ async def timeline(client: DevRevClient, incident: Incident) -> Sequence[Timelin
 
 def _said(entry: TimelineEntry) -> str:
     who = _name(entry.by)
-    told = " ".join(part for part in (who, entry.verb) if part)
-    return inert(f"{told.removesuffix(':')}: {entry.text}" if entry.text else told)
+    response = " ".join(part for part in (who, entry.verb) if part)
+    return inert(f"{response.removesuffix(':')}: {entry.text}" if entry.text else response)
 
 
 def _name(by: Person | None) -> str:
@@ -119,25 +125,27 @@ def _labels(entry: TimelineEntry) -> list[str]:
 def _read(found: dict[str, Any]) -> TimelineEntry | None:
     """Return a comment as a timeline entry; None for other events and deleted comments."""
     try:
-        told = EntryTold.model_validate(found)
+        response = EntryResponse.model_validate(found)
     except ValidationError:
         return None
-    if told.type != "timeline_comment" or not told.body:
+    if response.type != "timeline_comment" or not response.body:
         return None
-    at = told.created_date or datetime.fromtimestamp(0, UTC)
-    if OURS in told.labels:
-        return _ours(told, at)
-    by = told.created_by
+    at = response.created_date or datetime.fromtimestamp(0, UTC)
+    if OURS in response.labels:
+        return _ours(response, at)
+    by = response.created_by
     person = Person(name=by.name or None, email=by.email) if by else None
-    return TimelineEntry(at=at, by=person, verb="commented", text=as_typed(told.body))
+    return TimelineEntry(at=at, by=person, verb="commented", text=as_typed(response.body))
 
 
-def _ours(told: EntryTold, at: datetime) -> TimelineEntry:
-    labels = {label.partition(":")[0]: label.partition(":")[2] for label in told.labels}
+def _ours(response: EntryResponse, at: datetime) -> TimelineEntry:
+    labels = {label.partition(":")[0]: label.partition(":")[2] for label in response.labels}
     verb, who = labels.get("verb", ""), labels.get("by")
     with suppress(ValueError):
         at = datetime.fromisoformat(labels["at"]) if "at" in labels else at
-    name, found, text = as_typed(told.body).partition(verb.removesuffix(":")) if verb else ("", "", told.body)
+    name, found, text = (
+        as_typed(response.body).partition(verb.removesuffix(":")) if verb else ("", "", response.body)
+    )
     by = Person(slack_user_id=PersonId(who) if who else None, name=name.strip() or None)
     return TimelineEntry(
         at=at, by=by if by != Person() else None, verb=verb or found, text=text.removeprefix(": ")
@@ -146,7 +154,7 @@ def _ours(told: EntryTold, at: datetime) -> TimelineEntry:
 
 # Changes: one update with the fields that are set, then one comment for each thing that changed.
 
-LACKS = {
+UNSUPPORTED = {
     "private": "DevRev cannot hold private incidents.",
     "merge": "DevRev cannot merge incidents. Close this one, and say in it which one it belongs to.",
     "decline": "DevRev has no declined incidents. Close it, and say why it is none.",
@@ -158,39 +166,39 @@ LACKS = {
 """Verbs that DevRev does not support, each with a sentence shown before typing."""
 
 
-class Changing:
+class IncidentEditor:
     """Changes to the incidents of one organisation. DevRev has no lock: the last write wins."""
 
-    def __init__(self, org: Org, crew: Crew, memory: KeyValueStore) -> None:
-        self._org = org
-        self._crew = crew
-        self._memory = memory
+    def __init__(self, account: DevRevAccount, directory: UserDirectory, store: KeyValueStore) -> None:
+        self._account = account
+        self._directory = directory
+        self._store = store
 
     async def change(self, form: Form, incident_id: str, change: IncidentChange) -> Incident:
         """Apply the change, once for its key. Steps repeated after a lost answer have no further effect."""
         done = f"devrev/change/{change.key}"
-        told = await self._org.fetch_here(incident_id)
-        if await self._memory.get(done) is not None:
-            return await self._org.incident(told)
+        response = await self._account.fetch_here(incident_id)
+        if await self._store.get(done) is not None:
+            return await self._account.incident(response)
         _refuse_lacking(change)
         self._refuse_unknown(form, change)
-        _refuse_overtaken(told, form, change)
-        kept = await self._org.keeper.of(told.id)
+        _refuse_conflict(response, form, change)
+        kept = await self._account.extras.get(response.id)
         members = await self._members(change, kept.team)
         kept = self._kept(kept, change, members)
-        request = self._request(told, kept, change, members)
-        if request != UpdateIncident(id=told.id):
-            told = await self._updated(request)
-        await self._org.keeper.keep(told.id, kept)
-        for what, verb, text in self._told(form, change, members):
+        request = self._request(response, kept, change, members)
+        if request != UpdateIncident(id=response.id):
+            response = await self._updated(request)
+        await self._account.extras.set(response.id, kept)
+        for what, verb, text in self._timeline_entry(form, change, members):
             entry = TimelineEntry(at=change.at, by=change.by, verb=verb, text=text)
-            await note(self._org.client, told.id, entry, f"{change.key}:{what}")
-        await self._memory.set(done, told.id)
-        return await self._org.incident(told)
+            await note(self._account.client, response.id, entry, f"{change.key}:{what}")
+        await self._store.set(done, response.id)
+        return await self._account.incident(response)
 
-    async def _updated(self, request: UpdateIncident) -> IncidentTold:
+    async def _updated(self, request: UpdateIncident) -> IncidentResponse:
         try:
-            return incident_in(await self._org.client.do("incidents.update", request.wire()), Unavailable)
+            return incident_in(await self._account.client.do("incidents.update", request.wire()), Unavailable)
         except DevRevRefused as refusal:
             block = mapping.BLOCKS.get(refusal.field.partition(".")[0], "")
             block = "incident_status_id" if block == "stage" else block
@@ -202,11 +210,13 @@ class Changing:
     async def _members(self, change: IncidentChange, team: str) -> dict[PersonId, Member]:
         held = {person for person in change.incident_role_assignments.values() if person}
         known = {person.slack_user_id: person for person in change.assignees}
-        return await self._crew.members(
+        return await self._directory.members(
             {person: known.get(person) or Person(slack_user_id=person) for person in held}, team
         )
 
-    def _kept(self, kept: Kept, change: IncidentChange, members: dict[PersonId, Member]) -> Kept:
+    def _kept(
+        self, kept: StoredExtras, change: IncidentChange, members: dict[PersonId, Member]
+    ) -> StoredExtras:
         roles, owner = dict(kept.roles), kept.owner
         for role_id, person in change.incident_role_assignments.items():
             if person is None:
@@ -218,10 +228,14 @@ class Changing:
         return kept.model_copy(update={"roles": roles, "owner": owner})
 
     def _is_lead(self, role_id: str) -> bool:
-        return self._org.lead is not None and self._org.lead.id == role_id
+        return self._account.lead is not None and self._account.lead.id == role_id
 
     def _request(
-        self, told: IncidentTold, kept: Kept, change: IncidentChange, members: dict[PersonId, Member]
+        self,
+        response: IncidentResponse,
+        kept: StoredExtras,
+        change: IncidentChange,
+        members: dict[PersonId, Member],
     ) -> UpdateIncident:
         owner: SetIds | None = None
         for role_id, person in change.incident_role_assignments.items():
@@ -232,33 +246,37 @@ class Changing:
                 sentence = f"DevRev knows no active person with {members[person].name}'s e-mail address."
                 raise Refused(sentence, {f"incident_role_assignments.{role_id}": sentence})
             owner = SetIds(set=[found] if found else [])
-        mode = "test" if told.title.startswith(mapping.TEST) else "standard"
+        mode = "test" if response.title.startswith(mapping.TEST) else "standard"
         return UpdateIncident(
-            id=told.id,
-            title=None if change.name is None else mapping.titled(change.name, mode),
-            body=self._body(told, kept, change, members),
+            id=response.id,
+            title=None if change.name is None else mapping.title_of(change.name, mode),
+            body=self._body(response, kept, change, members),
             severity=number_of(change.severity_id, "severity_id"),
             stage=StageChange(stage=change.incident_status_id) if change.incident_status_id else None,
             owned_by=owner,
         )
 
     def _body(
-        self, told: IncidentTold, kept: Kept, change: IncidentChange, members: dict[PersonId, Member]
+        self,
+        response: IncidentResponse,
+        kept: StoredExtras,
+        change: IncidentChange,
+        members: dict[PersonId, Member],
     ) -> str | None:
         """Return the new body if the summary or a role other than the lead changes, else None."""
         others = [role for role in change.incident_role_assignments if not self._is_lead(role)]
         if change.summary is None and not others:
             return None
-        body = told.body or ""
+        body = response.body or ""
         last = mapping.mark_of(body)
         holders = [
             (role.name, members[who].name if who in members else Member(person=person).name)
-            for role in self._org.roles
+            for role in self._account.roles
             if (person := kept.roles.get(role.id)) is not None
             and not self._is_lead(role.id)
             and (who := person.slack_user_id or PersonId(""))
         ]
-        return mapping.composed(
+        return mapping.compose_body(
             mapping.summary_of(body) if change.summary is None else change.summary,
             mapping.reporter_of(body) or kept.reporter.name or "somebody",
             holders,
@@ -279,7 +297,7 @@ class Changing:
         if wrong:
             raise Refused("Some fields need another look.", wrong)
 
-    def _told(
+    def _timeline_entry(
         self, form: Form, change: IncidentChange, members: dict[PersonId, Member]
     ) -> Iterator[tuple[str, str, str]]:
         """Yield each thing that changed: the suffix of its key, its verb, and its new value."""
@@ -308,20 +326,20 @@ class Changing:
 
 def _refuse_lacking(change: IncidentChange) -> None:
     if change.visibility == "private":
-        raise Refused(LACKS["private"])
+        raise Refused(UNSUPPORTED["private"])
     if change.merged_into is not None:
-        raise Refused(LACKS["merge"])
+        raise Refused(UNSUPPORTED["merge"])
 
 
-def _refuse_overtaken(told: IncidentTold, form: Form, change: IncidentChange) -> None:
-    """Raise Overtaken if the status is no longer the one the person saw.
+def _refuse_conflict(response: IncidentResponse, form: Form, change: IncidentChange) -> None:
+    """Raise Conflict if the status is no longer the one the person saw.
 
     Another person may still change it between this look and the update.
     """
-    status = mapping.status_of(told.stage)
+    status = mapping.status_of(response.stage)
     if change.seen_status_id is None or status.id in {change.seen_status_id, change.incident_status_id}:
         return
-    by = told.modified_by.name if told.modified_by else ""
-    reference = mapping.reference_of(told)
+    by = response.modified_by.name if response.modified_by else ""
+    reference = mapping.reference_of(response)
     sentence = f"{reference} is {status.name} by now{f', last changed by {by}' if by else ''}."
-    raise Overtaken(f"{sentence} Nothing was changed: look again.", {"incident_status_id": sentence})
+    raise Conflict(f"{sentence} Nothing was changed: look again.", {"incident_status_id": sentence})

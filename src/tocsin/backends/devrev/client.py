@@ -115,8 +115,8 @@ class DevRevClient:
         except httpx.HTTPError as error:
             raise unsure(f"DevRev's answer was lost ({type(error).__name__}).") from None
         if answer.is_success:
-            return _told(answer, unsure)
-        raise _trouble(answer, unsure)
+            return _read(answer, unsure)
+        raise _error_of(answer, unsure)
 
 
 def _written(body: Mapping[str, Any]) -> bytes:
@@ -132,7 +132,7 @@ def _traced() -> dict[str, str]:
     return {"X-Request-Id": trace()} if trace() else {}
 
 
-def _told(answer: httpx.Response, unsure: type[Unavailable]) -> dict[str, Any]:
+def _read(answer: httpx.Response, unsure: type[Unavailable]) -> dict[str, Any]:
     with suppress(ValueError):
         told = answer.json()
         if isinstance(told, dict):
@@ -140,7 +140,7 @@ def _told(answer: httpx.Response, unsure: type[Unavailable]) -> dict[str, Any]:
     raise unsure("DevRev's answer could not be read.")
 
 
-def _trouble(answer: httpx.Response, unsure: type[Unavailable]) -> Exception:
+def _error_of(answer: httpx.Response, unsure: type[Unavailable]) -> Exception:
     status = answer.status_code
     said: Any = {}
     with suppress(ValueError):

@@ -10,18 +10,18 @@ import structlog
 from pydantic import TypeAdapter
 
 from tocsin.backends.devrev import mapping
-from tocsin.backends.devrev.account import Crew, Member, Org, incident_in
+from tocsin.backends.devrev.account import DevRevAccount, Member, UserDirectory, incident_in
 from tocsin.backends.devrev.api_models import (
     CreateIncident,
     Impact,
-    IncidentTold,
+    IncidentResponse,
     Origin,
     SchemaSpec,
     StageChoice,
     TagChoice,
 )
 from tocsin.backends.devrev.client import DevRevRefused
-from tocsin.backends.devrev.mapping import Kept
+from tocsin.backends.devrev.mapping import StoredExtras
 from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.incidents.model import Person, PersonId
 from tocsin.incidents.requests import Declaration
@@ -29,7 +29,7 @@ from tocsin.workflows.ports import KeyValueStore
 
 SYNC: Final = "sync_metadata"
 BODY: Final = "body"
-REFUSED_MARKS: Final = "devrev/refused-marks"
+REFUSED_LOCATIONS: Final = "devrev/refused-marks"
 BEFORE: Final = timedelta(minutes=2)
 """Time before the first attempt from which the search starts, since DevRev's clock is not ours."""
 
@@ -40,11 +40,11 @@ _NAMES: TypeAdapter[list[str]] = TypeAdapter(list[str])
 log = structlog.get_logger()
 
 
-class Marks:
+class KeyLocation:
     """Field that carries the key of a declaration; fields that DevRev refused are remembered."""
 
-    def __init__(self, memory: KeyValueStore, key_field: str | None) -> None:
-        self._memory = memory
+    def __init__(self, store: KeyValueStore, key_field: str | None) -> None:
+        self._store = store
         self.key_field = key_field
 
     async def current(self) -> str:
@@ -55,42 +55,48 @@ class Marks:
     async def refuse(self, mark: str) -> None:
         refused = await self._refused()
         log.warning("DevRev does not take our key there; it goes elsewhere from now on", place=mark)
-        await self._memory.set(REFUSED_MARKS, _NAMES.dump_json([*refused, mark]).decode())
+        await self._store.set(REFUSED_LOCATIONS, _NAMES.dump_json([*refused, mark]).decode())
 
     async def _refused(self) -> list[str]:
-        fact = await self._memory.get(REFUSED_MARKS)
+        fact = await self._store.get(REFUSED_LOCATIONS)
         return [] if fact is None else _NAMES.validate_json(fact)
 
 
-class Declaring:
-    """Creation of one declaration at DevRev; implements `Creating`."""
+class IncidentCreation:
+    """Creation of one declaration at DevRev; implements `IncidentCreation`."""
 
-    def __init__(self, org: Org, marks: Marks, crew: Crew, declaration: Declaration) -> None:
-        self._org = org
-        self._marks = marks
-        self._crew = crew
+    def __init__(
+        self,
+        account: DevRevAccount,
+        locations: KeyLocation,
+        directory: UserDirectory,
+        declaration: Declaration,
+    ) -> None:
+        self._account = account
+        self._locations = locations
+        self._directory = directory
         self._declaration = declaration
         self._members: dict[PersonId, Member] | None = None
         self._without: set[str] = set()
         self._key = key_of(declaration.key)
 
-    async def marked(self) -> str:
+    async def key_location(self) -> str:
         """Return where the key goes now."""
-        return await self._marks.current()
+        return await self._locations.current()
 
-    async def send(self, mark: str) -> IncidentTold:
+    async def send(self, mark: str) -> IncidentResponse:
         """Create, once. Raises Refused, Unavailable when nothing was made, OutcomeUnknown when perhaps."""
         self._refuse_foreign()
         request = await self._request(mark)
-        told = incident_in(await self._org.client.do("incidents.create", request.wire()))
-        if mark != BODY and not carries(told, mark, self._key):
+        response = incident_in(await self._account.client.do("incidents.create", request.wire()))
+        if mark != BODY and not carries(response, mark, self._key):
             # DevRev took the field and did not keep it, so a later search by key would not find the incident.
-            await self._marks.refuse(mark)
-        return told
+            await self._locations.refuse(mark)
+        return response
 
     def _refuse_foreign(self) -> None:
         """Raise Refused for choices made while the operator had another backend configured."""
-        declaration, roles = self._declaration, {role.id for role in self._org.roles}
+        declaration, roles = self._declaration, {role.id for role in self._account.roles}
         wrong = {
             f"incident_role_assignments.{role}": "That role no longer exists. Leave it empty."
             for role in declaration.incident_role_assignments
@@ -101,7 +107,7 @@ class Declaring:
         if wrong:
             raise Refused("Some fields need another look.", wrong)
 
-    async def remarked(self, mark: str, refusal: Refused) -> str | None:
+    async def next_location(self, mark: str, refusal: Refused) -> str | None:
         """Return where else the key can go, when that is what was refused; None where it is not."""
         if not isinstance(refusal, DevRevRefused):
             return None
@@ -111,23 +117,23 @@ class Declaring:
                 return mark
         if mark == BODY or not _is_about(refusal, mark):
             return None
-        await self._marks.refuse(mark)
-        return await self._marks.current()
+        await self._locations.refuse(mark)
+        return await self._locations.current()
 
-    async def look(self, mark: str, since: datetime) -> Sequence[IncidentTold]:
+    async def search(self, mark: str, since: datetime) -> Sequence[IncidentResponse]:
         """Return all incidents with this key, oldest first."""
-        return await found_by_key(self._org, mark, self._key, since)
+        return await found_by_key(self._account, mark, self._key, since)
 
-    async def fetch(self, incident_id: str) -> IncidentTold | None:
-        return await self._org.fetch(incident_id)
+    async def fetch(self, incident_id: str) -> IncidentResponse | None:
+        return await self._account.fetch(incident_id)
 
-    async def kept(self) -> Kept:
+    async def extras(self) -> StoredExtras:
         """Return the parts of the declaration that DevRev has no field for."""
-        declaration, lead = self._declaration, self._org.lead
-        members = await self._everybody()
+        declaration, lead = self._declaration, self._account.lead
+        members = await self._role_holders()
         held = {role: members[person] for role, person in declaration.incident_role_assignments.items()}
         owner = held.get(lead.id) if lead else None
-        return Kept(
+        return StoredExtras(
             reporter=declaration.reporter,
             team=declaration.slack_team_id,
             source=declaration.source,
@@ -135,13 +141,13 @@ class Declaring:
             owner=(owner.devrev_id or "") if owner else "",
         )
 
-    async def _everybody(self) -> dict[PersonId, Member]:
+    async def _role_holders(self) -> dict[PersonId, Member]:
         if self._members is None:
             held = self._declaration.incident_role_assignments.values()
             named = [*self._declaration.assignees, self._declaration.reporter]
             known = {person.slack_user_id: person for person in named}
             people = {person: known.get(person) or Person(slack_user_id=person) for person in held}
-            self._members = await self._crew.members(people, self._declaration.slack_team_id)
+            self._members = await self._directory.members(people, self._declaration.slack_team_id)
         return self._members
 
     async def _request(self, mark: str) -> CreateIncident:
@@ -150,12 +156,12 @@ class Declaring:
         DevRev has renamed fields over time, and it refuses unknown ones.
         """
         declaration, chosen = self._declaration, _ids(self._declaration)
-        members = await self._everybody()
-        lead = self._org.lead
+        members = await self._role_holders()
+        lead = self._account.lead
         owner = (
             members.get(declaration.incident_role_assignments.get(lead.id, PersonId(""))) if lead else None
         )
-        parts = chosen("applies_to_parts") or ([self._org.part] if self._org.part else [])
+        parts = chosen("applies_to_parts") or ([self._account.part] if self._account.part else [])
         stage = next(iter(chosen("stage")), None)
         impact = next(iter(chosen("impact")), None)
         fields = await self._custom_fields()
@@ -163,7 +169,7 @@ class Declaring:
             fields[mark] = self._key
         extras: dict[str, Any] = {"stage_validation_options": ["allow_non_start"] if stage else None}
         return CreateIncident(
-            title=mapping.titled(declaration.name, declaration.mode),
+            title=mapping.title_of(declaration.name, declaration.mode),
             body=self._body(members, self._key if mark == BODY else None),
             severity=number_of(declaration.severity_id, "severity_id"),
             stage=StageChoice(stage=stage) if stage else None,
@@ -184,21 +190,21 @@ class Declaring:
         entries = self._declaration.custom_field_entries
         if not entries:
             return {}
-        choices, wrong, sent = await self._org.known_choices(), {}, {}
+        choices, wrong, sent = await self._account.known_choices(), {}, {}
         for field_id, values in entries.items():
             asked = choices.field(field_id)
             if asked is None:
                 wrong[f"{mapping.FIELD}{field_id}"] = "That field no longer exists. Leave it empty."
             elif values:
-                sent[field_id] = asked.sent(values)
+                sent[field_id] = asked.to_devrev(values)
         if wrong:
             raise Refused("Some fields need another look.", wrong)
         return sent
 
     def _body(self, members: dict[PersonId, Member], key: str | None) -> str:
-        declaration, lead = self._declaration, self._org.lead
+        declaration, lead = self._declaration, self._account.lead
         holders = []
-        for role in self._org.roles:
+        for role in self._account.roles:
             person = declaration.incident_role_assignments.get(role.id)
             if person is None:
                 continue
@@ -211,7 +217,7 @@ class Declaring:
         source = declaration.source
         came = (source.permalink or f"of {_moment(source.timestamp):%Y-%m-%d %H:%M} UTC") if source else None
         reporter = Member(person=declaration.reporter).name
-        return mapping.composed(declaration.summary, reporter, holders, came, key)
+        return mapping.compose_body(declaration.summary, reporter, holders, came, key)
 
 
 def key_of(key: str) -> str:
@@ -219,14 +225,16 @@ def key_of(key: str) -> str:
     return f"tocsin:{key}"
 
 
-def carries(told: IncidentTold, mark: str, key: str) -> bool:
+def carries(response: IncidentResponse, mark: str, key: str) -> bool:
     """True if the incident has the key in this field."""
     if mark == SYNC:
-        return told.sync_metadata is not None and told.sync_metadata.external_reference == key
-    return told.custom_fields.get(mark) == key
+        return response.sync_metadata is not None and response.sync_metadata.external_reference == key
+    return response.custom_fields.get(mark) == key
 
 
-async def found_by_key(org: Org, mark: str, key: str, since: datetime) -> list[IncidentTold]:
+async def found_by_key(
+    account: DevRevAccount, mark: str, key: str, since: datetime
+) -> list[IncidentResponse]:
     """Return every incident with this key, oldest first.
 
     Each answer is compared with the key, since DevRev may ignore the filter.
@@ -238,33 +246,35 @@ async def found_by_key(org: Org, mark: str, key: str, since: datetime) -> list[I
         asked = {"custom_fields": {mark: [key]}}
     if asked is not None:
         try:
-            found = [told async for told in listed(org, asked) if carries(told, mark, key)]
+            found = [response async for response in listed(account, asked) if carries(response, mark, key)]
             return sorted(found, key=_age)
         except DevRevRefused as refusal:
             log.warning("DevRev does not list by our key; its newest are read instead", because=str(refusal))
-    return sorted(await _newest_with(org, mark, key, since), key=_age)
+    return sorted(await _newest_with(account, mark, key, since), key=_age)
 
 
-async def _newest_with(org: Org, mark: str, key: str, since: datetime) -> list[IncidentTold]:
+async def _newest_with(
+    account: DevRevAccount, mark: str, key: str, since: datetime
+) -> list[IncidentResponse]:
     """Return the incidents with this key among those that our token's user created since then."""
     after = (since - BEFORE).astimezone(UTC).isoformat().replace("+00:00", "Z")
     asked: dict[str, Any] = {"created_date": {"type": "range", "after": after}}
-    me = await org.me()
+    me = await account.me()
     if me is not None:
         asked["created_by"] = [me.id]
-    found = [told async for told in listed(org, asked)]
+    found = [response async for response in listed(account, asked)]
     return [
         t for t in found if mapping.mark_of(t.body or "") == key or (mark != BODY and carries(t, mark, key))
     ]
 
 
-async def listed(org: Org, asked: dict[str, Any]) -> Any:
-    async for found in org.client.pages("incidents.list", {**asked, "limit": 50}, "incidents"):
+async def listed(account: DevRevAccount, asked: dict[str, Any]) -> Any:
+    async for found in account.client.pages("incidents.list", {**asked, "limit": 50}, "incidents"):
         yield incident_in({"incident": found}, Unavailable)
 
 
-def _age(told: IncidentTold) -> tuple[datetime, str]:
-    return told.created_date or datetime.max.replace(tzinfo=UTC), told.id
+def _age(response: IncidentResponse) -> tuple[datetime, str]:
+    return response.created_date or datetime.max.replace(tzinfo=UTC), response.id
 
 
 def _is_about(refusal: DevRevRefused, name: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
-from tocsin.backends.devrev.api_models import EnumValue, FieldTold, Stage
+from tocsin.backends.devrev.api_models import EnumValue, FieldResponse, Stage
 from tocsin.backends.devrev.client import DevRevClient, DevRevRefused, NotAllowed
 from tocsin.backends.devrev.mapping import category_of, severity_of
 from tocsin.incidents.model import CustomField, FieldKind, FieldOption, FieldValue, Severity, Status
@@ -41,14 +41,14 @@ YES_OR_NO = (FieldOption(id="yes", value="Yes"), FieldOption(id="no", value="No"
 
 
 @dataclass(frozen=True)
-class Asked:
+class CustomFieldFormat:
     """One custom field: the question, and the format of its answer."""
 
     question: CustomField
     type: str
     many: bool
 
-    def sent(self, values: Sequence[FieldValue]) -> Any:
+    def to_devrev(self, values: Sequence[FieldValue]) -> Any:
         """Return the answer in DevRev's format."""
         told = [self._one(value.entered) for value in values]
         return told if self.many else told[0]
@@ -69,13 +69,13 @@ class Choices:
     severity_required: bool = False
     impacts: tuple[FieldOption, ...] = ()
     statuses: tuple[Status, ...] = ()
-    asked: tuple[Asked, ...] = ()
+    asked: tuple[CustomFieldFormat, ...] = ()
 
     @property
     def fields(self) -> tuple[CustomField, ...]:
         return tuple(asked.question for asked in self.asked)
 
-    def field(self, field_id: str) -> Asked | None:
+    def field(self, field_id: str) -> CustomFieldFormat | None:
         return next((asked for asked in self.asked if asked.question.id == field_id), None)
 
 
@@ -102,7 +102,7 @@ async def fetch_choices(client: DevRevClient, *, without: str | None = None) -> 
     )
 
 
-async def _stock(client: DevRevClient) -> list[FieldTold]:
+async def _stock(client: DevRevClient) -> list[FieldResponse]:
     """Fetch the fields that every incident has (Schemas, Stock, Get)."""
     try:
         answer = await client.ask("schemas.stock.get", {"leaf_type": LEAF})
@@ -144,7 +144,7 @@ async def _diagram(client: DevRevClient) -> frozenset[str]:
     return frozenset(str(stage.get("id")) for stage in on)
 
 
-async def _own(client: DevRevClient) -> list[FieldTold]:
+async def _own(client: DevRevClient) -> list[FieldResponse]:
     """Fetch the custom fields of incidents: from the tenant's fragment, else from the whole schema.
 
     In the fragment their names are bare; in the whole schema, as in an incident, they begin with `tnt__`
@@ -166,30 +166,30 @@ async def _own(client: DevRevClient) -> list[FieldTold]:
     return [field for field in fields if field.name.startswith(TENANT)]
 
 
-def _prefixed(field: FieldTold) -> FieldTold:
+def _prefixed(field: FieldResponse) -> FieldResponse:
     own = field.name.startswith(OURS)
     return field if own else field.model_copy(update={"name": f"{TENANT}{field.name}"})
 
 
-def _fields(given: Any) -> list[FieldTold]:
+def _fields(given: Any) -> list[FieldResponse]:
     """Parse the fields in their order; a field that cannot be parsed is left out."""
     found = []
     for field in given if isinstance(given, list) else ():
         try:
-            found.append(FieldTold.model_validate(field))
+            found.append(FieldResponse.model_validate(field))
         except ValidationError:
             log.warning("a field of DevRev's schema could not be read")
     return sorted(found, key=lambda field: field.ui.order)
 
 
-def _values(field: FieldTold | None) -> Iterable[EnumValue]:
+def _values(field: FieldResponse | None) -> Iterable[EnumValue]:
     """Return the values of an enumeration that are not deprecated, in their order."""
     given = field.allowed_values if field is not None else ()
     values = [EnumValue.model_validate(value) for value in given if isinstance(value, dict)]
     return sorted((v for v in values if not v.is_deprecated), key=lambda value: value.ordinal)
 
 
-def _asked(field: FieldTold) -> Asked | None:
+def _asked(field: FieldResponse) -> CustomFieldFormat | None:
     """Return the field as a question; None if its type cannot be asked or it is hidden from people."""
     many = field.field_type == "array"
     kind = field.base_type if many else field.field_type
@@ -205,10 +205,10 @@ def _asked(field: FieldTold) -> Asked | None:
         required=required,
         options=_options(field, kind),
     )
-    return Asked(question, kind, many)
+    return CustomFieldFormat(question, kind, many)
 
 
-def _options(field: FieldTold, kind: str) -> tuple[FieldOption, ...]:
+def _options(field: FieldResponse, kind: str) -> tuple[FieldOption, ...]:
     if kind == "bool":
         return YES_OR_NO
     if kind == "uenum":

@@ -17,13 +17,13 @@ from weakref import WeakValueDictionary
 import structlog
 from pydantic import TypeAdapter
 
-from tocsin.backends.devrev.api_models import IncidentTold
-from tocsin.backends.devrev.create import Declaring
+from tocsin.backends.devrev.api_models import IncidentResponse
+from tocsin.backends.devrev.create import IncidentCreation
 from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
-from tocsin.incidents.model import Frozen
+from tocsin.incidents.model import FrozenModel
 from tocsin.workflows.ports import Clock, KeyValueStore
 
-LOOKS: Final = (2.0, 5.0, 10.0, 15.0, 22.0, 30.0, 38.0, 46.0, 53.0, 60.0, 68.0, 76.0, 83.0, 90.0)
+SEARCHES: Final = (2.0, 5.0, 10.0, 15.0, 22.0, 30.0, 38.0, 46.0, 53.0, 60.0, 68.0, 76.0, 83.0, 90.0)
 """Seconds after the timeout at which the list is searched.
 
 They are never more than 8 s apart, so that an incident is adopted within 10 s of appearing. After the last
@@ -36,7 +36,7 @@ SWEPT = "devrev/sweeps"
 log = structlog.get_logger()
 
 
-class Attempt(Frozen):
+class CreateAttempt(FrozenModel):
     """State of one create."""
 
     state: Literal["sending", "unknown", "not sent", "refused", "made"]
@@ -50,29 +50,29 @@ class Attempt(Frozen):
     incident_id: str | None = None
 
 
-class Sweep(Frozen):
+class DuplicateSweep(FrozenModel):
     key: str
     at: datetime
 
 
-_SWEEPS: TypeAdapter[list[Sweep]] = TypeAdapter(list[Sweep])
+_SWEEPS: TypeAdapter[list[DuplicateSweep]] = TypeAdapter(list[DuplicateSweep])
 
 
-class Once:
+class IdempotentCreate:
     """Idempotent creation in one organisation. `seconds` is the timeout of a request."""
 
-    def __init__(self, memory: KeyValueStore, clock: Clock, seconds: float) -> None:
-        self._memory = memory
+    def __init__(self, store: KeyValueStore, clock: Clock, seconds: float) -> None:
+        self._store = store
         self._clock = clock
         self._seconds = timedelta(seconds=seconds)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._sweeping = asyncio.Lock()
         # Time of this process's last search for each key.
-        self._looked: dict[str, datetime] = {}
+        self._searched: dict[str, datetime] = {}
 
     async def create(
-        self, key: str, declaring: Declaring, keep: Callable[[IncidentTold], Awaitable[None]]
-    ) -> IncidentTold:
+        self, key: str, creation: IncidentCreation, keep: Callable[[IncidentResponse], Awaitable[None]]
+    ) -> IncidentResponse:
         """Return the incident with this key, created now or before; call `keep` before recording it as made.
 
         Raises Refused, and Unavailable with the seconds until the next step.
@@ -81,46 +81,46 @@ class Once:
         async with lock:
             attempt = await self.attempt(key)
             if attempt is None:
-                return await self._send(key, declaring, keep, None)
+                return await self._send(key, creation, keep, None)
             if attempt.incident_id is not None:
-                return await self._made_before(attempt, declaring)
+                return await self._made_before(attempt, creation)
             if attempt.state == "not sent" and not attempt.unsure:
-                return await self._send(key, declaring, keep, attempt)
-            return await self._look(key, attempt, declaring, keep)
+                return await self._send(key, creation, keep, attempt)
+            return await self._search(key, attempt, creation, keep)
 
-    async def attempt(self, key: str) -> Attempt | None:
-        fact = await self._memory.get(_name(key))
-        return None if fact is None else Attempt.model_validate_json(fact)
+    async def attempt(self, key: str) -> CreateAttempt | None:
+        fact = await self._store.get(_name(key))
+        return None if fact is None else CreateAttempt.model_validate_json(fact)
 
-    async def _put(self, key: str, attempt: Attempt) -> None:
-        await self._memory.set(_name(key), attempt.model_dump_json(exclude_defaults=True))
+    async def _put(self, key: str, attempt: CreateAttempt) -> None:
+        await self._store.set(_name(key), attempt.model_dump_json(exclude_defaults=True))
 
-    async def _made_before(self, attempt: Attempt, declaring: Declaring) -> IncidentTold:
-        found = await declaring.fetch(attempt.incident_id or "")
+    async def _made_before(self, attempt: CreateAttempt, creation: IncidentCreation) -> IncidentResponse:
+        found = await creation.fetch(attempt.incident_id or "")
         if found is not None:
             return found
-        if self._clock() - attempt.since < timedelta(seconds=LOOKS[-1]):
-            raise Unavailable("DevRev does not show the incident yet.", retry_after=LOOKS[0])
+        if self._clock() - attempt.since < timedelta(seconds=SEARCHES[-1]):
+            raise Unavailable("DevRev does not show the incident yet.", retry_after=SEARCHES[0])
         raise Refused("The incident was made in DevRev, and has been deleted there.")
 
     async def _send(
         self,
         key: str,
-        declaring: Declaring,
-        keep: Callable[[IncidentTold], Awaitable[None]],
-        before: Attempt | None,
-    ) -> IncidentTold:
+        creation: IncidentCreation,
+        keep: Callable[[IncidentResponse], Awaitable[None]],
+        before: CreateAttempt | None,
+    ) -> IncidentResponse:
         now = self._clock()
         first = before.first if before else now
         unsure = before is not None and before.unsure
-        mark: str | None = await declaring.marked()
+        mark: str | None = await creation.key_location()
         while mark is not None:
-            sending = Attempt(state="sending", mark=mark, first=first, since=now, unsure=unsure)
+            sending = CreateAttempt(state="sending", mark=mark, first=first, since=now, unsure=unsure)
             await self._put(key, sending)
             try:
-                told = await declaring.send(mark)
+                response = await creation.send(mark)
             except Refused as refusal:
-                mark = await declaring.remarked(mark, refusal)
+                mark = await creation.next_location(mark, refusal)
                 if mark is None:
                     await self._give_up(key, sending)
                     raise
@@ -130,10 +130,10 @@ class Once:
                 await self._put(key, sending.model_copy(update={"state": "not sent"}))
                 raise
             else:
-                return await self._made(key, sending, told, keep)
+                return await self._made(key, sending, response, keep)
         raise AssertionError("a create ends made, refused or unknown")
 
-    async def _give_up(self, key: str, attempt: Attempt) -> None:
+    async def _give_up(self, key: str, attempt: CreateAttempt) -> None:
         """Forget a refused create, so that it can be corrected and sent again.
 
         If an earlier attempt may have made an incident, record it as refused instead.
@@ -141,36 +141,36 @@ class Once:
         if attempt.unsure:
             await self._put(key, attempt.model_copy(update={"state": "refused"}))
         else:
-            await self._memory.delete(_name(key))
+            await self._store.delete(_name(key))
 
-    async def _unknown(self, key: str, attempt: Attempt, error: OutcomeUnknown) -> OutcomeUnknown:
+    async def _unknown(self, key: str, attempt: CreateAttempt, error: OutcomeUnknown) -> OutcomeUnknown:
         log.warning("the outcome of a create is not known", key=key, because=str(error))
-        self._looked.pop(key, None)
+        self._searched.pop(key, None)
         lost = attempt.model_copy(update={"state": "unknown", "since": self._clock(), "unsure": True})
         await self._plan_sweeps(key, lost.since)
         await self._put(key, lost)
-        return OutcomeUnknown(str(error), retry_after=LOOKS[0])
+        return OutcomeUnknown(str(error), retry_after=SEARCHES[0])
 
     async def _made(
         self,
         key: str,
-        attempt: Attempt,
-        told: IncidentTold,
-        keep: Callable[[IncidentTold], Awaitable[None]],
-    ) -> IncidentTold:
-        await keep(told)
-        made = {"state": "made", "incident_id": told.id, "since": self._clock()}
+        attempt: CreateAttempt,
+        response: IncidentResponse,
+        keep: Callable[[IncidentResponse], Awaitable[None]],
+    ) -> IncidentResponse:
+        await keep(response)
+        made = {"state": "made", "incident_id": response.id, "since": self._clock()}
         await self._put(key, attempt.model_copy(update=made))
-        self._looked.pop(key, None)
-        return told
+        self._searched.pop(key, None)
+        return response
 
-    async def _look(
+    async def _search(
         self,
         key: str,
-        attempt: Attempt,
-        declaring: Declaring,
-        keep: Callable[[IncidentTold], Awaitable[None]],
-    ) -> IncidentTold:
+        attempt: CreateAttempt,
+        creation: IncidentCreation,
+        keep: Callable[[IncidentResponse], Awaitable[None]],
+    ) -> IncidentResponse:
         """Search by key once that is due; adopt an incident found, or send again after the last search."""
         since = attempt.since
         if attempt.state == "sending":
@@ -181,25 +181,25 @@ class Once:
                 await self._plan_sweeps(key, since)
                 await self._put(key, attempt)
         now = self._clock()
-        if (due := _due(since, self._looked.get(key))) > now:
+        if (due := _due(since, self._searched.get(key))) > now:
             raise _later(due - now)
-        found = await declaring.look(attempt.mark, attempt.first)
-        now = self._looked[key] = self._clock()
+        found = await creation.search(attempt.mark, attempt.first)
+        now = self._searched[key] = self._clock()
         if found:
             log.info("adopted what an earlier create had made", key=key, incident=found[0].id)
             return await self._made(key, attempt, found[0], keep)
-        if attempt.state == "not sent" or now - since >= timedelta(seconds=LOOKS[-1]):
-            return await self._send(key, declaring, keep, attempt)
+        if attempt.state == "not sent" or now - since >= timedelta(seconds=SEARCHES[-1]):
+            return await self._send(key, creation, keep, attempt)
         raise _later(_due(since, now) - now)
 
     async def _plan_sweeps(self, key: str, since: datetime) -> None:
         async with self._sweeping:
             planned = [sweep for sweep in await self._sweeps() if sweep.key != key]
-            planned += [Sweep(key=key, at=since + after) for after in SWEEPS]
-            await self._memory.set(SWEPT, _SWEEPS.dump_json(planned).decode())
+            planned += [DuplicateSweep(key=key, at=since + after) for after in SWEEPS]
+            await self._store.set(SWEPT, _SWEEPS.dump_json(planned).decode())
 
-    async def _sweeps(self) -> list[Sweep]:
-        fact = await self._memory.get(SWEPT)
+    async def _sweeps(self) -> list[DuplicateSweep]:
+        fact = await self._store.get(SWEPT)
         return [] if fact is None else _SWEEPS.validate_json(fact)
 
     async def due(self) -> Sequence[str]:
@@ -212,19 +212,19 @@ class Once:
         now = self._clock()
         async with self._sweeping:
             left = [s for s in await self._sweeps() if s.key != key or s.at > now]
-            await self._memory.set(SWEPT, _SWEEPS.dump_json(left).decode())
+            await self._store.set(SWEPT, _SWEEPS.dump_json(left).decode())
 
 
 def _name(key: str) -> str:
     return f"devrev/create/{key}"
 
 
-def _due(since: datetime, looked: datetime | None) -> datetime:
-    """Return the time of the next search: the first of `LOOKS`, or the next one after `looked`."""
-    times = [since + timedelta(seconds=seconds) for seconds in LOOKS]
-    if looked is None:
-        return since + timedelta(seconds=LOOKS[0])
-    return next((time for time in times if time > looked), looked)
+def _due(since: datetime, searched: datetime | None) -> datetime:
+    """Return the time of the next search: the first of `SEARCHES`, or the next one after `searched`."""
+    times = [since + timedelta(seconds=seconds) for seconds in SEARCHES]
+    if searched is None:
+        return since + timedelta(seconds=SEARCHES[0])
+    return next((time for time in times if time > searched), searched)
 
 
 def _later(wait: timedelta) -> OutcomeUnknown:

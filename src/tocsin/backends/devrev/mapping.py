@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic import Field
 
-from tocsin.backends.devrev.api_models import EnumValue, IncidentTold, StageOn, State
+from tocsin.backends.devrev.api_models import EnumValue, IncidentResponse, StageOn, State
 from tocsin.incidents.model import (
     CustomField,
     FieldEntry,
     FieldValue,
-    Frozen,
+    FrozenModel,
     Incident,
     Person,
     Role,
@@ -29,7 +29,7 @@ from tocsin.workflows.ports import KeyValueStore
 # Data that DevRev has no field for; the bot stores it itself.
 
 
-class Kept(Frozen):
+class StoredExtras(FrozenModel):
     """Stored data of one incident: reporter, workspace, source message, role holders, channel."""
 
     reporter: Person = Person()
@@ -43,19 +43,19 @@ class Kept(Frozen):
     channel_at: datetime | None = None
 
 
-class Keeper:
-    """Store of this data by the incident's DevRev id; empty without a `memory`, as when only reading."""
+class ExtrasStore:
+    """Store of this data by the incident's DevRev id; empty without a `store`, as when only reading."""
 
-    def __init__(self, memory: KeyValueStore | None) -> None:
-        self._memory = memory
+    def __init__(self, store: KeyValueStore | None) -> None:
+        self._store = store
 
-    async def of(self, incident_id: str) -> Kept:
-        fact = None if self._memory is None else await self._memory.get(_name(incident_id))
-        return Kept() if fact is None else Kept.model_validate_json(fact)
+    async def get(self, incident_id: str) -> StoredExtras:
+        fact = None if self._store is None else await self._store.get(_name(incident_id))
+        return StoredExtras() if fact is None else StoredExtras.model_validate_json(fact)
 
-    async def keep(self, incident_id: str, kept: Kept) -> None:
-        if self._memory is not None:
-            await self._memory.set(_name(incident_id), kept.model_dump_json(exclude_defaults=True))
+    async def set(self, incident_id: str, kept: StoredExtras) -> None:
+        if self._store is not None:
+            await self._store.set(_name(incident_id), kept.model_dump_json(exclude_defaults=True))
 
 
 def _name(incident_id: str) -> str:
@@ -87,7 +87,7 @@ BLOCKS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Told:
+class MappingContext:
     """Context for mapping an answer of DevRev's: permalink, configured roles, custom fields."""
 
     permalink: str | None
@@ -95,24 +95,24 @@ class Told:
     fields: Sequence[CustomField]
 
 
-def reference_of(told: IncidentTold) -> str:
+def reference_of(response: IncidentResponse) -> str:
     """Return the `display_id`; its prefix belongs to the organisation and is never built here."""
-    return told.display_id or told.id.rpartition("/")[2] or told.id
+    return response.display_id or response.id.rpartition("/")[2] or response.id
 
 
-def permalink_of(template: str | None, told: IncidentTold) -> str | None:
+def permalink_of(template: str | None, response: IncidentResponse) -> str | None:
     """Fill the operator's template; None without one, since DevRev returns no address of an incident."""
-    if not template or not told.display_id:
+    if not template or not response.display_id:
         return None
-    return template.replace("{display_id}", told.display_id)
+    return template.replace("{display_id}", response.display_id)
 
 
-def titled(name: str, mode: str) -> str:
+def title_of(name: str, mode: str) -> str:
     """Return the title; a test is marked in front, since DevRev has no test incidents."""
     return f"{TEST}{name}" if mode == "test" else name
 
 
-def composed(
+def compose_body(
     summary: str, reporter: str, holders: Iterable[tuple[str, str]], source: str | None, mark: str | None
 ) -> str:
     """Compose the body: the summary, the data that DevRev has no field for, and the key `mark`."""
@@ -191,61 +191,63 @@ def status_of(on: StageOn | None) -> Status:
     )
 
 
-def incident_of(told: IncidentTold, kept: Kept, known: Told) -> Incident:
+def incident_of(response: IncidentResponse, kept: StoredExtras, context: MappingContext) -> Incident:
     """Return the incident from DevRev's answer and the stored data."""
-    body = told.body or ""
-    created = told.created_date or datetime.fromtimestamp(0, UTC)
-    changed = max(filter(None, [told.modified_date or created, kept.channel_at]))
-    status = status_of(told.stage)
+    body = response.body or ""
+    created = response.created_date or datetime.fromtimestamp(0, UTC)
+    changed = max(filter(None, [response.modified_date or created, kept.channel_at]))
+    status = status_of(response.stage)
     return Incident(
-        id=told.id,
-        reference=reference_of(told),
-        name=told.title.removeprefix(TEST),
+        id=response.id,
+        reference=reference_of(response),
+        name=response.title.removeprefix(TEST),
         summary=summary_of(body),
-        permalink=known.permalink,
-        severity=severity_of(told.severity) if told.severity else None,
+        permalink=context.permalink,
+        severity=severity_of(response.severity) if response.severity else None,
         incident_status=status,
-        mode="test" if told.title.startswith(TEST) else "standard",
+        mode="test" if response.title.startswith(TEST) else "standard",
         slack_team_id=kept.team,
         slack_channel_id=kept.channel_id,
         slack_channel_name=kept.channel_name,
         source=kept.source,
-        creator=_creator(told, kept, body),
-        incident_role_assignments=tuple(_assignments(told, kept, known.roles)),
-        custom_field_entries=tuple(_entries(told.custom_fields, known.fields)),
+        creator=_creator(response, kept, body),
+        incident_role_assignments=tuple(_assignments(response, kept, context.roles)),
+        custom_field_entries=tuple(_entries(response.custom_fields, context.fields)),
         created_at=created,
         updated_at=changed,
-        closed_at=None if status.is_open else told.actual_close_date,
+        closed_at=None if status.is_open else response.actual_close_date,
     )
 
 
-def _creator(told: IncidentTold, kept: Kept, body: str) -> Person:
+def _creator(response: IncidentResponse, kept: StoredExtras, body: str) -> Person:
     if kept.reporter != Person():
         return kept.reporter
     named = reporter_of(body)
     if named:
         return Person(name=named)
-    by = told.created_by
+    by = response.created_by
     return Person(name=by.name or None, email=by.email) if by else Person()
 
 
-def _assignments(told: IncidentTold, kept: Kept, roles: Sequence[Role]) -> Iterable[RoleAssignment]:
+def _assignments(
+    response: IncidentResponse, kept: StoredExtras, roles: Sequence[Role]
+) -> Iterable[RoleAssignment]:
     for role in roles:
         held = kept.roles.get(role.id)
         if role.role_type == "reporter":
             held = kept.reporter if kept.reporter != Person() else None
         elif role.role_type == "lead":
-            held = _lead(told, kept, held)
+            held = _lead(response, kept, held)
         if held is not None:
             yield RoleAssignment(role=role, assignee=held)
 
 
-def _lead(told: IncidentTold, kept: Kept, held: Person | None) -> Person | None:
+def _lead(response: IncidentResponse, kept: StoredExtras, held: Person | None) -> Person | None:
     """Return the lead: the stored person while they are DevRev's owner, else DevRev's owner.
 
     A stored person without a DevRev user stays the lead while DevRev has no owner.
     """
-    owner = told.owned_by[0] if told.owned_by else None
+    owner = response.owned_by[0] if response.owned_by else None
     if owner is None:
         return held if not kept.owner else None
     if held is not None and owner.id == kept.owner:

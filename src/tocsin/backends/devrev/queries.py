@@ -8,14 +8,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from tocsin.backends.devrev.account import Org, incident_in
-from tocsin.backends.devrev.api_models import IncidentTold, Part, Tag
+from tocsin.backends.devrev.account import DevRevAccount, incident_in
+from tocsin.backends.devrev.api_models import IncidentResponse, Part, Tag
 from tocsin.backends.devrev.client import DevRevRefused, NotAllowed
 from tocsin.backends.devrev.create import number_of
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import FieldOption, Incident
 from tocsin.incidents.requests import IncidentFilter
-from tocsin.incidents.validation import is_of, visible_to
+from tocsin.incidents.validation import is_in_teams, is_visible_to
 
 MOST_ON_A_PAGE: Final = 100
 MOST_PAGES: Final = 20
@@ -31,11 +31,11 @@ _REFERENCE = re.compile(r"([A-Z][A-Z0-9]{0,19})-([1-9][0-9]{0,14})", re.ASCII | 
 _NUMBER = re.compile(r"[1-9][0-9]{0,14}", re.ASCII)
 
 
-class Reading:
+class IncidentReader:
     """Queries for the incidents of one organisation."""
 
-    def __init__(self, org: Org) -> None:
-        self._org = org
+    def __init__(self, account: DevRevAccount) -> None:
+        self._account = account
         # Cursor of DevRev's list after an incident, by filter and incident id.
         self._cursors: OrderedDict[str, str] = OrderedDict()
         self._prefix: str | None = None
@@ -50,15 +50,15 @@ class Reading:
             wanted = wanted.upper()
         elif not _DON.fullmatch(wanted):
             return None
-        told = await self._org.fetch(wanted)
-        return None if told is None else await self._org.incident(told)
+        response = await self._account.fetch(wanted)
+        return None if response is None else await self._account.incident(response)
 
     async def _known_prefix(self) -> str | None:
         """Return the prefix of references, read from an incident and never guessed."""
         if self._prefix is None:
-            answer = await self._org.client.ask("incidents.list", {"limit": 1})
-            for told in answer.get("incidents") or ():
-                self._prefix = str(told.get("display_id") or "").rpartition("-")[0] or None
+            answer = await self._account.client.ask("incidents.list", {"limit": 1})
+            for response in answer.get("incidents") or ():
+                self._prefix = str(response.get("display_id") or "").rpartition("-")[0] or None
         return self._prefix
 
     async def matching(
@@ -83,7 +83,7 @@ class Reading:
             asked["severity"] = [number_of(wanted.severity_id, "severity_id")]
         stages: list[str] | None = None if wanted.incident_status_id is None else [wanted.incident_status_id]
         if wanted.is_open is not None:
-            statuses = (await self._org.known_choices()).statuses
+            statuses = (await self._account.known_choices()).statuses
             fitting = [status.id for status in statuses if status.is_open is wanted.is_open]
             if statuses:
                 stages = fitting if stages is None else [stage for stage in stages if stage in fitting]
@@ -99,7 +99,7 @@ class Reading:
         cursor = None if after is None else self._cursors.get(f"{asked}{after}")
         seen = set[str]()
         if after is not None and cursor is None:
-            last = await self._org.fetch(after) if _DON.fullmatch(after) else None
+            last = await self._account.fetch(after) if _DON.fullmatch(after) else None
             if last is None or last.created_date is None:
                 return []
             asked["created_date"] = {"type": "range", "before": last.created_date.isoformat()}
@@ -109,12 +109,12 @@ class Reading:
             if len(found) >= limit:
                 break
             room = limit - len(found) + len(seen)
-            answer = await self._org.client.ask(
+            answer = await self._account.client.ask(
                 "incidents.list", {**asked, "limit": room, **({"cursor": cursor} if cursor else {})}
             )
-            told = [incident_in({"incident": one}, Unavailable) for one in answer.get("incidents") or ()]
-            fresh = [one for one in told if one.id not in seen]
-            incidents = await asyncio.gather(*(self._org.incident(one) for one in fresh))
+            response = [incident_in({"incident": one}, Unavailable) for one in answer.get("incidents") or ()]
+            fresh = [one for one in response if one.id not in seen]
+            incidents = await asyncio.gather(*(self._account.incident(one) for one in fresh))
             found += [incident for incident in incidents if fits(incident)]
             cursor = answer.get("next_cursor")
             if not cursor:
@@ -123,15 +123,15 @@ class Reading:
                 self._remember(f"{asked}{found[-1].id}", cursor)
         return found[:limit]
 
-    async def _until(self, asked: dict[str, Any], last: IncidentTold) -> set[str]:
+    async def _until(self, asked: dict[str, Any], last: IncidentResponse) -> set[str]:
         """Return the ids listed up to `last` that were created at the same moment, its own included."""
         seen = set[str]()
-        async for one in self._org.client.pages("incidents.list", {**asked, "limit": 50}, "incidents"):
-            told = incident_in({"incident": one}, Unavailable)
-            if told.created_date is None or told.created_date != last.created_date:
+        async for one in self._account.client.pages("incidents.list", {**asked, "limit": 50}, "incidents"):
+            response = incident_in({"incident": one}, Unavailable)
+            if response.created_date is None or response.created_date != last.created_date:
                 break
-            seen.add(told.id)
-            if told.id == last.id:
+            seen.add(response.id)
+            if response.id == last.id:
                 return seen
         return {last.id}
 
@@ -151,12 +151,12 @@ class Reading:
         if words:
             try:
                 asked = {"query": words, "namespaces": list(PARTS), "limit": 50}
-                answer = await self._org.client.ask("search.core", asked)
+                answer = await self._account.client.ask("search.core", asked)
                 results = [r for r in answer.get("results") or () if isinstance(r, dict)]
                 return _named([Part.model_validate(r["part"]) for r in results if r.get("part")])
             except (DevRevRefused, NotAllowed):
                 pass
-        answer = await self._org.client.ask("parts.list", {"limit": MOST_OPTIONS})
+        answer = await self._account.client.ask("parts.list", {"limit": MOST_OPTIONS})
         parts = [Part.model_validate(part) for part in answer.get("parts") or ()]
         return _named(
             [part for part in parts if words.casefold() in f"{part.name} {part.display_id}".casefold()]
@@ -164,7 +164,7 @@ class Reading:
 
     async def _tags(self, typed: str) -> list[FieldOption]:
         words, found = typed.casefold().strip(), list[Tag]()
-        async for one in self._org.client.pages("tags.list", {"limit": 100}, "tags"):
+        async for one in self._account.client.pages("tags.list", {"limit": 100}, "tags"):
             tag = Tag.model_validate(one)
             if words in tag.name.casefold():
                 found.append(tag)
@@ -194,7 +194,7 @@ def _fits(incident: Incident, wanted: IncidentFilter) -> bool:
     return (
         all(word in within for word in words)
         and (wanted.is_open is None or incident.incident_status.is_open is wanted.is_open)
-        and (wanted.visible_to is None or visible_to(wanted.visible_to, incident))
-        and is_of(wanted.teams, incident)
+        and (wanted.visible_to is None or is_visible_to(wanted.visible_to, incident))
+        and is_in_teams(wanted.teams, incident)
         and (wanted.involving is None or wanted.involving in incident.people)
     )

@@ -32,7 +32,7 @@ class Payload(BaseModel):
         return self.model_dump_json(exclude_none=True).encode()
 
 
-class Reference(Payload):
+class ReferencePayload(Payload):
     """A user of incident.io's by one of three ids; the bot knows Slack ids."""
 
     id: str | None = None
@@ -42,7 +42,7 @@ class Reference(Payload):
 
 class RolePayload(Payload):
     incident_role_id: str
-    assignee: Reference | None = None
+    assignee: ReferencePayload | None = None
 
 
 class ValuePayload(Payload):
@@ -196,7 +196,7 @@ def _or_none(given: object, read: ValidatorFunctionWrapHandler) -> Any:
         return None
 
 
-class Answer(BaseModel):
+class Response(BaseModel):
     """Part of an answer; null is the same as missing, also in a list."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, coerce_numbers_to_str=True)
@@ -210,7 +210,7 @@ class Answer(BaseModel):
         return {n: [x for x in v if x is not None] if isinstance(v, list) else v for n, v in present.items()}
 
 
-class User(Answer):
+class UserResponse(Response):
     id: str = ""
     name: str | None = None
     email: str | None = None
@@ -218,18 +218,18 @@ class User(Answer):
     is_active: bool = True
 
 
-class Actor(Answer):
-    user: User | None = None
+class ActorResponse(Response):
+    user: UserResponse | None = None
 
 
-class SeverityAnswer(Answer):
+class SeverityResponse(Response):
     id: str
     name: str = ""
     description: str = ""
     rank: int = 0
 
 
-class StatusAnswer(Answer):
+class StatusResponse(Response):
     id: str
     name: str = ""
     description: str = ""
@@ -237,7 +237,7 @@ class StatusAnswer(Answer):
     rank: int = 0
 
 
-class TypeAnswer(Answer):
+class TypeResponse(Response):
     id: str
     name: str = ""
     description: str = ""
@@ -246,7 +246,7 @@ class TypeAnswer(Answer):
     create_in_triage: str = "optional"
 
 
-class RoleAnswer(Answer):
+class RoleResponse(Response):
     id: str
     name: str = ""
     description: str = ""
@@ -255,32 +255,32 @@ class RoleAnswer(Answer):
     shortform: str = ""
 
 
-class AssignmentAnswer(Answer):
-    role: RoleAnswer
-    assignee: User | None = None
+class AssignmentResponse(Response):
+    role: RoleResponse
+    assignee: UserResponse | None = None
 
 
-class OptionAnswer(Answer):
+class OptionResponse(Response):
     id: str
     value: str = ""
     sort_key: int = 1000
 
 
-class FixedFilter(Answer):
+class FixedFilter(Response):
     """Restriction of a field's catalog entries to those whose attribute points to one of these values."""
 
     catalog_attribute_id: str
     values: list[str] = Field(default_factory=list)
 
 
-class FilterBy(Answer):
+class FilterBy(Response):
     """Restriction of a field's catalog entries to those whose attribute points to another field's choice."""
 
     catalog_attribute_id: str
     custom_field_id: str
 
 
-class FieldAnswer(Answer):
+class FieldResponse(Response):
     """A custom field, as V1, V2 and an incident's entries have it."""
 
     id: str
@@ -292,10 +292,10 @@ class FieldAnswer(Answer):
     filter_by: Annotated[FilterBy | None, WrapValidator(_or_none)] = None
     required_v2: str = ""
     show_before_creation: bool = True
-    options: list[OptionAnswer] = Field(default_factory=list)
+    options: list[OptionResponse] = Field(default_factory=list)
 
 
-class CatalogEntryAnswer(Answer):
+class CatalogEntryResponse(Response):
     id: str
     name: str = ""
     aliases: list[str] = Field(default_factory=list)
@@ -303,33 +303,33 @@ class CatalogEntryAnswer(Answer):
     archived_at: str | None = None
 
 
-class ValueAnswer(Answer):
+class ValueResponse(Response):
     value_text: str | None = None
     value_link: str | None = None
     value_numeric: str | None = None
-    value_option: OptionAnswer | None = None
-    value_catalog_entry: CatalogEntryAnswer | None = None
+    value_option: OptionResponse | None = None
+    value_catalog_entry: CatalogEntryResponse | None = None
 
 
-class EntryAnswer(Answer):
-    custom_field: FieldAnswer
-    values: list[ValueAnswer] = Field(default_factory=list)
+class EntryResponse(Response):
+    custom_field: FieldResponse
+    values: list[ValueResponse] = Field(default_factory=list)
 
 
-class NamedTimestamp(Answer):
+class NamedTimestamp(Response):
     name: str = ""
 
 
-class TimestampValue(Answer):
+class TimestampValue(Response):
     value: Moment = None
 
 
-class TimestampAnswer(Answer):
+class TimestampResponse(Response):
     incident_timestamp: NamedTimestamp = NamedTimestamp()
     value: TimestampValue | None = None
 
 
-class IncidentAnswer(Answer):
+class IncidentResponse(Response):
     """An incident of either version: V1 has `status`, V2 `incident_status`."""
 
     id: str
@@ -340,38 +340,38 @@ class IncidentAnswer(Answer):
     visibility: str = "private"
     mode: str = "standard"
     status: str | None = None
-    incident_status: StatusAnswer | None = None
-    severity: SeverityAnswer | None = None
-    incident_type: TypeAnswer | None = None
+    incident_status: StatusResponse | None = None
+    severity: SeverityResponse | None = None
+    incident_type: TypeResponse | None = None
     slack_team_id: str = ""
     slack_channel_id: str = ""
     slack_channel_name: str = ""
-    creator: Actor = Actor()
-    incident_role_assignments: list[AssignmentAnswer] = Field(default_factory=list)
-    custom_field_entries: list[EntryAnswer] = Field(default_factory=list)
-    incident_timestamp_values: list[TimestampAnswer] = Field(default_factory=list)
+    creator: ActorResponse = ActorResponse()
+    incident_role_assignments: list[AssignmentResponse] = Field(default_factory=list)
+    custom_field_entries: list[EntryResponse] = Field(default_factory=list)
+    incident_timestamp_values: list[TimestampResponse] = Field(default_factory=list)
     created_at: Moment = None
     updated_at: Moment = None
 
 
-class UpdateAnswer(Answer):
+class UpdateResponse(Response):
     id: str = ""
     message: str = ""
-    new_incident_status: StatusAnswer | None = None
-    new_severity: SeverityAnswer | None = None
-    updater: Actor = Actor()
+    new_incident_status: StatusResponse | None = None
+    new_severity: SeverityResponse | None = None
+    updater: ActorResponse = ActorResponse()
     created_at: Moment = None
 
 
-class TimelineAnswer(Answer):
+class TimelineResponse(Response):
     id: str = ""
     title: str = ""
     description: str = ""
     timestamp: Moment = None
-    creator: Actor = Actor()
+    creator: ActorResponse = ActorResponse()
 
 
-class ToDoAnswer(Answer):
+class ToDoResponse(Response):
     """An action (`description`) or a follow-up (`title`)."""
 
     id: str
@@ -379,12 +379,12 @@ class ToDoAnswer(Answer):
     title: str = ""
     description: str = ""
     status: str = "outstanding"
-    assignee: User | None = None
+    assignee: UserResponse | None = None
     created_at: Moment = None
     completed_at: Moment = None
 
 
-class ElementAnswer(Answer):
+class ElementResponse(Response):
     """One element of a form."""
 
     element_type: str = ""
@@ -399,20 +399,20 @@ class ElementAnswer(Answer):
         return self.required_if == "always_require" and not self.show_if_condition_groups
 
 
-class FormAnswer(Answer):
+class FormResponse(Response):
     form_type: str = ""
-    lifecycle_elements: list[ElementAnswer] = Field(default_factory=list)
+    lifecycle_elements: list[ElementResponse] = Field(default_factory=list)
 
 
-class IdentityAnswer(Answer):
+class IdentityResponse(Response):
     name: str = ""
     dashboard_url: str = ""
     roles: list[str] = Field(default_factory=list)
 
 
-class AttachedResource(Answer):
+class AttachedResource(Response):
     permalink: str = ""
 
 
-class AttachmentAnswer(Answer):
+class AttachmentResponse(Response):
     resource: AttachedResource = AttachedResource()

@@ -6,24 +6,30 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from tocsin.backends.incident_io import changes, queries
-from tocsin.backends.incident_io.api_models import IncidentAnswer
-from tocsin.backends.incident_io.client import Client, Rejected
-from tocsin.backends.incident_io.create import Choice, Creating
-from tocsin.backends.incident_io.diagnostics import examined
-from tocsin.backends.incident_io.form import LACKS, Account
-from tocsin.backends.incident_io.mapping import Kept, completed, incident_of, kept_name, recalled
-from tocsin.incidents.errors import Overtaken, Refused
+from tocsin.backends.incident_io.api_models import IncidentResponse
+from tocsin.backends.incident_io.client import ApiError, Client
+from tocsin.backends.incident_io.create import Choice, IncidentCreator
+from tocsin.backends.incident_io.diagnostics import diagnose
+from tocsin.backends.incident_io.form import UNSUPPORTED, Account
+from tocsin.backends.incident_io.mapping import (
+    StoredDeclaration,
+    complete,
+    incident_of,
+    storage_key,
+    with_stored_parts,
+)
+from tocsin.incidents.errors import Conflict, Refused
 from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
-from tocsin.incidents.validation import is_of, visible_to
-from tocsin.workflows.ports import Alerts, Channel, Clock, Finding, FindPerson, KeyValueStore
+from tocsin.incidents.validation import is_in_teams, is_visible_to
+from tocsin.workflows.ports import Alerts, Channel, CheckResult, Clock, FindPerson, KeyValueStore
 
 MOST_LOOKED_AT = 1000
 """Most incidents that `matching` reads; filters that incident.io does not have are applied to these."""
 
 
 class IncidentIo:
-    """One incident.io account. `memory` is None if incidents are only read."""
+    """One incident.io account. `store` is None if incidents are only read."""
 
     makes_channel = True
     """incident.io creates an incident's channel by itself, some time after the incident."""
@@ -35,20 +41,20 @@ class IncidentIo:
         url: str,
         key: str,
         *,
-        memory: KeyValueStore | None,
+        store: KeyValueStore | None,
         clock: Clock,
         create: Choice = "auto",
         seconds: float = 10.0,
         operator: Alerts | None = None,
     ) -> None:
         self._client = Client(url, key, seconds=seconds, operator=operator)
-        self._memory = memory
+        self._store = store
         self._account = Account(self._client, clock)
         self._creating = (
-            Creating(self._client, self._account, memory, clock, create) if memory is not None else None
+            IncidentCreator(self._client, self._account, store, clock, create) if store is not None else None
         )
 
-    def consult(self, find_person: FindPerson) -> None:
+    def set_directory(self, find_person: FindPerson) -> None:
         """Do nothing: incident.io knows people by their id in Slack."""
 
     async def close(self) -> None:
@@ -62,22 +68,22 @@ class IncidentIo:
     ) -> Sequence[FieldOption]:
         try:
             return await self._account.search(field_id, typed, beside)
-        except Rejected as rejected:
+        except ApiError as rejected:
             raise Refused(str(rejected)) from rejected
 
     async def create(self, declaration: Declaration) -> Incident:
-        creating, memory = self._writing()
-        answer, kept = await creating(declaration)
-        await memory.set_if_absent(kept_name(answer.id), kept.model_dump_json())
-        return completed(incident_of(answer, self._account.form), kept)
+        creating, store = self._writing()
+        answer, stored = await creating(declaration)
+        await store.set_if_absent(storage_key(answer.id), stored.model_dump_json())
+        return complete(incident_of(answer, self._account.form), stored)
 
     async def follow_through(self, declaration: Declaration, incident: Incident) -> None:
         """Attach the source message, which V2 does not take at creation, and delete the stored request."""
-        creating, memory = self._writing()
-        found = await memory.get(kept_name(incident.id))
-        kept = Kept.model_validate_json(found) if found else None
+        creating, store = self._writing()
+        found = await store.get(storage_key(incident.id))
+        stored = StoredDeclaration.model_validate_json(found) if found else None
         source = declaration.source
-        if kept is not None and kept.version == "v2" and source is not None:
+        if stored is not None and stored.version == "v2" and source is not None:
             at = datetime.fromtimestamp(float(source.timestamp), UTC)
             entry = TimelineEntry(at=at, verb="Message this was declared from", text=source.permalink or "")
             await changes.attach_source(self._client, incident.id, source, entry)
@@ -127,7 +133,7 @@ class IncidentIo:
         )
         try:
             return [first, *await queries.happened(self._client, incident.id)]
-        except Rejected as rejected:
+        except ApiError as rejected:
             raise Refused(str(rejected)) from rejected
 
     async def set_channel(self, incident_id: str, channel: Channel) -> Incident:
@@ -137,7 +143,7 @@ class IncidentIo:
         await changes.note(self._client, incident_id, entry, key)
 
     async def unnote(self, incident_id: str, key: str) -> None:
-        raise Refused(LACKS["unnote"])
+        raise Refused(UNSUPPORTED["unnote"])
 
     async def remember_people(self, people: Iterable[Person]) -> None:
         """Do nothing: incident.io has the names of its users."""
@@ -146,13 +152,13 @@ class IncidentIo:
         if change.seen_status_id is not None:
             before = await self._one(incident_id)
             if before.incident_status.id not in {change.seen_status_id, change.incident_status_id}:
-                raise Overtaken(f"{before.reference} is {before.incident_status.name} by now.")
+                raise Conflict(f"{before.reference} is {before.incident_status.name} by now.")
         await changes.change(self._client, incident_id, change, await self._account.known())
         return await self._one(incident_id)
 
     async def add_follow_up(self, incident_id: str, request: FollowUpRequest) -> FollowUp:
-        _, memory = self._writing()
-        return await changes.add_to_do(self._client, memory, incident_id, request)
+        _, store = self._writing()
+        return await changes.add_to_do(self._client, store, incident_id, request)
 
     async def complete_follow_up(self, follow_up_id: str, by: Person, at: datetime, key: str) -> FollowUp:
         return await changes.complete_to_do(self._client, follow_up_id)
@@ -160,18 +166,18 @@ class IncidentIo:
     async def follow_ups(self, incident_id: str) -> Sequence[FollowUp]:
         return await changes.to_dos(self._client, incident_id)
 
-    async def examine(self) -> Sequence[Finding]:
+    async def diagnose(self) -> Sequence[CheckResult]:
         """Check the key's permissions, the configuration, and that one idempotency key makes one incident.
 
         For the last check the same test incident is declared twice, because incident.io does not document the
         answer to a repeated key.
         """
-        return await examined(self._client, self._account)
+        return await diagnose(self._client, self._account)
 
-    def _writing(self) -> tuple[Creating, KeyValueStore]:
-        if self._creating is None or self._memory is None:
+    def _writing(self) -> tuple[IncidentCreator, KeyValueStore]:
+        if self._creating is None or self._store is None:
             raise Refused("incident.io is only read here.")
-        return self._creating, self._memory
+        return self._creating, self._store
 
     async def _one(self, incident_id: str) -> Incident:
         found = await self.find(incident_id)
@@ -179,16 +185,16 @@ class IncidentIo:
             raise Refused("That incident is not at incident.io any more.")
         return found
 
-    async def _incident(self, answer: IncidentAnswer) -> Incident:
-        return await recalled(self._memory, incident_of(answer, self._account.form))
+    async def _incident(self, answer: IncidentResponse) -> Incident:
+        return await with_stored_parts(self._store, incident_of(answer, self._account.form))
 
 
 def _matches(incident: Incident, wanted: IncidentFilter) -> bool:
     said = f"{incident.reference} {incident.name} {incident.summary}".casefold()
     return (
         all(word in said for word in wanted.text.casefold().split())
-        and (wanted.visible_to is None or visible_to(wanted.visible_to, incident))
-        and is_of(wanted.teams, incident)
+        and (wanted.visible_to is None or is_visible_to(wanted.visible_to, incident))
+        and is_in_teams(wanted.teams, incident)
         and (wanted.involving is None or wanted.involving in incident.people)
         and (wanted.is_open is None or incident.incident_status.is_open is wanted.is_open)
     )

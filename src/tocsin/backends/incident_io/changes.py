@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from tocsin.backends.incident_io import api_models
-from tocsin.backends.incident_io.api_models import AttachmentAnswer, ToDoAnswer, User
-from tocsin.backends.incident_io.client import Client, Rejected
-from tocsin.backends.incident_io.form import LACKS, read_all
-from tocsin.backends.incident_io.mapping import follow_up_of, refusal
+from tocsin.backends.incident_io.api_models import AttachmentResponse, ToDoResponse, UserResponse
+from tocsin.backends.incident_io.client import ApiError, Client
+from tocsin.backends.incident_io.form import UNSUPPORTED, read_all
+from tocsin.backends.incident_io.mapping import follow_up_of, to_refused
 from tocsin.backends.incident_io.queries import pages, written
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FollowUp, Form, Person, SourceMessage, TimelineEntry, display_name
@@ -32,9 +32,9 @@ async def change(client: Client, incident_id: str, asked: IncidentChange, form: 
     own.
     """
     if asked.visibility == "private":
-        raise Refused(LACKS["private"], {"visibility": LACKS["private"]})
+        raise Refused(UNSUPPORTED["private"], {"visibility": UNSUPPORTED["private"]})
     if asked.merged_into is not None:
-        raise Refused(LACKS["merge"])
+        raise Refused(UNSUPPORTED["merge"])
     edited = api_models.EditedIncident(
         name=asked.name,
         summary=asked.summary,
@@ -77,7 +77,7 @@ def _roles(asked: IncidentChange, form: Form) -> list[api_models.RolePayload]:
     return [
         api_models.RolePayload(
             incident_role_id=role,
-            assignee=api_models.Reference(slack_user_id=who) if who is not None else None,
+            assignee=api_models.ReferencePayload(slack_user_id=who) if who is not None else None,
         )
         for role, who in asked.incident_role_assignments.items()
     ]
@@ -99,7 +99,7 @@ async def note(client: Client, incident_id: str, entry: TimelineEntry, key: str)
 async def attach(client: Client, incident_id: str, url: str, title: str) -> None:
     """Attach a link to the incident unless it has it (Incident Attachments V1, List and Create)."""
     answer = await _asked(client, "/v1/incident_attachments", [("incident_id", incident_id)])
-    there = read_all(answer.get("incident_attachments"), AttachmentAnswer)
+    there = read_all(answer.get("incident_attachments"), AttachmentResponse)
     if any(found.resource.permalink == url for found in there):
         return
     resource = api_models.ResourcePayload(url=url, title=title)
@@ -120,7 +120,7 @@ async def attach_source(
 
 
 async def add_to_do(
-    client: Client, memory: KeyValueStore, incident_id: str, request: FollowUpRequest
+    client: Client, store: KeyValueStore, incident_id: str, request: FollowUpRequest
 ) -> FollowUp:
     """Create an action or a follow-up, once for each key.
 
@@ -129,7 +129,7 @@ async def add_to_do(
     """
     path, _, one = KINDS[request.kind]
     name = f"incident_io/to_do/{request.key}"
-    if (became := await memory.get(name)) is not None:
+    if (became := await store.get(name)) is not None:
         for found in await _to_dos(client, request.kind, incident_id):
             if found.id == became or (became == SENT and found.text == request.text):
                 return found
@@ -141,10 +141,10 @@ async def add_to_do(
         )
     else:
         body = api_models.FollowUpPayload(incident_id=incident_id, title=request.text, assignee_id=assignee)
-    await memory.set(name, SENT)
+    await store.set(name, SENT)
     answer = await _sent(client, path, body)
-    made = follow_up_of(ToDoAnswer.model_validate(answer.get(one) or {}), request.kind)
-    await memory.set(name, made.id)
+    made = follow_up_of(ToDoResponse.model_validate(answer.get(one) or {}), request.kind)
+    await store.set(name, made.id)
     return made
 
 
@@ -164,7 +164,7 @@ async def complete_to_do(client: Client, follow_up_id: str) -> FollowUp:
     else:
         body = api_models.FollowUpChange(title=found.text, status="completed")
     answer = await _sent(client, f"{path}/{own_id}", body, "PUT")
-    return follow_up_of(ToDoAnswer.model_validate(answer.get(one) or {}), kind)
+    return follow_up_of(ToDoResponse.model_validate(answer.get(one) or {}), kind)
 
 
 async def to_dos(client: Client, incident_id: str) -> Sequence[FollowUp]:
@@ -177,9 +177,11 @@ async def _to_dos(client: Client, kind: str, incident_id: str) -> list[FollowUp]
     query = (("incident_id", incident_id),)
     try:
         listed = [item async for item in pages(client, path, name, query, most=1000)]
-    except Rejected as rejected:
+    except ApiError as rejected:
         raise Refused(str(rejected)) from rejected
-    return [follow_up_of(found, kind) for found in read_all(listed, ToDoAnswer) if found.status != "deleted"]
+    return [
+        follow_up_of(found, kind) for found in read_all(listed, ToDoResponse) if found.status != "deleted"
+    ]
 
 
 async def _user_id(client: Client, person: Person | None) -> str | None:
@@ -187,19 +189,19 @@ async def _user_id(client: Client, person: Person | None) -> str | None:
     if person is None or not person.slack_user_id:
         return None
     answer = await _asked(client, "/v2/users", [("slack_user_id", person.slack_user_id)])
-    return next((user.id for user in read_all(answer.get("users"), User) if user.is_active), None)
+    return next((user.id for user in read_all(answer.get("users"), UserResponse) if user.is_active), None)
 
 
 async def _asked(client: Client, path: str, query: Sequence[tuple[str, str]]) -> Any:
     try:
         return await client.fetch(path, query)
-    except Rejected as rejected:
+    except ApiError as rejected:
         raise Refused(str(rejected)) from rejected
 
 
 async def _sent(client: Client, path: str, payload: api_models.Payload, method: str = "POST") -> Any:
     try:
         return await client.send(method, path, payload.written())
-    except Rejected as rejected:
+    except ApiError as rejected:
         body = payload.model_dump(exclude_none=True)
-        raise refusal(rejected, body.get("incident") or body) from rejected
+        raise to_refused(rejected, body.get("incident") or body) from rejected

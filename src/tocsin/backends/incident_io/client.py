@@ -18,7 +18,7 @@ import httpx
 
 from tocsin.backends import tls_context
 from tocsin.incidents.errors import OutcomeUnknown, TocsinError, Unavailable
-from tocsin.incidents.model import Frozen
+from tocsin.incidents.model import FrozenModel
 from tocsin.logs import trace
 from tocsin.workflows.ports import Alerts, loop_time
 
@@ -27,68 +27,71 @@ from tocsin.workflows.ports import Alerts, loop_time
 CONCURRENT_REQUESTS = 5
 """Requests in flight until the first one is accepted; if all of them are refused, a pause follows."""
 
-CLOSED_SECONDS = 10.0
-AGAIN_SECONDS = (15.0, 45.0)
+OPEN_SECONDS = 10.0
+RETRY_SECONDS = (15.0, 45.0)
 
 
-class Shut(Unavailable):
+class AccessDenied(Unavailable):
     """Refusal of our key: incident.io answered 401 (`is_key`) or 403. It is retried within a minute."""
 
     is_key = False
-    errand = ""
+    fix = ""
     """Fix for a missing permission, as a sentence for the operator; for a refused key see `operator`."""
 
     @classmethod
-    def of_key(cls) -> Shut:
-        shut = cls(
+    def for_key(cls) -> AccessDenied:
+        denied = cls(
             "incident.io refuses our API key.",
-            retry_after=random.uniform(*AGAIN_SECONDS),
+            retry_after=random.uniform(*RETRY_SECONDS),
             operator="incident.io refuses INCIDENT_IO_API_KEY (401). Make a key under Settings, API keys, "
             "set it, and start Tocsin again; what was declared meanwhile is saved and then sent.",
         )
-        shut.is_key = True
-        return shut
+        denied.is_key = True
+        return denied
 
     @classmethod
-    def of_right(cls, request: str, said: str) -> Shut:
-        shut = cls(
+    def for_permission(cls, request: str, said: str) -> AccessDenied:
+        denied = cls(
             f"incident.io does not let our API key do this{f': {said}' if said else '.'}",
-            retry_after=random.uniform(*AGAIN_SECONDS),
+            retry_after=random.uniform(*RETRY_SECONDS),
         )
-        shut.errand = (
+        denied.fix = (
             f"incident.io does not let INCIDENT_IO_API_KEY do this: {request} (403). Make a key with "
             "the rights in `tocsin docs incident_io`; what was declared meanwhile is saved and then sent."
         )
-        return shut
+        return denied
 
 
 @dataclass
-class Door:
+class CircuitBreaker:
     """Circuit breaker of one kind of request, or of the API key itself."""
 
-    is_open: bool = False
-    closed_until: float = 0.0
-    why: Shut | None = None
-    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENT_REQUESTS))
+    is_closed: bool = False
+    open_until: float = 0.0
+    error: AccessDenied | None = None
+    trials: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENT_REQUESTS))
 
     def check(self) -> None:
-        left = self.closed_until - loop_time()
-        if self.why is not None and left > 0:
-            again = Shut(str(self.why), retry_after=left + 1, operator=self.why.operator)
-            again.is_key = self.why.is_key
+        left = self.open_until - loop_time()
+        if self.error is not None and left > 0:
+            again = AccessDenied(str(self.error), retry_after=left + 1, operator=self.error.operator)
+            again.is_key = self.error.is_key
             raise again
 
-    def shut(self, why: Shut) -> None:
-        self.is_open, self.why, self.closed_until = False, why, loop_time() + CLOSED_SECONDS
+    def trip(self, error: AccessDenied) -> None:
+        self.is_closed, self.error, self.open_until = False, error, loop_time() + OPEN_SECONDS
 
     @asynccontextmanager
-    async def through(self) -> AsyncIterator[None]:
-        """Let one request pass, a few at a time until the first is accepted. Raises Shut during the pause."""
+    async def guard(self) -> AsyncIterator[None]:
+        """Let one request pass, a few at a time until the first is accepted.
+
+        Raises AccessDenied during the pause.
+        """
         self.check()
-        if self.is_open:
+        if self.is_closed:
             yield
             return
-        async with self.turns:
+        async with self.trials:
             self.check()
             yield
 
@@ -99,40 +102,40 @@ PER_MINUTE = 1080
 """Refill of the bucket; with `BURST` this makes 1180, and incident.io allows 1200 a key (Rate limits)."""
 
 BURST = 100
-KEPT_FREE = 20
+RESERVED = 20
 """Tokens of the bucket that are reserved for creating incidents."""
 
 
-class Pace:
+class TokenBucket:
     """Token bucket that refills steadily; callers that find it empty wait in order of arrival."""
 
-    def __init__(self, per_minute: float = PER_MINUTE, at_once: float = BURST) -> None:
+    def __init__(self, per_minute: float = PER_MINUTE, burst: float = BURST) -> None:
         self._rate = per_minute / 60
-        self._most = at_once
-        self._left = at_once
-        self._looked = loop_time()
-        self._held_until = 0.0
-        self._line = asyncio.Lock()
+        self._burst = burst
+        self._tokens = burst
+        self._refilled_at = loop_time()
+        self._paused_until = 0.0
+        self._queue = asyncio.Lock()
 
-    async def turn(self, *, urgent: bool = False) -> None:
+    async def acquire(self, *, urgent: bool = False) -> None:
         """Wait until a request may be sent; an urgent one skips the queue, the reserve and any pause."""
         if urgent:
             await self._take(0.0, 0.0)
             return
-        async with self._line:
-            await self._take(min(KEPT_FREE, self._most / 2), self._held_until)
+        async with self._queue:
+            await self._take(min(RESERVED, self._burst / 2), self._paused_until)
 
-    def hold(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         """Send only urgent requests for the given seconds, because incident.io asked for a pause."""
-        self._held_until = max(self._held_until, loop_time() + seconds)
+        self._paused_until = max(self._paused_until, loop_time() + seconds)
 
-    async def _take(self, floor: float, held_until: float) -> None:
+    async def _take(self, floor: float, paused_until: float) -> None:
         """Take one token, sleeping until the bucket holds more than `floor` and the pause is over."""
         now = loop_time()
-        self._left = min(self._most, self._left + (now - self._looked) * self._rate)
-        self._looked = now
-        wait = max(held_until - now, (floor + 1 - self._left) / self._rate)
-        self._left -= 1
+        self._tokens = min(self._burst, self._tokens + (now - self._refilled_at) * self._rate)
+        self._refilled_at = now
+        wait = max(paused_until - now, (floor + 1 - self._tokens) / self._rate)
+        self._tokens -= 1
         if wait > 0:
             await asyncio.sleep(wait)
 
@@ -140,34 +143,34 @@ class Pace:
 # Errors in incident.io's answers, and the time it asks us to wait.
 
 LONGEST_PAUSE = 300.0
-UNSAID_PAUSE = (15.0, 45.0)
+DEFAULT_PAUSE = (15.0, 45.0)
 """Range of seconds to wait if the answer gives no time.
 
 The limit of incidents an hour gives none; a few tries a minute do no harm.
 """
 
 
-class Wrong(Frozen):
+class FieldError(FrozenModel):
     """One error of a rejected request: the field as a dotted path with indexes, and a sentence."""
 
     path: str = ""
-    said: str = ""
+    message: str = ""
 
 
-class Rejected(TocsinError):
+class ApiError(TocsinError):
     """incident.io rejected the request; sending it again unchanged will not help."""
 
-    def __init__(self, status: int, wrong: tuple[Wrong, ...]) -> None:
-        super().__init__(" ".join(w.said for w in wrong) or f"incident.io refused it (HTTP {status}).")
+    def __init__(self, status: int, errors: tuple[FieldError, ...]) -> None:
+        super().__init__(" ".join(w.message for w in errors) or f"incident.io refused it (HTTP {status}).")
         self.status = status
-        self.wrong = wrong
+        self.errors = errors
 
     @classmethod
-    def of(cls, status: int, body: Mapping[str, Any]) -> Rejected:
-        return cls(status, tuple(_wrongs(body)))
+    def from_body(cls, status: int, body: Mapping[str, Any]) -> ApiError:
+        return cls(status, tuple(_field_errors(body)))
 
 
-def _wrongs(body: Mapping[str, Any]) -> Iterator[Wrong]:
+def _field_errors(body: Mapping[str, Any]) -> Iterator[FieldError]:
     """Yield the errors of an answer.
 
     Source: incident.io, Errors: `errors[].message` with `source.field`, or a JSON pointer in
@@ -180,9 +183,9 @@ def _wrongs(body: Mapping[str, Any]) -> Iterator[Wrong]:
             source = source if isinstance(source, dict) else {}
             field, pointer = str(source.get("field") or ""), str(source.get("pointer") or "")
             path = field if "." in field or not pointer else pointer
-            yield Wrong(path=_dotted(path), said=_sentence(error.get("message")))
+            yield FieldError(path=_dotted(path), message=_sentence(error.get("message")))
     if not errors and body.get("message"):
-        yield Wrong(said=_sentence(body["message"]))
+        yield FieldError(message=_sentence(body["message"]))
 
 
 def _dotted(path: str) -> str:
@@ -200,24 +203,24 @@ def _sentence(message: object) -> str:
     return said if not said or said[-1] in ".!?" else f"{said}."
 
 
-def told_wrong(body: Mapping[str, Any]) -> str:
+def join_messages(body: Mapping[str, Any]) -> str:
     """Join the error sentences of an answer, 300 characters at most; empty if it has none."""
-    return " ".join(wrong.said for wrong in _wrongs(body) if wrong.said)[:300]
+    return " ".join(problem.message for problem in _field_errors(body) if problem.message)[:300]
 
 
-def asked_to_wait(headers: Mapping[str, str], body: Mapping[str, Any]) -> float:
+def retry_after_of(headers: Mapping[str, str], body: Mapping[str, Any]) -> float:
     """Return the seconds until the next request, five minutes at most (incident.io, Rate limits).
 
     The header `Retry-After` takes precedence over `rate_limit.retry_after`. Both are seconds, an HTTP date
     (whose zone incident.io spells UTC) or RFC 3339. If neither can be read, the time is one of
-    `UNSAID_PAUSE`.
+    `DEFAULT_PAUSE`.
     """
     limit = body.get("rate_limit")
     for said in (headers.get("retry-after"), limit.get("retry_after") if isinstance(limit, dict) else None):
         seconds = None if said is None else _seconds(said)
         if seconds is not None:
             return min(max(seconds, 1.0), LONGEST_PAUSE)
-    return random.uniform(*UNSAID_PAUSE)
+    return random.uniform(*DEFAULT_PAUSE)
 
 
 def _seconds(said: object) -> float | None:
@@ -266,50 +269,50 @@ class Client:
             trust_env=False,
             limits=httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=55.0),
         )
-        self._pace = Pace()
-        self._key = Door()
-        self._doors: defaultdict[str, Door] = defaultdict(Door)
+        self._limiter = TokenBucket()
+        self._key_breaker = CircuitBreaker()
+        self._breakers: defaultdict[str, CircuitBreaker] = defaultdict(CircuitBreaker)
 
     async def close(self) -> None:
         await self._http.aclose()
 
     async def fetch(self, path: str, query: Query = ()) -> Json:
-        """Send a GET request. Raises Unavailable, and Rejected if incident.io rejects it."""
-        return await self._through("GET", path, query=query)
+        """Send a GET request. Raises Unavailable, and ApiError if incident.io rejects it."""
+        return await self._send("GET", path, query=query)
 
     async def send(self, method: str, path: str, body: bytes, *, urgent: bool = False) -> Json:
         """Send a request that changes something.
 
         Raises as `fetch` does, and OutcomeUnknown if the change may have been made.
         """
-        return await self._through(method, path, body=body, urgent=urgent)
+        return await self._send(method, path, body=body, urgent=urgent)
 
-    async def _through(
+    async def _send(
         self, method: str, path: str, *, query: Query = (), body: bytes | None = None, urgent: bool = False
     ) -> Json:
         kind = _kind(method, path)
-        door = self._doors[kind]
-        async with self._key.through(), door.through():
-            await self._pace.turn(urgent=urgent)
+        breaker = self._breakers[kind]
+        async with self._key_breaker.guard(), breaker.guard():
+            await self._limiter.acquire(urgent=urgent)
             try:
-                answer = await self._asked(method, path, query, body)
-            except Shut as shut:
-                (self._key if shut.is_key else door).shut(shut)
-                if self._operator is not None and shut.errand and path not in OPTIONAL:
-                    self._operator.raise_alert(f"incident.io {kind}", shut.errand)
+                answer = await self._request(method, path, query, body)
+            except AccessDenied as denied:
+                (self._key_breaker if denied.is_key else breaker).trip(denied)
+                if self._operator is not None and denied.fix and path not in OPTIONAL:
+                    self._operator.raise_alert(f"incident.io {kind}", denied.fix)
                 raise
-            except Rejected:
-                self._let_in(kind)
+            except ApiError:
+                self._close_breakers(kind)
                 raise
-            self._let_in(kind)
+            self._close_breakers(kind)
             return answer
 
-    def _let_in(self, kind: str) -> None:
-        self._key.is_open = self._doors[kind].is_open = True
+    def _close_breakers(self, kind: str) -> None:
+        self._key_breaker.is_closed = self._breakers[kind].is_closed = True
         if self._operator is not None:
             self._operator.resolve(f"incident.io {kind}")
 
-    async def _asked(self, method: str, path: str, query: Query, body: bytes | None) -> Json:
+    async def _request(self, method: str, path: str, query: Query, body: bytes | None) -> Json:
         changes = method != "GET"
         headers = {"Content-Type": "application/json"} if body is not None else {}
         if trace():
@@ -331,12 +334,14 @@ class Client:
     def _error(self, response: httpx.Response, changes: bool) -> TocsinError:
         status, said = response.status_code, _object(response)
         if status == 401:
-            return Shut.of_key()
+            return AccessDenied.for_key()
         if status == 403:
-            return Shut.of_right(f"{response.request.method} {response.request.url.path}", told_wrong(said))
+            return AccessDenied.for_permission(
+                f"{response.request.method} {response.request.url.path}", join_messages(said)
+            )
         if status == 429:
-            seconds = asked_to_wait(response.headers, said)
-            self._pace.hold(seconds)
+            seconds = retry_after_of(response.headers, said)
+            self._limiter.pause(seconds)
             return Unavailable("incident.io asks us to slow down.", retry_after=seconds)
         if status >= 500 or status == 408:
             return _lost(changes, "incident.io is having trouble.")
@@ -345,7 +350,7 @@ class Client:
                 "incident.io answered with another address.",
                 operator="INCIDENT_IO_URL is not where incident.io answers: it sends us elsewhere.",
             )
-        return Rejected.of(status, said)
+        return ApiError.from_body(status, said)
 
 
 def _kind(method: str, path: str) -> str:

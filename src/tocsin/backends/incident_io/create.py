@@ -8,13 +8,13 @@ from typing import Any, Literal
 from pydantic_core import PydanticSerializationError
 
 from tocsin.backends.incident_io import api_models
-from tocsin.backends.incident_io.api_models import IncidentAnswer
-from tocsin.backends.incident_io.client import Client, Rejected
+from tocsin.backends.incident_io.api_models import IncidentResponse
+from tocsin.backends.incident_io.client import ApiError, Client
 from tocsin.backends.incident_io.form import Account
-from tocsin.backends.incident_io.mapping import Kept, kept_name, refusal, stranger
+from tocsin.backends.incident_io.mapping import StoredDeclaration, storage_key, to_refused, unknown_user
 from tocsin.backends.incident_io.queries import incident_in, pages
 from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
-from tocsin.incidents.model import FieldValue, Frozen, PersonId
+from tocsin.incidents.model import FieldValue, FrozenModel, PersonId
 from tocsin.incidents.requests import Declaration
 from tocsin.workflows.ports import Clock, KeyValueStore
 
@@ -31,7 +31,7 @@ incident.io does not document how long it remembers a key.
 SKEW = timedelta(minutes=2)
 
 
-class Sent(Frozen):
+class PendingCreate(FrozenModel):
     """The request of a declaration and the time of its first attempt.
 
     It is stored, because a later attempt must be the same to the byte.
@@ -52,50 +52,52 @@ class Sent(Frozen):
         return f"/{self.version}/incidents"
 
 
-class Creating:
+class IncidentCreator:
     """Creation of incidents; `choice` is INCIDENT_IO_CREATE."""
 
     def __init__(
-        self, client: Client, account: Account, memory: KeyValueStore, clock: Clock, choice: Choice
+        self, client: Client, account: Account, store: KeyValueStore, clock: Clock, choice: Choice
     ) -> None:
         self._client = client
         self._account = account
-        self._memory = memory
+        self._store = store
         self._clock = clock
         self._choice = choice
         self._v1_gone = False
 
-    async def __call__(self, declaration: Declaration) -> tuple[IncidentAnswer, Kept]:
+    async def __call__(self, declaration: Declaration) -> tuple[IncidentResponse, StoredDeclaration]:
         """Create the incident; return incident.io's answer and the parts of the declaration that we store.
 
         Raises Refused with the fields that are wrong, Unavailable, and OutcomeUnknown.
         """
-        fresh = await self._prepared(declaration)
-        kept = await self._memory.set_if_absent(_name(declaration), fresh.model_dump_json())
-        sent = Sent.model_validate_json(kept)
+        fresh = await self._prepare(declaration)
+        stored = await self._store.set_if_absent(_name(declaration), fresh.model_dump_json())
+        sent = PendingCreate.model_validate_json(stored)
         if self._clock() - sent.first > LOOK_AFTER:
-            found = await self._look(declaration, sent)
+            found = await self._find_existing(declaration, sent)
             if found is not None:
-                return found, _kept(declaration, sent)
+                return found, _stored_parts(declaration, sent)
         while True:
             try:
                 answer = await self._client.send("POST", sent.path, sent.payload.written(), urgent=True)
-                return incident_in(answer), _kept(declaration, sent)
-            except Rejected as rejected:
-                sent = await self._mended(declaration, sent, rejected)
+                return incident_in(answer), _stored_parts(declaration, sent)
+            except ApiError as rejected:
+                sent = await self._corrected(declaration, sent, rejected)
 
     async def forget(self, declaration: Declaration) -> None:
         """Delete the stored request: the incident has its id, or the declaration was refused."""
-        await self._memory.delete(_name(declaration))
+        await self._store.delete(_name(declaration))
 
-    async def _mended(self, declaration: Declaration, sent: Sent, rejected: Rejected) -> Sent:
+    async def _corrected(
+        self, declaration: Declaration, sent: PendingCreate, rejected: ApiError
+    ) -> PendingCreate:
         """Return the request to send instead: as V2, or without a person unknown to incident.io.
 
         Raises Refused, OutcomeUnknown or Unavailable if there is none.
         """
         if rejected.status in GONE and sent.version == "v1" and self._choice == "auto":
             self._v1_gone = True
-            mended = (await self._prepared(declaration)).model_copy(update={"first": sent.first})
+            corrected = (await self._prepare(declaration)).model_copy(update={"first": sent.first})
         elif rejected.status == 409:
             raise OutcomeUnknown(f"incident.io says that this is being declared already: {rejected}")
         elif rejected.status in GONE:
@@ -105,15 +107,15 @@ class Creating:
                 " and check INCIDENT_IO_URL; what was declared meanwhile is saved and then sent.",
             )
         else:
-            without = _without_stranger(sent, rejected)
+            without = _without_unknown_user(sent, rejected)
             if without is None:
                 await self.forget(declaration)
-                raise refusal(rejected, sent.body, await self._account.reporter_role()) from rejected
-            mended = without
-        await self._memory.set(_name(declaration), mended.model_dump_json())
-        return mended
+                raise to_refused(rejected, sent.body, await self._account.reporter_role()) from rejected
+            corrected = without
+        await self._store.set(_name(declaration), corrected.model_dump_json())
+        return corrected
 
-    async def _look(self, declaration: Declaration, sent: Sent) -> IncidentAnswer | None:
+    async def _find_existing(self, declaration: Declaration, sent: PendingCreate) -> IncidentResponse | None:
         """Return an incident with this name, created since the first attempt, of no other declaration.
 
         No answer contains the idempotency key (Incidents V2), so name and time must do.
@@ -127,17 +129,17 @@ class Creating:
         ]
         try:
             async for item in pages(self._client, "/v2/incidents", "incidents", query, most=5000):
-                answer = IncidentAnswer.model_validate(item)
+                answer = IncidentResponse.model_validate(item)
                 if answer.name != declaration.name:
                     continue
-                taken = await self._memory.get(kept_name(answer.id))
-                if taken is None or Kept.model_validate_json(taken).key == declaration.key:
+                taken = await self._store.get(storage_key(answer.id))
+                if taken is None or StoredDeclaration.model_validate_json(taken).key == declaration.key:
                     return answer
-        except Rejected as rejected:
+        except ApiError as rejected:
             raise Unavailable(f"incident.io did not let us look: {rejected}") from rejected
         return None
 
-    async def _prepared(self, declaration: Declaration) -> Sent:
+    async def _prepare(self, declaration: Declaration) -> PendingCreate:
         version = self._version(declaration)
         plain = await self._plain(declaration)
         body = await (self._as_v1 if version == "v1" else self._as_v2)(declaration, plain)
@@ -145,7 +147,7 @@ class Creating:
             body.written()
         except PydanticSerializationError:
             raise Refused("There is a broken character in what you typed. Type it anew.") from None
-        return Sent(first=self._clock(), version=version, body=body.model_dump(exclude_none=True))
+        return PendingCreate(first=self._clock(), version=version, body=body.model_dump(exclude_none=True))
 
     def _version(self, declaration: Declaration) -> Version:
         if self._choice != "auto":
@@ -185,7 +187,9 @@ class Creating:
         if role and reporter:
             holders = {role: reporter, **{r: who for r, who in holders.items() if r != role}}
         return [
-            api_models.RolePayload(incident_role_id=r, assignee=api_models.Reference(slack_user_id=who))
+            api_models.RolePayload(
+                incident_role_id=r, assignee=api_models.ReferencePayload(slack_user_id=who)
+            )
             for r, who in holders.items()
         ]
 
@@ -220,8 +224,8 @@ def _name(declaration: Declaration) -> str:
     return f"incident_io/sent/{declaration.key}"
 
 
-def _kept(declaration: Declaration, sent: Sent) -> Kept:
-    return Kept(
+def _stored_parts(declaration: Declaration, sent: PendingCreate) -> StoredDeclaration:
+    return StoredDeclaration(
         key=declaration.key,
         reporter=declaration.reporter,
         source=declaration.source,
@@ -252,12 +256,12 @@ def _value(value: FieldValue) -> api_models.ValuePayload:
     )
 
 
-def _without_stranger(sent: Sent, rejected: Rejected) -> Sent | None:
+def _without_unknown_user(sent: PendingCreate, rejected: ApiError) -> PendingCreate | None:
     """Return the request without the person unknown to incident.io.
 
     Returns None if it was rejected for another reason.
     """
-    place = stranger(rejected, sent.body)
+    place = unknown_user(rejected, sent.body)
     if place is None:
         return None
     held = list(sent.body["incident_role_assignments"])

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Sequence
 from uuid import NAMESPACE_URL, uuid5
 
 from tocsin.backends.incident_io import api_models
-from tocsin.backends.incident_io.api_models import IdentityAnswer
-from tocsin.backends.incident_io.client import Client, Rejected
+from tocsin.backends.incident_io.api_models import IdentityResponse
+from tocsin.backends.incident_io.client import ApiError, Client
 from tocsin.backends.incident_io.form import Account
 from tocsin.backends.incident_io.queries import incident_in
 from tocsin.incidents.errors import TocsinError, Unavailable
-from tocsin.incidents.validation import in_words
-from tocsin.workflows.ports import Finding
+from tocsin.incidents.validation import join_names
+from tocsin.workflows.ports import CheckResult
 
 KEY, FORM, TWICE = "INCIDENT_IO_API_KEY", "incident.io's configuration", "The same key twice"
 PROBE = str(uuid5(NAMESPACE_URL, "tocsin:doctor:the-same-key-twice"))
@@ -22,7 +22,7 @@ RIGHTS = ("incident_creator", "viewer")
 NEW_KEY = "Make a key at incident.io, under Settings, API keys, with the rights in `tocsin docs incident_io`."
 
 
-async def examined(client: Client, account: Account) -> Sequence[Finding]:
+async def diagnose(client: Client, account: Account) -> Sequence[CheckResult]:
     """Run the checks in order; a refused key or an unreadable configuration ends them."""
     found = []
     async for finding in _findings(client, account):
@@ -30,32 +30,32 @@ async def examined(client: Client, account: Account) -> Sequence[Finding]:
     return found
 
 
-async def _findings(client: Client, account: Account) -> AsyncIterator[Finding]:
+async def _findings(client: Client, account: Account) -> AsyncIterator[CheckResult]:
     try:
         answer = await client.fetch("/v1/identity")
-    except (Rejected, Unavailable) as error:
-        yield Finding(name=KEY, ok=False, said=str(error), fix=NEW_KEY)
+    except (ApiError, Unavailable) as error:
+        yield CheckResult(name=KEY, ok=False, said=str(error), fix=NEW_KEY)
         return
-    identity = IdentityAnswer.model_validate(answer.get("identity") or {})
+    identity = IdentityResponse.model_validate(answer.get("identity") or {})
     missing = [right for right in RIGHTS if identity.roles and right not in identity.roles]
     said = f"incident.io knows it as {identity.name} at {identity.dashboard_url}"
     if missing:
-        yield Finding(name=KEY, ok=False, said=f"{said}, without {in_words(missing)}.", fix=NEW_KEY)
+        yield CheckResult(name=KEY, ok=False, said=f"{said}, without {join_names(missing)}.", fix=NEW_KEY)
     else:
-        yield Finding(name=KEY, ok=True, said=f"{said}.")
+        yield CheckResult(name=KEY, ok=True, said=f"{said}.")
     try:
         form = await account.refresh()
     except TocsinError as error:
-        yield Finding(name=FORM, ok=False, said=str(error), fix=NEW_KEY)
+        yield CheckResult(name=FORM, ok=False, said=str(error), fix=NEW_KEY)
         return
     counts = (len(form.severities), len(form.incident_types), len(form.roles), len(form.custom_fields))
     words = ("severities", "types", "roles", "fields")
-    offered = in_words(f"{count} {word}" for count, word in zip(counts, words, strict=True))
-    yield Finding(name=FORM, ok=True, said=f"it offers {offered}.")
+    offered = join_names(f"{count} {word}" for count, word in zip(counts, words, strict=True))
+    yield CheckResult(name=FORM, ok=True, said=f"it offers {offered}.")
     yield await _twice(client, account)
 
 
-async def _twice(client: Client, account: Account) -> Finding:
+async def _twice(client: Client, account: Account) -> CheckResult:
     """Send one idempotency key twice in test mode: incident.io does not document the answer to the second."""
     form = await account.known()
     mildest = min(form.severities, key=lambda s: s.rank, default=None)
@@ -69,12 +69,12 @@ async def _twice(client: Client, account: Account) -> Finding:
     try:
         first = incident_in(await client.send("POST", "/v2/incidents", payload.written()))
         again = incident_in(await client.send("POST", "/v2/incidents", payload.written()))
-    except (Rejected, Unavailable) as error:
-        return Finding(name=TWICE, ok=False, said=f"it could not be tried: {error}", fix=NEW_KEY)
+    except (ApiError, Unavailable) as error:
+        return CheckResult(name=TWICE, ok=False, said=f"it could not be tried: {error}", fix=NEW_KEY)
     if first.id == again.id:
-        return Finding(name=TWICE, ok=True, said=f"it made one incident, the test {first.reference}.")
+        return CheckResult(name=TWICE, ok=True, said=f"it made one incident, the test {first.reference}.")
     said = f"it made two incidents, the tests {first.reference} and {again.reference}."
-    return Finding(
+    return CheckResult(
         name=TWICE,
         ok=False,
         said=said,

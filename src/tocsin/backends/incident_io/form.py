@@ -11,13 +11,13 @@ import structlog
 from pydantic import ValidationError
 
 from tocsin.backends.incident_io import api_models, mapping
-from tocsin.backends.incident_io.client import Client, Rejected, Shut
+from tocsin.backends.incident_io.client import AccessDenied, ApiError, Client
 from tocsin.backends.incident_io.queries import pages
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import CustomField, FieldOption, Form, IncidentType, Role, Severity
 from tocsin.workflows.ports import Clock, loop_time
 
-T = TypeVar("T", bound=api_models.Answer)
+T = TypeVar("T", bound=api_models.Response)
 log = structlog.get_logger()
 
 SELECTS = frozenset({"single_select", "multi_select"})
@@ -27,7 +27,7 @@ OPTIONS_SECONDS = 300.0
 MOST_OPTIONS = 2000
 FOUND = 100
 
-LACKS = {
+UNSUPPORTED = {
     "private": "incident.io cannot make an incident private after it was declared.",
     "merge": "Incidents are merged on incident.io's own page.",
     "unnote": "incident.io keeps its timeline; an entry is taken out on its own page.",
@@ -41,9 +41,9 @@ class Account:
         self._client = client
         self._clock = clock
         self.form: Form | None = None
-        self.types: tuple[api_models.TypeAnswer, ...] = ()
+        self.types: tuple[api_models.TypeResponse, ...] = ()
         self._options: dict[tuple[str, str], tuple[float, tuple[_Offered, ...]]] = {}
-        self._fields: dict[str, api_models.FieldAnswer] = {}
+        self._fields: dict[str, api_models.FieldResponse] = {}
 
     async def known(self) -> Form:
         """Return the cached form, or fetch it if there is none yet."""
@@ -53,16 +53,16 @@ class Account:
         """Fetch the whole configuration. Raises Unavailable, also if incident.io rejects a request."""
         try:
             return await self._refreshed()
-        except Rejected as rejected:
+        except ApiError as rejected:
             raise Unavailable(f"incident.io did not tell its configuration: {rejected}") from rejected
 
     async def _refreshed(self) -> Form:
-        severities = await self._listed("/v1/severities", "severities", api_models.SeverityAnswer)
+        severities = await self._listed("/v1/severities", "severities", api_models.SeverityResponse)
         statuses, types, roles, fields, forms = await asyncio.gather(
-            self._listed("/v1/incident_statuses", "incident_statuses", api_models.StatusAnswer),
-            self._listed("/v1/incident_types", "incident_types", api_models.TypeAnswer),
-            self._listed("/v2/incident_roles", "incident_roles", api_models.RoleAnswer),
-            self._listed("/v2/custom_fields", "custom_fields", api_models.FieldAnswer),
+            self._listed("/v1/incident_statuses", "incident_statuses", api_models.StatusResponse),
+            self._listed("/v1/incident_types", "incident_types", api_models.TypeResponse),
+            self._listed("/v2/incident_roles", "incident_roles", api_models.RoleResponse),
+            self._listed("/v2/custom_fields", "custom_fields", api_models.FieldResponse),
             self._forms(),
         )
         elements = next((form.lifecycle_elements for form in forms if form.form_type == "declare"), None)
@@ -77,7 +77,7 @@ class Account:
             custom_fields=custom,
             severity_required=elements is None or _needed(elements, "severity", default=True),
             summary_required=_needed(elements or (), "summary", default=False),
-            lacks=LACKS,
+            lacks=UNSUPPORTED,
             as_of=self._clock(),
             kept_by="incident.io",
         )
@@ -87,19 +87,21 @@ class Account:
         answer = await self._client.fetch(path)
         return read_all(answer.get(name), kind)
 
-    async def _forms(self) -> list[api_models.FormAnswer]:
+    async def _forms(self) -> list[api_models.FormResponse]:
         """Return the organisation's forms; none if the account has none or the key may not read them."""
         try:
-            return await self._listed("/v3/incident_forms", "incident_forms", api_models.FormAnswer)
-        except Rejected:
+            return await self._listed("/v3/incident_forms", "incident_forms", api_models.FormResponse)
+        except ApiError:
             return []
-        except Shut as shut:
-            if shut.is_key:
+        except AccessDenied as denied:
+            if denied.is_key:
                 raise
             return []
 
     async def _in_order(
-        self, fields: Sequence[api_models.FieldAnswer], elements: Sequence[api_models.ElementAnswer] | None
+        self,
+        fields: Sequence[api_models.FieldResponse],
+        elements: Sequence[api_models.ElementResponse] | None,
     ) -> tuple[CustomField, ...]:
         """Return the fields in the order of the declare form; without a form, V1 tells the required ones."""
         if elements is None:
@@ -119,12 +121,12 @@ class Account:
 
     async def _needed_by_v1(self) -> set[str | None]:
         try:
-            told = await self._listed("/v1/custom_fields", "custom_fields", api_models.FieldAnswer)
-        except Rejected:
+            told = await self._listed("/v1/custom_fields", "custom_fields", api_models.FieldResponse)
+        except ApiError:
             return set()
         return {field.id for field in told if field.required_v2 == "always"}
 
-    async def _options_of(self, field: api_models.FieldAnswer) -> tuple[FieldOption, ...]:
+    async def _options_of(self, field: api_models.FieldResponse) -> tuple[FieldOption, ...]:
         if field.field_type not in SELECTS or field.catalog_type_id:
             return ()
         query = ("custom_field_id", field.id)
@@ -219,7 +221,7 @@ def _literals(binding: object) -> Iterator[str]:
             yield one["literal"]
 
 
-def _needed(elements: Sequence[api_models.ElementAnswer], kind: str, *, default: bool) -> bool:
+def _needed(elements: Sequence[api_models.ElementResponse], kind: str, *, default: bool) -> bool:
     found = next((element for element in elements if element.element_type == kind), None)
     return default if found is None else found.is_needed
 

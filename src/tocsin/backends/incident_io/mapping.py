@@ -8,18 +8,18 @@ from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 from tocsin.backends.incident_io.api_models import (
-    Actor,
-    EntryAnswer,
-    FieldAnswer,
-    IncidentAnswer,
-    RoleAnswer,
-    StatusAnswer,
-    ToDoAnswer,
-    TypeAnswer,
-    User,
-    ValueAnswer,
+    ActorResponse,
+    EntryResponse,
+    FieldResponse,
+    IncidentResponse,
+    RoleResponse,
+    StatusResponse,
+    ToDoResponse,
+    TypeResponse,
+    UserResponse,
+    ValueResponse,
 )
-from tocsin.backends.incident_io.client import Rejected, Wrong
+from tocsin.backends.incident_io.client import ApiError, FieldError
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import (
     CatalogEntry,
@@ -30,7 +30,7 @@ from tocsin.incidents.model import (
     FieldValue,
     FollowUp,
     Form,
-    Frozen,
+    FrozenModel,
     Incident,
     IncidentType,
     Person,
@@ -54,7 +54,7 @@ CATEGORIES = {"triage": "triage", "closed": "closed", "declined": "declined"}
 MODES = {"real": "standard"}
 
 
-def incident_of(answer: IncidentAnswer, form: Form | None = None) -> Incident:
+def incident_of(answer: IncidentResponse, form: Form | None = None) -> Incident:
     """Return the incident; `form` gives the account's statuses, of which V1 tells only a word."""
     created = answer.created_at or DAWN
     return Incident(
@@ -91,7 +91,7 @@ def incident_of(answer: IncidentAnswer, form: Form | None = None) -> Incident:
     )
 
 
-def _status(answer: IncidentAnswer, form: Form | None) -> Status:
+def _status(answer: IncidentResponse, form: Form | None) -> Status:
     if answer.incident_status is not None:
         return status_of(answer.incident_status)
     word = answer.status or "live"
@@ -102,30 +102,30 @@ def _status(answer: IncidentAnswer, form: Form | None) -> Status:
     return next(exact, None) or next(alike, None) or Status(id=word, name=word.title(), category=category)
 
 
-def status_of(answer: StatusAnswer) -> Status:
+def status_of(answer: StatusResponse) -> Status:
     return Status(**answer.model_dump())
 
 
-def type_of(answer: TypeAnswer) -> IncidentType:
+def type_of(answer: TypeResponse) -> IncidentType:
     return IncidentType(**answer.model_dump())
 
 
-def role_of(answer: RoleAnswer) -> Role:
+def role_of(answer: RoleResponse) -> Role:
     return Role(**answer.model_dump())
 
 
-def person_of(user: User | None) -> Person | None:
+def person_of(user: UserResponse | None) -> Person | None:
     if user is None:
         return None
     slack = PersonId(user.slack_user_id) if user.slack_user_id else None
     return Person(slack_user_id=slack, name=user.name, email=user.email)
 
 
-def actor_of(actor: Actor) -> Person | None:
+def actor_of(actor: ActorResponse) -> Person | None:
     return person_of(actor.user)
 
 
-def _reporter(answer: IncidentAnswer) -> Person:
+def _reporter(answer: IncidentResponse) -> Person:
     """Return the holder of the reporter role, else the creator.
 
     An incident that our key created has no creator user.
@@ -134,7 +134,7 @@ def _reporter(answer: IncidentAnswer) -> Person:
     return person_of(next(held, None)) or actor_of(answer.creator) or Person()
 
 
-def custom_field_of(answer: FieldAnswer, *, required: bool = False) -> CustomField:
+def custom_field_of(answer: FieldResponse, *, required: bool = False) -> CustomField:
     """Return the custom field; an unknown field type becomes text."""
     kind = answer.field_type if answer.field_type in KINDS else "text"
     return CustomField(
@@ -149,14 +149,14 @@ def custom_field_of(answer: FieldAnswer, *, required: bool = False) -> CustomFie
     )
 
 
-def _entry(answer: EntryAnswer) -> FieldEntry:
+def _entry(answer: EntryResponse) -> FieldEntry:
     return FieldEntry(
         custom_field=custom_field_of(answer.custom_field),
         values=tuple(_value(value) for value in answer.values),
     )
 
 
-def _value(answer: ValueAnswer) -> FieldValue:
+def _value(answer: ValueResponse) -> FieldValue:
     option, entry = answer.value_option, answer.value_catalog_entry
     return FieldValue(
         value_text=answer.value_text,
@@ -167,7 +167,7 @@ def _value(answer: ValueAnswer) -> FieldValue:
     )
 
 
-def follow_up_of(answer: ToDoAnswer, kind: str) -> FollowUp:
+def follow_up_of(answer: ToDoResponse, kind: str) -> FollowUp:
     """Return an action or follow-up.
 
     Its id contains the kind and the incident's id too, because incident.io finds neither by the id alone.
@@ -187,7 +187,7 @@ def follow_up_of(answer: ToDoAnswer, kind: str) -> FollowUp:
 # Parts of a declaration that incident.io does not return; the bot stores them itself.
 
 
-class Kept(Frozen):
+class StoredDeclaration(FrozenModel):
     """Stored parts of a declaration."""
 
     key: str
@@ -200,27 +200,27 @@ class Kept(Frozen):
     """Workspace of the declaration; incident.io returns only that of the channel it created."""
 
 
-def kept_name(incident_id: str) -> str:
+def storage_key(incident_id: str) -> str:
     return f"incident_io/declared/{incident_id}"
 
 
-def completed(incident: Incident, kept: Kept) -> Incident:
+def complete(incident: Incident, stored: StoredDeclaration) -> Incident:
     """Add the stored source, workspace and unknown users, and the reporter if incident.io names none."""
     known = incident.creator.slack_user_id is not None
     return incident.model_copy(
         update={
-            "creator": incident.creator if known else kept.reporter,
-            "source": kept.source,
-            "strangers": kept.strangers,
-            "slack_team_id": kept.team or incident.slack_team_id,
+            "creator": incident.creator if known else stored.reporter,
+            "source": stored.source,
+            "strangers": stored.strangers,
+            "slack_team_id": stored.team or incident.slack_team_id,
         }
     )
 
 
-async def recalled(memory: KeyValueStore | None, incident: Incident) -> Incident:
+async def with_stored_parts(store: KeyValueStore | None, incident: Incident) -> Incident:
     """Return the incident with the stored parts of its declaration, if the bot declared it."""
-    found = None if memory is None else await memory.get(kept_name(incident.id))
-    return incident if found is None else completed(incident, Kept.model_validate_json(found))
+    found = None if store is None else await store.get(storage_key(incident.id))
+    return incident if found is None else complete(incident, StoredDeclaration.model_validate_json(found))
 
 
 # Mapping of incident.io's errors to fields of the form, by the index in the request.
@@ -233,42 +233,42 @@ STATUS = {"status": "incident_status_id", "to_incident_status_id": "incident_sta
 STATUS |= {"to_severity_id": "severity_id", "incident.severity_id": "severity_id"}
 
 
-def stranger(rejected: Rejected, body: Mapping[str, Any]) -> int | None:
+def unknown_user(error: ApiError, body: Mapping[str, Any]) -> int | None:
     """Return the index of the role assignment that names a person unknown to incident.io.
 
     Returns None if the request was rejected for another reason.
     """
-    if rejected.status != 422:
+    if error.status != 422:
         return None
-    for wrong in rejected.wrong:
-        found = _ASSIGNEE.fullmatch(wrong.path)
+    for problem in error.errors:
+        found = _ASSIGNEE.fullmatch(problem.path)
         if found and int(found[1]) < len(body.get("incident_role_assignments") or ()):
             return int(found[1])
     return None
 
 
-def refusal(rejected: Rejected, body: Mapping[str, Any], reporter_role: str | None = None) -> Refused:
+def to_refused(error: ApiError, body: Mapping[str, Any], reporter_role: str | None = None) -> Refused:
     """Turn a rejection into Refused with a sentence for each field; other errors become its own sentence."""
     fields: dict[str, str] = {}
     rest: list[str] = []
-    for wrong in rejected.wrong:
-        field = rejected_field(wrong, body)
+    for problem in error.errors:
+        field = field_of(problem, body)
         if field and field != f"incident_role_assignments.{reporter_role}":
-            fields[field] = " ".join(filter(None, [fields.get(field), wrong.said]))
+            fields[field] = " ".join(filter(None, [fields.get(field), problem.message]))
         else:
-            rest.append(wrong.said)
+            rest.append(problem.message)
     said = " ".join(filter(None, rest))
     if not said:
-        said = "incident.io refused some fields." if fields else str(rejected)
+        said = "incident.io refused some fields." if fields else str(error)
     return Refused(said, fields)
 
 
-def rejected_field(wrong: Wrong, body: Mapping[str, Any]) -> str | None:
+def field_of(problem: FieldError, body: Mapping[str, Any]) -> str | None:
     """Return the block id of the field that an error belongs to; None if the form has no such field.
 
     An index in the error's path is the index in the request.
     """
-    path = STATUS.get(wrong.path, wrong.path).removeprefix("incident.")
+    path = STATUS.get(problem.path, problem.path).removeprefix("incident.")
     if path in OURS or path in STATUS.values():
         return path
     found = _INDEXED.fullmatch(path)

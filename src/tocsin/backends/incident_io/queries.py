@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from tocsin.backends.incident_io.api_models import IncidentAnswer, TimelineAnswer, UpdateAnswer
-from tocsin.backends.incident_io.client import Client, Rejected
+from tocsin.backends.incident_io.api_models import IncidentResponse, TimelineResponse, UpdateResponse
+from tocsin.backends.incident_io.client import ApiError, Client
 from tocsin.backends.incident_io.mapping import DAWN, actor_of
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import OPEN_CATEGORIES, TimelineEntry
@@ -42,7 +42,7 @@ async def pages(
             return
 
 
-async def show(client: Client, reference: str) -> IncidentAnswer | None:
+async def show(client: Client, reference: str) -> IncidentResponse | None:
     """Return the incident with this id, reference or number, or None if there is none.
 
     V2 takes a bare number too (Incidents V2, Show).
@@ -53,7 +53,7 @@ async def show(client: Client, reference: str) -> IncidentAnswer | None:
         return None
     try:
         answer = await client.fetch(f"/v2/incidents/{number[1] if number else wanted}")
-    except Rejected as rejected:
+    except ApiError as rejected:
         # incident.io may reject an id of another format instead of answering 404.
         if rejected.status in {400, 404, 410, 422}:
             return None
@@ -61,26 +61,26 @@ async def show(client: Client, reference: str) -> IncidentAnswer | None:
     return incident_in(answer)
 
 
-def incident_in(answer: Any) -> IncidentAnswer:
+def incident_in(answer: Any) -> IncidentResponse:
     """Return the incident of an answer; one page of the documentation shows it without its wrapper."""
     inner = answer.get("incident")
-    return IncidentAnswer.model_validate(inner if isinstance(inner, dict) else answer)
+    return IncidentResponse.model_validate(inner if isinstance(inner, dict) else answer)
 
 
 async def newest(
     client: Client, query: Sequence[tuple[str, str]], *, after: str | None, limit: int
-) -> list[IncidentAnswer]:
+) -> list[IncidentResponse]:
     """Return a page of incidents, newest first, 250 at most; none if `after` is an unknown id."""
     size = max(1, min(limit, MOST_ON_A_PAGE))
     asked = [*query, *MODES, ("page_size", str(size)), *([("after", after)] if after else [])]
     try:
         answer = await client.fetch("/v2/incidents", asked)
-    except Rejected as rejected:
+    except ApiError as rejected:
         if after and rejected.status in {400, 404, 422}:
             return []
         raise Refused(str(rejected)) from rejected
     listed = answer.get("incidents") or []
-    return [IncidentAnswer.model_validate(item) for item in listed if isinstance(item, dict)][:limit]
+    return [IncidentResponse.model_validate(item) for item in listed if isinstance(item, dict)][:limit]
 
 
 def query_of(wanted: IncidentFilter) -> list[tuple[str, str]]:
@@ -101,11 +101,11 @@ async def happened(client: Client, incident_id: str) -> list[TimelineEntry]:
     query = (("incident_id", incident_id),)
     found: list[TimelineEntry] = []
     async for item in pages(client, "/v2/incident_updates", "incident_updates", query, most=1000):
-        found.append(_update(UpdateAnswer.model_validate(item)))
+        found.append(_update(UpdateResponse.model_validate(item)))
     async for item in pages(
         client, "/v2/incident_timeline_items", "incident_timeline_items", query, most=1000
     ):
-        noted = TimelineAnswer.model_validate(item)
+        noted = TimelineResponse.model_validate(item)
         found.append(
             TimelineEntry(
                 at=noted.timestamp or DAWN,
@@ -117,7 +117,7 @@ async def happened(client: Client, incident_id: str) -> list[TimelineEntry]:
     return sorted(found, key=lambda entry: entry.at)
 
 
-def _update(update: UpdateAnswer) -> TimelineEntry:
+def _update(update: UpdateResponse) -> TimelineEntry:
     said = [
         update.new_incident_status.name if update.new_incident_status else "",
         update.new_severity.name if update.new_severity else "",

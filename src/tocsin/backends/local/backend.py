@@ -10,12 +10,12 @@ from typing import Any
 from sqlite_utils import Database
 
 from tocsin.backends.local import changes, create, queries
-from tocsin.backends.local.database import IncidentFile, bring_up_to_date, transaction
+from tocsin.backends.local.database import IncidentFile, transaction, update_choices
 from tocsin.backends.local.queries import incident_row, written, written_after
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
-from tocsin.workflows.ports import Channel, Clock, Finding, FindPerson
+from tocsin.workflows.ports import Channel, CheckResult, Clock, FindPerson
 
 MOST_ON_A_PAGE = 250  # incident.io, Incidents V2 List: page_size is at most 250
 
@@ -26,41 +26,41 @@ class LocalBackend:
     makes_channel = False
     is_remote = False
 
-    def __init__(self, file: IncidentFile, catalogue: Catalogue, *, public_url: str, clock: Clock) -> None:
+    def __init__(self, file: IncidentFile, config: IncidentConfig, *, public_url: str, clock: Clock) -> None:
         self.file = file
-        self._catalogue = catalogue
-        self._form = catalogue.form()
+        self._config = config
+        self._form = config.form()
         self._public_url = public_url
         self._clock = clock
 
     @classmethod
-    async def open(cls, path: Path, catalogue: Catalogue, *, public_url: str, clock: Clock) -> LocalBackend:
-        """Open or create the file and write the catalogue into it; `public_url` is the base of permalinks.
+    async def open(cls, path: Path, config: IncidentConfig, *, public_url: str, clock: Clock) -> LocalBackend:
+        """Open or create the file and write the config into it; `public_url` is the base of permalinks.
 
         Raises Unavailable with a one-line sentence if the file cannot be used.
         """
         file = await IncidentFile.open(path)
-        backend = cls(file, catalogue, public_url=public_url, clock=clock)
+        backend = cls(file, config, public_url=public_url, clock=clock)
         try:
             now = written(clock())
-            await file.run(lambda db: bring_up_to_date(db, backend._form, now))
+            await file.run(lambda db: update_choices(db, backend._form, now))
         except BaseException:
             await file.close()
             raise
         return backend
 
     @classmethod
-    async def read(cls, path: Path, catalogue: Catalogue, *, public_url: str, clock: Clock) -> LocalBackend:
+    async def read(cls, path: Path, config: IncidentConfig, *, public_url: str, clock: Clock) -> LocalBackend:
         """Open the file for reading only, unchanged; without a file, the backend has no incidents.
 
         Raises Unavailable with a one-line sentence if the file cannot be used.
         """
-        return cls(await IncidentFile.read(path), catalogue, public_url=public_url, clock=clock)
+        return cls(await IncidentFile.read(path), config, public_url=public_url, clock=clock)
 
-    def consult(self, find_person: FindPerson) -> None:
+    def set_directory(self, find_person: FindPerson) -> None:
         """Do nothing: people are kept as they were told of."""
 
-    async def examine(self) -> Sequence[Finding]:
+    async def diagnose(self) -> Sequence[CheckResult]:
         """Find nothing: what is wrong with the file is said when it is opened."""
         return ()
 
@@ -85,7 +85,7 @@ class LocalBackend:
         now = self._clock()
 
         def work(db: Database) -> Incident:
-            incident_id = create.declare(db, declaration, self._catalogue, now)
+            incident_id = create.declare(db, declaration, self._config, now)
             return self._one(db, queries.BY_ID, incident_id)
 
         return await self.file.run(work)

@@ -12,7 +12,7 @@ from tocsin.backends.local import create
 from tocsin.backends.local.create import ulid
 from tocsin.backends.local.database import transaction
 from tocsin.backends.local.queries import incident_row, readable, written, written_after
-from tocsin.incidents.errors import Overtaken, Refused
+from tocsin.incidents.errors import Conflict, Refused
 from tocsin.incidents.model import OPEN_CATEGORIES, FollowUp, Person, TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
 from tocsin.incidents.transitions import NAMELESS, TIMELINE_VERBS, UPDATE_VERBS, unchanged
@@ -45,14 +45,14 @@ Said = tuple[str, str, str]
 def change(db: Database, incident_id: str, change: IncidentChange, now: datetime) -> None:
     """Apply the change unless its key was used before.
 
-    Raises Overtaken if another person changed the status first. Raises Refused if a choice is unknown, or if
+    Raises Conflict if another person changed the status first. Raises Refused if a choice is unknown, or if
     nothing would change: the same verb typed twice at once is applied and announced once.
     """
     with transaction(db):
         row = incident_row(db, incident_id)
         if db.execute("SELECT 1 FROM incident_changes WHERE idempotency_key = ?", [change.key]).fetchone():
             return
-        _refuse_overtaken(db, row, change, now)
+        _refuse_conflict(db, row, change, now)
         _refuse_unknown(db, row, change)
         for person in change.assignees:
             create.remember_person(db, person, written(now))
@@ -72,7 +72,7 @@ def change(db: Database, incident_id: str, change: IncidentChange, now: datetime
         db.execute("UPDATE incidents SET updated_at = ? WHERE id = ?", [updated_at, incident_id])
 
 
-def _refuse_overtaken(db: Database, row: dict[str, Any], change: IncidentChange, now: datetime) -> None:
+def _refuse_conflict(db: Database, row: dict[str, Any], change: IncidentChange, now: datetime) -> None:
     if change.seen_status_id is None or change.seen_status_id == row["incident_status_id"]:
         return
     status = _name(db, "incident_statuses", row["incident_status_id"])
@@ -81,7 +81,7 @@ def _refuse_overtaken(db: Database, row: dict[str, Any], change: IncidentChange,
     if last is not None:
         when = ago(datetime.fromisoformat(last[0]), now)
         sentence = f"{last[1]} set the status of {row['reference']} to {status} {when}."
-    raise Overtaken(f"{sentence} Nothing was changed: look again.", {"incident_status_id": sentence})
+    raise Conflict(f"{sentence} Nothing was changed: look again.", {"incident_status_id": sentence})
 
 
 def _refuse_unknown(db: Database, row: dict[str, Any], change: IncidentChange) -> None:
@@ -136,7 +136,7 @@ def _roles(db: Database, incident_id: str, change: IncidentChange) -> Iterator[S
         if person is None:
             yield role_id, "gave up the role", role
             continue
-        holder = create.called([change.by, *change.assignees], person)
+        holder = create.person_with_id([change.by, *change.assignees], person)
         db.execute(_PUT_ROLE, [incident_id, role_id, holder.slack_user_id, holder.name, holder.email])
         taken = person == change.by.slack_user_id
         # The timeline shows the person's name in place of the id once the name is known (queries.timeline).

@@ -11,7 +11,7 @@ from sqlite_utils import Database
 
 from tocsin.backends.local.database import transaction
 from tocsin.backends.local.queries import written
-from tocsin.config import Catalogue
+from tocsin.config import IncidentConfig
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FieldValue, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import Declaration
@@ -67,7 +67,7 @@ WHERE name IS NOT COALESCE(excluded.name, name) OR email IS NOT COALESCE(exclude
 """
 
 
-def declare(db: Database, declaration: Declaration, catalogue: Catalogue, now: datetime) -> str:
+def declare(db: Database, declaration: Declaration, config: IncidentConfig, now: datetime) -> str:
     """Create the incident and return its id; a key that was used before returns the first incident's id.
 
     Raises Refused with a sentence for each choice that never existed.
@@ -81,8 +81,8 @@ def declare(db: Database, declaration: Declaration, catalogue: Catalogue, now: d
         _refuse_unknown(db, declaration)
         number = db.execute("SELECT COALESCE(MAX(number), 0) + 1 FROM incidents").fetchone()[0]
         incident_id = ulid(now)
-        _insert_incident(db, declaration, catalogue, incident_id, number)
-        _insert_roles(db, declaration, catalogue, incident_id)
+        _insert_incident(db, declaration, config, incident_id, number)
+        _insert_roles(db, declaration, config, incident_id)
         _insert_entries(db, declaration, incident_id)
         first = TimelineEntry(
             at=declaration.at, by=declaration.reporter, verb="declared", text=_headline(db, declaration)
@@ -125,7 +125,7 @@ def remember_person(db: Database, person: Person, now: str) -> None:
 
 
 def _insert_incident(
-    db: Database, declaration: Declaration, catalogue: Catalogue, incident_id: str, number: int
+    db: Database, declaration: Declaration, config: IncidentConfig, incident_id: str, number: int
 ) -> None:
     source, reporter = declaration.source, declaration.reporter
     for person in (reporter, *declaration.assignees):
@@ -138,8 +138,8 @@ def _insert_incident(
         "name": declaration.name,
         "summary": declaration.summary,
         "severity_id": declaration.severity_id,
-        "incident_status_id": catalogue.first_status.id,
-        "incident_type_id": declaration.incident_type_id or catalogue.default_type.id,
+        "incident_status_id": config.first_status.id,
+        "incident_type_id": declaration.incident_type_id or config.default_type.id,
         "visibility": declaration.visibility,
         "mode": declaration.mode,
         "slack_team_id": declaration.slack_team_id,
@@ -154,16 +154,16 @@ def _insert_incident(
     db.execute(_INSERT_INCIDENT, values)
 
 
-def _insert_roles(db: Database, declaration: Declaration, catalogue: Catalogue, incident_id: str) -> None:
+def _insert_roles(db: Database, declaration: Declaration, config: IncidentConfig, incident_id: str) -> None:
     reporter = declaration.reporter
     holders: dict[str, PersonId | None] = dict(declaration.incident_role_assignments)
-    holders |= {role.id: reporter.slack_user_id for role in catalogue.roles if role.role_type == "reporter"}
+    holders |= {role.id: reporter.slack_user_id for role in config.roles if role.role_type == "reporter"}
     for role_id, person in holders.items():
-        known = called([reporter, *declaration.assignees], person)
+        known = person_with_id([reporter, *declaration.assignees], person)
         db.execute(_INSERT_ROLE, [incident_id, role_id, known.slack_user_id, known.name, known.email])
 
 
-def called(known: Iterable[Person], person: PersonId | None) -> Person:
+def person_with_id(known: Iterable[Person], person: PersonId | None) -> Person:
     """Return the person with this Slack id from `known`, or a Person with the id alone."""
     return next((one for one in known if one.slack_user_id == person), Person(slack_user_id=person))
 

@@ -36,7 +36,7 @@ _WAIT = {sqlite3.SQLITE_BUSY: 1.0, sqlite3.SQLITE_LOCKED: 1.0}
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
+def translate_errors(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into Unavailable, with a sentence for each kind."""
     try:
         yield
@@ -103,7 +103,7 @@ class IncidentFile:
                 raise Unavailable(
                     f"The incident file {self.path} was moved or deleted. Put it back and start Tocsin again."
                 )
-            with told(self.path):
+            with translate_errors(self.path):
                 return work(self._opened())
 
         self._opened()
@@ -139,7 +139,7 @@ def transaction(db: Database) -> Iterator[Database]:
 
 
 def _prepared(path: Path) -> Database:
-    with told(path):
+    with translate_errors(path):
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             _make_private(path)
@@ -158,7 +158,7 @@ def _as_it_is(path: Path) -> Database:
         empty = Database(memory=True)
         migrations.apply(empty)
         return empty
-    with told(path):
+    with translate_errors(path):
         connection = _connected(path)
         try:
             connection.execute("PRAGMA query_only = ON")
@@ -263,7 +263,7 @@ ELSEWHERE = {"options", "searched", "catalog_type_id"}
 """Properties of a custom field that are no columns: options have their own table, the others are unused."""
 
 
-def bring_up_to_date(db: Database, form: Form, now: str) -> None:
+def update_choices(db: Database, form: Form, now: str) -> None:
     """Update the tables to match the form; rows that the form lacks are archived, never deleted."""
     if not list(_changes(db, form, now)):
         return

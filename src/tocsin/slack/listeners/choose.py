@@ -31,8 +31,8 @@ from tocsin.slack.listeners.verbs import (
 )
 from tocsin.slack.payloads import BlockAction, OpenView, Payload, SlashCommand, ViewSubmission
 from tocsin.slack.verb_or_name import reads_like_a_name
-from tocsin.slack.views.blocks import escape, shortened
-from tocsin.slack.views.declare import declare_modal, named
+from tocsin.slack.views.blocks import escape, shorten
+from tocsin.slack.views.declare import declare_modal, prefill
 from tocsin.slack.views.lists import choose_modal, read_choose
 from tocsin.slack.views.metadata import DeclareMetadata, VerbMetadata
 
@@ -72,7 +72,7 @@ async def ask_if_name(
 
 def _would(first: First, own: Incident, text: str) -> str:
     """Return the question in mrkdwn, with the command and the incident that it would be about."""
-    name, said = shortened(own.name, 100), shortened(text, 200)
+    name, said = shorten(own.name, 100), shorten(text, 200)
     return (
         "It may be the name of a new incident. Nothing has been done yet: *Go on* is the command "
         f"`{first.word}` for *{escape(own.reference)}* {escape(name)}, with “{escape(said)}”."
@@ -83,7 +83,7 @@ async def submit_choose(
     ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
 ) -> None:
     """Show the verb's form for the chosen incident, or the outcome if text was typed with the verb."""
-    metadata = VerbMetadata.read(submission.view.private_metadata)
+    metadata = VerbMetadata.from_text(submission.view.private_metadata)
     person = submission.by.slack_user_id
     try:
         view = await _chosen(context, submission, metadata, tracker)
@@ -93,7 +93,7 @@ async def submit_choose(
             await refuse(ack, submission, explain(error), "incident_id")
             return
         typed = typed_command(context, COMMAND, metadata)
-        view = choose_modal(metadata, known, typed=typed, trouble=escape(explain(error)))
+        view = choose_modal(metadata, known, typed=typed, problem=escape(explain(error)))
     await ack(response_action="update", view=view)
 
 
@@ -143,15 +143,15 @@ async def declare_instead(ack: AsyncAck, action: BlockAction, context: Workspace
 async def declare_named(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
     """Handle *Declare … instead* below a list: open the declare form with the typed text as the name."""
     await ack()
-    carried = DeclareMetadata.read(action.value)
+    carried = DeclareMetadata.from_text(action.value)
     filled = DeclareRequest(name=carried.name, summary=carried.summary)
     begin(context, action, "open the form", open_form(context, action, DeclareMetadata(), filled))
 
 
 async def _declare_instead(context: WorkspaceContext, view: OpenView) -> None:
-    typed = VerbMetadata.read(view.private_metadata).typed
+    typed = VerbMetadata.from_text(view.private_metadata).typed
     read, words = (as_read(typed, context.people.names, addresses=kept) for kept in (True, False))
-    modal = declare_modal(await context.forms.fetch(), DeclareMetadata(), named(read, words))
+    modal = declare_modal(await context.forms.fetch(), DeclareMetadata(), prefill(read, words))
     await context.workspace.update_modal(view.id, modal, NOTHING, seen=view.hash)
 
 

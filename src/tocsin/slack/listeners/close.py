@@ -19,7 +19,7 @@ from tocsin.slack.listeners.replies import begin, reply_about
 from tocsin.slack.listeners.targets import authorize, find_incident, prefixes, resolve_reference
 from tocsin.slack.listeners.verbs import Invocation, NeedsForm, VerbSpec, change, submit
 from tocsin.slack.payloads import BlockAction, SlashCommand, ViewSubmission
-from tocsin.slack.views.blocks import escape, one
+from tocsin.slack.views.blocks import escape, first_value
 from tocsin.slack.views.close import close_modal, merge_modal, read_close
 from tocsin.slack.views.metadata import VerbMetadata
 from tocsin.workflows.command import AnyChange
@@ -31,15 +31,15 @@ FOLLOW_UP_SECONDS = 0.5
 """Seconds that a form may wait for the list of follow-ups."""
 
 
-async def _build_close(call: Invocation, trouble: str) -> View:
+async def _build_close(call: Invocation, problem: str) -> View:
     form = await call.context.forms.fetch()
     undone = await unfinished(call.context, call.incident) if call.verb is Verb.CLOSE else []
-    return close_modal(form, call.incident, call.verb, unfinished=undone, trouble=escape(trouble))
+    return close_modal(form, call.incident, call.verb, unfinished=undone, problem=escape(problem))
 
 
-async def _build_close_again(call: Invocation, trouble: str, message: str) -> View:
+async def _build_close_again(call: Invocation, problem: str, message: str) -> View:
     form = await call.context.forms.fetch()
-    return close_modal(form, call.incident, call.verb, message=message, trouble=escape(trouble))
+    return close_modal(form, call.incident, call.verb, message=message, problem=escape(problem))
 
 
 async def unfinished(context: WorkspaceContext, incident: Incident) -> list[FollowUp]:
@@ -108,7 +108,7 @@ async def submit_close(
 ) -> None:
     """Handle the submission of the form of any of these verbs."""
     message = read_close(submission.view.values)
-    seen = VerbMetadata.read(submission.view.private_metadata).seen.get("incident_status_id")
+    seen = VerbMetadata.from_text(submission.view.private_metadata).seen.get("incident_status_id")
 
     async def execute(call: Invocation) -> AnyChange | None:
         if call.verb is Verb.PRIVATE:
@@ -122,9 +122,9 @@ async def submit_close(
 # Merging into another incident.
 
 
-async def _build_merge(call: Invocation, trouble: str) -> View:
+async def _build_merge(call: Invocation, problem: str) -> View:
     others = call.context.open_to(call.person)
-    return merge_modal(await call.context.forms.fetch(), call.incident, others, trouble=escape(trouble))
+    return merge_modal(await call.context.forms.fetch(), call.incident, others, problem=escape(problem))
 
 
 async def _merge(call: Invocation) -> AnyChange | None:
@@ -174,8 +174,8 @@ async def submit_merge(
     ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
 ) -> None:
     """Handle the submission of the merge form, whose choice is the other incident's id."""
-    chosen = one(submission.view.values, "merged_into")
-    seen = VerbMetadata.read(submission.view.private_metadata).seen.get("incident_status_id")
+    chosen = first_value(submission.view.values, "merged_into")
+    seen = VerbMetadata.from_text(submission.view.private_metadata).seen.get("incident_status_id")
 
     async def execute(call: Invocation) -> AnyChange | None:
         if not chosen:

@@ -10,12 +10,12 @@ from uuid import UUID, uuid5
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
-from tocsin.incidents.announcements import announced
+from tocsin.incidents.announcements import announcement_for
 from tocsin.incidents.errors import Refused, SlackRefused, TocsinError
 from tocsin.incidents.model import ChannelId, Form, Incident, Person, SourceMessage
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import Declaration, DeclareRequest
-from tocsin.incidents.validation import answered, declared, visible_to
+from tocsin.incidents.validation import is_visible_to, parse_custom_fields, validate_declaration
 from tocsin.slack.authorization import CHECK_SECONDS, FRESH_SECONDS, STALE_SECONDS
 from tocsin.slack.command_text import as_read
 from tocsin.slack.context import MOST_DECLARED, AckTracker, WorkspaceContext
@@ -31,18 +31,18 @@ from tocsin.slack.payloads import (
     SlashCommand,
     ViewSubmission,
 )
-from tocsin.slack.views.blocks import OPTIONS_LIMIT, escape, found, option, plain
+from tocsin.slack.views.blocks import OPTIONS_LIMIT, escape, matching_options, option, plain
 from tocsin.slack.views.declare import (
     FIELD,
     already_modal,
     declare_modal,
     declared_modal,
+    error_modal,
     field_choices,
     loading_modal,
-    named,
+    prefill,
     read_declare,
     saved_modal,
-    sorry_modal,
     unopened_message,
 )
 from tocsin.slack.views.message_text import name_and_summary, unnamed, unnamed_author
@@ -62,24 +62,24 @@ WITHHELD = {False: "", True: READ_BY_OTHERS, None: UNKNOWN_READERS}
 
 
 async def authorize_declaration(
-    order: DeclareCommand, submission: ViewSubmission, context: WorkspaceContext
+    command: DeclareCommand, submission: ViewSubmission, context: WorkspaceContext
 ) -> DeclareCommand:
     """Return the command with notes on checks that failed, and without a card in a shared channel.
 
     Raises Refused if the reporter may not declare, or if a person cannot be given their role. Asks Slack only
     for facts that are not cached, and for at most a second.
     """
-    declaration = order.declaration
+    declaration = command.declaration
     private = declaration.visibility == "private"
     roles, within = declaration.incident_role_assignments, FRESH_SECONDS if private else STALE_SECONDS
     unchecked, shared, assignees = await asyncio.gather(
         context.check_permission(submission, Verb.DECLARE, private=private),
-        context.shared_channels.is_shared(None if private else order.origin, CHECK_SECONDS),
+        context.shared_channels.is_shared(None if private else command.origin, CHECK_SECONDS),
         # A public declaration accepts cached accounts of the last hour, so that it need not wait for Slack.
         validate_roles(context, roles, private=private, within=within),
     )
     known = {"reporter": context.people.meet(declaration.reporter), "assignees": assignees}
-    return order.model_copy(
+    return command.model_copy(
         update={
             "declaration": declaration.model_copy(update=known),
             "unchecked": unchecked,
@@ -153,7 +153,9 @@ async def open_declare(
         return
     await ack()
     metadata = DeclareMetadata(origin=command.channel_id)
-    filled = named(as_read(rest, context.people.names), as_read(rest, context.people.names, addresses=False))
+    filled = prefill(
+        as_read(rest, context.people.names), as_read(rest, context.people.names, addresses=False)
+    )
     context.tasks.begin("open the form", open_form(context, command, metadata, filled, notice))
 
 
@@ -175,7 +177,7 @@ async def _open_if_allowed(context: WorkspaceContext, shortcut: Shortcut) -> Non
     Facts about the person that are not cached are fetched after the form has opened.
     """
     if refusal := context.authorizer.refusal(shortcut.user.id, Verb.DECLARE):
-        await _open_modal(context, shortcut, sorry_modal("Not declared", refusal), NOTHING, DeclareMetadata())
+        await _open_modal(context, shortcut, error_modal("Not declared", refusal), NOTHING, DeclareMetadata())
     else:
         await _open_from_message(shortcut, context)
 
@@ -233,7 +235,7 @@ async def _open_carried(
 async def open_unopened(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
     """Handle *Open the form*, the button for a form that Slack did not open at first."""
     await ack()
-    metadata = DeclareMetadata.read(action.value)
+    metadata = DeclareMetadata.from_text(action.value)
     context.tasks.begin("open the form again", _open_carried(context, action, metadata))
 
 
@@ -246,7 +248,7 @@ async def _find_earlier(
         # If our own database cannot be read, the form must open all the same.
         async with best_effort("look for an earlier declaration"):
             earlier = await context.declare.declared_from(team, source, by.slack_user_id)
-    return earlier if earlier is not None and visible_to(by.slack_user_id, earlier) else None
+    return earlier if earlier is not None and is_visible_to(by.slack_user_id, earlier) else None
 
 
 async def declare_another(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
@@ -258,10 +260,12 @@ async def declare_another(ack: AsyncAck, action: BlockAction, context: Workspace
 
 async def _show_another(context: WorkspaceContext, action: BlockAction, view: OpenView) -> None:
     """Show the form with what was submitted in this modal before, or else filled from the message."""
-    metadata = DeclareMetadata.read(view.private_metadata)
-    order = await context.declare.order(_key(action.team_id, view))
+    metadata = DeclareMetadata.from_text(view.private_metadata)
+    command = await context.declare.find_command(_key(action.team_id, view))
     filled = (
-        order.declaration.request if order else DeclareRequest(name=metadata.name, summary=metadata.summary)
+        command.declaration.request
+        if command
+        else DeclareRequest(name=metadata.name, summary=metadata.summary)
     )
     metadata = metadata.model_copy(update={"another": True, "sure": False, "name": "", "summary": ""})
     await _show_form(context, action, metadata, filled)
@@ -271,7 +275,9 @@ async def more_fields(ack: AsyncAck, action: BlockAction, context: WorkspaceCont
     """Handle *More fields*: show the form with all fields, keeping what was typed."""
     await ack()
     if action.view is not None:
-        metadata = DeclareMetadata.read(action.view.private_metadata).model_copy(update={"expanded": True})
+        metadata = DeclareMetadata.from_text(action.view.private_metadata).model_copy(
+            update={"expanded": True}
+        )
         context.tasks.begin(
             "show more fields", _show_form(context, action, metadata, read_declare(action.view.values))
         )
@@ -284,22 +290,22 @@ async def fix_and_send(ack: AsyncAck, action: BlockAction, context: WorkspaceCon
 
 
 async def _reopen(action: BlockAction, context: WorkspaceContext) -> None:
-    order = await context.declare.order(action.value)
-    if order is None:
-        await _open_modal(context, action, sorry_modal("Not kept", NOT_KEPT), NOTHING, DeclareMetadata())
+    command = await context.declare.find_command(action.value)
+    if command is None:
+        await _open_modal(context, action, error_modal("Not kept", NOT_KEPT), NOTHING, DeclareMetadata())
         return
-    if order.declaration.reporter.slack_user_id != action.user.id:
+    if command.declaration.reporter.slack_user_id != action.user.id:
         return
-    source = order.declaration.source
+    source = command.declaration.source
     metadata = DeclareMetadata(
-        origin=order.origin,
-        thread=order.thread,
-        another=order.another,
+        origin=command.origin,
+        thread=command.thread,
+        another=command.another,
         source_channel=source.channel if source else None,
         source_ts=source.timestamp if source else None,
         expanded=True,
     )
-    await open_form(context, action, metadata, order.declaration.request)
+    await open_form(context, action, metadata, command.declaration.request)
 
 
 async def _show_form(
@@ -320,42 +326,42 @@ async def submit_declare(
     began = loop_time()
     try:
         form = await context.forms.fetch()
-        order = await authorize_declaration(_order(submission, form, context), submission, context)
+        command = await authorize_declaration(_order(submission, form, context), submission, context)
         if _exceeds_limit(submission, context):
             await ack(response_action="update", view=_ask_to_confirm(submission, form, context))
             return
-        outcome = await context.declare(order, tracker.acknowledged, PATIENCE - (loop_time() - began))
+        outcome = await context.declare(command, tracker.acknowledged, PATIENCE - (loop_time() - began))
     except Refused as refusal:
         await _answer_refusal(ack, submission, refusal, context)
     except TocsinError as error:
         sentence = f"Not saved yet: {error} Press Declare again; it will not be declared twice."
         await ack(response_action="errors", errors={"name": sentence})
     else:
-        private = order.declaration.visibility == "private"
+        private = command.declaration.visibility == "private"
         await _answer_outcome(ack, submission, outcome, context, private)
 
 
 def _exceeds_limit(submission: ViewSubmission, context: WorkspaceContext) -> bool:
     key, metadata = (
         _key(submission.team_id, submission.view),
-        DeclareMetadata.read(submission.view.private_metadata),
+        DeclareMetadata.from_text(submission.view.private_metadata),
     )
     return context.declaration_limiter.exceeds(submission.user.id, key, sure=metadata.sure)
 
 
 def _ask_to_confirm(submission: ViewSubmission, form: Form, context: WorkspaceContext) -> dict[str, Any]:
     """Return the form with everything that was typed, a question, and another label on its button."""
-    metadata = DeclareMetadata.read(submission.view.private_metadata).model_copy(update={"sure": True})
+    metadata = DeclareMetadata.from_text(submission.view.private_metadata).model_copy(update={"sure": True})
     filled, opened = read_declare(submission.view.values), context.open_to(submission.by.slack_user_id)
-    view: dict[str, Any] = declare_modal(form, metadata, filled, trouble=MANY, opened=opened).to_dict()
+    view: dict[str, Any] = declare_modal(form, metadata, filled, problem=MANY, opened=opened).to_dict()
     return {**view, "submit": plain("Declare all the same").to_dict()}
 
 
 def _order(submission: ViewSubmission, form: Form, context: WorkspaceContext) -> DeclareCommand:
     """Return the declare command from a submission. Raises Refused with an error for each invalid field."""
-    request = declared(read_declare(submission.view.values), form)
-    metadata = DeclareMetadata.read(submission.view.private_metadata)
-    custom, own = answered(request, form, {})
+    request = validate_declaration(read_declare(submission.view.values), form)
+    metadata = DeclareMetadata.from_text(submission.view.private_metadata)
+    custom, own = parse_custom_fields(request, form, {})
     declaration = Declaration(
         key=_key(submission.team_id, submission.view),
         **request.model_dump(exclude={"custom_field_entries", "backend_entries", "labels"}),
@@ -373,7 +379,7 @@ def _order(submission: ViewSubmission, form: Form, context: WorkspaceContext) ->
         thread=metadata.thread,
         view_id=submission.view.id,
         another=metadata.another,
-        announcement=announced(context.rules, declaration, form),
+        announcement=announcement_for(context.rules, declaration, form),
     )
 
 
@@ -417,12 +423,12 @@ async def _answer_outcome(
         name = context.declare.channel_name(incident)
         await ack(response_action="update", view=declared_modal(incident, name, too_late(incident, private)))
     elif isinstance(outcome, AlreadyDeclared):
-        metadata = DeclareMetadata.read(submission.view.private_metadata)
+        metadata = DeclareMetadata.from_text(submission.view.private_metadata)
         filled = read_declare(submission.view.values)
         metadata = metadata.model_copy(update={"name": filled.name, "summary": filled.summary})
         view = already_modal(outcome.incident, context.clock(), metadata)
         if not await is_readable(context, submission, outcome.incident):
-            view = sorry_modal("Not declared", "Nothing was declared. Open the form again to declare it.")
+            view = error_modal("Not declared", "Nothing was declared. Open the form again to declare it.")
         await ack(response_action="update", view=view)
     else:
         await _answer_refusal(ack, submission, Refused(outcome.sentence, outcome.fields), context)
@@ -459,9 +465,9 @@ async def open_form(
         form = await context.forms.fetch()
     except TocsinError as error:
         sentence = f"The form could not be fetched: {error} It fills itself in here as soon as it comes."
-        if not await context.workspace.update_modal(view_id, sorry_modal("Not now", sentence), NOTHING):
+        if not await context.workspace.update_modal(view_id, error_modal("Not now", sentence), NOTHING):
             return
-        form = await context.forms.awaited()
+        form = await context.forms.wait()
     # Without the list of open incidents, which is optional and may have changed during the wait.
     view = declare_modal(form, metadata, filled, notice=notice)
     await context.workspace.update_modal(view_id, view, NOTHING)
@@ -497,7 +503,7 @@ async def suggest_options(ack: AsyncAck, suggestion: BlockSuggestion, context: W
     own = name.removeprefix(FIELD)
     field = form.custom_field(own) if name.startswith(FIELD) else form.backend_field(name)
     if field is None or not field.searched:
-        await ack(options=found(field_choices(field) if field else (), suggestion.value))
+        await ack(options=matching_options(field_choices(field) if field else (), suggestion.value))
         return
     beside = read_declare(suggestion.view.values).custom_field_entries if suggestion.view else {}
     choices = await context.forms.options(field.id, suggestion.value, beside)

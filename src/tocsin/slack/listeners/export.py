@@ -9,10 +9,10 @@ from tocsin.incidents.export import ENDINGS, Format
 from tocsin.incidents.model import TeamId
 from tocsin.incidents.parsing import bare, spans
 from tocsin.incidents.permissions import Verb
-from tocsin.incidents.validation import in_words
+from tocsin.incidents.validation import join_names
 from tocsin.slack.listeners.verbs import Invocation, VerbSpec
 from tocsin.slack.views.blocks import escape
-from tocsin.slack.views.metadata import said_modal
+from tocsin.slack.views.metadata import sentence_modal
 from tocsin.workflows.command import AnyChange
 from tocsin.workflows.export import ExportCommand
 from tocsin.workflows.postmortem import DocumentCommand
@@ -27,15 +27,15 @@ def read_format(text: str) -> Format:
     for name, ending in ENDINGS.items():
         if word in {name, ending}:
             return name
-    raise Refused(f"Incidents are exported as {in_words(ENDINGS)}; {text.strip()[:40]} is none of them.")
+    raise Refused(f"Incidents are exported as {join_names(ENDINGS)}; {text.strip()[:40]} is none of them.")
 
 
-async def _build_refusal(call: Invocation, trouble: str) -> View:
-    return said_modal(call.incident, escape(trouble))
+async def _build_refusal(call: Invocation, problem: str) -> View:
+    return sentence_modal(call.incident, escape(problem))
 
 
 async def _export(call: Invocation) -> AnyChange | None:
-    order = ExportCommand(
+    command = ExportCommand(
         incident_id=call.incident.id,
         team=TeamId(call.payload.team_id),
         asked=call.key,
@@ -43,18 +43,18 @@ async def _export(call: Invocation) -> AnyChange | None:
         wanted=read_format(call.text),
         at=call.context.clock(),
     )
-    return await call.context.workflows.exports(order, call.tracker.acknowledged)
+    return await call.context.workflows.exports(command, call.tracker.acknowledged)
 
 
 async def _write_document(call: Invocation) -> AnyChange | None:
-    order = DocumentCommand(
+    command = DocumentCommand(
         incident_id=call.incident.id,
         team=TeamId(call.payload.team_id),
         asked=call.key,
         asked_by=call.context.people.meet(call.payload.by),
         at=call.context.clock(),
     )
-    return await call.context.workflows.documents(order, call.tracker.acknowledged)
+    return await call.context.workflows.documents(command, call.tracker.acknowledged)
 
 
 EXPORT = VerbSpec(

@@ -9,7 +9,7 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Form, Incident, PersonId
-from tocsin.incidents.parsing import wanted_by
+from tocsin.incidents.parsing import parse_filter
 from tocsin.incidents.permissions import NOT_SEEN, Verb
 from tocsin.incidents.requests import IncidentFilter
 from tocsin.slack.command_text import as_read
@@ -50,7 +50,7 @@ async def find_incidents(ack: AsyncAck, command: SlashCommand, rest: str, contex
 async def turn_page(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
     """Handle *Older*, *Back to the newest*, and *List incidents* on Home."""
     await ack()
-    query = ListQuery.read(action.value)
+    query = ListQuery.from_text(action.value)
     begin(context, action, "list incidents", _listed(context, action, query))
 
 
@@ -85,7 +85,7 @@ async def _modal(context: WorkspaceContext, payload: Payload, query: ListQuery) 
     await context.check_permission(payload, Verb.LIST)
     person = payload.by.slack_user_id
     listing = await _listing(context, person, query)
-    await context.workspace.calls.judge(shown_to(person, *listing.incidents), "acknowledgement")
+    await context.workspace.api.check_disclosure(shown_to(person, *listing.incidents), "acknowledgement")
     return list_modal(listing, context.clock())
 
 
@@ -94,7 +94,7 @@ async def _listing(context: WorkspaceContext, person: PersonId | None, query: Li
         wanted, said = IncidentFilter(text=query.words, visible_to=person), ""
         title = f"Incidents with “{query.words}”"
     else:
-        wanted, title, said = wanted_by(query.words, context.forms.now or Form(), person)
+        wanted, title, said = parse_filter(query.words, context.forms.now or Form(), person)
     found = await context.find.matching(wanted, after=query.after, limit=PAGE + 1)
     more = len(found) > PAGE
     shown = await context.as_seen(person, found[:PAGE])

@@ -46,11 +46,11 @@ _LAST_NAME = re.compile(r"\s(@\S+(?:\s+\S+){0,3})$")
 
 
 async def _build_follow_up(
-    call: Invocation, trouble: str, *, text: str = "", person: PersonId | None = None
+    call: Invocation, problem: str, *, text: str = "", person: PersonId | None = None
 ) -> View:
     form, listed = await call.context.forms.fetch(), await _listed(call.context, call.incident)
     return follow_up_modal(
-        form, call.incident, call.verb, listed, text=text, assignee=person, trouble=escape(trouble)
+        form, call.incident, call.verb, listed, text=text, assignee=person, problem=escape(problem)
     )
 
 
@@ -118,9 +118,9 @@ async def _added(call: Invocation, text: str, person: PersonId | None) -> AnyCha
         text=text,
         assignee=next(iter(assignees), None),
     )
-    order = AddFollowUpCommand(incident_id=incident.id, team=TeamId(call.payload.team_id), request=request)
+    command = AddFollowUpCommand(incident_id=incident.id, team=TeamId(call.payload.team_id), request=request)
     add = context.workflows.follow_ups.add
-    return await add(order, call.tracker.acknowledged, call.tracker.patience_left())
+    return await add(command, call.tracker.acknowledged, call.tracker.patience_left())
 
 
 ACTION = VerbSpec(
@@ -165,7 +165,7 @@ async def _done(context: WorkspaceContext, action: BlockAction, tracker: AckTrac
     incident_id, _, follow_up_id = (action.value).partition(" ")
     incident = await find_incident(context, incident_id, action.by.slack_user_id)
     await authorize(context, action, Verb.ACTION, incident)
-    order = CompleteFollowUpCommand(
+    command = CompleteFollowUpCommand(
         incident_id=incident.id,
         team=TeamId(action.team_id),
         follow_up_id=follow_up_id,
@@ -173,11 +173,11 @@ async def _done(context: WorkspaceContext, action: BlockAction, tracker: AckTrac
         done_by=context.people.meet(action.by),
         at=context.clock(),
     )
-    sentence = sentence_of(await context.workflows.follow_ups.complete(order, tracker.acknowledged))
+    sentence = sentence_of(await context.workflows.follow_ups.complete(command, tracker.acknowledged))
     view = action.view
     if view is None:
         await reply_about(context, action, incident, sentence)
-    elif view.callback_id == "follow_up" and (verb := VerbMetadata.read(view.private_metadata).verb):
+    elif view.callback_id == "follow_up" and (verb := VerbMetadata.from_text(view.private_metadata).verb):
         text, person = read_follow_up(view.values)
         listed = await _listed(context, incident)
         form = await context.forms.fetch()

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tocsin.incidents.model import PersonId, display_name
-from tocsin.incidents.parsing import folded_name
+from tocsin.incidents.parsing import fold_name
 from tocsin.incidents.permissions import Membership
-from tocsin.incidents.validation import in_words
+from tocsin.incidents.validation import join_names
 from tocsin.slack.authorization import CHECK_SECONDS
 from tocsin.slack.context import WorkspaceContext
 from tocsin.slack.listeners.verbs import BuildView, NeedsForm
 from tocsin.slack.mentions import PERSON
-from tocsin.slack.users import Account
+from tocsin.slack.users import WorkspaceUser
 
 MYSELF = frozenset({"me", "myself"})
 BESIDE = frozenset({"", "to", "is", "now", "please", "thanks"})
@@ -32,7 +32,7 @@ class FoundPerson(NamedTuple):
 async def resolve_person(context: WorkspaceContext, text: str, by: PersonId | None) -> PersonId:
     """Return the person that a text names. Raises NeedsForm if there may be another, or none."""
     mentioned = set(PERSON.findall(text))
-    if len(mentioned) == 1 and set(map(folded_name, PERSON.sub(" ", text).split())) <= BESIDE:
+    if len(mentioned) == 1 and set(map(fold_name, PERSON.sub(" ", text).split())) <= BESIDE:
         return PersonId(mentioned.pop())
     typed = await context.mentions.spell(text.strip(), CHECK_SECONDS)
     if mentioned:
@@ -47,23 +47,23 @@ async def find_person(
 
     Raises NeedsForm, with the form to open, if another person may have the name, or if no person has it.
     """
-    if by is not None and (own := next((name for name in names if folded_name(name) in MYSELF), None)):
+    if by is not None and (own := next((name for name in names if fold_name(name) in MYSELF), None)):
         return FoundPerson(by, own)
-    name, found, are_all = await context.people.called(names, CHECK_SECONDS)
+    name, found, are_all = await context.people.find_by_name(names, CHECK_SECONDS)
     if len(found) == 1 and are_all and (who := found[0].person.slack_user_id):
         return FoundPerson(who, name)
     raise NeedsForm(f"{_doubt(name, found)} Choose the person here.", build_view)
 
 
-def _doubt(name: str, found: Sequence[Account]) -> str:
+def _doubt(name: str, found: Sequence[WorkspaceUser]) -> str:
     if len(found) > 1:
-        return f"“{name}” may be {in_words(map(_told_apart, found[:MOST_NAMED]), 'or')}."
+        return f"“{name}” may be {join_names(map(_told_apart, found[:MOST_NAMED]), 'or')}."
     if found:
         return f"“{name}” may be {_told_apart(found[0])}, or somebody whom Tocsin does not know yet."
     return f"“{name}” is nobody that Tocsin knows by that name, whole."
 
 
-def _told_apart(account: Account) -> str:
+def _told_apart(account: WorkspaceUser) -> str:
     called = (
         f"{display_name(account.person)} (@{account.handle})"
         if account.handle

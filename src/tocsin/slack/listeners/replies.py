@@ -16,8 +16,8 @@ from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.disclosure import NOTHING, Disclosure, shown_to
 from tocsin.slack.payloads import Payload, SlashCommand, ViewSubmission
 from tocsin.slack.views.blocks import escape
-from tocsin.slack.views.declare import sorry_modal
-from tocsin.slack.views.metadata import done_modal, said_modal
+from tocsin.slack.views.declare import error_modal
+from tocsin.slack.views.metadata import done_modal, sentence_modal
 from tocsin.workflows.command import NOT_YOURS_NOW
 from tocsin.workflows.retry import best_effort
 
@@ -50,7 +50,9 @@ async def is_readable(context: WorkspaceContext, payload: Payload, incident: Inc
     Raises Unavailable if that cannot be checked.
     """
     try:
-        await context.workspace.calls.judge(shown_to(payload.by.slack_user_id, incident), "acknowledgement")
+        await context.workspace.api.check_disclosure(
+            shown_to(payload.by.slack_user_id, incident), "acknowledgement"
+        )
     except Withheld:
         return False
     return True
@@ -69,7 +71,7 @@ async def build_reply_view(
     if sentence == NOT_YOURS_NOW:
         return done_modal(sentence)
     (shown,) = await context.as_seen(payload.by.slack_user_id, [incident])
-    return said_modal(shown, escape(sentence))
+    return sentence_modal(shown, escape(sentence))
 
 
 async def reply_about(context: WorkspaceContext, payload: Payload, incident: Incident, sentence: str) -> None:
@@ -116,7 +118,7 @@ async def refuse(ack: AsyncAck, submission: ViewSubmission, sentence: str, field
     if under:
         await ack(response_action="errors", errors={under: sentence})
     else:
-        await ack(response_action="update", view=sorry_modal("Not done", sentence))
+        await ack(response_action="update", view=error_modal("Not done", sentence))
 
 
 def with_typed_text(sentence: str, command: SlashCommand, context: WorkspaceContext) -> str:

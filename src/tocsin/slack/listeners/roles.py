@@ -9,7 +9,7 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Form, PersonId, Role
-from tocsin.incidents.parsing import leading, role_spellings
+from tocsin.incidents.parsing import match_prefix, role_spellings
 from tocsin.incidents.permissions import Verb
 from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.listeners.people import resolve_person
@@ -22,11 +22,11 @@ from tocsin.workflows.command import AnyChange
 
 
 async def _build_assign(
-    call: Invocation, trouble: str, chosen: dict[str, PersonId | None] | None = None
+    call: Invocation, problem: str, chosen: dict[str, PersonId | None] | None = None
 ) -> View:
     verb = Verb.ROLE if call.verb is Verb.TAKE else call.verb
     form = await call.context.forms.fetch()
-    return assign_modal(form, call.incident, verb, chosen, trouble=escape(trouble))
+    return assign_modal(form, call.incident, verb, chosen, problem=escape(problem))
 
 
 async def _set_lead(call: Invocation) -> AnyChange | None:
@@ -36,7 +36,7 @@ async def _set_lead(call: Invocation) -> AnyChange | None:
 
 async def _set_role(call: Invocation) -> AnyChange | None:
     form = await call.context.forms.fetch()
-    role, rest = leading(call.text, form.assignable_roles, "role", role_spellings)
+    role, rest = match_prefix(call.text, form.assignable_roles, "role", role_spellings)
     if not rest:
         raise NeedsForm(f"Say who takes the role {role.name}.")
     return await _assign(call, role, await resolve_person(call.context, rest, call.person))
@@ -46,7 +46,7 @@ async def _take(call: Invocation) -> AnyChange | None:
     form = await call.context.forms.fetch()
     if not call.text:
         return await _assign(call, _lead(form), call.person)
-    role, _ = leading(call.text, form.assignable_roles, "role", role_spellings)
+    role, _ = match_prefix(call.text, form.assignable_roles, "role", role_spellings)
     return await _assign(call, role, call.person)
 
 
@@ -102,7 +102,7 @@ async def submit_assign(
 ) -> None:
     """Handle the submission of the roles form; only roles that the person changed are assigned."""
     chosen = read_assign(submission.view.values)
-    metadata = VerbMetadata.read(submission.view.private_metadata)
+    metadata = VerbMetadata.from_text(submission.view.private_metadata)
     changed = metadata.changes({f"{ROLE}{role}": person for role, person in chosen.items()})
     assigned = {name.removeprefix(ROLE): person for name, person in changed.items()}
     await submit_change(

@@ -11,11 +11,11 @@ from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Form, Incident, Person, PersonId
 from tocsin.incidents.parsing import trimmed
 from tocsin.incidents.permissions import NOT_SEEN, Verb, unfit
-from tocsin.incidents.validation import visible_to
+from tocsin.incidents.validation import is_visible_to
 from tocsin.slack.authorization import CHECK_SECONDS
 from tocsin.slack.command_text import (
     USUAL_PREFIX,
-    Reference,
+    FoundReference,
     named_after_choice,
     named_in_passing,
     names_one,
@@ -25,7 +25,7 @@ from tocsin.slack.command_text import (
 )
 from tocsin.slack.context import WorkspaceContext
 from tocsin.slack.payloads import Payload, SlashCommand
-from tocsin.slack.users import Account
+from tocsin.slack.users import WorkspaceUser
 
 _OPENED_AS = re.compile(r"(([a-z][a-z0-9]{0,19})-[0-9]{1,15})(?:-|$)")
 """Beginning of the names of channels that were created for incidents: a reference."""
@@ -75,12 +75,12 @@ def prefixes(context: WorkspaceContext) -> frozenset[str]:
     return frozenset(known.reference.rpartition("-")[0] for known in context.open_now.now) - {""}
 
 
-def _unclear(reference: Reference) -> Uncertain:
+def _unclear(reference: FoundReference) -> Uncertain:
     return Uncertain(f"It is not clear which incident “{reference.name or reference.said}” is.")
 
 
 async def resolve_reference(
-    context: WorkspaceContext, reference: Reference, person: PersonId | None
+    context: WorkspaceContext, reference: FoundReference, person: PersonId | None
 ) -> Incident | None:
     """Return the incident of a reference; None if it is the URL of something else.
 
@@ -102,18 +102,18 @@ async def resolve_reference(
         raise refusal if reference.is_usual else _unclear(reference) from refusal
 
 
-async def _of_room(context: WorkspaceContext, reference: Reference, person: PersonId | None) -> Incident:
+async def _of_room(context: WorkspaceContext, reference: FoundReference, person: PersonId | None) -> Incident:
     channel = ChannelId(reference.said)
     found = context.open_now.of_channel(channel) or await context.find.here(channel)
     if found is None:
         return await _of_name(context, reference, reference.name, person)
-    if not visible_to(person, found):
+    if not is_visible_to(person, found):
         raise Refused(NOT_SEEN)
     return found
 
 
 async def _of_name(
-    context: WorkspaceContext, reference: Reference, name: str, person: PersonId | None
+    context: WorkspaceContext, reference: FoundReference, name: str, person: PersonId | None
 ) -> Incident:
     """Return the incident of a channel name: its present name, or one that begins with a reference."""
     wanted = name.casefold()
@@ -143,7 +143,7 @@ async def _at(context: WorkspaceContext, address: str, person: PersonId | None) 
     places = {known.rpartition("/")[0] for known in addresses} | {plain_address(f"{context.pages}/incidents")}
     for above, last in pages_above(address):
         known = addresses.get(f"{above}/{last}")
-        if known is not None and visible_to(person, known):
+        if known is not None and is_visible_to(person, known):
             return known
         if known is not None:
             raise Refused(NOT_SEEN)
@@ -160,8 +160,8 @@ async def _at(context: WorkspaceContext, address: str, person: PersonId | None) 
 
 async def find_incident(context: WorkspaceContext, reference: str, person: PersonId | None) -> Incident:
     """Return the incident with this id or reference. Raises Refused if the person may see none."""
-    known = context.open_now.called(reference)
-    if known is not None and visible_to(person, known):
+    known = context.open_now.find(reference)
+    if known is not None and is_visible_to(person, known):
         return known
     found = await context.find.named(reference, person)
     if found is None:
@@ -179,7 +179,7 @@ async def find_channel_incident(
     found = context.open_now.of_channel(channel)
     if found is None and channel is not None:
         found = await context.find.here(channel)
-    if found is not None and not visible_to(person, found):
+    if found is not None and not is_visible_to(person, found):
         raise Refused(f"{found.reference} is private: only its reporter and the people with a role may.")
     return found
 
@@ -192,7 +192,7 @@ async def authorize(
     With `opening`, a form that shows the incident is about to open: only the membership must be known, and
     the rest is checked when the form is submitted.
     """
-    if not visible_to(payload.by.slack_user_id, incident):
+    if not is_visible_to(payload.by.slack_user_id, incident):
         raise Refused(NOT_SEEN)
     if opening:
         await context.authorizer.check_opening(payload.by.slack_user_id, verb, incident)
@@ -240,7 +240,7 @@ async def validate_assignees(
     return tuple(context.people.meet(Person(slack_user_id=person)) for person in people)
 
 
-def _unfit(account: Account | None, name: str, private: bool) -> str:
+def _unfit(account: WorkspaceUser | None, name: str, private: bool) -> str:
     if account is None:
         who = name or "that person"
         said = f"The incident is private, and Slack could not be asked who {who} is. Try again in a minute."

@@ -37,21 +37,21 @@ CARRIED = 1400
 """Characters of a message that a form carries until an incident has been chosen."""
 
 
-async def _build_note(call: Invocation, trouble: str, message: str = "") -> View:
+async def _build_note(call: Invocation, problem: str, message: str = "") -> View:
     form = await call.context.forms.fetch()
-    return note_modal(form, call.incident, message=message, trouble=escape(trouble))
+    return note_modal(form, call.incident, message=message, problem=escape(problem))
 
 
 async def _note(call: Invocation, text: str | None = None) -> AnyChange | None:
     by, text = call.context.people.meet(call.payload.by), call.text if text is None else text
-    order = NoteCommand(
+    command = NoteCommand(
         incident_id=call.incident.id,
         team=TeamId(call.payload.team_id),
         asked=call.key,
         entry_key=call.key,
         entry=TimelineEntry(at=call.context.clock(), by=by, verb=Verb.NOTE.timeline, text=text),
     )
-    return await call.context.workflows.notes(order, call.tracker.acknowledged)
+    return await call.context.workflows.notes(command, call.tracker.acknowledged)
 
 
 NOTE = VerbSpec(
@@ -195,7 +195,7 @@ async def _kept(
     entry = TimelineEntry(
         at=_moment(message.ts), by=context.people.meet(payload.by), verb=Verb.NOTE.timeline, text=message.text
     )
-    order = NoteCommand(
+    command = NoteCommand(
         incident_id=incident.id,
         team=TeamId(payload.team_id),
         asked=key,
@@ -204,7 +204,7 @@ async def _kept(
         entry=entry,
         removed=removed,
     )
-    return await context.workflows.notes(order, acknowledged)
+    return await context.workflows.notes(command, acknowledged)
 
 
 def _moment(ts: str) -> datetime:

@@ -7,7 +7,7 @@ from functools import partial
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
-from tocsin.incidents.parsing import leading
+from tocsin.incidents.parsing import match_prefix
 from tocsin.incidents.permissions import Verb
 from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.listeners.verbs import Invocation, VerbSpec, change, submit_change
@@ -27,9 +27,9 @@ from tocsin.workflows.command import AnyChange
 # The verbs `update`, `status` and `severity`, which share a form.
 
 
-async def _build_update(call: Invocation, trouble: str, entered: UpdateEntered | None = None) -> View:
+async def _build_update(call: Invocation, problem: str, entered: UpdateEntered | None = None) -> View:
     form = await call.context.forms.fetch()
-    return update_modal(form, call.incident, call.verb, entered, trouble=escape(trouble))
+    return update_modal(form, call.incident, call.verb, entered, problem=escape(problem))
 
 
 async def _post_update(call: Invocation) -> AnyChange | None:
@@ -38,13 +38,13 @@ async def _post_update(call: Invocation) -> AnyChange | None:
 
 async def _set_status(call: Invocation) -> AnyChange | None:
     form = await call.context.forms.fetch()
-    status, message = leading(call.text, offered_statuses(form, call.incident), "status")
+    status, message = match_prefix(call.text, offered_statuses(form, call.incident), "status")
     return await change(call, incident_status_id=status.id, message=message)
 
 
 async def _set_severity(call: Invocation) -> AnyChange | None:
     form = await call.context.forms.fetch()
-    severity, message = leading(call.text, form.severities, "severity")
+    severity, message = match_prefix(call.text, form.severities, "severity")
     return await change(call, severity_id=severity.id, message=message)
 
 
@@ -78,7 +78,7 @@ async def submit_update(
 ) -> None:
     """Handle the submission of the update form; fields that were left alone change nothing."""
     entered = read_update(submission.view.values)
-    metadata = VerbMetadata.read(submission.view.private_metadata)
+    metadata = VerbMetadata.from_text(submission.view.private_metadata)
     await submit_change(
         ack,
         submission,
@@ -95,9 +95,9 @@ async def submit_update(
 # The verbs `rename` and `summary`.
 
 
-async def _build_describe(call: Invocation, trouble: str, entered: dict[str, str] | None = None) -> View:
+async def _build_describe(call: Invocation, problem: str, entered: dict[str, str] | None = None) -> View:
     form = await call.context.forms.fetch()
-    return describe_modal(form, call.incident, call.verb, entered, trouble=escape(trouble))
+    return describe_modal(form, call.incident, call.verb, entered, problem=escape(problem))
 
 
 async def _rename(call: Invocation) -> AnyChange | None:

@@ -206,14 +206,14 @@ async def _target(
     return target
 
 
-async def _open(build_view: BuildView, ack: AsyncAck, call: Invocation, trouble: str = "") -> None:
+async def _open(build_view: BuildView, ack: AsyncAck, call: Invocation, problem: str = "") -> None:
     await ack()
-    begin(call.context, call.payload, f"open the form to {call.verb}", open_view(build_view, call, trouble))
+    begin(call.context, call.payload, f"open the form to {call.verb}", open_view(build_view, call, problem))
 
 
-async def open_view(build_view: BuildView, call: Invocation, trouble: str = "") -> None:
+async def open_view(build_view: BuildView, call: Invocation, problem: str = "") -> None:
     """Open the form of a verb; if its button was pressed in a modal, on top of that modal."""
-    view, payload = await build_view(call, trouble), call.payload
+    view, payload = await build_view(call, problem), call.payload
     about = shown_to(call.person, call.incident)
     if isinstance(payload, BlockAction) and payload.view is not None and payload.view.type == "modal":
         await call.context.workspace.push_modal(payload.trigger_id or "", view, about)
@@ -232,8 +232,8 @@ async def _ask_which(
     """Ask for the incident in a modal; if none is open, open the declare form with the text as the name."""
     known = context.open_to(command.by.slack_user_id)
     if known:
-        trouble = escape(uncertain.sentence) if uncertain else ""
-        await ask(ack, command, context, VerbMetadata(verb=verb, rest=rest), known, trouble=trouble)
+        problem = escape(uncertain.sentence) if uncertain else ""
+        await ask(ack, command, context, VerbMetadata(verb=verb, rest=rest), known, problem=problem)
         return
     example = f"`{command.command} {verb} INC-12`"
     if uncertain:
@@ -326,14 +326,14 @@ async def change(
     # The person's own account was checked a moment ago, for their permission.
     others = {role: person for role, person in roles.items() if person != by.slack_user_id}
     assignees = await validate_roles(context, others, private=call.incident.is_private)
-    order = ChangeCommand(
+    command = ChangeCommand(
         incident_id=call.incident.id,
         team=TeamId(call.payload.team_id),
         change=IncidentChange(key=call.key, by=by, at=context.clock(), assignees=assignees, **what),
         ending=ending,
         next_update_minutes=next_update_minutes,
     )
-    return await context.workflows.change(order, call.tracker.acknowledged, call.tracker.patience_left())
+    return await context.workflows.change(command, call.tracker.acknowledged, call.tracker.patience_left())
 
 
 def key_of(payload: Payload) -> str:
@@ -382,7 +382,7 @@ async def _read_submission(
     submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker, verbs: Collection[Verb]
 ) -> Invocation:
     """Read the verb and incident of a submission. Raises Refused for a forged form or an unseen incident."""
-    metadata = VerbMetadata.read(submission.view.private_metadata)
+    metadata = VerbMetadata.from_text(submission.view.private_metadata)
     if metadata.verb is None or metadata.verb not in verbs:
         raise Refused(NOT_SEEN)
     incident = await find_incident(context, metadata.incident_id, submission.by.slack_user_id)
@@ -422,7 +422,7 @@ async def submit_change(
     message: str = "",
 ) -> None:
     """Execute the submission of a form that changes fields. Refuses it if nothing was changed."""
-    seen = VerbMetadata.read(submission.view.private_metadata).seen.get("incident_status_id")
+    seen = VerbMetadata.from_text(submission.view.private_metadata).seen.get("incident_status_id")
 
     async def execute(call: Invocation) -> AnyChange | None:
         if not (what or message.strip() or next_update_minutes is not None):

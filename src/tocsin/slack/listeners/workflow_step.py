@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid5
 
-from tocsin.incidents.announcements import announced
+from tocsin.incidents.announcements import announcement_for
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import ChannelId, Form, Person, PersonId
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import Declaration, DeclareRequest
-from tocsin.incidents.validation import answered, declared
+from tocsin.incidents.validation import parse_custom_fields, validate_declaration
 from tocsin.slack.authorization import CHECK_SECONDS
 from tocsin.slack.context import WorkspaceContext
 from tocsin.slack.listeners.declare import KEYS, UNKNOWN_READERS, WITHHELD
@@ -43,17 +43,17 @@ async def run_step(callback: EventCallback, context: WorkspaceContext) -> None:
     given = callback.event.get("inputs")
     inputs: Mapping[str, Any] = given if isinstance(given, dict) else {}
     key = str(uuid5(KEYS, f"{callback.served_team}/step/{run}"))
-    if (begun := await context.declare.order(key)) is not None:
+    if (begun := await context.declare.find_command(key)) is not None:
         await _answer_again(begun, context)
         return
     try:
-        order = await _order(callback, inputs, key, context)
+        command = await _order(callback, inputs, key, context)
     except Refused as refusal:
         await context.workspace.fail_step(run, _in_words(refusal))
     except TocsinError as error:
         await context.workspace.fail_step(run, f"{error} Nothing was declared; run it again.")
     else:
-        await context.declare.begin(order)
+        await context.declare.begin(command)
 
 
 def _in_words(refusal: Refused) -> str:
@@ -61,11 +61,11 @@ def _in_words(refusal: Refused) -> str:
     return " ".join(dict.fromkeys(refusal.fields.values())) or refusal.sentence
 
 
-async def _answer_again(order: DeclareCommand, context: WorkspaceContext) -> None:
+async def _answer_again(command: DeclareCommand, context: WorkspaceContext) -> None:
     """Answer a repeated event; a declaration that is still running answers the step itself at its end."""
-    outcome = await context.declare.outcome(order.declaration.key)
+    outcome = await context.declare.outcome(command.declaration.key)
     if outcome is not None:
-        await context.declare.answer(order, outcome)
+        await context.declare.answer(command, outcome)
 
 
 async def _order(
@@ -79,7 +79,7 @@ async def _order(
     form = await context.forms.fetch()
     asked = read_step(inputs, form)
     by = context.people.meet(Person(slack_user_id=asked.reporter))
-    request = declared(asked.declaration, form)
+    request = validate_declaration(asked.declaration, form)
     private = request.visibility == "private"
     unchecked, withheld, assignees = await asyncio.gather(
         _may_declare(asked.reporter, private, context),
@@ -91,7 +91,7 @@ async def _order(
     return DeclareCommand(
         declaration=declaration,
         origin=None if withheld else asked.channel,
-        announcement=announced(context.rules, declaration, form),
+        announcement=announcement_for(context.rules, declaration, form),
         run=str(callback.event["function_execution_id"]),
         withheld=withheld,
         unchecked=unchecked,
@@ -143,7 +143,7 @@ def _declaration(
     key: str,
     context: WorkspaceContext,
 ) -> Declaration:
-    custom, own = answered(request, form, {})
+    custom, own = parse_custom_fields(request, form, {})
     return Declaration(
         key=key,
         **request.model_dump(exclude={"custom_field_entries", "backend_entries", "labels"}),

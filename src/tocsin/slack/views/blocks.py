@@ -52,7 +52,7 @@ def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def shortened(text: str, limit: int) -> str:
+def shorten(text: str, limit: int) -> str:
     """Return at most `limit` characters, the last one an ellipsis if something was cut off."""
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
@@ -62,7 +62,7 @@ def link(url: str | None, text: str) -> str:
     return f"<{escape(url).replace('|', '%7C')}|{escape(text)}>" if url else escape(text)
 
 
-def moment(at: datetime) -> str:
+def date_token(at: datetime) -> str:
     """Return a date token, which Slack shows in each reader's own time zone (Slack, date formatting)."""
     stamp = int(at.timestamp())
     return f"<!date^{stamp}^{{date_short_pretty}} at {{time}}|{at:%Y-%m-%d %H:%M} UTC>"
@@ -80,8 +80,8 @@ def paragraph(mrkdwn: str) -> SectionBlock:
 def option(value: str, text: str, description: str = "") -> Option:
     return Option(
         value=value,
-        text=plain(shortened(text, OPTION_LIMIT)),
-        description=plain(shortened(description, OPTION_LIMIT)) if description else None,
+        text=plain(shorten(text, OPTION_LIMIT)),
+        description=plain(shorten(description, OPTION_LIMIT)) if description else None,
     )
 
 
@@ -90,10 +90,10 @@ def _block(
 ) -> InputBlock:
     return InputBlock(
         block_id=field,
-        label=plain(shortened(label, 2000)),
+        label=plain(shorten(label, 2000)),
         element=element,
         optional=optional,
-        hint=plain(shortened(hint, HINT_LIMIT)) if hint else None,
+        hint=plain(shorten(hint, HINT_LIMIT)) if hint else None,
     )
 
 
@@ -111,7 +111,7 @@ def text_input(
     element = PlainTextInputElement(
         action_id=field,
         initial_value=value[:3000] or None,
-        placeholder=plain(shortened(placeholder, 150)) if placeholder else None,
+        placeholder=plain(shorten(placeholder, 150)) if placeholder else None,
         multiline=lines,
         focus_on_load=focus or None,
     )
@@ -177,7 +177,7 @@ def select_input(
     return _block(field, label, element, optional=optional, hint=hint)
 
 
-def found(choices: Iterable[Choice], query: str) -> list[Option]:
+def matching_options(choices: Iterable[Choice], query: str) -> list[Option]:
     """Return the first 100 choices whose text contains every word of the query (Slack, block suggestions)."""
     words = query.casefold().split()
     matching = (choice for choice in choices if all(word in choice[1].casefold() for word in words))
@@ -187,7 +187,7 @@ def found(choices: Iterable[Choice], query: str) -> list[Option]:
 State = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
-def submitted(state: State, field: str) -> tuple[str, ...]:
+def values_of(state: State, field: str) -> tuple[str, ...]:
     """Return the values entered or chosen in a field's input of any type; () if it is empty."""
     entered = state.get(field, {}).get(field) or {}
     for name in ("value", "selected_user", "selected_conversation", "selected_channel", "selected_date"):
@@ -199,7 +199,7 @@ def submitted(state: State, field: str) -> tuple[str, ...]:
     return tuple(str(o["value"]) for o in options if isinstance(o, dict) and o.get("value"))
 
 
-def labelled(state: State) -> dict[str, str]:
+def labels_of(state: State) -> dict[str, str]:
     """Return the labels of choices in external selects, by value; Slack sends each choice with its text."""
     found = {}
     for field, elements in state.items():
@@ -216,9 +216,9 @@ def _listed(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def one(state: State, field: str) -> str:
+def first_value(state: State, field: str) -> str:
     """Return the first value entered in a field; an empty string if there is none."""
-    return next(iter(submitted(state, field)), "")
+    return next(iter(values_of(state, field)), "")
 
 
 def sections_of(lines: Iterable[str]) -> Iterator[str]:
@@ -239,12 +239,12 @@ def sections_of(lines: Iterable[str]) -> Iterator[str]:
 
 T = TypeVar("T", Form, Incident)
 Json = dict[str, Any]
-KEPT = 8
-CARDS_KEPT = 64
+FORMS_CACHED = 8
+CARDS_CACHED = 64
 """Cards in the cache: more than are declared or changed at the same time."""
 
 
-class ReadyView(View):
+class RawView(View):
     """View that is given as rendered JSON."""
 
     def __init__(self, json: Json) -> None:
@@ -255,7 +255,7 @@ class ReadyView(View):
         return self._json
 
 
-class ReadyBlock(Block):
+class RawBlock(Block):
     """Block that is given as rendered JSON."""
 
     def __init__(self, json: Json) -> None:
@@ -266,31 +266,31 @@ class ReadyBlock(Block):
         return self._json
 
 
-class Same(Generic[T]):
+class IdentityKey(Generic[T]):
     """Cache key that compares a form or an incident by identity; neither is ever changed in place."""
 
-    def __init__(self, thing: T, draw: Callable[..., Any]) -> None:
+    def __init__(self, thing: T, render: Callable[..., Any]) -> None:
         self.thing: T = thing
-        self.draw = draw
+        self.render = render
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Same) and other.thing is self.thing
+        return isinstance(other, IdentityKey) and other.thing is self.thing
 
     def __hash__(self) -> int:
         return id(self.thing)
 
 
-@lru_cache(maxsize=KEPT)
-def blank(form: Same[Form], expanded: bool) -> Json:
+@lru_cache(maxsize=FORMS_CACHED)
+def render_form(form: IdentityKey[Form], expanded: bool) -> Json:
     """Return the JSON of an empty form, rendered once for each form object that the backend returns."""
-    json: Json = form.draw(form.thing, expanded).to_dict()
+    json: Json = form.render(form.thing, expanded).to_dict()
     return json
 
 
-@lru_cache(maxsize=CARDS_KEPT)
-def drawn(incident: Same[Incident]) -> tuple[Block, ...]:
+@lru_cache(maxsize=CARDS_CACHED)
+def render_card(incident: IdentityKey[Incident]) -> tuple[Block, ...]:
     """Return the blocks of a card, rendered once however many places show the incident."""
-    return tuple(ReadyBlock(block.to_dict()) for block in incident.draw(incident.thing))
+    return tuple(RawBlock(block.to_dict()) for block in incident.render(incident.thing))
 
 
 def filled_in(
@@ -308,4 +308,4 @@ def filled_in(
         blocks.append({**block, "element": {**block["element"], "initial_value": text}} if text else block)
         if block.get("block_id") == "name":
             blocks += [block.to_dict() for block in below_name]
-    return ReadyView({**form, "blocks": blocks, "private_metadata": metadata})
+    return RawView({**form, "blocks": blocks, "private_metadata": metadata})

@@ -22,9 +22,18 @@ from slack_sdk.models.blocks import (
 from tocsin.incidents.model import Incident, Person, display_name
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import NAME_LIMIT
-from tocsin.incidents.validation import in_words
-from tocsin.slack.views.blocks import Same, drawn, escape, link, moment, option, plain, shortened
-from tocsin.slack.views.mrkdwn_text import FENCE, called
+from tocsin.incidents.validation import join_names
+from tocsin.slack.views.blocks import (
+    IdentityKey,
+    date_token,
+    escape,
+    link,
+    option,
+    plain,
+    render_card,
+    shorten,
+)
+from tocsin.slack.views.mrkdwn_text import FENCE, as_name
 
 # The incident's card, the same wherever it is posted.
 
@@ -49,7 +58,7 @@ def card(incident: Incident) -> list[Block]:
 
     Text that people wrote is in plain text elements, which can become neither a mention nor a link.
     """
-    return list(drawn(Same(incident, _card)))
+    return list(render_card(IdentityKey(incident, _card)))
 
 
 def _card(incident: Incident) -> list[Block]:
@@ -93,7 +102,7 @@ def _menu(incident: Incident) -> OverflowMenuElement:
 
 def card_text(incident: Incident) -> str:
     """Return the text that notifications and screen readers use in place of the card."""
-    name = escape(shortened(incident.name, NAME_LIMIT))
+    name = escape(shorten(incident.name, NAME_LIMIT))
     parts = [f"{_word(incident.reference)}: {name}", *marks(incident)]
     if incident.severity:
         parts.append(_word(incident.severity.name))
@@ -127,7 +136,7 @@ def channel(incident: Incident) -> str:
 
 
 def _word(text: str) -> str:
-    return escape(shortened(text, WORD_LIMIT))
+    return escape(shorten(text, WORD_LIMIT))
 
 
 def name_block(incident: Incident) -> RichTextBlock:
@@ -138,7 +147,7 @@ def name_block(incident: Incident) -> RichTextBlock:
 
 
 def _name(incident: Incident) -> str:
-    return shortened(incident.name, NAME_LIMIT) or "(no name)"
+    return shorten(incident.name, NAME_LIMIT) or "(no name)"
 
 
 def facts_line(incident: Incident) -> str:
@@ -149,7 +158,7 @@ def facts_line(incident: Incident) -> str:
 
 
 def _title(incident: Incident) -> RichTextBlock:
-    said = shortened(incident.reference, WORD_LIMIT) or "(no reference)"
+    said = shorten(incident.reference, WORD_LIMIT) or "(no reference)"
     reference = (
         _Link(url=incident.permalink, text=said, style=_BOLD)
         if incident.permalink
@@ -159,7 +168,7 @@ def _title(incident: Incident) -> RichTextBlock:
         RichTextSectionElement(elements=[reference, _Text(text=f"  {_name(incident)}", style=_BOLD)])
     ]
     if quote := _quoted(incident):
-        parts.append(RichTextQuoteElement(elements=[_Text(text=shortened(quote, QUOTE_LIMIT))]))
+        parts.append(RichTextQuoteElement(elements=[_Text(text=shorten(quote, QUOTE_LIMIT))]))
     return RichTextBlock(elements=parts)
 
 
@@ -169,7 +178,7 @@ def _quoted(incident: Incident) -> str:
     if incident.source and incident.source.permalink and lines:
         lines[-1] = lines[-1].removesuffix(incident.source.permalink).rstrip()
     lines = [line for line in (_UNQUOTED.sub("", line) for line in lines) if line.strip() != FENCE.read]
-    if lines and incident.name in {lines[0], called(lines[0].replace("`", ""))}:
+    if lines and incident.name in {lines[0], as_name(lines[0].replace("`", ""))}:
         lines = lines[1:]
         # If the name is the whole message, only the author would be left, and the source link leads there.
         lines = [] if len(lines) == 1 and lines[0].startswith("—") else lines
@@ -190,12 +199,12 @@ def _facts(incident: Incident) -> SectionBlock:
 
 def unknown_people(incident: Incident) -> list[str]:
     """Return a sentence on people who could not get their role because the backend does not know them."""
-    named = in_words(person(Person(slack_user_id=who)) for who in incident.strangers)
+    named = join_names(person(Person(slack_user_id=who)) for who in incident.strangers)
     return [f"{named} could not be given a role: not known where incidents are kept."] if named else []
 
 
 def _declared_by(incident: Incident) -> str:
-    said = [f"Declared by {person(incident.creator)} {moment(incident.created_at)}"]
+    said = [f"Declared by {person(incident.creator)} {date_token(incident.created_at)}"]
     if incident.source and incident.source.permalink:
         said.append(link(incident.source.permalink, "Source message"))
     return " · ".join([*marks(incident), *said, *unknown_people(incident)])
@@ -225,12 +234,12 @@ def is_purpose_of(incident: Incident, said: str) -> bool:
 
 
 def bookmark_title(incident: Incident) -> str:
-    return shortened(f"{incident.reference} {incident.name}", BOOKMARK_LIMIT)
+    return shorten(f"{incident.reference} {incident.name}", BOOKMARK_LIMIT)
 
 
 def _fitting(text: str) -> str:
     """Return the text escaped, cut so that the escaped text fits into the limit."""
     room = TOPIC_LIMIT
-    while len(said := escape(shortened(text, room))) > TOPIC_LIMIT:
+    while len(said := escape(shorten(text, room))) > TOPIC_LIMIT:
         room -= 10
     return said

@@ -9,8 +9,8 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.model import FollowUp, Form, Incident
 from tocsin.incidents.permissions import Verb
-from tocsin.slack.views.blocks import State, escape, one, paragraph, select_input, shortened, text_input
-from tocsin.slack.views.metadata import VerbMetadata, heading, lacking, verb_modal
+from tocsin.slack.views.blocks import State, escape, first_value, paragraph, select_input, shorten, text_input
+from tocsin.slack.views.metadata import VerbMetadata, heading, unsupported_blocks, verb_modal
 
 CALLBACK_ID = "close"
 NAMED = 5
@@ -45,35 +45,35 @@ def close_modal(
     *,
     unfinished: Sequence[FollowUp] = (),
     message: str = "",
-    trouble: str = "",
+    problem: str = "",
 ) -> View:
     """Build the form of a verb that ends or reopens an incident. No field in it is required."""
     title, submit, label, placeholder = _WORDS[verb]
     metadata = VerbMetadata(
         verb=verb, incident_id=incident.id, seen={"incident_status_id": incident.incident_status.id}
     )
-    blocks: list[Block] = [*heading(incident), *lacking(form.lacks, verb)]
+    blocks: list[Block] = [*heading(incident), *unsupported_blocks(form.lacks, verb)]
     if verb in _WARNINGS:
         blocks.append(paragraph(_WARNINGS[verb]))
     if verb is Verb.CLOSE:
         blocks += still_open(unfinished)
     if label:
         blocks.append(text_input("message", label, value=message, placeholder=placeholder, lines=True))
-    return verb_modal(CALLBACK_ID, title, metadata, blocks, submit=submit, trouble=trouble)
+    return verb_modal(CALLBACK_ID, title, metadata, blocks, submit=submit, problem=problem)
 
 
 def still_open(unfinished: Sequence[FollowUp]) -> list[Block]:
     """Build the list of actions and follow-ups that are not done yet, to be seen before closing."""
     if not unfinished:
         return []
-    named = [f"• {escape(shortened(item.text, 150))}" for item in unfinished[:NAMED]]
+    named = [f"• {escape(shorten(item.text, 150))}" for item in unfinished[:NAMED]]
     if len(unfinished) > NAMED:
         named.append(f"• and {len(unfinished) - NAMED} more")
     said = "\n".join(["*Not done yet:*", *named])
     return [ContextBlock(elements=[MarkdownTextObject(text=said, verbatim=True)])]
 
 
-def merge_modal(form: Form, incident: Incident, others: Sequence[Incident], *, trouble: str = "") -> View:
+def merge_modal(form: Form, incident: Incident, others: Sequence[Incident], *, problem: str = "") -> View:
     """Build the form that asks for the open incident that this one is part of."""
     metadata = VerbMetadata(
         verb=Verb.MERGE, incident_id=incident.id, seen={"incident_status_id": incident.incident_status.id}
@@ -86,10 +86,10 @@ def merge_modal(form: Form, incident: Incident, others: Sequence[Incident], *, t
         if choices
         else [paragraph("No other incident is open that it could be part of.")]
     )
-    blocks = [*heading(incident), *lacking(form.lacks, Verb.MERGE), *asked]
-    return verb_modal("merge", "Merge", metadata, blocks, submit="Merge", trouble=trouble)
+    blocks = [*heading(incident), *unsupported_blocks(form.lacks, Verb.MERGE), *asked]
+    return verb_modal("merge", "Merge", metadata, blocks, submit="Merge", problem=problem)
 
 
 def read_close(state: State) -> str:
     """Return the reason that was given."""
-    return one(state, "message")
+    return first_value(state, "message")

@@ -18,28 +18,28 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.model import CustomField, Form, Incident, PersonId
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
-from tocsin.incidents.validation import ago, cleaned
+from tocsin.incidents.validation import ago, clean_text
 from tocsin.slack.views.blocks import (
     Choice,
-    Same,
+    IdentityKey,
     State,
-    blank,
     checkbox,
+    date_token,
     escape,
     filled_in,
-    labelled,
+    first_value,
+    labels_of,
     link,
     link_input,
-    moment,
     number_input,
-    one,
     paragraph,
     person_input,
     plain,
+    render_form,
     select_input,
-    shortened,
-    submitted,
+    shorten,
     text_input,
+    values_of,
 )
 from tocsin.slack.views.card import channel, facts_line, name_block, person, unknown_people
 from tocsin.slack.views.metadata import DeclareMetadata
@@ -60,7 +60,7 @@ def declare_modal(
     filled: DeclareRequest,
     *,
     notice: str = "",
-    trouble: str = "",
+    problem: str = "",
     opened: Sequence[Incident] = (),
 ) -> View:
     """Build the declare form.
@@ -69,21 +69,21 @@ def declare_modal(
     the button *More fields* shows the rest. `notice` and `trouble` are mrkdwn above the name. `opened` are
     open incidents that this person may see.
     """
-    above: list[Block] = [paragraph(said) for said in (trouble, notice) if said]
-    below_name, packed = _open_now(opened), metadata.packed()
+    above: list[Block] = [paragraph(said) for said in (problem, notice) if said]
+    below_name, packed = _open_now(opened), metadata.to_json()
     texts = {"name": filled.name, "summary": filled.summary}
     only_texts = filled.model_fields_set <= texts.keys()
     if only_texts or filled == DeclareRequest(name=filled.name, summary=filled.summary):
-        unfilled = blank(Same(form, _blank), metadata.expanded)
+        unfilled = render_form(IdentityKey(form, _empty_form), metadata.expanded)
         return filled_in(unfilled, texts, packed, above=above, below_name=below_name)
-    return _drawn(form, filled, packed, metadata.expanded, above, below_name)
+    return _build_form(form, filled, packed, metadata.expanded, above, below_name)
 
 
-def _blank(form: Form, expanded: bool) -> View:
-    return _drawn(form, DeclareRequest(), "", expanded, (), ())
+def _empty_form(form: Form, expanded: bool) -> View:
+    return _build_form(form, DeclareRequest(), "", expanded, (), ())
 
 
-def _drawn(
+def _build_form(
     form: Form,
     filled: DeclareRequest,
     packed: str,
@@ -145,7 +145,7 @@ def _open_now(incidents: Sequence[Incident]) -> list[Block]:
     if not incidents:
         return []
     named = [
-        f"{link(one.permalink, one.reference)} {escape(shortened(one.name, 60))}"
+        f"{link(one.permalink, one.reference)} {escape(shorten(one.name, 60))}"
         for one in incidents[:OPEN_SHOWN]
     ]
     more = f" and {len(incidents) - OPEN_SHOWN} more" if len(incidents) > OPEN_SHOWN else ""
@@ -166,15 +166,15 @@ def _age(form: Form) -> list[Block]:
     """Build a note on how old the choices are, if the backend could not be asked since."""
     if not form.is_old or form.as_of is None:
         return []
-    said = f"Choices as of {moment(form.as_of)}: {escape(form.kept_by)} could not be asked since."
+    said = f"Choices as of {date_token(form.as_of)}: {escape(form.kept_by)} could not be asked since."
     return [ContextBlock(elements=[MarkdownTextObject(text=said)])]
 
 
 def _questions(form: Form, filled: DeclareRequest, *, required: bool) -> list[Block]:
     """Return the inputs of the organisation's fields, then of the backend's own, whose ids have no prefix."""
     return [
-        *(_asked(f, f"{FIELD}{f.id}", filled) for f in form.custom_fields if f.required is required),
-        *(_asked(f, f.id, filled) for f in form.backend_fields if f.required is required),
+        *(_question(f, f"{FIELD}{f.id}", filled) for f in form.custom_fields if f.required is required),
+        *(_question(f, f.id, filled) for f in form.backend_fields if f.required is required),
     ]
 
 
@@ -231,7 +231,7 @@ def _private(form: Form, filled: DeclareRequest) -> list[Block]:
     return [checkbox("visibility", "Who may see it", choice, checked=filled.visibility == "private")]
 
 
-def _asked(field: CustomField, name: str, filled: DeclareRequest) -> Block:
+def _question(field: CustomField, name: str, filled: DeclareRequest) -> Block:
     """Build the input of a field, filled with what was entered before."""
     entries = filled.custom_field_entries if name.startswith(FIELD) else filled.backend_entries
     entered = entries.get(field.id, ())
@@ -269,22 +269,22 @@ def field_choices(field: CustomField) -> list[Choice]:
 
 def read_declare(state: State) -> DeclareRequest:
     """Return the submitted form as a request, not validated; fields that are not on the screen are empty."""
-    roles = {block.removeprefix(ROLE): one(state, block) for block in state if block.startswith(ROLE)}
+    roles = {block.removeprefix(ROLE): first_value(state, block) for block in state if block.startswith(ROLE)}
     fields = {
-        block.removeprefix(FIELD): submitted(state, block) for block in state if block.startswith(FIELD)
+        block.removeprefix(FIELD): values_of(state, block) for block in state if block.startswith(FIELD)
     }
-    own = {block: submitted(state, block) for block in state if not _is_ours(block)}
+    own = {block: values_of(state, block) for block in state if not _is_ours(block)}
     return DeclareRequest(
-        name=one(state, "name"),
-        summary=one(state, "summary"),
-        severity_id=one(state, "severity_id") or None,
-        incident_type_id=one(state, "incident_type_id") or None,
-        visibility="private" if "private" in submitted(state, "visibility") else "public",
-        mode="test" if "test" in submitted(state, "mode") else "standard",
+        name=first_value(state, "name"),
+        summary=first_value(state, "summary"),
+        severity_id=first_value(state, "severity_id") or None,
+        incident_type_id=first_value(state, "incident_type_id") or None,
+        visibility="private" if "private" in values_of(state, "visibility") else "public",
+        mode="test" if "test" in values_of(state, "mode") else "standard",
         incident_role_assignments={role: PersonId(who) for role, who in roles.items() if who},
         custom_field_entries={field: given for field, given in fields.items() if given},
         backend_entries={field: given for field, given in own.items() if given},
-        labels=labelled(state),
+        labels=labels_of(state),
     )
 
 
@@ -292,18 +292,18 @@ def _is_ours(block: str) -> bool:
     return block in OURS or block.startswith((ROLE, FIELD))
 
 
-def named(text: str, words: str = "") -> DeclareRequest:
+def prefill(text: str, words: str = "") -> DeclareRequest:
     """Return a request with the first line after the command as its name, and the other lines as its summary.
 
     `words` is the same text without the addresses of links, which a name does not need. If the first line
     does not fit into the name unchanged, the summary keeps the whole text.
     """
-    lines = cleaned(text, lines=True)
+    lines = clean_text(text, lines=True)
     first, _, more = lines.partition("\n")
-    name = cleaned(cleaned(words or text, lines=True).partition("\n")[0])
-    whole = len(name) <= NAME_LIMIT and name == cleaned(first)
-    summary = cleaned(more, lines=True) if whole else lines
-    return DeclareRequest(name=shortened(name, NAME_LIMIT), summary=shortened(summary, SUMMARY_LIMIT))
+    name = clean_text(clean_text(words or text, lines=True).partition("\n")[0])
+    whole = len(name) <= NAME_LIMIT and name == clean_text(first)
+    summary = clean_text(more, lines=True) if whole else lines
+    return DeclareRequest(name=shorten(name, NAME_LIMIT), summary=shorten(summary, SUMMARY_LIMIT))
 
 
 # Answers to the form: declared, saved, already declared, or not declared.
@@ -313,12 +313,12 @@ def _answer(title: str, blocks: Sequence[Block], **more: Any) -> View:
     return View(type="modal", title=plain(title), close=plain("Done"), blocks=blocks, **more)
 
 
-def declared_modal(incident: Incident, channel_name: str, trouble: Sequence[str] = ()) -> View:
+def declared_modal(incident: Incident, channel_name: str, problems: Sequence[str] = ()) -> View:
     """Build the result: reference, permalink, and the channel as a link or, until it exists, by its name."""
     reference = link(incident.permalink, incident.reference)
     if incident.slack_channel_id:
         where = f"Carry on in {channel(incident)}."
-    elif trouble:
+    elif problems:
         where = "It has no channel of its own yet."
     elif incident.is_private and not channel_name:
         # A backend may create the private channel without the bot; then this modal never learns of it.
@@ -327,18 +327,18 @@ def declared_modal(incident: Incident, channel_name: str, trouble: Sequence[str]
         where = f"Its channel{f' *#{escape(channel_name)}*' if channel_name else ''} is being opened."
     blocks: list[Block] = [
         paragraph(f":white_check_mark: *{reference}* is declared. {where}"),
-        *(paragraph(f":warning: {escape(sentence)}.") for sentence in trouble),
+        *(paragraph(f":warning: {escape(sentence)}.") for sentence in problems),
         *(paragraph(f":warning: {said}") for said in unknown_people(incident)),
         name_block(incident),
         ContextBlock(elements=[MarkdownTextObject(text=facts_line(incident), verbatim=True)]),
     ]
     if incident.permalink:
-        blocks.append(ActionsBlock(elements=[_opening(incident.permalink, "Open incident")]))
+        blocks.append(ActionsBlock(elements=[_link_button(incident.permalink, "Open incident")]))
         blocks.append(ContextBlock(elements=[MarkdownTextObject(text=f"Permalink: <{incident.permalink}>")]))
     return _answer(incident.reference, blocks)
 
 
-def _opening(url: str, words: str, style: str | None = None) -> ButtonElement:
+def _link_button(url: str, words: str, style: str | None = None) -> ButtonElement:
     return ButtonElement(action_id="open_incident", text=plain(words), url=url, style=style)
 
 
@@ -358,7 +358,7 @@ def already_modal(incident: Incident, now: datetime, metadata: DeclareMetadata) 
     said = f"*{reference}*, declared by {person(incident.creator)} {when} from this message."
     buttons = [ButtonElement(action_id="declare_another", text=plain("Declare another"), value="another")]
     if incident.permalink:
-        buttons.insert(0, _opening(incident.permalink, "Open it", style="primary"))
+        buttons.insert(0, _link_button(incident.permalink, "Open it", style="primary"))
     facts = facts_line(incident)
     if incident.slack_channel_id:
         facts += f" · {channel(incident)}"
@@ -368,7 +368,7 @@ def already_modal(incident: Incident, now: datetime, metadata: DeclareMetadata) 
         ContextBlock(elements=[MarkdownTextObject(text=facts, verbatim=True)]),
         ActionsBlock(block_id="already", elements=buttons),
     ]
-    return _answer("Already declared", blocks, private_metadata=metadata.packed())
+    return _answer("Already declared", blocks, private_metadata=metadata.to_json())
 
 
 def loading_modal(metadata: DeclareMetadata) -> View:
@@ -376,11 +376,11 @@ def loading_modal(metadata: DeclareMetadata) -> View:
     return _answer(
         "Declare an incident",
         [paragraph(":hourglass_flowing_sand: Fetching the form…")],
-        private_metadata=metadata.packed(),
+        private_metadata=metadata.to_json(),
     )
 
 
-def sorry_modal(title: str, sentence: str) -> View:
+def error_modal(title: str, sentence: str) -> View:
     """Build a modal that says in plain words what went wrong."""
     return _answer(title, [paragraph(f":warning: {escape(sentence)}")])
 
@@ -409,10 +409,10 @@ def unopened_message(
     said = f":warning: The form could not be opened: {escape(why)}. Nothing was declared."
     shown = f"You had typed: {escape(typed)}" if typed else ""
     action, value = again or ("open_form", metadata.to_button_value())
-    if not typed and not again and DeclareMetadata.read(value).summary != metadata.summary:
+    if not typed and not again and DeclareMetadata.from_text(value).summary != metadata.summary:
         shown = f"Not all of this fits into the form again: {escape(metadata.summary)}"
     button = ButtonElement(action_id=action, text=plain("Open the form"), value=value, style="primary")
-    blocks: list[Block] = [paragraph(part) for part in (said, shortened(shown, MOST_SHOWN)) if part]
+    blocks: list[Block] = [paragraph(part) for part in (said, shorten(shown, MOST_SHOWN)) if part]
     return " ".join(filter(None, [said, shown])), [
         *blocks,
         ActionsBlock(block_id="unopened", elements=[button]),

@@ -20,15 +20,15 @@ from tocsin.incidents.permissions import Verb
 from tocsin.slack.views.blocks import (
     State,
     escape,
-    one,
+    first_value,
     paragraph,
     person_input,
     plain,
-    shortened,
+    shorten,
     text_input,
 )
 from tocsin.slack.views.card import person
-from tocsin.slack.views.metadata import VerbMetadata, heading, lacking, verb_modal
+from tocsin.slack.views.metadata import VerbMetadata, heading, unsupported_blocks, verb_modal
 
 # Actions (during an incident) and follow-ups (after it).
 
@@ -46,7 +46,7 @@ def follow_up_modal(
     *,
     text: str = "",
     assignee: PersonId | None = None,
-    trouble: str = "",
+    problem: str = "",
 ) -> View:
     """Build the form: the existing items, with a *Done* button if unfinished, and inputs for a new one."""
     kind = kind_of(verb)
@@ -56,8 +56,13 @@ def follow_up_modal(
         text_input("text", "What is to be done", value=text, placeholder=placeholder, optional=False),
         person_input("assignee", "By whom", value=assignee or ""),
     ]
-    blocks = [*heading(incident), *lacking(form.lacks, verb), *asked, *follow_up_blocks(listed, kind)]
-    return verb_modal(FOLLOW_UP_CALLBACK_ID, TITLES[kind], metadata, blocks, submit="Add", trouble=trouble)
+    blocks = [
+        *heading(incident),
+        *unsupported_blocks(form.lacks, verb),
+        *asked,
+        *follow_up_blocks(listed, kind),
+    ]
+    return verb_modal(FOLLOW_UP_CALLBACK_ID, TITLES[kind], metadata, blocks, submit="Add", problem=problem)
 
 
 def kind_of(verb: Verb) -> Kind:
@@ -79,7 +84,7 @@ def follow_up_blocks(listed: Sequence[FollowUp], kind: Kind | None = None) -> li
 
 def _line(item: FollowUp) -> SectionBlock:
     by = f" · {person(item.assignee)}" if item.assignee else ""
-    text = escape(shortened(item.text, 500))
+    text = escape(shorten(item.text, 500))
     if item.is_done:
         return paragraph(f":white_check_mark: {text}{by}")
     button = ButtonElement(
@@ -92,8 +97,8 @@ def _line(item: FollowUp) -> SectionBlock:
 
 def read_follow_up(state: State) -> tuple[str, PersonId | None]:
     """Return the text, and the assignee or None."""
-    chosen = one(state, "assignee")
-    return one(state, "text"), PersonId(chosen) if chosen else None
+    chosen = first_value(state, "assignee")
+    return first_value(state, "text"), PersonId(chosen) if chosen else None
 
 
 # Notes that a responder adds to the timeline.
@@ -101,7 +106,7 @@ def read_follow_up(state: State) -> tuple[str, PersonId | None]:
 NOTE_CALLBACK_ID = "note"
 
 
-def note_modal(form: Form, incident: Incident, *, message: str = "", trouble: str = "") -> View:
+def note_modal(form: Form, incident: Incident, *, message: str = "", problem: str = "") -> View:
     """Build the form for one entry of the timeline."""
     metadata = VerbMetadata(verb=Verb.NOTE, incident_id=incident.id)
     asked = text_input(
@@ -113,11 +118,11 @@ def note_modal(form: Form, incident: Incident, *, message: str = "", trouble: st
         optional=False,
         focus=True,
     )
-    blocks = [*heading(incident), *lacking(form.lacks, Verb.NOTE), asked]
+    blocks = [*heading(incident), *unsupported_blocks(form.lacks, Verb.NOTE), asked]
     return verb_modal(
-        NOTE_CALLBACK_ID, "Add to the timeline", metadata, blocks, submit="Add", trouble=trouble
+        NOTE_CALLBACK_ID, "Add to the timeline", metadata, blocks, submit="Add", problem=problem
     )
 
 
 def read_note(state: State) -> str:
-    return one(state, "message")
+    return first_value(state, "message")

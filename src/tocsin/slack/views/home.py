@@ -16,8 +16,8 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.views import View
 
-from tocsin.incidents.model import Frozen, Incident
-from tocsin.slack.views.blocks import escape, moment, paragraph, plain, sections_of
+from tocsin.incidents.model import FrozenModel, Incident
+from tocsin.slack.views.blocks import date_token, escape, paragraph, plain, sections_of
 from tocsin.slack.views.lists import ListQuery, rows
 
 # The Home tab: the reader's incidents, other open ones, closed ones, and a button to declare.
@@ -26,7 +26,7 @@ SHOWN = 10
 """Incidents in each part; the list has the rest. Slack allows 100 blocks and 250 KB on a Home tab."""
 
 
-class HomePage(Frozen):
+class HomePage(FrozenModel):
     """Content of one person's Home tab; it has only incidents that this person may see."""
 
     mine: tuple[Incident, ...] = ()
@@ -41,14 +41,16 @@ def home_view(page: HomePage) -> View:
         ButtonElement(
             action_id="declare_here", text=plain("Declare an incident"), style="primary", value="declare"
         ),
-        ButtonElement(action_id="list_incidents", text=plain("List incidents"), value=ListQuery().packed()),
+        ButtonElement(action_id="list_incidents", text=plain("List incidents"), value=ListQuery().to_json()),
     ]
     others = [incident for incident in page.open if incident not in page.mine]
     blocks: list[Block] = [ActionsBlock(block_id="home", elements=buttons), *_quiet(page)]
     blocks += _part("Yours", page.mine, page.at)
     blocks += _part("Open" if not page.mine else "Others that are open", others, page.at)
     blocks += _part("Lately closed", page.closed, page.at)
-    blocks.append(ContextBlock(elements=[MarkdownTextObject(text=f"As of {moment(page.at)}", verbatim=True)]))
+    blocks.append(
+        ContextBlock(elements=[MarkdownTextObject(text=f"As of {date_token(page.at)}", verbatim=True)])
+    )
     return View(type="home", blocks=blocks)
 
 

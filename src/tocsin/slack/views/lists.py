@@ -17,23 +17,23 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.views import View
 
-from tocsin.incidents.model import FollowUp, Frozen, Incident, TimelineEntry
+from tocsin.incidents.model import FollowUp, FrozenModel, Incident, TimelineEntry
 from tocsin.incidents.validation import ago
 from tocsin.slack.views.blocks import (
     OPTIONS_LIMIT,
     State,
+    date_token,
     escape,
+    first_value,
     link,
-    moment,
-    one,
     paragraph,
     plain,
     sections_of,
     select_input,
-    shortened,
+    shorten,
 )
 from tocsin.slack.views.card import card, card_text, channel, facts_line, person
-from tocsin.slack.views.declare import named
+from tocsin.slack.views.declare import prefill
 from tocsin.slack.views.followups import follow_up_blocks
 from tocsin.slack.views.metadata import TITLE_LIMIT, DeclareMetadata, VerbMetadata, verb_modal
 
@@ -43,7 +43,7 @@ ROW_NAME = 120
 """Characters of a name in a list; the card has the whole name."""
 
 
-class ListQuery(Frozen):
+class ListQuery(FrozenModel):
     """Query of a list, carried in the values of the buttons that turn its pages (Slack: 2000 characters)."""
 
     words: str = Field(default="", max_length=300)
@@ -51,11 +51,11 @@ class ListQuery(Frozen):
     searching: bool = False
     after: str | None = Field(default=None, max_length=300)
 
-    def packed(self) -> str:
+    def to_json(self) -> str:
         return self.model_dump_json(exclude_defaults=True)
 
     @classmethod
-    def read(cls, value: str | None) -> ListQuery:
+    def from_text(cls, value: str | None) -> ListQuery:
         """Parse a button's value. Returns a query for all open incidents if it is stale or forged."""
         try:
             return cls.model_validate_json(value or "{}")
@@ -63,7 +63,7 @@ class ListQuery(Frozen):
             return cls()
 
 
-class Listing(Frozen):
+class Listing(FrozenModel):
     """Page of incidents, with its title."""
 
     title: str
@@ -78,7 +78,7 @@ class Listing(Frozen):
 
 def row(incident: Incident, now: datetime, *, button: bool = True) -> SectionBlock:
     """Build a section with what a reader needs to choose an incident, and a button that shows it."""
-    name = escape(shortened(incident.name, ROW_NAME)) or "(no name)"
+    name = escape(shorten(incident.name, ROW_NAME)) or "(no name)"
     where = f" · {channel(incident)}" if incident.slack_channel_id else ""
     when = ago(incident.created_at, now)
     return SectionBlock(
@@ -109,14 +109,14 @@ def list_blocks(listing: Listing, now: datetime) -> list[Block]:
     if listing.query.after:
         first = listing.query.model_copy(update={"after": None})
         turns.append(
-            ButtonElement(action_id="first_page", text=plain("Back to the newest"), value=first.packed())
+            ButtonElement(action_id="first_page", text=plain("Back to the newest"), value=first.to_json())
         )
     if listing.more and listing.incidents:
         older = listing.query.model_copy(update={"after": listing.incidents[-1].id})
-        turns.append(ButtonElement(action_id="next_page", text=plain("Older"), value=older.packed()))
+        turns.append(ButtonElement(action_id="next_page", text=plain("Older"), value=older.to_json()))
     if listing.typed:
-        words = plain(f"Declare “{shortened(listing.typed, 40)}” instead")
-        filled = named(listing.typed)
+        words = plain(f"Declare “{shorten(listing.typed, 40)}” instead")
+        filled = prefill(listing.typed)
         value = DeclareMetadata(name=filled.name, summary=filled.summary).to_button_value()
         turns.append(ButtonElement(action_id="declare_named", text=words, value=value))
     return [*blocks, ActionsBlock(elements=turns)] if turns else blocks
@@ -145,10 +145,10 @@ def show_blocks(
     incident: Incident, timeline: Sequence[TimelineEntry], follow_ups: Sequence[FollowUp]
 ) -> list[Block]:
     undone = [item for item in follow_ups if not item.is_done]
-    return [*card(incident), *follow_up_blocks(undone), DividerBlock(), *happenings(incident, timeline)]
+    return [*card(incident), *follow_up_blocks(undone), DividerBlock(), *timeline_blocks(incident, timeline)]
 
 
-def happenings(incident: Incident, timeline: Sequence[TimelineEntry]) -> list[Block]:
+def timeline_blocks(incident: Incident, timeline: Sequence[TimelineEntry]) -> list[Block]:
     """Build the latest entries of the timeline, newest last."""
     if not timeline:
         return [paragraph("Nothing has happened yet.")]
@@ -162,8 +162,8 @@ def happenings(incident: Incident, timeline: Sequence[TimelineEntry]) -> list[Bl
 
 def _line(entry: TimelineEntry) -> str:
     by = f"{person(entry.by)} " if entry.by else ""
-    text = f" {escape(shortened(' '.join(entry.text.split()), ENTRY))}" if entry.text else ""
-    return f"{moment(entry.at)}  {by}{escape(shortened(entry.verb, 80))}{text}"
+    text = f" {escape(shorten(' '.join(entry.text.split()), ENTRY))}" if entry.text else ""
+    return f"{date_token(entry.at)}  {by}{escape(shorten(entry.verb, 80))}{text}"
 
 
 def show_text(incident: Incident) -> str:
@@ -173,7 +173,7 @@ def show_text(incident: Incident) -> str:
 def show_modal(incident: Incident, timeline: Sequence[TimelineEntry], follow_ups: Sequence[FollowUp]) -> View:
     """Build the incident in full as a modal, for when there is no message to show it in."""
     blocks = show_blocks(incident, timeline, follow_ups)
-    title = plain(shortened(incident.reference, TITLE_LIMIT))
+    title = plain(shorten(incident.reference, TITLE_LIMIT))
     return View(type="modal", title=title, close=plain("Done"), blocks=blocks)
 
 
@@ -189,7 +189,7 @@ def choose_modal(
     typed: str = "",
     question: str = "",
     chosen: str = "",
-    trouble: str = "",
+    problem: str = "",
 ) -> View:
     """Build the modal with the open incidents that this person may see, and a button to declare a new one.
 
@@ -199,7 +199,7 @@ def choose_modal(
     """
     blocks: list[Block] = []
     if typed:
-        blocks.append(paragraph(f"You typed `{escape(shortened(typed, 200)).replace('`', '')}`."))
+        blocks.append(paragraph(f"You typed `{escape(shorten(typed, 200)).replace('`', '')}`."))
     if question:
         blocks.append(paragraph(question))
     if incidents:
@@ -210,7 +210,7 @@ def choose_modal(
         )
         blocks.append(ActionsBlock(block_id="declare_instead", elements=[button]))
     title = "Which incident?" if incidents else "What did you mean?"
-    return verb_modal(CALLBACK_ID, title, metadata, blocks, submit="Go on", trouble=trouble)
+    return verb_modal(CALLBACK_ID, title, metadata, blocks, submit="Go on", problem=problem)
 
 
 def _select(incidents: Sequence[Incident], chosen: str) -> Block:
@@ -226,4 +226,4 @@ def _select(incidents: Sequence[Incident], chosen: str) -> Block:
 
 
 def read_choose(state: State) -> str:
-    return one(state, "incident_id")
+    return first_value(state, "incident_id")

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, TEXT_LIMIT
-from tocsin.incidents.validation import cleaned, is_visible
+from tocsin.incidents.validation import clean_text, is_visible
 from tocsin.slack.views.block_text import ASIDE, BODY, DETAIL, dicts, of_blocks, of_text, pair
 from tocsin.slack.views.mrkdwn_text import (
     SAID_BY,
     Line,
     Names,
     Span,
-    called,
+    as_name,
     linked,
     of_code,
     of_mrkdwn,
@@ -226,7 +226,7 @@ def _preview(file: Json, names: Names) -> list[Line]:
 
 def _of_email(file: Json, names: Names) -> list[Line]:
     """Return subject, sender and text of an e-mail that was sent into a channel (Slack, file object)."""
-    subject = called(
+    subject = as_name(
         re.sub(r"^(?:(?:re|fwd?|aw|wg)\s*:\s*)+", "", _first(file, "subject", "title"), flags=re.I)
     )
     senders = [
@@ -258,7 +258,7 @@ def name_and_summary(message: Mapping[str, Any], permalink: str | None, names: N
 
     `names` are the known names of people, user groups and channels, by Slack id.
     """
-    name = _cut(cleaned(name_of(message, names)), NAME_LIMIT)
+    name = _cut(clean_text(name_of(message, names)), NAME_LIMIT)
     return name, _retold(message, permalink, names, SUMMARY_LIMIT, "> ")
 
 
@@ -271,7 +271,7 @@ def kept_text(
 
 def _retold(message: Mapping[str, Any], permalink: str | None, names: Names, limit: int, mark: str) -> str:
     """Return all lines, each after `mark`, then files, author and permalink; notes if some did not fit."""
-    whose = " ".join(filter(None, [cleaned(author(message, names))[:100], permalink]))
+    whose = " ".join(filter(None, [clean_text(author(message, names))[:100], permalink]))
     ending = f"— {whose}" if whose else ""
     room = limit - len(ending) - 1
     files = _fitting(_read(file_lines(message, names), mark), min(room, _ENDING_LIMIT), mark)
@@ -281,7 +281,7 @@ def _retold(message: Mapping[str, Any], permalink: str | None, names: Names, lim
 
 def _read(lines: list[Line], mark: str) -> list[str]:
     """Return each line as plain text after `mark`, with its indentation."""
-    read = [(line.read, cleaned(line.read, lines=True).replace("\n", " ")) for line in lines]
+    read = [(line.read, clean_text(line.read, lines=True).replace("\n", " ")) for line in lines]
     return [
         f"{mark}{' ' * (len(said) - len(said.lstrip(' ')))}{clean}"
         for said, clean in read

@@ -13,9 +13,9 @@ from pydantic import Field
 from slack_sdk.models.blocks import Block, ContextBlock, MarkdownTextObject
 from slack_sdk.models.views import View
 
-from tocsin.incidents.model import ChannelId, Frozen, Incident, MessageTs
+from tocsin.incidents.model import ChannelId, FrozenModel, Incident, MessageTs
 from tocsin.incidents.permissions import Verb
-from tocsin.slack.views.blocks import escape, link, paragraph, plain, shortened
+from tocsin.slack.views.blocks import escape, link, paragraph, plain, shorten
 from tocsin.slack.views.card import channel, facts_line, name_block
 
 # Where a form was opened and what it is to be filled with, carried through Slack and back.
@@ -31,7 +31,7 @@ _CHANNEL = re.compile(r"[CGD]\w{0,39}")
 _TS = re.compile(r"\d{1,16}\.\d{1,9}")
 
 
-class DeclareMetadata(Frozen):
+class DeclareMetadata(FrozenModel):
     """Place where a declare form was opened, carried in its `private_metadata` (Slack: 3000 characters).
 
     `name` and `summary` are what the form will be filled with, until it is shown.
@@ -48,7 +48,7 @@ class DeclareMetadata(Frozen):
     name: str = ""
     summary: str = ""
 
-    def packed(self) -> str:
+    def to_json(self) -> str:
         """Return JSON for `private_metadata`, with as much of the summary as fits.
 
         If it does not fit even without the summary, only `another`, `expanded` and `sure` are kept.
@@ -79,13 +79,13 @@ class DeclareMetadata(Frozen):
         return self.model_dump_json(exclude_defaults=True)
 
     def _compressed(self) -> str:
-        return compressed(self._plainly())
+        return compress(self._plainly())
 
     @classmethod
-    def read(cls, metadata: str) -> DeclareMetadata:
+    def from_text(cls, metadata: str) -> DeclareMetadata:
         """Parse the metadata. Returns an empty context if it is stale or forged."""
         try:
-            read = cls.model_validate_json(decompressed(metadata) or "{}")
+            read = cls.model_validate_json(decompress(metadata) or "{}")
         except (ValueError, zlib.error):
             return cls()
         channels = (read.origin, read.source_channel)
@@ -96,12 +96,12 @@ class DeclareMetadata(Frozen):
         return read if sound else cls()
 
 
-def compressed(text: str) -> str:
+def compress(text: str) -> str:
     """Compress text that must fit into a field of limited length."""
     return COMPRESSED + b85encode(zlib.compress(text.encode(), 9)).decode()
 
 
-def decompressed(packed: str) -> str | bytes:
+def decompress(packed: str) -> str | bytes:
     """Decompress the text; returns it as it is if it was not compressed.
 
     Raises ValueError or zlib.error if the compressed text is not valid.
@@ -123,7 +123,7 @@ T = TypeVar("T")
 _ID = re.compile(r"\S{0,300}")
 
 
-class VerbMetadata(Frozen):
+class VerbMetadata(FrozenModel):
     """Verb and incident of a form, carried in its `private_metadata` (Slack: 3000 characters)."""
 
     verb: Verb | None = None
@@ -144,21 +144,21 @@ class VerbMetadata(Frozen):
         """Return the fields whose values differ from those that the form was opened with."""
         return {name: value for name, value in entered.items() if (value or "") != self.seen.get(name, "")}
 
-    def packed(self) -> str:
+    def to_json(self) -> str:
         plainly = self.model_dump_json(exclude_defaults=True)
-        return plainly if len(plainly) <= METADATA_LIMIT else compressed(plainly)
+        return plainly if len(plainly) <= METADATA_LIMIT else compress(plainly)
 
     @property
     def fits(self) -> bool:
         """True if a form can carry it: most commands of 4000 characters can be compressed enough, not all."""
         typed = max(len(self.rest), len(self.typed))
-        return typed <= MOST_TYPED and len(self.packed()) <= METADATA_LIMIT
+        return typed <= MOST_TYPED and len(self.to_json()) <= METADATA_LIMIT
 
     @classmethod
-    def read(cls, metadata: str) -> VerbMetadata:
+    def from_text(cls, metadata: str) -> VerbMetadata:
         """Parse the metadata. Returns empty metadata if it is stale or forged."""
         try:
-            read = cls.model_validate_json(decompressed(metadata) or "{}")
+            read = cls.model_validate_json(decompress(metadata) or "{}")
         except (ValueError, zlib.error):
             return cls()
         return read if _ID.fullmatch(read.incident_id) else cls()
@@ -171,17 +171,17 @@ def verb_modal(
     blocks: Sequence[Block],
     *,
     submit: str,
-    trouble: str = "",
+    problem: str = "",
 ) -> View:
     """Build a form about an incident; `trouble` is mrkdwn that is shown above everything else."""
-    above = [paragraph(f":warning: {trouble}")] if trouble else []
+    above = [paragraph(f":warning: {problem}")] if problem else []
     return View(
         type="modal",
         callback_id=callback_id,
-        title=plain(shortened(title, TITLE_LIMIT)),
+        title=plain(shorten(title, TITLE_LIMIT)),
         submit=plain(submit),
         close=plain("Cancel"),
-        private_metadata=metadata.packed(),
+        private_metadata=metadata.to_json(),
         blocks=[*above, *blocks],
     )
 
@@ -195,7 +195,7 @@ def heading(incident: Incident) -> list[Block]:
     ]
 
 
-def lacking(form_lacks: dict[str, str], *verbs: str) -> list[Block]:
+def unsupported_blocks(form_lacks: dict[str, str], *verbs: str) -> list[Block]:
     """Build notes on what this backend cannot do, to be read before anything is typed."""
     said = [form_lacks[verb] for verb in verbs if verb in form_lacks]
     return [
@@ -214,12 +214,12 @@ def done_modal(sentence: str) -> View:
     )
 
 
-def said_modal(incident: Incident, sentence: str) -> View:
+def sentence_modal(incident: Incident, sentence: str) -> View:
     """Build the answer to a change; the sentence is escaped already."""
     where = f" Carry on in {channel(incident)}." if incident.slack_channel_id else ""
     return View(
         type="modal",
-        title=plain(shortened(incident.reference, TITLE_LIMIT)),
+        title=plain(shorten(incident.reference, TITLE_LIMIT)),
         close=plain("Done"),
         blocks=[paragraph(f":white_check_mark: {sentence}{where}")],
     )
@@ -233,7 +233,7 @@ def saving_modal(incident: Incident) -> View:
     )
     return View(
         type="modal",
-        title=plain(shortened(incident.reference, TITLE_LIMIT)),
+        title=plain(shorten(incident.reference, TITLE_LIMIT)),
         close=plain("Done"),
         blocks=[paragraph(said)],
     )

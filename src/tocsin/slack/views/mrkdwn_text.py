@@ -50,9 +50,9 @@ class Line(NamedTuple):
         """The line as a name; empty if it has no words of its own."""
         spoken = [span for span in self.spans if span.kind not in {"broadcast", "emoji"}]
         own = "".join(span.text or span.target for span in spoken if span.kind != "mention")
-        if not _has_words(called(own)):
+        if not _has_words(as_name(own)):
             return ""
-        return called("".join(span.text or span.target for span in spoken))
+        return as_name("".join(span.text or span.target for span in spoken))
 
 
 FENCE = Line((Span("words", "```"),))
@@ -85,7 +85,7 @@ _EMPTY = re.compile(r"\(\s*\)|\[\s*\]|<\s*>")
 _BEFORE, _BEHIND = " \t|,;:·•", " \t|,;:·•-–—"
 
 
-def called(text: str) -> str:
+def as_name(text: str) -> str:
     """Return text as a name: without addresses, and without marks, emoji, states and dates before it."""
     said = _EMPTY.sub("", _ADDRESS.sub("", _POINTER.sub("", text[:SPOKEN])))
     said = re.sub(r"\s+", " ", said)

@@ -17,9 +17,9 @@ from slack_sdk.models.blocks import (
 
 from tocsin.incidents.export import duration
 from tocsin.incidents.model import FollowUp, Incident, Person, PersonId
-from tocsin.incidents.updates import News, Summary
+from tocsin.incidents.updates import ChangeNotification, Summary
 from tocsin.incidents.validation import FOLLOW_UP_WORDS
-from tocsin.slack.views.blocks import escape, link, moment, paragraph, plain, shortened
+from tocsin.slack.views.blocks import date_token, escape, link, paragraph, plain, shorten
 from tocsin.slack.views.card import person
 
 # The notice that a channel will be archived, and the text in its place if a person keeps the channel.
@@ -32,7 +32,7 @@ def leaving_message(incident: Incident, due: datetime) -> Message:
     """Build the notice, with the time of archiving and a button that keeps the channel."""
     reference = link(incident.permalink, incident.reference)
     said = (
-        f":file_folder: *{reference}* has ended. This channel is archived {moment(due)}, unless somebody "
+        f":file_folder: *{reference}* has ended. This channel is archived {date_token(due)}, unless somebody "
         "keeps it. What was written here can still be read then."
     )
     keep = ButtonElement(action_id="keep_channel", text=plain("Keep the channel"), value=incident.id)
@@ -55,7 +55,7 @@ def written_message(incident: Incident, address: str, by: Person) -> tuple[str, 
     return said, [paragraph(said)]
 
 
-def paper_buttons(incident: Incident) -> ActionsBlock:
+def document_buttons(incident: Incident) -> ActionsBlock:
     """Build *Write the document* and *Export*, for the message that says that an incident has ended."""
     return ActionsBlock(
         block_id="papers",
@@ -77,7 +77,7 @@ MOST_NAMED = 20
 SNOOZE_MINUTES = 15
 
 
-def news_message(news: News) -> Message:
+def news_message(news: ChangeNotification) -> Message:
     """Build the message on a change: by whom, what changed, their words, and when the next update is due."""
     said = _line(news)
     blocks: list[Block] = [paragraph(said)]
@@ -85,20 +85,20 @@ def news_message(news: News) -> Message:
         text = RichTextElementParts.Text(text=news.message)
         blocks.append(RichTextBlock(elements=[RichTextQuoteElement(elements=[text])]))
     if news.summary is not None:
-        blocks += [paragraph(_summary(news.incident, news.summary)), paper_buttons(news.incident)]
+        blocks += [paragraph(_summary(news.incident, news.summary)), document_buttons(news.incident)]
     if news.next_update_at is not None:
-        due = f":alarm_clock: Next update due {moment(news.next_update_at)}"
+        due = f":alarm_clock: Next update due {date_token(news.next_update_at)}"
         blocks.append(ContextBlock(elements=[MarkdownTextObject(text=due, verbatim=True)]))
-    heard = f"{said} {escape(shortened(news.message, NEWS_LIMIT))}" if news.message else said
+    heard = f"{said} {escape(shorten(news.message, NEWS_LIMIT))}" if news.message else said
     return heard, blocks
 
 
-def _line(news: News) -> str:
+def _line(news: ChangeNotification) -> str:
     reference = link(news.incident.permalink, news.incident.reference)
     sign = ":mega:" if news.message else ":pencil2:"
     if news.summary is not None:
         sign = ":white_check_mark:"
-    changes = [escape(shortened(one, NEWS_LIMIT)) for one in news.differences]
+    changes = [escape(shorten(one, NEWS_LIMIT)) for one in news.differences]
     if news.merged_into:
         changes.append(f"it is part of {escape(news.merged_into)}")
     what = "; ".join(changes) or "an update"
@@ -111,7 +111,7 @@ def _summary(incident: Incident, summary: Summary) -> str:
     if summary.people:
         lines[0] += f", with {_named(summary.people)}"
     if summary.went:
-        went = [f"{escape(shortened(what, 80))} {after}" for what, after in summary.went[:MOST_NAMED]]
+        went = [f"{escape(shorten(what, 80))} {after}" for what, after in summary.went[:MOST_NAMED]]
         lines.append(" · ".join(went))
     page = link(incident.permalink, "its page") if incident.permalink else "its page"
     lines.append(f"{summary.entries} entries in the timeline on {page}.")
@@ -133,7 +133,7 @@ def _named(people: tuple[PersonId, ...]) -> str:
 
 def _to_do(follow_up: FollowUp) -> str:
     who = f" ({person(follow_up.assignee)})" if follow_up.assignee else ""
-    return f"{escape(shortened(follow_up.text, NEWS_LIMIT))}{who}"
+    return f"{escape(shorten(follow_up.text, NEWS_LIMIT))}{who}"
 
 
 def follow_up_message(incident: Incident, follow_up: FollowUp) -> Message:

@@ -24,23 +24,23 @@ from tocsin.incidents.model import (
 )
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
-from tocsin.incidents.updates import News, Summary
+from tocsin.incidents.updates import ChangeNotification, Summary
 from tocsin.slack.views.card import card
 from tocsin.slack.views.close import ENDS, close_modal, merge_modal
 from tocsin.slack.views.declare import (
     already_modal,
     declare_modal,
     declared_modal,
+    error_modal,
     loading_modal,
     refused_message,
     saved_modal,
-    sorry_modal,
     unopened_message,
 )
 from tocsin.slack.views.followups import follow_up_modal, note_modal
 from tocsin.slack.views.home import HomePage, help_message, home_view
 from tocsin.slack.views.lists import Listing, ListQuery, choose_modal, list_modal, show_modal
-from tocsin.slack.views.metadata import DeclareMetadata, VerbMetadata, said_modal
+from tocsin.slack.views.metadata import DeclareMetadata, VerbMetadata, sentence_modal
 from tocsin.slack.views.notifications import follow_up_message, news_message, reminder_message
 from tocsin.slack.views.update import assign_modal, describe_modal, update_modal
 
@@ -61,7 +61,7 @@ def modals(form: Form) -> Iterator[tuple[str, dict[str, Any]]]:
         "the answer": declared_modal(_incident(form), "inc-1", ["The topic could not be set"]),
         "the answer that is still to come": saved_modal(),
         "the answer that there is one": already_modal(_incident(form), AT, _context()),
-        "an apology": sorry_modal("Not now", _filled(500)),
+        "an apology": error_modal("Not now", _filled(500)),
         **_managing(form),
     }
     yield from ((name, view.to_dict()) for name, view in made.items())
@@ -75,7 +75,7 @@ def _managing(form: Form) -> dict[str, View]:
     other = incident.model_copy(update={"id": "2"})
     listing = Listing(title=said, incidents=(incident,) * 8, query=ListQuery(after="1"), more=True, said=said)
     return {
-        "the update form": update_modal(form, incident, Verb.UPDATE, trouble=said),
+        "the update form": update_modal(form, incident, Verb.UPDATE, problem=said),
         "the roles": assign_modal(form, incident, Verb.ROLE),
         "the form to rename": describe_modal(form, incident, Verb.RENAME),
         "the summary": describe_modal(form, incident, Verb.SUMMARY),
@@ -88,7 +88,7 @@ def _managing(form: Form) -> dict[str, View]:
         ),
         "a list": list_modal(listing, AT),
         "one incident": show_modal(incident, happened, [to_do]),
-        "what was done": said_modal(incident, "Done."),
+        "what was done": sentence_modal(incident, "Done."),
         "Home": home_view(HomePage(mine=(incident,), open=(incident, other) * 15, closed=(other,), at=AT)),
     }
 
@@ -97,7 +97,7 @@ def messages(form: Form, help_lines: tuple[tuple[str, str], ...]) -> Iterator[tu
     """Yield the name and blocks of every message."""
     incident = _incident(form)
     summary = Summary(lasted=timedelta(hours=3), people=(PersonId("U0000000001"),), entries=9)
-    news = News(
+    news = ChangeNotification(
         incident=incident,
         by=SOMEBODY,
         at=AT,

@@ -7,7 +7,7 @@ from typing import Any
 from slack_sdk.models.blocks import Block, ContextBlock, MarkdownTextObject
 
 from tocsin.incidents.model import Incident, Person, display_name
-from tocsin.slack.views.blocks import paragraph, shortened
+from tocsin.slack.views.blocks import paragraph, shorten
 from tocsin.slack.views.card import card
 
 INCIDENT = "slack#/entities/incident"
@@ -50,11 +50,11 @@ def details(incident: Incident) -> dict[str, Any]:
     payload = _payload(incident)
     fields, order = payload["fields"], payload["display_order"]
     if incident.summary.strip():
-        text = shortened(incident.summary, TEXT_LIMIT)
+        text = shorten(incident.summary, TEXT_LIMIT)
         fields["description"] = {"value": text, "label": "Summary", "long": True}
         order.append("description")
     payload["custom_fields"] = [
-        {"key": f"field_{number}", "label": shortened(label, 255), "type": "string", "value": value}
+        {"key": f"field_{number}", "label": shorten(label, 255), "type": "string", "value": value}
         for number, (label, value) in enumerate(_answers(incident))
     ]
     payload["display_order"] = [*order, *(field["key"] for field in payload["custom_fields"])]
@@ -68,14 +68,14 @@ def _answers(incident: Incident) -> list[tuple[str, str]]:
         (entry.custom_field.name, ", ".join(value.shown for value in entry.values))
         for entry in incident.custom_field_entries
     ]
-    return [(label, shortened(value, TEXT_LIMIT)) for label, value in (*roles, *fields) if label and value]
+    return [(label, shorten(value, TEXT_LIMIT)) for label, value in (*roles, *fields) if label and value]
 
 
 def _entity(external_id: str, url: str, payload: dict[str, Any]) -> dict[str, Any]:
     return {
         "entity_type": INCIDENT,
         "url": url,
-        "external_ref": {"id": shortened(external_id, 255)},
+        "external_ref": {"id": shorten(external_id, 255)},
         "entity_payload": payload,
     }
 
@@ -93,9 +93,9 @@ def _payload(incident: Incident) -> dict[str, Any]:
     marks = " (test)" if incident.mode == "test" else ""
     return {
         "attributes": {
-            "title": {"text": shortened(incident.name, NAME_LIMIT) or "(no name)"},
+            "title": {"text": shorten(incident.name, NAME_LIMIT) or "(no name)"},
             "display_type": f"Incident{marks}",
-            "display_id": shortened(incident.reference, 100),
+            "display_id": shorten(incident.reference, 100),
             "product_name": "Tocsin",
             "metadata_last_modified": int(incident.updated_at.timestamp()),
         },
@@ -105,7 +105,7 @@ def _payload(incident: Incident) -> dict[str, Any]:
 
 
 def _text(label: str, value: str) -> dict[str, Any]:
-    return {"value": shortened(value, 255) or "-", "label": label}
+    return {"value": shorten(value, 255) or "-", "label": label}
 
 
 def _somebody(label: str, who: Person) -> dict[str, Any] | None:

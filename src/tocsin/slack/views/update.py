@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 
-from tocsin.incidents.model import Form, Frozen, Incident, PersonId, Role, Status
+from tocsin.incidents.model import Form, FrozenModel, Incident, PersonId, Role, Status
 from tocsin.incidents.permissions import Verb
-from tocsin.slack.views.blocks import State, one, person_input, select_input, text_input
-from tocsin.slack.views.metadata import VerbMetadata, heading, lacking, verb_modal
+from tocsin.slack.views.blocks import State, first_value, person_input, select_input, text_input
+from tocsin.slack.views.metadata import VerbMetadata, heading, unsupported_blocks, verb_modal
 
 # The update form: message, status, severity, and the time of the next update.
 
@@ -24,7 +24,7 @@ _TITLES = {
 }
 
 
-class UpdateEntered(Frozen):
+class UpdateEntered(FrozenModel):
     """Submitted update form; a field that is None or empty was left alone."""
 
     incident_status_id: str | None = None
@@ -34,7 +34,7 @@ class UpdateEntered(Frozen):
 
 
 def update_modal(
-    form: Form, incident: Incident, verb: Verb, filled: UpdateEntered | None = None, *, trouble: str = ""
+    form: Form, incident: Incident, verb: Verb, filled: UpdateEntered | None = None, *, problem: str = ""
 ) -> View:
     """Build the form of `update`, `status` and `severity`, with the verb's own fields first.
 
@@ -48,7 +48,7 @@ def update_modal(
     metadata = VerbMetadata(verb=verb, incident_id=incident.id, seen=seen)
     blocks: list[Block] = [
         *heading(incident),
-        *lacking(form.lacks, Verb.UPDATE, Verb.STATUS, Verb.SEVERITY, "remind"),
+        *unsupported_blocks(form.lacks, Verb.UPDATE, Verb.STATUS, Verb.SEVERITY, "remind"),
     ]
     parts = {
         Verb.STATUS: _status(form, incident, filled),
@@ -58,7 +58,7 @@ def update_modal(
     first = verb if verb in parts else Verb.UPDATE
     for part in [first, *(part for part in parts if part is not first)]:
         blocks += parts[part]
-    return verb_modal(UPDATE_CALLBACK_ID, _TITLES[verb], metadata, blocks, submit="Send", trouble=trouble)
+    return verb_modal(UPDATE_CALLBACK_ID, _TITLES[verb], metadata, blocks, submit="Send", problem=problem)
 
 
 def offered_statuses(form: Form, incident: Incident) -> tuple[Status, ...]:
@@ -100,11 +100,11 @@ def _message(form: Form, filled: UpdateEntered) -> Sequence[Block]:
 
 def read_update(state: State) -> UpdateEntered:
     """Return the submitted form, not validated."""
-    minutes = one(state, "next_update_minutes")
+    minutes = first_value(state, "next_update_minutes")
     return UpdateEntered(
-        incident_status_id=one(state, "incident_status_id") or None,
-        severity_id=one(state, "severity_id") or None,
-        message=one(state, "message"),
+        incident_status_id=first_value(state, "incident_status_id") or None,
+        severity_id=first_value(state, "severity_id") or None,
+        message=first_value(state, "message"),
         next_update_minutes=int(minutes) if minutes in {NEVER, *map(str, MINUTES)} else None,
     )
 
@@ -115,7 +115,7 @@ DESCRIBE_CALLBACK_ID = "describe"
 
 
 def describe_modal(
-    form: Form, incident: Incident, verb: Verb, filled: dict[str, str] | None = None, *, trouble: str = ""
+    form: Form, incident: Incident, verb: Verb, filled: dict[str, str] | None = None, *, problem: str = ""
 ) -> View:
     """Build the form for the name (`rename`) or the summary (`summary`)."""
     metadata = VerbMetadata(verb=verb, incident_id=incident.id)
@@ -127,13 +127,13 @@ def describe_modal(
     else:
         asked = [text_input("summary", "Summary", value=filled.get("summary", ""), lines=True, focus=True)]
         title, submit = "Summary", "Save"
-    blocks = [*heading(incident), *lacking(form.lacks, verb), *asked]
-    return verb_modal(DESCRIBE_CALLBACK_ID, title, metadata, blocks, submit=submit, trouble=trouble)
+    blocks = [*heading(incident), *unsupported_blocks(form.lacks, verb), *asked]
+    return verb_modal(DESCRIBE_CALLBACK_ID, title, metadata, blocks, submit=submit, problem=problem)
 
 
 def read_describe(state: State) -> dict[str, str]:
     """Return the submitted fields of those that were on the form."""
-    return {field: one(state, field) for field in ("name", "summary") if field in state}
+    return {field: first_value(state, field) for field in ("name", "summary") if field in state}
 
 
 # Roles, and the people who hold them.
@@ -148,7 +148,7 @@ def assign_modal(
     verb: Verb,
     filled: dict[str, PersonId | None] | None = None,
     *,
-    trouble: str = "",
+    problem: str = "",
 ) -> View:
     """Build the form with a person select for each role; `trouble` is mrkdwn."""
     seen = {f"{ROLE}{role}": person or "" for role, person in holders(incident).items()}
@@ -158,8 +158,8 @@ def assign_modal(
         person_input(f"{ROLE}{role.id}", role.name, value=held.get(role.id) or "", hint=role.description)
         for role in lead_first(form)
     ]
-    blocks = [*heading(incident), *lacking(form.lacks, Verb.LEAD, Verb.ROLE), *inputs]
-    return verb_modal(ASSIGN_CALLBACK_ID, "Who does what", metadata, blocks, submit="Assign", trouble=trouble)
+    blocks = [*heading(incident), *unsupported_blocks(form.lacks, Verb.LEAD, Verb.ROLE), *inputs]
+    return verb_modal(ASSIGN_CALLBACK_ID, "Who does what", metadata, blocks, submit="Assign", problem=problem)
 
 
 def lead_first(form: Form) -> list[Role]:
@@ -179,4 +179,4 @@ def holders(incident: Incident) -> dict[str, PersonId | None]:
 def read_assign(state: State) -> dict[str, PersonId | None]:
     """Return the person chosen for each role on the screen; None if its select was left empty."""
     asked = [block for block in state if block.startswith(ROLE)]
-    return {block.removeprefix(ROLE): PersonId(one(state, block)) or None for block in asked}
+    return {block.removeprefix(ROLE): PersonId(first_value(state, block)) or None for block in asked}

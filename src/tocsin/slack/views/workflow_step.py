@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import ChannelId, CustomField, FieldOption, Form, Frozen, PersonId
-from tocsin.incidents.parsing import leading, there_is
+from tocsin.incidents.model import ChannelId, CustomField, FieldOption, Form, FrozenModel, PersonId
+from tocsin.incidents.parsing import list_choices, match_prefix
 from tocsin.incidents.requests import DeclareRequest
-from tocsin.incidents.validation import cleaned, in_words
-from tocsin.slack.views.blocks import shortened
+from tocsin.incidents.validation import clean_text, join_names
+from tocsin.slack.views.blocks import shorten
 
 PERSON, CHANNEL = "slack#/types/user_id", "slack#/types/channel_id"
 
@@ -55,7 +55,7 @@ _PERSON_ID, _CHANNEL_ID = re.compile(r"[UW][A-Z0-9]{2,30}"), re.compile(r"[CG][A
 NO_REPORTER = "The step names no reporter. Give it one, such as the person who started the workflow."
 
 
-class StepRequest(Frozen):
+class StepRequest(FrozenModel):
     """Declaration that a step asks for, with its reporter and the channel for its card."""
 
     reporter: PersonId
@@ -107,7 +107,7 @@ def _id(inputs: Mapping[str, Any], name: str, shape: re.Pattern[str], wrong: dic
         return ""
     if isinstance(given, str) and shape.fullmatch(given):
         return given
-    wrong[name] = f"The {name} “{shortened(cleaned(str(given)), 40)}” is none; choose one in the step."
+    wrong[name] = f"The {name} “{shorten(clean_text(str(given)), 40)}” is none; choose one in the step."
     return ""
 
 
@@ -115,12 +115,12 @@ def _chosen(typed: str, things: Sequence[Any], what: str, wrong: dict[str, str])
     if not typed.strip():
         return None
     try:
-        found, rest = leading(typed, things, what.replace("_", " "))
+        found, rest = match_prefix(typed, things, what.replace("_", " "))
     except Refused as refusal:
         wrong[what] = refusal.sentence
         return None
     if rest:
-        wrong[what] = f"There is no {what.replace('_', ' ')} “{cleaned(typed)}”. {there_is(things)}"
+        wrong[what] = f"There is no {what.replace('_', ' ')} “{clean_text(typed)}”. {list_choices(things)}"
     return str(found.id)
 
 
@@ -137,8 +137,8 @@ def _entries(typed: str, form: Form, wrong: dict[str, str]) -> dict[str, dict[st
             if name.casefold() in (field.name.casefold(), field.id.casefold())
         ]
         if not found:
-            names = in_words(field.name for known in fields.values() for field in known)
-            wrong["fields"] = f"There is no field “{cleaned(name)}”. There is {names or 'none'}."
+            names = join_names(field.name for known in fields.values() for field in known)
+            wrong["fields"] = f"There is no field “{clean_text(name)}”. There is {names or 'none'}."
         for kind, field in found[:1]:
             entries[kind][field.id] = tuple(_answers(field, answer, wrong))
     return entries
@@ -152,8 +152,8 @@ def _answers(field: CustomField, answer: str, wrong: dict[str, str]) -> list[str
     found = [(one, _option(field, one)) for one in given if one]
     for one, option in found:
         if option is None:
-            there = in_words(known.value for known in field.options)
-            wrong["fields"] = f"{field.name} has no “{cleaned(one)}”. There is {there}."
+            there = join_names(known.value for known in field.options)
+            wrong["fields"] = f"{field.name} has no “{clean_text(one)}”. There is {there}."
     return [option.id for _, option in found if option is not None]
 
 
