@@ -128,7 +128,9 @@ class DeclarationPublisher:
         if isinstance(arrived, StepFailure):
             await self.notifier.tell_failures(command, incident, [arrived])
             arrived = await self._await_channel(created, "await the channel after all", A_DAY)
-        if isinstance(arrived, StepFailure) or not await self._may_be_named(incident, arrived):
+        if isinstance(arrived, StepFailure) or not await _may_be_named(
+            self._steps, self._workspace, incident, arrived
+        ):
             return incident
         incident = _in_channel(incident, arrived)
         await asyncio.gather(
@@ -172,23 +174,6 @@ class DeclarationPublisher:
         return self._steps.record(
             name, await_channel, backend, state, incident, seconds, returns=Channel | StepFailure
         )
-
-    async def _may_be_named(self, incident: Incident, channel: Channel) -> bool:
-        """True if the cards may name the channel: a private one only if the reporter is a member.
-
-        False if the bot cannot read the members of a private channel.
-        """
-        if not incident.is_private:
-            return True
-        seen = await self._steps.run(
-            "see who is in the channel",
-            members_seen,
-            self._workspace,
-            channel.id,
-            on_failure="Its members are not known",
-            returns=list[PersonId],
-        )
-        return not isinstance(seen, StepFailure) and incident.creator.slack_user_id in seen
 
     def _set_up_channel(self, command: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
         """Return the independent steps that set up the incident's own channel."""
@@ -345,6 +330,24 @@ class DeclarationPublisher:
             )
             for group in command.announcement.invite
         ]
+
+
+async def _may_be_named(steps: Steps, slack: SlackClient, incident: Incident, channel: Channel) -> bool:
+    """True if the cards may name the channel: a private one only if the reporter is a member.
+
+    False if the bot cannot read the members of a private channel.
+    """
+    if not incident.is_private:
+        return True
+    seen = await steps.run(
+        "see who is in the channel",
+        members_seen,
+        slack,
+        channel.id,
+        on_failure="Its members are not known",
+        returns=list[PersonId],
+    )
+    return not isinstance(seen, StepFailure) and incident.creator.slack_user_id in seen
 
 
 async def _bring_in(slack: SlackClient, incident: Incident) -> None:
