@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
-from fakes.autojump import AutojumpLoop
 from hypothesis import settings
+from support.autojump import AutojumpLoop
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -43,8 +43,8 @@ ASKED_FOR_BY_NAME = {
 """Markers of tests that are skipped unless `-m` names them, with the reason; `campaign` takes a command."""
 
 LONG_FIRST = ("browser", "process")
-"""Markers of what takes longest, and after them tests/faults, which wait for SQLite: begun last, they would
-be waited for when all else is done."""
+"""Markers of what takes longest, and after them tests/reliability/faults, which wait for SQLite: begun last,
+they would be waited for when all else is done."""
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -54,10 +54,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 class BrowsersApart(LoadFileScheduling):
-    """Gives a worker one file after another, and one of them all of tests/browser with its playground."""
+    """Gives a worker one file after another, and one of them all of tests/e2e/browser with its playground."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "tests/browser" if nodeid.startswith("tests/browser/") else super()._split_scope(nodeid)
+        return (
+            "tests/e2e/browser" if nodeid.startswith("tests/e2e/browser/") else super()._split_scope(nodeid)
+        )
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
@@ -123,7 +125,7 @@ def pytest_asyncio_loop_factories(
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def chromium() -> AsyncIterator[Browser]:
     """One browser process for all tests of a worker; those that use it run in the session's loop."""
-    from fakes.browser import launched
+    from support.browser import launched
 
     async with launched() as browser:
         yield browser

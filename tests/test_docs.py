@@ -21,8 +21,20 @@ from typing import Any, get_args
 import pytest
 import typer
 import yaml
-from fakes import documented
-from fakes.markdown import DOCS, PAGES, ROOT, Row, anchors, code, links, paragraphs, read, table, write_table
+from support import documented
+from support.markdown import (
+    DOCS,
+    PAGES,
+    ROOT,
+    Row,
+    anchors,
+    code,
+    links,
+    paragraphs,
+    read,
+    table,
+    write_table,
+)
 from test_architecture import MAY_IMPORT
 from typer.testing import CliRunner
 
@@ -267,7 +279,7 @@ def test_every_path_that_is_named_exists(page: Path) -> None:
     words = [word for line in code(page) for word in line.split()]
     from_top = re.compile(r"(?:src|tests|manifests|\.ci)/[\w./-]+")
     paths = [ROOT / word for word in words if from_top.fullmatch(word)]
-    modules = [re.search(r"python -m (tests\.\w+)", line) for line in code(page)]
+    modules = [re.search(r"python -m (tests\.[\w.]+)", line) for line in code(page)]
     paths += [ROOT / found[1].replace(".", "/") / "__main__.py" for found in modules if found]
     if page == TESTS:
         paths += [TESTS.parent / word for word in words if re.fullmatch(r"\w+/\w+\.(py|json)", word)]

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.bot import RunningBot, chosen, running_bot, typed
-from fakes.devrev import running_org
-from fakes.errands import declared, press_card, sent
-from fakes.hosted import staged
-from fakes.incident_io.server import failing
-from fakes.readings import cards, newest, settled, words
-from fakes.slash import slash
+from support.bot import RunningBot, chosen, running_bot, typed
+from support.devrev import running_org
+from support.errands import declared, press_card, sent
+from support.hosted import staged
+from support.incident_io.server import failing
+from support.readings import cards, newest, settled, words
+from support.slash import slash
 
 from tocsin.incidents.model import Incident
 from tocsin.slack import routes

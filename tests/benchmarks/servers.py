@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import IO
 
 import httpx
-from fakes.operated import free_port
-from fakes.patience import LIMIT
-from fakes.playground import OURS
+from support.operated import free_port
+from support.patience import LIMIT
+from support.playground import OURS
 
 from benchmarks.crowd import Pressed
 from benchmarks.wire import SECRET

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from fakes.bot import RunningBot, chosen, running_bot
-from fakes.limited import paced
-from fakes.readings import settled
+from support.bot import RunningBot, chosen, running_bot
+from support.limited import paced
+from support.readings import settled
 
 from benchmarks.servers import counted, forget, module, pressed, tocsin, until_asked
 from benchmarks.table import Row, at_most

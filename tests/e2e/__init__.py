@@ -1,0 +1,1 @@
+"""Journeys through `tocsin` as a process of its own."""

@@ -1,6 +1,0 @@
-"""A DevRev organisation on this machine, written from DevRev's API reference; stricter than it need be."""
-
-from fakes.devrev.org import FakeOrg, Field, Person
-from fakes.devrev.server import running_org
-
-__all__ = ["FakeOrg", "Field", "Person", "running_org"]

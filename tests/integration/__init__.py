@@ -1,0 +1,1 @@
+"""The bot in this process, over real sockets."""

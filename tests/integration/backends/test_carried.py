@@ -1,0 +1,197 @@
+"""Each verb, over each backend: it does what it says, or the backend says in its form that it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from support.declarations import ANA, BEN, DAWN, declaration
+
+from tocsin.incidents.errors import Refused
+from tocsin.incidents.model import Form, Incident, TimelineEntry
+from tocsin.incidents.requests import FollowUpRequest, IncidentChange
+from tocsin.incidents.transitions import Ending, apply_transition, validate_change
+from tocsin.slack import commands
+from tocsin.slack.listeners.verbs import VerbSpec
+from tocsin.workflows.ports import IncidentBackend
+
+pytestmark = pytest.mark.asyncio
+
+LATER = DAWN + timedelta(minutes=5)
+NOTE = TimelineEntry(at=LATER, by=ANA, verb="noted:", text="The door was open.")
+
+
+class Desk:
+    """One incident, and the verbs as the actions ask a backend for them."""
+
+    def __init__(self, keeps: IncidentBackend, form: Form, incident: Incident) -> None:
+        self.keeps, self.form, self.incident = keeps, form, incident
+        self._keys = iter(range(100))
+
+    async def change(self, ending: Ending | None = None, **what: Any) -> None:
+        asked = IncidentChange(key=f"change-{next(self._keys)}", by=BEN, at=LATER, **what)
+        now = await self.now()
+        asked = apply_transition(asked, ending, now, self.form) if ending else asked
+        await self.keeps.change(now.id, validate_change(asked, now, self.form))
+
+    async def now(self) -> Incident:
+        found = await self.keeps.find(self.incident.id)
+        assert found is not None
+        return found
+
+    async def said(self) -> str:
+        return " ".join(f"{entry.verb} {entry.text}" for entry in await self.keeps.timeline(self.incident.id))
+
+    def another(self, choices: Any, now: Any) -> Any:
+        return next(one for one in choices if one.name != now.name)
+
+
+async def update(desk: Desk) -> bool:
+    await desk.change(message="It is being rolled back.")
+    return "It is being rolled back." in await desk.said()
+
+
+async def status(desk: Desk) -> bool:
+    live = [one for one in desk.form.statuses if one.category == "live"]
+    wanted = desk.another(live, desk.incident.incident_status)
+    await desk.change(incident_status_id=wanted.id)
+    return (await desk.now()).incident_status.name == wanted.name
+
+
+async def severity(desk: Desk) -> bool:
+    wanted = desk.another(desk.form.severities, desk.incident.severity)
+    await desk.change(severity_id=wanted.id)
+    found = (await desk.now()).severity
+    return found is not None and found.name == wanted.name
+
+
+async def role(desk: Desk) -> bool:
+    await desk.change(incident_role_assignments={"communications": BEN.slack_user_id})
+    held = (await desk.now()).incident_role_assignments
+    people = {a.role.id: a.assignee.slack_user_id for a in held if a.assignee}
+    return people.get("communications") == BEN.slack_user_id
+
+
+async def rename(desk: Desk) -> bool:
+    await desk.change(name="Payments are slow")
+    return (await desk.now()).name == "Payments are slow"
+
+
+async def summary(desk: Desk) -> bool:
+    await desk.change(summary="A lock in the database.")
+    return (await desk.now()).summary == "A lock in the database."
+
+
+async def note(desk: Desk) -> bool:
+    for _ in range(2):
+        await desk.keeps.note(desk.incident.id, NOTE, "note")
+    return (await desk.said()).count("The door was open.") == 1
+
+
+async def unnote(desk: Desk) -> bool:
+    await desk.keeps.note(desk.incident.id, NOTE, "note")
+    await desk.keeps.unnote(desk.incident.id, "note")
+    return "The door was open." not in await desk.said()
+
+
+def to_do(kind: Any) -> Callable[[Desk], Awaitable[bool]]:
+    async def added_and_done(desk: Desk) -> bool:
+        asked = FollowUpRequest(key="todo", by=ANA, at=LATER, kind=kind, text="Add an alert")
+        added = await desk.keeps.add_follow_up(desk.incident.id, asked)
+        await desk.keeps.complete_follow_up(added.id, BEN, LATER, "done")
+        (found,) = await desk.keeps.follow_ups(desk.incident.id)
+        return (found.kind, found.text, found.is_done) == (kind, "Add an alert", True)
+
+    return added_and_done
+
+
+async def close(desk: Desk) -> bool:
+    await desk.change("close", message="A restart helped.")
+    return (await desk.now()).incident_status.category == "closed"
+
+
+async def reopen(desk: Desk) -> bool:
+    await desk.change("close")
+    await desk.change("reopen")
+    return (await desk.now()).incident_status.is_open
+
+
+def from_triage(ending: Ending, category: str) -> Callable[[Desk], Awaitable[bool]]:
+    async def out_of_triage(desk: Desk) -> bool:
+        triage = [one for one in desk.form.statuses if one.category == "triage"]
+        if triage:
+            await desk.change(incident_status_id=triage[0].id)
+        await desk.change(ending)
+        return (await desk.now()).incident_status.category == category
+
+    return out_of_triage
+
+
+async def cancel(desk: Desk) -> bool:
+    await desk.change("cancel")
+    return (await desk.now()).incident_status.category == "canceled"
+
+
+async def merge(desk: Desk) -> bool:
+    other = await desk.keeps.create(declaration("other"))
+    await desk.change("merge", merged_into=other.reference)
+    return (await desk.now()).incident_status.category == "merged"
+
+
+async def private(desk: Desk) -> bool:
+    await desk.change(visibility="private")
+    return (await desk.now()).is_private
+
+
+CARRIED: dict[str, Callable[[Desk], Awaitable[bool]]] = {
+    "update": update,
+    "status": status,
+    "severity": severity,
+    "role": role,
+    "rename": rename,
+    "summary": summary,
+    "note": note,
+    "unnote": unnote,
+    "action": to_do("action"),
+    "follow-up": to_do("follow_up"),
+    "close": close,
+    "reopen": reopen,
+    "accept": from_triage("accept", "live"),
+    "decline": from_triage("decline", "declined"),
+    "cancel": cancel,
+    "merge": merge,
+    "private": private,
+}
+AS_A_ROLE = {"lead", "take"}
+"""What gives somebody a role, as `role` does."""
+OURS = {"export", "document"}
+"""What needs no more of a backend than to be read: the file or the canvas is made and sent by us."""
+
+
+async def test_every_verb_about_an_incident_is_tried() -> None:
+    about_one = {word for word, spec in commands.VERBS.items() if isinstance(spec, VerbSpec)}
+    assert about_one - AS_A_ROLE - OURS <= set(CARRIED)
+    assert not OURS & set(CARRIED)
+
+
+@pytest.mark.parametrize("verb", CARRIED)
+async def test_a_verb_does_what_it_says_or_the_form_says_before_that_it_cannot(
+    backend: IncidentBackend, verb: str
+) -> None:
+    incident = await backend.create(declaration())
+    desk = Desk(backend, await backend.form(), incident)
+    if verb not in desk.form.lacks:
+        assert await CARRIED[verb](desk)
+        return
+    before, sentence = await desk.now(), desk.form.lacks[verb]
+    with pytest.raises(Refused) as refused:
+        await CARRIED[verb](desk)
+    assert sentence in {refused.value.sentence, *refused.value.fields.values()}
+    assert await desk.now() == before
+    assert sentence.endswith(".")
+
+
+async def test_a_backend_lacks_nothing_but_verbs(backend: IncidentBackend) -> None:
+    assert set((await backend.form()).lacks) <= set(CARRIED)

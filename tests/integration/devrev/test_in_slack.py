@@ -1,0 +1,63 @@
+"""The bot in Slack with its incidents in DevRev: where a refusal is read, and what is kept where."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from support.bot import RunningBot, chosen, running_bot
+from support.devrev import FakeOrg, running_org
+
+
+@asynccontextmanager
+async def beside_devrev(folder: Path) -> AsyncIterator[tuple[RunningBot, FakeOrg]]:
+    async with (
+        running_org() as (org, url),
+        running_bot(folder, tocsin_backend="devrev", devrev_url=url, devrev_token=org.token) as bot,
+    ):
+        yield bot, org
+
+
+async def test_a_choice_that_devrev_dropped_meanwhile_is_marked_in_the_open_form(tmp_path: Path) -> None:
+    async with beside_devrev(tmp_path) as (bot, org):
+        view = await bot.type_command("ana", "general", "/incident checkout is slow")
+        await bot.fill("ana", view, severity_id=chosen("18"))
+        org.severities = [value for value in org.severities if value["id"] != 18]
+        outcome = await bot.submit("ana", view)
+        assert list(outcome.errors) == ["severity_id"]
+        assert "18 is not an allowed value of severity" in outcome.errors["severity_id"]
+        await bot.fill("ana", view, severity_id=chosen("11"))
+        await bot.submit("ana", view)
+        await bot.app.settled()
+        assert [incident["severity"]["id"] for incident in org.incidents.values()] == [11]
+
+
+async def test_the_channel_carries_devrevs_reference_and_the_source_is_noted_there(tmp_path: Path) -> None:
+    async with beside_devrev(tmp_path) as (bot, org):
+        view = await bot.type_command("ana", "general", "/incident checkout is slow")
+        await bot.fill("ana", view, severity_id=chosen("18"))
+        await bot.submit("ana", view)
+        await bot.app.settled()
+        assert bot.workspace.channel_by_name("inc-1-checkout-is-slow")
+        (kept,) = org.incidents.values()
+        assert kept["body"].startswith("---\nDeclared in Slack by Ana Ferreira.")
+        found = await bot.backend.find("INC-1")
+        assert found is not None
+        assert found.slack_channel_name == "inc-1-checkout-is-slow"
+        assert any("inc-1-checkout-is-slow" in entry["body"] for entry in org.entries)
+
+
+async def test_a_token_that_devrev_refuses_is_told_the_operator_and_the_declaration_is_kept(
+    tmp_path: Path,
+) -> None:
+    async with beside_devrev(tmp_path) as (bot, org):
+        view = await bot.type_command("ana", "general", "/incident checkout is slow")
+        await bot.fill("ana", view, severity_id=chosen("18"))
+        org.token = "another"
+        await bot.submit("ana", view)
+        await bot.workspace.heard("chat.postMessage")
+        said = [str(request.args.get("text")) for request in bot.calls("chat.postMessage")]
+        assert any("Make a new personal access token there, set DEVREV_TOKEN" in text for text in said)
+        assert len(await bot.engine.unfinished()) == 1
+        assert not org.incidents

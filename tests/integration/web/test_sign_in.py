@@ -1,0 +1,304 @@
+"""Pages that others can reach are read by members who sign in with Slack, and by nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import pytest_asyncio
+from starlette.responses import Response
+from support.declarations import declaration
+from support.estate import AWAY, AWAY_ADMIN, GUEST, HOME, HOME_ADMIN, Lobby, heading, lobby
+
+from slack_emulator.models import Enterprise
+from tocsin.incidents.model import Person, PersonId
+from tocsin.web.middleware import own_origins
+from tocsin.web.oauth import MOST_UNCONFIRMED, UNCONFIRMED_SECONDS, OAuthStates, is_local
+
+ANA, BEN, CHLOE = (f"{HOME}/U0{rest}" for rest in ("ANA00001", "BEN00002", "CHLOE003"))
+CANARY = "Canary 7f3a"
+
+
+@pytest_asyncio.fixture
+async def street(tmp_path: Path) -> AsyncIterator[Lobby]:
+    """The pages on an address that others can reach, with the app in both workspaces."""
+    async with lobby(tmp_path / "data", tocsin_host="0.0.0.0") as running:
+        await running.install(HOME_ADMIN)
+        await running.install(AWAY_ADMIN)
+        yield running
+
+
+async def private_incident(street: Lobby, team: str = HOME, lead: str | None = None) -> None:
+    """INC-1, declared by Ana in one of the workspaces."""
+    roles = {"lead": lead} if lead else {}
+    await street.bot.backend.create(
+        declaration(
+            name=CANARY,
+            visibility="private",
+            reporter=Person(slack_user_id=PersonId("U0ANA00001"), name="Ana"),
+            incident_role_assignments=roles,
+        ).model_copy(update={"slack_team_id": team})
+    )
+
+
+async def test_who_is_not_signed_in_is_shown_the_way_in_and_nothing_else(street: Lobby) -> None:
+    await street.bot.backend.create(declaration(name=CANARY))
+    pages = [await street.browser().get(path) for path in ("/incidents", "/incidents/1", "/incidents/9")]
+    assert [page.status_code for page in pages] == [401, 401, 401]
+    assert len({page.content for page in pages}) == 1
+    assert 'href="?sign-in"' in pages[0].text
+    assert "Sign in with Slack" in pages[0].text
+    as_json = await street.browser().get("/incidents", headers={"Accept": "application/json"})
+    assert (as_json.status_code, as_json.json()["type"]) == (401, "authentication_error")
+    assert (await street.browser().get("/metrics")).status_code == 401
+
+
+async def test_a_member_signs_in_and_comes_back_to_the_page_they_wanted(street: Lobby) -> None:
+    await street.bot.backend.create(declaration(name="Checkout is slow", slack_team_id=HOME))
+    browser, back = await street.sign_in(CHLOE, "/incidents/1")
+    assert (back.status_code, back.headers["location"]) == (303, "/incidents/1")
+    page = await browser.get("/incidents/1")
+    assert heading(page) == "Checkout is slow"
+    assert "Chloe Marchetti" in page.text
+    assert page.headers["cache-control"] == "no-store"
+    assert "Cookie" in page.headers["vary"]
+    assert "access-control-allow-origin" not in page.headers
+
+
+async def test_members_of_every_workspace_that_is_served_may_read(street: Lobby) -> None:
+    await street.bot.backend.create(declaration())
+    browser, _ = await street.sign_in(AWAY_ADMIN)
+    assert (await browser.get("/incidents")).status_code == 200
+
+
+async def test_a_guest_is_refused_in_a_sentence(street: Lobby) -> None:
+    browser, back = await street.sign_in(GUEST)
+    assert back.status_code == 403
+    assert "guests cannot read them here" in back.text
+    assert (await browser.get("/incidents")).status_code == 401
+
+
+async def test_people_of_a_workspace_that_is_not_served_are_refused(street: Lobby) -> None:
+    away = street.of(AWAY)
+    street.estate.uninstall(away.workspace, street.app.app_id)
+    await away.workspace.heard("event.app_uninstalled")
+    _, back = await street.sign_in(AWAY_ADMIN)
+    assert back.status_code == 403
+    assert "does not serve the workspace" in back.text
+
+
+async def test_an_organization_is_not_taken_for_a_workspace_of_the_same_id(tmp_path: Path) -> None:
+    async with lobby(tmp_path / "data", tocsin_host="0.0.0.0", tocsin_teams=HOME) as street:
+        await street.install(HOME_ADMIN)
+        street.estate.org = Enterprise(HOME, "Named like a workspace")
+        _, back = await street.sign_in(AWAY_ADMIN)
+        assert back.status_code == 403
+        assert "does not serve the workspace" in back.text
+
+
+async def test_a_private_incident_is_for_its_reporter_and_role_holders(street: Lobby) -> None:
+    await private_incident(street, lead="U0BEN00002")
+    for who in (ANA, BEN):
+        browser, _ = await street.sign_in(who)
+        assert CANARY in (await browser.get("/incidents/INC-1")).text
+        assert CANARY in (await browser.get("/incidents")).text
+
+
+async def test_to_other_members_a_private_incident_is_as_one_that_does_not_exist(street: Lobby) -> None:
+    await private_incident(street)
+    browser, _ = await street.sign_in(CHLOE)
+    hidden, unknown = await browser.get("/incidents/INC-1"), await browser.get("/incidents/INC-9")
+    assert (hidden.status_code, hidden.content) == (404, unknown.content)
+    assert CANARY not in (await browser.get("/incidents")).text
+
+
+async def test_an_id_of_another_workspace_opens_no_private_incident(street: Lobby) -> None:
+    """Slack: an id says who somebody is within their workspace only."""
+    away = street.of(AWAY).workspace.state
+    twin = away.people["U0MAX00002"]
+    twin.id = "U0ANA00001"
+    away.save(twin)
+    await private_incident(street)
+    browser, back = await street.sign_in(f"{AWAY}/U0ANA00001")
+    assert back.status_code == 303
+    assert (await browser.get("/incidents/INC-1")).status_code == 404
+
+
+async def test_the_token_of_the_operator_still_opens_everything(street: Lobby) -> None:
+    await private_incident(street)
+    headers = {"Authorization": f"Bearer {street.bot.app.resources.api_token}"}
+    assert CANARY in (await street.browser().get("/incidents/INC-1", headers=headers)).text
+
+
+async def test_a_sign_in_is_good_once_and_in_its_own_browser(street: Lobby) -> None:
+    browser, victim = street.browser(), street.browser()
+    begun = await browser.get("/sign-in")
+    back = await street.way_back(browser, begun.headers["location"], CHLOE)
+    assert (await victim.get(back)).status_code == 403
+    kept = dict(browser.cookies)
+    assert (await browser.get(back)).status_code == 303
+    browser.cookies.update(kept)
+    again = await browser.get(back)
+    assert (again.status_code, heading(again)) == (403, "Not signed in")
+    assert "not begun in this browser, or is over" in again.text
+
+
+async def test_a_code_of_another_sign_in_is_not_taken(street: Lobby) -> None:
+    """OpenID Connect Core, 3.1.3.7: the nonce ties the identity to the browser that asked."""
+    attacker, victim = street.browser(), street.browser()
+    stolen = await street.way_back(attacker, (await attacker.get("/sign-in")).headers["location"], HOME_ADMIN)
+    code = parse_qs(urlsplit(stolen).query)["code"][0]
+    state = parse_qs(urlsplit((await victim.get("/sign-in")).headers["location"]).query)["state"][0]
+    refused = await victim.get(f"/sign-in/done?code={code}&state={state}")
+    assert refused.status_code == 403
+    assert (await victim.get("/incidents")).status_code == 401
+
+
+async def test_who_signs_out_is_out_wherever_the_cookie_went(street: Lobby) -> None:
+    browser, _ = await street.sign_in(CHLOE)
+    copied = dict(browser.cookies)
+    assert (await browser.post("/sign-out")).status_code == 303
+    assert (await browser.get("/incidents")).status_code == 401
+    browser.cookies.update(copied)
+    assert (await browser.get("/incidents")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "none"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "{own}.evil.example"},
+        {"Origin": "{own}0"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "cross-site", "Origin": "{own}"},
+    ],
+)
+async def test_no_other_page_signs_anybody_out(street: Lobby, headers: dict[str, str]) -> None:
+    browser, _ = await street.sign_in(CHLOE)
+    sent = {name: value.format(own=street.url) for name, value in headers.items()}
+    refused = await browser.post("/sign-out", headers=sent)
+    assert (refused.status_code, "set-cookie" in refused.headers) == (403, False)
+    assert (await browser.get("/incidents")).status_code == 200
+    without_cookies = await street.browser().post("/sign-out", headers=sent)
+    assert "set-cookie" not in without_cookies.headers
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Origin": "{own}"},
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "null"},
+    ],
+)
+async def test_the_page_itself_signs_out_whatever_a_browser_says_of_it(
+    street: Lobby, headers: dict[str, str]
+) -> None:
+    browser, _ = await street.sign_in(CHLOE)
+    sent = {name: value.format(own=street.url) for name, value in headers.items()}
+    assert (await browser.post("/sign-out", headers=sent)).status_code == 303
+    assert (await browser.get("/incidents")).status_code == 401
+
+
+async def test_who_has_no_session_is_told_to_drop_no_cookie(street: Lobby) -> None:
+    assert "set-cookie" not in (await street.browser().post("/sign-out")).headers
+
+
+@pytest.mark.parametrize(
+    ("port", "public_url", "origin"),
+    [
+        (8080, None, "http://127.0.0.1:8080"),
+        (80, None, "http://localhost"),
+        (8080, "https://Tocsin.Example.com:443/", "https://tocsin.example.com"),
+        (8080, "http://incidents.lan:8080", "http://incidents.lan:8080"),
+    ],
+)
+def test_our_pages_are_called_as_browsers_call_them(port: int, public_url: str | None, origin: str) -> None:
+    assert origin in own_origins(port, public_url)
+
+
+@pytest.mark.parametrize(
+    ("begin", "done", "method"),
+    [
+        ("/sign-in", "/sign-in/done", "openid.connect.token"),
+        ("/slack/install", "/slack/oauth_redirect", "oauth.v2.access"),
+    ],
+)
+async def test_who_comes_back_with_nothing_that_slack_knows_asks_slack_only_so_often(
+    street: Lobby, begin: str, done: str, method: str
+) -> None:
+    asked = len(street.of(HOME).calls(method))
+    statuses, browser = [], street.browser()
+    for _ in range(MOST_UNCONFIRMED + 5):
+        state = parse_qs(urlsplit((await browser.get(begin)).headers["location"]).query)["state"][0]
+        statuses.append((await browser.get(f"{done}?code=made-up&state={state}")).status_code)
+    assert len(street.of(HOME).calls(method)) - asked == MOST_UNCONFIRMED
+    assert set(statuses[MOST_UNCONFIRMED:]) == {503}
+    street.clock.turn(UNCONFIRMED_SECONDS + 1)
+    _, back = await street.sign_in(CHLOE)
+    assert back.status_code == 303
+
+
+async def test_any_number_of_members_may_sign_in(street: Lobby) -> None:
+    browser = street.browser()
+    for _ in range(MOST_UNCONFIRMED + 5):
+        begun = await browser.get("/sign-in")
+        assert (await street.agree(browser, begun.headers["location"], CHLOE)).status_code == 303
+
+
+async def test_a_session_ends_after_a_working_day(street: Lobby) -> None:
+    browser, _ = await street.sign_in(CHLOE)
+    assert (await browser.get("/incidents")).status_code == 200
+    street.clock.turn(12 * 3600 + 1)
+    assert (await browser.get("/incidents")).status_code == 401
+
+
+async def test_a_session_that_was_made_up_opens_nothing(street: Lobby) -> None:
+    await street.sign_in(CHLOE)
+    for made_up in ("", "x", f"{HOME}.U0CHLOE003.", f"{HOME}.U0CHLOE003.x", "a.b.c", f"{HOME}.U0CHLOE003"):
+        headers = {"Cookie": f"tocsin-session={made_up}"}
+        assert (await street.browser().get("/incidents", headers=headers)).status_code == 401
+
+
+async def test_on_loopback_a_private_incident_opens_for_its_reporter_who_signs_in(tmp_path: Path) -> None:
+    async with lobby(tmp_path / "data") as running:
+        await running.install(HOME_ADMIN)
+        await private_incident(running)
+        hidden, unknown = [await running.browser().get(f"/incidents/INC-{n}") for n in (1, 9)]
+        assert (hidden.status_code, hidden.content) == (404, unknown.content)
+        assert "Sign in with Slack" in hidden.text
+        browser, back = await running.sign_in(ANA, "/incidents/INC-1")
+        assert CANARY in (await browser.get(back.headers["location"])).text
+
+
+def test_over_https_cookies_are_for_this_host_alone() -> None:
+    trips = OAuthStates(b"secret", secure=True, clock=lambda: datetime.now(UTC))
+    answer = trips.start("sign-in", trips.create("sign-in"), Response())
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith("__Host-tocsin-sign-in=")
+    for said in ("; Secure", "; HttpOnly", "; SameSite=lax", "; Path=/", "; Max-Age=600"):
+        assert said in cookie
+    assert "Domain" not in cookie
+
+
+@pytest.mark.parametrize(
+    ("goal", "local"),
+    [
+        ("/incidents/INC-1", True),
+        ("//evil.example.com", False),
+        ("/\\evil.example.com", False),
+        ("https://evil.example.com", False),
+        ("javascript:alert(1)", False),
+        ("", False),
+    ],
+)
+def test_nobody_is_sent_elsewhere_after_signing_in(goal: str, local: bool) -> None:
+    assert is_local(goal) is local

@@ -1,0 +1,142 @@
+"""A bot that is stopped and started again, or killed, goes on with what it promised."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from support.bot import chosen, running_bot
+from support.declarations import Ticking
+from support.held_backend import held_bot
+from support.operated import free_port, operated, settings
+from support.readings import deliver, how_many, last_delivery, newest, settled, words
+from support.slack import RunningWorkspace, running_workspace
+from support.terminal import Terminal
+
+from slack_emulator.faults import Fault
+from slack_emulator.manifest import Manifest
+from slack_emulator.models import Channel, Message, View
+from tocsin.backends.local import LocalBackend
+from tocsin.config import IncidentConfig
+from tocsin.slack import routes
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[RunningWorkspace]:
+    async with running_workspace(Manifest.from_dict(routes.manifest())) as running:
+        yield running
+
+
+async def test_a_press_after_a_restart_is_answered_with_the_same_reference(
+    slack: RunningWorkspace, tmp_path: Path
+) -> None:
+    async with running_bot(tmp_path, slack) as bot:
+        view = await bot.type_command("ana", "general", "/incident checkout is slow")
+        await bot.fill("ana", view, severity_id=chosen("major"))
+        assert (await bot.submit("ana", view)).ok
+        await settled(bot)
+        reference = (await newest(bot)).reference
+    async with running_bot(tmp_path, slack) as bot:
+        answer = await deliver(bot, "interactive", last_delivery(bot, "view_submission"))
+        assert reference in words(answer["view"])
+        assert await how_many(bot) == 1
+
+
+async def test_what_was_saved_before_a_stop_is_declared_after_the_start(
+    slack: RunningWorkspace, tmp_path: Path
+) -> None:
+    async with held_bot(tmp_path, slack) as held:
+        view = await held.filled()
+        assert (await held.bot.submit("ana", view)).ok
+        assert "Saved, still declaring" in words(view)
+        held.backend.refusal = asyncio.CancelledError()
+    async with running_bot(tmp_path, slack) as bot:
+        await bot.workspace.heard("pins.add")
+        await settled(bot)
+        assert await how_many(bot) == 1
+        assert (await newest(bot)).reference in words(view)
+
+
+async def declared(slack: RunningWorkspace) -> View:
+    """Somebody declares, and reads the answer of the bot, whichever process that is."""
+    workspace, ana = slack.workspace, slack.person("ana")
+    assert (await workspace.command(ana, slack.channel("general"), "/incident checkout is slow")).ok
+    await workspace.heard("views.open")
+    (view,) = workspace.stack(ana)
+    workspace.type_into(ana, view.id, "severity_id", "severity_id", chosen("major"))
+    outcome = await workspace.submit(ana, view.id)
+    assert outcome.ok, outcome
+    return view
+
+
+def posts(slack: RunningWorkspace, channel: Channel) -> list[Message]:
+    return [m for m in slack.workspace.state.lasting(channel.id) if m.app_id == slack.app.app_id]
+
+
+@pytest.mark.parametrize("method", ["conversations.create", "chat.postMessage"])
+@pytest.mark.process
+async def test_a_bot_killed_between_creating_and_posting_finishes_after_the_restart(
+    slack: RunningWorkspace, tmp_path: Path, method: str
+) -> None:
+    workspace, go_on = slack.workspace, asyncio.Event()
+    async with operated(slack, tmp_path, free_port()) as bot:
+        workspace.faults.plan(method, *(Fault(until=go_on) for _ in range(3)))
+        view = await declared(slack)
+        (begun, *_) = await workspace.begun(method)
+        bot.process.kill()
+        await bot.process.wait()
+        workspace.faults.clear()
+        go_on.set()
+        await workspace.heard(lambda request: request is begun)
+        workspace.clear()
+    async with operated(slack, tmp_path, free_port()):
+        await workspace.heard("pins.add")
+        backend = await LocalBackend.open(
+            tmp_path / "data" / "incidents.db",
+            IncidentConfig(),
+            public_url="http://127.0.0.1",
+            clock=Ticking(),
+        )
+        incidents = await backend.incidents()
+        await backend.close()
+    assert [incident.reference for incident in incidents] == ["INC-1"]
+    rooms = [c for c in workspace.state.channels.values() if c.name.startswith("inc-")]
+    assert [room.id for room in rooms] == [incidents[0].slack_channel_id]
+    (headline,) = posts(slack, rooms[0])
+    assert rooms[0].pins == [headline.ts]
+    assert slack.person("ana") in rooms[0].members
+    assert len(rooms[0].bookmarks) == 1
+    counted = Counter({n: len(posts(slack, workspace.channel_by_name(n))) for n in ("general", "incidents")})
+    assert counted == {"general": 1, "incidents": 1}
+    assert f"<#{rooms[0].id}>" in words(view)
+
+
+@pytest.mark.process
+async def test_a_second_process_on_the_same_folder_is_refused_in_one_line(
+    slack: RunningWorkspace, tmp_path: Path
+) -> None:
+    async with running_bot(tmp_path / "data", slack):
+        ended = await Terminal(tmp_path).run("run", **settings(slack, tmp_path, free_port(), http=False))
+    assert ended.code == 2
+    (line,) = ended.lines
+    assert line.startswith("TOCSIN_DATA_DIR is in use by another Tocsin process")
+
+
+@pytest.mark.process
+async def test_a_stop_in_the_middle_of_a_declaration_is_quiet_and_loses_nothing(
+    slack: RunningWorkspace, tmp_path: Path
+) -> None:
+    workspace, go_on = slack.workspace, asyncio.Event()
+    async with operated(slack, tmp_path, free_port()) as bot:
+        workspace.faults.plan("conversations.create", Fault(until=go_on))
+        await declared(slack)
+        await workspace.begun("conversations.create")
+        assert await bot.stopped() == 0
+        go_on.set()
+        assert [line for line in bot.log.splitlines() if "[info " not in line] == []
+    async with operated(slack, tmp_path, free_port()):
+        await workspace.heard("pins.add")
+    assert len([c for c in workspace.state.channels.values() if c.name.startswith("inc-")]) == 1

@@ -1,0 +1,1 @@
+"""Searches by chance and by fault: what must hold whatever fails."""

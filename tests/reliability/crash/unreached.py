@@ -1,0 +1,172 @@
+"""What no scenario reaches, by function or module, each with the reason; and how much of the rest must be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from reliability.crash.points import Point, package_of
+
+READING = "only pages, lists and other readers ask this"
+CLOSING = "a killed bot closes nothing"
+MINUTES = "only after two minutes of lost answers; tests/integration/workflows has them"
+HOSTED = "only where the backend is elsewhere"
+OPERATOR = "only when the operator is told of something"
+PERMITS = "only where rules limit who may declare; tests/integration/slack/test_permitted.py has them"
+RULES = (
+    "only where the operator has rules for announcements; tests/integration/slack/test_announcing.py has them"
+)
+FULL = "only when the disk takes nothing; tests/reliability/faults has it"
+INSTALLED = (
+    "only where several workspaces install it; tests/integration/slack/test_several_workspaces.py has them"
+)
+HTTP = "only over HTTP; tests/e2e/wire has it"
+DOCTOR = "only `tocsin doctor` and `tocsin pending` ask this"
+UNOPENED = (
+    "people here make the gesture again instead; tests/integration/slack/test_unopened.py has the button"
+)
+VERBS = "people over a hosted backend only declare here; tests/integration has the rest"
+SEARCH = "people here search no field; tests/integration has that"
+MEANWHILE = (
+    "only when it becomes private, or somebody leaves, meanwhile; tests/integration/slack has these moments"
+)
+TOO_SOON = "only a sweep does this, ten minutes and a day later; tests/integration/devrev has both"
+
+LOCAL = {
+    "workflows.change:ChangeEffects._take_back_the_rest": MINUTES,
+    "workflows.change:ChangeEffects._take_out": MEANWHILE,
+    "workflows.alerts:OperatorAlerts._keep": OPERATOR,
+    "workflows.alerts:OperatorAlerts._say": OPERATOR,
+    "workflows.alerts:OperatorAlerts.keep_saying": OPERATOR,
+    "workflows.channels:ChannelOpener._leave_public": MEANWHILE,
+    "workflows.channels:ChannelOpener._private_one": MEANWHILE,
+    "workflows.channels:seen_by": HOSTED,
+    "workflows.channels:await_channel": HOSTED,
+    "workflows.channels:_known": HOSTED,
+    "workflows.channels:members_seen": HOSTED,
+    "workflows.queries:CurrentIncidents._ask": HOSTED,
+    "workflows.declare:DeclareIncident._note_unchecked": PERMITS,
+    "workflows.form_cache": HOSTED,
+    "workflows.publish:DeclarationPublisher._before_its_channel": HOSTED,
+    "workflows.publish:DeclarationPublisher._announce_in": RULES,
+    "workflows.publish:_bring_group_in": RULES,
+    "workflows.publish:DeclarationPublisher._edit_cards": MINUTES,
+    "workflows.publish:DeclarationPublisher._open_after_all": MINUTES,
+    "workflows.fallback_channel": HOSTED,
+    "workflows.sync:_may_be_shown": MINUTES,
+    "workflows.sync:_take_back": MEANWHILE,
+    "backends.local.backend:LocalBackend.close": CLOSING,
+    "backends.local.database:IncidentFile.close": CLOSING,
+    "storage.workflow_engine:DbosEngine.close": CLOSING,
+    "storage.workflow_engine:DbosEngine.settled": READING,
+    "storage.database:WriteBarrier": FULL,
+    "storage.key_value": HOSTED,
+    "storage.workflow_engine:fetch_pending": DOCTOR,
+    "storage.workflow_engine:_begun": DOCTOR,
+    "storage.installations": INSTALLED,
+    "slack.diagnostics:fetch_access": READING,
+    "slack.diagnostics:fetch_socket_address": READING,
+    "slack.diagnostics:fetch_channel": READING,
+    "slack.diagnostics:examine_channel": HOSTED,
+    "slack.diagnostics:examine_groups": HOSTED,
+    "slack.app:_apologise": UNOPENED,
+    "slack.socket_mode:Connection.finish": CLOSING,
+    "slack.socket_mode:Connection.linger": CLOSING,
+    "slack.users:Users": READING,
+    "slack.registry": INSTALLED,
+    "slack.diagnostics:examine_socket": DOCTOR,
+    "slack.diagnostics:_hello": DOCTOR,
+    "slack.diagnostics:examine_forms": DOCTOR,
+    "slack.http": HTTP,
+    "slack.installations": INSTALLED,
+    "slack.oauth:OAuthFlow": INSTALLED,
+    "slack.listeners.choose:ask_if_name": UNOPENED,
+    "slack.listeners.choose:submit_choose": UNOPENED,
+    "slack.listeners.choose:_go_on": UNOPENED,
+    "slack.listeners.choose:_chosen": UNOPENED,
+    "slack.listeners.choose:_shown": UNOPENED,
+    "slack.listeners.choose:declare_instead": UNOPENED,
+    "slack.listeners.choose:declare_named": UNOPENED,
+    "slack.listeners.choose:_declare_instead": UNOPENED,
+    "slack.listeners.declare:open_form": HOSTED,
+    "slack.listeners.events:on_uninstalled": INSTALLED,
+    "slack.listeners.declare:suggest_options": HOSTED,
+    "slack.workspace:SlackOperator": OPERATOR,
+    "slack.authorization:People": READING,
+    "slack.authorization:UserGroups": PERMITS,
+    "slack.authorization:Authorizer": PERMITS,
+    "slack.oauth:TokenRotation": INSTALLED,
+}
+INCIDENT_IO = {
+    "backends.incident_io.backend:IncidentIo.change": VERBS,
+    "backends.incident_io.backend:IncidentIo.close": CLOSING,
+    "backends.incident_io.backend:IncidentIo.diagnose": DOCTOR,
+    "backends.incident_io.backend:IncidentIo.incidents": READING,
+    "backends.incident_io.backend:IncidentIo.options": SEARCH,
+    "backends.incident_io.backend:IncidentIo.timeline": READING,
+    "backends.incident_io.changes": VERBS,
+    "backends.incident_io.client:Client.close": CLOSING,
+    "backends.incident_io.diagnostics": DOCTOR,
+    "backends.incident_io.form:Account.search": SEARCH,
+    "backends.incident_io.queries:happened": READING,
+}
+DEVREV = {
+    "workflows.channels:seen_by": "DevRev opens no channel",
+    "workflows.channels:await_channel": "DevRev opens no channel",
+    "workflows.channels:_known": "DevRev opens no channel",
+    "workflows.channels:members_seen": "DevRev opens no channel",
+    "backends.devrev.backend:DevRevBackend._mark": TOO_SOON,
+    "backends.devrev.backend:DevRevBackend._marked_duplicates": TOO_SOON,
+    "backends.devrev.backend:DevRevBackend.change": VERBS,
+    "backends.devrev.backend:DevRevBackend.close": CLOSING,
+    "backends.devrev.backend:DevRevBackend.diagnose": DOCTOR,
+    "backends.devrev.backend:DevRevBackend.incidents": READING,
+    "backends.devrev.backend:DevRevBackend.options": SEARCH,
+    "backends.devrev.backend:DevRevBackend.sweep": TOO_SOON,
+    "backends.devrev.backend:DevRevBackend.timeline": READING,
+    "backends.devrev.backend:DevRevBackend.unnote": VERBS,
+    "backends.devrev.changes:IncidentEditor": VERBS,
+    "backends.devrev.client:DevRevClient.close": CLOSING,
+    "backends.devrev.diagnostics": DOCTOR,
+    "backends.devrev.idempotency:IdempotentCreate.swept": TOO_SOON,
+    "backends.devrev.queries:IncidentReader._parts": SEARCH,
+    "backends.devrev.queries:IncidentReader._tags": SEARCH,
+    "backends.devrev.queries:IncidentReader.options": SEARCH,
+    "backends.devrev.changes:timeline": READING,
+    "backends.devrev.changes:unnote": VERBS,
+}
+UNREACHED: Mapping[str, Mapping[str, str]] = {
+    "local": LOCAL,
+    "incident_io": INCIDENT_IO,
+    "devrev": DEVREV,
+}
+"""By backend: what no scenario over it passes, a module or a function with all that is defined in it."""
+
+LEAST_REACHED: Mapping[str, Mapping[str, float]] = {
+    "local": {"workflows": 0.85, "backends.local": 0.8, "storage": 0.85, "slack": 0.7},
+    "incident_io": {"workflows": 0.25, "backends.incident_io": 0.8, "storage": 0.45, "slack": 0.18},
+    "devrev": {"workflows": 0.25, "backends.devrev": 0.7, "storage": 0.45, "slack": 0.18},
+}
+"""By backend and package: the share of its other points that a sample must reach at least.
+
+Over a hosted backend people only declare, and what all backends pass is looked for over the local one.
+"""
+
+
+def why_unreached(backend: str, name: str) -> str | None:
+    """The reason why no scenario over this backend passes the point of this name; None where one may."""
+    return next((why for listed, why in UNREACHED[backend].items() if is_in(name, listed)), None)
+
+
+def is_in(name: str, listed: str) -> bool:
+    """Whether the point of this name is in the listed module or function."""
+    return name.startswith((f"{listed}:", f"{listed}.")) if ":" in listed else name.startswith(f"{listed}:")
+
+
+def shares_reached(backend: str, points: Iterable[Point], missed: Iterable[str]) -> dict[str, float]:
+    """Of each package, how much was reached of what there is no reason not to reach."""
+    unreached = set(missed)
+    reached: dict[str, list[bool]] = {}
+    for point in points:
+        if why_unreached(backend, point.name) is None:
+            reached.setdefault(package_of(point.name), []).append(point.name not in unreached)
+    return {package: sum(all_of_it) / len(all_of_it) for package, all_of_it in reached.items()}

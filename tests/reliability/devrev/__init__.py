@@ -1,0 +1,1 @@
+"""A long campaign against an organisation of DevRev's that fails."""

@@ -1,0 +1,186 @@
+"""Gestures of many people at once, days that go by, and a look at everything that anybody was shown."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from support.bot import RunningBot, running_bot
+from support.errands import until
+from support.managing import verbs
+from support.patience import LIMIT
+from support.slack import running_workspace
+
+from reliability.secrecy.gestures import PEOPLE, People
+from reliability.secrecy.kept import Overheard, Register
+from reliability.secrecy.looked import ANYBODY, Looked
+from slack_emulator.manifest import Manifest
+from tocsin.slack import routes
+
+SWEPT = 50
+"""So many gestures, and what went over the wire meanwhile is looked at."""
+
+A_DAY = 80
+"""So many gestures, and a day has gone by."""
+
+CONFIG = f"""
+[after]
+archive_after_days = 2
+
+[[announcements]]
+severities = ["Major"]
+channels = ["C0ALERTS02"]
+invite = ["@oncall"]
+
+[[custom_fields]]
+name = "Depot"
+field_type = "single_select"
+required = true
+options = {[f"Depot {number:03}" for number in range(150)]}
+"""
+
+
+class Calendar:
+    """The bot's clock, some days ahead."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+@dataclass
+class Found:
+    """What a run found."""
+
+    gestures: int
+    incidents: int = 0
+    private: int = 0
+    done: Counter[str] = field(default_factory=Counter)
+    missed: Counter[str] = field(default_factory=Counter)
+    looked_at: Counter[str] = field(default_factory=Counter)
+    leaks: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        return [
+            f"{self.gestures} gestures: {dict(self.done.most_common())}",
+            f"{sum(self.missed.values())} came too late: {dict(self.missed)}",
+            f"{self.incidents} incidents, {self.private} of them private in the end",
+            f"{sum(self.looked_at.values())} things looked at: {dict(self.looked_at.most_common())}",
+            f"{len(self.leaks)} leaks: {Counter(self.leaks).most_common(12)}",
+        ]
+
+
+async def canaries(
+    folder: Path,
+    gestures: int,
+    seed: int,
+    behind: Callable[[Any], Any] = lambda backend: backend,
+    minutes: float = math.inf,
+    patience: float = LIMIT,
+) -> Found:
+    """A workspace and a bot of their own; `behind` may stand between the bot and its backend.
+
+    No gesture begins after so many minutes. What Home still shows after the patience, in seconds, it shows.
+    """
+    config = folder / "tocsin.toml"
+    config.write_text(CONFIG)
+    calendar, register = Calendar(), Register()
+    installed = Manifest.from_dict(routes.manifest(pages="http://127.0.0.1"))
+    async with (
+        running_workspace(installed) as slack,
+        running_bot(
+            folder / "kept",
+            slack,
+            behind=lambda backend: behind(Overheard(backend, register)),
+            clock=calendar,
+            tocsin_config=config,
+        ) as bot,
+        httpx.AsyncClient(base_url=bot.url, trust_env=False, timeout=LIMIT) as http,
+    ):
+        looked = Looked(bot, register)
+        register.now = looked.now
+        people = People(bot, looked, random.Random(seed), http)
+        begun = await _lived(people, calendar, gestures, minutes)
+        await _looked_at_the_end(people, http, patience)
+    return Found(
+        begun,
+        incidents=len(register.kept),
+        private=sum(kept.private for kept in register.kept),
+        done=people.done,
+        missed=people.missed,
+        looked_at=looked.counted,
+        leaks=looked.leaks + register.strangers,
+    )
+
+
+async def _lived(people: People, calendar: Calendar, gestures: int, minutes: float) -> int:
+    """Everybody at once, until all is done and has been followed through; how many gestures there were."""
+    watching = asyncio.create_task(people.looked.watch())
+    await people.settle_in()
+    left = iter(range(gestures))
+    begun, last = 0, time.monotonic() + minutes * 60
+
+    async def lives(name: str) -> None:
+        nonlocal begun
+        for number in left:
+            if time.monotonic() >= last:
+                return
+            begun += 1
+            await people.anything(name)
+            if number % SWEPT == 0:
+                people.looked.sweep()
+            if number % A_DAY == A_DAY - 1:
+                await _a_day_goes_by(people.bot, calendar)
+
+    async with asyncio.TaskGroup() as together:
+        for name in PEOPLE:
+            together.create_task(lives(name))
+    # What goes wrong is tried again at the next look; here comes the last.
+    people.bot.workspace.faults.clear()
+    for _ in range(3):
+        await _a_day_goes_by(people.bot, calendar)
+    async with asyncio.timeout(LIMIT):
+        await people.bot.app.settled()
+        await verbs(people.bot).watching.poll()
+        await people.bot.app.settled()
+    watching.cancel()
+    return begun
+
+
+async def _a_day_goes_by(bot: RunningBot, calendar: Calendar) -> None:
+    """Updates become due, notices are given and channels archived."""
+    calendar.ahead += timedelta(days=1)
+    await verbs(bot).remind.ask_due()
+    await verbs(bot).archiving.archive_due()
+
+
+async def _looked_at_the_end(people: People, http: httpx.AsyncClient, patience: float) -> None:
+    bot, looked = people.bot, people.looked
+    for page in _pages(looked.register):
+        looked.shown((await http.get(page)).text, "page", ANYBODY)
+    for name in PEOPLE:
+        await bot.workspace.open_home(bot.slack.person(name), bot.slack.app.app_id)
+    # Home follows a moment after what it shows.
+    with suppress(TimeoutError):
+        await until(bot, looked.homes_are_true, patience)
+    async with asyncio.timeout(LIMIT):
+        await bot.app.settled()
+    looked.sweep()
+    looked.look_at_what_is_left()
+
+
+def _pages(register: Register) -> Iterator[str]:
+    yield "/incidents"
+    yield from (f"/incidents/{kept.reference}" for kept in register.kept if kept.reference)

@@ -1,0 +1,75 @@
+"""The pages, served on a free port over a real incident file."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+from prometheus_client import CollectorRegistry, Counter
+
+from support.declarations import DAWN, Ticking
+from tocsin.backends.local import LocalBackend
+from tocsin.config import IncidentConfig
+from tocsin.server import listen, serving
+from tocsin.web.app import web_app
+from tocsin.web.middleware import own_hosts
+
+TOKEN = "a-token-of-the-operator"
+PUBLIC_URL = "https://incidents.example.com"
+
+
+@dataclass
+class Site:
+    """The served pages, and the backend behind them."""
+
+    port: int
+    backend: LocalBackend
+    client: httpx.AsyncClient
+    reasons: list[str]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def page(self, path: str, **headers: str) -> httpx.Response:
+        return await self.client.get(path, headers=headers)
+
+    async def trusted(self, path: str, **headers: str) -> httpx.Response:
+        return await self.client.get(path, headers={"Authorization": f"Bearer {TOKEN}", **headers})
+
+    async def json(self, path: str) -> httpx.Response:
+        return await self.client.get(path, headers={"Accept": "application/json"})
+
+
+@asynccontextmanager
+async def served(folder: Path, *, public: bool, slack_url: str | None = None) -> AsyncIterator[Site]:
+    """Pages an hour after dawn, over an empty incident file in this folder."""
+    listening = listen("127.0.0.1", 0)
+    port = listening.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    backend = await LocalBackend.open(
+        folder / "incidents.db", IncidentConfig(), public_url=address, clock=Ticking()
+    )
+    registry = CollectorRegistry()
+    Counter("incidents_declared", "Incidents declared", registry=registry).inc()
+    reasons: list[str] = []
+    app = web_app(
+        backend=backend,
+        api_token=TOKEN,
+        hosts=own_hosts(port, PUBLIC_URL),
+        public=public,
+        ready=lambda: reasons,
+        registry=registry,
+        slack_url=lambda team: slack_url,
+        clock=Ticking(DAWN + timedelta(hours=1)),
+    )
+    async with (
+        serving(app, listening),
+        httpx.AsyncClient(base_url=address, trust_env=False, verify=False) as client,
+    ):
+        yield Site(port, backend, client, reasons)
+    await backend.close()

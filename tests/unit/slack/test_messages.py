@@ -1,0 +1,125 @@
+"""A message of any kind is called what a person would call it, and keeps all that it says."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, TEXT_LIMIT
+from tocsin.slack.views.message_text import GOES_ON, kept_text, name_and_summary, unnamed
+
+CASES: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parent.parent.parent / "data" / "messages.json").read_text(encoding="utf-8")
+)
+NAMES = {"U0BEN": "Ben", "U0NEWBIE": "Dan New", "S0ONCALL": "oncall", "C0ALERTS": "alerts", "U0ANA": "Ana"}
+LINK = "PL"
+each = pytest.mark.parametrize("case", CASES, ids=[case["case"] for case in CASES])
+
+
+@each
+def test_a_message_is_called_what_a_person_would_call_it(case: dict[str, Any]) -> None:
+    name, _ = name_and_summary(case["message"], LINK, NAMES)
+    assert name == (case["name"] or ""), case["why"]
+
+
+@each
+def test_the_summary_says_everything_once_as_people_read_it(case: dict[str, Any]) -> None:
+    _, summary = name_and_summary(case["message"], LINK, NAMES)
+    assert summary.split("\n") == case["summary"], case["why"]
+
+
+@each
+def test_the_timeline_keeps_the_same_words_unquoted(case: dict[str, Any]) -> None:
+    kept = kept_text(case["message"], LINK, NAMES)
+    assert kept.split("\n") == [line.removeprefix("> ") for line in case["summary"]]
+
+
+@each
+def test_no_id_and_no_none_is_ever_read(case: dict[str, Any]) -> None:
+    for names in (NAMES, {}):
+        for said in name_and_summary(case["message"], LINK, names):
+            assert not re.search(r"\b(?:[UWCGS]0[A-Z0-9]{2,}|None|null)\b", re.sub(r"https?://\S+", "", said))
+
+
+@each
+def test_who_is_not_known_is_asked_for(case: dict[str, Any]) -> None:
+    asked = unnamed(case["message"], {})
+    assert unnamed(case["message"], dict.fromkeys(asked, "x")) == frozenset()
+    said = kept_text(case["message"], None, {})
+    assert asked or not re.search("@someone|@a-group|#a-channel", said)
+
+
+def text(words: str) -> dict[str, Any]:
+    return {"user": "U0BEN", "text": words}
+
+
+@pytest.mark.parametrize("words", ["checkout is slow " * 2500, "line\n" * 5000, "x" * 40_000])
+def test_what_is_too_long_is_cut_with_a_sign_and_keeps_its_link(words: str) -> None:
+    name, summary = name_and_summary(text(words), "https://x.example/p1", NAMES)
+    assert len(name) <= NAME_LIMIT
+    assert len(summary) <= SUMMARY_LIMIT
+    assert summary.endswith(f"\n> {GOES_ON}\n— @Ben https://x.example/p1")
+    kept = kept_text(text(words), "https://x.example/p1", NAMES)
+    assert len(kept) <= TEXT_LIMIT
+    assert kept.endswith(f"\n{GOES_ON}\n— @Ben https://x.example/p1")
+
+
+def test_files_are_named_whatever_else_has_no_room() -> None:
+    files = [{"id": f"F{n}", "title": f"graph {n}", "permalink": f"https://x.example/F{n}"} for n in range(7)]
+    kept = kept_text({**text("x" * 40_000), "files": files}, "https://x.example/p1", NAMES)
+    assert "File: graph 0 https://x.example/F0" in kept
+    assert "and 2 more files" in kept
+    assert len(kept) <= TEXT_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("[FIRING:3] x is down", "x is down"),
+        ("[RESOLVED] x is down", "x is down"),
+        ("[Alerting] x is down", "x is down"),
+        ("[No Data] x is down", "x is down"),
+        ("[Re-Triggered] x is down", "x is down"),
+        ("*[FIRING:1]* x is down", "x is down"),
+        ("[P1] x is down", "[P1] x is down"),
+        ("[octo-org/checkout] x is down", "[octo-org/checkout] x is down"),
+        ("FIRING: x is down", "FIRING: x is down"),
+        ("**x** is __down__", "x is down"),
+        ("*snake_case_alarm* in *ALARM*", "snake_case_alarm in ALARM"),
+        ("- x is down", "x is down"),
+        ("1. x is down", "x is down"),
+        ("-1 replicas of x", "-1 replicas of x"),
+        ("5xx of x", "5xx of x"),
+        ("# x is down", "x is down"),
+        ("#general is down", "#general is down"),
+        ("x is down (<https://g.example/d>)", "x is down"),
+        ("<https://g.example/d|:fire: *x* is down>", "x is down"),
+        ("x is down, see <https://g.example/d>", "x is down"),
+        ("Details: <https://g.example/d>", ""),
+        ("<slack://open?team=T1>\nx is down", "x is down"),
+        ("<mailto:ops@x.example|ops@x.example> gets no mail", "ops@x.example gets no mail"),
+        (":no_entry:  x is down :fire:", "x is down"),
+        ("🔥 x is down", "x is down"),
+        ("+1 for x", "+1 for x"),
+        ("日本 is down", "日本 is down"),
+        ("&amp;lt; is shown as &lt;", "&lt; is shown as <"),
+    ],
+)
+def test_marks_states_and_addresses_are_no_part_of_a_name(said: str, name: str) -> None:
+    assert name_and_summary(text(said), None, NAMES)[0] == name
+
+
+@pytest.mark.parametrize(
+    ("kind", "within"), [("unknown", "blocks"), ("container", "child_blocks"), ("rich_text_list", "elements")]
+)
+def test_blocks_within_blocks_without_end_are_read_as_far_as_slack_would_show_them(
+    kind: str, within: str
+) -> None:
+    block: dict[str, Any] = {"type": "section", "text": "deep"}
+    for _ in range(900):
+        block = {"type": kind, within: [block]}
+    assert name_and_summary({"blocks": [block], "text": "on top"}, None, NAMES) == ("on top", "> on top")
