@@ -148,7 +148,7 @@ class App:
     def pages(self) -> Starlette:
         """Return the web application; it answers before Slack can be reached."""
         parts, settings = self.resources, self.resources.settings
-        trips = OAuthStates(
+        states = OAuthStates(
             parts.state_key.encode(), secure=settings.public_url.startswith("https:"), clock=parts.clock
         )
         return web_app(
@@ -161,20 +161,20 @@ class App:
             slack_url=self._slack_url,
             introduce=partial(_introduce, self.registry, self.people_of),
             clock=parts.clock,
-            sign_in=self._sign_in(trips),
-            install=self._install_pages(trips) if settings.installs else None,
+            sign_in=self._sign_in(states),
+            install=self._install_pages(states) if settings.installs else None,
             peer_teams=lambda team: self.registry.peer_teams(TeamId(team)),
             events=self.receiver.answer if isinstance(self.receiver, HttpReceiver) else None,
             any_host=() if settings.tocsin_public_url else (EVENTS,),
         )
 
-    def _install_pages(self, trips: OAuthStates) -> InstallPages:
+    def _install_pages(self, states: OAuthStates) -> InstallPages:
         def flow() -> OAuthFlow | None:
             return self.oauth.flow if self.oauth is not None and self.health.is_started else None
 
-        return InstallPages(trips, flow, lambda: self.resources.settings.public_url)
+        return InstallPages(states, flow, lambda: self.resources.settings.public_url)
 
-    def _sign_in(self, trips: OAuthStates) -> SignIn | None:
+    def _sign_in(self, states: OAuthStates) -> SignIn | None:
         """Return the sign-in with Slack; None where the settings name no app to sign in to."""
         settings = self.resources.settings
         client_id, client_secret = settings.slack_client_id, secret(settings.slack_client_secret)
@@ -182,8 +182,8 @@ class App:
             return None
         return SignIn(
             OpenId(client_id, client_secret, settings.slack_api_url),
-            Sessions(self.resources.key_value, secure=trips.secure, clock=self.resources.clock),
-            trips,
+            Sessions(self.resources.key_value, secure=states.secure, clock=self.resources.clock),
+            states,
             check_membership=self._refusal,
             public_url=lambda: settings.public_url,
             origins=own_origins(settings.tocsin_port, settings.tocsin_public_url),
@@ -214,14 +214,14 @@ async def open_app(parts: Resources) -> AsyncIterator[App]:
         session = await stack.enter_async_context(open_session())
         state = open_state(parts.engine.url)
         stack.callback(state.close)
-        vault = None
+        store = None
         if parts.settings.installs and not parts.settings.slack_bot_token:
-            vault = _open_vault(parts, stack)
-        yield _build(parts, partial(_new_client, session, parts.settings), state, vault)
+            store = _open_installation_store(parts, stack)
+        yield _build(parts, partial(_new_client, session, parts.settings), state, store)
 
 
 def _build(
-    parts: Resources, new_client: NewClient, state: SqlSlackStateStore, vault: SqlInstallationStore | None
+    parts: Resources, new_client: NewClient, state: SqlSlackStateStore, store: SqlInstallationStore | None
 ) -> App:
     """Build every object, from the clients of workspaces over workflows to listeners."""
     settings = parts.settings
@@ -229,10 +229,10 @@ def _build(
     current = CurrentIncidents(parts.backend)
     people_of, channels_of = cache(partial(_people_of, parts)), cache(_shared_channels_of)
     new_workspace = NewWorkspace(parts, new_client, state, current, people_of, channels_of)
-    if vault is None:
+    if store is None:
         registry = WorkspaceRegistry(new_workspace, sole=True)
     else:
-        registry = WorkspaceRegistry(new_workspace, save_org=vault.save_org)
+        registry = WorkspaceRegistry(new_workspace, save_org=store.save_org)
     declare = _build_declare(parts, registry, state, current)
     workflows = build_workflows(
         backend=parts.backend,
@@ -249,7 +249,7 @@ def _build(
     oauth_app = OAuthApp(
         settings.slack_client_id or "", secret(settings.slack_client_secret) or "", new_client
     )
-    check = UninstallCheck(oauth_app, vault, registry) if vault is not None else None
+    check = UninstallCheck(oauth_app, store, registry) if store is not None else None
     new_context = NewContext(parts, forms, registry, people_of, channels_of, declare, workflows, check)
     contexts = WorkspaceContexts(registry, new_context)
     bolt = build_app(contexts, new_client(None), parts.metrics)
@@ -265,7 +265,7 @@ def _build(
         contexts=contexts,
         bolt=bolt,
         receiver=receiver,
-        oauth=_build_oauth(parts, oauth_app, vault, contexts) if vault is not None else None,
+        oauth=_build_oauth(parts, oauth_app, store, contexts) if store is not None else None,
         health=Health(parts.backend, parts.engine, state, registry, receiver, parts.alerts, parts.metrics),
     )
 
@@ -372,18 +372,18 @@ def open_state(url: str) -> SqlSlackStateStore:
         ) from None
 
 
-def _open_vault(parts: Resources, stack: AsyncExitStack) -> SqlInstallationStore:
-    vault = SqlInstallationStore(parts.engine.url)
-    stack.callback(vault.close)
+def _open_installation_store(parts: Resources, stack: AsyncExitStack) -> SqlInstallationStore:
+    store = SqlInstallationStore(parts.engine.url)
+    stack.callback(store.close)
     if not parts.settings.installation_keys:
         log.warning("TOCSIN_INSTALLATION_KEY is not set: tokens of installations are kept in the clear")
-    return vault
+    return store
 
 
 def _build_oauth(
-    parts: Resources, app: OAuthApp, vault: SqlInstallationStore, contexts: WorkspaceContexts
+    parts: Resources, app: OAuthApp, store: SqlInstallationStore, contexts: WorkspaceContexts
 ) -> OAuth:
-    installations = Installations(vault, TokenCipher(*parts.settings.installation_keys))
+    installations = Installations(store, TokenCipher(*parts.settings.installation_keys))
     flow = OAuthFlow(app, installations, contexts, teams=parts.settings.teams, clock=parts.clock)
     return OAuth(flow, TokenRotation(contexts.registry, flow, parts.clock), installations)
 
