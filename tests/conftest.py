@@ -8,7 +8,7 @@ import os
 import resource
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from xdist.scheduler import LoadFileScheduling
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
+    from support.postgresql import PostgresqlServer
 
 # Else each worker, and each process that a test starts, would compile the same files again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -129,3 +130,12 @@ async def chromium() -> AsyncIterator[Browser]:
 
     async with launched() as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlServer]:
+    """One PostgreSQL server for all tests of a worker; each test has a database of its own."""
+    from support.postgresql import running_postgresql
+
+    with running_postgresql() as server:
+        yield server

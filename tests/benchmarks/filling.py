@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlite_utils import Database
-
 from tocsin.backends.local import LocalBackend
-from tocsin.backends.local.database import transaction
+from tocsin.backends.local.connection import Connection
 from tocsin.config import IncidentConfig
 from tocsin.data_dir import now
 
@@ -54,13 +52,13 @@ async def kept_incidents(path: Path) -> LocalBackend:
 async def fill(path: Path, size: int) -> None:
     """A file with so many incidents, the one in the middle with a thousand entries in its timeline."""
 
-    def put_in(db: Database) -> None:
-        with transaction(db):
+    def put_in(db: Connection) -> None:
+        with db.transaction("all of them"):
             db.execute(_INCIDENTS, {"size": size, "open_each": OPEN_EACH})
             db.execute(_TIMELINE, {"entries": ENTRIES, "incident": size // 2})
 
     kept = await kept_incidents(path)
     try:
-        await kept.file.run(put_in)
+        await kept.database.run(put_in)
     finally:
         await kept.close()

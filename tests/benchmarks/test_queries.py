@@ -49,9 +49,9 @@ async def steps(kept: LocalBackend, size: int, look: Callable[[LocalBackend, int
         return lambda db: db.conn.set_progress_handler(step if on else None, 1)
 
     await look(kept, size)
-    await kept.file.run(watch(True))
+    await kept.database.run(watch(True))
     await look(kept, size)
-    await kept.file.run(watch(False))
+    await kept.database.run(watch(False))
     return taken
 
 

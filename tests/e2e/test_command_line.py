@@ -303,7 +303,7 @@ async def test_reading_changes_nothing_even_with_another_configuration(terminal:
     (terminal.home / "other.toml").write_text('severities = ["Whatever"]')
     async with kept_incidents(terminal.folder(), "Checkout is slow", "Break-in") as backend:
         await terminal.run("incidents", "list", TOCSIN_CONFIG="other.toml")
-        there = await backend.file.run(
+        there = await backend.database.run(
             lambda db: list(db.execute("SELECT id FROM severities WHERE archived_at IS NULL"))
         )
     assert ("major",) in there

@@ -14,12 +14,15 @@ from support.devrev import running_org
 from support.devrev.catalogued import InDevRev, organisation
 from support.incident_io.account import Account
 from support.incident_io.server import running_incident_io
+from support.postgresql import PostgresqlServer
 
 from tocsin.backends.devrev import DevRevBackend, DevRevClient
 from tocsin.backends.incident_io import IncidentIo
 from tocsin.backends.local import LocalBackend
+from tocsin.backends.local.postgresql import SESSION
 from tocsin.config import IncidentConfig
 from tocsin.storage.key_value import SqlKeyValueStore
+from tocsin.storage.postgresql import create_schema, postgresql_engine
 from tocsin.workflows.ports import IncidentBackend
 
 Reopen = Callable[[], Awaitable[IncidentBackend]]
@@ -83,6 +86,30 @@ async def _devrev(folder: Path) -> AsyncIterator[Reopen]:
     memory.close()
 
 
+@asynccontextmanager
+async def _local_in_postgresql(server: PostgresqlServer) -> AsyncIterator[Reopen]:
+    opened: list[LocalBackend] = []
+    url = server.create_database()
+
+    async def reopen() -> IncidentBackend:
+        for earlier in opened:
+            await earlier.close()
+        backend = await local_in_postgresql(url)
+        opened.append(backend)
+        return backend
+
+    yield reopen
+
+
+async def local_in_postgresql(url: str) -> LocalBackend:
+    """The local backend of one more replica on this database."""
+    engine = postgresql_engine(url, session=SESSION, autocommit=True)
+    create_schema(engine)
+    return await LocalBackend.open(
+        engine, IncidentConfig(), public_url="http://127.0.0.1:8080", clock=Ticking()
+    )
+
+
 KEPT_BY: dict[str, Callable[[Path], AbstractAsyncContextManager[Reopen]]] = {
     "local": _local,
     "incident_io": _incident_io,
@@ -90,10 +117,17 @@ KEPT_BY: dict[str, Callable[[Path], AbstractAsyncContextManager[Reopen]]] = {
 }
 
 
-@pytest.fixture(params=sorted(KEPT_BY))
+IN_POSTGRESQL = "local in PostgreSQL"
+
+
+@pytest.fixture(params=[*sorted(KEPT_BY), pytest.param(IN_POSTGRESQL, marks=pytest.mark.process)])
 async def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Reopen]:
     """Opens the backend as a new process would, closing it first where it was open."""
-    async with KEPT_BY[request.param](tmp_path) as opening:
+    if request.param == IN_POSTGRESQL:
+        opened = _local_in_postgresql(request.getfixturevalue("postgresql"))
+    else:
+        opened = KEPT_BY[request.param](tmp_path)
+    async with opened as opening:
         yield opening
 
 

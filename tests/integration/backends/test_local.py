@@ -38,7 +38,7 @@ async def opened(path: Path, toml: str = "", public_url: str = PERMALINKS) -> Lo
 @pytest.fixture
 async def holder(local: LocalBackend) -> AsyncIterator[sqlite3.Connection]:
     """Another program that has the file open."""
-    connection = sqlite3.connect(local.file.path, isolation_level=None)
+    connection = sqlite3.connect(local.database.path, isolation_level=None)
     yield connection
     connection.close()
 
@@ -61,7 +61,7 @@ async def test_two_processes_share_the_file_without_a_gap_or_a_duplicate(tmp_pat
 
 async def test_only_the_owner_can_read_the_file_and_its_companions(local: LocalBackend) -> None:
     await local.create(declaration())
-    folder = local.file.path.parent
+    folder = local.database.path.parent
     modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
     assert modes == {"incidents.db": 0o600, "incidents.db-wal": 0o600, "incidents.db-shm": 0o600}
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -80,10 +80,10 @@ async def test_a_commit_reaches_the_disk_before_anyone_is_told(local: LocalBacke
     def pragma(name: str) -> object:
         return lambda db: db.execute(f"PRAGMA {name}").fetchone()[0]
 
-    assert await local.file.run(pragma("journal_mode")) == "wal"  # type: ignore[arg-type]
-    assert await local.file.run(pragma("synchronous")) == 2  # type: ignore[arg-type]
-    assert await local.file.run(pragma("foreign_keys")) == 1  # type: ignore[arg-type]
-    assert await local.file.run(pragma("busy_timeout")) == PATIENCE * 1000  # type: ignore[arg-type]
+    assert await local.database.run(pragma("journal_mode")) == "wal"  # type: ignore[arg-type]
+    assert await local.database.run(pragma("synchronous")) == 2  # type: ignore[arg-type]
+    assert await local.database.run(pragma("foreign_keys")) == 1  # type: ignore[arg-type]
+    assert await local.database.run(pragma("busy_timeout")) == PATIENCE * 1000  # type: ignore[arg-type]
 
 
 @pytest.mark.process
@@ -102,7 +102,7 @@ async def test_a_process_killed_right_after_declaring_has_declared(tmp_path: Pat
 @pytest.mark.process
 async def test_everyones_tools_can_read_an_incident(local: LocalBackend) -> None:
     await local.create(full_declaration())
-    command = [sys.executable, "-m", "sqlite_utils", "rows", local.file.path, "incidents"]
+    command = [sys.executable, "-m", "sqlite_utils", "rows", local.database.path, "incidents"]
     shown = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=True)
     (row,) = json.loads(shown.stdout)
     assert row["reference"] == "INC-1"
@@ -125,7 +125,7 @@ async def test_lists_and_lookups_go_by_an_index(
     def plan(db: Database) -> list[str]:
         return [step["detail"] for step in db.query("EXPLAIN QUERY PLAN " + query, values)]
 
-    steps = await local.file.run(plan)
+    steps = await local.database.run(plan)
     assert steps
     assert not [step for step in steps if "TEMP B-TREE" in step]
     assert not [step for step in steps if step.startswith("SCAN") and "USING INDEX" not in step]
@@ -201,7 +201,7 @@ async def test_a_held_file_is_told_within_two_seconds_and_works_again_afterwards
     local: LocalBackend, holder: sqlite3.Connection
 ) -> None:
     holder.execute("BEGIN IMMEDIATE")
-    waits = await local.file.run(lambda db: db.execute("PRAGMA busy_timeout").fetchone()[0])
+    waits = await local.database.run(lambda db: db.execute("PRAGMA busy_timeout").fetchone()[0])
     assert waits / 1000 == PATIENCE < 2.0, "the form is answered within Slack's three seconds"
     with pytest.raises(Unavailable, match="Another program is holding") as told:
         await local.create(declaration())
@@ -227,7 +227,7 @@ async def test_a_full_disk_is_told_and_leaves_no_half_incident(local: LocalBacke
         db.execute(f"PRAGMA max_page_count = {pages}")
 
     await local.create(declaration("fits"))
-    await local.file.run(fill)
+    await local.database.run(fill)
 
     async def declare_until_full() -> None:
         for number in range(50):
@@ -235,7 +235,7 @@ async def test_a_full_disk_is_told_and_leaves_no_half_incident(local: LocalBacke
 
     with pytest.raises(Unavailable, match="disk is full"):
         await declare_until_full()
-    await local.file.run(lambda db: db.execute("PRAGMA max_page_count = 100000"))
+    await local.database.run(lambda db: db.execute("PRAGMA max_page_count = 100000"))
     kept = await local.incidents(limit=200)
     assert [incident.reference for incident in kept] == [f"INC-{n}" for n in range(len(kept), 0, -1)]
     for incident in kept:
@@ -245,7 +245,7 @@ async def test_a_full_disk_is_told_and_leaves_no_half_incident(local: LocalBacke
 
 async def test_a_read_only_file_is_told(local: LocalBackend) -> None:
     await local.create(declaration("before"))
-    await local.file.run(lambda db: db.execute("PRAGMA query_only = ON"))
+    await local.database.run(lambda db: db.execute("PRAGMA query_only = ON"))
     with pytest.raises(Unavailable, match="read-only"):
         await local.create(declaration("after"))
     assert len(await local.incidents()) == 1

@@ -59,7 +59,7 @@ async def opened(folder: Path, number: int) -> LocalBackend:
     )
     for key in ("one", "two"):
         await backend.create(declaration(key, reporter=ANA if key == "one" else BEN))
-    await backend.file.run(lambda db: db.execute(FILL, [number]) and db.conn.commit())
+    await backend.database.run(lambda db: db.execute(FILL, [number]) and db.conn.commit())
     return backend
 
 
@@ -91,7 +91,7 @@ async def steps(backend: LocalBackend, wanted: IncidentFilter) -> int:
             db.conn.set_progress_handler(None, 0)
         return tens * 10
 
-    return await backend.file.run(counted)
+    return await backend.database.run(counted)
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -307,7 +307,8 @@ async def test_an_incident_whose_last_change_somebody_wrote_by_hand_can_be_chang
     local: LocalBackend, put: object
 ) -> None:
     incident = await local.create(declaration())
-    await local.file.run(lambda db: db["incidents"].update(incident.id, {"updated_at": put}))
+    by_hand = "UPDATE incidents SET updated_at = ? WHERE id = ?"
+    await local.database.run(lambda db: db.execute(by_hand, [put, incident.id]))
     fixing = await local.change(incident.id, change("once", incident_status_id="fixing"))
     assert fixing.incident_status.name == "Fixing"
     moved = await local.set_channel(incident.id, Channel(id=ChannelId("C0INC1"), name="inc-1"))

@@ -33,9 +33,9 @@ async def taken(backend: LocalBackend, look: Callable[[], Awaitable[Any]]) -> tu
         return set_handlers
 
     await look()
-    await backend.file.run(watch(True))
+    await backend.database.run(watch(True))
     await look()
-    await backend.file.run(watch(False))
+    await backend.database.run(watch(False))
     return statements, steps
 
 

@@ -274,7 +274,7 @@ async def test_pages_are_only_read(site) -> None:
 
 async def test_an_incident_is_shown_while_another_program_writes(site) -> None:
     await site.backend.create(declaration())
-    writer = sqlite3.connect(site.backend.file.path, isolation_level=None)
+    writer = sqlite3.connect(site.backend.database.path, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     assert (await site.page("/incidents/INC-1")).status_code == 200
     writer.close()

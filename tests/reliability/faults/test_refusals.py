@@ -173,7 +173,7 @@ async def test_whoever_closed_the_window_while_it_waited_is_told_by_message(day:
     goes_on = asyncio.Event()
     view, press = await day.filled()
     day.fail("views.update", Fault(error="not_found"))
-    day.bot.backend.file._thread.submit(_held_until(goes_on))  # type: ignore[attr-defined]
+    day.bot.backend.database._thread.submit(_held_until(goes_on))  # type: ignore[attr-defined]
     with passing():
         assert (await day.submit(press)).ok
     assert "Saved, still declaring" in words(view)

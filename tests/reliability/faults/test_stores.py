@@ -172,7 +172,7 @@ async def test_an_incident_file_that_was_moved_away_is_waited_for(day: Run) -> N
 
 @pytest.mark.parametrize("pragma", ["max_page_count={}", "query_only=ON"], ids=["full", "read-only"])
 async def test_an_incident_file_that_takes_nothing_is_waited_for(day: Run, pragma: str) -> None:
-    file = day.bot.backend.file  # type: ignore[attr-defined]
+    file = day.bot.backend.database  # type: ignore[attr-defined]
     await day.declare(summary=typed(LONG))
     view, press = await day.filled(summary=typed(LONG))
     fill(day.bot.folder / "incidents.db")

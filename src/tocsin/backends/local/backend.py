@@ -1,4 +1,4 @@
-"""Local backend: keeps incidents in one SQLite file that any SQLite tool can read."""
+"""Local backend: keeps incidents in one SQLite file that any SQLite tool can read, or in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database
+import sqlalchemy as sa
 
 from tocsin.backends.local import changes, create, queries
-from tocsin.backends.local.database import IncidentFile, transaction, update_choices
+from tocsin.backends.local.choices import update_choices
+from tocsin.backends.local.connection import Connection, IncidentDatabase
+from tocsin.backends.local.database import IncidentFile
+from tocsin.backends.local.postgresql import PostgresqlDatabase
 from tocsin.backends.local.queries import incident_row, written, written_after
 from tocsin.config import IncidentConfig
 from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
@@ -21,41 +24,52 @@ MOST_ON_A_PAGE = 250  # incident.io, Incidents V2 List: page_size is at most 250
 
 
 class LocalBackend:
-    """The IncidentBackend over an incident file."""
+    """The IncidentBackend over an incident file, or over PostgreSQL."""
 
     makes_channel = False
     is_remote = False
 
-    def __init__(self, file: IncidentFile, config: IncidentConfig, *, public_url: str, clock: Clock) -> None:
-        self.file = file
+    def __init__(
+        self, database: IncidentDatabase, config: IncidentConfig, *, public_url: str, clock: Clock
+    ) -> None:
+        self.database = database
         self._config = config
         self._form = config.form()
         self._public_url = public_url
         self._clock = clock
 
     @classmethod
-    async def open(cls, path: Path, config: IncidentConfig, *, public_url: str, clock: Clock) -> LocalBackend:
-        """Open or create the file and write the config into it; `public_url` is the base of permalinks.
+    async def open(
+        cls, where: Path | sa.Engine, config: IncidentConfig, *, public_url: str, clock: Clock
+    ) -> LocalBackend:
+        """Open or create the incidents and write the config there; `public_url` is the base of permalinks.
 
-        Raises Unavailable with a one-line sentence if the file cannot be used.
+        Raises Unavailable with a one-line sentence if the file or the database cannot be used.
         """
-        file = await IncidentFile.open(path)
-        backend = cls(file, config, public_url=public_url, clock=clock)
+        database: IncidentDatabase
+        if isinstance(where, Path):
+            database = await IncidentFile.open(where)
+        else:
+            database = await PostgresqlDatabase.open(where)
+        backend = cls(database, config, public_url=public_url, clock=clock)
         try:
             now = written(clock())
-            await file.run(lambda db: update_choices(db, backend._form, now))
+            await database.run(lambda db: update_choices(db, backend._form, now))
         except BaseException:
-            await file.close()
+            await database.close()
             raise
         return backend
 
     @classmethod
-    async def read(cls, path: Path, config: IncidentConfig, *, public_url: str, clock: Clock) -> LocalBackend:
-        """Open the file for reading only, unchanged; without a file, the backend has no incidents.
+    async def read(
+        cls, where: Path | sa.Engine, config: IncidentConfig, *, public_url: str, clock: Clock
+    ) -> LocalBackend:
+        """Open the incidents for reading only, unchanged; without a file, the backend has none.
 
         Raises Unavailable with a one-line sentence if the file cannot be used.
         """
-        return cls(await IncidentFile.read(path), config, public_url=public_url, clock=clock)
+        database = await IncidentFile.read(where) if isinstance(where, Path) else PostgresqlDatabase(where)
+        return cls(database, config, public_url=public_url, clock=clock)
 
     def set_directory(self, find_person: FindPerson) -> None:
         """Do nothing: people are kept as they were told of."""
@@ -65,7 +79,7 @@ class LocalBackend:
         return ()
 
     async def close(self) -> None:
-        await self.file.close()
+        await self.database.close()
 
     async def form(self) -> Form:
         return self._form
@@ -84,11 +98,11 @@ class LocalBackend:
     async def create(self, declaration: Declaration) -> Incident:
         now = self._clock()
 
-        def work(db: Database) -> Incident:
+        def work(db: Connection) -> Incident:
             incident_id = create.declare(db, declaration, self._config, now)
             return self._one(db, queries.BY_ID, incident_id)
 
-        return await self.file.run(work)
+        return await self.database.run(work)
 
     async def follow_through(self, declaration: Declaration, incident: Incident) -> None:
         """Do nothing: `create` has stored everything already."""
@@ -111,8 +125,8 @@ class LocalBackend:
     async def set_channel(self, incident_id: str, channel: Channel) -> Incident:
         now = self._clock()
 
-        def work(db: Database) -> Incident:
-            with transaction(db):
+        def work(db: Connection) -> Incident:
+            with db.transaction(incident_id):
                 row = incident_row(db, incident_id)
                 if (row["slack_channel_id"], row["slack_channel_name"]) != (channel.id, channel.name):
                     updated_at = written_after(row["updated_at"], now)
@@ -123,24 +137,24 @@ class LocalBackend:
                     )
             return self._one(db, queries.BY_ID, incident_id)
 
-        return await self.file.run(work)
+        return await self.database.run(work)
 
     async def note(self, incident_id: str, entry: TimelineEntry, key: str) -> None:
-        def work(db: Database) -> None:
-            with transaction(db):
+        def work(db: Connection) -> None:
+            with db.transaction(incident_id):
                 incident_row(db, incident_id)
                 create.add_to_timeline(db, incident_id, entry, key)
 
-        await self.file.run(work)
+        await self.database.run(work)
 
     async def change(self, incident_id: str, change: IncidentChange) -> Incident:
         now = self._clock()
 
-        def work(db: Database) -> Incident:
+        def work(db: Connection) -> Incident:
             changes.change(db, incident_id, change, now)
             return self._one(db, queries.BY_ID, incident_id)
 
-        return await self.file.run(work)
+        return await self.database.run(work)
 
     async def matching(
         self, wanted: IncidentFilter, *, after: str | None = None, limit: int = 50
@@ -148,55 +162,55 @@ class LocalBackend:
         """Return matching incidents newest first, 250 at most; returns none if `after` is an unknown id."""
         limit = max(0, min(limit, MOST_ON_A_PAGE))
 
-        def work(db: Database) -> list[Incident]:
+        def work(db: Connection) -> list[Incident]:
             numbers = queries.matching_numbers(db, wanted, after, limit)
             query = queries.BY_NUMBERS.format(marks=queries.marks(numbers))
             return queries.incidents(db, query, numbers, self._public_url) if numbers else []
 
-        return await self.file.run(work)
+        return await self.database.run(work)
 
     async def unnote(self, incident_id: str, key: str) -> None:
-        def work(db: Database) -> None:
-            with transaction(db):
+        def work(db: Connection) -> None:
+            with db.transaction(incident_id):
                 create.take_out_of_timeline(db, incident_id, key)
 
-        await self.file.run(work)
+        await self.database.run(work)
 
     async def add_follow_up(self, incident_id: str, request: FollowUpRequest) -> FollowUp:
         now = self._clock()
 
-        def work(db: Database) -> FollowUp:
+        def work(db: Connection) -> FollowUp:
             incident_row(db, incident_id)
             return changes.add(db, incident_id, request, now)
 
-        return await self.file.run(work)
+        return await self.database.run(work)
 
     async def complete_follow_up(self, follow_up_id: str, by: Person, at: datetime, key: str) -> FollowUp:
-        return await self.file.run(lambda db: changes.complete(db, follow_up_id, by, at, key))
+        return await self.database.run(lambda db: changes.complete(db, follow_up_id, by, at, key))
 
     async def follow_ups(self, incident_id: str) -> Sequence[FollowUp]:
         query = changes.OF_INCIDENT
-        return await self.file.run(lambda db: changes.listed(db, query, incident_id))
+        return await self.database.run(lambda db: changes.listed(db, query, incident_id))
 
     async def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
-        return await self.file.run(lambda db: queries.timeline(db, incident_id))
+        return await self.database.run(lambda db: queries.timeline(db, incident_id))
 
     async def remember_people(self, people: Iterable[Person]) -> None:
         """Store names for Slack ids, so that pages and lists name people instead of showing ids."""
         known, now = tuple(people), written(self._clock())
 
-        def work(db: Database) -> None:
-            with transaction(db):
+        def work(db: Connection) -> None:
+            with db.transaction("people"):
                 for person in known:
                     create.remember_person(db, person, now)
 
-        await self.file.run(work)
+        await self.database.run(work)
 
     async def _all(self, query: str, parameters: Sequence[Any]) -> Sequence[Incident]:
-        return await self.file.run(lambda db: queries.incidents(db, query, parameters, self._public_url))
+        return await self.database.run(lambda db: queries.incidents(db, query, parameters, self._public_url))
 
     async def _find(self, query: str, value: str | int) -> Incident | None:
         return next(iter(await self._all(query, [value])), None)
 
-    def _one(self, db: Database, query: str, value: str) -> Incident:
+    def _one(self, db: Connection, query: str, value: str) -> Incident:
         return queries.incidents(db, query, [value], self._public_url)[0]

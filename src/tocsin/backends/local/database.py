@@ -1,4 +1,4 @@
-"""The SQLite file of the local backend: its transactions, its errors, its configured choices."""
+"""The SQLite file of the local backend: its connection, its transactions, its errors."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
+from tocsin.backends.local.connection import WORD, Connection, Parameters, Query, Row, T
 from tocsin.backends.local.schema import later_changes, migrations
 from tocsin.incidents.errors import Refused, Unavailable
-from tocsin.incidents.model import OPEN_CATEGORIES, Form
 
 # Sentences for SQLite's errors, for the person who declares an incident.
 
@@ -51,9 +50,63 @@ def translate_errors(path: Path) -> Iterator[None]:
         raise Refused("The text has a broken character in it that cannot be kept. Remove it.") from error
 
 
-# The file and the one thread that uses its connection.
+# The connection.
 
-T = TypeVar("T")
+
+class SqliteConnection(Connection):
+    """Connection to an incident file."""
+
+    # With it, SQLite reads the left side first (SQLite, Query Optimizer Overview, 7.2).
+    join_in_order = "CROSS JOIN"
+    is_public = "(i.visibility = 'public')"
+    is_open = "(i.closed_at IS NULL)"
+
+    def __init__(self, db: Database) -> None:
+        self.conn: sqlite3.Connection = db.conn
+        self._db = db
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
+        return self.conn.execute(sql, parameters)
+
+    def query(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
+        return self._db.query(sql, parameters)
+
+    @contextmanager
+    def transaction(self, scope: str) -> Iterator[None]:
+        """Commit all statements of the block together, under the write lock of the whole file."""
+        self.conn.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.conn.execute("COMMIT")
+        except BaseException:
+            if self.conn.in_transaction:
+                self.conn.execute("ROLLBACK")
+            raise
+
+    def indexed_by(self, index: str) -> str:
+        return f" INDEXED BY {index}"
+
+    def word_searches(self, text: str, before: int) -> Sequence[Query]:
+        """Return the one query that is needed: FTS5 walks over the matches from the newest on."""
+        query = (
+            "SELECT w.rowid FROM incident_words w CROSS JOIN incidents i ON i.number = w.rowid"
+            " WHERE incident_words MATCH ? AND w.rowid < ?{conditions} ORDER BY w.rowid DESC"
+        )
+        return [(query, [_match(text), before])]
+
+    def has_words(self, number: str, text: str) -> Query:
+        return f"{number} IN (SELECT rowid FROM incident_words WHERE incident_words MATCH ?)", [_match(text)]
+
+    def index_words(self, number: int) -> None:
+        """Do nothing: triggers of the file do it."""
+
+
+def _match(text: str) -> str:
+    """Return the FTS5 expression that requires every word or a word beginning with it (FTS5, 3.1 to 3.3)."""
+    return " AND ".join(f'"{word}"*' for word in WORD.findall(text))
+
+
+# The file and the one thread that uses its connection.
 
 PATIENCE = 1.5  # seconds; Slack waits 3 s for an answer, and SQLite's usual 5 s would be too long
 
@@ -64,7 +117,7 @@ class IncidentFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="incidents")
-        self._db: Database | None = None
+        self._db: SqliteConnection | None = None
         self._identity: tuple[int, int] | None = None
 
     @classmethod
@@ -87,14 +140,15 @@ class IncidentFile:
     async def _opened_by(cls, way: Callable[[Path], Database], path: Path) -> IncidentFile:
         file = cls(path)
         try:
-            file._db = await asyncio.get_running_loop().run_in_executor(file._thread, way, path)
+            opened = await asyncio.get_running_loop().run_in_executor(file._thread, way, path)
+            file._db = SqliteConnection(opened)
             file._identity = _identity(path)
         except BaseException:
             file._thread.shutdown(wait=False)
             raise
         return file
 
-    async def run(self, work: Callable[[Database], T]) -> T:
+    async def run(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in the file's thread. Raises Unavailable for SQLite's errors."""
 
         def in_thread() -> T:
@@ -109,7 +163,7 @@ class IncidentFile:
         self._opened()
         return await asyncio.get_running_loop().run_in_executor(self._thread, in_thread)
 
-    def _opened(self) -> Database:
+    def _opened(self) -> SqliteConnection:
         if self._db is None:
             raise Unavailable("The incident file is closed.")
         return self._db
@@ -118,24 +172,8 @@ class IncidentFile:
         """Close the file; closing it again does nothing."""
         database, self._db = self._db, None
         if database is not None:
-            await asyncio.get_running_loop().run_in_executor(self._thread, database.close)
+            await asyncio.get_running_loop().run_in_executor(self._thread, database.conn.close)
             self._thread.shutdown(wait=False)
-
-
-@contextmanager
-def transaction(db: Database) -> Iterator[Database]:
-    """Commit all statements of the block together.
-
-    The write lock is taken at the beginning, so that values read in the block stay valid until the commit.
-    """
-    db.conn.execute("BEGIN IMMEDIATE")
-    try:
-        yield db
-        db.conn.execute("COMMIT")
-    except BaseException:
-        if db.conn.in_transaction:
-            db.conn.execute("ROLLBACK")
-        raise
 
 
 def _prepared(path: Path) -> Database:
@@ -212,7 +250,7 @@ def _up_to_date(connection: sqlite3.Connection) -> Database:
     db = Database(connection)
     _refuse_newer(db)
     if migrations.pending(db):
-        with transaction(db):
+        with SqliteConnection(db).transaction("tables"):
             migrations.apply(db)
     return db
 
@@ -252,92 +290,3 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             if time.monotonic() > given_up:
                 raise
             time.sleep(0.01)
-
-
-# The configured choices as rows, so that the choices of old incidents can still be named after the
-# configuration has changed.
-
-Row = dict[str, Any]
-
-ELSEWHERE = {"options", "searched", "catalog_type_id"}
-"""Properties of a custom field that are no columns: options have their own table, the others are unused."""
-
-
-def update_choices(db: Database, form: Form, now: str) -> None:
-    """Update the tables to match the form; rows that the form lacks are archived, never deleted."""
-    if not list(_changes(db, form, now)):
-        return
-    with transaction(db):
-        # Compared again under the lock: another process may have written the same rows meanwhile.
-        for table, row, known in list(_changes(db, form, now)):
-            if known:
-                _update(db, table, row, known, now)
-            else:
-                _insert(db, table, {**row, "created_at": now, "updated_at": now})
-        _agree_on_what_is_open(db, now)
-
-
-def _agree_on_what_is_open(db: Database, now: str) -> None:
-    """Close or reopen incidents whose status got another category in the configuration."""
-    marks = ", ".join("?" * len(OPEN_CATEGORIES))
-    is_open = f"incident_status_id IN (SELECT id FROM incident_statuses WHERE category IN ({marks}))"
-    categories = sorted(OPEN_CATEGORIES)
-    db.execute(f"UPDATE incidents SET closed_at = NULL WHERE closed_at IS NOT NULL AND {is_open}", categories)
-    db.execute(
-        f"UPDATE incidents SET closed_at = ? WHERE closed_at IS NULL AND NOT ({is_open})", [now, *categories]
-    )
-
-
-def _changes(db: Database, form: Form, now: str) -> Iterator[tuple[str, Row, tuple[str, ...]]]:
-    for table, keys, wanted in _tables(form):
-        for row, known in _differences(db, table, keys, wanted, now):
-            yield table, row, known
-
-
-def _tables(form: Form) -> Iterator[tuple[str, tuple[str, ...], list[Row]]]:
-    yield "severities", ("id",), [severity.model_dump() for severity in form.severities]
-    yield "incident_statuses", ("id",), [status.model_dump() for status in form.statuses]
-    yield "incident_types", ("id",), [kind.model_dump() for kind in form.incident_types]
-    yield "incident_roles", ("id",), [role.model_dump() for role in form.roles]
-    fields = enumerate(form.custom_fields)
-    yield "custom_fields", ("id",), [{**f.model_dump(exclude=ELSEWHERE), "rank": r} for r, f in fields]
-    yield (
-        "custom_field_options",
-        ("custom_field_id", "id"),
-        [
-            {"custom_field_id": field.id, **option.model_dump()}
-            for field in form.custom_fields
-            for option in field.options
-        ],
-    )
-
-
-def _differences(
-    db: Database, table: str, keys: tuple[str, ...], wanted: list[Row], now: str
-) -> Iterator[tuple[Row, tuple[str, ...]]]:
-    """Yield the rows to write, each with the names of its key columns (none for a new row)."""
-    there = {tuple(row[key] for key in keys): row for row in db[table].rows}
-    for row in wanted:
-        found = there.pop(tuple(row[key] for key in keys), None)
-        if found is None:
-            yield row, ()
-        elif found["archived_at"] or any(found[column] != value for column, value in row.items()):
-            yield {**row, "archived_at": None}, keys
-    for row in there.values():
-        if not row["archived_at"]:
-            yield {**{key: row[key] for key in keys}, "archived_at": now}, keys
-
-
-# Table and column names below come only from this module and the models, never from user input.
-
-
-def _insert(db: Database, table: str, row: Mapping[str, Any]) -> None:
-    columns = ", ".join(row)
-    marks = ", ".join(f":{column}" for column in row)
-    db.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", dict(row))
-
-
-def _update(db: Database, table: str, row: Mapping[str, Any], keys: tuple[str, ...], now: str) -> None:
-    changed = ", ".join(f"{column} = :{column}" for column in [*row, "updated_at"] if column not in keys)
-    where = " AND ".join(f"{key} = :{key}" for key in keys)
-    db.execute(f"UPDATE {table} SET {changed} WHERE {where}", {**row, "updated_at": now})

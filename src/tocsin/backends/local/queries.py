@@ -9,8 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 from urllib.parse import quote
 
-from sqlite_utils import Database
-
+from tocsin.backends.local.connection import WORD, Connection, Query, Row
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import (
     OPEN_CATEGORIES,
@@ -36,7 +35,6 @@ from tocsin.incidents.transitions import TIMELINE_VERBS
 # Filtered lists. Each page walks along one index, so its cost depends on the page's size alone.
 
 _NO_NUMBER = 1 << 62
-_WORD = re.compile(r"\w+")
 ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}", re.ASCII)
 REFERENCE = re.compile(r"(?:INC-)?([1-9][0-9]{0,14})", re.ASCII | re.IGNORECASE)
 
@@ -51,7 +49,7 @@ _INDEXES = {
 }
 
 
-def matching_numbers(db: Database, wanted: IncidentFilter, after: str | None, limit: int) -> list[int]:
+def matching_numbers(db: Connection, wanted: IncidentFilter, after: str | None, limit: int) -> list[int]:
     """Return the numbers of matching incidents, newest first; none if `after` is an unknown id."""
     before = _NO_NUMBER
     if after is not None:
@@ -64,12 +62,22 @@ def matching_numbers(db: Database, wanted: IncidentFilter, after: str | None, li
     if wanted.reference:
         return _named(db, wanted)[:limit]
     found: set[int] = set()
-    for query, parameters in _walks(wanted, before):
-        found |= {row[0] for row in db.execute(f"{query} LIMIT ?", [*parameters, limit])}
+    for walk in _walks(db, wanted, before):
+        found |= _walked(db, walk, limit)
     return sorted(found, reverse=True)[:limit]
 
 
-def named_number(db: Database, reference: str) -> int:
+def _walked(db: Connection, walk: Sequence[Query], limit: int) -> set[int]:
+    """Return the first numbers of a walk: of its first query that finds enough, or of its last."""
+    numbers: set[int] = set()
+    for query, parameters in walk:
+        numbers = {row[0] for row in db.execute(f"{query} LIMIT ?", [*parameters, limit])}
+        if len(numbers) >= limit:
+            break
+    return numbers
+
+
+def named_number(db: Connection, reference: str) -> int:
     """Return the number for a reference, number or id; 0, which no incident has, if it is none of these."""
     wanted = reference.strip()
     if number := REFERENCE.fullmatch(wanted):
@@ -80,13 +88,12 @@ def named_number(db: Database, reference: str) -> int:
     return int(row[0]) if row is not None else 0
 
 
-_ALONE = """SELECT i.number FROM incidents i INDEXED BY incidents_listed
-    WHERE (i.visibility = 'public') = ? AND i.number = ?"""
-_THEIR_OWN = """SELECT i.number FROM incident_people p CROSS JOIN incidents i ON i.number = p.number
+_ALONE = "SELECT i.number FROM incidents i{indexed} WHERE {public} = ? AND i.number = ?"
+_THEIR_OWN = """SELECT i.number FROM incident_people p {join} incidents i ON i.number = p.number
     WHERE p.slack_user_id = ? AND p.is_public = 0 AND p.is_open IN (1, 0) AND p.number = ?"""
 
 
-def _named(db: Database, wanted: IncidentFilter) -> list[int]:
+def _named(db: Connection, wanted: IncidentFilter) -> list[int]:
     """Return the number of the incident with this reference, if the viewer may see it; else an empty list.
 
     A hidden incident takes the same queries and as many steps as a missing one, so that timing reveals
@@ -94,18 +101,19 @@ def _named(db: Database, wanted: IncidentFilter) -> list[int]:
     viewer's own.
     """
     number, teams = named_number(db, wanted.reference), IncidentFilter(teams=wanted.teams)
-    conditions, parameters = _conditions(teams)
-    private = (_ALONE, 0) if wanted.visible_to is None else (_THEIR_OWN, wanted.visible_to)
+    conditions, parameters = _conditions(db, teams)
+    alone = _ALONE.format(indexed=db.indexed_by(_INDEXES[()]), public=db.is_public)
+    own = _THEIR_OWN.format(join=db.join_in_order), wanted.visible_to
     found: list[int] = []
-    for query, first in ((_ALONE, 1), private):
+    for query, first in ((alone, 1), (alone, 0) if wanted.visible_to is None else own):
         where = " AND ".join([query, *conditions])
         found += [row[0] for row in db.execute(f"{where} LIMIT 1", [first, number, *parameters])]
     return found
 
 
-def _contradicts_itself(db: Database, wanted: IncidentFilter) -> bool:
+def _contradicts_itself(db: Connection, wanted: IncidentFilter) -> bool:
     """True if nothing can match: a closed incident in an open status, or words without a letter."""
-    if wanted.text.strip() and not _WORD.search(wanted.text):
+    if wanted.text.strip() and not WORD.search(wanted.text):
         return True
     if wanted.incident_status_id is None or wanted.is_open is None:
         return False
@@ -114,43 +122,49 @@ def _contradicts_itself(db: Database, wanted: IncidentFilter) -> bool:
     return row is None or (row[0] in OPEN_CATEGORIES) != wanted.is_open
 
 
-def _walks(wanted: IncidentFilter, before: int) -> Iterator[tuple[str, list[Any]]]:
-    """Yield one query for public incidents and one for the private ones that the viewer may see."""
+def _walks(db: Connection, wanted: IncidentFilter, before: int) -> Iterator[Sequence[Query]]:
+    """Yield one walk over public incidents and one over the private ones that the viewer may see."""
     if wanted.text.strip() and wanted.visible_to is None and wanted.involving is None:
-        yield _among_words(wanted, before)
+        yield _among_words(db, wanted, before)
         return
     for public in (1, 0):
         if not public and wanted.visible_to is not None:
-            yield from _among_their_own(wanted, wanted.visible_to, public, before)
+            yield from _among_their_own(db, wanted, wanted.visible_to, public, before)
         elif wanted.involving is not None:
-            yield from _among_their_own(wanted, wanted.involving, public, before)
+            yield from _among_their_own(db, wanted, wanted.involving, public, before)
         else:
-            yield _among_all(wanted, public, before)
+            yield _among_all(db, wanted, public, before)
 
 
-def _among_words(wanted: IncidentFilter, before: int, *more: str) -> tuple[str, list[Any]]:
-    """Build a query over the incidents that contain all the words; it stops once the page is full."""
-    conditions, parameters = _conditions(wanted)
-    start = "SELECT w.rowid FROM incident_words w CROSS JOIN incidents i ON i.number = w.rowid"
-    where = ["incident_words MATCH ?", "w.rowid < ?", *more, *conditions]
-    given = [_words(wanted.text), before, *parameters]
-    return f"{start} WHERE {' AND '.join(where)} ORDER BY w.rowid DESC", given
+def _among_words(
+    db: Connection, wanted: IncidentFilter, before: int, public: int | None = None
+) -> Sequence[Query]:
+    """Build queries over the incidents that contain all the words; each stops once the page is full."""
+    conditions, parameters = _conditions(db, wanted)
+    if public is not None:
+        conditions, parameters = [f"{db.is_public} = ?", *conditions], [public, *parameters]
+    also = "".join(f" AND {condition}" for condition in conditions)
+    return [
+        (query.format(conditions=also), [*given, *parameters])
+        for query, given in db.word_searches(wanted.text, before)
+    ]
 
 
-def _among_all(wanted: IncidentFilter, public: int, before: int) -> tuple[str, list[Any]]:
+def _among_all(db: Connection, wanted: IncidentFilter, public: int, before: int) -> Sequence[Query]:
     if wanted.text.strip():
-        return _among_words(wanted, before, f"(i.visibility = 'public') = {public}")
-    conditions, parameters = _conditions(wanted)
-    where = ["(i.visibility = 'public') = ?", *conditions, "i.number < ?"]
-    start = f"SELECT i.number FROM incidents i INDEXED BY {_INDEXES[_asked(wanted)]}"
-    return f"{start} WHERE {' AND '.join(where)} ORDER BY i.number DESC", [public, *parameters, before]
+        return _among_words(db, wanted, before, public)
+    conditions, parameters = _conditions(db, wanted)
+    where = [f"{db.is_public} = ?", *conditions, "i.number < ?"]
+    start = f"SELECT i.number FROM incidents i{db.indexed_by(_INDEXES[_asked(wanted)])}"
+    query = f"{start} WHERE {' AND '.join(where)} ORDER BY i.number DESC"
+    return [(query, [public, *parameters, before])]
 
 
 def _among_their_own(
-    wanted: IncidentFilter, person: str, public: int, before: int
-) -> Iterator[tuple[str, list[Any]]]:
-    """Yield queries over one person's incidents: one for open ones and one for closed ones."""
-    conditions, parameters = _conditions(wanted)
+    db: Connection, wanted: IncidentFilter, person: str, public: int, before: int
+) -> Iterator[Sequence[Query]]:
+    """Yield walks over one person's incidents: one over open ones and one over closed ones."""
+    conditions, parameters = _conditions(db, wanted)
     also = wanted.involving
     if also is not None and also != person:
         conditions.append(
@@ -159,13 +173,17 @@ def _among_their_own(
         )
         parameters.append(also)
     if wanted.text.strip():
-        conditions.append("p.number IN (SELECT rowid FROM incident_words WHERE incident_words MATCH ?)")
-        parameters.append(_words(wanted.text))
+        condition, words = db.has_words("p.number", wanted.text)
+        conditions.append(condition)
+        parameters += words
     where = ["p.slack_user_id = ?", "p.is_public = ?", "p.is_open = ?", "p.number < ?"]
-    start = "SELECT DISTINCT p.number FROM incident_people p CROSS JOIN incidents i ON i.number = p.number"
+    start = (
+        f"SELECT DISTINCT p.number FROM incident_people p {db.join_in_order} incidents i"
+        " ON i.number = p.number"
+    )
     for is_open in (1, 0) if wanted.is_open is None else (int(wanted.is_open),):
         query = f"{start} WHERE {' AND '.join([*where, *conditions])} ORDER BY p.number DESC"
-        yield query, [person, public, is_open, before, *parameters]
+        yield [(query, [person, public, is_open, before, *parameters])]
 
 
 def _asked(wanted: IncidentFilter) -> tuple[str, ...]:
@@ -174,11 +192,11 @@ def _asked(wanted: IncidentFilter) -> tuple[str, ...]:
     return (*first, *(("severity",) * (wanted.severity_id is not None)))
 
 
-def _conditions(wanted: IncidentFilter) -> tuple[list[str], list[Any]]:
+def _conditions(db: Connection, wanted: IncidentFilter) -> tuple[list[str], list[Any]]:
     conditions: list[str] = []
     parameters: list[Any] = []
     if wanted.is_open is not None and wanted.incident_status_id is None:
-        conditions.append("(i.closed_at IS NULL) = ?")
+        conditions.append(f"{db.is_open} = ?")
         parameters.append(int(wanted.is_open))
     for column, value in (
         ("incident_status_id", wanted.incident_status_id),
@@ -193,11 +211,6 @@ def _conditions(wanted: IncidentFilter) -> tuple[list[str], list[Any]]:
     return conditions, parameters
 
 
-def _words(text: str) -> str:
-    """Return the FTS5 expression that requires every word or a word beginning with it (FTS5, 3.1 to 3.3)."""
-    return " AND ".join(f'"{word}"*' for word in _WORD.findall(text))
-
-
 def marks(values: Sequence[Any]) -> str:
     return ", ".join("?" * len(values))
 
@@ -205,7 +218,6 @@ def marks(values: Sequence[Any]) -> str:
 # Coercion of hand-edited rows to the expected types. SQLite keeps any value in any column, and one odd row
 # must not break the page, the list or the card.
 
-Row = dict[str, Any]
 UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 _NUMBERS = frozenset({"rank", "sort_key", "severity_rank", "status_rank", "option_sort_key"})
@@ -324,7 +336,7 @@ def written_after(previous: datetime, now: datetime) -> str:
     return written(previous + timedelta(microseconds=1) if is_set_back else now)
 
 
-def incident_row(db: Database, incident_id: str) -> dict[str, Any]:
+def incident_row(db: Connection, incident_id: str) -> dict[str, Any]:
     """Return the incident's own row, `updated_at` as a datetime. Raises Refused without such a row."""
     found = next(iter(db.query("SELECT * FROM incidents WHERE id = ?", [incident_id])), None)
     if found is None:
@@ -332,7 +344,7 @@ def incident_row(db: Database, incident_id: str) -> dict[str, Any]:
     return {**found, "updated_at": readable(found)["updated_at"]}
 
 
-def incidents(db: Database, query: str, parameters: Sequence[Any], public_url: str) -> list[Incident]:
+def incidents(db: Connection, query: str, parameters: Sequence[Any], public_url: str) -> list[Incident]:
     """Return the incidents that one of this module's queries finds, with their roles and custom fields."""
     found = [readable(row) for row in db.query(query, parameters)]
     ids = [row["id"] for row in found]
@@ -341,7 +353,7 @@ def incidents(db: Database, query: str, parameters: Sequence[Any], public_url: s
     return [_incident(row, roles[row["id"]], entries[row["id"]], public_url) for row in found]
 
 
-def timeline(db: Database, incident_id: str) -> list[TimelineEntry]:
+def timeline(db: Connection, incident_id: str) -> list[TimelineEntry]:
     """Return the timeline, oldest first."""
     return [
         TimelineEntry(at=row["timestamp"], by=_person(row, "actor"), verb=row["verb"], text=_text(row))
@@ -357,7 +369,7 @@ def _text(row: Row) -> str:
     return str(row["given_name"] or SOMEBODY)
 
 
-def _by_incident(db: Database, query: str, ids: Sequence[str]) -> defaultdict[str, list[Row]]:
+def _by_incident(db: Connection, query: str, ids: Sequence[str]) -> defaultdict[str, list[Row]]:
     grouped: defaultdict[str, list[Row]] = defaultdict(list)
     if ids:
         for row in map(readable, db.query(query.format(marks=", ".join("?" * len(ids))), ids)):

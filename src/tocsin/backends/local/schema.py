@@ -1,4 +1,4 @@
-"""Tables and migrations of the incident file, with the field names of incident.io's objects.
+"""Tables of the local backend, with the field names of incident.io's objects, and migrations of the file.
 
 Rows that the configuration no longer has are kept and marked `archived_at`, so that an incident goes on
 naming the severity it had.
@@ -99,7 +99,7 @@ _OPEN = "'triage', 'live', 'learning', 'paused'"
 
 # Every list that people ask for walks along one of these indexes, newest first. The filtered columns come
 # first and the number last, so that a page costs the same among a thousand incidents and a million.
-_LISTS = {
+LISTS = {
     "incidents_listed": "number",
     "incidents_by_openness": "(closed_at IS NULL), number",
     "incidents_by_openness_and_severity": "(closed_at IS NULL), severity_id, number",
@@ -124,10 +124,14 @@ _CHANGES = (
         assignee_slack_user_id TEXT, assignee_name TEXT, assignee_email TEXT,
         created_at TEXT NOT NULL, done_at TEXT)""",
     "CREATE INDEX follow_ups_in_order ON follow_ups (incident_id, id)",
-    *(
-        f"CREATE INDEX {name} ON incidents ((visibility = 'public'), {columns})"
-        for name, columns in _LISTS.items()
-    ),
+)
+
+TABLES = (*_FIRST, *_CHANGES)
+"""Statements that both databases understand; what SQLite alone understands follows."""
+
+_INDEXES = tuple(
+    f"CREATE INDEX {name} ON incidents ((visibility = 'public'), {columns})"
+    for name, columns in LISTS.items()
 )
 
 # People involved in each incident. Triggers keep the table right even if another program writes to the file.
@@ -186,7 +190,7 @@ _WORDS = (
 
 @migrations()
 def changes_and_lists(db: Database) -> None:
-    for statement in (*_CHANGES, *_PEOPLE, *_WORDS):
+    for statement in (*_CHANGES, *_INDEXES, *_PEOPLE, *_WORDS):
         db.execute(statement)
 
 

@@ -1,0 +1,80 @@
+"""Connection of the local backend to its database, and the SQL in which SQLite and PostgreSQL differ."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TypeVar
+
+Row = dict[str, Any]
+Parameters = Sequence[Any] | dict[str, Any]
+Query = tuple[str, list[Any]]
+"""A statement, or a part of one, and the values of its marks."""
+
+T = TypeVar("T")
+
+WORD = re.compile(r"[^\W_]+")
+
+
+class Connection(ABC):
+    """Connection to the incidents, for one thread at a time.
+
+    Statements have SQLite's marks: `?`, or `:name` with a mapping.
+    """
+
+    join_in_order = "JOIN"
+    """The join that reads its left side first."""
+
+    is_public: str
+    is_open: str
+    """Expressions of `incidents i`, 1 or 0, on which its indexes are made."""
+
+    @abstractmethod
+    def execute(self, sql: str, parameters: Parameters = ()) -> Any:
+        """Run a statement and return a cursor with `fetchone`, `fetchall` and iteration over tuples."""
+
+    @abstractmethod
+    def query(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
+        """Yield the rows of a query by the names of their columns."""
+
+    @abstractmethod
+    def transaction(self, scope: str) -> AbstractContextManager[None]:
+        """Commit all statements of the block together.
+
+        Blocks with the same `scope` (an incident's id, for example) run one after the other, so that values
+        read in a block stay valid until its commit.
+        """
+
+    @abstractmethod
+    def indexed_by(self, index: str) -> str:
+        """Return the clause after a table's name that makes the query walk along this index."""
+
+    @abstractmethod
+    def word_searches(self, text: str, before: int) -> Sequence[Query]:
+        """Return queries for the numbers below `before` of incidents that contain all the words.
+
+        The highest numbers come first, and `{conditions}` stands where more conditions on `incidents i` go. A
+        later query finds all that an earlier one does, for more work; the last one finds all that there is.
+        """
+
+    @abstractmethod
+    def has_words(self, number: str, text: str) -> Query:
+        """Return the condition that the incident with the number in this column contains all the words."""
+
+    @abstractmethod
+    def index_words(self, number: int) -> None:
+        """Make the incident's words searchable, after its name or summary was written."""
+
+
+class IncidentDatabase(Protocol):
+    """Database of the local backend."""
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a thread, perhaps again after a lost connection.
+
+        Raises Unavailable with a sentence for the person who waits.
+        """
+
+    async def close(self) -> None: ...

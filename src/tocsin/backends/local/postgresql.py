@@ -1,0 +1,328 @@
+"""The PostgreSQL database of the local backend: its connection, its tables, its errors.
+
+Several replicas of Tocsin share it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from tocsin.backends.local.connection import WORD, Connection, Parameters, Query, Row, T
+from tocsin.backends.local.schema import LISTS, TABLES
+from tocsin.incidents.errors import Refused, Unavailable
+
+SESSION = {
+    "enable_seqscan": "off",
+    "enable_sort": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+"""Settings of each session. Every list walks along one index (see `schema.py`), and the planner shall take no
+other way because a table is small, or because its statistics are old."""
+
+# Tables. Each entry was applied to existing databases and never changes. Replicas of the version before run
+# on for a while beside those of the new one, so an entry may add, but neither rename nor drop.
+
+# Indexed as columns: the planner rewrites an expression such as `(closed_at IS NULL) = false`.
+_LISTS = (
+    """ALTER TABLE incidents
+        ADD COLUMN is_public INTEGER GENERATED ALWAYS AS ((visibility = 'public')::int) STORED,
+        ADD COLUMN is_open INTEGER GENERATED ALWAYS AS ((closed_at IS NULL)::int) STORED""",
+    *(
+        f"CREATE INDEX {name} ON incidents (is_public, {columns.replace('(closed_at IS NULL)', 'is_open')})"
+        for name, columns in LISTS.items()
+    ),
+)
+_PEOPLE = (
+    """CREATE TABLE incident_people (
+        slack_user_id TEXT NOT NULL, is_public INTEGER NOT NULL, is_open INTEGER NOT NULL,
+        number INTEGER NOT NULL, part TEXT NOT NULL,
+        PRIMARY KEY (slack_user_id, is_public, is_open, number, part))""",
+    "CREATE INDEX incident_people_by_number ON incident_people (number)",
+    """CREATE FUNCTION incident_people_creator() RETURNS trigger LANGUAGE plpgsql
+        SET search_path FROM CURRENT AS $$ BEGIN
+        INSERT INTO incident_people VALUES (new.creator_slack_user_id, (new.visibility = 'public')::int,
+            (new.closed_at IS NULL)::int, new.number, '') ON CONFLICT DO NOTHING;
+        RETURN NULL; END $$""",
+    """CREATE TRIGGER incident_people_creator AFTER INSERT ON incidents FOR EACH ROW
+        WHEN (new.creator_slack_user_id IS NOT NULL) EXECUTE FUNCTION incident_people_creator()""",
+    """CREATE FUNCTION incident_people_changed() RETURNS trigger LANGUAGE plpgsql
+        SET search_path FROM CURRENT AS $$ BEGIN
+        UPDATE incident_people SET is_open = (new.closed_at IS NULL)::int,
+            is_public = (new.visibility = 'public')::int
+        WHERE number = new.number;
+        RETURN NULL; END $$""",
+    """CREATE TRIGGER incident_people_changed AFTER UPDATE OF closed_at, visibility ON incidents FOR EACH ROW
+        EXECUTE FUNCTION incident_people_changed()""",
+    """CREATE FUNCTION incident_people_gone() RETURNS trigger LANGUAGE plpgsql
+        SET search_path FROM CURRENT AS $$ BEGIN
+        DELETE FROM incident_people WHERE number = old.number;
+        RETURN NULL; END $$""",
+    """CREATE TRIGGER incident_people_gone AFTER DELETE ON incidents FOR EACH ROW
+        EXECUTE FUNCTION incident_people_gone()""",
+    """CREATE FUNCTION incident_people_given() RETURNS trigger LANGUAGE plpgsql
+        SET search_path FROM CURRENT AS $$ BEGIN
+        INSERT INTO incident_people
+        SELECT new.assignee_slack_user_id, (visibility = 'public')::int, (closed_at IS NULL)::int, number,
+            new.incident_role_id
+        FROM incidents WHERE id = new.incident_id ON CONFLICT DO NOTHING;
+        RETURN NULL; END $$""",
+    """CREATE TRIGGER incident_people_given AFTER INSERT ON incident_role_assignments FOR EACH ROW
+        WHEN (new.assignee_slack_user_id IS NOT NULL) EXECUTE FUNCTION incident_people_given()""",
+    """CREATE FUNCTION incident_people_taken() RETURNS trigger LANGUAGE plpgsql
+        SET search_path FROM CURRENT AS $$ BEGIN
+        DELETE FROM incident_people WHERE part = old.incident_role_id
+            AND number = (SELECT number FROM incidents WHERE id = old.incident_id);
+        RETURN NULL; END $$""",
+    """CREATE TRIGGER incident_people_taken AFTER DELETE ON incident_role_assignments FOR EACH ROW
+        EXECUTE FUNCTION incident_people_taken()""",
+)
+_WORDS = (
+    """CREATE TABLE incident_words (
+        number INTEGER PRIMARY KEY REFERENCES incidents(number) ON DELETE CASCADE, words TEXT[] NOT NULL)""",
+    # A search reads new words from the index itself, and not from a list beside it (GIN, 70.4.1).
+    "CREATE INDEX incident_words_by_word ON incident_words USING gin (words) WITH (fastupdate = off)",
+)
+_MIGRATIONS = {
+    "first_tables": (
+        *TABLES,
+        *_LISTS,
+        # Roles are listed in the order in which they were added, as SQLite's rowid does it.
+        "ALTER TABLE incident_roles ADD COLUMN rowid INTEGER GENERATED BY DEFAULT AS IDENTITY",
+        *_PEOPLE,
+        *_WORDS,
+    ),
+}
+
+
+def _in_postgresql(statement: str) -> str:
+    """Return a statement of `schema.py` as PostgreSQL understands it; text sorts by bytes, as in SQLite."""
+    identity = "id INTEGER GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY"
+    statement = statement.replace(" id INTEGER PRIMARY KEY", f" {identity}")
+    return re.sub(r"\bTEXT\b(?!\[)", 'TEXT COLLATE "C"', statement)
+
+
+def update_tables(db: Connection) -> None:
+    """Create the tables, or bring them up to date; replicas that start together do so one after the other."""
+    with db.transaction("tables"):
+        db.execute("CREATE TABLE IF NOT EXISTS incident_migrations (name TEXT PRIMARY KEY)")
+        applied = {row[0] for row in db.execute("SELECT name FROM incident_migrations")}
+        for name, statements in _MIGRATIONS.items():
+            if name not in applied:
+                for statement in statements:
+                    db.execute(_in_postgresql(statement))
+                db.execute("INSERT INTO incident_migrations VALUES (?)", [name])
+
+
+# The connection.
+
+
+class PostgresqlConnection(Connection):
+    """Connection from the pool, in autocommit mode; it is given back when `run` returns."""
+
+    is_public = "i.is_public"
+    is_open = "i.is_open"
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> Any:
+        given = parameters if isinstance(parameters, dict) else tuple(parameters)
+        return self._connection.exec_driver_sql(_with_psycopg_marks(sql), given)
+
+    def query(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
+        for row in self.execute(sql, parameters).mappings():
+            yield dict(row)
+
+    @contextmanager
+    def transaction(self, scope: str) -> Iterator[None]:
+        """Commit all statements of the block together, under a lock of this scope in the whole database."""
+        self.execute(f"BEGIN; SELECT pg_advisory_xact_lock({_lock_number(scope)})")
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            if not self._connection.invalidated:
+                self.execute("ROLLBACK")
+            raise
+
+    def indexed_by(self, index: str) -> str:
+        return ""
+
+    def word_searches(self, text: str, before: int) -> Sequence[Query]:
+        """Return queries over ever more of the newest incidents, so that a common word is found at once.
+
+        An index of words (GIN) has no order, and would give all of a million matches for a page of twenty.
+        """
+        newest = self.execute("SELECT COALESCE(MAX(number), 0) FROM incidents").fetchone()[0]
+        words, last = _beginnings_asked(text), min(before - 1, newest)
+        blocks = [
+            [[*words, _block(size, last // size)], [*words, _block(size, last // size - 1)]]
+            for size in BLOCKS
+            if last >= 2 * size
+        ]
+        return [_word_search(wanted, before) for wanted in [*blocks, [words]]]
+
+    def has_words(self, number: str, text: str) -> Query:
+        words = "SELECT 1 FROM incident_words w WHERE w.number"
+        return f"EXISTS ({words} = {number} AND w.words @> ?)", [_beginnings_asked(text)]
+
+    def index_words(self, number: int) -> None:
+        row = self.execute("SELECT reference, name, summary FROM incidents WHERE number = ?", [number])
+        words = indexed_words(number, " ".join(row.fetchone()))
+        self.execute(
+            "INSERT INTO incident_words VALUES (?, ?)"
+            " ON CONFLICT (number) DO UPDATE SET words = excluded.words",
+            [number, words],
+        )
+
+
+@lru_cache(maxsize=512)
+def _with_psycopg_marks(sql: str) -> str:
+    marked = re.sub(r"(?<![:\w]):([a-z_]+)", r"%(\1)s", sql.replace("%", "%%"))
+    return marked.replace("?", "%s")
+
+
+def _lock_number(scope: str) -> int:
+    digest = hashlib.sha256(f"tocsin incidents {scope}".encode()).digest()
+    return int.from_bytes(digest[:8], signed=True)
+
+
+# Words, as an array of their beginnings for each incident: `checkout` is found by `c`, `ch`, `che` …
+
+LONGEST_WORD = 24
+"""Characters of a word that count; the rest is neither kept nor compared."""
+
+BLOCKS = (64, 256, 1024, 4096, 16_384, 65_536, 262_144)
+"""Sizes of the blocks of numbers that can be searched by themselves: each incident also has a word for the
+block of each size that it is in."""
+
+
+def indexed_words(number: int, text: str) -> list[str]:
+    """Return what an incident with this text is found by."""
+    beginnings = {word[:length] for word in _words(text) for length in range(1, len(word) + 1)}
+    return [*sorted(beginnings), *(_block(size, number // size) for size in BLOCKS)]
+
+
+def _beginnings_asked(text: str) -> list[str]:
+    return sorted(set(_words(text)))
+
+
+def _words(text: str) -> list[str]:
+    """Return the words in small letters without accents, as SQLite's search has them (FTS5, unicode61)."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return [word[:LONGEST_WORD] for word in WORD.findall(plain.casefold())]
+
+
+def _block(size: int, index: int) -> str:
+    # No word contains a colon.
+    return f"{size}:{index}"
+
+
+def _word_search(wanted: Sequence[Sequence[str]], before: int) -> Query:
+    """Return the query for incidents that have all words of one of these lists."""
+    either = " OR ".join(["words @> ?"] * len(wanted))
+    # The words are looked up first, and then each incident: left to itself, the planner would rather walk
+    # along all numbers, in their order, and look for the words in each row.
+    query = f"""
+    WITH w AS MATERIALIZED (SELECT number FROM incident_words WHERE {either}),
+    matching AS MATERIALIZED (
+        SELECT i.number FROM w JOIN incidents i ON i.number = w.number WHERE i.number < ?{{conditions}})
+    SELECT number FROM matching ORDER BY number DESC"""
+    return query, [*map(list, wanted), before]
+
+
+# The database.
+
+THREADS = 8
+"""Threads, each with a connection, that wait for the database."""
+
+TRIES = 3
+_AGAIN = frozenset({"40001", "40P01"})
+"""Transactions that got in each other's way (PostgreSQL, error codes): one of them is to be repeated."""
+
+_SENTENCES = {
+    "25006": "The incident database takes no changes just now; it is read-only.",
+    "53100": "The disk of the incident database is full: nothing can be added. Free some space, try again.",
+    "53300": "The incident database has no connection left for Tocsin. Try again in a moment.",
+    "55P03": "Another program is holding the incidents. Try again in a moment.",
+    "57014": "The incident database took too long. Try again in a moment.",
+    "42501": "The incident database does not allow that to Tocsin's user. Ask its administrator.",
+}
+_UNREACHED = "The incident database cannot be reached. Try again in a moment."
+
+
+class PostgresqlDatabase:
+    """IncidentDatabase in PostgreSQL, over the connections of an SQLAlchemy engine in autocommit mode."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine = engine
+        self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="incidents")
+
+    @classmethod
+    async def open(cls, engine: sa.Engine) -> PostgresqlDatabase:
+        """Create the tables, or bring them up to date. Raises Unavailable."""
+        database = cls(engine)
+        try:
+            await database.run(update_tables)
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a thread, again after a lost connection or a deadlock: its keys make that safe.
+
+        Raises Unavailable, and Refused for a character that PostgreSQL cannot keep.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, work)
+
+    def _run(self, work: Callable[[Connection], T]) -> T:
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                with self.engine.connect() as connection:
+                    return work(PostgresqlConnection(connection))
+            except UnicodeEncodeError as error:
+                raise Refused(
+                    "The text has a broken character in it that cannot be kept. Remove it."
+                ) from error
+            except sa.exc.DataError as error:
+                raise Refused("The text has a character in it that cannot be kept. Remove it.") from error
+            except sa.exc.SQLAlchemyError as error:
+                if tries == TRIES or not _may_pass(error):
+                    raise _unavailable(error) from error
+
+    async def close(self) -> None:
+        """Close all connections; closing them again does nothing."""
+        self._threads.shutdown(wait=False)
+        await asyncio.to_thread(self.engine.dispose)
+
+
+def _code(error: sa.exc.SQLAlchemyError) -> str:
+    return str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
+
+
+def _may_pass(error: sa.exc.SQLAlchemyError) -> bool:
+    return _code(error) in _AGAIN or bool(getattr(error, "connection_invalidated", False))
+
+
+def _unavailable(error: sa.exc.SQLAlchemyError) -> Unavailable:
+    code = _code(error)
+    if code in _SENTENCES:
+        return Unavailable(_SENTENCES[code], retry_after=1.0)
+    if isinstance(error, sa.exc.OperationalError | sa.exc.TimeoutError):
+        return Unavailable(_UNREACHED, retry_after=1.0)
+    return Unavailable(f"The incident database could not be used ({type(error).__name__} {code}).")

@@ -1,0 +1,76 @@
+"""Engines for PostgreSQL: how Tocsin connects, and which settings its sessions have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+
+SCHEMA = "tocsin"
+"""Schema of Tocsin's own tables; DBOS has one of its own."""
+
+CONNECTIONS, MORE_CONNECTIONS = 10, 20
+
+_CONNECT = {
+    "application_name": "tocsin",
+    "connect_timeout": 3,
+    # A database that is gone without a word is noticed after about 8 s, instead of after two hours.
+    "keepalives_idle": 5,
+    "keepalives_interval": 1,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 8000,
+}
+"""Parameters of a connection (PostgreSQL, libpq: parameter key words); those in the URL take precedence."""
+
+_SESSION = {
+    "search_path": SCHEMA,
+    "lock_timeout": "1500ms",
+    "statement_timeout": "10s",
+    # A replica that stands still within a transaction must not keep its locks from the others.
+    "idle_in_transaction_session_timeout": "5s",
+}
+
+
+def is_postgresql(url: str) -> bool:
+    return make_url(url).get_backend_name() in {"postgresql", "postgres"}
+
+
+def postgresql_url(url: str) -> sa.URL:
+    """Return the URL as SQLAlchemy needs it: with psycopg as its driver."""
+    given = make_url(url)
+    known = {name: str(value) for name, value in _CONNECT.items() if name not in given.query}
+    return given.set(drivername="postgresql+psycopg").update_query_dict(known)
+
+
+def postgresql_engine(
+    url: str, *, session: Mapping[str, str] | None = None, autocommit: bool = False
+) -> sa.Engine:
+    """Return an engine whose sessions have Tocsin's settings and these.
+
+    Nothing is asked of the database before the first connection.
+    """
+    settings = {**_SESSION, **(session or {})}
+    options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if autocommit else {}
+    engine = sa.create_engine(
+        postgresql_url(url), pool_size=CONNECTIONS, max_overflow=MORE_CONNECTIONS, pool_timeout=3, **options
+    )
+    said = "; ".join(f"SET {name} = '{value}'" for name, value in settings.items())
+
+    def prepare(connection: Any, _record: Any) -> None:
+        before, connection.autocommit = connection.autocommit, True
+        connection.execute(said)
+        connection.autocommit = before
+
+    event.listen(engine, "connect", prepare)
+    return engine
+
+
+def create_schema(engine: sa.Engine) -> None:
+    """Create Tocsin's schema unless it is there, which may be the case without the right to create one."""
+    with engine.connect() as connection, connection.begin():
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7466732)")
+        if connection.scalar(sa.text("SELECT to_regnamespace(:name)"), {"name": SCHEMA}) is None:
+            connection.exec_driver_sql(f"CREATE SCHEMA {SCHEMA}")
