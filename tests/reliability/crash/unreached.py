@@ -55,7 +55,7 @@ LOCAL = {
     "workflows.sync:_may_be_shown": MINUTES,
     "workflows.sync:_take_back": MEANWHILE,
     "backends.local.backend:LocalBackend.close": CLOSING,
-    "backends.local.database:IncidentFile.close": CLOSING,
+    "backends.local.sqlite:IncidentFile.close": CLOSING,
     "storage.workflow_engine:DbosEngine.close": CLOSING,
     "storage.workflow_engine:DbosEngine.settled": READING,
     "storage.database:WriteBarrier": FULL,
