@@ -19,8 +19,8 @@ from support.patience import LIMIT
 
 from tocsin.backends import BACKENDS, BackendOptions
 from tocsin.backends.local import LocalBackend, queries
-from tocsin.backends.local.sqlite import PATIENCE, IncidentFile
 from tocsin.backends.local.schema import migrations
+from tocsin.backends.local.sqlite import PATIENCE, IncidentFile
 from tocsin.config import IncidentConfig
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.requests import IncidentFilter

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from tocsin.backends.local import changes, create, queries
 from tocsin.backends.local.choices import update_choices
 from tocsin.backends.local.connection import Connection, IncidentDatabase
-from tocsin.backends.local.sqlite import IncidentFile
 from tocsin.backends.local.postgresql import PostgresqlDatabase
 from tocsin.backends.local.queries import incident_row, written, written_after
+from tocsin.backends.local.sqlite import IncidentFile
 from tocsin.config import IncidentConfig
 from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
