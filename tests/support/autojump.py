@@ -9,16 +9,20 @@ what is waited for then is outside it, and may take a while.
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import os
 import selectors
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 THRESHOLD_SECONDS = 0.001
-"""Real seconds in which nothing was readable before time jumps. What was sent to a socket on the loopback
-interface is readable as soon as it was sent; this is for a kernel that hands it on a moment later."""
+"""Real seconds in which nothing was readable before it is looked whether anything is on its way."""
+
+_this_cpu = ctypes.CDLL(None).sched_getcpu if sys.platform == "linux" else lambda: 0
 
 
 class AutojumpLoop(asyncio.SelectorEventLoop):
@@ -91,8 +95,14 @@ class _JumpingSelector(selectors.DefaultSelector):
     def __init__(self, loop: AutojumpLoop) -> None:
         super().__init__()
         self._loop = loop
+        self._loopback = _Loopback()
+
+    def close(self) -> None:
+        self._loopback.close()
+        super().close()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self._loopback.note_cpu()
         if timeout is None or timeout <= 0:
             return super().select(timeout)
         if not self._loop.jumps:
@@ -102,5 +112,48 @@ class _JumpingSelector(selectors.DefaultSelector):
             return events
         events = super().select(THRESHOLD_SECONDS)
         if not events:
+            self._loopback.flush()
+            events = super().select(0)
+        if not events:
             self._loop.pass_by(timeout)
         return events
+
+
+class _Loopback:
+    """The loopback interface: whatever was sent through it can be waited for.
+
+    The kernel hands on what a processor sent in the order in which it was sent, and usually at once. On a
+    busy machine it leaves that to a thread of its own (ksoftirqd), whose turn may come much later.
+    """
+
+    def __init__(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self._sender = socket.create_connection(server.getsockname())
+            self._receiver, _ = server.accept()
+        self._sender.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._cpus: set[int] = set()
+
+    def close(self) -> None:
+        self._sender.close()
+        self._receiver.close()
+
+    def note_cpu(self) -> None:
+        """Note which processor runs this thread, which sends from it."""
+        self._cpus.add(_this_cpu())
+
+    def flush(self) -> None:
+        """Wait for all that this thread sent, by sending one byte more from each processor that it ran on."""
+        self.note_cpu()
+        if len(self._cpus) > 1:
+            allowed = os.sched_getaffinity(0)
+            for cpu in self._cpus & allowed:
+                os.sched_setaffinity(0, {cpu})
+                self._send_one()
+            os.sched_setaffinity(0, allowed)
+            self._cpus.clear()
+        else:
+            self._send_one()
+
+    def _send_one(self) -> None:
+        self._sender.send(b".")
+        self._receiver.recv(1)
