@@ -9,7 +9,10 @@ from typing import Protocol
 
 class Clock(Protocol):
     def now(self) -> float:
-        """Seconds since the epoch."""
+        """Seconds since the epoch, by which things expire here."""
+
+    def date(self) -> float:
+        """Seconds since the epoch, for others to read: they compare it with a clock of their own."""
 
     async def sleep(self, seconds: float) -> None:
         """Return once `now()` is that many seconds later."""
@@ -24,6 +27,9 @@ class TurnableClock:
 
     def now(self) -> float:
         return time.time() + self._ahead
+
+    def date(self) -> float:
+        return self.now()
 
     def turn(self, seconds: float) -> None:
         self._ahead += seconds

@@ -35,6 +35,9 @@ class PatientClock(TurnableClock):
     def now(self) -> float:
         return self._began + (time.time() - self._began) / PATIENCE + self._ahead
 
+    def date(self) -> float:
+        return time.time() + self._ahead
+
     async def sleep(self, seconds: float) -> None:
         until = self.now() + seconds
         while (left := until - self.now()) > 0:

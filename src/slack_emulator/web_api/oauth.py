@@ -102,7 +102,7 @@ def openid_token(organization: Organization, given: Json) -> Json:
     """Exchange a code for a signed ID token that names the user (Slack, openid.connect.token)."""
     client = _client(organization, given)
     grant = _grant(organization, client, given, openid=True)
-    now = int(organization.first.clock.now())
+    now = int(organization.first.clock.date())
     claims = _claims(organization, grant) | {
         "iss": organization.base_url,
         "aud": client.client_id,
