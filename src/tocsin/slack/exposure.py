@@ -36,6 +36,9 @@ class Exposure:
             # The channel was always public: the incident is just moving to a private one.
             self._told.discard(channel)
             return
+        if channel not in self._told:
+            # It became private again meanwhile.
+            return
         self._operator.raise_alert(
             _about(channel),
             f"The channel <#{channel}> of a private incident was made public, or is shared with another "
