@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,11 +18,19 @@ from typing import Any
 import structlog
 from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 
 from tocsin.config import Config, open_config
-from tocsin.data_dir import api_token, journal_url, kept_secret, now, only_one, open_backend, secret
+from tocsin.data_dir import (
+    data_dir,
+    journal_url,
+    lasting_secret,
+    now,
+    only_one,
+    open_backend,
+    open_database,
+    secret,
+)
 from tocsin.health import Health
 from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import Person, PersonId, TeamId
@@ -46,10 +53,10 @@ from tocsin.slack.shared_channels import SharedChannels
 from tocsin.slack.socket_mode import SocketModeReceiver
 from tocsin.slack.web_api import WebApi, open_session, request, web_client
 from tocsin.slack.workspace import SlackOperator, SlackWorkspace
-from tocsin.storage.database import root_message
+from tocsin.storage.database import Database
 from tocsin.storage.installations import SqlInstallationStore
 from tocsin.storage.key_value import SqlKeyValueStore
-from tocsin.storage.serialization import json_only
+from tocsin.storage.postgresql import is_postgresql
 from tocsin.storage.slack_state import SqlSlackStateStore
 from tocsin.storage.workflow_engine import DbosEngine, forget_old_workflows
 from tocsin.web.app import web_app
@@ -85,6 +92,7 @@ class Resources:
 
     settings: Settings
     config: Config
+    database: Database
     backend: IncidentBackend
     engine: DbosEngine
     key_value: SqlKeyValueStore
@@ -101,16 +109,27 @@ class Resources:
 async def open_resources(settings: Settings, folder: Path) -> AsyncIterator[Resources]:
     """Open the files and databases in this data folder, and the backend. Raises ConfigurationError."""
     async with AsyncExitStack() as stack:
-        stack.enter_context(only_one(folder))
-        config = open_config(settings)
         url = journal_url(settings, folder)
-        key_value = SqlKeyValueStore(url)
-        stack.callback(key_value.close)
+        if not is_postgresql(url):
+            stack.enter_context(only_one(data_dir(folder)))
+        config = open_config(settings)
+        database = open_database(url)
+        stack.callback(database.close)
+        key_value = SqlKeyValueStore(database)
         alerts = OperatorAlerts(key_value)
-        backend = await open_backend(settings, folder, operator=alerts)
+        backend = await open_backend(settings, folder, store=key_value, operator=alerts)
         stack.push_async_callback(backend.close)
-        token, state_key = api_token(settings, folder), kept_secret(folder, "trip-key")
-        yield Resources(settings, config, backend, DbosEngine(url), key_value, alerts, token, state_key)
+        yield Resources(
+            settings=settings,
+            config=config,
+            database=database,
+            backend=backend,
+            engine=DbosEngine(database),
+            key_value=key_value,
+            alerts=alerts,
+            api_token=settings.api_token or await lasting_secret(key_value, folder, "api-token"),
+            state_key=await lasting_secret(key_value, folder, "trip-key"),
+        )
 
 
 @dataclass(frozen=True)
@@ -212,11 +231,10 @@ async def open_app(parts: Resources) -> AsyncIterator[App]:
     """Build the app. Nothing is asked of Slack. Raises ConfigurationError if the database cannot be used."""
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(open_session())
-        state = open_state(parts.engine.url)
-        stack.callback(state.close)
+        state = SqlSlackStateStore(parts.database)
         store = None
         if parts.settings.installs and not parts.settings.slack_bot_token:
-            store = _open_installation_store(parts, stack)
+            store = _open_installation_store(parts)
         yield _build(parts, partial(_new_client, session, parts.settings), state, store)
 
 
@@ -360,24 +378,10 @@ async def _introduce(
     return await people_of(registry.workspace_of(TeamId(team))).introduce(people)
 
 
-def open_state(url: str) -> SqlSlackStateStore:
-    try:
-        json_only(url)
-        return SqlSlackStateStore(url)
-    except Unavailable as error:
-        raise ConfigurationError(f"TOCSIN_DATABASE_URL: {error} Restore a backup.") from None
-    except (OSError, ImportError, UnicodeDecodeError, sqlite3.Error, SQLAlchemyError) as error:
-        raise ConfigurationError(
-            f"TOCSIN_DATABASE_URL: the journal cannot be used ({root_message(error)}). Restore a backup."
-        ) from None
-
-
-def _open_installation_store(parts: Resources, stack: AsyncExitStack) -> SqlInstallationStore:
-    store = SqlInstallationStore(parts.engine.url)
-    stack.callback(store.close)
+def _open_installation_store(parts: Resources) -> SqlInstallationStore:
     if not parts.settings.installation_keys:
         log.warning("TOCSIN_INSTALLATION_KEY is not set: tokens of installations are kept in the clear")
-    return store
+    return SqlInstallationStore(parts.database)
 
 
 def _build_oauth(

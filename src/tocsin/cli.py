@@ -179,7 +179,7 @@ def _read(ask: Callable[[IncidentBackend], Coroutine[Any, Any, T]]) -> T:
     settings = read_settings()
 
     async def asking() -> T:
-        backend = await open_backend(settings, folder_to_read(settings), reading=True)
+        backend = await open_backend(settings, folder_to_read(settings))
         try:
             return await ask(backend)
         finally:

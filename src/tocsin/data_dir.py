@@ -1,26 +1,33 @@
-"""The data folder: its lock, its secrets, the addresses of its databases, the backend."""
+"""The data folder or the database that replaces it: its lock, its secrets, the journal, the backend."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO
 
 from platformdirs import user_data_path
 from pydantic import SecretStr
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from tocsin.backends import BACKENDS, BackendOptions, MissingSetting
 from tocsin.config import CONFIG_KEYS, IncidentConfig, IncidentConfigError
 from tocsin.incidents.errors import Unavailable
 from tocsin.settings import SHORTEST_SECRET, ConfigurationError, Settings, read_config
+from tocsin.storage.database import Database, root_message
 from tocsin.storage.key_value import SqlKeyValueStore
-from tocsin.workflows.ports import Alerts, IncidentBackend
+from tocsin.storage.postgresql import is_postgresql, postgresql_engine
+from tocsin.storage.serialization import json_only
+from tocsin.workflows.ports import Alerts, IncidentBackend, KeyValueStore
 
 
 def now() -> datetime:
@@ -32,9 +39,8 @@ def folder_of(settings: Settings, name: str = "tocsin") -> Path:
     return settings.tocsin_data_dir or user_data_path(name)
 
 
-def data_dir(settings: Settings, name: str = "tocsin") -> Path:
+def data_dir(folder: Path) -> Path:
     """Return the data folder, creating it for its owner alone (0700). Raises ConfigurationError."""
-    folder = folder_of(settings, name)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
@@ -84,10 +90,9 @@ def _for_owner(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def api_token(settings: Settings, folder: Path) -> str:
-    """Return the API token, as set or from the data folder. Raises ConfigurationError."""
-    set_here = settings.tocsin_api_token
-    return set_here.get_secret_value().strip() if set_here is not None else kept_secret(folder, "api-token")
+def new_secret() -> str:
+    """Return a random secret of 256 bits."""
+    return secrets.token_urlsafe(32)
 
 
 def kept_secret(folder: Path, name: str) -> str:
@@ -99,7 +104,7 @@ def kept_secret(folder: Path, name: str) -> str:
     try:
         found = path.read_text().strip() if path.exists() else ""
         if not found:
-            found = secrets.token_urlsafe(32)
+            found = new_secret()
             _write_whole(path, found + "\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"TOCSIN_DATA_DIR: {path} cannot be used ({error}): remove it.") from None
@@ -109,6 +114,13 @@ def kept_secret(folder: Path, name: str) -> str:
             "is made."
         )
     return found
+
+
+async def lasting_secret(store: SqlKeyValueStore, folder: Path, name: str) -> str:
+    """Return a random secret that outlasts restarts, from the data folder, or one for all replicas."""
+    if store.database.is_shared:
+        return await store.set_if_absent(f"secret:{name}", new_secret())
+    return kept_secret(folder, name)
 
 
 def _write_whole(path: Path, text: str) -> None:
@@ -121,12 +133,17 @@ def _write_whole(path: Path, text: str) -> None:
 
 
 async def open_backend(
-    settings: Settings, folder: Path, *, reading: bool = False, operator: Alerts | None = None
+    settings: Settings,
+    folder: Path,
+    *,
+    store: KeyValueStore | None = None,
+    operator: Alerts | None = None,
 ) -> IncidentBackend:
     """Open the configured backend. Raises ConfigurationError with a line for each problem.
 
-    With `reading` nothing is created or changed, so that it is safe beside the running bot.
+    Without a store for its values nothing is created or changed, so that it is safe beside the running bot.
     """
+    url = journal_url(settings, folder)
     config = read_config(settings.tocsin_config)
     options = BackendOptions(
         data_dir=folder,
@@ -134,10 +151,11 @@ async def open_backend(
         clock=now,
         config=config,
         other_keys=CONFIG_KEYS,
-        store=None if reading else SqlKeyValueStore(journal_url(settings, folder)),
+        store=store,
         secrets=settings.of_backend(settings.tocsin_backend),
         operator=operator,
-        read_only=reading,
+        connect=partial(_connect, url) if is_postgresql(url) else None,
+        read_only=store is None,
     )
     try:
         with _config_problems():
@@ -145,7 +163,12 @@ async def open_backend(
     except MissingSetting as error:
         raise ConfigurationError(str(error)) from None
     except Unavailable as error:
-        raise ConfigurationError(f"TOCSIN_DATA_DIR: {error}") from None
+        where = "TOCSIN_DATABASE_URL" if is_postgresql(url) else "TOCSIN_DATA_DIR"
+        raise ConfigurationError(f"{where}: {error}") from None
+
+
+def _connect(url: str, session: Mapping[str, str]) -> Engine:
+    return postgresql_engine(url, session=session, autocommit=True)
 
 
 def open_incident_config(settings: Settings) -> IncidentConfig:
@@ -166,8 +189,31 @@ def _config_problems() -> Iterator[None]:
 
 
 def journal_url(settings: Settings, folder: Path) -> str:
-    """Return the SQLAlchemy URL of the database with workflows, Slack state and installations."""
+    """Return the URL of the database with workflows, Slack state and installations.
+
+    In PostgreSQL it has the local backend's incidents, too.
+    """
     return settings.tocsin_database_url or f"sqlite:///{folder / 'journal.db'}"
+
+
+RESTORE = "Restore a backup."
+
+
+def open_database(url: str) -> Database:
+    """Open the database, creating its tables at first. Raises ConfigurationError if it cannot be used."""
+    database = Database(url)
+    advice = "Check the address, and that its database takes connections." if database.is_shared else RESTORE
+    try:
+        if not database.is_shared:
+            json_only(url)
+        database.open()
+        return database
+    except Unavailable as error:
+        raise ConfigurationError(f"TOCSIN_DATABASE_URL: {error} {advice}") from None
+    except (OSError, ImportError, UnicodeDecodeError, sqlite3.Error, SQLAlchemyError) as error:
+        raise ConfigurationError(
+            f"TOCSIN_DATABASE_URL: the journal cannot be used ({root_message(error)}). {advice}"
+        ) from None
 
 
 def secret(value: SecretStr | None) -> str | None:

@@ -22,8 +22,9 @@ from tocsin.slack.diagnostics import TokenAccess, fetch_access
 from tocsin.slack.installations import DecryptionError, Installation, Installations, TokenCipher
 from tocsin.slack.registry import ANY, channel_in, may_install
 from tocsin.slack.web_api import open_session, web_client
-from tocsin.storage.database import file_of
+from tocsin.storage.database import Database
 from tocsin.storage.installations import SqlInstallationStore
+from tocsin.storage.sqlite import file_of
 from tocsin.storage.workflow_engine import Pending, fetch_pending
 
 STUCK = timedelta(minutes=10)
@@ -139,7 +140,7 @@ async def _incidents(settings: Settings, folder: Path) -> tuple[list[Check], For
     name, form = f"Backend {settings.tocsin_backend}", Form()
     found: list[Check] = []
     try:
-        backend = await open_backend(settings, folder, reading=True)
+        backend = await open_backend(settings, folder)
         try:
             found = [Check(**finding.model_dump()) for finding in await backend.diagnose()]
             newest = await backend.incidents(limit=1)
@@ -200,7 +201,8 @@ async def _installed(settings: Settings, session: ClientSession) -> list[Check]:
     name, journal = "Installations", journal_url(settings, folder_of(settings))
     if (file := file_of(journal)) is not None and not file.exists():
         return [Check(name, True, f"none yet. Install at {settings.public_url}/slack/install.")]
-    store = SqlInstallationStore(journal)
+    database = Database(journal)
+    store = SqlInstallationStore(database)
     try:
         found = await Installations(store, TokenCipher(*settings.installation_keys)).all()
     except DecryptionError:
@@ -209,7 +211,7 @@ async def _installed(settings: Settings, session: ClientSession) -> list[Check]:
     except Unavailable as error:
         return [Check(name, False, str(error), "Check TOCSIN_DATABASE_URL.")]
     finally:
-        store.close()
+        database.close()
     if not found:
         return [Check(name, True, f"none yet. Install at {settings.public_url}/slack/install.")]
     return [check for one in found async for check in _installation(one, settings, session)]

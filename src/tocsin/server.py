@@ -20,7 +20,7 @@ from rich.console import Console
 from starlette.types import ASGIApp
 
 from tocsin.app import connected, open_app, open_resources
-from tocsin.data_dir import data_dir, only_one
+from tocsin.data_dir import data_dir, folder_of, only_one
 from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack import routes
 from tocsin.web.http_protocol import LimitedProtocol
@@ -142,7 +142,7 @@ async def play(settings: Settings, *, browser: bool, fresh: bool) -> None:
     from slack_emulator.ui import Authentication
     from slack_emulator.workspace import Workspace
 
-    folder = data_dir(settings, "tocsin-playground")
+    folder = data_dir(folder_of(settings, "tocsin-playground"))
     _refuse_a_real_bots(folder)
     listening = _listening(settings)
     port = listening.getsockname()[1]
@@ -232,12 +232,11 @@ def _forget(folder: Path) -> None:
 
 async def serve(settings: Settings) -> None:
     """Run the bot against Slack, with its pages; they are served before Slack can be reached."""
-    folder = data_dir(settings)
     listening = _listening(settings)
     port = listening.getsockname()[1]
     settings = settings.model_copy(update={"tocsin_port": port})
     async with AsyncExitStack() as stack:
-        parts = await stack.enter_async_context(open_resources(settings, folder))
+        parts = await stack.enter_async_context(open_resources(settings, folder_of(settings)))
         app = await stack.enter_async_context(open_app(parts))
         await stack.enter_async_context(serving(app.pages(), listening))
         stopped = asyncio.create_task(_stopped())

@@ -147,6 +147,12 @@ class Settings(BaseSettings):
         return value
 
     @property
+    def api_token(self) -> str:
+        """The operator's token as set; empty if one is to be made."""
+        given = self.tocsin_api_token
+        return given.get_secret_value().strip() if given is not None else ""
+
+    @property
     def installs(self) -> bool:
         """True if workspaces install the app by OAuth, so that no bot token is set here."""
         return bool(self.slack_bot_token is None and self.slack_client_id and self.slack_client_secret)

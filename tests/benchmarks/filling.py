@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tocsin.backends.local import LocalBackend
-from tocsin.backends.local.connection import Connection
+from tocsin.backends.local.connection import SqlConnection
 from tocsin.config import IncidentConfig
 from tocsin.data_dir import now
 
@@ -52,7 +52,7 @@ async def kept_incidents(path: Path) -> LocalBackend:
 async def fill(path: Path, size: int) -> None:
     """A file with so many incidents, the one in the middle with a thousand entries in its timeline."""
 
-    def put_in(db: Connection) -> None:
+    def put_in(db: SqlConnection) -> None:
         with db.transaction("all of them"):
             db.execute(_INCIDENTS, {"size": size, "open_each": OPEN_EACH})
             db.execute(_TIMELINE, {"entries": ENTRIES, "incident": size // 2})

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tocsin.storage.database import Database
 from tocsin.storage.workflow_engine import DbosEngine
 
 AT_ONCE = 20
@@ -23,7 +24,7 @@ RECORD = {"kind": "declared", "words": "x" * 400}
 
 async def journal(folder: Path, stories: int, steps: int) -> None:
     """So many stories, twenty at a time, each begun as a declaration is."""
-    kept = DbosEngine(f"sqlite:///{folder / 'journal.db'}")
+    kept = DbosEngine(Database(f"sqlite:///{folder / 'journal.db'}"))
 
     async def nothing(_: bool) -> dict[str, Any]:
         return RECORD

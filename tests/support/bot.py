@@ -19,12 +19,12 @@ from slack_emulator.workspace import Workspace
 from support.autojump import passing
 from support.slack import RunningWorkspace, running_workspace
 from tocsin.app import App, connected, open_app, open_resources
-from tocsin.data_dir import data_dir
+from tocsin.data_dir import folder_of
 from tocsin.server import listen, serving
 from tocsin.settings import read_settings
 from tocsin.slack import routes
-from tocsin.storage.database import file_identity
-from tocsin.storage.slack_state import SqlSlackStateStore
+from tocsin.storage.database import Database
+from tocsin.storage.sqlite import file_identity
 from tocsin.storage.workflow_engine import DbosEngine
 from tocsin.workflows.ports import Clock, IncidentBackend
 
@@ -145,12 +145,13 @@ async def resumed(engine: DbosEngine) -> None:
 async def first_journal() -> Path:
     """A journal as a first start leaves it; its tables are made once for each test process."""
     made = Path(_first.name) / "journal.db"
-    journal = DbosEngine(f"sqlite:///{made}")
+    database = Database(f"sqlite:///{made}")
+    journal = DbosEngine(database)
     if file_identity(journal.url) is None:
         journal.poll_seconds = GLANCE_SECONDS
-        SqlSlackStateStore(journal.url).close()
         journal.open()
         await journal.close()
+        database.close()
         # It is copied without its log.
         with closing(sqlite3.connect(made)) as kept:
             kept.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -194,7 +195,7 @@ async def running_bot(
         }
         read = read_settings(**{**given, **settings})
         copied_into(folder, await first_journal())
-        parts = await stack.enter_async_context(open_resources(read, data_dir(read)))
+        parts = await stack.enter_async_context(open_resources(read, folder_of(read)))
         parts.clock = clock or (lambda: datetime.fromtimestamp(slack.clock.now(), UTC))
         parts.engine.poll_seconds = GLANCE_SECONDS
         if behind is not None:

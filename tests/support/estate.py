@@ -21,7 +21,7 @@ from support.bot import GLANCE_SECONDS, RunningBot
 from support.slack import RunningWorkspace
 from support.two_workspaces import AWAY, AWAY_ADMIN, GUEST, HOME, HOME_ADMIN, ORG, registered, served_estate
 from tocsin.app import connected, open_app, open_resources
-from tocsin.data_dir import data_dir
+from tocsin.data_dir import folder_of
 from tocsin.incidents.model import Incident
 from tocsin.server import listen, serving
 from tocsin.settings import read_settings
@@ -146,7 +146,7 @@ async def lobby(
             "tocsin_teams": f"{HOME}, {AWAY}, {ORG.id}",
         }
         read = read_settings(**{**given, **settings})
-        parts = await stack.enter_async_context(open_resources(read, data_dir(read)))
+        parts = await stack.enter_async_context(open_resources(read, folder_of(read)))
         parts.clock = lambda: datetime.fromtimestamp(clock.now(), UTC)
         parts.engine.poll_seconds = GLANCE_SECONDS
         bot = await stack.enter_async_context(open_app(parts))

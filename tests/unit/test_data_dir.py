@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tocsin.data_dir import api_token, kept_secret
+from tocsin.data_dir import kept_secret
 from tocsin.settings import ConfigurationError, read_settings
 
 
@@ -17,19 +17,17 @@ def test_a_secret_is_made_once_for_its_owner_alone_and_nothing_else_is_left_ther
     assert [(file.name, file.stat().st_mode & 0o777) for file in tmp_path.iterdir()] == [("trip-key", 0o600)]
 
 
-def test_two_folders_have_nothing_in_common_though_the_token_is_the_same(tmp_path: Path) -> None:
-    settings = read_settings(tocsin_api_token="the-token-of-both-of-them")
+def test_two_folders_have_no_secret_in_common(tmp_path: Path) -> None:
     folders = [tmp_path / "one", tmp_path / "other"]
     for folder in folders:
         folder.mkdir()
-    assert len({api_token(settings, folder) for folder in folders}) == 1
     assert len({kept_secret(folder, "trip-key") for folder in folders}) == 2
 
 
 @pytest.mark.parametrize("left", ["", "\n", "  \n"])
 def test_an_empty_file_as_a_crash_leaves_it_is_no_secret_and_is_made_anew(tmp_path: Path, left: str) -> None:
     (tmp_path / "api-token").write_text(left)
-    assert len(api_token(read_settings(), tmp_path)) >= 40
+    assert len(kept_secret(tmp_path, "api-token")) >= 40
 
 
 @pytest.mark.parametrize("left", [b"incident2026\n", b"\xff\xfe" * 20])
@@ -38,7 +36,7 @@ def test_a_file_that_can_be_guessed_or_read_by_nobody_is_told_and_not_taken(
 ) -> None:
     (tmp_path / "api-token").write_bytes(left)
     with pytest.raises(ConfigurationError, match=r"api-token .*: remove it") as told:
-        api_token(read_settings(), tmp_path)
+        kept_secret(tmp_path, "api-token")
     assert "incident2026" not in str(told.value)
     assert len(str(told.value).splitlines()) == 1
     assert (tmp_path / "api-token").read_bytes() == left

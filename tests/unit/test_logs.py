@@ -13,6 +13,7 @@ import structlog
 from pydantic import BaseModel
 
 from tocsin import logs
+from tocsin.storage.database import Database
 from tocsin.storage.workflow_engine import DbosEngine
 
 SECRETS = [
@@ -45,7 +46,7 @@ def test_no_token_signature_or_trigger_reaches_the_log(written: io.StringIO, sec
 async def test_what_the_journal_complains_of_goes_through_the_same_door(
     written: io.StringIO, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    journal = DbosEngine(f"sqlite:///{tmp_path / 'journal.db'}")
+    journal = DbosEngine(Database(f"sqlite:///{tmp_path / 'journal.db'}"))
     journal.open()
     logging.getLogger("dbos").error("could not go on with %s", SECRETS[0])
     await journal.close()

@@ -14,6 +14,8 @@ from tocsin.workflows.ports import Alerts, Clock, IncidentBackend, KeyValueStore
 if TYPE_CHECKING:
     from ssl import SSLContext
 
+    from sqlalchemy import Engine
+
     from tocsin.backends.incident_io.create import Choice
 
 # Each function imports its backend when it is called: only one is used, and the others would delay the start.
@@ -29,6 +31,9 @@ def tls_context() -> SSLContext:
 
 class MissingSetting(Exception):
     """A backend cannot be opened without a setting; the text is one line for the operator."""
+
+
+Connect = Callable[[Mapping[str, str]], "Engine"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ class BackendOptions:
 
     A refused key needs no alert here: raise `Unavailable` with `operator` set.
     """
+    connect: Connect | None = None
+    """Returns an engine for PostgreSQL, whose sessions have these settings; None for a file in `data_dir`."""
     read_only: bool = False
     """True to open for reading only, perhaps beside the running bot: nothing is created or changed."""
 
@@ -58,14 +65,18 @@ class BackendOptions:
 async def open_local(options: BackendOptions) -> IncidentBackend:
     """Open the local backend.
 
-    Raises IncidentConfigError if the configuration is wrong, and Unavailable if the file cannot be used.
+    Raises IncidentConfigError if the configuration is wrong, and Unavailable if the file or the database
+    cannot be used.
     """
     from tocsin.backends.local import LocalBackend
+    from tocsin.backends.local.postgresql import READING, SESSION
 
     config = IncidentConfig.from_toml(options.config, other_keys=options.other_keys)
-    path = options.data_dir / "incidents.db"
+    where: Path | Engine = options.data_dir / "incidents.db"
+    if options.connect is not None:
+        where = options.connect({**SESSION, **READING} if options.read_only else SESSION)
     open_backend = LocalBackend.read if options.read_only else LocalBackend.open
-    return await open_backend(path, config, public_url=options.public_url, clock=options.clock)
+    return await open_backend(where, config, public_url=options.public_url, clock=options.clock)
 
 
 async def open_devrev(options: BackendOptions) -> IncidentBackend:

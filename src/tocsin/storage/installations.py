@@ -6,34 +6,30 @@ from collections.abc import Callable, Mapping
 
 import sqlalchemy as sa
 
-from tocsin.storage.database import Database, upsert
+from tocsin.storage.database import TABLES, Database, upsert
 
-_tables = sa.MetaData()
 _installations = sa.Table(
     "tocsin_installations",
-    _tables,
+    TABLES,
     sa.Column("home", sa.Text, primary_key=True),
     # NULL once Tocsin has been uninstalled there.
     sa.Column("body", sa.Text),
 )
 _orgs = sa.Table(
     "tocsin_orgs",
-    _tables,
+    TABLES,
     sa.Column("team", sa.Text, primary_key=True),
     sa.Column("org", sa.Text, nullable=False),
 )
-_seals = sa.Table("tocsin_seals", _tables, sa.Column("id", sa.Integer, primary_key=True))
+_seals = sa.Table("tocsin_seals", TABLES, sa.Column("id", sa.Integer, primary_key=True))
 """One row once all plain-text installations have been encrypted."""
 
 
 class SqlInstallationStore:
     """Store of installations by the id of their workspace or organization."""
 
-    def __init__(self, url: str) -> None:
-        self._database = Database(url, _tables)
-
-    def close(self) -> None:
-        self._database.close()
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def bodies(self) -> Mapping[str, str]:
         asked = sa.select(_installations).where(_installations.c.body.is_not(None))
@@ -42,13 +38,13 @@ class SqlInstallationStore:
 
     async def save(self, home: str, body: str) -> None:
         await self._database.do(
-            lambda connection: upsert(connection, _installations, {"home": home}, {"body": body})
+            lambda connection: upsert(connection, _installations, {"home": home}, {"body": body}), synced=True
         )
 
     async def mark_uninstalled(self, home: str) -> None:
         """Delete the installation's contents but keep its row, which marks it as uninstalled."""
         await self._database.do(
-            lambda connection: upsert(connection, _installations, {"home": home}, {"body": None})
+            lambda connection: upsert(connection, _installations, {"home": home}, {"body": None}), synced=True
         )
 
     async def orgs(self) -> Mapping[str, str]:
@@ -57,7 +53,9 @@ class SqlInstallationStore:
 
     async def save_org(self, team: str, org: str) -> None:
         """Store that a workspace is served through its organization's installation."""
-        await self._database.do(lambda connection: upsert(connection, _orgs, {"team": team}, {"org": org}))
+        await self._database.do(
+            lambda connection: upsert(connection, _orgs, {"team": team}, {"org": org}), synced=True
+        )
 
     async def encrypt_all(self, encrypt: Callable[[str], str] | None) -> None:
         """Encrypt every installation with `closed` in one transaction, unless that was done before.
@@ -75,7 +73,7 @@ class SqlInstallationStore:
                     connection.execute(sealed)
                 connection.execute(_seals.insert().values(id=1))
 
-        await self._database.do(act)
+        await self._database.do(act, synced=True)
 
     async def is_encrypted(self) -> bool:
         return bool(await self._database.do(lambda connection: connection.scalar(sa.select(_seals.c.id))))

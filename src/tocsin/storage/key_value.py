@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from tocsin.storage.database import Database, upsert
+from tocsin.storage.database import TABLES, Database, upsert
 
-_tables = sa.MetaData()
 _facts = sa.Table(
     "tocsin_facts",
-    _tables,
+    TABLES,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("fact", sa.Text, nullable=False),
 )
@@ -18,21 +17,20 @@ _facts = sa.Table(
 class SqlKeyValueStore:
     """KeyValueStore in SQLite or PostgreSQL; the database is opened at the first query."""
 
-    def __init__(self, url: str) -> None:
-        self._kept = Database(url, _tables)
-
-    def close(self) -> None:
-        self._kept.close()
+    def __init__(self, database: Database) -> None:
+        self.database = database
 
     async def get(self, name: str) -> str | None:
         def look(connection: sa.Connection) -> str | None:
             found = connection.scalar(_fact(name))
             return None if found is None else str(found)
 
-        return await self._kept.do(look)
+        return await self.database.do(look)
 
     async def set(self, name: str, fact: str) -> None:
-        await self._kept.do(lambda connection: upsert(connection, _facts, {"name": name}, {"fact": fact}))
+        await self.database.do(
+            lambda connection: upsert(connection, _facts, {"name": name}, {"fact": fact}), synced=True
+        )
 
     async def set_if_absent(self, name: str, fact: str) -> str:
         def look_and_put(connection: sa.Connection) -> str:
@@ -41,13 +39,13 @@ class SqlKeyValueStore:
                 connection.execute(_facts.insert().values(name=name, fact=fact))
             return fact if there is None else str(there)
 
-        return await self._kept.do(look_and_put)
+        return await self.database.do(look_and_put, synced=True)
 
     async def delete(self, name: str) -> None:
         def drop(connection: sa.Connection) -> None:
             connection.execute(_facts.delete().where(_facts.c.name == name))
 
-        await self._kept.do(drop)
+        await self.database.do(drop, synced=True)
 
 
 def _fact(name: str) -> sa.Select[tuple[str]]:

@@ -74,3 +74,13 @@ def create_schema(engine: sa.Engine) -> None:
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7466732)")
         if connection.scalar(sa.text("SELECT to_regnamespace(:name)"), {"name": SCHEMA}) is None:
             connection.exec_driver_sql(f"CREATE SCHEMA {SCHEMA}")
+
+
+_AGAIN = frozenset({"40001", "40P01"})
+"""Transactions that got in each other's way (PostgreSQL, error codes): one of them is to be repeated."""
+
+
+def may_pass(error: sa.exc.SQLAlchemyError) -> bool:
+    """True if the same transaction may succeed at once: after a lost connection or a deadlock."""
+    code = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return code in _AGAIN or bool(getattr(error, "connection_invalidated", False))

@@ -23,7 +23,7 @@ from dbos._serialization import DefaultSerializer
 
 from tocsin.incidents import errors
 from tocsin.incidents.errors import Unavailable
-from tocsin.storage.database import create_file
+from tocsin.storage.sqlite import create_file
 
 JSON = DBOSPortableJSONSerializer()
 PICKLE = DefaultSerializer().name()
@@ -88,12 +88,11 @@ def read_plainly() -> None:
 
 
 def json_only(url: str) -> None:
-    """Rewrite all rows of this database as JSON. Raises Unavailable if a row is not Tocsin's."""
+    """Rewrite all rows of this SQLite file as JSON. Raises Unavailable if a row is not Tocsin's."""
     create_file(url)
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     with engine.begin() as connection:
-        if engine.dialect.name == "sqlite":
-            connection.exec_driver_sql("PRAGMA secure_delete=ON")
+        connection.exec_driver_sql("PRAGMA secure_delete=ON")
         rewrite_as_json(connection)
     engine.dispose()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,13 +11,11 @@ import sqlalchemy as sa
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, Person, SourceMessage
 from tocsin.incidents.postmortem import ScheduledArchive
 from tocsin.incidents.updates import Reminder
-from tocsin.storage.database import Database, fsync_wal, upsert
-
-_tables = sa.MetaData()
+from tocsin.storage.database import TABLES, Database, upsert
 
 _sources = sa.Table(
     "tocsin_sources",
-    _tables,
+    TABLES,
     sa.Column("team", sa.Text, primary_key=True),
     sa.Column("channel", sa.Text, primary_key=True),
     sa.Column("timestamp", sa.Text, primary_key=True),
@@ -26,13 +23,13 @@ _sources = sa.Table(
 )
 _declared = sa.Table(
     "tocsin_declared",
-    _tables,
+    TABLES,
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("incident_id", sa.Text, nullable=False, index=True),
 )
 _cards = sa.Table(
     "tocsin_cards",
-    _tables,
+    TABLES,
     sa.Column("channel", sa.Text, primary_key=True),
     sa.Column("ts", sa.Text, primary_key=True),
     sa.Column("incident_id", sa.Text, nullable=False, index=True),
@@ -41,13 +38,13 @@ _cards = sa.Table(
 
 _channels = sa.Table(
     "tocsin_channels",
-    _tables,
+    TABLES,
     sa.Column("channel", sa.Text, primary_key=True),
     sa.Column("incident_id", sa.Text, nullable=False),
 )
 _faces = sa.Table(
     "tocsin_faces",
-    _tables,
+    TABLES,
     sa.Column("incident_id", sa.Text, primary_key=True),
     sa.Column("channel", sa.Text, primary_key=True),
     sa.Column("thing", sa.Text, primary_key=True),
@@ -55,14 +52,14 @@ _faces = sa.Table(
 )
 _watched = sa.Table(
     "tocsin_watched",
-    _tables,
+    TABLES,
     sa.Column("incident_id", sa.Text, primary_key=True),
     sa.Column("seen", sa.Text, nullable=False),
 )
 
 _departures = sa.Table(
     "tocsin_departures",
-    _tables,
+    TABLES,
     sa.Column("incident_id", sa.Text, primary_key=True),
     sa.Column("ended_at", sa.Float, nullable=False),
     sa.Column("due_at", sa.Float, nullable=False, index=True),
@@ -73,7 +70,7 @@ _departures = sa.Table(
 
 _reminders = sa.Table(
     "tocsin_reminders",
-    _tables,
+    TABLES,
     sa.Column("incident_id", sa.Text, primary_key=True),
     sa.Column("due_at", sa.Float, nullable=False, index=True),
     sa.Column("key", sa.Text, nullable=False),
@@ -84,20 +81,15 @@ _reminders = sa.Table(
 MANY = 4000
 """Rows that take about as much space as the largest step of a workflow."""
 
-_pulse = sa.Table("tocsin_pulse", _tables, sa.Column("id", sa.Integer, primary_key=True))
+_pulse = sa.Table("tocsin_pulse", TABLES, sa.Column("id", sa.Integer, primary_key=True))
 
 
 class SqlSlackStateStore:
     """SlackStateStore in the same database as the workflows."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._kept = Database(url, _tables, synchronous="NORMAL")
-        self._kept.open()
-        self.do = self._kept.do
-
-    def close(self) -> None:
-        self._kept.close()
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.do = database.do
 
     async def claim_source(self, team: str, source: SourceMessage, key: str) -> str:
         def claim(connection: sa.Connection) -> str:
@@ -107,10 +99,7 @@ class SqlSlackStateStore:
                 connection.execute(_sources.insert().values(row))
             return str(owner or key)
 
-        taken_by = await self.do(claim)
-        if taken_by == key:
-            await asyncio.to_thread(fsync_wal, self._url)
-        return taken_by
+        return await self.do(claim, synced=True)
 
     async def release_source(self, team: str, source: SourceMessage, key: str) -> None:
         ours = sa.and_(
@@ -250,14 +239,14 @@ class SqlSlackStateStore:
 
         On a full disk one row may fit where a workflow does not, so many are written after a failure.
         """
-        beats = [{"id": number} for number in range(MANY if self._kept.failed else 1)]
+        beats = [{"id": number} for number in range(MANY if self._database.failed else 1)]
         await self.do(
             lambda connection: (
                 connection.execute(_pulse.delete()),
                 connection.execute(_pulse.insert(), beats),
             )
         )
-        self._kept.failed = False
+        self._database.failed = False
 
     async def _scalar(self, asked: sa.Select[tuple[str]]) -> str | None:
         def ask(connection: sa.Connection) -> str | None:

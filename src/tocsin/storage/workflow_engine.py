@@ -21,21 +21,19 @@ from sqlalchemy.exc import SQLAlchemyError
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import SOMEBODY
 from tocsin.logs import trace, traced
-from tocsin.storage.database import (
-    Database,
+from tocsin.storage.database import TABLES, Database, root_message, upsert
+from tocsin.storage.installations import uninstalled
+from tocsin.storage.postgresql import is_postgresql, postgresql_engine
+from tocsin.storage.serialization import JSON, NotOurs, read_plainly, refuse_foreign
+from tocsin.storage.sqlite import (
     WriteBarrier,
-    create_file,
     fail_fast,
     file_identity,
     file_of,
     fsync_wal,
-    root_message,
     truncate,
-    upsert,
     wait_for_database,
 )
-from tocsin.storage.installations import uninstalled
-from tocsin.storage.serialization import JSON, NotOurs, read_plainly, refuse_foreign
 from tocsin.workflows.ports import Clock, FinishedWorkflow
 from tocsin.workflows.retry import best_effort
 
@@ -71,7 +69,7 @@ def _pending(url: str) -> list[Pending]:
     try:
         if file is not None:
             _refuse_damaged(file)
-        engine = sa.create_engine(url)
+        engine = postgresql_engine(url) if is_postgresql(url) else sa.create_engine(url)
         try:
             return _begun(engine)
         finally:
@@ -169,10 +167,9 @@ def _refuse_damaged(file: Path) -> None:
 
 # Keys and outcomes of deleted workflows: a late repeat of the same key must not run again.
 
-_tables = sa.MetaData()
 _ended = sa.Table(
     "tocsin_ended",
-    _tables,
+    TABLES,
     sa.Column("key", sa.Text, primary_key=True),
     # The kind of its outcome and the incident's id, but nothing that people wrote.
     sa.Column("kind", sa.Text, nullable=False),
@@ -183,18 +180,12 @@ _ended = sa.Table(
 class SqlFinishedWorkflows:
     """Store of the keys and outcomes of deleted workflows, in the same database as the workflows."""
 
-    def __init__(self, url: str) -> None:
-        self._kept = Database(url, _tables)
-
-    def open(self) -> None:
-        self._kept.open()
-
-    def close(self) -> None:
-        self._kept.close()
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def find(self, key: str) -> FinishedWorkflow | None:
         asked = sa.select(_ended).where(_ended.c.key == key)
-        row = await self._kept.do(lambda connection: connection.execute(asked).first())
+        row = await self._database.do(lambda connection: connection.execute(asked).first())
         return None if row is None else FinishedWorkflow(kind=row.kind, incident_id=row.incident_id)
 
     async def save(self, endings: Mapping[str, FinishedWorkflow]) -> None:
@@ -202,7 +193,7 @@ class SqlFinishedWorkflows:
             for key, ended in endings.items():
                 upsert(connection, _ended, {"key": key}, {**ended.model_dump()}, replacing=False)
 
-        await self._kept.do(keep)
+        await self._database.do(keep, synced=True)
 
 
 # Durable workflows on DBOS.
@@ -256,10 +247,11 @@ async def _run_workflow(verb: str, command: dict[str, Any]) -> Any:
 
 
 class DbosEngine:
-    """WorkflowEngine of one process; `url` is a SQLAlchemy URL of SQLite or PostgreSQL."""
+    """WorkflowEngine of one process."""
 
-    def __init__(self, url: str, *, executor: str = "tocsin") -> None:
-        self.url = url
+    def __init__(self, database: Database, *, executor: str = "tocsin") -> None:
+        self.url = database.url
+        self._database = database
         self.executor = executor
         self.poll_seconds = 1.0
         """Seconds between DBOS's polls for notifications: Tocsin sends none, but `close` waits for a poll."""
@@ -267,7 +259,7 @@ class DbosEngine:
         self._identity: tuple[int, int] | None = None
         self._gate: WriteBarrier | None = None
         self._running: set[asyncio.Task[Any]] = set()
-        self._finished = SqlFinishedWorkflows(url)
+        self._finished = SqlFinishedWorkflows(database)
 
     @property
     def workflows_in_hand(self) -> int:
@@ -293,8 +285,7 @@ class DbosEngine:
         global _open
         if _open is not None:
             raise RuntimeError("one journal is open in this process already")
-        create_file(self.url)
-        self._finished.open()
+        engine = self._database.open()
         self._identity = file_identity(self.url)
         library = logging.getLogger("dbos")
         library.setLevel(logging.WARNING)
@@ -312,7 +303,9 @@ class DbosEngine:
             "notification_listener_polling_interval_sec": self.poll_seconds,
             "serializer": JSON,
         }
-        if file_of(self.url) is not None:
+        if self._database.is_shared:
+            config["system_database_engine"] = engine
+        else:
             self._gate = WriteBarrier(self.url)
             config["system_database_engine"] = self._gate.engine
         _open = self
@@ -344,7 +337,6 @@ class DbosEngine:
         if self._gate is not None:
             self._gate.close()
         await asyncio.to_thread(DBOS.destroy)
-        self._finished.close()
         # DBOS had replaced the loop's default executor by its own, which it has just shut down.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
         _open = None

@@ -21,6 +21,7 @@ from tocsin.backends.incident_io import IncidentIo
 from tocsin.backends.local import LocalBackend
 from tocsin.backends.local.postgresql import SESSION
 from tocsin.config import IncidentConfig
+from tocsin.storage.database import Database
 from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.storage.postgresql import create_schema, postgresql_engine
 from tocsin.workflows.ports import IncidentBackend
@@ -47,7 +48,7 @@ async def _local(folder: Path) -> AsyncIterator[Reopen]:
 @asynccontextmanager
 async def _incident_io(folder: Path) -> AsyncIterator[Reopen]:
     opened: list[IncidentIo] = []
-    memory = SqlKeyValueStore(f"sqlite:///{folder / 'journal.db'}")
+    memory = SqlKeyValueStore(Database(f"sqlite:///{folder / 'journal.db'}"))
     account = Account(clock=Ticking(DAWN - timedelta(seconds=1)))
     async with running_incident_io(account) as server:
 
@@ -61,13 +62,13 @@ async def _incident_io(folder: Path) -> AsyncIterator[Reopen]:
         yield reopen
         for earlier in opened:
             await earlier.close()
-    memory.close()
+    memory.database.close()
 
 
 @asynccontextmanager
 async def _devrev(folder: Path) -> AsyncIterator[Reopen]:
     opened: list[DevRevBackend] = []
-    memory = SqlKeyValueStore(f"sqlite:///{folder / 'journal.db'}")
+    memory = SqlKeyValueStore(Database(f"sqlite:///{folder / 'journal.db'}"))
     async with running_org(organisation()) as (org, url):
 
         async def reopen() -> IncidentBackend:
@@ -83,7 +84,7 @@ async def _devrev(folder: Path) -> AsyncIterator[Reopen]:
         yield reopen
         for earlier in opened:
             await earlier.close()
-    memory.close()
+    memory.database.close()
 
 
 @asynccontextmanager

@@ -33,6 +33,7 @@ from tocsin.backends.incident_io.queries import incident_in
 from tocsin.incidents.errors import Conflict, OutcomeUnknown, Refused, Unavailable
 from tocsin.incidents.model import CatalogEntry, FieldValue, SourceMessage
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange, IncidentFilter
+from tocsin.storage.database import Database
 from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.workflows.ports import loop_time
 
@@ -59,12 +60,12 @@ class Turned:
 @asynccontextmanager
 async def opened(folder: Path, account: Account | None = None, **more: Any) -> AsyncIterator[Any]:
     clock = Turned()
-    memory = SqlKeyValueStore(f"sqlite:///{folder / 'journal.db'}")
+    memory = SqlKeyValueStore(Database(f"sqlite:///{folder / 'journal.db'}"))
     async with running_incident_io(account or Account(clock=clock)) as server:
         backend = IncidentIo(server.url, "a-key", store=memory, clock=clock, **more)
         yield backend, server, clock
         await backend.close()
-    memory.close()
+    memory.database.close()
 
 
 @pytest.fixture
@@ -568,12 +569,12 @@ async def test_a_follow_up_that_was_made_before_the_process_died_is_found_by_the
         incident = await backend.create(declaration())
         made = await backend.add_follow_up(incident.id, wanted)
         # Nothing but the journal's file is left of the first process.
-        memory = SqlKeyValueStore(f"sqlite:///{tmp_path / 'journal.db'}")
+        memory = SqlKeyValueStore(Database(f"sqlite:///{tmp_path / 'journal.db'}"))
         again = IncidentIo(server.url, "a-key", store=memory, clock=Turned(), seconds=2.0)
         assert await again.add_follow_up(incident.id, wanted) == made
         assert [f.id for f in await again.follow_ups(incident.id)] == [made.id]
         await again.close()
-        memory.close()
+        memory.database.close()
 
 
 async def test_doctor_is_told_of_the_key_the_account_and_a_key_used_twice(both: Both) -> None:

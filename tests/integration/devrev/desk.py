@@ -18,6 +18,7 @@ from tocsin.config import IncidentConfig
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import Incident, Person, PersonId
 from tocsin.incidents.requests import Declaration
+from tocsin.storage.database import Database
 from tocsin.storage.key_value import SqlKeyValueStore
 
 ANA = Person(slack_user_id=PersonId("U0ANA"), name="Ana Torres", email="ana@northwind.example")
@@ -84,7 +85,7 @@ class DevRevDesk:
         self.settings |= settings
         given = {"seconds": 10.0, "token": self.org.token} | self.settings
         client = DevRevClient(given.pop("token"), self.url, seconds=given.pop("seconds"))
-        memory = SqlKeyValueStore(f"sqlite:///{self.folder / 'journal.db'}")
+        memory = SqlKeyValueStore(Database(f"sqlite:///{self.folder / 'journal.db'}"))
         backend = DevRevBackend(
             client,
             store=memory,
@@ -115,7 +116,7 @@ class DevRevDesk:
     async def close(self) -> None:
         for backend, memory in self.backends:
             await backend.close()
-            memory.close()
+            memory.database.close()
 
 
 def declared(key: str = "key-1", **changes: Any) -> Declaration:

@@ -15,6 +15,7 @@ from slack_emulator.manifest import Manifest
 from slack_emulator.models import Request
 from tocsin.incidents.errors import Unavailable
 from tocsin.slack import routes
+from tocsin.storage.database import Database
 from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.workflows.alerts import OperatorAlerts
 
@@ -92,7 +93,7 @@ async def test_what_the_operator_was_told_is_not_told_again_after_a_restart_but_
 async def test_what_was_said_as_the_process_died_is_looked_for_under_its_key_before_it_is_said_again(
     tmp_path: Path,
 ) -> None:
-    memory = SqlKeyValueStore(f"sqlite:///{tmp_path / 'journal.db'}")
+    memory = SqlKeyValueStore(Database(f"sqlite:///{tmp_path / 'journal.db'}"))
     said: asyncio.Queue[tuple[str, str, bool]] = asyncio.Queue()
 
     async def say_and_hear_nothing(sentence: str, key: str, again: bool) -> None:

@@ -19,7 +19,7 @@ import uvloop
 from reliability.crash.clock import BOT_TIME, Hurried, Hurry
 from reliability.crash.switch import Kill, Switch
 from tocsin.app import connected, open_app, open_resources
-from tocsin.data_dir import data_dir
+from tocsin.data_dir import folder_of
 from tocsin.settings import read_settings
 from tocsin.storage.workflow_engine import DbosEngine
 
@@ -53,7 +53,7 @@ def _new_loop(clock: str | None) -> Callable[[], asyncio.AbstractEventLoop]:
 async def _live(order: dict[str, Any], line: socket.socket, switches: Switch) -> None:
     settings = read_settings(**order["settings"])
     async with AsyncExitStack() as stack:
-        parts = await stack.enter_async_context(open_resources(settings, data_dir(settings)))
+        parts = await stack.enter_async_context(open_resources(settings, folder_of(settings)))
         app = await stack.enter_async_context(open_app(parts))
         await stack.enter_async_context(connected(app))
         _say(line, {"event": "up"})

@@ -58,7 +58,7 @@ LOCAL = {
     "backends.local.sqlite:IncidentFile.close": CLOSING,
     "storage.workflow_engine:DbosEngine.close": CLOSING,
     "storage.workflow_engine:DbosEngine.settled": READING,
-    "storage.database:WriteBarrier": FULL,
+    "storage.sqlite:WriteBarrier": FULL,
     "storage.key_value": HOSTED,
     "storage.workflow_engine:fetch_pending": DOCTOR,
     "storage.workflow_engine:_begun": DOCTOR,

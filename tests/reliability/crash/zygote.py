@@ -23,13 +23,14 @@ lay_switches()
 from slack_bolt.app.async_app import AsyncApp  # noqa: E402
 
 from reliability.crash import life  # noqa: E402
-from tocsin.storage.slack_state import SqlSlackStateStore  # noqa: E402
+from tocsin.storage.database import Database  # noqa: E402
 
 
 def warm_up() -> None:
     """Pay once for what every bot would pay at its start, late imports and caches; no thread outlives it."""
     with tempfile.TemporaryDirectory() as folder:
-        SqlSlackStateStore(f"sqlite:///{folder}/ledger.db").close()
+        (database := Database(f"sqlite:///{folder}/ledger.db")).open()
+        database.close()
     AsyncApp(token="xoxb-warm", signing_secret="warm", request_verification_enabled=False)
     assert threading.active_count() == 1
     gc.collect()

@@ -23,6 +23,7 @@ from tocsin.config import IncidentConfig
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import Declaration
+from tocsin.storage.database import Database
 from tocsin.storage.key_value import SqlKeyValueStore
 
 T = TypeVar("T")
@@ -132,14 +133,14 @@ async def campaign(folder: Path, *, runs: int, lags: tuple[float, float], seed: 
     """So many declarations, each with a lag of the list drawn from between the two, in seconds."""
     chance, tally = Random(seed), Tally()
     async with devrev_desk(folder) as desk:
-        memory = SqlKeyValueStore(f"sqlite:///{folder / 'journal.db'}")
+        memory = SqlKeyValueStore(Database(f"sqlite:///{folder / 'journal.db'}"))
         client = DoomedClient(desk.org.token, desk.url)
         rig = Rig(client, memory, await fetch_choices(client))
         for number in range(runs):
             await _run(desk, rig, chance, lags, f"{seed}-{number}", tally)
             tally.runs += 1
         await rig.client.close()
-        memory.close()
+        memory.database.close()
     return tally
 
 

@@ -12,6 +12,7 @@ from support.declarations import Ticking, declaration
 from tocsin.backends.local.backend import LocalBackend
 from tocsin.config import IncidentConfig
 from tocsin.incidents.model import SourceMessage
+from tocsin.storage.database import Database
 from tocsin.storage.slack_state import SqlSlackStateStore
 from tocsin.workflows.retry import retry
 
@@ -23,7 +24,8 @@ async def race(folder: Path, me: str, keys: int) -> dict[str, list[str]]:
     backend = await LocalBackend.open(
         folder / "incidents.db", catalogue, public_url="http://127.0.0.1", clock=Ticking()
     )
-    ledger = SqlSlackStateStore(f"sqlite:///{folder / 'journal.db'}")
+    database = Database(f"sqlite:///{folder / 'journal.db'}")
+    ledger = SqlSlackStateStore(database)
     got: dict[str, list[str]] = {}
 
     async def one(number: int) -> None:
@@ -35,7 +37,7 @@ async def race(folder: Path, me: str, keys: int) -> dict[str, list[str]]:
     for start in range(0, keys, AT_ONCE):
         await asyncio.gather(*(one(number) for number in range(start, min(start + AT_ONCE, keys))))
     await backend.close()
-    ledger.close()
+    database.close()
     return got
 
 

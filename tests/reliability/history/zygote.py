@@ -104,7 +104,7 @@ async def _serve(request: dict[str, Any]) -> None:
     plant(_planted(request["bug"], request["death"]))
 
     from tocsin.app import connected, open_app, open_resources
-    from tocsin.data_dir import data_dir
+    from tocsin.data_dir import folder_of
     from tocsin.server import listen, serving
     from tocsin.settings import read_settings
 
@@ -112,7 +112,7 @@ async def _serve(request: dict[str, Any]) -> None:
     port = listening.getsockname()[1]
     settings = read_settings(tocsin_port=port, **request["settings"])
     async with AsyncExitStack() as stack:
-        parts = await stack.enter_async_context(open_resources(settings, data_dir(settings)))
+        parts = await stack.enter_async_context(open_resources(settings, folder_of(settings)))
         app = await stack.enter_async_context(open_app(parts))
         await stack.enter_async_context(serving(app.pages(), listening))
         await stack.enter_async_context(connected(app))

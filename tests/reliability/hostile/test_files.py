@@ -14,11 +14,11 @@ from support.declarations import Ticking, full_declaration
 from support.terminal import Terminal
 
 from reliability.hostile.sizes import sizes
-from tocsin.app import open_resources, open_state
+from tocsin.app import open_resources
 from tocsin.backends.local import LocalBackend
 from tocsin.config import IncidentConfig
+from tocsin.data_dir import open_database
 from tocsin.settings import ConfigurationError, read_settings
-from tocsin.storage.slack_state import SqlSlackStateStore
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
         await backend.close()
 
     asyncio.run(fill())
-    SqlSlackStateStore(f"sqlite:///{folder / 'journal.db'}").close()
+    open_database(f"sqlite:///{folder / 'journal.db'}").close()
     for name in ("incidents.db", "journal.db"):
         with closing(sqlite3.connect(folder / name)) as file:
             file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -73,7 +73,7 @@ async def start(folder: Path) -> str:
 def ledger_refusal(path: Path) -> str:
     """Why the journal's file cannot be used, in the words an operator reads; nothing where it can."""
     try:
-        open_state(f"sqlite:///{path}").close()
+        open_database(f"sqlite:///{path}").close()
     except ConfigurationError as error:
         return str(error)
     return ""

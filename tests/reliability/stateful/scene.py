@@ -28,7 +28,7 @@ from slack_emulator.seed import seed
 from slack_emulator.server import served
 from slack_emulator.workspace import Workspace
 from tocsin.app import App, connected, open_app, open_resources
-from tocsin.data_dir import data_dir
+from tocsin.data_dir import folder_of
 from tocsin.settings import read_settings
 from tocsin.slack import routes
 from tocsin.slack.context import DeclarationLimiter
@@ -148,7 +148,7 @@ class OneProcess(Scene):
     async def _start(self) -> None:
         read = read_settings(**self.settings)
         self._life = AsyncExitStack()
-        parts = await self._life.enter_async_context(open_resources(read, data_dir(read)))
+        parts = await self._life.enter_async_context(open_resources(read, folder_of(read)))
         self.held = HeldBackend(parts.backend)
         self.held.go_on.set()
         parts.backend = _as_backend(self.held)

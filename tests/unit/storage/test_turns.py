@@ -6,7 +6,7 @@ import threading
 
 from support.patience import LIMIT
 
-from tocsin.storage.database import WriteQueue
+from tocsin.storage.sqlite import WriteQueue
 
 
 def asked_for(turns: WriteQueue, name: str, told: list[str], *, hurried: bool) -> threading.Thread:

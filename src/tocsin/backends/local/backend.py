@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from tocsin.backends.local import changes, create, queries
 from tocsin.backends.local.choices import update_choices
-from tocsin.backends.local.connection import Connection, IncidentDatabase
+from tocsin.backends.local.connection import SqlConnection
 from tocsin.backends.local.postgresql import PostgresqlDatabase
 from tocsin.backends.local.queries import incident_row, written, written_after
 from tocsin.backends.local.sqlite import IncidentFile
@@ -30,7 +30,12 @@ class LocalBackend:
     is_remote = False
 
     def __init__(
-        self, database: IncidentDatabase, config: IncidentConfig, *, public_url: str, clock: Clock
+        self,
+        database: IncidentFile | PostgresqlDatabase,
+        config: IncidentConfig,
+        *,
+        public_url: str,
+        clock: Clock,
     ) -> None:
         self.database = database
         self._config = config
@@ -46,11 +51,11 @@ class LocalBackend:
 
         Raises Unavailable with a one-line sentence if the file or the database cannot be used.
         """
-        database: IncidentDatabase
-        if isinstance(where, Path):
-            database = await IncidentFile.open(where)
-        else:
-            database = await PostgresqlDatabase.open(where)
+        database = (
+            await IncidentFile.open(where)
+            if isinstance(where, Path)
+            else await PostgresqlDatabase.open(where)
+        )
         backend = cls(database, config, public_url=public_url, clock=clock)
         try:
             now = written(clock())
@@ -98,7 +103,7 @@ class LocalBackend:
     async def create(self, declaration: Declaration) -> Incident:
         now = self._clock()
 
-        def work(db: Connection) -> Incident:
+        def work(db: SqlConnection) -> Incident:
             incident_id = create.declare(db, declaration, self._config, now)
             return self._one(db, queries.BY_ID, incident_id)
 
@@ -125,7 +130,7 @@ class LocalBackend:
     async def set_channel(self, incident_id: str, channel: Channel) -> Incident:
         now = self._clock()
 
-        def work(db: Connection) -> Incident:
+        def work(db: SqlConnection) -> Incident:
             with db.transaction(incident_id):
                 row = incident_row(db, incident_id)
                 if (row["slack_channel_id"], row["slack_channel_name"]) != (channel.id, channel.name):
@@ -140,7 +145,7 @@ class LocalBackend:
         return await self.database.run(work)
 
     async def note(self, incident_id: str, entry: TimelineEntry, key: str) -> None:
-        def work(db: Connection) -> None:
+        def work(db: SqlConnection) -> None:
             with db.transaction(incident_id):
                 incident_row(db, incident_id)
                 create.add_to_timeline(db, incident_id, entry, key)
@@ -150,7 +155,7 @@ class LocalBackend:
     async def change(self, incident_id: str, change: IncidentChange) -> Incident:
         now = self._clock()
 
-        def work(db: Connection) -> Incident:
+        def work(db: SqlConnection) -> Incident:
             changes.change(db, incident_id, change, now)
             return self._one(db, queries.BY_ID, incident_id)
 
@@ -162,7 +167,7 @@ class LocalBackend:
         """Return matching incidents newest first, 250 at most; returns none if `after` is an unknown id."""
         limit = max(0, min(limit, MOST_ON_A_PAGE))
 
-        def work(db: Connection) -> list[Incident]:
+        def work(db: SqlConnection) -> list[Incident]:
             numbers = queries.matching_numbers(db, wanted, after, limit)
             query = queries.BY_NUMBERS.format(marks=queries.marks(numbers))
             return queries.incidents(db, query, numbers, self._public_url) if numbers else []
@@ -170,7 +175,7 @@ class LocalBackend:
         return await self.database.run(work)
 
     async def unnote(self, incident_id: str, key: str) -> None:
-        def work(db: Connection) -> None:
+        def work(db: SqlConnection) -> None:
             with db.transaction(incident_id):
                 create.take_out_of_timeline(db, incident_id, key)
 
@@ -179,7 +184,7 @@ class LocalBackend:
     async def add_follow_up(self, incident_id: str, request: FollowUpRequest) -> FollowUp:
         now = self._clock()
 
-        def work(db: Connection) -> FollowUp:
+        def work(db: SqlConnection) -> FollowUp:
             incident_row(db, incident_id)
             return changes.add(db, incident_id, request, now)
 
@@ -199,7 +204,7 @@ class LocalBackend:
         """Store names for Slack ids, so that pages and lists name people instead of showing ids."""
         known, now = tuple(people), written(self._clock())
 
-        def work(db: Connection) -> None:
+        def work(db: SqlConnection) -> None:
             with db.transaction("people"):
                 for person in known:
                     create.remember_person(db, person, now)
@@ -212,5 +217,5 @@ class LocalBackend:
     async def _find(self, query: str, value: str | int) -> Incident | None:
         return next(iter(await self._all(query, [value])), None)
 
-    def _one(self, db: Connection, query: str, value: str) -> Incident:
+    def _one(self, db: SqlConnection, query: str, value: str) -> Incident:
         return queries.incidents(db, query, [value], self._public_url)[0]

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from tocsin.backends.local import create
-from tocsin.backends.local.connection import Connection
+from tocsin.backends.local.connection import SqlConnection
 from tocsin.backends.local.create import ulid
 from tocsin.backends.local.queries import incident_row, readable, written, written_after
 from tocsin.incidents.errors import Conflict, Refused
@@ -40,7 +40,7 @@ Said = tuple[str, str, str]
 """A timeline entry to be added: the suffix of its key, its verb, and the new value in words."""
 
 
-def change(db: Connection, incident_id: str, change: IncidentChange, now: datetime) -> None:
+def change(db: SqlConnection, incident_id: str, change: IncidentChange, now: datetime) -> None:
     """Apply the change unless its key was used before.
 
     Raises Conflict if another person changed the status first. Raises Refused if a choice is unknown, or if
@@ -72,7 +72,7 @@ def change(db: Connection, incident_id: str, change: IncidentChange, now: dateti
         db.execute("UPDATE incidents SET updated_at = ? WHERE id = ?", [updated_at, incident_id])
 
 
-def _refuse_conflict(db: Connection, row: dict[str, Any], change: IncidentChange, now: datetime) -> None:
+def _refuse_conflict(db: SqlConnection, row: dict[str, Any], change: IncidentChange, now: datetime) -> None:
     if change.seen_status_id is None or change.seen_status_id == row["incident_status_id"]:
         return
     status = _name(db, "incident_statuses", row["incident_status_id"])
@@ -84,7 +84,7 @@ def _refuse_conflict(db: Connection, row: dict[str, Any], change: IncidentChange
     raise Conflict(f"{sentence} Nothing was changed: look again.", {"incident_status_id": sentence})
 
 
-def _refuse_unknown(db: Connection, row: dict[str, Any], change: IncidentChange) -> None:
+def _refuse_unknown(db: SqlConnection, row: dict[str, Any], change: IncidentChange) -> None:
     wrong = {
         field: sentence
         for field, (table, sentence) in _CHOICES.items()
@@ -103,7 +103,7 @@ def _refuse_unknown(db: Connection, row: dict[str, Any], change: IncidentChange)
         raise Refused("Some of that cannot be done: " + " ".join(wrong.values()), wrong)
 
 
-def _columns(db: Connection, row: dict[str, Any], change: IncidentChange, now: datetime) -> Iterator[Said]:
+def _columns(db: SqlConnection, row: dict[str, Any], change: IncidentChange, now: datetime) -> Iterator[Said]:
     """Update the columns that are set and differ; yield one timeline entry for each."""
     for column, verb in TIMELINE_VERBS.items():
         wanted = getattr(change, column)
@@ -122,7 +122,7 @@ def _columns(db: Connection, row: dict[str, Any], change: IncidentChange, now: d
         yield "merged", "merged it into", NAMELESS if told == ("private",) else into
 
 
-def _roles(db: Connection, incident_id: str, change: IncidentChange) -> Iterator[Said]:
+def _roles(db: SqlConnection, incident_id: str, change: IncidentChange) -> Iterator[Said]:
     for role_id, person in change.incident_role_assignments.items():
         held = db.execute(
             "SELECT assignee_slack_user_id FROM incident_role_assignments"
@@ -143,13 +143,13 @@ def _roles(db: Connection, incident_id: str, change: IncidentChange) -> Iterator
         yield role_id, *(("took the role", role) if taken else (f"set {role} to", f"<@{person}>"))
 
 
-def _name(db: Connection, table: str, thing_id: str) -> str:
+def _name(db: SqlConnection, table: str, thing_id: str) -> str:
     """Return the name of a row, or "". `table` always comes from this module, never from user input."""
     found = db.execute(f"SELECT name FROM {table} WHERE id = ?", [thing_id]).fetchone()
     return str(found[0]) if found else ""
 
 
-def _category(db: Connection, status_id: str) -> str:
+def _category(db: SqlConnection, status_id: str) -> str:
     found = db.execute("SELECT category FROM incident_statuses WHERE id = ?", [status_id]).fetchone()
     return str(found[0]) if found else ""
 
@@ -166,12 +166,12 @@ BY_ID = _FOLLOW_UPS + "WHERE f.id = ?"
 BY_KEY = _FOLLOW_UPS + "WHERE f.idempotency_key = ?"
 
 
-def listed(db: Connection, query: str, value: str) -> list[FollowUp]:
+def listed(db: SqlConnection, query: str, value: str) -> list[FollowUp]:
     """Return the follow-ups that one of this module's queries finds."""
     return [_follow_up(dict(row)) for row in db.query(query, [value])]
 
 
-def add(db: Connection, incident_id: str, request: FollowUpRequest, now: datetime) -> FollowUp:
+def add(db: SqlConnection, incident_id: str, request: FollowUpRequest, now: datetime) -> FollowUp:
     """Add an action or follow-up, or return the one that was added with the same key."""
     with db.transaction(incident_id):
         if earlier := listed(db, BY_KEY, request.key):
@@ -196,7 +196,7 @@ def add(db: Connection, incident_id: str, request: FollowUpRequest, now: datetim
         return listed(db, BY_KEY, request.key)[0]
 
 
-def complete(db: Connection, follow_up_id: str, by: Person, at: datetime, key: str) -> FollowUp:
+def complete(db: SqlConnection, follow_up_id: str, by: Person, at: datetime, key: str) -> FollowUp:
     """Mark an action or follow-up as done; one that is done already stays unchanged.
 
     Raises Refused if there is none with this id.
@@ -212,7 +212,7 @@ def complete(db: Connection, follow_up_id: str, by: Person, at: datetime, key: s
 
 
 def _note(
-    db: Connection, incident_id: str, by: Person, at: datetime, did: str, kind: str, text: str, key: str
+    db: SqlConnection, incident_id: str, by: Person, at: datetime, did: str, kind: str, text: str, key: str
 ) -> None:
     article = "the" if did == "completed" else "an" if kind == "action" else "a"
     entry = TimelineEntry(at=at, by=by, verb=f"{did} {article} {FOLLOW_UP_WORDS[kind]}:", text=text)

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tocsin.backends.local.connection import Connection, Row
+from tocsin.backends.local.connection import Row, SqlConnection
 from tocsin.incidents.model import OPEN_CATEGORIES, Form
 
 ELSEWHERE = {"options", "searched", "catalog_type_id"}
 """Properties of a custom field that are no columns: options have their own table, the others are unused."""
 
 
-def update_choices(db: Connection, form: Form, now: str) -> None:
+def update_choices(db: SqlConnection, form: Form, now: str) -> None:
     """Update the tables to match the form; rows that the form lacks are archived, never deleted."""
     if not list(_changes(db, form, now)):
         return
@@ -29,7 +29,7 @@ def update_choices(db: Connection, form: Form, now: str) -> None:
         _agree_on_what_is_open(db, now)
 
 
-def _agree_on_what_is_open(db: Connection, now: str) -> None:
+def _agree_on_what_is_open(db: SqlConnection, now: str) -> None:
     """Close or reopen incidents whose status got another category in the configuration."""
     marks = ", ".join("?" * len(OPEN_CATEGORIES))
     is_open = f"incident_status_id IN (SELECT id FROM incident_statuses WHERE category IN ({marks}))"
@@ -40,7 +40,7 @@ def _agree_on_what_is_open(db: Connection, now: str) -> None:
     )
 
 
-def _changes(db: Connection, form: Form, now: str) -> Iterator[tuple[str, Row, tuple[str, ...]]]:
+def _changes(db: SqlConnection, form: Form, now: str) -> Iterator[tuple[str, Row, tuple[str, ...]]]:
     for table, keys, wanted in _tables(form):
         for row, known in _differences(db, table, keys, wanted, now):
             yield table, row, known
@@ -65,7 +65,7 @@ def _tables(form: Form) -> Iterator[tuple[str, tuple[str, ...], list[Row]]]:
 
 
 def _differences(
-    db: Connection, table: str, keys: tuple[str, ...], wanted: list[Row], now: str
+    db: SqlConnection, table: str, keys: tuple[str, ...], wanted: list[Row], now: str
 ) -> Iterator[tuple[Row, tuple[str, ...]]]:
     """Yield the rows to write, each with the names of its key columns (none for a new row)."""
     wanted = [{column: _plain(value) for column, value in row.items()} for row in wanted]
@@ -89,13 +89,13 @@ def _plain(value: Any) -> Any:
 # Table and column names below come only from this module and the models, never from user input.
 
 
-def _insert(db: Connection, table: str, row: Mapping[str, Any]) -> None:
+def _insert(db: SqlConnection, table: str, row: Mapping[str, Any]) -> None:
     columns = ", ".join(row)
     marks = ", ".join(f":{column}" for column in row)
     db.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", dict(row))
 
 
-def _update(db: Connection, table: str, row: Mapping[str, Any], keys: tuple[str, ...], now: str) -> None:
+def _update(db: SqlConnection, table: str, row: Mapping[str, Any], keys: tuple[str, ...], now: str) -> None:
     changed = ", ".join(f"{column} = :{column}" for column in [*row, "updated_at"] if column not in keys)
     where = " AND ".join(f"{key} = :{key}" for key in keys)
     db.execute(f"UPDATE {table} SET {changed} WHERE {where}", {**row, "updated_at": now})

@@ -1,12 +1,12 @@
-"""Connection of the local backend to its database, and the SQL in which SQLite and PostgreSQL differ."""
+"""SqlConnection of the local backend to its database, and the SQL in which SQLite and PostgreSQL differ."""
 
 from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 Row = dict[str, Any]
 Parameters = Sequence[Any] | dict[str, Any]
@@ -18,8 +18,8 @@ T = TypeVar("T")
 WORD = re.compile(r"[^\W_]+")
 
 
-class Connection(ABC):
-    """Connection to the incidents, for one thread at a time.
+class SqlConnection(ABC):
+    """SqlConnection to the incidents, for one thread at a time.
 
     Statements have SQLite's marks: `?`, or `:name` with a mapping.
     """
@@ -66,15 +66,3 @@ class Connection(ABC):
     @abstractmethod
     def index_words(self, number: int) -> None:
         """Make the incident's words searchable, after its name or summary was written."""
-
-
-class IncidentDatabase(Protocol):
-    """Database of the local backend."""
-
-    async def run(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in a thread, perhaps again after a lost connection.
-
-        Raises Unavailable with a sentence for the person who waits.
-        """
-
-    async def close(self) -> None: ...

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from tocsin.backends.local.connection import Connection
+from tocsin.backends.local.connection import SqlConnection
 from tocsin.backends.local.queries import written
 from tocsin.config import IncidentConfig
 from tocsin.incidents.errors import Refused
@@ -70,7 +70,7 @@ NUMBERING = "numbering"
 """Scope of the transactions that give numbers: one after the other, so that no number is left out."""
 
 
-def declare(db: Connection, declaration: Declaration, config: IncidentConfig, now: datetime) -> str:
+def declare(db: SqlConnection, declaration: Declaration, config: IncidentConfig, now: datetime) -> str:
     """Create the incident and return its id; a key that was used before returns the first incident's id.
 
     Raises Refused with a sentence for each choice that never existed.
@@ -95,7 +95,7 @@ def declare(db: Connection, declaration: Declaration, config: IncidentConfig, no
     return incident_id
 
 
-def add_to_timeline(db: Connection, incident_id: str, entry: TimelineEntry, key: str) -> None:
+def add_to_timeline(db: SqlConnection, incident_id: str, entry: TimelineEntry, key: str) -> None:
     """Add a timeline entry, unless this incident has one with the same key."""
     by = entry.by or Person()
     remember_person(db, by, written(entry.at))
@@ -114,7 +114,7 @@ def add_to_timeline(db: Connection, incident_id: str, entry: TimelineEntry, key:
     )
 
 
-def take_out_of_timeline(db: Connection, incident_id: str, key: str) -> None:
+def take_out_of_timeline(db: SqlConnection, incident_id: str, key: str) -> None:
     """Remove the entry with this key, if there is one."""
     db.execute(
         "DELETE FROM incident_timeline_items WHERE incident_id = ? AND idempotency_key = ?",
@@ -122,14 +122,14 @@ def take_out_of_timeline(db: Connection, incident_id: str, key: str) -> None:
     )
 
 
-def remember_person(db: Connection, person: Person, now: str) -> None:
+def remember_person(db: SqlConnection, person: Person, now: str) -> None:
     """Store a person's name and email address, so that pages can show them in place of the Slack id."""
     if person.slack_user_id and (person.name or person.email):
         db.execute(_INSERT_PERSON, [person.slack_user_id, person.name, person.email, now])
 
 
 def _insert_incident(
-    db: Connection, declaration: Declaration, config: IncidentConfig, incident_id: str, number: int
+    db: SqlConnection, declaration: Declaration, config: IncidentConfig, incident_id: str, number: int
 ) -> None:
     source, reporter = declaration.source, declaration.reporter
     for person in (reporter, *declaration.assignees):
@@ -158,7 +158,9 @@ def _insert_incident(
     db.execute(_INSERT_INCIDENT, values)
 
 
-def _insert_roles(db: Connection, declaration: Declaration, config: IncidentConfig, incident_id: str) -> None:
+def _insert_roles(
+    db: SqlConnection, declaration: Declaration, config: IncidentConfig, incident_id: str
+) -> None:
     reporter = declaration.reporter
     holders: dict[str, PersonId | None] = dict(declaration.incident_role_assignments)
     holders |= {role.id: reporter.slack_user_id for role in config.roles if role.role_type == "reporter"}
@@ -172,7 +174,7 @@ def person_with_id(known: Iterable[Person], person: PersonId | None) -> Person:
     return next((one for one in known if one.slack_user_id == person), Person(slack_user_id=person))
 
 
-def _insert_entries(db: Connection, declaration: Declaration, incident_id: str) -> None:
+def _insert_entries(db: SqlConnection, declaration: Declaration, incident_id: str) -> None:
     for field_id, values in declaration.custom_field_entries.items():
         for position, value in enumerate(values):
             option_id = value.value_option.id if value.value_option else None
@@ -180,12 +182,12 @@ def _insert_entries(db: Connection, declaration: Declaration, incident_id: str) 
             db.execute(_INSERT_ENTRY, [incident_id, field_id, position, *kinds])
 
 
-def _headline(db: Connection, declaration: Declaration) -> str:
+def _headline(db: SqlConnection, declaration: Declaration) -> str:
     severity = db.execute("SELECT name FROM severities WHERE id = ?", [declaration.severity_id]).fetchone()
     return f"{declaration.name} ({severity[0]})" if severity else declaration.name
 
 
-def _refuse_unknown(db: Connection, declaration: Declaration) -> None:
+def _refuse_unknown(db: SqlConnection, declaration: Declaration) -> None:
     """Raise Refused for choices that never existed; one that was archived meanwhile is still accepted."""
     wrong = {
         field: sentence

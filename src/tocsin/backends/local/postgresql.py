@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tocsin.backends.local.connection import WORD, Connection, Parameters, Query, Row, T
+from tocsin.backends.local.connection import WORD, Parameters, Query, Row, SqlConnection, T
 from tocsin.backends.local.schema import LISTS, TABLES
 from tocsin.incidents.errors import Refused, Unavailable
 
@@ -30,6 +30,8 @@ SESSION = {
 }
 """Settings of each session. Every list walks along one index (see `schema.py`), and the planner shall take no
 other way because a table is small, or because its statistics are old."""
+
+READING = {"default_transaction_read_only": "on"}
 
 # Tables. Each entry was applied to existing databases and never changes. Replicas of the version before run
 # on for a while beside those of the new one, so an entry may add, but neither rename nor drop.
@@ -113,7 +115,7 @@ def _in_postgresql(statement: str) -> str:
     return re.sub(r"\bTEXT\b(?!\[)", 'TEXT COLLATE "C"', statement)
 
 
-def update_tables(db: Connection) -> None:
+def update_tables(db: SqlConnection) -> None:
     """Create the tables, or bring them up to date; replicas that start together do so one after the other."""
     with db.transaction("tables"):
         db.execute("CREATE TABLE IF NOT EXISTS incident_migrations (name TEXT PRIMARY KEY)")
@@ -128,7 +130,7 @@ def update_tables(db: Connection) -> None:
 # The connection.
 
 
-class PostgresqlConnection(Connection):
+class PostgresqlConnection(SqlConnection):
     """Connection from the pool, in autocommit mode; it is given back when `run` returns."""
 
     is_public = "i.is_public"
@@ -281,14 +283,14 @@ class PostgresqlDatabase:
             raise
         return database
 
-    async def run(self, work: Callable[[Connection], T]) -> T:
+    async def run(self, work: Callable[[SqlConnection], T]) -> T:
         """Run `work` in a thread, again after a lost connection or a deadlock: its keys make that safe.
 
         Raises Unavailable, and Refused for a character that PostgreSQL cannot keep.
         """
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, work)
 
-    def _run(self, work: Callable[[Connection], T]) -> T:
+    def _run(self, work: Callable[[SqlConnection], T]) -> T:
         tries = 0
         while True:
             tries += 1

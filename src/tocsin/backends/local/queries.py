@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 from urllib.parse import quote
 
-from tocsin.backends.local.connection import WORD, Connection, Query, Row
+from tocsin.backends.local.connection import WORD, Query, Row, SqlConnection
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import (
     OPEN_CATEGORIES,
@@ -49,7 +49,7 @@ _INDEXES = {
 }
 
 
-def matching_numbers(db: Connection, wanted: IncidentFilter, after: str | None, limit: int) -> list[int]:
+def matching_numbers(db: SqlConnection, wanted: IncidentFilter, after: str | None, limit: int) -> list[int]:
     """Return the numbers of matching incidents, newest first; none if `after` is an unknown id."""
     before = _NO_NUMBER
     if after is not None:
@@ -67,7 +67,7 @@ def matching_numbers(db: Connection, wanted: IncidentFilter, after: str | None, 
     return sorted(found, reverse=True)[:limit]
 
 
-def _walked(db: Connection, walk: Sequence[Query], limit: int) -> set[int]:
+def _walked(db: SqlConnection, walk: Sequence[Query], limit: int) -> set[int]:
     """Return the first numbers of a walk: of its first query that finds enough, or of its last."""
     numbers: set[int] = set()
     for query, parameters in walk:
@@ -77,7 +77,7 @@ def _walked(db: Connection, walk: Sequence[Query], limit: int) -> set[int]:
     return numbers
 
 
-def named_number(db: Connection, reference: str) -> int:
+def named_number(db: SqlConnection, reference: str) -> int:
     """Return the number for a reference, number or id; 0, which no incident has, if it is none of these."""
     wanted = reference.strip()
     if number := REFERENCE.fullmatch(wanted):
@@ -93,7 +93,7 @@ _THEIR_OWN = """SELECT i.number FROM incident_people p {join} incidents i ON i.n
     WHERE p.slack_user_id = ? AND p.is_public = 0 AND p.is_open IN (1, 0) AND p.number = ?"""
 
 
-def _named(db: Connection, wanted: IncidentFilter) -> list[int]:
+def _named(db: SqlConnection, wanted: IncidentFilter) -> list[int]:
     """Return the number of the incident with this reference, if the viewer may see it; else an empty list.
 
     A hidden incident takes the same queries and as many steps as a missing one, so that timing reveals
@@ -111,7 +111,7 @@ def _named(db: Connection, wanted: IncidentFilter) -> list[int]:
     return found
 
 
-def _contradicts_itself(db: Connection, wanted: IncidentFilter) -> bool:
+def _contradicts_itself(db: SqlConnection, wanted: IncidentFilter) -> bool:
     """True if nothing can match: a closed incident in an open status, or words without a letter."""
     if wanted.text.strip() and not WORD.search(wanted.text):
         return True
@@ -122,7 +122,7 @@ def _contradicts_itself(db: Connection, wanted: IncidentFilter) -> bool:
     return row is None or (row[0] in OPEN_CATEGORIES) != wanted.is_open
 
 
-def _walks(db: Connection, wanted: IncidentFilter, before: int) -> Iterator[Sequence[Query]]:
+def _walks(db: SqlConnection, wanted: IncidentFilter, before: int) -> Iterator[Sequence[Query]]:
     """Yield one walk over public incidents and one over the private ones that the viewer may see."""
     if wanted.text.strip() and wanted.visible_to is None and wanted.involving is None:
         yield _among_words(db, wanted, before)
@@ -137,7 +137,7 @@ def _walks(db: Connection, wanted: IncidentFilter, before: int) -> Iterator[Sequ
 
 
 def _among_words(
-    db: Connection, wanted: IncidentFilter, before: int, public: int | None = None
+    db: SqlConnection, wanted: IncidentFilter, before: int, public: int | None = None
 ) -> Sequence[Query]:
     """Build queries over the incidents that contain all the words; each stops once the page is full."""
     conditions, parameters = _conditions(db, wanted)
@@ -150,7 +150,7 @@ def _among_words(
     ]
 
 
-def _among_all(db: Connection, wanted: IncidentFilter, public: int, before: int) -> Sequence[Query]:
+def _among_all(db: SqlConnection, wanted: IncidentFilter, public: int, before: int) -> Sequence[Query]:
     if wanted.text.strip():
         return _among_words(db, wanted, before, public)
     conditions, parameters = _conditions(db, wanted)
@@ -161,7 +161,7 @@ def _among_all(db: Connection, wanted: IncidentFilter, public: int, before: int)
 
 
 def _among_their_own(
-    db: Connection, wanted: IncidentFilter, person: str, public: int, before: int
+    db: SqlConnection, wanted: IncidentFilter, person: str, public: int, before: int
 ) -> Iterator[Sequence[Query]]:
     """Yield walks over one person's incidents: one over open ones and one over closed ones."""
     conditions, parameters = _conditions(db, wanted)
@@ -192,7 +192,7 @@ def _asked(wanted: IncidentFilter) -> tuple[str, ...]:
     return (*first, *(("severity",) * (wanted.severity_id is not None)))
 
 
-def _conditions(db: Connection, wanted: IncidentFilter) -> tuple[list[str], list[Any]]:
+def _conditions(db: SqlConnection, wanted: IncidentFilter) -> tuple[list[str], list[Any]]:
     conditions: list[str] = []
     parameters: list[Any] = []
     if wanted.is_open is not None and wanted.incident_status_id is None:
@@ -336,7 +336,7 @@ def written_after(previous: datetime, now: datetime) -> str:
     return written(previous + timedelta(microseconds=1) if is_set_back else now)
 
 
-def incident_row(db: Connection, incident_id: str) -> dict[str, Any]:
+def incident_row(db: SqlConnection, incident_id: str) -> dict[str, Any]:
     """Return the incident's own row, `updated_at` as a datetime. Raises Refused without such a row."""
     found = next(iter(db.query("SELECT * FROM incidents WHERE id = ?", [incident_id])), None)
     if found is None:
@@ -344,7 +344,7 @@ def incident_row(db: Connection, incident_id: str) -> dict[str, Any]:
     return {**found, "updated_at": readable(found)["updated_at"]}
 
 
-def incidents(db: Connection, query: str, parameters: Sequence[Any], public_url: str) -> list[Incident]:
+def incidents(db: SqlConnection, query: str, parameters: Sequence[Any], public_url: str) -> list[Incident]:
     """Return the incidents that one of this module's queries finds, with their roles and custom fields."""
     found = [readable(row) for row in db.query(query, parameters)]
     ids = [row["id"] for row in found]
@@ -353,7 +353,7 @@ def incidents(db: Connection, query: str, parameters: Sequence[Any], public_url:
     return [_incident(row, roles[row["id"]], entries[row["id"]], public_url) for row in found]
 
 
-def timeline(db: Connection, incident_id: str) -> list[TimelineEntry]:
+def timeline(db: SqlConnection, incident_id: str) -> list[TimelineEntry]:
     """Return the timeline, oldest first."""
     return [
         TimelineEntry(at=row["timestamp"], by=_person(row, "actor"), verb=row["verb"], text=_text(row))
@@ -369,7 +369,7 @@ def _text(row: Row) -> str:
     return str(row["given_name"] or SOMEBODY)
 
 
-def _by_incident(db: Connection, query: str, ids: Sequence[str]) -> defaultdict[str, list[Row]]:
+def _by_incident(db: SqlConnection, query: str, ids: Sequence[str]) -> defaultdict[str, list[Row]]:
     grouped: defaultdict[str, list[Row]] = defaultdict(list)
     if ids:
         for row in map(readable, db.query(query.format(marks=", ".join("?" * len(ids))), ids)):

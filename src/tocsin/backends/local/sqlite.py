@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from tocsin.backends.local.connection import WORD, Connection, Parameters, Query, Row, T
+from tocsin.backends.local.connection import WORD, Parameters, Query, Row, SqlConnection, T
 from tocsin.backends.local.schema import later_changes, migrations
 from tocsin.incidents.errors import Refused, Unavailable
 
@@ -53,7 +53,7 @@ def translate_errors(path: Path) -> Iterator[None]:
 # The connection.
 
 
-class SqliteConnection(Connection):
+class SqliteConnection(SqlConnection):
     """Connection to an incident file."""
 
     # With it, SQLite reads the left side first (SQLite, Query Optimizer Overview, 7.2).
@@ -148,7 +148,7 @@ class IncidentFile:
             raise
         return file
 
-    async def run(self, work: Callable[[Connection], T]) -> T:
+    async def run(self, work: Callable[[SqlConnection], T]) -> T:
         """Run `work` in the file's thread. Raises Unavailable for SQLite's errors."""
 
         def in_thread() -> T:
