@@ -57,8 +57,9 @@ from tocsin.storage.database import Database
 from tocsin.storage.installations import SqlInstallationStore
 from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.storage.postgresql import is_postgresql
+from tocsin.storage.replicas import Replicas
 from tocsin.storage.slack_state import SqlSlackStateStore
-from tocsin.storage.workflow_engine import DbosEngine, forget_old_workflows
+from tocsin.storage.workflow_engine import FORMAT, DbosEngine, forget_old_workflows, keep_workflows_going
 from tocsin.web.app import web_app
 from tocsin.web.auth import Sessions, SessionUser, SignIn
 from tocsin.web.middleware import own_hosts, own_origins
@@ -96,6 +97,7 @@ class Resources:
     backend: IncidentBackend
     engine: DbosEngine
     key_value: SqlKeyValueStore
+    replicas: Replicas
     alerts: OperatorAlerts
     api_token: str
     state_key: str
@@ -115,7 +117,7 @@ async def open_resources(settings: Settings, folder: Path) -> AsyncIterator[Reso
         config = open_config(settings)
         database = open_database(url)
         stack.callback(database.close)
-        key_value = SqlKeyValueStore(database)
+        key_value, replicas = SqlKeyValueStore(database), Replicas(database, FORMAT)
         alerts = OperatorAlerts(key_value)
         backend = await open_backend(settings, folder, store=key_value, operator=alerts)
         stack.push_async_callback(backend.close)
@@ -124,8 +126,9 @@ async def open_resources(settings: Settings, folder: Path) -> AsyncIterator[Reso
             config=config,
             database=database,
             backend=backend,
-            engine=DbosEngine(database),
+            engine=DbosEngine(database, replicas),
             key_value=key_value,
+            replicas=replicas,
             alerts=alerts,
             api_token=settings.api_token or await lasting_secret(key_value, folder, "api-token"),
             state_key=await lasting_secret(key_value, folder, "trip-key"),
@@ -244,7 +247,7 @@ def _build(
     """Build every object, from the clients of workspaces over workflows to listeners."""
     settings = parts.settings
     forms = FormCache(parts.backend, parts.key_value, f"form:{settings.tocsin_backend}", parts.alerts)
-    current = CurrentIncidents(parts.backend)
+    current = CurrentIncidents(parts.backend, partial(parts.replicas.tell, "incident"))
     people_of, channels_of = cache(partial(_people_of, parts)), cache(_shared_channels_of)
     new_workspace = NewWorkspace(parts, new_client, state, current, people_of, channels_of)
     if store is None:
@@ -252,6 +255,7 @@ def _build(
     else:
         registry = WorkspaceRegistry(new_workspace, save_org=store.save_org)
     declare = _build_declare(parts, registry, state, current)
+    parts.replicas.hearers["incident"] = current.hear
     workflows = build_workflows(
         backend=parts.backend,
         engine=parts.engine,
@@ -263,6 +267,7 @@ def _build(
         policy=parts.config.post_incident,
         current=current,
         introduce=partial(_introduce, registry, people_of),
+        leads=(lambda: parts.replicas.is_leader) if parts.database.is_shared else None,
     )
     oauth_app = OAuthApp(
         settings.slack_client_id or "", secret(settings.slack_client_secret) or "", new_client
@@ -381,7 +386,7 @@ async def _introduce(
 def _open_installation_store(parts: Resources) -> SqlInstallationStore:
     if not parts.settings.installation_keys:
         log.warning("TOCSIN_INSTALLATION_KEY is not set: tokens of installations are kept in the clear")
-    return SqlInstallationStore(parts.database)
+    return SqlInstallationStore(parts.database, partial(parts.replicas.tell, "installation"))
 
 
 def _build_oauth(
@@ -462,21 +467,26 @@ async def connected(app: App) -> AsyncIterator[None]:
             await _enter_sole_workspace(app)
         else:
             await _enter_installed_workspaces(app.registry, app.oauth.installations, parts.settings)
-            await stack.enter_async_context(_going_on(app.oauth.rotation.run()))
+            await stack.enter_async_context(_going_on(parts.replicas.lead(app.oauth.rotation.run)))
+        await _join_replicas(app, stack)
         _resume_workflows(app)
+        parts.replicas.take_over = parts.engine.take_over
         stack.push_async_callback(parts.engine.close)
         await parts.alerts.load()
         stack.push_async_callback(parts.tasks.finish, FINISH_SECONDS)
         await _keep_forms_fresh(app.forms, stack)
         _keep_going(
             stack,
+            parts.replicas.keep_beating(),
+            keep_workflows_going(parts.engine),
             app.health.watch(),
-            forget_old_workflows(parts.engine, parts.clock),
-            *app.workflows.watches(),
+            app.workflows.watching.keep_watch(),
+            parts.replicas.lead(partial(forget_old_workflows, parts.engine, parts.clock)),
+            *map(parts.replicas.lead, app.workflows.leaders_loops),
             refresh_homes(app.workflows.open_now, lambda: app.contexts.open),
         )
         await asyncio.gather(*(context.greet() for context in app.contexts.open))
-        _keep_going(stack, parts.alerts.keep_saying(partial(_tell_operator, app)))
+        _keep_going(stack, parts.replicas.lead(partial(_say_alerts, app)))
         await _open_receiver(app.receiver)
         stack.push_async_callback(app.receiver.close)
         app.health.problem = ""
@@ -527,6 +537,37 @@ async def _going_on(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def _join_replicas(app: App, stack: AsyncExitStack) -> None:
+    """Become one of the replicas that share the database; without others, do nothing."""
+    replicas, engine = app.resources.replicas, app.resources.engine
+    replicas.on_death = engine.abandon
+    app.resources.alerts.relay = replicas.relay_alert
+    replicas.hearers |= {"alert": app.resources.alerts.hear, "installation": partial(_learn, app)}
+    stack.push_async_callback(replicas.leave)
+    await replicas.join()
+
+
+async def _learn(app: App, _: str) -> None:
+    """Learn where Tocsin is installed now, since another replica changed that."""
+    if app.oauth is None:
+        return
+    registry, installations = app.registry, app.oauth.installations
+    registry.know_orgs(await installations.store.orgs())
+    kept = {one.home: one for one in await installations.all()}
+    for known in registry.installations:
+        if known.home not in kept:
+            registry.uninstall(known)
+    for one in kept.values():
+        if may_install(one, app.resources.settings.teams):
+            registry.install(one)
+
+
+async def _say_alerts(app: App) -> None:
+    if app.resources.database.is_shared:
+        await app.resources.alerts.load()
+    await app.resources.alerts.keep_saying(partial(_tell_operator, app))
 
 
 def _resume_workflows(app: App) -> None:

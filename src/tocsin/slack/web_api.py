@@ -17,6 +17,7 @@ from tocsin.incidents.errors import OutcomeUnknown, SlackRefused, TocsinError, U
 from tocsin.slack.disclosure import SAYING_NOTHING, Disclosure
 from tocsin.slack.rate_limiter import Priority, RateLimiter
 from tocsin.workflows.command import behalf
+from tocsin.workflows.ports import check_ownership
 
 # Slack's error codes in words, with the person who can mend the cause.
 
@@ -176,6 +177,7 @@ class WebApi:
         if self.closed:
             raise Unavailable(self.closed)
         await self.check_disclosure(about, name_of(method))
+        check_ownership()
         try:
             answer = await request(method, **arguments)
         except TocsinError as error:

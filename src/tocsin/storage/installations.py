@@ -28,8 +28,10 @@ _seals = sa.Table("tocsin_seals", TABLES, sa.Column("id", sa.Integer, primary_ke
 class SqlInstallationStore:
     """Store of installations by the id of their workspace or organization."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, changed: Callable[[str], None] = lambda home: None) -> None:
+        """`changed` is told where something changed, for the other replicas to hear."""
         self._database = database
+        self._changed = changed
 
     async def bodies(self) -> Mapping[str, str]:
         asked = sa.select(_installations).where(_installations.c.body.is_not(None))
@@ -40,12 +42,14 @@ class SqlInstallationStore:
         await self._database.do(
             lambda connection: upsert(connection, _installations, {"home": home}, {"body": body}), synced=True
         )
+        self._changed(home)
 
     async def mark_uninstalled(self, home: str) -> None:
         """Delete the installation's contents but keep its row, which marks it as uninstalled."""
         await self._database.do(
             lambda connection: upsert(connection, _installations, {"home": home}, {"body": None}), synced=True
         )
+        self._changed(home)
 
     async def orgs(self) -> Mapping[str, str]:
         rows = await self._database.do(lambda connection: connection.execute(sa.select(_orgs)).all())

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 from dbos import DBOS, DBOSClient, DBOSConfig, SetWorkflowID, StepInfo, WorkflowHandleAsync, WorkflowStatus
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,6 +25,7 @@ from tocsin.logs import trace, traced
 from tocsin.storage.database import TABLES, Database, root_message, upsert
 from tocsin.storage.installations import uninstalled
 from tocsin.storage.postgresql import is_postgresql, postgresql_engine
+from tocsin.storage.replicas import Replicas
 from tocsin.storage.serialization import JSON, NotOurs, read_plainly, refuse_foreign
 from tocsin.storage.sqlite import (
     WriteBarrier,
@@ -34,8 +36,10 @@ from tocsin.storage.sqlite import (
     truncate,
     wait_for_database,
 )
-from tocsin.workflows.ports import Clock, FinishedWorkflow
+from tocsin.workflows.ports import Clock, FinishedWorkflow, own_by
 from tocsin.workflows.retry import best_effort
+
+log = structlog.get_logger()
 
 # List of unfinished workflows, read from the database whether or not the bot runs.
 
@@ -205,7 +209,8 @@ class SqlFinishedWorkflows:
 Workflow = Callable[[dict[str, Any]], Awaitable[Any]]
 
 # The same for all versions of Tocsin: a new version must resume the workflows of an old one.
-WORKFLOW_FORMAT = "stories-1"
+FORMAT = 1
+WORKFLOW_FORMAT = f"stories-{FORMAT}"
 
 # DBOS puts a workflow that it resumes back into its queue first; it is unfinished there, too.
 UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
@@ -236,6 +241,7 @@ async def _run_workflow(verb: str, command: dict[str, Any]) -> Any:
         raise RuntimeError("a story was begun with no journal open")
     wait_for_database()
     _open.in_hand()
+    own_by(_open.check)
     command = dict(command)
     # A workflow of an older version has no trace id; its key stands in.
     with traced(command.pop(TRACE, "") or DBOS.workflow_id or ""):
@@ -249,16 +255,19 @@ async def _run_workflow(verb: str, command: dict[str, Any]) -> Any:
 class DbosEngine:
     """WorkflowEngine of one process."""
 
-    def __init__(self, database: Database, *, executor: str = "tocsin") -> None:
-        self.url = database.url
+    def __init__(self, database: Database, replicas: Replicas | None = None) -> None:
+        self.url, self.is_shared = database.url, database.is_shared
         self._database = database
-        self.executor = executor
+        self._replicas = replicas or Replicas(database, FORMAT)
+        self.check = self._replicas.check
+        """Raises Unavailable while other replicas may take over this one's workflows."""
         self.poll_seconds = 1.0
         """Seconds between DBOS's polls for notifications: Tocsin sends none, but `close` waits for a poll."""
         self.workflows: dict[str, Workflow] = {}
         self._identity: tuple[int, int] | None = None
         self._gate: WriteBarrier | None = None
-        self._running: set[asyncio.Task[Any]] = set()
+        self._running: dict[asyncio.Task[Any], str] = {}
+        self._halted: set[str] = set()
         self._finished = SqlFinishedWorkflows(database)
 
     @property
@@ -270,8 +279,8 @@ class DbosEngine:
         """Record that the current task runs a workflow, for `finish` and `close` to wait for."""
         task = asyncio.current_task()
         if task is not None:
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self._running[task] = DBOS.workflow_id or ""
+            task.add_done_callback(self._running.pop)
 
     def register(self, verb: str, workflow: Workflow) -> None:
         """Register the workflow of a verb; all verbs must be registered before `open`."""
@@ -296,7 +305,7 @@ class DbosEngine:
             "name": "tocsin",
             "system_database_url": self.url,
             "application_version": WORKFLOW_FORMAT,
-            "executor_id": self.executor,
+            "executor_id": self._replicas.id if self._database.is_shared else "tocsin",
             "enable_otlp": False,
             "log_level": "WARNING",
             "max_executor_threads": THREADS,
@@ -316,6 +325,8 @@ class DbosEngine:
     @property
     def problem(self) -> str:
         """Reason why workflows cannot continue; empty if they can."""
+        if self._replicas.is_cut_off:
+            return "Tocsin's database cannot be reached. What is unfinished goes on when it can be."
         why = self._gate.problem if self._gate is not None else ""
         said = f"Tocsin's journal cannot be written to ({why}). What is unfinished goes on when it can be."
         return said if why else ""
@@ -331,9 +342,7 @@ class DbosEngine:
         await self.finish(FINISH_SECONDS)
         # DBOS would log each step of a cancelled workflow at length, though it is resumed later.
         logging.getLogger("dbos").setLevel(logging.CRITICAL)
-        for workflow in (cut := set(self._running)):
-            workflow.cancel()
-        await asyncio.gather(*cut, return_exceptions=True)
+        await self.abandon()
         if self._gate is not None:
             self._gate.close()
         await asyncio.to_thread(DBOS.destroy)
@@ -341,7 +350,41 @@ class DbosEngine:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
         _open = None
 
+    async def abandon(self) -> None:
+        """Stop the running workflows; the next process, or another replica, goes on with them."""
+        for workflow in (cut := set(self._running)):
+            workflow.cancel()
+        await asyncio.gather(*cut, return_exceptions=True)
+
+    async def take_over(self, alive: Collection[str]) -> None:
+        """Go on with the workflows of replicas that are not alive, and with own ones that came to a halt."""
+        with self._told("read"):
+            begun = await DBOS.list_workflows_async(
+                status="PENDING", app_version=WORKFLOW_FORMAT, load_input=False, load_output=False
+            )
+        gone = sorted({one.executor_id for one in begun if one.executor_id} - set(alive))
+        if gone:
+            log.warning("takes over the workflows of replicas that are gone", replicas=gone)
+            await asyncio.to_thread(DBOS._recover_pending_workflows, gone)
+        await self._replicas.forget_dead()
+
+    async def resume_halted(self) -> None:
+        """Go on with own workflows that run no more, since the database took no record of theirs.
+
+        Only those that did not run at the last call either: one that was just begun may not run yet.
+        """
+        with self._told("read"):
+            begun = await DBOS.list_workflows_async(
+                status="PENDING", executor_id=self._replicas.id, load_input=False, load_output=False
+            )
+        halted = {one.workflow_id for one in begun} - set(self._running.values())
+        for key in halted & self._halted:
+            log.warning("goes on with a workflow that came to a halt", key=key)
+            await DBOS.resume_workflow_async(key)
+        self._halted = halted
+
     async def start(self, verb: str, key: str, command: Mapping[str, Any]) -> None:
+        self.check()
         if await self.find_finished(key) is not None:
             return
         marked = _begun_by_this_process.set(True)
@@ -354,6 +397,9 @@ class DbosEngine:
 
     def step(self, name: str, act: Callable[[bool], Awaitable[Any]]) -> Awaitable[Any]:
         return DBOS.run_step_async({"name": name}, act, not _begun_by_this_process.get())
+
+    def is_running(self, key: str) -> bool:
+        return key in self._running.values()
 
     async def find_command(self, key: str) -> Any:
         with self._told("read"):
@@ -427,6 +473,19 @@ def _ending(output: Any) -> FinishedWorkflow:
     result = output if isinstance(output, dict) else {}
     incident = result.get("incident") or {}
     return FinishedWorkflow(kind=str(result.get("kind", "")), incident_id=str(incident.get("id", "")))
+
+
+# Loops beside the workflows.
+
+HALTED_SECONDS = 5.0
+
+
+async def keep_workflows_going(engine: DbosEngine) -> None:
+    """Go on with workflows that a failing database brought to a halt, forever."""
+    while engine.is_shared:
+        await asyncio.sleep(HALTED_SECONDS)
+        async with best_effort("look for workflows that came to a halt"):
+            await engine.resume_halted()
 
 
 # Retention: finished workflows, which contain what people wrote, are deleted after a while.

@@ -30,6 +30,8 @@ class OperatorAlerts:
 
     def __init__(self, store: KeyValueStore) -> None:
         self._store = store
+        self.relay: Callable[[str, str], bool] = lambda about, sentence: False
+        """Passes an alert, or its end (no sentence), on to the replica that leads; False on that one."""
         self._known: dict[str, str] = {}
         """Sentences about the problems that exist now, by subject."""
         self._since: dict[str, float] = {}
@@ -46,14 +48,26 @@ class OperatorAlerts:
             return
         self._known[about] = sentence
         log.error("for the operator", about=about, what=sentence)
-        self._say_soon(sentence)
+        if not self.relay(about, sentence):
+            self._say_soon(sentence)
 
     def resolve(self, about: str) -> None:
         """Queue a message that the problem is over, if the operator was told of it."""
         sentence = self._known.pop(about, None)
         if sentence is not None:
             log.warning("well again", about=about)
-            self._say_soon(f"Well again. Earlier: {sentence}")
+            if not self.relay(about, ""):
+                self._say_soon(f"Well again. Earlier: {sentence}")
+
+    async def hear(self, relayed: str) -> None:
+        """Say what another replica relayed, if this one leads."""
+        about, sentence = json.loads(relayed)
+        if self.relay(about, sentence):
+            return
+        if sentence:
+            self.raise_alert(about, sentence)
+        else:
+            self.resolve(about)
 
     def observe(self, about: str, wrong: str, *, after: float) -> None:
         """Record the result of a check: `wrong` is empty, or a sentence.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
 from uuid import NAMESPACE_OID, uuid5
 
@@ -17,11 +18,13 @@ from tocsin.incidents.errors import Refused, Unavailable, Withheld
 from tocsin.incidents.model import FollowUp, FrozenModel, Incident, Person, PersonId, TeamId
 from tocsin.incidents.requests import IncidentChange
 from tocsin.workflows.ports import WorkflowEngine, WorkspaceOf
-from tocsin.workflows.retry import ALL_DAY, Steps
+from tocsin.workflows.retry import ALL_DAY, Steps, best_effort
 
 # In-memory futures for commands that are still running, so that a modal or a message can show the outcome.
 
 T = TypeVar("T")
+
+LOOK_SECONDS = 0.25
 
 LONGEST_ANSWER = 3.0
 """Seconds to wait for an answer to be written out; a later one is too late for Slack."""
@@ -76,10 +79,20 @@ class PendingReply(Generic[T]):
         if not self.outcome.done():
             self.outcome.set_result(outcome)
 
-    async def wait(self, seconds: float) -> T | None:
-        """Return the outcome; None if it is not known within so many seconds."""
-        done, _ = await asyncio.wait({self.outcome}, timeout=seconds)
-        return self.outcome.result() if done else None
+    async def wait(self, seconds: float, look: Callable[[], Awaitable[T | None]]) -> T | None:
+        """Return the outcome; None if it is not known within so many seconds.
+
+        `look` finds the outcome of a workflow that another replica runs; it is called four times a second.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while not self.outcome.done() and (left := until - loop.time()) > 0:
+            await asyncio.wait({self.outcome}, timeout=min(left, LOOK_SECONDS))
+            if not self.outcome.done():
+                async with best_effort("look for what another replica has done"):
+                    if (found := await look()) is not None:
+                        self.tell(found)
+        return self.outcome.result() if self.outcome.done() else None
 
 
 class PendingReplies(Generic[T]):
@@ -295,7 +308,7 @@ class DurableCommand(ABC, Generic[C]):
         until = loop.time() + patience
         saving = self._save(command, acknowledged or _answered_already())
         key, waiting = await self._room.saved(command.key, saving, patience)
-        outcome = await waiting.wait(until - loop.time())
+        outcome = await waiting.wait(until - loop.time(), partial(self._done_elsewhere, key))
         if outcome is None:
             waiting.late = True
             outcome = await self._finished(key)
@@ -318,6 +331,9 @@ class DurableCommand(ABC, Generic[C]):
         waiting.answers.append(acknowledged)
         await self._engine.start(self.verb, key, command.model_dump(mode="json"))
         return key, waiting
+
+    async def _done_elsewhere(self, key: str) -> AnyChange | None:
+        return None if self._engine.is_running(key) else await self._finished(key)
 
     async def _finished(self, key: str) -> AnyChange | None:
         result = await self._engine.result(key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
@@ -94,7 +95,7 @@ class DeclareIncident:
             warning = asyncio.create_task(self._warn(command, waiting))
             self._warning.add(warning)
             warning.add_done_callback(self._warning.discard)
-        outcome = await waiting.wait(until - loop.time())
+        outcome = await waiting.wait(until - loop.time(), partial(self._done_elsewhere, key))
         if outcome is None:
             waiting.late = True
             outcome = await self.outcome(key)
@@ -140,6 +141,16 @@ class DeclareIncident:
             declaration = command.declaration.model_copy(update={"key": key})
             command = command.model_copy(update={"declaration": declaration})
         return command, finished
+
+    async def _done_elsewhere(self, key: str) -> AnyOutcome | None:
+        """Return the outcome of a declaration that another replica carries out, as soon as it exists."""
+        if self._engine.is_running(key):
+            return None
+        if (ended := await self.outcome(key)) is not None:
+            return ended
+        incident_id = await self._state.incident_id(key)
+        incident = await self._backend.find(incident_id) if incident_id is not None else None
+        return Declared(incident=incident) if incident is not None else None
 
     async def outcome(self, key: str) -> AnyOutcome | None:
         """Return the outcome of the declaration with this key; None while it is not known.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -523,6 +524,21 @@ class FinishedWorkflow(FrozenModel):
     incident_id: str = ""
 
 
+# A workflow may be taken over by another replica. From then on this one must send nothing more for it.
+
+_still_ours: ContextVar[Callable[[], None]] = ContextVar("still_ours", default=lambda: None)
+
+
+def own_by(check: Callable[[], None]) -> None:
+    """Have `check_ownership` call this in the running workflow; it raises Unavailable."""
+    _still_ours.set(check)
+
+
+def check_ownership() -> None:
+    """Raise Unavailable if another replica may go on with this workflow; called before every request."""
+    _still_ours.get()()
+
+
 class WorkflowEngine(Protocol):
     """Engine of durable workflows: a started workflow is finished, if need be by the next process."""
 
@@ -534,6 +550,10 @@ class WorkflowEngine(Protocol):
 
         The argument of `act` is True if an earlier process may have run it already.
         """
+        ...
+
+    def is_running(self, key: str) -> bool:
+        """True if this process runs the workflow."""
         ...
 
     async def find_command(self, key: str) -> Any:

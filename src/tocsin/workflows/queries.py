@@ -179,15 +179,29 @@ class CurrentIncidents:
     the incident that it returns for a change counts as such an answer.
     """
 
-    def __init__(self, backend: IncidentBackend) -> None:
+    def __init__(
+        self, backend: IncidentBackend, changed: Callable[[str], None] = lambda incident_id: None
+    ) -> None:
+        """`changed` is told of each incident that was changed here, for the other replicas to hear."""
         self._backend = backend
+        self._changed = changed
         self.open_now = OpenIncidentsCache()
         """Cache of the open incidents; every incident read here updates it."""
         self._answers: dict[str, tuple[Incident, float]] = {}
         self._asking: dict[str, asyncio.Task[Incident | None]] = {}
 
     def observe(self, incident: Incident) -> None:
-        """Store an incident that the backend has just returned."""
+        """Store an incident that was declared or changed here, and that the backend has just returned."""
+        self._store(incident)
+        self._changed(incident.id)
+
+    async def hear(self, incident_id: str) -> None:
+        """Ask for an incident that another replica has declared or changed. Raises Unavailable."""
+        self._answers.pop(incident_id, None)
+        if (found := await self._backend.find(incident_id)) is not None:
+            self._store(found)
+
+    def _store(self, incident: Incident) -> None:
         self.open_now.put(incident)
         if not self._backend.is_remote:
             return
@@ -213,5 +227,5 @@ class CurrentIncidents:
     async def _ask(self, incident_id: str) -> Incident | None:
         found = await self._backend.find(incident_id)
         if found is not None:
-            self.observe(found)
+            self._store(found)
         return found

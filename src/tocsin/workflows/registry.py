@@ -47,9 +47,10 @@ class IncidentWorkflows:
     hosted_channels: bool = False
     """True if the backend creates the channels: the bot and the incident's people may not be members."""
 
-    def watches(self) -> tuple[Coroutine[Any, Any, None], ...]:
-        """Return the background loops, which run as long as the process."""
-        return self.remind.keep_watch(), self.watching.keep_watch(), self.archiving.keep_watch()
+    @property
+    def leaders_loops(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+        """The background loops of which one runs at a time, on the replica that leads."""
+        return self.remind.keep_watch, self.archiving.keep_watch
 
     def workflows(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
         """Return the durable workflows to register with the engine, by persisted name."""
@@ -76,12 +77,21 @@ def build_workflows(
     policy: PostIncidentPolicy,
     current: CurrentIncidents,
     introduce: Introduce,
+    leads: Callable[[], bool] | None = None,
 ) -> IncidentWorkflows:
-    """`form` returns the form's choices, `current` gets changed incidents, `introduce` looks up names."""
+    """`form` returns the form's choices, `current` gets changed incidents, `introduce` looks up names.
+
+    `leads` says if this replica leads the others; None if there can be no others.
+    """
     open_now = current.open_now
     archiving = ChannelArchiver(backend, state, workspace, clock, policy)
     following = SlackSync(
-        backend=backend, state=state, workspace=workspace, shown=open_now.put, ended=archiving.plan
+        backend=backend,
+        state=state,
+        workspace=workspace,
+        shown=open_now.put,
+        ended=archiving.plan,
+        is_shared=leads is not None,
     )
     remind = ReminderScheduler(backend=backend, state=state, workspace=workspace, clock=clock)
     effects = ChangeEffects(backend, engine, state, workspace, following, remind)
@@ -105,7 +115,12 @@ def build_workflows(
         remind=remind,
         following=following,
         watching=BackendPoller(
-            backend=backend, state=state, following=following, alerts=alerts, open_now=open_now
+            backend=backend,
+            state=state,
+            following=following,
+            alerts=alerts,
+            open_now=open_now,
+            leads=leads or (lambda: True),
         ),
         unfurl=Unfurl(backend=backend, state=state, workspace=workspace),
         hosted_channels=backend.makes_channel,

@@ -196,8 +196,13 @@ class SlackSync:
         workspace: WorkspaceOf,
         shown: Callable[[Incident], None] = lambda incident: None,
         ended: Callable[[Incident], Awaitable[None]] | None = None,
+        is_shared: bool = False,
     ) -> None:
-        """`shown` is called with each incident before its posts are updated, `ended` with each ended one."""
+        """`shown` is called with each incident before its posts are updated, `ended` with each ended one.
+
+        With `is_shared` other replicas may update the same posts at the same time.
+        """
+        self._is_shared = is_shared
         self._told = shown
         self._ended = ended
         self._backend = backend
@@ -241,18 +246,27 @@ class SlackSync:
         before = self._before.get(incident_id)
         turn = self._turns.setdefault(incident_id, asyncio.Lock())
         async with turn:
-            incident = await self._backend.find(incident_id)
-            if incident is not None:
-                self._told(incident)
-                is_open = incident.incident_status.is_open
-                if self._ended is not None and not is_open:
-                    await self._ended(incident)
-                await self._show(incident, before)
-                await self._state.remember_watched(incident.id, snapshot(incident) if is_open else None)
+            incident, shown = await self._backend.find(incident_id), before
+            while incident is not None:
+                await self._sync(incident, shown)
+                if not self._is_shared:
+                    break
+                # Another replica may have shown a newer version meanwhile, which this one has overwritten.
+                shown, incident = incident, await self._backend.find(incident_id)
+                if incident is None or snapshot(incident) == snapshot(shown):
+                    break
         if self._before.get(incident_id) is before:
             self._before.pop(incident_id, None)
         if incident_id not in self._soon:
             self._turns.pop(incident_id, None)
+
+    async def _sync(self, incident: Incident, before: Incident | None) -> None:
+        self._told(incident)
+        is_open = incident.incident_status.is_open
+        if self._ended is not None and not is_open:
+            await self._ended(incident)
+        await self._show(incident, before)
+        await self._state.remember_watched(incident.id, snapshot(incident) if is_open else None)
 
     async def _show(self, incident: Incident, before: Incident | None) -> None:
         workspace = self._workspace(TeamId(incident.slack_team_id))
@@ -383,7 +397,10 @@ class BackendPoller:
         following: SlackSync,
         alerts: OperatorAlerts,
         open_now: OpenIncidentsCache,
+        leads: Callable[[], bool] = lambda: True,
     ) -> None:
+        """Only the replica that `leads` syncs; the others just refresh the cache of the open incidents."""
+        self._leads = leads
         self._backend = backend
         self._state = state
         self._following = following
@@ -409,6 +426,8 @@ class BackendPoller:
         seen = await self._state.watched()
         found = await self._alerts.guard("backend", self._open)
         self._open_now.replace_all(found)
+        if not self._leads():
+            return
         changed = [incident for incident in found if seen.get(incident.id) != snapshot(incident)]
         for first in range(0, len(changed), AT_ONCE):
             await asyncio.gather(*(self._follow(one, seen) for one in changed[first : first + AT_ONCE]))

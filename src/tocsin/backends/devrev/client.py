@@ -16,6 +16,7 @@ import httpx
 from tocsin.backends import tls_context
 from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
 from tocsin.logs import trace
+from tocsin.workflows.ports import check_ownership
 
 CALL_SECONDS: Final = 10.0
 """Seconds to wait for an answer; after that the outcome of a create is unknown."""
@@ -105,6 +106,8 @@ class DevRevClient:
 
     async def _call(self, method: str, body: Mapping[str, Any], *, changes: bool) -> dict[str, Any]:
         unsure, written = OutcomeUnknown if changes else Unavailable, _written(body)
+        if changes:
+            check_ownership()
         try:
             async with asyncio.timeout(self.seconds):
                 answer = await self._http.post(method, content=written, headers=_traced())

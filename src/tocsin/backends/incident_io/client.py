@@ -20,7 +20,7 @@ from tocsin.backends import tls_context
 from tocsin.incidents.errors import OutcomeUnknown, TocsinError, Unavailable
 from tocsin.incidents.model import FrozenModel
 from tocsin.logs import trace
-from tocsin.workflows.ports import Alerts, loop_time
+from tocsin.workflows.ports import Alerts, check_ownership, loop_time
 
 # Circuit breaker: while incident.io refuses our key, a few requests are tried, then none for a pause.
 
@@ -318,6 +318,8 @@ class Client:
         if trace():
             # One trace id leads from an interaction in Slack to the request at incident.io.
             headers["X-Request-Id"] = trace()
+        if changes:
+            check_ownership()
         try:
             async with asyncio.timeout(self._seconds):
                 response = await self._http.request(
