@@ -1,14 +1,12 @@
 """The composition root: everything that Tocsin is made of, built once from its settings.
 
-`open_resources` opens files and databases, `open_app` builds every object from them without asking Slack for
-anything, and `connected` starts it all: it asks Slack, resumes workflows, and takes payloads.
+`open_resources` opens files and databases, and `open_app` builds every object from them without asking Slack
+for anything; `tocsin.start` then starts it all.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -32,11 +30,11 @@ from tocsin.data_dir import (
     secret,
 )
 from tocsin.health import Health
-from tocsin.incidents.errors import SlackRefused, Unavailable
-from tocsin.incidents.model import Person, PersonId, TeamId
+from tocsin.incidents.errors import Unavailable
+from tocsin.incidents.model import PersonId, TeamId
 from tocsin.incidents.permissions import Membership
 from tocsin.metrics import Metrics
-from tocsin.settings import ConfigurationError, Settings
+from tocsin.settings import Settings
 from tocsin.slack import routes
 from tocsin.slack.app import build_app
 from tocsin.slack.authorization import People
@@ -44,22 +42,21 @@ from tocsin.slack.context import Help, Tasks, WorkspaceContext, WorkspaceContext
 from tocsin.slack.exposure import Exposure
 from tocsin.slack.gate import DisclosureGate
 from tocsin.slack.http import EVENTS, HttpReceiver
-from tocsin.slack.installations import DecryptionError, Installation, Installations, TokenCipher
-from tocsin.slack.listeners.home import refresh_homes
+from tocsin.slack.installations import Installations, TokenCipher
 from tocsin.slack.oauth import OAuthApp, OAuthFlow, TokenRotation, UninstallCheck
-from tocsin.slack.registry import WorkspaceRegistry, channel_in, may_install
+from tocsin.slack.registry import WorkspaceRegistry, channel_in
 from tocsin.slack.routes import every_route
 from tocsin.slack.shared_channels import SharedChannels
 from tocsin.slack.socket_mode import SocketModeReceiver
-from tocsin.slack.web_api import WebApi, open_session, request, web_client
-from tocsin.slack.workspace import SlackOperator, SlackWorkspace
+from tocsin.slack.web_api import WebApi, open_session, web_client
+from tocsin.slack.workspace import SlackWorkspace
 from tocsin.storage.database import Database
 from tocsin.storage.installations import SqlInstallationStore
 from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.storage.postgresql import is_postgresql
 from tocsin.storage.replicas import Replicas
 from tocsin.storage.slack_state import SqlSlackStateStore
-from tocsin.storage.workflow_engine import FORMAT, DbosEngine, forget_old_workflows, keep_workflows_going
+from tocsin.storage.workflow_engine import FORMAT, DbosEngine
 from tocsin.web.app import web_app
 from tocsin.web.auth import Sessions, SessionUser, SignIn
 from tocsin.web.middleware import own_hosts, own_origins
@@ -73,18 +70,11 @@ from tocsin.workflows.ports import Clock, IncidentBackend
 from tocsin.workflows.publish import DeclarationPublisher
 from tocsin.workflows.queries import CurrentIncidents
 from tocsin.workflows.registry import IncidentWorkflows, build_workflows
-from tocsin.workflows.retry import retry
 
 log = structlog.get_logger()
 NewClient = Callable[[str | None], AsyncWebClient]
 PeopleOf = Callable[[SlackWorkspace], People]
 SharedChannelsOf = Callable[[SlackWorkspace], SharedChannels]
-
-FINISH_SECONDS = 2.5
-"""Seconds for running requests to end when the process is to stop; the rest resumes at the next start."""
-
-FORM_SECONDS = 2.0
-"""Seconds that a start waits for the backend's choices; else the form opens with those of last time."""
 
 
 @dataclass
@@ -453,178 +443,3 @@ def _build_receiver(
         now=lambda: parts.clock().timestamp(),
         turned_away=parts.metrics.count_turned_away,
     )
-
-
-@asynccontextmanager
-async def connected(app: App) -> AsyncIterator[None]:
-    """Start the app: ask Slack where it is installed, resume unfinished workflows, take payloads.
-
-    Raises ConfigurationError if Slack refuses a token. Waits for as long as Slack cannot be reached.
-    """
-    parts = app.resources
-    async with AsyncExitStack() as stack:
-        if app.oauth is None:
-            await _enter_sole_workspace(app)
-        else:
-            await _enter_installed_workspaces(app.registry, app.oauth.installations, parts.settings)
-            await stack.enter_async_context(_going_on(parts.replicas.lead(app.oauth.rotation.run)))
-        await _join_replicas(app, stack)
-        _resume_workflows(app)
-        parts.replicas.take_over = parts.engine.take_over
-        stack.push_async_callback(parts.engine.close)
-        await parts.alerts.load()
-        stack.push_async_callback(parts.tasks.finish, FINISH_SECONDS)
-        await _keep_forms_fresh(app.forms, stack)
-        _keep_going(
-            stack,
-            parts.replicas.keep_beating(),
-            keep_workflows_going(parts.engine),
-            app.health.watch(),
-            app.workflows.watching.keep_watch(),
-            parts.replicas.lead(partial(forget_old_workflows, parts.engine, parts.clock)),
-            *map(parts.replicas.lead, app.workflows.leaders_loops),
-            refresh_homes(app.workflows.open_now, lambda: app.contexts.open),
-        )
-        await asyncio.gather(*(context.greet() for context in app.contexts.open))
-        _keep_going(stack, parts.replicas.lead(partial(_say_alerts, app)))
-        await _open_receiver(app.receiver)
-        stack.push_async_callback(app.receiver.close)
-        app.health.problem = ""
-        yield
-        app.health.problem = "Tocsin is stopping."
-
-
-async def _enter_sole_workspace(app: App) -> None:
-    """Enter the workspace, or the organization, of the bot token in the settings."""
-    token = secret(app.resources.settings.slack_bot_token)
-    try:
-        identity = await retry(request, app.new_client(token).auth_test, attempts=None)
-    except SlackRefused as refusal:
-        raise ConfigurationError(
-            f"SLACK_BOT_TOKEN was refused by Slack ({refusal.code}); install the app again, copy its token."
-        ) from None
-    app.registry.install(Installation.of_token(identity, token or ""))
-
-
-async def _enter_installed_workspaces(
-    registry: WorkspaceRegistry, installations: Installations, settings: Settings
-) -> None:
-    """Enter every workspace that installed the app. Raises ConfigurationError if a key does not fit."""
-    try:
-        registry.know_orgs(await installations.store.orgs())
-        await installations.encrypt_stored()
-        kept = await installations.all()
-    except DecryptionError as broken:
-        raise ConfigurationError(
-            f"TOCSIN_INSTALLATION_KEY is not the key that the installation of {broken} was encrypted with: "
-            "set that one, or both with the new one first and a comma between. Where they were not changed, "
-            "somebody else wrote it: delete its row, and have it installed again."
-        ) from None
-    except Unavailable as error:
-        raise ConfigurationError(f"TOCSIN_DATABASE_URL: {error}") from None
-    for installation in kept:
-        # A workspace that was taken off the list is served no more.
-        if may_install(installation, settings.teams):
-            registry.install(installation)
-
-
-@asynccontextmanager
-async def _going_on(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run this in the background, and end it before going on."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def _join_replicas(app: App, stack: AsyncExitStack) -> None:
-    """Become one of the replicas that share the database; without others, do nothing."""
-    replicas, engine = app.resources.replicas, app.resources.engine
-    replicas.on_death = engine.abandon
-    app.resources.alerts.relay = replicas.relay_alert
-    replicas.hearers |= {"alert": app.resources.alerts.hear, "installation": partial(_learn, app)}
-    stack.push_async_callback(replicas.leave)
-    await replicas.join()
-
-
-async def _learn(app: App, _: str) -> None:
-    """Learn where Tocsin is installed now, since another replica changed that."""
-    if app.oauth is None:
-        return
-    registry, installations = app.registry, app.oauth.installations
-    registry.know_orgs(await installations.store.orgs())
-    kept = {one.home: one for one in await installations.all()}
-    for known in registry.installations:
-        if known.home not in kept:
-            registry.uninstall(known)
-    for one in kept.values():
-        if may_install(one, app.resources.settings.teams):
-            registry.install(one)
-
-
-async def _say_alerts(app: App) -> None:
-    if app.resources.database.is_shared:
-        await app.resources.alerts.load()
-    await app.resources.alerts.keep_saying(partial(_tell_operator, app))
-
-
-def _resume_workflows(app: App) -> None:
-    """Start the workflow engine, with a backend that can ask Slack for the names of people."""
-
-    async def find_person(team: TeamId, person: PersonId) -> Person | None:
-        return await app.registry.workspace_of(team).users.person(person)
-
-    engine = app.resources.engine
-    app.resources.backend.set_directory(find_person)
-    for verb, workflow in {**app.declare.workflows(), **app.workflows.workflows()}.items():
-        engine.register(verb, workflow)
-    engine.open()
-
-
-async def _open_receiver(receiver: SocketModeReceiver | HttpReceiver) -> None:
-    try:
-        await receiver.open()
-    except SlackRefused as refusal:
-        raise ConfigurationError(
-            f"SLACK_APP_TOKEN was refused by Slack ({refusal.code}); copy it again from the app's settings, "
-            "Basic Information, App-Level Tokens, with the scope connections:write."
-        ) from None
-
-
-def _keep_going(stack: AsyncExitStack, *work: Coroutine[Any, Any, None]) -> None:
-    """Run these in the background until the stack is closed."""
-    for one in work:
-        stack.callback(asyncio.create_task(one).cancel)
-
-
-async def _keep_forms_fresh(forms: FormCache, stack: AsyncExitStack) -> None:
-    """Fetch the form's choices now, if the backend answers soon, and refresh them from then on."""
-    _keep_going(stack, forms.keep_fresh())
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(FORM_SECONDS):
-            await forms.came.wait()
-    if forms.now is None:
-        await forms.load()
-
-
-async def _tell_operator(app: App, sentence: str, key: str, again: bool) -> None:
-    await _operator_of(app).say(sentence, key, again)
-
-
-def _operator_of(app: App) -> SlackOperator:
-    """Return the operator: their channel, else the person who installed Tocsin, or owns the workspace.
-
-    Raises Unavailable while Tocsin is installed nowhere.
-    """
-    installed = app.registry.installed
-    if not installed:
-        raise Unavailable("Tocsin is installed in no workspace yet.")
-    for workspace in installed:
-        if channel := channel_in(workspace.team_id, app.resources.settings.tocsin_admin_channel):
-            return SlackOperator(workspace, channel)
-    first = installed[0]
-    serving = app.registry.serving(first.team_id)
-    installer = serving.installer if serving else None
-    return SlackOperator(first, installer or app.people_of(first).owner)

@@ -19,10 +19,11 @@ from pydantic import SecretStr
 from rich.console import Console
 from starlette.types import ASGIApp
 
-from tocsin.app import connected, open_app, open_resources
+from tocsin.app import open_app, open_resources
 from tocsin.data_dir import data_dir, folder_of, only_one
 from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack import routes
+from tocsin.start import connected
 from tocsin.web.http_protocol import LimitedProtocol
 
 if TYPE_CHECKING:

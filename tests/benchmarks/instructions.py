@@ -21,11 +21,12 @@ from starlette.types import ASGIApp, Message, Scope
 from benchmarks import bare
 from benchmarks.wire import SECRET, command
 from tocsin import logs
-from tocsin.app import connected, open_app, open_resources
+from tocsin.app import open_app, open_resources
 from tocsin.settings import read_settings
 from tocsin.slack import commands
 from tocsin.slack.http import HttpReceiver
 from tocsin.slack.web_api import open_session, web_client
+from tocsin.start import connected
 
 FEW, MANY = 5, 45
 VERBS = 200

@@ -14,9 +14,9 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
-from tocsin.app import FINISH_SECONDS
 from tocsin.server import GRACE_SECONDS, OUR_PATHS
 from tocsin.settings import Settings
+from tocsin.start import FINISH_SECONDS
 from tocsin.web.middleware import own_hosts
 
 ROOT = Path(__file__).parents[2]

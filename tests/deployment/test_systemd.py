@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tocsin.app import FINISH_SECONDS
 from tocsin.cli import MISUSED
 from tocsin.server import GRACE_SECONDS
+from tocsin.start import FINISH_SECONDS
 
 UNIT = Path(__file__).parents[2] / "manifests" / "systemd" / "tocsin.service"
 

@@ -20,12 +20,13 @@ from slack_emulator.organization import Organization
 from support.bot import GLANCE_SECONDS, RunningBot
 from support.slack import RunningWorkspace
 from support.two_workspaces import AWAY, AWAY_ADMIN, GUEST, HOME, HOME_ADMIN, ORG, registered, served_estate
-from tocsin.app import connected, open_app, open_resources
+from tocsin.app import open_app, open_resources
 from tocsin.data_dir import folder_of
 from tocsin.incidents.model import Incident
 from tocsin.server import listen, serving
 from tocsin.settings import read_settings
 from tocsin.slack import routes
+from tocsin.start import connected
 
 __all__ = [
     "AWAY",

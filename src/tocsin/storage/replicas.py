@@ -57,12 +57,12 @@ _NOW = sa.cast(sa.func.extract("epoch", sa.func.clock_timestamp()), sa.Float)
 """The database's clock: those of the replicas' machines may differ."""
 
 Hear = Callable[[str], Awaitable[None]]
-"""Is told of the subject of a piece of news, such as an incident's id."""
+"""Callback with the subject of a piece of news, such as an incident's id."""
 
 
 @dataclass(frozen=True)
 class _Beat:
-    """What a replica learns with a beat."""
+    """Answer to a beat of a replica."""
 
     alive: tuple[str, ...]
     """Ids of the replicas that are not dead, the leader first."""
@@ -79,7 +79,7 @@ class Replicas:
     """Version of the workflows that this one can go on with; of two replicas the newer one leads."""
     id: str = field(default_factory=lambda: f"tocsin-{uuid4()}")
     hearers: dict[str, Hear] = field(default_factory=dict)
-    """What to call with each kind of news."""
+    """Callbacks for each kind of news."""
     on_death: Callable[[], Awaitable[None]] | None = None
     """Called when the others took this replica for dead: its workflows are theirs."""
     take_over: Callable[[Sequence[str]], Awaitable[None]] | None = None

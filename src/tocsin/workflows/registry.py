@@ -85,14 +85,7 @@ def build_workflows(
     """
     open_now = current.open_now
     archiving = ChannelArchiver(backend, state, workspace, clock, policy)
-    following = SlackSync(
-        backend=backend,
-        state=state,
-        workspace=workspace,
-        shown=open_now.put,
-        ended=archiving.plan,
-        is_shared=leads is not None,
-    )
+    following = SlackSync(backend, state, workspace, open_now.put, archiving.plan, leads)
     remind = ReminderScheduler(backend=backend, state=state, workspace=workspace, clock=clock)
     effects = ChangeEffects(backend, engine, state, workspace, following, remind)
     return IncidentWorkflows(
@@ -115,12 +108,7 @@ def build_workflows(
         remind=remind,
         following=following,
         watching=BackendPoller(
-            backend=backend,
-            state=state,
-            following=following,
-            alerts=alerts,
-            open_now=open_now,
-            leads=leads or (lambda: True),
+            backend=backend, state=state, following=following, alerts=alerts, open_now=open_now
         ),
         unfurl=Unfurl(backend=backend, state=state, workspace=workspace),
         hosted_channels=backend.makes_channel,

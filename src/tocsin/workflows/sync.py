@@ -190,19 +190,19 @@ class SlackSync:
 
     def __init__(
         self,
-        *,
         backend: IncidentBackend,
         state: SlackStateStore,
         workspace: WorkspaceOf,
         shown: Callable[[Incident], None] = lambda incident: None,
         ended: Callable[[Incident], Awaitable[None]] | None = None,
-        is_shared: bool = False,
+        leads: Callable[[], bool] | None = None,
     ) -> None:
         """`shown` is called with each incident before its posts are updated, `ended` with each ended one.
 
-        With `is_shared` other replicas may update the same posts at the same time.
+        `leads` says if this replica leads the others; None if no other replica may update the same posts.
         """
-        self._is_shared = is_shared
+        self.leads = leads or (lambda: True)
+        self._is_shared = leads is not None
         self._told = shown
         self._ended = ended
         self._backend = backend
@@ -397,10 +397,7 @@ class BackendPoller:
         following: SlackSync,
         alerts: OperatorAlerts,
         open_now: OpenIncidentsCache,
-        leads: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Only the replica that `leads` syncs; the others just refresh the cache of the open incidents."""
-        self._leads = leads
         self._backend = backend
         self._state = state
         self._following = following
@@ -426,7 +423,8 @@ class BackendPoller:
         seen = await self._state.watched()
         found = await self._alerts.guard("backend", self._open)
         self._open_now.replace_all(found)
-        if not self._leads():
+        if not self._following.leads():
+            # The leader syncs; this replica has refreshed its cache.
             return
         changed = [incident for incident in found if seen.get(incident.id) != snapshot(incident)]
         for first in range(0, len(changed), AT_ONCE):

@@ -23,11 +23,12 @@ from support.readings import newest, settled, words
 from support.slack import running_workspace
 
 from slack_emulator.manifest import Manifest
-from tocsin.app import connected, open_app, open_resources
+from tocsin.app import open_app, open_resources
 from tocsin.server import listen, serving
 from tocsin.settings import read_settings
 from tocsin.slack import routes
 from tocsin.slack.http import LARGEST_BODY, MOST_HELD, HttpReceiver
+from tocsin.start import connected
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

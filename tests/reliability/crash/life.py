@@ -18,9 +18,10 @@ import uvloop
 
 from reliability.crash.clock import BOT_TIME, Hurried, Hurry
 from reliability.crash.switch import Kill, Switch
-from tocsin.app import connected, open_app, open_resources
+from tocsin.app import open_app, open_resources
 from tocsin.data_dir import folder_of
 from tocsin.settings import read_settings
+from tocsin.start import connected
 from tocsin.storage.workflow_engine import DbosEngine
 
 GLANCE_SECONDS = 0.05
