@@ -306,13 +306,13 @@ async def test_a_private_channel_that_was_made_public_is_not_written_to_and_two_
         await settled(bot)
     assert SECRET not in read_by_all(bot, sent_so_far)
     assert "is not private any more" in " ".join(map(words, told(bot, "ana")))
-    alarms = bot.app.resources.alerts
-    assert any("was made public" in said for said in alarms._known.values())
+    alarm, alarms = f"exposed channel {room}", bot.app.resources.alerts
+    assert "was made public" in alarms._known[alarm]
     channel.kind = "private"
     await typed_verb(bot, "ana", room, f"/incident update the {SECRET} again")
     await settled(bot)
     assert f"the {SECRET} again" in " ".join(map(words, cards(bot, room)))
-    assert not any("was made public" in said for said in alarms._known.values())
+    assert alarm not in alarms._known
     troubles.clear()
 
 

@@ -102,6 +102,7 @@ ANSWERS = (
     "Taken out of ",
     "The document of ",
     "What you asked for ",
+    "Tocsin's journal did not answer in time",
     "Nothing would change",
 )
 
