@@ -89,6 +89,7 @@ class Replicas:
     def __post_init__(self) -> None:
         self.is_leader = not self.database.is_shared
         self._valid_until = 0.0
+        self._has_joined = False
         self._heard: dict[int, None] = {}
         self._to_tell: list[tuple[str, str]] = []
         self._hurry = asyncio.Event()
@@ -164,8 +165,9 @@ class Replicas:
         began, telling = self.clock(), list(self._to_tell)
         beat = await self.database.do(lambda connection: self._beat_in(connection, telling))
         del self._to_tell[: len(telling)]
+        self._has_joined = not beat.is_dead
         if beat.is_dead:
-            # Wait until the leader has taken everything over and removed this replica: it joins again then.
+            # It joins again once the leader has taken everything over, and has removed this replica.
             self._lose()
             log.warning("taken for dead", replica=self.id)
             if self.on_death is not None:
@@ -183,7 +185,7 @@ class Replicas:
         mine = _replicas.update().where(_replicas.c.id == self.id, _replicas.c.is_dead.is_(False))
         if connection.execute(mine.values(seen_at=now)).rowcount == 0:
             there = sa.select(_replicas.c.id).where(_replicas.c.id == self.id)
-            if connection.scalar(there) is not None:
+            if self._has_joined or connection.scalar(there) is not None:
                 return _Beat(alive=(), is_dead=True, news=())
             row = {"id": self.id, "format": self.format, "joined_at": now, "seen_at": now, "is_dead": False}
             connection.execute(_replicas.insert().values(row))

@@ -1,0 +1,143 @@
+"""Several replicas on one PostgreSQL: what people are promised holds whichever of them is asked, or dies."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from support.fleet import Fleet, running_fleet
+from support.postgresql import PostgresqlServer
+from support.readings import words
+
+from slack_emulator.faults import Fault
+
+pytestmark = [pytest.mark.process, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def fleet(
+    tmp_path_factory: pytest.TempPathFactory, postgresql: PostgresqlServer
+) -> AsyncIterator[Fleet]:
+    async with running_fleet(tmp_path_factory.mktemp("fleet"), postgresql) as running:
+        yield running
+
+
+async def test_one_press_delivered_to_two_replicas_at_once_is_one_incident(fleet: Fleet) -> None:
+    fleet.to(0)
+    view = await fleet.open_form("delivered twice")
+    fleet.to(0, 1)
+    before = len(fleet.answers)
+    outcome = await fleet.slack.workspace.submit(fleet.slack.person("ana"), view.id)
+    assert outcome.ok, outcome
+    await fleet.quiet()
+    named = [reference for reference, name in fleet.incidents() if name == "delivered twice"]
+    assert len(named) == 1
+    said = [body for _, status, body in fleet.answers[before:] if status == 200 and "update" in body]
+    assert len(said) == 2
+    assert all(named[0] in body for body in said), said
+    (channel,) = fleet.channels_named(f"{named[0].lower()}-")
+    assert len(fleet.posts(channel)) == 1
+
+
+async def test_one_message_declared_by_two_people_on_two_replicas_is_one_incident(fleet: Fleet) -> None:
+    workspace, slack = fleet.slack.workspace, fleet.slack
+    said = await workspace.say(slack.person("chloe"), slack.channel("alerts"), "the disk of db-7 is full")
+    assert said.channel is not None
+    assert said.ts is not None
+    forms = {}
+    for number, person in enumerate(("ana", "ben")):
+        fleet.to(number)
+        opened = len([r for r in workspace.requests if r.method == "views.open"])
+        who = slack.person(person)
+        picked = await workspace.message_shortcut(who, "declare_from_message", said.channel, said.ts)
+        assert picked.ok, picked
+        await workspace.heard("views.open", opened + 1)
+        forms[person] = workspace.stack(who)[-1]
+        fleet.fill(person, forms[person])
+    sent = []
+    for number, person in enumerate(("ana", "ben")):
+        fleet.to(number)
+        sent.append(asyncio.create_task(workspace.submit(slack.person(person), forms[person].id)))
+    for outcome in await asyncio.gather(*sent):
+        assert outcome.ok, outcome
+    await fleet.quiet()
+    (reference,) = [reference for reference, name in fleet.incidents() if "db-7" in name]
+    for form in forms.values():
+        await fleet.until(lambda form=form: reference in words(form))
+
+
+async def test_what_one_replica_declared_and_closed_the_other_lists_within_two_beats(fleet: Fleet) -> None:
+    fleet.to(0)
+    await fleet.declare("seen by the other")
+    await fleet.quiet()
+    ((reference, _),) = [found for found in fleet.incidents() if found[1] == "seen by the other"]
+    fleet.to(1)
+    assert reference in await fleet.answer("ana", "list")
+    fleet.to(0)
+    (room,) = fleet.channels_named(f"{reference.lower()}-")
+    await fleet.type_in("ana", room, "close mended")
+    await fleet.quiet()
+    fleet.to(1)
+    assert "Closed" in await fleet.answer("ana", f"show {reference}")
+
+
+async def test_the_others_finish_what_a_killed_replica_began(fleet: Fleet) -> None:
+    goes_on = asyncio.Event()
+    fleet.slack.workspace.faults.plan("conversations.create", Fault(until=goes_on, after_effect=True))
+    fleet.to(0)
+    await fleet.declare("its replica dies")
+    await fleet.until(lambda: fleet.channels_named("inc-") and "its-replica-dies" in fleet.names())
+    await fleet.kill(0)
+    goes_on.set()
+    await fleet.quiet()
+    ((reference, _),) = [found for found in fleet.incidents() if found[1] == "its replica dies"]
+    (room,) = fleet.channels_named(f"{reference.lower()}-")
+    assert len(fleet.posts(room)) == 1
+    fleet.to(1)
+    assert reference in await fleet.answer("ana", f"show {reference}")
+
+
+async def test_a_replica_that_was_only_slow_does_nothing_twice(fleet: Fleet) -> None:
+    await fleet.add()
+    slow = len(fleet.replicas) - 1
+    goes_on = asyncio.Event()
+    fleet.slack.workspace.faults.plan("conversations.create", Fault(until=goes_on, after_effect=True))
+    fleet.to(slow)
+    await fleet.declare("its replica sleeps")
+    await fleet.until(lambda: "its-replica-sleeps" in fleet.names())
+    await fleet.kill(slow, signal.SIGSTOP)
+    goes_on.set()
+    await fleet.quiet()
+    await fleet.kill(slow, signal.SIGCONT)
+    await fleet.until(lambda: "taken for dead" in fleet.replicas[slow].log)
+    await fleet.until(fleet.all_joined)
+    ((reference, _),) = [found for found in fleet.incidents() if found[1] == "its replica sleeps"]
+    (room,) = fleet.channels_named(f"{reference.lower()}-")
+    assert len(fleet.posts(room)) == 1
+    fleet.to(slow)
+    view = await fleet.declare("it is awake again")
+    await fleet.quiet()
+    assert "INC-" in words(view)
+
+
+async def test_a_database_that_restarts_delays_a_declaration_and_loses_nothing(
+    fleet: Fleet, postgresql: PostgresqlServer
+) -> None:
+    goes_on = asyncio.Event()
+    fleet.slack.workspace.faults.plan("conversations.create", Fault(until=goes_on))
+    alive = len(fleet.replicas) - 1
+    fleet.to(alive)
+    await fleet.declare("the database restarts")
+    postgresql.stop()
+    goes_on.set()
+    postgresql.start()
+    await fleet.quiet()
+    ((reference, _),) = [found for found in fleet.incidents() if found[1] == "the database restarts"]
+    (room,) = fleet.channels_named(f"{reference.lower()}-")
+    assert len(fleet.posts(room)) == 1
+    view = await fleet.declare("and after it")
+    assert "INC-" in words(view)
+    await fleet.quiet()

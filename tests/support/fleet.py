@@ -1,0 +1,181 @@
+"""Several replicas of the bot on one PostgreSQL, behind a balancer that a test steers."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from slack_emulator.manifest import Manifest
+from slack_emulator.models import Message, View
+from support.bot import chosen
+from support.operated import GLANCE_SECONDS, Operated, free_port, operated
+from support.patience import LIMIT
+from support.postgresql import PostgresqlServer
+from support.readings import words
+from support.slack import RunningWorkspace, running_workspace
+from tocsin.server import listen, serving
+from tocsin.slack import routes
+
+DESCRIPTIVE = ("content-type", "x-slack-signature", "x-slack-request-timestamp", "x-slack-retry-num")
+
+
+@dataclass
+class Fleet:
+    """The replicas, and the workspace that they serve."""
+
+    slack: RunningWorkspace
+    database: str
+    folder: Path
+    replicas: list[Operated] = field(default_factory=list)
+    choose: Callable[[], Sequence[int]] = lambda: [0]
+    """Which replicas a request goes to; the answer is that of the first."""
+    answers: list[tuple[int, int, str]] = field(default_factory=list)
+    """Of each forwarded request: the replica, the status and the body of its answer."""
+    _client: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(trust_env=False))
+    _begun: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def add(self, **more: str) -> Operated:
+        """Start one replica more, and wait until it can declare."""
+        number = len(self.replicas)
+        folder = self.folder / f"replica-{number}"
+        folder.mkdir()
+        bot = await self._begun.enter_async_context(
+            operated(self.slack, folder, free_port(), http=True, TOCSIN_DATABASE_URL=self.database, **more)
+        )
+        self.replicas.append(bot)
+        return bot
+
+    async def kill(self, number: int, how: signal.Signals = signal.SIGKILL) -> None:
+        process = self.replicas[number].process
+        process.send_signal(how)
+        if how == signal.SIGKILL:
+            await process.wait()
+
+    def to(self, *numbers: int) -> None:
+        """Send what Slack sends from now on to these replicas, to all at once."""
+        self.choose = lambda: numbers
+
+    async def open_form(self, text: str, person: str = "ana", channel: str = "general") -> View:
+        workspace, who = self.slack.workspace, self.slack.person(person)
+        opened = len([r for r in workspace.requests if r.method == "views.open"])
+        outcome = await workspace.command(who, self.slack.channel(channel), f"/incident {text}")
+        assert outcome.ok, outcome
+        await workspace.heard("views.open", opened + 1)
+        view = workspace.stack(who)[-1]
+        self.fill(person, view)
+        return view
+
+    def fill(self, person: str, view: View) -> None:
+        who = self.slack.person(person)
+        self.slack.workspace.type_into(who, view.id, "severity_id", "severity_id", chosen("major"))
+
+    async def type_in(self, person: str, channel_id: str, text: str) -> str:
+        """`/incident …` typed there; what the bot answers at once."""
+        outcome = await self.slack.workspace.command(
+            self.slack.person(person), channel_id, f"/incident {text}"
+        )
+        assert outcome.ok, outcome
+        return outcome.message
+
+    async def answer(self, person: str, text: str) -> str:
+        """What this person alone reads in #general after the command."""
+        who, channel = self.slack.person(person), self.slack.channel("general")
+        before = len(self.whispers(who, channel))
+        await self.type_in(person, channel, text)
+        await self.until(lambda: len(self.whispers(who, channel)) > before)
+        return words(self.whispers(who, channel)[-1])
+
+    async def declare(self, text: str, person: str = "ana") -> View:
+        view = await self.open_form(text, person)
+        outcome = await self.slack.workspace.submit(self.slack.person(person), view.id)
+        assert outcome.ok, outcome
+        return view
+
+    def rows(self, query: str, *given: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.database, autocommit=True) as connection:
+            connection.execute("SET search_path = tocsin")
+            return connection.execute(query, given).fetchall()  # type: ignore[arg-type]
+
+    def incidents(self) -> list[tuple[str, str]]:
+        return self.rows("SELECT reference, name FROM incidents ORDER BY number")
+
+    def posts(self, channel_id: str) -> list[Message]:
+        workspace = self.slack.workspace
+        return [m for m in workspace.state.lasting(channel_id) if m.app_id == self.slack.app.app_id]
+
+    def whispers(self, person: str, channel_id: str) -> list[Message]:
+        """What this person alone sees there, oldest first."""
+        said = self.slack.workspace.history(channel_id, person)
+        return [message for message in said if message.ephemeral_to == person]
+
+    def names(self) -> str:
+        """The names of all channels, in one line."""
+        return " ".join(channel.name for channel in self.slack.workspace.state.channels.values())
+
+    def all_joined(self) -> bool:
+        """True if no replica that runs is taken for dead."""
+        running = sum(one.process.returncode is None for one in self.replicas)
+        return self.rows("SELECT COUNT(*) FROM tocsin_replicas WHERE NOT is_dead") == [(running,)]
+
+    def channels_named(self, start: str) -> list[str]:
+        return [c.id for c in self.slack.workspace.state.channels.values() if c.name.startswith(start)]
+
+    async def until(self, true: Callable[[], Any]) -> Any:
+        """Wait until this returns something; show the logs if it never does."""
+        loop = asyncio.get_running_loop()
+        given_up = loop.time() + LIMIT
+        while not (found := true()):
+            if loop.time() > given_up:
+                raise AssertionError("\n".join(f"{one.folder.name}: {one.log}" for one in self.replicas))
+            await asyncio.sleep(GLANCE_SECONDS)
+        return found
+
+    async def quiet(self) -> None:
+        """Until no workflow is unfinished."""
+        unfinished = "SELECT 1 FROM dbos.workflow_status WHERE status IN ('PENDING', 'ENQUEUED', 'DELAYED')"
+        await self.until(lambda: not self.rows(unfinished))
+
+    async def forward(self, request: Request) -> Response:
+        body = await request.body()
+        headers = {name: value for name, value in request.headers.items() if name in DESCRIPTIVE}
+
+        async def pass_on(number: int) -> httpx.Response:
+            url = f"{self.replicas[number].url}{request.url.path}"
+            answer = await self._client.post(url, content=body, headers=headers, timeout=LIMIT)
+            self.answers.append((number, answer.status_code, answer.text))
+            return answer
+
+        first, *_ = await asyncio.gather(*map(pass_on, self.choose()))
+        kind = first.headers.get("content-type")
+        return Response(first.content, first.status_code, media_type=kind)
+
+
+@asynccontextmanager
+async def running_fleet(
+    folder: Path, server: PostgresqlServer, size: int = 2, **more: str
+) -> AsyncIterator[Fleet]:
+    """So many replicas, all of which can declare; killed at the end."""
+    listening = listen("127.0.0.1", 0)
+    balancer = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    async with AsyncExitStack() as stack:
+        manifest = Manifest.from_dict(routes.manifest(balancer))
+        slack = await stack.enter_async_context(running_workspace(manifest))
+        fleet = Fleet(slack, server.create_database(), folder)
+        app = Starlette(routes=[Route("/slack/events", fleet.forward, methods=["POST"])])
+        await stack.enter_async_context(serving(app, listening))
+        await stack.enter_async_context(fleet._begun)
+        for _ in range(size):
+            await fleet.add(**more)
+        yield fleet
