@@ -142,6 +142,22 @@ class Fleet:
             await asyncio.sleep(GLANCE_SECONDS)
         return found
 
+    async def until_ready(self, number: int) -> None:
+        """Until this replica says that it can declare."""
+        await self._readiness(number, 200)
+
+    async def until_not_ready(self, number: int) -> str:
+        """Until this replica says that it cannot declare; its reasons."""
+        return await self._readiness(number, 503)
+
+    async def _readiness(self, number: int, status: int) -> str:
+        async with asyncio.timeout(LIMIT):
+            while True:
+                answer = await self._client.get(f"{self.replicas[number].url}/readyz", timeout=LIMIT)
+                if answer.status_code == status:
+                    return answer.text
+                await asyncio.sleep(GLANCE_SECONDS)
+
     async def quiet(self) -> None:
         """Until no workflow is unfinished."""
         unfinished = "SELECT 1 FROM dbos.workflow_status WHERE status IN ('PENDING', 'ENQUEUED', 'DELAYED')"

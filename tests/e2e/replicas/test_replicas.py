@@ -141,3 +141,25 @@ async def test_a_database_that_restarts_delays_a_declaration_and_loses_nothing(
     view = await fleet.declare("and after it")
     assert "INC-" in words(view)
     await fleet.quiet()
+
+
+async def test_while_the_database_is_gone_the_form_opens_and_says_that_nothing_is_saved_yet(
+    fleet: Fleet, postgresql: PostgresqlServer
+) -> None:
+    alive = next(n for n, one in enumerate(fleet.replicas) if one.process.returncode is None)
+    fleet.to(alive)
+    postgresql.stop()
+    try:
+        view = await fleet.open_form("while the database is gone")
+        assert "incident database" in await fleet.until_not_ready(alive)
+        outcome = await fleet.slack.workspace.submit(fleet.slack.person("ana"), view.id)
+        assert "Press Declare again; it will not be declared twice" in " ".join(outcome.errors.values())
+    finally:
+        postgresql.start()
+    await fleet.until_ready(alive)
+    outcome = await fleet.slack.workspace.submit(fleet.slack.person("ana"), view.id)
+    assert outcome.ok, outcome
+    await fleet.quiet()
+    named = [reference for reference, name in fleet.incidents() if name == "while the database is gone"]
+    assert len(named) == 1
+    assert named[0] in words(view)
