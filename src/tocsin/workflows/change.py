@@ -103,17 +103,25 @@ class ChangeEffects:
         mistaken = ending == "cancel" and change.at - incident.created_at <= MISTAKE_TIME
         if mistaken:
             left.append(await self._withdraw(incident, "withdraw the cards", {"headline"}))
-        failures += await asyncio.gather(
-            self._shown(incident, before),
-            *self._people(before, incident, change),
-            *self._notify(notice),
-            *self._merged(incident, change),
+        failures += await self._steps.together(
+            "show the change", self._show, notice, returns=list[StepFailure]
         )
         if mistaken:
             failures += await self._put_away(incident)
         await self._tell_failures(incident, change, [*left, *failures])
         if incident.is_private and any(isinstance(one, StepFailure) and one.passing for one in left):
             await self._take_back_the_rest(incident, change)
+
+    async def _show(self, notice: Notice) -> list[StepFailure]:
+        """Show and post the change everywhere, and bring in people who have a part in it now."""
+        before, incident, change = notice.before, notice.incident, notice.change
+        done: Sequence[Any] = await asyncio.gather(
+            self._shown(incident, before),
+            *self._people(before, incident, change),
+            *self._notify(notice),
+            *self._merged(incident, change),
+        )
+        return [one for one in done if isinstance(one, StepFailure)]
 
     def _shown(self, incident: Incident, before: Incident) -> Awaitable[Any]:
         return self._steps.run(
