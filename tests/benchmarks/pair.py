@@ -70,9 +70,7 @@ class Run:
 
 async def one_run(checkout: Path, slack: Running) -> Cost:
     with TemporaryDirectory() as folder:
-        async with tocsin(
-            Path(folder), f"{slack.url}/api/", PYTHONPATH=str(checkout.resolve() / "src")
-        ) as bot:
+        async with tocsin(Path(folder), f"{slack.url}/api/", PYTHONPATH=str(checkout / "src")) as bot:
             return await Run(bot, slack).cost()
 
 
@@ -108,7 +106,7 @@ def main() -> None:
     asked.add_argument("--against", type=Path, required=True, help="another checkout")
     asked.add_argument("--pairs", type=int, default=5)
     given = asked.parse_args()
-    found = asyncio.run(pairs(TESTS.parent, given.against, given.pairs))
+    found = asyncio.run(pairs(TESTS.parent, given.against.resolve(), given.pairs))
     print(as_text(found))
 
 

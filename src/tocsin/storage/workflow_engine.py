@@ -16,6 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, DBOSConfig, SetWorkflowID, StepInfo, WorkflowHandleAsync, WorkflowStatus
+from dbos import error as dbos_error
 from sqlalchemy.exc import SQLAlchemyError
 
 from tocsin.incidents.errors import Unavailable
@@ -349,19 +350,25 @@ class DbosEngine:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
         _open = None
 
-    async def start(self, verb: str, key: str, command: Mapping[str, Any]) -> None:
+    async def start(self, verb: str, key: str, command: Mapping[str, Any]) -> bool:
         if await self.find_finished(key) is not None:
-            return
+            return False
         marked = _begun_by_this_process.set(True)
         try:
-            with self._told("written to"), SetWorkflowID(key):
+            with self._told("written to"), SetWorkflowID(key, workflow_id_reuse_policy="reject"):
                 await DBOS.start_workflow_async(_run_workflow, verb, {**command, TRACE: trace()})
                 await asyncio.to_thread(fsync_wal, self.url)
+        except dbos_error.DBOSWorkflowIDInUseError:
+            return False
         finally:
             _begun_by_this_process.reset(marked)
+        return True
+
+    def is_resumed(self) -> bool:
+        return not _begun_by_this_process.get()
 
     def step(self, name: str, act: Callable[[bool], Awaitable[Any]]) -> Awaitable[Any]:
-        return DBOS.run_step_async({"name": name}, act, not _begun_by_this_process.get())
+        return DBOS.run_step_async({"name": name}, act, self.is_resumed())
 
     async def find_command(self, key: str) -> Any:
         with self._told("read"):

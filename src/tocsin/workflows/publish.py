@@ -86,9 +86,12 @@ class DeclarationPublisher:
         unopened = [opened] if isinstance(opened, StepFailure) else []
         if isinstance(opened, Channel):
             incident = _in_channel(incident, opened)
-        await self._steps.together(
-            "publish it", self._publish, command, incident, unopened, waiting, returns=None
-        )
+        if isinstance(opened, StepFailure) and opened.passing:
+            await self._steps.together(
+                "publish it", self._publish, command, incident, unopened, waiting, returns=None
+            )
+        else:
+            await self._steps.last(self._publish, command, incident, unopened, waiting)
         await self.notifier.show_late_presses(command, Declared(incident=incident), unopened, waiting)
         if isinstance(opened, StepFailure) and opened.passing:
             incident = await self._open_after_all(command, incident)
@@ -145,9 +148,7 @@ class DeclarationPublisher:
             arrived = await self._await_channel(created, "await the channel after all", A_DAY)
         if isinstance(arrived, StepFailure):
             return incident
-        named = await self._steps.together(
-            "show its channel", self._show_channel, command, incident, arrived, returns=Channel | None
-        )
+        named = await self._steps.last(self._show_channel, command, incident, arrived)
         if named is None:
             return incident
         incident = _in_channel(incident, named)
@@ -200,9 +201,7 @@ class DeclarationPublisher:
         )
         if isinstance(opened, Channel):
             incident = _in_channel(incident, opened)
-            await self._steps.together(
-                "publish its channel", self._publish_channel, command, incident, returns=None
-            )
+            await self._steps.last(self._publish_channel, command, incident)
         return incident
 
     async def _publish_channel(self, command: DeclareCommand, incident: Incident) -> None:
@@ -257,12 +256,11 @@ class DeclarationPublisher:
         # is created again, with another id.
         key = f"{command.declaration.key}:{spot.place}"
         card = await self._workspace.messages.post_card(incident, spot, key=key, again=again)
-        await self._state.remember_card(incident.id, card)
         await self._save_fingerprint(incident, card)
         return card
 
     async def _save_fingerprint(self, incident: Incident, card: Card) -> None:
-        """Store the card's hash, so that it is edited only if its content changes."""
+        """Store the card and its hash, so that it is edited only if its content changes."""
         face = self._workspace.messages.fingerprints(incident)["card"]
         # The snapshot lets the next poll notice a change that was made before this card was posted.
         await self._state.save_rendered(incident, card, face, snapshot(incident))

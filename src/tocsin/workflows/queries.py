@@ -175,8 +175,8 @@ MOST_KEPT = 1_000
 class CurrentIncidents:
     """Reader of incidents at the backend; one instance serves the whole process.
 
-    The local backend is asked each time. A remote backend is asked at most once a second for each incident;
-    the incident that it returns for a change counts as such an answer.
+    The local backend is asked each time, once for the calls of one moment. A remote backend is asked at most
+    once a second for each incident; the incident that it returns for a change counts as such an answer.
     """
 
     def __init__(self, backend: IncidentBackend) -> None:
@@ -198,20 +198,24 @@ class CurrentIncidents:
 
     async def find(self, incident_id: str) -> Incident | None:
         """Return the incident with this id; None if there is none. Raises Unavailable and Refused."""
-        if not self._backend.is_remote:
-            return await self._backend.find(incident_id)
         answer, at = self._answers.get(incident_id, (None, 0.0))
         if answer is not None and loop_time() - at < SHARED_SECONDS:
             return answer
         asking = self._asking.get(incident_id)
         if asking is None:
             asking = self._asking[incident_id] = asyncio.create_task(self._ask(incident_id))
-            asking.add_done_callback(lambda _: self._asking.pop(incident_id, None))
             asking.add_done_callback(lambda done: done.cancelled() or done.exception())
         return await asyncio.shield(asking)
 
     async def _ask(self, incident_id: str) -> Incident | None:
-        found = await self._backend.find(incident_id)
-        if found is not None:
-            self.observe(found)
-        return found
+        try:
+            if self._backend.is_remote:
+                found = await self._backend.find(incident_id)
+                if found is not None:
+                    self.observe(found)
+                return found
+            # The calls of one moment share one read, which begins once all of them have asked.
+            await asyncio.sleep(0)
+        finally:
+            del self._asking[incident_id]
+        return await self._backend.find(incident_id)

@@ -220,6 +220,17 @@ class Steps:
 
         return await self._step(name, parts, returns)
 
+    async def last(self, act: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
+        """Run `act`, of which the steps that it runs are parts, at the end of the workflow.
+
+        It is like `together`, but not recorded: the end of the workflow is, right after it.
+        """
+        within = _part_of.set(self._engine.is_resumed())
+        try:
+            return await act(*args)
+        finally:
+            _part_of.reset(within)
+
     async def _step(self, name: str, act: Callable[[bool], Awaitable[T]], returns: Any) -> T:
         """Return the result of `act`, by way of its record unless it is a part of another step."""
         again = _part_of.get()
