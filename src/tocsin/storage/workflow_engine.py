@@ -1,4 +1,4 @@
-"""Workflow engine on DBOS, which only this module and `serialization` import."""
+"""Workflow engine on DBOS, which only this module, `earlier_formats` and `serialization` import."""
 
 from __future__ import annotations
 
@@ -34,6 +34,13 @@ from tocsin.storage.database import (
     truncate,
     upsert,
     wait_for_database,
+)
+from tocsin.storage.earlier_formats import (
+    UNFINISHED,
+    WORKFLOW_FORMAT,
+    being_taken_over,
+    has_workflows,
+    take_over,
 )
 from tocsin.storage.installations import uninstalled
 from tocsin.storage.serialization import JSON, NotOurs, read_plainly, refuse_foreign
@@ -82,8 +89,7 @@ def _pending(url: str) -> list[Pending]:
 
 
 def _begun(engine: sa.Engine) -> list[Pending]:
-    on_sqlite = engine.dialect.name == "sqlite"
-    if not sa.inspect(engine).has_table("workflow_status", schema=None if on_sqlite else "dbos"):
+    if not has_workflows(engine):
         return []
     logging.getLogger("dbos").setLevel(logging.CRITICAL)
     read_plainly()
@@ -92,6 +98,7 @@ def _begun(engine: sa.Engine) -> list[Pending]:
     client = DBOSClient(system_database_engine=engine, retry_connection_errors=False, serializer=JSON)
     try:
         found = client.list_workflows(status=STARTED_OR_QUEUED, load_output=False)
+        found += being_taken_over(client)
         with engine.connect() as connection:
             left = uninstalled(connection)
         pending = [
@@ -214,11 +221,6 @@ class SqlFinishedWorkflows:
 
 Workflow = Callable[[dict[str, Any]], Awaitable[Any]]
 
-# The same for all versions of Tocsin: a new version must resume the workflows of an old one.
-WORKFLOW_FORMAT = "stories-1"
-
-# DBOS puts a workflow that it resumes back into its queue first; it is unfinished there, too.
-UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
 RESULT_POLL_SECONDS = 0.05
 
 FINISHED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
@@ -316,10 +318,17 @@ class DbosEngine:
         if file_of(self.url) is not None:
             self._gate = WriteBarrier(self.url)
             config["system_database_engine"] = self._gate.engine
-        _open = self
         read_plainly()
+        self._take_over()
+        _open = self
         DBOS(config=config)
         DBOS.launch()
+
+    def _take_over(self) -> None:
+        engine = self._gate.engine if self._gate is not None else sa.create_engine(self.url)
+        take_over(engine, self.executor)
+        if self._gate is None:
+            engine.dispose()
 
     @property
     def problem(self) -> str:
