@@ -1,8 +1,8 @@
 """What a declaration costs in this checkout, as a part of what it costs in another one.
 
-`python -m benchmarks.pair --against ../before` runs both in turn, over one stub of Slack, and prints the
-median of the pairs. Only ratios are told, and the processor's time rather than the clock's where that will
-do: the machine may have other things to do meanwhile.
+`PYTHONPATH=src:tests python -m benchmarks.pair --against ../before` runs both in turn, over one stub of
+Slack, and prints the median of the pairs. Only ratios are told, and the processor's time rather than the
+clock's where that will do: the machine may have other things to do meanwhile.
 """
 
 from __future__ import annotations
