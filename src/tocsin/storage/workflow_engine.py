@@ -362,16 +362,20 @@ class DbosEngine:
     async def start(self, verb: str, key: str, command: Mapping[str, Any]) -> bool:
         if await self.find_finished(key) is not None:
             return False
+        is_new = True
         marked = _begun_by_this_process.set(True)
         try:
-            with self._told("written to"), SetWorkflowID(key, workflow_id_reuse_policy="reject"):
-                await DBOS.start_workflow_async(_run_workflow, verb, {**command, TRACE: trace()})
+            with self._told("written to"):
+                try:
+                    with SetWorkflowID(key, workflow_id_reuse_policy="reject"):
+                        await DBOS.start_workflow_async(_run_workflow, verb, {**command, TRACE: trace()})
+                except dbos_error.DBOSWorkflowIDInUseError:
+                    # The press that started it may still wait for the next line.
+                    is_new = False
                 await asyncio.to_thread(fsync_wal, self.url)
-        except dbos_error.DBOSWorkflowIDInUseError:
-            return False
         finally:
             _begun_by_this_process.reset(marked)
-        return True
+        return is_new
 
     def is_resumed(self) -> bool:
         return not _begun_by_this_process.get()

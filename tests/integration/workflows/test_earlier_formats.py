@@ -30,7 +30,7 @@ from tocsin.storage.workflow_engine import fetch_pending
 
 BEFORE = json.loads((Path(__file__).parents[2] / "data" / "stories-1.json").read_text())
 STEPS = {verb: len(BEFORE[verb]["operation_outputs"]) for verb in ("declare", "change")}
-SAME_ADDRESS = {"tocsin_public_url": "http://127.0.0.1:1"}
+SAME_ADDRESS: dict[str, Any] = {"tocsin_public_url": "http://127.0.0.1:1"}
 
 
 @pytest.fixture

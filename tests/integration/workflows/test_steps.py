@@ -29,13 +29,13 @@ class Recorder:
     async def start(self, verb: str, key: str, order: Any) -> NoReturn:
         raise AssertionError("Nothing is started here.")
 
-    async def order(self, key: str) -> None:
+    async def find_command(self, key: str) -> None:
         """Nothing was begun."""
 
     async def result(self, key: str) -> None:
         """Nothing is finished."""
 
-    async def ended(self, key: str) -> None:
+    async def find_finished(self, key: str) -> None:
         """Nothing has ended."""
 
     def is_resumed(self) -> bool:
