@@ -1,7 +1,8 @@
 """What outlives a process keeps its form: a journal, a message or a form of an earlier version is still read.
 
-`data/persisted.json` has all of it, as three journeys leave it behind: one over each backend. Renew it only
-for what a new version adds: `TOCSIN_RENEW_PERSISTED=1 .venv/bin/pytest tests/test_persisted.py`.
+`data/persisted.json` has all of it, as three journeys leave it behind: one over each backend. Beside it is
+what they left behind before the steps of a workflow became fewer. Renew it only for what a new version adds:
+`TOCSIN_RENEW_PERSISTED=1 .venv/bin/pytest tests/test_persisted.py`.
 """
 
 from __future__ import annotations
@@ -27,8 +28,11 @@ from support.slash import slash
 
 from tocsin.incidents.model import Incident
 from tocsin.slack import routes
+from tocsin.storage.earlier_formats import first_changed
 
 KEPT = Path(__file__).parent / "data" / "persisted.json"
+BEFORE = KEPT.with_name("persisted-stories-1.json")
+"""The same of the version whose workflows had other steps (see `storage/earlier_formats.py`)."""
 RENEWS = os.environ.get("TOCSIN_RENEW_PERSISTED") == "1"
 
 TYPED = (
@@ -369,3 +373,19 @@ async def test_what_outlives_a_process_is_as_earlier_versions_left_it(backend: s
         KEPT.write_text(json.dumps({**kept, backend: found}, indent=1, sort_keys=True) + "\n")
     else:
         assert found == kept[backend]
+
+
+@pytest.mark.parametrize("backend", JOURNEYS)
+def test_of_an_earlier_format_only_steps_that_are_still_the_same_are_kept(backend: str) -> None:
+    before, now = (json.loads(path.read_text())[backend] for path in (BEFORE, KEPT))
+    for gesture, begun in before["stories"].items():
+        for were, are in zip(begun, now["stories"][gesture], strict=True):
+            ((name, steps),) = were.items()
+            verb = name.removeprefix("story: ")
+            recorded = dict(enumerate(steps, start=1))
+            kept = steps[: first_changed(verb, recorded) - 1]
+            assert kept == are[name][: len(kept)], gesture
+            assert kept or name == "story: shelter", f"{gesture} forgets all that {verb} has recorded"
+            for step in kept:
+                assert before["outputs"][step] == now["outputs"][step]
+    assert before["orders"] == now["orders"]

@@ -51,12 +51,13 @@ from tocsin.slack.socket_mode import SocketModeReceiver
 from tocsin.slack.web_api import WebApi, open_session, web_client
 from tocsin.slack.workspace import SlackWorkspace
 from tocsin.storage.database import Database
+from tocsin.storage.earlier_formats import FORMAT
 from tocsin.storage.installations import SqlInstallationStore
 from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.storage.postgresql import is_postgresql
 from tocsin.storage.replicas import Replicas
 from tocsin.storage.slack_state import SqlSlackStateStore
-from tocsin.storage.workflow_engine import FORMAT, DbosEngine
+from tocsin.storage.workflow_engine import DbosEngine
 from tocsin.web.app import web_app
 from tocsin.web.auth import Sessions, SessionUser, SignIn
 from tocsin.web.middleware import own_hosts, own_origins

@@ -31,11 +31,13 @@ class Pressed:
     answers: int
 
 
-async def press(port: int, kind: str, people: int, seconds: float, each: int | None = None) -> Pressed:
-    """So many people press again and again for so long, or `each` times."""
+async def press(
+    port: int, kind: str, people: int, seconds: float, each: int | None = None, first: int = 1
+) -> Pressed:
+    """So many people press again and again for so long, or `each` times; the presses count from `first`."""
     took: list[float] = []
     refused = 0
-    numbers = itertools.count(1)
+    numbers = itertools.count(first)
     until = time.perf_counter() + seconds
 
     async def somebody() -> None:
@@ -70,4 +72,5 @@ if __name__ == "__main__":
 
     port, kind, people, seconds = sys.argv[1:5]
     each = int(sys.argv[5]) if len(sys.argv) > 5 else None
-    print(json.dumps(asdict(uvloop.run(press(int(port), kind, int(people), float(seconds), each)))))
+    first = int(sys.argv[6]) if len(sys.argv) > 6 else 1
+    print(json.dumps(asdict(uvloop.run(press(int(port), kind, int(people), float(seconds), each, first)))))

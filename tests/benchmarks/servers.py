@@ -133,10 +133,10 @@ async def _ended(process: asyncio.subprocess.Process) -> None:
 
 
 async def pressed(
-    running: Running, kind: str, people: int, seconds: float, each: int | None = None
+    running: Running, kind: str, people: int, seconds: float, each: int | None = None, first: int = 1
 ) -> Pressed:
-    """What a crowd saw that pressed for so long, in a process of its own."""
-    words = [str(running.port), kind, str(people), str(seconds), *([str(each)] if each else [])]
+    """What a crowd saw that pressed for so long, in a process of its own; it counts from `first`."""
+    words = [str(running.port), kind, str(people), str(seconds), *([str(each), str(first)] if each else [])]
     crowd = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks.crowd", *words), env=environment(), stdout=asyncio.subprocess.PIPE
     )

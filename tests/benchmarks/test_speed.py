@@ -21,8 +21,8 @@ Measure = Callable[[Row], None]
 
 PAIRS = 5
 SECONDS = 2.0
-STEPS = 10
-"""Recorded steps of a declaration with everything that follows it."""
+STEPS = 2
+"""Recorded steps of a declaration; what follows them is recorded by its end."""
 
 
 @dataclass

@@ -20,6 +20,9 @@ T = TypeVar("T")
 TABLES = sa.MetaData()
 """Tocsin's own tables, which the modules of the stores declare."""
 
+SHARED_TABLES = sa.MetaData()
+"""Tables by which replicas know of each other."""
+
 TRIES = 3
 
 
@@ -40,17 +43,17 @@ class Database:
         """Return the engine, creating the tables at first. Raises SQLAlchemyError or OSError."""
         with self._opening:
             if self._engine is None:
-                self._engine = _with_tables(self._connect())
+                self._engine = self._connect()
             return self._engine
 
     def _connect(self) -> sa.Engine:
         if self.is_shared:
             engine = postgresql_engine(self.url)
             create_schema(engine)
-            return engine
+            return _with_tables(engine, TABLES, SHARED_TABLES)
         create_file(self.url)
         self._identity = file_identity(self.url)
-        return sqlite_engine(self.url)
+        return _with_tables(sqlite_engine(self.url), TABLES)
 
     def close(self) -> None:
         if self._engine is not None:
@@ -109,11 +112,12 @@ def upsert(
         connection.execute(row.on_conflict_do_nothing(index_elements=list(key)))
 
 
-def _with_tables(engine: sa.Engine) -> sa.Engine:
-    for _ in TABLES.sorted_tables:
-        # Another process may create a table between our check and our own CREATE. A lasting error is raised
-        # by the last attempt, below.
-        with contextlib.suppress(sa.exc.DBAPIError):
-            TABLES.create_all(engine)
-    TABLES.create_all(engine)
+def _with_tables(engine: sa.Engine, *kinds: sa.MetaData) -> sa.Engine:
+    for tables in kinds:
+        for _ in tables.sorted_tables:
+            # Another process may create a table between our check and our own CREATE. A lasting error is
+            # raised by the last attempt, below.
+            with contextlib.suppress(sa.exc.DBAPIError):
+                tables.create_all(engine)
+        tables.create_all(engine)
     return engine

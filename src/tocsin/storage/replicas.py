@@ -14,7 +14,7 @@ import sqlalchemy as sa
 import structlog
 
 from tocsin.incidents.errors import Unavailable
-from tocsin.storage.database import TABLES, Database
+from tocsin.storage.database import SHARED_TABLES, Database
 from tocsin.workflows.retry import best_effort
 
 log = structlog.get_logger()
@@ -36,7 +36,7 @@ CUT_OFF = "This replica of Tocsin has lost touch with the others for a moment. T
 
 _replicas = sa.Table(
     "tocsin_replicas",
-    TABLES,
+    SHARED_TABLES,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("format", sa.Integer, nullable=False),
     sa.Column("joined_at", sa.Float, nullable=False),
@@ -45,7 +45,7 @@ _replicas = sa.Table(
 )
 _news = sa.Table(
     "tocsin_news",
-    TABLES,
+    SHARED_TABLES,
     sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=True),
     sa.Column("at", sa.Float, nullable=False, index=True),
     sa.Column("replica", sa.Text, nullable=False),

@@ -159,6 +159,9 @@ class SqlSlackStateStore:
         where = {"incident_id": incident.id, "channel": card.channel, "thing": card.ts}
 
         def remember(connection: sa.Connection) -> None:
+            posted = {"channel": card.channel, "ts": card.ts}
+            kept: dict[str, str | None] = {"incident_id": incident.id, "place": card.place}
+            upsert(connection, _cards, posted, kept, replacing=False)
             upsert(connection, _faces, where, {"face": face})
             upsert(connection, _watched, {"incident_id": incident.id}, {"seen": seen})
 

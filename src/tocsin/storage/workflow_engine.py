@@ -1,4 +1,4 @@
-"""Workflow engine on DBOS, which only this module and `serialization` import."""
+"""Workflow engine on DBOS, which only this module, `earlier_formats` and `serialization` import."""
 
 from __future__ import annotations
 
@@ -17,12 +17,22 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 from dbos import DBOS, DBOSClient, DBOSConfig, SetWorkflowID, StepInfo, WorkflowHandleAsync, WorkflowStatus
+from dbos import error as dbos_error
 from sqlalchemy.exc import SQLAlchemyError
 
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import SOMEBODY
 from tocsin.logs import trace, traced
 from tocsin.storage.database import TABLES, Database, root_message, upsert
+from tocsin.storage.earlier_formats import (
+    EARLIER_FORMATS,
+    FORMAT,
+    UNFINISHED,
+    WORKFLOW_FORMAT,
+    being_taken_over,
+    has_workflows,
+    take_over,
+)
 from tocsin.storage.installations import uninstalled
 from tocsin.storage.postgresql import is_postgresql, postgresql_engine
 from tocsin.storage.replicas import Replicas
@@ -83,8 +93,7 @@ def _pending(url: str) -> list[Pending]:
 
 
 def _begun(engine: sa.Engine) -> list[Pending]:
-    on_sqlite = engine.dialect.name == "sqlite"
-    if not sa.inspect(engine).has_table("workflow_status", schema=None if on_sqlite else "dbos"):
+    if not has_workflows(engine):
         return []
     logging.getLogger("dbos").setLevel(logging.CRITICAL)
     read_plainly()
@@ -93,6 +102,7 @@ def _begun(engine: sa.Engine) -> list[Pending]:
     client = DBOSClient(system_database_engine=engine, retry_connection_errors=False, serializer=JSON)
     try:
         found = client.list_workflows(status=STARTED_OR_QUEUED, load_output=False)
+        found += being_taken_over(client)
         with engine.connect() as connection:
             left = uninstalled(connection)
         pending = [
@@ -208,12 +218,9 @@ class SqlFinishedWorkflows:
 
 Workflow = Callable[[dict[str, Any]], Awaitable[Any]]
 
-# The same for all versions of Tocsin: a new version must resume the workflows of an old one.
-FORMAT = 1
-WORKFLOW_FORMAT = f"stories-{FORMAT}"
+ALONE = "tocsin"
+"""Executor of the workflows in an SQLite file, which one process at a time has."""
 
-# DBOS puts a workflow that it resumes back into its queue first; it is unfinished there, too.
-UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
 RESULT_POLL_SECONDS = 0.05
 
 FINISHED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
@@ -305,7 +312,7 @@ class DbosEngine:
             "name": "tocsin",
             "system_database_url": self.url,
             "application_version": WORKFLOW_FORMAT,
-            "executor_id": self._replicas.id if self._database.is_shared else "tocsin",
+            "executor_id": self._replicas.id if self.is_shared else ALONE,
             "enable_otlp": False,
             "log_level": "WARNING",
             "max_executor_threads": THREADS,
@@ -317,8 +324,9 @@ class DbosEngine:
         else:
             self._gate = WriteBarrier(self.url)
             config["system_database_engine"] = self._gate.engine
-        _open = self
+            take_over(self._gate.engine, ALONE)
         read_plainly()
+        _open = self
         DBOS(config=config)
         DBOS.launch()
 
@@ -357,14 +365,16 @@ class DbosEngine:
         await asyncio.gather(*cut, return_exceptions=True)
 
     async def take_over(self, alive: Collection[str]) -> None:
-        """Go on with the workflows of replicas that are not alive, and with own ones that came to a halt."""
+        """Go on with the workflows of replicas that are not alive, also of those of an earlier version."""
         with self._told("read"):
-            begun = await DBOS.list_workflows_async(
-                status="PENDING", app_version=WORKFLOW_FORMAT, load_input=False, load_output=False
-            )
-        gone = sorted({one.executor_id for one in begun if one.executor_id} - set(alive))
-        if gone:
+            begun = await DBOS.list_workflows_async(status=UNFINISHED, load_input=False, load_output=False)
+        known = [*EARLIER_FORMATS, WORKFLOW_FORMAT]
+        owners = {one.executor_id for one in begun if one.app_version in known and one.status == "PENDING"}
+        owners |= {one.executor_id for one in begun if one.app_version in EARLIER_FORMATS}
+        if gone := sorted({owner for owner in owners if owner} - set(alive)):
             log.warning("takes over the workflows of replicas that are gone", replicas=gone)
+            for executor in gone:
+                await asyncio.to_thread(take_over, self._database.open(), executor)
             await asyncio.to_thread(DBOS._recover_pending_workflows, gone)
         await self._replicas.forget_dead()
 
@@ -383,20 +393,30 @@ class DbosEngine:
             await DBOS.resume_workflow_async(key)
         self._halted = halted
 
-    async def start(self, verb: str, key: str, command: Mapping[str, Any]) -> None:
+    async def start(self, verb: str, key: str, command: Mapping[str, Any]) -> bool:
         self.check()
         if await self.find_finished(key) is not None:
-            return
+            return False
+        is_new = True
         marked = _begun_by_this_process.set(True)
         try:
-            with self._told("written to"), SetWorkflowID(key):
-                await DBOS.start_workflow_async(_run_workflow, verb, {**command, TRACE: trace()})
+            with self._told("written to"):
+                try:
+                    with SetWorkflowID(key, workflow_id_reuse_policy="reject"):
+                        await DBOS.start_workflow_async(_run_workflow, verb, {**command, TRACE: trace()})
+                except dbos_error.DBOSWorkflowIDInUseError:
+                    # The press that started it may still wait for the next line.
+                    is_new = False
                 await asyncio.to_thread(fsync_wal, self.url)
         finally:
             _begun_by_this_process.reset(marked)
+        return is_new
+
+    def is_resumed(self) -> bool:
+        return not _begun_by_this_process.get()
 
     def step(self, name: str, act: Callable[[bool], Awaitable[Any]]) -> Awaitable[Any]:
-        return DBOS.run_step_async({"name": name}, act, not _begun_by_this_process.get())
+        return DBOS.run_step_async({"name": name}, act, self.is_resumed())
 
     def is_running(self, key: str) -> bool:
         return key in self._running.values()

@@ -51,6 +51,9 @@ MISTAKE_TIME = timedelta(minutes=10)
 """Time after a declaration in which a cancel counts as a mistake: the bot deletes the incident's posts."""
 
 
+FAILURES = list[StepFailure]
+
+
 @dataclass(frozen=True)
 class Notice:
     """A change to be posted, with the incident before and after it, and the time of the next update."""
@@ -103,17 +106,22 @@ class ChangeEffects:
         mistaken = ending == "cancel" and change.at - incident.created_at <= MISTAKE_TIME
         if mistaken:
             left.append(await self._withdraw(incident, "withdraw the cards", {"headline"}))
-        failures += await asyncio.gather(
-            self._shown(incident, before),
-            *self._people(before, incident, change),
-            *self._notify(notice),
-            *self._merged(incident, change),
-        )
+        failures += await self._steps.together("show the change", self._show, notice, returns=FAILURES)
         if mistaken:
             failures += await self._put_away(incident)
         await self._tell_failures(incident, change, [*left, *failures])
         if incident.is_private and any(isinstance(one, StepFailure) and one.passing for one in left):
             await self._take_back_the_rest(incident, change)
+
+    async def _show(self, notice: Notice) -> list[StepFailure]:
+        """Show and post the change everywhere, and bring in people who have a part in it now."""
+        done: Sequence[Any] = await asyncio.gather(
+            self._shown(notice.incident, notice.before),
+            *self._people(notice.before, notice.incident, notice.change),
+            *self._notify(notice),
+            *self._merged(notice.incident, notice.change),
+        )
+        return [one for one in done if isinstance(one, StepFailure)]
 
     def _shown(self, incident: Incident, before: Incident) -> Awaitable[Any]:
         return self._steps.run(

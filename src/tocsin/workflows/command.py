@@ -317,20 +317,22 @@ class DurableCommand(ABC, Generic[C]):
         return outcome
 
     async def _save(self, command: C, acknowledged: asyncio.Event) -> tuple[str, PendingReply[AnyChange]]:
-        finished = await self._finished(command.key)
-        while isinstance(finished, NotChanged) or command.key in self._refused:
+        while True:
+            key = command.key
+            if key not in self._refused:
+                waiting = self._room.enter(key)
+                waiting.answers.append(acknowledged)
+                if await self._engine.start(self.verb, key, command.model_dump(mode="json")):
+                    return key, waiting
+                finished = await self._finished(key)
+                if not isinstance(finished, NotChanged):
+                    if finished is not None:
+                        self._room.leave(key)
+                        waiting.tell(finished)
+                    return key, waiting
+                self._room.leave(key)
             # A refusal changed nothing, so the corrected form is a command of its own.
-            command = command.with_key(str(uuid5(NAMESPACE_OID, command.key)))
-            finished = await self._finished(command.key)
-        key = command.key
-        waiting = self._room.enter(key)
-        if finished is not None:
-            self._room.leave(key)
-            waiting.tell(finished)
-            return key, waiting
-        waiting.answers.append(acknowledged)
-        await self._engine.start(self.verb, key, command.model_dump(mode="json"))
-        return key, waiting
+            command = command.with_key(str(uuid5(NAMESPACE_OID, key)))
 
     async def _done_elsewhere(self, key: str) -> AnyChange | None:
         return None if self._engine.is_running(key) else await self._finished(key)

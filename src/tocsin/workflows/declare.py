@@ -106,17 +106,26 @@ class DeclareIncident:
     async def _save(
         self, command: DeclareCommand, acknowledged: asyncio.Event
     ) -> tuple[str, PendingReply[AnyOutcome]]:
-        command, finished = await self._not_refused_yet(command)
-        key = command.declaration.key
-        waiting = self._room.enter(key)
-        waiting.private |= command.declaration.visibility == "private"
-        if finished is not None:
-            self._room.leave(key)
-            waiting.tell(finished)
-            return key, waiting
-        waiting.answers.append(acknowledged)
-        await self._engine.start(VERB, key, command.model_dump(mode="json"))
-        return key, waiting
+        # A refusal created nothing, so the corrected form is a declaration of its own. So is a form sent
+        # again with *Declare another* from a message that has an incident already.
+        made_nothing = (NotDeclared, AlreadyDeclared) if command.another else NotDeclared
+        while True:
+            key = command.declaration.key
+            if key not in self._refused:
+                waiting = self._room.enter(key)
+                waiting.private |= command.declaration.visibility == "private"
+                waiting.answers.append(acknowledged)
+                if await self._engine.start(VERB, key, command.model_dump(mode="json")):
+                    return key, waiting
+                finished = await self.outcome(key)
+                if not isinstance(finished, made_nothing):
+                    if finished is not None:
+                        self._room.leave(key)
+                        waiting.tell(finished)
+                    return key, waiting
+                self._room.leave(key)
+            declaration = command.declaration.model_copy(update={"key": str(uuid5(NAMESPACE_OID, key))})
+            command = command.model_copy(update={"declaration": declaration})
 
     async def _warn(self, command: DeclareCommand, waiting: PendingReply[AnyOutcome]) -> None:
         """Tell a person who ticked *private* only for a second press that the incident is public already."""
@@ -126,21 +135,6 @@ class DeclareIncident:
             await self._publisher(command.declaration.slack_team_id).notifier.too_late(
                 command, outcome.incident, said
             )
-
-    async def _not_refused_yet(self, command: DeclareCommand) -> tuple[DeclareCommand, AnyOutcome | None]:
-        """Return the command with a key that has not been refused, and that key's outcome so far.
-
-        A refusal created nothing, so the corrected form is a declaration of its own. So is a form sent again
-        with *Declare another* from a message that has an incident already.
-        """
-        made_nothing = (NotDeclared, AlreadyDeclared) if command.another else NotDeclared
-        while isinstance(finished := await self.outcome(command.declaration.key), made_nothing) or (
-            command.declaration.key in self._refused
-        ):
-            key = str(uuid5(NAMESPACE_OID, command.declaration.key))
-            declaration = command.declaration.model_copy(update={"key": key})
-            command = command.model_copy(update={"declaration": declaration})
-        return command, finished
 
     async def _done_elsewhere(self, key: str) -> AnyOutcome | None:
         """Return the outcome of a declaration that another replica carries out, as soon as it exists."""

@@ -480,7 +480,7 @@ class SlackStateStore(Protocol):
         """Forget a thing that is no longer shown."""
 
     async def save_rendered(self, incident: Incident, card: Card, face: str, seen: str) -> None:
-        """Store a card's hash and the incident's snapshot at that time, both in one transaction."""
+        """Store a card, its hash and the incident's snapshot at that time in one transaction."""
 
     async def watched(self) -> Mapping[str, str]:
         """Return the snapshot of each open incident as of the last poll, by id."""
@@ -542,8 +542,13 @@ def check_ownership() -> None:
 class WorkflowEngine(Protocol):
     """Engine of durable workflows: a started workflow is finished, if need be by the next process."""
 
-    async def start(self, verb: str, key: str, command: Mapping[str, Any]) -> None:
-        """Persist a workflow and start it; does nothing if this key was ever started before."""
+    async def start(self, verb: str, key: str, command: Mapping[str, Any]) -> bool:
+        """Persist a workflow and start it; return False if this key was ever started before."""
+        ...
+
+    def is_resumed(self) -> bool:
+        """True in a workflow that an earlier process may have begun."""
+        ...
 
     def step(self, name: str, act: Callable[[bool], Awaitable[Any]]) -> Awaitable[Any]:
         """Run one step of the running workflow, or return its recorded result, which is plain JSON.

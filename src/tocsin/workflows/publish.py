@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
-from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import Card, ChannelId, Incident, PersonId
-from tocsin.incidents.validation import CardDestination, card_destinations, join_names
+from tocsin.incidents.model import Card, Incident, PersonId
+from tocsin.incidents.validation import CardDestination, card_destinations
+from tocsin.workflows.channel_setup import ChannelSetup, as_it_is
 from tocsin.workflows.channels import (
     A_DAY,
     PATIENCE_SECONDS,
@@ -27,6 +27,7 @@ from tocsin.workflows.sync import snapshot
 CHANNEL_ATTEMPTS = 4
 """Lost answers (a few seconds) after which the cards are posted first and the channel is created later."""
 
+CANCELED = "canceled"
 UNOPENED = "The channel could not be made"
 UNPOSTED = {
     "headline": "The headline could not be posted",
@@ -37,7 +38,11 @@ UNPOSTED = {
 
 
 class DeclarationPublisher:
-    """Effects of a declaration in Slack; each is a step of the declaration's workflow."""
+    """Effects of a declaration in Slack.
+
+    Two are steps of the declaration's workflow: the opening of the channel, and everything else together. A
+    part that a killed process may have done is looked for before it is repeated.
+    """
 
     def __init__(
         self,
@@ -56,6 +61,7 @@ class DeclarationPublisher:
         self._steps = Steps(engine)
         self._announce = announce
         self._opener = opener
+        self._setup = ChannelSetup(backend=backend, workspace=workspace, engine=engine)
         self.notifier = DeclarationNotifier(backend=backend, workspace=workspace, engine=engine)
 
     async def publish(
@@ -77,22 +83,15 @@ class DeclarationPublisher:
             returns=Channel,
             attempts=CHANNEL_ATTEMPTS,
         )
-        failures = [opened] if isinstance(opened, StepFailure) else []
-        failures += _withheld(command)
+        unopened = [opened] if isinstance(opened, StepFailure) else []
         if isinstance(opened, Channel):
             incident = _in_channel(incident, opened)
-        done = await asyncio.gather(
-            self.notifier.show(command, Declared(incident=incident), failures, waiting),
-            *(self._set_up_channel(command, incident) if incident.slack_channel_id else ()),
-            *self._posts(command, incident),
-            *self._announcements(command, incident),
-            *self._invitations(command, incident),
-        )
-        await self._pin_headline(done)
-        failures += [result for result in done if isinstance(result, StepFailure)]
-        await self._without_a_card(command, incident, failures, done)
-        await self.notifier.tell_failures(command, incident, failures)
-        unopened = [opened] if isinstance(opened, StepFailure) else []
+        if isinstance(opened, StepFailure) and opened.passing:
+            await self._steps.together(
+                "publish it", self._publish, command, incident, unopened, waiting, returns=None
+            )
+        else:
+            await self._steps.last(self._publish, command, incident, unopened, waiting)
         await self.notifier.show_late_presses(command, Declared(incident=incident), unopened, waiting)
         if isinstance(opened, StepFailure) and opened.passing:
             incident = await self._open_after_all(command, incident)
@@ -102,6 +101,36 @@ class DeclarationPublisher:
             await self.notifier.show_late_presses(command, Declared(incident=incident), unopened, waiting)
         return incident
 
+    async def _publish(
+        self,
+        command: DeclareCommand,
+        incident: Incident,
+        unopened: Sequence[StepFailure],
+        waiting: PendingReply[AnyOutcome],
+    ) -> None:
+        """Do everything that follows the opening of the channel, or its failure."""
+        failures = [*unopened, *_withheld(command)]
+        done = await asyncio.gather(
+            self.notifier.show(command, Declared(incident=incident), failures, waiting),
+            *(self._set_up_channel(command, incident) if incident.slack_channel_id else ()),
+            *self._posts(command, incident),
+            *self._announcements(command, incident),
+            *self._setup.invitations(command.announcement.invite, incident),
+        )
+        await self._pin_headline(done)
+        await self._tell_failures(command, incident, failures, done)
+
+    async def _tell_failures(
+        self,
+        command: DeclareCommand,
+        incident: Incident,
+        failures: Sequence[StepFailure],
+        done: Sequence[Any],
+    ) -> None:
+        failures = [*failures, *(result for result in done if isinstance(result, StepFailure))]
+        await self._without_a_card(command, incident, failures, done)
+        await self.notifier.tell_failures(command, incident, failures)
+
     async def _before_its_channel(
         self, command: DeclareCommand, incident: Incident, waiting: PendingReply[AnyOutcome]
     ) -> Incident:
@@ -109,6 +138,30 @@ class DeclarationPublisher:
         # A repeated create may return the private channel, but the cards may name it only to its members,
         # who are looked up below.
         created, incident = incident, without_channel(incident) if incident.is_private else incident
+        await self._steps.together(
+            "publish it", self._publish_without_channel, command, incident, waiting, returns=None
+        )
+        late = await self.notifier.show_late_presses(command, Declared(incident=incident), (), waiting)
+        arrived = await self._await_channel(created, "await the channel", PATIENCE_SECONDS)
+        if isinstance(arrived, StepFailure):
+            await self.notifier.tell_failures(command, incident, [arrived])
+            arrived = await self._await_channel(created, "await the channel after all", A_DAY)
+        if isinstance(arrived, StepFailure):
+            return incident
+        named = await self._steps.last(self._show_channel, command, incident, arrived)
+        if named is None:
+            return incident
+        incident = _in_channel(incident, named)
+        if late:
+            # The step that showed the channel may have run in an earlier process; this process then replaced
+            # the modal's content by one without the channel, above.
+            waiting.shown = -1
+        await self.notifier.show_late_presses(command, Declared(incident=incident), (), waiting)
+        return incident
+
+    async def _publish_without_channel(
+        self, command: DeclareCommand, incident: Incident, waiting: PendingReply[AnyOutcome]
+    ) -> None:
         done = await asyncio.gather(
             self.notifier.show(command, Declared(incident=incident), (), waiting),
             *self._posts(command, incident),
@@ -120,28 +173,19 @@ class DeclarationPublisher:
                 on_failure="The message it was declared from could not be added",
             ),
         )
-        failures = [*_withheld(command), *(result for result in done if isinstance(result, StepFailure))]
-        await self._without_a_card(command, incident, failures, done)
-        await self.notifier.tell_failures(command, incident, failures)
-        late = await self.notifier.show_late_presses(command, Declared(incident=incident), (), waiting)
-        arrived = await self._await_channel(created, "await the channel", PATIENCE_SECONDS)
-        if isinstance(arrived, StepFailure):
-            await self.notifier.tell_failures(command, incident, [arrived])
-            arrived = await self._await_channel(created, "await the channel after all", A_DAY)
-        if isinstance(arrived, StepFailure) or not await _may_be_named(
-            self._steps, self._workspace, incident, arrived
-        ):
-            return incident
-        incident = _in_channel(incident, arrived)
+        await self._tell_failures(command, incident, _withheld(command), done)
+
+    async def _show_channel(
+        self, command: DeclareCommand, incident: Incident, channel: Channel
+    ) -> Channel | None:
+        """Show the channel that the backend has created; return None if it may not be named."""
+        if not await _may_be_named(self._steps, self._workspace, incident, channel):
+            return None
+        incident = _in_channel(incident, channel)
         await asyncio.gather(
             self._bring_up_to_date(incident), self.notifier.show(command, Declared(incident=incident))
         )
-        if late:
-            # The step that showed the channel may have run in an earlier process; this process then replaced
-            # the modal's content by one without the channel, above.
-            waiting.shown = -1
-        await self.notifier.show_late_presses(command, Declared(incident=incident), (), waiting)
-        return incident
+        return channel
 
     async def _open_after_all(self, command: DeclareCommand, incident: Incident) -> Incident:
         opened = await self._steps.run(
@@ -155,17 +199,19 @@ class DeclarationPublisher:
             returns=Channel,
             attempts=ALL_DAY,
         )
-        if not isinstance(opened, Channel):
-            return incident
-        incident = _in_channel(incident, opened)
+        if isinstance(opened, Channel):
+            incident = _in_channel(incident, opened)
+            await self._steps.last(self._publish_channel, command, incident)
+        return incident
+
+    async def _publish_channel(self, command: DeclareCommand, incident: Incident) -> None:
         done = await asyncio.gather(
             *self._set_up_channel(command, incident),
             self._bring_up_to_date(incident),
-            *self._invitations(command, incident),
+            *self._setup.invitations(command.announcement.invite, incident),
         )
         await self._pin_headline(done)
         await self.notifier.mended(command, incident)
-        return incident
 
     def _await_channel(
         self, incident: Incident, name: str, seconds: float
@@ -176,37 +222,9 @@ class DeclarationPublisher:
         )
 
     def _set_up_channel(self, command: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
-        """Return the independent steps that set up the incident's own channel."""
-        step, slack = self._steps.run, self._workspace.channels
-        channel = ChannelId(incident.slack_channel_id)
-        return [
-            step(
-                "bring people in",
-                _bring_in,
-                self._workspace,
-                incident,
-                on_failure="Nobody could be brought into the channel",
-                attempts=ALL_DAY,
-            ),
-            step(
-                "set the topic", slack.set_topic, channel, incident, on_failure="The topic could not be set"
-            ),
-            step(
-                "set the purpose",
-                slack.set_purpose,
-                channel,
-                incident,
-                on_failure="The purpose could not be set",
-            ),
-            self._steps.run_once(
-                "add the bookmark",
-                slack.bookmark,
-                channel,
-                incident,
-                on_failure="The bookmark could not be added",
-            ),
-            self._post(command, incident, CardDestination(place="headline", to=channel)),
-        ]
+        """Return the independent steps that set up the incident's own channel, with its headline."""
+        headline = CardDestination(place="headline", to=incident.slack_channel_id)
+        return [*self._setup.steps(incident), self._post(command, incident, headline)]
 
     def _posts(self, command: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
         """Return one step for each place that gets a card at once."""
@@ -222,23 +240,27 @@ class DeclarationPublisher:
             incident,
             spot,
             on_failure=UNPOSTED[spot.place],
-            returns=Card,
+            returns=Card | None,
             attempts=ALL_DAY,
         )
 
     async def _card(
         self, command: DeclareCommand, incident: Incident, spot: CardDestination, again: bool
-    ) -> Card:
+    ) -> Card | None:
+        """Post the card and remember it; None if the incident was canceled, which takes its cards back."""
+        if again and spot.place != "headline":
+            now = await as_it_is(self._backend, incident)
+            if now.incident_status.category == CANCELED:
+                return None
         # The key is the declaration's, not the incident's: after a restore from an older backup the incident
         # is created again, with another id.
         key = f"{command.declaration.key}:{spot.place}"
         card = await self._workspace.messages.post_card(incident, spot, key=key, again=again)
-        await self._state.remember_card(incident.id, card)
         await self._save_fingerprint(incident, card)
         return card
 
     async def _save_fingerprint(self, incident: Incident, card: Card) -> None:
-        """Store the card's hash, so that it is edited only if its content changes."""
+        """Store the card and its hash, so that it is edited only if its content changes."""
         face = self._workspace.messages.fingerprints(incident)["card"]
         # The snapshot lets the next poll notice a change that was made before this card was posted.
         await self._state.save_rendered(incident, card, face, snapshot(incident))
@@ -281,8 +303,8 @@ class DeclarationPublisher:
         if failures and reporter is not None and not posted & {"source", "reporter"}:
             await self._post(command, incident, CardDestination(place="reporter", to=reporter))
 
-    # Announcements and invitations of the operator's rules. They are stored with the command, so that a
-    # resumed workflow does the same as before.
+    # Announcements of the operator's rules. They are stored with the command, so that a resumed workflow does
+    # the same as before.
 
     def _announcements(self, command: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
         """Return one step for each channel that the rules name; none for a private incident."""
@@ -311,26 +333,6 @@ class DeclarationPublisher:
             return None
         return await self._card(command, incident, CardDestination(place="announcement", to=channel), again)
 
-    def _invitations(self, command: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
-        """Return one step for each user group that the rules name; none for a private incident.
-
-        A step does nothing while there is no channel.
-        """
-        if incident.is_private:
-            return []
-        return [
-            self._steps.run(
-                f"bring {group} in",
-                _bring_group_in,
-                self._workspace,
-                incident,
-                group,
-                on_failure=f"{_called(group)} could not be brought into the channel",
-                attempts=ALL_DAY,
-            )
-            for group in command.announcement.invite
-        ]
-
 
 async def _may_be_named(steps: Steps, slack: SlackClient, incident: Incident, channel: Channel) -> bool:
     """True if the cards may name the channel: a private one only if the reporter is a member.
@@ -348,31 +350,6 @@ async def _may_be_named(steps: Steps, slack: SlackClient, incident: Incident, ch
         returns=list[PersonId],
     )
     return not isinstance(seen, StepFailure) and incident.creator.slack_user_id in seen
-
-
-async def _bring_in(slack: SlackClient, incident: Incident) -> None:
-    channel = ChannelId(incident.slack_channel_id)
-    left_out = await slack.channels.invite(channel, incident.people, incident)
-    if left_out:
-        names = join_names(f"<@{person}>" for person in left_out)
-        raise Refused(f"{names} could not be brought into the channel")
-
-
-async def _bring_group_in(slack: SlackClient, incident: Incident, group: str) -> None:
-    if not incident.slack_channel_id:
-        return
-    people = await slack.group_members(group)
-    if people is None:
-        named = group if group.startswith("@") else "a user group that the rules name"
-        raise Refused(f"{named} could not be brought in: Slack knows no such user group")
-    left_out = await slack.channels.invite(ChannelId(incident.slack_channel_id), people, incident)
-    if left_out:
-        raise Refused(f"{len(left_out)} of {_called(group)} could not be brought into the channel")
-
-
-def _called(group: str) -> str:
-    """Return a user group in mrkdwn; Slack shows an id as the group's handle (Slack, mentioning groups)."""
-    return group if group.startswith("@") else f"<!subteam^{group}>"
 
 
 def _in_channel(incident: Incident, channel: Channel) -> Incident:

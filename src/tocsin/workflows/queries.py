@@ -71,7 +71,10 @@ class FindIncidents:
 class _AtHand:
     """Contents of the cache, shared by the views of all workspaces."""
 
-    now: tuple[Incident, ...] = ()
+    opened: dict[str, Incident] = field(default_factory=dict)
+    """The open incidents by id, in no order."""
+    newest_first: tuple[Incident, ...] | None = None
+    """The same; None until it is asked for after a change, since sorting takes long if there are many."""
     meanwhile: dict[str, Incident] = field(default_factory=dict)
     """Incidents that were put into the cache since the last refresh began, by id."""
     subscribers: list[Callable[[], None]] = field(default_factory=list)
@@ -90,7 +93,11 @@ class OpenIncidentsCache:
 
     @property
     def now(self) -> tuple[Incident, ...]:
-        all_now = self._at_hand.now
+        all_now = self._at_hand.newest_first
+        if all_now is None:
+            opened = self._at_hand.opened.values()
+            all_now = tuple(sorted(opened, key=lambda one: one.created_at, reverse=True))
+            self._at_hand.newest_first = all_now
         return (
             all_now if self._teams is None else tuple(one for one in all_now if is_in_teams(self._teams, one))
         )
@@ -105,10 +112,16 @@ class OpenIncidentsCache:
 
         Does nothing if the cached version is newer.
         """
-        known = {one.id: one for one in self._at_hand.now}
-        newest = _newest(incident, known.get(incident.id))
-        self._at_hand.meanwhile[incident.id] = known[incident.id] = newest
-        self._become(known.values())
+        opened = self._at_hand.opened
+        known = opened.get(incident.id)
+        newest = self._at_hand.meanwhile[incident.id] = _newest(incident, known)
+        if newest.incident_status.is_open:
+            opened[incident.id] = newest
+            changed = newest != known
+        else:
+            changed = opened.pop(incident.id, None) is not None
+        if changed:
+            self._changed()
 
     def begin_refresh(self) -> None:
         """Record that a query for all open incidents begins."""
@@ -119,19 +132,19 @@ class OpenIncidentsCache:
 
         Such an incident may have been declared or closed too late for the list.
         """
-        known = {one.id: one for one in self._at_hand.now}
+        known = self._at_hand.opened
         found = {one.id: _newest(one, known.get(one.id)) for one in incidents}
         for seen in self._at_hand.meanwhile.values():
             found[seen.id] = _newest(seen, found.get(seen.id))
-        self._become(found.values())
+        opened = {id_: one for id_, one in found.items() if one.incident_status.is_open}
+        if opened != known:
+            self._at_hand.opened = opened
+            self._changed()
 
-    def _become(self, incidents: Iterable[Incident]) -> None:
-        opened = [incident for incident in incidents if incident.incident_status.is_open]
-        now = tuple(sorted(opened, key=lambda known: known.created_at, reverse=True))
-        if now != self._at_hand.now:
-            self._at_hand.now = now
-            for hear in self.subscribers:
-                hear()
+    def _changed(self) -> None:
+        self._at_hand.newest_first = None
+        for hear in self.subscribers:
+            hear()
 
     def seen_by(self, person: PersonId | None) -> tuple[Incident, ...]:
         """Return the open incidents that this person may see."""
@@ -175,8 +188,8 @@ MOST_KEPT = 1_000
 class CurrentIncidents:
     """Reader of incidents at the backend; one instance serves the whole process.
 
-    The local backend is asked each time. A remote backend is asked at most once a second for each incident;
-    the incident that it returns for a change counts as such an answer.
+    The local backend is asked each time, once for the calls of one moment. A remote backend is asked at most
+    once a second for each incident; the incident that it returns for a change counts as such an answer.
     """
 
     def __init__(
@@ -212,20 +225,24 @@ class CurrentIncidents:
 
     async def find(self, incident_id: str) -> Incident | None:
         """Return the incident with this id; None if there is none. Raises Unavailable and Refused."""
-        if not self._backend.is_remote:
-            return await self._backend.find(incident_id)
         answer, at = self._answers.get(incident_id, (None, 0.0))
         if answer is not None and loop_time() - at < SHARED_SECONDS:
             return answer
         asking = self._asking.get(incident_id)
         if asking is None:
             asking = self._asking[incident_id] = asyncio.create_task(self._ask(incident_id))
-            asking.add_done_callback(lambda _: self._asking.pop(incident_id, None))
             asking.add_done_callback(lambda done: done.cancelled() or done.exception())
         return await asyncio.shield(asking)
 
     async def _ask(self, incident_id: str) -> Incident | None:
-        found = await self._backend.find(incident_id)
-        if found is not None:
-            self._store(found)
-        return found
+        try:
+            if self._backend.is_remote:
+                found = await self._backend.find(incident_id)
+                if found is not None:
+                    self._store(found)
+                return found
+            # The calls of one moment share one read, which begins once all of them have asked.
+            await asyncio.sleep(0)
+        finally:
+            del self._asking[incident_id]
+        return await self._backend.find(incident_id)

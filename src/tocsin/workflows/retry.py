@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -125,6 +126,10 @@ class StepFailure(FrozenModel):
     """True if the step was not refused, so that it may succeed once the other side works again."""
 
 
+_part_of: ContextVar[bool | None] = ContextVar("part_of", default=None)
+"""Within a step: True if an earlier process may have run that step already. Outside of steps None."""
+
+
 class Steps:
     """Runner of workflow steps, which are recorded by name and not repeated after a crash.
 
@@ -173,32 +178,68 @@ class Steps:
         returns: Any,
         attempts: int,
     ) -> T | StepFailure:
-        shape: TypeAdapter[T | StepFailure] = _shape(returns | StepFailure if returns else StepFailure | None)
-
-        async def attempted(again: bool) -> Any:
+        async def attempted(again: bool) -> T | StepFailure:
             failure, backoff = StepFailure(trouble=on_failure, why=OUR_FAULT), Backoff(attempts)
             # A bug in one step must not stop the other steps.
             async with best_effort(name):
                 try:
                     while True:
                         try:
-                            return shape.dump_python(await act(again), mode="json")
+                            return await act(again)
                         except Unavailable as error:
                             await backoff.wait(error)
                             # An unavailable call may also have come after other calls of the same step.
                             again = True
                 except (Refused, SlackRefused, Unavailable) as error:
                     failure = _failure(on_failure, error)
-            return shape.dump_python(failure, mode="json")
+            return failure
 
-        return shape.validate_python(await self._engine.step(name, attempted))
+        return await self._step(name, attempted, returns | StepFailure if returns else StepFailure | None)
 
     async def record(self, name: str, act: Callable[[*Ts], Awaitable[T]], *args: *Ts, returns: Any) -> T:
         """Run one step and return its result. Raises any exception of `act`, which stops the workflow."""
+        return await self._step(name, lambda _again: act(*args), returns)
+
+    async def together(self, name: str, act: Callable[[*Ts], Awaitable[T]], *args: *Ts, returns: Any) -> T:
+        """Run `act` as one step, of which the steps that it runs are parts.
+
+        Recording a step costs more than most steps do, so parts are not recorded: if the process dies before
+        all of them are done, the next one runs all of them again. Each must look first, as those of
+        `run_once` do, or be idempotent. An unexpected exception between the parts is not recorded either: it
+        stops the workflow, which the next process resumes here.
+        """
+
+        async def parts(again: bool) -> T:
+            within = _part_of.set(again)
+            try:
+                async with best_effort(name):
+                    return await act(*args)
+            finally:
+                _part_of.reset(within)
+            raise asyncio.CancelledError
+
+        return await self._step(name, parts, returns)
+
+    async def last(self, act: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
+        """Run `act`, of which the steps that it runs are parts, at the end of the workflow.
+
+        It is like `together`, but not recorded: the end of the workflow is, right after it.
+        """
+        within = _part_of.set(self._engine.is_resumed())
+        try:
+            return await act(*args)
+        finally:
+            _part_of.reset(within)
+
+    async def _step(self, name: str, act: Callable[[bool], Awaitable[T]], returns: Any) -> T:
+        """Return the result of `act`, by way of its record unless it is a part of another step."""
+        again = _part_of.get()
+        if again is not None:
+            return await act(again)
         shape: TypeAdapter[T] = _shape(returns)
 
-        async def recorded(_again: bool) -> Any:
-            return shape.dump_python(await act(*args), mode="json")
+        async def recorded(again: bool) -> Any:
+            return shape.dump_python(await act(again), mode="json")
 
         return shape.validate_python(await self._engine.step(name, recorded))
 

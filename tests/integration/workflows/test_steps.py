@@ -29,14 +29,17 @@ class Recorder:
     async def start(self, verb: str, key: str, order: Any) -> NoReturn:
         raise AssertionError("Nothing is started here.")
 
-    async def order(self, key: str) -> None:
+    async def find_command(self, key: str) -> None:
         """Nothing was begun."""
 
     async def result(self, key: str) -> None:
         """Nothing is finished."""
 
-    async def ended(self, key: str) -> None:
+    async def find_finished(self, key: str) -> None:
         """Nothing has ended."""
+
+    def is_resumed(self) -> bool:
+        return self.resumes
 
     async def step(self, name: str, act: Callable[[bool], Awaitable[Any]]) -> Any:
         if name not in self.written:
@@ -116,6 +119,56 @@ async def test_what_a_recorded_step_raises_ends_the_workflow() -> None:
 
     with pytest.raises(Refused, match="Nobody may"):
         await Steps(Recorder()).record("open", broken, returns=Channel)
+
+
+@pytest.mark.parametrize("resumes", [False, True])
+async def test_parts_of_a_step_are_not_recorded_and_told_whether_they_may_be_done(resumes: bool) -> None:
+    engine, tried = Recorder(resumes=resumes), list[bool]()
+    steps = Steps(engine)
+
+    async def note(again: bool) -> None:
+        tried.append(again)
+
+    async def notes(room: Channel) -> Channel:
+        await asyncio.gather(*(steps.run_once("note", note, on_failure=FAILED) for _ in range(2)))
+        return await steps.record("open", opened, room, returns=Channel)
+
+    assert await steps.together("all", notes, ROOM, returns=Channel) == ROOM
+    assert (tried, list(engine.written)) == ([resumes] * 2, ["all"])
+    assert await steps.last(notes, ROOM) == ROOM
+    assert (tried, list(engine.written)) == ([resumes] * 4, ["all"])
+
+
+async def test_a_part_that_fails_answers_why_and_the_others_are_done() -> None:
+    steps = Steps(Recorder())
+
+    async def broken() -> None:
+        raise Refused("Nobody may.")
+
+    async def both() -> list[Any]:
+        note = steps.run("note", broken, on_failure=FAILED)
+        return list(await asyncio.gather(note, steps.run("open", opened, ROOM, on_failure=FAILED)))
+
+    assert await steps.last(both) == [StepFailure(trouble="Nobody may."), ROOM]
+
+
+async def test_what_nobody_foresaw_between_the_parts_is_not_recorded_so_that_they_are_done_later() -> None:
+    engine = Recorder()
+
+    async def broken() -> None:
+        raise KeyError("nobody foresaw it")
+
+    with pytest.raises(asyncio.CancelledError):
+        await Steps(engine).together("all", broken, returns=None)
+    assert engine.written == {}
+
+
+async def test_after_its_parts_the_next_step_is_recorded_again() -> None:
+    engine = Recorder()
+    steps = Steps(engine)
+    await steps.last(opened, ROOM)
+    await steps.run("open", opened, ROOM, on_failure=FAILED, returns=Channel)
+    assert list(engine.written) == ["open"]
 
 
 async def test_a_look_that_takes_too_long_is_left_out_with_a_line_and_no_traceback() -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
 from dataclasses import dataclass
 from html import unescape
 from typing import Any
@@ -160,6 +159,16 @@ async def bookmarked_anew(original: Function, *args: Any) -> None:
     "a resumed step is not told that it may have been done",
     breaks="I3",
     scenario="killed before the first post is recorded",
+    instead_of="tocsin.storage.workflow_engine:DbosEngine.is_resumed",
+)
+def never_resumed(original: Function, journal: Any) -> bool:
+    return False
+
+
+@bug(
+    "a resumed step is not told that it may have been done",
+    breaks="I3",
+    scenario="killed before the first post is recorded",
     instead_of="tocsin.storage.workflow_engine:DbosEngine.step",
 )
 def always_the_first_time(
@@ -210,36 +219,15 @@ async def never_shown(original: Function, *args: Any) -> bool:
     return True
 
 
-PINNING: ContextVar[bool] = ContextVar("pinning", default=False)
-
-
 @bug(
     "the pin is lost when the process was killed",
     breaks="I4",
     scenario="killed before the first post is recorded",
     instead_of="tocsin.workflows.publish:DeclarationPublisher._pin_headline",
 )
-async def pinned(original: Function, *args: Any) -> None:
-    before = PINNING.set(True)
-    await original(*args)
-    PINNING.reset(before)
-
-
-@bug(
-    "the pin is lost when the process was killed",
-    breaks="I4",
-    scenario="killed before the first post is recorded",
-    instead_of="tocsin.storage.workflow_engine:DbosEngine.step",
-)
-def nothing_pinned_again(
-    original: Function, journal: Any, name: str, act: Callable[[bool], Awaitable[Any]]
-) -> Any:
-    pinning = PINNING.get()
-
-    async def pin(again: bool) -> Any:
-        return None if again and pinning else await act(again)
-
-    return original(journal, name, pin)
+async def nothing_pinned_again(original: Function, publisher: Any, done: list[Any]) -> None:
+    if not publisher._steps._engine.is_resumed():
+        await original(publisher, done)
 
 
 @bug(
@@ -347,7 +335,7 @@ def announced_like_any(original: Function, incident: Any, **named: Any) -> Any:
     "a card is not remembered",
     breaks="I7",
     scenario="by command",
-    instead_of="tocsin.storage.slack_state:SqlSlackStateStore.remember_card",
+    instead_of="tocsin.storage.slack_state:SqlSlackStateStore.save_rendered",
 )
 async def forgotten_card(original: Function, *args: Any) -> None:
     return None

@@ -42,7 +42,7 @@ DEATHS = {
         "tocsin.workflows.channels:ChannelOpener._taken", _after
     ),
     "before the first post is recorded": StandIn(
-        "tocsin.storage.slack_state:SqlSlackStateStore.remember_card", _before
+        "tocsin.storage.slack_state:SqlSlackStateStore.save_rendered", _before
     ),
     "before a change is recorded": StandIn("tocsin.backends.local.backend:LocalBackend.change", _after),
     "before a follow-up is recorded": StandIn(
