@@ -197,6 +197,7 @@ async def running_bot(
         read = read_settings(**{**given, **settings})
         copied_into(folder, await first_journal())
         parts = await stack.enter_async_context(open_resources(read, folder_of(read)))
+        parts.replicas.clock = asyncio.get_running_loop().time
         parts.clock = clock or (lambda: datetime.fromtimestamp(slack.clock.now(), UTC))
         parts.engine.poll_seconds = GLANCE_SECONDS
         if behind is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -148,6 +149,7 @@ async def lobby(
         }
         read = read_settings(**{**given, **settings})
         parts = await stack.enter_async_context(open_resources(read, folder_of(read)))
+        parts.replicas.clock = asyncio.get_running_loop().time
         parts.clock = lambda: datetime.fromtimestamp(clock.now(), UTC)
         parts.engine.poll_seconds = GLANCE_SECONDS
         bot = await stack.enter_async_context(open_app(parts))
