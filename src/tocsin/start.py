@@ -51,7 +51,8 @@ async def connected(app: App) -> AsyncIterator[None]:
         _resume_workflows(app)
         parts.replicas.take_over = parts.engine.take_over
         stack.push_async_callback(parts.engine.close)
-        await parts.alerts.load()
+        if not parts.database.is_shared:
+            await parts.alerts.load()
         stack.push_async_callback(parts.tasks.finish, FINISH_SECONDS)
         await _keep_forms_fresh(app.forms, stack)
         _keep_going(
@@ -144,6 +145,7 @@ async def _learn(app: App, _: str) -> None:
 
 
 async def _say_alerts(app: App) -> None:
+    """Tell the operator; a replica that becomes the leader goes on with what the last one left."""
     if app.resources.database.is_shared:
         await app.resources.alerts.load()
     await app.resources.alerts.keep_saying(partial(_tell_operator, app))
