@@ -47,8 +47,11 @@ async def connected(app: App) -> AsyncIterator[None]:
         else:
             await _enter_installed_workspaces(app.registry, app.oauth.installations, parts.settings)
             await stack.enter_async_context(_going_on(parts.replicas.lead(app.oauth.rotation.run)))
-        await _join_replicas(app, stack)
-        _resume_workflows(app)
+        try:
+            await _join_replicas(app, stack)
+            _resume_workflows(app)
+        except Unavailable as error:
+            raise ConfigurationError(f"TOCSIN_DATABASE_URL: {error}") from None
         parts.replicas.take_over = parts.engine.take_over
         stack.push_async_callback(parts.engine.close)
         if not parts.database.is_shared:

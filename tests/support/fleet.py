@@ -69,11 +69,11 @@ class Fleet:
 
     async def open_form(self, text: str, person: str = "ana", channel: str = "general") -> View:
         workspace, who = self.slack.workspace, self.slack.person(person)
-        opened = len([r for r in workspace.requests if r.method == "views.open"])
+        before = {view.id for view in workspace.stack(who)}
         outcome = await workspace.command(who, self.slack.channel(channel), f"/incident {text}")
         assert outcome.ok, outcome
-        await workspace.heard("views.open", opened + 1)
-        view = workspace.stack(who)[-1]
+        await self.until(lambda: {view.id for view in workspace.stack(who)} - before)
+        view: View = workspace.stack(who)[-1]
         self.fill(person, view)
         return view
 
@@ -167,15 +167,21 @@ class Fleet:
         body = await request.body()
         headers = {name: value for name, value in request.headers.items() if name in DESCRIPTIVE}
 
-        async def pass_on(number: int) -> httpx.Response:
+        async def pass_on(number: int) -> httpx.Response | None:
             url = f"{self.replicas[number].url}{request.url.path}"
-            answer = await self._client.post(url, content=body, headers=headers, timeout=LIMIT)
+            try:
+                answer = await self._client.post(url, content=body, headers=headers, timeout=LIMIT)
+            except httpx.TransportError:
+                # It died with the request in hand.
+                return None
             self.answers.append((number, answer.status_code, answer.text))
             return answer
 
-        first, *_ = await asyncio.gather(*map(pass_on, self.choose()))
-        kind = first.headers.get("content-type")
-        return Response(first.content, first.status_code, media_type=kind)
+        answered = [one for one in await asyncio.gather(*map(pass_on, self.choose())) if one is not None]
+        if not answered:
+            return Response(status_code=502)
+        kind = answered[0].headers.get("content-type")
+        return Response(answered[0].content, answered[0].status_code, media_type=kind)
 
 
 @asynccontextmanager

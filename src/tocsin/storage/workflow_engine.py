@@ -296,7 +296,7 @@ class DbosEngine:
     def open(self) -> None:
         """Open the database and resume unfinished workflows; call it inside the running event loop.
 
-        Resumed workflows run on this loop, to which the HTTP clients belong.
+        Resumed workflows run on this loop, to which the HTTP clients belong. Raises Unavailable.
         """
         global _open
         if _open is not None:
@@ -327,8 +327,12 @@ class DbosEngine:
             take_over(self._gate.engine, ALONE)
         read_plainly()
         _open = self
-        DBOS(config=config)
-        DBOS.launch()
+        try:
+            DBOS(config=config)
+            DBOS.launch()
+        except SQLAlchemyError as error:
+            _open = None
+            raise Unavailable(f"the database cannot be used ({root_message(error)}).") from error
 
     @property
     def problem(self) -> str:
