@@ -69,11 +69,12 @@ class Fleet:
 
     async def open_form(self, text: str, person: str = "ana", channel: str = "general") -> View:
         workspace, who = self.slack.workspace, self.slack.person(person)
-        before = {view.id for view in workspace.stack(who)}
         outcome = await workspace.command(who, self.slack.channel(channel), f"/incident {text}")
         assert outcome.ok, outcome
-        await self.until(lambda: {view.id for view in workspace.stack(who)} - before)
-        view: View = workspace.stack(who)[-1]
+        # A form that was asked for earlier may come late.
+        view: View = await self.until(
+            lambda: next((view for view in workspace.stack(who) if text in str(view.payload)), None)
+        )
         self.fill(person, view)
         return view
 
