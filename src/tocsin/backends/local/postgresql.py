@@ -143,9 +143,22 @@ class PostgresqlConnection(SqlConnection):
         given = parameters if isinstance(parameters, dict) else tuple(parameters)
         return self._connection.exec_driver_sql(_with_psycopg_marks(sql), given)
 
+    @property
+    def connection(self) -> sa.Connection:
+        """The connection, for another module to write in the same transaction."""
+        return self._connection
+
+    def execute_many(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
+        """Run a statement once for each row."""
+        self._connection.exec_driver_sql(_with_psycopg_marks(sql), rows)
+
     def query(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
         for row in self.execute(sql, parameters).mappings():
             yield dict(row)
+
+    def lock(self, scope: str) -> None:
+        """Wait for the lock of one more scope, until the end of the transaction."""
+        self.execute(f"SELECT pg_advisory_xact_lock({_lock_number(scope)})")
 
     @contextmanager
     def transaction(self, scope: str) -> Iterator[None]:
@@ -283,14 +296,14 @@ class PostgresqlDatabase:
             raise
         return database
 
-    async def run(self, work: Callable[[SqlConnection], T]) -> T:
+    async def run(self, work: Callable[[PostgresqlConnection], T]) -> T:
         """Run `work` in a thread, again after a lost connection or a deadlock: its keys make that safe.
 
         Raises Unavailable, and Refused for a character that PostgreSQL cannot keep.
         """
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, work)
 
-    def _run(self, work: Callable[[SqlConnection], T]) -> T:
+    def _run(self, work: Callable[[PostgresqlConnection], T]) -> T:
         tries = 0
         while True:
             tries += 1
