@@ -8,7 +8,6 @@ import importlib
 import os
 import pkgutil
 import pwd
-import select
 import shutil
 import signal
 import subprocess
@@ -81,6 +80,8 @@ class PostgresqlServer:
 
     programs: Path
     folder: Path
+    process: subprocess.Popen[bytes] | None = None
+    """The shell that the server runs in, for the process that started it."""
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://tocsin@/{database}?host={self.folder}"
@@ -90,8 +91,8 @@ class PostgresqlServer:
         command += ["-k", self.folder, *(f"--{name}={value}" for name, value in SETTINGS.items())]
         served = ["sh", "-c", SERVE, "sh", self.folder, *command]
         quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        process = subprocess.Popen(served, start_new_session=True, **quiet, **_as_other_than_root())  # type: ignore[call-overload]
-        while process.poll() is None:
+        self.process = subprocess.Popen(served, start_new_session=True, **quiet, **_as_other_than_root())  # type: ignore[call-overload]
+        while self.process.poll() is None:
             with suppress(psycopg.OperationalError):
                 psycopg.connect(self.url()).close()
                 return
@@ -99,12 +100,9 @@ class PostgresqlServer:
 
     def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
         """Stops it: SIGTERM waits for clients, SIGINT ends their sessions, SIGQUIT is a crash."""
-        number = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
-        with suppress(ProcessLookupError):
-            ended = os.pidfd_open(number)
-            os.kill(number, how)
-            _wait_until_readable(ended)
-            os.close(ended)
+        assert self.process is not None
+        os.kill(int((self.folder / "data" / "postmaster.pid").read_text().split()[0]), how)
+        self.process.wait(LIMIT)
 
     def create_database(self, *, empty: bool = False) -> str:
         """The address of a new database, with all tables, or empty."""
@@ -151,6 +149,8 @@ def running_postgresql() -> Iterator[PostgresqlServer]:
         server.start()
         server.create_template()
         yield server
+    assert server.process is not None
+    server.process.wait(LIMIT)
 
 
 @contextmanager
@@ -195,12 +195,6 @@ def _created() -> PostgresqlServer:
     command = [*made, "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
     subprocess.run(command, check=True, capture_output=True, **user)  # type: ignore[call-overload]
     return PostgresqlServer(programs, folder)
-
-
-def _wait_until_readable(descriptor: int) -> None:
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    assert poll.poll(LIMIT * 1000), "it has not ended"
 
 
 def _as_other_than_root() -> dict[str, int]:

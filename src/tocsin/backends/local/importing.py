@@ -129,6 +129,7 @@ def import_incidents(
                 importing.bring_incidents()
                 for table in _OF_INCIDENTS:
                     importing.bring_rows(table)
+                importing.make_searchable()
                 importing.finish()
                 if also is not None:
                     importing.result.beside = also(db.connection)
@@ -234,10 +235,9 @@ class _Import:
         )
 
     def bring_incidents(self) -> None:
-        """Bring the incidents, and make their words searchable."""
+        """Bring the incidents."""
         for rows in _batches(self._rows("incidents")):
             self._insert("incidents", rows)
-            self._insert("incident_words", map(_words, rows))
             self._incident_ids |= {row["id"] for row in rows}
         self.result.incidents = len(self._incident_ids)
 
@@ -252,6 +252,16 @@ class _Import:
                     self.result.left_out += 1
 
         self._insert(table, ours())
+
+    def make_searchable(self) -> None:
+        """Make words and people searchable, once all roles are there."""
+        last = 0
+        while rows := list(self._db.query(_SEARCHABLE, [last, AT_ONCE])):
+            words = (indexed_words(row["number"], row["text"], row["people"]) for row in rows)
+            numbers = [row["number"] for row in rows]
+            pairs = zip(numbers, words, strict=True)
+            self._insert("incident_words", ({"number": number, "words": one} for number, one in pairs))
+            last = numbers[-1]
 
     def finish(self) -> None:
         """Close and reopen incidents as the configuration has their status; set what counts on."""
@@ -326,10 +336,11 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
         yield some
 
 
-def _words(row: Mapping[str, Any]) -> Row:
-    text = " ".join([row["reference"], row["name"], row["summary"]])
-    return {"number": row["number"], "words": indexed_words(row["number"], text)}
-
+_SEARCHABLE = """
+SELECT i.number, i.reference || ' ' || i.name || ' ' || i.summary AS text,
+    ARRAY(SELECT DISTINCT slack_user_id FROM incident_people p WHERE p.number = i.number) AS people
+FROM incidents i WHERE i.number > ? ORDER BY i.number LIMIT ?
+"""
 
 # Values. SQLite keeps any value in any column; PostgreSQL has whole numbers of 32 bits, and text of whole
 # characters without NUL.

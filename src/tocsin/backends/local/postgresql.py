@@ -9,10 +9,11 @@ import asyncio
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import sqlalchemy as sa
@@ -175,31 +176,35 @@ class PostgresqlConnection(SqlConnection):
     def indexed_by(self, index: str) -> str:
         return ""
 
-    def word_searches(self, text: str, before: int) -> Sequence[Query]:
-        """Return queries over ever more of the newest incidents, so that a common word is found at once.
+    def word_searches(self, text: str, before: int, people: Sequence[str] = ()) -> Sequence[Query]:
+        """Return queries over one span of numbers after the other, each a few times wider than the last.
 
         An index of words (GIN) has no order, and would give all of a million matches for a page of twenty.
         """
         newest = self.execute("SELECT COALESCE(MAX(number), 0) FROM incidents").fetchone()[0]
-        words, last = _beginnings_asked(text), min(before - 1, newest)
-        blocks = [
-            [[*words, _block(size, last // size)], [*words, _block(size, last // size - 1)]]
-            for size in BLOCKS
-            if last >= 2 * size
-        ]
-        return [_word_search(wanted, before) for wanted in [*blocks, [words]]]
+        words = [*sorted(set(_words(text))), *map(_person, people)]
+        below = min(before, newest + 1)
+        searches = []
+        for size, wider in pairwise([*BLOCKS, WIDEST]):
+            if below > 0:
+                newest_block = (below - 1) // size
+                last = newest_block - newest_block % (wider // size)
+                blocks = [[*words, _block(size, index)] for index in range(last, newest_block + 1)]
+                searches.append(_word_search(blocks, below))
+                below = last * size
+        return [*searches, _word_search([words], below)] if below else searches
 
-    def has_words(self, number: str, text: str) -> Query:
-        words = "SELECT 1 FROM incident_words w WHERE w.number"
-        return f"EXISTS ({words} = {number} AND w.words @> ?)", [_beginnings_asked(text)]
+    def has_words(self, number: str, text: str) -> None:
+        """Return None: a search for words finds a person's incidents as well."""
 
     def index_words(self, number: int) -> None:
         row = self.execute("SELECT reference, name, summary FROM incidents WHERE number = ?", [number])
-        words = indexed_words(number, " ".join(row.fetchone()))
+        text = " ".join(row.fetchone())
+        people = self.execute("SELECT DISTINCT slack_user_id FROM incident_people WHERE number = ?", [number])
         self.execute(
             "INSERT INTO incident_words VALUES (?, ?)"
             " ON CONFLICT (number) DO UPDATE SET words = excluded.words",
-            [number, words],
+            [number, indexed_words(number, text, people.scalars())],
         )
 
 
@@ -219,19 +224,19 @@ def _lock_number(scope: str) -> int:
 LONGEST_WORD = 24
 """Characters of a word that count; the rest is neither kept nor compared."""
 
-BLOCKS = (64, 256, 1024, 4096, 16_384, 65_536, 262_144)
+BLOCKS = (16, 64, 256, 1024, 4096, 16_384, 65_536, 262_144)
 """Sizes of the blocks of numbers that can be searched by themselves: each incident also has a word for the
 block of each size that it is in."""
 
+WIDEST = 8 * BLOCKS[-1]
+"""Numbers that the last of these searches goes through; all that is older follows at once."""
 
-def indexed_words(number: int, text: str) -> list[str]:
-    """Return what an incident with this text is found by."""
+
+def indexed_words(number: int, text: str, people: Iterable[str]) -> list[str]:
+    """Return the words by which an incident with this text and these people is found."""
     beginnings = {word[:length] for word in _words(text) for length in range(1, len(word) + 1)}
-    return [*sorted(beginnings), *(_block(size, number // size) for size in BLOCKS)]
-
-
-def _beginnings_asked(text: str) -> list[str]:
-    return sorted(set(_words(text)))
+    blocks = (_block(size, number // size) for size in BLOCKS)
+    return [*sorted(beginnings), *map(_person, people), *blocks]
 
 
 def _words(text: str) -> list[str]:
@@ -240,9 +245,15 @@ def _words(text: str) -> list[str]:
     return [word[:LONGEST_WORD] for word in WORD.findall(plain.casefold())]
 
 
+# No word of a text contains a colon or an at sign.
+
+
 def _block(size: int, index: int) -> str:
-    # No word contains a colon.
     return f"{size}:{index}"
+
+
+def _person(slack_user_id: str) -> str:
+    return f"@{slack_user_id}"
 
 
 def _word_search(wanted: Sequence[Sequence[str]], before: int) -> Query:

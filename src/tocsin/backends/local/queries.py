@@ -68,10 +68,10 @@ def matching_numbers(db: SqlConnection, wanted: IncidentFilter, after: str | Non
 
 
 def _walked(db: SqlConnection, walk: Sequence[Query], limit: int) -> set[int]:
-    """Return the first numbers of a walk: of its first query that finds enough, or of its last."""
+    """Return the first numbers of a walk, whose queries follow each other until there are enough."""
     numbers: set[int] = set()
     for query, parameters in walk:
-        numbers = {row[0] for row in db.execute(f"{query} LIMIT ?", [*parameters, limit])}
+        numbers |= {row[0] for row in db.execute(f"{query} LIMIT ?", [*parameters, limit - len(numbers)])}
         if len(numbers) >= limit:
             break
     return numbers
@@ -137,16 +137,26 @@ def _walks(db: SqlConnection, wanted: IncidentFilter, before: int) -> Iterator[S
 
 
 def _among_words(
-    db: SqlConnection, wanted: IncidentFilter, before: int, public: int | None = None
+    db: SqlConnection,
+    wanted: IncidentFilter,
+    before: int,
+    public: int | None = None,
+    people: Sequence[str] = (),
 ) -> Sequence[Query]:
     """Build queries over the incidents that contain all the words; each stops once the page is full."""
     conditions, parameters = _conditions(db, wanted)
     if public is not None:
         conditions, parameters = [f"{db.is_public} = ?", *conditions], [public, *parameters]
+    for person in people:
+        # A person may see what the table of people says; the index of words only finds it sooner.
+        conditions.append(
+            "EXISTS (SELECT 1 FROM incident_people q WHERE q.number = i.number AND q.slack_user_id = ?)"
+        )
+        parameters.append(person)
     also = "".join(f" AND {condition}" for condition in conditions)
     return [
         (query.format(conditions=also), [*given, *parameters])
-        for query, given in db.word_searches(wanted.text, before)
+        for query, given in db.word_searches(wanted.text, before, people)
     ]
 
 
@@ -163,19 +173,26 @@ def _among_all(db: SqlConnection, wanted: IncidentFilter, public: int, before: i
 def _among_their_own(
     db: SqlConnection, wanted: IncidentFilter, person: str, public: int, before: int
 ) -> Iterator[Sequence[Query]]:
-    """Yield walks over one person's incidents: one over open ones and one over closed ones."""
+    """Yield walks over one person's incidents: one over open ones and one over closed ones.
+
+    Words are looked for among both at once where the database can look for people, too.
+    """
     conditions, parameters = _conditions(db, wanted)
     also = wanted.involving
+    has_words = db.has_words("p.number", wanted.text) if wanted.text.strip() else None
+    if wanted.text.strip() and has_words is None:
+        both = sorted({person, also or person})
+        yield _among_words(db, wanted, before, public, both)
+        return
     if also is not None and also != person:
         conditions.append(
             "EXISTS (SELECT 1 FROM incident_people q WHERE q.slack_user_id = ?"
             " AND q.is_public = p.is_public AND q.is_open = p.is_open AND q.number = p.number)"
         )
         parameters.append(also)
-    if wanted.text.strip():
-        condition, words = db.has_words("p.number", wanted.text)
-        conditions.append(condition)
-        parameters += words
+    if has_words is not None:
+        conditions.append(has_words[0])
+        parameters += has_words[1]
     where = ["p.slack_user_id = ?", "p.is_public = ?", "p.is_open = ?", "p.number < ?"]
     start = (
         f"SELECT DISTINCT p.number FROM incident_people p {db.join_in_order} incidents i"

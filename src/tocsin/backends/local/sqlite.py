@@ -86,7 +86,7 @@ class SqliteConnection(SqlConnection):
     def indexed_by(self, index: str) -> str:
         return f" INDEXED BY {index}"
 
-    def word_searches(self, text: str, before: int) -> Sequence[Query]:
+    def word_searches(self, text: str, before: int, people: Sequence[str] = ()) -> Sequence[Query]:
         """Return the one query that is needed: FTS5 walks over the matches from the newest on."""
         query = (
             "SELECT w.rowid FROM incident_words w CROSS JOIN incidents i ON i.number = w.rowid"
