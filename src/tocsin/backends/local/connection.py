@@ -52,10 +52,13 @@ class SqlConnection(ABC):
         """Return the clause after a table's name that makes the query walk along this index."""
 
     @abstractmethod
-    def word_searches(self, text: str, before: int, people: Sequence[str] = ()) -> Sequence[Query]:
+    def word_searches(
+        self, text: str, before: int, public: int | None = None, people: Sequence[str] = ()
+    ) -> Sequence[Query]:
         """Return queries for the numbers below `before` of incidents that contain all the words.
 
-        With `people`, only of those in which all of them are involved; see `has_words`.
+        They may leave out incidents that are not so visible, or in which one of these people has no part; the
+        caller adds these conditions as well.
 
         The highest numbers come first, and `{conditions}` stands where more conditions on `incidents i` go.
         All that a query finds is older than what the one before it finds; together they find everything.
@@ -65,9 +68,9 @@ class SqlConnection(ABC):
     def has_words(self, number: str, text: str) -> Query | None:
         """Return the condition that the incident with the number in this column contains all the words.
 
-        Returns None if `word_searches` looks for words and people together.
+        Returns None if `word_searches` looks for people as well, so that it is the better way to them.
         """
 
     @abstractmethod
     def index_words(self, number: int) -> None:
-        """Make the incident searchable, after its name, its summary or its people were written."""
+        """Make the incident searchable, after its name, summary, visibility or people were written."""

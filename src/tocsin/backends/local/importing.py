@@ -17,7 +17,7 @@ from sqlite_utils import Database
 from tocsin.backends.local.choices import agree_on_what_is_open
 from tocsin.backends.local.connection import Row
 from tocsin.backends.local.create import NUMBERING
-from tocsin.backends.local.postgresql import PostgresqlConnection, indexed_words
+from tocsin.backends.local.postgresql import SEARCHABLE, PostgresqlConnection, indexed_words
 from tocsin.backends.local.queries import readable, written
 from tocsin.backends.local.sqlite import translate_errors
 from tocsin.incidents.errors import Refused
@@ -256,12 +256,12 @@ class _Import:
     def make_searchable(self) -> None:
         """Make words and people searchable, once all roles are there."""
         last = 0
-        while rows := list(self._db.query(_SEARCHABLE, [last, AT_ONCE])):
-            words = (indexed_words(row["number"], row["text"], row["people"]) for row in rows)
-            numbers = [row["number"] for row in rows]
-            pairs = zip(numbers, words, strict=True)
-            self._insert("incident_words", ({"number": number, "words": one} for number, one in pairs))
-            last = numbers[-1]
+        page = f"{SEARCHABLE} WHERE i.number > ? ORDER BY i.number LIMIT ?"
+        while rows := list(self._db.query(page, [last, AT_ONCE])):
+            self._insert(
+                "incident_words", ({"number": row["number"], "words": indexed_words(row)} for row in rows)
+            )
+            last = rows[-1]["number"]
 
     def finish(self) -> None:
         """Close and reopen incidents as the configuration has their status; set what counts on."""
@@ -335,12 +335,6 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
     while some := list(islice(left, AT_ONCE)):
         yield some
 
-
-_SEARCHABLE = """
-SELECT i.number, i.reference || ' ' || i.name || ' ' || i.summary AS text,
-    ARRAY(SELECT DISTINCT slack_user_id FROM incident_people p WHERE p.number = i.number) AS people
-FROM incidents i WHERE i.number > ? ORDER BY i.number LIMIT ?
-"""
 
 # Values. SQLite keeps any value in any column; PostgreSQL has whole numbers of 32 bits, and text of whole
 # characters without NUL.

@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
@@ -28,9 +28,12 @@ SESSION = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "jit": "off",
+    # Else it prefers an index that it believes to be in the order of the pages, and throws rows away.
+    "seq_page_cost": "0",
+    "random_page_cost": "0",
 }
 """Settings of each session. Every list walks along one index (see `schema.py`), and the planner shall take no
-other way because a table is small, or because its statistics are old."""
+other way because a table is small, or because its statistics are old: what counts is the number of rows."""
 
 READING = {"default_transaction_read_only": "on"}
 
@@ -176,13 +179,17 @@ class PostgresqlConnection(SqlConnection):
     def indexed_by(self, index: str) -> str:
         return ""
 
-    def word_searches(self, text: str, before: int, people: Sequence[str] = ()) -> Sequence[Query]:
+    def word_searches(
+        self, text: str, before: int, public: int | None = None, people: Sequence[str] = ()
+    ) -> Sequence[Query]:
         """Return queries over one span of numbers after the other, each a few times wider than the last.
 
         An index of words (GIN) has no order, and would give all of a million matches for a page of twenty.
         """
         newest = self.execute("SELECT COALESCE(MAX(number), 0) FROM incidents").fetchone()[0]
         words = [*sorted(set(_words(text))), *map(_person, people)]
+        if public is not None:
+            words.append(_visible(public))
         below = min(before, newest + 1)
         searches = []
         for size, wider in pairwise([*BLOCKS, WIDEST]):
@@ -198,13 +205,11 @@ class PostgresqlConnection(SqlConnection):
         """Return None: a search for words finds a person's incidents as well."""
 
     def index_words(self, number: int) -> None:
-        row = self.execute("SELECT reference, name, summary FROM incidents WHERE number = ?", [number])
-        text = " ".join(row.fetchone())
-        people = self.execute("SELECT DISTINCT slack_user_id FROM incident_people WHERE number = ?", [number])
+        (row,) = self.query(f"{SEARCHABLE} WHERE i.number = ?", [number])
         self.execute(
             "INSERT INTO incident_words VALUES (?, ?)"
             " ON CONFLICT (number) DO UPDATE SET words = excluded.words",
-            [number, indexed_words(number, text, people.scalars())],
+            [number, indexed_words(row)],
         )
 
 
@@ -232,17 +237,39 @@ WIDEST = 8 * BLOCKS[-1]
 """Numbers that the last of these searches goes through; all that is older follows at once."""
 
 
-def indexed_words(number: int, text: str, people: Iterable[str]) -> list[str]:
-    """Return the words by which an incident with this text and these people is found."""
-    beginnings = {word[:length] for word in _words(text) for length in range(1, len(word) + 1)}
-    blocks = (_block(size, number // size) for size in BLOCKS)
-    return [*sorted(beginnings), *map(_person, people), *blocks]
+SEARCHABLE = """
+SELECT i.number, i.is_public, i.reference || ' ' || i.name || ' ' || i.summary AS text,
+    ARRAY(SELECT DISTINCT slack_user_id FROM incident_people p WHERE p.number = i.number) AS people
+FROM incidents i
+"""
+
+
+def indexed_words(row: Row) -> list[str]:
+    """Return the words by which the incident of this row of SEARCHABLE is found."""
+    beginnings = {word[:length] for word in _words(row["text"]) for length in range(1, len(word) + 1)}
+    blocks = (_block(size, row["number"] // size) for size in BLOCKS)
+    return [*sorted(beginnings), *map(_person, row["people"]), _visible(row["is_public"]), *blocks]
 
 
 def _words(text: str) -> list[str]:
-    """Return the words in small letters without accents, as SQLite's search has them (FTS5, unicode61)."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return [word[:LONGEST_WORD] for word in WORD.findall(plain.casefold())]
+    """Return the words in small letters, Latin ones without accents, as SQLite's search has them.
+
+    See FTS5, unicode61, remove_diacritics 2.
+    """
+    return [word[:LONGEST_WORD] for word in WORD.findall("".join(map(_folded, text)))]
+
+
+@lru_cache(maxsize=4096)
+def _folded(character: str) -> str:
+    if character in _ACCENTS:
+        return ""
+    apart = unicodedata.normalize("NFD", character)
+    plain = apart[0] if apart[0].isascii() else character
+    return next((one for one in (plain.casefold(), plain.lower()) if len(one) == 1), plain)
+
+
+_ACCENTS = frozenset(map(chr, range(0x300, 0x332)))
+"""Marks that stand after a letter of their own."""
 
 
 # No word of a text contains a colon or an at sign.
@@ -250,6 +277,10 @@ def _words(text: str) -> list[str]:
 
 def _block(size: int, index: int) -> str:
     return f"{size}:{index}"
+
+
+def _visible(public: int) -> str:
+    return f"public:{public}"
 
 
 def _person(slack_user_id: str) -> str:

@@ -86,7 +86,9 @@ class SqliteConnection(SqlConnection):
     def indexed_by(self, index: str) -> str:
         return f" INDEXED BY {index}"
 
-    def word_searches(self, text: str, before: int, people: Sequence[str] = ()) -> Sequence[Query]:
+    def word_searches(
+        self, text: str, before: int, public: int | None = None, people: Sequence[str] = ()
+    ) -> Sequence[Query]:
         """Return the one query that is needed: FTS5 walks over the matches from the newest on."""
         query = (
             "SELECT w.rowid FROM incident_words w CROSS JOIN incidents i ON i.number = w.rowid"
@@ -95,6 +97,8 @@ class SqliteConnection(SqlConnection):
         return [(query, [_match(text), before])]
 
     def has_words(self, number: str, text: str) -> Query:
+        if not WORD.search(text):
+            return "TRUE", []
         return f"{number} IN (SELECT rowid FROM incident_words WHERE incident_words MATCH ?)", [_match(text)]
 
     def index_words(self, number: int) -> None:
