@@ -103,17 +103,19 @@ def _named(db: SqlConnection, wanted: IncidentFilter) -> list[int]:
     nothing: the index keeps public and private incidents apart, and a private one is looked up among the
     viewer's own.
     """
+    # For an id that is not there, the newest number stands in.
     number, viewer = named_number(db, wanted.reference), wanted.visible_to
+    at_most = number or _NO_NUMBER
     conditions, parameters = _conditions(db, IncidentFilter(teams=wanted.teams))
     alone = _ALONE.format(indexed=db.indexed_by(_INDEXES[()]), public=db.is_public)
     where = " AND ".join([alone, *conditions])
-    may_see = [1, 0] if viewer is None or _is_their_own(db, viewer, number) else [1]
-    return [row[0] for public in may_see for row in db.execute(where, [public, number, number, *parameters])]
+    may_see = [1, 0] if viewer is None or _is_their_own(db, viewer, number, at_most) else [1]
+    return [row[0] for public in may_see for row in db.execute(where, [public, at_most, number, *parameters])]
 
 
-def _is_their_own(db: SqlConnection, person: str, number: int) -> bool:
+def _is_their_own(db: SqlConnection, person: str, number: int, at_most: int) -> bool:
     """True if this private incident involves the person."""
-    nearest = [db.execute(_THEIR_OWN, [person, is_open, number]).fetchone() for is_open in (1, 0)]
+    nearest = [db.execute(_THEIR_OWN, [person, is_open, at_most]).fetchone() for is_open in (1, 0)]
     return any(row is not None and row[0] == number for row in nearest)
 
 
