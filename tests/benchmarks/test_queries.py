@@ -1,4 +1,4 @@
-"""A million incidents are no slower to look through than a thousand: counted in SQLite's own steps."""
+"""A million incidents are no slower to look through than a thousand, by the databases' own counters."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from sqlite_utils import Database
+from support import filled as filled_databases
+from support.postgresql import PostgresqlServer
 
 from benchmarks.filling import kept_incidents
 from benchmarks.table import Row, at_most
@@ -99,3 +101,30 @@ async def test_a_word_is_found_among_a_million_in_as_many_steps_as_among_a_thous
 
 async def with_a_word(kept: LocalBackend, _: int) -> Any:
     return await kept.matching(IncidentFilter(text="checkout"), limit=20)
+
+
+@pytest.mark.process
+@CAMPAIGN
+async def test_every_look_costs_postgresql_as_much_among_a_million_as_among_a_thousand(
+    postgresql: PostgresqlServer, measured: Callable[[Row], None]
+) -> None:
+    """The default run has twenty thousand: tests/integration/backends/test_lists_in_postgresql.py."""
+    found = {}
+    for size in (filled_databases.FEW, filled_databases.MILLION):
+        kept = await filled_databases.in_postgresql(postgresql.create_database())
+        await kept.database.run(lambda db, size=size: filled_databases.fill(db, size))
+        looks = filled_databases.LOOKS.items()
+        found[size] = {name: (await filled_databases.counted(kept, size, look))[0] for name, look in looks}
+        await kept.close()
+    few, many = found.values()
+    wrong = {
+        name: sentences
+        for name in few
+        if (sentences := filled_databases.grown(name, few[name], many[name], filled_databases.MILLION))
+    }
+    assert wrong == {}
+    worst = max(few, key=lambda name: many[name].rows / few[name].rows)
+    against = f"worst of {len(few)}: {worst}, {many[worst].rows} rows"
+    by = many[worst].rows / few[worst].rows
+    metric = "rows of a query in PostgreSQL, 1,000 to 1,000,000"
+    measured(at_most(metric, against, by, MOST_GROWN, "times", counted=True))

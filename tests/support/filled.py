@@ -71,7 +71,8 @@ def fill(db: SqlConnection, size: int) -> None:
     statement = _INCIDENTS.format(**own).format(size=size)
     with db.transaction("fill"):
         if isinstance(db, PostgresqlConnection):
-            db.execute("SET LOCAL statement_timeout = 0")
+            db.execute("SET LOCAL statement_timeout = 0; SET LOCAL maintenance_work_mem = '512MB'")
+            db.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         for one in (statement, _ROLES, _TIMELINE):
             db.execute(one)
         if isinstance(db, PostgresqlConnection):
@@ -82,11 +83,12 @@ def fill(db: SqlConnection, size: int) -> None:
 def _index_words(db: PostgresqlConnection) -> None:
     """As the import does it: the index is made once all rows are there."""
     db.execute("DROP INDEX incident_words_by_word")
-    last = 0
+    last, cursor = 0, db.connection.connection.cursor()
     page = f"{SEARCHABLE} WHERE i.number > ? ORDER BY i.number LIMIT ?"
     while rows := list(db.query(page, [last, AT_ONCE])):
-        words = [(row["number"], indexed_words(row)) for row in rows]
-        db.execute_many("INSERT INTO incident_words VALUES (?, ?)", words)
+        with cursor.copy("COPY incident_words FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row((row["number"], indexed_words(row)))
         last = rows[-1]["number"]
     db.execute(
         "CREATE INDEX incident_words_by_word ON incident_words USING gin (words) WITH (fastupdate = off)"
