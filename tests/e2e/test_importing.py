@@ -120,7 +120,7 @@ async def test_everything_comes_over_and_a_second_run_changes_nothing(
 ) -> None:
     first = await imported(terminal, file, target)
     assert (first.code, first.err) == (0, "")
-    assert first.out.splitlines()[0] == f"{NUMBER} incidents are imported."
+    assert first.out.splitlines()[0] == f"Incidents imported: {NUMBER}."
     old, new = await asyncio.gather(
         exported(terminal, TOCSIN_DATA_DIR=str(file.parent)), exported(terminal, TOCSIN_DATABASE_URL=target)
     )
@@ -218,8 +218,8 @@ async def test_a_bot_on_the_target_goes_on_where_the_other_stopped(
             made = await an_incident(bot, lead="ben")
             posted = [len(cards(bot, channel.id)) for channel in bot.workspace.state.channels.values()]
         ended = await imported(terminal, tmp_path / "old" / "incidents.db", target)
-        assert (ended.code, ended.out.splitlines()[0]) == (0, "1 incidents are imported."), ended
-        assert "rows came from the journal beside the file." in ended.out
+        assert (ended.code, ended.out.splitlines()[0]) == (0, "Incidents imported: 1."), ended
+        assert "Rows from the journal beside it: " in ended.out
         async with running_bot(tmp_path / "new", slack, tocsin_database_url=target) as bot:
             after = await changed(bot, made, "ana", name="Carts are slow")
             headline = next(m for m in cards(bot, own_channel(bot, after).id) if "Carts" in words(m.blocks))
@@ -244,7 +244,7 @@ async def test_reminders_archiving_installations_and_sign_ins_come_over_and_secr
     await SqlInstallationStore(new).encrypt_all(str.swapcase)
     old.close()
     assert (await imported(terminal, file, target)).out.splitlines()[1:] == [
-        "5 rows came from the journal beside the file."
+        "Rows from the journal beside it: 5."
     ]
     assert await SqlSlackStateStore(new).find_reminder("1") == reminder
     assert await SqlSlackStateStore(new).find_scheduled_archive("2") == archive

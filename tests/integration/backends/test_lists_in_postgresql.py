@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from support.declarations import Ticking, declaration
-from support.filled import FEW, LISTS, LOOKS, MANY, STRANGER, counted, fill, grown, in_postgresql, listed
+from support.declarations import ANA as DECLARER
+from support.declarations import DAWN, Ticking, declaration
+from support.filled import BEN, FEW, LISTS, LOOKS, MANY, STRANGER, counted, fill, grown, in_postgresql, listed
 from support.postgresql import PostgresqlServer
 
 from tocsin.backends.local import LocalBackend
 from tocsin.config import IncidentConfig
-from tocsin.incidents.requests import IncidentFilter
+from tocsin.incidents.model import PersonId
+from tocsin.incidents.requests import IncidentChange, IncidentFilter
 
 pytestmark = [pytest.mark.process, pytest.mark.asyncio(loop_scope="module")]
 
@@ -137,3 +139,31 @@ async def test_words_find_what_they_find_in_sqlite(
         for backend in worded
     ]
     assert ours == theirs
+
+
+async def test_words_of_a_private_incident_are_found_by_whom_it_involves_at_that_moment(
+    postgresql: PostgresqlServer,
+) -> None:
+    backend = await in_postgresql(postgresql.create_database())
+
+    async def found_by(person: PersonId) -> int:
+        wanted = IncidentFilter(text="checkout", visible_to=person)
+        involved = IncidentFilter(text="checkout", involving=person, visible_to=person)
+        seen = await backend.matching(wanted, limit=5)
+        assert len(await backend.matching(involved, limit=5)) <= len(seen)
+        return len(seen)
+
+    async def give(key: str, person: PersonId | None) -> None:
+        given: dict[str, PersonId | None] = {"lead": person}
+        change = IncidentChange(key=key, by=DECLARER, at=DAWN, incident_role_assignments=given)
+        await backend.change(made.id, change)
+
+    made = await backend.create(declaration())
+    assert (await found_by(BEN), await found_by(STRANGER)) == (1, 1)
+    await backend.change(made.id, IncidentChange(key="hide", by=DECLARER, at=DAWN, visibility="private"))
+    assert (await found_by(BEN), await found_by(STRANGER)) == (0, 0)
+    await give("give", BEN)
+    assert (await found_by(BEN), await found_by(STRANGER)) == (1, 0)
+    await give("take", None)
+    assert (await found_by(BEN), await found_by(STRANGER)) == (0, 0)
+    await backend.close()

@@ -98,11 +98,11 @@ class Imported:
     def sentence(self) -> str:
         if self.were_there:
             return f"All {self.incidents} incidents are there already. Nothing was changed."
-        said = [f"{self.incidents} incidents are imported."]
+        said = [f"Incidents imported: {self.incidents}."]
         if self.beside is None:
             said.append("No journal.db lies beside the file, so what was posted in Slack is not known.")
         else:
-            said.append(f"{self.beside} rows came from the journal beside the file.")
+            said.append(f"Rows from the journal beside it: {self.beside}.")
         if self.odd_values:
             said.append(
                 f"Values that PostgreSQL cannot keep: {self.odd_values}; they came as pages show them."
