@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from psycopg.sql import Literal
 
 from support.declarations import Ticking
 from tocsin.backends.local import LocalBackend
@@ -218,21 +221,42 @@ def grown(name: str, few: Work, many: Work, size: int) -> list[str]:
     return [sentence for sentence, is_wrong in wrong.items() if is_wrong]
 
 
-class Counting:
-    """A connection of the backend's that has each of its queries counted, and then runs it as it is."""
+EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)"
 
-    def __init__(self, db: PostgresqlConnection, work: Work) -> None:
+
+class Counting:
+    """A connection of the backend's that has each of its queries counted, and then runs it as it is.
+
+    With `generic` it counts the plan without values, which PostgreSQL may go over to when a statement was run
+    often (PREPARE, notes).
+    """
+
+    def __init__(self, db: PostgresqlConnection, work: Work, generic: bool) -> None:
         self._db = db
         self._work = work
+        self._generic = generic
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._db, name)
 
     def execute(self, sql: str, parameters: Parameters = ()) -> Any:
         if sql.lstrip().startswith(("SELECT", "WITH")):
-            explained = self._db.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", parameters)
-            self._work.add(explained.fetchone()[0][0]["Plan"])
+            explained = self._prepared(sql, parameters) if self._generic else f"{EXPLAIN} {sql}"
+            plan = self._db.execute(explained, () if self._generic else parameters).fetchone()
+            self._work.add(plan[0][0]["Plan"])
         return self._db.execute(sql, parameters)
+
+    def _prepared(self, sql: str, parameters: Parameters) -> str:
+        """The statement that explains a prepared one, of the types that psycopg gives to these values."""
+        values = list(parameters)
+        types = ", ".join(map(_type, values))
+        marks = (f"${number}" for number in range(1, len(values) + 1))
+        numbered = re.sub(r"\?", lambda _: next(marks), sql)
+        self._db.execute("SET plan_cache_mode = force_generic_plan; DEALLOCATE ALL")
+        raw = self._db.connection.connection.driver_connection
+        raw.execute(f"PREPARE counted{f'({types})' if values else ''} AS {numbered}")
+        given = ", ".join(Literal(value).as_string(raw) for value in values)
+        return f"{EXPLAIN} EXECUTE counted{f'({given})' if values else ''}"
 
     def query(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
         yield from (dict(row) for row in self.execute(sql, parameters).mappings())
@@ -241,23 +265,30 @@ class Counting:
         return PostgresqlConnection.word_searches(self, *wanted)  # type: ignore[arg-type]
 
 
+def _type(value: Any) -> str:
+    if isinstance(value, int):
+        return "smallint" if value < 2**15 else "integer" if value < 2**31 else "bigint"
+    return "text[]" if isinstance(value, list) else "text"
+
+
 class CountedDatabase:
     """In place of the backend's database: counts what each look makes PostgreSQL do."""
 
-    def __init__(self, inner: Any) -> None:
+    def __init__(self, inner: Any, generic: bool) -> None:
         self._inner = inner
+        self._generic = generic
         self.work = Work()
 
     async def run(self, work: Callable[[Any], Any]) -> Any:
-        return await self._inner.run(lambda db: work(Counting(db, self.work)))
+        return await self._inner.run(lambda db: work(Counting(db, self.work, self._generic)))
 
     async def close(self) -> None:
         await self._inner.close()
 
 
-async def counted(backend: LocalBackend, size: int, look: Look) -> tuple[Work, Any]:
+async def counted(backend: LocalBackend, size: int, look: Look, *, generic: bool = False) -> tuple[Work, Any]:
     """What one look makes PostgreSQL do, and what it finds."""
-    watched = CountedDatabase(backend.database)
+    watched = CountedDatabase(backend.database, generic)
     backend.database = watched  # type: ignore[assignment]
     try:
         found = await look(backend, size)

@@ -48,10 +48,13 @@ async def filled(
         await backend.close()
 
 
+@pytest.mark.parametrize("generic", [False, True], ids=["planned for its values", "planned for any"])
 @pytest.mark.parametrize("name", LOOKS)
-async def test_a_look_costs_postgresql_as_much_among_few_as_among_many(filled: Filled, name: str) -> None:
-    few, few_found = await counted(filled.few, FEW, LOOKS[name])
-    many, many_found = await counted(filled.many, MANY, LOOKS[name])
+async def test_a_look_costs_postgresql_as_much_among_few_as_among_many(
+    filled: Filled, name: str, generic: bool
+) -> None:
+    few, few_found = await counted(filled.few, FEW, LOOKS[name], generic=generic)
+    many, many_found = await counted(filled.many, MANY, LOOKS[name], generic=generic)
     if isinstance(few_found, list):
         assert len(few_found) == len(many_found), "the pages are as full"
     assert grown(name, few, many, MANY) == []
