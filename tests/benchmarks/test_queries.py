@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from sqlite_utils import Database
-from support import filled as filled_databases
+from support import filled as databases
 from support.postgresql import PostgresqlServer
 
 from benchmarks.filling import kept_incidents
@@ -105,26 +105,26 @@ async def with_a_word(kept: LocalBackend, _: int) -> Any:
 
 @pytest.mark.process
 @CAMPAIGN
-async def test_every_look_costs_postgresql_as_much_among_a_million_as_among_a_thousand(
-    postgresql: PostgresqlServer, measured: Callable[[Row], None]
+async def test_every_look_costs_postgresql_as_much_among_many_as_among_a_thousand(
+    postgresql: PostgresqlServer, measured: Callable[[Row], None], request: pytest.FixtureRequest
 ) -> None:
-    """The default run has twenty thousand: tests/integration/backends/test_lists_in_postgresql.py."""
+    """A million where the campaign runs long, else a tenth: to fill it takes most of the time.
+
+    The default run has twenty thousand (tests/integration/backends/test_lists_in_postgresql.py).
+    """
+    size = databases.MILLION if "timed" in request.config.option.markexpr else databases.SAMPLE
     found = {}
-    for size in (filled_databases.FEW, filled_databases.MILLION):
-        kept = await filled_databases.in_postgresql(postgresql.create_database())
-        await kept.database.run(lambda db, size=size: filled_databases.fill(db, size))
-        looks = filled_databases.LOOKS.items()
-        found[size] = {name: (await filled_databases.counted(kept, size, look))[0] for name, look in looks}
+    for number in (databases.FEW, size):
+        kept = await databases.in_postgresql(postgresql.create_database())
+        await kept.database.run(lambda db, number=number: databases.fill(db, number))
+        looks = databases.LOOKS.items()
+        found[number] = {name: (await databases.counted(kept, number, look))[0] for name, look in looks}
         await kept.close()
     few, many = found.values()
-    wrong = {
-        name: sentences
-        for name in few
-        if (sentences := filled_databases.grown(name, few[name], many[name], filled_databases.MILLION))
-    }
-    assert wrong == {}
+    wrong = {name: databases.grown(name, few[name], many[name], size) for name in few}
+    assert {name: sentences for name, sentences in wrong.items() if sentences} == {}
     worst = max(few, key=lambda name: many[name].rows / few[name].rows)
     against = f"worst of {len(few)}: {worst}, {many[worst].rows} rows"
     by = many[worst].rows / few[worst].rows
-    metric = "rows of a query in PostgreSQL, 1,000 to 1,000,000"
+    metric = f"rows of a query in PostgreSQL, 1,000 to {size:,}"
     measured(at_most(metric, against, by, MOST_GROWN, "times", counted=True))

@@ -57,7 +57,7 @@ SQLITE = {
 AT_ONCE = 10_000
 
 FEW = 1_000
-MANY, MILLION = (FEW + blocks * 1_024 for blocks in (19, 976))
+MANY, SAMPLE, MILLION = (FEW + blocks * 1_024 for blocks in (19, 97, 976))
 """Their newest numbers have one place in the blocks of numbers that a search for words goes through whole."""
 
 

@@ -187,19 +187,19 @@ class PostgresqlConnection(SqlConnection):
         An index of words (GIN) has no order, and would give all of a million matches for a page of twenty.
         """
         newest = self.execute("SELECT COALESCE(MAX(number), 0) FROM incidents").fetchone()[0]
-        words = [*sorted(set(_words(text))), *map(_person, people)]
-        if public is not None:
-            words.append(_visible(public))
+        asked = [*sorted(set(_words(text))), *map(_person, people)]
+        either = [_seen_as(asked, one) for one in ((1, 0) if public is None else (public,))]
         below = min(before, newest + 1)
         searches = []
         for size, wider in pairwise([*BLOCKS, WIDEST]):
             if below > 0:
                 newest_block = (below - 1) // size
                 last = newest_block - newest_block % (wider // size)
-                blocks = [[*words, _block(size, index)] for index in range(last, newest_block + 1)]
-                searches.append(_word_search(blocks, below))
+                blocks = [_block(size, index) for index in range(last, newest_block + 1)]
+                wanted = [[*words, block] for words in either for block in blocks]
+                searches.append(_word_search(wanted, below))
                 below = last * size
-        return [*searches, _word_search([words], below)] if below else searches
+        return [*searches, _word_search(either, below)] if below else searches
 
     def has_words(self, number: str, text: str) -> None:
         """Return None: a search for words finds a person's incidents as well."""
@@ -248,7 +248,7 @@ def indexed_words(row: Row) -> list[str]:
     """Return the words by which the incident of this row of SEARCHABLE is found."""
     beginnings = {word[:length] for word in _words(row["text"]) for length in range(1, len(word) + 1)}
     blocks = (_block(size, row["number"] // size) for size in BLOCKS)
-    return [*sorted(beginnings), *map(_person, row["people"]), _visible(row["is_public"]), *blocks]
+    return [*_seen_as([*sorted(beginnings), *map(_person, row["people"])], row["is_public"]), *blocks]
 
 
 def _words(text: str) -> list[str]:
@@ -272,15 +272,16 @@ _ACCENTS = frozenset(map(chr, range(0x300, 0x332)))
 """Marks that stand after a letter of their own."""
 
 
-# No word of a text contains a colon or an at sign.
+# No word of a text contains a colon, an at sign or a hyphen.
 
 
 def _block(size: int, index: int) -> str:
     return f"{size}:{index}"
 
 
-def _visible(public: int) -> str:
-    return f"public:{public}"
+def _seen_as(words: Sequence[str], public: int) -> list[str]:
+    """Return the words as an incident has them that is public or not: a search goes through one kind only."""
+    return list(words) if public else [f"-{word}" for word in words]
 
 
 def _person(slack_user_id: str) -> str:
